@@ -1,0 +1,49 @@
+//! The data plane: one request, one round trip, one transaction.
+//!
+//! A flight is Bind/Execute of the context (role, claims, live-session check), Bind/Execute of the query, then
+//! one Sync. PostgreSQL treats everything up to Sync as one transaction, so the context is gone after it; an
+//! error in the context skips the query. The login role owns nothing and has no rights of its own, so every
+//! mistake in ordering fails closed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rowhouse_kernel::Caller;
+
+/// What the database is told about the request, transaction-local.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestContext<'a> {
+    /// Who is asking: decides login, role, claims and the live-session check.
+    pub caller: &'a Caller,
+    /// `request.method`.
+    pub method: &'a str,
+    /// `request.path`.
+    pub path: &'a str,
+    /// `request.headers`: JSON object text, lower-case names, without cookies.
+    pub headers: &'a str,
+    /// `request.cookies`: JSON object text.
+    pub cookies: &'a str,
+    /// Whether the transaction may write.
+    pub access: Access,
+}
+
+/// Whether a transaction may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `transaction_read_only` is on; a write fails with 25006.
+    ReadOnly,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+/// One statement with its parameters, bound as text; PostgreSQL infers the types.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// SQL with `$1`…; prepared once per connection and role, so it must not contain values.
+    pub sql: Arc<str>,
+    /// Values in order; `None` is NULL.
+    pub params: Vec<Option<Bytes>>,
+}
+
+/// One row: the columns' text form, `None` for NULL. The bytes are as PostgreSQL sent them.
+pub type Row = Vec<Option<Bytes>>;

@@ -1,0 +1,6 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+pub mod flight;
+
+pub use error::{DbError, PgError};

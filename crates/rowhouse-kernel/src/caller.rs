@@ -1,0 +1,64 @@
+//! Who is asking: the verified bearer of a request, as every surface sees it.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::{OrganizationId, SessionId, TenantId, UserId};
+
+/// The database role of a caller without a token.
+pub const ANON: &str = "anon";
+/// The database role of a signed-in user.
+pub const AUTHENTICATED: &str = "authenticated";
+/// The database role that looks past row-level security; has a login and a pool of its own.
+pub const SERVICE_ROLE: &str = "service_role";
+
+/// A caller whose token has been verified (or who has none).
+///
+/// Nothing here comes from user-editable metadata. Whether session, membership and tenant still stand is
+/// asked again by the database in the same flight as the query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Database role to assume.
+    pub role: Arc<str>,
+    /// The claims as JSON text, as they stand in `request.jwt.claims`.
+    pub claims: Arc<str>,
+    /// `sub`, when it is a user of ours.
+    pub user: Option<UserId>,
+    /// `session_id`: present exactly when the token belongs to a session that can be ended.
+    pub session: Option<SessionId>,
+    /// `org_id`.
+    pub organization: Option<OrganizationId>,
+    /// `tenant_id`.
+    pub tenant: Option<TenantId>,
+    /// `exp`; the token is dead from this instant on.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+impl Caller {
+    /// The caller without a token.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self {
+            role: ANON.into(),
+            claims: r#"{"role":"anon"}"#.into(),
+            user: None,
+            session: None,
+            organization: None,
+            tenant: None,
+            expires_at: None,
+        }
+    }
+
+    /// True for the role that looks past row-level security.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        &*self.role == SERVICE_ROLE
+    }
+
+    /// True for the caller without rights of a user: `anon`.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        &*self.role == ANON
+    }
+}

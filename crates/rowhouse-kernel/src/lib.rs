@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod caller;
+mod clock;
+mod id;
+mod rng;
+mod secret;
+pub mod settings;
+
+pub use caller::{ANON, AUTHENTICATED, Caller, SERVICE_ROLE};
+#[cfg(feature = "test-util")]
+pub use clock::FakeClock;
+pub use clock::{Clock, SharedClock, SystemClock};
+pub use id::{OrganizationId, SessionId, TenantId, UserId, new_id};
+#[cfg(feature = "test-util")]
+pub use rng::SeededRng;
+pub use rng::{Rng, SharedRng, SystemRng};
+pub use secret::Secret;

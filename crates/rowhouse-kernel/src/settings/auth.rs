@@ -1,0 +1,42 @@
+//! `[auth]`: identity.
+
+use std::time::Duration;
+
+use super::settings;
+use crate::Secret;
+
+settings! {
+    /// Identity: sign-up, passwords, sessions and tokens.
+    pub struct AuthSettings in "auth" {
+        /// Encrypts signing keys at rest; at least 32 characters. Generated under `up`.
+        pub key_secret: Option<Secret> = None,
+        /// Legacy HS256 secret: existing Supabase keys and tokens signed with it stay valid. Nothing new is signed with it.
+        pub jwt_secret: Option<Secret> = None,
+        /// Lifetime of access tokens.
+        pub access_token_lifetime: Duration = Duration::from_secs(3600),
+        /// Whether user, session, membership and tenant are looked up on every request of a signed-in caller. `false` trusts a token for its lifetime.
+        pub live_sessions: bool = true,
+        /// Within this time after its rotation, a refresh token may be presented again without ending the session.
+        pub refresh_reuse_interval: Duration = Duration::from_secs(10),
+        /// Refuses new accounts.
+        pub disable_signup: bool = false,
+        /// Confirms addresses without a mail. Refused in production.
+        pub mailer_autoconfirm: bool = false,
+        /// Shortest password accepted.
+        pub password_min_length: u16 = 6,
+        /// Sign-up and password requests per address within five minutes.
+        pub signin_rate_per_5min: u32 = 30,
+        /// Token refreshes per address within five minutes.
+        pub token_rate_per_5min: u32 = 150,
+        /// Failed sign-ins in a row on one account before it is locked for `lockout_duration`.
+        pub lockout_failures: u32 = 10,
+        /// How long an account stays locked after too many failures.
+        pub lockout_duration: Duration = Duration::from_secs(60),
+        /// Password hashes computed at once; each takes 19 MiB for some 50 ms.
+        pub hash_concurrency: u16 = 2,
+        /// Requests that may wait for a password hash; further ones are answered 503.
+        pub hash_queue: u16 = 128,
+        /// Largest request body in bytes.
+        pub max_body_bytes: u64 = 1_048_576,
+    }
+}

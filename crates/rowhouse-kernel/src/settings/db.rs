@@ -1,0 +1,36 @@
+//! `[db]`: PostgreSQL.
+
+use std::time::Duration;
+
+use super::settings;
+use crate::Secret;
+
+settings! {
+    /// PostgreSQL: who connects, how often, and for how long a statement may run.
+    pub struct DbSettings in "db" {
+        /// URL of the control plane's login (`rowhouse`). The variable `DATABASE_URL` is understood too. Unset under `up`: the embedded server.
+        pub url: Option<Secret> = None,
+        /// Password of the login `authenticator`, which may become `anon`, `authenticated` and project roles.
+        pub authenticator_password: Option<Secret> = None,
+        /// Password of the login `authenticator_service`, which may become `service_role` only.
+        pub authenticator_service_password: Option<Secret> = None,
+        /// URL of the login `authenticator`; derived from `url` unless given.
+        pub authenticator_url: Option<Secret> = None,
+        /// URL of the login `authenticator_service`; derived from `url` unless given.
+        pub authenticator_service_url: Option<Secret> = None,
+        /// Whether `serve` applies platform migrations at start. `up` always does.
+        pub apply_migrations: bool = false,
+        /// Connections for identity, tenancy and administration.
+        pub control_pool_size: u32 = 6,
+        /// Connections for the data API under callers' roles.
+        pub data_pool_size: u32 = 8,
+        /// Connections for the data API under `service_role`.
+        pub service_pool_size: u32 = 3,
+        /// How long a request waits for a free connection before it is answered 504.
+        pub acquire_timeout: Duration = Duration::from_secs(4),
+        /// Statements of the data API running longer are cancelled (57014).
+        pub statement_timeout: Duration = Duration::from_secs(8),
+        /// Prepared statements kept per data-plane connection; about 32 KB of server memory each.
+        pub statement_cache_size: u32 = 256,
+    }
+}

@@ -1,0 +1,167 @@
+//! Where a value comes from: environment over file over default; and what was wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Setting;
+
+/// Names that other tools set, and the key that each stands for.
+const COMMON_NAMES: &[(&str, &str, &str)] = &[("DATABASE_URL", "db", "url"), ("PORT", "server", "port")];
+
+/// One configurable key, as the reference page shows it.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// `section.key`, or the bare key at top level.
+    pub name: String,
+    /// The variable that overrides it.
+    pub variable: String,
+    /// What it accepts.
+    pub kind: &'static str,
+    /// The default as a person would write it; empty when there is none.
+    pub default: String,
+    /// What it means.
+    pub doc: &'static str,
+    /// Whether it is masked and may come from a file.
+    pub secret: bool,
+}
+
+impl Field {
+    /// Describes `section.key` of type `T`.
+    #[must_use]
+    pub fn new<T: Setting>(section: &str, key: &str, doc: &'static str, default: &T) -> Self {
+        Self {
+            name: dotted(section, key),
+            variable: variable(section, key),
+            kind: T::KIND,
+            default: default.show(),
+            doc,
+            secret: T::SECRET,
+        }
+    }
+}
+
+/// Where an effective value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The built-in default.
+    Default,
+    /// `rowhouse.toml`.
+    File,
+    /// The environment variable of this name.
+    Variable(String),
+    /// The file that the environment variable of this name points to.
+    SecretFile(String),
+}
+
+/// One effective value for `config explain`.
+#[derive(Debug, Clone)]
+pub struct Effective {
+    /// `section.key`.
+    pub name: String,
+    /// The value, masked if secret.
+    pub value: String,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// The configuration's raw material and the findings made while reading it.
+#[derive(Debug, Default)]
+pub struct Sources {
+    file: toml::Table,
+    variables: BTreeMap<String, String>,
+    known: BTreeSet<String>,
+    effective: Vec<Effective>,
+    mistakes: Vec<String>,
+}
+
+impl Sources {
+    /// Takes the text of `rowhouse.toml` (empty if there is none) and the process's variables.
+    pub fn new(file: &str, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut sources = Self { variables: variables.into_iter().collect(), ..Self::default() };
+        match file.parse::<toml::Table>() {
+            Ok(table) => sources.file = table,
+            Err(error) => sources.mistakes.push(format!("rowhouse.toml: {}", error.to_string().trim_end())),
+        }
+        sources
+    }
+
+    /// Reads one key; a mistake is noted and `default` stands in.
+    pub fn read<T: Setting>(&mut self, section: &str, key: &str, default: T) -> T {
+        let name = dotted(section, key);
+        self.known.insert(name.clone());
+        let (value, source) = match self.find::<T>(section, key) {
+            Some((Ok(value), source)) => (value, source),
+            Some((Err(problem), source)) => {
+                let place = match &source {
+                    Source::Variable(name) | Source::SecretFile(name) => format!(" (from {name})"),
+                    _ => String::new(),
+                };
+                self.mistakes.push(format!("{name}: {problem}{place}"));
+                (default, source)
+            }
+            None => (default, Source::Default),
+        };
+        self.effective.push(Effective { name, value: value.show(), source });
+        value
+    }
+
+    fn find<T: Setting>(&self, section: &str, key: &str) -> Option<(Result<T, String>, Source)> {
+        let common = COMMON_NAMES.iter().filter(|(_, s, k)| (*s, *k) == (section, key)).map(|(name, ..)| (*name).to_owned());
+        for name in std::iter::once(variable(section, key)).chain(common) {
+            if let Some(text) = self.variables.get(&name) {
+                return Some((T::from_text(text), Source::Variable(name)));
+            }
+            let file_variable = format!("{name}_FILE");
+            if let Some(path) = self.variables.get(&file_variable).filter(|_| T::SECRET) {
+                let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
+                return Some((text.and_then(|text| T::from_text(text.trim_end())), Source::SecretFile(file_variable)));
+            }
+        }
+        let value = if section.is_empty() { self.file.get(key) } else { self.file.get(section)?.get(key) };
+        value.map(|value| (T::from_toml(value), Source::File))
+    }
+
+    /// Notes every key of the file and every `ROWHOUSE_…` variable that nothing has read.
+    pub fn refuse_unknown_keys(&mut self) {
+        for (section, value) in &self.file {
+            let names = match value {
+                toml::Value::Table(table) => table.keys().map(|key| dotted(section, key)).collect(),
+                _ => vec![section.clone()],
+            };
+            let unknown = names.into_iter().filter(|name| !self.known.contains(name));
+            self.mistakes.extend(unknown.map(|name| format!("{name}: no such setting in rowhouse.toml")));
+        }
+        let known: BTreeSet<String> = self.known.iter().map(|name| variable_of(name)).collect();
+        let unknown = self.variables.keys().filter(|name| name.starts_with("ROWHOUSE_")).filter(|name| {
+            !known.contains(*name) && name.strip_suffix("_FILE").is_none_or(|name| !known.contains(name))
+        });
+        self.mistakes.extend(unknown.map(|name| format!("{name}: no such setting in the environment")));
+    }
+
+    /// Notes a mistake that only the reader of several keys can see.
+    pub fn refuse(&mut self, mistake: impl Into<String>) {
+        self.mistakes.push(mistake.into());
+    }
+
+    /// Hands over what was wrong.
+    pub fn take_mistakes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.mistakes)
+    }
+
+    /// Every value read so far, in reading order.
+    #[must_use]
+    pub fn effective(&self) -> &[Effective] {
+        &self.effective
+    }
+}
+
+fn dotted(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+fn variable(section: &str, key: &str) -> String {
+    variable_of(&dotted(section, key))
+}
+
+fn variable_of(name: &str) -> String {
+    format!("ROWHOUSE_{}", name.replace('.', "__").to_uppercase())
+}

@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use super::{Settings, Source, Sources};
+
+fn load(file: &str, variables: &[(&str, &str)]) -> (Result<Settings, Vec<String>>, Sources) {
+    let mut sources = Sources::new(file, variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    (Settings::load(&mut sources), sources)
+}
+
+#[test]
+fn five_mistakes_are_reported_as_five() {
+    let file = r#"
+environment = "prod"
+[server]
+port = "many"
+prot = 1
+[db]
+acquire_timeout = "soon"
+[log]
+level = 3
+"#;
+    let mistakes = load(file, &[]).0.unwrap_err();
+    assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
+    for name in ["environment", "server.port", "server.prot", "db.acquire_timeout", "log.level"] {
+        assert!(mistakes.iter().any(|m| m.starts_with(&format!("{name}:"))), "{name} in {mistakes:#?}");
+    }
+}
+
+#[test]
+fn environment_wins_over_file_and_file_over_default() {
+    let (settings, sources) = load("[server]\nport = 1\nhost = \"a\"", &[("ROWHOUSE_SERVER__PORT", "2")]);
+    let settings = settings.unwrap();
+    assert_eq!((settings.server.port, settings.server.host.as_str()), (2, "a"));
+    assert_eq!(settings.server.header_timeout, Duration::from_secs(30));
+    let source = |name: &str| sources.effective().iter().find(|e| e.name == name).unwrap().source.clone();
+    assert_eq!(source("server.port"), Source::Variable("ROWHOUSE_SERVER__PORT".to_owned()));
+    assert_eq!(source("server.host"), Source::File);
+    assert_eq!(source("server.max_connections"), Source::Default);
+}
+
+#[test]
+fn secret_is_read_from_a_file_and_masked() {
+    let path = std::env::temp_dir().join(format!("rowhouse-secret-{}", std::process::id()));
+    std::fs::write(&path, "s3cret\n").unwrap();
+    let (settings, sources) = load("", &[("ROWHOUSE_AUTH__KEY_SECRET_FILE", path.to_str().unwrap())]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(settings.unwrap().auth.key_secret.unwrap().expose(), "s3cret");
+    let shown = sources.effective().iter().find(|e| e.name == "auth.key_secret").unwrap();
+    assert_eq!(shown.value, "********");
+}
+
+#[test]
+fn unknown_variable_is_a_mistake() {
+    let mistakes = load("", &[("ROWHOUSE_AUTH__JWT_SECRTE", "x")]).0.unwrap_err();
+    assert_eq!(mistakes, ["ROWHOUSE_AUTH__JWT_SECRTE: no such setting in the environment"]);
+}
+
+#[test]
+fn broken_toml_is_one_clear_mistake() {
+    let mistakes = load("[server\nport = 1", &[]).0.unwrap_err();
+    assert_eq!(mistakes.len(), 1);
+    assert!(mistakes[0].starts_with("rowhouse.toml: "));
+}
+
+#[test]
+fn every_field_is_documented() {
+    for (_, about, fields) in Settings::reference() {
+        assert!(!about.trim().is_empty());
+        for field in fields {
+            assert!(field.doc.trim().ends_with('.'), "{} needs a sentence", field.name);
+        }
+    }
+}
