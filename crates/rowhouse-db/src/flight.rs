@@ -5,6 +5,18 @@
 //! error in the context skips the query. The login role owns nothing and has no rights of its own, so every
 //! mistake in ordering fails closed.
 
+mod connection;
+mod context;
+mod login;
+mod plane;
+mod pool;
+mod statement;
+mod stream;
+
+pub use context::open_query;
+pub use plane::{DataPlane, DataPlaneUrls};
+pub(crate) use stream::{Address, Stream};
+
 use std::sync::Arc;
 
 use bytes::Bytes;

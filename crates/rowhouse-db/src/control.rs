@@ -1,0 +1,162 @@
+//! The control plane's one door: named transactions, retried when PostgreSQL asks for it.
+
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use metrics::{counter, histogram};
+use rowhouse_kernel::{Secret, settings::DbSettings};
+use tokio_postgres::{NoTls, Transaction};
+
+use crate::error::DbError;
+use crate::liveness::Liveness;
+
+/// How often a transaction is begun again after a serialization failure or deadlock.
+const MAX_ATTEMPTS: u32 = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The pool of the login `rowhouse`. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    pool: Pool,
+    acquire_timeout: Duration,
+    liveness: Option<Liveness>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("status", &self.pool.status()).finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Opens a pool on `url`; connections are made when first needed.
+    ///
+    /// # Errors
+    /// If the URL cannot be read.
+    pub fn open(url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
+        let mut config: tokio_postgres::Config =
+            url.expose().parse().map_err(|error| DbError::Unavailable(format!("bad database URL: {error}")))?;
+        config.application_name("rowhouse-control").connect_timeout(CONNECT_TIMEOUT);
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
+            .max_size(settings.control_pool_size.max(2) as usize)
+            .wait_timeout(Some(settings.acquire_timeout))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| DbError::Unavailable(error.to_string()))?;
+        Ok(Self { pool, acquire_timeout: settings.acquire_timeout, liveness: None })
+    }
+
+    /// The same pool, but giving up as soon as the monitor finds the database down.
+    #[must_use]
+    pub fn guarded(mut self, liveness: Liveness) -> Self {
+        self.liveness = Some(liveness);
+        self
+    }
+
+    /// A connection outside any transaction: for reading catalogs and for LISTEN-like needs. Decisions go
+    /// through [`Control::run_tx`].
+    ///
+    /// # Errors
+    /// If no connection can be had.
+    pub async fn connection(&self) -> Result<deadpool_postgres::Object, DbError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => DbError::PoolTimeout(self.acquire_timeout),
+            PoolError::Backend(error) => match DbError::from(error) {
+                DbError::Refused(error) => DbError::Unavailable(format!("sign-in refused: {error}")),
+                other => other,
+            },
+            other => DbError::Unavailable(other.to_string()),
+        })
+    }
+
+    /// Runs `body` in a transaction named `name` (the label of its metrics) and commits if it returns `Ok`.
+    ///
+    /// A serialization failure or deadlock begins it again, so `body` must bear being run more than once.
+    ///
+    /// # Errors
+    /// Those of `body`; and the database's.
+    pub async fn run_tx<T, E: TransactionError>(
+        &self,
+        name: &'static str,
+        body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let started = Instant::now();
+        let work = self.attempts(name, body);
+        let result = match &self.liveness {
+            Some(liveness) => liveness.guard(work).await,
+            None => work.await,
+        };
+        let outcome = if result.is_ok() { "committed" } else { "failed" };
+        histogram!("db_client_operation_duration_seconds", "operation" => name, "outcome" => outcome).record(started.elapsed());
+        result
+    }
+
+    async fn attempts<T, E: TransactionError>(
+        &self,
+        name: &'static str,
+        body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut attempt = 1;
+        loop {
+            let mut client = self.connection().await?;
+            match run_once(&mut client, &body).await {
+                Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
+                    counter!("rowhouse_db_retries_total", "operation" => name).increment(1);
+                    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One statement on any connection: does a backend answer?
+    pub(crate) async fn ping(&self) -> Result<(), DbError> {
+        let client = self.connection().await?;
+        client.batch_execute("select 1").await.map_err(DbError::from)
+    }
+
+    /// Connections open, and of those idle.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.available)
+    }
+}
+
+/// Dropped on the way (a time-out, a client that left), the transaction rolls itself back.
+async fn run_once<T, E: TransactionError>(
+    client: &mut deadpool_postgres::Object,
+    body: &impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    // deadpool's own wrapper would hand out another type than the store functions take.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    let transaction = tokio_postgres::Client::transaction(client).await.map_err(DbError::from)?;
+    match body(&transaction).await {
+        Ok(value) => transaction.commit().await.map(|()| value).map_err(|error| DbError::from(error).into()),
+        Err(error) => {
+            // A rollback that fails has lost its connection, which rolls back too; the first error says more.
+            let _lost = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+/// Serialization failure or deadlock: another attempt may well succeed.
+fn is_retryable(error: &impl TransactionError) -> bool {
+    matches!(error.database().and_then(DbError::code), Some("40001" | "40P01"))
+}
+
+/// What the door has to know of a body's error: made from the database's, and whether it still is one.
+pub trait TransactionError: From<DbError> {
+    /// The database's error inside, if that is what it is.
+    fn database(&self) -> Option<&DbError>;
+}
+
+impl TransactionError for DbError {
+    fn database(&self) -> Option<&DbError> {
+        Some(self)
+    }
+}

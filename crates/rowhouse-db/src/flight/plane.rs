@@ -1,0 +1,90 @@
+//! The data plane: chooses the login by the caller's role and flies.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use metrics::{gauge, histogram};
+use rowhouse_kernel::{Secret, settings::DbSettings};
+
+use super::connection::Leg;
+use super::context::open_query;
+use super::login::Login;
+use super::pool::Pool;
+use super::{Query, RequestContext, Row};
+use crate::error::DbError;
+use crate::liveness::Liveness;
+
+/// Both data-plane logins. Cheap to clone.
+#[derive(Clone)]
+pub struct DataPlane(Arc<Inner>);
+
+struct Inner {
+    callers: Arc<Pool>,
+    service: Arc<Pool>,
+    sizes: (u32, u32),
+    liveness: Liveness,
+    live_sessions: bool,
+    /// The role under which opening statements are kept: that of the login.
+    login_role: Arc<str>,
+}
+
+/// The two data-plane URLs.
+#[derive(Debug, Clone)]
+pub struct DataPlaneUrls {
+    /// As `authenticator`: may become `anon`, `authenticated` and project roles.
+    pub authenticator: Secret,
+    /// As `authenticator_service`: may become `service_role` only.
+    pub service: Secret,
+}
+
+impl DataPlane {
+    /// Opens both pools; connections are made when first needed.
+    ///
+    /// # Errors
+    /// If a URL cannot be read.
+    pub fn open(urls: &DataPlaneUrls, settings: &DbSettings, live_sessions: bool, liveness: Liveness) -> Result<Self, DbError> {
+        let pool = |label, url, size| {
+            let login = Login::from_url(url, settings.statement_timeout)?;
+            Ok::<_, DbError>(Pool::new(label, login, size, settings.statement_cache_size, settings.acquire_timeout))
+        };
+        let sizes = (settings.data_pool_size.max(1), settings.service_pool_size.max(1));
+        Ok(Self(Arc::new(Inner {
+            callers: pool("data", &urls.authenticator, sizes.0)?,
+            service: pool("service", &urls.service, sizes.1)?,
+            sizes,
+            liveness,
+            live_sessions,
+            login_role: "".into(),
+        })))
+    }
+
+    /// Runs `query` as `context.caller` in one round trip and one transaction, and returns its rows after the
+    /// commit. Dropping the future cancels the query.
+    ///
+    /// # Errors
+    /// [`DbError::Refused`] with SQLSTATE `RH401` when the session has ended and `RH403` when its tenant was left
+    /// or suspended; else what the query raised, or the database's absence.
+    pub async fn fly(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
+        let started = Instant::now();
+        let result = self.0.liveness.guard(self.fly_now(context, query)).await;
+        histogram!("db_client_operation_duration_seconds", "operation" => "flight").record(started.elapsed());
+        result
+    }
+
+    async fn fly_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
+        let pool = if context.caller.is_service() { &self.0.service } else { &self.0.callers };
+        let open = open_query(context, self.0.live_sessions);
+        let legs = [Leg { role: &self.0.login_role, query: &open }, Leg { role: &context.caller.role, query }];
+        let mut loan = pool.borrow().await?;
+        loan.connection()?.fly(&legs).await
+    }
+
+    /// Writes the pools' gauges; called when metrics are scraped.
+    pub fn record_counts(&self) {
+        for (label, pool, size) in [("data", &self.0.callers, self.0.sizes.0), ("service", &self.0.service, self.0.sizes.1)] {
+            let (used, idle) = pool.counts(size as usize);
+            gauge!("db_client_connection_count", "pool" => label, "state" => "used").set(used as f64);
+            gauge!("db_client_connection_count", "pool" => label, "state" => "idle").set(idle as f64);
+        }
+    }
+}

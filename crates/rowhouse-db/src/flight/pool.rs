@@ -1,0 +1,131 @@
+//! The connections of one data-plane login: bounded, opened on demand, never shared while in use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::connection::{Connection, Phase};
+use super::login::Login;
+use crate::error::DbError;
+
+/// How long a new connection may take to sign in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an abandoned flight may take to end after its cancel request; then the connection is dropped.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) struct Pool {
+    label: &'static str,
+    login: Login,
+    statement_cache_size: usize,
+    acquire_timeout: Duration,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// A connection on loan. Dropped in the middle of a flight, it is cancelled and drained in the background, and
+/// its place in the pool stays taken until then.
+pub(crate) struct Loan {
+    connection: Option<Connection>,
+    permit: Option<OwnedSemaphorePermit>,
+    pool: Arc<Pool>,
+}
+
+impl Pool {
+    pub(crate) fn new(label: &'static str, login: Login, size: u32, statement_cache_size: u32, acquire_timeout: Duration) -> Arc<Self> {
+        gauge!("db_client_connection_max", "pool" => label).set(f64::from(size));
+        Arc::new(Self {
+            label,
+            login,
+            // The opening statement and the query must fit at the same time.
+            statement_cache_size: statement_cache_size.max(16) as usize,
+            acquire_timeout,
+            permits: Arc::new(Semaphore::new(size.max(1) as usize)),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(crate) async fn borrow(self: &Arc<Self>) -> Result<Loan, DbError> {
+        let permit = self.acquire().await?;
+        let connection = match self.take_idle() {
+            Some(connection) => connection,
+            None => self.open().await?,
+        };
+        Ok(Loan { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
+    }
+
+    async fn acquire(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        // The usual case takes no timer.
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let waited = tokio::time::timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned()).await;
+        waited.ok().and_then(Result::ok).ok_or_else(|| {
+            counter!("db_client_connection_timeouts", "pool" => self.label).increment(1);
+            DbError::PoolTimeout(self.acquire_timeout)
+        })
+    }
+
+    /// The most recently used connection that is still alive; its backend's caches are warm.
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(connection) = idle.pop() {
+            if connection.is_usable() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn open(&self) -> Result<Connection, DbError> {
+        counter!("db_client_connections_opened_total", "pool" => self.label).increment(1);
+        let opening = Connection::open(&self.login, self.statement_cache_size);
+        tokio::time::timeout(CONNECT_TIMEOUT, opening)
+            .await
+            .unwrap_or_else(|_| Err(DbError::Unavailable(format!("no sign-in within {CONNECT_TIMEOUT:?}"))))
+    }
+
+    fn give_back(&self, connection: Connection) {
+        if connection.phase == Phase::Idle {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+    }
+
+    /// Connections in use and idle.
+    pub(crate) fn counts(&self, size: usize) -> (usize, usize) {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (size.saturating_sub(self.permits.available_permits()), idle)
+    }
+}
+
+impl Loan {
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection, DbError> {
+        self.connection.as_mut().ok_or_else(|| DbError::Protocol("the loan has ended".to_owned()))
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let (Some(connection), Some(permit)) = (self.connection.take(), self.permit.take()) else { return };
+        if connection.phase == Phase::Reading {
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(abandon(connection, permit, Arc::clone(&self.pool)));
+            }
+            return;
+        }
+        self.pool.give_back(connection);
+        drop(permit);
+    }
+}
+
+/// Cancels what the connection still runs, reads the answer to its end, and returns it.
+async fn abandon(mut connection: Connection, permit: OwnedSemaphorePermit, pool: Arc<Pool>) {
+    counter!("db_client_flights_abandoned_total", "pool" => pool.label).increment(1);
+    match tokio::time::timeout(DRAIN_TIMEOUT, connection.drain(&pool.login)).await {
+        Ok(Ok(())) => pool.give_back(connection),
+        Ok(Err(error)) => tracing::debug!(%error, "abandoned connection dropped"),
+        Err(_) => tracing::warn!("abandoned connection did not end in time and was dropped"),
+    }
+    drop(permit);
+}

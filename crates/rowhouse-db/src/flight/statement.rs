@@ -1,0 +1,70 @@
+//! Which statements a connection has prepared, keyed by role and text.
+//!
+//! The role is part of the key because PostgreSQL plans a statement again each time the role under it changes;
+//! the number is bounded because each costs the backend some 32 KB.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    role: Arc<str>,
+    sql: Arc<str>,
+}
+
+/// The prepared statements of one connection.
+#[derive(Debug)]
+pub(crate) struct StatementCache {
+    names: LruCache<Key, u64>,
+    next: u64,
+}
+
+/// What a statement needs before it can be bound.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Prepared {
+    pub(crate) name: String,
+    /// It has to be parsed in this flight.
+    pub(crate) is_new: bool,
+    /// This one had to make room and is to be closed at the flight's start.
+    pub(crate) evicted: Option<String>,
+}
+
+impl StatementCache {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { names: LruCache::new(NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN)), next: 0 }
+    }
+
+    pub(crate) fn prepare(&mut self, role: &Arc<str>, sql: &Arc<str>) -> Prepared {
+        let key = Key { role: Arc::clone(role), sql: Arc::clone(sql) };
+        if let Some(id) = self.names.get(&key) {
+            return Prepared { name: name(*id), is_new: false, evicted: None };
+        }
+        self.next += 1;
+        let evicted = self.names.push(key, self.next).map(|(_, id)| name(id));
+        Prepared { name: name(self.next), is_new: true, evicted }
+    }
+
+    /// Forgets a statement whose Parse did not succeed.
+    pub(crate) fn forget(&mut self, role: &Arc<str>, sql: &Arc<str>) {
+        self.names.pop(&Key { role: Arc::clone(role), sql: Arc::clone(sql) });
+    }
+
+    /// Forgets all; the server is told to do the same by the caller.
+    pub(crate) fn clear(&mut self) {
+        self.names.clear();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+}
+
+fn name(id: u64) -> String {
+    format!("s{id}")
+}
+
+#[cfg(test)]
+mod tests;
