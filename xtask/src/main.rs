@@ -1,1 +1,52 @@
-fn main() {}
+//! The project's chores: a table of contents. Each chore lives in its own module.
+#![expect(clippy::print_stdout, reason = "a command-line tool for developers; its answer is its output")]
+
+mod generate;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Check the house rules: floors, sizes, names, pages. One line per finding.
+    Tidy,
+    /// Write the generated pages.
+    Gen {
+        /// Write nothing; exit 1 if a page is stale.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().chore {
+        Chore::Tidy => tidy::run(&root()),
+        Chore::Gen { check: false } => generate::write(&root()),
+        Chore::Gen { check: true } => generate::check(&root()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The repository's root: the folder above this package.
+fn root() -> PathBuf {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    package.parent().map(PathBuf::from).unwrap_or(package)
+}

@@ -1,0 +1,27 @@
+//! Nothing is named in a page that does not exist: links, files, chores, settings.
+//! Leaves `rowhouse …` commands to a test beside the command line, which knows them.
+
+mod chore;
+mod link;
+mod page;
+mod path;
+mod setting;
+
+use super::Finding;
+use super::tree::Tree;
+use page::Page;
+
+/// Tells of what was; it may name what is gone.
+const HISTORY: &str = "CHANGELOG.md";
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let settings = setting::Known::new(tree);
+    let pages =
+        tree.ending(".md").filter(|(path, _)| *path != HISTORY).map(|(path, text)| Page::read(path, text));
+    pages
+        .flat_map(|page| {
+            [link::check(tree, &page), path::check(tree, &page), chore::check(&page), settings.check(&page)]
+                .concat()
+        })
+        .collect()
+}
