@@ -1,0 +1,151 @@
+//! The schema snapshot: what the data API may serve, as plain data with fast look-ups by name.
+//!
+//! A snapshot is immutable and can be built by hand in a test. Reading it from PostgreSQL is in [`load`]; who
+//! holds it and when it is replaced is left to the data API.
+
+mod function;
+mod load;
+mod relation;
+
+use std::collections::HashMap;
+
+pub use function::{Argument, Function, Returns, Volatility};
+pub use load::load;
+pub use relation::{ForeignKey, Junction, Relation, RelationKind};
+
+/// A schema-qualified name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct QualifiedName {
+    /// Schema.
+    pub schema: String,
+    /// Name inside the schema.
+    pub name: String,
+}
+
+impl QualifiedName {
+    /// `schema.name`.
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: schema.into(), name: name.into() }
+    }
+}
+
+/// One column of a table or view.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Column {
+    /// Name.
+    pub name: String,
+    /// Type as SQL text, schema-qualified outside `pg_catalog`, with its modifier: `character varying(20)`.
+    pub type_name: String,
+    /// The type beneath any domains, without modifier.
+    pub base_type: String,
+    /// May hold NULL.
+    pub nullable: bool,
+    /// Default as SQL text with qualified names; a sequence's `nextval` for identity columns.
+    pub default: Option<String>,
+}
+
+impl Column {
+    /// A nullable column without a default.
+    pub fn new(name: impl Into<String>, type_name: impl Into<String>) -> Self {
+        let type_name = type_name.into();
+        Self { name: name.into(), base_type: type_name.clone(), type_name, nullable: true, default: None }
+    }
+}
+
+/// A table, partitioned parent, foreign table, view or materialized view.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// Where it is.
+    pub name: QualifiedName,
+    /// View or materialized view.
+    pub is_view: bool,
+    /// `INSERT` can succeed.
+    pub insertable: bool,
+    /// `UPDATE` can succeed.
+    pub updatable: bool,
+    /// `DELETE` can succeed.
+    pub deletable: bool,
+    /// Columns in their order.
+    pub columns: Vec<Column>,
+    /// Primary key columns in key order; empty without one (views included).
+    pub primary_key: Vec<String>,
+    /// Unique constraints, each with its columns in key order.
+    pub unique: Vec<Vec<String>>,
+    /// How other served tables can be reached. Filled by [`Snapshot::new`].
+    pub relations: Vec<Relation>,
+}
+
+impl Table {
+    /// The column called `name`. Tables are narrow, so a walk beats hashing.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// What one served schema holds.
+#[derive(Debug, Clone, Default)]
+struct Served {
+    tables: HashMap<String, Table>,
+    functions: HashMap<String, Vec<Function>>,
+}
+
+/// Everything the data API knows about the database.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    schemas: Vec<String>,
+    served: HashMap<String, Served>,
+}
+
+impl Snapshot {
+    /// Builds a snapshot of `schemas` (the first is the default); objects of other schemas are dropped.
+    #[must_use]
+    pub fn new(schemas: &[String], tables: Vec<Table>, functions: Vec<Function>, keys: &[ForeignKey]) -> Self {
+        let mut served: HashMap<String, Served> = schemas.iter().map(|s| (s.clone(), Served::default())).collect();
+        for table in relation::relate(tables, keys) {
+            if let Some(schema) = served.get_mut(&table.name.schema) {
+                schema.tables.insert(table.name.name.clone(), table);
+            }
+        }
+        for function in functions {
+            if let Some(schema) = served.get_mut(&function.name.schema) {
+                schema.functions.entry(function.name.name.clone()).or_default().push(function);
+            }
+        }
+        for overloads in served.values_mut().flat_map(|schema| schema.functions.values_mut()) {
+            overloads.sort_by_key(|function| function.arguments.len());
+        }
+        Self { schemas: schemas.to_vec(), served }
+    }
+
+    /// The served schemas; the first is the default.
+    #[must_use]
+    pub fn schemas(&self) -> &[String] {
+        &self.schemas
+    }
+
+    /// A table or view.
+    #[must_use]
+    pub fn table(&self, schema: &str, name: &str) -> Option<&Table> {
+        self.served.get(schema)?.tables.get(name)
+    }
+
+    /// All functions of one name, fewest arguments first; empty when there is none.
+    #[must_use]
+    pub fn functions(&self, schema: &str, name: &str) -> &[Function] {
+        self.served.get(schema).and_then(|served| served.functions.get(name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Names of all tables of a schema, in no order.
+    pub fn table_names(&self, schema: &str) -> impl Iterator<Item = &str> {
+        self.served.get(schema).into_iter().flat_map(|served| served.tables.keys().map(String::as_str))
+    }
+
+    /// Names of all functions of a schema, in no order.
+    pub fn function_names(&self, schema: &str) -> impl Iterator<Item = &str> {
+        self.served.get(schema).into_iter().flat_map(|served| served.functions.keys().map(String::as_str))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Functions that the data API can call. Procedures, aggregates and trigger functions are never listed.
+
+use super::QualifiedName;
+
+/// One overload of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Where it is.
+    pub name: QualifiedName,
+    /// Input arguments in order.
+    pub arguments: Vec<Argument>,
+    /// `SETOF` or `TABLE`.
+    pub returns_set: bool,
+    /// What one result is.
+    pub returns: Returns,
+    /// Decides whether the call may write.
+    pub volatility: Volatility,
+}
+
+impl Function {
+    /// True when the last argument takes any number of values.
+    #[must_use]
+    pub fn is_variadic(&self) -> bool {
+        self.arguments.last().is_some_and(|argument| argument.variadic)
+    }
+}
+
+/// One input argument.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Argument {
+    /// Name; empty for the single unnamed argument.
+    pub name: String,
+    /// Type as SQL text, schema-qualified outside `pg_catalog`, without a length.
+    pub type_name: String,
+    /// Has no default.
+    pub required: bool,
+    /// Declared `VARIADIC`; `type_name` is then an array.
+    pub variadic: bool,
+}
+
+/// The kind of a function's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Returns {
+    /// Nothing.
+    Void,
+    /// One value of a base type, enum, domain over one, or array.
+    Scalar,
+    /// A row: of a named composite type or table, or `record` for OUT and TABLE columns.
+    Row(QualifiedName),
+}
+
+/// PostgreSQL's `provolatile`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volatility {
+    /// Same answer for ever.
+    Immutable,
+    /// Same answer within a statement; does not write.
+    Stable,
+    /// May write.
+    Volatile,
+}

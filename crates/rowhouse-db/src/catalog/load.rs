@@ -1,0 +1,130 @@
+//! Reads a [`Snapshot`] from the system catalogs, in one read-only transaction.
+//!
+//! `search_path` is emptied first, so that PostgreSQL prints every type and default with its schema and the
+//! texts mean the same under whatever path a request has.
+
+use std::collections::HashMap;
+
+use tokio_postgres::{Client, Row};
+
+use super::{Argument, Column, ForeignKey, Function, QualifiedName, Returns, Snapshot, Table, Volatility};
+use crate::DbError;
+
+const TABLES: &str = include_str!("tables.sql");
+const COLUMNS: &str = include_str!("columns.sql");
+const KEYS: &str = include_str!("keys.sql");
+const FOREIGN_KEYS: &str = include_str!("foreign_keys.sql");
+const FUNCTIONS: &str = include_str!("functions.sql");
+
+/// Reads tables, keys, relations and functions of `schemas`. Schemas that do not exist are served empty.
+///
+/// # Errors
+/// Whatever the database answers; the connection is left outside a transaction.
+pub async fn load(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> {
+    client
+        .batch_execute("begin transaction isolation level repeatable read read only; set local search_path = ''")
+        .await?;
+    let snapshot = read(client, schemas).await;
+    let ended = client.batch_execute("commit").await;
+    let snapshot = snapshot?;
+    ended?;
+    Ok(snapshot)
+}
+
+async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> {
+    let schemas_param: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&schemas];
+    let mut tables: HashMap<u32, Table> = HashMap::new();
+    for row in client.query(TABLES, schemas_param).await? {
+        tables.insert(row.try_get(0)?, table(&row)?);
+    }
+    for row in client.query(COLUMNS, schemas_param).await? {
+        if let Some(table) = tables.get_mut(&row.try_get::<_, u32>(0)?) {
+            table.columns.push(column(&row)?);
+        }
+    }
+    for row in client.query(KEYS, schemas_param).await? {
+        if let Some(table) = tables.get_mut(&row.try_get::<_, u32>(0)?) {
+            match row.try_get(1)? {
+                true => table.primary_key = row.try_get(2)?,
+                false => table.unique.push(row.try_get(2)?),
+            }
+        }
+    }
+    let keys = client.query(FOREIGN_KEYS, schemas_param).await?;
+    let keys = keys.iter().map(foreign_key).collect::<Result<Vec<_>, _>>()?;
+    let functions = client.query(FUNCTIONS, schemas_param).await?;
+    let functions = functions.iter().map(function).collect::<Result<Vec<_>, _>>()?;
+    Ok(Snapshot::new(schemas, tables.into_values().collect(), functions, &keys))
+}
+
+fn table(row: &Row) -> Result<Table, tokio_postgres::Error> {
+    Ok(Table {
+        name: QualifiedName { schema: row.try_get(1)?, name: row.try_get(2)? },
+        is_view: row.try_get(3)?,
+        insertable: row.try_get(4)?,
+        updatable: row.try_get(5)?,
+        deletable: row.try_get(6)?,
+        ..Table::default()
+    })
+}
+
+fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
+    Ok(Column {
+        name: row.try_get(1)?,
+        type_name: row.try_get(2)?,
+        base_type: row.try_get(3)?,
+        nullable: row.try_get(4)?,
+        default: row.try_get(5)?,
+    })
+}
+
+fn foreign_key(row: &Row) -> Result<ForeignKey, tokio_postgres::Error> {
+    Ok(ForeignKey {
+        constraint: row.try_get(0)?,
+        table: QualifiedName { schema: row.try_get(1)?, name: row.try_get(2)? },
+        columns: row.try_get(3)?,
+        foreign: QualifiedName { schema: row.try_get(4)?, name: row.try_get(5)? },
+        foreign_columns: row.try_get(6)?,
+        one_to_one: row.try_get(7)?,
+    })
+}
+
+fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
+    let names: Vec<String> = row.try_get(2)?;
+    let types: Vec<String> = row.try_get(3)?;
+    let required = usize::try_from(row.try_get::<_, i32>(4)?).unwrap_or(0);
+    let variadic: bool = row.try_get(5)?;
+    let last = names.len();
+    let arguments = names.into_iter().zip(types).enumerate().map(|(at, (name, type_name))| Argument {
+        name,
+        type_name: without_length(type_name),
+        required: at < required,
+        variadic: variadic && at + 1 == last,
+    });
+    let volatility = match row.try_get::<_, i8>(6)?.cast_unsigned() {
+        b'i' => Volatility::Immutable,
+        b's' => Volatility::Stable,
+        _ => Volatility::Volatile,
+    };
+    let returns = match row.try_get::<_, &str>(8)? {
+        "void" => Returns::Void,
+        "row" => Returns::Row(QualifiedName { schema: row.try_get(9)?, name: row.try_get(10)? }),
+        _ => Returns::Scalar,
+    };
+    Ok(Function {
+        name: QualifiedName { schema: row.try_get(0)?, name: row.try_get(1)? },
+        arguments: arguments.collect(),
+        returns_set: row.try_get(7)?,
+        returns,
+        volatility,
+    })
+}
+
+/// `bit` and `character` written bare mean length 1, but as an argument's type any length.
+fn without_length(type_name: String) -> String {
+    match type_name.as_str() {
+        "bit" | "bit[]" => type_name.replacen("bit", "bit varying", 1),
+        "character" | "character[]" => type_name.replacen("character", "character varying", 1),
+        _ => type_name,
+    }
+}

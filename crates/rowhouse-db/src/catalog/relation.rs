@@ -1,0 +1,132 @@
+//! Relations between tables, worked out from foreign keys once per snapshot so that no request has to search.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{QualifiedName, Table};
+
+/// A foreign key as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Constraint name.
+    pub constraint: String,
+    /// The table that refers.
+    pub table: QualifiedName,
+    /// Its columns, in key order.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub foreign: QualifiedName,
+    /// The columns referred to, in the same order.
+    pub foreign_columns: Vec<String>,
+    /// The referring columns are a primary key or unique, so each foreign row has at most one referrer.
+    pub one_to_one: bool,
+}
+
+/// A way from one table to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// What is found at the other end.
+    pub kind: RelationKind,
+    /// The foreign key's name; for a junction the key towards this table.
+    pub constraint: String,
+    /// The other end.
+    pub target: QualifiedName,
+    /// Joined columns, (here, there); for a junction (here, junction).
+    pub columns: Vec<(String, String)>,
+}
+
+impl Relation {
+    /// True when at most one row is found.
+    #[must_use]
+    pub fn is_to_one(&self) -> bool {
+        matches!(self.kind, RelationKind::ManyToOne | RelationKind::OneToOne { .. })
+    }
+}
+
+/// The cardinality of a relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelationKind {
+    /// This table refers.
+    ManyToOne,
+    /// This table refers, or is referred to, by a unique key.
+    OneToOne {
+        /// This table is the one referred to.
+        referred: bool,
+    },
+    /// This table is referred to.
+    OneToMany,
+    /// Both are referred to by a junction whose primary key holds both keys.
+    ManyToMany(Box<Junction>),
+}
+
+/// The table in the middle of a many-to-many relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Junction {
+    /// The junction.
+    pub table: QualifiedName,
+    /// The foreign key towards the target.
+    pub constraint: String,
+    /// (target, junction) columns of that key.
+    pub columns: Vec<(String, String)>,
+}
+
+/// Fills `relations` of every table from the foreign keys whose both ends are served.
+pub(super) fn relate(mut tables: Vec<Table>, keys: &[ForeignKey]) -> Vec<Table> {
+    let known: HashSet<QualifiedName> = tables.iter().map(|table| table.name.clone()).collect();
+    let keys: Vec<&ForeignKey> =
+        keys.iter().filter(|key| known.contains(&key.table) && known.contains(&key.foreign)).collect();
+    let mut found: HashMap<QualifiedName, Vec<Relation>> = HashMap::new();
+    for key in &keys {
+        let (forth, back) = both_ways(key);
+        found.entry(key.table.clone()).or_default().push(forth);
+        found.entry(key.foreign.clone()).or_default().push(back);
+    }
+    for table in &tables {
+        for (from, relation) in junctions(table, &keys) {
+            found.entry(from).or_default().push(relation);
+        }
+    }
+    for table in &mut tables {
+        table.relations = found.remove(&table.name).unwrap_or_default();
+    }
+    tables
+}
+
+fn both_ways(key: &ForeignKey) -> (Relation, Relation) {
+    let pairs: Vec<(String, String)> = key.columns.iter().cloned().zip(key.foreign_columns.iter().cloned()).collect();
+    let kind = |referred| match (key.one_to_one, referred) {
+        (true, referred) => RelationKind::OneToOne { referred },
+        (false, true) => RelationKind::OneToMany,
+        (false, false) => RelationKind::ManyToOne,
+    };
+    let back = pairs.iter().map(|(here, there)| (there.clone(), here.clone())).collect();
+    let constraint = &key.constraint;
+    (
+        Relation { kind: kind(false), constraint: constraint.clone(), target: key.foreign.clone(), columns: pairs },
+        Relation { kind: kind(true), constraint: constraint.clone(), target: key.table.clone(), columns: back },
+    )
+}
+
+/// Many-to-many relations through `table`: pairs of its foreign keys that lie within its primary key.
+fn junctions(table: &Table, keys: &[&ForeignKey]) -> Vec<(QualifiedName, Relation)> {
+    let within: Vec<&&ForeignKey> = keys
+        .iter()
+        .filter(|key| key.table == table.name && !key.one_to_one)
+        .filter(|key| key.columns.iter().all(|column| table.primary_key.contains(column)))
+        .collect();
+    let swapped = |key: &ForeignKey| key.foreign_columns.iter().cloned().zip(key.columns.iter().cloned()).collect();
+    let mut found = Vec::new();
+    for near in &within {
+        for far in within.iter().filter(|far| far.constraint != near.constraint) {
+            let junction =
+                Junction { table: table.name.clone(), constraint: far.constraint.clone(), columns: swapped(far) };
+            let relation = Relation {
+                kind: RelationKind::ManyToMany(Box::new(junction)),
+                constraint: near.constraint.clone(),
+                target: far.foreign.clone(),
+                columns: swapped(near),
+            };
+            found.push((near.foreign.clone(), relation));
+        }
+    }
+    found
+}
