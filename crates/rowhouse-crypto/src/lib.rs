@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+
+mod base64url;
+mod envelope;
+mod jwk;
+mod key;
+mod opaque;
+pub mod password;
+mod ring;
+mod token;
+
+pub use envelope::{Envelope, EnvelopeError};
+pub use jwk::{Jwk, JwkSet};
+pub use key::{Algorithm, KeyError, KeyPair, VerifyingKey};
+pub use opaque::{ChainKey, OpaqueSecret, digest_hex};
+pub use ring::{Key, KeyRing, Purpose, Status};
+pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};

@@ -1,0 +1,73 @@
+use std::time::Instant;
+
+use rowhouse_kernel::SeededRng;
+
+use super::{NOBODY, PasswordHash, Verdict, hash, is_current, is_supported, verify};
+
+#[test]
+fn new_hash_is_argon2id_with_todays_parameters_and_needs_no_rehash() {
+    let stored = hash("correct horse", &*SeededRng::new(1)).unwrap();
+    assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+    assert_eq!(verify("correct horse", Some(&stored)), Verdict::Match);
+    assert_eq!(verify("correct horsf", Some(&stored)), Verdict::Mismatch);
+    assert!(is_supported(&stored));
+}
+
+#[test]
+fn same_password_has_another_hash_each_time() {
+    let rng = SeededRng::new(1);
+    assert_ne!(hash("p", &*rng).unwrap(), hash("p", &*rng).unwrap());
+}
+
+#[test]
+fn bcrypt_of_every_dialect_verifies_and_asks_for_a_rehash() {
+    let made = bcrypt::hash("password", 4).unwrap();
+    for version in ["$2a$", "$2b$", "$2y$"] {
+        let stored = made.replacen("$2b$", version, 1);
+        assert_eq!(verify("password", Some(&stored)), Verdict::MatchOutdated, "{stored}");
+        assert_eq!(verify("passwore", Some(&stored)), Verdict::Mismatch);
+        assert!(is_supported(&stored));
+    }
+}
+
+#[test]
+fn argon2_with_other_parameters_verifies_and_asks_for_a_rehash() {
+    // Reference implementation's test vector: version 19, t=2, m=2^16, p=1, "password"/"somesalt".
+    let stored = "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA";
+    assert_eq!(verify("password", Some(stored)), Verdict::MatchOutdated);
+    assert_eq!(verify("passwore", Some(stored)), Verdict::Mismatch);
+}
+
+#[test]
+fn hashes_that_would_cost_too_much_are_refused_at_once() {
+    let start = Instant::now();
+    for stored in [
+        "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+        "$2b$31$KOOEgLJSxXyN7PnM2.SOyeAl3TxfqETf1pQaaw4JFTGu5zcUsFqPW",
+    ] {
+        assert_eq!(verify("password", Some(stored)), Verdict::Mismatch);
+        assert!(!is_supported(stored));
+    }
+    assert!(start.elapsed().as_secs() < 1);
+}
+
+#[test]
+fn text_that_is_no_hash_matches_nothing() {
+    for stored in [
+        "plain",
+        "$",
+        "$2b$",
+        "$argon2id$",
+        "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E",
+    ] {
+        assert_eq!(verify(stored, Some(stored)), Verdict::Mismatch, "{stored}");
+        assert!(!is_supported(stored), "{stored}");
+    }
+}
+
+#[test]
+fn unknown_account_costs_the_same_work_as_a_wrong_password() {
+    assert!(is_current(&PasswordHash::new(NOBODY).unwrap()) && is_supported(NOBODY));
+    assert_eq!(verify("anything", None), Verdict::Mismatch);
+    assert_eq!(verify("", Some("")), Verdict::Mismatch);
+}

@@ -1,0 +1,255 @@
+//! The key ring: one signing key per purpose, every other key that live tokens may carry, and the legacy secret.
+//!
+//! Immutable: a rotation builds another ring. Leaves storage and the moment of rotation to `rowhouse-auth`.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::hmac;
+use rowhouse_kernel::Secret;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::token::Parts;
+use crate::{
+    Jwk, JwkSet, KeyError, KeyPair, TokenError, TokenSource, VerifiedToken, VerifyingKey, base64url,
+};
+
+/// What a key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Users' access tokens, short-lived.
+    Access,
+    /// `anon_key` and `service_role_key`, long-lived.
+    Api,
+}
+
+impl Purpose {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Access, Self::Api];
+
+    /// As stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Api => "api",
+        }
+    }
+
+    /// Reads [`Purpose::as_str`] back.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
+    }
+
+    fn source(self) -> TokenSource {
+        match self {
+            Self::Access => TokenSource::Access,
+            Self::Api => TokenSource::Api,
+        }
+    }
+}
+
+/// Where a key stands in its life. A removed key is in no ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Published ahead of use, so that verifiers with a cached key set know it when it starts to sign.
+    Standby,
+    /// Signs.
+    Signing,
+    /// Signs no more; its tokens are still good.
+    Verifying,
+}
+
+impl Status {
+    /// As stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standby => "standby",
+            Self::Signing => "signing",
+            Self::Verifying => "verifying",
+        }
+    }
+
+    /// Reads [`Status::as_str`] back.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Standby, Self::Signing, Self::Verifying].into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// A key with its part to play.
+#[derive(Debug)]
+pub struct Key {
+    jwk: Jwk,
+    purpose: Purpose,
+    status: Status,
+    pair: Option<KeyPair>,
+    verifier: VerifyingKey,
+}
+
+impl Key {
+    /// A key that can sign.
+    ///
+    /// # Errors
+    /// [`KeyError::Jwk`].
+    pub fn new(pair: KeyPair, purpose: Purpose, status: Status) -> Result<Self, KeyError> {
+        let verifier = VerifyingKey::from_jwk(pair.jwk())?;
+        Ok(Self { jwk: pair.jwk().clone(), purpose, status, pair: Some(pair), verifier })
+    }
+
+    /// A key whose private half is not needed any more: its status is `verifying`.
+    ///
+    /// # Errors
+    /// [`KeyError::Jwk`].
+    pub fn public(jwk: Jwk, purpose: Purpose) -> Result<Self, KeyError> {
+        let verifier = VerifyingKey::from_jwk(&jwk)?;
+        Ok(Self { jwk, purpose, status: Status::Verifying, pair: None, verifier })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
+
+    /// What it signs.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+}
+
+#[derive(Debug)]
+struct Signer {
+    /// The encoded JOSE header with its dot; the same for every token of one key.
+    head: String,
+    pair: KeyPair,
+}
+
+/// Signs and verifies tokens; shared behind one pointer and replaced as a whole.
+#[derive(Debug)]
+pub struct KeyRing {
+    access: Signer,
+    api: Signer,
+    known: HashMap<String, Known>,
+    jwks: JwkSet,
+    legacy: Option<hmac::Key>,
+}
+
+#[derive(Debug)]
+struct Known {
+    algorithm: &'static str,
+    source: TokenSource,
+    verifier: VerifyingKey,
+}
+
+impl KeyRing {
+    /// Builds a ring. `legacy` is the HS256 secret of a former project: accepted, never signed with.
+    ///
+    /// # Errors
+    /// [`KeyError::Signers`] unless each purpose has exactly one signing key.
+    pub fn new(mut keys: Vec<Key>, legacy: Option<&Secret>) -> Result<Self, KeyError> {
+        let jwks = JwkSet { keys: keys.iter().map(|key| key.jwk.clone()).collect() };
+        let access = take_signer(&mut keys, Purpose::Access)?;
+        let api = take_signer(&mut keys, Purpose::Api)?;
+        let known = keys.into_iter().map(|key| {
+            let known = Known {
+                algorithm: key.jwk.alg.as_str(),
+                source: key.purpose.source(),
+                verifier: key.verifier,
+            };
+            (key.jwk.kid, known)
+        });
+        let legacy = legacy.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
+        Ok(Self { access, api, known: known.collect(), jwks, legacy })
+    }
+
+    /// The public keys, legacy secret excluded.
+    #[must_use]
+    pub fn jwks(&self) -> &JwkSet {
+        &self.jwks
+    }
+
+    /// The kid that signs for `purpose` now.
+    #[must_use]
+    pub fn signing_kid(&self, purpose: Purpose) -> &str {
+        &self.signer(purpose).pair.jwk().kid
+    }
+
+    /// Signs `claims` as a compact JWS with `kid` and `typ` set.
+    ///
+    /// # Errors
+    /// [`KeyError::Claims`], [`KeyError::TooLong`], [`KeyError::Library`].
+    pub fn sign(&self, claims: &impl Serialize, purpose: Purpose) -> Result<String, KeyError> {
+        let signer = self.signer(purpose);
+        let mut token = signer.head.clone();
+        token.push_str(&base64url::encode(serde_json::to_vec(claims)?));
+        let signature = signer.pair.sign(token.as_bytes())?;
+        token.push('.');
+        token.push_str(&base64url::encode(signature));
+        match token.len() {
+            length if length > crate::MAX_TOKEN_LENGTH => Err(KeyError::TooLong { length }),
+            _ => Ok(token),
+        }
+    }
+
+    /// Checks form, key, signature and clock claims, in that order. Issuer, audience and role are the caller's to check.
+    ///
+    /// # Errors
+    /// The first reason to refuse; see [`TokenError`].
+    pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<VerifiedToken, TokenError> {
+        let parts = Parts::parse(token)?;
+        let known = parts.header.kid.as_deref().and_then(|kid| self.known.get(kid));
+        let source = match (known, self.legacy.as_ref(), parts.header.alg.as_str()) {
+            (Some(key), _, alg) if alg != key.algorithm => return Err(TokenError::WrongAlgorithm),
+            (Some(key), ..) if key.verifier.verify(parts.signed, &parts.signature) => key.source,
+            (None, Some(secret), "HS256") if hmac::verify(secret, parts.signed, &parts.signature).is_ok() => {
+                TokenSource::Legacy
+            }
+            (Some(_), ..) | (None, Some(_), "HS256") => return Err(TokenError::BadSignature),
+            (None, _, alg) if crate::Algorithm::parse(alg).is_none() => {
+                return Err(TokenError::WrongAlgorithm);
+            }
+            (None, ..) => return Err(TokenError::UnknownKey),
+        };
+        parts.claims(source, now)
+    }
+
+    fn signer(&self, purpose: Purpose) -> &Signer {
+        match purpose {
+            Purpose::Access => &self.access,
+            Purpose::Api => &self.api,
+        }
+    }
+}
+
+/// Takes the private half of the one key that signs for `purpose`; its public half stays for verifying.
+fn take_signer(keys: &mut [Key], purpose: Purpose) -> Result<Signer, KeyError> {
+    let mut pairs: Vec<KeyPair> = keys
+        .iter_mut()
+        .filter(|key| key.purpose == purpose && key.status == Status::Signing)
+        .filter_map(|key| key.pair.take())
+        .collect();
+    match (pairs.pop(), pairs.len()) {
+        (Some(pair), 0) => Ok(Signer { head: encoded_header(pair.jwk()), pair }),
+        (last, others) => {
+            Err(KeyError::Signers { purpose: purpose.as_str(), found: others + usize::from(last.is_some()) })
+        }
+    }
+}
+
+fn encoded_header(jwk: &Jwk) -> String {
+    let header = serde_json::json!({ "alg": jwk.alg, "kid": jwk.kid, "typ": "JWT" });
+    base64url::encode(header.to_string()) + "."
+}
+
+#[cfg(test)]
+mod tests;

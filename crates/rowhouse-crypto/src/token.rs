@@ -1,0 +1,164 @@
+//! Compact JWS (RFC 7515) with JWT claims (RFC 7519): how a token is taken apart and what its clock claims must say.
+//!
+//! Leaves the choice of key to `ring.rs`, and issuer, audience and role to the caller's own policy.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use crate::base64url;
+
+/// Longest token that is signed or looked at, in bytes. Ours stay near 1 KiB unless metadata is large.
+pub const MAX_TOKEN_LENGTH: usize = 8 * 1024;
+/// How far another machine's clock may be ahead of ours, in seconds; as PostgREST allows.
+const SKEW: f64 = 30.0;
+
+/// Why a token is refused. The order of checks is the order of variants: nothing inside a token is believed, or told
+/// apart in the answer, before its signature holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum TokenError {
+    /// Not a compact JWS of at most 8 KiB with JSON inside, or a header that asks for what we do not do.
+    #[error("token is malformed")]
+    Malformed,
+    /// `alg` is not the one that the named key is for; `none` is nobody's.
+    #[error("signing method is invalid")]
+    WrongAlgorithm,
+    /// No key of that `kid`, or no `kid`.
+    #[error("unrecognized JWT kid")]
+    UnknownKey,
+    /// The signature does not hold.
+    #[error("signature is invalid")]
+    BadSignature,
+    /// A claim that must be there is not.
+    #[error("token is missing the claim {0}")]
+    MissingClaim(&'static str),
+    /// `exp` has passed.
+    #[error("token is expired")]
+    Expired,
+    /// `nbf` or `iat` lies ahead by more than 30 seconds.
+    #[error("token is not valid yet")]
+    NotYetValid,
+}
+
+/// Which key vouched for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenSource {
+    /// A key for users' access tokens.
+    Access,
+    /// The long-lived key behind `anon_key` and `service_role_key`.
+    Api,
+    /// The configured HS256 secret of a former Supabase project.
+    Legacy,
+}
+
+/// A token whose signature and clock claims hold.
+#[derive(Debug, Clone)]
+pub struct VerifiedToken {
+    /// The claims.
+    pub claims: Map<String, Value>,
+    /// The claims as the bytes that were signed.
+    pub json: String,
+    /// Who vouched.
+    pub source: TokenSource,
+    /// `exp`; a token is dead from this instant on. Only API and legacy tokens may lack it.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+impl VerifiedToken {
+    /// A claim that is text.
+    #[must_use]
+    pub fn text(&self, claim: &str) -> Option<&str> {
+        self.claims.get(claim)?.as_str()
+    }
+
+    /// True if `aud`, a text or a list of texts, names `audience` (RFC 7519 section 4.1.3).
+    #[must_use]
+    pub fn has_audience(&self, audience: &str) -> bool {
+        match self.claims.get("aud") {
+            Some(Value::String(one)) => one == audience,
+            Some(Value::Array(many)) => many.iter().any(|one| one == audience),
+            _ => false,
+        }
+    }
+}
+
+/// The parts of the JOSE header that decide anything.
+#[derive(Deserialize)]
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) kid: Option<String>,
+    typ: Option<String>,
+    /// Extensions that must be understood (RFC 7515 section 4.1.11); we understand none.
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+/// A token taken apart, nothing believed yet.
+pub(crate) struct Parts<'t> {
+    pub(crate) header: Header,
+    pub(crate) signed: &'t [u8],
+    pub(crate) signature: Vec<u8>,
+    payload: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    pub(crate) fn parse(token: &'t str) -> Result<Self, TokenError> {
+        if token.len() > MAX_TOKEN_LENGTH {
+            return Err(TokenError::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+        let header = base64url::decode(header).ok_or(TokenError::Malformed)?;
+        let header: Header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
+        let plain_jwt = header.typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
+        if !plain_jwt || header.crit.is_some() {
+            return Err(TokenError::Malformed);
+        }
+        let signature = base64url::decode(signature).ok_or(TokenError::Malformed)?;
+        Ok(Self { header, signed: signed.as_bytes(), signature, payload })
+    }
+
+    /// Reads the claims; to be called only once the signature holds.
+    pub(crate) fn claims(
+        &self,
+        source: TokenSource,
+        now: OffsetDateTime,
+    ) -> Result<VerifiedToken, TokenError> {
+        let json = base64url::decode(self.payload).and_then(|bytes| String::from_utf8(bytes).ok());
+        let json = json.ok_or(TokenError::Malformed)?;
+        let claims: Map<String, Value> = serde_json::from_str(&json).map_err(|_| TokenError::Malformed)?;
+        let expires_at = check_times(&claims, source, now)?;
+        Ok(VerifiedToken { claims, json, source, expires_at })
+    }
+}
+
+fn check_times(
+    claims: &Map<String, Value>,
+    source: TokenSource,
+    now: OffsetDateTime,
+) -> Result<Option<OffsetDateTime>, TokenError> {
+    let now = now.unix_timestamp_nanos() as f64 / 1e9;
+    let exp = instant(claims, "exp")?;
+    match exp {
+        None if source == TokenSource::Access => return Err(TokenError::MissingClaim("exp")),
+        Some(exp) if now >= exp => return Err(TokenError::Expired),
+        _ => {}
+    }
+    for name in ["nbf", "iat"] {
+        if instant(claims, name)?.is_some_and(|from| from > now + SKEW) {
+            return Err(TokenError::NotYetValid);
+        }
+    }
+    // An `exp` past the year 9999 is as good as none.
+    Ok(exp.and_then(|exp| OffsetDateTime::from_unix_timestamp(exp as i64).ok()))
+}
+
+/// A NumericDate in seconds (RFC 7519 section 2), fractions allowed.
+fn instant(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, TokenError> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or(TokenError::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests;
