@@ -15,6 +15,7 @@ mod stream;
 
 pub use context::open_query;
 pub use plane::{DataPlane, DataPlaneUrls};
+pub(crate) use login::Login;
 pub(crate) use stream::{Address, Stream};
 
 use std::sync::Arc;

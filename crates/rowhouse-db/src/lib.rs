@@ -1,11 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod bootstrap;
+pub mod catalog;
 mod control;
+mod database;
+pub mod embedded;
 mod error;
 pub mod flight;
+mod listen;
 mod liveness;
+pub mod migrate;
 
+pub use bootstrap::{LoginPasswords, apply_default_grants, bootstrap};
 pub use control::{Control, TransactionError};
+pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError};
 pub use flight::{DataPlane, DataPlaneUrls};
+pub use listen::{Heard, ListenHub};
 pub use liveness::{Health, Liveness};
+
+/// Platform migrations of this crate: what the program's own queries call.
+pub const MIGRATIONS: &[migrate::Statement] =
+    &[("20261121000000_rowhouse_core.sql", include_str!("../migrations/20261121000000_rowhouse_core.sql"))];

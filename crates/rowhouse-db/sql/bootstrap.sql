@@ -1,0 +1,58 @@
+-- Roles and the grants between them; idempotent. Run by a superuser, or on a managed server by a role with
+-- CREATEROLE. Passwords are set separately.
+do $$
+declare
+  wanted record;
+begin
+  for wanted in
+    select * from (values
+      ('anon', 'nologin noinherit'),
+      ('authenticated', 'nologin noinherit'),
+      ('service_role', 'nologin noinherit'),
+      -- owns platform objects
+      ('rowhouse_owner', 'nologin'),
+      -- owns the project's objects and runs its migrations
+      ('rowhouse_project', 'nologin'),
+      -- control plane
+      ('rowhouse', 'login'),
+      -- data plane: no rights of their own, so a missing role change fails closed
+      ('authenticator', 'login noinherit'),
+      ('authenticator_service', 'login noinherit')
+    ) as roles (name, attributes)
+  loop
+    if not exists (select from pg_roles where rolname = wanted.name) then
+      execute format('create role %I %s', wanted.name, wanted.attributes);
+    end if;
+  end loop;
+  begin
+    alter role service_role bypassrls;
+  exception when insufficient_privilege then
+    -- tenancy.protect then writes a policy for service_role instead
+    raise notice 'service_role gets policies instead of bypassrls';
+  end;
+end
+$$;
+
+grant anon, authenticated to authenticator;
+grant service_role to authenticator_service;
+grant rowhouse_project to rowhouse_owner;
+grant rowhouse_owner to rowhouse;
+
+-- what public may do by default is decided by grants, not by PUBLIC
+revoke all on schema public from public;
+grant usage, create on schema public to rowhouse_project;
+grant usage on schema public to anon, authenticated, service_role, rowhouse;
+create schema if not exists extensions;
+grant usage on schema extensions to anon, authenticated, service_role, rowhouse_owner, rowhouse_project, rowhouse;
+do $$
+begin
+  execute format('revoke all on database %I from public', current_database());
+  execute format('grant connect on database %I to rowhouse, authenticator, authenticator_service', current_database());
+  execute format('grant create on database %I to rowhouse_owner, rowhouse_project', current_database());
+end
+$$;
+alter default privileges for role rowhouse_project grant all on tables to service_role;
+alter default privileges for role rowhouse_project grant all on sequences to service_role;
+alter default privileges for role rowhouse_project grant all on functions to service_role;
+-- platform functions are closed unless granted
+alter default privileges for role rowhouse_owner revoke execute on functions from public;

@@ -1,0 +1,101 @@
+//! The PostgreSQL server under `up`: found, created, started, watched, stopped.
+//!
+//! It never touches a cluster that it did not create, never kills a server that merely does not answer, and
+//! recovers without help from its own death and the machine's. What runs inside the server is not its concern.
+
+mod account;
+mod binaries;
+mod cluster;
+mod postmaster;
+mod process;
+mod supervisor;
+
+use std::path::PathBuf;
+
+use rowhouse_kernel::Secret;
+
+pub use account::Account;
+pub use binaries::{Binaries, MINIMUM_VERSION, find_binaries};
+pub use process::{PortOwner, port_owner};
+pub use supervisor::{Embedded, Progress};
+
+/// Where a project's server lives.
+#[derive(Debug, Clone)]
+pub struct ClusterPaths {
+    /// Holds everything below; `.rowhouse/pg`, or what that links to.
+    pub home: PathBuf,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The unix socket's folder.
+    pub run: PathBuf,
+    /// What the server writes to standard error.
+    pub log: PathBuf,
+}
+
+/// How to reach a running embedded server.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Folder of the unix socket.
+    pub socket_dir: PathBuf,
+    /// Port on 127.0.0.1 and in the socket's name.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// URL over the unix socket, for the program's own connections.
+    #[must_use]
+    pub fn socket_url(&self, user: &str, password: &Secret) -> Secret {
+        let folder: String = self.socket_dir.to_string_lossy().bytes().map(|b| format!("%{b:02X}")).collect();
+        Secret::new(format!("postgres://{user}:{}@{folder}:{}/postgres", password.expose(), self.port))
+    }
+
+    /// URL over TCP, for people and their tools.
+    #[must_use]
+    pub fn tcp_url(&self, user: &str, password: &Secret) -> Secret {
+        Secret::new(format!("postgres://{user}:{}@127.0.0.1:{}/postgres", password.expose(), self.port))
+    }
+}
+
+/// Why the embedded server does not run. The text names the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// No server programs, or only old ones.
+    #[error("{0}")]
+    Binaries(String),
+    /// As root, no account to run the server under could be found or created.
+    #[error("{0}")]
+    Account(String),
+    /// The port is taken.
+    #[error("port {port} is taken{}; choose another with --port", owner(.by))]
+    PortTaken {
+        /// Which port.
+        port: u16,
+        /// By whom, when that can be seen.
+        by: Option<PortOwner>,
+    },
+    /// A file or program could not be used.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What went wrong.
+        error: std::io::Error,
+    },
+    /// The server or initdb ended with an error; the last lines of its log follow.
+    #[error("{what} failed:\n{log}")]
+    Failed {
+        /// Which program.
+        what: &'static str,
+        /// The end of what it wrote.
+        log: String,
+    },
+}
+
+fn owner(by: &Option<PortOwner>) -> String {
+    by.as_ref().map(|owner| format!(" by {} (pid {})", owner.name, owner.pid)).unwrap_or_default()
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> EmbeddedError {
+    let what = what.into();
+    move |error| EmbeddedError::Io { what, error }
+}

@@ -1,0 +1,80 @@
+//! Under which account the server runs: PostgreSQL refuses root.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+
+use nix::unistd::{Uid, User};
+
+use super::{EmbeddedError, io};
+
+/// An account to start programs under; `None` ids mean ourselves.
+#[derive(Debug, Clone)]
+pub struct Account {
+    name: String,
+    ids: Option<(u32, u32)>,
+}
+
+impl Account {
+    /// Ourselves, unless we are root: then `postgres`, else `rowhouse`, which is created.
+    ///
+    /// # Errors
+    /// If we are root and neither account exists or can be made.
+    pub fn choose() -> Result<Self, EmbeddedError> {
+        if !Uid::effective().is_root() {
+            let name = User::from_uid(Uid::effective()).ok().flatten().map_or_else(|| "you".to_owned(), |user| user.name);
+            return Ok(Self { name, ids: None });
+        }
+        for name in ["postgres", "rowhouse"] {
+            if let Some(account) = Self::named(name) {
+                return Ok(account);
+            }
+        }
+        let created = Command::new("useradd").args(["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", "rowhouse"]).status();
+        Self::named("rowhouse").ok_or_else(|| {
+            EmbeddedError::Account(format!("PostgreSQL does not run as root, and no account for it could be created ({created:?}); create one with: useradd --system rowhouse"))
+        })
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let user = User::from_name(name).ok().flatten()?;
+        Some(Self { name: user.name, ids: Some((user.uid.as_raw(), user.gid.as_raw())) })
+    }
+
+    /// Its name, for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A command that will run under this account, in `/`, with a clean environment.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TZ", "UTC").current_dir("/");
+        if let Some((uid, gid)) = self.ids {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// Whether the account can enter a folder. Only trying tells: modes, ACLs and mounts all have a say.
+    pub(super) fn can_enter(&self, folder: &Path) -> bool {
+        let mut command = self.command(Path::new("/bin/sh"));
+        command.args(["-c", "cd \"$1\"", "sh"]).arg(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    /// Makes a folder that only the account can enter.
+    pub(super) fn own_folder(&self, folder: &Path) -> Result<(), EmbeddedError> {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::create_dir_all(folder).map_err(io(format!("cannot create {}", folder.display())))?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(io(format!("cannot protect {}", folder.display())))?;
+        self.own(folder)
+    }
+
+    /// Hands a file or folder to the account.
+    pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedError> {
+        let Some((uid, gid)) = self.ids else { return Ok(()) };
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(io(format!("cannot hand {} to {}", path.display(), self.name)))
+    }
+}

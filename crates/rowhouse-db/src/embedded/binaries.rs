@@ -1,0 +1,129 @@
+//! Finds PostgreSQL's server programs on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::EmbeddedError;
+
+/// The oldest major version that can be served.
+pub const MINIMUM_VERSION: u32 = 15;
+
+/// A folder with `initdb`, `postgres` and their like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binaries {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Major version.
+    pub version: u32,
+}
+
+impl Binaries {
+    /// The path of one program.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Finds the newest usable server: PATH, `pg_config`, then the folders of the distributions.
+///
+/// # Errors
+/// One message that names the package to install.
+pub fn find_binaries() -> Result<Binaries, EmbeddedError> {
+    let found: Vec<Binaries> = candidates().into_iter().filter_map(inspect).collect();
+    choose(found)
+}
+
+fn choose(found: Vec<Binaries>) -> Result<Binaries, EmbeddedError> {
+    let newest = found.into_iter().max_by_key(|b| b.version);
+    match newest {
+        Some(binaries) if binaries.version >= MINIMUM_VERSION => Ok(binaries),
+        Some(old) => Err(EmbeddedError::Binaries(format!(
+            "PostgreSQL {} in {} is too old: version {MINIMUM_VERSION} or newer is needed; {}",
+            old.version,
+            old.folder.display(),
+            remedy()
+        ))),
+        None => Err(EmbeddedError::Binaries(format!("no PostgreSQL server found; {}", remedy()))),
+    }
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+        folders.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    }
+    for (parent, inner) in [("/usr/lib/postgresql", "bin"), ("/usr/libexec", "bin"), ("/usr", "bin"), ("/opt/homebrew/opt", "bin"), ("/usr/local/opt", "bin")] {
+        folders.extend(versioned(Path::new(parent), inner));
+    }
+    folders
+}
+
+/// `/usr/lib/postgresql/15/bin`, `/usr/pgsql-16/bin`, `/opt/homebrew/opt/postgresql@17/bin`, …
+fn versioned(parent: &Path, inner: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
+    let is_ours = |name: &str| parent.ends_with("postgresql") || name.starts_with("pgsql-") || name.starts_with("postgresql");
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| is_ours(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path().join(inner))
+        .collect()
+}
+
+/// A folder counts only with both programs; on Debian, PATH has wrappers of neither.
+fn inspect(folder: PathBuf) -> Option<Binaries> {
+    if !folder.join("initdb").is_file() {
+        return None;
+    }
+    let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+    let version = major_version(&String::from_utf8_lossy(&output.stdout))?;
+    Some(Binaries { folder, version })
+}
+
+/// Reads `postgres (PostgreSQL) 15.18 (Debian …)`; a development version reads `19devel`.
+fn major_version(text: &str) -> Option<u32> {
+    let number = text.split(") ").nth(1)?;
+    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn remedy() -> &'static str {
+    let has = |program: &str| ["/usr/bin", "/bin", "/opt/homebrew/bin"].iter().any(|dir| Path::new(dir).join(program).exists());
+    if has("apt-get") {
+        "install it with: apt-get install postgresql"
+    } else if has("dnf") {
+        "install it with: dnf install postgresql-server"
+    } else if has("apk") {
+        "install it with: apk add postgresql"
+    } else if has("brew") {
+        "install it with: brew install postgresql"
+    } else {
+        "install your system's PostgreSQL server package"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Binaries, choose, major_version};
+
+    #[test]
+    fn version_is_read_from_what_the_server_says() {
+        assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
+        assert_eq!(major_version("postgres (PostgreSQL) 19devel\n"), Some(19));
+        assert_eq!(major_version("nonsense"), None);
+    }
+
+    #[test]
+    fn old_server_gives_one_message_with_the_remedy() {
+        let old = Binaries { folder: "/usr/lib/postgresql/13/bin".into(), version: 13 };
+        let message = choose(vec![old]).unwrap_err().to_string();
+        assert!(message.starts_with("PostgreSQL 13 in /usr/lib/postgresql/13/bin is too old: version 15 or newer is needed; install"));
+        assert!(choose(Vec::new()).unwrap_err().to_string().starts_with("no PostgreSQL server found; install"));
+    }
+
+    #[test]
+    fn newest_server_is_chosen() {
+        let at = |version| Binaries { folder: "/x".into(), version };
+        assert_eq!(choose(vec![at(13), at(17), at(15)]).unwrap().version, 17);
+    }
+}

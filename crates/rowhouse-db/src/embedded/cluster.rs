@@ -1,0 +1,110 @@
+//! Where a project's cluster lies, and its creation.
+
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use rowhouse_kernel::Secret;
+
+use super::account::Account;
+use super::binaries::Binaries;
+use super::{ClusterPaths, EmbeddedError, io};
+
+/// Unix socket paths end at 107 bytes; the socket's name takes some twenty.
+const LONGEST_SOCKET_FOLDER: usize = 85;
+
+/// Settings written once into a new cluster's `postgresql.conf`; the user may change them there.
+const SETTINGS: &str = "
+# written when the cluster was created; yours to change
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] %q%u '
+password_encryption = 'scram-sha-256'
+max_connections = 100
+";
+
+impl ClusterPaths {
+    /// Decides where `project`'s cluster lies: `.rowhouse/pg`, or `/var/lib/rowhouse/<id>` with a link to it
+    /// when the server's account cannot enter the project.
+    pub(super) fn prepare(project: &Path, account: &Account) -> Result<Self, EmbeddedError> {
+        let link = project.join(".rowhouse/pg");
+        if !account.can_enter(&project.join(".rowhouse")) && !link.is_symlink() && !link.exists() {
+            let elsewhere = Path::new("/var/lib/rowhouse").join(id_of(project));
+            std::fs::create_dir_all("/var/lib/rowhouse").map_err(io("cannot create /var/lib/rowhouse"))?;
+            account.own_folder(&elsewhere)?;
+            symlink(&elsewhere, &link).map_err(io(format!("cannot link {}", link.display())))?;
+        }
+        account.own_folder(&link)?;
+        let home = link.canonicalize().map_err(io(format!("cannot open {}", link.display())))?;
+        let mut run = home.join("run");
+        if run.as_os_str().len() > LONGEST_SOCKET_FOLDER {
+            run = PathBuf::from("/tmp").join(format!("rowhouse-{}", id_of(project)));
+        }
+        Ok(Self { data: home.join("data"), log: home.join("server.log"), run, home })
+    }
+}
+
+/// A short stable name for a project, from its path.
+fn id_of(project: &Path) -> String {
+    let path = project.canonicalize().unwrap_or_else(|_| project.to_owned());
+    let hash = digest::digest(&digest::SHA256, path.as_os_str().as_encoded_bytes());
+    hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Creates the cluster unless it is there; true if it was created. Begun under another name, so that a kill in
+/// the middle leaves nothing that looks finished.
+pub(super) fn ensure(paths: &ClusterPaths, binaries: &Binaries, account: &Account, password: &Secret) -> Result<bool, EmbeddedError> {
+    if paths.data.join("PG_VERSION").exists() {
+        require_same_version(paths, binaries)?;
+        return Ok(false);
+    }
+    let unfinished = paths.home.join("data.new");
+    if unfinished.exists() {
+        std::fs::remove_dir_all(&unfinished).map_err(io("cannot remove an unfinished cluster"))?;
+    }
+    let password_file = write_password(paths, account, password)?;
+    let created = run_initdb(&unfinished, &password_file, binaries, account);
+    std::fs::remove_file(&password_file).map_err(io("cannot remove the password file"))?;
+    created?;
+    let settings = unfinished.join("postgresql.conf");
+    let mut file = std::fs::OpenOptions::new().append(true).open(&settings).map_err(io("cannot open postgresql.conf"))?;
+    file.write_all(SETTINGS.as_bytes()).map_err(io("cannot write postgresql.conf"))?;
+    std::fs::rename(&unfinished, &paths.data).map_err(io("cannot put the cluster in place"))?;
+    Ok(true)
+}
+
+fn run_initdb(data: &Path, password_file: &Path, binaries: &Binaries, account: &Account) -> Result<(), EmbeddedError> {
+    let mut command = account.command(&binaries.program("initdb"));
+    command.args(["--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--auth=scram-sha-256", "--no-instructions"]);
+    command.arg("--pgdata").arg(data).arg("--pwfile").arg(password_file);
+    let output = command.output().map_err(io("cannot run initdb"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(EmbeddedError::Failed { what: "initdb", log: String::from_utf8_lossy(&output.stderr).into_owned() })
+}
+
+/// initdb reads the password from a file; this one is the account's alone and goes at once.
+fn write_password(paths: &ClusterPaths, account: &Account, password: &Secret) -> Result<PathBuf, EmbeddedError> {
+    let path = paths.home.join("initdb.password");
+    let _left_by_a_kill = std::fs::remove_file(&path);
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(io("cannot write the password file"))?;
+    file.write_all(password.expose().as_bytes()).map_err(io("cannot write the password file"))?;
+    account.own(&path)?;
+    Ok(path)
+}
+
+fn require_same_version(paths: &ClusterPaths, binaries: &Binaries) -> Result<(), EmbeddedError> {
+    let text = std::fs::read_to_string(paths.data.join("PG_VERSION")).map_err(io("cannot read PG_VERSION"))?;
+    let version = text.trim();
+    if version == binaries.version.to_string() {
+        return Ok(());
+    }
+    Err(EmbeddedError::Binaries(format!(
+        "the data in {} was written by PostgreSQL {version}, but the server found is {}; install PostgreSQL {version}, or move the data with pg_upgrade",
+        paths.data.display(),
+        binaries.version
+    )))
+}

@@ -1,0 +1,68 @@
+//! What a former run left behind in a data directory, and how it is cleared away.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::process::{is_alive, working_in};
+use super::{ClusterPaths, EmbeddedError, io};
+
+/// How long an orphan may take to shut down fast, and then to stop at once.
+const FAST: Duration = Duration::from_secs(20);
+const IMMEDIATE: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The process id in `postmaster.pid`, if there is such a file.
+fn recorded_pid(data: &Path) -> Option<i32> {
+    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    text.lines().next()?.trim().parse().ok()
+}
+
+/// Stops a postmaster that outlived its parent, waits for backends that outlived their postmaster, and removes a
+/// lock whose holder is neither.
+///
+/// The lock file names the shared memory that orphaned backends still use, so it may only go once nobody works
+/// in the folder any more.
+pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), EmbeddedError> {
+    let recorded = recorded_pid(&paths.data);
+    if let Some(pid) = recorded.filter(|pid| working_in(&paths.data).contains(pid)) {
+        tracing::info!(pid, "stopping the database server that a former run left behind");
+        stop(pid).await?;
+    }
+    if !gone(|| working_in(&paths.data).is_empty(), IMMEDIATE).await {
+        let left = working_in(&paths.data);
+        return Err(EmbeddedError::Failed { what: "clearing up", log: format!("processes {left:?} still work in {}", paths.data.display()) });
+    }
+    let lock = paths.data.join("postmaster.pid");
+    if lock.exists() {
+        std::fs::remove_file(&lock).map_err(io(format!("cannot remove {}", lock.display())))?;
+    }
+    let _absent_at_first = std::fs::remove_dir_all(&paths.run);
+    Ok(())
+}
+
+/// Fast shutdown, and if that takes too long an immediate one. A frozen process is thawed first.
+pub(super) async fn stop(pid: i32) -> Result<(), EmbeddedError> {
+    for (signals, patience) in [(&[Signal::SIGCONT, Signal::SIGINT][..], FAST), (&[Signal::SIGQUIT][..], IMMEDIATE)] {
+        for signal in signals {
+            let _gone_already = kill(Pid::from_raw(pid), *signal);
+        }
+        if gone(|| !is_alive(pid), patience).await {
+            return Ok(());
+        }
+    }
+    Err(EmbeddedError::Failed { what: "stopping the database server", log: format!("process {pid} does not end") })
+}
+
+async fn gone(is_gone: impl Fn() -> bool, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    while !is_gone() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    true
+}

@@ -1,0 +1,216 @@
+//! Starts the server, starts it again when it has exited, and stops it with us.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use rowhouse_kernel::Secret;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_postgres::NoTls;
+
+use super::account::Account;
+use super::binaries::{Binaries, find_binaries};
+use super::process::port_owner;
+use super::{ClusterPaths, EmbeddedError, Endpoint, cluster, io, postmaster};
+
+/// First and longest pause before an exited server is started again.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// A server that has run this long starts with the first pause again.
+const STEADY: Duration = Duration::from_secs(30);
+/// Recovery after a crash may replay much; it is progress, not failure.
+const START_PATIENCE: Duration = Duration::from_secs(300);
+/// A longer log of a former run is cut at start.
+const LONGEST_LOG: u64 = 16 * 1024 * 1024;
+
+/// What start-up is doing, for whoever waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// initdb runs.
+    Creating,
+    /// The server starts, or recovers.
+    Starting,
+}
+
+/// A supervised server.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// Where it lives.
+    pub paths: ClusterPaths,
+    /// True when this start created the cluster.
+    pub created: bool,
+    pid: Arc<AtomicI32>,
+    stop: watch::Sender<bool>,
+    supervisor: JoinHandle<()>,
+}
+
+/// All that is needed to start the server, again and again.
+#[derive(Clone)]
+struct Launch {
+    binaries: Binaries,
+    account: Account,
+    paths: ClusterPaths,
+    endpoint: Endpoint,
+    password: Secret,
+}
+
+impl Embedded {
+    /// Starts the project's server on `port`, creating the cluster first if need be, and returns once it answers.
+    ///
+    /// # Errors
+    /// See [`EmbeddedError`].
+    pub async fn start(project: &Path, port: u16, password: &Secret, report: impl Fn(Progress)) -> Result<Self, EmbeddedError> {
+        let binaries = find_binaries()?;
+        let account = Account::choose()?;
+        let paths = ClusterPaths::prepare(project, &account)?;
+        postmaster::clear_leftovers(&paths).await?;
+        require_free(port)?;
+        if !paths.data.join("PG_VERSION").exists() {
+            report(Progress::Creating);
+        }
+        let created = cluster::ensure(&paths, &binaries, &account, password)?;
+        report(Progress::Starting);
+        let endpoint = Endpoint { socket_dir: paths.run.clone(), port };
+        let launch = Launch { binaries, account, paths: paths.clone(), endpoint: endpoint.clone(), password: password.clone() };
+        let child = launch.start().await?;
+        let pid = Arc::new(AtomicI32::new(pid_of(&child)));
+        let (stop, stopped) = watch::channel(false);
+        let supervisor = tokio::spawn(supervise(launch, child, Arc::clone(&pid), stopped));
+        Ok(Self { endpoint, paths, created, pid, stop, supervisor })
+    }
+
+    /// The postmaster's process id; 0 while it is being started again.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid.load(Ordering::Relaxed)
+    }
+
+    /// Shuts the server down and waits for its end.
+    pub async fn stop(self) {
+        if self.stop.send(true).is_ok() {
+            let _panicked = self.supervisor.await;
+        }
+    }
+}
+
+impl Launch {
+    /// Spawns the server and waits until it takes connections; if it exits first, its last words are the error.
+    async fn start(&self) -> Result<Child, EmbeddedError> {
+        self.account.own_folder(&self.paths.run)?;
+        let mut child = self.spawn()?;
+        let ready = tokio::time::timeout(START_PATIENCE, self.ready());
+        tokio::select! {
+            ready = ready => match ready {
+                Ok(()) => Ok(child),
+                Err(_) => {
+                    postmaster::stop(pid_of(&child)).await?;
+                    Err(self.failed())
+                }
+            },
+            _exited = child.wait() => Err(self.failed()),
+        }
+    }
+
+    fn spawn(&self) -> Result<Child, EmbeddedError> {
+        if self.paths.log.metadata().is_ok_and(|log| log.len() > LONGEST_LOG) {
+            std::fs::remove_file(&self.paths.log).map_err(io("cannot cut the server's log"))?;
+        }
+        let log = OpenOptions::new().create(true).append(true).open(&self.paths.log).map_err(io("cannot open the server's log"))?;
+        let mut command = Command::from(self.account.command(&self.binaries.program("postgres")));
+        command.arg("-D").arg(&self.paths.data).arg("-k").arg(&self.paths.run);
+        command.args(["-h", "127.0.0.1", "-p", &self.endpoint.port.to_string()]);
+        // Its own process group: Ctrl-C is for us, who let requests finish before the server goes.
+        command.process_group(0).stdin(std::process::Stdio::null());
+        command.stdout(log.try_clone().map_err(io("cannot open the server's log"))?).stderr(log);
+        command.spawn().map_err(io("cannot start postgres"))
+    }
+
+    async fn ready(&self) {
+        let url = self.endpoint.socket_url("postgres", &self.password);
+        loop {
+            if let Ok((_client, connection)) = tokio_postgres::connect(url.expose(), NoTls).await {
+                drop(connection);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+    }
+
+    fn failed(&self) -> EmbeddedError {
+        let text = std::fs::read_to_string(&self.paths.log).unwrap_or_default();
+        let mut lines: Vec<&str> = text.lines().rev().take(12).collect();
+        lines.reverse();
+        EmbeddedError::Failed { what: "the database server", log: lines.join("\n") }
+    }
+
+    /// A dead postmaster's backends are waited for; then the server is started again.
+    async fn restart(&self) -> Result<Child, EmbeddedError> {
+        postmaster::clear_leftovers(&self.paths).await?;
+        self.start().await
+    }
+}
+
+/// Waits for the server's end and starts it again, until told to stop. A server that merely does not answer is
+/// left alone: it may be busy, and killing it would lose what it is about to acknowledge.
+async fn supervise(launch: Launch, mut child: Child, pid: Arc<AtomicI32>, mut stopped: watch::Receiver<bool>) {
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        let started = tokio::time::Instant::now();
+        tokio::select! {
+            status = child.wait() => {
+                pid.store(0, Ordering::Relaxed);
+                tracing::error!(?status, "the database server has exited; starting it again");
+            }
+            () = told(&mut stopped) => return stop_child(&mut child).await,
+        }
+        if started.elapsed() > STEADY {
+            backoff = FIRST_BACKOFF;
+        }
+        child = loop {
+            tokio::select! {
+                () = tokio::time::sleep(backoff) => {}
+                () = told(&mut stopped) => return,
+            }
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+            match launch.restart().await {
+                Ok(child) => break child,
+                Err(error) => tracing::error!(%error, "the database server does not start"),
+            }
+        };
+        pid.store(pid_of(&child), Ordering::Relaxed);
+    }
+}
+
+/// Returns when told to stop, or when nobody is left to tell.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    let _sender_gone = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn stop_child(child: &mut Child) {
+    let pid = pid_of(child);
+    if pid == 0 {
+        return;
+    }
+    let waiting = child.wait();
+    let (stopped, _status) = tokio::join!(postmaster::stop(pid), waiting);
+    if let Err(error) = stopped {
+        tracing::error!(%error, "the database server did not stop");
+    }
+}
+
+fn pid_of(child: &Child) -> i32 {
+    child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0)
+}
+
+fn require_free(port: u16) -> Result<(), EmbeddedError> {
+    match std::net::TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_free) => Ok(()),
+        Err(_) => Err(EmbeddedError::PortTaken { port, by: port_owner(port) }),
+    }
+}

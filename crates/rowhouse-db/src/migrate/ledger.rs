@@ -1,0 +1,53 @@
+//! The table that says what has been applied.
+
+use tokio_postgres::Client;
+
+use super::Migration;
+
+/// Whose migrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Platform,
+    Project,
+}
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Project => "project",
+        }
+    }
+
+    /// The role that owns what they create.
+    pub(super) const fn role(self) -> &'static str {
+        match self {
+            Self::Platform => "rowhouse_owner",
+            Self::Project => "rowhouse_project",
+        }
+    }
+}
+
+/// One row of the ledger.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) name: String,
+    pub(super) checksum: String,
+}
+
+/// Creates schema and table when they are not there. The ledger cannot be a migration itself.
+pub(super) async fn ensure(client: &Client) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(include_str!("../../sql/ledger.sql")).await
+}
+
+pub(super) async fn read(client: &Client, kind: Kind) -> Result<Vec<Applied>, tokio_postgres::Error> {
+    let sql = "select name, checksum from rowhouse.migrations where kind = $1 order by name";
+    let rows = client.query(sql, &[&kind.as_str()]).await?;
+    Ok(rows.iter().map(|row| Applied { name: row.get(0), checksum: row.get(1) }).collect())
+}
+
+pub(super) async fn record(client: &Client, kind: Kind, migration: &Migration) -> Result<(), tokio_postgres::Error> {
+    let sql = "insert into rowhouse.migrations (kind, name, checksum, program_version) values ($1, $2, $3, $4)";
+    let version = env!("CARGO_PKG_VERSION");
+    client.execute(sql, &[&kind.as_str(), &migration.name, &migration.checksum(), &version]).await.map(drop)
+}
