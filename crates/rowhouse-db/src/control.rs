@@ -82,8 +82,28 @@ impl Control {
         name: &'static str,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.observed(name, self.attempts(name, body)).await
+    }
+
+    /// Runs `body` on a connection outside any transaction: one statement that only reads, at the cost of one round
+    /// trip where [`Control::run_tx`] takes three. `name` is the label of its metrics.
+    ///
+    /// # Errors
+    /// Those of `body`; and the database's.
+    pub async fn read<T, E: TransactionError>(
+        &self,
+        name: &'static str,
+        body: impl AsyncFn(&tokio_postgres::Client) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.observed(name, async { body(&*self.connection().await?).await }).await
+    }
+
+    async fn observed<T, E: From<DbError>>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let started = Instant::now();
-        let work = self.attempts(name, body);
         let result = match &self.liveness {
             Some(liveness) => liveness.guard(work).await,
             None => work.await,
