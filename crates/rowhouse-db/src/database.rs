@@ -42,4 +42,10 @@ impl Database {
         let data = DataPlane::open(&urls.data, settings, live_sessions, liveness.clone())?;
         Ok((Self { control: control.guarded(liveness.clone()), data, liveness }, monitor))
     }
+
+    /// Connections open to the server, over all pools.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.control.counts().0 + self.data.connection_count()
+    }
 }

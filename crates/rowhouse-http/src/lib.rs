@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+
+mod address;
+mod cors;
+mod dialect;
+mod identity;
+mod layer;
+mod metric;
+mod server;
+
+pub use address::ClientAddress;
+pub use cors::cors;
+pub use dialect::Dialect;
+pub use identity::{CallerResolver, Identity};
+pub use layer::{Layers, RequestId, observe};
+pub use metric::Metrics;
+pub use server::{Drain, Server, serve};

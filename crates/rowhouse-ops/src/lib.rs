@@ -1,1 +1,10 @@
 #![doc = include_str!("../README.md")]
+
+mod health;
+mod process;
+mod route;
+mod user_sync;
+
+pub use health::{Health, Report, Status};
+pub use route::{Ops, router};
+pub use user_sync::UserSync;

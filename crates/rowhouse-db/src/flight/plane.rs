@@ -87,4 +87,13 @@ impl DataPlane {
             gauge!("db_client_connection_count", "pool" => label, "state" => "idle").set(idle as f64);
         }
     }
+
+    /// Connections open, in use or idle.
+    pub(crate) fn connection_count(&self) -> usize {
+        let count = |pool: &Arc<Pool>, size: u32| {
+            let (used, idle) = pool.counts(size as usize);
+            used + idle
+        };
+        count(&self.0.callers, self.0.sizes.0) + count(&self.0.service, self.0.sizes.1)
+    }
 }

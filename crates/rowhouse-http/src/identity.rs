@@ -1,0 +1,140 @@
+//! From a request's headers to a verified caller.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, header};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use rowhouse_crypto::{KeyRing, TokenError, TokenSource, VerifiedToken};
+use rowhouse_kernel::{ANON, AUTHENTICATED, Caller, OrganizationId, SERVICE_ROLE, SessionId, SharedClock, TenantId, UserId};
+
+/// Bytes of verified tokens kept; the least used go first.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Who a request says it is from; a request extension.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// A verified caller, or the anonymous one.
+    Caller(Arc<Caller>),
+    /// A token was presented and is no good.
+    Refused(TokenError),
+}
+
+impl Identity {
+    /// The caller.
+    ///
+    /// # Errors
+    /// Why the presented token was refused.
+    pub fn caller(&self) -> Result<&Arc<Caller>, &TokenError> {
+        match self {
+            Self::Caller(caller) => Ok(caller),
+            Self::Refused(error) => Err(error),
+        }
+    }
+}
+
+/// Verifies tokens and remembers the good ones: a signature costs more than all the rest of a request.
+pub struct CallerResolver {
+    ring: Arc<ArcSwap<KeyRing>>,
+    clock: SharedClock,
+    anonymous: Arc<Caller>,
+    verified: Cache<Box<str>, Verified, ByBytes>,
+}
+
+#[derive(Clone)]
+struct Verified {
+    caller: Arc<Caller>,
+    /// The ring that vouched; another ring has to vouch again.
+    ring: Arc<KeyRing>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Box<str>, Verified> for ByBytes {
+    fn weight(&self, token: &Box<str>, verified: &Verified) -> u64 {
+        (token.len() + verified.caller.claims.len() + 256) as u64
+    }
+}
+
+impl CallerResolver {
+    /// Verifies with whatever ring stands in `ring` at the moment.
+    #[must_use]
+    pub fn new(ring: Arc<ArcSwap<KeyRing>>, clock: SharedClock) -> Self {
+        let verified = Cache::with_weighter(4096, CACHE_BYTES, ByBytes);
+        Self { ring, clock, anonymous: Arc::new(Caller::anonymous()), verified }
+    }
+
+    /// The bearer token in `Authorization`, else the JWT in `apikey`, else anon.
+    #[must_use]
+    pub fn resolve(&self, headers: &HeaderMap) -> Identity {
+        let Some(token) = presented(headers) else { return Identity::Caller(Arc::clone(&self.anonymous)) };
+        match self.verify(token) {
+            Ok(caller) => Identity::Caller(caller),
+            Err(error) => Identity::Refused(error),
+        }
+    }
+
+    fn verify(&self, token: &str) -> Result<Arc<Caller>, TokenError> {
+        let ring = self.ring.load();
+        let now = self.clock.now();
+        if let Some(known) = self.verified.get(token)
+            && Arc::ptr_eq(&known.ring, &ring)
+        {
+            return match known.caller.expires_at {
+                Some(end) if end <= now => Err(TokenError::Expired),
+                _ => Ok(known.caller),
+            };
+        }
+        let caller = Arc::new(caller_of(ring.verify(token, now)?)?);
+        self.verified.insert(token.into(), Verified { caller: Arc::clone(&caller), ring: Arc::clone(&ring) });
+        Ok(caller)
+    }
+}
+
+/// An empty header counts as absent: clients send `apikey:` with nothing in it.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(strip_bearer);
+    bearer.or_else(|| headers.get("apikey").and_then(|value| value.to_str().ok())).map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// The scheme is case-insensitive (RFC 9110 section 11.1).
+fn strip_bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim_start().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+/// A claim that must be a UUID when it is there at all.
+fn id<T: std::str::FromStr>(token: &VerifiedToken, claim: &'static str) -> Result<Option<T>, TokenError> {
+    match token.text(claim) {
+        None | Some("") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| TokenError::Malformed),
+    }
+}
+
+/// Only keys of ours can name a user's session; a user token without one could never be ended and is refused.
+fn caller_of(token: VerifiedToken) -> Result<Caller, TokenError> {
+    let role: Arc<str> = token.text("role").filter(|role| !role.is_empty()).unwrap_or(ANON).into();
+    let session: Option<SessionId> = id(&token, "session_id")?;
+    let user: Option<UserId> = match token.text("sub") {
+        // Projects that sign their own tokens may use subjects that are no users of ours.
+        Some(_) if token.source == TokenSource::Legacy && &*role != AUTHENTICATED => None,
+        _ => id(&token, "sub")?,
+    };
+    match token.source {
+        TokenSource::Access if session.is_none() => return Err(TokenError::MissingClaim("session_id")),
+        TokenSource::Access if user.is_none() => return Err(TokenError::MissingClaim("sub")),
+        TokenSource::Api if !matches!(&*role, ANON | SERVICE_ROLE) => return Err(TokenError::Malformed),
+        _ => {}
+    }
+    Ok(Caller {
+        organization: id::<OrganizationId>(&token, "org_id")?,
+        tenant: id::<TenantId>(&token, "tenant_id")?,
+        claims: token.json.into(),
+        expires_at: token.expires_at,
+        role,
+        user,
+        session,
+    })
+}

@@ -1,0 +1,97 @@
+//! The one layer every request passes: id, address, caller and deadline on the way in; metrics, log line and
+//! headers on the way out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use rowhouse_kernel::{SharedClock, SharedRng, new_id};
+use tracing::Instrument;
+
+use crate::address::ClientAddress;
+use crate::dialect::Dialect;
+use crate::identity::CallerResolver;
+use crate::metric::Metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the layer needs.
+pub struct Layers {
+    /// Verifies tokens.
+    pub resolver: CallerResolver,
+    /// Counts.
+    pub metrics: Metrics,
+    /// How long a request may take; beyond it the answer is 504.
+    pub request_timeout: Duration,
+    /// Header of a trusted proxy with the client's address.
+    pub client_address_header: Option<String>,
+    /// For request ids.
+    pub clock: SharedClock,
+    /// For request ids.
+    pub rng: SharedRng,
+}
+
+/// A request's id; a request extension. Its log lines, jobs and mails carry the same.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub Arc<str>);
+
+/// The layer itself, for `axum::middleware::from_fn_with_state`.
+pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = layers.request_id(request.headers());
+    layers.introduce(&mut request, &id);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", id = &*id.0);
+    async {
+        let answer = tokio::time::timeout(layers.request_timeout, next.run(request)).await;
+        let mut response = answer.unwrap_or_else(|_| late(&path));
+        let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let took = started.elapsed();
+        layers.metrics.record(&method, route, response.status(), took);
+        let (status, micros) = (response.status().as_u16(), took.as_micros());
+        tracing::info!(%method, route, path, status, micros, "answered");
+        if let Ok(value) = HeaderValue::from_str(&id.0) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        response.headers_mut().insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+impl Layers {
+    /// The caller's own id when it is short and plain, else a fresh one.
+    fn request_id(&self, headers: &HeaderMap) -> RequestId {
+        let plain = |id: &&str| {
+            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
+        let text = given.map_or_else(|| new_id(&*self.clock, &*self.rng).to_string(), str::to_owned);
+        RequestId(text.into())
+    }
+
+    /// Puts id, address and identity into the request's extensions.
+    fn introduce(&self, request: &mut Request, id: &RequestId) {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let peer = peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        let address = ClientAddress::find(peer, self.client_address_header.as_deref(), request.headers());
+        let identity = self.resolver.resolve(request.headers());
+        let extensions = request.extensions_mut();
+        extensions.insert(id.clone());
+        extensions.insert(address);
+        extensions.insert(identity);
+    }
+}
+
+fn late(path: &str) -> Response {
+    let dialect = Dialect::of(path);
+    let code = if dialect == Dialect::Rest { "PGRST003" } else { "request_timeout" };
+    dialect.error(StatusCode::GATEWAY_TIMEOUT, code, "the request took too long")
+}

@@ -1,0 +1,108 @@
+//! Every operational path on one screen.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{HeaderMap, StatusCode, header};
+use metrics::gauge;
+use rowhouse_db::Database;
+use rowhouse_http::{ClientAddress, Dialect, Metrics};
+use rowhouse_kernel::Secret;
+use serde_json::json;
+
+use crate::health::{Health, Status};
+use crate::process;
+
+/// What the paths need. Cheap to clone.
+#[derive(Clone)]
+pub struct Ops {
+    /// Measures.
+    pub health: Health,
+    /// The registry.
+    pub metrics: Metrics,
+    /// For the pools' gauges.
+    pub database: Database,
+    /// Opens `/metrics` to other addresses than loopback.
+    pub metrics_token: Option<Arc<Secret>>,
+}
+
+/// `/health`, `/health/live`, `/health/ready`, `/version`, `/metrics`, and the literal URL that an existing guide
+/// monitors.
+pub fn router(ops: Ops) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/admin/users/health-check", get(health))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/version", get(version))
+        .route("/metrics", get(metrics))
+        .with_state(ops)
+}
+
+/// Pretty-printed with a space after each colon: monitors match `"status": "healthy"` as text.
+async fn health(State(ops): State<Ops>) -> Response {
+    let report = ops.health.report().await;
+    let status = if report.status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let mut body = match serde_json::to_string_pretty(&report) {
+        Ok(body) => body,
+        Err(error) => return Dialect::Plain.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &error.to_string()),
+    };
+    body.push('\n');
+    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+async fn live() -> Json<serde_json::Value> {
+    Json(json!({ "status": "alive" }))
+}
+
+async fn ready(State(ops): State<Ops>) -> Response {
+    match ops.health.ready() {
+        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Err(reason) => Dialect::Plain.error(StatusCode::SERVICE_UNAVAILABLE, "not_ready", &reason),
+    }
+}
+
+async fn version() -> Json<serde_json::Value> {
+    Json(json!({ "name": "rowhouse", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn metrics(State(ops): State<Ops>, Extension(address): Extension<ClientAddress>, headers: HeaderMap) -> Response {
+    if !address.0.is_loopback() && !has_token(&headers, ops.metrics_token.as_deref()) {
+        return Dialect::Plain.error(StatusCode::FORBIDDEN, "forbidden", "metrics are open to loopback and to the metrics token");
+    }
+    process::record();
+    ops.database.data.record_counts();
+    record_control(&ops);
+    record_user_sync(&ops).await;
+    let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    ([content_type], ops.metrics.render()).into_response()
+}
+
+fn record_control(ops: &Ops) {
+    let (open, idle) = ops.database.control.counts();
+    gauge!("db_client_connection_count", "pool" => "control", "state" => "used").set(open.saturating_sub(idle) as f64);
+    gauge!("db_client_connection_count", "pool" => "control", "state" => "idle").set(idle as f64);
+    gauge!("database_connections").set(ops.database.connection_count() as f64);
+}
+
+/// Without an answer the gauges say so (NaN) instead of keeping an old number.
+async fn record_user_sync(ops: &Ops) {
+    let sync = tokio::time::timeout(std::time::Duration::from_millis(1500), ops.health.user_sync()).await;
+    let number = |value: fn(&crate::UserSync) -> f64| match &sync {
+        Ok(Ok(sync)) => value(sync),
+        _ => f64::NAN,
+    };
+    gauge!("rowhouse_user_sync_users").set(number(|sync| sync.total_auth_users as f64));
+    gauge!("rowhouse_user_sync_missing_profiles").set(number(|sync| sync.missing_profiles as f64));
+    gauge!("rowhouse_user_sync_percentage").set(number(|sync| sync.sync_percentage));
+}
+
+/// Digests are compared, so that time tells nothing of the token.
+fn has_token(headers: &HeaderMap, token: Option<&Secret>) -> bool {
+    let Some(token) = token else { return false };
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    given.is_some_and(|given| rowhouse_crypto::digest_hex(given) == rowhouse_crypto::digest_hex(token.expose()))
+}
