@@ -10,13 +10,12 @@ select tenancy.protect('public.lists');
 alter table public.lists add constraint lists_tenant_id_name_key unique (tenant_id, name);
 grant select, insert, update, delete on public.lists to authenticated;
 
--- The same for everybody and read-only for tenants.
+-- The same for everybody; share() lets every signed-in user read it and no tenant write it.
 create table public.priorities (
   name text primary key,
   rank integer not null constraint priorities_rank_key unique
 );
 select tenancy.share('public.priorities');
-grant select on public.priorities to authenticated;
 
 alter table public.todos
   add column list_id bigint constraint todos_list_id_fkey references public.lists (id) on delete set null,

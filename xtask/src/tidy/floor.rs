@@ -33,9 +33,25 @@ fn floor(krate: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == krate).map(|(_, floor)| *floor)
 }
 
+/// The page that shows the table to people.
+const MAP: &str = "ARCHITECTURE.md";
+
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let manifests = tree.ending("/Cargo.toml").filter(|(path, _)| path.starts_with("crates/"));
-    manifests.flat_map(|(path, text)| check_manifest(path, text)).collect()
+    let map = tree.text(MAP);
+    manifests.flat_map(|(path, text)| [check_manifest(path, text), check_map(path, map)].concat()).collect()
+}
+
+/// The map shows every crate on its floor.
+fn check_map(path: &str, map: Option<&str>) -> Vec<Finding> {
+    let name = path.trim_start_matches("crates/").trim_end_matches("/Cargo.toml");
+    let (Some(map), Some(floor)) = (map, floor(name)) else { return Vec::new() };
+    let floor = if floor == TOOLS { "beside".to_owned() } else { floor.to_string() };
+    let row = format!("| {floor} | `{name}` |");
+    if map.lines().any(|line| line.starts_with(&row)) {
+        return Vec::new();
+    }
+    vec![Finding::new(MAP, 1, format!("has no row `{row}` in its floors table"))]
 }
 
 fn check_manifest(path: &str, text: &str) -> Vec<Finding> {

@@ -45,6 +45,19 @@ fn crate_without_a_floor_is_caught() {
 }
 
 #[test]
+fn map_that_misses_a_crate_is_caught() {
+    let check = |map: &str| {
+        found(
+            floor::check,
+            &[("crates/rowhouse-db/Cargo.toml", &manifest("rowhouse-db", "")), ("ARCHITECTURE.md", map)],
+        )
+    };
+    assert_eq!(check("| 1 | `rowhouse-db` | pools |"), [""; 0]);
+    assert_eq!(check("| 2 | `rowhouse-db` | pools |").len(), 1);
+    assert_eq!(check("").len(), 1);
+}
+
+#[test]
 fn long_file_is_caught() {
     let file = |lines: usize| found(size::check, &[("crates/x/src/a.rs", "// x\n".repeat(lines).as_str())]);
     assert_eq!(file(500), [""; 0]);

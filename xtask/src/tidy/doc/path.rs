@@ -39,6 +39,7 @@ fn is_plain(word: &str) -> bool {
     word.chars().all(|c| c.is_ascii_alphanumeric() || "._/*{},-".contains(c))
         && word.chars().any(|c| c.is_ascii_alphabetic())
         && !word.starts_with(['/', '-', '*'])
+        && !word.contains("YYYY")
 }
 
 /// Whether a word is no path of ours or names something that exists. In shell blocks only the unmistakable counts.
