@@ -88,7 +88,7 @@ find_postgres() {
 postgres_folders() {
   local found
   if found=$(command -v postgres); then dirname "$(readlink -f "$found")"; fi
-  if has pg_config; then pg_config --bindir; fi
+  if has pg_config; then pg_config --bindir 2>/dev/null || true; fi
   for found in /usr/lib/postgresql/*/bin /usr/lib/postgresql*/bin /usr/pgsql-*/bin /usr/libexec/postgresql* \
     /usr/local/pgsql/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin; do
     if [ -d "$found" ]; then echo "$found"; fi

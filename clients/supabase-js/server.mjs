@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process'
 import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 const repository = join(import.meta.dirname, '..', '..')
-const binary = join(process.env.CARGO_TARGET_DIR ?? join(repository, 'target'), 'debug', 'rowhouse')
+const binary = join(resolve(repository, process.env.CARGO_TARGET_DIR ?? 'target'), 'debug', 'rowhouse')
 const READY = 'Rowhouse is ready'
 const START_LIMIT_MS = 90_000
 const STOP_LIMIT_MS = 30_000
