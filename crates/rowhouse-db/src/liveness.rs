@@ -58,15 +58,20 @@ impl Liveness {
     /// Waits until the database is found down; pending for ever if the monitor has ended.
     pub async fn lost(&self) -> DbError {
         let mut seen = self.0.clone();
-        match seen.wait_for(|health| matches!(health, Health::Down(_))).await.as_deref() {
-            Ok(Health::Down(why)) => DbError::Unavailable(why.to_string()),
-            _ => std::future::pending().await,
+        let why = match seen.wait_for(|health| matches!(health, Health::Down(_))).await.as_deref() {
+            Ok(Health::Down(why)) => Some(why.to_string()),
+            _ => None,
+        };
+        match why {
+            Some(why) => DbError::Unavailable(why),
+            None => std::future::pending().await,
         }
     }
 
     /// Waits until the database is found up.
     pub async fn restored(&self) {
-        if self.0.clone().wait_for(|health| *health == Health::Up).await.is_err() {
+        let monitor_ended = self.0.clone().wait_for(|health| *health == Health::Up).await.is_err();
+        if monitor_ended {
             std::future::pending().await
         }
     }
