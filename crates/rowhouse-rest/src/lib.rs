@@ -1,1 +1,18 @@
 #![doc = include_str!("../README.md")]
+
+mod cache;
+mod context;
+mod error;
+mod explain;
+mod parse;
+mod plan;
+mod request;
+mod respond;
+mod routes;
+mod run;
+mod sql;
+
+pub use cache::SchemaCache;
+pub use error::Failure;
+pub use explain::{Explained, Sample, explain};
+pub use routes::{Rest, router};

@@ -1,0 +1,71 @@
+//! What SQL can know about the request: headers and cookies as JSON text, and where it looks for names.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+/// Most bytes of header names and values that are handed to the database; what comes after is left out.
+const MOST_BYTES: usize = 16 * 1024;
+
+/// `request.headers`: lower-case names to values, without cookies. A repeated header counts once, with its last value.
+pub(crate) fn headers(headers: &HeaderMap) -> String {
+    let names = headers.keys().filter(|name| **name != COOKIE);
+    object(names.filter_map(|name| {
+        let value = headers.get_all(name).iter().next_back()?;
+        Some((name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+    }))
+}
+
+/// `request.cookies`: names to values.
+pub(crate) fn cookies(headers: &HeaderMap) -> String {
+    let Some(text) = headers.get(COOKIE).and_then(|value| value.to_str().ok()) else { return "{}".to_owned() };
+    object(text.split(';').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        Some((name.trim(), value.trim().trim_matches('"').into()))
+    }))
+}
+
+/// The served schema, then those whose names functions and triggers commonly use unqualified.
+pub(crate) fn search_path(schema: &str) -> String {
+    let quoted = schema.replace('"', "\"\"");
+    match schema {
+        "public" => "\"public\", \"extensions\"".to_owned(),
+        _ => format!("\"{quoted}\", \"public\", \"extensions\""),
+    }
+}
+
+/// `search_path` for functions of the project: the served schema, then `extensions`.
+pub(crate) fn search_path(schema: &str) -> String {
+    format!("\"{}\", extensions", schema.replace('"', "\"\""))
+}
+
+fn object<'a>(pairs: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)>) -> String {
+    let mut text = String::with_capacity(512);
+    text.push('{');
+    for (name, value) in pairs {
+        if text.len() + name.len() + value.len() > MOST_BYTES {
+            break;
+        }
+        if text.len() > 1 {
+            text.push(',');
+        }
+        string(&mut text, name);
+        text.push(':');
+        string(&mut text, &value);
+    }
+    text.push('}');
+    text
+}
+
+fn string(text: &mut String, value: &str) {
+    let plain = value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    if plain {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        text.push_str(&serde_json::Value::from(value).to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Every way in which a request can fail, and how each looks on the wire: PostgREST's codes, statuses and texts.
+//!
+//! The stages have error enums of their own; here they meet in one match each.
+
+mod database;
+mod plan;
+mod raise;
+mod request;
+mod schema;
+
+use axum::body::Body;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use rowhouse_db::DbError;
+use serde::Serialize;
+
+pub(crate) use database::from_database;
+
+use crate::parse::RequestError;
+use crate::plan::PlanError;
+
+/// A failed request as the client sees it: `{code, message, details, hint}` and a status.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// HTTP status.
+    #[serde(skip)]
+    pub status: StatusCode,
+    /// PostgREST's `PGRST…`, or an SQLSTATE.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// More about it: text, or the list of candidates of an ambiguous embed.
+    pub details: Option<serde_json::Value>,
+    /// What could be done about it.
+    pub hint: Option<String>,
+    /// Headers beyond those of every failure.
+    #[serde(skip)]
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), message: message.into(), details: None, hint: None, headers: Vec::new() }
+    }
+
+    pub(crate) fn details(mut self, details: impl Into<String>) -> Self {
+        self.details = Some(serde_json::Value::String(details.into()));
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The response, with `Proxy-Status`, and `Retry-After` where trying again may help.
+    pub(crate) fn respond(self) -> Response<Body> {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        if let Ok(value) = HeaderValue::from_str(&format!("PostgREST; error={}", self.code)) {
+            headers.insert("proxy-status", value);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        for (name, value) in self.headers {
+            headers.append(name, value);
+        }
+        response
+    }
+
+    /// 401 with the challenge of RFC 6750.
+    pub(crate) fn challenged(mut self) -> Self {
+        self.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        self
+    }
+}
+
+/// Every stage's error.
+#[derive(Debug)]
+pub(crate) enum Error {
+    Request(RequestError),
+    Plan(PlanError),
+    /// `true`: the caller is signed in.
+    Database(DbError, bool),
+    /// No schema snapshot yet.
+    NoSnapshot,
+    /// Nobody verified the caller.
+    NoCaller,
+    /// The body is larger than allowed.
+    TooLarge,
+    /// The body did not arrive.
+    Aborted,
+    /// Not exactly one row where one object was asked for.
+    Singular(i64),
+    /// More rows than `max-affected`.
+    MaxAffected(i64),
+    /// PUT whose body names another key than the URL.
+    PutMismatch,
+    /// An offset beyond the total.
+    OutOfBounds { offset: i64, total: i64 },
+    /// `response.headers` is not what it should be.
+    ResponseHeaders,
+    /// `response.status` is no status.
+    ResponseStatus,
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Request(error) => request::failure(error),
+            Error::Plan(error) => plan::failure(error),
+            Error::Database(error, signed_in) => from_database(&error, signed_in),
+            Error::NoSnapshot => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "PGRST002",
+                "Could not query the database for the schema cache. Retrying.",
+            ),
+            Error::NoCaller => Self::new(StatusCode::UNAUTHORIZED, "PGRST302", "Anonymous access is disabled").challenged(),
+            Error::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PGRST102", "Request body is too large"),
+            Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
+            Error::Singular(rows) => {
+                Self::new(StatusCode::NOT_ACCEPTABLE, "PGRST116", "Cannot coerce the result to a single JSON object")
+                    .details(format!("The result contains {rows} rows"))
+            }
+            Error::MaxAffected(rows) => {
+                Self::new(StatusCode::BAD_REQUEST, "PGRST124", "Query result exceeds max-affected preference constraint")
+                    .details(format!("The query affects {rows} rows"))
+            }
+            Error::PutMismatch => Self::new(
+                StatusCode::BAD_REQUEST,
+                "PGRST115",
+                "Payload values do not match URL in primary key column(s)",
+            ),
+            Error::OutOfBounds { offset, total } => not_satisfiable()
+                .details(format!("An offset of {offset} was requested, but there are only {total} rows.")),
+            Error::ResponseHeaders => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "PGRST111",
+                "response.headers guc must be a JSON array composed of objects with a single key and a string value",
+            ),
+            Error::ResponseStatus => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "PGRST112",
+                "response.status guc must be a valid status code",
+            ),
+        }
+    }
+}
+
+fn not_satisfiable() -> Failure {
+    Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", "Requested range not satisfiable")
+}
+
+#[cfg(test)]
+mod tests;

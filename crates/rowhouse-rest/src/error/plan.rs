@@ -1,0 +1,53 @@
+//! Requests that the schema or their own parts forbid.
+
+use http::StatusCode;
+
+use super::{Failure, schema};
+use crate::plan::PlanError;
+
+pub(super) fn failure(error: PlanError) -> Failure {
+    match error {
+        PlanError::Media(types) => Failure::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "PGRST107",
+            format!("None of these media types are available: {}", types.join(", ")),
+        ),
+        PlanError::UnknownTable { schema, table, like } => schema::unknown_table(&schema, &table, like),
+        PlanError::UnknownColumn { table, column } => Failure::new(
+            StatusCode::BAD_REQUEST,
+            "PGRST204",
+            format!("Could not find the '{column}' column of '{table}' in the schema cache"),
+        ),
+        PlanError::UnknownFunction(unknown) => schema::unknown_function(&unknown),
+        PlanError::AmbiguousFunction(candidates) => schema::ambiguous_function(&candidates),
+        PlanError::PutFilters => Failure::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "PGRST105",
+            "Filters must include all and only primary key columns with 'eq' operators",
+        ),
+        PlanError::Preferences(words) => {
+            Failure::new(StatusCode::BAD_REQUEST, "PGRST122", "Invalid preferences given with handling=strict")
+                .details(format!("Invalid preferences: {}", words.join(", ")))
+        }
+        PlanError::Aggregates => {
+            Failure::new(StatusCode::BAD_REQUEST, "PGRST123", "Use of aggregate functions is not allowed")
+        }
+        PlanError::MaxAffectedCall => Failure::new(
+            StatusCode::BAD_REQUEST,
+            "PGRST128",
+            "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
+        ),
+        PlanError::NotEmbedded { target, alias } => schema::not_embedded(&target, alias.as_deref()),
+        PlanError::RelatedOrder { origin, target } => schema::related_order(&origin, &target),
+        PlanError::NoRelation { parent, child, hint, schema, like } => {
+            schema::no_relation(&parent, &child, hint.as_deref(), &schema, like)
+        }
+        PlanError::AmbiguousRelation { parent, child, candidates } => {
+            schema::ambiguous_relation(&parent, &child, &candidates)
+        }
+        PlanError::NotImplemented(what) => {
+            Failure::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented").details(format!("{what} is not implemented."))
+        }
+        PlanError::RootDisabled => Failure::new(StatusCode::NOT_FOUND, "PGRST126", "Root endpoint metadata is disabled"),
+    }
+}

@@ -1,0 +1,95 @@
+//! From an HTTP request to an [`ApiRequest`]: path, query string, headers, body. A pure function.
+//!
+//! Nothing here knows the schema; whether the named things exist is judged in [`crate::plan`].
+
+mod body;
+mod cursor;
+mod error;
+mod filter;
+mod json;
+mod logic;
+mod media;
+mod name;
+mod order;
+mod prefer;
+mod query;
+mod range;
+mod resource;
+mod select;
+
+pub(crate) use error::{QueryError, RangeProblem, RequestError};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use rowhouse_kernel::settings::RestSettings;
+
+use crate::request::{Action, ApiRequest, CallMethod, Media, Mutation};
+
+/// The deepest nesting of logic trees and embeds. PostgREST sets no limit; ours keeps recursion off the stack's end.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// A request as it came, its body already read.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming<'a> {
+    pub(crate) method: &'a str,
+    /// Below the mount point, beginning with a slash.
+    pub(crate) path: &'a str,
+    /// Without the question mark.
+    pub(crate) query: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Understands a request.
+///
+/// # Errors
+/// What is wrong with it; always the client's doing.
+pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<ApiRequest, RequestError> {
+    let action = resource::action(incoming.method, incoming.path)?;
+    let (schema, names_schema) = resource::schema(incoming, settings)?;
+    let is_argument_query = matches!(&action, Action::Call { method: CallMethod::Get | CallMethod::Head, .. });
+    let query = query::parse(incoming.query, is_argument_query)?;
+    let ranges = range::resolve(incoming, &query.limits)?;
+    if matches!(&action, Action::Write { mutation: Mutation::Replace, .. })
+        && ranges.root != crate::request::RowRange::ALL
+    {
+        return Err(RequestError::PutRange);
+    }
+    let content_type = header(incoming.headers, "content-type").map_or(Media::Json, media::parse);
+    let columns = query.columns.filter(|_| takes_columns(&action));
+    let payload = body::parse(&incoming.body, &content_type, columns.as_deref(), &action, settings)?;
+    Ok(ApiRequest {
+        canonical: if matches!(action, Action::Read { .. }) { query::canonical(query.pairs) } else { String::new() },
+        action,
+        schema,
+        names_schema,
+        select: query.select,
+        filters: query.filters,
+        logic: query.logic,
+        order: query.order,
+        embed_ranges: ranges.embeds,
+        range: ranges.root,
+        on_conflict: query.on_conflict,
+        arguments: query.arguments,
+        prefer: prefer::parse(incoming.headers),
+        accept: media::accept(incoming.headers),
+        content_type,
+        payload,
+    })
+}
+
+fn takes_columns(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Write { mutation: Mutation::Insert | Mutation::Update, .. }
+            | Action::Call { method: CallMethod::Post, .. }
+    )
+}
+
+/// A header's value, when it is visible ASCII.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! `order=`: columns or related columns, with direction and place of nulls.
+
+use super::cursor::{Cursor, Mistake};
+use super::name::{field, name};
+use crate::request::{Direction, Field, Nulls, OrderTerm};
+
+/// The whole parameter.
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<OrderTerm>, Mistake> {
+    let mut terms = Vec::new();
+    loop {
+        cursor.skip_blanks();
+        terms.push(term(cursor)?);
+        cursor.skip_blanks();
+        if !cursor.eat(",") {
+            break;
+        }
+    }
+    cursor.expect_end()?;
+    Ok(terms)
+}
+
+fn term(cursor: &mut Cursor<'_>) -> Result<OrderTerm, Mistake> {
+    let (relation, field) = match related(cursor) {
+        Some((relation, field)) => (Some(relation), field),
+        None => (None, field(cursor)?),
+    };
+    let direction = match () {
+        () if cursor.eat(".asc") => Some(Direction::Asc),
+        () if cursor.eat(".desc") => Some(Direction::Desc),
+        () => None,
+    };
+    let nulls = match () {
+        () if cursor.eat(".nullsfirst") => Some(Nulls::First),
+        () if cursor.eat(".nullslast") => Some(Nulls::Last),
+        () => None,
+    };
+    cursor.skip_blanks();
+    if cursor.is_done() || cursor.starts_with(",") {
+        return Ok(OrderTerm { relation, field, direction, nulls });
+    }
+    let dotted = cursor.eat(".");
+    Err(cursor.mistake(match (dotted, direction, nulls) {
+        (true, None, None) => "\"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"",
+        (true, Some(_), None) => "\"nullsfirst\" or \"nullslast\"",
+        (false, _, None) => "delimiter (.), \",\" or end of input",
+        (_, _, Some(_)) => "\",\" or end of input",
+    }))
+}
+
+/// `relation(column)`; nothing if it is not that.
+fn related(cursor: &mut Cursor<'_>) -> Option<(String, Field)> {
+    let mut ahead = *cursor;
+    let relation = name(&mut ahead).ok()?;
+    if !ahead.eat("(") {
+        return None;
+    }
+    let field = field(&mut ahead).ok()?;
+    if !ahead.eat(")") {
+        return None;
+    }
+    *cursor = ahead;
+    Some((relation, field))
+}

@@ -1,0 +1,175 @@
+//! The query string: taken apart, decoded, and each parameter sent to its grammar.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::cursor::{Cursor, Mistake};
+use super::filter::{Place, operation, required};
+use super::{QueryError, logic, name, order, select};
+use crate::request::{EmbedPath, Filter, Logic, OrderTerm, SelectItem};
+
+/// What stays as it is when the query is written out again.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+pub(super) type Pair<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
+
+/// A parsed query string; ranges are still numbers.
+#[derive(Debug)]
+pub(super) struct Query<'a> {
+    pub(super) select: Vec<SelectItem>,
+    pub(super) filters: Vec<(EmbedPath, Filter)>,
+    pub(super) logic: Vec<(EmbedPath, Logic)>,
+    pub(super) order: Vec<(EmbedPath, Vec<OrderTerm>)>,
+    pub(super) limits: Vec<LimitParameter>,
+    pub(super) columns: Option<Vec<String>>,
+    pub(super) on_conflict: Option<Vec<String>>,
+    pub(super) arguments: Vec<(String, String)>,
+    pub(super) pairs: Vec<Pair<'a>>,
+}
+
+/// `limit` or `offset`, of the root or of an embed. A value that is no number is as good as none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LimitParameter {
+    pub(super) path: EmbedPath,
+    pub(super) is_offset: bool,
+    pub(super) value: Option<i64>,
+}
+
+/// Parses a query string. With `arguments`, parameters without an operator are arguments of a function.
+pub(super) fn parse(text: &str, arguments: bool) -> Result<Query<'_>, QueryError> {
+    let mut query = Query {
+        select: Vec::new(),
+        filters: Vec::new(),
+        logic: Vec::new(),
+        order: Vec::new(),
+        limits: Vec::new(),
+        columns: None,
+        on_conflict: None,
+        arguments: Vec::new(),
+        pairs: split(text)?,
+    };
+    let mut select = None;
+    let pairs = std::mem::take(&mut query.pairs);
+    for (key, value) in &pairs {
+        let Some(value) = value else { continue };
+        match key.as_ref() {
+            "select" if select.is_some() => {}
+            "columns" if query.columns.is_some() => {}
+            "on_conflict" if query.on_conflict.is_some() => {}
+            "select" => select = Some(grammar("select parameter", value, value, select::parse)?),
+            "columns" => query.columns = Some(grammar("columns parameter", value, value, name::names)?),
+            "on_conflict" => query.on_conflict = Some(grammar("on_conflict parameter", value, value, name::names)?),
+            key => query.take(key, value, arguments)?,
+        }
+    }
+    query.select = select.unwrap_or_else(select::everything);
+    query.pairs = pairs;
+    Ok(query)
+}
+
+impl Query<'_> {
+    /// A parameter told apart by the last part of its key.
+    fn take(&mut self, key: &str, value: &str, arguments: bool) -> Result<(), QueryError> {
+        match key.rsplit('.').next().unwrap_or(key) {
+            "order" => {
+                let (path, _) = grammar("tree path", key, key, name::tree_path)?;
+                self.order.push((path, grammar("order", value, value, order::parse)?));
+            }
+            last @ ("limit" | "offset") => {
+                let (path, _) = grammar("tree path", key, key, name::tree_path)?;
+                self.limits.push(LimitParameter { path, is_offset: last == "offset", value: number(value) });
+            }
+            "and" | "or" => {
+                let (path, operator) = grammar("logic path", key, key, logic::key)?;
+                let tree = format!("{operator}{value}");
+                self.logic.push((path, grammar("logic tree", value, &tree, logic::parse)?));
+            }
+            _ => self.filter_or_argument(key, value, arguments)?,
+        }
+        Ok(())
+    }
+
+    fn filter_or_argument(&mut self, key: &str, value: &str, arguments: bool) -> Result<(), QueryError> {
+        let (path, field) = grammar("tree path", key, key, name::tree_path)?;
+        let found = grammar("filter", value, value, |cursor| match arguments {
+            true => operation(cursor, Place::Parameter),
+            false => required(cursor, Place::Parameter).map(Some),
+        })?;
+        match found {
+            Some((negated, operation)) => self.filters.push((path, Filter { field, negated, operation })),
+            None => self.arguments.push((field.name, value.to_owned())),
+        }
+        Ok(())
+    }
+}
+
+/// Runs one grammar over `parsed`; a mistake is told with `shown`, as the client wrote it.
+fn grammar<T>(
+    what: &str,
+    shown: &str,
+    parsed: &str,
+    parse: impl FnOnce(&mut Cursor<'_>) -> Result<T, Mistake>,
+) -> Result<T, QueryError> {
+    parse(&mut Cursor::new(parsed)).map_err(|mistake| mistake.explain(what, shown, parsed))
+}
+
+/// A whole number; beyond 64 bits it is as large as they allow.
+fn number(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX }))
+}
+
+/// Key and value of each parameter, decoded. `;` separates as `&` does.
+fn split(text: &str) -> Result<Vec<Pair<'_>>, QueryError> {
+    let parts = text.split(['&', ';']).filter(|part| !part.is_empty());
+    parts
+        .map(|part| match part.split_once('=') {
+            Some((key, value)) => Ok((decode(key)?, Some(decode(value)?))),
+            None => Ok((decode(part)?, None)),
+        })
+        .collect()
+}
+
+/// Percent sequences and `+`. NUL cannot be a value in PostgreSQL and ends here.
+pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, QueryError> {
+    let wrong = |reason: &str| QueryError {
+        message: "\"failed to parse query string\" (line 1, column 1)".to_owned(),
+        details: format!("unexpected {reason}"),
+    };
+    let plain = !text.bytes().any(|byte| matches!(byte, b'%' | b'+' | 0));
+    if plain {
+        return Ok(Cow::Borrowed(text));
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| wrong("invalid UTF-8"))?;
+    if decoded.contains('\0') { Err(wrong("NUL character")) } else { Ok(Cow::Owned(decoded.into_owned())) }
+}
+
+/// The parameters sorted by key and encoded again.
+pub(super) fn canonical(mut pairs: Vec<Pair<'_>>) -> String {
+    pairs.sort_by(|left, right| left.0.cmp(&right.0));
+    let mut text = String::new();
+    for (key, value) in &pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        encode(&mut text, key);
+        text.push('=');
+        encode(&mut text, value.as_deref().unwrap_or_default());
+    }
+    text
+}
+
+fn encode(text: &mut String, part: &str) {
+    for (at, word) in part.split(' ').enumerate() {
+        if at > 0 {
+            text.push('+');
+        }
+        text.extend(utf8_percent_encode(word, ENCODED));
+    }
+}

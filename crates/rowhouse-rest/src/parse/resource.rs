@@ -1,0 +1,71 @@
+//! Path and method: which resource, which action, which schema.
+
+use percent_encoding::percent_decode_str;
+
+use super::{Incoming, QueryError, RequestError, header};
+use crate::request::{Action, CallMethod, Mutation};
+use rowhouse_kernel::settings::RestSettings;
+
+enum Resource {
+    Root,
+    Table(String),
+    Function(String),
+}
+
+/// The action of a method on a path.
+pub(super) fn action(method: &str, path: &str) -> Result<Action, RequestError> {
+    let read = method == "GET" || method == "HEAD";
+    Ok(match (resource(path)?, method) {
+        (Resource::Root, _) if read => Action::ReadRoot,
+        (Resource::Root, "OPTIONS") => Action::DescribeRoot,
+        (Resource::Table(table), _) if read => Action::Read { table, headers_only: method == "HEAD" },
+        (Resource::Table(table), "OPTIONS") => Action::DescribeTable(table),
+        (Resource::Table(table), "POST") => Action::Write { table, mutation: Mutation::Insert },
+        (Resource::Table(table), "PATCH") => Action::Write { table, mutation: Mutation::Update },
+        (Resource::Table(table), "PUT") => Action::Write { table, mutation: Mutation::Replace },
+        (Resource::Table(table), "DELETE") => Action::Write { table, mutation: Mutation::Delete },
+        (Resource::Function(function), "GET") => Action::Call { function, method: CallMethod::Get },
+        (Resource::Function(function), "HEAD") => Action::Call { function, method: CallMethod::Head },
+        (Resource::Function(function), "POST") => Action::Call { function, method: CallMethod::Post },
+        (Resource::Function(function), "OPTIONS") => Action::DescribeFunction(function),
+        (Resource::Function(_), other) => return Err(RequestError::CallMethod(other.to_owned())),
+        (_, other) => return Err(RequestError::Method(other.to_owned())),
+    })
+}
+
+fn resource(path: &str) -> Result<Resource, RequestError> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Ok(Resource::Root);
+    }
+    let mut parts = path.split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("rpc"), Some(function), None) => part(function).map(Resource::Function),
+        (Some(table), None, None) => part(table).map(Resource::Table),
+        _ => Err(RequestError::Path),
+    }
+}
+
+fn part(text: &str) -> Result<String, RequestError> {
+    let wrong = |reason: &str| {
+        RequestError::Query(QueryError {
+            message: "\"failed to parse path\" (line 1, column 1)".to_owned(),
+            details: format!("unexpected {reason}"),
+        })
+    };
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| wrong("invalid UTF-8"))?;
+    if decoded.contains('\0') { Err(wrong("NUL character")) } else { Ok(decoded.into_owned()) }
+}
+
+/// The schema asked for by profile headers, and whether the answer names it.
+pub(super) fn schema(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<(String, bool), RequestError> {
+    let name = match incoming.method {
+        "POST" | "PATCH" | "PUT" | "DELETE" => "content-profile",
+        _ => "accept-profile",
+    };
+    match header(incoming.headers, name) {
+        Some(asked) if settings.schemas.iter().any(|schema| schema == asked) => Ok((asked.to_owned(), true)),
+        Some(asked) => Err(RequestError::Schema { asked: asked.to_owned(), served: settings.schemas.clone() }),
+        None => Ok((settings.schemas.first().cloned().unwrap_or_default(), settings.schemas.len() > 1)),
+    }
+}

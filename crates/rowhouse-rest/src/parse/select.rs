@@ -1,0 +1,134 @@
+//! `select=`: columns, casts, aggregates, embeds, spreads.
+
+use super::MAX_DEPTH;
+use super::cursor::{Cursor, Mistake};
+use super::name::{field, name, type_name};
+use crate::request::{Aggregate, Embed, Field, JoinType, SelectColumn, SelectItem};
+
+/// The whole parameter; empty text selects nothing in particular, which means every column.
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<SelectItem>, Mistake> {
+    let items = forest(cursor, 0)?;
+    cursor.expect_end()?;
+    Ok(items)
+}
+
+/// The parameter's default.
+pub(super) fn everything() -> Vec<SelectItem> {
+    vec![SelectItem::Column(plain(star()))]
+}
+
+fn forest(cursor: &mut Cursor<'_>, depth: usize) -> Result<Vec<SelectItem>, Mistake> {
+    if depth > MAX_DEPTH {
+        return Err(cursor.mistake("at most 64 levels of embedding"));
+    }
+    let mut items = Vec::new();
+    cursor.skip_blanks();
+    if cursor.is_done() || cursor.starts_with(")") {
+        return Ok(items);
+    }
+    loop {
+        cursor.skip_blanks();
+        items.push(item(cursor, depth)?);
+        cursor.skip_blanks();
+        if !cursor.eat(",") {
+            return Ok(items);
+        }
+    }
+}
+
+fn item(cursor: &mut Cursor<'_>, depth: usize) -> Result<SelectItem, Mistake> {
+    let mut ahead = *cursor;
+    if let Some(mut embed) = embed_head(&mut ahead) {
+        *cursor = ahead;
+        cursor.expect("(", "\"(\"")?;
+        embed.items = forest(cursor, depth + 1)?;
+        cursor.expect(")", "\",\" or \")\"")?;
+        return Ok(SelectItem::Embed(embed));
+    }
+    column(cursor).map(SelectItem::Column)
+}
+
+/// `alias:relation!hint!inner` in front of an opening bracket; nothing if it is not that.
+fn embed_head(cursor: &mut Cursor<'_>) -> Option<Embed> {
+    let spread = cursor.eat("...");
+    let alias = if spread { None } else { alias(cursor) };
+    let relation = name(cursor).ok()?;
+    if relation == "count" && !spread {
+        return None;
+    }
+    let (mut hint, mut join) = (None, None);
+    for _ in 0..2 {
+        if !cursor.eat("!") {
+            break;
+        }
+        match name(cursor).ok()? {
+            word if word == "inner" => join = join.or(Some(JoinType::Inner)),
+            word if word == "left" => join = join.or(Some(JoinType::Left)),
+            word => hint = hint.or(Some(word)),
+        }
+    }
+    let found = cursor.starts_with("(");
+    let join = join.unwrap_or(JoinType::Left);
+    found.then_some(Embed { relation, alias, hint, join, spread, items: Vec::new() })
+}
+
+/// `name:`, but not the beginning of a cast.
+fn alias(cursor: &mut Cursor<'_>) -> Option<String> {
+    let mut ahead = *cursor;
+    let alias = name(&mut ahead).ok()?;
+    if !ahead.eat(":") || ahead.starts_with(":") {
+        return None;
+    }
+    *cursor = ahead;
+    Some(alias)
+}
+
+fn column(cursor: &mut Cursor<'_>) -> Result<SelectColumn, Mistake> {
+    if cursor.eat("*") {
+        end(cursor, "\")\", \",\" or end of input")?;
+        return Ok(plain(star()));
+    }
+    let alias = alias(cursor);
+    let mut column = if cursor.eat("count()") {
+        SelectColumn { aggregate: Some(Aggregate::Count), ..plain(star()) }
+    } else {
+        let mut column = plain(field(cursor)?);
+        column.cast = cast(cursor)?;
+        column.aggregate = aggregate(cursor);
+        column
+    };
+    column.aggregate_cast = if column.aggregate.is_some() { cast(cursor)? } else { None };
+    column.alias = alias;
+    end(cursor, "letter, digit, \"-\", \"->>\", \"->\", \"::\", \".\", \")\", \",\" or end of input")?;
+    Ok(column)
+}
+
+fn cast(cursor: &mut Cursor<'_>) -> Result<Option<String>, Mistake> {
+    if cursor.eat("::") { type_name(cursor).map(Some) } else { Ok(None) }
+}
+
+fn aggregate(cursor: &mut Cursor<'_>) -> Option<Aggregate> {
+    let words = [
+        (".sum()", Aggregate::Sum),
+        (".avg()", Aggregate::Avg),
+        (".count()", Aggregate::Count),
+        (".max()", Aggregate::Max),
+        (".min()", Aggregate::Min),
+    ];
+    words.into_iter().find(|(word, _)| cursor.eat(word)).map(|(_, aggregate)| aggregate)
+}
+
+fn end(cursor: &Cursor<'_>, expecting: &'static str) -> Result<(), Mistake> {
+    let mut ahead = *cursor;
+    ahead.skip_blanks();
+    let fine = ahead.is_done() || ahead.starts_with(")") || ahead.starts_with(",");
+    if fine { Ok(()) } else { Err(ahead.mistake(expecting)) }
+}
+
+fn star() -> Field {
+    Field { name: "*".to_owned(), path: Vec::new() }
+}
+
+fn plain(field: Field) -> SelectColumn {
+    SelectColumn { field, cast: None, aggregate: None, aggregate_cast: None, alias: None }
+}

@@ -1,0 +1,153 @@
+//! From an [`ApiRequest`] and the schema [`Snapshot`] to a [`Plan`]: names resolved, rights of way checked, nothing
+//! executed. A pure function; a plan borrows from both.
+
+mod call;
+mod condition;
+mod embed;
+mod error;
+mod function;
+mod hint;
+mod node;
+mod write;
+
+pub(crate) use call::{Arguments, CallPlan};
+pub(crate) use condition::{Condition, ResolvedField};
+pub(crate) use error::{Candidate, PlanError, UnknownFunction};
+pub(crate) use node::{EmbedNode, Joined, Ordering, OrderBy, Qualifier, ReadNode, Source};
+pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WritePlan};
+
+use rowhouse_db::catalog::{Snapshot, Table};
+use rowhouse_db::flight::Access;
+use rowhouse_kernel::settings::RestSettings;
+
+use crate::request::{Action, ApiRequest, Count, Handling, Media};
+
+/// What will be done about a request.
+#[derive(Debug)]
+pub(crate) enum Plan<'a> {
+    Read(ReadPlan<'a>),
+    Write(WritePlan<'a>),
+    Call(CallPlan<'a>),
+    /// `OPTIONS`: the methods allowed.
+    Describe(String),
+}
+
+impl Plan<'_> {
+    pub(crate) fn access(&self) -> Access {
+        match self {
+            Self::Read(_) | Self::Describe(_) => Access::ReadOnly,
+            Self::Write(_) => Access::ReadWrite,
+            Self::Call(call) => call.access,
+        }
+    }
+}
+
+/// A read of a table or view.
+#[derive(Debug)]
+pub(crate) struct ReadPlan<'a> {
+    pub(crate) node: ReadNode<'a>,
+    pub(crate) media: Media,
+    pub(crate) headers_only: bool,
+    pub(crate) total: Total,
+}
+
+/// How the total number of rows is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Total {
+    /// Not asked for, or left to the planner's estimate.
+    Unknown,
+    /// The page is everything there is.
+    Page,
+    /// Counted, up to a cap.
+    Counted { cap: Option<i64> },
+}
+
+impl Total {
+    pub(crate) fn of(count: Option<Count>, is_whole: bool, max_rows: Option<i64>) -> Self {
+        match count {
+            None | Some(Count::Planned) => Self::Unknown,
+            Some(_) if is_whole => Self::Page,
+            Some(Count::Exact) => Self::Counted { cap: None },
+            // One more than the cap shows that there is more than the cap.
+            Some(Count::Estimated) => Self::Counted { cap: max_rows.map(|rows| rows.saturating_add(1)) },
+        }
+    }
+}
+
+/// Plans a request.
+///
+/// # Errors
+/// What does not exist, is ambiguous, or cannot be done.
+pub(crate) fn plan<'a>(
+    request: &'a ApiRequest,
+    snapshot: &'a Snapshot,
+    settings: &RestSettings,
+) -> Result<Plan<'a>, PlanError> {
+    match &request.action {
+        Action::Read { table, headers_only } => read(request, snapshot, settings, table, *headers_only).map(Plan::Read),
+        Action::Write { table, mutation } => write::plan(request, snapshot, table, *mutation).map(Plan::Write),
+        Action::Call { function, method } => call::plan(request, snapshot, settings, function, *method).map(Plan::Call),
+        Action::DescribeTable(name) => Ok(Plan::Describe(allowed_on(table(request, snapshot, name)?))),
+        Action::DescribeFunction(name) => call::allowed_on(request, snapshot, name).map(Plan::Describe),
+        Action::DescribeRoot => Ok(Plan::Describe("OPTIONS,GET,HEAD".to_owned())),
+        Action::ReadRoot => Err(PlanError::RootDisabled),
+    }
+}
+
+fn read<'a>(
+    request: &'a ApiRequest,
+    snapshot: &'a Snapshot,
+    settings: &RestSettings,
+    name: &str,
+    headers_only: bool,
+) -> Result<ReadPlan<'a>, PlanError> {
+    let table = table(request, snapshot, name)?;
+    let max_rows = max_rows(settings);
+    let node = node::Builder { request, snapshot, max_rows }.table(table)?;
+    let media = negotiate(&request.accept)?;
+    known_preferences(request)?;
+    let is_whole = request.range == crate::request::RowRange::ALL && max_rows.is_none();
+    Ok(ReadPlan { total: Total::of(request.prefer.count, is_whole, max_rows), node, media, headers_only })
+}
+
+fn table<'a>(request: &ApiRequest, snapshot: &'a Snapshot, name: &str) -> Result<&'a Table, PlanError> {
+    snapshot.table(&request.schema, name).ok_or_else(|| PlanError::UnknownTable {
+        schema: request.schema.clone(),
+        table: name.to_owned(),
+        like: hint::similar(name, snapshot.table_names(&request.schema)),
+    })
+}
+
+/// The first media type of the client's list that can be made.
+fn negotiate(accept: &[Media]) -> Result<Media, PlanError> {
+    let pick = accept.iter().find_map(|media| match media {
+        Media::Json | Media::Any => Some(Media::Json),
+        Media::Object { .. } | Media::StrippedArray => Some(media.clone()),
+        _ => None,
+    });
+    pick.ok_or_else(|| PlanError::Media(accept.iter().map(|media| media.name().into_owned()).collect()))
+}
+
+fn known_preferences(request: &ApiRequest) -> Result<(), PlanError> {
+    if request.prefer.handling == Some(Handling::Strict) && !request.prefer.unknown.is_empty() {
+        return Err(PlanError::Preferences(request.prefer.unknown.clone()));
+    }
+    Ok(())
+}
+
+fn max_rows(settings: &RestSettings) -> Option<i64> {
+    settings.max_rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
+fn allowed_on(table: &Table) -> String {
+    let mut allowed = "OPTIONS,GET,HEAD".to_owned();
+    let put = table.insertable && table.updatable && !table.primary_key.is_empty();
+    let methods = [(table.insertable, ",POST"), (put, ",PUT"), (table.updatable, ",PATCH"), (table.deletable, ",DELETE")];
+    for (_, method) in methods.into_iter().filter(|(can, _)| *can) {
+        allowed.push_str(method);
+    }
+    allowed
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

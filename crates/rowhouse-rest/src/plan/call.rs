@@ -1,0 +1,170 @@
+//! Calls of functions.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use rowhouse_db::catalog::{Argument, Function, Returns, Snapshot, Volatility};
+use rowhouse_db::flight::Access;
+use rowhouse_kernel::settings::RestSettings;
+
+use super::function::{self, Given};
+use super::node::Builder;
+use super::{PlanError, ReadNode, RowBounds, Total, known_preferences, max_rows, negotiate, write};
+use crate::request::{ApiRequest, CallMethod, Media, Payload, RowRange, Shape};
+
+/// A call and how its result is shown.
+#[derive(Debug)]
+pub(crate) struct CallPlan<'a> {
+    pub(crate) function: &'a Function,
+    pub(crate) arguments: Arguments<'a>,
+    pub(crate) node: ReadNode<'a>,
+    /// Columns taken from the result; `*` alone is all of them.
+    pub(crate) columns: Vec<&'a str>,
+    pub(crate) media: Media,
+    pub(crate) headers_only: bool,
+    pub(crate) total: Total,
+    pub(crate) access: Access,
+    pub(crate) bounds: Option<RowBounds>,
+}
+
+/// Where argument values come from.
+#[derive(Debug)]
+pub(crate) enum Arguments<'a> {
+    None,
+    /// One parameter each, in the text form of its type.
+    Direct(Vec<(&'a Argument, Bytes)>),
+    /// Expanded from a JSON body.
+    Json { arguments: Vec<&'a Argument>, text: Bytes, shape: Shape },
+    /// The whole body.
+    Single(&'a Argument, Bytes),
+}
+
+pub(super) fn plan<'a>(
+    request: &'a ApiRequest,
+    snapshot: &'a Snapshot,
+    settings: &RestSettings,
+    name: &str,
+    method: CallMethod,
+) -> Result<CallPlan<'a>, PlanError> {
+    let function = function::find(snapshot, &request.schema, name, &given(request, method))?;
+    let max_rows = max_rows(settings);
+    let (alias, table) = match &function.returns {
+        Returns::Row(row) => (row.name.as_str(), snapshot.table(&row.schema, &row.name)),
+        Returns::Void | Returns::Scalar => (function.name.name.as_str(), None),
+    };
+    let mut node = Builder { request, snapshot, max_rows }.given(alias, table)?;
+    node.range = request.range.first(max_rows);
+    let media = negotiate(&request.accept)?;
+    known_preferences(request)?;
+    let most = request.prefer.strict_max_affected();
+    if most.is_some() && !function.returns_set {
+        return Err(PlanError::MaxAffectedCall);
+    }
+    let access = match (method, function.volatility) {
+        (CallMethod::Post, Volatility::Volatile) => Access::ReadWrite,
+        _ => Access::ReadOnly,
+    };
+    let is_whole = request.range == RowRange::ALL && max_rows.is_none();
+    Ok(CallPlan {
+        function,
+        arguments: arguments(request, function),
+        columns: write::shown(&node),
+        node,
+        bounds: bounds(function, &media, most),
+        media,
+        headers_only: method == CallMethod::Head,
+        total: Total::of(request.prefer.count, is_whole, max_rows),
+        access,
+    })
+}
+
+/// The methods that a function takes.
+pub(super) fn allowed_on(request: &ApiRequest, snapshot: &Snapshot, name: &str) -> Result<String, PlanError> {
+    let function = function::find(snapshot, &request.schema, name, &given(request, CallMethod::Get))?;
+    Ok(match function.volatility {
+        Volatility::Volatile => "OPTIONS,POST".to_owned(),
+        Volatility::Stable | Volatility::Immutable => "OPTIONS,GET,HEAD,POST".to_owned(),
+    })
+}
+
+fn given(request: &ApiRequest, method: CallMethod) -> Given<'_> {
+    let names = match (method, &request.payload) {
+        (CallMethod::Get | CallMethod::Head, _) => names_of(&request.arguments),
+        (CallMethod::Post, Some(Payload::Form(pairs))) => names_of(pairs),
+        (CallMethod::Post, Some(Payload::Json { keys, .. })) => keys.iter().map(String::as_str).collect(),
+        (CallMethod::Post, _) => Vec::new(),
+    };
+    let body = (method == CallMethod::Post).then_some(&request.content_type);
+    Given { names, body }
+}
+
+fn names_of(pairs: &[(String, String)]) -> Vec<&str> {
+    let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn arguments<'a>(request: &'a ApiRequest, function: &'a Function) -> Arguments<'a> {
+    let single = match function.arguments.as_slice() {
+        [only] if only.name.is_empty() => Some(only),
+        _ => None,
+    };
+    match (&request.payload, single) {
+        (Some(Payload::Json { text, .. }), Some(argument)) => Arguments::Single(argument, text.clone()),
+        (Some(Payload::Raw(body)), Some(argument)) => Arguments::Single(argument, single_value(argument, body)),
+        (Some(Payload::Json { text, shape, keys }), None) => {
+            let named = |argument: &&Argument| keys.binary_search(&argument.name).is_ok();
+            let arguments: Vec<&Argument> = function.arguments.iter().filter(named).collect();
+            if arguments.is_empty() {
+                return Arguments::None;
+            }
+            Arguments::Json { arguments, text: text.clone(), shape: *shape }
+        }
+        (Some(Payload::Form(pairs)), _) => direct(function, pairs),
+        (Some(Payload::Raw(_)), None) => Arguments::None,
+        (None, _) => direct(function, &request.arguments),
+    }
+}
+
+fn direct<'a>(function: &'a Function, pairs: &[(String, String)]) -> Arguments<'a> {
+    let values = function.arguments.iter().filter_map(|argument| {
+        let mut given = pairs.iter().filter(|(name, _)| *name == argument.name).map(|(_, value)| value.as_str());
+        if argument.variadic {
+            let all: Vec<&str> = given.collect();
+            return (!all.is_empty()).then(|| (argument, Bytes::from(crate::sql::array_literal(&all))));
+        }
+        given.next_back().map(|value| (argument, Bytes::copy_from_slice(value.as_bytes())))
+    });
+    let values: Vec<_> = values.collect();
+    if values.is_empty() { Arguments::None } else { Arguments::Direct(values) }
+}
+
+/// Bytes travel in PostgreSQL's hexadecimal text form.
+fn single_value(argument: &Argument, body: &Bytes) -> Bytes {
+    if argument.type_name != "bytea" {
+        return body.clone();
+    }
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = body.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| DIGITS[usize::from(half)]);
+    b"\\x".iter().copied().chain(digits).collect()
+}
+
+/// A function that returns one result cannot violate them.
+fn bounds(function: &Function, media: &Media, most: Option<i64>) -> Option<RowBounds> {
+    if !function.returns_set {
+        return None;
+    }
+    match (media, most) {
+        (Media::Object { .. }, _) => Some(RowBounds { low: Some(1), high: Some(1) }),
+        (_, Some(most)) => Some(RowBounds { low: None, high: Some(most) }),
+        _ => None,
+    }
+}
+
+/// A function with its arguments, for a person.
+pub(super) fn signature(function: &Function) -> String {
+    let arguments: Vec<Cow<'_, str>> =
+        function.arguments.iter().map(|a| format!("{} => {}", a.name, a.type_name).into()).collect();
+    format!("{}.{}({})", function.name.schema, function.name.name, arguments.join(", "))
+}

@@ -1,0 +1,65 @@
+//! Filters and logic trees with their columns resolved.
+
+use rowhouse_db::catalog::Table;
+
+use crate::request::{Connective, Field, Filter, JsonStep, Logic, Operation};
+
+/// A column as SQL will need it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ResolvedField<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) path: &'a [JsonStep],
+    /// The path goes into something that is not JSON yet.
+    pub(crate) to_json: bool,
+    /// Already a text search vector.
+    pub(crate) is_vector: bool,
+}
+
+impl<'a> ResolvedField<'a> {
+    /// Looks the column up; computed columns and those of function results stay unknown, which PostgreSQL judges.
+    pub(crate) fn new(field: &'a Field, table: Option<&Table>) -> Self {
+        let base = table.and_then(|table| table.column(&field.name)).map(|column| column.base_type.as_str());
+        Self {
+            name: &field.name,
+            path: &field.path,
+            to_json: !matches!(base, Some("json" | "jsonb")),
+            is_vector: base == Some("tsvector") && field.path.is_empty(),
+        }
+    }
+}
+
+/// A condition on rows.
+#[derive(Debug)]
+pub(crate) enum Condition<'a> {
+    Filter { field: ResolvedField<'a>, negated: bool, operation: &'a Operation },
+    Group { negated: bool, connective: Connective, items: Vec<Condition<'a>> },
+    /// Whether the embed with this place among its siblings has a row.
+    HasEmbed { place: usize, negated: bool },
+}
+
+impl<'a> Condition<'a> {
+    pub(crate) fn filter(filter: &'a Filter, table: Option<&Table>) -> Self {
+        let field = ResolvedField::new(&filter.field, table);
+        Self::Filter { field, negated: filter.negated, operation: &filter.operation }
+    }
+
+    pub(crate) fn logic(logic: &'a Logic, table: Option<&Table>) -> Self {
+        match logic {
+            Logic::Filter(filter) => Self::filter(filter, table),
+            Logic::Group { negated, connective, items } => Self::Group {
+                negated: *negated,
+                connective: *connective,
+                items: items.iter().map(|item| Self::logic(item, table)).collect(),
+            },
+        }
+    }
+
+    /// Names of all columns that it looks at.
+    pub(crate) fn columns(&self, found: &mut Vec<&'a str>) {
+        match self {
+            Self::Filter { field, .. } => found.push(field.name),
+            Self::Group { items, .. } => items.iter().for_each(|item| item.columns(found)),
+            Self::HasEmbed { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Which relation an embed means.
+
+use rowhouse_db::catalog::{QualifiedName, Relation, RelationKind, Snapshot, Table};
+
+use super::error::Candidate;
+use super::{PlanError, Qualifier, hint};
+use crate::request::{Embed, SelectItem};
+
+/// Checks that every part of `path` is selected, by its alias if it has one.
+pub(super) fn check_path(items: &[SelectItem], path: &[String]) -> Result<(), PlanError> {
+    let Some((first, rest)) = path.split_first() else { return Ok(()) };
+    let embeds = || items.iter().filter_map(|item| if let SelectItem::Embed(embed) = item { Some(embed) } else { None });
+    match embeds().find(|embed| embed.output_name() == first) {
+        Some(embed) => check_path(&embed.items, rest),
+        None => {
+            let alias = embeds().find(|embed| embed.relation == *first).and_then(|embed| embed.alias.clone());
+            Err(PlanError::NotEmbedded { target: first.clone(), alias })
+        }
+    }
+}
+
+/// The one relation from `table` that `embed` can mean: by target, by foreign key, or by its single column.
+pub(super) fn find<'a>(
+    snapshot: &'a Snapshot,
+    schema: &str,
+    table: Option<&'a Table>,
+    parent: &Qualifier<'_>,
+    embed: &Embed,
+) -> Result<&'a Relation, PlanError> {
+    let relations = table.map_or(&[][..], |table| &table.relations);
+    let named = relations.iter().filter(|relation| names(relation, &embed.relation));
+    let hinted = |relation: &&Relation| embed.hint.as_deref().is_none_or(|hint| is_hint(relation, hint));
+    let found: Vec<&Relation> = named.filter(hinted).collect();
+    let parent = match parent {
+        Qualifier::Table { name, .. } | Qualifier::Alias(name) | Qualifier::Numbered { name, .. } => *name,
+    };
+    match found.as_slice() {
+        [relation] => Ok(relation),
+        [] => Err(PlanError::NoRelation {
+            parent: parent.to_owned(),
+            child: embed.relation.clone(),
+            hint: embed.hint.clone(),
+            schema: schema.to_owned(),
+            like: suggestion(snapshot, schema, relations, &embed.relation, parent, table.is_some()),
+        }),
+        several => Err(PlanError::AmbiguousRelation {
+            parent: parent.to_owned(),
+            child: embed.relation.clone(),
+            candidates: several.iter().map(|relation| candidate(parent, relation)).collect(),
+        }),
+    }
+}
+
+fn names(relation: &Relation, target: &str) -> bool {
+    let by_key = !matches!(relation.kind, RelationKind::ManyToMany(_)) && relation.constraint == target;
+    let by_column = matches!(relation.kind, RelationKind::ManyToOne | RelationKind::OneToOne { referred: false })
+        && matches!(relation.columns.as_slice(), [(here, _)] if here == target);
+    relation.target.name == target || by_key || by_column
+}
+
+fn is_hint(relation: &Relation, hint: &str) -> bool {
+    if let RelationKind::ManyToMany(junction) = &relation.kind {
+        return junction.table.name == hint;
+    }
+    let column = matches!(relation.columns.as_slice(), [(here, there)] if here == hint || there == hint);
+    relation.constraint == hint || column
+}
+
+fn suggestion(
+    snapshot: &Snapshot,
+    schema: &str,
+    relations: &[Relation],
+    child: &str,
+    parent: &str,
+    parent_known: bool,
+) -> Option<(String, String)> {
+    if parent_known && !relations.is_empty() {
+        let targets = relations.iter().map(|relation| relation.target.name.as_str()).filter(|name| *name != child);
+        return hint::most_similar(child, targets, 0.33).map(|like| (like, child.to_owned()));
+    }
+    let others = snapshot.table_names(schema).filter(|name| *name != parent);
+    hint::most_similar(parent, others, 0.33).filter(|_| !parent_known).map(|like| (like, parent.to_owned()))
+}
+
+fn candidate(parent: &str, relation: &Relation) -> Candidate {
+    let list = |columns: &mut dyn Iterator<Item = &String>| {
+        format!("({})", columns.map(String::as_str).collect::<Vec<_>>().join(", "))
+    };
+    let here = list(&mut relation.columns.iter().map(|(here, _)| here));
+    let there = list(&mut relation.columns.iter().map(|(_, there)| there));
+    let target = relation.target.name.clone();
+    let direct = || format!("{} using {parent}{here} and {target}{there}", relation.constraint);
+    let (cardinality, relationship, hint) = match &relation.kind {
+        RelationKind::ManyToOne => ("many-to-one", direct(), relation.constraint.clone()),
+        RelationKind::OneToOne { .. } => ("one-to-one", direct(), relation.constraint.clone()),
+        RelationKind::OneToMany => ("one-to-many", direct(), relation.constraint.clone()),
+        RelationKind::ManyToMany(junction) => {
+            let QualifiedName { name, .. } = &junction.table;
+            let far = list(&mut junction.columns.iter().map(|(_, there)| there));
+            let text = format!("{name} using {}{there} and {}{far}", relation.constraint, junction.constraint);
+            ("many-to-many", text, name.clone())
+        }
+    };
+    Candidate { cardinality, relationship, hint, target }
+}

@@ -1,0 +1,61 @@
+//! Why a well-formed request cannot be planned.
+
+/// What the schema or the request's own parts forbid. Its codes and texts on the wire are in [`crate::error`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PlanError {
+    /// None of these media types can be made.
+    Media(Vec<String>),
+    /// No such table; `like` is one with a similar name.
+    UnknownTable { schema: String, table: String, like: Option<String> },
+    /// No such column in a body or in `columns`.
+    UnknownColumn { table: String, column: String },
+    /// No function of that name with those arguments.
+    UnknownFunction(Box<UnknownFunction>),
+    /// More than one function fits; each written out.
+    AmbiguousFunction(Vec<String>),
+    /// PUT whose filters are not exactly the primary key.
+    PutFilters,
+    /// Words in `Prefer` that mean nothing, under `handling=strict`.
+    Preferences(Vec<String>),
+    /// Aggregates are switched off.
+    Aggregates,
+    /// `max-affected` on a function that returns one result.
+    MaxAffectedCall,
+    /// A filter, order or limit on something that is not embedded.
+    NotEmbedded { target: String, alias: Option<String> },
+    /// Order by a relation with many rows.
+    RelatedOrder { origin: String, target: String },
+    /// No way from one table to another.
+    NoRelation { parent: String, child: String, hint: Option<String>, schema: String, like: Option<(String, String)> },
+    /// Several ways; each described.
+    AmbiguousRelation { parent: String, child: String, candidates: Vec<Candidate> },
+    /// Something that PostgREST can do and this version cannot.
+    NotImplemented(&'static str),
+    /// The root has no document to show.
+    RootDisabled,
+}
+
+/// A call that no function answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnknownFunction {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    /// Names of the arguments given, sorted.
+    pub(crate) arguments: Vec<String>,
+    /// The type of a single unnamed parameter that the body could have been for.
+    pub(crate) single: Option<&'static str>,
+    /// Only a single unnamed parameter was looked for.
+    pub(crate) only_single: bool,
+    /// A similar function, with its arguments if the name itself exists.
+    pub(crate) like: Option<String>,
+}
+
+/// One of several relations between two tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) cardinality: &'static str,
+    pub(crate) relationship: String,
+    /// What to write after `!`.
+    pub(crate) hint: String,
+    pub(crate) target: String,
+}

@@ -1,0 +1,198 @@
+//! From the database's answer to an HTTP response: status, headers, body. A pure function.
+//!
+//! The body's bytes are those that PostgreSQL made.
+
+mod guc;
+mod header;
+mod preference;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use rowhouse_db::catalog::Returns;
+use rowhouse_db::flight::Row;
+
+use crate::error::Error;
+use crate::plan::{CallPlan, Plan, ReadPlan, Returning, WritePlan};
+use crate::request::{ApiRequest, Count, Media, Mutation, Resolution};
+use crate::sql::column;
+
+/// One row of a main query, its numbers read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    total: Option<i64>,
+    page: i64,
+    body: Bytes,
+    headers: Option<Bytes>,
+    status: Option<Bytes>,
+    key: Option<Bytes>,
+    new_rows: i64,
+}
+
+impl Answer {
+    /// Takes the columns apart; what is missing counts as nothing.
+    pub(crate) fn from_row(mut row: Row) -> Self {
+        let mut take = |at: usize| row.get_mut(at).and_then(Option::take);
+        let number = |bytes: Option<Bytes>| bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
+        Self {
+            total: number(take(column::TOTAL)),
+            page: number(take(column::PAGE)).unwrap_or(0),
+            body: take(column::BODY).unwrap_or_default(),
+            headers: take(column::HEADERS),
+            status: take(column::STATUS),
+            key: take(column::KEY),
+            new_rows: number(take(column::NEW_ROWS)).unwrap_or(0),
+        }
+    }
+
+    /// The total with the planner's estimate taken in.
+    pub(crate) fn with_estimate(mut self, count: Option<Count>, estimate: Option<i64>, max_rows: Option<i64>) -> Self {
+        self.total = match (count, self.total) {
+            (Some(Count::Planned), _) => estimate,
+            (Some(Count::Estimated), Some(total)) if max_rows.is_none_or(|rows| total > rows) => {
+                Some(total.max(estimate.unwrap_or(0)))
+            }
+            (_, total) => total,
+        };
+        self
+    }
+}
+
+/// What is being put together.
+struct Draft {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Makes the response to a request whose main query has answered.
+///
+/// # Errors
+/// Where the answer itself is not acceptable: not one row, an offset beyond the end, unreadable settings.
+pub(crate) fn respond(request: &ApiRequest, plan: &Plan<'_>, answer: Answer) -> Result<Response<Body>, Error> {
+    let guc = (answer.headers.clone(), answer.status.clone());
+    let draft = match plan {
+        Plan::Read(plan) => read(request, plan, answer)?,
+        Plan::Write(plan) => write(request, plan, answer),
+        Plan::Call(plan) => call(request, plan, answer)?,
+        Plan::Describe(allowed) => return Ok(describe(allowed)),
+    };
+    finish(request, plan, draft, &guc)
+}
+
+/// The answer to `OPTIONS`.
+pub(crate) fn describe(allowed: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    header::insert(response.headers_mut(), http::header::ALLOW, allowed);
+    header::insert(response.headers_mut(), http::header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    response
+}
+
+fn finish(
+    request: &ApiRequest,
+    plan: &Plan<'_>,
+    mut draft: Draft,
+    (headers, status): &(Option<Bytes>, Option<Bytes>),
+) -> Result<Response<Body>, Error> {
+    if let Some(applied) = preference::applied(request, plan) {
+        header::insert(&mut draft.headers, HeaderName::from_static("preference-applied"), &applied);
+    }
+    draft.headers.insert(VARY, HeaderValue::from_static("Accept, Prefer, Range"));
+    if let Some(status) = status {
+        draft.status = guc::status(status)?;
+    }
+    if let Some(headers) = headers {
+        guc::add_headers(&mut draft.headers, headers)?;
+    }
+    let mut response = Response::new(Body::from(draft.body));
+    *response.status_mut() = draft.status;
+    *response.headers_mut() = draft.headers;
+    Ok(response)
+}
+
+fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Draft, Error> {
+    singular(&plan.media, answer.page)?;
+    let mut headers = HeaderMap::with_capacity(8);
+    let status = page(request, &answer, &mut headers)?;
+    if let crate::plan::Source::Table(table) = plan.node.source {
+        let location = match request.canonical.as_str() {
+            "" => format!("/{}", header::encode(&table.name.name)),
+            query => format!("/{}?{query}", header::encode(&table.name.name)),
+        };
+        header::insert(&mut headers, CONTENT_LOCATION, &location);
+    }
+    content(request, &plan.media, &mut headers);
+    Ok(Draft { status, headers, body: if plan.headers_only { Bytes::new() } else { answer.body } })
+}
+
+fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Draft, Error> {
+    singular(&plan.media, answer.page)?;
+    let mut headers = HeaderMap::with_capacity(8);
+    let status = page(request, &answer, &mut headers)?;
+    if plan.function.returns == Returns::Void && !plan.function.returns_set {
+        return Ok(Draft { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() });
+    }
+    content(request, &plan.media, &mut headers);
+    Ok(Draft { status, headers, body: if plan.headers_only { Bytes::new() } else { answer.body } })
+}
+
+fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
+    let mut headers = HeaderMap::with_capacity(8);
+    let shows = plan.read.is_some();
+    let merges = request.prefer.resolution == Some(Resolution::Merge);
+    let status = match plan.mutation {
+        Mutation::Insert if merges && answer.new_rows <= 0 => StatusCode::OK,
+        Mutation::Insert => StatusCode::CREATED,
+        Mutation::Replace if shows && answer.new_rows > 0 => StatusCode::CREATED,
+        _ if shows => StatusCode::OK,
+        _ => StatusCode::NO_CONTENT,
+    };
+    let counted = matches!(request.prefer.count, Some(Count::Exact | Count::Estimated)).then_some(answer.page);
+    match plan.mutation {
+        Mutation::Insert | Mutation::Delete => header::content_range(&mut headers, 1, 0, counted),
+        Mutation::Update => header::content_range(&mut headers, 0, answer.page - 1, counted),
+        Mutation::Replace => {}
+    }
+    if let (Returning::Key(columns), Some(key)) = (&plan.returning, &answer.key) {
+        if let Some(location) = header::location(&plan.table.name.name, columns, key) {
+            header::insert(&mut headers, LOCATION, &location);
+        }
+    }
+    if shows {
+        content(request, &plan.media, &mut headers);
+    }
+    Draft { status, headers, body: if shows { answer.body } else { Bytes::new() } }
+}
+
+/// Where one object is asked for there must be one row.
+fn singular(media: &Media, rows: i64) -> Result<(), Error> {
+    let wrong = matches!(media, Media::Object { .. }) && rows != 1;
+    if wrong { Err(Error::Singular(rows)) } else { Ok(()) }
+}
+
+/// Status and `Content-Range` of a page of rows.
+fn page(request: &ApiRequest, answer: &Answer, headers: &mut HeaderMap) -> Result<StatusCode, Error> {
+    let lower = request.range.lower;
+    let upper = lower.saturating_add(answer.page).saturating_sub(1);
+    header::content_range(headers, lower, upper, answer.total);
+    match answer.total {
+        Some(total) if lower > total => Err(Error::OutOfBounds { offset: lower, total }),
+        Some(total) if answer.page < total => Ok(StatusCode::PARTIAL_CONTENT),
+        _ => Ok(StatusCode::OK),
+    }
+}
+
+fn content(request: &ApiRequest, media: &Media, headers: &mut HeaderMap) {
+    let value = match media {
+        Media::Json => HeaderValue::from_static("application/json; charset=utf-8"),
+        other => header::value(&format!("{}; charset=utf-8", other.name())),
+    };
+    headers.insert(CONTENT_TYPE, value);
+    if request.names_schema {
+        header::insert(headers, HeaderName::from_static("content-profile"), &request.schema);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! HTTP in and out: the body read within its limit, the stages in order.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use rowhouse_db::DataPlane;
+use rowhouse_db::flight::RequestContext;
+use rowhouse_kernel::Caller;
+use rowhouse_kernel::settings::RestSettings;
+
+use crate::cache::SchemaCache;
+use crate::error::{Error, Failure};
+use crate::parse::{Incoming, parse};
+use crate::plan::{Plan, plan};
+use crate::{context, respond, run, sql};
+
+/// The data API, ready to answer.
+#[derive(Clone)]
+pub struct Rest {
+    database: DataPlane,
+    schema: Arc<SchemaCache>,
+    settings: Arc<RestSettings>,
+}
+
+impl Rest {
+    /// Serves what `schema` knows, through `database`.
+    #[must_use]
+    pub fn new(database: DataPlane, schema: Arc<SchemaCache>, settings: RestSettings) -> Self {
+        Self { database, schema, settings: Arc::new(settings) }
+    }
+}
+
+/// Every path of the data API, to be nested where it is mounted. The verified caller must stand in the request's
+/// extensions as `Arc<Caller>`; without it every request is refused.
+pub fn router(rest: Rest) -> Router {
+    Router::new().route("/", any(handle)).route("/{*path}", any(handle)).fallback(handle).with_state(rest)
+}
+
+async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
+    match answer(&rest, request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let failure = log(error);
+            failure.respond()
+        }
+    }
+}
+
+async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> {
+    let (head, body) = request.into_parts();
+    let caller = head.extensions.get::<Arc<Caller>>().ok_or(Error::NoCaller)?;
+    let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
+    let body = read_body(body, rest.settings.max_body_bytes).await?;
+    let incoming = Incoming {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &head.headers,
+        body,
+    };
+    let request = parse(&incoming, &rest.settings)?;
+    let plan = plan(&request, &snapshot, &rest.settings)?;
+    if let Plan::Describe(allowed) = &plan {
+        return Ok(respond::describe(allowed));
+    }
+    let Some(query) = sql::main(&plan) else { return Err(Error::NoSnapshot) };
+    let context = RequestContext {
+        caller,
+        method: incoming.method,
+        path: incoming.path,
+        headers: &context::headers(&head.headers),
+        cookies: &context::cookies(&head.headers),
+        access: plan.access(),
+        search_path: &context::search_path(&request.schema),
+    };
+    let max_rows = rest.settings.max_rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX));
+    let answer = run::run(&rest.database, &context, &request, &plan, &query, max_rows).await?;
+    respond::respond(&request, &plan, answer)
+}
+
+async fn read_body(body: Body, limit: u64) -> Result<Bytes, Error> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge),
+        Err(_) => Err(Error::Aborted),
+    }
+}
+
+/// What is no fault of the client is logged here, once; the client sees less.
+fn log(error: Error) -> Failure {
+    let cause = if let Error::Database(error, _) = &error { error.to_string() } else { String::new() };
+    let failure = Failure::from(error);
+    if failure.status.is_server_error() {
+        tracing::warn!(status = failure.status.as_u16(), code = failure.code, cause, "data API request failed");
+    }
+    failure
+}

@@ -1,0 +1,58 @@
+//! From a [`Plan`] to SQL text and parameters. A pure function.
+//!
+//! Names are quoted and schema-qualified, values are parameters, so the text depends on the shape of a request
+//! only and one prepared statement serves all requests of that shape. The one thing written bare is the name of
+//! a type in a cast, which the parser limits to letters, digits, `_`, `$` and spaces.
+//!
+//! Every main query gives one row of text columns. Reads give the first five, the others all eight:
+//! total count, page count, body, `response.headers`, `response.status`, key of the one row written (JSON array),
+//! number of new rows of an upsert, guard (always empty; it raises instead).
+
+mod body;
+mod builder;
+mod call;
+mod filter;
+mod read;
+mod write;
+
+use rowhouse_db::flight::Query;
+
+pub(crate) use builder::array_literal;
+
+use crate::plan::Plan;
+
+/// Columns of the answer.
+pub(crate) mod column {
+    pub(crate) const TOTAL: usize = 0;
+    pub(crate) const PAGE: usize = 1;
+    pub(crate) const BODY: usize = 2;
+    pub(crate) const HEADERS: usize = 3;
+    pub(crate) const STATUS: usize = 4;
+    pub(crate) const KEY: usize = 5;
+    pub(crate) const NEW_ROWS: usize = 6;
+}
+
+/// The settings through which a function or trigger changes the answer.
+const GUC: &str = "nullif(current_setting('response.headers', true), ''), \
+                   nullif(current_setting('response.status', true), '')";
+
+/// The main query; none where the schema alone answers.
+pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
+    match plan {
+        Plan::Read(plan) => Some(read::main(plan)),
+        Plan::Write(plan) => Some(write::main(plan)),
+        Plan::Call(plan) => Some(call::main(plan)),
+        Plan::Describe(_) => None,
+    }
+}
+
+/// The query whose plan estimates the total of a read: one column, `EXPLAIN` as JSON.
+pub(crate) fn estimate(plan: &Plan<'_>) -> Option<Query> {
+    match plan {
+        Plan::Read(plan) => Some(read::estimate(plan)),
+        Plan::Write(_) | Plan::Call(_) | Plan::Describe(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! Reads: one level, its embeds, its count.
+
+use rowhouse_db::catalog::RelationKind;
+use rowhouse_db::flight::Query;
+
+use super::builder::Sql;
+use super::filter::{EmbedAlias, field, filter_rows, from, order, qualifier};
+use super::{GUC, body};
+use crate::plan::{EmbedNode, Joined, Qualifier, ReadNode, ReadPlan, Total};
+use crate::request::RowRange;
+
+pub(super) fn main(plan: &ReadPlan<'_>) -> Query {
+    let mut sql = Sql::new();
+    sql.push("select ");
+    total(&mut sql, plan.total, &plan.node);
+    sql.push(", count(*)::text, ");
+    if plan.headers_only {
+        sql.push("''");
+    } else {
+        body::rows(&mut sql, &plan.media);
+    }
+    sql.push(", ").push(GUC).push(" from (");
+    node(&mut sql, &plan.node, 0);
+    sql.push(") rowhouse_row");
+    sql.finish()
+}
+
+pub(super) fn estimate(plan: &ReadPlan<'_>) -> Query {
+    let mut sql = Sql::new();
+    sql.push("explain (format json) ");
+    matching(&mut sql, &plan.node, None);
+    sql.finish()
+}
+
+/// The total as text, or null.
+pub(super) fn total(sql: &mut Sql, total: Total, root: &ReadNode<'_>) {
+    match total {
+        Total::Unknown => {
+            sql.push("null::text");
+        }
+        Total::Page => {
+            sql.push("count(*)::text");
+        }
+        Total::Counted { cap } => {
+            sql.push("(select count(*) from (");
+            matching(sql, root, None);
+            if let Some(cap) = cap {
+                sql.push(" limit ").param(cap.to_string());
+            }
+            sql.push(") rowhouse_count)::text");
+        }
+    }
+}
+
+/// A level with everything embedded in it.
+pub(super) fn node(sql: &mut Sql, this: &ReadNode<'_>, depth: usize) {
+    let inside = depth + 1;
+    sql.push("select ");
+    select_list(sql, this, inside);
+    from(sql, this.source, &this.qualifier);
+    for (place, embed) in this.embeds.iter().enumerate() {
+        join(sql, &this.qualifier, embed, &EmbedAlias { depth: inside, place });
+    }
+    filter_rows(sql, &this.qualifier, &this.conditions, &|sql, place| {
+        EmbedAlias { depth: inside, place }.write(sql);
+        sql.push(" is distinct from null");
+    });
+    order(sql, &this.qualifier, &this.order, inside);
+    range(sql, this.range);
+}
+
+fn select_list(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
+    let shown = || this.embeds.iter().enumerate().filter(|(_, embed)| !embed.is_hidden);
+    if this.select.is_empty() && this.embeds.is_empty() {
+        qualifier(sql, &this.qualifier);
+        sql.push(".*");
+        return;
+    }
+    sql.list(&this.select, ", ", |sql, selected| {
+        sql.push(if selected.cast.is_some() { "cast(" } else { "" });
+        field(sql, &this.qualifier, &selected.field);
+        if let Some(cast) = selected.cast {
+            sql.push(" as ").push(cast).push(")");
+        }
+        if let Some(alias) = selected.alias {
+            sql.push(" as ").ident(alias);
+        }
+    });
+    for (at, (place, embed)) in shown().enumerate() {
+        sql.push(if at > 0 || !this.select.is_empty() { ", " } else { "" });
+        let alias = EmbedAlias { depth: inside, place };
+        if embed.relation.is_to_one() {
+            sql.push("row_to_json(");
+            alias.write(sql);
+            sql.push(".*)");
+        } else {
+            sql.push("coalesce(");
+            alias.write(sql);
+            sql.push(".");
+            alias.write(sql);
+            sql.push(", '[]')");
+        }
+        sql.push(" as ").ident(embed.name);
+    }
+}
+
+/// An embed as a lateral subquery: its row, or an array of its rows.
+fn join(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>, alias: &EmbedAlias) {
+    let inner = embed.joined == Joined::Inner;
+    sql.push(if inner { " inner join lateral (" } else { " left join lateral (" });
+    let to_one = embed.relation.is_to_one();
+    if !to_one {
+        sql.push("select json_agg(");
+        alias.write(sql);
+        sql.push(") as ");
+        alias.write(sql);
+        sql.push(" from (");
+    }
+    embedded(sql, parent, embed);
+    sql.push(") as ");
+    alias.write(sql);
+    if !to_one {
+        sql.push(") as ");
+        alias.write(sql);
+    }
+    sql.push(" on ");
+    if inner && !to_one {
+        alias.write(sql);
+        sql.push(".");
+        alias.write(sql);
+        sql.push(" is not null");
+    } else {
+        sql.push("true");
+    }
+}
+
+/// The embed's own query, bound to the parent's row.
+fn embedded(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
+    let this = &embed.node;
+    let inside = embed.depth + 1;
+    sql.push("select ");
+    if embed.is_hidden && this.select.is_empty() {
+        sql.push("1 as rowhouse_one");
+    } else {
+        select_list(sql, this, inside);
+    }
+    from(sql, this.source, &this.qualifier);
+    junction(sql, embed);
+    for (place, deeper) in this.embeds.iter().enumerate() {
+        join(sql, &this.qualifier, deeper, &EmbedAlias { depth: inside, place });
+    }
+    sql.push(" where ");
+    bound(sql, parent, embed);
+    if !this.conditions.is_empty() {
+        sql.push(" and ");
+        super::filter::all(sql, &this.qualifier, &this.conditions, &|sql, place| {
+            EmbedAlias { depth: inside, place }.write(sql);
+            sql.push(" is distinct from null");
+        });
+    }
+    order(sql, &this.qualifier, &this.order, inside);
+    range(sql, this.range);
+}
+
+/// The table in the middle of a many-to-many relation.
+fn junction(sql: &mut Sql, embed: &EmbedNode<'_>) {
+    if let RelationKind::ManyToMany(junction) = &embed.relation.kind {
+        sql.push(" cross join ").qualified(&junction.table).push(" as rowhouse_junction");
+    }
+}
+
+/// Join columns, directly or through the junction.
+fn bound(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
+    let this = &embed.node.qualifier;
+    let through = match &embed.relation.kind {
+        RelationKind::ManyToMany(junction) => Some(junction),
+        _ => None,
+    };
+    sql.list(&embed.relation.columns, " and ", |sql, (here, there)| {
+        if through.is_some() {
+            sql.push("rowhouse_junction");
+        } else {
+            qualifier(sql, this);
+        }
+        sql.push(".").ident(there).push(" = ");
+        qualifier(sql, parent);
+        sql.push(".").ident(here);
+    });
+    for (there, middle) in through.iter().flat_map(|junction| &junction.columns) {
+        sql.push(" and ");
+        qualifier(sql, this);
+        sql.push(".").ident(there).push(" = rowhouse_junction.").ident(middle);
+    }
+}
+
+/// `select 1` for each row that matches: what counts count. Joins that only show are left out.
+fn matching(sql: &mut Sql, this: &ReadNode<'_>, embed: Option<(&Qualifier<'_>, &EmbedNode<'_>)>) {
+    sql.push("select 1");
+    from(sql, this.source, &this.qualifier);
+    let mut word = " where ";
+    if let Some((parent, embed)) = embed {
+        junction(sql, embed);
+        sql.push(word);
+        bound(sql, parent, embed);
+        word = " and ";
+    }
+    let exists = |sql: &mut Sql, place: usize| {
+        let child = &this.embeds[place];
+        sql.push("exists (");
+        matching(sql, &child.node, Some((&this.qualifier, child)));
+        sql.push(")");
+    };
+    if !this.conditions.is_empty() {
+        sql.push(word);
+        super::filter::all(sql, &this.qualifier, &this.conditions, &exists);
+        word = " and ";
+    }
+    for (place, _) in this.embeds.iter().enumerate().filter(|(_, embed)| embed.joined == Joined::Inner) {
+        sql.push(word);
+        exists(sql, place);
+        word = " and ";
+    }
+}
+
+fn range(sql: &mut Sql, range: RowRange) {
+    if let Some(limit) = range.limit() {
+        sql.push(" limit ").param(limit.to_string());
+    }
+    if range.lower > 0 {
+        sql.push(" offset ").param(range.lower.to_string());
+    }
+}

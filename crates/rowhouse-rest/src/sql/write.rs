@@ -1,0 +1,198 @@
+//! Writes: the change in front, then the rows that it gives.
+
+use rowhouse_db::flight::Query;
+
+use super::builder::Sql;
+use super::filter::{all, filter_rows, no_embed};
+use super::{GUC, body, read};
+use crate::plan::{Condition, Conflict, Effect, Qualifier, Returning, RowBounds, RowSource, WritePlan};
+use crate::request::{Resolution, Shape};
+
+/// The body's rows.
+const BODY: Qualifier<'static> = Qualifier::Alias("rowhouse_body");
+/// Counts rows as they go in; taken back for each that is merged. PostgreSQL evaluates it once per row because
+/// it is volatile.
+const COUNT_UP: &str = "set_config('rowhouse.inserted', \
+    (coalesce(nullif(current_setting('rowhouse.inserted', true), '')::int, 0) + 1)::text, true) <> '0'";
+const COUNT_DOWN: &str = "set_config('rowhouse.inserted', \
+    (coalesce(nullif(current_setting('rowhouse.inserted', true), '')::int, 0) - 1)::text, true) <> '-1'";
+
+pub(super) fn main(plan: &WritePlan<'_>) -> Query {
+    let mut sql = Sql::new();
+    sql.push("with rowhouse_source as (");
+    effect(&mut sql, plan);
+    sql.push(") select count(*)::text, count(*)::text, ");
+    match &plan.read {
+        Some(_) => body::rows(&mut sql, &plan.media),
+        None => {
+            sql.push("''");
+        }
+    }
+    sql.push(", ").push(GUC).push(", ");
+    key(&mut sql, &plan.returning);
+    let counts = matches!(plan.effect, Effect::Insert { counts_new: true, .. });
+    let inserted = "nullif(current_setting('rowhouse.inserted', true), '')";
+    sql.push(", ").push(if counts { inserted } else { "null::text" }).push(", ");
+    guard(&mut sql, plan.bounds);
+    match &plan.read {
+        Some(node) => {
+            sql.push(" from (");
+            read::node(&mut sql, node, 0);
+            sql.push(") rowhouse_row");
+        }
+        None => {
+            sql.push(" from rowhouse_source");
+        }
+    }
+    sql.finish()
+}
+
+/// Raises, and so rolls back, when the number of rows is out of bounds.
+pub(super) fn guard(sql: &mut Sql, bounds: Option<RowBounds>) {
+    let Some(RowBounds { low, high }) = bounds else {
+        sql.push("null::text");
+        return;
+    };
+    let value = |number: Option<i64>| number.map(|number| number.to_string().into());
+    sql.push("rowhouse.require_rows(count(*), ").bind(value(low)).push("::bigint, ");
+    sql.bind(value(high)).push("::bigint)::text");
+}
+
+fn key(sql: &mut Sql, returning: &Returning<'_>) {
+    let Returning::Key(columns) = returning else {
+        sql.push("null::text");
+        return;
+    };
+    sql.push("case when count(*) = 1 then (select json_build_array(");
+    sql.list(columns, ", ", |sql, column| {
+        sql.ident(column).push("::text");
+    });
+    sql.push(") from rowhouse_source limit 1)::text end");
+}
+
+fn effect(sql: &mut Sql, plan: &WritePlan<'_>) {
+    let target = Qualifier::Table { schema: &plan.table.name.schema, name: &plan.table.name.name };
+    match &plan.effect {
+        Effect::Insert { rows, conflict, must_match, counts_new } => {
+            sql.push("insert into ").qualified(&plan.table.name);
+            insert(sql, rows, must_match, *counts_new);
+            on_conflict(sql, rows, conflict.as_ref(), *counts_new);
+        }
+        Effect::Update { rows, .. } if rows.columns.is_empty() => return nothing(sql, plan),
+        Effect::Update { rows, conditions } => {
+            sql.push("update ").qualified(&plan.table.name).push(" set ");
+            sql.list(&rows.columns, ", ", |sql, column| {
+                sql.ident(&column.name).push(" = rowhouse_body.").ident(&column.name);
+            });
+            sql.push(" from ");
+            body_rows(sql, rows);
+            filter_rows(sql, &target, conditions, &no_embed);
+        }
+        Effect::Delete { conditions } => {
+            sql.push("delete from ").qualified(&plan.table.name);
+            filter_rows(sql, &target, conditions, &no_embed);
+        }
+    }
+    sql.push(" returning ");
+    returned(sql, plan);
+}
+
+/// An update that sets nothing touches nothing, and still has the columns of the table.
+fn nothing(sql: &mut Sql, plan: &WritePlan<'_>) {
+    sql.push("select ");
+    returned(sql, plan);
+    sql.push(" from ").qualified(&plan.table.name).push(" where false");
+}
+
+fn returned(sql: &mut Sql, plan: &WritePlan<'_>) {
+    match &plan.returning {
+        Returning::Nothing => {
+            sql.push("1");
+        }
+        Returning::Key(columns) | Returning::Columns(columns) => {
+            sql.list(columns, ", ", |sql, column| {
+                sql.qualified(&plan.table.name).push(".");
+                if *column == "*" { sql.push("*") } else { sql.ident(column) };
+            });
+        }
+    }
+}
+
+fn insert(sql: &mut Sql, rows: &RowSource<'_>, must_match: &[Condition<'_>], counts_new: bool) {
+    if !rows.columns.is_empty() {
+        sql.push(" (").list(&rows.columns, ", ", |sql, column| {
+            sql.ident(&column.name);
+        });
+        sql.push(")");
+    }
+    sql.push(" select ").list(&rows.columns, ", ", |sql, column| {
+        sql.push("rowhouse_body.").ident(&column.name);
+    });
+    sql.push(" from ");
+    body_rows(sql, rows);
+    if counts_new {
+        sql.push(" where ").push(COUNT_UP);
+    }
+    if !must_match.is_empty() {
+        sql.push(if counts_new { " and " } else { " where " });
+        all(sql, &BODY, must_match, &no_embed);
+    }
+}
+
+fn on_conflict(sql: &mut Sql, rows: &RowSource<'_>, conflict: Option<&Conflict<'_>>, counts_new: bool) {
+    let Some(conflict) = conflict else { return };
+    sql.push(" on conflict (").list(&conflict.columns, ", ", |sql, column| {
+        sql.ident(column);
+    });
+    if conflict.resolution == Resolution::Ignore || rows.columns.is_empty() {
+        sql.push(") do nothing");
+        return;
+    }
+    sql.push(") do update set ").list(&rows.columns, ", ", |sql, column| {
+        sql.ident(&column.name).push(" = excluded.").ident(&column.name);
+    });
+    if counts_new {
+        sql.push(" where ").push(COUNT_DOWN);
+    }
+}
+
+/// The body as a table `rowhouse_body` with the columns' own types.
+fn body_rows(sql: &mut Sql, rows: &RowSource<'_>) {
+    match (rows.columns.is_empty(), rows.shape) {
+        // `{}` is one row of defaults, `[{}, {}]` two.
+        (true, Shape::Object) => {
+            sql.push("(values (1)) rowhouse_body");
+            return;
+        }
+        (true, Shape::Array) => {
+            sql.push("json_array_elements(").bind(Some(rows.text.clone())).push("::json) rowhouse_body");
+            return;
+        }
+        (false, Shape::Object) => sql.push(if rows.fill_defaults { "jsonb_to_record(" } else { "json_to_record(" }),
+        (false, Shape::Array) => {
+            sql.push(if rows.fill_defaults { "jsonb_to_recordset(" } else { "json_to_recordset(" })
+        }
+    };
+    if rows.fill_defaults { with_defaults(sql, rows) } else { json(sql, rows) }
+    sql.push(") as rowhouse_body(").list(&rows.columns, ", ", |sql, column| {
+        sql.ident(&column.name).push(" ").push(&column.type_name);
+    });
+    sql.push(")");
+}
+
+fn json(sql: &mut Sql, rows: &RowSource<'_>) {
+    sql.bind(Some(rows.text.clone())).push("::json");
+}
+
+/// Each object laid over the defaults of its columns.
+fn with_defaults(sql: &mut Sql, rows: &RowSource<'_>) {
+    let array = rows.shape == Shape::Array;
+    sql.push(if array { "(select jsonb_agg(" } else { "" }).push("jsonb_build_object(");
+    let defaults = rows.columns.iter().filter_map(|column| Some((&column.name, column.default.as_ref()?)));
+    sql.list(defaults, ", ", |sql, (name, default)| {
+        sql.param(name).push("::text, ").push(default);
+    });
+    sql.push(if array { ") || rowhouse_element) from jsonb_array_elements(" } else { ") || " });
+    sql.bind(Some(rows.text.clone())).push("::jsonb");
+    sql.push(if array { ") rowhouse_element)" } else { "" });
+}
