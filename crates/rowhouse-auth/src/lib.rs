@@ -1,1 +1,25 @@
 #![doc = include_str!("../README.md")]
+
+mod answer;
+mod claims;
+mod error;
+mod flow;
+mod hasher;
+mod key_store;
+mod limit;
+mod model;
+mod policy;
+mod request;
+mod rotation;
+mod route;
+mod state;
+mod store;
+
+pub use error::AuthError;
+pub use key_store::{API_KEY_LIFETIME, KeyInfo, KeyStore};
+pub use route::{router, well_known_router};
+pub use state::{Auth, AuthParts};
+
+/// Platform migrations of this crate: schema `auth`.
+pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] =
+    &[("20261121000100_auth_core.sql", include_str!("../migrations/20261121000100_auth_core.sql"))];

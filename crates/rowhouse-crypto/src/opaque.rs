@@ -43,11 +43,11 @@ impl OpaqueSecret {
     }
 }
 
-/// Derives each secret of a chain from the one before, so that a client which lost an answer gets the same successor
-/// again although only digests are stored.
+/// Derives each secret of a chain from the digest of the one before, so that a client which lost an answer gets the
+/// same successor again although only digests are stored.
 ///
-/// A successor follows only from its predecessor's text and the configured secret together; neither a stolen
-/// database nor a stolen secret alone gives one.
+/// A successor follows only from the stored digest and the configured secret together; neither a stolen database nor
+/// a stolen secret alone gives one.
 pub struct ChainKey(hkdf::Prk);
 
 impl std::fmt::Debug for ChainKey {
@@ -63,7 +63,7 @@ impl ChainKey {
         Self(hkdf::Salt::new(hkdf::HKDF_SHA256, b"rowhouse/chain").extract(secret.expose().as_bytes()))
     }
 
-    /// The successor of the secret with the text `parent`; `None` only when the crypto library refuses.
+    /// The successor of the secret whose digest is `parent`; `None` only when the crypto library refuses.
     #[must_use]
     pub fn successor(&self, parent: &str) -> Option<OpaqueSecret> {
         // 64 bytes hold 22 fair ones but for odds beyond 2^-200.

@@ -1,0 +1,90 @@
+//! What an access token says: GoTrue's claims and the active tenant.
+
+use std::sync::LazyLock;
+
+use rowhouse_kernel::settings::AuthSettings;
+use serde::Serialize;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::model::{Object, User};
+use crate::store::membership::Membership;
+use crate::store::session::SessionRow;
+
+/// User metadata of more bytes than this stays out of tokens, which travel in headers; the user object always has it.
+const MAX_USER_METADATA: usize = 3 * 1024;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AccessClaims<'a> {
+    iss: &'a str,
+    sub: Uuid,
+    aud: &'a str,
+    exp: i64,
+    iat: i64,
+    email: &'a str,
+    phone: &'a str,
+    app_metadata: &'a Object,
+    user_metadata: &'a Object,
+    role: &'a str,
+    aal: &'a str,
+    amr: [Method; 1],
+    session_id: Uuid,
+    is_anonymous: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    org_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_role: Option<&'a str>,
+}
+
+/// One step of authentication (`amr`).
+#[derive(Debug, Serialize)]
+struct Method {
+    method: &'static str,
+    timestamp: i64,
+}
+
+static NO_METADATA: LazyLock<Object> = LazyLock::new(Object::new);
+
+impl<'a> AccessClaims<'a> {
+    pub(crate) fn new(
+        issuer: &'a str,
+        user: &'a User,
+        session: &'a SessionRow,
+        membership: Option<&'a Membership>,
+        settings: &AuthSettings,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            iss: issuer,
+            sub: user.id,
+            aud: &user.aud,
+            exp: (now + settings.access_token_lifetime).unix_timestamp(),
+            iat: now.unix_timestamp(),
+            email: &user.email,
+            phone: &user.phone,
+            app_metadata: &user.app_metadata,
+            user_metadata: if is_portable(&user.user_metadata) { &user.user_metadata } else { &NO_METADATA },
+            role: &user.role,
+            aal: &session.aal,
+            amr: [Method { method: "password", timestamp: session.created_at.unix_timestamp() }],
+            session_id: session.id,
+            is_anonymous: user.is_anonymous,
+            org_id: membership.map(|membership| membership.organization_id),
+            tenant_id: membership.map(|membership| membership.tenant_id),
+            tenant_role: membership.map(|membership| membership.role.as_str()),
+        }
+    }
+
+    pub(crate) fn expires_at(&self) -> i64 {
+        self.exp
+    }
+}
+
+fn is_portable(metadata: &Object) -> bool {
+    serde_json::to_vec(metadata).is_ok_and(|json| json.len() <= MAX_USER_METADATA)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,8 @@
+//! What is decided: no HTTP types, no SQL text.
+
+pub(crate) mod account;
+pub(crate) mod admin;
+pub(crate) mod password;
+pub(crate) mod refresh;
+pub(crate) mod session;
+pub(crate) mod signup;

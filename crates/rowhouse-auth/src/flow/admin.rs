@@ -1,0 +1,165 @@
+//! Users as administrators manage them.
+
+use rowhouse_crypto::password::is_supported;
+use time::{Duration, OffsetDateTime};
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use crate::flow::account::merged;
+use crate::flow::signup::new_user;
+use crate::model::{Object, User};
+use crate::policy::{self, Password};
+use crate::store::session::Scope;
+use crate::store::user::{NewUser, UserChange};
+use crate::store::{session, user};
+use crate::{Auth, AuthError};
+
+/// How long "for ever" is: GoTrue's clients ban for a hundred years.
+const LONGEST_BAN: Duration = Duration::days(200 * 366);
+
+/// What an administrator may set; `None` leaves it.
+#[derive(Debug, Default)]
+pub(crate) struct Directive {
+    pub(crate) id: Option<Uuid>,
+    pub(crate) email: Option<String>,
+    pub(crate) email_confirm: bool,
+    pub(crate) password: Option<Password>,
+    /// A hash from elsewhere, instead of a password.
+    pub(crate) password_hash: Option<String>,
+    pub(crate) user_metadata: Option<Object>,
+    pub(crate) app_metadata: Option<Object>,
+    pub(crate) role: Option<String>,
+    /// A duration such as `24h`, or `none`.
+    pub(crate) ban_duration: Option<String>,
+}
+
+/// Creates a user, confirmed only if so directed.
+pub(crate) async fn create(auth: &Auth, directive: Directive) -> Result<User, AuthError> {
+    let email = policy::email(directive.email.as_deref().unwrap_or_default())?;
+    let now = auth.now();
+    let banned_until =
+        directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?.flatten();
+    let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
+    let id = directive.id.unwrap_or_else(|| auth.new_id());
+    let base = new_user(id, email, directive.user_metadata.unwrap_or_default(), directive.email_confirm);
+    let role = directive.role.filter(|role| !role.is_empty()).unwrap_or(base.role);
+    let app_metadata = merged(base.app_metadata, &directive.app_metadata.unwrap_or_default());
+    let new = NewUser { encrypted_password, banned_until, role, app_metadata, ..base };
+    let identity = auth.new_id();
+    let work = async move |tx: &Transaction<'_>| {
+        user::insert(tx, &new, identity, now).await?;
+        user::find(tx, id).await?.map(|row| row.user).ok_or(AuthError::NoSuchUser)
+    };
+    auth.control.run_tx("auth.admin_create_user", work).await
+}
+
+/// Changes a user; an address takes effect at once, a new password ends every session.
+pub(crate) async fn update(auth: &Auth, id: Uuid, directive: Directive) -> Result<User, AuthError> {
+    let now = auth.now();
+    let email =
+        directive.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
+    let banned_until = directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?;
+    let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
+    let work = async move |tx: &Transaction<'_>| {
+        let row = user::lock(tx, id).await?.ok_or(AuthError::NoSuchUser)?;
+        let change = UserChange {
+            email: email.clone(),
+            confirm_email: directive.email_confirm,
+            encrypted_password: encrypted_password.clone(),
+            user_metadata: directive.user_metadata.as_ref().map(|data| merged(row.user.user_metadata, data)),
+            app_metadata: directive.app_metadata.as_ref().map(|data| merged(row.user.app_metadata, data)),
+            role: directive.role.clone().filter(|role| !role.is_empty()),
+            banned_until,
+            ..UserChange::default()
+        };
+        user::update(tx, id, &change, now).await?;
+        if change.encrypted_password.is_some() {
+            session::end(tx, id, None, Scope::Global).await?;
+        }
+        user::find(tx, id).await?.map(|row| row.user).ok_or(AuthError::NoSuchUser)
+    };
+    auth.control.run_tx("auth.admin_update_user", work).await
+}
+
+/// Deletes a user; `soft` keeps the row for those who refer to it.
+pub(crate) async fn delete(auth: &Auth, id: Uuid, soft: bool) -> Result<(), AuthError> {
+    let now = auth.now();
+    let work = async move |tx: &Transaction<'_>| {
+        let found = if soft { user::soft_delete(tx, id, now).await? } else { user::delete(tx, id).await? };
+        if found { Ok(()) } else { Err(AuthError::NoSuchUser) }
+    };
+    auth.control.run_tx("auth.admin_delete_user", work).await
+}
+
+async fn hash(
+    auth: &Auth,
+    password: Option<Password>,
+    imported: Option<String>,
+) -> Result<Option<String>, AuthError> {
+    match (password, imported) {
+        (Some(_), Some(_)) => {
+            Err(AuthError::Validation("Only a password or a password hash should be provided".into()))
+        }
+        (Some(password), None) => {
+            password.require_acceptable(&auth.settings)?;
+            auth.hasher.hash(password).await.map(Some)
+        }
+        (None, Some(hash)) if is_supported(&hash) => Ok(Some(hash)),
+        (None, Some(_)) => Err(AuthError::Validation("Unsupported password hash".into())),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The end of a ban: `none` lifts it, else Go's notation, such as `1h30m`.
+fn ban_end(text: &str, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, AuthError> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let invalid = || AuthError::Validation("invalid format for ban duration".into());
+    let duration = go_duration(text).ok_or_else(invalid)?;
+    now.checked_add(duration.min(LONGEST_BAN)).map(Some).ok_or_else(invalid)
+}
+
+/// Numbers with units, added up.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let (unit, tail) = tail.split_at(tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len()));
+        let seconds = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 0.001,
+            _ => return None,
+        };
+        let part = Duration::checked_seconds_f64(number.parse::<f64>().ok()? * seconds)?;
+        total = total.checked_add(part)?;
+        rest = tail;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ban_durations_are_gos() {
+        assert_eq!(go_duration("24h"), Some(Duration::hours(24)));
+        assert_eq!(go_duration("1h30m"), Some(Duration::minutes(90)));
+        assert_eq!(go_duration("1.5s"), Some(Duration::milliseconds(1500)));
+        for wrong in ["", "h", "5", "5d", "-5h", "1h x", "1..5h"] {
+            assert_eq!(go_duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn none_lifts_a_ban_and_for_ever_has_an_end() {
+        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        assert_eq!(ban_end("none", now).unwrap(), None);
+        assert_eq!(ban_end("999999999h", now).unwrap(), Some(now + LONGEST_BAN));
+        assert!(ban_end("soon", now).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! Sign-in with address and password.
+
+use metrics::counter;
+use rowhouse_crypto::password::Verdict;
+use time::OffsetDateTime;
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use crate::flow::session::{self, Grant};
+use crate::model::Session;
+use crate::policy::Password;
+use crate::request::Client;
+use crate::store::user::{self, UserRow};
+use crate::{Auth, AuthError};
+
+/// Reads, hashes without a connection in hand, then opens the session if nothing has changed meanwhile.
+///
+/// Whether an address is known shows neither in the answer nor in its time; a lock, which only a known one can have,
+/// shows to who has already failed `auth.lockout_failures` times.
+pub(crate) async fn sign_in(
+    auth: &Auth,
+    email: &str,
+    password: Password,
+    client: &Client,
+) -> Result<Session, AuthError> {
+    let outcome = attempt(auth, email, password, client).await;
+    let label = match &outcome {
+        Ok(_) => "success",
+        Err(AuthError::InvalidCredentials) => "invalid",
+        Err(AuthError::RateLimited { .. }) => "locked",
+        Err(_) => "refused",
+    };
+    counter!("rowhouse_auth_signins_total", "outcome" => label).increment(1);
+    outcome
+}
+
+async fn attempt(
+    auth: &Auth,
+    email: &str,
+    password: Password,
+    client: &Client,
+) -> Result<Session, AuthError> {
+    let email = email.to_ascii_lowercase();
+    let find = async move |db: &tokio_postgres::Client| user::find_by_email(db, &email).await;
+    let found = auth.control.read("auth.find_by_email", find).await?;
+    require_unlocked(found.as_ref(), auth.now())?;
+    let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
+    let verdict = auth.hasher.verify(password.clone(), stored.clone()).await?;
+    let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
+        count_failure(auth, found.as_ref().map_or(Uuid::nil(), |row| row.user.id)).await?;
+        return Err(AuthError::InvalidCredentials);
+    };
+    require_open(row, auth.now())?;
+    let weak_password = password.weakness(&auth.settings);
+    let renewed = match verdict {
+        Verdict::MatchOutdated => Some(auth.hasher.hash(password).await?),
+        _ => None,
+    };
+    let now = auth.now();
+    let (door, id, client) = (auth.clone(), row.user.id, client.clone());
+    let open = async move |tx: &Transaction<'_>| {
+        open(&door, tx, id, (&checked, renewed.as_deref()), &client, now).await
+    };
+    let session = auth.control.run_tx("auth.sign_in", open).await?.sign(auth, now)?;
+    Ok(Session { weak_password, ..session })
+}
+
+async fn open(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    id: Uuid,
+    (checked, renewed): (&str, Option<&str>),
+    client: &Client,
+    now: OffsetDateTime,
+) -> Result<Grant, AuthError> {
+    if !user::note_sign_in(tx, id, checked, renewed, now).await? {
+        return Err(AuthError::InvalidCredentials);
+    }
+    session::open(auth, tx, id, client, now).await
+}
+
+/// A locked account is not even compared, so that guessing costs us nothing.
+fn require_unlocked(row: Option<&UserRow>, now: OffsetDateTime) -> Result<(), AuthError> {
+    match row.and_then(|row| row.locked_until).map(|until| until - now) {
+        Some(left) if left.is_positive() => Err(AuthError::RateLimited { retry_after: left.unsigned_abs() }),
+        _ => Ok(()),
+    }
+}
+
+/// Told only to who knows the password.
+fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), AuthError> {
+    if row.user.is_banned(now) {
+        return Err(AuthError::BannedAtDoor);
+    }
+    if row.user.is_confirmed() { Ok(()) } else { Err(AuthError::EmailNotConfirmed) }
+}
+
+async fn count_failure(auth: &Auth, id: Uuid) -> Result<(), AuthError> {
+    let limit = i32::try_from(auth.settings.lockout_failures.max(1)).unwrap_or(i32::MAX);
+    let until = auth.now() + auth.settings.lockout_duration;
+    let count = async move |tx: &Transaction<'_>| user::count_failure(tx, id, limit, until).await;
+    auth.control.run_tx("auth.count_failure", count).await
+}

@@ -1,0 +1,111 @@
+//! A refresh token for the next one.
+
+use metrics::counter;
+use rowhouse_crypto::{OpaqueSecret, digest_hex};
+use time::OffsetDateTime;
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use crate::flow::session::{Grant, successor};
+use crate::model::{Session, User};
+use crate::request::Client;
+use crate::rotation::{Active, RepeatCause, Rotation, decide};
+use crate::store::session::{self, SessionRow};
+use crate::store::{membership, refresh_token, user};
+use crate::{Auth, AuthError};
+
+/// A session with how its token came about, for response headers.
+#[derive(Debug)]
+pub(crate) struct Refreshed {
+    pub(crate) session: Session,
+    /// Set when a spent token was let through.
+    pub(crate) repeat: Option<RepeatCause>,
+}
+
+/// What the transaction ended in. Reuse is an outcome, not an error: what it revokes must be committed.
+enum Outcome {
+    Granted(Box<Grant>, Option<RepeatCause>),
+    Reused(Uuid),
+}
+
+/// Rotates the token, repeats the last answer, or ends the session; see [`decide`].
+pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Refreshed, AuthError> {
+    let (digest, now) = (digest_hex(token), auth.now());
+    let (door, client) = (auth.clone(), client.clone());
+    let work = async move |tx: &Transaction<'_>| exchange(&door, tx, &digest, &client, now).await;
+    match auth.control.run_tx("auth.refresh", work).await {
+        Ok(Outcome::Granted(grant, repeat)) => {
+            let label = if repeat.is_some() { "repeated" } else { "rotated" };
+            counter!("rowhouse_auth_refreshes_total", "outcome" => label).increment(1);
+            Ok(Refreshed { session: grant.sign(auth, now)?, repeat })
+        }
+        Ok(Outcome::Reused(session)) => {
+            tracing::warn!(%session, "a spent refresh token was presented; the session has been ended");
+            counter!("rowhouse_auth_refreshes_total", "outcome" => "reused").increment(1);
+            Err(AuthError::RefreshTokenAlreadyUsed)
+        }
+        Err(error) => {
+            counter!("rowhouse_auth_refreshes_total", "outcome" => "refused").increment(1);
+            Err(error)
+        }
+    }
+}
+
+async fn exchange(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    digest: &str,
+    client: &Client,
+    now: OffsetDateTime,
+) -> Result<Outcome, AuthError> {
+    let session = session::lock_by_token(tx, digest).await?.ok_or(AuthError::RefreshTokenNotFound)?;
+    let ((presented, active), row, membership) = tokio::try_join!(
+        refresh_token::find(tx, session.id, digest),
+        user::find(tx, session.user_id),
+        membership::find_or_default(tx, session.user_id, session.tenant_id),
+    )?;
+    let presented = presented.ok_or(AuthError::RefreshTokenNotFound)?;
+    let rotation = decide(&presented, active.as_ref(), now, auth.settings.refresh_reuse_interval);
+    let (Some(active), false) = (active, rotation == Rotation::Reused) else {
+        session::revoke_family(tx, session.id, now).await?;
+        return Ok(Outcome::Reused(session.id));
+    };
+    let user = require_open(row.map(|row| row.user), &session, now)?;
+    let refresh_token = next_token(auth, tx, &session, &active, rotation, now).await?;
+    let tenant = membership.as_ref().map(|membership| membership.tenant_id);
+    session::touch(tx, session.id, tenant, client, now).await?;
+    let repeat = match rotation {
+        Rotation::Repeat(cause) => Some(cause),
+        _ => None,
+    };
+    Ok(Outcome::Granted(Box::new(Grant { user, session, membership, refresh_token }), repeat))
+}
+
+/// The live token again where that is due and it can be derived (not after a change of `auth.key_secret`), else its
+/// successor in its place.
+async fn next_token(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    session: &SessionRow,
+    active: &Active,
+    rotation: Rotation,
+    now: OffsetDateTime,
+) -> Result<OpaqueSecret, AuthError> {
+    if let (Rotation::Repeat(_), Some(parent)) = (rotation, &active.parent) {
+        let live = successor(auth, parent)?;
+        if live.digest() == active.digest {
+            return Ok(live);
+        }
+    }
+    let next = successor(auth, &active.digest)?;
+    refresh_token::replace(tx, session.id, session.user_id, &active.digest, &next.digest(), now).await?;
+    Ok(next)
+}
+
+fn require_open(user: Option<User>, session: &SessionRow, now: OffsetDateTime) -> Result<User, AuthError> {
+    let user = user.filter(|user| user.deleted_at.is_none()).ok_or(AuthError::RefreshTokenNotFound)?;
+    if user.is_banned(now) {
+        return Err(AuthError::BannedAtDoor);
+    }
+    if session.is_over(now) { Err(AuthError::RefreshSessionExpired) } else { Ok(user) }
+}

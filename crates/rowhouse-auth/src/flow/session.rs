@@ -1,0 +1,111 @@
+//! Sessions: opened, put into words for the client, moved to another tenant, ended.
+
+use rowhouse_crypto::{OpaqueSecret, Purpose};
+use rowhouse_kernel::TenantId;
+use time::OffsetDateTime;
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use crate::claims::AccessClaims;
+use crate::flow::account::require_live;
+use crate::model::{Session, User};
+use crate::request::{Client, SignedIn};
+use crate::store::membership::{self, Membership};
+use crate::store::session::{self, Scope, SessionRow};
+use crate::store::{refresh_token, user};
+use crate::{Auth, AuthError};
+
+/// What a transaction found out, to be signed once it has committed.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) user: User,
+    pub(crate) session: SessionRow,
+    pub(crate) membership: Option<Membership>,
+    pub(crate) refresh_token: OpaqueSecret,
+}
+
+impl Grant {
+    /// Signs the access token.
+    pub(crate) fn sign(self, auth: &Auth, now: OffsetDateTime) -> Result<Session, AuthError> {
+        let claims = AccessClaims::new(
+            &auth.issuer,
+            &self.user,
+            &self.session,
+            self.membership.as_ref(),
+            &auth.settings,
+            now,
+        );
+        Ok(Session {
+            access_token: auth.keys.ring().sign(&claims, Purpose::Access)?,
+            token_type: "bearer",
+            expires_in: auth.settings.access_token_lifetime.as_secs(),
+            expires_at: claims.expires_at(),
+            refresh_token: self.refresh_token.expose().to_owned(),
+            session_id: self.session.id,
+            user: self.user,
+            weak_password: None,
+        })
+    }
+}
+
+/// Opens a session for a user whose credentials have been checked.
+pub(crate) async fn open(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    user: Uuid,
+    client: &Client,
+    now: OffsetDateTime,
+) -> Result<Grant, AuthError> {
+    let refresh_token = OpaqueSecret::generate(&*auth.rng);
+    let session = session::open(tx, auth.new_id(), user, &refresh_token.digest(), client, now).await?;
+    let (row, membership) =
+        tokio::try_join!(user::find(tx, user), membership::find_or_default(tx, user, session.tenant_id))?;
+    let user = row.ok_or(AuthError::InvalidCredentials)?.user;
+    Ok(Grant { user, session, membership, refresh_token })
+}
+
+/// Moves the session to another tenant of the user. The refresh token is replaced with the access token, so that the
+/// answer is a whole session.
+pub(crate) async fn switch_tenant(
+    auth: &Auth,
+    caller: SignedIn,
+    tenant: TenantId,
+    client: &Client,
+) -> Result<Session, AuthError> {
+    let now = auth.now();
+    let id = caller.require_session()?.0;
+    let (door, client) = (auth.clone(), client.clone());
+    let switch = async move |tx: &Transaction<'_>| {
+        let session = session::lock(tx, id, caller.user.0).await?.ok_or(AuthError::SessionNotFound)?;
+        let (live, membership) = tokio::try_join!(
+            user::find_live(tx, caller.user.0, Some(id)),
+            membership::find(tx, caller.user.0, tenant.0)
+        )?;
+        let user = require_live(live, caller, now)?.user;
+        let membership = membership.ok_or(AuthError::NotAMember)?;
+        let active = refresh_token::find_active(tx, id).await?.ok_or(AuthError::SessionNotFound)?;
+        let refresh_token = successor(&door, &active.digest)?;
+        refresh_token::replace(tx, id, user.id, &active.digest, &refresh_token.digest(), now).await?;
+        session::touch(tx, id, Some(tenant.0), &client, now).await?;
+        Ok(Grant { user, session, membership: Some(membership), refresh_token })
+    };
+    let grant: Result<Grant, AuthError> = auth.control.run_tx("auth.switch_tenant", switch).await;
+    grant?.sign(auth, now)
+}
+
+/// Ends sessions of the caller.
+pub(crate) async fn sign_out(auth: &Auth, caller: SignedIn, scope: Scope) -> Result<(), AuthError> {
+    let now = auth.now();
+    let end = async move |tx: &Transaction<'_>| {
+        let current = caller.session.map(|session| session.0);
+        require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
+        session::end(tx, caller.user.0, current, scope).await
+    };
+    auth.control.run_tx("auth.sign_out", end).await
+}
+
+/// The token that follows the one of this digest.
+pub(crate) fn successor(auth: &Auth, parent_digest: &str) -> Result<OpaqueSecret, AuthError> {
+    let underivable = || AuthError::Internal("the refresh token has no successor".to_owned());
+    auth.chain.successor(parent_digest).ok_or_else(underivable)
+}

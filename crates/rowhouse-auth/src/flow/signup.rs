@@ -1,0 +1,150 @@
+//! Sign-up with address and password.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use crate::flow::session::{self, Grant};
+use crate::model::{Object, Session, User};
+use crate::policy::{self, Password};
+use crate::request::Client;
+use crate::store::user::{self, NewUser};
+use crate::{Auth, AuthError};
+
+/// Who wants to sign up.
+#[derive(Debug)]
+pub(crate) struct SignUp {
+    pub(crate) email: String,
+    pub(crate) password: Password,
+    /// Becomes user metadata.
+    pub(crate) data: Object,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum SignedUp {
+    /// Addresses are confirmed at once: signed in.
+    Session(Box<Session>),
+    /// The address has yet to be confirmed; the user may be an invented one.
+    Unconfirmed(Box<User>),
+}
+
+enum Created {
+    SignedIn(Grant),
+    Unconfirmed(User),
+}
+
+/// Creates user, profile, personal organization, tenant and, where addresses are confirmed at once, a session: all
+/// or nothing. The password is hashed first, so that an address that is taken costs as much as a free one.
+pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Result<SignedUp, AuthError> {
+    if auth.settings.disable_signup {
+        return Err(AuthError::SignupDisabled);
+    }
+    let email = policy::email(&request.email)?;
+    request.password.require_acceptable(&auth.settings)?;
+    let encrypted_password = Some(auth.hasher.hash(request.password).await?);
+    let now = auth.now();
+    let is_confirmed = auth.settings.mailer_autoconfirm;
+    let new = NewUser {
+        encrypted_password,
+        is_confirmed,
+        ..new_user(auth.new_id(), email, request.data, is_confirmed)
+    };
+    let new = Arc::new(new);
+    let (door, asked, client) = (auth.clone(), Arc::clone(&new), client.clone());
+    let work = async move |tx: &Transaction<'_>| create(&door, tx, &asked, &client, now).await;
+    match auth.control.run_tx("auth.sign_up", work).await {
+        Ok(Created::SignedIn(grant)) => Ok(SignedUp::Session(Box::new(grant.sign(auth, now)?))),
+        Ok(Created::Unconfirmed(user)) => Ok(SignedUp::Unconfirmed(Box::new(user))),
+        Err(AuthError::EmailExists) if is_confirmed => Err(AuthError::UserAlreadyExists),
+        Err(AuthError::EmailExists) => {
+            Ok(SignedUp::Unconfirmed(Box::new(invented(auth.new_id(), &new, now))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn create(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    new: &NewUser,
+    client: &Client,
+    now: OffsetDateTime,
+) -> Result<Created, AuthError> {
+    user::insert(tx, new, auth.new_id(), now).await?;
+    if new.is_confirmed {
+        user::note_first_sign_in(tx, new.id, now).await?;
+        return Ok(Created::SignedIn(session::open(auth, tx, new.id, client, now).await?));
+    }
+    let row = user::find(tx, new.id)
+        .await?
+        .ok_or_else(|| AuthError::Internal("the new user vanished".to_owned()))?;
+    Ok(Created::Unconfirmed(row.user))
+}
+
+/// A user of the provider `email`. What the platform knows of him stands in the metadata as GoTrue has it, over
+/// whatever the user claims there.
+pub(crate) fn new_user(id: Uuid, email: String, data: Object, is_confirmed: bool) -> NewUser {
+    let mut user_metadata = data;
+    let known = [
+        ("sub", json!(id)),
+        ("email", json!(email)),
+        ("email_verified", json!(is_confirmed)),
+        ("phone_verified", json!(false)),
+    ];
+    user_metadata.extend(known.map(|(name, value)| (name.to_owned(), value)));
+    NewUser {
+        id,
+        email,
+        role: rowhouse_kernel::AUTHENTICATED.to_owned(),
+        encrypted_password: None,
+        is_confirmed,
+        app_metadata: app_metadata(),
+        user_metadata,
+        banned_until: None,
+    }
+}
+
+fn app_metadata() -> Object {
+    [("provider", json!("email")), ("providers", json!(["email"]))]
+        .map(|(k, v)| (k.to_owned(), v))
+        .into_iter()
+        .collect()
+}
+
+/// What somebody is shown who signs up with another's address: nothing that tells whether the address is known,
+/// but for the empty list of identities that clients of GoTrue look for.
+fn invented(id: Uuid, asked: &NewUser, now: OffsetDateTime) -> User {
+    let mut user_metadata = asked.user_metadata.clone();
+    user_metadata.insert("sub".to_owned(), Value::String(id.to_string()));
+    User {
+        id,
+        aud: rowhouse_kernel::AUTHENTICATED.to_owned(),
+        role: asked.role.clone(),
+        email: asked.email.clone(),
+        email_confirmed_at: None,
+        invited_at: None,
+        phone: String::new(),
+        phone_confirmed_at: None,
+        confirmation_sent_at: None,
+        confirmed_at: None,
+        recovery_sent_at: None,
+        new_email: String::new(),
+        email_change_sent_at: None,
+        new_phone: String::new(),
+        phone_change_sent_at: None,
+        reauthentication_sent_at: None,
+        last_sign_in_at: None,
+        app_metadata: app_metadata(),
+        user_metadata,
+        identities: Vec::new(),
+        created_at: now,
+        updated_at: now,
+        banned_until: None,
+        deleted_at: None,
+        is_anonymous: false,
+    }
+}

@@ -1,0 +1,97 @@
+//! Password hashing off the async threads: so many at once, so many waiting, the rest turned away.
+
+use std::sync::Arc;
+
+use rowhouse_crypto::password::{self, Verdict};
+use rowhouse_kernel::SharedRng;
+use rowhouse_kernel::settings::AuthSettings;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::AuthError;
+use crate::policy::Password;
+
+/// The bounded pool. Callers must hold no database connection while they wait here.
+#[derive(Debug)]
+pub(crate) struct Hasher {
+    /// Running and waiting together.
+    admitted: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+    rng: SharedRng,
+}
+
+impl Hasher {
+    pub(crate) fn new(settings: &AuthSettings, rng: SharedRng) -> Self {
+        let running = usize::from(settings.hash_concurrency.max(1));
+        let admitted = running + usize::from(settings.hash_queue);
+        Self { admitted: Arc::new(Semaphore::new(admitted)), running: Arc::new(Semaphore::new(running)), rng }
+    }
+
+    /// Hashes a new password.
+    pub(crate) async fn hash(&self, password: Password) -> Result<String, AuthError> {
+        let rng = self.rng.clone();
+        Ok(self.run(move || password::hash(password.expose(), &*rng)).await??)
+    }
+
+    /// Compares; `None` costs as much as a mismatch.
+    pub(crate) async fn verify(
+        &self,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<Verdict, AuthError> {
+        self.run(move || password::verify(password.expose(), stored.as_deref())).await
+    }
+
+    /// The permits travel with the work: a client that leaves does not free a core that is still busy.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let place = self.admitted.clone().try_acquire_owned().map_err(|_| AuthError::Busy)?;
+        let turn = self.running.clone().acquire_owned().await.map_err(|_| AuthError::Busy)?;
+        let permits: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, turn);
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permits);
+            result
+        });
+        task.await.map_err(|error| AuthError::Internal(format!("password hashing ended: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_kernel::SeededRng;
+
+    use super::*;
+
+    fn hasher(concurrency: u16, queue: u16) -> Hasher {
+        let settings =
+            AuthSettings { hash_concurrency: concurrency, hash_queue: queue, ..AuthSettings::default() };
+        Hasher::new(&settings, SeededRng::new(1))
+    }
+
+    #[tokio::test]
+    async fn beyond_running_and_waiting_the_pool_is_busy() {
+        let hasher = hasher(1, 1);
+        let (release, gate) = std::sync::mpsc::channel::<()>();
+        let running = hasher.run(move || gate.recv());
+        let waiting = hasher.run(|| ());
+        let refused = async {
+            let refused = hasher.run(|| ()).await;
+            release.send(()).unwrap();
+            refused
+        };
+        // `join!` polls in this order, so that the first two hold their places when the third arrives.
+        let (first, second, third) = tokio::join!(biased; running, waiting, refused);
+        assert!(first.is_ok() && second.is_ok());
+        assert!(matches!(third, Err(AuthError::Busy)));
+    }
+
+    #[tokio::test]
+    async fn places_are_free_again_after_the_work() {
+        let hasher = hasher(1, 0);
+        for _ in 0..3 {
+            assert!(hasher.run(|| ()).await.is_ok());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What an address and a password must look like.
+
+use rowhouse_crypto::password::MAX_BYTES;
+use rowhouse_kernel::Secret;
+use rowhouse_kernel::settings::AuthSettings;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::AuthError;
+
+/// Longest address stored.
+const MAX_EMAIL: usize = 255;
+/// The one rule of this policy, as GoTrue names it.
+const REASON_LENGTH: &str = "length";
+
+/// A password as it arrived: masked in `Debug`, wiped when dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Password(Secret);
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+impl Password {
+    /// The text itself, for hashing.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// Refuses what may not become somebody's password.
+    pub(crate) fn require_acceptable(&self, settings: &AuthSettings) -> Result<(), AuthError> {
+        if self.expose().len() > MAX_BYTES {
+            let message = format!("Password cannot be longer than {MAX_BYTES} characters");
+            return Err(AuthError::Validation(message.into()));
+        }
+        self.weakness(settings).map_or(Ok(()), |weak| Err(AuthError::WeakPassword(weak)))
+    }
+
+    /// What the policy has against it; also told, without refusing, to who signs in with an older password.
+    pub(crate) fn weakness(&self, settings: &AuthSettings) -> Option<WeakPassword> {
+        let shortest = usize::from(settings.password_min_length);
+        (self.expose().chars().count() < shortest).then(|| WeakPassword {
+            message: format!("Password should be at least {shortest} characters."),
+            reasons: vec![REASON_LENGTH],
+        })
+    }
+}
+
+/// Why a password is weak, in GoTrue's shape.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WeakPassword {
+    /// For people.
+    pub message: String,
+    /// For programs: `length`.
+    pub reasons: Vec<&'static str>,
+}
+
+/// Lower-cases an address and checks its form (the HTML standard's grammar); whether it exists only a mail can tell.
+pub(crate) fn email(address: &str) -> Result<String, AuthError> {
+    if address.is_empty() {
+        return Err(AuthError::Validation("An email address is required".into()));
+    }
+    if address.len() > MAX_EMAIL {
+        return Err(AuthError::Validation("An email address is too long".into()));
+    }
+    let well_formed =
+        address.rsplit_once('@').is_some_and(|(local, domain)| is_local(local) && is_domain(domain));
+    if !well_formed {
+        return Err(AuthError::Validation("Unable to validate email address: invalid format".into()));
+    }
+    Ok(address.to_ascii_lowercase())
+}
+
+fn is_local(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b))
+}
+
+fn is_domain(text: &str) -> bool {
+    text.split('.').all(|label| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+use rowhouse_kernel::settings::AuthSettings;
+
+use super::{Password, email};
+use crate::AuthError;
+
+fn password(text: &str) -> Password {
+    serde_json::from_value(text.into()).unwrap()
+}
+
+#[test]
+fn addresses_are_lower_cased_and_checked() {
+    assert_eq!(email("Ann.O+x@Example.COM").unwrap(), "ann.o+x@example.com");
+    assert_eq!(email("a@localhost").unwrap(), "a@localhost");
+    let longest = format!("{}@{}.de", "a".repeat(64), "b".repeat(63));
+    assert!(email(&longest).is_ok());
+    for wrong in [
+        "a", "@b", "a@", "a b@c", "a@b c", "a@-b", "a@b-", "a@b..c", "a@@b", "ä@b", "a@b\0", "a\n@b", "a@b@c",
+    ] {
+        assert!(
+            matches!(email(wrong), Err(AuthError::Validation(text)) if text.contains("invalid format")),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
+fn empty_and_endless_addresses_are_told_apart() {
+    assert!(matches!(email(""), Err(AuthError::Validation(text)) if text == "An email address is required"));
+    assert!(
+        matches!(email(&"a".repeat(300)), Err(AuthError::Validation(text)) if text == "An email address is too long")
+    );
+}
+
+#[test]
+fn short_password_is_weak_by_characters_not_bytes() {
+    let settings = AuthSettings::default();
+    assert!(password("123456").require_acceptable(&settings).is_ok());
+    assert!(password("ππππππ").require_acceptable(&settings).is_ok());
+    let refused = password("ππππ").require_acceptable(&settings).unwrap_err();
+    assert_eq!(refused.to_string(), "Password should be at least 6 characters.");
+    assert!(matches!(refused, AuthError::WeakPassword(weak) if weak.reasons == ["length"]));
+}
+
+#[test]
+fn password_beyond_72_bytes_is_refused_rather_than_cut() {
+    let settings = AuthSettings::default();
+    assert!(password(&"a".repeat(72)).require_acceptable(&settings).is_ok());
+    let refused = password(&"a".repeat(73)).require_acceptable(&settings).unwrap_err();
+    assert_eq!(refused.to_string(), "Password cannot be longer than 72 characters");
+}
+
+#[test]
+fn password_is_masked_in_debug() {
+    assert!(!format!("{:?}", password("hunter2")).contains("hunter2"));
+}

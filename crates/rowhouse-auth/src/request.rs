@@ -1,0 +1,121 @@
+//! What routes take from a request: the client, the signed-in user, the administrator, the JSON body.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use http::request::Parts;
+use http::{StatusCode, header};
+use rowhouse_http::{ClientAddress, Identity};
+use rowhouse_kernel::{Caller, SessionId, UserId};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+use crate::AuthError;
+
+/// Longest user agent kept with a session.
+const MAX_USER_AGENT: usize = 512;
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Client {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) user_agent: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Ok(Self {
+            address: parts.extensions.get::<ClientAddress>().map(|address| address.0),
+            user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
+        })
+    }
+}
+
+/// A caller with a verified token of a user. Whether user and session still stand is asked with the first query.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedIn {
+    pub(crate) user: UserId,
+    /// Absent only in tokens signed with the legacy secret.
+    pub(crate) session: Option<SessionId>,
+}
+
+impl SignedIn {
+    /// For what concerns the session itself.
+    pub(crate) fn require_session(self) -> Result<SessionId, AuthError> {
+        self.session.ok_or(AuthError::SessionNotFound)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = AuthError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
+        let caller = caller(parts)?;
+        match caller.user {
+            Some(user) => Ok(Self { user, session: caller.session }),
+            None => Err(AuthError::MissingSubject),
+        }
+    }
+}
+
+/// A caller with the service key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Administrator;
+
+impl<S: Sync> FromRequestParts<S> for Administrator {
+    type Rejection = AuthError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
+        if caller(parts)?.is_service() { Ok(Self) } else { Err(AuthError::NotAdmin) }
+    }
+}
+
+/// The caller, if a token was presented at all.
+fn caller(parts: &Parts) -> Result<&Arc<Caller>, AuthError> {
+    let identity = parts.extensions.get::<Identity>().ok_or(AuthError::NoAuthorization)?;
+    let caller = identity.caller().map_err(|error| AuthError::BadJwt(*error))?;
+    let bare =
+        caller.is_anonymous() && caller.user.is_none() && !parts.headers.contains_key(header::AUTHORIZATION);
+    if bare { Err(AuthError::NoAuthorization) } else { Ok(caller) }
+}
+
+/// The query string.
+#[derive(Debug)]
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = AuthError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthError> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(AuthError::Validation(rejection.body_text().into())),
+        }
+    }
+}
+
+/// A JSON body, whatever its content type says.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = AuthError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, AuthError> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| refuse(&rejection))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| AuthError::BadJson(error.to_string()))
+    }
+}
+
+fn refuse(rejection: &BytesRejection) -> AuthError {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => AuthError::TooLarge,
+        _ => AuthError::BadJson("the body ended early".to_owned()),
+    }
+}

@@ -1,0 +1,69 @@
+//! Every path on one screen, relative to `/auth/v1`. A route parses, calls a flow, and words the answer.
+
+mod account;
+mod admin;
+mod service;
+mod signup;
+mod token;
+
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use http::{HeaderName, HeaderValue, header};
+use uuid::Uuid;
+
+use crate::model::{Session, User};
+use crate::{Auth, AuthError, answer};
+
+/// The identity surface, to be nested under `/auth/v1`.
+pub fn router(auth: Auth) -> Router {
+    let largest_body = usize::try_from(auth.settings.max_body_bytes).unwrap_or(usize::MAX);
+    Router::new()
+        .route("/health", get(service::health))
+        .route("/settings", get(service::settings))
+        .route("/.well-known/jwks.json", get(service::jwks))
+        .route("/signup", post(signup::post))
+        .route("/token", post(token::post))
+        .route("/user", get(account::get).put(account::put))
+        .route("/tenant", post(account::post_tenant))
+        .route("/logout", post(account::post_logout))
+        .route("/admin/users", get(admin::list).post(admin::create))
+        .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
+        .fallback(async || AuthError::NoRoute)
+        .method_not_allowed_fallback(async || AuthError::WrongMethod)
+        .layer(DefaultBodyLimit::max(largest_body))
+        .layer(middleware::from_fn(answer::render))
+        .with_state(auth)
+}
+
+/// The public keys at the server's root, where OpenID clients look for them.
+pub fn well_known_router(auth: Auth) -> Router {
+    Router::new().route("/.well-known/jwks.json", get(service::jwks)).with_state(auth)
+}
+
+const USER_ID: HeaderName = HeaderName::from_static("sb-auth-user-id");
+const SESSION_ID: HeaderName = HeaderName::from_static("sb-auth-session-id");
+
+/// A session; never to be cached (RFC 6749 section 5.1).
+fn session_answer(session: Session) -> Response {
+    let (user, id) = (session.user.id, session.session_id);
+    let mut response = Json(session).into_response();
+    mark(&mut response, USER_ID, user);
+    mark(&mut response, SESSION_ID, id);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn user_answer(user: User) -> Response {
+    let id = user.id;
+    let mut response = Json(user).into_response();
+    mark(&mut response, USER_ID, id);
+    response
+}
+
+fn mark(response: &mut Response, name: HeaderName, id: Uuid) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,178 @@
+//! /admin/users, for the holder of the service key.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State, rejection::PathRejection};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, header};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::user_answer;
+use crate::flow::admin::{self, Directive};
+use crate::model::Object;
+use crate::policy::Password;
+use crate::request::{Administrator, Body, Params};
+use crate::store::user;
+use crate::{Auth, AuthError};
+
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+const PAGE_SIZE: u32 = 50;
+const LARGEST_PAGE: u32 = 1000;
+
+type UserPath = Result<Path<Uuid>, PathRejection>;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    page: Option<String>,
+    per_page: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DirectiveBody {
+    id: Option<Uuid>,
+    email: Option<String>,
+    email_confirm: Option<bool>,
+    phone: Option<String>,
+    password: Option<Password>,
+    password_hash: Option<String>,
+    user_metadata: Option<Object>,
+    app_metadata: Option<Object>,
+    role: Option<String>,
+    ban_duration: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct DeleteBody {
+    #[serde(default)]
+    should_soft_delete: bool,
+}
+
+pub(super) async fn list(
+    State(auth): State<Auth>,
+    _: Administrator,
+    Params(page): Params<Page>,
+) -> Result<Response, AuthError> {
+    let (number, size) = (
+        positive(page.page.as_deref(), 1)?,
+        positive(page.per_page.as_deref(), PAGE_SIZE)?.min(LARGEST_PAGE),
+    );
+    let offset = i64::from(number - 1) * i64::from(size);
+    let listed =
+        auth.control.read("auth.admin_list_users", async move |db| user::list(db, size.into(), offset).await);
+    let (users, total) = listed.await?;
+    let mut response = Json(json!({ "users": users, "aud": rowhouse_kernel::AUTHENTICATED })).into_response();
+    response.headers_mut().insert(TOTAL, HeaderValue::from(total));
+    if let Ok(links) = HeaderValue::from_str(&links(number, size, total)) {
+        response.headers_mut().insert(header::LINK, links);
+    }
+    Ok(response)
+}
+
+pub(super) async fn create(
+    State(auth): State<Auth>,
+    _: Administrator,
+    Body(body): Body<DirectiveBody>,
+) -> Result<Response, AuthError> {
+    admin::create(&auth, body.directive()?).await.map(user_answer)
+}
+
+pub(super) async fn get(
+    State(auth): State<Auth>,
+    _: Administrator,
+    id: UserPath,
+) -> Result<Response, AuthError> {
+    let id = user_id(id)?;
+    let row = auth.control.read("auth.admin_get_user", async move |db| user::find(db, id).await).await?;
+    row.map(|row| user_answer(row.user)).ok_or(AuthError::NoSuchUser)
+}
+
+pub(super) async fn put(
+    State(auth): State<Auth>,
+    _: Administrator,
+    id: UserPath,
+    Body(body): Body<DirectiveBody>,
+) -> Result<Response, AuthError> {
+    admin::update(&auth, user_id(id)?, body.directive()?).await.map(user_answer)
+}
+
+/// The body is optional.
+pub(super) async fn delete(
+    State(auth): State<Auth>,
+    _: Administrator,
+    id: UserPath,
+    body: Bytes,
+) -> Result<Response, AuthError> {
+    let id = user_id(id)?;
+    let body: DeleteBody = match body.is_empty() {
+        true => DeleteBody::default(),
+        false => serde_json::from_slice(&body).map_err(|error| AuthError::BadJson(error.to_string()))?,
+    };
+    admin::delete(&auth, id, body.should_soft_delete).await?;
+    Ok(Json(json!({})).into_response())
+}
+
+impl DirectiveBody {
+    fn directive(self) -> Result<Directive, AuthError> {
+        if self.phone.is_some_and(|phone| !phone.is_empty()) {
+            return Err(AuthError::PhoneDisabled);
+        }
+        Ok(Directive {
+            id: self.id,
+            email: self.email,
+            email_confirm: self.email_confirm.unwrap_or(false),
+            password: self.password.filter(|password| !password.expose().is_empty()),
+            password_hash: self.password_hash.filter(|hash| !hash.is_empty()),
+            user_metadata: self.user_metadata,
+            app_metadata: self.app_metadata,
+            role: self.role,
+            ban_duration: self.ban_duration.filter(|text| !text.is_empty()),
+        })
+    }
+}
+
+fn user_id(path: UserPath) -> Result<Uuid, AuthError> {
+    path.map(|Path(id)| id).map_err(|_| AuthError::Validation("user_id must be an UUID".into()))
+}
+
+fn positive(text: Option<&str>, default: u32) -> Result<u32, AuthError> {
+    match text {
+        None | Some("") => Ok(default),
+        Some(text) => {
+            let number = text.parse().ok().filter(|number| *number > 0);
+            number.ok_or_else(|| AuthError::Validation(format!("Bad Pagination Parameters: {text:?}").into()))
+        }
+    }
+}
+
+/// RFC 8288, as auth-js reads it: the next page if there is one, and the last.
+fn links(page: u32, size: u32, total: i64) -> String {
+    let last = u32::try_from(total).unwrap_or(u32::MAX).div_ceil(size).max(1);
+    let link = |page: u32, name: &str| format!("</admin/users?page={page}&per_page={size}>; rel=\"{name}\"");
+    let last_link = link(last, "last");
+    if page < last { format!("{}, {last_link}", link(page + 1, "next")) } else { last_link }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_name_the_next_and_the_last_page() {
+        let first =
+            r#"</admin/users?page=2&per_page=50>; rel="next", </admin/users?page=3&per_page=50>; rel="last""#;
+        assert_eq!(links(1, 50, 101), first);
+        assert_eq!(links(3, 50, 101), r#"</admin/users?page=3&per_page=50>; rel="last""#);
+        assert_eq!(links(1, 50, 0), r#"</admin/users?page=1&per_page=50>; rel="last""#);
+    }
+
+    #[test]
+    fn pages_are_positive_numbers() {
+        assert_eq!(positive(None, 50).unwrap(), 50);
+        assert_eq!(positive(Some("7"), 50).unwrap(), 7);
+        for wrong in ["0", "-1", "x", "99999999999"] {
+            assert!(positive(Some(wrong), 50).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What anybody may know: health, settings, public keys.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header;
+use serde_json::{Value, json};
+
+use crate::Auth;
+
+/// Providers that clients of GoTrue look for; those of which `true` is said below are the ones that work.
+const PROVIDERS: [&str; 25] = [
+    "apple",
+    "azure",
+    "bitbucket",
+    "discord",
+    "facebook",
+    "figma",
+    "fly",
+    "github",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "linkedin",
+    "linkedin_oidc",
+    "notion",
+    "slack",
+    "slack_oidc",
+    "snapchat",
+    "spotify",
+    "twitch",
+    "twitter",
+    "workos",
+    "x",
+    "zoom",
+    "phone",
+];
+
+/// GET /health
+pub(super) async fn health() -> Json<Value> {
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "name": "Rowhouse",
+        "description": "Identity under GoTrue's paths and shapes",
+    }))
+}
+
+/// GET /settings
+pub(super) async fn settings(State(auth): State<Auth>) -> Json<Value> {
+    let mut external: serde_json::Map<String, Value> =
+        PROVIDERS.iter().map(|provider| ((*provider).to_owned(), Value::Bool(false))).collect();
+    external.insert("email".to_owned(), Value::Bool(true));
+    external.insert("anonymous_users".to_owned(), Value::Bool(false));
+    Json(json!({
+        "external": external,
+        "disable_signup": auth.settings.disable_signup,
+        "mailer_autoconfirm": auth.settings.mailer_autoconfirm,
+        "phone_autoconfirm": false,
+        "sms_provider": "",
+        "saml_enabled": false,
+        "saml_private_key_next_configured": false,
+        "passkeys_enabled": false,
+    }))
+}
+
+/// GET /.well-known/jwks.json
+pub(super) async fn jwks(State(auth): State<Auth>) -> Response {
+    let ten_minutes = [(header::CACHE_CONTROL, "public, max-age=600")];
+    (ten_minutes, Json(auth.keys.ring().jwks())).into_response()
+}

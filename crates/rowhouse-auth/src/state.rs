@@ -1,0 +1,81 @@
+//! What every route works with.
+
+use std::sync::Arc;
+
+use rowhouse_crypto::ChainKey;
+use rowhouse_db::Control;
+use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_kernel::{SharedClock, SharedRng};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::hasher::Hasher;
+use crate::key_store::KeyStore;
+use crate::limit::AddressLimit;
+
+/// What [`Auth`] is made of.
+#[derive(Debug)]
+pub struct AuthParts {
+    /// The control plane's pool.
+    pub control: Control,
+    /// The signing keys, opened with the same settings.
+    pub keys: KeyStore,
+    /// `[auth]`.
+    pub settings: AuthSettings,
+    /// Under which URL users reach the server, without a slash at the end.
+    pub public_url: String,
+    /// The time.
+    pub clock: SharedClock,
+    /// For ids, salts and refresh tokens.
+    pub rng: SharedRng,
+}
+
+/// The identity service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    pub(crate) control: Control,
+    pub(crate) keys: KeyStore,
+    pub(crate) settings: Arc<AuthSettings>,
+    /// `iss` of every token.
+    pub(crate) issuer: Arc<str>,
+    pub(crate) clock: SharedClock,
+    pub(crate) rng: SharedRng,
+    /// Derives each refresh token from the one before.
+    pub(crate) chain: Arc<ChainKey>,
+    pub(crate) hasher: Arc<Hasher>,
+    pub(crate) signin_limit: Arc<AddressLimit>,
+    pub(crate) refresh_limit: Arc<AddressLimit>,
+}
+
+impl Auth {
+    /// Puts the service together.
+    #[must_use]
+    pub fn new(parts: AuthParts) -> Self {
+        let AuthParts { control, keys, settings, public_url, clock, rng } = parts;
+        Self {
+            issuer: issuer(&public_url).into(),
+            chain: Arc::new(keys.chain_key()),
+            hasher: Arc::new(Hasher::new(&settings, rng.clone())),
+            signin_limit: Arc::new(AddressLimit::new(settings.signin_rate_per_5min, clock.clone())),
+            refresh_limit: Arc::new(AddressLimit::new(settings.token_rate_per_5min, clock.clone())),
+            settings: Arc::new(settings),
+            control,
+            keys,
+            clock,
+            rng,
+        }
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    pub(crate) fn new_id(&self) -> Uuid {
+        rowhouse_kernel::new_id(&*self.clock, &*self.rng)
+    }
+}
+
+/// The issuer of tokens for a server at `public_url`.
+pub(crate) fn issuer(public_url: &str) -> String {
+    format!("{}/auth/v1", public_url.trim_end_matches('/'))
+}

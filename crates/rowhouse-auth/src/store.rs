@@ -1,0 +1,9 @@
+//! SQL: functions that take a connection or transaction and return what a row means. Nothing is decided here.
+//!
+//! Statements are sent with their parameter types, which saves the round trip that preparing would take.
+
+pub(crate) mod key;
+pub(crate) mod membership;
+pub(crate) mod refresh_token;
+pub(crate) mod session;
+pub(crate) mod user;

@@ -1,0 +1,117 @@
+//! `auth.signing_keys`.
+
+use rowhouse_crypto::{Jwk, Purpose, Status};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
+
+use crate::AuthError;
+
+/// The channel on which every process hears of another ring.
+pub(crate) const CHANNEL: &str = "rowhouse_keys";
+/// Serializes changes of the ring among processes; any constant will do that no other lock uses.
+const LOCK: i64 = 0x726f_7768_6b65_7973;
+
+/// A stored key. Removed ones are never read.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyRow {
+    pub(crate) jwk: Jwk,
+    pub(crate) purpose: Purpose,
+    pub(crate) status: Status,
+    /// Empty once the key does not sign any more.
+    pub(crate) private_sealed: Vec<u8>,
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) rotated_at: Option<OffsetDateTime>,
+}
+
+/// Lets one process at a time change the ring, until the transaction ends.
+pub(crate) async fn lock(client: &impl GenericClient) -> Result<(), AuthError> {
+    client.execute_typed("select pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)]).await?;
+    Ok(())
+}
+
+/// Every key in use, oldest first.
+pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<KeyRow>, AuthError> {
+    let sql = "select kid, purpose, status, public_jwk, private_sealed, created_at, rotated_at
+               from auth.signing_keys where status <> 'removed' order by created_at, kid";
+    let rows = client.query_typed(sql, &[]).await?;
+    rows.iter().map(from_row).collect()
+}
+
+fn from_row(row: &tokio_postgres::Row) -> Result<KeyRow, AuthError> {
+    let kid: String = row.try_get("kid")?;
+    let strange = || AuthError::Internal(format!("auth.signing_keys: the row {kid} is malformed"));
+    let jwk: Value = row.try_get("public_jwk")?;
+    Ok(KeyRow {
+        jwk: serde_json::from_value(jwk).ok().filter(|jwk: &Jwk| jwk.kid == kid).ok_or_else(strange)?,
+        purpose: Purpose::parse(row.try_get("purpose")?).ok_or_else(strange)?,
+        status: Status::parse(row.try_get("status")?).ok_or_else(strange)?,
+        private_sealed: row.try_get("private_sealed")?,
+        created_at: row.try_get("created_at")?,
+        rotated_at: row.try_get("rotated_at")?,
+    })
+}
+
+/// Adds a key.
+pub(crate) async fn insert(client: &impl GenericClient, key: &KeyRow) -> Result<(), AuthError> {
+    let sql = "insert into auth.signing_keys (kid, purpose, algorithm, status, public_jwk, private_sealed, created_at)
+               values ($1, $2, $3, $4, $5, $6, $7)";
+    let jwk = serde_json::to_value(&key.jwk).map_err(|error| AuthError::Internal(error.to_string()))?;
+    client
+        .execute_typed(
+            sql,
+            &[
+                (&key.jwk.kid, Type::TEXT),
+                (&key.purpose.as_str(), Type::TEXT),
+                (&key.jwk.alg.as_str(), Type::TEXT),
+                (&key.status.as_str(), Type::TEXT),
+                (&jwk, Type::JSONB),
+                (&key.private_sealed, Type::BYTEA),
+                (&key.created_at, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The signing key of `purpose` stops signing; its private half is destroyed.
+pub(crate) async fn retire_signer(
+    client: &impl GenericClient,
+    purpose: Purpose,
+    now: OffsetDateTime,
+) -> Result<(), AuthError> {
+    let sql = "update auth.signing_keys set status = 'verifying', rotated_at = $2, private_sealed = ''
+               where purpose = $1 and status = 'signing'";
+    client.execute_typed(sql, &[(&purpose.as_str(), Type::TEXT), (&now, Type::TIMESTAMPTZ)]).await?;
+    Ok(())
+}
+
+/// The standby key begins to sign.
+pub(crate) async fn promote(client: &impl GenericClient, kid: &str) -> Result<(), AuthError> {
+    let sql = "update auth.signing_keys set status = 'signing' where kid = $1 and status = 'standby'";
+    client.execute_typed(sql, &[(&kid, Type::TEXT)]).await?;
+    Ok(())
+}
+
+/// Removes access keys that retired before `before`: no live token carries them.
+pub(crate) async fn remove_expired(
+    client: &impl GenericClient,
+    before: OffsetDateTime,
+) -> Result<u64, AuthError> {
+    let sql = "update auth.signing_keys set status = 'removed', private_sealed = ''
+               where purpose = 'access' and status = 'verifying' and rotated_at < $1";
+    Ok(client.execute_typed(sql, &[(&before, Type::TIMESTAMPTZ)]).await?)
+}
+
+/// Removes a key that verifies only. False if there is none of that kid.
+pub(crate) async fn remove(client: &impl GenericClient, kid: &str) -> Result<bool, AuthError> {
+    let sql = "update auth.signing_keys set status = 'removed', private_sealed = '' where kid = $1 and status = 'verifying'";
+    Ok(client.execute_typed(sql, &[(&kid, Type::TEXT)]).await? == 1)
+}
+
+/// Tells every process, when the transaction commits.
+pub(crate) async fn announce(client: &impl GenericClient) -> Result<(), AuthError> {
+    client.execute_typed("select pg_notify($1, '')", &[(&CHANNEL, Type::TEXT)]).await?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Which tenants a user may enter, asked of `tenancy`.
+
+use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row};
+use uuid::Uuid;
+
+use crate::AuthError;
+
+/// An active membership in an active tenant of an active organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) tenant_id: Uuid,
+    pub(crate) organization_id: Uuid,
+    /// `owner`, `admin` or `member`.
+    pub(crate) role: String,
+}
+
+impl Membership {
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            tenant_id: row.try_get("tenant_id")?,
+            organization_id: row.try_get("organization_id")?,
+            role: row.try_get("role")?,
+        })
+    }
+}
+
+macro_rules! select_open {
+    ($rest:literal) => {
+        concat!(
+            "select m.tenant_id, t.organization_id, m.role
+             from tenancy.memberships m
+             join tenancy.tenants t on t.id = m.tenant_id and t.status = 'active'
+             join tenancy.organizations o on o.id = t.organization_id and o.status = 'active'
+             where m.user_id = $1 and m.status = 'active' ",
+            $rest
+        )
+    };
+}
+
+/// The membership in `tenant`, if it is open to the user.
+pub(crate) async fn find(
+    client: &impl GenericClient,
+    user: Uuid,
+    tenant: Uuid,
+) -> Result<Option<Membership>, AuthError> {
+    let sql = select_open!("and m.tenant_id = $2");
+    let row = client.query_typed_opt(sql, &[(&user, Type::UUID), (&tenant, Type::UUID)]).await?;
+    Ok(row.as_ref().map(Membership::from_row).transpose()?)
+}
+
+/// The membership in the session's tenant, else in the oldest that is open: who is removed from one tenant goes on
+/// in another at the next refresh.
+pub(crate) async fn find_or_default(
+    client: &impl GenericClient,
+    user: Uuid,
+    tenant: Option<Uuid>,
+) -> Result<Option<Membership>, AuthError> {
+    let sql =
+        select_open!("order by m.tenant_id is not distinct from $2 desc, m.created_at, m.tenant_id limit 1");
+    let row = client.query_typed_opt(sql, &[(&user, Type::UUID), (&tenant, Type::UUID)]).await?;
+    Ok(row.as_ref().map(Membership::from_row).transpose()?)
+}

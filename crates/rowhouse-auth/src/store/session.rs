@@ -1,0 +1,182 @@
+//! `auth.sessions`.
+
+use std::net::IpAddr;
+
+use time::OffsetDateTime;
+use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row};
+use uuid::Uuid;
+
+use crate::AuthError;
+use crate::request::Client;
+
+/// A session as far as tokens need it.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionRow {
+    pub(crate) id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) created_at: OffsetDateTime,
+    /// Over from here on.
+    pub(crate) not_after: Option<OffsetDateTime>,
+    /// `aal1`, `aal2` or `aal3`.
+    pub(crate) aal: String,
+    pub(crate) tenant_id: Option<Uuid>,
+}
+
+impl SessionRow {
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            user_id: row.try_get("user_id")?,
+            created_at: row.try_get("created_at")?,
+            not_after: row.try_get("not_after")?,
+            aal: row.try_get("aal")?,
+            tenant_id: row.try_get("tenant_id")?,
+        })
+    }
+
+    /// True once the session is past its end.
+    pub(crate) fn is_over(&self, now: OffsetDateTime) -> bool {
+        self.not_after.is_some_and(|end| end <= now)
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "id, user_id, coalesce(created_at, now()) as created_at, not_after, coalesce(aal, 'aal1')::text as aal, tenant_id"
+    };
+}
+
+/// Which sessions a sign-out ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All of the user's.
+    Global,
+    /// The one that asks.
+    Local,
+    /// All but the one that asks.
+    Others,
+}
+
+/// Opens a session in the user's default tenant, with `token_digest` as its first refresh token, and notes the sign-in.
+pub(crate) async fn open(
+    client: &impl GenericClient,
+    id: Uuid,
+    user: Uuid,
+    token_digest: &str,
+    from: &Client,
+    now: OffsetDateTime,
+) -> Result<SessionRow, AuthError> {
+    let sql = concat!(
+        "with session as (
+           insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, tenant_id)
+           values ($1, $2, $4, $4, 'aal1', $5, $6, tenancy.default_tenant($2))
+           returning *
+         ), token as (
+           insert into auth.refresh_tokens (token, user_id, revoked, created_at, updated_at, session_id)
+           select $3, $2::text, false, $4, $4, id from session
+         ), signed_in as (
+           update auth.identities set last_sign_in_at = $4, updated_at = $4 where user_id = $2 and provider = 'email'
+         )
+         select ",
+        columns!(),
+        " from session"
+    );
+    let row = client
+        .query_typed_one(
+            sql,
+            &[
+                (&id, Type::UUID),
+                (&user, Type::UUID),
+                (&token_digest, Type::TEXT),
+                (&now, Type::TIMESTAMPTZ),
+                (&from.user_agent, Type::TEXT),
+                (&from.address, Type::INET),
+            ],
+        )
+        .await?;
+    Ok(SessionRow::from_row(&row)?)
+}
+
+/// Locks the session that a refresh token belongs to, so that rotations within it go one after another.
+pub(crate) async fn lock_by_token(
+    client: &impl GenericClient,
+    token_digest: &str,
+) -> Result<Option<SessionRow>, AuthError> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from auth.sessions where id = (select session_id from auth.refresh_tokens where token = $1) for update"
+    );
+    let row = client.query_typed_opt(sql, &[(&token_digest, Type::TEXT)]).await?;
+    Ok(row.as_ref().map(SessionRow::from_row).transpose()?)
+}
+
+/// Locks a session of a user.
+pub(crate) async fn lock(
+    client: &impl GenericClient,
+    id: Uuid,
+    user: Uuid,
+) -> Result<Option<SessionRow>, AuthError> {
+    let sql = concat!("select ", columns!(), " from auth.sessions where id = $1 and user_id = $2 for update");
+    let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
+    Ok(row.as_ref().map(SessionRow::from_row).transpose()?)
+}
+
+/// Notes a refresh, and the tenant that the new token names.
+pub(crate) async fn touch(
+    client: &impl GenericClient,
+    id: Uuid,
+    tenant: Option<Uuid>,
+    from: &Client,
+    now: OffsetDateTime,
+) -> Result<(), AuthError> {
+    let sql = "update auth.sessions
+               set refreshed_at = $3, updated_at = $3, tenant_id = $2, user_agent = coalesce($4, user_agent), ip = coalesce($5, ip)
+               where id = $1";
+    let ip: Option<IpAddr> = from.address;
+    client
+        .execute_typed(
+            sql,
+            &[
+                (&id, Type::UUID),
+                (&tenant, Type::UUID),
+                (&now, Type::TIMESTAMPTZ),
+                (&from.user_agent, Type::TEXT),
+                (&ip, Type::INET),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Ends a session whose token was reused: its tokens are revoked and kept, so that the next thief is recognized too,
+/// and its access tokens die with it.
+pub(crate) async fn revoke_family(
+    client: &impl GenericClient,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), AuthError> {
+    let sql = "with family as (
+                 update auth.refresh_tokens set revoked = true, updated_at = $2 where session_id = $1 and not revoked
+               )
+               update auth.sessions set not_after = least(not_after, $2), updated_at = $2 where id = $1";
+    client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
+    Ok(())
+}
+
+/// Deletes sessions of `user`; their refresh tokens go with them. `current` is the one that asks.
+pub(crate) async fn end(
+    client: &impl GenericClient,
+    user: Uuid,
+    current: Option<Uuid>,
+    scope: Scope,
+) -> Result<(), AuthError> {
+    let sql = match scope {
+        Scope::Global => "delete from auth.sessions where user_id = $1 and ($2::uuid is null or true)",
+        Scope::Local => "delete from auth.sessions where user_id = $1 and id = $2",
+        Scope::Others => "delete from auth.sessions where user_id = $1 and id is distinct from $2",
+    };
+    client.execute_typed(sql, &[(&user, Type::UUID), (&current, Type::UUID)]).await?;
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! `auth.users` and `auth.identities`.
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row};
+use uuid::Uuid;
+
+use crate::AuthError;
+use crate::model::{Identity, Object, User};
+
+/// A user with what clients never see.
+#[derive(Debug, Clone)]
+pub(crate) struct UserRow {
+    pub(crate) user: User,
+    /// PHC string or bcrypt.
+    pub(crate) encrypted_password: Option<String>,
+    pub(crate) locked_until: Option<OffsetDateTime>,
+}
+
+/// A user as the bearer of a session sees himself.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveUser {
+    pub(crate) row: UserRow,
+    /// Whether the session exists.
+    pub(crate) has_session: bool,
+    /// When it ends.
+    pub(crate) not_after: Option<OffsetDateTime>,
+}
+
+/// The user with his identities in one row; tolerant of nulls that hand-written seed data leaves.
+macro_rules! select_user {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "select u.id, u.aud, u.role, u.email, u.email_confirmed_at, u.invited_at, u.phone, u.phone_confirmed_at,
+               u.confirmation_sent_at, u.confirmed_at, u.recovery_sent_at, u.email_change, u.email_change_sent_at, u.phone_change,
+               u.phone_change_sent_at, u.reauthentication_sent_at, u.last_sign_in_at, u.raw_app_meta_data, u.raw_user_meta_data,
+               coalesce(u.created_at, now()) as created_at, coalesce(u.updated_at, u.created_at, now()) as updated_at,
+               u.banned_until, u.deleted_at, u.is_anonymous, nullif(u.encrypted_password, '') as encrypted_password, u.locked_until,
+               coalesce((
+                 select jsonb_agg(jsonb_build_object('identity_id', i.id, 'id', i.provider_id, 'user_id', i.user_id,
+                   'identity_data', i.identity_data, 'provider', i.provider, 'last_sign_in_at', i.last_sign_in_at,
+                   'created_at', i.created_at, 'updated_at', i.updated_at, 'email', i.email) order by i.created_at, i.id)
+                 from auth.identities i where i.user_id = u.id), '[]') as identities",
+            $more,
+            " from auth.users u ",
+            $rest
+        )
+    };
+}
+
+impl UserRow {
+    fn from_row(row: &Row) -> Result<Self, AuthError> {
+        let text = |name: &str| row.try_get::<_, Option<String>>(name).map(Option::unwrap_or_default);
+        let instant = |name: &str| row.try_get::<_, Option<OffsetDateTime>>(name);
+        let user = User {
+            id: row.try_get("id")?,
+            aud: text("aud")?,
+            role: text("role")?,
+            email: text("email")?,
+            email_confirmed_at: instant("email_confirmed_at")?,
+            invited_at: instant("invited_at")?,
+            phone: text("phone")?,
+            phone_confirmed_at: instant("phone_confirmed_at")?,
+            confirmation_sent_at: instant("confirmation_sent_at")?,
+            confirmed_at: instant("confirmed_at")?,
+            recovery_sent_at: instant("recovery_sent_at")?,
+            new_email: text("email_change")?,
+            email_change_sent_at: instant("email_change_sent_at")?,
+            new_phone: text("phone_change")?,
+            phone_change_sent_at: instant("phone_change_sent_at")?,
+            reauthentication_sent_at: instant("reauthentication_sent_at")?,
+            last_sign_in_at: instant("last_sign_in_at")?,
+            app_metadata: object(row.try_get("raw_app_meta_data")?),
+            user_metadata: object(row.try_get("raw_user_meta_data")?),
+            identities: identities(row.try_get("identities")?)?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            banned_until: instant("banned_until")?,
+            deleted_at: instant("deleted_at")?,
+            is_anonymous: row.try_get("is_anonymous")?,
+        };
+        Ok(Self {
+            user,
+            encrypted_password: row.try_get("encrypted_password")?,
+            locked_until: instant("locked_until")?,
+        })
+    }
+}
+
+fn object(value: Option<Value>) -> Object {
+    match value {
+        Some(Value::Object(object)) => object,
+        _ => Object::new(),
+    }
+}
+
+fn identities(value: Value) -> Result<Vec<Identity>, AuthError> {
+    serde_json::from_value(value).map_err(|error| AuthError::Internal(format!("auth.identities: {error}")))
+}
+
+/// By address, lower-case; users of single sign-on have their own door.
+pub(crate) async fn find_by_email(
+    client: &impl GenericClient,
+    email: &str,
+) -> Result<Option<UserRow>, AuthError> {
+    let sql = select_user!(
+        "",
+        "where lower(u.email) = $1 and u.is_sso_user = false and u.deleted_at is null limit 1"
+    );
+    let row = client.query_typed_opt(sql, &[(&email, Type::TEXT)]).await?;
+    row.as_ref().map(UserRow::from_row).transpose()
+}
+
+/// By id, deleted or not.
+pub(crate) async fn find(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, AuthError> {
+    let row = client.query_typed_opt(select_user!("", "where u.id = $1"), &[(&id, Type::UUID)]).await?;
+    row.as_ref().map(UserRow::from_row).transpose()
+}
+
+/// By id, locked for a change that depends on what is there.
+pub(crate) async fn lock(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, AuthError> {
+    let row = client
+        .query_typed_opt(select_user!("", "where u.id = $1 for no key update of u"), &[(&id, Type::UUID)])
+        .await?;
+    row.as_ref().map(UserRow::from_row).transpose()
+}
+
+/// The user and the state of one of his sessions, in one query.
+pub(crate) async fn find_live(
+    client: &impl GenericClient,
+    id: Uuid,
+    session: Option<Uuid>,
+) -> Result<Option<LiveUser>, AuthError> {
+    let sql = select_user!(
+        ", s.id is not null as has_session, s.not_after",
+        "left join auth.sessions s on s.id = $2 and s.user_id = u.id where u.id = $1"
+    );
+    let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&session, Type::UUID)]).await?;
+    row.map(|row| {
+        let (has_session, not_after) = (row.try_get("has_session")?, row.try_get("not_after")?);
+        Ok(LiveUser { row: UserRow::from_row(&row)?, has_session, not_after })
+    })
+    .transpose()
+}
+
+/// One page of users, oldest first, and how many there are in all.
+pub(crate) async fn list(
+    client: &impl GenericClient,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<User>, i64), AuthError> {
+    let sql = select_user!("", "order by u.created_at, u.id limit $1 offset $2");
+    let rows = client.query_typed(sql, &[(&limit, Type::INT8), (&offset, Type::INT8)]).await?;
+    let users =
+        rows.iter().map(|row| UserRow::from_row(row).map(|row| row.user)).collect::<Result<_, _>>()?;
+    let total = client.query_typed_one("select count(*) from auth.users", &[]).await?.try_get(0)?;
+    Ok((users, total))
+}
+
+/// A user to be created.
+#[derive(Debug)]
+pub(crate) struct NewUser {
+    pub(crate) id: Uuid,
+    pub(crate) email: String,
+    pub(crate) role: String,
+    pub(crate) encrypted_password: Option<String>,
+    pub(crate) is_confirmed: bool,
+    pub(crate) app_metadata: Object,
+    pub(crate) user_metadata: Object,
+    pub(crate) banned_until: Option<OffsetDateTime>,
+}
+
+/// Creates a user with his e-mail identity; triggers give him profile, organization and tenant.
+///
+/// The address of another user ends in [`AuthError::EmailExists`].
+pub(crate) async fn insert(
+    client: &impl GenericClient,
+    user: &NewUser,
+    identity: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), AuthError> {
+    let sql = "with person as (
+                 insert into auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at,
+                   raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until)
+                 values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, $3, coalesce($4, ''),
+                   case when $5 then $8 end, $6, $7, $8, $8, $10)
+                 returning id, email
+               )
+               insert into auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
+               select $9, id, id, jsonb_build_object('sub', id, 'email', email, 'email_verified', $5, 'phone_verified', false),
+                 'email', $8, $8, $8
+               from person";
+    let result = client
+        .execute_typed(
+            sql,
+            &[
+                (&user.id, Type::UUID),
+                (&user.role, Type::TEXT),
+                (&user.email, Type::TEXT),
+                (&user.encrypted_password, Type::TEXT),
+                (&user.is_confirmed, Type::BOOL),
+                (&json(&user.app_metadata), Type::JSONB),
+                (&json(&user.user_metadata), Type::JSONB),
+                (&now, Type::TIMESTAMPTZ),
+                (&identity, Type::UUID),
+                (&user.banned_until, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await;
+    result.map(|_| ()).map_err(taken)
+}
+
+fn json(object: &Object) -> Value {
+    Value::Object(object.clone())
+}
+
+/// A broken uniqueness of `auth.users`, in the caller's words.
+fn taken(error: tokio_postgres::Error) -> AuthError {
+    match AuthError::from(error) {
+        AuthError::Db(error) if error.code() == Some("23505") => match error.constraint() {
+            Some("users_email_partial_key") => AuthError::EmailExists,
+            Some("users_phone_key") => AuthError::PhoneExists,
+            Some("users_pkey") => AuthError::Validation("User id is already in use".into()),
+            _ => AuthError::Db(error),
+        },
+        other => other,
+    }
+}
+
+/// What to change; `None` leaves a column as it is.
+#[derive(Debug, Default)]
+pub(crate) struct UserChange {
+    pub(crate) email: Option<String>,
+    /// An address that waits for its confirmation.
+    pub(crate) pending_email: Option<String>,
+    pub(crate) confirm_email: bool,
+    pub(crate) encrypted_password: Option<String>,
+    pub(crate) user_metadata: Option<Object>,
+    pub(crate) app_metadata: Option<Object>,
+    pub(crate) role: Option<String>,
+    /// `Some(None)` lifts a ban.
+    pub(crate) banned_until: Option<Option<OffsetDateTime>>,
+}
+
+/// Applies a change; a new password also lifts a lock.
+pub(crate) async fn update(
+    client: &impl GenericClient,
+    id: Uuid,
+    change: &UserChange,
+    now: OffsetDateTime,
+) -> Result<(), AuthError> {
+    let sql = "with person as (
+                 update auth.users set
+                   email = coalesce($2, email),
+                   email_change = case when $2 is not null then '' else coalesce($3, email_change) end,
+                   email_confirmed_at = case when $4 then coalesce(email_confirmed_at, $11) else email_confirmed_at end,
+                   encrypted_password = coalesce($5, encrypted_password),
+                   failed_signins = case when $5 is null then failed_signins else 0 end,
+                   locked_until = case when $5 is null then locked_until end,
+                   raw_user_meta_data = coalesce($6, raw_user_meta_data),
+                   raw_app_meta_data = coalesce($7, raw_app_meta_data),
+                   role = coalesce($8, role),
+                   banned_until = case when $9 then $10 else banned_until end,
+                   updated_at = $11
+                 where id = $1
+               )
+               update auth.identities set
+                 identity_data = identity_data || jsonb_strip_nulls(jsonb_build_object('email', $2,
+                   'email_verified', case when $4 then true end)),
+                 updated_at = $11
+               where user_id = $1 and provider = 'email' and ($2 is not null or $4)";
+    let user_metadata = change.user_metadata.as_ref().map(json);
+    let app_metadata = change.app_metadata.as_ref().map(json);
+    let result = client
+        .execute_typed(
+            sql,
+            &[
+                (&id, Type::UUID),
+                (&change.email, Type::TEXT),
+                (&change.pending_email, Type::TEXT),
+                (&change.confirm_email, Type::BOOL),
+                (&change.encrypted_password, Type::TEXT),
+                (&user_metadata, Type::JSONB),
+                (&app_metadata, Type::JSONB),
+                (&change.role, Type::TEXT),
+                (&change.banned_until.is_some(), Type::BOOL),
+                (&change.banned_until.flatten(), Type::TIMESTAMPTZ),
+                (&now, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await;
+    result.map(|_| ()).map_err(taken)
+}
+
+/// Notes a sign-in with the password whose hash was `checked`, and stores `renewed` in its place if given. False if
+/// the password has been changed, or the user deleted, since it was checked.
+pub(crate) async fn note_sign_in(
+    client: &impl GenericClient,
+    id: Uuid,
+    checked: &str,
+    renewed: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<bool, AuthError> {
+    let sql = "update auth.users
+               set last_sign_in_at = $4, updated_at = $4, failed_signins = 0, locked_until = null,
+                 encrypted_password = coalesce($3, encrypted_password)
+               where id = $1 and encrypted_password = $2 and deleted_at is null";
+    let count = client
+        .execute_typed(
+            sql,
+            &[(&id, Type::UUID), (&checked, Type::TEXT), (&renewed, Type::TEXT), (&now, Type::TIMESTAMPTZ)],
+        )
+        .await?;
+    Ok(count == 1)
+}
+
+/// Notes the first sign-in, at sign-up.
+pub(crate) async fn note_first_sign_in(
+    client: &impl GenericClient,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), AuthError> {
+    let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
+    client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
+    Ok(())
+}
+
+/// Counts a wrong password and locks the account until `locked_until` when it is the `limit`th in a row.
+///
+/// A lost count costs nothing, so the commit does not wait for the disk; and an address without user (the nil id)
+/// takes as long as one with.
+pub(crate) async fn count_failure(
+    client: &impl GenericClient,
+    id: Uuid,
+    limit: i32,
+    locked_until: OffsetDateTime,
+) -> Result<(), AuthError> {
+    let sql = "with lax as (select set_config('synchronous_commit', 'off', true))
+               update auth.users
+               set failed_signins = case when failed_signins + 1 >= $2 then 0 else failed_signins + 1 end,
+                 locked_until = case when failed_signins + 1 >= $2 then $3 else locked_until end
+               from lax
+               where id = $1";
+    client
+        .execute_typed(sql, &[(&id, Type::UUID), (&limit, Type::INT4), (&locked_until, Type::TIMESTAMPTZ)])
+        .await?;
+    Ok(())
+}
+
+/// Deletes a user and all that hangs on him. False if there is none.
+pub(crate) async fn delete(client: &impl GenericClient, id: Uuid) -> Result<bool, AuthError> {
+    Ok(client.execute_typed("delete from auth.users where id = $1", &[(&id, Type::UUID)]).await? == 1)
+}
+
+/// Keeps the row for those who refer to it, without anything personal, and ends every session.
+pub(crate) async fn soft_delete(
+    client: &impl GenericClient,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<bool, AuthError> {
+    let sql = "with sessions as (delete from auth.sessions where user_id = $1),
+                 identities as (delete from auth.identities where user_id = $1)
+               update auth.users
+               set email = encode(sha256(convert_to(id || coalesce(email, ''), 'utf8')), 'hex'),
+                 phone = null, email_change = '', phone_change = '', encrypted_password = '',
+                 raw_user_meta_data = '{}', raw_app_meta_data = '{}', deleted_at = $2, updated_at = $2
+               where id = $1 and deleted_at is null";
+    Ok(client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await? == 1)
+}
