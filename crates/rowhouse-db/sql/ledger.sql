@@ -7,8 +7,8 @@ begin
   set local role rowhouse_owner;
   create schema if not exists rowhouse;
   create table rowhouse.migrations (
-    -- 'platform' or 'project'
-    kind text not null check (kind in ('platform', 'project')),
+    -- 'platform', 'project', or 'seed' for the one row that says development data was loaded
+    kind text not null check (kind in ('platform', 'project', 'seed')),
     -- file name without folder; the time stamp in front gives the order
     name text not null,
     -- SHA-256 of the text, hex; a later difference is drift

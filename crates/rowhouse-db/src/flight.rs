@@ -13,7 +13,7 @@ mod pool;
 mod statement;
 mod stream;
 
-pub use context::open_query;
+pub use context::{open_query, opening};
 pub use plane::{DataPlane, DataPlaneUrls};
 pub(crate) use login::Login;
 pub(crate) use stream::{Address, Stream};
@@ -38,6 +38,8 @@ pub struct RequestContext<'a> {
     pub cookies: &'a str,
     /// Whether the transaction may write.
     pub access: Access,
+    /// `search_path`: the served schema, then those whose names project functions use unqualified.
+    pub search_path: &'a str,
 }
 
 /// Whether a transaction may write.

@@ -32,6 +32,9 @@ pub enum MigrateError {
     /// The database has a platform migration that this program does not know.
     #[error("the database has platform migration {0}, which this version does not know; use a newer version")]
     Newer(String),
+    /// The database lacks a platform migration and may not be changed.
+    #[error("platform migration {0} is not applied; run `rowhouse migrate up`, or set db.apply_migrations = true")]
+    Pending(String),
     /// A project migration that was applied is gone from the folder.
     #[error("project migration {0} was applied and is missing from the migrations folder; bring the file back")]
     Missing(String),
@@ -93,6 +96,25 @@ pub async fn apply_platform(client: &Client, migrations: &[Migration]) -> Result
     .await
 }
 
+/// Refuses a database that lacks platform migrations, or has some this program does not know.
+///
+/// # Errors
+/// [`MigrateError::Pending`], [`MigrateError::Newer`], [`MigrateError::Drift`].
+pub async fn require_platform(client: &Client, migrations: &[Migration]) -> Result<(), MigrateError> {
+    let there: bool = client.query_one("select to_regclass('rowhouse.migrations') is not null", &[]).await?.get(0);
+    let applied = if there { ledger::read(client, Kind::Platform).await? } else { Vec::new() };
+    if let Some(unknown) = applied.iter().find(|a| migrations.iter().all(|m| m.name != a.name)) {
+        return Err(MigrateError::Newer(unknown.name.clone()));
+    }
+    if let Some(pending) = first_pending(migrations, &applied) {
+        return Err(MigrateError::Pending(pending.name.clone()));
+    }
+    match applied.iter().zip(migrations).find(|(a, m)| a.checksum != m.checksum()) {
+        Some((changed, _)) => Err(MigrateError::Drift { kind: "platform", name: changed.name.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// Applies the project's migrations as `rowhouse_project`.
 ///
 /// # Errors
@@ -115,6 +137,34 @@ pub async fn apply_project(client: &Client, migrations: &[Migration]) -> Result<
         Ok(steps)
     })
     .await
+}
+
+/// Loads development data unless that has happened before in this database; true if it did now. Without data the
+/// occasion is noted as well, so that a seed written later does not surprise.
+///
+/// # Errors
+/// See [`MigrateError`].
+pub async fn apply_seed(client: &Client, seed: Option<String>) -> Result<bool, MigrateError> {
+    let seed = Migration { name: "seed.sql".to_owned(), sql: seed.unwrap_or_default() };
+    locked(client, async || {
+        if !ledger::read(client, Kind::Seed).await?.is_empty() {
+            return Ok(false);
+        }
+        apply_one(client, Kind::Seed, &seed).await?;
+        Ok(!seed.sql.is_empty())
+    })
+    .await
+}
+
+/// The project's migrations with whether each is applied.
+///
+/// # Errors
+/// See [`MigrateError`].
+pub async fn project_status(client: &Client, migrations: &[Migration]) -> Result<Vec<(String, bool)>, MigrateError> {
+    ledger::ensure(client).await?;
+    let applied = ledger::read(client, Kind::Project).await?;
+    let status = migrations.iter().map(|m| (m.name.clone(), applied.iter().any(|a| a.name == m.name)));
+    Ok(status.collect())
 }
 
 fn first_pending<'a>(migrations: &'a [Migration], applied: &[Applied]) -> Option<&'a Migration> {

@@ -2,12 +2,14 @@
 //! headers on the way out.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use rowhouse_kernel::{SharedClock, SharedRng, new_id};
 use tracing::Instrument;
@@ -49,8 +51,13 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
     let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", id = &*id.0);
     async {
-        let answer = tokio::time::timeout(layers.request_timeout, next.run(request)).await;
-        let mut response = answer.unwrap_or_else(|_| late(&path));
+        // A panic is a bug of ours; it costs one request, not the connection or the process.
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let mut response = match tokio::time::timeout(layers.request_timeout, answer).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => broken(&path),
+            Err(_) => late(&path),
+        };
         let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
         let took = started.elapsed();
         layers.metrics.record(&method, route, response.status(), took);
@@ -88,6 +95,13 @@ impl Layers {
         extensions.insert(address);
         extensions.insert(identity);
     }
+}
+
+fn broken(path: &str) -> Response {
+    tracing::error!(path, "a request panicked");
+    let dialect = Dialect::of(path);
+    let code = if dialect == Dialect::Rest { "PGRSTX00" } else { "unexpected_failure" };
+    dialect.error(StatusCode::INTERNAL_SERVER_ERROR, code, "internal error")
 }
 
 fn late(path: &str) -> Response {

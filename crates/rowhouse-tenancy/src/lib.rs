@@ -1,1 +1,27 @@
 #![doc = include_str!("../README.md")]
+
+use rowhouse_db::migrate::Statement;
+
+macro_rules! migrations {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../migrations/", $name)))),*] };
+}
+
+/// Platform migrations of this crate.
+pub const MIGRATIONS: &[Statement] = migrations![
+    "20261121000200_tenancy_core.sql",
+    "20261121000300_tenancy_live_session.sql",
+    "20261121000400_tenancy_protect.sql",
+];
+
+/// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.
+/// Called after project migrations and schema reloads. Returns how many were added.
+///
+/// # Errors
+/// The database's.
+pub async fn refresh_references(client: &tokio_postgres::Client) -> Result<i32, rowhouse_db::DbError> {
+    let added: i32 = client.query_one("select tenancy.refresh_references()", &[]).await?.get(0);
+    if added > 0 {
+        tracing::info!(added, "tenant checks added to foreign keys");
+    }
+    Ok(added)
+}

@@ -1,1 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod cluster;
+mod database;
+
+pub use cluster::Cluster;
+pub use database::TestDatabase;

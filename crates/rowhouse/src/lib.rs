@@ -1,1 +1,12 @@
 #![doc = include_str!("../README.md")]
+
+pub mod app;
+pub mod cli;
+pub mod command;
+pub mod outcome;
+pub mod platform;
+pub mod project;
+mod safety;
+mod secrets;
+mod state;
+mod telemetry;

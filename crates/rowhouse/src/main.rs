@@ -1,1 +1,21 @@
-fn main() {}
+//! Table of contents: parse, run, report, exit.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rowhouse::cli::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not failures; a terminal that went away needs neither.
+            let _closed_terminal = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    rowhouse::outcome::report(cli.json, rowhouse::command::run(cli))
+}

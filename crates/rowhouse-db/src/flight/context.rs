@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::{Access, Query, RequestContext};
 
-/// Settings every flight carries, in parameter order. `role` comes first: what follows it runs as the caller.
-const SETTINGS: [&str; 10] = [
+/// Settings every flight carries, in parameter order.
+const SETTINGS: [&str; 11] = [
+    // A function a former caller ran may have changed it for the session.
+    "search_path",
     "role",
     "request.jwt.claims",
     "request.method",
@@ -23,13 +25,22 @@ const SETTINGS: [&str; 10] = [
 static OPEN: LazyLock<Arc<str>> = LazyLock::new(|| open_sql(false).into());
 static OPEN_LIVE: LazyLock<Arc<str>> = LazyLock::new(|| open_sql(true).into());
 
-/// The session check stands first in the select list, which PostgreSQL evaluates from left to right; it raises
-/// when the session, user, membership or tenant is gone, so neither role nor query is ever reached.
+/// The session check stands before the role in the select list, which PostgreSQL evaluates from left to right; it
+/// raises when the session, user, membership or tenant is gone, so neither role nor query is ever reached.
 fn open_sql(live: bool) -> String {
-    let check = if live { "rowhouse.require_live_session($11, $12, $13), " } else { "" };
-    let settings: Vec<String> =
+    let mut items: Vec<String> =
         SETTINGS.iter().enumerate().map(|(i, name)| format!("set_config('{name}', ${}, true)", i + 1)).collect();
-    format!("select {check}{}", settings.join(", "))
+    if live {
+        items.insert(1, "rowhouse.require_live_session($12, $13, $14)".to_owned());
+    }
+    format!("select {}", items.join(", "))
+}
+
+/// What a signed-in caller's opening statement sets and checks: its SQL, and its parameters' names in order.
+#[must_use]
+pub fn opening() -> (Arc<str>, Vec<&'static str>) {
+    let names = SETTINGS.iter().chain(&["session", "user", "tenant"]).copied().collect();
+    (Arc::clone(&OPEN_LIVE), names)
 }
 
 /// Renders the opening statement for one request.
@@ -39,6 +50,7 @@ pub fn open_query(context: &RequestContext<'_>, live_sessions: bool) -> Query {
     let id = |id: Option<uuid::Uuid>| id.map_or_else(Bytes::new, |id| Bytes::from(id.to_string()));
     let user = id(caller.user.map(|id| id.0));
     let mut params: Vec<Option<Bytes>> = vec![
+        text(context.search_path),
         text(&caller.role),
         text(&caller.claims),
         text(context.method),
@@ -50,10 +62,11 @@ pub fn open_query(context: &RequestContext<'_>, live_sessions: bool) -> Query {
         Some(user.clone()),
         text(if context.access == Access::ReadOnly { "on" } else { "off" }),
     ];
-    let Some(session) = caller.session.filter(|_| live_sessions) else {
+    let named = caller.session.is_some() || caller.user.is_some() || caller.tenant.is_some();
+    if !named || !live_sessions {
         return Query { sql: Arc::clone(&OPEN), params };
-    };
-    params.push(text(&session.to_string()));
+    }
+    params.push(caller.session.map(|session| Bytes::from(session.to_string())));
     params.push(Some(user).filter(|user| !user.is_empty()));
     params.push(caller.tenant.map(|tenant| Bytes::from(tenant.to_string())));
     Query { sql: Arc::clone(&OPEN_LIVE), params }

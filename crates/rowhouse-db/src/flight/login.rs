@@ -61,7 +61,6 @@ impl Login {
             ("idle_in_transaction_session_timeout", "10000"),
             // Compiling costs more than these short queries take.
             ("jit", "off"),
-            ("search_path", "public, extensions"),
         ];
         frontend::startup_message(parameters, &mut out).map_err(lost)?;
         stream.send(&out).await.map_err(lost)?;

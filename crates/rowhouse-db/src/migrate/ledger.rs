@@ -9,6 +9,8 @@ use super::Migration;
 pub(super) enum Kind {
     Platform,
     Project,
+    /// Development data, loaded once.
+    Seed,
 }
 
 impl Kind {
@@ -16,6 +18,7 @@ impl Kind {
         match self {
             Self::Platform => "platform",
             Self::Project => "project",
+            Self::Seed => "seed",
         }
     }
 
@@ -24,6 +27,8 @@ impl Kind {
         match self {
             Self::Platform => "rowhouse_owner",
             Self::Project => "rowhouse_project",
+            // inserts into the platform's tables too
+            Self::Seed => "rowhouse",
         }
     }
 }

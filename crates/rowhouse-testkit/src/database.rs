@@ -1,0 +1,92 @@
+//! A database per test.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rowhouse_db::migrate::{Migration, apply_platform};
+use rowhouse_db::{DataPlaneUrls, DatabaseUrls, LoginPasswords, bootstrap};
+use rowhouse_kernel::Secret;
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+
+use crate::cluster::{Cluster, PASSWORD};
+
+/// A fresh database with the platform schema.
+#[derive(Debug, Clone)]
+pub struct TestDatabase {
+    /// Its name.
+    pub name: String,
+    /// URLs of the program's logins.
+    pub urls: DatabaseUrls,
+    superuser: String,
+}
+
+impl TestDatabase {
+    /// Clones one on the shared server. `migrations` are the platform's; the first caller's make the template.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub async fn create(migrations: Vec<Migration>) -> Self {
+        static TEMPLATE: OnceCell<()> = OnceCell::const_new();
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        // Several test threads may ask at once; the server start blocks.
+        let cluster = tokio::task::spawn_blocking(Cluster::shared).await.expect("the server starts");
+        TEMPLATE.get_or_init(|| make_template(cluster, migrations)).await;
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let admin = connect(&cluster.url("postgres", "postgres")).await;
+        admin.batch_execute(&format!("create database {name} template template_rowhouse")).await.expect("a clone");
+        Self::on(cluster, &name)
+    }
+
+    /// Prepares the database `postgres` of a server of its own.
+    ///
+    /// # Panics
+    /// If it cannot be prepared.
+    pub async fn on_own_cluster(cluster: &Cluster, migrations: Vec<Migration>) -> Self {
+        prepare(cluster, "postgres", migrations).await;
+        Self::on(cluster, "postgres")
+    }
+
+    fn on(cluster: &Cluster, name: &str) -> Self {
+        let url = |user| Secret::new(cluster.url(user, name));
+        let data = DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
+        Self { name: name.to_owned(), urls: DatabaseUrls { control: url("rowhouse"), data }, superuser: cluster.url("postgres", name) }
+    }
+
+    /// A superuser's connection, for arranging and for looking at what is really there.
+    ///
+    /// # Panics
+    /// If it cannot be had.
+    pub async fn superuser(&self) -> Client {
+        connect(&self.superuser).await
+    }
+
+    /// Runs statements as the project's owner, as a migration would.
+    ///
+    /// # Panics
+    /// If one fails.
+    pub async fn migrate(&self, sql: &str) {
+        let client = connect(self.urls.control.expose()).await;
+        client.batch_execute("set role rowhouse_project").await.expect("the project's role");
+        client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}\nin {sql}"));
+    }
+}
+
+async fn make_template(cluster: &Cluster, migrations: Vec<Migration>) {
+    let admin = connect(&cluster.url("postgres", "postgres")).await;
+    admin.batch_execute("create database template_rowhouse").await.expect("the template");
+    prepare(cluster, "template_rowhouse", migrations).await;
+}
+
+async fn prepare(cluster: &Cluster, database: &str, migrations: Vec<Migration>) {
+    let password = || Secret::new(PASSWORD);
+    let passwords = LoginPasswords { control: Some(password()), authenticator: password(), service: password() };
+    bootstrap(&connect(&cluster.url("postgres", database)).await, &passwords).await.expect("roles");
+    let client = connect(&cluster.url("rowhouse", database)).await;
+    apply_platform(&client, &migrations).await.expect("platform migrations");
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap_or_else(|error| panic!("{error:?}"));
+    tokio::spawn(connection);
+    client
+}

@@ -1,0 +1,173 @@
+//! Every command and its help on one page.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A multi-tenant SaaS backend in one program, on the PostgreSQL you own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rowhouse",
+    version,
+    max_term_width = 110,
+    after_help = "Start here:\n  rowhouse init my-saas && rowhouse up --dir my-saas\n\nExit codes: 0 yes or done, 1 the check says no, 2 could not run."
+)]
+pub struct Cli {
+    /// The project's folder
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Print exactly one JSON document on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a project folder
+    #[command(after_help = "Example:\n  rowhouse init my-saas")]
+    Init {
+        /// Where; created when missing, and must be empty of Rowhouse files [default: --dir]
+        folder: Option<PathBuf>,
+    },
+    /// Run everything for development, with a PostgreSQL of its own unless DATABASE_URL is set
+    #[command(after_help = "Example:\n  rowhouse up --dir my-saas --port 54321")]
+    Up(UpArgs),
+    /// Run in production against DATABASE_URL
+    #[command(after_help = "Example:\n  DATABASE_URL=postgres://rowhouse:…@db/app rowhouse serve --dir my-saas")]
+    Serve(ServeArgs),
+    /// Say whether the project's server runs and is ready
+    #[command(after_help = "Example:\n  rowhouse status --json | jq -r .url")]
+    Status,
+    /// Stop the project's server and wait for its end
+    #[command(after_help = "Example:\n  rowhouse stop --dir my-saas")]
+    Stop,
+    /// Open psql on the project's database; arguments go to psql unchanged
+    #[command(after_help = "Example:\n  rowhouse psql -c 'select * from tenants'")]
+    Psql {
+        /// For psql
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Check this machine and this project, and name the remedy for what is wrong
+    #[command(after_help = "Example:\n  rowhouse doctor --dir my-saas")]
+    Doctor,
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at the project's migrations and apply them
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
+    /// Signing keys and API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Look into the data API
+    #[command(subcommand)]
+    Rest(RestCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Port of the API; PostgreSQL listens on the next one [default: 54321]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long)]
+    pub host: Option<String>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// What this process does
+    #[arg(long, value_delimiter = ',', default_value = "api")]
+    pub roles: Vec<ServeRole>,
+}
+
+/// What a process of a fleet does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServeRole {
+    /// Answers requests
+    Api,
+}
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every effective value, masked where secret, with where it came from
+    #[command(after_help = "Example:\n  rowhouse config explain --json")]
+    Explain,
+}
+
+/// `migrate …`.
+#[derive(Debug, Subcommand)]
+pub enum MigrateCommand {
+    /// List the project's migrations and which are applied
+    #[command(after_help = "Example:\n  rowhouse migrate status --dir my-saas")]
+    Status,
+    /// Apply platform and project migrations
+    #[command(after_help = "Example:\n  rowhouse migrate up --dry-run")]
+    Up {
+        /// Say what would be applied and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `keys …`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List the key ring and the API keys
+    #[command(after_help = "Example:\n  rowhouse keys list")]
+    List,
+    /// Sign with a new key; tokens signed with the old one stay valid
+    #[command(after_help = "Example:\n  rowhouse keys rotate\n  rowhouse keys rotate --api   # new anon and service_role keys; the old ones stay valid")]
+    Rotate {
+        /// Rotate the key behind anon_key and service_role_key instead of the one for users
+        #[arg(long)]
+        api: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print a fresh API key for a role
+    #[command(after_help = "Example:\n  rowhouse keys issue --role service_role --expires-in-days 30")]
+    Issue {
+        /// anon or service_role
+        #[arg(long, value_enum)]
+        role: ApiRole,
+        /// Days until it expires
+        #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
+        expires_in_days: u32,
+    },
+}
+
+/// Roles an API key may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum ApiRole {
+    /// What a browser may hold
+    Anon,
+    /// Looks past row-level security; for servers only
+    ServiceRole,
+}
+
+/// `rest …`.
+#[derive(Debug, Subcommand)]
+pub enum RestCommand {
+    /// Print the SQL that a request becomes
+    #[command(after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false'")]
+    Explain {
+        /// Method and path with query, in one argument
+        request: String,
+    },
+}

@@ -1,0 +1,69 @@
+//! One file per command; this is the switch between them.
+
+mod completions;
+mod config;
+mod doctor;
+mod init;
+mod keys;
+pub(crate) mod lock;
+mod migrate;
+mod psql;
+mod rest;
+mod serve;
+mod status;
+mod stop;
+mod up;
+
+use std::sync::Arc;
+
+use rowhouse_kernel::settings::LogLevel;
+use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::cli::{Cli, Command, ConfigCommand, MigrateCommand, RestCommand};
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+use crate::telemetry;
+
+/// The program's one clock.
+pub(crate) fn clock() -> SharedClock {
+    Arc::new(SystemClock)
+}
+
+/// The program's one source of randomness.
+pub(crate) fn rng() -> SharedRng {
+    Arc::new(SystemRng)
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// Why it could not run.
+pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
+    let dir = cli.dir;
+    match cli.command {
+        Command::Init { folder } => init::run(&folder.unwrap_or(dir)),
+        Command::Completions { shell } => Ok(completions::run(shell)),
+        Command::Up(args) => runtime()?.block_on(up::run(&Project::open(&dir)?, &args, cli.json)),
+        Command::Serve(args) => runtime()?.block_on(serve::run(&Project::open(&dir)?, &args)),
+        Command::Status => quiet()?.block_on(status::run(&Project::open(&dir)?)),
+        Command::Stop => quiet()?.block_on(stop::run(&Project::open(&dir)?)),
+        Command::Psql { args } => psql::run(&Project::open(&dir)?, &args),
+        Command::Doctor => quiet()?.block_on(doctor::run(&dir)),
+        Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
+        Command::Migrate(MigrateCommand::Status) => quiet()?.block_on(migrate::status(&Project::open(&dir)?)),
+        Command::Migrate(MigrateCommand::Up { dry_run }) => quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run)),
+        Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
+        Command::Rest(RestCommand::Explain { request }) => quiet()?.block_on(rest::explain(&Project::open(&dir)?, &request)),
+    }
+}
+
+fn runtime() -> Result<Runtime, CannotRun> {
+    Builder::new_multi_thread().enable_all().build().map_err(Into::into)
+}
+
+/// For commands that end by themselves: one thread, and only warnings in the log.
+fn quiet() -> Result<Runtime, CannotRun> {
+    telemetry::install(LogLevel::Warn);
+    Builder::new_current_thread().enable_all().build().map_err(Into::into)
+}

@@ -1,0 +1,34 @@
+//! `init`: a project folder with the files every project has, and nothing that would have to be deleted.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::outcome::{CannotRun, Outcome};
+
+const SETTINGS: &str = "# Every key is optional; docs/configuration.md lists them all.
+# environment = \"production\"
+
+[rest]
+schemas = [\"public\"]
+";
+const SEED: &str = "-- Development data; loaded once, when `rowhouse up` creates the database.\n";
+const IGNORE: &str = ".rowhouse/\n";
+
+/// Creates what is missing; refuses a folder that is a project already.
+pub(super) fn run(folder: &Path) -> Result<Outcome, CannotRun> {
+    if folder.join("rowhouse.toml").exists() {
+        return Err(CannotRun::because(format!("{} is a project already; start it with: rowhouse up --dir {0}", folder.display())));
+    }
+    let fail = |error: std::io::Error| CannotRun::because(format!("cannot write {}: {error}", folder.display()));
+    std::fs::create_dir_all(folder.join("migrations")).map_err(fail)?;
+    let mut created = vec!["migrations/"];
+    for (name, text) in [("seed.sql", SEED), (".gitignore", IGNORE), ("rowhouse.toml", SETTINGS)] {
+        if !folder.join(name).exists() {
+            std::fs::write(folder.join(name), text).map_err(fail)?;
+            created.push(name);
+        }
+    }
+    let text = format!("created {} in {}\nnext: rowhouse up --dir {}", created.join(", "), folder.display(), folder.display());
+    Ok(Outcome::yes(json!({ "dir": folder.display().to_string(), "created": created }), text))
+}

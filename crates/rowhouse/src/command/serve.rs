@@ -1,0 +1,102 @@
+//! `serve`: production against `DATABASE_URL`.
+
+use rowhouse_db::{Database, DatabaseUrls, DataPlaneUrls, LoginPasswords, apply_default_grants, bootstrap, migrate};
+use rowhouse_db::embedded::port_owner;
+use rowhouse_http::{Server, serve};
+use rowhouse_kernel::Secret;
+use rowhouse_kernel::settings::{DbSettings, ServerSettings, Settings};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app::{App, Parts};
+use crate::cli::ServeArgs;
+use crate::command::migrate::connect;
+use crate::command::up::Signals;
+use crate::command::{clock, rng};
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+use crate::secrets::Secrets;
+use crate::{platform, safety, telemetry};
+
+/// Runs until told to stop.
+pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, CannotRun> {
+    let (mut settings, _) = project.settings()?;
+    let refused = safety::unsafe_settings(&settings);
+    if !refused.is_empty() {
+        return Err(CannotRun(refused));
+    }
+    telemetry::install(settings.log.level);
+    let urls = urls(&settings.db, None)?;
+    prepare(&settings, &urls).await?;
+    let listener = bind(&settings.server).await?;
+    let address = listener.local_addr()?;
+    settings.server.public_url.get_or_insert_with(|| format!("http://{address}"));
+    let (database, monitor) = Database::open(&urls, &settings.db, settings.auth.live_sessions)?;
+    let mut signals = Signals::install()?;
+    let parts = Parts { settings: settings.clone(), database, control_url: urls.control, clock: clock(), rng: rng() };
+    let app = App::start(parts).await?;
+    tracing::info!(%address, roles = ?args.roles, "serving");
+    let (drain, draining) = watch::channel(false);
+    let serving = tokio::spawn(serve(listener, app.router.clone(), Server::from(&settings.server), draining));
+    signals.next().await;
+    let _receiver_gone = drain.send(true);
+    let cut = serving.await.unwrap_or(0);
+    app.stop();
+    monitor.abort();
+    tracing::info!(cut_connections = cut, "stopped");
+    Ok(Outcome::yes(json!({ "stopped": true }), ""))
+}
+
+/// Roles and platform schema when configured to; the data plane's powerlessness always.
+async fn prepare(settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotRun> {
+    let client = connect(&urls.control).await?;
+    if settings.db.apply_migrations {
+        if let (Some(authenticator), Some(service)) = (&settings.db.authenticator_password, &settings.db.authenticator_service_password) {
+            let passwords = LoginPasswords { control: None, authenticator: authenticator.clone(), service: service.clone() };
+            bootstrap(&client, &passwords).await?;
+        }
+        migrate::apply_platform(&client, &platform::migrations()).await?;
+        apply_default_grants(&client, settings.rest.default_grants).await?;
+    }
+    migrate::require_platform(&client, &platform::migrations()).await?;
+    safety::require_powerless_logins(&client).await
+}
+
+/// Binds the listener; a taken port is named with its holder.
+pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, CannotRun> {
+    TcpListener::bind((settings.host.as_str(), settings.port)).await.map_err(|error| {
+        let holder = port_owner(settings.port).map(|owner| format!(" by {owner}")).unwrap_or_default();
+        CannotRun::because(match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!("port {} is taken{holder}; choose another with --port or server.port", settings.port),
+            _ => format!("cannot listen on {}:{}: {error}", settings.host, settings.port),
+        })
+    })
+}
+
+/// The three URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
+pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result<DatabaseUrls, CannotRun> {
+    let control = settings.url.clone().ok_or_else(|| CannotRun::because("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development"))?;
+    let derive = |name: &str, given: &Option<Secret>, password: &Option<Secret>, generated: Option<&Secret>| {
+        if let Some(given) = given {
+            return Ok(given.clone());
+        }
+        let password = password.as_ref().or(generated);
+        let password = password.ok_or_else(|| CannotRun::because(format!("db.{name}_password: not set")))?;
+        with_login(&control, name, password)
+    };
+    let data = DataPlaneUrls {
+        authenticator: derive("authenticator", &settings.authenticator_url, &settings.authenticator_password, generated.map(|s| &s.authenticator))?,
+        service: derive("authenticator_service", &settings.authenticator_service_url, &settings.authenticator_service_password, generated.map(|s| &s.authenticator_service))?,
+    };
+    Ok(DatabaseUrls { control, data })
+}
+
+/// The same URL with another login.
+fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret, CannotRun> {
+    let bad = || CannotRun::because("db.url: expected postgres://user:password@host:port/database");
+    let (scheme, rest) = url.expose().split_once("://").ok_or_else(bad)?;
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let escaped: String = password.expose().bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+    Ok(Secret::new(format!("{scheme}://{user}:{escaped}@{host}")))
+}

@@ -1,0 +1,34 @@
+//! `status`: does the project's server run, and is it ready?
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+use crate::state::State;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
+    let Some(state) = State::read(project).filter(|_| State::is_running(project)) else {
+        let text = format!("not running; start it with: rowhouse up --dir {}", project.root().display());
+        return Ok(Outcome { yes: false, json: json!({ "running": false, "ready": false }), text });
+    };
+    let ready = tokio::time::timeout(PATIENCE, is_ready(&state)).await.unwrap_or(false);
+    let word = if ready { "ready" } else { "running, not ready" };
+    let text = format!("{word}: {} (pid {}, since {})", state.url, state.pid, state.started_at);
+    let json = json!({ "running": true, "ready": ready, "url": state.url, "port": state.port, "pid": state.pid, "pg_pid": state.pg_pid, "version": state.version, "started_at": state.started_at });
+    Ok(Outcome { yes: ready, json, text })
+}
+
+/// One plain request; an HTTP client would be more than the question.
+async fn is_ready(state: &State) -> bool {
+    let host = state.url.trim_start_matches("http://");
+    let Ok(mut stream) = TcpStream::connect(host).await else { return false };
+    let request = format!("GET /health/ready HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let mut answer = String::new();
+    stream.write_all(request.as_bytes()).await.is_ok() && stream.read_to_string(&mut answer).await.is_ok() && answer.starts_with("HTTP/1.1 200")
+}

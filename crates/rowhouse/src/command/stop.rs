@@ -1,0 +1,32 @@
+//! `stop`: asks the project's server to end, and waits until it has.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+use crate::state::State;
+
+/// Requests in flight, then the database's shutdown.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
+    if !State::is_running(project) {
+        return Ok(Outcome::yes(json!({ "stopped": false, "was_running": false }), "not running"));
+    }
+    let state = State::read(project).ok_or_else(|| CannotRun::because("the server is still starting; try again"))?;
+    let pid = i32::try_from(state.pid).map_err(|_| CannotRun::because("state.json names no process"))?;
+    kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|error| CannotRun::because(format!("cannot stop process {pid}: {error}")))?;
+    let deadline = Instant::now() + PATIENCE;
+    while State::is_running(project) {
+        if Instant::now() > deadline {
+            return Err(CannotRun::because(format!("process {pid} has not ended within {PATIENCE:?}")));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(Outcome::yes(json!({ "stopped": true, "was_running": true, "pid": pid }), format!("stopped (pid {pid})")))
+}

@@ -1,0 +1,178 @@
+//! `up`: everything for development in one process, with a PostgreSQL of its own.
+
+mod banner;
+mod prepare;
+
+use rowhouse_db::embedded::{Embedded, Progress};
+use rowhouse_db::{Database, DatabaseUrls};
+use rowhouse_http::{Server, serve};
+use rowhouse_kernel::settings::Settings;
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app::{App, Parts};
+use crate::cli::UpArgs;
+use crate::command::{clock, lock, rng};
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+use crate::secrets::Secrets;
+use crate::state::State;
+use crate::{safety, telemetry};
+
+/// Runs until told to stop.
+pub(super) async fn run(project: &Project, args: &UpArgs, as_json: bool) -> Result<Outcome, CannotRun> {
+    let mut settings = read_settings(project, args)?;
+    telemetry::install(settings.log.level);
+    project.ensure_private()?;
+    let _lock = lock::take(project)?;
+    State::clear(project);
+    let listener = listen(&mut settings).await?;
+    let secrets = Secrets::ensure(project, &*rng())?;
+    settings.auth.key_secret.get_or_insert_with(|| secrets.key_secret.clone());
+    let mut signals = Signals::install()?;
+    let started = tokio::select! {
+        server = start(project, settings, &secrets) => server?,
+        () = signals.next() => return Ok(ended()),
+    };
+    started.state.write(project)?;
+    banner::print(&started.state, as_json);
+    let cut = started.run(listener, &mut signals).await;
+    State::clear(project);
+    tracing::info!(cut_connections = cut, "stopped");
+    Ok(ended())
+}
+
+fn ended() -> Outcome {
+    Outcome::yes(json!({ "stopped": true }), "")
+}
+
+fn read_settings(project: &Project, args: &UpArgs) -> Result<Settings, CannotRun> {
+    let (mut settings, sources) = project.settings()?;
+    safety::apply_development_defaults(&mut settings, &sources);
+    if let Some(port) = args.port {
+        settings.server.port = port;
+    }
+    if let Some(host) = &args.host {
+        settings.server.host.clone_from(host);
+    }
+    match safety::unsafe_settings(&settings) {
+        found if found.is_empty() => Ok(settings),
+        found => Err(CannotRun(found)),
+    }
+}
+
+/// Takes the port before anything else is begun, and completes the settings that depend on it.
+async fn listen(settings: &mut Settings) -> Result<TcpListener, CannotRun> {
+    let listener = super::serve::bind(&settings.server).await?;
+    let port = listener.local_addr()?.port();
+    settings.server.port = port;
+    let host = if settings.server.host == "0.0.0.0" { "127.0.0.1" } else { settings.server.host.as_str() };
+    settings.server.public_url.get_or_insert_with(|| format!("http://{host}:{port}"));
+    Ok(listener)
+}
+
+/// All that runs, before the first request is taken.
+struct Started {
+    app: App,
+    server: Server,
+    state: State,
+    embedded: Option<Embedded>,
+    monitor: tokio::task::JoinHandle<()>,
+}
+
+async fn start(project: &Project, settings: Settings, secrets: &Secrets) -> Result<Started, CannotRun> {
+    let embedded = match settings.db.url {
+        Some(_) => None,
+        None => Some(start_postgres(project, &settings, secrets).await?),
+    };
+    let urls = match &embedded {
+        Some(embedded) => prepare::embedded_urls(&embedded.endpoint, secrets),
+        None => super::serve::urls(&settings.db, Some(secrets))?,
+    };
+    prepare::database(project, &settings, secrets, embedded.as_ref(), &urls).await?;
+    let started = open(project, &settings, &urls, embedded.as_ref()).await?;
+    let (app, state, monitor) = started;
+    Ok(Started { app, server: Server::from(&settings.server), state, embedded, monitor })
+}
+
+async fn start_postgres(project: &Project, settings: &Settings, secrets: &Secrets) -> Result<Embedded, CannotRun> {
+    let port = settings.server.port.checked_add(1).ok_or_else(|| CannotRun::because("port 65535 leaves none for PostgreSQL"))?;
+    let report = |progress| match progress {
+        Progress::Creating => tracing::info!("creating the database"),
+        Progress::Starting => tracing::debug!("starting the database server"),
+    };
+    Ok(Embedded::start(project.root(), port, &secrets.postgres, report).await?)
+}
+
+async fn open(
+    project: &Project,
+    settings: &Settings,
+    urls: &DatabaseUrls,
+    embedded: Option<&Embedded>,
+) -> Result<(App, State, tokio::task::JoinHandle<()>), CannotRun> {
+    let (database, monitor) = Database::open(urls, &settings.db, settings.auth.live_sessions)?;
+    let parts = Parts { settings: settings.clone(), database, control_url: urls.control.clone(), clock: clock(), rng: rng() };
+    let app = App::start(parts).await?;
+    let url = settings.server.public_url.clone().unwrap_or_default();
+    let (anon_key, service_role_key) = prepare::api_keys(project, &app.keys, &url)?;
+    let state = State {
+        port: settings.server.port,
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: clock().now().format(&Rfc3339).map_err(|error| CannotRun::because(error.to_string()))?,
+        db_url: prepare::superuser_url(project, embedded, urls)?,
+        pg_pid: embedded.map(Embedded::pid),
+        pg_data_dir: embedded.map(|embedded| embedded.paths.data.display().to_string()),
+        anon_key,
+        service_role_key,
+        jwks_url: format!("{url}/.well-known/jwks.json"),
+        mail_url: None,
+        smtp_port: None,
+        url,
+    };
+    Ok((app, state, monitor))
+}
+
+impl Started {
+    /// Serves until a signal; then finishes requests in flight, and stops the database last.
+    async fn run(self, listener: TcpListener, signals: &mut Signals) -> usize {
+        let (drain, draining) = watch::channel(false);
+        let serving = tokio::spawn(serve(listener, self.app.router.clone(), self.server, draining));
+        signals.next().await;
+        tracing::info!("stopping");
+        let _receiver_gone = drain.send(true);
+        // A second signal does not wait for requests any longer.
+        let cut = tokio::select! {
+            cut = serving => cut.unwrap_or(0),
+            () = signals.next() => 0,
+        };
+        self.app.stop();
+        self.monitor.abort();
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+        cut
+    }
+}
+
+/// SIGINT and SIGTERM.
+pub(super) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(super) fn install() -> Result<Self, CannotRun> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

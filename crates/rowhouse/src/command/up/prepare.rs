@@ -1,0 +1,77 @@
+//! Brings a database to the state that `up` promises: roles, platform schema, project schema, seed, keys.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use rowhouse_auth::KeyStore;
+use rowhouse_db::embedded::{Embedded, Endpoint};
+use rowhouse_db::{DataPlaneUrls, DatabaseUrls, LoginPasswords, apply_default_grants, bootstrap, migrate};
+use rowhouse_kernel::settings::Settings;
+use serde::{Deserialize, Serialize};
+
+use crate::command::migrate::connect;
+use crate::outcome::CannotRun;
+use crate::platform;
+use crate::project::Project;
+use crate::secrets::Secrets;
+
+/// URLs over the embedded server's unix socket.
+pub(super) fn embedded_urls(endpoint: &Endpoint, secrets: &Secrets) -> DatabaseUrls {
+    let data = DataPlaneUrls {
+        authenticator: endpoint.socket_url("authenticator", &secrets.authenticator),
+        service: endpoint.socket_url("authenticator_service", &secrets.authenticator_service),
+    };
+    DatabaseUrls { control: endpoint.socket_url("rowhouse", &secrets.rowhouse), data }
+}
+
+/// What people and their tools connect with.
+pub(super) fn superuser_url(project: &Project, embedded: Option<&Embedded>, urls: &DatabaseUrls) -> Result<String, CannotRun> {
+    let Some(embedded) = embedded else { return Ok(urls.control.expose().to_owned()) };
+    let secrets = Secrets::ensure(project, &*crate::command::rng())?;
+    Ok(embedded.endpoint.tcp_url("postgres", &secrets.postgres).expose().to_owned())
+}
+
+/// Applies what is missing, in order; each step is safe to repeat.
+pub(super) async fn database(project: &Project, settings: &Settings, secrets: &Secrets, embedded: Option<&Embedded>, urls: &DatabaseUrls) -> Result<(), CannotRun> {
+    let migrations = migrate::read_project(&project.migrations())?;
+    let (admin_url, control) = match embedded {
+        Some(embedded) => (embedded.endpoint.socket_url("postgres", &secrets.postgres), Some(secrets.rowhouse.clone())),
+        None => (urls.control.clone(), None),
+    };
+    let passwords = LoginPasswords { control, authenticator: secrets.authenticator.clone(), service: secrets.authenticator_service.clone() };
+    bootstrap(&connect(&admin_url).await?, &passwords).await?;
+    let client = connect(&urls.control).await?;
+    migrate::apply_platform(&client, &platform::migrations()).await?;
+    apply_default_grants(&client, settings.rest.default_grants).await?;
+    migrate::apply_project(&client, &migrations).await?;
+    rowhouse_tenancy::refresh_references(&client).await?;
+    if embedded.is_some() {
+        migrate::apply_seed(&client, std::fs::read_to_string(project.root().join("seed.sql")).ok()).await?;
+    }
+    Ok(())
+}
+
+/// API keys as they were handed out; front ends carry them.
+#[derive(Serialize, Deserialize)]
+struct ApiKeys {
+    kid: String,
+    issuer: String,
+    anon_key: String,
+    service_role_key: String,
+}
+
+/// The same keys at every start, until their signing key is rotated or the URL changes.
+pub(super) fn api_keys(project: &Project, keys: &KeyStore, url: &str) -> Result<(String, String), CannotRun> {
+    let path = project.private("keys/api_keys.json");
+    let kid = keys.ring().signing_kid(rowhouse_crypto::Purpose::Api).to_owned();
+    let known = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<ApiKeys>(&text).ok());
+    if let Some(known) = known.filter(|known| known.kid == kid && known.issuer == url) {
+        return Ok((known.anon_key, known.service_role_key));
+    }
+    let issue = |role| keys.issue_api_key(role, url, rowhouse_auth::API_KEY_LIFETIME).map_err(|error| CannotRun::because(error.to_string()));
+    let fresh = ApiKeys { kid, issuer: url.to_owned(), anon_key: issue("anon")?, service_role_key: issue("service_role")? };
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    file.write_all(serde_json::to_string_pretty(&fresh)?.as_bytes())?;
+    Ok((fresh.anon_key, fresh.service_role_key))
+}

@@ -1,0 +1,80 @@
+//! How a command ends: exit code, one JSON document or text on stdout, one line on stderr.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+/// What a command that could run has to say.
+#[derive(Debug)]
+pub struct Outcome {
+    /// False: the check says no (exit code 1).
+    pub yes: bool,
+    /// The document for `--json`.
+    pub json: Value,
+    /// The text for people; may be empty.
+    pub text: String,
+}
+
+impl Outcome {
+    /// A success with a document and a text.
+    #[must_use]
+    pub fn yes(json: Value, text: impl Into<String>) -> Self {
+        Self { yes: true, json, text: text.into() }
+    }
+}
+
+/// Why a command could not run (exit code 2): one clear line, perhaps several when there are several mistakes.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct CannotRun(pub Vec<String>);
+
+impl CannotRun {
+    /// One reason.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self(vec![reason.into()])
+    }
+}
+
+macro_rules! from_error {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CannotRun {
+            fn from(error: $error) -> Self {
+                Self::because(error.to_string())
+            }
+        }
+    )*};
+}
+from_error!(
+    rowhouse_db::DbError,
+    rowhouse_db::embedded::EmbeddedError,
+    rowhouse_db::migrate::MigrateError,
+    rowhouse_db::migrate::SourceError,
+    std::io::Error,
+    serde_json::Error
+);
+
+/// Prints the result and gives the exit code.
+#[must_use]
+pub fn report(as_json: bool, result: Result<Outcome, CannotRun>) -> ExitCode {
+    let (code, json, text) = match result {
+        Ok(outcome) => (if outcome.yes { 0 } else { 1 }, outcome.json, outcome.text),
+        Err(error) => {
+            for line in &error.0 {
+                print_line(&mut std::io::stderr(), &format!("rowhouse: {line}"));
+            }
+            (2, json!({ "error": error.0 }), String::new())
+        }
+    };
+    if as_json {
+        print_line(&mut std::io::stdout(), &json.to_string());
+    } else if !text.is_empty() {
+        print_line(&mut std::io::stdout(), text.trim_end());
+    }
+    ExitCode::from(code)
+}
+
+/// A reader that went away (`| head`) is no reason to fail.
+fn print_line(out: &mut impl Write, line: &str) {
+    let _closed = writeln!(out, "{line}");
+}

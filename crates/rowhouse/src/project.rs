@@ -1,0 +1,81 @@
+//! A project on disk and its settings.
+
+use std::path::{Path, PathBuf};
+
+use rowhouse_kernel::settings::{Settings, Sources};
+
+use crate::outcome::CannotRun;
+
+/// A project's folder.
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// Takes a folder that exists.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn open(dir: &Path) -> Result<Self, CannotRun> {
+        let root = dir.canonicalize().map_err(|error| CannotRun::because(format!("{}: {error}; create a project with: rowhouse init {0}", dir.display())))?;
+        if root.is_dir() { Ok(Self { root }) } else { Err(CannotRun::because(format!("{} is not a folder", dir.display()))) }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The project's migrations.
+    #[must_use]
+    pub fn migrations(&self) -> PathBuf {
+        self.root.join("migrations")
+    }
+
+    /// A file under `.rowhouse`.
+    #[must_use]
+    pub fn private(&self, name: &str) -> PathBuf {
+        self.root.join(".rowhouse").join(name)
+    }
+
+    /// Makes `.rowhouse`, which others may pass through but not list.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn ensure_private(&self) -> Result<(), CannotRun> {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = self.root.join(".rowhouse");
+        let fail = |error: std::io::Error| CannotRun::because(format!("cannot use {}: {error}", folder.display()));
+        std::fs::create_dir_all(&folder).map_err(fail)?;
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).map_err(fail)?;
+        // Also in a folder whose own .gitignore does not know us.
+        std::fs::write(folder.join(".gitignore"), "*\n").map_err(fail)
+    }
+
+    /// Reads `rowhouse.toml` and the environment; nothing is validated beyond form yet.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read.
+    pub fn sources(&self) -> Result<Sources, CannotRun> {
+        let path = self.root.join("rowhouse.toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(CannotRun::because(format!("cannot read {}: {error}", path.display()))),
+        };
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Ok(Sources::new(&text, variables))
+    }
+
+    /// The settings with where each came from.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn settings(&self) -> Result<(Settings, Sources), CannotRun> {
+        let mut sources = self.sources()?;
+        let settings = Settings::load(&mut sources).map_err(CannotRun)?;
+        Ok((settings, sources))
+    }
+}
