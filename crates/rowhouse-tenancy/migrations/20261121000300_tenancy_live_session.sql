@@ -28,4 +28,6 @@ begin
   end if;
 end
 $$;
-grant execute on function rowhouse.require_live_session(uuid, uuid, uuid) to authenticator, authenticator_service;
+-- to everybody: a project function may have left another role behind on the connection, and this runs before the
+-- role is set
+grant execute on function rowhouse.require_live_session(uuid, uuid, uuid) to public;

@@ -1,6 +1,7 @@
 //! One data-plane connection: writes a flight, reads its answer up to ReadyForQuery.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
@@ -14,6 +15,9 @@ use crate::error::{DbError, PgError};
 
 /// Buffers grown beyond this many bytes are dropped after the flight.
 const KEPT_BUFFER: usize = 256 * 1024;
+
+/// A connection this old is replaced: backends grow, and project functions may have changed session settings.
+const LIFETIME: Duration = Duration::from_secs(1800);
 
 /// Where a connection stands in its exchange; decides what a dropped request leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub(crate) struct Connection {
     greeted: Greeted,
     out: BytesMut,
     statements: StatementCache,
+    opened: Instant,
     pub(crate) phase: Phase,
 }
 
@@ -55,11 +60,11 @@ impl Connection {
     pub(crate) async fn open(login: &Login, statement_cache_size: usize) -> Result<Self, DbError> {
         let greeted = login.connect().await?;
         let statements = StatementCache::new(statement_cache_size);
-        Ok(Self { greeted, out: BytesMut::with_capacity(4096), statements, phase: Phase::Idle })
+        Ok(Self { greeted, out: BytesMut::with_capacity(4096), statements, opened: Instant::now(), phase: Phase::Idle })
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        self.phase == Phase::Idle && self.greeted.stream.is_quiet()
+        self.phase == Phase::Idle && self.opened.elapsed() < LIFETIME && self.greeted.stream.is_quiet()
     }
 
     /// Runs the legs as one transaction and returns the rows of the last one.

@@ -1,0 +1,164 @@
+//! Flights: each transaction's context is its own, whatever came before on the connection.
+
+use std::time::Duration;
+
+use rowhouse_db::DbError;
+use rowhouse_kernel::Caller;
+
+use crate::support::{World, context, one_connection, service};
+
+const WHO: &str = "select current_user || '|' || coalesce(auth.tenant_id()::text, '') || '|' || current_setting('app.current_user_id', true)";
+
+fn expected(caller: &Caller) -> String {
+    let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    format!("{}|{}|{}", caller.role, id(caller.tenant.map(|t| t.0)), id(caller.user.map(|u| u.0)))
+}
+
+fn code(result: Result<Vec<rowhouse_db::flight::Row>, DbError>) -> String {
+    result.unwrap_err().code().unwrap_or("none").to_owned()
+}
+
+#[tokio::test]
+async fn every_context_is_its_own_on_one_connection_with_errors_cancels_and_drops_in_between() {
+    let world = World::new(one_connection()).await;
+    let a = world.sign_up("a@example.com").await;
+    let b = world.sign_up("b@example.com").await;
+    let anon = Caller::anonymous();
+    let callers = [&a, &b, &anon];
+    let backend = world.text(&a, "select pg_backend_pid()::text").await.unwrap();
+    for round in 0..60_usize {
+        let caller = callers[round % 3];
+        match round % 5 {
+            0 => assert_eq!(code(world.fly(caller, "select 1/0", &[]).await), "22012"),
+            1 => assert_eq!(code(world.fly(caller, "select * from no_such_table", &[]).await), "42P01"),
+            2 => {
+                // The client goes away in the middle of the query.
+                let sleeping = context(caller);
+                let query = rowhouse_db::flight::Query { sql: "select pg_sleep(30)".into(), params: Vec::new() };
+                let flight = world.database.data.fly(&sleeping, &query);
+                assert!(tokio::time::timeout(Duration::from_millis(15), flight).await.is_err());
+            }
+            3 => {
+                // SQL of the caller tries to keep something for the next one.
+                let keep = "select set_config('role', 'anon', false), set_config('request.jwt.claims', '{\"tenant_id\":\"6f0b5cfc-0000-7000-8000-000000000000\"}', false), set_config('search_path', 'tenancy', false)";
+                world.fly(caller, keep, &[]).await.unwrap();
+            }
+            _ => {}
+        }
+        for next in callers {
+            assert_eq!(world.text(next, WHO).await.unwrap(), expected(next), "round {round}");
+            assert_eq!(world.text(next, "select current_setting('search_path')").await.unwrap(), "public, extensions");
+        }
+    }
+    assert_eq!(world.text(&b, "select pg_backend_pid()::text").await.unwrap(), backend, "it was one connection all the way");
+}
+
+#[tokio::test]
+async fn caller_cannot_become_another_role() {
+    let world = World::new(one_connection()).await;
+    let a = world.sign_up("a@example.com").await;
+    for role in ["service_role", "rowhouse_owner", "rowhouse_project", "postgres"] {
+        let result = world.fly(&a, &format!("select set_config('role', '{role}', true)"), &[]).await;
+        assert_eq!(code(result), "42501", "{role}");
+    }
+    let result = world.fly(&service(), "select set_config('role', 'rowhouse_owner', true)", &[]).await;
+    assert_eq!(code(result), "42501");
+}
+
+#[tokio::test]
+async fn ended_session_and_closed_tenant_bite_on_the_next_flight() {
+    let world = World::new(one_connection()).await;
+    let client = world.db.superuser().await;
+    let cases = [
+        ("delete from auth.sessions where user_id = $1", "RH401"),
+        ("update auth.users set banned_until = now() + interval '1 hour' where id = $1", "RH401"),
+        ("update auth.sessions set not_after = now() where user_id = $1", "RH401"),
+        ("delete from auth.users where id = $1", "RH401"),
+        ("update tenancy.memberships set status = 'suspended' where user_id = $1", "RH403"),
+        ("delete from tenancy.memberships where user_id = $1", "RH403"),
+        ("update tenancy.tenants set status = 'suspended' where id = (select tenant_id from tenancy.memberships where user_id = $1)", "RH403"),
+        ("update tenancy.organizations set status = 'suspended' where slug = 'u-' || $1::uuid::text", "RH403"),
+    ];
+    for (i, (sql, refusal)) in cases.into_iter().enumerate() {
+        let caller = world.sign_up(&format!("user{i}@example.com")).await;
+        assert_eq!(world.text(&caller, "select 'ok'").await.unwrap(), "ok");
+        assert_eq!(client.execute(sql, &[&caller.user.unwrap().0]).await.unwrap(), 1, "{sql}");
+        assert_eq!(code(world.fly(&caller, "select 'ok'", &[]).await), refusal, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_runs_when_the_session_has_ended() {
+    let world = World::new(one_connection()).await;
+    world.db.migrate("create table public.marks (n int); grant all on public.marks to anon, authenticated").await;
+    let caller = world.sign_up("a@example.com").await;
+    let client = world.db.superuser().await;
+    client.execute("delete from auth.sessions", &[]).await.unwrap();
+    assert_eq!(code(world.fly(&caller, "insert into public.marks values (1)", &[]).await), "RH401");
+    let marks: i64 = client.query_one("select count(*) from public.marks", &[]).await.unwrap().get(0);
+    assert_eq!(marks, 0);
+}
+
+#[tokio::test]
+async fn statement_is_prepared_anew_after_its_table_changed() {
+    let world = World::new(one_connection()).await;
+    world.db.migrate("create table public.things (a int); insert into public.things values (1); grant select on public.things to anon").await;
+    let anon = Caller::anonymous();
+    for _ in 0..8 {
+        assert_eq!(world.fly(&anon, "select * from public.things", &[]).await.unwrap()[0].len(), 1);
+    }
+    world.db.migrate("alter table public.things add column b int").await;
+    assert_eq!(world.fly(&anon, "select * from public.things", &[]).await.unwrap()[0].len(), 2);
+}
+
+#[tokio::test]
+async fn write_in_a_read_only_flight_is_refused() {
+    let world = World::new(one_connection()).await;
+    world.db.migrate("create table public.marks (n int); grant all on public.marks to anon").await;
+    let anon = Caller::anonymous();
+    let query = rowhouse_db::flight::Query { sql: "insert into public.marks values (1)".into(), params: Vec::new() };
+    let reading = rowhouse_db::flight::RequestContext { access: rowhouse_db::flight::Access::ReadOnly, ..context(&anon) };
+    assert_eq!(code(world.database.data.fly(&reading, &query).await), "25006");
+    assert!(world.database.data.fly(&context(&anon), &query).await.is_ok());
+}
+
+#[tokio::test]
+async fn more_statements_than_the_cache_holds_all_work() {
+    let settings = rowhouse_kernel::settings::DbSettings { statement_cache_size: 16, ..one_connection() };
+    let world = World::new(settings).await;
+    let anon = Caller::anonymous();
+    for n in (0..80).chain(0..80) {
+        assert_eq!(world.text(&anon, &format!("select '{n}'")).await.unwrap(), n.to_string());
+    }
+    let prepared = world.text(&anon, "select count(*)::text from pg_prepared_statements").await.unwrap();
+    assert!(prepared.parse::<usize>().unwrap() <= 16, "{prepared} statements");
+}
+
+#[tokio::test]
+async fn busy_pool_says_so_in_time() {
+    let settings = rowhouse_kernel::settings::DbSettings { acquire_timeout: Duration::from_millis(100), ..one_connection() };
+    let world = World::new(settings).await;
+    let anon = Caller::anonymous();
+    let (_, refused) = tokio::join!(world.fly(&anon, "select pg_sleep(0.6)", &[]), async {
+        tokio::task::yield_now().await;
+        world.fly(&anon, "select 1", &[]).await
+    });
+    assert!(matches!(refused, Err(DbError::PoolTimeout(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn statement_that_runs_too_long_is_cancelled_by_the_server() {
+    let settings = rowhouse_kernel::settings::DbSettings { statement_timeout: Duration::from_millis(100), ..one_connection() };
+    let world = World::new(settings).await;
+    let anon = Caller::anonymous();
+    assert_eq!(code(world.fly(&anon, "select pg_sleep(30)", &[]).await), "57014");
+    assert_eq!(world.text(&anon, "select 'next'").await.unwrap(), "next");
+}
+
+#[tokio::test]
+async fn value_with_a_nul_byte_is_the_callers_mistake() {
+    let world = World::new(one_connection()).await;
+    let anon = Caller::anonymous();
+    assert_eq!(code(world.fly(&anon, "select $1::text", &["a\0b"]).await), "22021");
+    assert_eq!(world.text(&anon, "select 'next'").await.unwrap(), "next");
+}

@@ -1,0 +1,117 @@
+//! `tenancy.protect` and `tenancy.share`.
+
+use rowhouse_db::DbError;
+use rowhouse_kernel::Caller;
+
+use crate::support::{World, one_connection, service};
+
+const TABLES: &str = "
+create table public.lists (id bigint generated always as identity primary key, name text not null);
+create table public.todos (id bigint generated always as identity primary key, title text not null, list_id bigint references public.lists (id));
+select tenancy.protect('public.lists'), tenancy.protect('public.todos');
+grant all on public.lists, public.todos to authenticated;
+";
+
+async fn world() -> (World, Caller, Caller) {
+    let world = World::new(one_connection()).await;
+    world.db.migrate(TABLES).await;
+    let a = world.sign_up("a@example.com").await;
+    let b = world.sign_up("b@example.com").await;
+    (world, a, b)
+}
+
+fn code(result: Result<String, DbError>) -> String {
+    result.unwrap_err().code().unwrap_or("none").to_owned()
+}
+
+#[tokio::test]
+async fn called_again_it_changes_nothing() {
+    let (world, ..) = world().await;
+    let client = world.db.superuser().await;
+    let shape = "select string_agg(x, ',' order by x) from (
+        select polname::text || pg_get_expr(polqual, polrelid) from pg_policy where polrelid = 'public.todos'::regclass
+        union all select tgname::text from pg_trigger where tgrelid = 'public.todos'::regclass
+        union all select indexrelid::regclass::text from pg_index where indrelid = 'public.todos'::regclass
+        union all select attname || attnum from pg_attribute where attrelid = 'public.todos'::regclass) as t (x)";
+    let before: String = client.query_one(shape, &[]).await.unwrap().get(0);
+    world.db.migrate("select tenancy.protect('public.todos')").await;
+    let after: String = client.query_one(shape, &[]).await.unwrap().get(0);
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn tenants_see_and_change_only_their_own_rows() {
+    let (world, a, b) = world().await;
+    world.text(&a, "insert into public.todos (title) values ('of a')").await.unwrap();
+    world.text(&b, "insert into public.todos (title) values ('of b')").await.unwrap();
+    assert_eq!(world.text(&b, "select string_agg(title, ',') from public.todos").await.unwrap(), "of b");
+    assert_eq!(world.text(&b, "with w as (update public.todos set title = 'stolen' returning 1) select count(*)::text from w").await.unwrap(), "1");
+    assert_eq!(world.text(&b, "with w as (delete from public.todos returning 1) select count(*)::text from w").await.unwrap(), "1");
+    assert_eq!(world.text(&a, "select string_agg(title, ',') from public.todos").await.unwrap(), "of a");
+    let foreign = format!("insert into public.todos (title, tenant_id) values ('x', '{}')", a.tenant.unwrap());
+    assert_eq!(code(world.text(&b, &foreign).await), "42501");
+    let moved = format!("update public.todos set tenant_id = '{}'", b.tenant.unwrap());
+    assert_eq!(code(world.text(&a, &moved).await), "42501");
+    assert_eq!(world.text(&service(), "select count(*)::text from public.todos").await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn anonymous_caller_sees_nothing_even_with_a_grant() {
+    let (world, a, _) = world().await;
+    world.db.migrate("grant select on public.todos to anon").await;
+    world.text(&a, "insert into public.todos (title) values ('of a')").await.unwrap();
+    assert_eq!(world.text(&Caller::anonymous(), "select count(*)::text from public.todos").await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn reference_to_another_tenants_row_reads_like_a_missing_one() {
+    let (world, a, b) = world().await;
+    let list = world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
+    let foreign = world.text(&b, &format!("insert into public.todos (title, list_id) values ('x', {list})")).await.unwrap_err();
+    let missing = world.text(&b, "insert into public.todos (title, list_id) values ('x', 987654)").await.unwrap_err();
+    assert_eq!((foreign.code(), foreign.constraint()), (missing.code(), missing.constraint()));
+    assert_eq!(foreign.code(), Some("23503"));
+    assert_eq!(foreign.to_string(), missing.to_string());
+    world.text(&a, &format!("insert into public.todos (title, list_id) values ('mine', {list})")).await.unwrap();
+    let moved = format!("update public.todos set list_id = {list} where title = 'of b'");
+    world.text(&b, "insert into public.todos (title) values ('of b')").await.unwrap();
+    assert_eq!(code(world.text(&b, &moved).await), "23503");
+}
+
+#[tokio::test]
+async fn foreign_key_added_later_is_checked_after_a_refresh() {
+    let (world, a, b) = world().await;
+    world.db.migrate("alter table public.todos add column other_id bigint references public.lists (id)").await;
+    let client = world.db.superuser().await;
+    let added: i32 = client.query_one("select tenancy.refresh_references()", &[]).await.unwrap().get(0);
+    assert_eq!(added, 1);
+    let list = world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
+    assert_eq!(code(world.text(&b, &format!("insert into public.todos (title, other_id) values ('x', {list})")).await), "23503");
+}
+
+#[tokio::test]
+async fn table_with_rows_is_refused_with_the_remedy() {
+    let world = World::new(one_connection()).await;
+    world.db.migrate("create table public.old (n int); insert into public.old values (1)").await;
+    let client = world.db.superuser().await;
+    let error = client.execute("select tenancy.protect('public.old')", &[]).await.unwrap_err();
+    assert!(error.as_db_error().unwrap().hint().unwrap().contains("call tenancy.protect again"));
+}
+
+#[tokio::test]
+async fn backfill_in_a_migration_sees_every_row() {
+    let (world, a, b) = world().await;
+    world.text(&a, "insert into public.todos (title) values ('of a')").await.unwrap();
+    world.text(&b, "insert into public.todos (title) values ('of b')").await.unwrap();
+    world.db.migrate("update public.todos set title = upper(title)").await;
+    assert_eq!(world.text(&b, "select title from public.todos").await.unwrap(), "OF B");
+}
+
+#[tokio::test]
+async fn shared_table_is_read_only_for_tenants() {
+    let (world, a, _) = world().await;
+    world.db.migrate("create table public.countries (code text primary key); insert into public.countries values ('NL'); select tenancy.share('public.countries'), tenancy.share('public.countries'); grant all on public.countries to authenticated").await;
+    assert_eq!(world.text(&a, "select code from public.countries").await.unwrap(), "NL");
+    assert_eq!(code(world.text(&a, "insert into public.countries values ('DE')").await), "42501");
+    assert_eq!(world.text(&a, "with w as (delete from public.countries returning 1) select count(*)::text from w").await.unwrap(), "0");
+}
