@@ -61,7 +61,7 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
         let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
         let took = started.elapsed();
         layers.metrics.record(&method, route, response.status(), took);
-        let (status, micros) = (response.status().as_u16(), took.as_micros());
+        let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         tracing::info!(%method, route, path, status, micros, "answered");
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert(REQUEST_ID, value);

@@ -33,11 +33,6 @@ pub(crate) fn search_path(schema: &str) -> String {
     }
 }
 
-/// `search_path` for functions of the project: the served schema, then `extensions`.
-pub(crate) fn search_path(schema: &str) -> String {
-    format!("\"{}\", extensions", schema.replace('"', "\"\""))
-}
-
 fn object<'a>(pairs: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)>) -> String {
     let mut text = String::with_capacity(512);
     text.push('{');

@@ -7,10 +7,12 @@ mod plan;
 mod raise;
 mod request;
 mod schema;
+mod token;
 
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
+use rowhouse_crypto::TokenError;
 use rowhouse_db::DbError;
 use serde::Serialize;
 
@@ -90,8 +92,12 @@ pub(crate) enum Error {
     NoSnapshot,
     /// Nobody verified the caller.
     NoCaller,
+    /// The presented token is no good.
+    Token(TokenError),
     /// The body is larger than allowed.
     TooLarge,
+    /// More values than one statement can carry.
+    TooManyValues,
     /// The body did not arrive.
     Aborted,
     /// Not exactly one row where one object was asked for.
@@ -132,7 +138,9 @@ impl From<Error> for Failure {
                 "Could not query the database for the schema cache. Retrying.",
             ),
             Error::NoCaller => Self::new(StatusCode::UNAUTHORIZED, "PGRST302", "Anonymous access is disabled").challenged(),
+            Error::Token(error) => token::failure(error),
             Error::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PGRST102", "Request body is too large"),
+            Error::TooManyValues => Self::new(StatusCode::BAD_REQUEST, "PGRST100", "Too many values in the query string"),
             Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
             Error::Singular(rows) => {
                 Self::new(StatusCode::NOT_ACCEPTABLE, "PGRST116", "Cannot coerce the result to a single JSON object")

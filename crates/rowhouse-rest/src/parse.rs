@@ -27,6 +27,8 @@ use crate::request::{Action, ApiRequest, CallMethod, Media, Mutation};
 
 /// The deepest nesting of logic trees and embeds. PostgREST sets no limit; ours keeps recursion off the stack's end.
 pub(crate) const MAX_DEPTH: usize = 64;
+/// The most items of one `select` level or `order`: PostgreSQL's target lists end at 1664.
+pub(crate) const MAX_ITEMS: usize = 1_600;
 
 /// A request as it came, its body already read.
 #[derive(Debug, Clone)]

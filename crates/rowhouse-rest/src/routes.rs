@@ -12,7 +12,7 @@ use http::Request;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rowhouse_db::DataPlane;
 use rowhouse_db::flight::RequestContext;
-use rowhouse_kernel::Caller;
+use rowhouse_http::Identity;
 use rowhouse_kernel::settings::RestSettings;
 
 use crate::cache::SchemaCache;
@@ -38,7 +38,7 @@ impl Rest {
 }
 
 /// Every path of the data API, to be nested where it is mounted. The verified caller must stand in the request's
-/// extensions as `Arc<Caller>`; without it every request is refused.
+/// extensions as [`Identity`]; without it every request is refused.
 pub fn router(rest: Rest) -> Router {
     Router::new().route("/", any(handle)).route("/{*path}", any(handle)).fallback(handle).with_state(rest)
 }
@@ -55,7 +55,8 @@ async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
 
 async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> {
     let (head, body) = request.into_parts();
-    let caller = head.extensions.get::<Arc<Caller>>().ok_or(Error::NoCaller)?;
+    let identity = head.extensions.get::<Identity>().ok_or(Error::NoCaller)?;
+    let caller = identity.caller().map_err(|error| Error::Token(*error))?;
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
     let body = read_body(body, rest.settings.max_body_bytes).await?;
     let incoming = Incoming {
@@ -71,6 +72,9 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         return Ok(respond::describe(allowed));
     }
     let Some(query) = sql::main(&plan) else { return Err(Error::NoSnapshot) };
+    if query.params.len() > sql::MAX_PARAMS {
+        return Err(Error::TooManyValues);
+    }
     let context = RequestContext {
         caller,
         method: incoming.method,

@@ -36,6 +36,9 @@ pub(crate) mod column {
 const GUC: &str = "nullif(current_setting('response.headers', true), ''), \
                    nullif(current_setting('response.status', true), '')";
 
+/// The most parameters that one statement can have: the protocol counts them in 16 bits.
+pub(crate) const MAX_PARAMS: usize = 65_535;
+
 /// The main query; none where the schema alone answers.
 pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
     match plan {

@@ -19,6 +19,7 @@ pub struct Cli {
     /// Print exactly one JSON document on stdout
     #[arg(long, global = true)]
     pub json: bool,
+    /// What to do
     #[command(subcommand)]
     pub command: Command,
 }

@@ -1,5 +1,6 @@
 //! `order=`: columns or related columns, with direction and place of nulls.
 
+use super::MAX_ITEMS;
 use super::cursor::{Cursor, Mistake};
 use super::name::{field, name};
 use crate::request::{Direction, Field, Nulls, OrderTerm};
@@ -9,6 +10,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<OrderTerm>, Mistake> 
     let mut terms = Vec::new();
     loop {
         cursor.skip_blanks();
+        if terms.len() >= MAX_ITEMS {
+            return Err(cursor.mistake("at most 1600 items"));
+        }
         terms.push(term(cursor)?);
         cursor.skip_blanks();
         if !cursor.eat(",") {

@@ -1,6 +1,6 @@
 //! `select=`: columns, casts, aggregates, embeds, spreads.
 
-use super::MAX_DEPTH;
+use super::{MAX_DEPTH, MAX_ITEMS};
 use super::cursor::{Cursor, Mistake};
 use super::name::{field, name, type_name};
 use crate::request::{Aggregate, Embed, Field, JoinType, SelectColumn, SelectItem};
@@ -28,6 +28,9 @@ fn forest(cursor: &mut Cursor<'_>, depth: usize) -> Result<Vec<SelectItem>, Mist
     }
     loop {
         cursor.skip_blanks();
+        if items.len() >= MAX_ITEMS {
+            return Err(cursor.mistake("at most 1600 items"));
+        }
         items.push(item(cursor, depth)?);
         cursor.skip_blanks();
         if !cursor.eat(",") {

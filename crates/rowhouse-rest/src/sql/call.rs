@@ -21,7 +21,7 @@ pub(super) fn main(plan: &CallPlan<'_>) -> Query {
         body::result(&mut sql, plan);
     }
     sql.push(", ").push(GUC).push(", null::text, null::text, ");
-    write::guard(&mut sql, plan.bounds);
+    write::guard(&mut sql, plan.bounds, "count(*)");
     sql.push(" from (");
     read::node(&mut sql, &plan.node, 0);
     sql.push(") rowhouse_row");

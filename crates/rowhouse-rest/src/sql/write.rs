@@ -33,7 +33,9 @@ pub(super) fn main(plan: &WritePlan<'_>) -> Query {
     let counts = matches!(plan.effect, Effect::Insert { counts_new: true, .. });
     let inserted = "nullif(current_setting('rowhouse.inserted', true), '')";
     sql.push(", ").push(if counts { inserted } else { "null::text" }).push(", ");
-    guard(&mut sql, plan.bounds);
+    // An embed may hide rows that were written; a cap on writing counts those as well.
+    let capped = plan.bounds.is_some_and(|bounds| bounds.low.is_none());
+    guard(&mut sql, plan.bounds, if capped { "(select count(*) from rowhouse_source)" } else { "count(*)" });
     match &plan.read {
         Some(node) => {
             sql.push(" from (");
@@ -47,14 +49,14 @@ pub(super) fn main(plan: &WritePlan<'_>) -> Query {
     sql.finish()
 }
 
-/// Raises, and so rolls back, when the number of rows is out of bounds.
-pub(super) fn guard(sql: &mut Sql, bounds: Option<RowBounds>) {
+/// Raises, and so rolls back, when `rows` is out of bounds.
+pub(super) fn guard(sql: &mut Sql, bounds: Option<RowBounds>, rows: &str) {
     let Some(RowBounds { low, high }) = bounds else {
         sql.push("null::text");
         return;
     };
     let value = |number: Option<i64>| number.map(|number| number.to_string().into());
-    sql.push("rowhouse.require_rows(count(*), ").bind(value(low)).push("::bigint, ");
+    sql.push("rowhouse.require_rows(").push(rows).push(", ").bind(value(low)).push("::bigint, ");
     sql.bind(value(high)).push("::bigint)::text");
 }
 
