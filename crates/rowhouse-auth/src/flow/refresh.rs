@@ -71,9 +71,16 @@ async fn exchange(
         return Ok(Outcome::Reused(session.id));
     };
     let user = require_open(row.map(|row| row.user), &session, now)?;
-    let refresh_token = next_token(auth, tx, &session, &active, rotation, now).await?;
+    let (refresh_token, is_new) = next_token(auth, &active, rotation)?;
     let tenant = membership.as_ref().map(|membership| membership.tenant_id);
-    session::touch(tx, session.id, tenant, client, now).await?;
+    let digest = refresh_token.digest();
+    let replace = async {
+        match is_new {
+            true => refresh_token::replace(tx, session.id, user.id, &active.digest, &digest, now).await,
+            false => Ok(()),
+        }
+    };
+    tokio::try_join!(replace, session::touch(tx, session.id, tenant, client, now))?;
     let repeat = match rotation {
         Rotation::Repeat(cause) => Some(cause),
         _ => None,
@@ -82,24 +89,15 @@ async fn exchange(
 }
 
 /// The live token again where that is due and it can be derived (not after a change of `auth.key_secret`), else its
-/// successor in its place.
-async fn next_token(
-    auth: &Auth,
-    tx: &Transaction<'_>,
-    session: &SessionRow,
-    active: &Active,
-    rotation: Rotation,
-    now: OffsetDateTime,
-) -> Result<OpaqueSecret, AuthError> {
+/// successor, which is to take its place.
+fn next_token(auth: &Auth, active: &Active, rotation: Rotation) -> Result<(OpaqueSecret, bool), AuthError> {
     if let (Rotation::Repeat(_), Some(parent)) = (rotation, &active.parent) {
         let live = successor(auth, parent)?;
         if live.digest() == active.digest {
-            return Ok(live);
+            return Ok((live, false));
         }
     }
-    let next = successor(auth, &active.digest)?;
-    refresh_token::replace(tx, session.id, session.user_id, &active.digest, &next.digest(), now).await?;
-    Ok(next)
+    Ok((successor(auth, &active.digest)?, true))
 }
 
 fn require_open(user: Option<User>, session: &SessionRow, now: OffsetDateTime) -> Result<User, AuthError> {

@@ -43,7 +43,9 @@ impl SessionRow {
 
 macro_rules! columns {
     () => {
-        "id, user_id, coalesce(created_at, now()) as created_at, not_after, coalesce(aal, 'aal1')::text as aal, tenant_id"
+        "id, user_id, coalesce(created_at, now()) as created_at,
+         case when not_after = 'infinity' then '9999-12-31' else not_after end as not_after,
+         coalesce(aal, 'aal1')::text as aal, tenant_id"
     };
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct LiveUser {
     pub(crate) not_after: Option<OffsetDateTime>,
 }
 
-/// The user with his identities in one row; tolerant of nulls that hand-written seed data leaves.
+/// The user with his identities in one row; tolerant of nulls and infinities that hand-written SQL leaves.
 macro_rules! select_user {
     ($more:literal, $rest:literal) => {
         concat!(
@@ -36,7 +36,8 @@ macro_rules! select_user {
                u.confirmation_sent_at, u.confirmed_at, u.recovery_sent_at, u.email_change, u.email_change_sent_at, u.phone_change,
                u.phone_change_sent_at, u.reauthentication_sent_at, u.last_sign_in_at, u.raw_app_meta_data, u.raw_user_meta_data,
                coalesce(u.created_at, now()) as created_at, coalesce(u.updated_at, u.created_at, now()) as updated_at,
-               u.banned_until, u.deleted_at, u.is_anonymous, nullif(u.encrypted_password, '') as encrypted_password, u.locked_until,
+               case when u.banned_until = 'infinity' then '9999-12-31' else u.banned_until end as banned_until,
+               u.deleted_at, u.is_anonymous, nullif(u.encrypted_password, '') as encrypted_password, u.locked_until,
                coalesce((
                  select jsonb_agg(jsonb_build_object('identity_id', i.id, 'id', i.provider_id, 'user_id', i.user_id,
                    'identity_data', i.identity_data, 'provider', i.provider, 'last_sign_in_at', i.last_sign_in_at,
@@ -133,7 +134,7 @@ pub(crate) async fn find_live(
     session: Option<Uuid>,
 ) -> Result<Option<LiveUser>, AuthError> {
     let sql = select_user!(
-        ", s.id is not null as has_session, s.not_after",
+        ", s.id is not null as has_session, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
         "left join auth.sessions s on s.id = $2 and s.user_id = u.id where u.id = $1"
     );
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&session, Type::UUID)]).await?;
@@ -353,7 +354,7 @@ pub(crate) async fn delete(client: &impl GenericClient, id: Uuid) -> Result<bool
     Ok(client.execute_typed("delete from auth.users where id = $1", &[(&id, Type::UUID)]).await? == 1)
 }
 
-/// Keeps the row for those who refer to it, without anything personal, and ends every session.
+/// Keeps the row for those who refer to it, without address, number and metadata, and ends every session.
 pub(crate) async fn soft_delete(
     client: &impl GenericClient,
     id: Uuid,

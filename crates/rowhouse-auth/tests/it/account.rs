@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::app::{App, PASSWORD};
+
+#[tokio::test]
+async fn user_sees_himself() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let answer = app.get("/user", person.token()).await;
+    assert_eq!(answer.headers["sb-auth-user-id"], person.id());
+    assert_eq!(answer.ok(), person.0["user"]);
+}
+
+#[tokio::test]
+async fn bearer_is_required_and_must_be_a_users() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    app.send(Method::GET, "/user", None, "").await.is(401, "no_authorization");
+    let anon = app.anon_key();
+    app.get("/user", &anon).await.is(403, "bad_jwt");
+    app.get("/user", "nonsense").await.is(403, "bad_jwt");
+    app.pass(Duration::from_secs(3600));
+    app.get("/user", person.token()).await.is(403, "bad_jwt");
+}
+
+#[tokio::test]
+async fn sign_out_bites_at_once_in_its_scope() {
+    let app = App::start().await;
+    let first = app.sign_up("a@example.com").await;
+    let second = app.sign_in("a@example.com").await;
+    let third = app.sign_in("a@example.com").await;
+    let out = async |person: &crate::app::Person, scope: &str| {
+        let path = format!("/logout{scope}");
+        app.send(Method::POST, &path, Some(person.token()), "").await
+    };
+    assert_eq!(out(&first, "?scope=local").await.status, StatusCode::NO_CONTENT);
+    app.get("/user", first.token()).await.is(403, "session_not_found");
+    app.refresh(first.refresh_token()).await.is(400, "refresh_token_not_found");
+    assert_eq!(out(&second, "?scope=others").await.status, StatusCode::NO_CONTENT);
+    app.get("/user", third.token()).await.is(403, "session_not_found");
+    out(&second, "?scope=everything").await.is(400, "validation_failed");
+    let fourth = app.sign_in("a@example.com").await;
+    assert_eq!(out(&second, "").await.status, StatusCode::NO_CONTENT);
+    app.get("/user", fourth.token()).await.is(403, "session_not_found");
+    out(&second, "").await.is(403, "session_not_found");
+}
+
+#[tokio::test]
+async fn ban_and_deletion_bite_at_once() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let sql = app.sql().await;
+    sql.execute("update auth.users set banned_until = '2200-01-01'", &[]).await.unwrap();
+    app.get("/user", person.token()).await.is(403, "user_banned");
+    sql.execute("delete from auth.users", &[]).await.unwrap();
+    app.get("/user", person.token()).await.is(403, "user_not_found");
+}
+
+#[tokio::test]
+async fn data_is_merged_and_null_removes() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    app.put_as("/user", person.token(), json!({ "data": { "a": 1, "b": 2 } })).await.ok();
+    let user = app.put_as("/user", person.token(), json!({ "data": { "b": null, "c": [3] } })).await.ok();
+    assert_eq!((&user["user_metadata"]["a"], &user["user_metadata"]["c"]), (&json!(1), &json!([3])));
+    assert!(user["user_metadata"].get("b").is_none());
+}
+
+#[tokio::test]
+async fn new_password_ends_the_other_sessions() {
+    let app = App::start().await;
+    let (first, second) = (app.sign_up("a@example.com").await, app.sign_in("a@example.com").await);
+    app.put_as("/user", second.token(), json!({ "password": PASSWORD })).await.is(422, "same_password");
+    app.put_as("/user", second.token(), json!({ "password": "short" })).await.is(422, "weak_password");
+    app.put_as("/user", second.token(), json!({ "password": "battery staple" })).await.ok();
+    app.get("/user", first.token()).await.is(403, "session_not_found");
+    app.get("/user", second.token()).await.ok();
+    app.password("a@example.com", PASSWORD).await.is(400, "invalid_credentials");
+    app.password("a@example.com", "battery staple").await.ok();
+}
+
+#[tokio::test]
+async fn new_address_takes_effect_or_waits() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    app.sign_up("taken@example.com").await;
+    app.put_as("/user", person.token(), json!({ "email": "taken@example.com" }))
+        .await
+        .is(422, "email_exists");
+    let user = app.put_as("/user", person.token(), json!({ "email": "B@example.com" })).await.ok();
+    assert_eq!(
+        (&user["email"], &user["identities"][0]["email"]),
+        (&json!("b@example.com"), &json!("b@example.com"))
+    );
+
+    let strict =
+        rowhouse_kernel::settings::AuthSettings { mailer_autoconfirm: false, ..crate::app::settings() };
+    let app = App::on(app.database.clone(), strict).await;
+    app.put_as("/user", person.token(), json!({ "email": "taken@example.com" }))
+        .await
+        .is(422, "email_exists");
+    let user = app.put_as("/user", person.token(), json!({ "email": "c@example.com" })).await.ok();
+    assert_eq!((&user["email"], &user["new_email"]), (&json!("b@example.com"), &json!("c@example.com")));
+}
+
+#[tokio::test]
+async fn large_metadata_stays_with_the_user_and_out_of_the_token() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    app.put_as("/user", person.token(), json!({ "data": { "avatar": "x".repeat(100_000) } })).await.ok();
+    let again = crate::app::Person(app.refresh(person.refresh_token()).await.ok());
+    assert_eq!(again.0["user"]["user_metadata"]["avatar"].as_str().unwrap().len(), 100_000);
+    assert_eq!(again.claims(&app)["user_metadata"], json!({}));
+    app.get("/user", again.token()).await.ok();
+}

@@ -1,0 +1,78 @@
+use http::Method;
+use serde_json::json;
+
+use crate::app::{App, PASSWORD};
+
+#[tokio::test]
+async fn only_the_service_key_opens_the_door() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    app.send(Method::GET, "/admin/users", None, "").await.is(401, "no_authorization");
+    app.get("/admin/users", person.token()).await.is(403, "not_admin");
+    let anon = app.anon_key();
+    app.get("/admin/users", &anon).await.is(403, "not_admin");
+}
+
+#[tokio::test]
+async fn user_is_created_changed_listed_and_deleted() {
+    let app = App::start().await;
+    let key = &app.service_key;
+    let body = json!({ "email": "A@example.com", "password": PASSWORD, "user_metadata": { "n": 1 }, "app_metadata": { "plan": "pro" } });
+    let user = app.post_as("/admin/users", key, body.clone()).await.ok();
+    assert_eq!(user["app_metadata"], json!({ "plan": "pro", "provider": "email", "providers": ["email"] }));
+    app.password("a@example.com", PASSWORD).await.is(400, "email_not_confirmed");
+    app.post_as("/admin/users", key, body).await.is(422, "email_exists");
+
+    let path = format!("/admin/users/{}", user["id"].as_str().unwrap());
+    let change = json!({ "email_confirm": true, "app_metadata": { "plan": null }, "ban_duration": "24h" });
+    let changed = app.put_as(&path, key, change).await.ok();
+    assert!(changed["email_confirmed_at"].is_string() && changed["banned_until"].is_string());
+    assert!(changed["app_metadata"].get("plan").is_none());
+    app.password("a@example.com", PASSWORD).await.is(400, "user_banned");
+    app.put_as(&path, key, json!({ "ban_duration": "none" })).await.ok();
+    let session = app.sign_in("a@example.com").await;
+    assert_eq!(app.get(&path, key).await.ok()["id"], user["id"]);
+
+    let list = app.get("/admin/users?page=1&per_page=1", key).await;
+    assert_eq!(list.headers["x-total-count"], "1");
+    assert_eq!(list.ok()["users"][0]["id"], user["id"]);
+
+    app.put_as(&path, key, json!({ "password": "battery staple" })).await.ok();
+    app.get("/user", session.token()).await.is(403, "session_not_found");
+    assert_eq!(app.send(Method::DELETE, &path, Some(key), "").await.ok(), json!({}));
+    app.send(Method::DELETE, &path, Some(key), "").await.is(404, "user_not_found");
+    app.get(&path, key).await.is(404, "user_not_found");
+}
+
+#[tokio::test]
+async fn soft_deleted_user_is_gone_for_everybody_and_his_address_is_free() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let path = format!("/admin/users/{}", person.id());
+    app.send(Method::DELETE, &path, Some(&app.service_key), r#"{"should_soft_delete":true}"#).await.ok();
+    app.get("/user", person.token()).await.is(403, "user_not_found");
+    app.password("a@example.com", PASSWORD).await.is(400, "invalid_credentials");
+    assert!(app.get(&path, &app.service_key).await.ok()["deleted_at"].is_string());
+    app.sign_up("a@example.com").await;
+}
+
+#[tokio::test]
+async fn hash_is_imported_and_nonsense_is_not() {
+    let app = App::start().await;
+    let (key, hash) = (&app.service_key, bcrypt::hash("from before", 4).unwrap());
+    let body = |hash: &str| json!({ "email": "a@example.com", "password_hash": hash, "email_confirm": true });
+    app.post_as("/admin/users", key, body("plain")).await.is(400, "validation_failed");
+    app.post_as("/admin/users", key, body(&hash)).await.ok();
+    app.password("a@example.com", "from before").await.ok();
+}
+
+#[tokio::test]
+async fn malformed_ids_and_pages_are_refused() {
+    let app = App::start().await;
+    let key = &app.service_key;
+    app.get("/admin/users/1", key).await.is(400, "validation_failed");
+    app.get("/admin/users?page=0", key).await.is(400, "validation_failed");
+    app.post_as("/admin/users", key, json!({ "email": "a@example.com", "ban_duration": "soon" }))
+        .await
+        .is(400, "validation_failed");
+}

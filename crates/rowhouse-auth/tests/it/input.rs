@@ -1,0 +1,83 @@
+//! Whatever is sent, the answer is a 4xx in GoTrue's dialect.
+
+use http::Method;
+use rowhouse_kernel::settings::AuthSettings;
+use serde_json::json;
+
+use crate::app::{App, PASSWORD, settings};
+
+#[tokio::test]
+async fn nonsense_is_refused_everywhere() {
+    let app = App::start().await;
+    let token = app.sign_up("a@example.com").await.token().to_owned();
+    let nested = format!("{{\"data\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    let bodies: [&[u8]; 10] = [
+        b"", b"{", b"[]", b"null", b"7", b"{\"email\":7,\"password\":[],\"data\":1,\"tenant_id\":{},\"refresh_token\":1}",
+        b"{\"email\":\"a\",\"email\":\"b\",\"data\":{},\"data\":{},\"tenant_id\":\"\",\"tenant_id\":\"\",\"refresh_token\":\"\",\"refresh_token\":\"\"}",
+        b"{\"data\":\xff}", b"\xff\xfe", nested.as_bytes(),
+    ];
+    let places = [
+        (Method::POST, "/signup"),
+        (Method::POST, "/token?grant_type=password"),
+        (Method::POST, "/token?grant_type=refresh_token"),
+        (Method::PUT, "/user"),
+        (Method::POST, "/tenant"),
+    ];
+    for (method, path) in places {
+        for body in bodies {
+            let answer = app.send(method.clone(), path, Some(&token), body.to_vec()).await;
+            let told = answer.body["code"].is_string() && answer.body["message"].is_string();
+            assert!(
+                answer.status.is_client_error() && told,
+                "{path} {:?}: {answer:?}",
+                String::from_utf8_lossy(&body[..body.len().min(80)])
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_that_postgres_cannot_store_is_refused() {
+    let app = App::start().await;
+    let token = app.sign_up("a@example.com").await.token().to_owned();
+    app.post("/signup", json!({ "email": "b@example.com", "password": PASSWORD, "data": { "x": "\0" } }))
+        .await
+        .is(400, "validation_failed");
+    app.post("/signup", json!({ "email": "b\0@example.com", "password": PASSWORD }))
+        .await
+        .is(400, "validation_failed");
+    app.password("a@example.com\0", PASSWORD).await.is(400, "validation_failed");
+    app.put_as("/user", &token, json!({ "data": { "a\0": 1 } })).await.is(400, "validation_failed");
+    app.post_as("/admin/users", &app.service_key, json!({ "email": "c@example.com", "role": "\0" }))
+        .await
+        .is(400, "validation_failed");
+    app.post_as(
+        "/admin/users",
+        &app.service_key,
+        json!({ "email": "c@example.com", "role": "x".repeat(300) }),
+    )
+    .await
+    .is(400, "validation_failed");
+    app.refresh("\0").await.is(400, "refresh_token_not_found");
+}
+
+#[tokio::test]
+async fn large_bodies_foreign_paths_and_methods_are_told_in_the_dialect() {
+    let app = App::with(AuthSettings { max_body_bytes: 1000, ..settings() }).await;
+    app.post("/signup", json!({ "email": "x".repeat(2000) })).await.is(413, "request_entity_too_large");
+    app.post("/nowhere", json!({})).await.is(404, "not_found");
+    app.send(Method::DELETE, "/signup", None, "").await.is(405, "method_not_allowed");
+    app.post("/token?grant_type=password&grant_type=password", json!({})).await.is(400, "validation_failed");
+}
+
+#[tokio::test]
+async fn settings_and_health_are_open() {
+    let app = App::start().await;
+    let settings = app.send(Method::GET, "/settings", None, "").await.ok();
+    assert_eq!(
+        (&settings["external"]["email"], &settings["external"]["google"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!((&settings["disable_signup"], &settings["mailer_autoconfirm"]), (&json!(false), &json!(true)));
+    assert!(app.send(Method::GET, "/health", None, "").await.ok()["version"].is_string());
+}

@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use rowhouse_auth::KeyStore;
+use rowhouse_crypto::{Purpose, Status};
+use rowhouse_db::{Control, Heard, ListenHub};
+use rowhouse_kernel::SystemRng;
+use rowhouse_kernel::settings::DbSettings;
+use serde_json::json;
+
+use crate::app::{App, settings};
+
+async fn statuses(app: &App, purpose: Purpose) -> Vec<Status> {
+    let keys = app.keys.list().await.unwrap();
+    let mut statuses: Vec<_> =
+        keys.into_iter().filter(|key| key.purpose == purpose).map(|key| key.status).collect();
+    statuses.sort_by_key(|status| status.as_str());
+    statuses
+}
+
+async fn another_store(app: &App) -> KeyStore {
+    let control = Control::open(&app.database.urls.control, &DbSettings::default()).unwrap();
+    KeyStore::open(control, &settings(), app.clock.clone(), std::sync::Arc::new(SystemRng)).await.unwrap()
+}
+
+#[tokio::test]
+async fn rotation_breaks_no_live_token_and_forgets_dead_keys() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let old = app.keys.ring().signing_kid(Purpose::Access).to_owned();
+    let new = app.keys.rotate(Purpose::Access).await.unwrap();
+    assert_ne!(old, new);
+    app.get("/user", person.token()).await.ok();
+    assert_eq!(statuses(&app, Purpose::Access).await, [Status::Signing, Status::Standby, Status::Verifying]);
+
+    app.pass(Duration::from_secs(2 * 3600));
+    app.keys.rotate(Purpose::Access).await.unwrap();
+    let kids: Vec<_> = app.keys.list().await.unwrap().into_iter().map(|key| key.jwk.kid).collect();
+    assert!(!kids.contains(&old) && kids.contains(&new));
+}
+
+#[tokio::test]
+async fn standby_key_is_published_before_it_signs() {
+    let app = App::start().await;
+    let before = app.get("/.well-known/jwks.json", "").await;
+    assert_eq!(before.headers["cache-control"], "public, max-age=600");
+    let kid = app.keys.rotate(Purpose::Access).await.unwrap();
+    let published = before.ok()["keys"].as_array().unwrap().iter().any(|key| key["kid"] == json!(kid));
+    assert!(published);
+}
+
+#[tokio::test]
+async fn private_halves_of_retired_keys_are_destroyed() {
+    let app = App::start().await;
+    app.keys.rotate(Purpose::Access).await.unwrap();
+    let count =
+        "select count(*) from auth.signing_keys where status = 'verifying' and length(private_sealed) > 0";
+    assert_eq!(app.sql().await.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn api_keys_overlap_until_the_old_one_is_removed() {
+    let app = App::start().await;
+    let old = app.keys.ring().signing_kid(Purpose::Api).to_owned();
+    app.keys.rotate(Purpose::Api).await.unwrap();
+    app.pass(Duration::from_secs(86_400 * 365));
+    app.keys.rotate(Purpose::Access).await.unwrap();
+    app.get("/admin/users", &app.service_key).await.ok();
+    assert!(app.keys.remove(&old).await.unwrap());
+    app.get("/admin/users", &app.service_key).await.is(403, "bad_jwt");
+    let signing = app.keys.ring().signing_kid(Purpose::Api).to_owned();
+    assert!(!app.keys.remove(&signing).await.unwrap(), "the signing key stays");
+}
+
+#[tokio::test]
+async fn processes_share_one_ring_however_many_start_at_once() {
+    let app = App::start().await;
+    app.sql().await.execute("delete from auth.signing_keys", &[]).await.unwrap();
+    let (one, two, three) = tokio::join!(another_store(&app), another_store(&app), another_store(&app));
+    let kid = one.ring().signing_kid(Purpose::Access).to_owned();
+    assert_eq!(
+        (two.ring().signing_kid(Purpose::Access), three.ring().signing_kid(Purpose::Access)),
+        (&*kid, &*kid)
+    );
+    assert_eq!(app.keys.list().await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn other_processes_follow_a_rotation() {
+    let app = App::start().await;
+    let follower = another_store(&app).await;
+    let (hub, listening) = ListenHub::start(app.database.urls.control.clone(), &["rowhouse_keys"]);
+    let mut heard = hub.subscribe();
+    let following = tokio::spawn(follower.clone().follow(hub.subscribe()));
+    while heard.recv().await.unwrap() != Heard::Resync {}
+    let kid = app.keys.rotate(Purpose::Access).await.unwrap();
+    while !matches!(heard.recv().await.unwrap(), Heard::Notice { .. }) {}
+    // The hub's end lets the follower work off what it has heard, and stop.
+    listening.abort();
+    drop(hub);
+    following.await.unwrap();
+    assert_eq!(follower.ring().signing_kid(Purpose::Access), kid);
+}
+
+#[tokio::test]
+async fn wrong_key_secret_is_refused_by_name() {
+    let app = App::start().await;
+    let control = Control::open(&app.database.urls.control, &DbSettings::default()).unwrap();
+    let wrong = rowhouse_kernel::settings::AuthSettings {
+        key_secret: Some(rowhouse_kernel::Secret::new("not the secret of thirty-two characters")),
+        ..settings()
+    };
+    let error =
+        KeyStore::open(control, &wrong, app.clock.clone(), std::sync::Arc::new(SystemRng)).await.unwrap_err();
+    assert!(error.to_string().contains("auth.key_secret"), "{error}");
+}

@@ -1,0 +1,114 @@
+use rowhouse_kernel::settings::AuthSettings;
+use serde_json::json;
+
+use crate::app::{App, PASSWORD, settings};
+
+#[tokio::test]
+async fn sign_up_brings_session_profile_organization_and_tenant() {
+    let app = App::start().await;
+    let body = json!({ "email": "Ann@Example.com", "password": PASSWORD, "data": { "full_name": "Ann" } });
+    let answer = app.post("/signup", body).await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let session = answer.ok();
+    assert_eq!((&session["token_type"], &session["expires_in"]), (&json!("bearer"), &json!(3600)));
+    let user = &session["user"];
+    assert_eq!(
+        (&user["email"], &user["aud"], &user["role"]),
+        (&json!("ann@example.com"), &json!("authenticated"), &json!("authenticated"))
+    );
+    assert_eq!(user["app_metadata"], json!({ "provider": "email", "providers": ["email"] }));
+    assert_eq!(
+        (&user["user_metadata"]["full_name"], &user["user_metadata"]["sub"]),
+        (&json!("Ann"), &user["id"])
+    );
+    assert_eq!(user["identities"][0]["provider"], "email");
+    assert_eq!(user["identities"][0]["id"], user["id"]);
+    assert!(user["confirmed_at"].is_string() && user["last_sign_in_at"].is_string());
+
+    let person = crate::app::Person(session.clone());
+    let claims = person.claims(&app);
+    assert_eq!(
+        (&claims["iss"], &claims["tenant_role"]),
+        (&json!("http://127.0.0.1:54321/auth/v1"), &json!("owner"))
+    );
+    let sql = app.sql().await;
+    let count = "select count(*) from tenancy.user_profiles p
+        join tenancy.memberships m on m.user_id = p.user_id
+        join tenancy.tenants t on t.id = m.tenant_id
+        where p.full_name = 'Ann' and t.id::text = $1 and t.organization_id::text = $2";
+    let (tenant, organization) = (claims["tenant_id"].as_str().unwrap(), claims["org_id"].as_str().unwrap());
+    assert_eq!(sql.query_one(count, &[&tenant, &organization]).await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn refresh_token_is_stored_as_its_digest_only() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let stored: String =
+        app.sql().await.query_one("select token from auth.refresh_tokens", &[]).await.unwrap().get(0);
+    assert_eq!(stored, rowhouse_crypto::digest_hex(person.refresh_token()));
+}
+
+#[tokio::test]
+async fn known_address_is_told_only_where_addresses_are_confirmed_at_once() {
+    let app = App::start().await;
+    app.sign_up("a@example.com").await;
+    let again = json!({ "email": "A@example.com", "password": PASSWORD });
+    app.post("/signup", again.clone()).await.is(422, "user_already_exists");
+
+    let strict = App::with(AuthSettings { mailer_autoconfirm: false, ..settings() }).await;
+    let first = strict.post("/signup", again.clone()).await.ok();
+    let second = strict.post("/signup", again).await.ok();
+    assert!(first.get("access_token").is_none() && second.get("access_token").is_none());
+    let names = |user: &serde_json::Value| user.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&first), names(&second));
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(
+        (first["identities"].as_array().unwrap().len(), second["identities"].as_array().unwrap().len()),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn unconfirmed_user_cannot_sign_in_and_learns_it_only_with_the_right_password() {
+    let app = App::with(AuthSettings { mailer_autoconfirm: false, ..settings() }).await;
+    app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await.ok();
+    app.password("a@example.com", PASSWORD).await.is(400, "email_not_confirmed");
+    app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn sign_up_refuses_what_it_must() {
+    let app = App::start().await;
+    app.post("/signup", json!({ "email": "a@example.com" })).await.is(400, "validation_failed");
+    app.post("/signup", json!({ "email": "no address", "password": PASSWORD }))
+        .await
+        .is(400, "validation_failed");
+    app.post("/signup", json!({ "password": PASSWORD })).await.is(422, "anonymous_provider_disabled");
+    app.post("/signup", json!({ "phone": "+431", "password": PASSWORD }))
+        .await
+        .is(400, "phone_provider_disabled");
+    let weak = app.post("/signup", json!({ "email": "a@example.com", "password": "12345" })).await;
+    weak.is(422, "weak_password");
+    assert_eq!(weak.body["weak_password"], json!({ "reasons": ["length"] }));
+    let closed = App::with(AuthSettings { disable_signup: true, ..settings() }).await;
+    closed
+        .post("/signup", json!({ "email": "a@example.com", "password": PASSWORD }))
+        .await
+        .is(422, "signup_disabled");
+}
+
+#[tokio::test]
+async fn failing_project_trigger_leaves_nothing_behind() {
+    let app = App::start().await;
+    app.sql().await
+        .batch_execute("create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+            create trigger zz_refuse after insert on auth.users for each row execute function public.refuse();")
+        .await
+        .unwrap();
+    app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD }))
+        .await
+        .is(500, "unexpected_failure");
+    let left = "select (select count(*) from auth.users) + (select count(*) from tenancy.organizations)";
+    assert_eq!(app.sql().await.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
