@@ -75,10 +75,8 @@ async fn apply(
     let row = user::lock(tx, caller.user.0).await?.ok_or(AuthError::UserNotFound)?;
     let current = caller.session.map(|session| session.0);
     require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
-    if let Some(email) = &base.pending_email
-        && user::find_by_email(tx, email).await?.is_some()
-    {
-        return Err(AuthError::EmailExists);
+    if let Some(email) = base.email.as_ref().or(base.pending_email.as_ref()) {
+        user::require_free(tx, email, caller.user.0).await?;
     }
     let user_metadata = data.map(|data| merged(row.user.user_metadata, data));
     let change = UserChange {

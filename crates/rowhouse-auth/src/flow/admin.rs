@@ -47,6 +47,7 @@ pub(crate) async fn create(auth: &Auth, directive: Directive) -> Result<User, Au
     let new = NewUser { encrypted_password, banned_until, role, app_metadata, ..base };
     let identity = auth.new_id();
     let work = async move |tx: &Transaction<'_>| {
+        user::require_free(tx, &new.email, id).await?;
         user::insert(tx, &new, identity, now).await?;
         user::find(tx, id).await?.map(|row| row.user).ok_or(AuthError::NoSuchUser)
     };
@@ -62,6 +63,9 @@ pub(crate) async fn update(auth: &Auth, id: Uuid, directive: Directive) -> Resul
     let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
     let work = async move |tx: &Transaction<'_>| {
         let row = user::lock(tx, id).await?.ok_or(AuthError::NoSuchUser)?;
+        if let Some(email) = &email {
+            user::require_free(tx, email, id).await?;
+        }
         let change = UserChange {
             email: email.clone(),
             confirm_email: directive.email_confirm,

@@ -74,6 +74,7 @@ async fn create(
     client: &Client,
     now: OffsetDateTime,
 ) -> Result<Created, AuthError> {
+    user::require_free(tx, &new.email, new.id).await?;
     user::insert(tx, new, auth.new_id(), now).await?;
     if new.is_confirmed {
         user::note_first_sign_in(tx, new.id, now).await?;

@@ -107,10 +107,25 @@ pub(crate) async fn find_by_email(
 ) -> Result<Option<UserRow>, AuthError> {
     let sql = select_user!(
         "",
-        "where lower(u.email) = $1 and u.is_sso_user = false and u.deleted_at is null limit 1"
+        "where lower(u.email) = $1 and u.is_sso_user = false and u.deleted_at is null
+         order by u.email = $1 desc, u.created_at limit 1"
     );
     let row = client.query_typed_opt(sql, &[(&email, Type::TEXT)]).await?;
     row.as_ref().map(UserRow::from_row).transpose()
+}
+
+/// Refuses an address that somebody other than `except` has in whatever case. The unique index, which is GoTrue's and
+/// looks at the exact text, decides between requests that cross.
+pub(crate) async fn require_free(
+    client: &impl GenericClient,
+    email: &str,
+    except: Uuid,
+) -> Result<(), AuthError> {
+    let sql = "select exists (select from auth.users
+                 where lower(email) = $1 and is_sso_user = false and deleted_at is null and id <> $2)";
+    let taken =
+        client.query_typed_one(sql, &[(&email, Type::TEXT), (&except, Type::UUID)]).await?.try_get(0)?;
+    if taken { Err(AuthError::EmailExists) } else { Ok(()) }
 }
 
 /// By id, deleted or not.

@@ -70,6 +70,27 @@ async fn known_address_is_told_only_where_addresses_are_confirmed_at_once() {
 }
 
 #[tokio::test]
+async fn address_written_otherwise_by_seed_data_is_taken_too() {
+    let app = App::start().await;
+    app.sign_up("a@example.com").await;
+    app.sql().await.execute("update auth.users set email = 'A@Example.com'", &[]).await.unwrap();
+    app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD }))
+        .await
+        .is(422, "user_already_exists");
+    app.sign_in("a@example.com").await;
+}
+
+#[tokio::test]
+async fn crossing_sign_ups_of_one_address_make_one_user() {
+    let app = App::start().await;
+    let body = || json!({ "email": "a@example.com", "password": PASSWORD });
+    let (one, two) = tokio::join!(app.post("/signup", body()), app.post("/signup", body()));
+    let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 422]);
+}
+
+#[tokio::test]
 async fn unconfirmed_user_cannot_sign_in_and_learns_it_only_with_the_right_password() {
     let app = App::with(AuthSettings { mailer_autoconfirm: false, ..settings() }).await;
     app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await.ok();
