@@ -100,8 +100,14 @@ pub struct Snapshot {
 impl Snapshot {
     /// Builds a snapshot of `schemas` (the first is the default); objects of other schemas are dropped.
     #[must_use]
-    pub fn new(schemas: &[String], tables: Vec<Table>, functions: Vec<Function>, keys: &[ForeignKey]) -> Self {
-        let mut served: HashMap<String, Served> = schemas.iter().map(|s| (s.clone(), Served::default())).collect();
+    pub fn new(
+        schemas: &[String],
+        tables: Vec<Table>,
+        functions: Vec<Function>,
+        keys: &[ForeignKey],
+    ) -> Self {
+        let mut served: HashMap<String, Served> =
+            schemas.iter().map(|s| (s.clone(), Served::default())).collect();
         for table in relation::relate(tables, keys) {
             if let Some(schema) = served.get_mut(&table.name.schema) {
                 schema.tables.insert(table.name.name.clone(), table);

@@ -17,7 +17,9 @@ pub(crate) fn headers(headers: &HeaderMap) -> String {
 
 /// `request.cookies`: names to values.
 pub(crate) fn cookies(headers: &HeaderMap) -> String {
-    let Some(text) = headers.get(COOKIE).and_then(|value| value.to_str().ok()) else { return "{}".to_owned() };
+    let Some(text) = headers.get(COOKIE).and_then(|value| value.to_str().ok()) else {
+        return "{}".to_owned();
+    };
     object(text.split(';').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         Some((name.trim(), value.trim().trim_matches('"').into()))

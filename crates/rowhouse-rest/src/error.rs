@@ -42,7 +42,14 @@ pub struct Failure {
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), details: None, hint: None, headers: Vec::new() }
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            details: None,
+            hint: None,
+            headers: Vec::new(),
+        }
     }
 
     pub(crate) fn details(mut self, details: impl Into<String>) -> Self {
@@ -107,7 +114,10 @@ pub(crate) enum Error {
     /// PUT whose body names another key than the URL.
     PutMismatch,
     /// An offset beyond the total.
-    OutOfBounds { offset: i64, total: i64 },
+    OutOfBounds {
+        offset: i64,
+        total: i64,
+    },
     /// `response.headers` is not what it should be.
     ResponseHeaders,
     /// `response.status` is no status.
@@ -137,19 +147,29 @@ impl From<Error> for Failure {
                 "PGRST002",
                 "Could not query the database for the schema cache. Retrying.",
             ),
-            Error::NoCaller => Self::new(StatusCode::UNAUTHORIZED, "PGRST302", "Anonymous access is disabled").challenged(),
+            Error::NoCaller => {
+                Self::new(StatusCode::UNAUTHORIZED, "PGRST302", "Anonymous access is disabled").challenged()
+            }
             Error::Token(error) => token::failure(error),
-            Error::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PGRST102", "Request body is too large"),
-            Error::TooManyValues => Self::new(StatusCode::BAD_REQUEST, "PGRST100", "Too many values in the query string"),
+            Error::TooLarge => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PGRST102", "Request body is too large")
+            }
+            Error::TooManyValues => {
+                Self::new(StatusCode::BAD_REQUEST, "PGRST100", "Too many values in the query string")
+            }
             Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
-            Error::Singular(rows) => {
-                Self::new(StatusCode::NOT_ACCEPTABLE, "PGRST116", "Cannot coerce the result to a single JSON object")
-                    .details(format!("The result contains {rows} rows"))
-            }
-            Error::MaxAffected(rows) => {
-                Self::new(StatusCode::BAD_REQUEST, "PGRST124", "Query result exceeds max-affected preference constraint")
-                    .details(format!("The query affects {rows} rows"))
-            }
+            Error::Singular(rows) => Self::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "PGRST116",
+                "Cannot coerce the result to a single JSON object",
+            )
+            .details(format!("The result contains {rows} rows")),
+            Error::MaxAffected(rows) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "PGRST124",
+                "Query result exceeds max-affected preference constraint",
+            )
+            .details(format!("The query affects {rows} rows")),
             Error::PutMismatch => Self::new(
                 StatusCode::BAD_REQUEST,
                 "PGRST115",

@@ -37,13 +37,23 @@ pub struct Sample<'a> {
 ///
 /// # Errors
 /// The failure that the request would be answered with before the database is asked.
-pub fn explain(sample: &Sample<'_>, snapshot: &Snapshot, settings: &RestSettings) -> Result<Explained, Failure> {
+pub fn explain(
+    sample: &Sample<'_>,
+    snapshot: &Snapshot,
+    settings: &RestSettings,
+) -> Result<Explained, Box<Failure>> {
     let (path, query) = sample.path_and_query.split_once('?').unwrap_or((sample.path_and_query, ""));
-    let incoming =
-        Incoming { method: sample.method.as_str(), path, query, headers: sample.headers, body: sample.body.clone() };
-    let request = parse(&incoming, settings).map_err(Error::from)?;
-    let plan = plan(&request, snapshot, settings).map_err(Error::from)?;
-    let nothing = || Error::Plan(PlanError::NotImplemented("Explaining OPTIONS"));
+    let incoming = Incoming {
+        method: sample.method.as_str(),
+        path,
+        query,
+        headers: sample.headers,
+        body: sample.body.clone(),
+    };
+    let fail = |error: Error| Box::new(Failure::from(error));
+    let request = parse(&incoming, settings).map_err(|error| fail(error.into()))?;
+    let plan = plan(&request, snapshot, settings).map_err(|error| fail(error.into()))?;
+    let nothing = || fail(Error::Plan(PlanError::NotImplemented("Explaining OPTIONS")));
     let query = sql::main(&plan).ok_or_else(nothing)?;
     Ok(Explained { query, access: plan.access() })
 }

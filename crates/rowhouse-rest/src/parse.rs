@@ -49,7 +49,8 @@ pub(crate) struct Incoming<'a> {
 pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<ApiRequest, RequestError> {
     let action = resource::action(incoming.method, incoming.path)?;
     let (schema, names_schema) = resource::schema(incoming, settings)?;
-    let is_argument_query = matches!(&action, Action::Call { method: CallMethod::Get | CallMethod::Head, .. });
+    let is_argument_query =
+        matches!(&action, Action::Call { method: CallMethod::Get | CallMethod::Head, .. });
     let query = query::parse(incoming.query, is_argument_query)?;
     let ranges = range::resolve(incoming, &query.limits)?;
     if matches!(&action, Action::Write { mutation: Mutation::Replace, .. })
@@ -61,7 +62,11 @@ pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<
     let columns = query.columns.filter(|_| takes_columns(&action));
     let payload = body::parse(&incoming.body, &content_type, columns.as_deref(), &action, settings)?;
     Ok(ApiRequest {
-        canonical: if matches!(action, Action::Read { .. }) { query::canonical(query.pairs) } else { String::new() },
+        canonical: if matches!(action, Action::Read { .. }) {
+            query::canonical(query.pairs)
+        } else {
+            String::new()
+        },
         action,
         schema,
         names_schema,

@@ -12,8 +12,8 @@ mod write;
 
 pub(crate) use call::{Arguments, CallPlan};
 pub(crate) use condition::{Condition, ResolvedField};
-pub(crate) use error::{Candidate, PlanError, UnknownFunction};
-pub(crate) use node::{EmbedNode, Joined, Ordering, OrderBy, Qualifier, ReadNode, Source};
+pub(crate) use error::{Candidate, NoRelation, PlanError, UnknownFunction};
+pub(crate) use node::{EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Source};
 pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WritePlan};
 
 use rowhouse_db::catalog::{Snapshot, Table};
@@ -84,9 +84,15 @@ pub(crate) fn plan<'a>(
     settings: &RestSettings,
 ) -> Result<Plan<'a>, PlanError> {
     match &request.action {
-        Action::Read { table, headers_only } => read(request, snapshot, settings, table, *headers_only).map(Plan::Read),
-        Action::Write { table, mutation } => write::plan(request, snapshot, table, *mutation).map(Plan::Write),
-        Action::Call { function, method } => call::plan(request, snapshot, settings, function, *method).map(Plan::Call),
+        Action::Read { table, headers_only } => {
+            read(request, snapshot, settings, table, *headers_only).map(Plan::Read)
+        }
+        Action::Write { table, mutation } => {
+            write::plan(request, snapshot, table, *mutation).map(Plan::Write)
+        }
+        Action::Call { function, method } => {
+            call::plan(request, snapshot, settings, function, *method).map(Plan::Call)
+        }
         Action::DescribeTable(name) => Ok(Plan::Describe(allowed_on(table(request, snapshot, name)?))),
         Action::DescribeFunction(name) => call::allowed_on(request, snapshot, name).map(Plan::Describe),
         Action::DescribeRoot => Ok(Plan::Describe("OPTIONS,GET,HEAD".to_owned())),
@@ -142,7 +148,12 @@ fn max_rows(settings: &RestSettings) -> Option<i64> {
 fn allowed_on(table: &Table) -> String {
     let mut allowed = "OPTIONS,GET,HEAD".to_owned();
     let put = table.insertable && table.updatable && !table.primary_key.is_empty();
-    let methods = [(table.insertable, ",POST"), (put, ",PUT"), (table.updatable, ",PATCH"), (table.deletable, ",DELETE")];
+    let methods = [
+        (table.insertable, ",POST"),
+        (put, ",PUT"),
+        (table.updatable, ",PATCH"),
+        (table.deletable, ",DELETE"),
+    ];
     for (_, method) in methods.into_iter().filter(|(can, _)| *can) {
         allowed.push_str(method);
     }

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 pub(crate) use query::{
-    Aggregate, Compare, Connective, Direction, Embed, Field, Filter, IsValue, JoinType, JsonKey, JsonStep, Logic,
-    Nulls, Operation, OrderTerm, Quantifier, Search, SelectColumn, SelectItem,
+    Aggregate, Compare, Connective, Direction, Embed, Field, Filter, IsValue, JoinType, JsonKey, JsonStep,
+    Logic, Nulls, Operation, OrderTerm, Quantifier, Search, SelectColumn, SelectItem,
 };
 
 /// Names of embedded resources from the root down; empty for the root itself.
@@ -46,9 +46,18 @@ pub(crate) struct ApiRequest {
 /// The resource and what happens to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    Read { table: String, headers_only: bool },
-    Write { table: String, mutation: Mutation },
-    Call { function: String, method: CallMethod },
+    Read {
+        table: String,
+        headers_only: bool,
+    },
+    Write {
+        table: String,
+        mutation: Mutation,
+    },
+    Call {
+        function: String,
+        method: CallMethod,
+    },
     /// `OPTIONS` on a table.
     DescribeTable(String),
     /// `OPTIONS` on a function.
@@ -162,7 +171,9 @@ pub(crate) enum Handling {
 pub(crate) enum Media {
     Json,
     /// One object rather than an array; `strip` leaves out nulls.
-    Object { strip: bool },
+    Object {
+        strip: bool,
+    },
     /// An array of objects without nulls.
     StrippedArray,
     Csv,

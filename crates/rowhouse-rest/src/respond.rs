@@ -34,7 +34,8 @@ impl Answer {
     /// Takes the columns apart; what is missing counts as nothing.
     pub(crate) fn from_row(mut row: Row) -> Self {
         let mut take = |at: usize| row.get_mut(at).and_then(Option::take);
-        let number = |bytes: Option<Bytes>| bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
+        let number =
+            |bytes: Option<Bytes>| bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
         Self {
             total: number(take(column::TOTAL)),
             page: number(take(column::PAGE)).unwrap_or(0),
@@ -47,7 +48,12 @@ impl Answer {
     }
 
     /// The total with the planner's estimate taken in.
-    pub(crate) fn with_estimate(mut self, count: Option<Count>, estimate: Option<i64>, max_rows: Option<i64>) -> Self {
+    pub(crate) fn with_estimate(
+        mut self,
+        count: Option<Count>,
+        estimate: Option<i64>,
+        max_rows: Option<i64>,
+    ) -> Self {
         self.total = match (count, self.total) {
             (Some(Count::Planned), _) => estimate,
             (Some(Count::Estimated), Some(total)) if max_rows.is_none_or(|rows| total > rows) => {
@@ -70,7 +76,11 @@ struct Draft {
 ///
 /// # Errors
 /// Where the answer itself is not acceptable: not one row, an offset beyond the end, unreadable settings.
-pub(crate) fn respond(request: &ApiRequest, plan: &Plan<'_>, answer: Answer) -> Result<Response<Body>, Error> {
+pub(crate) fn respond(
+    request: &ApiRequest,
+    plan: &Plan<'_>,
+    answer: Answer,
+) -> Result<Response<Body>, Error> {
     let guc = (answer.headers.clone(), answer.status.clone());
     let draft = match plan {
         Plan::Read(plan) => read(request, plan, answer)?,
@@ -148,16 +158,17 @@ fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
         _ if shows => StatusCode::OK,
         _ => StatusCode::NO_CONTENT,
     };
-    let counted = matches!(request.prefer.count, Some(Count::Exact | Count::Estimated)).then_some(answer.page);
+    let counted =
+        matches!(request.prefer.count, Some(Count::Exact | Count::Estimated)).then_some(answer.page);
     match plan.mutation {
         Mutation::Insert | Mutation::Delete => header::content_range(&mut headers, 1, 0, counted),
         Mutation::Update => header::content_range(&mut headers, 0, answer.page - 1, counted),
         Mutation::Replace => {}
     }
-    if let (Returning::Key(columns), Some(key)) = (&plan.returning, &answer.key) {
-        if let Some(location) = header::location(&plan.table.name.name, columns, key) {
-            header::insert(&mut headers, LOCATION, &location);
-        }
+    if let (Returning::Key(columns), Some(key)) = (&plan.returning, &answer.key)
+        && let Some(location) = header::location(&plan.table.name.name, columns, key)
+    {
+        header::insert(&mut headers, LOCATION, &location);
     }
     if shows {
         content(request, &plan.media, &mut headers);

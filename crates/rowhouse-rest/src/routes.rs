@@ -103,7 +103,12 @@ fn log(error: Error) -> Failure {
     let cause = if let Error::Database(error, _) = &error { error.to_string() } else { String::new() };
     let failure = Failure::from(error);
     if failure.status.is_server_error() {
-        tracing::warn!(status = failure.status.as_u16(), code = failure.code, cause, "data API request failed");
+        tracing::warn!(
+            status = failure.status.as_u16(),
+            code = failure.code,
+            cause,
+            "data API request failed"
+        );
     }
     failure
 }

@@ -22,7 +22,9 @@ const FUNCTIONS: &str = include_str!("functions.sql");
 /// Whatever the database answers; the connection is left outside a transaction.
 pub async fn load(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> {
     client
-        .batch_execute("begin transaction isolation level repeatable read read only; set local search_path = ''")
+        .batch_execute(
+            "begin transaction isolation level repeatable read read only; set local search_path = ''",
+        )
         .await?;
     let snapshot = read(client, schemas).await;
     let ended = client.batch_execute("commit").await;

@@ -92,7 +92,8 @@ pub(super) fn relate(mut tables: Vec<Table>, keys: &[ForeignKey]) -> Vec<Table> 
 }
 
 fn both_ways(key: &ForeignKey) -> (Relation, Relation) {
-    let pairs: Vec<(String, String)> = key.columns.iter().cloned().zip(key.foreign_columns.iter().cloned()).collect();
+    let pairs: Vec<(String, String)> =
+        key.columns.iter().cloned().zip(key.foreign_columns.iter().cloned()).collect();
     let kind = |referred| match (key.one_to_one, referred) {
         (true, referred) => RelationKind::OneToOne { referred },
         (false, true) => RelationKind::OneToMany,
@@ -101,8 +102,18 @@ fn both_ways(key: &ForeignKey) -> (Relation, Relation) {
     let back = pairs.iter().map(|(here, there)| (there.clone(), here.clone())).collect();
     let constraint = &key.constraint;
     (
-        Relation { kind: kind(false), constraint: constraint.clone(), target: key.foreign.clone(), columns: pairs },
-        Relation { kind: kind(true), constraint: constraint.clone(), target: key.table.clone(), columns: back },
+        Relation {
+            kind: kind(false),
+            constraint: constraint.clone(),
+            target: key.foreign.clone(),
+            columns: pairs,
+        },
+        Relation {
+            kind: kind(true),
+            constraint: constraint.clone(),
+            target: key.table.clone(),
+            columns: back,
+        },
     )
 }
 
@@ -113,12 +124,16 @@ fn junctions(table: &Table, keys: &[&ForeignKey]) -> Vec<(QualifiedName, Relatio
         .filter(|key| key.table == table.name && !key.one_to_one)
         .filter(|key| key.columns.iter().all(|column| table.primary_key.contains(column)))
         .collect();
-    let swapped = |key: &ForeignKey| key.foreign_columns.iter().cloned().zip(key.columns.iter().cloned()).collect();
+    let swapped =
+        |key: &ForeignKey| key.foreign_columns.iter().cloned().zip(key.columns.iter().cloned()).collect();
     let mut found = Vec::new();
     for near in &within {
         for far in within.iter().filter(|far| far.constraint != near.constraint) {
-            let junction =
-                Junction { table: table.name.clone(), constraint: far.constraint.clone(), columns: swapped(far) };
+            let junction = Junction {
+                table: table.name.clone(),
+                constraint: far.constraint.clone(),
+                columns: swapped(far),
+            };
             let relation = Relation {
                 kind: RelationKind::ManyToMany(Box::new(junction)),
                 constraint: near.constraint.clone(),

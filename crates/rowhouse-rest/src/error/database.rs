@@ -61,7 +61,9 @@ pub(super) fn status(error: &PgError, signed_in: bool) -> StatusCode {
         "25006" => StatusCode::METHOD_NOT_ALLOWED,
         "21000" if message.ends_with("requires a WHERE clause") => StatusCode::BAD_REQUEST,
         "21000" => StatusCode::INTERNAL_SERVER_ERROR,
-        "22023" if message.starts_with("role") && message.ends_with("does not exist") => StatusCode::UNAUTHORIZED,
+        "22023" if message.starts_with("role") && message.ends_with("does not exist") => {
+            StatusCode::UNAUTHORIZED
+        }
         "53400" => StatusCode::INTERNAL_SERVER_ERROR,
         "57P01" => StatusCode::SERVICE_UNAVAILABLE,
         "P0001" => StatusCode::BAD_REQUEST,
@@ -73,9 +75,8 @@ pub(super) fn status(error: &PgError, signed_in: bool) -> StatusCode {
         _ => match code.get(..2).unwrap_or_default() {
             "08" | "53" => StatusCode::SERVICE_UNAVAILABLE,
             "0L" | "0P" | "28" => StatusCode::FORBIDDEN,
-            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV" | "P0" | "XX" => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV"
+            | "P0" | "XX" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         },
     }

@@ -25,10 +25,12 @@ pub(super) fn failure(error: PlanError) -> Failure {
             "PGRST105",
             "Filters must include all and only primary key columns with 'eq' operators",
         ),
-        PlanError::Preferences(words) => {
-            Failure::new(StatusCode::BAD_REQUEST, "PGRST122", "Invalid preferences given with handling=strict")
-                .details(format!("Invalid preferences: {}", words.join(", ")))
-        }
+        PlanError::Preferences(words) => Failure::new(
+            StatusCode::BAD_REQUEST,
+            "PGRST122",
+            "Invalid preferences given with handling=strict",
+        )
+        .details(format!("Invalid preferences: {}", words.join(", "))),
         PlanError::Aggregates => {
             Failure::new(StatusCode::BAD_REQUEST, "PGRST123", "Use of aggregate functions is not allowed")
         }
@@ -39,15 +41,16 @@ pub(super) fn failure(error: PlanError) -> Failure {
         ),
         PlanError::NotEmbedded { target, alias } => schema::not_embedded(&target, alias.as_deref()),
         PlanError::RelatedOrder { origin, target } => schema::related_order(&origin, &target),
-        PlanError::NoRelation { parent, child, hint, schema, like } => {
-            schema::no_relation(&parent, &child, hint.as_deref(), &schema, like)
-        }
+        PlanError::NoRelation(missing) => schema::no_relation(*missing),
         PlanError::AmbiguousRelation { parent, child, candidates } => {
             schema::ambiguous_relation(&parent, &child, &candidates)
         }
         PlanError::NotImplemented(what) => {
-            Failure::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented").details(format!("{what} is not implemented."))
+            Failure::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented")
+                .details(format!("{what} is not implemented."))
         }
-        PlanError::RootDisabled => Failure::new(StatusCode::NOT_FOUND, "PGRST126", "Root endpoint metadata is disabled"),
+        PlanError::RootDisabled => {
+            Failure::new(StatusCode::NOT_FOUND, "PGRST126", "Root endpoint metadata is disabled")
+        }
     }
 }

@@ -28,9 +28,12 @@ pub(super) fn respond(error: &PgError) -> Failure {
         Ok(message) => message,
         Err(_) => return unreadable_message(&error.message),
     };
-    let Some(text) = &error.detail else { return unreadable_detail("DETAIL is missing in the RAISE statement") };
+    let Some(text) = &error.detail else {
+        return unreadable_detail("DETAIL is missing in the RAISE statement");
+    };
     let parsed = serde_json::from_str::<Detail>(text).ok();
-    let Some((detail, status)) = parsed.and_then(|detail| own_status(detail.status).map(|status| (detail, status)))
+    let Some((detail, status)) =
+        parsed.and_then(|detail| own_status(detail.status).map(|status| (detail, status)))
     else {
         return unreadable_detail(&format!("Invalid JSON value for DETAIL: '{text}'"));
     };
@@ -40,7 +43,9 @@ pub(super) fn respond(error: &PgError) -> Failure {
     failure.headers = detail
         .headers
         .iter()
-        .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?)))
+        .filter_map(|(name, value)| {
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
+        })
         .collect();
     failure
 }

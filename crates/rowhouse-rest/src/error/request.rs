@@ -10,18 +10,23 @@ pub(super) fn failure(error: RequestError) -> Failure {
         RequestError::Query(error) => {
             Failure::new(StatusCode::BAD_REQUEST, "PGRST100", error.message).details(error.details)
         }
-        RequestError::CallMethod(method) => {
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "PGRST101", format!("Cannot use the {method} method on RPC"))
-        }
-        RequestError::Method(method) => {
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "PGRST117", format!("Unsupported HTTP method: {method}"))
-        }
+        RequestError::CallMethod(method) => Failure::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "PGRST101",
+            format!("Cannot use the {method} method on RPC"),
+        ),
+        RequestError::Method(method) => Failure::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "PGRST117",
+            format!("Unsupported HTTP method: {method}"),
+        ),
         RequestError::Body(message) => Failure::new(StatusCode::BAD_REQUEST, "PGRST102", message),
         RequestError::Range(RangeProblem::NegativeLimit) => {
             not_satisfiable().details("Limit should be greater than or equal to zero.")
         }
-        RequestError::Range(RangeProblem::UpsideDown) => not_satisfiable()
-            .details("The lower boundary must be lower than or equal to the upper boundary in the Range header."),
+        RequestError::Range(RangeProblem::UpsideDown) => not_satisfiable().details(
+            "The lower boundary must be lower than or equal to the upper boundary in the Range header.",
+        ),
         RequestError::PutRange => Failure::new(
             StatusCode::BAD_REQUEST,
             "PGRST114",
@@ -31,6 +36,8 @@ pub(super) fn failure(error: RequestError) -> Failure {
             Failure::new(StatusCode::NOT_ACCEPTABLE, "PGRST106", format!("Invalid schema: {asked}"))
                 .hint(format!("Only the following schemas are exposed: {}", served.join(", ")))
         }
-        RequestError::Path => Failure::new(StatusCode::NOT_FOUND, "PGRST125", "Invalid path specified in request URL"),
+        RequestError::Path => {
+            Failure::new(StatusCode::NOT_FOUND, "PGRST125", "Invalid path specified in request URL")
+        }
     }
 }

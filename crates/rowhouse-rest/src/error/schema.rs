@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::Failure;
-use crate::plan::{Candidate, UnknownFunction};
+use crate::plan::{Candidate, NoRelation, UnknownFunction};
 
 pub(super) fn unknown_table(schema: &str, table: &str, like: Option<String>) -> Failure {
     let message = format!("Could not find the table '{schema}.{table}' in the schema cache");
@@ -49,8 +49,10 @@ pub(super) fn unknown_function(unknown: &UnknownFunction) -> Failure {
     let mut failure = Failure::new(StatusCode::NOT_FOUND, "PGRST202", message).details(format!(
         "Searched for the function {name}{searched}, but no matches were found in the schema cache."
     ));
-    failure.hint =
-        unknown.like.as_ref().map(|like| format!("Perhaps you meant to call the function {}.{like}", unknown.schema));
+    failure.hint = unknown
+        .like
+        .as_ref()
+        .map(|like| format!("Perhaps you meant to call the function {}.{like}", unknown.schema));
     failure
 }
 
@@ -65,13 +67,8 @@ pub(super) fn not_embedded(target: &str, alias: Option<&str>) -> Failure {
     }
 }
 
-pub(super) fn no_relation(
-    parent: &str,
-    child: &str,
-    hint: Option<&str>,
-    schema: &str,
-    like: Option<(String, String)>,
-) -> Failure {
+pub(super) fn no_relation(missing: NoRelation) -> Failure {
+    let NoRelation { parent, child, hint, schema, like } = missing;
     let using = hint.map(|hint| format!("' using the hint '{hint}")).unwrap_or_default();
     let mut failure = Failure::new(
         StatusCode::BAD_REQUEST,

@@ -11,10 +11,35 @@ fn refused(code: &str, message: &str, signed_in: bool) -> Failure {
 #[test]
 fn sqlstates_have_postgrest_s_statuses() {
     let expected = [
-        ("23505", 409), ("23503", 409), ("23502", 400), ("22P02", 400), ("25006", 405), ("25001", 500), ("42P01", 404),
-        ("42883", 404), ("42703", 400), ("42P17", 500), ("42501", 403), ("P0001", 400), ("P0002", 500), ("57014", 500),
-        ("57P01", 503), ("53300", 503), ("53400", 500), ("40001", 500), ("28000", 403), ("0LP01", 403), ("08006", 503),
-        ("XX000", 500), ("21000", 500), ("54001", 500), ("PT402", 402), ("PT999", 999), ("PTabc", 500), ("PT101", 500), ("ZZZZZ", 400),
+        ("23505", 409),
+        ("23503", 409),
+        ("23502", 400),
+        ("22P02", 400),
+        ("25006", 405),
+        ("25001", 500),
+        ("42P01", 404),
+        ("42883", 404),
+        ("42703", 400),
+        ("42P17", 500),
+        ("42501", 403),
+        ("P0001", 400),
+        ("P0002", 500),
+        ("57014", 500),
+        ("57P01", 503),
+        ("53300", 503),
+        ("53400", 500),
+        ("40001", 500),
+        ("28000", 403),
+        ("0LP01", 403),
+        ("08006", 503),
+        ("XX000", 500),
+        ("21000", 500),
+        ("54001", 500),
+        ("PT402", 402),
+        ("PT999", 999),
+        ("PTabc", 500),
+        ("PT101", 500),
+        ("ZZZZZ", 400),
     ];
     for (code, status) in expected {
         assert_eq!(refused(code, "", true).status.as_u16(), status, "{code}");
@@ -29,7 +54,9 @@ fn missing_rights_challenge_those_who_are_not_signed_in() {
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(response.headers()["www-authenticate"], "Bearer");
     assert_eq!(response.headers()["proxy-status"], "PostgREST; error=42501");
-    assert!(refused("42501", "permission denied", true).respond().headers().get("www-authenticate").is_none());
+    assert!(
+        refused("42501", "permission denied", true).respond().headers().get("www-authenticate").is_none()
+    );
 }
 
 #[test]
@@ -37,8 +64,12 @@ fn absent_database_asks_to_retry() {
     let failure = Failure::from(Error::Database(DbError::Unavailable("secret host".to_owned()), true));
     assert!(!failure.message.contains("secret"));
     let response = failure.respond();
-    assert_eq!((response.status(), response.headers()["retry-after"].to_str().unwrap()), (StatusCode::SERVICE_UNAVAILABLE, "1"));
-    let timeout = Failure::from(Error::Database(DbError::PoolTimeout(std::time::Duration::from_secs(1)), true));
+    assert_eq!(
+        (response.status(), response.headers()["retry-after"].to_str().unwrap()),
+        (StatusCode::SERVICE_UNAVAILABLE, "1")
+    );
+    let timeout =
+        Failure::from(Error::Database(DbError::PoolTimeout(std::time::Duration::from_secs(1)), true));
     assert_eq!((timeout.status, timeout.code.as_str()), (StatusCode::GATEWAY_TIMEOUT, "PGRST003"));
     assert_eq!(Failure::from(Error::NoSnapshot).respond().headers()["retry-after"], "1");
 }
@@ -55,13 +86,28 @@ fn ended_session_and_lost_tenant_are_told_apart() {
 #[test]
 fn sql_can_raise_a_whole_response() {
     let raise = |message: &str, detail: Option<&str>| {
-        let error = PgError { code: "PGRST".into(), message: message.into(), detail: detail.map(str::to_owned), ..PgError::default() };
+        let error = PgError {
+            code: "PGRST".into(),
+            message: message.into(),
+            detail: detail.map(str::to_owned),
+            ..PgError::default()
+        };
         Failure::from(Error::Database(DbError::Refused(Box::new(error)), true))
     };
-    let failure = raise(r#"{"code":"123","message":"pay","hint":"more"}"#, Some(r#"{"status":402,"headers":{"X-Pay":"yes"}}"#));
-    assert_eq!((failure.status.as_u16(), failure.code.as_str(), failure.hint.as_deref()), (402, "123", Some("more")));
+    let failure = raise(
+        r#"{"code":"123","message":"pay","hint":"more"}"#,
+        Some(r#"{"status":402,"headers":{"X-Pay":"yes"}}"#),
+    );
+    assert_eq!(
+        (failure.status.as_u16(), failure.code.as_str(), failure.hint.as_deref()),
+        (402, "123", Some("more"))
+    );
     assert_eq!(failure.respond().headers()["x-pay"], "yes");
-    for (message, detail) in [("pay", Some("{}")), (r#"{"code":"1","message":"m"}"#, None), (r#"{"code":"1","message":"m"}"#, Some(r#"{"status":42,"headers":{}}"#))] {
+    for (message, detail) in [
+        ("pay", Some("{}")),
+        (r#"{"code":"1","message":"m"}"#, None),
+        (r#"{"code":"1","message":"m"}"#, Some(r#"{"status":42,"headers":{}}"#)),
+    ] {
         let failure = raise(message, detail);
         assert_eq!((failure.status, failure.code.as_str()), (StatusCode::INTERNAL_SERVER_ERROR, "PGRST121"));
     }
@@ -71,5 +117,8 @@ fn sql_can_raise_a_whole_response() {
 fn body_has_all_four_fields() {
     let failure = Failure::from(Error::Singular(2));
     let json = serde_json::to_value(&failure).unwrap();
-    assert_eq!(json, serde_json::json!({"code": "PGRST116", "message": "Cannot coerce the result to a single JSON object", "details": "The result contains 2 rows", "hint": null}));
+    assert_eq!(
+        json,
+        serde_json::json!({"code": "PGRST116", "message": "Cannot coerce the result to a single JSON object", "details": "The result contains 2 rows", "hint": null})
+    );
 }

@@ -9,9 +9,13 @@ use super::Failure;
 /// 401 with the challenge of RFC 6750 section 3.
 pub(super) fn failure(error: TokenError) -> Failure {
     let (code, message) = match error {
-        TokenError::Malformed => ("PGRST301", "Expected 3 parts in JWT, each base64url-encoded JSON or a signature"),
+        TokenError::Malformed => {
+            ("PGRST301", "Expected 3 parts in JWT, each base64url-encoded JSON or a signature")
+        }
         TokenError::WrongAlgorithm => ("PGRST301", "Wrong or unsupported encoding algorithm"),
-        TokenError::UnknownKey | TokenError::BadSignature => ("PGRST301", "No suitable key or wrong key type"),
+        TokenError::UnknownKey | TokenError::BadSignature => {
+            ("PGRST301", "No suitable key or wrong key type")
+        }
         TokenError::MissingClaim(_) => ("PGRST303", "JWT claims are incomplete"),
         TokenError::Expired => ("PGRST303", "JWT expired"),
         TokenError::NotYetValid => ("PGRST303", "JWT not yet valid"),

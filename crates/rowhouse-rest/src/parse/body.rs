@@ -33,7 +33,9 @@ pub(super) fn parse(
         (Media::Form, false) => form_as_json(body).map(Some),
         (Media::Text | Media::Xml, true) => text(body).map(Some),
         (Media::Binary, true) => Ok(Some(Payload::Raw(body.clone()))),
-        (other, _) => Err(RequestError::Body(format!("Content-Type not acceptable: {}", other.name()).into())),
+        (other, _) => {
+            Err(RequestError::Body(format!("Content-Type not acceptable: {}", other.name()).into()))
+        }
     }
 }
 
@@ -80,5 +82,9 @@ fn form_as_json(body: &Bytes) -> Result<Payload, RequestError> {
 
 fn text(body: &Bytes) -> Result<Payload, RequestError> {
     let fine = std::str::from_utf8(body).is_ok() && memchr::memchr(0, body).is_none();
-    if fine { Ok(Payload::Raw(body.clone())) } else { Err(RequestError::Body("Body is not valid text".into())) }
+    if fine {
+        Ok(Payload::Raw(body.clone()))
+    } else {
+        Err(RequestError::Body("Body is not valid text".into()))
+    }
 }

@@ -114,7 +114,9 @@ impl Operator {
             Self::In => Operation::In(list(cursor, place)?),
             Self::Is => Operation::Is(is_value(cursor, place)?),
             Self::IsDistinct => Operation::IsDistinct(single(cursor, place)),
-            Self::Search(kind) => Operation::Search { kind, config: bracket.config, value: single(cursor, place) },
+            Self::Search(kind) => {
+                Operation::Search { kind, config: bracket.config, value: single(cursor, place) }
+            }
         })
     }
 }

@@ -127,11 +127,7 @@ impl<'a> Scanner<'a> {
 
     /// The open bracket is an object whose keys are columns.
     fn is_row(&self) -> bool {
-        match self.open.as_slice() {
-            [b'{'] => true,
-            [b'[', b'{'] => true,
-            _ => false,
-        }
+        matches!(self.open.as_slice(), b"{" | b"[{")
     }
 
     fn comma(&mut self) -> Next {

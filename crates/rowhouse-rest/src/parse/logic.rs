@@ -55,7 +55,12 @@ fn group_head(cursor: &mut Cursor<'_>) -> Option<(bool, Connective)> {
     Some((negated, connective))
 }
 
-fn group(cursor: &mut Cursor<'_>, negated: bool, connective: Connective, depth: usize) -> Result<Logic, Mistake> {
+fn group(
+    cursor: &mut Cursor<'_>,
+    negated: bool,
+    connective: Connective,
+    depth: usize,
+) -> Result<Logic, Mistake> {
     let mut items = vec![node(cursor, depth + 1)?];
     while cursor.eat_lexeme(",") {
         items.push(node(cursor, depth + 1)?);

@@ -8,7 +8,8 @@ use crate::request::Media;
 /// The media types that a client takes, best first; without the header anything.
 pub(super) fn accept(headers: &HeaderMap) -> Vec<Media> {
     let Some(text) = header(headers, "accept") else { return vec![Media::Any] };
-    let mut weighed: Vec<(u16, Media)> = split_outside_quotes(text, ',').map(|part| (weight(part), parse(part))).collect();
+    let mut weighed: Vec<(u16, Media)> =
+        split_outside_quotes(text, ',').map(|part| (weight(part), parse(part))).collect();
     // The sort is stable, so the client's order decides among equals.
     weighed.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
     weighed.into_iter().map(|(_, media)| media).collect()

@@ -22,7 +22,8 @@ pub(super) fn resolve(incoming: &Incoming<'_>, limits: &[LimitParameter]) -> Res
             ranges.push((parameter.path.clone(), range_of(limits, &parameter.path)?));
         }
     }
-    let asked = if incoming.method == "GET" { header(incoming.headers, "range").and_then(from_header) } else { None };
+    let asked =
+        if incoming.method == "GET" { header(incoming.headers, "range").and_then(from_header) } else { None };
     if root == RowRange::NONE {
         return Ok(Ranges { root, embeds: ranges });
     }
@@ -41,7 +42,11 @@ pub(super) fn resolve(incoming: &Incoming<'_>, limits: &[LimitParameter]) -> Res
 /// The range of one path; the last limit and the last offset count.
 fn range_of(limits: &[LimitParameter], path: &[String]) -> Result<RowRange, RequestError> {
     let last = |is_offset| {
-        limits.iter().rev().find(|p| p.path == path && p.is_offset == is_offset).and_then(|parameter| parameter.value)
+        limits
+            .iter()
+            .rev()
+            .find(|p| p.path == path && p.is_offset == is_offset)
+            .and_then(|parameter| parameter.value)
     };
     let lower = last(true).unwrap_or(0).max(0);
     match last(false) {
@@ -55,7 +60,9 @@ fn range_of(limits: &[LimitParameter], path: &[String]) -> Result<RowRange, Requ
 /// `5-9` or `5-`; anything else is as good as no header.
 fn from_header(text: &str) -> Option<RowRange> {
     let (lower, upper) = text.split_once('-')?;
-    let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().unwrap_or(i64::MAX));
+    let number = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().unwrap_or(i64::MAX))
+    };
     if lower.is_empty() {
         return None;
     }

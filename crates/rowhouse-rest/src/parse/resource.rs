@@ -58,14 +58,19 @@ fn part(text: &str) -> Result<String, RequestError> {
 }
 
 /// The schema asked for by profile headers, and whether the answer names it.
-pub(super) fn schema(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<(String, bool), RequestError> {
+pub(super) fn schema(
+    incoming: &Incoming<'_>,
+    settings: &RestSettings,
+) -> Result<(String, bool), RequestError> {
     let name = match incoming.method {
         "POST" | "PATCH" | "PUT" | "DELETE" => "content-profile",
         _ => "accept-profile",
     };
     match header(incoming.headers, name) {
         Some(asked) if settings.schemas.iter().any(|schema| schema == asked) => Ok((asked.to_owned(), true)),
-        Some(asked) => Err(RequestError::Schema { asked: asked.to_owned(), served: settings.schemas.clone() }),
+        Some(asked) => {
+            Err(RequestError::Schema { asked: asked.to_owned(), served: settings.schemas.clone() })
+        }
         None => Ok((settings.schemas.first().cloned().unwrap_or_default(), settings.schemas.len() > 1)),
     }
 }

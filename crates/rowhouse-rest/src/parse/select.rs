@@ -1,8 +1,8 @@
 //! `select=`: columns, casts, aggregates, embeds, spreads.
 
-use super::{MAX_DEPTH, MAX_ITEMS};
 use super::cursor::{Cursor, Mistake};
 use super::name::{field, name, type_name};
+use super::{MAX_DEPTH, MAX_ITEMS};
 use crate::request::{Aggregate, Embed, Field, JoinType, SelectColumn, SelectItem};
 
 /// The whole parameter; empty text selects nothing in particular, which means every column.

@@ -23,9 +23,24 @@ fn compare(operator: Compare, value: &str) -> Operation {
 fn every_comparison_operator_is_known() {
     use Compare::*;
     let words = [
-        ("eq", Eq), ("gte", Gte), ("gt", Gt), ("lte", Lte), ("lt", Lt), ("like", Like), ("ilike", Ilike),
-        ("match", Match), ("imatch", Imatch), ("neq", Neq), ("cs", Contains), ("cd", Contained), ("ov", Overlaps),
-        ("sl", StrictlyLeft), ("sr", StrictlyRight), ("nxr", NotExtendsRight), ("nxl", NotExtendsLeft), ("adj", Adjacent),
+        ("eq", Eq),
+        ("gte", Gte),
+        ("gt", Gt),
+        ("lte", Lte),
+        ("lt", Lt),
+        ("like", Like),
+        ("ilike", Ilike),
+        ("match", Match),
+        ("imatch", Imatch),
+        ("neq", Neq),
+        ("cs", Contains),
+        ("cd", Contained),
+        ("ov", Overlaps),
+        ("sl", StrictlyLeft),
+        ("sr", StrictlyRight),
+        ("nxr", NotExtendsRight),
+        ("nxl", NotExtendsLeft),
+        ("adj", Adjacent),
     ];
     for (word, operator) in words {
         assert_eq!(filter(&format!("/t?a={word}.x.y,(z)")).operation, compare(operator, "x.y,(z)"), "{word}");
@@ -35,16 +50,26 @@ fn every_comparison_operator_is_known() {
 
 #[test]
 fn quantifiers_belong_to_some_operators() {
-    let Operation::Compare { quantifier, value, .. } = filter("/t?a=like(any).{x*,y*}").operation else { panic!() };
+    let Operation::Compare { quantifier, value, .. } = filter("/t?a=like(any).{x*,y*}").operation else {
+        panic!()
+    };
     assert_eq!((quantifier, value.as_str()), (Some(Quantifier::Any), "{x*,y*}"));
-    for target in ["/t?a=neq(any).1", "/t?a=eq(some).1", "/t?a=is(any).null", "/t?a=in(any).(1)", "/t?a=eq().1"] {
+    for target in
+        ["/t?a=neq(any).1", "/t?a=eq(some).1", "/t?a=is(any).null", "/t?a=in(any).(1)", "/t?a=eq().1"]
+    {
         query_error(target);
     }
 }
 
 #[test]
 fn is_takes_five_words_in_any_case() {
-    let words = [("null", IsValue::Null), ("NOT_NULL", IsValue::NotNull), ("True", IsValue::True), ("false", IsValue::False), ("unknown", IsValue::Unknown)];
+    let words = [
+        ("null", IsValue::Null),
+        ("NOT_NULL", IsValue::NotNull),
+        ("True", IsValue::True),
+        ("false", IsValue::False),
+        ("unknown", IsValue::Unknown),
+    ];
     for (word, value) in words {
         assert_eq!(filter(&format!("/t?a=is.{word}")).operation, Operation::Is(value));
     }
@@ -68,7 +93,11 @@ fn list_elements_may_be_quoted() {
 
 #[test]
 fn text_search_takes_a_configuration() {
-    let search = |kind, config: Option<&str>| Operation::Search { kind, config: config.map(str::to_owned), value: "cat".to_owned() };
+    let search = |kind, config: Option<&str>| Operation::Search {
+        kind,
+        config: config.map(str::to_owned),
+        value: "cat".to_owned(),
+    };
     assert_eq!(filter("/t?a=fts.cat").operation, search(Search::Raw, None));
     assert_eq!(filter("/t?a=plfts(english).cat").operation, search(Search::Plain, Some("english")));
     assert_eq!(filter("/t?a=phfts.cat").operation, search(Search::Phrase, None));
@@ -79,7 +108,10 @@ fn text_search_takes_a_configuration() {
 fn json_paths_know_keys_and_indexes() {
     let field = filter("/t?data->a->>-1=eq.x").field;
     assert_eq!(field.name, "data");
-    let path = [JsonStep { as_text: false, key: JsonKey::Name("a".into()) }, JsonStep { as_text: true, key: JsonKey::Index("-1".into()) }];
+    let path = [
+        JsonStep { as_text: false, key: JsonKey::Name("a".into()) },
+        JsonStep { as_text: true, key: JsonKey::Index("-1".into()) },
+    ];
     assert_eq!(field.path, path);
     assert_eq!(filter("/t?data->>1a=eq.x").field.path[0].key, JsonKey::Name("1a".into()));
     assert_eq!(filter("/t?data->>a-b=eq.x").field.path[0].key, JsonKey::Name("a-b".into()));
@@ -87,12 +119,20 @@ fn json_paths_know_keys_and_indexes() {
 
 #[test]
 fn select_knows_aliases_casts_paths_and_embeds() {
-    let items = request("GET", "/t?select=a, b:c->d::text ,*,x:rel!hint!inner(id,deep(*)),...spread(y)", &[], "").select;
+    let items =
+        request("GET", "/t?select=a, b:c->d::text ,*,x:rel!hint!inner(id,deep(*)),...spread(y)", &[], "")
+            .select;
     assert_eq!(items.len(), 5);
     let SelectItem::Column(second) = &items[1] else { panic!() };
-    assert_eq!((second.alias.as_deref(), second.field.name.as_str(), second.cast.as_deref()), (Some("b"), "c", Some("text")));
+    assert_eq!(
+        (second.alias.as_deref(), second.field.name.as_str(), second.cast.as_deref()),
+        (Some("b"), "c", Some("text"))
+    );
     let SelectItem::Embed(embed) = &items[3] else { panic!() };
-    assert_eq!((embed.output_name(), embed.relation.as_str(), embed.hint.as_deref()), ("x", "rel", Some("hint")));
+    assert_eq!(
+        (embed.output_name(), embed.relation.as_str(), embed.hint.as_deref()),
+        ("x", "rel", Some("hint"))
+    );
     assert_eq!(embed.join, JoinType::Inner);
     assert_eq!(embed.items.len(), 2);
     let SelectItem::Embed(spread) = &items[4] else { panic!() };
@@ -117,7 +157,8 @@ fn names_may_be_quoted_dashed_and_unicode() {
 
 #[test]
 fn order_knows_direction_nulls_and_relations() {
-    let terms = request("GET", "/t?order=a.desc.nullslast,b->>c,rel(d).asc,e.nullsfirst", &[], "").order.remove(0).1;
+    let terms =
+        request("GET", "/t?order=a.desc.nullslast,b->>c,rel(d).asc,e.nullsfirst", &[], "").order.remove(0).1;
     assert_eq!((terms[0].direction, terms[0].nulls), (Some(Direction::Desc), Some(Nulls::Last)));
     assert_eq!(terms[2].relation.as_deref(), Some("rel"));
     assert_eq!((terms[3].direction, terms[3].nulls), (None, Some(Nulls::First)));
@@ -127,23 +168,38 @@ fn order_knows_direction_nulls_and_relations() {
 fn order_mistakes_are_worded_as_postgrest_words_them() {
     assert_eq!(
         query_error("/t?order=id.descc"),
-        ("\"failed to parse order (id.descc)\" (line 1, column 8)".into(), "unexpected \"c\" expecting delimiter (.), \",\" or end of input".into())
+        (
+            "\"failed to parse order (id.descc)\" (line 1, column 8)".into(),
+            "unexpected \"c\" expecting delimiter (.), \",\" or end of input".into()
+        )
     );
-    assert_eq!(query_error("/t?order=id.smth").1, "unexpected \"s\" expecting \"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"");
-    assert_eq!(query_error("/t?order=id.asc.x").1, "unexpected \"x\" expecting \"nullsfirst\" or \"nullslast\"");
+    assert_eq!(
+        query_error("/t?order=id.smth").1,
+        "unexpected \"s\" expecting \"asc\", \"desc\", \"nullsfirst\" or \"nullslast\""
+    );
+    assert_eq!(
+        query_error("/t?order=id.asc.x").1,
+        "unexpected \"x\" expecting \"nullsfirst\" or \"nullslast\""
+    );
 }
 
 #[test]
 fn filter_without_operator_is_refused() {
     assert_eq!(
         query_error("/t?id=val"),
-        ("\"failed to parse filter (val)\" (line 1, column 1)".into(), "unexpected \"v\" expecting \"not\" or operator (eq, gt, ...)".into())
+        (
+            "\"failed to parse filter (val)\" (line 1, column 1)".into(),
+            "unexpected \"v\" expecting \"not\" or operator (eq, gt, ...)".into()
+        )
     );
 }
 
 #[test]
 fn logic_trees_nest() {
-    let (path, tree) = request("GET", "/t?not.or=(a.eq.1,and(b.not.is.null,c.in.(1,2)),d.eq.%22x,)%22,e.cs.{1,2})", &[], "").logic.remove(0);
+    let (path, tree) =
+        request("GET", "/t?not.or=(a.eq.1,and(b.not.is.null,c.in.(1,2)),d.eq.%22x,)%22,e.cs.{1,2})", &[], "")
+            .logic
+            .remove(0);
     assert!(path.is_empty());
     let Logic::Group { negated: true, connective: Connective::Or, items } = tree else { panic!("{tree:?}") };
     assert_eq!(items.len(), 4);
@@ -182,7 +238,10 @@ fn undecodable_text_is_refused() {
 #[test]
 fn argument_queries_tell_arguments_from_filters() {
     let request = request("GET", "/rpc/f?a=1&b=eq.2&c=isabel&d=in&select=x", &[], "");
-    assert_eq!(request.arguments, [("a".into(), "1".into()), ("c".into(), "isabel".into()), ("d".into(), "in".into())]);
+    assert_eq!(
+        request.arguments,
+        [("a".into(), "1".into()), ("c".into(), "isabel".into()), ("d".into(), "in".into())]
+    );
     assert_eq!(request.filters.len(), 1);
 }
 
@@ -208,7 +267,8 @@ fn impossible_ranges_are_refused() {
 
 #[test]
 fn first_mention_of_a_preference_counts() {
-    let headers = ["prefer: return=minimal, count=exact,max-affected=3", "prefer: return=representation , odd"];
+    let headers =
+        ["prefer: return=minimal, count=exact,max-affected=3", "prefer: return=representation , odd"];
     let prefer = request("GET", "/t", &headers, "").prefer;
     assert_eq!(prefer.representation, Some(Representation::Minimal));
     assert_eq!((prefer.count, prefer.max_affected), (Some(Count::Exact), Some(3)));
@@ -218,7 +278,13 @@ fn first_mention_of_a_preference_counts() {
 
 #[test]
 fn accepted_types_are_ordered_by_weight() {
-    let accept = request("GET", "/t", &["accept: text/csv;q=0.5, application/vnd.pgrst.object+json;nulls=stripped;q=0.9, */*;q=0.1"], "").accept;
+    let accept = request(
+        "GET",
+        "/t",
+        &["accept: text/csv;q=0.5, application/vnd.pgrst.object+json;nulls=stripped;q=0.9, */*;q=0.1"],
+        "",
+    )
+    .accept;
     assert_eq!(accept, [Media::Object { strip: true }, Media::Csv, Media::Any]);
 }
 
@@ -258,12 +324,18 @@ fn paths_and_methods_are_checked() {
     assert_eq!(error("GET", "/a/"), RequestError::Path);
     assert_eq!(error("TRACE", "/a"), RequestError::Method("TRACE".into()));
     assert_eq!(error("DELETE", "/rpc/f"), RequestError::CallMethod("DELETE".into()));
-    assert_eq!(request("GET", "/a%20b", &[], "").action, Action::Read { table: "a b".into(), headers_only: false });
+    assert_eq!(
+        request("GET", "/a%20b", &[], "").action,
+        Action::Read { table: "a b".into(), headers_only: false }
+    );
 }
 
 #[test]
 fn canonical_query_is_sorted_and_encoded() {
-    assert_eq!(request("GET", "/t?b=eq.x%20y&a=eq.é&select=*", &[], "").canonical, "a=eq.%C3%A9&b=eq.x+y&select=%2A");
+    assert_eq!(
+        request("GET", "/t?b=eq.x%20y&a=eq.é&select=*", &[], "").canonical,
+        "a=eq.%C3%A9&b=eq.x+y&select=%2A"
+    );
 }
 
 proptest! {

@@ -34,7 +34,11 @@ pub(crate) enum Arguments<'a> {
     /// One parameter each, in the text form of its type.
     Direct(Vec<(&'a Argument, Bytes)>),
     /// Expanded from a JSON body.
-    Json { arguments: Vec<&'a Argument>, text: Bytes, shape: Shape },
+    Json {
+        arguments: Vec<&'a Argument>,
+        text: Bytes,
+        shape: Shape,
+    },
     /// The whole body.
     Single(&'a Argument, Bytes),
 }
@@ -112,7 +116,9 @@ fn arguments<'a>(request: &'a ApiRequest, function: &'a Function) -> Arguments<'
     };
     match (&request.payload, single) {
         (Some(Payload::Json { text, .. }), Some(argument)) => Arguments::Single(argument, text.clone()),
-        (Some(Payload::Raw(body)), Some(argument)) => Arguments::Single(argument, single_value(argument, body)),
+        (Some(Payload::Raw(body)), Some(argument)) => {
+            Arguments::Single(argument, single_value(argument, body))
+        }
         (Some(Payload::Json { text, shape, keys }), None) => {
             let named = |argument: &&Argument| keys.binary_search(&argument.name).is_ok();
             let arguments: Vec<&Argument> = function.arguments.iter().filter(named).collect();
@@ -129,7 +135,8 @@ fn arguments<'a>(request: &'a ApiRequest, function: &'a Function) -> Arguments<'
 
 fn direct<'a>(function: &'a Function, pairs: &[(String, String)]) -> Arguments<'a> {
     let values = function.arguments.iter().filter_map(|argument| {
-        let mut given = pairs.iter().filter(|(name, _)| *name == argument.name).map(|(_, value)| value.as_str());
+        let mut given =
+            pairs.iter().filter(|(name, _)| *name == argument.name).map(|(_, value)| value.as_str());
         if argument.variadic {
             let all: Vec<&str> = given.collect();
             return (!all.is_empty()).then(|| (argument, Bytes::from(crate::sql::array_literal(&all))));

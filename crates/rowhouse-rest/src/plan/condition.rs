@@ -31,10 +31,21 @@ impl<'a> ResolvedField<'a> {
 /// A condition on rows.
 #[derive(Debug)]
 pub(crate) enum Condition<'a> {
-    Filter { field: ResolvedField<'a>, negated: bool, operation: &'a Operation },
-    Group { negated: bool, connective: Connective, items: Vec<Condition<'a>> },
+    Filter {
+        field: ResolvedField<'a>,
+        negated: bool,
+        operation: &'a Operation,
+    },
+    Group {
+        negated: bool,
+        connective: Connective,
+        items: Vec<Condition<'a>>,
+    },
     /// Whether the embed with this place among its siblings has a row.
-    HasEmbed { place: usize, negated: bool },
+    HasEmbed {
+        place: usize,
+        negated: bool,
+    },
 }
 
 impl<'a> Condition<'a> {

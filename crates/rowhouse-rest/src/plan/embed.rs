@@ -2,14 +2,16 @@
 
 use rowhouse_db::catalog::{QualifiedName, Relation, RelationKind, Snapshot, Table};
 
-use super::error::Candidate;
+use super::error::{Candidate, NoRelation};
 use super::{PlanError, Qualifier, hint};
 use crate::request::{Embed, SelectItem};
 
 /// Checks that every part of `path` is selected, by its alias if it has one.
 pub(super) fn check_path(items: &[SelectItem], path: &[String]) -> Result<(), PlanError> {
     let Some((first, rest)) = path.split_first() else { return Ok(()) };
-    let embeds = || items.iter().filter_map(|item| if let SelectItem::Embed(embed) = item { Some(embed) } else { None });
+    let embeds = || {
+        items.iter().filter_map(|item| if let SelectItem::Embed(embed) = item { Some(embed) } else { None })
+    };
     match embeds().find(|embed| embed.output_name() == first) {
         Some(embed) => check_path(&embed.items, rest),
         None => {
@@ -36,13 +38,13 @@ pub(super) fn find<'a>(
     };
     match found.as_slice() {
         [relation] => Ok(relation),
-        [] => Err(PlanError::NoRelation {
+        [] => Err(PlanError::NoRelation(Box::new(NoRelation {
             parent: parent.to_owned(),
             child: embed.relation.clone(),
             hint: embed.hint.clone(),
             schema: schema.to_owned(),
             like: suggestion(snapshot, schema, relations, &embed.relation, parent, table.is_some()),
-        }),
+        }))),
         several => Err(PlanError::AmbiguousRelation {
             parent: parent.to_owned(),
             child: embed.relation.clone(),
@@ -53,8 +55,9 @@ pub(super) fn find<'a>(
 
 fn names(relation: &Relation, target: &str) -> bool {
     let by_key = !matches!(relation.kind, RelationKind::ManyToMany(_)) && relation.constraint == target;
-    let by_column = matches!(relation.kind, RelationKind::ManyToOne | RelationKind::OneToOne { referred: false })
-        && matches!(relation.columns.as_slice(), [(here, _)] if here == target);
+    let by_column =
+        matches!(relation.kind, RelationKind::ManyToOne | RelationKind::OneToOne { referred: false })
+            && matches!(relation.columns.as_slice(), [(here, _)] if here == target);
     relation.target.name == target || by_key || by_column
 }
 
@@ -75,7 +78,8 @@ fn suggestion(
     parent_known: bool,
 ) -> Option<(String, String)> {
     if parent_known && !relations.is_empty() {
-        let targets = relations.iter().map(|relation| relation.target.name.as_str()).filter(|name| *name != child);
+        let targets =
+            relations.iter().map(|relation| relation.target.name.as_str()).filter(|name| *name != child);
         return hint::most_similar(child, targets, 0.33).map(|like| (like, child.to_owned()));
     }
     let others = snapshot.table_names(schema).filter(|name| *name != parent);
@@ -97,7 +101,8 @@ fn candidate(parent: &str, relation: &Relation) -> Candidate {
         RelationKind::ManyToMany(junction) => {
             let QualifiedName { name, .. } = &junction.table;
             let far = list(&mut junction.columns.iter().map(|(_, there)| there));
-            let text = format!("{name} using {}{there} and {}{far}", relation.constraint, junction.constraint);
+            let text =
+                format!("{name} using {}{there} and {}{far}", relation.constraint, junction.constraint);
             ("many-to-many", text, name.clone())
         }
     };

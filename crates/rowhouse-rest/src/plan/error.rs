@@ -26,7 +26,7 @@ pub(crate) enum PlanError {
     /// Order by a relation with many rows.
     RelatedOrder { origin: String, target: String },
     /// No way from one table to another.
-    NoRelation { parent: String, child: String, hint: Option<String>, schema: String, like: Option<(String, String)> },
+    NoRelation(Box<NoRelation>),
     /// Several ways; each described.
     AmbiguousRelation { parent: String, child: String, candidates: Vec<Candidate> },
     /// Something that PostgREST can do and this version cannot.
@@ -48,6 +48,17 @@ pub(crate) struct UnknownFunction {
     pub(crate) only_single: bool,
     /// A similar function, with its arguments if the name itself exists.
     pub(crate) like: Option<String>,
+}
+
+/// An embed that no relation answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NoRelation {
+    pub(crate) parent: String,
+    pub(crate) child: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) schema: String,
+    /// A similar name, and the one that it could replace.
+    pub(crate) like: Option<(String, String)>,
 }
 
 /// One of several relations between two tables.

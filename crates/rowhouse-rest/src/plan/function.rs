@@ -25,7 +25,9 @@ pub(super) fn find<'a>(
 ) -> Result<&'a Function, PlanError> {
     let overloads = snapshot.functions(schema, name);
     let fitting: Vec<&Function> = overloads.iter().filter(|function| fits(function, given)).collect();
-    let whole = || overloads.iter().filter(|function| !fits(function, given) && takes_body(function, given)).collect();
+    let whole = || {
+        overloads.iter().filter(|function| !fits(function, given) && takes_body(function, given)).collect()
+    };
     let found = if fitting.is_empty() { whole() } else { fitting };
     match found.as_slice() {
         [function] => Ok(function),
@@ -80,7 +82,8 @@ fn unknown(
     } else {
         let lists: Vec<String> = overloads.iter().map(argument_list).collect();
         let wanted = format!("({})", arguments.join(", "));
-        hint::most_similar(&wanted, lists.iter().map(String::as_str), 0.33).map(|list| format!("{name}{list}"))
+        hint::most_similar(&wanted, lists.iter().map(String::as_str), 0.33)
+            .map(|list| format!("{name}{list}"))
     };
     let single = match given.body {
         Some(Media::Json) => Some("json/jsonb"),

@@ -11,13 +11,18 @@ pub(super) fn similar<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) ->
 }
 
 /// As [`similar`], with another threshold.
-pub(super) fn most_similar<'a>(wanted: &str, names: impl Iterator<Item = &'a str>, least: f64) -> Option<String> {
+pub(super) fn most_similar<'a>(
+    wanted: &str,
+    names: impl Iterator<Item = &'a str>,
+    least: f64,
+) -> Option<String> {
     let names: Vec<&str> = names.take(MOST_NAMES + 1).collect();
     if names.len() > MOST_NAMES {
         return None;
     }
     let scored = names.into_iter().map(|name| (score(wanted, name), name));
-    let best = scored.filter(|(score, _)| *score >= least).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+    let best =
+        scored.filter(|(score, _)| *score >= least).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
     best.map(|(_, name)| name.to_owned())
 }
 

@@ -30,10 +30,16 @@ pub(crate) enum Source<'a> {
 /// How columns are told apart. Errors from PostgreSQL show it, so the root keeps its own name.
 #[derive(Debug, Clone)]
 pub(crate) enum Qualifier<'a> {
-    Table { schema: &'a str, name: &'a str },
+    Table {
+        schema: &'a str,
+        name: &'a str,
+    },
     Alias(&'a str),
     /// A table at a depth below the root.
-    Numbered { name: &'a str, depth: usize },
+    Numbered {
+        name: &'a str,
+        depth: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -54,7 +60,10 @@ pub(crate) struct OrderBy<'a> {
 pub(crate) enum Ordering<'a> {
     Column(ResolvedField<'a>),
     /// A column of the embed with this place.
-    Embed { place: usize, field: ResolvedField<'a> },
+    Embed {
+        place: usize,
+        field: ResolvedField<'a>,
+    },
 }
 
 /// An embedded read.
@@ -143,7 +152,8 @@ impl<'a> Builder<'a> {
         }
         node.conditions = self.conditions(place, &node.embeds);
         if let Some((_, terms)) = self.request.order.iter().find(|(path, _)| path == place.path) {
-            node.order = terms.iter().map(|term| order(term, place, &node.embeds)).collect::<Result<_, _>>()?;
+            node.order =
+                terms.iter().map(|term| order(term, place, &node.embeds)).collect::<Result<_, _>>()?;
         }
         Ok(node)
     }
@@ -166,7 +176,8 @@ impl<'a> Builder<'a> {
         if embed.spread {
             return Err(PlanError::NotImplemented("Spread embedding"));
         }
-        let relation = embed::find(self.snapshot, &self.request.schema, parent.table, &parent.qualifier, embed)?;
+        let relation =
+            embed::find(self.snapshot, &self.request.schema, parent.table, &parent.qualifier, embed)?;
         let table = self.snapshot.table(&relation.target.schema, &relation.target.name).ok_or_else(|| {
             PlanError::UnknownTable {
                 schema: relation.target.schema.clone(),
@@ -179,8 +190,10 @@ impl<'a> Builder<'a> {
         let depth = path.len();
         let qualifier = Qualifier::Numbered { name: &table.name.name, depth };
         let source = Source::Table(table);
-        let mut node = self.node(&Place { source, qualifier, table: Some(table), items: &embed.items, path: &path })?;
-        let range = self.request.embed_ranges.iter().find(|(way, _)| *way == path).map_or(RowRange::ALL, |(_, r)| *r);
+        let mut node =
+            self.node(&Place { source, qualifier, table: Some(table), items: &embed.items, path: &path })?;
+        let range =
+            self.request.embed_ranges.iter().find(|(way, _)| *way == path).map_or(RowRange::ALL, |(_, r)| *r);
         node.range = range.first(self.max_rows);
         let is_hidden = node.select.is_empty() && node.embeds.iter().all(|embed| embed.is_hidden);
         Ok(EmbedNode { name: embed.output_name(), depth, relation, joined: embed.join, is_hidden, node })
@@ -216,7 +229,11 @@ fn last_key(column: &SelectColumn) -> Option<&str> {
 fn about_embeds(condition: &mut Condition<'_>, embeds: &[EmbedNode<'_>]) {
     match condition {
         Condition::Group { items, .. } => items.iter_mut().for_each(|item| about_embeds(item, embeds)),
-        Condition::Filter { field, negated, operation: Operation::Is(is @ (IsValue::Null | IsValue::NotNull)) } => {
+        Condition::Filter {
+            field,
+            negated,
+            operation: Operation::Is(is @ (IsValue::Null | IsValue::NotNull)),
+        } => {
             let place = embeds.iter().position(|embed| field.path.is_empty() && embed.name == field.name);
             if let Some(place) = place {
                 let absent = (*is == IsValue::Null) != *negated;

@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use rowhouse_db::catalog::{Argument, Column, ForeignKey, Function, QualifiedName, Returns, Snapshot, Table, Volatility};
+use rowhouse_db::catalog::{
+    Argument, Column, ForeignKey, Function, QualifiedName, Returns, Snapshot, Table, Volatility,
+};
 use rowhouse_db::flight::Access;
 use rowhouse_kernel::settings::RestSettings;
 
@@ -31,7 +33,13 @@ fn key(constraint: &str, from: (&str, &str), to: &str) -> ForeignKey {
     }
 }
 
-fn function(name: &str, arguments: &[(&str, &str, bool)], returns: Returns, set: bool, volatility: Volatility) -> Function {
+fn function(
+    name: &str,
+    arguments: &[(&str, &str, bool)],
+    returns: Returns,
+    set: bool,
+    volatility: Volatility,
+) -> Function {
     Function {
         name: QualifiedName::new("public", name),
         arguments: arguments
@@ -53,14 +61,25 @@ fn function(name: &str, arguments: &[(&str, &str, bool)], returns: Returns, set:
 pub(crate) fn schema() -> Snapshot {
     let mut todos = table(
         "todos",
-        &[("id", "bigint"), ("title", "text"), ("done", "boolean"), ("data", "jsonb"), ("words", "tsvector"), ("list_id", "integer")],
+        &[
+            ("id", "bigint"),
+            ("title", "text"),
+            ("done", "boolean"),
+            ("data", "jsonb"),
+            ("words", "tsvector"),
+            ("list_id", "integer"),
+        ],
         &["id"],
     );
     todos.columns[0].default = Some("nextval('public.todos_id_seq'::regclass)".to_owned());
     todos.columns[2].default = Some("false".to_owned());
     let tables = vec![
         todos,
-        table("lists", &[("id", "integer"), ("name", "text"), ("owner_id", "integer"), ("editor_id", "integer")], &["id"]),
+        table(
+            "lists",
+            &[("id", "integer"), ("name", "text"), ("owner_id", "integer"), ("editor_id", "integer")],
+            &["id"],
+        ),
         table("users", &[("id", "integer"), ("name", "text")], &["id"]),
         table("labels", &[("id", "integer"), ("name", "text")], &["id"]),
         table("todo_labels", &[("todo_id", "bigint"), ("label_id", "integer")], &["todo_id", "label_id"]),
@@ -74,10 +93,17 @@ pub(crate) fn schema() -> Snapshot {
         key("todo_labels_label_id_fkey", ("todo_labels", "label_id"), "labels"),
     ];
     let rows = || Returns::Row(QualifiedName::new("public", "todos"));
-    let mut sum = function("sum", &[("numbers", "integer[]", true)], Returns::Scalar, false, Volatility::Immutable);
+    let mut sum =
+        function("sum", &[("numbers", "integer[]", true)], Returns::Scalar, false, Volatility::Immutable);
     sum.arguments[0].variadic = true;
     let functions = vec![
-        function("add", &[("a", "integer", true), ("b", "integer", false)], Returns::Scalar, false, Volatility::Immutable),
+        function(
+            "add",
+            &[("a", "integer", true), ("b", "integer", false)],
+            Returns::Scalar,
+            false,
+            Volatility::Immutable,
+        ),
         function("search", &[("query", "text", true)], rows(), true, Volatility::Stable),
         function("touch", &[], Returns::Void, false, Volatility::Volatile),
         function("finish", &[("ids", "bigint[]", true)], rows(), true, Volatility::Volatile),
@@ -95,7 +121,12 @@ pub(crate) fn request(method: &str, target: &str, headers: &[&str], body: &str) 
     try_request(method, target, headers, body).unwrap()
 }
 
-pub(crate) fn try_request(method: &str, target: &str, headers: &[&str], body: &str) -> Result<ApiRequest, crate::parse::RequestError> {
+pub(crate) fn try_request(
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: &str,
+) -> Result<ApiRequest, crate::parse::RequestError> {
     let mut map = HeaderMap::new();
     for header in headers {
         let (name, value) = header.split_once(": ").unwrap();
@@ -115,7 +146,10 @@ fn refused(method: &str, target: &str, headers: &[&str], body: &str) -> PlanErro
 #[test]
 fn unknown_table_suggests_a_similar_one() {
     let error = refused("GET", "/todo", &[], "");
-    assert_eq!(error, PlanError::UnknownTable { schema: "public".into(), table: "todo".into(), like: Some("todos".into()) });
+    assert_eq!(
+        error,
+        PlanError::UnknownTable { schema: "public".into(), table: "todo".into(), like: Some("todos".into()) }
+    );
     let PlanError::UnknownTable { like, .. } = refused("GET", "/invoices", &[], "") else { panic!() };
     assert_eq!(like, None);
 }
@@ -128,8 +162,12 @@ fn unknown_column_in_a_body_is_refused() {
 
 #[test]
 fn overloads_are_told_apart_by_argument_names_only() {
-    assert!(matches!(refused("POST", "/rpc/pick", &[], r#"{"a":1}"#), PlanError::AmbiguousFunction(found) if found.len() == 2));
-    let PlanError::UnknownFunction(unknown) = refused("POST", "/rpc/add", &[], r#"{"a":1,"c":2}"#) else { panic!() };
+    assert!(
+        matches!(refused("POST", "/rpc/pick", &[], r#"{"a":1}"#), PlanError::AmbiguousFunction(found) if found.len() == 2)
+    );
+    let PlanError::UnknownFunction(unknown) = refused("POST", "/rpc/add", &[], r#"{"a":1,"c":2}"#) else {
+        panic!()
+    };
     assert_eq!(unknown.arguments, ["a", "c"]);
     assert_eq!(unknown.like.as_deref(), Some("add(a, b)"));
     assert!(matches!(refused("POST", "/rpc/ad", &[], "{}"), PlanError::UnknownFunction(_)));
@@ -139,7 +177,13 @@ fn overloads_are_told_apart_by_argument_names_only() {
 fn put_names_exactly_the_primary_key() {
     let fine = request("PUT", "/todos?id=eq.1", &[], r#"{"id":1,"title":"x"}"#);
     assert!(plan(&fine, &schema(), &RestSettings::default()).is_ok());
-    for target in ["/todos", "/todos?id=gt.1", "/todos?id=eq.1&title=eq.x", "/todos?id=not.eq.1", "/todos?id=eq.1&or=(id.eq.1)"] {
+    for target in [
+        "/todos",
+        "/todos?id=gt.1",
+        "/todos?id=eq.1&title=eq.x",
+        "/todos?id=not.eq.1",
+        "/todos?id=eq.1&or=(id.eq.1)",
+    ] {
         assert_eq!(refused("PUT", target, &[], r#"{"id":1}"#), PlanError::PutFilters, "{target}");
     }
 }
@@ -154,7 +198,11 @@ fn filters_reach_embedded_resources_only() {
 
 #[test]
 fn ambiguous_embed_lists_its_candidates() {
-    let PlanError::AmbiguousRelation { candidates, .. } = refused("GET", "/lists?select=users(name)", &[], "") else { panic!() };
+    let PlanError::AmbiguousRelation { candidates, .. } =
+        refused("GET", "/lists?select=users(name)", &[], "")
+    else {
+        panic!()
+    };
     let hints: Vec<_> = candidates.iter().map(|candidate| candidate.hint.as_str()).collect();
     assert_eq!(hints, ["lists_owner_id_fkey", "lists_editor_id_fkey"]);
     for target in ["users!owner_id", "users!lists_owner_id_fkey", "owner_id", "lists_owner_id_fkey"] {
@@ -209,6 +257,8 @@ fn reads_and_stable_calls_may_not_write() {
 fn options_tell_the_methods() {
     let request = request("OPTIONS", "/todos", &[], "");
     let schema = schema();
-    let Plan::Describe(allowed) = plan(&request, &schema, &RestSettings::default()).unwrap() else { panic!() };
+    let Plan::Describe(allowed) = plan(&request, &schema, &RestSettings::default()).unwrap() else {
+        panic!()
+    };
     assert_eq!(allowed, "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE");
 }

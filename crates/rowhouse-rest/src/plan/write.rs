@@ -5,7 +5,9 @@ use rowhouse_db::catalog::{Column, Snapshot, Table};
 
 use super::node::Builder;
 use super::{Condition, PlanError, ReadNode, known_preferences, negotiate, table};
-use crate::request::{ApiRequest, Compare, Filter, Media, Missing, Mutation, Operation, Payload, Representation};
+use crate::request::{
+    ApiRequest, Compare, Filter, Media, Missing, Mutation, Operation, Payload, Representation,
+};
 use crate::request::{Resolution, Shape};
 
 /// A change to one table or view.
@@ -32,8 +34,13 @@ pub(crate) enum Effect<'a> {
         /// New rows are told from merged ones.
         counts_new: bool,
     },
-    Update { rows: RowSource<'a>, conditions: Vec<Condition<'a>> },
-    Delete { conditions: Vec<Condition<'a>> },
+    Update {
+        rows: RowSource<'a>,
+        conditions: Vec<Condition<'a>>,
+    },
+    Delete {
+        conditions: Vec<Condition<'a>>,
+    },
 }
 
 /// The body as rows.
@@ -85,7 +92,9 @@ pub(super) fn plan<'a>(
     let full = request.prefer.representation == Some(Representation::Full);
     let returning = match request.prefer.representation {
         Some(Representation::Full) => Returning::Columns(shown(&read)),
-        Some(Representation::HeadersOnly) if mutation == Mutation::Insert && !table.primary_key.is_empty() => {
+        Some(Representation::HeadersOnly)
+            if mutation == Mutation::Insert && !table.primary_key.is_empty() =>
+        {
             Returning::Key(table.primary_key.iter().map(String::as_str).collect())
         }
         _ => Returning::Nothing,
@@ -94,7 +103,11 @@ pub(super) fn plan<'a>(
     Ok(WritePlan { table, mutation, effect, returning, read: full.then_some(read), media, bounds })
 }
 
-fn effect<'a>(request: &'a ApiRequest, table: &'a Table, mutation: Mutation) -> Result<Effect<'a>, PlanError> {
+fn effect<'a>(
+    request: &'a ApiRequest,
+    table: &'a Table,
+    mutation: Mutation,
+) -> Result<Effect<'a>, PlanError> {
     let key = || table.primary_key.iter().map(String::as_str);
     Ok(match mutation {
         Mutation::Insert => {
@@ -141,10 +154,9 @@ fn rows<'a>(request: &'a ApiRequest, table: &'a Table) -> Result<RowSource<'a>, 
         return Err(PlanError::NotImplemented("Bodies of this kind"));
     };
     let columns = keys.iter().map(|key| {
-        table.column(key).ok_or_else(|| PlanError::UnknownColumn {
-            table: table.name.name.clone(),
-            column: key.clone(),
-        })
+        table
+            .column(key)
+            .ok_or_else(|| PlanError::UnknownColumn { table: table.name.name.clone(), column: key.clone() })
     });
     Ok(RowSource {
         text: text.clone(),
@@ -157,7 +169,8 @@ fn rows<'a>(request: &'a ApiRequest, table: &'a Table) -> Result<RowSource<'a>, 
 /// PUT names exactly one row: an `eq` for each column of the primary key and nothing else.
 fn check_put(request: &ApiRequest, table: &Table) -> Result<(), PlanError> {
     let is_eq = |filter: &Filter| {
-        let eq = matches!(&filter.operation, Operation::Compare { operator: Compare::Eq, quantifier: None, .. });
+        let eq =
+            matches!(&filter.operation, Operation::Compare { operator: Compare::Eq, quantifier: None, .. });
         eq && !filter.negated && filter.field.path.is_empty()
     };
     let on_key = request.filters.iter().all(|(path, filter)| {

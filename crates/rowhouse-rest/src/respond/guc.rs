@@ -17,11 +17,14 @@ pub(super) fn status(bytes: &[u8]) -> Result<StatusCode, Error> {
 /// Adds the headers that SQL has set, a JSON array of objects with one key each. They replace ours of the same
 /// name; among themselves they add up.
 pub(super) fn add_headers(headers: &mut HeaderMap, bytes: &[u8]) -> Result<(), Error> {
-    let set: Vec<BTreeMap<String, String>> = serde_json::from_slice(bytes).map_err(|_| Error::ResponseHeaders)?;
+    let set: Vec<BTreeMap<String, String>> =
+        serde_json::from_slice(bytes).map_err(|_| Error::ResponseHeaders)?;
     let mut parsed = Vec::with_capacity(set.len());
     for object in set {
         let mut pairs = object.into_iter();
-        let (Some((name, value)), None) = (pairs.next(), pairs.next()) else { return Err(Error::ResponseHeaders) };
+        let (Some((name, value)), None) = (pairs.next(), pairs.next()) else {
+            return Err(Error::ResponseHeaders);
+        };
         let name: HeaderName = name.parse().map_err(|_| Error::ResponseHeaders)?;
         parsed.push((name, HeaderValue::from_str(&value).map_err(|_| Error::ResponseHeaders)?));
     }

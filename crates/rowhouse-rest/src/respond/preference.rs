@@ -14,10 +14,12 @@ pub(super) fn applied(request: &ApiRequest, plan: &Plan<'_>) -> Option<String> {
         Missing::Default => "missing=default",
         Missing::Null => "missing=null",
     }));
-    applied.extend(prefer.representation.filter(|_| written.is_some()).map(|representation| match representation {
-        Representation::Full => "return=representation",
-        Representation::HeadersOnly => "return=headers-only",
-        Representation::Minimal => "return=minimal",
+    applied.extend(prefer.representation.filter(|_| written.is_some()).map(|representation| {
+        match representation {
+            Representation::Full => "return=representation",
+            Representation::HeadersOnly => "return=headers-only",
+            Representation::Minimal => "return=minimal",
+        }
     }));
     applied.extend(prefer.count.map(|count| match count {
         Count::Exact => "count=exact",
@@ -28,14 +30,16 @@ pub(super) fn applied(request: &ApiRequest, plan: &Plan<'_>) -> Option<String> {
         Handling::Strict => "handling=strict",
         Handling::Lenient => "handling=lenient",
     }));
-    let most = prefer.strict_max_affected().filter(|_| limits(plan)).map(|most| format!("max-affected={most}"));
+    let most =
+        prefer.strict_max_affected().filter(|_| limits(plan)).map(|most| format!("max-affected={most}"));
     applied.extend(most.as_deref());
     (!applied.is_empty()).then(|| applied.join(", "))
 }
 
 fn resolution(request: &ApiRequest, write: &WritePlan<'_>) -> Option<&'static str> {
     let has_target = !write.table.primary_key.is_empty() || request.on_conflict.is_some();
-    let resolution = request.prefer.resolution.filter(|_| write.mutation == Mutation::Insert && has_target)?;
+    let resolution =
+        request.prefer.resolution.filter(|_| write.mutation == Mutation::Insert && has_target)?;
     Some(match resolution {
         Resolution::Merge => "resolution=merge-duplicates",
         Resolution::Ignore => "resolution=ignore-duplicates",

@@ -10,10 +10,18 @@ use crate::plan::plan;
 use crate::plan::tests::{request, schema};
 
 fn row(columns: &[Option<&str>]) -> Answer {
-    Answer::from_row(columns.iter().map(|column| column.map(|text| Bytes::copy_from_slice(text.as_bytes()))).collect())
+    Answer::from_row(
+        columns.iter().map(|column| column.map(|text| Bytes::copy_from_slice(text.as_bytes()))).collect(),
+    )
 }
 
-fn answer_to(method: &str, target: &str, headers: &[&str], body: &str, answer: Answer) -> Result<Response<Body>, Error> {
+fn answer_to(
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: &str,
+    answer: Answer,
+) -> Result<Response<Body>, Error> {
     let schema = schema();
     let request = request(method, target, headers, body);
     respond(&request, &plan(&request, &schema, &RestSettings::default()).unwrap(), answer)
@@ -26,7 +34,14 @@ fn header(response: &Response<Body>, name: &str) -> Option<String> {
 #[tokio::test]
 async fn read_passes_the_body_through() {
     let body = "[{\"id\":1}, \n {\"id\":2}]";
-    let response = answer_to("GET", "/todos?select=id&order=id", &[], "", row(&[None, Some("2"), Some(body), None, None])).unwrap();
+    let response = answer_to(
+        "GET",
+        "/todos?select=id&order=id",
+        &[],
+        "",
+        row(&[None, Some("2"), Some(body), None, None]),
+    )
+    .unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(header(&response, "content-range").as_deref(), Some("0-1/*"));
     assert_eq!(header(&response, "content-location").as_deref(), Some("/todos?order=id&select=id"));
@@ -38,12 +53,26 @@ async fn read_passes_the_body_through() {
 
 #[test]
 fn page_of_a_larger_total_is_partial() {
-    let counted = |target, total, page: &str| answer_to("GET", target, &["prefer: count=exact"], "", row(&[Some(total), Some(page), Some("[]"), None, None]));
+    let counted = |target, total, page: &str| {
+        answer_to(
+            "GET",
+            target,
+            &["prefer: count=exact"],
+            "",
+            row(&[Some(total), Some(page), Some("[]"), None, None]),
+        )
+    };
     let response = counted("/todos?limit=2&offset=4", "9", "2").unwrap();
-    assert_eq!((response.status(), header(&response, "content-range").as_deref()), (StatusCode::PARTIAL_CONTENT, Some("4-5/9")));
+    assert_eq!(
+        (response.status(), header(&response, "content-range").as_deref()),
+        (StatusCode::PARTIAL_CONTENT, Some("4-5/9"))
+    );
     assert_eq!(header(&response, "preference-applied").as_deref(), Some("count=exact"));
     let response = counted("/todos", "0", "0").unwrap();
-    assert_eq!((response.status(), header(&response, "content-range").as_deref()), (StatusCode::OK, Some("*/0")));
+    assert_eq!(
+        (response.status(), header(&response, "content-range").as_deref()),
+        (StatusCode::OK, Some("*/0"))
+    );
     let failure = Failure::from(counted("/todos?offset=10", "9", "0").unwrap_err());
     assert_eq!((failure.status, failure.code.as_str()), (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"));
     assert_eq!(failure.details, Some("An offset of 10 was requested, but there are only 9 rows.".into()));
@@ -51,9 +80,20 @@ fn page_of_a_larger_total_is_partial() {
 
 #[test]
 fn one_object_needs_one_row() {
-    let ask = |rows| answer_to("GET", "/todos", &["accept: application/vnd.pgrst.object+json"], "", row(&[None, Some(rows), Some("{}"), None, None]));
+    let ask = |rows| {
+        answer_to(
+            "GET",
+            "/todos",
+            &["accept: application/vnd.pgrst.object+json"],
+            "",
+            row(&[None, Some(rows), Some("{}"), None, None]),
+        )
+    };
     let response = ask("1").unwrap();
-    assert_eq!(header(&response, "content-type").as_deref(), Some("application/vnd.pgrst.object+json; charset=utf-8"));
+    assert_eq!(
+        header(&response, "content-type").as_deref(),
+        Some("application/vnd.pgrst.object+json; charset=utf-8")
+    );
     let failure = Failure::from(ask("0").unwrap_err());
     assert_eq!((failure.status, failure.code.as_str()), (StatusCode::NOT_ACCEPTABLE, "PGRST116"));
     assert_eq!(failure.message, "Cannot coerce the result to a single JSON object");
@@ -66,7 +106,10 @@ fn insert_is_created_and_names_its_place() {
     let headers = ["prefer: return=headers-only, count=exact"];
     let response = answer_to("POST", "/todo_labels", &headers, r#"{"todo_id":1}"#, answer).unwrap();
     assert_eq!(response.status(), StatusCode::CREATED);
-    assert_eq!(header(&response, "location").as_deref(), Some("/todo_labels?todo_id=eq.a%20b&label_id=is.null"));
+    assert_eq!(
+        header(&response, "location").as_deref(),
+        Some("/todo_labels?todo_id=eq.a%20b&label_id=is.null")
+    );
     assert_eq!(header(&response, "content-range").as_deref(), Some("*/1"));
     assert_eq!(header(&response, "preference-applied").as_deref(), Some("return=headers-only, count=exact"));
     assert_eq!(header(&response, "content-type"), None);
@@ -88,30 +131,47 @@ fn upsert_that_only_merges_is_not_created() {
 
 #[test]
 fn changes_without_representation_have_no_content() {
-    let change = |method, target, prefer: &[&str]| answer_to(method, target, prefer, r#"{"id":1}"#, row(&[Some("3"), Some("3"), Some("[]"), None, None])).unwrap();
+    let change = |method, target, prefer: &[&str]| {
+        answer_to(method, target, prefer, r#"{"id":1}"#, row(&[Some("3"), Some("3"), Some("[]"), None, None]))
+            .unwrap()
+    };
     let response = change("PATCH", "/todos", &[]);
-    assert_eq!((response.status(), header(&response, "content-range").as_deref()), (StatusCode::NO_CONTENT, Some("0-2/*")));
+    assert_eq!(
+        (response.status(), header(&response, "content-range").as_deref()),
+        (StatusCode::NO_CONTENT, Some("0-2/*"))
+    );
     let response = change("DELETE", "/todos", &["prefer: count=exact"]);
-    assert_eq!((response.status(), header(&response, "content-range").as_deref()), (StatusCode::NO_CONTENT, Some("*/3")));
+    assert_eq!(
+        (response.status(), header(&response, "content-range").as_deref()),
+        (StatusCode::NO_CONTENT, Some("*/3"))
+    );
     assert_eq!(change("PATCH", "/todos", &["prefer: return=representation"]).status(), StatusCode::OK);
     assert_eq!(change("PUT", "/todos?id=eq.1", &[]).status(), StatusCode::NO_CONTENT);
 }
 
 #[test]
 fn void_function_has_no_content() {
-    let response = answer_to("POST", "/rpc/touch", &[], "", row(&[None, Some("1"), Some(""), None, None])).unwrap();
+    let response =
+        answer_to("POST", "/rpc/touch", &[], "", row(&[None, Some("1"), Some(""), None, None])).unwrap();
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     assert_eq!(header(&response, "content-type"), None);
 }
 
 #[test]
 fn sql_sets_status_and_headers() {
-    let set = |headers: Option<&str>, status: Option<&str>| answer_to("POST", "/rpc/touch", &[], "", row(&[None, Some("1"), Some(""), headers, status]));
+    let set = |headers: Option<&str>, status: Option<&str>| {
+        answer_to("POST", "/rpc/touch", &[], "", row(&[None, Some("1"), Some(""), headers, status]))
+    };
     let response = set(Some(r#"[{"X-A":"1"},{"X-A":"2"},{"vary":"*"}]"#), Some("418")).unwrap();
     assert_eq!(response.status().as_u16(), 418);
     assert_eq!(response.headers().get_all("x-a").iter().count(), 2);
     assert_eq!(header(&response, "vary").as_deref(), Some("*"));
-    for (headers, status, code) in [(Some("{}"), None, "PGRST111"), (Some(r#"[{"a":1}]"#), None, "PGRST111"), (None, Some("abc"), "PGRST112"), (None, Some("101"), "PGRST112")] {
+    for (headers, status, code) in [
+        (Some("{}"), None, "PGRST111"),
+        (Some(r#"[{"a":1}]"#), None, "PGRST111"),
+        (None, Some("abc"), "PGRST112"),
+        (None, Some("101"), "PGRST112"),
+    ] {
         assert_eq!(Failure::from(set(headers, status).unwrap_err()).code, code);
     }
 }

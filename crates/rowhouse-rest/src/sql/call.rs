@@ -34,7 +34,11 @@ fn source(sql: &mut Sql, plan: &CallPlan<'_>) {
     if is_row {
         sql.list(&plan.columns, ", ", |sql, column| {
             sql.push("rowhouse_call.");
-            if *column == "*" { sql.push("*") } else { sql.ident(column) };
+            if *column == "*" {
+                sql.push("*")
+            } else {
+                sql.ident(column)
+            };
         });
     } else {
         call(sql, plan);

@@ -2,7 +2,9 @@
 
 use super::builder::{Sql, array_literal};
 use crate::plan::{Condition, OrderBy, Ordering, Qualifier, ResolvedField, Source};
-use crate::request::{Compare, Connective, Direction, IsValue, JsonKey, Nulls, Operation, Quantifier, Search};
+use crate::request::{
+    Compare, Connective, Direction, IsValue, JsonKey, Nulls, Operation, Quantifier, Search,
+};
 
 /// How an embed is known inside its parent's query.
 pub(super) struct EmbedAlias {
@@ -47,7 +49,11 @@ pub(super) fn field(sql: &mut Sql, table: &Qualifier<'_>, field: &ResolvedField<
     sql.push(if wraps { "to_jsonb(" } else { "" });
     qualifier(sql, table);
     sql.push(".");
-    if field.name == "*" && field.path.is_empty() { sql.push("*") } else { sql.ident(field.name) };
+    if field.name == "*" && field.path.is_empty() {
+        sql.push("*")
+    } else {
+        sql.ident(field.name)
+    };
     sql.push(if wraps { ")" } else { "" });
     path(sql, field);
 }
@@ -63,7 +69,12 @@ fn path(sql: &mut Sql, field: &ResolvedField<'_>) {
 }
 
 /// ` where …`, if there is anything to say.
-pub(super) fn filter_rows(sql: &mut Sql, table: &Qualifier<'_>, conditions: &[Condition<'_>], embed: HasEmbed<'_>) {
+pub(super) fn filter_rows(
+    sql: &mut Sql,
+    table: &Qualifier<'_>,
+    conditions: &[Condition<'_>],
+    embed: HasEmbed<'_>,
+) {
     if !conditions.is_empty() {
         sql.push(" where ");
         all(sql, table, conditions, embed);

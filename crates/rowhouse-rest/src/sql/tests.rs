@@ -16,19 +16,27 @@ fn query_capped(max_rows: Option<u64>, method: &str, target: &str, headers: &[&s
 
 fn query(method: &str, target: &str, headers: &[&str], body: &str) -> (String, Vec<String>) {
     let query = query_capped(None, method, target, headers, body);
-    let show = |param: &Option<bytes::Bytes>| param.as_ref().map_or("null".to_owned(), |p| String::from_utf8(p.to_vec()).unwrap());
+    let show = |param: &Option<bytes::Bytes>| {
+        param.as_ref().map_or("null".to_owned(), |p| String::from_utf8(p.to_vec()).unwrap())
+    };
     (query.sql.replace(GUC, "GUC"), query.params.iter().map(show).collect())
 }
 
 fn read(target: &str) -> (String, Vec<String>) {
     let (sql, params) = query("GET", target, &[], "");
-    let sql = sql.strip_prefix("select null::text, count(*)::text, coalesce(json_agg(rowhouse_row), '[]')::text, GUC from (").unwrap();
+    let sql = sql
+        .strip_prefix(
+            "select null::text, count(*)::text, coalesce(json_agg(rowhouse_row), '[]')::text, GUC from (",
+        )
+        .unwrap();
     (sql.strip_suffix(") rowhouse_row").unwrap().to_owned(), params)
 }
 
 #[test]
 fn read_selects_filters_orders_and_limits() {
-    let (sql, params) = read("/todos?select=id,t:title,data->a->>0,id::text&id=gt.1&title=like.*x*&order=id.desc.nullslast&limit=20&offset=40");
+    let (sql, params) = read(
+        "/todos?select=id,t:title,data->a->>0,id::text&id=gt.1&title=like.*x*&order=id.desc.nullslast&limit=20&offset=40",
+    );
     assert_eq!(
         sql,
         r#"select "public"."todos"."id", "public"."todos"."title" as "t", "public"."todos"."data"->$1->>$2::integer as "a", cast("public"."todos"."id" as text) as "id" from "public"."todos" where "public"."todos"."id" > $3 and "public"."todos"."title" like $4 order by "public"."todos"."id" desc nulls last limit $5 offset $6"#
@@ -46,7 +54,8 @@ fn lists_are_one_parameter_of_any_length() {
 
 #[test]
 fn logic_trees_keep_their_brackets() {
-    let (sql, params) = read("/todos?select=id&or=(id.eq.1,not.and(done.is.true,id.isdistinct.2))&id=not.eq.any.3");
+    let (sql, params) =
+        read("/todos?select=id&or=(id.eq.1,not.and(done.is.true,id.isdistinct.2))&id=not.eq.any.3");
     assert!(
         sql.ends_with(
             r#"where ("public"."todos"."id" = $1 or not ("public"."todos"."done" is true and "public"."todos"."id" is distinct from $2)) and not "public"."todos"."id" = $3"#
@@ -102,18 +111,25 @@ fn estimate_explains_what_is_counted() {
     let schema = schema();
     let request = request("GET", "/todos?id=gt.5&limit=1", &["prefer: count=planned"], "");
     let query = super::estimate(&plan(&request, &schema, &RestSettings::default()).unwrap()).unwrap();
-    assert_eq!(&*query.sql, r#"explain (format json) select 1 from "public"."todos" where "public"."todos"."id" > $1"#);
+    assert_eq!(
+        &*query.sql,
+        r#"explain (format json) select 1 from "public"."todos" where "public"."todos"."id" > $1"#
+    );
 }
 
 #[test]
 fn head_builds_no_body() {
     let (sql, _) = query("HEAD", "/todos?select=id", &[], "");
-    assert_eq!(sql, r#"select null::text, count(*)::text, '', GUC from (select "public"."todos"."id" from "public"."todos") rowhouse_row"#);
+    assert_eq!(
+        sql,
+        r#"select null::text, count(*)::text, '', GUC from (select "public"."todos"."id" from "public"."todos") rowhouse_row"#
+    );
 }
 
 #[test]
 fn object_is_the_first_row() {
-    let (sql, _) = query("GET", "/todos?select=id", &["accept: application/vnd.pgrst.object+json;nulls=stripped"], "");
+    let (sql, _) =
+        query("GET", "/todos?select=id", &["accept: application/vnd.pgrst.object+json;nulls=stripped"], "");
     assert!(sql.contains("coalesce(json_strip_nulls(json_agg(rowhouse_row)->0), 'null')::text"), "{sql}");
 }
 
@@ -129,11 +145,20 @@ fn insert_expands_the_body_with_the_columns_types() {
 
 #[test]
 fn upsert_counts_new_rows() {
-    let (sql, _) = query("POST", "/todos?select=id", &["prefer: resolution=merge-duplicates, return=representation"], r#"{"id":1,"title":"a"}"#);
+    let (sql, _) = query(
+        "POST",
+        "/todos?select=id",
+        &["prefer: resolution=merge-duplicates, return=representation"],
+        r#"{"id":1,"title":"a"}"#,
+    );
     assert!(sql.contains(r#"on conflict ("id") do update set "id" = excluded."id", "title" = excluded."title" where set_config("#), "{sql}");
     assert!(sql.contains(r#"returning "public"."todos"."id") select"#), "{sql}");
-    assert!(sql.ends_with(r#" from (select "todos"."id" from rowhouse_source as "todos") rowhouse_row"#), "{sql}");
-    let (sql, _) = query("POST", "/todos?on_conflict=title", &["prefer: resolution=ignore-duplicates"], r#"{"id":1}"#);
+    assert!(
+        sql.ends_with(r#" from (select "todos"."id" from rowhouse_source as "todos") rowhouse_row"#),
+        "{sql}"
+    );
+    let (sql, _) =
+        query("POST", "/todos?on_conflict=title", &["prefer: resolution=ignore-duplicates"], r#"{"id":1}"#);
     assert!(sql.contains(r#"on conflict ("title") do nothing"#), "{sql}");
 }
 
@@ -149,7 +174,12 @@ fn missing_values_take_defaults_when_asked() {
 
 #[test]
 fn update_and_delete_are_bounded_by_root_filters() {
-    let (sql, params) = query("PATCH", "/todos?id=eq.1&limit=5", &["prefer: handling=strict, max-affected=3"], r#"{"title":"a"}"#);
+    let (sql, params) = query(
+        "PATCH",
+        "/todos?id=eq.1&limit=5",
+        &["prefer: handling=strict, max-affected=3"],
+        r#"{"title":"a"}"#,
+    );
     assert_eq!(
         sql,
         r#"with rowhouse_source as (update "public"."todos" set "title" = rowhouse_body."title" from json_to_record($1::json) as rowhouse_body("title" text) where "public"."todos"."id" = $2 returning 1) select count(*)::text, count(*)::text, '', GUC, null::text, null::text, rowhouse.require_rows((select count(*) from rowhouse_source), $3::bigint, $4::bigint)::text from rowhouse_source"#
@@ -163,7 +193,10 @@ fn update_and_delete_are_bounded_by_root_filters() {
 #[test]
 fn empty_update_touches_nothing() {
     let (sql, _) = query("PATCH", "/todos?id=eq.1", &[], "{}");
-    assert!(sql.starts_with(r#"with rowhouse_source as (select 1 from "public"."todos" where false) select"#), "{sql}");
+    assert!(
+        sql.starts_with(r#"with rowhouse_source as (select 1 from "public"."todos" where false) select"#),
+        "{sql}"
+    );
 }
 
 #[test]
@@ -174,7 +207,8 @@ fn put_must_match_its_key() {
 
 #[test]
 fn headers_only_returns_the_key() {
-    let (sql, _) = query("POST", "/todo_labels", &["prefer: return=headers-only"], r#"{"todo_id":1,"label_id":2}"#);
+    let (sql, _) =
+        query("POST", "/todo_labels", &["prefer: return=headers-only"], r#"{"todo_id":1,"label_id":2}"#);
     assert!(sql.contains(r#"case when count(*) = 1 then (select json_build_array("todo_id"::text, "label_id"::text) from rowhouse_source limit 1)::text end"#), "{sql}");
 }
 
@@ -234,11 +268,23 @@ fn literals(sql: &str) -> Vec<String> {
     found
 }
 
-const OURS: [&str; 10] =
-    ["", "[]", "null", "1", "0", "-1", "response.headers", "response.status", "rowhouse.inserted", "public.todos_id_seq"];
+const OURS: [&str; 10] = [
+    "",
+    "[]",
+    "null",
+    "1",
+    "0",
+    "-1",
+    "response.headers",
+    "response.status",
+    "rowhouse.inserted",
+    "public.todos_id_seq",
+];
 
 fn value() -> impl Strategy<Value = String> {
-    r#"[a-z'"\\;$0-9 é%-]{1,12}"#.prop_map(|text| percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).to_string())
+    r#"[a-z'"\\;$0-9 é%-]{1,12}"#.prop_map(|text| {
+        percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    })
 }
 
 proptest! {

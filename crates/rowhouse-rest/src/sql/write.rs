@@ -114,7 +114,11 @@ fn returned(sql: &mut Sql, plan: &WritePlan<'_>) {
         Returning::Key(columns) | Returning::Columns(columns) => {
             sql.list(columns, ", ", |sql, column| {
                 sql.qualified(&plan.table.name).push(".");
-                if *column == "*" { sql.push("*") } else { sql.ident(column) };
+                if *column == "*" {
+                    sql.push("*")
+                } else {
+                    sql.ident(column)
+                };
             });
         }
     }
@@ -170,12 +174,18 @@ fn body_rows(sql: &mut Sql, rows: &RowSource<'_>) {
             sql.push("json_array_elements(").bind(Some(rows.text.clone())).push("::json) rowhouse_body");
             return;
         }
-        (false, Shape::Object) => sql.push(if rows.fill_defaults { "jsonb_to_record(" } else { "json_to_record(" }),
+        (false, Shape::Object) => {
+            sql.push(if rows.fill_defaults { "jsonb_to_record(" } else { "json_to_record(" })
+        }
         (false, Shape::Array) => {
             sql.push(if rows.fill_defaults { "jsonb_to_recordset(" } else { "json_to_recordset(" })
         }
     };
-    if rows.fill_defaults { with_defaults(sql, rows) } else { json(sql, rows) }
+    if rows.fill_defaults {
+        with_defaults(sql, rows)
+    } else {
+        json(sql, rows)
+    }
     sql.push(") as rowhouse_body(").list(&rows.columns, ", ", |sql, column| {
         sql.ident(&column.name).push(" ").push(&column.type_name);
     });
