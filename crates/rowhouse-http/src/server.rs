@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rowhouse_kernel::settings::ServerSettings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
@@ -19,6 +21,10 @@ use tower::ServiceExt;
 const MAX_HEAD_BYTES: usize = 128 * 1024;
 /// Pause after a failed accept (out of descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long and how often the rest of a refused request is taken in.
+const LINGER: Duration = Duration::from_secs(1);
+const MAX_LINGER_READS: usize = 256;
 
 /// Limits of one listener.
 #[derive(Debug, Clone)]
@@ -69,13 +75,15 @@ pub async fn serve(listener: TcpListener, router: Router, server: Server, mut dr
     }
     drop(listener);
     let all = u32::try_from(server.max_connections).unwrap_or(u32::MAX);
-    let _cut_after_this = tokio::time::timeout(server.drain_timeout, permits.acquire_many(all)).await;
-    server.max_connections - permits.available_permits()
+    match tokio::time::timeout(server.drain_timeout, permits.acquire_many(all)).await {
+        Ok(_all_ended) => 0,
+        Err(_) => server.max_connections - permits.available_permits(),
+    }
 }
 
 fn http_builder(server: &Server) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout).max_buf_size(MAX_HEAD_BYTES).pipeline_flush(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout).max_buf_size(MAX_HEAD_BYTES);
     builder
 }
 
@@ -87,6 +95,7 @@ async fn connection(builder: http1::Builder, stream: TcpStream, peer: SocketAddr
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let Ok(spare) = stream.as_fd().try_clone_to_owned() else { return };
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(axum::body::Body::new));
@@ -102,5 +111,23 @@ async fn connection(builder: http1::Builder, stream: TcpStream, peer: SocketAddr
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "connection ended");
+        linger(spare).await;
     }
+}
+
+/// After a refusal that left part of the request unread, takes in the rest for a moment: closing at once would reset
+/// the connection, and the client might never read why (RFC 9112 section 9.6).
+async fn linger(socket: OwnedFd) {
+    let Ok(mut stream) = TcpStream::from_std(std::net::TcpStream::from(socket)) else { return };
+    let mut rest = [0; 16 * 1024];
+    let taking_in = async {
+        stream.shutdown().await?;
+        for _ in 0..MAX_LINGER_READS {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    let _gone_or_too_slow = tokio::time::timeout(LINGER, taking_in).await;
 }

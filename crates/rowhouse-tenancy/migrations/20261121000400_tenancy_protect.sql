@@ -20,7 +20,11 @@ begin
   return null;
 end
 $$;
-grant execute on function tenancy.refuse_foreign_reference() to rowhouse_project;
+-- It runs a query that whoever made the trigger wrote, so it must have no more rights than that: those of the
+-- project, whose policy sees every tenant's parents.
+grant create on schema tenancy to rowhouse_project;
+alter function tenancy.refuse_foreign_reference() owner to rowhouse_project;
+revoke create on schema tenancy from rowhouse_project;
 
 -- true for a table that tenancy.protect has been called on
 create function tenancy.is_protected(target regclass) returns boolean
@@ -29,18 +33,21 @@ language sql stable set search_path = '' as $$
 $$;
 grant execute on function tenancy.is_protected(regclass) to public;
 
--- Brings the reference checks of every protected table up to date; called after migrations and schema reloads.
--- Returns how many were added.
+-- Brings the reference checks of every protected table up to date: adds what is missing, drops what guards a
+-- reference that is gone. Called after migrations and schema reloads. Returns how many were added.
 create function tenancy.refresh_references() returns int
 language plpgsql set search_path = '' as $$
 declare
   fk record;
+  stale record;
+  expected text[] := '{}';
   trigger_name text;
+  lookup text;
   added int := 0;
 begin
   for fk in
     select c.conname, c.conrelid::regclass as child, c.confrelid::regclass as parent, p.relname as parent_name,
-      string_agg(format('p.%I = ($1 ->> %L)::%s', pa.attname, ca.attname, format_type(ca.atttypid, null)), ' and ') as matches
+      string_agg(format('p.%I = ($1 ->> %L)::%s', pa.attname, ca.attname, format_type(ca.atttypid, null)), ' and ' order by ca.attnum) as matches
     from pg_catalog.pg_constraint c
     join pg_catalog.pg_class p on p.oid = c.confrelid
     cross join lateral unnest(c.conkey, c.confkey) as k (child_column, parent_column)
@@ -49,13 +56,22 @@ begin
     where c.contype = 'f' and tenancy.is_protected(c.conrelid) and tenancy.is_protected(c.confrelid)
     group by c.oid, c.conname, c.conrelid, c.confrelid, p.relname
   loop
-    trigger_name := left('tenant_reference_' || fk.conname, 63);
+    lookup := format('select p.tenant_id from %s p where %s', fk.parent, fk.matches);
+    -- the name carries what is checked, so that a constraint that changed gets a new trigger
+    trigger_name := 'tenant_reference_' || md5(fk.conname || lookup);
+    expected := expected || format('%s.%s', fk.child::oid, trigger_name);
     if not exists (select from pg_catalog.pg_trigger where tgrelid = fk.child and tgname = trigger_name) then
       execute format('create constraint trigger %I after insert or update on %s for each row execute function tenancy.refuse_foreign_reference(%L, %L, %L)',
-        trigger_name, fk.child, fk.conname, fk.parent_name,
-        format('select p.tenant_id from %s p where %s', fk.parent, fk.matches));
+        trigger_name, fk.child, fk.conname, fk.parent_name, lookup);
       added := added + 1;
     end if;
+  end loop;
+  -- of references that are gone
+  for stale in
+    select tgrelid::regclass as child, tgname from pg_catalog.pg_trigger
+    where tgname like 'tenant\_reference\_%' and tgparentid = 0 and format('%s.%s', tgrelid, tgname) <> all (expected)
+  loop
+    execute format('drop trigger %I on %s', stale.tgname, stale.child);
   end loop;
   return added;
 end

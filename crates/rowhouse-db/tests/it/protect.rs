@@ -90,6 +90,45 @@ async fn foreign_key_added_later_is_checked_after_a_refresh() {
 }
 
 #[tokio::test]
+async fn foreign_key_pointed_elsewhere_is_guarded_anew() {
+    let (world, a, b) = world().await;
+    let other = "create table public.boards (id bigint generated always as identity primary key, name text);
+        select tenancy.protect('public.boards');
+        grant all on public.boards to authenticated;
+        alter table public.todos drop constraint todos_list_id_fkey,
+          add constraint todos_list_id_fkey foreign key (list_id) references public.boards (id);
+        select tenancy.protect('public.todos')";
+    world.db.migrate(other).await;
+    let board = world.text(&a, "insert into public.boards (name) values ('of a') returning id::text").await.unwrap();
+    assert_eq!(code(world.text(&b, &format!("insert into public.todos (title, list_id) values ('x', {board})")).await), "23503");
+}
+
+#[tokio::test]
+async fn references_with_long_names_are_guarded_each() {
+    let (world, a, b) = world().await;
+    let name = "a_constraint_name_that_is_almost_as_long_as_postgres_allows_";
+    world.db.migrate(&format!("alter table public.todos add column x bigint constraint {name}x references public.lists (id), add column y bigint constraint {name}y references public.lists (id); select tenancy.protect('public.todos')")).await;
+    let list = world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
+    for column in ["x", "y"] {
+        assert_eq!(code(world.text(&b, &format!("insert into public.todos (title, {column}) values ('x', {list})")).await), "23503", "{column}");
+    }
+}
+
+#[tokio::test]
+async fn guard_goes_with_its_reference() {
+    let (world, a, _) = world().await;
+    world.db.migrate("alter table public.todos drop column list_id; drop table public.lists; select tenancy.refresh_references()").await;
+    assert_eq!(world.text(&a, "insert into public.todos (title) values ('still works') returning title").await.unwrap(), "still works");
+}
+
+#[tokio::test]
+async fn project_cannot_borrow_the_platforms_rights_through_the_guard() {
+    let (world, a, _) = world().await;
+    world.db.migrate("create trigger evil after insert on public.todos for each row execute function tenancy.refuse_foreign_reference('x', 'x', 'with w as (update auth.users set email = ''stolen'' returning id) select id from w')").await;
+    assert_eq!(code(world.text(&a, "insert into public.todos (title) values ('x')").await), "42501");
+}
+
+#[tokio::test]
 async fn table_with_rows_is_refused_with_the_remedy() {
     let world = World::new(one_connection()).await;
     world.db.migrate("create table public.old (n int); insert into public.old values (1)").await;
