@@ -115,7 +115,7 @@ fn finish(
     if let Some(headers) = headers {
         guc::add_headers(&mut draft.headers, headers)?;
     }
-    let mut response = Response::new(Body::from(draft.body));
+    let mut response = Response::new(if is_head(plan) { unknown_length() } else { Body::from(draft.body) });
     *response.status_mut() = draft.status;
     *response.headers_mut() = draft.headers;
     Ok(response)
@@ -174,6 +174,19 @@ fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
         content(request, &plan.media, &mut headers);
     }
     Draft { status, headers, body: if shows { answer.body } else { Bytes::new() } }
+}
+
+fn is_head(plan: &Plan<'_>) -> bool {
+    match plan {
+        Plan::Read(plan) => plan.headers_only,
+        Plan::Call(plan) => plan.headers_only,
+        Plan::Write(_) | Plan::Describe(_) => false,
+    }
+}
+
+/// HEAD builds no body, so its length is not known; an empty body would claim that it is 0.
+fn unknown_length() -> Body {
+    Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::convert::Infallible>>())
 }
 
 /// Where one object is asked for there must be one row.

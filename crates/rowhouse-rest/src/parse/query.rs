@@ -60,7 +60,7 @@ pub(super) fn parse(text: &str, arguments: bool) -> Result<Query<'_>, QueryError
             "select" => select = Some(grammar("select parameter", value, value, select::parse)?),
             "columns" => query.columns = Some(grammar("columns parameter", value, value, name::names)?),
             "on_conflict" => {
-                query.on_conflict = Some(grammar("on_conflict parameter", value, value, name::names)?)
+                query.on_conflict = Some(grammar("on_conflict parameter", value, value, name::names)?);
             }
             key => query.take(key, value, arguments)?,
         }

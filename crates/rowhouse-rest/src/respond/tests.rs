@@ -52,6 +52,15 @@ async fn read_passes_the_body_through() {
 }
 
 #[test]
+fn head_claims_no_length() {
+    use axum::body::HttpBody as _;
+    let response =
+        answer_to("HEAD", "/todos", &[], "", row(&[None, Some("2"), Some(""), None, None])).unwrap();
+    assert_eq!(response.body().size_hint().exact(), None);
+    assert_eq!(header(&response, "content-range").as_deref(), Some("0-1/*"));
+}
+
+#[test]
 fn page_of_a_larger_total_is_partial() {
     let counted = |target, total, page: &str| {
         answer_to(

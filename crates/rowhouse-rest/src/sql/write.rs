@@ -182,9 +182,9 @@ fn body_rows(sql: &mut Sql, rows: &RowSource<'_>) {
         }
     };
     if rows.fill_defaults {
-        with_defaults(sql, rows)
+        with_defaults(sql, rows);
     } else {
-        json(sql, rows)
+        json(sql, rows);
     }
     sql.push(") as rowhouse_body(").list(&rows.columns, ", ", |sql, column| {
         sql.ident(&column.name).push(" ").push(&column.type_name);
