@@ -1,6 +1,7 @@
 //! The project's chores: a table of contents. Each chore lives in its own module.
 #![expect(clippy::print_stdout, reason = "a command-line tool for developers; its answer is its output")]
 
+mod bench;
 mod generate;
 mod tidy;
 
@@ -21,6 +22,9 @@ struct Cli {
 enum Chore {
     /// Check the house rules: floors, sizes, names, pages. One line per finding.
     Tidy,
+    /// Measure.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Write the generated pages.
     Gen {
         /// Write nothing; exit 1 if a page is stale.
@@ -29,9 +33,23 @@ enum Chore {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// The data API against pgbench running the same transaction; needs wrk.
+    Rest {
+        /// Seconds per measurement.
+        #[arg(long, default_value_t = 6)]
+        seconds: u32,
+        /// Measurements per side.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+    },
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root()),
+        Chore::Bench(Bench::Rest { seconds, rounds }) => bench::run(&root(), bench::Effort { seconds, rounds }),
         Chore::Gen { check: false } => generate::write(&root()),
         Chore::Gen { check: true } => generate::check(&root()),
     };

@@ -4,10 +4,9 @@ mod reload;
 
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router, middleware};
-use http::{StatusCode, header};
+use axum::response::Response;
+use axum::{Router, middleware};
+use http::StatusCode;
 use rowhouse_auth::{Auth, AuthParts, KeyStore};
 use rowhouse_db::{Database, ListenHub};
 use rowhouse_http::{CallerResolver, Dialect, Layers, Metrics, cors, observe};
@@ -84,7 +83,7 @@ impl App {
             clock,
             rng,
         };
-        let router = router(&settings, auth, rest, ops, keys.clone(), layers);
+        let router = router(&settings, auth, rest, ops, layers);
         Ok(Self { router, keys, tasks: vec![listening, following, reloading] })
     }
 
@@ -94,13 +93,14 @@ impl App {
     }
 }
 
-fn router(settings: &Settings, auth: Auth, rest: Rest, ops: Ops, keys: KeyStore, layers: Layers) -> Router {
+fn router(settings: &Settings, auth: Auth, rest: Rest, ops: Ops, layers: Layers) -> Router {
     let rest = rowhouse_rest::router(rest);
+    let well_known = rowhouse_auth::well_known_router(auth.clone());
     let mut router = Router::new()
         .nest("/auth/v1", rowhouse_auth::router(auth))
         .nest("/rest/v1", rest.clone())
         .merge(rowhouse_ops::router(ops))
-        .route("/.well-known/jwks.json", get(move || jwks(keys.clone())));
+        .merge(well_known);
     if let Some(alias) = settings.server.rest_alias.as_deref().map(|alias| alias.trim_end_matches('/')).filter(|alias| alias.starts_with('/')) {
         router = router.nest(alias, rest);
     }
@@ -108,10 +108,6 @@ fn router(settings: &Settings, auth: Auth, rest: Rest, ops: Ops, keys: KeyStore,
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::new(settings.server.clone()), cors))
         .layer(middleware::from_fn_with_state(Arc::new(layers), observe))
-}
-
-async fn jwks(keys: KeyStore) -> Response {
-    ([(header::CACHE_CONTROL, "public, max-age=600")], Json(keys.ring().jwks().clone())).into_response()
 }
 
 async fn unknown() -> Response {

@@ -1,0 +1,160 @@
+//! The release binary on a fresh project, and how fast it gets ready.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+/// How long a start may take before the bench gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Time from exec to the ready line, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartTimes {
+    /// With initdb.
+    pub(crate) first_ms: u64,
+    /// On the existing project.
+    pub(crate) again_ms: u64,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    project: PathBuf,
+    /// `.rowhouse/state.json`.
+    pub(crate) state: Value,
+    http: reqwest::Client,
+}
+
+/// A signed-in user.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) token: String,
+    pub(crate) claims: Value,
+    pub(crate) claims_text: String,
+}
+
+impl Server {
+    /// Starts on a fresh copy of the example project, stops, and starts again.
+    pub(crate) fn first_start(root: &Path, folder: &Path) -> Result<(Self, StartTimes)> {
+        let project = folder.join("project");
+        copy_project(&root.join("examples/todos"), &project)?;
+        let binary = root.join("target/release/rowhouse");
+        let (mut first, first_ms) = Self::start(&binary, &project)?;
+        first.stop()?;
+        let (again, again_ms) = Self::start(&binary, &project)?;
+        Ok((again, StartTimes { first_ms, again_ms }))
+    }
+
+    fn start(binary: &Path, project: &Path) -> Result<(Self, u64)> {
+        let log = std::fs::File::create(project.join("up.log"))?;
+        let port = free_port()?;
+        let started = Instant::now();
+        let mut command = Command::new(binary);
+        command.args(["up", "--port", &port.to_string(), "--dir"]).arg(project);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context("starting the server")?;
+        wait_for_ready(project, started)?;
+        let took = u64::try_from(started.elapsed().as_millis())?;
+        let state = serde_json::from_str(&std::fs::read_to_string(project.join(".rowhouse/state.json"))?)?;
+        Ok((Self { child, project: project.to_owned(), state, http: reqwest::Client::new() }, took))
+    }
+
+    /// SIGTERM, and wait.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.state["url"].as_str().unwrap_or_default()
+    }
+
+    /// Resident memory of the server process, without PostgreSQL's.
+    pub(crate) fn rss_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
+        Ok(line.split_whitespace().nth(1).context("VmRSS")?.parse()?)
+    }
+
+    pub(crate) async fn sign_up(&self) -> Result<User> {
+        let body = json!({ "email": "bench@example.com", "password": "correct horse" });
+        let session = self.send("POST", "/auth/v1/signup", self.state["anon_key"].as_str().unwrap_or_default(), &body).await?;
+        let token = session["access_token"].as_str().context("an access token")?.to_owned();
+        let payload = token.split('.').nth(1).context("a payload")?;
+        let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload)?;
+        let claims_text = String::from_utf8(bytes)?;
+        Ok(User { claims: serde_json::from_str(&claims_text)?, claims_text, token })
+    }
+
+    /// One request with a JSON body; anything but success is an error.
+    pub(crate) async fn send(&self, method: &str, path: &str, token: &str, body: &Value) -> Result<Value> {
+        let method = reqwest::Method::from_bytes(method.as_bytes())?;
+        let request = self.http.request(method, format!("{}{path}", self.url())).bearer_auth(token);
+        let response = request.header("prefer", "return=representation").json(body).send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        anyhow::ensure!(status.is_success(), "{path}: {status} {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// What `rowhouse rest explain --json` says of a request.
+    pub(crate) fn explain(&self, request: &str) -> Result<Value> {
+        let binary = std::env::current_exe()?.with_file_name("rowhouse");
+        let binary = if binary.exists() { binary } else { PathBuf::from("target/release/rowhouse") };
+        let output = Command::new(binary).args(["rest", "explain", request, "--json", "--dir"]).arg(&self.project).output()?;
+        anyhow::ensure!(output.status.success(), "explain: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// The password of the login `authenticator`.
+    pub(crate) fn authenticator_password(&self) -> Result<String> {
+        let secrets: toml::Table = std::fs::read_to_string(self.project.join(".rowhouse/keys/secrets.toml"))?.parse()?;
+        Ok(secrets["authenticator_password"].as_str().context("the password")?.to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After an error on the way; a stopped server is gone already.
+        let _stopped = self.stop();
+    }
+}
+
+fn wait_for_ready(project: &Path, started: Instant) -> Result<()> {
+    let log = project.join("up.log");
+    while started.elapsed() < PATIENCE {
+        let lines = BufReader::new(std::fs::File::open(&log)?).lines();
+        if lines.map_while(Result::ok).any(|line| line.starts_with("Rowhouse is ready")) {
+            return Ok(());
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    anyhow::bail!("not ready within {PATIENCE:?}:\n{}", std::fs::read_to_string(&log)?)
+}
+
+/// A port with its neighbour free as well.
+fn free_port() -> Result<u16> {
+    (0..100)
+        .find_map(|_| {
+            let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+            std::net::TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok().map(|_| port)
+        })
+        .context("two free ports in a row")
+}
+
+fn copy_project(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to.join("migrations"))?;
+    for name in ["rowhouse.toml", "seed.sql"] {
+        std::fs::copy(from.join(name), to.join(name))?;
+    }
+    for entry in std::fs::read_dir(from.join("migrations"))? {
+        let path = entry?.path();
+        std::fs::copy(&path, to.join("migrations").join(path.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
+}
