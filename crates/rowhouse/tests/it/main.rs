@@ -1,5 +1,6 @@
 //! The whole product through its front door.
 
 mod auth;
+mod fault;
 mod server;
 mod support;
