@@ -43,9 +43,9 @@ fn build(root: &Path) -> Result<()> {
 async fn measure(root: &Path, effort: Effort) -> Result<Report> {
     let folder = tempfile::tempdir().context("a folder for the project")?;
     let (mut server, start) = Server::first_start(root, folder.path())?;
-    let user = server.sign_up().await?;
     let mut report = Report::new(effort, start);
     report.rss_idle_kib = server.rss_kib()?;
+    let user = server.sign_up().await?;
     let load = Load::new(&server, &user)?;
     for scenario in scenario::all(&server, &user).await? {
         report.rows.push(compare(&load, &scenario, effort)?);

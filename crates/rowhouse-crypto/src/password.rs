@@ -3,8 +3,9 @@
 //! Every function here burns a core for some 50 ms and takes 19 MiB; how many run at once is the caller's to bound.
 //! Which passwords are good enough is decided in `rowhouse-auth`.
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use rowhouse_kernel::Rng;
 
 /// Longest password in bytes: what bcrypt can see of one, and GoTrue's cap, so that hashes stay portable.
@@ -18,6 +19,9 @@ const LANES: u32 = 1;
 const MAX_MEMORY_KIB: u32 = 262_144;
 const MAX_PASSES: u32 = 16;
 const MAX_BCRYPT_COST: u32 = 15;
+
+/// 33 MiB in Argon2's blocks of 1 KiB.
+const BLOCKS_APART: usize = 33 * 1024;
 
 /// A hash with current parameters that no password has: compared with when an account does not exist.
 const NOBODY: &str =
@@ -54,11 +58,33 @@ pub struct HashError(String);
 pub fn hash(password: &str, rng: &dyn Rng) -> Result<String, HashError> {
     let mut salt = [0_u8; 16];
     rng.fill(&mut salt);
-    let params =
-        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| HashError(error.to_string()))?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(refused)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt);
-    hash.map(|hash| hash.to_string()).map_err(|error| HashError(error.to_string()))
+    let mut output = [0_u8; Params::DEFAULT_OUTPUT_LEN];
+    compute(&argon2, password, &salt, &mut output).map_err(refused)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params()).map_err(refused)?,
+        salt: Some(Salt::new(&salt).map_err(refused)?),
+        hash: Some(Output::new(&output).map_err(refused)?),
+    };
+    Ok(hash.to_string())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn refused(error: impl std::fmt::Display) -> HashError {
+    HashError(error.to_string())
+}
+
+/// Runs Argon2 in memory that goes back to the operating system afterwards: glibc maps requests beyond its largest
+/// threshold (32 MiB) by themselves, and what is never touched is never resident. Smaller ones would stay in the heap
+/// for good, with as many copies as hashes ever ran at once.
+fn compute(argon2: &Argon2<'_>, password: &str, salt: &[u8], output: &mut [u8]) -> argon2::Result<()> {
+    let blocks = argon2.params().block_count();
+    let mut memory = Vec::with_capacity(blocks.max(BLOCKS_APART));
+    memory.resize(blocks, Block::default());
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut memory)
 }
 
 /// Compares `password` with the stored hash; `None` (no such account, or one without a password) costs as much as a
@@ -95,11 +121,23 @@ fn bcrypt_is_affordable(stored: &str) -> bool {
 
 fn verify_argon2(password: &str, stored: &str) -> Verdict {
     let Ok(hash) = PasswordHash::new(stored) else { return Verdict::Mismatch };
-    if !argon2_is_affordable(&hash) || Argon2::default().verify_password(password.as_bytes(), &hash).is_err()
-    {
-        return Verdict::Mismatch;
+    match argon2_is_affordable(&hash) && argon2_matches(password, &hash).unwrap_or(false) {
+        false => Verdict::Mismatch,
+        true if is_current(&hash) => Verdict::Match,
+        true => Verdict::MatchOutdated,
     }
-    if is_current(&hash) { Verdict::Match } else { Verdict::MatchOutdated }
+}
+
+/// `None` when the text lacks a part.
+fn argon2_matches(password: &str, hash: &PasswordHash) -> Option<bool> {
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    // Hashes of before 2016 name no version.
+    let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(hash).ok()?);
+    let expected = hash.hash?;
+    let mut output = vec![0_u8; expected.as_ref().len()];
+    compute(&argon2, password, hash.salt?.as_ref(), &mut output).ok()?;
+    Some(verify_slices_are_equal(&output, expected.as_ref()).is_ok())
 }
 
 fn argon2_is_affordable(hash: &PasswordHash) -> bool {

@@ -49,28 +49,25 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", id = &*id.0);
-    async {
-        // A panic is a bug of ours; it costs one request, not the connection or the process.
-        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-        let mut response = match tokio::time::timeout(layers.request_timeout, answer).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_)) => broken(&path),
-            Err(_) => late(&path),
-        };
-        let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-        let took = started.elapsed();
-        layers.metrics.record(&method, route, response.status(), took);
-        let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        tracing::info!(%method, route, path, status, micros, "answered");
-        if let Ok(value) = HeaderValue::from_str(&id.0) {
-            response.headers_mut().insert(REQUEST_ID, value);
-        }
-        response.headers_mut().insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
+    let span = tracing::info_span!("request", request_id = &*id.0);
+    // A panic is a bug of ours; it costs one request, not the connection or the process.
+    let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
+    let mut response = match tokio::time::timeout(layers.request_timeout, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => broken(&path, &id),
+        Err(_) => late(&path),
+    };
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let took = started.elapsed();
+    layers.metrics.record(&method, route, response.status(), took);
+    let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    tracing::info!(request_id = &*id.0, method = method.as_str(), route, path, status, micros, "answered");
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(REQUEST_ID, value);
     }
-    .instrument(span)
-    .await
+    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 impl Layers {
@@ -97,8 +94,8 @@ impl Layers {
     }
 }
 
-fn broken(path: &str) -> Response {
-    tracing::error!(path, "a request panicked");
+fn broken(path: &str, id: &RequestId) -> Response {
+    tracing::error!(request_id = &*id.0, path, "a request panicked");
     let dialect = Dialect::of(path);
     let code = if dialect == Dialect::Rest { "PGRSTX00" } else { "unexpected_failure" };
     dialect.error(StatusCode::INTERNAL_SERVER_ERROR, code, "internal error")

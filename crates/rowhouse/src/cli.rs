@@ -166,9 +166,12 @@ pub enum ApiRole {
 #[derive(Debug, Subcommand)]
 pub enum RestCommand {
     /// Print the SQL that a request becomes
-    #[command(after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false'")]
+    #[command(after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false'\n  rowhouse rest explain 'POST /todos' --data '{\"title\":\"x\"}'")]
     Explain {
         /// Method and path with query, in one argument
         request: String,
+        /// The JSON body of a write
+        #[arg(long, value_name = "JSON")]
+        data: Option<String>,
     },
 }

@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Migrate(MigrateCommand::Status) => quiet()?.block_on(migrate::status(&Project::open(&dir)?)),
         Command::Migrate(MigrateCommand::Up { dry_run }) => quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run)),
         Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
-        Command::Rest(RestCommand::Explain { request }) => quiet()?.block_on(rest::explain(&Project::open(&dir)?, &request)),
+        Command::Rest(RestCommand::Explain { request, data }) => quiet()?.block_on(rest::explain(&Project::open(&dir)?, &request, data)),
     }
 }
 

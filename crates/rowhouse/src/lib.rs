@@ -9,4 +9,4 @@ pub mod project;
 mod safety;
 mod secrets;
 mod state;
-mod telemetry;
+pub mod telemetry;

@@ -5,8 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use rowhouse::cli::Cli;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -17,5 +15,8 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    rowhouse::outcome::report(cli.json, rowhouse::command::run(cli))
+    let as_json = cli.json;
+    let result = rowhouse::command::run(cli);
+    rowhouse::telemetry::flush();
+    rowhouse::outcome::report(as_json, result)
 }

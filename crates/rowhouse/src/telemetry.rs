@@ -1,8 +1,22 @@
 //! Logs: JSON lines on standard error.
 
+mod buffer;
+
+use std::sync::OnceLock;
+
 use rowhouse_kernel::settings::LogLevel;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::filter::LevelFilter;
+
+use buffer::LineBuffer;
+
+static LINES: OnceLock<LineBuffer> = OnceLock::new();
+
+/// Writes out what is still gathered; the program's last word.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.write_out();
+    }
+}
 
 /// Installs the subscriber; the first call wins.
 ///
@@ -21,9 +35,8 @@ pub(crate) fn install(level: LogLevel) {
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        .with_span_events(FmtSpan::NONE)
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(LINES.get_or_init(LineBuffer::start).clone())
         .finish();
     // Tests start several servers in one process.
     let _installed_already = tracing::subscriber::set_global_default(subscriber);

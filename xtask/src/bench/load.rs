@@ -64,7 +64,8 @@ impl Load {
         let text = String::from_utf8_lossy(&output.stdout);
         anyhow::ensure!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "failed requests:\n{text}");
         let per_second = word_after(&text, "Requests/sec:").and_then(|word| word.parse().ok()).with_context(|| format!("wrk said:\n{text}"))?;
-        let latency = |percentile: &str| word_after(&text, percentile).and_then(milliseconds).context("a latency");
+        let distribution = text.split_once("Latency Distribution").map(|(_, rest)| rest).context("latencies")?;
+        let latency = |percentile: &str| word_after(distribution, percentile).and_then(milliseconds).context("a latency");
         Ok(Measured { per_second, p50_ms: latency("50%")?, p99_ms: latency("99%")? })
     }
 

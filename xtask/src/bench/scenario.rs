@@ -48,18 +48,13 @@ pub(crate) async fn all(server: &Server, user: &User) -> Result<Vec<Scenario>> {
 }
 
 fn scenario(name: &'static str, request: Request, least_ratio: f64, server: &Server, user: &User) -> Result<Scenario> {
-    let explained = server.explain(&format!("{} {}", request.method, request.path))?;
+    let explained = server.explain(&format!("{} {}", request.method, request.path), request.body.as_deref())?;
     let mut script = Script::default();
     let names = explained["context"]["parameters"].as_array().context("context parameters")?;
     let context: Vec<String> = names.iter().map(|name| context_value(name.as_str().unwrap_or_default(), &request, user)).collect();
     script.add(explained["context"]["sql"].as_str().context("context sql")?, context);
     let params = explained["query"]["params"].as_array().context("query params")?;
-    let body = |value: &Value| match (&request.body, value.as_str()) {
-        // explain stands in an empty object for the body
-        (Some(body), Some("{}")) => body.clone(),
-        (_, text) => text.unwrap_or_default().to_owned(),
-    };
-    script.add(explained["query"]["sql"].as_str().context("query sql")?, params.iter().map(body).collect());
+    script.add(explained["query"]["sql"].as_str().context("query sql")?, params.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect());
     let text = format!("begin;\n{}commit;\n", script.text);
     Ok(Scenario { name, request, least_ratio, script: text, variables: script.variables })
 }

@@ -23,6 +23,7 @@ pub(crate) struct StartTimes {
 /// A running server.
 pub(crate) struct Server {
     child: Child,
+    binary: PathBuf,
     project: PathBuf,
     /// `.rowhouse/state.json`.
     pub(crate) state: Value,
@@ -59,7 +60,7 @@ impl Server {
         wait_for_ready(project, started)?;
         let took = u64::try_from(started.elapsed().as_millis())?;
         let state = serde_json::from_str(&std::fs::read_to_string(project.join(".rowhouse/state.json"))?)?;
-        Ok((Self { child, project: project.to_owned(), state, http: reqwest::Client::new() }, took))
+        Ok((Self { child, binary: binary.to_owned(), project: project.to_owned(), state, http: reqwest::Client::new() }, took))
     }
 
     /// SIGTERM, and wait.
@@ -103,10 +104,13 @@ impl Server {
     }
 
     /// What `rowhouse rest explain --json` says of a request.
-    pub(crate) fn explain(&self, request: &str) -> Result<Value> {
-        let binary = std::env::current_exe()?.with_file_name("rowhouse");
-        let binary = if binary.exists() { binary } else { PathBuf::from("target/release/rowhouse") };
-        let output = Command::new(binary).args(["rest", "explain", request, "--json", "--dir"]).arg(&self.project).output()?;
+    pub(crate) fn explain(&self, request: &str, body: Option<&str>) -> Result<Value> {
+        let mut command = Command::new(&self.binary);
+        command.args(["rest", "explain", request, "--json", "--dir"]).arg(&self.project);
+        if let Some(body) = body {
+            command.args(["--data", body]);
+        }
+        let output = command.output()?;
         anyhow::ensure!(output.status.success(), "explain: {}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
     }

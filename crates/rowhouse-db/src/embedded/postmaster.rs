@@ -56,6 +56,11 @@ pub(super) async fn stop(pid: i32) -> Result<(), EmbeddedError> {
     Err(EmbeddedError::Failed { what: "stopping the database server", log: format!("process {pid} does not end") })
 }
 
+/// Asks for a fast shutdown and does not wait for it.
+pub(super) fn tell_to_stop(pid: i32) {
+    let _gone_already = kill(Pid::from_raw(pid), Signal::SIGINT);
+}
+
 async fn gone(is_gone: impl Fn() -> bool, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while !is_gone() {

@@ -2,8 +2,6 @@
 
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use rowhouse_kernel::Secret;
@@ -45,7 +43,7 @@ pub struct Embedded {
     pub paths: ClusterPaths,
     /// True when this start created the cluster.
     pub created: bool,
-    pid: Arc<AtomicI32>,
+    pid: watch::Receiver<i32>,
     stop: watch::Sender<bool>,
     supervisor: JoinHandle<()>,
 }
@@ -78,17 +76,23 @@ impl Embedded {
         report(Progress::Starting);
         let endpoint = Endpoint { socket_dir: paths.run.clone(), port };
         let launch = Launch { binaries, account, paths: paths.clone(), endpoint: endpoint.clone(), password: password.clone() };
-        let child = launch.start().await?;
-        let pid = Arc::new(AtomicI32::new(pid_of(&child)));
+        let postmaster = launch.start().await?;
+        let (tell_pid, pid) = watch::channel(postmaster.pid());
         let (stop, stopped) = watch::channel(false);
-        let supervisor = tokio::spawn(supervise(launch, child, Arc::clone(&pid), stopped));
+        let supervisor = tokio::spawn(supervise(launch, postmaster, tell_pid, stopped));
         Ok(Self { endpoint, paths, created, pid, stop, supervisor })
     }
 
     /// The postmaster's process id; 0 while it is being started again.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.pid.load(Ordering::Relaxed)
+        *self.pid.borrow()
+    }
+
+    /// The same for whoever wants to hear of changes.
+    #[must_use]
+    pub fn watch_pid(&self) -> watch::Receiver<i32> {
+        self.pid.clone()
     }
 
     /// Shuts the server down and waits for its end.
@@ -99,25 +103,56 @@ impl Embedded {
     }
 }
 
+/// A server process of ours. Dropped while it runs (start-up failed later on, or was given up), it is told to shut
+/// down; nothing of ours is left behind.
+#[derive(Debug)]
+struct Postmaster(Child);
+
+impl Postmaster {
+    /// Its process id; 0 once it has ended.
+    fn pid(&self) -> i32 {
+        self.0.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0)
+    }
+
+    async fn stop(&mut self) {
+        let pid = self.pid();
+        if pid == 0 {
+            return;
+        }
+        let (stopped, _status) = tokio::join!(postmaster::stop(pid), self.0.wait());
+        if let Err(error) = stopped {
+            tracing::error!(%error, "the database server did not stop");
+        }
+    }
+}
+
+impl Drop for Postmaster {
+    fn drop(&mut self) {
+        if self.pid() != 0 {
+            postmaster::tell_to_stop(self.pid());
+        }
+    }
+}
+
 impl Launch {
     /// Spawns the server and waits until it takes connections; if it exits first, its last words are the error.
-    async fn start(&self) -> Result<Child, EmbeddedError> {
+    async fn start(&self) -> Result<Postmaster, EmbeddedError> {
         self.account.own_folder(&self.paths.run)?;
-        let mut child = self.spawn()?;
+        let mut postmaster = self.spawn()?;
         let ready = tokio::time::timeout(START_PATIENCE, self.ready());
         tokio::select! {
             ready = ready => match ready {
-                Ok(()) => Ok(child),
+                Ok(()) => Ok(postmaster),
                 Err(_) => {
-                    postmaster::stop(pid_of(&child)).await?;
+                    postmaster::stop(postmaster.pid()).await?;
                     Err(self.failed())
                 }
             },
-            _exited = child.wait() => Err(self.failed()),
+            _exited = postmaster.0.wait() => Err(self.failed()),
         }
     }
 
-    fn spawn(&self) -> Result<Child, EmbeddedError> {
+    fn spawn(&self) -> Result<Postmaster, EmbeddedError> {
         if self.paths.log.metadata().is_ok_and(|log| log.len() > LONGEST_LOG) {
             std::fs::remove_file(&self.paths.log).map_err(io("cannot cut the server's log"))?;
         }
@@ -128,7 +163,7 @@ impl Launch {
         // Its own process group: Ctrl-C is for us, who let requests finish before the server goes.
         command.process_group(0).stdin(std::process::Stdio::null());
         command.stdout(log.try_clone().map_err(io("cannot open the server's log"))?).stderr(log);
-        command.spawn().map_err(io("cannot start postgres"))
+        command.spawn().map(Postmaster).map_err(io("cannot start postgres"))
     }
 
     async fn ready(&self) {
@@ -150,7 +185,7 @@ impl Launch {
     }
 
     /// A dead postmaster's backends are waited for; then the server is started again.
-    async fn restart(&self) -> Result<Child, EmbeddedError> {
+    async fn restart(&self) -> Result<Postmaster, EmbeddedError> {
         postmaster::clear_leftovers(&self.paths).await?;
         self.start().await
     }
@@ -158,54 +193,38 @@ impl Launch {
 
 /// Waits for the server's end and starts it again, until told to stop. A server that merely does not answer is
 /// left alone: it may be busy, and killing it would lose what it is about to acknowledge.
-async fn supervise(launch: Launch, mut child: Child, pid: Arc<AtomicI32>, mut stopped: watch::Receiver<bool>) {
+async fn supervise(launch: Launch, mut postmaster: Postmaster, pid: watch::Sender<i32>, mut stopped: watch::Receiver<bool>) {
     let mut backoff = FIRST_BACKOFF;
     loop {
         let started = tokio::time::Instant::now();
         tokio::select! {
-            status = child.wait() => {
-                pid.store(0, Ordering::Relaxed);
+            status = postmaster.0.wait() => {
+                pid.send_replace(0);
                 tracing::error!(?status, "the database server has exited; starting it again");
             }
-            () = told(&mut stopped) => return stop_child(&mut child).await,
+            () = told(&mut stopped) => return postmaster.stop().await,
         }
         if started.elapsed() > STEADY {
             backoff = FIRST_BACKOFF;
         }
-        child = loop {
+        postmaster = loop {
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
                 () = told(&mut stopped) => return,
             }
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             match launch.restart().await {
-                Ok(child) => break child,
+                Ok(postmaster) => break postmaster,
                 Err(error) => tracing::error!(%error, "the database server does not start"),
             }
         };
-        pid.store(pid_of(&child), Ordering::Relaxed);
+        pid.send_replace(postmaster.pid());
     }
 }
 
 /// Returns when told to stop, or when nobody is left to tell.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _sender_gone = stopped.wait_for(|stop| *stop).await;
-}
-
-async fn stop_child(child: &mut Child) {
-    let pid = pid_of(child);
-    if pid == 0 {
-        return;
-    }
-    let waiting = child.wait();
-    let (stopped, _status) = tokio::join!(postmaster::stop(pid), waiting);
-    if let Err(error) = stopped {
-        tracing::error!(%error, "the database server did not stop");
-    }
-}
-
-fn pid_of(child: &Child) -> i32 {
-    child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0)
 }
 
 fn require_free(port: u16) -> Result<(), EmbeddedError> {

@@ -59,8 +59,8 @@ pub(super) fn status(error: &PgError, signed_in: bool) -> StatusCode {
     match code {
         "23503" | "23505" => StatusCode::CONFLICT,
         "25006" => StatusCode::METHOD_NOT_ALLOWED,
-        "21000" if message.ends_with("requires a WHERE clause") => StatusCode::BAD_REQUEST,
-        "21000" => StatusCode::INTERNAL_SERVER_ERROR,
+        // The caller asked of a view what its definition does not offer; PostgREST blames itself with a 500.
+        "55000" if is_unchangeable_view(message) => StatusCode::METHOD_NOT_ALLOWED,
         "22023" if message.starts_with("role") && message.ends_with("does not exist") => {
             StatusCode::UNAUTHORIZED
         }
@@ -75,11 +75,18 @@ pub(super) fn status(error: &PgError, signed_in: bool) -> StatusCode {
         _ => match code.get(..2).unwrap_or_default() {
             "08" | "53" => StatusCode::SERVICE_UNAVAILABLE,
             "0L" | "0P" | "28" => StatusCode::FORBIDDEN,
-            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV"
+            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "55" | "57" | "58" | "F0" | "HV"
             | "P0" | "XX" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         },
     }
+}
+
+/// A write to a view that PostgreSQL cannot pass on to a table.
+fn is_unchangeable_view(message: &str) -> bool {
+    ["cannot insert into view ", "cannot update view ", "cannot delete from view ", "cannot merge into view "]
+        .iter()
+        .any(|start| message.starts_with(start))
 }
 
 /// A status chosen by SQL. Informational ones would break the exchange.

@@ -38,10 +38,33 @@ pub(super) async fn run(project: &Project, args: &UpArgs, as_json: bool) -> Resu
     };
     started.state.write(project)?;
     banner::print(&started.state, as_json);
+    let following = started.embedded.as_ref().map(|embedded| {
+        tokio::spawn(follow_postgres(project.clone(), started.state.clone(), embedded.watch_pid()))
+    });
     let cut = started.run(listener, &mut signals).await;
+    if let Some(following) = following {
+        following.abort();
+        let _aborted = following.await;
+    }
     State::clear(project);
     tracing::info!(cut_connections = cut, "stopped");
     Ok(ended())
+}
+
+/// A server that was started again has another process id, and `state.json` says so.
+async fn follow_postgres(project: Project, mut state: State, mut pid: watch::Receiver<i32>) {
+    loop {
+        let now = *pid.borrow_and_update();
+        if now != 0 && state.pg_pid != Some(now) {
+            state.pg_pid = Some(now);
+            if let Err(error) = state.write(&project) {
+                tracing::warn!(?error, "state.json could not be brought up to date");
+            }
+        }
+        if pid.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 fn ended() -> Outcome {
