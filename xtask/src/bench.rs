@@ -35,7 +35,10 @@ pub(crate) fn run(root: &Path, effort: Effort) -> Result<bool> {
 }
 
 fn build(root: &Path) -> Result<()> {
-    let status = std::process::Command::new("cargo").args(["build", "--release", "--package", "rowhouse"]).current_dir(root).status()?;
+    let status = std::process::Command::new("cargo")
+        .args(["build", "--release", "--package", "rowhouse"])
+        .current_dir(root)
+        .status()?;
     anyhow::ensure!(status.success(), "the release build failed");
     Ok(())
 }
@@ -67,7 +70,12 @@ fn compare(load: &Load, scenario: &Scenario, effort: Effort) -> Result<Row> {
         ours.push(load.wrk(&scenario.request, 16, effort.seconds)?);
         theirs.push(load.pgbench(scenario, effort.seconds)?);
     }
-    Ok(Row { name: scenario.name, least_ratio: scenario.least_ratio, ours: median(ours), pgbench: median(theirs) })
+    Ok(Row {
+        name: scenario.name,
+        least_ratio: scenario.least_ratio,
+        ours: median(ours),
+        pgbench: median(theirs),
+    })
 }
 
 /// The measurement whose throughput is in the middle.

@@ -49,7 +49,9 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root()),
-        Chore::Bench(Bench::Rest { seconds, rounds }) => bench::run(&root(), bench::Effort { seconds, rounds }),
+        Chore::Bench(Bench::Rest { seconds, rounds }) => {
+            bench::run(&root(), bench::Effort { seconds, rounds })
+        }
         Chore::Gen { check: false } => generate::write(&root()),
         Chore::Gen { check: true } => generate::check(&root()),
     };

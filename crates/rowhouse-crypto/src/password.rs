@@ -72,7 +72,6 @@ pub fn hash(password: &str, rng: &dyn Rng) -> Result<String, HashError> {
     Ok(hash.to_string())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn refused(error: impl std::fmt::Display) -> HashError {
     HashError(error.to_string())
 }

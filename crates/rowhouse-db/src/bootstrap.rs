@@ -22,7 +22,8 @@ pub struct LoginPasswords {
 /// # Errors
 /// If the connected role may not create roles; the message says what is needed.
 pub async fn bootstrap(client: &Client, passwords: &LoginPasswords) -> Result<bool, DbError> {
-    let complete = "select count(*) = 8 from pg_roles where rolname in ('anon', 'authenticated', 'service_role',
+    let complete =
+        "select count(*) = 8 from pg_roles where rolname in ('anon', 'authenticated', 'service_role',
         'rowhouse_owner', 'rowhouse_project', 'rowhouse', 'authenticator', 'authenticator_service')";
     if client.query_one(complete, &[]).await?.get(0) {
         return Ok(false);
@@ -38,7 +39,11 @@ pub async fn bootstrap(client: &Client, passwords: &LoginPasswords) -> Result<bo
 
 async fn run(client: &Client, passwords: &LoginPasswords) -> Result<(), DbError> {
     client.batch_execute(include_str!("../sql/bootstrap.sql")).await?;
-    let logins = [("rowhouse", passwords.control.as_ref()), ("authenticator", Some(&passwords.authenticator)), ("authenticator_service", Some(&passwords.service))];
+    let logins = [
+        ("rowhouse", passwords.control.as_ref()),
+        ("authenticator", Some(&passwords.authenticator)),
+        ("authenticator_service", Some(&passwords.service)),
+    ];
     for (role, password) in logins {
         let Some(password) = password else { continue };
         // The server gets the verifier, never the password; the verifier's alphabet needs no quoting.

@@ -34,8 +34,10 @@ impl Control {
     /// # Errors
     /// If the URL cannot be read.
     pub fn open(url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
-        let mut config: tokio_postgres::Config =
-            url.expose().parse().map_err(|error| DbError::Unavailable(format!("bad database URL: {error}")))?;
+        let mut config: tokio_postgres::Config = url
+            .expose()
+            .parse()
+            .map_err(|error| DbError::Unavailable(format!("bad database URL: {error}")))?;
         config.application_name("rowhouse-control").connect_timeout(CONNECT_TIMEOUT);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
@@ -109,7 +111,8 @@ impl Control {
             None => work.await,
         };
         let outcome = if result.is_ok() { "committed" } else { "failed" };
-        histogram!("db_client_operation_duration_seconds", "operation" => name, "outcome" => outcome).record(started.elapsed());
+        histogram!("db_client_operation_duration_seconds", "operation" => name, "outcome" => outcome)
+            .record(started.elapsed());
         result
     }
 

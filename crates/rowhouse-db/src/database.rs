@@ -33,7 +33,11 @@ impl Database {
     ///
     /// # Errors
     /// If a URL cannot be read. That the server is away is not an error here: the monitor will say so.
-    pub fn open(urls: &DatabaseUrls, settings: &DbSettings, live_sessions: bool) -> Result<(Self, JoinHandle<()>), DbError> {
+    pub fn open(
+        urls: &DatabaseUrls,
+        settings: &DbSettings,
+        live_sessions: bool,
+    ) -> Result<(Self, JoinHandle<()>), DbError> {
         let control = Control::open(&urls.control, settings)?;
         let address = Login::from_url(&urls.control, settings.statement_timeout)?.address;
         // The monitor asks over a pool of its own: a busy pool is not a dead server.

@@ -65,10 +65,16 @@ impl DbError {
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(db) = error.as_db_error() else {
-            return if error.is_closed() || error.to_string().starts_with("error communicating") || error.to_string().starts_with("error connecting") {
+            return if error.is_closed()
+                || error.to_string().starts_with("error communicating")
+                || error.to_string().starts_with("error connecting")
+            {
                 Self::Unavailable(error.to_string())
             } else {
-                Self::Protocol(format!("{error}: {}", std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()))
+                Self::Protocol(format!(
+                    "{error}: {}",
+                    std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()
+                ))
             };
         };
         let error = PgError {
@@ -87,7 +93,9 @@ impl From<PgError> for DbError {
     /// Classes 08 (connection), 57P0x (shutdown, starting up) and 53300 (too many clients) are the server's absence.
     fn from(error: PgError) -> Self {
         match error.code.as_str() {
-            code if code.starts_with("08") || code.starts_with("57P0") || code == "53300" => Self::Unavailable(error.to_string()),
+            code if code.starts_with("08") || code.starts_with("57P0") || code == "53300" => {
+                Self::Unavailable(error.to_string())
+            }
             _ => Self::Refused(Box::new(error)),
         }
     }

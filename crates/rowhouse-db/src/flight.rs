@@ -14,8 +14,8 @@ mod statement;
 mod stream;
 
 pub use context::{open_query, opening};
-pub use plane::{DataPlane, DataPlaneUrls};
 pub(crate) use login::Login;
+pub use plane::{DataPlane, DataPlaneUrls};
 pub(crate) use stream::{Address, Stream};
 
 use std::sync::Arc;

@@ -72,7 +72,7 @@ impl Liveness {
     pub async fn restored(&self) {
         let monitor_ended = self.0.clone().wait_for(|health| *health == Health::Up).await.is_err();
         if monitor_ended {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -140,7 +140,10 @@ async fn ask(control: &Control, address: &Address) -> Result<(), Trouble> {
     within("a backend", control.ping()).await
 }
 
-async fn within(what: &'static str, question: impl Future<Output = Result<(), DbError>>) -> Result<(), Trouble> {
+async fn within(
+    what: &'static str,
+    question: impl Future<Output = Result<(), DbError>>,
+) -> Result<(), Trouble> {
     match tokio::time::timeout(PATIENCE, question).await {
         Ok(answer) => answer.map_err(|error| Trouble::Failed(error.to_string())),
         Err(_) => Err(Trouble::Silent(what)),

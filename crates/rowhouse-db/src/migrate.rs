@@ -22,7 +22,9 @@ const ADVISORY_LOCK: i64 = 0x726f_7768_6f75_7365;
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// An applied migration's text is no longer what was applied.
-    #[error("{kind} migration {name} was changed after it was applied; restore its text and add a new migration instead")]
+    #[error(
+        "{kind} migration {name} was changed after it was applied; restore its text and add a new migration instead"
+    )]
     Drift {
         /// "platform" or "project".
         kind: &'static str,
@@ -33,13 +35,19 @@ pub enum MigrateError {
     #[error("the database has platform migration {0}, which this version does not know; use a newer version")]
     Newer(String),
     /// The database lacks a platform migration and may not be changed.
-    #[error("platform migration {0} is not applied; run `rowhouse migrate up`, or set db.apply_migrations = true")]
+    #[error(
+        "platform migration {0} is not applied; run `rowhouse migrate up`, or set db.apply_migrations = true"
+    )]
     Pending(String),
     /// A project migration that was applied is gone from the folder.
-    #[error("project migration {0} was applied and is missing from the migrations folder; bring the file back")]
+    #[error(
+        "project migration {0} was applied and is missing from the migrations folder; bring the file back"
+    )]
     Missing(String),
     /// A project migration sorts before one that is applied already.
-    #[error("project migration {name} sorts before {last}, which is applied already; give it a later time stamp")]
+    #[error(
+        "project migration {name} sorts before {last}, which is applied already; give it a later time stamp"
+    )]
     OutOfOrder {
         /// The late one.
         name: String,
@@ -101,7 +109,8 @@ pub async fn apply_platform(client: &Client, migrations: &[Migration]) -> Result
 /// # Errors
 /// [`MigrateError::Pending`], [`MigrateError::Newer`], [`MigrateError::Drift`].
 pub async fn require_platform(client: &Client, migrations: &[Migration]) -> Result<(), MigrateError> {
-    let there: bool = client.query_one("select to_regclass('rowhouse.migrations') is not null", &[]).await?.get(0);
+    let there: bool =
+        client.query_one("select to_regclass('rowhouse.migrations') is not null", &[]).await?.get(0);
     let applied = if there { ledger::read(client, Kind::Platform).await? } else { Vec::new() };
     if let Some(unknown) = applied.iter().find(|a| migrations.iter().all(|m| m.name != a.name)) {
         return Err(MigrateError::Newer(unknown.name.clone()));
@@ -160,7 +169,10 @@ pub async fn apply_seed(client: &Client, seed: Option<String>) -> Result<bool, M
 ///
 /// # Errors
 /// See [`MigrateError`].
-pub async fn project_status(client: &Client, migrations: &[Migration]) -> Result<Vec<(String, bool)>, MigrateError> {
+pub async fn project_status(
+    client: &Client,
+    migrations: &[Migration],
+) -> Result<Vec<(String, bool)>, MigrateError> {
     ledger::ensure(client).await?;
     let applied = ledger::read(client, Kind::Project).await?;
     let status = migrations.iter().map(|m| (m.name.clone(), applied.iter().any(|a| a.name == m.name)));
@@ -171,14 +183,22 @@ fn first_pending<'a>(migrations: &'a [Migration], applied: &[Applied]) -> Option
     migrations.iter().find(|m| applied.iter().all(|a| a.name != m.name))
 }
 
-async fn locked<T>(client: &Client, work: impl AsyncFnOnce() -> Result<T, MigrateError>) -> Result<T, MigrateError> {
+async fn locked<T>(
+    client: &Client,
+    work: impl AsyncFnOnce() -> Result<T, MigrateError>,
+) -> Result<T, MigrateError> {
     client.execute("select pg_advisory_lock($1)", &[&ADVISORY_LOCK]).await?;
     let result = work().await;
     client.execute("select pg_advisory_unlock($1)", &[&ADVISORY_LOCK]).await?;
     result
 }
 
-async fn apply(client: &Client, kind: Kind, migrations: &[Migration], applied: &[Applied]) -> Result<Vec<Step>, MigrateError> {
+async fn apply(
+    client: &Client,
+    kind: Kind,
+    migrations: &[Migration],
+    applied: &[Applied],
+) -> Result<Vec<Step>, MigrateError> {
     let mut steps = Vec::new();
     for migration in migrations {
         match applied.iter().find(|a| a.name == migration.name) {

@@ -19,9 +19,11 @@ const ONE_DAY: HeaderValue = HeaderValue::from_static("86400");
 /// Answers preflights and marks responses, for `axum::middleware::from_fn_with_state`.
 pub async fn cors(State(settings): State<Arc<ServerSettings>>, request: Request, next: Next) -> Response {
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next.run(request).await };
-    let is_preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-    let mut response = if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let mut response =
+        if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     if allow(&settings, &origin, response.headers_mut()) {
         let headers = response.headers_mut();
         if is_preflight {

@@ -7,7 +7,9 @@ use http::{HeaderMap, header};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rowhouse_crypto::{KeyRing, TokenError, TokenSource, VerifiedToken};
-use rowhouse_kernel::{ANON, AUTHENTICATED, Caller, OrganizationId, SERVICE_ROLE, SessionId, SharedClock, TenantId, UserId};
+use rowhouse_kernel::{
+    ANON, AUTHENTICATED, Caller, OrganizationId, SERVICE_ROLE, SessionId, SharedClock, TenantId, UserId,
+};
 
 /// Bytes of verified tokens kept; the least used go first.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
@@ -95,8 +97,12 @@ impl CallerResolver {
 
 /// An empty header counts as absent: clients send `apikey:` with nothing in it.
 fn presented(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(strip_bearer);
-    bearer.or_else(|| headers.get("apikey").and_then(|value| value.to_str().ok())).map(str::trim).filter(|token| !token.is_empty())
+    let bearer =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(strip_bearer);
+    bearer
+        .or_else(|| headers.get("apikey").and_then(|value| value.to_str().ok()))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
 }
 
 /// The scheme is case-insensitive (RFC 9110 section 11.1).

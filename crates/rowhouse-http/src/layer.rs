@@ -74,7 +74,8 @@ impl Layers {
     /// The caller's own id when it is short and plain, else a fresh one.
     fn request_id(&self, headers: &HeaderMap) -> RequestId {
         let plain = |id: &&str| {
-            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            (1..=64).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         };
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
         let text = given.map_or_else(|| new_id(&*self.clock, &*self.rng).to_string(), str::to_owned);

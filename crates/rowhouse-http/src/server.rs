@@ -91,7 +91,13 @@ async fn told(drain: &mut Drain) {
     let _sender_gone = drain.wait_for(|drain| *drain).await;
 }
 
-async fn connection(builder: http1::Builder, stream: TcpStream, peer: SocketAddr, router: Router, mut drain: Drain) {
+async fn connection(
+    builder: http1::Builder,
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut drain: Drain,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }

@@ -17,7 +17,10 @@ pub struct SystemRng;
 
 impl Rng for SystemRng {
     #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
-    #[expect(clippy::expect_used, reason = "without randomness no secret can be made; going on would be worse")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no secret can be made; going on would be worse"
+    )]
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the operating system gives random bytes");
     }

@@ -70,7 +70,11 @@ pub struct Health {
 impl Health {
     /// `schema_loaded` says whether the data API has a schema to serve.
     #[must_use]
-    pub fn new(database: Database, clock: SharedClock, schema_loaded: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+    pub fn new(
+        database: Database,
+        clock: SharedClock,
+        schema_loaded: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> Self {
         Self { database, clock, schema_loaded, last_sync: Arc::default() }
     }
 

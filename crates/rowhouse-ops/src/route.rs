@@ -45,13 +45,17 @@ pub fn router(ops: Ops) -> Router {
 /// Pretty-printed with a space after each colon: monitors match `"status": "healthy"` as text.
 async fn health(State(ops): State<Ops>) -> Response {
     let report = ops.health.report().await;
-    let status = if report.status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let status =
+        if report.status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mut body = match serde_json::to_string_pretty(&report) {
         Ok(body) => body,
-        Err(error) => return Dialect::Plain.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &error.to_string()),
+        Err(error) => {
+            return Dialect::Plain.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &error.to_string());
+        }
     };
     body.push('\n');
-    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body)
+        .into_response()
 }
 
 async fn live() -> Json<serde_json::Value> {
@@ -69,9 +73,17 @@ async fn version() -> Json<serde_json::Value> {
     Json(json!({ "name": "rowhouse", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-async fn metrics(State(ops): State<Ops>, Extension(address): Extension<ClientAddress>, headers: HeaderMap) -> Response {
+async fn metrics(
+    State(ops): State<Ops>,
+    Extension(address): Extension<ClientAddress>,
+    headers: HeaderMap,
+) -> Response {
     if !address.0.is_loopback() && !has_token(&headers, ops.metrics_token.as_deref()) {
-        return Dialect::Plain.error(StatusCode::FORBIDDEN, "forbidden", "metrics are open to loopback and to the metrics token");
+        return Dialect::Plain.error(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "metrics are open to loopback and to the metrics token",
+        );
     }
     process::record();
     ops.database.data.record_counts();
@@ -83,7 +95,8 @@ async fn metrics(State(ops): State<Ops>, Extension(address): Extension<ClientAdd
 
 fn record_control(ops: &Ops) {
     let (open, idle) = ops.database.control.counts();
-    gauge!("db_client_connection_count", "pool" => "control", "state" => "used").set(open.saturating_sub(idle) as f64);
+    gauge!("db_client_connection_count", "pool" => "control", "state" => "used")
+        .set(open.saturating_sub(idle) as f64);
     gauge!("db_client_connection_count", "pool" => "control", "state" => "idle").set(idle as f64);
     gauge!("database_connections").set(ops.database.connection_count() as f64);
 }
@@ -103,6 +116,9 @@ async fn record_user_sync(ops: &Ops) {
 /// Digests are compared, so that time tells nothing of the token.
 fn has_token(headers: &HeaderMap, token: Option<&Secret>) -> bool {
     let Some(token) = token else { return false };
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    given.is_some_and(|given| rowhouse_crypto::digest_hex(given) == rowhouse_crypto::digest_hex(token.expose()))
+    let given =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    given.is_some_and(|given| {
+        rowhouse_crypto::digest_hex(given) == rowhouse_crypto::digest_hex(token.expose())
+    })
 }

@@ -33,7 +33,9 @@ impl UserSync {
     /// The database's.
     pub async fn measure(control: &Control) -> Result<Self, DbError> {
         let row = control
-            .run_tx("ops.user_sync", async |tx| tx.query_one(include_str!("../sql/user_sync.sql"), &[]).await.map_err(DbError::from))
+            .run_tx("ops.user_sync", async |tx| {
+                tx.query_one(include_str!("../sql/user_sync.sql"), &[]).await.map_err(DbError::from)
+            })
             .await?;
         let (users, profiles, trigger): (i64, i64, bool) = (row.get(0), row.get(1), row.get(2));
         Ok(Self::from_counts(users, profiles, trigger))
@@ -58,7 +60,11 @@ impl UserSync {
     }
 
     pub(crate) fn overall(&self) -> Status {
-        if self.missing_profiles == 0 && self.triggers == "active" { Status::Healthy } else { Status::Degraded }
+        if self.missing_profiles == 0 && self.triggers == "active" {
+            Status::Healthy
+        } else {
+            Status::Degraded
+        }
     }
 }
 

@@ -53,9 +53,10 @@ impl App {
         let Parts { settings, database, control_url, clock, rng } = parts;
         let public_url = settings.server.public_url.clone().unwrap_or_default();
         let metrics = Metrics::install().map_err(CannotRun::because)?;
-        let keys = KeyStore::open(database.control.clone(), &settings.auth, Arc::clone(&clock), Arc::clone(&rng))
-            .await
-            .map_err(|error| CannotRun::because(error.to_string()))?;
+        let keys =
+            KeyStore::open(database.control.clone(), &settings.auth, Arc::clone(&clock), Arc::clone(&rng))
+                .await
+                .map_err(|error| CannotRun::because(error.to_string()))?;
         let auth = Auth::new(AuthParts {
             control: database.control.clone(),
             keys: keys.clone(),
@@ -101,7 +102,13 @@ fn router(settings: &Settings, auth: Auth, rest: Rest, ops: Ops, layers: Layers)
         .nest("/rest/v1", rest.clone())
         .merge(rowhouse_ops::router(ops))
         .merge(well_known);
-    if let Some(alias) = settings.server.rest_alias.as_deref().map(|alias| alias.trim_end_matches('/')).filter(|alias| alias.starts_with('/')) {
+    if let Some(alias) = settings
+        .server
+        .rest_alias
+        .as_deref()
+        .map(|alias| alias.trim_end_matches('/'))
+        .filter(|alias| alias.starts_with('/'))
+    {
         router = router.nest(alias, rest);
     }
     router

@@ -37,7 +37,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  rowhouse up --dir my-saas --port 54321")]
     Up(UpArgs),
     /// Run in production against DATABASE_URL
-    #[command(after_help = "Example:\n  DATABASE_URL=postgres://rowhouse:…@db/app rowhouse serve --dir my-saas")]
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://rowhouse:…@db/app rowhouse serve --dir my-saas"
+    )]
     Serve(ServeArgs),
     /// Say whether the project's server runs and is ready
     #[command(after_help = "Example:\n  rowhouse status --json | jq -r .url")]
@@ -131,7 +133,9 @@ pub enum KeysCommand {
     #[command(after_help = "Example:\n  rowhouse keys list")]
     List,
     /// Sign with a new key; tokens signed with the old one stay valid
-    #[command(after_help = "Example:\n  rowhouse keys rotate\n  rowhouse keys rotate --api   # new anon and service_role keys; the old ones stay valid")]
+    #[command(
+        after_help = "Example:\n  rowhouse keys rotate\n  rowhouse keys rotate --api   # new anon and service_role keys; the old ones stay valid"
+    )]
     Rotate {
         /// Rotate the key behind anon_key and service_role_key instead of the one for users
         #[arg(long)]
@@ -166,7 +170,9 @@ pub enum ApiRole {
 #[derive(Debug, Subcommand)]
 pub enum RestCommand {
     /// Print the SQL that a request becomes
-    #[command(after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false'\n  rowhouse rest explain 'POST /todos' --data '{\"title\":\"x\"}'")]
+    #[command(
+        after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false'\n  rowhouse rest explain 'POST /todos' --data '{\"title\":\"x\"}'"
+    )]
     Explain {
         /// Method and path with query, in one argument
         request: String,

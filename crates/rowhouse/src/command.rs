@@ -52,9 +52,13 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Doctor => quiet()?.block_on(doctor::run(&dir)),
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
         Command::Migrate(MigrateCommand::Status) => quiet()?.block_on(migrate::status(&Project::open(&dir)?)),
-        Command::Migrate(MigrateCommand::Up { dry_run }) => quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run)),
+        Command::Migrate(MigrateCommand::Up { dry_run }) => {
+            quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run))
+        }
         Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
-        Command::Rest(RestCommand::Explain { request, data }) => quiet()?.block_on(rest::explain(&Project::open(&dir)?, &request, data)),
+        Command::Rest(RestCommand::Explain { request, data }) => {
+            quiet()?.block_on(rest::explain(&Project::open(&dir)?, &request, data))
+        }
     }
 }
 

@@ -18,8 +18,17 @@ impl Project {
     /// # Errors
     /// If it does not.
     pub fn open(dir: &Path) -> Result<Self, CannotRun> {
-        let root = dir.canonicalize().map_err(|error| CannotRun::because(format!("{}: {error}; create a project with: rowhouse init {0}", dir.display())))?;
-        if root.is_dir() { Ok(Self { root }) } else { Err(CannotRun::because(format!("{} is not a folder", dir.display()))) }
+        let root = dir.canonicalize().map_err(|error| {
+            CannotRun::because(format!(
+                "{}: {error}; create a project with: rowhouse init {0}",
+                dir.display()
+            ))
+        })?;
+        if root.is_dir() {
+            Ok(Self { root })
+        } else {
+            Err(CannotRun::because(format!("{} is not a folder", dir.display())))
+        }
     }
 
     /// The folder.
@@ -47,7 +56,8 @@ impl Project {
     pub fn ensure_private(&self) -> Result<(), CannotRun> {
         use std::os::unix::fs::PermissionsExt;
         let folder = self.root.join(".rowhouse");
-        let fail = |error: std::io::Error| CannotRun::because(format!("cannot use {}: {error}", folder.display()));
+        let fail =
+            |error: std::io::Error| CannotRun::because(format!("cannot use {}: {error}", folder.display()));
         std::fs::create_dir_all(&folder).map_err(fail)?;
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).map_err(fail)?;
         // Also in a folder whose own .gitignore does not know us.
@@ -65,7 +75,8 @@ impl Project {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(CannotRun::because(format!("cannot read {}: {error}", path.display()))),
         };
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(Sources::new(&text, variables))
     }
 

@@ -22,7 +22,8 @@ pub(crate) fn apply_development_defaults(settings: &mut Settings, sources: &Sour
     if settings.project.environment != Environment::Development {
         return;
     }
-    let is_default = |name: &str| sources.effective().iter().any(|e| e.name == name && e.source == Source::Default);
+    let is_default =
+        |name: &str| sources.effective().iter().any(|e| e.name == name && e.source == Source::Default);
     if is_default("auth.mailer_autoconfirm") {
         settings.auth.mailer_autoconfirm = true;
     }
@@ -44,14 +45,19 @@ pub(crate) fn unsafe_settings(settings: &Settings) -> Vec<String> {
     let mut found = unsafe_secrets(settings);
     match settings.server.public_url.as_deref() {
         None => found.push("server.public_url: not set; tokens would carry a local issuer".to_owned()),
-        Some(url) if !url.starts_with("https://") => found.push(format!("server.public_url: {url} is not https")),
+        Some(url) if !url.starts_with("https://") => {
+            found.push(format!("server.public_url: {url} is not https"));
+        }
         Some(_) => {}
     }
     if settings.auth.mailer_autoconfirm {
         found.push("auth.mailer_autoconfirm: addresses would be confirmed without a mail".to_owned());
     }
     if settings.server.cors_credentials && settings.server.cors_origins.iter().any(|origin| origin == "*") {
-        found.push("server.cors_origins: * together with server.cors_credentials lets any site act as the user".to_owned());
+        found.push(
+            "server.cors_origins: * together with server.cors_credentials lets any site act as the user"
+                .to_owned(),
+        );
     }
     if matches!(settings.log.level, LogLevel::Debug | LogLevel::Trace) {
         found.push("log.level: debug logging may show personal data".to_owned());
@@ -63,8 +69,16 @@ fn unsafe_secrets(settings: &Settings) -> Vec<String> {
     let auth = &settings.auth;
     let secrets: [(&str, &Option<Secret>, bool); 5] = [
         ("auth.key_secret", &auth.key_secret, true),
-        ("db.authenticator_password", &settings.db.authenticator_password, settings.db.authenticator_url.is_none()),
-        ("db.authenticator_service_password", &settings.db.authenticator_service_password, settings.db.authenticator_service_url.is_none()),
+        (
+            "db.authenticator_password",
+            &settings.db.authenticator_password,
+            settings.db.authenticator_url.is_none(),
+        ),
+        (
+            "db.authenticator_service_password",
+            &settings.db.authenticator_service_password,
+            settings.db.authenticator_service_url.is_none(),
+        ),
         ("auth.jwt_secret", &auth.jwt_secret, false),
         ("server.metrics_token", &settings.server.metrics_token, false),
     ];
@@ -98,7 +112,9 @@ pub(crate) async fn require_powerless_logins(client: &Client) -> Result<(), Cann
         let name: String = row.get(0);
         for (column, what) in [(1, "is a superuser"), (2, "has BYPASSRLS"), (3, "owns tables")] {
             if row.get(column) {
-                found.push(format!("database role {name} {what}; the data plane must have no rights of its own"));
+                found.push(format!(
+                    "database role {name} {what}; the data plane must have no rights of its own"
+                ));
             }
         }
     }

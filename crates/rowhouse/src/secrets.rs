@@ -23,14 +23,25 @@ pub(crate) struct Secrets {
     pub(crate) key_secret: Secret,
 }
 
-const NAMES: [&str; 5] = ["postgres_password", "rowhouse_password", "authenticator_password", "authenticator_service_password", "key_secret"];
+const NAMES: [&str; 5] = [
+    "postgres_password",
+    "rowhouse_password",
+    "authenticator_password",
+    "authenticator_service_password",
+    "key_secret",
+];
 
 impl Secrets {
     /// Reads the file, or writes a new one.
     pub(crate) fn ensure(project: &Project, rng: &dyn Rng) -> Result<Self, CannotRun> {
         let path = project.private("keys/secrets.toml");
         match std::fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text).ok_or_else(|| CannotRun::because(format!("{} is damaged; restore it from a copy: the database's passwords stand in it", path.display()))),
+            Ok(text) => Self::parse(&text).ok_or_else(|| {
+                CannotRun::because(format!(
+                    "{} is damaged; restore it from a copy: the database's passwords stand in it",
+                    path.display()
+                ))
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(project, rng),
             Err(error) => Err(CannotRun::because(format!("cannot read {}: {error}", path.display()))),
         }
@@ -52,12 +63,14 @@ impl Secrets {
     /// Written aside and renamed: a kill in the middle leaves no half file.
     fn create(project: &Project, rng: &dyn Rng) -> Result<Self, CannotRun> {
         let folder = project.private("keys");
-        let fail = |error: std::io::Error| CannotRun::because(format!("cannot write {}: {error}", folder.display()));
+        let fail =
+            |error: std::io::Error| CannotRun::because(format!("cannot write {}: {error}", folder.display()));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(fail)?;
         let text: String = NAMES.iter().map(|name| format!("{name} = \"{}\"\n", random_text(rng))).collect();
         let aside = folder.join("secrets.toml.new");
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(fail)?;
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(fail)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
         std::fs::rename(&aside, folder.join("secrets.toml")).map_err(fail)?;
         Self::parse(&text).ok_or_else(|| CannotRun::because("generated secrets cannot be read back"))

@@ -57,15 +57,36 @@ impl Load {
         let script = self.folder.path().join("request.lua");
         std::fs::write(&script, lua(request))?;
         let mut command = Command::new("wrk");
-        command.args(["--threads", "1", "--connections", &connections.to_string(), "--duration", &format!("{seconds}s"), "--latency"]);
+        command.args([
+            "--threads",
+            "1",
+            "--connections",
+            &connections.to_string(),
+            "--duration",
+            &format!("{seconds}s"),
+            "--latency",
+        ]);
         command.arg("--script").arg(&script);
-        command.args(["--header", &format!("apikey: {}", self.anon_key), "--header", &format!("authorization: Bearer {}", self.token)]);
+        command.args([
+            "--header",
+            &format!("apikey: {}", self.anon_key),
+            "--header",
+            &format!("authorization: Bearer {}", self.token),
+        ]);
         let output = command.arg(format!("{}{}", self.url, request.path)).output().context("wrk")?;
         let text = String::from_utf8_lossy(&output.stdout);
-        anyhow::ensure!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "failed requests:\n{text}");
-        let per_second = word_after(&text, "Requests/sec:").and_then(|word| word.parse().ok()).with_context(|| format!("wrk said:\n{text}"))?;
-        let distribution = text.split_once("Latency Distribution").map(|(_, rest)| rest).context("latencies")?;
-        let latency = |percentile: &str| word_after(distribution, percentile).and_then(milliseconds).context("a latency");
+        anyhow::ensure!(
+            !text.contains("Non-2xx") && !text.contains("Socket errors"),
+            "failed requests:\n{text}"
+        );
+        let per_second = word_after(&text, "Requests/sec:")
+            .and_then(|word| word.parse().ok())
+            .with_context(|| format!("wrk said:\n{text}"))?;
+        let distribution =
+            text.split_once("Latency Distribution").map(|(_, rest)| rest).context("latencies")?;
+        let latency = |percentile: &str| {
+            word_after(distribution, percentile).and_then(milliseconds).context("a latency")
+        };
         Ok(Measured { per_second, p50_ms: latency("50%")?, p99_ms: latency("99%")? })
     }
 
@@ -76,24 +97,47 @@ impl Load {
         let log = tempfile::tempdir()?;
         let clients = PGBENCH_CLIENTS.to_string();
         let mut command = Command::new(&self.pgbench);
-        command.args(["--no-vacuum", "--protocol", "prepared", "--client", &clients, "--jobs", "1", "--time", &seconds.to_string()]);
+        command.args([
+            "--no-vacuum",
+            "--protocol",
+            "prepared",
+            "--client",
+            &clients,
+            "--jobs",
+            "1",
+            "--time",
+            &seconds.to_string(),
+        ]);
         command.args(["--log", "--log-prefix"]).arg(log.path().join("t")).arg("--file").arg(&script);
         for (name, value) in &scenario.variables {
             command.arg("--define").arg(format!("{name}={value}"));
         }
-        command.args(["--host", &self.socket_dir, "--port", &self.port, "--username", "authenticator", "postgres"]);
+        command.args([
+            "--host",
+            &self.socket_dir,
+            "--port",
+            &self.port,
+            "--username",
+            "authenticator",
+            "postgres",
+        ]);
         let output = command.env("PGPASSWORD", &self.password).output().context("pgbench")?;
         let text = String::from_utf8_lossy(&output.stdout);
         let complaint = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(output.status.success() && !complaint.contains("ERROR"), "pgbench: {complaint}");
-        let per_second = word_after(&text, "tps = ").and_then(|word| word.parse().ok()).with_context(|| format!("pgbench said:\n{text}"))?;
+        let per_second = word_after(&text, "tps = ")
+            .and_then(|word| word.parse().ok())
+            .with_context(|| format!("pgbench said:\n{text}"))?;
         let (p50_ms, p99_ms) = percentiles(log.path())?;
         Ok(Measured { per_second, p50_ms, p99_ms })
     }
 }
 
 fn lua(request: &Request) -> String {
-    let body = request.body.as_ref().map(|body| format!("wrk.body = {body:?}\nwrk.headers['content-type'] = 'application/json'\n"));
+    let body = request
+        .body
+        .as_ref()
+        .map(|body| format!("wrk.body = {body:?}\nwrk.headers['content-type'] = 'application/json'\n"));
     format!("wrk.method = '{}'\n{}", request.method, body.unwrap_or_default())
 }
 
@@ -104,7 +148,9 @@ fn word_after<'t>(text: &'t str, label: &str) -> Option<&'t str> {
 /// wrk writes `850.00us`, `1.20ms` or `1.05s`.
 fn milliseconds(word: &str) -> Option<f64> {
     let scales = [("us", 0.001), ("ms", 1.0), ("s", 1000.0)];
-    scales.into_iter().find_map(|(unit, scale)| word.strip_suffix(unit)?.parse::<f64>().ok().map(|number| number * scale))
+    scales
+        .into_iter()
+        .find_map(|(unit, scale)| word.strip_suffix(unit)?.parse::<f64>().ok().map(|number| number * scale))
 }
 
 /// Third column of the transaction log: microseconds.

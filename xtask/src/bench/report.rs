@@ -55,11 +55,33 @@ impl Report {
     pub(crate) fn table(&self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-        table.set_header(["scenario", "rowhouse req/s", "p50 ms", "p99 ms", "pgbench tx/s", "p50 ms", "p99 ms", "ratio", "promised"]);
+        table.set_header([
+            "scenario",
+            "rowhouse req/s",
+            "p50 ms",
+            "p99 ms",
+            "pgbench tx/s",
+            "p50 ms",
+            "p99 ms",
+            "ratio",
+            "promised",
+        ]);
         for row in &self.rows {
             let Row { ours, pgbench, .. } = row;
-            let numbers = [ours.per_second, ours.p50_ms, ours.p99_ms, pgbench.per_second, pgbench.p50_ms, pgbench.p99_ms, row.ratio(), row.least_ratio];
-            let cells = numbers.iter().enumerate().map(|(i, n)| if i == 0 || i == 3 { format!("{n:.0}") } else { format!("{n:.2}") });
+            let numbers = [
+                ours.per_second,
+                ours.p50_ms,
+                ours.p99_ms,
+                pgbench.per_second,
+                pgbench.p50_ms,
+                pgbench.p99_ms,
+                row.ratio(),
+                row.least_ratio,
+            ];
+            let cells = numbers
+                .iter()
+                .enumerate()
+                .map(|(i, n)| if i == 0 || i == 3 { format!("{n:.0}") } else { format!("{n:.2}") });
             table.add_row(std::iter::once(row.name.to_owned()).chain(cells));
         }
         format!(

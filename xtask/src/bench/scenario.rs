@@ -38,8 +38,16 @@ pub(crate) async fn all(server: &Server, user: &User) -> Result<Vec<Scenario>> {
     let rows: Vec<Value> = (0..ROWS).map(|n| json!({ "title": format!("todo number {n}") })).collect();
     let written = server.send("POST", "/rest/v1/todos", &user.token, &Value::Array(rows)).await?;
     let id = written[0]["id"].as_i64().context("an id")?;
-    let one = Request { method: "GET", path: format!("/rest/v1/todos?select=id,title,done&id=eq.{id}"), body: None };
-    let insert = Request { method: "POST", path: "/rest/v1/todos".to_owned(), body: Some(json!({ "title": "one more" }).to_string()) };
+    let one = Request {
+        method: "GET",
+        path: format!("/rest/v1/todos?select=id,title,done&id=eq.{id}"),
+        body: None,
+    };
+    let insert = Request {
+        method: "POST",
+        path: "/rest/v1/todos".to_owned(),
+        body: Some(json!({ "title": "one more" }).to_string()),
+    };
     Ok(vec![
         scenario("one row by key", one, 1.0, server, user)?,
         scenario("20 rows", twenty_rows(), 1.0, server, user)?,
@@ -47,14 +55,25 @@ pub(crate) async fn all(server: &Server, user: &User) -> Result<Vec<Scenario>> {
     ])
 }
 
-fn scenario(name: &'static str, request: Request, least_ratio: f64, server: &Server, user: &User) -> Result<Scenario> {
-    let explained = server.explain(&format!("{} {}", request.method, request.path), request.body.as_deref())?;
+fn scenario(
+    name: &'static str,
+    request: Request,
+    least_ratio: f64,
+    server: &Server,
+    user: &User,
+) -> Result<Scenario> {
+    let explained =
+        server.explain(&format!("{} {}", request.method, request.path), request.body.as_deref())?;
     let mut script = Script::default();
     let names = explained["context"]["parameters"].as_array().context("context parameters")?;
-    let context: Vec<String> = names.iter().map(|name| context_value(name.as_str().unwrap_or_default(), &request, user)).collect();
+    let context: Vec<String> =
+        names.iter().map(|name| context_value(name.as_str().unwrap_or_default(), &request, user)).collect();
     script.add(explained["context"]["sql"].as_str().context("context sql")?, context);
     let params = explained["query"]["params"].as_array().context("query params")?;
-    script.add(explained["query"]["sql"].as_str().context("query sql")?, params.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect());
+    script.add(
+        explained["query"]["sql"].as_str().context("query sql")?,
+        params.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect(),
+    );
     let text = format!("begin;\n{}commit;\n", script.text);
     Ok(Scenario { name, request, least_ratio, script: text, variables: script.variables })
 }
@@ -74,7 +93,8 @@ impl Script {
             sql = sql.replace(&format!("${n}"), &format!(":p{}", base + n));
         }
         self.text.push_str(&format!("{sql};\n"));
-        self.variables.extend(values.into_iter().enumerate().map(|(i, value)| (format!("p{}", base + i + 1), value)));
+        self.variables
+            .extend(values.into_iter().enumerate().map(|(i, value)| (format!("p{}", base + i + 1), value)));
     }
 }
 
@@ -86,8 +106,13 @@ fn context_value(name: &str, request: &Request, user: &User) -> String {
         "role" => "authenticated".to_owned(),
         "request.jwt.claims" => user.claims_text.clone(),
         "request.method" => request.method.to_owned(),
-        "request.path" => request.path.split('?').next().unwrap_or_default().trim_start_matches("/rest/v1").to_owned(),
-        "request.headers" => json!({ "host": "127.0.0.1:54321", "authorization": format!("Bearer {}", user.token) }).to_string(),
+        "request.path" => {
+            request.path.split('?').next().unwrap_or_default().trim_start_matches("/rest/v1").to_owned()
+        }
+        "request.headers" => {
+            json!({ "host": "127.0.0.1:54321", "authorization": format!("Bearer {}", user.token) })
+                .to_string()
+        }
         "request.cookies" => "{}".to_owned(),
         "app.current_organization_id" => claim("org_id"),
         "app.current_user_id" | "jwt.claims.sub" | "user" => claim("sub"),

@@ -56,11 +56,25 @@ impl Server {
         let started = Instant::now();
         let mut command = Command::new(binary);
         command.args(["up", "--port", &port.to_string(), "--dir"]).arg(project);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context("starting the server")?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("starting the server")?;
         wait_for_ready(project, started)?;
         let took = u64::try_from(started.elapsed().as_millis())?;
         let state = serde_json::from_str(&std::fs::read_to_string(project.join(".rowhouse/state.json"))?)?;
-        Ok((Self { child, binary: binary.to_owned(), project: project.to_owned(), state, http: reqwest::Client::new() }, took))
+        Ok((
+            Self {
+                child,
+                binary: binary.to_owned(),
+                project: project.to_owned(),
+                state,
+                http: reqwest::Client::new(),
+            },
+            took,
+        ))
     }
 
     /// SIGTERM, and wait.
@@ -84,7 +98,9 @@ impl Server {
 
     pub(crate) async fn sign_up(&self) -> Result<User> {
         let body = json!({ "email": "bench@example.com", "password": "correct horse" });
-        let session = self.send("POST", "/auth/v1/signup", self.state["anon_key"].as_str().unwrap_or_default(), &body).await?;
+        let session = self
+            .send("POST", "/auth/v1/signup", self.state["anon_key"].as_str().unwrap_or_default(), &body)
+            .await?;
         let token = session["access_token"].as_str().context("an access token")?.to_owned();
         let payload = token.split('.').nth(1).context("a payload")?;
         let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload)?;
@@ -117,7 +133,8 @@ impl Server {
 
     /// The password of the login `authenticator`.
     pub(crate) fn authenticator_password(&self) -> Result<String> {
-        let secrets: toml::Table = std::fs::read_to_string(self.project.join(".rowhouse/keys/secrets.toml"))?.parse()?;
+        let secrets: toml::Table =
+            std::fs::read_to_string(self.project.join(".rowhouse/keys/secrets.toml"))?.parse()?;
         Ok(secrets["authenticator_password"].as_str().context("the password")?.to_owned())
     }
 }

@@ -1,8 +1,8 @@
 //! Under which account the server runs: PostgreSQL refuses root.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::os::unix::process::CommandExt;
 
 use nix::unistd::{Uid, User};
 
@@ -22,7 +22,10 @@ impl Account {
     /// If we are root and neither account exists or can be made.
     pub fn choose() -> Result<Self, EmbeddedError> {
         if !Uid::effective().is_root() {
-            let name = User::from_uid(Uid::effective()).ok().flatten().map_or_else(|| "you".to_owned(), |user| user.name);
+            let name = User::from_uid(Uid::effective())
+                .ok()
+                .flatten()
+                .map_or_else(|| "you".to_owned(), |user| user.name);
             return Ok(Self { name, ids: None });
         }
         for name in ["postgres", "rowhouse"] {
@@ -30,7 +33,9 @@ impl Account {
                 return Ok(account);
             }
         }
-        let created = Command::new("useradd").args(["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", "rowhouse"]).status();
+        let created = Command::new("useradd")
+            .args(["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", "rowhouse"])
+            .status();
         Self::named("rowhouse").ok_or_else(|| {
             EmbeddedError::Account(format!("PostgreSQL does not run as root, and no account for it could be created ({created:?}); create one with: useradd --system rowhouse"))
         })
@@ -50,7 +55,12 @@ impl Account {
     /// A command that will run under this account, in `/`, with a clean environment.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TZ", "UTC").current_dir("/");
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC")
+            .current_dir("/");
         if let Some((uid, gid)) = self.ids {
             command.uid(uid).gid(gid);
         }
@@ -68,13 +78,18 @@ impl Account {
     pub(super) fn own_folder(&self, folder: &Path) -> Result<(), EmbeddedError> {
         use std::os::unix::fs::PermissionsExt;
         std::fs::create_dir_all(folder).map_err(io(format!("cannot create {}", folder.display())))?;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(io(format!("cannot protect {}", folder.display())))?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .map_err(io(format!("cannot protect {}", folder.display())))?;
         self.own(folder)
     }
 
     /// Hands a file or folder to the account.
     pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedError> {
         let Some((uid, gid)) = self.ids else { return Ok(()) };
-        std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(io(format!("cannot hand {} to {}", path.display(), self.name)))
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(io(format!(
+            "cannot hand {} to {}",
+            path.display(),
+            self.name
+        )))
     }
 }

@@ -54,7 +54,13 @@ fn candidates() -> Vec<PathBuf> {
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
         folders.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
-    for (parent, inner) in [("/usr/lib/postgresql", "bin"), ("/usr/libexec", "bin"), ("/usr", "bin"), ("/opt/homebrew/opt", "bin"), ("/usr/local/opt", "bin")] {
+    for (parent, inner) in [
+        ("/usr/lib/postgresql", "bin"),
+        ("/usr/libexec", "bin"),
+        ("/usr", "bin"),
+        ("/opt/homebrew/opt", "bin"),
+        ("/usr/local/opt", "bin"),
+    ] {
         folders.extend(versioned(Path::new(parent), inner));
     }
     folders
@@ -63,7 +69,9 @@ fn candidates() -> Vec<PathBuf> {
 /// `/usr/lib/postgresql/15/bin`, `/usr/pgsql-16/bin`, `/opt/homebrew/opt/postgresql@17/bin`, …
 fn versioned(parent: &Path, inner: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
-    let is_ours = |name: &str| parent.ends_with("postgresql") || name.starts_with("pgsql-") || name.starts_with("postgresql");
+    let is_ours = |name: &str| {
+        parent.ends_with("postgresql") || name.starts_with("pgsql-") || name.starts_with("postgresql")
+    };
     entries
         .filter_map(Result::ok)
         .filter(|entry| is_ours(&entry.file_name().to_string_lossy()))
@@ -88,7 +96,9 @@ fn major_version(text: &str) -> Option<u32> {
 }
 
 fn remedy() -> &'static str {
-    let has = |program: &str| ["/usr/bin", "/bin", "/opt/homebrew/bin"].iter().any(|dir| Path::new(dir).join(program).exists());
+    let has = |program: &str| {
+        ["/usr/bin", "/bin", "/opt/homebrew/bin"].iter().any(|dir| Path::new(dir).join(program).exists())
+    };
     if has("apt-get") {
         "install it with: apt-get install postgresql"
     } else if has("dnf") {
@@ -117,8 +127,12 @@ mod tests {
     fn old_server_gives_one_message_with_the_remedy() {
         let old = Binaries { folder: "/usr/lib/postgresql/13/bin".into(), version: 13 };
         let message = choose(vec![old]).unwrap_err().to_string();
-        assert!(message.starts_with("PostgreSQL 13 in /usr/lib/postgresql/13/bin is too old: version 15 or newer is needed; install"));
-        assert!(choose(Vec::new()).unwrap_err().to_string().starts_with("no PostgreSQL server found; install"));
+        assert!(message.starts_with(
+            "PostgreSQL 13 in /usr/lib/postgresql/13/bin is too old: version 15 or newer is needed; install"
+        ));
+        assert!(
+            choose(Vec::new()).unwrap_err().to_string().starts_with("no PostgreSQL server found; install")
+        );
     }
 
     #[test]

@@ -54,7 +54,12 @@ fn id_of(project: &Path) -> String {
 
 /// Creates the cluster unless it is there; true if it was created. Begun under another name, so that a kill in
 /// the middle leaves nothing that looks finished.
-pub(super) fn ensure(paths: &ClusterPaths, binaries: &Binaries, account: &Account, password: &Secret) -> Result<bool, EmbeddedError> {
+pub(super) fn ensure(
+    paths: &ClusterPaths,
+    binaries: &Binaries,
+    account: &Account,
+    password: &Secret,
+) -> Result<bool, EmbeddedError> {
     if paths.data.join("PG_VERSION").exists() {
         require_same_version(paths, binaries)?;
         return Ok(false);
@@ -68,15 +73,30 @@ pub(super) fn ensure(paths: &ClusterPaths, binaries: &Binaries, account: &Accoun
     std::fs::remove_file(&password_file).map_err(io("cannot remove the password file"))?;
     created?;
     let settings = unfinished.join("postgresql.conf");
-    let mut file = std::fs::OpenOptions::new().append(true).open(&settings).map_err(io("cannot open postgresql.conf"))?;
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&settings)
+        .map_err(io("cannot open postgresql.conf"))?;
     file.write_all(SETTINGS.as_bytes()).map_err(io("cannot write postgresql.conf"))?;
     std::fs::rename(&unfinished, &paths.data).map_err(io("cannot put the cluster in place"))?;
     Ok(true)
 }
 
-fn run_initdb(data: &Path, password_file: &Path, binaries: &Binaries, account: &Account) -> Result<(), EmbeddedError> {
+fn run_initdb(
+    data: &Path,
+    password_file: &Path,
+    binaries: &Binaries,
+    account: &Account,
+) -> Result<(), EmbeddedError> {
     let mut command = account.command(&binaries.program("initdb"));
-    command.args(["--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--auth=scram-sha-256", "--no-instructions"]);
+    command.args([
+        "--username=postgres",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--data-checksums",
+        "--auth=scram-sha-256",
+        "--no-instructions",
+    ]);
     command.arg("--pgdata").arg(data).arg("--pwfile").arg(password_file);
     let output = command.output().map_err(io("cannot run initdb"))?;
     if output.status.success() {
@@ -86,18 +106,28 @@ fn run_initdb(data: &Path, password_file: &Path, binaries: &Binaries, account: &
 }
 
 /// initdb reads the password from a file; this one is the account's alone and goes at once.
-fn write_password(paths: &ClusterPaths, account: &Account, password: &Secret) -> Result<PathBuf, EmbeddedError> {
+fn write_password(
+    paths: &ClusterPaths,
+    account: &Account,
+    password: &Secret,
+) -> Result<PathBuf, EmbeddedError> {
     let path = paths.home.join("initdb.password");
     let _left_by_a_kill = std::fs::remove_file(&path);
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(io("cannot write the password file"))?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io("cannot write the password file"))?;
     file.write_all(password.expose().as_bytes()).map_err(io("cannot write the password file"))?;
     account.own(&path)?;
     Ok(path)
 }
 
 fn require_same_version(paths: &ClusterPaths, binaries: &Binaries) -> Result<(), EmbeddedError> {
-    let text = std::fs::read_to_string(paths.data.join("PG_VERSION")).map_err(io("cannot read PG_VERSION"))?;
+    let text =
+        std::fs::read_to_string(paths.data.join("PG_VERSION")).map_err(io("cannot read PG_VERSION"))?;
     let version = text.trim();
     if version == binaries.version.to_string() {
         return Ok(());

@@ -33,7 +33,10 @@ pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), Embedded
     }
     if !gone(|| working_in(&paths.data).is_empty(), IMMEDIATE).await {
         let left = working_in(&paths.data);
-        return Err(EmbeddedError::Failed { what: "clearing up", log: format!("processes {left:?} still work in {}", paths.data.display()) });
+        return Err(EmbeddedError::Failed {
+            what: "clearing up",
+            log: format!("processes {left:?} still work in {}", paths.data.display()),
+        });
     }
     let lock = paths.data.join("postmaster.pid");
     if lock.exists() {
@@ -45,7 +48,9 @@ pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), Embedded
 
 /// Fast shutdown, and if that takes too long an immediate one. A frozen process is thawed first.
 pub(super) async fn stop(pid: i32) -> Result<(), EmbeddedError> {
-    for (signals, patience) in [(&[Signal::SIGCONT, Signal::SIGINT][..], FAST), (&[Signal::SIGQUIT][..], IMMEDIATE)] {
+    for (signals, patience) in
+        [(&[Signal::SIGCONT, Signal::SIGINT][..], FAST), (&[Signal::SIGQUIT][..], IMMEDIATE)]
+    {
         for signal in signals {
             let _gone_already = kill(Pid::from_raw(pid), *signal);
         }
@@ -53,7 +58,10 @@ pub(super) async fn stop(pid: i32) -> Result<(), EmbeddedError> {
             return Ok(());
         }
     }
-    Err(EmbeddedError::Failed { what: "stopping the database server", log: format!("process {pid} does not end") })
+    Err(EmbeddedError::Failed {
+        what: "stopping the database server",
+        log: format!("process {pid} does not end"),
+    })
 }
 
 /// Asks for a fast shutdown and does not wait for it.

@@ -22,7 +22,11 @@ impl fmt::Display for PortOwner {
 /// All processes whose working directory is `folder`. PostgreSQL's never leave their data directory.
 pub(super) fn working_in(folder: &Path) -> Vec<i32> {
     let Ok(folder) = folder.canonicalize() else { return Vec::new() };
-    pids().filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder) && !is_zombie(*pid)).collect()
+    pids()
+        .filter(|pid| {
+            fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder) && !is_zombie(*pid)
+        })
+        .collect()
 }
 
 pub(super) fn is_alive(pid: i32) -> bool {
@@ -46,8 +50,11 @@ pub fn port_owner(port: u16) -> Option<PortOwner> {
     let inode = listening_inode(port)?;
     let socket = format!("socket:[{inode}]");
     let holds = |pid: &i32| {
-        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
-        descriptors.into_iter().any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == socket.as_str()))
+        let descriptors =
+            fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
+        descriptors
+            .into_iter()
+            .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == socket.as_str()))
     };
     let pid = pids().find(holds)?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();

@@ -63,7 +63,12 @@ impl Embedded {
     ///
     /// # Errors
     /// See [`EmbeddedError`].
-    pub async fn start(project: &Path, port: u16, password: &Secret, report: impl Fn(Progress)) -> Result<Self, EmbeddedError> {
+    pub async fn start(
+        project: &Path,
+        port: u16,
+        password: &Secret,
+        report: impl Fn(Progress),
+    ) -> Result<Self, EmbeddedError> {
         let binaries = find_binaries()?;
         let account = Account::choose()?;
         let paths = ClusterPaths::prepare(project, &account)?;
@@ -75,7 +80,13 @@ impl Embedded {
         let created = cluster::ensure(&paths, &binaries, &account, password)?;
         report(Progress::Starting);
         let endpoint = Endpoint { socket_dir: paths.run.clone(), port };
-        let launch = Launch { binaries, account, paths: paths.clone(), endpoint: endpoint.clone(), password: password.clone() };
+        let launch = Launch {
+            binaries,
+            account,
+            paths: paths.clone(),
+            endpoint: endpoint.clone(),
+            password: password.clone(),
+        };
         let postmaster = launch.start().await?;
         let (tell_pid, pid) = watch::channel(postmaster.pid());
         let (stop, stopped) = watch::channel(false);
@@ -156,7 +167,11 @@ impl Launch {
         if self.paths.log.metadata().is_ok_and(|log| log.len() > LONGEST_LOG) {
             std::fs::remove_file(&self.paths.log).map_err(io("cannot cut the server's log"))?;
         }
-        let log = OpenOptions::new().create(true).append(true).open(&self.paths.log).map_err(io("cannot open the server's log"))?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.paths.log)
+            .map_err(io("cannot open the server's log"))?;
         let mut command = Command::from(self.account.command(&self.binaries.program("postgres")));
         command.arg("-D").arg(&self.paths.data).arg("-k").arg(&self.paths.run);
         command.args(["-h", "127.0.0.1", "-p", &self.endpoint.port.to_string()]);
@@ -193,7 +208,12 @@ impl Launch {
 
 /// Waits for the server's end and starts it again, until told to stop. A server that merely does not answer is
 /// left alone: it may be busy, and killing it would lose what it is about to acknowledge.
-async fn supervise(launch: Launch, mut postmaster: Postmaster, pid: watch::Sender<i32>, mut stopped: watch::Receiver<bool>) {
+async fn supervise(
+    launch: Launch,
+    mut postmaster: Postmaster,
+    pid: watch::Sender<i32>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut backoff = FIRST_BACKOFF;
     loop {
         let started = tokio::time::Instant::now();

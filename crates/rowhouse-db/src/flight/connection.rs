@@ -60,7 +60,13 @@ impl Connection {
     pub(crate) async fn open(login: &Login, statement_cache_size: usize) -> Result<Self, DbError> {
         let greeted = login.connect().await?;
         let statements = StatementCache::new(statement_cache_size);
-        Ok(Self { greeted, out: BytesMut::with_capacity(4096), statements, opened: Instant::now(), phase: Phase::Idle })
+        Ok(Self {
+            greeted,
+            out: BytesMut::with_capacity(4096),
+            statements,
+            opened: Instant::now(),
+            phase: Phase::Idle,
+        })
     }
 
     pub(crate) fn is_usable(&self) -> bool {
@@ -118,14 +124,16 @@ impl Connection {
     /// Returns which legs have to be parsed.
     fn write_legs(&mut self, legs: &[Leg<'_>]) -> Result<Vec<usize>, DbError> {
         self.out.clear();
-        let prepared: Vec<_> = legs.iter().map(|leg| self.statements.prepare(leg.role, &leg.query.sql)).collect();
+        let prepared: Vec<_> =
+            legs.iter().map(|leg| self.statements.prepare(leg.role, &leg.query.sql)).collect();
         for evicted in prepared.iter().filter_map(|p| p.evicted.as_deref()) {
             frontend::close(b'S', evicted, &mut self.out).map_err(|e| encoding(&e))?;
         }
         let mut new = Vec::new();
         for (i, (leg, prepared)) in legs.iter().zip(&prepared).enumerate() {
             if prepared.is_new {
-                frontend::parse(&prepared.name, &leg.query.sql, [], &mut self.out).map_err(|e| encoding(&e))?;
+                frontend::parse(&prepared.name, &leg.query.sql, [], &mut self.out)
+                    .map_err(|e| encoding(&e))?;
                 new.push(i);
             }
             bind(&prepared.name, &leg.query.params, &mut self.out)?;
@@ -179,7 +187,9 @@ fn take(message: backend::Message, last: usize, answer: &mut Answer) -> Result<b
             answer.error.get_or_insert(read_error(&body)?);
         }
         backend::Message::ReadyForQuery(body) if body.status() == b'I' => return Ok(true),
-        backend::Message::ReadyForQuery(_) => return Err(DbError::Protocol("a flight left its transaction open".to_owned())),
+        backend::Message::ReadyForQuery(_) => {
+            return Err(DbError::Protocol("a flight left its transaction open".to_owned()));
+        }
         backend::Message::CopyInResponse(_) | backend::Message::CopyOutResponse(_) => {
             return Err(DbError::Protocol("copy is not a query".to_owned()));
         }
@@ -216,5 +226,9 @@ fn is_stale(error: &PgError) -> bool {
 
 /// A message cannot be written, for instance because a value holds a NUL byte: the caller's input.
 fn encoding(error: &std::io::Error) -> DbError {
-    DbError::Refused(Box::new(PgError { code: "22021".to_owned(), message: error.to_string(), ..PgError::default() }))
+    DbError::Refused(Box::new(PgError {
+        code: "22021".to_owned(),
+        message: error.to_string(),
+        ..PgError::default()
+    }))
 }

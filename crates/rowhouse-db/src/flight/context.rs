@@ -28,8 +28,11 @@ static OPEN_LIVE: LazyLock<Arc<str>> = LazyLock::new(|| open_sql(true).into());
 /// The session check stands before the role in the select list, which PostgreSQL evaluates from left to right; it
 /// raises when the session, user, membership or tenant is gone, so neither role nor query is ever reached.
 fn open_sql(live: bool) -> String {
-    let mut items: Vec<String> =
-        SETTINGS.iter().enumerate().map(|(i, name)| format!("set_config('{name}', ${}, true)", i + 1)).collect();
+    let mut items: Vec<String> = SETTINGS
+        .iter()
+        .enumerate()
+        .map(|(i, name)| format!("set_config('{name}', ${}, true)", i + 1))
+        .collect();
     if live {
         items.insert(1, "rowhouse.require_live_session($12, $13, $14)".to_owned());
     }

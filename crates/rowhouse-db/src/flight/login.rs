@@ -34,7 +34,8 @@ pub(crate) struct Greeted {
 impl Login {
     /// Reads a `postgres://` URL. Only the first host is used.
     pub(crate) fn from_url(url: &Secret, statement_timeout: Duration) -> Result<Self, DbError> {
-        let config: tokio_postgres::Config = url.expose().parse().map_err(|error| unavailable(format!("bad database URL: {error}")))?;
+        let config: tokio_postgres::Config =
+            url.expose().parse().map_err(|error| unavailable(format!("bad database URL: {error}")))?;
         let port = config.get_ports().first().copied().unwrap_or(5432);
         let address = match config.get_hosts().first() {
             Some(Host::Unix(folder)) => Address::Unix(folder.join(format!(".s.PGSQL.{port}"))),
@@ -64,7 +65,8 @@ impl Login {
         ];
         frontend::startup_message(parameters, &mut out).map_err(lost)?;
         stream.send(&out).await.map_err(lost)?;
-        let mut greeting = Greeted { stream, read: BytesMut::with_capacity(8192), process_id: 0, secret_key: 0 };
+        let mut greeting =
+            Greeted { stream, read: BytesMut::with_capacity(8192), process_id: 0, secret_key: 0 };
         self.authenticate(&mut greeting).await?;
         Ok(greeting)
     }
@@ -85,12 +87,17 @@ impl Login {
                     frontend::password_message(hash.as_bytes(), &mut out).map_err(lost)?;
                 }
                 backend::Message::AuthenticationSasl(body) => {
-                    let offered: Vec<String> = body.mechanisms().map(|m| Ok(m.to_owned())).collect().map_err(lost)?;
+                    let offered: Vec<String> =
+                        body.mechanisms().map(|m| Ok(m.to_owned())).collect().map_err(lost)?;
                     if !offered.iter().any(|mechanism| mechanism == sasl::SCRAM_SHA_256) {
                         return Err(DbError::Protocol(format!("no usable SASL mechanism among {offered:?}")));
                     }
-                    let exchange = sasl::ScramSha256::new(self.password.expose().as_bytes(), sasl::ChannelBinding::unsupported());
-                    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, exchange.message(), &mut out).map_err(lost)?;
+                    let exchange = sasl::ScramSha256::new(
+                        self.password.expose().as_bytes(),
+                        sasl::ChannelBinding::unsupported(),
+                    );
+                    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, exchange.message(), &mut out)
+                        .map_err(lost)?;
                     scram = Some(exchange);
                 }
                 backend::Message::AuthenticationSaslContinue(body) => {
@@ -106,7 +113,7 @@ impl Login {
                     greeting.secret_key = body.secret_key();
                 }
                 backend::Message::ReadyForQuery(_) => return Ok(()),
-                backend::Message::ErrorResponse(body) => return Err(sign_in_refused(read_error(&body)?)),
+                backend::Message::ErrorResponse(body) => return Err(sign_in_refused(&read_error(&body)?)),
                 _ => return Err(out_of_turn()),
             }
             if !out.is_empty() {
@@ -158,7 +165,7 @@ pub(crate) fn read_error(body: &backend::ErrorResponseBody) -> Result<PgError, D
 }
 
 /// A refusal at sign-in is never the request's fault.
-fn sign_in_refused(error: PgError) -> DbError {
+fn sign_in_refused(error: &PgError) -> DbError {
     unavailable(format!("sign-in refused: {error}"))
 }
 

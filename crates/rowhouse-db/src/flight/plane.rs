@@ -42,10 +42,21 @@ impl DataPlane {
     ///
     /// # Errors
     /// If a URL cannot be read.
-    pub fn open(urls: &DataPlaneUrls, settings: &DbSettings, live_sessions: bool, liveness: Liveness) -> Result<Self, DbError> {
+    pub fn open(
+        urls: &DataPlaneUrls,
+        settings: &DbSettings,
+        live_sessions: bool,
+        liveness: Liveness,
+    ) -> Result<Self, DbError> {
         let pool = |label, url, size| {
             let login = Login::from_url(url, settings.statement_timeout)?;
-            Ok::<_, DbError>(Pool::new(label, login, size, settings.statement_cache_size, settings.acquire_timeout))
+            Ok::<_, DbError>(Pool::new(
+                label,
+                login,
+                size,
+                settings.statement_cache_size,
+                settings.acquire_timeout,
+            ))
         };
         let sizes = (settings.data_pool_size.max(1), settings.service_pool_size.max(1));
         Ok(Self(Arc::new(Inner {
@@ -74,14 +85,17 @@ impl DataPlane {
     async fn fly_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
         let pool = if context.caller.is_service() { &self.0.service } else { &self.0.callers };
         let open = open_query(context, self.0.live_sessions);
-        let legs = [Leg { role: &self.0.login_role, query: &open }, Leg { role: &context.caller.role, query }];
+        let legs =
+            [Leg { role: &self.0.login_role, query: &open }, Leg { role: &context.caller.role, query }];
         let mut loan = pool.borrow().await?;
         loan.connection()?.fly(&legs).await
     }
 
     /// Writes the pools' gauges; called when metrics are scraped.
     pub fn record_counts(&self) {
-        for (label, pool, size) in [("data", &self.0.callers, self.0.sizes.0), ("service", &self.0.service, self.0.sizes.1)] {
+        for (label, pool, size) in
+            [("data", &self.0.callers, self.0.sizes.0), ("service", &self.0.service, self.0.sizes.1)]
+        {
             let (used, idle) = pool.counts(size as usize);
             gauge!("db_client_connection_count", "pool" => label, "state" => "used").set(used as f64);
             gauge!("db_client_connection_count", "pool" => label, "state" => "idle").set(idle as f64);

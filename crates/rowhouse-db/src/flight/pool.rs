@@ -33,7 +33,13 @@ pub(crate) struct Loan {
 }
 
 impl Pool {
-    pub(crate) fn new(label: &'static str, login: Login, size: u32, statement_cache_size: u32, acquire_timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        label: &'static str,
+        login: Login,
+        size: u32,
+        statement_cache_size: u32,
+        acquire_timeout: Duration,
+    ) -> Arc<Self> {
         gauge!("db_client_connection_max", "pool" => label).set(f64::from(size));
         Arc::new(Self {
             label,
@@ -60,7 +66,8 @@ impl Pool {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
-        let waited = tokio::time::timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned()).await;
+        let waited =
+            tokio::time::timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned()).await;
         waited.ok().and_then(Result::ok).ok_or_else(|| {
             counter!("db_client_connection_timeouts", "pool" => self.label).increment(1);
             DbError::PoolTimeout(self.acquire_timeout)

@@ -51,8 +51,13 @@ pub(super) async fn read(client: &Client, kind: Kind) -> Result<Vec<Applied>, to
     Ok(rows.iter().map(|row| Applied { name: row.get(0), checksum: row.get(1) }).collect())
 }
 
-pub(super) async fn record(client: &Client, kind: Kind, migration: &Migration) -> Result<(), tokio_postgres::Error> {
-    let sql = "insert into rowhouse.migrations (kind, name, checksum, program_version) values ($1, $2, $3, $4)";
+pub(super) async fn record(
+    client: &Client,
+    kind: Kind,
+    migration: &Migration,
+) -> Result<(), tokio_postgres::Error> {
+    let sql =
+        "insert into rowhouse.migrations (kind, name, checksum, program_version) values ($1, $2, $3, $4)";
     let version = env!("CARGO_PKG_VERSION");
     client.execute(sql, &[&kind.as_str(), &migration.name, &migration.checksum(), &version]).await.map(drop)
 }

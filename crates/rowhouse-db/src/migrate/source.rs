@@ -47,10 +47,13 @@ impl Migration {
     #[must_use]
     pub fn checksum(&self) -> String {
         use std::fmt::Write as _;
-        digest::digest(&digest::SHA256, self.sql.as_bytes()).as_ref().iter().fold(String::new(), |mut hex, byte| {
-            let _infallible = write!(hex, "{byte:02x}");
-            hex
-        })
+        digest::digest(&digest::SHA256, self.sql.as_bytes()).as_ref().iter().fold(
+            String::new(),
+            |mut hex, byte| {
+                let _infallible = write!(hex, "{byte:02x}");
+                hex
+            },
+        )
     }
 
     /// False when the text's first line is `-- rowhouse: no-transaction`, as `create index concurrently` needs.

@@ -34,7 +34,8 @@ async fn every_context_is_its_own_on_one_connection_with_errors_cancels_and_drop
             2 => {
                 // The client goes away in the middle of the query.
                 let sleeping = context(caller);
-                let query = rowhouse_db::flight::Query { sql: "select pg_sleep(30)".into(), params: Vec::new() };
+                let query =
+                    rowhouse_db::flight::Query { sql: "select pg_sleep(30)".into(), params: Vec::new() };
                 let flight = world.database.data.fly(&sleeping, &query);
                 assert!(tokio::time::timeout(Duration::from_millis(15), flight).await.is_err());
             }
@@ -47,10 +48,17 @@ async fn every_context_is_its_own_on_one_connection_with_errors_cancels_and_drop
         }
         for next in callers {
             assert_eq!(world.text(next, WHO).await.unwrap(), expected(next), "round {round}");
-            assert_eq!(world.text(next, "select current_setting('search_path')").await.unwrap(), "public, extensions");
+            assert_eq!(
+                world.text(next, "select current_setting('search_path')").await.unwrap(),
+                "public, extensions"
+            );
         }
     }
-    assert_eq!(world.text(&b, "select pg_backend_pid()::text").await.unwrap(), backend, "it was one connection all the way");
+    assert_eq!(
+        world.text(&b, "select pg_backend_pid()::text").await.unwrap(),
+        backend,
+        "it was one connection all the way"
+    );
 }
 
 #[tokio::test]
@@ -76,8 +84,14 @@ async fn ended_session_and_closed_tenant_bite_on_the_next_flight() {
         ("delete from auth.users where id = $1", "RH401"),
         ("update tenancy.memberships set status = 'suspended' where user_id = $1", "RH403"),
         ("delete from tenancy.memberships where user_id = $1", "RH403"),
-        ("update tenancy.tenants set status = 'suspended' where id = (select tenant_id from tenancy.memberships where user_id = $1)", "RH403"),
-        ("update tenancy.organizations set status = 'suspended' where slug = 'u-' || $1::uuid::text", "RH403"),
+        (
+            "update tenancy.tenants set status = 'suspended' where id = (select tenant_id from tenancy.memberships where user_id = $1)",
+            "RH403",
+        ),
+        (
+            "update tenancy.organizations set status = 'suspended' where slug = 'u-' || $1::uuid::text",
+            "RH403",
+        ),
     ];
     for (i, (sql, refusal)) in cases.into_iter().enumerate() {
         let caller = world.sign_up(&format!("user{i}@example.com")).await;
@@ -90,7 +104,10 @@ async fn ended_session_and_closed_tenant_bite_on_the_next_flight() {
 #[tokio::test]
 async fn nothing_runs_when_the_session_has_ended() {
     let world = World::new(one_connection()).await;
-    world.db.migrate("create table public.marks (n int); grant all on public.marks to anon, authenticated").await;
+    world
+        .db
+        .migrate("create table public.marks (n int); grant all on public.marks to anon, authenticated")
+        .await;
     let caller = world.sign_up("a@example.com").await;
     let client = world.db.superuser().await;
     client.execute("delete from auth.sessions", &[]).await.unwrap();
@@ -116,8 +133,12 @@ async fn write_in_a_read_only_flight_is_refused() {
     let world = World::new(one_connection()).await;
     world.db.migrate("create table public.marks (n int); grant all on public.marks to anon").await;
     let anon = Caller::anonymous();
-    let query = rowhouse_db::flight::Query { sql: "insert into public.marks values (1)".into(), params: Vec::new() };
-    let reading = rowhouse_db::flight::RequestContext { access: rowhouse_db::flight::Access::ReadOnly, ..context(&anon) };
+    let query =
+        rowhouse_db::flight::Query { sql: "insert into public.marks values (1)".into(), params: Vec::new() };
+    let reading = rowhouse_db::flight::RequestContext {
+        access: rowhouse_db::flight::Access::ReadOnly,
+        ..context(&anon)
+    };
     assert_eq!(code(world.database.data.fly(&reading, &query).await), "25006");
     assert!(world.database.data.fly(&context(&anon), &query).await.is_ok());
 }
@@ -136,7 +157,10 @@ async fn more_statements_than_the_cache_holds_all_work() {
 
 #[tokio::test]
 async fn busy_pool_says_so_in_time() {
-    let settings = rowhouse_kernel::settings::DbSettings { acquire_timeout: Duration::from_millis(100), ..one_connection() };
+    let settings = rowhouse_kernel::settings::DbSettings {
+        acquire_timeout: Duration::from_millis(100),
+        ..one_connection()
+    };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
     let (_, refused) = tokio::join!(world.fly(&anon, "select pg_sleep(0.6)", &[]), async {
@@ -148,7 +172,10 @@ async fn busy_pool_says_so_in_time() {
 
 #[tokio::test]
 async fn statement_that_runs_too_long_is_cancelled_by_the_server() {
-    let settings = rowhouse_kernel::settings::DbSettings { statement_timeout: Duration::from_millis(100), ..one_connection() };
+    let settings = rowhouse_kernel::settings::DbSettings {
+        statement_timeout: Duration::from_millis(100),
+        ..one_connection()
+    };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
     assert_eq!(code(world.fly(&anon, "select pg_sleep(30)", &[]).await), "57014");

@@ -1,6 +1,6 @@
 //! The migration runner: once, in order, unchanged.
 
-use rowhouse_db::migrate::{Migration, MigrateError, apply_platform, apply_project, apply_seed};
+use rowhouse_db::migrate::{MigrateError, Migration, apply_platform, apply_project, apply_seed};
 use rowhouse_testkit::TestDatabase;
 
 use crate::support::platform_migrations;
@@ -10,7 +10,8 @@ fn project(files: &[(&str, &str)]) -> Vec<Migration> {
 }
 
 async fn client(db: &TestDatabase) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(db.urls.control.expose(), tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) =
+        tokio_postgres::connect(db.urls.control.expose(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
@@ -18,7 +19,10 @@ async fn client(db: &TestDatabase) -> tokio_postgres::Client {
 #[tokio::test]
 async fn any_number_of_starters_apply_each_migration_once() {
     let db = TestDatabase::create(platform_migrations()).await;
-    let files = project(&[("20260101000000_a.sql", "create table public.a ()"), ("20260102000000_b.sql", "create table public.b ()")]);
+    let files = project(&[
+        ("20260101000000_a.sql", "create table public.a ()"),
+        ("20260102000000_b.sql", "create table public.b ()"),
+    ]);
     let starters = (0..8).map(|_| {
         let (db, files) = (db.clone(), files.clone());
         tokio::spawn(async move { apply_project(&client(&db).await, &files).await.unwrap().len() })
@@ -37,8 +41,12 @@ async fn changed_missing_and_late_migrations_are_refused_by_name() {
     let first = project(&[("20260102000000_b.sql", "create table public.b ()")]);
     apply_project(&client, &first).await.unwrap();
     let changed = project(&[("20260102000000_b.sql", "create table public.c ()")]);
-    assert!(matches!(apply_project(&client, &changed).await, Err(MigrateError::Drift { name, .. }) if name == "20260102000000_b.sql"));
-    assert!(matches!(apply_project(&client, &[]).await, Err(MigrateError::Missing(name)) if name == "20260102000000_b.sql"));
+    assert!(
+        matches!(apply_project(&client, &changed).await, Err(MigrateError::Drift { name, .. }) if name == "20260102000000_b.sql")
+    );
+    assert!(
+        matches!(apply_project(&client, &[]).await, Err(MigrateError::Missing(name)) if name == "20260102000000_b.sql")
+    );
     let late = project(&[("20260101000000_a.sql", ""), ("20260102000000_b.sql", "create table public.b ()")]);
     assert!(matches!(apply_project(&client, &late).await, Err(MigrateError::OutOfOrder { .. })));
     let unknown = &platform_migrations()[1..];
@@ -61,9 +69,16 @@ async fn project_migrations_own_what_they_create_and_cannot_touch_the_platform()
     let db = TestDatabase::create(platform_migrations()).await;
     let client = client(&db).await;
     apply_project(&client, &project(&[("20260101000000_a.sql", "create table public.a ();")])).await.unwrap();
-    let owner: String = client.query_one("select relowner::regrole::text from pg_class where oid = 'public.a'::regclass", &[]).await.unwrap().get(0);
+    let owner: String = client
+        .query_one("select relowner::regrole::text from pg_class where oid = 'public.a'::regclass", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(owner, "rowhouse_project");
-    let attack = project(&[("20260101000000_a.sql", "create table public.a ();"), ("20260102000000_b.sql", "delete from auth.users")]);
+    let attack = project(&[
+        ("20260101000000_a.sql", "create table public.a ();"),
+        ("20260102000000_b.sql", "delete from auth.users"),
+    ]);
     let error = apply_project(&client, &attack).await.unwrap_err().to_string();
     assert!(error.contains("permission denied"), "{error}");
 }
@@ -74,7 +89,10 @@ async fn migration_may_run_outside_a_transaction() {
     let client = client(&db).await;
     let files = project(&[
         ("20260101000000_a.sql", "create table public.a (n int);"),
-        ("20260102000000_b.sql", "-- rowhouse: no-transaction\ncreate index concurrently a_n_idx on public.a (n);"),
+        (
+            "20260102000000_b.sql",
+            "-- rowhouse: no-transaction\ncreate index concurrently a_n_idx on public.a (n);",
+        ),
     ]);
     assert_eq!(apply_project(&client, &files).await.unwrap().len(), 2);
 }
@@ -83,10 +101,13 @@ async fn migration_may_run_outside_a_transaction() {
 async fn seed_is_loaded_once() {
     let db = TestDatabase::create(platform_migrations()).await;
     let client = client(&db).await;
-    apply_project(&client, &project(&[("20260101000000_a.sql", "create table public.a (n int);")])).await.unwrap();
+    apply_project(&client, &project(&[("20260101000000_a.sql", "create table public.a (n int);")]))
+        .await
+        .unwrap();
     let seed = || Some("insert into public.a values (1)".to_owned());
     assert!(apply_seed(&client, seed()).await.unwrap());
     assert!(!apply_seed(&client, seed()).await.unwrap());
-    let rows: i64 = db.superuser().await.query_one("select count(*) from public.a", &[]).await.unwrap().get(0);
+    let rows: i64 =
+        db.superuser().await.query_one("select count(*) from public.a", &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
 }

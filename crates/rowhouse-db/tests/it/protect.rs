@@ -46,9 +46,16 @@ async fn tenants_see_and_change_only_their_own_rows() {
     world.text(&b, "insert into public.todos (title) values ('of b')").await.unwrap();
     assert_eq!(world.text(&b, "select string_agg(title, ',') from public.todos").await.unwrap(), "of b");
     assert_eq!(world.text(&b, "with w as (update public.todos set title = 'stolen' returning 1) select count(*)::text from w").await.unwrap(), "1");
-    assert_eq!(world.text(&b, "with w as (delete from public.todos returning 1) select count(*)::text from w").await.unwrap(), "1");
+    assert_eq!(
+        world
+            .text(&b, "with w as (delete from public.todos returning 1) select count(*)::text from w")
+            .await
+            .unwrap(),
+        "1"
+    );
     assert_eq!(world.text(&a, "select string_agg(title, ',') from public.todos").await.unwrap(), "of a");
-    let foreign = format!("insert into public.todos (title, tenant_id) values ('x', '{}')", a.tenant.unwrap());
+    let foreign =
+        format!("insert into public.todos (title, tenant_id) values ('x', '{}')", a.tenant.unwrap());
     assert_eq!(code(world.text(&b, &foreign).await), "42501");
     let moved = format!("update public.todos set tenant_id = '{}'", b.tenant.unwrap());
     assert_eq!(code(world.text(&a, &moved).await), "42501");
@@ -60,19 +67,30 @@ async fn anonymous_caller_sees_nothing_even_with_a_grant() {
     let (world, a, _) = world().await;
     world.db.migrate("grant select on public.todos to anon").await;
     world.text(&a, "insert into public.todos (title) values ('of a')").await.unwrap();
-    assert_eq!(world.text(&Caller::anonymous(), "select count(*)::text from public.todos").await.unwrap(), "0");
+    assert_eq!(
+        world.text(&Caller::anonymous(), "select count(*)::text from public.todos").await.unwrap(),
+        "0"
+    );
 }
 
 #[tokio::test]
 async fn reference_to_another_tenants_row_reads_like_a_missing_one() {
     let (world, a, b) = world().await;
-    let list = world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
-    let foreign = world.text(&b, &format!("insert into public.todos (title, list_id) values ('x', {list})")).await.unwrap_err();
-    let missing = world.text(&b, "insert into public.todos (title, list_id) values ('x', 987654)").await.unwrap_err();
+    let list =
+        world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
+    let foreign = world
+        .text(&b, &format!("insert into public.todos (title, list_id) values ('x', {list})"))
+        .await
+        .unwrap_err();
+    let missing =
+        world.text(&b, "insert into public.todos (title, list_id) values ('x', 987654)").await.unwrap_err();
     assert_eq!((foreign.code(), foreign.constraint()), (missing.code(), missing.constraint()));
     assert_eq!(foreign.code(), Some("23503"));
     assert_eq!(foreign.to_string(), missing.to_string());
-    world.text(&a, &format!("insert into public.todos (title, list_id) values ('mine', {list})")).await.unwrap();
+    world
+        .text(&a, &format!("insert into public.todos (title, list_id) values ('mine', {list})"))
+        .await
+        .unwrap();
     let moved = format!("update public.todos set list_id = {list} where title = 'of b'");
     world.text(&b, "insert into public.todos (title) values ('of b')").await.unwrap();
     assert_eq!(code(world.text(&b, &moved).await), "23503");
@@ -81,12 +99,21 @@ async fn reference_to_another_tenants_row_reads_like_a_missing_one() {
 #[tokio::test]
 async fn foreign_key_added_later_is_checked_after_a_refresh() {
     let (world, a, b) = world().await;
-    world.db.migrate("alter table public.todos add column other_id bigint references public.lists (id)").await;
+    world
+        .db
+        .migrate("alter table public.todos add column other_id bigint references public.lists (id)")
+        .await;
     let client = world.db.superuser().await;
     let added: i32 = client.query_one("select tenancy.refresh_references()", &[]).await.unwrap().get(0);
     assert_eq!(added, 1);
-    let list = world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
-    assert_eq!(code(world.text(&b, &format!("insert into public.todos (title, other_id) values ('x', {list})")).await), "23503");
+    let list =
+        world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
+    assert_eq!(
+        code(
+            world.text(&b, &format!("insert into public.todos (title, other_id) values ('x', {list})")).await
+        ),
+        "23503"
+    );
 }
 
 #[tokio::test]
@@ -99,8 +126,14 @@ async fn foreign_key_pointed_elsewhere_is_guarded_anew() {
           add constraint todos_list_id_fkey foreign key (list_id) references public.boards (id);
         select tenancy.protect('public.todos')";
     world.db.migrate(other).await;
-    let board = world.text(&a, "insert into public.boards (name) values ('of a') returning id::text").await.unwrap();
-    assert_eq!(code(world.text(&b, &format!("insert into public.todos (title, list_id) values ('x', {board})")).await), "23503");
+    let board =
+        world.text(&a, "insert into public.boards (name) values ('of a') returning id::text").await.unwrap();
+    assert_eq!(
+        code(
+            world.text(&b, &format!("insert into public.todos (title, list_id) values ('x', {board})")).await
+        ),
+        "23503"
+    );
 }
 
 #[tokio::test]
@@ -108,9 +141,18 @@ async fn references_with_long_names_are_guarded_each() {
     let (world, a, b) = world().await;
     let name = "a_constraint_name_that_is_almost_as_long_as_postgres_allows_";
     world.db.migrate(&format!("alter table public.todos add column x bigint constraint {name}x references public.lists (id), add column y bigint constraint {name}y references public.lists (id); select tenancy.protect('public.todos')")).await;
-    let list = world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
+    let list =
+        world.text(&a, "insert into public.lists (name) values ('of a') returning id::text").await.unwrap();
     for column in ["x", "y"] {
-        assert_eq!(code(world.text(&b, &format!("insert into public.todos (title, {column}) values ('x', {list})")).await), "23503", "{column}");
+        assert_eq!(
+            code(
+                world
+                    .text(&b, &format!("insert into public.todos (title, {column}) values ('x', {list})"))
+                    .await
+            ),
+            "23503",
+            "{column}"
+        );
     }
 }
 
@@ -118,7 +160,13 @@ async fn references_with_long_names_are_guarded_each() {
 async fn guard_goes_with_its_reference() {
     let (world, a, _) = world().await;
     world.db.migrate("alter table public.todos drop column list_id; drop table public.lists; select tenancy.refresh_references()").await;
-    assert_eq!(world.text(&a, "insert into public.todos (title) values ('still works') returning title").await.unwrap(), "still works");
+    assert_eq!(
+        world
+            .text(&a, "insert into public.todos (title) values ('still works') returning title")
+            .await
+            .unwrap(),
+        "still works"
+    );
 }
 
 #[tokio::test]
@@ -152,5 +200,11 @@ async fn shared_table_is_read_only_for_tenants() {
     world.db.migrate("create table public.countries (code text primary key); insert into public.countries values ('NL'); select tenancy.share('public.countries'), tenancy.share('public.countries'); grant all on public.countries to authenticated").await;
     assert_eq!(world.text(&a, "select code from public.countries").await.unwrap(), "NL");
     assert_eq!(code(world.text(&a, "insert into public.countries values ('DE')").await), "42501");
-    assert_eq!(world.text(&a, "with w as (delete from public.countries returning 1) select count(*)::text from w").await.unwrap(), "0");
+    assert_eq!(
+        world
+            .text(&a, "with w as (delete from public.countries returning 1) select count(*)::text from w")
+            .await
+            .unwrap(),
+        "0"
+    );
 }

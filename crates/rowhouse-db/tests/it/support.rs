@@ -31,7 +31,12 @@ pub(crate) struct World {
 }
 
 pub(crate) fn one_connection() -> DbSettings {
-    DbSettings { data_pool_size: 1, service_pool_size: 1, acquire_timeout: Duration::from_secs(10), ..DbSettings::default() }
+    DbSettings {
+        data_pool_size: 1,
+        service_pool_size: 1,
+        acquire_timeout: Duration::from_secs(10),
+        ..DbSettings::default()
+    }
 }
 
 impl World {
@@ -46,7 +51,8 @@ impl World {
         let client = self.db.superuser().await;
         let user = Uuid::from_u128(rand_id());
         client.execute("insert into auth.users (id, email) values ($1, $2)", &[&user, &email]).await.unwrap();
-        let tenant: Uuid = client.query_one("select tenancy.default_tenant($1)", &[&user]).await.unwrap().get(0);
+        let tenant: Uuid =
+            client.query_one("select tenancy.default_tenant($1)", &[&user]).await.unwrap().get(0);
         let session = Uuid::from_u128(rand_id());
         let sql = "insert into auth.sessions (id, user_id, tenant_id) values ($1, $2, $3)";
         client.execute(sql, &[&session, &user, &tenant]).await.unwrap();

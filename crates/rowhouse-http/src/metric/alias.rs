@@ -32,7 +32,9 @@ pub(super) fn append(text: &mut String) {
 }
 
 fn relabel(line: &str) -> String {
-    line.replace("http_request_method=", "method=").replace("http_route=", "route=").replace("http_response_status_code=", "status_code=")
+    line.replace("http_request_method=", "method=")
+        .replace("http_route=", "route=")
+        .replace("http_response_status_code=", "status_code=")
 }
 
 #[cfg(test)]

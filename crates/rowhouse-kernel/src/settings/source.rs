@@ -105,15 +105,22 @@ impl Sources {
     }
 
     fn find<T: Setting>(&self, section: &str, key: &str) -> Option<(Result<T, String>, Source)> {
-        let common = COMMON_NAMES.iter().filter(|(_, s, k)| (*s, *k) == (section, key)).map(|(name, ..)| (*name).to_owned());
+        let common = COMMON_NAMES
+            .iter()
+            .filter(|(_, s, k)| (*s, *k) == (section, key))
+            .map(|(name, ..)| (*name).to_owned());
         for name in std::iter::once(variable(section, key)).chain(common) {
             if let Some(text) = self.variables.get(&name) {
                 return Some((T::from_text(text), Source::Variable(name)));
             }
             let file_variable = format!("{name}_FILE");
             if let Some(path) = self.variables.get(&file_variable).filter(|_| T::SECRET) {
-                let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
-                return Some((text.and_then(|text| T::from_text(text.trim_end())), Source::SecretFile(file_variable)));
+                let text =
+                    std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
+                return Some((
+                    text.and_then(|text| T::from_text(text.trim_end())),
+                    Source::SecretFile(file_variable),
+                ));
             }
         }
         let value = if section.is_empty() { self.file.get(key) } else { self.file.get(section)?.get(key) };

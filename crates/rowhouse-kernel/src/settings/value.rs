@@ -88,7 +88,8 @@ whole_number!(u16, u32, u64);
 impl Setting for Duration {
     const KIND: &'static str = "duration";
     fn from_text(text: &str) -> Result<Self, String> {
-        let wrong = || format!("expected a duration such as \"500ms\", \"10s\", \"5m\" or \"1h\", found \"{text}\"");
+        let wrong =
+            || format!("expected a duration such as \"500ms\", \"10s\", \"5m\" or \"1h\", found \"{text}\"");
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let number: u64 = digits.parse().map_err(|_| wrong())?;
         let scale = match &text[digits.len()..] {

@@ -51,7 +51,11 @@ impl Schema {
         let mut current = self.cache.current().is_some();
         loop {
             match tokio::time::timeout(if current { NEVER } else { RETRY }, heard.recv()).await {
-                Ok(Ok(Heard::Notice { channel, payload })) if channel != "pgrst" || payload == "reload config" => continue,
+                Ok(Ok(Heard::Notice { channel, payload }))
+                    if channel != "pgrst" || payload == "reload config" =>
+                {
+                    continue;
+                }
                 Ok(Err(RecvError::Closed)) => return,
                 _ => {}
             }

@@ -33,21 +33,36 @@ impl Check {
 
 pub(super) async fn run(dir: &Path) -> Result<Outcome, CannotRun> {
     let mut checks = vec![
-        Check::from("postgresql", find_binaries().map(|b| format!("version {} in {}", b.version, b.folder.display())).map_err(|e| e.to_string())),
-        Check::from("account", Account::choose().map(|a| format!("the server would run as {}", a.name())).map_err(|e| e.to_string())),
+        Check::from(
+            "postgresql",
+            find_binaries()
+                .map(|b| format!("version {} in {}", b.version, b.folder.display()))
+                .map_err(|e| e.to_string()),
+        ),
+        Check::from(
+            "account",
+            Account::choose()
+                .map(|a| format!("the server would run as {}", a.name()))
+                .map_err(|e| e.to_string()),
+        ),
     ];
     match Project::open(dir) {
         Ok(project) => check_project(&project, &mut checks).await,
         Err(error) => checks.push(Check::from("project", Err(error.to_string()))),
     }
     let good = checks.iter().all(|check| check.ok);
-    let text: String = checks.iter().map(|c| format!("{} {:<12} {}\n", if c.ok { "ok  " } else { "FAIL" }, c.name, c.detail)).collect();
+    let text: String = checks
+        .iter()
+        .map(|c| format!("{} {:<12} {}\n", if c.ok { "ok  " } else { "FAIL" }, c.name, c.detail))
+        .collect();
     Ok(Outcome { yes: good, json: json!({ "ok": good, "checks": checks }), text })
 }
 
 async fn check_project(project: &Project, checks: &mut Vec<Check>) {
     checks.push(Check::from("project", Ok(project.root().display().to_string())));
-    let migrations = read_project(&project.migrations()).map(|all| format!("{} files", all.len())).map_err(|e| e.to_string());
+    let migrations = read_project(&project.migrations())
+        .map(|all| format!("{} files", all.len()))
+        .map_err(|e| e.to_string());
     checks.push(Check::from("migrations", migrations));
     checks.push(Check::from("private", secrets_mode(project)));
     let settings = match project.settings() {
@@ -57,7 +72,9 @@ async fn check_project(project: &Project, checks: &mut Vec<Check>) {
     checks.push(Check::from("settings", safe(&settings)));
     if State::is_running(project) {
         let status = super::status::run(project).await;
-        let ready = status.map_err(|error| error.to_string()).and_then(|o| if o.yes { Ok(o.text) } else { Err(o.text) });
+        let ready = status
+            .map_err(|error| error.to_string())
+            .and_then(|o| if o.yes { Ok(o.text) } else { Err(o.text) });
         checks.push(Check::from("server", ready));
     } else {
         checks.push(Check::from("ports", free_ports(&settings)));
@@ -84,6 +101,13 @@ fn secrets_mode(project: &Project) -> Result<String, String> {
 
 fn free_ports(settings: &Settings) -> Result<String, String> {
     let port = settings.server.port;
-    let taken: Vec<String> = [port, port.saturating_add(1)].into_iter().filter_map(|p| port_owner(p).map(|by| format!("{p} is taken by {by}"))).collect();
-    if taken.is_empty() { Ok(format!("{port} and {} are free", port.saturating_add(1))) } else { Err(format!("{}; choose another with --port", taken.join(", "))) }
+    let taken: Vec<String> = [port, port.saturating_add(1)]
+        .into_iter()
+        .filter_map(|p| port_owner(p).map(|by| format!("{p} is taken by {by}")))
+        .collect();
+    if taken.is_empty() {
+        Ok(format!("{port} and {} are free", port.saturating_add(1)))
+    } else {
+        Err(format!("{}; choose another with --port", taken.join(", ")))
+    }
 }

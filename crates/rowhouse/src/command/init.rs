@@ -18,9 +18,13 @@ const IGNORE: &str = ".rowhouse/\n";
 /// Creates what is missing; refuses a folder that is a project already.
 pub(super) fn run(folder: &Path) -> Result<Outcome, CannotRun> {
     if folder.join("rowhouse.toml").exists() {
-        return Err(CannotRun::because(format!("{} is a project already; start it with: rowhouse up --dir {0}", folder.display())));
+        return Err(CannotRun::because(format!(
+            "{} is a project already; start it with: rowhouse up --dir {0}",
+            folder.display()
+        )));
     }
-    let fail = |error: std::io::Error| CannotRun::because(format!("cannot write {}: {error}", folder.display()));
+    let fail =
+        |error: std::io::Error| CannotRun::because(format!("cannot write {}: {error}", folder.display()));
     std::fs::create_dir_all(folder.join("migrations")).map_err(fail)?;
     let mut created = vec!["migrations/"];
     for (name, text) in [("seed.sql", SEED), (".gitignore", IGNORE), ("rowhouse.toml", SETTINGS)] {
@@ -29,6 +33,11 @@ pub(super) fn run(folder: &Path) -> Result<Outcome, CannotRun> {
             created.push(name);
         }
     }
-    let text = format!("created {} in {}\nnext: rowhouse up --dir {}", created.join(", "), folder.display(), folder.display());
+    let text = format!(
+        "created {} in {}\nnext: rowhouse up --dir {}",
+        created.join(", "),
+        folder.display(),
+        folder.display()
+    );
     Ok(Outcome::yes(json!({ "dir": folder.display().to_string(), "created": created }), text))
 }

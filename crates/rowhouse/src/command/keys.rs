@@ -23,8 +23,12 @@ pub(super) async fn run(project: &Project, command: &KeysCommand) -> Result<Outc
     let keys = KeyStore::open(control, &settings.auth, super::clock(), super::rng()).await.map_err(failed)?;
     match command {
         KeysCommand::List => list(&keys).await,
-        KeysCommand::Rotate { api, dry_run } => rotate(&keys, if *api { Purpose::Api } else { Purpose::Access }, *dry_run).await,
-        KeysCommand::Issue { role, expires_in_days } => issue(project, &settings, &keys, *role, *expires_in_days),
+        KeysCommand::Rotate { api, dry_run } => {
+            rotate(&keys, if *api { Purpose::Api } else { Purpose::Access }, *dry_run).await
+        }
+        KeysCommand::Issue { role, expires_in_days } => {
+            issue(project, &settings, &keys, *role, *expires_in_days)
+        }
     }
 }
 
@@ -36,11 +40,26 @@ fn failed(error: rowhouse_auth::AuthError) -> CannotRun {
 async fn list(keys: &KeyStore) -> Result<Outcome, CannotRun> {
     let keys = keys.list().await.map_err(failed)?;
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(["kid", "purpose", "algorithm", "status", "created", "rotated"]);
+    table.load_style(comfy_table::presets::NOTHING).set_header([
+        "kid",
+        "purpose",
+        "algorithm",
+        "status",
+        "created",
+        "rotated",
+    ]);
     let mut rows: Vec<Value> = Vec::new();
     for key in &keys {
-        let [created, rotated] = [Some(key.created_at), key.rotated_at].map(|time| time.and_then(|time| time.format(&Rfc3339).ok()));
-        table.add_row([&*key.jwk.kid, key.purpose.as_str(), algorithm(key), key.status.as_str(), created.as_deref().unwrap_or(""), rotated.as_deref().unwrap_or("")]);
+        let [created, rotated] = [Some(key.created_at), key.rotated_at]
+            .map(|time| time.and_then(|time| time.format(&Rfc3339).ok()));
+        table.add_row([
+            &*key.jwk.kid,
+            key.purpose.as_str(),
+            algorithm(key),
+            key.status.as_str(),
+            created.as_deref().unwrap_or(""),
+            rotated.as_deref().unwrap_or(""),
+        ]);
         rows.push(json!({ "kid": key.jwk.kid, "purpose": key.purpose.as_str(), "algorithm": algorithm(key), "status": key.status.as_str(), "created_at": created, "rotated_at": rotated }));
     }
     Ok(Outcome::yes(json!({ "keys": rows }), table.to_string()))
@@ -58,12 +77,22 @@ async fn rotate(keys: &KeyStore, purpose: Purpose, dry_run: bool) -> Result<Outc
         return Ok(Outcome::yes(json!({ "purpose": purpose_name, "would_retire": current }), text));
     }
     let next = keys.rotate(purpose).await.map_err(failed)?;
-    let text = format!("{purpose_name} tokens are signed with {next} now; those signed with {current} stay valid");
+    let text =
+        format!("{purpose_name} tokens are signed with {next} now; those signed with {current} stay valid");
     Ok(Outcome::yes(json!({ "purpose": purpose_name, "signing": next, "verifying": current }), text))
 }
 
-fn issue(project: &Project, settings: &Settings, keys: &KeyStore, role: ApiRole, days: u32) -> Result<Outcome, CannotRun> {
-    let url = State::read(project).map(|state| state.url).or_else(|| settings.server.public_url.clone()).unwrap_or_default();
+fn issue(
+    project: &Project,
+    settings: &Settings,
+    keys: &KeyStore,
+    role: ApiRole,
+    days: u32,
+) -> Result<Outcome, CannotRun> {
+    let url = State::read(project)
+        .map(|state| state.url)
+        .or_else(|| settings.server.public_url.clone())
+        .unwrap_or_default();
     let role = match role {
         ApiRole::Anon => "anon",
         ApiRole::ServiceRole => "service_role",

@@ -24,8 +24,13 @@ pub(crate) fn take(project: &Project) -> Result<ProjectLock, CannotRun> {
     match Flock::lock(open(project)?, FlockArg::LockExclusiveNonblock) {
         Ok(file) => Ok(ProjectLock { _file: file }),
         Err((_, Errno::EWOULDBLOCK)) => {
-            let holder = State::read(project).map(|state| format!(" (pid {}, {})", state.pid, state.url)).unwrap_or_default();
-            Err(CannotRun::because(format!("this project is running already{holder}; stop it with: rowhouse stop --dir {}", project.root().display())))
+            let holder = State::read(project)
+                .map(|state| format!(" (pid {}, {})", state.pid, state.url))
+                .unwrap_or_default();
+            Err(CannotRun::because(format!(
+                "this project is running already{holder}; stop it with: rowhouse stop --dir {}",
+                project.root().display()
+            )))
         }
         Err((_, error)) => Err(CannotRun::because(format!("cannot lock the project: {error}"))),
     }

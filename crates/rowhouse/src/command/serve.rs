@@ -1,7 +1,9 @@
 //! `serve`: production against `DATABASE_URL`.
 
-use rowhouse_db::{Database, DatabaseUrls, DataPlaneUrls, LoginPasswords, apply_default_grants, bootstrap, migrate};
 use rowhouse_db::embedded::port_owner;
+use rowhouse_db::{
+    DataPlaneUrls, Database, DatabaseUrls, LoginPasswords, apply_default_grants, bootstrap, migrate,
+};
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::{DbSettings, ServerSettings, Settings};
@@ -34,7 +36,8 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
     settings.server.public_url.get_or_insert_with(|| format!("http://{address}"));
     let (database, monitor) = Database::open(&urls, &settings.db, settings.auth.live_sessions)?;
     let mut signals = Signals::install()?;
-    let parts = Parts { settings: settings.clone(), database, control_url: urls.control, clock: clock(), rng: rng() };
+    let parts =
+        Parts { settings: settings.clone(), database, control_url: urls.control, clock: clock(), rng: rng() };
     let app = App::start(parts).await?;
     tracing::info!(%address, roles = ?args.roles, "serving");
     let (drain, draining) = watch::channel(false);
@@ -52,8 +55,14 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
 async fn prepare(settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotRun> {
     let client = connect(&urls.control).await?;
     if settings.db.apply_migrations {
-        if let (Some(authenticator), Some(service)) = (&settings.db.authenticator_password, &settings.db.authenticator_service_password) {
-            let passwords = LoginPasswords { control: None, authenticator: authenticator.clone(), service: service.clone() };
+        if let (Some(authenticator), Some(service)) =
+            (&settings.db.authenticator_password, &settings.db.authenticator_service_password)
+        {
+            let passwords = LoginPasswords {
+                control: None,
+                authenticator: authenticator.clone(),
+                service: service.clone(),
+            };
             bootstrap(&client, &passwords).await?;
         }
         migrate::apply_platform(&client, &platform::migrations()).await?;
@@ -68,7 +77,9 @@ pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, Canno
     TcpListener::bind((settings.host.as_str(), settings.port)).await.map_err(|error| {
         let holder = port_owner(settings.port).map(|owner| format!(" by {owner}")).unwrap_or_default();
         CannotRun::because(match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!("port {} is taken{holder}; choose another with --port or server.port", settings.port),
+            std::io::ErrorKind::AddrInUse => {
+                format!("port {} is taken{holder}; choose another with --port or server.port", settings.port)
+            }
             _ => format!("cannot listen on {}:{}: {error}", settings.host, settings.port),
         })
     })
@@ -76,18 +87,32 @@ pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, Canno
 
 /// The three URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
 pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result<DatabaseUrls, CannotRun> {
-    let control = settings.url.clone().ok_or_else(|| CannotRun::because("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development"))?;
-    let derive = |name: &str, given: &Option<Secret>, password: &Option<Secret>, generated: Option<&Secret>| {
-        if let Some(given) = given {
-            return Ok(given.clone());
-        }
-        let password = password.as_ref().or(generated);
-        let password = password.ok_or_else(|| CannotRun::because(format!("db.{name}_password: not set")))?;
-        with_login(&control, name, password)
-    };
+    let control = settings.url.clone().ok_or_else(|| {
+        CannotRun::because("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development")
+    })?;
+    let derive =
+        |name: &str, given: &Option<Secret>, password: &Option<Secret>, generated: Option<&Secret>| {
+            if let Some(given) = given {
+                return Ok(given.clone());
+            }
+            let password = password.as_ref().or(generated);
+            let password =
+                password.ok_or_else(|| CannotRun::because(format!("db.{name}_password: not set")))?;
+            with_login(&control, name, password)
+        };
     let data = DataPlaneUrls {
-        authenticator: derive("authenticator", &settings.authenticator_url, &settings.authenticator_password, generated.map(|s| &s.authenticator))?,
-        service: derive("authenticator_service", &settings.authenticator_service_url, &settings.authenticator_service_password, generated.map(|s| &s.authenticator_service))?,
+        authenticator: derive(
+            "authenticator",
+            &settings.authenticator_url,
+            &settings.authenticator_password,
+            generated.map(|s| &s.authenticator),
+        )?,
+        service: derive(
+            "authenticator_service",
+            &settings.authenticator_service_url,
+            &settings.authenticator_service_password,
+            generated.map(|s| &s.authenticator_service),
+        )?,
     };
     Ok(DatabaseUrls { control, data })
 }
@@ -97,6 +122,17 @@ fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret, Can
     let bad = || CannotRun::because("db.url: expected postgres://user:password@host:port/database");
     let (scheme, rest) = url.expose().split_once("://").ok_or_else(bad)?;
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let escaped: String = password.expose().bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+    let escaped: String =
+        password
+            .expose()
+            .bytes()
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect();
     Ok(Secret::new(format!("{scheme}://{user}:{escaped}@{host}")))
 }

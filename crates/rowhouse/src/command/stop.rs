@@ -18,9 +18,11 @@ pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
     if !State::is_running(project) {
         return Ok(Outcome::yes(json!({ "stopped": false, "was_running": false }), "not running"));
     }
-    let state = State::read(project).ok_or_else(|| CannotRun::because("the server is still starting; try again"))?;
+    let state =
+        State::read(project).ok_or_else(|| CannotRun::because("the server is still starting; try again"))?;
     let pid = i32::try_from(state.pid).map_err(|_| CannotRun::because("state.json names no process"))?;
-    kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|error| CannotRun::because(format!("cannot stop process {pid}: {error}")))?;
+    kill(Pid::from_raw(pid), Signal::SIGTERM)
+        .map_err(|error| CannotRun::because(format!("cannot stop process {pid}: {error}")))?;
     let deadline = Instant::now() + PATIENCE;
     while State::is_running(project) {
         if Instant::now() > deadline {
@@ -28,5 +30,8 @@ pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-    Ok(Outcome::yes(json!({ "stopped": true, "was_running": true, "pid": pid }), format!("stopped (pid {pid})")))
+    Ok(Outcome::yes(
+        json!({ "stopped": true, "was_running": true, "pid": pid }),
+        format!("stopped (pid {pid})"),
+    ))
 }

@@ -120,8 +120,16 @@ async fn start(project: &Project, settings: Settings, secrets: &Secrets) -> Resu
     Ok(Started { app, server: Server::from(&settings.server), state, embedded, monitor })
 }
 
-async fn start_postgres(project: &Project, settings: &Settings, secrets: &Secrets) -> Result<Embedded, CannotRun> {
-    let port = settings.server.port.checked_add(1).ok_or_else(|| CannotRun::because("port 65535 leaves none for PostgreSQL"))?;
+async fn start_postgres(
+    project: &Project,
+    settings: &Settings,
+    secrets: &Secrets,
+) -> Result<Embedded, CannotRun> {
+    let port = settings
+        .server
+        .port
+        .checked_add(1)
+        .ok_or_else(|| CannotRun::because("port 65535 leaves none for PostgreSQL"))?;
     let report = |progress| match progress {
         Progress::Creating => tracing::info!("creating the database"),
         Progress::Starting => tracing::debug!("starting the database server"),
@@ -136,7 +144,13 @@ async fn open(
     embedded: Option<&Embedded>,
 ) -> Result<(App, State, tokio::task::JoinHandle<()>), CannotRun> {
     let (database, monitor) = Database::open(urls, &settings.db, settings.auth.live_sessions)?;
-    let parts = Parts { settings: settings.clone(), database, control_url: urls.control.clone(), clock: clock(), rng: rng() };
+    let parts = Parts {
+        settings: settings.clone(),
+        database,
+        control_url: urls.control.clone(),
+        clock: clock(),
+        rng: rng(),
+    };
     let app = App::start(parts).await?;
     let url = settings.server.public_url.clone().unwrap_or_default();
     let (anon_key, service_role_key) = prepare::api_keys(project, &app.keys, &url)?;

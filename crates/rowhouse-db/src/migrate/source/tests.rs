@@ -12,14 +12,21 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn files_come_in_the_order_of_their_time_stamps() {
-    let folder = folder(&[("20260102000000_b.sql", "2"), ("20260101000000_a.sql", "1"), ("20260101000000_a.down.sql", "x"), ("notes.md", "")]);
+    let folder = folder(&[
+        ("20260102000000_b.sql", "2"),
+        ("20260101000000_a.sql", "1"),
+        ("20260101000000_a.down.sql", "x"),
+        ("notes.md", ""),
+    ]);
     let names: Vec<_> = read_project(folder.path()).unwrap().into_iter().map(|m| m.name).collect();
     assert_eq!(names, ["20260101000000_a.sql", "20260102000000_b.sql"]);
 }
 
 #[test]
 fn wrong_name_and_doubled_time_stamp_are_refused() {
-    assert!(matches!(read_project(folder(&[("todos.sql", "")]).path()), Err(SourceError::BadName(name)) if name == "todos.sql"));
+    assert!(
+        matches!(read_project(folder(&[("todos.sql", "")]).path()), Err(SourceError::BadName(name)) if name == "todos.sql")
+    );
     let doubled = folder(&[("20260101000000_a.sql", ""), ("20260101000000_b.sql", "")]);
     assert!(matches!(read_project(doubled.path()), Err(SourceError::SameTime(..))));
 }
@@ -32,7 +39,9 @@ fn missing_folder_means_no_migrations() {
 #[test]
 fn first_line_may_ask_for_no_transaction() {
     let migration = |sql: &str| Migration { name: String::new(), sql: sql.to_owned() };
-    assert!(!migration("-- rowhouse: no-transaction\ncreate index concurrently i on t (a);").is_transactional());
+    assert!(
+        !migration("-- rowhouse: no-transaction\ncreate index concurrently i on t (a);").is_transactional()
+    );
     assert!(migration("create table t ();").is_transactional());
 }
 

@@ -25,20 +25,36 @@ pub(super) fn embedded_urls(endpoint: &Endpoint, secrets: &Secrets) -> DatabaseU
 }
 
 /// What people and their tools connect with.
-pub(super) fn superuser_url(project: &Project, embedded: Option<&Embedded>, urls: &DatabaseUrls) -> Result<String, CannotRun> {
+pub(super) fn superuser_url(
+    project: &Project,
+    embedded: Option<&Embedded>,
+    urls: &DatabaseUrls,
+) -> Result<String, CannotRun> {
     let Some(embedded) = embedded else { return Ok(urls.control.expose().to_owned()) };
     let secrets = Secrets::ensure(project, &*crate::command::rng())?;
     Ok(embedded.endpoint.tcp_url("postgres", &secrets.postgres).expose().to_owned())
 }
 
 /// Applies what is missing, in order; each step is safe to repeat.
-pub(super) async fn database(project: &Project, settings: &Settings, secrets: &Secrets, embedded: Option<&Embedded>, urls: &DatabaseUrls) -> Result<(), CannotRun> {
+pub(super) async fn database(
+    project: &Project,
+    settings: &Settings,
+    secrets: &Secrets,
+    embedded: Option<&Embedded>,
+    urls: &DatabaseUrls,
+) -> Result<(), CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let (admin_url, control) = match embedded {
-        Some(embedded) => (embedded.endpoint.socket_url("postgres", &secrets.postgres), Some(secrets.rowhouse.clone())),
+        Some(embedded) => {
+            (embedded.endpoint.socket_url("postgres", &secrets.postgres), Some(secrets.rowhouse.clone()))
+        }
         None => (urls.control.clone(), None),
     };
-    let passwords = LoginPasswords { control, authenticator: secrets.authenticator.clone(), service: secrets.authenticator_service.clone() };
+    let passwords = LoginPasswords {
+        control,
+        authenticator: secrets.authenticator.clone(),
+        service: secrets.authenticator_service.clone(),
+    };
     bootstrap(&connect(&admin_url).await?, &passwords).await?;
     let client = connect(&urls.control).await?;
     migrate::apply_platform(&client, &platform::migrations()).await?;
@@ -64,12 +80,21 @@ struct ApiKeys {
 pub(super) fn api_keys(project: &Project, keys: &KeyStore, url: &str) -> Result<(String, String), CannotRun> {
     let path = project.private("keys/api_keys.json");
     let kid = keys.ring().signing_kid(rowhouse_crypto::Purpose::Api).to_owned();
-    let known = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<ApiKeys>(&text).ok());
+    let known =
+        std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<ApiKeys>(&text).ok());
     if let Some(known) = known.filter(|known| known.kid == kid && known.issuer == url) {
         return Ok((known.anon_key, known.service_role_key));
     }
-    let issue = |role| keys.issue_api_key(role, url, rowhouse_auth::API_KEY_LIFETIME).map_err(|error| CannotRun::because(error.to_string()));
-    let fresh = ApiKeys { kid, issuer: url.to_owned(), anon_key: issue("anon")?, service_role_key: issue("service_role")? };
+    let issue = |role| {
+        keys.issue_api_key(role, url, rowhouse_auth::API_KEY_LIFETIME)
+            .map_err(|error| CannotRun::because(error.to_string()))
+    };
+    let fresh = ApiKeys {
+        kid,
+        issuer: url.to_owned(),
+        anon_key: issue("anon")?,
+        service_role_key: issue("service_role")?,
+    };
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
     file.write_all(serde_json::to_string_pretty(&fresh)?.as_bytes())?;
