@@ -1,6 +1,17 @@
 //! The whole product through its front door.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod auth;
+mod bad_input;
+mod cli;
+mod config;
 mod fault;
+mod isolation;
+mod program;
 mod server;
 mod support;

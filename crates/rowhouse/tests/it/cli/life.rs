@@ -1,0 +1,144 @@
+//! A project's day through the real program: up, sign-up, rotation, commands, stop.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use crate::program::{Folder, Up, free_port, processes_in};
+
+/// A running server's HTTP side.
+struct Front<'a> {
+    http: Client,
+    up: &'a Up,
+}
+
+impl Front<'_> {
+    async fn get(&self, token: &str, path: &str) -> (StatusCode, Value) {
+        let answer =
+            self.http.get(format!("{}{path}", self.up.text("url"))).bearer_auth(token).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    async fn post(&self, token: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = self.http.post(format!("{}{path}", self.up.text("url"))).bearer_auth(token).json(&body);
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// The server hears of a rotation by notice; this returns when it has.
+    async fn knows_key(&self, kid: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !self.get("", "/.well-known/jwks.json").await.1["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|key| key["kid"] == kid)
+        {
+            assert!(Instant::now() < end, "the server does not learn of {kid}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn project_lives_through_a_day_of_commands() {
+    let folder = Folder::todos();
+    let mut up = Up::start(&folder, free_port());
+    let front = Front { http: Client::new(), up: &up };
+    let (status, session) = front
+        .post(
+            &up.text("anon_key"),
+            "/auth/v1/signup",
+            json!({ "email": "a@example.com", "password": "correct horse" }),
+        )
+        .await;
+    assert_eq!(status, StatusCode::OK, "{session}");
+    let token = session["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(
+        front.post(&token, "/rest/v1/todos", json!({ "title": "first" })).await.0,
+        StatusCode::CREATED
+    );
+
+    running_project_is_told(&folder, &up);
+    keys_rotate_and_nobody_is_signed_out(&folder, &front, &token).await;
+    fresh_keys_are_good(&folder, &front).await;
+    database_is_within_reach(&folder);
+    second_start_is_refused(&folder, &up);
+
+    let data = up.text("pg_data_dir");
+    assert!(!processes_in(&data).is_empty(), "the database works in its folder");
+    let stopped = folder.run(&["stop", "--json"]);
+    assert_eq!((stopped.code, stopped.document()["stopped"].clone()), (0, json!(true)), "{stopped:?}");
+    assert_eq!(up.wait(), Some(0));
+    assert_eq!(processes_in(&data), Vec::<i32>::new());
+    assert!(!Path::new(&data).join("postmaster.pid").exists());
+    assert_eq!(folder.run(&["status"]).code, 1);
+    assert_eq!(folder.run(&["stop"]).code, 0, "stopping twice is no mistake");
+}
+
+fn running_project_is_told(folder: &Folder, up: &Up) {
+    assert_eq!(folder.run(&["status"]).code, 0);
+    let status = folder.run(&["status", "--json"]);
+    let told = status.document();
+    assert_eq!(
+        (status.code, &told["ready"], &told["url"], &told["pid"]),
+        (0, &json!(true), &up.state["url"], &up.state["pid"]),
+        "{status:?}"
+    );
+    let doctor = folder.run(&["doctor", "--json"]);
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+}
+
+async fn keys_rotate_and_nobody_is_signed_out(folder: &Folder, front: &Front<'_>, token: &str) {
+    for args in [&["keys", "rotate", "--json"][..], &["keys", "rotate", "--api", "--json"]] {
+        let rotated = folder.run(args);
+        assert_eq!(rotated.code, 0, "{rotated:?}");
+        front.knows_key(rotated.document()["signing"].as_str().unwrap()).await;
+        for bearer in [token, &front.up.text("service_role_key")] {
+            let (status, todos) = front.get(bearer, "/rest/v1/todos?select=title&title=eq.first").await;
+            assert_eq!((status, todos), (StatusCode::OK, json!([{ "title": "first" }])), "after {args:?}");
+        }
+    }
+    let listed = folder.run(&["keys", "list", "--json"]).document();
+    assert!(listed["keys"].as_array().is_some_and(|keys| keys.len() >= 4), "{listed}");
+}
+
+async fn fresh_keys_are_good(folder: &Folder, front: &Front<'_>) {
+    let issue = |role: &str| folder.run(&["keys", "issue", "--role", role, "--expires-in-days", "1"]);
+    let (service, anon) = (issue("service_role"), issue("anon"));
+    assert_eq!((service.code, anon.code), (0, 0), "{service:?} {anon:?}");
+    assert_eq!(front.get(service.out.trim(), "/rest/v1/todos").await.0, StatusCode::OK);
+    let (status, refusal) = front.get(anon.out.trim(), "/rest/v1/todos").await;
+    assert_eq!(
+        (status, refusal["code"].as_str()),
+        (StatusCode::UNAUTHORIZED, Some("42501")),
+        "known, but without rights"
+    );
+}
+
+fn database_is_within_reach(folder: &Folder) {
+    let migrations = folder.run(&["migrate", "status", "--json"]);
+    assert_eq!((migrations.code, migrations.document()["pending"].clone()), (0, json!(0)), "{migrations:?}");
+    assert_eq!(folder.run(&["migrate", "up"]).code, 0);
+    let dir = folder.path().to_str().unwrap();
+    let answer = crate::program::run(&[
+        "--dir",
+        dir,
+        "psql",
+        "-At",
+        "-c",
+        "select title from todos where title = 'first'",
+    ]);
+    assert_eq!((answer.code, answer.out.as_str()), (0, "first\n"), "{answer:?}");
+    let failed =
+        crate::program::run(&["--dir", dir, "psql", "-v", "ON_ERROR_STOP=1", "-c", "select nonsense"]);
+    assert_ne!(failed.code, 0, "psql's own exit code: {failed:?}");
+}
+
+fn second_start_is_refused(folder: &Folder, up: &Up) {
+    let second = folder.run(&["up", "--port", &free_port().to_string()]);
+    assert_eq!((second.code, second.err.lines().count()), (2, 1), "{second:?}");
+    assert!(second.err.contains(&format!("pid {}", up.state["pid"])), "{second:?}");
+    assert_eq!(folder.run(&["status"]).code, 0, "the first is unharmed");
+}

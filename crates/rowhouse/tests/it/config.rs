@@ -1,0 +1,115 @@
+//! Configuration as the program judges it: every mistake at once, and nothing unsafe in production.
+
+use serde_json::Value;
+
+use crate::program::Folder;
+
+const MISTAKEN: &str = r#"
+nonsense = true
+[server]
+port = "many"
+[db]
+data_pool_size = -1
+[auth]
+access_token_lifetime = "soon"
+[log]
+level = "loud"
+"#;
+const MISTAKES: [&str; 5] =
+    ["nonsense", "server.port", "db.data_pool_size", "auth.access_token_lifetime", "log.level"];
+
+#[test]
+fn five_mistakes_are_five_lines_whatever_the_command() {
+    let folder = Folder::with_settings(MISTAKEN);
+    for args in [&["config", "explain"][..], &["up"], &["serve"], &["migrate", "status"], &["keys", "list"]] {
+        let run = folder.run(args);
+        let lines: Vec<&str> = run.err.lines().collect();
+        assert_eq!((run.code, lines.len(), run.out.as_str()), (2, 5, ""), "{args:?}: {run:?}");
+        for key in MISTAKES {
+            assert_eq!(lines.iter().filter(|line| line.contains(key)).count(), 1, "{key}: {run:?}");
+        }
+    }
+    assert!(!folder.path().join(".rowhouse/pg").exists(), "nothing was begun");
+}
+
+#[test]
+fn five_mistakes_are_one_document_for_programs() {
+    let run = Folder::with_settings(MISTAKEN).run(&["config", "explain", "--json"]);
+    assert_eq!(run.code, 2);
+    assert_eq!(run.document()["error"].as_array().map(Vec::len), Some(5), "{run:?}");
+}
+
+#[test]
+fn production_refuses_to_start_and_names_everything_unsafe() {
+    let toml = r#"
+environment = "production"
+[server]
+public_url = "http://app.example"
+cors_credentials = true
+metrics_token = "short"
+[db]
+url = "postgres://rowhouse@127.0.0.1:1/app"
+authenticator_password = "the-same-secret-0123456789-0123456789"
+authenticator_service_password = "the-same-secret-0123456789-0123456789"
+[auth]
+key_secret = "super-secret-jwt-token-with-at-least-32-characters-long"
+mailer_autoconfirm = true
+[log]
+level = "debug"
+"#;
+    let folder = Folder::with_settings(toml);
+    let named = [
+        "server.public_url",
+        "server.cors_origins",
+        "server.metrics_token",
+        "db.authenticator_service_password",
+        "auth.key_secret",
+        "auth.mailer_autoconfirm",
+        "log.level",
+    ];
+    for command in ["serve", "up"] {
+        let run = folder.run(&[command]);
+        assert_eq!((run.code, run.err.lines().count()), (2, named.len()), "{run:?}");
+        for key in named {
+            assert_eq!(
+                run.err.lines().filter(|line| line.starts_with(&format!("rowhouse: {key}: "))).count(),
+                1,
+                "{key}: {run:?}"
+            );
+        }
+        assert!(
+            !run.err.contains("the-same-secret") && !run.err.contains("super-secret"),
+            "a secret is shown: {run:?}"
+        );
+    }
+    let explained = folder.run(&["config", "explain", "--json"]);
+    assert_eq!(
+        (explained.code, explained.document()["unsafe"].as_array().map(Vec::len)),
+        (1, Some(named.len())),
+        "{explained:?}"
+    );
+    assert!(!explained.out.contains("the-same-secret"), "{explained:?}");
+}
+
+#[test]
+fn production_without_secrets_is_refused() {
+    let run = Folder::with_settings("environment = \"production\"").run(&["serve", "--json"]);
+    let reasons = run.document();
+    let about = |key: &str| {
+        reasons["error"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+            .any(|reason| reason.starts_with(key))
+    };
+    assert_eq!(run.code, 2);
+    for key in [
+        "auth.key_secret",
+        "server.public_url",
+        "db.authenticator_password",
+        "db.authenticator_service_password",
+    ] {
+        assert!(about(key), "{key}: {run:?}");
+    }
+}
