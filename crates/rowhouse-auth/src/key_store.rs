@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rowhouse_crypto::{Algorithm, ChainKey, Envelope, Jwk, Key, KeyPair, KeyRing, Purpose, Status};
 use rowhouse_db::{Control, Heard};
-use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -56,6 +56,8 @@ struct Inner {
 struct Vault {
     envelope: Envelope,
     legacy: Option<Secret>,
+    /// Of keys made from now on.
+    algorithm: Algorithm,
     clock: SharedClock,
     rng: SharedRng,
 }
@@ -75,8 +77,8 @@ impl KeyStore {
             .key_secret
             .clone()
             .ok_or_else(|| AuthError::Internal("auth.key_secret is not set".to_owned()))?;
-        let vault =
-            Vault { envelope: Envelope::new(&secret)?, legacy: settings.jwt_secret.clone(), clock, rng };
+        let (envelope, legacy) = (Envelope::new(&secret)?, settings.jwt_secret.clone());
+        let vault = Vault { envelope, legacy, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);
         let maker = Arc::clone(&vault);
         let rows = control.run_tx("auth.open_keys", async move |tx| maker.complete(tx).await).await?;
@@ -187,13 +189,21 @@ impl KeyStore {
     }
 }
 
+fn algorithm(settings: &AuthSettings) -> Algorithm {
+    match settings.signing_algorithm {
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+        SigningAlgorithm::Rs256 => Algorithm::Rs256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+    }
+}
+
 impl Vault {
     /// Under the lock: makes the signing and standby keys that are missing, and returns all rows.
     async fn complete(&self, tx: &impl GenericClient) -> Result<Vec<KeyRow>, AuthError> {
         key::lock(tx).await?;
         let mut rows = key::list(tx).await?;
         for (purpose, status) in missing(&rows) {
-            let pair = KeyPair::generate(Algorithm::Es256)?;
+            let pair = KeyPair::generate(self.algorithm)?;
             let private_sealed = pair.seal(&self.envelope, &*self.rng)?;
             let row = KeyRow {
                 jwk: pair.jwk().clone(),

@@ -12,7 +12,7 @@ mod server;
 mod source;
 mod value;
 
-pub use auth::AuthSettings;
+pub use auth::{AuthSettings, SigningAlgorithm};
 pub use db::DbSettings;
 pub use log::{LogLevel, LogSettings};
 pub use project::{Environment, ProjectSettings};

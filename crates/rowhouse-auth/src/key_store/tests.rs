@@ -7,7 +7,13 @@ use crate::store::key::KeyRow;
 
 fn vault(secret: &str) -> Vault {
     let (clock, rng) = (FakeClock::at(OffsetDateTime::UNIX_EPOCH), SeededRng::new(1));
-    Vault { envelope: Envelope::new(&Secret::new(secret)).unwrap(), legacy: None, clock, rng }
+    Vault {
+        envelope: Envelope::new(&Secret::new(secret)).unwrap(),
+        legacy: None,
+        algorithm: Algorithm::Es256,
+        clock,
+        rng,
+    }
 }
 
 fn row(vault: &Vault, purpose: Purpose, status: Status) -> KeyRow {

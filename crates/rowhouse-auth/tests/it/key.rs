@@ -113,3 +113,19 @@ async fn wrong_key_secret_is_refused_by_name() {
         KeyStore::open(control, &wrong, app.clock.clone(), std::sync::Arc::new(SystemRng)).await.unwrap_err();
     assert!(error.to_string().contains("auth.key_secret"), "{error}");
 }
+
+#[tokio::test]
+async fn every_signing_algorithm_signs_and_verifies() {
+    use rowhouse_kernel::settings::SigningAlgorithm;
+    for (signing_algorithm, name) in [
+        (SigningAlgorithm::Es256, "ES256"),
+        (SigningAlgorithm::Rs256, "RS256"),
+        (SigningAlgorithm::EdDsa, "EdDSA"),
+    ] {
+        let wanted = rowhouse_kernel::settings::AuthSettings { signing_algorithm, ..settings() };
+        let app = App::with(wanted).await;
+        let person = app.sign_up("a@example.com").await;
+        app.get("/user", person.token()).await.ok();
+        assert!(app.keys.ring().jwks().keys.iter().all(|key| key.alg.as_str() == name), "{name}");
+    }
+}

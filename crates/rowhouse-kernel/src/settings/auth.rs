@@ -2,8 +2,20 @@
 
 use std::time::Duration;
 
-use super::settings;
+use super::{settings, value::words};
 use crate::Secret;
+
+words! {
+    /// What tokens are signed with (RFC 7518, RFC 8037).
+    pub enum SigningAlgorithm {
+        /// ECDSA on P-256: short signatures, understood everywhere.
+        Es256 = "ES256",
+        /// RSA with 2048 bits: for clients that know nothing newer.
+        Rs256 = "RS256",
+        /// Ed25519: the fastest to sign.
+        EdDsa = "EdDSA",
+    }
+}
 
 settings! {
     /// Identity: sign-up, passwords, sessions and tokens.
@@ -12,6 +24,8 @@ settings! {
         pub key_secret: Option<Secret> = None,
         /// Legacy HS256 secret: existing Supabase keys and tokens signed with it stay valid. Nothing new is signed with it.
         pub jwt_secret: Option<Secret> = None,
+        /// What new signing keys are for; keys that exist keep theirs, so a change shows after two rotations.
+        pub signing_algorithm: SigningAlgorithm = SigningAlgorithm::Es256,
         /// Lifetime of access tokens.
         pub access_token_lifetime: Duration = Duration::from_secs(3600),
         /// Whether user, session, membership and tenant are looked up on every request of a signed-in caller. `false` trusts a token for its lifetime.
