@@ -45,7 +45,8 @@ fn marked(field: &Field<'_>, row: Row) -> Row {
 fn inserts(field: &Field<'_>) -> Vec<Attack> {
     let post = |recipe, query: &str, body: Value| Attack::new(recipe, field, Method::POST, query).body(body);
     let (fresh, target) = (writable(field, &field.fresh), writable(field, &field.target));
-    let foreign = with(fresh.clone(), "tenant_id", field.target_tenant);
+    // Whole in itself, so that nothing but the tenant speaks against it.
+    let foreign = with(writable(field, &field.reaching), "tenant_id", field.target_tenant);
     let names: Vec<&str> = foreign.keys().map(String::as_str).collect();
     let columns = format!("columns={}", names.join(","));
     let mut all = vec![post("insert the target's row", "", json!(target))];
@@ -100,6 +101,8 @@ fn updates(field: &Field<'_>) -> Vec<Attack> {
         patch("update one column", &format!("{equal}&columns={name}&select={name}")).expect(Expect::NoRow),
         patch("update by tree", &format!("or=(and({tree}),and({tree}))")).expect(Expect::NoRow),
     ];
+    // Without a filter and without an answer PostgreSQL asks no policy but the one for the verb.
+    all.push(patch("update blindly", "").prefer("return=minimal"));
     if field.relation.has_tenant() {
         all.push(
             patch("update by tenant", &format!("tenant_id=eq.{}", field.target_tenant)).expect(Expect::NoRow),
@@ -194,6 +197,7 @@ fn deletes(field: &Field<'_>) -> Vec<Attack> {
         delete("delete in silence", &field.equal(&field.target, &key)).prefer("return=minimal,count=exact"),
         delete("delete by tree", &format!("or=(and({tree}),and({tree}))")),
     ];
+    all.push(delete("delete blindly", "").prefer("return=minimal").expect(Expect::OwnRows));
     if field.relation.has_tenant() {
         all.push(delete("delete by tenant", &format!("tenant_id=eq.{}", field.target_tenant)));
         all.push(delete("delete everything", "tenant_id=not.is.null").expect(Expect::OwnRows));
