@@ -31,6 +31,7 @@ pub(crate) fn run(root: &Path, effort: Effort) -> Result<bool> {
     let report = runtime.block_on(measure(root, effort))?;
     println!("{}", report.table());
     report.write(&root.join("docs/evidence/bench-rest.json"), root)?;
+    crate::generate::write(root)?;
     Ok(report.holds())
 }
 

@@ -10,9 +10,9 @@ use super::Effort;
 use super::load::Measured;
 use super::server::StartTimes;
 
-/// Promises of memory, in KiB.
-const IDLE_KIB: u64 = 40 * 1024;
-const LOADED_KIB: u64 = 80 * 1024;
+/// Promises of memory: 40 MB and 80 MB, in KiB.
+const IDLE_KIB: u64 = 40_000_000 / 1024;
+const LOADED_KIB: u64 = 80_000_000 / 1024;
 /// Promises of start-up, in milliseconds, for a quiet machine of two cores.
 const FIRST_MS: u64 = 8_000;
 const AGAIN_MS: u64 = 1_500;
