@@ -37,13 +37,16 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<bool> {
 pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
     let mut all_fresh = true;
     for (path, text) in pages(root)? {
-        if std::fs::read_to_string(root.join(path)).is_ok_and(|found| found == text) {
-            continue;
+        if !is_fresh(root, path, &text) {
+            println!("{path}:1: is stale; run `cargo xtask gen`");
+            all_fresh = false;
         }
-        println!("{path}:1: is stale; run `cargo xtask gen`");
-        all_fresh = false;
     }
     Ok(all_fresh)
+}
+
+fn is_fresh(root: &Path, path: &str, text: &str) -> bool {
+    std::fs::read_to_string(root.join(path)).is_ok_and(|found| found == text)
 }
 
 fn pages(root: &Path) -> anyhow::Result<[(&'static str, String); 2]> {

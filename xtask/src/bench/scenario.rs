@@ -102,7 +102,7 @@ impl Script {
 fn context_value(name: &str, request: &Request, user: &User) -> String {
     let claim = |name: &str| user.claims[name].as_str().unwrap_or_default().to_owned();
     match name {
-        "search_path" => "\"public\", extensions".to_owned(),
+        "search_path" => "\"public\", \"extensions\"".to_owned(),
         "role" => "authenticated".to_owned(),
         "request.jwt.claims" => user.claims_text.clone(),
         "request.method" => request.method.to_owned(),

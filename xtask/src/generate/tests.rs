@@ -1,4 +1,4 @@
-use super::{check, configuration};
+use super::{check, configuration, is_fresh};
 
 #[test]
 fn committed_configuration_page_is_fresh() {
@@ -7,12 +7,11 @@ fn committed_configuration_page_is_fresh() {
 
 #[test]
 fn missing_or_edited_page_is_stale() {
-    let folder = std::env::temp_dir().join(format!("rowhouse-gen-{}", std::process::id()));
-    assert!(!check(&folder).unwrap());
-    std::fs::create_dir_all(folder.join("docs")).unwrap();
-    std::fs::write(folder.join("docs/configuration.md"), configuration() + "by hand\n").unwrap();
-    assert!(!check(&folder).unwrap());
-    std::fs::remove_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!is_fresh(folder.path(), "page.md", "text\n"));
+    std::fs::write(folder.path().join("page.md"), "text\nby hand\n").unwrap();
+    assert!(!is_fresh(folder.path(), "page.md", "text\n"));
+    assert!(is_fresh(folder.path(), "page.md", "text\nby hand\n"));
 }
 
 #[test]
