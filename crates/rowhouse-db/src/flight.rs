@@ -40,6 +40,22 @@ pub struct RequestContext<'a> {
     pub access: Access,
     /// `search_path`: the served schema, then those whose names project functions use unqualified.
     pub search_path: &'a str,
+    /// `TimeZone`, when it is not the server's.
+    pub time_zone: Option<&'a str>,
+    /// A statement to run between context and query, as the caller.
+    pub before: Option<&'a Query>,
+    /// Whether what was done stays done.
+    pub end: End,
+}
+
+/// How a flight ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum End {
+    /// At Sync.
+    #[default]
+    Commit,
+    /// Undone, after deferred constraints have been checked: what would have failed to commit fails.
+    Rollback,
 }
 
 /// Whether a transaction may write.

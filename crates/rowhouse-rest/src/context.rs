@@ -2,6 +2,11 @@
 
 use http::HeaderMap;
 use http::header::COOKIE;
+use rowhouse_db::flight::End;
+use rowhouse_kernel::settings::TxEnd;
+use rowhouse_kernel::{ANON, Caller};
+
+use crate::request::Tx;
 
 /// Most bytes of header names and values that are handed to the database; what comes after is left out.
 const MOST_BYTES: usize = 16 * 1024;
@@ -26,13 +31,33 @@ pub(crate) fn cookies(headers: &HeaderMap) -> String {
     }))
 }
 
-/// The served schema, then those whose names functions and triggers commonly use unqualified.
-pub(crate) fn search_path(schema: &str) -> String {
-    let quoted = schema.replace('"', "\"\"");
-    match schema {
-        "public" => "\"public\", \"extensions\"".to_owned(),
-        _ => format!("\"{quoted}\", \"public\", \"extensions\""),
+/// The served schema, then those whose names functions and triggers use unqualified.
+pub(crate) fn search_path(schema: &str, extra: &[String]) -> String {
+    let mut text = String::with_capacity(64);
+    for name in std::iter::once(schema).chain(extra.iter().map(String::as_str).filter(|name| *name != schema))
+    {
+        text.push_str(if text.is_empty() { "\"" } else { ", \"" });
+        text.push_str(&name.replace('"', "\"\""));
+        text.push('"');
     }
+    text
+}
+
+/// What the client asked for, where it may, else what the setting says.
+pub(crate) fn end(setting: TxEnd, asked: Option<Tx>) -> End {
+    match (asked, setting) {
+        (Some(Tx::Commit), _) | (None, TxEnd::Commit | TxEnd::CommitAllowOverride) => End::Commit,
+        (Some(Tx::Rollback), _) | (None, TxEnd::Rollback | TxEnd::RollbackAllowOverride) => End::Rollback,
+    }
+}
+
+/// The caller without a token under another role than `anon`.
+pub(crate) fn anonymous(role: &str) -> Option<Caller> {
+    if role == ANON {
+        return None;
+    }
+    let claims = serde_json::json!({ "role": role }).to_string();
+    Some(Caller { role: role.into(), claims: claims.into(), ..Caller::anonymous() })
 }
 
 fn object<'a>(pairs: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)>) -> String {

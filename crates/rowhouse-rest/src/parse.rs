@@ -18,6 +18,7 @@ mod resource;
 mod select;
 
 pub(crate) use error::{QueryError, RangeProblem, RequestError};
+pub(crate) use prefer::parse as preferences;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -78,7 +79,7 @@ pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<
         range: ranges.root,
         on_conflict: query.on_conflict,
         arguments: query.arguments,
-        prefer: prefer::parse(incoming.headers),
+        prefer: preferences(incoming.headers, settings.tx_end),
         accept: media::accept(incoming.headers),
         content_type,
         payload,

@@ -141,7 +141,7 @@ fn known_preferences(request: &ApiRequest) -> Result<(), PlanError> {
     Ok(())
 }
 
-fn max_rows(settings: &RestSettings) -> Option<i64> {
+pub(crate) fn max_rows(settings: &RestSettings) -> Option<i64> {
     settings.max_rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
 

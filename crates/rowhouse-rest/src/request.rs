@@ -122,6 +122,8 @@ pub(crate) struct Prefer {
     pub(crate) count: Option<Count>,
     pub(crate) missing: Option<Missing>,
     pub(crate) handling: Option<Handling>,
+    pub(crate) tx: Option<Tx>,
+    pub(crate) time_zone: Option<String>,
     pub(crate) max_affected: Option<i64>,
     /// What is no preference of ours; an error under `handling=strict`.
     pub(crate) unknown: Vec<String>,
@@ -158,6 +160,13 @@ pub(crate) enum Count {
 pub(crate) enum Missing {
     Default,
     Null,
+}
+
+/// How the transaction should end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tx {
+    Commit,
+    Rollback,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

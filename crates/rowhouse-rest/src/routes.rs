@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rowhouse_db::DataPlane;
-use rowhouse_db::flight::RequestContext;
+use rowhouse_db::flight::{Query, RequestContext};
 use rowhouse_http::Identity;
+use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::RestSettings;
 
 use crate::cache::SchemaCache;
@@ -27,13 +28,19 @@ pub struct Rest {
     database: DataPlane,
     schema: Arc<SchemaCache>,
     settings: Arc<RestSettings>,
+    /// The caller without a token, where the project has a role of its own for it.
+    anonymous: Option<Arc<Caller>>,
+    /// The project's function that runs before every query.
+    before: Option<Arc<Query>>,
 }
 
 impl Rest {
     /// Serves what `schema` knows, through `database`.
     #[must_use]
     pub fn new(database: DataPlane, schema: Arc<SchemaCache>, settings: RestSettings) -> Self {
-        Self { database, schema, settings: Arc::new(settings) }
+        let anonymous = context::anonymous(&settings.anon_role).map(Arc::new);
+        let before = settings.pre_request.as_deref().map(|name| Arc::new(sql::before(name)));
+        Self { database, schema, settings: Arc::new(settings), anonymous, before }
     }
 }
 
@@ -57,6 +64,7 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     let (head, body) = request.into_parts();
     let identity = head.extensions.get::<Identity>().ok_or(Error::NoCaller)?;
     let caller = identity.caller().map_err(|error| Error::Token(*error))?;
+    let caller = rest.anonymous.as_ref().filter(|_| caller.is_anonymous()).unwrap_or(caller);
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
     let body = read_body(body, rest.settings.max_body_bytes).await?;
     let incoming = Incoming {
@@ -82,10 +90,12 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         headers: &context::headers(&head.headers),
         cookies: &context::cookies(&head.headers),
         access: plan.access(),
-        search_path: &context::search_path(&request.schema),
+        search_path: &context::search_path(&request.schema, &rest.settings.extra_search_path),
+        time_zone: request.prefer.time_zone.as_deref(),
+        before: rest.before.as_deref(),
+        end: context::end(rest.settings.tx_end, request.prefer.tx),
     };
-    let max_rows = rest.settings.max_rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX));
-    let answer = run::run(&rest.database, &context, &request, &plan, &query, max_rows).await?;
+    let answer = run::run(&rest.database, &context, &request, &plan, &query, rest.settings.as_ref()).await?;
     respond::respond(&request, &plan, answer)
 }
 

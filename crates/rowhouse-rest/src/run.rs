@@ -2,9 +2,10 @@
 
 use rowhouse_db::flight::{Query, RequestContext};
 use rowhouse_db::{DataPlane, DbError};
+use rowhouse_kernel::settings::RestSettings;
 
 use crate::error::Error;
-use crate::plan::Plan;
+use crate::plan::{Plan, max_rows};
 use crate::request::{ApiRequest, Count, Media, Mutation};
 use crate::respond::Answer;
 use crate::sql;
@@ -19,9 +20,9 @@ pub(crate) async fn run(
     request: &ApiRequest,
     plan: &Plan<'_>,
     query: &Query,
-    max_rows: Option<i64>,
+    settings: &RestSettings,
 ) -> Result<Answer, Error> {
-    let fail = |error| refused(plan, error, !context.caller.is_anonymous());
+    let fail = |error| refused(plan, error, *context.caller.role != *settings.anon_role);
     let rows = database.fly(context, query).await.map_err(fail)?;
     let missing = || Error::Database(DbError::Protocol("no row".to_owned()), true);
     let answer = Answer::from_row(rows.into_iter().next().ok_or_else(missing)?);
@@ -29,7 +30,7 @@ pub(crate) async fn run(
     let estimates = matches!(count, Some(Count::Planned | Count::Estimated));
     let Some(estimate) = sql::estimate(plan).filter(|_| estimates) else { return Ok(answer) };
     let explained = database.fly(context, &estimate).await.map_err(fail)?;
-    Ok(answer.with_estimate(count, planned_rows(&explained), max_rows))
+    Ok(answer.with_estimate(count, planned_rows(&explained), max_rows(settings)))
 }
 
 /// `Plan Rows` of the topmost node.

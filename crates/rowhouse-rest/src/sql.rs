@@ -39,6 +39,18 @@ const GUC: &str = "nullif(current_setting('response.headers', true), ''), \
 /// The most parameters that one statement can have: the protocol counts them in 16 bits.
 pub(crate) const MAX_PARAMS: usize = 65_535;
 
+/// The call of the function `name`, given as `function` or `schema.function`.
+pub(crate) fn before(name: &str) -> Query {
+    let mut sql = builder::Sql::new();
+    sql.push("select ");
+    match name.split_once('.') {
+        Some((schema, name)) => sql.ident(schema).push(".").ident(name),
+        None => sql.ident(name),
+    };
+    sql.push("()");
+    sql.finish()
+}
+
 /// The main query; none where the schema alone answers.
 pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
     match plan {

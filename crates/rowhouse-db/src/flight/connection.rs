@@ -73,31 +73,36 @@ impl Connection {
         self.phase == Phase::Idle && self.opened.elapsed() < LIFETIME && self.greeted.stream.is_quiet()
     }
 
-    /// Runs the legs as one transaction and returns the rows of the last one.
+    /// Runs the legs as one transaction and returns the rows of the one at `answering`.
     ///
     /// A statement whose plan went stale (DDL, or a pooler that dropped it) is prepared anew and the flight
     /// flown once more: the first attempt was rolled back whole.
-    pub(crate) async fn fly(&mut self, legs: &[Leg<'_>]) -> Result<Vec<Row>, DbError> {
-        match self.attempt(legs).await {
+    pub(crate) async fn fly(&mut self, legs: &[Leg<'_>], answering: usize) -> Result<Vec<Row>, DbError> {
+        match self.attempt(legs, answering).await {
             Err(DbError::Refused(error)) if is_stale(&error) => {
                 self.forget_all().await?;
-                self.attempt(legs).await
+                self.attempt(legs, answering).await
             }
             answer => answer,
         }
     }
 
-    async fn attempt(&mut self, legs: &[Leg<'_>]) -> Result<Vec<Row>, DbError> {
+    async fn attempt(&mut self, legs: &[Leg<'_>], answering: usize) -> Result<Vec<Row>, DbError> {
         let new = self.write_legs(legs)?;
-        self.exchange(legs.len(), &new, legs).await
+        self.exchange(answering, &new, legs).await
     }
 
-    async fn exchange(&mut self, last: usize, new: &[usize], legs: &[Leg<'_>]) -> Result<Vec<Row>, DbError> {
+    async fn exchange(
+        &mut self,
+        answering: usize,
+        new: &[usize],
+        legs: &[Leg<'_>],
+    ) -> Result<Vec<Row>, DbError> {
         self.phase = Phase::Writing;
         let sent = self.greeted.stream.send(&self.out).await;
         self.phase = if sent.is_ok() { Phase::Reading } else { Phase::Broken };
         sent.map_err(lost)?;
-        let answer = self.read_answer(last).await.inspect_err(|_| self.phase = Phase::Broken)?;
+        let answer = self.read_answer(answering).await.inspect_err(|_| self.phase = Phase::Broken)?;
         self.phase = Phase::Idle;
         self.give_back_memory();
         // Parse is not transactional: what was parsed before an error stays, what came after never was.
@@ -143,11 +148,11 @@ impl Connection {
         Ok(new)
     }
 
-    async fn read_answer(&mut self, last: usize) -> Result<Answer, DbError> {
+    async fn read_answer(&mut self, answering: usize) -> Result<Answer, DbError> {
         let mut answer = Answer::default();
         loop {
             while let Some(message) = backend::Message::parse(&mut self.greeted.read).map_err(lost)? {
-                if take(message, last, &mut answer)? {
+                if take(message, answering, &mut answer)? {
                     return Ok(answer);
                 }
             }
@@ -178,9 +183,11 @@ impl Connection {
 }
 
 /// Takes one message in; true at ReadyForQuery.
-fn take(message: backend::Message, last: usize, answer: &mut Answer) -> Result<bool, DbError> {
+fn take(message: backend::Message, answering: usize, answer: &mut Answer) -> Result<bool, DbError> {
     match message {
-        backend::Message::DataRow(body) if answer.completed + 1 >= last => answer.rows.push(read_row(&body)?),
+        backend::Message::DataRow(body) if answer.completed == answering => {
+            answer.rows.push(read_row(&body)?)
+        }
         backend::Message::ParseComplete => answer.parsed += 1,
         backend::Message::CommandComplete(_) | backend::Message::EmptyQueryResponse => answer.completed += 1,
         backend::Message::ErrorResponse(body) => {

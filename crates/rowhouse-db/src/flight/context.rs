@@ -22,12 +22,13 @@ const SETTINGS: [&str; 11] = [
     "transaction_read_only",
 ];
 
-static OPEN: LazyLock<Arc<str>> = LazyLock::new(|| open_sql(false).into());
-static OPEN_LIVE: LazyLock<Arc<str>> = LazyLock::new(|| open_sql(true).into());
+/// The statement with and without the session check, with and without a time zone.
+static OPEN: LazyLock<[[Arc<str>; 2]; 2]> =
+    LazyLock::new(|| [false, true].map(|live| [false, true].map(|zone| open_sql(live, zone).into())));
 
 /// The session check stands before the role in the select list, which PostgreSQL evaluates from left to right; it
 /// raises when the session, user, membership or tenant is gone, so neither role nor query is ever reached.
-fn open_sql(live: bool) -> String {
+fn open_sql(live: bool, zone: bool) -> String {
     let mut items: Vec<String> = SETTINGS
         .iter()
         .enumerate()
@@ -36,6 +37,9 @@ fn open_sql(live: bool) -> String {
     if live {
         items.insert(1, "rowhouse.require_live_session($12, $13, $14)".to_owned());
     }
+    if zone {
+        items.push(format!("set_config('TimeZone', ${}, true)", if live { 15 } else { 12 }));
+    }
     format!("select {}", items.join(", "))
 }
 
@@ -43,7 +47,7 @@ fn open_sql(live: bool) -> String {
 #[must_use]
 pub fn opening() -> (Arc<str>, Vec<&'static str>) {
     let names = SETTINGS.iter().chain(&["session", "user", "tenant"]).copied().collect();
-    (Arc::clone(&OPEN_LIVE), names)
+    (Arc::clone(&OPEN[1][0]), names)
 }
 
 /// Renders the opening statement for one request.
@@ -66,13 +70,15 @@ pub fn open_query(context: &RequestContext<'_>, live_sessions: bool) -> Query {
         text(if context.access == Access::ReadOnly { "on" } else { "off" }),
     ];
     let named = caller.session.is_some() || caller.user.is_some() || caller.tenant.is_some();
-    if !named || !live_sessions {
-        return Query { sql: Arc::clone(&OPEN), params };
+    let live = named && live_sessions;
+    if live {
+        params.push(caller.session.map(|session| Bytes::from(session.to_string())));
+        params.push(Some(user).filter(|user| !user.is_empty()));
+        params.push(caller.tenant.map(|tenant| Bytes::from(tenant.to_string())));
     }
-    params.push(caller.session.map(|session| Bytes::from(session.to_string())));
-    params.push(Some(user).filter(|user| !user.is_empty()));
-    params.push(caller.tenant.map(|tenant| Bytes::from(tenant.to_string())));
-    Query { sql: Arc::clone(&OPEN_LIVE), params }
+    params.extend(context.time_zone.map(text));
+    let sql = &OPEN[usize::from(live)][usize::from(context.time_zone.is_some())];
+    Query { sql: Arc::clone(sql), params }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a parameter is optional, this one is always there")]

@@ -1,6 +1,6 @@
 //! The data plane: chooses the login by the caller's role and flies.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use metrics::{gauge, histogram};
@@ -10,9 +10,14 @@ use super::connection::Leg;
 use super::context::open_query;
 use super::login::Login;
 use super::pool::Pool;
-use super::{Query, RequestContext, Row};
+use super::{End, Query, RequestContext, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
+
+/// Without `begin`, so that an error before it leaves no transaction open: the flight's implicit transaction is undone.
+static UNDO: LazyLock<[Query; 2]> = LazyLock::new(|| {
+    ["set constraints all immediate", "rollback"].map(|sql| Query { sql: sql.into(), params: Vec::new() })
+});
 
 /// Both data-plane logins. Cheap to clone.
 #[derive(Clone)]
@@ -85,10 +90,17 @@ impl DataPlane {
     async fn fly_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
         let pool = if context.caller.is_service() { &self.0.service } else { &self.0.callers };
         let open = open_query(context, self.0.live_sessions);
-        let legs =
-            [Leg { role: &self.0.login_role, query: &open }, Leg { role: &context.caller.role, query }];
+        let as_caller = |query| Leg { role: &context.caller.role, query };
+        let mut legs = Vec::with_capacity(5);
+        legs.push(Leg { role: &self.0.login_role, query: &open });
+        legs.extend(context.before.map(as_caller));
+        let answering = legs.len();
+        legs.push(as_caller(query));
+        if context.end == End::Rollback {
+            legs.extend(UNDO.iter().map(as_caller));
+        }
         let mut loan = pool.borrow().await?;
-        loan.connection()?.fly(&legs).await
+        loan.connection()?.fly(&legs, answering).await
     }
 
     /// Writes the pools' gauges; called when metrics are scraped.

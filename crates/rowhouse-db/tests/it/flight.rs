@@ -189,3 +189,27 @@ async fn value_with_a_nul_byte_is_the_callers_mistake() {
     assert_eq!(code(world.fly(&anon, "select $1::text", &["a\0b"]).await), "22021");
     assert_eq!(world.text(&anon, "select 'next'").await.unwrap(), "next");
 }
+
+#[tokio::test]
+async fn flight_that_rolls_back_answers_and_leaves_nothing() {
+    let world = World::new(one_connection()).await;
+    world
+        .db
+        .migrate(
+            "create table public.pairs (id int primary key, twin int references public.pairs deferrable \
+             initially deferred); grant all on public.pairs to anon",
+        )
+        .await;
+    let anon = Caller::anonymous();
+    let undone =
+        rowhouse_db::flight::RequestContext { end: rowhouse_db::flight::End::Rollback, ..context(&anon) };
+    let insert = |row: &str| rowhouse_db::flight::Query {
+        sql: format!("insert into public.pairs values {row} returning id::text").into(),
+        params: Vec::new(),
+    };
+    let rows = world.database.data.fly(&undone, &insert("(1, 1)")).await.unwrap();
+    assert_eq!(rows, [[Some("1".into())]]);
+    assert_eq!(world.text(&anon, "select count(*)::text from public.pairs").await.unwrap(), "0");
+    assert_eq!(code(world.database.data.fly(&undone, &insert("(1, 2)")).await), "23503");
+    assert_eq!(world.text(&anon, "select count(*)::text from public.pairs").await.unwrap(), "0");
+}

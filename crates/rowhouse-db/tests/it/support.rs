@@ -90,6 +90,9 @@ pub(crate) fn context(caller: &Caller) -> RequestContext<'_> {
         cookies: "{}",
         access: Access::ReadWrite,
         search_path: "public, extensions",
+        time_zone: None,
+        before: None,
+        end: rowhouse_db::flight::End::Commit,
     }
 }
 

@@ -12,6 +12,20 @@ words! {
     }
 }
 
+words! {
+    /// How a request's transaction ends.
+    pub enum TxEnd {
+        /// Always kept.
+        Commit = "commit",
+        /// Kept, unless the client sends `Prefer: tx=rollback`.
+        CommitAllowOverride = "commit-allow-override",
+        /// Always undone.
+        Rollback = "rollback",
+        /// Undone, unless the client sends `Prefer: tx=commit`.
+        RollbackAllowOverride = "rollback-allow-override",
+    }
+}
+
 settings! {
     /// The data API under `/rest/v1`.
     pub struct RestSettings in "rest" {
@@ -25,5 +39,17 @@ settings! {
         pub max_body_bytes: u64 = 52_428_800,
         /// Deepest nesting of arrays and objects in a JSON body.
         pub max_json_depth: u32 = 512,
+        /// How a request's transaction ends: `commit`, `rollback`, or either with `-allow-override`, which lets `Prefer: tx=` decide.
+        pub tx_end: TxEnd = TxEnd::Commit,
+        /// Allows `sum()`, `avg()`, `count()`, `max()` and `min()` in `select`. They can read whole tables, so they are off.
+        pub aggregates: bool = false,
+        /// Answers `Accept: application/vnd.pgrst.plan` with the query's plan. Shows sizes of tables, so it is off.
+        pub plan_enabled: bool = false,
+        /// A function without arguments that runs before every request's query, as `schema.function`; what it raises refuses the request.
+        pub pre_request: Option<String> = None,
+        /// Database role of callers without a token.
+        pub anon_role: String = crate::ANON.to_owned(),
+        /// Schemas searched after the served one for names in functions, triggers and casts.
+        pub extra_search_path: Vec<String> = vec!["public".to_owned(), "extensions".to_owned()],
     }
 }

@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::{cookies, headers};
 
@@ -30,4 +30,42 @@ fn header_map_is_bounded() {
     map.insert("x-small", "1".parse().unwrap());
     map.insert("x-large", "v".repeat(20_000).parse().unwrap());
     assert!(headers(&map).len() < 16 * 1024);
+}
+
+#[test]
+fn client_says_how_the_transaction_ends_only_where_it_may() {
+    use rowhouse_db::flight::End::{Commit, Rollback};
+    use rowhouse_kernel::settings::TxEnd;
+    let asked = |setting, prefer: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("prefer", HeaderValue::from_static(prefer));
+        super::end(setting, crate::parse::preferences(&headers, setting).tx)
+    };
+    let cases = [
+        (TxEnd::Commit, [Commit, Commit, Commit]),
+        (TxEnd::CommitAllowOverride, [Commit, Commit, Rollback]),
+        (TxEnd::Rollback, [Rollback, Rollback, Rollback]),
+        (TxEnd::RollbackAllowOverride, [Rollback, Commit, Rollback]),
+    ];
+    for (setting, ends) in cases {
+        assert_eq!(
+            ["", "tx=commit", "tx=rollback"].map(|prefer| asked(setting, prefer)),
+            ends,
+            "{setting:?}"
+        );
+    }
+}
+
+#[test]
+fn search_path_begins_with_the_served_schema_and_names_none_twice() {
+    let extra = ["public".to_owned(), "ext\"ra".to_owned()];
+    assert_eq!(super::search_path("api", &extra), r#""api", "public", "ext""ra""#);
+    assert_eq!(super::search_path("public", &extra), r#""public", "ext""ra""#);
+}
+
+#[test]
+fn anonymous_caller_takes_the_configured_role() {
+    assert!(super::anonymous("anon").is_none());
+    let caller = super::anonymous("web_anon").unwrap();
+    assert_eq!((&*caller.role, &*caller.claims), ("web_anon", r#"{"role":"web_anon"}"#));
 }

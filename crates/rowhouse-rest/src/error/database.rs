@@ -75,8 +75,8 @@ pub(super) fn status(error: &PgError, signed_in: bool) -> StatusCode {
         _ => match code.get(..2).unwrap_or_default() {
             "08" | "53" => StatusCode::SERVICE_UNAVAILABLE,
             "0L" | "0P" | "28" => StatusCode::FORBIDDEN,
-            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "55" | "57" | "58" | "F0" | "HV"
-            | "P0" | "XX" => StatusCode::INTERNAL_SERVER_ERROR,
+            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "55" | "57" | "58" | "F0" | "HV" | "P0"
+            | "XX" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         },
     }

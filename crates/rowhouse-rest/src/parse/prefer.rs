@@ -1,15 +1,20 @@
 //! The `Prefer` header (RFC 7240).
 
 use http::HeaderMap;
+use rowhouse_kernel::settings::TxEnd;
 
-use crate::request::{Count, Handling, Missing, Prefer, Representation, Resolution};
+use crate::request::{Count, Handling, Missing, Prefer, Representation, Resolution, Tx};
 
-/// Reads all `Prefer` headers; of a preference said twice the first counts.
-pub(super) fn parse(headers: &HeaderMap) -> Prefer {
+/// Reads all `Prefer` headers; of a preference said twice the first counts. How the transaction ends is the
+/// client's to say only where `tx_end` allows it.
+pub(crate) fn parse(headers: &HeaderMap, tx_end: TxEnd) -> Prefer {
     let mut prefer = Prefer::default();
     let values = headers.get_all(http::header::HeaderName::from_static("prefer"));
     for word in values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
         take(&mut prefer, word.trim());
+    }
+    if matches!(tx_end, TxEnd::Commit | TxEnd::Rollback) {
+        prefer.tx = None;
     }
     prefer
 }
@@ -28,10 +33,10 @@ fn take(prefer: &mut Prefer, word: &str) {
         "missing=null" => first(&mut prefer.missing, Missing::Null),
         "handling=strict" => first(&mut prefer.handling, Handling::Strict),
         "handling=lenient" => first(&mut prefer.handling, Handling::Lenient),
-        // Known to PostgREST; here transactions always commit and times are the database's.
-        "tx=commit" | "tx=rollback" => {}
+        "tx=commit" => first(&mut prefer.tx, Tx::Commit),
+        "tx=rollback" => first(&mut prefer.tx, Tx::Rollback),
         _ => match word.split_once('=') {
-            Some(("timezone", _)) => {}
+            Some(("timezone", zone)) => first(&mut prefer.time_zone, zone.to_owned()),
             Some(("max-affected", number)) => {
                 if let Ok(number) = number.parse() {
                     first(&mut prefer.max_affected, number);

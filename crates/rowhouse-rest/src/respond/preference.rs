@@ -1,7 +1,7 @@
 //! `Preference-Applied`: the preferences that had an effect, in PostgREST's order.
 
 use crate::plan::{Plan, WritePlan};
-use crate::request::{ApiRequest, Count, Handling, Missing, Mutation, Representation, Resolution};
+use crate::request::{ApiRequest, Count, Handling, Missing, Mutation, Representation, Resolution, Tx};
 
 /// The header's value, if anything was applied.
 pub(super) fn applied(request: &ApiRequest, plan: &Plan<'_>) -> Option<String> {
@@ -26,10 +26,16 @@ pub(super) fn applied(request: &ApiRequest, plan: &Plan<'_>) -> Option<String> {
         Count::Planned => "count=planned",
         Count::Estimated => "count=estimated",
     }));
+    applied.extend(prefer.tx.map(|tx| match tx {
+        Tx::Commit => "tx=commit",
+        Tx::Rollback => "tx=rollback",
+    }));
     applied.extend(prefer.handling.map(|handling| match handling {
         Handling::Strict => "handling=strict",
         Handling::Lenient => "handling=lenient",
     }));
+    let zone = prefer.time_zone.as_ref().map(|zone| format!("timezone={zone}"));
+    applied.extend(zone.as_deref());
     let most =
         prefer.strict_max_affected().filter(|_| limits(plan)).map(|most| format!("max-affected={most}"));
     applied.extend(most.as_deref());
