@@ -69,6 +69,7 @@ impl App {
         let cache = SchemaCache::new();
         let schema = reload::Schema::new(Arc::clone(&cache), settings.rest.schemas.clone(), database.clone());
         let following = tokio::spawn(keys.clone().follow(hub.subscribe()));
+        let folding = tokio::spawn(metrics.clone().fold());
         let reloading = tokio::spawn(schema.clone().follow(hub.subscribe()));
         schema.reload().await;
         let rest = Rest::new(database.data.clone(), Arc::clone(&cache), settings.rest.clone());
@@ -85,7 +86,7 @@ impl App {
             rng,
         };
         let router = router(&settings, auth, rest, ops, layers);
-        Ok(Self { router, keys, tasks: vec![listening, following, reloading] })
+        Ok(Self { router, keys, tasks: vec![listening, following, reloading, folding] })
     }
 
     /// Ends the background tasks.
