@@ -37,6 +37,14 @@ grant anon, authenticated to authenticator;
 grant service_role to authenticator_service;
 grant rowhouse_project to rowhouse_owner;
 grant rowhouse_owner to rowhouse;
+-- who is no superuser acts for these roles below, and in migrations, as their member
+do $$
+begin
+  if not (select rolsuper from pg_roles where rolname = current_user) and current_user <> 'rowhouse' then
+    execute format('grant rowhouse_owner to %I', current_user);
+  end if;
+end
+$$;
 
 -- what public may do by default is decided by grants, not by PUBLIC
 revoke all on schema public from public;

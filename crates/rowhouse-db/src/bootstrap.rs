@@ -22,9 +22,7 @@ pub struct LoginPasswords {
 /// # Errors
 /// If the connected role may not create roles; the message says what is needed.
 pub async fn bootstrap(client: &Client, passwords: &LoginPasswords) -> Result<bool, DbError> {
-    let complete =
-        "select count(*) = 8 from pg_roles where rolname in ('anon', 'authenticated', 'service_role',
-        'rowhouse_owner', 'rowhouse_project', 'rowhouse', 'authenticator', 'authenticator_service')";
+    let complete = include_str!("../sql/is_bootstrapped.sql");
     if client.query_one(complete, &[]).await?.get(0) {
         return Ok(false);
     }

@@ -34,10 +34,7 @@ impl Control {
     /// # Errors
     /// If the URL cannot be read.
     pub fn open(url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
-        let mut config: tokio_postgres::Config = url
-            .expose()
-            .parse()
-            .map_err(|error| DbError::Unavailable(format!("bad database URL: {error}")))?;
+        let mut config = crate::url::read(url)?;
         config.application_name("rowhouse-control").connect_timeout(CONNECT_TIMEOUT);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))

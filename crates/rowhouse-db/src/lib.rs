@@ -10,6 +10,7 @@ pub mod flight;
 mod listen;
 mod liveness;
 pub mod migrate;
+pub mod url;
 
 pub use bootstrap::{LoginPasswords, apply_default_grants, bootstrap};
 pub use control::{Control, TransactionError};

@@ -64,7 +64,7 @@ impl ListenHub {
 
 /// Listens until the connection ends.
 async fn listen(url: &Secret, channels: &[&str], sender: &broadcast::Sender<Heard>) -> Result<(), DbError> {
-    let mut config: tokio_postgres::Config = url.expose().parse()?;
+    let mut config = crate::url::read(url)?;
     config.application_name("rowhouse-listen").connect_timeout(Duration::from_secs(2));
     let (client, mut connection) = config.connect(NoTls).await?;
     let statements: String = channels.iter().map(|channel| format!("listen \"{channel}\";")).collect();

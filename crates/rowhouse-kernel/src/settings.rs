@@ -6,6 +6,7 @@
 mod auth;
 mod db;
 mod log;
+mod plausible;
 mod project;
 mod rest;
 mod server;
@@ -94,6 +95,7 @@ impl Settings {
             log: LogSettings::load(sources),
         };
         sources.refuse_unknown_keys();
+        plausible::check(&settings, sources);
         match sources.take_mistakes() {
             mistakes if mistakes.is_empty() => Ok(settings),
             mistakes => Err(mistakes),

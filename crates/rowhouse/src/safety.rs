@@ -1,8 +1,8 @@
 //! What development makes comfortable, and what production refuses.
 
-use rowhouse_db::DbError;
-use rowhouse_kernel::Secret;
+use rowhouse_db::{DataPlaneUrls, DbError};
 use rowhouse_kernel::settings::{Environment, LogLevel, Settings, Source, Sources};
+use rowhouse_kernel::{SERVICE_ROLE, Secret};
 use tokio_postgres::Client;
 
 use crate::outcome::CannotRun;
@@ -34,6 +34,13 @@ pub(crate) fn apply_development_defaults(settings: &mut Settings, sources: &Sour
         if is_default(name) {
             *rate = 3_000;
         }
+    }
+}
+
+/// `serve` is production unless somebody has said otherwise.
+pub(crate) fn assume_production(settings: &mut Settings, sources: &Sources) {
+    if sources.effective().iter().any(|e| e.name == "environment" && e.source == Source::Default) {
+        settings.project.environment = Environment::Production;
     }
 }
 
@@ -82,6 +89,11 @@ fn unsafe_secrets(settings: &Settings) -> Vec<String> {
         ("auth.jwt_secret", &auth.jwt_secret, false),
         ("server.metrics_token", &settings.server.metrics_token, false),
     ];
+    let passwords = [
+        ("db.url", password_in(&settings.db.url)),
+        ("db.authenticator_url", password_in(&settings.db.authenticator_url)),
+        ("db.authenticator_service_url", password_in(&settings.db.authenticator_service_url)),
+    ];
     let mut found = Vec::new();
     for (i, (name, secret, required)) in secrets.iter().enumerate() {
         let Some(secret) = secret else {
@@ -95,6 +107,11 @@ fn unsafe_secrets(settings: &Settings) -> Vec<String> {
         } else if secret.expose().chars().count() < SHORTEST_SECRET {
             found.push(format!("{name}: shorter than {SHORTEST_SECRET} characters"));
         }
+        if let Some((url, _)) =
+            passwords.iter().find(|(_, password)| password.as_deref() == Some(secret.expose()))
+        {
+            found.push(format!("{name}: the same secret as the password in {url}"));
+        }
         let twin = secrets[..i].iter().find(|(_, other, _)| other.as_ref() == Some(secret));
         if let Some((other, ..)) = twin {
             found.push(format!("{name}: the same secret as {other}"));
@@ -103,20 +120,27 @@ fn unsafe_secrets(settings: &Settings) -> Vec<String> {
     found
 }
 
-/// Refuses data-plane logins that could look past row-level security.
-pub(crate) async fn require_powerless_logins(client: &Client) -> Result<(), CannotRun> {
-    let sql = "select r.rolname, r.rolsuper, r.rolbypassrls, exists (select from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p', 'v', 'm'))
-        from pg_roles r where r.rolname in ('authenticator', 'authenticator_service')";
+fn password_in(url: &Option<Secret>) -> Option<String> {
+    let config = rowhouse_db::url::read(url.as_ref()?).ok()?;
+    config.get_password().map(|password| String::from_utf8_lossy(password).into_owned())
+}
+
+/// Refuses data-plane logins that could look past row-level security: those that the URLs really name.
+pub(crate) async fn require_powerless_logins(client: &Client, urls: &DataPlaneUrls) -> Result<(), CannotRun> {
     let mut found = Vec::new();
-    for row in client.query(sql, &[]).await.map_err(DbError::from)? {
-        let name: String = row.get(0);
-        for (column, what) in [(1, "is a superuser"), (2, "has BYPASSRLS"), (3, "owns tables")] {
-            if row.get(column) {
-                found.push(format!(
-                    "database role {name} {what}; the data plane must have no rights of its own"
-                ));
-            }
-        }
+    for (url, may_become) in [(&urls.authenticator, ""), (&urls.service, SERVICE_ROLE)] {
+        let login = rowhouse_db::url::login(url)?;
+        let row = client
+            .query_opt(include_str!("../sql/login_powers.sql"), &[&login, &may_become])
+            .await
+            .map_err(DbError::from)?;
+        let powers = match row {
+            Some(row) => row.get(0),
+            None => vec!["does not exist".to_owned()],
+        };
+        found.extend(powers.iter().map(|power| {
+            format!("database role {login} {power}; the data plane must have no rights of its own")
+        }));
     }
     if found.is_empty() { Ok(()) } else { Err(CannotRun(found)) }
 }

@@ -32,10 +32,9 @@ pub(crate) struct Greeted {
 }
 
 impl Login {
-    /// Reads a `postgres://` URL. Only the first host is used.
+    /// Reads a `postgres://` URL.
     pub(crate) fn from_url(url: &Secret, statement_timeout: Duration) -> Result<Self, DbError> {
-        let config: tokio_postgres::Config =
-            url.expose().parse().map_err(|error| unavailable(format!("bad database URL: {error}")))?;
+        let config = crate::url::read(url)?;
         let port = config.get_ports().first().copied().unwrap_or(5432);
         let address = match config.get_hosts().first() {
             Some(Host::Unix(folder)) => Address::Unix(folder.join(format!(".s.PGSQL.{port}"))),

@@ -3,8 +3,11 @@
 use std::io;
 
 use bytes::BytesMut;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::url::{PEER_TIMEOUT, PROBE_EVERY};
 
 /// Where a server listens.
 #[derive(Debug, Clone)]
@@ -22,6 +25,16 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
 }
 
+/// As `url::read` asks of the other connections.
+fn give_up_on_silence(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PROBE_EVERY).with_interval(PROBE_EVERY).with_retries(2);
+    socket.set_tcp_keepalive(&probes)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+    Ok(())
+}
+
 impl Stream {
     pub(crate) async fn connect(address: &Address) -> io::Result<Self> {
         match address {
@@ -29,6 +42,7 @@ impl Stream {
             Address::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
+                give_up_on_silence(&stream)?;
                 Ok(Self::Tcp(stream))
             }
         }

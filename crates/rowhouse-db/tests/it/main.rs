@@ -1,6 +1,7 @@
 //! The database room against a real server.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod bootstrap;
 mod flight;
 mod migrate;
 mod protect;

@@ -71,3 +71,19 @@ fn every_field_is_documented() {
         }
     }
 }
+
+#[test]
+fn alias_that_collides_and_spans_that_cannot_work_are_mistakes() {
+    for alias in ["/auth/v1", "/rest/v1", "/", "", "api", "/health", "/api/{x}", "/api//v1", "/metrics/"] {
+        let mistakes = load(&format!("[server]\nrest_alias = \"{alias}\""), &[]).0.unwrap_err();
+        assert!(
+            mistakes.len() == 1 && mistakes[0].starts_with("server.rest_alias: "),
+            "{alias}: {mistakes:?}"
+        );
+    }
+    for alias in ["/api", "/api/", "/api/v1"] {
+        assert!(load(&format!("[server]\nrest_alias = \"{alias}\""), &[]).0.is_ok(), "{alias}");
+    }
+    let file = "[server]\nheader_timeout = 0\n[auth]\naccess_token_lifetime = \"999999999999d\"\n[db]\nstatement_timeout = \"0ms\"";
+    assert_eq!(load(file, &[]).0.unwrap_err().len(), 3);
+}

@@ -13,7 +13,7 @@ use crate::state::State;
 
 /// A connection outside the pools, driven in the background.
 pub(crate) async fn connect(url: &Secret) -> Result<Client, CannotRun> {
-    let (client, connection) = tokio_postgres::connect(url.expose(), NoTls).await.map_err(|error| {
+    let (client, connection) = rowhouse_db::url::read(url)?.connect(NoTls).await.map_err(|error| {
         let source =
             std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         CannotRun::because(format!("cannot connect to the database: {error}{source}"))

@@ -23,13 +23,19 @@ use crate::{platform, safety, telemetry};
 
 /// Runs until told to stop.
 pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, CannotRun> {
-    let (mut settings, _) = project.settings()?;
+    let (mut settings, sources) = project.settings()?;
+    safety::assume_production(&mut settings, &sources);
     let refused = safety::unsafe_settings(&settings);
     if !refused.is_empty() {
         return Err(CannotRun(refused));
     }
     telemetry::install(settings.log.level);
     let urls = urls(&settings.db, None)?;
+    if rowhouse_db::url::is_remote(&urls.control)? {
+        tracing::warn!(
+            "the database is on another machine and is spoken to in plain text; keep that network private"
+        );
+    }
     prepare(&settings, &urls).await?;
     let listener = bind(&settings.server).await?;
     let address = listener.local_addr()?;
@@ -69,7 +75,7 @@ async fn prepare(settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotR
         apply_default_grants(&client, settings.rest.default_grants).await?;
     }
     migrate::require_platform(&client, &platform::migrations()).await?;
-    safety::require_powerless_logins(&client).await
+    safety::require_powerless_logins(&client, &urls.data).await
 }
 
 /// Binds the listener; a taken port is named with its holder.
@@ -98,7 +104,7 @@ pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result
             let password = password.as_ref().or(generated);
             let password =
                 password.ok_or_else(|| CannotRun::because(format!("db.{name}_password: not set")))?;
-            with_login(&control, name, password)
+            rowhouse_db::url::with_login(&control, name, password).map_err(CannotRun::from)
         };
     let data = DataPlaneUrls {
         authenticator: derive(
@@ -115,24 +121,4 @@ pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result
         )?,
     };
     Ok(DatabaseUrls { control, data })
-}
-
-/// The same URL with another login.
-fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret, CannotRun> {
-    let bad = || CannotRun::because("db.url: expected postgres://user:password@host:port/database");
-    let (scheme, rest) = url.expose().split_once("://").ok_or_else(bad)?;
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let escaped: String =
-        password
-            .expose()
-            .bytes()
-            .map(|byte| {
-                if byte.is_ascii_alphanumeric() {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            })
-            .collect();
-    Ok(Secret::new(format!("{scheme}://{user}:{escaped}@{host}")))
 }

@@ -1,6 +1,9 @@
+use rowhouse_db::DataPlaneUrls;
+use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_testkit::TestDatabase;
 
-use super::{apply_development_defaults, unsafe_settings};
+use super::{apply_development_defaults, assume_production, require_powerless_logins, unsafe_settings};
 
 fn settings(toml: &str) -> Settings {
     Settings::load(&mut Sources::new(toml, [])).unwrap()
@@ -62,4 +65,47 @@ fn development_is_comfortable_unless_told_otherwise() {
     apply_development_defaults(&mut settings, &sources);
     assert!(settings.auth.mailer_autoconfirm);
     assert_eq!((settings.auth.token_rate_per_5min, settings.auth.signin_rate_per_5min), (7, 3_000));
+}
+
+#[test]
+fn serving_is_production_unless_somebody_said_otherwise() {
+    for (toml, refused) in [("", true), ("environment = \"development\"", false)] {
+        let mut sources = Sources::new(toml, []);
+        let mut settings = Settings::load(&mut sources).unwrap();
+        assume_production(&mut settings, &sources);
+        assert_eq!(!unsafe_settings(&settings).is_empty(), refused, "{toml}");
+    }
+}
+
+#[test]
+fn secret_that_is_also_a_password_in_a_url_is_named() {
+    let toml = format!("{SAFE}url = \"postgres://rowhouse:k-0123456789012345678901234567890123@db/app\"");
+    let found = unsafe_settings(&settings(&toml));
+    assert_eq!(found, ["auth.key_secret: the same secret as the password in db.url"]);
+}
+
+async fn powers(urls: &DataPlaneUrls, db: &TestDatabase) -> String {
+    match require_powerless_logins(&db.superuser().await, urls).await {
+        Ok(()) => String::new(),
+        Err(found) => found.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn data_plane_login_with_powers_is_refused_whatever_it_is_called() {
+    let db = TestDatabase::create(crate::platform::migrations()).await;
+    let good = db.urls.data.clone();
+    assert_eq!(powers(&good, &db).await, "");
+    for (login, why) in [
+        ("postgres", "is a superuser"),
+        ("rowhouse", "may become rowhouse_owner"),
+        ("authenticator_service", "may become service_role"),
+        ("nobody_of_that_name", "does not exist"),
+    ] {
+        let url = Secret::new(format!("postgres://{login}:x@localhost/postgres"));
+        let found = powers(&DataPlaneUrls { authenticator: url, ..good.clone() }, &db).await;
+        assert!(found.contains(why), "{login}: {found}");
+    }
+    let swapped = DataPlaneUrls { service: Secret::new("postgres://rowhouse:x@localhost/postgres"), ..good };
+    assert!(powers(&swapped, &db).await.contains("may become rowhouse_project"));
 }

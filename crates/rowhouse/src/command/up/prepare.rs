@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::migrate::connect;
 use crate::outcome::CannotRun;
-use crate::platform;
 use crate::project::Project;
 use crate::secrets::Secrets;
+use crate::{platform, safety};
 
 /// URLs over the embedded server's unix socket.
 pub(super) fn embedded_urls(endpoint: &Endpoint, secrets: &Secrets) -> DatabaseUrls {
@@ -61,6 +61,7 @@ pub(super) async fn database(
     apply_default_grants(&client, settings.rest.default_grants).await?;
     migrate::apply_project(&client, &migrations).await?;
     rowhouse_tenancy::refresh_references(&client).await?;
+    safety::require_powerless_logins(&client, &urls.data).await?;
     if embedded.is_some() {
         migrate::apply_seed(&client, std::fs::read_to_string(project.root().join("seed.sql")).ok()).await?;
     }

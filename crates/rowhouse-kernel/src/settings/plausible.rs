@@ -1,0 +1,66 @@
+//! What a value's own form does not tell: spans that nothing could work with, paths that others answer.
+
+use std::time::Duration;
+
+use super::{Settings, Sources};
+
+/// Longer spans overflow dates somewhere.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+/// First segments of paths that the program answers itself.
+const TAKEN: &[&str] = &[
+    ".well-known",
+    "admin",
+    "auth",
+    "console",
+    "health",
+    "metrics",
+    "oauth2",
+    "portal",
+    "realtime",
+    "rest",
+    "storage",
+    "version",
+];
+
+/// Notes every implausible value.
+pub(super) fn check(settings: &Settings, sources: &mut Sources) {
+    let (server, db, auth) = (&settings.server, &settings.db, &settings.auth);
+    for (name, span, may_be_zero) in [
+        ("server.header_timeout", server.header_timeout, false),
+        ("server.request_timeout", server.request_timeout, false),
+        ("server.drain_timeout", server.drain_timeout, true),
+        ("db.acquire_timeout", db.acquire_timeout, false),
+        ("db.statement_timeout", db.statement_timeout, false),
+        ("auth.access_token_lifetime", auth.access_token_lifetime, false),
+        ("auth.refresh_reuse_interval", auth.refresh_reuse_interval, true),
+        ("auth.lockout_duration", auth.lockout_duration, true),
+    ] {
+        if span.is_zero() && !may_be_zero {
+            sources.refuse(format!("{name}: must be longer than nothing"));
+        } else if span > LONGEST {
+            sources.refuse(format!("{name}: must not exceed ten years"));
+        }
+    }
+    if let Some(alias) = &server.rest_alias
+        && let Err(why) = check_alias(alias)
+    {
+        sources.refuse(format!("server.rest_alias: {why}, found \"{alias}\""));
+    }
+    if let Some(url) = &server.public_url
+        && !(url.starts_with("http://") || url.starts_with("https://"))
+    {
+        sources.refuse(format!("server.public_url: expected http:// or https://, found \"{url}\""));
+    }
+}
+
+fn check_alias(alias: &str) -> Result<(), String> {
+    let segments: Vec<&str> = alias.trim_end_matches('/').split('/').collect();
+    let plain = |segment: &&str| {
+        !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match segments.as_slice() {
+        ["", first, ..] if TAKEN.contains(first) => Err(format!("/{first} is taken")),
+        ["", rest @ ..] if !rest.is_empty() && rest.iter().all(|s| plain(s)) => Ok(()),
+        _ => Err("expected a path such as /api".to_owned()),
+    }
+}
