@@ -13,7 +13,8 @@ import time
 
 SECRET = "reallyreallyreallyreallyverysafe"
 PASSWORD = "scratch-only-password-0123456789"
-ROLES = ("postgrest_test_anonymous", "postgrest_test_default_role", "postgrest_test_author", "postgrest_test_superuser")
+# Not the suite's superuser: our data plane refuses to start when it may become one.
+ROLES = ("postgrest_test_anonymous", "postgrest_test_default_role", "postgrest_test_author")
 
 
 def free_port():

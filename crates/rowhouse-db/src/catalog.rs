@@ -4,14 +4,16 @@
 //! holds it and when it is replaced is left to the data API.
 
 mod function;
+mod key;
 mod load;
 mod relation;
+mod view;
 
 use std::collections::HashMap;
 
 pub use function::{Argument, Function, Returns, Volatility};
 pub use load::load;
-pub use relation::{ForeignKey, Junction, Relation, RelationKind};
+pub use relation::{ComputedRelation, ForeignKey, Junction, Relation, RelationKind};
 
 /// A schema-qualified name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -67,7 +69,7 @@ pub struct Table {
     pub deletable: bool,
     /// Columns in their order.
     pub columns: Vec<Column>,
-    /// Primary key columns in key order; empty without one (views included).
+    /// Primary key columns in key order; a view has those of the tables whose key it shows. Empty without one.
     pub primary_key: Vec<String>,
     /// Unique constraints, each with its columns in key order.
     pub unique: Vec<Vec<String>>,
@@ -122,6 +124,23 @@ impl Snapshot {
             overloads.sort_by_key(|function| function.arguments.len());
         }
         Self { schemas: schemas.to_vec(), served }
+    }
+
+    /// Adds relations that functions compute. One that is named like a table takes the place of the detected
+    /// relations to that table.
+    #[must_use]
+    pub fn with_computed(mut self, computed: Vec<ComputedRelation>) -> Self {
+        for relation in computed {
+            let served = self.served.get_mut(&relation.table.schema);
+            if let Some(table) = served.and_then(|served| served.tables.get_mut(&relation.table.name)) {
+                table.relations.retain(|detected| {
+                    detected.target != relation.function
+                        || matches!(detected.kind, RelationKind::Computed { .. })
+                });
+                table.relations.push(relation.into());
+            }
+        }
+        self
     }
 
     /// The served schemas; the first is the default.

@@ -4,16 +4,23 @@
 //! texts mean the same under whatever path a request has.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use tokio_postgres::{Client, Row};
 
-use super::{Argument, Column, ForeignKey, Function, QualifiedName, Returns, Snapshot, Table, Volatility};
+use super::key::{Key, KeyKind, Names, Shown};
+use super::view::Origins;
+use super::{
+    Argument, Column, ComputedRelation, Function, QualifiedName, Returns, Snapshot, Table, Volatility,
+};
 use crate::DbError;
 
 const TABLES: &str = include_str!("tables.sql");
 const COLUMNS: &str = include_str!("columns.sql");
 const KEYS: &str = include_str!("keys.sql");
-const FOREIGN_KEYS: &str = include_str!("foreign_keys.sql");
+const ATTRIBUTES: &str = include_str!("attributes.sql");
+const RULES: &str = include_str!("rules.sql");
+const COMPUTED: &str = include_str!("computed.sql");
 const FUNCTIONS: &str = include_str!("functions.sql");
 
 /// Reads tables, keys, relations and functions of `schemas`. Schemas that do not exist are served empty.
@@ -44,19 +51,77 @@ async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> 
             table.columns.push(column(&row)?);
         }
     }
-    for row in client.query(KEYS, schemas_param).await? {
-        if let Some(table) = tables.get_mut(&row.try_get::<_, u32>(0)?) {
-            match row.try_get(1)? {
-                true => table.primary_key = row.try_get(2)?,
-                false => table.unique.push(row.try_get(2)?),
-            }
-        }
+    let keys = client.query(KEYS, &[]).await?;
+    let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+    let names = names(&client.query(ATTRIBUTES, schemas_param).await?)?;
+    let mut origins = Origins::default();
+    for row in client.query(RULES, schemas_param).await? {
+        origins.add(row.try_get(0)?, row.try_get(1)?);
     }
-    let keys = client.query(FOREIGN_KEYS, schemas_param).await?;
-    let keys = keys.iter().map(foreign_key).collect::<Result<Vec<_>, _>>()?;
+    let shown = Shown::new(&origins.resolved());
+    give_keys(&mut tables, &keys, &shown, &names);
+    let foreign = shown.foreign_keys(&keys, &names);
     let functions = client.query(FUNCTIONS, schemas_param).await?;
     let functions = functions.iter().map(function).collect::<Result<Vec<_>, _>>()?;
-    Ok(Snapshot::new(schemas, tables.into_values().collect(), functions, &keys))
+    let computed = client.query(COMPUTED, schemas_param).await?;
+    let computed = computed.iter().map(computed_relation).collect::<Result<Vec<_>, _>>()?;
+    let tables = tables.into_values().collect();
+    Ok(Snapshot::new(schemas, tables, functions, &foreign).with_computed(computed))
+}
+
+/// Primary and unique keys to the tables that have them, primary keys to views that show them.
+fn give_keys(tables: &mut HashMap<u32, Table>, keys: &[Key], shown: &Shown, names: &Names) {
+    for key in keys {
+        let (Some(table), Some(columns)) = (tables.get_mut(&key.table), names.of(key.table, &key.columns))
+        else {
+            continue;
+        };
+        match key.kind {
+            KeyKind::Primary => table.primary_key = columns,
+            KeyKind::Unique => table.unique.push(columns),
+            KeyKind::Foreign => {}
+        }
+    }
+    for (view, columns) in shown.primary_keys(keys) {
+        if let (Some(table), Some(columns)) = (tables.get_mut(&view), names.of(view, &columns)) {
+            table.primary_key = columns;
+        }
+    }
+}
+
+fn names(rows: &[Row]) -> Result<Names, tokio_postgres::Error> {
+    let mut names = Names::default();
+    for row in rows {
+        let relation: u32 = row.try_get(0)?;
+        names.columns.insert((relation, row.try_get(1)?), row.try_get(2)?);
+        if let Entry::Vacant(vacant) = names.relations.entry(relation) {
+            vacant.insert(QualifiedName { schema: row.try_get(3)?, name: row.try_get(4)? });
+        }
+    }
+    Ok(names)
+}
+
+fn key(row: &Row) -> Result<Key, tokio_postgres::Error> {
+    let kind = match row.try_get::<_, i8>(1)?.cast_unsigned() {
+        b'p' => KeyKind::Primary,
+        b'u' => KeyKind::Unique,
+        _ => KeyKind::Foreign,
+    };
+    Ok(Key {
+        table: row.try_get(0)?,
+        kind,
+        name: row.try_get(2)?,
+        columns: row.try_get(3)?,
+        foreign: row.try_get(4)?,
+        foreign_columns: row.try_get(5)?,
+    })
+}
+
+fn computed_relation(row: &Row) -> Result<ComputedRelation, tokio_postgres::Error> {
+    let name = |at| {
+        Ok::<_, tokio_postgres::Error>(QualifiedName { schema: row.try_get(at)?, name: row.try_get(at + 1)? })
+    };
+    Ok(ComputedRelation { function: name(0)?, table: name(2)?, target: name(4)?, to_one: row.try_get(6)? })
 }
 
 fn table(row: &Row) -> Result<Table, tokio_postgres::Error> {
@@ -77,17 +142,6 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
         base_type: row.try_get(3)?,
         nullable: row.try_get(4)?,
         default: row.try_get(5)?,
-    })
-}
-
-fn foreign_key(row: &Row) -> Result<ForeignKey, tokio_postgres::Error> {
-    Ok(ForeignKey {
-        constraint: row.try_get(0)?,
-        table: QualifiedName { schema: row.try_get(1)?, name: row.try_get(2)? },
-        columns: row.try_get(3)?,
-        foreign: QualifiedName { schema: row.try_get(4)?, name: row.try_get(5)? },
-        foreign_columns: row.try_get(6)?,
-        one_to_one: row.try_get(7)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Relations between tables, worked out from foreign keys once per snapshot so that no request has to search.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{QualifiedName, Table};
 
@@ -30,15 +30,54 @@ pub struct Relation {
     pub constraint: String,
     /// The other end.
     pub target: QualifiedName,
-    /// Joined columns, (here, there); for a junction (here, junction).
+    /// Joined columns, (here, there); for a junction (here, junction). None when computed.
     pub columns: Vec<(String, String)>,
+    /// The other end is a view.
+    pub target_is_view: bool,
+    /// Both ends are the same table.
+    pub is_self: bool,
+}
+
+/// A relation that a function computes from a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComputedRelation {
+    /// The function; the relation is named after it.
+    pub function: QualifiedName,
+    /// The table whose row it takes.
+    pub table: QualifiedName,
+    /// The table whose rows it returns.
+    pub target: QualifiedName,
+    /// Declared to return at most one row (no `setof`, or `rows 1`).
+    pub to_one: bool,
+}
+
+impl From<ComputedRelation> for Relation {
+    fn from(computed: ComputedRelation) -> Self {
+        Self {
+            is_self: computed.table == computed.target,
+            kind: RelationKind::Computed {
+                function: computed.function,
+                source: computed.table,
+                to_one: computed.to_one,
+            },
+            constraint: String::new(),
+            target: computed.target,
+            columns: Vec::new(),
+            target_is_view: false,
+        }
+    }
 }
 
 impl Relation {
     /// True when at most one row is found.
     #[must_use]
     pub fn is_to_one(&self) -> bool {
-        matches!(self.kind, RelationKind::ManyToOne | RelationKind::OneToOne { .. })
+        matches!(
+            self.kind,
+            RelationKind::ManyToOne
+                | RelationKind::OneToOne { .. }
+                | RelationKind::Computed { to_one: true, .. }
+        )
     }
 }
 
@@ -56,6 +95,28 @@ pub enum RelationKind {
     OneToMany,
     /// Both are referred to by a junction whose primary key holds both keys.
     ManyToMany(Box<Junction>),
+    /// A function of this table's row returns the other's.
+    Computed {
+        /// The function.
+        function: QualifiedName,
+        /// This table, whose row is the argument.
+        source: QualifiedName,
+        /// At most one row.
+        to_one: bool,
+    },
+}
+
+impl RelationKind {
+    /// The order in which candidates are listed.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::OneToMany => 0,
+            Self::ManyToOne => 1,
+            Self::OneToOne { .. } => 2,
+            Self::ManyToMany(_) => 3,
+            Self::Computed { .. } => 4,
+        }
+    }
 }
 
 /// The table in the middle of a many-to-many relation.
@@ -71,22 +132,36 @@ pub struct Junction {
 
 /// Fills `relations` of every table from the foreign keys whose both ends are served.
 pub(super) fn relate(mut tables: Vec<Table>, keys: &[ForeignKey]) -> Vec<Table> {
-    let known: HashSet<QualifiedName> = tables.iter().map(|table| table.name.clone()).collect();
-    let keys: Vec<&ForeignKey> =
-        keys.iter().filter(|key| known.contains(&key.table) && known.contains(&key.foreign)).collect();
+    let views: HashMap<QualifiedName, bool> =
+        tables.iter().map(|table| (table.name.clone(), table.is_view)).collect();
+    let mut from: HashMap<&QualifiedName, Vec<&ForeignKey>> = HashMap::new();
+    for key in keys.iter().filter(|key| views.contains_key(&key.table)) {
+        from.entry(&key.table).or_default().push(key);
+    }
     let mut found: HashMap<QualifiedName, Vec<Relation>> = HashMap::new();
-    for key in &keys {
+    for key in from.values().flatten().filter(|key| views.contains_key(&key.foreign)) {
         let (forth, back) = both_ways(key);
         found.entry(key.table.clone()).or_default().push(forth);
         found.entry(key.foreign.clone()).or_default().push(back);
     }
     for table in &tables {
-        for (from, relation) in junctions(table, &keys) {
-            found.entry(from).or_default().push(relation);
+        for (from, relation) in junctions(table, from.get(&table.name).map_or(&[], Vec::as_slice)) {
+            if views.contains_key(&relation.target) {
+                found.entry(from).or_default().push(relation);
+            }
         }
     }
     for table in &mut tables {
-        table.relations = found.remove(&table.name).unwrap_or_default();
+        let mut relations = found.remove(&table.name).unwrap_or_default();
+        for relation in &mut relations {
+            relation.target_is_view = views.get(&relation.target).copied().unwrap_or_default();
+            relation.is_self = relation.target == table.name;
+        }
+        relations.sort_by(|left, right| {
+            let order = |r: &Relation| (r.kind.rank(), r.constraint.clone(), r.columns.clone());
+            left.target.cmp(&right.target).then_with(|| order(left).cmp(&order(right)))
+        });
+        table.relations = relations;
     }
     tables
 }
@@ -107,12 +182,16 @@ fn both_ways(key: &ForeignKey) -> (Relation, Relation) {
             constraint: constraint.clone(),
             target: key.foreign.clone(),
             columns: pairs,
+            target_is_view: false,
+            is_self: false,
         },
         Relation {
             kind: kind(true),
             constraint: constraint.clone(),
             target: key.table.clone(),
             columns: back,
+            target_is_view: false,
+            is_self: false,
         },
     )
 }
@@ -121,7 +200,7 @@ fn both_ways(key: &ForeignKey) -> (Relation, Relation) {
 fn junctions(table: &Table, keys: &[&ForeignKey]) -> Vec<(QualifiedName, Relation)> {
     let within: Vec<&&ForeignKey> = keys
         .iter()
-        .filter(|key| key.table == table.name && !key.one_to_one)
+        .filter(|key| !key.one_to_one)
         .filter(|key| key.columns.iter().all(|column| table.primary_key.contains(column)))
         .collect();
     let swapped =
@@ -139,6 +218,8 @@ fn junctions(table: &Table, keys: &[&ForeignKey]) -> Vec<(QualifiedName, Relatio
                 constraint: near.constraint.clone(),
                 target: far.foreign.clone(),
                 columns: swapped(near),
+                target_is_view: false,
+                is_self: false,
             };
             found.push((near.foreign.clone(), relation));
         }

@@ -186,7 +186,7 @@ impl Connection {
 fn take(message: backend::Message, answering: usize, answer: &mut Answer) -> Result<bool, DbError> {
     match message {
         backend::Message::DataRow(body) if answer.completed == answering => {
-            answer.rows.push(read_row(&body)?)
+            answer.rows.push(read_row(&body)?);
         }
         backend::Message::ParseComplete => answer.parsed += 1,
         backend::Message::CommandComplete(_) | backend::Message::EmptyQueryResponse => answer.completed += 1,

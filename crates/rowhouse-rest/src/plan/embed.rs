@@ -30,9 +30,10 @@ pub(super) fn find<'a>(
     embed: &Embed,
 ) -> Result<&'a Relation, PlanError> {
     let relations = table.map_or(&[][..], |table| &table.relations);
-    let named = relations.iter().filter(|relation| names(relation, &embed.relation));
-    let hinted = |relation: &&Relation| embed.hint.as_deref().is_none_or(|hint| is_hint(relation, hint));
-    let found: Vec<&Relation> = named.filter(hinted).collect();
+    let found: Vec<&Relation> = relations
+        .iter()
+        .filter(|relation| is_meant(relation, &embed.relation, embed.hint.as_deref()))
+        .collect();
     let parent = match parent {
         Qualifier::Table { name, .. } | Qualifier::Alias(name) | Qualifier::Numbered { name, .. } => *name,
     };
@@ -53,20 +54,38 @@ pub(super) fn find<'a>(
     }
 }
 
-fn names(relation: &Relation, target: &str) -> bool {
-    let by_key = !matches!(relation.kind, RelationKind::ManyToMany(_)) && relation.constraint == target;
-    let by_column =
-        matches!(relation.kind, RelationKind::ManyToOne | RelationKind::OneToOne { referred: false })
-            && matches!(relation.columns.as_slice(), [(here, _)] if here == target);
-    relation.target.name == target || by_key || by_column
-}
-
-fn is_hint(relation: &Relation, hint: &str) -> bool {
-    if let RelationKind::ManyToMany(junction) = &relation.kind {
-        return junction.table.name == hint;
+/// Whether a target with an optional hint can mean `relation`. The other end is always named by its table; without
+/// a hint a table, though no view, also by the foreign key or by its single column.
+fn is_meant(relation: &Relation, target: &str, hint: Option<&str>) -> bool {
+    if let RelationKind::Computed { function, .. } = &relation.kind {
+        return function.name == target;
     }
-    let column = matches!(relation.columns.as_slice(), [(here, there)] if here == hint || there == hint);
-    relation.constraint == hint || column
+    let by_table = relation.target.name == target;
+    let junction =
+        if let RelationKind::ManyToMany(junction) = &relation.kind { Some(junction) } else { None };
+    let by_key = |name: &str| junction.is_none() && relation.constraint == name;
+    let (here, there) = match relation.columns.as_slice() {
+        [(here, there)] if junction.is_none() => (Some(here.as_str()), Some(there.as_str())),
+        _ => (None, None),
+    };
+    if relation.is_self {
+        // One key gives two relations of a table with itself: the table means the many, the column the one.
+        let many = by_table && relation.kind == RelationKind::OneToMany;
+        return match hint {
+            None => many || (relation.kind == RelationKind::ManyToOne && here == Some(target)),
+            Some(hint) => many && there == Some(hint),
+        };
+    }
+    match hint {
+        None => by_table || (!relation.target_is_view && (by_key(target) || here == Some(target))),
+        Some(hint) => {
+            by_table
+                && (by_key(hint)
+                    || here == Some(hint)
+                    || there == Some(hint)
+                    || junction.is_some_and(|junction| junction.table.name == hint))
+        }
+    }
 }
 
 fn suggestion(
@@ -98,6 +117,7 @@ fn candidate(parent: &str, relation: &Relation) -> Candidate {
         RelationKind::ManyToOne => ("many-to-one", direct(), relation.constraint.clone()),
         RelationKind::OneToOne { .. } => ("one-to-one", direct(), relation.constraint.clone()),
         RelationKind::OneToMany => ("one-to-many", direct(), relation.constraint.clone()),
+        RelationKind::Computed { function, .. } => ("computed", function.name.clone(), function.name.clone()),
         RelationKind::ManyToMany(junction) => {
             let QualifiedName { name, .. } = &junction.table;
             let far = list(&mut junction.columns.iter().map(|(_, there)| there));

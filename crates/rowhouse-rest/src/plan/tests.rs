@@ -204,7 +204,7 @@ fn ambiguous_embed_lists_its_candidates() {
         panic!()
     };
     let hints: Vec<_> = candidates.iter().map(|candidate| candidate.hint.as_str()).collect();
-    assert_eq!(hints, ["lists_owner_id_fkey", "lists_editor_id_fkey"]);
+    assert_eq!(hints, ["lists_editor_id_fkey", "lists_owner_id_fkey"]);
     for target in ["users!owner_id", "users!lists_owner_id_fkey", "owner_id", "lists_owner_id_fkey"] {
         let request = request("GET", &format!("/lists?select={target}(name)"), &[], "");
         assert!(plan(&request, &schema(), &RestSettings::default()).is_ok(), "{target}");

@@ -196,7 +196,9 @@ fn bounds(request: &ApiRequest, mutation: Mutation, media: &Media) -> Option<Row
 /// Columns that the representation needs: those shown, ordered by, and joined on.
 pub(super) fn shown<'a>(node: &ReadNode<'a>) -> Vec<&'a str> {
     let mut columns: Vec<&str> = node.select.iter().map(|selected| selected.field.name).collect();
-    if columns.contains(&"*") || (columns.is_empty() && node.embeds.is_empty()) {
+    // Which columns a function looks at is not known.
+    let computed = node.embeds.iter().any(|embed| embed.relation.columns.is_empty());
+    if computed || columns.contains(&"*") || (columns.is_empty() && node.embeds.is_empty()) {
         return vec!["*"];
     }
     columns.extend(node.order.iter().filter_map(|order| match &order.by {

@@ -144,8 +144,7 @@ fn embedded(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
     } else {
         select_list(sql, this, inside);
     }
-    from(sql, this.source, &this.qualifier);
-    junction(sql, embed);
+    from_embed(sql, parent, embed);
     for (place, deeper) in this.embeds.iter().enumerate() {
         join(sql, &this.qualifier, deeper, &EmbedAlias { depth: inside, place });
     }
@@ -162,15 +161,41 @@ fn embedded(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
     range(sql, this.range);
 }
 
-/// The table in the middle of a many-to-many relation.
-fn junction(sql: &mut Sql, embed: &EmbedNode<'_>) {
-    if let RelationKind::ManyToMany(junction) = &embed.relation.kind {
-        sql.push(" cross join ").qualified(&junction.table).push(" as rowhouse_junction");
+/// Where an embed's rows come from: its table, with a junction beside it, or a function of the parent's row.
+fn from_embed(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
+    let this = &embed.node;
+    match &embed.relation.kind {
+        // The cast chooses among overloads, and makes a row of a table from one of the statement's first part.
+        RelationKind::Computed { function, source, .. } => {
+            sql.push(" from ").qualified(function).push("(");
+            row(sql, parent);
+            sql.push("::").qualified(source).push(") as ");
+            qualifier(sql, &this.qualifier);
+        }
+        RelationKind::ManyToMany(junction) => {
+            from(sql, this.source, &this.qualifier);
+            sql.push(" cross join ").qualified(&junction.table).push(" as rowhouse_junction");
+        }
+        _ => from(sql, this.source, &this.qualifier),
+    }
+}
+
+/// A whole row. A table without alias is known by its bare name.
+fn row(sql: &mut Sql, of: &Qualifier<'_>) {
+    match of {
+        Qualifier::Table { name, .. } => {
+            sql.ident(name);
+        }
+        other => qualifier(sql, other),
     }
 }
 
 /// Join columns, directly or through the junction.
 fn bound(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
+    if embed.relation.columns.is_empty() {
+        sql.push("true");
+        return;
+    }
     let this = &embed.node.qualifier;
     let through = match &embed.relation.kind {
         RelationKind::ManyToMany(junction) => Some(junction),
@@ -196,10 +221,12 @@ fn bound(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
 /// `select 1` for each row that matches: what counts count. Joins that only show are left out.
 fn matching(sql: &mut Sql, this: &ReadNode<'_>, embed: Option<(&Qualifier<'_>, &EmbedNode<'_>)>) {
     sql.push("select 1");
-    from(sql, this.source, &this.qualifier);
     let mut word = " where ";
+    if embed.is_none() {
+        from(sql, this.source, &this.qualifier);
+    }
     if let Some((parent, embed)) = embed {
-        junction(sql, embed);
+        from_embed(sql, parent, embed);
         sql.push(word);
         bound(sql, parent, embed);
         word = " and ";

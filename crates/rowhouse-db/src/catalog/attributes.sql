@@ -1,0 +1,12 @@
+-- Names of the columns that keys and views are about.
+select a.attrelid, a.attnum, a.attname::text, n.nspname::text, c.relname::text
+from pg_attribute a
+join pg_class c on c.oid = a.attrelid
+join pg_namespace n on n.oid = c.relnamespace
+where a.attnum > 0
+  and not a.attisdropped
+  and n.nspname not in ('pg_catalog', 'information_schema')
+  and c.relkind in ('r', 'p', 'f', 'v', 'm')
+  and (c.relkind in ('v', 'm') and n.nspname = any ($1::text[])
+       or exists (select from pg_constraint k where k.conrelid = c.oid and a.attnum = any (k.conkey))
+       or exists (select from pg_constraint k where k.confrelid = c.oid and a.attnum = any (k.confkey)))
