@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cli;
 pub mod command;
+mod descriptor;
 pub mod outcome;
 pub mod platform;
 pub mod project;

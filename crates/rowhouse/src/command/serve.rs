@@ -19,7 +19,7 @@ use crate::command::{clock, rng};
 use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 use crate::secrets::Secrets;
-use crate::{platform, safety, telemetry};
+use crate::{descriptor, platform, safety, telemetry};
 
 /// Runs until told to stop.
 pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, CannotRun> {
@@ -30,6 +30,7 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
         return Err(CannotRun(refused));
     }
     telemetry::install(settings.log.level);
+    settings.server.max_connections = descriptor::provide(settings.server.max_connections);
     let urls = urls(&settings.db, None)?;
     if rowhouse_db::url::is_remote(&urls.control)? {
         tracing::warn!(

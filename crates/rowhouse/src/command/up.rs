@@ -19,12 +19,13 @@ use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 use crate::secrets::Secrets;
 use crate::state::State;
-use crate::{safety, telemetry};
+use crate::{descriptor, safety, telemetry};
 
 /// Runs until told to stop.
 pub(super) async fn run(project: &Project, args: &UpArgs, as_json: bool) -> Result<Outcome, CannotRun> {
     let mut settings = read_settings(project, args)?;
     telemetry::install(settings.log.level);
+    settings.server.max_connections = descriptor::provide(settings.server.max_connections);
     project.ensure_private()?;
     let _lock = lock::take(project)?;
     State::clear(project);
