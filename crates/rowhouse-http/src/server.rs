@@ -26,6 +26,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LINGER: Duration = Duration::from_secs(1);
 const MAX_LINGER_READS: usize = 256;
 
+/// How long an answer may lie unread by a client that takes in nothing at all.
+const UNREAD: Duration = Duration::from_secs(30);
+
 /// Limits of one listener.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -53,7 +56,12 @@ pub async fn serve(listener: TcpListener, router: Router, server: Server, mut dr
     let permits = Arc::new(Semaphore::new(server.max_connections));
     let connections = http_builder(&server);
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+        let permit = tokio::select! {
+            biased;
+            () = told(&mut drain) => break,
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { break };
         let accepted = tokio::select! {
             biased;
             () = told(&mut drain) => break,
@@ -98,8 +106,8 @@ async fn connection(
     router: Router,
     mut drain: Drain,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%error, "cannot set the socket's options");
     }
     let Ok(spare) = stream.as_fd().try_clone_to_owned() else { return };
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -121,6 +129,14 @@ async fn connection(
     }
 }
 
+/// A client that takes nothing of its answer, or has vanished, holds it in our memory no longer than this.
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD))?;
+    Ok(())
+}
+
 /// After a refusal that left part of the request unread, takes in the rest for a moment: closing at once would reset
 /// the connection, and the client might never read why (RFC 9112 section 9.6).
 async fn linger(socket: OwnedFd) {
@@ -137,3 +153,6 @@ async fn linger(socket: OwnedFd) {
     };
     let _gone_or_too_slow = tokio::time::timeout(LINGER, taking_in).await;
 }
+
+#[cfg(test)]
+mod tests;
