@@ -217,7 +217,7 @@ async fn apply_one(client: &Client, kind: Kind, migration: &Migration) -> Result
     if let Err(error) = run(client, kind, migration).await {
         let line = error.as_db_error().and_then(|e| e.position()).and_then(|p| migration.line_at(p));
         // Outside a transaction this is a warning, nothing more.
-        let _ended_already = client.batch_execute("rollback; reset role").await;
+        let _ended_already = client.batch_execute("rollback; reset role; reset all").await;
         return Err(MigrateError::Failed { name: migration.name.clone(), cause: error.into(), line });
     }
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -232,5 +232,6 @@ async fn run(client: &Client, kind: Kind, migration: &Migration) -> Result<(), t
     client.batch_execute(&migration.sql).await?;
     client.batch_execute("reset role").await?;
     ledger::record(client, kind, migration).await?;
-    client.batch_execute(commit).await
+    // What a text sets for its session must not decide what the next one means.
+    client.batch_execute(&format!("{commit}; reset all")).await
 }

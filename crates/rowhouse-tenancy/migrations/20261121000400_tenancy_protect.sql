@@ -89,21 +89,23 @@ end
 $$;
 grant execute on function tenancy.ensure_policy(regclass, text, text) to rowhouse_project;
 
--- Forces row-level security and lets the owner's migrations (and, where it cannot bypass, service_role) see all rows.
-create function tenancy.force_row_security(target regclass) returns void
+-- Forces row-level security and lets those see all rows of whom `everything` holds: the owner's migrations and, where
+-- it cannot bypass, service_role. The owner's policy also decides what a view shows, since a view reads with its
+-- owner's rights; `current_user` is then still who asks.
+create function tenancy.force_row_security(target regclass, everything text) returns void
 language plpgsql set search_path = '' as $$
 begin
   if not exists (select from pg_catalog.pg_class where oid = target and relrowsecurity and relforcerowsecurity) then
     execute format('alter table %s enable row level security', target);
     execute format('alter table %s force row level security', target);
   end if;
-  perform tenancy.ensure_policy(target, 'project_all', 'to rowhouse_project using (true) with check (true)');
+  perform tenancy.ensure_policy(target, 'project_all', format('to rowhouse_project using (%1$s) with check (%1$s)', everything));
   if exists (select from pg_catalog.pg_roles where rolname = 'service_role' and not rolbypassrls) then
     perform tenancy.ensure_policy(target, 'service_all', 'to service_role using (true) with check (true)');
   end if;
 end
 $$;
-grant execute on function tenancy.force_row_security(regclass) to rowhouse_project;
+grant execute on function tenancy.force_row_security(regclass, text) to rowhouse_project;
 
 -- Makes `target` a tenant table; called again, it changes nothing.
 create function tenancy.protect(target regclass) returns void
@@ -141,7 +143,8 @@ begin
     where i.indrelid = target and a.attname = 'tenant_id' and i.indpred is null) then
     execute format('create index %I on %s (tenant_id)', left(bare_name, 49) || '_tenant_id_idx', target);
   end if;
-  perform tenancy.force_row_security(target);
+  perform tenancy.force_row_security(target,
+    '(select current_user = ''service_role'' or pg_catalog.pg_has_role(current_user, ''rowhouse_project'', ''usage'')) or tenant_id = (select auth.tenant_id())');
   perform tenancy.ensure_policy(target, 'tenant_select', 'for select to authenticated using (tenant_id = (select auth.tenant_id()))');
   perform tenancy.ensure_policy(target, 'tenant_insert', 'for insert to authenticated with check (tenant_id = (select auth.tenant_id()))');
   perform tenancy.ensure_policy(target, 'tenant_update', 'for update to authenticated using (tenant_id = (select auth.tenant_id())) with check (tenant_id = (select auth.tenant_id()))');
@@ -158,7 +161,7 @@ begin
   if tenancy.is_protected(target) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = format('%s is a tenant table already', target);
   end if;
-  perform tenancy.force_row_security(target);
+  perform tenancy.force_row_security(target, 'true');
   perform tenancy.ensure_policy(target, 'shared_select', 'for select to authenticated using (true)');
   execute format('grant select on %s to authenticated', target);
 end

@@ -213,3 +213,18 @@ async fn flight_that_rolls_back_answers_and_leaves_nothing() {
     assert_eq!(code(world.database.data.fly(&undone, &insert("(1, 2)")).await), "23503");
     assert_eq!(world.text(&anon, "select count(*)::text from public.pairs").await.unwrap(), "0");
 }
+
+/// As functions written for older servers do.
+#[tokio::test]
+async fn claim_that_a_function_leaves_in_the_session_does_not_speak_for_the_next_caller() {
+    let world = World::new(one_connection()).await;
+    let leak = "create function public.leak(who text) returns text language sql as $$
+        select set_config('request.jwt.claim.sub', who, false) || set_config('request.jwt.claim.role', 'service_role', false) $$";
+    world.db.migrate(leak).await;
+    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let a_id = a.user.unwrap().to_string();
+    world.text(&a, &format!("select public.leak('{a_id}')")).await.unwrap();
+    let who = "select coalesce(auth.uid()::text, 'nobody') || ' ' || auth.role()";
+    assert_eq!(world.text(&b, who).await.unwrap(), format!("{} authenticated", b.user.unwrap()));
+    assert_eq!(world.text(&Caller::anonymous(), who).await.unwrap(), "nobody anon");
+}

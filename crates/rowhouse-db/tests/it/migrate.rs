@@ -111,3 +111,18 @@ async fn seed_is_loaded_once() {
         db.superuser().await.query_one("select count(*) from public.a", &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
 }
+
+/// As dumps do at their top.
+#[tokio::test]
+async fn session_settings_of_a_migration_end_with_it() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    let files = project(&[
+        (
+            "20260101000000_a.sql",
+            "select pg_catalog.set_config('search_path', '', false); create table public.a ();",
+        ),
+        ("20260102000000_b.sql", "create table b ();"),
+    ]);
+    assert_eq!(apply_project(&client, &files).await.unwrap().len(), 2);
+}

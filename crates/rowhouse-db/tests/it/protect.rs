@@ -208,3 +208,23 @@ async fn shared_table_is_read_only_for_tenants() {
         "0"
     );
 }
+
+/// A view reads with its owner's rights, and the owner's migrations see every row.
+#[tokio::test]
+async fn view_over_a_tenant_table_shows_each_tenant_its_own_rows() {
+    let (world, a, b) = world().await;
+    let view = "create view public.titles as select id, title, tenant_id from public.todos;
+        grant all on public.titles to authenticated, anon";
+    world.db.migrate(view).await;
+    world.text(&a, "insert into public.todos (title) values ('of a')").await.unwrap();
+    world.text(&b, "insert into public.titles (title) values ('of b')").await.unwrap();
+    let seen = "select string_agg(title, ',' order by title) from public.titles";
+    assert_eq!(world.text(&a, seen).await.unwrap(), "of a");
+    assert_eq!(world.text(&b, seen).await.unwrap(), "of b");
+    assert_eq!(world.text(&Caller::anonymous(), seen).await.unwrap(), "");
+    assert_eq!(world.text(&service(), seen).await.unwrap(), "of a,of b");
+    let stolen = "with w as (update public.titles set title = 'stolen' where title = 'of a' returning 1) select count(*)::text from w";
+    assert_eq!(world.text(&b, stolen).await.unwrap(), "0");
+    let moved = format!("update public.titles set tenant_id = '{}'", a.tenant.unwrap());
+    assert_eq!(code(world.text(&b, &moved).await), "42501");
+}
