@@ -53,7 +53,7 @@ pub fn explain(
     let fail = |error: Error| Box::new(Failure::from(error));
     let request = parse(&incoming, settings).map_err(|error| fail(error.into()))?;
     let plan = plan(&request, snapshot, settings).map_err(|error| fail(error.into()))?;
-    let nothing = || fail(Error::Plan(PlanError::NotImplemented("Explaining OPTIONS")));
+    let nothing = || fail(Error::Plan(PlanError::NotImplemented("Explaining OPTIONS is not implemented.")));
     let query = sql::main(&plan).ok_or_else(nothing)?;
     Ok(Explained { query, access: plan.access() })
 }

@@ -8,12 +8,16 @@ mod error;
 mod function;
 mod hint;
 mod node;
+mod spread;
 mod write;
 
 pub(crate) use call::{Arguments, CallPlan};
 pub(crate) use condition::{Condition, ResolvedField};
 pub(crate) use error::{Candidate, NoRelation, PlanError, UnknownFunction};
-pub(crate) use node::{EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Source};
+pub(crate) use node::{
+    Aggregated, EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Selected, Source,
+};
+pub(crate) use spread::name_of;
 pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WritePlan};
 
 use rowhouse_db::catalog::{Snapshot, Table};
@@ -88,7 +92,7 @@ pub(crate) fn plan<'a>(
             read(request, snapshot, settings, table, *headers_only).map(Plan::Read)
         }
         Action::Write { table, mutation } => {
-            write::plan(request, snapshot, table, *mutation).map(Plan::Write)
+            write::plan(request, snapshot, settings, table, *mutation).map(Plan::Write)
         }
         Action::Call { function, method } => {
             call::plan(request, snapshot, settings, function, *method).map(Plan::Call)
@@ -109,7 +113,8 @@ fn read<'a>(
 ) -> Result<ReadPlan<'a>, PlanError> {
     let table = table(request, snapshot, name)?;
     let max_rows = max_rows(settings);
-    let node = node::Builder { request, snapshot, max_rows }.table(table)?;
+    let node =
+        node::Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }.table(table)?;
     let media = negotiate(&request.accept)?;
     known_preferences(request)?;
     let is_whole = request.range == crate::request::RowRange::ALL && max_rows.is_none();

@@ -13,6 +13,7 @@ mod builder;
 mod call;
 mod filter;
 mod read;
+mod select;
 mod write;
 
 use rowhouse_db::flight::Query;

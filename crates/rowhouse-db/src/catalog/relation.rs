@@ -107,6 +107,10 @@ pub enum RelationKind {
 }
 
 impl RelationKind {
+    fn junction(&self) -> Option<&QualifiedName> {
+        if let Self::ManyToMany(junction) = self { Some(&junction.table) } else { None }
+    }
+
     /// The order in which candidates are listed.
     fn rank(&self) -> u8 {
         match self {
@@ -158,8 +162,13 @@ pub(super) fn relate(mut tables: Vec<Table>, keys: &[ForeignKey]) -> Vec<Table> 
             relation.is_self = relation.target == table.name;
         }
         relations.sort_by(|left, right| {
-            let order = |r: &Relation| (r.kind.rank(), r.constraint.clone(), r.columns.clone());
-            left.target.cmp(&right.target).then_with(|| order(left).cmp(&order(right)))
+            (&left.target, left.kind.rank(), left.kind.junction(), &left.constraint, &left.columns).cmp(&(
+                &right.target,
+                right.kind.rank(),
+                right.kind.junction(),
+                &right.constraint,
+                &right.columns,
+            ))
         });
         table.relations = relations;
     }

@@ -46,8 +46,7 @@ pub(super) fn failure(error: PlanError) -> Failure {
             schema::ambiguous_relation(&parent, &child, &candidates)
         }
         PlanError::NotImplemented(what) => {
-            Failure::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented")
-                .details(format!("{what} is not implemented."))
+            Failure::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented").details(what)
         }
         PlanError::RootDisabled => {
             Failure::new(StatusCode::NOT_FOUND, "PGRST126", "Root endpoint metadata is disabled")

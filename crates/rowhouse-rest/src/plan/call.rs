@@ -56,7 +56,8 @@ pub(super) fn plan<'a>(
         Returns::Row(row) => (row.name.as_str(), snapshot.table(&row.schema, &row.name)),
         Returns::Void | Returns::Scalar => (function.name.name.as_str(), None),
     };
-    let mut node = Builder { request, snapshot, max_rows }.given(alias, table)?;
+    let mut node =
+        Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }.given(alias, table)?;
     node.range = request.range.first(max_rows);
     let media = negotiate(&request.accept)?;
     known_preferences(request)?;

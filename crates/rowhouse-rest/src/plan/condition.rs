@@ -1,6 +1,6 @@
 //! Filters and logic trees with their columns resolved.
 
-use rowhouse_db::catalog::Table;
+use rowhouse_db::catalog::{Column, Table};
 
 use crate::request::{Connective, Field, Filter, JsonStep, Logic, Operation};
 
@@ -16,6 +16,11 @@ pub(crate) struct ResolvedField<'a> {
 }
 
 impl<'a> ResolvedField<'a> {
+    /// A column without a path.
+    pub(crate) fn column(column: &'a Column) -> Self {
+        Self { name: &column.name, path: &[], to_json: true, is_vector: false }
+    }
+
     /// Looks the column up; computed columns and those of function results stay unknown, which PostgreSQL judges.
     pub(crate) fn new(field: &'a Field, table: Option<&Table>) -> Self {
         let base = table.and_then(|table| table.column(&field.name)).map(|column| column.base_type.as_str());

@@ -2,8 +2,11 @@
 
 use rowhouse_db::catalog::{Relation, Snapshot, Table};
 
+use super::spread::{self, Lifted};
 use super::{Condition, PlanError, ResolvedField, embed};
-use crate::request::{ApiRequest, Direction, Embed, EmbedPath, IsValue, JoinType, JsonKey, Nulls, Operation};
+use crate::request::{
+    Aggregate, ApiRequest, Direction, Embed, EmbedPath, IsValue, JoinType, JsonKey, Nulls, Operation,
+};
 use crate::request::{OrderTerm, RowRange, SelectColumn, SelectItem};
 
 /// A level of a read. The root has no relation; an embed is joined to its parent.
@@ -17,6 +20,8 @@ pub(crate) struct ReadNode<'a> {
     pub(crate) order: Vec<OrderBy<'a>>,
     pub(crate) range: RowRange,
     pub(crate) embeds: Vec<EmbedNode<'a>>,
+    /// Embedded JSON may be grouped by, so it must be of a type that can be compared.
+    pub(crate) comparable: bool,
 }
 
 /// Where rows come from.
@@ -46,7 +51,17 @@ pub(crate) enum Qualifier<'a> {
 pub(crate) struct Selected<'a> {
     pub(crate) field: ResolvedField<'a>,
     pub(crate) cast: Option<&'a str>,
+    pub(crate) aggregate: Option<Aggregated<'a>>,
     pub(crate) alias: Option<&'a str>,
+    /// The row as one value, to be counted further up.
+    pub(crate) whole_row: bool,
+}
+
+/// An aggregate, and the type that its result is cast to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Aggregated<'a> {
+    pub(crate) function: Aggregate,
+    pub(crate) cast: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -75,6 +90,8 @@ pub(crate) struct EmbedNode<'a> {
     pub(crate) joined: Joined,
     /// Nothing was asked of it: it joins and filters, and is not shown.
     pub(crate) is_hidden: bool,
+    /// Its columns are shown as the parent's.
+    pub(crate) spread: Option<Vec<Lifted<'a>>>,
     pub(crate) node: ReadNode<'a>,
 }
 
@@ -86,6 +103,7 @@ pub(super) struct Builder<'a> {
     pub(super) request: &'a ApiRequest,
     pub(super) snapshot: &'a Snapshot,
     pub(super) max_rows: Option<i64>,
+    pub(super) allow_aggregates: bool,
 }
 
 /// What a node is built from.
@@ -95,6 +113,7 @@ struct Place<'a, 'p> {
     table: Option<&'a Table>,
     items: &'a [SelectItem],
     path: &'p [String],
+    spread: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -118,7 +137,7 @@ impl<'a> Builder<'a> {
         table: Option<&'a Table>,
     ) -> Result<ReadNode<'a>, PlanError> {
         self.check_paths()?;
-        self.node(&Place { source, qualifier, table, items: &self.request.select, path: &[] })
+        self.node(&Place { source, qualifier, table, items: &self.request.select, path: &[], spread: false })
     }
 
     /// Every filter, order and limit must be for something selected.
@@ -143,10 +162,11 @@ impl<'a> Builder<'a> {
             order: Vec::new(),
             range: RowRange::ALL,
             embeds: Vec::new(),
+            comparable: self.allow_aggregates && spread::has_aggregates(&self.request.select),
         };
         for item in place.items {
             match item {
-                SelectItem::Column(column) => node.select.push(selected(column, place.table)?),
+                SelectItem::Column(column) => self.select(column, place, &mut node.select)?,
                 SelectItem::Embed(embed) => node.embeds.push(self.embed(embed, place)?),
             }
         }
@@ -156,6 +176,37 @@ impl<'a> Builder<'a> {
                 terms.iter().map(|term| order(term, place, &node.embeds)).collect::<Result<_, _>>()?;
         }
         Ok(node)
+    }
+
+    /// A column; of `*` every column by name where names are needed, to be grouped by or lifted.
+    fn select(
+        self,
+        column: &'a SelectColumn,
+        place: &Place<'a, '_>,
+        found: &mut Vec<Selected<'a>>,
+    ) -> Result<(), PlanError> {
+        if column.aggregate.is_some() && !self.allow_aggregates {
+            return Err(PlanError::Aggregates);
+        }
+        let plain = |field, alias| Selected { field, cast: None, aggregate: None, alias, whole_row: false };
+        let is_star = column.field.name == "*" && column.aggregate.is_none();
+        let by_name = place.spread || place.items.iter().any(spread::is_aggregate);
+        if let Some(table) = place.table.filter(|_| is_star && by_name) {
+            found.extend(table.columns.iter().map(|c| plain(ResolvedField::column(c), None)));
+            return Ok(());
+        }
+        let function = column.aggregate;
+        let aggregate =
+            function.map(|function| Aggregated { function, cast: column.aggregate_cast.as_deref() });
+        let default = match function {
+            Some(function) if place.spread => Some(spread::name_of(function)),
+            Some(_) => None,
+            None => last_key(column),
+        };
+        let alias = column.alias.as_deref().or(default);
+        let field = ResolvedField::new(&column.field, place.table);
+        found.push(Selected { cast: column.cast.as_deref(), aggregate, ..plain(field, alias) });
+        Ok(())
     }
 
     fn conditions(self, place: &Place<'a, '_>, embeds: &[EmbedNode<'a>]) -> Vec<Condition<'a>> {
@@ -173,9 +224,6 @@ impl<'a> Builder<'a> {
     }
 
     fn embed(self, embed: &'a Embed, parent: &Place<'a, '_>) -> Result<EmbedNode<'a>, PlanError> {
-        if embed.spread {
-            return Err(PlanError::NotImplemented("Spread embedding"));
-        }
         let relation =
             embed::find(self.snapshot, &self.request.schema, parent.table, &parent.qualifier, embed)?;
         let table = self.snapshot.table(&relation.target.schema, &relation.target.name).ok_or_else(|| {
@@ -190,26 +238,26 @@ impl<'a> Builder<'a> {
         let depth = path.len();
         let qualifier = Qualifier::Numbered { name: &table.name.name, depth };
         let source = Source::Table(table);
-        let mut node =
-            self.node(&Place { source, qualifier, table: Some(table), items: &embed.items, path: &path })?;
+        let mut node = self.node(&Place {
+            source,
+            qualifier,
+            table: Some(table),
+            items: &embed.items,
+            path: &path,
+            spread: embed.spread,
+        })?;
         let range =
             self.request.embed_ranges.iter().find(|(way, _)| *way == path).map_or(RowRange::ALL, |(_, r)| *r);
         node.range = range.first(self.max_rows);
         let is_hidden = node.select.is_empty() && node.embeds.iter().all(|embed| embed.is_hidden);
-        Ok(EmbedNode { name: embed.output_name(), depth, relation, joined: embed.join, is_hidden, node })
+        let name = embed.output_name();
+        let spread = if embed.spread { Some(spread::lift(&mut node, relation.is_to_one())?) } else { None };
+        Ok(EmbedNode { name, depth, relation, joined: embed.join, is_hidden, spread, node })
     }
 }
 
 fn here<'a, T>(all: &'a [(EmbedPath, T)], path: &[String]) -> impl Iterator<Item = &'a (EmbedPath, T)> {
     all.iter().filter(move |(way, _)| way == path)
-}
-
-fn selected<'a>(column: &'a SelectColumn, table: Option<&Table>) -> Result<Selected<'a>, PlanError> {
-    if column.aggregate.is_some() {
-        return Err(PlanError::Aggregates);
-    }
-    let alias = column.alias.as_deref().or_else(|| last_key(column));
-    Ok(Selected { field: ResolvedField::new(&column.field, table), cast: column.cast.as_deref(), alias })
 }
 
 /// A JSON path is named after its last key; after the column, if it has none but numbers.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rowhouse_db::catalog::{Column, Snapshot, Table};
+use rowhouse_kernel::settings::RestSettings;
 
 use super::node::Builder;
 use super::{Condition, PlanError, ReadNode, known_preferences, negotiate, table};
@@ -79,6 +80,7 @@ pub(crate) struct RowBounds {
 pub(super) fn plan<'a>(
     request: &'a ApiRequest,
     snapshot: &'a Snapshot,
+    settings: &RestSettings,
     name: &str,
     mutation: Mutation,
 ) -> Result<WritePlan<'a>, PlanError> {
@@ -87,7 +89,8 @@ pub(super) fn plan<'a>(
     known_preferences(request)?;
     let media = negotiate(&request.accept)?;
     // Root filters choose what is written; they must not filter the representation again.
-    let read = Builder { request, snapshot, max_rows: None }.given(&table.name.name, Some(table))?;
+    let read = Builder { request, snapshot, max_rows: None, allow_aggregates: settings.aggregates }
+        .given(&table.name.name, Some(table))?;
     let read = ReadNode { conditions: Vec::new(), ..read };
     let full = request.prefer.representation == Some(Representation::Full);
     let returning = match request.prefer.representation {
@@ -151,7 +154,7 @@ fn conditions<'a>(request: &'a ApiRequest, table: &'a Table) -> Vec<Condition<'a
 
 fn rows<'a>(request: &'a ApiRequest, table: &'a Table) -> Result<RowSource<'a>, PlanError> {
     let Some(Payload::Json { text, shape, keys }) = &request.payload else {
-        return Err(PlanError::NotImplemented("Bodies of this kind"));
+        return Err(PlanError::NotImplemented("Bodies of this kind are not implemented."));
     };
     let columns = keys.iter().map(|key| {
         table

@@ -4,8 +4,8 @@ use rowhouse_db::catalog::RelationKind;
 use rowhouse_db::flight::Query;
 
 use super::builder::Sql;
-use super::filter::{EmbedAlias, field, filter_rows, from, order, qualifier};
-use super::{GUC, body};
+use super::filter::{EmbedAlias, filter_rows, from, order, qualifier};
+use super::{GUC, body, select};
 use crate::plan::{EmbedNode, Joined, Qualifier, ReadNode, ReadPlan, Total};
 use crate::request::RowRange;
 
@@ -56,7 +56,7 @@ pub(super) fn total(sql: &mut Sql, total: Total, root: &ReadNode<'_>) {
 pub(super) fn node(sql: &mut Sql, this: &ReadNode<'_>, depth: usize) {
     let inside = depth + 1;
     sql.push("select ");
-    select_list(sql, this, inside);
+    select::list(sql, this, inside);
     from(sql, this.source, &this.qualifier);
     for (place, embed) in this.embeds.iter().enumerate() {
         join(sql, &this.qualifier, embed, &EmbedAlias { depth: inside, place });
@@ -65,43 +65,9 @@ pub(super) fn node(sql: &mut Sql, this: &ReadNode<'_>, depth: usize) {
         EmbedAlias { depth: inside, place }.write(sql);
         sql.push(" is distinct from null");
     });
+    select::group(sql, this);
     order(sql, &this.qualifier, &this.order, inside);
     range(sql, this.range);
-}
-
-fn select_list(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
-    let shown = || this.embeds.iter().enumerate().filter(|(_, embed)| !embed.is_hidden);
-    if this.select.is_empty() && this.embeds.is_empty() {
-        qualifier(sql, &this.qualifier);
-        sql.push(".*");
-        return;
-    }
-    sql.list(&this.select, ", ", |sql, selected| {
-        sql.push(if selected.cast.is_some() { "cast(" } else { "" });
-        field(sql, &this.qualifier, &selected.field);
-        if let Some(cast) = selected.cast {
-            sql.push(" as ").push(cast).push(")");
-        }
-        if let Some(alias) = selected.alias {
-            sql.push(" as ").ident(alias);
-        }
-    });
-    for (at, (place, embed)) in shown().enumerate() {
-        sql.push(if at > 0 || !this.select.is_empty() { ", " } else { "" });
-        let alias = EmbedAlias { depth: inside, place };
-        if embed.relation.is_to_one() {
-            sql.push("row_to_json(");
-            alias.write(sql);
-            sql.push(".*)");
-        } else {
-            sql.push("coalesce(");
-            alias.write(sql);
-            sql.push(".");
-            alias.write(sql);
-            sql.push(", '[]')");
-        }
-        sql.push(" as ").ident(embed.name);
-    }
 }
 
 /// An embed as a lateral subquery: its row, or an array of its rows.
@@ -110,10 +76,7 @@ fn join(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>, alias: &Em
     sql.push(if inner { " inner join lateral (" } else { " left join lateral (" });
     let to_one = embed.relation.is_to_one();
     if !to_one {
-        sql.push("select json_agg(");
-        alias.write(sql);
-        sql.push(") as ");
-        alias.write(sql);
+        select::collected(sql, embed, alias);
         sql.push(" from (");
     }
     embedded(sql, parent, embed);
@@ -139,10 +102,10 @@ fn embedded(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
     let this = &embed.node;
     let inside = embed.depth + 1;
     sql.push("select ");
-    if embed.is_hidden && this.select.is_empty() {
+    if embed.is_hidden && this.select.is_empty() && this.embeds.iter().all(|deeper| deeper.spread.is_none()) {
         sql.push("1 as rowhouse_one");
     } else {
-        select_list(sql, this, inside);
+        select::list(sql, this, inside);
     }
     from_embed(sql, parent, embed);
     for (place, deeper) in this.embeds.iter().enumerate() {
@@ -157,6 +120,7 @@ fn embedded(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
             sql.push(" is distinct from null");
         });
     }
+    select::group(sql, this);
     order(sql, &this.qualifier, &this.order, inside);
     range(sql, this.range);
 }
@@ -181,7 +145,7 @@ fn from_embed(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
 }
 
 /// A whole row. A table without alias is known by its bare name.
-fn row(sql: &mut Sql, of: &Qualifier<'_>) {
+pub(super) fn row(sql: &mut Sql, of: &Qualifier<'_>) {
     match of {
         Qualifier::Table { name, .. } => {
             sql.ident(name);

@@ -320,3 +320,36 @@ proptest! {
         }
     }
 }
+
+fn aggregate(target: &str) -> String {
+    let schema = schema();
+    let request = request("GET", target, &[], "");
+    let settings = RestSettings { aggregates: true, ..RestSettings::default() };
+    let sql = super::main(&plan(&request, &schema, &settings).unwrap()).unwrap().sql;
+    sql.split_once(" from (").unwrap().1.strip_suffix(") rowhouse_row").unwrap().to_owned()
+}
+
+#[test]
+fn aggregates_group_by_everything_else() {
+    assert_eq!(
+        aggregate("/todos?select=done,n:count(),id.max()::text&order=done"),
+        r#"select "public"."todos"."done", count(*) as "n", cast(max("public"."todos"."id") as text) from "public"."todos" group by 1 order by "public"."todos"."done""#
+    );
+}
+
+#[test]
+fn to_one_spread_lifts_columns_and_their_aggregates() {
+    assert_eq!(
+        aggregate("/todos?select=done,...lists(name,id.sum(),count())"),
+        r#"select "public"."todos"."done", "rowhouse_1_0"."name" as "name", sum("rowhouse_1_0"."sum") as "sum", count("rowhouse_1_0"."count") as "count" from "public"."todos" left join lateral (select "lists_1"."name", "lists_1"."id" as "sum", "lists_1" as "count" from "public"."lists" as "lists_1" where "lists_1"."id" = "public"."todos"."list_id") as rowhouse_1_0 on true group by 1, 2"#
+            .replace("\"rowhouse_1_0\"", "rowhouse_1_0")
+    );
+}
+
+#[test]
+fn to_many_spread_lifts_one_array_for_each_column() {
+    assert_eq!(
+        read("/lists?select=id,...todos(title)&todos.order=id").0,
+        r#"select "public"."lists"."id", rowhouse_1_0."title" as "title" from "public"."lists" left join lateral (select nullif(count(*), 0) as rowhouse_1_0, coalesce(json_agg(rowhouse_1_0."title"), '[]') as "title" from (select "todos_1"."title" from "public"."todos" as "todos_1" where "todos_1"."list_id" = "public"."lists"."id" order by "todos_1"."id") as rowhouse_1_0) as rowhouse_1_0 on true"#
+    );
+}

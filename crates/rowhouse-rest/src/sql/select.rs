@@ -1,0 +1,129 @@
+//! Select lists: columns, aggregates, embeds and what spreads lift; and the grouping that aggregates ask for.
+
+use super::builder::Sql;
+use super::filter::{EmbedAlias, field, qualifier};
+use super::read::row;
+use crate::plan::{Aggregated, EmbedNode, Qualifier, ReadNode, Selected, name_of};
+
+/// The columns of a level, then its embeds. `inside` is the depth of the embeds.
+pub(super) fn list(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
+    if this.select.is_empty() && this.embeds.is_empty() {
+        qualifier(sql, &this.qualifier);
+        sql.push(".*");
+        return;
+    }
+    sql.list(&this.select, ", ", |sql, selected| column(sql, &this.qualifier, selected));
+    let mut separator = if this.select.is_empty() { "" } else { ", " };
+    for (place, embed) in this.embeds.iter().enumerate() {
+        let alias = EmbedAlias { depth: inside, place };
+        let Some(lifted) = &embed.spread else {
+            if !embed.is_hidden {
+                sql.push(separator);
+                shown(sql, this, embed, &alias);
+                separator = ", ";
+            }
+            continue;
+        };
+        for lifted in lifted {
+            sql.push(separator);
+            aggregated(sql, lifted.aggregate, |sql| {
+                alias.write(sql);
+                sql.push(".").ident(lifted.name);
+            });
+            sql.push(" as ").ident(lifted.name);
+            separator = ", ";
+        }
+    }
+}
+
+/// ` group by …` all that is no aggregate, by position, when there is an aggregate.
+pub(super) fn group(sql: &mut Sql, this: &ReadNode<'_>) {
+    if !this.comparable {
+        return;
+    }
+    let selected = this.select.iter().map(|selected| selected.aggregate.is_some());
+    let embedded = this.embeds.iter().flat_map(|embed| match &embed.spread {
+        Some(lifted) => lifted.iter().map(|lifted| lifted.aggregate.is_some()).collect(),
+        None if embed.is_hidden => Vec::new(),
+        None => vec![false],
+    });
+    let items: Vec<bool> = selected.chain(embedded).collect();
+    if items.iter().all(|is_aggregate| *is_aggregate) || !items.contains(&true) {
+        return;
+    }
+    let plain = items.iter().enumerate().filter(|(_, is_aggregate)| !**is_aggregate);
+    sql.push(" group by ").list(plain, ", ", |sql, (at, _)| {
+        sql.number(at + 1);
+    });
+}
+
+/// The columns of a to-many embed's subquery over its rows: one array of objects, or of a spread one array for
+/// each column behind a number that is null without rows.
+pub(super) fn collected(sql: &mut Sql, embed: &EmbedNode<'_>, alias: &EmbedAlias) {
+    sql.push("select ");
+    let Some(lifted) = &embed.spread else {
+        sql.push("json_agg(");
+        alias.write(sql);
+        sql.push(")").push(comparable(&embed.node)).push(" as ");
+        alias.write(sql);
+        return;
+    };
+    sql.push("nullif(count(*), 0) as ");
+    alias.write(sql);
+    for lifted in lifted {
+        sql.push(", coalesce(json_agg(");
+        alias.write(sql);
+        sql.push(".").ident(lifted.name).push("), '[]')").push(comparable(&embed.node));
+        sql.push(" as ").ident(lifted.name);
+    }
+}
+
+fn comparable(node: &ReadNode<'_>) -> &'static str {
+    if node.comparable { "::jsonb" } else { "" }
+}
+
+fn column(sql: &mut Sql, table: &Qualifier<'_>, selected: &Selected<'_>) {
+    aggregated(sql, selected.aggregate, |sql| {
+        sql.push(if selected.cast.is_some() { "cast(" } else { "" });
+        match (selected.whole_row, selected.aggregate) {
+            (true, _) => row(sql, table),
+            (false, Some(_)) if selected.field.name == "*" => {
+                sql.push("*");
+            }
+            _ => field(sql, table, &selected.field),
+        }
+        if let Some(cast) = selected.cast {
+            sql.push(" as ").push(cast).push(")");
+        }
+    });
+    if let Some(alias) = selected.alias {
+        sql.push(" as ").ident(alias);
+    }
+}
+
+fn aggregated(sql: &mut Sql, aggregate: Option<Aggregated<'_>>, value: impl FnOnce(&mut Sql)) {
+    let Some(aggregate) = aggregate else { return value(sql) };
+    sql.push(if aggregate.cast.is_some() { "cast(" } else { "" });
+    sql.push(name_of(aggregate.function)).push("(");
+    value(sql);
+    sql.push(")");
+    if let Some(cast) = aggregate.cast {
+        sql.push(" as ").push(cast).push(")");
+    }
+}
+
+/// An embed as an object or an array.
+fn shown(sql: &mut Sql, this: &ReadNode<'_>, embed: &EmbedNode<'_>, alias: &EmbedAlias) {
+    if embed.relation.is_to_one() {
+        sql.push("row_to_json(");
+        alias.write(sql);
+        sql.push(".*)").push(comparable(this));
+    } else {
+        sql.push("coalesce(");
+        alias.write(sql);
+        sql.push(".");
+        alias.write(sql);
+        sql.push(", '[]')");
+    }
+    sql.push(" as ").ident(embed.name);
+}
