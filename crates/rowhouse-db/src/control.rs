@@ -138,6 +138,11 @@ impl Control {
         client.batch_execute("select 1").await.map_err(DbError::from)
     }
 
+    /// Closes the connections that nobody uses now.
+    pub(crate) fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
     /// Connections open, and of those idle.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {

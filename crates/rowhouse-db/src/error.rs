@@ -17,6 +17,8 @@ pub struct PgError {
     pub constraint: Option<String>,
     /// Column concerned.
     pub column: Option<String>,
+    /// The server's function that raised it; unlike the message, the same in every language.
+    pub routine: Option<String>,
 }
 
 impl fmt::Display for PgError {
@@ -84,6 +86,7 @@ impl From<tokio_postgres::Error> for DbError {
             hint: db.hint().map(str::to_owned),
             constraint: db.constraint().map(str::to_owned),
             column: db.column().map(str::to_owned),
+            routine: db.routine().map(str::to_owned),
         };
         Self::from(error)
     }

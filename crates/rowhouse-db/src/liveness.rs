@@ -21,7 +21,8 @@ use crate::flight::{Address, Stream};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Pause between two questions while it is not.
 const RETRY: Duration = Duration::from_millis(250);
-/// How long an answer may take. A silent server is asked twice before it counts as down.
+/// How long an answer may take. A server is asked twice, the second time over a new connection, before it counts as
+/// down.
 const PATIENCE: Duration = Duration::from_millis(1000);
 
 /// What the monitor last saw.
@@ -120,7 +121,9 @@ fn report(sender: &watch::Sender<Health>, health: Health) {
 
 async fn look(control: &Control, address: &Address) -> Health {
     let mut outcome = ask(control, address).await;
-    if matches!(outcome, Err(Trouble::Silent(_))) {
+    if outcome.is_err() {
+        // One connection's end is not the server's, and one that fell silent must not be asked for ever.
+        control.forget_idle();
         outcome = ask(control, address).await;
     }
     match outcome {

@@ -157,6 +157,7 @@ pub(crate) fn read_error(body: &backend::ErrorResponseBody) -> Result<PgError, D
             b'H' => error.hint = Some(text),
             b'n' => error.constraint = Some(text),
             b'c' => error.column = Some(text),
+            b'R' => error.routine = Some(text),
             _ => {}
         }
     }

@@ -228,3 +228,13 @@ async fn claim_that_a_function_leaves_in_the_session_does_not_speak_for_the_next
     assert_eq!(world.text(&b, who).await.unwrap(), format!("{} authenticated", b.user.unwrap()));
     assert_eq!(world.text(&Caller::anonymous(), who).await.unwrap(), "nobody anon");
 }
+
+#[tokio::test]
+async fn statement_whose_columns_have_changed_is_prepared_anew() {
+    let world = World::new(one_connection()).await;
+    world.db.migrate("create table public.t (a int); insert into public.t values (1); grant select on public.t to anon").await;
+    let anon = Caller::anonymous();
+    assert_eq!(world.fly(&anon, "select * from public.t", &[]).await.unwrap()[0].len(), 1);
+    world.db.migrate("alter table public.t add column b int").await;
+    assert_eq!(world.fly(&anon, "select * from public.t", &[]).await.unwrap()[0].len(), 2);
+}

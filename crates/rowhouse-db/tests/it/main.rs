@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod flight;
+mod liveness;
 mod migrate;
 mod protect;
 mod support;

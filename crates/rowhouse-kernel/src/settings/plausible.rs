@@ -60,7 +60,7 @@ fn check_alias(alias: &str) -> Result<(), String> {
     };
     match segments.as_slice() {
         ["", first, ..] if TAKEN.contains(first) => Err(format!("/{first} is taken")),
-        ["", rest @ ..] if !rest.is_empty() && rest.iter().all(|s| plain(s)) => Ok(()),
+        ["", rest @ ..] if !rest.is_empty() && rest.iter().all(plain) => Ok(()),
         _ => Err("expected a path such as /api".to_owned()),
     }
 }
