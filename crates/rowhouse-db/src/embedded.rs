@@ -6,6 +6,7 @@
 mod account;
 mod binaries;
 mod cluster;
+mod log;
 mod postmaster;
 mod process;
 mod supervisor;

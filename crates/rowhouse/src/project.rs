@@ -1,5 +1,6 @@
 //! A project on disk and its settings.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rowhouse_kernel::settings::{Settings, Sources};
@@ -54,14 +55,49 @@ impl Project {
     /// # Errors
     /// If it cannot be made.
     pub fn ensure_private(&self) -> Result<(), CannotRun> {
-        use std::os::unix::fs::PermissionsExt;
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
         let folder = self.root.join(".rowhouse");
         let fail =
             |error: std::io::Error| CannotRun::because(format!("cannot use {}: {error}", folder.display()));
-        std::fs::create_dir_all(&folder).map_err(fail)?;
+        match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(error)),
+            _ => {}
+        }
+        // We may be root in somebody else's folder: what he has put here could lead our secrets and rights anywhere.
+        let entry = folder.symlink_metadata().map_err(fail)?;
+        if entry.uid() != nix::unistd::Uid::effective().as_raw() {
+            return Err(CannotRun::because(format!(
+                "{} belongs to another account (uid {}); run rowhouse under that account, or move the folder away",
+                folder.display(),
+                entry.uid()
+            )));
+        }
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).map_err(fail)?;
         // Also in a folder whose own .gitignore does not know us.
-        std::fs::write(folder.join(".gitignore"), "*\n").map_err(fail)
+        let mut options = std::fs::OpenOptions::new();
+        match options.write(true).create_new(true).mode(0o644).open(folder.join(".gitignore")) {
+            Ok(mut file) => file.write_all(b"*\n").map_err(fail),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    /// Replaces a file under `.rowhouse` in one step; mode 600. A kill or a full disk leaves the old one whole.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write_private(&self, name: &str, content: &[u8]) -> std::io::Result<()> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let aside = self.private(&format!("{name}.new"));
+        let _left_by_a_kill = std::fs::remove_file(&aside);
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&aside)?;
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        if let Err(error) = written.and_then(|()| std::fs::rename(&aside, self.private(name))) {
+            let _nothing_left_to_do = std::fs::remove_file(&aside);
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// Reads `rowhouse.toml` and the environment; nothing is validated beyond form yet.
@@ -90,3 +126,6 @@ impl Project {
         Ok((settings, sources))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! The project's own secrets under `up`: generated once, kept in `.rowhouse/keys/secrets.toml` with mode 600.
 
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 
 use rowhouse_kernel::{Rng, Secret};
 
@@ -23,6 +22,7 @@ pub(crate) struct Secrets {
     pub(crate) key_secret: Secret,
 }
 
+const NAME: &str = "keys/secrets.toml";
 const NAMES: [&str; 5] = [
     "postgres_password",
     "rowhouse_password",
@@ -34,7 +34,7 @@ const NAMES: [&str; 5] = [
 impl Secrets {
     /// Reads the file, or writes a new one.
     pub(crate) fn ensure(project: &Project, rng: &dyn Rng) -> Result<Self, CannotRun> {
-        let path = project.private("keys/secrets.toml");
+        let path = project.private(NAME);
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).ok_or_else(|| {
                 CannotRun::because(format!(
@@ -67,12 +67,7 @@ impl Secrets {
             |error: std::io::Error| CannotRun::because(format!("cannot write {}: {error}", folder.display()));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(fail)?;
         let text: String = NAMES.iter().map(|name| format!("{name} = \"{}\"\n", random_text(rng))).collect();
-        let aside = folder.join("secrets.toml.new");
-        let mut options = std::fs::OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(fail)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
-        std::fs::rename(&aside, folder.join("secrets.toml")).map_err(fail)?;
+        project.write_private(NAME, text.as_bytes()).map_err(fail)?;
         Self::parse(&text).ok_or_else(|| CannotRun::because("generated secrets cannot be read back"))
     }
 }

@@ -1,8 +1,5 @@
 //! `.rowhouse/state.json`: what other commands and scripts may know of a running server. Mode 600; it holds keys.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::CannotRun;
@@ -44,12 +41,9 @@ const NAME: &str = "state.json";
 impl State {
     /// Replaces the file in one step.
     pub(crate) fn write(&self, project: &Project) -> Result<(), CannotRun> {
-        let path = project.private(NAME);
-        let aside = project.private("state.json.new");
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
-        std::fs::rename(&aside, &path).map_err(Into::into)
+        project.write_private(NAME, serde_json::to_string_pretty(self)?.as_bytes()).map_err(|error| {
+            CannotRun::because(format!("cannot write {}: {error}", project.private(NAME).display()))
+        })
     }
 
     /// What a server wrote; it may have ended since.

@@ -1,9 +1,12 @@
 //! Under which account the server runs: PostgreSQL refuses root.
 
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use nix::fcntl::OFlag;
 use nix::unistd::{Uid, User};
 
 use super::{EmbeddedError, io};
@@ -74,22 +77,47 @@ impl Account {
         command.status().is_ok_and(|status| status.success())
     }
 
-    /// Makes a folder that only the account can enter.
+    /// Makes a folder that only the account can enter. As root, never through a link, and never one that somebody
+    /// else made: he could have put anything there.
     pub(super) fn own_folder(&self, folder: &Path) -> Result<(), EmbeddedError> {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::create_dir_all(folder).map_err(io(format!("cannot create {}", folder.display())))?;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
-            .map_err(io(format!("cannot protect {}", folder.display())))?;
-        self.own(folder)
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(io(format!("cannot create {}", folder.display()))(error));
+            }
+            _ => {}
+        }
+        let protect = || format!("cannot protect {}", folder.display());
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let opened =
+            OpenOptions::new().read(true).custom_flags(flags.bits()).open(folder).map_err(io(protect()))?;
+        self.require_ours(&opened, folder)?;
+        opened.set_permissions(Permissions::from_mode(0o700)).map_err(io(protect()))?;
+        self.own(&opened, folder)
     }
 
-    /// Hands a file or folder to the account.
-    pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedError> {
+    fn require_ours(&self, opened: &File, folder: &Path) -> Result<(), EmbeddedError> {
+        let owner = opened.metadata().map_err(io(format!("cannot read {}", folder.display())))?.uid();
+        if owner == Uid::effective().as_raw() || self.ids.is_some_and(|(uid, _)| uid == owner) {
+            return Ok(());
+        }
+        let owner =
+            User::from_uid(Uid::from_raw(owner)).ok().flatten().map_or(owner.to_string(), |user| user.name);
+        Err(EmbeddedError::Account(format!(
+            "{} belongs to {owner}; run rowhouse as {owner}, or move the folder away",
+            folder.display()
+        )))
+    }
+
+    /// Hands an open file or folder to the account; `shown` is its name for messages.
+    pub(super) fn own(&self, opened: &File, shown: &Path) -> Result<(), EmbeddedError> {
         let Some((uid, gid)) = self.ids else { return Ok(()) };
-        std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(io(format!(
+        std::os::unix::fs::fchown(opened, Some(uid), Some(gid)).map_err(io(format!(
             "cannot hand {} to {}",
-            path.display(),
+            shown.display(),
             self.name
         )))
     }
 }
+
+#[cfg(test)]
+mod tests;

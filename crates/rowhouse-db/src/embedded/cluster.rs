@@ -1,10 +1,12 @@
 //! Where a project's cluster lies, and its creation.
 
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use nix::fcntl::OFlag;
+use nix::unistd::Uid;
 use rowhouse_kernel::Secret;
 
 use super::account::Account;
@@ -35,14 +37,31 @@ impl ClusterPaths {
             account.own_folder(&elsewhere)?;
             symlink(&elsewhere, &link).map_err(io(format!("cannot link {}", link.display())))?;
         }
-        account.own_folder(&link)?;
-        let home = link.canonicalize().map_err(io(format!("cannot open {}", link.display())))?;
+        let home = match link.is_symlink() {
+            true => followed(&link)?,
+            false => link,
+        };
+        account.own_folder(&home)?;
+        let home = home.canonicalize().map_err(io(format!("cannot open {}", home.display())))?;
         let mut run = home.join("run");
         if run.as_os_str().len() > LONGEST_SOCKET_FOLDER {
             run = PathBuf::from("/tmp").join(format!("rowhouse-{}", id_of(project)));
         }
         Ok(Self { data: home.join("data"), log: home.join("server.log"), run, home })
     }
+}
+
+/// Where a link leads that we made ourselves, or somebody as ourselves. Another's could lead anywhere, and what it
+/// leads to is handed to the server's account.
+fn followed(link: &Path) -> Result<PathBuf, EmbeddedError> {
+    let open = || io(format!("cannot open {}", link.display()));
+    if link.symlink_metadata().map_err(open())?.uid() != Uid::effective().as_raw() {
+        return Err(EmbeddedError::Account(format!(
+            "{} is a link that another account made; remove it",
+            link.display()
+        )));
+    }
+    link.canonicalize().map_err(open())
 }
 
 /// A short stable name for a project, from its path.
@@ -75,6 +94,7 @@ pub(super) fn ensure(
     let settings = unfinished.join("postgresql.conf");
     let mut file = std::fs::OpenOptions::new()
         .append(true)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(&settings)
         .map_err(io("cannot open postgresql.conf"))?;
     file.write_all(SETTINGS.as_bytes()).map_err(io("cannot write postgresql.conf"))?;
@@ -121,7 +141,7 @@ fn write_password(
         .open(&path)
         .map_err(io("cannot write the password file"))?;
     file.write_all(password.expose().as_bytes()).map_err(io("cannot write the password file"))?;
-    account.own(&path)?;
+    account.own(&file, &path)?;
     Ok(path)
 }
 

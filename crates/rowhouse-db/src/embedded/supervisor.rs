@@ -1,6 +1,5 @@
 //! Starts the server, starts it again when it has exited, and stops it with us.
 
-use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,11 +8,13 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
 
 use super::account::Account;
 use super::binaries::{Binaries, find_binaries};
 use super::process::port_owner;
-use super::{ClusterPaths, EmbeddedError, Endpoint, cluster, io, postmaster};
+use super::{ClusterPaths, EmbeddedError, Endpoint, cluster, io, log, postmaster};
+use crate::error::DbError;
 
 /// First and longest pause before an exited server is started again.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -22,8 +23,10 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 const STEADY: Duration = Duration::from_secs(30);
 /// Recovery after a crash may replay much; it is progress, not failure.
 const START_PATIENCE: Duration = Duration::from_secs(300);
-/// A longer log of a former run is cut at start.
-const LONGEST_LOG: u64 = 16 * 1024 * 1024;
+/// How often the length of the server's log is looked at.
+const LOOK_AT_LOG: Duration = Duration::from_secs(30);
+
+const WRONG_PASSWORD: &str = "\nthe password in .rowhouse/keys/secrets.toml is not the one this database was created with: restore that file from a copy, or remove .rowhouse to begin anew without the data";
 
 /// What start-up is doing, for whoever waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +156,11 @@ impl Launch {
         let ready = tokio::time::timeout(START_PATIENCE, self.ready());
         tokio::select! {
             ready = ready => match ready {
-                Ok(()) => Ok(postmaster),
+                Ok(Ok(())) => Ok(postmaster),
+                Ok(Err(refused)) => {
+                    postmaster::stop(postmaster.pid()).await?;
+                    Err(refused)
+                }
                 Err(_) => {
                     postmaster::stop(postmaster.pid()).await?;
                     Err(self.failed())
@@ -164,14 +171,8 @@ impl Launch {
     }
 
     fn spawn(&self) -> Result<Postmaster, EmbeddedError> {
-        if self.paths.log.metadata().is_ok_and(|log| log.len() > LONGEST_LOG) {
-            std::fs::remove_file(&self.paths.log).map_err(io("cannot cut the server's log"))?;
-        }
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.paths.log)
-            .map_err(io("cannot open the server's log"))?;
+        log::keep_short(&self.paths);
+        let log = log::open(&self.paths)?;
         let mut command = Command::from(self.account.command(&self.binaries.program("postgres")));
         command.arg("-D").arg(&self.paths.data).arg("-k").arg(&self.paths.run);
         command.args(["-h", "127.0.0.1", "-p", &self.endpoint.port.to_string()]);
@@ -181,12 +182,22 @@ impl Launch {
         command.spawn().map(Postmaster).map_err(io("cannot start postgres"))
     }
 
-    async fn ready(&self) {
+    /// Returns once the server lets us in; a password that it does not take will not become right by waiting.
+    async fn ready(&self) -> Result<(), EmbeddedError> {
         let url = self.endpoint.socket_url("postgres", &self.password);
         loop {
-            if let Ok((_client, connection)) = tokio_postgres::connect(url.expose(), NoTls).await {
-                drop(connection);
-                return;
+            match tokio_postgres::connect(url.expose(), NoTls).await {
+                Ok((_client, connection)) => {
+                    drop(connection);
+                    return Ok(());
+                }
+                Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => {
+                    return Err(EmbeddedError::Failed {
+                        what: "signing in to the database server",
+                        log: DbError::from(error).to_string() + WRONG_PASSWORD,
+                    });
+                }
+                Err(_) => {}
             }
             tokio::time::sleep(Duration::from_millis(15)).await;
         }
@@ -217,13 +228,15 @@ async fn supervise(
     let mut backoff = FIRST_BACKOFF;
     loop {
         let started = tokio::time::Instant::now();
-        tokio::select! {
-            status = postmaster.0.wait() => {
-                pid.send_replace(0);
-                tracing::error!(?status, "the database server has exited; starting it again");
+        let status = loop {
+            tokio::select! {
+                status = postmaster.0.wait() => break status,
+                () = told(&mut stopped) => return postmaster.stop().await,
+                () = tokio::time::sleep(LOOK_AT_LOG) => log::keep_short(&launch.paths),
             }
-            () = told(&mut stopped) => return postmaster.stop().await,
-        }
+        };
+        pid.send_replace(0);
+        tracing::error!(?status, "the database server has exited; starting it again");
         if started.elapsed() > STEADY {
             backoff = FIRST_BACKOFF;
         }
@@ -233,7 +246,12 @@ async fn supervise(
                 () = told(&mut stopped) => return,
             }
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
-            match launch.restart().await {
+            // Recovery may take minutes; given up, the server that begins is told to stop.
+            let restarted = tokio::select! {
+                restarted = launch.restart() => restarted,
+                () = told(&mut stopped) => return,
+            };
+            match restarted {
                 Ok(postmaster) => break postmaster,
                 Err(error) => tracing::error!(%error, "the database server does not start"),
             }

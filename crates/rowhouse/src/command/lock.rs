@@ -1,9 +1,10 @@
 //! One server per project: an advisory lock that the kernel releases, however the holder dies.
 
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use crate::outcome::CannotRun;
 use crate::project::Project;
@@ -16,7 +17,9 @@ pub(crate) struct ProjectLock {
 }
 
 fn open(project: &Project) -> std::io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).open(project.private("up.lock"))
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(project.private("up.lock"))
 }
 
 /// Takes the lock.

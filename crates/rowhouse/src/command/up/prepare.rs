@@ -1,8 +1,5 @@
 //! Brings a database to the state that `up` promises: roles, platform schema, project schema, seed, keys.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-
 use rowhouse_auth::KeyStore;
 use rowhouse_db::embedded::{Embedded, Endpoint};
 use rowhouse_db::{DataPlaneUrls, DatabaseUrls, LoginPasswords, apply_default_grants, bootstrap, migrate};
@@ -68,6 +65,8 @@ pub(super) async fn database(
     Ok(())
 }
 
+const API_KEYS: &str = "keys/api_keys.json";
+
 /// API keys as they were handed out; front ends carry them.
 #[derive(Serialize, Deserialize)]
 struct ApiKeys {
@@ -79,7 +78,7 @@ struct ApiKeys {
 
 /// The same keys at every start, until their signing key is rotated or the URL changes.
 pub(super) fn api_keys(project: &Project, keys: &KeyStore, url: &str) -> Result<(String, String), CannotRun> {
-    let path = project.private("keys/api_keys.json");
+    let path = project.private(API_KEYS);
     let kid = keys.ring().signing_kid(rowhouse_crypto::Purpose::Api).to_owned();
     let known =
         std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<ApiKeys>(&text).ok());
@@ -96,8 +95,7 @@ pub(super) fn api_keys(project: &Project, keys: &KeyStore, url: &str) -> Result<
         anon_key: issue("anon")?,
         service_role_key: issue("service_role")?,
     };
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    file.write_all(serde_json::to_string_pretty(&fresh)?.as_bytes())?;
+    let written = project.write_private(API_KEYS, serde_json::to_string_pretty(&fresh)?.as_bytes());
+    written.map_err(|error| CannotRun::because(format!("cannot write {}: {error}", path.display())))?;
     Ok((fresh.anon_key, fresh.service_role_key))
 }
