@@ -48,8 +48,9 @@ def wrong(case, status, headers, content):
 
 
 def escaped(path):
-    """The request target with what may not stand in one percent-encoded."""
-    return urllib.parse.quote(path, safe="/?&=%:;,.!*()'\"+$@~#[]{}<>|\\^`-_").replace('"', "%22").replace("<", "%3C").replace(">", "%3E")
+    """The request target with what may not stand in one percent-encoded; a stray percent sign stands for itself."""
+    path = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", path if path.startswith("/") else f"/{path}")
+    return urllib.parse.quote(path, safe="/?&=%:;,.!*()'+$@~[]{}|\\^`-_")
 
 
 def replay(server, case):

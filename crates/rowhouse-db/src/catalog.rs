@@ -4,6 +4,7 @@
 //! holds it and when it is replaced is left to the data API.
 
 mod function;
+mod handler;
 mod key;
 mod load;
 mod relation;
@@ -12,6 +13,7 @@ mod view;
 use std::collections::HashMap;
 
 pub use function::{Argument, Function, Returns, Volatility};
+pub use handler::{HandlerSource, MediaHandler};
 pub use load::load;
 pub use relation::{ComputedRelation, ForeignKey, Junction, Relation, RelationKind};
 
@@ -97,6 +99,7 @@ struct Served {
 pub struct Snapshot {
     schemas: Vec<String>,
     served: HashMap<String, Served>,
+    handlers: Vec<MediaHandler>,
 }
 
 impl Snapshot {
@@ -123,7 +126,7 @@ impl Snapshot {
         for overloads in served.values_mut().flat_map(|schema| schema.functions.values_mut()) {
             overloads.sort_by_key(|function| function.arguments.len());
         }
-        Self { schemas: schemas.to_vec(), served }
+        Self { schemas: schemas.to_vec(), served, handlers: Vec::new() }
     }
 
     /// Adds relations that functions compute. One that is named like a table takes the place of the detected
@@ -141,6 +144,19 @@ impl Snapshot {
             }
         }
         self
+    }
+
+    /// Adds the project's makers of media types.
+    #[must_use]
+    pub fn with_handlers(mut self, handlers: Vec<MediaHandler>) -> Self {
+        self.handlers = handlers;
+        self
+    }
+
+    /// The project's makers of media types; few, so a walk beats hashing.
+    #[must_use]
+    pub fn handlers(&self) -> &[MediaHandler] {
+        &self.handlers
     }
 
     /// The served schemas; the first is the default.

@@ -10,7 +10,7 @@ mod schema;
 mod token;
 
 use axum::body::Body;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use rowhouse_crypto::TokenError;
 use rowhouse_db::DbError;
@@ -175,8 +175,15 @@ impl From<Error> for Failure {
                 "PGRST115",
                 "Payload values do not match URL in primary key column(s)",
             ),
-            Error::OutOfBounds { offset, total } => not_satisfiable()
-                .details(format!("An offset of {offset} was requested, but there are only {total} rows.")),
+            Error::OutOfBounds { offset, total } => {
+                let mut failure = not_satisfiable().details(format!(
+                    "An offset of {offset} was requested, but there are only {total} rows."
+                ));
+                if let Ok(range) = HeaderValue::from_str(&format!("*/{total}")) {
+                    failure.headers.push((CONTENT_RANGE, range));
+                }
+                failure
+            }
             Error::ResponseHeaders => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "PGRST111",

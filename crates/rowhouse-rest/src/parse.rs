@@ -3,6 +3,7 @@
 //! Nothing here knows the schema; whether the named things exist is judged in [`crate::plan`].
 
 mod body;
+mod csv;
 mod cursor;
 mod error;
 mod filter;
@@ -18,6 +19,7 @@ mod resource;
 mod select;
 
 pub(crate) use error::{QueryError, RangeProblem, RequestError};
+pub(crate) use media::parse as media;
 pub(crate) use prefer::parse as preferences;
 
 use bytes::Bytes;

@@ -5,6 +5,7 @@ mod call;
 mod condition;
 mod embed;
 mod error;
+mod format;
 mod function;
 mod hint;
 mod node;
@@ -14,6 +15,7 @@ mod write;
 pub(crate) use call::{Arguments, CallPlan};
 pub(crate) use condition::{Condition, ResolvedField};
 pub(crate) use error::{Candidate, NoRelation, PlanError, UnknownFunction};
+pub(crate) use format::{Format, Maker};
 pub(crate) use node::{
     Aggregated, EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Selected, Source,
 };
@@ -24,7 +26,7 @@ use rowhouse_db::catalog::{Snapshot, Table};
 use rowhouse_db::flight::Access;
 use rowhouse_kernel::settings::RestSettings;
 
-use crate::request::{Action, ApiRequest, Count, Handling, Media};
+use crate::request::{Action, ApiRequest, Count, Handling};
 
 /// What will be done about a request.
 #[derive(Debug)]
@@ -37,6 +39,16 @@ pub(crate) enum Plan<'a> {
 }
 
 impl Plan<'_> {
+    /// How the answer is made; nothing where the schema alone answers.
+    pub(crate) fn format(&self) -> Option<&Format<'_>> {
+        match self {
+            Self::Read(read) => Some(&read.format),
+            Self::Write(write) => Some(&write.format),
+            Self::Call(call) => Some(&call.format),
+            Self::Describe(_) => None,
+        }
+    }
+
     pub(crate) fn access(&self) -> Access {
         match self {
             Self::Read(_) | Self::Describe(_) => Access::ReadOnly,
@@ -50,7 +62,7 @@ impl Plan<'_> {
 #[derive(Debug)]
 pub(crate) struct ReadPlan<'a> {
     pub(crate) node: ReadNode<'a>,
-    pub(crate) media: Media,
+    pub(crate) format: Format<'a>,
     pub(crate) headers_only: bool,
     pub(crate) total: Total,
 }
@@ -115,10 +127,10 @@ fn read<'a>(
     let max_rows = max_rows(settings);
     let node =
         node::Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }.table(table)?;
-    let media = negotiate(&request.accept)?;
+    let format = format::negotiate(request, snapshot, settings, &table.name)?;
     known_preferences(request)?;
     let is_whole = request.range == crate::request::RowRange::ALL && max_rows.is_none();
-    Ok(ReadPlan { total: Total::of(request.prefer.count, is_whole, max_rows), node, media, headers_only })
+    Ok(ReadPlan { total: Total::of(request.prefer.count, is_whole, max_rows), node, format, headers_only })
 }
 
 fn table<'a>(request: &ApiRequest, snapshot: &'a Snapshot, name: &str) -> Result<&'a Table, PlanError> {
@@ -127,16 +139,6 @@ fn table<'a>(request: &ApiRequest, snapshot: &'a Snapshot, name: &str) -> Result
         table: name.to_owned(),
         like: hint::similar(name, snapshot.table_names(&request.schema)),
     })
-}
-
-/// The first media type of the client's list that can be made.
-fn negotiate(accept: &[Media]) -> Result<Media, PlanError> {
-    let pick = accept.iter().find_map(|media| match media {
-        Media::Json | Media::Any => Some(Media::Json),
-        Media::Object { .. } | Media::StrippedArray => Some(media.clone()),
-        _ => None,
-    });
-    pick.ok_or_else(|| PlanError::Media(accept.iter().map(|media| media.name().into_owned()).collect()))
 }
 
 fn known_preferences(request: &ApiRequest) -> Result<(), PlanError> {

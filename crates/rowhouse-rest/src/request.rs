@@ -191,7 +191,18 @@ pub(crate) enum Media {
     Form,
     Binary,
     Any,
+    /// The plan of the query that would make another media type.
+    Plan(Box<ExplainMedia>),
     Other(String),
+}
+
+/// `application/vnd.pgrst.plan` with its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExplainMedia {
+    pub(crate) json: bool,
+    pub(crate) target: Media,
+    /// Options of `explain`.
+    pub(crate) options: Vec<&'static str>,
 }
 
 impl Media {
@@ -208,6 +219,15 @@ impl Media {
             Self::Form => "application/x-www-form-urlencoded",
             Self::Binary => "application/octet-stream",
             Self::Any => "*/*",
+            Self::Plan(plan) => {
+                let format = if plan.json { "json" } else { "text" };
+                let mut text = format!("application/vnd.pgrst.plan+{format}; for=\"{}\"", plan.target.name());
+                if !plan.options.is_empty() {
+                    text.push_str("; options=");
+                    text.push_str(&plan.options.join("|"));
+                }
+                return Cow::Owned(text);
+            }
             Self::Other(name) => name,
         })
     }

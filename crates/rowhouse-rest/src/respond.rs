@@ -14,7 +14,7 @@ use rowhouse_db::catalog::Returns;
 use rowhouse_db::flight::Row;
 
 use crate::error::Error;
-use crate::plan::{CallPlan, Plan, ReadPlan, Returning, WritePlan};
+use crate::plan::{CallPlan, Format, Maker, Plan, ReadPlan, Returning, WritePlan};
 use crate::request::{ApiRequest, Count, Media, Mutation, Resolution};
 use crate::sql::column;
 
@@ -44,6 +44,33 @@ impl Answer {
             status: take(column::STATUS),
             key: take(column::KEY),
             new_rows: number(take(column::NEW_ROWS)).unwrap_or(0),
+        }
+    }
+
+    /// The lines of an explained query.
+    pub(crate) fn of_lines(rows: Vec<Row>) -> Self {
+        let lines: Vec<Bytes> = rows.into_iter().filter_map(|row| row.into_iter().next()?).collect();
+        Self {
+            total: None,
+            page: 0,
+            body: lines.join(&b'\n').into(),
+            headers: None,
+            status: None,
+            key: None,
+            new_rows: 0,
+        }
+    }
+
+    /// Takes bytes out of the hexadecimal text form in which PostgreSQL sends them.
+    pub(crate) fn decode(&mut self, plan: &Plan<'_>) {
+        let is_bytes = plan
+            .format()
+            .is_some_and(|format| matches!(format.maker, Maker::Handler(handler) if handler.is_bytes));
+        let Some(digits) = self.body.strip_prefix(b"\\x").filter(|_| is_bytes) else { return };
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let byte = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
+        if let Some(bytes) = digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>() {
+            self.body = bytes.into();
         }
     }
 
@@ -81,6 +108,12 @@ pub(crate) fn respond(
     plan: &Plan<'_>,
     answer: Answer,
 ) -> Result<Response<Body>, Error> {
+    if let Some(format) = plan.format().filter(|format| format.explain.is_some()) {
+        let mut headers = HeaderMap::with_capacity(4);
+        content(request, &format.media, &mut headers);
+        let draft = Draft { status: StatusCode::OK, headers, body: answer.body };
+        return finish(request, plan, draft, &(None, None));
+    }
     let guc = (answer.headers.clone(), answer.status.clone());
     let draft = match plan {
         Plan::Read(plan) => read(request, plan, answer)?,
@@ -122,7 +155,7 @@ fn finish(
 }
 
 fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Draft, Error> {
-    singular(&plan.media, answer.page)?;
+    singular(&plan.format, answer.page)?;
     let mut headers = HeaderMap::with_capacity(8);
     let status = page(request, &answer, &mut headers)?;
     if let crate::plan::Source::Table(table) = plan.node.source {
@@ -132,18 +165,18 @@ fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Dra
         };
         header::insert(&mut headers, CONTENT_LOCATION, &location);
     }
-    content(request, &plan.media, &mut headers);
+    content(request, &plan.format.media, &mut headers);
     Ok(Draft { status, headers, body: if plan.headers_only { Bytes::new() } else { answer.body } })
 }
 
 fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Draft, Error> {
-    singular(&plan.media, answer.page)?;
+    singular(&plan.format, answer.page)?;
     let mut headers = HeaderMap::with_capacity(8);
     let status = page(request, &answer, &mut headers)?;
     if plan.function.returns == Returns::Void && !plan.function.returns_set {
         return Ok(Draft { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() });
     }
-    content(request, &plan.media, &mut headers);
+    content(request, &plan.format.media, &mut headers);
     Ok(Draft { status, headers, body: if plan.headers_only { Bytes::new() } else { answer.body } })
 }
 
@@ -171,7 +204,7 @@ fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
         header::insert(&mut headers, LOCATION, &location);
     }
     if shows {
-        content(request, &plan.media, &mut headers);
+        content(request, &plan.format.media, &mut headers);
     }
     Draft { status, headers, body: if shows { answer.body } else { Bytes::new() } }
 }
@@ -190,8 +223,8 @@ fn unknown_length() -> Body {
 }
 
 /// Where one object is asked for there must be one row.
-fn singular(media: &Media, rows: i64) -> Result<(), Error> {
-    let wrong = matches!(media, Media::Object { .. }) && rows != 1;
+fn singular(format: &Format<'_>, rows: i64) -> Result<(), Error> {
+    let wrong = format.is_singular() && rows != 1;
     if wrong { Err(Error::Singular(rows)) } else { Ok(()) }
 }
 
@@ -210,6 +243,7 @@ fn page(request: &ApiRequest, answer: &Answer, headers: &mut HeaderMap) -> Resul
 fn content(request: &ApiRequest, media: &Media, headers: &mut HeaderMap) {
     let value = match media {
         Media::Json => HeaderValue::from_static("application/json; charset=utf-8"),
+        Media::Binary | Media::Other(_) => header::value(&media.name()),
         other => header::value(&format!("{}; charset=utf-8", other.name())),
     };
     headers.insert(CONTENT_TYPE, value);

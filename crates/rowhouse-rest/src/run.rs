@@ -6,7 +6,7 @@ use rowhouse_kernel::settings::RestSettings;
 
 use crate::error::Error;
 use crate::plan::{Plan, max_rows};
-use crate::request::{ApiRequest, Count, Media, Mutation};
+use crate::request::{ApiRequest, Count, Mutation};
 use crate::respond::Answer;
 use crate::sql;
 
@@ -24,8 +24,12 @@ pub(crate) async fn run(
 ) -> Result<Answer, Error> {
     let fail = |error| refused(plan, error, *context.caller.role != *settings.anon_role);
     let rows = database.fly(context, query).await.map_err(fail)?;
+    if plan.format().is_some_and(|format| format.explain.is_some()) {
+        return Ok(Answer::of_lines(rows));
+    }
     let missing = || Error::Database(DbError::Protocol("no row".to_owned()), true);
-    let answer = Answer::from_row(rows.into_iter().next().ok_or_else(missing)?);
+    let mut answer = Answer::from_row(rows.into_iter().next().ok_or_else(missing)?);
+    answer.decode(plan);
     let count = request.prefer.count;
     let estimates = matches!(count, Some(Count::Planned | Count::Estimated));
     let Some(estimate) = sql::estimate(plan).filter(|_| estimates) else { return Ok(answer) };
@@ -49,12 +53,8 @@ fn refused(plan: &Plan<'_>, error: DbError, signed_in: bool) -> Error {
     let rows = refusal.detail.as_deref().and_then(|detail| detail.trim().parse().ok()).unwrap_or(0);
     match plan {
         Plan::Write(write) if write.mutation == Mutation::Replace => Error::PutMismatch,
-        Plan::Write(write) if is_singular(&write.media) => Error::Singular(rows),
-        Plan::Call(call) if is_singular(&call.media) => Error::Singular(rows),
+        Plan::Write(write) if write.format.is_singular() => Error::Singular(rows),
+        Plan::Call(call) if call.format.is_singular() => Error::Singular(rows),
         Plan::Write(_) | Plan::Call(_) | Plan::Read(_) | Plan::Describe(_) => Error::MaxAffected(rows),
     }
-}
-
-fn is_singular(media: &Media) -> bool {
-    matches!(media, Media::Object { .. })
 }

@@ -21,6 +21,7 @@ use rowhouse_db::flight::Query;
 pub(crate) use builder::array_literal;
 
 use crate::plan::Plan;
+use crate::request::ExplainMedia;
 
 /// Columns of the answer.
 pub(crate) mod column {
@@ -54,12 +55,23 @@ pub(crate) fn before(name: &str) -> Query {
 
 /// The main query; none where the schema alone answers.
 pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
-    match plan {
-        Plan::Read(plan) => Some(read::main(plan)),
-        Plan::Write(plan) => Some(write::main(plan)),
-        Plan::Call(plan) => Some(call::main(plan)),
-        Plan::Describe(_) => None,
-    }
+    let query = match plan {
+        Plan::Read(plan) => read::main(plan),
+        Plan::Write(plan) => write::main(plan),
+        Plan::Call(plan) => call::main(plan),
+        Plan::Describe(_) => return None,
+    };
+    Some(match plan.format().and_then(|format| format.explain) {
+        Some(explain) => explained(query, explain),
+        None => query,
+    })
+}
+
+/// The query's plan instead of its answer.
+fn explained(query: Query, explain: &ExplainMedia) -> Query {
+    let format = if explain.json { "format json" } else { "format text" };
+    let options: Vec<&str> = std::iter::once(format).chain(explain.options.iter().copied()).collect();
+    Query { sql: format!("explain ({}) {}", options.join(", "), query.sql).into(), params: query.params }
 }
 
 /// The query whose plan estimates the total of a read: one column, `EXPLAIN` as JSON.

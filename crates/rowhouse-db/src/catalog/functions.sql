@@ -16,7 +16,7 @@ select n.nspname::text,
        case
          when coalesce(p.proargmodes::text[] && '{t,b,o}', false) then 'row'
          when r.oid = 'void'::regtype then 'void'
-         when r.typtype = 'c' or r.oid = 'record'::regtype then 'row'
+         when r.typtype = 'c' then 'row'
          else 'scalar'
        end,
        rn.nspname::text,

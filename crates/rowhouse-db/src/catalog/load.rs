@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 use super::key::{Key, KeyKind, Names, Shown};
 use super::view::Origins;
 use super::{
-    Argument, Column, ComputedRelation, Function, QualifiedName, Returns, Snapshot, Table, Volatility,
+    Argument, Column, ComputedRelation, Function, HandlerSource, MediaHandler, QualifiedName, Returns, Snapshot, Table, Volatility,
 };
 use crate::DbError;
 
@@ -20,6 +20,7 @@ const COLUMNS: &str = include_str!("columns.sql");
 const KEYS: &str = include_str!("keys.sql");
 const ATTRIBUTES: &str = include_str!("attributes.sql");
 const RULES: &str = include_str!("rules.sql");
+const HANDLERS: &str = include_str!("handlers.sql");
 const COMPUTED: &str = include_str!("computed.sql");
 const FUNCTIONS: &str = include_str!("functions.sql");
 
@@ -65,8 +66,11 @@ async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> 
     let functions = functions.iter().map(function).collect::<Result<Vec<_>, _>>()?;
     let computed = client.query(COMPUTED, schemas_param).await?;
     let computed = computed.iter().map(computed_relation).collect::<Result<Vec<_>, _>>()?;
+    let handlers = client.query(HANDLERS, schemas_param).await?;
+    let handlers = handlers.iter().map(handler).collect::<Result<Vec<_>, _>>()?;
     let tables = tables.into_values().collect();
-    Ok(Snapshot::new(schemas, tables, functions, &foreign).with_computed(computed))
+    let snapshot = Snapshot::new(schemas, tables, functions, &foreign);
+    Ok(snapshot.with_computed(computed).with_handlers(handlers))
 }
 
 /// Primary and unique keys to the tables that have them, primary keys to views that show them.
@@ -114,6 +118,22 @@ fn key(row: &Row) -> Result<Key, tokio_postgres::Error> {
         columns: row.try_get(3)?,
         foreign: row.try_get(4)?,
         foreign_columns: row.try_get(5)?,
+    })
+}
+
+fn handler(row: &Row) -> Result<MediaHandler, tokio_postgres::Error> {
+    let source = match (row.try_get(2)?, row.try_get::<_, Option<&str>>(4)?) {
+        (true, Some("anyelement")) => HandlerSource::AnyRows,
+        (true, Some(_)) => {
+            HandlerSource::Table(QualifiedName { schema: row.try_get(3)?, name: row.try_get(4)? })
+        }
+        _ => HandlerSource::Itself,
+    };
+    Ok(MediaHandler {
+        function: QualifiedName { schema: row.try_get(0)?, name: row.try_get(1)? },
+        source,
+        media: row.try_get(5)?,
+        is_bytes: row.try_get(6)?,
     })
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rowhouse_kernel::settings::RestSettings;
 
 use super::json::{Fault, Outer, scan};
-use super::{RequestError, query};
+use super::{RequestError, csv, query};
 use crate::request::{Action, CallMethod, Media, Mutation, Payload, Shape};
 
 const INVALID: RequestError = RequestError::Body(Cow::Borrowed("Empty or invalid json"));
@@ -29,6 +29,7 @@ pub(super) fn parse(
             let text = if is_call && body.is_empty() { Bytes::from_static(b"{}") } else { body.clone() };
             json(text, columns, settings).map(Some)
         }
+        (Media::Csv, _) => csv(body, columns).map(Some),
         (Media::Form, true) => form(body).map(|pairs| Some(Payload::Form(pairs))),
         (Media::Form, false) => form_as_json(body).map(Some),
         (Media::Text | Media::Xml, true) => text(body).map(Some),
@@ -58,6 +59,17 @@ fn json(text: Bytes, columns: Option<&[String]>, settings: &RestSettings) -> Res
         return Err(RequestError::Body("All object keys must match".into()));
     }
     Ok(Payload::Json { text, shape, keys: scan.keys })
+}
+
+fn csv(body: &Bytes, columns: Option<&[String]>) -> Result<Payload, RequestError> {
+    let text = std::str::from_utf8(body).map_err(|_| RequestError::Body("Body is not valid text".into()))?;
+    let (text, mut keys) = csv::to_json(text).map_err(|error| RequestError::Body(error.into()))?;
+    if let Some(columns) = columns {
+        keys = columns.to_vec();
+        keys.sort_unstable();
+        keys.dedup();
+    }
+    Ok(Payload::Json { text: text.into(), shape: Shape::Array, keys })
 }
 
 fn form(body: &Bytes) -> Result<Vec<(String, String)>, RequestError> {

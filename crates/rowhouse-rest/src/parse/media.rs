@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::header;
-use crate::request::Media;
+use crate::request::{ExplainMedia, Media};
 
 /// The media types that a client takes, best first; without the header anything.
 pub(super) fn accept(headers: &HeaderMap) -> Vec<Media> {
@@ -15,20 +15,22 @@ pub(super) fn accept(headers: &HeaderMap) -> Vec<Media> {
     weighed.into_iter().map(|(_, media)| media).collect()
 }
 
+/// What `explain` can be asked for.
+const EXPLAIN_OPTIONS: [&str; 5] = ["analyze", "verbose", "settings", "buffers", "wal"];
+
 /// One media type with its parameters.
-pub(super) fn parse(text: &str) -> Media {
-    let mut parts = split_outside_quotes(text, ';').map(str::trim);
-    let name = parts.next().unwrap_or_default();
-    let strip = parts.any(|part| {
-        part.split_once('=').is_some_and(|(key, value)| {
-            key.trim().eq_ignore_ascii_case("nulls") && value.trim().trim_matches('"') == "stripped"
-        })
-    });
+pub(crate) fn parse(text: &str) -> Media {
+    let name = split_outside_quotes(text, ';').next().unwrap_or_default().trim();
+    let strip = || parameter(text, "nulls") == Some("stripped");
     match name.to_ascii_lowercase().as_str() {
         "application/json" => Media::Json,
-        "application/vnd.pgrst.object+json" | "application/vnd.pgrst.object" => Media::Object { strip },
-        "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array" if strip => Media::StrippedArray,
+        "application/vnd.pgrst.object+json" | "application/vnd.pgrst.object" => {
+            Media::Object { strip: strip() }
+        }
+        "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array" if strip() => Media::StrippedArray,
         "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array" => Media::Json,
+        "application/vnd.pgrst.plan" | "application/vnd.pgrst.plan+text" => explain(text, false),
+        "application/vnd.pgrst.plan+json" => explain(text, true),
         "text/csv" => Media::Csv,
         "text/plain" => Media::Text,
         "text/xml" => Media::Xml,
@@ -39,13 +41,28 @@ pub(super) fn parse(text: &str) -> Media {
     }
 }
 
+fn explain(text: &str, json: bool) -> Media {
+    // A plan of a plan is a plan of JSON.
+    let target = match parameter(text, "for").map(parse) {
+        None | Some(Media::Plan(_)) => Media::Json,
+        Some(target) => target,
+    };
+    let asked: Vec<&str> = parameter(text, "options").unwrap_or_default().split('|').collect();
+    let options = EXPLAIN_OPTIONS.into_iter().filter(|option| asked.contains(option)).collect();
+    Media::Plan(Box::new(ExplainMedia { json, target, options }))
+}
+
+/// The value of a parameter, without its quotes.
+fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    split_outside_quotes(text, ';').skip(1).find_map(|part| {
+        let (key, value) = part.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+    })
+}
+
 /// `q` in thousandths; 1000 when missing or unreadable.
 fn weight(text: &str) -> u16 {
-    let q = split_outside_quotes(text, ';').skip(1).find_map(|part| {
-        let (key, value) = part.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("q").then(|| value.trim())
-    });
-    let Some(q) = q else { return 1000 };
+    let Some(q) = parameter(text, "q") else { return 1000 };
     let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
     if whole != "0" {
         return 1000;

@@ -9,8 +9,8 @@ use rowhouse_kernel::settings::RestSettings;
 
 use super::function::{self, Given};
 use super::node::Builder;
-use super::{PlanError, ReadNode, RowBounds, Total, known_preferences, max_rows, negotiate, write};
-use crate::request::{ApiRequest, CallMethod, Media, Payload, RowRange, Shape};
+use super::{Format, PlanError, ReadNode, RowBounds, Total, format, known_preferences, max_rows, write};
+use crate::request::{ApiRequest, CallMethod, Payload, RowRange, Shape};
 
 /// A call and how its result is shown.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct CallPlan<'a> {
     pub(crate) node: ReadNode<'a>,
     /// Columns taken from the result; `*` alone is all of them.
     pub(crate) columns: Vec<&'a str>,
-    pub(crate) media: Media,
+    pub(crate) format: Format<'a>,
     pub(crate) headers_only: bool,
     pub(crate) total: Total,
     pub(crate) access: Access,
@@ -59,7 +59,8 @@ pub(super) fn plan<'a>(
     let mut node =
         Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }.given(alias, table)?;
     node.range = request.range.first(max_rows);
-    let media = negotiate(&request.accept)?;
+    let of = table.map_or(&function.name, |table| &table.name);
+    let format = format::negotiate(request, snapshot, settings, of)?;
     known_preferences(request)?;
     let most = request.prefer.strict_max_affected();
     if most.is_some() && !function.returns_set {
@@ -75,8 +76,8 @@ pub(super) fn plan<'a>(
         arguments: arguments(request, function),
         columns: write::shown(&node),
         node,
-        bounds: bounds(function, &media, most),
-        media,
+        bounds: bounds(function, &format, most),
+        format,
         headers_only: method == CallMethod::Head,
         total: Total::of(request.prefer.count, is_whole, max_rows),
         access,
@@ -159,12 +160,12 @@ fn single_value(argument: &Argument, body: &Bytes) -> Bytes {
 }
 
 /// A function that returns one result cannot violate them.
-fn bounds(function: &Function, media: &Media, most: Option<i64>) -> Option<RowBounds> {
+fn bounds(function: &Function, format: &Format<'_>, most: Option<i64>) -> Option<RowBounds> {
     if !function.returns_set {
         return None;
     }
-    match (media, most) {
-        (Media::Object { .. }, _) => Some(RowBounds { low: Some(1), high: Some(1) }),
+    match (format.is_singular(), most) {
+        (true, _) => Some(RowBounds { low: Some(1), high: Some(1) }),
         (_, Some(most)) => Some(RowBounds { low: None, high: Some(most) }),
         _ => None,
     }

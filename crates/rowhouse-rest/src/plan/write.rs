@@ -5,10 +5,8 @@ use rowhouse_db::catalog::{Column, Snapshot, Table};
 use rowhouse_kernel::settings::RestSettings;
 
 use super::node::Builder;
-use super::{Condition, PlanError, ReadNode, known_preferences, negotiate, table};
-use crate::request::{
-    ApiRequest, Compare, Filter, Media, Missing, Mutation, Operation, Payload, Representation,
-};
+use super::{Condition, Format, PlanError, ReadNode, format, known_preferences, table};
+use crate::request::{ApiRequest, Compare, Filter, Missing, Mutation, Operation, Payload, Representation};
 use crate::request::{Resolution, Shape};
 
 /// A change to one table or view.
@@ -20,7 +18,7 @@ pub(crate) struct WritePlan<'a> {
     pub(crate) returning: Returning<'a>,
     /// How the written rows are shown; present with `return=representation`.
     pub(crate) read: Option<ReadNode<'a>>,
-    pub(crate) media: Media,
+    pub(crate) format: Format<'a>,
     /// How many rows may be written, else everything is rolled back.
     pub(crate) bounds: Option<RowBounds>,
 }
@@ -87,7 +85,7 @@ pub(super) fn plan<'a>(
     let table = table(request, snapshot, name)?;
     let effect = effect(request, table, mutation)?;
     known_preferences(request)?;
-    let media = negotiate(&request.accept)?;
+    let format = format::negotiate(request, snapshot, settings, &table.name)?;
     // Root filters choose what is written; they must not filter the representation again.
     let read = Builder { request, snapshot, max_rows: None, allow_aggregates: settings.aggregates }
         .given(&table.name.name, Some(table))?;
@@ -102,8 +100,8 @@ pub(super) fn plan<'a>(
         }
         _ => Returning::Nothing,
     };
-    let bounds = bounds(request, mutation, &media);
-    Ok(WritePlan { table, mutation, effect, returning, read: full.then_some(read), media, bounds })
+    let bounds = bounds(request, mutation, &format);
+    Ok(WritePlan { table, mutation, effect, returning, read: full.then_some(read), format, bounds })
 }
 
 fn effect<'a>(
@@ -187,8 +185,8 @@ fn check_put(request: &ApiRequest, table: &Table) -> Result<(), PlanError> {
     if fine { Ok(()) } else { Err(PlanError::PutFilters) }
 }
 
-fn bounds(request: &ApiRequest, mutation: Mutation, media: &Media) -> Option<RowBounds> {
-    if mutation == Mutation::Replace || matches!(media, Media::Object { .. }) {
+fn bounds(request: &ApiRequest, mutation: Mutation, format: &Format<'_>) -> Option<RowBounds> {
+    if mutation == Mutation::Replace || format.is_singular() {
         return Some(RowBounds { low: Some(1), high: Some(1) });
     }
     let limited = matches!(mutation, Mutation::Update | Mutation::Delete);

@@ -1,13 +1,13 @@
 //! The response body, as one expression over the rows that `rowhouse_row` stands for.
 
+use rowhouse_db::catalog::{HandlerSource, MediaHandler, Returns};
+
 use super::builder::Sql;
-use crate::plan::CallPlan;
-use crate::request::Media;
-use rowhouse_db::catalog::Returns;
+use crate::plan::{CallPlan, Format, Maker};
 
 /// A body of rows: an array, or the first row alone.
-pub(super) fn rows(sql: &mut Sql, media: &Media) {
-    aggregate(sql, media, "rowhouse_row", false);
+pub(super) fn rows(sql: &mut Sql, format: &Format<'_>) {
+    body(sql, format, "rowhouse_row", false);
 }
 
 /// A function's result: a bare value or row unless it returns a set.
@@ -17,19 +17,48 @@ pub(super) fn result(sql: &mut Sql, plan: &CallPlan<'_>) {
         Returns::Void => {
             sql.push("''");
         }
-        Returns::Scalar => aggregate(sql, &plan.media, "rowhouse_row.rowhouse_scalar", single),
-        Returns::Row(_) => aggregate(sql, &plan.media, "rowhouse_row", single),
+        Returns::Scalar => body(sql, &plan.format, "rowhouse_row.rowhouse_scalar", single),
+        Returns::Row(_) => body(sql, &plan.format, "rowhouse_row", single),
     }
 }
 
-fn aggregate(sql: &mut Sql, media: &Media, item: &str, single: bool) {
-    let (first, strip) = match media {
-        Media::Object { strip } => (true, *strip),
-        Media::StrippedArray => (single, true),
-        _ => (single, false),
-    };
+fn body(sql: &mut Sql, format: &Format<'_>, item: &str, single: bool) {
+    match format.maker {
+        Maker::Json => json(sql, item, single, false),
+        Maker::Object { strip } => json(sql, item, true, strip),
+        Maker::Stripped => json(sql, item, single, true),
+        Maker::Csv => csv(sql),
+        Maker::Handler(handler) => made(sql, handler, item),
+    }
+}
+
+fn json(sql: &mut Sql, item: &str, first: bool, strip: bool) {
     sql.push(if strip { "coalesce(json_strip_nulls(json_agg(" } else { "coalesce(json_agg(" });
     sql.push(item).push(if first { ")->0" } else { ")" });
     sql.push(if strip { ")" } else { "" });
     sql.push(if first { ", 'null')::text" } else { ", '[]')::text" });
+}
+
+/// A line of names, then a line for each row: its text form without the brackets.
+fn csv(sql: &mut Sql) {
+    sql.push(
+        "coalesce((select string_agg(rowhouse_key, ',') from json_object_keys(row_to_json(\
+         (array_agg(rowhouse_row))[1])) rowhouse_key), '') || e'\\n' || coalesce(string_agg(substring(\
+         rowhouse_row::text, 2, length(rowhouse_row::text) - 2), e'\\n'), '')",
+    );
+}
+
+/// The project's own maker; a function that makes the media type itself has done so already.
+fn made(sql: &mut Sql, handler: &MediaHandler, item: &str) {
+    match &handler.source {
+        HandlerSource::Itself => {
+            sql.push("(array_agg(").push(item).push("))[1]::text");
+        }
+        HandlerSource::AnyRows => {
+            sql.qualified(&handler.function).push("(").push(item).push(")::text");
+        }
+        HandlerSource::Table(table) => {
+            sql.qualified(&handler.function).push("(").push(item).push("::").qualified(table).push(")::text");
+        }
+    }
 }

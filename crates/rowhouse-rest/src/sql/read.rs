@@ -17,7 +17,7 @@ pub(super) fn main(plan: &ReadPlan<'_>) -> Query {
     if plan.headers_only {
         sql.push("''");
     } else {
-        body::rows(&mut sql, &plan.media);
+        body::rows(&mut sql, &plan.format);
     }
     sql.push(", ").push(GUC).push(" from (");
     node(&mut sql, &plan.node, 0);

@@ -353,3 +353,60 @@ fn to_many_spread_lifts_one_array_for_each_column() {
         r#"select "public"."lists"."id", rowhouse_1_0."title" as "title" from "public"."lists" left join lateral (select nullif(count(*), 0) as rowhouse_1_0, coalesce(json_agg(rowhouse_1_0."title"), '[]') as "title" from (select "todos_1"."title" from "public"."todos" as "todos_1" where "todos_1"."list_id" = "public"."lists"."id" order by "todos_1"."id") as rowhouse_1_0) as rowhouse_1_0 on true"#
     );
 }
+
+#[test]
+fn csv_is_a_line_of_names_and_the_rows_text_forms() {
+    let (sql, _) = query("GET", "/todos?select=id", &["accept: text/csv"], "");
+    let body = r"coalesce((select string_agg(rowhouse_key, ',') from json_object_keys(row_to_json((array_agg(rowhouse_row))[1])) rowhouse_key), '') || e'\n' || coalesce(string_agg(substring(rowhouse_row::text, 2, length(rowhouse_row::text) - 2), e'\n'), '')";
+    assert_eq!(
+        sql,
+        format!(
+            r#"select null::text, count(*)::text, {body}, GUC from (select "public"."todos"."id" from "public"."todos") rowhouse_row"#
+        )
+    );
+}
+
+#[test]
+fn csv_body_is_expanded_like_json() {
+    let (sql, params) =
+        query("POST", "/todos", &["content-type: text/csv"], "title,id\na,1\n\"b \"\"c\"\"\",NULL\n");
+    assert!(
+        sql.contains(r#"json_to_recordset($1::json) as rowhouse_body("id" bigint, "title" text)"#),
+        "{sql}"
+    );
+    assert_eq!(params, [r#"[{"title":"a","id":"1"},{"title":"b \"c\"","id":null}]"#]);
+}
+
+#[test]
+fn project_s_own_makers_come_first_and_the_table_s_before_any() {
+    use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName};
+    let maker = |name: &str, source, media: &str| MediaHandler {
+        function: QualifiedName::new("public", name),
+        source,
+        media: media.to_owned(),
+        is_bytes: false,
+    };
+    let todos = || HandlerSource::Table(QualifiedName::new("public", "todos"));
+    let schema = schema().with_handlers(vec![
+        maker("any_ical", HandlerSource::AnyRows, "text/calendar"),
+        maker("todos_ical", todos(), "text/calendar"),
+    ]);
+    let sql = |target: &str| {
+        let request = request("GET", target, &["accept: text/calendar"], "");
+        super::main(&plan(&request, &schema, &RestSettings::default()).unwrap()).unwrap().sql
+    };
+    assert!(sql("/todos").contains(r#""public"."todos_ical"(rowhouse_row::"public"."todos")::text"#));
+    assert!(sql("/todos?select=id").contains(r#""public"."any_ical"(rowhouse_row)::text"#));
+    assert!(sql("/lists").contains(r#""public"."any_ical"(rowhouse_row)::text"#));
+}
+
+#[test]
+fn plans_are_shown_only_behind_their_switch() {
+    let schema = schema();
+    let accept = "accept: application/vnd.pgrst.plan+json; for=\"text/csv\"; options=buffers|analyze|x";
+    let request = request("GET", "/todos?select=id", &[accept], "");
+    let allowed = RestSettings { plan_enabled: true, ..RestSettings::default() };
+    let sql = super::main(&plan(&request, &schema, &allowed).unwrap()).unwrap().sql;
+    assert!(sql.starts_with("explain (format json, analyze, buffers) select "), "{sql}");
+    assert!(plan(&request, &schema, &RestSettings::default()).is_err());
+}

@@ -23,7 +23,7 @@ pub(super) fn main(plan: &WritePlan<'_>) -> Query {
     effect(&mut sql, plan);
     sql.push(") select count(*)::text, count(*)::text, ");
     match &plan.read {
-        Some(_) => body::rows(&mut sql, &plan.media),
+        Some(_) => body::rows(&mut sql, &plan.format),
         None => {
             sql.push("''");
         }

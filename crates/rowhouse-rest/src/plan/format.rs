@@ -1,0 +1,105 @@
+//! Which media type answers a request, and what makes it.
+
+use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName, Snapshot};
+use rowhouse_kernel::settings::RestSettings;
+
+use super::PlanError;
+use crate::request::{ApiRequest, ExplainMedia, Media, SelectItem};
+
+/// How rows become a body.
+#[derive(Debug)]
+pub(crate) struct Format<'a> {
+    /// `Content-Type`.
+    pub(crate) media: Media,
+    pub(crate) maker: Maker<'a>,
+    /// The query is explained rather than answered.
+    pub(crate) explain: Option<&'a ExplainMedia>,
+}
+
+/// What makes the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Maker<'a> {
+    /// An array of objects, or a function's bare result.
+    Json,
+    /// One object.
+    Object {
+        strip: bool,
+    },
+    /// An array of objects without nulls.
+    Stripped,
+    Csv,
+    /// A function or aggregate of the project.
+    Handler(&'a MediaHandler),
+}
+
+impl Format<'_> {
+    pub(crate) fn is_singular(&self) -> bool {
+        matches!(self.maker, Maker::Object { .. })
+    }
+}
+
+/// The first media type of the client's list that can be made. `of` is the table, or the function whose bare
+/// result it is.
+pub(super) fn negotiate<'a>(
+    request: &'a ApiRequest,
+    snapshot: &'a Snapshot,
+    settings: &RestSettings,
+    of: &QualifiedName,
+) -> Result<Format<'a>, PlanError> {
+    let whole = selects_everything(&request.select);
+    let pick = request.accept.iter().find_map(|media| match media {
+        Media::Plan(explain) => {
+            let (maker, _) = make(&explain.target, snapshot, of, whole).filter(|_| settings.plan_enabled)?;
+            Some(Format { media: media.clone(), maker, explain: Some(explain) })
+        }
+        other => {
+            make(other, snapshot, of, whole).map(|(maker, media)| Format { media, maker, explain: None })
+        }
+    });
+    let names = || request.accept.iter().map(|media| media.name().into_owned()).collect();
+    pick.ok_or_else(|| PlanError::Media(names()))
+}
+
+/// The project's makers come first, those of the table before those of any rows. A table's own only know whole rows.
+fn make<'a>(
+    media: &Media,
+    snapshot: &'a Snapshot,
+    of: &QualifiedName,
+    whole: bool,
+) -> Option<(Maker<'a>, Media)> {
+    match media {
+        Media::Object { strip } => return Some((Maker::Object { strip: *strip }, media.clone())),
+        Media::StrippedArray => return Some((Maker::Stripped, media.clone())),
+        _ => {}
+    }
+    let name = media.name();
+    let own = |handler: &&MediaHandler| match &handler.source {
+        HandlerSource::Table(table) => table == of,
+        HandlerSource::Itself => handler.function == *of,
+        HandlerSource::AnyRows => false,
+    };
+    let find = |wanted: &str, fits: &dyn Fn(&&'a MediaHandler) -> bool| {
+        snapshot.handlers().iter().find(|handler| handler.media == wanted && fits(handler))
+    };
+    let table = || find("*/*", &own).or_else(|| find(&name.to_ascii_lowercase(), &own)).filter(|_| whole);
+    let any = || find(&name.to_ascii_lowercase(), &|handler| handler.source == HandlerSource::AnyRows);
+    if !snapshot.handlers().is_empty()
+        && let Some(handler) = table().or_else(any)
+    {
+        return Some((Maker::Handler(handler), made_by(handler)));
+    }
+    match media {
+        Media::Json | Media::Any => Some((Maker::Json, Media::Json)),
+        Media::Csv => Some((Maker::Csv, Media::Csv)),
+        _ => None,
+    }
+}
+
+/// A maker of anything makes bytes, unless it says otherwise in `response.headers`.
+fn made_by(handler: &MediaHandler) -> Media {
+    if handler.media == "*/*" { Media::Binary } else { crate::parse::media(&handler.media) }
+}
+
+fn selects_everything(items: &[SelectItem]) -> bool {
+    matches!(items, [SelectItem::Column(column)] if column.field.name == "*" && column.aggregate.is_none())
+}
