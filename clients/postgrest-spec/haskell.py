@@ -90,7 +90,7 @@ def quasi(text):
     """The value of a quasi-quote."""
     kind, body = text[1:-2].split("|", 1)
     if kind == "str":
-        return re.sub(r"\n\s*\|", "\n", body)
+        return re.sub(r"\n\s*$", "\n", re.sub(r"\n\s*\|", "\n", body))
     if "#{" in body:
         raise Unreadable("interpolation")
     return Json(relaxed_json(body))

@@ -63,6 +63,8 @@ class Cluster:
             for line in done.stderr.splitlines():
                 if "ERROR" in line or done.returncode:
                     print(f"fixture: {line.split(':', 1)[-1]}")
+        # Some cases expect the planner's estimates.
+        self.psql("-c", "analyze", database="spec")
 
     def stop(self):
         self.run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")

@@ -46,13 +46,33 @@ pub struct Column {
     pub nullable: bool,
     /// Default as SQL text with qualified names; a sequence's `nextval` for identity columns.
     pub default: Option<String>,
+    /// Functions of the column's domain between it and what clients see, as SQL text.
+    pub representation: Representation,
+}
+
+/// Implicit casts of a domain: how its values are shown and read. SQL text of function names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Representation {
+    /// Domain to `json`: how values are shown.
+    pub to_json: Option<String>,
+    /// `json` to domain: how values in bodies are read.
+    pub from_json: Option<String>,
+    /// `text` to domain: how values in filters are read.
+    pub from_text: Option<String>,
 }
 
 impl Column {
     /// A nullable column without a default.
     pub fn new(name: impl Into<String>, type_name: impl Into<String>) -> Self {
         let type_name = type_name.into();
-        Self { name: name.into(), base_type: type_name.clone(), type_name, nullable: true, default: None }
+        Self {
+            name: name.into(),
+            base_type: type_name.clone(),
+            type_name,
+            nullable: true,
+            default: None,
+            representation: Representation::default(),
+        }
     }
 }
 

@@ -18,7 +18,14 @@ select a.attrelid,
              and s.refobjsubid = a.attnum and s.deptype = 'i' limit 1)
          when d.adbin is not null then pg_get_expr(d.adbin, d.adrelid)
          when t.typtype = 'd' then pg_get_expr(t.typdefaultbin, 0)
-       end
+       end,
+       -- representations: implicit casts between a domain and json or text
+       (select x.castfunc::regproc::text from pg_cast x where t.typtype = 'd' and x.castsource = t.oid
+          and x.casttarget = 'json'::regtype and x.castcontext = 'i' and x.castmethod = 'f'),
+       (select x.castfunc::regproc::text from pg_cast x where t.typtype = 'd' and x.casttarget = t.oid
+          and x.castsource = 'json'::regtype and x.castcontext = 'i' and x.castmethod = 'f'),
+       (select x.castfunc::regproc::text from pg_cast x where t.typtype = 'd' and x.casttarget = t.oid
+          and x.castsource = 'text'::regtype and x.castcontext = 'i' and x.castmethod = 'f')
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid
 join pg_namespace n on n.oid = c.relnamespace

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 use super::key::{Key, KeyKind, Names, Shown};
 use super::view::Origins;
 use super::{
-    Argument, Column, ComputedRelation, Function, HandlerSource, MediaHandler, QualifiedName, Returns, Snapshot, Table, Volatility,
+    Argument, Column, ComputedRelation, Function, HandlerSource, MediaHandler, QualifiedName, Representation, Returns, Snapshot, Table, Volatility,
 };
 use crate::DbError;
 
@@ -162,6 +162,11 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
         base_type: row.try_get(3)?,
         nullable: row.try_get(4)?,
         default: row.try_get(5)?,
+        representation: Representation {
+            to_json: row.try_get(6)?,
+            from_json: row.try_get(7)?,
+            from_text: row.try_get(8)?,
+        },
     })
 }
 

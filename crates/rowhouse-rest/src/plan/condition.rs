@@ -11,24 +11,39 @@ pub(crate) struct ResolvedField<'a> {
     pub(crate) path: &'a [JsonStep],
     /// The path goes into something that is not JSON yet.
     pub(crate) to_json: bool,
-    /// Already a text search vector.
+    /// Already a text search vector, as far as is known.
     pub(crate) is_vector: bool,
+    /// The column, where it is known.
+    pub(crate) column: Option<&'a Column>,
 }
 
 impl<'a> ResolvedField<'a> {
     /// A column without a path.
     pub(crate) fn column(column: &'a Column) -> Self {
-        Self { name: &column.name, path: &[], to_json: true, is_vector: false }
+        Self { name: &column.name, path: &[], to_json: true, is_vector: false, column: Some(column) }
+    }
+
+    /// The function that shows the column's values, if its domain has one.
+    pub(crate) fn shown_by(&self) -> Option<&'a str> {
+        self.column.filter(|_| self.path.is_empty())?.representation.to_json.as_deref()
+    }
+
+    /// The function that reads values compared with the column, if its domain has one.
+    pub(crate) fn read_by(&self) -> Option<&'a str> {
+        self.column.filter(|_| self.path.is_empty())?.representation.from_text.as_deref()
     }
 
     /// Looks the column up; computed columns and those of function results stay unknown, which PostgreSQL judges.
-    pub(crate) fn new(field: &'a Field, table: Option<&Table>) -> Self {
-        let base = table.and_then(|table| table.column(&field.name)).map(|column| column.base_type.as_str());
+    pub(crate) fn new(field: &'a Field, table: Option<&'a Table>) -> Self {
+        let column = table.and_then(|table| table.column(&field.name));
+        let base = column.map(|column| column.base_type.as_str());
         Self {
             name: &field.name,
             path: &field.path,
             to_json: !matches!(base, Some("json" | "jsonb")),
-            is_vector: base == Some("tsvector") && field.path.is_empty(),
+            // What is not known is left as it is: a computed column may be a vector.
+            is_vector: matches!(base, None | Some("tsvector")) && field.path.is_empty(),
+            column,
         }
     }
 }
@@ -54,12 +69,12 @@ pub(crate) enum Condition<'a> {
 }
 
 impl<'a> Condition<'a> {
-    pub(crate) fn filter(filter: &'a Filter, table: Option<&Table>) -> Self {
+    pub(crate) fn filter(filter: &'a Filter, table: Option<&'a Table>) -> Self {
         let field = ResolvedField::new(&filter.field, table);
         Self::Filter { field, negated: filter.negated, operation: &filter.operation }
     }
 
-    pub(crate) fn logic(logic: &'a Logic, table: Option<&Table>) -> Self {
+    pub(crate) fn logic(logic: &'a Logic, table: Option<&'a Table>) -> Self {
         match logic {
             Logic::Filter(filter) => Self::filter(filter, table),
             Logic::Group { negated, connective, items } => Self::Group {

@@ -97,8 +97,11 @@ fn suggestion(
     parent_known: bool,
 ) -> Option<(String, String)> {
     if parent_known && !relations.is_empty() {
-        let targets =
-            relations.iter().map(|relation| relation.target.name.as_str()).filter(|name| *name != child);
+        let targets = relations.iter().map(|relation| relation.target.name.as_str());
+        // The name is right, so the hint was wrong.
+        if targets.clone().any(|name| name == child) {
+            return None;
+        }
         return hint::most_similar(child, targets, 0.33).map(|like| (like, child.to_owned()));
     }
     let others = snapshot.table_names(schema).filter(|name| *name != parent);

@@ -190,9 +190,14 @@ impl<'a> Builder<'a> {
         }
         let plain = |field, alias| Selected { field, cast: None, aggregate: None, alias, whole_row: false };
         let is_star = column.field.name == "*" && column.aggregate.is_none();
-        let by_name = place.spread || place.items.iter().any(spread::is_aggregate);
+        let by_name = place.spread
+            || place.items.iter().any(spread::is_aggregate)
+            || place.table.is_some_and(|t| t.columns.iter().any(|c| c.representation.to_json.is_some()));
         if let Some(table) = place.table.filter(|_| is_star && by_name) {
-            found.extend(table.columns.iter().map(|c| plain(ResolvedField::column(c), None)));
+            found.extend(table.columns.iter().map(|column| {
+                let alias = column.representation.to_json.as_ref().map(|_| column.name.as_str());
+                plain(ResolvedField::column(column), alias)
+            }));
             return Ok(());
         }
         let function = column.aggregate;
@@ -203,8 +208,9 @@ impl<'a> Builder<'a> {
             Some(_) => None,
             None => last_key(column),
         };
-        let alias = column.alias.as_deref().or(default);
         let field = ResolvedField::new(&column.field, place.table);
+        let converted = field.shown_by().filter(|_| function.is_none()).map(|_| field.name);
+        let alias = column.alias.as_deref().or(default).or(converted);
         found.push(Selected { cast: column.cast.as_deref(), aggregate, ..plain(field, alias) });
         Ok(())
     }

@@ -96,7 +96,9 @@ pub(super) fn plan<'a>(
         Some(Representation::HeadersOnly)
             if mutation == Mutation::Insert && !table.primary_key.is_empty() =>
         {
-            Returning::Key(table.primary_key.iter().map(String::as_str).collect())
+            // In the order of columns, as PostgREST writes them.
+            let in_key = |column: &&Column| table.primary_key.contains(&column.name);
+            Returning::Key(table.columns.iter().filter(in_key).map(|column| column.name.as_str()).collect())
         }
         _ => Returning::Nothing,
     };

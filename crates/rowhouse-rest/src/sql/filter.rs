@@ -128,14 +128,24 @@ fn filter(sql: &mut Sql, table: &Qualifier<'_>, column: &ResolvedField<'_>, oper
             sql.push(opened);
             match operator {
                 Compare::Like | Compare::Ilike => sql.param(value.replace('*', "%")),
-                _ => sql.param(value),
+                _ => match column.read_by() {
+                    Some(reader) => sql.push(reader).push("(").param(value).push(")"),
+                    None => sql.param(value),
+                },
             };
             sql.push(if quantifier.is_some() { ")" } else { "" });
         }
         Operation::In(values) => {
             // `in.()` reads as one empty element and matches nothing.
             let literal = if values.as_slice() == [""] { "{}".to_owned() } else { array_literal(values) };
-            sql.push(" = any (").param(literal).push(")");
+            sql.push(" = any (");
+            match column.read_by() {
+                Some(reader) => {
+                    sql.push("(select ").push(reader).push("(unnest(").param(literal).push("::text[])))")
+                }
+                None => sql.param(literal),
+            };
+            sql.push(")");
         }
         Operation::Is(value) => {
             sql.push(match value {

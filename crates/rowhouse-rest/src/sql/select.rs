@@ -90,6 +90,11 @@ fn column(sql: &mut Sql, table: &Qualifier<'_>, selected: &Selected<'_>) {
             (false, Some(_)) if selected.field.name == "*" => {
                 sql.push("*");
             }
+            (false, None) if selected.field.shown_by().is_some() => {
+                sql.push(selected.field.shown_by().unwrap_or_default()).push("(");
+                field(sql, table, &selected.field);
+                sql.push(")");
+            }
             _ => field(sql, table, &selected.field),
         }
         if let Some(cast) = selected.cast {

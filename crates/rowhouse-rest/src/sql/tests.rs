@@ -410,3 +410,46 @@ fn plans_are_shown_only_behind_their_switch() {
     assert!(sql.starts_with("explain (format json, analyze, buffers) select "), "{sql}");
     assert!(plan(&request, &schema, &RestSettings::default()).is_err());
 }
+
+/// The tests' schema with a domain over `todos.title` that is shown and read by functions of its own.
+fn represented() -> rowhouse_db::catalog::Snapshot {
+    use rowhouse_db::catalog::{Column, QualifiedName, Representation, Snapshot, Table};
+    let mut title = Column::new("title", "public.shout");
+    title.representation = Representation {
+        to_json: Some("public.show".to_owned()),
+        from_json: Some("public.read_json".to_owned()),
+        from_text: Some("public.read_text".to_owned()),
+    };
+    let table = Table {
+        name: QualifiedName::new("public", "todos"),
+        columns: vec![Column::new("id", "bigint"), title],
+        primary_key: vec!["id".to_owned()],
+        insertable: true,
+        ..Table::default()
+    };
+    Snapshot::new(&["public".to_owned()], vec![table], vec![], &[])
+}
+
+#[test]
+fn domains_with_representations_are_shown_and_read_by_them() {
+    let schema = represented();
+    let sql = |method: &str, target: &str, body: &str| {
+        let request = request(method, target, &["prefer: return=representation"], body);
+        super::main(&plan(&request, &schema, &RestSettings::default()).unwrap()).unwrap().sql
+    };
+    let read = sql("GET", "/todos?title=eq.A&or=(title.in.(B,C),id.eq.1)", "");
+    for part in [
+        r#"select "public"."todos"."id", public.show("public"."todos"."title") as "title" from"#,
+        r#""public"."todos"."title" = public.read_text($"#,
+        r#""public"."todos"."title" = any ((select public.read_text(unnest($"#,
+    ] {
+        assert!(read.contains(part), "{part} in {read}");
+    }
+    let write = sql("POST", "/todos", r#"{"title":"A"}"#);
+    for part in [
+        r#"select public.read_json(rowhouse_body."title") from json_to_record($1::json) as rowhouse_body("title" json)"#,
+        r#"public.show("todos"."title") as "title""#,
+    ] {
+        assert!(write.contains(part), "{part} in {write}");
+    }
+}

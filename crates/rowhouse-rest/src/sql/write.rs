@@ -1,5 +1,6 @@
 //! Writes: the change in front, then the rows that it gives.
 
+use rowhouse_db::catalog::Column;
 use rowhouse_db::flight::Query;
 
 use super::builder::Sql;
@@ -84,7 +85,8 @@ fn effect(sql: &mut Sql, plan: &WritePlan<'_>) {
         Effect::Update { rows, conditions } => {
             sql.push("update ").qualified(&plan.table.name).push(" set ");
             sql.list(&rows.columns, ", ", |sql, column| {
-                sql.ident(&column.name).push(" = rowhouse_body.").ident(&column.name);
+                sql.ident(&column.name).push(" = ");
+                read(sql, column);
             });
             sql.push(" from ");
             body_rows(sql, rows);
@@ -132,7 +134,7 @@ fn insert(sql: &mut Sql, rows: &RowSource<'_>, must_match: &[Condition<'_>], cou
         sql.push(")");
     }
     sql.push(" select ").list(&rows.columns, ", ", |sql, column| {
-        sql.push("rowhouse_body.").ident(&column.name);
+        read(sql, column);
     });
     sql.push(" from ");
     body_rows(sql, rows);
@@ -187,9 +189,19 @@ fn body_rows(sql: &mut Sql, rows: &RowSource<'_>) {
         json(sql, rows);
     }
     sql.push(") as rowhouse_body(").list(&rows.columns, ", ", |sql, column| {
-        sql.ident(&column.name).push(" ").push(&column.type_name);
+        let is_read = column.representation.from_json.is_some();
+        sql.ident(&column.name).push(" ").push(if is_read { "json" } else { &column.type_name });
     });
     sql.push(")");
+}
+
+/// A column's value out of the body.
+fn read(sql: &mut Sql, column: &Column) {
+    let reader = column.representation.from_json.as_deref();
+    if let Some(reader) = reader {
+        sql.push(reader).push("(");
+    }
+    sql.push("rowhouse_body.").ident(&column.name).push(if reader.is_some() { ")" } else { "" });
 }
 
 fn json(sql: &mut Sql, rows: &RowSource<'_>) {
