@@ -14,7 +14,7 @@ static LINES: OnceLock<LineBuffer> = OnceLock::new();
 /// Writes out what is still gathered; the program's last word.
 pub fn flush() {
     if let Some(lines) = LINES.get() {
-        lines.write_out();
+        lines.drain();
     }
 }
 

@@ -1,81 +1,140 @@
 //! Gathers log lines for a moment and writes them together: one write per request line would cost a tenth of the
-//! server's throughput. Warnings and errors are written at once.
+//! server's throughput.
+//!
+//! Only a thread of its own writes: a terminal that has been stopped or a pipe that nobody reads must hold up the log,
+//! never a request. What does not fit meanwhile is counted and dropped.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long a line may wait.
 const WAIT: Duration = Duration::from_millis(50);
-/// A fuller buffer is written by whoever fills it.
+/// A fuller buffer is written before that.
 const FULL: usize = 64 * 1024;
+/// Most bytes that wait for a writer that is held up.
+const MOST: usize = 4 * 1024 * 1024;
+/// How long the program's end waits for its last lines.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    dropped: u64,
+    /// Taken from here, not yet out.
+    is_writing: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    lines: Mutex<Lines>,
+    /// Told after each batch.
+    out: Condvar,
+}
+
+impl Shared {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The shared buffer. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct LineBuffer(Arc<Mutex<Vec<u8>>>);
+pub(super) struct LineBuffer {
+    shared: Arc<Shared>,
+    wake: SyncSender<()>,
+}
 
 impl LineBuffer {
-    /// An empty buffer and the thread that writes it out.
+    /// An empty buffer and the thread that writes it to standard error.
     pub(super) fn start() -> Self {
-        let buffer = Self(Arc::new(Mutex::new(Vec::with_capacity(2 * FULL))));
-        let lines = buffer.clone();
-        let writer = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-            loop {
-                std::thread::park_timeout(WAIT);
-                lines.write_out();
-            }
-        });
-        // Without the thread, lines are written as the buffer fills; nothing is lost but time.
-        drop(writer);
+        Self::writing_to(io::stderr())
+    }
+
+    fn writing_to(mut out: impl Write + Send + 'static) -> Self {
+        let (wake, woken) = sync_channel(1);
+        let buffer = Self { shared: Arc::default(), wake };
+        let shared = Arc::clone(&buffer.shared);
+        let writer = std::thread::Builder::new().name("log".to_owned());
+        // Without the thread nothing is logged; serving goes on.
+        let _no_thread = writer.spawn(move || write_all(&shared, &woken, &mut out));
         buffer
     }
 
-    /// A reader that went away is no reason to stop serving.
-    pub(super) fn write_out(&self) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !lines.is_empty() {
-            let _closed = io::stderr().write_all(&lines);
-            lines.clear();
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.shared.lines()
+    }
+
+    fn push(&self, line: &[u8]) {
+        let is_full = {
+            let mut lines = self.lines();
+            if lines.bytes.len() + line.len() > MOST {
+                lines.dropped += 1;
+                return;
+            }
+            lines.bytes.extend_from_slice(line);
+            lines.bytes.len() >= FULL
+        };
+        if is_full {
+            let _woken_already = self.wake.try_send(());
         }
+    }
+
+    /// Waits until all lines are out, but not for ever.
+    pub(super) fn drain(&self) {
+        let _woken_already = self.wake.try_send(());
+        let is_busy = |lines: &mut Lines| !lines.bytes.is_empty() || lines.is_writing;
+        let _out_or_too_late = self.shared.out.wait_timeout_while(self.lines(), LAST_WORDS, is_busy);
     }
 }
 
-/// One line on its way.
-pub(super) struct Line {
-    buffer: LineBuffer,
-    urgent: bool,
+fn write_all(shared: &Shared, woken: &Receiver<()>, out: &mut impl Write) {
+    let mut batch = Vec::with_capacity(2 * FULL);
+    loop {
+        let _full_or_waited = woken.recv_timeout(WAIT);
+        let dropped = {
+            let mut lines = shared.lines();
+            std::mem::swap(&mut lines.bytes, &mut batch);
+            lines.is_writing = !batch.is_empty();
+            std::mem::take(&mut lines.dropped)
+        };
+        if batch.is_empty() {
+            continue;
+        }
+        // A reader that went away is no reason to stop serving.
+        let _closed = out.write_all(&batch);
+        if dropped > 0 {
+            let _closed =
+                writeln!(out, r#"{{"level":"WARN","message":"log lines were dropped","dropped":{dropped}}}"#);
+        }
+        batch.clear();
+        batch.shrink_to(2 * FULL);
+        shared.lines().is_writing = false;
+        shared.out.notify_all();
+    }
 }
 
-impl Write for Line {
+impl Write for LineBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let full = {
-            let mut lines = self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.extend_from_slice(bytes);
-            lines.len() >= FULL
-        };
-        if full || self.urgent {
-            self.buffer.write_out();
-        }
+        self.push(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.buffer.write_out();
         Ok(())
     }
 }
 
 impl<'a> MakeWriter<'a> for LineBuffer {
-    type Writer = Line;
+    type Writer = Self;
 
-    fn make_writer(&'a self) -> Line {
-        Line { buffer: self.clone(), urgent: false }
-    }
-
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
-        Line { buffer: self.clone(), urgent: *metadata.level() <= Level::WARN }
+    fn make_writer(&'a self) -> Self {
+        self.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

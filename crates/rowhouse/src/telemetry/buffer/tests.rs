@@ -1,0 +1,61 @@
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::{LineBuffer, MOST};
+
+/// A terminal that takes nothing until it is let go.
+struct Stopped {
+    gate: Receiver<()>,
+    out: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Stopped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Once the other end is gone, nothing waits any more.
+        let _let_go = self.gate.recv();
+        self.out.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn stopped() -> (LineBuffer, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+    let (let_go, gate) = channel();
+    let out = Arc::default();
+    (LineBuffer::writing_to(Stopped { gate, out: Arc::clone(&out) }), let_go, out)
+}
+
+#[test]
+fn stopped_terminal_holds_up_nobody_and_memory_stays_bounded() {
+    let (buffer, let_go, out) = stopped();
+    let began = Instant::now();
+    let line = [b'x'; 1024];
+    for _ in 0..3 * MOST / line.len() {
+        buffer.clone().write_all(&line).unwrap();
+    }
+    buffer.drain();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(buffer.lines().bytes.len() <= MOST);
+    drop(let_go);
+    buffer.drain();
+    buffer.clone().write_all(b"after\n").unwrap();
+    buffer.drain();
+    let written = String::from_utf8(out.lock().unwrap().clone()).unwrap();
+    assert!(written.ends_with("after\n") && written.contains("log lines were dropped"));
+}
+
+#[test]
+fn lines_come_out_in_order() {
+    let (buffer, let_go, out) = stopped();
+    drop(let_go);
+    for n in 0..100 {
+        writeln!(buffer.clone(), "{n}").unwrap();
+    }
+    buffer.drain();
+    let expected: String = (0..100).map(|n| format!("{n}\n")).collect();
+    assert_eq!(String::from_utf8(out.lock().unwrap().clone()).unwrap(), expected);
+}
