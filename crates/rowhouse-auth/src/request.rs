@@ -64,7 +64,8 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     }
 }
 
-/// A caller with the service key.
+/// A caller with the service key itself. A user whose role is `service_role` is none: nothing here asks whether his
+/// session still stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Administrator;
 
@@ -72,7 +73,8 @@ impl<S: Sync> FromRequestParts<S> for Administrator {
     type Rejection = AuthError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
-        if caller(parts)?.is_service() { Ok(Self) } else { Err(AuthError::NotAdmin) }
+        let caller = caller(parts)?;
+        if caller.is_service() && caller.session.is_none() { Ok(Self) } else { Err(AuthError::NotAdmin) }
     }
 }
 

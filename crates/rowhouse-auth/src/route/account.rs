@@ -40,12 +40,17 @@ pub(super) async fn get(State(auth): State<Auth>, caller: SignedIn) -> Result<Re
 pub(super) async fn put(
     State(auth): State<Auth>,
     caller: SignedIn,
+    client: Client,
     Body(body): Body<AccountBody>,
 ) -> Result<Response, AuthError> {
     if body.phone.is_some_and(|phone| !phone.is_empty()) {
         return Err(AuthError::PhoneDisabled);
     }
     let password = body.password.filter(|password| !password.expose().is_empty());
+    if password.is_some() {
+        // It costs as much hashing as a sign-in.
+        auth.signin_limit.check(client.address)?;
+    }
     let change = AccountChange { email: body.email, password, data: body.data };
     account::update(&auth, caller, change).await.map(user_answer)
 }

@@ -160,7 +160,7 @@ pub(crate) async fn revoke_family(
     now: OffsetDateTime,
 ) -> Result<(), AuthError> {
     let sql = "with family as (
-                 update auth.refresh_tokens set revoked = true, updated_at = $2 where session_id = $1 and not revoked
+                 update auth.refresh_tokens set revoked = true, updated_at = $2 where session_id = $1 and revoked is not true
                )
                update auth.sessions set not_after = least(not_after, $2), updated_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;

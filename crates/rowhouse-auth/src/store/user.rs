@@ -310,7 +310,7 @@ pub(crate) async fn update(
 }
 
 /// Notes a sign-in with the password whose hash was `checked`, and stores `renewed` in its place if given. False if
-/// the password has been changed, or the user deleted, since it was checked.
+/// the password has been changed, or the user deleted or locked (by guesses made at the same time), since it was checked.
 pub(crate) async fn note_sign_in(
     client: &impl GenericClient,
     id: Uuid,
@@ -321,7 +321,8 @@ pub(crate) async fn note_sign_in(
     let sql = "update auth.users
                set last_sign_in_at = $4, updated_at = $4, failed_signins = 0, locked_until = null,
                  encrypted_password = coalesce($3, encrypted_password)
-               where id = $1 and encrypted_password = $2 and deleted_at is null";
+               where id = $1 and encrypted_password = $2 and deleted_at is null
+                 and (locked_until is null or locked_until <= $4)";
     let count = client
         .execute_typed(
             sql,

@@ -116,3 +116,17 @@ async fn large_metadata_stays_with_the_user_and_out_of_the_token() {
     assert_eq!(again.claims(&app)["user_metadata"], json!({}));
     app.get("/user", again.token()).await.ok();
 }
+
+#[tokio::test]
+async fn new_passwords_are_limited_like_sign_ins() {
+    let app = App::with(rowhouse_kernel::settings::AuthSettings {
+        signin_rate_per_5min: 2,
+        ..crate::app::settings()
+    })
+    .await;
+    let person = app.sign_up("a@example.com").await;
+    app.put_as("/user", person.token(), json!({ "password": "battery staple" })).await.ok();
+    let refused = app.put_as("/user", person.token(), json!({ "password": "correct battery" })).await;
+    refused.is(429, "over_request_rate_limit");
+    app.put_as("/user", person.token(), json!({ "data": { "n": 1 } })).await.ok();
+}

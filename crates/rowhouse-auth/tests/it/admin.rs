@@ -76,3 +76,12 @@ async fn malformed_ids_and_pages_are_refused() {
         .await
         .is(400, "validation_failed");
 }
+
+#[tokio::test]
+async fn user_whose_role_is_service_role_is_no_administrator() {
+    let app = App::start().await;
+    app.sign_up("a@example.com").await;
+    app.sql().await.execute("update auth.users set role = 'service_role'", &[]).await.unwrap();
+    let person = app.sign_in("a@example.com").await;
+    app.get("/admin/users", person.token()).await.is(403, "not_admin");
+}

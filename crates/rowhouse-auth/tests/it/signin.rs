@@ -99,3 +99,18 @@ async fn grants_name_what_is_missing() {
     app.post("/token?grant_type=magic", json!({})).await.is(400, "invalid_credentials");
     app.post("/token", json!({})).await.is(400, "invalid_credentials");
 }
+
+#[tokio::test]
+async fn right_password_does_not_undo_a_lock_that_guesses_have_set_meanwhile() {
+    let app = App::start().await;
+    app.sign_up("a@example.com").await;
+    let sql = app.sql().await;
+    sql.batch_execute("begin; update auth.users set locked_until = '2100-01-01'").await.unwrap();
+    let lock = async {
+        // The sign-in has read the unlocked row by then, and waits for it.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        sql.batch_execute("commit").await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(app.password("a@example.com", PASSWORD), lock);
+    assert!(answer.status.is_client_error(), "{}", answer.body);
+}
