@@ -1,13 +1,13 @@
 //! The health report: measured each time, never guessed, answered within two seconds whatever the database does.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rowhouse_db::{Database, Health as DatabaseHealth};
 use rowhouse_kernel::SharedClock;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::Mutex;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::user_sync::UserSync;
 
@@ -15,6 +15,10 @@ use crate::user_sync::UserSync;
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Monitors may ask as often as they like; users are counted at most this often.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long a count stands while the next one takes its time.
+const STALE: Duration = Duration::from_secs(60);
+/// Counting takes at most about one part in so many of the time.
+const COST_SHARE: u32 = 10;
 
 /// An overall verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,6 +68,7 @@ pub struct Health {
     database: Database,
     clock: SharedClock,
     schema_loaded: Arc<dyn Fn() -> bool + Send + Sync>,
+    measuring: Arc<tokio::sync::Mutex<()>>,
     last_sync: Arc<Mutex<Option<(Instant, UserSync)>>>,
 }
 
@@ -75,7 +80,7 @@ impl Health {
         clock: SharedClock,
         schema_loaded: Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> Self {
-        Self { database, clock, schema_loaded, last_sync: Arc::default() }
+        Self { database, clock, schema_loaded, measuring: Arc::default(), last_sync: Arc::default() }
     }
 
     /// Whether requests can be served now, and if not why.
@@ -94,11 +99,9 @@ impl Health {
 
     /// The whole report.
     pub async fn report(&self) -> Report {
-        let sync = tokio::time::timeout(PATIENCE, self.user_sync()).await;
-        let (user_sync, database) = match sync {
-            Ok(Ok(sync)) => (Some(sync), "healthy".to_owned()),
-            Ok(Err(error)) => (None, error),
-            Err(_) => (None, format!("no answer within {PATIENCE:?}")),
+        let (user_sync, database) = match self.user_sync().await {
+            Ok(sync) => (Some(sync), "healthy".to_owned()),
+            Err(error) => (None, error),
         };
         let rest = (self.schema_loaded)();
         let status = match &user_sync {
@@ -117,17 +120,45 @@ impl Health {
         Report { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
     }
 
-    /// Asking at the same time waits for the one answer.
+    /// Asking at the same time waits for the one answer. A count that outlasts our patience goes on alone, and until it
+    /// ends the last one stands, for a minute.
     pub(crate) async fn user_sync(&self) -> Result<UserSync, String> {
-        let mut last = self.last_sync.lock().await;
         self.database.liveness.require_up().map_err(|error| error.to_string())?;
-        if let Some((measured, sync)) = &*last
-            && measured.elapsed() < FRESH
-        {
-            return Ok(sync.clone());
+        let health = self.clone();
+        let measuring = async move {
+            match Arc::clone(&health.measuring).try_lock_owned() {
+                Ok(turn) => tokio::spawn(async move { health.measure(turn).await })
+                    .await
+                    .unwrap_or_else(|error| Err(error.to_string())),
+                Err(_) => {
+                    let _ended = health.measuring.lock().await;
+                    health.last(STALE).ok_or_else(|| "users could not be counted".to_owned())
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, measuring).await {
+            Ok(measured) => measured,
+            Err(_) => self.last(STALE).ok_or_else(|| format!("no answer within {PATIENCE:?}")),
         }
+    }
+
+    async fn measure(&self, _turn: OwnedMutexGuard<()>) -> Result<UserSync, String> {
+        if let Some(fresh) = self.last(FRESH) {
+            return Ok(fresh);
+        }
+        let began = Instant::now();
         let sync = UserSync::measure(&self.database.control).await.map_err(|error| error.to_string())?;
-        *last = Some((Instant::now(), sync.clone()));
+        // What took long is not asked again at once.
+        let good_from = began + began.elapsed() * COST_SHARE;
+        *self.last_sync.lock().unwrap_or_else(PoisonError::into_inner) = Some((good_from, sync.clone()));
         Ok(sync)
     }
+
+    fn last(&self, age: Duration) -> Option<UserSync> {
+        let last = self.last_sync.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(measured, _)| measured.elapsed() < age).map(|(_, sync)| sync.clone())
+    }
 }
+
+#[cfg(test)]
+mod tests;
