@@ -44,8 +44,10 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
     match cli.command {
         Command::Init { folder } => init::run(&folder.unwrap_or(dir)),
         Command::Completions { shell } => Ok(completions::run(shell)),
-        Command::Up(args) => runtime()?.block_on(up::run(&Project::open(&dir)?, &args, cli.json)),
-        Command::Serve(args) => runtime()?.block_on(serve::run(&Project::open(&dir)?, &args)),
+        Command::Up(args) => {
+            runtime(half_the_cores())?.block_on(up::run(&Project::open(&dir)?, &args, cli.json))
+        }
+        Command::Serve(args) => runtime(cores())?.block_on(serve::run(&Project::open(&dir)?, &args)),
         Command::Status => quiet()?.block_on(status::run(&Project::open(&dir)?)),
         Command::Stop => quiet()?.block_on(stop::run(&Project::open(&dir)?)),
         Command::Psql { args } => psql::run(&Project::open(&dir)?, &args),
@@ -62,8 +64,18 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
     }
 }
 
-fn runtime() -> Result<Runtime, CannotRun> {
-    Builder::new_multi_thread().enable_all().build().map_err(Into::into)
+fn runtime(workers: usize) -> Result<Runtime, CannotRun> {
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build().map_err(Into::into)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Under `up` PostgreSQL runs on the same machine and takes more of it than we do. Threads beyond these would only
+/// wake each other: on two cores one thread serves an eighth more than two.
+fn half_the_cores() -> usize {
+    (cores() / 2).max(1)
 }
 
 /// For commands that end by themselves: one thread, and only warnings in the log.

@@ -1,8 +1,10 @@
 //! The statement that opens every flight: live-session check, then role, claims and request settings.
 
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::{Access, Query, RequestContext};
 
@@ -54,34 +56,65 @@ pub fn opening() -> (Arc<str>, Vec<&'static str>) {
 #[must_use]
 pub fn open_query(context: &RequestContext<'_>, live_sessions: bool) -> Query {
     let caller = context.caller;
-    let id = |id: Option<uuid::Uuid>| id.map_or_else(Bytes::new, |id| Bytes::from(id.to_string()));
-    let user = id(caller.user.map(|id| id.0));
-    let mut params: Vec<Option<Bytes>> = vec![
-        text(context.search_path),
-        text(&caller.role),
-        text(&caller.claims),
-        text(context.method),
-        text(context.path),
-        text(context.headers),
-        text(context.cookies),
-        Some(id(caller.organization.map(|id| id.0))),
-        Some(user.clone()),
-        Some(user.clone()),
-        text(if context.access == Access::ReadOnly { "on" } else { "off" }),
-    ];
-    let named = caller.session.is_some() || caller.user.is_some() || caller.tenant.is_some();
+    let (user, tenant) = (caller.user.map(|id| id.0), caller.tenant.map(|id| id.0));
+    let mut values = Values::with_room_for(context);
+    values.text(context.search_path);
+    values.text(&caller.role);
+    values.text(&caller.claims);
+    values.text(context.method);
+    values.text(context.path);
+    values.text(context.headers);
+    values.text(context.cookies);
+    values.id_or_empty(caller.organization.map(|id| id.0));
+    values.id_or_empty(user);
+    values.id_or_empty(user);
+    values.text(if context.access == Access::ReadOnly { "on" } else { "off" });
+    let named = caller.session.is_some() || user.is_some() || tenant.is_some();
     let live = named && live_sessions;
     if live {
-        params.push(caller.session.map(|session| Bytes::from(session.to_string())));
-        params.push(Some(user).filter(|user| !user.is_empty()));
-        params.push(caller.tenant.map(|tenant| Bytes::from(tenant.to_string())));
+        [caller.session.map(|id| id.0), user, tenant].into_iter().for_each(|id| values.id_or_null(id));
     }
-    params.extend(context.time_zone.map(text));
+    if let Some(zone) = context.time_zone {
+        values.text(zone);
+    }
     let sql = &OPEN[usize::from(live)][usize::from(context.time_zone.is_some())];
-    Query { sql: Arc::clone(sql), params }
+    Query { sql: Arc::clone(sql), params: values.finish() }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a parameter is optional, this one is always there")]
-fn text(text: &str) -> Option<Bytes> {
-    Some(Bytes::copy_from_slice(text.as_bytes()))
+/// Gathers values in one buffer: a flight's context is on every request's way, and one allocation does.
+struct Values {
+    text: String,
+    /// Where each value lies in `text`; none for NULL.
+    ranges: Vec<Option<Range<usize>>>,
+}
+
+impl Values {
+    fn with_room_for(context: &RequestContext<'_>) -> Self {
+        let long = [context.headers, &context.caller.claims, context.cookies, context.path];
+        let room = long.iter().map(|text| text.len()).sum::<usize>() + 512;
+        Self { text: String::with_capacity(room), ranges: Vec::with_capacity(16) }
+    }
+
+    fn text(&mut self, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.ranges.push(Some(start..self.text.len()));
+    }
+
+    fn id_or_empty(&mut self, id: Option<Uuid>) {
+        let mut buffer = Uuid::encode_buffer();
+        self.text(id.map_or("", |id| id.hyphenated().encode_lower(&mut buffer)));
+    }
+
+    fn id_or_null(&mut self, id: Option<Uuid>) {
+        match id {
+            Some(_) => self.id_or_empty(id),
+            None => self.ranges.push(None),
+        }
+    }
+
+    fn finish(self) -> Vec<Option<Bytes>> {
+        let text = Bytes::from(self.text);
+        self.ranges.into_iter().map(|range| range.map(|range| text.slice(range))).collect()
+    }
 }
