@@ -84,6 +84,7 @@ def environment(config):
         "configJwtCacheMaxEntries": lambda v: {},
         "configDbTxAllowOverride": lambda v: {"allow": v},
         "configDbTxRollbackAll": lambda v: {"rollback": v},
+        "configOpenApiMode": lambda v: {"REST__OPENAPI_MODE": {"OADisabled": "disabled", "OAIgnorePriv": "ignore-privileges"}[v]},
         "configServerCorsAllowedOrigins": lambda v: {"SERVER__CORS_ORIGINS": ",".join(texts(v))} if texts(v) else {},
     }
     changed = {}

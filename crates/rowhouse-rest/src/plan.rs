@@ -24,9 +24,9 @@ pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WriteP
 
 use rowhouse_db::catalog::{Snapshot, Table};
 use rowhouse_db::flight::Access;
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
-use crate::request::{Action, ApiRequest, Count, Handling};
+use crate::request::{Action, ApiRequest, Count, Handling, Media};
 
 /// What will be done about a request.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) enum Plan<'a> {
     Call(CallPlan<'a>),
     /// `OPTIONS`: the methods allowed.
     Describe(String),
+    /// The root's description of the schema.
+    Root,
 }
 
 impl Plan<'_> {
@@ -45,13 +47,13 @@ impl Plan<'_> {
             Self::Read(read) => Some(&read.format),
             Self::Write(write) => Some(&write.format),
             Self::Call(call) => Some(&call.format),
-            Self::Describe(_) => None,
+            Self::Describe(_) | Self::Root => None,
         }
     }
 
     pub(crate) fn access(&self) -> Access {
         match self {
-            Self::Read(_) | Self::Describe(_) => Access::ReadOnly,
+            Self::Read(_) | Self::Describe(_) | Self::Root => Access::ReadOnly,
             Self::Write(_) => Access::ReadWrite,
             Self::Call(call) => call.access,
         }
@@ -112,8 +114,23 @@ pub(crate) fn plan<'a>(
         Action::DescribeTable(name) => Ok(Plan::Describe(allowed_on(table(request, snapshot, name)?))),
         Action::DescribeFunction(name) => call::allowed_on(request, snapshot, name).map(Plan::Describe),
         Action::DescribeRoot => Ok(Plan::Describe("OPTIONS,GET,HEAD".to_owned())),
-        Action::ReadRoot => Err(PlanError::RootDisabled),
+        Action::ReadRoot => root(request, settings),
     }
+}
+
+fn root<'a>(request: &ApiRequest, settings: &RestSettings) -> Result<Plan<'a>, PlanError> {
+    if settings.openapi_mode == OpenapiMode::Disabled {
+        return Err(PlanError::RootDisabled);
+    }
+    let can = |media: &Media| match media {
+        Media::Json | Media::Any => true,
+        Media::Other(name) => name.to_ascii_lowercase().starts_with("application/openapi+json"),
+        _ => false,
+    };
+    if request.accept.iter().any(can) {
+        return Ok(Plan::Root);
+    }
+    Err(PlanError::Media(request.accept.iter().map(|media| media.name().into_owned()).collect()))
 }
 
 fn read<'a>(

@@ -120,6 +120,7 @@ pub(crate) fn respond(
         Plan::Write(plan) => write(request, plan, answer),
         Plan::Call(plan) => call(request, plan, answer)?,
         Plan::Describe(allowed) => return Ok(describe(allowed)),
+        Plan::Root => return Ok(Response::default()),
     };
     finish(request, plan, draft, &guc)
 }
@@ -129,6 +130,15 @@ pub(crate) fn describe(allowed: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     header::insert(response.headers_mut(), http::header::ALLOW, allowed);
     header::insert(response.headers_mut(), http::header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    response
+}
+
+/// The root's description of the schema.
+pub(crate) fn document(document: &serde_json::Value, head: bool) -> Response<Body> {
+    let text = Bytes::from(document.to_string());
+    let mut response = Response::new(if head { unknown_length() } else { Body::from(text) });
+    let media = HeaderValue::from_static("application/openapi+json; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, media);
     response
 }
 
@@ -213,7 +223,7 @@ fn is_head(plan: &Plan<'_>) -> bool {
     match plan {
         Plan::Read(plan) => plan.headers_only,
         Plan::Call(plan) => plan.headers_only,
-        Plan::Write(_) | Plan::Describe(_) => false,
+        Plan::Write(_) | Plan::Describe(_) | Plan::Root => false,
     }
 }
 

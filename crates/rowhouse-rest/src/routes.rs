@@ -4,20 +4,23 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
 use http::Request;
+use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rowhouse_db::DataPlane;
+use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::flight::{Query, RequestContext};
 use rowhouse_http::Identity;
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::cache::SchemaCache;
 use crate::error::{Error, Failure};
+use crate::openapi::{self, Visible};
 use crate::parse::{Incoming, parse};
 use crate::plan::{Plan, plan};
 use crate::{context, respond, run, sql};
@@ -50,6 +53,11 @@ pub fn router(rest: Rest) -> Router {
     Router::new().route("/", any(handle)).route("/{*path}", any(handle)).fallback(handle).with_state(rest)
 }
 
+/// The root written with a slash at its end, to be nested at `…/` beside [`router`]: nesting leaves that path out.
+pub fn root_router(rest: Rest) -> Router {
+    Router::new().route("/", any(handle)).with_state(rest)
+}
+
 async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
     match answer(&rest, request).await {
         Ok(response) => response,
@@ -79,10 +87,6 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     if let Plan::Describe(allowed) = &plan {
         return Ok(respond::describe(allowed));
     }
-    let Some(query) = sql::main(&plan) else { return Err(Error::NoSnapshot) };
-    if query.params.len() > sql::MAX_PARAMS {
-        return Err(Error::TooManyValues);
-    }
     let context = RequestContext {
         caller,
         method: incoming.method,
@@ -95,8 +99,38 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         before: rest.before.as_deref(),
         end: context::end(rest.settings.tx_end, request.prefer.tx),
     };
+    if matches!(plan, Plan::Root) {
+        return describe_root(rest, &context, &request.schema, &snapshot, base(&head)).await;
+    }
+    let Some(query) = sql::main(&plan) else { return Err(Error::NoSnapshot) };
+    if query.params.len() > sql::MAX_PARAMS {
+        return Err(Error::TooManyValues);
+    }
     let answer = run::run(&rest.database, &context, &request, &plan, &query, rest.settings.as_ref()).await?;
     respond::respond(&request, &plan, answer)
+}
+
+/// The description of what the caller may use.
+async fn describe_root(
+    rest: &Rest,
+    context: &RequestContext<'_>,
+    schema: &str,
+    snapshot: &Snapshot,
+    base: &str,
+) -> Result<Response, Error> {
+    let all = rest.settings.openapi_mode == OpenapiMode::IgnorePrivileges;
+    let signed_in = *context.caller.role != *rest.settings.anon_role;
+    let rows = rest.database.fly(context, &Visible::query(schema, all)).await;
+    let visible = Visible::from_rows(rows.map_err(|error| Error::Database(error, signed_in))?);
+    let document = openapi::document(snapshot, schema, &visible, base);
+    Ok(respond::document(&document, context.method == "HEAD"))
+}
+
+/// The path below which the API is mounted.
+fn base(head: &Parts) -> &str {
+    let whole = head.extensions.get::<OriginalUri>().map_or("/", |uri| uri.0.path());
+    let base = whole.strip_suffix(head.uri.path()).unwrap_or(whole).trim_end_matches('/');
+    if base.is_empty() { "/" } else { base }
 }
 
 async fn read_body(body: Body, limit: u64) -> Result<Bytes, Error> {

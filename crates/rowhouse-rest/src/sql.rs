@@ -59,7 +59,7 @@ pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
         Plan::Read(plan) => read::main(plan),
         Plan::Write(plan) => write::main(plan),
         Plan::Call(plan) => call::main(plan),
-        Plan::Describe(_) => return None,
+        Plan::Describe(_) | Plan::Root => return None,
     };
     Some(match plan.format().and_then(|format| format.explain) {
         Some(explain) => explained(query, explain),
@@ -78,7 +78,7 @@ fn explained(query: Query, explain: &ExplainMedia) -> Query {
 pub(crate) fn estimate(plan: &Plan<'_>) -> Option<Query> {
     match plan {
         Plan::Read(plan) => Some(read::estimate(plan)),
-        Plan::Write(_) | Plan::Call(_) | Plan::Describe(_) => None,
+        Plan::Write(_) | Plan::Call(_) | Plan::Describe(_) | Plan::Root => None,
     }
 }
 

@@ -96,11 +96,13 @@ impl App {
 }
 
 fn router(settings: &Settings, auth: Auth, rest: Rest, ops: Ops, layers: Layers) -> Router {
+    let rest_root = rowhouse_rest::root_router(rest.clone());
     let rest = rowhouse_rest::router(rest);
     let well_known = rowhouse_auth::well_known_router(auth.clone());
     let mut router = Router::new()
         .nest("/auth/v1", rowhouse_auth::router(auth))
         .nest("/rest/v1", rest.clone())
+        .nest("/rest/v1/", rest_root)
         .merge(rowhouse_ops::router(ops))
         .merge(well_known);
     if let Some(alias) = settings

@@ -13,6 +13,18 @@ words! {
 }
 
 words! {
+    /// What the root describes.
+    pub enum OpenapiMode {
+        /// What the caller may use.
+        FollowPrivileges = "follow-privileges",
+        /// Everything that is served.
+        IgnorePrivileges = "ignore-privileges",
+        /// Nothing.
+        Disabled = "disabled",
+    }
+}
+
+words! {
     /// How a request's transaction ends.
     pub enum TxEnd {
         /// Always kept.
@@ -45,6 +57,8 @@ settings! {
         pub aggregates: bool = false,
         /// Answers `Accept: application/vnd.pgrst.plan` with the query's plan. Shows sizes of tables, so it is off.
         pub plan_enabled: bool = false,
+        /// What the OpenAPI description at the root shows: `follow-privileges`, `ignore-privileges` or `disabled`.
+        pub openapi_mode: OpenapiMode = OpenapiMode::FollowPrivileges,
         /// A function without arguments that runs before every request's query, as `schema.function`; what it raises refuses the request.
         pub pre_request: Option<String> = None,
         /// Database role of callers without a token.

@@ -1,0 +1,107 @@
+//! The root: a description of the served schema in OpenAPI 2.0, as far as the caller may use it. A pure function
+//! of the snapshot and of what the database said is visible.
+
+mod operation;
+mod schema;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rowhouse_db::catalog::{Function, Snapshot, Table};
+use rowhouse_db::flight::{Query, Row};
+use serde_json::{Map, Value, json};
+
+/// Media types of bodies in both directions.
+const MEDIA: [&str; 4] = [
+    "application/json",
+    "application/vnd.pgrst.object+json;nulls=stripped",
+    "application/vnd.pgrst.object+json",
+    "text/csv",
+];
+
+/// What the caller may use, with comments.
+#[derive(Debug, Default)]
+pub(crate) struct Visible {
+    schema: Option<String>,
+    tables: BTreeMap<String, Option<String>>,
+    columns: BTreeMap<(String, String), String>,
+    functions: BTreeMap<String, Option<String>>,
+}
+
+impl Visible {
+    /// Asks for what the caller may use of `schema`; with `all`, for everything.
+    pub(crate) fn query(schema: &str, all: bool) -> Query {
+        let all = if all { "true" } else { "false" };
+        let text = |text: &str| Some(Bytes::copy_from_slice(text.as_bytes()));
+        Query { sql: include_str!("../sql/visible.sql").into(), params: vec![text(schema), text(all)] }
+    }
+
+    pub(crate) fn from_rows(rows: Vec<Row>) -> Self {
+        let mut visible = Self::default();
+        for row in rows {
+            let mut texts =
+                row.into_iter().map(|value| value.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()));
+            let mut next = || texts.next().flatten();
+            let (kind, name, column, comment) = (next(), next(), next(), next());
+            let Some(name) = name else { continue };
+            match (kind.as_deref(), column, comment) {
+                (Some("schema"), _, comment) => visible.schema = comment,
+                (Some("table"), _, comment) => drop(visible.tables.insert(name, comment)),
+                (Some("column"), Some(column), Some(comment)) => {
+                    visible.columns.insert((name, column), comment);
+                }
+                (Some("function"), _, comment) => {
+                    let known = visible.functions.entry(name).or_default();
+                    *known = known.take().or(comment);
+                }
+                _ => {}
+            }
+        }
+        visible
+    }
+}
+
+/// The whole document. `base` is the path below which the API is served.
+pub(crate) fn document(snapshot: &Snapshot, schema: &str, visible: &Visible, base: &str) -> Value {
+    let (title, description) = split_comment(visible.schema.as_deref());
+    let tables: Vec<&Table> = visible.tables.keys().filter_map(|name| snapshot.table(schema, name)).collect();
+    let functions: Vec<&Function> =
+        visible.functions.keys().filter_map(|name| snapshot.functions(schema, name).first()).collect();
+    let mut paths = Map::new();
+    paths.insert("/".to_owned(), operation::root());
+    for table in &tables {
+        let comment = visible.tables.get(&table.name.name).and_then(Option::as_deref);
+        paths.insert(format!("/{}", table.name.name), operation::table(table, comment));
+    }
+    for function in &functions {
+        let comment = visible.functions.get(&function.name.name).and_then(Option::as_deref);
+        paths.insert(format!("/rpc/{}", function.name.name), operation::function(function, comment));
+    }
+    let definitions: Map<String, Value> =
+        tables.iter().map(|table| (table.name.name.clone(), schema::table(table, visible))).collect();
+    json!({
+        "swagger": "2.0",
+        "info": {
+            "title": title.unwrap_or("Data API"),
+            "description": description.unwrap_or("Tables, views and functions of the schema, over HTTP"),
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "basePath": base,
+        "consumes": MEDIA,
+        "produces": MEDIA,
+        "paths": paths,
+        "definitions": definitions,
+        "parameters": operation::parameters(&tables, visible),
+    })
+}
+
+/// A comment's first line is a title, the rest a description.
+fn split_comment(comment: Option<&str>) -> (Option<&str>, Option<&str>) {
+    let Some(comment) = comment else { return (None, None) };
+    let (title, rest) = comment.split_once('\n').unwrap_or((comment, ""));
+    let rest = rest.trim_start_matches('\n');
+    (Some(title), (!rest.is_empty()).then_some(rest))
+}
+
+#[cfg(test)]
+mod tests;
