@@ -120,6 +120,7 @@ pub struct Snapshot {
     schemas: Vec<String>,
     served: HashMap<String, Served>,
     handlers: Vec<MediaHandler>,
+    roles: HashMap<String, Vec<(String, String)>>,
 }
 
 impl Snapshot {
@@ -146,7 +147,7 @@ impl Snapshot {
         for overloads in served.values_mut().flat_map(|schema| schema.functions.values_mut()) {
             overloads.sort_by_key(|function| function.arguments.len());
         }
-        Self { schemas: schemas.to_vec(), served, handlers: Vec::new() }
+        Self { schemas: schemas.to_vec(), served, handlers: Vec::new(), roles: HashMap::new() }
     }
 
     /// Adds relations that functions compute. One that is named like a table takes the place of the detected
@@ -164,6 +165,17 @@ impl Snapshot {
             }
         }
         self
+    }
+
+    /// Adds a setting of a role (`alter role … set`).
+    pub fn set_for_role(&mut self, role: &str, name: String, value: String) {
+        self.roles.entry(role.to_owned()).or_default().push((name, value));
+    }
+
+    /// Settings of a role, (name, value); `set role` alone does not apply them.
+    #[must_use]
+    pub fn role_settings(&self, role: &str) -> &[(String, String)] {
+        self.roles.get(role).map_or(&[], Vec::as_slice)
     }
 
     /// Adds the project's makers of media types.

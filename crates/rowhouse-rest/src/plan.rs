@@ -51,6 +51,11 @@ impl Plan<'_> {
         }
     }
 
+    /// The called function's own limit.
+    pub(crate) fn statement_timeout(&self) -> Option<&str> {
+        if let Self::Call(call) = self { call.function.statement_timeout.as_deref() } else { None }
+    }
+
     pub(crate) fn access(&self) -> Access {
         match self {
             Self::Read(_) | Self::Describe(_) | Self::Root => Access::ReadOnly,

@@ -13,7 +13,7 @@ use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rowhouse_db::DataPlane;
 use rowhouse_db::catalog::Snapshot;
-use rowhouse_db::flight::{Query, RequestContext};
+use rowhouse_db::flight::RequestContext;
 use rowhouse_http::Identity;
 use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
@@ -33,8 +33,6 @@ pub struct Rest {
     settings: Arc<RestSettings>,
     /// The caller without a token, where the project has a role of its own for it.
     anonymous: Option<Arc<Caller>>,
-    /// The project's function that runs before every query.
-    before: Option<Arc<Query>>,
 }
 
 impl Rest {
@@ -42,8 +40,7 @@ impl Rest {
     #[must_use]
     pub fn new(database: DataPlane, schema: Arc<SchemaCache>, settings: RestSettings) -> Self {
         let anonymous = context::anonymous(&settings.anon_role).map(Arc::new);
-        let before = settings.pre_request.as_deref().map(|name| Arc::new(sql::before(name)));
-        Self { database, schema, settings: Arc::new(settings), anonymous, before }
+        Self { database, schema, settings: Arc::new(settings), anonymous }
     }
 }
 
@@ -87,6 +84,11 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     if let Plan::Describe(allowed) = &plan {
         return Ok(respond::describe(allowed));
     }
+    // The function's own limit binds before the role's.
+    let limits =
+        snapshot.role_settings(&caller.role).iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let limits = limits.chain(plan.statement_timeout().map(|timeout| ("statement_timeout", timeout)));
+    let before = sql::before(limits, rest.settings.pre_request.as_deref());
     let context = RequestContext {
         caller,
         method: incoming.method,
@@ -96,7 +98,7 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         access: plan.access(),
         search_path: &context::search_path(&request.schema, &rest.settings.extra_search_path),
         time_zone: request.prefer.time_zone.as_deref(),
-        before: rest.before.as_deref(),
+        before: before.as_ref(),
         end: context::end(rest.settings.tx_end, request.prefer.tx),
     };
     if matches!(plan, Plan::Root) {

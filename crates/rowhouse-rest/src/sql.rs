@@ -41,16 +41,29 @@ const GUC: &str = "nullif(current_setting('response.headers', true), ''), \
 /// The most parameters that one statement can have: the protocol counts them in 16 bits.
 pub(crate) const MAX_PARAMS: usize = 65_535;
 
-/// The call of the function `name`, given as `function` or `schema.function`.
-pub(crate) fn before(name: &str) -> Query {
+/// What runs before the main query: settings, then the function `name`, given as `function` or `schema.function`.
+/// Nothing where there is nothing to do.
+pub(crate) fn before<'s>(
+    settings: impl IntoIterator<Item = (&'s str, &'s str)>,
+    name: Option<&str>,
+) -> Option<Query> {
     let mut sql = builder::Sql::new();
     sql.push("select ");
-    match name.split_once('.') {
-        Some((schema, name)) => sql.ident(schema).push(".").ident(name),
-        None => sql.ident(name),
-    };
-    sql.push("()");
-    sql.finish()
+    let mut separator = "";
+    for (name, value) in settings {
+        sql.push(separator).push("set_config(").param(name).push(", ").param(value).push(", true)");
+        separator = ", ";
+    }
+    if let Some(name) = name {
+        sql.push(separator);
+        match name.split_once('.') {
+            Some((schema, name)) => sql.ident(schema).push(".").ident(name),
+            None => sql.ident(name),
+        };
+        sql.push("()");
+        separator = ", ";
+    }
+    (!separator.is_empty()).then(|| sql.finish())
 }
 
 /// The main query; none where the schema alone answers.

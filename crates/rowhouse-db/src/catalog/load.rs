@@ -11,7 +11,8 @@ use tokio_postgres::{Client, Row};
 use super::key::{Key, KeyKind, Names, Shown};
 use super::view::Origins;
 use super::{
-    Argument, Column, ComputedRelation, Function, HandlerSource, MediaHandler, QualifiedName, Representation, Returns, Snapshot, Table, Volatility,
+    Argument, Column, ComputedRelation, Function, HandlerSource, MediaHandler, QualifiedName, Representation,
+    Returns, Snapshot, Table, Volatility,
 };
 use crate::DbError;
 
@@ -21,6 +22,7 @@ const KEYS: &str = include_str!("keys.sql");
 const ATTRIBUTES: &str = include_str!("attributes.sql");
 const RULES: &str = include_str!("rules.sql");
 const HANDLERS: &str = include_str!("handlers.sql");
+const ROLES: &str = include_str!("roles.sql");
 const COMPUTED: &str = include_str!("computed.sql");
 const FUNCTIONS: &str = include_str!("functions.sql");
 
@@ -70,7 +72,11 @@ async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> 
     let handlers = handlers.iter().map(handler).collect::<Result<Vec<_>, _>>()?;
     let tables = tables.into_values().collect();
     let snapshot = Snapshot::new(schemas, tables, functions, &foreign);
-    Ok(snapshot.with_computed(computed).with_handlers(handlers))
+    let mut snapshot = snapshot.with_computed(computed).with_handlers(handlers);
+    for row in client.query(ROLES, &[]).await? {
+        snapshot.set_for_role(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    }
+    Ok(snapshot)
 }
 
 /// Primary and unique keys to the tables that have them, primary keys to views that show them.
@@ -198,6 +204,7 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
         returns_set: row.try_get(7)?,
         returns,
         volatility,
+        statement_timeout: row.try_get(11)?,
     })
 }
 

@@ -54,6 +54,7 @@ fn function(
         returns_set: set,
         returns,
         volatility,
+        statement_timeout: None,
     }
 }
 

@@ -453,3 +453,12 @@ fn domains_with_representations_are_shown_and_read_by_them() {
         assert!(write.contains(part), "{part} in {write}");
     }
 }
+
+#[test]
+fn settings_of_role_and_function_come_before_the_project_s_function() {
+    let settings = [("statement_timeout", "3s"), ("app.plan", "free")];
+    let query = super::before(settings, Some("api.check")).unwrap();
+    assert_eq!(&*query.sql, r#"select set_config($1, $2, true), set_config($3, $4, true), "api"."check"()"#);
+    assert_eq!(query.params.len(), 4);
+    assert!(super::before([], None).is_none());
+}
