@@ -52,13 +52,13 @@ fn csv(sql: &mut Sql) {
 fn made(sql: &mut Sql, handler: &MediaHandler, item: &str) {
     match &handler.source {
         HandlerSource::Itself => {
-            sql.push("(array_agg(").push(item).push("))[1]::text");
+            sql.push("(array_agg(").push(item).push("))[1]");
         }
         HandlerSource::AnyRows => {
-            sql.qualified(&handler.function).push("(").push(item).push(")::text");
+            sql.qualified(&handler.function).push("(").push(item).push(")");
         }
         HandlerSource::Table(table) => {
-            sql.qualified(&handler.function).push("(").push(item).push("::").qualified(table).push(")::text");
+            sql.qualified(&handler.function).push("(").push(item).push("::").qualified(table).push(")");
         }
     }
 }
