@@ -122,6 +122,7 @@ class Server:
             "ROWHOUSE_REST__ANON_ROLE": "postgrest_test_anonymous",
             "ROWHOUSE_REST__PRE_REQUEST": "test.switch_role",
             "ROWHOUSE_REST__EXTRA_SEARCH_PATH": "",
+            "ROWHOUSE_REST__SERVER_TIMING": "true",
             **{f"ROWHOUSE_{key}": value for key, value in changed.items()},
         }
         self.folder = tempfile.mkdtemp(prefix="postgrest-spec-project-")

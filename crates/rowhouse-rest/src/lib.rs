@@ -12,6 +12,7 @@ mod respond;
 mod routes;
 mod run;
 mod sql;
+mod timing;
 
 pub use cache::SchemaCache;
 pub use error::Failure;

@@ -23,6 +23,7 @@ use crate::error::{Error, Failure};
 use crate::openapi::{self, Visible};
 use crate::parse::{Incoming, parse};
 use crate::plan::{Plan, plan};
+use crate::timing::Timing;
 use crate::{context, respond, run, sql};
 
 /// The data API, ready to answer.
@@ -79,7 +80,9 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         headers: &head.headers,
         body,
     };
+    let mut timing = Timing::start(rest.settings.server_timing);
     let request = parse(&incoming, &rest.settings)?;
+    timing.mark("parse");
     let plan = plan(&request, &snapshot, &rest.settings)?;
     if let Plan::Describe(allowed) = &plan {
         return Ok(respond::describe(allowed));
@@ -108,8 +111,13 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     if query.params.len() > sql::MAX_PARAMS {
         return Err(Error::TooManyValues);
     }
+    timing.mark("plan");
     let answer = run::run(&rest.database, &context, &request, &plan, &query, rest.settings.as_ref()).await?;
-    respond::respond(&request, &plan, answer)
+    timing.mark("transaction");
+    let mut response = respond::respond(&request, &plan, answer)?;
+    timing.mark("response");
+    timing.show(response.headers_mut());
+    Ok(response)
 }
 
 /// The description of what the caller may use.

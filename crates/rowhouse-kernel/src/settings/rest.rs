@@ -57,6 +57,8 @@ settings! {
         pub aggregates: bool = false,
         /// Answers `Accept: application/vnd.pgrst.plan` with the query's plan. Shows sizes of tables, so it is off.
         pub plan_enabled: bool = false,
+        /// Adds `Server-Timing` with the time of each stage to responses.
+        pub server_timing: bool = false,
         /// What the OpenAPI description at the root shows: `follow-privileges`, `ignore-privileges` or `disabled`.
         pub openapi_mode: OpenapiMode = OpenapiMode::FollowPrivileges,
         /// A function without arguments that runs before every request's query, as `schema.function`; what it raises refuses the request.
