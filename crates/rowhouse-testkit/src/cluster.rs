@@ -39,21 +39,48 @@ impl Cluster {
     pub fn start() -> Self {
         let binaries = find_binaries().expect("PostgreSQL is installed");
         // Short, for unix socket paths end at 107 bytes.
-        let folder = tempfile::Builder::new().prefix("rh-").tempdir_in("/tmp").expect("a folder under /tmp").keep();
+        let folder =
+            tempfile::Builder::new().prefix("rh-").tempdir_in("/tmp").expect("a folder under /tmp").keep();
         let account = Account::choose();
         account.own(&folder);
         let password_file = folder.join("pw");
-        std::fs::File::create(&password_file).and_then(|mut file| file.write_all(PASSWORD.as_bytes())).expect("the password file");
+        std::fs::File::create(&password_file)
+            .and_then(|mut file| file.write_all(PASSWORD.as_bytes()))
+            .expect("the password file");
         account.own(&password_file);
         let data = folder.join("data");
         let mut initdb = account.command(&binaries.program("initdb"));
-        initdb.args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--no-sync", "--no-instructions"]);
-        let output = initdb.arg("-D").arg(&data).arg("--pwfile").arg(&password_file).output().expect("initdb runs");
+        initdb.args([
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-A",
+            "scram-sha-256",
+            "--no-sync",
+            "--no-instructions",
+        ]);
+        let output =
+            initdb.arg("-D").arg(&data).arg("--pwfile").arg(&password_file).output().expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let mut pg_ctl = account.command(&binaries.program("pg_ctl"));
-        let options = format!("-k {} -h '' -c fsync=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB -c timezone=UTC", folder.display());
-        let started = pg_ctl.args(["-s", "-w", "-o", &options, "-l"]).arg(folder.join("log")).arg("-D").arg(&data).arg("start").status();
-        assert!(started.is_ok_and(|status| status.success()), "the server does not start: see {}", folder.join("log").display());
+        let options = format!(
+            "-k {} -h '' -c fsync=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB -c timezone=UTC",
+            folder.display()
+        );
+        let started = pg_ctl
+            .args(["-s", "-w", "-o", &options, "-l"])
+            .arg(folder.join("log"))
+            .arg("-D")
+            .arg(&data)
+            .arg("start")
+            .status();
+        assert!(
+            started.is_ok_and(|status| status.success()),
+            "the server does not start: see {}",
+            folder.join("log").display()
+        );
         let postmaster = read_pid(&data);
         let watcher = watch(postmaster, &folder);
         Self { folder, postmaster, _watcher: watcher }
@@ -78,7 +105,8 @@ impl Cluster {
         let data = self.folder.join("data");
         let entries = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        pids.filter(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data)).collect()
+        pids.filter(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data))
+            .collect()
     }
 
     /// Starts the server again after a test has stopped or killed it.
@@ -90,7 +118,13 @@ impl Cluster {
         let data = self.folder.join("data");
         let mut pg_ctl = Account::choose().command(&binaries.program("pg_ctl"));
         let options = format!("-k {} -h '' -c fsync=off", self.folder.display());
-        let started = pg_ctl.args(["-s", "-w", "-o", &options, "-l"]).arg(self.folder.join("log")).arg("-D").arg(&data).arg("start").status();
+        let started = pg_ctl
+            .args(["-s", "-w", "-o", &options, "-l"])
+            .arg(self.folder.join("log"))
+            .arg("-D")
+            .arg(&data)
+            .arg("start")
+            .status();
         assert!(started.is_ok_and(|status| status.success()), "the server does not start again");
         self.postmaster = read_pid(&data);
         self._watcher = watch(self.postmaster, &self.folder);
@@ -121,7 +155,8 @@ impl Account {
         if !Uid::effective().is_root() {
             return Self(None);
         }
-        let user = User::from_name("postgres").ok().flatten().expect("an account `postgres`, since we are root");
+        let user =
+            User::from_name("postgres").ok().flatten().expect("an account `postgres`, since we are root");
         Self(Some(user))
     }
 

@@ -33,7 +33,10 @@ impl TestDatabase {
         TEMPLATE.get_or_init(|| make_template(cluster, migrations)).await;
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let admin = connect(&cluster.url("postgres", "postgres")).await;
-        admin.batch_execute(&format!("create database {name} template template_rowhouse")).await.expect("a clone");
+        admin
+            .batch_execute(&format!("create database {name} template template_rowhouse"))
+            .await
+            .expect("a clone");
         Self::on(cluster, &name)
     }
 
@@ -48,8 +51,13 @@ impl TestDatabase {
 
     fn on(cluster: &Cluster, name: &str) -> Self {
         let url = |user| Secret::new(cluster.url(user, name));
-        let data = DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
-        Self { name: name.to_owned(), urls: DatabaseUrls { control: url("rowhouse"), data }, superuser: cluster.url("postgres", name) }
+        let data =
+            DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
+        Self {
+            name: name.to_owned(),
+            urls: DatabaseUrls { control: url("rowhouse"), data },
+            superuser: cluster.url("postgres", name),
+        }
     }
 
     /// A superuser's connection, for arranging and for looking at what is really there.
@@ -79,14 +87,16 @@ async fn make_template(cluster: &Cluster, migrations: Vec<Migration>) {
 
 async fn prepare(cluster: &Cluster, database: &str, migrations: Vec<Migration>) {
     let password = || Secret::new(PASSWORD);
-    let passwords = LoginPasswords { control: Some(password()), authenticator: password(), service: password() };
+    let passwords =
+        LoginPasswords { control: Some(password()), authenticator: password(), service: password() };
     bootstrap(&connect(&cluster.url("postgres", database)).await, &passwords).await.expect("roles");
     let client = connect(&cluster.url("rowhouse", database)).await;
     apply_platform(&client, &migrations).await.expect("platform migrations");
 }
 
 async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.unwrap_or_else(|error| panic!("{error:?}"));
     tokio::spawn(connection);
     client
 }

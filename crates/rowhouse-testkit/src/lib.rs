@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod cluster;
+pub mod crash;
 mod database;
 
 pub use cluster::Cluster;

@@ -10,10 +10,14 @@ async fn sign_up_gives_user_profile_organization_and_tenant_at_once() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     let token = claims(&user.token);
-    assert_eq!((token["role"].as_str(), token["tenant_role"].as_str(), token["aal"].as_str()), (Some("authenticated"), Some("owner"), Some("aal1")));
+    assert_eq!(
+        (token["role"].as_str(), token["tenant_role"].as_str(), token["aal"].as_str()),
+        (Some("authenticated"), Some("owner"), Some("aal1"))
+    );
     let client = app.db.superuser().await;
     let sql = "select count(*) from tenancy.user_profiles p join tenancy.memberships m using (user_id) join tenancy.tenants t on t.id = m.tenant_id where p.user_id::text = $1 and t.id::text = $2 and t.organization_id::text = $3";
-    let rows: i64 = client.query_one(sql, &[&user.id, &user.tenant, &token["org_id"].as_str()]).await.unwrap().get(0);
+    let rows: i64 =
+        client.query_one(sql, &[&user.id, &user.tenant, &token["org_id"].as_str()]).await.unwrap().get(0);
     assert_eq!(rows, 1);
 }
 
@@ -23,12 +27,18 @@ async fn refresh_token_rotates_and_its_reuse_ends_the_session() {
     settings.auth.refresh_reuse_interval = std::time::Duration::ZERO;
     let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
-    let refresh = async |token: &str| app.post(&app.anon_key, "/auth/v1/token?grant_type=refresh_token", json!({ "refresh_token": token })).await;
+    let refresh = async |token: &str| {
+        app.post(&app.anon_key, "/auth/v1/token?grant_type=refresh_token", json!({ "refresh_token": token }))
+            .await
+    };
     let second = SignedIn::from(&refresh(&user.refresh_token).await.json());
     let third = SignedIn::from(&refresh(&second.refresh_token).await.json());
     assert_ne!(second.refresh_token, third.refresh_token);
     let reused = refresh(&user.refresh_token).await;
-    assert_eq!((reused.status, reused.code().as_str()), (StatusCode::BAD_REQUEST, "refresh_token_already_used"));
+    assert_eq!(
+        (reused.status, reused.code().as_str()),
+        (StatusCode::BAD_REQUEST, "refresh_token_already_used")
+    );
     let heir = refresh(&third.refresh_token).await;
     assert_eq!(heir.status, StatusCode::BAD_REQUEST, "the whole family is gone: {}", heir.text);
     assert_eq!(app.get(&third.token, "/rest/v1/todos").await.status, StatusCode::UNAUTHORIZED);
@@ -40,7 +50,13 @@ async fn wrong_password_and_unknown_user_read_the_same() {
     app.sign_up("a@example.com").await;
     let mut answers = Vec::new();
     for email in ["a@example.com", "nobody@example.com"] {
-        let answer = app.post(&app.anon_key, "/auth/v1/token?grant_type=password", json!({ "email": email, "password": "wrong one" })).await;
+        let answer = app
+            .post(
+                &app.anon_key,
+                "/auth/v1/token?grant_type=password",
+                json!({ "email": email, "password": "wrong one" }),
+            )
+            .await;
         answers.push((answer.status, answer.text));
     }
     assert_eq!(answers[0], answers[1]);
@@ -55,7 +71,13 @@ async fn bcrypt_password_from_a_former_system_signs_in() {
     client.batch_execute("create extension if not exists pgcrypto schema extensions").await.unwrap();
     let sql = "update auth.users set encrypted_password = extensions.crypt('from before', extensions.gen_salt('bf', 6)) where id::text = $1";
     client.execute(sql, &[&user.id]).await.unwrap();
-    let answer = app.post(&app.anon_key, "/auth/v1/token?grant_type=password", json!({ "email": "a@example.com", "password": "from before" })).await;
+    let answer = app
+        .post(
+            &app.anon_key,
+            "/auth/v1/token?grant_type=password",
+            json!({ "email": "a@example.com", "password": "from before" }),
+        )
+        .await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
 }
 
@@ -92,8 +114,14 @@ async fn tenant_is_switched_only_to_one_that_the_user_belongs_to() {
     let now = claims(switched.json()["access_token"].as_str().unwrap());
     assert_eq!((now["tenant_id"].as_str(), now["tenant_role"].as_str()), (Some(&*b.tenant), Some("member")));
     let refresh = switched.json()["refresh_token"].as_str().unwrap_or(&a.refresh_token).to_owned();
-    let refreshed = app.post(&app.anon_key, "/auth/v1/token?grant_type=refresh_token", json!({ "refresh_token": refresh })).await;
-    assert_eq!(claims(refreshed.json()["access_token"].as_str().unwrap())["tenant_id"], b.tenant, "the choice belongs to the session");
+    let refreshed = app
+        .post(&app.anon_key, "/auth/v1/token?grant_type=refresh_token", json!({ "refresh_token": refresh }))
+        .await;
+    assert_eq!(
+        claims(refreshed.json()["access_token"].as_str().unwrap())["tenant_id"],
+        b.tenant,
+        "the choice belongs to the session"
+    );
 }
 
 #[tokio::test]
@@ -106,7 +134,9 @@ async fn sign_out_bites_at_once_and_in_its_scope() {
     };
     let (second, third) = (sign_in().await, sign_in().await);
     let works = async |user: &SignedIn| app.get(&user.token, "/rest/v1/todos").await.status == StatusCode::OK;
-    let sign_out = async |user: &SignedIn, scope: &str| app.call(&user.token, Method::POST, &format!("/auth/v1/logout?scope={scope}"), None).await.status;
+    let sign_out = async |user: &SignedIn, scope: &str| {
+        app.call(&user.token, Method::POST, &format!("/auth/v1/logout?scope={scope}"), None).await.status
+    };
     assert_eq!(sign_out(&second, "local").await, StatusCode::NO_CONTENT);
     assert!(works(&first).await && !works(&second).await && works(&third).await);
     assert_eq!(sign_out(&first, "others").await, StatusCode::NO_CONTENT);
@@ -124,7 +154,9 @@ async fn user_metadata_gives_no_rights() {
     let changed = app.call(&b.token, Method::PUT, "/auth/v1/user", Some(claim)).await;
     assert_eq!(changed.status, StatusCode::OK);
     let body = json!({ "refresh_token": b.refresh_token });
-    let again = SignedIn::from(&app.post(&app.anon_key, "/auth/v1/token?grant_type=refresh_token", body).await.json());
+    let again = SignedIn::from(
+        &app.post(&app.anon_key, "/auth/v1/token?grant_type=refresh_token", body).await.json(),
+    );
     assert_eq!(again.tenant, b.tenant);
     assert_eq!(app.get(&again.token, "/rest/v1/todos?select=id").await.text, "[]");
 }

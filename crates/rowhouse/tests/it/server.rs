@@ -21,10 +21,13 @@ async fn raw(app: &TestApp, request: &[u8]) -> String {
 async fn oversized_url_and_header_are_plain_refusals() {
     let app = TestApp::start().await;
     let long = "a".repeat(70_000);
-    let answer = raw(&app, format!("GET /rest/v1/todos?x={long} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+    let answer =
+        raw(&app, format!("GET /rest/v1/todos?x={long} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 414"), "{answer}");
     let longer = "a".repeat(300_000);
-    let answer = raw(&app, format!("GET /health/live HTTP/1.1\r\nhost: x\r\nx-long: {longer}\r\n\r\n").as_bytes()).await;
+    let answer =
+        raw(&app, format!("GET /health/live HTTP/1.1\r\nhost: x\r\nx-long: {longer}\r\n\r\n").as_bytes())
+            .await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert_eq!(app.get(&app.anon_key, "/health/live").await.status, StatusCode::OK);
 }
@@ -34,7 +37,8 @@ async fn every_answer_carries_a_request_id_and_a_plain_one_is_kept() {
     let app = TestApp::start().await;
     let answer = app.send(app.request(Method::GET, "/version").header("x-request-id", "mine-1")).await;
     assert_eq!(answer.headers["x-request-id"], "mine-1");
-    let answer = app.send(app.request(Method::GET, "/version").header("x-request-id", "no spaces please")).await;
+    let answer =
+        app.send(app.request(Method::GET, "/version").header("x-request-id", "no spaces please")).await;
     assert_ne!(answer.headers["x-request-id"], "no spaces please");
     assert_eq!(answer.headers["x-request-id"].len(), 36);
 }
@@ -50,7 +54,10 @@ async fn body_over_the_limit_is_413_in_the_surfaces_dialect() {
     assert_eq!((rest.status, rest.code().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "PGRST102"));
     let huge = "x".repeat(1_100_000);
     let auth = app.post(&app.anon_key, "/auth/v1/signup", json!({ "email": huge })).await;
-    assert_eq!((auth.status, auth.code().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "request_entity_too_large"));
+    assert_eq!(
+        (auth.status, auth.code().as_str()),
+        (StatusCode::PAYLOAD_TOO_LARGE, "request_entity_too_large")
+    );
     let count = app.get(&user.token, "/rest/v1/todos?select=id").await;
     assert_eq!(count.text, "[]");
 }

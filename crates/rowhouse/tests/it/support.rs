@@ -73,16 +73,20 @@ impl TestApp {
     }
 
     pub(crate) async fn start_on(db: TestDatabase, settings: Settings) -> Self {
-        let (database, _monitor) = Database::open(&db.urls, &settings.db, settings.auth.live_sessions).unwrap();
+        let (database, _monitor) =
+            Database::open(&db.urls, &settings.db, settings.auth.live_sessions).unwrap();
         let control_url = db.urls.control.clone();
         let server = Server::from(&settings.server);
-        let parts = Parts { settings, database, control_url, clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+        let parts =
+            Parts { settings, database, control_url, clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
         let app = App::start(parts).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (drain, draining) = watch::channel(false);
         tokio::spawn(serve(listener, app.router.clone(), server, draining));
-        let key = |role| app.keys.issue_api_key(role, "http://rowhouse.test", rowhouse_auth::API_KEY_LIFETIME).unwrap();
+        let key = |role| {
+            app.keys.issue_api_key(role, "http://rowhouse.test", rowhouse_auth::API_KEY_LIFETIME).unwrap()
+        };
         let (anon_key, service_key) = (key("anon"), key("service_role"));
         Self { db, address, anon_key, service_key, app, http: Client::new(), drain }
     }
@@ -142,7 +146,12 @@ impl From<&Value> for SignedIn {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let token = text(&session["access_token"]);
         let tenant = text(&claims(&token)["tenant_id"]);
-        Self { id: text(&session["user"]["id"]), refresh_token: text(&session["refresh_token"]), token, tenant }
+        Self {
+            id: text(&session["user"]["id"]),
+            refresh_token: text(&session["refresh_token"]),
+            token,
+            tenant,
+        }
     }
 }
 
