@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool for developers; its answer is its output")]
 
 mod bench;
+mod check;
 mod generate;
 mod tidy;
 
@@ -22,6 +23,21 @@ struct Cli {
 enum Chore {
     /// Check the house rules: floors, sizes, names, pages. One line per finding.
     Tidy,
+    /// Run the campaigns that are too long for `./test`; each leaves its result in docs/evidence.
+    Check {
+        /// Required: this takes minutes to hours.
+        #[arg(long, required = true)]
+        long: bool,
+        /// Only this campaign.
+        #[arg(long)]
+        only: Option<check::Name>,
+        /// Kills in the crash campaign.
+        #[arg(long, default_value_t = 50)]
+        rounds: u32,
+        /// The same seed makes the same choices.
+        #[arg(long, default_value_t = 20_261_121)]
+        seed: u64,
+    },
     /// Measure.
     #[command(subcommand)]
     Bench(Bench),
@@ -49,6 +65,7 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root()),
+        Chore::Check { long: _, only, rounds, seed } => check::run(&root(), only, rounds, seed),
         Chore::Bench(Bench::Rest { seconds, rounds }) => {
             bench::run(&root(), bench::Effort { seconds, rounds })
         }

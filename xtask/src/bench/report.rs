@@ -1,7 +1,6 @@
 //! The table on the terminal and the JSON beside it.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use super::Effort;
 use super::load::Measured;
 use super::server::StartTimes;
+use crate::check::output;
 
 /// Promises of memory: 40 MB and 80 MB, in KiB.
 const IDLE_KIB: u64 = 40_000_000 / 1024;
@@ -120,9 +120,4 @@ impl Report {
         std::fs::write(path, serde_json::to_string_pretty(&document)? + "\n")?;
         Ok(())
     }
-}
-
-fn output(program: &str, args: &[&str], root: &Path) -> String {
-    let output = Command::new(program).args(args).current_dir(root).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }

@@ -1,0 +1,120 @@
+//! `cargo xtask check --long`: campaigns of minutes to hours, each leaving a dated JSON in `docs/evidence/`.
+//! What belongs to every change is `./test`.
+
+mod evidence;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use rowhouse_testkit::crash::{Campaign, Report};
+use serde_json::json;
+
+pub(crate) use evidence::output;
+
+use evidence::Evidence;
+
+/// Cases per property when fuzzing at length; `./test` runs 256.
+const FUZZ_CASES: &str = "200000";
+
+/// The properties that are fuzzed: package, and a word that selects the tests.
+const FUZZ_TARGETS: [(&str, &str); 4] = [
+    ("rowhouse-rest", "parse::tests::parse_never_panics"),
+    ("rowhouse-rest", "parse::tests::grammar_never_panics"),
+    ("rowhouse-crypto", "ring::tests::arbitrary_text_is_refused_without_panic"),
+    ("rowhouse-crypto", "ring::tests::arbitrary_parts_are_refused_without_panic"),
+];
+
+/// A campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Name {
+    /// kill -9 of the program, its PostgreSQL or both, under load
+    Crash,
+    /// Random requests and tokens against their parsers
+    Fuzz,
+}
+
+/// Runs the campaigns; true if all held.
+pub(crate) fn run(root: &Path, only: Option<Name>, rounds: u32, seed: u64) -> Result<bool> {
+    let wanted = |name| only.is_none_or(|only| only == name);
+    let mut held = true;
+    if wanted(Name::Crash) {
+        held &= crash(root, rounds, seed)?;
+    }
+    if wanted(Name::Fuzz) {
+        held &= fuzz(root)?;
+    }
+    Ok(held)
+}
+
+fn crash(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
+    cargo(root, &["build", "--package", "rowhouse"], None)?;
+    let campaign = Campaign {
+        binary: root.join("target/debug/rowhouse"),
+        project: root.join("examples/todos"),
+        rounds,
+        seed,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let report = runtime.block_on(campaign.run(|round| {
+        eprintln!(
+            "crash: round {} of {rounds}: {:?}, well after {} ms",
+            round.number, round.victim, round.recovery_ms
+        );
+    }));
+    let verdict = report.require_success(&campaign);
+    if let Err(error) = &verdict {
+        eprintln!("crash: {error:#}");
+    }
+    let parameters = json!({ "rounds": rounds, "seed": seed });
+    Evidence { name: "crash", parameters, holds: verdict.is_ok(), figures: figures(&report)? }.write(root)?;
+    Ok(verdict.is_ok())
+}
+
+fn figures(report: &Report) -> Result<serde_json::Value> {
+    let mut recovery: Vec<u64> = report.rounds.iter().map(|round| round.recovery_ms).collect();
+    recovery.sort_unstable();
+    let middle = recovery.get(recovery.len() / 2);
+    Ok(json!({
+        "recovery_ms": { "least": recovery.first(), "median": middle, "most": recovery.last() },
+        "lost": report.lost.len(),
+        "report": serde_json::to_value(report)?,
+    }))
+}
+
+fn fuzz(root: &Path) -> Result<bool> {
+    let mut figures = Vec::new();
+    for (package, target) in FUZZ_TARGETS {
+        eprintln!("fuzz: {target}, {FUZZ_CASES} cases");
+        let output =
+            cargo(root, &["test", "--package", package, "--lib", "--", "--exact", target], Some(FUZZ_CASES));
+        let held = match output {
+            // A target that no longer exists must not count as held.
+            Ok(text) => text.contains("test result: ok. 1 passed"),
+            Err(error) => {
+                eprintln!("fuzz: {error:#}");
+                false
+            }
+        };
+        figures.push(json!({ "target": format!("{package}::{target}"), "held": held }));
+    }
+    let holds = figures.iter().all(|figure| figure["held"] == true);
+    Evidence { name: "fuzz", parameters: json!({ "cases": FUZZ_CASES }), holds, figures: json!(figures) }
+        .write(root)?;
+    Ok(holds)
+}
+
+/// Runs cargo and returns what it printed.
+fn cargo(root: &Path, args: &[&str], cases: Option<&str>) -> Result<String> {
+    let mut command = Command::new("cargo");
+    command.args(args).current_dir(root);
+    if let Some(cases) = cases {
+        command.env("PROPTEST_CASES", cases);
+    }
+    let output = command.output().context("cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cargo {}: {errors}{text}", args.join(" "));
+    Ok(text)
+}
