@@ -1,4 +1,4 @@
--- Names of the columns that keys and views are about.
+-- Names of the columns that keys and views are about. The inner query stands alone, so it is hashed once.
 select a.attrelid, a.attnum, a.attname::text, n.nspname::text, c.relname::text
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid
@@ -8,5 +8,7 @@ where a.attnum > 0
   and n.nspname not in ('pg_catalog', 'information_schema')
   and c.relkind in ('r', 'p', 'f', 'v', 'm')
   and (c.relkind in ('v', 'm') and n.nspname = any ($1::text[])
-       or exists (select from pg_constraint k where k.conrelid = c.oid and a.attnum = any (k.conkey))
-       or exists (select from pg_constraint k where k.confrelid = c.oid and a.attnum = any (k.confkey)))
+       or c.oid in (
+         select k.conrelid from pg_constraint k
+         union all
+         select k.confrelid from pg_constraint k where k.contype = 'f'))
