@@ -228,7 +228,8 @@ fn bind(name: &str, params: &[Option<Bytes>], out: &mut BytesMut) -> Result<(), 
 
 /// The plan no longer fits its prepared statement, or the statement is gone.
 fn is_stale(error: &PgError) -> bool {
-    error.code == "26000" || (error.code == "0A000" && error.routine.as_deref() == Some("RevalidateCachedQuery"))
+    error.code == "26000"
+        || (error.code == "0A000" && error.routine.as_deref() == Some("RevalidateCachedQuery"))
 }
 
 /// A message cannot be written, for instance because a value holds a NUL byte: the caller's input.
