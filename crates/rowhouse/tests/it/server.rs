@@ -67,6 +67,8 @@ async fn metrics_carry_templates_and_aliases_and_no_ids() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     app.get(&user.token, "/rest/v1/todos?title=eq.secret-value").await;
+    let foreign = json!({ "title": "x", "tenant_id": "01900000-0000-7000-8000-000000000000" });
+    app.post(&user.token, "/rest/v1/todos", foreign).await;
     let metrics = app.get(&app.anon_key, "/metrics").await.text;
     for name in [
         "http_server_request_duration_seconds_count",
@@ -78,6 +80,7 @@ async fn metrics_carry_templates_and_aliases_and_no_ids() {
         "db_client_connection_count{",
         "pg_up 1",
         "database_connections ",
+        "rls_violations_total ",
         "container_memory_usage_bytes{",
         "rowhouse_user_sync_missing_profiles 0",
     ] {
