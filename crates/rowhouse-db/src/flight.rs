@@ -7,13 +7,18 @@
 
 mod connection;
 mod context;
+mod export;
+mod import;
 mod login;
+mod outgoing;
 mod plane;
 mod pool;
 mod statement;
 mod stream;
 
 pub use context::{open_query, opening};
+pub use export::{Lines, Pieces, Value};
+pub use import::Import;
 pub(crate) use login::Login;
 pub use plane::{DataPlane, DataPlaneUrls};
 pub(crate) use stream::{Address, Stream};

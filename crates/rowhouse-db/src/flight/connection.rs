@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
-use postgres_protocol::IsNull;
-use postgres_protocol::message::{backend, frontend};
+use postgres_protocol::message::backend;
 
 use super::login::{Greeted, Login, lost, read_error};
-use super::statement::StatementCache;
+use super::outgoing::Outgoing;
+use super::statement::{Key, StatementCache};
 use super::{Query, Row};
 use crate::error::{DbError, PgError};
 
-/// Buffers grown beyond this many bytes are dropped after the flight.
+/// A read buffer grown beyond this many bytes is dropped after the flight.
 const KEPT_BUFFER: usize = 256 * 1024;
 
 /// A connection this old is replaced: backends grow, and project functions may have changed session settings.
@@ -24,8 +24,8 @@ const LIFETIME: Duration = Duration::from_secs(1800);
 pub(crate) enum Phase {
     /// Between flights.
     Idle,
-    /// A flight is partly written; the connection cannot be saved.
-    Writing,
+    /// A message is partly written or read, or what was sent has no end yet; the connection cannot be saved.
+    Midway,
     /// A flight is out and its answer is not complete.
     Reading,
     /// Input, output or protocol failed.
@@ -33,9 +33,9 @@ pub(crate) enum Phase {
 }
 
 pub(crate) struct Connection {
-    greeted: Greeted,
-    out: BytesMut,
-    statements: StatementCache,
+    pub(super) greeted: Greeted,
+    pub(super) out: Outgoing,
+    pub(super) statements: StatementCache,
     opened: Instant,
     pub(crate) phase: Phase,
 }
@@ -46,27 +46,35 @@ pub(crate) struct Leg<'a> {
     pub(crate) query: &'a Query,
 }
 
-/// What came back for a whole flight.
+/// A flight whose answer is being read.
 #[derive(Default)]
-struct Answer {
-    rows: Vec<Row>,
+pub(super) struct Flying {
+    /// The statement whose rows are kept.
+    pub(super) answering: usize,
+    pub(super) rows: Vec<Row>,
     /// Statements completed so far; rows belong to the one after.
-    completed: usize,
+    pub(super) completed: usize,
+    pub(super) error: Option<PgError>,
+    /// Statements that this flight parses, in order, and how many of them have been.
+    pub(super) new: Vec<Key>,
     parsed: usize,
-    error: Option<PgError>,
+}
+
+/// What one message was.
+pub(super) enum Taken {
+    /// A row of a statement whose rows are not kept.
+    Row(backend::DataRowBody),
+    /// ReadyForQuery.
+    End,
+    Other,
 }
 
 impl Connection {
     pub(crate) async fn open(login: &Login, statement_cache_size: usize) -> Result<Self, DbError> {
         let greeted = login.connect().await?;
         let statements = StatementCache::new(statement_cache_size);
-        Ok(Self {
-            greeted,
-            out: BytesMut::with_capacity(4096),
-            statements,
-            opened: Instant::now(),
-            phase: Phase::Idle,
-        })
+        let opened = Instant::now();
+        Ok(Self { greeted, out: Outgoing::new(), statements, opened, phase: Phase::Idle })
     }
 
     pub(crate) fn is_usable(&self) -> bool {
@@ -88,112 +96,138 @@ impl Connection {
     }
 
     async fn attempt(&mut self, legs: &[Leg<'_>], answering: usize) -> Result<Vec<Row>, DbError> {
+        let mut flying = self.depart(legs, answering).await?;
+        self.read_to_end(&mut flying).await?;
+        self.land(flying)
+    }
+
+    /// Sends the legs and one Sync.
+    pub(super) async fn depart(&mut self, legs: &[Leg<'_>], answering: usize) -> Result<Flying, DbError> {
+        self.out.clear();
         let new = self.write_legs(legs)?;
-        self.exchange(answering, &new, legs).await
+        self.out.sync();
+        self.send().await?;
+        Ok(Flying { answering, new, ..Flying::default() })
     }
 
-    async fn exchange(
-        &mut self,
-        answering: usize,
-        new: &[usize],
-        legs: &[Leg<'_>],
-    ) -> Result<Vec<Row>, DbError> {
-        self.phase = Phase::Writing;
-        let sent = self.greeted.stream.send(&self.out).await;
+    /// Sends what has been written.
+    pub(super) async fn send(&mut self) -> Result<(), DbError> {
+        self.phase = Phase::Midway;
+        let sent = self.out.send(&mut self.greeted.stream).await;
         self.phase = if sent.is_ok() { Phase::Reading } else { Phase::Broken };
-        sent.map_err(lost)?;
-        let answer = self.read_answer(answering).await.inspect_err(|_| self.phase = Phase::Broken)?;
-        self.phase = Phase::Idle;
-        self.give_back_memory();
-        // Parse is not transactional: what was parsed before an error stays, what came after never was.
-        for &leg in new.iter().skip(answer.parsed) {
-            self.statements.forget(legs[leg].role, &legs[leg].query.sql);
-        }
-        match answer.error {
-            Some(error) => Err(error.into()),
-            None => Ok(answer.rows),
-        }
+        sent.map_err(lost)
     }
 
-    /// One large body must not stay with the connection for good.
-    fn give_back_memory(&mut self) {
-        if self.out.capacity() > KEPT_BUFFER {
-            self.out = BytesMut::with_capacity(4096);
-        }
+    /// After ReadyForQuery: the rows that were kept, or what the database refused.
+    pub(super) fn land(&mut self, flying: Flying) -> Result<Vec<Row>, DbError> {
+        self.phase = Phase::Idle;
         if self.greeted.read.capacity() > KEPT_BUFFER && self.greeted.read.is_empty() {
             self.greeted.read = BytesMut::with_capacity(8192);
         }
+        // Parse is not transactional: what was parsed before an error stays, what came after never was.
+        flying.new.iter().skip(flying.parsed).for_each(|key| self.statements.forget(key));
+        match flying.error {
+            Some(error) => Err(error.into()),
+            None => Ok(flying.rows),
+        }
     }
 
-    /// Writes Close for evicted statements first, so that no error can skip them, then each leg, then one Sync.
-    /// Returns which legs have to be parsed.
-    fn write_legs(&mut self, legs: &[Leg<'_>]) -> Result<Vec<usize>, DbError> {
-        self.out.clear();
+    /// Writes Close for evicted statements first, so that no error can skip them, then each leg. Returns what is
+    /// to be parsed.
+    pub(super) fn write_legs(&mut self, legs: &[Leg<'_>]) -> Result<Vec<Key>, DbError> {
         let prepared: Vec<_> =
             legs.iter().map(|leg| self.statements.prepare(leg.role, &leg.query.sql)).collect();
-        for evicted in prepared.iter().filter_map(|p| p.evicted.as_deref()) {
-            frontend::close(b'S', evicted, &mut self.out).map_err(|e| encoding(&e))?;
-        }
+        prepared.iter().filter_map(|p| p.evicted.as_deref()).try_for_each(|name| self.out.close(name))?;
         let mut new = Vec::new();
-        for (i, (leg, prepared)) in legs.iter().zip(&prepared).enumerate() {
+        for (leg, prepared) in legs.iter().zip(&prepared) {
             if prepared.is_new {
-                frontend::parse(&prepared.name, &leg.query.sql, [], &mut self.out)
-                    .map_err(|e| encoding(&e))?;
-                new.push(i);
+                self.out.parse(&prepared.name, &leg.query.sql)?;
+                new.push(Key::of(leg.role, &leg.query.sql));
             }
-            bind(&prepared.name, &leg.query.params, &mut self.out)?;
-            frontend::execute("", 0, &mut self.out).map_err(|e| encoding(&e))?;
+            self.out.bind(&prepared.name, &leg.query.params)?;
+            self.out.execute()?;
         }
-        frontend::sync(&mut self.out);
         Ok(new)
     }
 
-    async fn read_answer(&mut self, answering: usize) -> Result<Answer, DbError> {
-        let mut answer = Answer::default();
+    /// Reads up to ReadyForQuery.
+    pub(super) async fn read_to_end(&mut self, flying: &mut Flying) -> Result<(), DbError> {
+        while !matches!(self.take(flying).await?, Taken::End) {}
+        Ok(())
+    }
+
+    /// Reads one message and notes what it says.
+    pub(super) async fn take(&mut self, flying: &mut Flying) -> Result<Taken, DbError> {
+        let message = self.next().await?;
+        take(message, flying).inspect_err(|_| self.phase = Phase::Broken)
+    }
+
+    async fn next(&mut self) -> Result<backend::Message, DbError> {
         loop {
-            while let Some(message) = backend::Message::parse(&mut self.greeted.read).map_err(lost)? {
-                if take(message, answering, &mut answer)? {
-                    return Ok(answer);
-                }
+            let parsed = backend::Message::parse(&mut self.greeted.read);
+            if let Some(message) = parsed.inspect_err(|_| self.phase = Phase::Broken).map_err(lost)? {
+                return Ok(message);
             }
-            self.greeted.stream.fill(&mut self.greeted.read).await.map_err(lost)?;
+            self.fill().await?;
         }
+    }
+
+    /// Reads what there is.
+    pub(super) async fn fill(&mut self) -> Result<(), DbError> {
+        self.greeted.stream.fill(&mut self.greeted.read).await.map_err(|error| {
+            self.phase = Phase::Broken;
+            lost(error)
+        })
+    }
+
+    pub(super) async fn cancel(&self, login: &Login) -> Result<(), DbError> {
+        login.cancel(self.greeted.process_id, self.greeted.secret_key).await
     }
 
     /// Reads the rest of an abandoned flight, then makes one empty round trip: a cancel request that arrived
     /// late has then been consumed and cannot hit the next flight.
     pub(crate) async fn drain(&mut self, login: &Login) -> Result<(), DbError> {
-        login.cancel(self.greeted.process_id, self.greeted.secret_key).await?;
-        self.read_answer(usize::MAX).await?;
+        self.cancel(login).await?;
+        self.read_to_end(&mut Flying::discarding()).await?;
         self.out.clear();
-        frontend::sync(&mut self.out);
-        self.greeted.stream.send(&self.out).await.map_err(lost)?;
-        self.read_answer(usize::MAX).await?;
+        self.out.sync();
+        self.send().await?;
+        self.read_to_end(&mut Flying::discarding()).await?;
         // Which of the abandoned flight's statements were parsed is not known.
         self.phase = Phase::Idle;
         self.forget_all().await
     }
 
-    async fn forget_all(&mut self) -> Result<(), DbError> {
+    pub(super) async fn forget_all(&mut self) -> Result<(), DbError> {
         self.statements.clear();
         self.out.clear();
-        frontend::query("deallocate all", &mut self.out).map_err(|e| encoding(&e))?;
-        self.exchange(usize::MAX, &[], &[]).await.map(drop)
+        self.out.query("deallocate all")?;
+        self.send().await?;
+        let mut flying = Flying::discarding();
+        self.read_to_end(&mut flying).await?;
+        self.land(flying).map(drop)
     }
 }
 
-/// Takes one message in; true at ReadyForQuery.
-fn take(message: backend::Message, answering: usize, answer: &mut Answer) -> Result<bool, DbError> {
+impl Flying {
+    /// One whose rows interest nobody.
+    pub(super) fn discarding() -> Self {
+        Self { answering: usize::MAX, ..Self::default() }
+    }
+}
+
+fn take(message: backend::Message, flying: &mut Flying) -> Result<Taken, DbError> {
     match message {
-        backend::Message::DataRow(body) if answer.completed == answering => {
-            answer.rows.push(read_row(&body)?);
+        backend::Message::DataRow(body) if flying.completed == flying.answering => {
+            flying.rows.push(read_row(&body)?);
         }
-        backend::Message::ParseComplete => answer.parsed += 1,
-        backend::Message::CommandComplete(_) | backend::Message::EmptyQueryResponse => answer.completed += 1,
+        backend::Message::DataRow(body) => return Ok(Taken::Row(body)),
+        backend::Message::ParseComplete => flying.parsed += 1,
+        backend::Message::CommandComplete(_) | backend::Message::EmptyQueryResponse => flying.completed += 1,
         backend::Message::ErrorResponse(body) => {
-            answer.error.get_or_insert(read_error(&body)?);
+            flying.error.get_or_insert(read_error(&body)?);
         }
-        backend::Message::ReadyForQuery(body) if body.status() == b'I' => return Ok(true),
+        backend::Message::ReadyForQuery(body) if body.status() == b'I' => return Ok(Taken::End),
         backend::Message::ReadyForQuery(_) => {
             return Err(DbError::Protocol("a flight left its transaction open".to_owned()));
         }
@@ -202,41 +236,16 @@ fn take(message: backend::Message, answering: usize, answer: &mut Answer) -> Res
         }
         _ => {}
     }
-    Ok(false)
+    Ok(Taken::Other)
 }
 
-fn read_row(body: &backend::DataRowBody) -> Result<Row, DbError> {
+pub(super) fn read_row(body: &backend::DataRowBody) -> Result<Row, DbError> {
     let buffer = body.buffer_bytes();
     body.ranges().map(|range| Ok(range.map(|range| buffer.slice(range)))).collect().map_err(lost)
 }
 
-fn bind(name: &str, params: &[Option<Bytes>], out: &mut BytesMut) -> Result<(), DbError> {
-    let write = |param: &Option<Bytes>, out: &mut BytesMut| {
-        Ok(match param {
-            Some(bytes) => {
-                out.extend_from_slice(bytes);
-                IsNull::No
-            }
-            None => IsNull::Yes,
-        })
-    };
-    frontend::bind("", name, [], params, write, [], out).map_err(|error| match error {
-        frontend::BindError::Conversion(error) => DbError::Protocol(error.to_string()),
-        frontend::BindError::Serialization(error) => encoding(&error),
-    })
-}
-
 /// The plan no longer fits its prepared statement, or the statement is gone.
-fn is_stale(error: &PgError) -> bool {
+pub(super) fn is_stale(error: &PgError) -> bool {
     error.code == "26000"
         || (error.code == "0A000" && error.routine.as_deref() == Some("RevalidateCachedQuery"))
-}
-
-/// A message cannot be written, for instance because a value holds a NUL byte: the caller's input.
-fn encoding(error: &std::io::Error) -> DbError {
-    DbError::Refused(Box::new(PgError {
-        code: "22021".to_owned(),
-        message: error.to_string(),
-        ..PgError::default()
-    }))
 }

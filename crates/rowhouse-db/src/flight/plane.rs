@@ -5,17 +5,20 @@ use std::time::Instant;
 
 use metrics::{gauge, histogram};
 use rowhouse_kernel::{Secret, settings::DbSettings};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Leg;
 use super::context::open_query;
+use super::export::{Begun, Lines, Pieces, Value, begin};
+use super::import::Import;
 use super::login::Login;
-use super::pool::Pool;
+use super::pool::{Loan, Pool};
 use super::{End, Query, RequestContext, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
 /// Without `begin`, so that an error before it leaves no transaction open: the flight's implicit transaction is undone.
-static UNDO: LazyLock<[Query; 2]> = LazyLock::new(|| {
+pub(super) static UNDO: LazyLock<[Query; 2]> = LazyLock::new(|| {
     ["set constraints all immediate", "rollback"].map(|sql| Query { sql: sql.into(), params: Vec::new() })
 });
 
@@ -31,6 +34,11 @@ struct Inner {
     live_sessions: bool,
     /// The role under which opening statements are kept: that of the login.
     login_role: Arc<str>,
+}
+
+struct Legs<'a> {
+    legs: Vec<Leg<'a>>,
+    answering: usize,
 }
 
 /// The two data-plane URLs.
@@ -88,19 +96,101 @@ impl DataPlane {
     }
 
     async fn fly_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
-        let pool = if context.caller.is_service() { &self.0.service } else { &self.0.callers };
         let open = open_query(context, self.0.live_sessions);
+        let legs = self.legs(context, &open, &[query]);
+        let mut loan = self.pool(context).borrow().await?;
+        loan.connection()?.fly(&legs.legs, legs.answering).await
+    }
+
+    /// As [`DataPlane::fly`], for a query of one row: a last column of several megabytes is handed on in pieces. For
+    /// transactions that only read: the pieces come before the commit.
+    ///
+    /// # Errors
+    /// Those of [`DataPlane::fly`], and [`DbError::PoolTimeout`] when too many results are being streamed.
+    pub async fn fly_value(&self, context: &RequestContext<'_>, query: &Query) -> Result<Value, DbError> {
+        let started = Instant::now();
+        let result = self.0.liveness.guard(self.value_now(context, query)).await;
+        histogram!("db_client_operation_duration_seconds", "operation" => "flight").record(started.elapsed());
+        result
+    }
+
+    async fn value_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Value, DbError> {
+        let open = open_query(context, self.0.live_sessions);
+        let legs = self.legs(context, &open, &[query]);
+        let pool = self.pool(context);
+        let mut loan = pool.borrow().await?;
+        match begin(loan.connection()?, &legs.legs, legs.answering).await? {
+            Begun::Whole(rows) => Ok(Value::Whole(rows)),
+            Begun::Long(leading, rest) => {
+                let (place, length) = (pool.stream_place().await?, rest.1);
+                let pieces = Pieces::of_value(loan, place, self.0.liveness.clone(), *rest);
+                Ok(Value::Long(leading, length, Box::new(pieces)))
+            }
+        }
+    }
+
+    /// Runs `head` and `query` as `context.caller` in one transaction that only reads, and hands on the first column
+    /// of the query's rows, a line each, as they come.
+    ///
+    /// # Errors
+    /// Those of [`DataPlane::fly`] as far as they come with the first lines, and [`DbError::PoolTimeout`] when too
+    /// many results are being streamed.
+    pub async fn fly_lines(
+        &self,
+        context: &RequestContext<'_>,
+        head: &Query,
+        query: &Query,
+    ) -> Result<Lines, DbError> {
+        let open = open_query(context, self.0.live_sessions);
+        let legs = self.legs(context, &open, &[head, query]);
+        let (loan, place) = self.stream(context).await?;
+        let pieces = Pieces::of_lines(loan, place, self.0.liveness.clone());
+        Lines::start(pieces, &legs.legs, legs.answering).await
+    }
+
+    /// Begins a transaction as `context.caller` with the first of many batches.
+    ///
+    /// # Errors
+    /// Those of [`DataPlane::fly`], and [`DbError::PoolTimeout`] when there are too many imports.
+    pub async fn import(&self, context: &RequestContext<'_>, first: &Query) -> Result<Import, DbError> {
+        let open = open_query(context, self.0.live_sessions);
+        let mut legs = self.legs(context, &open, &[first]).legs;
+        legs.truncate(2 + usize::from(context.before.is_some()));
+        let places = self.stream(context).await?;
+        Import::start(places, self.0.liveness.clone(), context.end, &legs).await
+    }
+
+    /// A connection for a stream, and a place among the streams.
+    async fn stream(&self, context: &RequestContext<'_>) -> Result<(Loan, OwnedSemaphorePermit), DbError> {
+        let pool = self.pool(context);
+        let borrowing = async {
+            let place = pool.stream_place().await?;
+            Ok::<_, DbError>((pool.borrow().await?, place))
+        };
+        self.0.liveness.guard(borrowing).await
+    }
+
+    fn pool(&self, context: &RequestContext<'_>) -> &Arc<Pool> {
+        if context.caller.is_service() { &self.0.service } else { &self.0.callers }
+    }
+
+    /// The statements of a flight in order; the first of `queries` is the one that answers.
+    fn legs<'a>(
+        &'a self,
+        context: &'a RequestContext<'_>,
+        open: &'a Query,
+        queries: &[&'a Query],
+    ) -> Legs<'a> {
         let as_caller = |query| Leg { role: &context.caller.role, query };
         let mut legs = Vec::with_capacity(5);
-        legs.push(Leg { role: &self.0.login_role, query: &open });
+        legs.push(Leg { role: &self.0.login_role, query: open });
         legs.extend(context.before.map(as_caller));
         let answering = legs.len();
-        legs.push(as_caller(query));
+        legs.extend(queries.iter().copied().map(as_caller));
         if context.end == End::Rollback {
             legs.extend(UNDO.iter().map(as_caller));
         }
-        let mut loan = pool.borrow().await?;
-        loan.connection()?.fly(&legs, answering).await
+        Legs { legs, answering }
     }
 
     /// Writes the pools' gauges; called when metrics are scraped.

@@ -21,11 +21,13 @@ pub(crate) struct Pool {
     statement_cache_size: usize,
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
+    /// Places for exports and imports, which hold a connection for as long as a client likes: half of the pool.
+    streams: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 /// A connection on loan. Dropped in the middle of a flight, it is cancelled and drained in the background, and
-/// its place in the pool stays taken until then.
+/// its place in the pool stays taken until then. Dropped in the middle of an import, it is cancelled and closed.
 pub(crate) struct Loan {
     connection: Option<Connection>,
     permit: Option<OwnedSemaphorePermit>,
@@ -48,12 +50,13 @@ impl Pool {
             statement_cache_size: statement_cache_size.max(16) as usize,
             acquire_timeout,
             permits: Arc::new(Semaphore::new(size.max(1) as usize)),
+            streams: Arc::new(Semaphore::new((size / 2).max(1) as usize)),
             idle: Mutex::new(Vec::new()),
         })
     }
 
     pub(crate) async fn borrow(self: &Arc<Self>) -> Result<Loan, DbError> {
-        let permit = self.acquire().await?;
+        let permit = self.acquire(&self.permits).await?;
         let connection = match self.take_idle() {
             Some(connection) => connection,
             None => self.open().await?,
@@ -61,13 +64,17 @@ impl Pool {
         Ok(Loan { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
     }
 
-    async fn acquire(&self) -> Result<OwnedSemaphorePermit, DbError> {
+    /// A place for one export or import.
+    pub(crate) async fn stream_place(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        self.acquire(&self.streams).await
+    }
+
+    async fn acquire(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbError> {
         // The usual case takes no timer.
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
             return Ok(permit);
         }
-        let waited =
-            tokio::time::timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned()).await;
+        let waited = tokio::time::timeout(self.acquire_timeout, Arc::clone(places).acquire_owned()).await;
         waited.ok().and_then(Result::ok).ok_or_else(|| {
             counter!("db_client_connection_timeouts", "pool" => self.label).increment(1);
             DbError::PoolTimeout(self.acquire_timeout)
@@ -115,15 +122,21 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         let (Some(connection), Some(permit)) = (self.connection.take(), self.permit.take()) else { return };
-        if connection.phase == Phase::Reading {
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(abandon(connection, permit, Arc::clone(&self.pool)));
-            }
-            return;
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        match connection.phase {
+            Phase::Reading => drop(runtime.spawn(abandon(connection, permit, Arc::clone(&self.pool)))),
+            Phase::Midway => drop(runtime.spawn(close(connection, permit, Arc::clone(&self.pool)))),
+            Phase::Idle | Phase::Broken => self.pool.give_back(connection),
         }
-        self.pool.give_back(connection);
-        drop(permit);
     }
+}
+
+/// Cancels what the connection runs and closes it: what was sent has no end, so its answer has none either.
+async fn close(connection: Connection, permit: OwnedSemaphorePermit, pool: Arc<Pool>) {
+    counter!("db_client_flights_abandoned_total", "pool" => pool.label).increment(1);
+    let cancelled = tokio::time::timeout(DRAIN_TIMEOUT, connection.cancel(&pool.login)).await;
+    tracing::debug!(?cancelled, "connection closed in the middle of a flight");
+    drop((connection, permit));
 }
 
 /// Cancels what the connection still runs, reads the answer to its end, and returns it.

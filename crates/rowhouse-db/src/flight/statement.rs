@@ -8,10 +8,17 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
+/// A statement's text and the role under which it is planned.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
+pub(crate) struct Key {
     role: Arc<str>,
     sql: Arc<str>,
+}
+
+impl Key {
+    pub(crate) fn of(role: &Arc<str>, sql: &Arc<str>) -> Self {
+        Self { role: Arc::clone(role), sql: Arc::clone(sql) }
+    }
 }
 
 /// The prepared statements of one connection.
@@ -37,7 +44,7 @@ impl StatementCache {
     }
 
     pub(crate) fn prepare(&mut self, role: &Arc<str>, sql: &Arc<str>) -> Prepared {
-        let key = Key { role: Arc::clone(role), sql: Arc::clone(sql) };
+        let key = Key::of(role, sql);
         if let Some(id) = self.names.get(&key) {
             return Prepared { name: name(*id), is_new: false, evicted: None };
         }
@@ -47,8 +54,8 @@ impl StatementCache {
     }
 
     /// Forgets a statement whose Parse did not succeed.
-    pub(crate) fn forget(&mut self, role: &Arc<str>, sql: &Arc<str>) {
-        self.names.pop(&Key { role: Arc::clone(role), sql: Arc::clone(sql) });
+    pub(crate) fn forget(&mut self, key: &Key) {
+        self.names.pop(key);
     }
 
     /// Forgets all; the server is told to do the same by the caller.

@@ -7,4 +7,5 @@ mod flight;
 mod liveness;
 mod migrate;
 mod protect;
+mod stream;
 mod support;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::StatementCache;
+use super::{Key, StatementCache};
 
 fn text(text: &str) -> Arc<str> {
     Arc::from(text)
@@ -32,6 +32,6 @@ fn least_recently_used_makes_room() {
 fn forgotten_statement_is_parsed_again() {
     let mut cache = StatementCache::new(2);
     cache.prepare(&text("r"), &text("bad"));
-    cache.forget(&text("r"), &text("bad"));
+    cache.forget(&Key::of(&text("r"), &text("bad")));
     assert!(cache.prepare(&text("r"), &text("bad")).is_new);
 }

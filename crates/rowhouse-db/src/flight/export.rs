@@ -1,0 +1,163 @@
+//! Results too large to hold: rows, or one long value, handed on as PostgreSQL sends them.
+//!
+//! The connection stays on loan until ReadyForQuery, or until the reader goes away: then the query is cancelled.
+
+mod long;
+
+use bytes::{Bytes, BytesMut};
+use fallible_iterator::FallibleIterator;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Row;
+use super::connection::{Flying, Leg, Phase, Taken, is_stale};
+use super::login::lost;
+use super::pool::Loan;
+use crate::error::DbError;
+use crate::liveness::Liveness;
+
+pub(super) use long::{Begun, begin};
+
+/// Bytes of a piece, more or less.
+const PIECE: usize = 64 * 1024;
+/// `query_canceled`.
+const CANCELED: &str = "57014";
+
+/// Pieces of a result. Dropping it before its end cancels the query.
+pub struct Pieces {
+    loan: Loan,
+    flying: Flying,
+    kind: Kind,
+    ended: bool,
+    liveness: Liveness,
+    /// A place among the streams of this pool.
+    _place: OwnedSemaphorePermit,
+}
+
+enum Kind {
+    /// The first column of each row, a line each.
+    Lines,
+    /// Bytes of the long value still to come.
+    Value(usize),
+}
+
+/// The start of a result in lines.
+pub struct Lines {
+    /// Rows of the head query.
+    pub head: Vec<Row>,
+    /// The first lines, each with its line feed.
+    pub first: Bytes,
+    /// What follows; nothing if that was all, and then the flight has ended well.
+    pub rest: Option<Pieces>,
+}
+
+/// A result of one row whose last column may be long.
+pub enum Value {
+    /// It was not; the flight has ended well.
+    Whole(Vec<Row>),
+    /// The columns before the long one, its length in bytes, and its pieces.
+    Long(Row, usize, Box<Pieces>),
+}
+
+impl Lines {
+    /// Starts a flight whose leg after `head` gives lines, and reads the first of them.
+    pub(super) async fn start(mut pieces: Pieces, legs: &[Leg<'_>], head: usize) -> Result<Self, DbError> {
+        let liveness = pieces.liveness.clone();
+        let first = liveness.guard(pieces.first_lines(legs, head)).await?;
+        let head = std::mem::take(&mut pieces.flying.rows);
+        Ok(Self { head, first, rest: (!pieces.ended).then_some(pieces) })
+    }
+}
+
+impl Pieces {
+    pub(super) fn of_lines(loan: Loan, place: OwnedSemaphorePermit, liveness: Liveness) -> Self {
+        let flying = Flying::default();
+        Self { loan, flying, kind: Kind::Lines, ended: false, liveness, _place: place }
+    }
+
+    pub(super) fn of_value(
+        loan: Loan,
+        place: OwnedSemaphorePermit,
+        liveness: Liveness,
+        (flying, length): (Flying, usize),
+    ) -> Self {
+        Self { loan, flying, kind: Kind::Value(length), ended: false, liveness, _place: place }
+    }
+
+    /// The next piece; nothing after the last, which comes only once the flight has ended well.
+    ///
+    /// # Errors
+    /// What the database raised while it made the rest, or its absence.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let liveness = self.liveness.clone();
+        let piece = match self.kind {
+            Kind::Lines => liveness.guard(self.lines()).await?,
+            Kind::Value(left) => liveness.guard(self.value(left)).await?,
+        };
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+
+    async fn first_lines(&mut self, legs: &[Leg<'_>], head: usize) -> Result<Bytes, DbError> {
+        self.flying = self.loan.connection()?.depart(legs, head).await?;
+        match self.lines().await {
+            Err(DbError::Refused(error)) if is_stale(&error) => {
+                let connection = self.loan.connection()?;
+                connection.forget_all().await?;
+                self.flying = connection.depart(legs, head).await?;
+                self.lines().await
+            }
+            lines => lines,
+        }
+    }
+
+    async fn lines(&mut self) -> Result<Bytes, DbError> {
+        let connection = self.loan.connection()?;
+        let mut lines = BytesMut::with_capacity(PIECE + PIECE / 4);
+        while lines.len() < PIECE {
+            match connection.take(&mut self.flying).await? {
+                Taken::Row(row) if self.flying.completed > self.flying.answering => {
+                    if let Some(Some(range)) = row.ranges().next().map_err(lost)? {
+                        lines.extend_from_slice(&row.buffer()[range]);
+                    }
+                    lines.extend_from_slice(b"\n");
+                }
+                Taken::End => {
+                    self.flying.rows = connection.land(std::mem::take(&mut self.flying))?;
+                    self.ended = true;
+                    break;
+                }
+                Taken::Row(_) | Taken::Other => {}
+            }
+        }
+        Ok(lines.freeze())
+    }
+
+    async fn value(&mut self, left: usize) -> Result<Bytes, DbError> {
+        let connection = self.loan.connection()?;
+        if connection.greeted.read.is_empty() {
+            connection.greeted.read.reserve(PIECE);
+            connection.fill().await?;
+        }
+        let read = &mut connection.greeted.read;
+        let piece = read.split_to(left.min(read.len())).freeze();
+        self.kind = Kind::Value(left - piece.len());
+        if left == piece.len() {
+            connection.phase = Phase::Reading;
+            connection.read_to_end(&mut self.flying).await?;
+            whole(connection.land(std::mem::take(&mut self.flying)))?;
+            self.ended = true;
+        }
+        Ok(piece)
+    }
+}
+
+/// The value is complete and nothing was written: what cancels now is the statement's timer, and the client's slowness
+/// set it off.
+fn whole(landed: Result<Vec<Row>, DbError>) -> Result<(), DbError> {
+    match landed {
+        Err(DbError::Refused(error)) if error.code == CANCELED => Ok(()),
+        other => other.map(drop),
+    }
+}

@@ -1,0 +1,100 @@
+//! Telling a long row from the others before it has arrived (DataRow, protocol 3.0 "Message Formats").
+
+use bytes::{Buf, BytesMut};
+
+use super::super::Row;
+use super::super::connection::{Connection, Flying, Leg, Phase, Taken, is_stale};
+use crate::error::DbError;
+
+/// A last column of more bytes than this is handed on in pieces.
+const LONG: usize = 4 * 1024 * 1024;
+/// Type and length of a message.
+const PREFIX: usize = 5;
+
+/// A flight of one row, as far as it has been read.
+pub(in super::super) enum Begun {
+    Whole(Vec<Row>),
+    /// The columns before the long one; the flight and the length of what is to come.
+    Long(Row, Box<(Flying, usize)>),
+}
+
+/// Starts a flight and reads its answer, up to a long last column.
+pub(in super::super) async fn begin(
+    connection: &mut Connection,
+    legs: &[Leg<'_>],
+    answering: usize,
+) -> Result<Begun, DbError> {
+    match attempt(connection, legs, answering).await {
+        Err(DbError::Refused(error)) if is_stale(&error) => {
+            connection.forget_all().await?;
+            attempt(connection, legs, answering).await
+        }
+        begun => begun,
+    }
+}
+
+async fn attempt(connection: &mut Connection, legs: &[Leg<'_>], answering: usize) -> Result<Begun, DbError> {
+    let mut flying = connection.depart(legs, answering).await?;
+    loop {
+        while connection.greeted.read.len() < PREFIX {
+            connection.fill().await?;
+        }
+        if flying.completed == answering
+            && let Some((leading, length)) = long_row(connection).await?
+        {
+            connection.phase = Phase::Midway;
+            return Ok(Begun::Long(leading, Box::new((flying, length))));
+        }
+        if let Taken::End = connection.take(&mut flying).await? {
+            return connection.land(flying).map(Begun::Whole);
+        }
+    }
+}
+
+/// Takes the leading columns of a long row off the buffer; leaves any other message where it is.
+async fn long_row(connection: &mut Connection) -> Result<Option<(Row, usize)>, DbError> {
+    let read = &connection.greeted.read;
+    let length = read.get(1..PREFIX).map_or(0, |mut bytes| bytes.get_u32() as usize);
+    if read.first() != Some(&b'D') || length <= LONG {
+        return Ok(None);
+    }
+    loop {
+        if let Some(columns) = Columns::find(&connection.greeted.read) {
+            let long = columns.last.filter(|length| *length > LONG);
+            return Ok(long.map(|length| (columns.split_off(&mut connection.greeted.read), length)));
+        }
+        connection.fill().await?;
+    }
+}
+
+/// Where the leading columns of a row lie in the buffer.
+struct Columns {
+    ranges: Vec<Option<std::ops::Range<usize>>>,
+    /// Length of the last column, unless it is NULL.
+    last: Option<usize>,
+    /// Where the last column begins.
+    end: usize,
+}
+
+impl Columns {
+    /// Nothing if they have not all arrived.
+    fn find(read: &BytesMut) -> Option<Self> {
+        let count = read.get(PREFIX..PREFIX + 2)?.get_u16();
+        let mut end = PREFIX + 2;
+        let mut ranges = Vec::with_capacity(usize::from(count));
+        for _ in 1..count {
+            let length = read.get(end..end + 4)?.get_i32();
+            end += 4;
+            let range = usize::try_from(length).ok().map(|length| end..end + length);
+            end = range.as_ref().map_or(end, |range| range.end);
+            ranges.push(range);
+        }
+        let last = read.get(end..end + 4)?.get_i32();
+        Some(Self { ranges, last: usize::try_from(last).ok(), end: end + 4 })
+    }
+
+    fn split_off(self, read: &mut BytesMut) -> Row {
+        let bytes = read.split_to(self.end).freeze();
+        self.ranges.into_iter().map(|range| range.map(|range| bytes.slice(range))).collect()
+    }
+}

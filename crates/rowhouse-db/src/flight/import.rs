@@ -1,0 +1,131 @@
+//! Many statements as one transaction, sent while their values are still arriving.
+//!
+//! Each batch is Bind, Execute and Flush; the Sync at the end commits them all. A batch is only sent once the one
+//! before is answered (else both sides could wait for the other to read), and the caller makes the next meanwhile.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::connection::{Flying, Leg, Phase, Taken, is_stale, read_row};
+use super::plane::UNDO;
+use super::pool::Loan;
+use super::{End, Query, Row};
+use crate::error::DbError;
+use crate::liveness::Liveness;
+
+/// An import under way. Dropping it before [`Import::finish`] undoes it.
+pub struct Import {
+    loan: Loan,
+    flying: Flying,
+    /// Statements sent, and how many of them only opened the transaction.
+    sent: usize,
+    opening: usize,
+    rows: Vec<Row>,
+    role: Arc<str>,
+    end: End,
+    liveness: Liveness,
+    /// A place among the streams of this pool.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Import {
+    /// Sends the opening legs and the first batch, which is the last of them, and waits for their answers.
+    pub(super) async fn start(
+        (loan, place): (Loan, OwnedSemaphorePermit),
+        liveness: Liveness,
+        end: End,
+        legs: &[Leg<'_>],
+    ) -> Result<Self, DbError> {
+        let opening = legs.len().saturating_sub(1);
+        let role = legs.last().map_or_else(|| "".into(), |leg| Arc::clone(leg.role));
+        let flying = Flying::discarding();
+        let mut import =
+            Self { loan, flying, sent: 0, opening, rows: Vec::new(), role, end, liveness, _place: place };
+        let liveness = import.liveness.clone();
+        liveness.guard(import.take_off(legs)).await?;
+        Ok(import)
+    }
+
+    async fn take_off(&mut self, legs: &[Leg<'_>]) -> Result<(), DbError> {
+        self.send(legs).await?;
+        match self.settle().await {
+            Err(DbError::Refused(error)) if is_stale(&error) => {
+                self.loan.connection()?.forget_all().await?;
+                (self.flying, self.sent) = (Flying::discarding(), 0);
+                self.send(legs).await?;
+                self.settle().await
+            }
+            settled => settled,
+        }
+    }
+
+    /// Waits for the answers to what was sent, then sends a batch.
+    ///
+    /// # Errors
+    /// What the database refused so far; everything is undone then.
+    pub async fn batch(&mut self, query: &Query) -> Result<(), DbError> {
+        let (liveness, role) = (self.liveness.clone(), Arc::clone(&self.role));
+        let leg = Leg { role: &role, query };
+        let work = async {
+            self.settle().await?;
+            self.send(&[leg]).await
+        };
+        liveness.guard(work).await
+    }
+
+    /// Ends the transaction as the context said. Returns the rows of all batches, in order.
+    ///
+    /// # Errors
+    /// What the database refused, at the latest when committing.
+    pub async fn finish(mut self) -> Result<Vec<Row>, DbError> {
+        let liveness = self.liveness.clone();
+        liveness.guard(self.close()).await?;
+        Ok(self.rows)
+    }
+
+    async fn close(&mut self) -> Result<(), DbError> {
+        self.settle().await?;
+        if self.end == End::Rollback {
+            let role = Arc::clone(&self.role);
+            let undo: Vec<_> = UNDO.iter().map(|query| Leg { role: &role, query }).collect();
+            self.send(&undo).await?;
+        }
+        self.sync().await
+    }
+
+    async fn send(&mut self, legs: &[Leg<'_>]) -> Result<(), DbError> {
+        let connection = self.loan.connection()?;
+        connection.out.clear();
+        self.flying.new.extend(connection.write_legs(legs)?);
+        connection.out.flush();
+        connection.send().await?;
+        // Without a Sync the answer has no end that could be waited for.
+        connection.phase = Phase::Midway;
+        self.sent += legs.len();
+        Ok(())
+    }
+
+    /// Reads until everything sent is answered.
+    async fn settle(&mut self) -> Result<(), DbError> {
+        while self.flying.completed < self.sent && self.flying.error.is_none() {
+            let taken = self.loan.connection()?.take(&mut self.flying).await?;
+            if let Taken::Row(row) = taken
+                && self.flying.completed >= self.opening
+            {
+                self.rows.push(read_row(&row)?);
+            }
+        }
+        if self.flying.error.is_some() { self.sync().await } else { Ok(()) }
+    }
+
+    /// Ends the exchange, well or not.
+    async fn sync(&mut self) -> Result<(), DbError> {
+        let connection = self.loan.connection()?;
+        connection.out.clear();
+        connection.out.sync();
+        connection.send().await?;
+        connection.read_to_end(&mut self.flying).await?;
+        connection.land(std::mem::take(&mut self.flying)).map(drop)
+    }
+}
