@@ -85,6 +85,10 @@ def environment(config):
         "configDbTxAllowOverride": lambda v: {"allow": v},
         "configDbTxRollbackAll": lambda v: {"rollback": v},
         "configOpenApiMode": lambda v: {"REST__OPENAPI_MODE": {"OADisabled": "disabled", "OAIgnorePriv": "ignore-privileges"}[v]},
+        "configDbRootSpec": lambda v: {"REST__ROOT_SPEC": ".".join(texts(v))},
+        "configServerTraceHeader": lambda v: {"REST__TRACE_HEADER": texts(v)[0]},
+        "configClientErrorVerbosity": lambda v: {"REST__CLIENT_ERROR_VERBOSITY": v.lower()},
+        "configUrlUseLegacyTargetNames": lambda v: {"REST__LEGACY_TARGET_NAMES": v.lower()},
         "configServerCorsAllowedOrigins": lambda v: {"SERVER__CORS_ORIGINS": ",".join(texts(v))} if texts(v) else {},
     }
     changed = {}

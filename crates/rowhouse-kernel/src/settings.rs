@@ -17,7 +17,7 @@ pub use auth::{AuthSettings, SigningAlgorithm};
 pub use db::DbSettings;
 pub use log::{LogLevel, LogSettings};
 pub use project::{Environment, ProjectSettings};
-pub use rest::{DefaultGrants, OpenapiMode, RestSettings, TxEnd};
+pub use rest::{DefaultGrants, ErrorVerbosity, OpenapiMode, RestSettings, TxEnd};
 pub use server::ServerSettings;
 pub use source::{Effective, Field, Source, Sources};
 pub use value::Setting;

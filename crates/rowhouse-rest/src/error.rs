@@ -14,6 +14,7 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_A
 use http::{Response, StatusCode};
 use rowhouse_crypto::TokenError;
 use rowhouse_db::DbError;
+use rowhouse_kernel::settings::ErrorVerbosity;
 use serde::Serialize;
 
 pub(crate) use database::from_database;
@@ -40,6 +41,13 @@ pub struct Failure {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// The body of a failure that tells no more than it must.
+#[derive(Serialize)]
+struct Minimal<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         Self {
@@ -63,8 +71,14 @@ impl Failure {
     }
 
     /// The response, with `Proxy-Status`, and `Retry-After` where trying again may help.
-    pub(crate) fn respond(self) -> Response<Body> {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+    pub(crate) fn respond(self, verbosity: ErrorVerbosity) -> Response<Body> {
+        let body = match verbosity {
+            ErrorVerbosity::Verbose => serde_json::to_vec(&self),
+            ErrorVerbosity::Minimal => {
+                serde_json::to_vec(&Minimal { code: &self.code, message: &self.message })
+            }
+        };
+        let body = body.unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -17,6 +17,7 @@ mod query;
 mod range;
 mod resource;
 mod select;
+mod target;
 
 pub(crate) use error::{QueryError, RangeProblem, RequestError};
 pub(crate) use media::parse as media;
@@ -50,11 +51,12 @@ pub(crate) struct Incoming<'a> {
 /// # Errors
 /// What is wrong with it; always the client's doing.
 pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<ApiRequest, RequestError> {
-    let action = resource::action(incoming.method, incoming.path)?;
+    let action = resource::action(incoming.method, incoming.path, settings)?;
     let (schema, names_schema) = resource::schema(incoming, settings)?;
     let is_argument_query =
         matches!(&action, Action::Call { method: CallMethod::Get | CallMethod::Head, .. });
-    let query = query::parse(incoming.query, is_argument_query)?;
+    let mut query = query::parse(incoming.query, is_argument_query)?;
+    let legacy_targets = if settings.legacy_target_names { target::rename(&mut query) } else { Vec::new() };
     let ranges = range::resolve(incoming, &query.limits)?;
     if matches!(&action, Action::Write { mutation: Mutation::Replace, .. })
         && ranges.root != crate::request::RowRange::ALL
@@ -85,6 +87,7 @@ pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<
         accept: media::accept(incoming.headers),
         content_type,
         payload,
+        legacy_targets,
     })
 }
 

@@ -127,12 +127,7 @@ fn root<'a>(request: &ApiRequest, settings: &RestSettings) -> Result<Plan<'a>, P
     if settings.openapi_mode == OpenapiMode::Disabled {
         return Err(PlanError::RootDisabled);
     }
-    let can = |media: &Media| match media {
-        Media::Json | Media::Any => true,
-        Media::Other(name) => name.to_ascii_lowercase().starts_with("application/openapi+json"),
-        _ => false,
-    };
-    if request.accept.iter().any(can) {
+    if request.accept.iter().any(|media| matches!(media, Media::Json | Media::Openapi | Media::Any)) {
         return Ok(Plan::Root);
     }
     Err(PlanError::Media(request.accept.iter().map(|media| media.name().into_owned()).collect()))

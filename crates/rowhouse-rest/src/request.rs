@@ -41,6 +41,8 @@ pub(crate) struct ApiRequest {
     pub(crate) payload: Option<Payload>,
     /// Query parameters sorted and encoded again, for `Content-Location`.
     pub(crate) canonical: String,
+    /// Embeds that were addressed by their table although they have an alias: (table, alias), each once.
+    pub(crate) legacy_targets: Vec<(String, String)>,
 }
 
 /// The resource and what happens to it.
@@ -186,6 +188,8 @@ pub(crate) enum Media {
     /// An array of objects without nulls.
     StrippedArray,
     Csv,
+    /// A description of the schema.
+    Openapi,
     Text,
     Xml,
     Form,
@@ -214,6 +218,7 @@ impl Media {
             Self::Object { strip: true } => "application/vnd.pgrst.object+json;nulls=stripped",
             Self::StrippedArray => "application/vnd.pgrst.array+json;nulls=stripped",
             Self::Csv => "text/csv",
+            Self::Openapi => "application/openapi+json",
             Self::Text => "text/plain",
             Self::Xml => "text/xml",
             Self::Form => "application/x-www-form-urlencoded",

@@ -8,7 +8,7 @@ mod preference;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY};
+use http::header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY, WARNING};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use rowhouse_db::catalog::Returns;
 use rowhouse_db::flight::Row;
@@ -157,6 +157,9 @@ fn finish(
     }
     if let Some(headers) = headers {
         guc::add_headers(&mut draft.headers, headers)?;
+    }
+    if !request.legacy_targets.is_empty() {
+        header::insert(&mut draft.headers, WARNING, &header::legacy_names(&request.legacy_targets));
     }
     let mut response = Response::new(if is_head(plan) { unknown_length() } else { Body::from(draft.body) });
     *response.status_mut() = draft.status;

@@ -8,8 +8,8 @@ use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
-use http::Request;
 use http::request::Parts;
+use http::{HeaderName, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rowhouse_db::DataPlane;
 use rowhouse_db::catalog::Snapshot;
@@ -34,6 +34,8 @@ pub struct Rest {
     settings: Arc<RestSettings>,
     /// The caller without a token, where the project has a role of its own for it.
     anonymous: Option<Arc<Caller>>,
+    /// Sent back as it came.
+    trace_header: Option<HeaderName>,
 }
 
 impl Rest {
@@ -43,7 +45,8 @@ impl Rest {
         // There from the start: an alert on a missing series would not fire.
         violations().absolute(0);
         let anonymous = context::anonymous(&settings.anon_role).map(Arc::new);
-        Self { database, schema, settings: Arc::new(settings), anonymous }
+        let trace_header = settings.trace_header.as_deref().and_then(|name| name.parse().ok());
+        Self { database, schema, settings: Arc::new(settings), anonymous, trace_header }
     }
 }
 
@@ -59,13 +62,18 @@ pub fn root_router(rest: Rest) -> Router {
 }
 
 async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
-    match answer(&rest, request).await {
+    let trace = rest.trace_header.clone().and_then(|name| {
+        let value = request.headers().get(&name)?.clone();
+        Some((name, value))
+    });
+    let mut response = match answer(&rest, request).await {
         Ok(response) => response,
-        Err(error) => {
-            let failure = log(error);
-            failure.respond()
-        }
+        Err(error) => log(error).respond(rest.settings.client_error_verbosity),
+    };
+    if let Some((name, value)) = trace {
+        response.headers_mut().insert(name, value);
     }
+    response
 }
 
 async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> {

@@ -41,6 +41,11 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
             sources.refuse(format!("{name}: must not exceed ten years"));
         }
     }
+    if let Some(name) = &settings.rest.trace_header
+        && let Err(why) = check_header(name)
+    {
+        sources.refuse(format!("rest.trace_header: {why}, found \"{name}\""));
+    }
     if let Some(alias) = &server.rest_alias
         && let Err(why) = check_alias(alias)
     {
@@ -50,6 +55,18 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
         sources.refuse(format!("server.public_url: expected http:// or https://, found \"{url}\""));
+    }
+}
+
+/// A token (RFC 9110 section 5.6.2) that does not say how the message is framed.
+fn check_header(name: &str) -> Result<(), &'static str> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let framing =
+        ["connection", "content-length", "transfer-encoding"].iter().any(|f| name.eq_ignore_ascii_case(f));
+    match name {
+        "" => Err("expected the name of a header"),
+        name if framing || !name.bytes().all(token) => Err("expected the name of a header of yours"),
+        _ => Ok(()),
     }
 }
 

@@ -38,6 +38,16 @@ words! {
     }
 }
 
+words! {
+    /// How much a failure tells the client.
+    pub enum ErrorVerbosity {
+        /// `code`, `message`, `details` and `hint`.
+        Verbose = "verbose",
+        /// `code` and `message` only.
+        Minimal = "minimal",
+    }
+}
+
 settings! {
     /// The data API under `/rest/v1`.
     pub struct RestSettings in "rest" {
@@ -65,6 +75,14 @@ settings! {
         pub pre_request: Option<String> = None,
         /// Database role of callers without a token.
         pub anon_role: String = crate::ANON.to_owned(),
+        /// A function that answers the root in place of the OpenAPI description, as `function` of the schema asked for or `schema.function` of a served one.
+        pub root_spec: Option<String> = None,
+        /// Name of a request header that is sent back on every response of the data API, for example `x-correlation-id`.
+        pub trace_header: Option<String> = None,
+        /// What a failure tells the client: `verbose`, or `minimal` for `code` and `message` alone.
+        pub client_error_verbosity: ErrorVerbosity = ErrorVerbosity::Verbose,
+        /// Lets filters, orders and limits name an aliased embed by its table, as PostgREST did before aliases; answers then carry `Warning: 299`.
+        pub legacy_target_names: bool = true,
         /// Schemas searched after the served one for names in functions, triggers and casts.
         pub extra_search_path: Vec<String> = vec!["public".to_owned(), "extensions".to_owned()],
     }

@@ -87,3 +87,15 @@ fn alias_that_collides_and_spans_that_cannot_work_are_mistakes() {
     let file = "[server]\nheader_timeout = 0\n[auth]\naccess_token_lifetime = \"999999999999d\"\n[db]\nstatement_timeout = \"0ms\"";
     assert_eq!(load(file, &[]).0.unwrap_err().len(), 3);
 }
+
+#[test]
+fn trace_header_must_be_a_name_that_frames_nothing() {
+    for name in ["", "two words", "x:y", "Content-Length", "transfer-encoding", "connection", "grün"] {
+        let mistakes = load(&format!("[rest]\ntrace_header = \"{name}\""), &[]).0.unwrap_err();
+        assert!(
+            mistakes.len() == 1 && mistakes[0].starts_with("rest.trace_header: "),
+            "{name}: {mistakes:?}"
+        );
+    }
+    assert!(load("[rest]\ntrace_header = \"X-Request-Id\"", &[]).0.is_ok());
+}

@@ -1,5 +1,7 @@
 use http::StatusCode;
+use http_body_util::BodyExt;
 use rowhouse_db::{DbError, PgError};
+use rowhouse_kernel::settings::ErrorVerbosity;
 
 use super::{Error, Failure};
 
@@ -50,12 +52,16 @@ fn sqlstates_have_postgrest_s_statuses() {
 
 #[test]
 fn missing_rights_challenge_those_who_are_not_signed_in() {
-    let response = refused("42501", "permission denied", false).respond();
+    let response = refused("42501", "permission denied", false).respond(ErrorVerbosity::Verbose);
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(response.headers()["www-authenticate"], "Bearer");
     assert_eq!(response.headers()["proxy-status"], "PostgREST; error=42501");
     assert!(
-        refused("42501", "permission denied", true).respond().headers().get("www-authenticate").is_none()
+        refused("42501", "permission denied", true)
+            .respond(ErrorVerbosity::Verbose)
+            .headers()
+            .get("www-authenticate")
+            .is_none()
     );
 }
 
@@ -63,7 +69,7 @@ fn missing_rights_challenge_those_who_are_not_signed_in() {
 fn absent_database_asks_to_retry() {
     let failure = Failure::from(Error::Database(DbError::Unavailable("secret host".to_owned()), true));
     assert!(!failure.message.contains("secret"));
-    let response = failure.respond();
+    let response = failure.respond(ErrorVerbosity::Verbose);
     assert_eq!(
         (response.status(), response.headers()["retry-after"].to_str().unwrap()),
         (StatusCode::SERVICE_UNAVAILABLE, "1")
@@ -71,14 +77,22 @@ fn absent_database_asks_to_retry() {
     let timeout =
         Failure::from(Error::Database(DbError::PoolTimeout(std::time::Duration::from_secs(1)), true));
     assert_eq!((timeout.status, timeout.code.as_str()), (StatusCode::GATEWAY_TIMEOUT, "PGRST003"));
-    assert_eq!(Failure::from(Error::NoSnapshot).respond().headers()["retry-after"], "1");
+    assert_eq!(
+        Failure::from(Error::NoSnapshot).respond(ErrorVerbosity::Verbose).headers()["retry-after"],
+        "1"
+    );
 }
 
 #[test]
 fn ended_session_and_lost_tenant_are_told_apart() {
     let ended = refused("RH401", "session ended", true);
     assert_eq!((ended.status, ended.code.as_str()), (StatusCode::UNAUTHORIZED, "PGRST303"));
-    assert!(ended.respond().headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer error="));
+    assert!(
+        ended.respond(ErrorVerbosity::Verbose).headers()["www-authenticate"]
+            .to_str()
+            .unwrap()
+            .starts_with("Bearer error=")
+    );
     let lost = refused("RH403", "tenant suspended", true);
     assert_eq!((lost.status, lost.code.as_str()), (StatusCode::FORBIDDEN, "RH403"));
 }
@@ -102,7 +116,7 @@ fn sql_can_raise_a_whole_response() {
         (failure.status.as_u16(), failure.code.as_str(), failure.hint.as_deref()),
         (402, "123", Some("more"))
     );
-    assert_eq!(failure.respond().headers()["x-pay"], "yes");
+    assert_eq!(failure.respond(ErrorVerbosity::Verbose).headers()["x-pay"], "yes");
     for (message, detail) in [
         ("pay", Some("{}")),
         (r#"{"code":"1","message":"m"}"#, None),
@@ -121,4 +135,17 @@ fn body_has_all_four_fields() {
         json,
         serde_json::json!({"code": "PGRST116", "message": "Cannot coerce the result to a single JSON object", "details": "The result contains 2 rows", "hint": null})
     );
+}
+
+#[tokio::test]
+async fn details_and_hints_are_kept_back_where_minimal_is_asked_for() {
+    let body = async |verbosity| {
+        let failure = Failure::new(StatusCode::NOT_FOUND, "PGRST205", "gone").details("why").hint("how");
+        let bytes = failure.respond(verbosity).into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    let minimal = body(ErrorVerbosity::Minimal).await;
+    assert_eq!(minimal, r#"{"code":"PGRST205","message":"gone"}"#);
+    let verbose = body(ErrorVerbosity::Verbose).await;
+    assert_eq!(verbose, r#"{"code":"PGRST205","message":"gone","details":"why","hint":"how"}"#);
 }

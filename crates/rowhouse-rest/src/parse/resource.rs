@@ -4,18 +4,19 @@ use percent_encoding::percent_decode_str;
 
 use super::{Incoming, QueryError, RequestError, header};
 use crate::request::{Action, CallMethod, Mutation};
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 enum Resource {
+    /// The description, made here.
     Root,
     Table(String),
     Function(String),
 }
 
 /// The action of a method on a path.
-pub(super) fn action(method: &str, path: &str) -> Result<Action, RequestError> {
+pub(super) fn action(method: &str, path: &str, settings: &RestSettings) -> Result<Action, RequestError> {
     let read = method == "GET" || method == "HEAD";
-    Ok(match (resource(path)?, method) {
+    Ok(match (resource(path, settings)?, method) {
         (Resource::Root, _) if read => Action::ReadRoot,
         (Resource::Root, "OPTIONS") => Action::DescribeRoot,
         (Resource::Table(table), _) if read => Action::Read { table, headers_only: method == "HEAD" },
@@ -33,10 +34,11 @@ pub(super) fn action(method: &str, path: &str) -> Result<Action, RequestError> {
     })
 }
 
-fn resource(path: &str) -> Result<Resource, RequestError> {
+fn resource(path: &str, settings: &RestSettings) -> Result<Resource, RequestError> {
     let path = path.strip_prefix('/').unwrap_or(path);
     if path.is_empty() {
-        return Ok(Resource::Root);
+        return Ok(root_function(settings)
+            .map_or(Resource::Root, |(_, function)| Resource::Function(function.to_owned())));
     }
     let mut parts = path.split('/');
     match (parts.next(), parts.next(), parts.next()) {
@@ -44,6 +46,12 @@ fn resource(path: &str) -> Result<Resource, RequestError> {
         (Some(table), None, None) => part(table).map(Resource::Table),
         _ => Err(RequestError::Path),
     }
+}
+
+/// Schema, if it is named, and name of the function that answers the root; none where the root is switched off.
+fn root_function(settings: &RestSettings) -> Option<(Option<&str>, &str)> {
+    let name = settings.root_spec.as_deref().filter(|_| settings.openapi_mode != OpenapiMode::Disabled)?;
+    Some(name.split_once('.').map_or((None, name), |(schema, name)| (Some(schema), name)))
 }
 
 fn part(text: &str) -> Result<String, RequestError> {
@@ -62,6 +70,11 @@ pub(super) fn schema(
     incoming: &Incoming<'_>,
     settings: &RestSettings,
 ) -> Result<(String, bool), RequestError> {
+    let is_root = incoming.path.trim_start_matches('/').is_empty();
+    let root_schema = root_function(settings).filter(|_| is_root).and_then(|(schema, _)| schema);
+    if let Some(schema) = root_schema.filter(|_| header(incoming.headers, "accept-profile").is_none()) {
+        return Ok((schema.to_owned(), settings.schemas.len() > 1));
+    }
     let name = match incoming.method {
         "POST" | "PATCH" | "PUT" | "DELETE" => "content-profile",
         _ => "accept-profile",
@@ -74,3 +87,6 @@ pub(super) fn schema(
         None => Ok((settings.schemas.first().cloned().unwrap_or_default(), settings.schemas.len() > 1)),
     }
 }
+
+#[cfg(test)]
+mod tests;

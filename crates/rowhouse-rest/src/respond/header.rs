@@ -56,3 +56,17 @@ pub(super) fn location(table: &str, columns: &[&str], key: &Bytes) -> Option<Str
     }
     Some(text)
 }
+
+/// A warning (RFC 7234 section 5.5) for embeds addressed by their table: (table, alias) each.
+pub(super) fn legacy_names(names: &[(String, String)]) -> String {
+    let changes: Vec<String> = names
+        .iter()
+        .map(|(table, alias)| format!("`{table}` to `{alias}`"))
+        .map(|text| text.replace(['"', '\\'], ""))
+        .collect();
+    format!(
+        "299 rowhouse \"An embed with an alias was addressed by its table, which will stop working. Change {} in \
+         filters, orders and limits.\"",
+        changes.join(", ")
+    )
+}

@@ -184,3 +184,14 @@ fn sql_sets_status_and_headers() {
         assert_eq!(Failure::from(set(headers, status).unwrap_err()).code, code);
     }
 }
+
+#[test]
+fn embed_addressed_by_its_table_is_warned_about() {
+    let target = "/todos?select=id,in_list:lists(name)&lists.name=eq.x";
+    let found = || row(&[None, Some("0"), Some("[]"), None, None]);
+    let response = answer_to("GET", target, &[], "", found()).unwrap();
+    let warning = header(&response, "warning").unwrap();
+    assert!(warning.starts_with("299 ") && warning.contains("`lists` to `in_list`"), "{warning}");
+    let current = answer_to("GET", &target.replace("&lists", "&in_list"), &[], "", found()).unwrap();
+    assert_eq!(header(&current, "warning"), None);
+}

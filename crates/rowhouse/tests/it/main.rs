@@ -15,5 +15,6 @@ mod fault;
 mod isolation;
 mod program;
 mod rest;
+mod rest_setting;
 mod server;
 mod support;

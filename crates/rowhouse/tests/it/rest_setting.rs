@@ -1,0 +1,68 @@
+//! Settings of the data API that change its surroundings rather than its answers.
+
+use reqwest::Method;
+use rowhouse_kernel::settings::ErrorVerbosity;
+use serde_json::json;
+
+use crate::support::{TestApp, settings};
+
+const ROOT: &str = "create domain public.\"application/openapi+json\" as json;
+    create function public.describe() returns public.\"application/openapi+json\" language sql stable as
+      $$ select '{\"swagger\":\"2.0\"}'::json::public.\"application/openapi+json\" $$;
+    notify pgrst, 'reload schema'";
+
+#[tokio::test]
+async fn function_answers_the_root_in_place_of_the_description() {
+    let mut settings = settings();
+    settings.rest.root_spec = Some("public.describe".to_owned());
+    let app = TestApp::start_with(settings).await;
+    let ask = |path, accept| {
+        app.send(app.request(Method::GET, path).bearer_auth(&app.anon_key).header("accept", accept))
+    };
+    assert_eq!(ask("/rest/v1/", "*/*").await.code(), "PGRST202");
+    app.db.migrate(ROOT).await;
+    while ask("/rest/v1/", "*/*").await.code() == "PGRST202" {}
+    for path in ["/rest/v1/", "/rest/v1"] {
+        let answer = ask(path, "application/openapi+json").await;
+        assert_eq!(answer.headers["content-type"], "application/openapi+json; charset=utf-8");
+        assert_eq!(answer.json(), json!({ "swagger": "2.0" }));
+    }
+    assert_eq!(ask("/rest/v1/", "application/json").await.json(), json!({ "swagger": "2.0" }));
+}
+
+#[tokio::test]
+async fn traced_header_comes_back_and_failures_say_little_where_told_to() {
+    let mut settings = settings();
+    settings.rest.trace_header = Some("X-Trace".to_owned());
+    settings.rest.client_error_verbosity = ErrorVerbosity::Minimal;
+    let app = TestApp::start_with(settings).await;
+    let ask = |path| app.request(Method::GET, path).bearer_auth(&app.anon_key);
+    for path in ["/rest/v1/", "/rest/v1/list", "/rest/v1/todos?id=x", "/rest/v1/rpc/add?a=1&b=2"] {
+        let answer = app.send(ask(path).header("x-trace", "a b/c")).await;
+        assert_eq!(answer.headers["x-trace"], "a b/c", "{path}");
+    }
+    let answer = app.send(ask("/rest/v1/list")).await;
+    assert!(!answer.headers.contains_key("x-trace"));
+    let message = "Could not find the table 'public.list' in the schema cache";
+    assert_eq!(answer.json(), json!({ "code": "PGRST205", "message": message }));
+}
+
+#[tokio::test]
+async fn aliased_embed_may_be_filtered_by_its_table_until_that_is_switched_off() {
+    const TARGET: &str = "/rest/v1/lists?select=name,open:todos(title)&todos.rank=gt.1&todos.order=rank";
+    let app = TestApp::start().await;
+    let user = app.sign_up("a@example.com").await;
+    let list =
+        app.post(&user.token, "/rest/v1/lists", json!({ "name": "home" })).await.json()[0]["id"].clone();
+    let todo = |title, rank| json!({ "title": title, "rank": rank, "list_id": list });
+    app.post(&user.token, "/rest/v1/todos", json!([todo("b", 3), todo("a", 2), todo("no", 1)])).await;
+    let answer = app.get(&user.token, TARGET).await;
+    assert_eq!(answer.json(), json!([{ "name": "home", "open": [{ "title": "a" }, { "title": "b" }] }]));
+    assert!(answer.headers["warning"].to_str().unwrap().contains("`todos` to `open`"));
+
+    let mut settings = settings();
+    settings.rest.legacy_target_names = false;
+    let app = TestApp::start_with(settings).await;
+    let user = app.sign_up("a@example.com").await;
+    assert_eq!(app.get(&user.token, TARGET).await.code(), "PGRST108");
+}
