@@ -13,7 +13,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "content-encoding, content-location, content-range, content-type, date, location, preference-applied, proxy-status, range-unit, server, \
      transfer-encoding, x-request-id, x-total-count, link, x-supabase-api-version",
 );
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS");
 const ONE_DAY: HeaderValue = HeaderValue::from_static("86400");
 
 /// Answers preflights and marks responses, for `axum::middleware::from_fn_with_state`.

@@ -95,6 +95,7 @@ fn known_method(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
+        _ if method.as_str() == "QUERY" => "QUERY",
         _ => "_OTHER",
     }
 }

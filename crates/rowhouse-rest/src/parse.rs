@@ -3,6 +3,7 @@
 //! Nothing here knows the schema; whether the named things exist is judged in [`crate::plan`].
 
 mod body;
+mod content;
 mod csv;
 mod cursor;
 mod error;
@@ -55,7 +56,8 @@ pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<
     let (schema, names_schema) = resource::schema(incoming, settings)?;
     let is_argument_query =
         matches!(&action, Action::Call { method: CallMethod::Get | CallMethod::Head, .. });
-    let mut query = query::parse(incoming.query, is_argument_query)?;
+    let text = content::query(incoming)?;
+    let mut query = query::parse(&text, is_argument_query)?;
     let legacy_targets = if settings.legacy_target_names { target::rename(&mut query) } else { Vec::new() };
     let ranges = range::resolve(incoming, &query.limits)?;
     if matches!(&action, Action::Write { mutation: Mutation::Replace, .. })
@@ -67,11 +69,7 @@ pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<
     let columns = query.columns.filter(|_| takes_columns(&action));
     let payload = body::parse(&incoming.body, &content_type, columns.as_deref(), &action, settings)?;
     Ok(ApiRequest {
-        canonical: if matches!(action, Action::Read { .. }) {
-            query::canonical(query.pairs)
-        } else {
-            String::new()
-        },
+        canonical: content::location(incoming.method, &action, text.len(), query.pairs),
         action,
         schema,
         names_schema,

@@ -39,8 +39,8 @@ pub(crate) struct ApiRequest {
     pub(crate) accept: Vec<Media>,
     pub(crate) content_type: Media,
     pub(crate) payload: Option<Payload>,
-    /// Query parameters sorted and encoded again, for `Content-Location`.
-    pub(crate) canonical: String,
+    /// Query parameters sorted and encoded again, for `Content-Location`; nothing where it is left out.
+    pub(crate) canonical: Option<String>,
     /// Embeds that were addressed by their table although they have an alias: (table, alias), each once.
     pub(crate) legacy_targets: Vec<(String, String)>,
 }

@@ -15,8 +15,14 @@ use rowhouse_db::flight::Row;
 
 use crate::error::Error;
 use crate::plan::{CallPlan, Format, Maker, Plan, ReadPlan, Returning, WritePlan};
-use crate::request::{ApiRequest, Count, Media, Mutation, Resolution};
+use crate::request::{Action, ApiRequest, Count, Media, Mutation, Resolution};
 use crate::sql::column;
+
+/// What QUERY takes (draft-ietf-httpbis-safe-method-w-body section 3).
+pub(crate) const ACCEPT_QUERY: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("accept-query"),
+    HeaderValue::from_static("\"application/x-www-form-urlencoded\""),
+);
 
 /// One row of a main query, its numbers read.
 #[derive(Debug)]
@@ -119,15 +125,20 @@ pub(crate) fn respond(
         Plan::Read(plan) => read(request, plan, answer)?,
         Plan::Write(plan) => write(request, plan, answer),
         Plan::Call(plan) => call(request, plan, answer)?,
-        Plan::Describe(allowed) => return Ok(describe(allowed)),
+        Plan::Describe(allowed) => return Ok(describe(request, allowed)),
         Plan::Root => return Ok(Response::default()),
     };
     finish(request, plan, draft, &guc)
 }
 
-/// The answer to `OPTIONS`.
-pub(crate) fn describe(allowed: &str) -> Response<Body> {
+/// The answer to `OPTIONS`. `Allow` is PostgREST's own to the letter, so QUERY is offered in a header beside it.
+pub(crate) fn describe(request: &ApiRequest, allowed: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
+    let reads = allowed.split(',').any(|method| method == "GET");
+    if reads && request.action != Action::DescribeRoot {
+        let (name, value) = ACCEPT_QUERY;
+        response.headers_mut().insert(name, value);
+    }
     header::insert(response.headers_mut(), http::header::ALLOW, allowed);
     header::insert(response.headers_mut(), http::header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     response
@@ -171,8 +182,8 @@ fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Dra
     singular(&plan.format, answer.page)?;
     let mut headers = HeaderMap::with_capacity(8);
     let status = page(request, &answer, &mut headers)?;
-    if let crate::plan::Source::Table(table) = plan.node.source {
-        let location = match request.canonical.as_str() {
+    if let (crate::plan::Source::Table(table), Some(canonical)) = (plan.node.source, &request.canonical) {
+        let location = match canonical.as_str() {
             "" => format!("/{}", header::encode(&table.name.name)),
             query => format!("/{}?{query}", header::encode(&table.name.name)),
         };

@@ -95,7 +95,7 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     timing.mark("parse");
     let plan = plan(&request, &snapshot, &rest.settings)?;
     if let Plan::Describe(allowed) = &plan {
-        return Ok(respond::describe(allowed));
+        return Ok(respond::describe(&request, allowed));
     }
     // The function's own limit binds before the role's.
     let limits =

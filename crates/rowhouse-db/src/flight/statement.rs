@@ -8,6 +8,10 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
+/// The longest text that is kept, in bytes. Longer ones have as many shapes as clients have lists of conditions, and
+/// cost megabytes on both sides; they are parsed each time, as the unnamed statement.
+const MAX_TEXT: usize = 32 * 1024;
+
 /// A statement's text and the role under which it is planned.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -44,6 +48,9 @@ impl StatementCache {
     }
 
     pub(crate) fn prepare(&mut self, role: &Arc<str>, sql: &Arc<str>) -> Prepared {
+        if sql.len() > MAX_TEXT {
+            return Prepared { name: String::new(), is_new: true, evicted: None };
+        }
         let key = Key::of(role, sql);
         if let Some(id) = self.names.get(&key) {
             return Prepared { name: name(*id), is_new: false, evicted: None };

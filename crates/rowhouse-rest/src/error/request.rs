@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::{Failure, not_satisfiable};
 use crate::parse::{RangeProblem, RequestError};
+use crate::respond::ACCEPT_QUERY;
 
 pub(super) fn failure(error: RequestError) -> Failure {
     match error {
@@ -21,6 +22,7 @@ pub(super) fn failure(error: RequestError) -> Failure {
             format!("Unsupported HTTP method: {method}"),
         ),
         RequestError::Body(message) => Failure::new(StatusCode::BAD_REQUEST, "PGRST102", message),
+        RequestError::QueryType(found) => query_type(&found),
         RequestError::Range(RangeProblem::NegativeLimit) => {
             not_satisfiable().details("Limit should be greater than or equal to zero.")
         }
@@ -40,4 +42,13 @@ pub(super) fn failure(error: RequestError) -> Failure {
             Failure::new(StatusCode::NOT_FOUND, "PGRST125", "Invalid path specified in request URL")
         }
     }
+}
+
+/// 415 that says what is taken instead (RFC 9110 section 15.5.16).
+fn query_type(found: &str) -> Failure {
+    let message = format!("Content-Type not acceptable: {found}");
+    let mut failure = Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PGRST102", message)
+        .hint("QUERY takes a query string as application/x-www-form-urlencoded");
+    failure.headers.push(ACCEPT_QUERY);
+    failure
 }

@@ -13,6 +13,8 @@ pub(crate) enum RequestError {
     Method(String),
     /// The body is not what its type promises.
     Body(Cow<'static, str>),
+    /// QUERY with a body that is no form.
+    QueryType(String),
     /// A range that selects nothing or is upside down.
     Range(RangeProblem),
     /// `limit` or `offset` with PUT.

@@ -19,19 +19,21 @@ pub(super) fn key(cursor: &mut Cursor<'_>) -> Result<(Vec<String>, String), Mist
     Ok((way, if negated { format!("not.{operator}") } else { operator }))
 }
 
-/// A whole tree, operator in front.
-pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Logic, Mistake> {
-    let tree = node(cursor, 0)?;
+/// A whole tree, operator in front. It takes what it needs of `nodes`.
+pub(super) fn parse(cursor: &mut Cursor<'_>, nodes: &mut usize) -> Result<Logic, Mistake> {
+    let tree = node(cursor, 0, nodes)?;
     cursor.expect_end()?;
     Ok(tree)
 }
 
-fn node(cursor: &mut Cursor<'_>, depth: usize) -> Result<Logic, Mistake> {
+fn node(cursor: &mut Cursor<'_>, depth: usize, nodes: &mut usize) -> Result<Logic, Mistake> {
+    let Some(left) = nodes.checked_sub(1) else { return Err(cursor.mistake("at most 16384 conditions")) };
+    *nodes = left;
     if depth > MAX_DEPTH {
         return Err(cursor.mistake("at most 64 levels of nesting"));
     }
     match group_head(cursor) {
-        Some((negated, connective)) => group(cursor, negated, connective, depth),
+        Some((negated, connective)) => group(cursor, (negated, connective), depth, nodes),
         None => leaf(cursor).map(Logic::Filter),
     }
 }
@@ -57,13 +59,13 @@ fn group_head(cursor: &mut Cursor<'_>) -> Option<(bool, Connective)> {
 
 fn group(
     cursor: &mut Cursor<'_>,
-    negated: bool,
-    connective: Connective,
+    (negated, connective): (bool, Connective),
     depth: usize,
+    nodes: &mut usize,
 ) -> Result<Logic, Mistake> {
-    let mut items = vec![node(cursor, depth + 1)?];
+    let mut items = vec![node(cursor, depth + 1, nodes)?];
     while cursor.eat_lexeme(",") {
-        items.push(node(cursor, depth + 1)?);
+        items.push(node(cursor, depth + 1, nodes)?);
     }
     cursor.expect_lexeme(")", "\",\" or \")\"")?;
     Ok(Logic::Group { negated, connective, items })

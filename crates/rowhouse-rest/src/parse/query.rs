@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::cursor::{Cursor, Mistake};
 use super::filter::{Place, operation, required};
-use super::{QueryError, logic, name, order, select};
+use super::{QueryError, content, logic, name, order, select};
 use crate::request::{EmbedPath, Filter, Logic, OrderTerm, SelectItem};
 
 /// What stays as it is when the query is written out again.
@@ -26,6 +26,8 @@ pub(super) struct Query<'a> {
     pub(super) on_conflict: Option<Vec<String>>,
     pub(super) arguments: Vec<(String, String)>,
     pub(super) pairs: Vec<Pair<'a>>,
+    /// What logic trees may still grow by.
+    nodes: usize,
 }
 
 /// `limit` or `offset`, of the root or of an embed. A value that is no number is as good as none.
@@ -48,7 +50,11 @@ pub(super) fn parse(text: &str, arguments: bool) -> Result<Query<'_>, QueryError
         on_conflict: None,
         arguments: Vec::new(),
         pairs: split(text)?,
+        nodes: content::MAX_NODES,
     };
+    if text.len() > content::URL_BYTES {
+        content::weigh(&query.pairs)?;
+    }
     let mut select = None;
     let pairs = std::mem::take(&mut query.pairs);
     for (key, value) in &pairs {
@@ -85,7 +91,9 @@ impl Query<'_> {
             "and" | "or" => {
                 let (path, operator) = grammar("logic path", key, key, logic::key)?;
                 let tree = format!("{operator}{value}");
-                self.logic.push((path, grammar("logic tree", value, &tree, logic::parse)?));
+                let parse = |cursor: &mut Cursor<'_>| logic::parse(cursor, &mut self.nodes);
+                let tree = grammar("logic tree", value, &tree, parse)?;
+                self.logic.push((path, tree));
             }
             _ => self.filter_or_argument(key, value, arguments)?,
         }

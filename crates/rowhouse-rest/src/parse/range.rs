@@ -1,5 +1,6 @@
 //! `limit`, `offset` and the `Range` header become row ranges.
 
+use super::content::QUERY;
 use super::query::LimitParameter;
 use super::{Incoming, RangeProblem, RequestError, header};
 use crate::request::{EmbedPath, RowRange};
@@ -11,7 +12,8 @@ pub(super) struct Ranges {
     pub(super) embeds: Vec<(EmbedPath, RowRange)>,
 }
 
-/// Puts limits and offsets of the same path together; the header counts for GET only (RFC 9110 section 14.2).
+/// Puts limits and offsets of the same path together; the header counts for GET (RFC 9110 section 14.2)
+/// and for QUERY, which is GET with a body.
 pub(super) fn resolve(incoming: &Incoming<'_>, limits: &[LimitParameter]) -> Result<Ranges, RequestError> {
     let mut ranges: Vec<(EmbedPath, RowRange)> = Vec::new();
     let mut root = RowRange::ALL;
@@ -22,8 +24,10 @@ pub(super) fn resolve(incoming: &Incoming<'_>, limits: &[LimitParameter]) -> Res
             ranges.push((parameter.path.clone(), range_of(limits, &parameter.path)?));
         }
     }
-    let asked =
-        if incoming.method == "GET" { header(incoming.headers, "range").and_then(from_header) } else { None };
+    let asked = match incoming.method {
+        "GET" | QUERY => header(incoming.headers, "range").and_then(from_header),
+        _ => None,
+    };
     if root == RowRange::NONE {
         return Ok(Ranges { root, embeds: ranges });
     }

@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::content::QUERY;
 use super::{Incoming, QueryError, RequestError, header};
 use crate::request::{Action, CallMethod, Mutation};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
@@ -20,12 +21,13 @@ pub(super) fn action(method: &str, path: &str, settings: &RestSettings) -> Resul
         (Resource::Root, _) if read => Action::ReadRoot,
         (Resource::Root, "OPTIONS") => Action::DescribeRoot,
         (Resource::Table(table), _) if read => Action::Read { table, headers_only: method == "HEAD" },
+        (Resource::Table(table), QUERY) => Action::Read { table, headers_only: false },
         (Resource::Table(table), "OPTIONS") => Action::DescribeTable(table),
         (Resource::Table(table), "POST") => Action::Write { table, mutation: Mutation::Insert },
         (Resource::Table(table), "PATCH") => Action::Write { table, mutation: Mutation::Update },
         (Resource::Table(table), "PUT") => Action::Write { table, mutation: Mutation::Replace },
         (Resource::Table(table), "DELETE") => Action::Write { table, mutation: Mutation::Delete },
-        (Resource::Function(function), "GET") => Action::Call { function, method: CallMethod::Get },
+        (Resource::Function(function), "GET" | QUERY) => Action::Call { function, method: CallMethod::Get },
         (Resource::Function(function), "HEAD") => Action::Call { function, method: CallMethod::Head },
         (Resource::Function(function), "POST") => Action::Call { function, method: CallMethod::Post },
         (Resource::Function(function), "OPTIONS") => Action::DescribeFunction(function),

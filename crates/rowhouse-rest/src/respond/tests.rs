@@ -195,3 +195,19 @@ fn embed_addressed_by_its_table_is_warned_about() {
     let current = answer_to("GET", &target.replace("&lists", "&in_list"), &[], "", found()).unwrap();
     assert_eq!(header(&current, "warning"), None);
 }
+
+#[test]
+fn query_is_offered_where_get_is() {
+    for (target, offered) in [("/todos", true), ("/rpc/add", true), ("/", false), ("/rpc/touch", false)] {
+        let schema = schema();
+        let request = request("OPTIONS", target, &[], "");
+        let Ok(crate::plan::Plan::Describe(allowed)) = plan(&request, &schema, &RestSettings::default())
+        else {
+            continue;
+        };
+        let response = super::describe(&request, &allowed);
+        let accept = header(&response, "accept-query");
+        assert_eq!(accept.is_some(), offered, "{target}");
+        assert_eq!(accept.filter(|text| text != "\"application/x-www-form-urlencoded\""), None);
+    }
+}

@@ -8,6 +8,7 @@
 
 mod auth;
 mod bad_input;
+mod beyond;
 mod cli;
 mod config;
 mod crash;

@@ -35,3 +35,14 @@ fn forgotten_statement_is_parsed_again() {
     cache.forget(&Key::of(&text("r"), &text("bad")));
     assert!(cache.prepare(&text("r"), &text("bad")).is_new);
 }
+
+#[test]
+fn long_text_is_not_kept() {
+    let mut cache = StatementCache::new(2);
+    let long = text(&"x".repeat(super::MAX_TEXT + 1));
+    for _ in 0..2 {
+        let prepared = cache.prepare(&text("r"), &long);
+        assert_eq!((prepared.name.as_str(), prepared.is_new, prepared.evicted), ("", true, None));
+    }
+    assert_eq!(cache.len(), 0);
+}

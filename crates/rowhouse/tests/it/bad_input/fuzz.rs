@@ -12,7 +12,7 @@ use super::{arrange, stored};
 use crate::support::TestApp;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const METHODS: &[&str] = &["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "STEAL"];
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "QUERY", "STEAL"];
 const PATHS: &[&str] = &[
     "/rest/v1/",
     "/rest/v1/todos",

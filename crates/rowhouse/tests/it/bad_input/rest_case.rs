@@ -8,10 +8,21 @@ const TODOS: &str = "/rest/v1/todos";
 const DEEP: usize = 20_000;
 
 pub(super) fn cases() -> Vec<Case> {
-    [bodies(), deep_bodies(), deep_queries(), names(), values(), grammar(), encodings(), headers(), media()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        bodies(),
+        deep_bodies(),
+        deep_queries(),
+        names(),
+        values(),
+        grammar(),
+        encodings(),
+        headers(),
+        media(),
+        queries(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn bodies() -> Vec<Case> {
@@ -331,5 +342,47 @@ fn media() -> Vec<Case> {
         Case::new("image to a function", Method::POST, "/rest/v1/rpc/add")
             .header("content-type", "image/png")
             .body("x"),
+    ]
+}
+
+/// The body of QUERY is as long as a body may be; what a URL's length alone used to bound must be bounded here.
+fn queries() -> Vec<Case> {
+    let case = |name: &str, path: &str, body: Vec<u8>| {
+        Case::new(name, Method::from_bytes(b"QUERY").unwrap(), path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+    };
+    let query = |name: &str, body: String| case(name, TODOS, body.into_bytes());
+    let json = Case::new("JSON as QUERY", Method::from_bytes(b"QUERY").unwrap(), TODOS).body("{}");
+    vec![
+        json.is(415, "PGRST102"),
+        Case::new("QUERY without type", Method::from_bytes(b"QUERY").unwrap(), TODOS).is(415, "PGRST102"),
+        case("QUERY of the root", "/rest/v1/", Vec::new()).is(405, "PGRST117"),
+        case("QUERY that is no text", TODOS, b"title=eq.\xff".to_vec()).is(400, "PGRST100"),
+        case("QUERY with encoded rubbish", TODOS, b"title=eq.%ff".to_vec()).is(400, "PGRST100"),
+        case("QUERY with NUL", TODOS, b"title=eq.a\0b".to_vec()).is(400, "PGRST100"),
+        case("QUERY with a wrong argument", "/rest/v1/rpc/add", b"a=x&b=1".to_vec()).is(400, "22P02"),
+        case("QUERY over the limit", TODOS, vec![b'a'; BODY_LIMIT as usize + 1]).is(413, "PGRST102"),
+        query("QUERY with many parameters", "id=eq.1&".repeat(40_000)).is(400, "PGRST100"),
+        query("QUERY with many nothings", "&".repeat(390_000)).tolerated(),
+        query("QUERY with many limits", "a.limit=1&".repeat(16_000)).is(400, "PGRST100"),
+        query("QUERY with a deep key", format!("{}id=eq.1", "a.".repeat(100_000))).is(400, "PGRST100"),
+        query("QUERY with a long select", format!("select={}", "id,".repeat(100_000))).is(400, "PGRST100"),
+        query("QUERY with many embeds", format!("select={}", "lists(id),".repeat(30_000)))
+            .is(400, "PGRST100"),
+        query("QUERY with a long order", format!("order={}", "id,".repeat(100_000))).is(400, "PGRST100"),
+        query("QUERY with a long tree", format!("or=({}id.eq.1)", "id.eq.1,".repeat(40_000)))
+            .is(400, "PGRST100"),
+        query("QUERY with a deep tree", format!("or={}", "(or".repeat(100_000))).is(400, "PGRST100"),
+        query("QUERY with a long path", format!("or=(details{}.eq.1)", "->a".repeat(100_000)))
+            .is(400, "PGRST100"),
+        query("QUERY with a long path in a key", format!("details{}=eq.1", "->a".repeat(100_000))),
+        query(
+            "QUERY with conditions at the limit",
+            format!("or=({}rank.is.true)", "id.is.null,".repeat(16_000)),
+        ),
+        query("QUERY with a list of rubbish", format!("id=in.({}x)", "1,".repeat(100_000))).is(400, "22P02"),
+        query("QUERY with a list that does not end", format!("id=in.({}", "1,".repeat(100_000)))
+            .is(400, "PGRST100"),
     ]
 }

@@ -1,0 +1,86 @@
+//! The query string of QUERY (draft-ietf-httpbis-safe-method-w-body): the URL's, then the body's, and how much of it
+//! is still a question.
+//!
+//! A URL is bounded by the HTTP layer. A body is not, so what would grow faster than its text is bounded here.
+
+use std::borrow::Cow;
+
+use memchr::{memchr_iter, memmem};
+
+use super::query::{Pair, canonical};
+use super::{Incoming, QueryError, RequestError, header, media};
+use crate::request::{Action, Media};
+
+/// The safe method with a body; the `http` crate has no name for it.
+pub(super) const QUERY: &str = "QUERY";
+
+/// The longest query string that a URL can carry; a longer one came in a body and is weighed.
+pub(super) const URL_BYTES: usize = 65_536;
+/// The most parameters.
+const MAX_PARAMETERS: usize = 16_384;
+/// The most values in the lists of all filters, as commas.
+const MAX_VALUES: usize = 1_000_000;
+/// The most conditions and groups in all logic trees, and the most steps of JSON paths in them. A statement has no
+/// room for the values of more.
+pub(super) const MAX_NODES: usize = 16_384;
+/// The longest query string that is repeated in `Content-Location` of an answer to QUERY, in bytes. Proxies give the
+/// headers of an answer a few kilobytes.
+const MAX_LOCATION: usize = 2_048;
+
+/// The query string. Of QUERY the URL's parameters stand in front of the body's.
+pub(super) fn query<'a>(incoming: &'a Incoming<'_>) -> Result<Cow<'a, str>, RequestError> {
+    if incoming.method != QUERY {
+        return Ok(Cow::Borrowed(incoming.query));
+    }
+    let named = header(incoming.headers, "content-type");
+    if named.map(media::parse) != Some(Media::Form) {
+        return Err(RequestError::QueryType(named.unwrap_or("none").to_owned()));
+    }
+    let text = std::str::from_utf8(&incoming.body).map_err(|_| wrong("unexpected invalid UTF-8"))?;
+    Ok(if incoming.query.is_empty() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned([incoming.query, text].join("&"))
+    })
+}
+
+/// The URL that would read the same, for a read; nothing where it would be too long to be a header.
+pub(super) fn location(method: &str, action: &Action, bytes: usize, pairs: Vec<Pair<'_>>) -> Option<String> {
+    if !matches!(action, Action::Read { .. }) || (method == QUERY && bytes > MAX_LOCATION) {
+        return None;
+    }
+    Some(canonical(pairs)).filter(|text| method != QUERY || text.len() <= MAX_LOCATION)
+}
+
+/// Refuses what would grow beyond measure once it is understood: only filters may be long.
+pub(super) fn weigh(pairs: &[Pair<'_>]) -> Result<(), QueryError> {
+    if pairs.len() > MAX_PARAMETERS {
+        return Err(wrong("expecting at most 16384 parameters"));
+    }
+    let (mut short, mut values, mut steps) = (0, 0, 0);
+    for (key, value) in pairs {
+        let value = value.as_deref().unwrap_or_default().as_bytes();
+        short += key.len();
+        match key.rsplit('.').next().unwrap_or(key) {
+            "select" | "columns" | "on_conflict" | "order" | "limit" | "offset" => short += value.len(),
+            "and" | "or" => {
+                values += memchr_iter(b',', value).count();
+                steps += memmem::find_iter(value, b"->").count();
+            }
+            _ => values += memchr_iter(b',', value).count(),
+        }
+    }
+    match () {
+        () if short > URL_BYTES => Err(wrong("expecting at most 65536 bytes of anything but filters")),
+        () if values > MAX_VALUES => Err(wrong("expecting at most 1000000 values in lists")),
+        () if steps > MAX_NODES => Err(wrong("expecting at most 16384 steps of JSON paths")),
+        () => Ok(()),
+    }
+}
+
+fn wrong(details: &str) -> QueryError {
+    QueryError {
+        message: "\"failed to parse query string\" (line 1, column 1)".to_owned(),
+        details: details.to_owned(),
+    }
+}
