@@ -120,6 +120,7 @@ pub struct Snapshot {
     schemas: Vec<String>,
     served: HashMap<String, Served>,
     handlers: Vec<MediaHandler>,
+    features: Option<QualifiedName>,
     roles: HashMap<String, Vec<(String, String)>>,
 }
 
@@ -147,7 +148,13 @@ impl Snapshot {
         for overloads in served.values_mut().flat_map(|schema| schema.functions.values_mut()) {
             overloads.sort_by_key(|function| function.arguments.len());
         }
-        Self { schemas: schemas.to_vec(), served, handlers: Vec::new(), roles: HashMap::new() }
+        Self {
+            schemas: schemas.to_vec(),
+            served,
+            handlers: Vec::new(),
+            features: None,
+            roles: HashMap::new(),
+        }
     }
 
     /// Adds relations that functions compute. One that is named like a table takes the place of the detected
@@ -189,6 +196,17 @@ impl Snapshot {
     #[must_use]
     pub fn handlers(&self) -> &[MediaHandler] {
         &self.handlers
+    }
+
+    /// Names the function that makes a GeoJSON feature of a row: PostGIS's `st_asgeojson(record)`.
+    pub fn make_features_with(&mut self, function: QualifiedName) {
+        self.features = Some(function);
+    }
+
+    /// The function that makes a GeoJSON feature of a row; none without PostGIS.
+    #[must_use]
+    pub fn feature_maker(&self) -> Option<&QualifiedName> {
+        self.features.as_ref()
     }
 
     /// The served schemas; the first is the default.

@@ -190,6 +190,7 @@ pub(crate) enum Media {
     Csv,
     /// A description of the schema.
     Openapi,
+    GeoJson,
     Text,
     Xml,
     Form,
@@ -218,6 +219,7 @@ impl Media {
             Self::Object { strip: true } => "application/vnd.pgrst.object+json;nulls=stripped",
             Self::StrippedArray => "application/vnd.pgrst.array+json;nulls=stripped",
             Self::Csv => "text/csv",
+            Self::GeoJson => "application/geo+json",
             Self::Openapi => "application/openapi+json",
             Self::Text => "text/plain",
             Self::Xml => "text/xml",

@@ -22,6 +22,7 @@ const KEYS: &str = include_str!("keys.sql");
 const ATTRIBUTES: &str = include_str!("attributes.sql");
 const RULES: &str = include_str!("rules.sql");
 const HANDLERS: &str = include_str!("handlers.sql");
+const GEOJSON: &str = include_str!("geojson.sql");
 const ROLES: &str = include_str!("roles.sql");
 const COMPUTED: &str = include_str!("computed.sql");
 const FUNCTIONS: &str = include_str!("functions.sql");
@@ -73,6 +74,9 @@ async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> 
     let tables = tables.into_values().collect();
     let snapshot = Snapshot::new(schemas, tables, functions, &foreign);
     let mut snapshot = snapshot.with_computed(computed).with_handlers(handlers);
+    if let Some(row) = client.query_opt(GEOJSON, &[]).await? {
+        snapshot.make_features_with(QualifiedName { schema: row.try_get(0)?, name: row.try_get(1)? });
+    }
     for row in client.query(ROLES, &[]).await? {
         snapshot.set_for_role(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     }

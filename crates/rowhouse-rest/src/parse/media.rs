@@ -32,6 +32,7 @@ pub(crate) fn parse(text: &str) -> Media {
         "application/vnd.pgrst.plan" | "application/vnd.pgrst.plan+text" => explain(text, false),
         "application/vnd.pgrst.plan+json" => explain(text, true),
         "text/csv" => Media::Csv,
+        "application/geo+json" => Media::GeoJson,
         "application/openapi+json" => Media::Openapi,
         "text/plain" => Media::Text,
         "text/xml" => Media::Xml,

@@ -28,6 +28,8 @@ pub(crate) enum Maker<'a> {
     /// An array of objects without nulls.
     Stripped,
     Csv,
+    /// A collection of features (RFC 7946), each made by this function of PostGIS's.
+    Features(&'a QualifiedName),
     /// A function or aggregate of the project.
     Handler(&'a MediaHandler),
 }
@@ -91,6 +93,7 @@ fn make<'a>(
     match media {
         Media::Json | Media::Any => Some((Maker::Json, Media::Json)),
         Media::Csv => Some((Maker::Csv, Media::Csv)),
+        Media::GeoJson => Some((Maker::Features(snapshot.feature_maker()?), Media::GeoJson)),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The response body, as one expression over the rows that `rowhouse_row` stands for.
 
-use rowhouse_db::catalog::{HandlerSource, MediaHandler, Returns};
+use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName, Returns};
 
 use super::builder::Sql;
 use crate::plan::{CallPlan, Format, Maker};
@@ -28,6 +28,7 @@ fn body(sql: &mut Sql, format: &Format<'_>, item: &str, single: bool) {
         Maker::Object { strip } => json(sql, item, true, strip),
         Maker::Stripped => json(sql, item, single, true),
         Maker::Csv => csv(sql),
+        Maker::Features(function) => features(sql, function),
         Maker::Handler(handler) => made(sql, handler, item),
     }
 }
@@ -46,6 +47,12 @@ fn csv(sql: &mut Sql) {
          (array_agg(rowhouse_row))[1])) rowhouse_key), '') || e'\\n' || coalesce(string_agg(substring(\
          rowhouse_row::text, 2, length(rowhouse_row::text) - 2), e'\\n'), '')",
     );
+}
+
+/// Features of whole rows; which column is the geometry, PostGIS finds out.
+fn features(sql: &mut Sql, function: &QualifiedName) {
+    sql.push("json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(");
+    sql.qualified(function).push("(rowhouse_row)::json), '[]'))::text");
 }
 
 /// The project's own maker; a function that makes the media type itself has done so already.

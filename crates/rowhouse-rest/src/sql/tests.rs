@@ -401,6 +401,17 @@ fn project_s_own_makers_come_first_and_the_table_s_before_any() {
 }
 
 #[test]
+fn rows_become_features_where_the_database_can_make_them() {
+    let request = request("GET", "/todos?select=id", &["accept: application/geo+json"], "");
+    let mut schema = schema();
+    assert!(plan(&request, &schema, &RestSettings::default()).is_err());
+    schema.make_features_with(rowhouse_db::catalog::QualifiedName::new("gis", "st_asgeojson"));
+    let sql = super::main(&plan(&request, &schema, &RestSettings::default()).unwrap()).unwrap().sql;
+    let features = r#"json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg("gis"."st_asgeojson"(rowhouse_row)::json), '[]'))::text"#;
+    assert!(sql.contains(features), "{sql}");
+}
+
+#[test]
 fn plans_are_shown_only_behind_their_switch() {
     let schema = schema();
     let accept = "accept: application/vnd.pgrst.plan+json; for=\"text/csv\"; options=buffers|analyze|x";

@@ -66,3 +66,38 @@ async fn aliased_embed_may_be_filtered_by_its_table_until_that_is_switched_off()
     let user = app.sign_up("a@example.com").await;
     assert_eq!(app.get(&user.token, TARGET).await.code(), "PGRST108");
 }
+
+/// Stands in for PostGIS's function of the same signature, whose features have geometries.
+const FEATURES: &str = "create schema if not exists extensions;
+    grant usage on schema extensions to authenticated;
+    create function extensions.st_asgeojson(r record, geom_column text default '', digits int default 9)
+      returns text language plpgsql immutable as
+      $$ begin return json_build_object('type', 'Feature', 'geometry', null, 'properties', to_json(r)); end $$;
+    notify pgrst, 'reload schema'";
+
+#[tokio::test]
+async fn rows_are_answered_as_features_once_the_database_can_make_them() {
+    let app = TestApp::start().await;
+    let user = app.sign_up("a@example.com").await;
+    let ask = |method: Method, path: &str| {
+        let request = app.request(method, path).bearer_auth(&user.token);
+        request.header("accept", "application/geo+json").header("prefer", "return=representation")
+    };
+    let read = || app.send(ask(Method::GET, "/rest/v1/countries?order=code&limit=1"));
+    let refused = read().await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (406, "PGRST107"));
+    app.db.superuser().await.batch_execute(FEATURES).await.unwrap();
+    while read().await.status.as_u16() == 406 {}
+    let answer = read().await;
+    assert_eq!(answer.headers["content-type"], "application/geo+json; charset=utf-8");
+    let feature = |properties| json!({ "type": "Feature", "geometry": null, "properties": properties });
+    let collection = |features| json!({ "type": "FeatureCollection", "features": features });
+    let germany = feature(json!({ "code": "DE", "name": "Germany" }));
+    assert_eq!(answer.json(), collection(json!([germany])));
+    let none = app.send(ask(Method::GET, "/rest/v1/countries?code=eq.XX")).await;
+    assert_eq!(none.json(), collection(json!([])));
+    let made =
+        app.send(ask(Method::POST, "/rest/v1/lists?select=name").json(&json!({ "name": "home" }))).await;
+    assert_eq!(made.status.as_u16(), 201);
+    assert_eq!(made.json(), collection(json!([feature(json!({ "name": "home" }))])));
+}
