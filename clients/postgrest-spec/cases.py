@@ -76,10 +76,11 @@ def known_names():
 
 
 def configurations(source):
-    """Offsets from which on a server configuration holds, with its changed keys as written."""
-    found = []
+    """Offsets from which on a server configuration holds, with its changed keys as written, texts named there filled in."""
+    found, keys = [], dict(re.findall(r"(\w+) = encodeUtf8 \[str\|(.*?)\|\]", source))
     for match in re.finditer(r"withConfig(?:Dbs)?\s*\(?\s*(?:\$\s*)?\(?baseCfg\s*(\{[^}]*\})?", source):
-        found.append((match.start(), " ".join((match.group(1) or "").strip("{} ").split())))
+        text = " ".join((match.group(1) or "").strip("{} ").split())
+        found.append((match.start(), re.sub(r"Just (\w+)", lambda name: "Just " + keys.get(name[1], name[1]), text)))
     return found
 
 

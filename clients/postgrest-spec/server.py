@@ -1,5 +1,6 @@
 """A scratch PostgreSQL with the suite's fixtures, and our server on it, one per configuration."""
 
+import base64
 import http.client
 import json
 import os
@@ -82,6 +83,11 @@ def environment(config):
         "configDbPreRequest": lambda v: {"REST__PRE_REQUEST": ".".join(texts(v))},
         "configDbPreparedStatements": lambda v: {},
         "configJwtCacheMaxEntries": lambda v: {},
+        "configJWKS": lambda v: {},
+        "configServerTimingEnabled": lambda v: {"REST__SERVER_TIMING": v.lower()},
+        "configJwtSecret": secret,
+        "configJwtAudience": lambda v: {"AUTH__JWT_AUD": ",".join(texts(v))},
+        "configDbAnonRole": lambda v: {"REST__ANON_ROLE": ",".join(texts(v))},
         "configDbTxAllowOverride": lambda v: {"allow": v},
         "configDbTxRollbackAll": lambda v: {"rollback": v},
         "configOpenApiMode": lambda v: {"REST__OPENAPI_MODE": {"OADisabled": "disabled", "OAIgnorePriv": "ignore-privileges"}[v]},
@@ -100,6 +106,14 @@ def environment(config):
     override = changed.pop("allow", "True") == "True"
     changed["REST__TX_END"] = end + ("-allow-override" if override else "")
     return changed
+
+
+def secret(haskell):
+    """The helper's secret as base64, a JWK or JWK set as it is written, or none."""
+    given = haskell.removeprefix("Just ")
+    if given == "generateSecret":
+        return {"AUTH__JWT_SECRET": base64.b64encode(SECRET.encode()).decode(), "AUTH__JWT_SECRET_IS_BASE64": "true"}
+    return {"AUTH__JWT_SECRET": None if given == "Nothing" else given}
 
 
 def texts(haskell):
@@ -129,6 +143,7 @@ class Server:
             "ROWHOUSE_REST__SERVER_TIMING": "true",
             **{f"ROWHOUSE_{key}": value for key, value in changed.items()},
         }
+        settings = {key: value for key, value in settings.items() if value is not None}
         self.folder = tempfile.mkdtemp(prefix="postgrest-spec-project-")
         self.log = open(f"{self.folder}/log", "w+", encoding="utf-8")
         self.process = subprocess.Popen(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rowhouse_crypto::{Algorithm, ChainKey, Envelope, Jwk, Key, KeyPair, KeyRing, Purpose, Status};
+use rowhouse_crypto::{
+    Algorithm, ChainKey, Envelope, Jwk, Key, KeyPair, KeyRing, Purpose, Status, TrustedKeys,
+};
 use rowhouse_db::{Control, Heard};
 use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
@@ -55,7 +57,7 @@ struct Inner {
 #[derive(Debug)]
 struct Vault {
     envelope: Envelope,
-    legacy: Option<Secret>,
+    trusted: Option<TrustedKeys>,
     /// Of keys made from now on.
     algorithm: Algorithm,
     clock: SharedClock,
@@ -66,7 +68,7 @@ impl KeyStore {
     /// Loads the ring, creating what is missing; any number of processes may start at once.
     ///
     /// # Errors
-    /// Without `auth.key_secret`, with another one than the stored keys were sealed with, or without database.
+    /// Without `auth.key_secret`, with an unusable `auth.jwt_secret`, with another `key_secret` than the stored keys were sealed with, or without database.
     pub async fn open(
         control: Control,
         settings: &AuthSettings,
@@ -77,8 +79,10 @@ impl KeyStore {
             .key_secret
             .clone()
             .ok_or_else(|| AuthError::Internal("auth.key_secret is not set".to_owned()))?;
-        let (envelope, legacy) = (Envelope::new(&secret)?, settings.jwt_secret.clone());
-        let vault = Vault { envelope, legacy, algorithm: algorithm(settings), clock, rng };
+        let envelope = Envelope::new(&secret)?;
+        let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
+        let trusted = settings.jwt_secret.as_ref().map(read).transpose()?;
+        let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);
         let maker = Arc::clone(&vault);
         let rows = control.run_tx("auth.open_keys", async move |tx| maker.complete(tx).await).await?;
@@ -240,7 +244,7 @@ impl Vault {
 
     fn ring(&self, rows: &[KeyRow]) -> Result<KeyRing, AuthError> {
         let keys = rows.iter().map(|row| self.key(row)).collect::<Result<_, _>>()?;
-        Ok(KeyRing::new(keys, self.legacy.as_ref())?)
+        Ok(KeyRing::new(keys, self.trusted.clone())?)
     }
 
     fn key(&self, row: &KeyRow) -> Result<Key, AuthError> {

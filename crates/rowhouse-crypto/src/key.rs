@@ -63,6 +63,9 @@ pub enum KeyError {
         /// Which key.
         kid: String,
     },
+    /// The configured secret of another issuer cannot be used.
+    #[error("{0}")]
+    Trusted(&'static str),
     /// Sealing or opening failed.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),

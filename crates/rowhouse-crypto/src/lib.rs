@@ -8,6 +8,7 @@ mod opaque;
 pub mod password;
 mod ring;
 mod token;
+mod trusted;
 
 pub use envelope::{Envelope, EnvelopeError};
 pub use jwk::{Jwk, JwkSet};
@@ -15,3 +16,4 @@ pub use key::{Algorithm, KeyError, KeyPair, VerifyingKey};
 pub use opaque::{ChainKey, OpaqueSecret, digest_hex};
 pub use ring::{Key, KeyRing, Purpose, Status};
 pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};
+pub use trusted::TrustedKeys;

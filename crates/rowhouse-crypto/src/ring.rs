@@ -1,17 +1,17 @@
-//! The key ring: one signing key per purpose, every other key that live tokens may carry, and the legacy secret.
+//! The key ring: one signing key per purpose, every other key that live tokens may carry, and the
+//! keys of issuers outside.
 //!
 //! Immutable: a rotation builds another ring. Leaves storage and the moment of rotation to `rowhouse-auth`.
 
 use std::collections::HashMap;
 
-use aws_lc_rs::hmac;
-use rowhouse_kernel::Secret;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::token::Parts;
 use crate::{
-    Jwk, JwkSet, KeyError, KeyPair, TokenError, TokenSource, VerifiedToken, VerifyingKey, base64url,
+    Jwk, JwkSet, KeyError, KeyPair, TokenError, TokenSource, TrustedKeys, VerifiedToken, VerifyingKey,
+    base64url,
 };
 
 /// What a key signs.
@@ -141,7 +141,7 @@ pub struct KeyRing {
     api: Signer,
     known: HashMap<String, Known>,
     jwks: JwkSet,
-    legacy: Option<hmac::Key>,
+    trusted: Option<TrustedKeys>,
 }
 
 #[derive(Debug)]
@@ -152,11 +152,11 @@ struct Known {
 }
 
 impl KeyRing {
-    /// Builds a ring. `legacy` is the HS256 secret of a former project: accepted, never signed with.
+    /// Builds a ring. `trusted` are keys of others: accepted, never signed with, never published.
     ///
     /// # Errors
     /// [`KeyError::Signers`] unless each purpose has exactly one signing key.
-    pub fn new(mut keys: Vec<Key>, legacy: Option<&Secret>) -> Result<Self, KeyError> {
+    pub fn new(mut keys: Vec<Key>, trusted: Option<TrustedKeys>) -> Result<Self, KeyError> {
         let jwks = JwkSet { keys: keys.iter().map(|key| key.jwk.clone()).collect() };
         let access = take_signer(&mut keys, Purpose::Access)?;
         let api = take_signer(&mut keys, Purpose::Api)?;
@@ -168,11 +168,10 @@ impl KeyRing {
             };
             (key.jwk.kid, known)
         });
-        let legacy = legacy.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
-        Ok(Self { access, api, known: known.collect(), jwks, legacy })
+        Ok(Self { access, api, known: known.collect(), jwks, trusted })
     }
 
-    /// The public keys, legacy secret excluded.
+    /// The public keys of our own.
     #[must_use]
     pub fn jwks(&self) -> &JwkSet {
         &self.jwks
@@ -208,17 +207,15 @@ impl KeyRing {
     pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<VerifiedToken, TokenError> {
         let parts = Parts::parse(token)?;
         let known = parts.header.kid.as_deref().and_then(|kid| self.known.get(kid));
-        let source = match (known, self.legacy.as_ref(), parts.header.alg.as_str()) {
-            (Some(key), _, alg) if alg != key.algorithm => return Err(TokenError::WrongAlgorithm),
-            (Some(key), ..) if key.verifier.verify(parts.signed, &parts.signature) => key.source,
-            (None, Some(secret), "HS256") if hmac::verify(secret, parts.signed, &parts.signature).is_ok() => {
-                TokenSource::Legacy
-            }
-            (Some(_), ..) | (None, Some(_), "HS256") => return Err(TokenError::BadSignature),
-            (None, _, alg) if crate::Algorithm::parse(alg).is_none() => {
+        let source = match (known, self.trusted.as_ref()) {
+            (Some(key), _) if parts.header.alg != key.algorithm => return Err(TokenError::WrongAlgorithm),
+            (Some(key), _) if key.verifier.verify(parts.signed, &parts.signature) => key.source,
+            (Some(_), _) => return Err(TokenError::BadSignature),
+            (None, Some(trusted)) => trusted.verify(&parts)?,
+            (None, None) if crate::Algorithm::parse(&parts.header.alg).is_none() => {
                 return Err(TokenError::WrongAlgorithm);
             }
-            (None, ..) => return Err(TokenError::UnknownKey),
+            (None, None) => return Err(TokenError::UnknownKey),
         };
         parts.claims(source, now)
     }

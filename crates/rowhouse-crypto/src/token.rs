@@ -20,6 +20,12 @@ pub enum TokenError {
     /// Not a compact JWS of at most 8 KiB with JSON inside, or a header that asks for what we do not do.
     #[error("token is malformed")]
     Malformed,
+    /// A bearer without a token.
+    #[error("token is empty")]
+    Empty,
+    /// Not the three parts of a compact JWS; how many there were.
+    #[error("token has {0} parts instead of 3")]
+    Parts(usize),
     /// `alg` is not the one that the named key is for; `none` is nobody's.
     #[error("signing method is invalid")]
     WrongAlgorithm,
@@ -32,12 +38,27 @@ pub enum TokenError {
     /// A claim that must be there is not.
     #[error("token is missing the claim {0}")]
     MissingClaim(&'static str),
+    /// A clock claim is no number.
+    #[error("claim {0} must be a number")]
+    NotANumber(&'static str),
+    /// `aud` is neither a text nor a list of texts.
+    #[error("claim aud must be a text or a list of texts")]
+    BadAudience,
+    /// `aud` names others than us.
+    #[error("token is not for this audience")]
+    WrongAudience,
+    /// The claims name a role that this key may not give.
+    #[error("token names a role that its key may not give")]
+    ForbiddenRole,
     /// `exp` has passed.
     #[error("token is expired")]
     Expired,
-    /// `nbf` or `iat` lies ahead by more than 30 seconds.
+    /// `nbf` lies ahead by more than 30 seconds.
     #[error("token is not valid yet")]
     NotYetValid,
+    /// `iat` lies ahead by more than 30 seconds.
+    #[error("token is issued in the future")]
+    IssuedAhead,
 }
 
 /// Which key vouched for a token.
@@ -47,8 +68,18 @@ pub enum TokenSource {
     Access,
     /// The long-lived key behind `anon_key` and `service_role_key`.
     Api,
-    /// The configured HS256 secret of a former Supabase project.
+    /// A configured shared secret, such as that of a former Supabase project.
     Legacy,
+    /// A configured public key of another issuer.
+    External,
+}
+
+impl TokenSource {
+    /// True for keys that are not ours.
+    #[must_use]
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Self::Legacy | Self::External)
+    }
 }
 
 /// A token whose signature and clock claims hold.
@@ -60,7 +91,7 @@ pub struct VerifiedToken {
     pub json: String,
     /// Who vouched.
     pub source: TokenSource,
-    /// `exp`; a token is dead from this instant on. Only API and legacy tokens may lack it.
+    /// `exp`, for foreign tokens 30 seconds later; a token is dead from this instant on. Only access tokens must have it.
     pub expires_at: Option<OffsetDateTime>,
 }
 
@@ -105,8 +136,12 @@ impl<'t> Parts<'t> {
         if token.len() > MAX_TOKEN_LENGTH {
             return Err(TokenError::Malformed);
         }
-        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+        let parts = token.split('.').count();
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Parts(parts))?;
+        let (header, payload) = match signed.split_once('.') {
+            Some(two) if parts == 3 => two,
+            _ => return Err(TokenError::Parts(parts)),
+        };
         let header = base64url::decode(header).ok_or(TokenError::Malformed)?;
         let header: Header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
         let plain_jwt = header.typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
@@ -137,26 +172,28 @@ fn check_times(
     now: OffsetDateTime,
 ) -> Result<Option<OffsetDateTime>, TokenError> {
     let now = now.unix_timestamp_nanos() as f64 / 1e9;
-    let exp = instant(claims, "exp")?;
-    match exp {
+    // Our own clock wrote our own `exp`.
+    let skew = if source.is_foreign() { SKEW } else { 0.0 };
+    let end = instant(claims, "exp")?.map(|exp| exp + skew);
+    match end {
         None if source == TokenSource::Access => return Err(TokenError::MissingClaim("exp")),
-        Some(exp) if now >= exp => return Err(TokenError::Expired),
+        Some(end) if now >= end => return Err(TokenError::Expired),
         _ => {}
     }
-    for name in ["nbf", "iat"] {
+    for (name, error) in [("nbf", TokenError::NotYetValid), ("iat", TokenError::IssuedAhead)] {
         if instant(claims, name)?.is_some_and(|from| from > now + SKEW) {
-            return Err(TokenError::NotYetValid);
+            return Err(error);
         }
     }
     // An `exp` past the year 9999 is as good as none.
-    Ok(exp.and_then(|exp| OffsetDateTime::from_unix_timestamp(exp as i64).ok()))
+    Ok(end.and_then(|end| OffsetDateTime::from_unix_timestamp(end as i64).ok()))
 }
 
-/// A NumericDate in seconds (RFC 7519 section 2), fractions allowed.
-fn instant(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, TokenError> {
+/// A NumericDate in seconds (RFC 7519 section 2), fractions allowed; null is as good as absent.
+fn instant(claims: &Map<String, Value>, name: &'static str) -> Result<Option<f64>, TokenError> {
     match claims.get(name) {
-        None => Ok(None),
-        Some(value) => value.as_f64().map(Some).ok_or(TokenError::Malformed),
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or(TokenError::NotANumber(name)),
     }
 }
 

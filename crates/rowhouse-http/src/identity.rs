@@ -1,5 +1,10 @@
 //! From a request's headers to a verified caller.
 
+mod foreign;
+mod role_path;
+
+pub use foreign::ForeignTokens;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -39,6 +44,7 @@ impl Identity {
 /// Verifies tokens and remembers the good ones: a signature costs more than all the rest of a request.
 pub struct CallerResolver {
     ring: Arc<ArcSwap<KeyRing>>,
+    foreign: ForeignTokens,
     clock: SharedClock,
     anonymous: Arc<Caller>,
     verified: Cache<Box<str>, Verified, ByBytes>,
@@ -61,21 +67,23 @@ impl Weighter<Box<str>, Verified> for ByBytes {
 }
 
 impl CallerResolver {
-    /// Verifies with whatever ring stands in `ring` at the moment.
+    /// Verifies with whatever ring stands in `ring` at the moment; tokens of other issuers also have to satisfy
+    /// `foreign`.
     #[must_use]
-    pub fn new(ring: Arc<ArcSwap<KeyRing>>, clock: SharedClock) -> Self {
+    pub fn new(ring: Arc<ArcSwap<KeyRing>>, foreign: ForeignTokens, clock: SharedClock) -> Self {
         let verified = Cache::with_weighter(4096, CACHE_BYTES, ByBytes);
-        Self { ring, clock, anonymous: Arc::new(Caller::anonymous()), verified }
+        Self { ring, foreign, clock, anonymous: Arc::new(Caller::anonymous()), verified }
     }
 
     /// The bearer token in `Authorization`, else the JWT in `apikey`, else anon.
     #[must_use]
     pub fn resolve(&self, headers: &HeaderMap) -> Identity {
-        let Some(token) = presented(headers) else { return Identity::Caller(Arc::clone(&self.anonymous)) };
-        match self.verify(token) {
-            Ok(caller) => Identity::Caller(caller),
-            Err(error) => Identity::Refused(error),
-        }
+        let verified = match presented(headers) {
+            None => Ok(Arc::clone(&self.anonymous)),
+            Some("") => Err(TokenError::Empty),
+            Some(token) => self.verify(token),
+        };
+        verified.map_or_else(Identity::Refused, Identity::Caller)
     }
 
     fn verify(&self, token: &str) -> Result<Arc<Caller>, TokenError> {
@@ -89,26 +97,25 @@ impl CallerResolver {
                 _ => Ok(known.caller),
             };
         }
-        let caller = Arc::new(caller_of(ring.verify(token, now)?)?);
+        let caller = Arc::new(self.caller_of(ring.verify(token, now)?)?);
         self.verified.insert(token.into(), Verified { caller: Arc::clone(&caller), ring: Arc::clone(&ring) });
         Ok(caller)
     }
 }
 
-/// An empty header counts as absent: clients send `apikey:` with nothing in it.
+/// An empty `apikey` counts as absent: clients send it so. A bearer without a token is one that got lost, unless
+/// there is an `apikey`.
 fn presented(headers: &HeaderMap) -> Option<&str> {
-    let bearer =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(strip_bearer);
-    bearer
-        .or_else(|| headers.get("apikey").and_then(|value| value.to_str().ok()))
-        .map(str::trim)
-        .filter(|token| !token.is_empty())
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let bearer = text(header::AUTHORIZATION).and_then(strip_bearer);
+    let key = || text(header::HeaderName::from_static("apikey")).map(str::trim).filter(|key| !key.is_empty());
+    bearer.filter(|token| !token.is_empty()).or_else(key).or(bearer)
 }
 
 /// The scheme is case-insensitive (RFC 9110 section 11.1).
 fn strip_bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.trim_start().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    let (scheme, token) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// A claim that must be a UUID when it is there at all.
@@ -119,28 +126,36 @@ fn id<T: std::str::FromStr>(token: &VerifiedToken, claim: &'static str) -> Resul
     }
 }
 
-/// Only keys of ours can name a user's session; a user token without one could never be ended and is refused.
-fn caller_of(token: VerifiedToken) -> Result<Caller, TokenError> {
-    let role: Arc<str> = token.text("role").filter(|role| !role.is_empty()).unwrap_or(ANON).into();
-    let session: Option<SessionId> = id(&token, "session_id")?;
-    let user: Option<UserId> = match token.text("sub") {
-        // Projects that sign their own tokens may use subjects that are no users of ours.
-        Some(_) if token.source == TokenSource::Legacy && &*role != AUTHENTICATED => None,
-        _ => id(&token, "sub")?,
-    };
-    match token.source {
-        TokenSource::Access if session.is_none() => return Err(TokenError::MissingClaim("session_id")),
-        TokenSource::Access if user.is_none() => return Err(TokenError::MissingClaim("sub")),
-        TokenSource::Api if !matches!(&*role, ANON | SERVICE_ROLE) => return Err(TokenError::Malformed),
-        _ => {}
+impl CallerResolver {
+    /// Only keys of ours can name a user's session; a user token without one could never be ended and is refused.
+    fn caller_of(&self, mut token: VerifiedToken) -> Result<Caller, TokenError> {
+        let role: Arc<str> = match token.source.is_foreign() {
+            true => self.foreign.admit(&mut token)?.into(),
+            false => token.text("role").filter(|role| !role.is_empty()).unwrap_or(ANON).into(),
+        };
+        let session: Option<SessionId> = id(&token, "session_id")?;
+        let user: Option<UserId> = match token.text("sub") {
+            // Projects that sign their own tokens may use subjects that are no users of ours.
+            Some(_) if token.source.is_foreign() && &*role != AUTHENTICATED => None,
+            _ => id(&token, "sub")?,
+        };
+        match token.source {
+            TokenSource::Access if session.is_none() => return Err(TokenError::MissingClaim("session_id")),
+            TokenSource::Access if user.is_none() => return Err(TokenError::MissingClaim("sub")),
+            TokenSource::Api if !matches!(&*role, ANON | SERVICE_ROLE) => return Err(TokenError::Malformed),
+            _ => {}
+        }
+        Ok(Caller {
+            organization: id::<OrganizationId>(&token, "org_id")?,
+            tenant: id::<TenantId>(&token, "tenant_id")?,
+            claims: token.json.into(),
+            expires_at: token.expires_at,
+            role,
+            user,
+            session,
+        })
     }
-    Ok(Caller {
-        organization: id::<OrganizationId>(&token, "org_id")?,
-        tenant: id::<TenantId>(&token, "tenant_id")?,
-        claims: token.json.into(),
-        expires_at: token.expires_at,
-        role,
-        user,
-        session,
-    })
 }
+
+#[cfg(test)]
+mod tests;

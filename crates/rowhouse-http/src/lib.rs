@@ -11,7 +11,7 @@ mod server;
 pub use address::ClientAddress;
 pub use cors::cors;
 pub use dialect::Dialect;
-pub use identity::{CallerResolver, Identity};
+pub use identity::{CallerResolver, ForeignTokens, Identity};
 pub use layer::{Layers, RequestId, observe};
 pub use metric::Metrics;
 pub use server::{Drain, Server, serve};

@@ -1,11 +1,15 @@
 //! What SQL can know about the request: headers and cookies as JSON text, and where it looks for names.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::COOKIE;
 use rowhouse_db::flight::End;
 use rowhouse_kernel::settings::TxEnd;
 use rowhouse_kernel::{ANON, Caller};
+use serde_json::{Map, Value};
 
+use crate::error::Error;
 use crate::request::Tx;
 
 /// Most bytes of header names and values that are handed to the database; what comes after is left out.
@@ -51,13 +55,21 @@ pub(crate) fn end(setting: TxEnd, asked: Option<Tx>) -> End {
     }
 }
 
-/// The caller without a token under another role than `anon`.
-pub(crate) fn anonymous(role: &str) -> Option<Caller> {
-    if role == ANON {
-        return None;
+/// The caller whose token names no role, under another role than `anon`; what else its claims say stays.
+///
+/// # Errors
+/// When the project has no role for such callers.
+pub(crate) fn anonymous(caller: &Caller, role: &str) -> Result<Option<Arc<Caller>>, Error> {
+    if !caller.is_anonymous() || role == ANON {
+        return Ok(None);
     }
-    let claims = serde_json::json!({ "role": role }).to_string();
-    Some(Caller { role: role.into(), claims: claims.into(), ..Caller::anonymous() })
+    if role.is_empty() {
+        return Err(Error::NoCaller);
+    }
+    let mut claims: Map<String, Value> = serde_json::from_str(&caller.claims).unwrap_or_default();
+    claims.insert("role".to_owned(), role.into());
+    let claims = Value::Object(claims).to_string();
+    Ok(Some(Arc::new(Caller { role: role.into(), claims: claims.into(), ..caller.clone() })))
 }
 
 fn object<'a>(pairs: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)>) -> String {

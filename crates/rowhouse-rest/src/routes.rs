@@ -15,7 +15,6 @@ use rowhouse_db::DataPlane;
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::flight::RequestContext;
 use rowhouse_http::Identity;
-use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::cache::SchemaCache;
@@ -32,8 +31,6 @@ pub struct Rest {
     database: DataPlane,
     schema: Arc<SchemaCache>,
     settings: Arc<RestSettings>,
-    /// The caller without a token, where the project has a role of its own for it.
-    anonymous: Option<Arc<Caller>>,
     /// Sent back as it came.
     trace_header: Option<HeaderName>,
 }
@@ -44,9 +41,8 @@ impl Rest {
     pub fn new(database: DataPlane, schema: Arc<SchemaCache>, settings: RestSettings) -> Self {
         // There from the start: an alert on a missing series would not fire.
         violations().absolute(0);
-        let anonymous = context::anonymous(&settings.anon_role).map(Arc::new);
         let trace_header = settings.trace_header.as_deref().and_then(|name| name.parse().ok());
-        Self { database, schema, settings: Arc::new(settings), anonymous, trace_header }
+        Self { database, schema, settings: Arc::new(settings), trace_header }
     }
 }
 
@@ -80,7 +76,8 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     let (head, body) = request.into_parts();
     let identity = head.extensions.get::<Identity>().ok_or(Error::NoCaller)?;
     let caller = identity.caller().map_err(|error| Error::Token(*error))?;
-    let caller = rest.anonymous.as_ref().filter(|_| caller.is_anonymous()).unwrap_or(caller);
+    let renamed = context::anonymous(caller, &rest.settings.anon_role)?;
+    let caller = renamed.as_ref().unwrap_or(caller);
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
     let body = read_body(body, rest.settings.max_body_bytes).await?;
     let incoming = Incoming {

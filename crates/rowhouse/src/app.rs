@@ -9,7 +9,7 @@ use axum::{Router, middleware};
 use http::StatusCode;
 use rowhouse_auth::{Auth, AuthParts, KeyStore};
 use rowhouse_db::{Database, ListenHub};
-use rowhouse_http::{CallerResolver, Dialect, Layers, Metrics, cors, observe};
+use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cors, observe};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use rowhouse_ops::{Health, Ops};
@@ -48,10 +48,11 @@ impl App {
     /// Loads keys and schema, and puts the rooms together.
     ///
     /// # Errors
-    /// If the key ring cannot be opened or the metrics registry is taken.
+    /// If the key ring cannot be opened, a setting makes no sense, or the metrics registry is taken.
     pub async fn start(parts: Parts) -> Result<Self, CannotRun> {
         let Parts { settings, database, control_url, clock, rng } = parts;
         let public_url = settings.server.public_url.clone().unwrap_or_default();
+        let foreign = ForeignTokens::from_settings(&settings.auth).map_err(CannotRun::because)?;
         let metrics = Metrics::install().map_err(CannotRun::because)?;
         let keys =
             KeyStore::open(database.control.clone(), &settings.auth, Arc::clone(&clock), Arc::clone(&rng))
@@ -78,7 +79,7 @@ impl App {
         let metrics_token = settings.server.metrics_token.clone().map(Arc::new);
         let ops = Ops { health, metrics: metrics.clone(), database, metrics_token };
         let layers = Layers {
-            resolver: CallerResolver::new(keys.shared(), Arc::clone(&clock)),
+            resolver: CallerResolver::new(keys.shared(), foreign, Arc::clone(&clock)),
             metrics,
             request_timeout: settings.server.request_timeout,
             client_address_header: settings.server.client_address_header.clone(),

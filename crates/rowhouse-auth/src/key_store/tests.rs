@@ -9,7 +9,7 @@ fn vault(secret: &str) -> Vault {
     let (clock, rng) = (FakeClock::at(OffsetDateTime::UNIX_EPOCH), SeededRng::new(1));
     Vault {
         envelope: Envelope::new(&Secret::new(secret)).unwrap(),
-        legacy: None,
+        trusted: None,
         algorithm: Algorithm::Es256,
         clock,
         rng,

@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use rowhouse_auth::{API_KEY_LIFETIME, Auth, AuthParts, KeyStore, router};
 use rowhouse_db::Control;
 use rowhouse_db::migrate::Migration;
-use rowhouse_http::{CallerResolver, ClientAddress};
+use rowhouse_http::{CallerResolver, ClientAddress, ForeignTokens};
 use rowhouse_kernel::settings::{AuthSettings, DbSettings};
 use rowhouse_kernel::{FakeClock, Secret, SystemRng};
 use rowhouse_testkit::TestDatabase;
@@ -71,7 +71,7 @@ impl App {
         let rng = Arc::new(SystemRng);
         let control = Control::open(&database.urls.control, &DbSettings::default()).unwrap();
         let keys = KeyStore::open(control.clone(), &settings, clock.clone(), rng.clone()).await.unwrap();
-        let resolver = Arc::new(CallerResolver::new(keys.shared(), clock.clone()));
+        let resolver = Arc::new(CallerResolver::new(keys.shared(), ForeignTokens::default(), clock.clone()));
         let service_key = keys.issue_api_key("service_role", URL, API_KEY_LIFETIME).unwrap();
         let parts = AuthParts {
             control,

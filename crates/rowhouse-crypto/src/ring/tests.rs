@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Key, KeyRing, Purpose, Status};
 use crate::base64url::{decode, encode};
-use crate::{Algorithm, KeyError, KeyPair, TokenError, TokenSource};
+use crate::{Algorithm, KeyError, KeyPair, TokenError, TokenSource, TrustedKeys};
 
 const LEGACY: &str = "super-secret-jwt-token-with-at-least-32-characters-long";
 
@@ -21,7 +21,8 @@ fn key(purpose: Purpose, status: Status) -> Key {
 
 fn ring_with(legacy: Option<&str>) -> KeyRing {
     let keys = vec![key(Purpose::Access, Status::Signing), key(Purpose::Api, Status::Signing)];
-    KeyRing::new(keys, legacy.map(Secret::new).as_ref()).unwrap()
+    let trusted = legacy.map(|secret| TrustedKeys::read(&Secret::new(secret), false).unwrap());
+    KeyRing::new(keys, trusted).unwrap()
 }
 
 fn claims() -> Value {

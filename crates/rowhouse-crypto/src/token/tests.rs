@@ -31,17 +31,23 @@ fn access_token_needs_exp_and_api_key_does_not() {
 
 #[test]
 fn clocks_may_differ_by_thirty_seconds() {
-    for name in ["nbf", "iat"] {
+    for (name, error) in [("nbf", TokenError::NotYetValid), ("iat", TokenError::IssuedAhead)] {
         assert!(access(&json!({ "exp": NOW + 60, name: NOW + 30 })).is_ok());
-        assert_eq!(access(&json!({ "exp": NOW + 60, name: NOW + 31 })).unwrap_err(), TokenError::NotYetValid);
+        assert_eq!(access(&json!({ "exp": NOW + 60, name: NOW + 31 })).unwrap_err(), error);
+    }
+    for source in [TokenSource::Legacy, TokenSource::External] {
+        let ended = |ago: i64| read(r#"{"alg":"HS256"}"#, &json!({ "exp": NOW - ago }).to_string(), source);
+        assert_eq!(ended(29).unwrap().expires_at.unwrap().unix_timestamp(), NOW + 1);
+        assert_eq!(ended(30).unwrap_err(), TokenError::Expired);
     }
 }
 
 #[test]
 fn clock_claims_must_be_numbers() {
-    for claims in [json!({ "exp": "soon" }), json!({ "exp": null }), json!({ "exp": NOW + 1, "nbf": true })] {
-        assert_eq!(access(&claims).unwrap_err(), TokenError::Malformed);
-    }
+    assert_eq!(access(&json!({ "exp": "soon" })).unwrap_err(), TokenError::NotANumber("exp"));
+    let nbf = access(&json!({ "exp": NOW + 1, "nbf": true })).unwrap_err();
+    assert_eq!(nbf, TokenError::NotANumber("nbf"));
+    assert_eq!(access(&json!({ "exp": null })).unwrap_err(), TokenError::MissingClaim("exp"));
 }
 
 #[test]
@@ -79,4 +85,11 @@ fn audience_is_a_text_or_a_list() {
     assert!(token(json!(["x", "authenticated"])).has_audience("authenticated"));
     assert!(!token(json!("other")).has_audience("authenticated"));
     assert!(!token(json!({ "authenticated": 1 })).has_audience("authenticated"));
+}
+
+#[test]
+fn number_of_parts_is_told() {
+    for (token, parts) in [("", 1), ("a", 1), ("a.b", 2), ("a.b.c.d", 4)] {
+        assert_eq!(Parts::parse(token).err(), Some(TokenError::Parts(parts)), "{token}");
+    }
 }

@@ -22,8 +22,14 @@ settings! {
     pub struct AuthSettings in "auth" {
         /// Encrypts signing keys at rest; at least 32 characters. Generated under `up`.
         pub key_secret: Option<Secret> = None,
-        /// Legacy HS256 secret: existing Supabase keys and tokens signed with it stay valid. Nothing new is signed with it.
+        /// Key of another issuer whose tokens are accepted: the HS256 secret of a Supabase or PostgREST project as text, a JWK, or a JWK set with public or shared keys. Nothing new is signed with it.
         pub jwt_secret: Option<Secret> = None,
+        /// Whether `jwt_secret` is base64 of the real one.
+        pub jwt_secret_is_base64: bool = false,
+        /// Audience that tokens of another issuer must name, if they name any.
+        pub jwt_aud: Option<String> = None,
+        /// Where tokens of another issuer name their database role: JSONPath (RFC 9535), or PostgREST's former syntax `.a.b[0]`.
+        pub jwt_role_claim_key: String = "$.role".to_owned(),
         /// What new signing keys are for; keys that exist keep theirs, so a change shows after two rotations.
         pub signing_algorithm: SigningAlgorithm = SigningAlgorithm::Es256,
         /// Lifetime of access tokens.

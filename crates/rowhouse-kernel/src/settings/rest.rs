@@ -73,7 +73,7 @@ settings! {
         pub openapi_mode: OpenapiMode = OpenapiMode::FollowPrivileges,
         /// A function without arguments that runs before every request's query, as `schema.function`; what it raises refuses the request.
         pub pre_request: Option<String> = None,
-        /// Database role of callers without a token.
+        /// Database role of callers without a token, or whose token names none. Empty: they are refused.
         pub anon_role: String = crate::ANON.to_owned(),
         /// A function that answers the root in place of the OpenAPI description, as `function` of the schema asked for or `schema.function` of a served one.
         pub root_spec: Option<String> = None,

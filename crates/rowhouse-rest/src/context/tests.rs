@@ -1,4 +1,5 @@
 use http::{HeaderMap, HeaderValue};
+use rowhouse_kernel::Caller;
 
 use super::{cookies, headers};
 
@@ -64,8 +65,15 @@ fn search_path_begins_with_the_served_schema_and_names_none_twice() {
 }
 
 #[test]
-fn anonymous_caller_takes_the_configured_role() {
-    assert!(super::anonymous("anon").is_none());
-    let caller = super::anonymous("web_anon").unwrap();
+fn anonymous_caller_takes_the_configured_role_and_keeps_its_claims() {
+    let anyone = Caller::anonymous();
+    assert!(super::anonymous(&anyone, "anon").unwrap().is_none());
+    let caller = super::anonymous(&anyone, "web_anon").unwrap().unwrap();
     assert_eq!((&*caller.role, &*caller.claims), ("web_anon", r#"{"role":"web_anon"}"#));
+    let named = Caller { claims: r#"{"id":1,"role":"anon"}"#.into(), ..anyone };
+    let caller = super::anonymous(&named, "web_anon").unwrap().unwrap();
+    assert_eq!(&*caller.claims, r#"{"id":1,"role":"web_anon"}"#);
+    let user = Caller { role: "author".into(), ..named.clone() };
+    assert!(super::anonymous(&user, "").unwrap().is_none());
+    assert!(super::anonymous(&named, "").is_err());
 }

@@ -1,0 +1,203 @@
+//! Keys of other issuers whose tokens are accepted: a shared secret as text or base64, a JWK or a JWK set (RFC 7517).
+//!
+//! An algorithm follows from the kind of key, never from the token alone, so a public key can never serve as a shared
+//! secret. Leaves what such a token may do to the caller.
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+    RsaParameters,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use rowhouse_kernel::Secret;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::token::Parts;
+use crate::{KeyError, TokenError, TokenSource, base64url};
+
+/// RSA serves for all six (RFC 7518 sections 3.3 and 3.5).
+static RSA: [(&str, &RsaParameters); 6] = [
+    ("RS256", &RSA_PKCS1_2048_8192_SHA256),
+    ("RS384", &RSA_PKCS1_2048_8192_SHA384),
+    ("RS512", &RSA_PKCS1_2048_8192_SHA512),
+    ("PS256", &RSA_PSS_2048_8192_SHA256),
+    ("PS384", &RSA_PSS_2048_8192_SHA384),
+    ("PS512", &RSA_PSS_2048_8192_SHA512),
+];
+const MACS: [(&str, hmac::Algorithm); 3] =
+    [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)];
+
+/// What the configured secret of another issuer amounts to.
+#[derive(Debug, Clone)]
+pub struct TrustedKeys(Vec<TrustedKey>);
+
+#[derive(Debug, Clone)]
+struct TrustedKey {
+    kid: Option<String>,
+    /// A bare secret vouches for tokens whatever `kid` they name; of a JWK the `kid` must match.
+    is_bare: bool,
+    verifiers: Vec<(&'static str, Verifier)>,
+}
+
+#[derive(Debug, Clone)]
+enum Verifier {
+    Shared(Box<hmac::Key>),
+    Public(ParsedPublicKey),
+}
+
+/// The members that decide anything; private ones are passed over.
+#[derive(Deserialize)]
+struct ForeignJwk {
+    kty: String,
+    kid: Option<String>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    crv: Option<String>,
+    k: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ForeignSet {
+    keys: Vec<serde_json::Value>,
+}
+
+impl TrustedKeys {
+    /// Reads the configured text: a JWK set, a JWK, or else a secret for HS256; with `is_base64` all that as base64,
+    /// of either alphabet. Keys of a set that are of no use here are passed over.
+    ///
+    /// # Errors
+    /// [`KeyError::Trusted`] when no usable key remains.
+    pub fn read(secret: &Secret, is_base64: bool) -> Result<Self, KeyError> {
+        let plain = Zeroizing::new(match is_base64 {
+            true => decode_base64(secret.expose())
+                .ok_or(KeyError::Trusted("jwt_secret_is_base64 is set, and the secret is no base64"))?,
+            false => secret.expose().as_bytes().to_vec(),
+        });
+        if !plain.trim_ascii_start().starts_with(b"{") {
+            return Ok(Self(vec![TrustedKey::bare(&plain)]));
+        }
+        let given: Vec<_> = match serde_json::from_slice::<ForeignSet>(&plain) {
+            Ok(set) => set.keys,
+            Err(_) => serde_json::from_slice(&plain).map(|jwk| vec![jwk]).unwrap_or_default(),
+        };
+        let readable = given.into_iter().filter_map(|jwk| serde_json::from_value::<ForeignJwk>(jwk).ok());
+        match readable.filter_map(TrustedKey::from_jwk).collect::<Vec<_>>() {
+            keys if keys.is_empty() => {
+                Err(KeyError::Trusted("the secret holds no JWK that can verify tokens"))
+            }
+            keys => Ok(Self(keys)),
+        }
+    }
+
+    /// Which kind of key vouches for a token.
+    pub(crate) fn verify(&self, parts: &Parts<'_>) -> Result<TokenSource, TokenError> {
+        let alg = parts.header.alg.as_str();
+        let mut refusal = match MACS.iter().any(|(name, _)| *name == alg) {
+            true => TokenError::WrongAlgorithm,
+            false if is_known(alg) => TokenError::UnknownKey,
+            false => return Err(TokenError::WrongAlgorithm),
+        };
+        for key in self.0.iter().filter(|key| key.is_named(parts.header.kid.as_deref())) {
+            for (_, verifier) in key.verifiers.iter().filter(|(name, _)| *name == alg) {
+                if let Some(source) = verifier.vouch(parts) {
+                    return Ok(source);
+                }
+                refusal = TokenError::BadSignature;
+            }
+        }
+        Err(refusal)
+    }
+}
+
+impl TrustedKey {
+    fn bare(secret: &[u8]) -> Self {
+        let verifier = Verifier::Shared(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)));
+        Self { kid: None, is_bare: true, verifiers: vec![("HS256", verifier)] }
+    }
+
+    /// None for keys that are not for signatures, of unknown kind, or malformed.
+    fn from_jwk(jwk: ForeignJwk) -> Option<Self> {
+        if jwk.usage.as_deref().is_some_and(|usage| usage != "sig") {
+            return None;
+        }
+        let mut verifiers = jwk.verifiers()?;
+        verifiers.retain(|(name, _)| jwk.alg.as_deref().is_none_or(|alg| alg == *name));
+        (!verifiers.is_empty()).then_some(Self { kid: jwk.kid, is_bare: false, verifiers })
+    }
+
+    /// Without a `kid` in the token every key is tried.
+    fn is_named(&self, kid: Option<&str>) -> bool {
+        self.is_bare || kid.is_none_or(|kid| self.kid.as_deref() == Some(kid))
+    }
+}
+
+impl ForeignJwk {
+    fn verifiers(&self) -> Option<Vec<(&'static str, Verifier)>> {
+        let member = |value: &Option<String>| base64url::decode(value.as_deref()?.trim_end_matches('='));
+        let public = |name, key: Option<ParsedPublicKey>| Some(vec![(name, Verifier::Public(key?))]);
+        match (self.kty.as_str(), self.crv.as_deref()) {
+            ("oct", _) => {
+                let key = Zeroizing::new(member(&self.k)?);
+                let mac =
+                    |(name, algorithm)| (name, Verifier::Shared(Box::new(hmac::Key::new(algorithm, &key))));
+                Some(MACS.into_iter().map(mac).collect())
+            }
+            ("RSA", _) => {
+                let components = PublicKeyComponents { n: member(&self.n)?, e: member(&self.e)? };
+                let parsed = |(name, algorithm): &(&'static str, &'static RsaParameters)| {
+                    Some((*name, Verifier::Public(components.to_parsed_public_key(algorithm).ok()?)))
+                };
+                RSA.iter().map(parsed).collect()
+            }
+            ("EC", Some(curve)) => {
+                let (name, size, algorithm): (_, _, &'static EcdsaVerificationAlgorithm) = match curve {
+                    "P-256" => ("ES256", 32, &ECDSA_P256_SHA256_FIXED),
+                    "P-384" => ("ES384", 48, &ECDSA_P384_SHA384_FIXED),
+                    "P-521" => ("ES512", 66, &ECDSA_P521_SHA512_FIXED),
+                    _ => return None,
+                };
+                let (x, y) = (member(&self.x)?, member(&self.y)?);
+                let whole = x.len() == size && y.len() == size;
+                let point = whole.then(|| [&[4_u8][..], &x, &y].concat())?;
+                public(name, ParsedPublicKey::new(algorithm, point).ok())
+            }
+            ("OKP", Some("Ed25519")) => {
+                public("EdDSA", ParsedPublicKey::new(&ED25519, member(&self.x)?).ok())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Verifier {
+    fn vouch(&self, parts: &Parts<'_>) -> Option<TokenSource> {
+        let (message, signature) = (parts.signed, parts.signature.as_slice());
+        match self {
+            Self::Shared(key) => hmac::verify(key, message, signature).ok().map(|()| TokenSource::Legacy),
+            Self::Public(key) => key.verify_sig(message, signature).ok().map(|()| TokenSource::External),
+        }
+    }
+}
+
+fn is_known(alg: &str) -> bool {
+    RSA.iter().any(|(name, _)| *name == alg) || ["ES256", "ES384", "ES512", "EdDSA"].contains(&alg)
+}
+
+/// Takes both alphabets, and `.` for the padding, as PostgREST does.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let plain: String = text.trim().replace('-', "+").replace('_', "/").replace('.', "=");
+    STANDARD_NO_PAD.decode(plain.trim_end_matches('=')).ok()
+}
+
+#[cfg(test)]
+mod tests;

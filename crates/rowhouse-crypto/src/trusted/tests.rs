@@ -1,0 +1,104 @@
+use aws_lc_rs::hmac;
+use rowhouse_kernel::Secret;
+use serde_json::{Value, json};
+
+use super::TrustedKeys;
+use crate::base64url::encode;
+use crate::token::Parts;
+use crate::{Algorithm, KeyError, KeyPair, TokenError, TokenSource};
+
+const SECRET: &str = "reallyreallyreallyreallyverysafe";
+
+fn keys(text: &str) -> TrustedKeys {
+    TrustedKeys::read(&Secret::new(text), false).unwrap()
+}
+
+fn vouch(keys: &TrustedKeys, token: &str) -> Result<TokenSource, TokenError> {
+    keys.verify(&Parts::parse(token)?)
+}
+
+fn mac(header: &Value, algorithm: hmac::Algorithm, secret: &[u8]) -> String {
+    let signed = format!("{}.{}", encode(header.to_string()), encode("{}"));
+    let tag = hmac::sign(&hmac::Key::new(algorithm, secret), signed.as_bytes());
+    format!("{signed}.{}", encode(tag))
+}
+
+fn signed(header: &Value, pair: &KeyPair) -> String {
+    let signed = format!("{}.{}", encode(header.to_string()), encode("{}"));
+    let signature = pair.sign(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", encode(signature))
+}
+
+#[test]
+fn secret_as_text_base64_and_jwk_is_the_same_secret() {
+    let token = mac(&json!({ "alg": "HS256" }), hmac::HMAC_SHA256, SECRET.as_bytes());
+    let jwk = json!({ "kty": "oct", "k": encode(SECRET) });
+    for text in [SECRET.to_owned(), jwk.to_string(), json!({ "keys": [jwk] }).to_string()] {
+        assert_eq!(vouch(&keys(&text), &token), Ok(TokenSource::Legacy), "{text}");
+    }
+    for text in
+        ["cmVhbGx5cmVhbGx5cmVhbGx5cmVhbGx5dmVyeXNhZmU=", "cmVhbGx5cmVhbGx5cmVhbGx5cmVhbGx5dmVyeXNhZmU."]
+    {
+        let read = TrustedKeys::read(&Secret::new(text), true).unwrap();
+        assert_eq!(vouch(&read, &token), Ok(TokenSource::Legacy), "{text}");
+        assert_eq!(vouch(&keys(text), &token), Err(TokenError::BadSignature), "{text}");
+    }
+}
+
+#[test]
+fn public_keys_of_every_kind_vouch_as_external() {
+    for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
+        let pair = KeyPair::generate(algorithm).unwrap();
+        let jwk = serde_json::to_string(pair.jwk()).unwrap();
+        let set = format!("{{\"keys\":[{{\"kty\":\"new\"}},{jwk}]}}");
+        for header in [json!({ "alg": algorithm }), json!({ "alg": algorithm, "kid": pair.jwk().kid })] {
+            assert_eq!(vouch(&keys(&jwk), &signed(&header, &pair)), Ok(TokenSource::External));
+            assert_eq!(vouch(&keys(&set), &signed(&header, &pair)), Ok(TokenSource::External));
+        }
+        let other = KeyPair::generate(algorithm).unwrap();
+        let forged = signed(&json!({ "alg": algorithm }), &other);
+        assert_eq!(vouch(&keys(&jwk), &forged), Err(TokenError::BadSignature));
+    }
+}
+
+#[test]
+fn kid_of_a_token_must_be_that_of_the_jwk() {
+    let pair = KeyPair::generate(Algorithm::Es256).unwrap();
+    let token = signed(&json!({ "alg": "ES256", "kid": "other" }), &pair);
+    let mut jwk = serde_json::to_value(pair.jwk()).unwrap();
+    assert_eq!(vouch(&keys(&jwk.to_string()), &token), Err(TokenError::UnknownKey));
+    jwk.as_object_mut().unwrap().remove("kid");
+    assert_eq!(vouch(&keys(&jwk.to_string()), &token), Err(TokenError::UnknownKey));
+}
+
+#[test]
+fn public_jwk_is_no_shared_secret() {
+    let pair = KeyPair::generate(Algorithm::Rs256).unwrap();
+    let jwk = serde_json::to_string(pair.jwk()).unwrap();
+    for material in [jwk.as_bytes(), pair.jwk().n.as_deref().unwrap().as_bytes()] {
+        let token = mac(&json!({ "alg": "HS256" }), hmac::HMAC_SHA256, material);
+        assert_eq!(vouch(&keys(&jwk), &token), Err(TokenError::WrongAlgorithm));
+    }
+    let none = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode("{}"));
+    assert_eq!(vouch(&keys(&jwk), &none), Err(TokenError::WrongAlgorithm));
+}
+
+#[test]
+fn algorithm_of_a_jwk_binds() {
+    let jwk = json!({ "kty": "oct", "k": encode(SECRET), "alg": "HS512" }).to_string();
+    let token = |name: &str, algorithm| mac(&json!({ "alg": name }), algorithm, SECRET.as_bytes());
+    assert_eq!(vouch(&keys(&jwk), &token("HS512", hmac::HMAC_SHA512)), Ok(TokenSource::Legacy));
+    assert_eq!(vouch(&keys(&jwk), &token("HS256", hmac::HMAC_SHA256)), Err(TokenError::WrongAlgorithm));
+    assert!(vouch(&keys(SECRET), &token("HS512", hmac::HMAC_SHA512)).is_err());
+}
+
+#[test]
+fn json_without_a_usable_key_is_a_mistake_and_no_secret() {
+    let encrypting = json!({ "kty": "oct", "k": encode(SECRET), "use": "enc" }).to_string();
+    for text in ["{", "{}", r#"{"keys":[]}"#, r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#, &encrypting]
+    {
+        let read = TrustedKeys::read(&Secret::new(text), false);
+        assert!(matches!(read, Err(KeyError::Trusted(_))), "{text}");
+    }
+    assert!(matches!(TrustedKeys::read(&Secret::new("no base64!"), true), Err(KeyError::Trusted(_))));
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderValue};
+use rowhouse_crypto::{Algorithm, Key, KeyPair, KeyRing, Purpose, Status, TokenError, TrustedKeys};
+use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_kernel::{Caller, FakeClock, Secret};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::{CallerResolver, ForeignTokens};
+
+const NOW: i64 = 1_800_000_000;
+
+/// A resolver that trusts `issuer`'s access key as that of another issuer.
+fn resolver(issuer: &KeyRing, settings: &AuthSettings) -> CallerResolver {
+    let jwk = issuer.jwks().keys.iter().find(|jwk| jwk.kid == issuer.signing_kid(Purpose::Access)).unwrap();
+    let secret = Secret::new(serde_json::to_string(jwk).unwrap());
+    let ring = ring(Some(TrustedKeys::read(&secret, false).unwrap()));
+    let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(NOW).unwrap());
+    let foreign = ForeignTokens::from_settings(settings).unwrap();
+    CallerResolver::new(Arc::new(ArcSwap::from_pointee(ring)), foreign, clock)
+}
+
+fn ring(trusted: Option<TrustedKeys>) -> KeyRing {
+    let key =
+        |purpose| Key::new(KeyPair::generate(Algorithm::Es256).unwrap(), purpose, Status::Signing).unwrap();
+    KeyRing::new(vec![key(Purpose::Access), key(Purpose::Api)], trusted).unwrap()
+}
+
+fn resolve(settings: &AuthSettings, claims: &Value) -> Result<Caller, TokenError> {
+    let issuer = ring(None);
+    let token = issuer.sign(claims, Purpose::Access).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+    resolver(&issuer, settings).resolve(&headers).caller().map(|caller| (**caller).clone()).map_err(|e| *e)
+}
+
+fn path(path: &str) -> AuthSettings {
+    AuthSettings { jwt_role_claim_key: path.to_owned(), ..AuthSettings::default() }
+}
+
+#[test]
+fn external_token_needs_no_session_and_acts_under_its_role() {
+    let caller = resolve(&AuthSettings::default(), &json!({ "role": "web_user", "sub": "auth0|1" })).unwrap();
+    assert_eq!((&*caller.role, caller.user, caller.session), ("web_user", None, None));
+}
+
+#[test]
+fn role_found_by_its_path_stands_in_the_claims() {
+    let claims = json!({ "role": "other", "app": { "roles": ["web_user"] } });
+    for settings in [path("$.app.roles[0]"), path(".app.roles[0]")] {
+        let caller = resolve(&settings, &claims).unwrap();
+        let claims: Value = serde_json::from_str(&caller.claims).unwrap();
+        assert_eq!((&*caller.role, &claims["role"]), ("web_user", &json!("web_user")));
+    }
+    assert_eq!(&*resolve(&path("$.none"), &claims).unwrap().role, "anon");
+    assert_eq!(resolve(&path("$.app"), &claims), Err(TokenError::ForbiddenRole));
+}
+
+#[test]
+fn external_issuer_never_gives_service_role() {
+    let plain = resolve(&AuthSettings::default(), &json!({ "role": "service_role" }));
+    assert_eq!(plain, Err(TokenError::ForbiddenRole));
+    let by_path = resolve(&path("$.meta.role"), &json!({ "meta": { "role": "service_role" } }));
+    assert_eq!(by_path, Err(TokenError::ForbiddenRole));
+}
+
+#[test]
+fn external_token_for_authenticated_must_name_a_user_of_ours() {
+    let claims = json!({ "role": "authenticated", "sub": "auth0|1" });
+    assert_eq!(resolve(&AuthSettings::default(), &claims), Err(TokenError::Malformed));
+}
+
+#[test]
+fn audience_is_asked_of_foreign_tokens_that_name_one() {
+    let settings = AuthSettings { jwt_aud: Some("us".to_owned()), ..AuthSettings::default() };
+    for aud in [json!("us"), json!(["x", "us"]), json!([]), Value::Null] {
+        assert!(resolve(&settings, &json!({ "role": "r", "aud": aud })).is_ok(), "{aud}");
+    }
+    for aud in [json!("them"), json!(""), json!(["them"])] {
+        let caller = resolve(&settings, &json!({ "role": "r", "aud": aud }));
+        assert_eq!(caller, Err(TokenError::WrongAudience), "{aud}");
+        assert!(resolve(&AuthSettings::default(), &json!({ "role": "r", "aud": aud })).is_ok(), "{aud}");
+    }
+    for aud in [json!({}), json!([1, "us"]), json!(7)] {
+        let caller = resolve(&AuthSettings::default(), &json!({ "role": "r", "aud": aud }));
+        assert_eq!(caller, Err(TokenError::BadAudience), "{aud}");
+    }
+}
+
+#[test]
+fn our_own_tokens_know_no_role_path_and_no_audience() {
+    let settings = AuthSettings { jwt_aud: Some("us".to_owned()), ..path("$.user_metadata.role") };
+    let ours = ring(None);
+    let id = "0198d5a1-0000-7000-8000-000000000001";
+    let claims = json!({
+        "role": "authenticated", "sub": id, "session_id": id, "exp": NOW + 60, "aud": "authenticated",
+        "user_metadata": { "role": "service_role" },
+    });
+    let token = ours.sign(&claims, Purpose::Access).unwrap();
+    let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(NOW).unwrap());
+    let foreign = ForeignTokens::from_settings(&settings).unwrap();
+    let resolver = CallerResolver::new(Arc::new(ArcSwap::from_pointee(ours)), foreign, clock);
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+    assert_eq!(&*resolver.resolve(&headers).caller().unwrap().role, "authenticated");
+}
+
+#[test]
+fn bearer_without_token_is_refused_unless_there_is_an_apikey() {
+    let issuer = ring(None);
+    let resolver = resolver(&issuer, &AuthSettings::default());
+    let mut headers = HeaderMap::new();
+    headers.insert("apikey", HeaderValue::from_static(""));
+    assert!(resolver.resolve(&headers).caller().unwrap().is_anonymous());
+    headers.insert("authorization", HeaderValue::from_static("Bearer "));
+    assert_eq!(resolver.resolve(&headers).caller().unwrap_err(), &TokenError::Empty);
+    let token = issuer.sign(&json!({ "role": "web_user" }), Purpose::Access).unwrap();
+    headers.insert("apikey", HeaderValue::from_str(&token).unwrap());
+    assert_eq!(&*resolver.resolve(&headers).caller().unwrap().role, "web_user");
+}
