@@ -45,6 +45,12 @@ pub(super) fn failure(error: PlanError) -> Failure {
         PlanError::AmbiguousRelation { parent, child, candidates } => {
             schema::ambiguous_relation(&parent, &child, &candidates)
         }
+        // PostgREST leaves it to PostgreSQL to find this.
+        PlanError::RepeatedEmbed(name) => Failure::new(
+            StatusCode::BAD_REQUEST,
+            "42712",
+            format!("table name \"{name}\" specified more than once"),
+        ),
         PlanError::NotImplemented(what) => {
             Failure::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented").details(what)
         }

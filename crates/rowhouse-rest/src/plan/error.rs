@@ -29,6 +29,8 @@ pub(crate) enum PlanError {
     NoRelation(Box<NoRelation>),
     /// Several ways; each described.
     AmbiguousRelation { parent: String, child: String, candidates: Vec<Candidate> },
+    /// Two embeds of one name in one place; the name that PostgREST would give both in SQL.
+    RepeatedEmbed(String),
     /// Something that PostgREST can do and this version cannot.
     NotImplemented(&'static str),
     /// The root has no document to show.

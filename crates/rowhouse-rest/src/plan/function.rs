@@ -32,8 +32,19 @@ pub(super) fn find<'a>(
     match found.as_slice() {
         [function] => Ok(function),
         [] => Err(unknown(snapshot, schema, name, given, overloads)),
-        several => Err(PlanError::AmbiguousFunction(several.iter().map(|f| signature(f)).collect())),
+        several => Err(ambiguous(several)),
     }
+}
+
+/// In PostgREST's order: fewest arguments first, then by their names and types.
+fn ambiguous(several: &[&Function]) -> PlanError {
+    let mut sorted = several.to_vec();
+    sorted.sort_by_cached_key(|function| {
+        let arguments: Vec<(String, String)> =
+            function.arguments.iter().map(|a| (a.name.clone(), a.type_name.clone())).collect();
+        (arguments.len(), arguments)
+    });
+    PlanError::AmbiguousFunction(sorted.into_iter().map(signature).collect())
 }
 
 fn fits(function: &Function, given: &Given<'_>) -> bool {

@@ -1,5 +1,7 @@
 //! One level of a read: where rows come from, which columns, conditions, order, range, and what is embedded.
 
+use std::collections::HashSet;
+
 use rowhouse_db::catalog::{Relation, Snapshot, Table};
 
 use super::spread::{self, Lifted};
@@ -164,10 +166,17 @@ impl<'a> Builder<'a> {
             embeds: Vec::new(),
             comparable: self.allow_aggregates && spread::has_aggregates(&self.request.select),
         };
+        let mut names = HashSet::new();
         for item in place.items {
             match item {
                 SelectItem::Column(column) => self.select(column, place, &mut node.select)?,
-                SelectItem::Embed(embed) => node.embeds.push(self.embed(embed, place)?),
+                SelectItem::Embed(embed) => {
+                    let found = self.embed(embed, place)?;
+                    if !names.insert(found.name) {
+                        return Err(repeated(place, &found));
+                    }
+                    node.embeds.push(found);
+                }
             }
         }
         node.conditions = self.conditions(place, &node.embeds);
@@ -296,6 +305,12 @@ fn about_embeds(condition: &mut Condition<'_>, embeds: &[EmbedNode<'_>]) {
         }
         _ => {}
     }
+}
+
+/// Shown, one would hide the other.
+fn repeated(place: &Place<'_, '_>, embed: &EmbedNode<'_>) -> PlanError {
+    let parent = place.table.map(|table| table.name.name.as_str()).unwrap_or_default();
+    PlanError::RepeatedEmbed(format!("{parent}_{}_{}", embed.name, embed.depth))
 }
 
 fn order<'a>(

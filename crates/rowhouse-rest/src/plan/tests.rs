@@ -110,8 +110,15 @@ pub(crate) fn schema() -> Snapshot {
         function("finish", &[("ids", "bigint[]", true)], rows(), true, Volatility::Volatile),
         function("whole", &[("", "json", true)], Returns::Scalar, false, Volatility::Volatile),
         function("blob", &[("", "bytea", true)], Returns::Scalar, false, Volatility::Volatile),
-        function("pick", &[("a", "integer", true)], Returns::Scalar, false, Volatility::Volatile),
+        function(
+            "pick",
+            &[("a", "text", true), ("b", "text", false)],
+            Returns::Scalar,
+            false,
+            Volatility::Volatile,
+        ),
         function("pick", &[("a", "text", true)], Returns::Scalar, false, Volatility::Volatile),
+        function("pick", &[("a", "integer", true)], Returns::Scalar, false, Volatility::Volatile),
         sum,
     ];
     Snapshot::new(&["public".to_owned(), "other".to_owned()], tables, functions, &keys)
@@ -173,9 +180,10 @@ fn unknown_column_in_a_body_is_refused() {
 
 #[test]
 fn overloads_are_told_apart_by_argument_names_only() {
-    assert!(
-        matches!(refused("POST", "/rpc/pick", &[], r#"{"a":1}"#), PlanError::AmbiguousFunction(found) if found.len() == 2)
-    );
+    let fitting =
+        ["public.pick(a => integer)", "public.pick(a => text)", "public.pick(a => text, b => text)"];
+    let error = refused("POST", "/rpc/pick", &[], r#"{"a":1}"#);
+    assert_eq!(error, PlanError::AmbiguousFunction(fitting.map(str::to_owned).to_vec()));
     let PlanError::UnknownFunction(unknown) = refused("POST", "/rpc/add", &[], r#"{"a":1,"c":2}"#) else {
         panic!()
     };
@@ -222,6 +230,17 @@ fn ambiguous_embed_lists_its_candidates() {
         let request = request("GET", &format!("/lists?select={target}(name)"), &[], "");
         assert!(plan(&request, &schema(), &RestSettings::default()).is_ok(), "{target}");
     }
+}
+
+#[test]
+fn two_embeds_of_one_name_are_refused() {
+    for select in ["users!owner_id(name),users!editor_id(name)", "...users!owner_id(name),users!editor_id()"]
+    {
+        let error = refused("GET", &format!("/lists?select={select}"), &[], "");
+        assert_eq!(error, PlanError::RepeatedEmbed("lists_users_1".into()), "{select}");
+    }
+    let aliased = request("GET", "/lists?select=users!owner_id(name),other:users!editor_id(name)", &[], "");
+    assert!(plan(&aliased, &schema(), &RestSettings::default()).is_ok());
 }
 
 #[test]
