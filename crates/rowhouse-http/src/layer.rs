@@ -18,6 +18,7 @@ use crate::address::ClientAddress;
 use crate::dialect::Dialect;
 use crate::identity::CallerResolver;
 use crate::metric::Metrics;
+use crate::patience::Patience;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -46,16 +47,18 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
     let started = Instant::now();
     let id = layers.request_id(request.headers());
     layers.introduce(&mut request, &id);
+    let patience = Patience::new(layers.request_timeout);
+    request.extensions_mut().insert(patience.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", request_id = &*id.0);
     // A panic is a bug of ours; it costs one request, not the connection or the process.
     let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
-    let mut response = match tokio::time::timeout(layers.request_timeout, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => broken(&path, &id),
-        Err(_) => late(&path),
+    let mut response = match patience.wait(answer).await {
+        Some(Ok(response)) => response,
+        Some(Err(_)) => broken(&path, &id),
+        None => late(&path),
     };
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let took = started.elapsed();

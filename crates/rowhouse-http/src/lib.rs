@@ -6,6 +6,7 @@ mod dialect;
 mod identity;
 mod layer;
 mod metric;
+mod patience;
 mod server;
 
 pub use address::ClientAddress;
@@ -14,4 +15,5 @@ pub use dialect::Dialect;
 pub use identity::{CallerResolver, ForeignTokens, Identity};
 pub use layer::{Layers, RequestId, observe};
 pub use metric::Metrics;
+pub use patience::Patience;
 pub use server::{Drain, Server, serve};

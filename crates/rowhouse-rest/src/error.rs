@@ -95,6 +95,14 @@ impl Failure {
         response
     }
 
+    /// Where in an import it is, unless there is better advice.
+    fn in_lines(self, first: usize, last: usize) -> Self {
+        if self.hint.is_some() || self.status.is_server_error() {
+            return self;
+        }
+        self.hint(format!("It is in lines {first} to {last} of the body; nothing was written."))
+    }
+
     /// 401 with the challenge of RFC 6750.
     pub(crate) fn challenged(mut self) -> Self {
         self.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
@@ -119,6 +127,8 @@ pub(crate) enum Error {
     TooLarge,
     /// More values than one statement can carry.
     TooManyValues,
+    /// What an import ran into between two lines of its body.
+    Import(Box<Error>, usize, usize),
     /// The body did not arrive.
     Aborted,
     /// Not exactly one row where one object was asked for.
@@ -136,6 +146,17 @@ pub(crate) enum Error {
     ResponseHeaders,
     /// `response.status` is no status.
     ResponseStatus,
+}
+
+impl Error {
+    /// For the log; the client is told less.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Database(error, _) => error.to_string(),
+            Self::Import(error, ..) => error.cause(),
+            _ => String::new(),
+        }
+    }
 }
 
 impl From<RequestError> for Error {
@@ -171,24 +192,9 @@ impl From<Error> for Failure {
             Error::TooManyValues => {
                 Self::new(StatusCode::BAD_REQUEST, "PGRST100", "Too many values in the query string")
             }
+            Error::Import(error, first, last) => Self::from(*error).in_lines(first, last),
             Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
-            Error::Singular(rows) => Self::new(
-                StatusCode::NOT_ACCEPTABLE,
-                "PGRST116",
-                "Cannot coerce the result to a single JSON object",
-            )
-            .details(format!("The result contains {rows} rows")),
-            Error::MaxAffected(rows) => Self::new(
-                StatusCode::BAD_REQUEST,
-                "PGRST124",
-                "Query result exceeds max-affected preference constraint",
-            )
-            .details(format!("The query affects {rows} rows")),
-            Error::PutMismatch => Self::new(
-                StatusCode::BAD_REQUEST,
-                "PGRST115",
-                "Payload values do not match URL in primary key column(s)",
-            ),
+            Error::Singular(_) | Error::MaxAffected(_) | Error::PutMismatch => wrong_rows(&error),
             Error::OutOfBounds { offset, total } => {
                 let mut failure = not_satisfiable().details(format!(
                     "An offset of {offset} was requested, but there are only {total} rows."
@@ -209,6 +215,20 @@ impl From<Error> for Failure {
                 "response.status guc must be a valid status code",
             ),
         }
+    }
+}
+
+/// Not the rows that were asked for.
+fn wrong_rows(error: &Error) -> Failure {
+    const SINGULAR: &str = "Cannot coerce the result to a single JSON object";
+    const MOST: &str = "Query result exceeds max-affected preference constraint";
+    const OTHER_KEY: &str = "Payload values do not match URL in primary key column(s)";
+    match error {
+        Error::Singular(rows) => Failure::new(StatusCode::NOT_ACCEPTABLE, "PGRST116", SINGULAR)
+            .details(format!("The result contains {rows} rows")),
+        Error::MaxAffected(rows) => Failure::new(StatusCode::BAD_REQUEST, "PGRST124", MOST)
+            .details(format!("The query affects {rows} rows")),
+        _ => Failure::new(StatusCode::BAD_REQUEST, "PGRST115", OTHER_KEY),
     }
 }
 

@@ -4,6 +4,8 @@ mod cache;
 mod context;
 mod error;
 mod explain;
+mod import;
+mod intake;
 mod openapi;
 mod parse;
 mod plan;
@@ -12,6 +14,7 @@ mod respond;
 mod routes;
 mod run;
 mod sql;
+mod stream;
 mod timing;
 
 pub use cache::SchemaCache;

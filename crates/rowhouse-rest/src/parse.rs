@@ -9,6 +9,7 @@ mod cursor;
 mod error;
 mod filter;
 mod json;
+mod lines;
 mod logic;
 mod media;
 mod name;
@@ -21,6 +22,7 @@ mod select;
 mod target;
 
 pub(crate) use error::{QueryError, RangeProblem, RequestError};
+pub(crate) use lines::{Batch, check as check_lines};
 pub(crate) use media::parse as media;
 pub(crate) use prefer::parse as preferences;
 
@@ -79,6 +81,7 @@ pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<
         order: query.order,
         embed_ranges: ranges.embeds,
         range: ranges.root,
+        names_columns: columns.is_some(),
         on_conflict: query.on_conflict,
         arguments: query.arguments,
         prefer: preferences(incoming.headers, settings.tx_end),

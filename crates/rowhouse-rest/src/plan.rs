@@ -22,11 +22,11 @@ pub(crate) use node::{
 pub(crate) use spread::name_of;
 pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WritePlan};
 
-use rowhouse_db::catalog::{Snapshot, Table};
+use rowhouse_db::catalog::{Returns, Snapshot, Table};
 use rowhouse_db::flight::Access;
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
-use crate::request::{Action, ApiRequest, Count, Handling, Media};
+use crate::request::{Action, ApiRequest, Count, Handling, Media, RowRange};
 
 /// What will be done about a request.
 #[derive(Debug)]
@@ -48,6 +48,35 @@ impl Plan<'_> {
             Self::Write(write) => Some(&write.format),
             Self::Call(call) => Some(&call.format),
             Self::Describe(_) | Self::Root => None,
+        }
+    }
+
+    /// The answer goes out in lines while the database still makes them. What writes must have been committed first.
+    pub(crate) fn streams(&self) -> bool {
+        let in_lines =
+            self.format().is_some_and(|format| format.maker == Maker::Lines && format.explain.is_none());
+        let shows = match self {
+            Self::Read(plan) => !plan.headers_only,
+            Self::Call(plan) => !plan.headers_only && plan.function.returns != Returns::Void,
+            Self::Write(_) | Self::Describe(_) | Self::Root => false,
+        };
+        in_lines && shows && self.access() == Access::ReadOnly
+    }
+
+    /// The body may go out while it arrives: nothing is written, and its bytes are PostgreSQL's own.
+    pub(crate) fn may_be_long(&self) -> bool {
+        let is_decoded = self
+            .format()
+            .is_some_and(|format| matches!(format.maker, Maker::Handler(handler) if handler.is_bytes));
+        self.access() == Access::ReadOnly && !is_decoded
+    }
+
+    /// Rows of the root that are asked for.
+    pub(crate) fn range(&self) -> RowRange {
+        match self {
+            Self::Read(plan) => plan.node.range,
+            Self::Call(plan) => plan.node.range,
+            Self::Write(_) | Self::Describe(_) | Self::Root => RowRange::ALL,
         }
     }
 
@@ -86,6 +115,11 @@ pub(crate) enum Total {
 }
 
 impl Total {
+    /// The same, where the page is not at hand to be counted.
+    pub(crate) fn counted(self) -> Self {
+        if self == Self::Page { Self::Counted { cap: None } } else { self }
+    }
+
     pub(crate) fn of(count: Option<Count>, is_whole: bool, max_rows: Option<i64>) -> Self {
         match count {
             None | Some(Count::Planned) => Self::Unknown,

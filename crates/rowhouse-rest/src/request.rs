@@ -31,6 +31,8 @@ pub(crate) struct ApiRequest {
     pub(crate) embed_ranges: Vec<(EmbedPath, RowRange)>,
     /// Range of the root: `Range` header and `limit`/`offset` together.
     pub(crate) range: RowRange,
+    /// The client names the body's columns, so its objects may have any keys.
+    pub(crate) names_columns: bool,
     pub(crate) on_conflict: Option<Vec<String>>,
     /// Function arguments from the query string.
     pub(crate) arguments: Vec<(String, String)>,
@@ -191,6 +193,8 @@ pub(crate) enum Media {
     /// A description of the schema.
     Openapi,
     GeoJson,
+    /// JSON lines: one object a line.
+    Ndjson,
     Text,
     Xml,
     Form,
@@ -221,6 +225,7 @@ impl Media {
             Self::Csv => "text/csv",
             Self::GeoJson => "application/geo+json",
             Self::Openapi => "application/openapi+json",
+            Self::Ndjson => "application/x-ndjson",
             Self::Text => "text/plain",
             Self::Xml => "text/xml",
             Self::Form => "application/x-www-form-urlencoded",

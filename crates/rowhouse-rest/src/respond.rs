@@ -8,14 +8,14 @@ mod preference;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY, WARNING};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY, WARNING};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use rowhouse_db::catalog::Returns;
 use rowhouse_db::flight::Row;
 
 use crate::error::Error;
 use crate::plan::{CallPlan, Format, Maker, Plan, ReadPlan, Returning, WritePlan};
-use crate::request::{Action, ApiRequest, Count, Media, Mutation, Resolution};
+use crate::request::{Action, ApiRequest, Count, Media, Mutation, Resolution, RowRange};
 use crate::sql::column;
 
 /// What QUERY takes (draft-ietf-httpbis-safe-method-w-body section 3).
@@ -24,12 +24,20 @@ pub(crate) const ACCEPT_QUERY: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("\"application/x-www-form-urlencoded\""),
 );
 
+/// A body, at hand or on its way.
+#[derive(Debug)]
+pub(crate) enum Made {
+    Whole(Bytes),
+    /// In pieces, of a length known beforehand or not.
+    Streamed(Body, Option<usize>),
+}
+
 /// One row of a main query, its numbers read.
 #[derive(Debug)]
 pub(crate) struct Answer {
     total: Option<i64>,
     page: i64,
-    body: Bytes,
+    body: Made,
     headers: Option<Bytes>,
     status: Option<Bytes>,
     key: Option<Bytes>,
@@ -39,13 +47,19 @@ pub(crate) struct Answer {
 impl Answer {
     /// Takes the columns apart; what is missing counts as nothing.
     pub(crate) fn from_row(mut row: Row) -> Self {
+        let body = row.pop().flatten().unwrap_or_default();
+        Self::of(row, Made::Whole(body))
+    }
+
+    /// The columns before the body, and the body.
+    pub(crate) fn of(mut row: Row, body: Made) -> Self {
         let mut take = |at: usize| row.get_mut(at).and_then(Option::take);
         let number =
             |bytes: Option<Bytes>| bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
         Self {
             total: number(take(column::TOTAL)),
             page: number(take(column::PAGE)).unwrap_or(0),
-            body: take(column::BODY).unwrap_or_default(),
+            body,
             headers: take(column::HEADERS),
             status: take(column::STATUS),
             key: take(column::KEY),
@@ -59,7 +73,7 @@ impl Answer {
         Self {
             total: None,
             page: 0,
-            body: lines.join(&b'\n').into(),
+            body: Made::Whole(lines.join(&b'\n').into()),
             headers: None,
             status: None,
             key: None,
@@ -72,12 +86,27 @@ impl Answer {
         let is_bytes = plan
             .format()
             .is_some_and(|format| matches!(format.maker, Maker::Handler(handler) if handler.is_bytes));
-        let Some(digits) = self.body.strip_prefix(b"\\x").filter(|_| is_bytes) else { return };
+        let Made::Whole(body) = &self.body else { return };
+        let Some(digits) = body.strip_prefix(b"\\x").filter(|_| is_bytes) else { return };
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let byte = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
         if let Some(bytes) = digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>() {
-            self.body = bytes.into();
+            self.body = Made::Whole(bytes.into());
         }
+    }
+
+    /// The count of a page that has not been read yet.
+    pub(crate) fn count_page(&mut self, range: RowRange) {
+        let left = self.total.map_or(0, |total| total.saturating_sub(range.lower).max(0));
+        self.page = range.limit().map_or(left, |limit| limit.min(left));
+    }
+
+    /// What the batches of an import have done: each counted its rows, the last knows the rest.
+    pub(crate) fn of_batches(rows: Vec<Row>) -> Self {
+        let answers: Vec<Self> = rows.into_iter().map(Self::from_row).collect();
+        let page = answers.iter().map(|answer| answer.page).sum();
+        let last = answers.into_iter().next_back().unwrap_or_else(|| Self::of(Row::new(), Made::NOTHING));
+        Self { page, key: None, ..last }
     }
 
     /// The total with the planner's estimate taken in.
@@ -102,7 +131,23 @@ impl Answer {
 struct Draft {
     status: StatusCode,
     headers: HeaderMap,
-    body: Bytes,
+    body: Made,
+}
+
+impl Made {
+    const NOTHING: Self = Self::Whole(Bytes::new());
+
+    fn into_body(self, headers: &mut HeaderMap) -> Body {
+        match self {
+            Self::Whole(bytes) => Body::from(bytes),
+            Self::Streamed(body, length) => {
+                if let Some(length) = length {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                }
+                body
+            }
+        }
+    }
 }
 
 /// Makes the response to a request whose main query has answered.
@@ -172,7 +217,8 @@ fn finish(
     if !request.legacy_targets.is_empty() {
         header::insert(&mut draft.headers, WARNING, &header::legacy_names(&request.legacy_targets));
     }
-    let mut response = Response::new(if is_head(plan) { unknown_length() } else { Body::from(draft.body) });
+    let body = if is_head(plan) { unknown_length() } else { draft.body.into_body(&mut draft.headers) };
+    let mut response = Response::new(body);
     *response.status_mut() = draft.status;
     *response.headers_mut() = draft.headers;
     Ok(response)
@@ -190,7 +236,7 @@ fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Dra
         header::insert(&mut headers, CONTENT_LOCATION, &location);
     }
     content(request, &plan.format.media, &mut headers);
-    Ok(Draft { status, headers, body: if plan.headers_only { Bytes::new() } else { answer.body } })
+    Ok(Draft { status, headers, body: if plan.headers_only { Made::NOTHING } else { answer.body } })
 }
 
 fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Draft, Error> {
@@ -198,10 +244,10 @@ fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Dra
     let mut headers = HeaderMap::with_capacity(8);
     let status = page(request, &answer, &mut headers)?;
     if plan.function.returns == Returns::Void && !plan.function.returns_set {
-        return Ok(Draft { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() });
+        return Ok(Draft { status: StatusCode::NO_CONTENT, headers, body: Made::NOTHING });
     }
     content(request, &plan.format.media, &mut headers);
-    Ok(Draft { status, headers, body: if plan.headers_only { Bytes::new() } else { answer.body } })
+    Ok(Draft { status, headers, body: if plan.headers_only { Made::NOTHING } else { answer.body } })
 }
 
 fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
@@ -230,7 +276,7 @@ fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
     if shows {
         content(request, &plan.format.media, &mut headers);
     }
-    Draft { status, headers, body: if shows { answer.body } else { Bytes::new() } }
+    Draft { status, headers, body: if shows { answer.body } else { Made::NOTHING } }
 }
 
 fn is_head(plan: &Plan<'_>) -> bool {
@@ -254,6 +300,10 @@ fn singular(format: &Format<'_>, rows: i64) -> Result<(), Error> {
 
 /// Status and `Content-Range` of a page of rows.
 fn page(request: &ApiRequest, answer: &Answer, headers: &mut HeaderMap) -> Result<StatusCode, Error> {
+    if answer.total.is_none() && matches!(answer.body, Made::Streamed(_, None)) {
+        // How many rows there will be is not known, and nobody asked.
+        return Ok(StatusCode::OK);
+    }
     let lower = request.range.lower;
     let upper = lower.saturating_add(answer.page).saturating_sub(1);
     header::content_range(headers, lower, upper, answer.total);

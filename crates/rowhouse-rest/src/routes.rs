@@ -1,29 +1,31 @@
-//! HTTP in and out: the body read within its limit, the stages in order.
+//! HTTP in and out: the stages in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use axum::routing::any;
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rowhouse_db::DataPlane;
 use rowhouse_db::catalog::Snapshot;
-use rowhouse_db::flight::RequestContext;
-use rowhouse_http::Identity;
+use rowhouse_db::flight::{Query, RequestContext};
+use rowhouse_http::{Identity, Patience};
+use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::cache::SchemaCache;
 use crate::error::{Error, Failure};
+use crate::intake::Intake;
 use crate::openapi::{self, Visible};
 use crate::parse::{Incoming, parse};
 use crate::plan::{Plan, plan};
+use crate::run::{self, Task};
 use crate::timing::Timing;
-use crate::{context, respond, run, sql};
+use crate::{context, import, respond, sql};
 
 /// The data API, ready to answer.
 #[derive(Clone)]
@@ -79,26 +81,22 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     let renamed = context::anonymous(caller, &rest.settings.anon_role)?;
     let caller = renamed.as_ref().unwrap_or(caller);
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
-    let body = read_body(body, rest.settings.max_body_bytes).await?;
+    let intake = Intake::read(&head, body, &rest.settings).await?;
     let incoming = Incoming {
         method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         headers: &head.headers,
-        body,
+        body: intake.body,
     };
     let mut timing = Timing::start(rest.settings.server_timing);
     let request = parse(&incoming, &rest.settings)?;
     timing.mark("parse");
-    let plan = plan(&request, &snapshot, &rest.settings)?;
+    let mut plan = plan(&request, &snapshot, &rest.settings)?;
     if let Plan::Describe(allowed) = &plan {
         return Ok(respond::describe(&request, allowed));
     }
-    // The function's own limit binds before the role's.
-    let limits =
-        snapshot.role_settings(&caller.role).iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let limits = limits.chain(plan.statement_timeout().map(|timeout| ("statement_timeout", timeout)));
-    let before = sql::before(limits, rest.settings.pre_request.as_deref());
+    let before = before(rest, &plan, &snapshot, caller);
     let context = RequestContext {
         caller,
         method: incoming.method,
@@ -114,17 +112,39 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     if matches!(plan, Plan::Root) {
         return describe_root(rest, &context, &request.schema, &snapshot, base(&head)).await;
     }
-    let Some(query) = sql::main(&plan) else { return Err(Error::NoSnapshot) };
-    if query.params.len() > sql::MAX_PARAMS {
-        return Err(Error::TooManyValues);
-    }
     timing.mark("plan");
-    let answer = run::run(&rest.database, &context, &request, &plan, &query, rest.settings.as_ref()).await?;
+    let settings = rest.settings.as_ref();
+    let task = Task { database: &rest.database, context: &context, request: &request, settings };
+    let answer = match (intake.import, &mut plan) {
+        (Some(import), Plan::Write(write)) => {
+            allow_time(&head, rest.settings.stream_timeout);
+            import::run(task, write, import).await?
+        }
+        (_, plan) => run::run(task, plan).await?,
+    };
     timing.mark("transaction");
     let mut response = respond::respond(&request, &plan, answer)?;
     timing.mark("response");
     timing.show(response.headers_mut());
     Ok(response)
+}
+
+/// What runs before the query. The later setting wins: a stream's time, then the role's limit, then the function's own.
+fn before(rest: &Rest, plan: &Plan<'_>, snapshot: &Snapshot, caller: &Caller) -> Option<Query> {
+    let patient = rest.settings.stream_timeout.as_millis().to_string();
+    let stream = plan.streams().then_some(("statement_timeout", patient.as_str()));
+    let of_role = snapshot.role_settings(&caller.role);
+    let limits =
+        stream.into_iter().chain(of_role.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let limits = limits.chain(plan.statement_timeout().map(|timeout| ("statement_timeout", timeout)));
+    sql::before(limits, rest.settings.pre_request.as_deref())
+}
+
+/// An import takes as long as its body takes to arrive.
+fn allow_time(head: &Parts, limit: Duration) {
+    if let Some(patience) = head.extensions.get::<Patience>() {
+        patience.extend(limit);
+    }
 }
 
 /// The description of what the caller may use.
@@ -150,15 +170,6 @@ fn base(head: &Parts) -> &str {
     if base.is_empty() { "/" } else { base }
 }
 
-async fn read_body(body: Body, limit: u64) -> Result<Bytes, Error> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge),
-        Err(_) => Err(Error::Aborted),
-    }
-}
-
 /// Writes that a row-level security policy refused.
 fn violations() -> metrics::Counter {
     metrics::counter!("rls_violations_total")
@@ -166,7 +177,7 @@ fn violations() -> metrics::Counter {
 
 /// What is no fault of the client is logged here, once; the client sees less.
 fn log(error: Error) -> Failure {
-    let cause = if let Error::Database(error, _) = &error { error.to_string() } else { String::new() };
+    let cause = error.cause();
     let failure = Failure::from(error);
     if failure.code == "42501" && failure.message.contains("row-level security") {
         violations().increment(1);

@@ -4,9 +4,9 @@
 //! only and one prepared statement serves all requests of that shape. The one thing written bare is the name of
 //! a type in a cast, which the parser limits to letters, digits, `_`, `$` and spaces.
 //!
-//! Every main query gives one row of text columns. Reads give the first five, the others all eight:
-//! total count, page count, body, `response.headers`, `response.status`, key of the one row written (JSON array),
-//! number of new rows of an upsert, guard (always empty; it raises instead).
+//! Every main query gives one row of text columns: total count, page count, `response.headers`, `response.status`;
+//! then, except for reads, the key of the one row written (JSON array), the number of new rows of an upsert, and a guard
+//! (always empty; it raises instead); last the body, so that a long one can be handed on as it arrives.
 
 mod body;
 mod builder;
@@ -20,18 +20,17 @@ use rowhouse_db::flight::Query;
 
 pub(crate) use builder::array_literal;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, WritePlan};
 use crate::request::ExplainMedia;
 
-/// Columns of the answer.
+/// Columns of the answer; the body is the last.
 pub(crate) mod column {
     pub(crate) const TOTAL: usize = 0;
     pub(crate) const PAGE: usize = 1;
-    pub(crate) const BODY: usize = 2;
-    pub(crate) const HEADERS: usize = 3;
-    pub(crate) const STATUS: usize = 4;
-    pub(crate) const KEY: usize = 5;
-    pub(crate) const NEW_ROWS: usize = 6;
+    pub(crate) const HEADERS: usize = 2;
+    pub(crate) const STATUS: usize = 3;
+    pub(crate) const KEY: usize = 4;
+    pub(crate) const NEW_ROWS: usize = 5;
 }
 
 /// The settings through which a function or trigger changes the answer.
@@ -78,6 +77,20 @@ pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
         Some(explain) => explained(query, explain),
         None => query,
     })
+}
+
+/// A write's main query.
+pub(crate) fn write(plan: &WritePlan<'_>) -> Query {
+    write::main(plan)
+}
+
+/// Two queries for an answer in lines: a row like a main query's without body, then the lines.
+pub(crate) fn lines(plan: &Plan<'_>) -> Option<(Query, Query)> {
+    match plan {
+        Plan::Read(plan) => Some((read::head(plan), read::lines(plan))),
+        Plan::Call(plan) => Some((call::head(plan), call::lines(plan))),
+        Plan::Write(_) | Plan::Describe(_) | Plan::Root => None,
+    }
 }
 
 /// The query's plan instead of its answer.

@@ -60,10 +60,19 @@ impl Import {
         }
     }
 
-    /// Waits for the answers to what was sent, then sends a batch.
+    /// Waits for the answers to what was sent.
     ///
     /// # Errors
-    /// What the database refused so far; everything is undone then.
+    /// What the database refused; everything is undone then.
+    pub async fn answered(&mut self) -> Result<(), DbError> {
+        let liveness = self.liveness.clone();
+        liveness.guard(self.settle()).await
+    }
+
+    /// Sends a batch, once what was sent before is answered.
+    ///
+    /// # Errors
+    /// Those of [`Import::answered`].
     pub async fn batch(&mut self, query: &Query) -> Result<(), DbError> {
         let (liveness, role) = (self.liveness.clone(), Arc::clone(&self.role));
         let leg = Leg { role: &role, query };

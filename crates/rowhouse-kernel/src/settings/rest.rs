@@ -1,5 +1,7 @@
 //! `[rest]`: the data API.
 
+use std::time::Duration;
+
 use super::{settings, value::words};
 
 words! {
@@ -59,6 +61,12 @@ settings! {
         pub default_grants: DefaultGrants = DefaultGrants::None,
         /// Largest request body in bytes.
         pub max_body_bytes: u64 = 52_428_800,
+        /// Largest `application/x-ndjson` body in bytes; it is taken in as it arrives and never held as a whole.
+        pub max_import_bytes: u64 = 17_179_869_184,
+        /// How long one streamed result or import may take.
+        pub stream_timeout: Duration = Duration::from_secs(3600),
+        /// How long the client of a streamed result may take in nothing, or that of an import send nothing, before it is cut off.
+        pub stall_timeout: Duration = Duration::from_secs(30),
         /// Deepest nesting of arrays and objects in a JSON body.
         pub max_json_depth: u32 = 512,
         /// How a request's transaction ends: `commit`, `rollback`, or either with `-allow-override`, which lets `Prefer: tx=` decide.

@@ -29,6 +29,9 @@ pub(super) fn parse(
             let text = if is_call && body.is_empty() { Bytes::from_static(b"{}") } else { body.clone() };
             json(text, columns, settings).map(Some)
         }
+        (Media::Ndjson, _) if matches!(action, Action::Write { mutation: Mutation::Insert, .. }) => {
+            json(body.clone(), columns, settings).map(Some)
+        }
         (Media::Csv, _) => csv(body, columns).map(Some),
         (Media::Form, true) => form(body).map(|pairs| Some(Payload::Form(pairs))),
         (Media::Form, false) => form_as_json(body).map(Some),

@@ -17,6 +17,8 @@ pub(super) struct Scan {
     pub(super) keys: Vec<String>,
     /// Every element of the outermost array is an object with the same set of keys.
     pub(super) uniform: bool,
+    /// Elements of the outermost array.
+    pub(super) elements: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,7 @@ struct Scanner<'a> {
     max_depth: usize,
     outer: Outer,
     uniform: bool,
+    elements: usize,
     keys: KeySet<'a>,
 }
 
@@ -57,9 +60,11 @@ pub(super) fn scan(bytes: &[u8], max_depth: usize) -> Result<Scan, Fault> {
     std::str::from_utf8(bytes).map_err(|_| Fault::Invalid)?;
     let keys = KeySet::default();
     let open = Vec::new();
-    let mut scanner = Scanner { bytes, at: 0, open, max_depth, outer: Outer::Scalar, uniform: true, keys };
+    let outer = Outer::Scalar;
+    let mut scanner = Scanner { bytes, at: 0, open, max_depth, outer, uniform: true, elements: 0, keys };
     scanner.run()?;
-    Ok(Scan { outer: scanner.outer, keys: scanner.keys.into_names(), uniform: scanner.uniform })
+    let Scanner { outer, uniform, elements, .. } = scanner;
+    Ok(Scan { outer, keys: scanner.keys.into_names(), uniform, elements })
 }
 
 impl<'a> Scanner<'a> {
@@ -104,12 +109,19 @@ impl<'a> Scanner<'a> {
             (1, b'[') if self.outer == Outer::Array => self.uniform = false,
             _ => {}
         }
+        self.element();
         self.open.push(bracket);
         self.at += 1;
         if self.is_row() {
             self.keys.begin();
         }
         Ok(if bracket == b'{' { Next::KeyOrEnd } else { Next::ValueOrEnd })
+    }
+
+    fn element(&mut self) {
+        if self.open.as_slice() == b"[" {
+            self.elements += 1;
+        }
     }
 
     fn leave(&mut self, bracket: u8) -> Result<Next, Fault> {
@@ -154,6 +166,7 @@ impl<'a> Scanner<'a> {
         if self.open.as_slice() == b"[" {
             self.uniform = false;
         }
+        self.element();
         self.at = match byte {
             b'"' => string(self.bytes, self.at)?,
             b't' => word(self.bytes, self.at, b"true")?,

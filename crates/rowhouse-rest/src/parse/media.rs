@@ -34,6 +34,7 @@ pub(crate) fn parse(text: &str) -> Media {
         "text/csv" => Media::Csv,
         "application/geo+json" => Media::GeoJson,
         "application/openapi+json" => Media::Openapi,
+        "application/x-ndjson" => Media::Ndjson,
         "text/plain" => Media::Text,
         "text/xml" => Media::Xml,
         "application/x-www-form-urlencoded" => Media::Form,

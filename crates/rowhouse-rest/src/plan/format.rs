@@ -30,6 +30,8 @@ pub(crate) enum Maker<'a> {
     Csv,
     /// A collection of features (RFC 7946), each made by this function of PostGIS's.
     Features(&'a QualifiedName),
+    /// An object a line.
+    Lines,
     /// A function or aggregate of the project.
     Handler(&'a MediaHandler),
 }
@@ -94,6 +96,7 @@ fn make<'a>(
         Media::Json | Media::Any => Some((Maker::Json, Media::Json)),
         Media::Csv => Some((Maker::Csv, Media::Csv)),
         Media::GeoJson => Some((Maker::Features(snapshot.feature_maker()?), Media::GeoJson)),
+        Media::Ndjson => Some((Maker::Lines, Media::Ndjson)),
         _ => None,
     }
 }

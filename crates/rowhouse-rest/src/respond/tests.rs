@@ -9,10 +9,13 @@ use crate::error::{Error, Failure};
 use crate::plan::plan;
 use crate::plan::tests::{request, schema};
 
+/// Total, page and body, then the rest.
 fn row(columns: &[Option<&str>]) -> Answer {
-    Answer::from_row(
-        columns.iter().map(|column| column.map(|text| Bytes::copy_from_slice(text.as_bytes()))).collect(),
-    )
+    let bytes = |column: &Option<&str>| column.map(|text| Bytes::copy_from_slice(text.as_bytes()));
+    let mut columns: Vec<_> = columns.iter().map(bytes).collect();
+    let body = columns.remove(2);
+    columns.push(body);
+    Answer::from_row(columns)
 }
 
 fn answer_to(

@@ -29,6 +29,9 @@ fn body(sql: &mut Sql, format: &Format<'_>, item: &str, single: bool) {
         Maker::Stripped => json(sql, item, single, true),
         Maker::Csv => csv(sql),
         Maker::Features(function) => features(sql, function),
+        Maker::Lines => {
+            sql.push("coalesce(string_agg(to_json(").push(item).push(")::text || e'\\n', ''), '')");
+        }
         Maker::Handler(handler) => made(sql, handler, item),
     }
 }

@@ -5,7 +5,7 @@ use rowhouse_db::flight::Query;
 
 use super::builder::Sql;
 use super::{GUC, body, read, write};
-use crate::plan::{Arguments, CallPlan};
+use crate::plan::{Arguments, CallPlan, Total};
 use crate::request::Shape;
 
 pub(super) fn main(plan: &CallPlan<'_>) -> Query {
@@ -15,14 +15,43 @@ pub(super) fn main(plan: &CallPlan<'_>) -> Query {
     sql.push(") select ");
     read::total(&mut sql, plan.total, &plan.node);
     sql.push(if plan.function.returns_set { ", count(*)::text, " } else { ", '1', " });
+    sql.push(GUC).push(", null::text, null::text, ");
+    write::guard(&mut sql, plan.bounds, "count(*)");
+    sql.push(", ");
     if plan.headers_only {
         sql.push("''");
     } else {
         body::result(&mut sql, plan);
     }
-    sql.push(", ").push(GUC).push(", null::text, null::text, ");
-    write::guard(&mut sql, plan.bounds, "count(*)");
     sql.push(" from (");
+    read::node(&mut sql, &plan.node, 0);
+    sql.push(") rowhouse_row");
+    sql.finish()
+}
+
+/// What is known before the lines; a count calls the function for itself.
+pub(super) fn head(plan: &CallPlan<'_>) -> Query {
+    let mut sql = Sql::new();
+    let total = plan.total.counted();
+    if total != Total::Unknown {
+        sql.push("with rowhouse_source as (");
+        source(&mut sql, plan);
+        sql.push(") ");
+    }
+    sql.push("select ");
+    read::total(&mut sql, total, &plan.node);
+    sql.push(", '0', ").push(GUC).push(", ''");
+    sql.finish()
+}
+
+pub(super) fn lines(plan: &CallPlan<'_>) -> Query {
+    let is_row = matches!(plan.function.returns, Returns::Row(_));
+    let mut sql = Sql::new();
+    sql.push("with rowhouse_source as (");
+    source(&mut sql, plan);
+    sql.push(") select to_json(");
+    sql.push(if is_row { "rowhouse_row" } else { "rowhouse_row.rowhouse_scalar" });
+    sql.push(")::text from (");
     read::node(&mut sql, &plan.node, 0);
     sql.push(") rowhouse_row");
     sql.finish()

@@ -13,13 +13,30 @@ pub(super) fn main(plan: &ReadPlan<'_>) -> Query {
     let mut sql = Sql::new();
     sql.push("select ");
     total(&mut sql, plan.total, &plan.node);
-    sql.push(", count(*)::text, ");
+    sql.push(", count(*)::text, ").push(GUC).push(", ");
     if plan.headers_only {
         sql.push("''");
     } else {
         body::rows(&mut sql, &plan.format);
     }
-    sql.push(", ").push(GUC).push(" from (");
+    sql.push(" from (");
+    node(&mut sql, &plan.node, 0);
+    sql.push(") rowhouse_row");
+    sql.finish()
+}
+
+/// What is known before the lines: the page's own count is not.
+pub(super) fn head(plan: &ReadPlan<'_>) -> Query {
+    let mut sql = Sql::new();
+    sql.push("select ");
+    total(&mut sql, plan.total.counted(), &plan.node);
+    sql.push(", '0', ").push(GUC).push(", ''");
+    sql.finish()
+}
+
+pub(super) fn lines(plan: &ReadPlan<'_>) -> Query {
+    let mut sql = Sql::new();
+    sql.push("select to_json(rowhouse_row)::text from (");
     node(&mut sql, &plan.node, 0);
     sql.push(") rowhouse_row");
     sql.finish()

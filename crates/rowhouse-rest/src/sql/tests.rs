@@ -26,7 +26,7 @@ fn read(target: &str) -> (String, Vec<String>) {
     let (sql, params) = query("GET", target, &[], "");
     let sql = sql
         .strip_prefix(
-            "select null::text, count(*)::text, coalesce(json_agg(rowhouse_row), '[]')::text, GUC from (",
+            "select null::text, count(*)::text, GUC, coalesce(json_agg(rowhouse_row), '[]')::text from (",
         )
         .unwrap();
     (sql.strip_suffix(") rowhouse_row").unwrap().to_owned(), params)
@@ -122,7 +122,7 @@ fn head_builds_no_body() {
     let (sql, _) = query("HEAD", "/todos?select=id", &[], "");
     assert_eq!(
         sql,
-        r#"select null::text, count(*)::text, '', GUC from (select "public"."todos"."id" from "public"."todos") rowhouse_row"#
+        r#"select null::text, count(*)::text, GUC, '' from (select "public"."todos"."id" from "public"."todos") rowhouse_row"#
     );
 }
 
@@ -138,7 +138,7 @@ fn insert_expands_the_body_with_the_columns_types() {
     let (sql, params) = query("POST", "/todos", &[], r#"[{"title":"a","done":true}]"#);
     assert_eq!(
         sql,
-        r#"with rowhouse_source as (insert into "public"."todos" ("done", "title") select rowhouse_body."done", rowhouse_body."title" from json_to_recordset($1::json) as rowhouse_body("done" boolean, "title" text) returning 1) select count(*)::text, count(*)::text, '', GUC, null::text, null::text, null::text from rowhouse_source"#
+        r#"with rowhouse_source as (insert into "public"."todos" ("done", "title") select rowhouse_body."done", rowhouse_body."title" from json_to_recordset($1::json) as rowhouse_body("done" boolean, "title" text) returning 1) select count(*)::text, count(*)::text, GUC, null::text, null::text, null::text, '' from rowhouse_source"#
     );
     assert_eq!(params, [r#"[{"title":"a","done":true}]"#]);
 }
@@ -182,7 +182,7 @@ fn update_and_delete_are_bounded_by_root_filters() {
     );
     assert_eq!(
         sql,
-        r#"with rowhouse_source as (update "public"."todos" set "title" = rowhouse_body."title" from json_to_record($1::json) as rowhouse_body("title" text) where "public"."todos"."id" = $2 returning 1) select count(*)::text, count(*)::text, '', GUC, null::text, null::text, rowhouse.require_rows((select count(*) from rowhouse_source), $3::bigint, $4::bigint)::text from rowhouse_source"#
+        r#"with rowhouse_source as (update "public"."todos" set "title" = rowhouse_body."title" from json_to_record($1::json) as rowhouse_body("title" text) where "public"."todos"."id" = $2 returning 1) select count(*)::text, count(*)::text, GUC, null::text, null::text, rowhouse.require_rows((select count(*) from rowhouse_source), $3::bigint, $4::bigint)::text, '' from rowhouse_source"#
     );
     assert_eq!(params, [r#"{"title":"a"}"#, "1", "null", "3"]);
     let (sql, _) = query("DELETE", "/todos?id=eq.1", &["accept: application/vnd.pgrst.object+json"], "");
@@ -217,7 +217,7 @@ fn scalar_call_takes_typed_arguments() {
     let (sql, params) = query("GET", "/rpc/add?a=1&b=2", &[], "");
     assert_eq!(
         sql,
-        r#"with rowhouse_source as (select "public"."add"("a" := $1::integer, "b" := $2::integer) as rowhouse_scalar) select null::text, '1', coalesce(json_agg(rowhouse_row.rowhouse_scalar)->0, 'null')::text, GUC, null::text, null::text, null::text from (select "add".* from rowhouse_source as "add") rowhouse_row"#
+        r#"with rowhouse_source as (select "public"."add"("a" := $1::integer, "b" := $2::integer) as rowhouse_scalar) select null::text, '1', GUC, null::text, null::text, null::text, coalesce(json_agg(rowhouse_row.rowhouse_scalar)->0, 'null')::text from (select "add".* from rowhouse_source as "add") rowhouse_row"#
     );
     assert_eq!(params, ["1", "2"]);
     assert_eq!(query("GET", "/rpc/sum?numbers=1&numbers=2", &[], "").1, [r#"{"1","2"}"#]);
@@ -228,7 +228,7 @@ fn table_call_expands_its_body_and_filters_its_result() {
     let (sql, _) = query("POST", "/rpc/search?select=id&done=is.true", &[], r#"{"query":"x"}"#);
     assert_eq!(
         sql,
-        r#"with rowhouse_source as (select rowhouse_call."done", rowhouse_call."id" from json_to_record($1::json) as rowhouse_body("query" text), lateral "public"."search"("query" := rowhouse_body."query") as rowhouse_call) select null::text, count(*)::text, coalesce(json_agg(rowhouse_row), '[]')::text, GUC, null::text, null::text, null::text from (select "todos"."id" from rowhouse_source as "todos" where "todos"."done" is true) rowhouse_row"#
+        r#"with rowhouse_source as (select rowhouse_call."done", rowhouse_call."id" from json_to_record($1::json) as rowhouse_body("query" text), lateral "public"."search"("query" := rowhouse_body."query") as rowhouse_call) select null::text, count(*)::text, GUC, null::text, null::text, null::text, coalesce(json_agg(rowhouse_row), '[]')::text from (select "todos"."id" from rowhouse_source as "todos" where "todos"."done" is true) rowhouse_row"#
     );
 }
 
@@ -361,7 +361,7 @@ fn csv_is_a_line_of_names_and_the_rows_text_forms() {
     assert_eq!(
         sql,
         format!(
-            r#"select null::text, count(*)::text, {body}, GUC from (select "public"."todos"."id" from "public"."todos") rowhouse_row"#
+            r#"select null::text, count(*)::text, GUC, {body} from (select "public"."todos"."id" from "public"."todos") rowhouse_row"#
         )
     );
 }
@@ -395,9 +395,9 @@ fn project_s_own_makers_come_first_and_the_table_s_before_any() {
         let request = request("GET", target, &["accept: text/calendar"], "");
         super::main(&plan(&request, &schema, &RestSettings::default()).unwrap()).unwrap().sql
     };
-    assert!(sql("/todos").contains(r#""public"."todos_ical"(rowhouse_row::"public"."todos"), nullif"#));
-    assert!(sql("/todos?select=id").contains(r#""public"."any_ical"(rowhouse_row), nullif"#));
-    assert!(sql("/lists").contains(r#""public"."any_ical"(rowhouse_row), nullif"#));
+    assert!(sql("/todos").contains(r#""public"."todos_ical"(rowhouse_row::"public"."todos")"#));
+    assert!(sql("/todos?select=id").contains(r#""public"."any_ical"(rowhouse_row)"#));
+    assert!(sql("/lists").contains(r#""public"."any_ical"(rowhouse_row)"#));
 }
 
 #[test]

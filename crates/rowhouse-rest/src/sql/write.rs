@@ -22,14 +22,7 @@ pub(super) fn main(plan: &WritePlan<'_>) -> Query {
     let mut sql = Sql::new();
     sql.push("with rowhouse_source as (");
     effect(&mut sql, plan);
-    sql.push(") select count(*)::text, count(*)::text, ");
-    match &plan.read {
-        Some(_) => body::rows(&mut sql, &plan.format),
-        None => {
-            sql.push("''");
-        }
-    }
-    sql.push(", ").push(GUC).push(", ");
+    sql.push(") select count(*)::text, count(*)::text, ").push(GUC).push(", ");
     key(&mut sql, &plan.returning);
     let counts = matches!(plan.effect, Effect::Insert { counts_new: true, .. });
     let inserted = "nullif(current_setting('rowhouse.inserted', true), '')";
@@ -37,14 +30,16 @@ pub(super) fn main(plan: &WritePlan<'_>) -> Query {
     // An embed may hide rows that were written; a cap on writing counts those as well.
     let capped = plan.bounds.is_some_and(|bounds| bounds.low.is_none());
     guard(&mut sql, plan.bounds, if capped { "(select count(*) from rowhouse_source)" } else { "count(*)" });
+    sql.push(", ");
     match &plan.read {
         Some(node) => {
+            body::rows(&mut sql, &plan.format);
             sql.push(" from (");
             read::node(&mut sql, node, 0);
             sql.push(") rowhouse_row");
         }
         None => {
-            sql.push(" from rowhouse_source");
+            sql.push("'' from rowhouse_source");
         }
     }
     sql.finish()

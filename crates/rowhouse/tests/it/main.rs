@@ -18,4 +18,5 @@ mod program;
 mod rest;
 mod rest_setting;
 mod server;
+mod stream;
 mod support;

@@ -1,0 +1,48 @@
+//! How long the layer waits for an answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The time a request may take from head to answer; a request extension, so that a route whose body takes long to
+/// arrive can ask for more.
+#[derive(Debug, Clone)]
+pub struct Patience(Arc<AtomicU64>);
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self(Arc::new(AtomicU64::new(millis(limit))))
+    }
+
+    /// Lets the request take `limit` from its start, if that is more than it had.
+    pub fn extend(&self, limit: Duration) {
+        self.0.fetch_max(millis(limit), Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// The answer, unless it comes too late.
+    pub(crate) async fn wait<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        let started = Instant::now();
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            let limit = self.limit();
+            match tokio::time::timeout_at(started + limit, answer.as_mut()).await {
+                Ok(answer) => return Some(answer),
+                Err(_) if self.limit() == limit => return None,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn millis(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests;

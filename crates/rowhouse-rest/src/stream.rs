@@ -1,0 +1,90 @@
+//! Bodies on their way: pieces from the database to a client that may be slow, or gone.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use rowhouse_db::flight::Pieces;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+/// Pieces made ahead of the client's reading.
+const AHEAD: usize = 4;
+
+/// What goes to the client; a stream that closes without its end was cut.
+enum Message {
+    Piece(Bytes),
+    End,
+}
+
+/// How a stream ended; the label of `rest_streams_total`.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Done,
+    /// The database failed.
+    Failed,
+    /// The client took in nothing for too long.
+    Stalled,
+    /// The client went away.
+    Left,
+}
+
+/// A body of `first` and the pieces. A client that takes in nothing for `stall`, or goes away, is cut off, and the query
+/// cancelled; so that nobody mistakes a part for the whole, the connection is then closed without the body's end.
+pub(crate) fn body(first: Bytes, pieces: Pieces, stall: Duration) -> Body {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let pump = async move {
+        let outcome = pump(pieces, &sender, stall).await;
+        metrics::counter!("rest_streams_total", "outcome" => outcome.name()).increment(1);
+        if !matches!(outcome, Outcome::Done) {
+            tracing::warn!(outcome = outcome.name(), "a streamed answer was cut");
+        }
+    };
+    tokio::spawn(pump.in_current_span());
+    let rest = stream::unfold(Some(receiver), |receiver| async {
+        let mut receiver = receiver?;
+        match receiver.recv().await {
+            Some(Message::Piece(piece)) => Some((Ok(piece), Some(receiver))),
+            Some(Message::End) => None,
+            None => Some((Err(io::Error::other("the stream was cut")), None)),
+        }
+    });
+    Body::from_stream(stream::iter((!first.is_empty()).then_some(Ok(first))).chain(rest))
+}
+
+async fn pump(mut pieces: Pieces, sender: &mpsc::Sender<Message>, stall: Duration) -> Outcome {
+    loop {
+        let piece = tokio::select! {
+            piece = pieces.next() => piece,
+            () = sender.closed() => return Outcome::Left,
+        };
+        let (message, is_end) = match piece {
+            Ok(Some(piece)) => (Message::Piece(piece), false),
+            Ok(None) => (Message::End, true),
+            Err(error) => {
+                tracing::warn!(%error, "the database failed in the middle of an answer");
+                return Outcome::Failed;
+            }
+        };
+        match timeout(stall, sender.send(message)).await {
+            Ok(Ok(())) if is_end => return Outcome::Done,
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Outcome::Left,
+            Err(_) => return Outcome::Stalled,
+        }
+    }
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Stalled => "stalled",
+            Self::Left => "left",
+        }
+    }
+}
