@@ -3,6 +3,7 @@
 //! Nothing here knows the schema; whether the named things exist is judged in [`crate::plan`].
 
 mod body;
+mod clause;
 mod content;
 mod csv;
 mod cursor;
@@ -79,6 +80,8 @@ pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<
         filters: query.filters,
         logic: query.logic,
         order: query.order,
+        distinct: query.distinct,
+        having: query.having,
         embed_ranges: ranges.embeds,
         range: ranges.root,
         names_columns: columns.is_some(),

@@ -2,6 +2,7 @@
 //! executed. A pure function; a plan borrows from both.
 
 mod call;
+mod clause;
 mod condition;
 mod embed;
 mod error;
@@ -13,11 +14,11 @@ mod spread;
 mod write;
 
 pub(crate) use call::{Arguments, CallPlan};
-pub(crate) use condition::{Condition, ResolvedField};
+pub(crate) use condition::{Condition, Measure, ResolvedField};
 pub(crate) use error::{Candidate, NoRelation, PlanError, UnknownFunction};
 pub(crate) use format::{Format, Maker};
 pub(crate) use node::{
-    Aggregated, EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Selected, Source,
+    Aggregated, Distinct, EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Selected, Source,
 };
 pub(crate) use spread::name_of;
 pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WritePlan};

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 pub(crate) use query::{
-    Aggregate, Compare, Connective, Direction, Embed, Field, Filter, IsValue, JoinType, JsonKey, JsonStep,
-    Logic, Nulls, Operation, OrderTerm, Quantifier, Search, SelectColumn, SelectItem,
+    Aggregate, Applied, Compare, Connective, Direction, Embed, Field, Filter, GroupFilter, IsValue, JoinType,
+    JsonKey, JsonStep, Logic, Nulls, Operation, OrderTerm, Quantifier, Search, SelectColumn, SelectItem,
 };
 
 /// Names of embedded resources from the root down; empty for the root itself.
@@ -27,6 +27,10 @@ pub(crate) struct ApiRequest {
     pub(crate) filters: Vec<(EmbedPath, Filter)>,
     pub(crate) logic: Vec<(EmbedPath, Logic)>,
     pub(crate) order: Vec<(EmbedPath, Vec<OrderTerm>)>,
+    /// One row of those that agree in these columns; without columns, of those that are shown alike.
+    pub(crate) distinct: Vec<(EmbedPath, Vec<Field>)>,
+    /// Conditions on groups.
+    pub(crate) having: Vec<(EmbedPath, Logic<GroupFilter>)>,
     /// Ranges of embedded resources.
     pub(crate) embed_ranges: Vec<(EmbedPath, RowRange)>,
     /// Range of the root: `Range` header and `limit`/`offset` together.

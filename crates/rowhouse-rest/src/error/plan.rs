@@ -34,6 +34,8 @@ pub(super) fn failure(error: PlanError) -> Failure {
         PlanError::Aggregates => {
             Failure::new(StatusCode::BAD_REQUEST, "PGRST123", "Use of aggregate functions is not allowed")
         }
+        // Of our own: PostgREST has no such clauses.
+        PlanError::Clause(message) => Failure::new(StatusCode::BAD_REQUEST, "PGRST190", message),
         PlanError::MaxAffectedCall => Failure::new(
             StatusCode::BAD_REQUEST,
             "PGRST128",

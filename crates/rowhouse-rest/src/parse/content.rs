@@ -62,8 +62,10 @@ pub(super) fn weigh(pairs: &[Pair<'_>]) -> Result<(), QueryError> {
         let value = value.as_deref().unwrap_or_default().as_bytes();
         short += key.len();
         match key.rsplit('.').next().unwrap_or(key) {
-            "select" | "columns" | "on_conflict" | "order" | "limit" | "offset" => short += value.len(),
-            "and" | "or" => {
+            "select" | "columns" | "on_conflict" | "order" | "limit" | "offset" | "distinct" => {
+                short += value.len();
+            }
+            "and" | "or" | "having" => {
                 values += memchr_iter(b',', value).count();
                 steps += memmem::find_iter(value, b"->").count();
             }

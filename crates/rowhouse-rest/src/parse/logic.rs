@@ -19,22 +19,43 @@ pub(super) fn key(cursor: &mut Cursor<'_>) -> Result<(Vec<String>, String), Mist
     Ok((way, if negated { format!("not.{operator}") } else { operator }))
 }
 
+/// What stands at a tree's ends.
+type Leaf<F> = fn(&mut Cursor<'_>) -> Result<F, Mistake>;
+
 /// A whole tree, operator in front. It takes what it needs of `nodes`.
-pub(super) fn parse(cursor: &mut Cursor<'_>, nodes: &mut usize) -> Result<Logic, Mistake> {
-    let tree = node(cursor, 0, nodes)?;
+pub(super) fn parse<F>(
+    cursor: &mut Cursor<'_>,
+    leaf: Leaf<F>,
+    nodes: &mut usize,
+) -> Result<Logic<F>, Mistake> {
+    let tree = Tree { leaf, nodes }.node(cursor, 0)?;
     cursor.expect_end()?;
     Ok(tree)
 }
 
-fn node(cursor: &mut Cursor<'_>, depth: usize, nodes: &mut usize) -> Result<Logic, Mistake> {
-    let Some(left) = nodes.checked_sub(1) else { return Err(cursor.mistake("at most 16384 conditions")) };
-    *nodes = left;
-    if depth > MAX_DEPTH {
-        return Err(cursor.mistake("at most 64 levels of nesting"));
-    }
-    match group_head(cursor) {
-        Some((negated, connective)) => group(cursor, (negated, connective), depth, nodes),
-        None => leaf(cursor).map(Logic::Filter),
+struct Tree<'n, F> {
+    leaf: Leaf<F>,
+    nodes: &'n mut usize,
+}
+
+impl<F> Tree<'_, F> {
+    fn node(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Result<Logic<F>, Mistake> {
+        let Some(left) = self.nodes.checked_sub(1) else {
+            return Err(cursor.mistake("at most 16384 conditions"));
+        };
+        *self.nodes = left;
+        if depth > MAX_DEPTH {
+            return Err(cursor.mistake("at most 64 levels of nesting"));
+        }
+        let Some((negated, connective)) = group_head(cursor) else {
+            return (self.leaf)(cursor).map(Logic::Filter);
+        };
+        let mut items = vec![self.node(cursor, depth + 1)?];
+        while cursor.eat_lexeme(",") {
+            items.push(self.node(cursor, depth + 1)?);
+        }
+        cursor.expect_lexeme(")", "\",\" or \")\"")?;
+        Ok(Logic::Group { negated, connective, items })
     }
 }
 
@@ -57,21 +78,8 @@ fn group_head(cursor: &mut Cursor<'_>) -> Option<(bool, Connective)> {
     Some((negated, connective))
 }
 
-fn group(
-    cursor: &mut Cursor<'_>,
-    (negated, connective): (bool, Connective),
-    depth: usize,
-    nodes: &mut usize,
-) -> Result<Logic, Mistake> {
-    let mut items = vec![node(cursor, depth + 1, nodes)?];
-    while cursor.eat_lexeme(",") {
-        items.push(node(cursor, depth + 1, nodes)?);
-    }
-    cursor.expect_lexeme(")", "\",\" or \")\"")?;
-    Ok(Logic::Group { negated, connective, items })
-}
-
-fn leaf(cursor: &mut Cursor<'_>) -> Result<Filter, Mistake> {
+/// `column.eq.value`.
+pub(super) fn filter(cursor: &mut Cursor<'_>) -> Result<Filter, Mistake> {
     let start = *cursor;
     let field = field(cursor).map_err(|_| {
         start.mistake("field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)")

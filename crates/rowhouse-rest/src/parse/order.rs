@@ -3,6 +3,7 @@
 use super::MAX_ITEMS;
 use super::cursor::{Cursor, Mistake};
 use super::name::{field, name};
+use super::select::measure;
 use crate::request::{Direction, Field, Nulls, OrderTerm};
 
 /// The whole parameter.
@@ -24,9 +25,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<OrderTerm>, Mistake> 
 }
 
 fn term(cursor: &mut Cursor<'_>) -> Result<OrderTerm, Mistake> {
-    let (relation, field) = match related(cursor) {
-        Some((relation, field)) => (Some(relation), field),
-        None => (None, field(cursor)?),
+    let (relation, (field, applied)) = match related(cursor) {
+        Some((relation, field)) => (Some(relation), (field, None)),
+        None => (None, measure(cursor)?),
     };
     let direction = match () {
         () if cursor.eat(".asc") => Some(Direction::Asc),
@@ -40,7 +41,7 @@ fn term(cursor: &mut Cursor<'_>) -> Result<OrderTerm, Mistake> {
     };
     cursor.skip_blanks();
     if cursor.is_done() || cursor.starts_with(",") {
-        return Ok(OrderTerm { relation, field, direction, nulls });
+        return Ok(OrderTerm { relation, field, applied, direction, nulls });
     }
     let dotted = cursor.eat(".");
     Err(cursor.mistake(match (dotted, direction, nulls) {

@@ -6,8 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::cursor::{Cursor, Mistake};
 use super::filter::{Place, operation, required};
-use super::{QueryError, content, logic, name, order, select};
-use crate::request::{EmbedPath, Filter, Logic, OrderTerm, SelectItem};
+use super::{QueryError, clause, content, logic, name, order, select};
+use crate::request::{EmbedPath, Field, Filter, GroupFilter, Logic, OrderTerm, SelectItem};
 
 /// What stays as it is when the query is written out again.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -21,6 +21,8 @@ pub(super) struct Query<'a> {
     pub(super) filters: Vec<(EmbedPath, Filter)>,
     pub(super) logic: Vec<(EmbedPath, Logic)>,
     pub(super) order: Vec<(EmbedPath, Vec<OrderTerm>)>,
+    pub(super) distinct: Vec<(EmbedPath, Vec<Field>)>,
+    pub(super) having: Vec<(EmbedPath, Logic<GroupFilter>)>,
     pub(super) limits: Vec<LimitParameter>,
     pub(super) columns: Option<Vec<String>>,
     pub(super) on_conflict: Option<Vec<String>>,
@@ -45,6 +47,8 @@ pub(super) fn parse(text: &str, arguments: bool) -> Result<Query<'_>, QueryError
         filters: Vec::new(),
         logic: Vec::new(),
         order: Vec::new(),
+        distinct: Vec::new(),
+        having: Vec::new(),
         limits: Vec::new(),
         columns: None,
         on_conflict: None,
@@ -91,9 +95,22 @@ impl Query<'_> {
             "and" | "or" => {
                 let (path, operator) = grammar("logic path", key, key, logic::key)?;
                 let tree = format!("{operator}{value}");
-                let parse = |cursor: &mut Cursor<'_>| logic::parse(cursor, &mut self.nodes);
+                let parse = |cursor: &mut Cursor<'_>| logic::parse(cursor, logic::filter, &mut self.nodes);
                 let tree = grammar("logic tree", value, &tree, parse)?;
                 self.logic.push((path, tree));
+            }
+            // No filter begins with a bracket, so columns of these names can still be filtered.
+            "distinct" if clause::opens(value) => {
+                let (path, _) = grammar("tree path", key, key, name::tree_path)?;
+                self.distinct.push((path, grammar("distinct", value, value, clause::distinct)?));
+            }
+            "having" if clause::opens(value) => {
+                let (path, _) = grammar("tree path", key, key, name::tree_path)?;
+                let tree = format!("and{value}");
+                let parse =
+                    |cursor: &mut Cursor<'_>| logic::parse(cursor, clause::group_filter, &mut self.nodes);
+                let tree = grammar("having", value, &tree, parse)?;
+                self.having.push((path, tree));
             }
             _ => self.filter_or_argument(key, value, arguments)?,
         }

@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, Mistake};
 use super::name::{field, name, type_name};
 use super::{MAX_DEPTH, MAX_ITEMS};
-use crate::request::{Aggregate, Embed, Field, JoinType, SelectColumn, SelectItem};
+use crate::request::{Aggregate, Applied, Embed, Field, JoinType, SelectColumn, SelectItem};
 
 /// The whole parameter; empty text selects nothing in particular, which means every column.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<SelectItem>, Mistake> {
@@ -104,6 +104,19 @@ fn column(cursor: &mut Cursor<'_>) -> Result<SelectColumn, Mistake> {
     column.alias = alias;
     end(cursor, "letter, digit, \"-\", \"->>\", \"->\", \"::\", \".\", \")\", \",\" or end of input")?;
     Ok(column)
+}
+
+/// `count()` or `column::cast.sum()`; a column alone is left for the caller to go on with.
+pub(super) fn measure(cursor: &mut Cursor<'_>) -> Result<(Field, Option<Applied>), Mistake> {
+    if cursor.eat("count()") {
+        return Ok((star(), Some(Applied { function: Aggregate::Count, cast: None })));
+    }
+    let field = field(cursor)?;
+    let mut ahead = *cursor;
+    let cast = cast(&mut ahead).unwrap_or_default();
+    let Some(function) = aggregate(&mut ahead) else { return Ok((field, None)) };
+    *cursor = ahead;
+    Ok((field, Some(Applied { function, cast })))
 }
 
 fn cast(cursor: &mut Cursor<'_>) -> Result<Option<String>, Mistake> {

@@ -11,8 +11,10 @@ pub(super) fn rename(query: &mut Query<'_>) -> Vec<(String, String)> {
     let filters = query.filters.iter_mut().map(|(path, _)| path);
     let logic = query.logic.iter_mut().map(|(path, _)| path);
     let order = query.order.iter_mut().map(|(path, _)| path);
+    let distinct = query.distinct.iter_mut().map(|(path, _)| path);
+    let having = query.having.iter_mut().map(|(path, _)| path);
     let limits = query.limits.iter_mut().map(|limit| &mut limit.path);
-    for path in filters.chain(logic).chain(order).chain(limits) {
+    for path in filters.chain(logic).chain(order).chain(limits).chain(distinct).chain(having) {
         resolve(&query.select, path, &mut renamed);
     }
     renamed

@@ -2,7 +2,9 @@
 
 use rowhouse_db::catalog::{Column, Table};
 
-use crate::request::{Connective, Field, Filter, JsonStep, Logic, Operation};
+use crate::request::{
+    Aggregate, Applied, Connective, Field, Filter, GroupFilter, JsonStep, Logic, Operation,
+};
 
 /// A column as SQL will need it.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,11 @@ impl<'a> ResolvedField<'a> {
         self.column.filter(|_| self.path.is_empty())?.representation.from_text.as_deref()
     }
 
+    /// Whether both name the same place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.path == other.path
+    }
+
     /// Looks the column up; computed columns and those of function results stay unknown, which PostgreSQL judges.
     pub(crate) fn new(field: &'a Field, table: Option<&'a Table>) -> Self {
         let column = table.and_then(|table| table.column(&field.name));
@@ -48,11 +55,32 @@ impl<'a> ResolvedField<'a> {
     }
 }
 
-/// A condition on rows.
+/// An aggregate to compare or sort by. The field `*` is the row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measure<'a> {
+    pub(crate) function: Aggregate,
+    pub(crate) field: ResolvedField<'a>,
+    pub(crate) cast: Option<&'a str>,
+}
+
+impl<'a> Measure<'a> {
+    pub(crate) fn new(field: &'a Field, applied: &'a Applied, table: Option<&'a Table>) -> Self {
+        let field = ResolvedField::new(field, table);
+        Self { function: applied.function, field, cast: applied.cast.as_deref() }
+    }
+}
+
+/// A condition on rows or groups.
 #[derive(Debug)]
 pub(crate) enum Condition<'a> {
     Filter {
         field: ResolvedField<'a>,
+        negated: bool,
+        operation: &'a Operation,
+    },
+    /// On a group of rows.
+    Measured {
+        of: Measure<'a>,
         negated: bool,
         operation: &'a Operation,
     },
@@ -74,13 +102,28 @@ impl<'a> Condition<'a> {
         Self::Filter { field, negated: filter.negated, operation: &filter.operation }
     }
 
+    /// A condition on groups.
+    pub(crate) fn measured(filter: &'a GroupFilter, table: Option<&'a Table>) -> Self {
+        let of = Measure::new(&filter.field, &filter.applied, table);
+        Self::Measured { of, negated: filter.negated, operation: &filter.operation }
+    }
+
     pub(crate) fn logic(logic: &'a Logic, table: Option<&'a Table>) -> Self {
+        Self::tree(logic, table, Self::filter)
+    }
+
+    /// A tree with `leaf` at its ends.
+    pub(crate) fn tree<F>(
+        logic: &'a Logic<F>,
+        table: Option<&'a Table>,
+        leaf: fn(&'a F, Option<&'a Table>) -> Self,
+    ) -> Self {
         match logic {
-            Logic::Filter(filter) => Self::filter(filter, table),
+            Logic::Filter(filter) => leaf(filter, table),
             Logic::Group { negated, connective, items } => Self::Group {
                 negated: *negated,
                 connective: *connective,
-                items: items.iter().map(|item| Self::logic(item, table)).collect(),
+                items: items.iter().map(|item| Self::tree(item, table, leaf)).collect(),
             },
         }
     }
@@ -89,6 +132,7 @@ impl<'a> Condition<'a> {
     pub(crate) fn columns(&self, found: &mut Vec<&'a str>) {
         match self {
             Self::Filter { field, .. } => found.push(field.name),
+            Self::Measured { of, .. } => found.push(of.field.name),
             Self::Group { items, .. } => items.iter().for_each(|item| item.columns(found)),
             Self::HasEmbed { .. } => {}
         }

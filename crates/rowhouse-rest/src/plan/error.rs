@@ -19,6 +19,8 @@ pub(crate) enum PlanError {
     Preferences(Vec<String>),
     /// Aggregates are switched off.
     Aggregates,
+    /// `distinct`, `having` or an order by aggregate where it makes no sense.
+    Clause(String),
     /// `max-affected` on a function that returns one result.
     MaxAffectedCall,
     /// A filter, order or limit on something that is not embedded.

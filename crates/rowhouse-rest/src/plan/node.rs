@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rowhouse_db::catalog::{Relation, Snapshot, Table};
 
 use super::spread::{self, Lifted};
-use super::{Condition, PlanError, ResolvedField, embed};
+use super::{Condition, Measure, PlanError, ResolvedField, clause, embed};
 use crate::request::{
     Aggregate, ApiRequest, Direction, Embed, EmbedPath, IsValue, JoinType, JsonKey, Nulls, Operation,
 };
@@ -19,11 +19,30 @@ pub(crate) struct ReadNode<'a> {
     /// Empty: every column.
     pub(crate) select: Vec<Selected<'a>>,
     pub(crate) conditions: Vec<Condition<'a>>,
+    pub(crate) having: Vec<Condition<'a>>,
+    pub(crate) distinct: Option<Distinct<'a>>,
     pub(crate) order: Vec<OrderBy<'a>>,
     pub(crate) range: RowRange,
     pub(crate) embeds: Vec<EmbedNode<'a>>,
     /// Embedded JSON may be grouped by, so it must be of a type that can be compared.
     pub(crate) comparable: bool,
+}
+
+impl ReadNode<'_> {
+    /// Something other than what is shown asks for groups.
+    pub(crate) fn is_grouped(&self) -> bool {
+        let by_aggregate = |order: &OrderBy<'_>| matches!(order.by, Ordering::Aggregate(_));
+        !self.having.is_empty() || self.order.iter().any(by_aggregate)
+    }
+}
+
+/// Which rows count as one.
+#[derive(Debug)]
+pub(crate) enum Distinct<'a> {
+    /// Those that are shown alike.
+    Rows,
+    /// Those that agree in these; the order begins with them.
+    On(Vec<Ordering<'a>>),
 }
 
 /// Where rows come from.
@@ -73,9 +92,12 @@ pub(crate) struct OrderBy<'a> {
     pub(crate) nulls: Option<Nulls>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Ordering<'a> {
     Column(ResolvedField<'a>),
+    /// The shown column with this place, counted from one.
+    Shown(usize),
+    Aggregate(Measure<'a>),
     /// A column of the embed with this place.
     Embed {
         place: usize,
@@ -109,13 +131,13 @@ pub(super) struct Builder<'a> {
 }
 
 /// What a node is built from.
-struct Place<'a, 'p> {
+pub(super) struct Place<'a, 'p> {
     source: Source<'a>,
     qualifier: Qualifier<'a>,
-    table: Option<&'a Table>,
-    items: &'a [SelectItem],
-    path: &'p [String],
-    spread: bool,
+    pub(super) table: Option<&'a Table>,
+    pub(super) items: &'a [SelectItem],
+    pub(super) path: &'p [String],
+    pub(super) spread: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -148,8 +170,11 @@ impl<'a> Builder<'a> {
         let filters = request.filters.iter().map(|(path, _)| path);
         let logic = request.logic.iter().map(|(path, _)| path);
         let order = request.order.iter().map(|(path, _)| path);
+        let distinct = request.distinct.iter().map(|(path, _)| path);
+        let having = request.having.iter().map(|(path, _)| path);
         let ranges = request.embed_ranges.iter().map(|(path, _)| path);
-        for path in filters.chain(logic).chain(order).chain(ranges).filter(|path| !path.is_empty()) {
+        let all = filters.chain(logic).chain(order).chain(distinct).chain(having).chain(ranges);
+        for path in all.filter(|path| !path.is_empty()) {
             embed::check_path(&request.select, path)?;
         }
         Ok(())
@@ -161,10 +186,13 @@ impl<'a> Builder<'a> {
             qualifier: place.qualifier.clone(),
             select: Vec::new(),
             conditions: Vec::new(),
+            having: Vec::new(),
+            distinct: None,
             order: Vec::new(),
             range: RowRange::ALL,
             embeds: Vec::new(),
-            comparable: self.allow_aggregates && spread::has_aggregates(&self.request.select),
+            comparable: clause::compares_whole(self.request)
+                || (self.allow_aggregates && spread::has_aggregates(&self.request.select)),
         };
         let mut names = HashSet::new();
         for item in place.items {
@@ -184,6 +212,9 @@ impl<'a> Builder<'a> {
             node.order =
                 terms.iter().map(|term| order(term, place, &node.embeds)).collect::<Result<_, _>>()?;
         }
+        if clause::compares(self.request) {
+            clause::add(self, place, &mut node)?;
+        }
         Ok(node)
     }
 
@@ -201,7 +232,8 @@ impl<'a> Builder<'a> {
         let is_star = column.field.name == "*" && column.aggregate.is_none();
         let by_name = place.spread
             || place.items.iter().any(spread::is_aggregate)
-            || place.table.is_some_and(|t| t.columns.iter().any(|c| c.representation.to_json.is_some()));
+            || place.table.is_some_and(|t| t.columns.iter().any(|c| c.representation.to_json.is_some()))
+            || clause::compares_at(self.request, place.path);
         if let Some(table) = place.table.filter(|_| is_star && by_name) {
             found.extend(table.columns.iter().map(|column| {
                 let alias = column.representation.to_json.as_ref().map(|_| column.name.as_str());
@@ -271,7 +303,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn here<'a, T>(all: &'a [(EmbedPath, T)], path: &[String]) -> impl Iterator<Item = &'a (EmbedPath, T)> {
+/// What is meant for the level at `path`.
+pub(super) fn here<'a, T>(
+    all: &'a [(EmbedPath, T)],
+    path: &[String],
+) -> impl Iterator<Item = &'a (EmbedPath, T)> {
     all.iter().filter(move |(way, _)| way == path)
 }
 
@@ -318,9 +354,10 @@ fn order<'a>(
     place: &Place<'a, '_>,
     embeds: &[EmbedNode<'a>],
 ) -> Result<OrderBy<'a>, PlanError> {
-    let by = match &term.relation {
-        None => Ordering::Column(ResolvedField::new(&term.field, place.table)),
-        Some(relation) => {
+    let by = match (&term.relation, &term.applied) {
+        (None, Some(applied)) => Ordering::Aggregate(Measure::new(&term.field, applied, place.table)),
+        (None, None) => Ordering::Column(ResolvedField::new(&term.field, place.table)),
+        (Some(relation), _) => {
             let Some(at) = embeds.iter().position(|embed| embed.name == relation) else {
                 return Err(PlanError::NotEmbedded { target: relation.clone(), alias: None });
             };

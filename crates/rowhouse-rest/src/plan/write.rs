@@ -5,7 +5,9 @@ use rowhouse_db::catalog::{Column, Snapshot, Table};
 use rowhouse_kernel::settings::RestSettings;
 
 use super::node::Builder;
-use super::{Condition, Format, PlanError, ReadNode, format, known_preferences, table};
+use super::{
+    Condition, Distinct, Format, Ordering, PlanError, ReadNode, clause, format, known_preferences, table,
+};
 use crate::request::{ApiRequest, Compare, Filter, Missing, Mutation, Operation, Payload, Representation};
 use crate::request::{Resolution, Shape};
 
@@ -83,6 +85,7 @@ pub(super) fn plan<'a>(
     mutation: Mutation,
 ) -> Result<WritePlan<'a>, PlanError> {
     let table = table(request, snapshot, name)?;
+    clause::only_below(request)?;
     let effect = effect(request, table, mutation)?;
     known_preferences(request)?;
     let format = format::negotiate(request, snapshot, settings, &table.name)?;
@@ -204,12 +207,20 @@ pub(super) fn shown<'a>(node: &ReadNode<'a>) -> Vec<&'a str> {
     if computed || columns.contains(&"*") || (columns.is_empty() && node.embeds.is_empty()) {
         return vec!["*"];
     }
-    columns.extend(node.order.iter().filter_map(|order| match &order.by {
-        super::Ordering::Column(field) => Some(field.name),
-        super::Ordering::Embed { .. } => None,
+    let distinct = match &node.distinct {
+        Some(Distinct::On(keys)) => keys.as_slice(),
+        Some(Distinct::Rows) | None => &[],
+    };
+    columns.extend(node.order.iter().map(|order| &order.by).chain(distinct).filter_map(|by| match by {
+        Ordering::Column(field) => Some(field.name),
+        Ordering::Aggregate(measure) => Some(measure.field.name),
+        Ordering::Embed { .. } | Ordering::Shown(_) => None,
     }));
-    for condition in &node.conditions {
+    for condition in node.conditions.iter().chain(&node.having) {
         condition.columns(&mut columns);
+    }
+    if columns.contains(&"*") {
+        return vec!["*"];
     }
     for embed in &node.embeds {
         columns.extend(embed.relation.columns.iter().map(|(here, _)| here.as_str()));

@@ -38,6 +38,13 @@ pub(crate) struct SelectColumn {
     pub(crate) alias: Option<String>,
 }
 
+/// An aggregate over a column, or over what the column is cast to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Applied {
+    pub(crate) function: Aggregate,
+    pub(crate) cast: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aggregate {
     Sum,
@@ -134,11 +141,20 @@ pub(crate) enum Search {
     Raw,
 }
 
+/// `column.sum().gt.100`: a condition on groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GroupFilter {
+    pub(crate) field: Field,
+    pub(crate) applied: Applied,
+    pub(crate) negated: bool,
+    pub(crate) operation: Operation,
+}
+
 /// `and(…)`, `or(…)` and filters inside them. Depth is bounded by the parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Logic {
-    Filter(Filter),
-    Group { negated: bool, connective: Connective, items: Vec<Logic> },
+pub(crate) enum Logic<F = Filter> {
+    Filter(F),
+    Group { negated: bool, connective: Connective, items: Vec<Logic<F>> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +168,8 @@ pub(crate) struct OrderTerm {
     /// Order by a column of this to-one embed.
     pub(crate) relation: Option<String>,
     pub(crate) field: Field,
+    /// Order groups by this aggregate of the column.
+    pub(crate) applied: Option<Applied>,
     pub(crate) direction: Option<Direction>,
     pub(crate) nulls: Option<Nulls>,
 }

@@ -1,7 +1,7 @@
 //! Conditions, columns and order as SQL.
 
 use super::builder::{Sql, array_literal};
-use crate::plan::{Condition, OrderBy, Ordering, Qualifier, ResolvedField, Source};
+use crate::plan::{Condition, Measure, OrderBy, Ordering, Qualifier, ResolvedField, Source, name_of};
 use crate::request::{
     Compare, Connective, Direction, IsValue, JsonKey, Nulls, Operation, Quantifier, Search,
 };
@@ -95,6 +95,11 @@ fn condition(sql: &mut Sql, table: &Qualifier<'_>, item: &Condition<'_>, embed: 
             sql.push(if *negated { "not " } else { "" });
             filter(sql, table, field, operation);
         }
+        Condition::Measured { of, negated, operation } => {
+            sql.push(if *negated { "not " } else { "" });
+            measure(sql, table, of);
+            compare(sql, None, operation);
+        }
         Condition::Group { negated, connective, items } => {
             sql.push(if *negated { "not (" } else { "(" });
             let word = match connective {
@@ -117,6 +122,25 @@ fn filter(sql: &mut Sql, table: &Qualifier<'_>, column: &ResolvedField<'_>, oper
         return search(sql, table, column, (*kind, config.as_deref(), value));
     }
     field(sql, table, column);
+    compare(sql, column.read_by(), operation);
+}
+
+/// An aggregate as it is compared and sorted by.
+fn measure(sql: &mut Sql, table: &Qualifier<'_>, measure: &Measure<'_>) {
+    sql.push(name_of(measure.function)).push(if measure.cast.is_some() { "(cast(" } else { "(" });
+    if measure.field.name == "*" {
+        sql.push("*");
+    } else {
+        field(sql, table, &measure.field);
+    }
+    if let Some(cast) = measure.cast {
+        sql.push(" as ").push(cast).push(")");
+    }
+    sql.push(")");
+}
+
+/// Operator and value, behind what is compared. `reader` makes a value of the column's type from text.
+fn compare(sql: &mut Sql, reader: Option<&str>, operation: &Operation) {
     match operation {
         Operation::Compare { operator, quantifier, value } => {
             sql.push(symbol(*operator));
@@ -128,7 +152,7 @@ fn filter(sql: &mut Sql, table: &Qualifier<'_>, column: &ResolvedField<'_>, oper
             sql.push(opened);
             match operator {
                 Compare::Like | Compare::Ilike => sql.param(value.replace('*', "%")),
-                _ => match column.read_by() {
+                _ => match reader {
                     Some(reader) => sql.push(reader).push("(").param(value).push(")"),
                     None => sql.param(value),
                 },
@@ -139,7 +163,7 @@ fn filter(sql: &mut Sql, table: &Qualifier<'_>, column: &ResolvedField<'_>, oper
             // `in.()` reads as one empty element and matches nothing.
             let literal = if values.as_slice() == [""] { "{}".to_owned() } else { array_literal(values) };
             sql.push(" = any (");
-            match column.read_by() {
+            match reader {
                 Some(reader) => {
                     sql.push("(select ").push(reader).push("(unnest(").param(literal).push("::text[])))")
                 }
@@ -221,16 +245,7 @@ pub(super) fn order(sql: &mut Sql, table: &Qualifier<'_>, terms: &[OrderBy<'_>],
     }
     sql.push(" order by ");
     sql.list(terms, ", ", |sql, term| {
-        match &term.by {
-            Ordering::Column(column) => field(sql, table, column),
-            Ordering::Embed { place, field } => {
-                let wraps = field.to_json && !field.path.is_empty();
-                sql.push(if wraps { "to_jsonb(" } else { "" });
-                EmbedAlias { depth, place: *place }.write(sql);
-                sql.push(".").ident(field.name).push(if wraps { ")" } else { "" });
-                path(sql, field);
-            }
-        }
+        key(sql, table, &term.by, depth);
         sql.push(match term.direction {
             Some(Direction::Asc) => " asc",
             Some(Direction::Desc) => " desc",
@@ -242,4 +257,22 @@ pub(super) fn order(sql: &mut Sql, table: &Qualifier<'_>, terms: &[OrderBy<'_>],
             None => "",
         });
     });
+}
+
+/// What is sorted by or told apart by.
+pub(super) fn key(sql: &mut Sql, table: &Qualifier<'_>, by: &Ordering<'_>, depth: usize) {
+    match by {
+        Ordering::Column(column) => field(sql, table, column),
+        Ordering::Shown(place) => {
+            sql.number(*place);
+        }
+        Ordering::Aggregate(of) => measure(sql, table, of),
+        Ordering::Embed { place, field } => {
+            let wraps = field.to_json && !field.path.is_empty();
+            sql.push(if wraps { "to_jsonb(" } else { "" });
+            EmbedAlias { depth, place: *place }.write(sql);
+            sql.push(".").ident(field.name).push(if wraps { ")" } else { "" });
+            path(sql, field);
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub(super) fn lines(plan: &ReadPlan<'_>) -> Query {
 pub(super) fn estimate(plan: &ReadPlan<'_>) -> Query {
     let mut sql = Sql::new();
     sql.push("explain (format json) ");
-    matching(&mut sql, &plan.node, None);
+    counted(&mut sql, &plan.node);
     sql.finish()
 }
 
@@ -60,7 +60,7 @@ pub(super) fn total(sql: &mut Sql, total: Total, root: &ReadNode<'_>) {
         }
         Total::Counted { cap } => {
             sql.push("(select count(*) from (");
-            matching(sql, root, None);
+            counted(sql, root);
             if let Some(cap) = cap {
                 sql.push(" limit ").param(cap.to_string());
             }
@@ -69,10 +69,26 @@ pub(super) fn total(sql: &mut Sql, total: Total, root: &ReadNode<'_>) {
     }
 }
 
+/// The rows that a total counts.
+fn counted(sql: &mut Sql, root: &ReadNode<'_>) {
+    if root.distinct.is_some() || root.is_grouped() {
+        rows(sql, root, 1);
+    } else {
+        matching(sql, root, None);
+    }
+}
+
 /// A level with everything embedded in it.
 pub(super) fn node(sql: &mut Sql, this: &ReadNode<'_>, depth: usize) {
     let inside = depth + 1;
-    sql.push("select ");
+    rows(sql, this, inside);
+    order(sql, &this.qualifier, &this.order, inside);
+    range(sql, this.range);
+}
+
+/// A level's rows, of all pages and in no order.
+fn rows(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
+    select::head(sql, this, inside);
     select::list(sql, this, inside);
     from(sql, this.source, &this.qualifier);
     for (place, embed) in this.embeds.iter().enumerate() {
@@ -83,8 +99,6 @@ pub(super) fn node(sql: &mut Sql, this: &ReadNode<'_>, depth: usize) {
         sql.push(" is distinct from null");
     });
     select::group(sql, this);
-    order(sql, &this.qualifier, &this.order, inside);
-    range(sql, this.range);
 }
 
 /// An embed as a lateral subquery: its row, or an array of its rows.
@@ -97,6 +111,8 @@ fn join(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>, alias: &Em
         sql.push(" from (");
     }
     embedded(sql, parent, embed);
+    order(sql, &embed.node.qualifier, &embed.node.order, embed.depth + 1);
+    range(sql, embed.node.range);
     sql.push(") as ");
     alias.write(sql);
     if !to_one {
@@ -114,11 +130,11 @@ fn join(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>, alias: &Em
     }
 }
 
-/// The embed's own query, bound to the parent's row.
+/// The embed's own rows, bound to the parent's row.
 fn embedded(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
     let this = &embed.node;
     let inside = embed.depth + 1;
-    sql.push("select ");
+    select::head(sql, this, inside);
     if embed.is_hidden && this.select.is_empty() && this.embeds.iter().all(|deeper| deeper.spread.is_none()) {
         sql.push("1 as rowhouse_one");
     } else {
@@ -138,8 +154,6 @@ fn embedded(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
         });
     }
     select::group(sql, this);
-    order(sql, &this.qualifier, &this.order, inside);
-    range(sql, this.range);
 }
 
 /// Where an embed's rows come from: its table, with a junction beside it, or a function of the parent's row.
@@ -215,7 +229,11 @@ fn matching(sql: &mut Sql, this: &ReadNode<'_>, embed: Option<(&Qualifier<'_>, &
     let exists = |sql: &mut Sql, place: usize| {
         let child = &this.embeds[place];
         sql.push("exists (");
-        matching(sql, &child.node, Some((&this.qualifier, child)));
+        if child.node.having.is_empty() {
+            matching(sql, &child.node, Some((&this.qualifier, child)));
+        } else {
+            embedded(sql, &this.qualifier, child);
+        }
         sql.push(")");
     };
     if !this.conditions.is_empty() {

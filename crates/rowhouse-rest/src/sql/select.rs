@@ -1,9 +1,9 @@
 //! Select lists: columns, aggregates, embeds and what spreads lift; and the grouping that aggregates ask for.
 
 use super::builder::Sql;
-use super::filter::{EmbedAlias, field, qualifier};
+use super::filter::{EmbedAlias, all, field, key, no_embed, qualifier};
 use super::read::row;
-use crate::plan::{Aggregated, EmbedNode, Qualifier, ReadNode, Selected, name_of};
+use crate::plan::{Aggregated, Distinct, EmbedNode, Qualifier, ReadNode, Selected, name_of};
 
 /// The columns of a level, then its embeds. `inside` is the depth of the embeds.
 pub(super) fn list(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
@@ -36,8 +36,29 @@ pub(super) fn list(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
     }
 }
 
-/// ` group by …` all that is no aggregate, by position, when there is an aggregate.
+/// `select `, and which rows count as one.
+pub(super) fn head(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
+    match &this.distinct {
+        None => sql.push("select "),
+        Some(Distinct::Rows) => sql.push("select distinct "),
+        Some(Distinct::On(keys)) => {
+            sql.push("select distinct on (");
+            sql.list(keys, ", ", |sql, by| key(sql, &this.qualifier, by, inside)).push(") ")
+        }
+    };
+}
+
+/// Groups, and which of them are wanted.
 pub(super) fn group(sql: &mut Sql, this: &ReadNode<'_>) {
+    group_by(sql, this);
+    if !this.having.is_empty() {
+        sql.push(" having ");
+        all(sql, &this.qualifier, &this.having, &no_embed);
+    }
+}
+
+/// ` group by …` all that is no aggregate, by position, when there is an aggregate.
+fn group_by(sql: &mut Sql, this: &ReadNode<'_>) {
     if !this.comparable {
         return;
     }
@@ -48,7 +69,7 @@ pub(super) fn group(sql: &mut Sql, this: &ReadNode<'_>) {
         None => vec![false],
     });
     let items: Vec<bool> = selected.chain(embedded).collect();
-    if items.iter().all(|is_aggregate| *is_aggregate) || !items.contains(&true) {
+    if items.iter().all(|is_aggregate| *is_aggregate) || !(items.contains(&true) || this.is_grouped()) {
         return;
     }
     let plain = items.iter().enumerate().filter(|(_, is_aggregate)| !**is_aggregate);

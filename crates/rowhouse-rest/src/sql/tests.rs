@@ -5,6 +5,8 @@ use rowhouse_kernel::settings::RestSettings;
 use crate::plan::plan;
 use crate::plan::tests::{request, schema, try_request};
 
+mod clause;
+
 const GUC: &str = "nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '')";
 
 fn query_capped(max_rows: Option<u64>, method: &str, target: &str, headers: &[&str], body: &str) -> Query {
@@ -15,7 +17,20 @@ fn query_capped(max_rows: Option<u64>, method: &str, target: &str, headers: &[&s
 }
 
 fn query(method: &str, target: &str, headers: &[&str], body: &str) -> (String, Vec<String>) {
-    let query = query_capped(None, method, target, headers, body);
+    shown(&query_capped(None, method, target, headers, body))
+}
+
+fn query_with(
+    settings: &RestSettings,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+) -> (String, Vec<String>) {
+    let schema = schema();
+    shown(&super::main(&plan(&request(method, target, headers, ""), &schema, settings).unwrap()).unwrap())
+}
+
+fn shown(query: &Query) -> (String, Vec<String>) {
     let show = |param: &Option<bytes::Bytes>| {
         param.as_ref().map_or("null".to_owned(), |p| String::from_utf8(p.to_vec()).unwrap())
     };

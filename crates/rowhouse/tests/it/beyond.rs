@@ -1,14 +1,16 @@
-//! What the data API can do that PostgREST cannot: QUERY.
+//! What the data API can do that PostgREST cannot: QUERY, `distinct`, `having` and order by aggregate.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{SignedIn, TestApp};
+use crate::support::{SignedIn, TestApp, settings};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 async fn arrange() -> (TestApp, SignedIn) {
-    let app = TestApp::start().await;
+    let mut settings = settings();
+    settings.rest.aggregates = true;
+    let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
     app.post(&user.token, "/rest/v1/lists", json!([{ "name": "home" }, { "name": "work" }])).await;
     let row = |title: &str, rank: i32, list: i32| json!({ "title": title, "rank": rank, "list_id": list });
@@ -95,4 +97,113 @@ async fn query_is_offered_to_browsers_and_beside_allow() {
     let wrong = app.send(typed_query(&app, &user, "/todos", "application/json").body("{}")).await;
     assert_eq!((wrong.status, wrong.code()), (StatusCode::UNSUPPORTED_MEDIA_TYPE, "PGRST102".to_owned()));
     assert_eq!(wrong.headers["accept-query"], format!("\"{FORM}\"").as_str());
+}
+
+/// Path, then what is answered: status, `Content-Range`, body.
+async fn assert_answers(cases: &[(&str, u16, &str, &str)]) {
+    let (app, user) = arrange().await;
+    let mut wrong = Vec::new();
+    for (path, status, range, body) in cases {
+        let request = app.request(Method::GET, &format!("/rest/v1{path}")).bearer_auth(&user.token);
+        let answer = app.send(request.header("prefer", "count=exact")).await;
+        let found = answer.headers.get("content-range").map_or("", |range| range.to_str().unwrap());
+        let text = answer.text.replace(", \n ", ",").replace(": ", ":").replace(", ", ",");
+        if (answer.status.as_u16(), found, text.as_str()) != (*status, *range, *body) {
+            wrong.push(format!("{path}\n  {} {found} {text}", answer.status.as_u16()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn distinct_keeps_the_first_of_each() {
+    assert_answers(&[
+        // the highest rank of each list
+        (
+            "/todos?select=title&distinct=(list_id)&order=rank.desc",
+            200,
+            "0-1/2",
+            r#"[{"title":"eggs"},{"title":"report"}]"#,
+        ),
+        (
+            "/todos?select=title&distinct=(list_id)&order=rank,list_id.desc&limit=1",
+            206,
+            "0-0/2",
+            r#"[{"title":"report"}]"#,
+        ),
+        ("/todos?select=title&distinct=(list_id)&order=rank&offset=1", 206, "1-1/2", r#"[{"title":"report"}]"#),
+        ("/todos?select=list_id&distinct=()&order=list_id", 200, "0-1/2", r#"[{"list_id":1},{"list_id":2}]"#),
+        ("/todos?select=list_id&distinct=()&order=list_id.desc&limit=1", 206, "0-0/2", r#"[{"list_id":2}]"#),
+        ("/todos?select=...lists(name)&distinct=()&order=lists(name)", 200, "0-1/2", r#"[{"name":"home"},{"name":"work"}]"#),
+        ("/todos?select=lists(name)&distinct=()&limit=1", 206, "0-0/2", r#"[{"lists":{"name":"home"}}]"#),
+        ("/todos?select=details->>x,title&distinct=(details->>x)&order=details->>x,title", 200, "0-0/1", r#"[{"x":null,"title":"bread"}]"#),
+        (
+            "/lists?select=name,todos(title)&todos.distinct=(list_id)&todos.order=rank&order=id",
+            200,
+            "0-1/2",
+            r#"[{"name":"home","todos":[{"title":"bread"}]},{"name":"work","todos":[{"title":"report"}]}]"#,
+        ),
+        ("/lists?select=name,todos(done)&todos.distinct=()&id=eq.1", 200, "0-0/1", r#"[{"name":"home","todos":[{"done":false}]}]"#),
+        ("/rpc/open_todos?select=title&distinct=(list_id)&order=rank", 200, "0-1/2", r#"[{"title":"bread"},{"title":"report"}]"#),
+        ("/todos?distinct=eq.x&select=title", 400, "", r#"{"code":"42703","message":"column todos.distinct does not exist","details":null,"hint":null}"#),
+        (
+            "/todos?select=title&distinct=()&order=rank",
+            400,
+            "",
+            r#"{"code":"PGRST190","message":"distinct rows can only be ordered by columns that are selected","details":null,"hint":null}"#,
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn groups_are_filtered_and_ordered_by_their_aggregates() {
+    assert_answers(&[
+        (
+            "/todos?select=list_id,rank.sum()&order=rank.sum().desc",
+            200,
+            "0-1/2",
+            r#"[{"list_id":1,"sum":7},{"list_id":2,"sum":3}]"#,
+        ),
+        ("/todos?select=list_id&having=(count().gte.2)", 200, "0-0/1", r#"[{"list_id":1}]"#),
+        ("/todos?select=list_id&having=(rank.sum().lt.5,count().gte.1)", 200, "0-0/1", r#"[{"list_id":2}]"#),
+        (
+            "/todos?select=list_id&having=(or(rank.max().eq.3,rank.min().in.(7,1)))&order=count().desc&limit=1",
+            206,
+            "0-0/2",
+            r#"[{"list_id":1}]"#,
+        ),
+        ("/todos?select=list_id&rank=gt.1&having=(not.and(count().eq.2,rank.max().eq.4))", 200, "0-0/1", r#"[{"list_id":2}]"#),
+        ("/todos?select=details->>x,count()&having=(count().eq.4)&order=details->>x", 200, "0-0/1", r#"[{"x":null,"count":4}]"#),
+        // lists of more than two, without showing what is in them
+        ("/lists?select=name,todos!inner()&todos.having=(count().gt.2)", 200, "0-0/1", r#"[{"name":"home"}]"#),
+        (
+            "/lists?select=name,todos!inner(count())&todos.having=(count().gt.2)&limit=5",
+            200,
+            "0-0/1",
+            r#"[{"name":"home","todos":[{"count":3}]}]"#,
+        ),
+        (
+            "/lists?select=name,todos(done,count())&todos.having=(count().lt.2)&order=id",
+            200,
+            "0-1/2",
+            r#"[{"name":"home","todos":[]},{"name":"work","todos":[{"done":false,"count":1}]}]"#,
+        ),
+        ("/lists?select=name,todos()&todos.having=(count().lt.2)&todos=not.is.null&limit=3", 200, "0-0/1", r#"[{"name":"work"}]"#),
+        ("/rpc/open_todos?select=list_id&having=(rank.max().gt.3)", 200, "0-0/1", r#"[{"list_id":1}]"#),
+        ("/todos?select=id&having=(nothing.sum().gt.1)", 400, "", r#"{"code":"42703","message":"column todos.nothing does not exist","details":null,"hint":null}"#),
+        (
+            "/todos?select=list_id&having=(list_id.gt.1)",
+            400,
+            "",
+            r#"{"code":"PGRST100","message":"\"failed to parse having ((list_id.gt.1))\" (line 1,column 5)","details":"unexpected \"l\" expecting aggregate (count(),column.sum(),...) or logic operator (and,or)","hint":null}"#,
+        ),
+        (
+            "/todos?having=(count().gt.1)",
+            400,
+            "",
+            r#"{"code":"PGRST190","message":"having and order by aggregate need a select that names the columns to group by","details":null,"hint":null}"#,
+        ),
+    ])
+    .await;
 }

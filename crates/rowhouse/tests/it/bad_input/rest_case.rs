@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         headers(),
         media(),
         queries(),
+        clauses(),
     ]
     .into_iter()
     .flatten()
@@ -385,4 +386,43 @@ fn queries() -> Vec<Case> {
         query("QUERY with a list that does not end", format!("id=in.({}", "1,".repeat(100_000)))
             .is(400, "PGRST100"),
     ]
+}
+
+fn clauses() -> Vec<Case> {
+    let get = |query: &str| Case::new(&format!("?{query}"), Method::GET, &format!("{TODOS}?{query}"));
+    let mut all: Vec<Case> = [
+        "distinct=(",
+        "distinct=(id",
+        "distinct=(id,)",
+        "distinct=(id)x",
+        "distinct=((id))",
+        "distinct=(*)",
+        "distinct=id",
+        "lists.distinct=(id)",
+        "select=rank&having=",
+        "select=rank&having=(",
+        "select=rank&having=()",
+        "select=rank&having=(rank.gt.1)",
+        "select=rank&having=(count().nonsense.1)",
+        "select=rank&having=(count().fts.x)",
+        "select=rank&having=count().gt.1",
+        "order=rank.sum(",
+        "order=rank.nonsense()",
+    ]
+    .iter()
+    .map(|query| get(query))
+    .collect();
+    all.extend([
+        get("distinct=(nonsense)").is(400, "42703"),
+        get("select=id&distinct=()&order=rank").is(400, "PGRST190"),
+        get("distinct=(details->>a)").is(400, "PGRST190"),
+        get("select=rank&having=(count().gt.1)").is(400, "PGRST123"),
+        get("select=rank&order=count()").is(400, "PGRST123"),
+        get(&format!("select=rank&having={}", "(or".repeat(DEEP))).is(400, "PGRST100"),
+        get(&format!("distinct=({})", ["id"; DEEP].join(","))).is(400, "PGRST100"),
+        Case::new("distinct in a write", Method::PATCH, "/rest/v1/todos?rank=eq.1&distinct=(rank)")
+            .body(r#"{"title":"x"}"#)
+            .is(400, "PGRST190"),
+    ]);
+    all
 }
