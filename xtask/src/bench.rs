@@ -1,37 +1,81 @@
 //! `cargo xtask bench rest`: the data API against pgbench running the very same transaction on the same server in the
-//! same run. Ratios within a run are the result; absolute numbers belong to the machine.
+//! same run, and what the process needs of memory. Ratios within a run are the result; absolute numbers belong to the
+//! machine.
 
-mod load;
+mod import;
+mod memory;
+mod pgbench;
+mod process;
 mod report;
 mod scenario;
+mod script;
 mod server;
+mod wrk;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use load::{Load, Measured};
-use report::{Report, Row};
+use pgbench::{Pgbench, Repeat};
+use process::{CpuTime, Memory, resident_kib};
+use report::{Limit, Report, Row};
 use scenario::Scenario;
-use server::Server;
+use server::{Server, StartTimes, User};
+use wrk::Wrk;
 
-/// How long and how often things are measured.
-#[derive(Debug, Clone, Copy)]
+/// Requests that wrk keeps in flight.
+const CONNECTIONS: u32 = 16;
+
+/// What is measured, how long and how often.
+#[derive(Debug, Clone)]
 pub(crate) struct Effort {
     /// Seconds per measurement.
     pub(crate) seconds: u32,
     /// Measurements per side, taken in turns; the median counts.
     pub(crate) rounds: u32,
+    /// Only what has this in its name.
+    pub(crate) only: Option<String>,
 }
 
-/// Builds, measures, prints a table and writes `docs/evidence/bench-rest.json`.
-pub(crate) fn run(root: &Path, effort: Effort) -> Result<bool> {
+impl Effort {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    /// Requests or transactions.
+    pub(crate) count: u64,
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// CPU time of the server per request, and of PostgreSQL.
+    pub(crate) server_cpu_us: f64,
+    pub(crate) postgres_cpu_us: f64,
+}
+
+impl Measured {
+    fn with_cpu_time(self, spent: CpuTime) -> Self {
+        let each = |micros: u64| micros as f64 / self.count.max(1) as f64;
+        Self { server_cpu_us: each(spent.server_us), postgres_cpu_us: each(spent.postgres_us), ..self }
+    }
+}
+
+/// Builds, measures, prints tables and, unless only a part was wanted, writes `docs/evidence/bench-rest.json`.
+pub(crate) fn run(root: &Path, effort: &Effort) -> Result<bool> {
     build(root)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(measure(root, effort))?;
-    println!("{}", report.table());
-    report.write(&root.join("docs/evidence/bench-rest.json"), root)?;
-    crate::generate::write(root)?;
+    anyhow::ensure!(!report.rows.is_empty() || !report.limits.is_empty(), "nothing has that in its name");
+    let document = report.document(effort, root);
+    println!("{}", crate::generate::performance::tables(&document).context("a figure is missing")?);
+    println!("{}", if report.holds() { "every promise holds" } else { "a promise is broken" });
+    if effort.only.is_none() {
+        report::write(&document, &root.join("docs/evidence/bench-rest.json"))?;
+        crate::generate::write(root)?;
+    }
     Ok(report.holds())
 }
 
@@ -44,43 +88,98 @@ fn build(root: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn measure(root: &Path, effort: Effort) -> Result<Report> {
+async fn measure(root: &Path, effort: &Effort) -> Result<Report> {
     let folder = tempfile::tempdir().context("a folder for the project")?;
     let (mut server, start) = Server::first_start(root, folder.path())?;
-    let mut report = Report::new(effort, start);
-    report.rss_idle_kib = server.rss_kib()?;
+    let idle = resident_kib(server.pid(), Memory::Now)?;
     let user = server.sign_up().await?;
-    let load = Load::new(&server, &user)?;
-    for scenario in scenario::all(&server, &user).await? {
-        report.rows.push(compare(&load, &scenario, effort)?);
+    let (wrk, pgbench) = (Wrk::new(&server, &user)?, Pgbench::new(&server)?);
+    let mut report = Report::default();
+    for scenario in scenario::all(&server, &user, |name| effort.wants(name)).await? {
+        report.rows.push(compare(&server, &wrk, &pgbench, &scenario, effort)?);
     }
-    eprintln!("a minute of load from 64 connections");
-    load.wrk(&scenario::twenty_rows(), 64, 60)?;
-    report.rss_loaded_kib = server.rss_kib()?;
+    report.limits = starting(start, idle).into_iter().filter(|limit| effort.wants(limit.what)).collect();
+    under_load(&server, &wrk, effort, &mut report)?;
+    large(&mut server, &user, &pgbench, effort, &mut report).await;
     server.stop()?;
     Ok(report)
 }
 
 /// Takes turns, so that a noisy minute hits both sides.
-fn compare(load: &Load, scenario: &Scenario, effort: Effort) -> Result<Row> {
+fn compare(
+    server: &Server,
+    wrk: &Wrk,
+    pgbench: &Pgbench,
+    scenario: &Scenario,
+    effort: &Effort,
+) -> Result<Row> {
+    let reset = || scenario.reset.map_or(Ok(()), |sql| server.run_as_superuser(sql));
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    load.wrk(&scenario.request, 16, 2)?;
-    load.pgbench(scenario, 2)?;
+    wrk.run(&scenario.request, CONNECTIONS, 2)?;
+    pgbench.run(&scenario.script, Repeat::Seconds(2))?;
     for round in 1..=effort.rounds {
         eprintln!("{}: round {round} of {}", scenario.name, effort.rounds);
-        ours.push(load.wrk(&scenario.request, 16, effort.seconds)?);
-        theirs.push(load.pgbench(scenario, effort.seconds)?);
+        reset()?;
+        ours.push(wrk.run(&scenario.request, CONNECTIONS, effort.seconds)?);
+        reset()?;
+        theirs.push(pgbench.run(&scenario.script, Repeat::Seconds(effort.seconds))?);
     }
-    Ok(Row {
-        name: scenario.name,
-        least_ratio: scenario.least_ratio,
-        ours: median(ours),
-        pgbench: median(theirs),
-    })
+    let (name, least_ratio) = (scenario.name, scenario.least_ratio);
+    Ok(Row { name, least_ratio, ours: median(ours)?, pgbench: median(theirs)? })
 }
 
 /// The measurement whose throughput is in the middle.
-fn median(mut all: Vec<Measured>) -> Measured {
+fn median(mut all: Vec<Measured>) -> Result<Measured> {
     all.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-    all.swap_remove(all.len() / 2)
+    all.get(all.len() / 2).copied().context("no round was measured")
+}
+
+fn starting(start: StartTimes, idle_kib: u64) -> Vec<Limit> {
+    let ready = |what, most, millis: u64| Limit { what, unit: "ms", most, measured: Some(millis as f64) };
+    vec![
+        ready("ready, with a new database", 8000.0, start.first_ms),
+        ready("ready, on an existing project", 1500.0, start.again_ms),
+        memory_limit("memory of the process, idle", 40.0, Ok(idle_kib)),
+    ]
+}
+
+fn under_load(server: &Server, wrk: &Wrk, effort: &Effort, report: &mut Report) -> Result<()> {
+    const WHAT: &str = "memory after a minute of load from 64 connections";
+    if effort.wants(WHAT) {
+        eprintln!("{WHAT}");
+        wrk.run(&scenario::twenty_rows(), 64, 60)?;
+        report.limits.push(memory_limit(WHAT, 80.0, resident_kib(server.pid(), Memory::Now)));
+    }
+    Ok(())
+}
+
+/// What is large. One that cannot be measured does not keep the others from it.
+async fn large(server: &mut Server, user: &User, pgbench: &Pgbench, effort: &Effort, report: &mut Report) {
+    const IMPORT: &str = "import of 100,000 rows as NDJSON, against insert … select";
+    const BODY: &str = "peak memory while 50 MB of JSON are inserted";
+    const READ: &str = "peak memory over idle while 1,000,000 rows are read as NDJSON";
+    if effort.wants(IMPORT) {
+        let times = import::times_of_insert(server, user, pgbench, effort.rounds).await;
+        let measured = known(IMPORT, times);
+        report.limits.push(Limit { what: IMPORT, unit: "×", most: 1.5, measured });
+    }
+    if effort.wants(BODY) {
+        report.limits.push(memory_limit(BODY, 100.0, memory::of_large_body(server, user).await));
+    }
+    if effort.wants(READ) {
+        report.limits.push(memory_limit(READ, 30.0, memory::of_large_read(server, user).await));
+    }
+}
+
+fn memory_limit(what: &'static str, most: f64, kib: Result<u64>) -> Limit {
+    let measured = known(what, kib).map(|kib| kib as f64 * 1024.0 / 1e6);
+    Limit { what, unit: "MB", most, measured }
+}
+
+fn known<T>(what: &str, result: Result<T>) -> Option<T> {
+    result.inspect_err(|error| eprintln!("{what}: {error:#}")).ok()
+}
+
+fn word_after<'t>(text: &'t str, label: &str) -> Option<&'t str> {
+    text.split_once(label)?.1.split_whitespace().next()
 }

@@ -1,7 +1,7 @@
 //! Pages that are generated from code or from evidence, committed, and proved fresh by a test.
 //! Leaves the meaning of the settings to `rowhouse_kernel::settings`, where each is defined once.
 
-mod performance;
+pub(crate) mod performance;
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -59,6 +59,9 @@ enum Bench {
         /// Measurements per side.
         #[arg(long, default_value_t = 5)]
         rounds: u32,
+        /// Only what has this in its name; the result is printed and not kept.
+        #[arg(long)]
+        only: Option<String>,
     },
 }
 
@@ -66,8 +69,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root()),
         Chore::Check { long: _, only, rounds, seed } => check::run(&root(), only, rounds, seed),
-        Chore::Bench(Bench::Rest { seconds, rounds }) => {
-            bench::run(&root(), bench::Effort { seconds, rounds })
+        Chore::Bench(Bench::Rest { seconds, rounds, only }) => {
+            bench::run(&root(), &bench::Effort { seconds, rounds, only })
         }
         Chore::Gen { check: false } => generate::write(&root()),
         Chore::Gen { check: true } => generate::check(&root()),

@@ -1,21 +1,12 @@
-//! The table on the terminal and the JSON beside it.
+//! The JSON that a run leaves behind. [`crate::generate`] makes the tables of it.
 
 use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::Effort;
-use super::load::Measured;
-use super::server::StartTimes;
+use super::{Effort, Measured, pgbench};
 use crate::check::output;
-
-/// Promises of memory: 40 MB and 80 MB, in KiB.
-const IDLE_KIB: u64 = 40_000_000 / 1024;
-const LOADED_KIB: u64 = 80_000_000 / 1024;
-/// Promises of start-up, in milliseconds, for a quiet machine of two cores.
-const FIRST_MS: u64 = 8_000;
-const AGAIN_MS: u64 = 1_500;
 
 /// One scenario's two sides.
 pub(crate) struct Row {
@@ -29,95 +20,97 @@ impl Row {
     fn ratio(&self) -> f64 {
         self.ours.per_second / self.pgbench.per_second
     }
+
+    fn json(&self) -> Value {
+        let side = |m: &Measured| {
+            json!({
+                "per_second": m.per_second.round(),
+                "p50_ms": m.p50_ms,
+                "p99_ms": m.p99_ms,
+                "postgres_cpu_us": m.postgres_cpu_us.round(),
+            })
+        };
+        let mut ours = side(&self.ours);
+        ours["server_cpu_us"] = self.ours.server_cpu_us.round().into();
+        json!({
+            "scenario": self.name,
+            "rowhouse": ours,
+            "pgbench": side(&self.pgbench),
+            "ratio": hundredths(self.ratio()),
+            "promised": self.least_ratio,
+            "holds": self.ratio() >= self.least_ratio,
+        })
+    }
+}
+
+/// Something that is promised to be at most so much.
+pub(crate) struct Limit {
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) most: f64,
+    /// None where it could not be measured; the promise does not hold then.
+    pub(crate) measured: Option<f64>,
+}
+
+impl Limit {
+    fn holds(&self) -> bool {
+        self.measured.is_some_and(|measured| measured <= self.most)
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "what": self.what,
+            "unit": self.unit,
+            "measured": self.measured.map(hundredths),
+            "promised": self.most,
+            "holds": self.holds(),
+        })
+    }
 }
 
 /// A finished run.
+#[derive(Default)]
 pub(crate) struct Report {
-    effort: Effort,
-    start: StartTimes,
-    pub(crate) rss_idle_kib: u64,
-    pub(crate) rss_loaded_kib: u64,
     pub(crate) rows: Vec<Row>,
+    pub(crate) limits: Vec<Limit>,
 }
 
 impl Report {
-    pub(crate) fn new(effort: Effort, start: StartTimes) -> Self {
-        Self { effort, start, rss_idle_kib: 0, rss_loaded_kib: 0, rows: Vec::new() }
-    }
-
     /// Whether every promise holds.
     pub(crate) fn holds(&self) -> bool {
-        let start = self.start.first_ms <= FIRST_MS && self.start.again_ms <= AGAIN_MS;
-        let memory = self.rss_idle_kib <= IDLE_KIB && self.rss_loaded_kib <= LOADED_KIB;
-        start && memory && self.rows.iter().all(|row| row.ratio() >= row.least_ratio)
+        self.rows.iter().all(|row| row.ratio() >= row.least_ratio) && self.limits.iter().all(Limit::holds)
     }
 
-    pub(crate) fn table(&self) -> String {
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-        table.set_header([
-            "scenario",
-            "rowhouse req/s",
-            "p50 ms",
-            "p99 ms",
-            "pgbench tx/s",
-            "p50 ms",
-            "p99 ms",
-            "ratio",
-            "promised",
-        ]);
-        for row in &self.rows {
-            let Row { ours, pgbench, .. } = row;
-            let numbers = [
-                ours.per_second,
-                ours.p50_ms,
-                ours.p99_ms,
-                pgbench.per_second,
-                pgbench.p50_ms,
-                pgbench.p99_ms,
-                row.ratio(),
-                row.least_ratio,
-            ];
-            let cells = numbers
-                .iter()
-                .enumerate()
-                .map(|(i, n)| if i == 0 || i == 3 { format!("{n:.0}") } else { format!("{n:.2}") });
-            table.add_row(std::iter::once(row.name.to_owned()).chain(cells));
-        }
-        format!(
-            "{table}\n\nready: {} ms with initdb, {} ms on an existing project\nmemory: {:.1} MiB idle, {:.1} MiB after a minute of load from 64 connections\n{}",
-            self.start.first_ms,
-            self.start.again_ms,
-            self.rss_idle_kib as f64 / 1024.0,
-            self.rss_loaded_kib as f64 / 1024.0,
-            if self.holds() { "every promise holds" } else { "a promise is broken" },
-        )
-    }
-
-    pub(crate) fn write(&self, path: &Path, root: &Path) -> Result<()> {
-        let side = |m: &Measured| json!({ "per_second": m.per_second.round(), "p50_ms": m.p50_ms, "p99_ms": m.p99_ms });
-        let rows: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|row| json!({ "scenario": row.name, "rowhouse": side(&row.ours), "pgbench": side(&row.pgbench), "ratio": (row.ratio() * 100.0).round() / 100.0, "promised": row.least_ratio }))
-            .collect();
-        let document = json!({
+    pub(crate) fn document(&self, effort: &Effort, root: &Path) -> Value {
+        json!({
             "name": "bench-rest",
             "command": "cargo xtask bench rest",
             "date": output("date", &["--utc", "+%Y-%m-%dT%H:%M:%SZ"], root),
             "revision": output("git", &["rev-parse", "HEAD"], root),
             "dirty": !output("git", &["status", "--porcelain", "--untracked-files=no"], root).is_empty(),
             "machine": { "cpus": output("nproc", &[], root), "kernel": output("uname", &["-sr"], root) },
-            "parameters": { "seconds": self.effort.seconds, "rounds": self.effort.rounds, "http_connections": 16, "pgbench_clients": 8 },
-            "ready_ms": { "first": self.start.first_ms, "again": self.start.again_ms },
-            "rss_kib": { "idle": self.rss_idle_kib, "after_load": self.rss_loaded_kib },
-            "scenarios": rows,
+            "parameters": {
+                "seconds": effort.seconds,
+                "rounds": effort.rounds,
+                "http_connections": super::CONNECTIONS,
+                "pgbench_clients": pgbench::CLIENTS,
+            },
+            "scenarios": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
+            "limits": self.limits.iter().map(Limit::json).collect::<Vec<_>>(),
             "holds": self.holds(),
-        });
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(path, serde_json::to_string_pretty(&document)? + "\n")?;
-        Ok(())
+        })
     }
+}
+
+/// Writes a whole run's document.
+pub(crate) fn write(document: &Value, path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, serde_json::to_string_pretty(document)? + "\n")?;
+    Ok(())
+}
+
+fn hundredths(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
 }

@@ -1,12 +1,20 @@
-//! What is measured: a request, and the transaction it becomes as a pgbench script.
+//! What is measured: requests, each with the transaction that it becomes.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::script::Script;
 use super::server::{Server, User};
 
-/// Rows the benched tenant has.
-const ROWS: usize = 20;
+/// Todos that the benched tenant has.
+const TODOS: usize = 20;
+/// Projects of the account, and tasks of each project.
+const PROJECTS: usize = 5;
+const TASKS: usize = 3;
+/// Rows of a bulk insert.
+const BULK: usize = 1000;
+/// Empties the table that imports fill.
+pub(crate) const EMPTY: &str = "truncate public.entries";
 
 /// One HTTP request.
 #[derive(Debug, Clone)]
@@ -14,6 +22,23 @@ pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) body: Option<String>,
+    /// Whether its transaction may write.
+    pub(crate) writes: bool,
+}
+
+impl Request {
+    fn get(path: &str) -> Self {
+        Self { method: "GET", path: format!("/rest/v1/{path}"), body: None, writes: false }
+    }
+
+    fn call(function: &str, arguments: &Value) -> Self {
+        let path = format!("/rest/v1/rpc/{function}");
+        Self { method: "POST", path, body: Some(arguments.to_string()), writes: false }
+    }
+
+    pub(crate) fn post(table: &str, rows: &Value) -> Self {
+        Self { method: "POST", path: format!("/rest/v1/{table}"), body: Some(rows.to_string()), writes: true }
+    }
 }
 
 /// A request and its transaction.
@@ -23,102 +48,65 @@ pub(crate) struct Scenario {
     pub(crate) request: Request,
     /// The ratio to pgbench below which the promise is broken.
     pub(crate) least_ratio: f64,
-    /// The pgbench script; `:p1`… are its variables.
-    pub(crate) script: String,
-    /// Their values.
-    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) script: Script,
+    /// What the superuser runs before each measurement.
+    pub(crate) reset: Option<&'static str>,
 }
 
 pub(crate) fn twenty_rows() -> Request {
-    Request { method: "GET", path: "/rest/v1/todos?select=id,title,done".to_owned(), body: None }
+    Request::get("todos?select=id,title,done")
 }
 
-/// Fills the tenant and renders every scenario.
-pub(crate) async fn all(server: &Server, user: &User) -> Result<Vec<Scenario>> {
-    let rows: Vec<Value> = (0..ROWS).map(|n| json!({ "title": format!("todo number {n}") })).collect();
-    let written = server.send("POST", "/rest/v1/todos", &user.token, &Value::Array(rows)).await?;
-    let id = written[0]["id"].as_i64().context("an id")?;
-    let one = Request {
-        method: "GET",
-        path: format!("/rest/v1/todos?select=id,title,done&id=eq.{id}"),
-        body: None,
-    };
-    let insert = Request {
-        method: "POST",
-        path: "/rest/v1/todos".to_owned(),
-        body: Some(json!({ "title": "one more" }).to_string()),
-    };
-    Ok(vec![
-        scenario("one row by key", one, 1.0, server, user)?,
-        scenario("20 rows", twenty_rows(), 1.0, server, user)?,
-        scenario("insert one row", insert, 0.8, server, user)?,
-    ])
+/// Rows of an import: short titles, as many as asked for.
+pub(crate) fn entries(count: usize) -> Vec<Value> {
+    (1..=count).map(|n| json!({ "title": format!("entry number {n}"), "done": n % 3 == 0 })).collect()
 }
 
-fn scenario(
-    name: &'static str,
-    request: Request,
-    least_ratio: f64,
+/// Fills the tenant and renders every scenario that `wanted` names.
+pub(crate) async fn all(
     server: &Server,
     user: &User,
-) -> Result<Scenario> {
-    let explained =
-        server.explain(&format!("{} {}", request.method, request.path), request.body.as_deref())?;
-    let mut script = Script::default();
-    let names = explained["context"]["parameters"].as_array().context("context parameters")?;
-    let context: Vec<String> =
-        names.iter().map(|name| context_value(name.as_str().unwrap_or_default(), &request, user)).collect();
-    script.add(explained["context"]["sql"].as_str().context("context sql")?, context);
-    let params = explained["query"]["params"].as_array().context("query params")?;
-    script.add(
-        explained["query"]["sql"].as_str().context("query sql")?,
-        params.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect(),
-    );
-    let text = format!("begin;\n{}commit;\n", script.text);
-    Ok(Scenario { name, request, least_ratio, script: text, variables: script.variables })
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Scenario>> {
+    let rows = (0..TODOS).map(|n| json!({ "title": format!("todo number {n}") })).collect();
+    let todo = insert(server, user, "todos", rows).await?[0];
+    let (account, project) = fill_account(server, user).await?;
+    let embed = "select=id,name,projects(id,name,tasks(id,title,done))";
+    let of_project = json!({ "project": project });
+    let requests = [
+        ("one row by key", Request::get(&format!("todos?select=id,title,done&id=eq.{todo}")), 1.0),
+        ("20 rows", twenty_rows(), 1.0),
+        ("1 row with 5 × 3 embedded", Request::get(&format!("accounts?{embed}&id=eq.{account}")), 1.0),
+        ("call giving one row", Request::call("project_progress", &of_project), 1.0),
+        ("call giving a set", Request::call("project_tasks", &of_project), 1.0),
+        ("insert one row", Request::post("todos", &json!({ "title": "one more" })), 0.8),
+        ("insert 1,000 rows", Request::post("entries", &entries(BULK).into()), 0.8),
+    ];
+    let wanted = requests.into_iter().filter(|(name, ..)| wanted(name));
+    wanted
+        .map(|(name, request, least_ratio)| {
+            let script = Script::of_request(&request, server, user)?;
+            let reset = request.path.ends_with("/entries").then_some(EMPTY);
+            Ok(Scenario { name, request, least_ratio, script, reset })
+        })
+        .collect()
 }
 
-#[derive(Default)]
-struct Script {
-    text: String,
-    variables: Vec<(String, String)>,
+/// One account with its projects and their tasks; its key and that of a project.
+async fn fill_account(server: &Server, user: &User) -> Result<(i64, i64)> {
+    let account = insert(server, user, "accounts", vec![json!({ "name": "the account" })]).await?[0];
+    let projects =
+        (0..PROJECTS).map(|n| json!({ "account_id": account, "name": format!("project number {n}") }));
+    let projects = insert(server, user, "projects", projects.collect()).await?;
+    let task = |project, n| json!({ "project_id": project, "title": format!("task number {n}") });
+    let tasks = projects.iter().flat_map(|project| (0..TASKS).map(move |n| task(project, n)));
+    insert(server, user, "tasks", tasks.collect()).await?;
+    Ok((account, projects[0]))
 }
 
-impl Script {
-    /// Appends a statement, its `$n` turned into variables that pgbench binds as parameters in turn.
-    fn add(&mut self, sql: &str, values: Vec<String>) {
-        let base = self.variables.len();
-        let mut sql = sql.replace('\n', " ");
-        for n in (1..=values.len()).rev() {
-            sql = sql.replace(&format!("${n}"), &format!(":p{}", base + n));
-        }
-        self.text.push_str(&format!("{sql};\n"));
-        self.variables
-            .extend(values.into_iter().enumerate().map(|(i, value)| (format!("p{}", base + i + 1), value)));
-    }
-}
-
-/// What the server itself would send for this caller and request.
-fn context_value(name: &str, request: &Request, user: &User) -> String {
-    let claim = |name: &str| user.claims[name].as_str().unwrap_or_default().to_owned();
-    match name {
-        "search_path" => "\"public\", \"extensions\"".to_owned(),
-        "role" => "authenticated".to_owned(),
-        "request.jwt.claims" => user.claims_text.clone(),
-        "request.method" => request.method.to_owned(),
-        "request.path" => {
-            request.path.split('?').next().unwrap_or_default().trim_start_matches("/rest/v1").to_owned()
-        }
-        "request.headers" => {
-            json!({ "host": "127.0.0.1:54321", "authorization": format!("Bearer {}", user.token) })
-                .to_string()
-        }
-        "request.cookies" => "{}".to_owned(),
-        "app.current_organization_id" => claim("org_id"),
-        "app.current_user_id" | "jwt.claims.sub" | "user" => claim("sub"),
-        "transaction_read_only" => if request.method == "GET" { "on" } else { "off" }.to_owned(),
-        "session" => claim("session_id"),
-        "tenant" => claim("tenant_id"),
-        _ => String::new(),
-    }
+/// Keys of the rows written; at least one.
+async fn insert(server: &Server, user: &User, table: &str, rows: Vec<Value>) -> Result<Vec<i64>> {
+    let written = server.send("POST", &format!("/rest/v1/{table}"), &user.token, &Value::Array(rows)).await?;
+    let written = written.as_array().filter(|rows| !rows.is_empty()).context("rows")?;
+    written.iter().map(|row| row["id"].as_i64().context("an id")).collect()
 }

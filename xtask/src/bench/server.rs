@@ -6,7 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rowhouse_db::embedded::find_binaries;
 use serde_json::{Value, json};
+
+use super::process::Processes;
 
 /// How long a start may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,18 +47,27 @@ impl Server {
         let project = folder.join("project");
         copy_project(&root.join("examples/todos"), &project)?;
         let binary = root.join("target/release/rowhouse");
-        let (mut first, first_ms) = Self::start(&binary, &project)?;
+        let (mut first, first_ms) = Self::start(&binary, &project, &[])?;
         first.stop()?;
-        let (again, again_ms) = Self::start(&binary, &project)?;
+        let (again, again_ms) = Self::start(&binary, &project, &[])?;
         Ok((again, StartTimes { first_ms, again_ms }))
     }
 
-    fn start(binary: &Path, project: &Path) -> Result<(Self, u64)> {
+    /// A fresh process on the same project, with settings changed by variables.
+    pub(crate) fn restart(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        self.stop()?;
+        let (fresh, _) = Self::start(&self.binary.clone(), &self.project.clone(), variables)?;
+        *self = fresh;
+        Ok(())
+    }
+
+    fn start(binary: &Path, project: &Path, variables: &[(&str, &str)]) -> Result<(Self, u64)> {
         let log = std::fs::File::create(project.join("up.log"))?;
         let port = free_port()?;
         let started = Instant::now();
         let mut command = Command::new(binary);
         command.args(["up", "--port", &port.to_string(), "--dir"]).arg(project);
+        command.envs(variables.iter().copied());
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -89,11 +101,40 @@ impl Server {
         self.state["url"].as_str().unwrap_or_default()
     }
 
-    /// Resident memory of the server process, without PostgreSQL's.
-    pub(crate) fn rss_kib(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
-        Ok(line.split_whitespace().nth(1).context("VmRSS")?.parse()?)
+    /// Of the server alone; PostgreSQL has processes of its own.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn processes(&self) -> Result<Processes> {
+        let postmaster = self.state["pg_pid"].as_u64().context("pg_pid")?;
+        Ok(Processes { server: self.pid(), postmaster: u32::try_from(postmaster)? })
+    }
+
+    /// Runs a statement as the superuser.
+    pub(crate) fn run_as_superuser(&self, sql: &str) -> Result<()> {
+        let binaries = find_binaries().map_err(|error| anyhow::anyhow!("{error}"))?;
+        let url = self.state["db_url"].as_str().context("db_url")?;
+        let output = Command::new(binaries.program("psql"))
+            .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", sql, url])
+            .output()
+            .context("psql")?;
+        anyhow::ensure!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// A request as `user`; anything but success is an error.
+    pub(crate) async fn exchange(
+        &self,
+        user: &User,
+        request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response> {
+        let response = request(&self.http, self.url()).bearer_auth(&user.token).send().await?;
+        let status = response.status();
+        if !status.is_success() {
+            anyhow::bail!("{status} {}", response.text().await?);
+        }
+        Ok(response)
     }
 
     pub(crate) async fn sign_up(&self) -> Result<User> {
@@ -177,5 +218,6 @@ fn copy_project(from: &Path, to: &Path) -> Result<()> {
         let path = entry?.path();
         std::fs::copy(&path, to.join("migrations").join(path.file_name().unwrap_or_default()))?;
     }
+    std::fs::write(to.join("migrations/99991231000000_bench.sql"), include_str!("project.sql"))?;
     Ok(())
 }
