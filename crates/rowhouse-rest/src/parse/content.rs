@@ -26,6 +26,8 @@ pub(super) const MAX_NODES: usize = 16_384;
 /// The longest query string that is repeated in `Content-Location` of an answer to QUERY, in bytes. Proxies give the
 /// headers of an answer a few kilobytes.
 const MAX_LOCATION: usize = 2_048;
+/// The same where the URL had it. Node.js gives up on an answer whose headers are longer than 16 KiB together.
+const MAX_OWN_LOCATION: usize = 8_192;
 
 /// The query string. Of QUERY the URL's parameters stand in front of the body's.
 pub(super) fn query<'a>(incoming: &'a Incoming<'_>) -> Result<Cow<'a, str>, RequestError> {
@@ -46,10 +48,11 @@ pub(super) fn query<'a>(incoming: &'a Incoming<'_>) -> Result<Cow<'a, str>, Requ
 
 /// The URL that would read the same, for a read; nothing where it would be too long to be a header.
 pub(super) fn location(method: &str, action: &Action, bytes: usize, pairs: Vec<Pair<'_>>) -> Option<String> {
-    if !matches!(action, Action::Read { .. }) || (method == QUERY && bytes > MAX_LOCATION) {
+    let most = if method == QUERY { MAX_LOCATION } else { MAX_OWN_LOCATION };
+    if !matches!(action, Action::Read { .. }) || bytes > most {
         return None;
     }
-    Some(canonical(pairs)).filter(|text| method != QUERY || text.len() <= MAX_LOCATION)
+    Some(canonical(pairs)).filter(|text| text.len() <= most)
 }
 
 /// Refuses what would grow beyond measure once it is understood: only filters may be long.

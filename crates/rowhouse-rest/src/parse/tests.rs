@@ -403,6 +403,10 @@ fn long_query_names_no_location() {
     let spread = format!("a=in.({})", vec!["1"; 800].join(","));
     assert_eq!(request("QUERY", "/t", &[FORM], &spread).canonical, None, "encoded it is longer");
     assert!(request("GET", &format!("/t?{long}"), &[], "").canonical.is_some());
+    let longer = format!("a=in.({})", vec!["1"; 4_500].join(","));
+    assert_eq!(request("GET", &format!("/t?{longer}"), &[], "").canonical, None, "clients would not read it");
+    let spread = format!("a=in.({})", vec!["1"; 3_000].join(","));
+    assert_eq!(request("GET", &format!("/t?{spread}"), &[], "").canonical, None, "encoded it is longer");
 }
 
 #[test]
