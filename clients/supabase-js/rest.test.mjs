@@ -4,25 +4,11 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { startServer } from './server.mjs'
 import { connect, connectService, signUp } from './person.mjs'
+import { assertRefused, rows } from './answer.mjs'
 
 let server
 before(async () => (server = await startServer()))
 after(() => server?.stop())
-
-/** The request must succeed; gives its rows. */
-async function rows(request) {
-  const { data, error, status } = await request
-  assert.equal(error, null, `${status} ${JSON.stringify(error)}`)
-  return data
-}
-
-/** The request must be refused with this status and code. */
-async function assertRefused(request, status, code) {
-  const answer = await request
-  assert.ok(answer.error, `expected ${code}, got ${answer.status}`)
-  assert.deepEqual({ status: answer.status, code: answer.error.code }, { status, code }, answer.error.message)
-  return answer.error
-}
 
 /** A user with the notes that most reads are about. */
 async function annWithNotes() {

@@ -12,10 +12,13 @@ const READY = 'Rowhouse is ready'
 const START_LIMIT_MS = 90_000
 const STOP_LIMIT_MS = 30_000
 
-/** Starts a server with the example's tables and this suite's own; `settings` is the text of its rowhouse.toml. */
-export async function startServer(settings = '') {
-  const dir = await createProject(settings)
-  const port = await freePorts()
+/**
+ * Starts a server; `settings` is the text of its rowhouse.toml. `fill` writes migrations and seed into the project's
+ * folder: the example's tables and this suite's own unless given. `port` is a free one unless given.
+ */
+export async function startServer(settings = '', { fill = fillWithExample, port } = {}) {
+  const dir = await createProject(settings, fill)
+  port ??= await freePorts()
   const child = spawn(binary, ['up', '--dir', dir, '--port', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] })
   const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
   const orphaned = () => child.kill('SIGTERM')
@@ -37,18 +40,22 @@ export async function startServer(settings = '') {
   }
 }
 
-async function createProject(settings) {
-  const dir = await mkdtemp(join(tmpdir(), 'rowhouse-supabase-js-'))
+async function createProject(settings, fill) {
+  const dir = await mkdtemp(join(tmpdir(), 'rowhouse-client-'))
   // As root, the database runs under another account, which has to be able to enter.
   await chmod(dir, 0o755)
   await run(['init', dir])
   await writeFile(join(dir, 'rowhouse.toml'), settings)
+  await fill(dir)
+  return dir
+}
+
+async function fillWithExample(dir) {
   const example = join(repository, 'examples', 'todos')
   for (const from of [join(example, 'migrations'), join(import.meta.dirname, 'migrations')]) {
     await cp(from, join(dir, 'migrations'), { recursive: true })
   }
   await cp(join(example, 'seed.sql'), join(dir, 'seed.sql'))
-  return dir
 }
 
 function run(args) {

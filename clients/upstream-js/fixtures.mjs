@@ -1,0 +1,67 @@
+// Turns the fixtures of an upstream suite into a project's migrations and seed. They are read from the checkout at
+// every run; what our project cannot take as written is changed on the way, and only that.
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+
+/** What is changed in fixtures: each pattern must be there, else upstream has moved and somebody has to look. */
+const POSTGREST_CHANGES = [
+  // Settings of the data API are in rowhouse.toml; a project does not own the login.
+  [/^alter role authenticator set pgrst\.\w+ to '[^']*';$/gim, ''],
+  // A project may not install PostGIS, which only a superuser can: its one column holds text.
+  [/^create extension if not exists postgis .*;$/gim, ''],
+  [/extensions\.geometry\(POINT, 4326\)/gi, 'text'],
+]
+
+/** The suites by the name of their package: what they need and which of their files are about the data API. */
+export const SUITES = {
+  '@supabase/postgrest-js': {
+    migrations: ['test/supabase/migrations/00000000000000_schema.sql'],
+    seed: 'test/supabase/seed.sql',
+    changes: POSTGREST_CHANGES,
+    // As upstream runs it: the folder v12 is for a PostgREST of that age.
+    jest: ['--testPathIgnorePatterns=test/v12/'],
+    settings: `[rest]
+schemas = ["public", "personal"]
+extra_search_path = ["public", "extensions"]
+max_rows = 1000
+default_grants = "supabase"
+aggregates = true
+plan_enabled = true
+tx_end = "commit-allow-override"
+`,
+  },
+  '@supabase/supabase-js': {
+    migrations: [
+      'supabase/migrations/20250422000000_create_todos_table.sql',
+      'supabase/migrations/20260731000000_trace_headers_echo_fn.sql',
+    ],
+    seed: 'supabase/seed/seed_todos.sql',
+    changes: [],
+    // The unit tests never leave the client.
+    jest: ['test/integration.test.ts', '--forceExit'],
+    settings: `[rest]
+default_grants = "supabase"
+
+[auth]
+# The key in the suite is signed with it.
+jwt_secret = "super-secret-jwt-token-with-at-least-32-characters-long"
+mailer_autoconfirm = true
+signin_rate_per_5min = 300
+`,
+  },
+}
+
+/** Writes the suite's fixtures into the project in `dir`. */
+export async function fill(suite, folder, dir) {
+  const unseen = new Set(suite.changes.map(([pattern]) => pattern))
+  const change = (text) =>
+    suite.changes.reduce((changed, [pattern, instead]) => {
+      if (changed.search(pattern) >= 0) unseen.delete(pattern)
+      return changed.replace(pattern, instead)
+    }, text)
+  for (const path of suite.migrations) {
+    await writeFile(join(dir, 'migrations', basename(path)), change(await readFile(join(folder, path), 'utf8')))
+  }
+  await writeFile(join(dir, 'seed.sql'), change(await readFile(join(folder, suite.seed), 'utf8')))
+  if (unseen.size > 0) throw new Error(`the fixtures no longer contain ${[...unseen].join(', ')}`)
+}
