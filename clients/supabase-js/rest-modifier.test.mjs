@@ -52,6 +52,10 @@ describe('formats', () => {
     assert.deepEqual(await rows(client.from('talks').select('title, "spoken in"').eq('title', 'Closing').stripNulls().single()), { title: 'Closing' })
   })
 
+  test('GeoJSON only where the database has PostGIS', async () => {
+    await assertRefused(client.from('talks').select('title').geojson(), 406, 'PGRST107')
+  })
+
   test('plans as text and as JSON, without running a write', async () => {
     const text = await rows(client.from('talks').select('title').explain())
     assert.match(text, /Aggregate.*cost=/)
