@@ -18,8 +18,8 @@ use scene::Scene;
 
 use crate::support::Answer;
 
-/// Recipes that nobody can succeed with, not even the owner: the schema or the format is not served, the row exists.
-const TOOTHLESS: [&str; 3] = ["profile", "csv", "insert the target's row"];
+/// Recipes that nobody can succeed with, not even the owner: the schema is not served, the row exists.
+const TOOTHLESS: [&str; 2] = ["profile", "insert the target's row"];
 
 #[tokio::test]
 async fn no_attack_reaches_another_tenants_rows() {

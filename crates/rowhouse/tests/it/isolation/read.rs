@@ -125,6 +125,7 @@ fn shapes(field: &Field<'_>, method: &Method) -> Vec<Attack> {
     vec![
         attack("single", &equal).header("accept", "application/vnd.pgrst.object+json").expect(only),
         attack("csv", "select=*").header("accept", "text/csv"),
+        attack("lines", "select=*").header("accept", "application/x-ndjson"),
         attack("profile", &equal).header("accept-profile", "auth"),
         attack("planned count", &equal).prefer("count=planned"),
     ]

@@ -57,6 +57,8 @@ fn inserts(field: &Field<'_>) -> Vec<Attack> {
         all.push(refused(post("insert named columns", &columns, json!([foreign]))));
         let missing = "missing=default,return=representation,count=exact";
         all.push(refused(post("insert with defaults", &columns, json!([foreign, {}])).prefer(missing)));
+        let lines = post("insert lines", "", json!(foreign)).prefer("return=minimal");
+        all.push(refused(lines.header("content-type", "application/x-ndjson")));
         all.push(refused(post("insert in silence", "", json!(foreign)).prefer("return=minimal")));
         all.push(refused(post("insert for a location", "", json!(foreign)).prefer("return=headers-only")));
     }
