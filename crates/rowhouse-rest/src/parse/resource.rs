@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::content::QUERY;
-use super::{Incoming, QueryError, RequestError, header};
+use super::{Incoming, QueryError, RequestError};
 use crate::request::{Action, CallMethod, Mutation};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
@@ -81,7 +81,9 @@ pub(super) fn schema(
         "POST" | "PATCH" | "PUT" | "DELETE" => "content-profile",
         _ => "accept-profile",
     };
-    match header(incoming.headers, name) {
+    // A schema's name may have letters of all alphabets; one that cannot be read is none of ours.
+    let asked = incoming.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    match asked.as_deref() {
         Some(asked) if settings.schemas.iter().any(|schema| schema == asked) => Ok((asked.to_owned(), true)),
         Some(asked) => {
             Err(RequestError::Schema { asked: asked.to_owned(), served: settings.schemas.clone() })

@@ -1,0 +1,111 @@
+//! Arranging: a database with a schema, its snapshot, and routers over it that differ in settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use rowhouse_db::Database;
+use rowhouse_db::migrate::Migration;
+use rowhouse_http::Identity;
+use rowhouse_kernel::Caller;
+use rowhouse_kernel::settings::{DbSettings, RestSettings};
+use rowhouse_rest::{Rest, SchemaCache, router};
+use rowhouse_testkit::TestDatabase;
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+/// A database, the snapshot of its schema, and a data plane.
+pub(crate) struct World {
+    pub(crate) db: TestDatabase,
+    pub(crate) cache: Arc<SchemaCache>,
+    database: Database,
+    monitor: JoinHandle<()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.monitor.abort();
+    }
+}
+
+/// The platform's migrations, read from the crates' folders: this crate may not depend on its neighbours.
+fn platform_migrations() -> Vec<Migration> {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut all: Vec<Migration> = Vec::new();
+    for room in ["rowhouse-db", "rowhouse-auth", "rowhouse-tenancy"] {
+        all.extend(rowhouse_db::migrate::read_project(&crates.join(room).join("migrations")).unwrap());
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+impl World {
+    /// A database of its own with `sql` run by its superuser, and `schemas` known.
+    pub(crate) async fn new(sql: &str, schemas: &[&str]) -> Self {
+        let db = TestDatabase::create(platform_migrations()).await;
+        let admin = db.superuser().await;
+        admin.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let world = Self::on(db, SchemaCache::new());
+        world.reload(schemas).await;
+        world
+    }
+
+    /// Connections of its own to a database that others use too.
+    pub(crate) fn on(db: TestDatabase, cache: Arc<SchemaCache>) -> Self {
+        let settings = DbSettings {
+            data_pool_size: 1,
+            service_pool_size: 1,
+            acquire_timeout: Duration::from_millis(300),
+            ..DbSettings::default()
+        };
+        let (database, monitor) = Database::open(&db.urls, &settings, true).unwrap();
+        Self { db, cache, database, monitor }
+    }
+
+    pub(crate) async fn reload(&self, schemas: &[&str]) {
+        let schemas: Vec<String> = schemas.iter().map(|name| (*name).to_owned()).collect();
+        self.cache.reload(&self.db.superuser().await, &schemas).await.unwrap();
+    }
+
+    pub(crate) fn router(&self, settings: RestSettings) -> Router {
+        router(Rest::new(self.database.data.clone(), Arc::clone(&self.cache), settings))
+    }
+
+    /// A router that has not seen the schema yet.
+    pub(crate) fn blind_router(&self, settings: RestSettings) -> Router {
+        router(Rest::new(self.database.data.clone(), SchemaCache::new(), settings))
+    }
+}
+
+/// A caller of a role, whose claims say nothing else.
+pub(crate) fn caller(role: &str) -> Caller {
+    Caller { role: role.into(), claims: json!({ "role": role }).to_string().into(), ..Caller::anonymous() }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Sends a request as `identity`, without one if there is none.
+pub(crate) async fn send(router: &Router, identity: Option<Identity>, mut request: Request<Body>) -> Answer {
+    if let Some(identity) = identity {
+        request.extensions_mut().insert(identity);
+    }
+    let response: Response = match router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: head.status, headers: head.headers, body }
+}
