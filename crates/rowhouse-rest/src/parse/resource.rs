@@ -74,7 +74,7 @@ pub(super) fn schema(
 ) -> Result<(String, bool), RequestError> {
     let is_root = incoming.path.trim_start_matches('/').is_empty();
     let root_schema = root_function(settings).filter(|_| is_root).and_then(|(schema, _)| schema);
-    if let Some(schema) = root_schema.filter(|_| header(incoming.headers, "accept-profile").is_none()) {
+    if let Some(schema) = root_schema.filter(|_| !incoming.headers.contains_key("accept-profile")) {
         return Ok((schema.to_owned(), settings.schemas.len() > 1));
     }
     let name = match incoming.method {

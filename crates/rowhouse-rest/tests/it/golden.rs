@@ -55,6 +55,7 @@ fn set(settings: &mut RestSettings, (name, value): (&str, &str)) {
         "plan" => settings.plan_enabled = value == "true",
         "pre_request" => settings.pre_request = Some(value.to_owned()),
         "max_body_bytes" => settings.max_body_bytes = value.parse().unwrap(),
+        "legacy_target_names" => settings.legacy_target_names = value == "true",
         "anon_role" => value.clone_into(&mut settings.anon_role),
         "timing" => settings.server_timing = value == "true",
         "openapi" => {
