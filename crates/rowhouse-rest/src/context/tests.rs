@@ -19,6 +19,16 @@ fn headers_are_json_without_cookies() {
 }
 
 #[test]
+fn control_characters_and_foreign_bytes_are_written_as_json_can_hold_them() {
+    let mut map = HeaderMap::new();
+    map.insert("x-tab", "a\tb".parse().unwrap());
+    map.insert("x-utf8", HeaderValue::from_bytes("für".as_bytes()).unwrap());
+    map.insert("x-latin", HeaderValue::from_bytes(b"f\xfcr").unwrap());
+    let value: serde_json::Value = serde_json::from_str(&headers(&map)).unwrap();
+    assert_eq!(value, serde_json::json!({"x-tab": "a\tb", "x-utf8": "für", "x-latin": "f\u{fffd}r"}));
+}
+
+#[test]
 fn cookies_are_json() {
     let map = map(&[("cookie", "a=1; b=\"two\"; broken")]);
     assert_eq!(cookies(&map), r#"{"a":"1","b":"two"}"#);
