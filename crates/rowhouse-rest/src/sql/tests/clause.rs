@@ -7,7 +7,7 @@ use crate::plan::{PlanError, plan};
 
 fn grouped(target: &str) -> (String, Vec<String>) {
     let (sql, params) = query_with(&aggregating(), "GET", target, &[]);
-    let sql = sql.split_once("GUC from (").unwrap().1.to_owned();
+    let sql = sql.split_once("'[]')::text from (").unwrap().1.to_owned();
     (sql.strip_suffix(") rowhouse_row").unwrap().to_owned(), params)
 }
 
