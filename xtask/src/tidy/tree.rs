@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// Folders that hold nothing of ours: version control, build output, installed packages, a project's own state.
+/// What holds nothing of ours: version control (in a second work tree a file), build output, installed packages, a project's own state.
 const SKIPPED: &[&str] = &[".git", "target", "node_modules", ".rowhouse"];
 
 /// Every text file by its path from the root, with `/` between the parts.
@@ -29,10 +29,11 @@ impl Tree {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
+            if SKIPPED.contains(&name.as_str()) {
+                continue;
+            }
             if entry.file_type()?.is_dir() {
-                if !SKIPPED.contains(&name.as_str()) {
-                    self.read_folder(&entry.path(), &format!("{path}/"))?;
-                }
+                self.read_folder(&entry.path(), &format!("{path}/"))?;
             } else {
                 let bytes = std::fs::read(entry.path()).unwrap_or_default();
                 self.files.insert(path, String::from_utf8(bytes).unwrap_or_default());
