@@ -141,6 +141,7 @@ class Server:
             "ROWHOUSE_REST__PRE_REQUEST": "test.switch_role",
             "ROWHOUSE_REST__EXTRA_SEARCH_PATH": "",
             "ROWHOUSE_REST__SERVER_TIMING": "true",
+            "ROWHOUSE_REST__APP_SETTINGS": '{"app_host":"localhost","external_api_secret":"0123456789abcdef"}',
             **{f"ROWHOUSE_{key}": value for key, value in changed.items()},
         }
         settings = {key: value for key, value in settings.items() if value is not None}

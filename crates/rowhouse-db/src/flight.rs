@@ -49,8 +49,34 @@ pub struct RequestContext<'a> {
     pub time_zone: Option<&'a str>,
     /// A statement to run between context and query, as the caller.
     pub before: Option<&'a Query>,
+    /// Isolation of the transaction, when it is not the login's default.
+    pub isolation: Option<Isolation>,
     /// Whether what was done stays done.
     pub end: End,
+}
+
+/// How much a transaction sees of others that run beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Every statement sees what was committed before it.
+    ReadCommitted,
+    /// All statements see what was committed before the first.
+    RepeatableRead,
+    /// As if transactions ran one after the other; may fail with 40001.
+    Serializable,
+}
+
+impl Isolation {
+    /// Reads PostgreSQL's words; `read uncommitted` is `read committed` there.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "read committed" | "read uncommitted" => Some(Self::ReadCommitted),
+            "repeatable read" => Some(Self::RepeatableRead),
+            "serializable" => Some(Self::Serializable),
+            _ => None,
+        }
+    }
 }
 
 /// How a flight ends.

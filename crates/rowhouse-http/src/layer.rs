@@ -42,6 +42,10 @@ pub struct Layers {
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
 
+/// How long verifying the caller took; a request extension.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyTime(pub Duration);
+
 /// The layer itself, for `axum::middleware::from_fn_with_state`.
 pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -90,8 +94,10 @@ impl Layers {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let peer = peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
         let address = ClientAddress::find(peer, self.client_address_header.as_deref(), request.headers());
+        let started = Instant::now();
         let identity = self.resolver.resolve(request.headers());
         let extensions = request.extensions_mut();
+        extensions.insert(VerifyTime(started.elapsed()));
         extensions.insert(id.clone());
         extensions.insert(address);
         extensions.insert(identity);

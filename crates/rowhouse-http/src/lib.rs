@@ -13,7 +13,7 @@ pub use address::ClientAddress;
 pub use cors::cors;
 pub use dialect::Dialect;
 pub use identity::{CallerResolver, ForeignTokens, Identity};
-pub use layer::{Layers, RequestId, observe};
+pub use layer::{Layers, RequestId, VerifyTime, observe};
 pub use metric::Metrics;
 pub use patience::Patience;
 pub use server::{Drain, Server, serve};

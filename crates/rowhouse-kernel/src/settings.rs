@@ -3,16 +3,19 @@
 //! A group is written once with [`settings!`]; loading, `config explain` and the reference page in `docs/`
 //! all read that one definition. Leaves finding the file and the environment to the binary.
 
+mod app_settings;
 mod auth;
 mod db;
 mod log;
 mod plausible;
+pub mod postgrest;
 mod project;
 mod rest;
 mod server;
 mod source;
 mod value;
 
+pub use app_settings::AppSettings;
 pub use auth::{AuthSettings, SigningAlgorithm};
 pub use db::DbSettings;
 pub use log::{LogLevel, LogSettings};

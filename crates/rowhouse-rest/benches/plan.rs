@@ -47,7 +47,7 @@ fn snapshot() -> Snapshot {
         returns_set: true,
         returns: Returns::Row(QualifiedName::new("public", "todos")),
         volatility: Volatility::Stable,
-        statement_timeout: None,
+        settings: Vec::new(),
     };
     Snapshot::new(&["public".to_owned()], tables, vec![search], &[key])
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod chosen;
 mod context;
 mod error;
 mod explain;

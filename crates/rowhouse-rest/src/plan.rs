@@ -81,9 +81,9 @@ impl Plan<'_> {
         }
     }
 
-    /// The called function's own limit.
-    pub(crate) fn statement_timeout(&self) -> Option<&str> {
-        if let Self::Call(call) = self { call.function.statement_timeout.as_deref() } else { None }
+    /// The called function's own settings.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        if let Self::Call(call) = self { &call.function.settings } else { &[] }
     }
 
     pub(crate) fn access(&self) -> Access {

@@ -14,10 +14,10 @@ use rowhouse_db::DataPlane;
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::flight::{Query, RequestContext};
 use rowhouse_http::{Identity, Patience};
-use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::cache::SchemaCache;
+use crate::chosen::Chosen;
 use crate::error::{Error, Failure};
 use crate::intake::Intake;
 use crate::openapi::{self, Visible};
@@ -89,14 +89,15 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         headers: &head.headers,
         body: intake.body,
     };
-    let mut timing = Timing::start(rest.settings.server_timing);
+    let mut timing = Timing::start(rest.settings.server_timing, head.extensions.get());
     let request = parse(&incoming, &rest.settings)?;
     timing.mark("parse");
     let mut plan = plan(&request, &snapshot, &rest.settings)?;
     if let Plan::Describe(allowed) = &plan {
         return Ok(respond::describe(&request, allowed));
     }
-    let before = before(rest, &plan, &snapshot, caller);
+    let chosen = Chosen::new(&rest.settings, snapshot.role_settings(&caller.role), plan.settings());
+    let before = before(rest, &plan, chosen);
     let context = RequestContext {
         caller,
         method: incoming.method,
@@ -107,6 +108,7 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         search_path: &context::search_path(&request.schema, &rest.settings.extra_search_path),
         time_zone: request.prefer.time_zone.as_deref(),
         before: before.as_ref(),
+        isolation: chosen.isolation(),
         end: context::end(rest.settings.tx_end, request.prefer.tx),
     };
     if matches!(plan, Plan::Root) {
@@ -130,14 +132,10 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
 }
 
 /// What runs before the query. The later setting wins: a stream's time, then the role's limit, then the function's own.
-fn before(rest: &Rest, plan: &Plan<'_>, snapshot: &Snapshot, caller: &Caller) -> Option<Query> {
+fn before(rest: &Rest, plan: &Plan<'_>, chosen: Chosen<'_>) -> Option<Query> {
     let patient = rest.settings.stream_timeout.as_millis().to_string();
     let stream = plan.streams().then_some(("statement_timeout", patient.as_str()));
-    let of_role = snapshot.role_settings(&caller.role);
-    let limits =
-        stream.into_iter().chain(of_role.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let limits = limits.chain(plan.statement_timeout().map(|timeout| ("statement_timeout", timeout)));
-    sql::before(limits, rest.settings.pre_request.as_deref())
+    sql::before(stream.into_iter().chain(chosen.settings()), rest.settings.pre_request.as_deref())
 }
 
 /// An import takes as long as its body takes to arrive.

@@ -1,11 +1,10 @@
 //! `Server-Timing` (W3C): how long each stage of a request took, in milliseconds, where the project wants it shown.
-//!
-//! Verifying the token is not among them: it happens before the request comes here.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rowhouse_http::VerifyTime;
 
 /// A watch that notes the time between marks; one that is off does nothing.
 #[derive(Debug)]
@@ -15,8 +14,13 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
-    pub(crate) fn start(on: bool) -> Self {
-        Self { last: on.then(Instant::now), text: String::new() }
+    /// Begins with the time it took to verify the token, before the request came here.
+    pub(crate) fn start(on: bool, verified: Option<&VerifyTime>) -> Self {
+        let mut timing = Self { last: on.then(Instant::now), text: String::new() };
+        if let Some(VerifyTime(took)) = verified.filter(|_| on) {
+            timing.note("jwt", *took);
+        }
+        timing
     }
 
     /// Ends the stage `name`; the next one begins.

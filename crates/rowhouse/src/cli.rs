@@ -109,6 +109,12 @@ pub enum ConfigCommand {
     /// Print every effective value, masked where secret, with where it came from
     #[command(after_help = "Example:\n  rowhouse config explain --json")]
     Explain,
+    /// Print a postgrest.conf as rowhouse.toml, with a comment on what has no effect here
+    #[command(after_help = "Example:\n  rowhouse config import postgrest.conf > my-saas/rowhouse.toml")]
+    Import {
+        /// PostgREST's configuration
+        file: PathBuf,
+    },
 }
 
 /// `migrate …`.

@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod doctor;
+mod import;
 mod init;
 mod keys;
 pub(crate) mod lock;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Psql { args } => psql::run(&Project::open(&dir)?, &args),
         Command::Doctor => quiet()?.block_on(doctor::run(&dir)),
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
+        Command::Config(ConfigCommand::Import { file }) => import::run(&file),
         Command::Migrate(MigrateCommand::Status) => quiet()?.block_on(migrate::status(&Project::open(&dir)?)),
         Command::Migrate(MigrateCommand::Up { dry_run }) => {
             quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run))

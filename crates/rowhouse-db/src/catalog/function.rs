@@ -15,8 +15,8 @@ pub struct Function {
     pub returns: Returns,
     /// Decides whether the call may write.
     pub volatility: Volatility,
-    /// Its own `statement_timeout`, which must be set before the call to bind it.
-    pub statement_timeout: Option<String>,
+    /// Its own settings (`create function … set`), (name, value). Some must be set before the call to bind it.
+    pub settings: Vec<(String, String)>,
 }
 
 impl Function {

@@ -21,8 +21,7 @@ select n.nspname::text,
        end,
        rn.nspname::text,
        coalesce(rc.relname, r.typname)::text,
-       (select substr(s.setting, strpos(s.setting, '=') + 1) from unnest(p.proconfig) s (setting)
-        where s.setting like 'statement\_timeout=%')
+       coalesce(p.proconfig, '{}')
 from pg_proc p
 join pg_namespace n on n.oid = p.pronamespace
 join base b on b.oid = p.prorettype

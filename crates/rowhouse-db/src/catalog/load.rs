@@ -154,6 +154,11 @@ fn computed_relation(row: &Row) -> Result<ComputedRelation, tokio_postgres::Erro
     Ok(ComputedRelation { function: name(0)?, table: name(2)?, target: name(4)?, to_one: row.try_get(6)? })
 }
 
+/// `name=value`, as PostgreSQL keeps settings of functions.
+fn assignment(text: &str) -> Option<(String, String)> {
+    text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+}
+
 fn table(row: &Row) -> Result<Table, tokio_postgres::Error> {
     Ok(Table {
         name: QualifiedName { schema: row.try_get(1)?, name: row.try_get(2)? },
@@ -208,7 +213,7 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
         returns_set: row.try_get(7)?,
         returns,
         volatility,
-        statement_timeout: row.try_get(11)?,
+        settings: row.try_get::<_, Vec<String>>(11)?.iter().filter_map(|s| assignment(s)).collect(),
     })
 }
 

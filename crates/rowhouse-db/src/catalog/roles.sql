@@ -9,6 +9,6 @@ where not r.rolcanlogin
   and (s.context = 'user' or s.name is null and c.setting like '%.%=%')
   and split_part(c.setting, '=', 1) not in (
     'role', 'session_authorization', 'row_security', 'transaction_read_only', 'default_transaction_read_only',
-    'transaction_isolation', 'default_transaction_isolation', 'client_encoding', 'datestyle', 'bytea_output')
+    'transaction_isolation', 'client_encoding', 'datestyle', 'bytea_output')
   and split_part(c.setting, '=', 1) not like 'request.%'
 order by 1, 2

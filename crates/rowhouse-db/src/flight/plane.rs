@@ -13,7 +13,7 @@ use super::export::{Begun, Lines, Pieces, Value, begin};
 use super::import::Import;
 use super::login::Login;
 use super::pool::{Loan, Pool};
-use super::{End, Query, RequestContext, Row};
+use super::{End, Isolation, Query, RequestContext, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
@@ -21,6 +21,23 @@ use crate::liveness::Liveness;
 pub(super) static UNDO: LazyLock<[Query; 2]> = LazyLock::new(|| {
     ["set constraints all immediate", "rollback"].map(|sql| Query { sql: sql.into(), params: Vec::new() })
 });
+
+/// `set` without `begin`: it holds for the flight's implicit transaction, takes no snapshot before it, and PostgreSQL
+/// begins the next one with the default again.
+static ISOLATE: LazyLock<[Query; 3]> = LazyLock::new(|| {
+    ["read committed", "repeatable read", "serializable"].map(|level| Query {
+        sql: format!("set transaction_isolation to '{level}'").into(),
+        params: Vec::new(),
+    })
+});
+
+fn isolate(isolation: Isolation) -> &'static Query {
+    &ISOLATE[match isolation {
+        Isolation::ReadCommitted => 0,
+        Isolation::RepeatableRead => 1,
+        Isolation::Serializable => 2,
+    }]
+}
 
 /// Both data-plane logins. Cheap to clone.
 #[derive(Clone)]
@@ -182,7 +199,9 @@ impl DataPlane {
         queries: &[&'a Query],
     ) -> Legs<'a> {
         let as_caller = |query| Leg { role: &context.caller.role, query };
-        let mut legs = Vec::with_capacity(5);
+        let as_login = |query| Leg { role: &self.0.login_role, query };
+        let mut legs = Vec::with_capacity(6);
+        legs.extend(context.isolation.map(isolate).map(as_login));
         legs.push(Leg { role: &self.0.login_role, query: open });
         legs.extend(context.before.map(as_caller));
         let answering = legs.len();

@@ -48,6 +48,6 @@ async fn views_functions_and_roles_are_read_as_they_are() {
     assert!(computed.is_to_one());
     assert_eq!(snapshot.handlers()[0].media, "text/calendar");
     let calendar = &snapshot.functions("public", "calendar")[0];
-    assert_eq!(calendar.statement_timeout.as_deref(), Some("2s"));
+    assert_eq!(calendar.settings, [("statement_timeout".to_owned(), "2s".to_owned())]);
     assert_eq!(snapshot.role_settings("anon"), [("statement_timeout".to_owned(), "3s".to_owned())]);
 }

@@ -238,3 +238,56 @@ async fn statement_whose_columns_have_changed_is_prepared_anew() {
     world.db.migrate("alter table public.t add column b int").await;
     assert_eq!(world.fly(&anon, "select * from public.t", &[]).await.unwrap()[0].len(), 2);
 }
+
+#[tokio::test]
+async fn isolation_holds_for_one_flight_and_from_its_first_statement() {
+    use rowhouse_db::flight::{Isolation, Query, RequestContext};
+    let world = World::new(one_connection()).await;
+    let anon = Caller::anonymous();
+    let show = "select current_setting('transaction_isolation')";
+    for (isolation, name) in [
+        (Isolation::Serializable, "serializable"),
+        (Isolation::RepeatableRead, "repeatable read"),
+        (Isolation::ReadCommitted, "read committed"),
+    ] {
+        let context = RequestContext { isolation: Some(isolation), ..context(&anon) };
+        let query = Query { sql: show.into(), params: Vec::new() };
+        let rows = world.database.data.fly(&context, &query).await.unwrap();
+        assert_eq!(rows, [[Some(name.into())]]);
+        let broken = Query { sql: "select 1/0".into(), params: Vec::new() };
+        assert_eq!(code(world.database.data.fly(&context, &broken).await), "22012");
+        assert_eq!(world.text(&anon, show).await.unwrap(), "read committed");
+    }
+}
+
+/// Two statements of one flight, the second after another transaction has committed: the first snapshot stays.
+#[tokio::test]
+async fn serializable_flights_that_contradict_each_other_do_not_both_commit() {
+    use rowhouse_db::flight::{Isolation, Query, RequestContext};
+    let settings = rowhouse_kernel::settings::DbSettings { data_pool_size: 2, ..one_connection() };
+    let world = World::new(settings).await;
+    world
+        .db
+        .migrate(
+            "create table public.duty (n int); insert into public.duty values (1), (2); \
+             grant all on public.duty to anon",
+        )
+        .await;
+    let anon = Caller::anonymous();
+    let context = RequestContext { isolation: Some(Isolation::Serializable), ..context(&anon) };
+    // Each leaves one row only if it has seen two: one after the other, one row stays.
+    let leave = |n: u8| Query {
+        sql: format!(
+            "delete from public.duty where n = {n} and (select count(*) from public.duty) = 2 \
+             and pg_sleep(0.3) is not null"
+        )
+        .into(),
+        params: Vec::new(),
+    };
+    let (one, two) = (leave(1), leave(2));
+    let (one, two) =
+        tokio::join!(world.database.data.fly(&context, &one), world.database.data.fly(&context, &two));
+    let failed = [one, two].into_iter().filter_map(Result::err).count();
+    assert_eq!(failed, 1);
+    assert_eq!(world.text(&anon, "select count(*)::text from public.duty").await.unwrap(), "1");
+}

@@ -92,6 +92,7 @@ pub(crate) fn context(caller: &Caller) -> RequestContext<'_> {
         search_path: "public, extensions",
         time_zone: None,
         before: None,
+        isolation: None,
         end: rowhouse_db::flight::End::Commit,
     }
 }

@@ -51,6 +51,9 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
     {
         sources.refuse(format!("server.rest_alias: {why}, found \"{alias}\""));
     }
+    if settings.rest.anon_role == crate::SERVICE_ROLE {
+        sources.refuse("rest.anon_role: service_role looks past row-level security and is for no stranger");
+    }
     if let Some(url) = &server.public_url
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{settings, value::words};
+use super::{AppSettings, settings, value::words};
 
 words! {
     /// What `anon` and `authenticated` may do with new tables of the project.
@@ -91,6 +91,10 @@ settings! {
         pub client_error_verbosity: ErrorVerbosity = ErrorVerbosity::Verbose,
         /// Lets filters, orders and limits name an aliased embed by its table, as PostgREST did before aliases; answers then carry `Warning: 299`.
         pub legacy_target_names: bool = true,
+        /// What every request's transaction finds as `app.settings.NAME`: a table `[rest.app_settings]`, or a JSON object in the variable.
+        pub app_settings: AppSettings = AppSettings::default(),
+        /// Settings of a called function (`create function … set`) that hold for its whole transaction.
+        pub hoisted_tx_settings: Vec<String> = ["statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation"].map(str::to_owned).to_vec(),
         /// Schemas searched after the served one for names in functions, triggers and casts.
         pub extra_search_path: Vec<String> = vec!["public".to_owned(), "extensions".to_owned()],
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Setting;
+use super::postgrest::{Given, Translated};
 
 /// Names that other tools set, and the key that each stands for.
 const COMMON_NAMES: &[(&str, &str, &str)] = &[("DATABASE_URL", "db", "url"), ("PORT", "server", "port")];
@@ -50,6 +51,8 @@ pub enum Source {
     Variable(String),
     /// The file that the environment variable of this name points to.
     SecretFile(String),
+    /// The database: `alter role authenticator set` of this name.
+    Database(String),
 }
 
 /// One effective value for `config explain`.
@@ -68,6 +71,10 @@ pub struct Effective {
 pub struct Sources {
     file: toml::Table,
     variables: BTreeMap<String, String>,
+    /// What PostgREST's variables say.
+    borrowed: Translated,
+    /// What settings in the database say.
+    stored: Translated,
     known: BTreeSet<String>,
     effective: Vec<Effective>,
     mistakes: Vec<String>,
@@ -77,11 +84,32 @@ impl Sources {
     /// Takes the text of `rowhouse.toml` (empty if there is none) and the process's variables.
     pub fn new(file: &str, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut sources = Self { variables: variables.into_iter().collect(), ..Self::default() };
+        sources.borrowed = Translated::from_variables(&sources.variables);
         match file.parse::<toml::Table>() {
             Ok(table) => sources.file = table,
             Err(error) => sources.mistakes.push(format!("rowhouse.toml: {}", error.to_string().trim_end())),
         }
         sources
+    }
+
+    /// Takes settings kept in the database, (`pgrst.db_schemas`, value); they come before everything else, as in
+    /// PostgREST. Only those of the data API: who may alter the role must not choose keys and logins.
+    pub fn add_database(&mut self, pairs: impl IntoIterator<Item = (String, String)>) {
+        self.stored = Translated::of(pairs.into_iter().map(|(name, value)| {
+            let key = name.strip_prefix("pgrst.").unwrap_or(&name).replace('_', "-");
+            (name, key, value)
+        }));
+        let (rest, others) = self.stored.given.drain(..).partition(|given| given.key.0 == "rest");
+        self.stored.given = rest;
+        let refused =
+            |given: Given| format!("{} has no effect: it is not read from the database", given.origin);
+        self.stored.notes.extend(Vec::into_iter(others).map(refused));
+    }
+
+    /// What of PostgREST's configuration has no effect here, each with its name and what to do.
+    #[must_use]
+    pub fn notes(&self) -> Vec<&str> {
+        self.borrowed.notes.iter().chain(&self.stored.notes).map(String::as_str).collect()
     }
 
     /// Reads one key; a mistake is noted and `default` stands in.
@@ -92,7 +120,9 @@ impl Sources {
             Some((Ok(value), source)) => (value, source),
             Some((Err(problem), source)) => {
                 let place = match &source {
-                    Source::Variable(name) | Source::SecretFile(name) => format!(" (from {name})"),
+                    Source::Variable(name) | Source::SecretFile(name) | Source::Database(name) => {
+                        format!(" (from {name})")
+                    }
                     _ => String::new(),
                 };
                 self.mistakes.push(format!("{name}: {problem}{place}"));
@@ -105,6 +135,11 @@ impl Sources {
     }
 
     fn find<T: Setting>(&self, section: &str, key: &str) -> Option<(Result<T, String>, Source)> {
+        let read = |given: &Given| given.text.clone().and_then(|text| T::from_text(&text));
+        let named = |given: &&Given| given.key == (section, key);
+        if let Some(given) = self.stored.given.iter().find(named) {
+            return Some((read(given), Source::Database(given.origin.clone())));
+        }
         let common = COMMON_NAMES
             .iter()
             .filter(|(_, s, k)| (*s, *k) == (section, key))
@@ -122,6 +157,9 @@ impl Sources {
                     Source::SecretFile(file_variable),
                 ));
             }
+        }
+        if let Some(given) = self.borrowed.given.iter().find(named) {
+            return Some((read(given), Source::Variable(given.origin.clone())));
         }
         let value = if section.is_empty() { self.file.get(key) } else { self.file.get(section)?.get(key) };
         value.map(|value| (T::from_toml(value), Source::File))

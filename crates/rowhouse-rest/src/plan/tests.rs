@@ -54,7 +54,7 @@ fn function(
         returns_set: set,
         returns,
         volatility,
-        statement_timeout: None,
+        settings: Vec::new(),
     }
 }
 

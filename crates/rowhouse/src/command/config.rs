@@ -21,7 +21,12 @@ pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
     for line in &refused {
         text.push_str(&format!("\nunsafe in production: {line}"));
     }
-    Ok(Outcome { yes: refused.is_empty(), json: json!({ "settings": rows, "unsafe": refused }), text })
+    let notes = sources.notes();
+    for note in &notes {
+        text.push_str(&format!("\n{note}"));
+    }
+    let json = json!({ "settings": rows, "unsafe": refused, "without_effect": notes });
+    Ok(Outcome { yes: refused.is_empty(), json, text })
 }
 
 fn row(effective: &Effective) -> Value {
@@ -34,5 +39,6 @@ fn source(effective: &Effective) -> String {
         Source::File => "rowhouse.toml".to_owned(),
         Source::Variable(name) => name.clone(),
         Source::SecretFile(name) => format!("file named by {name}"),
+        Source::Database(name) => format!("{name} of the role authenticator"),
     }
 }

@@ -2,11 +2,11 @@
 
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
-    DataPlaneUrls, Database, DatabaseUrls, LoginPasswords, apply_default_grants, bootstrap, migrate,
+    DataPlaneUrls, Database, DatabaseUrls, DbError, LoginPasswords, apply_default_grants, bootstrap, migrate,
 };
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{DbSettings, ServerSettings, Settings};
+use rowhouse_kernel::settings::{DbSettings, ServerSettings, Settings, Sources};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -23,13 +23,15 @@ use crate::{descriptor, platform, safety, telemetry};
 
 /// Runs until told to stop.
 pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, CannotRun> {
-    let (mut settings, sources) = project.settings()?;
-    safety::assume_production(&mut settings, &sources);
-    let refused = safety::unsafe_settings(&settings);
-    if !refused.is_empty() {
-        return Err(CannotRun(refused));
-    }
+    let settings = checked(project.sources()?)?.0;
+    let mut sources = project.sources()?;
+    sources.add_database(stored(&urls(&settings.db, None)?).await?);
+    let (mut settings, sources) = checked(sources)?;
     telemetry::install(settings.log.level);
+    let notes = sources.notes();
+    if !notes.is_empty() {
+        tracing::warn!("PostgREST's configuration: {}", notes.join("; "));
+    }
     settings.server.max_connections = descriptor::provide(settings.server.max_connections);
     let urls = urls(&settings.db, None)?;
     if rowhouse_db::url::is_remote(&urls.control)? {
@@ -56,6 +58,27 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
     monitor.abort();
     tracing::info!(cut_connections = cut, "stopped");
     Ok(Outcome::yes(json!({ "stopped": true }), ""))
+}
+
+/// The settings, when production has nothing against them.
+fn checked(mut sources: Sources) -> Result<(Settings, Sources), CannotRun> {
+    let mut settings = Settings::load(&mut sources).map_err(CannotRun)?;
+    safety::assume_production(&mut settings, &sources);
+    match safety::unsafe_settings(&settings) {
+        refused if refused.is_empty() => Ok((settings, sources)),
+        refused => Err(CannotRun(refused)),
+    }
+}
+
+/// Settings that PostgREST's users keep with the data plane's login.
+async fn stored(urls: &DatabaseUrls) -> Result<Vec<(String, String)>, CannotRun> {
+    let login = rowhouse_db::url::login(&urls.data.authenticator)?;
+    let rows = connect(&urls.control)
+        .await?
+        .query(include_str!("../../sql/stored_settings.sql"), &[&login])
+        .await
+        .map_err(DbError::from)?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Roles and platform schema when configured to; the data plane's powerlessness always.

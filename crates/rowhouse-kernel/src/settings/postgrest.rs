@@ -1,0 +1,235 @@
+//! PostgREST's configuration in our words: each of its keys has one of ours, or a sentence that says why not.
+//!
+//! Keys come from `PGRST_…` variables, from a `postgrest.conf`, or from the database (`alter role … set pgrst.…`).
+
+use std::collections::BTreeMap;
+
+/// What becomes of one of PostgREST's keys.
+enum Fate {
+    /// The same thing under our name.
+    Ours(&'static str, &'static str, Form),
+    /// Nothing to set: what is so anyway, or what to do instead.
+    Without(&'static str),
+}
+
+/// How a value is written there, and here.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As it stands.
+    Same,
+    /// `true`, `TRUE`, `1` …
+    Truth,
+    /// A text, or `@` and the file that holds it.
+    FileOrText,
+    /// An address, or `*`, `*4`, `!4`, `*6`, `!6`.
+    Host,
+    /// Levels, of which `crit` is not ours.
+    Level,
+}
+
+use Fate::{Ours, Without};
+use Form::{FileOrText, Host, Level, Same, Truth};
+
+const ONE_PORT: &str = "health and metrics answer on the one port, under /health and /metrics";
+const LISTENS: &str = "it always listens on the channel pgrst; if you use another, notify pgrst";
+const RECYCLED: &str = "connections are replaced by age on their own";
+const SOCKET: &str = "it listens on TCP; put a proxy in front for a unix socket";
+
+/// Every key of version 16, former names included.
+const KEYS: &[(&str, Fate)] = &[
+    ("admin-server-host", Without(ONE_PORT)),
+    ("admin-server-port", Without(ONE_PORT)),
+    ("admin-server-unix-socket", Without(ONE_PORT)),
+    ("admin-server-unix-socket-mode", Without(ONE_PORT)),
+    ("client-error-verbosity", Ours("rest", "client_error_verbosity", Same)),
+    ("db-aggregates-enabled", Ours("rest", "aggregates", Truth)),
+    ("db-anon-role", Ours("rest", "anon_role", Same)),
+    ("db-channel", Without(LISTENS)),
+    ("db-channel-enabled", Without(LISTENS)),
+    ("db-config", Without("settings in the database are read at the start of `serve`")),
+    ("db-extra-search-path", Ours("rest", "extra_search_path", Same)),
+    ("db-hoisted-tx-settings", Ours("rest", "hoisted_tx_settings", Same)),
+    ("db-max-rows", Ours("rest", "max_rows", Same)),
+    ("max-rows", Ours("rest", "max_rows", Same)),
+    ("db-plan-enabled", Ours("rest", "plan_enabled", Truth)),
+    ("db-pool", Ours("db", "data_pool_size", Same)),
+    ("db-pool-acquisition-timeout", Ours("db", "acquire_timeout", Same)),
+    ("db-pool-automatic-recovery", Without("connections are always made anew")),
+    ("db-pool-max-idletime", Without(RECYCLED)),
+    ("db-pool-max-lifetime", Without(RECYCLED)),
+    ("db-pool-timeout", Without(RECYCLED)),
+    ("db-pre-config", Without("write what the function sets into rowhouse.toml")),
+    ("db-pre-request", Ours("rest", "pre_request", Same)),
+    ("pre-request", Ours("rest", "pre_request", Same)),
+    (
+        "db-prepared-statements",
+        Without("statements are always prepared; connect without a transaction pooler"),
+    ),
+    ("db-root-spec", Ours("rest", "root_spec", Same)),
+    ("root-spec", Ours("rest", "root_spec", Same)),
+    ("db-schemas", Ours("rest", "schemas", Same)),
+    ("db-schema", Ours("rest", "schemas", Same)),
+    ("db-tx-end", Ours("rest", "tx_end", Same)),
+    ("db-uri", Ours("db", "authenticator_url", FileOrText)),
+    ("jwt-aud", Ours("auth", "jwt_aud", Same)),
+    ("jwt-cache-max-entries", Without("verified tokens are kept within a fixed number of bytes")),
+    ("jwt-cache-max-lifetime", Without("verified tokens are kept within a fixed number of bytes")),
+    ("jwt-role-claim-key", Ours("auth", "jwt_role_claim_key", Same)),
+    ("role-claim-key", Ours("auth", "jwt_role_claim_key", Same)),
+    ("jwt-secret", Ours("auth", "jwt_secret", FileOrText)),
+    ("jwt-secret-is-base64", Ours("auth", "jwt_secret_is_base64", Truth)),
+    ("secret-is-base64", Ours("auth", "jwt_secret_is_base64", Truth)),
+    ("log-level", Ours("log", "level", Level)),
+    ("log-query", Without("set log_statement in PostgreSQL, or use `rowhouse rest explain`")),
+    ("openapi-mode", Ours("rest", "openapi_mode", Same)),
+    ("openapi-security-active", Without("the description names no security scheme")),
+    (
+        "openapi-server-proxy-uri",
+        Without("the description names the path only; set server.public_url for tokens"),
+    ),
+    ("server-cors-allowed-origins", Ours("server", "cors_origins", Same)),
+    ("server-host", Ours("server", "host", Host)),
+    ("server-port", Ours("server", "port", Same)),
+    ("server-reuseport", Without("one process serves the port; put a proxy in front of several")),
+    ("server-timing-enabled", Ours("rest", "server_timing", Truth)),
+    ("server-trace-header", Ours("rest", "trace_header", Same)),
+    ("server-unix-socket", Without(SOCKET)),
+    ("server-unix-socket-mode", Without(SOCKET)),
+    ("url-use-legacy-target-names", Ours("rest", "legacy_target_names", Truth)),
+];
+
+/// One of our settings as PostgREST's configuration gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Our group and key.
+    pub key: (&'static str, &'static str),
+    /// The value as a variable of ours would hold it; what is wrong with a file that should hold it.
+    pub text: Result<String, String>,
+    /// The name under which it was given.
+    pub origin: String,
+}
+
+/// PostgREST's configuration in our words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Translated {
+    /// What has a setting here.
+    pub given: Vec<Given>,
+    /// What has none, each with its name and what to do.
+    pub notes: Vec<String>,
+}
+
+impl Translated {
+    /// Those among the variables that are PostgREST's.
+    #[must_use]
+    pub fn from_variables(variables: &BTreeMap<String, String>) -> Self {
+        let named = variables.iter().filter_map(|(name, value)| {
+            let rest = name.strip_prefix("PGRST_")?;
+            let key = match rest.strip_prefix("APP_SETTINGS_") {
+                Some(own) => format!("app.settings.{own}"),
+                None => rest.to_ascii_lowercase().replace('_', "-"),
+            };
+            Some((name.clone(), key, value.clone()))
+        });
+        Self::of(named)
+    }
+
+    /// Reads (origin, key, value); an empty value is as good as none, as there.
+    pub fn of(pairs: impl IntoIterator<Item = (String, String, String)>) -> Self {
+        let mut found = Self::default();
+        let mut own = serde_json::Map::new();
+        for (origin, key, value) in pairs {
+            if let Some(name) = key.strip_prefix("app.settings.") {
+                own.insert(name.to_owned(), value.into());
+                continue;
+            }
+            let empty_means = key == "db-extra-search-path";
+            match KEYS.iter().find(|(name, _)| *name == key).map(|(_, fate)| fate) {
+                _ if value.is_empty() && !empty_means => {}
+                Some(Ours(section, name, form)) => {
+                    found.given.push(Given { key: (section, name), text: form.read(&value), origin });
+                }
+                Some(Without(why)) => found.notes.push(format!("{origin} has no effect: {why}")),
+                None => found.notes.push(format!("{origin} has no effect: PostgREST 16 has no such key")),
+            }
+        }
+        if !own.is_empty() {
+            let text = Ok(serde_json::Value::Object(own).to_string());
+            found.given.push(Given {
+                key: ("rest", "app_settings"),
+                text,
+                origin: "app.settings.*".to_owned(),
+            });
+        }
+        found
+    }
+}
+
+impl Form {
+    fn read(self, value: &str) -> Result<String, String> {
+        Ok(match self {
+            Same => value.to_owned(),
+            Truth => match value.trim().to_ascii_lowercase().as_str() {
+                "true" => "true".to_owned(),
+                "false" => "false".to_owned(),
+                number => number.parse().map_or(number.to_owned(), |number: i64| (number > 0).to_string()),
+            },
+            FileOrText => match value.strip_prefix('@') {
+                Some(path) => std::fs::read_to_string(path)
+                    .map_err(|error| format!("cannot read {path}: {error}"))?
+                    .trim_end()
+                    .to_owned(),
+                None => value.to_owned(),
+            },
+            Host => match value {
+                "*" | "*4" | "!4" => "0.0.0.0".to_owned(),
+                "*6" | "!6" => "::".to_owned(),
+                address => address.to_owned(),
+            },
+            Level => if value == "crit" { "error" } else { value }.to_owned(),
+        })
+    }
+}
+
+/// Reads a `postgrest.conf`: `key = value` by lines, texts in quotation marks, `#` before comments. Returns (key, value).
+///
+/// # Errors
+/// The first line that is none of that.
+pub fn read_conf(text: &str) -> Result<Vec<(String, String)>, String> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|(at, line)| assignment(line).ok_or_else(|| format!("line {at}: expected key = value")))
+        .collect()
+}
+
+fn assignment(line: &str) -> Option<(String, String)> {
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    let plain = |text: &str| text.split('#').next().unwrap_or_default().trim().to_owned();
+    let value = if value.starts_with('"') { quoted(value)? } else { plain(value) };
+    let is_key = !key.is_empty() && !key.contains(char::is_whitespace);
+    is_key.then(|| (key.to_owned(), value))
+}
+
+/// The text between quotation marks; a backslash takes away the next character's meaning, `$$` stands for `$`.
+fn quoted(text: &str) -> Option<String> {
+    let mut found = String::new();
+    let mut rest = text.chars().skip(1);
+    loop {
+        match rest.next()? {
+            '"' => break,
+            '\\' => match rest.next()? {
+                'n' => found.push('\n'),
+                't' => found.push('\t'),
+                other => found.push(other),
+            },
+            other => found.push(other),
+        }
+    }
+    let after: String = rest.collect();
+    let after = after.trim();
+    (after.is_empty() || after.starts_with('#')).then(|| found.replace("$$", "$"))
+}
+
+#[cfg(test)]
+mod tests;

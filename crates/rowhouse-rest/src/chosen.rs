@@ -1,0 +1,51 @@
+//! Which settings a request's transaction runs under: those of the project, then of the role, then of the function.
+
+use rowhouse_db::flight::Isolation;
+use rowhouse_kernel::settings::RestSettings;
+
+/// Decides the transaction's isolation; it cannot be set like the others, once a query has run.
+const ISOLATION: &str = "default_transaction_isolation";
+
+/// Settings in the order in which they are set: the later one of a name binds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chosen<'s> {
+    project: &'s RestSettings,
+    role: &'s [(String, String)],
+    function: &'s [(String, String)],
+}
+
+impl<'s> Chosen<'s> {
+    pub(crate) fn new(
+        project: &'s RestSettings,
+        role: &'s [(String, String)],
+        function: &'s [(String, String)],
+    ) -> Self {
+        Self { project, role, function }
+    }
+
+    /// Everything but the isolation.
+    pub(crate) fn settings(self) -> impl Iterator<Item = (&'s str, &'s str)> {
+        let own = self.project.app_settings.iter().map(|(name, value)| (name, value.expose()));
+        let others = self.role.iter().map(pair).chain(self.hoisted());
+        own.chain(others.filter(|(name, _)| *name != ISOLATION))
+    }
+
+    /// The function's own where it has one and it may count, else the role's.
+    pub(crate) fn isolation(self) -> Option<Isolation> {
+        let named = |(name, value)| (name == ISOLATION).then(|| Isolation::parse(value)).flatten();
+        self.hoisted().find_map(named).or_else(|| self.role.iter().map(pair).find_map(named))
+    }
+
+    /// What the function sets for itself and the project wants to hold for the whole transaction.
+    fn hoisted(self) -> impl Iterator<Item = (&'s str, &'s str)> {
+        let wanted = &self.project.hoisted_tx_settings;
+        self.function.iter().map(pair).filter(move |(name, _)| wanted.iter().any(|wanted| wanted == name))
+    }
+}
+
+fn pair((name, value): &(String, String)) -> (&str, &str) {
+    (name, value)
+}
+
+#[cfg(test)]
+mod tests;

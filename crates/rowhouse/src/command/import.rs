@@ -1,0 +1,58 @@
+//! `config import`: a `postgrest.conf` as `rowhouse.toml`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rowhouse_kernel::settings::postgrest::{Given, Translated, read_conf};
+use rowhouse_kernel::settings::{Settings, Sources};
+use serde_json::json;
+
+use crate::outcome::{CannotRun, Outcome};
+
+/// Prints the file's settings in our words; what would be a mistake here is one there.
+pub(super) fn run(file: &Path) -> Result<Outcome, CannotRun> {
+    let fail = |why: &dyn std::fmt::Display| CannotRun::because(format!("{}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| fail(&error))?;
+    let pairs = read_conf(&text).map_err(|error| fail(&error))?;
+    let translated = Translated::of(pairs.into_iter().map(|(key, value)| (key.clone(), key, value)));
+    let toml = document(&translated).map_err(|error| fail(&error))?;
+    Settings::load(&mut Sources::new(&toml, [])).map_err(CannotRun)?;
+    let json = json!({ "toml": toml, "without_effect": translated.notes });
+    Ok(Outcome::yes(json, toml.trim_end()))
+}
+
+fn document(translated: &Translated) -> Result<String, String> {
+    let kinds: BTreeMap<String, &str> = Settings::reference()
+        .into_iter()
+        .flat_map(|(.., fields)| fields)
+        .map(|field| (field.name, field.kind))
+        .collect();
+    let mut sections: BTreeMap<&str, toml::Table> = BTreeMap::new();
+    for given in &translated.given {
+        let (section, key) = given.key;
+        let kind = kinds.get(&format!("{section}.{key}")).copied().unwrap_or_default();
+        sections.entry(section).or_default().insert(key.to_owned(), value(given, kind)?);
+    }
+    let body = toml::to_string(&sections).map_err(|error| error.to_string())?;
+    let notes: String = translated.notes.iter().map(|note| format!("# {note}\n")).collect();
+    Ok(format!("{notes}{body}"))
+}
+
+/// A TOML value of the kind that the setting has; anything else stays text, and loading it says what is wrong.
+fn value(given: &Given, kind: &str) -> Result<toml::Value, String> {
+    let text = given.text.clone()?;
+    let plain = || toml::Value::String(text.clone());
+    Ok(match kind {
+        "whole number" => text.parse().map_or_else(|_| plain(), toml::Value::Integer),
+        "true or false" => text.parse().map_or_else(|_| plain(), toml::Value::Boolean),
+        "list of texts" => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
+        }
+        "table of texts" => serde_json::from_str(&text).map_err(|error| error.to_string())?,
+        _ => plain(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
