@@ -48,6 +48,8 @@ pub struct Column {
     pub default: Option<String>,
     /// Functions of the column's domain between it and what clients see, as SQL text.
     pub representation: Representation,
+    /// `generated always`: only the database gives it values.
+    pub is_generated: bool,
 }
 
 /// Implicit casts of a domain: how its values are shown and read. SQL text of function names.
@@ -72,6 +74,7 @@ impl Column {
             nullable: true,
             default: None,
             representation: Representation::default(),
+            is_generated: false,
         }
     }
 }
@@ -121,6 +124,7 @@ pub struct Snapshot {
     served: HashMap<String, Served>,
     handlers: Vec<MediaHandler>,
     features: Option<QualifiedName>,
+    enums: HashMap<String, Vec<String>>,
     roles: HashMap<String, Vec<(String, String)>>,
 }
 
@@ -148,13 +152,7 @@ impl Snapshot {
         for overloads in served.values_mut().flat_map(|schema| schema.functions.values_mut()) {
             overloads.sort_by_key(|function| function.arguments.len());
         }
-        Self {
-            schemas: schemas.to_vec(),
-            served,
-            handlers: Vec::new(),
-            features: None,
-            roles: HashMap::new(),
-        }
+        Self { schemas: schemas.to_vec(), served, ..Self::default() }
     }
 
     /// Adds relations that functions compute. One that is named like a table takes the place of the detected
@@ -196,6 +194,17 @@ impl Snapshot {
     #[must_use]
     pub fn handlers(&self) -> &[MediaHandler] {
         &self.handlers
+    }
+
+    /// Adds an enumerated type, named as columns name it, with its labels in order.
+    pub fn add_enum(&mut self, type_name: String, labels: Vec<String>) {
+        self.enums.insert(type_name, labels);
+    }
+
+    /// Labels of an enumerated type in order; none when `type_name` is not one.
+    #[must_use]
+    pub fn enum_labels(&self, type_name: &str) -> Option<&[String]> {
+        self.enums.get(type_name).map(Vec::as_slice)
     }
 
     /// Names the function that makes a GeoJSON feature of a row: PostGIS's `st_asgeojson(record)`.

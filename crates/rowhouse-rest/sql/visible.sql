@@ -1,6 +1,13 @@
--- What of a schema the caller may use, with comments: (kind, name, column, comment).
+-- What of a schema the caller may use, with comments: (kind, name, column, comment); of a table the third
+-- is what may be done with it.
 with tables as (
-  select c.oid, c.relname
+  select c.oid,
+         c.relname,
+         concat_ws(',',
+           case when $2::bool or has_any_column_privilege(c.oid, 'select') then 'select' end,
+           case when $2::bool or has_any_column_privilege(c.oid, 'insert') then 'insert' end,
+           case when $2::bool or has_any_column_privilege(c.oid, 'update') then 'update' end,
+           case when $2::bool or has_table_privilege(c.oid, 'delete') then 'delete' end) as rights
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   where n.nspname = $1::text
@@ -13,7 +20,7 @@ with tables as (
 select 'schema', n.nspname::text, null::text, obj_description(n.oid, 'pg_namespace')
 from pg_namespace n where n.nspname = $1::text
 union all
-select 'table', t.relname::text, null, obj_description(t.oid, 'pg_class') from tables t
+select 'table', t.relname::text, t.rights, obj_description(t.oid, 'pg_class') from tables t
 union all
 select 'column', t.relname::text, a.attname::text, col_description(t.oid, a.attnum)
 from tables t join pg_attribute a on a.attrelid = t.oid

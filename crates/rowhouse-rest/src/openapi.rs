@@ -1,15 +1,18 @@
-//! The root: a description of the served schema in OpenAPI 2.0, as far as the caller may use it. A pure function
-//! of the snapshot and of what the database said is visible.
+//! Descriptions of the served schema, as far as the caller may use it: OpenAPI 2.0 at the root, and 3.1 in [`v31`].
+//! Pure functions of the snapshot and of what the database said is visible.
 
 mod operation;
 mod schema;
+mod v31;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use rowhouse_db::catalog::{Function, Snapshot, Table};
 use rowhouse_db::flight::{Query, Row};
 use serde_json::{Map, Value, json};
+
+pub(crate) use v31::document as document_v31;
 
 /// Media types of bodies in both directions.
 const MEDIA: [&str; 4] = [
@@ -24,6 +27,8 @@ const MEDIA: [&str; 4] = [
 pub(crate) struct Visible {
     schema: Option<String>,
     tables: BTreeMap<String, Option<String>>,
+    /// (table, `select`, `insert`, `update` or `delete`).
+    rights: HashSet<(String, String)>,
     columns: BTreeMap<(String, String), String>,
     functions: BTreeMap<String, Option<String>>,
 }
@@ -46,7 +51,11 @@ impl Visible {
             let Some(name) = name else { continue };
             match (kind.as_deref(), column, comment) {
                 (Some("schema"), _, comment) => visible.schema = comment,
-                (Some("table"), _, comment) => drop(visible.tables.insert(name, comment)),
+                (Some("table"), rights, comment) => {
+                    let rights = rights.unwrap_or_default();
+                    visible.rights.extend(rights.split(',').map(|right| (name.clone(), right.to_owned())));
+                    visible.tables.insert(name, comment);
+                }
                 (Some("column"), Some(column), Some(comment)) => {
                     visible.columns.insert((name, column), comment);
                 }
@@ -58,6 +67,14 @@ impl Visible {
             }
         }
         visible
+    }
+
+    fn may(&self, table: &str, right: &str) -> bool {
+        self.rights.contains(&(table.to_owned(), right.to_owned()))
+    }
+
+    fn column_comment(&self, table: &str, column: &str) -> Option<&str> {
+        self.columns.get(&(table.to_owned(), column.to_owned())).map(String::as_str)
     }
 }
 

@@ -37,9 +37,21 @@ pub(crate) enum Plan<'a> {
     Call(CallPlan<'a>),
     /// `OPTIONS`: the methods allowed.
     Describe(String),
-    /// The root's description of the schema.
-    Root,
+    /// A description of the schema.
+    Root(Edition),
 }
+
+/// Which description of the schema is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edition {
+    /// OpenAPI 2.0, at the root.
+    Two,
+    /// OpenAPI 3.1, at [`DESCRIPTION`].
+    ThreeOne,
+}
+
+/// Where the description in OpenAPI 3.1 stands, unless a table has that name.
+pub(crate) const DESCRIPTION: &str = "openapi.json";
 
 impl Plan<'_> {
     /// How the answer is made; nothing where the schema alone answers.
@@ -48,7 +60,7 @@ impl Plan<'_> {
             Self::Read(read) => Some(&read.format),
             Self::Write(write) => Some(&write.format),
             Self::Call(call) => Some(&call.format),
-            Self::Describe(_) | Self::Root => None,
+            Self::Describe(_) | Self::Root(_) => None,
         }
     }
 
@@ -59,7 +71,7 @@ impl Plan<'_> {
         let shows = match self {
             Self::Read(plan) => !plan.headers_only,
             Self::Call(plan) => !plan.headers_only && plan.function.returns != Returns::Void,
-            Self::Write(_) | Self::Describe(_) | Self::Root => false,
+            Self::Write(_) | Self::Describe(_) | Self::Root(_) => false,
         };
         in_lines && shows && self.access() == Access::ReadOnly
     }
@@ -77,7 +89,7 @@ impl Plan<'_> {
         match self {
             Self::Read(plan) => plan.node.range,
             Self::Call(plan) => plan.node.range,
-            Self::Write(_) | Self::Describe(_) | Self::Root => RowRange::ALL,
+            Self::Write(_) | Self::Describe(_) | Self::Root(_) => RowRange::ALL,
         }
     }
 
@@ -88,7 +100,7 @@ impl Plan<'_> {
 
     pub(crate) fn access(&self) -> Access {
         match self {
-            Self::Read(_) | Self::Describe(_) | Self::Root => Access::ReadOnly,
+            Self::Read(_) | Self::Describe(_) | Self::Root(_) => Access::ReadOnly,
             Self::Write(_) => Access::ReadWrite,
             Self::Call(call) => call.access,
         }
@@ -142,6 +154,12 @@ pub(crate) fn plan<'a>(
     settings: &RestSettings,
 ) -> Result<Plan<'a>, PlanError> {
     match &request.action {
+        Action::Read { table, .. } if is_description(request, snapshot, table) => {
+            root(request, settings, Edition::ThreeOne)
+        }
+        Action::DescribeTable(table) if is_description(request, snapshot, table) => {
+            Ok(Plan::Describe(READ_ONLY.to_owned()))
+        }
         Action::Read { table, headers_only } => {
             read(request, snapshot, settings, table, *headers_only).map(Plan::Read)
         }
@@ -153,17 +171,25 @@ pub(crate) fn plan<'a>(
         }
         Action::DescribeTable(name) => Ok(Plan::Describe(allowed_on(table(request, snapshot, name)?))),
         Action::DescribeFunction(name) => call::allowed_on(request, snapshot, name).map(Plan::Describe),
-        Action::DescribeRoot => Ok(Plan::Describe("OPTIONS,GET,HEAD".to_owned())),
-        Action::ReadRoot => root(request, settings),
+        Action::DescribeRoot => Ok(Plan::Describe(READ_ONLY.to_owned())),
+        Action::ReadRoot => root(request, settings, Edition::Two),
     }
 }
 
-fn root<'a>(request: &ApiRequest, settings: &RestSettings) -> Result<Plan<'a>, PlanError> {
+/// Methods of what can only be read.
+const READ_ONLY: &str = "OPTIONS,GET,HEAD";
+
+/// A table that was there first is not taken away by the description.
+fn is_description(request: &ApiRequest, snapshot: &Snapshot, table: &str) -> bool {
+    table == DESCRIPTION && snapshot.table(&request.schema, table).is_none()
+}
+
+fn root<'a>(request: &ApiRequest, settings: &RestSettings, edition: Edition) -> Result<Plan<'a>, PlanError> {
     if settings.openapi_mode == OpenapiMode::Disabled {
         return Err(PlanError::RootDisabled);
     }
     if request.accept.iter().any(|media| matches!(media, Media::Json | Media::Openapi | Media::Any)) {
-        return Ok(Plan::Root);
+        return Ok(Plan::Root(edition));
     }
     Err(PlanError::Media(request.accept.iter().map(|media| media.name().into_owned()).collect()))
 }
@@ -205,7 +231,7 @@ pub(crate) fn max_rows(settings: &RestSettings) -> Option<i64> {
 }
 
 fn allowed_on(table: &Table) -> String {
-    let mut allowed = "OPTIONS,GET,HEAD".to_owned();
+    let mut allowed = READ_ONLY.to_owned();
     let put = table.insertable && table.updatable && !table.primary_key.is_empty();
     let methods = [
         (table.insertable, ",POST"),

@@ -6,6 +6,8 @@ mod guc;
 mod header;
 mod preference;
 
+pub(crate) use header::encode;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY, WARNING};
@@ -171,7 +173,7 @@ pub(crate) fn respond(
         Plan::Write(plan) => write(request, plan, answer),
         Plan::Call(plan) => call(request, plan, answer)?,
         Plan::Describe(allowed) => return Ok(describe(request, allowed)),
-        Plan::Root => return Ok(Response::default()),
+        Plan::Root(_) => return Ok(Response::default()),
     };
     finish(request, plan, draft, &guc)
 }
@@ -283,7 +285,7 @@ fn is_head(plan: &Plan<'_>) -> bool {
     match plan {
         Plan::Read(plan) => plan.headers_only,
         Plan::Call(plan) => plan.headers_only,
-        Plan::Write(_) | Plan::Describe(_) | Plan::Root => false,
+        Plan::Write(_) | Plan::Describe(_) | Plan::Root(_) => false,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::error::{Error, Failure};
 use crate::intake::Intake;
 use crate::openapi::{self, Visible};
 use crate::parse::{Incoming, parse};
-use crate::plan::{Plan, plan};
+use crate::plan::{Edition, Plan, plan};
 use crate::run::{self, Task};
 use crate::timing::Timing;
 use crate::{context, import, respond, sql};
@@ -111,8 +111,8 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         isolation: chosen.isolation(),
         end: context::end(rest.settings.tx_end, request.prefer.tx),
     };
-    if matches!(plan, Plan::Root) {
-        return describe_root(rest, &context, &request.schema, &snapshot, base(&head)).await;
+    if let Plan::Root(edition) = plan {
+        return describe(rest, &context, &request.schema, &snapshot, (edition, base(&head))).await;
     }
     timing.mark("plan");
     let settings = rest.settings.as_ref();
@@ -146,18 +146,21 @@ fn allow_time(head: &Parts, limit: Duration) {
 }
 
 /// The description of what the caller may use.
-async fn describe_root(
+async fn describe(
     rest: &Rest,
     context: &RequestContext<'_>,
     schema: &str,
     snapshot: &Snapshot,
-    base: &str,
+    (edition, base): (Edition, &str),
 ) -> Result<Response, Error> {
     let all = rest.settings.openapi_mode == OpenapiMode::IgnorePrivileges;
     let signed_in = *context.caller.role != *rest.settings.anon_role;
     let rows = rest.database.fly(context, &Visible::query(schema, all)).await;
     let visible = Visible::from_rows(rows.map_err(|error| Error::Database(error, signed_in))?);
-    let document = openapi::document(snapshot, schema, &visible, base);
+    let document = match edition {
+        Edition::Two => openapi::document(snapshot, schema, &visible, base),
+        Edition::ThreeOne => openapi::document_v31(snapshot, schema, &visible, base),
+    };
     Ok(respond::document(&document, context.method == "HEAD"))
 }
 

@@ -120,7 +120,7 @@ fn refused(plan: &Plan<'_>, error: DbError, signed_in: bool) -> Error {
         Plan::Write(write) if write.mutation == Mutation::Replace => Error::PutMismatch,
         Plan::Write(write) if write.format.is_singular() => Error::Singular(rows),
         Plan::Call(call) if call.format.is_singular() => Error::Singular(rows),
-        Plan::Write(_) | Plan::Call(_) | Plan::Read(_) | Plan::Describe(_) | Plan::Root => {
+        Plan::Write(_) | Plan::Call(_) | Plan::Read(_) | Plan::Describe(_) | Plan::Root(_) => {
             Error::MaxAffected(rows)
         }
     }

@@ -71,7 +71,7 @@ pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
         Plan::Read(plan) => read::main(plan),
         Plan::Write(plan) => write::main(plan),
         Plan::Call(plan) => call::main(plan),
-        Plan::Describe(_) | Plan::Root => return None,
+        Plan::Describe(_) | Plan::Root(_) => return None,
     };
     Some(match plan.format().and_then(|format| format.explain) {
         Some(explain) => explained(query, explain),
@@ -89,7 +89,7 @@ pub(crate) fn lines(plan: &Plan<'_>) -> Option<(Query, Query)> {
     match plan {
         Plan::Read(plan) => Some((read::head(plan), read::lines(plan))),
         Plan::Call(plan) => Some((call::head(plan), call::lines(plan))),
-        Plan::Write(_) | Plan::Describe(_) | Plan::Root => None,
+        Plan::Write(_) | Plan::Describe(_) | Plan::Root(_) => None,
     }
 }
 
@@ -104,7 +104,7 @@ fn explained(query: Query, explain: &ExplainMedia) -> Query {
 pub(crate) fn estimate(plan: &Plan<'_>) -> Option<Query> {
     match plan {
         Plan::Read(plan) => Some(read::estimate(plan)),
-        Plan::Write(_) | Plan::Call(_) | Plan::Describe(_) | Plan::Root => None,
+        Plan::Write(_) | Plan::Call(_) | Plan::Describe(_) | Plan::Root(_) => None,
     }
 }
 

@@ -25,7 +25,8 @@ select a.attrelid,
        (select x.castfunc::regproc::text from pg_cast x where t.typtype = 'd' and x.casttarget = t.oid
           and x.castsource = 'json'::regtype and x.castcontext = 'i' and x.castmethod = 'f'),
        (select x.castfunc::regproc::text from pg_cast x where t.typtype = 'd' and x.casttarget = t.oid
-          and x.castsource = 'text'::regtype and x.castcontext = 'i' and x.castmethod = 'f')
+          and x.castsource = 'text'::regtype and x.castcontext = 'i' and x.castmethod = 'f'),
+       a.attgenerated <> '' or a.attidentity = 'a'
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid
 join pg_namespace n on n.oid = c.relnamespace

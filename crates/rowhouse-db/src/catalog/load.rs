@@ -22,6 +22,7 @@ const KEYS: &str = include_str!("keys.sql");
 const ATTRIBUTES: &str = include_str!("attributes.sql");
 const RULES: &str = include_str!("rules.sql");
 const HANDLERS: &str = include_str!("handlers.sql");
+const ENUMS: &str = include_str!("enums.sql");
 const GEOJSON: &str = include_str!("geojson.sql");
 const ROLES: &str = include_str!("roles.sql");
 const COMPUTED: &str = include_str!("computed.sql");
@@ -74,6 +75,9 @@ async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> 
     let tables = tables.into_values().collect();
     let snapshot = Snapshot::new(schemas, tables, functions, &foreign);
     let mut snapshot = snapshot.with_computed(computed).with_handlers(handlers);
+    for row in client.query(ENUMS, &[]).await? {
+        snapshot.add_enum(row.try_get(0)?, row.try_get(1)?);
+    }
     if let Some(row) = client.query_opt(GEOJSON, &[]).await? {
         snapshot.make_features_with(QualifiedName { schema: row.try_get(0)?, name: row.try_get(1)? });
     }
@@ -182,6 +186,7 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
             from_json: row.try_get(7)?,
             from_text: row.try_get(8)?,
         },
+        is_generated: row.try_get(9)?,
     })
 }
 

@@ -77,7 +77,7 @@ settings! {
         pub plan_enabled: bool = false,
         /// Adds `Server-Timing` with the time of each stage to responses.
         pub server_timing: bool = false,
-        /// What the OpenAPI description at the root shows: `follow-privileges`, `ignore-privileges` or `disabled`.
+        /// What the OpenAPI descriptions show: `follow-privileges`, `ignore-privileges` or `disabled`.
         pub openapi_mode: OpenapiMode = OpenapiMode::FollowPrivileges,
         /// A function without arguments that runs before every request's query, as `schema.function`; what it raises refuses the request.
         pub pre_request: Option<String> = None,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Visible, document};
 use crate::plan::tests::schema;
 
-fn rows(rows: &[[Option<&str>; 4]]) -> Vec<Row> {
+pub(super) fn rows(rows: &[[Option<&str>; 4]]) -> Vec<Row> {
     rows.iter()
         .map(|row| row.iter().map(|text| text.map(|text| Bytes::copy_from_slice(text.as_bytes()))).collect())
         .collect()

@@ -21,7 +21,7 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     headers.insert(name, value(text));
 }
 
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 

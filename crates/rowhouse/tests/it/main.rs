@@ -12,6 +12,7 @@ mod beyond;
 mod cli;
 mod config;
 mod crash;
+mod description;
 mod fault;
 mod isolation;
 mod program;
