@@ -26,6 +26,10 @@ const FUZZ_TARGETS: [(&str, &str); 4] = [
     ("rowhouse-crypto", "ring::tests::arbitrary_parts_are_refused_without_panic"),
 ];
 
+/// Random requests against protected tables at length; `./test` sends 400.
+const PROPERTY_CASES: &str = "10000";
+const PROPERTY: &str = "property::no_request_shows_more_than_plain_sql_or_ends_in_a_server_error";
+
 /// A campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Name {
@@ -33,6 +37,8 @@ pub(crate) enum Name {
     Crash,
     /// Random requests and tokens against their parsers
     Fuzz,
+    /// Random requests against protected tables, compared with plain SQL
+    Property,
 }
 
 /// Runs the campaigns; true if all held.
@@ -44,6 +50,9 @@ pub(crate) fn run(root: &Path, only: Option<Name>, rounds: u32, seed: u64) -> Re
     }
     if wanted(Name::Fuzz) {
         held &= fuzz(root)?;
+    }
+    if wanted(Name::Property) {
+        held &= property(root)?;
     }
     Ok(held)
 }
@@ -102,6 +111,23 @@ fn fuzz(root: &Path) -> Result<bool> {
     let holds = figures.iter().all(|figure| figure["held"] == true);
     Evidence { name: "fuzz", parameters: json!({ "cases": FUZZ_CASES }), holds, figures: json!(figures) }
         .write(root)?;
+    Ok(holds)
+}
+
+/// The answers of the data API against what the same callers see by plain SQL.
+fn property(root: &Path) -> Result<bool> {
+    let arguments =
+        ["test", "--package", "rowhouse-rest", "--test", "it", "--", "--exact", "--nocapture", PROPERTY];
+    let output = cargo(root, &arguments, Some(PROPERTY_CASES));
+    let text = output.unwrap_or_else(|error| {
+        eprintln!("property: {error:#}");
+        String::new()
+    });
+    // A target that no longer exists must not count as held.
+    let holds = text.contains("test result: ok. 1 passed");
+    let figures = text.lines().find_map(|line| line.strip_prefix("property: ")).unwrap_or_default();
+    let parameters = json!({ "cases": PROPERTY_CASES });
+    Evidence { name: "property", parameters, holds, figures: json!(figures) }.write(root)?;
     Ok(holds)
 }
 

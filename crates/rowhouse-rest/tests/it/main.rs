@@ -11,5 +11,6 @@ mod binding;
 mod case;
 mod checklist;
 mod golden;
+mod property;
 mod reload;
 mod world;
