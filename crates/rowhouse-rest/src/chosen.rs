@@ -36,6 +36,11 @@ impl<'s> Chosen<'s> {
         self.hoisted().find_map(named).or_else(|| self.role.iter().map(pair).find_map(named))
     }
 
+    /// The function's own limit, where it may count.
+    pub(crate) fn function_timeout(self) -> Option<&'s str> {
+        self.hoisted().find_map(|(name, value)| (name == "statement_timeout").then_some(value))
+    }
+
     /// What the function sets for itself and the project wants to hold for the whole transaction.
     fn hoisted(self) -> impl Iterator<Item = (&'s str, &'s str)> {
         let wanted = &self.project.hoisted_tx_settings;

@@ -2,6 +2,7 @@
 //!
 //! The stages have error enums of their own; here they meet in one match each.
 
+mod ceiling;
 mod database;
 mod plan;
 mod raise;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 pub(crate) use database::from_database;
 
+use crate::ceiling::Exceeded;
 use crate::parse::RequestError;
 use crate::plan::PlanError;
 
@@ -135,6 +137,13 @@ pub(crate) enum Error {
     Singular(i64),
     /// More rows than `max-affected`.
     MaxAffected(i64),
+    /// More than role or tenant may use.
+    Ceiling(Box<Exceeded>),
+    /// A ceiling is set, but not to a limit.
+    UnreadableCeiling {
+        name: &'static str,
+        value: String,
+    },
     /// PUT whose body names another key than the URL.
     PutMismatch,
     /// An offset beyond the total.
@@ -171,6 +180,12 @@ impl From<PlanError> for Error {
     }
 }
 
+impl From<Exceeded> for Error {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Ceiling(Box::new(exceeded))
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
@@ -195,15 +210,9 @@ impl From<Error> for Failure {
             Error::Import(error, first, last) => Self::from(*error).in_lines(first, last),
             Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
             Error::Singular(_) | Error::MaxAffected(_) | Error::PutMismatch => wrong_rows(&error),
-            Error::OutOfBounds { offset, total } => {
-                let mut failure = not_satisfiable().details(format!(
-                    "An offset of {offset} was requested, but there are only {total} rows."
-                ));
-                if let Ok(range) = HeaderValue::from_str(&format!("*/{total}")) {
-                    failure.headers.push((CONTENT_RANGE, range));
-                }
-                failure
-            }
+            Error::Ceiling(exceeded) => ceiling::failure(&exceeded),
+            Error::UnreadableCeiling { name, value } => ceiling::unreadable(name, &value),
+            Error::OutOfBounds { offset, total } => out_of_bounds(offset, total),
             Error::ResponseHeaders => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "PGRST111",
@@ -230,6 +239,15 @@ fn wrong_rows(error: &Error) -> Failure {
             .details(format!("The query affects {rows} rows")),
         _ => Failure::new(StatusCode::BAD_REQUEST, "PGRST115", OTHER_KEY),
     }
+}
+
+fn out_of_bounds(offset: i64, total: i64) -> Failure {
+    let mut failure = not_satisfiable()
+        .details(format!("An offset of {offset} was requested, but there are only {total} rows."));
+    if let Ok(range) = HeaderValue::from_str(&format!("*/{total}")) {
+        failure.headers.push((CONTENT_RANGE, range));
+    }
+    failure
 }
 
 fn not_satisfiable() -> Failure {

@@ -130,11 +130,13 @@ pub(crate) async fn run(
         _ => None,
     };
     parse::check_lines(&first, keys, task.settings)?;
+    require_room(plan, &first)?;
     let starting = task.database.import(task.context, &sql::write(plan)).await;
     let mut import = starting.map_err(|error| failed(error, &first))?;
     let mut sent = first;
     while let Some(batch) = lines.batch().await? {
         parse::check_lines(&batch, keys, task.settings)?;
+        require_room(plan, &batch)?;
         fill(plan, &batch.array);
         import.answered().await.map_err(|error| failed(error, &sent))?;
         import.batch(&sql::write(plan)).await.map_err(|error| failed(error, &batch))?;
@@ -142,6 +144,13 @@ pub(crate) async fn run(
     }
     import.answered().await.map_err(|error| failed(error, &sent))?;
     import.finish().await.map(Answer::of_batches).map_err(database)
+}
+
+/// The statement's own guard sees one batch; a bound on rows is one on the whole import. Every line counts.
+fn require_room(plan: &WritePlan<'_>, batch: &Batch) -> Result<(), Error> {
+    let last = i64::try_from(batch.last).unwrap_or(i64::MAX);
+    let most = plan.bounds.and_then(|bounds| bounds.high);
+    if most.is_some_and(|most| last > most) { Err(Error::MaxAffected(last)) } else { Ok(()) }
 }
 
 fn fill(plan: &mut WritePlan<'_>, array: &Bytes) {

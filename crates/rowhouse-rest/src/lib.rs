@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod ceiling;
 mod chosen;
 mod context;
 mod error;
@@ -19,6 +20,7 @@ mod stream;
 mod timing;
 
 pub use cache::SchemaCache;
+pub use ceiling::Ceilings;
 pub use error::Failure;
 pub use explain::{Explained, Sample, explain};
 pub use routes::{Rest, root_router, router};

@@ -17,12 +17,15 @@ use rowhouse_http::{Identity, Patience};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::cache::SchemaCache;
+use crate::ceiling::{Ceiling, Ceilings};
 use crate::chosen::Chosen;
 use crate::error::{Error, Failure};
+use crate::import::Import;
 use crate::intake::Intake;
 use crate::openapi::{self, Visible};
 use crate::parse::{Incoming, parse};
 use crate::plan::{Edition, Plan, plan};
+use crate::respond::Answer;
 use crate::run::{self, Task};
 use crate::timing::Timing;
 use crate::{context, import, respond, sql};
@@ -33,18 +36,24 @@ pub struct Rest {
     database: DataPlane,
     schema: Arc<SchemaCache>,
     settings: Arc<RestSettings>,
+    ceilings: Ceilings,
     /// Sent back as it came.
     trace_header: Option<HeaderName>,
 }
 
 impl Rest {
-    /// Serves what `schema` knows, through `database`.
+    /// Serves what `schema` knows, through `database`, as far as `ceilings` allow.
     #[must_use]
-    pub fn new(database: DataPlane, schema: Arc<SchemaCache>, settings: RestSettings) -> Self {
+    pub fn new(
+        database: DataPlane,
+        schema: Arc<SchemaCache>,
+        ceilings: Ceilings,
+        settings: RestSettings,
+    ) -> Self {
         // There from the start: an alert on a missing series would not fire.
         violations().absolute(0);
         let trace_header = settings.trace_header.as_deref().and_then(|name| name.parse().ok());
-        Self { database, schema, settings: Arc::new(settings), trace_header }
+        Self { database, schema, settings: Arc::new(settings), ceilings, trace_header }
     }
 }
 
@@ -89,15 +98,19 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         headers: &head.headers,
         body: intake.body,
     };
+    let mut ceiling = rest.ceilings.of(caller, &snapshot)?;
+    let settings = ceiling.settings(&rest.settings);
     let mut timing = Timing::start(rest.settings.server_timing, head.extensions.get());
-    let request = parse(&incoming, &rest.settings)?;
+    let request = parse(&incoming, &settings)?;
+    ceiling.check(&request)?;
     timing.mark("parse");
-    let mut plan = plan(&request, &snapshot, &rest.settings)?;
+    let mut plan = plan(&request, &snapshot, &settings)?;
     if let Plan::Describe(allowed) = &plan {
         return Ok(respond::describe(&request, allowed));
     }
+    ceiling.bind(&mut plan);
     let chosen = Chosen::new(&rest.settings, snapshot.role_settings(&caller.role), plan.settings());
-    let before = before(rest, &plan, chosen);
+    let before = before(rest, &plan, chosen, &mut ceiling)?;
     let context = RequestContext {
         caller,
         method: incoming.method,
@@ -112,30 +125,45 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         end: context::end(rest.settings.tx_end, request.prefer.tx),
     };
     if let Plan::Root(edition) = plan {
-        return describe(rest, &context, &request.schema, &snapshot, (edition, base(&head))).await;
+        let root = describe(rest, &context, &request.schema, &snapshot, (edition, base(&head))).await;
+        return root.map_err(|error| ceiling.explain(error));
     }
     timing.mark("plan");
-    let settings = rest.settings.as_ref();
-    let task = Task { database: &rest.database, context: &context, request: &request, settings };
-    let answer = match (intake.import, &mut plan) {
-        (Some(import), Plan::Write(write)) => {
-            allow_time(&head, rest.settings.stream_timeout);
-            import::run(task, write, import).await?
-        }
-        (_, plan) => run::run(task, plan).await?,
-    };
+    let task = Task { database: &rest.database, context: &context, request: &request, settings: &settings };
+    ceiling.require_affordable(task, &plan).await?;
+    let answered = carry_out(task, &mut plan, intake.import, &head).await;
     timing.mark("transaction");
+    let answer = answered.map_err(|error| ceiling.explain(error))?;
     let mut response = respond::respond(&request, &plan, answer)?;
     timing.mark("response");
     timing.show(response.headers_mut());
     Ok(response)
 }
 
-/// What runs before the query. The later setting wins: a stream's time, then the role's limit, then the function's own.
-fn before(rest: &Rest, plan: &Plan<'_>, chosen: Chosen<'_>) -> Option<Query> {
-    let patient = rest.settings.stream_timeout.as_millis().to_string();
-    let stream = plan.streams().then_some(("statement_timeout", patient.as_str()));
-    sql::before(stream.into_iter().chain(chosen.settings()), rest.settings.pre_request.as_deref())
+/// What runs before the query. A stream has a longer time, unless something else is set.
+fn before(
+    rest: &Rest,
+    plan: &Plan<'_>,
+    chosen: Chosen<'_>,
+    ceiling: &mut Ceiling<'_>,
+) -> Result<Option<Query>, Error> {
+    ceiling.bind_time(chosen.function_timeout(), plan.streams().then_some(rest.settings.stream_timeout))?;
+    Ok(sql::before(ceiling.session(chosen.settings()), rest.settings.pre_request.as_deref()))
+}
+
+async fn carry_out(
+    task: Task<'_>,
+    plan: &mut Plan<'_>,
+    import: Option<Import>,
+    head: &Parts,
+) -> Result<Answer, Error> {
+    match (import, plan) {
+        (Some(import), Plan::Write(write)) => {
+            allow_time(head, task.settings.stream_timeout);
+            import::run(task, write, import).await
+        }
+        (_, plan) => run::run(task, plan).await,
+    }
 }
 
 /// An import takes as long as its body takes to arrive.

@@ -20,7 +20,7 @@ use rowhouse_db::flight::Query;
 
 pub(crate) use builder::array_literal;
 
-use crate::plan::{Plan, WritePlan};
+use crate::plan::{Effect, Plan, WritePlan};
 use crate::request::ExplainMedia;
 
 /// Columns of the answer; the body is the last.
@@ -67,12 +67,7 @@ pub(crate) fn before<'s>(
 
 /// The main query; none where the schema alone answers.
 pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
-    let query = match plan {
-        Plan::Read(plan) => read::main(plan),
-        Plan::Write(plan) => write::main(plan),
-        Plan::Call(plan) => call::main(plan),
-        Plan::Describe(_) | Plan::Root(_) => return None,
-    };
+    let query = answering(plan)?;
     Some(match plan.format().and_then(|format| format.explain) {
         Some(explain) => explained(query, explain),
         None => query,
@@ -91,6 +86,30 @@ pub(crate) fn lines(plan: &Plan<'_>) -> Option<(Query, Query)> {
         Plan::Call(plan) => Some((call::head(plan), call::lines(plan))),
         Plan::Write(_) | Plan::Describe(_) | Plan::Root(_) => None,
     }
+}
+
+/// The query that makes an answer.
+fn answering(plan: &Plan<'_>) -> Option<Query> {
+    Some(match plan {
+        Plan::Read(plan) => read::main(plan),
+        Plan::Write(plan) => write::main(plan),
+        Plan::Call(plan) => call::main(plan),
+        Plan::Describe(_) | Plan::Root(_) => return None,
+    })
+}
+
+/// What shows the cost of the main query before it is run: one column, `EXPLAIN` as JSON. None where nothing will be
+/// run, and for inserts: how many rows a body holds is not known to the planner.
+pub(crate) fn cost(plan: &Plan<'_>) -> Option<Query> {
+    if matches!(plan, Plan::Write(write) if matches!(write.effect, Effect::Insert { .. })) {
+        return None;
+    }
+    let only_planned = |explain: &ExplainMedia| !explain.options.contains(&"analyze");
+    if plan.format().and_then(|format| format.explain).is_some_and(only_planned) {
+        return None;
+    }
+    let query = if plan.streams() { lines(plan)?.1 } else { answering(plan)? };
+    Some(Query { sql: format!("explain (format json) {}", query.sql).into(), params: query.params })
 }
 
 /// The query's plan instead of its answer.

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod limit;
+
 use rowhouse_db::migrate::Statement;
 
 macro_rules! migrations {
@@ -11,6 +13,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000200_tenancy_core.sql",
     "20261121000300_tenancy_live_session.sql",
     "20261121000400_tenancy_protect.sql",
+    "20261121000500_tenancy_limits.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

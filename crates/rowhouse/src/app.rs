@@ -1,5 +1,6 @@
 //! Which room answers which path, and what runs in the background.
 
+mod limit;
 mod reload;
 
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cor
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use rowhouse_ops::{Health, Ops};
-use rowhouse_rest::{Rest, SchemaCache};
+use rowhouse_rest::{Ceilings, Rest, SchemaCache};
+use rowhouse_tenancy::limit::TenantLimits;
 use tokio::task::JoinHandle;
 
 use crate::outcome::CannotRun;
 
 /// Channels the program listens on.
-const CHANNELS: &[&str] = &["pgrst", "rowhouse_keys"];
+const CHANNELS: &[&str] = &["pgrst", "rowhouse_keys", rowhouse_tenancy::limit::CHANNEL];
 
 /// What an app is made of.
 pub struct Parts {
@@ -72,8 +74,12 @@ impl App {
         let following = tokio::spawn(keys.clone().follow(hub.subscribe()));
         let folding = tokio::spawn(metrics.clone().fold());
         let reloading = tokio::spawn(schema.clone().follow(hub.subscribe()));
-        schema.reload().await;
-        let rest = Rest::new(database.data.clone(), Arc::clone(&cache), settings.rest.clone());
+        let tenants = Arc::new(TenantLimits::default());
+        let limits = limit::Tenants::new(Arc::clone(&tenants), database.clone());
+        let limiting = tokio::spawn(limits.clone().follow(hub.subscribe()));
+        tokio::join!(schema.reload(), limits.reload());
+        let ceilings = Ceilings { default_timeout: settings.db.statement_timeout, tenants };
+        let rest = Rest::new(database.data.clone(), Arc::clone(&cache), ceilings, settings.rest.clone());
         let loaded = Arc::new(move || cache.current().is_some());
         let health = Health::new(database.clone(), Arc::clone(&clock), loaded);
         let metrics_token = settings.server.metrics_token.clone().map(Arc::new);
@@ -87,7 +93,7 @@ impl App {
             rng,
         };
         let router = router(&settings, auth, rest, ops, layers);
-        Ok(Self { router, keys, tasks: vec![listening, following, reloading, folding] })
+        Ok(Self { router, keys, tasks: vec![listening, following, reloading, limiting, folding] })
     }
 
     /// Ends the background tasks.

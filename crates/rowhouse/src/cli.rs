@@ -1,8 +1,11 @@
 //! Every command and its help on one page.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rowhouse_kernel::TenantId;
+use rowhouse_kernel::settings::Setting;
 
 /// A multi-tenant SaaS backend in one program, on the PostgreSQL you own.
 #[derive(Debug, Parser)]
@@ -69,6 +72,9 @@ pub enum Command {
     /// Look into the data API
     #[command(subcommand)]
     Rest(RestCommand),
+    /// Tenants and what they may use
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
     Completions {
@@ -186,4 +192,44 @@ pub enum RestCommand {
         #[arg(long, value_name = "JSON")]
         data: Option<String>,
     },
+}
+
+/// `tenants …`.
+#[derive(Debug, Subcommand)]
+pub enum TenantsCommand {
+    /// Show or set what a tenant's callers of the data API may use at most; a running server hears of it
+    #[command(
+        after_help = "Example:\n  rowhouse tenants limits 0198c0de-… --statement-timeout 2s --max-rows 1000 --max-cost 100000\n  rowhouse tenants limits 0198c0de-… --clear"
+    )]
+    Limits(LimitsArgs),
+}
+
+/// `tenants limits`.
+#[derive(Debug, Args)]
+pub struct LimitsArgs {
+    /// The tenant's id
+    pub tenant: TenantId,
+    /// Longest run of a statement, from 1ms to 1d
+    #[arg(long, value_name = "DURATION", value_parser = statement_timeout)]
+    pub statement_timeout: Option<Duration>,
+    /// Most rows that one response carries or one write touches
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_rows: Option<i64>,
+    /// Highest estimated cost of a query that is run, in the planner's units
+    #[arg(long, value_name = "COST", value_parser = cost)]
+    pub max_cost: Option<f64>,
+    /// Forget the limits set before; with other options, keep only those
+    #[arg(long)]
+    pub clear: bool,
+}
+
+fn statement_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = <Duration as Setting>::from_text(text)?;
+    let fits = Duration::from_millis(1) <= timeout && timeout <= Duration::from_secs(86_400);
+    if fits { Ok(timeout) } else { Err("expected a duration from 1ms to 1d".to_owned()) }
+}
+
+fn cost(text: &str) -> Result<f64, String> {
+    let cost: Option<f64> = text.parse().ok().filter(|cost: &f64| cost.is_finite() && *cost > 0.0);
+    cost.ok_or_else(|| format!("expected a number above 0, found \"{text}\""))
 }

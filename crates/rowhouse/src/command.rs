@@ -13,6 +13,7 @@ mod rest;
 mod serve;
 mod status;
 mod stop;
+mod tenants;
 mod up;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use rowhouse_kernel::settings::LogLevel;
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{Cli, Command, ConfigCommand, MigrateCommand, RestCommand};
+use crate::cli::{Cli, Command, ConfigCommand, MigrateCommand, RestCommand, TenantsCommand};
 use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 use crate::telemetry;
@@ -62,6 +63,9 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
         Command::Rest(RestCommand::Explain { request, data }) => {
             quiet()?.block_on(rest::explain(&Project::open(&dir)?, &request, data))
+        }
+        Command::Tenants(TenantsCommand::Limits(args)) => {
+            quiet()?.block_on(tenants::limits(&Project::open(&dir)?, &args))
         }
     }
 }

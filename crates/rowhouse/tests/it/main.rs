@@ -15,6 +15,7 @@ mod crash;
 mod description;
 mod fault;
 mod isolation;
+mod limit;
 mod program;
 mod rest;
 mod rest_setting;

@@ -63,6 +63,7 @@ async fn project_lives_through_a_day_of_commands() {
     running_project_is_told(&folder, &up);
     keys_rotate_and_nobody_is_signed_out(&folder, &front, &token).await;
     fresh_keys_are_good(&folder, &front).await;
+    tenant_gets_limits_and_loses_them(&folder, &front, &token).await;
     database_is_within_reach(&folder);
     second_start_is_refused(&folder, &up);
 
@@ -102,6 +103,29 @@ async fn keys_rotate_and_nobody_is_signed_out(folder: &Folder, front: &Front<'_>
     }
     let listed = folder.run(&["keys", "list", "--json"]).document();
     assert!(listed["keys"].as_array().is_some_and(|keys| keys.len() >= 4), "{listed}");
+}
+
+async fn tenant_gets_limits_and_loses_them(folder: &Folder, front: &Front<'_>, token: &str) {
+    let tenant = crate::support::claims(token)["tenant_id"].as_str().unwrap().to_owned();
+    let limits = |args: &[&str]| folder.run(&[&["tenants", "limits", &*tenant, "--json"], args].concat());
+    let told = |timeout: Value, rows: Value, cost: Value| json!({ "tenant_id": tenant, "statement_timeout_ms": timeout, "max_rows": rows, "max_cost": cost });
+    let none = || told(Value::Null, Value::Null, Value::Null);
+    assert_eq!(limits(&[]).document(), none());
+    assert_eq!(limits(&["--max-rows", "3"]).document(), told(Value::Null, json!(3), Value::Null));
+    let more = limits(&["--statement-timeout", "2s", "--max-cost", "1e5"]).document();
+    assert_eq!(more, told(json!(2000), json!(3), json!(1e5)), "others stay");
+    while front.get(token, "/rest/v1/todos?limit=4").await.0 != StatusCode::UNPROCESSABLE_ENTITY {}
+    let narrowed = limits(&["--clear", "--max-rows", "7"]).document();
+    assert_eq!(narrowed, told(Value::Null, json!(7), Value::Null));
+    assert_eq!(limits(&["--clear"]).document(), none());
+    while front.get(token, "/rest/v1/todos?limit=8").await.0 != StatusCode::OK {}
+    for wrong in
+        [["--max-rows", "0"], ["--max-cost", "-1"], ["--max-cost", "inf"], ["--statement-timeout", "0"]]
+    {
+        assert_eq!(limits(&wrong).code, 2, "{wrong:?}");
+    }
+    let nobody = folder.run(&["tenants", "limits", "00000000-0000-7000-8000-000000000001"]);
+    assert_eq!((nobody.code, nobody.err.contains("no tenant")), (2, true), "{nobody:?}");
 }
 
 async fn fresh_keys_are_good(folder: &Folder, front: &Front<'_>) {

@@ -1,0 +1,170 @@
+use rowhouse_db::PgError;
+
+use super::*;
+use crate::error::Failure;
+use crate::plan::plan;
+use crate::plan::tests::{request, schema};
+
+/// The ceilings of a role `reader` with `settings`, in a tenant without any; the server's timeout is 8 s.
+fn of<'a>(caller: &'a Caller, snapshot: &'a Snapshot) -> Result<Ceiling<'a>, Error> {
+    Ceilings { default_timeout: Duration::from_secs(8), tenants: Arc::default() }.of(caller, snapshot)
+}
+
+fn reader() -> Caller {
+    Caller { role: "reader".into(), ..Caller::anonymous() }
+}
+
+fn with(settings: &[(&str, &str)]) -> Snapshot {
+    let mut snapshot = schema();
+    for (name, value) in settings {
+        snapshot.set_for_role("reader", (*name).to_owned(), (*value).to_owned());
+    }
+    snapshot
+}
+
+fn refused(error: Error) -> (u16, String, String) {
+    let failure = Failure::from(error);
+    (failure.status.as_u16(), failure.code, failure.details.unwrap_or_default().to_string())
+}
+
+fn times(
+    role: Option<&str>,
+    function: Option<&str>,
+    tenant: Option<u64>,
+) -> (Option<String>, Option<String>) {
+    let settings: Vec<_> = role.iter().map(|value| (TIMEOUT, *value)).collect();
+    let (caller, snapshot) = (reader(), with(&settings));
+    let mut ceiling = of(&caller, &snapshot).unwrap();
+    ceiling.tenant_timeout = tenant.map(Duration::from_millis);
+    ceiling.bind_time(function, None).unwrap();
+    let holder = ceiling.time.map(|bound| bound.role.map_or("tenant".to_owned(), |role| role.to_string()));
+    (ceiling.timeout, holder)
+}
+
+#[test]
+fn timeout_is_the_functions_or_the_roles_or_the_servers_and_at_most_the_tenants() {
+    let told = |millis: &str, holder: Option<&str>| (Some(millis.to_owned()), holder.map(str::to_owned));
+    assert_eq!(times(None, None, None), (None, None), "nothing is sent where nothing is set");
+    assert_eq!(times(Some("3s"), None, None), told("3000", Some("reader")));
+    assert_eq!(times(Some("30s"), None, None), told("30000", Some("reader")), "a role may have more");
+    assert_eq!(times(Some("3s"), Some("20s"), None), told("20000", None));
+    assert_eq!(times(Some("3s"), Some("20s"), Some(2_000)), told("2000", Some("tenant")));
+    assert_eq!(times(Some("3s"), None, Some(5_000)), told("3000", Some("reader")));
+    assert_eq!(times(None, None, Some(2_000)), told("2000", Some("tenant")));
+    assert_eq!(times(None, None, Some(60_000)), told("8000", None), "a tenant's limit lifts nothing");
+    assert_eq!(times(Some("0"), None, Some(60_000)), told("60000", Some("tenant")));
+}
+
+#[test]
+fn durations_are_read_as_postgresql_reads_them() {
+    let millis = |text| setting::duration(text).map(|duration| duration.as_millis());
+    let read = ["250", "3s", " 1.5 s ", "2min", "1h", "1d", "10us", "0", "1e3"].map(millis);
+    let expected = [250, 3_000, 1_500, 120_000, 3_600_000, 86_400_000, 1, 0, 1_000];
+    assert_eq!(read, expected.map(Some));
+    assert_eq!(["", "s", "-1", "3 weeks", "inf", "nan", "1e300d"].map(millis), [None; 7]);
+}
+
+#[test]
+fn setting_that_is_no_limit_refuses_rather_than_lifts() {
+    for (name, value) in [(MAX_ROWS, "1k"), (MAX_ROWS, "0"), (MAX_COST, "inf"), (MAX_COST, "-1")] {
+        let (caller, snapshot) = (reader(), with(&[(name, value)]));
+        let failure = Failure::from(of(&caller, &snapshot).err().unwrap());
+        assert_eq!((failure.status.as_u16(), &*failure.code), (500, "RHL00"), "{name} {value}");
+        assert!(failure.message.contains(name), "{failure:?}");
+    }
+}
+
+#[test]
+fn tenants_whose_limits_are_not_known_yet_wait() {
+    let caller = Caller { tenant: Some("00000000-0000-7000-8000-000000000001".parse().unwrap()), ..reader() };
+    assert!(matches!(of(&caller, &schema()), Err(Error::NoSnapshot)));
+}
+
+#[test]
+fn limit_above_the_ceiling_is_refused_at_every_depth_and_others_are_let_through() {
+    let (caller, snapshot) = (reader(), with(&[(MAX_ROWS, "10")]));
+    let ceiling = of(&caller, &snapshot).unwrap();
+    let check =
+        |target: &str, headers: &[&str]| ceiling.check(&request("GET", target, headers, "")).map_err(refused);
+    assert_eq!(check("/todos", &[]), Ok(()));
+    assert_eq!(check("/todos?limit=10&offset=100", &[]), Ok(()));
+    let refusal = "11 rows were asked for; the role reader may have 10 at a time.".to_owned();
+    let refusal = Err((422, "RHL01".to_owned(), format!("\"{refusal}\"")));
+    assert_eq!(check("/todos?limit=11", &[]), refusal);
+    assert_eq!(check("/todos", &["range: 0-10"]), refusal);
+    assert_eq!(check("/todos?select=id,lists(id)&lists.limit=11", &[]), refusal);
+}
+
+#[test]
+fn rows_are_capped_by_whatever_is_strictest() {
+    let (caller, snapshot) = (reader(), with(&[(MAX_ROWS, "10")]));
+    let ceiling = of(&caller, &snapshot).unwrap();
+    for (server, effective) in [(None, 10), (Some(5), 5), (Some(50), 10)] {
+        let settings = RestSettings { max_rows: server, ..RestSettings::default() };
+        assert_eq!(ceiling.settings(&settings).max_rows, Some(effective));
+    }
+    let name: Arc<str> = "reader".into();
+    let bound = |most, role: Option<&Arc<str>>| Some(Bound { most, role: role.cloned() });
+    assert_eq!(stricter(&name, Some(10), Some(9)), bound(9, None));
+    assert_eq!(stricter(&name, Some(10), Some(10)), bound(10, Some(&name)));
+    assert_eq!(stricter::<i64>(&name, None, None), None);
+}
+
+#[test]
+fn written_rows_are_bounded_unless_the_client_bounds_them_closer() {
+    let (caller, snapshot) = (reader(), with(&[(MAX_ROWS, "10")]));
+    for (preference, high, ours) in
+        [("return=minimal", 10, true), ("handling=strict, max-affected=3", 3, false)]
+    {
+        let header = format!("prefer: {preference}");
+        let request = request("DELETE", "/todos?id=gt.1", &[&header], "");
+        let mut plan = plan(&request, &snapshot, &RestSettings::default()).unwrap();
+        let mut ceiling = of(&caller, &snapshot).unwrap();
+        ceiling.bind(&mut plan);
+        let Plan::Write(write) = &plan else { panic!("a write") };
+        assert_eq!(write.bounds, Some(RowBounds { low: None, high: Some(high) }));
+        let explained = ceiling.explain(Error::MaxAffected(11));
+        assert_eq!(matches!(explained, Error::Ceiling(_)), ours, "{explained:?}");
+    }
+}
+
+#[test]
+fn only_a_timeout_that_role_or_tenant_set_is_the_callers_concern() {
+    let canceled = |message: &str| {
+        let error = PgError { code: "57014".to_owned(), message: message.to_owned(), ..PgError::default() };
+        Error::Database(DbError::Refused(Box::new(error)), true)
+    };
+    let timeout = "canceling statement due to statement timeout";
+    let (caller, snapshot) = (reader(), with(&[(TIMEOUT, "3s")]));
+    let mut ceiling = of(&caller, &snapshot).unwrap();
+    assert_eq!(refused(ceiling.explain(canceled(timeout))).0, 500);
+    ceiling.bind_time(None, None).unwrap();
+    let details = "\"Statements of the role reader may run for 3000 ms.\"".to_owned();
+    assert_eq!(refused(ceiling.explain(canceled(timeout))), (422, "57014".to_owned(), details));
+    assert_eq!(refused(ceiling.explain(canceled("canceling statement due to user request"))).0, 500);
+}
+
+#[test]
+fn cost_is_told_coarsely() {
+    let bound = Bound { most: 100.0, role: None };
+    let (_, code, details) = refused(Exceeded::Cost { cost: 123_456.78, bound }.into());
+    assert_eq!(code, "RHL02");
+    assert!(details.contains("about 120000; that of this tenant may be 100."), "{details}");
+}
+
+#[test]
+fn inserts_and_plans_alone_are_not_costed() {
+    let snapshot = schema();
+    let settings = RestSettings { plan_enabled: true, ..RestSettings::default() };
+    let is_costed = |method: &str, headers: &[&str], body: &str| {
+        let request = request(method, "/todos", headers, body);
+        sql::cost(&plan(&request, &snapshot, &settings).unwrap()).map(|query| query.sql)
+    };
+    let read = is_costed("GET", &[], "").unwrap();
+    assert!(read.starts_with("explain (format json) select "), "{read}");
+    assert!(is_costed("DELETE", &[], "").is_some());
+    assert_eq!(is_costed("POST", &[], "{}"), None);
+    assert_eq!(is_costed("GET", &["accept: application/vnd.pgrst.plan"], ""), None);
+    let analyzed = is_costed("GET", &["accept: application/vnd.pgrst.plan; options=analyze"], "");
+    assert_eq!(analyzed.map(|sql| sql.matches("explain").count()), Some(1));
+}

@@ -1,0 +1,69 @@
+//! A ceiling that an operator has set and a request would exceed: 422 with what the ceiling is, who has it, what helps.
+//!
+//! Not 408 or 429: clients and proxies repeat such requests by themselves, and here that would only repeat the cost.
+
+use http::StatusCode;
+
+use super::Failure;
+use crate::ceiling::{Bound, Exceeded};
+
+pub(super) fn failure(exceeded: &Exceeded) -> Failure {
+    match exceeded {
+        // The code that PostgreSQL gave it, because clients look for that.
+        Exceeded::Time(bound) => Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "57014",
+            "canceling statement due to statement timeout",
+        )
+        .details(format!("Statements of {} may run for {} ms.", holder(bound), bound.most.as_millis()))
+        .hint("Ask for less: add filters that an index serves, or a limit."),
+        Exceeded::Asked { rows, bound } => rows_failure("The request asks for more rows than allowed")
+            .details(format!(
+                "{rows} rows were asked for; {} may have {} at a time.",
+                holder(bound),
+                bound.most
+            ))
+            .hint("Ask for pages of at most that many rows, with limit and offset."),
+        Exceeded::Written { rows, bound } => rows_failure("The request writes more rows than allowed")
+            .details(format!(
+                "{rows} rows would be written; {} may write {} at a time. Nothing was changed.",
+                holder(bound),
+                bound.most
+            ))
+            .hint("Write in several requests, each with fewer rows or a narrower filter."),
+        Exceeded::Cost { cost, bound } => {
+            Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL02", "The query costs more than allowed")
+                .details(format!(
+                    "Its estimated cost is about {}; that of {} may be {}. It was not run.",
+                    coarse(*cost),
+                    holder(bound),
+                    bound.most
+                ))
+                .hint("Ask for less: add filters that an index serves, or a limit.")
+        }
+    }
+}
+
+/// The operator's slip; the caller can do nothing about it.
+pub(super) fn unreadable(name: &str, value: &str) -> Failure {
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "RHL00", format!("The role's setting {name} is no limit"))
+        .details(format!("It is \"{value}\"."))
+        .hint("Correct it with ALTER ROLE, then NOTIFY pgrst.")
+}
+
+fn rows_failure(message: &str) -> Failure {
+    Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL01", message)
+}
+
+fn holder<T>(bound: &Bound<T>) -> String {
+    match &bound.role {
+        Some(role) => format!("the role {role}"),
+        None => "this tenant".to_owned(),
+    }
+}
+
+/// Two significant digits: enough to act on, and a poor measure of how much other tenants have in the same table.
+fn coarse(cost: f64) -> f64 {
+    let scale = 10_f64.powf(cost.abs().max(1.0).log10().floor() - 1.0);
+    (cost / scale).round() * scale
+}

@@ -1,0 +1,332 @@
+//! Ceilings of roles and tenants through the front door: clear refusals, nothing written, nobody else touched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use rowhouse_crypto::Purpose;
+use rowhouse_kernel::TenantId;
+use rowhouse_tenancy::limit::{self, Limits};
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use crate::support::{Answer, SignedIn, TestApp, claims};
+
+/// What somebody might try in order to get rid of a ceiling, and something slow, and something costly.
+const FUNCTIONS: &str = "
+create function public.nap(seconds float) returns int language plpgsql volatile as
+  $$ begin perform pg_sleep(seconds); return 1; end $$;
+create function public.nap_long(seconds float) returns int language plpgsql volatile set statement_timeout = '20s' as
+  $$ begin perform pg_sleep(seconds); return 1; end $$;
+create function public.lift() returns int language plpgsql volatile as $$ begin
+  perform set_config(name, value, false) from (values ('statement_timeout', '0'), ('rowhouse.max_rows', '1000000'),
+    ('rowhouse.max_cost', '1000000000')) as s (name, value);
+  return 1; end $$;
+create function public.lift_and_nap(seconds float) returns int language plpgsql volatile as
+  $$ begin set local statement_timeout = 0; perform pg_sleep(seconds); return 1; end $$;
+create function public.numbers() returns setof int language sql stable as $$ select generate_series(1, 50) $$;
+create table public.facts (id int primary key, name text not null);
+insert into public.facts select n, 'fact ' || n from generate_series(1, 20000) n;
+analyze public.facts;
+select tenancy.share('public.facts');
+grant select on public.facts to authenticated";
+
+struct World {
+    app: TestApp,
+    superuser: Client,
+    limited: SignedIn,
+    other: SignedIn,
+}
+
+impl World {
+    async fn start() -> Self {
+        let app = TestApp::start().await;
+        app.db.migrate(FUNCTIONS).await;
+        let (limited, other) = (app.sign_up("a@example.com").await, app.sign_up("b@example.com").await);
+        let superuser = app.db.superuser().await;
+        let world = Self { app, superuser, limited, other };
+        world.notify("notify pgrst").await;
+        while world.call(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0 })).await.0
+            != StatusCode::OK
+        {}
+        world
+    }
+
+    async fn notify(&self, sql: &str) {
+        self.superuser.batch_execute(sql).await.unwrap();
+    }
+
+    /// Gives the first user's tenant `limits`, in place of former ones.
+    async fn limit(&self, limits: Limits) {
+        let tenant: TenantId = self.limited.tenant.parse().unwrap();
+        limit::replace(&self.superuser, tenant, limits).await.unwrap();
+        assert_eq!(limit::find(&self.superuser, tenant).await.unwrap(), Some(limits));
+    }
+
+    /// A user under a role of its own, so that other tests on the same server keep theirs, with `settings`.
+    async fn user_with_role(&self, user: &SignedIn, settings: &[(&str, &str)]) -> SignedIn {
+        let role = format!("limited_{}", self.app.db.name);
+        let mut sql =
+            format!("create role {role}; grant authenticated to {role}; grant {role} to authenticator;");
+        for (name, value) in settings {
+            sql += &format!("alter role {role} set {name} = '{value}';");
+        }
+        self.notify(&format!("{sql} notify pgrst")).await;
+        let mut claims = claims(&user.token);
+        claims["role"] = json!(role);
+        let token = self.app.app.keys.ring().sign(&claims, Purpose::Access).unwrap();
+        SignedIn { token, ..user.clone() }
+    }
+
+    async fn answer(&self, user: &SignedIn, method: &str, path: &str, body: Value) -> Answer {
+        let body = (!body.is_null()).then_some(body);
+        self.app.call(&user.token, method.parse::<Method>().unwrap(), &format!("/rest/v1{path}"), body).await
+    }
+
+    async fn call(&self, user: &SignedIn, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        let answer = self.answer(user, method, path, body).await;
+        (answer.status, answer.json())
+    }
+
+    /// Repeats a call until the server has heard of a change and the call is refused.
+    async fn refusal(&self, user: &SignedIn, method: &str, path: &str, body: Value) -> Value {
+        loop {
+            let (status, refusal) = self.call(user, method, path, body.clone()).await;
+            if status == StatusCode::UNPROCESSABLE_ENTITY {
+                return refusal;
+            }
+            assert!(status.is_success(), "{status} {refusal}");
+        }
+    }
+
+    /// Repeats a call until the server has heard of a change and lets it through.
+    async fn success(&self, user: &SignedIn, path: &str) {
+        while self.call(user, "GET", path, Value::Null).await.0 == StatusCode::UNPROCESSABLE_ENTITY {}
+    }
+}
+
+fn time(milliseconds: u64) -> Limits {
+    Limits { statement_timeout: Some(Duration::from_millis(milliseconds)), ..Limits::default() }
+}
+
+fn rows(rows: i64) -> Limits {
+    Limits { max_rows: Some(rows), ..Limits::default() }
+}
+
+fn cost(cost: f64) -> Limits {
+    Limits { max_cost: Some(cost), ..Limits::default() }
+}
+
+#[tokio::test]
+async fn statement_beyond_the_roles_timeout_is_the_callers_concern() {
+    let world = World::start().await;
+    let user = world.user_with_role(&world.limited, &[("statement_timeout", "100ms")]).await;
+    let refusal = world.refusal(&user, "POST", "/rpc/nap", json!({ "seconds": 1 })).await;
+    assert_eq!(refusal["code"], "57014");
+    assert_eq!(refusal["message"], "canceling statement due to statement timeout");
+    let details = refusal["details"].as_str().unwrap();
+    assert!(
+        details.starts_with("Statements of the role limited_") && details.ends_with(" may run for 100 ms.")
+    );
+    assert!(refusal["hint"].is_string(), "{refusal}");
+    let own = world.call(&user, "POST", "/rpc/nap_long", json!({ "seconds": 0.3 })).await;
+    assert_eq!(own, (StatusCode::OK, json!(1)), "the function's own limit takes the place of the role's");
+    let free = world.call(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0.3 })).await;
+    assert_eq!(free, (StatusCode::OK, json!(1)), "another role of the same tenant");
+}
+
+#[tokio::test]
+async fn tenants_timeout_holds_for_that_tenant_at_once_and_until_it_is_cleared() {
+    let world = World::start().await;
+    world.limit(time(100)).await;
+    for path in ["/rpc/nap", "/rpc/nap_long", "/rpc/lift_and_nap"] {
+        let refusal = world.refusal(&world.limited, "POST", path, json!({ "seconds": 1 })).await;
+        assert_eq!(refusal["code"], "57014", "{path}");
+        assert_eq!(refusal["details"], "Statements of this tenant may run for 100 ms.", "{path}");
+    }
+    let free = world.call(&world.other, "POST", "/rpc/nap", json!({ "seconds": 0.3 })).await;
+    assert_eq!(free, (StatusCode::OK, json!(1)), "another tenant");
+    world.limit(Limits::default()).await;
+    while world.call(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0.3 })).await.0 != StatusCode::OK
+    {
+    }
+}
+
+#[tokio::test]
+async fn read_is_capped_by_the_ceiling_and_refused_beyond_it() {
+    let world = World::start().await;
+    world.limit(rows(10)).await;
+    let refusal = world.refusal(&world.limited, "GET", "/facts?limit=11", Value::Null).await;
+    assert_eq!(
+        refusal,
+        json!({
+            "code": "RHL01", "message": "The request asks for more rows than allowed",
+            "details": "11 rows were asked for; this tenant may have 10 at a time.",
+            "hint": "Ask for pages of at most that many rows, with limit and offset.",
+        })
+    );
+    for path in ["/facts?select=id", "/facts?select=id&limit=10&offset=30", "/rpc/numbers"] {
+        let (status, page) = world.call(&world.limited, "GET", path, Value::Null).await;
+        assert_eq!((status, page.as_array().map(Vec::len)), (StatusCode::OK, Some(10)), "{path}");
+    }
+    let counted =
+        world.app.request(Method::GET, "/rest/v1/facts?select=id").bearer_auth(&world.limited.token);
+    let counted = world.app.send(counted.header("prefer", "count=exact")).await;
+    assert_eq!(counted.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(
+        counted.headers["content-range"], "0-9/20000",
+        "who asks for the total sees that there is more"
+    );
+    let (status, all) = world.call(&world.other, "GET", "/facts?select=id&limit=500", Value::Null).await;
+    assert_eq!((status, all.as_array().map(Vec::len)), (StatusCode::OK, Some(500)), "another tenant");
+}
+
+#[tokio::test]
+async fn write_of_more_rows_than_the_ceiling_changes_nothing() {
+    let world = World::start().await;
+    let user = &world.limited;
+    let lists = |count: usize| (0..count).map(|n| json!({ "name": format!("list {n}") })).collect::<Value>();
+    world.answer(user, "POST", "/lists", lists(5)).await;
+    world.limit(rows(3)).await;
+    let writes = [
+        ("POST", "/lists", lists(4), 4),
+        ("PATCH", "/lists?id=gt.0", json!({ "name": "same" }), 5),
+        ("DELETE", "/lists?id=gt.0", Value::Null, 5),
+    ];
+    world.refusal(user, "GET", "/facts?limit=4", Value::Null).await;
+    for (method, path, body, count) in writes {
+        let (status, refusal) = world.call(user, method, path, body).await;
+        assert_eq!(
+            (status, &refusal["code"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("RHL01")),
+            "{method}: {refusal}"
+        );
+        let details =
+            format!("{count} rows would be written; this tenant may write 3 at a time. Nothing was changed.");
+        assert_eq!(refusal["details"], details, "{method}");
+    }
+    let import = world.app.request(Method::POST, "/rest/v1/lists").bearer_auth(&user.token);
+    let import =
+        import.header("content-type", "application/x-ndjson").body("{\"name\":\"line\"}\n".repeat(4));
+    let import = world.app.send(import).await;
+    assert_eq!((import.status.as_u16(), &*import.code()), (422, "RHL01"), "an import: {}", import.text);
+    let names: i64 =
+        world.superuser.query_one("select count(distinct name) from public.lists", &[]).await.unwrap().get(0);
+    assert_eq!(names, 5, "everything is as it was");
+    assert_eq!(world.answer(user, "POST", "/lists", lists(3)).await.status, StatusCode::CREATED);
+    let strict = world.app.request(Method::DELETE, "/rest/v1/lists?id=gt.0").bearer_auth(&user.token);
+    let strict = world.app.send(strict.header("prefer", "handling=strict, max-affected=2")).await;
+    assert_eq!(
+        (strict.status, &*strict.code()),
+        (StatusCode::BAD_REQUEST, "PGRST124"),
+        "the client's own bound"
+    );
+    assert_eq!(world.answer(&world.other, "POST", "/lists", lists(9)).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn query_that_would_cost_too_much_is_not_run() {
+    let world = World::start().await;
+    world.limit(cost(50.0)).await;
+    let user = &world.limited;
+    let refusal = world.refusal(user, "GET", "/facts?select=name&name=like.*7*", Value::Null).await;
+    assert_eq!(
+        (&refusal["code"], &refusal["message"]),
+        (&json!("RHL02"), &json!("The query costs more than allowed"))
+    );
+    let details = refusal["details"].as_str().unwrap();
+    assert!(details.ends_with("; that of this tenant may be 50. It was not run."), "{details}");
+    let (status, fact) = world.call(user, "GET", "/facts?select=name&id=eq.7", Value::Null).await;
+    assert_eq!((status, fact), (StatusCode::OK, json!([{ "name": "fact 7" }])), "an index makes it cheap");
+    let written = world.answer(user, "POST", "/lists", json!({ "name": "x" })).await;
+    assert_eq!(written.status, StatusCode::CREATED, "{}", written.text);
+    let wrong = world.call(user, "GET", "/facts?id=eq.x", Value::Null).await;
+    assert_eq!(
+        (wrong.0, &wrong.1["code"]),
+        (StatusCode::BAD_REQUEST, &json!("22P02")),
+        "as without a ceiling"
+    );
+    let (status, _) = world.call(&world.other, "GET", "/facts?select=name&name=like.*7*", Value::Null).await;
+    assert_eq!(status, StatusCode::OK, "another tenant");
+    world.limit(Limits::default()).await;
+    world.success(user, "/facts?select=name&name=like.*7*").await;
+}
+
+#[tokio::test]
+async fn role_and_tenant_limit_together_and_the_stricter_wins() {
+    let world = World::start().await;
+    let settings = [("rowhouse.max_rows", "10"), ("rowhouse.max_cost", "1000000")];
+    let user = world.user_with_role(&world.limited, &settings).await;
+    let refusal = world.refusal(&user, "GET", "/facts?limit=11", Value::Null).await;
+    let details = refusal["details"].as_str().unwrap();
+    assert!(details.contains("the role limited_") && details.contains(" may have 10 at a time"), "{details}");
+    world.limit(Limits { max_rows: Some(5), ..cost(50.0) }).await;
+    world.refusal(&user, "GET", "/facts?limit=6", Value::Null).await;
+    let refusal = world.refusal(&user, "GET", "/facts?limit=5&order=name", Value::Null).await;
+    assert_eq!(refusal["code"], "RHL02", "{refusal}");
+    let service = SignedIn { token: world.app.service_key.clone(), ..user };
+    let (status, all) = world.call(&service, "GET", "/facts?limit=500&order=name", Value::Null).await;
+    assert_eq!((status, all.as_array().map(Vec::len)), (StatusCode::OK, Some(500)), "service_role is free");
+}
+
+#[tokio::test]
+async fn nothing_a_caller_runs_lifts_a_ceiling() {
+    let world = World::start().await;
+    world.limit(Limits { max_rows: Some(5), max_cost: Some(50.0), ..time(100) }).await;
+    let user = &world.limited;
+    world.refusal(user, "GET", "/facts?limit=6", Value::Null).await;
+    // More often than there are connections, so that every one of them has been tampered with.
+    for _ in 0..8 {
+        assert_eq!(world.call(user, "POST", "/rpc/lift", json!({})).await.0, StatusCode::OK);
+    }
+    let codes = [
+        ("GET", "/facts?limit=6", Value::Null, "RHL01"),
+        ("GET", "/facts?order=name", Value::Null, "RHL02"),
+        ("POST", "/rpc/nap", json!({ "seconds": 1 }), "57014"),
+    ];
+    for (method, path, body, code) in codes {
+        let (status, refusal) = world.call(user, method, path, body).await;
+        assert_eq!((status, &refusal["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(code)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn roles_of_callers_reach_neither_limits_nor_what_tells_of_them() {
+    let world = World::start().await;
+    world.limit(rows(5)).await;
+    for role in ["anon", "authenticated", "service_role"] {
+        for sql in [
+            "select * from tenancy.tenant_limits",
+            "delete from tenancy.tenant_limits",
+            "update tenancy.tenant_limits set max_rows = null",
+            "insert into tenancy.tenant_limits select id from tenancy.tenants",
+        ] {
+            let attempt = format!("begin; set local role {role}; {sql}");
+            let refused = world.superuser.batch_execute(&attempt).await.unwrap_err();
+            assert_eq!(refused.code().unwrap().code(), "42501", "{role}: {sql}");
+            world.notify("rollback").await;
+        }
+    }
+    let forced = "select relrowsecurity and relforcerowsecurity from pg_class where oid = 'tenancy.tenant_limits'::regclass";
+    assert!(world.superuser.query_one(forced, &[]).await.unwrap().get::<_, bool>(0));
+    let served = world.answer(&world.limited, "GET", "/tenant_limits", Value::Null).await;
+    assert_eq!(served.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn ceilings_hold_for_many_requests_at_once() {
+    let world = Arc::new(World::start().await);
+    world.limit(rows(5)).await;
+    world.refusal(&world.limited, "GET", "/facts?limit=6", Value::Null).await;
+    let calls = (0..40).map(|n| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            let user = if n % 2 == 0 { &world.limited } else { &world.other };
+            world.call(user, "GET", "/facts?select=id&limit=6", Value::Null).await.0
+        })
+    });
+    for (n, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
+        let expected = if n % 2 == 0 { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        assert_eq!(call.await.unwrap(), expected);
+    }
+}
