@@ -106,22 +106,18 @@ impl<'a> Scanner<'a> {
         match (self.open.len(), bracket) {
             (0, b'{') => self.outer = Outer::Object,
             (0, _) => self.outer = Outer::Array,
-            (1, b'[') if self.outer == Outer::Array => self.uniform = false,
+            (1, bracket) if self.outer == Outer::Array => {
+                self.uniform &= bracket == b'{';
+                self.elements += 1;
+            }
             _ => {}
         }
-        self.element();
         self.open.push(bracket);
         self.at += 1;
         if self.is_row() {
             self.keys.begin();
         }
         Ok(if bracket == b'{' { Next::KeyOrEnd } else { Next::ValueOrEnd })
-    }
-
-    fn element(&mut self) {
-        if self.open.as_slice() == b"[" {
-            self.elements += 1;
-        }
     }
 
     fn leave(&mut self, bracket: u8) -> Result<Next, Fault> {
@@ -165,8 +161,8 @@ impl<'a> Scanner<'a> {
     fn scalar(&mut self, byte: u8) -> Result<Next, Fault> {
         if self.open.as_slice() == b"[" {
             self.uniform = false;
+            self.elements += 1;
         }
-        self.element();
         self.at = match byte {
             b'"' => string(self.bytes, self.at)?,
             b't' => word(self.bytes, self.at, b"true")?,
