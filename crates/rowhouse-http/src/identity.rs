@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, header};
+use metrics::{Counter, counter};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rowhouse_crypto::{KeyRing, TokenError, TokenSource, VerifiedToken};
@@ -48,6 +49,9 @@ pub struct CallerResolver {
     clock: SharedClock,
     anonymous: Arc<Caller>,
     verified: Cache<Box<str>, Verified, ByBytes>,
+    /// Tokens presented, and how many of them were known; under PostgREST's names.
+    asked: Counter,
+    known: Counter,
 }
 
 #[derive(Clone)]
@@ -72,7 +76,9 @@ impl CallerResolver {
     #[must_use]
     pub fn new(ring: Arc<ArcSwap<KeyRing>>, foreign: ForeignTokens, clock: SharedClock) -> Self {
         let verified = Cache::with_weighter(4096, CACHE_BYTES, ByBytes);
-        Self { ring, foreign, clock, anonymous: Arc::new(Caller::anonymous()), verified }
+        let (asked, known) =
+            (counter!("pgrst_jwt_cache_requests_total"), counter!("pgrst_jwt_cache_hits_total"));
+        Self { ring, foreign, clock, anonymous: Arc::new(Caller::anonymous()), verified, asked, known }
     }
 
     /// The bearer token in `Authorization`, else the JWT in `apikey`, else anon.
@@ -89,9 +95,11 @@ impl CallerResolver {
     fn verify(&self, token: &str) -> Result<Arc<Caller>, TokenError> {
         let ring = self.ring.load();
         let now = self.clock.now();
+        self.asked.increment(1);
         if let Some(known) = self.verified.get(token)
             && Arc::ptr_eq(&known.ring, &ring)
         {
+            self.known.increment(1);
             return match known.caller.expires_at {
                 Some(end) if end <= now => Err(TokenError::Expired),
                 _ => Ok(known.caller),

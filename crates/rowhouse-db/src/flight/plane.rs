@@ -221,6 +221,9 @@ impl DataPlane {
             gauge!("db_client_connection_count", "pool" => label, "state" => "used").set(used as f64);
             gauge!("db_client_connection_count", "pool" => label, "state" => "idle").set(idle as f64);
         }
+        let (used, _) = self.0.callers.counts(self.0.sizes.0 as usize);
+        gauge!("pgrst_db_pool_max").set(f64::from(self.0.sizes.0));
+        gauge!("pgrst_db_pool_available").set(f64::from(self.0.sizes.0) - used as f64);
     }
 
     /// Connections open, in use or idle.

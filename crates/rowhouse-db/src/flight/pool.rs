@@ -43,6 +43,9 @@ impl Pool {
         acquire_timeout: Duration,
     ) -> Arc<Self> {
         gauge!("db_client_connection_max", "pool" => label).set(f64::from(size));
+        // There from the start, under PostgREST's names, which know one pool.
+        gauge!("pgrst_db_pool_waiting").set(0.0);
+        counter!("pgrst_db_pool_timeouts_total").absolute(0);
         Arc::new(Self {
             label,
             login,
@@ -74,9 +77,12 @@ impl Pool {
         if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
             return Ok(permit);
         }
+        let waiting = Waiting::begin();
         let waited = tokio::time::timeout(self.acquire_timeout, Arc::clone(places).acquire_owned()).await;
+        drop(waiting);
         waited.ok().and_then(Result::ok).ok_or_else(|| {
             counter!("db_client_connection_timeouts", "pool" => self.label).increment(1);
+            counter!("pgrst_db_pool_timeouts_total").increment(1);
             DbError::PoolTimeout(self.acquire_timeout)
         })
     }
@@ -110,6 +116,23 @@ impl Pool {
     pub(crate) fn counts(&self, size: usize) -> (usize, usize) {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
         (size.saturating_sub(self.permits.available_permits()), idle)
+    }
+}
+
+/// One request that waits for a connection, counted until it waits no more.
+struct Waiting(metrics::Gauge);
+
+impl Waiting {
+    fn begin() -> Self {
+        let gauge = gauge!("pgrst_db_pool_waiting");
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

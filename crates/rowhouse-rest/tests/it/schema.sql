@@ -65,6 +65,12 @@ analyze counted;
 create extension postgres_fdw with schema extensions;
 create server elsewhere foreign data wrapper postgres_fdw;
 create foreign table far (note text) server elsewhere;
+-- a wrapper that can do nothing must not keep the rest from being served
+create foreign data wrapper nothing_wrapper;
+create server nowhere foreign data wrapper nothing_wrapper;
+create foreign table unreachable (note text) server nowhere;
+create function isolated() returns text stable language sql set default_transaction_isolation = 'serializable'
+  as $$ select current_setting('transaction_isolation') $$;
 
 -- Functions of a row: columns and relationships.
 create function label(books) returns text language sql stable as $$ select $1.id || ': ' || $1.title $$;

@@ -1,8 +1,9 @@
 //! Keeps the data API's schema snapshot in step with the database.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use metrics::{counter, gauge};
 use rowhouse_db::{Database, DbError, Heard};
 use rowhouse_rest::SchemaCache;
 use tokio::sync::broadcast::Receiver;
@@ -30,7 +31,12 @@ impl Schema {
 
     /// Loads the schema; on failure the old snapshot stays. True if it succeeded.
     pub(super) async fn reload(&self) -> bool {
+        let started = Instant::now();
         let loaded = self.database.liveness.guard(self.load()).await;
+        let status = if loaded.is_ok() { "SUCCESS" } else { "FAIL" };
+        // Under PostgREST's names.
+        gauge!("pgrst_schema_cache_query_time_seconds").set(started.elapsed().as_secs_f64());
+        counter!("pgrst_schema_cache_loads_total", "status" => status).increment(1);
         if let Err(error) = &loaded {
             tracing::warn!(%error, "the schema could not be loaded; the one in use stays");
         }
