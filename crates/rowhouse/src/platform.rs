@@ -5,5 +5,10 @@ use rowhouse_db::migrate::Migration;
 /// Every crate's schema.
 #[must_use]
 pub fn migrations() -> Vec<Migration> {
-    Migration::embedded(&[rowhouse_db::MIGRATIONS, rowhouse_auth::MIGRATIONS, rowhouse_tenancy::MIGRATIONS])
+    Migration::embedded(&[
+        rowhouse_db::MIGRATIONS,
+        rowhouse_auth::MIGRATIONS,
+        rowhouse_tenancy::MIGRATIONS,
+        rowhouse_jobs::MIGRATIONS,
+    ])
 }

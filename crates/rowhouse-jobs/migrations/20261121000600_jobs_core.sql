@@ -1,0 +1,202 @@
+-- Durable jobs. A job is in exactly one of: ready (may run now), scheduled (later, or again after a failure), waiting (for
+-- its children), leases (running), done, dead. No row is updated on the way from ready to done: a batch of ready rows is
+-- deleted and becomes one lease that carries them, and a finished lease becomes one row of done.
+create schema jobs;
+grant usage on schema jobs to authenticated, service_role, rowhouse_project;
+
+-- What can be run. A process writes its kinds here when it starts.
+create table jobs.kinds (
+  name text not null check (name ~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' and length(name) <= 100),
+  -- rowhouse (a handler in the program), http or sql
+  handler text not null default 'rowhouse' check (handler in ('rowhouse', 'http', 'sql')),
+  -- processes of an older release leave it alone; compared part by part as numbers
+  min_release text not null default '0' check (min_release ~ '^[0-9]+(\.[0-9]+){0,3}$'),
+  max_attempts smallint not null default 20 check (max_attempts between 1 and 1000),
+  timeout interval not null default interval '5 minutes' check (timeout between interval '10 milliseconds' and interval '1 day'),
+  constraint kinds_pkey primary key (name)
+);
+
+-- Limits; null is none. Kept over all processes.
+create table jobs.queues (
+  name text not null check (name ~ '^[a-z][a-z0-9_.-]{0,62}$'),
+  paused boolean not null default false,
+  -- running at once: in the queue, for one tenant, with one key
+  concurrency int check (concurrency > 0),
+  tenant_concurrency int check (tenant_concurrency > 0),
+  key_concurrency int not null default 1 check (key_concurrency > 0),
+  -- starts a second
+  rate double precision check (rate > 0),
+  tenant_rate double precision check (tenant_rate > 0),
+  key_rate double precision check (key_rate > 0),
+  is_limited boolean not null generated always as
+    (coalesce(concurrency, tenant_concurrency) is not null or coalesce(rate, tenant_rate) is not null) stored,
+  constraint queues_pkey primary key (name)
+);
+insert into jobs.queues (name) values ('default');
+
+-- Tenants whose jobs rest, in one queue or (null) in all.
+create table jobs.pauses (
+  tenant uuid not null,
+  queue text references jobs.queues (name) on delete cascade,
+  constraint pauses_tenant_queue_key unique nulls not distinct (tenant, queue)
+);
+
+-- Jobs that are alike to the dispatcher. Everything that would be the same in many ready rows stands here once.
+create table jobs.lanes (
+  id int generated always as identity,
+  queue text not null references jobs.queues (name),
+  kind text not null references jobs.kinds (name),
+  tenant uuid,
+  -- 0 first, 9 last
+  priority smallint not null check (priority between 0 and 9),
+  -- its jobs have concurrency keys
+  keyed boolean not null,
+  constraint lanes_pkey primary key (id),
+  constraint lanes_alike_key unique nulls not distinct (queue, kind, tenant, priority, keyed)
+);
+
+create sequence jobs.ids;
+-- Where a row stands in its lane; a job that comes back stands at the end.
+create sequence jobs.positions;
+
+create table jobs.ready (
+  lane int not null,
+  position bigint not null default nextval('jobs.positions'),
+  id bigint not null default nextval('jobs.ids'),
+  enqueued_at timestamptz not null default clock_timestamp(),
+  -- runs so far
+  attempt smallint not null default 0,
+  -- null is {}
+  payload jsonb,
+  -- what few jobs have: key, unique_key, parent, max_attempts, timeout (seconds), request_id
+  options jsonb
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
+        autovacuum_vacuum_insert_threshold = -1);
+create unique index ready_lane_position_idx on jobs.ready (lane, position);
+
+create table jobs.scheduled (
+  run_at timestamptz not null,
+  job jobs.ready not null,
+  id bigint not null generated always as ((job).id) stored,
+  constraint scheduled_pkey primary key (id)
+);
+create index scheduled_run_at_idx on jobs.scheduled (run_at);
+
+create table jobs.waiting (
+  id bigint not null,
+  job jobs.ready not null,
+  -- children that have not ended
+  remaining int not null check (remaining >= 0),
+  -- what a child's death does to the parent
+  on_failure text not null default 'fail' check (on_failure in ('fail', 'ignore')),
+  constraint waiting_pkey primary key (id)
+);
+
+create table jobs.workers (
+  id uuid not null,
+  release text not null,
+  host text not null,
+  pid int not null,
+  started_at timestamptz not null default clock_timestamp(),
+  beat_at timestamptz not null default clock_timestamp(),
+  constraint workers_pkey primary key (id)
+);
+
+-- Jobs that run. The row is the right to complete them: whoever lost it cannot.
+create table jobs.leases (
+  id bigint generated always as identity,
+  worker uuid not null,
+  taken_at timestamptz not null default clock_timestamp(),
+  -- of a limited queue, whose running jobs are counted here
+  queue text,
+  jobs jobs.ready[] not null,
+  constraint leases_pkey primary key (id)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+create index leases_queue_idx on jobs.leases (queue) where queue is not null;
+
+create table jobs.done (
+  id bigint generated always as identity,
+  finished_at timestamptz not null default clock_timestamp(),
+  lane int not null,
+  ids bigint[] not null,
+  constraint done_pkey primary key (id)
+);
+create index done_finished_at_idx on jobs.done using brin (finished_at);
+
+-- What a job returned, if anything.
+create table jobs.results (
+  id bigint not null,
+  finished_at timestamptz not null default clock_timestamp(),
+  result jsonb not null,
+  constraint results_pkey primary key (id)
+);
+
+create table jobs.dead (
+  id bigint not null,
+  died_at timestamptz not null default clock_timestamp(),
+  state text not null check (state in ('dead', 'cancelled')),
+  error text not null,
+  job jobs.ready not null,
+  constraint dead_pkey primary key (id)
+);
+create index dead_died_at_idx on jobs.dead (died_at);
+
+-- Lines that a job's runs have left: failures, and what handlers say.
+create table jobs.log (
+  id bigint not null,
+  at timestamptz not null default clock_timestamp(),
+  attempt smallint not null,
+  line text not null check (length(line) <= 10000)
+);
+create index log_id_idx on jobs.log (id);
+create index log_at_idx on jobs.log using brin (at);
+
+create table jobs.progress (
+  id bigint not null,
+  at timestamptz not null default clock_timestamp(),
+  percent real not null check (percent between 0 and 100),
+  note text check (length(note) <= 1000),
+  constraint progress_pkey primary key (id)
+);
+
+-- One live job per key.
+create table jobs.unique_keys (
+  key text not null check (length(key) <= 500),
+  id bigint not null,
+  constraint unique_keys_pkey primary key (key)
+);
+
+-- Running jobs that somebody wants stopped.
+create table jobs.cancellations (
+  id bigint not null,
+  asked_at timestamptz not null default clock_timestamp(),
+  constraint cancellations_pkey primary key (id)
+);
+
+-- Token buckets of limited queues.
+create table jobs.buckets (
+  scope text not null,
+  tokens double precision not null,
+  at timestamptz not null,
+  constraint buckets_pkey primary key (scope)
+);
+
+-- Effects that have happened; see jobs.once.
+create table jobs.effects (
+  key text not null check (length(key) <= 500),
+  at timestamptz not null default clock_timestamp(),
+  constraint effects_pkey primary key (key)
+);
+create index effects_at_idx on jobs.effects using brin (at);
+
+do $$
+declare
+  name text;
+begin
+  for name in select relname from pg_class where relnamespace = 'jobs'::regnamespace and relkind = 'r' loop
+    execute format('alter table jobs.%I enable row level security', name);
+    execute format('alter table jobs.%I force row level security', name);
+    execute format('create policy owner_all on jobs.%I to rowhouse_owner using (true) with check (true)', name);
+  end loop;
+end
+$$;

@@ -1,0 +1,199 @@
+-- Enqueueing, in the caller's transaction.
+
+-- The lane's id; makes the lane the first time.
+create function jobs.lane_of(of_queue text, of_kind text, of_tenant uuid, of_priority smallint, is_keyed boolean)
+returns int
+language plpgsql security definer set search_path = '' as $$
+declare
+  found_id int;
+begin
+  select l.id into found_id from jobs.lanes l
+  where l.queue = of_queue and l.kind = of_kind and l.tenant is not distinct from of_tenant
+    and l.priority = of_priority and l.keyed = is_keyed;
+  if found_id is not null then
+    return found_id;
+  end if;
+  if not exists (select from jobs.kinds k where k.name = of_kind) then
+    raise exception using errcode = 'invalid_parameter_value', message = format('no handler for jobs of kind "%s"', of_kind),
+      hint = 'Declare it in rowhouse.toml under [jobs.kinds], or correct the name. Known: '
+        || (select string_agg(k.name, ', ' order by k.name) from jobs.kinds k);
+  end if;
+  if not exists (select from jobs.queues q where q.name = of_queue) then
+    raise exception using errcode = 'invalid_parameter_value', message = format('no queue is called "%s"', of_queue),
+      hint = 'Declare it in rowhouse.toml under [jobs.queues], or correct the name. Known: '
+        || (select string_agg(q.name, ', ' order by q.name) from jobs.queues q);
+  end if;
+  insert into jobs.lanes (queue, kind, tenant, priority, keyed)
+  values (of_queue, of_kind, of_tenant, of_priority, is_keyed)
+  on conflict on constraint lanes_alike_key do nothing returning id into found_id;
+  if found_id is null then
+    -- somebody else made it just now
+    select l.id into strict found_id from jobs.lanes l
+    where l.queue = of_queue and l.kind = of_kind and l.tenant is not distinct from of_tenant
+      and l.priority = of_priority and l.keyed = is_keyed;
+  end if;
+  return found_id;
+end
+$$;
+
+-- Callers of the data API enqueue for their own tenant; everybody else for whom they name.
+create function jobs.tenant_of_caller(named uuid) returns uuid
+language sql stable set search_path = '' as $$
+  select case
+    when current_setting('role', true) in ('anon', 'authenticated')
+      then (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid
+    else coalesce(named, (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid)
+  end
+$$;
+
+-- Refuses what is too large to be a job: such things belong into a table, and their key into the payload.
+create function jobs.require_small(payload jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+  most constant int := 256 * 1024;
+begin
+  if octet_length(payload::text) > most then
+    raise exception using errcode = 'program_limit_exceeded',
+      message = format('a job''s payload has at most %s bytes, this one has %s', most, octet_length(payload::text)),
+      hint = 'Keep the data in a table and enqueue its key.';
+  end if;
+end
+$$;
+
+-- Enqueues one job and returns its id; of a unique_key that is taken, the id of the live job that has it. A job whose
+-- transaction rolls back has never been.
+create function jobs.enqueue(
+  kind text,
+  payload jsonb default '{}',
+  queue text default 'default',
+  run_at timestamptz default null,
+  priority int default 5,
+  tenant uuid default null,
+  -- one live job per value
+  unique_key text default null,
+  -- jobs with the same value run one after another (as many at once as the queue's key_concurrency says)
+  key text default null,
+  max_attempts int default null,
+  timeout interval default null,
+  -- internal: the job that waits for this one
+  parent bigint default null
+) returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+  job jobs.ready;
+  owner_id bigint;
+begin
+  if jsonb_typeof(payload) is distinct from 'object' then
+    raise exception using errcode = 'invalid_parameter_value', message = 'a job''s payload is a JSON object';
+  end if;
+  if priority not between 0 and 9 then
+    raise exception using errcode = 'invalid_parameter_value', message = 'a job''s priority is 0 (first) to 9 (last)';
+  end if;
+  if max_attempts not between 1 and 1000 then
+    raise exception using errcode = 'invalid_parameter_value', message = 'max_attempts is 1 to 1000';
+  end if;
+  if timeout not between interval '10 milliseconds' and interval '1 day' then
+    raise exception using errcode = 'invalid_parameter_value', message = 'timeout is 10 milliseconds to one day';
+  end if;
+  if length(key) > 500 or length(unique_key) > 500 then
+    raise exception using errcode = 'invalid_parameter_value', message = 'a key has at most 500 characters';
+  end if;
+  perform jobs.require_small(payload);
+  job.lane := jobs.lane_of(queue, kind, jobs.tenant_of_caller(tenant), priority::smallint, key is not null);
+  job.id := nextval('jobs.ids');
+  job.enqueued_at := clock_timestamp();
+  job.attempt := 0;
+  job.payload := nullif(payload, '{}');
+  job.options := nullif(jsonb_strip_nulls(jsonb_build_object(
+    'key', key, 'unique_key', unique_key, 'parent', parent, 'max_attempts', max_attempts,
+    'timeout', extract(epoch from timeout), 'request_id', nullif(current_setting('rowhouse.request_id', true), ''))), '{}');
+  if unique_key is not null then
+    insert into jobs.unique_keys as u (key, id) values (unique_key, job.id) on conflict on constraint unique_keys_pkey do nothing;
+    if not found then
+      select u.id into owner_id from jobs.unique_keys u where u.key = unique_key;
+      -- it may just have ended; then this one is the next
+      return coalesce(owner_id, jobs.enqueue(kind, payload, queue, run_at, priority, tenant, unique_key, key, max_attempts, timeout, parent));
+    end if;
+  end if;
+  if run_at > clock_timestamp() then
+    insert into jobs.scheduled (run_at, job) values (run_at, job);
+  else
+    insert into jobs.ready (lane, id, enqueued_at, attempt, payload, options)
+    values (job.lane, job.id, job.enqueued_at, 0, job.payload, job.options);
+  end if;
+  return job.id;
+end
+$$;
+
+-- Enqueues many plain jobs of one kind at once and returns their ids in order.
+create function jobs.enqueue_many(kind text, payloads jsonb[], queue text default 'default', priority int default 5,
+  tenant uuid default null) returns setof bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+  in_lane constant int := jobs.lane_of(queue, kind, jobs.tenant_of_caller(tenant), priority::smallint, false);
+begin
+  if exists (select from unnest(payloads) p where jsonb_typeof(p) is distinct from 'object') then
+    raise exception using errcode = 'invalid_parameter_value', message = 'a job''s payload is a JSON object';
+  end if;
+  perform jobs.require_small(p) from unnest(payloads) p;
+  return query
+    with new as (
+      insert into jobs.ready (lane, payload)
+      select in_lane, nullif(p.payload, '{}') from unnest(payloads) with ordinality p (payload, place) order by p.place
+      returning id
+    )
+    select new.id from new order by 1;
+end
+$$;
+
+-- Enqueues a job that runs once its children have ended. Both are objects of arguments of jobs.enqueue, as
+-- {"kind": "report.build", "payload": {…}}.
+create function jobs.enqueue_parent(parent jsonb, children jsonb[], on_failure text default 'fail') returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+  job jobs.ready;
+  child jsonb;
+  parent_id bigint;
+begin
+  if coalesce(cardinality(children), 0) not between 1 and 10000 then
+    raise exception using errcode = 'invalid_parameter_value', message = 'a parent has 1 to 10000 children';
+  end if;
+  parent_id := jobs.enqueue_spec(parent, 'infinity', null);
+  delete from jobs.scheduled s where s.id = parent_id returning (s.job).* into job;
+  insert into jobs.waiting (id, job, remaining, on_failure) values (parent_id, job, cardinality(children), on_failure);
+  foreach child in array children loop
+    perform jobs.enqueue_spec(child, null, parent_id);
+  end loop;
+  return parent_id;
+end
+$$;
+
+create function jobs.enqueue_spec(spec jsonb, at timestamptz, of_parent bigint) returns bigint
+language plpgsql security definer set search_path = '' as $$
+begin
+  if spec ? 'unique_key' then
+    raise exception using errcode = 'invalid_parameter_value', message = 'parents and children cannot be unique';
+  end if;
+  return jobs.enqueue(
+    kind => spec ->> 'kind', payload => coalesce(spec -> 'payload', '{}'), queue => coalesce(spec ->> 'queue', 'default'),
+    run_at => coalesce(at, (spec ->> 'run_at')::timestamptz), priority => coalesce((spec ->> 'priority')::int, 5),
+    tenant => (spec ->> 'tenant')::uuid, key => spec ->> 'key', max_attempts => (spec ->> 'max_attempts')::int,
+    timeout => (spec ->> 'timeout')::interval, parent => of_parent);
+end
+$$;
+
+-- True the first time it is called with this key by a transaction that commits: the way to an effect that happens once,
+-- however often its job runs. Keys are kept for 30 days.
+create function jobs.once(effect text) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into jobs.effects (key) values (effect) on conflict do nothing;
+  return found;
+end
+$$;
+
+grant execute on function jobs.enqueue(text, jsonb, text, timestamptz, int, uuid, text, text, int, interval, bigint)
+  to authenticated, service_role, rowhouse_project;
+grant execute on function jobs.enqueue_many(text, jsonb[], text, int, uuid) to authenticated, service_role, rowhouse_project;
+grant execute on function jobs.enqueue_parent(jsonb, jsonb[], text) to authenticated, service_role, rowhouse_project;
+grant execute on function jobs.once(text) to authenticated, service_role, rowhouse_project;

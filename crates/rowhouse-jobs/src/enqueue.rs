@@ -1,0 +1,98 @@
+//! Enqueueing, in the caller's transaction: the job exists if and only if that commits.
+
+use std::time::Duration;
+
+use rowhouse_db::DbError;
+use rowhouse_kernel::TenantId;
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_postgres::GenericClient;
+
+/// A job to be.
+#[derive(Debug, Clone)]
+pub struct NewJob<'a> {
+    /// What is to be done; some process must have registered it.
+    pub kind: &'a str,
+    /// A JSON object, at most 256 KiB.
+    pub payload: Value,
+    /// A declared queue.
+    pub queue: &'a str,
+    /// Not before; now where missing.
+    pub run_at: Option<OffsetDateTime>,
+    /// 0 first, 9 last.
+    pub priority: u8,
+    /// For whom.
+    pub tenant: Option<TenantId>,
+    /// One live job per value; a second is not made.
+    pub unique_key: Option<&'a str>,
+    /// Jobs of one value run one after another.
+    pub key: Option<&'a str>,
+    /// Instead of the kind's.
+    pub max_attempts: Option<u16>,
+    /// Instead of the kind's.
+    pub timeout: Option<Duration>,
+}
+
+impl<'a> NewJob<'a> {
+    /// A plain job in the queue `default`.
+    #[must_use]
+    pub fn new(kind: &'a str, payload: Value) -> Self {
+        Self {
+            kind,
+            payload,
+            queue: "default",
+            run_at: None,
+            priority: 5,
+            tenant: None,
+            unique_key: None,
+            key: None,
+            max_attempts: None,
+            timeout: None,
+        }
+    }
+}
+
+/// Enqueues a job with the caller's transaction and returns its id; of a unique key that is taken, the live job's.
+///
+/// # Errors
+/// An unknown kind or queue, an oversized payload (22023, 54000), or the database's.
+pub async fn enqueue(client: &impl GenericClient, job: &NewJob<'_>) -> Result<i64, DbError> {
+    let sql = "select jobs.enqueue(kind => $1, payload => $2, queue => $3, run_at => $4, priority => $5, \
+               tenant => $6, unique_key => $7, key => $8, max_attempts => $9, \
+               timeout => make_interval(secs => $10))";
+    let row = client
+        .query_one(
+            sql,
+            &[
+                &job.kind,
+                &job.payload,
+                &job.queue,
+                &job.run_at,
+                &i32::from(job.priority),
+                &job.tenant.map(|tenant| tenant.0),
+                &job.unique_key,
+                &job.key,
+                &job.max_attempts.map(i32::from),
+                &job.timeout.map(|timeout| timeout.as_secs_f64()),
+            ],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+/// Enqueues many plain jobs of one kind at once and returns their ids in order.
+///
+/// # Errors
+/// Those of [`enqueue`].
+pub async fn enqueue_many(
+    client: &impl GenericClient,
+    kind: &str,
+    payloads: &[Value],
+    queue: &str,
+    tenant: Option<TenantId>,
+) -> Result<Vec<i64>, DbError> {
+    let sql = "select jobs.enqueue_many(kind => $1, payloads => $2, queue => $3, tenant => $4)";
+    let tenant = tenant.map(|tenant| tenant.0);
+    let rows = client.query(sql, &[&kind, &payloads, &queue, &tenant]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

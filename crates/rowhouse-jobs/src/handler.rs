@@ -1,0 +1,72 @@
+//! What a handler sees of a job, and what it says in the end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_kernel::TenantId;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+/// A job being run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its number.
+    pub id: i64,
+    /// What is to be done.
+    pub kind: Arc<str>,
+    /// The queue it came from.
+    pub queue: Arc<str>,
+    /// For whom.
+    pub tenant: Option<TenantId>,
+    /// Which run this is, from 1.
+    pub attempt: u16,
+    /// Runs it may have; the last failure makes it dead.
+    pub max_attempts: u16,
+    /// How long this run may take; then it counts as failed.
+    pub timeout: Duration,
+    /// What the enqueuer gave along.
+    pub payload: Map<String, Value>,
+    /// When it was enqueued.
+    pub enqueued_at: OffsetDateTime,
+    /// The request that enqueued it.
+    pub request_id: Option<String>,
+    /// The lease that it runs under, and whose: what a handler needs to complete it in a transaction of its own.
+    pub lease: Lease,
+}
+
+/// The right to complete a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// `jobs.leases.id`.
+    pub id: i64,
+    /// `jobs.workers.id`.
+    pub worker: uuid::Uuid,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// Worth another try, after the kind's backoff.
+    #[error("{0}")]
+    Retry(String),
+    /// Worth another try, not before this time has passed.
+    #[error("{1}")]
+    RetryAfter(Duration, String),
+    /// Hopeless: the job is dead at once.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// A run's end: a result worth keeping, if any, or why it failed.
+pub type JobResult = Result<Option<Value>, JobError>;
+
+/// A run under way.
+pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = JobResult> + Send + 'a>>;
+
+/// Runs jobs of one kind. A job may be run more than once: when a worker dies, or loses its database, after the work and
+/// before the completion. A run that is cancelled or takes too long is dropped at its next await.
+pub trait Handler: Send + Sync + 'static {
+    /// Does the work.
+    fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a>;
+}
