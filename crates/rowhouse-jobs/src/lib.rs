@@ -3,17 +3,24 @@
 mod enqueue;
 mod handler;
 mod registry;
+mod store;
+mod worker;
 
 use rowhouse_db::migrate::Statement;
 
 pub use enqueue::{NewJob, enqueue, enqueue_many};
 pub use handler::{Handler, HandlerFuture, Job, JobError, JobResult, Lease};
 pub use registry::{Kind, Registry};
+pub use store::settle;
+pub use worker::{Wake, Worker, WorkerParts};
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../migrations/", $name)))),*] };
 }
 
 /// Platform migrations of this crate.
-pub const MIGRATIONS: &[Statement] =
-    migrations!["20261121000600_jobs_core.sql", "20261121000610_jobs_enqueue.sql"];
+pub const MIGRATIONS: &[Statement] = migrations![
+    "20261121000600_jobs_core.sql",
+    "20261121000610_jobs_enqueue.sql",
+    "20261121000620_jobs_work.sql"
+];

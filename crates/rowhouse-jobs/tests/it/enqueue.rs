@@ -20,7 +20,7 @@ async fn later_job_waits_and_unique_job_is_made_once() {
     let db = database().await;
     let client = db.superuser().await;
     let later = NewJob {
-        run_at: Some(time::OffsetDateTime::now_utc() + time::Duration::hours(1)),
+        run_at: Some(rowhouse_kernel::Clock::now(&rowhouse_kernel::SystemClock) + time::Duration::hours(1)),
         ..NewJob::new("test.work", json!({}))
     };
     enqueue(&client, &later).await.unwrap();

@@ -1,6 +1,13 @@
 //! Arranging: a database with the platform's schema, and clients in it.
 
 use rowhouse_db::migrate::Migration;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_db::Control;
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobResult, Kind, Registry, Worker, WorkerParts};
+use rowhouse_kernel::settings::DbSettings;
+use rowhouse_kernel::{SystemClock, SystemRng};
 use rowhouse_testkit::TestDatabase;
 use tokio_postgres::Client;
 
@@ -24,4 +31,75 @@ pub(crate) async fn database() -> TestDatabase {
 
 pub(crate) async fn count(client: &Client, table: &str) -> i64 {
     client.query_one(&format!("select count(*) from jobs.{table}"), &[]).await.unwrap().get(0)
+}
+
+/// A handler that is a function.
+pub(crate) struct Does<F>(pub(crate) F);
+
+impl<F, T> Handler for Does<F>
+where
+    F: Fn(Job) -> T + Send + Sync + 'static,
+    T: Future<Output = JobResult> + Send + 'static,
+{
+    fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin((self.0)(job.clone()))
+    }
+}
+
+/// A kind that is retried at once.
+pub(crate) fn kind(name: &str) -> Kind {
+    Kind {
+        backoff: Duration::from_millis(1),
+        growth: 100,
+        timeout: Duration::from_secs(20),
+        ..Kind::new(name)
+    }
+}
+
+pub(crate) fn registry<F, T>(work: F) -> Registry
+where
+    F: Fn(Job) -> T + Send + Sync + 'static,
+    T: Future<Output = JobResult> + Send + 'static,
+{
+    let mut registry = Registry::new();
+    registry.add(kind("test.work"), Does(work));
+    registry.add(kind("jobs.noop"), Does(async |_| Ok(None)));
+    registry
+}
+
+pub(crate) async fn worker(db: &TestDatabase, registry: Registry) -> Worker {
+    let settings = DbSettings { control_pool_size: 6, ..DbSettings::default() };
+    let parts = WorkerParts {
+        control: Control::open(&db.urls.control, &settings).unwrap(),
+        registry,
+        concurrency: 20,
+        release: "1.0.0".to_owned(),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+    };
+    Worker::start(parts).await.unwrap()
+}
+
+/// Waits until a query says true.
+pub(crate) async fn until(client: &Client, sql: &str) {
+    let wait = format!(
+        "do $$ begin for i in 1..3000 loop if ({sql}) then return; end if; perform pg_sleep(0.01); end loop; \
+         raise 'not so in 30 s: {}'; end $$",
+        sql.replace('\'', "''")
+    );
+    client.batch_execute(&wait).await.unwrap();
+}
+
+/// Waits until nothing is left to run.
+pub(crate) async fn idle(client: &Client) {
+    until(
+        client,
+        "not exists (select from jobs.ready) and not exists (select from jobs.leases) \
+                   and not exists (select from jobs.scheduled)",
+    )
+    .await;
+}
+
+pub(crate) async fn text(client: &Client, sql: &str) -> String {
+    client.query_one(sql, &[]).await.unwrap().get(0)
 }

@@ -1,0 +1,332 @@
+-- What workers call. Only members of rowhouse_owner may.
+
+-- A job as it goes back to where it came from: at the end of its lane.
+create function jobs.make_ready(back jobs.ready[]) returns void
+language sql set search_path = '' as $$
+  insert into jobs.ready (lane, id, enqueued_at, attempt, payload, options)
+  select j.lane, j.id, j.enqueued_at, j.attempt, j.payload, j.options from unnest(back) j order by j.position
+$$;
+
+-- Runs a job may have.
+create function jobs.attempts_of(job jobs.ready) returns int
+language sql stable set search_path = '' as $$
+  select coalesce((job.options ->> 'max_attempts')::int, k.max_attempts)
+  from jobs.lanes l join jobs.kinds k on k.name = l.kind where l.id = job.lane
+$$;
+
+-- Moves what is due to ready; returns how many.
+create function jobs.make_due(most int) returns int
+language plpgsql set search_path = '' as $$
+declare
+  due jobs.ready[];
+begin
+  with gone as (
+    delete from jobs.scheduled
+    where id = any (array(
+      select s.id from jobs.scheduled s where s.run_at <= clock_timestamp() order by s.run_at limit most
+      for update skip locked))
+    returning job
+  )
+  select array_agg(gone.job) into due from gone;
+  perform jobs.make_ready(due) where due is not null;
+  return coalesce(cardinality(due), 0);
+end
+$$;
+
+-- Whole tokens in a bucket of `rate` a second, which holds one second's worth and at least one.
+create function jobs.tokens(of_scope text, rate double precision) returns int
+language sql stable set search_path = '' as $$
+  select coalesce(
+    (select floor(least(greatest(rate, 1), b.tokens + rate * extract(epoch from clock_timestamp() - b.at)))::int
+     from jobs.buckets b where b.scope = of_scope),
+    floor(greatest(rate, 1))::int)
+$$;
+
+create function jobs.spend(of_scope text, rate double precision, spent int) returns void
+language sql set search_path = '' as $$
+  insert into jobs.buckets as b (scope, tokens, at) values (of_scope, greatest(rate, 1) - spent, clock_timestamp())
+  on conflict on constraint buckets_pkey do update
+  set tokens = least(greatest(rate, 1), b.tokens + rate * extract(epoch from clock_timestamp() - b.at)) - spent,
+      at = clock_timestamp()
+$$;
+
+-- Claims within a queue's limits. One at a time over all processes, and running jobs are counted from the leases, so no
+-- limit is ever exceeded. Lanes are tried in the order given, each for at most its quota.
+create function jobs.claim_limited(by_worker uuid, of_queue text, of_lanes int[], quotas int[], most int)
+returns table (lease bigint, lane int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb, options jsonb)
+language plpgsql set search_path = '' as $$
+#variable_conflict use_column
+declare
+  limits jobs.queues;
+  in_lane jobs.lanes;
+  candidate jobs.ready;
+  taken jobs.ready[] := '{}';
+  part jobs.ready[];
+  room int;
+  lane_room int;
+  of_tenant int;
+  of_key int;
+  this_key text;
+  new_lease bigint;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('jobs.claim.' || of_queue, 0));
+  select * into limits from jobs.queues q where q.name = of_queue;
+  select least(most, limits.concurrency - coalesce(sum(cardinality(l.jobs)), 0)) into room
+  from jobs.leases l where l.queue = of_queue;
+  if limits.rate is not null then
+    room := least(room, jobs.tokens('queue ' || of_queue, limits.rate));
+  end if;
+  for place in 1 .. cardinality(of_lanes) loop
+    exit when room <= 0;
+    select * into in_lane from jobs.lanes n where n.id = of_lanes[place];
+    lane_room := least(room, quotas[place]);
+    if limits.tenant_concurrency is not null and in_lane.tenant is not null then
+      select count(*) into of_tenant from (
+        select j.lane from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
+        union all select t.lane from unnest(taken) t) running
+      join jobs.lanes n on n.id = running.lane where n.tenant = in_lane.tenant;
+      lane_room := least(lane_room, limits.tenant_concurrency - of_tenant);
+    end if;
+    if limits.tenant_rate is not null and in_lane.tenant is not null then
+      lane_room := least(lane_room, jobs.tokens('tenant ' || of_queue || ' ' || in_lane.tenant, limits.tenant_rate));
+    end if;
+    continue when lane_room <= 0;
+    part := '{}';
+    if in_lane.keyed then
+      for candidate in
+        select r.* from jobs.ready r where r.lane = in_lane.id order by r.position limit lane_room + 1000 for update skip locked
+      loop
+        this_key := candidate.options ->> 'key';
+        select count(*) into of_key from (
+          select j.options from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
+          union all select t.options from unnest(taken || part) t) running
+        where running.options ->> 'key' = this_key;
+        continue when of_key >= limits.key_concurrency;
+        if limits.key_rate is not null then
+          continue when jobs.tokens('key ' || of_queue || ' ' || this_key, limits.key_rate) < 1;
+          perform jobs.spend('key ' || of_queue || ' ' || this_key, limits.key_rate, 1);
+        end if;
+        delete from jobs.ready r where r.lane = candidate.lane and r.position = candidate.position;
+        part := part || candidate;
+        exit when cardinality(part) >= lane_room;
+      end loop;
+    else
+      with gone as (
+        delete from jobs.ready r where r.ctid = any (array(
+          select w.ctid from jobs.ready w where w.lane = in_lane.id order by w.position limit lane_room for update skip locked))
+        returning r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options
+      )
+      select coalesce(array_agg(row(gone.*)::jobs.ready order by gone.position), '{}') into part from gone;
+    end if;
+    if cardinality(part) > 0 and limits.tenant_rate is not null and in_lane.tenant is not null then
+      perform jobs.spend('tenant ' || of_queue || ' ' || in_lane.tenant, limits.tenant_rate, cardinality(part));
+    end if;
+    room := room - cardinality(part);
+    taken := taken || part;
+  end loop;
+  if cardinality(taken) = 0 then
+    return;
+  end if;
+  if limits.rate is not null then
+    perform jobs.spend('queue ' || of_queue, limits.rate, cardinality(taken));
+  end if;
+  insert into jobs.leases (worker, queue, jobs) values (by_worker, of_queue, taken) returning leases.id into new_lease;
+  return query
+    select new_lease, t.lane, t.position, t.id, t.enqueued_at, t.attempt, t.payload, t.options from unnest(taken) t;
+end
+$$;
+
+-- Ends runs. `outcomes` is [{"id": 1, "state": "done", "result": …}, {"id": 2, "state": "retry", "after": 2.5, "error": …},
+-- {"id": 3, "state": "dead" or "cancelled", "error": …}, {"id": 4, "state": "release"}]; `release` gives a job back that
+-- has not begun. Returns the ids that were settled; the worker has lost the others and must not report them again.
+create function jobs.settle(by_worker uuid, outcomes jsonb) returns bigint[]
+language plpgsql set search_path = '' as $$
+declare
+  open_ids bigint[] := array(select (o ->> 'id')::bigint from jsonb_array_elements(outcomes) o);
+  settled bigint[] := '{}';
+  held jobs.leases;
+  found_any boolean;
+begin
+  -- A lease that somebody of this worker splits meanwhile is found again by the next round.
+  for round in 1 .. 5 loop
+    found_any := false;
+    for held in
+      select * from jobs.leases l
+      where l.worker = by_worker and exists (select from unnest(l.jobs) j where j.id = any (open_ids))
+      order by l.id for update
+    loop
+      found_any := true;
+      delete from jobs.leases l where l.id = held.id;
+      settled := settled || jobs.settle_lease(held, outcomes);
+    end loop;
+    open_ids := array(select unnest(open_ids) except select unnest(settled));
+    exit when not found_any or cardinality(open_ids) = 0;
+  end loop;
+  return settled;
+end
+$$;
+
+-- Counts `ended` children of a waiting job, and lets it go when the last has ended, or die with the first that failed.
+create function jobs.end_children(of_parent bigint, ended int, failed int) returns void
+language plpgsql set search_path = '' as $$
+declare
+  parent jobs.waiting;
+begin
+  update jobs.waiting w set remaining = greatest(w.remaining - ended, 0) where w.id = of_parent returning * into parent;
+  if not found then
+    return;
+  end if;
+  if failed > 0 and parent.on_failure = 'fail' then
+    delete from jobs.waiting w where w.id = of_parent;
+    insert into jobs.dead (id, state, error, job) values (of_parent, 'dead', 'a child job failed', parent.job);
+    perform jobs.end_children(((parent.job).options ->> 'parent')::bigint, 1, 1) where (parent.job).options ? 'parent';
+  elsif parent.remaining = 0 then
+    delete from jobs.waiting w where w.id = of_parent;
+    perform jobs.make_ready(array[parent.job]);
+  end if;
+end
+$$;
+
+-- What ends together with a job: its unique key, the wish to cancel it, its parent's waiting.
+create function jobs.end_jobs(ended jobs.ready[], failed boolean) returns void
+language plpgsql set search_path = '' as $$
+declare
+  family record;
+begin
+  delete from jobs.cancellations c using unnest(ended) j where c.id = j.id;
+  delete from jobs.unique_keys u using unnest(ended) j
+  where j.options ? 'unique_key' and u.key = j.options ->> 'unique_key' and u.id = j.id;
+  for family in
+    select (j.options ->> 'parent')::bigint as parent, count(*)::int as children
+    from unnest(ended) j where j.options ? 'parent' group by 1 order by 1
+  loop
+    perform jobs.end_children(family.parent, family.children, case when failed then family.children else 0 end);
+  end loop;
+end
+$$;
+
+-- The part of jobs.settle for one lease, which is gone already; what has not ended gets a lease again.
+create function jobs.settle_lease(held jobs.leases, outcomes jsonb) returns bigint[]
+language plpgsql set search_path = '' as $$
+declare
+  settled constant bigint[] := array(
+    select j.id from unnest(held.jobs) j join jsonb_to_recordset(outcomes) o (id bigint) on o.id = j.id);
+  part jobs.ready[];
+begin
+  select array_agg(j) into part from unnest(held.jobs) j
+  join jsonb_to_recordset(outcomes) o (id bigint, state text) on o.id = j.id where o.state = 'done';
+  if part is not null then
+    insert into jobs.done (lane, ids) select j.lane, array_agg(j.id) from unnest(part) j group by j.lane;
+    insert into jobs.results as r (id, result)
+    select o.id, o.result from jsonb_to_recordset(outcomes) o (id bigint, state text, result jsonb)
+    where o.state = 'done' and o.id = any (settled) and o.result is not null and jsonb_typeof(o.result) <> 'null'
+    on conflict on constraint results_pkey do update set result = excluded.result, finished_at = excluded.finished_at;
+    perform jobs.end_jobs(part, false);
+  end if;
+  insert into jobs.scheduled (run_at, job)
+  select clock_timestamp() + make_interval(secs => greatest(o.after, 0)),
+    row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + 1, j.payload, j.options)::jobs.ready
+  from unnest(held.jobs) j
+  join jsonb_to_recordset(outcomes) o (id bigint, state text, after double precision) on o.id = j.id
+  where o.state = 'retry';
+  select array_agg(j) into part from unnest(held.jobs) j
+  join jsonb_to_recordset(outcomes) o (id bigint, state text) on o.id = j.id where o.state = 'release';
+  perform jobs.make_ready(part) where part is not null;
+  insert into jobs.log (id, attempt, line)
+  select j.id, j.attempt + 1, left(o.error, 10000) from unnest(held.jobs) j
+  join jsonb_to_recordset(outcomes) o (id bigint, state text, error text) on o.id = j.id
+  where o.error is not null and o.state <> 'release';
+  insert into jobs.dead (id, state, error, job)
+  select j.id, o.state, coalesce(left(o.error, 10000), ''),
+    row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + 1, j.payload, j.options)::jobs.ready
+  from unnest(held.jobs) j
+  join jsonb_to_recordset(outcomes) o (id bigint, state text, error text) on o.id = j.id
+  where o.state in ('dead', 'cancelled');
+  select array_agg(j) into part from unnest(held.jobs) j
+  join jsonb_to_recordset(outcomes) o (id bigint, state text) on o.id = j.id where o.state in ('dead', 'cancelled');
+  perform jobs.end_jobs(part, true) where part is not null;
+  select array_agg(j) into part from unnest(held.jobs) j where j.id <> all (settled);
+  if part is not null then
+    insert into jobs.leases (worker, taken_at, queue, jobs) values (held.worker, held.taken_at, held.queue, part);
+  end if;
+  return settled;
+end
+$$;
+
+-- Gives the jobs of workers that have been silent for `silence` to others: their runs count as failed. Returns how many.
+create function jobs.rescue(silence interval) returns int
+language plpgsql set search_path = '' as $$
+declare
+  held jobs.leases;
+  rescued int := 0;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('jobs.rescue', 0)) then
+    return 0;
+  end if;
+  delete from jobs.workers w where w.beat_at < clock_timestamp() - silence;
+  for held in
+    select * from jobs.leases l where not exists (select from jobs.workers w where w.id = l.worker) order by l.id for update
+  loop
+    delete from jobs.leases l where l.id = held.id;
+    perform jobs.settle_lease(held, (
+      select jsonb_agg(jsonb_build_object('id', j.id, 'error', 'the worker died during run ' || j.attempt + 1,
+        'state', case when j.attempt + 1 < jobs.attempts_of(j) then 'retry' else 'dead' end, 'after', 0))
+      from unnest(held.jobs) j));
+    rescued := rescued + cardinality(held.jobs);
+  end loop;
+  return rescued;
+end
+$$;
+
+-- Stops a job. Returns what became of it: cancelled, cancelling (it runs; its worker is told), finished, dead, or null if
+-- there is none of this id.
+create function jobs.cancel(job_id bigint) returns text
+language plpgsql set search_path = '' as $$
+declare
+  gone jobs.ready;
+begin
+  delete from jobs.ready r where r.id = job_id
+  returning r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options into gone;
+  if gone.id is null then
+    delete from jobs.scheduled s where s.id = job_id returning (s.job).* into gone;
+  end if;
+  if gone.id is null then
+    delete from jobs.waiting w where w.id = job_id returning (w.job).* into gone;
+  end if;
+  if gone.id is not null then
+    insert into jobs.dead (id, state, error, job) values (job_id, 'cancelled', 'cancelled before it ran', gone);
+    perform jobs.end_jobs(array[gone], true);
+    return 'cancelled';
+  end if;
+  if exists (select from jobs.leases l, unnest(l.jobs) j where j.id = job_id) then
+    insert into jobs.cancellations (id) values (job_id) on conflict do nothing;
+    perform pg_notify('rowhouse_jobs', 'cancel');
+    return 'cancelling';
+  end if;
+  return (
+    select case when d.state = 'cancelled' then 'cancelled' else 'dead' end from jobs.dead d where d.id = job_id
+    union all
+    select 'finished' from jobs.done d where job_id = any (d.ids)
+    limit 1);
+end
+$$;
+
+-- Gives a dead or cancelled job a new life, with all its attempts; false if there is none of this id. Null: all dead ones
+-- of the queue and kind (null: of all), and how many.
+create function jobs.redrive(job_id bigint, of_queue text default null, of_kind text default null) returns int
+language plpgsql set search_path = '' as $$
+declare
+  back jobs.ready[];
+begin
+  with gone as (
+    delete from jobs.dead d using jobs.lanes n
+    where n.id = (d.job).lane and (d.id = job_id or (job_id is null and d.state = 'dead'
+      and (of_queue is null or n.queue = of_queue) and (of_kind is null or n.kind = of_kind)))
+    returning d.job
+  )
+  select array_agg(row((g.job).lane, (g.job).position, (g.job).id, clock_timestamp(), 0, (g.job).payload, (g.job).options - 'parent')::jobs.ready)
+  into back from gone g;
+  perform jobs.make_ready(back) where back is not null;
+  return coalesce(cardinality(back), 0);
+end
+$$;

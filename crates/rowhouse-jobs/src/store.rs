@@ -1,0 +1,214 @@
+//! Every statement of the worker.
+
+use std::time::Duration;
+
+use rowhouse_db::{Control, DbError};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
+
+use crate::registry::Registry;
+
+const CLAIM: &str = include_str!("../sql/claim.sql");
+const LANES: &str = include_str!("../sql/lanes.sql");
+const FINISH: &str = include_str!("../sql/finish.sql");
+
+/// Who claims.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) worker: Uuid,
+    pub(crate) release: String,
+    pub(crate) host: String,
+}
+
+/// A lane as it stands in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaneRow {
+    pub(crate) id: i32,
+    pub(crate) queue: String,
+    pub(crate) kind: String,
+    pub(crate) tenant: Option<Uuid>,
+    pub(crate) priority: i16,
+    /// Claimed within limits.
+    pub(crate) limited: bool,
+    pub(crate) paused: bool,
+    pub(crate) min_release: String,
+}
+
+/// A job as it was claimed.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) lease: i64,
+    pub(crate) lane: i32,
+    pub(crate) position: i64,
+    pub(crate) id: i64,
+    pub(crate) enqueued_at: OffsetDateTime,
+    pub(crate) attempt: i16,
+    pub(crate) payload: Option<Value>,
+    pub(crate) options: Option<Value>,
+}
+
+impl From<Row> for Claimed {
+    fn from(row: Row) -> Self {
+        Self {
+            lease: row.get(0),
+            lane: row.get(1),
+            position: row.get(2),
+            id: row.get(3),
+            enqueued_at: row.get(4),
+            attempt: row.get(5),
+            payload: row.get(6),
+            options: row.get(7),
+        }
+    }
+}
+
+/// How far the positions have come, and which transactions could still add lower ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Horizon {
+    pub(crate) last_position: i64,
+    /// Oldest transaction that runs, and the first that has not begun.
+    pub(crate) xmin: i64,
+    pub(crate) xmax: i64,
+}
+
+/// Writes this process's kinds down, so that they can be enqueued.
+pub(crate) async fn register_kinds(control: &Control, registry: &Registry) -> Result<(), DbError> {
+    let sql = "insert into jobs.kinds as k (name, min_release, max_attempts, timeout) \
+               values ($1, $2, $3, make_interval(secs => $4)) \
+               on conflict (name) do update set min_release = excluded.min_release, \
+               max_attempts = excluded.max_attempts, timeout = excluded.timeout \
+               where (k.min_release, k.max_attempts, k.timeout) \
+               is distinct from (excluded.min_release, excluded.max_attempts, excluded.timeout)";
+    let kinds: Vec<_> = registry.kinds().cloned().collect();
+    control
+        .run_tx("jobs_register", async move |tx| {
+            for kind in &kinds {
+                let attempts = i16::try_from(kind.max_attempts).unwrap_or(1000);
+                let seconds = kind.timeout.as_secs_f64();
+                tx.execute(sql, &[&&*kind.name, &kind.min_release, &attempts, &seconds]).await?;
+            }
+            Ok::<_, DbError>(())
+        })
+        .await
+}
+
+pub(crate) async fn sign_in(client: &Client, who: &Identity) -> Result<(), DbError> {
+    let sql = "insert into jobs.workers (id, release, host, pid) values ($1, $2, $3, $4)";
+    let pid = i32::try_from(std::process::id()).unwrap_or(0);
+    client.execute(sql, &[&who.worker, &who.release, &who.host, &pid]).await?;
+    Ok(())
+}
+
+pub(crate) async fn sign_out(client: &Client, worker: Uuid) -> Result<(), DbError> {
+    client.execute("delete from jobs.workers where id = $1", &[&worker]).await?;
+    Ok(())
+}
+
+/// False if somebody has declared this worker dead.
+pub(crate) async fn beat(client: &Client, worker: Uuid) -> Result<bool, DbError> {
+    let sql = "update jobs.workers set beat_at = clock_timestamp() where id = $1";
+    Ok(client.execute(sql, &[&worker]).await? == 1)
+}
+
+pub(crate) async fn rescue(client: &Client, silence: Duration) -> Result<i32, DbError> {
+    let sql = "select jobs.rescue(make_interval(secs => $1))";
+    Ok(client.query_one(sql, &[&silence.as_secs_f64()]).await?.get(0))
+}
+
+pub(crate) async fn make_due(client: &Client, most: i32) -> Result<i32, DbError> {
+    let statement = client.prepare("select jobs.make_due($1)").await?;
+    Ok(client.query_one(&statement, &[&most]).await?.get(0))
+}
+
+pub(crate) async fn horizon(client: &Client) -> Result<Horizon, DbError> {
+    let sql = "select coalesce(pg_sequence_last_value('jobs.positions'), 0), \
+               pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint from pg_current_snapshot() s";
+    let row = client.query_one(sql, &[]).await?;
+    Ok(Horizon { last_position: row.get(0), xmin: row.get(1), xmax: row.get(2) })
+}
+
+/// The first position of a lane below `low` that has a job after all.
+pub(crate) async fn left_behind(client: &Client, lane: i32, low: i64) -> Result<Option<i64>, DbError> {
+    let sql = "select min(position) from jobs.ready where lane = $1 and position < $2";
+    Ok(client.query_one(sql, &[&lane, &low]).await?.get(0))
+}
+
+/// Lanes of these kinds with ids above `after`.
+pub(crate) async fn lanes(client: &Client, kinds: &[String], after: i32) -> Result<Vec<LaneRow>, DbError> {
+    let rows = client.query(LANES, &[&kinds, &after]).await?;
+    let read = |row: &Row| LaneRow {
+        id: row.get(0),
+        queue: row.get(1),
+        kind: row.get(2),
+        tenant: row.get(3),
+        priority: row.get(4),
+        limited: row.get(5),
+        paused: row.get(6),
+        min_release: row.get(7),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// Lanes, where to begin in each, and the most to take of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Picks {
+    pub(crate) lanes: Vec<i32>,
+    pub(crate) lows: Vec<i64>,
+    pub(crate) quotas: Vec<i32>,
+}
+
+pub(crate) async fn claim(
+    client: &deadpool_postgres::Object,
+    worker: Uuid,
+    picks: &Picks,
+    most: i64,
+) -> Result<Vec<Claimed>, DbError> {
+    let statement = client.prepare_cached(CLAIM).await?;
+    let rows = client.query(&statement, &[&worker, &picks.lanes, &picks.lows, &picks.quotas, &most]).await?;
+    Ok(rows.into_iter().map(Claimed::from).collect())
+}
+
+pub(crate) async fn claim_limited(
+    client: &deadpool_postgres::Object,
+    worker: Uuid,
+    queue: &str,
+    picks: &Picks,
+    most: i32,
+) -> Result<Vec<Claimed>, DbError> {
+    let sql = "select lease, lane, \"position\", id, enqueued_at, attempt, payload, options \
+               from jobs.claim_limited($1, $2, $3, $4, $5)";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[&worker, &queue, &picks.lanes, &picks.quotas, &most]).await?;
+    Ok(rows.into_iter().map(Claimed::from).collect())
+}
+
+/// Completes whole leases whose jobs all went well and left nothing. Returns those that this worker still had.
+pub(crate) async fn finish(
+    client: &deadpool_postgres::Object,
+    worker: Uuid,
+    leases: &[i64],
+) -> Result<Vec<i64>, DbError> {
+    let statement = client.prepare_cached(FINISH).await?;
+    let rows = client.query(&statement, &[&worker, &leases]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Ends runs; returns the ids that this worker still had. See `jobs.settle`.
+///
+/// # Errors
+/// The database's.
+pub async fn settle(
+    client: &impl tokio_postgres::GenericClient,
+    worker: Uuid,
+    outcomes: &Value,
+) -> Result<Vec<i64>, DbError> {
+    Ok(client.query_one("select jobs.settle($1, $2)", &[&worker, outcomes]).await?.get(0))
+}
+
+/// Running jobs that somebody wants stopped.
+pub(crate) async fn cancellations(client: &Client) -> Result<Vec<i64>, DbError> {
+    let rows = client.query("select id from jobs.cancellations", &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

@@ -1,0 +1,235 @@
+//! The worker: claims jobs, runs them, and tells the database how they ended.
+//!
+//! Three loops share one state. The *claimer* takes as many jobs as there is room for and starts them. The *settlers*
+//! report ends in batches, so that a commit is shared by all that ended meanwhile. The *keeper* shows that the worker
+//! lives, takes over from workers that do not, and learns what has changed.
+
+mod batch;
+mod claimer;
+mod keeper;
+mod lane;
+mod mark;
+mod run;
+mod settler;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::{SharedClock, SharedRng, new_id};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::registry::Registry;
+use crate::store::{self, Identity};
+use batch::{Batches, End};
+use lane::Lanes;
+use run::Stop;
+
+/// What a worker is made of.
+pub struct WorkerParts {
+    /// Connections of its own: claiming takes one, settling two, keeping one.
+    pub control: Control,
+    /// What it can run.
+    pub registry: Registry,
+    /// Jobs running at once.
+    pub concurrency: usize,
+    /// This program's version.
+    pub release: String,
+    /// For ids.
+    pub clock: SharedClock,
+    /// For ids and jitter.
+    pub rng: SharedRng,
+}
+
+/// A running worker.
+pub struct Worker {
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Tells a worker that there may be work, right after a commit that enqueued some.
+#[derive(Clone)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Makes the worker look now instead of at its next poll.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+pub(crate) struct Shared {
+    control: Control,
+    registry: Registry,
+    concurrency: usize,
+    clock: SharedClock,
+    rng: SharedRng,
+    release: String,
+    host: String,
+    /// This worker's name in the database; another after it has been declared dead.
+    worker: Mutex<Uuid>,
+    lanes: Mutex<Lanes>,
+    batches: Mutex<Batches>,
+    running: Mutex<HashMap<i64, watch::Sender<Stop>>>,
+    permits: Arc<Semaphore>,
+    /// Nanoseconds that runs take, smoothed.
+    run_time: AtomicU64,
+    settled_position: std::sync::atomic::AtomicI64,
+    wake: Arc<Notify>,
+    ended: Notify,
+    room: Notify,
+    leaving: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Worker {
+    /// Registers the kinds, signs the worker in and starts it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn start(parts: WorkerParts) -> Result<Self, DbError> {
+        store::register_kinds(&parts.control, &parts.registry).await?;
+        let shared = Arc::new(Shared::new(parts));
+        shared.sign_in().await?;
+        let tasks = vec![
+            tokio::spawn(claimer::run(Arc::clone(&shared))),
+            tokio::spawn(settler::run(Arc::clone(&shared))),
+            tokio::spawn(settler::run(Arc::clone(&shared))),
+            tokio::spawn(keeper::run(Arc::clone(&shared))),
+            tokio::spawn(keeper::release_due(Arc::clone(&shared))),
+        ];
+        Ok(Self { shared, tasks })
+    }
+
+    /// A handle that wakes it.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        Wake(Arc::clone(&self.shared.wake))
+    }
+
+    /// This worker's id in `jobs.workers`.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.shared.worker()
+    }
+
+    /// Jobs claimed and not yet ended.
+    #[must_use]
+    pub fn inflight(&self) -> usize {
+        lock(&self.shared.batches).inflight()
+    }
+
+    /// Looks for cancelled jobs now; called when the channel `rowhouse_jobs` speaks.
+    pub async fn look_for_cancellations(&self) {
+        keeper::cancel(&self.shared).await;
+    }
+
+    /// Claims nothing more, gives back what has not begun, and waits up to `patience` for what runs; the rest is stopped
+    /// and will be run again elsewhere.
+    pub async fn stop(self, patience: Duration) {
+        self.shared.leaving.store(true, Ordering::Relaxed);
+        self.shared.wake.notify_one();
+        let settled = tokio::time::timeout(patience, self.shared.all_settled()).await;
+        if settled.is_err() {
+            self.shared.stop_running(Stop::Leaving);
+            // What is not told within this time is rescued by others.
+            let _told = tokio::time::timeout(Duration::from_secs(5), self.shared.all_settled()).await;
+        }
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Ok(client) = self.shared.control.connection().await {
+            let gone = store::sign_out(&client, self.shared.worker()).await;
+            tracing::debug!(?gone, "worker signed out");
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.shared.stop_running(Stop::Lost);
+    }
+}
+
+impl Shared {
+    fn new(parts: WorkerParts) -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let concurrency = parts.concurrency.max(1);
+        Self {
+            worker: Mutex::new(new_id(&*parts.clock, &*parts.rng)),
+            control: parts.control,
+            registry: parts.registry,
+            concurrency,
+            clock: parts.clock,
+            rng: parts.rng,
+            release: parts.release,
+            host: host.trim().to_owned(),
+            lanes: Mutex::default(),
+            batches: Mutex::default(),
+            running: Mutex::default(),
+            permits: Arc::new(Semaphore::new(concurrency)),
+            run_time: AtomicU64::new(1_000_000),
+            settled_position: std::sync::atomic::AtomicI64::new(0),
+            wake: Arc::default(),
+            ended: Notify::new(),
+            room: Notify::new(),
+            leaving: AtomicBool::new(false),
+        }
+    }
+
+    fn worker(&self) -> Uuid {
+        *lock(&self.worker)
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    async fn sign_in(&self) -> Result<(), DbError> {
+        let who = Identity { worker: self.worker(), release: self.release.clone(), host: self.host.clone() };
+        store::sign_in(&*self.control.connection().await?, &who).await
+    }
+
+    /// Another worker has taken our jobs: what still runs is stopped, and nothing of it is told.
+    async fn rise_again(&self) -> Result<(), DbError> {
+        self.stop_running(Stop::Lost);
+        let lost = lock(&self.batches).forget();
+        tracing::warn!(lost, "this worker was declared dead; it begins anew");
+        metrics::counter!("rowhouse_jobs_lost_total").increment(lost as u64);
+        *lock(&self.worker) = new_id(&*self.clock, &*self.rng);
+        self.room.notify_one();
+        self.sign_in().await
+    }
+
+    fn stop_running(&self, why: Stop) {
+        for sender in lock(&self.running).values() {
+            sender.send_replace(why);
+        }
+    }
+
+    /// Notes how a job ended and makes room for another.
+    fn end(&self, batch: u64, job: i64, end: End) {
+        let whole = lock(&self.batches).end(batch, job, end, std::time::Instant::now());
+        if whole {
+            self.ended.notify_one();
+        }
+        self.room.notify_one();
+    }
+
+    async fn all_settled(&self) {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            tick.tick().await;
+            let batches = lock(&self.batches);
+            if batches.is_settled() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Claimed batches and how their jobs end: what is still to be told to the database. Pure but for the clock.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long the end of a job may wait for the rest of its batch.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum End {
+    Done(Option<Value>),
+    /// To be run again after so many seconds.
+    Retry(f64, String),
+    Dead(String),
+    Cancelled(String),
+    /// It has not begun.
+    Release,
+    /// The handler has completed it in a transaction of its own.
+    Settled,
+}
+
+#[derive(Debug)]
+struct Batch {
+    lease: i64,
+    left: usize,
+    ends: Vec<(i64, End)>,
+    /// Nothing hangs on its jobs: no unique key, no parent.
+    plain: bool,
+    /// A part of it has been told already; the lease is another now.
+    split: bool,
+    first_end: Option<Instant>,
+}
+
+/// Every batch that this worker holds.
+#[derive(Debug, Default)]
+pub(crate) struct Batches {
+    batches: HashMap<u64, Batch>,
+    next: u64,
+    inflight: usize,
+    /// Reports taken and not yet told.
+    telling: usize,
+}
+
+/// What is to be told next.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Report {
+    /// Leases whose jobs all went well and left nothing, with their jobs.
+    pub(crate) plain: Vec<(i64, Vec<i64>)>,
+    pub(crate) ends: Vec<(i64, End)>,
+}
+
+impl Report {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.ends.is_empty()
+    }
+
+    /// The argument of `jobs.settle`.
+    pub(crate) fn outcomes(ends: &[(i64, End)]) -> Value {
+        ends.iter().filter_map(|(id, end)| end.outcome(*id)).collect()
+    }
+}
+
+impl End {
+    fn outcome(&self, id: i64) -> Option<Value> {
+        Some(match self {
+            Self::Done(None) => json!({ "id": id, "state": "done" }),
+            Self::Done(Some(result)) => json!({ "id": id, "state": "done", "result": result }),
+            Self::Retry(after, error) => {
+                json!({ "id": id, "state": "retry", "after": after, "error": error })
+            }
+            Self::Dead(error) => json!({ "id": id, "state": "dead", "error": error }),
+            Self::Cancelled(error) => json!({ "id": id, "state": "cancelled", "error": error }),
+            Self::Release => json!({ "id": id, "state": "release" }),
+            Self::Settled => return None,
+        })
+    }
+
+    /// For metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Done(_) | Self::Settled => "done",
+            Self::Retry(..) => "retry",
+            Self::Dead(_) => "dead",
+            Self::Cancelled(_) => "cancelled",
+            Self::Release => "released",
+        }
+    }
+}
+
+impl Batches {
+    /// Jobs claimed and not yet ended.
+    pub(crate) fn inflight(&self) -> usize {
+        self.inflight
+    }
+
+    /// A new batch of `count` jobs; its number is ours, not the lease's.
+    pub(crate) fn open(&mut self, lease: i64, count: usize, plain: bool) -> u64 {
+        self.next += 1;
+        let ends = Vec::with_capacity(count);
+        let batch = Batch { lease, left: count, ends, plain, split: false, first_end: None };
+        self.batches.insert(self.next, batch);
+        self.inflight += count;
+        self.next
+    }
+
+    /// Notes an end; true if something can be told now.
+    pub(crate) fn end(&mut self, batch: u64, job: i64, end: End, now: Instant) -> bool {
+        let Some(batch) = self.batches.get_mut(&batch) else { return false };
+        batch.left = batch.left.saturating_sub(1);
+        batch.first_end.get_or_insert(now);
+        batch.split |= end == End::Settled;
+        batch.ends.push((job, end));
+        self.inflight = self.inflight.saturating_sub(1);
+        batch.left == 0
+    }
+
+    /// Takes what can be told: whole batches, and parts of those that linger (`all`: of every one).
+    pub(crate) fn report(&mut self, now: Instant, all: bool) -> Report {
+        let mut report = Report::default();
+        self.batches.retain(|_, batch| {
+            let lingered = batch.first_end.is_some_and(|first| all || now.duration_since(first) >= LINGER);
+            if batch.left == 0 {
+                batch.tell_all(&mut report);
+            } else if lingered {
+                report.ends.append(&mut batch.ends);
+                batch.split = true;
+                batch.first_end = None;
+            }
+            batch.left > 0
+        });
+        report
+    }
+
+    /// As [`Batches::report`], for a reporter who will say [`Batches::told`].
+    pub(crate) fn take_report(&mut self, now: Instant, all: bool) -> Report {
+        let report = self.report(now, all);
+        self.telling += usize::from(!report.is_empty());
+        report
+    }
+
+    /// A report has arrived, or has lost its meaning.
+    pub(crate) fn told(&mut self) {
+        self.telling = self.telling.saturating_sub(1);
+    }
+
+    /// Every job has ended and the database knows.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.batches.is_empty() && self.telling == 0
+    }
+
+    /// The worker was declared dead: its batches are others' now.
+    pub(crate) fn forget(&mut self) -> usize {
+        let lost = std::mem::take(&mut self.inflight);
+        self.batches.clear();
+        lost
+    }
+}
+
+impl Batch {
+    fn tell_all(&mut self, report: &mut Report) {
+        let well = self.ends.iter().all(|(_, end)| *end == End::Done(None));
+        if self.plain && !self.split && well {
+            report.plain.push((self.lease, self.ends.iter().map(|(id, _)| *id).collect()));
+        } else {
+            report.ends.append(&mut self.ends);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

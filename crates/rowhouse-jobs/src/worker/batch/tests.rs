@@ -1,0 +1,54 @@
+use std::time::{Duration, Instant};
+
+use super::{Batches, End, Report};
+
+const DONE: End = End::Done(None);
+
+#[test]
+fn batch_that_went_well_is_told_by_its_lease() {
+    let (mut batches, now) = (Batches::default(), Instant::now());
+    let batch = batches.open(7, 2, true);
+    assert!(!batches.end(batch, 1, DONE, now));
+    assert!(batches.report(now, false).is_empty());
+    assert!(batches.end(batch, 2, DONE, now));
+    assert_eq!(batches.report(now, false).plain, [(7, vec![1, 2])]);
+    assert_eq!(batches.inflight(), 0);
+    assert!(batches.report(now, true).is_empty());
+}
+
+#[test]
+fn failure_result_or_hanger_on_is_told_job_by_job() {
+    let now = Instant::now();
+    for (plain, end) in
+        [(true, End::Retry(1.0, "x".to_owned())), (true, End::Done(Some(1.into()))), (false, DONE)]
+    {
+        let mut batches = Batches::default();
+        let batch = batches.open(7, 1, plain);
+        batches.end(batch, 1, end.clone(), now);
+        assert_eq!(batches.report(now, false), Report { plain: vec![], ends: vec![(1, end)] });
+    }
+}
+
+#[test]
+fn ends_do_not_wait_long_for_a_slow_neighbour() {
+    let (mut batches, now) = (Batches::default(), Instant::now());
+    let batch = batches.open(7, 2, true);
+    batches.end(batch, 1, DONE, now);
+    let later = now + Duration::from_millis(60);
+    assert_eq!(batches.report(later, false).ends, [(1, DONE)]);
+    assert!(batches.report(later, true).is_empty());
+    batches.end(batch, 2, DONE, later);
+    let report = batches.report(later, false);
+    assert!(report.plain.is_empty(), "the lease that it began with is gone");
+    assert_eq!(report.ends, [(2, DONE)]);
+}
+
+#[test]
+fn what_a_handler_has_settled_is_not_told_again() {
+    let (mut batches, now) = (Batches::default(), Instant::now());
+    let batch = batches.open(7, 2, true);
+    batches.end(batch, 1, End::Settled, now);
+    batches.end(batch, 2, DONE, now);
+    let report = batches.report(now, false);
+    assert_eq!(Report::outcomes(&report.ends).as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,117 @@
+use uuid::Uuid;
+
+use super::{Lanes, is_at_least};
+use crate::store::{Claimed, LaneRow};
+
+fn row(id: i32, tenant: u128, priority: i16) -> LaneRow {
+    LaneRow {
+        id,
+        queue: "default".to_owned(),
+        kind: "test.work".to_owned(),
+        tenant: Some(Uuid::from_u128(tenant)),
+        priority,
+        limited: false,
+        paused: false,
+        min_release: "0".to_owned(),
+    }
+}
+
+fn claimed(lane: i32, position: i64) -> Claimed {
+    Claimed {
+        lease: 1,
+        lane,
+        position,
+        id: position,
+        enqueued_at: time::OffsetDateTime::UNIX_EPOCH,
+        attempt: 0,
+        payload: None,
+        options: None,
+    }
+}
+
+fn lanes(rows: Vec<LaneRow>) -> Lanes {
+    let mut lanes = Lanes::default();
+    lanes.learn(rows, true);
+    lanes
+}
+
+#[test]
+fn urgent_lanes_come_first() {
+    let mut lanes = lanes(vec![row(1, 1, 9), row(2, 1, 0), row(3, 1, 5)]);
+    assert_eq!(lanes.plan(10, "1.0").free.lanes, [2, 3, 1]);
+}
+
+#[test]
+fn tenants_with_backlogs_share_and_small_ones_come_before_them() {
+    let mut lanes = lanes(vec![row(1, 1, 5), row(2, 2, 5), row(3, 3, 5)]);
+    let plan = lanes.plan(30, "1.0").free;
+    assert_eq!(plan.quotas, [10, 10, 10]);
+    let mut given: Vec<_> = (0..10).map(|n| claimed(1, n)).collect();
+    given.push(claimed(2, 100));
+    lanes.gave(&plan, &given, true, 0);
+    let next = lanes.plan(30, "1.0").free;
+    assert_eq!(next.lanes, [3, 2, 1], "least served first, the one with a backlog last");
+    assert_eq!(next.quotas, [7, 7, 30]);
+}
+
+#[test]
+fn low_mark_follows_what_was_given_but_not_beyond_what_is_settled() {
+    let mut lanes = lanes(vec![row(1, 1, 5), row(2, 2, 5)]);
+    let plan = lanes.plan(4, "1.0").free;
+    lanes.gave(&plan, &[claimed(1, 50), claimed(1, 51)], true, 40);
+    assert_eq!(lanes.lows(), [(1, 41), (2, 41)]);
+    let plan = lanes.plan(4, "1.0").free;
+    lanes.gave(&plan, &[claimed(1, 60)], false, 100);
+    assert_eq!(lanes.lows(), [(1, 61), (2, 41)], "lane 2 may not have been looked into");
+    lanes.lower(1, 7);
+    assert_eq!(lanes.lows()[0], (1, 7));
+}
+
+#[test]
+fn paused_lanes_and_those_of_later_releases_are_left_alone() {
+    let paused = LaneRow { paused: true, ..row(1, 1, 5) };
+    let later = LaneRow { min_release: "1.3".to_owned(), ..row(2, 1, 5) };
+    let mut lanes = lanes(vec![paused, later, row(3, 1, 5)]);
+    assert_eq!(lanes.plan(10, "1.2.9").free.lanes, [3]);
+    assert_eq!(lanes.plan(10, "1.3.0").free.lanes.len(), 2);
+}
+
+#[test]
+fn limited_lanes_are_claimed_queue_by_queue() {
+    let limited = |id, queue: &str| LaneRow { limited: true, queue: queue.to_owned(), ..row(id, 1, 5) };
+    let mut lanes = lanes(vec![limited(1, "a"), limited(2, "b"), limited(3, "a"), row(4, 1, 5)]);
+    let plan = lanes.plan(10, "1.0");
+    assert_eq!(plan.free.lanes, [4]);
+    assert_eq!(plan.limited[0].1.lanes, [1, 3]);
+    assert_eq!(plan.limited[1].1.lanes, [2]);
+}
+
+#[test]
+fn priority_does_not_starve_the_last_for_ever() {
+    let mut lanes = lanes(vec![row(1, 1, 0), row(2, 2, 9)]);
+    let mut first_of_last = 0;
+    for _ in 0..64 {
+        let plan = lanes.plan(10, "1.0").free;
+        first_of_last += usize::from(plan.lanes[0] == 2);
+        let given: Vec<_> = (0..10).map(|n| claimed(1, n)).collect();
+        lanes.gave(&plan, &given, false, 0);
+    }
+    assert_eq!(first_of_last, 4);
+}
+
+#[test]
+fn of_many_lanes_each_has_its_turn() {
+    let mut lanes = lanes((1..=5_000).map(|id| row(id, 1, 5)).collect());
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        seen.extend(lanes.plan(10, "1.0").free.lanes);
+    }
+    assert_eq!(seen.len(), 5_000);
+}
+
+#[test]
+fn releases_compare_as_numbers() {
+    assert!(is_at_least("0.10.0", "0.9"));
+    assert!(is_at_least("1.0.0-rc.1", "1.0"));
+    assert!(!is_at_least("0.9.9", "0.10"));
+}

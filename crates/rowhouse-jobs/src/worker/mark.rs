@@ -1,0 +1,50 @@
+//! Up to which position everything is settled: no transaction can add a job there any more. Pure.
+//!
+//! A position is drawn before its row is visible, and perhaps long before. A reading of the sequence is settled once
+//! every transaction has ended that had begun one reading later; the one in between covers a backend that has drawn
+//! its position and not yet its transaction id.
+
+use std::collections::VecDeque;
+
+use crate::store::Horizon;
+
+/// Readings that wait for transactions to end; beyond, the oldest are dropped in favour of later ones.
+const MOST: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// Positions read, and the first transaction not begun one reading later.
+    waiting: VecDeque<(i64, Option<i64>)>,
+    settled: i64,
+}
+
+impl Marks {
+    pub(crate) fn settled(&self) -> i64 {
+        self.settled
+    }
+
+    pub(crate) fn read(&mut self, now: Horizon) {
+        if let Some((_, bound)) = self.waiting.back_mut() {
+            bound.get_or_insert(now.xmax);
+        }
+        while let Some((position, Some(bound))) = self.waiting.front().copied() {
+            if now.xmin < bound {
+                break;
+            }
+            self.settled = self.settled.max(position);
+            self.waiting.pop_front();
+        }
+        if self.waiting.len() >= MOST {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back((now.last_position, None));
+    }
+
+    /// A database that was restored or failed over may count from elsewhere.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests;

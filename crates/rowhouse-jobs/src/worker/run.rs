@@ -1,0 +1,112 @@
+//! One run of one job: within its time, behind a wall against panics, and stopped when somebody wants it stopped.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use rowhouse_kernel::Rng;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use super::batch::End;
+use crate::handler::{Handler, Job, JobError, JobResult};
+use crate::registry::Kind;
+use crate::store::{Claimed, LaneRow};
+
+/// Results larger than this are refused: they belong into a table.
+const MOST_RESULT: usize = 64 * 1024;
+
+/// Why a run is stopped from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    No,
+    /// Somebody cancelled the job.
+    Cancelled,
+    /// The worker goes away.
+    Leaving,
+    /// The jobs are others' now; nobody wants to know.
+    Lost,
+}
+
+/// Makes a job out of what was claimed.
+pub(crate) fn job(claimed: Claimed, lane: &LaneRow, kind: &Kind, lease: crate::handler::Lease) -> Job {
+    let option = |name: &str| claimed.options.as_ref()?.get(name).cloned();
+    let number = |name: &str| option(name)?.as_f64();
+    let max_attempts = number("max_attempts").map_or(kind.max_attempts, |most| most as u16);
+    let timeout = number("timeout").and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Job {
+        id: claimed.id,
+        kind: Arc::clone(&kind.name),
+        queue: lane.queue.as_str().into(),
+        tenant: lane.tenant.map(rowhouse_kernel::TenantId),
+        attempt: u16::try_from(claimed.attempt).unwrap_or(0).saturating_add(1),
+        max_attempts,
+        timeout: timeout.unwrap_or(kind.timeout),
+        payload: match claimed.payload {
+            Some(Value::Object(payload)) => payload,
+            _ => Map::new(),
+        },
+        enqueued_at: claimed.enqueued_at,
+        request_id: option("request_id").and_then(|id| id.as_str().map(str::to_owned)),
+        lease,
+    }
+}
+
+/// Runs a job to its end.
+pub(crate) async fn run(
+    job: &Job,
+    kind: &Kind,
+    handler: &dyn Handler,
+    mut stop: watch::Receiver<Stop>,
+    rng: &dyn Rng,
+) -> End {
+    let stopped = async {
+        let told = stop.wait_for(|stop| *stop != Stop::No).await.map(|stop| *stop);
+        match told {
+            Ok(stop) => stop,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let work = AssertUnwindSafe(handler.run(job)).catch_unwind();
+    tokio::select! {
+        biased;
+        stop = stopped => match stop {
+            Stop::Cancelled => End::Cancelled("cancelled while it ran".to_owned()),
+            _ => End::Retry(0.0, "its worker went away".to_owned()),
+        },
+        result = tokio::time::timeout(job.timeout, work) => {
+            let result = match result {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(JobError::Retry("the handler panicked".to_owned())),
+                Err(_) => Err(JobError::Retry(format!("it took longer than {:?}", job.timeout))),
+            };
+            ended(job, kind, result, rng)
+        }
+    }
+}
+
+/// What a result means for the job.
+pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> End {
+    let last = job.attempt >= job.max_attempts;
+    match result {
+        Ok(result) if result.as_ref().is_some_and(|result| result.to_string().len() > MOST_RESULT) => {
+            End::Dead(format!("its result has more than {MOST_RESULT} bytes"))
+        }
+        Ok(result) => End::Done(result),
+        Err(JobError::Fatal(error)) => End::Dead(error),
+        Err(JobError::Retry(error) | JobError::RetryAfter(_, error)) if last => End::Dead(error),
+        Err(JobError::Retry(error)) => End::Retry(jitter(kind.pause(job.attempt), rng), error),
+        Err(JobError::RetryAfter(pause, error)) => {
+            End::Retry(pause.as_secs_f64() + jitter(Duration::from_secs(1), rng), error)
+        }
+    }
+}
+
+/// Seconds between three quarters and five quarters of `pause`, so that what failed together is not retried together.
+fn jitter(pause: Duration, rng: &dyn Rng) -> f64 {
+    let mut bytes = [0_u8; 4];
+    rng.fill(&mut bytes);
+    let share = f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
+    pause.as_secs_f64() * (0.75 + share / 2.0)
+}

@@ -1,0 +1,332 @@
+//! The worker: runs what is enqueued, once where it can, again where it must.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rowhouse_jobs::{JobError, NewJob, enqueue, enqueue_many};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::support::{count, database, idle, registry, text, until, worker};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_runs_once_and_is_done() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let runs: Arc<Mutex<HashMap<i64, usize>>> = Arc::default();
+    let seen = Arc::clone(&runs);
+    let worker = worker(
+        &db,
+        registry(move |job| {
+            *seen.lock().unwrap().entry(job.id).or_default() += 1;
+            async { Ok(None) }
+        }),
+    )
+    .await;
+    let payloads: Vec<_> = (0..5000).map(|n| json!({ "n": n })).collect();
+    let ids = enqueue_many(&client, "test.work", &payloads, "default", None).await.unwrap();
+    idle(&client).await;
+    assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "5000");
+    let runs = runs.lock().unwrap().clone();
+    assert!(ids.iter().all(|id| runs[id] == 1) && runs.len() == 5000);
+    worker.stop(PATIENCE).await;
+    assert_eq!(count(&client, "workers").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_run_is_repeated_with_its_attempt_and_the_last_failure_is_death() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let worker = worker(
+        &db,
+        registry(|job| async move {
+            match job.payload["how"].as_str() {
+                Some("third time") if job.attempt < 3 => Err(JobError::Retry("not yet".to_owned())),
+                Some("never") => Err(JobError::Fatal("hopeless".to_owned())),
+                Some("always") => Err(JobError::Retry("again".to_owned())),
+                Some("panic") => std::panic::resume_unwind(Box::new("oh")),
+                Some("hang") => std::future::pending().await,
+                _ => Ok(Some(json!({ "attempt": job.attempt }))),
+            }
+        }),
+    )
+    .await;
+    for how in ["third time", "never", "always", "panic", "hang"] {
+        let payload = json!({ "how": how });
+        let job = NewJob {
+            max_attempts: Some(3),
+            timeout: Some(Duration::from_millis(20)),
+            ..NewJob::new("test.work", payload)
+        };
+        enqueue(&client, &job).await.unwrap();
+    }
+    idle(&client).await;
+    let result = text(&client, "select result::text from jobs.results").await;
+    assert_eq!(result, r#"{"attempt": 3}"#);
+    let dead = "select string_agg((job).payload->>'how' || ':' || (job).attempt || ':' || error, ' ' order by id) from jobs.dead";
+    assert_eq!(
+        text(&client, dead).await,
+        "never:1:hopeless always:3:again panic:3:the handler panicked hang:3:it took longer than 20ms"
+    );
+    let log =
+        "select string_agg(line, ', ' order by at) from jobs.log where id = (select min(id) from jobs.log)";
+    assert_eq!(text(&client, log).await, "not yet, not yet");
+    worker.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_worker_s_completion_is_refused() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (said, wait) = (Arc::clone(&begun), Arc::clone(&go));
+    let stale = worker(
+        &db,
+        registry(move |_| {
+            let (said, wait) = (Arc::clone(&said), Arc::clone(&wait));
+            async move {
+                said.notify_one();
+                wait.notified().await;
+                Ok(Some(json!("stale")))
+            }
+        }),
+    )
+    .await;
+    let id = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
+    begun.notified().await;
+    // Somebody else judges it dead and takes its jobs, before it has noticed.
+    client.batch_execute("delete from jobs.workers; select jobs.rescue('1 hour')").await.unwrap();
+    go.notify_one();
+    until(&client, "exists (select from jobs.workers)").await;
+    let state = format!("select count(*)::text from jobs.results where id = {id}");
+    go.notify_one();
+    idle(&client).await;
+    assert_eq!(text(&client, &state).await, "1", "the second run counts");
+    assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
+    stale.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_dead_worker_run_elsewhere() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let dead = worker(&db, registry(|_| std::future::pending())).await;
+    let ids = enqueue_many(&client, "test.work", &vec![json!({}); 50], "default", None).await.unwrap();
+    until(&client, "(select count(*) from jobs.ready) = 0").await;
+    drop(dead);
+    let living = worker(&db, registry(|_| async { Ok(None) })).await;
+    let started = Instant::now();
+    client.batch_execute("update jobs.workers set beat_at = beat_at - interval '8 seconds' where started_at < (select max(started_at) from jobs.workers)").await.unwrap();
+    idle(&client).await;
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert_eq!(
+        text(&client, "select count(*)::text from jobs.done, unnest(ids)").await,
+        ids.len().to_string()
+    );
+    living.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cap_of_a_queue_a_tenant_and_a_key_is_never_exceeded() {
+    let db = database().await;
+    let client = db.superuser().await;
+    client
+        .batch_execute(
+            "insert into jobs.queues (name, concurrency, tenant_concurrency, key_concurrency) \
+             values ('narrow', 5, 2, 1)",
+        )
+        .await
+        .unwrap();
+    let running: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
+    let worst: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
+    let work = {
+        let (running, worst) = (Arc::clone(&running), Arc::clone(&worst));
+        move |job: rowhouse_jobs::Job| {
+            let (running, worst) = (Arc::clone(&running), Arc::clone(&worst));
+            async move {
+                let scopes =
+                    ["queue".to_owned(), format!("tenant {:?}", job.tenant), job.payload["key"].to_string()];
+                for scope in &scopes {
+                    let mut running = running.lock().unwrap();
+                    let now = running.entry(scope.clone()).or_default();
+                    *now += 1;
+                    let mut worst = worst.lock().unwrap();
+                    let most = worst.entry(scope.clone()).or_default();
+                    *most = (*most).max(*now);
+                }
+                tokio::task::yield_now().await;
+                tokio::time::timeout(Duration::from_millis(3), std::future::pending::<()>())
+                    .await
+                    .unwrap_err();
+                for scope in &scopes {
+                    *running.lock().unwrap().get_mut(scope).unwrap() -= 1;
+                }
+                Ok(None)
+            }
+        }
+    };
+    let mut workers = Vec::new();
+    for _ in 0..6 {
+        workers.push(worker(&db, registry(work.clone())).await);
+    }
+    for n in 0..200_u128 {
+        let key = format!("k{}", n % 8);
+        let job = NewJob {
+            queue: "narrow",
+            tenant: Some(rowhouse_kernel::TenantId(uuid::Uuid::from_u128(n % 4 + 1))),
+            key: Some(&key),
+            ..NewJob::new("test.work", json!({ "key": key }))
+        };
+        enqueue(&client, &job).await.unwrap();
+    }
+    idle(&client).await;
+    let worst = worst.lock().unwrap().clone();
+    assert_eq!(worst["queue"], 5, "{worst:?}");
+    assert!(
+        worst.iter().filter(|(scope, _)| scope.starts_with("tenant")).all(|(_, most)| *most <= 2),
+        "{worst:?}"
+    );
+    assert!(
+        worst.iter().filter(|(scope, _)| scope.starts_with('"')).all(|(_, most)| *most == 1),
+        "{worst:?}"
+    );
+    for worker in workers {
+        worker.stop(PATIENCE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rate_limit_spreads_starts_over_time() {
+    let db = database().await;
+    let client = db.superuser().await;
+    client.batch_execute("insert into jobs.queues (name, rate) values ('slow', 50)").await.unwrap();
+    let starts: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let seen = Arc::clone(&starts);
+    let worker = worker(
+        &db,
+        registry(move |_| {
+            seen.lock().unwrap().push(Instant::now());
+            async { Ok(None) }
+        }),
+    )
+    .await;
+    enqueue_many(&client, "test.work", &vec![json!({}); 120], "slow", None).await.unwrap();
+    idle(&client).await;
+    let starts = starts.lock().unwrap().clone();
+    let span = *starts.last().unwrap() - starts[0];
+    assert!(span > Duration::from_millis(1200), "120 starts, 50 at once and 50 a second, in {span:?}");
+    worker.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parent_runs_after_its_children_and_dies_with_one_that_dies() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let order: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&order);
+    let worker = worker(
+        &db,
+        registry(move |job| {
+            let name = job.payload["name"].as_str().unwrap_or_default().to_owned();
+            seen.lock().unwrap().push(name.clone());
+            async move { if name == "bad" { Err(JobError::Fatal("bad".to_owned())) } else { Ok(None) } }
+        }),
+    )
+    .await;
+    let family = |parent: &str, children: [&str; 2], failure: &str| {
+        let job = |name: &str| json!({ "kind": "test.work", "payload": { "name": name } }).to_string();
+        format!(
+            "select jobs.enqueue_parent('{}', array['{}','{}']::jsonb[], '{failure}')",
+            job(parent),
+            job(children[0]),
+            job(children[1])
+        )
+    };
+    client.batch_execute(&family("p1", ["a", "b"], "fail")).await.unwrap();
+    client.batch_execute(&family("p2", ["bad", "c"], "fail")).await.unwrap();
+    client.batch_execute(&family("p3", ["bad", "d"], "ignore")).await.unwrap();
+    until(&client, "(select count(*) from jobs.done, unnest(ids)) = 6").await;
+    idle(&client).await;
+    let order = order.lock().unwrap().clone();
+    let place = |name: &str| order.iter().position(|seen| seen == name);
+    assert!(place("p1") > place("a") && place("p1") > place("b"));
+    assert!(place("p3") > place("d") && place("p2").is_none());
+    assert_eq!(text(&client, "select count(*)::text from jobs.dead").await, "3");
+    assert_eq!(count(&client, "waiting").await, 0);
+    worker.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unique_key_is_free_again_when_its_job_has_ended() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    let unique = NewJob { unique_key: Some("only"), ..NewJob::new("test.work", json!({})) };
+    let first = enqueue(&client, &unique).await.unwrap();
+    idle(&client).await;
+    assert_ne!(enqueue(&client, &unique).await.unwrap(), first);
+    worker.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_is_cancelled_before_it_runs_and_while_it_runs() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let later = client
+        .query_one("select jobs.enqueue('test.work', run_at => now() + interval '1 hour')", &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0);
+    assert_eq!(text(&client, &format!("select jobs.cancel({later})")).await, "cancelled");
+    let worker = worker(&db, registry(|_| std::future::pending())).await;
+    let running = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
+    until(&client, "exists (select from jobs.leases)").await;
+    assert_eq!(text(&client, &format!("select jobs.cancel({running})")).await, "cancelling");
+    worker.look_for_cancellations().await;
+    idle(&client).await;
+    assert_eq!(text(&client, "select string_agg(state, ',') from jobs.dead").await, "cancelled,cancelled");
+    assert_eq!(count(&client, "cancellations").await, 0);
+    assert_eq!(client.query_one("select jobs.redrive($1)", &[&running]).await.unwrap().get::<_, i32>(0), 1);
+    until(&client, "exists (select from jobs.leases)").await;
+    worker.stop(Duration::from_millis(1)).await;
+    assert_eq!(count(&client, "leases").await, 0, "a worker that leaves gives back what it has");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paused_queue_and_tenant_rest_and_go_on() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let tenant = uuid::Uuid::from_u128(7);
+    client.batch_execute(&format!("insert into jobs.pauses (tenant) values ('{tenant}'); insert into jobs.queues (name, paused) values ('resting', true)")).await.unwrap();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&runs);
+    let worker = worker(
+        &db,
+        registry(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            async { Ok(None) }
+        }),
+    )
+    .await;
+    enqueue_many(&client, "test.work", &vec![json!({}); 5], "resting", None).await.unwrap();
+    enqueue_many(
+        &client,
+        "test.work",
+        &vec![json!({}); 5],
+        "default",
+        Some(rowhouse_kernel::TenantId(tenant)),
+    )
+    .await
+    .unwrap();
+    enqueue_many(&client, "test.work", &vec![json!({}); 5], "default", None).await.unwrap();
+    until(&client, "(select count(*) from jobs.done, unnest(ids)) = 5").await;
+    assert_eq!(count(&client, "ready").await, 10);
+    client.batch_execute("delete from jobs.pauses; update jobs.queues set paused = false").await.unwrap();
+    idle(&client).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 15);
+    worker.stop(PATIENCE).await;
+}
