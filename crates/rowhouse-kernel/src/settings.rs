@@ -7,6 +7,7 @@ mod app_settings;
 mod auth;
 mod db;
 mod log;
+mod mail;
 mod plausible;
 pub mod postgrest;
 mod project;
@@ -19,6 +20,7 @@ pub use app_settings::AppSettings;
 pub use auth::{AuthSettings, SigningAlgorithm};
 pub use db::DbSettings;
 pub use log::{LogLevel, LogSettings};
+pub use mail::{MailSettings, MailTransport, RelayTls};
 pub use project::{Environment, ProjectSettings};
 pub use rest::{DefaultGrants, ErrorVerbosity, OpenapiMode, RestSettings, TxEnd};
 pub use server::ServerSettings;
@@ -79,6 +81,8 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// `[rest]`.
     pub rest: RestSettings,
+    /// `[mail]`.
+    pub mail: MailSettings,
     /// `[log]`.
     pub log: LogSettings,
 }
@@ -95,6 +99,7 @@ impl Settings {
             db: DbSettings::load(sources),
             auth: AuthSettings::load(sources),
             rest: RestSettings::load(sources),
+            mail: MailSettings::load(sources),
             log: LogSettings::load(sources),
         };
         sources.refuse_unknown_keys();
@@ -114,6 +119,7 @@ impl Settings {
             (DbSettings::SECTION, DbSettings::ABOUT, DbSettings::fields()),
             (AuthSettings::SECTION, AuthSettings::ABOUT, AuthSettings::fields()),
             (RestSettings::SECTION, RestSettings::ABOUT, RestSettings::fields()),
+            (MailSettings::SECTION, MailSettings::ABOUT, MailSettings::fields()),
             (LogSettings::SECTION, LogSettings::ABOUT, LogSettings::fields()),
         ]
     }

@@ -10,5 +10,6 @@ pub fn migrations() -> Vec<Migration> {
         rowhouse_auth::MIGRATIONS,
         rowhouse_tenancy::MIGRATIONS,
         rowhouse_jobs::MIGRATIONS,
+        rowhouse_mail::MIGRATIONS,
     ])
 }

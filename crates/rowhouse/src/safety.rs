@@ -1,7 +1,7 @@
 //! What development makes comfortable, and what production refuses.
 
 use rowhouse_db::{DataPlaneUrls, DbError};
-use rowhouse_kernel::settings::{Environment, LogLevel, Settings, Source, Sources};
+use rowhouse_kernel::settings::{Environment, LogLevel, MailTransport, Settings, Source, Sources};
 use rowhouse_kernel::{SERVICE_ROLE, Secret};
 use tokio_postgres::Client;
 
@@ -59,6 +59,9 @@ pub(crate) fn unsafe_settings(settings: &Settings) -> Vec<String> {
     }
     if settings.auth.mailer_autoconfirm {
         found.push("auth.mailer_autoconfirm: addresses would be confirmed without a mail".to_owned());
+    }
+    if settings.mail.transport == MailTransport::Capture {
+        found.push("mail.transport: capture would deliver no mail; name a relay".to_owned());
     }
     if settings.server.cors_credentials && settings.server.cors_origins.iter().any(|origin| origin == "*") {
         found.push(

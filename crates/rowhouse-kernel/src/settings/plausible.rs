@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Settings, Sources};
+use super::{MailSettings, MailTransport, Settings, Sources};
 
 /// Longer spans overflow dates somewhere.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
@@ -13,6 +13,7 @@ const TAKEN: &[&str] = &[
     "auth",
     "console",
     "health",
+    "mail",
     "metrics",
     "oauth2",
     "portal",
@@ -24,7 +25,7 @@ const TAKEN: &[&str] = &[
 
 /// Notes every implausible value.
 pub(super) fn check(settings: &Settings, sources: &mut Sources) {
-    let (server, db, auth) = (&settings.server, &settings.db, &settings.auth);
+    let (server, db, auth, mail) = (&settings.server, &settings.db, &settings.auth, &settings.mail);
     for (name, span, may_be_zero) in [
         ("server.header_timeout", server.header_timeout, false),
         ("server.request_timeout", server.request_timeout, false),
@@ -34,6 +35,9 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
         ("auth.access_token_lifetime", auth.access_token_lifetime, false),
         ("auth.refresh_reuse_interval", auth.refresh_reuse_interval, true),
         ("auth.lockout_duration", auth.lockout_duration, true),
+        ("mail.relay_timeout", mail.relay_timeout, false),
+        ("mail.suppression_lifetime", mail.suppression_lifetime, true),
+        ("mail.retention", mail.retention, false),
     ] {
         if span.is_zero() && !may_be_zero {
             sources.refuse(format!("{name}: must be longer than nothing"));
@@ -41,6 +45,7 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
             sources.refuse(format!("{name}: must not exceed ten years"));
         }
     }
+    check_mail(mail, sources);
     if let Some(name) = &settings.rest.trace_header
         && let Err(why) = check_header(name)
     {
@@ -58,6 +63,28 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
         sources.refuse(format!("server.public_url: expected http:// or https://, found \"{url}\""));
+    }
+}
+
+/// What only works together.
+fn check_mail(mail: &MailSettings, sources: &mut Sources) {
+    if mail.transport == MailTransport::Relay && mail.relay_host.is_none() {
+        sources.refuse("mail.relay_host: not set; mail.transport = \"relay\" needs it");
+    }
+    if mail.relay_user.is_some() != mail.relay_password.is_some() {
+        sources.refuse("mail.relay_user: comes together with mail.relay_password");
+    }
+    if mail.dkim_domain.is_some() != mail.dkim_key.is_some() {
+        sources.refuse("mail.dkim_domain: comes together with mail.dkim_key");
+    }
+    if !mail.webhook_urls.is_empty() && mail.webhook_secret.is_none() {
+        sources.refuse("mail.webhook_urls: come together with mail.webhook_secret");
+    }
+    for (name, number) in [("mail.rate_per_minute", mail.rate_per_minute), ("mail.daily_cap", mail.daily_cap)]
+    {
+        if number == Some(0) {
+            sources.refuse(format!("{name}: expected at least 1; nothing would ever leave"));
+        }
     }
 }
 

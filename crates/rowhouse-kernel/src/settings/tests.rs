@@ -99,3 +99,17 @@ fn trace_header_must_be_a_name_that_frames_nothing() {
     }
     assert!(load("[rest]\ntrace_header = \"X-Request-Id\"", &[]).0.is_ok());
 }
+
+#[test]
+fn mail_settings_that_cannot_work_together_are_refused_by_name() {
+    for (toml, name) in [
+        ("transport = \"relay\"", "mail.relay_host"),
+        ("relay_user = \"u\"", "mail.relay_user"),
+        ("dkim_domain = \"d.example\"", "mail.dkim_domain"),
+        ("webhook_urls = [\"https://h.example\"]", "mail.webhook_urls"),
+        ("daily_cap = 0", "mail.daily_cap"),
+    ] {
+        let mistakes = load(&format!("[mail]\n{toml}"), &[]).0.unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{name}:")), "{toml}: {mistakes:#?}");
+    }
+}

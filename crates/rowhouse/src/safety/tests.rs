@@ -18,6 +18,9 @@ key_secret = "k-0123456789012345678901234567890123"
 [db]
 authenticator_password = "a-0123456789012345678901234567890123"
 authenticator_service_password = "s-0123456789012345678901234567890123"
+[mail]
+transport = "relay"
+relay_host = "smtp.app.example"
 "#;
 
 #[test]
@@ -50,12 +53,13 @@ level = "debug"
         "auth.key_secret",
         "auth.jwt_secret",
         "auth.mailer_autoconfirm",
+        "mail.transport",
         "db.authenticator_service_password",
         "log.level",
     ] {
         assert!(found.iter().any(|line| line.starts_with(&format!("{name}:"))), "{name} in {found:#?}");
     }
-    assert_eq!(found.len(), 8, "{found:#?}");
+    assert_eq!(found.len(), 9, "{found:#?}");
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! `[mail]`: what is sent, by which way, how fast, and signed by whom.
+
+use std::time::Duration;
+
+use super::{settings, value::words};
+use crate::Secret;
+
+words! {
+    /// Where mails go.
+    pub enum MailTransport {
+        /// Nowhere: they are kept to be looked at. Refused in production.
+        Capture = "capture",
+        /// To the SMTP server named by `relay_host`.
+        Relay = "relay",
+        /// Into `file_folder`, one `.eml` per recipient.
+        File = "file",
+    }
+}
+
+words! {
+    /// How the connection to the relay is encrypted.
+    pub enum RelayTls {
+        /// With STARTTLS; a relay that does not offer it is an error.
+        Starttls = "starttls",
+        /// From the first byte, as on port 465.
+        Implicit = "implicit",
+        /// Not at all: for relays on the same machine.
+        None = "none",
+    }
+}
+
+settings! {
+    /// Mails: transport, limits, signatures and what others are told about deliveries.
+    pub struct MailSettings in "mail" {
+        /// What becomes of mails: `capture` keeps them for looking at, `relay` hands them to an SMTP server, `file` writes them into a folder. `capture` is refused in production.
+        pub transport: MailTransport = MailTransport::Capture,
+        /// The sender of mails that name none, as `Name <address>`.
+        pub from: String = "Rowhouse <noreply@localhost>".to_owned(),
+        /// Envelope sender, the address that bounces go to. Unset: the mail's sender.
+        pub return_path: Option<String> = None,
+        /// Language of templates where the mail names none or one that there is no template for.
+        pub language: String = "en".to_owned(),
+        /// Name of the product in mails.
+        pub site_name: String = "Rowhouse".to_owned(),
+        /// Largest mail accepted, in bytes, with attachments as they travel (a third larger than the files).
+        pub max_message_bytes: u64 = 26_214_400,
+        /// Folder for the transport `file`.
+        pub file_folder: String = ".rowhouse/mail".to_owned(),
+        /// Host name of the relay.
+        pub relay_host: Option<String> = None,
+        /// Port of the relay.
+        pub relay_port: u16 = 587,
+        /// Encryption of the connection to the relay: `starttls`, `implicit` or `none`.
+        pub relay_tls: RelayTls = RelayTls::Starttls,
+        /// File with the certificate (PEM) of a private authority that the relay's is signed by; the system's are trusted as well.
+        pub relay_ca_file: Option<String> = None,
+        /// Account at the relay. Unset: mails are handed over without signing in.
+        pub relay_user: Option<String> = None,
+        /// Password of the account at the relay.
+        pub relay_password: Option<Secret> = None,
+        /// Connections to the relay at once, in each process.
+        pub relay_connections: u16 = 4,
+        /// How long each step of the conversation with the relay may take.
+        pub relay_timeout: Duration = Duration::from_secs(30),
+        /// Mails handed over per minute, by all processes together; the others wait. Unset: no limit.
+        pub rate_per_minute: Option<u32> = None,
+        /// Mails handed over per day (UTC), by all processes together; the others wait. Unset: no limit.
+        pub daily_cap: Option<u32> = None,
+        /// Domain that signs (DKIM), usually that of `from`. Unset: mails are not signed.
+        pub dkim_domain: Option<String> = None,
+        /// Name of the key below `_domainkey` in that domain.
+        pub dkim_selector: String = "rowhouse".to_owned(),
+        /// Private key (PEM, PKCS#8: RSA with 2048 bits or more, or Ed25519) that signs.
+        pub dkim_key: Option<Secret> = None,
+        /// How long an address that refused a mail for good gets none.
+        pub suppression_lifetime: Duration = Duration::from_secs(30 * 86_400),
+        /// How long mails and their history are kept after their end.
+        pub retention: Duration = Duration::from_secs(30 * 86_400),
+        /// URLs that are told what became of each mail, signed as Standard Webhooks.
+        pub webhook_urls: Vec<String> = Vec::new(),
+        /// Signs those messages: `whsec_` and base64 of 24 to 64 bytes.
+        pub webhook_secret: Option<Secret> = None,
+    }
+}

@@ -1,0 +1,203 @@
+//! From a caller's mail to the message as it travels (RFC 5322, MIME). Pure: clock and randomness are arguments.
+
+use lettre::message::header::{ContentDisposition, ContentId, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
+use lettre::{Address, message::Body};
+use rowhouse_kernel::{Clock, Rng, new_id};
+
+use crate::error::MailError;
+use crate::message::{Attachment, NewMail, require_line, require_mailbox};
+
+/// Recipients of one mail; RFC 5321 section 4.5.3.1.8 makes every server accept as many.
+pub(crate) const MOST_RECIPIENTS: usize = 100;
+const MOST_HEADERS: usize = 50;
+const LONGEST_LINE: usize = 2000;
+/// Headers that are set here, from other fields.
+const RESERVED: &[&str] = &[
+    "bcc",
+    "cc",
+    "date",
+    "dkim-signature",
+    "from",
+    "message-id",
+    "mime-version",
+    "received",
+    "reply-to",
+    "return-path",
+    "sender",
+    "subject",
+    "to",
+];
+
+/// A message ready to be stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Composed {
+    /// Without its brackets.
+    pub(crate) message_id: String,
+    pub(crate) sender: Mailbox,
+    pub(crate) subject: String,
+    pub(crate) recipients: Vec<Address>,
+    pub(crate) mime: Vec<u8>,
+}
+
+/// Composes `mail` from `from`.
+pub(crate) fn compose(
+    mail: &NewMail,
+    from: Mailbox,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+) -> Result<Composed, MailError> {
+    check(mail, &from)?;
+    let message_id = message_id(&from.email, clock, rng);
+    let mut builder = Message::builder()
+        .date(clock.now().into())
+        .from(from.clone())
+        .subject(mail.subject.clone())
+        .message_id(Some(format!("<{message_id}>")));
+    for (mailboxes, add) in
+        [(&mail.to, MessageBuilder::to as fn(_, _) -> _), (&mail.cc, MessageBuilder::cc as fn(_, _) -> _)]
+    {
+        builder = mailboxes.iter().cloned().fold(builder, add);
+    }
+    if let Some(reply_to) = &mail.reply_to {
+        builder = builder.reply_to(reply_to.clone());
+    }
+    for (name, value) in &mail.headers {
+        builder = builder.raw_header(header(name, value)?);
+    }
+    let recipients = recipients(mail);
+    let envelope = lettre::address::Envelope::new(Some(from.email.clone()), recipients.clone());
+    builder = builder.envelope(envelope.map_err(|error| MailError::invalid(error.to_string()))?);
+    let message = match content(mail, rng)? {
+        Content::One(part) => builder.singlepart(part),
+        Content::Many(parts) => builder.multipart(parts),
+    };
+    let message = message.map_err(|error| MailError::invalid(error.to_string()))?;
+    Ok(Composed {
+        message_id,
+        sender: from,
+        subject: mail.subject.clone(),
+        recipients,
+        mime: message.formatted(),
+    })
+}
+
+/// A fresh one in the sender's domain.
+pub(crate) fn message_id(sender: &Address, clock: &dyn Clock, rng: &dyn Rng) -> String {
+    let domain = sender.domain();
+    let domain = if domain.is_ascii() { domain } else { "localhost" };
+    format!("{}@{domain}", new_id(clock, rng).simple())
+}
+
+/// Every address once, however often it is named.
+fn recipients(mail: &NewMail) -> Vec<Address> {
+    let mut seen = std::collections::BTreeSet::new();
+    let all = mail.to.iter().chain(&mail.cc).chain(&mail.bcc).map(|mailbox| mailbox.email.clone());
+    all.filter(|address| seen.insert(address.to_string().to_lowercase())).collect()
+}
+
+fn check(mail: &NewMail, from: &Mailbox) -> Result<(), MailError> {
+    let lists = [("to", &mail.to), ("cc", &mail.cc), ("bcc", &mail.bcc)];
+    let mailboxes = lists.iter().flat_map(|(field, list)| list.iter().map(move |mailbox| (*field, mailbox)));
+    for (field, mailbox) in
+        mailboxes.chain([("from", from)]).chain(mail.reply_to.iter().map(|m| ("reply_to", m)))
+    {
+        require_mailbox(field, mailbox)?;
+    }
+    let count: usize = lists.iter().map(|(_, list)| list.len()).sum();
+    if !(1..=MOST_RECIPIENTS).contains(&count) {
+        return Err(MailError::invalid(format!(
+            "a mail has 1 to {MOST_RECIPIENTS} recipients, this one has {count}"
+        )));
+    }
+    require_line("subject", &mail.subject)?;
+    if mail.subject.len() > LONGEST_LINE {
+        return Err(MailError::invalid(format!("subject: longer than {LONGEST_LINE} bytes")));
+    }
+    if mail.headers.len() > MOST_HEADERS {
+        return Err(MailError::invalid(format!("headers: more than {MOST_HEADERS}")));
+    }
+    Ok(())
+}
+
+fn header(name: &str, value: &str) -> Result<HeaderValue, MailError> {
+    let lower = name.to_ascii_lowercase();
+    if RESERVED.contains(&lower.as_str()) || lower.starts_with("content-") {
+        return Err(MailError::invalid(format!("headers: {name} is set by other fields")));
+    }
+    // A field's name is printable ASCII without colon (RFC 5322 section 2.2); digits, letters and -_ are what is used.
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let parsed = is_name.then(|| HeaderName::new_from_ascii(name.to_owned()).ok()).flatten();
+    let Some(parsed) = parsed else {
+        return Err(MailError::invalid(format!("headers: \"{}\" is no header's name", name.escape_debug())));
+    };
+    require_line(name, value)?;
+    if value.len() > LONGEST_LINE {
+        return Err(MailError::invalid(format!("{name}: longer than {LONGEST_LINE} bytes")));
+    }
+    Ok(HeaderValue::new(parsed, value.to_owned()))
+}
+
+enum Content {
+    One(SinglePart),
+    Many(MultiPart),
+}
+
+/// text | html | alternative(text, html), inside mixed(…, attachments) where there are files.
+fn content(mail: &NewMail, rng: &dyn Rng) -> Result<Content, MailError> {
+    let body = match (&mail.text, &mail.html) {
+        (Some(text), Some(html)) => Content::Many(
+            alternative(rng)
+                .singlepart(SinglePart::plain(text.clone()))
+                .singlepart(SinglePart::html(html.clone())),
+        ),
+        (Some(text), None) => Content::One(SinglePart::plain(text.clone())),
+        (None, Some(html)) => Content::One(SinglePart::html(html.clone())),
+        (None, None) => return Err(MailError::invalid("a mail has text, html or both")),
+    };
+    if mail.attachments.is_empty() {
+        return Ok(body);
+    }
+    let mixed = MultiPart::builder().kind(lettre::message::MultiPartKind::Mixed).boundary(boundary(rng));
+    let mixed = match body {
+        Content::One(part) => mixed.singlepart(part),
+        Content::Many(parts) => mixed.multipart(parts),
+    };
+    let parts = mail.attachments.iter().map(attachment);
+    parts.into_iter().try_fold(mixed, |mixed, part| Ok(mixed.singlepart(part?))).map(Content::Many)
+}
+
+fn alternative(rng: &dyn Rng) -> MultiPart {
+    MultiPart::builder().kind(lettre::message::MultiPartKind::Alternative).boundary(boundary(rng)).build()
+}
+
+fn boundary(rng: &dyn Rng) -> String {
+    let mut bytes = [0_u8; 16];
+    rng.fill(&mut bytes);
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+fn attachment(file: &Attachment) -> Result<SinglePart, MailError> {
+    require_line("attachments", &file.name)?;
+    require_line("attachments", &file.content_type)?;
+    let content_type = ContentType::parse(&file.content_type).map_err(|_| {
+        MailError::invalid(format!("attachments: \"{}\" is no media type", file.content_type.escape_debug()))
+    })?;
+    let builder = SinglePart::builder().header(content_type);
+    let builder = match &file.content_id {
+        Some(id) => {
+            require_line("attachments", id)?;
+            if id.contains(['<', '>', ' ']) {
+                return Err(MailError::invalid("attachments: a content_id has no spaces and brackets"));
+            }
+            builder
+                .header(ContentId::from(format!("<{id}>")))
+                .header(ContentDisposition::inline_with_name(&file.name))
+        }
+        None => builder.header(ContentDisposition::attachment(&file.name)),
+    };
+    Ok(builder.body(Body::new(file.content.clone())))
+}
+
+#[cfg(test)]
+mod tests;

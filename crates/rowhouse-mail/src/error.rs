@@ -1,0 +1,40 @@
+//! Why a mail was not accepted, told apart by whose fault it is.
+
+use rowhouse_db::{DbError, TransactionError};
+
+/// Why a mail was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// The mail itself is wrong; the text says what, for the caller (400).
+    #[error("{0}")]
+    Invalid(String),
+    /// The mail is larger than `mail.max_message_bytes` (413).
+    #[error("the mail has {bytes} bytes as it travels; at most {most} are accepted (mail.max_message_bytes)")]
+    TooLarge {
+        /// As composed; of what is refused earlier, at least.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// A template cannot be rendered, or the configuration cannot work: the operator's to mend (500).
+    #[error("{0}")]
+    Unusable(String),
+    /// The database's.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl MailError {
+    pub(crate) fn invalid(text: impl Into<String>) -> Self {
+        Self::Invalid(text.into())
+    }
+}
+
+impl TransactionError for MailError {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The one way to send: what is accepted here is a row and a job, with the caller's transaction. Leaves delivery to the
+//! job's handler.
+
+use std::sync::Arc;
+
+use lettre::message::Mailbox;
+use metrics::counter;
+use rowhouse_kernel::settings::{MailSettings, MailTransport};
+use rowhouse_kernel::{SharedClock, SharedRng};
+use tokio_postgres::GenericClient;
+
+use crate::compose::{Composed, compose};
+use crate::error::MailError;
+use crate::message::{NewMail, RawMail, read_mailbox};
+use crate::raw;
+use crate::store::{self, Accepted, NewMessage};
+
+/// Accepts mails. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Mailer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: MailSettings,
+    from: Mailbox,
+    return_path: Option<Mailbox>,
+    clock: SharedClock,
+    rng: SharedRng,
+}
+
+/// What is stored beside the message itself.
+#[derive(Debug)]
+struct Label<'a> {
+    envelope_from: String,
+    kind: &'a str,
+    tag: Option<&'a str>,
+    tenant: Option<rowhouse_kernel::TenantId>,
+    request_id: Option<&'a str>,
+    idempotency_key: Option<&'a str>,
+}
+
+impl Mailer {
+    /// A mailer as configured.
+    ///
+    /// # Errors
+    /// [`MailError::Unusable`] if `mail.from` or `mail.return_path` is no address.
+    pub fn new(settings: MailSettings, clock: SharedClock, rng: SharedRng) -> Result<Self, MailError> {
+        let unusable = |error: MailError| MailError::Unusable(error.to_string());
+        let from = read_mailbox("mail.from", &settings.from).map_err(unusable)?;
+        let return_path = settings.return_path.as_deref();
+        let return_path =
+            return_path.map(|text| read_mailbox("mail.return_path", text)).transpose().map_err(unusable)?;
+        Ok(Self { inner: Arc::new(Inner { settings, from, return_path, clock, rng }) })
+    }
+
+    /// Whether mails are kept for looking at instead of delivered.
+    #[must_use]
+    pub fn captures(&self) -> bool {
+        self.inner.settings.transport == MailTransport::Capture
+    }
+
+    /// Largest message accepted, in bytes.
+    #[must_use]
+    pub fn max_message_bytes(&self) -> u64 {
+        self.inner.settings.max_message_bytes
+    }
+
+    /// Accepts a mail to be composed, in the caller's transaction.
+    ///
+    /// # Errors
+    /// [`MailError::Invalid`] and [`MailError::TooLarge`] for the caller; else the database's.
+    pub async fn send(&self, client: &impl GenericClient, mail: &NewMail) -> Result<Accepted, MailError> {
+        let content = mail.attachments.iter().map(|file| file.content.len()).sum::<usize>()
+            + mail.text.as_ref().map_or(0, String::len)
+            + mail.html.as_ref().map_or(0, String::len);
+        self.require_size(content)?;
+        let from = mail.from.clone().unwrap_or_else(|| self.inner.from.clone());
+        let return_path = self.inner.return_path.as_ref().unwrap_or(&from).email.to_string();
+        let composed = compose(mail, from, &*self.inner.clock, &*self.inner.rng)?;
+        let label = Label {
+            envelope_from: return_path,
+            kind: if mail.kind.is_empty() { "raw" } else { &mail.kind },
+            tag: mail.tag.as_deref(),
+            tenant: mail.tenant,
+            request_id: mail.request_id.as_deref(),
+            idempotency_key: mail.idempotency_key.as_deref(),
+        };
+        self.accept(client, &composed, &label).await
+    }
+
+    /// Accepts a mail that somebody else has composed, in the caller's transaction.
+    ///
+    /// # Errors
+    /// As of [`Mailer::send`].
+    pub async fn send_raw(&self, client: &impl GenericClient, mail: &RawMail) -> Result<Accepted, MailError> {
+        self.require_size(mail.mime.len())?;
+        let composed = raw::prepare(mail, &self.inner.from, &*self.inner.clock, &*self.inner.rng)?;
+        let label = Label {
+            envelope_from: mail.from.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: "raw",
+            tag: mail.tag.as_deref(),
+            tenant: mail.tenant,
+            request_id: mail.request_id.as_deref(),
+            idempotency_key: mail.idempotency_key.as_deref(),
+        };
+        self.accept(client, &composed, &label).await
+    }
+
+    fn require_size(&self, bytes: usize) -> Result<(), MailError> {
+        let (bytes, most) = (bytes as u64, self.inner.settings.max_message_bytes);
+        if bytes > most { Err(MailError::TooLarge { bytes, most }) } else { Ok(()) }
+    }
+
+    async fn accept(
+        &self,
+        client: &impl GenericClient,
+        composed: &Composed,
+        label: &Label<'_>,
+    ) -> Result<Accepted, MailError> {
+        self.require_size(composed.mime.len())?;
+        check_label(label)?;
+        let recipients: Vec<&str> = composed.recipients.iter().map(AsRef::as_ref).collect();
+        let new = NewMessage {
+            message_id: &composed.message_id,
+            envelope_from: &label.envelope_from,
+            sender: &composed.sender.to_string(),
+            subject: &composed.subject,
+            kind: label.kind,
+            tag: label.tag,
+            tenant: label.tenant,
+            request_id: label.request_id,
+            idempotency_key: label.idempotency_key,
+            mime: &composed.mime,
+            recipients,
+            is_captured: self.captures(),
+        };
+        let accepted = store::accept(client, &new).await?;
+        if accepted.is_new {
+            counter!("rowhouse_mail_accepted_total").increment(accepted.recipients.len() as u64);
+        }
+        Ok(accepted)
+    }
+}
+
+fn check_label(label: &Label<'_>) -> Result<(), MailError> {
+    for (name, text, most) in [
+        ("kind", Some(label.kind), 100),
+        ("tag", label.tag, 100),
+        ("idempotency_key", label.idempotency_key, 200),
+    ] {
+        let Some(text) = text else { continue };
+        crate::message::require_line(name, text)?;
+        if text.is_empty() || text.chars().count() > most {
+            return Err(MailError::invalid(format!("{name}: expected 1 to {most} characters")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! What a caller asks to be sent, and how addresses are read. Leaves putting it together to `compose`.
+
+pub use lettre::Address;
+pub use lettre::message::Mailbox;
+use rowhouse_kernel::TenantId;
+
+use crate::error::MailError;
+
+/// Longest address that SMTP knows (RFC 5321 section 4.5.3.1).
+const LONGEST_ADDRESS: usize = 320;
+
+/// A mail to be composed here.
+#[derive(Debug, Clone, Default)]
+pub struct NewMail {
+    /// Sender; `mail.from` where missing.
+    pub from: Option<Mailbox>,
+    /// Recipients that everybody sees.
+    pub to: Vec<Mailbox>,
+    /// Further ones that everybody sees.
+    pub cc: Vec<Mailbox>,
+    /// Those that nobody sees.
+    pub bcc: Vec<Mailbox>,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<Mailbox>,
+    /// Subject, one line.
+    pub subject: String,
+    /// The text; this or `html`, or both as alternatives.
+    pub text: Option<String>,
+    /// The same as HTML.
+    pub html: Option<String>,
+    /// Further headers; not those that are set here.
+    pub headers: Vec<(String, String)>,
+    /// Files.
+    pub attachments: Vec<Attachment>,
+    /// The template's name, or `raw`; empty is `raw`.
+    pub kind: String,
+    /// A mark to find it by.
+    pub tag: Option<String>,
+    /// For whom.
+    pub tenant: Option<TenantId>,
+    /// The request that asked for it.
+    pub request_id: Option<String>,
+    /// A second mail with the same key is not made.
+    pub idempotency_key: Option<String>,
+}
+
+/// A file in a mail.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// File name.
+    pub name: String,
+    /// Media type, as `application/pdf`.
+    pub content_type: String,
+    /// What HTML names it by (`cid:…`); such a file is shown inline.
+    pub content_id: Option<String>,
+    /// The bytes.
+    pub content: Vec<u8>,
+}
+
+/// A mail that somebody else has composed, as SMTP submission gets it.
+#[derive(Debug, Clone, Default)]
+pub struct RawMail {
+    /// Envelope sender; `None` is `<>`.
+    pub from: Option<Address>,
+    /// Envelope recipients; the headers To and Cc are not read.
+    pub to: Vec<Address>,
+    /// The message (RFC 5322). Missing `Message-ID` and `Date` are added, `Bcc` and `Return-Path` removed.
+    pub mime: Vec<u8>,
+    /// A mark to find it by.
+    pub tag: Option<String>,
+    /// For whom.
+    pub tenant: Option<TenantId>,
+    /// The request or session that brought it.
+    pub request_id: Option<String>,
+    /// A second mail with the same key is not made.
+    pub idempotency_key: Option<String>,
+}
+
+/// Reads `address` or `Name <address>`.
+///
+/// # Errors
+/// [`MailError::Invalid`], naming `field`.
+pub fn read_mailbox(field: &str, text: &str) -> Result<Mailbox, MailError> {
+    require_line(field, text)?;
+    let wrong = || MailError::invalid(format!("{field}: \"{}\" is no mail address", shorten(text)));
+    let mailbox = match text.trim().strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
+        Some((name, address)) => {
+            let name = unquote(name.trim());
+            Mailbox::new((!name.is_empty()).then_some(name), address.trim().parse().map_err(|_| wrong())?)
+        }
+        None => Mailbox::new(None, text.trim().parse().map_err(|_| wrong())?),
+    };
+    require_mailbox(field, &mailbox)?;
+    Ok(mailbox)
+}
+
+/// Quotation marks around a name belong to the syntax, and a backslash protects what follows it (RFC 5322 3.2.4).
+fn unquote(name: &str) -> String {
+    let Some(inner) = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) else {
+        return name.to_owned();
+    };
+    let mut plain = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    plain
+}
+
+/// Refuses a mailbox that would not be one in a header or on the wire.
+pub(crate) fn require_mailbox(field: &str, mailbox: &Mailbox) -> Result<(), MailError> {
+    require_line(field, mailbox.name.as_deref().unwrap_or_default())?;
+    require_address(field, &mailbox.email)
+}
+
+/// The parser lets quoted local parts carry almost anything; what could end a line or a path is refused.
+pub(crate) fn require_address(field: &str, address: &Address) -> Result<(), MailError> {
+    let text: &str = address.as_ref();
+    require_line(field, text)?;
+    if text.len() > LONGEST_ADDRESS || text.contains(['<', '>', ' ']) {
+        return Err(MailError::invalid(format!("{field}: \"{}\" is no mail address", shorten(text))));
+    }
+    Ok(())
+}
+
+/// Refuses control characters: a line break would begin another header.
+pub(crate) fn require_line(field: &str, text: &str) -> Result<(), MailError> {
+    if text.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(MailError::invalid(format!("{field}: line breaks and control characters are refused")));
+    }
+    Ok(())
+}
+
+/// Enough of a text to recognise it by.
+fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests;

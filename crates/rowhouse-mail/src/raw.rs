@@ -1,0 +1,133 @@
+//! A message that somebody else composed, made fit to travel (RFC 6409 section 8): line ends, missing headers added,
+//! those that must not travel removed. Everything else is left byte for byte.
+
+use lettre::Address;
+use lettre::message::Mailbox;
+use mail_parser::{Message, MessageParser};
+use rowhouse_kernel::{Clock, Rng};
+use time::format_description::well_known::Rfc2822;
+
+use crate::compose::{Composed, MOST_RECIPIENTS, message_id};
+use crate::error::MailError;
+use crate::message::{RawMail, require_address};
+
+/// Bounds the headers that are looked at.
+const MOST_HEADER_BYTES: usize = 256 * 1024;
+/// Of a subject or sender that others composed, for lists.
+const LONGEST_SHOWN: usize = 1000;
+
+/// Reads and completes `mail`; `fallback` names the sender where its From cannot be read.
+pub(crate) fn prepare(
+    mail: &RawMail,
+    fallback: &Mailbox,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+) -> Result<Composed, MailError> {
+    if !(1..=MOST_RECIPIENTS).contains(&mail.to.len()) {
+        let count = mail.to.len();
+        return Err(MailError::invalid(format!(
+            "a mail has 1 to {MOST_RECIPIENTS} recipients, this one has {count}"
+        )));
+    }
+    mail.to.iter().chain(&mail.from).try_for_each(|address| require_address("envelope", address))?;
+    if mail.mime.contains(&0) {
+        return Err(MailError::invalid("a message contains no zero bytes"));
+    }
+    let lines = with_line_ends(&mail.mime);
+    let (head, body) = split(&lines)?;
+    let parsed = MessageParser::default().parse_headers(head.as_bytes());
+    let parsed = parsed.ok_or_else(|| MailError::invalid("the message has no headers"))?;
+    let sender = sender(&parsed).unwrap_or_else(|| fallback.clone());
+    let given = parsed.message_id().filter(|id| !id.is_empty()).map(str::to_owned);
+    let id = given.clone().unwrap_or_else(|| message_id(&sender.email, clock, rng));
+    let mut mime = Vec::with_capacity(lines.len() + 200);
+    if given.is_none() {
+        mime.extend_from_slice(format!("Message-ID: <{id}>\r\n").as_bytes());
+    }
+    if parsed.date().is_none() {
+        let date = clock.now().format(&Rfc2822).map_err(|error| MailError::Unusable(error.to_string()))?;
+        mime.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+    }
+    let drops: &[&str] =
+        if given.is_none() { &["bcc", "return-path", "message-id"] } else { &["bcc", "return-path"] };
+    keep_headers(head, drops, &mut mime);
+    mime.extend_from_slice(body);
+    Ok(Composed {
+        message_id: id,
+        sender,
+        subject: shown(parsed.subject().unwrap_or_default()),
+        recipients: distinct(&mail.to),
+        mime,
+    })
+}
+
+/// Every line ends in CR LF (RFC 5322 section 2.1); lone ones of either are completed.
+fn with_line_ends(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 40);
+    let mut previous = 0;
+    for &byte in bytes {
+        if previous == b'\r' && byte != b'\n' {
+            out.push(b'\n');
+        }
+        if byte == b'\n' && previous != b'\r' {
+            out.push(b'\r');
+        }
+        out.push(byte);
+        previous = byte;
+    }
+    if previous == b'\r' {
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Headers with the last line's end, and what follows: the empty line and the body.
+fn split(message: &[u8]) -> Result<(&str, &[u8]), MailError> {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n").map_or(message.len(), |at| at + 2);
+    if end > MOST_HEADER_BYTES {
+        return Err(MailError::invalid(format!("the headers have more than {MOST_HEADER_BYTES} bytes")));
+    }
+    let (head, body) = message.split_at(end);
+    let head = std::str::from_utf8(head)
+        .map_err(|_| MailError::invalid("the headers are neither ASCII nor UTF-8"))?;
+    let first = head.lines().next().unwrap_or_default();
+    let is_header = first.split_once(':').is_some_and(|(name, _)| {
+        !name.is_empty() && name.trim_end().bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    if !is_header {
+        return Err(MailError::invalid("the message does not begin with a header"));
+    }
+    Ok((head, if body.is_empty() { b"\r\n" } else { body }))
+}
+
+/// Copies all headers but `drops`, with their continuation lines.
+fn keep_headers(head: &str, drops: &[&str], out: &mut Vec<u8>) {
+    let mut keeps = true;
+    for line in head.split_inclusive("\r\n") {
+        if !line.starts_with([' ', '\t']) {
+            let name = line.split(':').next().unwrap_or_default().trim();
+            keeps = !drops.iter().any(|drop| name.eq_ignore_ascii_case(drop));
+        }
+        if keeps {
+            out.extend_from_slice(line.as_bytes());
+        }
+    }
+}
+
+fn sender(message: &Message<'_>) -> Option<Mailbox> {
+    let first = message.from()?.first()?;
+    let address: Address = first.address()?.parse().ok()?;
+    Some(Mailbox::new(first.name().map(shown), address))
+}
+
+fn distinct(addresses: &[Address]) -> Vec<Address> {
+    let mut seen = std::collections::BTreeSet::new();
+    addresses.iter().filter(|address| seen.insert(address.to_string().to_lowercase())).cloned().collect()
+}
+
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+use lettre::Address;
+use rowhouse_kernel::{FakeClock, SeededRng};
+use time::macros::datetime;
+
+use super::prepare;
+use crate::compose::Composed;
+use crate::error::MailError;
+use crate::message::{RawMail, read_mailbox};
+
+fn prepare_one(mime: &[u8]) -> Result<Composed, MailError> {
+    let to: Address = "ada@b.example".parse().unwrap();
+    let mail = RawMail { to: vec![to.clone(), to], mime: mime.to_vec(), ..RawMail::default() };
+    let fallback = read_mailbox("from", "noreply@shop.example").unwrap();
+    let clock = FakeClock::at(datetime!(2026-11-21 10:00 UTC));
+    prepare(&mail, &fallback, &*clock, &*SeededRng::new(1))
+}
+
+#[test]
+fn complete_message_is_left_byte_for_byte() {
+    let mime =
+        b"Message-ID: <1@x.example>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: A <a@x.example>\r\n\
+        Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nBody\r\n.\r\n";
+    let composed = prepare_one(mime).unwrap();
+    assert_eq!(composed.mime, mime);
+    assert_eq!((composed.message_id.as_str(), composed.subject.as_str()), ("1@x.example", "Grüße"));
+    assert_eq!(composed.sender, read_mailbox("from", "A <a@x.example>").unwrap());
+    assert_eq!(composed.recipients.len(), 1);
+}
+
+#[test]
+fn missing_headers_are_added_and_hidden_ones_removed() {
+    let composed =
+        prepare_one(b"From: a@x.example\nBcc: secret@b.example,\n other@b.example\nSubject: S\n\nBody\n")
+            .unwrap();
+    let text = String::from_utf8(composed.mime).unwrap();
+    let expected = format!(
+        "Message-ID: <{}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: a@x.example\r\nSubject: S\r\n\r\nBody\r\n",
+        composed.message_id
+    );
+    assert_eq!(text, expected);
+    assert!(composed.message_id.ends_with("@x.example"));
+}
+
+#[test]
+fn message_without_body_or_sender_still_travels() {
+    let composed = prepare_one(b"Subject: only\r\n").unwrap();
+    assert!(composed.mime.ends_with(b"Subject: only\r\n\r\n"));
+    assert_eq!(composed.sender.email.to_string(), "noreply@shop.example");
+}
+
+#[test]
+fn what_is_no_message_is_refused() {
+    for mime in [&b""[..], b"\r\n\r\nBody", b"no header", b"A: \0", b"A: \xff\r\n\r\n"] {
+        assert!(matches!(prepare_one(mime), Err(MailError::Invalid(_))), "{mime:?}");
+    }
+    assert!(prepare_one(format!("A: {}\r\n\r\n", "x".repeat(300_000)).as_bytes()).is_err());
+}
+
+#[test]
+fn lone_line_ends_are_completed() {
+    let composed =
+        prepare_one(b"Message-ID: <1@x>\rDate: Sat, 21 Nov 2026 10:00:00 +0000\n\na\rb\nc").unwrap();
+    assert!(composed.mime.ends_with(b"\r\n\r\na\r\nb\r\nc"), "{:?}", String::from_utf8_lossy(&composed.mime));
+}

@@ -1,0 +1,5 @@
+//! Mails against a real PostgreSQL and a real SMTP server.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod accept;
+mod support;
