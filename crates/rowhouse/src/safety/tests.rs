@@ -11,6 +11,9 @@ fn settings(toml: &str) -> Settings {
 
 const SAFE: &str = r#"
 environment = "production"
+[mail]
+transport = "relay"
+relay_host = "smtp.app.example"
 [server]
 public_url = "https://app.example"
 [auth]
@@ -18,9 +21,6 @@ key_secret = "k-0123456789012345678901234567890123"
 [db]
 authenticator_password = "a-0123456789012345678901234567890123"
 authenticator_service_password = "s-0123456789012345678901234567890123"
-[mail]
-transport = "relay"
-relay_host = "smtp.app.example"
 "#;
 
 #[test]

@@ -65,6 +65,7 @@ level = "debug"
         "db.authenticator_service_password",
         "auth.key_secret",
         "auth.mailer_autoconfirm",
+        "mail.transport",
         "log.level",
     ];
     for command in ["serve", "up"] {
