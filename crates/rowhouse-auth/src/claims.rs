@@ -28,7 +28,8 @@ pub(crate) struct AccessClaims<'a> {
     role: &'a str,
     aal: &'a str,
     amr: [Method; 1],
-    session_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<Uuid>,
     is_anonymous: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     org_id: Option<Uuid>,
@@ -69,12 +70,18 @@ impl<'a> AccessClaims<'a> {
             role: &user.role,
             aal: &session.aal,
             amr: [Method { method: "password", timestamp: session.created_at.unix_timestamp() }],
-            session_id: session.id,
+            session_id: Some(session.id),
             is_anonymous: user.is_anonymous,
             org_id: membership.map(|membership| membership.organization_id),
             tenant_id: membership.map(|membership| membership.tenant_id),
             tenant_role: membership.map(|membership| membership.role.as_str()),
         }
+    }
+
+    /// The same of a user who has not signed in.
+    pub(crate) fn without_session(mut self) -> Self {
+        self.session_id = None;
+        self
     }
 
     pub(crate) fn expires_at(&self) -> i64 {

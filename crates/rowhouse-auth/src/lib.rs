@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod act_as;
 mod answer;
 mod claims;
 mod error;
@@ -15,6 +16,7 @@ mod route;
 mod state;
 mod store;
 
+pub use act_as::{ActAs, caller};
 pub use error::AuthError;
 pub use key_store::{API_KEY_LIFETIME, KeyInfo, KeyStore};
 pub use route::{router, well_known_router};

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::COOKIE;
-use rowhouse_db::flight::End;
-use rowhouse_kernel::settings::TxEnd;
+use rowhouse_db::flight::{End, Query};
+use rowhouse_kernel::settings::{RestSettings, TxEnd};
 use rowhouse_kernel::{ANON, Caller};
 use serde_json::{Map, Value};
 
+use crate::ceiling::Ceiling;
+use crate::chosen::Chosen;
 use crate::error::Error;
+use crate::plan::Plan;
 use crate::request::Tx;
+use crate::sql;
 
 /// Most bytes of header names and values that are handed to the database; what comes after is left out.
 const MOST_BYTES: usize = 16 * 1024;
@@ -46,6 +50,20 @@ pub(crate) fn search_path(schema: &str, extra: &[String]) -> String {
         text.push('"');
     }
     text
+}
+
+/// What runs before the query. A stream has a longer time, unless something else is set.
+///
+/// # Errors
+/// A timeout of role or function cannot be read.
+pub(crate) fn before(
+    settings: &RestSettings,
+    plan: &Plan<'_>,
+    chosen: Chosen<'_>,
+    ceiling: &mut Ceiling<'_>,
+) -> Result<Option<Query>, Error> {
+    ceiling.bind_time(chosen.function_timeout(), plan.streams().then_some(settings.stream_timeout))?;
+    Ok(sql::before(ceiling.session(chosen.settings()), settings.pre_request.as_deref()))
 }
 
 /// What the client asked for, where it may, else what the setting says.

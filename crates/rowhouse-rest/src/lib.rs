@@ -5,7 +5,7 @@ mod ceiling;
 mod chosen;
 mod context;
 mod error;
-mod explain;
+pub mod explain;
 mod import;
 mod intake;
 mod openapi;

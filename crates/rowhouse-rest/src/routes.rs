@@ -12,12 +12,12 @@ use http::request::Parts;
 use http::{HeaderName, Request};
 use rowhouse_db::DataPlane;
 use rowhouse_db::catalog::Snapshot;
-use rowhouse_db::flight::{Query, RequestContext};
+use rowhouse_db::flight::RequestContext;
 use rowhouse_http::{Identity, Patience};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::cache::SchemaCache;
-use crate::ceiling::{Ceiling, Ceilings};
+use crate::ceiling::Ceilings;
 use crate::chosen::Chosen;
 use crate::error::{Error, Failure};
 use crate::import::Import;
@@ -28,7 +28,7 @@ use crate::plan::{Edition, Plan, plan};
 use crate::respond::Answer;
 use crate::run::{self, Task};
 use crate::timing::Timing;
-use crate::{context, import, respond, sql};
+use crate::{context, import, respond};
 
 /// The data API, ready to answer.
 #[derive(Clone)]
@@ -110,7 +110,7 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     }
     ceiling.bind(&mut plan);
     let chosen = Chosen::new(&rest.settings, snapshot.role_settings(&caller.role), plan.settings());
-    let before = before(rest, &plan, chosen, &mut ceiling)?;
+    let before = context::before(&rest.settings, &plan, chosen, &mut ceiling)?;
     let context = RequestContext {
         caller,
         method: incoming.method,
@@ -138,17 +138,6 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     timing.mark("response");
     timing.show(response.headers_mut());
     Ok(response)
-}
-
-/// What runs before the query. A stream has a longer time, unless something else is set.
-fn before(
-    rest: &Rest,
-    plan: &Plan<'_>,
-    chosen: Chosen<'_>,
-    ceiling: &mut Ceiling<'_>,
-) -> Result<Option<Query>, Error> {
-    ceiling.bind_time(chosen.function_timeout(), plan.streams().then_some(rest.settings.stream_timeout))?;
-    Ok(sql::before(ceiling.session(chosen.settings()), rest.settings.pre_request.as_deref()))
 }
 
 async fn carry_out(

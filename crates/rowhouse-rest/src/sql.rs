@@ -98,6 +98,11 @@ fn answering(plan: &Plan<'_>) -> Option<Query> {
     })
 }
 
+/// The query that makes the body of an answer, even where its plan is asked for.
+pub(crate) fn bare(plan: &Plan<'_>) -> Option<Query> {
+    if plan.streams() { Some(lines(plan)?.1) } else { answering(plan) }
+}
+
 /// What shows the cost of the main query before it is run: one column, `EXPLAIN` as JSON. None where nothing will be
 /// run, and for inserts: how many rows a body holds is not known to the planner.
 pub(crate) fn cost(plan: &Plan<'_>) -> Option<Query> {
@@ -108,7 +113,7 @@ pub(crate) fn cost(plan: &Plan<'_>) -> Option<Query> {
     if plan.format().and_then(|format| format.explain).is_some_and(only_planned) {
         return None;
     }
-    let query = if plan.streams() { lines(plan)?.1 } else { answering(plan)? };
+    let query = bare(plan)?;
     Some(Query { sql: format!("explain (format json) {}", query.sql).into(), params: query.params })
 }
 

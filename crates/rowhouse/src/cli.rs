@@ -181,17 +181,33 @@ pub enum ApiRole {
 /// `rest …`.
 #[derive(Debug, Subcommand)]
 pub enum RestCommand {
-    /// Print the SQL that a request becomes
+    /// Print the SQL that a request becomes; with --as, also its plan, the policies that took part and what would help
     #[command(
-        after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false'\n  rowhouse rest explain 'POST /todos' --data '{\"title\":\"x\"}'"
+        after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false' --as ann@example.com\n  rowhouse rest explain 'DELETE /todos?id=eq.1' --as ann@example.com --tenant acme --analyze\n  rowhouse rest explain 'POST /todos' --body '{\"title\":\"x\"}' --as service_role"
     )]
-    Explain {
-        /// Method and path with query, in one argument
-        request: String,
-        /// The JSON body of a write
-        #[arg(long, value_name = "JSON")]
-        data: Option<String>,
-    },
+    Explain(ExplainArgs),
+}
+
+/// `rest explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Method and path with query, in one argument
+    pub request: String,
+    /// Ask the database as this user (e-mail address or id) or role (anon, service_role, …)
+    #[arg(long = "as", value_name = "USER|ROLE")]
+    pub who: Option<String>,
+    /// In which of the user's tenants [default: the oldest that is open]
+    #[arg(long, value_name = "SLUG|ID", requires = "who")]
+    pub tenant: Option<String>,
+    /// Run the request to measure it; whatever it changes is undone
+    #[arg(long, requires = "who")]
+    pub analyze: bool,
+    /// The body of a write
+    #[arg(long, alias = "data", value_name = "TEXT")]
+    pub body: Option<String>,
+    /// A header of the request; may be given several times
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
 }
 
 /// `tenants …`.

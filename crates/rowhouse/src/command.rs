@@ -61,8 +61,8 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
             quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run))
         }
         Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
-        Command::Rest(RestCommand::Explain { request, data }) => {
-            quiet()?.block_on(rest::explain(&Project::open(&dir)?, &request, data))
+        Command::Rest(RestCommand::Explain(args)) => {
+            quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))
         }
         Command::Tenants(TenantsCommand::Limits(args)) => {
             quiet()?.block_on(tenants::limits(&Project::open(&dir)?, &args))

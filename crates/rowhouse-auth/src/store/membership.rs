@@ -61,3 +61,14 @@ pub(crate) async fn find_or_default(
     let row = client.query_typed_opt(sql, &[(&user, Type::UUID), (&tenant, Type::UUID)]).await?;
     Ok(row.as_ref().map(Membership::from_row).transpose()?)
 }
+
+/// The memberships in tenants of this id or slug that are open to the user; slugs are unique within an organization.
+pub(crate) async fn list_named(
+    client: &impl GenericClient,
+    user: Uuid,
+    tenant: &str,
+) -> Result<Vec<Membership>, AuthError> {
+    let sql = select_open!("and (t.slug = $2 or t.id::text = lower($2)) limit 2");
+    let rows = client.query_typed(sql, &[(&user, Type::UUID), (&tenant, Type::TEXT)]).await?;
+    Ok(rows.iter().map(Membership::from_row).collect::<Result<_, _>>()?)
+}

@@ -1,51 +1,141 @@
-//! `rest explain`: the SQL that a request becomes, without running it.
+//! `rest explain`: the SQL that a request becomes; and, asked as somebody, its plan and what decided about its rows.
+
+mod door;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::{catalog, flight};
-use rowhouse_rest::Sample;
-use serde_json::json;
+use rowhouse_kernel::Caller;
+use rowhouse_kernel::settings::Settings;
+use rowhouse_rest::explain::{Prepared, Report};
+use rowhouse_rest::{Ceilings, Failure, Sample};
+use rowhouse_tenancy::limit::TenantLimits;
+use serde_json::{Value, json};
 
+use crate::cli::ExplainArgs;
 use crate::command::migrate::connect_project;
 use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 
-pub(super) async fn explain(
-    project: &Project,
-    request: &str,
-    data: Option<String>,
-) -> Result<Outcome, CannotRun> {
+/// A request as given on the command line.
+struct Request {
+    method: Method,
+    path_and_query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+pub(super) async fn explain(project: &Project, args: &ExplainArgs) -> Result<Outcome, CannotRun> {
     let (settings, _) = project.settings()?;
-    let (method, path) = request.split_once(' ').ok_or_else(|| {
-        CannotRun::because("expected 'METHOD /path?query', for example 'GET /todos?id=eq.1'")
-    })?;
-    let method: Method =
-        method.parse().map_err(|_| CannotRun::because(format!("{method} is no HTTP method")))?;
-    let snapshot = catalog::load(&connect_project(project).await?, &settings.rest.schemas).await?;
-    let path = path.trim_start_matches("/rest/v1");
-    let sample = Sample {
-        method: &method,
-        path_and_query: path,
-        headers: &HeaderMap::new(),
-        body: Bytes::from(data.unwrap_or_default()),
+    let request = Request::read(args)?;
+    let caller = match &args.who {
+        Some(who) => Some(door::caller(project, who, args.tenant.as_deref()).await?),
+        None => None,
     };
-    let explained = rowhouse_rest::explain(&sample, &snapshot, &settings.rest)
-        .map_err(|failure| CannotRun::because(failure.message))?;
-    let params: Vec<Option<String>> = explained
-        .query
-        .params
-        .iter()
-        .map(|value| value.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
-        .collect();
+    let client = connect_project(project).await?;
+    let snapshot = catalog::load(&client, &settings.rest.schemas).await?;
+    let Some(caller) = caller else { return statement_only(&request, &snapshot, &settings) };
+    let ceilings = ceilings(&client, &settings).await?;
+    let prepared =
+        rowhouse_rest::explain::prepare(&request.sample(), &caller, &ceilings, &snapshot, &settings.rest)
+            .map_err(|failure| refused(&failure))?;
+    let report = door::ask(project, &client, &caller, &request, &prepared, args.analyze).await?;
+    shown(args, &caller, &prepared, &report)
+}
+
+async fn ceilings(client: &tokio_postgres::Client, settings: &Settings) -> Result<Ceilings, CannotRun> {
+    let tenants = Arc::new(TenantLimits::default());
+    tenants.reload(client).await?;
+    Ok(Ceilings { default_timeout: settings.db.statement_timeout, tenants })
+}
+
+fn refused(failure: &Failure) -> CannotRun {
+    CannotRun::because(format!("{} {}: {}", failure.status.as_u16(), failure.code, failure.message))
+}
+
+impl Request {
+    fn read(args: &ExplainArgs) -> Result<Self, CannotRun> {
+        let (method, path) = args.request.split_once(' ').ok_or_else(|| {
+            CannotRun::because("expected 'METHOD /path?query', for example 'GET /todos?id=eq.1'")
+        })?;
+        let method = method.parse().map_err(|_| CannotRun::because(format!("{method} is no HTTP method")))?;
+        let mut headers = HeaderMap::new();
+        for line in &args.headers {
+            let bad = || CannotRun::because(format!("{line:?} is no header; expected 'Name: value'"));
+            let (name, value) = line.split_once(':').ok_or_else(bad)?;
+            let name: HeaderName = name.trim().parse().map_err(|_| bad())?;
+            headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| bad())?);
+        }
+        let path_and_query = path.trim().trim_start_matches("/rest/v1").to_owned();
+        let body = Bytes::from(args.body.clone().unwrap_or_default());
+        Ok(Self { method, path_and_query, headers, body })
+    }
+
+    fn sample(&self) -> Sample<'_> {
+        Sample {
+            method: &self.method,
+            path_and_query: &self.path_and_query,
+            headers: &self.headers,
+            body: self.body.clone(),
+        }
+    }
+
+    fn path(&self) -> &str {
+        self.path_and_query.split_once('?').map_or(&self.path_and_query, |(path, _)| path)
+    }
+}
+
+fn params(query: &flight::Query) -> Vec<Option<String>> {
+    let text = |value: &Bytes| String::from_utf8_lossy(value).into_owned();
+    query.params.iter().map(|value| value.as_ref().map(text)).collect()
+}
+
+fn document(query: &flight::Query) -> Value {
+    json!({ "sql": &*query.sql, "params": params(query) })
+}
+
+fn context() -> Value {
     let (opening, names) = flight::opening();
-    let shown: String =
-        params.iter().enumerate().map(|(i, value)| format!("-- ${} = {value:?}\n", i + 1)).collect();
-    let json = json!({
-        "context": { "sql": &*opening, "parameters": names },
-        "query": { "sql": &*explained.query.sql, "params": params },
-    });
-    Ok(Outcome::yes(
-        json,
-        format!("-- context, in the same round trip\n{opening};\n-- query\n{shown}{};", explained.query.sql),
-    ))
+    json!({ "sql": &*opening, "parameters": names })
+}
+
+/// What a request becomes, whoever sends it.
+fn statement_only(request: &Request, snapshot: &Snapshot, settings: &Settings) -> Result<Outcome, CannotRun> {
+    let explained = rowhouse_rest::explain(&request.sample(), snapshot, &settings.rest)
+        .map_err(|failure| refused(&failure))?;
+    let (opening, _) = flight::opening();
+    let values = params(&explained.query);
+    let values: String =
+        values.iter().enumerate().map(|(i, value)| format!("-- ${} = {value:?}\n", i + 1)).collect();
+    let text =
+        format!("-- context, in the same round trip\n{opening};\n-- query\n{values}{};", explained.query.sql);
+    Ok(Outcome::yes(json!({ "context": context(), "query": document(&explained.query) }), text))
+}
+
+fn shown(
+    args: &ExplainArgs,
+    caller: &Caller,
+    prepared: &Prepared,
+    report: &Report,
+) -> Result<Outcome, CannotRun> {
+    let mut told = serde_json::to_value(report)?;
+    told["request"] = json!(args.request);
+    told["analyzed"] = json!(args.analyze);
+    told["context"] = context();
+    told["before"] = json!(prepared.before.as_ref().map(document));
+    told["query"] = document(&prepared.query);
+    let [user, tenant] = [caller.user.map(|id| id.to_string()), caller.tenant.map(|id| id.to_string())];
+    told["caller"] = json!({ "role": &*caller.role, "user": user, "tenant": tenant });
+    let who = args.who.as_deref().unwrap_or_default();
+    let tenant = tenant.map(|tenant| format!(" in tenant {tenant}")).unwrap_or_default();
+    let mut text =
+        format!("{} as {who} ({}{tenant})\n\nSQL\n  {}\n", args.request, caller.role, prepared.query.sql);
+    for (place, value) in params(&prepared.query).iter().enumerate() {
+        text.push_str(&format!("  ${} = {}\n", place + 1, value.as_deref().unwrap_or("null")));
+    }
+    text.push_str(&format!("\n{report}"));
+    Ok(Outcome::yes(told, text))
 }

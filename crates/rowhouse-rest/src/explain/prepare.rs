@@ -1,0 +1,119 @@
+//! A request as one caller would send it: the query and all that a flight needs around it. A pure function.
+
+use rowhouse_db::catalog::{QualifiedName, RelationKind, Snapshot};
+use rowhouse_db::flight::{Access, Isolation, Query};
+use rowhouse_kernel::Caller;
+use rowhouse_kernel::settings::RestSettings;
+
+use super::Sample;
+use crate::ceiling::Ceilings;
+use crate::chosen::Chosen;
+use crate::error::{Error, Failure};
+use crate::parse::{Incoming, parse};
+use crate::plan::{Plan, PlanError, ReadNode, Source, plan};
+use crate::{context, sql};
+
+/// A caller's request, ready to fly.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What makes the answer; not its plan, even if the request asks for that.
+    pub query: Query,
+    /// What runs before it, as the caller.
+    pub before: Option<Query>,
+    /// Whether the transaction may write.
+    pub access: Access,
+    /// `search_path`.
+    pub search_path: String,
+    /// `TimeZone`, when the request names one.
+    pub time_zone: Option<String>,
+    /// When role or function ask for another one.
+    pub isolation: Option<Isolation>,
+    /// `request.headers`.
+    pub headers: String,
+    /// `request.cookies`.
+    pub cookies: String,
+    /// Tables and views that the request names or embeds.
+    pub relations: Vec<QualifiedName>,
+}
+
+/// Parses, plans and renders a request within the caller's ceilings on rows and time. A ceiling on cost refuses nothing
+/// here: the plan is what shows the cost.
+///
+/// # Errors
+/// The failure that the request would be answered with before the database is asked.
+pub fn prepare(
+    sample: &Sample<'_>,
+    caller: &Caller,
+    ceilings: &Ceilings,
+    snapshot: &Snapshot,
+    settings: &RestSettings,
+) -> Result<Prepared, Box<Failure>> {
+    prepared(sample, caller, ceilings, snapshot, settings).map_err(|error| Box::new(Failure::from(error)))
+}
+
+fn prepared(
+    sample: &Sample<'_>,
+    caller: &Caller,
+    ceilings: &Ceilings,
+    snapshot: &Snapshot,
+    project: &RestSettings,
+) -> Result<Prepared, Error> {
+    let (path, query) = sample.path_and_query.split_once('?').unwrap_or((sample.path_and_query, ""));
+    let (headers, body) = (sample.headers, sample.body.clone());
+    let incoming = Incoming { method: sample.method.as_str(), path, query, headers, body };
+    let mut ceiling = ceilings.of(caller, snapshot)?;
+    let settings = ceiling.settings(project);
+    let request = parse(&incoming, &settings)?;
+    ceiling.check(&request)?;
+    let mut plan = plan(&request, snapshot, &settings)?;
+    ceiling.bind(&mut plan);
+    let chosen = Chosen::new(project, snapshot.role_settings(&caller.role), plan.settings());
+    let nothing = || PlanError::NotImplemented("Only reads, writes and calls can be explained.");
+    let query = sql::bare(&plan).ok_or_else(nothing)?;
+    if query.params.len() > sql::MAX_PARAMS {
+        return Err(Error::TooManyValues);
+    }
+    Ok(Prepared {
+        query,
+        before: context::before(project, &plan, chosen, &mut ceiling)?,
+        access: plan.access(),
+        search_path: context::search_path(&request.schema, &project.extra_search_path),
+        time_zone: request.prefer.time_zone.clone(),
+        isolation: chosen.isolation(),
+        headers: context::headers(headers),
+        cookies: context::cookies(headers),
+        relations: relations(&plan),
+    })
+}
+
+/// What the plan reads or writes by name, each once.
+fn relations(plan: &Plan<'_>) -> Vec<QualifiedName> {
+    let mut found = Vec::new();
+    match plan {
+        Plan::Read(read) => walk(&read.node, &mut found),
+        Plan::Write(write) => {
+            found.push(write.table.name.clone());
+            write.read.iter().for_each(|node| walk(node, &mut found));
+        }
+        Plan::Call(call) => walk(&call.node, &mut found),
+        Plan::Describe(_) | Plan::Root(_) => {}
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn walk(node: &ReadNode<'_>, found: &mut Vec<QualifiedName>) {
+    if let Source::Table(table) = node.source {
+        found.push(table.name.clone());
+    }
+    for embed in &node.embeds {
+        if let RelationKind::ManyToMany(junction) = &embed.relation.kind {
+            found.push(junction.table.clone());
+        }
+        if !matches!(embed.relation.kind, RelationKind::Computed { .. }) {
+            found.push(embed.relation.target.clone());
+        }
+        walk(&embed.node, found);
+    }
+}
