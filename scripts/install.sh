@@ -170,3 +170,12 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o DPkg::Lock::Timeout=120 "$@" >&2
 }
+
+# The SMTP server that mails are tested with.
+need_smtp_peer() {
+  if python3 -c 'import aiosmtpd' >/dev/null 2>&1 && has openssl; then return; fi
+  install_packages "Python with aiosmtpd" \
+    apt "python3-aiosmtpd openssl" dnf "python3-aiosmtpd openssl" apk "python3 py3-pip openssl" pacman "python-aiosmtpd openssl"
+  python3 -c 'import aiosmtpd' >/dev/null 2>&1 || python3 -m pip install --user aiosmtpd >&2 ||
+    fail "the mail tests need aiosmtpd" "install it with: python3 -m pip install aiosmtpd"
+}

@@ -21,6 +21,8 @@ create table mail.messages (
   request_id text,
   -- a second message with the same key is not made
   idempotency_key text constraint messages_idempotency_key_check check (length(idempotency_key) between 1 and 200),
+  -- bulk mail with one-click unsubscribing (RFC 8058); only such stops for who has unsubscribed
+  is_list boolean not null default false,
   -- somebody has looked at the captured message
   is_read boolean not null default false,
   -- the message itself (RFC 5322), without Bcc and without DKIM signature
@@ -37,7 +39,7 @@ create table mail.recipients (
   -- as given; compared in lower case
   address text not null constraint recipients_address_check check (length(address) <= 320),
   -- queued: not tried yet. sending: an attempt is under way, or was cut short. delayed: will be tried again.
-  -- Ends: sent (the relay has it), captured, failed (given up), bounced (refused for good), suppressed (not tried).
+  -- Ends: sent (the relay has it), captured, failed (given up), bounced (no such address), suppressed (not tried).
   state text not null default 'queued' constraint recipients_state_check check (state in
     ('queued', 'sending', 'delayed', 'sent', 'captured', 'failed', 'bounced', 'suppressed')),
   attempts smallint not null default 0,
@@ -76,7 +78,7 @@ create table mail.suppressions (
   created_at timestamptz not null default clock_timestamp(),
   -- null is never
   expires_at timestamptz,
-  constraint suppressions_pkey primary key (address)
+  constraint suppressions_pkey primary key (address, reason)
 );
 
 -- When the next mail may leave, where a rate is set.

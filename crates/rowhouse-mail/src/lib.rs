@@ -1,25 +1,31 @@
 #![doc = include_str!("../README.md")]
 
 mod compose;
+mod deliver;
 mod error;
 mod mailer;
 mod message;
 mod raw;
+mod reply;
 mod store;
+mod transport;
 
 use rowhouse_db::migrate::Statement;
 
+pub use deliver::Delivery;
 pub use error::MailError;
 pub use mailer::Mailer;
 pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
 pub use store::Accepted;
+pub use transport::{Failure, Transport};
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../migrations/", $name)))),*] };
 }
 
 /// Platform migrations of this crate.
-pub const MIGRATIONS: &[Statement] = migrations!["20261121000700_mail_core.sql"];
+pub const MIGRATIONS: &[Statement] =
+    migrations!["20261121000700_mail_core.sql", "20261121000710_mail_deliver.sql"];
 
 /// Delivers one recipient's copy; payload `{"recipient": id}`.
 pub const SEND: &str = "mail.send";

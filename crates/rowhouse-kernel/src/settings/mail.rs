@@ -60,8 +60,8 @@ settings! {
         pub relay_password: Option<Secret> = None,
         /// Connections to the relay at once, in each process.
         pub relay_connections: u16 = 4,
-        /// How long each step of the conversation with the relay may take.
-        pub relay_timeout: Duration = Duration::from_secs(30),
+        /// How long handing one mail to the relay may take. One that is cut off is sent again, so rather too long than too short.
+        pub relay_timeout: Duration = Duration::from_secs(300),
         /// Mails handed over per minute, by all processes together; the others wait. Unset: no limit.
         pub rate_per_minute: Option<u32> = None,
         /// Mails handed over per day (UTC), by all processes together; the others wait. Unset: no limit.

@@ -1,5 +1,7 @@
 //! Mails against a real PostgreSQL and a real SMTP server.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod accept;
+mod deliver;
+mod peer;
 mod support;

@@ -1,12 +1,16 @@
 //! Arranging: a database with the platform's schema, a mailer, mails.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rowhouse_db::Control;
 use rowhouse_db::migrate::Migration;
-use rowhouse_kernel::settings::MailSettings;
+use rowhouse_jobs::{Handler, Job, JobResult, Lease, Registry, Worker, WorkerParts};
+use rowhouse_kernel::settings::{DbSettings, MailSettings};
 use rowhouse_kernel::{SystemClock, SystemRng};
-use rowhouse_mail::{Mailer, NewMail, read_mailbox};
+use rowhouse_mail::{Accepted, Delivery, Mailer, NewMail, read_mailbox};
 use rowhouse_testkit::TestDatabase;
+use tokio_postgres::Client;
 
 /// The platform's migrations, read from the crates' folders: this crate may not depend on those above it.
 fn platform_migrations() -> Vec<Migration> {
@@ -33,5 +37,60 @@ pub(crate) fn mail(to: &str) -> NewMail {
         subject: "Hello".to_owned(),
         text: Some("Hello".to_owned()),
         ..NewMail::default()
+    }
+}
+
+/// A database, a mailer and a deliverer with one configuration.
+pub(crate) struct Post {
+    pub(crate) db: TestDatabase,
+    pub(crate) client: Client,
+    pub(crate) delivery: Delivery,
+    mailer: Mailer,
+}
+
+impl Post {
+    pub(crate) async fn new(settings: MailSettings) -> Self {
+        let db = database().await;
+        let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
+        let delivery = Delivery::new(control, settings.clone(), Arc::new(SystemClock)).unwrap();
+        Self { client: db.superuser().await, db, delivery, mailer: mailer(settings) }
+    }
+
+    pub(crate) async fn send(&self, to: &str) -> Accepted {
+        self.mailer.send(&self.client, &mail(to)).await.unwrap()
+    }
+
+    /// Runs the job of a recipient once.
+    pub(crate) async fn deliver(&self, recipient: i64) -> JobResult {
+        let payload = serde_json::json!({ "recipient": recipient });
+        let job = Job {
+            id: 1,
+            kind: "mail.send".into(),
+            queue: "mail".into(),
+            tenant: None,
+            attempt: 1,
+            max_attempts: 1000,
+            timeout: Duration::from_secs(600),
+            payload: payload.as_object().unwrap().clone(),
+            enqueued_at: time::OffsetDateTime::UNIX_EPOCH,
+            request_id: None,
+            lease: Lease { id: 1, worker: uuid::Uuid::nil() },
+        };
+        self.delivery.run(&job).await
+    }
+
+    pub(crate) async fn worker(&self) -> Worker {
+        let settings = DbSettings { control_pool_size: 8, ..DbSettings::default() };
+        let mut registry = Registry::new();
+        self.delivery.register(&mut registry);
+        let parts = WorkerParts {
+            control: Control::open(&self.db.urls.control, &settings).unwrap(),
+            registry,
+            concurrency: 20,
+            release: "1.0.0".to_owned(),
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+        };
+        Worker::start(parts).await.unwrap()
     }
 }

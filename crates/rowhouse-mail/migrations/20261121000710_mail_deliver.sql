@@ -1,0 +1,62 @@
+-- What delivering a mail asks of the database before and after the conversation with the relay.
+
+-- The turn of the next mail to leave, so that neither the rate nor the cap of a day (UTC) is exceeded by all processes
+-- together. A turn that is given is taken: who comes back at that time goes.
+create function mail.take_turn(per_minute int, per_day int) returns timestamptz
+language plpgsql set search_path = '' as $$
+declare
+  gap constant interval := coalesce(interval '1 minute' / per_minute, interval '0');
+  slot timestamptz;
+begin
+  insert into mail.pace (next_at) values (clock_timestamp()) on conflict do nothing;
+  select greatest(p.next_at, clock_timestamp()) into slot from mail.pace p for update;
+  if per_day is not null then
+    delete from mail.days d where d.day < (clock_timestamp() at time zone 'UTC')::date - 7;
+    while exists (select from mail.days d where d.day = (slot at time zone 'UTC')::date and d.taken >= per_day) loop
+      slot := (date_trunc('day', slot at time zone 'UTC') + interval '1 day') at time zone 'UTC';
+    end loop;
+    insert into mail.days as d (day, taken) values ((slot at time zone 'UTC')::date, 1)
+    on conflict on constraint days_pkey do update set taken = d.taken + 1;
+  end if;
+  update mail.pace set next_at = slot + gap;
+  return slot;
+end
+$$;
+
+-- Begins an attempt. `verdict` is go, wait (not before `wait_seconds`), suppressed, or ended (nothing is left to do).
+create function mail.begin(of_recipient bigint, per_minute int, per_day int,
+  out verdict text, out wait_seconds double precision, out attempt smallint)
+language plpgsql set search_path = '' as $$
+declare
+  r mail.recipients;
+  is_list boolean;
+begin
+  -- Lost in a crash, the next run begins again; nothing that was said to anybody depends on it.
+  perform set_config('synchronous_commit', 'off', true);
+  select * into r from mail.recipients x where x.id = of_recipient for update;
+  if r.id is null or r.finished_at is not null then
+    verdict := 'ended';
+    return;
+  end if;
+  attempt := r.attempts;
+  select m.is_list into is_list from mail.messages m where m.id = r.message;
+  if exists (select from mail.suppressions s where s.address = lower(r.address) and (s.reason <> 'unsubscribe' or is_list)
+      and (s.expires_at is null or s.expires_at > clock_timestamp())) then
+    verdict := 'suppressed';
+    return;
+  end if;
+  if r.slot_at is null and coalesce(per_minute, per_day) is not null then
+    r.slot_at := mail.take_turn(per_minute, per_day);
+  end if;
+  if r.slot_at > clock_timestamp() then
+    verdict := 'wait';
+    wait_seconds := extract(epoch from r.slot_at - clock_timestamp());
+    update mail.recipients x set slot_at = r.slot_at, next_attempt_at = r.slot_at where x.id = of_recipient;
+    return;
+  end if;
+  verdict := 'go';
+  attempt := r.attempts + 1;
+  update mail.recipients x set state = 'sending', attempts = r.attempts + 1, slot_at = null, next_attempt_at = clock_timestamp()
+  where x.id = of_recipient;
+end
+$$;

@@ -1,0 +1,180 @@
+//! The handler of `mail.send`: one attempt for one recipient.
+//!
+//! A recipient's end is written in one transaction, and a run that finds it written does nothing. So a crash can repeat
+//! only the conversation that was under way, and then with the same Message-ID: at least once, never silently twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::address::Envelope;
+use metrics::{counter, histogram};
+use rowhouse_db::{Control, DbError};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
+use rowhouse_kernel::SharedClock;
+use rowhouse_kernel::settings::MailSettings;
+
+use crate::error::MailError;
+use crate::reply::{MOST_ATTEMPTS, Verdict, judge, pause};
+use crate::store::{self, Begun, Copy, End};
+use crate::transport::{Failure, Transport};
+
+/// A run may wait for a connection to the relay, which others use.
+const RUN_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Delivers mails. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    control: Control,
+    settings: MailSettings,
+    transport: Transport,
+    clock: SharedClock,
+}
+
+/// How a run ends: the recipient's end, or another attempt.
+enum Outcome {
+    Ended(End, String),
+    Again { after: Duration, reply: String, counts: bool },
+}
+
+impl Delivery {
+    /// A deliverer as configured.
+    ///
+    /// # Errors
+    /// [`MailError::Unusable`] if the settings cannot work.
+    pub fn new(control: Control, settings: MailSettings, clock: SharedClock) -> Result<Self, MailError> {
+        let transport = Transport::new(&settings)?;
+        Ok(Self { inner: Arc::new(Inner { control, settings, transport, clock }) })
+    }
+
+    /// Adds the kind `mail.send`.
+    pub fn register(&self, registry: &mut Registry) {
+        // Runs that wait for their turn or for the relay are many; attempts are counted with the recipient.
+        let kind = Kind { max_attempts: 1000, timeout: RUN_TIMEOUT, ..Kind::new(crate::SEND) };
+        registry.add(kind, self.clone());
+    }
+
+    async fn attempt(&self, job: &Job) -> JobResult {
+        let recipient = job.payload.get("recipient").and_then(serde_json::Value::as_i64);
+        let recipient =
+            recipient.ok_or_else(|| JobError::Fatal("the payload names no recipient".to_owned()))?;
+        let settings = &self.inner.settings;
+        let begun = {
+            let (rate, cap) = (settings.rate_per_minute, settings.daily_cap);
+            let begin = async move |tx: &tokio_postgres::Client| store::begin(tx, recipient, rate, cap).await;
+            self.inner.control.read("mail_begin", begin).await.map_err(|error| lost(&error))?
+        };
+        let attempt = match begun {
+            Begun::Ended => return Ok(None),
+            Begun::Wait(wait) => return Err(JobError::RetryAfter(wait, "waits for its turn".to_owned())),
+            Begun::Suppressed(attempt) => {
+                let reply = "the address is suppressed".to_owned();
+                return self.end(recipient, attempt, Outcome::Ended(End::Suppressed, reply)).await;
+            }
+            Begun::Go(attempt) => attempt,
+        };
+        let load = async move |client: &tokio_postgres::Client| store::find_copy(client, recipient).await;
+        let copy = self.inner.control.read("mail_load", load).await.map_err(|error| lost(&error))?;
+        let Some(copy) = copy else { return Ok(None) };
+        let outcome = self.talk(recipient, attempt, &copy, job).await;
+        self.end(recipient, attempt, outcome).await
+    }
+
+    async fn talk(&self, recipient: i64, attempt: u16, copy: &Copy, job: &Job) -> Outcome {
+        let envelope = match envelope(copy) {
+            Ok(envelope) => envelope,
+            Err(reply) => return Outcome::Ended(End::Failed, reply),
+        };
+        let result = self.inner.transport.deliver(recipient, &envelope, &copy.mime).await;
+        match (&result, &self.inner.transport) {
+            (Ok(_), Transport::Capture) => Outcome::Ended(End::Captured, String::new()),
+            (Ok(reply), _) => {
+                let age = self.inner.clock.now() - copy.created_at;
+                histogram!("rowhouse_mail_delivery_seconds").record(age.as_seconds_f64().max(0.0));
+                Outcome::Ended(End::Sent, reply.clone())
+            }
+            (Err(failure), _) => {
+                tracing::warn!(
+                    recipient, attempt, request_id = copy.request_id, message_id = copy.message_id, %failure,
+                    "a mail was not handed over"
+                );
+                after(failure, attempt, job)
+            }
+        }
+    }
+
+    /// Writes the outcome; the job's own end follows from it.
+    async fn end(&self, recipient: i64, attempt: u16, outcome: Outcome) -> JobResult {
+        let (control, lifetime) = (&self.inner.control, self.inner.settings.suppression_lifetime);
+        match outcome {
+            Outcome::Ended(end, reply) => {
+                counter!("rowhouse_mail_ended_total", "outcome" => end.name()).increment(1);
+                let write = async move |tx: &tokio_postgres::Transaction<'_>| {
+                    store::end(tx, recipient, attempt, end, &reply, lifetime).await
+                };
+                control.run_tx("mail_end", write).await.map_err(|error| lost(&error))?;
+                Ok(None)
+            }
+            Outcome::Again { after, reply, counts } => {
+                counter!("rowhouse_mail_delayed_total").increment(1);
+                let text = reply.clone();
+                let write = async move |tx: &tokio_postgres::Transaction<'_>| {
+                    store::delay(tx, recipient, attempt, counts, &text, after).await
+                };
+                control.run_tx("mail_delay", write).await.map_err(|error| lost(&error))?;
+                Err(JobError::RetryAfter(after, reply))
+            }
+        }
+    }
+}
+
+impl Handler for Delivery {
+    fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(self.attempt(job))
+    }
+}
+
+fn lost(error: &DbError) -> JobError {
+    JobError::Retry(error.to_string())
+}
+
+fn envelope(copy: &Copy) -> Result<Envelope, String> {
+    let from = (!copy.envelope_from.is_empty()).then(|| copy.envelope_from.parse()).transpose();
+    let from = from.map_err(|error| format!("the sender is no address: {error}"))?;
+    let to = copy.address.parse().map_err(|error| format!("the recipient is no address: {error}"))?;
+    Envelope::new(from, vec![to]).map_err(|error| error.to_string())
+}
+
+/// What follows from a failure. That the relay is away or refuses our account is no attempt of this mail's: it says
+/// nothing about it, and all others fare alike.
+fn after(failure: &Failure, attempt: u16, job: &Job) -> Outcome {
+    let reply = failure.to_string();
+    let (hint, counts) = match failure {
+        Failure::Refused { code, text } => match judge(*code, text) {
+            Verdict::Bounced => return Outcome::Ended(End::Bounced, reply),
+            Verdict::Failed => return Outcome::Ended(End::Failed, reply),
+            Verdict::Later(hint) => (hint, true),
+            Verdict::Misconfigured => (None, false),
+        },
+        Failure::Unreachable(_) => (None, false),
+        Failure::Broken(_) => (None, true),
+    };
+    if !counts {
+        counter!("rowhouse_mail_relay_failures_total").increment(1);
+        tracing::error!(%failure, "the mail relay cannot be used");
+    }
+    if (counts && attempt >= MOST_ATTEMPTS) || job.attempt >= job.max_attempts {
+        return Outcome::Ended(End::Failed, format!("given up after {attempt} attempts: {reply}"));
+    }
+    let after = if counts { hint.unwrap_or_else(|| pause(attempt)) } else { absence(job.attempt) };
+    Outcome::Again { after, reply, counts }
+}
+
+/// The pause while the relay is away: from one second to two minutes, over at most 1000 runs, which is more than a day.
+fn absence(run: u16) -> Duration {
+    Duration::from_secs(1 << run.clamp(1, 7)).min(Duration::from_secs(120))
+}

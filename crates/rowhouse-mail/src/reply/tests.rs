@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use super::{MOST_ATTEMPTS, Verdict, judge, pause};
+
+#[test]
+fn answers_are_told_apart_by_what_they_mean_for_the_next_mail() {
+    for (code, text, verdict) in [
+        (550, "5.1.1 No such user", Verdict::Bounced),
+        (550, "No such user here", Verdict::Bounced),
+        (553, "5.1.3 Bad address", Verdict::Bounced),
+        (550, "5.2.1 Mailbox disabled", Verdict::Bounced),
+        (550, "5.7.1 Message refused as spam", Verdict::Failed),
+        (550, "5.1.8 Sender address rejected", Verdict::Failed),
+        (552, "5.3.4 Message too big", Verdict::Failed),
+        (554, "Transaction failed", Verdict::Failed),
+        (535, "5.7.8 Authentication failed", Verdict::Misconfigured),
+        (530, "5.7.0 Must issue STARTTLS first", Verdict::Misconfigured),
+        (451, "4.7.1 Greylisted", Verdict::Later(None)),
+        (452, "4.2.2 Mailbox full", Verdict::Later(None)),
+    ] {
+        assert_eq!(judge(code, text), verdict, "{code} {text}");
+    }
+}
+
+#[test]
+fn server_that_says_when_is_believed_within_reason() {
+    let later = |seconds| Verdict::Later(Some(Duration::from_secs(seconds)));
+    for (text, verdict) in [
+        ("4.7.1 Greylisted, try again in 300 seconds", later(310)),
+        ("Please retry after 5 minutes.", later(310)),
+        ("deferred for 2 hours", later(7210)),
+        ("try again in 99999999999999999999 seconds", Verdict::Later(None)),
+        ("try again in 900 hours", later(24 * 3600 + 10)),
+        ("try again in some minutes", Verdict::Later(None)),
+    ] {
+        assert_eq!(judge(451, text), verdict, "{text}");
+    }
+}
+
+#[test]
+fn all_attempts_together_take_about_a_day() {
+    let total: Duration = (1..MOST_ATTEMPTS).map(pause).sum();
+    assert!((23.0..25.0).contains(&(total.as_secs_f64() / 3600.0)), "{total:?}");
+    assert_eq!(pause(1), Duration::from_secs(300));
+}

@@ -1,0 +1,239 @@
+//! Delivering, through a real SMTP server.
+
+use std::time::Duration;
+
+use rowhouse_jobs::JobError;
+use rowhouse_kernel::Secret;
+use rowhouse_kernel::settings::{MailSettings, MailTransport};
+use tokio_postgres::Client;
+
+use crate::peer::Peer;
+use crate::support::{Post, mail, mailer};
+
+fn header<'a>(mime: &'a str, name: &str) -> &'a str {
+    let line = mime.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
+    line.unwrap().split_once(':').unwrap().1.trim()
+}
+
+async fn state(client: &Client, recipient: i64) -> (String, i16, String) {
+    let sql = "select state, attempts, coalesce(last_reply, '') from mail.recipients where id = $1";
+    let row = client.query_one(sql, &[&recipient]).await.unwrap();
+    (row.get(0), row.get(1), row.get(2))
+}
+
+async fn history(client: &Client, recipient: i64) -> Vec<String> {
+    let sql = "select event from mail.events where recipient = $1 order by id";
+    client.query(sql, &[&recipient]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn mail_reaches_a_relay_that_asks_for_encryption_and_a_sign_in() {
+    let mut peer = Peer::safe().await;
+    let post = Post::new(peer.settings()).await;
+    let accepted = post.send("Ada <ada@b.example>").await;
+    assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
+    let got = peer.next().await;
+    assert_eq!((&got["tls"], &got["user"]), (&true.into(), &"user".into()));
+    assert_eq!((&got["from"], &got["to"][0]), (&"noreply@localhost".into(), &"ada@b.example".into()));
+    assert_eq!(header(got["mime"].as_str().unwrap(), "message-id"), format!("<{}>", accepted.message_id));
+    let (state, attempts, reply) = state(&post.client, accepted.recipients[0].0).await;
+    assert_eq!((state.as_str(), attempts, reply.as_str()), ("sent", 1, "250 2.0.0 taken"));
+    assert_eq!(history(&post.client, accepted.recipients[0].0).await, ["sent"]);
+}
+
+#[tokio::test]
+async fn wrong_password_is_no_fault_of_the_mail() {
+    let peer = Peer::safe().await;
+    let wrong = MailSettings { relay_password: Some(Secret::new("wrong")), ..peer.settings() };
+    let post = Post::new(wrong).await;
+    let accepted = post.send("ada@b.example").await;
+    let Err(JobError::RetryAfter(_, why)) = post.deliver(accepted.recipients[0].0).await else { panic!() };
+    assert!(why.starts_with("535"), "{why}");
+    let (state, attempts, _) = state(&post.client, accepted.recipients[0].0).await;
+    assert_eq!((state.as_str(), attempts), ("delayed", 0));
+}
+
+#[tokio::test]
+async fn certificate_of_an_unknown_authority_is_refused() {
+    let peer = Peer::safe().await;
+    let post = Post::new(MailSettings { relay_ca_file: None, ..peer.settings() }).await;
+    let accepted = post.send("ada@b.example").await;
+    let Err(JobError::RetryAfter(_, why)) = post.deliver(accepted.recipients[0].0).await else { panic!() };
+    assert!(why.contains("certificate"), "{why}");
+}
+
+#[tokio::test]
+async fn refusal_for_now_is_tried_again_when_the_server_said() {
+    let mut peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let accepted = post.send("later@b.example").await;
+    let recipient = accepted.recipients[0].0;
+    let first = post.deliver(recipient).await;
+    assert!(
+        matches!(first, Err(JobError::RetryAfter(after, _)) if after == Duration::from_secs(310)),
+        "{first:?}"
+    );
+    assert_eq!(state(&post.client, recipient).await.0, "delayed");
+    assert_eq!(post.deliver(recipient).await, Ok(None));
+    assert_eq!(
+        header(peer.next().await["mime"].as_str().unwrap(), "message-id"),
+        format!("<{}>", accepted.message_id)
+    );
+    assert_eq!(state(&post.client, recipient).await.1, 2);
+    assert_eq!(history(&post.client, recipient).await, ["delayed", "sent"]);
+}
+
+#[tokio::test]
+async fn unknown_recipient_bounces_and_gets_nothing_for_a_while() {
+    let peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let accepted = post.send("Nobody@B.example").await;
+    // The peer compares as it stands; the suppression does not.
+    let nobody = post.send("nobody@b.example").await;
+    assert_eq!(post.deliver(nobody.recipients[0].0).await, Ok(None));
+    assert_eq!(state(&post.client, nobody.recipients[0].0).await.0, "bounced");
+    assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
+    assert_eq!(state(&post.client, accepted.recipients[0].0).await.0, "suppressed");
+    post.client
+        .batch_execute("update mail.suppressions set expires_at = now() - interval '1 s'")
+        .await
+        .unwrap();
+    let later = post.send("nobody@b.example").await;
+    post.deliver(later.recipients[0].0).await.unwrap();
+    assert_eq!(state(&post.client, later.recipients[0].0).await.0, "bounced");
+}
+
+#[tokio::test]
+async fn refused_mail_fails_without_harm_to_the_address() {
+    let peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let accepted = post.send("spam@b.example").await;
+    assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
+    let (state, _, reply) = state(&post.client, accepted.recipients[0].0).await;
+    assert_eq!((state.as_str(), reply.as_str()), ("failed", "550 5.7.1 refused as spam"));
+    let row = post.client.query_one("select count(*) from mail.suppressions", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn connection_cut_before_the_reply_repeats_the_same_message() {
+    let mut peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let recipient = post.send("cut@b.example").await.recipients[0].0;
+    assert!(matches!(post.deliver(recipient).await, Err(JobError::RetryAfter(..))));
+    assert_eq!(state(&post.client, recipient).await.1, 1, "it counts: otherwise there could be a thousand");
+    assert_eq!(post.deliver(recipient).await, Ok(None));
+    let (first, second) = (peer.next().await, peer.next().await);
+    assert_eq!(first["mime"], second["mime"]);
+}
+
+#[tokio::test]
+async fn relay_that_says_nothing_is_not_waited_for() {
+    let peer = Peer::plain().await;
+    let post = Post::new(MailSettings { relay_timeout: Duration::from_millis(300), ..peer.settings() }).await;
+    let recipient = post.send("silent@b.example").await.recipients[0].0;
+    let Err(JobError::RetryAfter(_, why)) = post.deliver(recipient).await else { panic!() };
+    assert!(why.contains("mail.relay_timeout"), "{why}");
+    assert_eq!(state(&post.client, recipient).await.1, 1);
+}
+
+#[tokio::test]
+async fn relay_that_is_away_costs_no_attempt_and_one_line() {
+    let settings = {
+        let peer = Peer::plain().await;
+        peer.settings()
+    };
+    let post = Post::new(settings).await;
+    let recipient = post.send("ada@b.example").await.recipients[0].0;
+    for _ in 0..3 {
+        let result = post.deliver(recipient).await;
+        assert!(
+            matches!(result, Err(JobError::RetryAfter(after, _)) if after < Duration::from_secs(10)),
+            "{result:?}"
+        );
+    }
+    assert_eq!(state(&post.client, recipient).await.1, 0);
+    assert_eq!(history(&post.client, recipient).await, ["delayed"]);
+}
+
+#[tokio::test]
+async fn mail_that_has_ended_is_not_sent_again() {
+    let mut peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let first = post.send("ada@b.example").await.recipients[0].0;
+    let second = post.send("bob@b.example").await.recipients[0].0;
+    for recipient in [first, first, second] {
+        assert_eq!(post.deliver(recipient).await, Ok(None));
+    }
+    assert_eq!(peer.next().await["to"][0], "ada@b.example");
+    assert_eq!(peer.next().await["to"][0], "bob@b.example");
+}
+
+#[tokio::test]
+async fn run_that_was_cut_short_is_continued() {
+    let mut peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let recipient = post.send("ada@b.example").await.recipients[0].0;
+    post.client.batch_execute("select mail.begin(1, null, null)").await.unwrap();
+    assert_eq!(state(&post.client, recipient).await.0, "sending");
+    assert_eq!(post.deliver(recipient).await, Ok(None));
+    assert_eq!(peer.next().await["to"][0], "ada@b.example");
+    assert_eq!(state(&post.client, recipient).await.1, 2);
+}
+
+#[tokio::test]
+async fn mails_over_the_rate_or_the_cap_wait_for_their_turn_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = MailSettings {
+        transport: MailTransport::File,
+        file_folder: folder.path().display().to_string(),
+        rate_per_minute: Some(2),
+        daily_cap: Some(3),
+        ..MailSettings::default()
+    };
+    let post = Post::new(files).await;
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let recipient = post.send("ada@b.example").await.recipients[0].0;
+        waits.push(match post.deliver(recipient).await {
+            Ok(_) => 0,
+            Err(JobError::RetryAfter(wait, _)) => wait.as_secs_f64().round() as u64,
+            Err(other) => panic!("{other}"),
+        });
+    }
+    assert_eq!(waits[0], 0);
+    assert!((28..=30).contains(&waits[1]) && (58..=60).contains(&waits[2]), "{waits:?}");
+    let sql = "select extract(epoch from (date_trunc('day', now() at time zone 'UTC') + interval '1 day') \
+               at time zone 'UTC' - now())::float8";
+    let midnight: f64 = post.client.query_one(sql, &[]).await.unwrap().get(0);
+    assert!(midnight < 120.0 || (waits[3] as f64 - midnight).abs() < 5.0, "{waits:?} {midnight}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // When its turn has come it goes, and takes no other.
+    post.client.batch_execute("update mail.recipients set slot_at = now() where id = 2").await.unwrap();
+    assert_eq!(post.deliver(2).await, Ok(None));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    let taken: i64 = post.client.query_one("select sum(taken) from mail.days", &[]).await.unwrap().get(0);
+    assert_eq!(taken, 4);
+}
+
+#[tokio::test]
+async fn worker_delivers_what_a_transaction_enqueued() {
+    let mut peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let worker = post.worker().await;
+    let sender = mailer(peer.settings());
+    let mut all = mail("a0@b.example");
+    for n in 1..50 {
+        all.bcc.push(rowhouse_mail::read_mailbox("bcc", &format!("a{n}@b.example")).unwrap());
+    }
+    sender.send(&post.client, &all).await.unwrap();
+    worker.wake().wake();
+    let mut got = std::collections::BTreeSet::new();
+    for _ in 0..50 {
+        got.insert(peer.next().await["to"][0].as_str().unwrap().to_owned());
+    }
+    assert_eq!(got.len(), 50);
+    worker.stop(Duration::from_secs(10)).await;
+    let sql = "select count(*) from mail.recipients where state = 'sent'";
+    assert_eq!(post.client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 50);
+}
