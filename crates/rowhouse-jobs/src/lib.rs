@@ -12,7 +12,7 @@ pub use enqueue::{NewJob, enqueue, enqueue_many};
 pub use handler::{Handler, HandlerFuture, Job, JobError, JobResult, Lease};
 pub use registry::{Kind, Registry};
 pub use store::settle;
-pub use worker::{Wake, Worker, WorkerParts};
+pub use worker::{Pulse, Wake, Worker, WorkerParts};
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../migrations/", $name)))),*] };

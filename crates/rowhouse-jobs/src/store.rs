@@ -76,22 +76,21 @@ pub(crate) struct Horizon {
 /// Writes this process's kinds down, so that they can be enqueued.
 pub(crate) async fn register_kinds(control: &Control, registry: &Registry) -> Result<(), DbError> {
     let sql = "insert into jobs.kinds as k (name, min_release, max_attempts, timeout) \
-               values ($1, $2, $3, make_interval(secs => $4)) \
+               select name, min_release, attempts, make_interval(secs => seconds) \
+               from unnest($1::text[], $2::text[], $3::smallint[], $4::float8[]) \
+               as u (name, min_release, attempts, seconds) order by name \
                on conflict (name) do update set min_release = excluded.min_release, \
                max_attempts = excluded.max_attempts, timeout = excluded.timeout \
                where (k.min_release, k.max_attempts, k.timeout) \
                is distinct from (excluded.min_release, excluded.max_attempts, excluded.timeout)";
-    let kinds: Vec<_> = registry.kinds().cloned().collect();
-    control
-        .run_tx("jobs_register", async move |tx| {
-            for kind in &kinds {
-                let attempts = i16::try_from(kind.max_attempts).unwrap_or(1000);
-                let seconds = kind.timeout.as_secs_f64();
-                tx.execute(sql, &[&&*kind.name, &kind.min_release, &attempts, &seconds]).await?;
-            }
-            Ok::<_, DbError>(())
-        })
-        .await
+    let names: Vec<&str> = registry.kinds().map(|kind| &*kind.name).collect();
+    let releases: Vec<&str> = registry.kinds().map(|kind| kind.min_release.as_str()).collect();
+    let attempts: Vec<i16> =
+        registry.kinds().map(|kind| i16::try_from(kind.max_attempts).unwrap_or(1000)).collect();
+    let seconds: Vec<f64> = registry.kinds().map(|kind| kind.timeout.as_secs_f64()).collect();
+    let client = control.connection().await?;
+    client.execute(sql, &[&names, &releases, &attempts, &seconds]).await?;
+    Ok(())
 }
 
 pub(crate) async fn sign_in(client: &Client, who: &Identity) -> Result<(), DbError> {

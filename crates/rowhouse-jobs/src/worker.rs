@@ -51,6 +51,18 @@ pub struct Worker {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// When the database has last heard from a worker.
+#[derive(Clone)]
+pub struct Pulse(Arc<Shared>);
+
+impl Pulse {
+    /// How long ago.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        lock(&self.0.beaten).elapsed()
+    }
+}
+
 /// Tells a worker that there may be work, right after a commit that enqueued some.
 #[derive(Clone)]
 pub struct Wake(Arc<Notify>);
@@ -72,6 +84,8 @@ pub(crate) struct Shared {
     host: String,
     /// This worker's name in the database; another after it has been declared dead.
     worker: Mutex<Uuid>,
+    /// When the database last heard from it.
+    beaten: Mutex<std::time::Instant>,
     lanes: Mutex<Lanes>,
     batches: Mutex<Batches>,
     running: Mutex<HashMap<i64, watch::Sender<Stop>>>,
@@ -114,6 +128,12 @@ impl Worker {
         Wake(Arc::clone(&self.shared.wake))
     }
 
+    /// A handle that says whether it lives.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse(Arc::clone(&self.shared))
+    }
+
     /// This worker's id in `jobs.workers`.
     #[must_use]
     pub fn id(&self) -> Uuid {
@@ -127,8 +147,9 @@ impl Worker {
     }
 
     /// Looks for cancelled jobs now; called when the channel `rowhouse_jobs` speaks.
-    pub async fn look_for_cancellations(&self) {
-        keeper::cancel(&self.shared).await;
+    pub fn look_for_cancellations(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { keeper::cancel(&shared).await }
     }
 
     /// Claims nothing more, gives back what has not begun, and waits up to `patience` for what runs; the rest is stopped
@@ -170,6 +191,7 @@ impl Shared {
             rng: parts.rng,
             release: parts.release,
             host: host.trim().to_owned(),
+            beaten: Mutex::new(std::time::Instant::now()),
             lanes: Mutex::default(),
             batches: Mutex::default(),
             running: Mutex::default(),

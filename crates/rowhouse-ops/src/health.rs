@@ -56,10 +56,34 @@ pub struct Services {
     pub database: &'static str,
     /// `healthy` or `unhealthy`.
     pub auth: &'static str,
-    /// `healthy`, or `unhealthy` while no schema is loaded.
+    /// `healthy`, `unhealthy` while no schema is loaded, or `off` in a process that answers no requests.
     pub rest: &'static str,
+    /// `healthy`, `unhealthy` while the database does not hear from it, or `off` in a process that runs no jobs.
+    pub worker: &'static str,
     /// `active`, `missing`, or `unknown` while it cannot be asked.
     pub triggers: &'static str,
+}
+
+/// Answers whether a part of the program works.
+pub type Check = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Parts that answer for themselves; `None` where this process has none.
+#[derive(Clone, Default)]
+pub struct Checks {
+    /// Whether the data API has a schema to serve.
+    pub rest: Option<Check>,
+    /// Whether the worker lives.
+    pub worker: Option<Check>,
+}
+
+impl Checks {
+    fn rest(&self) -> bool {
+        self.rest.as_ref().is_none_or(|check| check())
+    }
+
+    fn worker(&self) -> bool {
+        self.worker.as_ref().is_none_or(|check| check())
+    }
 }
 
 /// Measures.
@@ -67,20 +91,16 @@ pub struct Services {
 pub struct Health {
     database: Database,
     clock: SharedClock,
-    schema_loaded: Arc<dyn Fn() -> bool + Send + Sync>,
+    checks: Checks,
     measuring: Arc<tokio::sync::Mutex<()>>,
     last_sync: Arc<Mutex<Option<(Instant, UserSync)>>>,
 }
 
 impl Health {
-    /// `schema_loaded` says whether the data API has a schema to serve.
+    /// Measures that database, and asks those parts.
     #[must_use]
-    pub fn new(
-        database: Database,
-        clock: SharedClock,
-        schema_loaded: Arc<dyn Fn() -> bool + Send + Sync>,
-    ) -> Self {
-        Self { database, clock, schema_loaded, measuring: Arc::default(), last_sync: Arc::default() }
+    pub fn new(database: Database, clock: SharedClock, checks: Checks) -> Self {
+        Self { database, clock, checks, measuring: Arc::default(), last_sync: Arc::default() }
     }
 
     /// Whether requests can be served now, and if not why.
@@ -91,7 +111,7 @@ impl Health {
         if let DatabaseHealth::Down(why) = self.database.liveness.health() {
             return Err(format!("database: {why}"));
         }
-        if !(self.schema_loaded)() {
+        if !self.checks.rest() {
             return Err("rest: no schema has been loaded yet".to_owned());
         }
         Ok(())
@@ -103,17 +123,19 @@ impl Health {
             Ok(sync) => (Some(sync), "healthy".to_owned()),
             Err(error) => (None, error),
         };
-        let rest = (self.schema_loaded)();
+        let (rest, worker) = (self.checks.rest(), self.checks.worker());
         let status = match &user_sync {
             None => Status::Unhealthy,
             Some(_) if !rest => Status::Unhealthy,
+            Some(_) if !worker => Status::Degraded,
             Some(sync) => sync.overall(),
         };
         let word = |good: bool| if good { "healthy" } else { "unhealthy" };
         let services = Services {
             database: word(user_sync.is_some()),
             auth: word(user_sync.is_some()),
-            rest: word(rest && user_sync.is_some()),
+            rest: if self.checks.rest.is_some() { word(rest && user_sync.is_some()) } else { "off" },
+            worker: if self.checks.worker.is_some() { word(worker && user_sync.is_some()) } else { "off" },
             triggers: user_sync.as_ref().map_or("unknown", |sync| sync.triggers),
         };
         let timestamp = self.clock.now().format(&Rfc3339).unwrap_or_default();

@@ -5,6 +5,6 @@ mod process;
 mod route;
 mod user_sync;
 
-pub use health::{Health, Report, Status};
+pub use health::{Check, Checks, Health, Report, Status};
 pub use route::{Ops, router};
 pub use user_sync::UserSync;

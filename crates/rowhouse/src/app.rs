@@ -4,6 +4,7 @@ mod limit;
 mod reload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::Response;
 use axum::{Router, middleware};
@@ -13,15 +14,31 @@ use rowhouse_db::{Database, ListenHub};
 use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cors, observe};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use rowhouse_ops::{Health, Ops};
+use rowhouse_ops::{Check, Checks, Health, Ops};
 use rowhouse_rest::{Ceilings, Rest, SchemaCache};
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio::task::JoinHandle;
 
 use crate::outcome::CannotRun;
+use crate::worker::Working;
 
 /// Channels the program listens on.
-const CHANNELS: &[&str] = &["pgrst", "rowhouse_keys", rowhouse_tenancy::limit::CHANNEL];
+const CHANNELS: &[&str] =
+    &["pgrst", "rowhouse_keys", rowhouse_tenancy::limit::CHANNEL, crate::worker::CHANNEL];
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Answers requests.
+    pub api: bool,
+    /// Runs jobs.
+    pub worker: bool,
+}
+
+impl Roles {
+    /// Everything.
+    pub const ALL: Self = Self { api: true, worker: true };
+}
 
 /// What an app is made of.
 pub struct Parts {
@@ -35,6 +52,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// For ids and secrets.
     pub rng: SharedRng,
+    /// What this process does.
+    pub roles: Roles,
 }
 
 /// A running app: its router, and tasks that end with it.
@@ -43,6 +62,8 @@ pub struct App {
     pub router: Router,
     /// The key ring.
     pub keys: KeyStore,
+    worker: Option<Working>,
+    drain_timeout: Duration,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -52,23 +73,23 @@ impl App {
     /// # Errors
     /// If the key ring cannot be opened, a setting makes no sense, or the metrics registry is taken.
     pub async fn start(parts: Parts) -> Result<Self, CannotRun> {
-        let Parts { settings, database, control_url, clock, rng } = parts;
-        let public_url = settings.server.public_url.clone().unwrap_or_default();
-        let foreign = ForeignTokens::from_settings(&settings.auth).map_err(CannotRun::because)?;
+        let foreign = ForeignTokens::from_settings(&parts.settings.auth).map_err(CannotRun::because)?;
         let metrics = Metrics::install().map_err(CannotRun::because)?;
-        let keys =
-            KeyStore::open(database.control.clone(), &settings.auth, Arc::clone(&clock), Arc::clone(&rng))
-                .await
-                .map_err(|error| CannotRun::because(error.to_string()))?;
+        let keys = open_keys(&parts).await?;
+        let (hub, listening) = ListenHub::start(parts.control_url.clone(), CHANNELS);
+        let worker = match parts.roles.worker {
+            true => Some(Working::start(&parts, hub.subscribe()).await?),
+            false => None,
+        };
+        let Parts { settings, database, clock, rng, roles, .. } = parts;
         let auth = Auth::new(AuthParts {
             control: database.control.clone(),
             keys: keys.clone(),
             settings: settings.auth.clone(),
-            public_url,
+            public_url: settings.server.public_url.clone().unwrap_or_default(),
             clock: Arc::clone(&clock),
             rng: Arc::clone(&rng),
         });
-        let (hub, listening) = ListenHub::start(control_url, CHANNELS);
         let cache = SchemaCache::new();
         let schema = reload::Schema::new(Arc::clone(&cache), settings.rest.schemas.clone(), database.clone());
         let following = tokio::spawn(keys.clone().follow(hub.subscribe()));
@@ -80,8 +101,10 @@ impl App {
         tokio::join!(schema.reload(), limits.reload());
         let ceilings = Ceilings { default_timeout: settings.db.statement_timeout, tenants };
         let rest = Rest::new(database.data.clone(), Arc::clone(&cache), ceilings, settings.rest.clone());
-        let loaded = Arc::new(move || cache.current().is_some());
-        let health = Health::new(database.clone(), Arc::clone(&clock), loaded);
+        let loaded: Check = Arc::new(move || cache.current().is_some());
+        let worker_check = worker.as_ref().map(Working::check);
+        let checks = Checks { rest: roles.api.then_some(loaded), worker: worker_check };
+        let health = Health::new(database.clone(), Arc::clone(&clock), checks);
         let metrics_token = settings.server.metrics_token.clone().map(Arc::new);
         let ops = Ops { health, metrics: metrics.clone(), database, metrics_token };
         let layers = Layers {
@@ -92,35 +115,55 @@ impl App {
             clock,
             rng,
         };
-        let router = router(&settings, auth, rest, ops, layers);
-        Ok(Self { router, keys, tasks: vec![listening, following, reloading, limiting, folding] })
+        let surfaces = if roles.api { surfaces(&settings, auth, rest) } else { Router::new() };
+        let router = around(&settings, surfaces.merge(rowhouse_ops::router(ops)), layers);
+        let drain_timeout = settings.server.drain_timeout;
+        let tasks = vec![listening, following, reloading, limiting, folding];
+        Ok(Self { router, keys, worker, drain_timeout, tasks })
+    }
+
+    /// Lets the worker finish what it runs, as long as a shutdown may take; nothing is claimed any more.
+    pub async fn drain(&self) {
+        if let Some(worker) = &self.worker {
+            worker.leave(self.drain_timeout).await;
+        }
     }
 
     /// Ends the background tasks.
     pub fn stop(&self) {
+        if let Some(worker) = &self.worker {
+            worker.stop();
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
-fn router(settings: &Settings, auth: Auth, rest: Rest, ops: Ops, layers: Layers) -> Router {
+async fn open_keys(parts: &Parts) -> Result<KeyStore, CannotRun> {
+    let (clock, rng) = (Arc::clone(&parts.clock), Arc::clone(&parts.rng));
+    KeyStore::open(parts.database.control.clone(), &parts.settings.auth, clock, rng)
+        .await
+        .map_err(|error| CannotRun::because(error.to_string()))
+}
+
+/// What a process answers that has the role `api`.
+fn surfaces(settings: &Settings, auth: Auth, rest: Rest) -> Router {
     let rest_root = rowhouse_rest::root_router(rest.clone());
     let rest = rowhouse_rest::router(rest);
     let well_known = rowhouse_auth::well_known_router(auth.clone());
-    let mut router = Router::new()
+    let router = Router::new()
         .nest("/auth/v1", rowhouse_auth::router(auth))
         .nest("/rest/v1", rest.clone())
         .nest("/rest/v1/", rest_root)
-        .merge(rowhouse_ops::router(ops))
         .merge(well_known);
-    if let Some(alias) = settings
-        .server
-        .rest_alias
-        .as_deref()
-        .map(|alias| alias.trim_end_matches('/'))
-        .filter(|alias| alias.starts_with('/'))
-    {
-        router = router.nest(alias, rest);
+    let alias = settings.server.rest_alias.as_deref().map(|alias| alias.trim_end_matches('/'));
+    match alias.filter(|alias| alias.starts_with('/')) {
+        Some(alias) => router.nest(alias, rest),
+        None => router,
     }
+}
+
+/// What every request passes, whatever answers it.
+fn around(settings: &Settings, router: Router, layers: Layers) -> Router {
     router
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::new(settings.server.clone()), cors))

@@ -98,7 +98,7 @@ pub struct UpArgs {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// What this process does
-    #[arg(long, value_delimiter = ',', default_value = "api")]
+    #[arg(long, value_delimiter = ',', default_value = "api,worker")]
     pub roles: Vec<ServeRole>,
 }
 
@@ -107,6 +107,8 @@ pub struct ServeArgs {
 pub enum ServeRole {
     /// Answers requests
     Api,
+    /// Runs background jobs
+    Worker,
 }
 
 /// `config …`.

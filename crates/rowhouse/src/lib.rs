@@ -11,3 +11,4 @@ mod safety;
 mod secrets;
 mod state;
 pub mod telemetry;
+mod worker;

@@ -54,6 +54,7 @@ async fn beat(shared: &Shared, marks: &mut Marks, sure: bool) -> Result<(), DbEr
     if !store::beat(&client, shared.worker()).await? {
         shared.rise_again().await?;
     }
+    *lock(&shared.beaten) = Instant::now();
     if sure {
         let rescued = store::rescue(&client, SILENCE).await?;
         metrics::counter!("rowhouse_jobs_rescued_total").increment(u64::try_from(rescued).unwrap_or(0));

@@ -6,7 +6,7 @@ use rowhouse_kernel::SystemClock;
 use rowhouse_kernel::settings::DbSettings;
 use rowhouse_testkit::TestDatabase;
 
-use super::{Health, Status};
+use super::{Checks, Health, Status};
 
 #[tokio::test]
 async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() {
@@ -17,7 +17,7 @@ async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() 
     ]);
     let db = TestDatabase::create(migrations).await;
     let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
-    let health = Health::new(database, Arc::new(SystemClock), Arc::new(|| true));
+    let health = Health::new(database, Arc::new(SystemClock), Checks::default());
     assert_eq!(health.report().await.status, Status::Healthy);
     let client = db.superuser().await;
     client.batch_execute("select pg_sleep(4)").await.unwrap();

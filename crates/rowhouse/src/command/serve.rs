@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::{App, Parts};
-use crate::cli::ServeArgs;
+use crate::app::{App, Parts, Roles};
+use crate::cli::{ServeArgs, ServeRole};
 use crate::command::migrate::connect;
 use crate::command::up::Signals;
 use crate::command::{clock, rng};
@@ -45,19 +45,30 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
     settings.server.public_url.get_or_insert_with(|| format!("http://{address}"));
     let (database, monitor) = Database::open(&urls, &settings.db, settings.auth.live_sessions)?;
     let mut signals = Signals::install()?;
-    let parts =
-        Parts { settings: settings.clone(), database, control_url: urls.control, clock: clock(), rng: rng() };
+    let parts = Parts {
+        settings: settings.clone(),
+        database,
+        control_url: urls.control,
+        clock: clock(),
+        rng: rng(),
+        roles: roles(&args.roles),
+    };
     let app = App::start(parts).await?;
     tracing::info!(%address, roles = ?args.roles, "serving");
     let (drain, draining) = watch::channel(false);
     let serving = tokio::spawn(serve(listener, app.router.clone(), Server::from(&settings.server), draining));
     signals.next().await;
     let _receiver_gone = drain.send(true);
-    let cut = serving.await.unwrap_or(0);
+    let (cut, ()) = tokio::join!(serving, app.drain());
+    let cut = cut.unwrap_or(0);
     app.stop();
     monitor.abort();
     tracing::info!(cut_connections = cut, "stopped");
     Ok(Outcome::yes(json!({ "stopped": true }), ""))
+}
+
+fn roles(given: &[ServeRole]) -> Roles {
+    Roles { api: given.contains(&ServeRole::Api), worker: given.contains(&ServeRole::Worker) }
 }
 
 /// The settings, when production has nothing against them.

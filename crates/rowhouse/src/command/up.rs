@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::{App, Parts};
+use crate::app::{App, Parts, Roles};
 use crate::cli::UpArgs;
 use crate::command::{clock, lock, rng};
 use crate::outcome::{CannotRun, Outcome};
@@ -151,6 +151,7 @@ async fn open(
         control_url: urls.control.clone(),
         clock: clock(),
         rng: rng(),
+        roles: Roles::ALL,
     };
     let app = App::start(parts).await?;
     let url = settings.server.public_url.clone().unwrap_or_default();
@@ -181,9 +182,9 @@ impl Started {
         signals.next().await;
         tracing::info!("stopping");
         let _receiver_gone = drain.send(true);
-        // A second signal does not wait for requests any longer.
+        // A second signal does not wait for requests and jobs any longer.
         let cut = tokio::select! {
-            cut = serving => cut.unwrap_or(0),
+            (cut, ()) = async { tokio::join!(serving, self.app.drain()) } => cut.unwrap_or(0),
             () = signals.next() => 0,
         };
         self.app.stop();

@@ -16,6 +16,7 @@ mod description;
 mod explain;
 mod fault;
 mod isolation;
+mod jobs;
 mod limit;
 mod program;
 mod rest;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use rowhouse::app::{App, Parts};
+use rowhouse::app::{App, Parts, Roles};
 use rowhouse::platform;
 use rowhouse_db::Database;
 use rowhouse_http::{Server, serve};
@@ -73,12 +73,22 @@ impl TestApp {
     }
 
     pub(crate) async fn start_on(db: TestDatabase, settings: Settings) -> Self {
+        Self::start_as(db, settings, Roles { api: true, worker: false }).await
+    }
+
+    pub(crate) async fn start_as(db: TestDatabase, settings: Settings, roles: Roles) -> Self {
         let (database, _monitor) =
             Database::open(&db.urls, &settings.db, settings.auth.live_sessions).unwrap();
         let control_url = db.urls.control.clone();
         let server = Server::from(&settings.server);
-        let parts =
-            Parts { settings, database, control_url, clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+        let parts = Parts {
+            settings,
+            database,
+            control_url,
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+            roles,
+        };
         let app = App::start(parts).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

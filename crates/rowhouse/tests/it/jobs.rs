@@ -1,0 +1,83 @@
+//! Jobs in the whole program: the worker inside it, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::StatusCode;
+use rowhouse::app::Roles;
+use rowhouse::platform;
+use rowhouse_testkit::{Cluster, TestDatabase};
+use tokio_postgres::Client;
+
+use crate::support::{PROJECT, TestApp, settings};
+
+async fn start(roles: Roles) -> TestApp {
+    let db = TestDatabase::create(platform::migrations()).await;
+    db.migrate(PROJECT).await;
+    TestApp::start_as(db, settings(), roles).await
+}
+
+/// Waits inside the database until a condition holds.
+async fn until(client: &Client, condition: &str) {
+    let text = condition.replace('\'', "''");
+    let wait = format!(
+        "do $$ begin for i in 1..3000 loop if ({condition}) then return; end if; perform pg_sleep(0.01); \
+         end loop; raise 'not so in 30 s: {text}'; end $$"
+    );
+    client.batch_execute(&wait).await.unwrap();
+}
+
+#[tokio::test]
+async fn process_with_all_roles_runs_jobs_and_health_shows_its_worker() {
+    let app = start(Roles::ALL).await;
+    let client = app.db.superuser().await;
+    client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
+    until(&client, "exists (select from jobs.done) and not exists (select from jobs.leases)").await;
+    let health = app.get(&app.anon_key, "/health").await.json();
+    assert_eq!((&health["status"], &health["services"]["worker"]), (&"healthy".into(), &"healthy".into()));
+}
+
+#[tokio::test]
+async fn worker_process_answers_for_its_health_and_serves_no_data() {
+    let app = start(Roles { api: false, worker: true }).await;
+    assert_eq!(app.get(&app.service_key, "/rest/v1/todos").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(app.get(&app.anon_key, "/auth/v1/health").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(app.get(&app.anon_key, "/health/ready").await.status, StatusCode::OK);
+    let services = app.get(&app.anon_key, "/health").await.json()["services"].clone();
+    assert_eq!((&services["rest"], &services["worker"]), (&"off".into(), &"healthy".into()));
+}
+
+#[tokio::test]
+async fn drained_worker_leaves_no_lease_and_no_name_behind() {
+    let app = start(Roles::ALL).await;
+    let client = app.db.superuser().await;
+    until(&client, "exists (select from jobs.workers)").await;
+    client.batch_execute("select jobs.enqueue('jobs.noop') from generate_series(1, 2000)").await.unwrap();
+    app.app.drain().await;
+    let left = "select (select count(*) from jobs.workers) + (select count(*) from jobs.leases)";
+    assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let all = "select coalesce((select sum(cardinality(ids)) from jobs.done), 0)::bigint + (select count(*) from jobs.ready)";
+    assert_eq!(client.query_one(all, &[]).await.unwrap().get::<_, i64>(0), 2000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn worker_goes_on_after_the_database_was_away() {
+    let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let db = TestDatabase::on_own_cluster(&cluster, platform::migrations()).await;
+    let app = Arc::new(TestApp::start_as(db, settings(), Roles::ALL).await);
+    kill(Pid::from_raw(cluster.postmaster()), Signal::SIGINT).unwrap();
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    while !cluster.processes().is_empty() {
+        look.tick().await;
+    }
+    tokio::task::block_in_place(|| cluster.restart());
+    let client = app.db.superuser().await;
+    client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
+    until(&client, "exists (select from jobs.done)").await;
+    app.app.drain().await;
+    let workers = "select count(*) from jobs.workers";
+    let gone = tokio::time::timeout(Duration::from_secs(5), client.query_one(workers, &[])).await;
+    assert_eq!(gone.unwrap().unwrap().get::<_, i64>(0), 0);
+}
