@@ -8,6 +8,7 @@ mod message;
 mod raw;
 mod reply;
 mod store;
+mod template;
 mod transport;
 
 use rowhouse_db::migrate::Statement;
@@ -17,6 +18,7 @@ pub use error::MailError;
 pub use mailer::Mailer;
 pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
 pub use store::Accepted;
+pub use template::{Letter, Rendered, Templates, Variables};
 pub use transport::{Failure, Transport};
 
 macro_rules! migrations {

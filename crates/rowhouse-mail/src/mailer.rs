@@ -14,11 +14,13 @@ use crate::error::MailError;
 use crate::message::{NewMail, RawMail, read_mailbox};
 use crate::raw;
 use crate::store::{self, Accepted, NewMessage};
+use crate::template::{Letter, Templates, Variables};
 
 /// Accepts mails. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Mailer {
     inner: Arc<Inner>,
+    templates: Arc<Templates>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,43 @@ impl Mailer {
         let return_path = settings.return_path.as_deref();
         let return_path =
             return_path.map(|text| read_mailbox("mail.return_path", text)).transpose().map_err(unusable)?;
-        Ok(Self { inner: Arc::new(Inner { settings, from, return_path, clock, rng }) })
+        let inner = Arc::new(Inner { settings, from, return_path, clock, rng });
+        Ok(Self { inner, templates: Arc::new(Templates::embedded()?) })
+    }
+
+    /// The same with templates of a project.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Templates) -> Self {
+        self.templates = Arc::new(templates);
+        self
+    }
+
+    /// A letter as a mail to `to`, in the nearest language that there is; add tenant, key and the like before sending.
+    ///
+    /// # Errors
+    /// [`MailError::Unusable`] if the template does not render.
+    pub fn write(
+        &self,
+        letter: Letter,
+        language: Option<&str>,
+        to: Mailbox,
+        variables: &Variables,
+    ) -> Result<NewMail, MailError> {
+        let settings = &self.inner.settings;
+        let mut variables = variables.clone();
+        if variables.site_name.is_empty() {
+            variables.site_name.clone_from(&settings.site_name);
+        }
+        let language = self.templates.language(language, &settings.language);
+        let rendered = self.templates.render(letter, language, &variables)?;
+        Ok(NewMail {
+            to: vec![to],
+            subject: rendered.subject,
+            text: Some(rendered.text),
+            html: Some(rendered.html),
+            kind: letter.name().to_owned(),
+            ..NewMail::default()
+        })
     }
 
     /// Whether mails are kept for looking at instead of delivered.

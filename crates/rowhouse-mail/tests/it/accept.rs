@@ -2,7 +2,7 @@
 
 use rowhouse_db::Control;
 use rowhouse_kernel::settings::{DbSettings, MailSettings, MailTransport};
-use rowhouse_mail::{Attachment, MailError, NewMail, RawMail, read_mailbox};
+use rowhouse_mail::{Attachment, Letter, MailError, NewMail, RawMail, Variables, read_mailbox};
 use tokio_postgres::Client;
 
 use crate::support::{database, mail, mailer};
@@ -131,4 +131,19 @@ async fn callers_of_the_data_api_see_nothing_of_mails() {
             client.batch_execute("rollback").await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn letter_is_written_in_the_nearest_language_and_sent_like_any_mail() {
+    let db = database().await;
+    let (client, mailer) = (db.superuser().await, mailer(relayed()));
+    let variables = Variables { token: "424242".to_owned(), ..Variables::default() };
+    let to = read_mailbox("to", "a@b.example").unwrap();
+    let mail = mailer.write(Letter::Reauthentication, Some("de-CH"), to, &variables).unwrap();
+    mailer.send(&client, &mail).await.unwrap();
+    let row = client.query_one("select kind, subject from mail.messages", &[]).await.unwrap();
+    assert_eq!(
+        (row.get::<_, &str>(0), row.get::<_, &str>(1)),
+        ("reauthentication", "Ihr Code für Rowhouse: 424242")
+    );
 }
