@@ -1,23 +1,32 @@
 #![doc = include_str!("../README.md")]
 
+mod capture;
 mod compose;
+pub mod credential;
 mod deliver;
 mod error;
+pub mod history;
 mod mailer;
 mod message;
 mod raw;
 mod reply;
+mod route;
 mod store;
+mod submission;
+pub mod suppression;
 mod template;
 mod transport;
 
 use rowhouse_db::migrate::Statement;
 
+pub use capture::capture_router;
 pub use deliver::Delivery;
 pub use error::MailError;
 pub use mailer::Mailer;
 pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
+pub use route::{MailApi, router};
 pub use store::Accepted;
+pub use submission::{KeyCheck, Submission, SubmissionParts};
 pub use template::{Letter, Rendered, Templates, Variables};
 pub use transport::{Failure, Transport};
 
@@ -26,8 +35,11 @@ macro_rules! migrations {
 }
 
 /// Platform migrations of this crate.
-pub const MIGRATIONS: &[Statement] =
-    migrations!["20261121000700_mail_core.sql", "20261121000710_mail_deliver.sql"];
+pub const MIGRATIONS: &[Statement] = migrations![
+    "20261121000700_mail_core.sql",
+    "20261121000710_mail_deliver.sql",
+    "20261121000740_mail_credentials.sql"
+];
 
 /// Delivers one recipient's copy; payload `{"recipient": id}`.
 pub const SEND: &str = "mail.send";

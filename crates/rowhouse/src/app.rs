@@ -19,6 +19,7 @@ use rowhouse_rest::{Ceilings, Rest, SchemaCache};
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio::task::JoinHandle;
 
+use crate::mail::Mail;
 use crate::outcome::CannotRun;
 use crate::worker::Working;
 
@@ -62,6 +63,7 @@ pub struct App {
     pub router: Router,
     /// The key ring.
     pub keys: KeyStore,
+    pub(crate) mail: Mail,
     worker: Option<Working>,
     drain_timeout: Duration,
     tasks: Vec<JoinHandle<()>>,
@@ -90,6 +92,7 @@ impl App {
             clock: Arc::clone(&clock),
             rng: Arc::clone(&rng),
         });
+        let mail = Mail::new(&settings, &database.control, &keys, Arc::clone(&clock), Arc::clone(&rng))?;
         let cache = SchemaCache::new();
         let schema = reload::Schema::new(Arc::clone(&cache), settings.rest.schemas.clone(), database.clone());
         let following = tokio::spawn(keys.clone().follow(hub.subscribe()));
@@ -115,11 +118,11 @@ impl App {
             clock,
             rng,
         };
-        let surfaces = if roles.api { surfaces(&settings, auth, rest) } else { Router::new() };
+        let surfaces = if roles.api { surfaces(&settings, auth, rest, mail.router()) } else { Router::new() };
         let router = around(&settings, surfaces.merge(rowhouse_ops::router(ops)), layers);
         let drain_timeout = settings.server.drain_timeout;
         let tasks = vec![listening, following, reloading, limiting, folding];
-        Ok(Self { router, keys, worker, drain_timeout, tasks })
+        Ok(Self { router, keys, mail, worker, drain_timeout, tasks })
     }
 
     /// Lets the worker finish what it runs, as long as a shutdown may take; nothing is claimed any more.
@@ -146,7 +149,7 @@ async fn open_keys(parts: &Parts) -> Result<KeyStore, CannotRun> {
 }
 
 /// What a process answers that has the role `api`.
-fn surfaces(settings: &Settings, auth: Auth, rest: Rest) -> Router {
+fn surfaces(settings: &Settings, auth: Auth, rest: Rest, mail: Router) -> Router {
     let rest_root = rowhouse_rest::root_router(rest.clone());
     let rest = rowhouse_rest::router(rest);
     let well_known = rowhouse_auth::well_known_router(auth.clone());
@@ -154,6 +157,7 @@ fn surfaces(settings: &Settings, auth: Auth, rest: Rest) -> Router {
         .nest("/auth/v1", rowhouse_auth::router(auth))
         .nest("/rest/v1", rest.clone())
         .nest("/rest/v1/", rest_root)
+        .nest("/mail/v1", mail)
         .merge(well_known);
     let alias = settings.server.rest_alias.as_deref().map(|alias| alias.trim_end_matches('/'));
     match alias.filter(|alias| alias.starts_with('/')) {

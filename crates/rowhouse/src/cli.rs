@@ -1,11 +1,15 @@
 //! Every command and its help on one page.
 
+mod mail;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rowhouse_kernel::TenantId;
 use rowhouse_kernel::settings::Setting;
+
+pub use mail::{CredentialsCommand, MailCommand, MailState, SuppressionsCommand};
 
 /// A multi-tenant SaaS backend in one program, on the PostgreSQL you own.
 #[derive(Debug, Parser)]
@@ -75,6 +79,9 @@ pub enum Command {
     /// Tenants and what they may use
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// Mails: what became of them, addresses that get none, and who may hand them in
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
     Completions {
@@ -86,7 +93,7 @@ pub enum Command {
 /// `up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Port of the API; PostgreSQL listens on the next one [default: 54321]
+    /// Port of the API; PostgreSQL listens on the next one, captured mail on + 3, SMTP on + 4 [default: 54321]
     #[arg(long)]
     pub port: Option<u16>,
     /// Address to listen on [default: 127.0.0.1]

@@ -7,6 +7,7 @@ mod import;
 mod init;
 mod keys;
 pub(crate) mod lock;
+mod mail;
 mod migrate;
 mod psql;
 mod rest;
@@ -60,6 +61,7 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Migrate(MigrateCommand::Up { dry_run }) => {
             quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run))
         }
+        Command::Mail(command) => quiet()?.block_on(mail::run(&Project::open(&dir)?, &command)),
         Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
         Command::Rest(RestCommand::Explain(args)) => {
             quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))

@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod command;
 mod descriptor;
+mod mail;
 pub mod outcome;
 pub mod platform;
 pub mod project;

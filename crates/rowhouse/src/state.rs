@@ -30,9 +30,9 @@ pub(crate) struct State {
     pub(crate) service_role_key: String,
     /// Where the public keys are.
     pub(crate) jwks_url: String,
-    /// Captured mail; null until the mail room exists.
+    /// Captured mail; null where mail is not captured.
     pub(crate) mail_url: Option<String>,
-    /// SMTP submission; null until the mail room exists.
+    /// SMTP submission on this machine.
     pub(crate) smtp_port: Option<u16>,
 }
 

@@ -30,10 +30,14 @@ const SILENCE: Duration = Duration::from_secs(8);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Every kind of job that this program can run by itself; a room adds its own here.
-pub(crate) fn registry(_parts: &Parts) -> Registry {
+///
+/// # Errors
+/// If `[mail]` cannot work.
+pub(crate) fn registry(parts: &Parts) -> Result<Registry, CannotRun> {
     let mut registry = Registry::new();
     registry.add(Kind::new("jobs.noop"), Noop);
-    registry
+    crate::mail::delivery(parts)?.register(&mut registry);
+    Ok(registry)
 }
 
 /// `jobs.noop`: for benchmarks, and for seeing that the worker works.
@@ -95,7 +99,7 @@ impl Working {
         let settings = DbSettings { control_pool_size: CONNECTIONS, ..parts.settings.db.clone() };
         let starter = Starter {
             control: Control::open(&parts.control_url, &settings)?,
-            registry: registry(parts),
+            registry: registry(parts)?,
             clock: Arc::clone(&parts.clock),
             rng: Arc::clone(&parts.rng),
         };

@@ -199,14 +199,15 @@ fn wait_for_ready(project: &Path, started: Instant) -> Result<()> {
     anyhow::bail!("not ready within {PATIENCE:?}:\n{}", std::fs::read_to_string(&log)?)
 }
 
-/// A port with its neighbour free as well.
+/// A port P such that P+1, P+3 and P+4 are free as well: PostgreSQL, captured mail, SMTP.
 fn free_port() -> Result<u16> {
     (0..100)
         .find_map(|_| {
             let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-            std::net::TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok().map(|_| port)
+            let is_free = |offset| std::net::TcpListener::bind(("127.0.0.1", port.checked_add(offset)?)).ok();
+            [1, 3, 4].into_iter().all(|offset| is_free(offset).is_some()).then_some(port)
         })
-        .context("two free ports in a row")
+        .context("free ports")
 }
 
 fn copy_project(from: &Path, to: &Path) -> Result<()> {

@@ -44,6 +44,12 @@ settings! {
         pub site_name: String = "Rowhouse".to_owned(),
         /// Largest mail accepted, in bytes, with attachments as they travel (a third larger than the files).
         pub max_message_bytes: u64 = 26_214_400,
+        /// Address and port that take mails over SMTP from software that signs in, as `0.0.0.0:587`. Unset: `serve` opens none, and `up` opens the API's port + 4 on this machine.
+        pub smtp_listen: Option<String> = None,
+        /// File with the certificate chain (PEM) behind STARTTLS on that port; needed unless it is on loopback.
+        pub smtp_certificate: Option<String> = None,
+        /// File with the private key (PEM) of that certificate.
+        pub smtp_certificate_key: Option<String> = None,
         /// Folder for the transport `file`.
         pub file_folder: String = ".rowhouse/mail".to_owned(),
         /// Host name of the relay.

@@ -46,6 +46,7 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
         }
     }
     check_mail(mail, sources);
+    check_smtp(mail, sources);
     if let Some(name) = &settings.rest.trace_header
         && let Err(why) = check_header(name)
     {
@@ -63,6 +64,21 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
         sources.refuse(format!("server.public_url: expected http:// or https://, found \"{url}\""));
+    }
+}
+
+/// Secrets of customers' software travel on that port.
+fn check_smtp(mail: &MailSettings, sources: &mut Sources) {
+    if mail.smtp_certificate.is_some() != mail.smtp_certificate_key.is_some() {
+        sources.refuse("mail.smtp_certificate: comes together with mail.smtp_certificate_key");
+    }
+    let Some(text) = &mail.smtp_listen else { return };
+    match text.parse::<std::net::SocketAddr>() {
+        Err(_) => sources.refuse(format!("mail.smtp_listen: expected address and port, found \"{text}\"")),
+        Ok(address) if !address.ip().is_loopback() && mail.smtp_certificate.is_none() => {
+            sources.refuse("mail.smtp_certificate: not set; mail.smtp_listen beyond this machine needs it");
+        }
+        Ok(_) => {}
     }
 }
 

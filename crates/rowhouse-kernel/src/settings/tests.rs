@@ -108,6 +108,9 @@ fn mail_settings_that_cannot_work_together_are_refused_by_name() {
         ("dkim_domain = \"d.example\"", "mail.dkim_domain"),
         ("webhook_urls = [\"https://h.example\"]", "mail.webhook_urls"),
         ("daily_cap = 0", "mail.daily_cap"),
+        ("smtp_listen = \"everywhere\"", "mail.smtp_listen"),
+        ("smtp_listen = \"0.0.0.0:587\"", "mail.smtp_certificate"),
+        ("smtp_certificate_key = \"k.pem\"", "mail.smtp_certificate"),
     ] {
         let mistakes = load(&format!("[mail]\n{toml}"), &[]).0.unwrap_err();
         assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{name}:")), "{toml}: {mistakes:#?}");

@@ -209,10 +209,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A port P such that P and P+1 are free, below the range from which clients' ports are taken.
+/// A port P such that P, P+1, P+3 and P+4 are free (API, PostgreSQL, captured mail, SMTP), below the range from which clients' ports are taken.
 fn free_ports() -> Result<u16> {
     let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     let first = 20_000 + u16::try_from(std::process::id() % 1000)? * 10;
     let mut candidates = (first..32_000).step_by(10);
-    candidates.find(|port| is_free(*port) && is_free(port + 1)).ok_or_else(|| anyhow!("no free ports"))
+    let all_free = |port: &u16| [0, 1, 3, 4].iter().all(|offset| is_free(port + offset));
+    candidates.find(all_free).ok_or_else(|| anyhow!("no free ports"))
 }

@@ -16,6 +16,7 @@ use crate::cli::{ServeArgs, ServeRole};
 use crate::command::migrate::connect;
 use crate::command::up::Signals;
 use crate::command::{clock, rng};
+use crate::mail::Ports;
 use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 use crate::secrets::Secrets;
@@ -42,6 +43,7 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
     prepare(&settings, &urls).await?;
     let listener = bind(&settings.server).await?;
     let address = listener.local_addr()?;
+    let mail = Ports::configured(&settings.mail).await?;
     settings.server.public_url.get_or_insert_with(|| format!("http://{address}"));
     let (database, monitor) = Database::open(&urls, &settings.db, settings.auth.live_sessions)?;
     let mut signals = Signals::install()?;
@@ -56,11 +58,16 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
     let app = App::start(parts).await?;
     tracing::info!(%address, roles = ?args.roles, "serving");
     let (drain, draining) = watch::channel(false);
-    let serving = tokio::spawn(serve(listener, app.router.clone(), Server::from(&settings.server), draining));
+    let server = Server::from(&settings.server);
+    let mail = mail.serve(&app.mail, &server, &draining)?;
+    let serving = tokio::spawn(serve(listener, app.router.clone(), server, draining));
     signals.next().await;
     let _receiver_gone = drain.send(true);
     let (cut, ()) = tokio::join!(serving, app.drain());
     let cut = cut.unwrap_or(0);
+    for task in mail {
+        let _ended = task.await;
+    }
     app.stop();
     monitor.abort();
     tracing::info!(cut_connections = cut, "stopped");

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::app::{App, Parts, Roles};
 use crate::cli::UpArgs;
 use crate::command::{clock, lock, rng};
+use crate::mail::Ports;
 use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 use crate::secrets::Secrets;
@@ -30,19 +31,21 @@ pub(super) async fn run(project: &Project, args: &UpArgs, as_json: bool) -> Resu
     let _lock = lock::take(project)?;
     State::clear(project);
     let listener = listen(&mut settings).await?;
+    let mail = Ports::beside(settings.server.port, &settings.mail).await?;
     let secrets = Secrets::ensure(project, &*rng())?;
     settings.auth.key_secret.get_or_insert_with(|| secrets.key_secret.clone());
     let mut signals = Signals::install()?;
-    let started = tokio::select! {
+    let mut started = tokio::select! {
         server = start(project, settings, &secrets) => server?,
         () = signals.next() => return Ok(ended()),
     };
+    (started.state.mail_url, started.state.smtp_port) = (mail.mail_url(), mail.smtp_port());
     started.state.write(project)?;
     banner::print(&started.state, as_json);
     let following = started.embedded.as_ref().map(|embedded| {
         tokio::spawn(follow_postgres(project.clone(), started.state.clone(), embedded.watch_pid()))
     });
-    let cut = started.run(listener, &mut signals).await;
+    let cut = started.run(listener, mail, &mut signals).await?;
     if let Some(following) = following {
         following.abort();
         let _aborted = following.await;
@@ -176,8 +179,14 @@ async fn open(
 
 impl Started {
     /// Serves until a signal; then finishes requests in flight, and stops the database last.
-    async fn run(self, listener: TcpListener, signals: &mut Signals) -> usize {
+    async fn run(
+        self,
+        listener: TcpListener,
+        mail: Ports,
+        signals: &mut Signals,
+    ) -> Result<usize, CannotRun> {
         let (drain, draining) = watch::channel(false);
+        let mail = mail.serve(&self.app.mail, &self.server, &draining)?;
         let serving = tokio::spawn(serve(listener, self.app.router.clone(), self.server, draining));
         signals.next().await;
         tracing::info!("stopping");
@@ -187,12 +196,18 @@ impl Started {
             (cut, ()) = async { tokio::join!(serving, self.app.drain()) } => cut.unwrap_or(0),
             () = signals.next() => 0,
         };
+        for task in mail {
+            tokio::select! {
+                _ended = task => {}
+                () = signals.next() => break,
+            }
+        }
         self.app.stop();
         self.monitor.abort();
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
-        cut
+        Ok(cut)
     }
 }
 

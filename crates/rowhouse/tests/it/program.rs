@@ -146,12 +146,15 @@ impl Drop for Up {
     }
 }
 
-/// A port that is free, and the next one too.
+/// A port P such that P, P+1, P+3 and P+4 are free: API, PostgreSQL, captured mail, SMTP.
 pub(crate) fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+        let is_free = |offset| {
+            port.checked_add(offset).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        };
+        if [1, 3, 4].into_iter().all(is_free) {
             return port;
         }
     }

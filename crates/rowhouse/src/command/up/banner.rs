@@ -11,6 +11,10 @@ pub(super) fn print(state: &State, as_json: bool) {
             format!("  REST API          {}/rest/v1", state.url),
             format!("  Auth              {}/auth/v1", state.url),
             format!("  Health            {}/health", state.url),
+        ]);
+        lines.extend(state.mail_url.iter().map(|url| format!("  Captured mail     {url}")));
+        lines.extend(state.smtp_port.iter().map(|port| format!("  SMTP              127.0.0.1:{port}")));
+        lines.extend([
             format!("  anon key          {}", state.anon_key),
             format!("  service_role key  {}", state.service_role_key),
             "  Database          rowhouse psql (the URL stands in .rowhouse/state.json)".to_owned(),

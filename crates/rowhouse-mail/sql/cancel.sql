@@ -1,0 +1,9 @@
+-- Their jobs find an end written and do nothing.
+with given_up as (
+  update mail.recipients
+  set state = 'failed', finished_at = clock_timestamp(), last_reply = 'cancelled by an operator'
+  where message = $1 and state in ('queued', 'delayed')
+  returning id, attempts
+)
+insert into mail.events (recipient, event, attempt, reply)
+select id, 'failed', attempts, 'cancelled by an operator' from given_up

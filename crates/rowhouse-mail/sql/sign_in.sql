@@ -1,0 +1,8 @@
+-- A good credential's tenant. That it was used is written at most once an hour.
+with good as (
+  select name, tenant, last_used_at from mail.credentials where name = $1 and digest = $2 and revoked_at is null
+), touched as (
+  update mail.credentials c set last_used_at = clock_timestamp() from good
+  where c.name = good.name and coalesce(good.last_used_at < clock_timestamp() - interval '1 hour', true)
+)
+select tenant from good

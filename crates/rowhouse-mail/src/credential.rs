@@ -1,0 +1,102 @@
+//! Names and secrets that customers' software signs in with over SMTP. A secret is shown once; its digest is kept.
+
+use rowhouse_crypto::{OpaqueSecret, digest_hex};
+use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::{Rng, SERVICE_ROLE, Secret, TenantId};
+use serde::Serialize;
+use time::OffsetDateTime;
+use tokio_postgres::GenericClient;
+
+use crate::error::MailError;
+
+/// Rows of a list.
+const MOST_LISTED: i64 = 1000;
+
+/// A credential without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Credential {
+    /// What the software signs in as.
+    pub name: String,
+    /// For whom its mails are.
+    pub tenant: Option<TenantId>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it was last used, to the hour.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_used_at: Option<OffsetDateTime>,
+    /// Since when it is no good any more.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+/// Makes a credential and returns its secret, which cannot be had again.
+///
+/// # Errors
+/// [`MailError::Invalid`] for a name that is taken or cannot be one; else the database's.
+pub async fn create(
+    client: &impl GenericClient,
+    name: &str,
+    tenant: Option<TenantId>,
+    rng: &dyn Rng,
+) -> Result<OpaqueSecret, MailError> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.@-".contains(&b);
+    let is_name = (1..=100).contains(&name.len())
+        && name.bytes().all(fits)
+        && name.as_bytes()[0].is_ascii_alphanumeric()
+        && name != SERVICE_ROLE;
+    if !is_name {
+        let text = "name: expected 1 to 100 letters, digits and _.@-, beginning with a letter or digit; service_role is taken";
+        return Err(MailError::invalid(text));
+    }
+    let secret = OpaqueSecret::generate(rng);
+    let sql =
+        "insert into mail.credentials (name, digest, tenant) values ($1, $2, $3) on conflict do nothing";
+    let made = client.execute(sql, &[&name, &secret.digest(), &tenant.map(|tenant| tenant.0)]).await;
+    match made.map_err(DbError::from)? {
+        0 => Err(MailError::invalid(format!("name: there is a credential {name} already"))),
+        _ => Ok(secret),
+    }
+}
+
+/// All credentials, by name; the first thousand of them.
+///
+/// # Errors
+/// The database's.
+pub async fn list(client: &impl GenericClient) -> Result<Vec<Credential>, DbError> {
+    let sql = "select name, tenant, created_at, last_used_at, revoked_at from mail.credentials order by name limit $1";
+    let rows = client.query(sql, &[&MOST_LISTED]).await?;
+    let credential = |row: &tokio_postgres::Row| Credential {
+        name: row.get(0),
+        tenant: row.get::<_, Option<uuid::Uuid>>(1).map(TenantId),
+        created_at: row.get(2),
+        last_used_at: row.get(3),
+        revoked_at: row.get(4),
+    };
+    Ok(rows.iter().map(credential).collect())
+}
+
+/// Makes a credential useless, for sessions that begin from now on. False if there is none that is any good.
+///
+/// # Errors
+/// The database's.
+pub async fn revoke(client: &impl GenericClient, name: &str) -> Result<bool, DbError> {
+    let sql =
+        "update mail.credentials set revoked_at = clock_timestamp() where name = $1 and revoked_at is null";
+    Ok(client.execute(sql, &[&name]).await? > 0)
+}
+
+/// The tenant of a credential that is good; `None` if it is not.
+pub(crate) async fn check(
+    control: &Control,
+    name: String,
+    secret: Secret,
+) -> Result<Option<Option<TenantId>>, DbError> {
+    let digest = digest_hex(secret.expose());
+    let row = control
+        .run_tx("mail.sign_in", async move |tx: &tokio_postgres::Transaction<'_>| {
+            tx.query_opt(include_str!("../sql/sign_in.sql"), &[&name, &digest]).await.map_err(DbError::from)
+        })
+        .await?;
+    Ok(row.map(|row| row.get::<_, Option<uuid::Uuid>>(0).map(TenantId)))
+}

@@ -1,0 +1,43 @@
+//! What became of mails, and what an operator can do about them.
+
+use rowhouse_db::DbError;
+use serde_json::Value;
+use tokio_postgres::GenericClient;
+
+/// A message with its recipients and their history; without the message itself.
+///
+/// # Errors
+/// The database's.
+pub async fn find(client: &impl GenericClient, id: i64) -> Result<Option<Value>, DbError> {
+    let row = client.query_opt(include_str!("../sql/history.sql"), &[&id]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Recipients, newest first: those in `state`, if one is given.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    client: &impl GenericClient,
+    state: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Value>, DbError> {
+    let rows = client.query(include_str!("../sql/list.sql"), &[&state, &limit]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Tries again for the recipients of a message that were given up, refused or suppressed. Returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn retry(client: &impl GenericClient, message: i64) -> Result<u64, DbError> {
+    Ok(client.execute(include_str!("../sql/retry.sql"), &[&message]).await?)
+}
+
+/// Gives up the recipients of a message that wait; an attempt under way is not stopped. Returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn cancel(client: &impl GenericClient, message: i64) -> Result<u64, DbError> {
+    Ok(client.execute(include_str!("../sql/cancel.sql"), &[&message]).await?)
+}

@@ -1,0 +1,157 @@
+//! `/mail/v1`: sending over HTTP and what became of it, for the holder of a service_role key.
+
+mod request;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use http::StatusCode;
+use rowhouse_db::{Control, DbError};
+use rowhouse_http::{Dialect, Identity, RequestId};
+use serde_json::json;
+
+use crate::error::MailError;
+use crate::history;
+use crate::mailer::Mailer;
+use crate::store::Accepted;
+
+/// What the paths need.
+#[derive(Debug, Clone)]
+pub struct MailApi {
+    /// Takes the mails.
+    pub mailer: Mailer,
+    /// Where they are written.
+    pub control: Control,
+}
+
+/// The paths below `/mail/v1`.
+pub fn router(api: MailApi) -> Router {
+    Router::new().route("/send", post(send)).route("/messages/{id}", get(message)).with_state(Arc::new(api))
+}
+
+enum Failure {
+    /// No token, or one that is no good.
+    Stranger,
+    /// A token without the right.
+    NotAllowed,
+    Missing,
+    Body(&'static str),
+    Mail(MailError),
+}
+
+impl From<MailError> for Failure {
+    fn from(error: MailError) -> Self {
+        Self::Mail(error)
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::Mail(MailError::Db(error))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, code, message) = match self {
+            Self::Stranger => {
+                (StatusCode::UNAUTHORIZED, "unauthorized", "a service_role key is needed".to_owned())
+            }
+            Self::NotAllowed => {
+                (StatusCode::FORBIDDEN, "forbidden", "a service_role key is needed".to_owned())
+            }
+            Self::Missing => (StatusCode::NOT_FOUND, "not_found", "no such message".to_owned()),
+            Self::Body(message) => (StatusCode::BAD_REQUEST, "invalid_mail", message.to_owned()),
+            Self::Mail(error) => describe(&error),
+        };
+        Dialect::Plain.error(status, code, &message)
+    }
+}
+
+fn describe(error: &MailError) -> (StatusCode, &'static str, String) {
+    match error {
+        MailError::Invalid(why) => (StatusCode::BAD_REQUEST, "invalid_mail", why.clone()),
+        MailError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", error.to_string()),
+        MailError::Unusable(why) => {
+            tracing::error!(why, "mail cannot be sent as configured");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "misconfigured",
+                "mail cannot be sent as configured".to_owned(),
+            )
+        }
+        MailError::Db(error) => {
+            tracing::warn!(%error, "a mail was not stored");
+            let message = "the mail was not accepted; try again".to_owned();
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+        }
+    }
+}
+
+fn require_service(identity: &Identity) -> Result<(), Failure> {
+    match identity.caller() {
+        Ok(caller) if caller.is_service() => Ok(()),
+        Ok(caller) if !caller.is_anonymous() => Err(Failure::NotAllowed),
+        Ok(_) | Err(_) => Err(Failure::Stranger),
+    }
+}
+
+/// 202: the mail is durable, and will be delivered or accounted for.
+async fn send(
+    State(api): State<Arc<MailApi>>,
+    Extension(identity): Extension<Identity>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Failure> {
+    require_service(&identity)?;
+    let body = read(request.into_body(), &api.mailer).await?;
+    let mut mail = request::read(&body)?;
+    drop(body);
+    mail.request_id = Some(request_id.0.to_string());
+    let mailer = api.mailer.clone();
+    let accept = async move |tx: &tokio_postgres::Transaction<'_>| mailer.send(tx, &mail).await;
+    let accepted = api.control.run_tx("mail.accept", accept).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(document(&accepted))).into_response())
+}
+
+/// Base64 and JSON make a mail larger than it will be.
+async fn read(body: Body, mailer: &Mailer) -> Result<axum::body::Bytes, Failure> {
+    const ENVELOPE: u64 = 1024 * 1024;
+    let most = mailer.max_message_bytes();
+    let limit = usize::try_from(most.saturating_add(ENVELOPE)).unwrap_or(usize::MAX);
+    axum::body::to_bytes(body, limit).await.map_err(|error| {
+        let is_large =
+            std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
+        if is_large {
+            Failure::Mail(MailError::TooLarge { bytes: limit as u64 + 1, most })
+        } else {
+            Failure::Body("the body ended too early")
+        }
+    })
+}
+
+fn document(accepted: &Accepted) -> serde_json::Value {
+    let recipient = |(id, address): &(i64, String)| json!({ "id": id, "address": address });
+    json!({
+        "id": accepted.id,
+        "message_id": accepted.message_id,
+        "recipients": accepted.recipients.iter().map(recipient).collect::<Vec<_>>(),
+        "is_new": accepted.is_new,
+    })
+}
+
+async fn message(
+    State(api): State<Arc<MailApi>>,
+    Extension(identity): Extension<Identity>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    require_service(&identity)?;
+    let id: i64 = id.parse().map_err(|_| Failure::Missing)?;
+    let find = async move |client: &tokio_postgres::Client| history::find(client, id).await;
+    let found = api.control.read("mail.history", find).await?;
+    Ok(axum::Json(found.ok_or(Failure::Missing)?).into_response())
+}

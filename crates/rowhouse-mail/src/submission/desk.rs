@@ -1,0 +1,39 @@
+//! What a session needs of the rest: checking credentials, and taking messages in.
+
+use rowhouse_kernel::TenantId;
+
+use super::sasl::Claimed;
+use crate::message::RawMail;
+
+/// Who is sending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sender {
+    /// The credential's name.
+    pub(crate) name: String,
+    /// For whom its mails are.
+    pub(crate) tenant: Option<TenantId>,
+}
+
+/// Why a message was not taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The message is at fault.
+    Message(String),
+    /// It is larger than accepted.
+    TooLarge,
+    /// We are: another try may succeed.
+    NotNow,
+}
+
+/// The database cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unknown;
+
+/// The house behind the counter.
+pub(crate) trait Desk: Send + Sync + 'static {
+    /// Who that is; `None` if name and secret do not fit.
+    fn check(&self, claimed: Claimed) -> impl Future<Output = Result<Option<Sender>, Unknown>> + Send;
+
+    /// Makes the message durable and returns its id.
+    fn accept(&self, mail: RawMail) -> impl Future<Output = Result<i64, Refused>> + Send;
+}

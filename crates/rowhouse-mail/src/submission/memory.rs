@@ -1,0 +1,52 @@
+//! Memory for messages under way, of all connections together.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Unit of account, in bytes.
+const UNIT: usize = 16 * 1024;
+
+/// What all connections may hold together.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory(Arc<Semaphore>);
+
+impl Memory {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT))))
+    }
+
+    /// A share, empty at first.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold { memory: Arc::clone(&self.0), permit: None }
+    }
+}
+
+/// One message's share; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    memory: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Hold {
+    /// Makes it cover `bytes`; false if there is no room.
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(UNIT).saturating_sub(held);
+        if missing == 0 {
+            return true;
+        }
+        let Ok(missing) = u32::try_from(missing) else { return false };
+        let Ok(more) = Arc::clone(&self.memory).try_acquire_many_owned(missing) else { return false };
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            none => *none = Some(more),
+        }
+        true
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.permit = None;
+    }
+}

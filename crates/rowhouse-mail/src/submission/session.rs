@@ -1,0 +1,230 @@
+//! One SMTP conversation (RFC 5321, 6409): who may say what in which order. Leaves bytes to `wire`, and the database to
+//! the desk.
+
+mod command;
+mod sign_in;
+
+use std::time::Duration;
+
+use rowhouse_kernel::{SharedClock, SharedRng, new_id};
+use time::format_description::well_known::Rfc2822;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::body::Body;
+use super::desk::{Desk, Refused, Sender};
+use super::memory::{Hold, Memory};
+use super::reply::{self, Reply};
+use super::wire::{Broken, Wire};
+use crate::message::{Address, RawMail};
+
+/// Recipients of one message.
+pub(crate) const MOST_RECIPIENTS: usize = 50;
+/// Commands of one session.
+const MOST_COMMANDS: u32 = 20_000;
+/// Refused commands of one session; recipients beyond the limit are not counted.
+const MOST_ERRORS: u32 = 20;
+/// How long somebody may stay without signing in.
+const STRANGER: Duration = Duration::from_secs(60);
+/// How long the next command may take (RFC 5321 section 4.5.3.2.7).
+const BETWEEN_COMMANDS: Duration = Duration::from_secs(300);
+/// How long the next part of a message may take, and the whole of it.
+const BETWEEN_PARTS: Duration = Duration::from_secs(60);
+const WHOLE_MESSAGE: Duration = Duration::from_secs(600);
+
+/// Headers of a message, in bytes; what may be added to them on the way is left room for.
+const MOST_HEADER_BYTES: usize = 255 * 1024;
+
+/// What all sessions share.
+pub(crate) struct House<D> {
+    pub(crate) desk: D,
+    /// Name in the greeting.
+    pub(crate) host: String,
+    pub(crate) max_message_bytes: usize,
+    /// Messages go nowhere: whoever is on this machine may hand them in.
+    pub(crate) is_capture: bool,
+    pub(crate) has_tls: bool,
+    pub(crate) memory: Memory,
+    pub(crate) clock: SharedClock,
+    pub(crate) rng: SharedRng,
+}
+
+/// What is known of the other side before it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// On this machine.
+    pub(crate) is_loopback: bool,
+    /// Behind TLS.
+    pub(crate) is_secure: bool,
+}
+
+/// How a session ends.
+pub(crate) enum End<S> {
+    /// Nothing is left to say.
+    Closed,
+    /// The next byte belongs to TLS.
+    Tls(S),
+}
+
+enum Step {
+    Next,
+    Close,
+    Tls,
+}
+
+/// A message whose recipients are being named.
+struct Draft {
+    from: Option<Address>,
+    to: Vec<Address>,
+}
+
+struct Session<'h, D, S> {
+    house: &'h House<D>,
+    wire: Wire<S>,
+    peer: Peer,
+    greeted: bool,
+    sender: Option<Sender>,
+    draft: Option<Draft>,
+    commands: u32,
+    errors: u32,
+    begun: Instant,
+    /// On its log lines, mails and their jobs.
+    id: String,
+    drain: watch::Receiver<bool>,
+}
+
+/// Speaks with the other side until one of both ends it. After STARTTLS a new session begins, without a greeting.
+pub(crate) async fn converse<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send>(
+    house: &House<D>,
+    stream: S,
+    peer: Peer,
+    greet: bool,
+    drain: watch::Receiver<bool>,
+) -> End<S> {
+    let mut session = Session::new(house, stream, peer, drain);
+    if greet {
+        session.wire.say_lines(&format!("220 {} ESMTP Rowhouse\r\n", house.host));
+    }
+    match session.run().await {
+        Ok(true) => return End::Tls(session.wire.into_stream()),
+        Ok(false) | Err(Broken::Gone) => {}
+        Err(Broken::Told(reply)) => session.wire.say(&reply),
+    }
+    let _gone_already = session.wire.flush().await;
+    End::Closed
+}
+
+impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
+    fn new(house: &'h House<D>, stream: S, peer: Peer, drain: watch::Receiver<bool>) -> Self {
+        let captured = || Sender { name: "capture".to_owned(), tenant: None };
+        Self {
+            house,
+            wire: Wire::new(stream),
+            peer,
+            greeted: false,
+            sender: (house.is_capture && peer.is_loopback).then(captured),
+            draft: None,
+            commands: 0,
+            errors: 0,
+            begun: Instant::now(),
+            id: new_id(&*house.clock, &*house.rng).to_string(),
+            drain,
+        }
+    }
+
+    /// True if TLS comes next.
+    async fn run(&mut self) -> Result<bool, Broken> {
+        loop {
+            let deadline = self.deadline();
+            let line = tokio::select! {
+                biased;
+                _told_or_gone = self.drain.wait_for(|drain| *drain) => return Err(Broken::Told(reply::STOPPING)),
+                line = self.wire.line(deadline) => line?,
+            };
+            self.commands += 1;
+            if self.commands > MOST_COMMANDS {
+                return Err(Broken::Told(reply::TOO_MANY_COMMANDS));
+            }
+            match self.answer(&line).await? {
+                Step::Next => {}
+                Step::Close => return Ok(false),
+                Step::Tls => return Ok(true),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.sender {
+            Some(_) => Instant::now() + BETWEEN_COMMANDS,
+            None => self.begun + STRANGER,
+        }
+    }
+
+    fn say(&mut self, reply: &Reply) -> Result<Step, Broken> {
+        self.wire.say(reply);
+        self.errors += u32::from(reply.is_error());
+        if self.errors > MOST_ERRORS {
+            return Err(Broken::Told(reply::TOO_MANY_ERRORS));
+        }
+        Ok(Step::Next)
+    }
+
+    /// The message itself. Accepted means committed.
+    async fn take_message(&mut self) -> Result<Step, Broken> {
+        let Some(draft) = self.draft.take_if(|draft| !draft.to.is_empty()) else {
+            return self.say(&reply::RECIPIENT_FIRST);
+        };
+        self.wire.say(&reply::GO_AHEAD);
+        let body = Body::new(self.house.max_message_bytes, self.house.memory.hold());
+        let body = self.wire.message(body, BETWEEN_PARTS, Instant::now() + WHOLE_MESSAGE).await?;
+        let answer = match body.finish() {
+            Ok((mime, hold)) => self.hand_in(draft, mime, hold).await,
+            Err(fault) => fault.reply(),
+        };
+        self.say(&answer)
+    }
+
+    /// The trace header (RFC 5321 section 4.4), without the client's name and address: they concern no recipient.
+    fn trace(&self) -> String {
+        let Ok(date) = self.house.clock.now().format(&Rfc2822) else { return String::new() };
+        let protocol = if self.peer.is_secure { "ESMTPSA" } else { "ESMTPA" };
+        format!("Received: by {} with {protocol} id {}; {date}\r\n", self.house.host, self.id)
+    }
+
+    async fn hand_in(&self, draft: Draft, mime: Vec<u8>, hold: Hold) -> Reply {
+        if headers_len(&mime) > MOST_HEADER_BYTES {
+            return reply::HEADERS_TOO_LARGE;
+        }
+        let mail = RawMail {
+            from: draft.from,
+            to: draft.to,
+            mime: [self.trace().into_bytes(), mime].concat(),
+            request_id: Some(self.id.clone()),
+            tenant: self.sender.as_ref().and_then(|sender| sender.tenant),
+            ..RawMail::default()
+        };
+        let outcome = self.house.desk.accept(mail).await;
+        drop(hold);
+        tracing::info!(
+            request_id = self.id,
+            sender = self.sender.as_ref().map(|s| &*s.name),
+            ?outcome,
+            "mail handed in"
+        );
+        match outcome {
+            Ok(id) => Reply::accepted(id),
+            Err(Refused::Message(why)) => Reply::refused(&why),
+            Err(Refused::TooLarge) => reply::TOO_LARGE,
+            Err(Refused::NotNow) => reply::NOT_NOW,
+        }
+    }
+}
+
+/// Where the headers end.
+fn headers_len(mime: &[u8]) -> usize {
+    memchr::memmem::find(mime, b"\r\n\r\n").unwrap_or(mime.len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! AUTH PLAIN and LOGIN (RFC 4954).
+
+use rowhouse_kernel::Secret;
+use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Desk, Sender, Session, Step};
+use crate::submission::reply;
+use crate::submission::sasl::{self, Claimed};
+use crate::submission::wire::Broken;
+
+/// "Username:" and "Password:".
+const ASK_NAME: &str = "334 VXNlcm5hbWU6\r\n";
+const ASK_SECRET: &str = "334 UGFzc3dvcmQ6\r\n";
+
+/// What came instead of an answer.
+enum Instead {
+    Nothing,
+    Cancelled,
+}
+
+impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
+    /// Secrets travel through TLS where there is a certificate, or do not leave the machine.
+    pub(super) fn may_sign_in(&self) -> bool {
+        self.peer.is_secure || self.peer.is_loopback || !self.house.has_tls
+    }
+
+    pub(super) async fn sign_in(&mut self, mechanism: u64, initial: &str) -> Result<Step, Broken> {
+        if self.draft.is_some() || (self.sender.is_some() && !self.is_captured()) {
+            return self.say(&reply::SIGNED_IN_ALREADY);
+        }
+        if !self.may_sign_in() {
+            return self.say(&reply::TLS_FIRST);
+        }
+        let claimed = match mechanism {
+            AUTH_PLAIN => self.plain(initial).await?,
+            AUTH_LOGIN => self.login(initial).await?,
+            _ => return self.say(&reply::NO_SUCH_MECHANISM),
+        };
+        match claimed {
+            Ok(claimed) => self.check(claimed).await,
+            Err(Instead::Nothing) => self.say(&reply::NOT_BASE64),
+            Err(Instead::Cancelled) => self.say(&reply::CANCELLED),
+        }
+    }
+
+    /// Where messages go nowhere, anybody on this machine is who they say they are.
+    async fn check(&mut self, claimed: Claimed) -> Result<Step, Broken> {
+        if self.is_captured() {
+            self.sender = Some(Sender { name: claimed.name, tenant: None });
+            return self.say(&reply::SIGNED_IN);
+        }
+        match self.house.desk.check(claimed).await {
+            Ok(Some(sender)) => {
+                tracing::debug!(credential = sender.name, "signed in over SMTP");
+                self.sender = Some(sender);
+                self.say(&reply::SIGNED_IN)
+            }
+            Ok(None) => self.say(&reply::WRONG_CREDENTIALS),
+            Err(_) => self.say(&reply::CANNOT_ASK),
+        }
+    }
+
+    fn is_captured(&self) -> bool {
+        self.house.is_capture && self.peer.is_loopback
+    }
+
+    async fn plain(&mut self, initial: &str) -> Result<Result<Claimed, Instead>, Broken> {
+        if !initial.is_empty() {
+            return Ok(sasl::plain(initial).ok_or(Instead::Nothing));
+        }
+        let line = self.ask("334 \r\n").await?;
+        Ok(line.and_then(|line| sasl::plain(&line).ok_or(Instead::Nothing)))
+    }
+
+    async fn login(&mut self, initial: &str) -> Result<Result<Claimed, Instead>, Broken> {
+        let name = match initial {
+            "" => self.ask(ASK_NAME).await?,
+            given => Ok(given.to_owned()),
+        };
+        let name = match name.and_then(|line| sasl::text(&line).ok_or(Instead::Nothing)) {
+            Ok(name) => name,
+            Err(instead) => return Ok(Err(instead)),
+        };
+        let secret = self.ask(ASK_SECRET).await?;
+        let secret = secret.and_then(|line| sasl::text(&line).ok_or(Instead::Nothing));
+        Ok(secret.map(|secret| Claimed { name, secret: Secret::new(secret) }))
+    }
+
+    async fn ask(&mut self, challenge: &str) -> Result<Result<String, Instead>, Broken> {
+        self.wire.say_lines(challenge);
+        let line = self.wire.line(self.deadline()).await?;
+        let text = line.strip_suffix(b"\r\n").unwrap_or(&line);
+        Ok(match text {
+            b"*" => Err(Instead::Cancelled),
+            text => String::from_utf8(text.to_vec()).map_err(|_| Instead::Nothing),
+        })
+    }
+}

@@ -1,0 +1,280 @@
+use std::sync::{Arc, Mutex};
+
+use rowhouse_kernel::{SystemClock, SystemRng};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::watch;
+
+use super::{End, House, Peer, converse};
+use crate::message::RawMail;
+use crate::submission::desk::{Desk, Refused, Sender, Unknown};
+use crate::submission::memory::Memory;
+use crate::submission::sasl::Claimed;
+
+const HERE: Peer = Peer { is_loopback: true, is_secure: false };
+const AWAY: Peer = Peer { is_loopback: false, is_secure: false };
+const PLAIN: &str = "AUTH PLAIN AHNob3AAczNjcmV0\r\n";
+const MESSAGE: &str = "DATA\r\nFrom: a@x.example\r\nSubject: s\r\n\r\nHello\r\n.\r\n";
+
+/// Knows `shop` with `s3cret`, and keeps what it gets.
+#[derive(Clone, Default)]
+struct Notebook(Arc<Mutex<Vec<RawMail>>>);
+
+impl Desk for Notebook {
+    async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
+        let is_known = claimed.name == "shop" && claimed.secret.expose() == "s3cret";
+        Ok(is_known.then_some(Sender { name: claimed.name, tenant: None }))
+    }
+
+    async fn accept(&self, mail: RawMail) -> Result<i64, Refused> {
+        if mail.mime.ends_with(b"refuse\r\n") {
+            return Err(Refused::Message("bad\r\n250 good".to_owned()));
+        }
+        let mut kept = self.0.lock().unwrap();
+        kept.push(mail);
+        Ok(i64::try_from(kept.len()).unwrap())
+    }
+}
+
+fn house(desk: Notebook, is_capture: bool, has_tls: bool) -> House<Notebook> {
+    House {
+        desk,
+        host: "mail.example".to_owned(),
+        max_message_bytes: 2000,
+        is_capture,
+        has_tls,
+        memory: Memory::new(1 << 20),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+    }
+}
+
+/// Says all of `script` at once, stops talking, and gives the answers' codes and the mails taken.
+async fn talk(peer: Peer, is_capture: bool, script: &str) -> (Vec<String>, Vec<RawMail>) {
+    let desk = Notebook::default();
+    let house = house(desk.clone(), is_capture, false);
+    let (mut client, server) = duplex(64);
+    let (_drain, draining) = watch::channel(false);
+    let talking = async {
+        let (mut reader, mut writer) = tokio::io::split(&mut client);
+        let mut answers = String::new();
+        let writing = async {
+            let _refused = writer.write_all(script.as_bytes()).await;
+            let _refused = writer.shutdown().await;
+        };
+        let (_, read) = tokio::join!(writing, reader.read_to_string(&mut answers));
+        read.unwrap();
+        answers
+    };
+    let serving = async {
+        let _closed = converse(&house, server, peer, true, draining).await;
+    };
+    let (answers, ()) = tokio::join!(talking, serving);
+    let codes = answers.lines().map(|line| line.chars().take(9).collect::<String>().trim().to_owned());
+    let mails = desk.0.lock().unwrap().clone();
+    (codes.collect(), mails)
+}
+
+/// The codes after the greeting and EHLO.
+async fn answers(peer: Peer, is_capture: bool, script: &str) -> Vec<String> {
+    let (codes, _) = talk(peer, is_capture, &format!("EHLO me\r\n{script}")).await;
+    let after = codes.iter().position(|code| code.starts_with("250 ENHAN")).unwrap();
+    codes[after + 1..].to_vec()
+}
+
+#[tokio::test]
+async fn pipelined_message_is_taken_with_its_envelope_and_answered_to_the_end() {
+    let script = format!(
+        "EHLO me\r\n{PLAIN}MAIL FROM:<a@x.example> SIZE=100 BODY=8BITMIME\r\nRCPT TO:<b@y.example>\r\nRCPT TO:<c@y.example>\r\n{MESSAGE}QUIT\r\n"
+    );
+    let (codes, mails) = talk(AWAY, false, &script).await;
+    let expected = [
+        "220 mail.",
+        "250-mail.",
+        "250-PIPEL",
+        "250-8BITM",
+        "250-AUTH",
+        "250-SIZE",
+        "250 ENHAN",
+        "235 2.7.0",
+        "250 2.1.0",
+        "250 2.1.5",
+        "250 2.1.5",
+        "354 End w",
+        "250 2.0.0",
+        "221 2.0.0",
+    ];
+    assert_eq!(codes, expected);
+    let [mail] = &mails[..] else { panic!("{mails:?}") };
+    assert_eq!(mail.from.as_ref().unwrap().to_string(), "a@x.example");
+    assert_eq!(mail.to.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b@y.example", "c@y.example"]);
+    let mime = String::from_utf8(mail.mime.clone()).unwrap();
+    let (trace, rest) = mime.split_once("\r\n").unwrap();
+    assert!(trace.starts_with("Received: by mail.example with ESMTPA id "), "{trace}");
+    assert!(trace.contains(mail.request_id.as_deref().unwrap()), "{trace}");
+    assert_eq!(rest, "From: a@x.example\r\nSubject: s\r\n\r\nHello\r\n");
+}
+
+#[tokio::test]
+async fn stranger_sends_nothing_unless_captured_on_this_machine() {
+    let script = format!("MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\n{MESSAGE}");
+    for (peer, is_capture) in [(AWAY, false), (HERE, false), (AWAY, true)] {
+        let codes = answers(peer, is_capture, &script).await;
+        assert_eq!(codes[..3], ["530 5.7.0", "530 5.7.0", "530 5.7.0"], "{peer:?} {is_capture}");
+    }
+    assert_eq!(answers(HERE, true, &script).await, ["250 2.1.0", "250 2.1.5", "354 End w", "250 2.0.0"]);
+}
+
+#[tokio::test]
+async fn credentials_open_the_door_and_wrong_ones_do_not() {
+    for (script, expected) in [
+        ("AUTH PLAIN AHNob3AAd3Jvbmc=\r\n", vec!["535 5.7.8"]),
+        ("AUTH PLAIN\r\nAHNob3AAczNjcmV0\r\n", vec!["334", "235 2.7.0"]),
+        ("AUTH LOGIN\r\nc2hvcA==\r\nczNjcmV0\r\n", vec!["334 VXNlc", "334 UGFzc", "235 2.7.0"]),
+        ("AUTH LOGIN c2hvcA==\r\nczNjcmV0\r\n", vec!["334 UGFzc", "235 2.7.0"]),
+        ("AUTH LOGIN\r\n*\r\n", vec!["334 VXNlc", "501 5.7.0"]),
+        ("AUTH PLAIN %%%\r\n", vec!["501 5.5.2"]),
+        ("AUTH CRAM-MD5\r\n", vec!["504 5.5.4"]),
+    ] {
+        assert_eq!(answers(AWAY, false, script).await, expected, "{script}");
+    }
+    let twice = format!("{PLAIN}{PLAIN}");
+    assert_eq!(answers(AWAY, false, &twice).await, ["235 2.7.0", "503 5.5.1"]);
+}
+
+#[tokio::test]
+async fn secret_is_not_asked_for_in_the_clear_where_tls_is_offered() {
+    let house = house(Notebook::default(), false, true);
+    let (mut client, server) = duplex(4096);
+    let (_drain, draining) = watch::channel(false);
+    client.write_all(format!("EHLO me\r\n{PLAIN}STARTTLS\r\n").as_bytes()).await.unwrap();
+    let End::Tls(_) = converse(&house, server, AWAY, true, draining).await else { panic!("no TLS") };
+    let said = read_all(client).await;
+    assert!(said.contains("250-STARTTLS") && !said.contains("250-AUTH"), "{said}");
+    assert!(said.contains("538 5.7.11") && said.ends_with("220 2.0.0 Ready to start TLS\r\n"), "{said}");
+}
+
+#[tokio::test]
+async fn commands_sent_along_with_starttls_end_the_session() {
+    let house = house(Notebook::default(), false, true);
+    let (mut client, server) = duplex(4096);
+    let (_drain, draining) = watch::channel(false);
+    client.write_all(b"EHLO me\r\nSTARTTLS\r\nMAIL FROM:<evil@x.example>\r\n").await.unwrap();
+    assert!(matches!(converse(&house, server, AWAY, true, draining).await, End::Closed));
+    assert!(read_all(client).await.contains("501 5.5.1"));
+}
+
+async fn read_all(mut client: DuplexStream) -> String {
+    let mut said = String::new();
+    client.shutdown().await.unwrap();
+    client.read_to_string(&mut said).await.unwrap();
+    said
+}
+
+#[tokio::test]
+async fn commands_out_of_order_are_refused() {
+    for (script, expected) in [
+        ("RCPT TO:<b@y.example>\r\n", vec!["503 5.5.1"]),
+        ("DATA\r\n", vec!["503 5.5.1"]),
+        ("MAIL FROM:<a@x.example>\r\nDATA\r\n", vec!["250 2.1.0", "503 5.5.1"]),
+        ("MAIL FROM:<a@x.example>\r\nMAIL FROM:<a@x.example>\r\n", vec!["250 2.1.0", "503 5.5.1"]),
+        (
+            "MAIL FROM:<a@x.example>\r\nRSET\r\nRCPT TO:<b@y.example>\r\n",
+            vec!["250 2.1.0", "250 2.0.0", "503 5.5.1"],
+        ),
+        (
+            "STARTTLS\r\nBDAT 3\r\nEXPN x\r\nVRFY x\r\nNOOP\r\nWHAT\r\n",
+            vec!["502 5.5.1", "502 5.5.1", "502 5.5.1", "252 2.1.5", "250 2.0.0", "500 5.5.1"],
+        ),
+    ] {
+        assert_eq!(answers(HERE, true, script).await, expected, "{script}");
+    }
+    let (codes, _) = talk(HERE, true, "MAIL FROM:<a@x.example>\r\n").await;
+    assert_eq!(codes, ["220 mail.", "503 5.5.1"]);
+}
+
+#[tokio::test]
+async fn what_is_no_address_or_not_offered_is_refused() {
+    for (script, expected) in [
+        ("MAIL FROM:<nobody>\r\n", "553 5.1.7"),
+        ("MAIL FROM:<a@x.example> SIZE=9999999\r\n", "552 5.3.4"),
+        ("MAIL FROM:<z\u{fc}@x.example>\r\n", "553 5.1.7"),
+        ("MAIL FROM:<a@x.example> SMTPUTF8\r\n", "555 5.5.4"),
+        ("MAIL FROM:<a@x.example> BODY=BINARYMIME\r\n", "555 5.5.4"),
+        ("MAIL FROM:<a@x.example> WHAT=1\r\n", "555 5.5.4"),
+        ("MAIL FROM:<a@x.example\0>\r\n", "500 5.5.2"),
+        ("MAIL FROM:<\"a\rb\"@x.example>\r\n", "500 5.5.2"),
+    ] {
+        assert_eq!(answers(HERE, true, script).await, [expected], "{script}");
+    }
+    for address in ["<>", "<Postmaster>", "<b@>", "b@y.example", "<\"b>c\"@y.example>"] {
+        let script = format!("MAIL FROM:<>\r\nRCPT TO:{address}\r\n");
+        let codes = answers(HERE, true, &script).await;
+        assert!(codes[0] == "250 2.1.0" && codes[1].starts_with('5'), "{address}: {codes:?}");
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_recipients_meet_a_limit_and_the_session_goes_on() {
+    let recipients = "RCPT TO:<b@y.example>\r\n".repeat(3000);
+    let script = format!("MAIL FROM:<a@x.example>\r\n{recipients}{MESSAGE}NOOP\r\n");
+    let codes = answers(HERE, true, &script).await;
+    let count = |code| codes.iter().filter(|other| **other == code).count();
+    assert_eq!((count("250 2.1.5"), count("452 4.5.3")), (50, 2950));
+    assert_eq!(codes[codes.len() - 3..], ["354 End w", "250 2.0.0", "250 2.0.0"]);
+}
+
+#[tokio::test]
+async fn endless_sessions_end() {
+    let codes = answers(HERE, true, &"NOOP\r\n".repeat(25_000)).await;
+    assert_eq!((codes.len(), codes.last().unwrap().as_str()), (20_000, "421 4.7.0"));
+    let codes = answers(HERE, true, &"WHAT\r\n".repeat(100)).await;
+    assert_eq!((codes.len(), codes.last().unwrap().as_str()), (22, "421 4.7.0"));
+    let codes = answers(HERE, true, &"x".repeat(100_000)).await;
+    assert_eq!(codes, ["500 5.5.2"]);
+    let codes = answers(HERE, true, "NOOP\nNOOP\r\n").await;
+    assert_eq!(codes, ["500 5.5.2"]);
+}
+
+#[tokio::test]
+async fn refused_message_leaves_the_session_usable() {
+    let envelope = "MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\n";
+    let long = "x".repeat(5000);
+    for (body, expected) in [
+        ("a\n.\nMAIL FROM:<evil@x.example>\r\n.\r\n", "554 5.6.0"),
+        (&format!("{long}\r\n.\r\n"), "554 5.6.0"),
+        (&format!("{}.\r\n", "y: z\r\n".repeat(500)), "552 5.3.4"),
+        ("a: b\r\n\r\nrefuse\r\n.\r\n", "554 5.6.0"),
+    ] {
+        let script = format!("{envelope}DATA\r\n{body}{envelope}{MESSAGE}");
+        let codes = answers(HERE, true, &script).await;
+        assert_eq!(codes[2..4], ["354 End w", expected], "{body:.40}");
+        assert_eq!(codes[4..], ["250 2.1.0", "250 2.1.5", "354 End w", "250 2.0.0"], "{body:.40}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_strangers_and_slow_senders_are_sent_away() {
+    for (is_capture, said) in [
+        (false, "EHLO me\r\nMAIL"),
+        (true, "EHLO me\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\nFrom:"),
+    ] {
+        let house = house(Notebook::default(), is_capture, false);
+        let (mut client, server) = duplex(4096);
+        let (_drain, draining) = watch::channel(false);
+        client.write_all(said.as_bytes()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let _closed = converse(&house, server, HERE, true, draining).await;
+        assert_eq!(begun.elapsed().as_secs(), 60, "{said}");
+        assert!(read_all(client).await.contains("421 4.4.2"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn session_is_told_when_the_server_stops() {
+    let house = house(Notebook::default(), true, false);
+    let (client, server) = duplex(4096);
+    let (drain, draining) = watch::channel(false);
+    drain.send(true).unwrap();
+    let _closed = converse(&house, server, HERE, true, draining).await;
+    assert!(read_all(client).await.contains("421 4.3.2"));
+}

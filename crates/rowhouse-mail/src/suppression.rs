@@ -1,0 +1,42 @@
+//! Addresses that get no mail, as operators see them.
+
+use rowhouse_db::DbError;
+use serde_json::Value;
+use tokio_postgres::GenericClient;
+
+use crate::error::MailError;
+use crate::message::read_mailbox;
+
+/// Rows of a list.
+const MOST_LISTED: i64 = 10_000;
+
+/// All that count, newest first; the first ten thousand of them.
+///
+/// # Errors
+/// The database's.
+pub async fn list(client: &impl GenericClient) -> Result<Vec<Value>, DbError> {
+    let sql = "select to_jsonb(s) from mail.suppressions s \
+               where expires_at is null or expires_at > clock_timestamp() order by created_at desc limit $1";
+    Ok(client.query(sql, &[&MOST_LISTED]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Sends nothing to that address any more, without end. Returns it as it is compared: in lower case.
+///
+/// # Errors
+/// [`MailError::Invalid`] if it is no address; else the database's.
+pub async fn add(client: &impl GenericClient, address: &str) -> Result<String, MailError> {
+    let address = read_mailbox("address", address)?.email.to_string().to_lowercase();
+    let sql = "insert into mail.suppressions (address, reason) values ($1, 'manual') \
+               on conflict on constraint suppressions_pkey do update set reason = 'manual', expires_at = null";
+    client.execute(sql, &[&address]).await.map_err(DbError::from)?;
+    Ok(address)
+}
+
+/// Sends to that address again. False if it was not suppressed.
+///
+/// # Errors
+/// The database's.
+pub async fn remove(client: &impl GenericClient, address: &str) -> Result<bool, DbError> {
+    let sql = "delete from mail.suppressions where address = lower($1)";
+    Ok(client.execute(sql, &[&address]).await? > 0)
+}

@@ -1,0 +1,35 @@
+//! `mail credentials`: who may hand mails in over SMTP.
+
+use rowhouse_mail::credential;
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::table;
+use crate::cli::CredentialsCommand;
+use crate::outcome::{CannotRun, Outcome};
+
+pub(super) async fn run(client: &Client, command: &CredentialsCommand) -> Result<Outcome, CannotRun> {
+    match command {
+        CredentialsCommand::Create { name, tenant } => {
+            let secret = credential::create(client, name, *tenant, &*crate::command::rng()).await?;
+            let document = json!({ "name": name, "tenant": tenant, "secret": secret.expose() });
+            let text = format!("name    {name}\nsecret  {}\nThe secret is not shown again.", secret.expose());
+            Ok(Outcome::yes(document, text))
+        }
+        CredentialsCommand::List => {
+            let all = serde_json::to_value(credential::list(client).await?)?;
+            let columns = ["name", "tenant", "created_at", "last_used_at", "revoked_at"];
+            let text = table(&columns, all.as_array().map(Vec::as_slice).unwrap_or_default());
+            Ok(Outcome::yes(json!({ "credentials": all }), text))
+        }
+        CredentialsCommand::Revoke { name } => {
+            let revoked = credential::revoke(client, name).await?;
+            let text = if revoked {
+                format!("{name} is no good any more")
+            } else {
+                format!("no credential {name} that is any good")
+            };
+            Ok(Outcome { yes: revoked, json: json!({ "name": name, "revoked": revoked }), text })
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `mail suppressions`: addresses that get no mail.
+
+use rowhouse_mail::suppression;
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::table;
+use crate::cli::SuppressionsCommand;
+use crate::outcome::{CannotRun, Outcome};
+
+pub(super) async fn run(client: &Client, command: &SuppressionsCommand) -> Result<Outcome, CannotRun> {
+    match command {
+        SuppressionsCommand::List => {
+            let all = suppression::list(client).await?;
+            let text = table(&["address", "reason", "created_at", "expires_at", "detail"], &all);
+            Ok(Outcome::yes(json!({ "suppressions": all }), text))
+        }
+        SuppressionsCommand::Add { address } => {
+            let address = suppression::add(client, address).await?;
+            let text = format!("{address} gets no mail any more");
+            Ok(Outcome::yes(json!({ "address": address, "suppressed": true }), text))
+        }
+        SuppressionsCommand::Remove { address } => {
+            let removed = suppression::remove(client, address).await?;
+            let text = if removed {
+                format!("{address} gets mail again")
+            } else {
+                format!("{address} was not suppressed")
+            };
+            Ok(Outcome { yes: removed, json: json!({ "address": address, "removed": removed }), text })
+        }
+    }
+}
