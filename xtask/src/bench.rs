@@ -8,6 +8,7 @@ mod pgbench;
 mod process;
 mod report;
 mod scenario;
+pub(crate) mod schema;
 mod script;
 mod server;
 mod wrk;

@@ -63,6 +63,15 @@ enum Bench {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Reloads of a schema of thousands of tables, with requests under way.
+    Schema {
+        /// Tables.
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+        tables: u32,
+        /// Reloads, of which the median counts.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -71,6 +80,9 @@ fn main() -> ExitCode {
         Chore::Check { long: _, only, rounds, seed } => check::run(&root(), only, rounds, seed),
         Chore::Bench(Bench::Rest { seconds, rounds, only }) => {
             bench::run(&root(), &bench::Effort { seconds, rounds, only })
+        }
+        Chore::Bench(Bench::Schema { tables, rounds }) => {
+            bench::schema::run(&root(), bench::schema::Size { tables, rounds })
         }
         Chore::Gen { check: false } => generate::write(&root()),
         Chore::Gen { check: true } => generate::check(&root()),

@@ -53,11 +53,11 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         self.measured.is_some_and(|measured| measured <= self.most)
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         json!({
             "what": self.what,
             "unit": self.unit,
@@ -82,24 +82,30 @@ impl Report {
     }
 
     pub(crate) fn document(&self, effort: &Effort, root: &Path) -> Value {
-        json!({
-            "name": "bench-rest",
-            "command": "cargo xtask bench rest",
-            "date": output("date", &["--utc", "+%Y-%m-%dT%H:%M:%SZ"], root),
-            "revision": output("git", &["rev-parse", "HEAD"], root),
-            "dirty": !output("git", &["status", "--porcelain", "--untracked-files=no"], root).is_empty(),
-            "machine": { "cpus": output("nproc", &[], root), "kernel": output("uname", &["-sr"], root) },
-            "parameters": {
-                "seconds": effort.seconds,
-                "rounds": effort.rounds,
-                "http_connections": super::CONNECTIONS,
-                "pgbench_clients": pgbench::CLIENTS,
-            },
-            "scenarios": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
-            "limits": self.limits.iter().map(Limit::json).collect::<Vec<_>>(),
-            "holds": self.holds(),
-        })
+        let mut document = stamped("bench-rest", "cargo xtask bench rest", root);
+        document["parameters"] = json!({
+            "seconds": effort.seconds,
+            "rounds": effort.rounds,
+            "http_connections": super::CONNECTIONS,
+            "pgbench_clients": pgbench::CLIENTS,
+        });
+        document["scenarios"] = self.rows.iter().map(Row::json).collect();
+        document["limits"] = self.limits.iter().map(Limit::json).collect();
+        document["holds"] = self.holds().into();
+        document
     }
+}
+
+/// A document that says what was run, when, of what, and where.
+pub(super) fn stamped(name: &str, command: &str, root: &Path) -> Value {
+    json!({
+        "name": name,
+        "command": command,
+        "date": output("date", &["--utc", "+%Y-%m-%dT%H:%M:%SZ"], root),
+        "revision": output("git", &["rev-parse", "HEAD"], root),
+        "dirty": !output("git", &["status", "--porcelain", "--untracked-files=no"], root).is_empty(),
+        "machine": { "cpus": output("nproc", &[], root), "kernel": output("uname", &["-sr"], root) },
+    })
 }
 
 /// Writes a whole run's document.

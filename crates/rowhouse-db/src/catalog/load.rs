@@ -1,7 +1,8 @@
 //! Reads a [`Snapshot`] from the system catalogs, in one read-only transaction.
 //!
 //! `search_path` is emptied first, so that PostgreSQL prints every type and default with its schema and the
-//! texts mean the same under whatever path a request has.
+//! texts mean the same under whatever path a request has. Compiling is off: of large catalogs the planner expects so many
+//! rows that it compiles the queries, which takes several times as long as they do.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -35,7 +36,7 @@ const FUNCTIONS: &str = include_str!("functions.sql");
 pub async fn load(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> {
     client
         .batch_execute(
-            "begin transaction isolation level repeatable read read only; set local search_path = ''",
+            "begin transaction isolation level repeatable read read only; set local search_path = ''; set local jit = off",
         )
         .await?;
     let snapshot = read(client, schemas).await;
