@@ -138,8 +138,8 @@ impl Control {
         client.batch_execute("select 1").await.map_err(DbError::from)
     }
 
-    /// Closes the connections that nobody uses now.
-    pub(crate) fn forget_idle(&self) {
+    /// Closes the connections that nobody uses now: after one that gave no answer, which would be handed out again.
+    pub fn forget_idle(&self) {
         self.pool.retain(|_, _| false);
     }
 

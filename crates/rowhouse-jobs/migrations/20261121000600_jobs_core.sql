@@ -104,7 +104,8 @@ create table jobs.workers (
 
 -- Jobs that run. The row is the right to complete them: whoever lost it cannot.
 create table jobs.leases (
-  id bigint generated always as identity,
+  -- drawn at random by the worker: a sequence would repeat numbers after a crash, for claims do not wait for the disk
+  id bigint not null,
   worker uuid not null,
   taken_at timestamptz not null default clock_timestamp(),
   -- of a limited queue, whose running jobs are counted here
@@ -161,7 +162,8 @@ create table jobs.progress (
 
 -- One live job per key.
 create table jobs.unique_keys (
-  key text not null check (length(key) <= 500),
+  -- of a tenant's job, "<tenant> <key>": tenants do not meet
+  key text not null check (length(key) <= 540),
   id bigint not null,
   constraint unique_keys_pkey primary key (key)
 );
@@ -183,7 +185,7 @@ create table jobs.buckets (
 
 -- Effects that have happened; see jobs.once.
 create table jobs.effects (
-  key text not null check (length(key) <= 500),
+  key text not null check (length(key) <= 540),
   at timestamptz not null default clock_timestamp(),
   constraint effects_pkey primary key (key)
 );

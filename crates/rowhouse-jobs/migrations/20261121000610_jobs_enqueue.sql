@@ -51,13 +51,25 @@ create function jobs.require_small(payload jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
 declare
   most constant int := 256 * 1024;
+  deepest constant int := 100;
 begin
   if octet_length(payload::text) > most then
     raise exception using errcode = 'program_limit_exceeded',
       message = format('a job''s payload has at most %s bytes, this one has %s', most, octet_length(payload::text)),
       hint = 'Keep the data in a table and enqueue its key.';
   end if;
+  -- what is shorter cannot be so deep
+  if octet_length(payload::text) > 2 * deepest and jsonb_path_exists(payload, '$.**{101 to last}') then
+    raise exception using errcode = 'program_limit_exceeded',
+      message = format('a job''s payload is at most %s levels deep', deepest);
+  end if;
 end
+$$;
+
+-- True while jobs.enqueue_parent is at work. Otherwise a tenant could name another's parent, and end it.
+create function jobs.is_family() returns boolean
+language sql stable set search_path = '' as $$
+  select coalesce(current_setting('rowhouse.job_family', true), '') = pg_current_xact_id()::text
 $$;
 
 -- Enqueues one job and returns its id; of a unique_key that is taken, the id of the live job that has it. A job whose
@@ -82,6 +94,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   job jobs.ready;
   owner_id bigint;
+  plain_key constant text := unique_key;
 begin
   if jsonb_typeof(payload) is distinct from 'object' then
     raise exception using errcode = 'invalid_parameter_value', message = 'a job''s payload is a JSON object';
@@ -98,8 +111,17 @@ begin
   if length(key) > 500 or length(unique_key) > 500 then
     raise exception using errcode = 'invalid_parameter_value', message = 'a key has at most 500 characters';
   end if;
+  -- 'infinity' is how a parent is made, which nobody sees
+  if run_at > clock_timestamp() + interval '100 years' and (isfinite(run_at) or not jobs.is_family()) then
+    raise exception using errcode = 'invalid_parameter_value', message = 'run_at is a time within the next hundred years';
+  end if;
+  if parent is not null and not jobs.is_family() then
+    raise exception using errcode = 'invalid_parameter_value', message = 'children are made with their parent, by jobs.enqueue_parent';
+  end if;
   perform jobs.require_small(payload);
-  job.lane := jobs.lane_of(queue, kind, jobs.tenant_of_caller(tenant), priority::smallint, key is not null);
+  tenant := jobs.tenant_of_caller(tenant);
+  unique_key := coalesce(tenant || ' ', '') || unique_key;
+  job.lane := jobs.lane_of(queue, kind, tenant, priority::smallint, key is not null);
   job.id := nextval('jobs.ids');
   job.enqueued_at := clock_timestamp();
   job.attempt := 0;
@@ -112,7 +134,7 @@ begin
     if not found then
       select u.id into owner_id from jobs.unique_keys u where u.key = unique_key;
       -- it may just have ended; then this one is the next
-      return coalesce(owner_id, jobs.enqueue(kind, payload, queue, run_at, priority, tenant, unique_key, key, max_attempts, timeout, parent));
+      return coalesce(owner_id, jobs.enqueue(kind, payload, queue, run_at, priority, tenant, plain_key, key, max_attempts, timeout, parent));
     end if;
   end if;
   if run_at > clock_timestamp() then
@@ -158,12 +180,14 @@ begin
   if coalesce(cardinality(children), 0) not between 1 and 10000 then
     raise exception using errcode = 'invalid_parameter_value', message = 'a parent has 1 to 10000 children';
   end if;
+  perform set_config('rowhouse.job_family', pg_current_xact_id()::text, true);
   parent_id := jobs.enqueue_spec(parent, 'infinity', null);
   delete from jobs.scheduled s where s.id = parent_id returning (s.job).* into job;
   insert into jobs.waiting (id, job, remaining, on_failure) values (parent_id, job, cardinality(children), on_failure);
   foreach child in array children loop
     perform jobs.enqueue_spec(child, null, parent_id);
   end loop;
+  perform set_config('rowhouse.job_family', '', true);
   return parent_id;
 end
 $$;
@@ -187,7 +211,10 @@ $$;
 create function jobs.once(effect text) returns boolean
 language plpgsql security definer set search_path = '' as $$
 begin
-  insert into jobs.effects (key) values (effect) on conflict do nothing;
+  insert into jobs.effects (key)
+  values (case when current_setting('role', true) in ('anon', 'authenticated')
+    then coalesce(jobs.tenant_of_caller(null)::text, '') || ' ' else '' end || effect)
+  on conflict do nothing;
   return found;
 end
 $$;

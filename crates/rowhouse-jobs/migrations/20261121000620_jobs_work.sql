@@ -52,7 +52,8 @@ $$;
 
 -- Claims within a queue's limits. One at a time over all processes, and running jobs are counted from the leases, so no
 -- limit is ever exceeded. Lanes are tried in the order given, each for at most its quota.
-create function jobs.claim_limited(by_worker uuid, of_queue text, of_lanes int[], quotas int[], most int)
+create function jobs.claim_limited(by_worker uuid, of_queue text, of_lanes int[], quotas int[], most int,
+  new_lease bigint)
 returns table (lease bigint, lane int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb, options jsonb)
 language plpgsql set search_path = '' as $$
 #variable_conflict use_column
@@ -67,8 +68,12 @@ declare
   of_tenant int;
   of_key int;
   this_key text;
-  new_lease bigint;
+  key_scope text;
 begin
+  -- Who has been declared dead takes nothing more until it has noticed.
+  if not exists (select from jobs.workers w where w.id = by_worker) then
+    return;
+  end if;
   perform pg_advisory_xact_lock(hashtextextended('jobs.claim.' || of_queue, 0));
   select * into limits from jobs.queues q where q.name = of_queue;
   select least(most, limits.concurrency - coalesce(sum(cardinality(l.jobs)), 0)) into room
@@ -97,14 +102,16 @@ begin
         select r.* from jobs.ready r where r.lane = in_lane.id order by r.position limit lane_room + 1000 for update skip locked
       loop
         this_key := candidate.options ->> 'key';
+        key_scope := 'key ' || of_queue || ' ' || coalesce(in_lane.tenant || ' ', '') || this_key;
         select count(*) into of_key from (
-          select j.options from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
-          union all select t.options from unnest(taken || part) t) running
-        where running.options ->> 'key' = this_key;
+          select j.lane, j.options from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
+          union all select t.lane, t.options from unnest(taken || part) t) running
+        join jobs.lanes n on n.id = running.lane
+        where running.options ->> 'key' = this_key and n.tenant is not distinct from in_lane.tenant;
         continue when of_key >= limits.key_concurrency;
         if limits.key_rate is not null then
-          continue when jobs.tokens('key ' || of_queue || ' ' || this_key, limits.key_rate) < 1;
-          perform jobs.spend('key ' || of_queue || ' ' || this_key, limits.key_rate, 1);
+          continue when jobs.tokens(key_scope, limits.key_rate) < 1;
+          perform jobs.spend(key_scope, limits.key_rate, 1);
         end if;
         delete from jobs.ready r where r.lane = candidate.lane and r.position = candidate.position;
         part := part || candidate;
@@ -130,37 +137,32 @@ begin
   if limits.rate is not null then
     perform jobs.spend('queue ' || of_queue, limits.rate, cardinality(taken));
   end if;
-  insert into jobs.leases (worker, queue, jobs) values (by_worker, of_queue, taken) returning leases.id into new_lease;
+  insert into jobs.leases (id, worker, queue, jobs) values (new_lease, by_worker, of_queue, taken);
   return query
     select new_lease, t.lane, t.position, t.id, t.enqueued_at, t.attempt, t.payload, t.options from unnest(taken) t;
 end
 $$;
 
--- Ends runs. `outcomes` is [{"id": 1, "state": "done", "result": …}, {"id": 2, "state": "retry", "after": 2.5, "error": …},
--- {"id": 3, "state": "dead" or "cancelled", "error": …}, {"id": 4, "state": "release"}]; `release` gives a job back that
--- has not begun. Returns the ids that were settled; the worker has lost the others and must not report them again.
+-- Ends runs. `outcomes` is [{"lease": 7, "id": 1, "state": "done", "result": …}, {"id": 2, "state": "retry", "after": 2.5,
+-- "error": …}, {"id": 3, "state": "dead" or "cancelled", "error": …}, {"id": 4, "state": "release"}]; `release` gives a job
+-- back that has not begun. Without "lease", whichever lease of this worker has the job. Returns the ids that were
+-- settled; the worker has lost the others and must not report them again.
 create function jobs.settle(by_worker uuid, outcomes jsonb) returns bigint[]
 language plpgsql set search_path = '' as $$
 declare
-  open_ids bigint[] := array(select (o ->> 'id')::bigint from jsonb_array_elements(outcomes) o);
+  named constant bigint[] := array(select distinct (o ->> 'lease')::bigint from jsonb_array_elements(outcomes) o where o ? 'lease');
+  unnamed constant bigint[] := array(select (o ->> 'id')::bigint from jsonb_array_elements(outcomes) o where not o ? 'lease');
   settled bigint[] := '{}';
   held jobs.leases;
-  found_any boolean;
 begin
-  -- A lease that somebody of this worker splits meanwhile is found again by the next round.
-  for round in 1 .. 5 loop
-    found_any := false;
-    for held in
-      select * from jobs.leases l
-      where l.worker = by_worker and exists (select from unnest(l.jobs) j where j.id = any (open_ids))
-      order by l.id for update
-    loop
-      found_any := true;
-      delete from jobs.leases l where l.id = held.id;
-      settled := settled || jobs.settle_lease(held, outcomes);
-    end loop;
-    open_ids := array(select unnest(open_ids) except select unnest(settled));
-    exit when not found_any or cardinality(open_ids) = 0;
+  for held in
+    select * from jobs.leases l
+    where l.worker = by_worker and (l.id = any (named)
+      or cardinality(unnamed) > 0 and exists (select from unnest(l.jobs) j where j.id = any (unnamed)))
+    order by l.id for update
+  loop
+    settled := settled || jobs.settle_lease(held, (
+      select jsonb_agg(o) from jsonb_array_elements(outcomes) o where coalesce((o ->> 'lease')::bigint = held.id, true)));
   end loop;
   return settled;
 end
@@ -205,51 +207,77 @@ begin
 end
 $$;
 
--- The part of jobs.settle for one lease, which is gone already; what has not ended gets a lease again.
+-- The part of jobs.settle for one lease, which the caller has locked. It keeps its number until its last job has ended.
 create function jobs.settle_lease(held jobs.leases, outcomes jsonb) returns bigint[]
 language plpgsql set search_path = '' as $$
 declare
-  settled constant bigint[] := array(
-    select j.id from unnest(held.jobs) j join jsonb_to_recordset(outcomes) o (id bigint) on o.id = j.id);
-  part jobs.ready[];
+  settled bigint[];
+  well jobs.ready[];
+  badly jobs.ready[];
+  released jobs.ready[];
+  rest jobs.ready[];
 begin
-  select array_agg(j) into part from unnest(held.jobs) j
-  join jsonb_to_recordset(outcomes) o (id bigint, state text) on o.id = j.id where o.state = 'done';
-  if part is not null then
-    insert into jobs.done (lane, ids) select j.lane, array_agg(j.id) from unnest(part) j group by j.lane;
+  with told as materialized (
+    select j as job, j.id, o.result, o.after,
+      case when c.id is null or o.state not in ('retry', 'release') then o.state else 'cancelled' end as state,
+      case when c.id is not null and o.state = 'release' then 'cancelled before it ran' else left(o.error, 10000) end as error,
+      row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + 1, j.payload, j.options)::jobs.ready as after_run
+    from unnest(held.jobs) j
+    join jsonb_to_recordset(outcomes) o (id bigint, state text, result jsonb, after double precision, error text) on o.id = j.id
+    left join jobs.cancellations c on c.id = j.id
+  ), results as (
     insert into jobs.results as r (id, result)
-    select o.id, o.result from jsonb_to_recordset(outcomes) o (id bigint, state text, result jsonb)
-    where o.state = 'done' and o.id = any (settled) and o.result is not null and jsonb_typeof(o.result) <> 'null'
-    on conflict on constraint results_pkey do update set result = excluded.result, finished_at = excluded.finished_at;
-    perform jobs.end_jobs(part, false);
+    select t.id, t.result from told t where t.state = 'done' and jsonb_typeof(t.result) <> 'null'
+    on conflict on constraint results_pkey do update set result = excluded.result, finished_at = excluded.finished_at
+  ), again as (
+    insert into jobs.scheduled (run_at, job)
+    select clock_timestamp() + make_interval(secs => least(greatest(t.after, 0), 31536000)), t.after_run
+    from told t where t.state = 'retry'
+  ), lines as (
+    insert into jobs.log (id, attempt, line)
+    select t.id, (t.after_run).attempt, t.error from told t where t.error is not null and t.state <> 'release'
+  ), deaths as (
+    insert into jobs.dead (id, state, error, job)
+    select t.id, t.state, coalesce(t.error, ''), t.after_run from told t where t.state in ('dead', 'cancelled')
+  )
+  select coalesce(array_agg(t.id), '{}'), array_agg(t.job) filter (where t.state = 'done'),
+    array_agg(t.job) filter (where t.state in ('dead', 'cancelled')), array_agg(t.job) filter (where t.state = 'release')
+  into settled, well, badly, released from told t;
+  if well is not null then
+    insert into jobs.done (lane, ids) select j.lane, array_agg(j.id) from unnest(well) j group by j.lane;
+    perform jobs.end_jobs(well, false);
   end if;
-  insert into jobs.scheduled (run_at, job)
-  select clock_timestamp() + make_interval(secs => greatest(o.after, 0)),
-    row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + 1, j.payload, j.options)::jobs.ready
-  from unnest(held.jobs) j
-  join jsonb_to_recordset(outcomes) o (id bigint, state text, after double precision) on o.id = j.id
-  where o.state = 'retry';
-  select array_agg(j) into part from unnest(held.jobs) j
-  join jsonb_to_recordset(outcomes) o (id bigint, state text) on o.id = j.id where o.state = 'release';
-  perform jobs.make_ready(part) where part is not null;
-  insert into jobs.log (id, attempt, line)
-  select j.id, j.attempt + 1, left(o.error, 10000) from unnest(held.jobs) j
-  join jsonb_to_recordset(outcomes) o (id bigint, state text, error text) on o.id = j.id
-  where o.error is not null and o.state <> 'release';
-  insert into jobs.dead (id, state, error, job)
-  select j.id, o.state, coalesce(left(o.error, 10000), ''),
-    row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + 1, j.payload, j.options)::jobs.ready
-  from unnest(held.jobs) j
-  join jsonb_to_recordset(outcomes) o (id bigint, state text, error text) on o.id = j.id
-  where o.state in ('dead', 'cancelled');
-  select array_agg(j) into part from unnest(held.jobs) j
-  join jsonb_to_recordset(outcomes) o (id bigint, state text) on o.id = j.id where o.state in ('dead', 'cancelled');
-  perform jobs.end_jobs(part, true) where part is not null;
-  select array_agg(j) into part from unnest(held.jobs) j where j.id <> all (settled);
-  if part is not null then
-    insert into jobs.leases (worker, taken_at, queue, jobs) values (held.worker, held.taken_at, held.queue, part);
+  if badly is not null then
+    perform jobs.end_jobs(badly, true);
+  end if;
+  if released is not null then
+    perform jobs.make_ready(released);
+  end if;
+  select array_agg(j) into rest from unnest(held.jobs) j where j.id not in (select unnest(settled));
+  if rest is null then
+    delete from jobs.leases l where l.id = held.id;
+  else
+    update jobs.leases l set jobs = rest where l.id = held.id;
   end if;
   return settled;
+end
+$$;
+
+-- Gives back leases that their worker knows nothing of: the claim was committed, and its answer never arrived.
+create function jobs.disown(of_worker uuid, unknown bigint[]) returns int
+language plpgsql set search_path = '' as $$
+declare
+  held jobs.leases;
+  given_back int := 0;
+begin
+  for held in
+    select * from jobs.leases l where l.worker = of_worker and l.id = any (unknown) order by l.id for update
+  loop
+    perform jobs.settle_lease(held, (
+      select jsonb_agg(jsonb_build_object('id', j.id, 'state', 'release')) from unnest(held.jobs) j));
+    given_back := given_back + cardinality(held.jobs);
+  end loop;
+  return given_back;
 end
 $$;
 
@@ -263,11 +291,12 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('jobs.rescue', 0)) then
     return 0;
   end if;
-  delete from jobs.workers w where w.beat_at < clock_timestamp() - silence;
+  -- A beat from the future is from before the clock was set back; who lives has beaten since.
+  delete from jobs.workers w
+  where w.beat_at < clock_timestamp() - silence or w.beat_at > clock_timestamp() + silence;
   for held in
     select * from jobs.leases l where not exists (select from jobs.workers w where w.id = l.worker) order by l.id for update
   loop
-    delete from jobs.leases l where l.id = held.id;
     perform jobs.settle_lease(held, (
       select jsonb_agg(jsonb_build_object('id', j.id, 'error', 'the worker died during run ' || j.attempt + 1,
         'state', case when j.attempt + 1 < jobs.attempts_of(j) then 'retry' else 'dead' end, 'after', 0))
@@ -278,9 +307,8 @@ begin
 end
 $$;
 
--- Stops a job. Returns what became of it: cancelled, cancelling (it runs; its worker is told), finished, dead, or null if
--- there is none of this id.
-create function jobs.cancel(job_id bigint) returns text
+-- One look for a job to be stopped; see jobs.cancel.
+create function jobs.try_cancel(job_id bigint) returns text
 language plpgsql set search_path = '' as $$
 declare
   gone jobs.ready;
@@ -298,7 +326,9 @@ begin
     perform jobs.end_jobs(array[gone], true);
     return 'cancelled';
   end if;
-  if exists (select from jobs.leases l, unnest(l.jobs) j where j.id = job_id) then
+  -- Locked, so that the run cannot end before it can be seen that nobody wants it.
+  perform from jobs.leases l where exists (select from unnest(l.jobs) j where j.id = job_id) for update;
+  if found then
     insert into jobs.cancellations (id) values (job_id) on conflict do nothing;
     perform pg_notify('rowhouse_jobs', 'cancel');
     return 'cancelling';
@@ -308,6 +338,22 @@ begin
     union all
     select 'finished' from jobs.done d where job_id = any (d.ids)
     limit 1);
+end
+$$;
+
+-- Stops a job. Returns what became of it: cancelled, cancelling (it runs; its worker is told), finished, dead, or null if
+-- there is none of this id.
+create function jobs.cancel(job_id bigint) returns text
+language plpgsql set search_path = '' as $$
+declare
+  outcome text;
+begin
+  -- A job that moves from one table to another while we look is found by the next look.
+  for look in 1 .. 3 loop
+    outcome := jobs.try_cancel(job_id);
+    exit when outcome is not null;
+  end loop;
+  return outcome;
 end
 $$;
 

@@ -10,11 +10,13 @@ with gone as (
       where w.lane = wanted.lane and w.position >= wanted.low
       order by w.position limit wanted.quota for update skip locked
     ) r
+    -- who has been declared dead takes nothing more until it has noticed
+    where exists (select from jobs.workers where id = $1)
     limit $5::bigint))
   returning lane, position, id, enqueued_at, attempt, payload, options
 ), lease as (
-  insert into jobs.leases (worker, jobs)
-  select $1, array_agg(row(lane, position, id, enqueued_at, attempt, payload, options)::jobs.ready)
+  insert into jobs.leases (id, worker, jobs)
+  select $6, $1, array_agg(row(lane, position, id, enqueued_at, attempt, payload, options)::jobs.ready)
   from gone
   -- for this transaction only
   having count(*) > 0 and set_config('synchronous_commit', 'off', true) is not null

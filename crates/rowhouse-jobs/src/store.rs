@@ -47,10 +47,21 @@ pub(crate) struct Claimed {
     pub(crate) attempt: i16,
     pub(crate) payload: Option<Value>,
     pub(crate) options: Option<Value>,
+    /// PostgreSQL takes JSON that no program does: deeper, and with larger numbers. Why this is such.
+    pub(crate) unreadable: Option<String>,
 }
 
 impl From<Row> for Claimed {
     fn from(row: Row) -> Self {
+        let mut unreadable = None;
+        let mut json = |column| {
+            row.try_get(column).unwrap_or_else(|error: tokio_postgres::Error| {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                unreadable = Some(source.unwrap_or_else(|| error.to_string()));
+                None
+            })
+        };
+        let (payload, options) = (json(6), json(7));
         Self {
             lease: row.get(0),
             lane: row.get(1),
@@ -58,8 +69,9 @@ impl From<Row> for Claimed {
             id: row.get(3),
             enqueued_at: row.get(4),
             attempt: row.get(5),
-            payload: row.get(6),
-            options: row.get(7),
+            payload,
+            options,
+            unreadable,
         }
     }
 }
@@ -128,10 +140,28 @@ pub(crate) async fn horizon(client: &Client) -> Result<Horizon, DbError> {
     Ok(Horizon { last_position: row.get(0), xmin: row.get(1), xmax: row.get(2) })
 }
 
-/// The first position of a lane below `low` that has a job after all.
-pub(crate) async fn left_behind(client: &Client, lane: i32, low: i64) -> Result<Option<i64>, DbError> {
-    let sql = "select min(position) from jobs.ready where lane = $1 and position < $2";
-    Ok(client.query_one(sql, &[&lane, &low]).await?.get(0))
+/// Of lanes that have jobs below their `lows` after all, the first such position.
+pub(crate) async fn left_behind(
+    client: &Client,
+    lanes: &[i32],
+    lows: &[i64],
+) -> Result<Vec<(i32, i64)>, DbError> {
+    let sql = "select known.lane, r.position from unnest($1::int[], $2::bigint[]) known (lane, low) \
+               cross join lateral (select w.position from jobs.ready w \
+               where w.lane = known.lane and w.position < known.low order by w.position limit 1) r";
+    let rows = client.query(sql, &[&lanes, &lows]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Leases that the database says are this worker's.
+pub(crate) async fn own_leases(client: &Client, worker: Uuid) -> Result<Vec<i64>, DbError> {
+    let rows = client.query("select id from jobs.leases where worker = $1", &[&worker]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Gives back leases whose claim was never answered; returns how many jobs.
+pub(crate) async fn disown(client: &Client, worker: Uuid, unknown: &[i64]) -> Result<i32, DbError> {
+    Ok(client.query_one("select jobs.disown($1, $2)", &[&worker, &unknown]).await?.get(0))
 }
 
 /// Lanes of these kinds with ids above `after`.
@@ -163,9 +193,11 @@ pub(crate) async fn claim(
     worker: Uuid,
     picks: &Picks,
     most: i64,
+    lease: i64,
 ) -> Result<Vec<Claimed>, DbError> {
     let statement = client.prepare_cached(CLAIM).await?;
-    let rows = client.query(&statement, &[&worker, &picks.lanes, &picks.lows, &picks.quotas, &most]).await?;
+    let rows =
+        client.query(&statement, &[&worker, &picks.lanes, &picks.lows, &picks.quotas, &most, &lease]).await?;
     Ok(rows.into_iter().map(Claimed::from).collect())
 }
 
@@ -175,11 +207,13 @@ pub(crate) async fn claim_limited(
     queue: &str,
     picks: &Picks,
     most: i32,
+    lease: i64,
 ) -> Result<Vec<Claimed>, DbError> {
     let sql = "select lease, lane, \"position\", id, enqueued_at, attempt, payload, options \
-               from jobs.claim_limited($1, $2, $3, $4, $5)";
+               from jobs.claim_limited($1, $2, $3, $4, $5, $6)";
     let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, &[&worker, &queue, &picks.lanes, &picks.quotas, &most]).await?;
+    let rows =
+        client.query(&statement, &[&worker, &queue, &picks.lanes, &picks.quotas, &most, &lease]).await?;
     Ok(rows.into_iter().map(Claimed::from).collect())
 }
 

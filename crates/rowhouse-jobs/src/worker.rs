@@ -11,11 +11,12 @@ mod lane;
 mod mark;
 mod run;
 mod settler;
+mod streak;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::{SharedClock, SharedRng, new_id};
@@ -28,6 +29,9 @@ use crate::store::{self, Identity};
 use batch::{Batches, End};
 use lane::Lanes;
 use run::Stop;
+
+/// Idle connections are closed at most so often.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// What a worker is made of.
 pub struct WorkerParts {
@@ -48,6 +52,7 @@ pub struct WorkerParts {
 /// A running worker.
 pub struct Worker {
     shared: Arc<Shared>,
+    claimer: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -74,6 +79,14 @@ impl Wake {
     }
 }
 
+/// A run under way, by batch and job.
+pub(crate) struct Running {
+    stop: watch::Sender<Stop>,
+    /// If it has not ended by then, it ends as `late`.
+    until: Instant,
+    late: End,
+}
+
 pub(crate) struct Shared {
     control: Control,
     registry: Registry,
@@ -88,7 +101,7 @@ pub(crate) struct Shared {
     beaten: Mutex<std::time::Instant>,
     lanes: Mutex<Lanes>,
     batches: Mutex<Batches>,
-    running: Mutex<HashMap<i64, watch::Sender<Stop>>>,
+    running: Mutex<HashMap<(u64, i64), Running>>,
     permits: Arc<Semaphore>,
     /// Nanoseconds that runs take, smoothed.
     run_time: AtomicU64,
@@ -96,6 +109,8 @@ pub(crate) struct Shared {
     wake: Arc<Notify>,
     ended: Notify,
     room: Notify,
+    /// When connections were last closed because one gave no answer.
+    forgotten: Mutex<Option<Instant>>,
     leaving: AtomicBool,
 }
 
@@ -112,14 +127,15 @@ impl Worker {
         store::register_kinds(&parts.control, &parts.registry).await?;
         let shared = Arc::new(Shared::new(parts));
         shared.sign_in().await?;
+        let claimer = tokio::spawn(claimer::run(Arc::clone(&shared)));
         let tasks = vec![
-            tokio::spawn(claimer::run(Arc::clone(&shared))),
             tokio::spawn(settler::run(Arc::clone(&shared))),
             tokio::spawn(settler::run(Arc::clone(&shared))),
             tokio::spawn(keeper::run(Arc::clone(&shared))),
+            tokio::spawn(keeper::look_back(Arc::clone(&shared))),
             tokio::spawn(keeper::release_due(Arc::clone(&shared))),
         ];
-        Ok(Self { shared, tasks })
+        Ok(Self { shared, claimer, tasks })
     }
 
     /// A handle that wakes it.
@@ -154,15 +170,22 @@ impl Worker {
 
     /// Claims nothing more, gives back what has not begun, and waits up to `patience` for what runs; the rest is stopped
     /// and will be run again elsewhere.
-    pub async fn stop(self, patience: Duration) {
+    pub async fn stop(mut self, patience: Duration) {
         self.shared.leaving.store(true, Ordering::Relaxed);
         self.shared.wake.notify_one();
-        let settled = tokio::time::timeout(patience, self.shared.all_settled()).await;
+        self.shared.room.notify_one();
+        let settled = tokio::time::timeout(patience, async {
+            // The answer to its last claim may be under way.
+            let _ended = (&mut self.claimer).await;
+            self.shared.all_settled().await;
+        })
+        .await;
         if settled.is_err() {
             self.shared.stop_running(Stop::Leaving);
             // What is not told within this time is rescued by others.
             let _told = tokio::time::timeout(Duration::from_secs(5), self.shared.all_settled()).await;
         }
+        self.claimer.abort();
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Ok(client) = self.shared.control.connection().await {
             let gone = store::sign_out(&client, self.shared.worker()).await;
@@ -173,6 +196,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        self.claimer.abort();
         self.tasks.iter().for_each(JoinHandle::abort);
         self.shared.stop_running(Stop::Lost);
     }
@@ -201,6 +225,7 @@ impl Shared {
             wake: Arc::default(),
             ended: Notify::new(),
             room: Notify::new(),
+            forgotten: Mutex::default(),
             leaving: AtomicBool::new(false),
         }
     }
@@ -220,24 +245,53 @@ impl Shared {
 
     /// Another worker has taken our jobs: what still runs is stopped, and nothing of it is told.
     async fn rise_again(&self) -> Result<(), DbError> {
+        // First the name, so that no claim under the old one begins any more.
+        *lock(&self.worker) = new_id(&*self.clock, &*self.rng);
         self.stop_running(Stop::Lost);
         let lost = lock(&self.batches).forget();
         tracing::warn!(lost, "this worker was declared dead; it begins anew");
         metrics::counter!("rowhouse_jobs_lost_total").increment(lost as u64);
-        *lock(&self.worker) = new_id(&*self.clock, &*self.rng);
         self.room.notify_one();
         self.sign_in().await
     }
 
     fn stop_running(&self, why: Stop) {
-        for sender in lock(&self.running).values() {
-            sender.send_replace(why);
+        for run in lock(&self.running).values() {
+            run.stop.send_replace(why);
         }
+    }
+
+    /// Ends runs in the name of handlers that block their threads.
+    fn end_overdue(&self) {
+        let now = Instant::now();
+        let overdue: Vec<_> = lock(&self.running).extract_if(|_, run| run.until < now).collect();
+        for ((batch, job), run) in overdue {
+            tracing::error!(job_id = job, "a handler blocks its thread beyond its job's time");
+            self.end(batch, job, run.late);
+        }
+    }
+
+    /// Work with the database that is worth waiting for so long. A connection without an answer is of no use to others.
+    async fn within<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, DbError>>,
+    ) -> Result<T, DbError> {
+        if let Ok(done) = tokio::time::timeout(patience, work).await {
+            return done;
+        }
+        let mut forgotten = lock(&self.forgotten);
+        // Once is enough: where everything is slow, new connections make it slower.
+        if forgotten.is_none_or(|last| last.elapsed() > FORGET_EVERY) {
+            self.control.forget_idle();
+            *forgotten = Some(Instant::now());
+        }
+        Err(DbError::Unavailable(format!("no answer within {patience:?}")))
     }
 
     /// Notes how a job ended and makes room for another.
     fn end(&self, batch: u64, job: i64, end: End) {
-        let whole = lock(&self.batches).end(batch, job, end, std::time::Instant::now());
+        let whole = lock(&self.batches).end(batch, job, end, Instant::now());
         if whole {
             self.ended.notify_one();
         }

@@ -65,10 +65,7 @@ impl Cluster {
             initdb.arg("-D").arg(&data).arg("--pwfile").arg(&password_file).output().expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let mut pg_ctl = account.command(&binaries.program("pg_ctl"));
-        let options = format!(
-            "-k {} -h '' -c fsync=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB -c timezone=UTC",
-            folder.display()
-        );
+        let options = options(&folder);
         let started = pg_ctl
             .args(["-s", "-w", "-o", &options, "-l"])
             .arg(folder.join("log"))
@@ -117,7 +114,7 @@ impl Cluster {
         let binaries = find_binaries().expect("PostgreSQL is installed");
         let data = self.folder.join("data");
         let mut pg_ctl = Account::choose().command(&binaries.program("pg_ctl"));
-        let options = format!("-k {} -h '' -c fsync=off", self.folder.display());
+        let options = options(&self.folder);
         let started = pg_ctl
             .args(["-s", "-w", "-o", &options, "-l"])
             .arg(self.folder.join("log"))
@@ -125,10 +122,22 @@ impl Cluster {
             .arg(&data)
             .arg("start")
             .status();
-        assert!(started.is_ok_and(|status| status.success()), "the server does not start again");
+        let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(
+            started.is_ok_and(|status| status.success()),
+            "the server does not start again: {}",
+            log().lines().rev().take(15).collect::<Vec<_>>().join("\n")
+        );
         self.postmaster = read_pid(&data);
         self._watcher = watch(self.postmaster, &self.folder);
     }
+}
+
+fn options(folder: &Path) -> String {
+    format!(
+        "-k {} -h '' -c fsync=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB -c timezone=UTC",
+        folder.display()
+    )
 }
 
 /// Ends with our end of the pipe, takes the server along, and cleans up; `sh` needs nothing from us any more.

@@ -1,6 +1,6 @@
 //! Claimed batches and how their jobs end: what is still to be told to the database. Pure but for the clock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ struct Batch {
     ends: Vec<(i64, End)>,
     /// Nothing hangs on its jobs: no unique key, no parent.
     plain: bool,
-    /// A part of it has been told already; the lease is another now.
+    /// A part of it has been told already.
     split: bool,
     first_end: Option<Instant>,
 }
@@ -40,6 +40,9 @@ pub(crate) struct Batches {
     batches: HashMap<u64, Batch>,
     next: u64,
     inflight: usize,
+    /// Leases that may be in the database: asked for, held, or with ends that are being told.
+    asked: HashSet<i64>,
+    leases: HashSet<i64>,
     /// Reports taken and not yet told.
     telling: usize,
 }
@@ -49,7 +52,17 @@ pub(crate) struct Batches {
 pub(crate) struct Report {
     /// Leases whose jobs all went well and left nothing, with their jobs.
     pub(crate) plain: Vec<(i64, Vec<i64>)>,
-    pub(crate) ends: Vec<(i64, End)>,
+    pub(crate) ends: Vec<Ended>,
+    /// Leases of which nothing is left to be told.
+    pub(crate) closed: Vec<i64>,
+}
+
+/// A job's end, and the lease under which it ran.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) lease: i64,
+    pub(crate) job: i64,
+    pub(crate) end: End,
 }
 
 impl Report {
@@ -58,26 +71,29 @@ impl Report {
     }
 
     /// The argument of `jobs.settle`.
-    pub(crate) fn outcomes(ends: &[(i64, End)]) -> Value {
-        ends.iter().filter_map(|(id, end)| end.outcome(*id)).collect()
+    pub(crate) fn outcomes(ends: &[Ended]) -> Value {
+        ends.iter().filter_map(Ended::outcome).collect()
+    }
+}
+
+impl Ended {
+    fn outcome(&self) -> Option<Value> {
+        let mut outcome = match &self.end {
+            End::Done(None) => json!({ "state": "done" }),
+            End::Done(Some(result)) => json!({ "state": "done", "result": result }),
+            End::Retry(after, error) => json!({ "state": "retry", "after": after, "error": error }),
+            End::Dead(error) => json!({ "state": "dead", "error": error }),
+            End::Cancelled(error) => json!({ "state": "cancelled", "error": error }),
+            End::Release => json!({ "state": "release" }),
+            End::Settled => return None,
+        };
+        outcome["lease"] = self.lease.into();
+        outcome["id"] = self.job.into();
+        Some(outcome)
     }
 }
 
 impl End {
-    fn outcome(&self, id: i64) -> Option<Value> {
-        Some(match self {
-            Self::Done(None) => json!({ "id": id, "state": "done" }),
-            Self::Done(Some(result)) => json!({ "id": id, "state": "done", "result": result }),
-            Self::Retry(after, error) => {
-                json!({ "id": id, "state": "retry", "after": after, "error": error })
-            }
-            Self::Dead(error) => json!({ "id": id, "state": "dead", "error": error }),
-            Self::Cancelled(error) => json!({ "id": id, "state": "cancelled", "error": error }),
-            Self::Release => json!({ "id": id, "state": "release" }),
-            Self::Settled => return None,
-        })
-    }
-
     /// For metrics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -96,8 +112,25 @@ impl Batches {
         self.inflight
     }
 
+    /// Claims are going to be sent for these leases; of the former claims nothing is to come.
+    pub(crate) fn ask(&mut self, leases: impl IntoIterator<Item = i64>) {
+        self.asked = leases.into_iter().collect();
+    }
+
+    /// Those leases that this worker has lost sight of: their claims were committed and never answered.
+    pub(crate) fn unknown(&self, leases: &[i64]) -> Vec<i64> {
+        let known = |lease: &i64| self.asked.contains(lease) || self.leases.contains(lease);
+        leases.iter().filter(|lease| !known(lease)).copied().collect()
+    }
+
+    /// Whether the batch is this worker's still.
+    pub(crate) fn holds(&self, batch: u64) -> bool {
+        self.batches.contains_key(&batch)
+    }
+
     /// A new batch of `count` jobs; its number is ours, not the lease's.
     pub(crate) fn open(&mut self, lease: i64, count: usize, plain: bool) -> u64 {
+        self.leases.insert(lease);
         self.next += 1;
         let ends = Vec::with_capacity(count);
         let batch = Batch { lease, left: count, ends, plain, split: false, first_end: None };
@@ -125,7 +158,7 @@ impl Batches {
             if batch.left == 0 {
                 batch.tell_all(&mut report);
             } else if lingered {
-                report.ends.append(&mut batch.ends);
+                batch.tell_ends(&mut report);
                 batch.split = true;
                 batch.first_end = None;
             }
@@ -142,8 +175,11 @@ impl Batches {
     }
 
     /// A report has arrived, or has lost its meaning.
-    pub(crate) fn told(&mut self) {
+    pub(crate) fn told(&mut self, report: &Report) {
         self.telling = self.telling.saturating_sub(1);
+        for lease in &report.closed {
+            self.leases.remove(lease);
+        }
     }
 
     /// Every job has ended and the database knows.
@@ -155,18 +191,25 @@ impl Batches {
     pub(crate) fn forget(&mut self) -> usize {
         let lost = std::mem::take(&mut self.inflight);
         self.batches.clear();
+        self.leases.clear();
         lost
     }
 }
 
 impl Batch {
     fn tell_all(&mut self, report: &mut Report) {
+        report.closed.push(self.lease);
         let well = self.ends.iter().all(|(_, end)| *end == End::Done(None));
         if self.plain && !self.split && well {
             report.plain.push((self.lease, self.ends.iter().map(|(id, _)| *id).collect()));
         } else {
-            report.ends.append(&mut self.ends);
+            self.tell_ends(report);
         }
+    }
+
+    fn tell_ends(&mut self, report: &mut Report) {
+        let lease = self.lease;
+        report.ends.extend(self.ends.drain(..).map(|(job, end)| Ended { lease, job, end }));
     }
 }
 

@@ -1,23 +1,28 @@
 //! Takes jobs as there is room, and starts them.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use rowhouse_db::DbError;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::batch::End;
 use super::lane::Plan;
 use super::run::{self, Stop};
-use super::{Shared, lock};
+use super::{Running, Shared, lock};
 use crate::handler::Lease;
 use crate::store::{self, Claimed};
 
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
+/// An answer that takes longer does not come. Claims of a limited queue wait for each other.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Pause after the database failed.
 const TROUBLE: Duration = Duration::from_millis(250);
 /// Jobs claimed at once.
@@ -30,7 +35,11 @@ const AHEAD: Duration = Duration::from_millis(20);
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut pause = SHORTEST;
     while !shared.is_leaving() {
-        match claim(&shared).await {
+        let want = shared.want().await;
+        let claimed = shared.within(PATIENCE, claim(&shared, want)).await;
+        // Whatever has been asked and not answered is seen by the keeper.
+        lock(&shared.batches).ask([]);
+        match claimed {
             Ok(0) => {
                 let woken = tokio::time::timeout(pause, shared.wake.notified()).await.is_ok();
                 pause = if woken { SHORTEST } else { (pause * 3 / 2).min(LONGEST) };
@@ -46,13 +55,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// One round; how many jobs it gave.
-async fn claim(shared: &Arc<Shared>) -> Result<usize, DbError> {
-    let want = loop {
-        match shared.room() {
-            0 => shared.room.notified().await,
-            room => break room.min(MOST),
-        }
-    };
+async fn claim(shared: &Arc<Shared>, want: usize) -> Result<usize, DbError> {
+    if want == 0 {
+        return Ok(0);
+    }
     let client = shared.control.connection().await?;
     let newest = lock(&shared.lanes).newest();
     let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
@@ -69,9 +75,10 @@ async fn claim(shared: &Arc<Shared>) -> Result<usize, DbError> {
         if left == 0 {
             break;
         }
-        let claimed = store::claim_limited(&client, worker, queue, picks, left).await?;
+        let lease = shared.ask();
+        let claimed = store::claim_limited(&client, worker, queue, picks, left, lease).await?;
         given += claimed.len();
-        start(shared, claimed);
+        start(shared, worker, claimed);
     }
     Ok(given)
 }
@@ -81,7 +88,7 @@ async fn claim(shared: &Arc<Shared>) -> Result<usize, DbError> {
 async fn claim_free(
     shared: &Arc<Shared>,
     client: &deadpool_postgres::Object,
-    worker: uuid::Uuid,
+    worker: Uuid,
     plan: &Plan,
     want: usize,
 ) -> Result<usize, DbError> {
@@ -89,15 +96,36 @@ async fn claim_free(
         return Ok(0);
     }
     let most = i64::try_from(want).unwrap_or(i64::MAX);
-    let claimed = store::claim(client, worker, &plan.free, most).await?;
+    let lease = shared.ask();
+    let claimed = store::claim(client, worker, &plan.free, most, lease).await?;
     let settled = shared.settled_position.load(Ordering::Relaxed);
     lock(&shared.lanes).gave(&plan.free, &claimed, claimed.len() < want, settled);
     let given = claimed.len();
-    start(shared, claimed);
+    start(shared, worker, claimed);
     Ok(given)
 }
 
 impl Shared {
+    /// A number for a lease. The keeper knows it before the database does.
+    fn ask(&self) -> i64 {
+        let mut bytes = [0; 8];
+        self.rng.fill(&mut bytes);
+        let lease = i64::from_le_bytes(bytes) & i64::MAX;
+        lock(&self.batches).ask([lease]);
+        lease
+    }
+
+    /// How many more jobs to claim, as soon as that is more than none; none when leaving.
+    async fn want(&self) -> usize {
+        loop {
+            match self.room() {
+                _ if self.is_leaving() => return 0,
+                0 => self.room.notified().await,
+                room => return room.min(MOST),
+            }
+        }
+    }
+
     /// How many more jobs to claim.
     fn room(&self) -> usize {
         let inflight = lock(&self.batches).inflight();
@@ -115,8 +143,11 @@ impl Shared {
     }
 }
 
-/// Starts what was claimed, lease by lease.
-fn start(shared: &Arc<Shared>, claimed: Vec<Claimed>) {
+/// Starts what was claimed, lease by lease; nothing if this worker has been declared dead meanwhile.
+fn start(shared: &Arc<Shared>, worker: Uuid, claimed: Vec<Claimed>) {
+    if shared.worker() != worker {
+        return;
+    }
     let mut leases: BTreeMap<i64, Vec<Claimed>> = BTreeMap::new();
     for job in claimed {
         leases.entry(job.lease).or_default().push(job);
@@ -126,7 +157,7 @@ fn start(shared: &Arc<Shared>, claimed: Vec<Claimed>) {
         let plain = jobs.iter().all(|job| job.options.as_ref().is_none_or(is_plain));
         let batch = lock(&shared.batches).open(lease, jobs.len(), plain);
         for job in jobs {
-            tokio::spawn(one(Arc::clone(shared), batch, job));
+            tokio::spawn(one(Arc::clone(shared), worker, batch, job));
         }
     }
 }
@@ -136,9 +167,12 @@ fn is_plain(options: &serde_json::Value) -> bool {
 }
 
 /// One job from its claim to its end.
-async fn one(shared: Arc<Shared>, batch: u64, claimed: Claimed) {
+async fn one(shared: Arc<Shared>, worker: Uuid, batch: u64, claimed: Claimed) {
     let Ok(_permit) = Arc::clone(&shared.permits).acquire_owned().await else { return };
     let id = claimed.id;
+    if !lock(&shared.batches).holds(batch) {
+        return;
+    }
     if shared.is_leaving() {
         return shared.end(batch, id, End::Release);
     }
@@ -147,24 +181,30 @@ async fn one(shared: Arc<Shared>, batch: u64, claimed: Claimed) {
     let Some(((kind, handler), lane)) = known else {
         return shared.end(batch, id, End::Release);
     };
-    let lease = Lease { id: claimed.lease, worker: shared.worker() };
+    if let Some(why) = claimed.unreadable {
+        return shared.end(batch, id, End::Dead(format!("its payload cannot be read: {why}")));
+    }
+    let lease = Lease { id: claimed.lease, worker };
     let job = run::job(claimed, &lane, &kind, lease);
     let labels = [("queue", lane.queue.clone()), ("kind", lane.kind.clone())];
     let waited = (shared.clock.now() - job.enqueued_at).as_seconds_f64().max(0.0);
     metrics::histogram!("rowhouse_jobs_wait_seconds", &labels).record(waited);
     let (sender, stop) = watch::channel(Stop::No);
-    lock(&shared.running).insert(id, sender);
+    let late = run::ended(&job, &kind, Err(run::late(&job)), &*shared.rng);
+    let running = Running { stop: sender, until: Instant::now() + job.timeout + run::GRACE, late };
+    lock(&shared.running).insert((batch, id), running);
     let started = Instant::now();
     let span =
         tracing::info_span!("job", job_id = id, kind = &*job.kind, request_id = job.request_id.as_deref());
-    let end =
-        tracing::Instrument::instrument(run::run(&job, &kind, &*handler, stop.clone(), &*shared.rng), span)
-            .await;
-    lock(&shared.running).remove(&id);
+    let run = run::run(&job, &kind, &*handler, stop, &*shared.rng);
+    // What a run leaves behind may panic when it is dropped.
+    let end = tracing::Instrument::instrument(AssertUnwindSafe(run).catch_unwind(), span).await;
+    let end = end.unwrap_or_else(|_| run::ended(&job, &kind, Err(run::panicked()), &*shared.rng));
     let took = started.elapsed();
     shared.took(took);
     note(&job, &end, &labels, took);
-    if *stop.borrow() != Stop::Lost {
+    // Nobody waits for it any more if the keeper has ended it.
+    if lock(&shared.running).remove(&(batch, id)).is_some() {
         shared.end(batch, id, end);
     }
 }

@@ -5,17 +5,25 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rowhouse_db::DbError;
+use tokio_postgres::Client;
 
 use super::mark::Marks;
 use super::run::Stop;
+use super::streak::Streak;
 use super::{Shared, lock};
 use crate::store;
 
 /// A worker shows every so often that it lives; silent for this long it counts as dead.
 const BEAT: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(8);
-/// Beats in a row before a worker judges others: after an outage of the database all have been silent.
-const SURE: u32 = 10;
+/// A worker that has not reached the database for so long may not be surprised that others have not.
+const GAP: Duration = Duration::from_secs(3);
+/// Without such a gap for so long it judges others: after an outage of the database all have been silent.
+const SURE: Duration = Duration::from_secs(10);
+/// An answer that takes longer does not come; shorter than the silence that makes a worker dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Looking back may take its time.
+const LONG_PATIENCE: Duration = Duration::from_secs(30);
 /// How often lanes are looked into below their low marks.
 const LOOK_BACK: Duration = Duration::from_secs(30);
 /// How often due jobs are released.
@@ -25,26 +33,21 @@ const MOST_DUE: i32 = 1_000;
 
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut marks = Marks::default();
-    let mut in_a_row = 0;
-    let mut looked_back = Instant::now();
+    let mut streak = Streak::new(GAP);
     let mut tick = tokio::time::interval(BEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        match beat(&shared, &mut marks, in_a_row >= SURE).await {
-            Ok(()) => in_a_row += 1,
+        shared.end_overdue();
+        let sure = streak.length(Instant::now()) >= SURE;
+        match shared.within(PATIENCE, beat(&shared, &mut marks, sure)).await {
+            Ok(()) => streak.go_on(Instant::now()),
             Err(error) => {
                 tracing::warn!(%error, "the worker cannot show that it lives");
-                in_a_row = 0;
                 marks.forget();
                 shared.settled_position.store(0, Ordering::Relaxed);
                 lock(&shared.lanes).forget_lows();
             }
-        }
-        if looked_back.elapsed() >= LOOK_BACK {
-            let looked = tokio::time::timeout(BEAT, look_back(&shared)).await;
-            tracing::trace!(?looked, "looked back");
-            looked_back = Instant::now();
         }
     }
 }
@@ -55,6 +58,7 @@ async fn beat(shared: &Shared, marks: &mut Marks, sure: bool) -> Result<(), DbEr
         shared.rise_again().await?;
     }
     *lock(&shared.beaten) = Instant::now();
+    disown(shared, &client).await?;
     if sure {
         let rescued = store::rescue(&client, SILENCE).await?;
         metrics::counter!("rowhouse_jobs_rescued_total").increment(u64::try_from(rescued).unwrap_or(0));
@@ -62,7 +66,9 @@ async fn beat(shared: &Shared, marks: &mut Marks, sure: bool) -> Result<(), DbEr
             tracing::warn!(rescued, "jobs of workers that fell silent are taken over");
         }
     }
-    marks.read(store::horizon(&client).await?);
+    if marks.read(store::horizon(&client).await?) {
+        lock(&shared.lanes).forget_lows();
+    }
     shared.settled_position.store(marks.settled(), Ordering::Relaxed);
     let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
     let lanes = store::lanes(&client, &kinds, 0).await?;
@@ -77,21 +83,41 @@ pub(super) async fn cancel(shared: &Shared) {
     let Ok(client) = shared.control.connection().await else { return };
     let Ok(unwanted) = store::cancellations(&client).await else { return };
     let running = lock(&shared.running);
-    for sender in unwanted.iter().filter_map(|id| running.get(id)) {
-        sender.send_replace(Stop::Cancelled);
+    for (_, run) in running.iter().filter(|((_, id), _)| unwanted.contains(id)) {
+        run.stop.send_replace(Stop::Cancelled);
     }
 }
 
+/// A claim that was committed and never answered has left a lease that nobody works on. A lease that has been asked for
+/// is known before it is there; so what is there and not known here is lost.
+async fn disown(shared: &Shared, client: &Client) -> Result<(), DbError> {
+    let worker = shared.worker();
+    let leases = store::own_leases(client, worker).await?;
+    let unknown = lock(&shared.batches).unknown(&leases);
+    if unknown.is_empty() || worker != shared.worker() {
+        return Ok(());
+    }
+    let given_back = store::disown(client, worker, &unknown).await?;
+    tracing::warn!(unknown = given_back, "jobs were claimed and never arrived; they are given back");
+    Ok(())
+}
+
 /// A claim that came to nothing may have left jobs below the mark.
-async fn look_back(shared: &Shared) -> Result<(), DbError> {
-    let client = shared.control.connection().await?;
-    let lows = lock(&shared.lanes).lows();
-    for (lane, low) in lows {
-        if let Some(position) = store::left_behind(&client, lane, low).await? {
+pub(super) async fn look_back(shared: Arc<Shared>) {
+    let mut tick = tokio::time::interval(LOOK_BACK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let (lanes, lows): (Vec<i32>, Vec<i64>) = lock(&shared.lanes).lows().into_iter().unzip();
+        let left = shared.within(LONG_PATIENCE, left_behind(&shared, &lanes, &lows)).await;
+        for (lane, position) in left.unwrap_or_default() {
             lock(&shared.lanes).lower(lane, position);
         }
     }
-    Ok(())
+}
+
+async fn left_behind(shared: &Shared, lanes: &[i32], lows: &[i64]) -> Result<Vec<(i32, i64)>, DbError> {
+    store::left_behind(&*shared.control.connection().await?, lanes, lows).await
 }
 
 /// Moves jobs whose time has come to where they are claimed.
@@ -100,8 +126,7 @@ pub(super) async fn release_due(shared: Arc<Shared>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let Ok(client) = shared.control.connection().await else { continue };
-        while let Ok(moved) = store::make_due(&client, MOST_DUE).await {
+        while let Ok(moved) = shared.within(PATIENCE, make_due(&shared)).await {
             if moved > 0 {
                 shared.wake.notify_one();
             }
@@ -110,4 +135,8 @@ pub(super) async fn release_due(shared: Arc<Shared>) {
             }
         }
     }
+}
+
+async fn make_due(shared: &Shared) -> Result<i32, DbError> {
+    store::make_due(&*shared.control.connection().await?, MOST_DUE).await
 }

@@ -16,6 +16,7 @@ pub(crate) struct Marks {
     /// Positions read, and the first transaction not begun one reading later.
     waiting: VecDeque<(i64, Option<i64>)>,
     settled: i64,
+    last: i64,
 }
 
 impl Marks {
@@ -23,7 +24,14 @@ impl Marks {
         self.settled
     }
 
-    pub(crate) fn read(&mut self, now: Horizon) {
+    /// True if the positions have gone back, so that everything that was known of them is void: a crash takes along
+    /// those that had not reached the disk.
+    pub(crate) fn read(&mut self, now: Horizon) -> bool {
+        let went_back = now.last_position < self.last;
+        if went_back {
+            self.forget();
+        }
+        self.last = now.last_position;
         if let Some((_, bound)) = self.waiting.back_mut() {
             bound.get_or_insert(now.xmax);
         }
@@ -38,6 +46,7 @@ impl Marks {
             self.waiting.pop_front();
         }
         self.waiting.push_back((now.last_position, None));
+        went_back
     }
 
     /// A database that was restored or failed over may count from elsewhere.

@@ -16,6 +16,13 @@ use crate::store::{Claimed, LaneRow};
 
 /// Results larger than this are refused: they belong into a table.
 const MOST_RESULT: usize = 64 * 1024;
+/// Characters of an error that are kept.
+const MOST_ERROR: usize = 10_000;
+/// Seconds until another run, at most: a year.
+const LONGEST_PAUSE: f64 = 31_536_000.0;
+
+/// A handler that blocks its thread cannot be stopped; so long after its time others may have its job.
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
 /// Why a run is stopped from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +75,8 @@ pub(crate) async fn run(
             Err(_) => std::future::pending().await,
         }
     };
-    let work = AssertUnwindSafe(handler.run(job)).catch_unwind();
+    // A handler may panic before it returns its future.
+    let work = AssertUnwindSafe(async { handler.run(job).await }).catch_unwind();
     tokio::select! {
         biased;
         stop = stopped => match stop {
@@ -78,16 +86,50 @@ pub(crate) async fn run(
         result = tokio::time::timeout(job.timeout, work) => {
             let result = match result {
                 Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(JobError::Retry("the handler panicked".to_owned())),
-                Err(_) => Err(JobError::Retry(format!("it took longer than {:?}", job.timeout))),
+                Ok(Err(_)) => Err(panicked()),
+                Err(_) => Err(late(job)),
             };
             ended(job, kind, result, rng)
         }
     }
 }
 
-/// What a result means for the job.
+pub(crate) fn panicked() -> JobError {
+    JobError::Retry("the handler panicked".to_owned())
+}
+
+/// The failure of a run that did not end in time.
+pub(crate) fn late(job: &Job) -> JobError {
+    JobError::Retry(format!("it took longer than {:?}", job.timeout))
+}
+
+/// What a result means for the job, in words and numbers that PostgreSQL can keep.
 pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> End {
+    match meaning(job, kind, result, rng) {
+        End::Done(Some(result)) if holds_nul(&result) => {
+            End::Dead("its result holds the character NUL, which jsonb cannot".to_owned())
+        }
+        End::Retry(after, error) => End::Retry(after.clamp(0.0, LONGEST_PAUSE), clean(&error)),
+        End::Dead(error) => End::Dead(clean(&error)),
+        other => other,
+    }
+}
+
+/// An error as it can be kept: jsonb has no NUL, and a page of it is enough.
+fn clean(error: &str) -> String {
+    error.chars().take(MOST_ERROR).map(|c| if c == '\0' { '\u{FFFD}' } else { c }).collect()
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
+}
+
+fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> End {
     let last = job.attempt >= job.max_attempts;
     match result {
         Ok(result) if result.as_ref().is_some_and(|result| result.to_string().len() > MOST_RESULT) => {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rowhouse_db::DbError;
 
-use super::batch::{End, Report};
+use super::batch::{End, Ended, Report};
 use super::{Shared, lock};
 use crate::store;
 
@@ -14,44 +14,69 @@ use crate::store;
 const TICK: Duration = Duration::from_millis(25);
 /// Pause after the database failed; nothing is forgotten meanwhile.
 const TROUBLE: Duration = Duration::from_millis(100);
+/// An answer that takes longer does not come.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let _either = tokio::time::timeout(TICK, shared.ended.notified()).await;
-        let report = lock(&shared.batches).take_report(Instant::now(), shared.is_leaving());
+        let mut report = lock(&shared.batches).take_report(Instant::now(), shared.is_leaving());
         if report.is_empty() {
             continue;
         }
         let worker = shared.worker();
-        while let Err(error) = tell(&shared, worker, &report).await {
+        while let Err(error) = shared.within(PATIENCE, tell(&shared, worker, &report)).await {
             tracing::warn!(%error, "ends of jobs cannot be told");
-            tokio::time::sleep(TROUBLE).await;
+            if is_indigestible(&error) {
+                tell_singly(&shared, worker, report.ends).await;
+                report.ends = Vec::new();
+            } else {
+                tokio::time::sleep(TROUBLE).await;
+            }
             if shared.worker() != worker {
                 break;
             }
         }
-        lock(&shared.batches).told();
+        lock(&shared.batches).told(&report);
+    }
+}
+
+/// The database understood and will refuse it again. Not so a deadlock, a time-out or a lack of space.
+fn is_indigestible(error: &DbError) -> bool {
+    error.code().is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "54")))
+}
+
+/// One end that cannot be kept must not hold up all others: its job is dead.
+async fn tell_singly(shared: &Shared, worker: uuid::Uuid, ends: Vec<Ended>) {
+    for mut ended in ends {
+        for _attempt in 0..2 {
+            let report = Report { ends: vec![ended.clone()], ..Report::default() };
+            match shared.within(PATIENCE, tell(shared, worker, &report)).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::error!(%error, job_id = ended.job, "the end of a job cannot be kept");
+                    ended.end = End::Dead("its end could not be kept; see the log".to_owned());
+                }
+            }
+        }
     }
 }
 
 async fn tell(shared: &Shared, worker: uuid::Uuid, report: &Report) -> Result<(), DbError> {
     let client = shared.control.connection().await?;
-    let mut ends = report.ends.clone();
+    let mut refused = 0;
     if !report.plain.is_empty() {
         let leases: Vec<i64> = report.plain.iter().map(|(lease, _)| *lease).collect();
         let had: BTreeSet<i64> = store::finish(&client, worker, &leases).await?.into_iter().collect();
-        // A lease that was split has its jobs under another number.
-        let split = report.plain.iter().filter(|(lease, _)| !had.contains(lease));
-        ends.extend(split.flat_map(|(_, jobs)| jobs).map(|id| (*id, End::Done(None))));
+        let gone = report.plain.iter().filter(|(lease, _)| !had.contains(lease));
+        refused += gone.map(|(_, jobs)| jobs.len()).sum::<usize>();
     }
-    ends.retain(|(_, end)| *end != End::Settled);
-    if ends.is_empty() {
-        return Ok(());
+    let outcomes = Report::outcomes(&report.ends);
+    let told = outcomes.as_array().map_or(0, Vec::len);
+    if told > 0 {
+        refused += told - store::settle(&**client, worker, &outcomes).await?.len().min(told);
     }
-    let outcomes = Report::outcomes(&ends);
-    let had = store::settle(&**client, worker, &outcomes).await?.len();
-    if had < ends.len() {
-        let refused = ends.len() - had;
+    if refused > 0 {
         tracing::warn!(refused, "jobs ended that others had taken over; their ends do not count");
         metrics::counter!("rowhouse_jobs_refused_total").increment(refused as u64);
     }

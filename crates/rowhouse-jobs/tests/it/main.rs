@@ -1,6 +1,8 @@
 //! Jobs against a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod bad;
+mod chaos;
 mod enqueue;
 mod support;
 mod worker;

@@ -12,7 +12,7 @@ use rowhouse_testkit::TestDatabase;
 use tokio_postgres::Client;
 
 /// The platform's migrations, read from the crates' folders: this crate may not depend on those above it.
-fn platform_migrations() -> Vec<Migration> {
+pub(crate) fn platform_migrations() -> Vec<Migration> {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut all: Vec<Migration> = Vec::new();
     for room in ["rowhouse-db", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"] {

@@ -1,8 +1,12 @@
 use std::time::{Duration, Instant};
 
-use super::{Batches, End, Report};
+use super::{Batches, End, Ended, Report};
 
 const DONE: End = End::Done(None);
+
+fn ended(job: i64, end: End) -> Ended {
+    Ended { lease: 7, job, end }
+}
 
 #[test]
 fn batch_that_went_well_is_told_by_its_lease() {
@@ -25,7 +29,8 @@ fn failure_result_or_hanger_on_is_told_job_by_job() {
         let mut batches = Batches::default();
         let batch = batches.open(7, 1, plain);
         batches.end(batch, 1, end.clone(), now);
-        assert_eq!(batches.report(now, false), Report { plain: vec![], ends: vec![(1, end)] });
+        let report = Report { plain: vec![], ends: vec![ended(1, end)], closed: vec![7] };
+        assert_eq!(batches.report(now, false), report);
     }
 }
 
@@ -35,12 +40,12 @@ fn ends_do_not_wait_long_for_a_slow_neighbour() {
     let batch = batches.open(7, 2, true);
     batches.end(batch, 1, DONE, now);
     let later = now + Duration::from_millis(60);
-    assert_eq!(batches.report(later, false).ends, [(1, DONE)]);
+    assert_eq!(batches.report(later, false).ends, [ended(1, DONE)]);
     assert!(batches.report(later, true).is_empty());
     batches.end(batch, 2, DONE, later);
     let report = batches.report(later, false);
-    assert!(report.plain.is_empty(), "the lease that it began with is gone");
-    assert_eq!(report.ends, [(2, DONE)]);
+    assert!(report.plain.is_empty(), "a part has been told already");
+    assert_eq!(report.ends, [ended(2, DONE)]);
 }
 
 #[test]
@@ -51,4 +56,19 @@ fn what_a_handler_has_settled_is_not_told_again() {
     batches.end(batch, 2, DONE, now);
     let report = batches.report(now, false);
     assert_eq!(Report::outcomes(&report.ends).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn lease_is_known_from_the_question_until_its_last_end_is_told() {
+    let (mut batches, now) = (Batches::default(), Instant::now());
+    batches.ask([7, 8]);
+    assert_eq!(batches.unknown(&[7, 8, 9]), [9]);
+    let batch = batches.open(7, 1, true);
+    batches.ask([]);
+    assert_eq!(batches.unknown(&[7, 8]), [8], "8 was never answered");
+    batches.end(batch, 1, DONE, now);
+    let report = batches.take_report(now, false);
+    assert!(batches.unknown(&[7]).is_empty(), "being told");
+    batches.told(&report);
+    assert_eq!(batches.unknown(&[7]), [7]);
 }

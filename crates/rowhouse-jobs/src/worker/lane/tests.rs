@@ -26,6 +26,7 @@ fn claimed(lane: i32, position: i64) -> Claimed {
         attempt: 0,
         payload: None,
         options: None,
+        unreadable: None,
     }
 }
 

@@ -1,0 +1,257 @@
+//! The rounds, and what they are found to have done.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rowhouse_kernel::{Rng, SeededRng};
+use rowhouse_testkit::{Cluster, TestDatabase};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::act::pause;
+use super::link::{FROZEN, Link, Mode};
+use super::load::{self, Load, connect};
+use super::process::{Process, folder};
+use super::recovery::{held, taken_over};
+use crate::support::platform_migrations;
+
+/// Killed in turn.
+const VICTIMS: u64 = 3;
+/// Stopped or cut off; and one that only the database's end disturbs.
+const OTHERS: u64 = 3;
+const BETWEEN: std::ops::Range<u64> = 600..1600;
+/// Every so many rounds something else happens too.
+const EXTRA: u64 = 3;
+/// After a restart of the database nobody can be told dead for some time.
+const SETTLING: Duration = Duration::from_secs(12);
+const QUIET: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy)]
+enum Extra {
+    Stop,
+    Freeze,
+    Swallow,
+    Cut,
+    Terminate,
+    Database,
+}
+
+pub(super) struct Campaign {
+    cluster: Cluster,
+    url: String,
+    folder: tempfile::TempDir,
+    links: Vec<Link>,
+    workers: Vec<Process>,
+    chance: std::sync::Arc<SeededRng>,
+    load: Load,
+    report: Report,
+    disturbed: Option<Instant>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    pub(super) kills: u64,
+    pub(super) extras: std::collections::BTreeMap<String, u64>,
+    jobs: i64,
+    transactions: u64,
+    rolled_back: u64,
+    lost_with_the_database: u64,
+    /// Runs, and those of them that were not the first of their job.
+    runs: i64,
+    reruns: i64,
+    effects: i64,
+    refused_in_transactions: i64,
+    /// From the workers' logs: ends that did not count, runs given up, jobs taken over, claims given back.
+    refused: u64,
+    given_up: u64,
+    rescued: u64,
+    unknown: u64,
+    slowest_takeover_ms: u128,
+    slowest_takeover_with_database_restart_ms: u128,
+    quiet_after_ms: u128,
+    findings: Vec<String>,
+}
+
+impl Campaign {
+    pub(super) async fn start(seed: u64) -> Self {
+        let cluster = Cluster::start();
+        let db = TestDatabase::on_own_cluster(&cluster, platform_migrations()).await;
+        load::arrange(&db).await;
+        let url = cluster.url("postgres", "postgres");
+        let folder = folder();
+        let sockets = sockets(&url);
+        let links: Vec<Link> =
+            (0..VICTIMS + OTHERS).map(|n| Link::open(&folder.path().join(n.to_string()), &sockets)).collect();
+        let log = folder.path().join("workers.log");
+        let workers = links.iter().map(|link| Process::start(&link.url(), &log)).collect();
+        let load = Load::start(&url, seed);
+        let (chance, report, disturbed) = (SeededRng::new(seed), Report::default(), None);
+        Self { cluster, url, folder, links, workers, chance, load, report, disturbed }
+    }
+
+    pub(super) async fn run(mut self, rounds: u64) -> Report {
+        let (mut calm, mut stormy) = (JoinSet::new(), JoinSet::new());
+        let mut bag = Vec::new();
+        for round in 1..=rounds {
+            pause(Duration::from_millis(self.within(BETWEEN))).await;
+            if round.is_multiple_of(EXTRA) {
+                self.extra(&mut bag).await;
+            }
+            let victim = usize::try_from(self.within(0..VICTIMS)).unwrap();
+            let had = held(&self.url, self.workers[victim].pid()).await;
+            self.workers[victim].kill();
+            self.report.kills += 1;
+            let watches = if self.is_calm() { &mut calm } else { &mut stormy };
+            watches.spawn(taken_over(self.url.clone(), had));
+            self.workers[victim] = Process::start(&self.links[victim].url(), &self.log());
+        }
+        let counts = self.load.stop().await;
+        self.report.transactions = counts.committed.load(Ordering::Relaxed);
+        self.report.rolled_back = counts.rolled_back.load(Ordering::Relaxed);
+        self.report.lost_with_the_database = counts.lost.load(Ordering::Relaxed);
+        let most = |times: Vec<Duration>| times.into_iter().max().unwrap_or_default().as_millis();
+        self.report.slowest_takeover_ms = most(calm.join_all().await);
+        self.report.slowest_takeover_with_database_restart_ms = most(stormy.join_all().await);
+        let quiet = Instant::now();
+        until_quiet(&self.url).await;
+        self.report.quiet_after_ms = quiet.elapsed().as_millis();
+        self.report.read(&self.url).await;
+        self.report.read_log(&std::fs::read_to_string(self.folder.path().join("workers.log")).unwrap());
+        if self.report.complaints(rounds, Duration::MAX).is_some() {
+            eprintln!("logs are kept in {}", self.folder.keep().display());
+        }
+        self.report
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.folder.path().join("workers.log")
+    }
+
+    fn is_calm(&self) -> bool {
+        self.disturbed.is_none_or(|since| since.elapsed() > SETTLING)
+    }
+
+    fn within(&self, range: std::ops::Range<u64>) -> u64 {
+        let mut bytes = [0; 8];
+        self.chance.fill(&mut bytes);
+        range.start + u64::from_le_bytes(bytes) % (range.end - range.start)
+    }
+
+    /// Extras come in shuffled sixes, so that even a short campaign meets them all.
+    async fn extra(&mut self, bag: &mut Vec<Extra>) {
+        if bag.is_empty() {
+            *bag = vec![
+                Extra::Stop,
+                Extra::Freeze,
+                Extra::Swallow,
+                Extra::Cut,
+                Extra::Terminate,
+                Extra::Database,
+            ];
+        }
+        let extra = bag.swap_remove(usize::try_from(self.within(0..bag.len() as u64)).unwrap());
+        *self.report.extras.entry(format!("{extra:?}").to_lowercase()).or_default() += 1;
+        let (first, second) = (usize::try_from(VICTIMS).unwrap(), usize::try_from(VICTIMS).unwrap() + 1);
+        match extra {
+            Extra::Stop => {
+                self.workers[first].signal(Signal::SIGSTOP);
+                let pid = Pid::from_raw(self.workers[first].pid());
+                tokio::spawn(async move {
+                    pause(FROZEN).await;
+                    let _gone = kill(pid, Signal::SIGCONT);
+                });
+            }
+            Extra::Freeze => self.links[second].set_for(Mode::Freeze, FROZEN),
+            Extra::Swallow => {
+                self.links[first].set_for(Mode::Swallow, Duration::from_millis(300));
+                self.links[second].set_for(Mode::Swallow, Duration::from_millis(700));
+            }
+            Extra::Cut => {
+                self.links.iter().for_each(|link| link.set_for(Mode::Cut, Duration::from_millis(20)));
+            }
+            Extra::Terminate => {
+                let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                           where application_name = 'rowhouse-control'";
+                let _gone = connect(&self.url).await.execute(sql, &[]).await;
+            }
+            Extra::Database => self.restart().await,
+        }
+    }
+
+    async fn restart(&mut self) {
+        let postmaster = Pid::from_raw(self.cluster.postmaster());
+        kill(postmaster, Signal::SIGKILL).unwrap();
+        // Whoever cleans up after it may take a moment, and its lock lasts as long as its number.
+        while !self.cluster.processes().is_empty() || kill(postmaster, None).is_ok() {
+            pause(Duration::from_millis(20)).await;
+        }
+        tokio::task::block_in_place(|| self.cluster.restart());
+        self.disturbed = Some(Instant::now());
+    }
+}
+
+async fn until_quiet(url: &str) {
+    let sql = "select not exists (select from jobs.ready) and not exists (select from jobs.leases) \
+               and not exists (select from jobs.scheduled) and not exists (select from jobs.waiting)";
+    let (begun, client) = (Instant::now(), connect(url).await);
+    while begun.elapsed() < QUIET && !client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0) {
+        pause(Duration::from_millis(100)).await;
+    }
+}
+
+fn sockets(url: &str) -> std::path::PathBuf {
+    let config: tokio_postgres::Config = url.parse().unwrap();
+    let tokio_postgres::config::Host::Unix(folder) = &config.get_hosts()[0] else {
+        unreachable!("a test cluster")
+    };
+    folder.clone()
+}
+
+impl Report {
+    async fn read(&mut self, url: &str) {
+        let client = connect(url).await;
+        let number = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+        self.jobs = number("select count(*) from chaos.sent").await;
+        self.runs = number("select count(*) from chaos.runs").await;
+        self.reruns = number("select count(*) from chaos.runs where attempt > 1").await;
+        self.effects = number("select count(*) from chaos.effects").await;
+        self.refused_in_transactions = number("select count(*) from chaos.refused").await;
+        let rows = client.query("select finding, figure, example from chaos.verdict()", &[]).await.unwrap();
+        let tell = |row: &tokio_postgres::Row| {
+            let (what, count, id): (String, i64, Option<String>) = (row.get(0), row.get(1), row.get(2));
+            format!("{what}: {count}, for example {}", id.unwrap_or_default())
+        };
+        self.findings = rows.iter().map(tell).collect();
+    }
+
+    fn read_log(&mut self, log: &str) {
+        let sum = |field: &str| -> u64 {
+            let name = format!("{field}=");
+            let numbers = log.lines().filter_map(|line| line.split_once(&name)).map(|(_, rest)| {
+                rest.split(|c: char| !c.is_ascii_digit())
+                    .next()
+                    .unwrap_or_default()
+                    .parse::<u64>()
+                    .unwrap_or(0)
+            });
+            numbers.sum()
+        };
+        (self.refused, self.given_up) = (sum("refused"), sum("lost"));
+        (self.rescued, self.unknown) = (sum("rescued"), sum("unknown"));
+        if log.contains("panicked at") {
+            self.findings.push("a worker panicked".to_owned());
+        }
+    }
+
+    pub(super) fn complaints(&self, rounds: u64, takeover: Duration) -> Option<String> {
+        let holds = self.findings.is_empty()
+            && self.kills == rounds
+            && self.slowest_takeover_ms < takeover.as_millis()
+            && self.rescued > 0
+            && self.jobs > 100
+            && self.rolled_back > 0;
+        (!holds).then(|| format!("{self:#?}"))
+    }
+}
