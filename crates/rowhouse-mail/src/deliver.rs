@@ -13,6 +13,7 @@ use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Regi
 use rowhouse_kernel::SharedClock;
 use rowhouse_kernel::settings::MailSettings;
 
+use crate::dkim::Signer;
 use crate::error::MailError;
 use crate::reply::{MOST_ATTEMPTS, Verdict, judge, pause};
 use crate::store::{self, Begun, Copy, End};
@@ -32,6 +33,7 @@ struct Inner {
     control: Control,
     settings: MailSettings,
     transport: Transport,
+    signer: Option<Signer>,
     clock: SharedClock,
 }
 
@@ -47,8 +49,8 @@ impl Delivery {
     /// # Errors
     /// [`MailError::Unusable`] if the settings cannot work.
     pub fn new(control: Control, settings: MailSettings, clock: SharedClock) -> Result<Self, MailError> {
-        let transport = Transport::new(&settings)?;
-        Ok(Self { inner: Arc::new(Inner { control, settings, transport, clock }) })
+        let (transport, signer) = (Transport::new(&settings)?, Signer::new(&settings)?);
+        Ok(Self { inner: Arc::new(Inner { control, settings, transport, signer, clock }) })
     }
 
     /// Adds the kind `mail.send`.
@@ -80,16 +82,21 @@ impl Delivery {
         let load = async move |client: &tokio_postgres::Client| store::find_copy(client, recipient).await;
         let copy = self.inner.control.read("mail_load", load).await.map_err(|error| lost(&error))?;
         let Some(copy) = copy else { return Ok(None) };
-        let outcome = self.talk(recipient, attempt, &copy, job).await;
+        let outcome = self.talk(recipient, attempt, copy, job).await;
         self.end(recipient, attempt, outcome).await
     }
 
-    async fn talk(&self, recipient: i64, attempt: u16, copy: &Copy, job: &Job) -> Outcome {
-        let envelope = match envelope(copy) {
+    async fn talk(&self, recipient: i64, attempt: u16, copy: Copy, job: &Job) -> Outcome {
+        let envelope = match envelope(&copy) {
             Ok(envelope) => envelope,
             Err(reply) => return Outcome::Ended(End::Failed, reply),
         };
-        let result = self.inner.transport.deliver(recipient, &envelope, &copy.mime).await;
+        let signed = match self.inner.signer.as_ref().map(|signer| signer.sign(&copy.mime)) {
+            Some(Ok(signed)) => signed,
+            Some(Err(reply)) => return Outcome::Ended(End::Failed, reply),
+            None => copy.mime,
+        };
+        let result = self.inner.transport.deliver(recipient, &envelope, &signed).await;
         match (&result, &self.inner.transport) {
             (Ok(_), Transport::Capture) => Outcome::Ended(End::Captured, String::new()),
             (Ok(reply), _) => {

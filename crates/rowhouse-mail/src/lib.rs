@@ -4,6 +4,8 @@ mod capture;
 mod compose;
 pub mod credential;
 mod deliver;
+mod dkim;
+pub mod dns;
 mod error;
 pub mod history;
 mod mailer;
