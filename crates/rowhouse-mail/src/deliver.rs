@@ -15,6 +15,7 @@ use rowhouse_kernel::settings::MailSettings;
 
 use crate::dkim::Signer;
 use crate::error::MailError;
+use crate::prune::Prune;
 use crate::reply::{MOST_ATTEMPTS, Verdict, judge, pause};
 use crate::store::{self, Begun, Copy, End};
 use crate::transport::{Failure, Transport};
@@ -53,11 +54,13 @@ impl Delivery {
         Ok(Self { inner: Arc::new(Inner { control, settings, transport, signer, clock }) })
     }
 
-    /// Adds the kind `mail.send`.
+    /// Adds the kinds `mail.send` and `mail.prune`.
     pub fn register(&self, registry: &mut Registry) {
         // Runs that wait for their turn or for the relay are many; attempts are counted with the recipient.
         let kind = Kind { max_attempts: 1000, timeout: RUN_TIMEOUT, ..Kind::new(crate::SEND) };
         registry.add(kind, self.clone());
+        let prune = Prune { control: self.inner.control.clone(), retention: self.inner.settings.retention };
+        registry.add(Kind::new(crate::PRUNE), prune);
     }
 
     async fn attempt(&self, job: &Job) -> JobResult {

@@ -10,6 +10,7 @@ mod error;
 pub mod history;
 mod mailer;
 mod message;
+mod prune;
 mod raw;
 mod reply;
 mod route;
@@ -45,7 +46,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
 
 /// Delivers one recipient's copy; payload `{"recipient": id}`.
 pub const SEND: &str = "mail.send";
-/// Tells one URL of one event.
-pub const WEBHOOK: &str = "mail.webhook";
+/// Deletes what has been kept for `mail.retention`; no payload.
+pub const PRUNE: &str = "mail.prune";
 /// The queue of both.
 pub const QUEUE: &str = "mail";

@@ -219,3 +219,13 @@ pub(crate) async fn delay(
     }
     Ok(delayed)
 }
+
+/// Deletes up to `most` messages that ended longer than `retention` (seconds) ago.
+pub(crate) async fn prune(tx: &impl GenericClient, retention: f64, most: i64) -> Result<u64, DbError> {
+    Ok(tx.execute(include_str!("../sql/prune.sql"), &[&retention, &most]).await?)
+}
+
+/// Deletes suppressions that have expired.
+pub(crate) async fn prune_suppressions(tx: &impl GenericClient) -> Result<u64, DbError> {
+    Ok(tx.execute("delete from mail.suppressions where expires_at < clock_timestamp()", &[]).await?)
+}

@@ -30,7 +30,7 @@ words! {
 }
 
 settings! {
-    /// Mails: transport, limits, signatures and what others are told about deliveries.
+    /// Mails: transport, limits and signatures.
     pub struct MailSettings in "mail" {
         /// What becomes of mails: `capture` keeps them for looking at, `relay` hands them to an SMTP server, `file` writes them into a folder. `capture` is refused in production.
         pub transport: MailTransport = MailTransport::Capture,
@@ -82,9 +82,5 @@ settings! {
         pub suppression_lifetime: Duration = Duration::from_secs(30 * 86_400),
         /// How long mails and their history are kept after their end.
         pub retention: Duration = Duration::from_secs(30 * 86_400),
-        /// URLs that are told what became of each mail, signed as Standard Webhooks.
-        pub webhook_urls: Vec<String> = Vec::new(),
-        /// Signs those messages: `whsec_` and base64 of 24 to 64 bytes.
-        pub webhook_secret: Option<Secret> = None,
     }
 }

@@ -93,9 +93,6 @@ fn check_mail(mail: &MailSettings, sources: &mut Sources) {
     if mail.dkim_domain.is_some() != mail.dkim_key.is_some() {
         sources.refuse("mail.dkim_domain: comes together with mail.dkim_key");
     }
-    if !mail.webhook_urls.is_empty() && mail.webhook_secret.is_none() {
-        sources.refuse("mail.webhook_urls: come together with mail.webhook_secret");
-    }
     for (name, number) in [("mail.rate_per_minute", mail.rate_per_minute), ("mail.daily_cap", mail.daily_cap)]
     {
         if number == Some(0) {

@@ -106,7 +106,6 @@ fn mail_settings_that_cannot_work_together_are_refused_by_name() {
         ("transport = \"relay\"", "mail.relay_host"),
         ("relay_user = \"u\"", "mail.relay_user"),
         ("dkim_domain = \"d.example\"", "mail.dkim_domain"),
-        ("webhook_urls = [\"https://h.example\"]", "mail.webhook_urls"),
         ("daily_cap = 0", "mail.daily_cap"),
         ("smtp_listen = \"everywhere\"", "mail.smtp_listen"),
         ("smtp_listen = \"0.0.0.0:587\"", "mail.smtp_certificate"),

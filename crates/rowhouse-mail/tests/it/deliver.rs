@@ -237,3 +237,29 @@ async fn worker_delivers_what_a_transaction_enqueued() {
     let sql = "select count(*) from mail.recipients where state = 'sent'";
     assert_eq!(post.client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 50);
 }
+
+#[tokio::test]
+async fn what_has_ended_long_ago_is_deleted_and_nothing_else() {
+    let post = Post::new(MailSettings::default()).await;
+    for _ in 0..3 {
+        post.send("ada@b.example").await;
+    }
+    let sql = "update mail.messages set created_at = now() - interval '60 days'; \
+               update mail.recipients set finished_at = now() - interval '31 days' where id = 1; \
+               update mail.recipients set finished_at = null, state = 'delayed' where id = 3; \
+               insert into mail.suppressions (address, reason, expires_at) values \
+                 ('a@b.example', 'bounce', now() - interval '1 s'), ('c@b.example', 'manual', null)";
+    post.client.batch_execute(sql).await.unwrap();
+    let worker = post.worker().await;
+    let enqueue = "select jobs.enqueue('mail.prune')";
+    post.client.batch_execute(enqueue).await.unwrap();
+    worker.wake().wake();
+    let ended = "do $$ begin while not exists (select from jobs.results) loop perform pg_sleep(0.01); end loop; end $$";
+    tokio::time::timeout(Duration::from_secs(30), post.client.batch_execute(ended)).await.unwrap().unwrap();
+    let left = post.client.query("select id from mail.messages order by id", &[]).await.unwrap();
+    assert_eq!(left.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [2, 3]);
+    let kept: i64 =
+        post.client.query_one("select count(*) from mail.suppressions", &[]).await.unwrap().get(0);
+    assert_eq!(kept, 1);
+    worker.stop(Duration::from_secs(10)).await;
+}

@@ -1,0 +1,50 @@
+//! The handler of `mail.prune`: deletes messages, with recipients and history, that have been kept long enough after
+//! their last recipient's end, and suppressions that have expired.
+
+use std::time::Duration;
+
+use rowhouse_db::{Control, DbError};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult};
+use serde_json::json;
+
+use crate::store;
+
+/// Messages deleted in one transaction.
+const BATCH: i64 = 1000;
+/// Transactions in one run; what is left waits for the next.
+const MOST_BATCHES: u32 = 1000;
+
+#[derive(Debug)]
+pub(crate) struct Prune {
+    pub(crate) control: Control,
+    pub(crate) retention: Duration,
+}
+
+impl Prune {
+    async fn all(&self) -> Result<u64, DbError> {
+        let (mut total, retention) = (0, self.retention.as_secs_f64());
+        for _ in 0..MOST_BATCHES {
+            let batch =
+                async move |tx: &tokio_postgres::Transaction<'_>| store::prune(tx, retention, BATCH).await;
+            let deleted = self.control.run_tx("mail_prune", batch).await?;
+            total += deleted;
+            if deleted == 0 {
+                break;
+            }
+        }
+        let expired = async |tx: &tokio_postgres::Transaction<'_>| store::prune_suppressions(tx).await;
+        self.control.run_tx("mail_prune_suppressions", expired).await?;
+        Ok(total)
+    }
+}
+
+impl Handler for Prune {
+    fn run<'a>(&'a self, _job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(async move { prune(self).await })
+    }
+}
+
+async fn prune(prune: &Prune) -> JobResult {
+    let deleted = prune.all().await.map_err(|error| JobError::Retry(error.to_string()))?;
+    Ok(Some(json!({ "deleted": deleted })))
+}
