@@ -72,6 +72,15 @@ enum Bench {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         rounds: u32,
     },
+    /// Mails handed in over SMTP, each durable before it is answered.
+    Mail {
+        /// Seconds per measurement.
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+        /// Connections at once.
+        #[arg(long, default_value_t = 64)]
+        connections: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -83,6 +92,9 @@ fn main() -> ExitCode {
         }
         Chore::Bench(Bench::Schema { tables, rounds }) => {
             bench::schema::run(&root(), bench::schema::Size { tables, rounds })
+        }
+        Chore::Bench(Bench::Mail { seconds, connections }) => {
+            bench::mail::run(&root(), bench::mail::Load { seconds, connections })
         }
         Chore::Gen { check: false } => generate::write(&root()),
         Chore::Gen { check: true } => generate::check(&root()),

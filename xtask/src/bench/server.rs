@@ -123,6 +123,18 @@ impl Server {
         Ok(())
     }
 
+    /// The rows of a table.
+    pub(crate) fn count(&self, table: &str) -> Result<u64> {
+        let binaries = find_binaries().map_err(|error| anyhow::anyhow!("{error}"))?;
+        let url = self.state["db_url"].as_str().context("db_url")?;
+        let sql = format!("select count(*) from {table}");
+        let output = Command::new(binaries.program("psql"))
+            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", &sql, url])
+            .output()
+            .context("psql")?;
+        Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+    }
+
     /// A request as `user`; anything but success is an error.
     pub(crate) async fn exchange(
         &self,

@@ -64,6 +64,7 @@ pub(crate) const LONG_LINE_IN_MESSAGE: Reply = reply(
     "5.6.0",
     "The message has a line of more than 998 bytes; encode it as quoted-printable or base64",
 );
+pub(crate) const NO_HEADER: Reply = reply(554, "5.6.0", "The message does not begin with a header");
 pub(crate) const HEADERS_TOO_LARGE: Reply = reply(552, "5.3.4", "The headers have more than 255 KiB");
 
 impl Reply {

@@ -196,6 +196,9 @@ impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
         if headers_len(&mime) > MOST_HEADER_BYTES {
             return reply::HEADERS_TOO_LARGE;
         }
+        if !begins_with_header(&mime) {
+            return reply::NO_HEADER;
+        }
         let mail = RawMail {
             from: draft.from,
             to: draft.to,
@@ -219,6 +222,12 @@ impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
             Err(Refused::NotNow) => reply::NOT_NOW,
         }
     }
+}
+
+/// A name and a colon (RFC 5322 section 2.2); the trace would otherwise make a header of anything.
+fn begins_with_header(mime: &[u8]) -> bool {
+    let name = memchr::memchr(b':', mime).map(|colon| mime[..colon].trim_ascii_end());
+    name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic))
 }
 
 /// Where the headers end.

@@ -4,4 +4,5 @@
 mod accept;
 mod deliver;
 mod peer;
+mod submission;
 mod support;

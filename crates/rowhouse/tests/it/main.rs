@@ -18,6 +18,7 @@ mod fault;
 mod isolation;
 mod jobs;
 mod limit;
+mod mail;
 mod program;
 mod rest;
 mod rest_setting;

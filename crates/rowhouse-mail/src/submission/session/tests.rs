@@ -244,6 +244,8 @@ async fn refused_message_leaves_the_session_usable() {
         (&format!("{long}\r\n.\r\n"), "554 5.6.0"),
         (&format!("{}.\r\n", "y: z\r\n".repeat(500)), "552 5.3.4"),
         ("a: b\r\n\r\nrefuse\r\n.\r\n", "554 5.6.0"),
+        ("no header here: x\r\n.\r\n", "554 5.6.0"),
+        (".\r\n", "554 5.6.0"),
     ] {
         let script = format!("{envelope}DATA\r\n{body}{envelope}{MESSAGE}");
         let codes = answers(HERE, true, &script).await;

@@ -1,0 +1,135 @@
+//! Submission on a real socket and a real database.
+
+use std::sync::Arc;
+
+use rowhouse_db::Control;
+use rowhouse_kernel::settings::{DbSettings, MailSettings, MailTransport};
+use rowhouse_kernel::{SystemClock, SystemRng};
+use rowhouse_mail::{Submission, SubmissionParts, credential};
+use rowhouse_testkit::TestDatabase;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::support::{database, mailer};
+
+/// A running server; it ends with the value.
+struct Port {
+    port: u16,
+    drain: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+async fn serve(db: &TestDatabase, transport: MailTransport) -> Port {
+    let settings = MailSettings { transport, ..MailSettings::default() };
+    let submission = Submission::new(SubmissionParts {
+        mailer: mailer(settings.clone()),
+        control: Control::open(&db.urls.control, &DbSettings::default()).unwrap(),
+        settings,
+        host: "mail.example".to_owned(),
+        is_service_key: Arc::new(|key| key.expose() == "service"),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (drain, draining) = watch::channel(false);
+    let served = tokio::spawn(submission.unwrap().serve(listener, draining));
+    Port { port, drain, served }
+}
+
+/// Says all at once and hears everything that is answered.
+async fn talk(port: u16, script: impl AsRef<[u8]>) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let whole = [b"EHLO me\r\n", script.as_ref(), b"QUIT\r\n"].concat();
+    stream.write_all(&whole).await.unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.unwrap();
+    said
+}
+
+fn plain(name: &str, secret: &str) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(format!("\0{name}\0{secret}"));
+    format!("AUTH PLAIN {text}\r\n")
+}
+
+fn mail(content: &str) -> String {
+    format!("MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n{content}\r\n.\r\n")
+}
+
+async fn counts(db: &TestDatabase) -> (i64, i64) {
+    let sql = "select (select count(*) from mail.messages), (select count(*) from jobs.ready)";
+    let row = db.superuser().await.query_one(sql, &[]).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[tokio::test]
+async fn credential_hands_a_mail_in_until_it_is_revoked() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let secret = credential::create(&client, "shop", None, &SystemRng).await.unwrap();
+    assert!(credential::create(&client, "shop", None, &SystemRng).await.is_err());
+    let server = serve(&db, MailTransport::Relay).await;
+    let script = plain("shop", secret.expose()) + &mail("Subject: s\r\n\r\nHello");
+    let said = talk(server.port, &script).await;
+    assert!(said.contains("235 2.7.0") && said.contains("OK queued as 1"), "{said}");
+    assert_eq!(counts(&db).await, (1, 1));
+    assert!(credential::list(&client).await.unwrap()[0].last_used_at.is_some());
+    assert!(credential::revoke(&client, "shop").await.unwrap());
+    let said = talk(server.port, &script).await;
+    assert!(said.contains("535 5.7.8") && said.contains("530 5.7.0"), "{said}");
+    assert_eq!(counts(&db).await, (1, 1));
+}
+
+#[tokio::test]
+async fn names_that_could_be_mistaken_are_no_credentials() {
+    let db = database().await;
+    let client = db.superuser().await;
+    for name in ["", "service_role", "a b", "-x", &"x".repeat(101)] {
+        assert!(credential::create(&client, name, None, &SystemRng).await.is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn bad_mail_costs_the_others_nothing() {
+    let db = database().await;
+    let server = serve(&db, MailTransport::Relay).await;
+    let talks = (0..20).map(|n| {
+        let script = plain("service_role", "service") + &mail("Subject: s?\r\n\r\nHello");
+        // Headers in neither ASCII nor UTF-8 are refused only where they are stored.
+        let odd = if n == 7 { 0xe9 } else { b'!' };
+        let script: Vec<u8> = script.bytes().map(|byte| if byte == b'?' { odd } else { byte }).collect();
+        tokio::spawn(async move { talk(server.port, script).await })
+    });
+    let mut refused = 0;
+    for talk in talks.collect::<Vec<_>>() {
+        let said = talk.await.unwrap();
+        assert!(said.contains("OK queued as") || said.contains("554 5.6.0"), "{said}");
+        refused += usize::from(said.contains("554 5.6.0"));
+    }
+    assert_eq!((refused, counts(&db).await), (1, (19, 19)));
+}
+
+#[tokio::test]
+async fn without_its_database_nothing_is_accepted() {
+    let db = database().await;
+    let server = serve(&db, MailTransport::Capture).await;
+    db.superuser().await.batch_execute("alter table mail.messages rename to gone").await.unwrap();
+    let said = talk(server.port, &mail("Subject: s\r\n\r\nHello")).await;
+    assert!(said.contains("451 4.3.0"), "{said}");
+}
+
+#[tokio::test]
+async fn server_ends_once_its_sessions_have() {
+    let db = database().await;
+    let server = serve(&db, MailTransport::Capture).await;
+    let mut idle = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    let mut greeting = [0; 4];
+    idle.read_exact(&mut greeting).await.unwrap();
+    server.drain.send(true).unwrap();
+    server.served.await.unwrap();
+    let mut said = String::new();
+    idle.read_to_string(&mut said).await.unwrap();
+    assert!(said.contains("421 4.3.2"), "{said}");
+}

@@ -1,0 +1,54 @@
+//! The commands about mail, on a running project.
+
+use crate::program::{Folder, Up, free_port};
+
+const NO_RELAY: &str =
+    "[mail]\ntransport = \"relay\"\nrelay_host = \"127.0.0.1\"\nrelay_port = 1\nrelay_tls = \"none\"\n";
+
+#[test]
+fn test_mail_that_is_captured_is_a_yes_and_can_be_looked_up() {
+    let folder = Folder::with_settings("");
+    let up = Up::start(&folder, free_port());
+    assert!(up.text("mail_url").starts_with("http://127.0.0.1:"));
+    let mail = |args: &[&str]| folder.run(&[&["mail", "--json"], args].concat());
+    let test = mail(&["test", "you@example.com"]);
+    let document = test.document();
+    assert_eq!((test.code, &document["recipients"][0]["state"]), (0, &"captured".into()), "{test:?}");
+    let id = document["id"].to_string();
+    assert_eq!(mail(&["list", "--state", "captured"]).document()["mails"][0]["address"], "you@example.com");
+    assert_eq!(mail(&["list", "--state", "sent"]).document()["mails"], serde_json::json!([]));
+    assert_eq!(mail(&["show", &id]).document()["tag"], "mail-test");
+    assert_eq!((mail(&["retry", &id]).code, mail(&["cancel", &id]).code), (1, 1));
+    assert_eq!((mail(&["show", "999"]).code, mail(&["test", "no address"]).code), (2, 2));
+}
+
+#[test]
+fn test_mail_that_nobody_takes_is_a_no_and_given_up() {
+    let folder = Folder::with_settings(NO_RELAY);
+    let up = Up::start(&folder, free_port());
+    assert!(up.state["mail_url"].is_null() && up.state["smtp_port"].is_u64());
+    let mail = |args: &[&str]| folder.run(&[&["mail", "--json"], args].concat());
+    let test = mail(&["test", "you@example.com"]);
+    assert_eq!(test.code, 1, "{test:?}");
+    let id = test.document()["id"].to_string();
+    assert_eq!(mail(&["show", &id]).document()["recipients"][0]["state"], "failed");
+    assert_eq!(mail(&["retry", &id]).document()["changed"], 1);
+
+    assert_eq!(mail(&["suppressions", "add", "You@example.com"]).document()["address"], "you@example.com");
+    let suppressed = mail(&["test", "you@example.com"]);
+    let state = &suppressed.document()["recipients"][0]["state"];
+    assert_eq!((suppressed.code, state), (1, &"suppressed".into()), "{suppressed:?}");
+    let listed = mail(&["suppressions", "list"]).document();
+    assert_eq!(listed["suppressions"][0]["reason"], "manual");
+    let remove = || mail(&["suppressions", "remove", "you@example.com"]).code;
+    assert_eq!((remove(), remove()), (0, 1));
+
+    let created = mail(&["credentials", "create", "shop"]);
+    assert_eq!((created.code, mail(&["credentials", "create", "shop"]).code), (0, 2), "{created:?}");
+    let secret = created.document()["secret"].as_str().unwrap().to_owned();
+    let list = mail(&["credentials", "list"]);
+    assert_eq!(list.document()["credentials"][0]["name"], "shop");
+    assert!(secret.len() >= 22 && !list.out.contains(&secret));
+    let revoke = || mail(&["credentials", "revoke", "shop"]).code;
+    assert_eq!((revoke(), revoke()), (0, 1));
+}
