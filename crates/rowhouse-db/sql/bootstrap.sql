@@ -36,6 +36,8 @@ $$;
 grant anon, authenticated to authenticator;
 grant service_role to authenticator_service;
 grant rowhouse_project to rowhouse_owner;
+-- jobs of a tenant call functions as this role (schema jobs)
+grant authenticated to rowhouse_owner;
 grant rowhouse_owner to rowhouse;
 -- who is no superuser acts for these roles below, and in migrations, as their member
 do $$

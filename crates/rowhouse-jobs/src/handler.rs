@@ -69,4 +69,9 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = JobResult> + Send + 'a>
 pub trait Handler: Send + Sync + 'static {
     /// Does the work.
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a>;
+
+    /// Whether a run that ends well has completed the job itself, by [`crate::settle`] in the transaction of its effects.
+    fn settles(&self) -> bool {
+        false
+    }
 }

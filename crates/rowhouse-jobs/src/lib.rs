@@ -1,8 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+pub mod builtin;
+pub mod config;
 mod enqueue;
 mod handler;
+pub mod http_handler;
+pub mod outbound;
 mod registry;
+pub mod schedule;
+pub mod sql_handler;
 mod store;
 mod worker;
 
@@ -22,5 +28,7 @@ macro_rules! migrations {
 pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000600_jobs_core.sql",
     "20261121000610_jobs_enqueue.sql",
-    "20261121000620_jobs_work.sql"
+    "20261121000620_jobs_work.sql",
+    "20261121000650_jobs_schedules.sql",
+    "20261121000655_jobs_functions.sql"
 ];

@@ -85,16 +85,13 @@ pub(crate) struct Horizon {
     pub(crate) xmax: i64,
 }
 
-/// Writes this process's kinds down, so that they can be enqueued.
+/// Writes kinds down that nobody has declared yet, so that they can be enqueued; see `config::sync`.
 pub(crate) async fn register_kinds(control: &Control, registry: &Registry) -> Result<(), DbError> {
-    let sql = "insert into jobs.kinds as k (name, min_release, max_attempts, timeout) \
+    let sql = "insert into jobs.kinds (name, min_release, max_attempts, timeout) \
                select name, min_release, attempts, make_interval(secs => seconds) \
                from unnest($1::text[], $2::text[], $3::smallint[], $4::float8[]) \
                as u (name, min_release, attempts, seconds) order by name \
-               on conflict (name) do update set min_release = excluded.min_release, \
-               max_attempts = excluded.max_attempts, timeout = excluded.timeout \
-               where (k.min_release, k.max_attempts, k.timeout) \
-               is distinct from (excluded.min_release, excluded.max_attempts, excluded.timeout)";
+               on conflict on constraint kinds_pkey do nothing";
     let names: Vec<&str> = registry.kinds().map(|kind| &*kind.name).collect();
     let releases: Vec<&str> = registry.kinds().map(|kind| kind.min_release.as_str()).collect();
     let attempts: Vec<i16> =

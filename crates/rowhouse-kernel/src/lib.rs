@@ -2,6 +2,7 @@
 
 mod caller;
 mod clock;
+mod cron;
 mod id;
 mod rng;
 mod secret;
@@ -11,6 +12,7 @@ pub use caller::{ANON, AUTHENTICATED, Caller, SERVICE_ROLE};
 #[cfg(feature = "test-util")]
 pub use clock::FakeClock;
 pub use clock::{Clock, SharedClock, SystemClock};
+pub use cron::{Cron, CronError};
 pub use id::{OrganizationId, SessionId, TenantId, UserId, new_id};
 #[cfg(feature = "test-util")]
 pub use rng::SeededRng;

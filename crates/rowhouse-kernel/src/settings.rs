@@ -6,8 +6,10 @@
 mod app_settings;
 mod auth;
 mod db;
+mod jobs;
 mod log;
 mod mail;
+mod named;
 mod plausible;
 pub mod postgrest;
 mod project;
@@ -19,8 +21,10 @@ mod value;
 pub use app_settings::AppSettings;
 pub use auth::{AuthSettings, SigningAlgorithm};
 pub use db::DbSettings;
+pub use jobs::{JobsSettings, KindHandler, KindSettings, Missed, QueueSettings, ScheduleSettings};
 pub use log::{LogLevel, LogSettings};
 pub use mail::{MailSettings, MailTransport, RelayTls};
+pub use named::{Entry, Fields, Named};
 pub use project::{Environment, ProjectSettings};
 pub use rest::{DefaultGrants, ErrorVerbosity, OpenapiMode, RestSettings, TxEnd};
 pub use server::ServerSettings;
@@ -83,6 +87,8 @@ pub struct Settings {
     pub rest: RestSettings,
     /// `[mail]`.
     pub mail: MailSettings,
+    /// `[jobs]`.
+    pub jobs: JobsSettings,
     /// `[log]`.
     pub log: LogSettings,
 }
@@ -100,6 +106,7 @@ impl Settings {
             auth: AuthSettings::load(sources),
             rest: RestSettings::load(sources),
             mail: MailSettings::load(sources),
+            jobs: JobsSettings::load(sources),
             log: LogSettings::load(sources),
         };
         sources.refuse_unknown_keys();
@@ -120,6 +127,7 @@ impl Settings {
             (AuthSettings::SECTION, AuthSettings::ABOUT, AuthSettings::fields()),
             (RestSettings::SECTION, RestSettings::ABOUT, RestSettings::fields()),
             (MailSettings::SECTION, MailSettings::ABOUT, MailSettings::fields()),
+            (JobsSettings::SECTION, JobsSettings::ABOUT, JobsSettings::fields()),
             (LogSettings::SECTION, LogSettings::ABOUT, LogSettings::fields()),
         ]
     }

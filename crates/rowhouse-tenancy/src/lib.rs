@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000300_tenancy_live_session.sql",
     "20261121000400_tenancy_protect.sql",
     "20261121000500_tenancy_limits.sql",
+    "20261121000658_tenancy_jobs.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

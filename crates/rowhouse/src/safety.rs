@@ -27,6 +27,9 @@ pub(crate) fn apply_development_defaults(settings: &mut Settings, sources: &Sour
     if is_default("auth.mailer_autoconfirm") {
         settings.auth.mailer_autoconfirm = true;
     }
+    if is_default("jobs.allow_private_urls") {
+        settings.jobs.allow_private_urls = true;
+    }
     for (name, rate) in [
         ("auth.signin_rate_per_5min", &mut settings.auth.signin_rate_per_5min),
         ("auth.token_rate_per_5min", &mut settings.auth.token_rate_per_5min),
@@ -97,7 +100,7 @@ fn unsafe_secrets(settings: &Settings) -> Vec<String> {
         ("db.authenticator_url", password_in(&settings.db.authenticator_url)),
         ("db.authenticator_service_url", password_in(&settings.db.authenticator_service_url)),
     ];
-    let mut found = Vec::new();
+    let mut found = weak_signatures(settings);
     for (i, (name, secret, required)) in secrets.iter().enumerate() {
         let Some(secret) = secret else {
             if *required {
@@ -121,6 +124,14 @@ fn unsafe_secrets(settings: &Settings) -> Vec<String> {
         }
     }
     found
+}
+
+/// Handlers of jobs whose requests somebody could sign in our place.
+fn weak_signatures(settings: &Settings) -> Vec<String> {
+    let short = |secret: &Secret| secret.expose().chars().count() < SHORTEST_SECRET;
+    let weak = settings.jobs.kinds.iter().filter(|(_, kind)| kind.secret.as_ref().is_some_and(short));
+    weak.map(|(name, _)| format!("jobs.kinds.\"{name}\".secret: shorter than {SHORTEST_SECRET} characters"))
+        .collect()
 }
 
 fn password_in(url: &Option<Secret>) -> Option<String> {

@@ -89,7 +89,10 @@ pub(crate) async fn run(
                 Ok(Err(_)) => Err(panicked()),
                 Err(_) => Err(late(job)),
             };
-            ended(job, kind, result, rng)
+            match ended(job, kind, result, rng) {
+                End::Done(_) if handler.settles() => End::Settled,
+                end => end,
+            }
         }
     }
 }

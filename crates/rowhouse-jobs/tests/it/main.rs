@@ -4,5 +4,8 @@
 mod bad;
 mod chaos;
 mod enqueue;
+mod http;
+mod schedule;
+mod sql;
 mod support;
 mod worker;

@@ -38,6 +38,10 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
         ("mail.relay_timeout", mail.relay_timeout, false),
         ("mail.suppression_lifetime", mail.suppression_lifetime, true),
         ("mail.retention", mail.retention, false),
+        ("jobs.keep_done", settings.jobs.keep_done, false),
+        ("jobs.keep_results", settings.jobs.keep_results, false),
+        ("jobs.keep_log", settings.jobs.keep_log, false),
+        ("jobs.keep_dead", settings.jobs.keep_dead, false),
     ] {
         if span.is_zero() && !may_be_zero {
             sources.refuse(format!("{name}: must be longer than nothing"));
@@ -47,6 +51,7 @@ pub(super) fn check(settings: &Settings, sources: &mut Sources) {
     }
     check_mail(mail, sources);
     check_smtp(mail, sources);
+    super::jobs::check(&settings.jobs, sources);
     if let Some(name) = &settings.rest.trace_header
         && let Err(why) = check_header(name)
     {

@@ -85,6 +85,26 @@ macro_rules! whole_number {
 }
 whole_number!(u16, u32, u64);
 
+impl Setting for f64 {
+    const KIND: &'static str = "number";
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("expected a number, found \"{text}\""))
+    }
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::Float(number) => Ok(*number),
+            other => other
+                .as_integer()
+                .and_then(|number| i32::try_from(number).ok())
+                .map(Self::from)
+                .ok_or_else(|| format!("expected a number, found {}", value.type_str())),
+        }
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Setting for Duration {
     const KIND: &'static str = "duration";
     fn from_text(text: &str) -> Result<Self, String> {
@@ -148,10 +168,10 @@ impl<T: Setting> Setting for Option<T> {
 
 /// Declares an enum whose variants are written as fixed words.
 macro_rules! words {
-    ($(#[doc = $doc:literal])* pub enum $name:ident { $( $(#[doc = $vdoc:literal])* $variant:ident = $word:literal, )* }) => {
-        $(#[doc = $doc])*
+    ($(#[$meta:meta])* pub enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $word:literal, )* }) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $( $(#[doc = $vdoc])* $variant, )* }
+        $(#[$meta])*
+        pub enum $name { $( $(#[$vmeta])* $variant, )* }
 
         impl $crate::settings::Setting for $name {
             const KIND: &'static str = concat!($("\"", $word, "\" ",)*);

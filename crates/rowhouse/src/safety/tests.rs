@@ -63,11 +63,18 @@ level = "debug"
 }
 
 #[test]
+fn short_signing_secret_of_a_job_handler_is_refused_in_production() {
+    let kind = "[jobs.kinds.\"a.b\"]\nurl = \"https://x\"\nsecret = \"short\"";
+    let found = unsafe_settings(&settings(&format!("{SAFE}\n{kind}")));
+    assert_eq!(found, ["jobs.kinds.\"a.b\".secret: shorter than 32 characters"]);
+}
+
+#[test]
 fn development_is_comfortable_unless_told_otherwise() {
     let mut sources = Sources::new("[auth]\ntoken_rate_per_5min = 7", []);
     let mut settings = Settings::load(&mut sources).unwrap();
     apply_development_defaults(&mut settings, &sources);
-    assert!(settings.auth.mailer_autoconfirm);
+    assert!(settings.auth.mailer_autoconfirm && settings.jobs.allow_private_urls);
     assert_eq!((settings.auth.token_rate_per_5min, settings.auth.signin_rate_per_5min), (7, 3_000));
 }
 

@@ -1,0 +1,105 @@
+-- What rowhouse.toml declares: queues' limits, and schedules.
+
+-- Limits that came from the file go when the file no longer names the queue.
+alter table jobs.queues add column declared boolean not null default false;
+
+create table jobs.schedules (
+  name text not null check (name ~ '^[a-z][a-z0-9_.-]{0,62}$'),
+  cron text not null,
+  timezone text not null,
+  kind text not null references jobs.kinds (name),
+  payload jsonb not null default '{}' check (jsonb_typeof(payload) = 'object'),
+  queue text not null references jobs.queues (name),
+  -- what becomes of times that passed while nobody could fire
+  missed text not null check (missed in ('skip', 'once', 'all')),
+  jitter interval not null check (jitter between interval '0' and interval '1 day'),
+  paused boolean not null,
+  -- false once the file no longer names it: it never fires
+  declared boolean not null default true,
+  -- comes with the program; the file may only change it
+  built_in boolean not null,
+  -- the pattern's time that fires next, and that time with jitter; null is never
+  slot timestamptz,
+  next_at timestamptz,
+  last_at timestamptz,
+  last_job bigint,
+  -- why the last firing made no job
+  last_error text,
+  constraint schedules_pkey primary key (name)
+);
+alter table jobs.schedules enable row level security;
+alter table jobs.schedules force row level security;
+create policy owner_all on jobs.schedules to rowhouse_owner using (true) with check (true);
+
+-- What has become of a job that was enqueued at `since`: its state, when that was reached, its error and its result. Null
+-- once it is forgotten. Looks where it is cheap first.
+create function jobs.fate(job_id bigint, since timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  found_fate jsonb;
+begin
+  select jsonb_build_object('state', d.state, 'at', d.died_at, 'error', d.error) into found_fate
+  from jobs.dead d where d.id = job_id;
+  if found_fate is null then
+    select jsonb_build_object('state', 'done', 'at', r.finished_at, 'result', r.result) into found_fate
+    from jobs.results r where r.id = job_id;
+  end if;
+  if found_fate is null then
+    select jsonb_build_object('state', case when (s.job).attempt > 0 then 'retrying' else 'scheduled' end, 'at', s.run_at,
+      'error', (select l.line from jobs.log l where l.id = job_id order by l.at desc limit 1)) into found_fate
+    from jobs.scheduled s where s.id = job_id;
+  end if;
+  if found_fate is null then
+    select jsonb_build_object('state', 'running', 'at', l.taken_at) into found_fate
+    from jobs.leases l where exists (select from unnest(l.jobs) j where j.id = job_id) limit 1;
+  end if;
+  if found_fate is null then
+    select jsonb_build_object('state', 'done', 'at', d.finished_at) into found_fate
+    from jobs.done d where d.finished_at >= since and job_id = any (d.ids) limit 1;
+  end if;
+  if found_fate is null and (exists (select from jobs.ready r where r.id = job_id)) then
+    found_fate := jsonb_build_object('state', 'ready', 'at', since);
+  end if;
+  return jsonb_strip_nulls(found_fate);
+end
+$$;
+
+-- Deletes up to some thousand rows of each kind that are older than the ages, in seconds: of done, results, log and
+-- progress, dead, effects. Returns how many; 0 is the end.
+create function jobs.prune(ages double precision[]) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+  most constant int := 5000;
+  removed bigint := 0;
+  step bigint;
+begin
+  delete from jobs.done where ctid = any (array(
+    select d.ctid from jobs.done d where d.finished_at < clock_timestamp() - make_interval(secs => ages[1]) limit most));
+  get diagnostics removed = row_count;
+  delete from jobs.results where ctid = any (array(
+    select r.ctid from jobs.results r where r.finished_at < clock_timestamp() - make_interval(secs => ages[2]) limit most));
+  get diagnostics step = row_count;
+  removed := removed + step;
+  delete from jobs.log where ctid = any (array(
+    select l.ctid from jobs.log l where l.at < clock_timestamp() - make_interval(secs => ages[3]) limit most));
+  get diagnostics step = row_count;
+  removed := removed + step;
+  delete from jobs.progress where ctid = any (array(
+    select p.ctid from jobs.progress p where p.at < clock_timestamp() - make_interval(secs => ages[3]) limit most));
+  get diagnostics step = row_count;
+  removed := removed + step;
+  delete from jobs.dead where ctid = any (array(
+    select d.ctid from jobs.dead d where d.died_at < clock_timestamp() - make_interval(secs => ages[4]) limit most));
+  get diagnostics step = row_count;
+  removed := removed + step;
+  delete from jobs.effects where ctid = any (array(
+    select e.ctid from jobs.effects e where e.at < clock_timestamp() - make_interval(secs => ages[5]) limit most));
+  get diagnostics step = row_count;
+  removed := removed + step;
+  -- a bucket that nobody has touched for so long is full, like one that is not there
+  delete from jobs.buckets where ctid = any (array(
+    select b.ctid from jobs.buckets b where b.at < clock_timestamp() - interval '2 days' limit most));
+  get diagnostics step = row_count;
+  return removed + step;
+end
+$$;

@@ -1,0 +1,96 @@
+//! Jobs that come with the program: `jobs.noop`, and tidying, which deletes what is past its time in small steps.
+
+use std::time::Duration;
+
+use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::settings::JobsSettings;
+use serde_json::json;
+
+use crate::config::BuiltIn;
+use crate::handler::{Handler, HandlerFuture, Job, JobError, JobResult};
+use crate::registry::{Kind, Registry};
+
+/// Steps of one run; what is left is done by the next.
+const MOST_STEPS: u32 = 1_000;
+/// How long it is remembered that an effect has happened (`jobs.once`).
+const KEEP_EFFECTS: Duration = Duration::from_secs(30 * 86_400);
+
+/// Schedules of this crate's own jobs.
+pub const SCHEDULES: &[BuiltIn] = &[BuiltIn { name: "jobs.prune", cron: "17 * * * *", kind: "jobs.prune" }];
+
+/// Adds `jobs.noop` and `jobs.prune`.
+pub fn add_kinds(registry: &mut Registry, control: &Control, settings: &JobsSettings) {
+    registry.add(Kind::new("jobs.noop"), Noop);
+    let ages =
+        [settings.keep_done, settings.keep_results, settings.keep_log, settings.keep_dead, KEEP_EFFECTS];
+    let ages = ages.map(|age| age.as_secs_f64()).to_vec();
+    registry.add(Tidy::kind("jobs.prune"), Tidy::with(control, "select jobs.prune($1)", ages));
+}
+
+/// Does nothing, at once: for measurements.
+#[derive(Debug)]
+struct Noop;
+
+impl Handler for Noop {
+    fn run<'a>(&'a self, _: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// Repeats a function of the platform until it has nothing more to do. The function does one small step and returns how
+/// many rows that concerned.
+#[derive(Debug)]
+pub struct Tidy {
+    control: Control,
+    statement: &'static str,
+    /// The statement's one parameter, if it has one.
+    ages: Option<Vec<f64>>,
+}
+
+impl Tidy {
+    /// `statement` selects the step's count (bigint).
+    #[must_use]
+    pub fn new(control: &Control, statement: &'static str) -> Self {
+        Self { control: control.clone(), statement, ages: None }
+    }
+
+    fn with(control: &Control, statement: &'static str, ages: Vec<f64>) -> Self {
+        Self { control: control.clone(), statement, ages: Some(ages) }
+    }
+
+    /// A kind for such work: what one run leaves the next one does, so that few attempts are enough.
+    #[must_use]
+    pub fn kind(name: &str) -> Kind {
+        Kind { max_attempts: 5, ..Kind::new(name) }
+    }
+
+    async fn step(&self) -> Result<i64, DbError> {
+        let (statement, ages) = (self.statement.to_owned(), self.ages.clone());
+        self.control
+            .run_tx("jobs_tidy", async move |tx| {
+                let row = match &ages {
+                    Some(ages) => tx.query_one(&statement, &[ages]).await?,
+                    None => tx.query_one(&statement, &[]).await?,
+                };
+                Ok(row.get(0))
+            })
+            .await
+    }
+
+    async fn tidy(&self) -> JobResult {
+        let mut removed = 0;
+        for _ in 0..MOST_STEPS {
+            match self.step().await.map_err(|error| JobError::Retry(error.to_string()))? {
+                0 => break,
+                count => removed += count,
+            }
+        }
+        Ok(Some(json!({ "removed": removed })))
+    }
+}
+
+impl Handler for Tidy {
+    fn run<'a>(&'a self, _: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(self.tidy())
+    }
+}

@@ -1,0 +1,189 @@
+//! What `rowhouse.toml` and the program declare, written into the database when a process starts: kinds, queues' limits,
+//! schedules. The process that started last decides; nothing is deleted.
+
+mod store;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use rowhouse_db::{Control, DbError, TransactionError};
+use rowhouse_kernel::settings::{JobsSettings, Missed, ScheduleSettings};
+use rowhouse_kernel::{Cron, Rng, SharedClock, SharedRng};
+use serde_json::Map;
+use time::OffsetDateTime;
+use tokio_postgres::Transaction;
+
+use crate::registry::{Kind, Registry};
+use store::{write_kinds, write_queues, write_schedules};
+
+/// A schedule that comes with the program. The file may declare one of the same name instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// Its name.
+    pub name: &'static str,
+    /// When, in UTC.
+    pub cron: &'static str,
+    /// What is enqueued.
+    pub kind: &'static str,
+}
+
+impl BuiltIn {
+    fn schedule(&self) -> ScheduleSettings {
+        ScheduleSettings {
+            cron: Cron::parse(self.cron, "UTC").ok(),
+            pattern: self.cron.to_owned(),
+            timezone: "UTC".to_owned(),
+            kind: self.kind.to_owned(),
+            payload: Map::new(),
+            queue: "default".to_owned(),
+            missed: Missed::Once,
+            jitter: std::time::Duration::from_secs(300),
+            paused: false,
+        }
+    }
+}
+
+/// Why the declarations cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Every declaration that names what does not exist, each under its key.
+    #[error("{}", .0.join("; "))]
+    Mistakes(Vec<String>),
+    /// The database's.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl TransactionError for ConfigError {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::Mistakes(_) => None,
+        }
+    }
+}
+
+/// Everything that is declared, and who declares it.
+#[derive(Debug)]
+pub struct Declarations<'a> {
+    /// The file's part.
+    pub settings: &'a JobsSettings,
+    /// The kinds that this process can run, those of the file among them.
+    pub registry: &'a Registry,
+    /// The program's own schedules.
+    pub built_in: &'a [BuiltIn],
+    /// This program's version.
+    pub release: &'a str,
+}
+
+/// Writes all declarations into the database; called again, it changes nothing. Queues that the file no longer names lose
+/// their limits, schedules that it no longer names stop firing.
+///
+/// # Errors
+/// Names of kinds and queues that do not exist, all at once; or the database's.
+pub async fn sync(
+    control: &Control,
+    declared: &Declarations<'_>,
+    clock: &SharedClock,
+    rng: &SharedRng,
+) -> Result<(), ConfigError> {
+    let everything = Everything::of(declared);
+    let (now, rng) = (clock.now(), rng.clone());
+    control
+        .run_tx("jobs_sync", async move |tx| {
+            // boxed, for the compiler cannot see through it otherwise
+            let written: Pin<Box<dyn Future<Output = Result<(), ConfigError>> + Send + '_>> =
+                Box::pin(everything.write(tx, now, &*rng));
+            written.await
+        })
+        .await
+}
+
+/// The declarations as they are written.
+struct Everything {
+    settings: JobsSettings,
+    kinds: Vec<(Kind, String)>,
+    schedules: Schedules,
+    release: String,
+}
+
+impl Everything {
+    fn of(declared: &Declarations<'_>) -> Self {
+        let settings = declared.settings.clone();
+        let kinds = declared.registry.kinds();
+        Self {
+            kinds: kinds.map(|kind| (kind.clone(), handler_of(&kind.name, &settings).to_owned())).collect(),
+            schedules: schedules(&settings, declared.built_in),
+            release: plain_release(declared.release),
+            settings,
+        }
+    }
+
+    async fn write(
+        &self,
+        tx: &Transaction<'_>,
+        now: OffsetDateTime,
+        rng: &dyn Rng,
+    ) -> Result<(), ConfigError> {
+        // Of several processes that start together, one writes after the other.
+        let turn = "select pg_advisory_xact_lock(hashtextextended('jobs.sync', 0))";
+        tx.execute(turn, &[]).await.map_err(DbError::from)?;
+        write_kinds(tx, &self.kinds, &self.release).await?;
+        write_queues(tx, &self.settings).await?;
+        require_known(tx, &self.kinds, &self.schedules).await?;
+        write_schedules(tx, &self.schedules, now, rng).await?;
+        Ok(())
+    }
+}
+
+fn handler_of(kind: &str, settings: &JobsSettings) -> &'static str {
+    match kind {
+        crate::sql_handler::KIND => "sql",
+        kind if settings.kinds.get(kind).is_some() => "http",
+        _ => "rowhouse",
+    }
+}
+
+/// The numbers of a version: `1.2.0-rc.1` is 1.2.0.
+fn plain_release(release: &str) -> String {
+    let numbers = release.split(['-', '+']).next().unwrap_or_default();
+    let is_plain = !numbers.is_empty() && numbers.split('.').all(|part| part.parse::<u16>().is_ok());
+    if is_plain { numbers.to_owned() } else { "0".to_owned() }
+}
+
+/// By name: the schedule, and whether it is the program's own.
+type Schedules = BTreeMap<String, (ScheduleSettings, bool)>;
+
+fn schedules(settings: &JobsSettings, built_in: &[BuiltIn]) -> Schedules {
+    let mut all: Schedules =
+        built_in.iter().map(|built_in| (built_in.name.to_owned(), (built_in.schedule(), true))).collect();
+    for (name, schedule) in settings.schedules.iter() {
+        let own = all.contains_key(name);
+        all.insert(name.to_owned(), (schedule.clone(), own));
+    }
+    all
+}
+
+/// Refuses schedules of kinds that nobody here can run, or into queues that nobody has declared.
+async fn require_known(
+    tx: &Transaction<'_>,
+    kinds: &[(Kind, String)],
+    schedules: &Schedules,
+) -> Result<(), ConfigError> {
+    let rows = tx.query("select name from jobs.queues", &[]).await.map_err(DbError::from)?;
+    let queues: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let mut mistakes = Vec::new();
+    for (name, (schedule, _)) in schedules {
+        let key = if name.contains('.') { format!("\"{name}\"") } else { name.clone() };
+        if !kinds.iter().any(|(kind, _)| *kind.name == *schedule.kind) {
+            mistakes.push(format!(
+                "jobs.schedules.{key}.kind: no handler for jobs of kind \"{}\"",
+                schedule.kind
+            ));
+        }
+        if !queues.contains(&schedule.queue) {
+            mistakes.push(format!("jobs.schedules.{key}.queue: no queue is called \"{}\"", schedule.queue));
+        }
+    }
+    if mistakes.is_empty() { Ok(()) } else { Err(ConfigError::Mistakes(mistakes)) }
+}

@@ -1,0 +1,123 @@
+//! The statements that write declarations down.
+
+use rowhouse_db::DbError;
+use rowhouse_kernel::Rng;
+use rowhouse_kernel::settings::{JobsSettings, QueueSettings, ScheduleSettings, Setting};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_postgres::Transaction;
+
+use super::Schedules;
+use crate::registry::Kind;
+use crate::schedule::plan::{Chance, turn_after};
+
+/// A process older than a kind's minimum leaves the kind's row alone.
+pub(super) async fn write_kinds(
+    tx: &Transaction<'_>,
+    kinds: &[(Kind, String)],
+    release: &str,
+) -> Result<(), DbError> {
+    let sql = "insert into jobs.kinds as k (name, handler, min_release, max_attempts, timeout) \
+               values ($1, $2, $3, $4, make_interval(secs => $5)) \
+               on conflict on constraint kinds_pkey do update set handler = excluded.handler, \
+               min_release = excluded.min_release, max_attempts = excluded.max_attempts, timeout = excluded.timeout \
+               where string_to_array(k.min_release, '.')::int[] <= string_to_array($6, '.')::int[]";
+    for (kind, handler) in kinds {
+        let attempts = i16::try_from(kind.max_attempts).unwrap_or(1000);
+        let timeout = kind.timeout.as_secs_f64();
+        tx.execute(sql, &[&&*kind.name, handler, &kind.min_release, &attempts, &timeout, &release]).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn write_queues(tx: &Transaction<'_>, settings: &JobsSettings) -> Result<(), DbError> {
+    let names: Vec<&str> = settings.queues.iter().map(|(name, _)| name).collect();
+    let gone = "update jobs.queues set declared = false, concurrency = null, tenant_concurrency = null, \
+                key_concurrency = 1, rate = null, tenant_rate = null, key_rate = null \
+                where declared and name <> all ($1)";
+    tx.execute(gone, &[&names]).await?;
+    for (name, queue) in settings.queues.iter() {
+        write_queue(tx, name, queue).await?;
+    }
+    Ok(())
+}
+
+async fn write_queue(tx: &Transaction<'_>, name: &str, queue: &QueueSettings) -> Result<(), DbError> {
+    let sql = "insert into jobs.queues as q (name, paused, concurrency, tenant_concurrency, key_concurrency, \
+               rate, tenant_rate, key_rate, declared) values ($1, coalesce($2, false), $3, $4, $5, $6, $7, $8, true) \
+               on conflict on constraint queues_pkey do update set paused = coalesce($2, q.paused), \
+               concurrency = $3, tenant_concurrency = $4, key_concurrency = $5, rate = $6, tenant_rate = $7, \
+               key_rate = $8, declared = true";
+    let int = |number: Option<u32>| number.and_then(|number| i32::try_from(number).ok());
+    let (most, of_tenant) = (int(queue.concurrency), int(queue.tenant_concurrency));
+    let of_key = int(Some(queue.key_concurrency));
+    let (rate, tenant_rate, key_rate) = (queue.rate, queue.tenant_rate, queue.key_rate);
+    tx.execute(sql, &[&name, &queue.paused, &most, &of_tenant, &of_key, &rate, &tenant_rate, &key_rate])
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn write_schedules(
+    tx: &Transaction<'_>,
+    schedules: &Schedules,
+    now: OffsetDateTime,
+    rng: &dyn Rng,
+) -> Result<(), DbError> {
+    let names: Vec<&String> = schedules.keys().collect();
+    // The program's own are never taken away: an older process does not know all of them.
+    let gone = "update jobs.schedules set declared = false, slot = null, next_at = null \
+                where declared and not built_in and name <> all ($1)";
+    tx.execute(gone, &[&names]).await?;
+    for (name, (schedule, built_in)) in schedules {
+        write_schedule(tx, name, schedule, *built_in, now, rng).await?;
+    }
+    Ok(())
+}
+
+/// A schedule that stays as it was keeps its next turn, so that what was missed while no process ran is noticed; one that
+/// is new, or whose times have changed, or that rested, begins now.
+async fn write_schedule(
+    tx: &Transaction<'_>,
+    name: &str,
+    schedule: &ScheduleSettings,
+    built_in: bool,
+    now: OffsetDateTime,
+    rng: &dyn Rng,
+) -> Result<(), DbError> {
+    let turn =
+        schedule.cron.as_ref().and_then(|cron| turn_after(cron, schedule.jitter, now, Chance::draw(rng)));
+    let (slot, next_at) = (turn.map(|turn| turn.slot), turn.map(|turn| turn.at));
+    let sql = "insert into jobs.schedules as s (name, cron, timezone, kind, payload, queue, missed, jitter, paused, \
+               built_in, slot, next_at) \
+               values ($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9, $10, $11, $12) \
+               on conflict on constraint schedules_pkey do update set cron = excluded.cron, \
+               timezone = excluded.timezone, kind = excluded.kind, payload = excluded.payload, \
+               queue = excluded.queue, missed = excluded.missed, jitter = excluded.jitter, \
+               paused = excluded.paused, built_in = excluded.built_in, declared = true, \
+               slot = case when as_before then s.slot else excluded.slot end, \
+               next_at = case when as_before then s.next_at else excluded.next_at end";
+    // `as_before` written out: SQL has no name for it here.
+    let as_before = "(s.declared and not s.paused and s.next_at is not null and \
+                     (s.cron, s.timezone, s.jitter) = (excluded.cron, excluded.timezone, excluded.jitter))";
+    let payload = Value::from(schedule.payload.clone());
+    let (missed, jitter) = (schedule.missed.show(), schedule.jitter.as_secs_f64());
+    tx.execute(
+        &sql.replace("as_before", as_before),
+        &[
+            &name,
+            &schedule.pattern,
+            &schedule.timezone,
+            &schedule.kind,
+            &payload,
+            &schedule.queue,
+            &missed,
+            &jitter,
+            &schedule.paused,
+            &built_in,
+            &slot,
+            &next_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}

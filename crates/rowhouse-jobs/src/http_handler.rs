@@ -1,0 +1,125 @@
+//! Kinds that a service of the project runs: a signed POST, and what its answer means for the job.
+
+use rowhouse_kernel::settings::{JobsSettings, KindSettings};
+use rowhouse_kernel::{Secret, SharedClock};
+use serde_json::{Value, json};
+use std::time::Duration;
+use time::format_description::well_known::Rfc3339;
+
+use crate::handler::{Handler, HandlerFuture, Job, JobError, JobResult};
+use crate::outbound::{Answer, Message, Outbound, SendError};
+use crate::registry::{Kind, Registry};
+
+/// So much of a refusal's text is kept in the job's log, in characters.
+const MOST_REASON: usize = 500;
+
+/// Posts jobs of one kind to one URL.
+#[derive(Debug)]
+pub struct HttpHandler {
+    outbound: Outbound,
+    url: String,
+    secret: Secret,
+    clock: SharedClock,
+}
+
+/// Adds the kinds that the file declares. Returns a mistake for each name that the program itself uses.
+pub fn add_kinds(
+    registry: &mut Registry,
+    settings: &JobsSettings,
+    outbound: &Outbound,
+    clock: &SharedClock,
+) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    for (name, declared) in settings.kinds.iter() {
+        let Some(secret) = declared.secret.clone() else { continue };
+        if registry.get(name).is_some() {
+            mistakes.push(format!("jobs.kinds.\"{name}\": the program itself runs jobs of this kind"));
+            continue;
+        }
+        let (outbound, clock) = (outbound.clone(), clock.clone());
+        let handler = HttpHandler { outbound, url: declared.url.clone(), secret, clock };
+        registry.add(kind(name, declared), handler);
+    }
+    mistakes
+}
+
+fn kind(name: &str, declared: &KindSettings) -> Kind {
+    Kind {
+        max_attempts: declared.max_attempts,
+        timeout: declared.timeout,
+        backoff: declared.backoff,
+        growth: declared.growth,
+        max_backoff: declared.max_backoff,
+        min_release: declared.min_release.clone(),
+        ..Kind::new(name)
+    }
+}
+
+impl HttpHandler {
+    async fn post(&self, job: &Job) -> JobResult {
+        let id = format!("job_{}", job.id);
+        let message = Message {
+            url: &self.url,
+            id: &id,
+            body: body(job).to_string().into_bytes(),
+            secret: &self.secret,
+            request_id: job.request_id.as_deref(),
+            timeout: job.timeout,
+        };
+        match self.outbound.send(message, &*self.clock).await {
+            Ok(answer) => outcome(&answer),
+            // The name or the settings may be put right; the job waits for that as for a service that is down.
+            Err(SendError::Address(error) | SendError::NoAnswer(error)) => Err(JobError::Retry(error)),
+        }
+    }
+}
+
+impl Handler for HttpHandler {
+    fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(self.post(job))
+    }
+}
+
+fn body(job: &Job) -> Value {
+    json!({
+        "id": job.id,
+        "kind": &*job.kind,
+        "queue": &*job.queue,
+        "tenant_id": job.tenant.map(|tenant| tenant.0),
+        "attempt": job.attempt,
+        "payload": job.payload,
+        "enqueued_at": job.enqueued_at.format(&Rfc3339).ok(),
+    })
+}
+
+/// 2xx is done, 410 and 422 are hopeless, 429 and 503 may say when to come again, all else is tried again.
+fn outcome(answer: &Answer) -> JobResult {
+    match (answer.status, answer.retry_after) {
+        (200..=299, _) if answer.is_cut => Ok(None),
+        // A body that is no JSON is nobody's result.
+        (200..=299, _) => {
+            Ok(serde_json::from_slice(&answer.body).ok().filter(|value: &Value| !value.is_null()))
+        }
+        (410 | 422, _) => Err(JobError::Fatal(reason(answer))),
+        (429 | 503, Some(pause)) => {
+            Err(JobError::RetryAfter(pause.max(Duration::from_secs(1)), reason(answer)))
+        }
+        (300..=399, _) => Err(JobError::Retry(format!("{}; redirects are not followed", reason(answer)))),
+        _ => Err(JobError::Retry(reason(answer))),
+    }
+}
+
+/// The status, and how the body begins, without what could garble a log.
+fn reason(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let text: String = text.chars().filter(|c| !c.is_control()).take(MOST_REASON).collect();
+    let text = text.trim();
+    if text.is_empty() {
+        format!("HTTP {}", answer.status)
+    } else {
+        format!("HTTP {}: {text}", answer.status)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! The way out: signed POSTs to services of the project, as <https://www.standardwebhooks.com> describes them. One client
+//! per process, for jobs and for the webhooks of mail. Leaves what an answer means to whoever asks.
+
+mod address;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
+use reqwest::{Client, Url, redirect};
+use rowhouse_kernel::{Clock, Secret};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use address::is_public;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// More of an answer is not read.
+pub const MOST_ANSWER: usize = 64 * 1024;
+/// Longer pauses that a service asks for are cut to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+
+/// A message to a service.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// The same whenever this message is sent again.
+    pub id: &'a str,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// What it is signed with.
+    pub secret: &'a Secret,
+    /// The request that caused it.
+    pub request_id: Option<&'a str>,
+    /// For the whole exchange.
+    pub timeout: Duration,
+}
+
+/// What a service said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// How long the service wants to be left alone, if it said so.
+    pub retry_after: Option<Duration>,
+    /// The first [`MOST_ANSWER`] bytes of the body.
+    pub body: Vec<u8>,
+    /// Whether there were more.
+    pub is_cut: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The address cannot be used, now or later.
+    #[error("{0}")]
+    Address(String),
+    /// Nobody answered, or not in HTTP, or not in time.
+    #[error("{0}")]
+    NoAnswer(String),
+}
+
+/// The client.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    client: Client,
+    allow_private: bool,
+}
+
+impl Outbound {
+    /// Unless `allow_private`, addresses of this machine and of private networks are never connected to, whatever a name
+    /// resolves to. Proxies of the environment are not used: they would connect anywhere.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(allow_private: bool) -> Result<Self, String> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(Resolver { allow_private }))
+            .pool_max_idle_per_host(8)
+            .build()
+            .map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
+        Ok(Self { client, allow_private })
+    }
+
+    /// Signs and sends a message once. Redirects are not followed.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn send(&self, message: Message<'_>, clock: &dyn Clock) -> Result<Answer, SendError> {
+        let url = self.check(message.url)?;
+        let now = clock.now();
+        let timestamp = now.unix_timestamp();
+        let signature = sign(message.secret, message.id, timestamp, &message.body);
+        let mut request = self
+            .client
+            .post(url)
+            .timeout(message.timeout)
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("rowhouse/", env!("CARGO_PKG_VERSION")))
+            .header("webhook-id", message.id)
+            .header("webhook-timestamp", timestamp.to_string())
+            .header("webhook-signature", signature);
+        if let Some(id) = message.request_id {
+            request = request.header("x-request-id", id);
+        }
+        let response = request.body(message.body).send().await.map_err(|error| no_answer(&error))?;
+        let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers(), now));
+        let (body, is_cut) = read(response).await?;
+        Ok(Answer { status, retry_after, body, is_cut })
+    }
+
+    /// Names are checked when they are resolved; an address in the URL is not resolved.
+    fn check(&self, url: &str) -> Result<Url, SendError> {
+        let wrong = |why: String| SendError::Address(format!("{url}: {why}"));
+        let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        let host = parsed.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        match host.parse() {
+            Ok(ip) if !self.allow_private && !is_public(ip) => Err(wrong(PRIVATE.to_owned())),
+            _ => Ok(parsed),
+        }
+    }
+}
+
+const PRIVATE: &str = "a private address; jobs.allow_private_urls would allow it";
+
+/// The signature header: version 1 is HMAC-SHA256 over id, time and body.
+fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> String {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key_of(secret)));
+    context.update(format!("{id}.{timestamp}.").as_bytes());
+    context.update(body);
+    format!("v1,{}", STANDARD.encode(context.sign().as_ref()))
+}
+
+/// `whsec_` and base64, or the text itself.
+fn key_of(secret: &Secret) -> Vec<u8> {
+    let text = secret.expose();
+    let coded = text.strip_prefix("whsec_").and_then(|coded| STANDARD.decode(coded).ok());
+    coded.unwrap_or_else(|| text.as_bytes().to_vec())
+}
+
+/// Seconds or a date (RFC 9110 section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()?;
+            Duration::try_from(date - now).unwrap_or_default()
+        }
+    };
+    Some(pause.min(LONGEST_PAUSE))
+}
+
+async fn read(mut response: reqwest::Response) -> Result<(Vec<u8>, bool), SendError> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| no_answer(&error))? {
+        let room = MOST_ANSWER - body.len();
+        body.extend_from_slice(&piece[..piece.len().min(room)]);
+        if piece.len() > room {
+            return Ok((body, true));
+        }
+    }
+    Ok((body, false))
+}
+
+/// The whole chain of causes, for the outermost says little.
+fn no_answer(error: &reqwest::Error) -> SendError {
+    let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if inner.is::<Private>() {
+            return SendError::NoAnswer(inner_text);
+        }
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    SendError::NoAnswer(text)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} resolves to {PRIVATE}")]
+struct Private(String);
+
+/// Resolves names and leaves out what may not be connected to, so that a name cannot change its mind after the check.
+#[derive(Debug)]
+struct Resolver {
+    allow_private: bool,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let allowed: Vec<_> = found.into_iter().filter(|a| allow_private || is_public(a.ip())).collect();
+            if allowed.is_empty() {
+                return Err(Private(name.as_str().to_owned()).into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

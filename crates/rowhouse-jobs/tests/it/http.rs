@@ -1,0 +1,210 @@
+//! Jobs that a service of the project runs: a real server on loopback that says what a test tells it to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_jobs::outbound::Outbound;
+use rowhouse_jobs::{Registry, http_handler};
+use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_kernel::{SharedClock, SystemClock};
+use rowhouse_testkit::TestDatabase;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio_postgres::Client;
+
+use crate::support::{count, database, idle, text, until, worker};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A request as it came in: head and body.
+type Seen = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// Answers the requests one after another with the given raw answers; the last one is repeated.
+async fn service(answers: &'static [&'static str]) -> (u16, Seen) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, seen) = (listener.local_addr().unwrap().port(), Seen::default());
+    let all = Arc::clone(&seen);
+    tokio::spawn(async move {
+        for place in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = Vec::new();
+            let (head, body) = loop {
+                let mut piece = [0; 4096];
+                let read = stream.read(&mut piece).await.unwrap();
+                bytes.extend_from_slice(&piece[..read]);
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                if let Some((head, body)) = text.split_once("\r\n\r\n")
+                    && let Ok(body) = serde_json::from_str(body)
+                {
+                    break (head.to_owned(), body);
+                }
+                assert!(read > 0, "cut: {text}");
+            };
+            all.lock().await.push((head, body));
+            let answer = answers[place.min(answers.len() - 1)];
+            if answer == "hang" {
+                // held open until the runtime ends
+                tokio::spawn(async move { stream.read_u8().await });
+                continue;
+            }
+            // A client that has read enough leaves.
+            let _left = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (port, seen)
+}
+
+struct House {
+    db: TestDatabase,
+    client: Client,
+    registry: Registry,
+}
+
+impl House {
+    async fn new(url: &str, more: &str, allow_private: bool) -> Self {
+        let db = database().await;
+        let client = db.superuser().await;
+        let file = format!(
+            "[jobs.kinds.\"shop.order\"]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\nbackoff = \"1ms\"\ngrowth = 100\nmax_attempts = 3\n{more}"
+        );
+        let settings = Settings::load(&mut Sources::new(&file, [])).unwrap().jobs;
+        let (mut registry, clock) = (Registry::new(), Arc::new(SystemClock) as SharedClock);
+        let outbound = Outbound::new(allow_private).unwrap();
+        assert_eq!(
+            http_handler::add_kinds(&mut registry, &settings, &outbound, &clock),
+            Vec::<String>::new()
+        );
+        client.batch_execute("insert into jobs.kinds (name) values ('shop.order')").await.unwrap();
+        Self { db, client, registry }
+    }
+
+    async fn run(&self, payload: Value) -> i64 {
+        let sql = "select jobs.enqueue('shop.order', $1, tenant => '00000000-0000-0000-0000-000000000001')";
+        let id = self.client.query_one(sql, &[&payload]).await.unwrap().get(0);
+        let running = worker(&self.db, self.registry.clone()).await;
+        idle(&self.client).await;
+        running.stop(Duration::from_secs(5)).await;
+        id
+    }
+
+    async fn error(&self) -> String {
+        text(&self.client, "select error from jobs.dead").await
+    }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let line = head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
+    line.and_then(|line| line.split_once(": ")).map(|(_, value)| value).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn job_is_posted_signed_and_its_answer_kept() {
+    let (port, seen) = service(&[
+        "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 12\r\nconnection: close\r\n\r\n{\"order\": 17}",
+    ])
+    .await;
+    let house = House::new(&format!("http://127.0.0.1:{port}/jobs?x=1"), "", true).await;
+    house.client.batch_execute("select set_config('rowhouse.request_id', 'req-1', false)").await.unwrap();
+    let id = house.run(json!({ "item": "ink" })).await;
+    let seen = seen.lock().await;
+    assert_eq!(seen.len(), 2);
+    let attempts: Vec<&Value> = seen.iter().map(|(_, body)| &body["attempt"]).collect();
+    assert_eq!(attempts, [&json!(1), &json!(2)]);
+    for (head, body) in seen.iter() {
+        assert!(head.starts_with("POST /jobs?x=1 HTTP/1.1"), "{head}");
+        assert_eq!(header(head, "webhook-id"), format!("job_{id}"));
+        assert_eq!(header(head, "x-request-id"), "req-1");
+        assert_eq!(header(head, "content-type"), "application/json");
+        let rest = json!({ "id": id, "kind": "shop.order", "queue": "default", "payload": { "item": "ink" },
+            "tenant_id": "00000000-0000-0000-0000-000000000001",
+            "attempt": body["attempt"], "enqueued_at": body["enqueued_at"] });
+        assert_eq!(*body, rest);
+        assert!(header(head, "webhook-timestamp").parse::<i64>().unwrap() > 1_700_000_000);
+        assert!(header(head, "webhook-signature").starts_with("v1,"));
+    }
+}
+
+#[tokio::test]
+async fn hopeless_answer_kills_the_job_at_once() {
+    let (port, seen) =
+        service(&["HTTP/1.1 422 No\r\ncontent-length: 7\r\nconnection: close\r\n\r\nno such"]).await;
+    let house = House::new(&format!("http://127.0.0.1:{port}/"), "", true).await;
+    house.run(json!({})).await;
+    assert_eq!((house.error().await.as_str(), seen.lock().await.len()), ("HTTP 422: no such", 1));
+}
+
+#[tokio::test]
+async fn service_may_ask_for_a_pause() {
+    let (port, _) = service(&[
+        "HTTP/1.1 429 Busy\r\nretry-after: 3600\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    ])
+    .await;
+    let house = House::new(&format!("http://127.0.0.1:{port}/"), "", true).await;
+    house.client.batch_execute("select jobs.enqueue('shop.order')").await.unwrap();
+    let running = worker(&house.db, house.registry.clone()).await;
+    let put_off = "exists (select from jobs.scheduled where run_at > now() + interval '59 minutes')";
+    until(&house.client, put_off).await;
+    running.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn silence_and_nonsense_and_redirects_are_tried_again_and_harm_nobody() {
+    for (answer, says) in [
+        ("hang", "it took longer than"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "invalid HTTP"),
+        ("", "connection closed"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{", "end of file"),
+        (
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "redirects are not followed",
+        ),
+    ] {
+        let answers: &'static [&'static str] = Box::leak(vec![answer].into_boxed_slice());
+        let (port, seen) = service(answers).await;
+        let house = House::new(&format!("http://127.0.0.1:{port}/"), "timeout = \"300ms\"\n", true).await;
+        house.run(json!({})).await;
+        let error = house.error().await;
+        assert!(
+            error.contains(says) || (answer == "hang" && error.contains("no answer in time")),
+            "{answer:?}: {error}"
+        );
+        assert_eq!(seen.lock().await.len(), 3, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn endless_answer_is_cut_and_the_job_done() {
+    let large: &'static str = Box::leak(
+        format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n[{}", "1,".repeat(500_000))
+            .into_boxed_str(),
+    );
+    let (port, _) = service(Box::leak(vec![large].into_boxed_slice())).await;
+    let house = House::new(&format!("http://127.0.0.1:{port}/"), "", true).await;
+    house.run(json!({})).await;
+    assert_eq!((count(&house.client, "done").await, count(&house.client, "results").await), (1, 0));
+}
+
+#[tokio::test]
+async fn private_addresses_are_never_connected_to_unless_allowed() {
+    let (port, seen) = service(&["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"]).await;
+    for host in ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433"] {
+        let house = House::new(&format!("http://{host}:{port}/"), "", false).await;
+        house.run(json!({})).await;
+        let error = house.error().await;
+        assert!(error.contains("a private address; jobs.allow_private_urls"), "{host}: {error}");
+    }
+    assert_eq!(seen.lock().await.len(), 0);
+}
+
+#[tokio::test]
+async fn kind_of_the_program_itself_cannot_be_declared() {
+    let file = format!("[jobs.kinds.\"jobs.noop\"]\nurl = \"http://x\"\nsecret = \"{SECRET}\"");
+    let settings = Settings::load(&mut Sources::new(&file, [])).unwrap().jobs;
+    let mut registry = crate::support::registry(async |_| Ok(None));
+    let clock = Arc::new(SystemClock) as SharedClock;
+    let mistakes = http_handler::add_kinds(&mut registry, &settings, &Outbound::new(true).unwrap(), &clock);
+    assert_eq!(mistakes, ["jobs.kinds.\"jobs.noop\": the program itself runs jobs of this kind"]);
+}

@@ -1,0 +1,279 @@
+//! Declarations and schedules against a real PostgreSQL, with a clock that stands still.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_db::Control;
+use rowhouse_jobs::config::{BuiltIn, ConfigError, Declarations, sync};
+use rowhouse_jobs::{JobError, Registry, builtin, schedule};
+use rowhouse_kernel::settings::{DbSettings, JobsSettings, Settings, Sources};
+use rowhouse_kernel::{FakeClock, SeededRng, SharedClock, SharedRng};
+use rowhouse_testkit::TestDatabase;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio_postgres::Client;
+
+use crate::support::{count, database, idle, registry, text, until, worker};
+
+const START: OffsetDateTime = datetime!(2026-05-04 11:59:30 UTC);
+const BUILT_IN: &[BuiltIn] = &[BuiltIn { name: "own", cron: "17 3 * * *", kind: "jobs.noop" }];
+
+struct House {
+    db: TestDatabase,
+    control: Control,
+    client: Client,
+    clock: Arc<FakeClock>,
+    rng: SharedRng,
+    registry: Registry,
+}
+
+impl House {
+    async fn new() -> Self {
+        let db = database().await;
+        let settings = DbSettings { control_pool_size: 20, ..DbSettings::default() };
+        let control = Control::open(&db.urls.control, &settings).unwrap();
+        let client = db.superuser().await;
+        let registry = registry(async |_| Ok(Some(json!({ "well": true }))));
+        Self { db, control, client, clock: FakeClock::at(START), rng: SeededRng::new(7), registry }
+    }
+
+    async fn try_declare(&self, file: &str) -> Result<(), ConfigError> {
+        let (settings, clock) = (jobs(file), Arc::clone(&self.clock) as SharedClock);
+        let declared = Declarations {
+            settings: &settings,
+            registry: &self.registry,
+            built_in: BUILT_IN,
+            release: "1.2.0",
+        };
+        sync(&self.control, &declared, &clock, &self.rng).await
+    }
+
+    async fn declare(&self, file: &str) {
+        self.try_declare(file).await.unwrap();
+    }
+
+    async fn run_due(&self) -> usize {
+        let clock = Arc::clone(&self.clock) as SharedClock;
+        schedule::run_due(&self.control, &clock, &self.rng).await.unwrap()
+    }
+
+    async fn next_at(&self, name: &str) -> Option<OffsetDateTime> {
+        let sql = "select next_at from jobs.schedules where name = $1";
+        self.client.query_one(sql, &[&name]).await.unwrap().get(0)
+    }
+}
+
+fn jobs(file: &str) -> JobsSettings {
+    Settings::load(&mut Sources::new(file, [])).unwrap().jobs
+}
+
+const HOURLY: &str =
+    "[jobs.schedules.hourly]\ncron = \"0 * * * *\"\nkind = \"test.work\"\npayload = { a = 1 }\n";
+
+#[tokio::test]
+async fn schedule_fires_when_its_time_has_come_and_not_before() {
+    let house = House::new().await;
+    house.declare(HOURLY).await;
+    assert_eq!(house.run_due().await, 0);
+    house.clock.advance(time::Duration::seconds(30));
+    assert_eq!((house.run_due().await, house.run_due().await), (1, 0));
+    let payload: Value = house.client.query_one("select payload from jobs.ready", &[]).await.unwrap().get(0);
+    assert_eq!(payload, json!({ "a": 1, "scheduled_at": "2026-05-04T12:00:00Z" }));
+    assert_eq!(house.next_at("hourly").await, Some(datetime!(2026-05-04 13:00 UTC)));
+}
+
+#[tokio::test]
+async fn many_processes_fire_each_time_once() {
+    let house = House::new().await;
+    house.declare(HOURLY).await;
+    for round in 1..=3 {
+        house.clock.advance(time::Duration::hours(1));
+        let mut racers = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let (control, rng) = (house.control.clone(), Arc::clone(&house.rng));
+            let clock = Arc::clone(&house.clock) as SharedClock;
+            racers.spawn(async move { schedule::run_due(&control, &clock, &rng).await.unwrap() });
+        }
+        let fired: usize = racers.join_all().await.into_iter().sum();
+        assert_eq!((fired, count(&house.client, "ready").await), (1, round));
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_while_nobody_ran_is_treated_as_declared() {
+    let house = House::new().await;
+    let of = |missed: &str| {
+        format!(
+            "[jobs.schedules.{missed}]\ncron = \"0 * * * *\"\nkind = \"test.work\"\nmissed = \"{missed}\"\n"
+        )
+    };
+    let file = ["skip", "once", "all"].map(of).concat();
+    house.declare(&file).await;
+    house.clock.advance(time::Duration::hours(5) + time::Duration::minutes(10));
+    // The start after the outage changes nothing about it.
+    house.declare(&file).await;
+    // skip makes none, once one, all six
+    assert_eq!(house.run_due().await, 1 + 6);
+    let slots = "select string_agg(payload ->> 'scheduled_at', ' ' order by id) from jobs.ready where id <> \
+                 (select last_job from jobs.schedules where name = 'once')";
+    let made = text(&house.client, slots).await;
+    let expected: Vec<String> = (12..=17).map(|hour| format!("2026-05-04T{hour}:00:00Z")).collect();
+    assert_eq!(made, expected.join(" "));
+    assert_eq!(house.next_at("skip").await, Some(datetime!(2026-05-04 18:00 UTC)));
+}
+
+#[tokio::test]
+async fn declarations_are_written_once_and_taken_back_when_they_leave_the_file() {
+    let house = House::new().await;
+    let queues = "[jobs.queues.slow]\nconcurrency = 2\nrate = 1.5\npaused = true\n";
+    house.declare(&format!("{HOURLY}{queues}")).await;
+    house.clock.advance(time::Duration::minutes(10));
+    let before = house.next_at("hourly").await;
+    house.declare(&format!("{HOURLY}{queues}")).await;
+    assert_eq!(house.next_at("hourly").await, before);
+    let slow = "select format('%s %s %s %s', paused, concurrency, rate, declared) from jobs.queues where name = 'slow'";
+    assert_eq!(text(&house.client, slow).await, "t 2 1.5 t");
+    house.declare("").await;
+    assert_eq!(text(&house.client, slow).await, "t   f");
+    assert_eq!(house.next_at("hourly").await, None);
+    let names: Vec<String> =
+        schedule::list(&house.control).await.unwrap().into_iter().map(|schedule| schedule.name).collect();
+    assert_eq!(names, ["own"]);
+    house.clock.advance(time::Duration::hours(3));
+    assert_eq!(house.run_due().await, 0);
+    // Back in the file it begins now and makes up for nothing.
+    house.declare(HOURLY).await;
+    assert_eq!(house.run_due().await, 0);
+}
+
+#[tokio::test]
+async fn paused_schedule_rests_and_begins_anew() {
+    let house = House::new().await;
+    house.declare(HOURLY).await;
+    house.declare(&format!("{HOURLY}paused = true\n")).await;
+    house.clock.advance(time::Duration::hours(3));
+    assert_eq!(house.run_due().await, 0);
+    assert_eq!(schedule::list(&house.control).await.unwrap()[0].next_at, None);
+    house.declare(HOURLY).await;
+    assert_eq!(house.run_due().await, 0);
+    house.clock.advance(time::Duration::hours(1));
+    assert_eq!(house.run_due().await, 1);
+}
+
+#[tokio::test]
+async fn file_may_change_a_schedule_of_the_program() {
+    let house = House::new().await;
+    house.declare("").await;
+    assert!(house.next_at("own").await.unwrap() >= datetime!(2026-05-05 03:17 UTC));
+    house.declare("[jobs.schedules.own]\ncron = \"0 12 * * *\"\nkind = \"jobs.noop\"").await;
+    assert_eq!(house.next_at("own").await, Some(datetime!(2026-05-04 12:00 UTC)));
+}
+
+#[tokio::test]
+async fn unknown_kinds_and_queues_are_reported_all_at_once_and_nothing_is_written() {
+    let house = House::new().await;
+    let file = "[jobs.queues.slow]\n[jobs.schedules.a]\ncron = \"@daily\"\nkind = \"no.kind\"\nqueue = \"nowhere\"\n\
+                [jobs.schedules.\"b.c\"]\ncron = \"@daily\"\nkind = \"jobs.noop\"\nqueue = \"elsewhere\"\n";
+    let Err(ConfigError::Mistakes(mistakes)) = house.try_declare(file).await else { panic!("accepted") };
+    let keys: Vec<&str> = mistakes.iter().map(|mistake| mistake.split(": ").next().unwrap()).collect();
+    assert_eq!(keys, ["jobs.schedules.a.kind", "jobs.schedules.a.queue", "jobs.schedules.\"b.c\".queue"]);
+    assert_eq!((count(&house.client, "schedules").await, count(&house.client, "queues").await), (0, 1));
+}
+
+#[tokio::test]
+async fn older_process_leaves_a_newer_kind_alone() {
+    let house = House::new().await;
+    let sql = "update jobs.kinds set min_release = '1.10', max_attempts = 3 where name = 'test.work'";
+    house.client.batch_execute(sql).await.unwrap();
+    house.declare("").await;
+    let kind = "select min_release || ' ' || max_attempts from jobs.kinds where name = 'test.work'";
+    assert_eq!(text(&house.client, kind).await, "1.10 3");
+    house
+        .client
+        .batch_execute("update jobs.kinds set min_release = '1.1.9' where name = 'test.work'")
+        .await
+        .unwrap();
+    house.declare("").await;
+    assert_eq!(text(&house.client, kind).await, "0 20");
+}
+
+#[tokio::test]
+async fn firing_that_makes_no_job_says_why_and_goes_on() {
+    let house = House::new().await;
+    let file = format!("{HOURLY}[jobs.schedules.other]\ncron = \"0 * * * *\"\nkind = \"jobs.noop\"\n");
+    house.declare(&file).await;
+    let large = "update jobs.schedules set payload = jsonb_build_object('x', repeat('x', 300000)) where name = 'hourly'";
+    house.client.batch_execute(large).await.unwrap();
+    house.clock.advance(time::Duration::minutes(1));
+    assert_eq!(house.run_due().await, 1);
+    let listed = schedule::list(&house.control).await.unwrap();
+    let result = listed[0].last_result.as_ref().unwrap();
+    assert_eq!(result["state"], "failed");
+    assert!(result["error"].as_str().unwrap().contains("at most 262144 bytes"), "{result}");
+    assert_eq!(house.next_at("hourly").await, Some(datetime!(2026-05-04 13:00 UTC)));
+}
+
+#[tokio::test]
+async fn list_shows_what_became_of_the_last_job() {
+    let house = House::new().await;
+    house
+        .declare(
+            &format!("{HOURLY}[jobs.schedules.bad]\ncron = \"0 * * * *\"\nkind = \"test.bad\"\n")
+                .replace("test.bad", "test.work"),
+        )
+        .await;
+    let ran = schedule::run(&house.control, &*house.clock, "hourly").await.unwrap().unwrap();
+    let last = async |place: usize| {
+        let listed = schedule::list(&house.control).await.unwrap();
+        (listed[place].last_job, listed[place].last_result.clone().unwrap_or_default())
+    };
+    let (job, result) = last(1).await;
+    assert_eq!((job, &result["state"]), (Some(ran), &json!("ready")));
+    let running = worker(&house.db, house.registry.clone()).await;
+    idle(&house.client).await;
+    let (_, result) = last(1).await;
+    assert_eq!((&result["state"], &result["result"]), (&json!("done"), &json!({ "well": true })));
+    running.stop(Duration::from_secs(5)).await;
+    let failing = registry(async |_| Err(JobError::Fatal("no ink".to_owned())));
+    schedule::run(&house.control, &*house.clock, "bad").await.unwrap().unwrap();
+    let running = worker(&house.db, failing).await;
+    until(&house.client, "exists (select from jobs.dead)").await;
+    let (_, result) = last(0).await;
+    assert_eq!((&result["state"], &result["error"]), (&json!("dead"), &json!("no ink")));
+    running.stop(Duration::from_secs(5)).await;
+    assert_eq!(schedule::run(&house.control, &*house.clock, "nothing").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
+    let house = House::new().await;
+    let fill = "insert into jobs.done (finished_at, lane, ids) \
+                select now() - make_interval(days => d), 1, array[1000 + d] from generate_series(0, 9) d; \
+                insert into jobs.results (id, finished_at, result) \
+                select 1000 + d, now() - make_interval(days => d), '1' from generate_series(0, 9) d; \
+                insert into jobs.log (id, at, attempt, line) \
+                select d, now() - make_interval(days => d / 2000), 1, 'x' from generate_series(0, 19999) d; \
+                insert into jobs.buckets (scope, tokens, at) \
+                values ('old', 0, now() - interval '3 days'), ('new', 0, now())";
+    house.client.batch_execute(fill).await.unwrap();
+    let mut registry = Registry::new();
+    let settings = jobs("[jobs]\nkeep_done = \"84h\"\nkeep_results = \"36h\"\nkeep_log = \"60h\"");
+    builtin::add_kinds(&mut registry, &house.control, &settings);
+    house
+        .client
+        .batch_execute(
+            "insert into jobs.kinds (name) values ('jobs.prune'); select jobs.enqueue('jobs.prune')",
+        )
+        .await
+        .unwrap();
+    let running = worker(&house.db, registry).await;
+    until(&house.client, "exists (select from jobs.results where id < 1000)").await;
+    running.stop(Duration::from_secs(5)).await;
+    let kept = "select format('%s %s %s %s', (select count(*) from jobs.done where ids[1] >= 1000), \
+                (select count(*) from jobs.results where id >= 1000), (select count(*) from jobs.log), \
+                (select string_agg(scope, ' ') from jobs.buckets))";
+    assert_eq!(text(&house.client, kept).await, "4 2 6000 new");
+    let result = text(&house.client, "select result::text from jobs.results where id < 1000").await;
+    assert_eq!(result, format!("{{\"removed\": {}}}", 6 + 8 + 14_000 + 1));
+}

@@ -1,0 +1,296 @@
+//! Jobs that call functions of the project.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_db::Control;
+use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
+use rowhouse_jobs::{Handler, Job, JobError, Kind, Lease, Registry, Worker};
+use rowhouse_kernel::TenantId;
+use rowhouse_kernel::settings::DbSettings;
+use rowhouse_testkit::TestDatabase;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::support::{count, database, idle, text, until, worker};
+
+const PROJECT: &str = r#"
+set role rowhouse_project;
+create table public.counters (name text primary key, n bigint not null default 0);
+insert into public.counters (name) values ('a');
+create table public.notes (id bigint generated always as identity, body text);
+select tenancy.protect('public.notes');
+grant select, insert on public.notes to authenticated;
+create function public.bump(by bigint default 1, name text default 'a') returns bigint language sql as
+  'update counters set n = n + bump.by where counters.name = bump.name returning n';
+create function public.bump(by bigint, name text, twice boolean) returns bigint language sql as 'select 2';
+create function public.note(body text) returns void language sql as 'insert into notes (body) values (note.body)';
+create function public.who() returns jsonb language sql as
+  $$select jsonb_build_object('user', current_user, 'tenant', auth.tenant_id(), 'notes', (select count(*) from notes))$$;
+create function public.types(a int[], b jsonb, c timestamptz, "Odd name" text) returns setof text language sql as
+  $$select unnest(array[a::text, b ->> 'x', to_char(c at time zone 'UTC', 'YYYY'), "Odd name"])$$;
+create function public.fail() returns void language plpgsql as $$begin update counters set n = 100; raise 'out of paper'; end$$;
+create function public.escape(how text) returns text language plpgsql as $$begin execute how; return current_user; end$$;
+create function public.large() returns text language sql as $$select repeat('x', 70000)$$;
+create function public.sleeps() returns void language sql as $$select pg_advisory_lock(77)$$;
+create function public.variadic(variadic a int[]) returns int language sql as 'select 1';
+create function public.unnamed(int) returns int language sql as 'select 1';
+create function public.secret() returns int language sql as 'select 1';
+select jobs.allow_function(f) from unnest(array['public.bump(bigint,text)', 'public.bump(bigint,text,boolean)', 'public.note',
+  'public.who', 'public.types', 'public.fail', 'public.escape', 'public.large', 'public.sleeps']) f;
+reset role;
+"#;
+
+struct House {
+    db: TestDatabase,
+    client: Client,
+    registry: Registry,
+}
+
+impl House {
+    async fn new() -> Self {
+        let db = database().await;
+        let client = db.superuser().await;
+        client.batch_execute(PROJECT).await.unwrap();
+        client
+            .batch_execute("insert into jobs.kinds (name, handler) values ('jobs.sql', 'sql')")
+            .await
+            .unwrap();
+        let mut registry = Registry::new();
+        let kind =
+            Kind { backoff: Duration::from_millis(1), growth: 100, max_attempts: 2, ..SqlHandler::kind() };
+        registry.add(kind, handler(&db));
+        Self { db, client, registry }
+    }
+
+    async fn work(&self) -> Worker {
+        worker(&self.db, self.registry.clone()).await
+    }
+
+    /// Runs one job to its end and returns its result, or the error it died of.
+    async fn call(&self, payload: Value, tenant: Option<Uuid>) -> Result<Value, String> {
+        let sql = "select jobs.enqueue('jobs.sql', $1, tenant => $2)";
+        let id: i64 = self.client.query_one(sql, &[&payload, &tenant]).await.unwrap().get(0);
+        let running = self.work().await;
+        idle(&self.client).await;
+        running.stop(Duration::from_secs(5)).await;
+        let dead = self.client.query_opt("select error from jobs.dead where id = $1", &[&id]).await.unwrap();
+        if let Some(row) = dead {
+            return Err(row.get(0));
+        }
+        let result =
+            self.client.query_opt("select result from jobs.results where id = $1", &[&id]).await.unwrap();
+        Ok(result.map_or(Value::Null, |row| row.get(0)))
+    }
+
+    async fn n(&self) -> i64 {
+        self.client.query_one("select n from public.counters", &[]).await.unwrap().get(0)
+    }
+}
+
+fn handler(db: &TestDatabase) -> SqlHandler {
+    let settings = DbSettings { control_pool_size: MOST_AT_ONCE, ..DbSettings::default() };
+    SqlHandler::new(Control::open(&db.urls.control, &settings).unwrap(), "public, extensions")
+}
+
+fn bump(args: impl Into<Value>) -> Value {
+    let args: Value = args.into();
+    json!({ "function": "public.bump", "args": args })
+}
+
+#[tokio::test]
+async fn function_is_called_by_name_and_its_result_kept() {
+    let house = House::new().await;
+    assert_eq!(house.call(bump(json!({ "by": 2 })), None).await, Ok(json!(2)));
+    assert_eq!(house.call(json!({ "function": "public.bump(bigint,text)" }), None).await, Ok(json!(3)));
+    assert_eq!(house.call(bump(json!({ "by": 1, "name": "a", "twice": true })), None).await, Ok(json!(2)));
+    assert_eq!(house.n().await, 3);
+    let args = json!({ "a": [1, 2], "b": { "x": "y" }, "c": "2026-05-04T12:00:00Z", "Odd name": "'); drop table counters; --" });
+    let typed = house.call(json!({ "function": "public.types", "args": args }), None).await.unwrap();
+    assert_eq!(typed, json!(["{1,2}", "y", "2026", "'); drop table counters; --"]));
+}
+
+#[tokio::test]
+async fn calls_that_cannot_be_made_die_at_once_and_say_why() {
+    let house = House::new().await;
+    for (payload, says) in [
+        (json!({}), "names no function"),
+        (json!({ "function": "public.bump", "by": 2 }), "unknown key \"by\""),
+        (json!({ "function": "public.bump", "args": [1] }), "not an object"),
+        (json!({ "function": "public.secret" }), "jobs may not call the function public.secret"),
+        (json!({ "function": "pg_catalog.pg_sleep", "args": { "seconds": 1 } }), "jobs may not call"),
+        (json!({ "function": "public.note; drop table x" }), "string is not a valid identifier"),
+        (bump(json!({ "times": 2 })), "does not take these arguments: times"),
+        (json!({ "function": "public.note" }), "does not take these arguments: none"),
+        (json!({ "function": "public.large" }), "more than 65536 bytes"),
+    ] {
+        let error = house.call(payload.clone(), None).await.unwrap_err();
+        assert!(error.contains(says), "{payload}: {error}");
+    }
+    assert_eq!(text(&house.client, "select max((job).attempt)::text from jobs.dead").await, "1");
+}
+
+#[tokio::test]
+async fn dropped_function_fails_clearly_and_its_successor_is_allowed() {
+    let house = House::new().await;
+    house.client.batch_execute("drop function public.note").await.unwrap();
+    let payload = json!({ "function": "public.note", "args": { "body": "x" } });
+    let error = house.call(payload.clone(), Some(Uuid::from_u128(1))).await.unwrap_err();
+    assert!(error.contains("public.note does not exist any more"), "{error}");
+    let again = "set role rowhouse_project; create function public.note(body text) returns void language sql as ''; reset role";
+    house.client.batch_execute(again).await.unwrap();
+    house.call(payload.clone(), None).await.unwrap();
+    let taken: bool =
+        house.client.query_one("select jobs.disallow_function('public.note')", &[]).await.unwrap().get(0);
+    assert!(taken);
+    assert!(house.call(payload, None).await.unwrap_err().contains("may not call"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_called_by_name_cannot_be_allowed() {
+    let house = House::new().await;
+    for (function, says) in [
+        ("public.variadic", "cannot be called by name"),
+        ("public.unnamed", "cannot be called by name"),
+        ("pg_catalog.array_append", "cannot be called by name"),
+        ("public.nothing", "there is no function"),
+        ("bump", "there is no function"),
+        ("public.bump", "there are several functions"),
+        ("pg_catalog.max(int)", "is not a plain function"),
+        ("tenancy.on_auth_user_created", "is not a plain function"),
+    ] {
+        let sql = format!("select jobs.allow_function('{function}')");
+        let error = house.client.batch_execute(&sql).await.unwrap_err();
+        assert!(error.as_db_error().unwrap().message().contains(says), "{function}: {error:?}");
+    }
+    let denied = "set role authenticated; select jobs.allow_function('public.secret')";
+    assert_eq!(house.client.batch_execute(denied).await.unwrap_err().code().unwrap().code(), "42501");
+}
+
+/// Two tenants with one note each.
+async fn tenants(house: &House) -> (Uuid, Uuid) {
+    let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    for id in [one, two] {
+        let sql = format!(
+            "insert into tenancy.organizations (id, name, slug) values ('{id}', 'x', 'o-{id}'); \
+             insert into tenancy.tenants (id, organization_id, name, slug) values ('{id}', '{id}', 'x', 'x')"
+        );
+        house.client.batch_execute(&sql).await.unwrap();
+        let note = json!({ "function": "public.note", "args": { "body": "x" } });
+        house.call(note, Some(id)).await.unwrap();
+    }
+    (one, two)
+}
+
+#[tokio::test]
+async fn job_of_a_tenant_is_confined_to_the_tenant() {
+    let house = House::new().await;
+    let (one, two) = tenants(&house).await;
+    let filled = "select string_agg(tenant_id::text, ' ' order by id) from public.notes";
+    assert_eq!(text(&house.client, filled).await, format!("{one} {two}"));
+    let who = house.call(json!({ "function": "public.who" }), Some(two)).await.unwrap();
+    assert_eq!(who, json!({ "user": "authenticated", "tenant": two, "notes": 1 }));
+    let who = house.call(json!({ "function": "public.who" }), None).await.unwrap();
+    assert_eq!(who, json!({ "user": "rowhouse_project", "tenant": null, "notes": 2 }));
+}
+
+#[tokio::test]
+async fn job_of_a_suspended_tenant_does_nothing() {
+    let house = House::new().await;
+    let (one, _) = tenants(&house).await;
+    house.client.batch_execute("update tenancy.organizations set status = 'suspended'").await.unwrap();
+    let note = json!({ "function": "public.note", "args": { "body": "y" } });
+    assert_eq!(house.call(note, Some(one)).await.unwrap_err(), "the tenant is not active");
+    assert_eq!(text(&house.client, "select count(*)::text from public.notes").await, "2");
+}
+
+#[tokio::test]
+async fn function_cannot_take_another_role_or_leave_anything_behind() {
+    let house = House::new().await;
+    let (one, _) = tenants(&house).await;
+    for how in [
+        "reset role",
+        "set role rowhouse",
+        "set local role rowhouse_owner",
+        "set session authorization rowhouse",
+        "select set_config('role', 'rowhouse_owner', false)",
+        "select * from auth.users",
+        "select * from jobs.ready",
+        "commit",
+    ] {
+        for tenant in [None, Some(one)] {
+            let call = json!({ "function": "public.escape", "args": { "how": how } });
+            assert!(house.call(call, tenant).await.is_err(), "{how}");
+        }
+    }
+    let sticky = json!({ "function": "public.escape", "args": { "how": "select set_config('search_path', 'evil', false)" } });
+    assert_eq!(house.call(sticky, None).await, Ok(json!("rowhouse_project")));
+    assert_eq!(house.call(bump(json!({})), None).await, Ok(json!(1)));
+}
+
+#[tokio::test]
+async fn failed_function_leaves_nothing_and_is_tried_again() {
+    let house = House::new().await;
+    let error = house.call(json!({ "function": "public.fail" }), None).await.unwrap_err();
+    assert!(error.contains("out of paper"), "{error}");
+    assert_eq!(house.n().await, 0);
+    assert_eq!(count(&house.client, "log").await, 2);
+}
+
+fn job(lease: Lease, id: i64, payload: &Value) -> Job {
+    Job {
+        id,
+        kind: "jobs.sql".into(),
+        queue: "default".into(),
+        tenant: None::<TenantId>,
+        attempt: 1,
+        max_attempts: 20,
+        timeout: Duration::from_secs(60),
+        payload: payload.as_object().unwrap().clone(),
+        enqueued_at: OffsetDateTime::UNIX_EPOCH,
+        request_id: None,
+        lease,
+    }
+}
+
+#[tokio::test]
+async fn effect_is_taken_back_when_the_job_is_anothers_by_now() {
+    let house = House::new().await;
+    let sql = "select jobs.enqueue('jobs.sql', '{\"function\": \"public.bump\"}')";
+    let id: i64 = house.client.query_one(sql, &[]).await.unwrap().get(0);
+    let claim = "with gone as (delete from jobs.ready r returning row(r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options)::jobs.ready as job) \
+                 insert into jobs.leases (worker, jobs) select $1, array_agg(job) from gone returning id";
+    let (mine, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let lease: i64 = house.client.query_one(claim, &[&theirs]).await.unwrap().get(0);
+    let handler = handler(&house.db);
+    let run = async |worker| handler.run(&job(Lease { id: lease, worker }, id, &bump(json!({})))).await;
+    let refused = run(mine).await.unwrap_err();
+    assert!(matches!(&refused, JobError::Retry(why) if why.contains("taken the job over")), "{refused}");
+    assert_eq!((house.n().await, count(&house.client, "leases").await), (0, 1));
+    run(theirs).await.unwrap();
+    assert_eq!(
+        (house.n().await, count(&house.client, "leases").await, count(&house.client, "done").await),
+        (1, 0, 1)
+    );
+    assert!(run(theirs).await.is_err());
+    assert_eq!(house.n().await, 1);
+}
+
+#[tokio::test]
+async fn cancelled_run_stops_its_statement() {
+    let house = House::new().await;
+    house.client.batch_execute("select pg_advisory_lock(77); select jobs.enqueue('jobs.sql', '{\"function\": \"public.sleeps\"}')").await.unwrap();
+    let running = Arc::new(house.work().await);
+    let waits = "exists (select from pg_locks where locktype = 'advisory' and objid = 77 and not granted)";
+    until(&house.client, waits).await;
+    let watcher = house.db.superuser().await;
+    watcher
+        .batch_execute("select jobs.cancel(id) from (select (unnest(jobs)).id from jobs.leases) j")
+        .await
+        .unwrap();
+    running.look_for_cancellations().await;
+    until(&watcher, "exists (select from jobs.dead where state = 'cancelled')").await;
+    until(&watcher, &format!("not {waits}")).await;
+}
