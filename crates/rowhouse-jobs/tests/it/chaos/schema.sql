@@ -86,7 +86,7 @@ begin
 end
 $$;
 
--- Runs of a queue, or of one key, at the same time, at most. Only runs that ended with their lease count: of the others
+-- Runs of a queue, or of one key of one tenant, at the same time, at most. Only runs that ended with their lease count: of the others
 -- nobody knows how long they lasted.
 create function chaos.overlap(of_queue text, by_key boolean) returns bigint
 language sql as $$
@@ -129,11 +129,11 @@ language sql as $$
   select 'over the cap of a key', n, null from chaos.overlap('default', true) n where n > 1
 $$;
 
--- What jobs call.
-create function chaos.begin_run(job_id bigint, attempt smallint, of_lease bigint, what text) returns void
+-- What jobs call. A key is its tenant's own.
+create function chaos.begin_run(job_id bigint, of_attempt smallint, of_lease bigint, what text) returns void
 language sql as $$
   insert into chaos.runs (id, attempt, lease, what, queue, key)
-  select job_id, attempt, of_lease, what, n.queue, j.options ->> 'key'
+  select job_id, of_attempt, of_lease, what, n.queue, coalesce(n.tenant || ' ', '') || (j.options ->> 'key')
   from jobs.leases l cross join unnest(l.jobs) j join jobs.lanes n on n.id = j.lane where l.id = of_lease and j.id = job_id
 $$;
 
