@@ -3,6 +3,7 @@
 //! machine.
 
 mod import;
+pub(crate) mod jobs;
 pub(crate) mod mail;
 mod memory;
 mod pgbench;

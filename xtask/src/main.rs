@@ -81,6 +81,27 @@ enum Bench {
         #[arg(long, default_value_t = 64)]
         connections: u32,
     },
+    /// Durable jobs that do nothing, against a PostgreSQL of its own.
+    Jobs {
+        /// Seconds per measurement of a steady load.
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+        /// Measurements of each kind.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// Jobs drained in one measurement.
+        #[arg(long, default_value_t = 200_000)]
+        jobs: u32,
+        /// How long a snapshot is held open; the promise is about 10.
+        #[arg(long, default_value_t = 1.0)]
+        snapshot_minutes: f64,
+        /// Run graphile-worker, pg-boss and BullMQ as well; needs npm and redis-server.
+        #[arg(long)]
+        peers: bool,
+        /// Only what has this in its name; the result is printed and not kept.
+        #[arg(long)]
+        only: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -95,6 +116,12 @@ fn main() -> ExitCode {
         }
         Chore::Bench(Bench::Mail { seconds, connections }) => {
             bench::mail::run(&root(), bench::mail::Load { seconds, connections })
+        }
+        Chore::Bench(Bench::Jobs { seconds, rounds, jobs, snapshot_minutes, peers, only }) => {
+            bench::jobs::run(
+                &root(),
+                &bench::jobs::Effort { seconds, rounds, jobs, snapshot_minutes, peers, only },
+            )
         }
         Chore::Gen { check: false } => generate::write(&root()),
         Chore::Gen { check: true } => generate::check(&root()),

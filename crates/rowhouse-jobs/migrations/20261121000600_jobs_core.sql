@@ -61,6 +61,8 @@ create sequence jobs.positions;
 
 create table jobs.ready (
   lane int not null,
+  -- Whoever inserts has a transaction id before it draws one: workers pass positions by when no transaction is left that
+  -- could still add one below.
   position bigint not null default nextval('jobs.positions'),
   id bigint not null default nextval('jobs.ids'),
   enqueued_at timestamptz not null default clock_timestamp(),

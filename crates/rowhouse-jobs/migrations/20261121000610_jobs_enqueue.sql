@@ -123,6 +123,8 @@ begin
   unique_key := coalesce(tenant || ' ', '') || unique_key;
   job.lane := jobs.lane_of(queue, kind, tenant, priority::smallint, key is not null);
   job.id := nextval('jobs.ids');
+  -- before the position is drawn: see jobs.ready
+  perform pg_current_xact_id();
   job.enqueued_at := clock_timestamp();
   job.attempt := 0;
   job.payload := nullif(payload, '{}');
@@ -158,6 +160,7 @@ begin
     raise exception using errcode = 'invalid_parameter_value', message = 'a job''s payload is a JSON object';
   end if;
   perform jobs.require_small(p) from unnest(payloads) p;
+  perform pg_current_xact_id();
   return query
     with new as (
       insert into jobs.ready (lane, payload)

@@ -212,7 +212,7 @@ fn wait_for_ready(project: &Path, started: Instant) -> Result<()> {
 }
 
 /// A port P such that P+1, P+3 and P+4 are free as well: PostgreSQL, captured mail, SMTP.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     (0..100)
         .find_map(|_| {
             let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();

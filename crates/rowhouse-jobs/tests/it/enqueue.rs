@@ -101,3 +101,19 @@ async fn effect_happens_once() {
     assert!(once().await);
     assert!(!once().await);
 }
+
+#[tokio::test]
+async fn transaction_has_its_id_before_a_position_is_drawn() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let require = "create function public.require_id() returns trigger language plpgsql as $$ begin \
+                   if pg_current_xact_id_if_assigned() is null then raise 'no id'; end if; return new; end $$; \
+                   create trigger require_id before insert on jobs.ready for each row execute function public.require_id()";
+    client.batch_execute(require).await.unwrap();
+    // A sequence gives the transaction an id too when it writes to the log, which it does now and then.
+    for _ in 0..4 {
+        client.query_one("select jobs.enqueue('jobs.noop')", &[]).await.unwrap();
+        client.query("select jobs.enqueue_many('jobs.noop', '{\"{}\"}')", &[]).await.unwrap();
+    }
+    assert_eq!(count(&client, "ready").await, 8);
+}

@@ -1,0 +1,114 @@
+//! Enqueueing at a pace, and waiting until it is done.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rowhouse_kernel::{Clock as _, SystemClock};
+use tokio_postgres::Client;
+
+use super::database::Database;
+
+/// Jobs per statement where they are enqueued in bulk.
+pub(crate) const BULK: u32 = 1_000;
+/// Connections that share a load of single enqueues: one alone would wait for its commits.
+const CONNECTIONS: u32 = 32;
+/// Longer than any measurement should take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Empties the tables.
+pub(crate) async fn clear(client: &Client) -> Result<()> {
+    client.batch_execute("truncate jobs.ready, jobs.leases, jobs.done, jobs.scheduled").await?;
+    client.batch_execute("checkpoint").await?;
+    Ok(())
+}
+
+/// Enqueues `count` jobs in bulk, each statement a commit; how many a second.
+pub(crate) async fn enqueue(client: &Client, count: u32) -> Result<f64> {
+    let started = Instant::now();
+    for _ in 0..count / BULK {
+        enqueue_bulk(client, BULK, None).await?;
+    }
+    Ok(f64::from(count) / started.elapsed().as_secs_f64())
+}
+
+pub(crate) async fn enqueue_bulk(client: &Client, count: u32, tenant: Option<&str>) -> Result<()> {
+    let sql = "select count(*) from jobs.enqueue_many('jobs.noop', array_fill('{}'::jsonb, array[$1::int]), \
+               tenant => $2::text::uuid)";
+    let statement = client.prepare(sql).await?;
+    client.query_one(&statement, &[&i32::try_from(count)?, &tenant]).await?;
+    Ok(())
+}
+
+/// Jobs done so far.
+pub(crate) async fn done(client: &Client) -> Result<i64> {
+    let sql = "select coalesce(sum(cardinality(ids)), 0)::bigint from jobs.done";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
+/// Waits until so many are done.
+pub(crate) async fn wait_for(client: &Client, count: i64) -> Result<()> {
+    let started = Instant::now();
+    while done(client).await? < count {
+        anyhow::ensure!(started.elapsed() < PATIENCE, "only {} of {count} are done", done(client).await?);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// A single enqueue as its caller saw it, in microseconds of Unix time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Enqueued {
+    pub(crate) id: i64,
+    pub(crate) asked_at: i64,
+    pub(crate) committed_at: i64,
+}
+
+/// Single enqueues, `rate` a second over all tenants in turn (none: for no tenant).
+pub(crate) async fn trickle(
+    database: &Database,
+    rate: u32,
+    seconds: u32,
+    tenants: &[String],
+) -> Result<Vec<Enqueued>> {
+    let mut tasks = tokio::task::JoinSet::new();
+    let period = Duration::from_secs_f64(f64::from(CONNECTIONS) / f64::from(rate));
+    let begin = tokio::time::Instant::now() + Duration::from_millis(500);
+    for number in 0..CONNECTIONS {
+        let client = database.client().await?;
+        let tenants = tenants.to_vec();
+        let begin = begin + period * number / CONNECTIONS;
+        let count = rate * seconds / CONNECTIONS;
+        tasks.spawn(async move { one_by_one(&client, begin, period, count, number, &tenants).await });
+    }
+    let mut all = Vec::new();
+    while let Some(outcome) = tasks.join_next().await {
+        all.append(&mut outcome??);
+    }
+    Ok(all)
+}
+
+async fn one_by_one(
+    client: &Client,
+    begin: tokio::time::Instant,
+    period: Duration,
+    count: u32,
+    number: u32,
+    tenants: &[String],
+) -> Result<Vec<Enqueued>> {
+    let sql = "select jobs.enqueue('jobs.noop', tenant => $1::text::uuid)";
+    let statement = client.prepare(sql).await?;
+    let mut tick = tokio::time::interval_at(begin, period);
+    let mut all = Vec::new();
+    for place in 0..count {
+        tick.tick().await;
+        let tenant = tenants.get((place + number) as usize % tenants.len().max(1));
+        let asked_at = now_us();
+        let id = client.query_one(&statement, &[&tenant]).await?.get(0);
+        all.push(Enqueued { id, asked_at, committed_at: now_us() });
+    }
+    Ok(all)
+}
+
+fn now_us() -> i64 {
+    i64::try_from(SystemClock.now().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+}
