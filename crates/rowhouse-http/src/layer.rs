@@ -96,6 +96,10 @@ impl Layers {
         let address = ClientAddress::find(peer, self.client_address_header.as_deref(), request.headers());
         let started = Instant::now();
         let identity = self.resolver.resolve(request.headers());
+        // What runs in the database finds the id among the headers, whoever gave it.
+        if let Ok(value) = HeaderValue::from_str(&id.0) {
+            request.headers_mut().insert(REQUEST_ID, value);
+        }
         let extensions = request.extensions_mut();
         extensions.insert(VerifyTime(started.elapsed()));
         extensions.insert(id.clone());

@@ -130,7 +130,7 @@ begin
   job.payload := nullif(payload, '{}');
   job.options := nullif(jsonb_strip_nulls(jsonb_build_object(
     'key', key, 'unique_key', unique_key, 'parent', parent, 'max_attempts', max_attempts,
-    'timeout', extract(epoch from timeout), 'request_id', nullif(current_setting('rowhouse.request_id', true), ''))), '{}');
+    'timeout', extract(epoch from timeout), 'request_id', jobs.request_id())), '{}');
   if unique_key is not null then
     insert into jobs.unique_keys as u (key, id) values (unique_key, job.id) on conflict on constraint unique_keys_pkey do nothing;
     if not found then

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admin;
 pub mod builtin;
 pub mod config;
 mod enqueue;
+pub mod gauge;
 mod handler;
 pub mod http_handler;
 pub mod outbound;
@@ -14,6 +16,7 @@ mod worker;
 
 use rowhouse_db::migrate::Statement;
 
+pub use admin::{log, progress};
 pub use enqueue::{NewJob, enqueue, enqueue_many};
 pub use handler::{Handler, HandlerFuture, Job, JobError, JobResult, Lease};
 pub use registry::{Kind, Registry};
@@ -30,5 +33,6 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000610_jobs_enqueue.sql",
     "20261121000620_jobs_work.sql",
     "20261121000650_jobs_schedules.sql",
-    "20261121000655_jobs_functions.sql"
+    "20261121000655_jobs_functions.sql",
+    "20261121000670_jobs_admin.sql"
 ];

@@ -124,6 +124,11 @@ impl Worker {
     /// # Errors
     /// The database's.
     pub async fn start(parts: WorkerParts) -> Result<Self, DbError> {
+        // They exist from the start, so that a first increase is seen as one.
+        for name in ["rowhouse_jobs_rescued_total", "rowhouse_jobs_refused_total", "rowhouse_jobs_lost_total"]
+        {
+            metrics::counter!(name).increment(0);
+        }
         store::register_kinds(&parts.control, &parts.registry).await?;
         let shared = Arc::new(Shared::new(parts));
         shared.sign_in().await?;

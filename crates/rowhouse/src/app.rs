@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::{Router, middleware};
 use http::StatusCode;
 use rowhouse_auth::{Auth, AuthParts, KeyStore};
-use rowhouse_db::{Database, ListenHub};
+use rowhouse_db::{Control, Database, ListenHub};
 use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cors, observe};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
@@ -109,6 +109,8 @@ impl App {
         let checks = Checks { rest: roles.api.then_some(loaded), worker: worker_check };
         let health = Health::new(database.clone(), Arc::clone(&clock), checks);
         let metrics_token = settings.server.metrics_token.clone().map(Arc::new);
+        let control = database.control.clone();
+        let counting = tokio::spawn(rowhouse_jobs::gauge::keep(control.clone()));
         let ops = Ops { health, metrics: metrics.clone(), database, metrics_token };
         let layers = Layers {
             resolver: CallerResolver::new(keys.shared(), foreign, Arc::clone(&clock)),
@@ -118,10 +120,12 @@ impl App {
             clock,
             rng,
         };
-        let surfaces = if roles.api { surfaces(&settings, auth, rest, mail.router()) } else { Router::new() };
+        let mail_router = mail.router();
+        let surfaces =
+            if roles.api { surfaces(&settings, auth, rest, mail_router, control) } else { Router::new() };
         let router = around(&settings, surfaces.merge(rowhouse_ops::router(ops)), layers);
         let drain_timeout = settings.server.drain_timeout;
-        let tasks = vec![listening, following, reloading, limiting, folding];
+        let tasks = vec![listening, following, reloading, limiting, folding, counting];
         Ok(Self { router, keys, mail, worker, drain_timeout, tasks })
     }
 
@@ -149,7 +153,7 @@ async fn open_keys(parts: &Parts) -> Result<KeyStore, CannotRun> {
 }
 
 /// What a process answers that has the role `api`.
-fn surfaces(settings: &Settings, auth: Auth, rest: Rest, mail: Router) -> Router {
+fn surfaces(settings: &Settings, auth: Auth, rest: Rest, mail: Router, control: Control) -> Router {
     let rest_root = rowhouse_rest::root_router(rest.clone());
     let rest = rowhouse_rest::router(rest);
     let well_known = rowhouse_auth::well_known_router(auth.clone());
@@ -158,6 +162,7 @@ fn surfaces(settings: &Settings, auth: Auth, rest: Rest, mail: Router) -> Router
         .nest("/rest/v1", rest.clone())
         .nest("/rest/v1/", rest_root)
         .nest("/mail/v1", mail)
+        .nest("/admin/v1", crate::admin::router(control))
         .merge(well_known);
     let alias = settings.server.rest_alias.as_deref().map(|alias| alias.trim_end_matches('/'));
     match alias.filter(|alias| alias.starts_with('/')) {

@@ -1,6 +1,7 @@
 //! Every command and its help on one page.
 
 mod mail;
+pub mod jobs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,6 +83,9 @@ pub enum Command {
     /// Mails: what became of them, addresses that get none, and who may hand them in
     #[command(subcommand)]
     Mail(MailCommand),
+    /// Background jobs: look at them and steer them
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
     Completions {

@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod import;
 mod init;
+mod jobs;
 mod keys;
 pub(crate) mod lock;
 mod mail;
@@ -66,6 +67,7 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Rest(RestCommand::Explain(args)) => {
             quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))
         }
+        Command::Jobs(command) => quiet()?.block_on(jobs::run(&Project::open(&dir)?, &command)),
         Command::Tenants(TenantsCommand::Limits(args)) => {
             quiet()?.block_on(tenants::limits(&Project::open(&dir)?, &args))
         }

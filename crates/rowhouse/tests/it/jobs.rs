@@ -1,4 +1,8 @@
-//! Jobs in the whole program: the worker inside it, and how it ends.
+//! Jobs in the whole program: the worker inside it and how it ends, what people see and steer.
+
+mod admin;
+mod command;
+mod measured;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +21,14 @@ async fn start(roles: Roles) -> TestApp {
     let db = TestDatabase::create(platform::migrations()).await;
     db.migrate(PROJECT).await;
     TestApp::start_as(db, settings(), roles).await
+}
+
+/// An app without a worker, where `jobs.noop` can be enqueued and stays.
+async fn still() -> (TestApp, Client) {
+    let app = start(Roles { api: true, worker: false }).await;
+    let client = app.db.superuser().await;
+    client.batch_execute("insert into jobs.kinds (name) values ('jobs.noop')").await.unwrap();
+    (app, client)
 }
 
 /// Waits inside the database until a condition holds.

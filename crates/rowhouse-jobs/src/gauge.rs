@@ -1,0 +1,94 @@
+//! Gauges of what is where. One process counts for all: what it found stands in the database, and every process shows it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use metrics::gauge;
+use rowhouse_db::{Control, DbError};
+use serde_json::Value;
+use tokio_postgres::Transaction;
+
+use crate::admin;
+
+/// How often is counted.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Counts older than this are shown no more.
+const STALE: Duration = Duration::from_secs(30);
+/// States that are counted, as the counts name them.
+const STATES: &[&str] = &["ready", "scheduled", "waiting", "running", "dead"];
+
+/// What was counted.
+#[derive(Debug, Clone, PartialEq)]
+struct Counts {
+    kinds: Value,
+    workers: i32,
+}
+
+/// Keeps the gauges up to date until the task is aborted: `rowhouse_jobs_depth`, `rowhouse_jobs_oldest_ready_seconds` and
+/// `rowhouse_jobs_workers`. What cannot be counted is NaN.
+pub async fn keep(control: Control) {
+    let mut shown = BTreeSet::new();
+    let mut tick = tokio::time::interval(INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let counted = control.run_tx("jobs.measure", async move |tx| measure(tx).await).await;
+        match counted {
+            Ok(counts) => show(counts.as_ref(), &mut shown),
+            Err(error) => {
+                tracing::debug!(%error, "jobs cannot be counted");
+                show(None, &mut shown);
+            }
+        }
+    }
+}
+
+/// The counts of others while they are fresh; else new ones, unless somebody is just counting.
+async fn measure(tx: &Transaction<'_>) -> Result<Option<Counts>, DbError> {
+    let sql = "select kinds, workers, at > clock_timestamp() - make_interval(secs => $1), \
+               at > clock_timestamp() - make_interval(secs => $2) from jobs.measurement";
+    // A process that comes just before the last count is as old as the interval counts anew.
+    let fresh = INTERVAL.as_secs_f64() * 0.9;
+    let last = tx.query_opt(sql, &[&fresh, &STALE.as_secs_f64()]).await?;
+    if let Some(row) = last.as_ref().filter(|row| row.get(2)) {
+        return Ok(Some(Counts { kinds: row.get(0), workers: row.get(1) }));
+    }
+    let turn = "select pg_try_advisory_xact_lock(hashtextextended('jobs.measure', 0))";
+    if !tx.query_one(turn, &[]).await?.get::<_, bool>(0) {
+        let usable = last.filter(|row| row.get(3));
+        return Ok(usable.map(|row| Counts { kinds: row.get(0), workers: row.get(1) }));
+    }
+    tx.batch_execute("set local statement_timeout = '2s'").await?;
+    let kinds = Value::Array(admin::stats(tx).await?);
+    let keep = "insert into jobs.measurement as m (at, kinds, workers) \
+                select clock_timestamp(), $1, count(*) from jobs.workers w \
+                where w.beat_at > clock_timestamp() - interval '8 seconds' \
+                on conflict (is_only) do update \
+                set at = excluded.at, kinds = excluded.kinds, workers = excluded.workers returning workers";
+    let workers = tx.query_one(keep, &[&kinds]).await?.get(0);
+    Ok(Some(Counts { kinds, workers }))
+}
+
+fn show(counts: Option<&Counts>, shown: &mut BTreeSet<(String, String)>) {
+    gauge!("rowhouse_jobs_workers").set(counts.map_or(f64::NAN, |counts| f64::from(counts.workers)));
+    let kinds = counts.and_then(|counts| counts.kinds.as_array());
+    for kind in kinds.into_iter().flatten() {
+        let name = |field: &str| kind[field].as_str().unwrap_or_default().to_owned();
+        show_kind(&name("queue"), &name("kind"), Some(kind));
+        shown.insert((name("queue"), name("kind")));
+    }
+    if kinds.is_none() {
+        shown.iter().for_each(|(queue, kind)| show_kind(queue, kind, None));
+    }
+}
+
+fn show_kind(queue: &str, kind: &str, counts: Option<&Value>) {
+    let number = |field: &str| counts.and_then(|counts| counts[field].as_f64()).unwrap_or(f64::NAN);
+    let labels = [("queue", queue.to_owned()), ("kind", kind.to_owned())];
+    for state in STATES {
+        let [queue, kind] = labels.clone();
+        gauge!("rowhouse_jobs_depth", &[queue, kind, ("state", (*state).to_owned())]).set(number(state));
+    }
+    // Where nothing is ready nothing has an age.
+    gauge!("rowhouse_jobs_oldest_ready_seconds", &labels).set(number("oldest_ready_seconds"));
+}

@@ -1,0 +1,61 @@
+//! `/admin/v1`: the control plane, for holders of the service key. Its errors are RFC 9457 problem details.
+
+mod jobs;
+mod problem;
+
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, routing::get};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Method, Uri};
+use rowhouse_db::Control;
+use rowhouse_http::Identity;
+
+pub(crate) use problem::Problem;
+
+/// Most bytes of a request's body.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// What there is, as OpenAPI 3.1.
+const OPENAPI: &str = include_str!("../openapi/admin.json");
+
+/// Everything below `/admin/v1`.
+pub(crate) fn router(control: Control) -> Router {
+    Router::new()
+        .route("/openapi.json", get(openapi))
+        .nest("/jobs", jobs::router(control))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+}
+
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, "application/openapi+json;version=3.1")], OPENAPI).into_response()
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    Problem::NotFound(format!("no such path: {}", uri.path()))
+}
+
+async fn not_allowed(method: Method) -> Problem {
+    Problem::NotAllowed(method)
+}
+
+/// A caller with the service key itself. A user whose role is `service_role` is none: nothing here asks whether his
+/// session still stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Administrator;
+
+impl<S: Sync> FromRequestParts<S> for Administrator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let identity = parts.extensions.get::<Identity>().ok_or(Problem::NoToken)?;
+        let caller = identity.caller().map_err(|_| Problem::NoToken)?;
+        match caller.is_service() && caller.session.is_none() {
+            true => Ok(Self),
+            false if caller.is_anonymous() => Err(Problem::NoToken),
+            false => Err(Problem::NotAdmin),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `jobs …`: the arguments.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use rowhouse_jobs::admin::STATES;
+use rowhouse_kernel::TenantId;
+use rowhouse_kernel::settings::Setting;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// `jobs …`.
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// List jobs, the newest first
+    #[command(after_help = "Example:\n  rowhouse jobs list --state dead --queue mail")]
+    List(ListArgs),
+    /// Show all that is known of one job
+    #[command(after_help = "Example:\n  rowhouse jobs show 4711")]
+    Show {
+        /// The job's number
+        id: i64,
+    },
+    /// Run a dead, cancelled, failed or scheduled job now, or all dead ones
+    #[command(
+        after_help = "Example:\n  rowhouse jobs retry 4711\n  rowhouse jobs retry --all --kind mail.send"
+    )]
+    Retry(RetryArgs),
+    /// Stop a job, also while it runs
+    #[command(after_help = "Example:\n  rowhouse jobs cancel 4711")]
+    Cancel {
+        /// The job's number
+        id: i64,
+    },
+    /// Say what is where, per queue and kind
+    #[command(after_help = "Example:\n  rowhouse jobs stats")]
+    Stats,
+    /// Let a queue, a tenant's jobs or everything rest; what runs goes on
+    #[command(after_help = "Example:\n  rowhouse jobs pause --queue mail")]
+    Pause(ScopeArgs),
+    /// Let go on what rests
+    #[command(after_help = "Example:\n  rowhouse jobs resume --queue mail")]
+    Resume(ScopeArgs),
+    /// Wait until nothing is ready, running or to be tried again
+    #[command(after_help = "Example:\n  rowhouse jobs drain --queue mail --timeout 5m")]
+    Drain {
+        /// Of this queue only
+        #[arg(long)]
+        queue: Option<String>,
+        /// Give up after this long, with exit code 1
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        timeout: Option<Duration>,
+    },
+    /// Enqueue a job
+    #[command(after_help = "Example:\n  rowhouse jobs enqueue jobs.noop --delay 10s")]
+    Enqueue(EnqueueArgs),
+}
+
+/// `jobs list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// ready, scheduled, waiting, running, done, dead or cancelled
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(STATES))]
+    pub state: Option<String>,
+    /// Of this queue
+    #[arg(long)]
+    pub queue: Option<String>,
+    /// Of this kind
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Of this tenant
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+    /// How many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    pub limit: i64,
+    /// Below this number: the last of the page before
+    #[arg(long, value_name = "ID")]
+    pub after: Option<i64>,
+}
+
+/// `jobs retry`.
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// The job's number
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub id: Option<i64>,
+    /// All dead jobs
+    #[arg(long)]
+    pub all: bool,
+    /// Of this queue
+    #[arg(long, requires = "all")]
+    pub queue: Option<String>,
+    /// Of this kind
+    #[arg(long, requires = "all")]
+    pub kind: Option<String>,
+}
+
+/// `jobs pause` and `jobs resume`.
+#[derive(Debug, Args)]
+pub struct ScopeArgs {
+    /// Of this queue only
+    #[arg(long)]
+    pub queue: Option<String>,
+    /// Of this tenant only
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+}
+
+/// `jobs enqueue`.
+#[derive(Debug, Args)]
+pub struct EnqueueArgs {
+    /// What is to be done
+    pub kind: String,
+    /// An object for the handler
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json)]
+    pub payload: Value,
+    /// Where to
+    #[arg(long, default_value = "default")]
+    pub queue: String,
+    /// Not before this time, as 2026-11-21T09:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub run_at: Option<OffsetDateTime>,
+    /// Not before this long has passed
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "run_at")]
+    pub delay: Option<Duration>,
+    /// 0 first, 9 last
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub priority: u8,
+    /// For whom
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+    /// One live job per value
+    #[arg(long)]
+    pub unique_key: Option<String>,
+    /// Jobs of one value run one after another
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    <Duration as Setting>::from_text(text)
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn time(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|error| error.to_string())
+}

@@ -1,0 +1,118 @@
+//! `jobs`: looking at background jobs and steering them.
+
+mod drain;
+mod shown;
+
+use rowhouse_jobs::admin::{self, Filter};
+use rowhouse_jobs::{NewJob, enqueue};
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use crate::cli::jobs::{EnqueueArgs, JobsCommand, ListArgs, RetryArgs, ScopeArgs};
+use crate::command::clock;
+use crate::command::migrate::connect_project;
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+
+pub(super) async fn run(project: &Project, command: &JobsCommand) -> Result<Outcome, CannotRun> {
+    let client = connect_project(project).await?;
+    match command {
+        JobsCommand::List(args) => list(&client, args).await,
+        JobsCommand::Show { id } => show(&client, *id).await,
+        JobsCommand::Retry(args) => retry(&client, args).await,
+        JobsCommand::Cancel { id } => cancel(&client, *id).await,
+        JobsCommand::Stats => stats(&client).await,
+        JobsCommand::Pause(args) => pause(&client, args, true).await,
+        JobsCommand::Resume(args) => pause(&client, args, false).await,
+        JobsCommand::Drain { queue, timeout } => drain::run(&client, queue.as_deref(), *timeout).await,
+        JobsCommand::Enqueue(args) => new(&client, args).await,
+    }
+}
+
+async fn list(client: &Client, args: &ListArgs) -> Result<Outcome, CannotRun> {
+    let filter = Filter {
+        state: args.state.clone(),
+        queue: args.queue.clone(),
+        kind: args.kind.clone(),
+        tenant: args.tenant,
+        after: args.after,
+    };
+    let jobs = admin::list(client, &filter, args.limit).await?;
+    let text = shown::list(&jobs);
+    Ok(Outcome::yes(json!({ "jobs": jobs }), text))
+}
+
+async fn show(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
+    match admin::find(client, id).await? {
+        Some(job) => {
+            let text = shown::job(&job);
+            Ok(Outcome::yes(job, text))
+        }
+        None => Ok(no(format!("no job {id}, or no longer"))),
+    }
+}
+
+async fn retry(client: &Client, args: &RetryArgs) -> Result<Outcome, CannotRun> {
+    let Some(id) = args.id else {
+        let count = admin::retry_all(client, args.queue.as_deref(), args.kind.as_deref()).await?;
+        return Ok(Outcome::yes(json!({ "retried": count }), format!("{count} dead jobs run again")));
+    };
+    if admin::retry(client, id).await? {
+        return Ok(Outcome::yes(json!({ "retried": 1 }), format!("job {id} runs again")));
+    }
+    Ok(no(format!("job {id} is not dead, cancelled, failed or scheduled")))
+}
+
+async fn cancel(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
+    let text = match admin::cancel(client, id).await?.as_deref() {
+        Some("cancelled") => format!("job {id} is cancelled"),
+        Some("cancelling") => format!("job {id} is running; its worker stops it"),
+        Some(state) => return Ok(no(format!("job {id} has ended already: {state}"))),
+        None => return Ok(no(format!("no job {id}, or no longer"))),
+    };
+    Ok(Outcome::yes(json!({ "id": id, "cancelled": true }), text))
+}
+
+async fn stats(client: &Client) -> Result<Outcome, CannotRun> {
+    let stats = admin::stats(client).await?;
+    let text = shown::stats(&stats);
+    Ok(Outcome::yes(json!({ "kinds": stats }), text))
+}
+
+async fn pause(client: &Client, args: &ScopeArgs, rests: bool) -> Result<Outcome, CannotRun> {
+    let queues = admin::pause(client, args.queue.as_deref(), args.tenant, rests).await?;
+    if queues.is_empty() {
+        let queue = args.queue.as_deref().unwrap_or_default();
+        return Err(CannotRun::because(format!("no queue is called \"{queue}\"")));
+    }
+    let word = if rests { "paused" } else { "resumed" };
+    let text = format!("{word}: {}", queues.join(", "));
+    Ok(Outcome::yes(json!({ "queues": queues, "tenant": args.tenant, "paused": rests }), text))
+}
+
+async fn new(client: &Client, args: &EnqueueArgs) -> Result<Outcome, CannotRun> {
+    let job = NewJob {
+        queue: &args.queue,
+        run_at: args.run_at.or_else(|| args.delay.map(|delay| clock().now() + delay)),
+        priority: args.priority,
+        tenant: args.tenant,
+        unique_key: args.unique_key.as_deref(),
+        key: args.key.as_deref(),
+        ..NewJob::new(&args.kind, args.payload.clone())
+    };
+    let id = enqueue(client, &job).await?;
+    Ok(Outcome::yes(json!({ "id": id }), format!("job {id}")))
+}
+
+fn no(text: String) -> Outcome {
+    Outcome { yes: false, json: json!({ "message": text }), text }
+}
+
+/// A field of a job's description as text; nothing where it is missing.
+fn field(job: &Value, name: &str) -> String {
+    match &job[name] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,49 @@
+//! `jobs drain`: waits until nothing is left to do, and says how it goes on.
+
+use std::time::{Duration, Instant};
+
+use rowhouse_db::DbError;
+use rowhouse_jobs::admin;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use crate::outcome::{CannotRun, Outcome};
+
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// Pause between two lines of progress.
+const TELL: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(
+    client: &Client,
+    queue: Option<&str>,
+    timeout: Option<Duration>,
+) -> Result<Outcome, CannotRun> {
+    let began = Instant::now();
+    let mut told: Option<Instant> = None;
+    loop {
+        let left = left(client, queue).await?;
+        if left == 0 {
+            return Ok(Outcome::yes(json!({ "empty": true }), "empty"));
+        }
+        if timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
+            let text = format!("{left} jobs are left");
+            return Ok(Outcome { yes: false, json: json!({ "empty": false, "left": left }), text });
+        }
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            eprintln!("{left} jobs are left");
+            told = Some(Instant::now());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Jobs that are ready, running or to be tried again.
+async fn left(client: &Client, queue: Option<&str>) -> Result<i64, DbError> {
+    let stats = admin::stats(client).await?;
+    let of_queue = stats.iter().filter(|kind| queue.is_none_or(|queue| kind["queue"] == queue));
+    let number = |kind: &Value, name: &str| kind[name].as_i64().unwrap_or(0);
+    Ok(of_queue
+        .map(|kind| ["ready", "running", "retrying"].iter().map(|name| number(kind, name)).sum::<i64>())
+        .sum())
+}

@@ -1,0 +1,170 @@
+//! `/admin/v1/jobs`: what it answers, whom, and that the description of it is true.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::still;
+use crate::support::TestApp;
+
+async fn enqueue(app: &TestApp, body: Value) -> i64 {
+    let answer = app.post(&app.service_key, "/admin/v1/jobs", body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    answer.json()["id"].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn job_is_enqueued_listed_shown_cancelled_and_run_again() {
+    let (app, _client) = still().await;
+    let key = app.service_key.clone();
+    let first = enqueue(&app, json!({ "kind": "jobs.noop", "payload": { "n": 1 }, "priority": 2 })).await;
+    let later = enqueue(&app, json!({ "kind": "jobs.noop", "run_at": "2096-01-01T00:00:00Z" })).await;
+    let page = app.get(&key, "/admin/v1/jobs?limit=1").await.json();
+    assert_eq!((&page["jobs"][0]["id"], &page["next"]), (&json!(later), &json!(later)));
+    let page =
+        app.get(&key, &format!("/admin/v1/jobs?after={later}&queue=default&kind=jobs.noop")).await.json();
+    assert_eq!((&page["jobs"][0]["id"], &page["jobs"][0]["state"]), (&json!(first), &json!("ready")));
+    assert_eq!((&page["jobs"].as_array().unwrap().len(), &page["next"]), (&1, &Value::Null));
+    let job = app.get(&key, &format!("/admin/v1/jobs/{first}")).await.json();
+    assert_eq!((&job["payload"], &job["priority"], &job["log"]), (&json!({ "n": 1 }), &json!(2), &json!([])));
+    let cancelled = app.post(&key, &format!("/admin/v1/jobs/{first}/cancel"), json!({})).await;
+    assert_eq!(cancelled.json(), json!({ "id": first, "state": "cancelled" }));
+    let states = app.get(&key, "/admin/v1/jobs?state=cancelled").await.json();
+    assert_eq!(states["jobs"][0]["id"], json!(first));
+    for id in [first, later] {
+        let again = app.post(&key, &format!("/admin/v1/jobs/{id}/retry"), json!({})).await;
+        assert_eq!(again.status, StatusCode::OK, "{}", again.text);
+    }
+    let refused = app.post(&key, &format!("/admin/v1/jobs/{first}/retry"), json!({})).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "conflict"));
+    let stats = app.get(&key, "/admin/v1/jobs/stats").await.json();
+    let kind = &stats["kinds"][0];
+    assert_eq!((&kind["ready"], &kind["running"], &kind["dead"]), (&json!(1), &json!(0), &json!(0)));
+}
+
+#[tokio::test]
+async fn queue_rests_until_it_is_told_to_go_on() {
+    let (app, client) = still().await;
+    let paused =
+        app.post(&app.service_key, "/admin/v1/jobs/pause", json!({ "queue": "default" })).await.json();
+    assert_eq!(paused, json!({ "queues": ["default"], "tenant": null, "paused": true }));
+    let rests = "select paused from jobs.queues where name = 'default'";
+    assert!(client.query_one(rests, &[]).await.unwrap().get::<_, bool>(0));
+    app.post(&app.service_key, "/admin/v1/jobs/resume", json!({})).await;
+    assert!(!client.query_one(rests, &[]).await.unwrap().get::<_, bool>(0));
+    let unknown = app.post(&app.service_key, "/admin/v1/jobs/pause", json!({ "queue": "no" })).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn only_the_service_key_opens_it() {
+    let (app, _client) = still().await;
+    let user = app.sign_up("a@example.com").await;
+    for (token, status) in [(&app.anon_key, 401), (&user.token, 403), (&"nonsense".to_owned(), 401)] {
+        for path in ["/admin/v1/jobs", "/admin/v1/jobs/1", "/admin/v1/jobs/stats"] {
+            let answer = app.get(token, path).await;
+            assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
+            assert_eq!(answer.headers["content-type"], "application/problem+json");
+            assert_eq!(answer.json()["status"], json!(status));
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_input_is_a_problem_that_says_what_is_wrong() {
+    let (app, _client) = still().await;
+    let post = async |body: &str| {
+        let request = app.request(Method::POST, "/admin/v1/jobs").bearer_auth(&app.service_key);
+        app.send(request.body(body.to_owned())).await
+    };
+    let large = format!(r#"{{"kind":"jobs.noop","payload":{{"x":"{}"}}}}"#, "x".repeat(300_000));
+    let huge = "x".repeat(1_100_000);
+    for (body, status) in [
+        ("{", 400),
+        ("[]", 400),
+        (r#"{"kind":"jobs.noop","surprise":1}"#, 400),
+        (r#"{"kind":"no.such"}"#, 422),
+        (r#"{"kind":"no\u0000such"}"#, 422),
+        (r#"{"kind":"jobs.noop","payload":{"x":"\u0000"}}"#, 422),
+        (r#"{"kind":"jobs.noop","queue":"no"}"#, 422),
+        (r#"{"kind":"jobs.noop","run_at":"tomorrow"}"#, 422),
+        (r#"{"kind":"jobs.noop","priority":12}"#, 422),
+        (r#"{"kind":"jobs.noop","timeout_seconds":1e300}"#, 422),
+        (large.as_str(), 422),
+        (huge.as_str(), 413),
+    ] {
+        let answer = post(body).await;
+        assert_eq!(answer.status.as_u16(), status, "{:.80}: {}", body, answer.text);
+        assert!(answer.json()["detail"].as_str().is_some_and(|text| !text.is_empty()), "{}", answer.text);
+    }
+    for (path, status) in [
+        ("/admin/v1/jobs?state=odd", 400),
+        ("/admin/v1/jobs?limit=0", 400),
+        ("/admin/v1/jobs?queue=%00", 422),
+        ("/admin/v1/jobs?surprise=1", 400),
+        ("/admin/v1/jobs/x", 400),
+        ("/admin/v1/jobs/99999999", 404),
+        ("/admin/v1/nothing", 404),
+    ] {
+        let answer = app.get(&app.service_key, path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
+    }
+    let wrong = app.call(&app.service_key, Method::DELETE, "/admin/v1/jobs", None).await;
+    assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn every_described_operation_exists() {
+    let (app, _client) = still().await;
+    let described = app.get(&app.anon_key, "/admin/v1/openapi.json").await.json();
+    assert_eq!(described["openapi"], "3.1.0");
+    let id = enqueue(&app, json!({ "kind": "jobs.noop" })).await;
+    for (path, operations) in described["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let url = format!("/admin/v1{}", path.replace("{id}", &id.to_string()));
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let body = (method == Method::POST).then(|| match path.as_str() {
+                "/jobs" => json!({ "kind": "jobs.noop" }),
+                _ => json!({}),
+            });
+            let answer = app.call(&app.service_key, method, &url, body).await;
+            let status = answer.status.as_str().to_owned();
+            assert!(operation["responses"].get(&status).is_some(), "{path}: {status} {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn job_carries_the_id_of_the_request_that_enqueued_it() {
+    let (app, client) = still().await;
+    app.db
+        .migrate(
+            "create function public.begin_work() returns bigint language sql as $$ select jobs.enqueue('jobs.noop') $$; \
+             notify pgrst",
+        )
+        .await;
+    let user = app.sign_up("a@example.com").await;
+    // The schema is reloaded after the notice; until then the function is unknown.
+    while app.post(&user.token, "/rest/v1/rpc/begin_work", json!({})).await.status != StatusCode::OK {}
+    let last = "select options ->> 'request_id' from jobs.ready order by id desc limit 1";
+    for (path, token) in [("/rest/v1/rpc/begin_work", &user.token), ("/admin/v1/jobs", &app.service_key)] {
+        for given in [Some("mine-1"), Some("not plain, so another is made"), None] {
+            let request = app.request(Method::POST, path).bearer_auth(token).header("apikey", &app.anon_key);
+            let request = request.json(&if path.starts_with("/rest") {
+                json!({})
+            } else {
+                json!({ "kind": "jobs.noop" })
+            });
+            let request = given.into_iter().fold(request, |request, id| request.header("x-request-id", id));
+            let answer = app.send(request).await;
+            assert!(answer.status.is_success(), "{}", answer.text);
+            let told = answer.headers["x-request-id"].to_str().unwrap();
+            let kept: String = client.query_one(last, &[]).await.unwrap().get(0);
+            assert_eq!(
+                (kept.as_str(), told == "mine-1"),
+                (told, given == Some("mine-1")),
+                "{path} {given:?}"
+            );
+        }
+    }
+}

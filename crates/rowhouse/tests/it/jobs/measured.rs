@@ -1,0 +1,56 @@
+//! Metrics of jobs, and that the alerts on them name nothing that does not exist.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rowhouse::app::Roles;
+
+use super::{start, until};
+
+const ALERTS: &str = include_str!("../../../../../docs/alerts/jobs.rules.yml");
+
+/// Every metric that the expressions name.
+fn named() -> BTreeSet<&'static str> {
+    let words = ALERTS.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("rowhouse_")).collect()
+}
+
+#[tokio::test]
+async fn every_metric_that_an_alert_names_is_there() {
+    let app = start(Roles::ALL).await;
+    let client = app.db.superuser().await;
+    client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
+    until(&client, "exists (select from jobs.done)").await;
+    until(&client, "exists (select from jobs.measurement where jsonb_array_length(kinds) > 0)").await;
+    assert!(named().len() >= 6, "{:?}", named());
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    let mut missing = named();
+    for _ in 0..400 {
+        look.tick().await;
+        let text = app.get(&app.anon_key, "/metrics").await.text;
+        missing.retain(|name| !text.lines().any(|line| line.starts_with(name)));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("not in /metrics: {missing:?}");
+}
+
+#[tokio::test]
+async fn counts_tell_what_is_where_and_workers_that_live() {
+    let app = start(Roles::ALL).await;
+    let client = app.db.superuser().await;
+    client
+        .batch_execute(
+            "update jobs.queues set paused = true; \
+             select jobs.enqueue('jobs.noop'), jobs.enqueue('jobs.noop', run_at => 'infinity')",
+        )
+        .await
+        .unwrap();
+    until(
+        &client,
+        "exists (select from jobs.measurement where workers = 1 and kinds @> \
+         '[{\"queue\": \"default\", \"kind\": \"jobs.noop\", \"scheduled\": 1, \"dead\": 0}]')",
+    )
+    .await;
+}
