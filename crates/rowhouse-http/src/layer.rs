@@ -56,7 +56,8 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", request_id = &*id.0);
+    // At every log level, so that no line is without the id.
+    let span = tracing::error_span!("request", request_id = &*id.0);
     // A panic is a bug of ours; it costs one request, not the connection or the process.
     let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
     let mut response = match patience.wait(answer).await {

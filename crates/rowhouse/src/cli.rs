@@ -1,7 +1,7 @@
 //! Every command and its help on one page.
 
-mod mail;
 pub mod jobs;
+mod mail;
 
 use std::path::PathBuf;
 use std::time::Duration;

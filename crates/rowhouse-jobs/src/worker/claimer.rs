@@ -194,8 +194,9 @@ async fn one(shared: Arc<Shared>, worker: Uuid, batch: u64, claimed: Claimed) {
     let running = Running { stop: sender, until: Instant::now() + job.timeout + run::GRACE, late };
     lock(&shared.running).insert((batch, id), running);
     let started = Instant::now();
+    // At every log level, so that no line of the handler's is without the request's id.
     let span =
-        tracing::info_span!("job", job_id = id, kind = &*job.kind, request_id = job.request_id.as_deref());
+        tracing::error_span!("job", job_id = id, kind = &*job.kind, request_id = job.request_id.as_deref());
     let run = run::run(&job, &kind, &*handler, stop, &*shared.rng);
     // What a run leaves behind may panic when it is dropped.
     let end = tracing::Instrument::instrument(AssertUnwindSafe(run).catch_unwind(), span).await;
@@ -216,6 +217,7 @@ fn note(job: &crate::handler::Job, end: &End, labels: &[(&'static str, String); 
     match end {
         End::Retry(after, error) => {
             tracing::warn!(
+                request_id = job.request_id.as_deref(),
                 job_id = job.id,
                 kind = &*job.kind,
                 attempt = job.attempt,
@@ -225,7 +227,14 @@ fn note(job: &crate::handler::Job, end: &End, labels: &[(&'static str, String); 
             );
         }
         End::Dead(error) => {
-            tracing::error!(job_id = job.id, kind = &*job.kind, attempt = job.attempt, error, "job is dead");
+            tracing::error!(
+                request_id = job.request_id.as_deref(),
+                job_id = job.id,
+                kind = &*job.kind,
+                attempt = job.attempt,
+                error,
+                "job is dead"
+            );
         }
         _ => {}
     }

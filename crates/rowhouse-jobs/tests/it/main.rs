@@ -5,6 +5,7 @@ mod bad;
 mod chaos;
 mod enqueue;
 mod http;
+mod said;
 mod schedule;
 mod sql;
 mod support;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod command;
+mod line;
 mod measured;
 
 use std::sync::Arc;
