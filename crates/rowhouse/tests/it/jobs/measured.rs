@@ -43,7 +43,7 @@ async fn counts_tell_what_is_where_and_workers_that_live() {
     client
         .batch_execute(
             "update jobs.queues set paused = true; \
-             select jobs.enqueue('jobs.noop'), jobs.enqueue('jobs.noop', run_at => 'infinity')",
+             select jobs.enqueue('jobs.noop'), jobs.enqueue('jobs.noop', run_at => now() + interval '1 year')",
         )
         .await
         .unwrap();
