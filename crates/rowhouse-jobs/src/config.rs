@@ -4,7 +4,6 @@
 mod store;
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 
 use rowhouse_db::{Control, DbError, TransactionError};
 use rowhouse_kernel::settings::{JobsSettings, Missed, ScheduleSettings};
@@ -14,7 +13,8 @@ use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 
 use crate::registry::{Kind, Registry};
-use store::{write_kinds, write_queues, write_schedules};
+use crate::schedule::plan::{Chance, Turn, turn_after};
+use store::{take_turn, write_kinds, write_queues, write_schedules};
 
 /// A schedule that comes with the program. The file may declare one of the same name instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,16 +87,8 @@ pub async fn sync(
     clock: &SharedClock,
     rng: &SharedRng,
 ) -> Result<(), ConfigError> {
-    let everything = Everything::of(declared);
-    let (now, rng) = (clock.now(), rng.clone());
-    control
-        .run_tx("jobs_sync", async move |tx| {
-            // boxed, for the compiler cannot see through it otherwise
-            let written: Pin<Box<dyn Future<Output = Result<(), ConfigError>> + Send + '_>> =
-                Box::pin(everything.write(tx, now, &*rng));
-            written.await
-        })
-        .await
+    let everything = Everything::of(declared, clock.now(), &**rng);
+    control.run_tx("jobs_sync", async move |tx| everything.write(tx).await).await
 }
 
 /// The declarations as they are written.
@@ -108,30 +100,23 @@ struct Everything {
 }
 
 impl Everything {
-    fn of(declared: &Declarations<'_>) -> Self {
+    fn of(declared: &Declarations<'_>, now: OffsetDateTime, rng: &dyn Rng) -> Self {
         let settings = declared.settings.clone();
         let kinds = declared.registry.kinds();
         Self {
             kinds: kinds.map(|kind| (kind.clone(), handler_of(&kind.name, &settings).to_owned())).collect(),
-            schedules: schedules(&settings, declared.built_in),
+            schedules: schedules(&settings, declared.built_in, now, rng),
             release: plain_release(declared.release),
             settings,
         }
     }
 
-    async fn write(
-        &self,
-        tx: &Transaction<'_>,
-        now: OffsetDateTime,
-        rng: &dyn Rng,
-    ) -> Result<(), ConfigError> {
-        // Of several processes that start together, one writes after the other.
-        let turn = "select pg_advisory_xact_lock(hashtextextended('jobs.sync', 0))";
-        tx.execute(turn, &[]).await.map_err(DbError::from)?;
+    async fn write(&self, tx: &Transaction<'_>) -> Result<(), ConfigError> {
+        take_turn(tx).await?;
         write_kinds(tx, &self.kinds, &self.release).await?;
         write_queues(tx, &self.settings).await?;
         require_known(tx, &self.kinds, &self.schedules).await?;
-        write_schedules(tx, &self.schedules, now, rng).await?;
+        write_schedules(tx, &self.schedules).await?;
         Ok(())
     }
 }
@@ -151,15 +136,29 @@ fn plain_release(release: &str) -> String {
     if is_plain { numbers.to_owned() } else { "0".to_owned() }
 }
 
-/// By name: the schedule, and whether it is the program's own.
-type Schedules = BTreeMap<String, (ScheduleSettings, bool)>;
+/// A schedule as it is written.
+#[derive(Clone)]
+struct Written {
+    schedule: ScheduleSettings,
+    built_in: bool,
+    /// Its first turn, if it begins now.
+    turn: Option<Turn>,
+}
 
-fn schedules(settings: &JobsSettings, built_in: &[BuiltIn]) -> Schedules {
-    let mut all: Schedules =
-        built_in.iter().map(|built_in| (built_in.name.to_owned(), (built_in.schedule(), true))).collect();
+/// By name.
+type Schedules = BTreeMap<String, Written>;
+
+fn schedules(settings: &JobsSettings, built_in: &[BuiltIn], now: OffsetDateTime, rng: &dyn Rng) -> Schedules {
+    let written = |schedule: ScheduleSettings, built_in| {
+        let cron = schedule.cron.as_ref();
+        let turn = cron.and_then(|cron| turn_after(cron, schedule.jitter, now, Chance::draw(rng)));
+        Written { schedule, built_in, turn }
+    };
+    let own = built_in.iter().map(|own| (own.name.to_owned(), written(own.schedule(), true)));
+    let mut all: Schedules = own.collect();
     for (name, schedule) in settings.schedules.iter() {
-        let own = all.contains_key(name);
-        all.insert(name.to_owned(), (schedule.clone(), own));
+        let is_own = all.contains_key(name);
+        all.insert(name.to_owned(), written(schedule.clone(), is_own));
     }
     all
 }
@@ -173,7 +172,7 @@ async fn require_known(
     let rows = tx.query("select name from jobs.queues", &[]).await.map_err(DbError::from)?;
     let queues: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let mut mistakes = Vec::new();
-    for (name, (schedule, _)) in schedules {
+    for (name, Written { schedule, .. }) in schedules {
         let key = if name.contains('.') { format!("\"{name}\"") } else { name.clone() };
         if !kinds.iter().any(|(kind, _)| *kind.name == *schedule.kind) {
             mistakes.push(format!(

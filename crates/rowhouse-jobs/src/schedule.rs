@@ -3,7 +3,6 @@
 
 pub(crate) mod plan;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbError};
@@ -92,13 +91,7 @@ async fn fire_one(control: &Control, now: OffsetDateTime, rng: &SharedRng) -> Re
                        from jobs.schedules where declared and not paused and next_at <= $1 \
                        order by next_at limit 1 for update skip locked";
             match tx.query_opt(sql, &[&now]).await? {
-                Some(row) => {
-                    let due = Due::from(&row);
-                    // boxed, for the compiler cannot see through it otherwise
-                    let fired: Pin<Box<dyn Future<Output = Result<usize, DbError>> + Send + '_>> =
-                        Box::pin(due.fire(tx, now, chance));
-                    fired.await.map(Some)
-                }
+                Some(row) => Due::from(&row).fire(tx, now, chance).await.map(Some),
                 None => Ok(None),
             }
         })

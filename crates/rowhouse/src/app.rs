@@ -79,7 +79,7 @@ impl App {
         let metrics = Metrics::install().map_err(CannotRun::because)?;
         let keys = open_keys(&parts).await?;
         let (hub, listening) = ListenHub::start(parts.control_url.clone(), CHANNELS);
-        let worker = match parts.roles.worker {
+        let worker = match parts.roles.worker && parts.settings.jobs.workers {
             true => Some(Working::start(&parts, hub.subscribe()).await?),
             false => None,
         };

@@ -1,24 +1,29 @@
-//! The worker inside this process: which kinds of jobs it can run, and that it lives as long as the program does,
-//! whatever the database does. How jobs are claimed and settled is left to `rowhouse-jobs`.
+//! The worker inside this process: that it lives as long as the program does,
+//! whatever the database does. Which kinds of jobs there are is said in `declared`; how jobs are claimed and settled is left to `rowhouse-jobs`.
+
+mod declared;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rowhouse_db::{Control, Heard};
-use rowhouse_jobs::{Handler, HandlerFuture, Job, Kind, Pulse, Registry, Worker, WorkerParts};
+use rowhouse_jobs::config::ConfigError;
+use rowhouse_jobs::{Pulse, Worker, WorkerParts, schedule};
 use rowhouse_kernel::settings::DbSettings;
+use rowhouse_kernel::{SharedClock, SharedRng};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::app::Parts;
 use crate::outcome::CannotRun;
+use declared::{Declared, RELEASE};
 
 /// The channel on which the database says that a running job is to be stopped.
 pub(crate) const CHANNEL: &str = "rowhouse_jobs";
 /// One connection for claiming, two for settling, one each for keeping and for releasing what is due, one to spare.
 const CONNECTIONS: u32 = 6;
-/// Jobs that this process runs at once.
-const CONCURRENCY: usize = 50;
+/// How often schedules are looked at.
+const SCHEDULE_TICK: Duration = Duration::from_secs(1);
 /// How long the program's start waits for the worker's.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pauses between two attempts to start while the database is away.
@@ -29,41 +34,22 @@ const SILENCE: Duration = Duration::from_secs(8);
 /// How long looking for jobs to stop may take.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Every kind of job that this program can run by itself; a room adds its own here.
-///
-/// # Errors
-/// If `[mail]` cannot work.
-pub(crate) fn registry(parts: &Parts) -> Result<Registry, CannotRun> {
-    let mut registry = Registry::new();
-    registry.add(Kind::new("jobs.noop"), Noop);
-    crate::mail::delivery(parts)?.register(&mut registry);
-    Ok(registry)
-}
-
-/// `jobs.noop`: for benchmarks, and for seeing that the worker works.
-struct Noop;
-
-impl Handler for Noop {
-    fn run<'a>(&'a self, _job: &'a Job) -> HandlerFuture<'a> {
-        Box::pin(std::future::ready(Ok(None)))
-    }
-}
-
 /// What it takes to start a worker, again and again.
 struct Starter {
     control: Control,
-    registry: Registry,
-    clock: rowhouse_kernel::SharedClock,
-    rng: rowhouse_kernel::SharedRng,
+    declared: Declared,
+    concurrency: usize,
+    clock: SharedClock,
+    rng: SharedRng,
 }
 
 impl Starter {
     fn parts(&self) -> WorkerParts {
         WorkerParts {
             control: self.control.clone(),
-            registry: self.registry.clone(),
-            concurrency: CONCURRENCY,
-            release: env!("CARGO_PKG_VERSION").to_owned(),
+            registry: self.declared.registry.clone(),
+            concurrency: self.concurrency,
+            release: RELEASE.to_owned(),
             clock: Arc::clone(&self.clock),
             rng: Arc::clone(&self.rng),
         }
@@ -73,7 +59,12 @@ impl Starter {
     async fn insist(self) -> Worker {
         let mut pause = SHORTEST;
         loop {
-            match Worker::start(self.parts()).await {
+            // What is declared is written down before the first job can meet it.
+            let started = match self.declared.write(&self.control, &self.clock, &self.rng).await {
+                Ok(()) => Worker::start(self.parts()).await.map_err(ConfigError::from),
+                Err(error) => Err(error),
+            };
+            match started {
                 Ok(worker) => return worker,
                 Err(error) => tracing::warn!(%error, "the worker cannot start yet"),
             }
@@ -94,15 +85,22 @@ impl Working {
     /// Starts it, with connections of its own. That the database is away is no error: it is tried again.
     ///
     /// # Errors
-    /// If the URL cannot be read.
+    /// If the URL cannot be read, or what is declared names what does not exist.
     pub(crate) async fn start(parts: &Parts, heard: broadcast::Receiver<Heard>) -> Result<Self, CannotRun> {
         let settings = DbSettings { control_pool_size: CONNECTIONS, ..parts.settings.db.clone() };
         let starter = Starter {
             control: Control::open(&parts.control_url, &settings)?,
-            registry: registry(parts)?,
+            declared: Declared::from_parts(parts)?,
+            concurrency: usize::from(parts.settings.jobs.concurrency),
             clock: Arc::clone(&parts.clock),
             rng: Arc::clone(&parts.rng),
         };
+        // A mistake in the declarations is the operator's to hear now; an absent database only takes longer.
+        if let Err(ConfigError::Mistakes(mistakes)) =
+            starter.declared.write(&starter.control, &starter.clock, &starter.rng).await
+        {
+            return Err(CannotRun(mistakes));
+        }
         let (leave, leaving) = watch::channel(None);
         let pulse = Arc::new(OnceLock::new());
         let (started, mut first) = watch::channel(false);
@@ -140,6 +138,27 @@ impl Drop for Working {
     }
 }
 
+/// Enqueues what schedules have due, for ever.
+async fn fire(control: Control, clock: SharedClock, rng: SharedRng) {
+    let mut tick = tokio::time::interval(SCHEDULE_TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = schedule::run_due(&control, &clock, &rng).await {
+            tracing::warn!(%error, "schedules cannot be fired");
+        }
+    }
+}
+
+/// Fires schedules until it is dropped.
+struct Firing(JoinHandle<()>);
+
+impl Drop for Firing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 async fn live(
     starter: Starter,
     mut heard: broadcast::Receiver<Heard>,
@@ -147,12 +166,14 @@ async fn live(
     pulse: Arc<OnceLock<Pulse>>,
     started: watch::Sender<bool>,
 ) {
+    let firing = fire(starter.control.clone(), Arc::clone(&starter.clock), Arc::clone(&starter.rng));
     let worker = tokio::select! {
         worker = starter.insist() => worker,
         _ = told(&mut leaving) => return,
     };
     let _only_once = pulse.set(worker.pulse());
     started.send_replace(true);
+    let firing = Firing(tokio::spawn(firing));
     let patience = loop {
         tokio::select! {
             patience = told(&mut leaving) => break patience,
@@ -166,6 +187,7 @@ async fn live(
             },
         }
     };
+    drop(firing);
     worker.stop(patience).await;
 }
 

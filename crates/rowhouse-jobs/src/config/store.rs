@@ -1,21 +1,24 @@
 //! The statements that write declarations down.
 
 use rowhouse_db::DbError;
-use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{JobsSettings, QueueSettings, ScheduleSettings, Setting};
+use rowhouse_kernel::settings::{JobsSettings, QueueSettings, Setting};
 use serde_json::Value;
-use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 
-use super::Schedules;
+use super::{Schedules, Written};
 use crate::registry::Kind;
-use crate::schedule::plan::{Chance, turn_after};
+
+/// Of several processes that start together, one writes after the other.
+pub(super) async fn take_turn(tx: &Transaction<'_>) -> Result<(), DbError> {
+    tx.batch_execute("select pg_advisory_xact_lock(hashtextextended('jobs.sync', 0))").await?;
+    Ok(())
+}
 
 /// A process older than a kind's minimum leaves the kind's row alone.
 pub(super) async fn write_kinds(
     tx: &Transaction<'_>,
     kinds: &[(Kind, String)],
-    release: &str,
+    release: &String,
 ) -> Result<(), DbError> {
     let sql = "insert into jobs.kinds as k (name, handler, min_release, max_attempts, timeout) \
                values ($1, $2, $3, $4, make_interval(secs => $5)) \
@@ -25,24 +28,28 @@ pub(super) async fn write_kinds(
     for (kind, handler) in kinds {
         let attempts = i16::try_from(kind.max_attempts).unwrap_or(1000);
         let timeout = kind.timeout.as_secs_f64();
-        tx.execute(sql, &[&&*kind.name, handler, &kind.min_release, &attempts, &timeout, &release]).await?;
+        let name = kind.name.to_string();
+        tx.execute(sql, &[&name, handler, &kind.min_release, &attempts, &timeout, release]).await?;
     }
     Ok(())
 }
 
 pub(super) async fn write_queues(tx: &Transaction<'_>, settings: &JobsSettings) -> Result<(), DbError> {
-    let names: Vec<&str> = settings.queues.iter().map(|(name, _)| name).collect();
+    // copies: an iterator of borrowed names may not be held while the database is asked
+    let queues: Vec<(String, QueueSettings)> =
+        settings.queues.iter().map(|(name, queue)| (name.to_owned(), queue.clone())).collect();
+    let names: Vec<String> = queues.iter().map(|(name, _)| name.clone()).collect();
     let gone = "update jobs.queues set declared = false, concurrency = null, tenant_concurrency = null, \
                 key_concurrency = 1, rate = null, tenant_rate = null, key_rate = null \
                 where declared and name <> all ($1)";
     tx.execute(gone, &[&names]).await?;
-    for (name, queue) in settings.queues.iter() {
+    for (name, queue) in &queues {
         write_queue(tx, name, queue).await?;
     }
     Ok(())
 }
 
-async fn write_queue(tx: &Transaction<'_>, name: &str, queue: &QueueSettings) -> Result<(), DbError> {
+async fn write_queue(tx: &Transaction<'_>, name: &String, queue: &QueueSettings) -> Result<(), DbError> {
     let sql = "insert into jobs.queues as q (name, paused, concurrency, tenant_concurrency, key_concurrency, \
                rate, tenant_rate, key_rate, declared) values ($1, coalesce($2, false), $3, $4, $5, $6, $7, $8, true) \
                on conflict on constraint queues_pkey do update set paused = coalesce($2, q.paused), \
@@ -52,40 +59,27 @@ async fn write_queue(tx: &Transaction<'_>, name: &str, queue: &QueueSettings) ->
     let (most, of_tenant) = (int(queue.concurrency), int(queue.tenant_concurrency));
     let of_key = int(Some(queue.key_concurrency));
     let (rate, tenant_rate, key_rate) = (queue.rate, queue.tenant_rate, queue.key_rate);
-    tx.execute(sql, &[&name, &queue.paused, &most, &of_tenant, &of_key, &rate, &tenant_rate, &key_rate])
+    tx.execute(sql, &[name, &queue.paused, &most, &of_tenant, &of_key, &rate, &tenant_rate, &key_rate])
         .await?;
     Ok(())
 }
 
-pub(super) async fn write_schedules(
-    tx: &Transaction<'_>,
-    schedules: &Schedules,
-    now: OffsetDateTime,
-    rng: &dyn Rng,
-) -> Result<(), DbError> {
-    let names: Vec<&String> = schedules.keys().collect();
+pub(super) async fn write_schedules(tx: &Transaction<'_>, schedules: &Schedules) -> Result<(), DbError> {
+    let names: Vec<String> = schedules.keys().cloned().collect();
     // The program's own are never taken away: an older process does not know all of them.
     let gone = "update jobs.schedules set declared = false, slot = null, next_at = null \
                 where declared and not built_in and name <> all ($1)";
     tx.execute(gone, &[&names]).await?;
-    for (name, (schedule, built_in)) in schedules {
-        write_schedule(tx, name, schedule, *built_in, now, rng).await?;
+    for (name, written) in schedules {
+        write_schedule(tx, name, written).await?;
     }
     Ok(())
 }
 
 /// A schedule that stays as it was keeps its next turn, so that what was missed while no process ran is noticed; one that
 /// is new, or whose times have changed, or that rested, begins now.
-async fn write_schedule(
-    tx: &Transaction<'_>,
-    name: &str,
-    schedule: &ScheduleSettings,
-    built_in: bool,
-    now: OffsetDateTime,
-    rng: &dyn Rng,
-) -> Result<(), DbError> {
-    let turn =
-        schedule.cron.as_ref().and_then(|cron| turn_after(cron, schedule.jitter, now, Chance::draw(rng)));
+async fn write_schedule(tx: &Transaction<'_>, name: &String, written: &Written) -> Result<(), DbError> {
+    let Written { schedule, built_in, turn } = written;
     let (slot, next_at) = (turn.map(|turn| turn.slot), turn.map(|turn| turn.at));
     let sql = "insert into jobs.schedules as s (name, cron, timezone, kind, payload, queue, missed, jitter, paused, \
                built_in, slot, next_at) \
@@ -104,7 +98,7 @@ async fn write_schedule(
     tx.execute(
         &sql.replace("as_before", as_before),
         &[
-            &name,
+            name,
             &schedule.pattern,
             &schedule.timezone,
             &schedule.kind,
@@ -113,7 +107,7 @@ async fn write_schedule(
             &missed,
             &jitter,
             &schedule.paused,
-            &built_in,
+            built_in,
             &slot,
             &next_at,
         ],

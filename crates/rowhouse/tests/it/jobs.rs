@@ -53,6 +53,19 @@ async fn process_with_all_roles_runs_jobs_and_health_shows_its_worker() {
 }
 
 #[tokio::test]
+async fn schedules_of_the_program_fire_and_tidy_what_is_over() {
+    let app = start(Roles::ALL).await;
+    let client = app.db.superuser().await;
+    let over = "insert into auth.users (id) values ('00000000-0000-7000-8000-000000000001'); \
+                insert into auth.sessions (id, user_id, not_after) select gen_random_uuid(), \
+                '00000000-0000-7000-8000-000000000001', now() - interval '1 hour' * h from unnest(array[23, 25]) h; \
+                update jobs.schedules set next_at = now()";
+    client.batch_execute(over).await.unwrap();
+    until(&client, "(select count(*) from auth.sessions) = 1").await;
+    until(&client, "(select count(*) from jobs.results where result ? 'removed') = 3").await;
+}
+
+#[tokio::test]
 async fn worker_process_answers_for_its_health_and_serves_no_data() {
     let app = start(Roles { api: false, worker: true }).await;
     assert_eq!(app.get(&app.service_key, "/rest/v1/todos").await.status, StatusCode::NOT_FOUND);
