@@ -54,7 +54,12 @@ pub(crate) fn settings() -> AuthSettings {
 }
 
 pub(crate) fn migrations() -> Vec<Migration> {
-    Migration::embedded(&[rowhouse_db::MIGRATIONS, rowhouse_auth::MIGRATIONS, rowhouse_tenancy::MIGRATIONS])
+    Migration::embedded(&[
+        rowhouse_db::MIGRATIONS,
+        rowhouse_auth::MIGRATIONS,
+        rowhouse_tenancy::MIGRATIONS,
+        rowhouse_jobs::MIGRATIONS,
+    ])
 }
 
 impl App {
