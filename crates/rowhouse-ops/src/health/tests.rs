@@ -14,6 +14,7 @@ async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() 
         rowhouse_db::MIGRATIONS,
         rowhouse_auth::MIGRATIONS,
         rowhouse_tenancy::MIGRATIONS,
+        rowhouse_jobs::MIGRATIONS,
     ]);
     let db = TestDatabase::create(migrations).await;
     let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
