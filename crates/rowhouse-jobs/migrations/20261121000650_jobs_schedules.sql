@@ -70,36 +70,23 @@ create function jobs.prune(ages double precision[]) returns bigint
 language plpgsql set search_path = '' as $$
 declare
   most constant int := 5000;
-  removed bigint := 0;
+  old record;
   step bigint;
+  removed bigint := 0;
 begin
-  delete from jobs.done where ctid = any (array(
-    select d.ctid from jobs.done d where d.finished_at < clock_timestamp() - make_interval(secs => ages[1]) limit most));
-  get diagnostics removed = row_count;
-  delete from jobs.results where ctid = any (array(
-    select r.ctid from jobs.results r where r.finished_at < clock_timestamp() - make_interval(secs => ages[2]) limit most));
-  get diagnostics step = row_count;
-  removed := removed + step;
-  delete from jobs.log where ctid = any (array(
-    select l.ctid from jobs.log l where l.at < clock_timestamp() - make_interval(secs => ages[3]) limit most));
-  get diagnostics step = row_count;
-  removed := removed + step;
-  delete from jobs.progress where ctid = any (array(
-    select p.ctid from jobs.progress p where p.at < clock_timestamp() - make_interval(secs => ages[3]) limit most));
-  get diagnostics step = row_count;
-  removed := removed + step;
-  delete from jobs.dead where ctid = any (array(
-    select d.ctid from jobs.dead d where d.died_at < clock_timestamp() - make_interval(secs => ages[4]) limit most));
-  get diagnostics step = row_count;
-  removed := removed + step;
-  delete from jobs.effects where ctid = any (array(
-    select e.ctid from jobs.effects e where e.at < clock_timestamp() - make_interval(secs => ages[5]) limit most));
-  get diagnostics step = row_count;
-  removed := removed + step;
-  -- a bucket that nobody has touched for so long is full, like one that is not there
-  delete from jobs.buckets where ctid = any (array(
-    select b.ctid from jobs.buckets b where b.at < clock_timestamp() - interval '2 days' limit most));
-  get diagnostics step = row_count;
-  return removed + step;
+  for old in
+    select * from (values
+      ('done', 'finished_at', ages[1]), ('results', 'finished_at', ages[2]), ('log', 'at', ages[3]),
+      ('progress', 'at', ages[3]), ('dead', 'died_at', ages[4]), ('effects', 'at', ages[5]),
+      -- a bucket that nobody has touched for two days is full, like one that is not there
+      ('buckets', 'at', 172800)) as kept (relation, since, age)
+  loop
+    execute format('delete from jobs.%1$I where ctid = any (array(select ctid from jobs.%1$I '
+      'where %2$I < clock_timestamp() - make_interval(secs => $1) limit $2))', old.relation, old.since)
+      using old.age, most;
+    get diagnostics step = row_count;
+    removed := removed + step;
+  end loop;
+  return removed;
 end
 $$;

@@ -1,5 +1,6 @@
-//! The worker inside this process: that it lives as long as the program does,
-//! whatever the database does. Which kinds of jobs there are is said in `declared`; how jobs are claimed and settled is left to `rowhouse-jobs`.
+//! The worker inside this process: that it lives as long as the program does, whatever the database does.
+//!
+//! Which kinds of jobs there are is said in `declared`; how jobs are claimed and settled is left to `rowhouse-jobs`.
 
 mod declared;
 
