@@ -25,6 +25,8 @@ create table jobs.schedules (
   last_job bigint,
   -- why the last firing made no job
   last_error text,
+  -- what became of that job, kept when the job itself is pruned; see jobs.fate
+  last_result jsonb,
   constraint schedules_pkey primary key (name)
 );
 alter table jobs.schedules enable row level security;
@@ -64,6 +66,15 @@ begin
 end
 $$;
 
+-- Writes down how the last jobs of schedules have ended, before they are forgotten: some come once a month.
+create function jobs.note_fates() returns void
+language sql set search_path = '' as $$
+  update jobs.schedules s set last_result = f.fate
+  from (select k.name, k.last_job, jobs.fate(k.last_job, k.last_at) as fate from jobs.schedules k
+    where k.last_job is not null and k.last_result ->> 'state' is distinct from 'done' for update skip locked) f
+  where s.name = f.name and f.fate ->> 'state' in ('done', 'dead', 'cancelled') and f.fate is distinct from s.last_result
+$$;
+
 -- Deletes up to some thousand rows of each kind that are older than the ages, in seconds: of done, results, log and
 -- progress, dead, effects. Returns how many; 0 is the end.
 create function jobs.prune(ages double precision[]) returns bigint
@@ -74,6 +85,7 @@ declare
   step bigint;
   removed bigint := 0;
 begin
+  perform jobs.note_fates();
   for old in
     select * from (values
       ('done', 'finished_at', ages[1]), ('results', 'finished_at', ages[2]), ('log', 'at', ages[3]),

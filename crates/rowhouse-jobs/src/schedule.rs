@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio_postgres::{Row, Transaction};
+use tokio_postgres::{GenericClient, Row, Transaction};
 
 use crate::enqueue::{NewJob, enqueue};
 use plan::{Chance, Plan, Turn};
@@ -48,7 +48,7 @@ pub struct Schedule {
     /// The job it made last.
     pub last_job: Option<i64>,
     /// What became of that job: `state` (ready, running, retrying, done, dead, cancelled), `at`, `error`, `result`. Of a
-    /// firing that made no job, state `failed` and the error. Nothing once it is forgotten.
+    /// firing that made no job, state `failed` and the error. Remembered when the job itself no longer is.
     pub last_result: Option<Value>,
 }
 
@@ -194,6 +194,7 @@ impl Due {
         let sql = "update jobs.schedules set slot = $2, next_at = $3, \
                    last_at = case when $4 then $5 else last_at end, \
                    last_job = case when $4 then $6 else last_job end, \
+                   last_result = case when $4 then null else last_result end, \
                    last_error = case when $4 then $7 else last_error end where name = $1";
         let (slot, at) = (next.map(|turn| turn.slot), next.map(|turn| turn.at));
         tx.execute(sql, &[&self.name, &slot, &at, &fired, &now, &job, &error]).await?;
@@ -210,43 +211,36 @@ fn stamped(payload: &Value, slot: OffsetDateTime) -> Value {
     payload
 }
 
-/// Enqueues a schedule's job now, beside its turns, even while it rests. `None` if no schedule has that name.
+/// Enqueues a schedule's job now, beside its turns, even while it rests. `None` if no schedule has that name. The caller's
+/// transaction holds both the job and the note of it.
 ///
 /// # Errors
 /// The database's.
-pub async fn run(control: &Control, clock: &dyn Clock, name: &str) -> Result<Option<i64>, DbError> {
-    let (name, now) = (name.to_owned(), clock.now());
-    control
-        .run_tx("jobs_schedule_run", async move |tx| {
-            let sql =
-                "select kind, payload, queue from jobs.schedules where name = $1 and declared for update";
-            let Some(row) = tx.query_opt(sql, &[&name]).await? else { return Ok(None) };
-            let (kind, queue): (String, String) = (row.get(0), row.get(2));
-            let now = now.replace_nanosecond(0).unwrap_or(now);
-            let job = NewJob { queue: &queue, ..NewJob::new(&kind, stamped(&row.get(1), now)) };
-            let id = enqueue(tx, &job).await?;
-            let sql =
-                "update jobs.schedules set last_at = $2, last_job = $3, last_error = null where name = $1";
-            tx.execute(sql, &[&name, &now, &id]).await?;
-            Ok(Some(id))
-        })
-        .await
+pub async fn run(tx: &impl GenericClient, clock: &dyn Clock, name: &str) -> Result<Option<i64>, DbError> {
+    let sql = "select kind, payload, queue from jobs.schedules where name = $1 and declared for update";
+    let Some(row) = tx.query_opt(sql, &[&name]).await? else { return Ok(None) };
+    let (kind, queue): (String, String) = (row.get(0), row.get(2));
+    let now = clock.now();
+    let now = now.replace_nanosecond(0).unwrap_or(now);
+    let job = NewJob { queue: &queue, ..NewJob::new(&kind, stamped(&row.get(1), now)) };
+    let id = enqueue(tx, &job).await?;
+    let sql = "update jobs.schedules set last_at = $2, last_job = $3, last_error = null, last_result = null \
+               where name = $1";
+    tx.execute(sql, &[&name, &now, &id]).await?;
+    Ok(Some(id))
 }
 
 const LIST: &str = "select name, cron, timezone, kind, queue, missed, paused, built_in, next_at, last_at, last_job, \
     case when last_error is not null then jsonb_build_object('state', 'failed', 'at', last_at, 'error', last_error) \
-    else jobs.fate(last_job, last_at) end \
+    else coalesce(jobs.fate(last_job, last_at), last_result) end \
     from jobs.schedules where declared order by name";
 
 /// All schedules by name, each with what became of its last job.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(control: &Control) -> Result<Vec<Schedule>, DbError> {
-    let rows = control
-        .read("jobs_schedules_list", async move |client| Ok::<_, DbError>(client.query(LIST, &[]).await?))
-        .await?;
-    Ok(rows.iter().map(Schedule::from).collect())
+pub async fn list(client: &impl GenericClient) -> Result<Vec<Schedule>, DbError> {
+    Ok(client.query(LIST, &[]).await?.iter().map(Schedule::from).collect())
 }
 
 impl From<&Row> for Schedule {

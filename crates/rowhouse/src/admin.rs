@@ -2,8 +2,9 @@
 
 mod jobs;
 mod problem;
+mod schedules;
 
-use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get};
 use http::header::CONTENT_TYPE;
@@ -56,6 +57,24 @@ impl<S: Sync> FromRequestParts<S> for Administrator {
             true => Ok(Self),
             false if caller.is_anonymous() => Err(Problem::NoToken),
             false => Err(Problem::NotAdmin),
+        }
+    }
+}
+
+/// The part of the path that names something, as text that PostgreSQL can hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Segment(pub(crate) String);
+
+impl<S: Sync + Send> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Problem::Malformed(error.body_text()))?;
+        match text.contains('\0') {
+            true => Err(Problem::Refused("a name has no NUL".to_owned())),
+            false => Ok(Self(text)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod jobs;
 mod mail;
+pub mod schedule;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,6 +87,9 @@ pub enum Command {
     /// Background jobs: look at them and steer them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Schedules: what is enqueued again and again, and how it last went
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
     Completions {

@@ -12,6 +12,7 @@ mod mail;
 mod migrate;
 mod psql;
 mod rest;
+mod schedule;
 mod serve;
 mod status;
 mod stop;
@@ -68,6 +69,7 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
             quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))
         }
         Command::Jobs(command) => quiet()?.block_on(jobs::run(&Project::open(&dir)?, &command)),
+        Command::Schedule(command) => quiet()?.block_on(schedule::run(&Project::open(&dir)?, &command)),
         Command::Tenants(TenantsCommand::Limits(args)) => {
             quiet()?.block_on(tenants::limits(&Project::open(&dir)?, &args))
         }

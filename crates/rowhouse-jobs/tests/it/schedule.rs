@@ -138,7 +138,7 @@ async fn declarations_are_written_once_and_taken_back_when_they_leave_the_file()
     assert_eq!(text(&house.client, slow).await, "t   f");
     assert_eq!(house.next_at("hourly").await, None);
     let names: Vec<String> =
-        schedule::list(&house.control).await.unwrap().into_iter().map(|schedule| schedule.name).collect();
+        schedule::list(&house.client).await.unwrap().into_iter().map(|schedule| schedule.name).collect();
     assert_eq!(names, ["own"]);
     house.clock.advance(time::Duration::hours(3));
     assert_eq!(house.run_due().await, 0);
@@ -154,7 +154,7 @@ async fn paused_schedule_rests_and_begins_anew() {
     house.declare(&format!("{HOURLY}paused = true\n")).await;
     house.clock.advance(time::Duration::hours(3));
     assert_eq!(house.run_due().await, 0);
-    assert_eq!(schedule::list(&house.control).await.unwrap()[0].next_at, None);
+    assert_eq!(schedule::list(&house.client).await.unwrap()[0].next_at, None);
     house.declare(HOURLY).await;
     assert_eq!(house.run_due().await, 0);
     house.clock.advance(time::Duration::hours(1));
@@ -207,7 +207,7 @@ async fn firing_that_makes_no_job_says_why_and_goes_on() {
     house.client.batch_execute(large).await.unwrap();
     house.clock.advance(time::Duration::minutes(1));
     assert_eq!(house.run_due().await, 1);
-    let listed = schedule::list(&house.control).await.unwrap();
+    let listed = schedule::list(&house.client).await.unwrap();
     let result = listed[0].last_result.as_ref().unwrap();
     assert_eq!(result["state"], "failed");
     assert!(result["error"].as_str().unwrap().contains("at most 262144 bytes"), "{result}");
@@ -223,9 +223,9 @@ async fn list_shows_what_became_of_the_last_job() {
                 .replace("test.bad", "test.work"),
         )
         .await;
-    let ran = schedule::run(&house.control, &*house.clock, "hourly").await.unwrap().unwrap();
+    let ran = schedule::run(&house.client, &*house.clock, "hourly").await.unwrap().unwrap();
     let last = async |place: usize| {
-        let listed = schedule::list(&house.control).await.unwrap();
+        let listed = schedule::list(&house.client).await.unwrap();
         (listed[place].last_job, listed[place].last_result.clone().unwrap_or_default())
     };
     let (job, result) = last(1).await;
@@ -236,13 +236,13 @@ async fn list_shows_what_became_of_the_last_job() {
     assert_eq!((&result["state"], &result["result"]), (&json!("done"), &json!({ "well": true })));
     running.stop(Duration::from_secs(5)).await;
     let failing = registry(async |_| Err(JobError::Fatal("no ink".to_owned())));
-    schedule::run(&house.control, &*house.clock, "bad").await.unwrap().unwrap();
+    schedule::run(&house.client, &*house.clock, "bad").await.unwrap().unwrap();
     let running = worker(&house.db, failing).await;
     until(&house.client, "exists (select from jobs.dead)").await;
     let (_, result) = last(0).await;
     assert_eq!((&result["state"], &result["error"]), (&json!("dead"), &json!("no ink")));
     running.stop(Duration::from_secs(5)).await;
-    assert_eq!(schedule::run(&house.control, &*house.clock, "nothing").await.unwrap(), None);
+    assert_eq!(schedule::run(&house.client, &*house.clock, "nothing").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -276,4 +276,24 @@ async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
     assert_eq!(text(&house.client, kept).await, "4 2 6000 new");
     let result = text(&house.client, "select result::text from jobs.results where id < 1000").await;
     assert_eq!(result, format!("{{\"removed\": {}}}", 6 + 8 + 14_000 + 1));
+}
+
+#[tokio::test]
+async fn last_result_is_shown_when_the_job_itself_is_forgotten() {
+    let house = House::new().await;
+    house.declare(HOURLY).await;
+    let ran = schedule::run(&house.client, &*house.clock, "hourly").await.unwrap().unwrap();
+    let running = worker(&house.db, house.registry.clone()).await;
+    idle(&house.client).await;
+    running.stop(Duration::from_secs(5)).await;
+    house.client.batch_execute("select jobs.prune('{0,0,0,0,0}')").await.unwrap();
+    assert_eq!((count(&house.client, "done").await, count(&house.client, "results").await), (0, 0));
+    let listed = &schedule::list(&house.client).await.unwrap()[0];
+    let result = listed.last_result.as_ref().unwrap();
+    assert_eq!((listed.last_job, &result["state"]), (Some(ran), &json!("done")));
+    assert_eq!(result["result"], json!({ "well": true }));
+    // Of the next job nothing is known yet but that it waits.
+    schedule::run(&house.client, &*house.clock, "hourly").await.unwrap().unwrap();
+    let result = schedule::list(&house.client).await.unwrap()[0].last_result.clone().unwrap();
+    assert_eq!(result["state"], "ready");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::{Administrator, Problem};
+use super::{Administrator, Problem, Segment};
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -29,6 +29,7 @@ pub(super) fn router(control: Control) -> Router {
     Router::new()
         .route("/", get(list).post(new))
         .route("/stats", get(stats))
+        .nest("/schedules", super::schedules::router())
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .route("/{id}", get(show))
@@ -73,7 +74,7 @@ async fn list(
     Ok(Json(json!({ "jobs": jobs, "next": next })))
 }
 
-async fn show(State(control): State<Control>, _: Administrator, id: Path<String>) -> Answer {
+async fn show(State(control): State<Control>, _: Administrator, Segment(id): Segment) -> Answer {
     let id = number(&id)?;
     let job = control.read("jobs.find", async move |client| admin::find(client, id).await).await?;
     job.map(Json).ok_or_else(|| no_job(id))
@@ -84,7 +85,7 @@ async fn stats(State(control): State<Control>, _: Administrator) -> Answer {
     Ok(Json(json!({ "kinds": kinds })))
 }
 
-async fn retry(State(control): State<Control>, _: Administrator, id: Path<String>) -> Answer {
+async fn retry(State(control): State<Control>, _: Administrator, Segment(id): Segment) -> Answer {
     let id = number(&id)?;
     let work = async move |tx: &tokio_postgres::Transaction<'_>| {
         Ok::<_, DbError>((admin::retry(tx, id).await?, admin::find(tx, id).await?))
@@ -98,7 +99,7 @@ async fn retry(State(control): State<Control>, _: Administrator, id: Path<String
     }
 }
 
-async fn cancel(State(control): State<Control>, _: Administrator, id: Path<String>) -> Answer {
+async fn cancel(State(control): State<Control>, _: Administrator, Segment(id): Segment) -> Answer {
     let id = number(&id)?;
     let work = async move |tx: &tokio_postgres::Transaction<'_>| admin::cancel(tx, id).await;
     match control.run_tx("jobs.cancel", work).await?.as_deref() {

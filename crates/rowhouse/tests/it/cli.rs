@@ -39,6 +39,7 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["tenants", "limits", "nonsense"], 2),
         (&["migrate", "status"], 2),
         (&["migrate", "up"], 2),
+        (&["schedule", "list"], 2),
         (&["serve"], 2),
         (&["init"], 2),
         (&["nonsense"], 2),

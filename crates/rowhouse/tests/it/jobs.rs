@@ -4,6 +4,7 @@ mod admin;
 mod command;
 mod line;
 mod measured;
+mod schedule;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,19 +51,6 @@ async fn process_with_all_roles_runs_jobs_and_health_shows_its_worker() {
     until(&client, "exists (select from jobs.done) and not exists (select from jobs.leases)").await;
     let health = app.get(&app.anon_key, "/health").await.json();
     assert_eq!((&health["status"], &health["services"]["worker"]), (&"healthy".into(), &"healthy".into()));
-}
-
-#[tokio::test]
-async fn schedules_of_the_program_fire_and_tidy_what_is_over() {
-    let app = start(Roles::ALL).await;
-    let client = app.db.superuser().await;
-    let over = "insert into auth.users (id) values ('00000000-0000-7000-8000-000000000001'); \
-                insert into auth.sessions (id, user_id, not_after) select gen_random_uuid(), \
-                '00000000-0000-7000-8000-000000000001', now() - interval '1 hour' * h from unnest(array[23, 25]) h; \
-                update jobs.schedules set next_at = now()";
-    client.batch_execute(over).await.unwrap();
-    until(&client, "(select count(*) from auth.sessions) = 1").await;
-    until(&client, "(select count(*) from jobs.results where result ? 'removed') = 3").await;
 }
 
 #[tokio::test]

@@ -102,6 +102,7 @@ async fn bad_input_is_a_problem_that_says_what_is_wrong() {
         ("/admin/v1/jobs?queue=%00", 422),
         ("/admin/v1/jobs?surprise=1", 400),
         ("/admin/v1/jobs/x", 400),
+        ("/admin/v1/jobs/%FF", 400),
         ("/admin/v1/jobs/99999999", 404),
         ("/admin/v1/nothing", 404),
     ] {
@@ -115,13 +116,15 @@ async fn bad_input_is_a_problem_that_says_what_is_wrong() {
 
 #[tokio::test]
 async fn every_described_operation_exists() {
-    let (app, _client) = still().await;
+    let (app, client) = still().await;
     let described = app.get(&app.anon_key, "/admin/v1/openapi.json").await.json();
     assert_eq!(described["openapi"], "3.1.0");
     let id = enqueue(&app, json!({ "kind": "jobs.noop" })).await;
+    client.batch_execute(super::schedule::NIGHTLY).await.unwrap();
     for (path, operations) in described["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
-            let url = format!("/admin/v1{}", path.replace("{id}", &id.to_string()));
+            let url =
+                format!("/admin/v1{}", path.replace("{id}", &id.to_string()).replace("{name}", "nightly"));
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let body = (method == Method::POST).then(|| match path.as_str() {
                 "/jobs" => json!({ "kind": "jobs.noop" }),

@@ -1,0 +1,19 @@
+//! `schedule …`: the arguments.
+
+use clap::Subcommand;
+
+/// `schedule …`.
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// List schedules: when each fires next, and what became of its last job
+    #[command(
+        after_help = "Example:\n  rowhouse schedule list\n  rowhouse schedule list --json | jq '.schedules[].next_at'"
+    )]
+    List,
+    /// Enqueue a schedule's job now, beside its turns
+    #[command(after_help = "Example:\n  rowhouse schedule run jobs.prune")]
+    Run {
+        /// The schedule's name
+        name: String,
+    },
+}

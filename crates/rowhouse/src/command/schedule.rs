@@ -1,0 +1,92 @@
+//! `schedule`: what is enqueued again and again, and how it last went.
+
+use comfy_table::{Table, presets};
+use rowhouse_db::{Control, DbError};
+use rowhouse_jobs::schedule::{self, Schedule};
+use rowhouse_kernel::settings::DbSettings;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::cli::schedule::ScheduleCommand;
+use crate::command::clock;
+use crate::command::migrate::project_url;
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+
+/// Longest result or error in the table, in characters.
+const WIDEST: usize = 60;
+const COLUMNS: [&str; 8] =
+    ["schedule", "pattern", "time zone", "kind", "missed", "next firing", "last firing", "last result"];
+
+pub(super) async fn run(project: &Project, command: &ScheduleCommand) -> Result<Outcome, CannotRun> {
+    let settings = DbSettings { control_pool_size: 1, ..DbSettings::default() };
+    let control = Control::open(&project_url(project)?, &settings)?;
+    match command {
+        ScheduleCommand::List => list(&control).await,
+        ScheduleCommand::Run { name } => run_now(&control, name).await,
+    }
+}
+
+async fn list(control: &Control) -> Result<Outcome, CannotRun> {
+    let schedules = all(control).await?;
+    let text = if schedules.is_empty() { "no schedules".to_owned() } else { table(&schedules) };
+    Ok(Outcome::yes(json!({ "schedules": schedules }), text))
+}
+
+async fn all(control: &Control) -> Result<Vec<Schedule>, DbError> {
+    let work = async move |client: &tokio_postgres::Client| schedule::list(client).await;
+    control.read("jobs.schedules_list", work).await
+}
+
+async fn run_now(control: &Control, name: &str) -> Result<Outcome, CannotRun> {
+    let wanted = name.to_owned();
+    let work = async move |tx: &tokio_postgres::Transaction<'_>| schedule::run(tx, &*clock(), &wanted).await;
+    if let Some(id) = control.run_tx("jobs.schedule_run", work).await? {
+        return Ok(Outcome::yes(json!({ "schedule": name, "id": id }), format!("job {id}")));
+    }
+    let known: Vec<String> = all(control).await?.into_iter().map(|schedule| schedule.name).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(CannotRun::because(format!("no schedule is called \"{name}\"; known: {known}")))
+}
+
+fn table(schedules: &[Schedule]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(COLUMNS);
+    for schedule in schedules {
+        let next = if schedule.paused { "paused".to_owned() } else { moment(schedule.next_at) };
+        table.add_row([
+            schedule.name.clone(),
+            schedule.cron.clone(),
+            schedule.timezone.clone(),
+            schedule.kind.clone(),
+            schedule.missed.clone(),
+            next,
+            moment(schedule.last_at),
+            ending(schedule.last_result.as_ref()),
+        ]);
+    }
+    table.to_string()
+}
+
+/// To the second, in UTC; "never" where there is none.
+fn moment(at: Option<OffsetDateTime>) -> String {
+    let whole = at.and_then(|at| at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok());
+    whole.unwrap_or_else(|| "never".to_owned())
+}
+
+/// The state, and behind it the error or else the result, cut to one line.
+fn ending(result: Option<&Value>) -> String {
+    let Some(result) = result else { return String::new() };
+    let state = result["state"].as_str().unwrap_or_default();
+    let more = match (&result["error"], &result["result"]) {
+        (Value::String(error), _) => format!(": {}", error.lines().next().unwrap_or_default()),
+        (_, Value::Null) => String::new(),
+        (_, value) => format!(" {value}"),
+    };
+    let text = format!("{state}{more}");
+    match text.char_indices().nth(WIDEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
