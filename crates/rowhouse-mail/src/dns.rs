@@ -1,7 +1,12 @@
 //! What a sending domain has to publish so that its mails are believed, and whether it does. Judging is pure; [`look_up`]
 //! asks the machine's resolver.
 
+use std::net::SocketAddr;
+
+use futures_util::future::join_all;
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use rowhouse_kernel::settings::MailSettings;
 use serde::Serialize;
@@ -37,13 +42,41 @@ pub struct Record {
     pub value: String,
 }
 
+/// How a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It does its work.
+    Good,
+    /// There is one, and it does not.
+    Wrong,
+    /// There is none.
+    Missing,
+    /// Nobody could be asked: it may or may not be there.
+    Unknown,
+}
+
+impl State {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Wrong => "wrong",
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What was found of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The record.
+    #[serde(flatten)]
     pub record: Record,
-    /// Whether it does its work.
-    pub is_good: bool,
+    /// How it stands.
+    pub state: State,
     /// What is wrong, or what was found.
     pub says: String,
 }
@@ -58,6 +91,13 @@ pub fn records(settings: &MailSettings) -> Result<Vec<Record>, MailError> {
     let return_path = settings.return_path.as_deref().unwrap_or(&settings.from);
     let return_path = read_mailbox("mail.return_path", return_path).map_err(unusable)?;
     let (from, bounces) = (from.email.domain(), return_path.email.domain());
+    for (key, domain) in [("mail.from", from), ("mail.return_path", bounces)] {
+        if !domain.contains('.') || domain.starts_with('[') {
+            return Err(MailError::Unusable(format!(
+                "{key}: {domain} is no domain that can publish records"
+            )));
+        }
+    }
     let txt = |purpose, name: String, value: String| Record { purpose, name, kind: "TXT", value };
     let mut records = Vec::new();
     if let (Some(signer), Some(domain)) = (Signer::new(settings)?, &settings.dkim_domain) {
@@ -79,19 +119,47 @@ pub fn records(settings: &MailSettings) -> Result<Vec<Record>, MailError> {
     Ok(records)
 }
 
-/// Asks for every record and judges the answers.
+/// What the records do not tell.
+#[must_use]
+pub fn notes(settings: &MailSettings) -> Vec<String> {
+    let Some(signs) = &settings.dkim_domain else {
+        return vec!["mails are not signed: mail.dkim_domain and mail.dkim_key are not set".to_owned()];
+    };
+    let from = read_mailbox("mail.from", &settings.from);
+    let from = from.map(|from| from.email.domain().to_lowercase()).unwrap_or_default();
+    let signs = signs.to_lowercase();
+    // Relaxed alignment (RFC 7489 section 3.1.1), without the list of public suffixes.
+    let is_kin =
+        from == signs || from.ends_with(&format!(".{signs}")) || signs.ends_with(&format!(".{from}"));
+    if is_kin {
+        return Vec::new();
+    }
+    vec![format!("mail.dkim_domain is {signs}, mails are from {from}: DMARC does not count such a signature")]
+}
+
+/// Asks for every record, `server` or whom this machine asks, and judges the answers.
 ///
 /// # Errors
 /// [`MailError::Unusable`] if this machine has no resolver.
-pub async fn look_up(records: &[Record]) -> Result<Vec<Finding>, MailError> {
+pub async fn look_up(records: &[Record], server: Option<SocketAddr>) -> Result<Vec<Finding>, MailError> {
     let unusable = |error: &dyn std::fmt::Display| MailError::Unusable(format!("no resolver: {error}"));
-    let builder = TokioResolver::builder_tokio().map_err(|error| unusable(&error))?;
+    let builder = match server {
+        Some(server) => {
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server(server)]);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        }
+        None => TokioResolver::builder_tokio().map_err(|error| unusable(&error))?,
+    };
     let resolver = builder.build().map_err(|error| unusable(&error))?;
-    let mut findings = Vec::new();
-    for record in records {
-        findings.push(judge(record, &ask(&resolver, record).await));
-    }
-    Ok(findings)
+    let answers = join_all(records.iter().map(|record| ask(&resolver, record))).await;
+    Ok(records.iter().zip(answers).map(|(record, answers)| judge(record, &answers)).collect())
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    let at_port = |connection: &mut ConnectionConfig| connection.port = address.port();
+    server.connections.iter_mut().for_each(at_port);
+    server
 }
 
 async fn ask(resolver: &TokioResolver, record: &Record) -> Result<Vec<String>, String> {
@@ -120,43 +188,72 @@ fn text(data: &RData) -> Option<String> {
 /// What the answers to one question mean. A question without answer is a failure: nothing is known.
 #[must_use]
 pub fn judge(record: &Record, answers: &Result<Vec<String>, String>) -> Finding {
-    let (is_good, says) = match answers {
-        Err(error) => (false, format!("could not be asked: {error}")),
+    let (state, says) = match answers {
+        Err(error) => (State::Unknown, format!("could not be asked: {error}")),
         Ok(answers) => match record.purpose {
             Purpose::Dkim => judge_dkim(&record.value, answers),
-            Purpose::Spf => judge_only("v=spf1", answers),
-            Purpose::Dmarc => judge_only("v=DMARC1", answers),
-            Purpose::Bounces => match answers.as_slice() {
-                [] => (false, "no MX record: bounces are lost".to_owned()),
-                all => (true, all.join(", ")),
-            },
+            Purpose::Spf => judge_only("v=spf1", answers, spf_lets_nobody),
+            Purpose::Dmarc => judge_only("v=DMARC1", answers, dmarc_says_nothing),
+            Purpose::Bounces => judge_bounces(answers),
         },
     };
-    Finding { record: record.clone(), is_good, says }
+    Finding { record: record.clone(), state, says }
 }
 
-fn judge_dkim(wanted: &str, answers: &[String]) -> (bool, String) {
+fn missing() -> (State, String) {
+    (State::Missing, "not published".to_owned())
+}
+
+fn judge_dkim(wanted: &str, answers: &[String]) -> (State, String) {
     let key = |text: &str| {
         let tag = text.split(';').find_map(|tag| tag.trim().strip_prefix("p="))?;
         Some(tag.split_whitespace().collect::<String>())
     };
     match answers {
-        [] => (false, "not published".to_owned()),
-        [one] if key(one) == key(wanted) => (true, "published".to_owned()),
-        [_] => (false, "another key is published; signatures will not verify".to_owned()),
-        _ => (false, "more than one record; receivers take none".to_owned()),
+        [] => missing(),
+        [one] if key(one) == key(wanted) => (State::Good, "published".to_owned()),
+        [_] => (State::Wrong, "another key is published; signatures will not verify".to_owned()),
+        _ => (State::Wrong, "more than one record; receivers take none".to_owned()),
     }
 }
 
 /// SPF (RFC 7208 section 4.5) and DMARC (RFC 7489 section 6.6.3) are void if published twice.
-fn judge_only(version: &str, answers: &[String]) -> (bool, String) {
+fn judge_only(version: &str, answers: &[String], fault: fn(&str) -> Option<&'static str>) -> (State, String) {
     let is_it = |answer: &&String| {
         answer.strip_prefix(version).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ';']))
     };
     match answers.iter().filter(is_it).collect::<Vec<_>>().as_slice() {
-        [] => (false, "not published".to_owned()),
-        [one] => (true, (*one).clone()),
-        _ => (false, "published more than once; receivers take none".to_owned()),
+        [] => missing(),
+        [one] => match fault(one) {
+            Some(fault) => (State::Wrong, format!("{fault}: {one}")),
+            None => (State::Good, (*one).clone()),
+        },
+        _ => (State::Wrong, "published more than once; receivers take none".to_owned()),
+    }
+}
+
+/// Only modifiers and refusals: what a domain publishes that sends nothing.
+fn spf_lets_nobody(record: &str) -> Option<&'static str> {
+    let lets =
+        |term: &str| term.starts_with("redirect=") || !(term.contains('=') || term.starts_with(['-', '~']));
+    (!record.split_whitespace().skip(1).any(lets)).then_some("it allows nobody to send")
+}
+
+/// The policy is what makes it one (RFC 7489 section 6.3).
+fn dmarc_says_nothing(record: &str) -> Option<&'static str> {
+    let policy = record.split(';').find_map(|tag| tag.trim().strip_prefix("p="));
+    let is_known = policy.is_some_and(|policy| ["none", "quarantine", "reject"].contains(&policy.trim()));
+    (!is_known).then_some("it has no policy (p=none, quarantine or reject)")
+}
+
+/// A single dot says that the domain takes no mail (RFC 7505).
+fn judge_bounces(answers: &[String]) -> (State, String) {
+    match answers {
+        [] => (State::Missing, "not published: bounces are lost".to_owned()),
+        all if all.iter().all(|answer| answer.ends_with(" .")) => {
+            (State::Wrong, "the domain takes no mail: bounces are lost".to_owned())
+        }
+        all => (State::Good, all.join(", ")),
     }
 }
 

@@ -30,7 +30,7 @@ pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
 pub use route::{MailApi, router};
 pub use store::Accepted;
 pub use submission::{KeyCheck, Submission, SubmissionParts};
-pub use template::{Letter, Rendered, Templates, Variables};
+pub use template::{Letter, Mistakes, Rendered, TemplateError, Templates, Variables};
 pub use transport::{Failure, Transport};
 
 macro_rules! migrations {

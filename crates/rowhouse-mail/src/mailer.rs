@@ -7,6 +7,7 @@ use lettre::message::Mailbox;
 use metrics::counter;
 use rowhouse_kernel::settings::{MailSettings, MailTransport};
 use rowhouse_kernel::{SharedClock, SharedRng};
+use serde_json::{Map, Value};
 use tokio_postgres::GenericClient;
 
 use crate::compose::{Composed, compose};
@@ -14,7 +15,7 @@ use crate::error::MailError;
 use crate::message::{NewMail, RawMail, read_mailbox};
 use crate::raw;
 use crate::store::{self, Accepted, NewMessage};
-use crate::template::{Letter, Templates, Variables};
+use crate::template::{Letter, Rendered, SITE_NAME, TemplateError, Templates, Variables};
 
 /// Accepts mails. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -54,15 +55,32 @@ impl Mailer {
         let return_path = settings.return_path.as_deref();
         let return_path =
             return_path.map(|text| read_mailbox("mail.return_path", text)).transpose().map_err(unusable)?;
+        let templates = Arc::new(Templates::embedded(&settings.language)?);
         let inner = Arc::new(Inner { settings, from, return_path, clock, rng });
-        Ok(Self { inner, templates: Arc::new(Templates::embedded()?) })
+        Ok(Self { inner, templates })
     }
 
     /// The same with templates of a project.
     #[must_use]
-    pub fn with_templates(mut self, templates: Templates) -> Self {
-        self.templates = Arc::new(templates);
+    pub fn with_templates(mut self, templates: Arc<Templates>) -> Self {
+        self.templates = templates;
         self
+    }
+
+    /// What a template, of the program's or the project's, makes of `data`, in the nearest language that there is.
+    /// `SiteName` need not be among them.
+    ///
+    /// # Errors
+    /// [`TemplateError`], for the caller.
+    pub fn fill(
+        &self,
+        template: &str,
+        language: Option<&str>,
+        mut data: Map<String, Value>,
+    ) -> Result<Rendered, TemplateError> {
+        let site_name = || Value::from(self.inner.settings.site_name.as_str());
+        data.entry(SITE_NAME).or_insert_with(site_name);
+        self.templates.fill(template, language, &data)
     }
 
     /// A letter as a mail to `to`, in the nearest language that there is; add tenant, key and the like before sending.
@@ -81,13 +99,12 @@ impl Mailer {
         if variables.site_name.is_empty() {
             variables.site_name.clone_from(&settings.site_name);
         }
-        let language = self.templates.language(language, &settings.language);
-        let rendered = self.templates.render(letter, language, &variables)?;
+        let rendered = self.templates.write(letter, language, &variables)?;
         Ok(NewMail {
             to: vec![to],
             subject: rendered.subject,
-            text: Some(rendered.text),
-            html: Some(rendered.html),
+            text: rendered.text,
+            html: rendered.html,
             kind: letter.name().to_owned(),
             ..NewMail::default()
         })

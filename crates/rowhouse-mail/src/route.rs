@@ -18,6 +18,7 @@ use crate::error::MailError;
 use crate::history;
 use crate::mailer::Mailer;
 use crate::store::Accepted;
+use crate::template::TemplateError;
 
 /// What the paths need.
 #[derive(Debug, Clone)]
@@ -40,12 +41,19 @@ enum Failure {
     NotAllowed,
     Missing,
     Body(&'static str),
+    Template(TemplateError),
     Mail(MailError),
 }
 
 impl From<MailError> for Failure {
     fn from(error: MailError) -> Self {
         Self::Mail(error)
+    }
+}
+
+impl From<TemplateError> for Failure {
+    fn from(error: TemplateError) -> Self {
+        Self::Template(error)
     }
 }
 
@@ -66,9 +74,18 @@ impl IntoResponse for Failure {
             }
             Self::Missing => (StatusCode::NOT_FOUND, "not_found", "no such message".to_owned()),
             Self::Body(message) => (StatusCode::BAD_REQUEST, "invalid_mail", message.to_owned()),
+            Self::Template(error) => (StatusCode::BAD_REQUEST, code(&error), error.to_string()),
             Self::Mail(error) => describe(&error),
         };
         Dialect::Plain.error(status, code, &message)
+    }
+}
+
+fn code(error: &TemplateError) -> &'static str {
+    match error {
+        TemplateError::Unknown { .. } => "unknown_template",
+        TemplateError::Missing { .. } => "missing_value",
+        TemplateError::Unfit { .. } => "invalid_data",
     }
 }
 
@@ -109,8 +126,9 @@ async fn send(
 ) -> Result<Response, Failure> {
     require_service(&identity)?;
     let body = read(request.into_body(), &api.mailer).await?;
-    let mut mail = request::read(&body)?;
+    let asked = request::read(&body)?;
     drop(body);
+    let mut mail = asked.write(&api.mailer)?;
     mail.request_id = Some(request_id.0.to_string());
     let mailer = api.mailer.clone();
     let accept = async move |tx: &tokio_postgres::Transaction<'_>| mailer.send(tx, &mail).await;

@@ -1,279 +1,307 @@
-//! Letters: mails that the program itself writes, from templates that a project may replace file by file.
+//! Letters that the program itself writes, and templates of a project: its own, and those that it puts in the place of
+//! the program's, file by file.
 //!
-//! A project's `mail/<language>/<name>.subject`, `.txt` and `.html` come before those brought along. All are rendered
-//! with samples when they are read, so that a mistake is found at the start and not with the first sign-up.
+//! A project's `mail/<language>/<name>.subject`, `.txt` and `.html` come before those brought along. All are filled with
+//! samples when they are read, so that a mistake is found at the start and not with the first sign-up.
 
+mod check;
 mod embedded;
+mod letter;
+mod project;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::Path;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use serde::Serialize;
-use serde_json::{Value, json};
+use minijinja::value::Value as Filling;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Template, UndefinedBehavior, escape_formatter};
+use serde_json::{Map, Value};
 
 use crate::error::MailError;
 use embedded::EMBEDDED;
+pub use letter::{Letter, Variables};
 
-/// Largest template file.
-const MOST_BYTES: u64 = 512 * 1024;
+/// Steps that filling one part may take; a template that is no program needs some thousand.
+const FUEL: u64 = 2_000_000;
+/// Largest part of a mail that a template makes, in bytes.
+const MOST_FILLED: usize = 16 * 1024 * 1024;
+/// Names that need not be given.
+pub(crate) const SITE_NAME: &str = "SiteName";
+pub(crate) const UNSUBSCRIBE_URL: &str = "UnsubscribeURL";
 
-/// What the program writes to people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Letter {
-    /// Confirm the address of a new account.
-    Confirmation,
-    /// Sign in with a link or code.
-    MagicLink,
-    /// Choose a new password.
-    Recovery,
-    /// Accept an invitation.
-    Invite,
-    /// Confirm a changed address.
-    EmailChange,
-    /// Show with a code that it is you.
-    Reauthentication,
-    /// Shows that mails arrive.
-    Test,
-}
-
-impl Letter {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[
-        Self::Confirmation,
-        Self::MagicLink,
-        Self::Recovery,
-        Self::Invite,
-        Self::EmailChange,
-        Self::Reauthentication,
-        Self::Test,
-    ];
-
-    /// The name of its files; those of GoTrue's templates.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Confirmation => "confirmation",
-            Self::MagicLink => "magic_link",
-            Self::Recovery => "recovery",
-            Self::Invite => "invite",
-            Self::EmailChange => "email_change",
-            Self::Reauthentication => "reauthentication",
-            Self::Test => "test",
-        }
-    }
-}
-
-/// What templates may name; GoTrue's names, so that its templates work (`{{ .Token }}` and `{{ Token }}` are the same).
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Variables {
-    /// The product; from `mail.site_name` where empty.
-    pub site_name: String,
-    /// Where the application is.
-    #[serde(rename = "SiteURL")]
-    pub site_url: String,
-    /// The link that does what the letter is about.
-    #[serde(rename = "ConfirmationURL")]
-    pub confirmation_url: String,
-    /// The code that does the same when typed.
-    pub token: String,
-    /// The token for links of one's own.
-    pub token_hash: String,
-    /// Where the link leads in the end.
-    pub redirect_to: String,
-    /// The account's address.
-    pub email: String,
-    /// The address it is to have.
-    pub new_email: String,
-    /// The user's metadata.
-    pub data: Value,
-}
-
-/// A letter's parts.
+/// A mail's parts, as a template makes them: text, HTML or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line.
     pub subject: String,
     /// The text.
-    pub text: String,
+    pub text: Option<String>,
     /// The same as HTML.
-    pub html: String,
+    pub html: Option<String>,
 }
 
-/// Templates by language.
+/// Everything that is wrong with the templates of a project, each with its file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Mistakes(pub Vec<String>);
+
+impl From<Mistakes> for MailError {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Unusable(mistakes.to_string())
+    }
+}
+
+/// Why a template does not make a mail: the caller's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// No such template.
+    #[error("template: there is no \"{name}\"; there are {}", known.join(", "))]
+    Unknown {
+        /// As asked for, shortened.
+        name: String,
+        /// All that there are.
+        known: Vec<String>,
+    },
+    /// Values that it needs were not given, or are null.
+    #[error("data: the template {name} needs more than is given; not given: {}", missing.join(", "))]
+    Missing {
+        /// The template.
+        name: String,
+        /// The values' names; dots lead into objects.
+        missing: Vec<String>,
+    },
+    /// The values do not fit what it does with them.
+    #[error("data: the template {name} cannot be filled with it: {why}")]
+    Unfit {
+        /// The template.
+        name: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Templates by name and language.
 pub struct Templates {
-    environment: Environment<'static>,
-    languages: BTreeSet<String>,
+    /// What is missing is empty: users' metadata lacks this and that.
+    lenient: Environment<'static>,
+    /// What is missing is an error: callers are to give it.
+    strict: Environment<'static>,
+    /// Languages that a template has something in.
+    names: BTreeMap<String, BTreeSet<String>>,
+    /// The language of those who ask for none.
+    fallback: String,
 }
 
 impl std::fmt::Debug for Templates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Templates").field("languages", &self.languages).finish_non_exhaustive()
+        f.debug_struct("Templates").field("names", &self.names).finish_non_exhaustive()
     }
 }
 
 impl Templates {
-    /// Those that the program brings, in the languages `en` and `de`.
+    /// Those that the program brings, in the languages `en` and `de`; `fallback` is whose who ask for none get.
     ///
     /// # Errors
     /// Never, as a test shows.
-    pub fn embedded() -> Result<Self, MailError> {
-        Self::read(None)
+    pub fn embedded(fallback: &str) -> Result<Self, Mistakes> {
+        Self::read(project::Found::default(), fallback)
     }
 
     /// The same, with those of the project in `folder` before them; it need not exist.
     ///
     /// # Errors
-    /// [`MailError::Unusable`], naming the file: one that is no template's, cannot be read, or does not render.
-    pub fn of_project(folder: &Path) -> Result<Self, MailError> {
-        Self::read(folder.is_dir().then_some(folder))
+    /// Every file that is no template's, cannot be read, or cannot be filled with its sample.
+    pub fn of_project(folder: &Path, fallback: &str) -> Result<Self, Mistakes> {
+        Self::read(project::read(folder), fallback)
     }
 
-    fn read(folder: Option<&Path>) -> Result<Self, MailError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+    fn read(found: project::Found, fallback: &str) -> Result<Self, Mistakes> {
+        let mut mistakes = found.mistakes;
+        let lenient = environment(UndefinedBehavior::Chainable);
+        let mut templates =
+            Self { strict: lenient.clone(), lenient, names: BTreeMap::new(), fallback: fallback.to_owned() };
+        let embedded = EMBEDDED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        for (name, text) in embedded.chain(found.templates) {
+            mistakes.extend(templates.add(name, &text).err().map(|error| explain(&error)));
+        }
+        templates.strict = templates.lenient.clone();
+        templates.strict.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        templates.strict.set_formatter(|out, state, value| match value.is_none() {
+            // A null is no name to greet anybody by.
+            true => Err(ErrorKind::UndefinedError.into()),
+            false => escape_formatter(out, state, value),
         });
-        let mut templates = Self { environment, languages: BTreeSet::new() };
-        for (name, text) in EMBEDDED {
-            templates.add(name, text)?;
+        // What cannot be read is not tried as well: one mistake is told once.
+        if mistakes.is_empty() {
+            mistakes = check::check(&templates, found.samples);
         }
-        for (name, text) in folder.map(files).transpose()?.unwrap_or_default() {
-            templates.add(&name, &text)?;
-        }
-        templates.try_samples()?;
-        Ok(templates)
+        if mistakes.is_empty() { Ok(templates) } else { Err(Mistakes(mistakes)) }
     }
 
-    fn add(&mut self, name: &str, text: &str) -> Result<(), MailError> {
+    fn add(&mut self, name: String, text: &str) -> Result<(), Error> {
         // GoTrue's templates are Go's, which put a dot before variables.
         let text = text.replace("{{ .", "{{ ").replace("{{.", "{{ ");
-        if let Some((language, _)) = name.split_once('/') {
-            self.languages.insert(language.to_owned());
+        if let Some((language, file)) = name.split_once('/') {
+            let template = file.split('.').next().unwrap_or_default();
+            self.names.entry(template.to_owned()).or_default().insert(language.to_owned());
         }
-        let added = self.environment.add_template_owned(name.to_owned(), text);
-        added.map_err(|error| MailError::Unusable(format!("mail/{name}: {error}")))
+        self.lenient.add_template_owned(name, text)
     }
 
-    fn try_samples(&self) -> Result<(), MailError> {
-        let sample = Variables::sample();
-        self.require_known(&sample)?;
-        for language in &self.languages {
-            for letter in Letter::ALL {
-                self.render(*letter, language, &sample)?;
-            }
-        }
-        Ok(())
+    /// Names of all templates.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
     }
 
-    /// A misspelt variable would be silently empty; a key that one user's metadata lacks is meant to be.
-    fn require_known(&self, sample: &Variables) -> Result<(), MailError> {
-        let known = serde_json::to_value(sample).map_err(|error| MailError::Unusable(error.to_string()))?;
-        for (name, template) in self.environment.templates() {
-            let used = template.undeclared_variables(false);
-            if let Some(unknown) = used.iter().find(|variable| known.get(variable).is_none()) {
-                return Err(MailError::Unusable(format!("mail/{name}: there is no variable {unknown}")));
-            }
-        }
-        Ok(())
-    }
-
-    /// The languages that there is something in.
-    pub fn languages(&self) -> impl Iterator<Item = &str> {
-        self.languages.iter().map(String::as_str)
-    }
-
-    /// The first of `wanted`, its main part (`de` of `de-AT`), `fallback` and `en` that there is.
+    /// The first of `wanted`, its main part (`de` of `de-AT`), the fallback and `en` that a template has anything in, else
+    /// any that it has; `None` if there is no such template.
     #[must_use]
-    pub fn language(&self, wanted: Option<&str>, fallback: &str) -> &str {
+    pub fn language(&self, name: &str, wanted: Option<&str>) -> Option<&str> {
+        let languages = self.names.get(name)?;
         let main = wanted.and_then(|wanted| wanted.split(['-', '_']).next());
-        let order = [wanted, main, Some(fallback)];
-        let found = order.into_iter().flatten().find_map(|language| self.languages.get(language));
-        found.map_or("en", String::as_str)
+        let order = [wanted, main, Some(&self.fallback), Some("en")];
+        let found = order.into_iter().flatten().find_map(|language| languages.get(language));
+        found.or_else(|| languages.first()).map(String::as_str)
     }
 
-    /// Renders a letter; parts that a language lacks are taken from `en`.
+    /// Writes a letter in the nearest language.
     ///
     /// # Errors
     /// [`MailError::Unusable`], naming the template.
-    pub fn render(
+    pub fn write(
         &self,
         letter: Letter,
-        language: &str,
+        wanted: Option<&str>,
         variables: &Variables,
     ) -> Result<Rendered, MailError> {
-        let part = |extension: &str| {
-            let name = |language: &str| format!("{language}/{}.{extension}", letter.name());
-            let own = self.environment.get_template(&name(language));
-            let template = own.or_else(|_| self.environment.get_template(&name("en")));
-            let rendered = template.and_then(|template| template.render(minijinja::value::Serde(variables)));
-            rendered.map_err(|error| MailError::Unusable(format!("mail/{}: {error}", name(language))))
+        let language = self.language(letter.name(), wanted).unwrap_or("en");
+        let filled = self.fill_with(
+            &self.lenient,
+            letter.name(),
+            language,
+            &Filling::from(minijinja::value::Serde(variables)),
+        );
+        filled.map_err(|error| MailError::Unusable(explain(&error)))
+    }
+
+    /// Fills a template, of the program's or the project's, in the nearest language.
+    ///
+    /// # Errors
+    /// See [`TemplateError`].
+    pub fn fill(
+        &self,
+        name: &str,
+        wanted: Option<&str>,
+        data: &Map<String, Value>,
+    ) -> Result<Rendered, TemplateError> {
+        let Some(language) = self.language(name, wanted) else {
+            let name = name.chars().take(80).collect::<String>().escape_debug().to_string();
+            return Err(TemplateError::Unknown { name, known: self.names().map(str::to_owned).collect() });
         };
-        let subject = part("subject")?.split_whitespace().collect::<Vec<_>>().join(" ");
+        let filled =
+            self.fill_with(&self.strict, name, language, &Filling::from(minijinja::value::Serde(data)));
+        filled.map_err(|error| {
+            let (missing, name) = (self.missing(name, language, data), name.to_owned());
+            match error.kind() {
+                ErrorKind::UndefinedError if !missing.is_empty() => TemplateError::Missing { name, missing },
+                _ => TemplateError::Unfit { name, why: explain(&error) },
+            }
+        })
+    }
+
+    /// A template's part in a language; what that lacks is taken from the fallback, then from `en`.
+    fn part<'a>(
+        &self,
+        environment: &'a Environment<'static>,
+        name: &str,
+        language: &str,
+        part: &str,
+    ) -> Option<Template<'a, 'a>> {
+        let languages = [language, &self.fallback, "en"];
+        let mut found = languages.into_iter().map(|language| format!("{language}/{name}.{part}"));
+        found.find_map(|name| environment.get_template(&name).ok())
+    }
+
+    fn fill_with(
+        &self,
+        environment: &Environment<'static>,
+        name: &str,
+        language: &str,
+        values: &Filling,
+    ) -> Result<Rendered, Error> {
+        let part = |part| {
+            let template = self.part(environment, name, language, part);
+            template.map(|template| filled(&template, values)).transpose()
+        };
+        let subject = part("subject")?.unwrap_or_default();
+        let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(Rendered { subject, text: part("txt")?, html: part("html")? })
     }
-}
 
-impl Variables {
-    /// One of everything, for trying templates.
-    #[must_use]
-    pub fn sample() -> Self {
-        Self {
-            site_name: "Sample".to_owned(),
-            site_url: "https://app.example".to_owned(),
-            confirmation_url: "https://app.example/auth/v1/verify?token=abc&type=signup".to_owned(),
-            token: "123456".to_owned(),
-            token_hash: "0123456789abcdef".to_owned(),
-            redirect_to: "https://app.example/welcome".to_owned(),
-            email: "ada@b.example".to_owned(),
-            new_email: "lovelace@b.example".to_owned(),
-            data: json!({ "name": "Ada" }),
-        }
+    /// What the parts name and the data lack; dots lead into objects.
+    fn missing(&self, name: &str, language: &str, data: &Map<String, Value>) -> Vec<String> {
+        let lacks = |path: &String| {
+            let mut path = path.split('.');
+            let first = path.next().and_then(|key| data.get(key));
+            path.try_fold(first, |value, key| value.map(|value| value.get(key)))
+                .is_none_or(|value| value.is_none_or(Value::is_null))
+        };
+        let parts = ["subject", "txt", "html"].into_iter();
+        let parts = parts.filter_map(|part| self.part(&self.strict, name, language, part));
+        let used: BTreeSet<String> = parts.flat_map(|part| part.undeclared_variables(true)).collect();
+        used.into_iter().filter(lacks).collect()
     }
 }
 
-/// A project's files by name; anything that is no template's is a mistake worth telling.
-fn files(folder: &Path) -> Result<Vec<(String, String)>, MailError> {
-    let failed = |path: &Path, error: &dyn std::fmt::Display| {
-        MailError::Unusable(format!("{}: {error}", path.display()))
-    };
-    let list = |path: &Path| -> Result<Vec<std::path::PathBuf>, MailError> {
-        let entries = std::fs::read_dir(path).map_err(|error| failed(path, &error))?;
-        let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-        paths.sort();
-        Ok(paths)
-    };
-    let mut found = Vec::new();
-    let inner = |path: std::path::PathBuf| if path.is_dir() { list(&path) } else { Ok(vec![path]) };
-    for path in list(folder)?.into_iter().map(inner).collect::<Result<Vec<_>, _>>()?.concat() {
-        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
-        if !is_template(&name) {
-            let names: Vec<_> = Letter::ALL.iter().map(|letter| letter.name()).collect();
-            let expected = format!(
-                "no template's name; expected <language>/<name>.subject, .txt or .html with {}",
-                names.join(", ")
-            );
-            return Err(failed(&path, &expected));
-        }
-        let size = std::fs::metadata(&path).map_err(|error| failed(&path, &error))?.len();
-        if size > MOST_BYTES {
-            return Err(failed(&path, &format!("larger than {MOST_BYTES} bytes")));
-        }
-        found.push((name, std::fs::read_to_string(&path).map_err(|error| failed(&path, &error))?));
-    }
-    Ok(found)
+fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(undefined);
+    environment.set_fuel(Some(FUEL));
+    environment.set_auto_escape_callback(|name| {
+        if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+    });
+    environment.set_formatter(|out, state, value| match value.is_none() {
+        true => Ok(()),
+        false => escape_formatter(out, state, value),
+    });
+    environment
 }
 
-fn is_template(name: &str) -> bool {
-    let Some((language, file)) = name.split_once('/') else { return name == "layout.html" };
-    let is_language = (2..=12).contains(&language.len())
-        && language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let Some((stem, extension)) = file.split_once('.') else { return false };
-    is_language
-        && ["subject", "txt", "html"].contains(&extension)
-        && Letter::ALL.iter().any(|letter| letter.name() == stem)
+fn filled(template: &Template<'_, '_>, values: &Filling) -> Result<String, Error> {
+    let mut bounded = Bounded(Vec::new());
+    template.render_captured_to(values.clone(), &mut bounded)?;
+    String::from_utf8(bounded.0).map_err(|error| Error::new(ErrorKind::BadEscape, error.to_string()))
+}
+
+/// Takes so much and no more.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_FILLED {
+            return Err(std::io::Error::other(format!("more than {MOST_FILLED} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// File, line and mistake.
+fn explain(error: &Error) -> String {
+    let mut text = error.kind().to_string();
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    for more in error.detail().map(str::to_owned).into_iter().chain(cause) {
+        text.push_str(&format!(": {more}"));
+    }
+    match (error.name(), error.line()) {
+        (Some(name), Some(line)) => format!("mail/{name}:{line}: {text}"),
+        (Some(name), None) => format!("mail/{name}: {text}"),
+        _ => text,
+    }
 }
 
 #[cfg(test)]

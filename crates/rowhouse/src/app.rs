@@ -14,6 +14,7 @@ use rowhouse_db::{Control, Database, ListenHub};
 use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cors, observe};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
+use rowhouse_mail::Templates;
 use rowhouse_ops::{Check, Checks, Health, Ops};
 use rowhouse_rest::{Ceilings, Rest, SchemaCache};
 use rowhouse_tenancy::limit::TenantLimits;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub rng: SharedRng,
     /// What this process does.
     pub roles: Roles,
+    /// Those of mails, the project's among them.
+    pub templates: Arc<Templates>,
 }
 
 /// A running app: its router, and tasks that end with it.
@@ -83,7 +86,7 @@ impl App {
             true => Some(Working::start(&parts, hub.subscribe()).await?),
             false => None,
         };
-        let Parts { settings, database, clock, rng, roles, .. } = parts;
+        let Parts { settings, database, clock, rng, roles, templates, .. } = parts;
         let auth = Auth::new(AuthParts {
             control: database.control.clone(),
             keys: keys.clone(),
@@ -93,6 +96,7 @@ impl App {
             rng: Arc::clone(&rng),
         });
         let mail = Mail::new(&settings, &database.control, &keys, Arc::clone(&clock), Arc::clone(&rng))?;
+        let mail = mail.with_templates(templates);
         let cache = SchemaCache::new();
         let schema = reload::Schema::new(Arc::clone(&cache), settings.rest.schemas.clone(), database.clone());
         let following = tokio::spawn(keys.clone().follow(hub.subscribe()));

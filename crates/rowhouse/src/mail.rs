@@ -9,17 +9,27 @@ use rowhouse_db::Control;
 use rowhouse_http::{CallerResolver, ForeignTokens, Server, serve};
 use rowhouse_kernel::settings::{MailSettings, Settings};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use rowhouse_mail::{Delivery, KeyCheck, MailApi, Mailer, Submission, SubmissionParts};
+use rowhouse_mail::{Delivery, KeyCheck, MailApi, Mailer, Submission, SubmissionParts, Templates};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::Parts;
 use crate::outcome::CannotRun;
+use crate::project::Project;
 
 /// From the API's port to that of captured mail, and of SMTP submission.
 const CAPTURE_OFFSET: u16 = 3;
 const SMTP_OFFSET: u16 = 4;
+
+/// The program's templates, and the project's in `mail/`.
+///
+/// # Errors
+/// Every mistake in the project's, with file and line.
+pub(crate) fn templates(project: &Project, settings: &MailSettings) -> Result<Arc<Templates>, CannotRun> {
+    let templates = Templates::of_project(&project.root().join("mail"), &settings.language);
+    templates.map(Arc::new).map_err(|mistakes| CannotRun(mistakes.0))
+}
 
 /// What delivers mails, in a process that runs jobs.
 ///
@@ -64,6 +74,12 @@ impl Mail {
             clock,
             rng,
         })
+    }
+
+    /// The same with templates of a project.
+    pub(crate) fn with_templates(mut self, templates: Arc<Templates>) -> Self {
+        self.mailer = self.mailer.with_templates(templates);
+        self
     }
 
     /// The paths below `/mail/v1`.

@@ -6,9 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rowhouse_kernel::TenantId;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::error::MailError;
+use crate::mailer::Mailer;
 use crate::message::{Attachment, Mailbox, NewMail, read_mailbox};
+use crate::template::TemplateError;
 
 /// Addresses of each list.
 const MOST_RECIPIENTS: usize = 50;
@@ -21,10 +24,12 @@ struct Body {
     cc: Option<Addresses>,
     bcc: Option<Addresses>,
     reply_to: Option<String>,
-    #[serde(default)]
-    subject: String,
+    subject: Option<String>,
     text: Option<String>,
     html: Option<String>,
+    template: Option<String>,
+    language: Option<String>,
+    data: Option<Map<String, Value>>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     #[serde(default)]
@@ -51,17 +56,50 @@ struct File {
     content: String,
 }
 
+/// A mail as asked for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Without subject and content where a template makes them.
+    mail: NewMail,
+    template: Option<Wanted>,
+}
+
+/// A template and what it is filled with.
+#[derive(Debug)]
+struct Wanted {
+    name: String,
+    language: Option<String>,
+    data: Map<String, Value>,
+}
+
+impl Asked {
+    /// The mail, with what its template makes of the data.
+    pub(super) fn write(self, mailer: &Mailer) -> Result<NewMail, TemplateError> {
+        let Self { mail, template: Some(wanted) } = self else { return Ok(self.mail) };
+        let filled = mailer.fill(&wanted.name, wanted.language.as_deref(), wanted.data)?;
+        Ok(NewMail {
+            subject: filled.subject,
+            text: filled.text,
+            html: filled.html,
+            kind: wanted.name,
+            ..mail
+        })
+    }
+}
+
 /// Reads a mail.
-pub(super) fn read(body: &[u8]) -> Result<NewMail, MailError> {
-    let body: Body = serde_json::from_slice(body).map_err(|error| MailError::invalid(error.to_string()))?;
+pub(super) fn read(body: &[u8]) -> Result<Asked, MailError> {
+    let mut body: Body =
+        serde_json::from_slice(body).map_err(|error| MailError::invalid(error.to_string()))?;
+    let template = wanted(&mut body)?;
     let one = |field, text: Option<String>| text.map(|text| read_mailbox(field, &text)).transpose();
-    Ok(NewMail {
+    let mail = NewMail {
         from: one("from", body.from)?,
         to: many("to", body.to)?,
         cc: many("cc", body.cc)?,
         bcc: many("bcc", body.bcc)?,
         reply_to: one("reply_to", body.reply_to)?,
-        subject: body.subject,
+        subject: body.subject.unwrap_or_default(),
         text: body.text,
         html: body.html,
         headers: body.headers.into_iter().collect(),
@@ -70,7 +108,26 @@ pub(super) fn read(body: &[u8]) -> Result<NewMail, MailError> {
         tenant: body.tenant,
         idempotency_key: body.idempotency_key,
         ..NewMail::default()
-    })
+    };
+    Ok(Asked { mail, template })
+}
+
+/// A mail's content comes from its template or from the caller, not from both.
+fn wanted(body: &mut Body) -> Result<Option<Wanted>, MailError> {
+    let Some(name) = body.template.take() else {
+        return match (&body.language, &body.data) {
+            (None, None) => Ok(None),
+            (Some(_), _) => Err(MailError::invalid("language: belongs to a template, and none is named")),
+            (None, Some(_)) => Err(MailError::invalid("data: belongs to a template, and none is named")),
+        };
+    };
+    for (field, text) in [("subject", &body.subject), ("text", &body.text), ("html", &body.html)] {
+        if text.is_some() {
+            return Err(MailError::invalid(format!("{field}: comes from the template")));
+        }
+    }
+    let data = body.data.take().unwrap_or_default();
+    Ok(Some(Wanted { name, language: body.language.take(), data }))
 }
 
 fn many(field: &str, addresses: Option<Addresses>) -> Result<Vec<Mailbox>, MailError> {

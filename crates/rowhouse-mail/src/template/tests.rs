@@ -1,21 +1,35 @@
-use super::{EMBEDDED, Letter, Templates, Variables};
+use serde_json::{Map, Value, json};
+
+use super::{EMBEDDED, Letter, Rendered, TemplateError, Templates, Variables};
+
+fn embedded() -> Templates {
+    Templates::embedded("en").unwrap()
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("no object: {other}"),
+    }
+}
 
 #[test]
 fn every_template_renders_in_every_language_and_says_what_it_must() {
-    let templates = Templates::embedded().unwrap();
-    assert_eq!(templates.languages().collect::<Vec<_>>(), ["de", "en"]);
+    let templates = embedded();
     assert_eq!(EMBEDDED.len(), 1 + 2 * 3 * Letter::ALL.len());
     let sample = Variables::sample();
-    for language in templates.languages() {
+    for language in ["en", "de"] {
         for letter in Letter::ALL {
-            let rendered = templates.render(*letter, language, &sample).unwrap();
-            assert!(rendered.subject.contains("Sample") && !rendered.subject.contains('\n'), "{rendered:?}");
-            assert!(rendered.html.contains("<h1>") && rendered.html.contains("</html>"), "{rendered:?}");
+            assert_eq!(templates.language(letter.name(), Some(language)), Some(language));
+            let Rendered { subject, text, html } = templates.write(*letter, Some(language), &sample).unwrap();
+            let (text, html) = (text.unwrap(), html.unwrap());
+            assert!(subject.contains("Sample") && !subject.contains('\n'), "{subject}");
+            assert!(html.contains("<h1>") && html.contains("</html>"), "{html}");
             let is_code = matches!(letter, Letter::Reauthentication);
             if !matches!(letter, Letter::Test) {
-                assert!(rendered.text.contains(&sample.token) && rendered.html.contains(&sample.token));
-                assert_eq!(rendered.text.contains(&sample.confirmation_url), !is_code, "{rendered:?}");
-                assert_eq!(rendered.html.contains("token=abc&amp;type=signup"), !is_code, "{rendered:?}");
+                assert!(text.contains(&sample.token) && html.contains(&sample.token));
+                assert_eq!(text.contains(&sample.confirmation_url), !is_code, "{text}");
+                assert_eq!(html.contains("token=abc&amp;type=signup"), !is_code, "{html}");
             }
         }
     }
@@ -25,11 +39,20 @@ fn every_template_renders_in_every_language_and_says_what_it_must() {
 fn what_users_chose_is_escaped_in_html_and_cannot_break_the_subject() {
     let folder =
         project(&[("en/test.html", "<p>{{ Data.name }}</p>"), ("en/test.subject", "Hello {{ Data.name }}")]);
-    let templates = Templates::of_project(folder.path()).unwrap();
-    let data = serde_json::json!({ "name": "<b>\r\nBcc: x" });
-    let rendered = templates.render(Letter::Test, "en", &Variables { data, ..Variables::sample() }).unwrap();
-    assert_eq!(rendered.html, "<p>&lt;b&gt;\r\nBcc: x</p>");
+    let templates = Templates::of_project(folder.path(), "en").unwrap();
+    let data = json!({ "name": "<b>\r\nBcc: x" });
+    let rendered = templates.write(Letter::Test, None, &Variables { data, ..Variables::sample() }).unwrap();
+    assert_eq!(rendered.html.unwrap(), "<p>&lt;b&gt;\r\nBcc: x</p>");
     assert_eq!(rendered.subject, "Hello <b> Bcc: x");
+}
+
+#[test]
+fn what_users_have_not_said_is_empty_in_letters() {
+    let folder = project(&[("en/test.txt", "[{{ Data.name }}{{ Data.nick.short }}]")]);
+    let templates = Templates::of_project(folder.path(), "en").unwrap();
+    let data = json!({ "name": null });
+    let rendered = templates.write(Letter::Test, None, &Variables { data, ..Variables::sample() }).unwrap();
+    assert_eq!(rendered.text.unwrap(), "[]");
 }
 
 #[test]
@@ -38,42 +61,145 @@ fn project_replaces_single_files_and_adds_languages() {
         ("en/confirmation.subject", "Welcome, {{ .Email }}"),
         ("fr/confirmation.txt", "Bonjour {{ .Token }} {{.SiteURL}}"),
     ]);
-    let templates = Templates::of_project(folder.path()).unwrap();
+    let templates = Templates::of_project(folder.path(), "en").unwrap();
     let sample = Variables::sample();
-    let own = templates.render(Letter::Confirmation, "en", &sample).unwrap();
+    let own = templates.write(Letter::Confirmation, Some("en"), &sample).unwrap();
     assert_eq!(own.subject, "Welcome, ada@b.example");
-    assert!(own.text.contains("Confirm it to go on"));
-    let french = templates.render(Letter::Confirmation, "fr", &sample).unwrap();
-    assert_eq!((french.text.as_str(), french.subject), ("Bonjour 123456 https://app.example", own.subject));
+    assert!(own.text.unwrap().contains("Confirm it to go on"));
+    let french = templates.write(Letter::Confirmation, Some("fr-CH"), &sample).unwrap();
+    assert_eq!(
+        (french.text.unwrap().as_str(), french.subject),
+        ("Bonjour 123456 https://app.example", own.subject)
+    );
+}
+
+const WELCOME: &[(&str, &str)] = &[
+    ("de/welcome.subject", "Willkommen, {{ name }}"),
+    (
+        "de/welcome.txt",
+        "{% for item in items %}{{ item.title }};{% endfor %}{% if note %} {{ note }}{% endif %}",
+    ),
+    ("de/welcome.html", "{% extends \"layout.html\" %}{% block body %}<p>{{ name }}</p>{% endblock %}"),
+    ("en/welcome.subject", "Welcome to {{ SiteName }}, {{ name }}"),
+    ("welcome.json", r#"{ "name": "Ada", "items": [{ "title": "One" }], "note": "" }"#),
+];
+
+fn welcome() -> Templates {
+    Templates::of_project(project(WELCOME).path(), "de").unwrap()
 }
 
 #[test]
-fn mistakes_in_a_project_s_templates_are_found_when_they_are_read() {
-    for (name, text, says) in [
-        ("en/confirmation.txt", "{{ Tokn }}", "no variable Tokn"),
-        ("en/confirmation.html", "{% if %}", "syntax error"),
-        ("en/confirmed.txt", "x", "no template's name"),
-        ("confirmation.txt", "x", "no template's name"),
-        ("en/confirmation.md", "x", "no template's name"),
-    ] {
-        let folder = project(&[(name, text)]);
-        let error = Templates::of_project(folder.path()).unwrap_err().to_string();
-        assert!(error.contains(says) && error.contains(name), "{name}: {error}");
+fn template_of_a_project_is_filled_with_the_caller_s_data() {
+    let data =
+        object(json!({ "SiteName": "Shop", "name": "<Bob>", "items": [{ "title": "A" }, { "title": "B" }] }));
+    let german = welcome().fill("welcome", None, &data).unwrap();
+    assert_eq!((german.subject.as_str(), german.text.as_deref()), ("Willkommen, <Bob>", Some("A;B;")));
+    assert!(german.html.unwrap().contains("<p>&lt;Bob&gt;</p>"));
+    // What a language lacks comes from the language of those who ask for none.
+    let english = welcome().fill("welcome", Some("en-GB"), &data).unwrap();
+    assert_eq!((english.subject.as_str(), english.text.as_deref()), ("Welcome to Shop, <Bob>", Some("A;B;")));
+}
+
+#[test]
+fn caller_is_told_what_is_missing_or_does_not_fit() {
+    let fill = |name: &str, data: Value| welcome().fill(name, None, &object(data)).unwrap_err();
+    let error = fill("wellcome", json!({}));
+    assert!(
+        error.to_string().starts_with("template: there is no \"wellcome\"; there are confirmation, "),
+        "{error}"
+    );
+    for data in [json!({}), json!({ "name": null }), json!({ "name": null, "items": null })] {
+        let TemplateError::Missing { missing, .. } = fill("welcome", data) else { panic!() };
+        assert!(missing.starts_with(&["items".to_owned(), "name".to_owned()]), "{missing:?}");
     }
-    assert!(Templates::of_project(std::path::Path::new("/nonexistent")).is_ok());
+    let error = fill("welcome", json!({ "SiteName": "S", "name": "Ada", "items": 7 }));
+    assert!(
+        matches!(error, TemplateError::Unfit { .. }) && error.to_string().contains("mail/de/welcome.txt:1"),
+        "{error}"
+    );
+    let long = fill(&"\n".repeat(500), json!({})).to_string();
+    assert!(long.len() < 500 && !long.contains('\n'), "{long}");
+}
+
+#[test]
+fn template_that_would_not_end_or_grow_without_end_is_stopped() {
+    let folder = project(&[
+        ("en/loop.subject", "S"),
+        (
+            "en/loop.txt",
+            "{% for a in items %}{% for b in items %}{% for c in items %}{{ text }}{% endfor %}{% endfor %}{% endfor %}",
+        ),
+        ("loop.json", r#"{ "items": [1], "text": "" }"#),
+    ]);
+    let templates = Templates::of_project(folder.path(), "en").unwrap();
+    let fill = |count: usize, text: String| {
+        let data = object(json!({ "items": vec![1; count], "text": text }));
+        templates.fill("loop", None, &data).unwrap_err().to_string()
+    };
+    assert!(fill(1000, "x".to_owned()).contains("fuel"));
+    assert!(fill(30, "x".repeat(1_000_000)).contains("more than 16777216 bytes"));
+}
+
+#[test]
+fn every_mistake_in_a_project_s_templates_is_told_with_file_and_line() {
+    for (files, says) in [
+        (
+            &[("en/confirmation.txt", "a\n{{ Tokn }}")][..],
+            &["mail/en/confirmation.txt:2: there is no variable Tokn"][..],
+        ),
+        (&[("en/confirmation.html", "a\nb\n{% if %}")], &["mail/en/confirmation.html:3: syntax error"]),
+        (
+            &[("layout.html", "{{ Stie }}{% block body %}{% endblock %}")],
+            &["mail/layout.html:1: there is no variable Stie"],
+        ),
+        (&[("confirmation.txt", "x")], &["mail/confirmation.txt: no template's name"]),
+        (&[("en/confirmation.md", "x")], &["mail/en/confirmation.md: no template's name"]),
+        (&[("en/Welcome.txt", "x")], &["mail/en/Welcome.txt: no template's name"]),
+        (&[("test.json", "{}")], &["mail/test.json: a letter of the program's"]),
+        (&[("x.json", "{\n")], &["mail/x.json:"]),
+        (&[("x.json", "[]")], &["mail/x.json:1: expected a JSON object"]),
+        (&[("x.json", "{}")], &["mail/x.json: there is no template x"]),
+        (&[("en/x.subject", "S"), ("en/x.txt", "T")], &["mail/x.json: not there"]),
+        (&[("en/x.subject", "S"), ("x.json", "{}")], &["mail/en/x.txt: not there"]),
+        (&[("en/x.txt", "T"), ("x.json", "{}")], &["mail/en/x.subject: not there"]),
+        (
+            &[("en/x.subject", "S"), ("en/x.txt", "\n{{ a.b }}"), ("x.json", r#"{ "a": {} }"#)],
+            &["mail/en/x.txt:2: undefined value"],
+        ),
+        (
+            &[("en/x.subject", "{{ a|upperr }}"), ("en/x.txt", "T"), ("x.json", r#"{ "a": "" }"#)],
+            &["mail/en/x.subject:1: "],
+        ),
+        (
+            &[("en/test.txt", "{{ A }}"), ("de/test.txt", "{{ B }}")],
+            &["mail/de/test.txt:1: there is no variable B", "mail/en/test.txt:1: there is no variable A"],
+        ),
+    ] {
+        let folder = project(files);
+        let mistakes = Templates::of_project(folder.path(), "en").unwrap_err().0;
+        assert_eq!(mistakes.len(), says.len(), "{mistakes:?}");
+        for says in says {
+            assert!(mistakes.iter().any(|mistake| mistake.starts_with(says)), "{says}: {mistakes:?}");
+        }
+    }
+    assert!(Templates::of_project(std::path::Path::new("/nonexistent"), "en").is_ok());
 }
 
 #[test]
 fn nearest_language_is_taken() {
-    let templates = Templates::embedded().unwrap();
-    for (wanted, fallback, taken) in [
-        (Some("de-AT"), "en", "de"),
-        (Some("fr"), "de", "de"),
-        (None, "xx", "en"),
-        (Some("../de"), "en", "en"),
+    let templates = embedded();
+    for (wanted, taken) in [
+        (Some("de-AT"), "de"),
+        (Some("de_AT"), "de"),
+        (Some("fr"), "en"),
+        (None, "en"),
+        (Some("../de"), "en"),
     ] {
-        assert_eq!(templates.language(wanted, fallback), taken);
+        assert_eq!(templates.language("test", wanted), Some(taken));
     }
+    assert_eq!(Templates::embedded("de").unwrap().language("test", Some("fr")), Some("de"));
+    assert_eq!(Templates::embedded("xx").unwrap().language("test", None), Some("en"));
+    assert_eq!(templates.language("none", None), None);
 }
 
 fn project(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -46,6 +46,16 @@ pub enum MailCommand {
         /// The mail's number
         id: i64,
     },
+    /// Print the DNS records that make mails believed; with --check ask for them and exit 0 only if all are good
+    #[command(after_help = "Example:\n  rowhouse mail dns --check")]
+    Dns {
+        /// Ask for the records: exit code 1 if one is missing or wrong, 2 if one could not be asked for
+        #[arg(long)]
+        check: bool,
+        /// Ask this server instead of the machine's, such as 9.9.9.9:53
+        #[arg(long, value_name = "ADDRESS:PORT", requires = "check")]
+        server: Option<std::net::SocketAddr>,
+    },
     /// Addresses that get no mail
     #[command(subcommand)]
     Suppressions(SuppressionsCommand),

@@ -7,9 +7,10 @@ use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 use crate::safety;
 
-/// Exit code 1 when production would refuse the configuration.
+/// Exit code 1 when production would refuse the configuration, 2 when nothing would start with it.
 pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
     let (settings, sources) = project.settings()?;
+    crate::mail::templates(project, &settings.mail)?;
     let refused = safety::unsafe_settings(&settings);
     let rows: Vec<Value> = sources.effective().iter().map(row).collect();
     let mut table = comfy_table::Table::new();

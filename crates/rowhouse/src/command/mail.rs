@@ -1,6 +1,7 @@
 //! `mail`: what became of mails, and what an operator can do about them.
 
 mod credential;
+mod dns;
 mod suppression;
 mod trial;
 
@@ -14,8 +15,12 @@ use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 
 pub(super) async fn run(project: &Project, command: &MailCommand) -> Result<Outcome, CannotRun> {
+    if let MailCommand::Dns { check, server } = command {
+        return dns::run(project, *check, *server).await;
+    }
     let client = connect_project(project).await?;
     match command {
+        MailCommand::Dns { check, server } => dns::run(project, *check, *server).await,
         MailCommand::List { state, limit } => {
             list(&client, state.map(crate::cli::MailState::name), *limit).await
         }

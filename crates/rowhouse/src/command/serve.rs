@@ -25,6 +25,7 @@ use crate::{descriptor, platform, safety, telemetry};
 /// Runs until told to stop.
 pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, CannotRun> {
     let settings = checked(project.sources()?)?.0;
+    let templates = crate::mail::templates(project, &settings.mail)?;
     let mut sources = project.sources()?;
     sources.add_database(stored(&urls(&settings.db, None)?).await?);
     let (mut settings, sources) = checked(sources)?;
@@ -54,6 +55,7 @@ pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, 
         clock: clock(),
         rng: rng(),
         roles: roles(&args.roles),
+        templates,
     };
     let app = App::start(parts).await?;
     tracing::info!(%address, roles = ?args.roles, "serving");

@@ -3,10 +3,13 @@
 mod banner;
 mod prepare;
 
+use std::sync::Arc;
+
 use rowhouse_db::embedded::{Embedded, Progress};
 use rowhouse_db::{Database, DatabaseUrls};
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::settings::Settings;
+use rowhouse_mail::Templates;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpListener;
@@ -25,6 +28,7 @@ use crate::{descriptor, safety, telemetry};
 /// Runs until told to stop.
 pub(super) async fn run(project: &Project, args: &UpArgs, as_json: bool) -> Result<Outcome, CannotRun> {
     let mut settings = read_settings(project, args)?;
+    let templates = crate::mail::templates(project, &settings.mail)?;
     telemetry::install(settings.log.level);
     settings.server.max_connections = descriptor::provide(settings.server.max_connections);
     project.ensure_private()?;
@@ -36,7 +40,7 @@ pub(super) async fn run(project: &Project, args: &UpArgs, as_json: bool) -> Resu
     settings.auth.key_secret.get_or_insert_with(|| secrets.key_secret.clone());
     let mut signals = Signals::install()?;
     let mut started = tokio::select! {
-        server = start(project, settings, &secrets) => server?,
+        server = start(project, settings, &secrets, templates) => server?,
         () = signals.next() => return Ok(ended()),
     };
     (started.state.mail_url, started.state.smtp_port) = (mail.mail_url(), mail.smtp_port());
@@ -109,7 +113,12 @@ struct Started {
     monitor: tokio::task::JoinHandle<()>,
 }
 
-async fn start(project: &Project, settings: Settings, secrets: &Secrets) -> Result<Started, CannotRun> {
+async fn start(
+    project: &Project,
+    settings: Settings,
+    secrets: &Secrets,
+    templates: Arc<Templates>,
+) -> Result<Started, CannotRun> {
     let embedded = match settings.db.url {
         Some(_) => None,
         None => Some(start_postgres(project, &settings, secrets).await?),
@@ -119,7 +128,7 @@ async fn start(project: &Project, settings: Settings, secrets: &Secrets) -> Resu
         None => super::serve::urls(&settings.db, Some(secrets))?,
     };
     prepare::database(project, &settings, secrets, embedded.as_ref(), &urls).await?;
-    let started = open(project, &settings, &urls, embedded.as_ref()).await?;
+    let started = open(project, &settings, &urls, embedded.as_ref(), templates).await?;
     let (app, state, monitor) = started;
     Ok(Started { app, server: Server::from(&settings.server), state, embedded, monitor })
 }
@@ -146,6 +155,7 @@ async fn open(
     settings: &Settings,
     urls: &DatabaseUrls,
     embedded: Option<&Embedded>,
+    templates: Arc<Templates>,
 ) -> Result<(App, State, tokio::task::JoinHandle<()>), CannotRun> {
     let (database, monitor) = Database::open(urls, &settings.db, settings.auth.live_sessions)?;
     let parts = Parts {
@@ -155,6 +165,7 @@ async fn open(
         clock: clock(),
         rng: rng(),
         roles: Roles::ALL,
+        templates,
     };
     let app = App::start(parts).await?;
     let url = settings.server.public_url.clone().unwrap_or_default();

@@ -1,4 +1,8 @@
-//! The commands about mail, on a running project.
+//! Mail: its commands on a running project, and its paths.
+
+mod dns;
+mod relay;
+mod send;
 
 use crate::program::{Folder, Up, free_port};
 
@@ -51,4 +55,21 @@ fn test_mail_that_nobody_takes_is_a_no_and_given_up() {
     assert!(secret.len() >= 22 && !list.out.contains(&secret));
     let revoke = || mail(&["credentials", "revoke", "shop"]).code;
     assert_eq!((revoke(), revoke()), (0, 1));
+}
+
+#[test]
+fn broken_template_is_a_mistake_of_the_project_and_nothing_starts() {
+    let folder = Folder::with_settings("");
+    std::fs::create_dir_all(folder.path().join("mail/en")).unwrap();
+    std::fs::write(folder.path().join("mail/en/invite.txt"), "Hello\n{{ Nmae }}\n").unwrap();
+    std::fs::write(folder.path().join("mail/en/test.html"), "{% if %}").unwrap();
+    for args in [&["config", "explain"][..], &["up"]] {
+        let run = folder.run(args);
+        assert_eq!((run.code, run.err.lines().count()), (2, 1), "{run:?}");
+        assert!(run.err.contains("mail/en/test.html:1: syntax error"), "{run:?}");
+    }
+    std::fs::remove_file(folder.path().join("mail/en/test.html")).unwrap();
+    let run = folder.run(&["config", "explain"]);
+    assert!(run.code == 2 && run.err.contains("mail/en/invite.txt:2: there is no variable Nmae"), "{run:?}");
+    assert!(!folder.path().join(".rowhouse/pg").exists(), "nothing was begun");
 }

@@ -10,6 +10,7 @@ use rowhouse_db::Database;
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SystemClock, SystemRng};
+use rowhouse_mail::Templates;
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -61,6 +62,23 @@ pub(crate) fn settings() -> Settings {
     settings
 }
 
+/// The program's and one of a project.
+fn templates() -> Templates {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("en/welcome.subject", "Welcome, {{ name }}"),
+        ("en/welcome.html", "<p>{{ name }}, since {{ year | default(\"ever\") }}</p>"),
+        ("de/welcome.subject", "Willkommen, {{ name }}"),
+        ("welcome.json", r#"{ "name": "Ada", "year": 1815 }"#),
+    ];
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    Templates::of_project(folder.path(), "en").unwrap()
+}
+
 impl TestApp {
     pub(crate) async fn start() -> Self {
         Self::start_with(settings()).await
@@ -81,6 +99,7 @@ impl TestApp {
             Database::open(&db.urls, &settings.db, settings.auth.live_sessions).unwrap();
         let control_url = db.urls.control.clone();
         let server = Server::from(&settings.server);
+        let templates = Arc::new(templates());
         let parts = Parts {
             settings,
             database,
@@ -88,6 +107,7 @@ impl TestApp {
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             roles,
+            templates,
         };
         let app = App::start(parts).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

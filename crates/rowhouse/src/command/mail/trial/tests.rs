@@ -1,23 +1,34 @@
 use std::time::Duration;
 
+use rowhouse_kernel::settings::MailTransport;
 use serde_json::json;
 
 use super::judge;
 
 #[test]
 fn only_what_was_taken_is_a_yes() {
-    for (state, yes, says) in [
-        ("sent", true, "sent to a@b.example: 250 ok"),
-        ("captured", true, "captured, not sent"),
-        ("delayed", false, "not taken for a@b.example, and given up: 250 ok"),
-        ("queued", false, "no outcome within 60 s"),
-        ("sending", false, "no outcome within 60 s"),
-        ("bounced", false, "bounced: a@b.example: 250 ok"),
-        ("suppressed", false, "suppressed: "),
-        ("failed", false, "failed: "),
+    use MailTransport::{Capture, File, Relay};
+    for (state, attempts, transport, yes, says) in [
+        ("sent", 1, Relay, true, "sent to a@b.example: 250 ok"),
+        ("sent", 1, File, true, "250 ok, not sent: mail.transport is file"),
+        (
+            "captured",
+            0,
+            Capture,
+            true,
+            "captured, not sent: mail.transport is capture, nothing leaves this machine",
+        ),
+        ("delayed", 1, Relay, false, "not taken for a@b.example, and given up: 250 ok"),
+        ("failed", 0, Relay, false, "no outcome within 60 s, and given up"),
+        ("sending", 1, Relay, false, "no outcome within 60 s; an attempt is under way"),
+        ("bounced", 1, Relay, false, "bounced: a@b.example: 250 ok"),
+        ("suppressed", 0, Relay, false, "suppressed: "),
+        ("failed", 1, Relay, false, "failed: "),
     ] {
-        let document = json!({ "id": 1, "recipients": [{ "address": "a@b.example", "state": state, "last_reply": "250 ok" }] });
-        let (is_yes, text) = judge(&document, Duration::from_secs(60));
+        let recipient =
+            json!({ "address": "a@b.example", "state": state, "attempts": attempts, "last_reply": "250 ok" });
+        let document = json!({ "id": 1, "recipients": [recipient] });
+        let (is_yes, text) = judge(&document, transport, Duration::from_secs(60));
         assert_eq!(is_yes, yes, "{state}");
         assert!(text.starts_with(says), "{state}: {text}");
     }

@@ -1,0 +1,54 @@
+//! `mail dns`: what the sending domain has to publish, and whether it does.
+
+use std::net::SocketAddr;
+
+use rowhouse_mail::dns::{self, Finding, Record, State};
+use serde_json::json;
+
+use crate::outcome::{CannotRun, Outcome};
+use crate::project::Project;
+
+/// Yes if every record is good, no if one is missing or wrong. Where that cannot be said because somebody does not answer,
+/// the check could not run.
+pub(super) async fn run(
+    project: &Project,
+    checks: bool,
+    server: Option<SocketAddr>,
+) -> Result<Outcome, CannotRun> {
+    let (settings, _) = project.settings()?;
+    let (records, notes) = (dns::records(&settings.mail)?, dns::notes(&settings.mail));
+    if !checks {
+        let text = with_notes(records.iter().map(line).collect(), &notes);
+        return Ok(Outcome::yes(json!({ "records": records, "notes": notes }), text));
+    }
+    let findings = dns::look_up(&records, server).await?;
+    let is = |state: State| move |finding: &&Finding| finding.state == state;
+    let is_bad = |finding: &Finding| matches!(finding.state, State::Missing | State::Wrong);
+    if !findings.iter().any(is_bad) && findings.iter().any(|finding| is(State::Unknown)(&finding)) {
+        return Err(CannotRun(findings.iter().filter(is(State::Unknown)).map(unasked).collect()));
+    }
+    let lines = findings.iter().map(|finding| {
+        format!("{:<8} {}\n         {}", finding.state.name(), line(&finding.record), shown(&finding.says))
+    });
+    let text = with_notes(lines.collect(), &notes);
+    let yes = findings.iter().all(|finding| finding.state == State::Good);
+    Ok(Outcome { yes, json: json!({ "records": findings, "notes": notes }), text })
+}
+
+fn line(record: &Record) -> String {
+    format!("{} {} {}", record.name, record.kind, record.value)
+}
+
+fn unasked(finding: &Finding) -> String {
+    format!("{} {}: unknown, {}", finding.record.kind, finding.record.name, shown(&finding.says))
+}
+
+fn with_notes(mut lines: Vec<String>, notes: &[String]) -> String {
+    lines.extend(notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n")
+}
+
+/// Others have written it.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
