@@ -94,7 +94,8 @@ end
 $$;
 
 -- The statement that calls an allowed function; its one parameter holds the arguments, and it returns jsonb. Of several of
--- one name it is the one that takes these arguments.
+-- one name it is the one that takes these arguments. `scheduled_at`, which schedules add, is left out where a function has
+-- no such argument.
 create function jobs.call_statement(function text, args jsonb) returns text
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -114,7 +115,7 @@ begin
       and (strpos(function, '(') = 0 or p.oid = to_regprocedure(function))
   )
   select count(*), coalesce(array_agg(a.oid) filter (where
-    given <@ array(select x.name from jobs.arguments_of(a.oid) x)
+    array_remove(given, 'scheduled_at') <@ array(select x.name from jobs.arguments_of(a.oid) x)
     and given @> array(select x.name from jobs.arguments_of(a.oid) x where not x.is_optional)), '{}')
   into known, fitting from allowed a;
   if known = 0 and exists (

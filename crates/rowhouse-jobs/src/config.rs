@@ -6,7 +6,7 @@ mod store;
 use std::collections::BTreeMap;
 
 use rowhouse_db::{Control, DbError, TransactionError};
-use rowhouse_kernel::settings::{JobsSettings, Missed, ScheduleSettings};
+use rowhouse_kernel::settings::{JobsSettings, KindHandler, Missed, ScheduleSettings};
 use rowhouse_kernel::{Cron, Rng, SharedClock, SharedRng};
 use serde_json::Map;
 use time::OffsetDateTime;
@@ -122,10 +122,11 @@ impl Everything {
 }
 
 fn handler_of(kind: &str, settings: &JobsSettings) -> &'static str {
-    match kind {
-        crate::sql_handler::KIND => "sql",
-        kind if settings.kinds.get(kind).is_some() => "http",
-        _ => "rowhouse",
+    match settings.kinds.get(kind).map(|declared| declared.handler) {
+        Some(KindHandler::Http) => "http",
+        Some(KindHandler::Sql) => "sql",
+        None if kind == crate::sql_handler::KIND => "sql",
+        None => "rowhouse",
     }
 }
 

@@ -1,6 +1,5 @@
 //! Kinds that a service of the project runs: a signed POST, and what its answer means for the job.
 
-use rowhouse_kernel::settings::{JobsSettings, KindSettings};
 use rowhouse_kernel::{Secret, SharedClock};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -8,7 +7,6 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::handler::{Handler, HandlerFuture, Job, JobError, JobResult};
 use crate::outbound::{Answer, Message, Outbound, SendError};
-use crate::registry::{Kind, Registry};
 
 /// So much of a refusal's text is kept in the job's log, in characters.
 const MOST_REASON: usize = 500;
@@ -22,40 +20,13 @@ pub struct HttpHandler {
     clock: SharedClock,
 }
 
-/// Adds the kinds that the file declares. Returns a mistake for each name that the program itself uses.
-pub fn add_kinds(
-    registry: &mut Registry,
-    settings: &JobsSettings,
-    outbound: &Outbound,
-    clock: &SharedClock,
-) -> Vec<String> {
-    let mut mistakes = Vec::new();
-    for (name, declared) in settings.kinds.iter() {
-        let Some(secret) = declared.secret.clone() else { continue };
-        if registry.get(name).is_some() {
-            mistakes.push(format!("jobs.kinds.\"{name}\": the program itself runs jobs of this kind"));
-            continue;
-        }
-        let (outbound, clock) = (outbound.clone(), clock.clone());
-        let handler = HttpHandler { outbound, url: declared.url.clone(), secret, clock };
-        registry.add(kind(name, declared), handler);
-    }
-    mistakes
-}
-
-fn kind(name: &str, declared: &KindSettings) -> Kind {
-    Kind {
-        max_attempts: declared.max_attempts,
-        timeout: declared.timeout,
-        backoff: declared.backoff,
-        growth: declared.growth,
-        max_backoff: declared.max_backoff,
-        min_release: declared.min_release.clone(),
-        ..Kind::new(name)
-    }
-}
-
 impl HttpHandler {
+    /// Posts to `url`, signed with `secret`.
+    #[must_use]
+    pub fn new(outbound: Outbound, url: String, secret: Secret, clock: SharedClock) -> Self {
+        Self { outbound, url, secret, clock }
+    }
+
     async fn post(&self, job: &Job) -> JobResult {
         let id = format!("job_{}", job.id);
         let message = Message {

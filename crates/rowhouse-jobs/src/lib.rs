@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod builtin;
 pub mod config;
+pub mod declared_kind;
 mod enqueue;
 pub mod gauge;
 mod handler;

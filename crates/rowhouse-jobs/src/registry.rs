@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rowhouse_kernel::settings::KindSettings;
+
 use crate::handler::Handler;
 
 /// A kind of job.
@@ -37,6 +39,20 @@ impl Kind {
             growth: 200,
             max_backoff: Duration::from_secs(2 * 3600),
             min_release: "0".to_owned(),
+        }
+    }
+
+    /// A kind as the file declares it.
+    #[must_use]
+    pub fn declared(name: &str, declared: &KindSettings) -> Self {
+        Self {
+            max_attempts: declared.max_attempts,
+            timeout: declared.timeout,
+            backoff: declared.backoff,
+            growth: declared.growth,
+            max_backoff: declared.max_backoff,
+            min_release: declared.min_release.clone(),
+            ..Self::new(name)
         }
     }
 

@@ -1,6 +1,8 @@
-//! The kind `jobs.sql`: calls a function of the project in the transaction that completes the job, so that effect and
-//! completion are one. Which functions, and as whom, is decided by the migration `jobs_functions`.
+//! Calls a function of the project in the transaction that completes the job, so that effect and completion are one: the
+//! one that a job of the kind `jobs.sql` names, or the one that its declared kind stands for. Which functions may be
+//! called, and as whom, is decided by the migration `jobs_functions`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbError, TransactionError};
@@ -18,20 +20,31 @@ pub const MOST_AT_ONCE: u32 = 8;
 /// Results larger than this belong into a table.
 const MOST_RESULT: usize = 64 * 1024;
 
-/// Calls functions.
-#[derive(Debug)]
+/// Where a scheduled job carries the time that it stands for. Passed on to functions that have such an argument.
+const SCHEDULED_AT: &str = "scheduled_at";
+
+/// Calls functions. Clones share their connections.
+#[derive(Debug, Clone)]
 pub struct SqlHandler {
     control: Control,
     search_path: String,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
+    /// What a declared kind calls; else the job says it.
+    function: Option<String>,
 }
 
 impl SqlHandler {
     /// `control` holds at least [`MOST_AT_ONCE`] connections that nobody else needs; `search_path` is what functions see.
     #[must_use]
     pub fn new(control: Control, search_path: impl Into<String>) -> Self {
-        let permits = Semaphore::new(MOST_AT_ONCE as usize);
-        Self { control, search_path: search_path.into(), permits }
+        let permits = Arc::new(Semaphore::new(MOST_AT_ONCE as usize));
+        Self { control, search_path: search_path.into(), permits, function: None }
+    }
+
+    /// The same for a declared kind: it calls this function, and the payload holds its arguments.
+    #[must_use]
+    pub fn calling(&self, function: &str) -> Self {
+        Self { function: Some(function.to_owned()), ..self.clone() }
     }
 
     /// The kind.
@@ -41,7 +54,10 @@ impl SqlHandler {
     }
 
     async fn call(&self, job: &Job) -> JobResult {
-        let call = Call::read(job)?;
+        let call = match &self.function {
+            Some(function) => Call { function: function.clone(), args: Value::Object(job.payload.clone()) },
+            None => Call::read(job)?,
+        };
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(JobError::Retry("this process is stopping".to_owned()));
         };
@@ -80,17 +96,21 @@ impl Call {
     fn read(job: &Job) -> Result<Self, JobError> {
         let fatal = |why: &str| JobError::Fatal(format!("the payload of {KIND} {why}"));
         let strange =
-            job.payload.keys().find(|key| !["function", "args", "scheduled_at"].contains(&key.as_str()));
+            job.payload.keys().find(|key| !["function", "args", SCHEDULED_AT].contains(&key.as_str()));
         if let Some(key) = strange {
             return Err(fatal(&format!("has an unknown key \"{key}\"; arguments belong into \"args\"")));
         }
         let function = job.payload.get("function").and_then(Value::as_str);
         let function = function.ok_or_else(|| fatal("names no function: {\"function\": \"public.bump\"}"))?;
-        let args = job.payload.get("args").cloned().unwrap_or_else(|| Value::Object(Map::new()));
-        if !args.is_object() {
-            return Err(fatal("has \"args\" that are not an object of arguments by name"));
+        let mut args = match job.payload.get("args") {
+            None => Map::new(),
+            Some(Value::Object(args)) => args.clone(),
+            Some(_) => return Err(fatal("has \"args\" that are not an object of arguments by name")),
+        };
+        if let Some(at) = job.payload.get(SCHEDULED_AT) {
+            args.entry(SCHEDULED_AT).or_insert_with(|| at.clone());
         }
-        Ok(Self { function: function.to_owned(), args })
+        Ok(Self { function: function.to_owned(), args: Value::Object(args) })
     }
 
     /// The whole transaction: as whom, the call, and the job's end.

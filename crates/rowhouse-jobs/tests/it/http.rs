@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_jobs::outbound::Outbound;
-use rowhouse_jobs::{Registry, http_handler};
+use rowhouse_jobs::{Registry, declared_kind};
 use rowhouse_kernel::settings::{Settings, Sources};
 use rowhouse_kernel::{SharedClock, SystemClock};
 use rowhouse_testkit::TestDatabase;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use crate::support::{count, database, idle, text, until, worker};
+use crate::support::{count, database, functions, idle, text, until, worker};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -73,7 +73,7 @@ impl House {
         let (mut registry, clock) = (Registry::new(), Arc::new(SystemClock) as SharedClock);
         let outbound = Outbound::new(allow_private).unwrap();
         assert_eq!(
-            http_handler::add_kinds(&mut registry, &settings, &outbound, &clock),
+            declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions(&db), &clock),
             Vec::<String>::new()
         );
         client.batch_execute("insert into jobs.kinds (name) values ('shop.order')").await.unwrap();
@@ -201,10 +201,12 @@ async fn private_addresses_are_never_connected_to_unless_allowed() {
 
 #[tokio::test]
 async fn kind_of_the_program_itself_cannot_be_declared() {
+    let db = database().await;
     let file = format!("[jobs.kinds.\"jobs.noop\"]\nurl = \"http://x\"\nsecret = \"{SECRET}\"");
     let settings = Settings::load(&mut Sources::new(&file, [])).unwrap().jobs;
     let mut registry = crate::support::registry(async |_| Ok(None));
     let clock = Arc::new(SystemClock) as SharedClock;
-    let mistakes = http_handler::add_kinds(&mut registry, &settings, &Outbound::new(true).unwrap(), &clock);
+    let outbound = Outbound::new(true).unwrap();
+    let mistakes = declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions(&db), &clock);
     assert_eq!(mistakes, ["jobs.kinds.\"jobs.noop\": the program itself runs jobs of this kind"]);
 }

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::Control;
-use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
+use rowhouse_jobs::sql_handler::SqlHandler;
 use rowhouse_jobs::{Handler, Job, JobError, Kind, Lease, Registry, Worker};
 use rowhouse_kernel::TenantId;
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{count, database, idle, text, until, worker};
+use crate::support::{count, database, functions, idle, text, until, worker};
 
 const PROJECT: &str = r#"
 set role rowhouse_project;
@@ -61,7 +59,7 @@ impl House {
         let mut registry = Registry::new();
         let kind =
             Kind { backoff: Duration::from_millis(1), growth: 100, max_attempts: 2, ..SqlHandler::kind() };
-        registry.add(kind, handler(&db));
+        registry.add(kind, functions(&db));
         Self { db, client, registry }
     }
 
@@ -88,11 +86,6 @@ impl House {
     async fn n(&self) -> i64 {
         self.client.query_one("select n from public.counters", &[]).await.unwrap().get(0)
     }
-}
-
-fn handler(db: &TestDatabase) -> SqlHandler {
-    let settings = DbSettings { control_pool_size: MOST_AT_ONCE, ..DbSettings::default() };
-    SqlHandler::new(Control::open(&db.urls.control, &settings).unwrap(), "public, extensions")
 }
 
 fn bump(args: impl Into<Value>) -> Value {
@@ -264,7 +257,7 @@ async fn effect_is_taken_back_when_the_job_is_anothers_by_now() {
                  insert into jobs.leases (id, worker, jobs) select 7, $1, array_agg(job) from gone returning id";
     let (mine, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let lease: i64 = house.client.query_one(claim, &[&theirs]).await.unwrap().get(0);
-    let handler = handler(&house.db);
+    let handler = functions(&house.db);
     let run = async |worker| handler.run(&job(Lease { id: lease, worker }, id, &bump(json!({})))).await;
     let refused = run(mine).await.unwrap_err();
     assert!(matches!(&refused, JobError::Retry(why) if why.contains("taken the job over")), "{refused}");

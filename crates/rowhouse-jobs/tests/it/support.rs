@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::Control;
+use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobResult, Kind, Registry, Worker, WorkerParts};
 use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SystemClock, SystemRng};
@@ -78,6 +79,12 @@ pub(crate) async fn worker(db: &TestDatabase, registry: Registry) -> Worker {
         rng: Arc::new(SystemRng),
     };
     Worker::start(parts).await.unwrap()
+}
+
+/// What calls the project's functions.
+pub(crate) fn functions(db: &TestDatabase) -> SqlHandler {
+    let settings = DbSettings { control_pool_size: MOST_AT_ONCE, ..DbSettings::default() };
+    SqlHandler::new(Control::open(&db.urls.control, &settings).unwrap(), "public, extensions")
 }
 
 /// Waits until a query says true.

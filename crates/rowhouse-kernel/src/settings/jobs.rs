@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::named::{Entry, Fields, Named, is_plain_name};
 use super::{Sources, settings, value::words};
-use crate::{Cron, Secret};
+use crate::{Cron, CronError, Secret};
 
 settings! {
     /// Background jobs. Queues, kinds and schedules are tables of their own: `[jobs.queues.NAME]`, `[jobs.kinds."room.verb"]`, `[jobs.schedules.NAME]`; `docs/jobs.md` lists their keys.
@@ -27,7 +27,7 @@ settings! {
         pub allow_private_urls: bool = false,
         /// Queues by name, with their limits.
         pub queues: Named<QueueSettings> = Named::default(),
-        /// Kinds of jobs that a service of yours runs, by name.
+        /// Kinds of jobs that a service or a function of yours runs, by name.
         pub kinds: Named<KindSettings> = Named::default(),
         /// What is enqueued again and again, by name.
         pub schedules: Named<ScheduleSettings> = Named::default(),
@@ -92,18 +92,22 @@ words! {
     pub enum KindHandler {
         /// A service of the project, by a signed POST.
         Http = "http",
+        /// A function of the project, in the transaction that completes the job.
+        Sql = "sql",
     }
 }
 
-/// A kind of job that a service of the project runs.
+/// A kind of job that a service or a function of the project runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KindSettings {
     /// How it is reached.
     pub handler: KindHandler,
-    /// Where the POST goes.
+    /// Where the POST goes; empty for a function.
     pub url: String,
     /// What the POST is signed with: `whsec_` and base64, or text.
     pub secret: Option<Secret>,
+    /// Which function is called, as `jobs.allow_function` names it; empty for a service.
+    pub function: String,
     /// How long one run may take.
     pub timeout: Duration,
     /// Runs before a job is dead.
@@ -128,10 +132,18 @@ impl Entry for KindSettings {
                 "a kind's name is like \"room.verb\": up to 100 of a-z, 0-9 and _, with dots between",
             );
         }
+        let handler = fields.read("handler", KindHandler::Http);
+        let (url, secret, function) = match handler {
+            KindHandler::Http => {
+                (fields.require("url"), fields.secret("secret", "secret_file"), String::new())
+            }
+            KindHandler::Sql => (String::new(), None, fields.require("function")),
+        };
         let kind = Self {
-            handler: fields.read("handler", KindHandler::Http),
-            url: fields.require("url"),
-            secret: fields.secret("secret", "secret_file"),
+            handler,
+            url,
+            secret,
+            function,
             timeout: fields.read("timeout", Duration::from_secs(30)),
             max_attempts: fields.read("max_attempts", 20),
             backoff: fields.read("backoff", Duration::from_secs(2)),
@@ -147,12 +159,9 @@ impl Entry for KindSettings {
 impl KindSettings {
     fn check(&self, fields: &mut Fields<'_>) {
         let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(86_400));
-        let address = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
-        if !fields.is_wrong("url") && address.is_none_or(str::is_empty) {
-            fields.refuse("url", "expected http:// or https:// and an address");
-        }
-        if self.secret.is_none() && !fields.is_wrong("secret") {
-            fields.refuse("secret", "not set; the receiver knows by it that a job is from here");
+        match self.handler {
+            KindHandler::Http => self.check_service(fields),
+            KindHandler::Sql => self.check_function(fields),
         }
         if !(shortest..=longest).contains(&self.timeout) {
             fields.refuse("timeout", "must be 10ms to 1d");
@@ -173,6 +182,24 @@ impl KindSettings {
             || !parts.into_iter().all(|part| part.parse::<u16>().is_ok())
         {
             fields.refuse("min_release", "expected a version such as \"1.4\"");
+        }
+    }
+
+    fn check_service(&self, fields: &mut Fields<'_>) {
+        let address = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
+        if !fields.is_wrong("url") && address.is_none_or(str::is_empty) {
+            fields.refuse("url", "expected http:// or https:// and an address");
+        }
+        if self.secret.is_none() && !fields.is_wrong("secret") {
+            fields.refuse("secret", "not set; the receiver knows by it that a job is from here");
+        }
+    }
+
+    /// Whether there is such a function, and whether it is allowed, only the database knows.
+    fn check_function(&self, fields: &mut Fields<'_>) {
+        let (schema, name) = self.function.split_once('.').unwrap_or_default();
+        if !fields.is_wrong("function") && (schema.is_empty() || name.is_empty() || name.contains('\0')) {
+            fields.refuse("function", "expected a function with its schema, such as \"public.bump\"");
         }
     }
 }
@@ -221,15 +248,7 @@ impl Entry for ScheduleSettings {
         }
         let pattern: String = fields.require("cron");
         let timezone = fields.read("timezone", "UTC".to_owned());
-        let cron = match Cron::parse(&pattern, &timezone) {
-            Ok(cron) => Some(cron),
-            Err(_) if fields.is_wrong("cron") => None,
-            Err(error) => {
-                let key = if matches!(error, crate::CronError::Zone(_)) { "timezone" } else { "cron" };
-                fields.refuse(key, &error.to_string());
-                None
-            }
-        };
+        let cron = cron(fields, &pattern, &timezone);
         let kind: String = fields.require("kind");
         if !fields.is_wrong("kind") && !is_kind_name(&kind) {
             fields.refuse("kind", "expected the name of a kind, such as \"room.verb\"");
@@ -248,6 +267,24 @@ impl Entry for ScheduleSettings {
             missed: fields.read("missed", Missed::default()),
             jitter,
             paused: fields.read("paused", false),
+        }
+    }
+}
+
+/// Reads pattern and zone; each mistake is noted under its own key, also when both are wrong.
+fn cron(fields: &mut Fields<'_>, pattern: &str, timezone: &str) -> Option<Cron> {
+    let note = |fields: &mut Fields<'_>, error: CronError| {
+        let key = if matches!(error, CronError::Zone(_)) { "timezone" } else { "cron" };
+        if !fields.is_wrong(key) {
+            fields.refuse(key, &error.to_string());
+        }
+    };
+    match Cron::parse(pattern, timezone) {
+        Ok(cron) => Some(cron),
+        Err(error) => {
+            note(fields, error);
+            Cron::parse(pattern, "UTC").err().into_iter().for_each(|error| note(fields, error));
+            None
         }
     }
 }

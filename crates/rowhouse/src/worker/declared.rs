@@ -5,7 +5,7 @@ use rowhouse_jobs::builtin::{self, Tidy};
 use rowhouse_jobs::config::{self, BuiltIn, ConfigError, Declarations};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_jobs::sql_handler::{self, SqlHandler};
-use rowhouse_jobs::{Registry, http_handler};
+use rowhouse_jobs::{Registry, declared_kind};
 use rowhouse_kernel::settings::{DbSettings, JobsSettings};
 use rowhouse_kernel::{SharedClock, SharedRng};
 
@@ -44,9 +44,11 @@ impl Declared {
             registry.add(Tidy::kind(schedule.kind), Tidy::new(control, statement));
         }
         crate::mail::delivery(parts)?.register(&mut registry);
-        registry.add(SqlHandler::kind(), sql_handler(parts)?);
+        let functions = sql_handler(parts)?;
+        registry.add(SqlHandler::kind(), functions.clone());
         let outbound = Outbound::new(settings.allow_private_urls).map_err(CannotRun::because)?;
-        let mistakes = http_handler::add_kinds(&mut registry, &settings, &outbound, &parts.clock);
+        let mistakes =
+            declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions, &parts.clock);
         if mistakes.is_empty() { Ok(Self { registry, settings }) } else { Err(CannotRun(mistakes)) }
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::{Settings, Sources};
-use super::Missed;
+use super::{KindHandler, Missed};
 
 fn load(file: &str) -> Result<Settings, Vec<String>> {
     Settings::load(&mut Sources::new(file, []))
@@ -115,4 +115,33 @@ fn variable_replaces_a_table_as_json_and_secrets_are_not_shown() {
     let shown = sources.effective().iter().find(|e| e.name == "jobs.kinds").unwrap();
     assert_eq!(shown.value, "a.b");
     assert!(!format!("{jobs:?}").contains("0123456789abcdef"));
+}
+
+#[test]
+fn kind_of_a_function_names_it_and_has_no_address() {
+    let kind = |more: &str| load(&format!("[jobs.kinds.\"shop.tally\"]\nhandler = \"sql\"\n{more}"));
+    let jobs = kind("function = \"public.tally\"\nmax_attempts = 3").unwrap().jobs;
+    let tally = jobs.kinds.get("shop.tally").unwrap();
+    assert_eq!(
+        (tally.handler, tally.function.as_str(), tally.max_attempts),
+        (KindHandler::Sql, "public.tally", 3)
+    );
+    for (more, mistake) in [
+        ("", "function: not set"),
+        ("function = \"tally\"", "function: expected a function with its schema"),
+        ("function = \"public.tally\"\nurl = \"http://x\"", "url: no such setting"),
+    ] {
+        let mistakes = kind(more).unwrap_err();
+        let whole = format!("jobs.kinds.\"shop.tally\".{mistake}");
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(&whole), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn pattern_and_zone_that_are_both_wrong_are_both_reported() {
+    let mistakes =
+        load("[jobs.schedules.a]\ncron = \"61 * * * *\"\ntimezone = \"Mars/Olympus\"\nkind = \"a.b\"")
+            .unwrap_err();
+    let keys: Vec<&str> = mistakes.iter().map(|m| m.split(": ").next().unwrap()).collect();
+    assert_eq!(keys, ["jobs.schedules.a.cron", "jobs.schedules.a.timezone"], "{mistakes:?}");
 }

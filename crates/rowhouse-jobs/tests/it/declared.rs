@@ -1,0 +1,165 @@
+//! Kinds that the file declares with `handler = "sql"`: from the settings to the effect in the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_db::Control;
+use rowhouse_jobs::config::{Declarations, sync};
+use rowhouse_jobs::outbound::Outbound;
+use rowhouse_jobs::{Registry, declared_kind, schedule};
+use rowhouse_kernel::settings::{DbSettings, Settings, Sources};
+use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
+use rowhouse_testkit::TestDatabase;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::support::{database, functions, idle, text, worker};
+
+const FILE: &str = r#"
+[jobs.kinds."shop.tally"]
+handler = "sql"
+function = "public.tally"
+max_attempts = 1
+[jobs.kinds."shop.stamp"]
+handler = "sql"
+function = "public.stamp"
+max_attempts = 1
+[jobs.kinds."shop.closed"]
+handler = "sql"
+function = "public.closed"
+max_attempts = 1
+[jobs.schedules.tally]
+cron = "@daily"
+kind = "shop.tally"
+payload = { by = 3 }
+[jobs.schedules.stamp]
+cron = "@daily"
+kind = "shop.stamp"
+"#;
+
+const PROJECT: &str = r#"
+set role rowhouse_project;
+create table public.tallies (id bigint generated always as identity, n bigint);
+select tenancy.protect('public.tallies');
+grant select, insert on public.tallies to authenticated;
+create function public.tally(by bigint) returns text language sql as
+  'insert into tallies (n) values (by); select current_user::text';
+create function public.stamp(scheduled_at timestamptz) returns timestamptz language sql as 'select scheduled_at';
+create function public.closed() returns int language sql as 'select 1';
+select jobs.allow_function('public.tally'), jobs.allow_function('public.stamp');
+reset role;
+"#;
+
+struct House {
+    db: TestDatabase,
+    client: Client,
+    registry: Registry,
+}
+
+impl House {
+    async fn new() -> Self {
+        let db = database().await;
+        let client = db.superuser().await;
+        client.batch_execute(PROJECT).await.unwrap();
+        let settings = Settings::load(&mut Sources::new(FILE, [])).unwrap().jobs;
+        let clock = Arc::new(SystemClock) as SharedClock;
+        let (mut registry, outbound) = (Registry::new(), Outbound::new(false).unwrap());
+        let mistakes = declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions(&db), &clock);
+        assert_eq!(mistakes, Vec::<String>::new());
+        let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
+        let declared =
+            Declarations { settings: &settings, registry: &registry, built_in: &[], release: "1.0.0" };
+        sync(&control, &declared, &clock, &(Arc::new(SystemRng) as SharedRng)).await.unwrap();
+        Self { db, client, registry }
+    }
+
+    async fn work(&self) {
+        let running = worker(&self.db, self.registry.clone()).await;
+        idle(&self.client).await;
+        running.stop(Duration::from_secs(5)).await;
+    }
+
+    /// Runs one job to its end and returns its result, or the error it died of.
+    async fn call(&self, kind: &str, payload: Value, tenant: Option<Uuid>) -> Result<Value, String> {
+        let sql = "select jobs.enqueue($1, $2, tenant => $3)";
+        let id: i64 = self.client.query_one(sql, &[&kind, &payload, &tenant]).await.unwrap().get(0);
+        self.work().await;
+        let sql = "select result, error from (select $1::bigint as id) i \
+                   left join jobs.results r using (id) left join jobs.dead d using (id)";
+        let row = self.client.query_one(sql, &[&id]).await.unwrap();
+        row.get::<_, Option<String>>(1).map_or_else(|| Ok(row.get(0)), Err)
+    }
+}
+
+#[tokio::test]
+async fn payload_of_a_declared_kind_is_the_arguments_of_its_function() {
+    let house = House::new().await;
+    let tenant = Uuid::from_u128(7);
+    house
+        .client
+        .batch_execute(&format!(
+            "insert into tenancy.organizations (id, name, slug) values ('{tenant}', 'x', 'x'); \
+             insert into tenancy.tenants (id, organization_id, name, slug) values ('{tenant}', '{tenant}', 'x', 'x')"
+        ))
+        .await
+        .unwrap();
+    assert_eq!(
+        text(
+            &house.client,
+            "select string_agg(distinct handler, ',') from jobs.kinds where name like 'shop.%'"
+        )
+        .await,
+        "sql"
+    );
+    let done = house.call("shop.tally", json!({ "by": 5 }), Some(tenant)).await;
+    assert_eq!(done, Ok(json!("authenticated")));
+    let tallies = "select string_agg(tenant_id || ' ' || n, ',') from public.tallies";
+    assert_eq!(text(&house.client, tallies).await, format!("{tenant} 5"));
+}
+
+#[tokio::test]
+async fn declaring_a_kind_allows_no_function_and_its_job_names_none() {
+    let house = House::new().await;
+    for (kind, payload, says) in [
+        (
+            "shop.closed",
+            json!({}),
+            "jobs may not call the function public.closed (42501); select jobs.allow_function",
+        ),
+        ("shop.tally", json!({ "times": 2 }), "public.tally does not take these arguments: times"),
+        (
+            "shop.tally",
+            json!({ "function": "public.closed", "args": {} }),
+            "does not take these arguments: args, function",
+        ),
+        ("shop.tally", json!({ "by": "many" }), "invalid input syntax"),
+    ] {
+        let error = house.call(kind, payload.clone(), None).await.unwrap_err();
+        assert!(error.contains(says), "{kind} {payload}: {error}");
+    }
+    assert_eq!(text(&house.client, "select count(*)::text from public.tallies").await, "0");
+}
+
+#[tokio::test]
+async fn schedule_calls_a_function_and_gives_its_time_to_one_that_takes_it() {
+    let house = House::new().await;
+    for name in ["tally", "stamp"] {
+        // A tenant's default is missing for a schedule, which has none.
+        house
+            .client
+            .batch_execute("alter table public.tallies alter tenant_id set default gen_random_uuid()")
+            .await
+            .unwrap();
+        schedule::run(&house.client, &SystemClock, name).await.unwrap().unwrap();
+    }
+    house.work().await;
+    let listed = schedule::list(&house.client).await.unwrap();
+    let results: Vec<Value> = listed.iter().map(|s| s.last_result.clone().unwrap_or_default()).collect();
+    assert_eq!(
+        (&results[0]["state"], &results[1]["state"], &results[1]["result"]),
+        (&json!("done"), &json!("done"), &json!("rowhouse_project")),
+        "{results:?}"
+    );
+    assert!(results[0]["result"].as_str().is_some_and(|at| at.starts_with("20")), "{results:?}");
+}
