@@ -84,8 +84,8 @@ impl Control {
         self.observed(name, self.attempts(name, body)).await
     }
 
-    /// Runs `body` on a connection outside any transaction: one statement that only reads, at the cost of one round
-    /// trip where [`Control::run_tx`] takes three. `name` is the label of its metrics.
+    /// Runs `body` on a connection outside any transaction: one statement, which is a transaction of its own and not begun
+    /// again, at the cost of one round trip where [`Control::run_tx`] takes three. `name` is the label of its metrics.
     ///
     /// # Errors
     /// Those of `body`; and the database's.

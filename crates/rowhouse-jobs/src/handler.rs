@@ -53,6 +53,10 @@ pub enum JobError {
     /// Worth another try, not before this time has passed.
     #[error("{1}")]
     RetryAfter(Duration, String),
+    /// Nothing could be done now, and that is no fault of the job's: it is given back as if it had not run. The handler
+    /// says by [`Handler::room`] when to come again.
+    #[error("nothing could be done now")]
+    NotNow,
     /// Hopeless: the job is dead at once.
     #[error("{0}")]
     Fatal(String),
@@ -69,6 +73,12 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = JobResult> + Send + 'a>
 pub trait Handler: Send + Sync + 'static {
     /// Does the work.
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a>;
+
+    /// How many more runs would get anywhere now. Not more than so many jobs are claimed from each lane of this kind; the
+    /// others stay where they are and cost nothing. Asked before each claim, so it must be quick.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
 
     /// Whether a run that ends well has completed the job itself, by [`crate::settle`] in the transaction of its effects.
     fn settles(&self) -> bool {

@@ -87,6 +87,12 @@ impl Registry {
         self.0.get(name)
     }
 
+    /// How many more runs of each kind would get anywhere now; see [`Handler::room`].
+    pub(crate) fn rooms(&self) -> BTreeMap<Arc<str>, i32> {
+        let room = |handler: &dyn Handler| i32::try_from(handler.room()).unwrap_or(i32::MAX);
+        self.0.iter().map(|(name, (_, handler))| (Arc::clone(name), room(&**handler))).collect()
+    }
+
     /// All kinds, by name.
     pub fn kinds(&self) -> impl Iterator<Item = &Kind> {
         self.0.values().map(|(kind, _)| kind)

@@ -70,12 +70,19 @@ impl Pulse {
 
 /// Tells a worker that there may be work, right after a commit that enqueued some.
 #[derive(Clone)]
-pub struct Wake(Arc<Notify>);
+pub struct Wake(Arc<Shared>);
 
 impl Wake {
     /// Makes the worker look now instead of at its next poll.
     pub fn wake(&self) {
-        self.0.notify_one();
+        self.0.wake.notify_one();
+    }
+
+    /// The same, unless jobs of that kind would get nowhere now.
+    pub fn wake_for(&self, kind: &str) {
+        if self.0.registry.get(kind).is_some_and(|(_, handler)| handler.room() > 0) {
+            self.wake();
+        }
     }
 }
 
@@ -106,7 +113,7 @@ pub(crate) struct Shared {
     /// Nanoseconds that runs take, smoothed.
     run_time: AtomicU64,
     settled_position: std::sync::atomic::AtomicI64,
-    wake: Arc<Notify>,
+    wake: Notify,
     ended: Notify,
     room: Notify,
     /// When connections were last closed because one gave no answer.
@@ -146,7 +153,7 @@ impl Worker {
     /// A handle that wakes it.
     #[must_use]
     pub fn wake(&self) -> Wake {
-        Wake(Arc::clone(&self.shared.wake))
+        Wake(Arc::clone(&self.shared))
     }
 
     /// A handle that says whether it lives.
@@ -227,7 +234,7 @@ impl Shared {
             permits: Arc::new(Semaphore::new(concurrency)),
             run_time: AtomicU64::new(1_000_000),
             settled_position: std::sync::atomic::AtomicI64::new(0),
-            wake: Arc::default(),
+            wake: Notify::new(),
             ended: Notify::new(),
             room: Notify::new(),
             forgotten: Mutex::default(),

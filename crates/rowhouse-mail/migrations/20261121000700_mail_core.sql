@@ -36,6 +36,8 @@ create index messages_created_at_idx on mail.messages (created_at);
 create table mail.recipients (
   id bigint generated always as identity,
   message bigint not null constraint recipients_message_fkey references mail.messages (id) on delete cascade,
+  -- what delivers it; null for what was captured
+  job bigint,
   -- as given; compared in lower case
   address text not null constraint recipients_address_check check (length(address) <= 320),
   -- queued: not tried yet. sending: an attempt is under way, or was cut short. delayed: will be tried again.

@@ -23,9 +23,11 @@ begin
 end
 $$;
 
--- Begins an attempt. `verdict` is go, wait (not before `wait_seconds`), suppressed, or ended (nothing is left to do).
+-- Begins an attempt. `verdict` is go (and here is the recipient's copy), wait (not before `wait_seconds`), suppressed, or
+-- ended (nothing is left to do).
 create function mail.begin(of_recipient bigint, per_minute int, per_day int,
-  out verdict text, out wait_seconds double precision, out attempt smallint)
+  out verdict text, out wait_seconds double precision, out attempt smallint, out address text, out envelope_from text,
+  out message_id text, out request_id text, out created_at timestamptz, out mime bytea)
 language plpgsql set search_path = '' as $$
 declare
   r mail.recipients;
@@ -58,5 +60,27 @@ begin
   attempt := r.attempts + 1;
   update mail.recipients x set state = 'sending', attempts = r.attempts + 1, slot_at = null, next_attempt_at = clock_timestamp()
   where x.id = of_recipient;
+  select r.address, m.envelope_from, m.message_id, m.request_id, m.created_at, m.mime
+  into address, envelope_from, message_id, request_id, created_at, mime
+  from mail.messages m where m.id = r.message;
 end
+$$;
+
+-- Recipients whose jobs have died or been cancelled will not be tried any more, so they end; returns how many. Written by
+-- `most` at a time.
+create function mail.sweep(most int default 1000) returns bigint
+language sql set search_path = '' as $$
+  with lost as (
+    select r.id, r.attempts, left('its job ended as ' || d.state || ': ' || d.error, 2000) as reply
+    from mail.recipients r join jobs.dead d on d.id = r.job
+    where r.finished_at is null
+    limit most
+    for update of r
+  ), ended as (
+    update mail.recipients r set state = 'failed', finished_at = clock_timestamp(), last_reply = l.reply
+    from lost l where r.id = l.id
+  ), told as (
+    insert into mail.events (recipient, event, attempt, reply) select l.id, 'failed', l.attempts, l.reply from lost l
+  )
+  select count(*) from lost
 $$;

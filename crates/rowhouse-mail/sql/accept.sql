@@ -4,16 +4,20 @@ with message as (
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
   on conflict on constraint messages_idempotency_key_key do nothing
   returning id
-), recipients as (
-  insert into mail.recipients (message, address, state, finished_at)
-  select m.id, a.address, case when $12 then 'captured' else 'queued' end, case when $12 then clock_timestamp() end
+), numbered as materialized (
+  -- the number is drawn first: the job names the recipient, and the recipient its job
+  select m.id as message, a.address, a.place, nextval('mail.recipients_id_seq') as id
   from message m, unnest($11::text[]) with ordinality a (address, place)
-  order by a.place
-  returning id, message, address
+), enqueued as materialized (
+  select n.*, case when not $12 then
+    jobs.enqueue('mail.send', jsonb_build_object('recipient', n.id), queue => 'mail', priority => $13, tenant => $7)
+  end as job
+  from numbered n
 )
-select r.message, r.id, r.address,
-  case when not $12 then
-    jobs.enqueue('mail.send', jsonb_build_object('recipient', r.id), queue => 'mail', tenant => $7)
-  end
-from recipients r
-order by r.id
+insert into mail.recipients (id, message, address, job, state, finished_at)
+overriding system value
+select e.id, e.message, e.address, e.job, case when $12 then 'captured' else 'queued' end,
+  case when $12 then clock_timestamp() end
+from enqueued e
+order by e.place
+returning message, id, address

@@ -1,9 +1,11 @@
--- Their jobs find an end written and do nothing.
+-- Who waits is given up, and their jobs with them. Returns how many.
 with given_up as (
   update mail.recipients
   set state = 'failed', finished_at = clock_timestamp(), last_reply = 'cancelled by an operator'
   where message = $1 and state in ('queued', 'delayed')
-  returning id, attempts
+  returning id, attempts, job
+), told as (
+  insert into mail.events (recipient, event, attempt, reply)
+  select id, 'failed', attempts, 'cancelled by an operator' from given_up
 )
-insert into mail.events (recipient, event, attempt, reply)
-select id, 'failed', attempts, 'cancelled by an operator' from given_up
+select count(*), count(jobs.cancel(job)) from given_up

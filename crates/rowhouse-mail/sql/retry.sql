@@ -1,9 +1,12 @@
--- A new beginning, with a new job, for what has ended badly.
-with again as (
-  update mail.recipients r
-  set state = 'queued', attempts = 0, slot_at = null, next_attempt_at = clock_timestamp(), finished_at = null
-  from mail.messages m
-  where m.id = r.message and m.id = $1 and r.state in ('failed', 'bounced', 'suppressed')
-  returning r.id, m.tenant
+-- A new beginning, with a new job, for what has ended badly. Returns how many.
+with again as materialized (
+  select r.id, jobs.enqueue('mail.send', jsonb_build_object('recipient', r.id), queue => 'mail', tenant => m.tenant) as job
+  from mail.recipients r
+  join mail.messages m on m.id = r.message
+  where m.id = $1 and r.state in ('failed', 'bounced', 'suppressed')
+  for update of r
 )
-select jobs.enqueue('mail.send', jsonb_build_object('recipient', id), queue => 'mail', tenant => tenant) from again
+update mail.recipients r
+set state = 'queued', attempts = 0, slot_at = null, next_attempt_at = clock_timestamp(), finished_at = null, job = a.job
+from again a
+where r.id = a.id

@@ -4,17 +4,19 @@
 //! only the conversation that was under way, and then with the same Message-ID: at least once, never silently twice.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lettre::address::Envelope;
 use metrics::{counter, histogram};
 use rowhouse_db::{Control, DbError};
+use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
 use rowhouse_kernel::SharedClock;
 use rowhouse_kernel::settings::MailSettings;
 
 use crate::dkim::Signer;
 use crate::error::MailError;
+use crate::gate::{Gate, Pass};
 use crate::prune::Prune;
 use crate::reply::{MOST_ATTEMPTS, Verdict, judge, pause};
 use crate::store::{self, Begun, Copy, End};
@@ -34,6 +36,7 @@ struct Inner {
     control: Control,
     settings: MailSettings,
     transport: Transport,
+    gate: Gate,
     signer: Option<Signer>,
     clock: SharedClock,
 }
@@ -51,45 +54,45 @@ impl Delivery {
     /// [`MailError::Unusable`] if the settings cannot work.
     pub fn new(control: Control, settings: MailSettings, clock: SharedClock) -> Result<Self, MailError> {
         let (transport, signer) = (Transport::new(&settings)?, Signer::new(&settings)?);
-        Ok(Self { inner: Arc::new(Inner { control, settings, transport, signer, clock }) })
+        let gate = Gate::new(settings.relay_connections);
+        Ok(Self { inner: Arc::new(Inner { control, settings, transport, gate, signer, clock }) })
     }
 
-    /// Adds the kinds `mail.send` and `mail.prune`.
+    /// Adds the kinds `mail.send`, `mail.prune` and `mail.sweep`.
     pub fn register(&self, registry: &mut Registry) {
         // Runs that wait for their turn or for the relay are many; attempts are counted with the recipient.
         let kind = Kind { max_attempts: 1000, timeout: RUN_TIMEOUT, ..Kind::new(crate::SEND) };
         registry.add(kind, self.clone());
         let prune = Prune { control: self.inner.control.clone(), retention: self.inner.settings.retention };
-        registry.add(Kind::new(crate::PRUNE), prune);
+        registry.add(Tidy::kind(crate::PRUNE), prune);
+        registry.add(Tidy::kind(crate::SWEEP), Tidy::new(&self.inner.control, "select mail.sweep()"));
     }
 
     async fn attempt(&self, job: &Job) -> JobResult {
         let recipient = job.payload.get("recipient").and_then(serde_json::Value::as_i64);
         let recipient =
             recipient.ok_or_else(|| JobError::Fatal("the payload names no recipient".to_owned()))?;
-        let settings = &self.inner.settings;
-        let begun = {
-            let (rate, cap) = (settings.rate_per_minute, settings.daily_cap);
-            let begin = async move |tx: &tokio_postgres::Client| store::begin(tx, recipient, rate, cap).await;
-            self.inner.control.read("mail_begin", begin).await.map_err(|error| lost(&error))?
-        };
-        let attempt = match begun {
+        let pass = self.inner.gate.enter().await.ok_or(JobError::NotNow)?;
+        let (attempt, outcome) = match self.begin(recipient).await? {
             Begun::Ended => return Ok(None),
             Begun::Wait(wait) => return Err(JobError::RetryAfter(wait, "waits for its turn".to_owned())),
             Begun::Suppressed(attempt) => {
-                let reply = "the address is suppressed".to_owned();
-                return self.end(recipient, attempt, Outcome::Ended(End::Suppressed, reply)).await;
+                (attempt, Outcome::Ended(End::Suppressed, "the address is suppressed".to_owned()))
             }
-            Begun::Go(attempt) => attempt,
+            Begun::Go(attempt, copy) => (attempt, self.talk(pass, recipient, attempt, copy, job).await),
         };
-        let load = async move |client: &tokio_postgres::Client| store::find_copy(client, recipient).await;
-        let copy = self.inner.control.read("mail_load", load).await.map_err(|error| lost(&error))?;
-        let Some(copy) = copy else { return Ok(None) };
-        let outcome = self.talk(recipient, attempt, copy, job).await;
         self.end(recipient, attempt, outcome).await
     }
 
-    async fn talk(&self, recipient: i64, attempt: u16, copy: Copy, job: &Job) -> Outcome {
+    async fn begin(&self, recipient: i64) -> Result<Begun, JobError> {
+        let settings = &self.inner.settings;
+        let (rate, cap) = (settings.rate_per_minute, settings.daily_cap);
+        let begin =
+            async move |client: &tokio_postgres::Client| store::begin(client, recipient, rate, cap).await;
+        self.inner.control.read("mail_begin", begin).await.map_err(|error| lost(&error))
+    }
+
+    async fn talk(&self, pass: Pass<'_>, recipient: i64, attempt: u16, copy: Copy, job: &Job) -> Outcome {
         let envelope = match envelope(&copy) {
             Ok(envelope) => envelope,
             Err(reply) => return Outcome::Ended(End::Failed, reply),
@@ -100,6 +103,10 @@ impl Delivery {
             None => copy.mime,
         };
         let result = self.inner.transport.deliver(recipient, &envelope, &signed).await;
+        match &result {
+            Err(failure) if concerns_all(failure) => pass.failed(),
+            _ => pass.succeeded(),
+        }
         match (&result, &self.inner.transport) {
             (Ok(_), Transport::Capture) => Outcome::Ended(End::Captured, String::new()),
             (Ok(reply), _) => {
@@ -123,19 +130,19 @@ impl Delivery {
         match outcome {
             Outcome::Ended(end, reply) => {
                 counter!("rowhouse_mail_ended_total", "outcome" => end.name()).increment(1);
-                let write = async move |tx: &tokio_postgres::Transaction<'_>| {
-                    store::end(tx, recipient, attempt, end, &reply, lifetime).await
+                let write = async move |client: &tokio_postgres::Client| {
+                    store::end(client, recipient, attempt, end, &reply, lifetime).await
                 };
-                control.run_tx("mail_end", write).await.map_err(|error| lost(&error))?;
+                control.read("mail_end", write).await.map_err(|error| lost(&error))?;
                 Ok(None)
             }
             Outcome::Again { after, reply, counts } => {
                 counter!("rowhouse_mail_delayed_total").increment(1);
                 let text = reply.clone();
-                let write = async move |tx: &tokio_postgres::Transaction<'_>| {
-                    store::delay(tx, recipient, attempt, counts, &text, after).await
+                let write = async move |client: &tokio_postgres::Client| {
+                    store::delay(client, recipient, attempt, counts, &text, after).await
                 };
-                control.run_tx("mail_delay", write).await.map_err(|error| lost(&error))?;
+                control.read("mail_delay", write).await.map_err(|error| lost(&error))?;
                 Err(JobError::RetryAfter(after, reply))
             }
         }
@@ -145,6 +152,10 @@ impl Delivery {
 impl Handler for Delivery {
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
         Box::pin(self.attempt(job))
+    }
+
+    fn room(&self) -> usize {
+        self.inner.gate.room(Instant::now())
     }
 }
 
@@ -159,23 +170,31 @@ fn envelope(copy: &Copy) -> Result<Envelope, String> {
     Envelope::new(from, vec![to]).map_err(|error| error.to_string())
 }
 
-/// What follows from a failure. That the relay is away or refuses our account is no attempt of this mail's: it says
-/// nothing about it, and all others fare alike.
+/// The relay is away, or refuses our account: that says nothing about the mail, and all others fare alike.
+fn concerns_all(failure: &Failure) -> bool {
+    match failure {
+        Failure::Refused { code, text } => judge(*code, text) == Verdict::Misconfigured,
+        Failure::Unreachable(_) => true,
+        Failure::Broken(_) => false,
+    }
+}
+
+/// What follows from a failure. One that concerns all is no attempt of this mail's.
 fn after(failure: &Failure, attempt: u16, job: &Job) -> Outcome {
     let reply = failure.to_string();
-    let (hint, counts) = match failure {
+    let counts = !concerns_all(failure);
+    let hint = match failure {
         Failure::Refused { code, text } => match judge(*code, text) {
             Verdict::Bounced => return Outcome::Ended(End::Bounced, reply),
             Verdict::Failed => return Outcome::Ended(End::Failed, reply),
-            Verdict::Later(hint) => (hint, true),
-            Verdict::Misconfigured => (None, false),
+            Verdict::Later(hint) => hint,
+            Verdict::Misconfigured => None,
         },
-        Failure::Unreachable(_) => (None, false),
-        Failure::Broken(_) => (None, true),
+        Failure::Unreachable(_) | Failure::Broken(_) => None,
     };
     if !counts {
         counter!("rowhouse_mail_relay_failures_total").increment(1);
-        tracing::error!(%failure, "the mail relay cannot be used");
+        tracing::error!(%failure, "the mail relay cannot be used; mails wait until it can");
     }
     if (counts && attempt >= MOST_ATTEMPTS) || job.attempt >= job.max_attempts {
         return Outcome::Ended(End::Failed, format!("given up after {attempt} attempts: {reply}"));

@@ -39,5 +39,6 @@ pub async fn retry(client: &impl GenericClient, message: i64) -> Result<u64, DbE
 /// # Errors
 /// The database's.
 pub async fn cancel(client: &impl GenericClient, message: i64) -> Result<u64, DbError> {
-    Ok(client.execute(include_str!("../sql/cancel.sql"), &[&message]).await?)
+    let row = client.query_one(include_str!("../sql/cancel.sql"), &[&message]).await?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
 }

@@ -7,7 +7,9 @@ mod deliver;
 mod dkim;
 pub mod dns;
 mod error;
+mod gate;
 pub mod history;
+mod intake;
 mod mailer;
 mod message;
 mod prune;
@@ -21,10 +23,12 @@ mod template;
 mod transport;
 
 use rowhouse_db::migrate::Statement;
+use rowhouse_jobs::config::BuiltIn;
 
 pub use capture::capture_router;
 pub use deliver::Delivery;
 pub use error::MailError;
+pub use intake::{Intake, Waker};
 pub use mailer::Mailer;
 pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
 pub use route::{MailApi, router};
@@ -48,5 +52,13 @@ pub const MIGRATIONS: &[Statement] = migrations![
 pub const SEND: &str = "mail.send";
 /// Deletes what has been kept for `mail.retention`; no payload.
 pub const PRUNE: &str = "mail.prune";
-/// The queue of both.
+/// Ends recipients whose jobs have died; no payload.
+pub const SWEEP: &str = "mail.sweep";
+/// The queue of mails.
 pub const QUEUE: &str = "mail";
+
+/// Schedules of this crate's own jobs.
+pub const SCHEDULES: &[BuiltIn] = &[
+    BuiltIn { name: "mail.prune", cron: "47 * * * *", kind: PRUNE },
+    BuiltIn { name: "mail.sweep", cron: "*/5 * * * *", kind: SWEEP },
+];

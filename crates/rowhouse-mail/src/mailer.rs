@@ -42,6 +42,7 @@ struct Label<'a> {
     tenant: Option<rowhouse_kernel::TenantId>,
     request_id: Option<&'a str>,
     idempotency_key: Option<&'a str>,
+    is_urgent: bool,
 }
 
 impl Mailer {
@@ -106,6 +107,7 @@ impl Mailer {
             text: rendered.text,
             html: rendered.html,
             kind: letter.name().to_owned(),
+            is_urgent: true,
             ..NewMail::default()
         })
     }
@@ -141,6 +143,7 @@ impl Mailer {
             tenant: mail.tenant,
             request_id: mail.request_id.as_deref(),
             idempotency_key: mail.idempotency_key.as_deref(),
+            is_urgent: mail.is_urgent,
         };
         self.accept(client, &composed, &label).await
     }
@@ -159,6 +162,7 @@ impl Mailer {
             tenant: mail.tenant,
             request_id: mail.request_id.as_deref(),
             idempotency_key: mail.idempotency_key.as_deref(),
+            is_urgent: false,
         };
         self.accept(client, &composed, &label).await
     }
@@ -190,6 +194,7 @@ impl Mailer {
             mime: &composed.mime,
             recipients,
             is_captured: self.captures(),
+            is_urgent: label.is_urgent,
         };
         let accepted = store::accept(client, &new).await?;
         if accepted.is_new {

@@ -42,6 +42,8 @@ pub struct NewMail {
     pub request_id: Option<String>,
     /// A second mail with the same key is not made.
     pub idempotency_key: Option<String>,
+    /// Somebody is waiting for it: it goes before others.
+    pub is_urgent: bool,
 }
 
 /// A file in a mail.

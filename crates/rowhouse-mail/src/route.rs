@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::error::MailError;
 use crate::history;
-use crate::mailer::Mailer;
+use crate::intake::{Draft, Intake};
 use crate::store::Accepted;
 use crate::template::TemplateError;
 
@@ -24,8 +24,8 @@ use crate::template::TemplateError;
 #[derive(Debug, Clone)]
 pub struct MailApi {
     /// Takes the mails.
-    pub mailer: Mailer,
-    /// Where they are written.
+    pub intake: Intake,
+    /// Where they are looked up.
     pub control: Control,
 }
 
@@ -125,21 +125,18 @@ async fn send(
     request: Request,
 ) -> Result<Response, Failure> {
     require_service(&identity)?;
-    let body = read(request.into_body(), &api.mailer).await?;
+    let body = read(request.into_body(), api.intake.mailer().max_message_bytes()).await?;
     let asked = request::read(&body)?;
     drop(body);
-    let mut mail = asked.write(&api.mailer)?;
+    let mut mail = asked.write(api.intake.mailer())?;
     mail.request_id = Some(request_id.0.to_string());
-    let mailer = api.mailer.clone();
-    let accept = async move |tx: &tokio_postgres::Transaction<'_>| mailer.send(tx, &mail).await;
-    let accepted = api.control.run_tx("mail.accept", accept).await?;
+    let accepted = api.intake.accept(Draft::New(Box::new(mail))).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(document(&accepted))).into_response())
 }
 
 /// Base64 and JSON make a mail larger than it will be.
-async fn read(body: Body, mailer: &Mailer) -> Result<axum::body::Bytes, Failure> {
+async fn read(body: Body, most: u64) -> Result<axum::body::Bytes, Failure> {
     const ENVELOPE: u64 = 1024 * 1024;
-    let most = mailer.max_message_bytes();
     let limit = usize::try_from(most.saturating_add(ENVELOPE)).unwrap_or(usize::MAX);
     axum::body::to_bytes(body, limit).await.map_err(|error| {
         let is_large =

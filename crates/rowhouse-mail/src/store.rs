@@ -5,7 +5,11 @@ use std::time::Duration;
 use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
 use time::OffsetDateTime;
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Row};
+
+/// Priorities of jobs; see `jobs.enqueue`.
+const URGENT: i32 = 0;
+const ORDINARY: i32 = 5;
 
 /// A mail that is stored and will be delivered once the caller's transaction commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) recipients: Vec<&'a str>,
     /// Kept for looking at instead of delivered: no jobs.
     pub(crate) is_captured: bool,
+    /// Somebody is waiting for it: before others.
+    pub(crate) is_urgent: bool,
 }
 
 /// Stores a message, its recipients and their jobs in one round trip; of an idempotency key that is taken, finds the
@@ -57,6 +63,7 @@ pub(crate) async fn accept(client: &impl GenericClient, new: &NewMessage<'_>) ->
                 &new.mime,
                 &new.recipients,
                 &new.is_captured,
+                &if new.is_urgent { URGENT } else { ORDINARY },
             ],
         )
         .await?;
@@ -84,36 +91,16 @@ async fn get_by_key(client: &impl GenericClient, key: Option<&str>) -> Result<Ac
 }
 
 /// What may happen to a recipient now.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Begun {
     /// An attempt, of this number from 1.
-    Go(u16),
+    Go(u16, Copy),
     /// Nothing yet: a limit gives it a later turn.
     Wait(Duration),
     /// Nothing: the address gets no mail.
     Suppressed(u16),
     /// Nothing: it has ended, or is gone.
     Ended,
-}
-
-/// Begins an attempt, if there is one to make.
-pub(crate) async fn begin(
-    client: &impl GenericClient,
-    recipient: i64,
-    rate_per_minute: Option<u32>,
-    daily_cap: Option<u32>,
-) -> Result<Begun, DbError> {
-    let number = |limit: Option<u32>| limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
-    let sql = "select verdict, wait_seconds, attempt from mail.begin($1, $2, $3)";
-    let row = client.query_one(sql, &[&recipient, &number(rate_per_minute), &number(daily_cap)]).await?;
-    let attempt = row.get::<_, Option<i16>>(2).and_then(|attempt| u16::try_from(attempt).ok()).unwrap_or(0);
-    let wait = row.get::<_, Option<f64>>(1).unwrap_or(0.0).max(0.0);
-    Ok(match row.get(0) {
-        "go" => Begun::Go(attempt),
-        "wait" => Begun::Wait(Duration::from_secs_f64(wait)),
-        "suppressed" => Begun::Suppressed(attempt),
-        _ => Begun::Ended,
-    })
 }
 
 /// One recipient's copy of a message.
@@ -127,18 +114,38 @@ pub(crate) struct Copy {
     pub(crate) mime: Vec<u8>,
 }
 
-pub(crate) async fn find_copy(client: &impl GenericClient, recipient: i64) -> Result<Option<Copy>, DbError> {
-    let sql = "select r.address, m.envelope_from, m.message_id, m.request_id, m.created_at, m.mime \
-               from mail.recipients r join mail.messages m on m.id = r.message where r.id = $1";
-    let row = client.query_opt(sql, &[&recipient]).await?;
-    Ok(row.map(|row| Copy {
-        address: row.get(0),
-        envelope_from: row.get(1),
-        message_id: row.get(2),
-        request_id: row.get(3),
-        created_at: row.get(4),
-        mime: row.get(5),
-    }))
+/// Begins an attempt, if there is one to make.
+pub(crate) async fn begin(
+    client: &impl GenericClient,
+    recipient: i64,
+    rate_per_minute: Option<u32>,
+    daily_cap: Option<u32>,
+) -> Result<Begun, DbError> {
+    let number = |limit: Option<u32>| limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
+    let sql = "select * from mail.begin($1, $2, $3)";
+    let row = client.query_one(sql, &[&recipient, &number(rate_per_minute), &number(daily_cap)]).await?;
+    let attempt = row.get::<_, Option<i16>>("attempt");
+    let attempt = attempt.and_then(|attempt| u16::try_from(attempt).ok()).unwrap_or(0);
+    Ok(match row.get("verdict") {
+        "go" => Begun::Go(attempt, copy(&row)),
+        "wait" => {
+            let wait = row.get::<_, Option<f64>>("wait_seconds").unwrap_or(0.0).max(0.0);
+            Begun::Wait(Duration::from_secs_f64(wait))
+        }
+        "suppressed" => Begun::Suppressed(attempt),
+        _ => Begun::Ended,
+    })
+}
+
+fn copy(row: &Row) -> Copy {
+    Copy {
+        address: row.get("address"),
+        envelope_from: row.get("envelope_from"),
+        message_id: row.get("message_id"),
+        request_id: row.get("request_id"),
+        created_at: row.get("created_at"),
+        mime: row.get("mime"),
+    }
 }
 
 /// How a recipient ends.
@@ -173,51 +180,32 @@ fn shorten(reply: &str) -> String {
 
 /// Writes a recipient's end, with history and, for a bounce, suppression; false if it had ended before.
 pub(crate) async fn end(
-    tx: &impl GenericClient,
+    client: &impl GenericClient,
     recipient: i64,
     attempt: u16,
     end: End,
     reply: &str,
     suppression: Duration,
 ) -> Result<bool, DbError> {
-    let reply = shorten(reply);
-    let (attempt, state) = (i16::try_from(attempt).unwrap_or(i16::MAX), end.name());
-    let sql = "with ended as (update mail.recipients set state = $2, finished_at = clock_timestamp(), last_reply = $3 \
-               where id = $1 and finished_at is null returning id) \
-               insert into mail.events (recipient, event, attempt, reply) select id, $2, $4, $3 from ended";
-    let ended = tx.execute(sql, &[&recipient, &state, &reply, &attempt]).await? == 1;
-    if ended && end == End::Bounced {
-        let sql = "insert into mail.suppressions as s (address, reason, detail, expires_at) \
-                   select lower(address), 'bounce', $2, clock_timestamp() + make_interval(secs => $3) \
-                   from mail.recipients where id = $1 \
-                   on conflict (address, reason) do update set detail = excluded.detail, expires_at = excluded.expires_at";
-        tx.execute(sql, &[&recipient, &reply, &suppression.as_secs_f64()]).await?;
-    }
-    Ok(ended)
+    let (reply, attempt) = (shorten(reply), i16::try_from(attempt).unwrap_or(i16::MAX));
+    let lifetime = suppression.as_secs_f64();
+    let sql = include_str!("../sql/end.sql");
+    Ok(client.execute(sql, &[&recipient, &end.name(), &reply, &attempt, &lifetime]).await? == 1)
 }
 
 /// Writes that a recipient will be tried again after a while; `counts` tells whether this was an attempt of its own.
 pub(crate) async fn delay(
-    tx: &impl GenericClient,
+    client: &impl GenericClient,
     recipient: i64,
     attempt: u16,
     counts: bool,
     reply: &str,
     after: Duration,
-) -> Result<bool, DbError> {
-    let reply = shorten(reply);
-    let attempt = i16::try_from(attempt).unwrap_or(i16::MAX);
-    let sql = "update mail.recipients set state = 'delayed', last_reply = $2, attempts = attempts - $4, \
-               next_attempt_at = clock_timestamp() + make_interval(secs => $3) where id = $1 and finished_at is null";
-    let uncounted = i16::from(!counts);
-    let delayed = tx.execute(sql, &[&recipient, &reply, &after.as_secs_f64(), &uncounted]).await? == 1;
-    // While the relay is away, one line says so; more would bury the rest of the history.
-    let sql = "insert into mail.events (recipient, event, attempt, reply) select $1, 'delayed', $2, $3 \
-               where $4 or not exists (select from mail.events e where e.recipient = $1 and e.reply = $3)";
-    if delayed {
-        tx.execute(sql, &[&recipient, &attempt, &reply, &counts]).await?;
-    }
-    Ok(delayed)
+) -> Result<(), DbError> {
+    let (reply, attempt) = (shorten(reply), i16::try_from(attempt).unwrap_or(i16::MAX));
+    let sql = include_str!("../sql/delay.sql");
+    client.execute(sql, &[&recipient, &reply, &after.as_secs_f64(), &counts, &attempt]).await?;
+    Ok(())
 }
 
 /// Deletes up to `most` messages that ended longer than `retention` (seconds) ago.

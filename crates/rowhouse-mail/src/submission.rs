@@ -3,7 +3,6 @@
 
 mod body;
 mod desk;
-mod intake;
 mod listener;
 mod memory;
 mod reply;

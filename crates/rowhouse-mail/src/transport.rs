@@ -9,7 +9,6 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use rowhouse_kernel::settings::{MailSettings, MailTransport, RelayTls};
-use tokio::sync::Semaphore;
 
 use crate::error::MailError;
 
@@ -48,11 +47,10 @@ pub enum Transport {
     File(PathBuf),
 }
 
-/// An SMTP server and how many may talk to it at once.
+/// An SMTP server.
 #[derive(Debug)]
 pub struct Relay {
     smtp: AsyncSmtpTransport<Tokio1Executor>,
-    permits: Semaphore,
     timeout: Duration,
 }
 
@@ -96,16 +94,10 @@ impl Relay {
         if let (Some(user), Some(password)) = (&settings.relay_user, &settings.relay_password) {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
-        Ok(Self {
-            smtp: builder.build(),
-            permits: Semaphore::new(connections.into()),
-            timeout: settings.relay_timeout,
-        })
+        Ok(Self { smtp: builder.build(), timeout: settings.relay_timeout })
     }
 
     async fn deliver(&self, envelope: &Envelope, message: &[u8]) -> Result<String, Failure> {
-        let permit = self.permits.acquire().await;
-        let _permit = permit.map_err(|_| Failure::Unreachable("this process is ending".to_owned()))?;
         // The library limits connecting only.
         match tokio::time::timeout(self.timeout, self.smtp.send_raw(envelope, message)).await {
             Ok(Ok(response)) => {

@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, header};
 use rowhouse_auth::KeyStore;
 use rowhouse_db::Control;
 use rowhouse_http::{CallerResolver, ForeignTokens, Server, serve};
-use rowhouse_kernel::settings::{MailSettings, Settings};
+use rowhouse_kernel::settings::{DbSettings, MailSettings, Settings};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use rowhouse_mail::{Delivery, KeyCheck, MailApi, Mailer, Submission, SubmissionParts, Templates};
+use rowhouse_mail::{Delivery, Intake, KeyCheck, MailApi, Submission, SubmissionParts, Templates};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,6 +21,8 @@ use crate::project::Project;
 /// From the API's port to that of captured mail, and of SMTP submission.
 const CAPTURE_OFFSET: u16 = 3;
 const SMTP_OFFSET: u16 = 4;
+/// Connections to the database that deliveries share.
+const DELIVERING: u32 = 4;
 
 /// The program's templates, and the project's in `mail/`.
 ///
@@ -36,14 +38,16 @@ pub(crate) fn templates(project: &Project, settings: &MailSettings) -> Result<Ar
 /// # Errors
 /// If `[mail]` cannot work.
 pub(crate) fn delivery(parts: &Parts) -> Result<Delivery, CannotRun> {
-    let (control, clock) = (parts.database.control.clone(), Arc::clone(&parts.clock));
+    // Of its own, so that deliveries never keep mails from being taken in.
+    let settings = DbSettings { control_pool_size: DELIVERING, ..parts.settings.db.clone() };
+    let (control, clock) = (Control::open(&parts.control_url, &settings)?, Arc::clone(&parts.clock));
     Delivery::new(control, parts.settings.mail.clone(), clock)
         .map_err(|error| CannotRun::because(error.to_string()))
 }
 
 /// Takes mails in.
 pub(crate) struct Mail {
-    mailer: Mailer,
+    intake: Intake,
     control: Control,
     settings: MailSettings,
     is_service_key: KeyCheck,
@@ -59,14 +63,14 @@ impl Mail {
         settings: &Settings,
         control: &Control,
         keys: &KeyStore,
+        intake: Intake,
         clock: SharedClock,
         rng: SharedRng,
     ) -> Result<Self, CannotRun> {
-        let mailer = Mailer::new(settings.mail.clone(), Arc::clone(&clock), Arc::clone(&rng));
         let foreign = ForeignTokens::from_settings(&settings.auth).map_err(CannotRun::because)?;
         let resolver = CallerResolver::new(keys.shared(), foreign, Arc::clone(&clock));
         Ok(Self {
-            mailer: mailer.map_err(|error| CannotRun::because(error.to_string()))?,
+            intake,
             control: control.clone(),
             settings: settings.mail.clone(),
             is_service_key: Arc::new(move |key| is_service_key(&resolver, key)),
@@ -76,20 +80,14 @@ impl Mail {
         })
     }
 
-    /// The same with templates of a project.
-    pub(crate) fn with_templates(mut self, templates: Arc<Templates>) -> Self {
-        self.mailer = self.mailer.with_templates(templates);
-        self
-    }
-
     /// The paths below `/mail/v1`.
     pub(crate) fn router(&self) -> Router {
-        rowhouse_mail::router(MailApi { mailer: self.mailer.clone(), control: self.control.clone() })
+        rowhouse_mail::router(MailApi { intake: self.intake.clone(), control: self.control.clone() })
     }
 
     fn submission(&self) -> Result<Submission, CannotRun> {
         let parts = SubmissionParts {
-            mailer: self.mailer.clone(),
+            intake: self.intake.clone(),
             control: self.control.clone(),
             settings: self.settings.clone(),
             host: self.host.clone(),

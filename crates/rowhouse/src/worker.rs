@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rowhouse_db::{Control, Heard};
 use rowhouse_jobs::config::ConfigError;
-use rowhouse_jobs::{Pulse, Worker, WorkerParts, schedule};
+use rowhouse_jobs::{Pulse, Wake, Worker, WorkerParts, schedule};
 use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use tokio::sync::{broadcast, watch};
@@ -79,6 +79,7 @@ impl Starter {
 pub(crate) struct Working {
     leave: watch::Sender<Option<Duration>>,
     pulse: Arc<OnceLock<Pulse>>,
+    wake: Arc<OnceLock<Wake>>,
     task: JoinHandle<()>,
 }
 
@@ -103,17 +104,28 @@ impl Working {
             return Err(CannotRun(mistakes));
         }
         let (leave, leaving) = watch::channel(None);
-        let pulse = Arc::new(OnceLock::new());
+        let (pulse, wake) = (Arc::default(), Arc::default());
         let (started, mut first) = watch::channel(false);
-        let task = tokio::spawn(live(starter, heard, leaving, Arc::clone(&pulse), started));
+        let born = Born { pulse: Arc::clone(&pulse), wake: Arc::clone(&wake), started };
+        let task = tokio::spawn(live(starter, heard, leaving, born));
         let _later = tokio::time::timeout(PATIENCE, first.wait_for(|started| *started)).await;
-        Ok(Self { leave, pulse, task })
+        Ok(Self { leave, pulse, wake, task })
     }
 
     /// Says whether the database has heard from the worker lately.
     pub(crate) fn check(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
         let pulse = Arc::clone(&self.pulse);
         Arc::new(move || pulse.get().is_some_and(|pulse| pulse.age() < SILENCE))
+    }
+
+    /// Makes the worker look at once, after a commit that has enqueued jobs of that kind.
+    pub(crate) fn waker(&self, kind: &'static str) -> Arc<dyn Fn() + Send + Sync> {
+        let wake = Arc::clone(&self.wake);
+        Arc::new(move || {
+            if let Some(wake) = wake.get() {
+                wake.wake_for(kind);
+            }
+        })
     }
 
     /// Claims nothing more, gives back what has not begun, waits for what runs, and signs out, all within `limit`.
@@ -160,20 +172,26 @@ impl Drop for Firing {
     }
 }
 
+/// What is told of a worker once it lives.
+struct Born {
+    pulse: Arc<OnceLock<Pulse>>,
+    wake: Arc<OnceLock<Wake>>,
+    started: watch::Sender<bool>,
+}
+
 async fn live(
     starter: Starter,
     mut heard: broadcast::Receiver<Heard>,
     mut leaving: watch::Receiver<Option<Duration>>,
-    pulse: Arc<OnceLock<Pulse>>,
-    started: watch::Sender<bool>,
+    born: Born,
 ) {
     let firing = fire(starter.control.clone(), Arc::clone(&starter.clock), Arc::clone(&starter.rng));
     let worker = tokio::select! {
         worker = starter.insist() => worker,
         _ = told(&mut leaving) => return,
     };
-    let _only_once = pulse.set(worker.pulse());
-    started.send_replace(true);
+    let _only_once = (born.pulse.set(worker.pulse()), born.wake.set(worker.wake()));
+    born.started.send_replace(true);
     let firing = Firing(tokio::spawn(firing));
     let patience = loop {
         tokio::select! {

@@ -1,30 +1,26 @@
-//! `cargo xtask bench mail`: how many mails a second are taken in over SMTP, each answered only when it is durable. One
-//! run captures; the other queues for a relay that does not answer, while the worker tries to deliver.
+//! `cargo xtask bench mail`: how many mails a second are taken in, each answered only when it is durable. Captured; queued
+//! for a relay that does not answer, over SMTP and over HTTP, while the worker tries to deliver; queued for a relay that
+//! refuses every mail for now.
+
+mod client;
+mod refuser;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 
 use super::server::Server;
 use super::{build, report};
 use crate::check::output;
+use client::Door;
 
 /// Mails a second that are promised.
 const ACCEPT: f64 = 1500.0;
 const CAPTURE: f64 = 1000.0;
-/// Sends mails to a port where nobody listens.
-const RELAY: &[(&str, &str)] = &[
-    ("ROWHOUSE_MAIL__TRANSPORT", "relay"),
-    ("ROWHOUSE_MAIL__RELAY_HOST", "127.0.0.1"),
-    ("ROWHOUSE_MAIL__RELAY_PORT", "9"),
-    ("ROWHOUSE_MAIL__RELAY_TLS", "none"),
-];
+/// Where nobody listens.
+const NOBODY: u16 = 9;
 
 /// How long, and from how many connections at once.
 #[derive(Debug, Clone, Copy)]
@@ -46,32 +42,60 @@ pub(crate) fn run(root: &Path, load: Load) -> Result<bool> {
 async fn measure(root: &Path, load: Load) -> Result<Value> {
     let folder = tempfile::tempdir().context("a folder for the project")?;
     let (mut server, _) = Server::first_start(root, folder.path())?;
-    let capture = figures(&server, load, CAPTURE).await?;
-    server.restart(RELAY)?;
-    let accept = figures(&server, load, ACCEPT).await?;
+    let mut phases = serde_json::Map::new();
+    phases.insert("capture".to_owned(), figures(&server, load, smtp, Some(CAPTURE)).await?);
+    let refuser = refuser::start().await?;
+    for (name, relay, door, promised) in [
+        ("accept", NOBODY, smtp as Way, Some(ACCEPT)),
+        ("accept_http", NOBODY, http, None),
+        ("accept_while_refused", refuser, smtp, Some(ACCEPT)),
+    ] {
+        let port = relay.to_string();
+        server.restart(&[
+            ("ROWHOUSE_MAIL__TRANSPORT", "relay"),
+            ("ROWHOUSE_MAIL__RELAY_HOST", "127.0.0.1"),
+            ("ROWHOUSE_MAIL__RELAY_PORT", &port),
+            ("ROWHOUSE_MAIL__RELAY_TLS", "none"),
+        ])?;
+        phases.insert(name.to_owned(), figures(&server, load, door, promised).await?);
+    }
     server.stop()?;
+    let holds = phases.values().all(|phase| phase["holds"] != false);
     Ok(json!({
         "name": "bench-mail",
-        "command": "cargo xtask bench mail",
+        "command": format!(
+            "cargo xtask bench mail --seconds {} --connections {}", load.seconds, load.connections
+        ),
         "date": output("date", &["--utc", "+%Y-%m-%dT%H:%M:%SZ"], root),
         "revision": output("git", &["rev-parse", "HEAD"], root),
         "dirty": !output("git", &["status", "--porcelain", "--untracked-files=no"], root).is_empty(),
         "machine": { "cpus": output("nproc", &[], root), "kernel": output("uname", &["-sr"], root) },
-        "parameters": { "seconds": load.seconds, "connections": load.connections, "message_bytes": message().len() },
-        "holds": capture["holds"] == true && accept["holds"] == true,
-        "capture": capture,
-        "accept": accept,
+        "parameters": {
+            "seconds": load.seconds, "connections": load.connections, "text_bytes": client::text().len(),
+        },
+        "holds": holds,
+        "phases": phases,
     }))
 }
 
+type Way = fn(&Server) -> Result<Door>;
+
+fn smtp(server: &Server) -> Result<Door> {
+    Ok(Door::Smtp(u16::try_from(server.state["smtp_port"].as_u64().context("smtp_port")?)?))
+}
+
+fn http(server: &Server) -> Result<Door> {
+    Ok(Door::Http(server.url().to_owned()))
+}
+
 /// One phase of load, and whether the database has every mail that was said to be durable.
-async fn figures(server: &Server, load: Load, promised: f64) -> Result<Value> {
-    let port = u16::try_from(server.state["smtp_port"].as_u64().context("smtp_port")?)?;
+async fn figures(server: &Server, load: Load, door: Way, promised: Option<f64>) -> Result<Value> {
     let key = server.state["service_role_key"].as_str().context("service_role_key")?;
-    let before = server.count("mail.messages")?;
+    let door = door(server)?;
+    let (before, tried) = (server.count("mail.messages")?, server.count("mail.events")?);
     let end = Instant::now() + Duration::from_secs(u64::from(load.seconds));
-    let clients: Vec<_> =
-        (0..load.connections).map(|_| tokio::spawn(client(port, key.to_owned(), end))).collect();
+    let client = |_| tokio::spawn(client::run(door.clone(), key.to_owned(), end));
+    let clients: Vec<_> = (0..load.connections).map(client).collect();
     let begun = Instant::now();
     let mut took = Vec::new();
     for client in clients {
@@ -90,55 +114,8 @@ async fn figures(server: &Server, load: Load, promised: f64) -> Result<Value> {
         "p50_ms": at(0.5),
         "p99_ms": at(0.99),
         "mails": took.len(),
+        "attempts_meanwhile": server.count("mail.events")? - tried,
         "promised": promised,
-        "holds": per_second >= promised,
+        "holds": promised.map(|promised| per_second >= promised),
     }))
-}
-
-fn message() -> String {
-    let body = "A line of a letter, as long as such lines usually are in mails.\r\n".repeat(12);
-    format!(
-        "From: Shop <shop@x.example>\r\nTo: Ada <ada@y.example>\r\nSubject: Your order\r\n\r\n{body}.\r\n"
-    )
-}
-
-/// Hands in mail after mail on one connection; how long each took.
-async fn client(port: u16, key: String, end: Instant) -> Result<Vec<Duration>> {
-    let mut line = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
-    line.get_ref().set_nodelay(true)?;
-    let sign_in = STANDARD.encode(format!("\0service_role\0{key}"));
-    expect(&mut line, "220").await?;
-    say(&mut line, "EHLO bench\r\n").await?;
-    expect(&mut line, "250").await?;
-    say(&mut line, &format!("AUTH PLAIN {sign_in}\r\n")).await?;
-    expect(&mut line, "235").await?;
-    let message = message();
-    let mut took = Vec::new();
-    while Instant::now() < end {
-        let begun = Instant::now();
-        say(&mut line, "MAIL FROM:<shop@x.example>\r\nRCPT TO:<ada@y.example>\r\nDATA\r\n").await?;
-        for code in ["250", "250", "354"] {
-            expect(&mut line, code).await?;
-        }
-        say(&mut line, &message).await?;
-        expect(&mut line, "250").await?;
-        took.push(begun.elapsed());
-    }
-    Ok(took)
-}
-
-async fn say(line: &mut BufReader<TcpStream>, words: &str) -> Result<()> {
-    Ok(line.get_mut().write_all(words.as_bytes()).await?)
-}
-
-/// Reads one reply, of one line or several.
-async fn expect(line: &mut BufReader<TcpStream>, code: &str) -> Result<()> {
-    loop {
-        let mut answer = String::new();
-        line.read_line(&mut answer).await?;
-        ensure!(answer.starts_with(code), "expected {code}, got {answer:?}");
-        if answer.as_bytes().get(3) != Some(&b'-') {
-            return Ok(());
-        }
-    }
 }

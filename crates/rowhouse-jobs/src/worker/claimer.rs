@@ -66,7 +66,8 @@ async fn claim(shared: &Arc<Shared>, want: usize) -> Result<usize, DbError> {
     let plan = {
         let mut lanes = lock(&shared.lanes);
         lanes.learn(new, false);
-        lanes.plan(i32::try_from(want).unwrap_or(i32::MAX), &shared.release)
+        let want = i32::try_from(want).unwrap_or(i32::MAX);
+        lanes.plan(want, &shared.release, &shared.registry.rooms())
     };
     let worker = shared.worker();
     let mut given = claim_free(shared, &client, worker, &plan, want).await?;

@@ -1,6 +1,7 @@
 //! Which lanes to claim from, in which order and how much: fair between tenants, strict between priorities. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -86,8 +87,9 @@ impl Lanes {
         self.lanes.values_mut().for_each(|lane| lane.low = 0);
     }
 
-    /// Plans a claim of `want` jobs for a worker of this `release`.
-    pub(crate) fn plan(&mut self, want: i32, release: &str) -> Plan {
+    /// Plans a claim of `want` jobs for a worker of this `release`; from each lane not more than its kind has room for.
+    pub(crate) fn plan(&mut self, want: i32, release: &str, rooms: &BTreeMap<Arc<str>, i32>) -> Plan {
+        let room = |lane: &Lane| rooms.get(lane.row.kind.as_str()).copied().unwrap_or(i32::MAX);
         self.round += 1;
         let aging = self.round.is_multiple_of(AGING);
         let mut open: Vec<&Lane> = self
@@ -95,6 +97,7 @@ impl Lanes {
             .into_iter()
             .filter_map(|id| self.lanes.get(&id))
             .filter(|lane| !lane.row.paused && is_at_least(release, &lane.row.min_release))
+            .filter(|lane| room(lane) > 0)
             .collect();
         // Who has waited longest comes first; a lane with a backlog comes after those that want little.
         open.sort_by_key(|lane| {
@@ -108,6 +111,7 @@ impl Lanes {
         let mut plan = Plan::default();
         for lane in open {
             let quota = if lane.backlog { share } else { little };
+            let quota = quota.min(room(lane));
             plan.picks_of(&lane.row).push(lane.row.id, lane.low, quota);
         }
         plan

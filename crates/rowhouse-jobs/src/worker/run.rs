@@ -140,6 +140,7 @@ fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> End {
         }
         Ok(result) => End::Done(result),
         Err(JobError::Fatal(error)) => End::Dead(error),
+        Err(JobError::NotNow) => End::Release,
         Err(JobError::Retry(error) | JobError::RetryAfter(_, error)) if last => End::Dead(error),
         Err(JobError::Retry(error)) => End::Retry(jitter(kind.pause(job.attempt), rng), error),
         Err(JobError::RetryAfter(pause, error)) => {

@@ -6,6 +6,7 @@ mod chaos;
 mod declared;
 mod enqueue;
 mod http;
+mod room;
 mod said;
 mod schedule;
 mod sql;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::Control;
+use rowhouse_db::{Control, TransactionError};
 use rowhouse_kernel::settings::MailSettings;
 use rowhouse_kernel::{SERVICE_ROLE, Secret, SharedClock, SharedRng};
 use tokio::io::AsyncWriteExt;
@@ -13,14 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::desk::{Desk, Refused, Sender, Unknown};
-use super::intake::Intake;
 use super::memory::Memory;
 use super::sasl::Claimed;
 use super::session::{End, House, Peer, converse};
 use super::{reply, tls};
 use crate::credential;
 use crate::error::MailError;
-use crate::mailer::Mailer;
+use crate::intake::{Draft, Intake};
 use crate::message::RawMail;
 
 /// Connections at once.
@@ -40,8 +39,8 @@ pub type KeyCheck = Arc<dyn Fn(&Secret) -> bool + Send + Sync>;
 /// What submission is made of.
 pub struct SubmissionParts {
     /// Takes the messages.
-    pub mailer: Mailer,
-    /// Where they are written.
+    pub intake: Intake,
+    /// Where credentials are.
     pub control: Control,
     /// `[mail]`: certificate and limits.
     pub settings: MailSettings,
@@ -62,23 +61,24 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// Reads the certificate and starts the group commit.
+    /// Reads the certificate.
     ///
     /// # Errors
     /// [`MailError::Unusable`] if certificate or key cannot be used.
     pub fn new(parts: SubmissionParts) -> Result<Self, MailError> {
         let tls = tls::acceptor(&parts.settings)?;
+        let max_message_bytes = usize::try_from(parts.intake.mailer().max_message_bytes()).unwrap_or(MEMORY);
+        let is_capture = parts.intake.mailer().captures();
         let desk = DatabaseDesk {
-            intake: Intake::start(&parts.mailer, &parts.control),
+            intake: parts.intake,
             control: parts.control,
             is_service_key: parts.is_service_key,
         };
-        let max_message_bytes = usize::try_from(parts.mailer.max_message_bytes()).unwrap_or(MEMORY);
         let house = House {
             desk,
             host: parts.host,
             max_message_bytes: max_message_bytes.min(MEMORY),
-            is_capture: parts.mailer.captures(),
+            is_capture,
             has_tls: tls.is_some(),
             memory: Memory::new(MEMORY),
             clock: parts.clock,
@@ -186,6 +186,25 @@ impl Desk for DatabaseDesk {
     }
 
     async fn accept(&self, mail: RawMail) -> Result<i64, Refused> {
-        self.intake.accept(mail).await
+        let accepted = self.intake.accept(Draft::Raw(Box::new(mail))).await;
+        accepted.map(|accepted| accepted.id).map_err(|error| refusal(&error))
+    }
+}
+
+fn refusal(error: &MailError) -> Refused {
+    match error {
+        MailError::Invalid(why) => Refused::Message(why.clone()),
+        MailError::TooLarge { .. } => Refused::TooLarge,
+        MailError::Unusable(_) | MailError::Db(_) => {
+            // Data that PostgreSQL cannot take (class 22) will not be taken later either.
+            let is_data =
+                error.database().and_then(|error| error.code()).is_some_and(|code| code.starts_with("22"));
+            tracing::warn!(%error, "a message handed in over SMTP was not stored");
+            if is_data {
+                Refused::Message("the message cannot be stored".to_owned())
+            } else {
+                Refused::NotNow
+            }
+        }
     }
 }

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use rowhouse_jobs::JobError;
+use rowhouse_jobs::{Handler, JobError};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{MailSettings, MailTransport};
+use rowhouse_kernel::settings::{MailSettings, MailTransport, RelayTls};
+use rowhouse_mail::{NewMail, history};
 use tokio_postgres::Client;
 
 use crate::peer::Peer;
 use crate::support::{Post, mail, mailer};
+
+/// A relay that nobody asks in these tests.
+fn nowhere() -> MailSettings {
+    let relay_host = Some("localhost".to_owned());
+    MailSettings { transport: MailTransport::Relay, relay_host, relay_port: 1, ..MailSettings::default() }
+}
 
 fn header<'a>(mime: &'a str, name: &str) -> &'a str {
     let line = mime.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
@@ -21,7 +28,7 @@ async fn state(client: &Client, recipient: i64) -> (String, i16, String) {
     (row.get(0), row.get(1), row.get(2))
 }
 
-async fn history(client: &Client, recipient: i64) -> Vec<String> {
+async fn events(client: &Client, recipient: i64) -> Vec<String> {
     let sql = "select event from mail.events where recipient = $1 order by id";
     client.query(sql, &[&recipient]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
@@ -38,7 +45,51 @@ async fn mail_reaches_a_relay_that_asks_for_encryption_and_a_sign_in() {
     assert_eq!(header(got["mime"].as_str().unwrap(), "message-id"), format!("<{}>", accepted.message_id));
     let (state, attempts, reply) = state(&post.client, accepted.recipients[0].0).await;
     assert_eq!((state.as_str(), attempts, reply.as_str()), ("sent", 1, "250 2.0.0 taken"));
-    assert_eq!(history(&post.client, accepted.recipients[0].0).await, ["sent"]);
+    assert_eq!(events(&post.client, accepted.recipients[0].0).await, ["sent"]);
+}
+
+#[tokio::test]
+async fn mail_reaches_a_relay_that_speaks_tls_from_the_first_byte() {
+    let mut peer = Peer::implicit().await;
+    let post = Post::new(peer.settings()).await;
+    let accepted = post.send("ada@b.example").await;
+    assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
+    let got = peer.next().await;
+    assert_eq!((&got["tls"], &got["user"]), (&true.into(), &"user".into()));
+    assert_eq!(state(&post.client, accepted.recipients[0].0).await.0, "sent");
+}
+
+#[tokio::test]
+async fn password_is_shown_to_nobody_who_offers_no_encryption() {
+    let peer = Peer::plain().await;
+    let password = Some(Secret::new("right"));
+    let relay_user = Some("user".to_owned());
+    for relay_tls in [RelayTls::Starttls, RelayTls::Implicit] {
+        let settings = MailSettings {
+            relay_tls,
+            relay_user: relay_user.clone(),
+            relay_password: password.clone(),
+            ..peer.settings()
+        };
+        let post = Post::new(settings).await;
+        let accepted = post.send("ada@b.example").await;
+        let Err(JobError::RetryAfter(..)) = post.deliver(accepted.recipients[0].0).await else { panic!() };
+        assert_eq!(state(&post.client, accepted.recipients[0].0).await.0, "delayed");
+    }
+}
+
+#[tokio::test]
+async fn certificate_of_another_host_is_refused() {
+    for peer in [Peer::safe().await, Peer::implicit().await] {
+        // The certificate is for localhost.
+        let other = MailSettings { relay_host: Some("127.0.0.1".to_owned()), ..peer.settings() };
+        let post = Post::new(other).await;
+        let accepted = post.send("ada@b.example").await;
+        let recipient = accepted.recipients[0].0;
+        let Err(JobError::RetryAfter(_, why)) = post.deliver(recipient).await else { panic!() };
+        assert!(why.contains("certificate"), "{why}");
+        assert_eq!(state(&post.client, recipient).await.1, 0, "no fault of the mail");
+    }
 }
 
 #[tokio::test]
@@ -80,7 +131,7 @@ async fn refusal_for_now_is_tried_again_when_the_server_said() {
         format!("<{}>", accepted.message_id)
     );
     assert_eq!(state(&post.client, recipient).await.1, 2);
-    assert_eq!(history(&post.client, recipient).await, ["delayed", "sent"]);
+    assert_eq!(events(&post.client, recipient).await, ["delayed", "sent"]);
 }
 
 #[tokio::test]
@@ -143,7 +194,7 @@ async fn relay_that_is_away_costs_no_attempt_and_one_line() {
         let peer = Peer::plain().await;
         peer.settings()
     };
-    let post = Post::new(settings).await;
+    let mut post = Post::new(settings).await;
     let recipient = post.send("ada@b.example").await.recipients[0].0;
     for _ in 0..3 {
         let result = post.deliver(recipient).await;
@@ -151,9 +202,106 @@ async fn relay_that_is_away_costs_no_attempt_and_one_line() {
             matches!(result, Err(JobError::RetryAfter(after, _)) if after < Duration::from_secs(10)),
             "{result:?}"
         );
+        post.begin_anew();
     }
     assert_eq!(state(&post.client, recipient).await.1, 0);
-    assert_eq!(history(&post.client, recipient).await, ["delayed"]);
+    assert_eq!(events(&post.client, recipient).await, ["delayed"]);
+}
+
+#[tokio::test]
+async fn while_the_relay_is_away_other_mails_are_left_as_they_are() {
+    let settings = {
+        let peer = Peer::plain().await;
+        peer.settings()
+    };
+    let post = Post::new(settings).await;
+    let first = post.send("ada@b.example").await.recipients[0].0;
+    let second = post.send("bob@b.example").await.recipients[0].0;
+    assert!(matches!(post.deliver(first).await, Err(JobError::RetryAfter(..))));
+    assert_eq!(post.deliver(second).await, Err(JobError::NotNow));
+    assert_eq!(post.delivery.room(), 0, "nor are more asked for");
+    assert_eq!(state(&post.client, second).await, ("queued".to_owned(), 0, String::new()));
+}
+
+#[tokio::test]
+async fn backlog_leaves_in_order_once_the_relay_is_back() {
+    let (port, settings) = {
+        let peer = Peer::plain().await;
+        (peer.port(), peer.settings())
+    };
+    let post = Post::new(settings).await;
+    let worker = post.worker().await;
+    let mut all = Vec::new();
+    for n in 0..30 {
+        all.push(post.send(&format!("a{n}@b.example")).await.recipients[0].0);
+    }
+    worker.wake().wake_for("mail.send");
+    let shut = "exists (select from mail.recipients where state = 'delayed')";
+    post.until(shut).await;
+    let mut peer = Peer::at(port).await;
+    let mut got = std::collections::BTreeSet::new();
+    for _ in 0..30 {
+        got.insert(peer.next().await["to"][0].as_str().unwrap().to_owned());
+    }
+    assert_eq!(got.len(), 30);
+    post.until("not exists (select from mail.recipients where state <> 'sent')").await;
+    let tried: i64 = {
+        let sql = "select count(*) from mail.events where event = 'delayed'";
+        post.client.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    assert!(tried < 15, "{tried} of 30 mails asked a relay that was away");
+    worker.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn mail_that_somebody_waits_for_goes_before_the_others() {
+    let post = Post::new(nowhere()).await;
+    post.send("ada@b.example").await;
+    let urgent = NewMail { is_urgent: true, ..mail("bob@b.example") };
+    mailer(nowhere()).send(&post.client, &urgent).await.unwrap();
+    let sql = "select array_agg(n.priority order by r.position) from jobs.ready r join jobs.lanes n on n.id = r.lane";
+    let priorities: Vec<i16> = post.client.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(priorities, [5, 0]);
+}
+
+#[tokio::test]
+async fn cancelled_mail_leaves_no_job_and_a_repeated_one_gets_another() {
+    let post = Post::new(nowhere()).await;
+    let accepted = post.send("ada@b.example").await;
+    let jobs = "select count(*) from jobs.ready";
+    assert_eq!(history::cancel(&post.client, accepted.id).await.unwrap(), 1);
+    assert_eq!(history::cancel(&post.client, accepted.id).await.unwrap(), 0);
+    assert_eq!(post.client.query_one(jobs, &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert_eq!(state(&post.client, accepted.recipients[0].0).await.0, "failed");
+    assert_eq!(history::retry(&post.client, accepted.id).await.unwrap(), 1);
+    let known = "select count(*) from mail.recipients r join jobs.ready j on j.id = r.job \
+                 where r.state = 'queued' and (j.payload ->> 'recipient')::bigint = r.id";
+    assert_eq!(post.client.query_one(known, &[]).await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn mail_whose_job_died_says_so() {
+    let post = Post::new(nowhere()).await;
+    let (first, second) = (post.send("ada@b.example").await, post.send("bob@b.example").await);
+    let sql = "select jobs.cancel(job) from mail.recipients where message = $1";
+    post.client.execute(sql, &[&first.id]).await.unwrap();
+    let worker = post.worker().await;
+    // The second waits; only the sweep is to run.
+    post.client
+        .batch_execute(
+            "update jobs.queues set paused = true where name = 'mail'; select jobs.enqueue('mail.sweep')",
+        )
+        .await
+        .unwrap();
+    post.until("exists (select from jobs.results)").await;
+    let (ended, _, reply) = state(&post.client, first.recipients[0].0).await;
+    assert_eq!(
+        (ended.as_str(), reply.as_str()),
+        ("failed", "its job ended as cancelled: cancelled before it ran")
+    );
+    assert_eq!(events(&post.client, first.recipients[0].0).await, ["failed"]);
+    assert_ne!(state(&post.client, second.recipients[0].0).await.0, "failed");
+    worker.stop(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 """An SMTP server (aiosmtpd) that does what the recipient's local part says, and tells on standard output what it got.
 
-Usage: peer.py FOLDER PLAIN|STARTTLS. First line: its port. Then one JSON line per message that it took.
+Usage: peer.py FOLDER PLAIN|STARTTLS|IMPLICIT PORT (0: any). First line: its port. Then one JSON line per message that it took.
   later…   451 the first time, then taken        nobody…  550 5.1.1 at RCPT
   spam…    550 5.7.1 after DATA                  cut…     taken, but the connection is cut before the reply, once
   silent…  no reply at all
@@ -43,7 +43,7 @@ class Handler:
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "mime": envelope.content.decode("utf-8"),
-            "tls": session.ssl is not None,
+            "tls": server.transport.get_extra_info("ssl_object") is not None,
             "user": session.auth_data.decode() if session.auth_data else None,
         }
         print(json.dumps(line), flush=True)
@@ -72,7 +72,8 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 async def main():
-    folder, mode = pathlib.Path(sys.argv[1]), sys.argv[2]
+    folder, mode, port = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    implicit = certificate(folder) if mode == "IMPLICIT" else None
     options = {"hostname": "peer.example", "enable_SMTPUTF8": True}
     if mode == "STARTTLS":
         options |= {
@@ -81,8 +82,12 @@ async def main():
             "auth_required": True,
             "authenticator": authenticate,
         }
+    if implicit:
+        # aiosmtpd takes only STARTTLS for encryption when it asks whether a sign-in may be offered.
+        options |= {"auth_required": True, "auth_require_tls": False, "authenticator": authenticate}
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Handler(), loop=loop, **options), "127.0.0.1", 0)
+    make = lambda: SMTP(Handler(), loop=loop, **options)
+    server = await loop.create_server(make, "127.0.0.1", port, ssl=implicit, reuse_address=True)
     print(server.sockets[0].getsockname()[1], flush=True)
     # Ends with the test that holds the other end.
     await loop.run_in_executor(None, sys.stdin.read)

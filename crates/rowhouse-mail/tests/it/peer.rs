@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Peer {
     port: u16,
     folder: tempfile::TempDir,
-    is_safe: bool,
+    mode: &'static str,
     lines: Lines<BufReader<ChildStdout>>,
     _child: Child,
 }
@@ -23,25 +23,39 @@ pub(crate) struct Peer {
 impl Peer {
     /// Takes mails from everybody, in the clear.
     pub(crate) async fn plain() -> Self {
-        Self::start(false).await
+        Self::start("PLAIN", 0).await
+    }
+
+    /// The same at a port of which is known that it is free.
+    pub(crate) async fn at(port: u16) -> Self {
+        Self::start("PLAIN", port).await
     }
 
     /// Takes mails after STARTTLS and a sign-in.
     pub(crate) async fn safe() -> Self {
-        Self::start(true).await
+        Self::start("STARTTLS", 0).await
     }
 
-    async fn start(is_safe: bool) -> Self {
+    /// The same, encrypted from the first byte.
+    pub(crate) async fn implicit() -> Self {
+        Self::start("IMPLICIT", 0).await
+    }
+
+    async fn start(mode: &'static str, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/peer.py");
         let mut command = Command::new("python3");
-        command.arg(script).arg(folder.path()).arg(if is_safe { "STARTTLS" } else { "PLAIN" });
+        command.arg(script).arg(folder.path()).arg(mode).arg(port.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("python3");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next_line().await.unwrap();
         let first = first.expect("the SMTP peer starts: `pip install aiosmtpd`, or ./test, installs it");
-        Self { port: first.parse().unwrap(), folder, is_safe, lines, _child: child }
+        Self { port: first.parse().unwrap(), folder, mode, lines, _child: child }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Settings that lead here.
@@ -54,11 +68,13 @@ impl Peer {
             relay_timeout: Duration::from_secs(10),
             ..MailSettings::default()
         };
-        if !self.is_safe {
-            return plain;
-        }
+        let relay_tls = match self.mode {
+            "STARTTLS" => RelayTls::Starttls,
+            "IMPLICIT" => RelayTls::Implicit,
+            _ => return plain,
+        };
         MailSettings {
-            relay_tls: RelayTls::Starttls,
+            relay_tls,
             relay_ca_file: Some(self.folder.path().join("cert.pem").display().to_string()),
             relay_user: Some("user".to_owned()),
             relay_password: Some(Secret::new("right")),

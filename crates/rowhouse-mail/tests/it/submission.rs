@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rowhouse_db::Control;
 use rowhouse_kernel::settings::{DbSettings, MailSettings, MailTransport};
 use rowhouse_kernel::{SystemClock, SystemRng};
-use rowhouse_mail::{Submission, SubmissionParts, credential};
+use rowhouse_mail::{Intake, Submission, SubmissionParts, Waker, credential};
 use rowhouse_testkit::TestDatabase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,9 +22,11 @@ struct Port {
 
 async fn serve(db: &TestDatabase, transport: MailTransport) -> Port {
     let settings = MailSettings { transport, ..MailSettings::default() };
+    let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
+    let waker: Waker = Arc::new(|| ());
     let submission = Submission::new(SubmissionParts {
-        mailer: mailer(settings.clone()),
-        control: Control::open(&db.urls.control, &DbSettings::default()).unwrap(),
+        intake: Intake::start(&mailer(settings.clone()), &control, &waker),
+        control,
         settings,
         host: "mail.example".to_owned(),
         is_service_key: Arc::new(|key| key.expose() == "service"),

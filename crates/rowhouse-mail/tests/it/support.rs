@@ -40,20 +40,40 @@ pub(crate) fn mail(to: &str) -> NewMail {
     }
 }
 
+fn deliverer(db: &TestDatabase, settings: &MailSettings) -> Delivery {
+    let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
+    Delivery::new(control, settings.clone(), Arc::new(SystemClock)).unwrap()
+}
+
 /// A database, a mailer and a deliverer with one configuration.
 pub(crate) struct Post {
     pub(crate) db: TestDatabase,
     pub(crate) client: Client,
     pub(crate) delivery: Delivery,
     mailer: Mailer,
+    settings: MailSettings,
 }
 
 impl Post {
     pub(crate) async fn new(settings: MailSettings) -> Self {
         let db = database().await;
-        let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
-        let delivery = Delivery::new(control, settings.clone(), Arc::new(SystemClock)).unwrap();
-        Self { client: db.superuser().await, db, delivery, mailer: mailer(settings) }
+        let delivery = deliverer(&db, &settings);
+        Self { client: db.superuser().await, db, delivery, mailer: mailer(settings.clone()), settings }
+    }
+
+    /// As a fresh process would, without a memory of how the relay was.
+    pub(crate) fn begin_anew(&mut self) {
+        self.delivery = deliverer(&self.db, &self.settings);
+    }
+
+    /// Waits until a query says true.
+    pub(crate) async fn until(&self, sql: &str) {
+        let wait = format!(
+            "do $$ begin for i in 1..6000 loop if ({sql}) then return; end if; perform pg_sleep(0.01); end loop; \
+             raise 'not so in 60 s: {}'; end $$",
+            sql.replace('\'', "''")
+        );
+        self.client.batch_execute(&wait).await.unwrap();
     }
 
     pub(crate) async fn send(&self, to: &str) -> Accepted {

@@ -60,7 +60,8 @@ impl Declared {
         rng: &SharedRng,
     ) -> Result<(), ConfigError> {
         let tidying = TIDYING.iter().map(|(schedule, _)| *schedule);
-        let built_in: Vec<BuiltIn> = builtin::SCHEDULES.iter().copied().chain(tidying).collect();
+        let built_in: Vec<BuiltIn> =
+            builtin::SCHEDULES.iter().chain(rowhouse_mail::SCHEDULES).copied().chain(tidying).collect();
         let declared = Declarations {
             settings: &self.settings,
             registry: &self.registry,

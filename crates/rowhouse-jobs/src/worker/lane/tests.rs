@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::{Lanes, is_at_least};
@@ -36,21 +39,25 @@ fn lanes(rows: Vec<LaneRow>) -> Lanes {
     lanes
 }
 
+fn roomy() -> BTreeMap<Arc<str>, i32> {
+    BTreeMap::new()
+}
+
 #[test]
 fn urgent_lanes_come_first() {
     let mut lanes = lanes(vec![row(1, 1, 9), row(2, 1, 0), row(3, 1, 5)]);
-    assert_eq!(lanes.plan(10, "1.0").free.lanes, [2, 3, 1]);
+    assert_eq!(lanes.plan(10, "1.0", &roomy()).free.lanes, [2, 3, 1]);
 }
 
 #[test]
 fn tenants_with_backlogs_share_and_small_ones_come_before_them() {
     let mut lanes = lanes(vec![row(1, 1, 5), row(2, 2, 5), row(3, 3, 5)]);
-    let plan = lanes.plan(30, "1.0").free;
+    let plan = lanes.plan(30, "1.0", &roomy()).free;
     assert_eq!(plan.quotas, [10, 10, 10]);
     let mut given: Vec<_> = (0..10).map(|n| claimed(1, n)).collect();
     given.push(claimed(2, 100));
     lanes.gave(&plan, &given, true, 0);
-    let next = lanes.plan(30, "1.0").free;
+    let next = lanes.plan(30, "1.0", &roomy()).free;
     assert_eq!(next.lanes, [3, 2, 1], "least served first, the one with a backlog last");
     assert_eq!(next.quotas, [7, 7, 30]);
 }
@@ -58,10 +65,10 @@ fn tenants_with_backlogs_share_and_small_ones_come_before_them() {
 #[test]
 fn low_mark_follows_what_was_given_but_not_beyond_what_is_settled() {
     let mut lanes = lanes(vec![row(1, 1, 5), row(2, 2, 5)]);
-    let plan = lanes.plan(4, "1.0").free;
+    let plan = lanes.plan(4, "1.0", &roomy()).free;
     lanes.gave(&plan, &[claimed(1, 50), claimed(1, 51)], true, 40);
     assert_eq!(lanes.lows(), [(1, 41), (2, 41)]);
-    let plan = lanes.plan(4, "1.0").free;
+    let plan = lanes.plan(4, "1.0", &roomy()).free;
     lanes.gave(&plan, &[claimed(1, 60)], false, 100);
     assert_eq!(lanes.lows(), [(1, 61), (2, 41)], "lane 2 may not have been looked into");
     lanes.lower(1, 7);
@@ -73,15 +80,27 @@ fn paused_lanes_and_those_of_later_releases_are_left_alone() {
     let paused = LaneRow { paused: true, ..row(1, 1, 5) };
     let later = LaneRow { min_release: "1.3".to_owned(), ..row(2, 1, 5) };
     let mut lanes = lanes(vec![paused, later, row(3, 1, 5)]);
-    assert_eq!(lanes.plan(10, "1.2.9").free.lanes, [3]);
-    assert_eq!(lanes.plan(10, "1.3.0").free.lanes.len(), 2);
+    assert_eq!(lanes.plan(10, "1.2.9", &roomy()).free.lanes, [3]);
+    assert_eq!(lanes.plan(10, "1.3.0", &roomy()).free.lanes.len(), 2);
+}
+
+#[test]
+fn no_more_is_claimed_than_a_kind_has_room_for() {
+    let other = LaneRow { kind: "test.other".to_owned(), ..row(1, 1, 5) };
+    let mut lanes = lanes(vec![other, row(2, 1, 5)]);
+    let mut quotas = |room| {
+        let plan = lanes.plan(10, "1.0", &BTreeMap::from([("test.other".into(), room)])).free;
+        plan.lanes.into_iter().zip(plan.quotas).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(quotas(0), BTreeMap::from([(2, 10)]));
+    assert_eq!(quotas(3), BTreeMap::from([(1, 3), (2, 10)]));
 }
 
 #[test]
 fn limited_lanes_are_claimed_queue_by_queue() {
     let limited = |id, queue: &str| LaneRow { limited: true, queue: queue.to_owned(), ..row(id, 1, 5) };
     let mut lanes = lanes(vec![limited(1, "a"), limited(2, "b"), limited(3, "a"), row(4, 1, 5)]);
-    let plan = lanes.plan(10, "1.0");
+    let plan = lanes.plan(10, "1.0", &roomy());
     assert_eq!(plan.free.lanes, [4]);
     assert_eq!(plan.limited[0].1.lanes, [1, 3]);
     assert_eq!(plan.limited[1].1.lanes, [2]);
@@ -92,7 +111,7 @@ fn priority_does_not_starve_the_last_for_ever() {
     let mut lanes = lanes(vec![row(1, 1, 0), row(2, 2, 9)]);
     let mut first_of_last = 0;
     for _ in 0..64 {
-        let plan = lanes.plan(10, "1.0").free;
+        let plan = lanes.plan(10, "1.0", &roomy()).free;
         first_of_last += usize::from(plan.lanes[0] == 2);
         let given: Vec<_> = (0..10).map(|n| claimed(1, n)).collect();
         lanes.gave(&plan, &given, false, 0);
@@ -105,7 +124,7 @@ fn of_many_lanes_each_has_its_turn() {
     let mut lanes = lanes((1..=5_000).map(|id| row(id, 1, 5)).collect());
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
-        seen.extend(lanes.plan(10, "1.0").free.lanes);
+        seen.extend(lanes.plan(10, "1.0", &roomy()).free.lanes);
     }
     assert_eq!(seen.len(), 5_000);
 }

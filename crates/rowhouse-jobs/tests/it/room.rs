@@ -1,0 +1,70 @@
+//! Handlers that can do nothing for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, Registry, enqueue_many};
+use serde_json::json;
+
+use crate::support::{Does, database, idle, kind, text, until, worker};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says whether there is room, and counts runs.
+struct Door {
+    room: Arc<AtomicUsize>,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Handler for Door {
+    fn run<'a>(&'a self, _: &'a Job) -> HandlerFuture<'a> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(None) })
+    }
+
+    fn room(&self) -> usize {
+        self.room.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_without_room_stay_where_they_are_and_hold_nobody_up() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let (room, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut registry = Registry::new();
+    registry.add(kind("test.work"), Door { room: Arc::clone(&room), runs: Arc::clone(&runs) });
+    registry.add(kind("jobs.noop"), Does(async |_| Ok(None)));
+    let payloads = vec![json!({}); 50];
+    enqueue_many(&client, "test.work", &payloads, "default", None).await.unwrap();
+    enqueue_many(&client, "jobs.noop", &payloads, "default", None).await.unwrap();
+    let worker = worker(&db, registry).await;
+    until(&client, "(select sum(cardinality(ids)) from jobs.done) = 50").await;
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+    assert_eq!(text(&client, "select count(*)::text from jobs.ready").await, "50");
+    room.store(3, Ordering::SeqCst);
+    idle(&client).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 50);
+    worker.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_that_could_do_nothing_is_as_if_it_had_not_been() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&tries);
+    let mut registry = Registry::new();
+    let work = move |job: Job| {
+        let nth = seen.fetch_add(1, Ordering::SeqCst);
+        async move { if nth < 5 { Err(JobError::NotNow) } else { Ok(Some(json!(job.attempt))) } }
+    };
+    registry.add(kind("test.work"), Does(work));
+    let worker = worker(&db, registry).await;
+    enqueue_many(&client, "test.work", &[json!({})], "default", None).await.unwrap();
+    until(&client, "exists (select from jobs.results)").await;
+    assert_eq!(text(&client, "select result::text from jobs.results").await, "1");
+    assert_eq!(text(&client, "select count(*)::text from jobs.log").await, "0");
+    worker.stop(PATIENCE).await;
+}
