@@ -8,12 +8,18 @@ Usage: peer.py FOLDER PLAIN|STARTTLS|IMPLICIT PORT (0: any). First line: its por
 
 import asyncio
 import json
+import logging
 import pathlib
 import ssl
 import subprocess
 import sys
+import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+# What it thinks of its clients would only be noise among the results of tests.
+logging.disable(logging.CRITICAL)
+warnings.simplefilter("ignore")
 
 SEEN = set()
 
