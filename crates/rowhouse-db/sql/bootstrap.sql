@@ -13,6 +13,9 @@ begin
       ('rowhouse_owner', 'nologin'),
       -- owns the project's objects and runs its migrations
       ('rowhouse_project', 'nologin'),
+      -- stands between rowhouse_owner and authenticated: noinherit, so that the platform may give functions to
+      -- authenticated and has none of its rights; policies for callers do not count for it either
+      ('rowhouse_caller', 'nologin noinherit'),
       -- control plane
       ('rowhouse', 'login'),
       -- data plane: no rights of their own, so a missing role change fails closed
@@ -36,8 +39,9 @@ $$;
 grant anon, authenticated to authenticator;
 grant service_role to authenticator_service;
 grant rowhouse_project to rowhouse_owner;
--- jobs of a tenant call functions as this role (schema jobs)
-grant authenticated to rowhouse_owner;
+-- jobs of a tenant call functions as authenticated, through a function that this role owns (schema jobs)
+grant authenticated to rowhouse_caller;
+grant rowhouse_caller to rowhouse_owner;
 grant rowhouse_owner to rowhouse;
 -- who is no superuser acts for these roles below, and in migrations, as their member
 do $$

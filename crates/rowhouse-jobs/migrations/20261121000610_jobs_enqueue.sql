@@ -36,14 +36,32 @@ begin
 end
 $$;
 
--- Callers of the data API enqueue for their own tenant; everybody else for whom they name.
+-- Whether this transaction speaks for one caller or one tenant: a request of the data API without the service key, also
+-- inside of functions with their owner's rights, or a tenant's own job.
+create function jobs.is_confined() returns boolean
+language sql stable set search_path = '' as $$
+  select coalesce(current_setting('role', true), '') in ('anon', 'authenticated')
+    or (coalesce(current_setting('request.jwt.claims', true), '') <> ''
+      and coalesce(current_setting('role', true), '') <> 'service_role')
+$$;
+
+-- Who is confined enqueues for the own tenant; everybody else for whom they name.
 create function jobs.tenant_of_caller(named uuid) returns uuid
 language sql stable set search_path = '' as $$
-  select case
-    when current_setting('role', true) in ('anon', 'authenticated')
-      then (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid
-    else coalesce(named, (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid)
-  end
+  select case when jobs.is_confined() then own.tenant else coalesce(named, own.tenant) end
+  from (select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid as tenant) own
+$$;
+
+-- A job of no tenant calls functions with the rights of the project's owner. Who is confined cannot ask for that.
+create function jobs.require_tenant(of_kind text, of_tenant uuid) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+  if of_tenant is null and jobs.is_confined()
+    and exists (select from jobs.kinds k where k.name = of_kind and k.handler = 'sql') then
+    raise exception using errcode = 'insufficient_privilege',
+      message = format('jobs of kind "%s" call functions, and this caller has no tenant for whom', of_kind);
+  end if;
+end
 $$;
 
 -- Refuses what is too large to be a job: such things belong into a table, and their key into the payload.
@@ -120,6 +138,7 @@ begin
   end if;
   perform jobs.require_small(payload);
   tenant := jobs.tenant_of_caller(tenant);
+  perform jobs.require_tenant(kind, tenant) where tenant is null;
   unique_key := coalesce(tenant || ' ', '') || unique_key;
   job.lane := jobs.lane_of(queue, kind, tenant, priority::smallint, key is not null);
   job.id := nextval('jobs.ids');
@@ -154,8 +173,10 @@ create function jobs.enqueue_many(kind text, payloads jsonb[], queue text defaul
   tenant uuid default null) returns setof bigint
 language plpgsql security definer set search_path = '' as $$
 declare
-  in_lane constant int := jobs.lane_of(queue, kind, jobs.tenant_of_caller(tenant), priority::smallint, false);
+  of_tenant constant uuid := jobs.tenant_of_caller(tenant);
+  in_lane constant int := jobs.lane_of(queue, kind, of_tenant, priority::smallint, false);
 begin
+  perform jobs.require_tenant(kind, of_tenant) where of_tenant is null;
   if exists (select from unnest(payloads) p where jsonb_typeof(p) is distinct from 'object') then
     raise exception using errcode = 'invalid_parameter_value', message = 'a job''s payload is a JSON object';
   end if;
@@ -210,20 +231,22 @@ end
 $$;
 
 -- True the first time it is called with this key by a transaction that commits: the way to an effect that happens once,
--- however often its job runs. Keys are kept for 30 days.
+-- however often its job runs. Keys are kept for 30 days, and are a tenant's own where one is spoken for.
 create function jobs.once(effect text) returns boolean
 language plpgsql security definer set search_path = '' as $$
 begin
   insert into jobs.effects (key)
-  values (case when current_setting('role', true) in ('anon', 'authenticated')
-    then coalesce(jobs.tenant_of_caller(null)::text, '') || ' ' else '' end || effect)
+  values (case when jobs.is_confined() then coalesce(jobs.tenant_of_caller(null)::text, '') || ' ' else '' end || effect)
   on conflict do nothing;
   return found;
 end
 $$;
 
+-- Not for callers of the data API themselves: a project opens what it wants to, kind by kind, with functions of its own that
+-- have their owner's rights. Those stay confined; see jobs.is_confined.
 grant execute on function jobs.enqueue(text, jsonb, text, timestamptz, int, uuid, text, text, int, interval, bigint)
-  to authenticated, service_role, rowhouse_project;
-grant execute on function jobs.enqueue_many(text, jsonb[], text, int, uuid) to authenticated, service_role, rowhouse_project;
-grant execute on function jobs.enqueue_parent(jsonb, jsonb[], text) to authenticated, service_role, rowhouse_project;
+  to service_role, rowhouse_project;
+grant execute on function jobs.enqueue_many(text, jsonb[], text, int, uuid) to service_role, rowhouse_project;
+grant execute on function jobs.enqueue_parent(jsonb, jsonb[], text) to service_role, rowhouse_project;
+-- A tenant's jobs call functions as authenticated, and need it there; it touches keys of the own tenant only.
 grant execute on function jobs.once(text) to authenticated, service_role, rowhouse_project;

@@ -145,7 +145,7 @@ $$;
 
 -- Ends runs. `outcomes` is [{"lease": 7, "id": 1, "state": "done", "result": …}, {"id": 2, "state": "retry", "after": 2.5,
 -- "error": …}, {"id": 3, "state": "dead" or "cancelled", "error": …}, {"id": 4, "state": "release"}]; `release` gives a job
--- back that has not begun. Without "lease", whichever lease of this worker has the job. Returns the ids that were
+-- back that has not begun. With "lost": true its worker died, and the run does not count. Without "lease", whichever lease of this worker has the job. Returns the ids that were
 -- settled; the worker has lost the others and must not report them again.
 create function jobs.settle(by_worker uuid, outcomes jsonb) returns bigint[]
 language plpgsql set search_path = '' as $$
@@ -221,9 +221,11 @@ begin
     select j as job, j.id, o.result, o.after,
       case when c.id is null or o.state not in ('retry', 'release') then o.state else 'cancelled' end as state,
       case when c.id is not null and o.state = 'release' then 'cancelled before it ran' else left(o.error, 10000) end as error,
-      row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + 1, j.payload, j.options)::jobs.ready as after_run
+      row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + (not coalesce(o.lost, false))::int, j.payload,
+        case when o.lost then coalesce(j.options, '{}') || jsonb_build_object('deaths', jobs.deaths_of(j) + 1)
+          else j.options end)::jobs.ready as after_run
     from unnest(held.jobs) j
-    join jsonb_to_recordset(outcomes) o (id bigint, state text, result jsonb, after double precision, error text) on o.id = j.id
+    join jsonb_to_recordset(outcomes) o (id bigint, state text, result jsonb, after double precision, error text, lost boolean) on o.id = j.id
     left join jobs.cancellations c on c.id = j.id
   ), results as (
     insert into jobs.results as r (id, result)
@@ -281,10 +283,19 @@ begin
 end
 $$;
 
--- Gives the jobs of workers that have been silent for `silence` to others: their runs count as failed. Returns how many.
+-- Workers that have died while they had this job.
+create function jobs.deaths_of(job jobs.ready) returns int
+language sql immutable set search_path = '' as $$
+  select coalesce((job.options ->> 'deaths')::int, 0)
+$$;
+
+-- Gives the jobs of workers that have been silent for `silence` to others; returns how many. Nobody knows which of them had
+-- begun, so that this costs no attempt: a job that never ran must not die of it. A job that kills its workers is stopped by
+-- a count of its own.
 create function jobs.rescue(silence interval) returns int
 language plpgsql set search_path = '' as $$
 declare
+  most_deaths constant int := 5;
   held jobs.leases;
   rescued int := 0;
 begin
@@ -298,8 +309,9 @@ begin
     select * from jobs.leases l where not exists (select from jobs.workers w where w.id = l.worker) order by l.id for update
   loop
     perform jobs.settle_lease(held, (
-      select jsonb_agg(jsonb_build_object('id', j.id, 'error', 'the worker died during run ' || j.attempt + 1,
-        'state', case when j.attempt + 1 < jobs.attempts_of(j) then 'retry' else 'dead' end, 'after', 0))
+      select jsonb_agg(jsonb_build_object('id', j.id, 'lost', true, 'after', 0,
+        'state', case when jobs.deaths_of(j) + 1 < most_deaths then 'retry' else 'dead' end,
+        'error', format('its worker died (%s of at most %s times)', jobs.deaths_of(j) + 1, most_deaths)))
       from unnest(held.jobs) j));
     rescued := rescued + cardinality(held.jobs);
   end loop;
@@ -370,7 +382,7 @@ begin
       and (of_queue is null or n.queue = of_queue) and (of_kind is null or n.kind = of_kind)))
     returning d.job
   )
-  select array_agg(row((g.job).lane, (g.job).position, (g.job).id, clock_timestamp(), 0, (g.job).payload, (g.job).options - 'parent')::jobs.ready)
+  select array_agg(row((g.job).lane, (g.job).position, (g.job).id, clock_timestamp(), 0, (g.job).payload, (g.job).options - '{parent,deaths}'::text[])::jobs.ready)
   into back from gone g;
   perform jobs.make_ready(back) where back is not null;
   return coalesce(cardinality(back), 0);

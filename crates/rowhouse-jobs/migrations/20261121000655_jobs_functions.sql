@@ -177,6 +177,8 @@ $$;
 
 grant execute on function jobs.allow_function(text), jobs.disallow_function(text) to rowhouse_project;
 grant execute on function jobs.call_statement(text, jsonb) to authenticated, rowhouse_project;
+-- Before the functions change hands: rowhouse_owner does not inherit from authenticated, but from rowhouse_project.
+grant execute on function jobs.call_for_tenant(text, jsonb), jobs.call_for_project(text, jsonb) to rowhouse_project;
 grant create on schema jobs to authenticated, rowhouse_project;
 alter function jobs.call_for_tenant(text, jsonb) owner to authenticated;
 alter function jobs.call_for_project(text, jsonb) owner to rowhouse_project;

@@ -112,19 +112,20 @@ impl Outbound {
         if let Some(id) = message.request_id {
             request = request.header("x-request-id", id);
         }
-        let response = request.body(message.body).send().await.map_err(|error| no_answer(&error))?;
+        let response = request.body(message.body).send().await.map_err(no_answer)?;
         let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers(), now));
         let (body, is_cut) = read(response).await?;
         Ok(Answer { status, retry_after, body, is_cut })
     }
 
-    /// Names are checked when they are resolved; an address in the URL is not resolved.
+    /// What else the URL says, perhaps a password or a key, is not told. Names are checked when they are resolved; an address in the URL is not resolved.
     fn check(&self, url: &str) -> Result<Url, SendError> {
-        let wrong = |why: String| SendError::Address(format!("{url}: {why}"));
-        let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        let parsed = Url::parse(url).map_err(|error| SendError::Address(format!("the URL: {error}")))?;
+        let wrong =
+            |why: &str| SendError::Address(format!("{}: {why}", parsed.origin().ascii_serialization()));
         let host = parsed.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         match host.parse() {
-            Ok(ip) if !self.allow_private && !is_public(ip) => Err(wrong(PRIVATE.to_owned())),
+            Ok(ip) if !self.allow_private && !is_public(ip) => Err(wrong(PRIVATE)),
             _ => Ok(parsed),
         }
     }
@@ -162,7 +163,7 @@ fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
 
 async fn read(mut response: reqwest::Response) -> Result<(Vec<u8>, bool), SendError> {
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| no_answer(&error))? {
+    while let Some(piece) = response.chunk().await.map_err(no_answer)? {
         let room = MOST_ANSWER - body.len();
         body.extend_from_slice(&piece[..piece.len().min(room)]);
         if piece.len() > room {
@@ -172,10 +173,11 @@ async fn read(mut response: reqwest::Response) -> Result<(Vec<u8>, bool), SendEr
     Ok((body, false))
 }
 
-/// The whole chain of causes, for the outermost says little.
-fn no_answer(error: &reqwest::Error) -> SendError {
+/// The whole chain of causes, for the outermost says little; without the URL, which may carry a key.
+fn no_answer(error: reqwest::Error) -> SendError {
+    let error = error.without_url();
     let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
-    let mut cause = std::error::Error::source(error);
+    let mut cause = std::error::Error::source(&error);
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
         if inner.is::<Private>() {

@@ -73,25 +73,6 @@ async fn what_cannot_be_a_job_is_refused_in_plain_words() {
 }
 
 #[tokio::test]
-async fn caller_of_the_data_api_enqueues_for_the_own_tenant_only() {
-    let db = database().await;
-    let client = db.superuser().await;
-    let (own, foreign) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
-    let claims = json!({ "tenant_id": own }).to_string();
-    client
-        .batch_execute(&format!(
-            "begin; set local role authenticated; select set_config('request.jwt.claims', '{claims}', true); \
-             select jobs.enqueue('test.work', tenant => '{foreign}'); commit"
-        ))
-        .await
-        .unwrap();
-    let tenant: uuid::Uuid = client.query_one("select tenant from jobs.lanes", &[]).await.unwrap().get(0);
-    assert_eq!(tenant, own);
-    let anon = client.batch_execute("begin; set local role anon; select jobs.enqueue('test.work')").await;
-    assert_eq!(anon.unwrap_err().code().unwrap().code(), "42501");
-}
-
-#[tokio::test]
 async fn effect_happens_once() {
     let db = database().await;
     let client = db.superuser().await;

@@ -210,3 +210,18 @@ async fn kind_of_the_program_itself_cannot_be_declared() {
     let mistakes = declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions(&db), &clock);
     assert_eq!(mistakes, ["jobs.kinds.\"jobs.noop\": the program itself runs jobs of this kind"]);
 }
+
+#[tokio::test]
+async fn what_a_url_carries_beside_its_host_is_told_to_nobody() {
+    for (url, private) in [
+        ("http://user:hunter2@127.0.0.1:1/path?key=hunter2", true),
+        ("http://user:hunter2@127.0.0.1:1/path?key=hunter2", false),
+        ("http://user:hunter2@[bad/path?key=hunter2", true),
+    ] {
+        let house = House::new(url, "", private).await;
+        house.run(json!({})).await;
+        let told = "select string_agg(line, ' ') || ' ' || (select error from jobs.dead) from jobs.log";
+        let told = text(&house.client, told).await;
+        assert!(!told.contains("hunter2") && !told.contains("path"), "{told}");
+    }
+}

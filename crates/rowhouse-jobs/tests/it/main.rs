@@ -3,6 +3,7 @@
 
 mod bad;
 mod chaos;
+mod confined;
 mod declared;
 mod enqueue;
 mod http;

@@ -330,3 +330,29 @@ async fn paused_queue_and_tenant_rest_and_go_on() {
     assert_eq!(runs.load(Ordering::Relaxed), 15);
     worker.stop(PATIENCE).await;
 }
+
+#[tokio::test]
+async fn death_of_a_worker_costs_no_attempt_and_a_job_that_kills_workers_is_stopped() {
+    let db = database().await;
+    let client = db.superuser().await;
+    client.batch_execute("select jobs.enqueue('test.work', '{}', max_attempts => 1)").await.unwrap();
+    let take = "with due as (delete from jobs.scheduled returning job), \
+                gone as (delete from jobs.ready returning *), \
+                all_of_them as (select row(gone.*)::jobs.ready as job from gone union all select job from due) \
+                insert into jobs.leases (id, worker, jobs) select 1, gen_random_uuid(), array_agg(job) from all_of_them; \
+                select jobs.rescue('8 seconds')";
+    for death in 1..=4 {
+        client.batch_execute(take).await.unwrap();
+        let left = "select format('%s %s', (job).attempt, (job).options ->> 'deaths') from jobs.scheduled";
+        assert_eq!(text(&client, left).await, format!("0 {death}"));
+    }
+    client.batch_execute(take).await.unwrap();
+    let dead = "select format('%s %s', (job).attempt, error) from jobs.dead";
+    assert_eq!(text(&client, dead).await, "0 its worker died (5 of at most 5 times)");
+    // Whoever runs it again gives it a new life.
+    client.batch_execute("select jobs.retry(id) from jobs.dead").await.unwrap();
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    idle(&client).await;
+    assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
+    worker.stop(PATIENCE).await;
+}

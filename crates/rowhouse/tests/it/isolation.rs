@@ -5,6 +5,7 @@
 
 mod attack;
 mod catalog;
+mod job;
 mod read;
 mod row;
 mod scene;

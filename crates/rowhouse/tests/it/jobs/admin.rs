@@ -142,7 +142,8 @@ async fn job_carries_the_id_of_the_request_that_enqueued_it() {
     let (app, client) = still().await;
     app.db
         .migrate(
-            "create function public.begin_work() returns bigint language sql as $$ select jobs.enqueue('jobs.noop') $$; \
+            "create function public.begin_work() returns bigint language sql security definer \
+             as $$ select jobs.enqueue('jobs.noop') $$; \
              notify pgrst",
         )
         .await;
