@@ -114,3 +114,40 @@ fn production_without_secrets_is_refused() {
         assert!(about(key), "{key}: {run:?}");
     }
 }
+
+#[test]
+fn schedules_that_cannot_be_read_are_refused_under_their_keys_by_every_command() {
+    let toml = r#"
+[jobs.schedules.often]
+cron = "61 * * * *"
+kind = "jobs.noop"
+[jobs.schedules.never]
+cron = "0 0 30 2 *"
+kind = "jobs.noop"
+[jobs.schedules.far]
+cron = "@daily"
+timezone = "Mars/Olympus"
+kind = "jobs.noop"
+[jobs.schedules."both.wrong"]
+cron = "whenever"
+timezone = "Nowhere"
+kind = "jobs.noop"
+"#;
+    let folder = Folder::with_settings(toml);
+    for args in [&["config", "explain"][..], &["up"], &["serve"], &["schedule", "list"]] {
+        let run = folder.run(args);
+        assert_eq!((run.code, run.err.lines().count()), (2, 5), "{args:?}: {run:?}");
+        for (key, reason) in [
+            ("often.cron", "invalid cron pattern \"61 * * * *\""),
+            ("never.cron", "it never comes"),
+            ("far.timezone", "unknown time zone \"Mars/Olympus\""),
+            ("\"both.wrong\".cron", "invalid cron pattern \"whenever\""),
+            ("\"both.wrong\".timezone", "unknown time zone \"Nowhere\""),
+        ] {
+            let begins = format!("rowhouse: jobs.schedules.{key}: ");
+            let said = |line: &&str| line.starts_with(&begins) && line.contains(reason);
+            assert_eq!(run.err.lines().filter(said).count(), 1, "{key}: {run:?}");
+        }
+    }
+    assert!(!folder.path().join(".rowhouse/pg").exists(), "nothing was begun");
+}

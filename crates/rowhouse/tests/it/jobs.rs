@@ -2,6 +2,7 @@
 
 mod admin;
 mod command;
+mod hostile;
 mod line;
 mod measured;
 mod schedule;
