@@ -64,7 +64,10 @@ fn body(job: &Job) -> Value {
 }
 
 /// 2xx is done, 410 and 422 are hopeless, 429 and 503 may say when to come again, all else is tried again.
-fn outcome(answer: &Answer) -> JobResult {
+///
+/// # Errors
+/// What follows from the refusal.
+pub fn outcome(answer: &Answer) -> JobResult {
     match (answer.status, answer.retry_after) {
         (200..=299, _) if answer.is_cut => Ok(None),
         // A body that is no JSON is nobody's result.

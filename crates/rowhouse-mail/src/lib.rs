@@ -21,6 +21,7 @@ mod submission;
 pub mod suppression;
 mod template;
 mod transport;
+mod webhook;
 
 use rowhouse_db::migrate::Statement;
 use rowhouse_jobs::config::BuiltIn;
@@ -36,6 +37,7 @@ pub use store::Accepted;
 pub use submission::{KeyCheck, Submission, SubmissionParts};
 pub use template::{Letter, Mistakes, Rendered, TemplateError, Templates, Variables};
 pub use transport::{Failure, Transport};
+pub use webhook::Webhook;
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../migrations/", $name)))),*] };
@@ -45,6 +47,7 @@ macro_rules! migrations {
 pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000700_mail_core.sql",
     "20261121000710_mail_deliver.sql",
+    "20261121000720_mail_webhooks.sql",
     "20261121000740_mail_credentials.sql"
 ];
 
@@ -54,6 +57,8 @@ pub const SEND: &str = "mail.send";
 pub const PRUNE: &str = "mail.prune";
 /// Ends recipients whose jobs have died; no payload.
 pub const SWEEP: &str = "mail.sweep";
+/// Tells the customer's software of an event; payload `{"event": id}`.
+pub const WEBHOOK: &str = "mail.webhook";
 /// The queue of mails.
 pub const QUEUE: &str = "mail";
 

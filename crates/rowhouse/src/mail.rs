@@ -7,9 +7,10 @@ use http::{HeaderMap, HeaderValue, header};
 use rowhouse_auth::KeyStore;
 use rowhouse_db::Control;
 use rowhouse_http::{CallerResolver, ForeignTokens, Server, serve};
+use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::settings::{DbSettings, MailSettings, Settings};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use rowhouse_mail::{Delivery, Intake, KeyCheck, MailApi, Submission, SubmissionParts, Templates};
+use rowhouse_mail::{Delivery, Intake, KeyCheck, MailApi, Submission, SubmissionParts, Templates, Webhook};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,6 +43,16 @@ pub(crate) fn delivery(parts: &Parts) -> Result<Delivery, CannotRun> {
     let settings = DbSettings { control_pool_size: DELIVERING, ..parts.settings.db.clone() };
     let (control, clock) = (Control::open(&parts.control_url, &settings)?, Arc::clone(&parts.clock));
     Delivery::new(control, parts.settings.mail.clone(), clock)
+        .map_err(|error| CannotRun::because(error.to_string()))
+}
+
+/// What tells the customer's software of mails, in a process that runs jobs.
+///
+/// # Errors
+/// If `[mail]` cannot work.
+pub(crate) fn webhook(parts: &Parts, outbound: &Outbound) -> Result<Webhook, CannotRun> {
+    let (control, clock) = (parts.database.control.clone(), Arc::clone(&parts.clock));
+    Webhook::new(control, &parts.settings.mail, outbound.clone(), clock)
         .map_err(|error| CannotRun::because(error.to_string()))
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn unsafe_settings(settings: &Settings) -> Vec<String> {
 
 fn unsafe_secrets(settings: &Settings) -> Vec<String> {
     let auth = &settings.auth;
-    let secrets: [(&str, &Option<Secret>, bool); 5] = [
+    let secrets: [(&str, &Option<Secret>, bool); 6] = [
         ("auth.key_secret", &auth.key_secret, true),
         (
             "db.authenticator_password",
@@ -94,6 +94,7 @@ fn unsafe_secrets(settings: &Settings) -> Vec<String> {
         ),
         ("auth.jwt_secret", &auth.jwt_secret, false),
         ("server.metrics_token", &settings.server.metrics_token, false),
+        ("mail.webhook_secret", &settings.mail.webhook_secret, settings.mail.webhook_url.is_some()),
     ];
     let passwords = [
         ("db.url", password_in(&settings.db.url)),

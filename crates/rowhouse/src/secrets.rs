@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::DirBuilderExt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rowhouse_kernel::{Rng, Secret};
 
 use crate::outcome::CannotRun;
@@ -23,6 +25,7 @@ pub(crate) struct Secrets {
 }
 
 const NAME: &str = "keys/secrets.toml";
+const WEBHOOK_NAME: &str = "keys/mail_webhook_secret";
 const NAMES: [&str; 5] = [
     "postgres_password",
     "rowhouse_password",
@@ -44,6 +47,26 @@ impl Secrets {
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(project, rng),
             Err(error) => Err(CannotRun::because(format!("cannot read {}: {error}", path.display()))),
+        }
+    }
+
+    /// What webhooks of mail are signed with: reads it, or makes it the first time.
+    pub(crate) fn ensure_webhook(project: &Project, rng: &dyn Rng) -> Result<Secret, CannotRun> {
+        let path = project.private(WEBHOOK_NAME);
+        let failed = |error: std::io::Error| CannotRun::because(format!("{}: {error}", path.display()));
+        match std::fs::read_to_string(&path) {
+            Ok(text) if text.trim().is_empty() => {
+                Err(CannotRun::because(format!("{} is empty; remove it for a new one", path.display())))
+            }
+            Ok(text) => Ok(Secret::new(text.trim())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut bytes = [0_u8; 32];
+                rng.fill(&mut bytes);
+                let text = format!("whsec_{}", STANDARD.encode(bytes));
+                project.write_private(WEBHOOK_NAME, format!("{text}\n").as_bytes()).map_err(failed)?;
+                Ok(Secret::new(text))
+            }
+            Err(error) => Err(failed(error)),
         }
     }
 

@@ -23,7 +23,7 @@ settings! {
         pub keep_log: Duration = Duration::from_secs(7 * 86_400),
         /// How long dead and cancelled jobs are kept; until then they can be run again.
         pub keep_dead: Duration = Duration::from_secs(30 * 86_400),
-        /// Whether HTTP handlers may live at private addresses: loopback, link-local, 10.0.0.0/8 and their like. `up` in development allows it unless this says otherwise.
+        /// Whether HTTP handlers and `mail.webhook_url` may live at private addresses: loopback, link-local, 10.0.0.0/8 and their like. `up` in development allows it unless this says otherwise.
         pub allow_private_urls: bool = false,
         /// Queues by name, with their limits.
         pub queues: Named<QueueSettings> = Named::default(),

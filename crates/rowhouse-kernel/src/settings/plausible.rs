@@ -98,6 +98,14 @@ fn check_mail(mail: &MailSettings, sources: &mut Sources) {
     if mail.dkim_domain.is_some() != mail.dkim_key.is_some() {
         sources.refuse("mail.dkim_domain: comes together with mail.dkim_key");
     }
+    if let Some(url) = &mail.webhook_url {
+        let address = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if address.is_none_or(str::is_empty) {
+            sources.refuse(format!(
+                "mail.webhook_url: expected http:// or https:// and an address, found \"{url}\""
+            ));
+        }
+    }
     for (name, number) in [("mail.rate_per_minute", mail.rate_per_minute), ("mail.daily_cap", mail.daily_cap)]
     {
         if number == Some(0) {

@@ -6,3 +6,4 @@ mod deliver;
 mod peer;
 mod submission;
 mod support;
+mod webhook;

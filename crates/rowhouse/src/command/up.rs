@@ -38,6 +38,9 @@ pub(super) async fn run(project: &Project, args: &UpArgs, as_json: bool) -> Resu
     let mail = Ports::beside(settings.server.port, &settings.mail).await?;
     let secrets = Secrets::ensure(project, &*rng())?;
     settings.auth.key_secret.get_or_insert_with(|| secrets.key_secret.clone());
+    if settings.mail.webhook_url.is_some() && settings.mail.webhook_secret.is_none() {
+        settings.mail.webhook_secret = Some(Secrets::ensure_webhook(project, &*rng())?);
+    }
     let mut signals = Signals::install()?;
     let mut started = tokio::select! {
         server = start(project, settings, &secrets, templates) => server?,

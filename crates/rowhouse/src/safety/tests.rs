@@ -44,9 +44,12 @@ authenticator_password = "a-0123456789012345678901234567890123"
 authenticator_service_password = "a-0123456789012345678901234567890123"
 [log]
 level = "debug"
+[mail]
+webhook_url = "https://shop.example/mail"
 "#;
     let found = unsafe_settings(&settings(toml));
     for name in [
+        "mail.webhook_secret",
         "server.public_url",
         "server.cors_origins",
         "server.metrics_token",
@@ -59,7 +62,7 @@ level = "debug"
     ] {
         assert!(found.iter().any(|line| line.starts_with(&format!("{name}:"))), "{name} in {found:#?}");
     }
-    assert_eq!(found.len(), 9, "{found:#?}");
+    assert_eq!(found.len(), 10, "{found:#?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use rowhouse_jobs::sql_handler::{self, SqlHandler};
 use rowhouse_jobs::{Registry, declared_kind};
 use rowhouse_kernel::settings::{DbSettings, JobsSettings};
 use rowhouse_kernel::{SharedClock, SharedRng};
+use rowhouse_mail::Webhook;
 
 use crate::app::Parts;
 use crate::outcome::CannotRun;
@@ -30,6 +31,7 @@ const TIDYING: &[(BuiltIn, &str)] = &[
 /// Kinds with their handlers, and what the file declares.
 pub(super) struct Declared {
     pub(super) registry: Registry,
+    webhook: Webhook,
     settings: JobsSettings,
 }
 
@@ -47,9 +49,11 @@ impl Declared {
         let functions = sql_handler(parts)?;
         registry.add(SqlHandler::kind(), functions.clone());
         let outbound = Outbound::new(settings.allow_private_urls).map_err(CannotRun::because)?;
+        let webhook = crate::mail::webhook(parts, &outbound)?;
+        webhook.register(&mut registry);
         let mistakes =
             declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions, &parts.clock);
-        if mistakes.is_empty() { Ok(Self { registry, settings }) } else { Err(CannotRun(mistakes)) }
+        if mistakes.is_empty() { Ok(Self { registry, webhook, settings }) } else { Err(CannotRun(mistakes)) }
     }
 
     /// Writes everything down; see `config::sync`.
@@ -68,7 +72,8 @@ impl Declared {
             built_in: &built_in,
             release: RELEASE,
         };
-        config::sync(control, &declared, clock, rng).await
+        config::sync(control, &declared, clock, rng).await?;
+        Ok(self.webhook.declare().await?)
     }
 }
 

@@ -1,7 +1,8 @@
 //! `mail test` where there is a relay: what it says is what the exit code says.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 
 use crate::program::{Folder, Run, Up, free_port};
 
@@ -34,6 +35,58 @@ fn converse(mut stream: &TcpStream) -> std::io::Result<()> {
         stream.write_all(format!("{answer}\r\n").as_bytes())?;
     }
     Ok(())
+}
+
+/// The requests that arrive at a URL, whole.
+fn listener() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mail", listener.local_addr().unwrap());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+            while !is_whole(&request) {
+                let read = stream.read(&mut piece).unwrap();
+                assert!(read > 0, "cut");
+                request.extend_from_slice(&piece[..read]);
+            }
+            stream.write_all(b"HTTP/1.1 204 Fine\r\nconnection: close\r\n\r\n").unwrap();
+            let _ended = tell.send(String::from_utf8(request).unwrap());
+        }
+    });
+    (url, told)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    text.split_once("\r\n\r\n")
+        .is_some_and(|(_, body)| serde_json::from_str::<serde_json::Value>(body).is_ok())
+}
+
+#[test]
+fn outcome_is_told_to_the_project_s_software_and_the_secret_is_private() {
+    let (port, (url, told)) = (relay(), listener());
+    let settings = format!(
+        "[mail]\ntransport = \"relay\"\nrelay_host = \"127.0.0.1\"\nrelay_port = {port}\nrelay_tls = \"none\"\nwebhook_url = \"{url}\"\n"
+    );
+    let folder = Folder::with_settings(&settings);
+    let up = Up::start(&folder, free_port());
+    let path = folder.path().join(".rowhouse/keys/mail_webhook_secret");
+    let secret = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(secret.starts_with("whsec_") && secret.trim_end().len() == 50, "{secret}");
+    assert_eq!(folder.run(&["mail", "test", "nobody@shop.example"]).code, 1);
+    let request = told.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert!(head.starts_with("POST /mail ") && head.contains("webhook-signature: v1,"), "{head}");
+    assert_eq!(
+        (&body["type"], &body["data"]["address"]),
+        (&"mail.bounced".into(), &"nobody@shop.example".into())
+    );
+    drop(up);
+    let _up = Up::start(&folder, free_port());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), secret, "made once");
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! The handler of `mail.webhook`: tells the customer's software of one event, by a signed POST. The jobs are made by a
+//! trigger, with the events; how a request is signed and sent is left to `rowhouse_jobs::outbound`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rowhouse_db::{Control, DbError};
+use rowhouse_jobs::outbound::{Message, Outbound, SendError};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry, http_handler};
+use rowhouse_kernel::settings::MailSettings;
+use rowhouse_kernel::{Secret, SharedClock};
+use serde_json::Value;
+use tokio_postgres::{Client, Transaction};
+
+use crate::error::MailError;
+
+/// How long one exchange may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Tells of events. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    control: Control,
+    outbound: Outbound,
+    target: Option<Target>,
+    clock: SharedClock,
+}
+
+#[derive(Debug)]
+struct Target {
+    url: String,
+    secret: Secret,
+}
+
+impl Webhook {
+    /// As configured; without a URL it tells nobody.
+    ///
+    /// # Errors
+    /// [`MailError::Unusable`] if there is a URL and no secret.
+    pub fn new(
+        control: Control,
+        settings: &MailSettings,
+        outbound: Outbound,
+        clock: SharedClock,
+    ) -> Result<Self, MailError> {
+        let target = match (&settings.webhook_url, &settings.webhook_secret) {
+            (None, _) => None,
+            (Some(url), Some(secret)) => Some(Target { url: url.clone(), secret: secret.clone() }),
+            (Some(_), None) => {
+                let why = "mail.webhook_secret: not set; the receiver knows by it that an event is from here";
+                return Err(MailError::Unusable(why.to_owned()));
+            }
+        };
+        Ok(Self { inner: Arc::new(Inner { control, outbound, target, clock }) })
+    }
+
+    /// Adds the kind `mail.webhook`: twelve attempts over about a day.
+    pub fn register(&self, registry: &mut Registry) {
+        let kind = Kind {
+            max_attempts: 12,
+            timeout: 2 * TIMEOUT,
+            backoff: Duration::from_secs(5),
+            growth: 300,
+            max_backoff: Duration::from_secs(6 * 3600),
+            ..Kind::new(crate::WEBHOOK)
+        };
+        registry.add(kind, self.clone());
+    }
+
+    /// Writes into the database whether events are to be told; called again, it changes nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn declare(&self) -> BoxFuture<'_, Result<(), DbError>> {
+        let sql = match self.inner.target {
+            Some(_) => "insert into mail.hook default values on conflict do nothing",
+            None => "delete from mail.hook",
+        };
+        let write = async move |tx: &Transaction<'_>| {
+            tx.execute(sql, &[]).await?;
+            Ok::<(), DbError>(())
+        };
+        Box::pin(self.inner.control.run_tx("mail_hook", write))
+    }
+
+    async fn tell(&self, job: &Job) -> JobResult {
+        let event = job.payload.get("event").and_then(Value::as_i64);
+        let event = event.ok_or_else(|| JobError::Fatal("the payload names no event".to_owned()))?;
+        let Some(target) = &self.inner.target else { return Ok(None) };
+        let find = async move |client: &Client| {
+            let row = client.query_opt(include_str!("../sql/event.sql"), &[&event]).await?;
+            Ok(row.map(|row| (row.get::<_, Value>(0), row.get::<_, Option<String>>(1))))
+        };
+        let found = self.inner.control.read("mail_event", find).await;
+        // A mail that is gone is nothing to tell of.
+        let Some((body, request_id)) = found.map_err(|error: DbError| JobError::Retry(error.to_string()))?
+        else {
+            return Ok(None);
+        };
+        let id = format!("mail_event_{event}");
+        let message = Message {
+            url: &target.url,
+            id: &id,
+            body: body.to_string().into_bytes(),
+            secret: &target.secret,
+            request_id: request_id.as_deref(),
+            timeout: TIMEOUT,
+        };
+        match self.inner.outbound.send(message, &*self.inner.clock).await {
+            // What it answers beyond the status is nobody's.
+            Ok(answer) => http_handler::outcome(&answer).map(|_| None),
+            Err(SendError::Address(error) | SendError::NoAnswer(error)) => Err(JobError::Retry(error)),
+        }
+    }
+}
+
+impl Handler for Webhook {
+    fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(self.tell(job))
+    }
+}

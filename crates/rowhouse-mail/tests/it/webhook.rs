@@ -1,0 +1,216 @@
+//! Telling the customer's software: a real server on loopback that checks what it is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rowhouse_db::Control;
+use rowhouse_jobs::outbound::Outbound;
+use rowhouse_jobs::{Registry, Worker, WorkerParts};
+use rowhouse_kernel::settings::{DbSettings, MailSettings};
+use rowhouse_kernel::{Secret, SystemClock, SystemRng};
+use rowhouse_mail::{MailError, Webhook};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::Client;
+
+use crate::peer::Peer;
+use crate::support::Post;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A request: head and body.
+type Request = (String, String);
+
+/// Answers the statuses one after another, the last of them for ever.
+async fn service(statuses: &'static [u16]) -> (String, UnboundedReceiver<Request>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (tell, told) = unbounded_channel();
+    tokio::spawn(async move {
+        for place in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut text = String::new();
+            let request = loop {
+                let mut piece = [0; 4096];
+                let read = stream.read(&mut piece).await.unwrap();
+                text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+                if let Some((head, body)) = text.split_once("\r\n\r\n")
+                    && header(head, "content-length") == body.len().to_string()
+                {
+                    break (head.to_owned(), body.to_owned());
+                }
+            };
+            let status = statuses[place.min(statuses.len() - 1)];
+            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let _ended = tell.send(request);
+        }
+    });
+    (url, told)
+}
+
+async fn next(told: &mut UnboundedReceiver<Request>) -> Request {
+    tokio::time::timeout(PATIENCE, told.recv()).await.expect("a request in time").unwrap()
+}
+
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap_or_default()
+}
+
+/// As a receiver would check it.
+fn is_signed((head, body): &Request) -> bool {
+    let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
+    let signed = format!("{}.{}.{body}", header(head, "webhook-id"), header(head, "webhook-timestamp"));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), signed.as_bytes());
+    header(head, "webhook-signature") == format!("v1,{}", STANDARD.encode(tag.as_ref()))
+}
+
+fn settings(url: String, rest: MailSettings) -> MailSettings {
+    MailSettings { webhook_url: Some(url), webhook_secret: Some(Secret::new(SECRET)), ..rest }
+}
+
+fn webhook(post: &Post, settings: &MailSettings) -> (Webhook, Control) {
+    let control =
+        Control::open(&post.db.urls.control, &DbSettings { control_pool_size: 8, ..DbSettings::default() })
+            .unwrap();
+    let outbound = Outbound::new(true).unwrap();
+    (Webhook::new(control.clone(), settings, outbound, Arc::new(SystemClock)).unwrap(), control)
+}
+
+/// Runs webhooks and nothing else.
+async fn worker(webhook: &Webhook, control: &Control) -> Worker {
+    let mut registry = Registry::new();
+    webhook.register(&mut registry);
+    let parts = WorkerParts {
+        control: control.clone(),
+        registry,
+        concurrency: 5,
+        release: "1.0.0".to_owned(),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+    };
+    Worker::start(parts).await.unwrap()
+}
+
+async fn webhooks(client: &Client) -> i64 {
+    let sql =
+        "select count(*) from jobs.ready r join jobs.lanes l on l.id = r.lane where l.kind = 'mail.webhook'";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+async fn until(client: &Client, condition: &str) {
+    let wait = format!("do $$ begin while not ({condition}) loop perform pg_sleep(0.01); end loop; end $$");
+    tokio::time::timeout(PATIENCE, client.batch_execute(&wait)).await.expect(condition).unwrap();
+}
+
+#[tokio::test]
+async fn every_outcome_is_told_once_and_signed() {
+    let peer = Peer::plain().await;
+    let (url, mut told) = service(&[204]).await;
+    let settings = settings(url, peer.settings());
+    let post = Post::new(settings.clone()).await;
+    let (webhook, control) = webhook(&post, &settings);
+    webhook.declare().await.unwrap();
+    webhook.declare().await.unwrap();
+    for address in
+        ["ada@b.example", "nobody@b.example", "Nobody@b.example", "spam@b.example", "later@b.example"]
+    {
+        let recipient = post.send(address).await.recipients[0].0;
+        let _delayed = post.deliver(recipient).await;
+    }
+    assert_eq!(webhooks(&post.client).await, 5);
+    let worker = worker(&webhook, &control).await;
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let request = next(&mut told).await;
+        assert!(is_signed(&request), "{request:?}");
+        let body: Value = serde_json::from_str(&request.1).unwrap();
+        let (data, id) = (&body["data"], header(&request.0, "webhook-id"));
+        seen.push((id.to_owned(), body["type"].clone(), data["address"].clone(), data["reply"].clone()));
+    }
+    seen.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [
+        ("sent", "ada@b.example", "250 2.0.0 taken"),
+        ("bounced", "nobody@b.example", "550 5.1.1 no such user here"),
+        ("suppressed", "Nobody@b.example", "the address is suppressed"),
+        ("failed", "spam@b.example", "550 5.7.1 refused as spam"),
+        ("delayed", "later@b.example", "451 4.7.1 greylisted, try again in 300 seconds"),
+    ];
+    for (place, (event, address, reply)) in expected.into_iter().enumerate() {
+        let expected = (
+            format!("mail_event_{}", place + 1),
+            format!("mail.{event}").into(),
+            address.into(),
+            reply.into(),
+        );
+        assert_eq!(seen[place], expected);
+    }
+    worker.stop(Duration::from_secs(10)).await;
+    assert!(told.try_recv().is_err(), "nothing was told twice");
+}
+
+#[tokio::test]
+async fn refused_webhook_is_sent_again_as_the_same_message() {
+    let peer = Peer::plain().await;
+    let (url, mut told) = service(&[500, 200]).await;
+    let settings = settings(url, peer.settings());
+    let post = Post::new(settings.clone()).await;
+    let (webhook, control) = webhook(&post, &settings);
+    webhook.declare().await.unwrap();
+    post.client.batch_execute("select set_config('rowhouse.request_id', 'req-7', false)").await.unwrap();
+    let recipient = post.send("ada@b.example").await.recipients[0].0;
+    post.deliver(recipient).await.unwrap();
+    let worker = worker(&webhook, &control).await;
+    let first = next(&mut told).await;
+    until(&post.client, "exists (select from jobs.scheduled)").await;
+    post.client.batch_execute("update jobs.scheduled set run_at = clock_timestamp()").await.unwrap();
+    let second = next(&mut told).await;
+    assert!(is_signed(&first) && is_signed(&second));
+    assert_eq!((header(&first.0, "webhook-id"), &first.1), (header(&second.0, "webhook-id"), &second.1));
+    until(&post.client, "not exists (select from jobs.leases) and not exists (select from jobs.scheduled)")
+        .await;
+    worker.stop(Duration::from_secs(10)).await;
+    let dead: i64 = post.client.query_one("select count(*) from jobs.dead", &[]).await.unwrap().get(0);
+    assert_eq!(dead, 0);
+}
+
+#[tokio::test]
+async fn event_that_is_rolled_back_is_not_told_nor_any_where_nobody_listens() {
+    let settings = settings("http://127.0.0.1:1/".to_owned(), MailSettings::default());
+    let post = Post::new(settings.clone()).await;
+    let (webhook, _control) = webhook(&post, &settings);
+    let recipient = post.send("ada@b.example").await.recipients[0].0;
+    let event = "insert into mail.events (recipient, event, attempt) values ($1, $2, 1)";
+    post.client.execute(event, &[&recipient, &"sent"]).await.unwrap();
+    assert_eq!(webhooks(&post.client).await, 0, "nobody is to be told");
+    webhook.declare().await.unwrap();
+    post.client.batch_execute("begin").await.unwrap();
+    post.client.execute(event, &[&recipient, &"sent"]).await.unwrap();
+    assert_eq!(webhooks(&post.client).await, 1);
+    post.client.batch_execute("rollback").await.unwrap();
+    post.client.execute(event, &[&recipient, &"captured"]).await.unwrap();
+    assert_eq!(webhooks(&post.client).await, 0);
+    post.client.execute(event, &[&recipient, &"failed"]).await.unwrap();
+    assert_eq!(webhooks(&post.client).await, 1);
+    let nobody = self::webhook(&post, &MailSettings::default()).0;
+    nobody.declare().await.unwrap();
+    post.client.execute(event, &[&recipient, &"failed"]).await.unwrap();
+    assert_eq!(webhooks(&post.client).await, 1);
+}
+
+#[tokio::test]
+async fn webhook_without_a_secret_is_refused() {
+    let settings = settings("http://127.0.0.1:1/".to_owned(), MailSettings::default());
+    let post = Post::new(MailSettings::default()).await;
+    let control = Control::open(&post.db.urls.control, &DbSettings::default()).unwrap();
+    let settings = MailSettings { webhook_secret: None, ..settings };
+    let refused = Webhook::new(control, &settings, Outbound::new(true).unwrap(), Arc::new(SystemClock));
+    assert!(matches!(refused, Err(MailError::Unusable(why)) if why.starts_with("mail.webhook_secret: ")));
+}
