@@ -30,6 +30,16 @@ const FUZZ_TARGETS: [(&str, &str); 4] = [
 const PROPERTY_CASES: &str = "10000";
 const PROPERTY: &str = "property::no_request_shows_more_than_plain_sql_or_ends_in_a_server_error";
 
+/// Kills, where none are named.
+const CRASH_ROUNDS: u32 = 50;
+const JOBS_ROUNDS: u32 = 200;
+/// Workers that race for one cap; `./test` has eight.
+const JOBS_RACERS: &str = "64";
+const JOBS: [&str; 2] = [
+    "chaos::every_committed_job_ends_exactly_once_however_workers_and_databases_end",
+    "chaos::race::cap_of_a_queue_is_reached_and_never_exceeded_by_racing_workers",
+];
+
 /// A campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Name {
@@ -39,20 +49,25 @@ pub(crate) enum Name {
     Fuzz,
     /// Random requests against protected tables, compared with plain SQL
     Property,
+    /// kill -9 of workers and their database under load, and what became of the jobs
+    Jobs,
 }
 
 /// Runs the campaigns; true if all held.
-pub(crate) fn run(root: &Path, only: Option<Name>, rounds: u32, seed: u64) -> Result<bool> {
+pub(crate) fn run(root: &Path, only: Option<Name>, rounds: Option<u32>, seed: u64) -> Result<bool> {
     let wanted = |name| only.is_none_or(|only| only == name);
     let mut held = true;
     if wanted(Name::Crash) {
-        held &= crash(root, rounds, seed)?;
+        held &= crash(root, rounds.unwrap_or(CRASH_ROUNDS), seed)?;
     }
     if wanted(Name::Fuzz) {
         held &= fuzz(root)?;
     }
     if wanted(Name::Property) {
         held &= property(root)?;
+    }
+    if wanted(Name::Jobs) {
+        held &= jobs(root, rounds.unwrap_or(JOBS_ROUNDS), seed)?;
     }
     Ok(held)
 }
@@ -77,7 +92,8 @@ fn crash(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
         eprintln!("crash: {error:#}");
     }
     let parameters = json!({ "rounds": rounds, "seed": seed });
-    Evidence { name: "crash", parameters, holds: verdict.is_ok(), figures: figures(&report)? }.write(root)?;
+    Evidence { name: "crash", only: "crash", parameters, holds: verdict.is_ok(), figures: figures(&report)? }
+        .write(root)?;
     Ok(verdict.is_ok())
 }
 
@@ -109,8 +125,14 @@ fn fuzz(root: &Path) -> Result<bool> {
         figures.push(json!({ "target": format!("{package}::{target}"), "held": held }));
     }
     let holds = figures.iter().all(|figure| figure["held"] == true);
-    Evidence { name: "fuzz", parameters: json!({ "cases": FUZZ_CASES }), holds, figures: json!(figures) }
-        .write(root)?;
+    Evidence {
+        name: "fuzz",
+        only: "fuzz",
+        parameters: json!({ "cases": FUZZ_CASES }),
+        holds,
+        figures: json!(figures),
+    }
+    .write(root)?;
     Ok(holds)
 }
 
@@ -127,7 +149,30 @@ fn property(root: &Path) -> Result<bool> {
     let holds = text.contains("test result: ok. 1 passed");
     let figures = text.lines().find_map(|line| line.strip_prefix("property: ")).unwrap_or_default();
     let parameters = json!({ "cases": PROPERTY_CASES });
-    Evidence { name: "property", parameters, holds, figures: json!(figures) }.write(root)?;
+    Evidence { name: "property", only: "property", parameters, holds, figures: json!(figures) }
+        .write(root)?;
+    Ok(holds)
+}
+
+fn jobs(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
+    let arguments = ["test", "--package", "rowhouse-jobs", "--test", "it", "--"];
+    // One after the other: each wants the machine.
+    let more = ["--exact", "--nocapture", "--test-threads=1"];
+    let mut command = Command::new("cargo");
+    command.args(arguments).args(more).args(JOBS).current_dir(root).stderr(std::process::Stdio::inherit());
+    command.env("ROWHOUSE_CHAOS_ROUNDS", rounds.to_string()).env("ROWHOUSE_CHAOS_SEED", seed.to_string());
+    command.env("ROWHOUSE_CHAOS_WORKERS", JOBS_RACERS);
+    let output = command.output().context("cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // A target that no longer exists must not count as held.
+    let holds = output.status.success() && text.contains("test result: ok. 2 passed");
+    let report = |name: &str| -> Result<serde_json::Value> {
+        let line = text.lines().find_map(|line| line.split_once(name));
+        Ok(serde_json::from_str(line.map_or("null", |(_, report)| report))?)
+    };
+    let figures = json!({ "campaign": report("chaos: ")?, "race": report("race: ")? });
+    let parameters = json!({ "rounds": rounds, "seed": seed });
+    Evidence { name: "jobs-chaos", only: "jobs", parameters, holds, figures }.write(root)?;
     Ok(holds)
 }
 

@@ -31,9 +31,9 @@ enum Chore {
         /// Only this campaign.
         #[arg(long)]
         only: Option<check::Name>,
-        /// Kills in the crash campaign.
-        #[arg(long, default_value_t = 50)]
-        rounds: u32,
+        /// Kills in the campaigns that kill: 50 of the program, 200 of workers where nothing is said.
+        #[arg(long)]
+        rounds: Option<u32>,
         /// The same seed makes the same choices.
         #[arg(long, default_value_t = 20_261_121)]
         seed: u64,

@@ -7,6 +7,7 @@ mod campaign;
 mod link;
 mod load;
 mod process;
+mod race;
 mod recovery;
 
 use std::time::Duration;

@@ -215,7 +215,7 @@ impl Report {
         let number = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
         self.jobs = number("select count(*) from chaos.sent").await;
         self.runs = number("select count(*) from chaos.runs").await;
-        self.reruns = number("select count(*) from chaos.runs where attempt > 1").await;
+        self.reruns = number("select count(*) - count(distinct id) from chaos.runs").await;
         self.effects = number("select count(*) from chaos.effects").await;
         self.refused_in_transactions = number("select count(*) from chaos.refused").await;
         let rows = client.query("select finding, figure, example from chaos.verdict()", &[]).await.unwrap();
