@@ -21,8 +21,8 @@ create table mail.messages (
   request_id text,
   -- a second message with the same key is not made
   idempotency_key text constraint messages_idempotency_key_check check (length(idempotency_key) between 1 and 200),
-  -- bulk mail with one-click unsubscribing (RFC 8058); only such stops for who has unsubscribed
-  is_list boolean not null default false,
+  -- what its reader can leave with one click (RFC 8058), and then gets no more of; lists are their tenants' own
+  list text constraint messages_list_check check (length(list) between 1 and 63),
   -- somebody has looked at the captured message
   is_read boolean not null default false,
   -- the message itself (RFC 5322), without Bcc and without DKIM signature
@@ -80,7 +80,11 @@ create table mail.suppressions (
   created_at timestamptz not null default clock_timestamp(),
   -- null is never
   expires_at timestamptz,
-  constraint suppressions_pkey primary key (address, reason)
+  -- what was left; other mails still come
+  list text,
+  tenant uuid,
+  constraint suppressions_address_reason_list_key unique nulls not distinct (address, reason, list, tenant),
+  constraint suppressions_list_check check ((list is not null) = (reason = 'unsubscribe'))
 );
 
 -- When the next mail may leave, where a rate is set.

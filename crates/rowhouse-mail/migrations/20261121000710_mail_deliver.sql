@@ -31,7 +31,8 @@ create function mail.begin(of_recipient bigint, per_minute int, per_day int,
 language plpgsql set search_path = '' as $$
 declare
   r mail.recipients;
-  is_list boolean;
+  of_list text;
+  of_tenant uuid;
 begin
   -- Lost in a crash, the next run begins again; nothing that was said to anybody depends on it.
   perform set_config('synchronous_commit', 'off', true);
@@ -41,8 +42,9 @@ begin
     return;
   end if;
   attempt := r.attempts;
-  select m.is_list into is_list from mail.messages m where m.id = r.message;
-  if exists (select from mail.suppressions s where s.address = lower(r.address) and (s.reason <> 'unsubscribe' or is_list)
+  select m.list, m.tenant into of_list, of_tenant from mail.messages m where m.id = r.message;
+  if exists (select from mail.suppressions s where s.address = lower(r.address)
+      and (s.list is null or (s.list = of_list and s.tenant is not distinct from of_tenant))
       and (s.expires_at is null or s.expires_at > clock_timestamp())) then
     verdict := 'suppressed';
     return;

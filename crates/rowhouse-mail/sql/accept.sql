@@ -1,7 +1,7 @@
 -- Message, recipients and jobs at once. No row: the idempotency key is taken.
 with message as (
-  insert into mail.messages (message_id, envelope_from, sender, subject, kind, tag, tenant, request_id, idempotency_key, mime)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  insert into mail.messages (message_id, envelope_from, sender, subject, kind, tag, tenant, request_id, idempotency_key, mime, list)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14)
   on conflict on constraint messages_idempotency_key_key do nothing
   returning id
 ), numbered as materialized (
@@ -16,7 +16,11 @@ with message as (
 )
 insert into mail.recipients (id, message, address, job, state, finished_at)
 overriding system value
-select e.id, e.message, e.address, e.job, case when $12 then 'captured' else 'queued' end,
+select e.id, e.message, e.address, e.job,
+  case when not $12 then 'queued'
+    when $14::text is not null and exists (select from mail.suppressions s
+      where s.address = lower(e.address) and s.list = $14 and s.tenant is not distinct from $7) then 'suppressed'
+    else 'captured' end,
   case when $12 then clock_timestamp() end
 from enqueued e
 order by e.place

@@ -1,7 +1,7 @@
 -- A message, its recipients, and what has happened to each.
 select jsonb_build_object(
   'id', m.id, 'message_id', m.message_id, 'created_at', m.created_at, 'envelope_from', m.envelope_from,
-  'sender', m.sender, 'subject', m.subject, 'kind', m.kind, 'tag', m.tag, 'tenant', m.tenant,
+  'sender', m.sender, 'subject', m.subject, 'kind', m.kind, 'tag', m.tag, 'list', m.list, 'tenant', m.tenant,
   'request_id', m.request_id, 'idempotency_key', m.idempotency_key, 'size', m.size,
   'recipients', coalesce((
     select jsonb_agg(jsonb_build_object(

@@ -6,6 +6,7 @@ pub mod credential;
 mod deliver;
 mod dkim;
 pub mod dns;
+mod draft;
 mod error;
 mod gate;
 pub mod history;
@@ -15,12 +16,14 @@ mod message;
 mod prune;
 mod raw;
 mod reply;
+mod request;
 mod route;
 mod store;
 mod submission;
 pub mod suppression;
 mod template;
 mod transport;
+mod unsubscribe;
 mod webhook;
 
 use rowhouse_db::migrate::Statement;
@@ -28,6 +31,7 @@ use rowhouse_jobs::config::BuiltIn;
 
 pub use capture::capture_router;
 pub use deliver::Delivery;
+pub use draft::Drafts;
 pub use error::MailError;
 pub use intake::{Intake, Waker};
 pub use mailer::Mailer;
@@ -37,6 +41,7 @@ pub use store::Accepted;
 pub use submission::{KeyCheck, Submission, SubmissionParts};
 pub use template::{Letter, Mistakes, Rendered, TemplateError, Templates, Variables};
 pub use transport::{Failure, Transport};
+pub use unsubscribe::Lists;
 pub use webhook::Webhook;
 
 macro_rules! migrations {
@@ -48,6 +53,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000700_mail_core.sql",
     "20261121000710_mail_deliver.sql",
     "20261121000720_mail_webhooks.sql",
+    "20261121000730_mail_send.sql",
     "20261121000740_mail_credentials.sql"
 ];
 
@@ -59,6 +65,8 @@ pub const PRUNE: &str = "mail.prune";
 pub const SWEEP: &str = "mail.sweep";
 /// Tells the customer's software of an event; payload `{"event": id}`.
 pub const WEBHOOK: &str = "mail.webhook";
+/// Writes a mail that was asked for from SQL; payload `{"draft": id}`.
+pub const WRITE: &str = "mail.write";
 /// The queue of mails.
 pub const QUEUE: &str = "mail";
 

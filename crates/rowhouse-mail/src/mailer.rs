@@ -16,12 +16,14 @@ use crate::message::{NewMail, RawMail, read_mailbox};
 use crate::raw;
 use crate::store::{self, Accepted, NewMessage};
 use crate::template::{Letter, Rendered, SITE_NAME, TemplateError, Templates, Variables};
+use crate::unsubscribe::Lists;
 
 /// Accepts mails. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Mailer {
     inner: Arc<Inner>,
     templates: Arc<Templates>,
+    lists: Option<Arc<Lists>>,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,7 @@ struct Label<'a> {
     envelope_from: String,
     kind: &'a str,
     tag: Option<&'a str>,
+    list: Option<&'a str>,
     tenant: Option<rowhouse_kernel::TenantId>,
     request_id: Option<&'a str>,
     idempotency_key: Option<&'a str>,
@@ -58,7 +61,7 @@ impl Mailer {
             return_path.map(|text| read_mailbox("mail.return_path", text)).transpose().map_err(unusable)?;
         let templates = Arc::new(Templates::embedded(&settings.language)?);
         let inner = Arc::new(Inner { settings, from, return_path, clock, rng });
-        Ok(Self { inner, templates })
+        Ok(Self { inner, templates, lists: None })
     }
 
     /// The same with templates of a project.
@@ -66,6 +69,18 @@ impl Mailer {
     pub fn with_templates(mut self, templates: Arc<Templates>) -> Self {
         self.templates = templates;
         self
+    }
+
+    /// The same with mails that belong to a list.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Lists) -> Self {
+        self.lists = Some(Arc::new(lists));
+        self
+    }
+
+    /// Who makes and reads the links of lists.
+    pub(crate) fn lists(&self) -> Option<&Lists> {
+        self.lists.as_deref()
     }
 
     /// What a template, of the program's or the project's, makes of `data`, in the nearest language that there is.
@@ -135,11 +150,17 @@ impl Mailer {
         self.require_size(content)?;
         let from = mail.from.clone().unwrap_or_else(|| self.inner.from.clone());
         let return_path = self.inner.return_path.as_ref().unwrap_or(&from).email.to_string();
-        let composed = compose(mail, from, &*self.inner.clock, &*self.inner.rng)?;
+        let mut composed = compose(mail, from, &*self.inner.clock, &*self.inner.rng)?;
+        if mail.list.is_some() {
+            let why = || MailError::Unusable("auth.key_secret: not set; mails of lists need it".to_owned());
+            let headers = self.lists().ok_or_else(why)?.headers(mail)?;
+            composed.mime.splice(0..0, headers.into_bytes());
+        }
         let label = Label {
             envelope_from: return_path,
             kind: if mail.kind.is_empty() { "raw" } else { &mail.kind },
             tag: mail.tag.as_deref(),
+            list: mail.list.as_deref(),
             tenant: mail.tenant,
             request_id: mail.request_id.as_deref(),
             idempotency_key: mail.idempotency_key.as_deref(),
@@ -159,6 +180,7 @@ impl Mailer {
             envelope_from: mail.from.as_ref().map(ToString::to_string).unwrap_or_default(),
             kind: "raw",
             tag: mail.tag.as_deref(),
+            list: None,
             tenant: mail.tenant,
             request_id: mail.request_id.as_deref(),
             idempotency_key: mail.idempotency_key.as_deref(),
@@ -188,6 +210,7 @@ impl Mailer {
             subject: &composed.subject,
             kind: label.kind,
             tag: label.tag,
+            list: label.list,
             tenant: label.tenant,
             request_id: label.request_id,
             idempotency_key: label.idempotency_key,

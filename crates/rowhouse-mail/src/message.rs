@@ -36,6 +36,8 @@ pub struct NewMail {
     pub kind: String,
     /// A mark to find it by.
     pub tag: Option<String>,
+    /// What its one reader can leave with one click.
+    pub list: Option<String>,
     /// For whom.
     pub tenant: Option<TenantId>,
     /// The request that asked for it.

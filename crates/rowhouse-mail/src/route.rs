@@ -1,6 +1,6 @@
-//! `/mail/v1`: sending over HTTP and what became of it, for the holder of a service_role key.
+//! `/mail/v1`: sending over HTTP and what became of it, for the holder of a service_role key; leaving a list, for readers.
 
-mod request;
+mod unsubscribe;
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::error::MailError;
 use crate::history;
 use crate::intake::{Draft, Intake};
+use crate::request;
 use crate::store::Accepted;
 use crate::template::TemplateError;
 
@@ -31,7 +32,11 @@ pub struct MailApi {
 
 /// The paths below `/mail/v1`.
 pub fn router(api: MailApi) -> Router {
-    Router::new().route("/send", post(send)).route("/messages/{id}", get(message)).with_state(Arc::new(api))
+    Router::new()
+        .route("/send", post(send))
+        .route("/messages/{id}", get(message))
+        .route("/unsubscribe", get(unsubscribe::ask).post(unsubscribe::post))
+        .with_state(Arc::new(api))
 }
 
 enum Failure {

@@ -33,6 +33,7 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) subject: &'a str,
     pub(crate) kind: &'a str,
     pub(crate) tag: Option<&'a str>,
+    pub(crate) list: Option<&'a str>,
     pub(crate) tenant: Option<TenantId>,
     pub(crate) request_id: Option<&'a str>,
     pub(crate) idempotency_key: Option<&'a str>,
@@ -64,6 +65,7 @@ pub(crate) async fn accept(client: &impl GenericClient, new: &NewMessage<'_>) ->
                 &new.recipients,
                 &new.is_captured,
                 &if new.is_urgent { URGENT } else { ORDINARY },
+                &new.list,
             ],
         )
         .await?;

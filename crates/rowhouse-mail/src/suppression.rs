@@ -27,16 +27,16 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<Value>, DbError> {
 pub async fn add(client: &impl GenericClient, address: &str) -> Result<String, MailError> {
     let address = read_mailbox("address", address)?.email.to_string().to_lowercase();
     let sql = "insert into mail.suppressions (address, reason) values ($1, 'manual') \
-               on conflict on constraint suppressions_pkey do update set reason = 'manual', expires_at = null";
+               on conflict on constraint suppressions_address_reason_list_key do update set reason = 'manual', expires_at = null";
     client.execute(sql, &[&address]).await.map_err(DbError::from)?;
     Ok(address)
 }
 
-/// Sends to that address again. False if it was not suppressed.
+/// Sends to that address again; with a list, only what it has left comes again. False if it was not suppressed.
 ///
 /// # Errors
 /// The database's.
-pub async fn remove(client: &impl GenericClient, address: &str) -> Result<bool, DbError> {
-    let sql = "delete from mail.suppressions where address = lower($1)";
-    Ok(client.execute(sql, &[&address]).await? > 0)
+pub async fn remove(client: &impl GenericClient, address: &str, list: Option<&str>) -> Result<bool, DbError> {
+    let sql = "delete from mail.suppressions where address = lower($1) and (list = $2 or $2::text is null)";
+    Ok(client.execute(sql, &[&address, &list]).await? > 0)
 }

@@ -14,7 +14,7 @@ use rowhouse_db::{Control, Database, ListenHub};
 use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cors, observe};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use rowhouse_mail::{Intake, Mailer, Templates};
+use rowhouse_mail::{Intake, Templates};
 use rowhouse_ops::{Check, Checks, Health, Ops};
 use rowhouse_rest::{Ceilings, Rest, SchemaCache};
 use rowhouse_tenancy::limit::TenantLimits;
@@ -86,7 +86,8 @@ impl App {
             true => Some(Working::start(&parts, hub.subscribe()).await?),
             false => None,
         };
-        let Parts { settings, database, clock, rng, roles, templates, .. } = parts;
+        let mailer = crate::mail::mailer(&parts)?;
+        let Parts { settings, database, clock, rng, roles, .. } = parts;
         let auth = Auth::new(AuthParts {
             control: database.control.clone(),
             keys: keys.clone(),
@@ -95,10 +96,9 @@ impl App {
             clock: Arc::clone(&clock),
             rng: Arc::clone(&rng),
         });
-        let mailer = Mailer::new(settings.mail.clone(), Arc::clone(&clock), Arc::clone(&rng))?;
         let waker = worker.as_ref().map(|worker| worker.waker(rowhouse_mail::SEND));
         let waker = waker.unwrap_or_else(|| Arc::new(|| ()));
-        let intake = Intake::start(&mailer.with_templates(templates), &database.control, &waker);
+        let intake = Intake::start(&mailer, &database.control, &waker);
         let (times, chances) = (Arc::clone(&clock), Arc::clone(&rng));
         let mail = Mail::new(&settings, &database.control, &keys, intake, times, chances)?;
         let cache = SchemaCache::new();

@@ -10,7 +10,10 @@ use rowhouse_http::{CallerResolver, ForeignTokens, Server, serve};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::settings::{DbSettings, MailSettings, Settings};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use rowhouse_mail::{Delivery, Intake, KeyCheck, MailApi, Submission, SubmissionParts, Templates, Webhook};
+use rowhouse_mail::{
+    Delivery, Drafts, Intake, KeyCheck, Lists, MailApi, Mailer, Submission, SubmissionParts, Templates,
+    Webhook,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -32,6 +35,28 @@ const DELIVERING: u32 = 4;
 pub(crate) fn templates(project: &Project, settings: &MailSettings) -> Result<Arc<Templates>, CannotRun> {
     let templates = Templates::of_project(&project.root().join("mail"), &settings.language);
     templates.map(Arc::new).map_err(|mistakes| CannotRun(mistakes.0))
+}
+
+/// What writes mails and stores them.
+///
+/// # Errors
+/// If `[mail]` cannot work.
+pub(crate) fn mailer(parts: &Parts) -> Result<Mailer, CannotRun> {
+    let (settings, clock, rng) = (&parts.settings, Arc::clone(&parts.clock), Arc::clone(&parts.rng));
+    let mailer = Mailer::new(settings.mail.clone(), clock, rng)?.with_templates(Arc::clone(&parts.templates));
+    let url = settings.server.public_url.as_deref().unwrap_or_default();
+    Ok(match &settings.auth.key_secret {
+        Some(secret) => mailer.with_lists(Lists::new(secret, url)),
+        None => mailer,
+    })
+}
+
+/// What writes mails that were asked for from SQL, in a process that runs jobs.
+///
+/// # Errors
+/// If `[mail]` cannot work.
+pub(crate) fn drafts(parts: &Parts) -> Result<Drafts, CannotRun> {
+    Ok(Drafts::new(mailer(parts)?, parts.database.control.clone()))
 }
 
 /// What delivers mails, in a process that runs jobs.

@@ -3,6 +3,7 @@
 
 mod accept;
 mod deliver;
+mod list;
 mod peer;
 mod submission;
 mod support;

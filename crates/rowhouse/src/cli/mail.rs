@@ -81,6 +81,9 @@ pub enum SuppressionsCommand {
     Remove {
         /// The address
         address: String,
+        /// Only what it has left by unsubscribing from this list
+        #[arg(long)]
+        list: Option<String>,
     },
 }
 

@@ -46,6 +46,7 @@ impl Declared {
             registry.add(Tidy::kind(schedule.kind), Tidy::new(control, statement));
         }
         crate::mail::delivery(parts)?.register(&mut registry);
+        crate::mail::drafts(parts)?.register(&mut registry);
         let functions = sql_handler(parts)?;
         registry.add(SqlHandler::kind(), functions.clone());
         let outbound = Outbound::new(settings.allow_private_urls).map_err(CannotRun::because)?;

@@ -1,8 +1,10 @@
 //! Mail: its commands on a running project, and its paths.
 
 mod dns;
+mod list;
 mod relay;
 mod send;
+mod sql;
 
 use crate::program::{Folder, Up, free_port};
 

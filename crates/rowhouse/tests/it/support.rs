@@ -68,6 +68,9 @@ fn templates() -> Templates {
     let files = [
         ("en/welcome.subject", "Welcome, {{ name }}"),
         ("en/welcome.html", "<p>{{ name }}, since {{ year | default(\"ever\") }}</p>"),
+        ("en/letter.subject", "News"),
+        ("en/letter.txt", "Leave: {{ UnsubscribeURL }}"),
+        ("letter.json", "{}"),
         ("de/welcome.subject", "Willkommen, {{ name }}"),
         ("welcome.json", r#"{ "name": "Ada", "year": 1815 }"#),
     ];

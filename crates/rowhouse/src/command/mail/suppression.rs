@@ -12,7 +12,8 @@ pub(super) async fn run(client: &Client, command: &SuppressionsCommand) -> Resul
     match command {
         SuppressionsCommand::List => {
             let all = suppression::list(client).await?;
-            let text = table(&["address", "reason", "created_at", "expires_at", "detail"], &all);
+            let text =
+                table(&["address", "reason", "list", "tenant", "created_at", "expires_at", "detail"], &all);
             Ok(Outcome::yes(json!({ "suppressions": all }), text))
         }
         SuppressionsCommand::Add { address } => {
@@ -20,8 +21,8 @@ pub(super) async fn run(client: &Client, command: &SuppressionsCommand) -> Resul
             let text = format!("{address} gets no mail any more");
             Ok(Outcome::yes(json!({ "address": address, "suppressed": true }), text))
         }
-        SuppressionsCommand::Remove { address } => {
-            let removed = suppression::remove(client, address).await?;
+        SuppressionsCommand::Remove { address, list } => {
+            let removed = suppression::remove(client, address, list.as_deref()).await?;
             let text = if removed {
                 format!("{address} gets mail again")
             } else {

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use crate::error::MailError;
 use crate::mailer::Mailer;
 use crate::message::{Attachment, Mailbox, NewMail, read_mailbox};
-use crate::template::TemplateError;
+use crate::template::{TemplateError, UNSUBSCRIBE_URL};
+use crate::unsubscribe;
 
 /// Addresses of each list.
 const MOST_RECIPIENTS: usize = 50;
@@ -35,6 +36,7 @@ struct Body {
     #[serde(default)]
     attachments: Vec<File>,
     tag: Option<String>,
+    list: Option<String>,
     tenant: Option<TenantId>,
     idempotency_key: Option<String>,
 }
@@ -58,7 +60,7 @@ struct File {
 
 /// A mail as asked for.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Without subject and content where a template makes them.
     mail: NewMail,
     template: Option<Wanted>,
@@ -74,8 +76,12 @@ struct Wanted {
 
 impl Asked {
     /// The mail, with what its template makes of the data.
-    pub(super) fn write(self, mailer: &Mailer) -> Result<NewMail, TemplateError> {
-        let Self { mail, template: Some(wanted) } = self else { return Ok(self.mail) };
+    pub(crate) fn write(self, mailer: &Mailer) -> Result<NewMail, TemplateError> {
+        let Self { mail, template: Some(mut wanted) } = self else { return Ok(self.mail) };
+        let link = mailer.lists().filter(|_| mail.list.is_some()).and_then(|lists| lists.link_of(&mail).ok());
+        if let Some(link) = link {
+            wanted.data.insert(UNSUBSCRIBE_URL.to_owned(), link.into());
+        }
         let filled = mailer.fill(&wanted.name, wanted.language.as_deref(), wanted.data)?;
         Ok(NewMail {
             subject: filled.subject,
@@ -88,7 +94,7 @@ impl Asked {
 }
 
 /// Reads a mail.
-pub(super) fn read(body: &[u8]) -> Result<Asked, MailError> {
+pub(crate) fn read(body: &[u8]) -> Result<Asked, MailError> {
     let mut body: Body =
         serde_json::from_slice(body).map_err(|error| MailError::invalid(error.to_string()))?;
     let template = wanted(&mut body)?;
@@ -105,10 +111,14 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, MailError> {
         headers: body.headers.into_iter().collect(),
         attachments: body.attachments.into_iter().map(file).collect::<Result<_, _>>()?,
         tag: body.tag,
+        list: body.list,
         tenant: body.tenant,
         idempotency_key: body.idempotency_key,
         ..NewMail::default()
     };
+    if mail.list.is_some() {
+        unsubscribe::require_fit(&mail)?;
+    }
     Ok(Asked { mail, template })
 }
 

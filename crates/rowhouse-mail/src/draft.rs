@@ -1,0 +1,99 @@
+//! The handler of `mail.write`: writes the mail that somebody has asked for from SQL. Draft and mail change places in one
+//! transaction, so that however often the job runs there is one mail.
+
+use rowhouse_db::{Control, DbError, TransactionError};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
+use rowhouse_kernel::TenantId;
+use serde_json::{Value, json};
+use tokio_postgres::Transaction;
+
+use crate::error::MailError;
+use crate::mailer::Mailer;
+use crate::request;
+use crate::template::TemplateError;
+
+/// Writes mails that are asked for from SQL. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Drafts {
+    mailer: Mailer,
+    control: Control,
+}
+
+/// Why a draft is not a mail.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::Mail(MailError::Db(error))
+    }
+}
+
+impl TransactionError for Failure {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Mail(error) => error.database(),
+            Self::Template(_) => None,
+        }
+    }
+}
+
+impl From<Failure> for JobError {
+    fn from(failure: Failure) -> Self {
+        let why = failure.to_string();
+        match failure {
+            // What is wrong with it stays wrong; put right (a template, perhaps), the job can be run again by hand.
+            Failure::Template(_) | Failure::Mail(MailError::Invalid(_) | MailError::TooLarge { .. }) => {
+                Self::Fatal(why)
+            }
+            Failure::Mail(_) => Self::Retry(why),
+        }
+    }
+}
+
+impl Drafts {
+    /// Writes with `mailer`.
+    #[must_use]
+    pub fn new(mailer: Mailer, control: Control) -> Self {
+        Self { mailer, control }
+    }
+
+    /// Adds the kind `mail.write`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.add(
+            Kind { timeout: std::time::Duration::from_secs(60), ..Kind::new(crate::WRITE) },
+            self.clone(),
+        );
+    }
+
+    async fn write(&self, job: &Job) -> JobResult {
+        let draft = job.payload.get("draft").and_then(Value::as_i64);
+        let draft = draft.ok_or_else(|| JobError::Fatal("the payload names no draft".to_owned()))?;
+        let mailer = self.mailer.clone();
+        let write = async move |tx: &Transaction<'_>| become_mail(tx, &mailer, draft).await;
+        let mail = self.control.run_tx("mail_write", write).await?;
+        Ok(mail.map(|id| json!({ "mail": id })))
+    }
+}
+
+/// `None` if it has become one before.
+async fn become_mail(tx: &Transaction<'_>, mailer: &Mailer, draft: i64) -> Result<Option<i64>, Failure> {
+    let sql = "delete from mail.drafts where id = $1 returning tenant, request_id, message";
+    let Some(row) = tx.query_opt(sql, &[&draft]).await.map_err(DbError::from)? else { return Ok(None) };
+    let message: Value = row.get(2);
+    let mut mail = request::read(message.to_string().as_bytes())?.write(mailer)?;
+    mail.tenant = row.get::<_, Option<uuid::Uuid>>(0).map(TenantId);
+    mail.request_id = row.get(1);
+    Ok(Some(mailer.send(tx, &mail).await?.id))
+}
+
+impl Handler for Drafts {
+    fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(self.write(job))
+    }
+}

@@ -1,0 +1,32 @@
+//! Who has left a list gets no mail of it from the relay either.
+
+use crate::peer::Peer;
+use crate::support::Post;
+
+#[tokio::test]
+async fn reader_who_has_left_is_suppressed_for_that_list_and_tenant() {
+    let peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    let tenant = "00000000-0000-7000-8000-000000000007";
+    let left = format!(
+        "insert into mail.suppressions (address, reason, list, tenant) values \
+         ('ada@b.example', 'unsubscribe', 'news', null), ('bob@b.example', 'unsubscribe', 'news', '{tenant}')"
+    );
+    post.client.batch_execute(&left).await.unwrap();
+    for (address, list, of, expected) in [
+        ("Ada@b.example", Some("news"), None, "suppressed"),
+        ("ada@b.example", Some("offers"), None, "sent"),
+        ("ada@b.example", None, None, "sent"),
+        ("ada@b.example", Some("news"), Some(tenant), "sent"),
+        ("bob@b.example", Some("news"), Some(tenant), "suppressed"),
+        ("bob@b.example", Some("news"), None, "sent"),
+    ] {
+        let accepted = post.send(address).await;
+        let sql = "update mail.messages set list = $2, tenant = $3::text::uuid where id = $1";
+        post.client.execute(sql, &[&accepted.id, &list, &of]).await.unwrap();
+        post.deliver(accepted.recipients[0].0).await.unwrap();
+        let sql = "select event from mail.events where recipient = $1";
+        let event: String = post.client.query_one(sql, &[&accepted.recipients[0].0]).await.unwrap().get(0);
+        assert_eq!(event, expected, "{address} {list:?} {of:?}");
+    }
+}
