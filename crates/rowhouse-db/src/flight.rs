@@ -7,6 +7,7 @@
 
 mod connection;
 mod context;
+mod convoy;
 mod export;
 mod import;
 mod login;

@@ -46,6 +46,12 @@ pub(crate) struct Leg<'a> {
     pub(crate) query: &'a Query,
 }
 
+impl Leg<'_> {
+    pub(super) fn key(&self) -> Key {
+        Key::of(self.role, &self.query.sql)
+    }
+}
+
 /// A flight whose answer is being read.
 #[derive(Default)]
 pub(super) struct Flying {
@@ -58,6 +64,8 @@ pub(super) struct Flying {
     /// Statements that this flight parses, in order, and how many of them have been.
     pub(super) new: Vec<Key>,
     parsed: usize,
+    /// The answering statement, and since when it is waited for.
+    timed: Option<(Key, Instant)>,
 }
 
 /// What one message was.
@@ -107,7 +115,7 @@ impl Connection {
         let new = self.write_legs(legs)?;
         self.out.sync();
         self.send().await?;
-        Ok(Flying { answering, new, ..Flying::default() })
+        Ok(Flying::of(legs, answering, new))
     }
 
     /// Sends what has been written.
@@ -126,6 +134,9 @@ impl Connection {
         }
         // Parse is not transactional: what was parsed before an error stays, what came after never was.
         flying.new.iter().skip(flying.parsed).for_each(|key| self.statements.forget(key));
+        if let Some((key, since)) = &flying.timed {
+            self.statements.took(key, since.elapsed());
+        }
         match flying.error {
             Some(error) => Err(error.into()),
             None => Ok(flying.rows),
@@ -142,7 +153,7 @@ impl Connection {
         for (leg, prepared) in legs.iter().zip(&prepared) {
             if prepared.is_new {
                 self.out.parse(&prepared.name, &leg.query.sql)?;
-                new.push(Key::of(leg.role, &leg.query.sql));
+                new.push(leg.key());
             }
             self.out.bind(&prepared.name, &leg.query.params)?;
             self.out.execute()?;
@@ -210,6 +221,19 @@ impl Connection {
 }
 
 impl Flying {
+    /// One that has just been sent; `new` are the statements that it parses.
+    pub(super) fn of(legs: &[Leg<'_>], answering: usize, new: Vec<Key>) -> Self {
+        let timed = legs.get(answering).map(|leg| (leg.key(), Instant::now()));
+        Self { answering, new, timed, ..Self::default() }
+    }
+
+    /// It was sent behind another, whose answer has ended now.
+    pub(super) fn begin(&mut self) {
+        if let Some((_, since)) = &mut self.timed {
+            *since = Instant::now();
+        }
+    }
+
     /// One whose rows interest nobody.
     pub(super) fn discarding() -> Self {
         Self { answering: usize::MAX, ..Self::default() }

@@ -15,7 +15,7 @@ use super::pool::Loan;
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
-pub(super) use long::{Begun, begin};
+pub(super) use long::{Begun, PREFIX, begin, long_message};
 
 /// Bytes of a piece, more or less.
 const PIECE: usize = 64 * 1024;

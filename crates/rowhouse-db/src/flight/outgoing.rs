@@ -31,6 +31,16 @@ impl Outgoing {
         self.tail.clear();
     }
 
+    /// Where the next small message begins.
+    pub(super) fn mark(&self) -> usize {
+        self.tail.len()
+    }
+
+    /// Takes back small messages written since `mark`.
+    pub(super) fn cut(&mut self, mark: usize) {
+        self.tail.truncate(mark);
+    }
+
     pub(super) fn close(&mut self, name: &str) -> Result<(), DbError> {
         frontend::close(b'S', name, &mut self.tail).map_err(|e| encoding(&e))
     }

@@ -9,11 +9,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Leg;
 use super::context::open_query;
+use super::convoy::Flight;
 use super::export::{Begun, Lines, Pieces, Value, begin};
 use super::import::Import;
 use super::login::Login;
 use super::pool::{Loan, Pool};
-use super::{End, Isolation, Query, RequestContext, Row};
+use super::{Access, End, Isolation, Query, RequestContext, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
@@ -56,6 +57,14 @@ struct Inner {
 struct Legs<'a> {
     legs: Vec<Leg<'a>>,
     answering: usize,
+}
+
+/// How a flight gets to the database.
+#[expect(clippy::large_enum_variant, reason = "moved once; an allocation for each request costs more")]
+enum Way {
+    Alone(Loan),
+    /// It has been there.
+    Together(Vec<Row>),
 }
 
 /// The two data-plane URLs.
@@ -115,8 +124,25 @@ impl DataPlane {
     async fn fly_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
         let open = open_query(context, self.0.live_sessions);
         let legs = self.legs(context, &open, &[query]);
-        let mut loan = self.pool(context).borrow().await?;
-        loan.connection()?.fly(&legs.legs, legs.answering).await
+        match self.way(context, &legs).await? {
+            Way::Alone(mut loan) => loan.connection()?.fly(&legs.legs, legs.answering).await,
+            Way::Together(rows) => Ok(rows),
+        }
+    }
+
+    /// A connection; when none is free, one that only reads may fly with others that wait.
+    async fn way(&self, context: &RequestContext<'_>, legs: &Legs<'_>) -> Result<Way, DbError> {
+        let pool = self.pool(context);
+        if let Some(loan) = pool.borrow_now().await {
+            return loan.map(Way::Alone);
+        }
+        if context.access == Access::ReadOnly
+            && let Some(flight) = Flight::of(&legs.legs, legs.answering)
+            && let Some(rows) = pool.ride(flight).await?
+        {
+            return Ok(Way::Together(rows));
+        }
+        pool.borrow().await.map(Way::Alone)
     }
 
     /// As [`DataPlane::fly`], for a query of one row: a last column of several megabytes is handed on in pieces. For
@@ -134,12 +160,14 @@ impl DataPlane {
     async fn value_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Value, DbError> {
         let open = open_query(context, self.0.live_sessions);
         let legs = self.legs(context, &open, &[query]);
-        let pool = self.pool(context);
-        let mut loan = pool.borrow().await?;
+        let mut loan = match self.way(context, &legs).await? {
+            Way::Alone(loan) => loan,
+            Way::Together(rows) => return Ok(Value::Whole(rows)),
+        };
         match begin(loan.connection()?, &legs.legs, legs.answering).await? {
             Begun::Whole(rows) => Ok(Value::Whole(rows)),
             Begun::Long(leading, rest) => {
-                let (place, length) = (pool.stream_place().await?, rest.1);
+                let (place, length) = (self.pool(context).stream_place().await?, rest.1);
                 let pieces = Pieces::of_value(loan, place, self.0.liveness.clone(), *rest);
                 Ok(Value::Long(leading, length, Box::new(pieces)))
             }

@@ -1,5 +1,7 @@
 //! The connections of one data-plane login: bounded, opened on demand, never shared while in use.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,13 +9,14 @@ use metrics::{counter, gauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{Connection, Phase};
+use super::convoy::{self, Flight, Landed, Ticket};
 use super::login::Login;
 use crate::error::DbError;
 
 /// How long a new connection may take to sign in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an abandoned flight may take to end after its cancel request; then the connection is dropped.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Pool {
     label: &'static str,
@@ -24,6 +27,9 @@ pub(crate) struct Pool {
     /// Places for exports and imports, which hold a connection for as long as a client likes: half of the pool.
     streams: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    /// Flights that wait for a connection, in order.
+    board: Mutex<VecDeque<Ticket>>,
+    tickets: AtomicU64,
 }
 
 /// A connection on loan. Dropped in the middle of a flight, it is cancelled and drained in the background, and
@@ -55,16 +61,61 @@ impl Pool {
             permits: Arc::new(Semaphore::new(size.max(1) as usize)),
             streams: Arc::new(Semaphore::new((size / 2).max(1) as usize)),
             idle: Mutex::new(Vec::new()),
+            board: Mutex::default(),
+            tickets: AtomicU64::new(0),
         })
     }
 
     pub(crate) async fn borrow(self: &Arc<Self>) -> Result<Loan, DbError> {
         let permit = self.acquire(&self.permits).await?;
+        self.lend(permit).await
+    }
+
+    /// Asks the server to cancel what `connection` runs.
+    pub(super) async fn cancel(&self, connection: &Connection) -> Result<(), DbError> {
+        counter!("db_client_flights_abandoned_total", "pool" => self.label).increment(1);
+        connection.cancel(&self.login).await
+    }
+
+    /// A connection, if one is free at once.
+    pub(crate) async fn borrow_now(self: &Arc<Self>) -> Option<Result<Loan, DbError>> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(self.lend(permit).await)
+    }
+
+    async fn lend(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Loan, DbError> {
         let connection = match self.take_idle() {
             Some(connection) => connection,
             None => self.open().await?,
         };
         Ok(Loan { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
+    }
+
+    /// Waits for a connection, alone or with others that wait.
+    pub(crate) async fn ride(self: &Arc<Self>, flight: Flight) -> Landed {
+        let (number, mut answer) = {
+            let mut board = self.board();
+            let number = self.tickets.fetch_add(1, Ordering::Relaxed);
+            let (ticket, answer) = Ticket::new(number, flight);
+            board.push_back(ticket);
+            (number, answer)
+        };
+        let waiting = OnBoard { pool: self, number };
+        let permit = tokio::select! {
+            biased;
+            answer = &mut answer => return answered(answer),
+            permit = self.acquire(&self.permits) => permit,
+        };
+        if let Some(own) = waiting.take_back() {
+            let mut loan = self.lend(permit?).await?;
+            let tickets = convoy::gather(loan.connection()?, own, &mut self.board());
+            tokio::spawn(convoy::travel(loan, tickets));
+        }
+        answered(answer.await)
+    }
+
+    fn board(&self) -> std::sync::MutexGuard<'_, VecDeque<Ticket>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one export or import.
@@ -136,7 +187,36 @@ impl Drop for Waiting {
     }
 }
 
+/// A ticket's place on the board; gone from there when its requester is.
+struct OnBoard<'a> {
+    pool: &'a Pool,
+    number: u64,
+}
+
+impl OnBoard<'_> {
+    /// The ticket, unless a convoy has taken it.
+    fn take_back(&self) -> Option<Ticket> {
+        let mut board = self.pool.board();
+        let at = board.binary_search_by_key(&self.number, |ticket| ticket.number).ok()?;
+        board.remove(at)
+    }
+}
+
+impl Drop for OnBoard<'_> {
+    fn drop(&mut self) {
+        drop(self.take_back());
+    }
+}
+
+fn answered(answer: Result<Landed, tokio::sync::oneshot::error::RecvError>) -> Landed {
+    answer.unwrap_or_else(|_| Err(DbError::Protocol("a convoy ended without an answer".to_owned())))
+}
+
 impl Loan {
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
     pub(crate) fn connection(&mut self) -> Result<&mut Connection, DbError> {
         self.connection.as_mut().ok_or_else(|| DbError::Protocol("the loan has ended".to_owned()))
     }

@@ -5,12 +5,16 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lru::LruCache;
 
 /// The longest text that is kept, in bytes. Longer ones have as many shapes as clients have lists of conditions, and
 /// cost megabytes on both sides; they are parsed each time, as the unnamed statement.
 const MAX_TEXT: usize = 32 * 1024;
+
+/// A statement that was answered within this time is quick: others may be sent behind it.
+const QUICK: Duration = Duration::from_millis(10);
 
 /// A statement's text and the role under which it is planned.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,8 +32,15 @@ impl Key {
 /// The prepared statements of one connection.
 #[derive(Debug)]
 pub(crate) struct StatementCache {
-    names: LruCache<Key, u64>,
+    names: LruCache<Key, Known>,
     next: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    id: u64,
+    /// Whether the last answer was.
+    is_quick: bool,
 }
 
 /// What a statement needs before it can be bound.
@@ -52,12 +63,25 @@ impl StatementCache {
             return Prepared { name: String::new(), is_new: true, evicted: None };
         }
         let key = Key::of(role, sql);
-        if let Some(id) = self.names.get(&key) {
-            return Prepared { name: name(*id), is_new: false, evicted: None };
+        if let Some(known) = self.names.get(&key) {
+            return Prepared { name: name(known.id), is_new: false, evicted: None };
         }
         self.next += 1;
-        let evicted = self.names.push(key, self.next).map(|(_, id)| name(id));
+        let evicted =
+            self.names.push(key, Known { id: self.next, is_quick: false }).map(|(_, known)| name(known.id));
         Prepared { name: name(self.next), is_new: true, evicted }
+    }
+
+    /// Notes how long a statement took this time.
+    pub(crate) fn took(&mut self, key: &Key, time: Duration) {
+        if let Some(known) = self.names.peek_mut(key) {
+            known.is_quick = time < QUICK;
+        }
+    }
+
+    /// Whether it was answered quickly the last time; no if that is not known.
+    pub(crate) fn is_quick(&self, key: &Key) -> bool {
+        self.names.peek(key).is_some_and(|known| known.is_quick)
     }
 
     /// Forgets a statement whose Parse did not succeed.

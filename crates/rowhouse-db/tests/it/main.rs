@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod catalog;
+mod convoy;
 mod flight;
 mod liveness;
 mod migrate;

@@ -9,7 +9,7 @@ use crate::error::DbError;
 /// A last column of more bytes than this is handed on in pieces.
 const LONG: usize = 4 * 1024 * 1024;
 /// Type and length of a message.
-const PREFIX: usize = 5;
+pub(in super::super) const PREFIX: usize = 5;
 
 /// A flight of one row, as far as it has been read.
 pub(in super::super) enum Begun {
@@ -51,11 +51,15 @@ async fn attempt(connection: &mut Connection, legs: &[Leg<'_>], answering: usize
     }
 }
 
+/// How many bytes the message at the buffer's start has, if it is a long row.
+pub(in super::super) fn long_message(read: &BytesMut) -> Option<usize> {
+    let length = read.get(1..PREFIX)?.get_u32() as usize;
+    (read.first() == Some(&b'D') && length > LONG).then_some(1 + length)
+}
+
 /// Takes the leading columns of a long row off the buffer; leaves any other message where it is.
 async fn long_row(connection: &mut Connection) -> Result<Option<(Row, usize)>, DbError> {
-    let read = &connection.greeted.read;
-    let length = read.get(1..PREFIX).map_or(0, |mut bytes| bytes.get_u32() as usize);
-    if read.first() != Some(&b'D') || length <= LONG {
+    if long_message(&connection.greeted.read).is_none() {
         return Ok(None);
     }
     loop {

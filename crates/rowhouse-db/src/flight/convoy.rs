@@ -1,0 +1,241 @@
+//! Flights that waited for a connection together fly together: one send, each with its own Sync and so with its own
+//! transaction, answers in order. That saves both sides system calls and switches between processes when there is most
+//! to do. Only flights that read: whichever fails for no reason of its own may be flown again. Leaves waiting to the
+//! pool.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::connection::{Connection, Flying, Leg, Phase, Taken, is_stale};
+use super::export::{PREFIX, long_message};
+use super::pool::{DRAIN_TIMEOUT, Loan, Pool};
+use super::statement::Key;
+use super::{Query, Row};
+use crate::error::DbError;
+
+/// Most flights in a convoy: the last waits for so many others at most, less one.
+const MOST: usize = 4;
+/// Values of more bytes fly alone: all of a convoy must fit into the socket's buffers, else both sides could wait for
+/// the other to read.
+const MOST_BYTES: usize = 8 * 1024;
+/// `query_canceled`.
+const CANCELED: &str = "57014";
+
+/// A flight that owns what it needs, because its requester may leave before it ends.
+pub(super) struct Flight {
+    legs: Vec<(Arc<str>, Query)>,
+    answering: usize,
+}
+
+/// A flight that waits, and who waits for it.
+pub(super) struct Ticket {
+    pub(super) number: u64,
+    flight: Flight,
+    reply: oneshot::Sender<Landed>,
+}
+
+/// The answer's rows; nothing if they are too long to hold and have to be asked for alone.
+pub(super) type Landed = Result<Option<Vec<Row>>, DbError>;
+
+impl Flight {
+    /// Nothing if it has too much to carry.
+    pub(super) fn of(legs: &[Leg<'_>], answering: usize) -> Option<Self> {
+        let bytes = |leg: &Leg<'_>| -> usize { leg.query.params.iter().flatten().map(Bytes::len).sum() };
+        if legs.iter().map(bytes).sum::<usize>() > MOST_BYTES {
+            return None;
+        }
+        let legs = legs.iter().map(|leg| (Arc::clone(leg.role), leg.query.clone())).collect();
+        Some(Self { legs, answering })
+    }
+
+    /// Whether others may be sent behind it on this connection.
+    fn is_quick(&self, connection: &Connection) -> bool {
+        let answering = self.legs.get(self.answering);
+        answering.is_some_and(|(role, query)| connection.statements.is_quick(&Key::of(role, &query.sql)))
+    }
+
+    fn legs(&self) -> Vec<Leg<'_>> {
+        self.legs.iter().map(|(role, query)| Leg { role, query }).collect()
+    }
+}
+
+impl Ticket {
+    pub(super) fn new(number: u64, flight: Flight) -> (Self, oneshot::Receiver<Landed>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { number, flight, reply }, answer)
+    }
+}
+
+/// Those who fly with `first`: as many as wait on `board`, behind each other as long as the one before is quick.
+pub(super) fn gather(connection: &Connection, first: Ticket, board: &mut VecDeque<Ticket>) -> Vec<Ticket> {
+    let mut tickets = vec![first];
+    while tickets.len() < MOST && tickets.last().is_some_and(|last| last.flight.is_quick(connection)) {
+        let Some(next) = board.pop_front() else { break };
+        tickets.push(next);
+    }
+    tickets
+}
+
+/// One attempt at a convoy.
+#[derive(Default)]
+struct Attempt {
+    under_way: VecDeque<(Ticket, Flying)>,
+    /// A cancel request was sent; it may hit a flight behind the one that it was meant for.
+    disturbed: bool,
+    again: Vec<Ticket>,
+    stale: bool,
+    /// Bytes of a long row that are still to be passed over, and whether the flight has had one.
+    passing: usize,
+    is_long: bool,
+}
+
+/// Flies the tickets' flights and answers each.
+pub(super) async fn travel(mut loan: Loan, tickets: Vec<Ticket>) {
+    let pool = Arc::clone(loan.pool());
+    let Ok(connection) = loan.connection() else { return };
+    let again = attempt(connection, tickets, &pool, true).await;
+    // One at a time, so that no cancel request can hit another.
+    for ticket in again {
+        if connection.phase == Phase::Idle {
+            attempt(connection, vec![ticket], &pool, false).await;
+        }
+    }
+}
+
+/// Returns those that have to fly again: rolled back whole, for no reason of their own.
+async fn attempt(
+    connection: &mut Connection,
+    tickets: Vec<Ticket>,
+    pool: &Pool,
+    is_first: bool,
+) -> Vec<Ticket> {
+    let mut convoy = Attempt::default();
+    let outcome = convoy.fly(connection, tickets, pool, is_first).await;
+    if let Err(error) = outcome {
+        connection.phase = Phase::Broken;
+        let text = error.to_string();
+        let left = convoy.under_way.drain(..).map(|(ticket, _)| ticket).chain(convoy.again.drain(..));
+        for ticket in left {
+            let _gone = ticket.reply.send(Err(DbError::Unavailable(text.clone())));
+        }
+    }
+    convoy.again
+}
+
+impl Attempt {
+    async fn fly(
+        &mut self,
+        connection: &mut Connection,
+        tickets: Vec<Ticket>,
+        pool: &Pool,
+        is_first: bool,
+    ) -> Result<(), DbError> {
+        self.write(connection, tickets);
+        connection.send().await?;
+        // Several answers follow; who drops the connection now cannot save it.
+        connection.phase = Phase::Midway;
+        while let Some((mut ticket, mut flying)) = self.under_way.pop_front() {
+            let read = self.read(connection, &mut ticket, &mut flying, pool).await;
+            if let Err(error) = read {
+                self.under_way.push_front((ticket, flying));
+                return Err(error);
+            }
+            let landed = connection.land(flying);
+            if let Some((_, next)) = self.under_way.front_mut() {
+                connection.phase = Phase::Midway;
+                next.begin();
+            }
+            self.answer(ticket, landed, is_first);
+        }
+        self.settle(connection).await
+    }
+
+    fn write(&mut self, connection: &mut Connection, tickets: Vec<Ticket>) {
+        connection.out.clear();
+        for ticket in tickets {
+            let mark = connection.out.mark();
+            match connection.write_legs(&ticket.flight.legs()) {
+                Ok(new) => {
+                    connection.out.sync();
+                    let flying = Flying::of(&ticket.flight.legs(), ticket.flight.answering, new);
+                    self.under_way.push_back((ticket, flying));
+                }
+                Err(error) => {
+                    connection.out.cut(mark);
+                    let _gone = ticket.reply.send(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Reads one flight to its end; cancels it if nobody waits for it any more.
+    async fn read(
+        &mut self,
+        connection: &mut Connection,
+        ticket: &mut Ticket,
+        flying: &mut Flying,
+        pool: &Pool,
+    ) -> Result<(), DbError> {
+        (self.passing, self.is_long) = (0, false);
+        tokio::select! {
+            biased;
+            read = self.read_to_end(connection, flying) => return read,
+            () = ticket.reply.closed() => {}
+        }
+        self.disturbed = true;
+        let ending = async {
+            pool.cancel(connection).await?;
+            self.read_to_end(connection, flying).await
+        };
+        timeout(DRAIN_TIMEOUT, ending)
+            .await
+            .unwrap_or_else(|_| Err(DbError::Unavailable("a cancelled flight did not end".to_owned())))
+    }
+
+    /// As [`Connection::read_to_end`], but holds no long row: the next flight's requester waits, and no client's pace
+    /// may decide for how long. Dropped and called again, it goes on.
+    async fn read_to_end(&mut self, connection: &mut Connection, flying: &mut Flying) -> Result<(), DbError> {
+        loop {
+            while self.passing > 0 || connection.greeted.read.len() < PREFIX {
+                if connection.greeted.read.is_empty() || self.passing == 0 {
+                    connection.fill().await?;
+                }
+                let passed = self.passing.min(connection.greeted.read.len());
+                connection.greeted.read.advance(passed);
+                self.passing -= passed;
+            }
+            if let Some(length) = long_message(&connection.greeted.read) {
+                (self.passing, self.is_long) = (length, true);
+            } else if let Taken::End = connection.take(flying).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, landed: Result<Vec<Row>, DbError>, is_first: bool) {
+        let code = landed.as_ref().err().and_then(DbError::code);
+        let is_stale = matches!(&landed, Err(DbError::Refused(error)) if is_stale(error));
+        if is_first && !ticket.reply.is_closed() && (is_stale || self.disturbed && code == Some(CANCELED)) {
+            self.stale |= is_stale;
+            self.again.push(ticket);
+        } else {
+            let _gone = ticket.reply.send(landed.map(|rows| (!self.is_long).then_some(rows)));
+        }
+    }
+
+    /// A cancel request that arrives late has been consumed after an empty round trip.
+    async fn settle(&mut self, connection: &mut Connection) -> Result<(), DbError> {
+        if self.disturbed {
+            connection.out.clear();
+            connection.out.sync();
+            connection.send().await?;
+            connection.read_to_end(&mut Flying::discarding()).await?;
+            connection.phase = Phase::Idle;
+        }
+        if self.disturbed || self.stale { connection.forget_all().await } else { Ok(()) }
+    }
+}

@@ -1,0 +1,200 @@
+//! Convoys: flights that waited for one connection together are each a transaction of their own, whatever their mates
+//! do.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use rowhouse_db::DbError;
+use rowhouse_db::flight::{Access, Query, RequestContext, Row, Value};
+use rowhouse_kernel::Caller;
+
+use crate::support::{World, context, one_connection};
+
+const WHO: &str = "select current_user || '|' || coalesce(auth.tenant_id()::text, '')";
+const SLEEP: &str = "select pg_sleep($1::float8)::text";
+const DIVIDE: &str = "select (1 / $1::int)::text";
+const KEEP: &str =
+    "select set_config('request.jwt.claims', '{}', false) || set_config('search_path', 'x', false)";
+
+fn query(sql: &str, params: &[&str]) -> Query {
+    let params = params.iter().map(|text| Some(Bytes::copy_from_slice(text.as_bytes()))).collect();
+    Query { sql: sql.into(), params }
+}
+
+async fn read(world: &World, caller: &Caller, sql: &str, params: &[&str]) -> Result<Vec<Row>, DbError> {
+    let reading = RequestContext { access: Access::ReadOnly, ..context(caller) };
+    world.database.data.fly(&reading, &query(sql, params)).await
+}
+
+fn text(answer: Result<Vec<Row>, DbError>) -> String {
+    let rows = answer.unwrap();
+    String::from_utf8(rows[0][0].as_deref().unwrap_or_default().to_vec()).unwrap()
+}
+
+fn code(answer: Result<Vec<Row>, DbError>) -> String {
+    answer.unwrap_err().code().unwrap_or("none").to_owned()
+}
+
+fn expected(caller: &Caller) -> String {
+    format!("{}|{}", caller.role, caller.tenant.map(|tenant| tenant.0.to_string()).unwrap_or_default())
+}
+
+/// The statements are known to be quick; only then are others sent behind them.
+async fn warm(world: &World, callers: &[&Caller]) {
+    for caller in callers {
+        for (sql, param) in [(WHO, None), (SLEEP, Some("0")), (DIVIDE, Some("1"))] {
+            read(world, caller, sql, param.as_slice()).await.unwrap();
+        }
+        assert_eq!(code(read(world, caller, "select * from no_such_table", &[]).await), "42P01");
+    }
+}
+
+/// Runs `waiting` while the only connection is busy.
+async fn behind<T>(world: &World, waiting: impl Future<Output = T>) -> T {
+    let anon = Caller::anonymous();
+    let (held, done) = tokio::join!(world.fly(&anon, "select pg_sleep(0.2)", &[]), waiting);
+    held.unwrap();
+    done
+}
+
+#[tokio::test]
+async fn each_mate_has_its_own_caller_and_its_own_error() {
+    let world = World::new(one_connection()).await;
+    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let anon = Caller::anonymous();
+    let callers = [&a, &b, &anon];
+    warm(&world, &callers).await;
+    let one = async |n: usize| {
+        let caller = callers[n % 3];
+        match n % 5 {
+            1 => assert_eq!(code(read(&world, caller, DIVIDE, &["0"]).await), "22012"),
+            2 => assert_eq!(code(read(&world, caller, "select * from no_such_table", &[]).await), "42P01"),
+            3 => drop(read(&world, caller, KEEP, &[]).await.unwrap()),
+            _ => assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller), "{n}"),
+        }
+    };
+    behind(&world, join_all((0..60).map(one))).await;
+}
+
+#[tokio::test]
+async fn mate_that_leaves_is_cancelled_and_the_others_are_answered() {
+    let world = World::new(one_connection()).await;
+    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let callers = [&a, &b];
+    warm(&world, &callers).await;
+    for leaves in 0..4_usize {
+        let backend = "select pg_backend_pid()::text";
+        let before = text(read(&world, &a, backend, &[]).await);
+        let one = async |n: usize| {
+            let caller = callers[n % 2];
+            if n == leaves {
+                let asleep = read(&world, caller, SLEEP, &["30"]);
+                assert!(tokio::time::timeout(Duration::from_millis(400), asleep).await.is_err());
+            } else {
+                assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller), "{leaves} {n}");
+            }
+        };
+        let all = behind(&world, join_all((0..8).map(one)));
+        tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
+        assert_eq!(text(read(&world, &a, backend, &[]).await), before, "the connection was saved");
+        warm(&world, &callers).await;
+    }
+}
+
+#[tokio::test]
+async fn mate_whose_time_is_up_ends_alone() {
+    let settings = rowhouse_kernel::settings::DbSettings {
+        statement_timeout: Duration::from_millis(500),
+        ..one_connection()
+    };
+    let world = World::new(settings).await;
+    let anon = Caller::anonymous();
+    warm(&world, &[&anon]).await;
+    let one = async |n: usize| match n {
+        1 => assert_eq!(code(read(&world, &anon, SLEEP, &["30"]).await), "57014"),
+        _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
+    };
+    behind(&world, join_all((0..4).map(one))).await;
+}
+
+#[tokio::test]
+async fn mates_with_stale_plans_fly_again() {
+    let world = World::new(one_connection()).await;
+    world
+        .db
+        .migrate("create table public.things (a int); insert into public.things values (1); grant select on public.things to anon")
+        .await;
+    let anon = Caller::anonymous();
+    warm(&world, &[&anon]).await;
+    for columns in 2..5 {
+        read(&world, &anon, "select * from public.things", &[]).await.unwrap();
+        read(&world, &anon, WHO, &[]).await.unwrap();
+        world.db.migrate(&format!("alter table public.things add column c{columns} int")).await;
+        let one = async |n: usize| match n % 2 {
+            0 => assert_eq!(
+                read(&world, &anon, "select * from public.things", &[]).await.unwrap()[0].len(),
+                columns
+            ),
+            _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
+        };
+        behind(&world, join_all((0..6).map(one))).await;
+    }
+}
+
+#[tokio::test]
+async fn mate_with_a_long_value_gets_it_alone() {
+    let world = World::new(one_connection()).await;
+    let anon = Caller::anonymous();
+    warm(&world, &[&anon]).await;
+    let repeat = query("select repeat('x', $1::int)", &["1"]);
+    let reading = RequestContext { access: Access::ReadOnly, ..context(&anon) };
+    world.database.data.fly_value(&reading, &repeat).await.map(drop).unwrap();
+    let long = query("select repeat('x', $1::int)", &["6000000"]);
+    let one = async |n: usize| {
+        if n == 1 {
+            let Ok(Value::Long(_, length, pieces)) = world.database.data.fly_value(&reading, &long).await
+            else {
+                panic!("6 MB at once")
+            };
+            assert_eq!(length, 6_000_000);
+            drop(pieces);
+        } else {
+            assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
+        }
+    };
+    behind(&world, join_all((0..5).map(one))).await;
+}
+
+/// Requests of all kinds come and go at random; each gets its own answer.
+#[tokio::test]
+async fn random_traffic_never_mixes_answers() {
+    let world = World::new(one_connection()).await;
+    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let anon = Caller::anonymous();
+    let callers = [&a, &b, &anon];
+    warm(&world, &callers).await;
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let plans: Vec<Vec<(u64, u64)>> =
+        (0..12).map(|_| (0..40).map(|_| (random(7), random(3))).collect()).collect();
+    let client = async |plan: Vec<(u64, u64)>| {
+        for (kind, who) in plan {
+            let caller = callers[usize::try_from(who).unwrap()];
+            match kind {
+                0 => assert_eq!(code(read(&world, caller, DIVIDE, &["0"]).await), "22012"),
+                1 => {
+                    let asleep = read(&world, caller, SLEEP, &["5"]);
+                    let _left = tokio::time::timeout(Duration::from_millis(10), asleep).await;
+                }
+                2 => assert_eq!(text(world.fly(caller, WHO, &[]).await), expected(caller)),
+                _ => assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller)),
+            }
+        }
+    };
+    let all = join_all(plans.into_iter().map(client));
+    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+}
