@@ -1,14 +1,15 @@
 //! Flights that waited for a connection together fly together: one send, each with its own Sync and so with its own
 //! transaction, answers in order. That saves both sides system calls and switches between processes when there is most
-//! to do. Only flights that read: whichever fails for no reason of its own may be flown again. Leaves waiting to the
-//! pool.
+//! to do. Only flights that read: whichever is held up, or fails for no reason of its own, may be flown again. Leaves
+//! waiting to the pool.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, Flying, Leg, Phase, Taken, is_stale};
 use super::export::{PREFIX, long_message};
@@ -22,8 +23,8 @@ const MOST: usize = 4;
 /// Values of more bytes fly alone: all of a convoy must fit into the socket's buffers, else both sides could wait for
 /// the other to read.
 const MOST_BYTES: usize = 8 * 1024;
-/// `query_canceled`.
-const CANCELED: &str = "57014";
+/// How long one flight may hold up those behind it; they then fly on another connection.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A flight that owns what it needs, because its requester may leave before it ends.
 pub(super) struct Flight {
@@ -68,6 +69,10 @@ impl Ticket {
         let (reply, answer) = oneshot::channel();
         (Self { number, flight, reply }, answer)
     }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.reply.is_closed()
+    }
 }
 
 /// Those who fly with `first`: as many as wait on `board`, behind each other as long as the one before is quick.
@@ -83,8 +88,9 @@ pub(super) fn gather(connection: &Connection, first: Ticket, board: &mut VecDequ
 /// One attempt at a convoy.
 #[derive(Default)]
 struct Attempt {
-    under_way: VecDeque<(Ticket, Flying)>,
-    /// A cancel request was sent; it may hit a flight behind the one that it was meant for.
+    /// Without a ticket where nobody waits for this one's answer any more.
+    under_way: VecDeque<(Option<Ticket>, Flying)>,
+    /// A cancel request was sent; it may come late.
     disturbed: bool,
     again: Vec<Ticket>,
     stale: bool,
@@ -98,32 +104,37 @@ pub(super) async fn travel(mut loan: Loan, tickets: Vec<Ticket>) {
     let pool = Arc::clone(loan.pool());
     let Ok(connection) = loan.connection() else { return };
     let again = attempt(connection, tickets, &pool, true).await;
-    // One at a time, so that no cancel request can hit another.
-    for ticket in again {
-        if connection.phase == Phase::Idle {
-            attempt(connection, vec![ticket], &pool, false).await;
-        }
+    if !again.is_empty() && connection.phase == Phase::Idle {
+        attempt(connection, again, &pool, false).await;
     }
 }
 
-/// Returns those that have to fly again: rolled back whole, for no reason of their own.
+/// Returns those that have to fly again on this connection: rolled back whole, for no reason of their own.
 async fn attempt(
     connection: &mut Connection,
     tickets: Vec<Ticket>,
-    pool: &Pool,
+    pool: &Arc<Pool>,
     is_first: bool,
 ) -> Vec<Ticket> {
     let mut convoy = Attempt::default();
     let outcome = convoy.fly(connection, tickets, pool, is_first).await;
     if let Err(error) = outcome {
         connection.phase = Phase::Broken;
-        let text = error.to_string();
-        let left = convoy.under_way.drain(..).map(|(ticket, _)| ticket).chain(convoy.again.drain(..));
-        for ticket in left {
-            let _gone = ticket.reply.send(Err(DbError::Unavailable(text.clone())));
-        }
+        let left = convoy.under_way.drain(..).filter_map(|(ticket, _)| ticket);
+        refuse(left.chain(convoy.again.drain(..)), &error);
     }
     convoy.again
+}
+
+/// Answers those who will not fly.
+pub(super) fn refuse(tickets: impl IntoIterator<Item = Ticket>, error: &DbError) {
+    for ticket in tickets {
+        let error = match error {
+            DbError::PoolTimeout(waited) => DbError::PoolTimeout(*waited),
+            other => DbError::Unavailable(other.to_string()),
+        };
+        let _gone = ticket.reply.send(Err(error));
+    }
 }
 
 impl Attempt {
@@ -131,15 +142,22 @@ impl Attempt {
         &mut self,
         connection: &mut Connection,
         tickets: Vec<Ticket>,
-        pool: &Pool,
+        pool: &Arc<Pool>,
         is_first: bool,
     ) -> Result<(), DbError> {
         self.write(connection, tickets);
+        if self.under_way.is_empty() {
+            return Ok(());
+        }
         connection.send().await?;
         // Several answers follow; who drops the connection now cannot save it.
         connection.phase = Phase::Midway;
         while let Some((mut ticket, mut flying)) = self.under_way.pop_front() {
-            let read = self.read(connection, &mut ticket, &mut flying, pool).await;
+            (self.passing, self.is_long) = (0, false);
+            let read = match &mut ticket {
+                Some(ticket) => self.read(connection, ticket, &mut flying, pool).await,
+                None => self.read_to_end(connection, &mut flying).await,
+            };
             if let Err(error) = read {
                 self.under_way.push_front((ticket, flying));
                 return Err(error);
@@ -149,7 +167,9 @@ impl Attempt {
                 connection.phase = Phase::Midway;
                 next.begin();
             }
-            self.answer(ticket, landed, is_first);
+            if let Some(ticket) = ticket {
+                self.answer(ticket, landed, is_first);
+            }
         }
         self.settle(connection).await
     }
@@ -162,7 +182,7 @@ impl Attempt {
                 Ok(new) => {
                     connection.out.sync();
                     let flying = Flying::of(&ticket.flight.legs(), ticket.flight.answering, new);
-                    self.under_way.push_back((ticket, flying));
+                    self.under_way.push_back((Some(ticket), flying));
                 }
                 Err(error) => {
                     connection.out.cut(mark);
@@ -172,20 +192,25 @@ impl Attempt {
         }
     }
 
-    /// Reads one flight to its end; cancels it if nobody waits for it any more.
+    /// Reads one flight to its end; cancels it if nobody waits for it any more. Those behind it do not wait long, and
+    /// never for one that is cancelled: the request may come late and hit the next.
     async fn read(
         &mut self,
         connection: &mut Connection,
         ticket: &mut Ticket,
         flying: &mut Flying,
-        pool: &Pool,
+        pool: &Arc<Pool>,
     ) -> Result<(), DbError> {
-        (self.passing, self.is_long) = (0, false);
-        tokio::select! {
-            biased;
-            read = self.read_to_end(connection, flying) => return read,
-            () = ticket.reply.closed() => {}
+        loop {
+            let has_mates = self.under_way.iter().any(|(mate, _)| mate.is_some());
+            tokio::select! {
+                biased;
+                read = self.read_to_end(connection, flying) => return read,
+                () = ticket.reply.closed() => break,
+                () = sleep(PATIENCE), if has_mates => self.let_off(pool),
+            }
         }
+        self.let_off(pool);
         self.disturbed = true;
         let ending = async {
             pool.cancel(connection).await?;
@@ -194,6 +219,14 @@ impl Attempt {
         timeout(DRAIN_TIMEOUT, ending)
             .await
             .unwrap_or_else(|_| Err(DbError::Unavailable("a cancelled flight did not end".to_owned())))
+    }
+
+    /// Those behind fly elsewhere; what was sent for them is read and dropped.
+    fn let_off(&mut self, pool: &Arc<Pool>) {
+        let mates: Vec<_> = self.under_way.iter_mut().filter_map(|(mate, _)| mate.take()).collect();
+        if !mates.is_empty() {
+            tokio::spawn(Arc::clone(pool).ride_on(mates));
+        }
     }
 
     /// As [`Connection::read_to_end`], but holds no long row: the next flight's requester waits, and no client's pace
@@ -217,10 +250,9 @@ impl Attempt {
     }
 
     fn answer(&mut self, ticket: Ticket, landed: Result<Vec<Row>, DbError>, is_first: bool) {
-        let code = landed.as_ref().err().and_then(DbError::code);
         let is_stale = matches!(&landed, Err(DbError::Refused(error)) if is_stale(error));
-        if is_first && !ticket.reply.is_closed() && (is_stale || self.disturbed && code == Some(CANCELED)) {
-            self.stale |= is_stale;
+        if is_first && is_stale && !ticket.reply.is_closed() {
+            self.stale = true;
             self.again.push(ticket);
         } else {
             let _gone = ticket.reply.send(landed.map(|rows| (!self.is_long).then_some(rows)));

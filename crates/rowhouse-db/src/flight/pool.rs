@@ -104,14 +104,27 @@ impl Pool {
         let permit = tokio::select! {
             biased;
             answer = &mut answer => return answered(answer),
-            permit = self.acquire(&self.permits) => permit,
+            permit = self.wait_for(&self.permits) => permit,
         };
         if let Some(own) = waiting.take_back() {
-            let mut loan = self.lend(permit?).await?;
+            let mut loan = self.lend(self.in_time(permit)?).await?;
             let tickets = convoy::gather(loan.connection()?, own, &mut self.board());
             tokio::spawn(convoy::travel(loan, tickets));
+        } else {
+            // Its own flight may need this place to fly on.
+            drop(permit);
         }
         answered(answer.await)
+    }
+
+    /// Those whom another flight held up.
+    pub(super) async fn ride_on(self: Arc<Self>, mut tickets: Vec<Ticket>) {
+        let loan = self.borrow().await;
+        tickets.retain(Ticket::is_awaited);
+        match loan {
+            Ok(loan) => convoy::travel(loan, tickets).await,
+            Err(error) => convoy::refuse(tickets, &error),
+        }
     }
 
     fn board(&self) -> std::sync::MutexGuard<'_, VecDeque<Ticket>> {
@@ -128,10 +141,19 @@ impl Pool {
         if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
             return Ok(permit);
         }
-        let waiting = Waiting::begin();
+        let permit = self.wait_for(places).await;
+        self.in_time(permit)
+    }
+
+    /// Nothing if the time is up.
+    async fn wait_for(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        let _waiting = Waiting::begin();
         let waited = tokio::time::timeout(self.acquire_timeout, Arc::clone(places).acquire_owned()).await;
-        drop(waiting);
-        waited.ok().and_then(Result::ok).ok_or_else(|| {
+        waited.ok().and_then(Result::ok)
+    }
+
+    fn in_time(&self, permit: Option<OwnedSemaphorePermit>) -> Result<OwnedSemaphorePermit, DbError> {
+        permit.ok_or_else(|| {
             counter!("db_client_connection_timeouts", "pool" => self.label).increment(1);
             counter!("pgrst_db_pool_timeouts_total").increment(1);
             DbError::PoolTimeout(self.acquire_timeout)

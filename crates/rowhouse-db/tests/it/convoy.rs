@@ -1,6 +1,7 @@
 //! Convoys: flights that waited for one connection together are each a transaction of their own, whatever their mates
 //! do.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use futures_util::future::join_all;
 use rowhouse_db::DbError;
 use rowhouse_db::flight::{Access, Query, RequestContext, Row, Value};
 use rowhouse_kernel::Caller;
+use rowhouse_kernel::settings::DbSettings;
 
 use crate::support::{World, context, one_connection};
 
@@ -103,11 +105,52 @@ async fn mate_that_leaves_is_cancelled_and_the_others_are_answered() {
 }
 
 #[tokio::test]
-async fn mate_whose_time_is_up_ends_alone() {
-    let settings = rowhouse_kernel::settings::DbSettings {
-        statement_timeout: Duration::from_millis(500),
-        ..one_connection()
+async fn slow_mate_does_not_hold_the_others_up() {
+    let world = World::new(DbSettings { data_pool_size: 2, ..one_connection() }).await;
+    let anon = Caller::anonymous();
+    let callers = [&anon];
+    tokio::join!(warm(&world, &callers), warm(&world, &callers));
+    let answered = Mutex::new(Vec::new());
+    let one = async |n: usize| {
+        match n {
+            1 => assert_eq!(text(read(&world, &anon, SLEEP, &["1"]).await), ""),
+            _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
+        }
+        answered.lock().unwrap().push(n);
     };
+    behind(&world, behind(&world, join_all((0..8).map(one)))).await;
+    assert_eq!(answered.lock().unwrap().last(), Some(&1));
+}
+
+/// The request to cancel a flight may arrive when it has ended.
+#[tokio::test]
+async fn cancel_request_never_hits_a_mate() {
+    let world = World::new(one_connection()).await;
+    world.db.migrate(
+        "create function public.tolerant(seconds float8) returns text language plpgsql stable as $$
+         begin perform pg_sleep(seconds); return 'slept'; exception when query_canceled then return 'hit'; end $$;
+         grant execute on function public.tolerant to anon",
+    )
+    .await;
+    let anon = Caller::anonymous();
+    warm(&world, &[&anon]).await;
+    let tolerant = "select public.tolerant($1::float8)";
+    read(&world, &anon, tolerant, &["0"]).await.unwrap();
+    for patience in 0..30 {
+        let one = async |n: usize| match n {
+            0 => {
+                let leaving = read(&world, &anon, SLEEP, &["0.01"]);
+                let _left = tokio::time::timeout(Duration::from_millis(205 + patience / 3), leaving).await;
+            }
+            _ => assert_eq!(text(read(&world, &anon, tolerant, &["0.003"]).await), "slept"),
+        };
+        behind(&world, join_all((0..4).map(one))).await;
+    }
+}
+
+#[tokio::test]
+async fn mate_whose_time_is_up_ends_alone() {
+    let settings = DbSettings { statement_timeout: Duration::from_millis(500), ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
     warm(&world, &[&anon]).await;
