@@ -39,20 +39,42 @@ pub(crate) async fn enqueue_bulk(client: &Client, count: u32, tenant: Option<&st
     Ok(())
 }
 
-/// Jobs done so far.
-pub(crate) async fn done(client: &Client) -> Result<i64> {
-    let sql = "select coalesce(sum(cardinality(ids)), 0)::bigint from jobs.done";
-    Ok(client.query_one(sql, &[]).await?.get(0))
+/// Counts what is done at a cost that does not grow with it: the looking would otherwise slow down what is looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Counter {
+    /// Jobs in batches that will not be looked at again, and where the others begin.
+    behind: i64,
+    from: i64,
 }
 
-/// Waits until so many are done.
-pub(crate) async fn wait_for(client: &Client, count: i64) -> Result<()> {
-    let started = Instant::now();
-    while done(client).await? < count {
-        anyhow::ensure!(started.elapsed() < PATIENCE, "only {} of {count} are done", done(client).await?);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+impl Counter {
+    /// Numbers are drawn before a batch is visible; so many after the last that was seen are settled.
+    const UNSURE: i64 = 64;
+
+    /// Jobs done so far.
+    pub(crate) async fn done(&mut self, client: &Client) -> Result<i64> {
+        let sql = "select id, cardinality(ids)::bigint from jobs.done where id > $1 order by id";
+        let batches: Vec<(i64, i64)> =
+            client.query(sql, &[&self.from]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let count = self.behind + batches.iter().map(|(_, jobs)| jobs).sum::<i64>();
+        let sure = batches.last().map_or(self.from, |(last, _)| last - Self::UNSURE);
+        self.behind += batches.iter().filter(|(id, _)| *id <= sure).map(|(_, jobs)| jobs).sum::<i64>();
+        self.from = self.from.max(sure);
+        Ok(count)
     }
-    Ok(())
+
+    /// Waits until so many are done.
+    pub(crate) async fn wait_for(&mut self, client: &Client, count: i64) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let done = self.done(client).await?;
+            if done >= count {
+                return Ok(());
+            }
+            anyhow::ensure!(started.elapsed() < PATIENCE, "only {done} of {count} are done");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 /// A single enqueue as its caller saw it, in microseconds of Unix time.

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 
 use super::Effort;
 use super::database::Database;
-use super::load::{self, Enqueued};
+use super::load::{self, Counter, Enqueued};
 use super::report::{
     BUSY, COMMIT_P50, COMMIT_P99, DRAINED, DRAINED_BY_TWO, ENQUEUED_BULK, ENQUEUED_SINGLY, Figure, HELD,
     NOISE, Report, WAIT_P50, WAIT_P99, WAL,
@@ -61,13 +61,14 @@ async fn drained(database: &Database, client: &Client, root: &Path, jobs: u32, w
 }
 
 async fn drain(database: &Database, client: &Client, root: &Path, jobs: u32, workers: u32) -> Result<f64> {
-    let goal = load::done(client).await? + i64::from(jobs);
+    let mut counter = Counter::default();
+    let goal = counter.done(client).await? + i64::from(jobs);
     let mut running = vec![Worker::start(root, database)?];
     let started = Instant::now();
     for _ in 1..workers {
         running.push(Worker::start(root, database)?);
     }
-    load::wait_for(client, goal).await?;
+    counter.wait_for(client, goal).await?;
     let rate = f64::from(jobs) / started.elapsed().as_secs_f64();
     running.into_iter().try_for_each(Worker::stop)?;
     Ok(rate)
@@ -83,7 +84,7 @@ async fn busy(database: &Database, client: &Client, root: &Path, seconds: u32) -
     while started.elapsed() < Duration::from_secs(u64::from(seconds)) {
         load::enqueue_bulk(&other, load::BULK, None).await?;
     }
-    let rate = load::done(client).await? as f64 / started.elapsed().as_secs_f64();
+    let rate = Counter::default().done(client).await? as f64 / started.elapsed().as_secs_f64();
     worker.stop()?;
     Ok(rate)
 }
@@ -98,7 +99,7 @@ async fn wait_when_idle(
     load::clear(client).await?;
     let worker = Worker::start_noting_each(root, database)?;
     let all = load::trickle(database, TRICKLE, effort.seconds, &[]).await?;
-    load::wait_for(client, i64::try_from(all.len())?).await?;
+    Counter::default().wait_for(client, i64::try_from(all.len())?).await?;
     let mut waits = waits(&all, worker)?;
     let mut commits: Vec<i64> = all.iter().map(|job| job.committed_at - job.asked_at).collect();
     report.add(&WAIT_P50, percentile_ms(&mut waits, 50));
@@ -206,21 +207,21 @@ pub(crate) async fn held_snapshot(
     let (client, holder) = (database.client().await?, database.client().await?);
     load::clear(&client).await?;
     let worker = Worker::start(root, database)?;
-    let mut free = Vec::new();
+    let (mut free, mut counter) = (Vec::new(), Counter::default());
     for _ in 0..effort.rounds {
-        free.push(paused_then_drained(&client, effort.jobs).await?);
+        free.push(paused_then_drained(&client, &mut counter, effort.jobs).await?);
     }
     holder.batch_execute("begin isolation level repeatable read; select count(*) from jobs.kinds").await?;
     let (started, length) = (Instant::now(), Duration::from_secs_f64(effort.snapshot_minutes * 60.0));
     let mut held = Vec::new();
     while held.is_empty() || started.elapsed() < length {
-        held.push(paused_then_drained(&client, effort.jobs).await?);
+        held.push(paused_then_drained(&client, &mut counter, effort.jobs).await?);
         eprintln!("held for {:.0} s: {:.0} jobs/s", started.elapsed().as_secs_f64(), held[held.len() - 1]);
     }
     holder.batch_execute("commit").await?;
     holder.batch_execute("vacuum jobs.ready").await?;
     for _ in 0..effort.rounds {
-        free.push(paused_then_drained(&client, effort.jobs).await?);
+        free.push(paused_then_drained(&client, &mut counter, effort.jobs).await?);
     }
     worker.stop()?;
     eprintln!("without: {free:.0?}");
@@ -231,15 +232,15 @@ pub(crate) async fn held_snapshot(
 }
 
 /// Lets a running worker rest while jobs are enqueued; then jobs a second from the first completion to the last.
-async fn paused_then_drained(client: &Client, jobs: u32) -> Result<f64> {
+async fn paused_then_drained(client: &Client, counter: &mut Counter, jobs: u32) -> Result<f64> {
     client.batch_execute("update jobs.queues set paused = true where name = 'default'").await?;
     // Workers hear of it with their next beat, within a second.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let last: i64 = client.query_one("select coalesce(max(id), 0) from jobs.done", &[]).await?.get(0);
-    let goal = load::done(client).await? + i64::from(jobs);
+    let goal = counter.done(client).await? + i64::from(jobs);
     load::enqueue(client, jobs).await?;
     client.batch_execute("update jobs.queues set paused = false where name = 'default'").await?;
-    load::wait_for(client, goal).await?;
+    counter.wait_for(client, goal).await?;
     let took =
         "select extract(epoch from max(finished_at) - min(finished_at))::float8 from jobs.done where id > $1";
     Ok(f64::from(jobs) / client.query_one(took, &[&last]).await?.get::<_, f64>(0))
