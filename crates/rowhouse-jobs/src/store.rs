@@ -130,10 +130,10 @@ pub(crate) async fn make_due(client: &Client, most: i32) -> Result<i32, DbError>
     Ok(client.query_one(&statement, &[&most]).await?.get(0))
 }
 
-pub(crate) async fn horizon(client: &Client) -> Result<Horizon, DbError> {
+pub(crate) async fn horizon(client: &deadpool_postgres::Object) -> Result<Horizon, DbError> {
     let sql = "select coalesce(pg_sequence_last_value('jobs.positions'), 0), \
                pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint from pg_current_snapshot() s";
-    let row = client.query_one(sql, &[]).await?;
+    let row = client.query_one(&client.prepare_cached(sql).await?, &[]).await?;
     Ok(Horizon { last_position: row.get(0), xmin: row.get(1), xmax: row.get(2) })
 }
 

@@ -112,7 +112,6 @@ pub(crate) struct Shared {
     permits: Arc<Semaphore>,
     /// Nanoseconds that runs take, smoothed.
     run_time: AtomicU64,
-    settled_position: std::sync::atomic::AtomicI64,
     wake: Notify,
     ended: Notify,
     room: Notify,
@@ -233,7 +232,6 @@ impl Shared {
             running: Mutex::default(),
             permits: Arc::new(Semaphore::new(concurrency)),
             run_time: AtomicU64::new(1_000_000),
-            settled_position: std::sync::atomic::AtomicI64::new(0),
             wake: Notify::new(),
             ended: Notify::new(),
             room: Notify::new(),

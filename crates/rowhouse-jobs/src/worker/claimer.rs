@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::batch::End;
 use super::lane::Plan;
+use super::mark::Marks;
 use super::run::{self, Stop};
 use super::{Running, Shared, lock};
 use crate::handler::Lease;
@@ -21,6 +22,9 @@ use crate::store::{self, Claimed};
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
+/// How often to look how far the positions have come. Claims look past what is dead and cannot be vacuumed yet, and that
+/// is as much as was done since.
+const LOOK: Duration = Duration::from_millis(20);
 /// An answer that takes longer does not come. Claims of a limited queue wait for each other.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Pause after the database failed.
@@ -32,11 +36,32 @@ const MOST_INFLIGHT: usize = 2_000;
 /// Jobs are claimed ahead of their turn for so much work, so that quick ones do not wait for a round trip.
 const AHEAD: Duration = Duration::from_millis(20);
 
+/// How far the positions have come, and when that was looked at.
+#[derive(Default)]
+struct Progress {
+    marks: Marks,
+    looked: Option<Instant>,
+}
+
+impl Progress {
+    async fn look(&mut self, shared: &Shared, client: &deadpool_postgres::Object) -> Result<(), DbError> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        if self.marks.read(store::horizon(client).await?) {
+            lock(&shared.lanes).forget_lows();
+        }
+        self.looked = Some(Instant::now());
+        Ok(())
+    }
+}
+
 pub(super) async fn run(shared: Arc<Shared>) {
+    let mut progress = Progress::default();
     let mut pause = SHORTEST;
     while !shared.is_leaving() {
         let want = shared.want().await;
-        let claimed = shared.within(PATIENCE, claim(&shared, want)).await;
+        let claimed = shared.within(PATIENCE, claim(&shared, &mut progress, want)).await;
         // Whatever has been asked and not answered is seen by the keeper.
         lock(&shared.batches).ask([]);
         match claimed {
@@ -47,6 +72,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             Ok(_) => pause = SHORTEST,
             Err(error) => {
                 tracing::warn!(%error, "jobs cannot be claimed");
+                progress = Progress::default();
                 lock(&shared.lanes).forget_lows();
                 tokio::time::sleep(TROUBLE).await;
             }
@@ -55,11 +81,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// One round; how many jobs it gave.
-async fn claim(shared: &Arc<Shared>, want: usize) -> Result<usize, DbError> {
+async fn claim(shared: &Arc<Shared>, progress: &mut Progress, want: usize) -> Result<usize, DbError> {
     if want == 0 {
         return Ok(0);
     }
     let client = shared.control.connection().await?;
+    progress.look(shared, &client).await?;
     let newest = lock(&shared.lanes).newest();
     let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
     let new = store::lanes(&client, &kinds, newest).await?;
@@ -70,7 +97,8 @@ async fn claim(shared: &Arc<Shared>, want: usize) -> Result<usize, DbError> {
         lanes.plan(want, &shared.release, &shared.registry.rooms())
     };
     let worker = shared.worker();
-    let mut given = claim_free(shared, &client, worker, &plan, want).await?;
+    let settled = progress.marks.settled();
+    let mut given = claim_free(shared, &client, worker, &plan, want, settled).await?;
     for (queue, picks) in &plan.limited {
         let left = i32::try_from(want.saturating_sub(given)).unwrap_or(i32::MAX);
         if left == 0 {
@@ -92,6 +120,7 @@ async fn claim_free(
     worker: Uuid,
     plan: &Plan,
     want: usize,
+    settled: i64,
 ) -> Result<usize, DbError> {
     if plan.free.lanes.is_empty() {
         return Ok(0);
@@ -99,7 +128,6 @@ async fn claim_free(
     let most = i64::try_from(want).unwrap_or(i64::MAX);
     let lease = shared.ask();
     let claimed = store::claim(client, worker, &plan.free, most, lease).await?;
-    let settled = shared.settled_position.load(Ordering::Relaxed);
     lock(&shared.lanes).gave(&plan.free, &claimed, claimed.len() < want, settled);
     let given = claimed.len();
     start(shared, worker, claimed);

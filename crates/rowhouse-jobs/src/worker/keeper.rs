@@ -1,13 +1,11 @@
 //! Keeps the worker alive in the eyes of others, and others' jobs from being forgotten.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rowhouse_db::DbError;
 use tokio_postgres::Client;
 
-use super::mark::Marks;
 use super::run::Stop;
 use super::streak::Streak;
 use super::{Shared, lock};
@@ -32,7 +30,6 @@ const DUE: Duration = Duration::from_millis(200);
 const MOST_DUE: i32 = 1_000;
 
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut marks = Marks::default();
     let mut streak = Streak::new(GAP);
     let mut tick = tokio::time::interval(BEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -40,19 +37,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tick.tick().await;
         shared.end_overdue();
         let sure = streak.length(Instant::now()) >= SURE;
-        match shared.within(PATIENCE, beat(&shared, &mut marks, sure)).await {
+        match shared.within(PATIENCE, beat(&shared, sure)).await {
             Ok(()) => streak.go_on(Instant::now()),
             Err(error) => {
                 tracing::warn!(%error, "the worker cannot show that it lives");
-                marks.forget();
-                shared.settled_position.store(0, Ordering::Relaxed);
                 lock(&shared.lanes).forget_lows();
             }
         }
     }
 }
 
-async fn beat(shared: &Shared, marks: &mut Marks, sure: bool) -> Result<(), DbError> {
+async fn beat(shared: &Shared, sure: bool) -> Result<(), DbError> {
     let client = shared.control.connection().await?;
     if !store::beat(&client, shared.worker()).await? {
         shared.rise_again().await?;
@@ -66,10 +61,6 @@ async fn beat(shared: &Shared, marks: &mut Marks, sure: bool) -> Result<(), DbEr
             tracing::warn!(rescued, "jobs of workers that fell silent are taken over");
         }
     }
-    if marks.read(store::horizon(&client).await?) {
-        lock(&shared.lanes).forget_lows();
-    }
-    shared.settled_position.store(marks.settled(), Ordering::Relaxed);
     let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
     let lanes = store::lanes(&client, &kinds, 0).await?;
     lock(&shared.lanes).learn(lanes, true);

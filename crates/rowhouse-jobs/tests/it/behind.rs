@@ -1,0 +1,42 @@
+//! Claims begin where nothing can stand below; what appears there after all is found.
+
+use std::time::Duration;
+
+use rowhouse_jobs::{NewJob, enqueue, enqueue_many};
+use serde_json::json;
+use tokio_postgres::Client;
+
+use crate::support::{database, idle, registry, text, until, worker};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Rounds of jobs, each of which is waited for: the worker reads the positions many times meanwhile.
+const ROUNDS: usize = 30;
+
+async fn rounds(client: &Client) {
+    for _ in 0..ROUNDS {
+        enqueue_many(client, "test.work", &vec![json!({}); 10], "default", None).await.unwrap();
+        until(client, "not exists (select from jobs.ready)").await;
+    }
+}
+
+fn is_ready(id: i64) -> String {
+    format!("exists (select from jobs.ready where id = {id})")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_whose_transaction_ends_late_is_claimed_before_those_that_came_after() {
+    let db = database().await;
+    let (client, slow) = (db.superuser().await, db.superuser().await);
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    slow.batch_execute("begin").await.unwrap();
+    let late = enqueue(&slow, &NewJob::new("test.work", json!({}))).await.unwrap();
+    rounds(&client).await;
+    slow.batch_execute("commit").await.unwrap();
+    let after = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
+    until(&client, &format!("not {}", is_ready(after))).await;
+    // A claim goes up the lane: what it takes leaves nothing below.
+    let left = format!("select {}::text", is_ready(late));
+    assert_eq!(text(&client, &left).await, "false");
+    idle(&client).await;
+    worker.stop(PATIENCE).await;
+}
