@@ -1,14 +1,15 @@
 //! Up to which position everything is settled: no transaction can add a job there any more. Pure.
 //!
-//! A position is drawn before its row is visible, and perhaps long before. A reading of the sequence is settled once
-//! every transaction has ended that had begun one reading later; the one in between covers a backend that has drawn
-//! its position and not yet its transaction id.
+//! A position is drawn before its row is visible, and perhaps long before; but never before its transaction has its id
+//! (whatever inserts into jobs.ready sees to that). So a reading of the sequence is settled once every transaction has
+//! ended that had an id one reading later.
 
 use std::collections::VecDeque;
 
 use crate::store::Horizon;
 
-/// Readings that wait for transactions to end; beyond, the oldest are dropped in favour of later ones.
+/// Readings that wait for transactions to end; beyond, every second is dropped. (Not the oldest: where some transaction
+/// always runs for longer than the readings span, none would ever be settled.)
 const MOST: usize = 64;
 
 #[derive(Debug, Default)]
@@ -43,7 +44,11 @@ impl Marks {
             self.waiting.pop_front();
         }
         if self.waiting.len() >= MOST {
-            self.waiting.pop_front();
+            let mut keep = false;
+            self.waiting.retain(|_| {
+                keep = !keep;
+                keep
+            });
         }
         self.waiting.push_back((now.last_position, None));
         went_back

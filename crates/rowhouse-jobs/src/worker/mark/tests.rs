@@ -27,3 +27,26 @@ fn long_transaction_holds_the_mark_back_and_no_more() {
     marks.read(at(10_000, 2000, 2000));
     assert_eq!(marks.settled(), 9_990);
 }
+
+#[test]
+fn mark_moves_although_some_transaction_always_runs() {
+    let mut marks = Marks::default();
+    // Ids and positions grow by one a reading, and each transaction takes a hundred readings.
+    for n in 100..10_000 {
+        marks.read(at(n, n - 100, n));
+        assert!(marks.settled() <= n - 100, "positions above are open still");
+    }
+    assert!(marks.settled() > 9_000, "{}", marks.settled());
+    assert!(marks.waiting.len() <= super::MOST);
+}
+
+#[test]
+fn readings_that_are_left_out_settle_nothing_too_early() {
+    let mut marks = Marks::default();
+    for n in 0..200 {
+        marks.read(at(n * 10, 5, 10 + n));
+    }
+    // Whatever had an id when the positions were at 1000 has ended, and nothing that began later.
+    marks.read(at(2_000, 111, 300));
+    assert!(marks.settled() <= 1_000 && marks.settled() > 0, "{}", marks.settled());
+}
