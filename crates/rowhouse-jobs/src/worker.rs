@@ -10,6 +10,7 @@ mod keeper;
 mod lane;
 mod mark;
 mod run;
+mod session;
 mod settler;
 mod streak;
 
@@ -35,7 +36,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// What a worker is made of.
 pub struct WorkerParts {
-    /// Connections of its own: claiming takes one, settling two, keeping one.
+    /// Connections of its own: claiming keeps one, settling takes two, keeping one.
     pub control: Control,
     /// What it can run.
     pub registry: Registry,

@@ -12,19 +12,15 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::batch::End;
-use super::lane::Plan;
-use super::mark::Marks;
 use super::run::{self, Stop};
+use super::session::Session;
 use super::{Running, Shared, lock};
 use crate::handler::Lease;
-use crate::store::{self, Claimed};
+use crate::store::Claimed;
 
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
-/// How often to look how far the positions have come. Claims look past what is dead and cannot be vacuumed yet, and that
-/// is as much as was done since.
-const LOOK: Duration = Duration::from_millis(20);
 /// An answer that takes longer does not come. Claims of a limited queue wait for each other.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Pause after the database failed.
@@ -36,32 +32,12 @@ const MOST_INFLIGHT: usize = 2_000;
 /// Jobs are claimed ahead of their turn for so much work, so that quick ones do not wait for a round trip.
 const AHEAD: Duration = Duration::from_millis(20);
 
-/// How far the positions have come, and when that was looked at.
-#[derive(Default)]
-struct Progress {
-    marks: Marks,
-    looked: Option<Instant>,
-}
-
-impl Progress {
-    async fn look(&mut self, shared: &Shared, client: &deadpool_postgres::Object) -> Result<(), DbError> {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
-            return Ok(());
-        }
-        if self.marks.read(store::horizon(client).await?) {
-            lock(&shared.lanes).forget_lows();
-        }
-        self.looked = Some(Instant::now());
-        Ok(())
-    }
-}
-
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut progress = Progress::default();
+    let mut session = None;
     let mut pause = SHORTEST;
     while !shared.is_leaving() {
         let want = shared.want().await;
-        let claimed = shared.within(PATIENCE, claim(&shared, &mut progress, want)).await;
+        let claimed = shared.within(PATIENCE, claim(&shared, &mut session, want)).await;
         // Whatever has been asked and not answered is seen by the keeper.
         lock(&shared.batches).ask([]);
         match claimed {
@@ -72,8 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             Ok(_) => pause = SHORTEST,
             Err(error) => {
                 tracing::warn!(%error, "jobs cannot be claimed");
-                progress = Progress::default();
-                lock(&shared.lanes).forget_lows();
+                session.take().map(Session::close);
                 tokio::time::sleep(TROUBLE).await;
             }
         }
@@ -81,62 +56,20 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// One round; how many jobs it gave.
-async fn claim(shared: &Arc<Shared>, progress: &mut Progress, want: usize) -> Result<usize, DbError> {
+async fn claim(shared: &Arc<Shared>, session: &mut Option<Session>, want: usize) -> Result<usize, DbError> {
     if want == 0 {
         return Ok(0);
     }
-    let client = shared.control.connection().await?;
-    progress.look(shared, &client).await?;
-    let newest = lock(&shared.lanes).newest();
-    let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
-    let new = store::lanes(&client, &kinds, newest).await?;
-    let plan = {
-        let mut lanes = lock(&shared.lanes);
-        lanes.learn(new, false);
-        let want = i32::try_from(want).unwrap_or(i32::MAX);
-        lanes.plan(want, &shared.release, &shared.registry.rooms())
+    let session = match session {
+        Some(session) if session.is_open() => session,
+        gone => gone.insert(Session::open(shared).await?),
     };
-    let worker = shared.worker();
-    let settled = progress.marks.settled();
-    let mut given = claim_free(shared, &client, worker, &plan, want, settled).await?;
-    for (queue, picks) in &plan.limited {
-        let left = i32::try_from(want.saturating_sub(given)).unwrap_or(i32::MAX);
-        if left == 0 {
-            break;
-        }
-        let lease = shared.ask();
-        let claimed = store::claim_limited(&client, worker, queue, picks, left, lease).await?;
-        given += claimed.len();
-        start(shared, worker, claimed);
-    }
-    Ok(given)
-}
-
-/// From lanes without limits. The commit is not waited for: a claim that a crash of the database undoes has left its
-/// jobs where they were, and whatever this worker makes of them finds no lease.
-async fn claim_free(
-    shared: &Arc<Shared>,
-    client: &deadpool_postgres::Object,
-    worker: Uuid,
-    plan: &Plan,
-    want: usize,
-    settled: i64,
-) -> Result<usize, DbError> {
-    if plan.free.lanes.is_empty() {
-        return Ok(0);
-    }
-    let most = i64::try_from(want).unwrap_or(i64::MAX);
-    let lease = shared.ask();
-    let claimed = store::claim(client, worker, &plan.free, most, lease).await?;
-    lock(&shared.lanes).gave(&plan.free, &claimed, claimed.len() < want, settled);
-    let given = claimed.len();
-    start(shared, worker, claimed);
-    Ok(given)
+    session.claim(shared, want).await
 }
 
 impl Shared {
     /// A number for a lease. The keeper knows it before the database does.
-    fn ask(&self) -> i64 {
+    pub(super) fn ask(&self) -> i64 {
         let mut bytes = [0; 8];
         self.rng.fill(&mut bytes);
         let lease = i64::from_le_bytes(bytes) & i64::MAX;
@@ -173,7 +106,7 @@ impl Shared {
 }
 
 /// Starts what was claimed, lease by lease; nothing if this worker has been declared dead meanwhile.
-fn start(shared: &Arc<Shared>, worker: Uuid, claimed: Vec<Claimed>) {
+pub(super) fn start(shared: &Arc<Shared>, worker: Uuid, claimed: Vec<Claimed>) {
     if shared.worker() != worker {
         return;
     }

@@ -39,10 +39,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let sure = streak.length(Instant::now()) >= SURE;
         match shared.within(PATIENCE, beat(&shared, sure)).await {
             Ok(()) => streak.go_on(Instant::now()),
-            Err(error) => {
-                tracing::warn!(%error, "the worker cannot show that it lives");
-                lock(&shared.lanes).forget_lows();
-            }
+            Err(error) => tracing::warn!(%error, "the worker cannot show that it lives"),
         }
     }
 }

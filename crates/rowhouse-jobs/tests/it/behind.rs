@@ -40,3 +40,22 @@ async fn job_whose_transaction_ends_late_is_claimed_before_those_that_came_after
     idle(&client).await;
     worker.stop(PATIENCE).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_come_back_with_a_crash_are_claimed_by_the_next_connection() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    rounds(&client).await;
+    // As a crash would: a row that had been claimed is there again, and connections are gone.
+    let back = "insert into jobs.ready (lane, position) select lane, 1 from jobs.done limit 1 returning id";
+    let back: i64 = client.query_one(back, &[]).await.unwrap().get(0);
+    let end = "select count(pg_terminate_backend(pid, 30000)) from pg_stat_activity \
+               where application_name = 'rowhouse-control' and datname = current_database()";
+    client.query_one(end, &[]).await.unwrap();
+    let after = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
+    until(&client, &format!("not {}", is_ready(after))).await;
+    assert_eq!(text(&client, &format!("select {}::text", is_ready(back))).await, "false");
+    idle(&client).await;
+    worker.stop(PATIENCE).await;
+}

@@ -1,0 +1,105 @@
+//! The claimer's connection, and what is known while it lasts: how far the positions have come, and, with it, where claims
+//! begin. Leaves it to the claimer how much to claim and when.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rowhouse_db::DbError;
+use uuid::Uuid;
+
+use super::claimer::start;
+use super::lane::Plan;
+use super::mark::Marks;
+use super::{Shared, lock};
+use crate::store;
+
+/// How often to look how far the positions have come. Claims look past what is dead and cannot be vacuumed yet, and that
+/// is as much as was done since.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Claims' commits are not waited for, so a crash of the database may bring claimed jobs back. It ends the connection too,
+/// and with it all knowledge of which positions are behind us.
+pub(super) struct Session {
+    client: deadpool_postgres::Object,
+    marks: Marks,
+    looked: Option<Instant>,
+}
+
+impl Session {
+    pub(super) async fn open(shared: &Shared) -> Result<Self, DbError> {
+        let client = shared.control.connection().await?;
+        lock(&shared.lanes).forget_lows();
+        Ok(Self { client, marks: Marks::default(), looked: None })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.client.is_closed()
+    }
+
+    /// Nobody else gets the connection: an answer may be under way.
+    pub(super) fn close(self) {
+        drop(deadpool_postgres::Object::take(self.client));
+    }
+
+    /// Takes up to `want` jobs and starts them; how many it were.
+    pub(super) async fn claim(&mut self, shared: &Arc<Shared>, want: usize) -> Result<usize, DbError> {
+        self.look(shared).await?;
+        let newest = lock(&shared.lanes).newest();
+        let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
+        let new = store::lanes(&self.client, &kinds, newest).await?;
+        let plan = {
+            let mut lanes = lock(&shared.lanes);
+            lanes.learn(new, false);
+            lanes.plan(i32::try_from(want).unwrap_or(i32::MAX), &shared.release, &shared.registry.rooms())
+        };
+        let worker = shared.worker();
+        let mut given = self.claim_free(shared, worker, &plan, want).await?;
+        for (queue, picks) in &plan.limited {
+            let left = i32::try_from(want.saturating_sub(given)).unwrap_or(i32::MAX);
+            if left == 0 {
+                break;
+            }
+            let lease = shared.ask();
+            let claimed = store::claim_limited(&self.client, worker, queue, picks, left, lease).await?;
+            given += claimed.len();
+            start(shared, worker, claimed);
+        }
+        Ok(given)
+    }
+
+    /// Finds out how far the positions have come, every now and then; at first three times, which is how many readings it
+    /// takes to settle one.
+    async fn look(&mut self, shared: &Shared) -> Result<(), DbError> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        for _ in 0..if self.looked.is_some() { 1 } else { 3 } {
+            if self.marks.read(store::horizon(&self.client).await?) {
+                lock(&shared.lanes).forget_lows();
+            }
+        }
+        self.looked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// From lanes without limits. The commit is not waited for: a claim that a crash of the database undoes has left its
+    /// jobs where they were, and whatever this worker makes of them finds no lease.
+    async fn claim_free(
+        &self,
+        shared: &Arc<Shared>,
+        worker: Uuid,
+        plan: &Plan,
+        want: usize,
+    ) -> Result<usize, DbError> {
+        if plan.free.lanes.is_empty() {
+            return Ok(0);
+        }
+        let most = i64::try_from(want).unwrap_or(i64::MAX);
+        let lease = shared.ask();
+        let claimed = store::claim(&self.client, worker, &plan.free, most, lease).await?;
+        lock(&shared.lanes).gave(&plan.free, &claimed, claimed.len() < want, self.marks.settled());
+        let given = claimed.len();
+        start(shared, worker, claimed);
+        Ok(given)
+    }
+}
