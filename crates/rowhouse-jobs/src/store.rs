@@ -162,8 +162,12 @@ pub(crate) async fn disown(client: &Client, worker: Uuid, unknown: &[i64]) -> Re
 }
 
 /// Lanes of these kinds with ids above `after`.
-pub(crate) async fn lanes(client: &Client, kinds: &[String], after: i32) -> Result<Vec<LaneRow>, DbError> {
-    let rows = client.query(LANES, &[&kinds, &after]).await?;
+pub(crate) async fn lanes(
+    client: &deadpool_postgres::Object,
+    kinds: &[String],
+    after: i32,
+) -> Result<Vec<LaneRow>, DbError> {
+    let rows = client.query(&client.prepare_cached(LANES).await?, &[&kinds, &after]).await?;
     let read = |row: &Row| LaneRow {
         id: row.get(0),
         queue: row.get(1),

@@ -13,7 +13,7 @@ use super::mark::Marks;
 use super::{Shared, lock};
 use crate::store;
 
-/// How often to look how far the positions have come. Claims look past what is dead and cannot be vacuumed yet, and that
+/// How often to look for new lanes and how far the positions have come. Claims look past what is dead and cannot be vacuumed yet, and that
 /// is as much as was done since.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -44,14 +44,8 @@ impl Session {
     /// Takes up to `want` jobs and starts them; how many it were.
     pub(super) async fn claim(&mut self, shared: &Arc<Shared>, want: usize) -> Result<usize, DbError> {
         self.look(shared).await?;
-        let newest = lock(&shared.lanes).newest();
-        let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
-        let new = store::lanes(&self.client, &kinds, newest).await?;
-        let plan = {
-            let mut lanes = lock(&shared.lanes);
-            lanes.learn(new, false);
-            lanes.plan(i32::try_from(want).unwrap_or(i32::MAX), &shared.release, &shared.registry.rooms())
-        };
+        let most = i32::try_from(want).unwrap_or(i32::MAX);
+        let plan = lock(&shared.lanes).plan(most, &shared.release, &shared.registry.rooms());
         let worker = shared.worker();
         let mut given = self.claim_free(shared, worker, &plan, want).await?;
         for (queue, picks) in &plan.limited {
@@ -67,8 +61,8 @@ impl Session {
         Ok(given)
     }
 
-    /// Finds out how far the positions have come, every now and then; at first three times, which is how many readings it
-    /// takes to settle one.
+    /// Finds out about new lanes and how far the positions have come, every now and then; at first three times, which is
+    /// how many readings it takes to settle one.
     async fn look(&mut self, shared: &Shared) -> Result<(), DbError> {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
             return Ok(());
@@ -78,6 +72,10 @@ impl Session {
                 lock(&shared.lanes).forget_lows();
             }
         }
+        let newest = lock(&shared.lanes).newest();
+        let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
+        let new = store::lanes(&self.client, &kinds, newest).await?;
+        lock(&shared.lanes).learn(new, false);
         self.looked = Some(Instant::now());
         Ok(())
     }

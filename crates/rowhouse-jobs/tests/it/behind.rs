@@ -59,3 +59,20 @@ async fn jobs_that_come_back_with_a_crash_are_claimed_by_the_next_connection() {
     idle(&client).await;
     worker.stop(PATIENCE).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lane_that_is_new_while_others_are_busy_is_found() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    for tenant in 1..=5 {
+        enqueue_many(&client, "test.work", &vec![json!({}); 5000], "default", None).await.unwrap();
+        let first = format!(
+            "select jobs.enqueue('test.work', tenant => '00000000-0000-0000-0000-{tenant:012}')::text"
+        );
+        let id: i64 = text(&client, &first).await.parse().unwrap();
+        until(&client, &format!("not {}", is_ready(id))).await;
+    }
+    idle(&client).await;
+    worker.stop(PATIENCE).await;
+}
