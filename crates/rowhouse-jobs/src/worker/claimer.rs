@@ -21,6 +21,8 @@ use crate::store::Claimed;
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
+/// Pause after a claim that has emptied the lanes, so that the jobs of a moment share the next one.
+const GATHER: Duration = Duration::from_millis(1);
 /// An answer that takes longer does not come. Claims of a limited queue wait for each other.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Pause after the database failed.
@@ -45,7 +47,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 let woken = tokio::time::timeout(pause, shared.wake.notified()).await.is_ok();
                 pause = if woken { SHORTEST } else { (pause * 3 / 2).min(LONGEST) };
             }
-            Ok(_) => pause = SHORTEST,
+            Ok(given) => {
+                pause = SHORTEST;
+                if given < want {
+                    tokio::time::sleep(GATHER).await;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "jobs cannot be claimed");
                 session.take().map(Session::close);
