@@ -1,5 +1,6 @@
 //! Every statement of the worker.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbError};
@@ -9,6 +10,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::registry::Registry;
+use crate::worker::lane::Passed;
 
 const CLAIM: &str = include_str!("../sql/claim.sql");
 const LANES: &str = include_str!("../sql/lanes.sql");
@@ -137,16 +139,12 @@ pub(crate) async fn horizon(client: &deadpool_postgres::Object) -> Result<Horizo
     Ok(Horizon { last_position: row.get(0), xmin: row.get(1), xmax: row.get(2) })
 }
 
-/// Of lanes that have jobs below their `lows` after all, the first such position.
-pub(crate) async fn left_behind(
-    client: &Client,
-    lanes: &[i32],
-    lows: &[i64],
-) -> Result<Vec<(i32, i64)>, DbError> {
-    let sql = "select known.lane, r.position from unnest($1::int[], $2::bigint[]) known (lane, low) \
-               cross join lateral (select w.position from jobs.ready w \
-               where w.lane = known.lane and w.position < known.low order by w.position limit 1) r";
-    let rows = client.query(sql, &[&lanes, &lows]).await?;
+/// Of lanes that have jobs where claims have passed by, the first such position.
+pub(crate) async fn left_behind(client: &Client, passed: &Passed) -> Result<BTreeMap<i32, i64>, DbError> {
+    let sql = "select passed.lane, r.position from unnest($1::int[], $2::bigint[], $3::bigint[]) passed (lane, low, beyond) \
+               cross join lateral (select w.position from jobs.ready w where w.lane = passed.lane \
+               and w.position >= passed.low and w.position < passed.beyond order by w.position limit 1) r";
+    let rows = client.query(sql, &[&passed.lanes, &passed.from, &passed.beyond]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

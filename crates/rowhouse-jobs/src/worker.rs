@@ -7,7 +7,7 @@
 mod batch;
 mod claimer;
 mod keeper;
-mod lane;
+pub(crate) mod lane;
 mod mark;
 mod run;
 mod session;

@@ -55,7 +55,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "jobs cannot be claimed");
-                session.take().map(Session::close);
+                if let Some(session) = session.take() {
+                    session.close();
+                }
                 tokio::time::sleep(TROUBLE).await;
             }
         }

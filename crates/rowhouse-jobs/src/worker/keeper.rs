@@ -1,11 +1,13 @@
 //! Keeps the worker alive in the eyes of others, and others' jobs from being forgotten.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rowhouse_db::DbError;
 use tokio_postgres::Client;
 
+use super::lane::Passed;
 use super::run::Stop;
 use super::streak::Streak;
 use super::{Shared, lock};
@@ -22,8 +24,8 @@ const SURE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Looking back may take its time.
 const LONG_PATIENCE: Duration = Duration::from_secs(30);
-/// How often lanes are looked into below their low marks.
-const LOOK_BACK: Duration = Duration::from_secs(30);
+/// How often it is looked behind claims.
+const LOOK_BACK: Duration = Duration::from_secs(5);
 /// How often due jobs are released.
 const DUE: Duration = Duration::from_millis(200);
 /// Due jobs released at once.
@@ -90,22 +92,25 @@ async fn disown(shared: &Shared, client: &Client) -> Result<(), DbError> {
     Ok(())
 }
 
-/// A claim that came to nothing may have left jobs below the mark.
+/// A claim that came to nothing may have left jobs where others' claims have passed by meanwhile.
 pub(super) async fn look_back(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(LOOK_BACK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let (lanes, lows): (Vec<i32>, Vec<i64>) = lock(&shared.lanes).lows().into_iter().unzip();
-        let left = shared.within(LONG_PATIENCE, left_behind(&shared, &lanes, &lows)).await;
-        for (lane, position) in left.unwrap_or_default() {
-            lock(&shared.lanes).lower(lane, position);
+        let passed = lock(&shared.lanes).passed();
+        match shared.within(LONG_PATIENCE, left_behind(&shared, &passed)).await {
+            Ok(left) => lock(&shared.lanes).check(&passed, &left),
+            Err(error) => tracing::warn!(%error, "cannot look for jobs that were left behind"),
         }
     }
 }
 
-async fn left_behind(shared: &Shared, lanes: &[i32], lows: &[i64]) -> Result<Vec<(i32, i64)>, DbError> {
-    store::left_behind(&*shared.control.connection().await?, lanes, lows).await
+async fn left_behind(shared: &Shared, passed: &Passed) -> Result<BTreeMap<i32, i64>, DbError> {
+    if passed.lanes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    store::left_behind(&*shared.control.connection().await?, passed).await
 }
 
 /// Moves jobs whose time has come to where they are claimed.

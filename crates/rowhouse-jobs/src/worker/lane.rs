@@ -18,6 +18,8 @@ struct Lane {
     row: LaneRow,
     /// No job stands below.
     low: i64,
+    /// Up to here that has been looked at since; see [`Lanes::passed`].
+    checked: i64,
     /// It gave all that was asked last time, so there is probably more.
     backlog: bool,
     /// When its tenant's turn was, in rounds.
@@ -30,6 +32,17 @@ pub(crate) struct Lanes {
     lanes: BTreeMap<i32, Lane>,
     round: u64,
     cursor: i32,
+    /// How often everything was forgotten.
+    epoch: u64,
+}
+
+/// Positions that claims have passed by, lane by lane: from, and the first beyond.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    epoch: u64,
+    pub(crate) lanes: Vec<i32>,
+    pub(crate) from: Vec<i64>,
+    pub(crate) beyond: Vec<i64>,
 }
 
 /// One round's claims.
@@ -53,7 +66,7 @@ impl Lanes {
             match self.lanes.get_mut(&row.id) {
                 Some(lane) => lane.row = row,
                 None => {
-                    let lane = Lane { low: 0, backlog: true, served: 0, row };
+                    let lane = Lane { low: 0, checked: 0, backlog: true, served: 0, row };
                     self.lanes.insert(lane.row.id, lane);
                 }
             }
@@ -70,21 +83,37 @@ impl Lanes {
         self.lanes.get(&lane).map(|lane| &lane.row)
     }
 
-    /// Where each lane that has been claimed from begins; for looking behind.
-    pub(crate) fn lows(&self) -> Vec<(i32, i64)> {
-        self.lanes.iter().filter(|(_, lane)| lane.low > 0).map(|(id, lane)| (*id, lane.low)).collect()
+    /// What claims have passed by since it was last looked behind them. Somebody else's claim may have held a job there and
+    /// have come to nothing. Nobody can add one, so looking once is enough.
+    pub(crate) fn passed(&self) -> Passed {
+        let mut passed = Passed { epoch: self.epoch, ..Passed::default() };
+        for (id, lane) in self.lanes.iter().filter(|(_, lane)| lane.low > lane.checked) {
+            passed.lanes.push(*id);
+            passed.from.push(lane.checked);
+            passed.beyond.push(lane.low);
+        }
+        passed
     }
 
-    /// A job stands at `position` after all.
-    pub(crate) fn lower(&mut self, lane: i32, position: i64) {
-        if let Some(lane) = self.lanes.get_mut(&lane) {
-            lane.low = lane.low.min(position);
+    /// It has been looked there, and `left` is the first position in each lane where a job stands after all.
+    pub(crate) fn check(&mut self, passed: &Passed, left: &BTreeMap<i32, i64>) {
+        if passed.epoch != self.epoch {
+            return;
+        }
+        for (id, beyond) in passed.lanes.iter().zip(&passed.beyond) {
+            let Some(lane) = self.lanes.get_mut(id) else { continue };
+            let first = left.get(id).copied().unwrap_or(i64::MAX);
+            lane.low = lane.low.min(first);
+            lane.checked = (*beyond).min(first);
         }
     }
 
     /// Nothing is known any more of what stands where.
     pub(crate) fn forget_lows(&mut self) {
-        self.lanes.values_mut().for_each(|lane| lane.low = 0);
+        self.epoch += 1;
+        for lane in self.lanes.values_mut() {
+            (lane.low, lane.checked) = (0, 0);
+        }
     }
 
     /// Plans a claim of `want` jobs for a worker of this `release`; from each lane not more than its kind has room for.

@@ -12,10 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Rounds of jobs, each of which is waited for: the worker reads the positions many times meanwhile.
 const ROUNDS: usize = 30;
 
-async fn rounds(client: &Client) {
+async fn rounds(client: &Client, queue: &str) {
     for _ in 0..ROUNDS {
-        enqueue_many(client, "test.work", &vec![json!({}); 10], "default", None).await.unwrap();
-        until(client, "not exists (select from jobs.ready)").await;
+        let ids = enqueue_many(client, "test.work", &vec![json!({}); 10], queue, None).await.unwrap();
+        until(client, &format!("not exists (select from jobs.ready where id = any (array{ids:?}))")).await;
     }
 }
 
@@ -28,9 +28,11 @@ async fn job_whose_transaction_ends_late_is_claimed_before_those_that_came_after
     let db = database().await;
     let (client, slow) = (db.superuser().await, db.superuser().await);
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    // The lane's first job makes the lane, which another transaction would wait for.
+    rounds(&client, "default").await;
     slow.batch_execute("begin").await.unwrap();
     let late = enqueue(&slow, &NewJob::new("test.work", json!({}))).await.unwrap();
-    rounds(&client).await;
+    rounds(&client, "default").await;
     slow.batch_execute("commit").await.unwrap();
     let after = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
     until(&client, &format!("not {}", is_ready(after))).await;
@@ -46,7 +48,7 @@ async fn jobs_that_come_back_with_a_crash_are_claimed_by_the_next_connection() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
-    rounds(&client).await;
+    rounds(&client, "default").await;
     // As a crash would: a row that had been claimed is there again, and connections are gone.
     let back = "insert into jobs.ready (lane, position) select lane, 1 from jobs.done limit 1 returning id";
     let back: i64 = client.query_one(back, &[]).await.unwrap().get(0);
@@ -74,5 +76,30 @@ async fn lane_that_is_new_while_others_are_busy_is_found() {
         until(&client, &format!("not {}", is_ready(id))).await;
     }
     idle(&client).await;
+    worker.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_of_a_claim_that_came_to_nothing_is_found_where_others_have_passed_by() {
+    let db = database().await;
+    let (client, other) = (db.superuser().await, db.superuser().await);
+    client.batch_execute("insert into jobs.queues (name) values ('aside')").await.unwrap();
+    client.batch_execute("update jobs.queues set paused = true where name = 'default'").await.unwrap();
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    let first = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
+    // Until it is known that nobody adds a job below any more.
+    rounds(&client, "aside").await;
+    // As another worker's claim would that is never committed.
+    other.batch_execute("begin").await.unwrap();
+    other.execute("delete from jobs.ready where id = $1", &[&first]).await.unwrap();
+    client.batch_execute("update jobs.queues set paused = false").await.unwrap();
+    rounds(&client, "default").await;
+    other.batch_execute("rollback").await.unwrap();
+    until(&client, &format!("not {}", is_ready(first))).await;
+    idle(&client).await;
+    assert_eq!(
+        text(&client, "select count(*)::text from jobs.done, unnest(ids)").await,
+        (2 * 10 * ROUNDS + 1).to_string()
+    );
     worker.stop(PATIENCE).await;
 }

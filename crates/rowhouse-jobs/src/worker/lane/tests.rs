@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+
 use uuid::Uuid;
 
 use super::{Lanes, is_at_least};
@@ -62,17 +63,50 @@ fn tenants_with_backlogs_share_and_small_ones_come_before_them() {
     assert_eq!(next.quotas, [7, 7, 30]);
 }
 
+fn passed(lanes: &Lanes) -> Vec<(i32, i64, i64)> {
+    let passed = lanes.passed();
+    let ranges = passed.lanes.iter().zip(&passed.from).zip(&passed.beyond);
+    ranges.map(|((lane, from), beyond)| (*lane, *from, *beyond)).collect()
+}
+
 #[test]
 fn low_mark_follows_what_was_given_but_not_beyond_what_is_settled() {
     let mut lanes = lanes(vec![row(1, 1, 5), row(2, 2, 5)]);
     let plan = lanes.plan(4, "1.0", &roomy()).free;
     lanes.gave(&plan, &[claimed(1, 50), claimed(1, 51)], true, 40);
-    assert_eq!(lanes.lows(), [(1, 41), (2, 41)]);
+    assert_eq!(passed(&lanes), [(1, 0, 41), (2, 0, 41)]);
     let plan = lanes.plan(4, "1.0", &roomy()).free;
     lanes.gave(&plan, &[claimed(1, 60)], false, 100);
-    assert_eq!(lanes.lows(), [(1, 61), (2, 41)], "lane 2 may not have been looked into");
-    lanes.lower(1, 7);
-    assert_eq!(lanes.lows()[0], (1, 7));
+    assert_eq!(passed(&lanes), [(1, 0, 61), (2, 0, 41)], "lane 2 may not have been looked into");
+}
+
+#[test]
+fn what_was_passed_is_looked_at_once_and_a_job_left_there_is_claimed() {
+    let mut lanes = lanes(vec![row(1, 1, 5)]);
+    let plan = lanes.plan(4, "1.0", &roomy()).free;
+    lanes.gave(&plan, &[claimed(1, 50)], true, 50);
+    lanes.check(&lanes.passed(), &BTreeMap::new());
+    assert_eq!(passed(&lanes), []);
+    lanes.gave(&plan, &[claimed(1, 90)], true, 90);
+    assert_eq!(passed(&lanes), [(1, 51, 91)]);
+    let looked = lanes.passed();
+    lanes.gave(&plan, &[claimed(1, 95)], true, 95);
+    lanes.check(&looked, &BTreeMap::from([(1, 60)]));
+    assert_eq!(lanes.plan(4, "1.0", &roomy()).free.lows, [60]);
+    lanes.gave(&plan, &[claimed(1, 60), claimed(1, 97)], true, 99);
+    assert_eq!(passed(&lanes), [(1, 60, 98)], "what stood above the one left behind is looked at too");
+}
+
+#[test]
+fn look_behind_that_ends_after_everything_was_forgotten_proves_nothing() {
+    let mut lanes = lanes(vec![row(1, 1, 5)]);
+    let plan = lanes.plan(4, "1.0", &roomy()).free;
+    lanes.gave(&plan, &[claimed(1, 50)], true, 50);
+    let looked = lanes.passed();
+    lanes.forget_lows();
+    lanes.gave(&plan, &[claimed(1, 50)], true, 50);
+    lanes.check(&looked, &BTreeMap::new());
+    assert_eq!(passed(&lanes), [(1, 0, 51)]);
 }
 
 #[test]
