@@ -289,10 +289,10 @@ language sql immutable set search_path = '' as $$
   select coalesce((job.options ->> 'deaths')::int, 0)
 $$;
 
--- Gives the jobs of workers that have been silent for `silence` to others; returns how many. Nobody knows which of them had
--- begun, so that this costs no attempt: a job that never ran must not die of it. A job that kills its workers is stopped by
+-- Gives the jobs of workers that have not beaten since those beats to others; returns how many. Nobody knows which of
+-- them had begun, so that this costs no attempt: a job that never ran must not die of it. A job that kills its workers is stopped by
 -- a count of its own.
-create function jobs.rescue(silence interval) returns int
+create function jobs.rescue(silent uuid[], beats timestamptz[]) returns int
 language plpgsql set search_path = '' as $$
 declare
   most_deaths constant int := 5;
@@ -302,9 +302,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('jobs.rescue', 0)) then
     return 0;
   end if;
-  -- A beat from the future is from before the clock was set back; who lives has beaten since.
-  delete from jobs.workers w
-  where w.beat_at < clock_timestamp() - silence or w.beat_at > clock_timestamp() + silence;
+  delete from jobs.workers w using unnest(silent, beats) s (id, beat_at) where w.id = s.id and w.beat_at = s.beat_at;
   for held in
     select * from jobs.leases l where not exists (select from jobs.workers w where w.id = l.worker) order by l.id for update
   loop

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::registry::Registry;
 use crate::worker::lane::Passed;
+use crate::worker::watch::Beat;
 
 const CLAIM: &str = include_str!("../sql/claim.sql");
 const LANES: &str = include_str!("../sql/lanes.sql");
@@ -116,15 +117,23 @@ pub(crate) async fn sign_out(client: &Client, worker: Uuid) -> Result<(), DbErro
     Ok(())
 }
 
-/// False if somebody has declared this worker dead.
+/// False if somebody has declared this worker dead. The commit is not waited for: a busy disk must not silence anybody.
 pub(crate) async fn beat(client: &Client, worker: Uuid) -> Result<bool, DbError> {
-    let sql = "update jobs.workers set beat_at = clock_timestamp() where id = $1";
+    let sql = "update jobs.workers set beat_at = clock_timestamp() \
+               where id = $1 and set_config('synchronous_commit', 'off', true) is not null";
     Ok(client.execute(sql, &[&worker]).await? == 1)
 }
 
-pub(crate) async fn rescue(client: &Client, silence: Duration) -> Result<i32, DbError> {
-    let sql = "select jobs.rescue(make_interval(secs => $1))";
-    Ok(client.query_one(sql, &[&silence.as_secs_f64()]).await?.get(0))
+/// Everybody else's last beat.
+pub(crate) async fn beats(client: &Client, worker: Uuid) -> Result<Vec<Beat>, DbError> {
+    let rows = client.query("select id, beat_at from jobs.workers where id <> $1", &[&worker]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Takes over from those that have not beaten since; returns how many jobs.
+pub(crate) async fn rescue(client: &Client, silent: &[Beat]) -> Result<i32, DbError> {
+    let (workers, beats): (Vec<Uuid>, Vec<OffsetDateTime>) = silent.iter().copied().unzip();
+    Ok(client.query_one("select jobs.rescue($1, $2)", &[&workers, &beats]).await?.get(0))
 }
 
 pub(crate) async fn make_due(client: &Client, most: i32) -> Result<i32, DbError> {

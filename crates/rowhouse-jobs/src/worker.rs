@@ -12,7 +12,7 @@ mod mark;
 mod run;
 mod session;
 mod settler;
-mod streak;
+pub(crate) mod watch;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -143,7 +143,8 @@ impl Worker {
         let tasks = vec![
             tokio::spawn(settler::run(Arc::clone(&shared))),
             tokio::spawn(settler::run(Arc::clone(&shared))),
-            tokio::spawn(keeper::run(Arc::clone(&shared))),
+            tokio::spawn(keeper::beat(Arc::clone(&shared))),
+            tokio::spawn(keeper::tend(Arc::clone(&shared))),
             tokio::spawn(keeper::look_back(Arc::clone(&shared))),
             tokio::spawn(keeper::release_due(Arc::clone(&shared))),
         ];

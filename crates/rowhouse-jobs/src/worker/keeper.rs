@@ -9,18 +9,19 @@ use tokio_postgres::Client;
 
 use super::lane::Passed;
 use super::run::Stop;
-use super::streak::Streak;
+use super::watch::Watch;
 use super::{Shared, lock};
 use crate::store;
 
-/// A worker shows every so often that it lives; silent for this long it counts as dead.
+/// A worker shows every so often that it lives, and looks as often at the others.
 const BEAT: Duration = Duration::from_secs(1);
-const SILENCE: Duration = Duration::from_secs(8);
+/// Silent for so long a worker counts as dead. Its jobs run elsewhere within 15 seconds: one until a beat is known to be its
+/// last, these, one until the next look; the rest is for machines that are busy.
+const SILENCE: Duration = Duration::from_secs(7);
 /// A worker that has not reached the database for so long may not be surprised that others have not.
 const GAP: Duration = Duration::from_secs(3);
-/// Without such a gap for so long it judges others: after an outage of the database all have been silent.
-const SURE: Duration = Duration::from_secs(10);
-/// An answer that takes longer does not come; shorter than the silence that makes a worker dead.
+/// An answer to a beat that takes longer does not come. After an outage all have beaten again before anybody is judged.
+const BEAT_PATIENCE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Looking back may take its time.
 const LONG_PATIENCE: Duration = Duration::from_secs(30);
@@ -31,35 +32,50 @@ const DUE: Duration = Duration::from_millis(200);
 /// Due jobs released at once.
 const MOST_DUE: i32 = 1_000;
 
-pub(super) async fn run(shared: Arc<Shared>) {
-    let mut streak = Streak::new(GAP);
+/// Shows that this worker lives. Nothing else waits in this loop.
+pub(super) async fn beat(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(BEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         shared.end_overdue();
-        let sure = streak.length(Instant::now()) >= SURE;
-        match shared.within(PATIENCE, beat(&shared, sure)).await {
-            Ok(()) => streak.go_on(Instant::now()),
-            Err(error) => tracing::warn!(%error, "the worker cannot show that it lives"),
+        if let Err(error) = shared.within(BEAT_PATIENCE, beat_once(&shared)).await {
+            tracing::warn!(%error, "the worker cannot show that it lives");
         }
     }
 }
 
-async fn beat(shared: &Shared, sure: bool) -> Result<(), DbError> {
+async fn beat_once(shared: &Shared) -> Result<(), DbError> {
     let client = shared.control.connection().await?;
     if !store::beat(&client, shared.worker()).await? {
         shared.rise_again().await?;
     }
     *lock(&shared.beaten) = Instant::now();
-    disown(shared, &client).await?;
-    if sure {
-        let rescued = store::rescue(&client, SILENCE).await?;
-        metrics::counter!("rowhouse_jobs_rescued_total").increment(u64::try_from(rescued).unwrap_or(0));
-        if rescued > 0 {
-            tracing::warn!(rescued, "jobs of workers that fell silent are taken over");
+    Ok(())
+}
+
+/// Takes over from workers that fell silent, and learns what has changed.
+pub(super) async fn tend(shared: Arc<Shared>) {
+    let mut watch = Watch::new(SILENCE, GAP);
+    let mut tick = tokio::time::interval(BEAT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = shared.within(PATIENCE, tend_once(&shared, &mut watch)).await {
+            tracing::warn!(%error, "the worker cannot look after others' jobs");
         }
     }
+}
+
+async fn tend_once(shared: &Shared, watch: &mut Watch) -> Result<(), DbError> {
+    let client = shared.control.connection().await?;
+    let dead = watch.look(Instant::now(), store::beats(&client, shared.worker()).await?);
+    let rescued = store::rescue(&client, &dead).await?;
+    metrics::counter!("rowhouse_jobs_rescued_total").increment(u64::try_from(rescued).unwrap_or(0));
+    if rescued > 0 {
+        tracing::warn!(rescued, "jobs of workers that fell silent are taken over");
+    }
+    disown(shared, &client).await?;
     let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
     let lanes = store::lanes(&client, &kinds, 0).await?;
     lock(&shared.lanes).learn(lanes, true);
