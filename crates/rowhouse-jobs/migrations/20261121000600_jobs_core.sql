@@ -74,6 +74,8 @@ create table jobs.ready (
   options jsonb
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
         autovacuum_vacuum_insert_threshold = -1);
+-- so that it is known without reading how large it is
+alter table jobs.ready alter payload set storage external;
 create unique index ready_lane_position_idx on jobs.ready (lane, position);
 
 create table jobs.scheduled (
@@ -117,6 +119,10 @@ create table jobs.leases (
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 create index leases_queue_idx on jobs.leases (queue) where queue is not null;
 
+-- Jobs of one row of jobs.done have this in common, so that the row of a given job is found.
+create function jobs.shelf(id bigint) returns bigint
+language sql immutable parallel safe return id / 10000;
+
 create table jobs.done (
   id bigint generated always as identity,
   finished_at timestamptz not null default clock_timestamp(),
@@ -124,6 +130,7 @@ create table jobs.done (
   ids bigint[] not null,
   constraint done_pkey primary key (id)
 );
+create index done_ids_idx on jobs.done (jobs.shelf(ids[1]));
 create index done_finished_at_idx on jobs.done using brin (finished_at);
 
 -- What a job returned, if anything.

@@ -16,7 +16,7 @@ $$;
 
 -- Moves what is due to ready; returns how many.
 create function jobs.make_due(most int) returns int
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set jit = off as $$
 declare
   due jobs.ready[];
 begin
@@ -53,7 +53,7 @@ $$;
 -- Claims within a queue's limits. One at a time over all processes, and running jobs are counted from the leases, so no
 -- limit is ever exceeded. Lanes are tried in the order given, each for at most its quota.
 create function jobs.claim_limited(by_worker uuid, of_queue text, of_lanes int[], quotas int[], most int,
-  new_lease bigint)
+  most_bytes bigint, new_lease bigint)
 returns table (lease bigint, lane int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb, options jsonb)
 language plpgsql set search_path = '' as $$
 #variable_conflict use_column
@@ -64,6 +64,7 @@ declare
   taken jobs.ready[] := '{}';
   part jobs.ready[];
   room int;
+  bytes bigint := 0;
   lane_room int;
   of_tenant int;
   of_key int;
@@ -82,7 +83,7 @@ begin
     room := least(room, jobs.tokens('queue ' || of_queue, limits.rate));
   end if;
   for place in 1 .. cardinality(of_lanes) loop
-    exit when room <= 0;
+    exit when room <= 0 or bytes >= most_bytes;
     select * into in_lane from jobs.lanes n where n.id = of_lanes[place];
     lane_room := least(room, quotas[place]);
     if limits.tenant_concurrency is not null and in_lane.tenant is not null then
@@ -115,12 +116,20 @@ begin
         end if;
         delete from jobs.ready r where r.lane = candidate.lane and r.position = candidate.position;
         part := part || candidate;
-        exit when cardinality(part) >= lane_room;
+        bytes := bytes + coalesce(pg_column_size(candidate.payload), 0);
+        exit when cardinality(part) >= lane_room or bytes >= most_bytes;
       end loop;
     else
       with gone as (
         delete from jobs.ready r where r.ctid = any (array(
-          select w.ctid from jobs.ready w where w.lane = in_lane.id order by w.position limit lane_room for update skip locked))
+          select f.place from (
+            select l.place, sum(l.bytes) over (rows between unbounded preceding and 1 preceding) as before
+            from (
+              select w.ctid as place, coalesce(pg_column_size(w.payload), 0) as bytes from jobs.ready w
+              where w.lane = in_lane.id order by w.position limit lane_room for update skip locked
+            ) l
+          ) f
+          where coalesce(f.before, 0) + bytes < most_bytes))
         returning r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options
       )
       select coalesce(array_agg(row(gone.*)::jobs.ready order by gone.position), '{}') into part from gone;
@@ -129,6 +138,9 @@ begin
       perform jobs.spend('tenant ' || of_queue || ' ' || in_lane.tenant, limits.tenant_rate, cardinality(part));
     end if;
     room := room - cardinality(part);
+    if not in_lane.keyed then
+      bytes := bytes + (select coalesce(sum(pg_column_size(p.payload)), 0) from unnest(part) p);
+    end if;
     taken := taken || part;
   end loop;
   if cardinality(taken) = 0 then
@@ -148,21 +160,31 @@ $$;
 -- back that has not begun. With "lost": true its worker died, and the run does not count. Without "lease", whichever lease of this worker has the job. Returns the ids that were
 -- settled; the worker has lost the others and must not report them again.
 create function jobs.settle(by_worker uuid, outcomes jsonb) returns bigint[]
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set jit = off as $$
 declare
-  named constant bigint[] := array(select distinct (o ->> 'lease')::bigint from jsonb_array_elements(outcomes) o where o ? 'lease');
   unnamed constant bigint[] := array(select (o ->> 'id')::bigint from jsonb_array_elements(outcomes) o where not o ? 'lease');
   settled bigint[] := '{}';
   held jobs.leases;
+  told record;
 begin
+  for told in
+    select l as lease, t.outcomes
+    from (
+      select (o ->> 'lease')::bigint as id, jsonb_agg(o) as outcomes
+      from jsonb_array_elements(outcomes) o where o ? 'lease' group by 1
+    ) t
+    join jobs.leases l on l.id = t.id
+    where l.worker = by_worker order by l.id for update of l
+  loop
+    settled := settled || jobs.settle_lease(told.lease, told.outcomes);
+  end loop;
   for held in
     select * from jobs.leases l
-    where l.worker = by_worker and (l.id = any (named)
-      or cardinality(unnamed) > 0 and exists (select from unnest(l.jobs) j where j.id = any (unnamed)))
+    where cardinality(unnamed) > 0 and l.worker = by_worker and exists (select from unnest(l.jobs) j where j.id = any (unnamed))
     order by l.id for update
   loop
     settled := settled || jobs.settle_lease(held, (
-      select jsonb_agg(o) from jsonb_array_elements(outcomes) o where coalesce((o ->> 'lease')::bigint = held.id, true)));
+      select jsonb_agg(o) from jsonb_array_elements(outcomes) o where not o ? 'lease'));
   end loop;
   return settled;
 end
@@ -246,7 +268,7 @@ begin
     array_agg(t.job) filter (where t.state in ('dead', 'cancelled')), array_agg(t.job) filter (where t.state = 'release')
   into settled, well, badly, released from told t;
   if well is not null then
-    insert into jobs.done (lane, ids) select j.lane, array_agg(j.id) from unnest(well) j group by j.lane;
+    insert into jobs.done (lane, ids) select j.lane, array_agg(j.id) from unnest(well) j group by j.lane, jobs.shelf(j.id);
     perform jobs.end_jobs(well, false);
   end if;
   if badly is not null then
@@ -346,7 +368,7 @@ begin
   return (
     select case when d.state = 'cancelled' then 'cancelled' else 'dead' end from jobs.dead d where d.id = job_id
     union all
-    select 'finished' from jobs.done d where job_id = any (d.ids)
+    select 'finished' from jobs.done d where jobs.shelf(d.ids[1]) = jobs.shelf(job_id) and job_id = any (d.ids)
     limit 1);
 end
 $$;
@@ -375,9 +397,10 @@ declare
   back jobs.ready[];
 begin
   with gone as (
-    delete from jobs.dead d using jobs.lanes n
-    where n.id = (d.job).lane and (d.id = job_id or (job_id is null and d.state = 'dead'
-      and (of_queue is null or n.queue = of_queue) and (of_kind is null or n.kind = of_kind)))
+    delete from jobs.dead d
+    where d.id = any (case when job_id is not null then array[job_id] else array(
+      select x.id from jobs.dead x join jobs.lanes n on n.id = (x.job).lane
+      where x.state = 'dead' and (of_queue is null or n.queue = of_queue) and (of_kind is null or n.kind = of_kind)) end)
     returning d.job
   )
   select array_agg(row((g.job).lane, (g.job).position, (g.job).id, clock_timestamp(), 0, (g.job).payload, (g.job).options - '{parent,deaths}'::text[])::jobs.ready)

@@ -106,7 +106,7 @@ language sql stable set search_path = '' as $$
     select jsonb_build_object('id', job_id, 'state', 'done', 'queue', n.queue, 'kind', n.kind, 'tenant', n.tenant,
       'priority', n.priority, 'at', d.finished_at) as about
     from jobs.done d join jobs.lanes n on n.id = d.lane
-    where not exists (select from live) and job_id = any (d.ids)
+    where not exists (select from live) and jobs.shelf(d.ids[1]) = jobs.shelf(job_id) and job_id = any (d.ids)
     limit 1
   )
   select a.about || jsonb_build_object(

@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000600_jobs_core.sql",
     "20261121000610_jobs_enqueue.sql",
     "20261121000620_jobs_work.sql",
+    "20261121000625_jobs_claim.sql",
     "20261121000640_jobs_admin.sql",
     "20261121000650_jobs_schedules.sql",
     "20261121000655_jobs_functions.sql"

@@ -1,21 +1,19 @@
 //! Every statement of the worker.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use rowhouse_db::{Control, DbError};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio_postgres::types::{FromSql, Type, accepts};
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::registry::Registry;
 use crate::worker::lane::Passed;
-use crate::worker::watch::Beat;
+use crate::worker::witness::Beat;
 
-const CLAIM: &str = include_str!("../sql/claim.sql");
 const LANES: &str = include_str!("../sql/lanes.sql");
-const FINISH: &str = include_str!("../sql/finish.sql");
 
 /// Who claims.
 #[derive(Debug, Clone)]
@@ -50,6 +48,8 @@ pub(crate) struct Claimed {
     pub(crate) attempt: i16,
     pub(crate) payload: Option<Value>,
     pub(crate) options: Option<Value>,
+    /// Of its payload, as text.
+    pub(crate) bytes: usize,
     /// PostgreSQL takes JSON that no program does: deeper, and with larger numbers. Why this is such.
     pub(crate) unreadable: Option<String>,
 }
@@ -65,6 +65,7 @@ impl From<Row> for Claimed {
             })
         };
         let (payload, options) = (json(6), json(7));
+        let bytes = row.try_get::<_, Option<Bytes>>(6).ok().flatten().map_or(0, |Bytes(bytes)| bytes);
         Self {
             lease: row.get(0),
             lane: row.get(1),
@@ -74,9 +75,21 @@ impl From<Row> for Claimed {
             attempt: row.get(5),
             payload,
             options,
+            bytes,
             unreadable,
         }
     }
+}
+
+/// How much JSON it is.
+struct Bytes(usize);
+
+impl FromSql<'_> for Bytes {
+    fn from_sql(_: &Type, raw: &[u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(raw.len()))
+    }
+
+    accepts!(JSONB);
 }
 
 /// How far the positions have come, and which transactions could still add lower ones.
@@ -196,17 +209,38 @@ pub(crate) struct Picks {
     pub(crate) quotas: Vec<i32>,
 }
 
+/// The most to take at once: jobs, and bytes of their payloads. One job is taken however large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) jobs: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Room {
+    /// What is left of it.
+    pub(crate) fn without(self, claimed: &[Claimed]) -> Self {
+        let bytes: usize = claimed.iter().map(|job| job.bytes).sum();
+        Self { jobs: self.jobs.saturating_sub(claimed.len()), bytes: self.bytes.saturating_sub(bytes) }
+    }
+}
+
+/// Claims; and whether jobs were left for no other reason than their size.
 pub(crate) async fn claim(
     client: &deadpool_postgres::Object,
     worker: Uuid,
     picks: &Picks,
-    most: i64,
+    room: Room,
     lease: i64,
-) -> Result<Vec<Claimed>, DbError> {
-    let statement = client.prepare_cached(CLAIM).await?;
-    let rows =
-        client.query(&statement, &[&worker, &picks.lanes, &picks.lows, &picks.quotas, &most, &lease]).await?;
-    Ok(rows.into_iter().map(Claimed::from).collect())
+) -> Result<(Vec<Claimed>, bool), DbError> {
+    let sql = "select lease, lane, \"position\", id, enqueued_at, attempt, payload, options, cut \
+               from jobs.claim($1, $2, $3, $4, $5, $6, $7)";
+    let statement = client.prepare_cached(sql).await?;
+    let (jobs, bytes) = (number(room.jobs), number(room.bytes));
+    let rows = client
+        .query(&statement, &[&worker, &picks.lanes, &picks.lows, &picks.quotas, &jobs, &bytes, &lease])
+        .await?;
+    let cut = rows.first().is_some_and(|row| row.get(8));
+    Ok((rows.into_iter().map(Claimed::from).collect(), cut))
 }
 
 pub(crate) async fn claim_limited(
@@ -214,15 +248,22 @@ pub(crate) async fn claim_limited(
     worker: Uuid,
     queue: &str,
     picks: &Picks,
-    most: i32,
+    room: Room,
     lease: i64,
 ) -> Result<Vec<Claimed>, DbError> {
     let sql = "select lease, lane, \"position\", id, enqueued_at, attempt, payload, options \
-               from jobs.claim_limited($1, $2, $3, $4, $5, $6)";
+               from jobs.claim_limited($1, $2, $3, $4, $5, $6, $7)";
     let statement = client.prepare_cached(sql).await?;
-    let rows =
-        client.query(&statement, &[&worker, &queue, &picks.lanes, &picks.quotas, &most, &lease]).await?;
+    let jobs = i32::try_from(room.jobs).unwrap_or(i32::MAX);
+    let bytes = number(room.bytes);
+    let rows = client
+        .query(&statement, &[&worker, &queue, &picks.lanes, &picks.quotas, &jobs, &bytes, &lease])
+        .await?;
     Ok(rows.into_iter().map(Claimed::from).collect())
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Completes whole leases whose jobs all went well and left nothing. Returns those that this worker still had.
@@ -231,7 +272,7 @@ pub(crate) async fn finish(
     worker: Uuid,
     leases: &[i64],
 ) -> Result<Vec<i64>, DbError> {
-    let statement = client.prepare_cached(FINISH).await?;
+    let statement = client.prepare_cached("select jobs.finish($1, $2)").await?;
     let rows = client.query(&statement, &[&worker, &leases]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

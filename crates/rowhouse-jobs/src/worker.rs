@@ -12,7 +12,7 @@ mod mark;
 mod run;
 mod session;
 mod settler;
-pub(crate) mod watch;
+pub(crate) mod witness;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -31,6 +31,8 @@ struct Batch {
     plain: bool,
     /// A part of it has been told already.
     split: bool,
+    /// Of the payloads of jobs that have not ended.
+    bytes: usize,
     first_end: Option<Instant>,
 }
 
@@ -40,6 +42,10 @@ pub(crate) struct Batches {
     batches: HashMap<u64, Batch>,
     next: u64,
     inflight: usize,
+    /// Jobs ended and not told.
+    untold: usize,
+    /// Of the payloads of those in flight, and of what the untold have left.
+    bytes: usize,
     /// Leases that may be in the database: asked for, held, or with ends that are being told.
     asked: HashSet<i64>,
     leases: HashSet<i64>,
@@ -55,6 +61,9 @@ pub(crate) struct Report {
     pub(crate) ends: Vec<Ended>,
     /// Leases of which nothing is left to be told.
     pub(crate) closed: Vec<i64>,
+    /// Jobs in all, and bytes that they have left.
+    pub(crate) jobs: usize,
+    pub(crate) bytes: usize,
 }
 
 /// A job's end, and the lease under which it ran.
@@ -94,6 +103,15 @@ impl Ended {
 }
 
 impl End {
+    /// Bytes that it takes until it is told.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Done(Some(result)) => result.to_string().len(),
+            Self::Retry(_, error) | Self::Dead(error) | Self::Cancelled(error) => error.len(),
+            Self::Done(None) | Self::Release | Self::Settled => 0,
+        }
+    }
+
     /// For metrics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -112,6 +130,16 @@ impl Batches {
         self.inflight
     }
 
+    /// Jobs ended and not told yet.
+    pub(crate) fn untold(&self) -> usize {
+        self.untold
+    }
+
+    /// What jobs in flight have brought and ended ones have left, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Claims are going to be sent for these leases; of the former claims nothing is to come.
     pub(crate) fn ask(&mut self, leases: impl IntoIterator<Item = i64>) {
         self.asked = leases.into_iter().collect();
@@ -128,13 +156,14 @@ impl Batches {
         self.batches.contains_key(&batch)
     }
 
-    /// A new batch of `count` jobs; its number is ours, not the lease's.
-    pub(crate) fn open(&mut self, lease: i64, count: usize, plain: bool) -> u64 {
+    /// A new batch of `count` jobs, whose payloads have `bytes`; its number is ours, not the lease's.
+    pub(crate) fn open(&mut self, lease: i64, count: usize, plain: bool, bytes: usize) -> u64 {
         self.leases.insert(lease);
         self.next += 1;
         let ends = Vec::with_capacity(count);
-        let batch = Batch { lease, left: count, ends, plain, split: false, first_end: None };
+        let batch = Batch { lease, left: count, ends, plain, split: false, bytes, first_end: None };
         self.batches.insert(self.next, batch);
+        self.bytes += bytes;
         self.inflight += count;
         self.next
     }
@@ -142,6 +171,11 @@ impl Batches {
     /// Notes an end; true if something can be told now.
     pub(crate) fn end(&mut self, batch: u64, job: i64, end: End, now: Instant) -> bool {
         let Some(batch) = self.batches.get_mut(&batch) else { return false };
+        // Payloads of one batch count alike.
+        let brought = batch.bytes / batch.left.max(1);
+        batch.bytes -= brought;
+        self.bytes = self.bytes.saturating_sub(brought) + end.bytes();
+        self.untold += 1;
         batch.left = batch.left.saturating_sub(1);
         batch.first_end.get_or_insert(now);
         batch.split |= end == End::Settled;
@@ -177,6 +211,8 @@ impl Batches {
     /// A report has arrived, or has lost its meaning.
     pub(crate) fn told(&mut self, report: &Report) {
         self.telling = self.telling.saturating_sub(1);
+        self.untold = self.untold.saturating_sub(report.jobs);
+        self.bytes = self.bytes.saturating_sub(report.bytes);
         for lease in &report.closed {
             self.leases.remove(lease);
         }
@@ -190,6 +226,10 @@ impl Batches {
     /// The worker was declared dead: its batches are others' now.
     pub(crate) fn forget(&mut self) -> usize {
         let lost = std::mem::take(&mut self.inflight);
+        for batch in self.batches.values() {
+            self.untold = self.untold.saturating_sub(batch.ends.len());
+            self.bytes = self.bytes.saturating_sub(batch.bytes + batch.left_bytes());
+        }
         self.batches.clear();
         self.leases.clear();
         lost
@@ -201,14 +241,22 @@ impl Batch {
         report.closed.push(self.lease);
         let well = self.ends.iter().all(|(_, end)| *end == End::Done(None));
         if self.plain && !self.split && well {
+            report.jobs += self.ends.len();
             report.plain.push((self.lease, self.ends.iter().map(|(id, _)| *id).collect()));
         } else {
             self.tell_ends(report);
         }
     }
 
+    /// What its ended jobs have left.
+    fn left_bytes(&self) -> usize {
+        self.ends.iter().map(|(_, end)| end.bytes()).sum()
+    }
+
     fn tell_ends(&mut self, report: &mut Report) {
         let lease = self.lease;
+        report.jobs += self.ends.len();
+        report.bytes += self.left_bytes();
         report.ends.extend(self.ends.drain(..).map(|(job, end)| Ended { lease, job, end }));
     }
 }

@@ -16,7 +16,7 @@ use super::run::{self, Stop};
 use super::session::Session;
 use super::{Running, Shared, lock};
 use crate::handler::Lease;
-use crate::store::Claimed;
+use crate::store::{Claimed, Room};
 
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
 const SHORTEST: Duration = Duration::from_millis(3);
@@ -31,6 +31,11 @@ const TROUBLE: Duration = Duration::from_millis(250);
 const MOST: usize = 500;
 /// Jobs claimed and not ended, however short they are.
 const MOST_INFLIGHT: usize = 2_000;
+/// Jobs ended of which the database does not know yet: where it takes claims and no ends, claiming has to wait.
+const MOST_UNTOLD: usize = 10_000;
+/// Bytes of payloads of what is claimed, and of results and errors that are not told yet; and of one claim.
+const MOST_BYTES: usize = 64 << 20;
+const MOST_CLAIMED_BYTES: usize = 8 << 20;
 /// Jobs are claimed ahead of their turn for so much work, so that quick ones do not wait for a round trip.
 const AHEAD: Duration = Duration::from_millis(20);
 
@@ -38,8 +43,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut session = None;
     let mut pause = SHORTEST;
     while !shared.is_leaving() {
-        let want = shared.want().await;
-        let claimed = shared.within(PATIENCE, claim(&shared, &mut session, want)).await;
+        let room = shared.room_to_claim().await;
+        let claimed = shared.within(PATIENCE, claim(&shared, &mut session, room)).await;
         // Whatever has been asked and not answered is seen by the keeper.
         lock(&shared.batches).ask([]);
         match claimed {
@@ -49,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Ok(given) => {
                 pause = SHORTEST;
-                if given < want {
+                if given < room.jobs {
                     tokio::time::sleep(GATHER).await;
                 }
             }
@@ -65,15 +70,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// One round; how many jobs it gave.
-async fn claim(shared: &Arc<Shared>, session: &mut Option<Session>, want: usize) -> Result<usize, DbError> {
-    if want == 0 {
+async fn claim(shared: &Arc<Shared>, session: &mut Option<Session>, room: Room) -> Result<usize, DbError> {
+    if room.jobs == 0 {
         return Ok(0);
     }
     let session = match session {
         Some(session) if session.is_open() => session,
         gone => gone.insert(Session::open(shared).await?),
     };
-    session.claim(shared, want).await
+    session.claim(shared, room).await
 }
 
 impl Shared {
@@ -86,24 +91,35 @@ impl Shared {
         lease
     }
 
-    /// How many more jobs to claim, as soon as that is more than none; none when leaving.
-    async fn want(&self) -> usize {
+    /// What to claim, as soon as that is anything; nothing when leaving.
+    async fn room_to_claim(&self) -> Room {
         loop {
-            match self.room() {
-                _ if self.is_leaving() => return 0,
-                0 => self.room.notified().await,
-                room => return room.min(MOST),
+            let room = self.room();
+            if self.is_leaving() {
+                return Room { jobs: 0, bytes: 0 };
             }
+            if room.jobs > 0 && room.bytes > 0 {
+                return Room { jobs: room.jobs.min(MOST), bytes: room.bytes.min(MOST_CLAIMED_BYTES) };
+            }
+            self.room.notified().await;
         }
     }
 
-    /// How many more jobs to claim.
-    fn room(&self) -> usize {
-        let inflight = lock(&self.batches).inflight();
+    /// How much more can be held.
+    fn room(&self) -> Room {
+        let (inflight, untold, bytes) = {
+            let batches = lock(&self.batches);
+            (batches.inflight(), batches.untold(), batches.bytes())
+        };
+        let bytes = MOST_BYTES.saturating_sub(bytes);
+        if untold >= MOST_UNTOLD {
+            return Room { jobs: 0, bytes };
+        }
         let each = Duration::from_nanos(self.run_time.load(Ordering::Relaxed)).max(Duration::from_micros(5));
         let ahead = AHEAD.as_nanos() / each.as_nanos();
         let ahead = usize::try_from(ahead).unwrap_or(0).saturating_mul(self.concurrency);
-        (self.concurrency + ahead).min(MOST_INFLIGHT.max(self.concurrency)).saturating_sub(inflight)
+        let most = (self.concurrency + ahead).min(MOST_INFLIGHT.max(self.concurrency));
+        Room { jobs: most.saturating_sub(inflight), bytes }
     }
 
     /// Takes the duration of a run into account.
@@ -126,7 +142,8 @@ pub(super) fn start(shared: &Arc<Shared>, worker: Uuid, claimed: Vec<Claimed>) {
     for (lease, mut jobs) in leases {
         jobs.sort_by_key(|job| job.position);
         let plain = jobs.iter().all(|job| job.options.as_ref().is_none_or(is_plain));
-        let batch = lock(&shared.batches).open(lease, jobs.len(), plain);
+        let bytes = jobs.iter().map(|job| job.bytes).sum();
+        let batch = lock(&shared.batches).open(lease, jobs.len(), plain, bytes);
         for job in jobs {
             tokio::spawn(one(Arc::clone(shared), worker, batch, job));
         }

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use super::lane::Passed;
 use super::run::Stop;
-use super::watch::Watch;
+use super::witness::Witness;
 use super::{Shared, lock};
 use crate::store;
 
@@ -56,20 +56,20 @@ async fn beat_once(shared: &Shared) -> Result<(), DbError> {
 
 /// Takes over from workers that fell silent, and learns what has changed.
 pub(super) async fn tend(shared: Arc<Shared>) {
-    let mut watch = Watch::new(SILENCE, GAP);
+    let mut witness = Witness::new(SILENCE, GAP);
     let mut tick = tokio::time::interval(BEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        if let Err(error) = shared.within(PATIENCE, tend_once(&shared, &mut watch)).await {
+        if let Err(error) = shared.within(PATIENCE, tend_once(&shared, &mut witness)).await {
             tracing::warn!(%error, "the worker cannot look after others' jobs");
         }
     }
 }
 
-async fn tend_once(shared: &Shared, watch: &mut Watch) -> Result<(), DbError> {
+async fn tend_once(shared: &Shared, witness: &mut Witness) -> Result<(), DbError> {
     let client = shared.control.connection().await?;
-    let dead = watch.look(Instant::now(), store::beats(&client, shared.worker()).await?);
+    let dead = witness.look(Instant::now(), store::beats(&client, shared.worker()).await?);
     let rescued = store::rescue(&client, &dead).await?;
     metrics::counter!("rowhouse_jobs_rescued_total").increment(u64::try_from(rescued).unwrap_or(0));
     if rescued > 0 {

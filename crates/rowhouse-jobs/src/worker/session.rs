@@ -11,7 +11,7 @@ use super::claimer::start;
 use super::lane::Plan;
 use super::mark::Marks;
 use super::{Shared, lock};
-use crate::store;
+use crate::store::{self, Claimed, Room};
 
 /// How often to look for new lanes and how far the positions have come. Claims look past what is dead and cannot be vacuumed yet, and that
 /// is as much as was done since.
@@ -41,21 +41,24 @@ impl Session {
         drop(deadpool_postgres::Object::take(self.client));
     }
 
-    /// Takes up to `want` jobs and starts them; how many it were.
-    pub(super) async fn claim(&mut self, shared: &Arc<Shared>, want: usize) -> Result<usize, DbError> {
+    /// Takes as many jobs as there is room for and starts them; how many it were.
+    pub(super) async fn claim(&mut self, shared: &Arc<Shared>, mut room: Room) -> Result<usize, DbError> {
         self.look(shared).await?;
-        let most = i32::try_from(want).unwrap_or(i32::MAX);
+        let most = i32::try_from(room.jobs).unwrap_or(i32::MAX);
         let plan = lock(&shared.lanes).plan(most, &shared.release, &shared.registry.rooms());
         let worker = shared.worker();
-        let mut given = self.claim_free(shared, worker, &plan, want).await?;
+        let claimed = self.claim_free(shared, worker, &plan, room).await?;
+        let mut given = claimed.len();
+        room = room.without(&claimed);
+        start(shared, worker, claimed);
         for (queue, picks) in &plan.limited {
-            let left = i32::try_from(want.saturating_sub(given)).unwrap_or(i32::MAX);
-            if left == 0 {
+            if room.jobs == 0 || room.bytes == 0 {
                 break;
             }
             let lease = shared.ask();
-            let claimed = store::claim_limited(&self.client, worker, queue, picks, left, lease).await?;
+            let claimed = store::claim_limited(&self.client, worker, queue, picks, room, lease).await?;
             given += claimed.len();
+            room = room.without(&claimed);
             start(shared, worker, claimed);
         }
         Ok(given)
@@ -84,20 +87,19 @@ impl Session {
     /// jobs where they were, and whatever this worker makes of them finds no lease.
     async fn claim_free(
         &self,
-        shared: &Arc<Shared>,
+        shared: &Shared,
         worker: Uuid,
         plan: &Plan,
-        want: usize,
-    ) -> Result<usize, DbError> {
+        room: Room,
+    ) -> Result<Vec<Claimed>, DbError> {
         if plan.free.lanes.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
-        let most = i64::try_from(want).unwrap_or(i64::MAX);
         let lease = shared.ask();
-        let claimed = store::claim(&self.client, worker, &plan.free, most, lease).await?;
-        lock(&shared.lanes).gave(&plan.free, &claimed, claimed.len() < want, self.marks.settled());
-        let given = claimed.len();
-        start(shared, worker, claimed);
-        Ok(given)
+        let (claimed, cut) = store::claim(&self.client, worker, &plan.free, room, lease).await?;
+        // Lanes beyond a cut have not been looked into.
+        let whole = !cut && claimed.len() < room.jobs;
+        lock(&shared.lanes).gave(&plan.free, &claimed, whole, self.marks.settled());
+        Ok(claimed)
     }
 }

@@ -38,6 +38,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
         }
         lock(&shared.batches).told(&report);
+        shared.room.notify_one();
     }
 }
 

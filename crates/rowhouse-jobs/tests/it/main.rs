@@ -3,6 +3,7 @@
 
 mod bad;
 mod behind;
+mod bounds;
 mod chaos;
 mod confined;
 mod declared;

@@ -11,7 +11,7 @@ fn ended(job: i64, end: End) -> Ended {
 #[test]
 fn batch_that_went_well_is_told_by_its_lease() {
     let (mut batches, now) = (Batches::default(), Instant::now());
-    let batch = batches.open(7, 2, true);
+    let batch = batches.open(7, 2, true, 0);
     assert!(!batches.end(batch, 1, DONE, now));
     assert!(batches.report(now, false).is_empty());
     assert!(batches.end(batch, 2, DONE, now));
@@ -27,17 +27,17 @@ fn failure_result_or_hanger_on_is_told_job_by_job() {
         [(true, End::Retry(1.0, "x".to_owned())), (true, End::Done(Some(1.into()))), (false, DONE)]
     {
         let mut batches = Batches::default();
-        let batch = batches.open(7, 1, plain);
+        let batch = batches.open(7, 1, plain, 0);
         batches.end(batch, 1, end.clone(), now);
-        let report = Report { plain: vec![], ends: vec![ended(1, end)], closed: vec![7] };
-        assert_eq!(batches.report(now, false), report);
+        let told = batches.report(now, false);
+        assert_eq!((told.plain, told.ends, told.closed), (vec![], vec![ended(1, end)], vec![7]));
     }
 }
 
 #[test]
 fn ends_do_not_wait_long_for_a_slow_neighbour() {
     let (mut batches, now) = (Batches::default(), Instant::now());
-    let batch = batches.open(7, 2, true);
+    let batch = batches.open(7, 2, true, 0);
     batches.end(batch, 1, DONE, now);
     let later = now + Duration::from_millis(60);
     assert_eq!(batches.report(later, false).ends, [ended(1, DONE)]);
@@ -51,7 +51,7 @@ fn ends_do_not_wait_long_for_a_slow_neighbour() {
 #[test]
 fn what_a_handler_has_settled_is_not_told_again() {
     let (mut batches, now) = (Batches::default(), Instant::now());
-    let batch = batches.open(7, 2, true);
+    let batch = batches.open(7, 2, true, 0);
     batches.end(batch, 1, End::Settled, now);
     batches.end(batch, 2, DONE, now);
     let report = batches.report(now, false);
@@ -63,7 +63,7 @@ fn lease_is_known_from_the_question_until_its_last_end_is_told() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     batches.ask([7, 8]);
     assert_eq!(batches.unknown(&[7, 8, 9]), [9]);
-    let batch = batches.open(7, 1, true);
+    let batch = batches.open(7, 1, true, 0);
     batches.ask([]);
     assert_eq!(batches.unknown(&[7, 8]), [8], "8 was never answered");
     batches.end(batch, 1, DONE, now);
@@ -71,4 +71,29 @@ fn lease_is_known_from_the_question_until_its_last_end_is_told() {
     assert!(batches.unknown(&[7]).is_empty(), "being told");
     batches.told(&report);
     assert_eq!(batches.unknown(&[7]), [7]);
+}
+
+#[test]
+fn what_is_held_counts_until_it_is_told() {
+    let (mut batches, now) = (Batches::default(), Instant::now());
+    let batch = batches.open(7, 2, true, 101);
+    batches.end(batch, 1, End::Done(Some("x".into())), now);
+    assert_eq!((batches.inflight(), batches.untold(), batches.bytes()), (1, 1, 51 + 3));
+    let part = batches.take_report(now, true);
+    batches.end(batch, 2, End::Dead("four".to_owned()), now);
+    assert_eq!((batches.inflight(), batches.untold(), batches.bytes()), (0, 2, 3 + 4));
+    let rest = batches.take_report(now, true);
+    batches.told(&part);
+    assert_eq!((batches.untold(), batches.bytes()), (1, 4));
+    batches.told(&rest);
+    assert_eq!((batches.untold(), batches.bytes()), (0, 0));
+}
+
+#[test]
+fn what_is_lost_is_not_held() {
+    let (mut batches, now) = (Batches::default(), Instant::now());
+    let batch = batches.open(7, 2, true, 100);
+    batches.end(batch, 1, End::Dead("four".to_owned()), now);
+    assert_eq!(batches.forget(), 1);
+    assert_eq!((batches.inflight(), batches.untold(), batches.bytes()), (0, 0, 0));
 }

@@ -30,6 +30,7 @@ fn claimed(lane: i32, position: i64) -> Claimed {
         attempt: 0,
         payload: None,
         options: None,
+        bytes: 0,
         unreadable: None,
     }
 }

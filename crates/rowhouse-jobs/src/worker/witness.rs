@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub(crate) type Beat = (Uuid, OffsetDateTime);
 
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Witness {
     /// Silent for this long a worker counts as dead.
     silence: Duration,
     /// More than this between two looks is no observation.
@@ -20,7 +20,7 @@ pub(crate) struct Watch {
     seen: HashMap<Uuid, (OffsetDateTime, Duration)>,
 }
 
-impl Watch {
+impl Witness {
     pub(crate) fn new(silence: Duration, gap: Duration) -> Self {
         Self { silence, gap, looked: None, seen: HashMap::new() }
     }
