@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-
 use uuid::Uuid;
 
 use super::{Lanes, is_at_least};
