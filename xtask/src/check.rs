@@ -2,6 +2,7 @@
 //! What belongs to every change is `./test`.
 
 mod evidence;
+mod mail;
 
 use std::path::Path;
 use std::process::Command;
@@ -51,6 +52,8 @@ pub(crate) enum Name {
     Property,
     /// kill -9 of workers and their database under load, and what became of the jobs
     Jobs,
+    /// The mail relay away for ten minutes, and kill -9 of the program
+    Mail,
 }
 
 /// Runs the campaigns; true if all held.
@@ -68,6 +71,9 @@ pub(crate) fn run(root: &Path, only: Option<Name>, rounds: Option<u32>, seed: u6
     }
     if wanted(Name::Jobs) {
         held &= jobs(root, rounds.unwrap_or(JOBS_ROUNDS), seed)?;
+    }
+    if wanted(Name::Mail) {
+        held &= mail::run(root)?;
     }
     Ok(held)
 }

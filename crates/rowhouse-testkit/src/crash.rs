@@ -3,7 +3,6 @@
 
 mod ledger;
 mod load;
-mod program;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,8 +11,8 @@ use anyhow::{Result, ensure};
 use rowhouse_kernel::{Rng, SeededRng};
 use serde::Serialize;
 
+use crate::program::Program;
 use load::Load;
-use program::Program;
 
 /// The load runs this long before a kill, at random.
 const BEFORE_KILL: std::ops::Range<u64> = 50..2000;
@@ -97,7 +96,7 @@ impl Campaign {
 
     async fn drive(&self, report: &mut Report, mut told: impl FnMut(&Round)) -> Result<()> {
         let mut chance = Chance(SeededRng::new(self.seed), Vec::new());
-        let mut program = Program::start(&self.binary, &self.project)?;
+        let mut program = Program::start(&self.binary, &self.project, Vec::new())?;
         program.require_well(PATIENCE, None).await?;
         let load = Load::start(program.access()?).await?;
         for number in 1..=self.rounds {

@@ -4,6 +4,8 @@
 mod cluster;
 pub mod crash;
 mod database;
+pub mod outage;
+mod program;
 
 pub use cluster::Cluster;
 pub use database::TestDatabase;

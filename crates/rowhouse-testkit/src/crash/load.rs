@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Report;
 use super::ledger::{Found, Ledger};
-use super::program::Access;
+use crate::program::Access;
 
 /// Clients that insert and update rows; one more signs people up.
 const WRITERS: usize = 6;

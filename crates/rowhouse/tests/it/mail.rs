@@ -2,6 +2,7 @@
 
 mod dns;
 mod list;
+mod outage;
 mod relay;
 mod send;
 mod sql;

@@ -11,64 +11,71 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Victim;
+use crate::crash::Victim;
 
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Dropped, it takes all its processes along.
-pub(super) struct Program {
+pub(crate) struct Program {
     binary: PathBuf,
     folder: TempDir,
     port: u16,
+    variables: Vec<(&'static str, String)>,
     child: Child,
     http: reqwest::Client,
 }
 
 /// The processes of one run, to tell the next from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+pub(crate) struct Run {
     rowhouse: i64,
     postmaster: i64,
 }
 
 /// How clients reach it. Stays true over restarts.
 #[derive(Debug, Clone)]
-pub(super) struct Access {
-    pub(super) url: String,
-    pub(super) anon_key: String,
-    pub(super) service_key: String,
+pub(crate) struct Access {
+    pub(crate) url: String,
+    pub(crate) anon_key: String,
+    pub(crate) service_key: String,
 }
 
 impl Program {
-    /// On a copy of `project`.
-    pub(super) fn start(binary: &Path, project: &Path) -> Result<Self> {
+    /// On a copy of `project`, with settings changed by variables.
+    pub(crate) fn start(
+        binary: &Path,
+        project: &Path,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rh-").tempdir_in("/tmp")?;
         // As root, the database runs under another account, which has to be able to enter.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         copy(project, folder.path())?;
         let port = free_ports()?;
-        let child = spawn(binary, folder.path(), port)?;
+        let child = spawn(binary, folder.path(), port, &variables)?;
         Ok(Self {
             binary: binary.to_owned(),
             folder,
             port,
+            variables,
             child,
             http: reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?,
         })
     }
 
     /// The next `up` after a kill.
-    pub(super) fn up(&mut self) -> Result<()> {
-        self.child = spawn(&self.binary, self.folder.path(), self.port)?;
+    pub(crate) fn up(&mut self) -> Result<()> {
+        self.child = spawn(&self.binary, self.folder.path(), self.port, &self.variables)?;
         Ok(())
     }
 
-    fn state(&self) -> Result<Value> {
+    /// `.rowhouse/state.json`.
+    pub(crate) fn state(&self) -> Result<Value> {
         let text = std::fs::read_to_string(self.folder.path().join(".rowhouse/state.json"))?;
         Ok(serde_json::from_str(&text)?)
     }
 
-    pub(super) fn access(&self) -> Result<Access> {
+    pub(crate) fn access(&self) -> Result<Access> {
         let state = self.state()?;
         let text = |name: &str| {
             state[name].as_str().map(str::to_owned).with_context(|| format!("{name} in state.json"))
@@ -83,7 +90,7 @@ impl Program {
     }
 
     /// kill -9; returns who was running.
-    pub(super) fn kill(&mut self, victim: Victim) -> Result<Run> {
+    pub(crate) fn kill(&mut self, victim: Victim) -> Result<Run> {
         let run = self.run()?;
         let postmaster = i32::try_from(run.postmaster)?;
         // Nobody else's process may be hit.
@@ -100,14 +107,14 @@ impl Program {
         Ok(run)
     }
 
-    pub(super) fn kill_rowhouse(&mut self) -> Result<()> {
+    pub(crate) fn kill_rowhouse(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
     /// Waits until ready and healthy; after a kill, with another postmaster than in the `old` run.
-    pub(super) async fn require_well(&mut self, patience: Duration, old: Option<Run>) -> Result<()> {
+    pub(crate) async fn require_well(&mut self, patience: Duration, old: Option<Run>) -> Result<()> {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -141,7 +148,7 @@ impl Program {
     }
 
     /// SIGTERM; then the program has ended with 0 and no process of its PostgreSQL is left.
-    pub(super) async fn terminate(mut self, patience: Duration) -> Result<()> {
+    pub(crate) async fn terminate(mut self, patience: Duration) -> Result<()> {
         kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
         let begun = Instant::now();
         let status = loop {
@@ -190,10 +197,11 @@ fn works_in(pid: i32, folder: &Path) -> bool {
     std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder)
 }
 
-fn spawn(binary: &Path, project: &Path, port: u16) -> Result<Child> {
+fn spawn(binary: &Path, project: &Path, port: u16, variables: &[(&'static str, String)]) -> Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(project.join("up.log"))?;
     let mut command = Command::new(binary);
     command.args(["up", "--port", &port.to_string(), "--dir"]).arg(project);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().with_context(|| binary.display().to_string())
 }

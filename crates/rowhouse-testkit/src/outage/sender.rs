@@ -1,0 +1,158 @@
+//! Customers' software: hands mails in at a steady pace, by turns over SMTP and HTTP, and again and again until each is
+//! accepted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use super::ledger::{Ledger, subject};
+use crate::program::Access;
+
+/// Mails on their way in at once.
+const AT_ONCE: u32 = 4;
+/// Pause before a mail that was not accepted is handed in again.
+const AGAIN: Duration = Duration::from_millis(50);
+/// An answer that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where mails go in.
+#[derive(Debug, Clone)]
+pub(super) struct Doors {
+    pub(super) access: Access,
+    pub(super) smtp_port: u16,
+}
+
+/// What became of one attempt.
+enum Answer {
+    Accepted,
+    Refused,
+    /// Everything was said, and nothing came back.
+    None,
+}
+
+/// Hands in `mails`, one every `pace`, until all are accepted.
+pub(super) async fn send(
+    doors: Doors,
+    mails: std::ops::Range<u32>,
+    pace: Duration,
+    ledger: Arc<Ledger>,
+) -> Result<()> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let begun = tokio::time::Instant::now();
+    let mut lanes = tokio::task::JoinSet::new();
+    for lane in 0..AT_ONCE {
+        let (doors, client, ledger, first) =
+            (doors.clone(), client.clone(), Arc::clone(&ledger), mails.start);
+        let own = mails.clone().skip(lane as usize).step_by(AT_ONCE as usize);
+        lanes.spawn(async move {
+            for mail in own {
+                tokio::time::sleep_until(begun + pace * (mail - first)).await;
+                insist(&doors, &client, mail, &ledger).await;
+            }
+        });
+    }
+    while let Some(ended) = lanes.join_next().await {
+        ended?;
+    }
+    Ok(())
+}
+
+async fn insist(doors: &Doors, client: &reqwest::Client, mail: u32, ledger: &Ledger) {
+    loop {
+        let answer =
+            if mail.is_multiple_of(2) { smtp(doors, mail).await } else { http(doors, client, mail).await };
+        match answer {
+            Ok(Answer::Accepted) => {
+                return ledger.note(|entries| {
+                    entries.accepted.insert(mail);
+                });
+            }
+            Ok(Answer::None) => ledger.note(|entries| {
+                entries.unanswered.insert(mail);
+            }),
+            Ok(Answer::Refused) => ledger.note(|entries| entries.refused += 1),
+            Err(error) => return ledger.stumbled(&error.context(format!("mail {mail}"))),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn http(doors: &Doors, client: &reqwest::Client, mail: u32) -> Result<Answer> {
+    let document = json!({
+        "to": format!("reader-{mail}@sink.example"),
+        "subject": subject(mail),
+        "text": "Sent while the relay was away.",
+        "idempotency_key": subject(mail),
+    });
+    let request =
+        client.post(format!("{}/mail/v1/send", doors.access.url)).bearer_auth(&doors.access.service_key);
+    // With its key a repeated mail is the same one, so that no answer is as good as a refusal.
+    let Ok(response) = request.body(document.to_string()).send().await else { return Ok(Answer::Refused) };
+    match response.status().as_u16() {
+        202 => Ok(Answer::Accepted),
+        503 | 504 => Ok(Answer::Refused),
+        status => bail!("{status} {}", response.text().await?),
+    }
+}
+
+/// A conversation of its own for each mail.
+async fn smtp(doors: &Doors, mail: u32) -> Result<Answer> {
+    let said = tokio::time::timeout(PATIENCE, converse(doors, mail)).await;
+    // Broken off by a timeout, it may have been anywhere.
+    said.unwrap_or(Ok(Answer::None))
+}
+
+async fn converse(doors: &Doors, mail: u32) -> Result<Answer> {
+    let Ok(stream) = TcpStream::connect(("127.0.0.1", doors.smtp_port)).await else {
+        return Ok(Answer::Refused);
+    };
+    let mut line = BufReader::new(stream);
+    let sign_in = STANDARD.encode(format!("\0service_role\0{}", doors.access.service_key));
+    let to = format!("RCPT TO:<reader-{mail}@sink.example>\r\n");
+    let steps = [
+        ("", "220"),
+        ("EHLO shop.example\r\n", "250"),
+        (&*format!("AUTH PLAIN {sign_in}\r\n"), "235"),
+        ("MAIL FROM:<shop@shop.example>\r\n", "250"),
+        (&*to, "250"),
+        ("DATA\r\n", "354"),
+    ];
+    for (words, code) in steps {
+        match ask(&mut line, words).await {
+            Ok(reply) if reply.starts_with(code) => {}
+            Ok(reply) if reply.is_empty() || reply.starts_with('4') => return Ok(Answer::Refused),
+            Ok(reply) => bail!("{words:?} was answered by {reply:?}"),
+            Err(_) => return Ok(Answer::Refused),
+        }
+    }
+    let message = format!(
+        "Message-ID: <{mail}@shop.example>\r\nFrom: shop@shop.example\r\nSubject: {}\r\n\r\nSent while the relay was away.\r\n.\r\n",
+        subject(mail)
+    );
+    match ask(&mut line, &message).await {
+        Ok(reply) if reply.starts_with("250") => Ok(Answer::Accepted),
+        Ok(reply) if reply.starts_with('4') => Ok(Answer::Refused),
+        Ok(reply) if reply.is_empty() => Ok(Answer::None),
+        Ok(reply) => bail!("the message was answered by {reply:?}"),
+        Err(_) => Ok(Answer::None),
+    }
+}
+
+/// The last line of the reply; empty when the other side has gone.
+async fn ask(line: &mut BufReader<TcpStream>, words: &str) -> Result<String> {
+    line.get_mut().write_all(words.as_bytes()).await?;
+    loop {
+        let mut reply = String::new();
+        line.read_line(&mut reply).await.context("the reply")?;
+        ensure!(reply.is_empty() || reply.len() > 3, "{reply:?}");
+        if reply.as_bytes().get(3) != Some(&b'-') {
+            return Ok(reply);
+        }
+    }
+}
