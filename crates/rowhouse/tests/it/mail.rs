@@ -1,5 +1,6 @@
 //! Mail: its commands on a running project, and its paths.
 
+mod bad;
 mod dns;
 mod list;
 mod outage;
