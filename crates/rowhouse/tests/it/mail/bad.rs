@@ -35,7 +35,8 @@ fn require_well(folder: &Folder) {
 
 async fn post(up: &Up, mail: &Value) -> (u16, Value) {
     let request = reqwest::Client::new().post(format!("{}/mail/v1/send", up.text("url")));
-    let answer = request.bearer_auth(up.text("service_role_key")).body(mail.to_string()).send().await.unwrap();
+    let answer =
+        request.bearer_auth(up.text("service_role_key")).body(mail.to_string()).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -58,7 +59,10 @@ async fn line_breaks_over_http_are_refused_by_the_name_of_their_field() {
         ("headers", json!({ "X-Order: 7\r\nBcc": "eve@evil.example" })),
         ("headers", json!({ "Bcc": "eve@evil.example" })),
         ("attachments", json!([{ "name": broken("a.txt"), "content": "QQ==" }])),
-        ("attachments", json!([{ "name": "a.txt", "content_type": broken("text/plain"), "content": "QQ==" }])),
+        (
+            "attachments",
+            json!([{ "name": "a.txt", "content_type": broken("text/plain"), "content": "QQ==" }]),
+        ),
         ("tag", json!(broken("order"))),
         ("idempotency_key", json!(broken("order"))),
     ] {
@@ -143,7 +147,8 @@ fn addresses_over_smtp_carry_no_commands_and_no_headers() {
     }
     let mut smtp = Smtp::open(&up);
     assert!(smtp.ask("MAIL FROM:<shop@shop.example>\r\n").starts_with("250"));
-    for to in ["ada@shop.example> <eve@evil.example", "\"a b\"@shop.example", "ada@", "@shop.example", "ada"] {
+    for to in ["ada@shop.example> <eve@evil.example", "\"a b\"@shop.example", "ada@", "@shop.example", "ada"]
+    {
         let reply = smtp.ask(&format!("RCPT TO:<{to}>\r\n"));
         assert!(reply.starts_with('5'), "{to}: {reply:?}");
     }
