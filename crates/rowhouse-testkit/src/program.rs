@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -12,6 +13,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::crash::Victim;
+
+/// Programs that this process has started.
+static STARTED: AtomicU16 = AtomicU16::new(0);
 
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -220,7 +224,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// A port P such that P, P+1, P+3 and P+4 are free (API, PostgreSQL, captured mail, SMTP), below the range from which clients' ports are taken.
 fn free_ports() -> Result<u16> {
     let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let first = 20_000 + u16::try_from(std::process::id() % 1000)? * 10;
+    // Two campaigns of one process begin at different places: what is free is not theirs until they have bound it.
+    let nth = STARTED.fetch_add(1, Ordering::Relaxed) % 100;
+    let first = 20_000 + (u16::try_from(std::process::id() % 1000)? + nth) * 10;
     let mut candidates = (first..32_000).step_by(10);
     let all_free = |port: &u16| [0, 1, 3, 4].iter().all(|offset| is_free(port + offset));
     candidates.find(all_free).ok_or_else(|| anyhow!("no free ports"))
