@@ -24,8 +24,8 @@ pub(super) async fn held(url: &str, pid: i32) -> Held {
     Held { jobs: rows.map(|row| row.get(0)).unwrap_or_default(), since: Instant::now() }
 }
 
-/// Waits until each of the jobs has run elsewhere or has ended; how long that was after the kill.
-pub(super) async fn taken_over(url: String, held: Held) -> Duration {
+/// Waits until each of the jobs has run elsewhere or has ended; when the kill was, and how long after it.
+pub(super) async fn taken_over(url: String, held: Held) -> (Instant, Duration) {
     let sql = "select count(*) from unnest($1::bigint[]) held (id) \
                where not exists (select from chaos.runs r where r.id = held.id and r.started_at > clock_timestamp() - make_interval(secs => $2)) \
                and not exists (select from (select unnest(d.ids) as id from jobs.done d) d where d.id = held.id) \
@@ -40,5 +40,5 @@ pub(super) async fn taken_over(url: String, held: Held) -> Duration {
         }
         pause(LOOK).await;
     }
-    held.since.elapsed()
+    (held.since, held.since.elapsed())
 }
