@@ -47,3 +47,17 @@ begin
   return removed;
 end
 $$;
+
+-- Entries of the audit log that are older than ages[1] seconds.
+create function auth.prune_audit(ages double precision[]) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+  removed bigint;
+begin
+  delete from auth.audit_log_entries where id = any (array(
+    select e.id from auth.audit_log_entries e
+    where e.created_at < clock_timestamp() - make_interval(secs => ages[1]) limit 5000));
+  get diagnostics removed = row_count;
+  return removed;
+end
+$$;

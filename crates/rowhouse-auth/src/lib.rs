@@ -25,5 +25,6 @@ pub use state::{Auth, AuthParts};
 /// Platform migrations of this crate: schema `auth`.
 pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ("20261121000100_auth_core.sql", include_str!("../migrations/20261121000100_auth_core.sql")),
+    ("20261121000150_auth_audit.sql", include_str!("../migrations/20261121000150_auth_audit.sql")),
     ("20261121000657_auth_prune.sql", include_str!("../migrations/20261121000657_auth_prune.sql")),
 ];

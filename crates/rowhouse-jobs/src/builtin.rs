@@ -54,7 +54,9 @@ impl Tidy {
         Self { control: control.clone(), statement, ages: None }
     }
 
-    fn with(control: &Control, statement: &'static str, ages: Vec<f64>) -> Self {
+    /// The same, with ages in seconds for its parameter.
+    #[must_use]
+    pub fn with(control: &Control, statement: &'static str, ages: Vec<f64>) -> Self {
         Self { control: control.clone(), statement, ages: Some(ages) }
     }
 

@@ -4,6 +4,7 @@
 mod account;
 mod admin;
 mod app;
+mod audit;
 mod input;
 mod key;
 mod refresh;

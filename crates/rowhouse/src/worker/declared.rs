@@ -28,6 +28,9 @@ const TIDYING: &[(BuiltIn, &str)] = &[
     ),
 ];
 
+/// The same for the audit log, whose age is a setting.
+const AUDIT: BuiltIn = BuiltIn { name: "auth.prune-audit", cron: "47 * * * *", kind: "auth.prune_audit" };
+
 /// Kinds with their handlers, and what the file declares.
 pub(super) struct Declared {
     pub(super) registry: Registry,
@@ -45,6 +48,8 @@ impl Declared {
         for (schedule, statement) in TIDYING {
             registry.add(Tidy::kind(schedule.kind), Tidy::new(control, statement));
         }
+        let ages = vec![parts.settings.auth.audit_retention.as_secs_f64()];
+        registry.add(Tidy::kind(AUDIT.kind), Tidy::with(control, "select auth.prune_audit($1)", ages));
         crate::mail::delivery(parts)?.register(&mut registry);
         crate::mail::drafts(parts)?.register(&mut registry);
         let functions = sql_handler(parts)?;
@@ -64,7 +69,7 @@ impl Declared {
         clock: &SharedClock,
         rng: &SharedRng,
     ) -> Result<(), ConfigError> {
-        let tidying = TIDYING.iter().map(|(schedule, _)| *schedule);
+        let tidying = TIDYING.iter().map(|(schedule, _)| *schedule).chain([AUDIT]);
         let built_in: Vec<BuiltIn> =
             builtin::SCHEDULES.iter().chain(rowhouse_mail::SCHEDULES).copied().chain(tidying).collect();
         let declared = Declarations {
