@@ -112,7 +112,7 @@ impl Campaign {
         self.report.rolled_back = counts.rolled_back.load(Ordering::Relaxed);
         self.report.lost_with_the_database = counts.lost.load(Ordering::Relaxed);
         for (killed, took) in watches.join_all().await {
-            let slowest = match self.is_calm(killed, took) {
+            let slowest = match is_calm(&self.restarts, killed, took) {
                 true => &mut self.report.slowest_takeover_ms,
                 false => &mut self.report.slowest_takeover_with_database_restart_ms,
             };
@@ -131,11 +131,6 @@ impl Campaign {
 
     fn log(&self) -> std::path::PathBuf {
         self.folder.path().join("workers.log")
-    }
-
-    /// Whether the database stood, from long enough before the kill until the jobs were taken over.
-    fn is_calm(&self, killed: Instant, took: Duration) -> bool {
-        !self.restarts.iter().any(|restart| (killed - SETTLING..killed + took).contains(restart))
     }
 
     fn within(&self, range: std::ops::Range<u64>) -> u64 {
@@ -195,6 +190,11 @@ impl Campaign {
         tokio::task::block_in_place(|| self.cluster.restart());
         self.restarts.push(Instant::now());
     }
+}
+
+/// Whether the database stood, from long enough before the kill until the jobs were taken over.
+fn is_calm(restarts: &[Instant], killed: Instant, took: Duration) -> bool {
+    !restarts.iter().any(|restart| (killed - SETTLING..killed + took).contains(restart))
 }
 
 async fn until_quiet(url: &str) {
