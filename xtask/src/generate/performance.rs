@@ -27,8 +27,8 @@ of the rounds counts.
 - WAL: the distance the log has moved from before enqueueing to after the last completion, vacuum's records included,
   with `full_page_writes` off for this measurement alone.
 
-With `--peers` the other queues drain the same number of jobs (BullMQ a quarter, graphile-worker as it comes a twentieth)
-in a fresh database of the same server, in turns with ours; BullMQ in a Redis of its own on the same disk. Their versions
+With `--peers` the other queues drain the same number of jobs (pg-boss a half, BullMQ an eighth, graphile-worker as it comes
+a twentieth) in a fresh database of the same server, in turns with ours; BullMQ in a Redis of its own on the same disk. Their versions
 are in `xtask/peers/jobs/package.json`. graphile-worker: 24 at once, a local queue of 500, completions in batches; and 24 at
 once with nothing else changed. pg-boss: four loops of `fetch` and `complete` with 200 each, no polling pause. BullMQ: 50 at
 once, `removeOnComplete`. Each enqueues 1,000 in a call.

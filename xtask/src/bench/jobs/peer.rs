@@ -24,15 +24,15 @@ pub(crate) struct Peer {
 
 const ALL: [Peer; 5] = [
     Peer { name: "graphile-worker", script: "graphile.mjs", argument: "batched", divisor: 1 },
-    Peer { name: "graphile-worker, as it comes", script: "graphile.mjs", argument: "default", divisor: 1 },
-    Peer { name: "pg-boss", script: "pg-boss.mjs", argument: "", divisor: 1 },
+    Peer { name: "graphile-worker, as it comes", script: "graphile.mjs", argument: "default", divisor: 20 },
+    Peer { name: "pg-boss", script: "pg-boss.mjs", argument: "", divisor: 2 },
     Peer {
         name: "BullMQ, Redis flushing every second",
         script: "bullmq.mjs",
         argument: "everysec",
-        divisor: 4,
+        divisor: 8,
     },
-    Peer { name: "BullMQ, Redis flushing every write", script: "bullmq.mjs", argument: "always", divisor: 4 },
+    Peer { name: "BullMQ, Redis flushing every write", script: "bullmq.mjs", argument: "always", divisor: 8 },
 ];
 
 /// One run of a peer, in jobs a second.
