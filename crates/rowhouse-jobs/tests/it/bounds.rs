@@ -111,3 +111,21 @@ async fn done_job_is_found_among_many_by_an_index() {
     assert_eq!(text(&client, apart).await, "0");
     worker.stop(PATIENCE).await;
 }
+
+#[tokio::test]
+async fn two_thousand_outcomes_of_as_many_leases_are_settled_in_one_call() {
+    let db = database().await;
+    let client = db.superuser().await;
+    enqueue_many(&client, "test.work", &vec![json!({}); 2000], "default", None).await.unwrap();
+    let take = "with gone as (delete from jobs.ready returning *) \
+                insert into jobs.leases (id, worker, jobs) \
+                select id, '00000000-0000-0000-0000-000000000001', array[row(gone.*)::jobs.ready] from gone";
+    client.batch_execute(take).await.unwrap();
+    // Each with a result, and of every fourth the lease is not named.
+    let settle = "select cardinality(jobs.settle('00000000-0000-0000-0000-000000000001', ( \
+                  select jsonb_agg(jsonb_build_object('id', id, 'state', 'done', 'result', id) \
+                    || case when id % 4 = 0 then '{}' else jsonb_build_object('lease', id) end) from jobs.leases)))::text";
+    assert_eq!(text(&client, settle).await, "2000");
+    assert_eq!((count(&client, "leases").await, count(&client, "results").await), (0, 2000));
+    assert_eq!(text(&client, "select count(distinct i)::text from jobs.done, unnest(ids) i").await, "2000");
+}
