@@ -27,7 +27,7 @@ $$;
 -- ended (nothing is left to do).
 create function mail.begin(of_recipient bigint, per_minute int, per_day int,
   out verdict text, out wait_seconds double precision, out attempt smallint, out address text, out envelope_from text,
-  out message_id text, out request_id text, out created_at timestamptz, out mime bytea)
+  out message_id text, out request_id text, out tenant uuid, out created_at timestamptz, out mime bytea)
 language plpgsql set search_path = '' as $$
 declare
   r mail.recipients;
@@ -43,6 +43,7 @@ begin
   end if;
   attempt := r.attempts;
   select m.list, m.tenant into of_list, of_tenant from mail.messages m where m.id = r.message;
+  tenant := of_tenant;
   if exists (select from mail.suppressions s where s.address = lower(r.address)
       and (s.list is null or (s.list = of_list and s.tenant is not distinct from of_tenant))
       and (s.expires_at is null or s.expires_at > clock_timestamp())) then

@@ -1,6 +1,8 @@
 //! From a caller's mail to the message as it travels (RFC 5322, MIME). Pure: clock and randomness are arguments.
 
-use lettre::message::header::{ContentDisposition, ContentId, ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{
+    ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
+};
 use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, message::Body};
 use rowhouse_kernel::{Clock, Rng, new_id};
@@ -12,6 +14,9 @@ use crate::message::{Attachment, NewMail, require_line, require_mailbox};
 pub(crate) const MOST_RECIPIENTS: usize = 100;
 const MOST_HEADERS: usize = 50;
 const LONGEST_LINE: usize = 2000;
+const MOST_FILES: usize = 100;
+/// Of a file, its id or its media type, in bytes.
+const LONGEST_NAME: usize = 500;
 /// Headers that are set here, from other fields.
 const RESERVED: &[&str] = &[
     "bcc",
@@ -114,6 +119,12 @@ fn check(mail: &NewMail, from: &Mailbox) -> Result<(), MailError> {
     if mail.subject.len() > LONGEST_LINE {
         return Err(MailError::invalid(format!("subject: longer than {LONGEST_LINE} bytes")));
     }
+    if [&mail.text, &mail.html].into_iter().flatten().any(|text| text.contains('\0')) {
+        return Err(MailError::invalid("a message contains no zero bytes"));
+    }
+    if mail.attachments.len() > MOST_FILES {
+        return Err(MailError::invalid(format!("attachments: more than {MOST_FILES}")));
+    }
     if mail.headers.len() > MOST_HEADERS {
         return Err(MailError::invalid(format!("headers: more than {MOST_HEADERS}")));
     }
@@ -148,11 +159,11 @@ fn content(mail: &NewMail, rng: &dyn Rng) -> Result<Content, MailError> {
     let body = match (&mail.text, &mail.html) {
         (Some(text), Some(html)) => Content::Many(
             alternative(rng)
-                .singlepart(SinglePart::plain(text.clone()))
-                .singlepart(SinglePart::html(html.clone())),
+                .singlepart(SinglePart::plain(with_line_feeds(text)))
+                .singlepart(SinglePart::html(with_line_feeds(html))),
         ),
-        (Some(text), None) => Content::One(SinglePart::plain(text.clone())),
-        (None, Some(html)) => Content::One(SinglePart::html(html.clone())),
+        (Some(text), None) => Content::One(SinglePart::plain(with_line_feeds(text))),
+        (None, Some(html)) => Content::One(SinglePart::html(with_line_feeds(html))),
         (None, None) => return Err(MailError::invalid("a mail has text, html or both")),
     };
     if mail.attachments.is_empty() {
@@ -167,6 +178,11 @@ fn content(mail: &NewMail, rng: &dyn Rng) -> Result<Content, MailError> {
     parts.into_iter().try_fold(mixed, |mixed, part| Ok(mixed.singlepart(part?))).map(Content::Many)
 }
 
+/// The composer makes CR LF of every LF; a CR that is left alone would be taken for a line's end by some.
+fn with_line_feeds(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 fn alternative(rng: &dyn Rng) -> MultiPart {
     MultiPart::builder().kind(lettre::message::MultiPartKind::Alternative).boundary(boundary(rng)).build()
 }
@@ -178,15 +194,20 @@ fn boundary(rng: &dyn Rng) -> String {
 }
 
 fn attachment(file: &Attachment) -> Result<SinglePart, MailError> {
-    require_line("attachments", &file.name)?;
-    require_line("attachments", &file.content_type)?;
+    for text in [Some(&file.name), Some(&file.content_type), file.content_id.as_ref()].into_iter().flatten() {
+        require_line("attachments", text)?;
+        if text.len() > LONGEST_NAME {
+            return Err(MailError::invalid(format!(
+                "attachments: a name is longer than {LONGEST_NAME} bytes"
+            )));
+        }
+    }
     let content_type = ContentType::parse(&file.content_type).map_err(|_| {
         MailError::invalid(format!("attachments: \"{}\" is no media type", file.content_type.escape_debug()))
     })?;
     let builder = SinglePart::builder().header(content_type);
     let builder = match &file.content_id {
         Some(id) => {
-            require_line("attachments", id)?;
             if id.contains(['<', '>', ' ']) {
                 return Err(MailError::invalid("attachments: a content_id has no spaces and brackets"));
             }
@@ -196,7 +217,9 @@ fn attachment(file: &Attachment) -> Result<SinglePart, MailError> {
         }
         None => builder.header(ContentDisposition::attachment(&file.name)),
     };
-    Ok(builder.body(Body::new(file.content.clone())))
+    // As it is, a file could hold what ends a message (a dot between lone line feeds) or be changed on the way.
+    let body = Body::new_with_encoding(file.content.clone(), ContentTransferEncoding::Base64);
+    Ok(builder.body(body.map_err(|_| MailError::invalid("attachments: a file cannot be encoded"))?))
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<Credential>, DbErro
     Ok(rows.iter().map(credential).collect())
 }
 
-/// Makes a credential useless, for sessions that begin from now on. False if there is none that is any good.
+/// Makes a credential useless; sessions that it has opened end within a minute. False if there is none that is any good.
 ///
 /// # Errors
 /// The database's.
@@ -84,6 +84,15 @@ pub async fn revoke(client: &impl GenericClient, name: &str) -> Result<bool, DbE
     let sql =
         "update mail.credentials set revoked_at = clock_timestamp() where name = $1 and revoked_at is null";
     Ok(client.execute(sql, &[&name]).await? > 0)
+}
+
+/// Whether a credential has not been revoked.
+pub(crate) async fn is_good(control: &Control, name: String) -> Result<bool, DbError> {
+    let find = async move |client: &tokio_postgres::Client| {
+        let sql = "select exists (select from mail.credentials where name = $1 and revoked_at is null)";
+        Ok(client.query_one(sql, &[&name]).await?.get(0))
+    };
+    control.read("mail_credential", find).await
 }
 
 /// The tenant of a credential that is good; `None` if it is not.

@@ -18,7 +18,7 @@ use crate::dkim::Signer;
 use crate::error::MailError;
 use crate::gate::{Gate, Pass};
 use crate::prune::Prune;
-use crate::reply::{MOST_ATTEMPTS, Verdict, judge, pause};
+use crate::reply::{MOST_ATTEMPTS, Verdict, enhanced, judge, pause};
 use crate::store::{self, Begun, Copy, End};
 use crate::transport::{Failure, Transport};
 
@@ -93,6 +93,7 @@ impl Delivery {
     }
 
     async fn talk(&self, pass: Pass<'_>, recipient: i64, attempt: u16, copy: Copy, job: &Job) -> Outcome {
+        let is_tenants = copy.tenant.is_some();
         let envelope = match envelope(&copy) {
             Ok(envelope) => envelope,
             Err(reply) => return Outcome::Ended(End::Failed, reply),
@@ -119,7 +120,7 @@ impl Delivery {
                     recipient, attempt, request_id = copy.request_id, message_id = copy.message_id, %failure,
                     "a mail was not handed over"
                 );
-                after(failure, attempt, job)
+                after(failure, attempt, job, is_tenants)
             }
         }
     }
@@ -175,21 +176,27 @@ fn concerns_all(failure: &Failure) -> bool {
     match failure {
         Failure::Refused { code, text } => judge(*code, text) == Verdict::Misconfigured,
         Failure::Unreachable(_) => true,
-        Failure::Broken(_) => false,
+        Failure::Unfit(_) | Failure::Broken(_) => false,
     }
 }
 
 /// What follows from a failure. One that concerns all is no attempt of this mail's.
-fn after(failure: &Failure, attempt: u16, job: &Job) -> Outcome {
+fn after(failure: &Failure, attempt: u16, job: &Job, is_tenants: bool) -> Outcome {
     let reply = failure.to_string();
     let counts = !concerns_all(failure);
     let hint = match failure {
         Failure::Refused { code, text } => match judge(*code, text) {
+            // A bare refusal may be for what the mail says or who sends it: with that, no tenant silences an address
+            // for all others.
+            Verdict::Bounced if is_tenants && enhanced(text).is_none() => {
+                return Outcome::Ended(End::Failed, reply);
+            }
             Verdict::Bounced => return Outcome::Ended(End::Bounced, reply),
             Verdict::Failed => return Outcome::Ended(End::Failed, reply),
             Verdict::Later(hint) => hint,
             Verdict::Misconfigured => None,
         },
+        Failure::Unfit(_) => return Outcome::Ended(End::Failed, reply),
         Failure::Unreachable(_) | Failure::Broken(_) => None,
     };
     if !counts {

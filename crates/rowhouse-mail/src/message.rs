@@ -8,6 +8,8 @@ use crate::error::MailError;
 
 /// Longest address that SMTP knows (RFC 5321 section 4.5.3.1).
 const LONGEST_ADDRESS: usize = 320;
+/// Of the name beside it, in bytes.
+const LONGEST_NAME: usize = 500;
 
 /// A mail to be composed here.
 #[derive(Debug, Clone, Default)]
@@ -113,7 +115,11 @@ fn unquote(name: &str) -> String {
 
 /// Refuses a mailbox that would not be one in a header or on the wire.
 pub(crate) fn require_mailbox(field: &str, mailbox: &Mailbox) -> Result<(), MailError> {
-    require_line(field, mailbox.name.as_deref().unwrap_or_default())?;
+    let name = mailbox.name.as_deref().unwrap_or_default();
+    require_line(field, name)?;
+    if name.len() > LONGEST_NAME {
+        return Err(MailError::invalid(format!("{field}: the name is longer than {LONGEST_NAME} bytes")));
+    }
     require_address(field, &mailbox.email)
 }
 

@@ -32,6 +32,9 @@ impl Prune {
                 break;
             }
         }
+        let drafts =
+            async move |tx: &tokio_postgres::Transaction<'_>| store::prune_drafts(tx, retention).await;
+        self.control.run_tx("mail_prune_drafts", drafts).await?;
         let expired = async |tx: &tokio_postgres::Transaction<'_>| store::prune_suppressions(tx).await;
         self.control.run_tx("mail_prune_suppressions", expired).await?;
         Ok(total)

@@ -13,6 +13,10 @@ use crate::message::{RawMail, require_address};
 
 /// Bounds the headers that are looked at.
 const MOST_HEADER_BYTES: usize = 256 * 1024;
+/// What a message has once (RFC 5322 section 3.6): of two, signature and reader may each take another.
+const ONCE: &[&str] = &["from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id"];
+/// What does not travel.
+const DROPPED: &[&str] = &["bcc", "resent-bcc", "return-path"];
 /// Of a subject or sender that others composed, for lists.
 const LONGEST_SHOWN: usize = 1000;
 
@@ -35,6 +39,7 @@ pub(crate) fn prepare(
     }
     let lines = with_line_ends(&mail.mime);
     let (head, body) = split(&lines)?;
+    require_once(head)?;
     let parsed = MessageParser::default().parse_headers(head.as_bytes());
     let parsed = parsed.ok_or_else(|| MailError::invalid("the message has no headers"))?;
     let sender = sender(&parsed).unwrap_or_else(|| fallback.clone());
@@ -48,9 +53,8 @@ pub(crate) fn prepare(
         let date = clock.now().format(&Rfc2822).map_err(|error| MailError::Unusable(error.to_string()))?;
         mime.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
     }
-    let drops: &[&str] =
-        if given.is_none() { &["bcc", "return-path", "message-id"] } else { &["bcc", "return-path"] };
-    keep_headers(head, drops, &mut mime);
+    let emptied = given.is_none().then_some("message-id");
+    keep_headers(head, &[DROPPED, emptied.as_slice()].concat(), &mut mime);
     mime.extend_from_slice(body);
     Ok(Composed {
         message_id: id,
@@ -100,12 +104,27 @@ fn split(message: &[u8]) -> Result<(&str, &[u8]), MailError> {
     Ok((head, if body.is_empty() { b"\r\n" } else { body }))
 }
 
+/// The header's name, of a line that begins one.
+fn name_of(line: &str) -> Option<&str> {
+    (!line.starts_with([' ', '\t'])).then(|| line.split(':').next().unwrap_or_default().trim())
+}
+
+fn require_once(head: &str) -> Result<(), MailError> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in head.split("\r\n").filter_map(name_of) {
+        let once = ONCE.iter().find(|once| name.eq_ignore_ascii_case(once));
+        if once.is_some_and(|once| !seen.insert(once)) {
+            return Err(MailError::invalid(format!("the message has more than one {name}")));
+        }
+    }
+    Ok(())
+}
+
 /// Copies all headers but `drops`, with their continuation lines.
 fn keep_headers(head: &str, drops: &[&str], out: &mut Vec<u8>) {
     let mut keeps = true;
     for line in head.split_inclusive("\r\n") {
-        if !line.starts_with([' ', '\t']) {
-            let name = line.split(':').next().unwrap_or_default().trim();
+        if let Some(name) = name_of(line) {
             keeps = !drops.iter().any(|drop| name.eq_ignore_ascii_case(drop));
         }
         if keeps {

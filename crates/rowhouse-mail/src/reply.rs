@@ -36,7 +36,7 @@ pub(crate) fn judge(code: u16, text: &str) -> Verdict {
 }
 
 /// The enhanced status code (RFC 2034) at the beginning, `5.1.1`.
-fn enhanced(text: &str) -> Option<(u16, u16, u16)> {
+pub(crate) fn enhanced(text: &str) -> Option<(u16, u16, u16)> {
     let mut parts = text.split_whitespace().next()?.split('.');
     let mut number = || parts.next()?.parse().ok();
     let code = (number()?, number()?, number()?);

@@ -112,6 +112,7 @@ pub(crate) struct Copy {
     pub(crate) envelope_from: String,
     pub(crate) message_id: String,
     pub(crate) request_id: Option<String>,
+    pub(crate) tenant: Option<uuid::Uuid>,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) mime: Vec<u8>,
 }
@@ -145,6 +146,7 @@ fn copy(row: &Row) -> Copy {
         envelope_from: row.get("envelope_from"),
         message_id: row.get("message_id"),
         request_id: row.get("request_id"),
+        tenant: row.get("tenant"),
         created_at: row.get("created_at"),
         mime: row.get("mime"),
     }
@@ -213,6 +215,12 @@ pub(crate) async fn delay(
 /// Deletes up to `most` messages that ended longer than `retention` (seconds) ago.
 pub(crate) async fn prune(tx: &impl GenericClient, retention: f64, most: i64) -> Result<u64, DbError> {
     Ok(tx.execute(include_str!("../sql/prune.sql"), &[&retention, &most]).await?)
+}
+
+/// Deletes drafts that nobody has made a mail of for `retention` (seconds).
+pub(crate) async fn prune_drafts(tx: &impl GenericClient, retention: f64) -> Result<u64, DbError> {
+    let sql = "delete from mail.drafts where created_at < clock_timestamp() - make_interval(secs => $1)";
+    Ok(tx.execute(sql, &[&retention]).await?)
 }
 
 /// Deletes suppressions that have expired.

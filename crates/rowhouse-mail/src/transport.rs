@@ -31,6 +31,9 @@ pub enum Failure {
     /// The relay could not be reached; nothing was said.
     #[error("{0}")]
     Unreachable(String),
+    /// The relay takes mails, but none such: it lacks an extension that this one needs. Nothing was said.
+    #[error("{0}")]
+    Unfit(String),
     /// The conversation broke off; whether the relay has the mail is unknown.
     #[error("{0}")]
     Broken(String),
@@ -137,6 +140,10 @@ fn failure(error: &lettre::transport::smtp::Error) -> Failure {
         return Failure::Refused { code: code.into(), text: text.replace(['\r', '\n'], " ") };
     }
     let text = error.to_string();
+    // Somebody's address must not look like a relay that is away, which would hold up everybody's mails.
+    if error.is_client() && text.contains("non-ascii chars") {
+        return Failure::Unfit(text);
+    }
     // The library has no question for "before anything was said"; the text is pinned by a test.
     if text.starts_with("Connection error") || error.is_transport_shutdown() || error.is_client() {
         Failure::Unreachable(text)

@@ -128,3 +128,46 @@ fn further_headers_travel() {
     let composed = compose_one(&mail).unwrap();
     assert!(text(&composed).contains("\r\nX-Order: =?utf-8?b?Z3LDtsOfZXI=?= 7\r\n"), "{}", text(&composed));
 }
+
+#[test]
+fn file_cannot_end_the_message_that_it_travels_in() {
+    let evil = b"a\n.\nMAIL FROM:<x@y.example>\r.\r".to_vec();
+    let file = Attachment {
+        name: "a.txt".to_owned(),
+        content_type: "text/plain".to_owned(),
+        content_id: None,
+        content: evil.clone(),
+    };
+    let text = Some("b\n.\nMAIL FROM:<x@y.example>\r.\r".to_owned());
+    let composed = compose_one(&NewMail { attachments: vec![file], text, ..mail() }).unwrap();
+    let lone = |(place, byte): (usize, &u8)| match byte {
+        b'\n' => place == 0 || composed.mime[place - 1] != b'\r',
+        b'\r' => composed.mime.get(place + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    assert!(!composed.mime.iter().enumerate().any(lone), "{}", self::text(&composed));
+    let parsed = mail_parser::MessageParser::default().parse(&composed.mime).unwrap();
+    assert_eq!(parsed.attachments().next().unwrap().contents(), evil);
+}
+
+#[test]
+fn what_has_no_bound_of_its_own_is_bounded() {
+    let file = |name: &str| Attachment {
+        name: name.to_owned(),
+        content_type: "a/b".to_owned(),
+        content_id: None,
+        content: Vec::new(),
+    };
+    let long = "n".repeat(501);
+    let named = lettre::message::Mailbox::new(Some(long.clone()), "a@b.example".parse().unwrap());
+    for (mail, says) in [
+        (NewMail { attachments: vec![file("x"); 101], ..mail() }, "attachments: more than 100"),
+        (NewMail { attachments: vec![file(&long)], ..mail() }, "attachments: a name is longer"),
+        (NewMail { to: vec![named], ..mail() }, "to: the name is longer"),
+        (NewMail { text: Some("a\0b".to_owned()), ..mail() }, "a message contains no zero bytes"),
+        (NewMail { html: Some("\0".to_owned()), ..mail() }, "a message contains no zero bytes"),
+    ] {
+        let error = compose_one(&mail).unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}");
+    }
+}

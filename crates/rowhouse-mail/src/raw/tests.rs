@@ -62,3 +62,19 @@ fn lone_line_ends_are_completed() {
         prepare_one(b"Message-ID: <1@x>\rDate: Sat, 21 Nov 2026 10:00:00 +0000\n\na\rb\nc").unwrap();
     assert!(composed.mime.ends_with(b"\r\n\r\na\r\nb\r\nc"), "{:?}", String::from_utf8_lossy(&composed.mime));
 }
+
+#[test]
+fn what_a_message_has_once_is_refused_twice() {
+    for name in ["From", "sender", "SUBJECT", "Date", "Message-Id", "To", "Cc", "Reply-To"] {
+        let mime =
+            format!("From : a@x.example\n{name}: b@y.example\n {name}: folded\n{name} : c@z.example\n\nBody");
+        let error = prepare_one(mime.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("the message has more than one "), "{name}: {error}");
+    }
+    assert!(
+        prepare_one(b"From: a@x.example\nReceived: x\nReceived: y\nX-A: 1\nX-A: 2\n\nFrom: b\nFrom: c")
+            .is_ok()
+    );
+    let composed = prepare_one(b"From: a@x.example\nResent-Bcc: secret@b.example\n\nBody").unwrap();
+    assert!(!String::from_utf8(composed.mime).unwrap().contains("secret"));
+}

@@ -34,6 +34,9 @@ pub(crate) trait Desk: Send + Sync + 'static {
     /// Who that is; `None` if name and secret do not fit.
     fn check(&self, claimed: Claimed) -> impl Future<Output = Result<Option<Sender>, Unknown>> + Send;
 
+    /// Whether a name that has signed in is still good for it.
+    fn is_good(&self, name: &str) -> impl Future<Output = Result<bool, Unknown>> + Send;
+
     /// Makes the message durable and returns its id.
     fn accept(&self, mail: RawMail) -> impl Future<Output = Result<i64, Refused>> + Send;
 }

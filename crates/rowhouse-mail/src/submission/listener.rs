@@ -185,6 +185,17 @@ impl Desk for DatabaseDesk {
         Ok(found.map(|tenant| Sender { name: claimed.name, tenant }))
     }
 
+    async fn is_good(&self, name: &str) -> Result<bool, Unknown> {
+        if name == SERVICE_ROLE {
+            return Ok(true);
+        }
+        let good = credential::is_good(&self.control, name.to_owned()).await;
+        good.map_err(|error| {
+            tracing::warn!(%error, "SMTP credentials cannot be checked");
+            Unknown
+        })
+    }
+
     async fn accept(&self, mail: RawMail) -> Result<i64, Refused> {
         let accepted = self.intake.accept(Draft::Raw(Box::new(mail))).await;
         accepted.map(|accepted| accepted.id).map_err(|error| refusal(&error))

@@ -29,6 +29,7 @@ pub(crate) const TOO_MANY_CONNECTIONS: Reply = reply(421, "4.7.0", "Too many con
 pub(crate) const TOO_SLOW: Reply = reply(421, "4.4.2", "Too slow; closing");
 pub(crate) const TOO_MANY_ERRORS: Reply = reply(421, "4.7.0", "Too many errors; closing");
 pub(crate) const TOO_MANY_COMMANDS: Reply = reply(421, "4.7.0", "Too many commands; closing");
+pub(crate) const NO_LONGER_GOOD: Reply = reply(421, "4.7.0", "This credential has been revoked; closing");
 pub(crate) const NOT_NOW: Reply = reply(451, "4.3.0", "The queue cannot be written; nothing was accepted");
 pub(crate) const CANNOT_ASK: Reply = reply(454, "4.7.0", "Credentials cannot be checked at the moment");
 pub(crate) const NO_MEMORY: Reply = reply(452, "4.3.1", "Too many messages under way; come again");

@@ -27,6 +27,8 @@ const MOST_COMMANDS: u32 = 20_000;
 const MOST_ERRORS: u32 = 20;
 /// How long somebody may stay without signing in.
 const STRANGER: Duration = Duration::from_secs(60);
+/// How long a credential is good for before it is looked at again.
+const VOUCHED: Duration = Duration::from_secs(60);
 /// How long the next command may take (RFC 5321 section 4.5.3.2.7).
 const BETWEEN_COMMANDS: Duration = Duration::from_secs(300);
 /// How long the next part of a message may take, and the whole of it.
@@ -89,6 +91,8 @@ struct Session<'h, D, S> {
     commands: u32,
     errors: u32,
     begun: Instant,
+    /// When the sender's credential was last found good.
+    vouched: Instant,
     /// On its log lines, mails and their jobs.
     id: String,
     drain: watch::Receiver<bool>,
@@ -128,6 +132,7 @@ impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
             commands: 0,
             errors: 0,
             begun: Instant::now(),
+            vouched: Instant::now(),
             id: new_id(&*house.clock, &*house.rng).to_string(),
             drain,
         }

@@ -124,7 +124,17 @@ async fn callers_of_the_data_api_see_nothing_of_mails() {
     let db = database().await;
     let client = db.superuser().await;
     for role in ["anon", "authenticated", "service_role", "rowhouse_project"] {
-        for table in ["messages", "recipients", "events", "suppressions", "pace", "days"] {
+        for table in [
+            "messages",
+            "recipients",
+            "events",
+            "suppressions",
+            "pace",
+            "days",
+            "drafts",
+            "hook",
+            "credentials",
+        ] {
             let sql = format!("begin; set local role {role}; select * from mail.{table}");
             let error = client.batch_execute(&sql).await.unwrap_err();
             assert_eq!(error.code().unwrap().code(), "42501", "{role} {table}");
@@ -146,4 +156,22 @@ async fn letter_is_written_in_the_nearest_language_and_sent_like_any_mail() {
         (row.get::<_, &str>(0), row.get::<_, &str>(1)),
         ("reauthentication", "Ihr Code für Rowhouse: 424242")
     );
+}
+
+#[tokio::test]
+async fn project_may_call_one_function_of_mails_and_users_none() {
+    let db = database().await;
+    let client = db.superuser().await;
+    for (role, expected) in [
+        ("anon", vec![]),
+        ("authenticated", vec![]),
+        ("service_role", vec!["send"]),
+        ("rowhouse_project", vec!["send"]),
+    ] {
+        let sql = "select proname::text from pg_proc p where pronamespace = 'mail'::regnamespace \
+                   and has_function_privilege($1, p.oid, 'execute') order by 1";
+        let rows = client.query(sql, &[&role]).await.unwrap();
+        let callable: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(callable, expected, "{role}");
+    }
 }

@@ -396,7 +396,8 @@ async fn what_has_ended_long_ago_is_deleted_and_nothing_else() {
                update mail.recipients set finished_at = now() - interval '31 days' where id = 1; \
                update mail.recipients set finished_at = null, state = 'delayed' where id = 3; \
                insert into mail.suppressions (address, reason, expires_at) values \
-                 ('a@b.example', 'bounce', now() - interval '1 s'), ('c@b.example', 'manual', null)";
+                 ('a@b.example', 'bounce', now() - interval '1 s'), ('c@b.example', 'manual', null); \
+               insert into mail.drafts (created_at, message) values (now() - interval '60 days', '{}'), (now(), '{}')";
     post.client.batch_execute(sql).await.unwrap();
     let worker = post.worker().await;
     let enqueue = "select jobs.enqueue('mail.prune')";
@@ -409,5 +410,34 @@ async fn what_has_ended_long_ago_is_deleted_and_nothing_else() {
     let kept: i64 =
         post.client.query_one("select count(*) from mail.suppressions", &[]).await.unwrap().get(0);
     assert_eq!(kept, 1);
+    let drafts: i64 = post.client.query_one("select count(*) from mail.drafts", &[]).await.unwrap().get(0);
+    assert_eq!(drafts, 1);
     worker.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn address_that_the_relay_cannot_take_holds_up_nobody_else() {
+    let mut peer = Peer::ascii().await;
+    let post = Post::new(peer.settings()).await;
+    let foreign = post.send("grüße@b.example").await.recipients[0].0;
+    assert_eq!(post.deliver(foreign).await, Ok(None));
+    let (state, attempts, reply) = state(&post.client, foreign).await;
+    assert_eq!((state.as_str(), attempts), ("failed", 1), "{reply}");
+    assert!(reply.contains("SMTPUTF8"), "{reply}");
+    let recipient = post.send("ada@b.example").await.recipients[0].0;
+    assert_eq!(post.deliver(recipient).await, Ok(None));
+    assert_eq!(peer.next().await["to"][0], "ada@b.example");
+}
+
+#[tokio::test]
+async fn bare_refusal_of_a_tenant_s_mail_silences_no_address() {
+    let peer = Peer::plain().await;
+    let post = Post::new(peer.settings()).await;
+    for (tenant, expected) in [(Some("00000000-0000-7000-8000-000000000007"), "failed"), (None, "bounced")] {
+        let accepted = post.send("bare@b.example").await;
+        let sql = "update mail.messages set tenant = $2::text::uuid where id = $1";
+        post.client.execute(sql, &[&accepted.id, &tenant]).await.unwrap();
+        assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
+        assert_eq!(state(&post.client, accepted.recipients[0].0).await.0, expected);
+    }
 }

@@ -1,6 +1,7 @@
 """An SMTP server (aiosmtpd) that does what the recipient's local part says, and tells on standard output what it got.
 
 Usage: peer.py FOLDER PLAIN|STARTTLS|IMPLICIT PORT (0: any). First line: its port. Then one JSON line per message that it took.
+  bare…    550 without more at RCPT
   later…   451 the first time, then taken        nobody…  550 5.1.1 at RCPT
   spam…    550 5.7.1 after DATA                  cut…     taken, but the connection is cut before the reply, once
   silent…  no reply at all
@@ -32,6 +33,8 @@ def first(key):
 
 class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("bare"):
+            return "550 no, thank you"
         if address.startswith("nobody"):
             return "550 5.1.1 no such user here"
         if address.startswith("later") and first(address):
@@ -80,7 +83,7 @@ def authenticate(server, session, envelope, mechanism, data):
 async def main():
     folder, mode, port = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     implicit = certificate(folder) if mode == "IMPLICIT" else None
-    options = {"hostname": "peer.example", "enable_SMTPUTF8": True}
+    options = {"hostname": "peer.example", "enable_SMTPUTF8": mode != "ASCII"}
     if mode == "STARTTLS":
         options |= {
             "tls_context": certificate(folder),

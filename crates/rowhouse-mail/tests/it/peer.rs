@@ -26,6 +26,11 @@ impl Peer {
         Self::start("PLAIN", 0).await
     }
 
+    /// The same, for addresses in ASCII only.
+    pub(crate) async fn ascii() -> Self {
+        Self::start("ASCII", 0).await
+    }
+
     /// The same at a port of which is known that it is free.
     pub(crate) async fn at(port: u16) -> Self {
         Self::start("PLAIN", port).await

@@ -3,8 +3,9 @@
 use rowhouse_kernel::Secret;
 use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
-use super::{Desk, Sender, Session, Step};
+use super::{Desk, Sender, Session, Step, VOUCHED};
 use crate::submission::reply;
 use crate::submission::sasl::{self, Claimed};
 use crate::submission::wire::Broken;
@@ -53,12 +54,26 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
         match self.house.desk.check(claimed).await {
             Ok(Some(sender)) => {
                 tracing::debug!(credential = sender.name, "signed in over SMTP");
-                self.sender = Some(sender);
+                (self.sender, self.vouched) = (Some(sender), Instant::now());
                 self.say(&reply::SIGNED_IN)
             }
             Ok(None) => self.say(&reply::WRONG_CREDENTIALS),
             Err(_) => self.say(&reply::CANNOT_ASK),
         }
+    }
+
+    /// Ends the session of somebody whose credential has been revoked since.
+    pub(super) async fn require_good(&mut self) -> Result<(), Broken> {
+        let Some(sender) = &self.sender else { return Ok(()) };
+        if self.is_captured() || self.vouched.elapsed() < VOUCHED {
+            return Ok(());
+        }
+        match self.house.desk.is_good(&sender.name).await {
+            Ok(true) => self.vouched = Instant::now(),
+            Ok(false) => return Err(Broken::Told(reply::NO_LONGER_GOOD)),
+            Err(_) => return Err(Broken::Told(reply::CANNOT_ASK)),
+        }
+        Ok(())
     }
 
     fn is_captured(&self) -> bool {
