@@ -11,13 +11,13 @@ use tokio_postgres::NoTls;
 use super::until;
 use crate::program::{Folder, Up, free_port};
 
-/// Kinds that end badly, with what their jobs say in the end.
-const BAD: [(&str, &str); 5] = [
-    ("shop.hang", "no answer in time"),
-    ("shop.nonsense", "invalid HTTP"),
-    ("shop.raise", "out of paper"),
-    ("shop.sleep", "it took longer than"),
-    ("shop.missing", "jobs may not call the function public.missing"),
+/// Kinds that end badly, with what their jobs say in the end. Of two clocks that ring together either may be first.
+const BAD: [(&str, &[&str]); 5] = [
+    ("shop.hang", &["no answer in time", "it took longer than"]),
+    ("shop.nonsense", &["invalid HTTP"]),
+    ("shop.raise", &["out of paper"]),
+    ("shop.sleep", &["it took longer than", "statement timeout"]),
+    ("shop.missing", &["jobs may not call the function public.missing"]),
 ];
 
 const FUNCTIONS: &str =
@@ -45,7 +45,9 @@ fn service(says: &'static [u8]) -> u16 {
 
 fn settings() -> String {
     let kind = |name: &str, how: String| {
-        format!("[jobs.kinds.\"shop.{name}\"]\n{how}\nmax_attempts = 1\ntimeout = \"500ms\"\n")
+        // Only what never ends is cut short: on a busy machine the others take their time.
+        let timeout = if ["hang", "sleep"].contains(&name) { "500ms" } else { "20s" };
+        format!("[jobs.kinds.\"shop.{name}\"]\n{how}\nmax_attempts = 1\ntimeout = \"{timeout}\"\n")
     };
     let http = |says| {
         format!(
@@ -100,7 +102,8 @@ async fn bad_handlers_and_bad_input_are_told_and_harm_nobody_else() {
         let dead = dead["jobs"].as_array().unwrap().clone();
         assert_eq!(dead.len(), 3, "{kind}");
         for job in dead {
-            assert!(job["error"].as_str().unwrap().contains(says), "{kind}: {job}");
+            let error = job["error"].as_str().unwrap();
+            assert!(says.iter().any(|says| error.contains(says)), "{kind}: {job}");
         }
     }
     let left = "select (select count(*) from jobs.ready) + (select count(*) from jobs.leases) + (select count(*) from jobs.scheduled)";
