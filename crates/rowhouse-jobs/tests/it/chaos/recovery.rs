@@ -16,6 +16,12 @@ pub(super) struct Held {
     since: Instant,
 }
 
+impl Held {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.jobs.is_empty()
+    }
+}
+
 /// What the worker process with this id holds.
 pub(super) async fn held(url: &str, pid: i32) -> Held {
     let sql = "select coalesce(array_agg(j.id), '{}') from jobs.workers w join jobs.leases l on l.worker = w.id \
