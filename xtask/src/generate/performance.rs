@@ -44,7 +44,8 @@ flight from one thread; the load generator, the server and PostgreSQL share the 
 carries over to another machine, not the number of requests.
 
 The ratio can exceed 1 although HTTP comes on top, because a request is one round trip to PostgreSQL where the
-transaction is four.
+transaction is four, and because reads that had to wait for a connection share a round trip, up to four of them. The
+more a query costs by itself, the nearer the ratio comes to 1.
 
 CPU is the user and system time of the server's process, and of PostgreSQL's postmaster with all its backends, during a
 measurement, divided by the requests or transactions answered in it.
