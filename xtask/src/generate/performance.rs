@@ -55,7 +55,7 @@ rows by the same role in the same context, into the same table, emptied before e
 reports as `VmHWM` of a fresh process of the server, without PostgreSQL's.
 
 A p99 far above the p50 is real: with more busy PostgreSQL backends than cores, the kernel sometimes leaves one of them
-waiting for a fraction of a second. A smaller `db.data_pool_size` (4 or 5 on two cores) evens that out and costs some
+waiting for a while. A smaller `db.data_pool_size` (4 or 5 on two cores) evens that out (2 to 4 ms) and costs some
 throughput.
 
 `cargo xtask bench rest --only embedded` measures only what has the word in its name, and prints without keeping.
