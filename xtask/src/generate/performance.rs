@@ -44,7 +44,8 @@ flight from one thread; the load generator, the server and PostgreSQL share the 
 carries over to another machine, not the number of requests.
 
 The ratio can exceed 1 although HTTP comes on top, because a request is one round trip to PostgreSQL where the
-transaction is four.
+transaction is four, and because reads that had to wait for a connection share a round trip, up to four of them. The
+more a query costs by itself, the nearer the ratio comes to 1.
 
 CPU is the user and system time of the server's process, and of PostgreSQL's postmaster with all its backends, during a
 measurement, divided by the requests or transactions answered in it.
@@ -54,7 +55,7 @@ rows by the same role in the same context, into the same table, emptied before e
 reports as `VmHWM` of a fresh process of the server, without PostgreSQL's.
 
 A p99 far above the p50 is real: with more busy PostgreSQL backends than cores, the kernel sometimes leaves one of them
-waiting for a fraction of a second. A smaller `db.data_pool_size` (4 or 5 on two cores) evens that out and costs some
+waiting for a while. A smaller `db.data_pool_size` (4 or 5 on two cores) evens that out (2 to 4 ms) and costs some
 throughput.
 
 `cargo xtask bench rest --only embedded` measures only what has the word in its name, and prints without keeping.
