@@ -23,8 +23,9 @@ const MOST: usize = 4;
 /// Values of more bytes fly alone: all of a convoy must fit into the socket's buffers, else both sides could wait for
 /// the other to read.
 const MOST_BYTES: usize = 8 * 1024;
-/// How long one flight may hold up those behind it; they then fly on another connection.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long one flight may hold up those behind it; they then fly on another connection. Long enough for a backend that
+/// the kernel keeps waiting: taking its load away then starves it all the more, and the slowest answers show it.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A flight that owns what it needs, because its requester may leave before it ends.
 pub(super) struct Flight {
