@@ -1,7 +1,10 @@
-//! Pages that are generated from code or from evidence, committed, and proved fresh by a test.
+//! Pages that are generated from code, evidence or fragments, committed, and proved fresh by a test.
 //! Leaves the meaning of the settings to `rowhouse_kernel::settings`, where each is defined once.
 
+mod change;
+mod fragment;
 pub(crate) mod performance;
+mod status;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -49,8 +52,13 @@ fn is_fresh(root: &Path, path: &str, text: &str) -> bool {
     std::fs::read_to_string(root.join(path)).is_ok_and(|found| found == text)
 }
 
-fn pages(root: &Path) -> anyhow::Result<[(&'static str, String); 2]> {
-    Ok([(CONFIGURATION, configuration()), (PERFORMANCE, performance::page(root)?)])
+fn pages(root: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        (CONFIGURATION, configuration()),
+        (PERFORMANCE, performance::page(root)?),
+        (change::CHANGELOG, change::page(root)?),
+        (status::README, status::page(root)?),
+    ])
 }
 
 fn configuration() -> String {

@@ -12,12 +12,13 @@ use super::tree::Tree;
 use page::Page;
 
 /// Tells of what was; it may name what is gone.
-const HISTORY: &str = "CHANGELOG.md";
+const HISTORY: [&str; 2] = ["CHANGELOG.md", "changes/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let settings = setting::Known::new(tree);
+    let is_history = |path: &str| HISTORY.iter().any(|told| path.starts_with(told));
     let pages =
-        tree.ending(".md").filter(|(path, _)| *path != HISTORY).map(|(path, text)| Page::read(path, text));
+        tree.ending(".md").filter(|(path, _)| !is_history(path)).map(|(path, text)| Page::read(path, text));
     pages
         .flat_map(|page| {
             [link::check(tree, &page), path::check(tree, &page), chore::check(&page), settings.check(&page)]
