@@ -7,7 +7,7 @@ mod key;
 mod opaque;
 pub mod password;
 mod ring;
-mod stamp;
+mod signed_text;
 mod token;
 mod trusted;
 
@@ -16,6 +16,6 @@ pub use jwk::{Jwk, JwkSet};
 pub use key::{Algorithm, KeyError, KeyPair, VerifyingKey};
 pub use opaque::{ChainKey, OpaqueSecret, digest_hex};
 pub use ring::{Key, KeyRing, Purpose, Status};
-pub use stamp::Stamp;
+pub use signed_text::SignedText;
 pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};
 pub use trusted::TrustedKeys;

@@ -14,13 +14,13 @@ use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Regi
 use rowhouse_kernel::SharedClock;
 use rowhouse_kernel::settings::MailSettings;
 
+use crate::breaker::{CircuitBreaker, Permit};
 use crate::dkim::Signer;
 use crate::error::MailError;
-use crate::gate::{Gate, Pass};
 use crate::prune::Prune;
 use crate::reply::{MOST_ATTEMPTS, Verdict, enhanced, judge, pause};
-use crate::store::{self, Begun, Copy, End};
-use crate::transport::{Failure, Transport};
+use crate::store::{self, AttemptStart, Copy, FinalState};
+use crate::transport::{Transport, TransportError};
 
 /// A run may wait for a connection to the relay, which others use.
 const RUN_TIMEOUT: Duration = Duration::from_secs(600);
@@ -36,14 +36,14 @@ struct Inner {
     control: Control,
     settings: MailSettings,
     transport: Transport,
-    gate: Gate,
+    breaker: CircuitBreaker,
     signer: Option<Signer>,
     clock: SharedClock,
 }
 
 /// How a run ends: the recipient's end, or another attempt.
-enum Outcome {
-    Ended(End, String),
+enum AttemptOutcome {
+    Ended(FinalState, String),
     Again { after: Duration, reply: String, counts: bool },
 }
 
@@ -54,8 +54,8 @@ impl Delivery {
     /// [`MailError::Unusable`] if the settings cannot work.
     pub fn new(control: Control, settings: MailSettings, clock: SharedClock) -> Result<Self, MailError> {
         let (transport, signer) = (Transport::new(&settings)?, Signer::new(&settings)?);
-        let gate = Gate::new(settings.relay_connections);
-        Ok(Self { inner: Arc::new(Inner { control, settings, transport, gate, signer, clock }) })
+        let breaker = CircuitBreaker::new(settings.relay_connections);
+        Ok(Self { inner: Arc::new(Inner { control, settings, transport, breaker, signer, clock }) })
     }
 
     /// Adds the kinds `mail.send`, `mail.prune` and `mail.sweep`.
@@ -72,19 +72,24 @@ impl Delivery {
         let recipient = job.payload.get("recipient").and_then(serde_json::Value::as_i64);
         let recipient =
             recipient.ok_or_else(|| JobError::Fatal("the payload names no recipient".to_owned()))?;
-        let pass = self.inner.gate.enter().await.ok_or(JobError::NotNow)?;
+        let permit = self.inner.breaker.acquire().await.ok_or(JobError::NotNow)?;
         let (attempt, outcome) = match self.begin(recipient).await? {
-            Begun::Ended => return Ok(None),
-            Begun::Wait(wait) => return Err(JobError::RetryAfter(wait, "waits for its turn".to_owned())),
-            Begun::Suppressed(attempt) => {
-                (attempt, Outcome::Ended(End::Suppressed, "the address is suppressed".to_owned()))
+            AttemptStart::Ended => return Ok(None),
+            AttemptStart::Wait(wait) => {
+                return Err(JobError::RetryAfter(wait, "waits for its turn".to_owned()));
             }
-            Begun::Go(attempt, copy) => (attempt, self.talk(pass, recipient, attempt, copy, job).await),
+            AttemptStart::Suppressed(attempt) => (
+                attempt,
+                AttemptOutcome::Ended(FinalState::Suppressed, "the address is suppressed".to_owned()),
+            ),
+            AttemptStart::Go(attempt, copy) => {
+                (attempt, self.talk(permit, recipient, attempt, copy, job).await)
+            }
         };
         self.end(recipient, attempt, outcome).await
     }
 
-    async fn begin(&self, recipient: i64) -> Result<Begun, JobError> {
+    async fn begin(&self, recipient: i64) -> Result<AttemptStart, JobError> {
         let settings = &self.inner.settings;
         let (rate, cap) = (settings.rate_per_minute, settings.daily_cap);
         let begin =
@@ -92,28 +97,35 @@ impl Delivery {
         self.inner.control.read("mail_begin", begin).await.map_err(|error| lost(&error))
     }
 
-    async fn talk(&self, pass: Pass<'_>, recipient: i64, attempt: u16, copy: Copy, job: &Job) -> Outcome {
+    async fn talk(
+        &self,
+        permit: Permit<'_>,
+        recipient: i64,
+        attempt: u16,
+        copy: Copy,
+        job: &Job,
+    ) -> AttemptOutcome {
         let is_tenants = copy.tenant.is_some();
         let envelope = match envelope(&copy) {
             Ok(envelope) => envelope,
-            Err(reply) => return Outcome::Ended(End::Failed, reply),
+            Err(reply) => return AttemptOutcome::Ended(FinalState::Failed, reply),
         };
         let signed = match self.inner.signer.as_ref().map(|signer| signer.sign(&copy.mime)) {
             Some(Ok(signed)) => signed,
-            Some(Err(reply)) => return Outcome::Ended(End::Failed, reply),
+            Some(Err(reply)) => return AttemptOutcome::Ended(FinalState::Failed, reply),
             None => copy.mime,
         };
         let result = self.inner.transport.deliver(recipient, &envelope, &signed).await;
         match &result {
-            Err(failure) if concerns_all(failure) => pass.failed(),
-            _ => pass.succeeded(),
+            Err(failure) if concerns_all(failure) => permit.failed(),
+            _ => permit.succeeded(),
         }
         match (&result, &self.inner.transport) {
-            (Ok(_), Transport::Capture) => Outcome::Ended(End::Captured, String::new()),
+            (Ok(_), Transport::Capture) => AttemptOutcome::Ended(FinalState::Captured, String::new()),
             (Ok(reply), _) => {
                 let age = self.inner.clock.now() - copy.created_at;
                 histogram!("rowhouse_mail_delivery_seconds").record(age.as_seconds_f64().max(0.0));
-                Outcome::Ended(End::Sent, reply.clone())
+                AttemptOutcome::Ended(FinalState::Sent, reply.clone())
             }
             (Err(failure), _) => {
                 tracing::warn!(
@@ -126,10 +138,10 @@ impl Delivery {
     }
 
     /// Writes the outcome; the job's own end follows from it.
-    async fn end(&self, recipient: i64, attempt: u16, outcome: Outcome) -> JobResult {
+    async fn end(&self, recipient: i64, attempt: u16, outcome: AttemptOutcome) -> JobResult {
         let (control, lifetime) = (&self.inner.control, self.inner.settings.suppression_lifetime);
         match outcome {
-            Outcome::Ended(end, reply) => {
+            AttemptOutcome::Ended(end, reply) => {
                 counter!("rowhouse_mail_ended_total", "outcome" => end.name()).increment(1);
                 let write = async move |client: &tokio_postgres::Client| {
                     store::end(client, recipient, attempt, end, &reply, lifetime).await
@@ -137,7 +149,7 @@ impl Delivery {
                 control.read("mail_end", write).await.map_err(|error| lost(&error))?;
                 Ok(None)
             }
-            Outcome::Again { after, reply, counts } => {
+            AttemptOutcome::Again { after, reply, counts } => {
                 counter!("rowhouse_mail_delayed_total").increment(1);
                 let text = reply.clone();
                 let write = async move |client: &tokio_postgres::Client| {
@@ -156,7 +168,7 @@ impl Handler for Delivery {
     }
 
     fn room(&self) -> usize {
-        self.inner.gate.room(Instant::now())
+        self.inner.breaker.room(Instant::now())
     }
 }
 
@@ -172,42 +184,45 @@ fn envelope(copy: &Copy) -> Result<Envelope, String> {
 }
 
 /// The relay is away, or refuses our account: that says nothing about the mail, and all others fare alike.
-fn concerns_all(failure: &Failure) -> bool {
+fn concerns_all(failure: &TransportError) -> bool {
     match failure {
-        Failure::Refused { code, text } => judge(*code, text) == Verdict::Misconfigured,
-        Failure::Unreachable(_) => true,
-        Failure::Unfit(_) | Failure::Broken(_) => false,
+        TransportError::Refused { code, text } => judge(*code, text) == Verdict::Misconfigured,
+        TransportError::Unreachable(_) => true,
+        TransportError::Unfit(_) | TransportError::Broken(_) => false,
     }
 }
 
 /// What follows from a failure. One that concerns all is no attempt of this mail's.
-fn after(failure: &Failure, attempt: u16, job: &Job, is_tenants: bool) -> Outcome {
+fn after(failure: &TransportError, attempt: u16, job: &Job, is_tenants: bool) -> AttemptOutcome {
     let reply = failure.to_string();
     let counts = !concerns_all(failure);
     let hint = match failure {
-        Failure::Refused { code, text } => match judge(*code, text) {
+        TransportError::Refused { code, text } => match judge(*code, text) {
             // A bare refusal may be for what the mail says or who sends it: with that, no tenant silences an address
             // for all others.
             Verdict::Bounced if is_tenants && enhanced(text).is_none() => {
-                return Outcome::Ended(End::Failed, reply);
+                return AttemptOutcome::Ended(FinalState::Failed, reply);
             }
-            Verdict::Bounced => return Outcome::Ended(End::Bounced, reply),
-            Verdict::Failed => return Outcome::Ended(End::Failed, reply),
+            Verdict::Bounced => return AttemptOutcome::Ended(FinalState::Bounced, reply),
+            Verdict::Failed => return AttemptOutcome::Ended(FinalState::Failed, reply),
             Verdict::Later(hint) => hint,
             Verdict::Misconfigured => None,
         },
-        Failure::Unfit(_) => return Outcome::Ended(End::Failed, reply),
-        Failure::Unreachable(_) | Failure::Broken(_) => None,
+        TransportError::Unfit(_) => return AttemptOutcome::Ended(FinalState::Failed, reply),
+        TransportError::Unreachable(_) | TransportError::Broken(_) => None,
     };
     if !counts {
         counter!("rowhouse_mail_relay_failures_total").increment(1);
         tracing::error!(%failure, "the mail relay cannot be used; mails wait until it can");
     }
     if (counts && attempt >= MOST_ATTEMPTS) || job.attempt >= job.max_attempts {
-        return Outcome::Ended(End::Failed, format!("given up after {attempt} attempts: {reply}"));
+        return AttemptOutcome::Ended(
+            FinalState::Failed,
+            format!("given up after {attempt} attempts: {reply}"),
+        );
     }
     let after = if counts { hint.unwrap_or_else(|| pause(attempt)) } else { absence(job.attempt) };
-    Outcome::Again { after, reply, counts }
+    AttemptOutcome::Again { after, reply, counts }
 }
 
 /// The pause while the relay is away: from one second to two minutes, over at most 1000 runs, which is more than a day.

@@ -45,7 +45,7 @@ pub struct Record {
 /// How a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum RecordState {
     /// It does its work.
     Good,
     /// There is one, and it does not.
@@ -56,7 +56,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl RecordState {
     /// As it is written.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -76,7 +76,7 @@ pub struct Finding {
     #[serde(flatten)]
     pub record: Record,
     /// How it stands.
-    pub state: State,
+    pub state: RecordState,
     /// What is wrong, or what was found.
     pub says: String,
 }
@@ -189,7 +189,7 @@ fn text(data: &RData) -> Option<String> {
 #[must_use]
 pub fn judge(record: &Record, answers: &Result<Vec<String>, String>) -> Finding {
     let (state, says) = match answers {
-        Err(error) => (State::Unknown, format!("could not be asked: {error}")),
+        Err(error) => (RecordState::Unknown, format!("could not be asked: {error}")),
         Ok(answers) => match record.purpose {
             Purpose::Dkim => judge_dkim(&record.value, answers),
             Purpose::Spf => judge_only("v=spf1", answers, spf_lets_nobody),
@@ -200,35 +200,39 @@ pub fn judge(record: &Record, answers: &Result<Vec<String>, String>) -> Finding 
     Finding { record: record.clone(), state, says }
 }
 
-fn missing() -> (State, String) {
-    (State::Missing, "not published".to_owned())
+fn missing() -> (RecordState, String) {
+    (RecordState::Missing, "not published".to_owned())
 }
 
-fn judge_dkim(wanted: &str, answers: &[String]) -> (State, String) {
+fn judge_dkim(wanted: &str, answers: &[String]) -> (RecordState, String) {
     let key = |text: &str| {
         let tag = text.split(';').find_map(|tag| tag.trim().strip_prefix("p="))?;
         Some(tag.split_whitespace().collect::<String>())
     };
     match answers {
         [] => missing(),
-        [one] if key(one) == key(wanted) => (State::Good, "published".to_owned()),
-        [_] => (State::Wrong, "another key is published; signatures will not verify".to_owned()),
-        _ => (State::Wrong, "more than one record; receivers take none".to_owned()),
+        [one] if key(one) == key(wanted) => (RecordState::Good, "published".to_owned()),
+        [_] => (RecordState::Wrong, "another key is published; signatures will not verify".to_owned()),
+        _ => (RecordState::Wrong, "more than one record; receivers take none".to_owned()),
     }
 }
 
 /// SPF (RFC 7208 section 4.5) and DMARC (RFC 7489 section 6.6.3) are void if published twice.
-fn judge_only(version: &str, answers: &[String], fault: fn(&str) -> Option<&'static str>) -> (State, String) {
+fn judge_only(
+    version: &str,
+    answers: &[String],
+    fault: fn(&str) -> Option<&'static str>,
+) -> (RecordState, String) {
     let is_it = |answer: &&String| {
         answer.strip_prefix(version).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ';']))
     };
     match answers.iter().filter(is_it).collect::<Vec<_>>().as_slice() {
         [] => missing(),
         [one] => match fault(one) {
-            Some(fault) => (State::Wrong, format!("{fault}: {one}")),
-            None => (State::Good, (*one).clone()),
+            Some(fault) => (RecordState::Wrong, format!("{fault}: {one}")),
+            None => (RecordState::Good, (*one).clone()),
         },
-        _ => (State::Wrong, "published more than once; receivers take none".to_owned()),
+        _ => (RecordState::Wrong, "published more than once; receivers take none".to_owned()),
     }
 }
 
@@ -247,13 +251,13 @@ fn dmarc_says_nothing(record: &str) -> Option<&'static str> {
 }
 
 /// A single dot says that the domain takes no mail (RFC 7505).
-fn judge_bounces(answers: &[String]) -> (State, String) {
+fn judge_bounces(answers: &[String]) -> (RecordState, String) {
     match answers {
-        [] => (State::Missing, "not published: bounces are lost".to_owned()),
+        [] => (RecordState::Missing, "not published: bounces are lost".to_owned()),
         all if all.iter().all(|answer| answer.ends_with(" .")) => {
-            (State::Wrong, "the domain takes no mail: bounces are lost".to_owned())
+            (RecordState::Wrong, "the domain takes no mail: bounces are lost".to_owned())
         }
-        all => (State::Good, all.join(", ")),
+        all => (RecordState::Good, all.join(", ")),
     }
 }
 

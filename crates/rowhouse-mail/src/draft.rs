@@ -21,20 +21,20 @@ pub struct Drafts {
 
 /// Why a draft is not a mail.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum DraftError {
     #[error(transparent)]
     Mail(#[from] MailError),
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
 
-impl From<DbError> for Failure {
+impl From<DbError> for DraftError {
     fn from(error: DbError) -> Self {
         Self::Mail(MailError::Db(error))
     }
 }
 
-impl TransactionError for Failure {
+impl TransactionError for DraftError {
     fn database(&self) -> Option<&DbError> {
         match self {
             Self::Mail(error) => error.database(),
@@ -43,15 +43,14 @@ impl TransactionError for Failure {
     }
 }
 
-impl From<Failure> for JobError {
-    fn from(failure: Failure) -> Self {
+impl From<DraftError> for JobError {
+    fn from(failure: DraftError) -> Self {
         let why = failure.to_string();
         match failure {
             // What is wrong with it stays wrong; put right (a template, perhaps), the job can be run again by hand.
-            Failure::Template(_) | Failure::Mail(MailError::Invalid(_) | MailError::TooLarge { .. }) => {
-                Self::Fatal(why)
-            }
-            Failure::Mail(_) => Self::Retry(why),
+            DraftError::Template(_)
+            | DraftError::Mail(MailError::Invalid(_) | MailError::TooLarge { .. }) => Self::Fatal(why),
+            DraftError::Mail(_) => Self::Retry(why),
         }
     }
 }
@@ -82,7 +81,7 @@ impl Drafts {
 }
 
 /// `None` if it has become one before.
-async fn become_mail(tx: &Transaction<'_>, mailer: &Mailer, draft: i64) -> Result<Option<i64>, Failure> {
+async fn become_mail(tx: &Transaction<'_>, mailer: &Mailer, draft: i64) -> Result<Option<i64>, DraftError> {
     let sql = "delete from mail.drafts where id = $1 returning tenant, request_id, message";
     let Some(row) = tx.query_opt(sql, &[&draft]).await.map_err(DbError::from)? else { return Ok(None) };
     let message: Value = row.get(2);

@@ -15,7 +15,7 @@ use crate::message::{NewMail, RawMail};
 use crate::store::Accepted;
 
 /// Messages of one transaction.
-const MOST_TOGETHER: usize = 64;
+const MAX_BATCH: usize = 64;
 /// Transactions at once.
 const COMMITTERS: usize = 3;
 /// Messages that wait; the memory they take is bounded by the sessions.
@@ -100,13 +100,13 @@ struct Committer {
 }
 
 async fn commit_all(waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>, committer: Committer) {
-    let mut batch = Vec::with_capacity(MOST_TOGETHER);
+    let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
-        if waiting.lock().await.recv_many(&mut batch, MOST_TOGETHER).await == 0 {
+        if waiting.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
             return;
         }
         histogram!("rowhouse_mail_submission_batch").record(batch.len() as f64);
-        committer.settle(&mut batch).await;
+        committer.commit_batch(&mut batch).await;
         if !committer.mailer.captures() {
             (committer.waker)();
         }
@@ -115,7 +115,7 @@ async fn commit_all(waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>, committer: Com
 
 impl Committer {
     /// One bad mail does not cost the others theirs: what fails together is tried one by one.
-    async fn settle(&self, batch: &mut Vec<Waiting>) {
+    async fn commit_batch(&self, batch: &mut Vec<Waiting>) {
         let mails: Vec<_> = batch.iter().map(|waiting| Arc::clone(&waiting.mail)).collect();
         match self.commit(mails).await {
             Ok(all) => batch.drain(..).zip(all).for_each(|(waiting, accepted)| {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod breaker;
 mod capture;
 mod compose;
 pub mod credential;
@@ -8,7 +9,6 @@ mod dkim;
 pub mod dns;
 mod draft;
 mod error;
-mod gate;
 pub mod history;
 mod intake;
 mod mailer;
@@ -40,7 +40,7 @@ pub use route::{MailApi, router};
 pub use store::Accepted;
 pub use submission::{KeyCheck, Submission, SubmissionParts};
 pub use template::{Letter, Mistakes, Rendered, TemplateError, Templates, Variables};
-pub use transport::{Failure, Transport};
+pub use transport::{Transport, TransportError};
 pub use unsubscribe::Lists;
 pub use webhook::Webhook;
 

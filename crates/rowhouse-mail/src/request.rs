@@ -60,44 +60,44 @@ struct File {
 
 /// A mail as asked for.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct MailRequest {
     /// Without subject and content where a template makes them.
     mail: NewMail,
-    template: Option<Wanted>,
+    template: Option<TemplateUse>,
 }
 
 /// A template and what it is filled with.
 #[derive(Debug)]
-struct Wanted {
+struct TemplateUse {
     name: String,
     language: Option<String>,
     data: Map<String, Value>,
 }
 
-impl Asked {
+impl MailRequest {
     /// The mail, with what its template makes of the data.
     pub(crate) fn write(self, mailer: &Mailer) -> Result<NewMail, TemplateError> {
-        let Self { mail, template: Some(mut wanted) } = self else { return Ok(self.mail) };
+        let Self { mail, template: Some(mut template_use) } = self else { return Ok(self.mail) };
         let link = mailer.lists().filter(|_| mail.list.is_some()).and_then(|lists| lists.link_of(&mail).ok());
         if let Some(link) = link {
-            wanted.data.insert(UNSUBSCRIBE_URL.to_owned(), link.into());
+            template_use.data.insert(UNSUBSCRIBE_URL.to_owned(), link.into());
         }
-        let filled = mailer.fill(&wanted.name, wanted.language.as_deref(), wanted.data)?;
+        let filled = mailer.fill(&template_use.name, template_use.language.as_deref(), template_use.data)?;
         Ok(NewMail {
             subject: filled.subject,
             text: filled.text,
             html: filled.html,
-            kind: wanted.name,
+            kind: template_use.name,
             ..mail
         })
     }
 }
 
 /// Reads a mail.
-pub(crate) fn read(body: &[u8]) -> Result<Asked, MailError> {
+pub(crate) fn read(body: &[u8]) -> Result<MailRequest, MailError> {
     let mut body: Body =
         serde_json::from_slice(body).map_err(|error| MailError::invalid(error.to_string()))?;
-    let template = wanted(&mut body)?;
+    let template = template_use(&mut body)?;
     let one = |field, text: Option<String>| text.map(|text| read_mailbox(field, &text)).transpose();
     let mail = NewMail {
         from: one("from", body.from)?,
@@ -119,11 +119,11 @@ pub(crate) fn read(body: &[u8]) -> Result<Asked, MailError> {
     if mail.list.is_some() {
         unsubscribe::require_fit(&mail)?;
     }
-    Ok(Asked { mail, template })
+    Ok(MailRequest { mail, template })
 }
 
 /// A mail's content comes from its template or from the caller, not from both.
-fn wanted(body: &mut Body) -> Result<Option<Wanted>, MailError> {
+fn template_use(body: &mut Body) -> Result<Option<TemplateUse>, MailError> {
     let Some(name) = body.template.take() else {
         return match (&body.language, &body.data) {
             (None, None) => Ok(None),
@@ -137,7 +137,7 @@ fn wanted(body: &mut Body) -> Result<Option<Wanted>, MailError> {
         }
     }
     let data = body.data.take().unwrap_or_default();
-    Ok(Some(Wanted { name, language: body.language.take(), data }))
+    Ok(Some(TemplateUse { name, language: body.language.take(), data }))
 }
 
 fn many(field: &str, addresses: Option<Addresses>) -> Result<Vec<Mailbox>, MailError> {

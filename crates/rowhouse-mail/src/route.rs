@@ -39,7 +39,7 @@ pub fn router(api: MailApi) -> Router {
         .with_state(Arc::new(api))
 }
 
-enum Failure {
+enum MailApiError {
     /// No token, or one that is no good.
     Stranger,
     /// A token without the right.
@@ -50,25 +50,25 @@ enum Failure {
     Mail(MailError),
 }
 
-impl From<MailError> for Failure {
+impl From<MailError> for MailApiError {
     fn from(error: MailError) -> Self {
         Self::Mail(error)
     }
 }
 
-impl From<TemplateError> for Failure {
+impl From<TemplateError> for MailApiError {
     fn from(error: TemplateError) -> Self {
         Self::Template(error)
     }
 }
 
-impl From<DbError> for Failure {
+impl From<DbError> for MailApiError {
     fn from(error: DbError) -> Self {
         Self::Mail(MailError::Db(error))
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for MailApiError {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
             Self::Stranger => {
@@ -114,11 +114,11 @@ fn describe(error: &MailError) -> (StatusCode, &'static str, String) {
     }
 }
 
-fn require_service(identity: &Identity) -> Result<(), Failure> {
+fn require_service(identity: &Identity) -> Result<(), MailApiError> {
     match identity.caller() {
         Ok(caller) if caller.is_service() => Ok(()),
-        Ok(caller) if !caller.is_anonymous() => Err(Failure::NotAllowed),
-        Ok(_) | Err(_) => Err(Failure::Stranger),
+        Ok(caller) if !caller.is_anonymous() => Err(MailApiError::NotAllowed),
+        Ok(_) | Err(_) => Err(MailApiError::Stranger),
     }
 }
 
@@ -128,7 +128,7 @@ async fn send(
     Extension(identity): Extension<Identity>,
     Extension(request_id): Extension<RequestId>,
     request: Request,
-) -> Result<Response, Failure> {
+) -> Result<Response, MailApiError> {
     require_service(&identity)?;
     let body = read(request.into_body(), api.intake.mailer().max_message_bytes()).await?;
     let asked = request::read(&body)?;
@@ -140,16 +140,16 @@ async fn send(
 }
 
 /// Base64 and JSON make a mail larger than it will be.
-async fn read(body: Body, most: u64) -> Result<axum::body::Bytes, Failure> {
+async fn read(body: Body, most: u64) -> Result<axum::body::Bytes, MailApiError> {
     const ENVELOPE: u64 = 1024 * 1024;
     let limit = usize::try_from(most.saturating_add(ENVELOPE)).unwrap_or(usize::MAX);
     axum::body::to_bytes(body, limit).await.map_err(|error| {
         let is_large =
             std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
         if is_large {
-            Failure::Mail(MailError::TooLarge { bytes: limit as u64 + 1, most })
+            MailApiError::Mail(MailError::TooLarge { bytes: limit as u64 + 1, most })
         } else {
-            Failure::Body("the body ended too early")
+            MailApiError::Body("the body ended too early")
         }
     })
 }
@@ -168,10 +168,10 @@ async fn message(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
     Path(id): Path<String>,
-) -> Result<Response, Failure> {
+) -> Result<Response, MailApiError> {
     require_service(&identity)?;
-    let id: i64 = id.parse().map_err(|_| Failure::Missing)?;
+    let id: i64 = id.parse().map_err(|_| MailApiError::Missing)?;
     let find = async move |client: &tokio_postgres::Client| history::find(client, id).await;
     let found = api.control.read("mail.history", find).await?;
-    Ok(axum::Json(found.ok_or(Failure::Missing)?).into_response())
+    Ok(axum::Json(found.ok_or(MailApiError::Missing)?).into_response())
 }

@@ -94,7 +94,7 @@ async fn get_by_key(client: &impl GenericClient, key: Option<&str>) -> Result<Ac
 
 /// What may happen to a recipient now.
 #[derive(Debug)]
-pub(crate) enum Begun {
+pub(crate) enum AttemptStart {
     /// An attempt, of this number from 1.
     Go(u16, Copy),
     /// Nothing yet: a limit gives it a later turn.
@@ -123,20 +123,20 @@ pub(crate) async fn begin(
     recipient: i64,
     rate_per_minute: Option<u32>,
     daily_cap: Option<u32>,
-) -> Result<Begun, DbError> {
+) -> Result<AttemptStart, DbError> {
     let number = |limit: Option<u32>| limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
     let sql = "select * from mail.begin($1, $2, $3)";
     let row = client.query_one(sql, &[&recipient, &number(rate_per_minute), &number(daily_cap)]).await?;
     let attempt = row.get::<_, Option<i16>>("attempt");
     let attempt = attempt.and_then(|attempt| u16::try_from(attempt).ok()).unwrap_or(0);
     Ok(match row.get("verdict") {
-        "go" => Begun::Go(attempt, copy(&row)),
+        "go" => AttemptStart::Go(attempt, copy(&row)),
         "wait" => {
             let wait = row.get::<_, Option<f64>>("wait_seconds").unwrap_or(0.0).max(0.0);
-            Begun::Wait(Duration::from_secs_f64(wait))
+            AttemptStart::Wait(Duration::from_secs_f64(wait))
         }
-        "suppressed" => Begun::Suppressed(attempt),
-        _ => Begun::Ended,
+        "suppressed" => AttemptStart::Suppressed(attempt),
+        _ => AttemptStart::Ended,
     })
 }
 
@@ -154,7 +154,7 @@ fn copy(row: &Row) -> Copy {
 
 /// How a recipient ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum FinalState {
     Sent,
     Captured,
     Failed,
@@ -162,7 +162,7 @@ pub(crate) enum End {
     Suppressed,
 }
 
-impl End {
+impl FinalState {
     /// The state's and the event's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -187,7 +187,7 @@ pub(crate) async fn end(
     client: &impl GenericClient,
     recipient: i64,
     attempt: u16,
-    end: End,
+    end: FinalState,
     reply: &str,
     suppression: Duration,
 ) -> Result<bool, DbError> {

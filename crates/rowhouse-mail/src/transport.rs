@@ -19,7 +19,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 
 /// Why a mail did not leave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum TransportError {
     /// The relay answered 4xx or 5xx.
     #[error("{code} {text}")]
     Refused {
@@ -73,8 +73,13 @@ impl Transport {
     /// Hands a message over and returns what the other side said. `name` is what a file is called.
     ///
     /// # Errors
-    /// [`Failure`].
-    pub async fn deliver(&self, name: i64, envelope: &Envelope, message: &[u8]) -> Result<String, Failure> {
+    /// [`TransportError`].
+    pub async fn deliver(
+        &self,
+        name: i64,
+        envelope: &Envelope,
+        message: &[u8],
+    ) -> Result<String, TransportError> {
         match self {
             Self::Capture => Ok(String::new()),
             Self::File(folder) => write(folder, name, message).await,
@@ -100,16 +105,17 @@ impl Relay {
         Ok(Self { smtp: builder.build(), timeout: settings.relay_timeout })
     }
 
-    async fn deliver(&self, envelope: &Envelope, message: &[u8]) -> Result<String, Failure> {
+    async fn deliver(&self, envelope: &Envelope, message: &[u8]) -> Result<String, TransportError> {
         // The library limits connecting only.
         match tokio::time::timeout(self.timeout, self.smtp.send_raw(envelope, message)).await {
             Ok(Ok(response)) => {
                 Ok(format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" ")))
             }
             Ok(Err(error)) => Err(failure(&error)),
-            Err(_) => {
-                Err(Failure::Broken(format!("no answer within {:?} (mail.relay_timeout)", self.timeout)))
-            }
+            Err(_) => Err(TransportError::Broken(format!(
+                "no answer within {:?} (mail.relay_timeout)",
+                self.timeout
+            ))),
         }
     }
 }
@@ -133,28 +139,29 @@ fn tls(settings: &MailSettings, host: &str) -> Result<Tls, MailError> {
     })
 }
 
-fn failure(error: &lettre::transport::smtp::Error) -> Failure {
+fn failure(error: &lettre::transport::smtp::Error) -> TransportError {
     use std::error::Error as _;
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        return Failure::Refused { code: code.into(), text: text.replace(['\r', '\n'], " ") };
+        return TransportError::Refused { code: code.into(), text: text.replace(['\r', '\n'], " ") };
     }
     let text = error.to_string();
     // Somebody's address must not look like a relay that is away, which would hold up everybody's mails.
     if error.is_client() && text.contains("non-ascii chars") {
-        return Failure::Unfit(text);
+        return TransportError::Unfit(text);
     }
     // The library has no question for "before anything was said"; the text is pinned by a test.
     if text.starts_with("Connection error") || error.is_transport_shutdown() || error.is_client() {
-        Failure::Unreachable(text)
+        TransportError::Unreachable(text)
     } else {
-        Failure::Broken(text)
+        TransportError::Broken(text)
     }
 }
 
 /// Whole or not at all: a reader of the folder never sees half a message.
-async fn write(folder: &std::path::Path, name: i64, message: &[u8]) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| Failure::Unreachable(format!("{}: {error}", folder.display()));
+async fn write(folder: &std::path::Path, name: i64, message: &[u8]) -> Result<String, TransportError> {
+    let failed =
+        |error: std::io::Error| TransportError::Unreachable(format!("{}: {error}", folder.display()));
     tokio::fs::create_dir_all(folder).await.map_err(failed)?;
     let (part, whole) = (folder.join(format!("{name}.part")), folder.join(format!("{name}.eml")));
     tokio::fs::write(&part, message).await.map_err(failed)?;

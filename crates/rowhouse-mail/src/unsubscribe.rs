@@ -1,7 +1,7 @@
 //! Lists that a reader can leave with one click (RFC 8058): the links, and what they mean. Leaves showing and taking them
 //! to `route`. A link holds list and address and lasts as long as the secret; nothing is stored for it.
 
-use rowhouse_crypto::Stamp;
+use rowhouse_crypto::SignedText;
 use rowhouse_db::DbError;
 use rowhouse_kernel::{Secret, TenantId};
 use tokio_postgres::GenericClient;
@@ -17,13 +17,13 @@ const PURPOSE: &str = "mail/unsubscribe";
 /// Makes and reads links. One address may be on many lists, and leaves one with each link.
 #[derive(Debug)]
 pub struct Lists {
-    stamp: Stamp,
+    signed_text: SignedText,
     url: String,
 }
 
 /// Who leaves what; lists of one name are another for each tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leaving {
+pub(crate) struct Unsubscription {
     pub(crate) list: String,
     pub(crate) address: String,
     pub(crate) tenant: Option<TenantId>,
@@ -34,19 +34,19 @@ impl Lists {
     #[must_use]
     pub fn new(secret: &Secret, public_url: &str) -> Self {
         let url = format!("{}/mail/v1/unsubscribe", public_url.trim_end_matches('/'));
-        Self { stamp: Stamp::new(secret, PURPOSE), url }
+        Self { signed_text: SignedText::new(secret, PURPOSE), url }
     }
 
     /// What a link's token means.
-    pub(crate) fn read(&self, token: &str) -> Option<Leaving> {
-        let text = self.stamp.read(token)?;
+    pub(crate) fn read(&self, token: &str) -> Option<Unsubscription> {
+        let text = self.signed_text.read(token)?;
         let mut lines = text.split('\n').map(str::to_owned);
         let (list, address, tenant) = (lines.next()?, lines.next()?, lines.next()?);
         let tenant = match &*tenant {
             "" => None,
             id => Some(TenantId(id.parse().ok()?)),
         };
-        Some(Leaving { list, address, tenant })
+        Some(Unsubscription { list, address, tenant })
     }
 
     /// The header pair of a mail to a list, which goes to one reader: with two, either could take the other off.
@@ -59,7 +59,11 @@ impl Lists {
     pub(crate) fn link_of(&self, mail: &NewMail) -> Result<String, MailError> {
         let (list, reader) = require_fit(mail)?;
         let tenant = mail.tenant.map(|tenant| tenant.0.to_string()).unwrap_or_default();
-        Ok(format!("{}?token={}", self.url, self.stamp.stamp(&format!("{list}\n{}\n{tenant}", reader.email))))
+        Ok(format!(
+            "{}?token={}",
+            self.url,
+            self.signed_text.sign(&format!("{list}\n{}\n{tenant}", reader.email))
+        ))
     }
 }
 
@@ -90,10 +94,18 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Takes an address off a list; again changes nothing.
-pub(crate) async fn leave(client: &impl GenericClient, leaving: &Leaving) -> Result<(), DbError> {
+pub(crate) async fn leave(
+    client: &impl GenericClient,
+    unsubscription: &Unsubscription,
+) -> Result<(), DbError> {
     let sql = "insert into mail.suppressions (address, reason, list, tenant) values (lower($1), 'unsubscribe', $2, $3) \
                on conflict on constraint suppressions_address_reason_list_key do nothing";
-    client.execute(sql, &[&leaving.address, &leaving.list, &leaving.tenant.map(|tenant| tenant.0)]).await?;
+    client
+        .execute(
+            sql,
+            &[&unsubscription.address, &unsubscription.list, &unsubscription.tenant.map(|tenant| tenant.0)],
+        )
+        .await?;
     Ok(())
 }
 

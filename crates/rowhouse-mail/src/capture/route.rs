@@ -62,21 +62,21 @@ fn ok() -> Response {
 }
 
 /// What a route answers, or why it cannot.
-type Answer = Result<Response, Failure>;
+type Answer = Result<Response, CaptureError>;
 
-enum Failure {
+enum CaptureError {
     Caller(&'static str),
     Missing,
     Db(DbError),
 }
 
-impl From<DbError> for Failure {
+impl From<DbError> for CaptureError {
     fn from(error: DbError) -> Self {
         Self::Db(error)
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for CaptureError {
     fn into_response(self) -> Response {
         match self {
             Self::Caller(message) => error(StatusCode::BAD_REQUEST, message),
@@ -102,19 +102,19 @@ async fn ready(State(control): State<Control>) -> Answer {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Asked {
+struct PageQuery {
     query: Option<String>,
     start: Option<i64>,
     limit: Option<i64>,
 }
 
-impl Asked {
+impl PageQuery {
     fn page(&self) -> (i64, i64) {
         (self.start.unwrap_or(0).max(0), self.limit.unwrap_or(PAGE).clamp(0, MOST_PAGE))
     }
 
-    fn query(&self) -> Result<Query, Failure> {
-        self.query.as_deref().and_then(Query::read).ok_or(Failure::Caller("Error: no search query"))
+    fn query(&self) -> Result<Query, CaptureError> {
+        self.query.as_deref().and_then(Query::read).ok_or(CaptureError::Caller("Error: no search query"))
     }
 }
 
@@ -132,19 +132,19 @@ fn page(start: i64, page: &Page<Value>) -> Response {
     axum::Json(document).into_response()
 }
 
-async fn list(State(control): State<Control>, UrlQuery(asked): UrlQuery<Asked>) -> Answer {
+async fn list(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> Answer {
     let (start, limit) = asked.page();
     Ok(page(start, &mailbox::list(&control, start, limit, document::summary).await?))
 }
 
-async fn search(State(control): State<Control>, UrlQuery(asked): UrlQuery<Asked>) -> Answer {
+async fn search(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> Answer {
     let (start, limit) = asked.page();
     let [from, most] = [start, limit].map(|number| usize::try_from(number).unwrap_or(0));
     let found = mailbox::search(&control, asked.query()?, from, most, document::summary).await?;
     Ok(page(start, &found))
 }
 
-async fn delete_found(State(control): State<Control>, UrlQuery(asked): UrlQuery<Asked>) -> Answer {
+async fn delete_found(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> Answer {
     let ids = found(&control, asked.query()?).await?;
     if !ids.is_empty() {
         mailbox::delete(&control, ids).await?;
@@ -152,13 +152,13 @@ async fn delete_found(State(control): State<Control>, UrlQuery(asked): UrlQuery<
     Ok(ok())
 }
 
-async fn found(control: &Control, query: Query) -> Result<Vec<i64>, Failure> {
+async fn found(control: &Control, query: Query) -> Result<Vec<i64>, CaptureError> {
     Ok(mailbox::search(control, query, 0, usize::MAX, |message| message.id).await?.messages)
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Chosen {
+struct Selection {
     #[serde(rename = "IDs", alias = "ids")]
     ids: Vec<String>,
     #[serde(rename = "Read", alias = "read")]
@@ -167,48 +167,48 @@ struct Chosen {
     search: String,
 }
 
-impl Chosen {
+impl Selection {
     /// Numbers only: no other id exists.
     fn numbers(&self) -> Vec<i64> {
         self.ids.iter().map(|id| id.parse().unwrap_or(-1)).collect()
     }
 }
 
-fn chosen(body: &Bytes) -> Result<Chosen, Failure> {
+fn selection(body: &Bytes) -> Result<Selection, CaptureError> {
     if body.trim_ascii().is_empty() {
-        return Ok(Chosen::default());
+        return Ok(Selection::default());
     }
-    serde_json::from_slice(body).map_err(|_| Failure::Caller("expected a JSON object with IDs"))
+    serde_json::from_slice(body).map_err(|_| CaptureError::Caller("expected a JSON object with IDs"))
 }
 
 async fn mark(State(control): State<Control>, body: Bytes) -> Answer {
-    let chosen = chosen(&body)?;
-    let ids = match Query::read(&chosen.search) {
-        Some(_) if !chosen.ids.is_empty() => {
-            return Err(Failure::Caller("You may specify either IDs or a search query, not both"));
+    let selection = selection(&body)?;
+    let ids = match Query::read(&selection.search) {
+        Some(_) if !selection.ids.is_empty() => {
+            return Err(CaptureError::Caller("You may specify either IDs or a search query, not both"));
         }
         Some(query) => match found(&control, query).await? {
             none if none.is_empty() => return Ok(ok()),
             some => some,
         },
-        None => chosen.numbers(),
+        None => selection.numbers(),
     };
-    mailbox::mark(&control, ids, chosen.read).await?;
+    mailbox::mark(&control, ids, selection.read).await?;
     Ok(ok())
 }
 
 async fn delete(State(control): State<Control>, body: Bytes) -> Answer {
-    mailbox::delete(&control, chosen(&body)?.numbers()).await?;
+    mailbox::delete(&control, selection(&body)?.numbers()).await?;
     Ok(ok())
 }
 
 /// By number, or `latest`.
-async fn get_message(control: &Control, id: &str, reads: bool) -> Result<Captured, Failure> {
+async fn get_message(control: &Control, id: &str, reads: bool) -> Result<Captured, CaptureError> {
     let id = match id {
         "latest" => None,
-        number => Some(number.parse().map_err(|_| Failure::Missing)?),
+        number => Some(number.parse().map_err(|_| CaptureError::Missing)?),
     };
-    mailbox::find(control, id, reads).await?.ok_or(Failure::Missing)
+    mailbox::find(control, id, reads).await?.ok_or(CaptureError::Missing)
 }
 
 async fn message(State(control): State<Control>, Path(id): Path<String>) -> Answer {
@@ -226,21 +226,21 @@ async fn raw(State(control): State<Control>, Path(id): Path<String>) -> Answer {
 
 async fn part(State(control): State<Control>, Path((id, part)): Path<(String, u32)>) -> Answer {
     let message = get_message(&control, &id, false).await?;
-    let (media_type, bytes) = document::part(&message, part).ok_or(Failure::Missing)?;
+    let (media_type, bytes) = document::part(&message, part).ok_or(CaptureError::Missing)?;
     Ok(content(&media_type, bytes))
 }
 
 /// `latest.html`, `12.txt`.
 async fn view(State(control): State<Control>, Path(name): Path<String>) -> Answer {
-    let (id, kind) = name.rsplit_once('.').ok_or(Failure::Missing)?;
+    let (id, kind) = name.rsplit_once('.').ok_or(CaptureError::Missing)?;
     let message = get_message(&control, id, false).await?;
     let document = document::whole(&message);
     let (field, media_type) = match kind {
         "html" => ("HTML", "text/html; charset=utf-8"),
         "txt" => ("Text", "text/plain; charset=utf-8"),
-        _ => return Err(Failure::Missing),
+        _ => return Err(CaptureError::Missing),
     };
-    let text = document[field].as_str().filter(|text| !text.is_empty()).ok_or(Failure::Missing)?;
+    let text = document[field].as_str().filter(|text| !text.is_empty()).ok_or(CaptureError::Missing)?;
     Ok(content(media_type, text.as_bytes().to_vec()))
 }
 

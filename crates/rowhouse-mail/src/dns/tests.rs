@@ -1,6 +1,6 @@
 use rowhouse_kernel::settings::MailSettings;
 
-use super::{Purpose, State, judge, notes, records};
+use super::{Purpose, RecordState, judge, notes, records};
 
 fn settings() -> MailSettings {
     MailSettings {
@@ -30,7 +30,7 @@ fn every_record_has_its_name() {
 
 #[test]
 fn answers_are_judged_and_no_answer_is_a_failure() {
-    use State::{Good, Missing, Unknown, Wrong};
+    use RecordState::{Good, Missing, Unknown, Wrong};
     let all = records(&settings()).unwrap();
     let dkim = all[0].value.as_str();
     let split = dkim.replace("; p=", ";   p=");

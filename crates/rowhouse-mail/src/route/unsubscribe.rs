@@ -1,4 +1,4 @@
-//! Leaving a list (RFC 8058), open to everybody who has the link. Only a POST leaves: whatever looks at links in mails
+//! Leaving a list (RFC 8058), open to everybody who has the link. Only a POST unsubscribes: whatever looks at links in mails
 //! (scanners, previews) makes GETs, and gets a page with a button.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio_postgres::Transaction;
 
 use super::MailApi;
-use crate::unsubscribe::{Leaving, leave};
+use crate::unsubscribe::{Unsubscription, leave};
 
 /// Largest form; the one that counts has 30 bytes.
 const MOST_FORM: usize = 16 * 1024;
@@ -69,11 +69,11 @@ impl Page {
         }
     }
 
-    fn show(self, leaving: Option<&Leaving>, headers: &HeaderMap) -> Response {
+    fn show(self, unsubscription: Option<&Unsubscription>, headers: &HeaderMap) -> Response {
         let is_german = speaks_german(headers);
         let (title, text) = self.words(is_german);
-        let [list, address] = leaving.map_or([String::new(), String::new()], |leaving| {
-            [escape(&leaving.list), format!("<b>{}</b>", escape(&leaving.address))]
+        let [list, address] = unsubscription.map_or([String::new(), String::new()], |unsubscription| {
+            [escape(&unsubscription.list), format!("<b>{}</b>", escape(&unsubscription.address))]
         });
         let text = text.replacen("{}", &list, 1).replacen("{}", &address, 1);
         let form = match self {
@@ -137,7 +137,7 @@ fn escape(text: &str) -> String {
 /// The page with the button. Changes nothing.
 pub(super) async fn ask(State(api): State<Arc<MailApi>>, asked: Link, headers: HeaderMap) -> Response {
     match read(&api, asked) {
-        Some(leaving) => Page::Ask.show(Some(&leaving), &headers),
+        Some(unsubscription) => Page::Ask.show(Some(&unsubscription), &headers),
         None => Page::BadLink.show(None, &headers),
     }
 }
@@ -149,14 +149,14 @@ pub(super) async fn post(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let Some(leaving) = read(&api, asked) else { return Page::BadLink.show(None, &headers) };
+    let Some(unsubscription) = read(&api, asked) else { return Page::BadLink.show(None, &headers) };
     if !is_one_click(request.into_body()).await {
         return Page::BadForm.show(None, &headers);
     }
-    let left = leaving.clone();
+    let left = unsubscription.clone();
     let write = async move |tx: &Transaction<'_>| leave(tx, &left).await;
     match api.control.run_tx("mail.unsubscribe", write).await {
-        Ok(()) => Page::Done.show(Some(&leaving), &headers),
+        Ok(()) => Page::Done.show(Some(&unsubscription), &headers),
         Err(error) => {
             tracing::warn!(%error, "an unsubscription was not written");
             Page::NotNow.show(None, &headers)
@@ -164,7 +164,7 @@ pub(super) async fn post(
     }
 }
 
-fn read(api: &MailApi, asked: Link) -> Option<Leaving> {
+fn read(api: &MailApi, asked: Link) -> Option<Unsubscription> {
     let Query(asked) = asked.ok()?;
     api.intake.mailer().lists()?.read(&asked.token)
 }

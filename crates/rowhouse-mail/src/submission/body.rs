@@ -3,7 +3,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::memory::Hold;
+use super::memory::Reservation;
 use super::reply::{self, Reply};
 
 /// RFC 5322 section 2.1.1, with the line end.
@@ -36,7 +36,7 @@ impl Fault {
 pub(crate) struct Body {
     bytes: Vec<u8>,
     most: usize,
-    hold: Hold,
+    reservation: Reservation,
     fault: Option<Fault>,
     /// Bytes of the current line so far, and whether it began with a dot.
     line_len: usize,
@@ -45,9 +45,9 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// Of at most `most` bytes, kept within `hold`.
-    pub(crate) fn new(most: usize, hold: Hold) -> Self {
-        Self { bytes: Vec::new(), most, hold, fault: None, line_len: 0, dotted: false, last: 0 }
+    /// Of at most `most` bytes, kept within `reservation`.
+    pub(crate) fn new(most: usize, reservation: Reservation) -> Self {
+        Self { bytes: Vec::new(), most, reservation, fault: None, line_len: 0, dotted: false, last: 0 }
     }
 
     /// Takes what belongs to the message from the front of `input`; the number of bytes, and whether it is complete.
@@ -65,17 +65,17 @@ impl Body {
     }
 
     /// The message, once complete, and what holds its memory.
-    pub(crate) fn finish(self) -> Result<(Vec<u8>, Hold), Fault> {
+    pub(crate) fn finish(self) -> Result<(Vec<u8>, Reservation), Fault> {
         match self.fault {
             Some(fault) => Err(fault),
-            None => Ok((self.bytes, self.hold)),
+            None => Ok((self.bytes, self.reservation)),
         }
     }
 
     /// A piece of one line, which may or may not reach its end. True if it ends the message.
     fn piece(&mut self, piece: &[u8]) -> bool {
         let Some((&first, &last)) = piece.first().zip(piece.last()) else { return false };
-        self.judge(piece, first);
+        self.check(piece, first);
         let begins = self.line_len == 0;
         if begins {
             self.dotted = first == b'.';
@@ -87,10 +87,10 @@ impl Body {
         let ends = last == b'\n' && before == b'\r';
         let is_end_of_message = ends && self.dotted && self.line_len == 3;
         if last == b'\n' && !ends {
-            self.blame(Fault::BareLineBreak);
+            self.fail(Fault::BareLineBreak);
         }
         if self.line_len > LONGEST_LINE + usize::from(self.dotted) {
-            self.blame(Fault::LongLine);
+            self.fail(Fault::LongLine);
         }
         self.keep(if begins && self.dotted { &piece[1..] } else { piece });
         if ends {
@@ -103,33 +103,33 @@ impl Body {
         is_end_of_message
     }
 
-    fn judge(&mut self, piece: &[u8], first: u8) {
+    fn check(&mut self, piece: &[u8], first: u8) {
         let alone = |at: usize| piece.get(at + 1).is_some_and(|next| *next != b'\n');
         if (self.last == b'\r' && first != b'\n') || memchr_iter(b'\r', piece).any(alone) {
-            self.blame(Fault::BareLineBreak);
+            self.fail(Fault::BareLineBreak);
         }
         if memchr(0, piece).is_some() {
-            self.blame(Fault::Nul);
+            self.fail(Fault::Nul);
         }
     }
 
     fn keep(&mut self, piece: &[u8]) {
         if self.bytes.len() + piece.len() > self.most + 2 {
-            self.blame(Fault::TooLarge);
+            self.fail(Fault::TooLarge);
         }
-        if self.fault.is_none() && !self.hold.grow(self.bytes.len() + piece.len()) {
-            self.blame(Fault::NoMemory);
+        if self.fault.is_none() && !self.reservation.grow(self.bytes.len() + piece.len()) {
+            self.fail(Fault::NoMemory);
         }
         if self.fault.is_none() {
             self.bytes.extend_from_slice(piece);
         }
     }
 
-    fn blame(&mut self, fault: Fault) {
+    fn fail(&mut self, fault: Fault) {
         if self.fault.is_none() {
             self.fault = Some(fault);
             self.bytes = Vec::new();
-            self.hold.release();
+            self.reservation.release();
         }
     }
 }

@@ -1,26 +1,24 @@
-//! The port: connections, TLS, credentials against the database, and an end that lets messages under way finish.
+//! The listening socket: connections, STARTTLS, and a shutdown that lets messages under way finish. Leaves credentials and
+//! storage to `database`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::{Control, TransactionError};
+use rowhouse_db::Control;
 use rowhouse_kernel::settings::MailSettings;
-use rowhouse_kernel::{SERVICE_ROLE, Secret, SharedClock, SharedRng};
+use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::desk::{Desk, Refused, Sender, Unknown};
-use super::memory::Memory;
-use super::sasl::Claimed;
-use super::session::{End, House, Peer, converse};
+use super::database::DatabaseBackend;
+use super::memory::MemoryBudget;
+use super::session::{Peer, ServerContext, SessionEnd, converse};
 use super::{reply, tls};
-use crate::credential;
 use crate::error::MailError;
-use crate::intake::{Draft, Intake};
-use crate::message::RawMail;
+use crate::intake::Intake;
 
 /// Connections at once.
 const MOST_CONNECTIONS: u32 = 1000;
@@ -56,7 +54,7 @@ pub struct SubmissionParts {
 
 /// The submission server.
 pub struct Submission {
-    house: Arc<House<DatabaseDesk>>,
+    context: Arc<ServerContext<DatabaseBackend>>,
     tls: Option<TlsAcceptor>,
 }
 
@@ -69,22 +67,22 @@ impl Submission {
         let tls = tls::acceptor(&parts.settings)?;
         let max_message_bytes = usize::try_from(parts.intake.mailer().max_message_bytes()).unwrap_or(MEMORY);
         let is_capture = parts.intake.mailer().captures();
-        let desk = DatabaseDesk {
+        let backend = DatabaseBackend {
             intake: parts.intake,
             control: parts.control,
             is_service_key: parts.is_service_key,
         };
-        let house = House {
-            desk,
+        let context = ServerContext {
+            backend,
             host: parts.host,
             max_message_bytes: max_message_bytes.min(MEMORY),
             is_capture,
             has_tls: tls.is_some(),
-            memory: Memory::new(MEMORY),
+            memory: MemoryBudget::new(MEMORY),
             clock: parts.clock,
             rng: parts.rng,
         };
-        Ok(Self { house: Arc::new(house), tls })
+        Ok(Self { context: Arc::new(context), tls })
     }
 
     /// Serves until `drain` turns true; then waits for sessions to finish what they are at.
@@ -120,7 +118,7 @@ impl Submission {
             return;
         };
         let connection = Connection {
-            house: Arc::clone(&self.house),
+            context: Arc::clone(&self.context),
             tls: self.tls.clone(),
             drain: drain.clone(),
             _permit: permit,
@@ -136,7 +134,7 @@ async fn turn_away(mut stream: TcpStream) {
 }
 
 struct Connection {
-    house: Arc<House<DatabaseDesk>>,
+    context: Arc<ServerContext<DatabaseBackend>>,
     tls: Option<TlsAcceptor>,
     drain: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
@@ -149,73 +147,18 @@ impl Connection {
         }
         let is_loopback = peer.ip().to_canonical().is_loopback();
         let plain = Peer { is_loopback, is_secure: false };
-        let End::Tls(stream) = converse(&self.house, stream, plain, true, self.drain.clone()).await else {
+        let SessionEnd::Tls(stream) = converse(&self.context, stream, plain, true, self.drain.clone()).await
+        else {
             return;
         };
         let Some(tls) = &self.tls else { return };
         match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let secure = Peer { is_loopback, is_secure: true };
-                converse(&self.house, stream, secure, false, self.drain).await;
+                converse(&self.context, stream, secure, false, self.drain).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS was agreed upon"),
             Err(_) => tracing::debug!(%peer, "TLS took too long"),
-        }
-    }
-}
-
-/// Credentials and messages in the database.
-struct DatabaseDesk {
-    intake: Intake,
-    control: Control,
-    is_service_key: KeyCheck,
-}
-
-impl Desk for DatabaseDesk {
-    async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
-        if claimed.name == SERVICE_ROLE {
-            let sender = Sender { name: claimed.name, tenant: None };
-            return Ok((self.is_service_key)(&claimed.secret).then_some(sender));
-        }
-        let found = credential::check(&self.control, claimed.name.clone(), claimed.secret).await;
-        let found = found.map_err(|error| {
-            tracing::warn!(%error, "SMTP credentials cannot be checked");
-            Unknown
-        })?;
-        Ok(found.map(|tenant| Sender { name: claimed.name, tenant }))
-    }
-
-    async fn is_good(&self, name: &str) -> Result<bool, Unknown> {
-        if name == SERVICE_ROLE {
-            return Ok(true);
-        }
-        let good = credential::is_good(&self.control, name.to_owned()).await;
-        good.map_err(|error| {
-            tracing::warn!(%error, "SMTP credentials cannot be checked");
-            Unknown
-        })
-    }
-
-    async fn accept(&self, mail: RawMail) -> Result<i64, Refused> {
-        let accepted = self.intake.accept(Draft::Raw(Box::new(mail))).await;
-        accepted.map(|accepted| accepted.id).map_err(|error| refusal(&error))
-    }
-}
-
-fn refusal(error: &MailError) -> Refused {
-    match error {
-        MailError::Invalid(why) => Refused::Message(why.clone()),
-        MailError::TooLarge { .. } => Refused::TooLarge,
-        MailError::Unusable(_) | MailError::Db(_) => {
-            // Data that PostgreSQL cannot take (class 22) will not be taken later either.
-            let is_data =
-                error.database().and_then(|error| error.code()).is_some_and(|code| code.starts_with("22"));
-            tracing::warn!(%error, "a message handed in over SMTP was not stored");
-            if is_data {
-                Refused::Message("the message cannot be stored".to_owned())
-            } else {
-                Refused::NotNow
-            }
         }
     }
 }

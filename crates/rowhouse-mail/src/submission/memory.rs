@@ -1,4 +1,4 @@
-//! Memory for messages under way, of all connections together.
+//! MemoryBudget for messages under way, of all connections together.
 
 use std::sync::Arc;
 
@@ -7,29 +7,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Unit of account, in bytes.
 const UNIT: usize = 16 * 1024;
 
-/// What all connections may hold together.
+/// What all connections may reservation together.
 #[derive(Debug, Clone)]
-pub(crate) struct Memory(Arc<Semaphore>);
+pub(crate) struct MemoryBudget(Arc<Semaphore>);
 
-impl Memory {
+impl MemoryBudget {
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT))))
     }
 
     /// A share, empty at first.
-    pub(crate) fn hold(&self) -> Hold {
-        Hold { memory: Arc::clone(&self.0), permit: None }
+    pub(crate) fn reserve(&self) -> Reservation {
+        Reservation { memory: Arc::clone(&self.0), permit: None }
     }
 }
 
 /// One message's share; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct Reservation {
     memory: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Hold {
+impl Reservation {
     /// Makes it cover `bytes`; false if there is no room.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);

@@ -103,7 +103,7 @@ impl Reply {
         self.code >= 500
     }
 
-    /// As it goes over the wire.
+    /// As it goes over the codec.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let space = if self.status.is_empty() { "" } else { " " };
         out.extend_from_slice(format!("{} {}{space}{}\r\n", self.code, self.status, self.text).as_bytes());

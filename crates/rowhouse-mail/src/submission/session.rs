@@ -1,5 +1,5 @@
-//! One SMTP conversation (RFC 5321, 6409): who may say what in which order. Leaves bytes to `wire`, and the database to
-//! the desk.
+//! One SMTP conversation (RFC 5321, 6409): who may say what in which order. Leaves bytes to `codec`, and credentials and storage
+//! to the backend.
 
 mod command;
 mod sign_in;
@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::backend::{Backend, Refused, Sender};
 use super::body::Body;
-use super::desk::{Desk, Refused, Sender};
-use super::memory::{Hold, Memory};
+use super::codec::{Codec, Disconnect};
+use super::memory::{MemoryBudget, Reservation};
 use super::reply::{self, Reply};
-use super::wire::{Broken, Wire};
 use crate::message::{Address, RawMail};
 
 /// Recipients of one message.
@@ -26,9 +26,9 @@ const MOST_COMMANDS: u32 = 20_000;
 /// Refused commands of one session; recipients beyond the limit are not counted.
 const MOST_ERRORS: u32 = 20;
 /// How long somebody may stay without signing in.
-const STRANGER: Duration = Duration::from_secs(60);
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a credential is good for before it is looked at again.
-const VOUCHED: Duration = Duration::from_secs(60);
+const RECHECK_AFTER: Duration = Duration::from_secs(60);
 /// How long the next command may take (RFC 5321 section 4.5.3.2.7).
 const BETWEEN_COMMANDS: Duration = Duration::from_secs(300);
 /// How long the next part of a message may take, and the whole of it.
@@ -39,15 +39,15 @@ const WHOLE_MESSAGE: Duration = Duration::from_secs(600);
 const MOST_HEADER_BYTES: usize = 255 * 1024;
 
 /// What all sessions share.
-pub(crate) struct House<D> {
-    pub(crate) desk: D,
+pub(crate) struct ServerContext<D> {
+    pub(crate) backend: D,
     /// Name in the greeting.
     pub(crate) host: String,
     pub(crate) max_message_bytes: usize,
     /// Messages go nowhere: whoever is on this machine may hand them in.
     pub(crate) is_capture: bool,
     pub(crate) has_tls: bool,
-    pub(crate) memory: Memory,
+    pub(crate) memory: MemoryBudget,
     pub(crate) clock: SharedClock,
     pub(crate) rng: SharedRng,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Peer {
 }
 
 /// How a session ends.
-pub(crate) enum End<S> {
+pub(crate) enum SessionEnd<S> {
     /// Nothing is left to say.
     Closed,
     /// The next byte belongs to TLS.
@@ -81,75 +81,75 @@ struct Draft {
     to: Vec<Address>,
 }
 
-struct Session<'h, D, S> {
-    house: &'h House<D>,
-    wire: Wire<S>,
+struct SmtpSession<'h, D, S> {
+    context: &'h ServerContext<D>,
+    codec: Codec<S>,
     peer: Peer,
-    greeted: bool,
+    has_greeted: bool,
     sender: Option<Sender>,
     draft: Option<Draft>,
     commands: u32,
     errors: u32,
     begun: Instant,
     /// When the sender's credential was last found good.
-    vouched: Instant,
+    checked_at: Instant,
     /// On its log lines, mails and their jobs.
     id: String,
     drain: watch::Receiver<bool>,
 }
 
 /// Speaks with the other side until one of both ends it. After STARTTLS a new session begins, without a greeting.
-pub(crate) async fn converse<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send>(
-    house: &House<D>,
+pub(crate) async fn converse<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
+    context: &ServerContext<D>,
     stream: S,
     peer: Peer,
     greet: bool,
     drain: watch::Receiver<bool>,
-) -> End<S> {
-    let mut session = Session::new(house, stream, peer, drain);
+) -> SessionEnd<S> {
+    let mut session = SmtpSession::new(context, stream, peer, drain);
     if greet {
-        session.wire.say_lines(&format!("220 {} ESMTP Rowhouse\r\n", house.host));
+        session.codec.say_lines(&format!("220 {} ESMTP Rowhouse\r\n", context.host));
     }
     match session.run().await {
-        Ok(true) => return End::Tls(session.wire.into_stream()),
-        Ok(false) | Err(Broken::Gone) => {}
-        Err(Broken::Told(reply)) => session.wire.say(&reply),
+        Ok(true) => return SessionEnd::Tls(session.codec.into_stream()),
+        Ok(false) | Err(Disconnect::Gone) => {}
+        Err(Disconnect::With(reply)) => session.codec.say(&reply),
     }
-    let _gone_already = session.wire.flush().await;
-    End::Closed
+    let _gone_already = session.codec.flush().await;
+    SessionEnd::Closed
 }
 
-impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
-    fn new(house: &'h House<D>, stream: S, peer: Peer, drain: watch::Receiver<bool>) -> Self {
+impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D, S> {
+    fn new(context: &'h ServerContext<D>, stream: S, peer: Peer, drain: watch::Receiver<bool>) -> Self {
         let captured = || Sender { name: "capture".to_owned(), tenant: None };
         Self {
-            house,
-            wire: Wire::new(stream),
+            context,
+            codec: Codec::new(stream),
             peer,
-            greeted: false,
-            sender: (house.is_capture && peer.is_loopback).then(captured),
+            has_greeted: false,
+            sender: (context.is_capture && peer.is_loopback).then(captured),
             draft: None,
             commands: 0,
             errors: 0,
             begun: Instant::now(),
-            vouched: Instant::now(),
-            id: new_id(&*house.clock, &*house.rng).to_string(),
+            checked_at: Instant::now(),
+            id: new_id(&*context.clock, &*context.rng).to_string(),
             drain,
         }
     }
 
     /// True if TLS comes next.
-    async fn run(&mut self) -> Result<bool, Broken> {
+    async fn run(&mut self) -> Result<bool, Disconnect> {
         loop {
             let deadline = self.deadline();
             let line = tokio::select! {
                 biased;
-                _told_or_gone = self.drain.wait_for(|drain| *drain) => return Err(Broken::Told(reply::STOPPING)),
-                line = self.wire.line(deadline) => line?,
+                _told_or_gone = self.drain.wait_for(|drain| *drain) => return Err(Disconnect::With(reply::STOPPING)),
+                line = self.codec.line(deadline) => line?,
             };
             self.commands += 1;
             if self.commands > MOST_COMMANDS {
-                return Err(Broken::Told(reply::TOO_MANY_COMMANDS));
+                return Err(Disconnect::With(reply::TOO_MANY_COMMANDS));
             }
             match self.answer(&line).await? {
                 Step::Next => {}
@@ -162,29 +162,29 @@ impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
     fn deadline(&self) -> Instant {
         match self.sender {
             Some(_) => Instant::now() + BETWEEN_COMMANDS,
-            None => self.begun + STRANGER,
+            None => self.begun + SIGN_IN_TIMEOUT,
         }
     }
 
-    fn say(&mut self, reply: &Reply) -> Result<Step, Broken> {
-        self.wire.say(reply);
+    fn say(&mut self, reply: &Reply) -> Result<Step, Disconnect> {
+        self.codec.say(reply);
         self.errors += u32::from(reply.is_error());
         if self.errors > MOST_ERRORS {
-            return Err(Broken::Told(reply::TOO_MANY_ERRORS));
+            return Err(Disconnect::With(reply::TOO_MANY_ERRORS));
         }
         Ok(Step::Next)
     }
 
     /// The message itself. Accepted means committed.
-    async fn take_message(&mut self) -> Result<Step, Broken> {
+    async fn take_message(&mut self) -> Result<Step, Disconnect> {
         let Some(draft) = self.draft.take_if(|draft| !draft.to.is_empty()) else {
             return self.say(&reply::RECIPIENT_FIRST);
         };
-        self.wire.say(&reply::GO_AHEAD);
-        let body = Body::new(self.house.max_message_bytes, self.house.memory.hold());
-        let body = self.wire.message(body, BETWEEN_PARTS, Instant::now() + WHOLE_MESSAGE).await?;
+        self.codec.say(&reply::GO_AHEAD);
+        let body = Body::new(self.context.max_message_bytes, self.context.memory.reserve());
+        let body = self.codec.message(body, BETWEEN_PARTS, Instant::now() + WHOLE_MESSAGE).await?;
         let answer = match body.finish() {
-            Ok((mime, hold)) => self.hand_in(draft, mime, hold).await,
+            Ok((mime, reservation)) => self.hand_in(draft, mime, reservation).await,
             Err(fault) => fault.reply(),
         };
         self.say(&answer)
@@ -192,12 +192,12 @@ impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
 
     /// The trace header (RFC 5321 section 4.4), without the client's name and address: they concern no recipient.
     fn trace(&self) -> String {
-        let Ok(date) = self.house.clock.now().format(&Rfc2822) else { return String::new() };
+        let Ok(date) = self.context.clock.now().format(&Rfc2822) else { return String::new() };
         let protocol = if self.peer.is_secure { "ESMTPSA" } else { "ESMTPA" };
-        format!("Received: by {} with {protocol} id {}; {date}\r\n", self.house.host, self.id)
+        format!("Received: by {} with {protocol} id {}; {date}\r\n", self.context.host, self.id)
     }
 
-    async fn hand_in(&self, draft: Draft, mime: Vec<u8>, hold: Hold) -> Reply {
+    async fn hand_in(&self, draft: Draft, mime: Vec<u8>, reservation: Reservation) -> Reply {
         if headers_len(&mime) > MOST_HEADER_BYTES {
             return reply::HEADERS_TOO_LARGE;
         }
@@ -212,8 +212,8 @@ impl<'h, D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'h, D, S> {
             tenant: self.sender.as_ref().and_then(|sender| sender.tenant),
             ..RawMail::default()
         };
-        let outcome = self.house.desk.accept(mail).await;
-        drop(hold);
+        let outcome = self.context.backend.accept(mail).await;
+        drop(reservation);
         tracing::info!(
             request_id = self.id,
             sender = self.sender.as_ref().map(|s| &*s.name),

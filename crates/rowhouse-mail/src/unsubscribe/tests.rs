@@ -1,6 +1,6 @@
 use rowhouse_kernel::Secret;
 
-use super::{Leaving, Lists};
+use super::{Lists, Unsubscription};
 use crate::message::{NewMail, read_mailbox};
 
 fn lists() -> Lists {
@@ -15,12 +15,13 @@ fn news(to: &str) -> NewMail {
 fn link_leads_back_to_its_reader_and_list() {
     let link = lists().link_of(&news("Ada <ada+x@b.example>")).unwrap();
     let token = link.strip_prefix("https://app.example/mail/v1/unsubscribe?token=").unwrap();
-    let leaving = Leaving { list: "news".to_owned(), address: "ada+x@b.example".to_owned(), tenant: None };
-    assert_eq!(lists().read(token), Some(leaving.clone()));
+    let unsubscription =
+        Unsubscription { list: "news".to_owned(), address: "ada+x@b.example".to_owned(), tenant: None };
+    assert_eq!(lists().read(token), Some(unsubscription.clone()));
     let tenant = Some(rowhouse_kernel::TenantId(uuid::Uuid::from_u128(7)));
     let other = lists().link_of(&NewMail { tenant, ..news("ada+x@b.example") }).unwrap();
     let token = other.rsplit_once('=').unwrap().1;
-    assert_eq!(lists().read(token), Some(Leaving { tenant, ..leaving }));
+    assert_eq!(lists().read(token), Some(Unsubscription { tenant, ..unsubscription }));
     assert_eq!(Lists::new(&Secret::new("other"), "https://app.example").read(token), None);
 }
 

@@ -9,7 +9,7 @@ use rowhouse_mail::{NewMail, history};
 use tokio_postgres::Client;
 
 use crate::peer::Peer;
-use crate::support::{Post, mail, mailer};
+use crate::support::{TestMail, mail, mailer};
 
 /// A relay that nobody asks in these tests.
 fn nowhere() -> MailSettings {
@@ -36,7 +36,7 @@ async fn events(client: &Client, recipient: i64) -> Vec<String> {
 #[tokio::test]
 async fn mail_reaches_a_relay_that_asks_for_encryption_and_a_sign_in() {
     let mut peer = Peer::safe().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("Ada <ada@b.example>").await;
     assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
     let got = peer.next().await;
@@ -51,7 +51,7 @@ async fn mail_reaches_a_relay_that_asks_for_encryption_and_a_sign_in() {
 #[tokio::test]
 async fn mail_reaches_a_relay_that_speaks_tls_from_the_first_byte() {
     let mut peer = Peer::implicit().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("ada@b.example").await;
     assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
     let got = peer.next().await;
@@ -71,7 +71,7 @@ async fn password_is_shown_to_nobody_who_offers_no_encryption() {
             relay_password: password.clone(),
             ..peer.settings()
         };
-        let post = Post::new(settings).await;
+        let post = TestMail::new(settings).await;
         let accepted = post.send("ada@b.example").await;
         let Err(JobError::RetryAfter(..)) = post.deliver(accepted.recipients[0].0).await else { panic!() };
         assert_eq!(state(&post.client, accepted.recipients[0].0).await.0, "delayed");
@@ -83,7 +83,7 @@ async fn certificate_of_another_host_is_refused() {
     for peer in [Peer::safe().await, Peer::implicit().await] {
         // The certificate is for localhost.
         let other = MailSettings { relay_host: Some("127.0.0.1".to_owned()), ..peer.settings() };
-        let post = Post::new(other).await;
+        let post = TestMail::new(other).await;
         let accepted = post.send("ada@b.example").await;
         let recipient = accepted.recipients[0].0;
         let Err(JobError::RetryAfter(_, why)) = post.deliver(recipient).await else { panic!() };
@@ -96,7 +96,7 @@ async fn certificate_of_another_host_is_refused() {
 async fn wrong_password_is_no_fault_of_the_mail() {
     let peer = Peer::safe().await;
     let wrong = MailSettings { relay_password: Some(Secret::new("wrong")), ..peer.settings() };
-    let post = Post::new(wrong).await;
+    let post = TestMail::new(wrong).await;
     let accepted = post.send("ada@b.example").await;
     let Err(JobError::RetryAfter(_, why)) = post.deliver(accepted.recipients[0].0).await else { panic!() };
     assert!(why.starts_with("535"), "{why}");
@@ -107,7 +107,7 @@ async fn wrong_password_is_no_fault_of_the_mail() {
 #[tokio::test]
 async fn certificate_of_an_unknown_authority_is_refused() {
     let peer = Peer::safe().await;
-    let post = Post::new(MailSettings { relay_ca_file: None, ..peer.settings() }).await;
+    let post = TestMail::new(MailSettings { relay_ca_file: None, ..peer.settings() }).await;
     let accepted = post.send("ada@b.example").await;
     let Err(JobError::RetryAfter(_, why)) = post.deliver(accepted.recipients[0].0).await else { panic!() };
     assert!(why.contains("certificate"), "{why}");
@@ -116,7 +116,7 @@ async fn certificate_of_an_unknown_authority_is_refused() {
 #[tokio::test]
 async fn refusal_for_now_is_tried_again_when_the_server_said() {
     let mut peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("later@b.example").await;
     let recipient = accepted.recipients[0].0;
     let first = post.deliver(recipient).await;
@@ -137,7 +137,7 @@ async fn refusal_for_now_is_tried_again_when_the_server_said() {
 #[tokio::test]
 async fn unknown_recipient_bounces_and_gets_nothing_for_a_while() {
     let peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("Nobody@B.example").await;
     // The peer compares as it stands; the suppression does not.
     let nobody = post.send("nobody@b.example").await;
@@ -157,7 +157,7 @@ async fn unknown_recipient_bounces_and_gets_nothing_for_a_while() {
 #[tokio::test]
 async fn refused_mail_fails_without_harm_to_the_address() {
     let peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("spam@b.example").await;
     assert_eq!(post.deliver(accepted.recipients[0].0).await, Ok(None));
     let (state, _, reply) = state(&post.client, accepted.recipients[0].0).await;
@@ -169,7 +169,7 @@ async fn refused_mail_fails_without_harm_to_the_address() {
 #[tokio::test]
 async fn connection_cut_before_the_reply_repeats_the_same_message() {
     let mut peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let recipient = post.send("cut@b.example").await.recipients[0].0;
     assert!(matches!(post.deliver(recipient).await, Err(JobError::RetryAfter(..))));
     assert_eq!(state(&post.client, recipient).await.1, 1, "it counts: otherwise there could be a thousand");
@@ -181,7 +181,8 @@ async fn connection_cut_before_the_reply_repeats_the_same_message() {
 #[tokio::test]
 async fn relay_that_says_nothing_is_not_waited_for() {
     let peer = Peer::plain().await;
-    let post = Post::new(MailSettings { relay_timeout: Duration::from_millis(300), ..peer.settings() }).await;
+    let post =
+        TestMail::new(MailSettings { relay_timeout: Duration::from_millis(300), ..peer.settings() }).await;
     let recipient = post.send("silent@b.example").await.recipients[0].0;
     let Err(JobError::RetryAfter(_, why)) = post.deliver(recipient).await else { panic!() };
     assert!(why.contains("mail.relay_timeout"), "{why}");
@@ -194,7 +195,7 @@ async fn relay_that_is_away_costs_no_attempt_and_one_line() {
         let peer = Peer::plain().await;
         peer.settings()
     };
-    let mut post = Post::new(settings).await;
+    let mut post = TestMail::new(settings).await;
     let recipient = post.send("ada@b.example").await.recipients[0].0;
     for _ in 0..3 {
         let result = post.deliver(recipient).await;
@@ -214,7 +215,7 @@ async fn while_the_relay_is_away_other_mails_are_left_as_they_are() {
         let peer = Peer::plain().await;
         peer.settings()
     };
-    let post = Post::new(settings).await;
+    let post = TestMail::new(settings).await;
     let first = post.send("ada@b.example").await.recipients[0].0;
     let second = post.send("bob@b.example").await.recipients[0].0;
     assert!(matches!(post.deliver(first).await, Err(JobError::RetryAfter(..))));
@@ -229,7 +230,7 @@ async fn backlog_leaves_in_order_once_the_relay_is_back() {
         let peer = Peer::plain().await;
         (peer.port(), peer.settings())
     };
-    let post = Post::new(settings).await;
+    let post = TestMail::new(settings).await;
     let worker = post.worker().await;
     let mut all = Vec::new();
     for n in 0..30 {
@@ -255,7 +256,7 @@ async fn backlog_leaves_in_order_once_the_relay_is_back() {
 
 #[tokio::test]
 async fn mail_that_somebody_waits_for_goes_before_the_others() {
-    let post = Post::new(nowhere()).await;
+    let post = TestMail::new(nowhere()).await;
     post.send("ada@b.example").await;
     let urgent = NewMail { is_urgent: true, ..mail("bob@b.example") };
     mailer(nowhere()).send(&post.client, &urgent).await.unwrap();
@@ -266,7 +267,7 @@ async fn mail_that_somebody_waits_for_goes_before_the_others() {
 
 #[tokio::test]
 async fn cancelled_mail_leaves_no_job_and_a_repeated_one_gets_another() {
-    let post = Post::new(nowhere()).await;
+    let post = TestMail::new(nowhere()).await;
     let accepted = post.send("ada@b.example").await;
     let jobs = "select count(*) from jobs.ready";
     assert_eq!(history::cancel(&post.client, accepted.id).await.unwrap(), 1);
@@ -281,7 +282,7 @@ async fn cancelled_mail_leaves_no_job_and_a_repeated_one_gets_another() {
 
 #[tokio::test]
 async fn mail_whose_job_died_says_so() {
-    let post = Post::new(nowhere()).await;
+    let post = TestMail::new(nowhere()).await;
     let (first, second) = (post.send("ada@b.example").await, post.send("bob@b.example").await);
     let sql = "select jobs.cancel(job) from mail.recipients where message = $1";
     post.client.execute(sql, &[&first.id]).await.unwrap();
@@ -307,7 +308,7 @@ async fn mail_whose_job_died_says_so() {
 #[tokio::test]
 async fn mail_that_has_ended_is_not_sent_again() {
     let mut peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let first = post.send("ada@b.example").await.recipients[0].0;
     let second = post.send("bob@b.example").await.recipients[0].0;
     for recipient in [first, first, second] {
@@ -320,7 +321,7 @@ async fn mail_that_has_ended_is_not_sent_again() {
 #[tokio::test]
 async fn run_that_was_cut_short_is_continued() {
     let mut peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let recipient = post.send("ada@b.example").await.recipients[0].0;
     post.client.batch_execute("select mail.begin(1, null, null)").await.unwrap();
     assert_eq!(state(&post.client, recipient).await.0, "sending");
@@ -339,7 +340,7 @@ async fn mails_over_the_rate_or_the_cap_wait_for_their_turn_once() {
         daily_cap: Some(3),
         ..MailSettings::default()
     };
-    let post = Post::new(files).await;
+    let post = TestMail::new(files).await;
     let mut waits = Vec::new();
     for _ in 0..4 {
         let recipient = post.send("ada@b.example").await.recipients[0].0;
@@ -367,7 +368,7 @@ async fn mails_over_the_rate_or_the_cap_wait_for_their_turn_once() {
 #[tokio::test]
 async fn worker_delivers_what_a_transaction_enqueued() {
     let mut peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let worker = post.worker().await;
     let sender = mailer(peer.settings());
     let mut all = mail("a0@b.example");
@@ -388,7 +389,7 @@ async fn worker_delivers_what_a_transaction_enqueued() {
 
 #[tokio::test]
 async fn what_has_ended_long_ago_is_deleted_and_nothing_else() {
-    let post = Post::new(MailSettings::default()).await;
+    let post = TestMail::new(MailSettings::default()).await;
     for _ in 0..3 {
         post.send("ada@b.example").await;
     }
@@ -418,7 +419,7 @@ async fn what_has_ended_long_ago_is_deleted_and_nothing_else() {
 #[tokio::test]
 async fn address_that_the_relay_cannot_take_holds_up_nobody_else() {
     let mut peer = Peer::ascii().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     let foreign = post.send("grüße@b.example").await.recipients[0].0;
     assert_eq!(post.deliver(foreign).await, Ok(None));
     let (state, attempts, reply) = state(&post.client, foreign).await;
@@ -432,7 +433,7 @@ async fn address_that_the_relay_cannot_take_holds_up_nobody_else() {
 #[tokio::test]
 async fn bare_refusal_of_a_tenant_s_mail_silences_no_address() {
     let peer = Peer::plain().await;
-    let post = Post::new(peer.settings()).await;
+    let post = TestMail::new(peer.settings()).await;
     for (tenant, expected) in [(Some("00000000-0000-7000-8000-000000000007"), "failed"), (None, "bounced")] {
         let accepted = post.send("bare@b.example").await;
         let sql = "update mail.messages set tenant = $2::text::uuid where id = $1";

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Ends when dropped.
 pub(crate) struct Peer {
@@ -89,7 +89,7 @@ impl Peer {
 
     /// The next message that it took.
     pub(crate) async fn next(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a mail within 30 s");
+        let line = tokio::time::timeout(TIMEOUT, self.lines.next_line()).await.expect("a mail within 30 s");
         serde_json::from_str(&line.unwrap().unwrap()).unwrap()
     }
 }

@@ -46,7 +46,7 @@ fn deliverer(db: &TestDatabase, settings: &MailSettings) -> Delivery {
 }
 
 /// A database, a mailer and a deliverer with one configuration.
-pub(crate) struct Post {
+pub(crate) struct TestMail {
     pub(crate) db: TestDatabase,
     pub(crate) client: Client,
     pub(crate) delivery: Delivery,
@@ -54,7 +54,7 @@ pub(crate) struct Post {
     settings: MailSettings,
 }
 
-impl Post {
+impl TestMail {
     pub(crate) async fn new(settings: MailSettings) -> Self {
         let db = database().await;
         let delivery = deliverer(&db, &settings);

@@ -19,10 +19,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::Client;
 
 use crate::peer::Peer;
-use crate::support::Post;
+use crate::support::TestMail;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request: head and body.
 type Request = (String, String);
@@ -56,7 +56,7 @@ async fn service(statuses: &'static [u16]) -> (String, UnboundedReceiver<Request
 }
 
 async fn next(told: &mut UnboundedReceiver<Request>) -> Request {
-    tokio::time::timeout(PATIENCE, told.recv()).await.expect("a request in time").unwrap()
+    tokio::time::timeout(TIMEOUT, told.recv()).await.expect("a request in time").unwrap()
 }
 
 fn header<'a>(head: &'a str, name: &str) -> &'a str {
@@ -76,7 +76,7 @@ fn settings(url: String, rest: MailSettings) -> MailSettings {
     MailSettings { webhook_url: Some(url), webhook_secret: Some(Secret::new(SECRET)), ..rest }
 }
 
-fn webhook(post: &Post, settings: &MailSettings) -> (Webhook, Control) {
+fn webhook(post: &TestMail, settings: &MailSettings) -> (Webhook, Control) {
     let control =
         Control::open(&post.db.urls.control, &DbSettings { control_pool_size: 8, ..DbSettings::default() })
             .unwrap();
@@ -107,7 +107,7 @@ async fn webhooks(client: &Client) -> i64 {
 
 async fn until(client: &Client, condition: &str) {
     let wait = format!("do $$ begin while not ({condition}) loop perform pg_sleep(0.01); end loop; end $$");
-    tokio::time::timeout(PATIENCE, client.batch_execute(&wait)).await.expect(condition).unwrap();
+    tokio::time::timeout(TIMEOUT, client.batch_execute(&wait)).await.expect(condition).unwrap();
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn every_outcome_is_told_once_and_signed() {
     let peer = Peer::plain().await;
     let (url, mut told) = service(&[204]).await;
     let settings = settings(url, peer.settings());
-    let post = Post::new(settings.clone()).await;
+    let post = TestMail::new(settings.clone()).await;
     let (webhook, control) = webhook(&post, &settings);
     webhook.declare().await.unwrap();
     webhook.declare().await.unwrap();
@@ -161,7 +161,7 @@ async fn refused_webhook_is_sent_again_as_the_same_message() {
     let peer = Peer::plain().await;
     let (url, mut told) = service(&[500, 200]).await;
     let settings = settings(url, peer.settings());
-    let post = Post::new(settings.clone()).await;
+    let post = TestMail::new(settings.clone()).await;
     let (webhook, control) = webhook(&post, &settings);
     webhook.declare().await.unwrap();
     post.client.batch_execute("select set_config('rowhouse.request_id', 'req-7', false)").await.unwrap();
@@ -184,7 +184,7 @@ async fn refused_webhook_is_sent_again_as_the_same_message() {
 #[tokio::test]
 async fn event_that_is_rolled_back_is_not_told_nor_any_where_nobody_listens() {
     let settings = settings("http://127.0.0.1:1/".to_owned(), MailSettings::default());
-    let post = Post::new(settings.clone()).await;
+    let post = TestMail::new(settings.clone()).await;
     let (webhook, _control) = webhook(&post, &settings);
     let recipient = post.send("ada@b.example").await.recipients[0].0;
     let event = "insert into mail.events (recipient, event, attempt) values ($1, $2, 1)";
@@ -208,7 +208,7 @@ async fn event_that_is_rolled_back_is_not_told_nor_any_where_nobody_listens() {
 #[tokio::test]
 async fn webhook_without_a_secret_is_refused() {
     let settings = settings("http://127.0.0.1:1/".to_owned(), MailSettings::default());
-    let post = Post::new(MailSettings::default()).await;
+    let post = TestMail::new(MailSettings::default()).await;
     let control = Control::open(&post.db.urls.control, &DbSettings::default()).unwrap();
     let settings = MailSettings { webhook_secret: None, ..settings };
     let refused = Webhook::new(control, &settings, Outbound::new(true).unwrap(), Arc::new(SystemClock));

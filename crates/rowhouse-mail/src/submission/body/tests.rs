@@ -1,5 +1,5 @@
 use super::{Body, Fault};
-use crate::submission::memory::Memory;
+use crate::submission::memory::MemoryBudget;
 
 /// Fed in pieces of every size, the result is the same.
 fn read(input: &[u8]) -> (usize, Result<Vec<u8>, Fault>) {
@@ -9,7 +9,7 @@ fn read(input: &[u8]) -> (usize, Result<Vec<u8>, Fault>) {
 }
 
 fn read_in(input: &[u8], size: usize) -> (usize, Result<Vec<u8>, Fault>) {
-    let mut body = Body::new(5000, Memory::new(1 << 20).hold());
+    let mut body = Body::new(5000, MemoryBudget::new(1 << 20).reserve());
     let mut taken = 0;
     for chunk in input.chunks(size) {
         let (used, is_complete) = body.feed(chunk);
@@ -64,10 +64,10 @@ fn what_is_too_long_too_large_or_nul_is_read_to_its_end_and_refused() {
 
 #[test]
 fn memory_for_all_is_bounded_and_comes_back() {
-    let memory = Memory::new(64 * 1024);
-    let mut first = memory.hold();
+    let memory = MemoryBudget::new(64 * 1024);
+    let mut first = memory.reserve();
     assert!(first.grow(60 * 1024) && first.grow(64 * 1024));
-    let mut second = memory.hold();
+    let mut second = memory.reserve();
     assert!(!second.grow(1));
     drop(first);
     assert!(second.grow(1));

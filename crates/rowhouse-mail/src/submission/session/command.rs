@@ -3,17 +3,17 @@
 use smtp_proto::{MAIL_BODY_BINARYMIME, MAIL_REQUIRETLS, MAIL_SMTPUTF8, MailFrom, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Desk, Draft, MOST_RECIPIENTS, Session, Step};
+use super::{Backend, Draft, MOST_RECIPIENTS, SmtpSession, Step};
 use crate::message::Address;
+use crate::submission::codec::Disconnect;
 use crate::submission::reply::{self, Reply};
-use crate::submission::wire::Broken;
 
 /// Parameters of MAIL FROM that change what is promised, and that we do not promise.
 const NOT_OFFERED: u64 = MAIL_BODY_BINARYMIME | MAIL_SMTPUTF8 | MAIL_REQUIRETLS;
 
-impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
+impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S> {
     /// Answers one line.
-    pub(super) async fn answer(&mut self, line: &[u8]) -> Result<Step, Broken> {
+    pub(super) async fn answer(&mut self, line: &[u8]) -> Result<Step, Disconnect> {
         let text = line.strip_suffix(b"\r\n").unwrap_or(line);
         if text.iter().any(u8::is_ascii_control) {
             return self.say(&reply::CONTROL_CHARACTER);
@@ -26,7 +26,7 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
             Request::Ehlo { .. } => self.hello(true),
             Request::Helo { .. } => self.hello(false),
             Request::Quit => {
-                self.wire.say(&reply::BYE);
+                self.codec.say(&reply::BYE);
                 Ok(Step::Close)
             }
             Request::Noop { .. } => self.say(&reply::OK),
@@ -35,7 +35,7 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
                 self.say(&reply::OK)
             }
             Request::StartTls => self.start_tls().await,
-            _ if !self.greeted => self.say(&reply::HELLO_FIRST),
+            _ if !self.has_greeted => self.say(&reply::HELLO_FIRST),
             Request::Auth { mechanism, initial_response } => self.sign_in(mechanism, &initial_response).await,
             _ if self.sender.is_none() => self.say(&reply::SIGN_IN_FIRST),
             Request::Mail { from } => {
@@ -50,49 +50,50 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
     }
 
     /// EHLO also forgets a message that was begun (RFC 5321 section 4.1.4).
-    fn hello(&mut self, is_extended: bool) -> Result<Step, Broken> {
-        (self.greeted, self.draft) = (true, None);
-        let host = &self.house.host;
+    fn hello(&mut self, is_extended: bool) -> Result<Step, Disconnect> {
+        (self.has_greeted, self.draft) = (true, None);
+        let host = &self.context.host;
         if !is_extended {
-            self.wire.say_lines(&format!("250 {host}\r\n"));
+            self.codec.say_lines(&format!("250 {host}\r\n"));
             return Ok(Step::Next);
         }
         let mut lines = format!("250-{host}\r\n250-PIPELINING\r\n250-8BITMIME\r\n");
-        if self.house.has_tls && !self.peer.is_secure {
+        if self.context.has_tls && !self.peer.is_secure {
             lines.push_str("250-STARTTLS\r\n");
         }
         if self.may_sign_in() {
             lines.push_str("250-AUTH PLAIN LOGIN\r\n");
         }
-        lines.push_str(&format!("250-SIZE {}\r\n250 ENHANCEDSTATUSCODES\r\n", self.house.max_message_bytes));
-        self.wire.say_lines(&lines);
+        lines
+            .push_str(&format!("250-SIZE {}\r\n250 ENHANCEDSTATUSCODES\r\n", self.context.max_message_bytes));
+        self.codec.say_lines(&lines);
         Ok(Step::Next)
     }
 
     /// What was sent along in the clear would otherwise be taken for what came through TLS.
-    async fn start_tls(&mut self) -> Result<Step, Broken> {
+    async fn start_tls(&mut self) -> Result<Step, Disconnect> {
         if self.peer.is_secure {
             return self.say(&reply::SECURE_ALREADY);
         }
-        if !self.house.has_tls {
+        if !self.context.has_tls {
             return self.say(&reply::NO_TLS);
         }
-        if self.wire.has_input() {
-            return Err(Broken::Told(reply::TLS_WITH_MORE));
+        if self.codec.has_input() {
+            return Err(Disconnect::With(reply::TLS_WITH_MORE));
         }
-        self.wire.say(&reply::START_TLS);
-        self.wire.flush().await?;
+        self.codec.say(&reply::START_TLS);
+        self.codec.flush().await?;
         Ok(Step::Tls)
     }
 
-    fn mail(&mut self, from: &MailFrom<std::borrow::Cow<'_, str>>) -> Result<Step, Broken> {
+    fn mail(&mut self, from: &MailFrom<std::borrow::Cow<'_, str>>) -> Result<Step, Disconnect> {
         if self.draft.is_some() {
             return self.say(&reply::MAIL_ALREADY);
         }
         if from.flags & NOT_OFFERED != 0 {
             return self.say(&reply::NOT_OFFERED);
         }
-        if from.size > self.house.max_message_bytes {
+        if from.size > self.context.max_message_bytes {
             return self.say(&reply::TOO_LARGE);
         }
         let from = match &*from.address {
@@ -106,7 +107,7 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
         self.say(&reply::SENDER_OK)
     }
 
-    fn recipient(&mut self, address: &str) -> Result<Step, Broken> {
+    fn recipient(&mut self, address: &str) -> Result<Step, Disconnect> {
         let Some(draft) = &mut self.draft else { return self.say(&reply::MAIL_FIRST) };
         if draft.to.len() >= MOST_RECIPIENTS {
             return self.say(&reply::TOO_MANY_RECIPIENTS);

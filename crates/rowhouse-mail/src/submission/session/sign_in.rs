@@ -5,10 +5,10 @@ use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::{Desk, Sender, Session, Step, VOUCHED};
+use super::{Backend, RECHECK_AFTER, Sender, SmtpSession, Step};
+use crate::submission::codec::Disconnect;
 use crate::submission::reply;
 use crate::submission::sasl::{self, Claimed};
-use crate::submission::wire::Broken;
 
 /// "Username:" and "Password:".
 const ASK_NAME: &str = "334 VXNlcm5hbWU6\r\n";
@@ -20,13 +20,13 @@ enum Instead {
     Cancelled,
 }
 
-impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
+impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S> {
     /// Secrets travel through TLS where there is a certificate, or do not leave the machine.
     pub(super) fn may_sign_in(&self) -> bool {
-        self.peer.is_secure || self.peer.is_loopback || !self.house.has_tls
+        self.peer.is_secure || self.peer.is_loopback || !self.context.has_tls
     }
 
-    pub(super) async fn sign_in(&mut self, mechanism: u64, initial: &str) -> Result<Step, Broken> {
+    pub(super) async fn sign_in(&mut self, mechanism: u64, initial: &str) -> Result<Step, Disconnect> {
         if self.draft.is_some() || (self.sender.is_some() && !self.is_captured()) {
             return self.say(&reply::SIGNED_IN_ALREADY);
         }
@@ -46,15 +46,15 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
     }
 
     /// Where messages go nowhere, anybody on this machine is who they say they are.
-    async fn check(&mut self, claimed: Claimed) -> Result<Step, Broken> {
+    async fn check(&mut self, claimed: Claimed) -> Result<Step, Disconnect> {
         if self.is_captured() {
             self.sender = Some(Sender { name: claimed.name, tenant: None });
             return self.say(&reply::SIGNED_IN);
         }
-        match self.house.desk.check(claimed).await {
+        match self.context.backend.check(claimed).await {
             Ok(Some(sender)) => {
                 tracing::debug!(credential = sender.name, "signed in over SMTP");
-                (self.sender, self.vouched) = (Some(sender), Instant::now());
+                (self.sender, self.checked_at) = (Some(sender), Instant::now());
                 self.say(&reply::SIGNED_IN)
             }
             Ok(None) => self.say(&reply::WRONG_CREDENTIALS),
@@ -63,24 +63,24 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
     }
 
     /// Ends the session of somebody whose credential has been revoked since.
-    pub(super) async fn require_good(&mut self) -> Result<(), Broken> {
+    pub(super) async fn require_good(&mut self) -> Result<(), Disconnect> {
         let Some(sender) = &self.sender else { return Ok(()) };
-        if self.is_captured() || self.vouched.elapsed() < VOUCHED {
+        if self.is_captured() || self.checked_at.elapsed() < RECHECK_AFTER {
             return Ok(());
         }
-        match self.house.desk.is_good(&sender.name).await {
-            Ok(true) => self.vouched = Instant::now(),
-            Ok(false) => return Err(Broken::Told(reply::NO_LONGER_GOOD)),
-            Err(_) => return Err(Broken::Told(reply::CANNOT_ASK)),
+        match self.context.backend.is_good(&sender.name).await {
+            Ok(true) => self.checked_at = Instant::now(),
+            Ok(false) => return Err(Disconnect::With(reply::NO_LONGER_GOOD)),
+            Err(_) => return Err(Disconnect::With(reply::CANNOT_ASK)),
         }
         Ok(())
     }
 
     fn is_captured(&self) -> bool {
-        self.house.is_capture && self.peer.is_loopback
+        self.context.is_capture && self.peer.is_loopback
     }
 
-    async fn plain(&mut self, initial: &str) -> Result<Result<Claimed, Instead>, Broken> {
+    async fn plain(&mut self, initial: &str) -> Result<Result<Claimed, Instead>, Disconnect> {
         if !initial.is_empty() {
             return Ok(sasl::plain(initial).ok_or(Instead::Nothing));
         }
@@ -88,7 +88,7 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
         Ok(line.and_then(|line| sasl::plain(&line).ok_or(Instead::Nothing)))
     }
 
-    async fn login(&mut self, initial: &str) -> Result<Result<Claimed, Instead>, Broken> {
+    async fn login(&mut self, initial: &str) -> Result<Result<Claimed, Instead>, Disconnect> {
         let name = match initial {
             "" => self.ask(ASK_NAME).await?,
             given => Ok(given.to_owned()),
@@ -102,9 +102,9 @@ impl<D: Desk, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, D, S> {
         Ok(secret.map(|secret| Claimed { name, secret: Secret::new(secret) }))
     }
 
-    async fn ask(&mut self, challenge: &str) -> Result<Result<String, Instead>, Broken> {
-        self.wire.say_lines(challenge);
-        let line = self.wire.line(self.deadline()).await?;
+    async fn ask(&mut self, challenge: &str) -> Result<Result<String, Instead>, Disconnect> {
+        self.codec.say_lines(challenge);
+        let line = self.codec.line(self.deadline()).await?;
         let text = line.strip_suffix(b"\r\n").unwrap_or(&line);
         Ok(match text {
             b"*" => Err(Instead::Cancelled),

@@ -4,10 +4,10 @@ use rowhouse_kernel::{SystemClock, SystemRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
 
-use super::{End, House, Peer, converse};
+use super::{Peer, ServerContext, SessionEnd, converse};
 use crate::message::RawMail;
-use crate::submission::desk::{Desk, Refused, Sender, Unknown};
-use crate::submission::memory::Memory;
+use crate::submission::backend::{Backend, Refused, Sender, Unknown};
+use crate::submission::memory::MemoryBudget;
 use crate::submission::sasl::Claimed;
 
 const HERE: Peer = Peer { is_loopback: true, is_secure: false };
@@ -17,9 +17,9 @@ const MESSAGE: &str = "DATA\r\nFrom: a@x.example\r\nSubject: s\r\n\r\nHello\r\n.
 
 /// Knows `shop` with `s3cret`, who is good until the first message, and keeps what it gets.
 #[derive(Clone, Default)]
-struct Notebook(Arc<Mutex<Vec<RawMail>>>);
+struct RecordingBackend(Arc<Mutex<Vec<RawMail>>>);
 
-impl Desk for Notebook {
+impl Backend for RecordingBackend {
     async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
         let is_known = claimed.name == "shop" && claimed.secret.expose() == "s3cret";
         Ok(is_known.then_some(Sender { name: claimed.name, tenant: None }))
@@ -39,14 +39,14 @@ impl Desk for Notebook {
     }
 }
 
-fn house(desk: Notebook, is_capture: bool, has_tls: bool) -> House<Notebook> {
-    House {
-        desk,
+fn context(backend: RecordingBackend, is_capture: bool, has_tls: bool) -> ServerContext<RecordingBackend> {
+    ServerContext {
+        backend,
         host: "mail.example".to_owned(),
         max_message_bytes: 2000,
         is_capture,
         has_tls,
-        memory: Memory::new(1 << 20),
+        memory: MemoryBudget::new(1 << 20),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
     }
@@ -54,8 +54,8 @@ fn house(desk: Notebook, is_capture: bool, has_tls: bool) -> House<Notebook> {
 
 /// Says all of `script` at once, stops talking, and gives the answers' codes and the mails taken.
 async fn talk(peer: Peer, is_capture: bool, script: &str) -> (Vec<String>, Vec<RawMail>) {
-    let desk = Notebook::default();
-    let house = house(desk.clone(), is_capture, false);
+    let backend = RecordingBackend::default();
+    let context = context(backend.clone(), is_capture, false);
     let (mut client, server) = duplex(64);
     let (_drain, draining) = watch::channel(false);
     let talking = async {
@@ -70,11 +70,11 @@ async fn talk(peer: Peer, is_capture: bool, script: &str) -> (Vec<String>, Vec<R
         answers
     };
     let serving = async {
-        let _closed = converse(&house, server, peer, true, draining).await;
+        let _closed = converse(&context, server, peer, true, draining).await;
     };
     let (answers, ()) = tokio::join!(talking, serving);
     let codes = answers.lines().map(|line| line.chars().take(9).collect::<String>().trim().to_owned());
-    let mails = desk.0.lock().unwrap().clone();
+    let mails = backend.0.lock().unwrap().clone();
     (codes.collect(), mails)
 }
 
@@ -147,11 +147,11 @@ async fn credentials_open_the_door_and_wrong_ones_do_not() {
 
 #[tokio::test]
 async fn secret_is_not_asked_for_in_the_clear_where_tls_is_offered() {
-    let house = house(Notebook::default(), false, true);
+    let context = context(RecordingBackend::default(), false, true);
     let (mut client, server) = duplex(4096);
     let (_drain, draining) = watch::channel(false);
     client.write_all(format!("EHLO me\r\n{PLAIN}STARTTLS\r\n").as_bytes()).await.unwrap();
-    let End::Tls(_) = converse(&house, server, AWAY, true, draining).await else { panic!("no TLS") };
+    let SessionEnd::Tls(_) = converse(&context, server, AWAY, true, draining).await else { panic!("no TLS") };
     let said = read_all(client).await;
     assert!(said.contains("250-STARTTLS") && !said.contains("250-AUTH"), "{said}");
     assert!(said.contains("538 5.7.11") && said.ends_with("220 2.0.0 Ready to start TLS\r\n"), "{said}");
@@ -159,11 +159,11 @@ async fn secret_is_not_asked_for_in_the_clear_where_tls_is_offered() {
 
 #[tokio::test]
 async fn commands_sent_along_with_starttls_end_the_session() {
-    let house = house(Notebook::default(), false, true);
+    let context = context(RecordingBackend::default(), false, true);
     let (mut client, server) = duplex(4096);
     let (_drain, draining) = watch::channel(false);
     client.write_all(b"EHLO me\r\nSTARTTLS\r\nMAIL FROM:<evil@x.example>\r\n").await.unwrap();
-    assert!(matches!(converse(&house, server, AWAY, true, draining).await, End::Closed));
+    assert!(matches!(converse(&context, server, AWAY, true, draining).await, SessionEnd::Closed));
     assert!(read_all(client).await.contains("501 5.5.1"));
 }
 
@@ -264,12 +264,12 @@ async fn slow_strangers_and_slow_senders_are_sent_away() {
         (false, "EHLO me\r\nMAIL"),
         (true, "EHLO me\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\nFrom:"),
     ] {
-        let house = house(Notebook::default(), is_capture, false);
+        let context = context(RecordingBackend::default(), is_capture, false);
         let (mut client, server) = duplex(4096);
         let (_drain, draining) = watch::channel(false);
         client.write_all(said.as_bytes()).await.unwrap();
         let begun = tokio::time::Instant::now();
-        let _closed = converse(&house, server, HERE, true, draining).await;
+        let _closed = converse(&context, server, HERE, true, draining).await;
         assert_eq!(begun.elapsed().as_secs(), 60, "{said}");
         assert!(read_all(client).await.contains("421 4.4.2"), "{said}");
     }
@@ -277,7 +277,7 @@ async fn slow_strangers_and_slow_senders_are_sent_away() {
 
 #[tokio::test(start_paused = true)]
 async fn session_of_a_revoked_credential_ends_within_a_minute() {
-    let house = house(Notebook::default(), false, false);
+    let context = context(RecordingBackend::default(), false, false);
     let (mut client, server) = duplex(4096);
     let (_drain, draining) = watch::channel(false);
     let minute = std::time::Duration::from_secs(61);
@@ -301,16 +301,16 @@ async fn session_of_a_revoked_credential_ends_within_a_minute() {
         tokio::time::advance(minute).await;
         said("MAIL FROM:<a@x.example>\r\n", "421 4.7.0").await;
     };
-    let serving = converse(&house, server, AWAY, true, draining);
+    let serving = converse(&context, server, AWAY, true, draining);
     let ((), _closed) = tokio::join!(talking, serving);
 }
 
 #[tokio::test]
 async fn session_is_told_when_the_server_stops() {
-    let house = house(Notebook::default(), true, false);
+    let context = context(RecordingBackend::default(), true, false);
     let (client, server) = duplex(4096);
     let (drain, draining) = watch::channel(false);
     drain.send(true).unwrap();
-    let _closed = converse(&house, server, HERE, true, draining).await;
+    let _closed = converse(&context, server, HERE, true, draining).await;
     assert!(read_all(client).await.contains("421 4.3.2"));
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use rowhouse_mail::dns::{self, Finding, Record, State};
+use rowhouse_mail::dns::{self, Finding, Record, RecordState};
 use serde_json::json;
 
 use crate::outcome::{CannotRun, Outcome};
@@ -22,16 +22,16 @@ pub(super) async fn run(
         return Ok(Outcome::yes(json!({ "records": records, "notes": notes }), text));
     }
     let findings = dns::look_up(&records, server).await?;
-    let is = |state: State| move |finding: &&Finding| finding.state == state;
-    let is_bad = |finding: &Finding| matches!(finding.state, State::Missing | State::Wrong);
-    if !findings.iter().any(is_bad) && findings.iter().any(|finding| is(State::Unknown)(&finding)) {
-        return Err(CannotRun(findings.iter().filter(is(State::Unknown)).map(unasked).collect()));
+    let is = |state: RecordState| move |finding: &&Finding| finding.state == state;
+    let is_bad = |finding: &Finding| matches!(finding.state, RecordState::Missing | RecordState::Wrong);
+    if !findings.iter().any(is_bad) && findings.iter().any(|finding| is(RecordState::Unknown)(&finding)) {
+        return Err(CannotRun(findings.iter().filter(is(RecordState::Unknown)).map(unasked).collect()));
     }
     let lines = findings.iter().map(|finding| {
         format!("{:<8} {}\n         {}", finding.state.name(), line(&finding.record), shown(&finding.says))
     });
     let text = with_notes(lines.collect(), &notes);
-    let yes = findings.iter().all(|finding| finding.state == State::Good);
+    let yes = findings.iter().all(|finding| finding.state == RecordState::Good);
     Ok(Outcome { yes, json: json!({ "records": findings, "notes": notes }), text })
 }
 

@@ -19,41 +19,41 @@ const UNREAD: Duration = Duration::from_secs(30);
 
 /// Why a conversation ends early.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum Disconnect {
     /// With this last word.
-    Told(Reply),
+    With(Reply),
     /// The other side has gone.
     Gone,
 }
 
-impl From<std::io::Error> for Broken {
+impl From<std::io::Error> for Disconnect {
     fn from(_: std::io::Error) -> Self {
         Self::Gone
     }
 }
 
 /// A connection and what waits on its way in and out.
-pub(crate) struct Wire<S> {
+pub(crate) struct Codec<S> {
     stream: S,
     input: BytesMut,
     output: Vec<u8>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Codec<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, input: BytesMut::new(), output: Vec::new() }
     }
 
     /// The next command, with its CR LF.
-    pub(crate) async fn line(&mut self, deadline: Instant) -> Result<BytesMut, Broken> {
+    pub(crate) async fn line(&mut self, deadline: Instant) -> Result<BytesMut, Disconnect> {
         loop {
             if let Some(end) = memchr(b'\n', &self.input[..self.input.len().min(LONGEST_LINE)]) {
                 let line = self.input.split_to(end + 1);
                 let ends_well = line.ends_with(b"\r\n") && memchr(b'\r', &line) == end.checked_sub(1);
-                return if ends_well { Ok(line) } else { Err(Broken::Told(reply::BARE_LINE_BREAK)) };
+                return if ends_well { Ok(line) } else { Err(Disconnect::With(reply::BARE_LINE_BREAK)) };
             }
             if self.input.len() >= LONGEST_LINE {
-                return Err(Broken::Told(reply::LINE_TOO_LONG));
+                return Err(Disconnect::With(reply::LINE_TOO_LONG));
             }
             self.fill(deadline).await?;
         }
@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         mut body: Body,
         pause: Duration,
         deadline: Instant,
-    ) -> Result<Body, Broken> {
+    ) -> Result<Body, Disconnect> {
         loop {
             let (taken, is_complete) = body.feed(&self.input);
             let _message = self.input.split_to(taken);
@@ -89,12 +89,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         !self.input.is_empty()
     }
 
-    pub(crate) async fn flush(&mut self) -> Result<(), Broken> {
+    pub(crate) async fn flush(&mut self) -> Result<(), Disconnect> {
         let writing = async {
             self.stream.write_all(&self.output).await?;
             self.stream.flush().await
         };
-        timeout_at(Instant::now() + UNREAD, writing).await.map_err(|_| Broken::Gone)??;
+        timeout_at(Instant::now() + UNREAD, writing).await.map_err(|_| Disconnect::Gone)??;
         self.output.clear();
         Ok(())
     }
@@ -104,14 +104,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream
     }
 
-    async fn fill(&mut self, deadline: Instant) -> Result<(), Broken> {
+    async fn fill(&mut self, deadline: Instant) -> Result<(), Disconnect> {
         if !self.output.is_empty() {
             self.flush().await?;
         }
         self.input.reserve(READ);
         match timeout_at(deadline, self.stream.read_buf(&mut self.input)).await {
-            Err(_) => Err(Broken::Told(reply::TOO_SLOW)),
-            Ok(Ok(0)) | Ok(Err(_)) => Err(Broken::Gone),
+            Err(_) => Err(Disconnect::With(reply::TOO_SLOW)),
+            Ok(Ok(0)) | Ok(Err(_)) => Err(Disconnect::Gone),
             Ok(Ok(_)) => Ok(()),
         }
     }

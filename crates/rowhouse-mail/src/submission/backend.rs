@@ -1,4 +1,4 @@
-//! What a session needs of the rest: checking credentials, and taking messages in.
+//! What an SMTP session needs of the rest: checking credentials, and storing messages. Implemented in `database`.
 
 use rowhouse_kernel::TenantId;
 
@@ -29,12 +29,12 @@ pub(crate) enum Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unknown;
 
-/// The house behind the counter.
-pub(crate) trait Desk: Send + Sync + 'static {
+/// Credentials and storage behind a session.
+pub(crate) trait Backend: Send + Sync + 'static {
     /// Who that is; `None` if name and secret do not fit.
     fn check(&self, claimed: Claimed) -> impl Future<Output = Result<Option<Sender>, Unknown>> + Send;
 
-    /// Whether a name that has signed in is still good for it.
+    /// Whether a credential that has signed in has not been revoked since.
     fn is_good(&self, name: &str) -> impl Future<Output = Result<bool, Unknown>> + Send;
 
     /// Makes the message durable and returns its id.

@@ -1,0 +1,68 @@
+//! The SMTP backend: credentials and messages in the database. Leaves the conversation to `session`.
+
+use rowhouse_db::{Control, TransactionError};
+use rowhouse_kernel::SERVICE_ROLE;
+
+use super::backend::{Backend, Refused, Sender, Unknown};
+use super::listener::KeyCheck;
+use super::sasl::Claimed;
+use crate::credential;
+use crate::error::MailError;
+use crate::intake::{Draft, Intake};
+use crate::message::RawMail;
+
+/// Credentials and messages in the database.
+pub(crate) struct DatabaseBackend {
+    pub(crate) intake: Intake,
+    pub(crate) control: Control,
+    pub(crate) is_service_key: KeyCheck,
+}
+
+impl Backend for DatabaseBackend {
+    async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
+        if claimed.name == SERVICE_ROLE {
+            let sender = Sender { name: claimed.name, tenant: None };
+            return Ok((self.is_service_key)(&claimed.secret).then_some(sender));
+        }
+        let found = credential::check(&self.control, claimed.name.clone(), claimed.secret).await;
+        let found = found.map_err(|error| {
+            tracing::warn!(%error, "SMTP credentials cannot be checked");
+            Unknown
+        })?;
+        Ok(found.map(|tenant| Sender { name: claimed.name, tenant }))
+    }
+
+    async fn is_good(&self, name: &str) -> Result<bool, Unknown> {
+        if name == SERVICE_ROLE {
+            return Ok(true);
+        }
+        let good = credential::is_good(&self.control, name.to_owned()).await;
+        good.map_err(|error| {
+            tracing::warn!(%error, "SMTP credentials cannot be checked");
+            Unknown
+        })
+    }
+
+    async fn accept(&self, mail: RawMail) -> Result<i64, Refused> {
+        let accepted = self.intake.accept(Draft::Raw(Box::new(mail))).await;
+        accepted.map(|accepted| accepted.id).map_err(|error| refusal(&error))
+    }
+}
+
+fn refusal(error: &MailError) -> Refused {
+    match error {
+        MailError::Invalid(why) => Refused::Message(why.clone()),
+        MailError::TooLarge { .. } => Refused::TooLarge,
+        MailError::Unusable(_) | MailError::Db(_) => {
+            // Data that PostgreSQL cannot take (class 22) will not be taken later either.
+            let is_data =
+                error.database().and_then(|error| error.code()).is_some_and(|code| code.starts_with("22"));
+            tracing::warn!(%error, "a message handed in over SMTP was not stored");
+            if is_data {
+                Refused::Message("the message cannot be stored".to_owned())
+            } else {
+                Refused::NotNow
+            }
+        }
+    }
+}
