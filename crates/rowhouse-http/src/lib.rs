@@ -8,6 +8,7 @@ mod layer;
 mod metric;
 mod patience;
 mod server;
+mod task;
 
 pub use address::ClientAddress;
 pub use cors::cors;
@@ -17,3 +18,6 @@ pub use layer::{Layers, RequestId, VerifyTime, observe};
 pub use metric::Metrics;
 pub use patience::Patience;
 pub use server::{Drain, Server, serve};
+pub use task::{
+    BackgroundTask, Heartbeat, MAX_SILENCE, Supervisor, TaskEnd, TaskState, TaskStatus, TookTooLong,
+};
