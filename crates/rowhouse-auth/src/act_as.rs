@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbError, TransactionError};
 use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_kernel::{Caller, OrganizationId, TenantId, UserId};
+use rowhouse_tenancy::membership::{self, Membership};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::AuthError;
 use crate::claims::AccessClaims;
+use crate::fault::Fault;
 use crate::model::User;
 use crate::state::issuer;
-use crate::store::membership::{self, Membership};
 use crate::store::session::SessionRow;
 use crate::store::user;
 
@@ -27,22 +27,65 @@ pub struct ActAs<'a> {
     pub tenant: Option<&'a str>,
 }
 
+/// Why somebody cannot be acted as.
+#[derive(Debug, thiserror::Error)]
+pub enum ActAsError {
+    /// Nobody has this address or id.
+    #[error("no such user")]
+    NoSuchUser,
+    /// A ban lasts.
+    #[error("the user is banned")]
+    Banned,
+    /// The tenant does not exist, is not active, or the user is no active member.
+    #[error("the tenant is not open to the user")]
+    NotAMember,
+    /// Slugs are unique within an organization only.
+    #[error("the slug names several tenants of the user; give the id")]
+    SeveralTenants,
+    /// The claims do not serialize.
+    #[error("the claims cannot be written as JSON")]
+    Claims(#[source] serde_json::Error),
+    /// The user cannot be read.
+    #[error("the user cannot be read: {0}")]
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database's part.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<Fault> for ActAsError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Db(error) => Self::Db(error),
+            other => Self::Read(other.into()),
+        }
+    }
+}
+
+impl TransactionError for ActAsError {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// The caller that a sign-in would make, but for `session_id`, which is missing.
 ///
 /// # Errors
-/// [`AuthError::NoSuchUser`], [`AuthError::UserBanned`]; [`AuthError::NotAMember`] when the tenant is not open to the
-/// user; [`AuthError::Validation`] when a slug names several of the user's tenants; and the database's.
+/// [`ActAsError`].
 pub async fn caller(
     control: &Control,
     who: ActAs<'_>,
     settings: &AuthSettings,
     public_url: &str,
     now: OffsetDateTime,
-) -> Result<Caller, AuthError> {
+) -> Result<Caller, ActAsError> {
     let find = async |client: &Client| find(client, who).await;
     let (user, membership) = control.read("auth.act_as", find).await?;
     if user.is_banned(now) {
-        return Err(AuthError::UserBanned);
+        return Err(ActAsError::Banned);
     }
     let session = SessionRow {
         id: Uuid::nil(),
@@ -54,8 +97,7 @@ pub async fn caller(
     };
     let issuer = issuer(public_url);
     let claims = AccessClaims::new(&issuer, &user, &session, membership.as_ref(), settings, now);
-    let claims = serde_json::to_string(&claims.without_session())
-        .map_err(|error| AuthError::Internal(error.to_string()))?;
+    let claims = serde_json::to_string(&claims.without_session()).map_err(ActAsError::Claims)?;
     Ok(Caller {
         role: user.role.as_str().into(),
         claims: Arc::from(claims),
@@ -67,21 +109,21 @@ pub async fn caller(
     })
 }
 
-async fn find(client: &Client, who: ActAs<'_>) -> Result<(User, Option<Membership>), AuthError> {
+async fn find(client: &Client, who: ActAs<'_>) -> Result<(User, Option<Membership>), ActAsError> {
     let row = match who.user.parse::<Uuid>() {
         Ok(id) => user::find(client, id).await?,
         Err(_) => user::find_by_email(client, &who.user.to_lowercase()).await?,
     };
     let user = row.map(|row| row.user).filter(|user| user.deleted_at.is_none());
-    let user = user.ok_or(AuthError::NoSuchUser)?;
+    let user = user.ok_or(ActAsError::NoSuchUser)?;
     let Some(tenant) = who.tenant else {
         let membership = membership::find_or_default(client, user.id, None).await?;
         return Ok((user, membership));
     };
     let mut named = membership::list_named(client, user.id, tenant).await?;
     if named.len() > 1 {
-        return Err(AuthError::Validation("the slug names several tenants of the user; give the id".into()));
+        return Err(ActAsError::SeveralTenants);
     }
-    let membership = named.pop().ok_or(AuthError::NotAMember)?;
+    let membership = named.pop().ok_or(ActAsError::NotAMember)?;
     Ok((user, Some(membership)))
 }

@@ -1,5 +1,6 @@
 //! How answers leave: GoTrue's two error dialects, chosen by the request's `X-Supabase-Api-Version`.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -9,21 +10,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use rowhouse_http::RequestId;
 use serde_json::{Value, json};
 
-use crate::AuthError;
+use crate::refusal::Refusal;
 
 /// Names the dialect; a date.
 pub(crate) const API_VERSION: HeaderName = HeaderName::from_static("x-supabase-api-version");
 /// The only version that changed anything: from it on, `code` is text.
 const V2024: &str = "2024-01-01";
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-sb-error-code");
+/// Most causes of one error that are logged.
+const MAX_CAUSES: usize = 8;
 
-impl IntoResponse for AuthError {
+impl IntoResponse for Refusal {
     /// Status and headers; the body is written by [`render`], which knows the dialect.
     fn into_response(self) -> Response {
-        let (status, code) = self.code();
-        let mut response = status.into_response();
-        response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(code));
-        if let Some(wait) = self.retry_after() {
+        let mut response = self.status.into_response();
+        response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(self.code));
+        if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
@@ -37,11 +39,12 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     let modern = wants_2024(request.headers());
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.to_string());
     let mut response = next.run(request).await;
-    if let Some(error) = response.extensions_mut().remove::<Arc<AuthError>>() {
-        if response.status().is_server_error() {
-            tracing::error!(error = %error, code = error.code().1, "identity request failed");
+    if let Some(refusal) = response.extensions_mut().remove::<Arc<Refusal>>() {
+        if refusal.status.is_server_error() {
+            let error = refusal.cause.as_deref().map(causes).unwrap_or_default();
+            tracing::error!(error, code = refusal.code, "identity request failed");
         }
-        let body = if modern { modern_body(&error) } else { legacy_body(&error, request_id) };
+        let body = if modern { modern_body(&refusal) } else { legacy_body(&refusal, request_id) };
         let (mut parts, _) = response.into_parts();
         parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         parts.headers.remove(header::CONTENT_LENGTH);
@@ -51,6 +54,13 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         response.headers_mut().insert(API_VERSION, HeaderValue::from_static(V2024));
     }
     response
+}
+
+/// The error with its causes, the outermost first.
+fn causes(error: &(dyn Error + Send + Sync + 'static)) -> String {
+    let first: &(dyn Error + 'static) = error;
+    let chain = std::iter::successors(Some(first), |&error| Error::source(error));
+    chain.take(MAX_CAUSES).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Dates compare as text. A malformed version counts as none.
@@ -64,22 +74,22 @@ fn wants_2024(headers: &HeaderMap) -> bool {
     is_date && version >= V2024
 }
 
-fn modern_body(error: &AuthError) -> Value {
-    with_reasons(json!({ "code": error.code().1, "message": error.public_message() }), error)
+fn modern_body(refusal: &Refusal) -> Value {
+    with_reasons(json!({ "code": refusal.code, "message": refusal.message }), refusal)
 }
 
-fn legacy_body(error: &AuthError, request_id: Option<String>) -> Value {
-    let (status, code) = error.code();
-    let mut body = json!({ "code": status.as_u16(), "error_code": code, "msg": error.public_message() });
+fn legacy_body(refusal: &Refusal, request_id: Option<String>) -> Value {
+    let Refusal { status, code, message, .. } = refusal;
+    let mut body = json!({ "code": status.as_u16(), "error_code": code, "msg": message });
     if let (true, Some(id)) = (status.is_server_error(), request_id) {
         body["error_id"] = id.into();
     }
-    with_reasons(body, error)
+    with_reasons(body, refusal)
 }
 
-fn with_reasons(mut body: Value, error: &AuthError) -> Value {
-    if let AuthError::WeakPassword(weak) = error {
-        body["weak_password"] = json!({ "reasons": weak.reasons });
+fn with_reasons(mut body: Value, refusal: &Refusal) -> Value {
+    if let Some(reasons) = &refusal.weak_reasons {
+        body["weak_password"] = json!({ "reasons": reasons });
     }
     body
 }

@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_tenancy::membership::Membership;
 use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::model::{Object, User};
-use crate::store::membership::Membership;
 use crate::store::session::SessionRow;
 
 /// User metadata of more bytes than this stays out of tokens, which travel in headers; the user object always has it.

@@ -7,7 +7,7 @@ use rowhouse_kernel::SharedRng;
 use rowhouse_kernel::settings::AuthSettings;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::AuthError;
+use crate::fault::Fault;
 use crate::policy::Password;
 
 /// The bounded pool. Callers must hold no database connection while they wait here.
@@ -27,34 +27,27 @@ impl Hasher {
     }
 
     /// Hashes a new password.
-    pub(crate) async fn hash(&self, password: Password) -> Result<String, AuthError> {
+    pub(crate) async fn hash(&self, password: Password) -> Result<String, Fault> {
         let rng = self.rng.clone();
         Ok(self.run(move || password::hash(password.expose(), &*rng)).await??)
     }
 
     /// Compares; `None` costs as much as a mismatch.
-    pub(crate) async fn verify(
-        &self,
-        password: Password,
-        stored: Option<String>,
-    ) -> Result<Verdict, AuthError> {
+    pub(crate) async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verdict, Fault> {
         self.run(move || password::verify(password.expose(), stored.as_deref())).await
     }
 
     /// The permits travel with the work: a client that leaves does not free a core that is still busy.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, AuthError> {
-        let place = self.admitted.clone().try_acquire_owned().map_err(|_| AuthError::Busy)?;
-        let turn = self.running.clone().acquire_owned().await.map_err(|_| AuthError::Busy)?;
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+        let place = self.admitted.clone().try_acquire_owned().map_err(|_| Fault::Busy)?;
+        let turn = self.running.clone().acquire_owned().await.map_err(|_| Fault::Busy)?;
         let permits: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, turn);
         let task = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(permits);
             result
         });
-        task.await.map_err(|error| AuthError::Internal(format!("password hashing ended: {error}")))
+        Ok(task.await?)
     }
 }
 
@@ -84,7 +77,7 @@ mod tests {
         // `join!` polls in this order, so that the first two hold their places when the third arrives.
         let (first, second, third) = tokio::join!(biased; running, waiting, refused);
         assert!(first.is_ok() && second.is_ok());
-        assert!(matches!(third, Err(AuthError::Busy)));
+        assert!(matches!(third, Err(Fault::Busy)));
     }
 
     #[tokio::test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rowhouse_crypto::{
-    Algorithm, ChainKey, Envelope, Jwk, Key, KeyPair, KeyRing, Purpose, Status, TrustedKeys,
+    Algorithm, ChainKey, Envelope, Jwk, Key, KeyError, KeyPair, KeyRing, Purpose, Status, TrustedKeys,
 };
-use rowhouse_db::{Control, Heard};
+use rowhouse_db::{Control, DbError, Heard, TransactionError};
 use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use serde_json::json;
@@ -17,13 +17,50 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_postgres::GenericClient;
 
-use crate::AuthError;
 use crate::store::key::{self, KeyRow};
 
 /// How long API keys live unless asked otherwise: ten years.
 pub const API_KEY_LIFETIME: time::Duration = time::Duration::days(3653);
 /// How long after the last token's death a retired access key stays: clocks differ, answers are slow.
 const GRACE: Duration = Duration::from_secs(300);
+
+/// Why the key ring cannot be loaded, changed or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyStoreError {
+    /// Nothing opens the stored keys.
+    #[error("auth.key_secret is not set")]
+    NoSecret,
+    /// A key could not be made, loaded or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A stored key makes no sense.
+    #[error("auth.signing_keys: the row {kid} is malformed")]
+    Row {
+        /// Which key.
+        kid: String,
+    },
+    /// A rotation found no key to go on with.
+    #[error("there is no standby key")]
+    NoStandby,
+    /// The database's part.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<tokio_postgres::Error> for KeyStoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl TransactionError for KeyStoreError {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// A key as `keys list` shows it.
 #[derive(Debug, Clone)]
@@ -74,12 +111,9 @@ impl KeyStore {
         settings: &AuthSettings,
         clock: SharedClock,
         rng: SharedRng,
-    ) -> Result<Self, AuthError> {
-        let secret = settings
-            .key_secret
-            .clone()
-            .ok_or_else(|| AuthError::Internal("auth.key_secret is not set".to_owned()))?;
-        let envelope = Envelope::new(&secret)?;
+    ) -> Result<Self, KeyStoreError> {
+        let secret = settings.key_secret.clone().ok_or(KeyStoreError::NoSecret)?;
+        let envelope = Envelope::new(&secret).map_err(KeyError::from)?;
         let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
         let trusted = settings.jwt_secret.as_ref().map(read).transpose()?;
         let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
@@ -111,7 +145,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self) -> Result<Vec<KeyInfo>, AuthError> {
+    pub async fn list(&self) -> Result<Vec<KeyInfo>, KeyStoreError> {
         let rows = self.0.control.read("auth.list_keys", async |client| key::list(client).await).await?;
         let info = |row: KeyRow| {
             let KeyRow { jwk, purpose, status, created_at, rotated_at, .. } = row;
@@ -124,7 +158,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// The database's; the ring in use stays.
-    pub async fn reload(&self) -> Result<(), AuthError> {
+    pub async fn reload(&self) -> Result<(), KeyStoreError> {
         let rows = self.0.control.read("auth.reload_keys", async |client| key::list(client).await).await?;
         self.0.ring.store(Arc::new(self.0.vault.ring(&rows)?));
         Ok(())
@@ -150,7 +184,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// The database's, or the crypto library's.
-    pub async fn rotate(&self, purpose: Purpose) -> Result<String, AuthError> {
+    pub async fn rotate(&self, purpose: Purpose) -> Result<String, KeyStoreError> {
         let (vault, keep) = (Arc::clone(&self.0.vault), self.0.token_lifetime + GRACE);
         let work = async move |tx: &tokio_postgres::Transaction<'_>| vault.rotate(tx, purpose, keep).await;
         self.0.control.run_tx("auth.rotate_keys", work).await?;
@@ -162,13 +196,13 @@ impl KeyStore {
     ///
     /// # Errors
     /// The database's.
-    pub async fn remove(&self, kid: &str) -> Result<bool, AuthError> {
+    pub async fn remove(&self, kid: &str) -> Result<bool, KeyStoreError> {
         let kid = kid.to_owned();
         let remove = async move |tx: &tokio_postgres::Transaction<'_>| {
             key::lock(tx).await?;
             let removed = key::remove(tx, &kid).await?;
             key::announce(tx).await?;
-            Ok::<_, AuthError>(removed)
+            Ok::<_, KeyStoreError>(removed)
         };
         let removed = self.0.control.run_tx("auth.remove_key", remove).await?;
         self.reload().await?;
@@ -185,7 +219,7 @@ impl KeyStore {
         role: &str,
         public_url: &str,
         lifetime: time::Duration,
-    ) -> Result<String, AuthError> {
+    ) -> Result<String, KeyStoreError> {
         let now = self.0.vault.clock.now();
         let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
         let claims = json!({ "iss": crate::state::issuer(public_url), "role": role, "iat": iat, "exp": exp });
@@ -203,7 +237,7 @@ fn algorithm(settings: &AuthSettings) -> Algorithm {
 
 impl Vault {
     /// Under the lock: makes the signing and standby keys that are missing, and returns all rows.
-    async fn complete(&self, tx: &impl GenericClient) -> Result<Vec<KeyRow>, AuthError> {
+    async fn complete(&self, tx: &impl GenericClient) -> Result<Vec<KeyRow>, KeyStoreError> {
         key::lock(tx).await?;
         let mut rows = key::list(tx).await?;
         for (purpose, status) in missing(&rows) {
@@ -230,10 +264,10 @@ impl Vault {
         tx: &impl GenericClient,
         purpose: Purpose,
         keep: Duration,
-    ) -> Result<(), AuthError> {
+    ) -> Result<(), KeyStoreError> {
         let rows = self.complete(tx).await?;
         let next = rows.iter().find(|row| row.purpose == purpose && row.status == Status::Standby);
-        let next = next.ok_or_else(|| AuthError::Internal("there is no standby key".to_owned()))?;
+        let next = next.ok_or(KeyStoreError::NoStandby)?;
         let now = self.clock.now();
         key::retire_signer(tx, purpose, now).await?;
         key::promote(tx, &next.jwk.kid).await?;
@@ -242,12 +276,12 @@ impl Vault {
         key::announce(tx).await
     }
 
-    fn ring(&self, rows: &[KeyRow]) -> Result<KeyRing, AuthError> {
+    fn ring(&self, rows: &[KeyRow]) -> Result<KeyRing, KeyStoreError> {
         let keys = rows.iter().map(|row| self.key(row)).collect::<Result<_, _>>()?;
         Ok(KeyRing::new(keys, self.trusted.clone())?)
     }
 
-    fn key(&self, row: &KeyRow) -> Result<Key, AuthError> {
+    fn key(&self, row: &KeyRow) -> Result<Key, KeyStoreError> {
         Ok(match row.status {
             Status::Verifying => Key::public(row.jwk.clone(), row.purpose)?,
             status => Key::new(

@@ -3,22 +3,23 @@
 mod act_as;
 mod answer;
 mod claims;
-mod error;
+mod fault;
 mod flow;
 mod hasher;
 mod key_store;
 mod limit;
+mod live;
 mod model;
 mod policy;
+mod refusal;
 mod request;
 mod rotation;
 mod route;
 mod state;
 mod store;
 
-pub use act_as::{ActAs, caller};
-pub use error::AuthError;
-pub use key_store::{API_KEY_LIFETIME, KeyInfo, KeyStore};
+pub use act_as::{ActAs, ActAsError, caller};
+pub use key_store::{API_KEY_LIFETIME, KeyInfo, KeyStore, KeyStoreError};
 pub use route::{router, well_known_router};
 pub use state::{Auth, AuthParts};
 

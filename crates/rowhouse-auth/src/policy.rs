@@ -5,8 +5,6 @@ use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::AuthSettings;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::AuthError;
-
 /// Longest address stored.
 const MAX_EMAIL: usize = 255;
 /// The one rule of this policy, as GoTrue names it.
@@ -29,15 +27,14 @@ impl Password {
     }
 
     /// Refuses what may not become somebody's password.
-    pub(crate) fn require_acceptable(&self, settings: &AuthSettings) -> Result<(), AuthError> {
+    pub(crate) fn require_acceptable(&self, settings: &AuthSettings) -> Result<(), PasswordError> {
         if self.expose().len() > MAX_BYTES {
-            let message = format!("Password cannot be longer than {MAX_BYTES} characters");
-            return Err(AuthError::Validation(message.into()));
+            return Err(PasswordError::TooLong);
         }
-        self.weakness(settings).map_or(Ok(()), |weak| Err(AuthError::WeakPassword(weak)))
+        self.weakness(settings).map_or(Ok(()), |weak| Err(PasswordError::Weak(weak)))
     }
 
-    /// What the policy has against it; also told, without refusing, to who signs in with an older password.
+    /// What the policy has against it; also shown, without refusing, to who signs in with an older password.
     pub(crate) fn weakness(&self, settings: &AuthSettings) -> Option<WeakPassword> {
         let shortest = usize::from(settings.password_min_length);
         (self.expose().chars().count() < shortest).then(|| WeakPassword {
@@ -47,29 +44,48 @@ impl Password {
     }
 }
 
+/// Why a text may not become a password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PasswordError {
+    /// Beyond what bcrypt compares.
+    #[error("Password cannot be longer than {MAX_BYTES} characters")]
+    TooLong,
+    /// Against the policy.
+    #[error("{}", .0.message)]
+    Weak(WeakPassword),
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EmailError {
+    #[error("An email address is required")]
+    Missing,
+    #[error("An email address is too long")]
+    TooLong,
+    #[error("Unable to validate email address: invalid format")]
+    Malformed,
+}
+
 /// Why a password is weak, in GoTrue's shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WeakPassword {
+pub(crate) struct WeakPassword {
     /// For people.
-    pub message: String,
+    pub(crate) message: String,
     /// For programs: `length`.
-    pub reasons: Vec<&'static str>,
+    pub(crate) reasons: Vec<&'static str>,
 }
 
 /// Lower-cases an address and checks its form (the HTML standard's grammar); whether it exists only a mail can tell.
-pub(crate) fn email(address: &str) -> Result<String, AuthError> {
+pub(crate) fn email(address: &str) -> Result<String, EmailError> {
     if address.is_empty() {
-        return Err(AuthError::Validation("An email address is required".into()));
+        return Err(EmailError::Missing);
     }
     if address.len() > MAX_EMAIL {
-        return Err(AuthError::Validation("An email address is too long".into()));
+        return Err(EmailError::TooLong);
     }
     let well_formed =
         address.rsplit_once('@').is_some_and(|(local, domain)| is_local(local) && is_domain(domain));
-    if !well_formed {
-        return Err(AuthError::Validation("Unable to validate email address: invalid format".into()));
-    }
-    Ok(address.to_ascii_lowercase())
+    if well_formed { Ok(address.to_ascii_lowercase()) } else { Err(EmailError::Malformed) }
 }
 
 fn is_local(text: &str) -> bool {

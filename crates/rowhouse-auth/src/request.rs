@@ -8,15 +8,51 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
+use rowhouse_crypto::TokenError;
 use rowhouse_http::{ClientAddress, Identity};
 use rowhouse_kernel::{Caller, SessionId, UserId};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-use crate::AuthError;
+use crate::live::NotLive;
+use crate::refusal::Refusal;
 
 /// Longest user agent kept with a session.
 const MAX_USER_AGENT: usize = 512;
+
+/// Why a caller may not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallerError {
+    /// No bearer where one is required.
+    #[error("This endpoint requires a valid Bearer token")]
+    NoAuthorization,
+    /// A bearer that cannot be believed.
+    #[error("invalid JWT: unable to parse or verify signature, {0}")]
+    BadJwt(TokenError),
+    /// A genuine token of nobody (an API key) where a user is required.
+    #[error("invalid claim: missing sub claim")]
+    MissingSubject,
+    /// An administrator's endpoint, another role's token.
+    #[error("User not allowed")]
+    NotAdmin,
+}
+
+/// Why a request's query or body cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputError {
+    /// A parameter is malformed.
+    #[error("{0}")]
+    Query(String),
+    /// The body is not the JSON that was expected.
+    #[error("Could not parse request body as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The body ended early.
+    #[error("Could not parse request body as JSON: the body ended early")]
+    Unread,
+    /// The body exceeds `auth.max_body_bytes`.
+    #[error("Request body is too large")]
+    TooLarge,
+}
 
 /// Where a request came from.
 #[derive(Debug, Clone, Default)]
@@ -47,19 +83,19 @@ pub(crate) struct SignedIn {
 
 impl SignedIn {
     /// For what concerns the session itself.
-    pub(crate) fn require_session(self) -> Result<SessionId, AuthError> {
-        self.session.ok_or(AuthError::SessionNotFound)
+    pub(crate) fn require_session(self) -> Result<SessionId, NotLive> {
+        self.session.ok_or(NotLive::SessionNotFound)
     }
 }
 
 impl<S: Sync> FromRequestParts<S> for SignedIn {
-    type Rejection = AuthError;
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let caller = caller(parts)?;
         match caller.user {
             Some(user) => Ok(Self { user, session: caller.session }),
-            None => Err(AuthError::MissingSubject),
+            None => Err(CallerError::MissingSubject.into()),
         }
     }
 }
@@ -70,21 +106,25 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
 pub(crate) struct Administrator;
 
 impl<S: Sync> FromRequestParts<S> for Administrator {
-    type Rejection = AuthError;
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let caller = caller(parts)?;
-        if caller.is_service() && caller.session.is_none() { Ok(Self) } else { Err(AuthError::NotAdmin) }
+        if caller.is_service() && caller.session.is_none() {
+            Ok(Self)
+        } else {
+            Err(CallerError::NotAdmin.into())
+        }
     }
 }
 
 /// The caller, if a token was presented at all.
-fn caller(parts: &Parts) -> Result<&Arc<Caller>, AuthError> {
-    let identity = parts.extensions.get::<Identity>().ok_or(AuthError::NoAuthorization)?;
-    let caller = identity.caller().map_err(|error| AuthError::BadJwt(*error))?;
+fn caller(parts: &Parts) -> Result<&Arc<Caller>, CallerError> {
+    let identity = parts.extensions.get::<Identity>().ok_or(CallerError::NoAuthorization)?;
+    let caller = identity.caller().map_err(|error| CallerError::BadJwt(*error))?;
     let bare =
         caller.is_anonymous() && caller.user.is_none() && !parts.headers.contains_key(header::AUTHORIZATION);
-    if bare { Err(AuthError::NoAuthorization) } else { Ok(caller) }
+    if bare { Err(CallerError::NoAuthorization) } else { Ok(caller) }
 }
 
 /// The query string.
@@ -92,12 +132,12 @@ fn caller(parts: &Parts) -> Result<&Arc<Caller>, AuthError> {
 pub(crate) struct Params<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
-    type Rejection = AuthError;
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => Err(AuthError::Validation(rejection.body_text().into())),
+            Err(rejection) => Err(InputError::Query(rejection.body_text()).into()),
         }
     }
 }
@@ -107,17 +147,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = AuthError;
+    type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, AuthError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| refuse(&rejection))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| AuthError::BadJson(error.to_string()))
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| InputError::Json(error).into())
     }
 }
 
-fn refuse(rejection: &BytesRejection) -> AuthError {
+fn refuse(rejection: &BytesRejection) -> InputError {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => AuthError::TooLarge,
-        _ => AuthError::BadJson("the body ended early".to_owned()),
+        StatusCode::PAYLOAD_TOO_LARGE => InputError::TooLarge,
+        _ => InputError::Unread,
     }
 }

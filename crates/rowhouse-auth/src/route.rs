@@ -14,7 +14,8 @@ use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
 
 use crate::model::{Session, User};
-use crate::{Auth, AuthError, answer};
+use crate::refusal::Refusal;
+use crate::{Auth, answer};
 
 /// The identity surface, to be nested under `/auth/v1`.
 pub fn router(auth: Auth) -> Router {
@@ -30,8 +31,8 @@ pub fn router(auth: Auth) -> Router {
         .route("/logout", post(account::post_logout))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
-        .fallback(async || AuthError::NoRoute)
-        .method_not_allowed_fallback(async || AuthError::WrongMethod)
+        .fallback(async || Refusal::no_route())
+        .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(DefaultBodyLimit::max(largest_body))
         .layer(middleware::from_fn(answer::render))
         .with_state(auth)

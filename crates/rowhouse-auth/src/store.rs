@@ -3,7 +3,6 @@
 //! Statements are sent with their parameter types, which saves the round trip that preparing would take.
 
 pub(crate) mod key;
-pub(crate) mod membership;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 pub(crate) mod user;

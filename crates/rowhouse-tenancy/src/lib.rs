@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod limit;
+pub mod membership;
 
 use rowhouse_db::migrate::Statement;
 

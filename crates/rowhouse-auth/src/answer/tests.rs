@@ -13,10 +13,21 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::{API_VERSION, render};
-use crate::AuthError;
-use crate::policy::WeakPassword;
+use crate::fault::Fault;
+use crate::flow::account::AccountError;
+use crate::flow::admin::AdminError;
+use crate::flow::password::SignInError;
+use crate::flow::refresh::RefreshError;
+use crate::flow::session::SessionError;
+use crate::flow::signup::SignUpError;
+use crate::limit::TooManyRequests;
+use crate::live::NotLive;
+use crate::policy::{EmailError, PasswordError, WeakPassword};
+use crate::refusal::Refusal;
+use crate::request::{CallerError, InputError};
+use crate::store::user::WriteError;
 
-type Make = fn() -> AuthError;
+type Make = fn() -> Refusal;
 
 async fn answered(make: Make, version: Option<&str>) -> (StatusCode, HeaderMap, Value) {
     let router = Router::new().route("/", get(async move || make())).layer(from_fn(render));
@@ -34,7 +45,7 @@ async fn answered(make: Make, version: Option<&str>) -> (StatusCode, HeaderMap, 
 
 #[tokio::test]
 async fn dialect_follows_the_version_header() {
-    let make: Make = || AuthError::InvalidCredentials;
+    let make: Make = || SignInError::InvalidCredentials.into();
     let legacy =
         json!({ "code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials" });
     for version in [None, Some("2015-01-01"), Some("latest"), Some("2024-1-1")] {
@@ -55,7 +66,7 @@ async fn dialect_follows_the_version_header() {
 async fn weak_password_tells_its_reasons_in_both_dialects() {
     let make: Make = || {
         let message = "Password should be at least 6 characters.".to_owned();
-        AuthError::WeakPassword(WeakPassword { message, reasons: vec!["length"] })
+        PasswordError::Weak(WeakPassword { message, reasons: vec!["length"] }).into()
     };
     let (status, _, modern) = answered(make, Some("2024-01-01")).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -69,9 +80,9 @@ async fn weak_password_tells_its_reasons_in_both_dialects() {
 #[tokio::test]
 async fn waiting_time_is_told_in_whole_seconds() {
     let (status, headers, _) =
-        answered(|| AuthError::RateLimited { retry_after: Duration::from_millis(1500) }, None).await;
+        answered(|| TooManyRequests { retry_after: Duration::from_millis(1500) }.into(), None).await;
     assert_eq!((status, &headers["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"2".parse().unwrap()));
-    let (status, headers, _) = answered(|| AuthError::Busy, None).await;
+    let (status, headers, _) = answered(|| Fault::Busy.into(), None).await;
     assert_eq!((status, &headers["retry-after"]), (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap()));
 }
 
@@ -83,7 +94,7 @@ async fn inner_workings_stay_inside_and_the_request_can_be_named() {
             message: "relation \"secret\" does not exist".to_owned(),
             ..PgError::default()
         };
-        AuthError::Db(DbError::from(error))
+        Fault::Db(DbError::from(error)).into()
     };
     let (status, _, body) = answered(make, None).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -94,35 +105,38 @@ async fn inner_workings_stay_inside_and_the_request_can_be_named() {
 /// GoTrue's codes by status, as clients switch on them.
 #[test]
 fn codes_have_their_statuses() {
-    let refused =
-        |code: &str| AuthError::Db(DbError::from(PgError { code: code.to_owned(), ..PgError::default() }));
-    let table = [
-        (AuthError::Validation("".into()), 400, "validation_failed"),
-        (AuthError::BadJson(String::new()), 400, "bad_json"),
-        (AuthError::EmailNotConfirmed, 400, "email_not_confirmed"),
-        (AuthError::BannedAtDoor, 400, "user_banned"),
-        (AuthError::RefreshTokenNotFound, 400, "refresh_token_not_found"),
-        (AuthError::RefreshTokenAlreadyUsed, 400, "refresh_token_already_used"),
-        (AuthError::RefreshSessionExpired, 400, "session_expired"),
-        (AuthError::NoAuthorization, 401, "no_authorization"),
-        (AuthError::BadJwt(TokenError::Expired), 403, "bad_jwt"),
-        (AuthError::SessionNotFound, 403, "session_not_found"),
-        (AuthError::UserNotFound, 403, "user_not_found"),
-        (AuthError::UserBanned, 403, "user_banned"),
-        (AuthError::NotAdmin, 403, "not_admin"),
-        (AuthError::NoSuchUser, 404, "user_not_found"),
-        (AuthError::TooLarge, 413, "request_entity_too_large"),
-        (AuthError::EmailExists, 422, "email_exists"),
-        (AuthError::UserAlreadyExists, 422, "user_already_exists"),
-        (AuthError::SignupDisabled, 422, "signup_disabled"),
-        (AuthError::AnonymousDisabled, 422, "anonymous_provider_disabled"),
-        (AuthError::SamePassword, 422, "same_password"),
-        (AuthError::Db(DbError::Unavailable(String::new())), 503, "unexpected_failure"),
-        (AuthError::Db(DbError::PoolTimeout(Duration::ZERO)), 504, "request_timeout"),
+    let refused = |code: &str| {
+        Refusal::from(Fault::Db(DbError::from(PgError { code: code.to_owned(), ..PgError::default() })))
+    };
+    let table: [(Refusal, u16, &str); 26] = [
+        (EmailError::Missing.into(), 400, "validation_failed"),
+        (InputError::Unread.into(), 400, "bad_json"),
+        (SignInError::EmailNotConfirmed.into(), 400, "email_not_confirmed"),
+        (SignInError::Banned.into(), 400, "user_banned"),
+        (RefreshError::NotFound.into(), 400, "refresh_token_not_found"),
+        (RefreshError::AlreadyUsed.into(), 400, "refresh_token_already_used"),
+        (RefreshError::SessionExpired.into(), 400, "session_expired"),
+        (RefreshError::Banned.into(), 400, "user_banned"),
+        (CallerError::NoAuthorization.into(), 401, "no_authorization"),
+        (CallerError::BadJwt(TokenError::Expired).into(), 403, "bad_jwt"),
+        (NotLive::SessionNotFound.into(), 403, "session_not_found"),
+        (NotLive::UserNotFound.into(), 403, "user_not_found"),
+        (NotLive::UserBanned.into(), 403, "user_banned"),
+        (CallerError::NotAdmin.into(), 403, "not_admin"),
+        (SessionError::NotAMember.into(), 403, "tenant_access_denied"),
+        (AdminError::NoSuchUser.into(), 404, "user_not_found"),
+        (InputError::TooLarge.into(), 413, "request_entity_too_large"),
+        (WriteError::EmailTaken.into(), 422, "email_exists"),
+        (WriteError::PhoneTaken.into(), 422, "phone_exists"),
+        (SignUpError::UserExists.into(), 422, "user_already_exists"),
+        (SignUpError::Disabled.into(), 422, "signup_disabled"),
+        (AccountError::SamePassword.into(), 422, "same_password"),
+        (Fault::Db(DbError::Unavailable(String::new())).into(), 503, "unexpected_failure"),
+        (Fault::Db(DbError::PoolTimeout(Duration::ZERO)).into(), 504, "request_timeout"),
         (refused("22P05"), 400, "validation_failed"),
         (refused("P0001"), 500, "unexpected_failure"),
     ];
-    for (error, status, code) in table {
-        assert_eq!((error.code().0.as_u16(), error.code().1), (status, code), "{error}");
+    for (refusal, status, code) in table {
+        assert_eq!((refusal.status.as_u16(), refusal.code), (status, code), "{}", refusal.message);
     }
 }

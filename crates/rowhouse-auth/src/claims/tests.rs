@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::AccessClaims;
 use crate::model::User;
-use crate::store::membership::Membership;
 use crate::store::session::SessionRow;
+use rowhouse_tenancy::membership::Membership;
 
 const NOW: i64 = 1_800_000_000;
 

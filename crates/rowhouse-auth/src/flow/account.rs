@@ -4,13 +4,35 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 
+use crate::Auth;
+use crate::fault::{Fault, carry_fault};
+use crate::live::{NotLive, require_live};
 use crate::model::{Object, User};
-use crate::policy::{self, Password};
+use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::SignedIn;
 use crate::store::session::Scope;
-use crate::store::user::{LiveUser, UserChange, UserRow};
+use crate::store::user::{UserChange, UserRow, WriteError};
 use crate::store::{session, user};
-use crate::{Auth, AuthError};
+
+/// Why the user's record is not shown or changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccountError {
+    /// Session or user do not stand any more.
+    #[error(transparent)]
+    NotLive(#[from] NotLive),
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The new password is the old one.
+    #[error("New password should be different from the old password.")]
+    SamePassword,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(AccountError);
 
 /// What a user may change about himself.
 #[derive(Debug, Default)]
@@ -22,20 +44,24 @@ pub(crate) struct AccountChange {
 }
 
 /// The user, if session and user still stand.
-pub(crate) async fn get(auth: &Auth, caller: SignedIn) -> Result<User, AuthError> {
+pub(crate) async fn get(auth: &Auth, caller: SignedIn) -> Result<User, AccountError> {
     find(auth, caller).await.map(|row| row.user)
 }
 
-async fn find(auth: &Auth, caller: SignedIn) -> Result<UserRow, AuthError> {
+async fn find(auth: &Auth, caller: SignedIn) -> Result<UserRow, AccountError> {
     let session = caller.session.map(|session| session.0);
     let find = async move |db: &tokio_postgres::Client| user::find_live(db, caller.user.0, session).await;
     let live = auth.control.read("auth.get_user", find).await?;
-    require_live(live, caller, auth.now())
+    Ok(require_live(live, caller, auth.now())?)
 }
 
 /// Changes the user. A new password ends all his other sessions; a new address waits for its confirmation unless
 /// addresses are confirmed at once.
-pub(crate) async fn update(auth: &Auth, caller: SignedIn, change: AccountChange) -> Result<User, AuthError> {
+pub(crate) async fn update(
+    auth: &Auth,
+    caller: SignedIn,
+    change: AccountChange,
+) -> Result<User, AccountError> {
     let before = find(auth, caller).await?;
     let email = change.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
     let email = email.filter(|email| *email != before.user.email);
@@ -57,12 +83,12 @@ pub(crate) async fn update(auth: &Auth, caller: SignedIn, change: AccountChange)
     auth.control.run_tx("auth.update_user", work).await
 }
 
-async fn new_hash(auth: &Auth, password: Password, old: Option<String>) -> Result<String, AuthError> {
+async fn new_hash(auth: &Auth, password: Password, old: Option<String>) -> Result<String, AccountError> {
     password.require_acceptable(&auth.settings)?;
     if old.is_some() && auth.hasher.verify(password.clone(), old).await?.is_match() {
-        return Err(AuthError::SamePassword);
+        return Err(AccountError::SamePassword);
     }
-    auth.hasher.hash(password).await
+    Ok(auth.hasher.hash(password).await?)
 }
 
 async fn apply(
@@ -71,8 +97,8 @@ async fn apply(
     base: &UserChange,
     data: Option<&Object>,
     now: OffsetDateTime,
-) -> Result<User, AuthError> {
-    let row = user::lock(tx, caller.user.0).await?.ok_or(AuthError::UserNotFound)?;
+) -> Result<User, AccountError> {
+    let row = user::lock(tx, caller.user.0).await?.ok_or(NotLive::UserNotFound)?;
     let current = caller.session.map(|session| session.0);
     require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
     if let Some(email) = base.email.as_ref().or(base.pending_email.as_ref()) {
@@ -92,7 +118,7 @@ async fn apply(
         session::end(tx, caller.user.0, current, Scope::Others).await?;
     }
     let row = user::find(tx, caller.user.0).await?;
-    row.map(|row| row.user).ok_or(AuthError::UserNotFound)
+    Ok(row.map(|row| row.user).ok_or(NotLive::UserNotFound)?)
 }
 
 /// `changes` over `metadata`, key by key; null removes one.
@@ -106,19 +132,17 @@ pub(crate) fn merged(mut metadata: Object, changes: &Object) -> Object {
     metadata
 }
 
-/// Refuses who has been deleted, banned or signed out since the token was signed.
-pub(crate) fn require_live(
-    live: Option<LiveUser>,
-    caller: SignedIn,
-    now: OffsetDateTime,
-) -> Result<UserRow, AuthError> {
-    let live = live.filter(|live| live.row.user.deleted_at.is_none()).ok_or(AuthError::UserNotFound)?;
-    let ended = live.not_after.is_some_and(|end| end <= now);
-    if caller.session.is_some() && (!live.has_session || ended) {
-        return Err(AuthError::SessionNotFound);
-    }
-    if live.row.user.is_banned(now) { Err(AuthError::UserBanned) } else { Ok(live.row) }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use serde_json::json;
+
+    use super::merged;
+
+    #[test]
+    fn metadata_is_merged_key_by_key_and_null_removes() {
+        let object = |value: serde_json::Value| value.as_object().unwrap().clone();
+        let before = object(json!({ "a": 1, "b": { "x": 1 }, "c": 3 }));
+        let after = merged(before, &object(json!({ "b": { "y": 2 }, "c": null, "d": 4 })));
+        assert_eq!(after, object(json!({ "a": 1, "b": { "y": 2 }, "d": 4 })));
+    }
+}

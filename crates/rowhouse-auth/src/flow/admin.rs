@@ -5,14 +5,37 @@ use time::{Duration, OffsetDateTime};
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
+use crate::Auth;
+use crate::fault::{Fault, carry_fault};
 use crate::flow::account::merged;
 use crate::flow::signup::new_user;
 use crate::model::{Object, User};
-use crate::policy::{self, Password};
+use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::store::session::Scope;
-use crate::store::user::{NewUser, UserChange};
+use crate::store::user::{NewUser, UserChange, WriteError};
 use crate::store::{session, user};
-use crate::{Auth, AuthError};
+
+/// Why a user is not shown, created, changed or deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    #[error("User not found")]
+    NoSuchUser,
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("Only a password or a password hash should be provided")]
+    PasswordAndHash,
+    #[error("Unsupported password hash")]
+    UnsupportedHash,
+    #[error("invalid format for ban duration")]
+    BanDuration,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(AdminError);
 
 /// How long "for ever" is: GoTrue's clients ban for a hundred years.
 const LONGEST_BAN: Duration = Duration::days(200 * 366);
@@ -34,7 +57,7 @@ pub(crate) struct Directive {
 }
 
 /// Creates a user, confirmed only if so directed.
-pub(crate) async fn create(auth: &Auth, directive: Directive) -> Result<User, AuthError> {
+pub(crate) async fn create(auth: &Auth, directive: Directive) -> Result<User, AdminError> {
     let email = policy::email(directive.email.as_deref().unwrap_or_default())?;
     let now = auth.now();
     let banned_until =
@@ -49,20 +72,20 @@ pub(crate) async fn create(auth: &Auth, directive: Directive) -> Result<User, Au
     let work = async move |tx: &Transaction<'_>| {
         user::require_free(tx, &new.email, id).await?;
         user::insert(tx, &new, identity, now).await?;
-        user::find(tx, id).await?.map(|row| row.user).ok_or(AuthError::NoSuchUser)
+        user::find(tx, id).await?.map(|row| row.user).ok_or(AdminError::NoSuchUser)
     };
     auth.control.run_tx("auth.admin_create_user", work).await
 }
 
 /// Changes a user; an address takes effect at once, a new password ends every session.
-pub(crate) async fn update(auth: &Auth, id: Uuid, directive: Directive) -> Result<User, AuthError> {
+pub(crate) async fn update(auth: &Auth, id: Uuid, directive: Directive) -> Result<User, AdminError> {
     let now = auth.now();
     let email =
         directive.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
     let banned_until = directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?;
     let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
     let work = async move |tx: &Transaction<'_>| {
-        let row = user::lock(tx, id).await?.ok_or(AuthError::NoSuchUser)?;
+        let row = user::lock(tx, id).await?.ok_or(AdminError::NoSuchUser)?;
         if let Some(email) = &email {
             user::require_free(tx, email, id).await?;
         }
@@ -80,17 +103,17 @@ pub(crate) async fn update(auth: &Auth, id: Uuid, directive: Directive) -> Resul
         if change.encrypted_password.is_some() {
             session::end(tx, id, None, Scope::Global).await?;
         }
-        user::find(tx, id).await?.map(|row| row.user).ok_or(AuthError::NoSuchUser)
+        user::find(tx, id).await?.map(|row| row.user).ok_or(AdminError::NoSuchUser)
     };
     auth.control.run_tx("auth.admin_update_user", work).await
 }
 
 /// Deletes a user; `soft` keeps the row for those who refer to it.
-pub(crate) async fn delete(auth: &Auth, id: Uuid, soft: bool) -> Result<(), AuthError> {
+pub(crate) async fn delete(auth: &Auth, id: Uuid, soft: bool) -> Result<(), AdminError> {
     let now = auth.now();
     let work = async move |tx: &Transaction<'_>| {
         let found = if soft { user::soft_delete(tx, id, now).await? } else { user::delete(tx, id).await? };
-        if found { Ok(()) } else { Err(AuthError::NoSuchUser) }
+        if found { Ok(()) } else { Err(AdminError::NoSuchUser) }
     };
     auth.control.run_tx("auth.admin_delete_user", work).await
 }
@@ -99,27 +122,25 @@ async fn hash(
     auth: &Auth,
     password: Option<Password>,
     imported: Option<String>,
-) -> Result<Option<String>, AuthError> {
+) -> Result<Option<String>, AdminError> {
     match (password, imported) {
-        (Some(_), Some(_)) => {
-            Err(AuthError::Validation("Only a password or a password hash should be provided".into()))
-        }
+        (Some(_), Some(_)) => Err(AdminError::PasswordAndHash),
         (Some(password), None) => {
             password.require_acceptable(&auth.settings)?;
-            auth.hasher.hash(password).await.map(Some)
+            Ok(Some(auth.hasher.hash(password).await?))
         }
         (None, Some(hash)) if is_supported(&hash) => Ok(Some(hash)),
-        (None, Some(_)) => Err(AuthError::Validation("Unsupported password hash".into())),
+        (None, Some(_)) => Err(AdminError::UnsupportedHash),
         (None, None) => Ok(None),
     }
 }
 
 /// The end of a ban: `none` lifts it, else Go's notation, such as `1h30m`.
-fn ban_end(text: &str, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, AuthError> {
+fn ban_end(text: &str, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, AdminError> {
     if text == "none" {
         return Ok(None);
     }
-    let invalid = || AuthError::Validation("invalid format for ban duration".into());
+    let invalid = || AdminError::BanDuration;
     let duration = go_duration(text).ok_or_else(invalid)?;
     now.checked_add(duration.min(LONGEST_BAN)).map(Some).ok_or_else(invalid)
 }

@@ -6,12 +6,34 @@ use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
+use crate::Auth;
+use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{self, Grant};
+use crate::limit::TooManyRequests;
 use crate::model::Session;
 use crate::policy::Password;
 use crate::request::Client;
 use crate::store::user::{self, UserRow};
-use crate::{Auth, AuthError};
+
+/// Why somebody is not signed in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignInError {
+    /// Wrong password or no such user: one answer for both.
+    #[error("Invalid login credentials")]
+    InvalidCredentials,
+    /// The password was right but the address is not confirmed.
+    #[error("Email not confirmed")]
+    EmailNotConfirmed,
+    /// The password was right but the user is banned.
+    #[error("User is banned")]
+    Banned,
+    /// Too many wrong passwords for the account.
+    #[error(transparent)]
+    Locked(#[from] TooManyRequests),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(SignInError);
 
 /// Reads, hashes without a connection in hand, then opens the session if nothing has changed meanwhile.
 ///
@@ -22,12 +44,12 @@ pub(crate) async fn sign_in(
     email: &str,
     password: Password,
     client: &Client,
-) -> Result<Session, AuthError> {
+) -> Result<Session, SignInError> {
     let outcome = attempt(auth, email, password, client).await;
     let label = match &outcome {
         Ok(_) => "success",
-        Err(AuthError::InvalidCredentials) => "invalid",
-        Err(AuthError::RateLimited { .. }) => "locked",
+        Err(SignInError::InvalidCredentials) => "invalid",
+        Err(SignInError::Locked(_)) => "locked",
         Err(_) => "refused",
     };
     counter!("rowhouse_auth_signins_total", "outcome" => label).increment(1);
@@ -39,7 +61,7 @@ async fn attempt(
     email: &str,
     password: Password,
     client: &Client,
-) -> Result<Session, AuthError> {
+) -> Result<Session, SignInError> {
     let email = email.to_ascii_lowercase();
     let find = async move |db: &tokio_postgres::Client| user::find_by_email(db, &email).await;
     let found = auth.control.read("auth.find_by_email", find).await?;
@@ -48,7 +70,7 @@ async fn attempt(
     let verdict = auth.hasher.verify(password.clone(), stored.clone()).await?;
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
         count_failure(auth, found.as_ref().map_or(Uuid::nil(), |row| row.user.id)).await?;
-        return Err(AuthError::InvalidCredentials);
+        return Err(SignInError::InvalidCredentials);
     };
     require_open(row, auth.now())?;
     let weak_password = password.weakness(&auth.settings);
@@ -57,9 +79,9 @@ async fn attempt(
         _ => None,
     };
     let now = auth.now();
-    let (door, id, client) = (auth.clone(), row.user.id, client.clone());
+    let (service, id, client) = (auth.clone(), row.user.id, client.clone());
     let open = async move |tx: &Transaction<'_>| {
-        open(&door, tx, id, (&checked, renewed.as_deref()), &client, now).await
+        open(&service, tx, id, (&checked, renewed.as_deref()), &client, now).await
     };
     let session = auth.control.run_tx("auth.sign_in", open).await?.sign(auth, now)?;
     Ok(Session { weak_password, ..session })
@@ -72,30 +94,30 @@ async fn open(
     (checked, renewed): (&str, Option<&str>),
     client: &Client,
     now: OffsetDateTime,
-) -> Result<Grant, AuthError> {
+) -> Result<Grant, SignInError> {
     if !user::note_sign_in(tx, id, checked, renewed, now).await? {
-        return Err(AuthError::InvalidCredentials);
+        return Err(SignInError::InvalidCredentials);
     }
-    session::open(auth, tx, id, client, now).await
+    session::open(auth, tx, id, client, now).await?.ok_or(SignInError::InvalidCredentials)
 }
 
 /// A locked account is not even compared, so that guessing costs us nothing.
-fn require_unlocked(row: Option<&UserRow>, now: OffsetDateTime) -> Result<(), AuthError> {
+fn require_unlocked(row: Option<&UserRow>, now: OffsetDateTime) -> Result<(), SignInError> {
     match row.and_then(|row| row.locked_until).map(|until| until - now) {
-        Some(left) if left.is_positive() => Err(AuthError::RateLimited { retry_after: left.unsigned_abs() }),
+        Some(left) if left.is_positive() => Err(TooManyRequests { retry_after: left.unsigned_abs() }.into()),
         _ => Ok(()),
     }
 }
 
 /// Told only to who knows the password.
-fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), AuthError> {
+fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), SignInError> {
     if row.user.is_banned(now) {
-        return Err(AuthError::BannedAtDoor);
+        return Err(SignInError::Banned);
     }
-    if row.user.is_confirmed() { Ok(()) } else { Err(AuthError::EmailNotConfirmed) }
+    if row.user.is_confirmed() { Ok(()) } else { Err(SignInError::EmailNotConfirmed) }
 }
 
-async fn count_failure(auth: &Auth, id: Uuid) -> Result<(), AuthError> {
+async fn count_failure(auth: &Auth, id: Uuid) -> Result<(), Fault> {
     let limit = i32::try_from(auth.settings.lockout_failures.max(1)).unwrap_or(i32::MAX);
     let until = auth.now() + auth.settings.lockout_duration;
     let count = async move |tx: &Transaction<'_>| user::count_failure(tx, id, limit, until).await;

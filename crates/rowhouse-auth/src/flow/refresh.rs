@@ -2,17 +2,37 @@
 
 use metrics::counter;
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
+use rowhouse_tenancy::membership;
 use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
+use crate::Auth;
+use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{Grant, successor};
 use crate::model::{Session, User};
 use crate::request::Client;
 use crate::rotation::{Active, RepeatCause, Rotation, decide};
 use crate::store::session::{self, SessionRow};
-use crate::store::{membership, refresh_token, user};
-use crate::{Auth, AuthError};
+use crate::store::{refresh_token, user};
+
+/// Why a refresh token is not exchanged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RefreshError {
+    #[error("Invalid Refresh Token: Refresh Token Not Found")]
+    NotFound,
+    /// A rotated token came back outside the reuse interval; the session has been ended.
+    #[error("Invalid Refresh Token: Already Used")]
+    AlreadyUsed,
+    /// The session is past its end.
+    #[error("Invalid Refresh Token: Session Expired")]
+    SessionExpired,
+    #[error("User is banned")]
+    Banned,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(RefreshError);
 
 /// A session with how its token came about, for response headers.
 #[derive(Debug)]
@@ -29,10 +49,10 @@ enum Outcome {
 }
 
 /// Rotates the token, repeats the last answer, or ends the session; see [`decide`].
-pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Refreshed, AuthError> {
+pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Refreshed, RefreshError> {
     let (digest, now) = (digest_hex(token), auth.now());
-    let (door, client) = (auth.clone(), client.clone());
-    let work = async move |tx: &Transaction<'_>| exchange(&door, tx, &digest, &client, now).await;
+    let (service, client) = (auth.clone(), client.clone());
+    let work = async move |tx: &Transaction<'_>| exchange(&service, tx, &digest, &client, now).await;
     match auth.control.run_tx("auth.refresh", work).await {
         Ok(Outcome::Granted(grant, repeat)) => {
             let label = if repeat.is_some() { "repeated" } else { "rotated" };
@@ -42,7 +62,7 @@ pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result
         Ok(Outcome::Reused(session)) => {
             tracing::warn!(%session, "a spent refresh token was presented; the session has been ended");
             counter!("rowhouse_auth_refreshes_total", "outcome" => "reused").increment(1);
-            Err(AuthError::RefreshTokenAlreadyUsed)
+            Err(RefreshError::AlreadyUsed)
         }
         Err(error) => {
             counter!("rowhouse_auth_refreshes_total", "outcome" => "refused").increment(1);
@@ -57,14 +77,14 @@ async fn exchange(
     digest: &str,
     client: &Client,
     now: OffsetDateTime,
-) -> Result<Outcome, AuthError> {
-    let session = session::lock_by_token(tx, digest).await?.ok_or(AuthError::RefreshTokenNotFound)?;
+) -> Result<Outcome, RefreshError> {
+    let session = session::lock_by_token(tx, digest).await?.ok_or(RefreshError::NotFound)?;
     let ((presented, active), row, membership) = tokio::try_join!(
         refresh_token::find(tx, session.id, digest),
         user::find(tx, session.user_id),
-        membership::find_or_default(tx, session.user_id, session.tenant_id),
+        async { Ok(membership::find_or_default(tx, session.user_id, session.tenant_id).await?) },
     )?;
-    let presented = presented.ok_or(AuthError::RefreshTokenNotFound)?;
+    let presented = presented.ok_or(RefreshError::NotFound)?;
     let rotation = decide(&presented, active.as_ref(), now, auth.settings.refresh_reuse_interval);
     let (Some(active), false) = (active, rotation == Rotation::Reused) else {
         session::revoke_family(tx, session.id, now).await?;
@@ -90,7 +110,7 @@ async fn exchange(
 
 /// The live token again where that is due and it can be derived (not after a change of `auth.key_secret`), else its
 /// successor, which is to take its place.
-fn next_token(auth: &Auth, active: &Active, rotation: Rotation) -> Result<(OpaqueSecret, bool), AuthError> {
+fn next_token(auth: &Auth, active: &Active, rotation: Rotation) -> Result<(OpaqueSecret, bool), Fault> {
     if let (Rotation::Repeat(_), Some(parent)) = (rotation, &active.parent) {
         let live = successor(auth, parent)?;
         if live.digest() == active.digest {
@@ -100,10 +120,10 @@ fn next_token(auth: &Auth, active: &Active, rotation: Rotation) -> Result<(Opaqu
     Ok((successor(auth, &active.digest)?, true))
 }
 
-fn require_open(user: Option<User>, session: &SessionRow, now: OffsetDateTime) -> Result<User, AuthError> {
-    let user = user.filter(|user| user.deleted_at.is_none()).ok_or(AuthError::RefreshTokenNotFound)?;
+fn require_open(user: Option<User>, session: &SessionRow, now: OffsetDateTime) -> Result<User, RefreshError> {
+    let user = user.filter(|user| user.deleted_at.is_none()).ok_or(RefreshError::NotFound)?;
     if user.is_banned(now) {
-        return Err(AuthError::BannedAtDoor);
+        return Err(RefreshError::Banned);
     }
-    if session.is_over(now) { Err(AuthError::RefreshSessionExpired) } else { Ok(user) }
+    if session.is_over(now) { Err(RefreshError::SessionExpired) } else { Ok(user) }
 }

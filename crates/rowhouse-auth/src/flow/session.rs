@@ -2,18 +2,33 @@
 
 use rowhouse_crypto::{OpaqueSecret, Purpose};
 use rowhouse_kernel::TenantId;
+use rowhouse_tenancy::membership::{self, Membership};
 use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
+use crate::Auth;
 use crate::claims::AccessClaims;
-use crate::flow::account::require_live;
+use crate::fault::{Fault, carry_fault};
+use crate::live::{NotLive, require_live};
 use crate::model::{Session, User};
 use crate::request::{Client, SignedIn};
-use crate::store::membership::{self, Membership};
 use crate::store::session::{self, Scope, SessionRow};
 use crate::store::{refresh_token, user};
-use crate::{Auth, AuthError};
+
+/// Why a session is not moved or ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    /// Session or user do not stand any more.
+    #[error(transparent)]
+    NotLive(#[from] NotLive),
+    /// The tenant does not exist, is not active, or the user is no active member: one answer for all.
+    #[error("You are not an active member of this tenant")]
+    NotAMember,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(SessionError);
 
 /// What a transaction found out, to be signed once it has committed.
 #[derive(Debug)]
@@ -26,7 +41,7 @@ pub(crate) struct Grant {
 
 impl Grant {
     /// Signs the access token.
-    pub(crate) fn sign(self, auth: &Auth, now: OffsetDateTime) -> Result<Session, AuthError> {
+    pub(crate) fn sign(self, auth: &Auth, now: OffsetDateTime) -> Result<Session, Fault> {
         let claims = AccessClaims::new(
             &auth.issuer,
             &self.user,
@@ -48,20 +63,20 @@ impl Grant {
     }
 }
 
-/// Opens a session for a user whose credentials have been checked.
+/// Opens a session for a user whose credentials have been checked; `None` if the user is gone.
 pub(crate) async fn open(
     auth: &Auth,
     tx: &Transaction<'_>,
     user: Uuid,
     client: &Client,
     now: OffsetDateTime,
-) -> Result<Grant, AuthError> {
+) -> Result<Option<Grant>, Fault> {
     let refresh_token = OpaqueSecret::generate(&*auth.rng);
     let session = session::open(tx, auth.new_id(), user, &refresh_token.digest(), client, now).await?;
-    let (row, membership) =
-        tokio::try_join!(user::find(tx, user), membership::find_or_default(tx, user, session.tenant_id))?;
-    let user = row.ok_or(AuthError::InvalidCredentials)?.user;
-    Ok(Grant { user, session, membership, refresh_token })
+    let (row, membership) = tokio::try_join!(user::find(tx, user), async {
+        Ok(membership::find_or_default(tx, user, session.tenant_id).await?)
+    })?;
+    Ok(row.map(|row| Grant { user: row.user, session, membership, refresh_token }))
 }
 
 /// Moves the session to another tenant of the user. The refresh token is replaced with the access token, so that the
@@ -71,41 +86,39 @@ pub(crate) async fn switch_tenant(
     caller: SignedIn,
     tenant: TenantId,
     client: &Client,
-) -> Result<Session, AuthError> {
+) -> Result<Session, SessionError> {
     let now = auth.now();
     let id = caller.require_session()?.0;
-    let (door, client) = (auth.clone(), client.clone());
+    let (service, client) = (auth.clone(), client.clone());
     let switch = async move |tx: &Transaction<'_>| {
-        let session = session::lock(tx, id, caller.user.0).await?.ok_or(AuthError::SessionNotFound)?;
-        let (live, membership) = tokio::try_join!(
-            user::find_live(tx, caller.user.0, Some(id)),
-            membership::find(tx, caller.user.0, tenant.0)
-        )?;
+        let session = session::lock(tx, id, caller.user.0).await?.ok_or(NotLive::SessionNotFound)?;
+        let (live, membership) = tokio::try_join!(user::find_live(tx, caller.user.0, Some(id)), async {
+            Ok(membership::find(tx, caller.user.0, tenant.0).await?)
+        })?;
         let user = require_live(live, caller, now)?.user;
-        let membership = membership.ok_or(AuthError::NotAMember)?;
-        let active = refresh_token::find_active(tx, id).await?.ok_or(AuthError::SessionNotFound)?;
-        let refresh_token = successor(&door, &active.digest)?;
+        let membership = membership.ok_or(SessionError::NotAMember)?;
+        let active = refresh_token::find_active(tx, id).await?.ok_or(NotLive::SessionNotFound)?;
+        let refresh_token = successor(&service, &active.digest)?;
         refresh_token::replace(tx, id, user.id, &active.digest, &refresh_token.digest(), now).await?;
         session::touch(tx, id, Some(tenant.0), &client, now).await?;
         Ok(Grant { user, session, membership: Some(membership), refresh_token })
     };
-    let grant: Result<Grant, AuthError> = auth.control.run_tx("auth.switch_tenant", switch).await;
-    grant?.sign(auth, now)
+    let grant: Result<Grant, SessionError> = auth.control.run_tx("auth.switch_tenant", switch).await;
+    Ok(grant?.sign(auth, now)?)
 }
 
 /// Ends sessions of the caller.
-pub(crate) async fn sign_out(auth: &Auth, caller: SignedIn, scope: Scope) -> Result<(), AuthError> {
+pub(crate) async fn sign_out(auth: &Auth, caller: SignedIn, scope: Scope) -> Result<(), SessionError> {
     let now = auth.now();
     let end = async move |tx: &Transaction<'_>| {
         let current = caller.session.map(|session| session.0);
         require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
-        session::end(tx, caller.user.0, current, scope).await
+        Ok(session::end(tx, caller.user.0, current, scope).await?)
     };
     auth.control.run_tx("auth.sign_out", end).await
 }
 
 /// The token that follows the one of this digest.
-pub(crate) fn successor(auth: &Auth, parent_digest: &str) -> Result<OpaqueSecret, AuthError> {
-    let underivable = || AuthError::Internal("the refresh token has no successor".to_owned());
-    auth.chain.successor(parent_digest).ok_or_else(underivable)
+pub(crate) fn successor(auth: &Auth, parent_digest: &str) -> Result<OpaqueSecret, Fault> {
+    auth.chain.successor(parent_digest).ok_or(Fault::NoSuccessor)
 }

@@ -7,12 +7,33 @@ use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
+use crate::Auth;
+use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{self, Grant};
 use crate::model::{Object, Session, User};
-use crate::policy::{self, Password};
+use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
-use crate::store::user::{self, NewUser};
-use crate::{Auth, AuthError};
+use crate::store::user::{self, NewUser, WriteError};
+
+/// Why nobody is signed up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignUpError {
+    /// New accounts are refused by configuration.
+    #[error("Signups not allowed for this instance")]
+    Disabled,
+    /// The address is taken, where addresses are confirmed at once.
+    #[error("User already registered")]
+    UserExists,
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(SignUpError);
 
 /// Who wants to sign up.
 #[derive(Debug)]
@@ -39,9 +60,9 @@ enum Created {
 
 /// Creates user, profile, personal organization, tenant and, where addresses are confirmed at once, a session: all
 /// or nothing. The password is hashed first, so that an address that is taken costs as much as a free one.
-pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Result<SignedUp, AuthError> {
+pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Result<SignedUp, SignUpError> {
     if auth.settings.disable_signup {
-        return Err(AuthError::SignupDisabled);
+        return Err(SignUpError::Disabled);
     }
     let email = policy::email(&request.email)?;
     request.password.require_acceptable(&auth.settings)?;
@@ -54,13 +75,13 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
         ..new_user(auth.new_id(), email, request.data, is_confirmed)
     };
     let new = Arc::new(new);
-    let (door, asked, client) = (auth.clone(), Arc::clone(&new), client.clone());
-    let work = async move |tx: &Transaction<'_>| create(&door, tx, &asked, &client, now).await;
+    let (service, asked, client) = (auth.clone(), Arc::clone(&new), client.clone());
+    let work = async move |tx: &Transaction<'_>| create(&service, tx, &asked, &client, now).await;
     match auth.control.run_tx("auth.sign_up", work).await {
         Ok(Created::SignedIn(grant)) => Ok(SignedUp::Session(Box::new(grant.sign(auth, now)?))),
         Ok(Created::Unconfirmed(user)) => Ok(SignedUp::Unconfirmed(Box::new(user))),
-        Err(AuthError::EmailExists) if is_confirmed => Err(AuthError::UserAlreadyExists),
-        Err(AuthError::EmailExists) => {
+        Err(SignUpError::Write(WriteError::EmailTaken)) if is_confirmed => Err(SignUpError::UserExists),
+        Err(SignUpError::Write(WriteError::EmailTaken)) => {
             Ok(SignedUp::Unconfirmed(Box::new(invented(auth.new_id(), &new, now))))
         }
         Err(error) => Err(error),
@@ -73,16 +94,15 @@ async fn create(
     new: &NewUser,
     client: &Client,
     now: OffsetDateTime,
-) -> Result<Created, AuthError> {
+) -> Result<Created, SignUpError> {
     user::require_free(tx, &new.email, new.id).await?;
     user::insert(tx, new, auth.new_id(), now).await?;
     if new.is_confirmed {
         user::note_first_sign_in(tx, new.id, now).await?;
-        return Ok(Created::SignedIn(session::open(auth, tx, new.id, client, now).await?));
+        let grant = session::open(auth, tx, new.id, client, now).await?.ok_or(Fault::Vanished)?;
+        return Ok(Created::SignedIn(grant));
     }
-    let row = user::find(tx, new.id)
-        .await?
-        .ok_or_else(|| AuthError::Internal("the new user vanished".to_owned()))?;
+    let row = user::find(tx, new.id).await?.ok_or(Fault::Vanished)?;
     Ok(Created::Unconfirmed(row.user))
 }
 

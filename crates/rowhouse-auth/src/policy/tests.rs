@@ -1,7 +1,6 @@
 use rowhouse_kernel::settings::AuthSettings;
 
-use super::{Password, email};
-use crate::AuthError;
+use super::{EmailError, Password, PasswordError, email};
 
 fn password(text: &str) -> Password {
     serde_json::from_value(text.into()).unwrap()
@@ -16,19 +15,14 @@ fn addresses_are_lower_cased_and_checked() {
     for wrong in [
         "a", "@b", "a@", "a b@c", "a@b c", "a@-b", "a@b-", "a@b..c", "a@@b", "ä@b", "a@b\0", "a\n@b", "a@b@c",
     ] {
-        assert!(
-            matches!(email(wrong), Err(AuthError::Validation(text)) if text.contains("invalid format")),
-            "{wrong:?}"
-        );
+        assert_eq!(email(wrong), Err(EmailError::Malformed), "{wrong:?}");
     }
 }
 
 #[test]
 fn empty_and_endless_addresses_are_told_apart() {
-    assert!(matches!(email(""), Err(AuthError::Validation(text)) if text == "An email address is required"));
-    assert!(
-        matches!(email(&"a".repeat(300)), Err(AuthError::Validation(text)) if text == "An email address is too long")
-    );
+    assert_eq!(email(""), Err(EmailError::Missing));
+    assert_eq!(email(&"a".repeat(300)), Err(EmailError::TooLong));
 }
 
 #[test]
@@ -38,7 +32,7 @@ fn short_password_is_weak_by_characters_not_bytes() {
     assert!(password("ππππππ").require_acceptable(&settings).is_ok());
     let refused = password("ππππ").require_acceptable(&settings).unwrap_err();
     assert_eq!(refused.to_string(), "Password should be at least 6 characters.");
-    assert!(matches!(refused, AuthError::WeakPassword(weak) if weak.reasons == ["length"]));
+    assert!(matches!(refused, PasswordError::Weak(weak) if weak.reasons == ["length"]));
 }
 
 #[test]

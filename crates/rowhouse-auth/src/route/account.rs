@@ -7,13 +7,14 @@ use rowhouse_kernel::TenantId;
 use serde::Deserialize;
 
 use super::{session_answer, user_answer};
-use crate::flow::account::{self, AccountChange};
-use crate::flow::session;
+use crate::Auth;
+use crate::flow::account::{self, AccountChange, AccountError};
+use crate::flow::session::{self, SessionError};
 use crate::model::Object;
 use crate::policy::Password;
+use crate::refusal::Refusal;
 use crate::request::{Body, Client, Params, SignedIn};
 use crate::store::session::Scope;
-use crate::{Auth, AuthError};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct AccountBody {
@@ -33,8 +34,35 @@ pub(super) struct LogoutParams {
     scope: Option<String>,
 }
 
-pub(super) async fn get(State(auth): State<Auth>, caller: SignedIn) -> Result<Response, AuthError> {
-    account::get(&auth, caller).await.map(user_answer)
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::NotLive(error) => error.into(),
+            AccountError::Email(error) => error.into(),
+            AccountError::Password(error) => error.into(),
+            AccountError::SamePassword => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "same_password", error.to_string())
+            }
+            AccountError::Write(error) => error.into(),
+            AccountError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<SessionError> for Refusal {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NotLive(error) => error.into(),
+            SessionError::NotAMember => {
+                Self::new(StatusCode::FORBIDDEN, "tenant_access_denied", error.to_string())
+            }
+            SessionError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+pub(super) async fn get(State(auth): State<Auth>, caller: SignedIn) -> Result<Response, Refusal> {
+    Ok(user_answer(account::get(&auth, caller).await?))
 }
 
 pub(super) async fn put(
@@ -42,9 +70,9 @@ pub(super) async fn put(
     caller: SignedIn,
     client: Client,
     Body(body): Body<AccountBody>,
-) -> Result<Response, AuthError> {
+) -> Result<Response, Refusal> {
     if body.phone.is_some_and(|phone| !phone.is_empty()) {
-        return Err(AuthError::PhoneDisabled);
+        return Err(Refusal::phone_disabled());
     }
     let password = body.password.filter(|password| !password.expose().is_empty());
     if password.is_some() {
@@ -52,7 +80,7 @@ pub(super) async fn put(
         auth.signin_limit.check(client.address)?;
     }
     let change = AccountChange { email: body.email, password, data: body.data };
-    account::update(&auth, caller, change).await.map(user_answer)
+    Ok(user_answer(account::update(&auth, caller, change).await?))
 }
 
 pub(super) async fn post_tenant(
@@ -60,21 +88,21 @@ pub(super) async fn post_tenant(
     caller: SignedIn,
     client: Client,
     Body(body): Body<TenantBody>,
-) -> Result<Response, AuthError> {
-    session::switch_tenant(&auth, caller, body.tenant_id, &client).await.map(session_answer)
+) -> Result<Response, Refusal> {
+    Ok(session_answer(session::switch_tenant(&auth, caller, body.tenant_id, &client).await?))
 }
 
 pub(super) async fn post_logout(
     State(auth): State<Auth>,
     caller: SignedIn,
     Params(params): Params<LogoutParams>,
-) -> Result<Response, AuthError> {
+) -> Result<Response, Refusal> {
     let scope = match params.scope.as_deref() {
         None | Some("" | "global") => Scope::Global,
         Some("local") => Scope::Local,
         Some("others") => Scope::Others,
         Some(other) => {
-            return Err(AuthError::Validation(format!("Unsupported logout scope {other:?}").into()));
+            return Err(Refusal::validation(format!("Unsupported logout scope {other:?}")));
         }
     };
     session::sign_out(&auth, caller, scope).await?;

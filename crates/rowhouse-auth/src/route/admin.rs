@@ -4,18 +4,20 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State, rejection::PathRejection};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::user_answer;
-use crate::flow::admin::{self, Directive};
+use crate::Auth;
+use crate::fault::Fault;
+use crate::flow::admin::{self, AdminError, Directive};
 use crate::model::Object;
 use crate::policy::Password;
-use crate::request::{Administrator, Body, Params};
+use crate::refusal::Refusal;
+use crate::request::{Administrator, Body, InputError, Params};
 use crate::store::user;
-use crate::{Auth, AuthError};
 
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 const PAGE_SIZE: u32 = 50;
@@ -53,7 +55,7 @@ pub(super) async fn list(
     State(auth): State<Auth>,
     _: Administrator,
     Params(page): Params<Page>,
-) -> Result<Response, AuthError> {
+) -> Result<Response, Refusal> {
     let (number, size) = (
         positive(page.page.as_deref(), 1)?,
         positive(page.per_page.as_deref(), PAGE_SIZE)?.min(LARGEST_PAGE),
@@ -61,7 +63,7 @@ pub(super) async fn list(
     let offset = i64::from(number - 1) * i64::from(size);
     let listed =
         auth.control.read("auth.admin_list_users", async move |db| user::list(db, size.into(), offset).await);
-    let (users, total) = listed.await?;
+    let (users, total): (_, i64) = listed.await.map_err(|fault: Fault| fault)?;
     let mut response = Json(json!({ "users": users, "aud": rowhouse_kernel::AUTHENTICATED })).into_response();
     response.headers_mut().insert(TOTAL, HeaderValue::from(total));
     if let Ok(links) = HeaderValue::from_str(&links(number, size, total)) {
@@ -74,18 +76,18 @@ pub(super) async fn create(
     State(auth): State<Auth>,
     _: Administrator,
     Body(body): Body<DirectiveBody>,
-) -> Result<Response, AuthError> {
-    admin::create(&auth, body.directive()?).await.map(user_answer)
+) -> Result<Response, Refusal> {
+    Ok(user_answer(admin::create(&auth, body.directive()?).await?))
 }
 
 pub(super) async fn get(
     State(auth): State<Auth>,
     _: Administrator,
     id: UserPath,
-) -> Result<Response, AuthError> {
+) -> Result<Response, Refusal> {
     let id = user_id(id)?;
     let row = auth.control.read("auth.admin_get_user", async move |db| user::find(db, id).await).await?;
-    row.map(|row| user_answer(row.user)).ok_or(AuthError::NoSuchUser)
+    Ok(user_answer(row.ok_or(AdminError::NoSuchUser)?.user))
 }
 
 pub(super) async fn put(
@@ -93,8 +95,8 @@ pub(super) async fn put(
     _: Administrator,
     id: UserPath,
     Body(body): Body<DirectiveBody>,
-) -> Result<Response, AuthError> {
-    admin::update(&auth, user_id(id)?, body.directive()?).await.map(user_answer)
+) -> Result<Response, Refusal> {
+    Ok(user_answer(admin::update(&auth, user_id(id)?, body.directive()?).await?))
 }
 
 /// The body is optional.
@@ -103,20 +105,35 @@ pub(super) async fn delete(
     _: Administrator,
     id: UserPath,
     body: Bytes,
-) -> Result<Response, AuthError> {
+) -> Result<Response, Refusal> {
     let id = user_id(id)?;
     let body: DeleteBody = match body.is_empty() {
         true => DeleteBody::default(),
-        false => serde_json::from_slice(&body).map_err(|error| AuthError::BadJson(error.to_string()))?,
+        false => serde_json::from_slice(&body).map_err(InputError::from)?,
     };
     admin::delete(&auth, id, body.should_soft_delete).await?;
     Ok(Json(json!({})).into_response())
 }
 
+impl From<AdminError> for Refusal {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::NoSuchUser => Self::new(StatusCode::NOT_FOUND, "user_not_found", error.to_string()),
+            AdminError::Email(error) => error.into(),
+            AdminError::Password(error) => error.into(),
+            AdminError::PasswordAndHash | AdminError::UnsupportedHash | AdminError::BanDuration => {
+                Self::validation(error.to_string())
+            }
+            AdminError::Write(error) => error.into(),
+            AdminError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
 impl DirectiveBody {
-    fn directive(self) -> Result<Directive, AuthError> {
+    fn directive(self) -> Result<Directive, Refusal> {
         if self.phone.is_some_and(|phone| !phone.is_empty()) {
-            return Err(AuthError::PhoneDisabled);
+            return Err(Refusal::phone_disabled());
         }
         Ok(Directive {
             id: self.id,
@@ -132,16 +149,16 @@ impl DirectiveBody {
     }
 }
 
-fn user_id(path: UserPath) -> Result<Uuid, AuthError> {
-    path.map(|Path(id)| id).map_err(|_| AuthError::Validation("user_id must be an UUID".into()))
+fn user_id(path: UserPath) -> Result<Uuid, Refusal> {
+    path.map(|Path(id)| id).map_err(|_| Refusal::validation("user_id must be an UUID"))
 }
 
-fn positive(text: Option<&str>, default: u32) -> Result<u32, AuthError> {
+fn positive(text: Option<&str>, default: u32) -> Result<u32, Refusal> {
     match text {
         None | Some("") => Ok(default),
         Some(text) => {
             let number = text.parse().ok().filter(|number| *number > 0);
-            number.ok_or_else(|| AuthError::Validation(format!("Bad Pagination Parameters: {text:?}").into()))
+            number.ok_or_else(|| Refusal::validation(format!("Bad Pagination Parameters: {text:?}")))
         }
     }
 }

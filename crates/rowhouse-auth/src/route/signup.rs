@@ -2,14 +2,16 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use http::StatusCode;
 use serde::Deserialize;
 
 use super::{session_answer, user_answer};
-use crate::flow::signup::{SignUp, SignedUp, sign_up};
+use crate::Auth;
+use crate::flow::signup::{SignUp, SignUpError, SignedUp, sign_up};
 use crate::model::Object;
 use crate::policy::Password;
+use crate::refusal::Refusal;
 use crate::request::{Body, Client};
-use crate::{Auth, AuthError};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct SignUpBody {
@@ -23,7 +25,7 @@ pub(super) async fn post(
     State(auth): State<Auth>,
     client: Client,
     Body(body): Body<SignUpBody>,
-) -> Result<Response, AuthError> {
+) -> Result<Response, Refusal> {
     auth.signin_limit.check(client.address)?;
     match sign_up(&auth, body.request()?, &client).await? {
         SignedUp::Session(session) => Ok(session_answer(*session)),
@@ -31,16 +33,36 @@ pub(super) async fn post(
     }
 }
 
+impl From<SignUpError> for Refusal {
+    fn from(error: SignUpError) -> Self {
+        let code = match error {
+            SignUpError::Disabled => "signup_disabled",
+            SignUpError::UserExists => "user_already_exists",
+            SignUpError::Email(error) => return error.into(),
+            SignUpError::Password(error) => return error.into(),
+            SignUpError::Write(error) => return error.into(),
+            SignUpError::Fault(fault) => return fault.into(),
+        };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
+    }
+}
+
+/// Sign-up without e-mail and phone.
+fn anonymous_disabled() -> Refusal {
+    let message = "Anonymous sign-ins are disabled";
+    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "anonymous_provider_disabled", message)
+}
+
 impl SignUpBody {
-    fn request(self) -> Result<SignUp, AuthError> {
+    fn request(self) -> Result<SignUp, Refusal> {
         let named = |text: Option<String>| text.filter(|text| !text.is_empty());
         let email = match (named(self.email), named(self.phone)) {
             (Some(email), _) => email,
-            (None, Some(_)) => return Err(AuthError::PhoneDisabled),
-            (None, None) => return Err(AuthError::AnonymousDisabled),
+            (None, Some(_)) => return Err(Refusal::phone_disabled()),
+            (None, None) => return Err(anonymous_disabled()),
         };
         let password = self.password.filter(|password| !password.expose().is_empty());
-        let password = password.ok_or(AuthError::Validation("Signup requires a valid password".into()))?;
+        let password = password.ok_or_else(|| Refusal::validation("Signup requires a valid password"))?;
         Ok(SignUp { email, password, data: self.data.unwrap_or_default() })
     }
 }

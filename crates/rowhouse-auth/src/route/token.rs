@@ -2,15 +2,17 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use super::session_answer;
-use crate::flow::{password, refresh};
+use crate::Auth;
+use crate::flow::password::{self, SignInError};
+use crate::flow::refresh::{self, RefreshError};
 use crate::policy::Password;
+use crate::refusal::Refusal;
 use crate::request::{Body, Client, Params};
 use crate::rotation::RepeatCause;
-use crate::{Auth, AuthError};
 
 const ROTATED: HeaderName = HeaderName::from_static("sb-auth-refresh-token-rotated");
 const REUSE: HeaderName = HeaderName::from_static("sb-auth-refresh-token-reuse");
@@ -30,39 +32,65 @@ pub(super) struct GrantBody {
     refresh_token: Option<String>,
 }
 
+impl From<SignInError> for Refusal {
+    fn from(error: SignInError) -> Self {
+        let code = match error {
+            SignInError::InvalidCredentials => "invalid_credentials",
+            SignInError::EmailNotConfirmed => "email_not_confirmed",
+            SignInError::Banned => "user_banned",
+            SignInError::Locked(error) => return error.into(),
+            SignInError::Fault(fault) => return fault.into(),
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error.to_string())
+    }
+}
+
+impl From<RefreshError> for Refusal {
+    fn from(error: RefreshError) -> Self {
+        let code = match error {
+            RefreshError::NotFound => "refresh_token_not_found",
+            RefreshError::AlreadyUsed => "refresh_token_already_used",
+            RefreshError::SessionExpired => "session_expired",
+            RefreshError::Banned => "user_banned",
+            RefreshError::Fault(fault) => return fault.into(),
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error.to_string())
+    }
+}
+
 pub(super) async fn post(
     State(auth): State<Auth>,
     client: Client,
     Params(grant): Params<Grant>,
     Body(body): Body<GrantBody>,
-) -> Result<Response, AuthError> {
+) -> Result<Response, Refusal> {
     match grant.grant_type.as_deref() {
         Some("password") => sign_in(&auth, body, &client).await,
         Some("refresh_token") => rotate(&auth, body, &client).await,
-        _ => Err(AuthError::UnsupportedGrant),
+        _ => Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_credentials", "unsupported_grant_type")),
     }
 }
 
-async fn sign_in(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, AuthError> {
+async fn sign_in(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
     auth.signin_limit.check(client.address)?;
     let named = |text: Option<String>| text.filter(|text| !text.is_empty());
     let email = match (named(body.email), named(body.phone)) {
         (Some(email), None) => email,
         (Some(_), Some(_)) => {
             let message = "Only an email address or phone number should be provided on login.";
-            return Err(AuthError::Validation(message.into()));
+            return Err(Refusal::validation(message));
         }
-        (None, Some(_)) => return Err(AuthError::PhoneDisabled),
-        (None, None) => return Err(AuthError::Validation("missing email or phone".into())),
+        (None, Some(_)) => return Err(Refusal::phone_disabled()),
+        (None, None) => return Err(Refusal::validation("missing email or phone")),
     };
-    let password = body.password.ok_or(AuthError::InvalidCredentials)?;
-    password::sign_in(auth, &email, password, client).await.map(session_answer)
+    let password = body.password.ok_or(SignInError::InvalidCredentials)?;
+    Ok(session_answer(password::sign_in(auth, &email, password, client).await?))
 }
 
-async fn rotate(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, AuthError> {
+async fn rotate(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
     auth.refresh_limit.check(client.address)?;
     let token = body.refresh_token.filter(|token| !token.is_empty());
-    let token = token.ok_or(AuthError::Validation("refresh_token required".into()))?;
+    let token = token.ok_or_else(|| Refusal::validation("refresh_token required"))?;
     let refreshed = refresh::refresh(auth, &token, client).await?;
     let mut response = session_answer(refreshed.session);
     let cause = refreshed.repeat.map(|cause| match cause {

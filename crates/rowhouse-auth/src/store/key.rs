@@ -1,12 +1,12 @@
 //! `auth.signing_keys`.
 
-use rowhouse_crypto::{Jwk, Purpose, Status};
+use rowhouse_crypto::{Jwk, KeyError, Purpose, Status};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
 
-use crate::AuthError;
+use crate::KeyStoreError;
 
 /// The channel on which every process hears of another ring.
 pub(crate) const CHANNEL: &str = "rowhouse_keys";
@@ -26,27 +26,27 @@ pub(crate) struct KeyRow {
 }
 
 /// Lets one process at a time change the ring, until the transaction ends.
-pub(crate) async fn lock(client: &impl GenericClient) -> Result<(), AuthError> {
+pub(crate) async fn lock(client: &impl GenericClient) -> Result<(), KeyStoreError> {
     client.execute_typed("select pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)]).await?;
     Ok(())
 }
 
 /// Every key in use, oldest first.
-pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<KeyRow>, AuthError> {
+pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<KeyRow>, KeyStoreError> {
     let sql = "select kid, purpose, status, public_jwk, private_sealed, created_at, rotated_at
                from auth.signing_keys where status <> 'removed' order by created_at, kid";
     let rows = client.query_typed(sql, &[]).await?;
     rows.iter().map(from_row).collect()
 }
 
-fn from_row(row: &tokio_postgres::Row) -> Result<KeyRow, AuthError> {
+fn from_row(row: &tokio_postgres::Row) -> Result<KeyRow, KeyStoreError> {
     let kid: String = row.try_get("kid")?;
-    let strange = || AuthError::Internal(format!("auth.signing_keys: the row {kid} is malformed"));
+    let malformed = || KeyStoreError::Row { kid: kid.clone() };
     let jwk: Value = row.try_get("public_jwk")?;
     Ok(KeyRow {
-        jwk: serde_json::from_value(jwk).ok().filter(|jwk: &Jwk| jwk.kid == kid).ok_or_else(strange)?,
-        purpose: Purpose::parse(row.try_get("purpose")?).ok_or_else(strange)?,
-        status: Status::parse(row.try_get("status")?).ok_or_else(strange)?,
+        jwk: serde_json::from_value(jwk).ok().filter(|jwk: &Jwk| jwk.kid == kid).ok_or_else(malformed)?,
+        purpose: Purpose::parse(row.try_get("purpose")?).ok_or_else(malformed)?,
+        status: Status::parse(row.try_get("status")?).ok_or_else(malformed)?,
         private_sealed: row.try_get("private_sealed")?,
         created_at: row.try_get("created_at")?,
         rotated_at: row.try_get("rotated_at")?,
@@ -54,10 +54,10 @@ fn from_row(row: &tokio_postgres::Row) -> Result<KeyRow, AuthError> {
 }
 
 /// Adds a key.
-pub(crate) async fn insert(client: &impl GenericClient, key: &KeyRow) -> Result<(), AuthError> {
+pub(crate) async fn insert(client: &impl GenericClient, key: &KeyRow) -> Result<(), KeyStoreError> {
     let sql = "insert into auth.signing_keys (kid, purpose, algorithm, status, public_jwk, private_sealed, created_at)
                values ($1, $2, $3, $4, $5, $6, $7)";
-    let jwk = serde_json::to_value(&key.jwk).map_err(|error| AuthError::Internal(error.to_string()))?;
+    let jwk = serde_json::to_value(&key.jwk).map_err(KeyError::from)?;
     client
         .execute_typed(
             sql,
@@ -80,7 +80,7 @@ pub(crate) async fn retire_signer(
     client: &impl GenericClient,
     purpose: Purpose,
     now: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'verifying', rotated_at = $2, private_sealed = ''
                where purpose = $1 and status = 'signing'";
     client.execute_typed(sql, &[(&purpose.as_str(), Type::TEXT), (&now, Type::TIMESTAMPTZ)]).await?;
@@ -88,7 +88,7 @@ pub(crate) async fn retire_signer(
 }
 
 /// The standby key begins to sign.
-pub(crate) async fn promote(client: &impl GenericClient, kid: &str) -> Result<(), AuthError> {
+pub(crate) async fn promote(client: &impl GenericClient, kid: &str) -> Result<(), KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'signing' where kid = $1 and status = 'standby'";
     client.execute_typed(sql, &[(&kid, Type::TEXT)]).await?;
     Ok(())
@@ -98,20 +98,20 @@ pub(crate) async fn promote(client: &impl GenericClient, kid: &str) -> Result<()
 pub(crate) async fn remove_expired(
     client: &impl GenericClient,
     before: OffsetDateTime,
-) -> Result<u64, AuthError> {
+) -> Result<u64, KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'removed', private_sealed = ''
                where purpose = 'access' and status = 'verifying' and rotated_at < $1";
     Ok(client.execute_typed(sql, &[(&before, Type::TIMESTAMPTZ)]).await?)
 }
 
 /// Removes a key that verifies only. False if there is none of that kid.
-pub(crate) async fn remove(client: &impl GenericClient, kid: &str) -> Result<bool, AuthError> {
+pub(crate) async fn remove(client: &impl GenericClient, kid: &str) -> Result<bool, KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'removed', private_sealed = '' where kid = $1 and status = 'verifying'";
     Ok(client.execute_typed(sql, &[(&kid, Type::TEXT)]).await? == 1)
 }
 
 /// Tells every process, when the transaction commits.
-pub(crate) async fn announce(client: &impl GenericClient) -> Result<(), AuthError> {
+pub(crate) async fn announce(client: &impl GenericClient) -> Result<(), KeyStoreError> {
     client.execute_typed("select pg_notify($1, '')", &[(&CHANNEL, Type::TEXT)]).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::AuthError;
+use crate::fault::Fault;
 use crate::rotation::{Active, Presented};
 
 /// The presented token and its session's live one. Read after the session is locked.
@@ -13,7 +13,7 @@ pub(crate) async fn find(
     client: &impl GenericClient,
     session: Uuid,
     digest: &str,
-) -> Result<(Option<Presented>, Option<Active>), AuthError> {
+) -> Result<(Option<Presented>, Option<Active>), Fault> {
     let sql = "select token, coalesce(revoked, false) as revoked, coalesce(updated_at, created_at, now()) as updated_at, parent
                from auth.refresh_tokens
                where session_id = $1 and (token = $2 or revoked is not true)
@@ -35,10 +35,7 @@ pub(crate) async fn find(
 }
 
 /// The live token of a locked session.
-pub(crate) async fn find_active(
-    client: &impl GenericClient,
-    session: Uuid,
-) -> Result<Option<Active>, AuthError> {
+pub(crate) async fn find_active(client: &impl GenericClient, session: Uuid) -> Result<Option<Active>, Fault> {
     Ok(find(client, session, "").await?.1)
 }
 
@@ -50,7 +47,7 @@ pub(crate) async fn replace(
     parent: &str,
     successor: &str,
     now: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), Fault> {
     let sql = "with spent as (
                  update auth.refresh_tokens set revoked = true, updated_at = $5 where session_id = $1 and revoked is not true
                )

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
-use crate::AuthError;
+use crate::fault::Fault;
 use crate::request::Client;
 
 /// A session as far as tokens need it.
@@ -68,7 +68,7 @@ pub(crate) async fn open(
     token_digest: &str,
     from: &Client,
     now: OffsetDateTime,
-) -> Result<SessionRow, AuthError> {
+) -> Result<SessionRow, Fault> {
     let sql = concat!(
         "with session as (
            insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, tenant_id)
@@ -104,7 +104,7 @@ pub(crate) async fn open(
 pub(crate) async fn lock_by_token(
     client: &impl GenericClient,
     token_digest: &str,
-) -> Result<Option<SessionRow>, AuthError> {
+) -> Result<Option<SessionRow>, Fault> {
     let sql = concat!(
         "select ",
         columns!(),
@@ -119,7 +119,7 @@ pub(crate) async fn lock(
     client: &impl GenericClient,
     id: Uuid,
     user: Uuid,
-) -> Result<Option<SessionRow>, AuthError> {
+) -> Result<Option<SessionRow>, Fault> {
     let sql = concat!("select ", columns!(), " from auth.sessions where id = $1 and user_id = $2 for update");
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
     Ok(row.as_ref().map(SessionRow::from_row).transpose()?)
@@ -132,7 +132,7 @@ pub(crate) async fn touch(
     tenant: Option<Uuid>,
     from: &Client,
     now: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), Fault> {
     let sql = "update auth.sessions
                set refreshed_at = $3, updated_at = $3, tenant_id = $2, user_agent = coalesce($4, user_agent), ip = coalesce($5, ip)
                where id = $1";
@@ -158,7 +158,7 @@ pub(crate) async fn revoke_family(
     client: &impl GenericClient,
     id: Uuid,
     now: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), Fault> {
     let sql = "with family as (
                  update auth.refresh_tokens set revoked = true, updated_at = $2 where session_id = $1 and revoked is not true
                )
@@ -173,7 +173,7 @@ pub(crate) async fn end(
     user: Uuid,
     current: Option<Uuid>,
     scope: Scope,
-) -> Result<(), AuthError> {
+) -> Result<(), Fault> {
     let sql = match scope {
         Scope::Global => "delete from auth.sessions where user_id = $1 and ($2::uuid is null or true)",
         Scope::Local => "delete from auth.sessions where user_id = $1 and id = $2",

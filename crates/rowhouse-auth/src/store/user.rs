@@ -1,12 +1,13 @@
 //! `auth.users` and `auth.identities`.
 
+use rowhouse_db::DbError;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
-use crate::AuthError;
+use crate::fault::Fault;
 use crate::model::{Identity, Object, User};
 
 /// A user with what clients never see.
@@ -51,7 +52,7 @@ macro_rules! select_user {
 }
 
 impl UserRow {
-    fn from_row(row: &Row) -> Result<Self, AuthError> {
+    fn from_row(row: &Row) -> Result<Self, Fault> {
         let text = |name: &str| row.try_get::<_, Option<String>>(name).map(Option::unwrap_or_default);
         let instant = |name: &str| row.try_get::<_, Option<OffsetDateTime>>(name);
         let user = User {
@@ -96,15 +97,15 @@ fn object(value: Option<Value>) -> Object {
     }
 }
 
-fn identities(value: Value) -> Result<Vec<Identity>, AuthError> {
-    serde_json::from_value(value).map_err(|error| AuthError::Internal(format!("auth.identities: {error}")))
+fn identities(value: Value) -> Result<Vec<Identity>, Fault> {
+    serde_json::from_value(value).map_err(Fault::Identity)
 }
 
-/// By address, lower-case; users of single sign-on have their own door.
+/// By address, lower-case; users of single sign-on sign in elsewhere.
 pub(crate) async fn find_by_email(
     client: &impl GenericClient,
     email: &str,
-) -> Result<Option<UserRow>, AuthError> {
+) -> Result<Option<UserRow>, Fault> {
     let sql = select_user!(
         "",
         "where lower(u.email) = $1 and u.is_sso_user = false and u.deleted_at is null
@@ -120,22 +121,24 @@ pub(crate) async fn require_free(
     client: &impl GenericClient,
     email: &str,
     except: Uuid,
-) -> Result<(), AuthError> {
+) -> Result<(), WriteError> {
     let sql = "select exists (select from auth.users
                  where lower(email) = $1 and is_sso_user = false and deleted_at is null and id <> $2)";
-    let taken =
-        client.query_typed_one(sql, &[(&email, Type::TEXT), (&except, Type::UUID)]).await?.try_get(0)?;
-    if taken { Err(AuthError::EmailExists) } else { Ok(()) }
+    let taken = client
+        .query_typed_one(sql, &[(&email, Type::TEXT), (&except, Type::UUID)])
+        .await
+        .map_err(Fault::from)?;
+    if taken.try_get(0).map_err(Fault::from)? { Err(WriteError::EmailTaken) } else { Ok(()) }
 }
 
 /// By id, deleted or not.
-pub(crate) async fn find(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, AuthError> {
+pub(crate) async fn find(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, Fault> {
     let row = client.query_typed_opt(select_user!("", "where u.id = $1"), &[(&id, Type::UUID)]).await?;
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
 /// By id, locked for a change that depends on what is there.
-pub(crate) async fn lock(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, AuthError> {
+pub(crate) async fn lock(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, Fault> {
     let row = client
         .query_typed_opt(select_user!("", "where u.id = $1 for no key update of u"), &[(&id, Type::UUID)])
         .await?;
@@ -147,7 +150,7 @@ pub(crate) async fn find_live(
     client: &impl GenericClient,
     id: Uuid,
     session: Option<Uuid>,
-) -> Result<Option<LiveUser>, AuthError> {
+) -> Result<Option<LiveUser>, Fault> {
     let sql = select_user!(
         ", s.id is not null as has_session, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
         "left join auth.sessions s on s.id = $2 and s.user_id = u.id where u.id = $1"
@@ -165,7 +168,7 @@ pub(crate) async fn list(
     client: &impl GenericClient,
     limit: i64,
     offset: i64,
-) -> Result<(Vec<User>, i64), AuthError> {
+) -> Result<(Vec<User>, i64), Fault> {
     let sql = select_user!("", "order by u.created_at, u.id limit $1 offset $2");
     let rows = client.query_typed(sql, &[(&limit, Type::INT8), (&offset, Type::INT8)]).await?;
     let users =
@@ -189,13 +192,13 @@ pub(crate) struct NewUser {
 
 /// Creates a user with his e-mail identity; triggers give him profile, organization and tenant.
 ///
-/// The address of another user ends in [`AuthError::EmailExists`].
+/// The address of another user ends in [`WriteError::EmailTaken`].
 pub(crate) async fn insert(
     client: &impl GenericClient,
     user: &NewUser,
     identity: Uuid,
     now: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), WriteError> {
     let sql = "with person as (
                  insert into auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at,
                    raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until)
@@ -231,16 +234,31 @@ fn json(object: &Object) -> Value {
     Value::Object(object.clone())
 }
 
-/// A broken uniqueness of `auth.users`, in the caller's words.
-fn taken(error: tokio_postgres::Error) -> AuthError {
-    match AuthError::from(error) {
-        AuthError::Db(error) if error.code() == Some("23505") => match error.constraint() {
-            Some("users_email_partial_key") => AuthError::EmailExists,
-            Some("users_phone_key") => AuthError::PhoneExists,
-            Some("users_pkey") => AuthError::Validation("User id is already in use".into()),
-            _ => AuthError::Db(error),
-        },
-        other => other,
+/// Why a user cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// Another user has the address.
+    #[error("A user with this email address has already been registered")]
+    EmailTaken,
+    /// Another user has the phone number.
+    #[error("A user with this phone number has already been registered")]
+    PhoneTaken,
+    /// Another user has the id that an administrator gave.
+    #[error("User id is already in use")]
+    IdTaken,
+    /// Anything else.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A broken uniqueness of `auth.users` (SQLSTATE 23505), by the name of its constraint.
+fn taken(error: tokio_postgres::Error) -> WriteError {
+    let error = DbError::from(error);
+    match (error.code(), error.constraint()) {
+        (Some("23505"), Some("users_email_partial_key")) => WriteError::EmailTaken,
+        (Some("23505"), Some("users_phone_key")) => WriteError::PhoneTaken,
+        (Some("23505"), Some("users_pkey")) => WriteError::IdTaken,
+        _ => WriteError::Fault(error.into()),
     }
 }
 
@@ -265,7 +283,7 @@ pub(crate) async fn update(
     id: Uuid,
     change: &UserChange,
     now: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), WriteError> {
     let sql = "with person as (
                  update auth.users set
                    email = coalesce($2, email),
@@ -317,7 +335,7 @@ pub(crate) async fn note_sign_in(
     checked: &str,
     renewed: Option<&str>,
     now: OffsetDateTime,
-) -> Result<bool, AuthError> {
+) -> Result<bool, Fault> {
     let sql = "update auth.users
                set last_sign_in_at = $4, updated_at = $4, failed_signins = 0, locked_until = null,
                  encrypted_password = coalesce($3, encrypted_password)
@@ -337,7 +355,7 @@ pub(crate) async fn note_first_sign_in(
     client: &impl GenericClient,
     id: Uuid,
     now: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), Fault> {
     let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
     Ok(())
@@ -352,7 +370,7 @@ pub(crate) async fn count_failure(
     id: Uuid,
     limit: i32,
     locked_until: OffsetDateTime,
-) -> Result<(), AuthError> {
+) -> Result<(), Fault> {
     let sql = "with lax as (select set_config('synchronous_commit', 'off', true))
                update auth.users
                set failed_signins = case when failed_signins + 1 >= $2 then 0 else failed_signins + 1 end,
@@ -366,7 +384,7 @@ pub(crate) async fn count_failure(
 }
 
 /// Deletes a user and all that hangs on him. False if there is none.
-pub(crate) async fn delete(client: &impl GenericClient, id: Uuid) -> Result<bool, AuthError> {
+pub(crate) async fn delete(client: &impl GenericClient, id: Uuid) -> Result<bool, Fault> {
     Ok(client.execute_typed("delete from auth.users where id = $1", &[(&id, Type::UUID)]).await? == 1)
 }
 
@@ -375,7 +393,7 @@ pub(crate) async fn soft_delete(
     client: &impl GenericClient,
     id: Uuid,
     now: OffsetDateTime,
-) -> Result<bool, AuthError> {
+) -> Result<bool, Fault> {
     let sql = "with sessions as (delete from auth.sessions where user_id = $1),
                  identities as (delete from auth.identities where user_id = $1)
                update auth.users

@@ -33,7 +33,7 @@ pub(super) async fn run(project: &Project, command: &KeysCommand) -> Result<Outc
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn failed(error: rowhouse_auth::AuthError) -> CannotRun {
+fn failed(error: rowhouse_auth::KeyStoreError) -> CannotRun {
     CannotRun::because(error.to_string())
 }
 

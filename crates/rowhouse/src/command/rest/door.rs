@@ -1,7 +1,7 @@
 //! Asking through the same door as requests: as the caller, over the data plane's logins, in a transaction that is
 //! always undone. No session is opened: the flight judges user and tenant alone, as it does for tokens without one.
 
-use rowhouse_auth::{ActAs, AuthError};
+use rowhouse_auth::{ActAs, ActAsError};
 use rowhouse_db::flight::{End, Query, RequestContext};
 use rowhouse_db::{Control, Database, DatabaseUrls, DbError};
 use rowhouse_kernel::settings::Settings;
@@ -32,9 +32,9 @@ pub(super) async fn caller(project: &Project, who: &str, tenant: Option<&str>) -
     let found = rowhouse_auth::caller(&control, act, &settings.auth, &url.unwrap_or_default(), now).await;
     found.map_err(|error| {
         CannotRun::because(match error {
-            AuthError::NoSuchUser => format!("no user {who}"),
-            AuthError::UserBanned => format!("user {who} is banned"),
-            AuthError::NotAMember => {
+            ActAsError::NoSuchUser => format!("no user {who}"),
+            ActAsError::Banned => format!("user {who} is banned"),
+            ActAsError::NotAMember => {
                 format!("no tenant {} that is open to {who}", tenant.unwrap_or_default())
             }
             other => other.to_string(),

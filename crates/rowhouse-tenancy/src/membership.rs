@@ -1,18 +1,20 @@
-//! Which tenants a user may enter, asked of `tenancy`.
+//! Which tenants a user may enter. Leaves what a member may do there to [`crate::permission`], and sessions to
+//! `rowhouse-auth`.
 
+use rowhouse_db::DbError;
 use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
-use crate::AuthError;
-
 /// An active membership in an active tenant of an active organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Membership {
-    pub(crate) tenant_id: Uuid,
-    pub(crate) organization_id: Uuid,
+pub struct Membership {
+    /// The tenant.
+    pub tenant_id: Uuid,
+    /// The organization that the tenant belongs to.
+    pub organization_id: Uuid,
     /// `owner`, `admin` or `member`.
-    pub(crate) role: String,
+    pub role: String,
 }
 
 impl Membership {
@@ -39,11 +41,14 @@ macro_rules! select_open {
 }
 
 /// The membership in `tenant`, if it is open to the user.
-pub(crate) async fn find(
+///
+/// # Errors
+/// The database's.
+pub async fn find(
     client: &impl GenericClient,
     user: Uuid,
     tenant: Uuid,
-) -> Result<Option<Membership>, AuthError> {
+) -> Result<Option<Membership>, DbError> {
     let sql = select_open!("and m.tenant_id = $2");
     let row = client.query_typed_opt(sql, &[(&user, Type::UUID), (&tenant, Type::UUID)]).await?;
     Ok(row.as_ref().map(Membership::from_row).transpose()?)
@@ -51,23 +56,30 @@ pub(crate) async fn find(
 
 /// The membership in the session's tenant, else in the oldest that is open: who is removed from one tenant goes on
 /// in another at the next refresh.
-pub(crate) async fn find_or_default(
+///
+/// # Errors
+/// The database's.
+pub async fn find_or_default(
     client: &impl GenericClient,
     user: Uuid,
     tenant: Option<Uuid>,
-) -> Result<Option<Membership>, AuthError> {
+) -> Result<Option<Membership>, DbError> {
     let sql =
         select_open!("order by m.tenant_id is not distinct from $2 desc, m.created_at, m.tenant_id limit 1");
     let row = client.query_typed_opt(sql, &[(&user, Type::UUID), (&tenant, Type::UUID)]).await?;
     Ok(row.as_ref().map(Membership::from_row).transpose()?)
 }
 
-/// The memberships in tenants of this id or slug that are open to the user; slugs are unique within an organization.
-pub(crate) async fn list_named(
+/// The memberships, two at most, in tenants of this id or slug that are open to the user; slugs are unique within an
+/// organization.
+///
+/// # Errors
+/// The database's.
+pub async fn list_named(
     client: &impl GenericClient,
     user: Uuid,
     tenant: &str,
-) -> Result<Vec<Membership>, AuthError> {
+) -> Result<Vec<Membership>, DbError> {
     let sql = select_open!("and (t.slug = $2 or t.id::text = lower($2)) limit 2");
     let rows = client.query_typed(sql, &[(&user, Type::UUID), (&tenant, Type::TEXT)]).await?;
     Ok(rows.iter().map(Membership::from_row).collect::<Result<_, _>>()?)

@@ -1,0 +1,72 @@
+//! What can end every flow without the caller's doing: the database, the crypto library, a stored row that makes no
+//! sense, too much work at once. What a flow refuses by itself is an error of that flow.
+
+use rowhouse_crypto::KeyError;
+use rowhouse_crypto::password::HashError;
+use rowhouse_db::{DbError, TransactionError};
+
+/// Why a flow broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The database's part.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A token could not be signed.
+    #[error("a token could not be signed")]
+    Key(#[from] KeyError),
+    /// A password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// Hashing was aborted or panicked.
+    #[error("password hashing ended early")]
+    HashTask(#[from] tokio::task::JoinError),
+    /// Too many passwords wait to be hashed.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// No successor follows from a refresh token: the crypto library refused.
+    #[error("the refresh token has no successor")]
+    NoSuccessor,
+    /// `auth.identities` holds what no identity looks like.
+    #[error("auth.identities holds a malformed row")]
+    Identity(#[source] serde_json::Error),
+    /// A row that the same transaction has written is not there.
+    #[error("the new user is not there")]
+    Vanished,
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl TransactionError for Fault {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Lets `?` and [`rowhouse_db::Control::run_tx`] carry the database's errors through a flow's own error, which has a
+/// variant `Fault`.
+macro_rules! carry_fault {
+    ($($error:ty),+) => {$(
+        impl From<rowhouse_db::DbError> for $error {
+            fn from(error: rowhouse_db::DbError) -> Self {
+                Self::Fault(error.into())
+            }
+        }
+
+        impl rowhouse_db::TransactionError for $error {
+            fn database(&self) -> Option<&rowhouse_db::DbError> {
+                match self {
+                    Self::Fault(fault) => rowhouse_db::TransactionError::database(fault),
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use carry_fault;
