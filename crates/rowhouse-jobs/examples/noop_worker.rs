@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
 /// How long it may take to end what runs.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Does nothing, but may note when it was called.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Error> {
     let worker = Worker::start(parts).await.map_err(Error::other)?;
     writeln!(stdout(), "ready")?;
     tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
     if let Some(starts) = noop.0 {
         writeln!(stdout(), "{}", json!(*starts.lock().unwrap_or_else(PoisonError::into_inner)))?;
     }

@@ -42,7 +42,7 @@ create table jobs.pauses (
 );
 
 -- Jobs that are alike to the dispatcher. Everything that would be the same in many ready rows stands here once.
-create table jobs.lanes (
+create table jobs.partitions (
   id int generated always as identity,
   queue text not null references jobs.queues (name),
   kind text not null references jobs.kinds (name),
@@ -51,16 +51,16 @@ create table jobs.lanes (
   priority smallint not null check (priority between 0 and 9),
   -- its jobs have concurrency keys
   keyed boolean not null,
-  constraint lanes_pkey primary key (id),
-  constraint lanes_alike_key unique nulls not distinct (queue, kind, tenant, priority, keyed)
+  constraint partitions_pkey primary key (id),
+  constraint partitions_queue_kind_tenant_priority_keyed_key unique nulls not distinct (queue, kind, tenant, priority, keyed)
 );
 
 create sequence jobs.ids;
--- Where a row stands in its lane; a job that comes back stands at the end.
+-- Where a row stands in its partition; a job that comes back stands at the end.
 create sequence jobs.positions;
 
 create table jobs.ready (
-  lane int not null,
+  partition int not null,
   -- Whoever inserts has a transaction id before it draws one: workers pass positions by when no transaction is left that
   -- could still add one below.
   position bigint not null default nextval('jobs.positions'),
@@ -76,7 +76,7 @@ create table jobs.ready (
         autovacuum_vacuum_insert_threshold = -1);
 -- so that it is known without reading how large it is
 alter table jobs.ready alter payload set storage external;
-create unique index ready_lane_position_idx on jobs.ready (lane, position);
+create unique index ready_partition_position_idx on jobs.ready (partition, position);
 
 create table jobs.scheduled (
   run_at timestamptz not null,
@@ -120,17 +120,17 @@ create table jobs.leases (
 create index leases_queue_idx on jobs.leases (queue) where queue is not null;
 
 -- Jobs of one row of jobs.done have this in common, so that the row of a given job is found.
-create function jobs.shelf(id bigint) returns bigint
+create function jobs.id_range(id bigint) returns bigint
 language sql immutable parallel safe return id / 10000;
 
 create table jobs.done (
   id bigint generated always as identity,
   finished_at timestamptz not null default clock_timestamp(),
-  lane int not null,
+  partition int not null,
   ids bigint[] not null,
   constraint done_pkey primary key (id)
 );
-create index done_ids_idx on jobs.done (jobs.shelf(ids[1]));
+create index done_ids_idx on jobs.done (jobs.id_range(ids[1]));
 create index done_finished_at_idx on jobs.done using brin (finished_at);
 
 -- What a job returned, if anything.

@@ -1,13 +1,13 @@
 -- Enqueueing, in the caller's transaction.
 
--- The lane's id; makes the lane the first time.
-create function jobs.lane_of(of_queue text, of_kind text, of_tenant uuid, of_priority smallint, is_keyed boolean)
+-- The partition's id; makes the partition the first time.
+create function jobs.partition_of(of_queue text, of_kind text, of_tenant uuid, of_priority smallint, is_keyed boolean)
 returns int
 language plpgsql security definer set search_path = '' as $$
 declare
   found_id int;
 begin
-  select l.id into found_id from jobs.lanes l
+  select l.id into found_id from jobs.partitions l
   where l.queue = of_queue and l.kind = of_kind and l.tenant is not distinct from of_tenant
     and l.priority = of_priority and l.keyed = is_keyed;
   if found_id is not null then
@@ -23,12 +23,12 @@ begin
       hint = 'Declare it in rowhouse.toml under [jobs.queues], or correct the name. Known: '
         || (select string_agg(q.name, ', ' order by q.name) from jobs.queues q);
   end if;
-  insert into jobs.lanes (queue, kind, tenant, priority, keyed)
+  insert into jobs.partitions (queue, kind, tenant, priority, keyed)
   values (of_queue, of_kind, of_tenant, of_priority, is_keyed)
-  on conflict on constraint lanes_alike_key do nothing returning id into found_id;
+  on conflict on constraint partitions_queue_kind_tenant_priority_keyed_key do nothing returning id into found_id;
   if found_id is null then
     -- somebody else made it just now
-    select l.id into strict found_id from jobs.lanes l
+    select l.id into strict found_id from jobs.partitions l
     where l.queue = of_queue and l.kind = of_kind and l.tenant is not distinct from of_tenant
       and l.priority = of_priority and l.keyed = is_keyed;
   end if;
@@ -140,7 +140,7 @@ begin
   tenant := jobs.tenant_of_caller(tenant);
   perform jobs.require_tenant(kind, tenant) where tenant is null;
   unique_key := coalesce(tenant || ' ', '') || unique_key;
-  job.lane := jobs.lane_of(queue, kind, tenant, priority::smallint, key is not null);
+  job.partition := jobs.partition_of(queue, kind, tenant, priority::smallint, key is not null);
   job.id := nextval('jobs.ids');
   -- before the position is drawn: see jobs.ready
   perform pg_current_xact_id();
@@ -161,8 +161,8 @@ begin
   if run_at > clock_timestamp() then
     insert into jobs.scheduled (run_at, job) values (run_at, job);
   else
-    insert into jobs.ready (lane, id, enqueued_at, attempt, payload, options)
-    values (job.lane, job.id, job.enqueued_at, 0, job.payload, job.options);
+    insert into jobs.ready (partition, id, enqueued_at, attempt, payload, options)
+    values (job.partition, job.id, job.enqueued_at, 0, job.payload, job.options);
   end if;
   return job.id;
 end
@@ -174,7 +174,7 @@ create function jobs.enqueue_many(kind text, payloads jsonb[], queue text defaul
 language plpgsql security definer set search_path = '' as $$
 declare
   of_tenant constant uuid := jobs.tenant_of_caller(tenant);
-  in_lane constant int := jobs.lane_of(queue, kind, of_tenant, priority::smallint, false);
+  in_partition constant int := jobs.partition_of(queue, kind, of_tenant, priority::smallint, false);
 begin
   perform jobs.require_tenant(kind, of_tenant) where of_tenant is null;
   if exists (select from unnest(payloads) p where jsonb_typeof(p) is distinct from 'object') then
@@ -184,8 +184,8 @@ begin
   perform pg_current_xact_id();
   return query
     with new as (
-      insert into jobs.ready (lane, payload)
-      select in_lane, nullif(p.payload, '{}') from unnest(payloads) with ordinality p (payload, place) order by p.place
+      insert into jobs.ready (partition, payload)
+      select in_partition, nullif(p.payload, '{}') from unnest(payloads) with ordinality p (payload, place) order by p.place
       returning id
     )
     select new.id from new order by 1;

@@ -1,21 +1,21 @@
 -- What workers call. Only members of rowhouse_owner may.
 
--- A job as it goes back to where it came from: at the end of its lane.
+-- A job as it goes back to where it came from: at the end of its partition.
 create function jobs.make_ready(back jobs.ready[]) returns void
 language sql set search_path = '' as $$
-  insert into jobs.ready (lane, id, enqueued_at, attempt, payload, options)
-  select j.lane, j.id, j.enqueued_at, j.attempt, j.payload, j.options from unnest(back) j order by j.position
+  insert into jobs.ready (partition, id, enqueued_at, attempt, payload, options)
+  select j.partition, j.id, j.enqueued_at, j.attempt, j.payload, j.options from unnest(back) j order by j.position
 $$;
 
 -- Runs a job may have.
 create function jobs.attempts_of(job jobs.ready) returns int
 language sql stable set search_path = '' as $$
   select coalesce((job.options ->> 'max_attempts')::int, k.max_attempts)
-  from jobs.lanes l join jobs.kinds k on k.name = l.kind where l.id = job.lane
+  from jobs.partitions l join jobs.kinds k on k.name = l.kind where l.id = job.partition
 $$;
 
 -- Moves what is due to ready; returns how many.
-create function jobs.make_due(most int) returns int
+create function jobs.promote_due(most int) returns int
 language plpgsql set search_path = '' set enable_seqscan = off set jit = off as $$
 declare
   due jobs.ready[];
@@ -51,21 +51,21 @@ language sql set search_path = '' as $$
 $$;
 
 -- Claims within a queue's limits. One at a time over all processes, and running jobs are counted from the leases, so no
--- limit is ever exceeded. Lanes are tried in the order given, each for at most its quota.
-create function jobs.claim_limited(by_worker uuid, of_queue text, of_lanes int[], quotas int[], most int,
+-- limit is ever exceeded. Partitions are tried in the order given, each for at most its quota.
+create function jobs.claim_limited(by_worker uuid, of_queue text, of_partitions int[], quotas int[], most int,
   most_bytes bigint, new_lease bigint)
-returns table (lease bigint, lane int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb, options jsonb)
+returns table (lease bigint, partition int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb, options jsonb)
 language plpgsql set search_path = '' as $$
 #variable_conflict use_column
 declare
   limits jobs.queues;
-  in_lane jobs.lanes;
+  in_partition jobs.partitions;
   candidate jobs.ready;
   taken jobs.ready[] := '{}';
   part jobs.ready[];
   room int;
   bytes bigint := 0;
-  lane_room int;
+  partition_room int;
   of_tenant int;
   of_key int;
   this_key text;
@@ -82,42 +82,42 @@ begin
   if limits.rate is not null then
     room := least(room, jobs.tokens('queue ' || of_queue, limits.rate));
   end if;
-  for place in 1 .. cardinality(of_lanes) loop
+  for place in 1 .. cardinality(of_partitions) loop
     exit when room <= 0 or bytes >= most_bytes;
-    select * into in_lane from jobs.lanes n where n.id = of_lanes[place];
-    lane_room := least(room, quotas[place]);
-    if limits.tenant_concurrency is not null and in_lane.tenant is not null then
+    select * into in_partition from jobs.partitions n where n.id = of_partitions[place];
+    partition_room := least(room, quotas[place]);
+    if limits.tenant_concurrency is not null and in_partition.tenant is not null then
       select count(*) into of_tenant from (
-        select j.lane from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
-        union all select t.lane from unnest(taken) t) running
-      join jobs.lanes n on n.id = running.lane where n.tenant = in_lane.tenant;
-      lane_room := least(lane_room, limits.tenant_concurrency - of_tenant);
+        select j.partition from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
+        union all select t.partition from unnest(taken) t) running
+      join jobs.partitions n on n.id = running.partition where n.tenant = in_partition.tenant;
+      partition_room := least(partition_room, limits.tenant_concurrency - of_tenant);
     end if;
-    if limits.tenant_rate is not null and in_lane.tenant is not null then
-      lane_room := least(lane_room, jobs.tokens('tenant ' || of_queue || ' ' || in_lane.tenant, limits.tenant_rate));
+    if limits.tenant_rate is not null and in_partition.tenant is not null then
+      partition_room := least(partition_room, jobs.tokens('tenant ' || of_queue || ' ' || in_partition.tenant, limits.tenant_rate));
     end if;
-    continue when lane_room <= 0;
+    continue when partition_room <= 0;
     part := '{}';
-    if in_lane.keyed then
+    if in_partition.keyed then
       for candidate in
-        select r.* from jobs.ready r where r.lane = in_lane.id order by r.position limit lane_room + 1000 for update skip locked
+        select r.* from jobs.ready r where r.partition = in_partition.id order by r.position limit partition_room + 1000 for update skip locked
       loop
         this_key := candidate.options ->> 'key';
-        key_scope := 'key ' || of_queue || ' ' || coalesce(in_lane.tenant || ' ', '') || this_key;
+        key_scope := 'key ' || of_queue || ' ' || coalesce(in_partition.tenant || ' ', '') || this_key;
         select count(*) into of_key from (
-          select j.lane, j.options from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
-          union all select t.lane, t.options from unnest(taken || part) t) running
-        join jobs.lanes n on n.id = running.lane
-        where running.options ->> 'key' = this_key and n.tenant is not distinct from in_lane.tenant;
+          select j.partition, j.options from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue
+          union all select t.partition, t.options from unnest(taken || part) t) running
+        join jobs.partitions n on n.id = running.partition
+        where running.options ->> 'key' = this_key and n.tenant is not distinct from in_partition.tenant;
         continue when of_key >= limits.key_concurrency;
         if limits.key_rate is not null then
           continue when jobs.tokens(key_scope, limits.key_rate) < 1;
           perform jobs.spend(key_scope, limits.key_rate, 1);
         end if;
-        delete from jobs.ready r where r.lane = candidate.lane and r.position = candidate.position;
+        delete from jobs.ready r where r.partition = candidate.partition and r.position = candidate.position;
         part := part || candidate;
         bytes := bytes + coalesce(pg_column_size(candidate.payload), 0);
-        exit when cardinality(part) >= lane_room or bytes >= most_bytes;
+        exit when cardinality(part) >= partition_room or bytes >= most_bytes;
       end loop;
     else
       with gone as (
@@ -126,19 +126,19 @@ begin
             select l.place, sum(l.bytes) over (rows between unbounded preceding and 1 preceding) as before
             from (
               select w.ctid as place, coalesce(pg_column_size(w.payload), 0) as bytes from jobs.ready w
-              where w.lane = in_lane.id order by w.position limit lane_room for update skip locked
+              where w.partition = in_partition.id order by w.position limit partition_room for update skip locked
             ) l
           ) f
           where coalesce(f.before, 0) + bytes < most_bytes))
-        returning r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options
+        returning r.partition, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options
       )
       select coalesce(array_agg(row(gone.*)::jobs.ready order by gone.position), '{}') into part from gone;
     end if;
-    if cardinality(part) > 0 and limits.tenant_rate is not null and in_lane.tenant is not null then
-      perform jobs.spend('tenant ' || of_queue || ' ' || in_lane.tenant, limits.tenant_rate, cardinality(part));
+    if cardinality(part) > 0 and limits.tenant_rate is not null and in_partition.tenant is not null then
+      perform jobs.spend('tenant ' || of_queue || ' ' || in_partition.tenant, limits.tenant_rate, cardinality(part));
     end if;
     room := room - cardinality(part);
-    if not in_lane.keyed then
+    if not in_partition.keyed then
       bytes := bytes + (select coalesce(sum(pg_column_size(p.payload)), 0) from unnest(part) p);
     end if;
     taken := taken || part;
@@ -151,19 +151,19 @@ begin
   end if;
   insert into jobs.leases (id, worker, queue, jobs) values (new_lease, by_worker, of_queue, taken);
   return query
-    select new_lease, t.lane, t.position, t.id, t.enqueued_at, t.attempt, t.payload, t.options from unnest(taken) t;
+    select new_lease, t.partition, t.position, t.id, t.enqueued_at, t.attempt, t.payload, t.options from unnest(taken) t;
 end
 $$;
 
 -- Ends runs. `outcomes` is [{"lease": 7, "id": 1, "state": "done", "result": …}, {"id": 2, "state": "retry", "after": 2.5,
 -- "error": …}, {"id": 3, "state": "dead" or "cancelled", "error": …}, {"id": 4, "state": "release"}]; `release` gives a job
 -- back that has not begun. With "lost": true its worker died, and the run does not count. Without "lease", whichever lease of this worker has the job. Returns the ids that were
--- settled; the worker has lost the others and must not report them again.
-create function jobs.settle(by_worker uuid, outcomes jsonb) returns bigint[]
+-- completed; the worker has lost the others and must not report them again.
+create function jobs.complete(by_worker uuid, outcomes jsonb) returns bigint[]
 language plpgsql set search_path = '' set enable_seqscan = off set jit = off as $$
 declare
   unnamed constant bigint[] := array(select (o ->> 'id')::bigint from jsonb_array_elements(outcomes) o where not o ? 'lease');
-  settled bigint[] := '{}';
+  completed bigint[] := '{}';
   held jobs.leases;
   told record;
 begin
@@ -176,17 +176,17 @@ begin
     join jobs.leases l on l.id = t.id
     where l.worker = by_worker order by l.id for update of l
   loop
-    settled := settled || jobs.settle_lease(told.lease, told.outcomes);
+    completed := completed || jobs.complete_lease(told.lease, told.outcomes);
   end loop;
   for held in
     select * from jobs.leases l
     where cardinality(unnamed) > 0 and l.worker = by_worker and exists (select from unnest(l.jobs) j where j.id = any (unnamed))
     order by l.id for update
   loop
-    settled := settled || jobs.settle_lease(held, (
+    completed := completed || jobs.complete_lease(held, (
       select jsonb_agg(o) from jsonb_array_elements(outcomes) o where not o ? 'lease'));
   end loop;
-  return settled;
+  return completed;
 end
 $$;
 
@@ -229,11 +229,11 @@ begin
 end
 $$;
 
--- The part of jobs.settle for one lease, which the caller has locked. It keeps its number until its last job has ended.
-create function jobs.settle_lease(held jobs.leases, outcomes jsonb) returns bigint[]
+-- The part of jobs.complete for one lease, which the caller has locked. It keeps its number until its last job has ended.
+create function jobs.complete_lease(held jobs.leases, outcomes jsonb) returns bigint[]
 language plpgsql set search_path = '' as $$
 declare
-  settled bigint[];
+  completed bigint[];
   well jobs.ready[];
   badly jobs.ready[];
   released jobs.ready[];
@@ -243,7 +243,7 @@ begin
     select j as job, j.id, o.result, o.after,
       case when c.id is null or o.state not in ('retry', 'release') then o.state else 'cancelled' end as state,
       case when c.id is not null and o.state = 'release' then 'cancelled before it ran' else left(o.error, 10000) end as error,
-      row(j.lane, j.position, j.id, j.enqueued_at, j.attempt + (not coalesce(o.lost, false))::int, j.payload,
+      row(j.partition, j.position, j.id, j.enqueued_at, j.attempt + (not coalesce(o.lost, false))::int, j.payload,
         case when o.lost then coalesce(j.options, '{}') || jsonb_build_object('deaths', jobs.deaths_of(j) + 1)
           else j.options end)::jobs.ready as after_run
     from unnest(held.jobs) j
@@ -266,9 +266,9 @@ begin
   )
   select coalesce(array_agg(t.id), '{}'), array_agg(t.job) filter (where t.state = 'done'),
     array_agg(t.job) filter (where t.state in ('dead', 'cancelled')), array_agg(t.job) filter (where t.state = 'release')
-  into settled, well, badly, released from told t;
+  into completed, well, badly, released from told t;
   if well is not null then
-    insert into jobs.done (lane, ids) select j.lane, array_agg(j.id) from unnest(well) j group by j.lane, jobs.shelf(j.id);
+    insert into jobs.done (partition, ids) select j.partition, array_agg(j.id) from unnest(well) j group by j.partition, jobs.id_range(j.id);
     perform jobs.end_jobs(well, false);
   end if;
   if badly is not null then
@@ -277,18 +277,18 @@ begin
   if released is not null then
     perform jobs.make_ready(released);
   end if;
-  select array_agg(j) into rest from unnest(held.jobs) j where j.id not in (select unnest(settled));
+  select array_agg(j) into rest from unnest(held.jobs) j where j.id not in (select unnest(completed));
   if rest is null then
     delete from jobs.leases l where l.id = held.id;
   else
     update jobs.leases l set jobs = rest where l.id = held.id;
   end if;
-  return settled;
+  return completed;
 end
 $$;
 
 -- Gives back leases that their worker knows nothing of: the claim was committed, and its answer never arrived.
-create function jobs.disown(of_worker uuid, unknown bigint[]) returns int
+create function jobs.release_leases(of_worker uuid, unknown bigint[]) returns int
 language plpgsql set search_path = '' as $$
 declare
   held jobs.leases;
@@ -297,7 +297,7 @@ begin
   for held in
     select * from jobs.leases l where l.worker = of_worker and l.id = any (unknown) order by l.id for update
   loop
-    perform jobs.settle_lease(held, (
+    perform jobs.complete_lease(held, (
       select jsonb_agg(jsonb_build_object('id', j.id, 'state', 'release')) from unnest(held.jobs) j));
     given_back := given_back + cardinality(held.jobs);
   end loop;
@@ -328,7 +328,7 @@ begin
   for held in
     select * from jobs.leases l where not exists (select from jobs.workers w where w.id = l.worker) order by l.id for update
   loop
-    perform jobs.settle_lease(held, (
+    perform jobs.complete_lease(held, (
       select jsonb_agg(jsonb_build_object('id', j.id, 'lost', true, 'after', 0,
         'state', case when jobs.deaths_of(j) + 1 < most_deaths then 'retry' else 'dead' end,
         'error', format('its worker died (%s of at most %s times)', jobs.deaths_of(j) + 1, most_deaths)))
@@ -346,7 +346,7 @@ declare
   gone jobs.ready;
 begin
   delete from jobs.ready r where r.id = job_id
-  returning r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options into gone;
+  returning r.partition, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options into gone;
   if gone.id is null then
     delete from jobs.scheduled s where s.id = job_id returning (s.job).* into gone;
   end if;
@@ -368,7 +368,7 @@ begin
   return (
     select case when d.state = 'cancelled' then 'cancelled' else 'dead' end from jobs.dead d where d.id = job_id
     union all
-    select 'finished' from jobs.done d where jobs.shelf(d.ids[1]) = jobs.shelf(job_id) and job_id = any (d.ids)
+    select 'finished' from jobs.done d where jobs.id_range(d.ids[1]) = jobs.id_range(job_id) and job_id = any (d.ids)
     limit 1);
 end
 $$;
@@ -399,11 +399,11 @@ begin
   with gone as (
     delete from jobs.dead d
     where d.id = any (case when job_id is not null then array[job_id] else array(
-      select x.id from jobs.dead x join jobs.lanes n on n.id = (x.job).lane
+      select x.id from jobs.dead x join jobs.partitions n on n.id = (x.job).partition
       where x.state = 'dead' and (of_queue is null or n.queue = of_queue) and (of_kind is null or n.kind = of_kind)) end)
     returning d.job
   )
-  select array_agg(row((g.job).lane, (g.job).position, (g.job).id, clock_timestamp(), 0, (g.job).payload, (g.job).options - '{parent,deaths}'::text[])::jobs.ready)
+  select array_agg(row((g.job).partition, (g.job).position, (g.job).id, clock_timestamp(), 0, (g.job).payload, (g.job).options - '{parent,deaths}'::text[])::jobs.ready)
   into back from gone g;
   perform jobs.make_ready(back) where back is not null;
   return coalesce(cardinality(back), 0);

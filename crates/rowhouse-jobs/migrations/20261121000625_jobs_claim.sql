@@ -1,12 +1,12 @@
 -- Claiming and finishing, which workers do all day. The tables are empty in one minute and long in the next, and a plan that
 -- was made for the one is kept for the other: it may only use indexes.
 
--- Takes up to `most` jobs, lane by lane in the order given, at most the quota of each; they become one lease. The join goes
--- through the lanes in order and stops at the limit, so no more rows are looked at than are taken. `cut`: as their payloads
+-- Takes up to `most` jobs, partition by partition in the order given, at most the quota of each; they become one lease. The join goes
+-- through the partitions in order and stops at the limit, so no more rows are looked at than are taken. `cut`: as their payloads
 -- have `most_bytes`, more were left that would have been taken.
-create function jobs.claim(by_worker uuid, of_lanes int[], lows bigint[], quotas int[], most bigint, most_bytes bigint,
+create function jobs.claim(by_worker uuid, of_partitions int[], lows bigint[], quotas int[], most bigint, most_bytes bigint,
   new_lease bigint)
-returns table (lease bigint, lane int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb,
+returns table (lease bigint, partition int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb,
   options jsonb, cut boolean)
 language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_column
@@ -17,10 +17,10 @@ begin
         coalesce(sum(l.bytes) over (rows between unbounded preceding and 1 preceding), 0) < most_bytes as fits
       from (
         select r.place, r.bytes
-        from unnest(of_lanes, lows, quotas) wanted (lane, low, quota)
+        from unnest(of_partitions, lows, quotas) wanted (partition, low, quota)
         cross join lateral (
           select w.ctid as place, coalesce(pg_column_size(w.payload), 0) as bytes from jobs.ready w
-          where w.lane = wanted.lane and w.position >= wanted.low
+          where w.partition = wanted.partition and w.position >= wanted.low
           order by w.position limit wanted.quota for update skip locked
         ) r
         -- who has been declared dead takes nothing more until it has noticed
@@ -29,32 +29,32 @@ begin
       ) l
     ), gone as (
       delete from jobs.ready r where r.ctid = any (array(select f.place from found f where f.fits))
-      returning r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options
+      returning r.partition, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options
     ), lease as (
       insert into jobs.leases as l (id, worker, jobs)
       select new_lease, by_worker,
-        array_agg(row(g.lane, g.position, g.id, g.enqueued_at, g.attempt, g.payload, g.options)::jobs.ready)
+        array_agg(row(g.partition, g.position, g.id, g.enqueued_at, g.attempt, g.payload, g.options)::jobs.ready)
       from gone g
       -- for this transaction only
       having count(*) > 0 and set_config('synchronous_commit', 'off', true) is not null
       returning l.id
     )
-    select e.id, g.lane, g.position, g.id, g.enqueued_at, g.attempt, g.payload, g.options,
+    select e.id, g.partition, g.position, g.id, g.enqueued_at, g.attempt, g.payload, g.options,
       exists (select from found f where not f.fits)
     from lease e, gone g;
 end
 $$;
 
 -- Completes whole leases whose jobs went well and returns them. Whoever finds a lease gone has lost it and completes nothing.
-create function jobs.finish(by_worker uuid, of_leases bigint[]) returns setof bigint
+create function jobs.complete_leases(by_worker uuid, of_leases bigint[]) returns setof bigint
 language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 begin
   return query
     with gone as (
       delete from jobs.leases l where l.id = any (of_leases) and l.worker = by_worker returning l.id, l.jobs
     ), done as (
-      insert into jobs.done (lane, ids)
-      select j.lane, array_agg(j.id) from gone g, unnest(g.jobs) j group by j.lane, jobs.shelf(j.id)
+      insert into jobs.done (partition, ids)
+      select j.partition, array_agg(j.id) from gone g, unnest(g.jobs) j group by j.partition, jobs.id_range(j.id)
     )
     select g.id from gone g;
 end

@@ -101,12 +101,12 @@ language sql stable set search_path = '' as $$
       'key', (f.job).options ->> 'key', 'unique_key', (f.job).options ->> 'unique_key',
       'parent', ((f.job).options ->> 'parent')::bigint, 'request_id', (f.job).options ->> 'request_id',
       'waiting_for', f.remaining, 'worker', f.worker) as about
-    from found f join jobs.lanes n on n.id = (f.job).lane
+    from found f join jobs.partitions n on n.id = (f.job).partition
   ), done as (
     select jsonb_build_object('id', job_id, 'state', 'done', 'queue', n.queue, 'kind', n.kind, 'tenant', n.tenant,
       'priority', n.priority, 'at', d.finished_at) as about
-    from jobs.done d join jobs.lanes n on n.id = d.lane
-    where not exists (select from live) and jobs.shelf(d.ids[1]) = jobs.shelf(job_id) and job_id = any (d.ids)
+    from jobs.done d join jobs.partitions n on n.id = d.partition
+    where not exists (select from live) and jobs.id_range(d.ids[1]) = jobs.id_range(job_id) and job_id = any (d.ids)
     limit 1
   )
   select a.about || jsonb_build_object(

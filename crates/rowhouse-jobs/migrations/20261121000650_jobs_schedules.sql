@@ -25,7 +25,7 @@ create table jobs.schedules (
   last_job bigint,
   -- why the last firing made no job
   last_error text,
-  -- what became of that job, kept when the job itself is pruned; see jobs.fate
+  -- what became of that job, kept when the job itself is pruned; see jobs.result_of
   last_result jsonb,
   constraint schedules_pkey primary key (name)
 );
@@ -35,44 +35,44 @@ create policy owner_all on jobs.schedules to rowhouse_owner using (true) with ch
 
 -- What has become of a job that was enqueued at `since`: its state, when that was reached, its error and its result. Null
 -- once it is forgotten. Looks where it is cheap first.
-create function jobs.fate(job_id bigint, since timestamptz) returns jsonb
+create function jobs.result_of(job_id bigint, since timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
-  found_fate jsonb;
+  found_result jsonb;
 begin
-  select jsonb_build_object('state', d.state, 'at', d.died_at, 'error', d.error) into found_fate
+  select jsonb_build_object('state', d.state, 'at', d.died_at, 'error', d.error) into found_result
   from jobs.dead d where d.id = job_id;
-  if found_fate is null then
-    select jsonb_build_object('state', 'done', 'at', r.finished_at, 'result', r.result) into found_fate
+  if found_result is null then
+    select jsonb_build_object('state', 'done', 'at', r.finished_at, 'result', r.result) into found_result
     from jobs.results r where r.id = job_id;
   end if;
-  if found_fate is null then
+  if found_result is null then
     select jsonb_build_object('state', case when (s.job).attempt > 0 then 'retrying' else 'scheduled' end, 'at', s.run_at,
-      'error', (select l.line from jobs.log l where l.id = job_id order by l.at desc limit 1)) into found_fate
+      'error', (select l.line from jobs.log l where l.id = job_id order by l.at desc limit 1)) into found_result
     from jobs.scheduled s where s.id = job_id;
   end if;
-  if found_fate is null then
-    select jsonb_build_object('state', 'running', 'at', l.taken_at) into found_fate
+  if found_result is null then
+    select jsonb_build_object('state', 'running', 'at', l.taken_at) into found_result
     from jobs.leases l where exists (select from unnest(l.jobs) j where j.id = job_id) limit 1;
   end if;
-  if found_fate is null then
-    select jsonb_build_object('state', 'done', 'at', d.finished_at) into found_fate
+  if found_result is null then
+    select jsonb_build_object('state', 'done', 'at', d.finished_at) into found_result
     from jobs.done d where d.finished_at >= since and job_id = any (d.ids) limit 1;
   end if;
-  if found_fate is null and (exists (select from jobs.ready r where r.id = job_id)) then
-    found_fate := jsonb_build_object('state', 'ready', 'at', since);
+  if found_result is null and (exists (select from jobs.ready r where r.id = job_id)) then
+    found_result := jsonb_build_object('state', 'ready', 'at', since);
   end if;
-  return jsonb_strip_nulls(found_fate);
+  return jsonb_strip_nulls(found_result);
 end
 $$;
 
 -- Writes down how the last jobs of schedules have ended, before they are forgotten: some come once a month.
-create function jobs.note_fates() returns void
+create function jobs.record_last_results() returns void
 language sql set search_path = '' as $$
-  update jobs.schedules s set last_result = f.fate
-  from (select k.name, k.last_job, jobs.fate(k.last_job, k.last_at) as fate from jobs.schedules k
+  update jobs.schedules s set last_result = f.result
+  from (select k.name, k.last_job, jobs.result_of(k.last_job, k.last_at) as result from jobs.schedules k
     where k.last_job is not null and k.last_result ->> 'state' is distinct from 'done' for update skip locked) f
-  where s.name = f.name and f.fate ->> 'state' in ('done', 'dead', 'cancelled') and f.fate is distinct from s.last_result
+  where s.name = f.name and f.result ->> 'state' in ('done', 'dead', 'cancelled') and f.result is distinct from s.last_result
 $$;
 
 -- Deletes up to some thousand rows of each kind that are older than the ages, in seconds: of done, results, log and
@@ -85,7 +85,7 @@ declare
   step bigint;
   removed bigint := 0;
 begin
-  perform jobs.note_fates();
+  perform jobs.record_last_results();
   for old in
     select * from (values
       ('done', 'finished_at', ages[1]), ('results', 'finished_at', ages[2]), ('log', 'at', ages[3]),

@@ -11,7 +11,7 @@ use crate::handler::Job;
 const LIST: &str = include_str!("../sql/list.sql");
 const STATS: &str = include_str!("../sql/stats.sql");
 
-/// Jobs of one state and lane are counted up to here.
+/// Jobs of one state and partition are counted up to here.
 pub const MOST_COUNTED: i64 = 100_000;
 /// Longest page.
 pub const MOST_LISTED: i64 = 1_000;
@@ -86,7 +86,7 @@ pub async fn retry_all(
 }
 
 /// Per queue and kind: `ready, oldest_ready_seconds` (null where nothing is ready)`, scheduled, retrying, waiting,
-/// running, dead, done_per_minute, paused`. Counts end at [`MOST_COUNTED`] a lane.
+/// running, dead, done_per_minute, paused`. Counts end at [`MOST_COUNTED`] a partition.
 ///
 /// # Errors
 /// The database's.

@@ -21,7 +21,7 @@ pub use admin::{log, progress};
 pub use enqueue::{NewJob, enqueue, enqueue_many};
 pub use handler::{Handler, HandlerFuture, Job, JobError, JobResult, Lease};
 pub use registry::{Kind, Registry};
-pub use store::settle;
+pub use store::{complete, complete as settle};
 pub use worker::{Pulse, Wake, Worker, WorkerParts};
 
 macro_rules! migrations {

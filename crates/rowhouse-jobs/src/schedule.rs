@@ -232,7 +232,7 @@ pub async fn run(tx: &impl GenericClient, clock: &dyn Clock, name: &str) -> Resu
 
 const LIST: &str = "select name, cron, timezone, kind, queue, missed, paused, built_in, next_at, last_at, last_job, \
     case when last_error is not null then jsonb_build_object('state', 'failed', 'at', last_at, 'error', last_error) \
-    else coalesce(jobs.fate(last_job, last_at), last_result) end \
+    else coalesce(jobs.result_of(last_job, last_at), last_result) end \
     from jobs.schedules where declared order by name";
 
 /// All schedules by name, each with what became of its last job.

@@ -69,8 +69,8 @@ impl SqlHandler {
             ended
         });
         ended.await.map(|()| None).map_err(|failure| match failure {
-            Failure::Job(error) => error,
-            Failure::Database(error) => JobError::Retry(error.to_string()),
+            CallError::Job(error) => error,
+            CallError::Database(error) => JobError::Retry(error.to_string()),
         })
     }
 }
@@ -114,7 +114,7 @@ impl Call {
     }
 
     /// The whole transaction: as whom, the call, and the job's end.
-    async fn complete(&self, tx: &Transaction<'_>, job: &Job, search_path: &str) -> Result<(), Failure> {
+    async fn complete(&self, tx: &Transaction<'_>, job: &Job, search_path: &str) -> Result<(), CallError> {
         self.require_allowed(tx).await?;
         set_context(tx, job, search_path).await?;
         let sql = match job.tenant {
@@ -129,11 +129,11 @@ impl Call {
         if result.as_ref().is_some_and(|result| result.to_string().len() > MOST_RESULT) {
             return Err(JobError::Fatal(format!("its result has more than {MOST_RESULT} bytes")).into());
         }
-        settle(tx, job, result).await
+        complete_job(tx, job, result).await
     }
 
     /// Asked first, because what is refused here is hopeless, whereas a function that fails may be called again.
-    async fn require_allowed(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
+    async fn require_allowed(&self, tx: &Transaction<'_>) -> Result<(), CallError> {
         let sql = "select jobs.call_statement($1, $2)";
         match tx.execute(sql, &[&self.function, &self.args]).await.map_err(DbError::from) {
             Ok(_) => Ok(()),
@@ -147,7 +147,7 @@ impl Call {
 }
 
 /// Claims, search path and time limit, all until the transaction ends.
-async fn set_context(tx: &Transaction<'_>, job: &Job, search_path: &str) -> Result<(), Failure> {
+async fn set_context(tx: &Transaction<'_>, job: &Job, search_path: &str) -> Result<(), CallError> {
     let claims = match job.tenant {
         None => String::new(),
         Some(tenant) => {
@@ -171,10 +171,10 @@ async fn set_context(tx: &Transaction<'_>, job: &Job, search_path: &str) -> Resu
 }
 
 /// Completes the job in the same transaction, or takes everything back because the job is somebody else's by now.
-async fn settle(tx: &Transaction<'_>, job: &Job, result: Option<Value>) -> Result<(), Failure> {
+async fn complete_job(tx: &Transaction<'_>, job: &Job, result: Option<Value>) -> Result<(), CallError> {
     let outcomes = json!([{ "id": job.id, "state": "done", "result": result }]);
-    let settled = crate::store::settle(tx, job.lease.worker, &outcomes).await?;
-    if settled.contains(&job.id) {
+    let completed = crate::store::complete(tx, job.lease.worker, &outcomes).await?;
+    if completed.contains(&job.id) {
         return Ok(());
     }
     Err(JobError::Retry("another worker has taken the job over".to_owned()).into())
@@ -193,24 +193,24 @@ impl Drop for CancelOnDrop {
 
 /// Why the transaction is rolled back.
 #[derive(Debug)]
-enum Failure {
+enum CallError {
     Job(JobError),
     Database(DbError),
 }
 
-impl From<JobError> for Failure {
+impl From<JobError> for CallError {
     fn from(error: JobError) -> Self {
         Self::Job(error)
     }
 }
 
-impl From<DbError> for Failure {
+impl From<DbError> for CallError {
     fn from(error: DbError) -> Self {
         Self::Database(error)
     }
 }
 
-impl TransactionError for Failure {
+impl TransactionError for CallError {
     fn database(&self) -> Option<&DbError> {
         match self {
             Self::Database(error) => Some(error),

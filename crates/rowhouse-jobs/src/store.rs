@@ -10,10 +10,10 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::registry::Registry;
-use crate::worker::lane::Passed;
-use crate::worker::witness::Beat;
+use crate::worker::failure_detector::Heartbeat;
+use crate::worker::partition::Passed;
 
-const LANES: &str = include_str!("../sql/lanes.sql");
+const PARTITIONS: &str = include_str!("../sql/partitions.sql");
 
 /// Who claims.
 #[derive(Debug, Clone)]
@@ -23,9 +23,9 @@ pub(crate) struct Identity {
     pub(crate) host: String,
 }
 
-/// A lane as it stands in the database.
+/// A partition as it stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LaneRow {
+pub(crate) struct PartitionRow {
     pub(crate) id: i32,
     pub(crate) queue: String,
     pub(crate) kind: String,
@@ -41,7 +41,7 @@ pub(crate) struct LaneRow {
 #[derive(Debug)]
 pub(crate) struct Claimed {
     pub(crate) lease: i64,
-    pub(crate) lane: i32,
+    pub(crate) partition: i32,
     pub(crate) position: i64,
     pub(crate) id: i64,
     pub(crate) enqueued_at: OffsetDateTime,
@@ -68,7 +68,7 @@ impl From<Row> for Claimed {
         let bytes = row.try_get::<_, Option<Bytes>>(6).ok().flatten().map_or(0, |Bytes(bytes)| bytes);
         Self {
             lease: row.get(0),
-            lane: row.get(1),
+            partition: row.get(1),
             position: row.get(2),
             id: row.get(3),
             enqueued_at: row.get(4),
@@ -138,19 +138,19 @@ pub(crate) async fn beat(client: &Client, worker: Uuid) -> Result<bool, DbError>
 }
 
 /// Everybody else's last beat.
-pub(crate) async fn beats(client: &Client, worker: Uuid) -> Result<Vec<Beat>, DbError> {
+pub(crate) async fn beats(client: &Client, worker: Uuid) -> Result<Vec<Heartbeat>, DbError> {
     let rows = client.query("select id, beat_at from jobs.workers where id <> $1", &[&worker]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Takes over from those that have not beaten since; returns how many jobs.
-pub(crate) async fn rescue(client: &Client, silent: &[Beat]) -> Result<i32, DbError> {
+pub(crate) async fn rescue(client: &Client, silent: &[Heartbeat]) -> Result<i32, DbError> {
     let (workers, beats): (Vec<Uuid>, Vec<OffsetDateTime>) = silent.iter().copied().unzip();
     Ok(client.query_one("select jobs.rescue($1, $2)", &[&workers, &beats]).await?.get(0))
 }
 
-pub(crate) async fn make_due(client: &Client, most: i32) -> Result<i32, DbError> {
-    let statement = client.prepare("select jobs.make_due($1)").await?;
+pub(crate) async fn promote_due(client: &Client, most: i32) -> Result<i32, DbError> {
+    let statement = client.prepare("select jobs.promote_due($1)").await?;
     Ok(client.query_one(&statement, &[&most]).await?.get(0))
 }
 
@@ -161,12 +161,12 @@ pub(crate) async fn horizon(client: &deadpool_postgres::Object) -> Result<Horizo
     Ok(Horizon { last_position: row.get(0), xmin: row.get(1), xmax: row.get(2) })
 }
 
-/// Of lanes that have jobs where claims have passed by, the first such position.
+/// Of partitions that have jobs where claims have passed by, the first such position.
 pub(crate) async fn left_behind(client: &Client, passed: &Passed) -> Result<BTreeMap<i32, i64>, DbError> {
-    let sql = "select passed.lane, r.position from unnest($1::int[], $2::bigint[], $3::bigint[]) passed (lane, low, beyond) \
-               cross join lateral (select w.position from jobs.ready w where w.lane = passed.lane \
+    let sql = "select passed.partition, r.position from unnest($1::int[], $2::bigint[], $3::bigint[]) passed (partition, low, beyond) \
+               cross join lateral (select w.position from jobs.ready w where w.partition = passed.partition \
                and w.position >= passed.low and w.position < passed.beyond order by w.position limit 1) r";
-    let rows = client.query(sql, &[&passed.lanes, &passed.from, &passed.beyond]).await?;
+    let rows = client.query(sql, &[&passed.partitions, &passed.from, &passed.beyond]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
@@ -177,18 +177,18 @@ pub(crate) async fn own_leases(client: &Client, worker: Uuid) -> Result<Vec<i64>
 }
 
 /// Gives back leases whose claim was never answered; returns how many jobs.
-pub(crate) async fn disown(client: &Client, worker: Uuid, unknown: &[i64]) -> Result<i32, DbError> {
-    Ok(client.query_one("select jobs.disown($1, $2)", &[&worker, &unknown]).await?.get(0))
+pub(crate) async fn release_leases(client: &Client, worker: Uuid, unknown: &[i64]) -> Result<i32, DbError> {
+    Ok(client.query_one("select jobs.release_leases($1, $2)", &[&worker, &unknown]).await?.get(0))
 }
 
-/// Lanes of these kinds with ids above `after`.
-pub(crate) async fn lanes(
+/// Partitions of these kinds with ids above `after`.
+pub(crate) async fn partitions(
     client: &deadpool_postgres::Object,
     kinds: &[String],
     after: i32,
-) -> Result<Vec<LaneRow>, DbError> {
-    let rows = client.query(&client.prepare_cached(LANES).await?, &[&kinds, &after]).await?;
-    let read = |row: &Row| LaneRow {
+) -> Result<Vec<PartitionRow>, DbError> {
+    let rows = client.query(&client.prepare_cached(PARTITIONS).await?, &[&kinds, &after]).await?;
+    let read = |row: &Row| PartitionRow {
         id: row.get(0),
         queue: row.get(1),
         kind: row.get(2),
@@ -201,10 +201,10 @@ pub(crate) async fn lanes(
     Ok(rows.iter().map(read).collect())
 }
 
-/// Lanes, where to begin in each, and the most to take of each.
+/// Partitions, where to begin in each, and the most to take of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Picks {
-    pub(crate) lanes: Vec<i32>,
+    pub(crate) partitions: Vec<i32>,
     pub(crate) lows: Vec<i64>,
     pub(crate) quotas: Vec<i32>,
 }
@@ -232,12 +232,12 @@ pub(crate) async fn claim(
     room: Room,
     lease: i64,
 ) -> Result<(Vec<Claimed>, bool), DbError> {
-    let sql = "select lease, lane, \"position\", id, enqueued_at, attempt, payload, options, cut \
+    let sql = "select lease, partition, \"position\", id, enqueued_at, attempt, payload, options, cut \
                from jobs.claim($1, $2, $3, $4, $5, $6, $7)";
     let statement = client.prepare_cached(sql).await?;
     let (jobs, bytes) = (number(room.jobs), number(room.bytes));
     let rows = client
-        .query(&statement, &[&worker, &picks.lanes, &picks.lows, &picks.quotas, &jobs, &bytes, &lease])
+        .query(&statement, &[&worker, &picks.partitions, &picks.lows, &picks.quotas, &jobs, &bytes, &lease])
         .await?;
     let cut = rows.first().is_some_and(|row| row.get(8));
     Ok((rows.into_iter().map(Claimed::from).collect(), cut))
@@ -251,13 +251,13 @@ pub(crate) async fn claim_limited(
     room: Room,
     lease: i64,
 ) -> Result<Vec<Claimed>, DbError> {
-    let sql = "select lease, lane, \"position\", id, enqueued_at, attempt, payload, options \
+    let sql = "select lease, partition, \"position\", id, enqueued_at, attempt, payload, options \
                from jobs.claim_limited($1, $2, $3, $4, $5, $6, $7)";
     let statement = client.prepare_cached(sql).await?;
     let jobs = i32::try_from(room.jobs).unwrap_or(i32::MAX);
     let bytes = number(room.bytes);
     let rows = client
-        .query(&statement, &[&worker, &queue, &picks.lanes, &picks.quotas, &jobs, &bytes, &lease])
+        .query(&statement, &[&worker, &queue, &picks.partitions, &picks.quotas, &jobs, &bytes, &lease])
         .await?;
     Ok(rows.into_iter().map(Claimed::from).collect())
 }
@@ -267,26 +267,26 @@ fn number(count: usize) -> i64 {
 }
 
 /// Completes whole leases whose jobs all went well and left nothing. Returns those that this worker still had.
-pub(crate) async fn finish(
+pub(crate) async fn complete_leases(
     client: &deadpool_postgres::Object,
     worker: Uuid,
     leases: &[i64],
 ) -> Result<Vec<i64>, DbError> {
-    let statement = client.prepare_cached("select jobs.finish($1, $2)").await?;
+    let statement = client.prepare_cached("select jobs.complete_leases($1, $2)").await?;
     let rows = client.query(&statement, &[&worker, &leases]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Ends runs; returns the ids that this worker still had. See `jobs.settle`.
+/// Ends runs; returns the ids that this worker still had. See `jobs.complete`.
 ///
 /// # Errors
 /// The database's.
-pub async fn settle(
+pub async fn complete(
     client: &impl tokio_postgres::GenericClient,
     worker: Uuid,
     outcomes: &Value,
 ) -> Result<Vec<i64>, DbError> {
-    Ok(client.query_one("select jobs.settle($1, $2)", &[&worker, outcomes]).await?.get(0))
+    Ok(client.query_one("select jobs.complete($1, $2)", &[&worker, outcomes]).await?.get(0))
 }
 
 /// Running jobs that somebody wants stopped.

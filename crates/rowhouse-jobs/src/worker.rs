@@ -1,18 +1,18 @@
 //! The worker: claims jobs, runs them, and tells the database how they ended.
 //!
-//! Three loops share one state. The *claimer* takes as many jobs as there is room for and starts them. The *settlers*
-//! report ends in batches, so that a commit is shared by all that ended meanwhile. The *keeper* shows that the worker
+//! Three loops share one state. The *fetcher* takes as many jobs as there is room for and starts them. The *completer*
+//! report ends in batches, so that a commit is shared by all that ended meanwhile. The *maintainer* shows that the worker
 //! lives, takes over from workers that do not, and learns what has changed.
 
 mod batch;
-mod claimer;
-mod keeper;
-pub(crate) mod lane;
-mod mark;
+mod completer;
+pub(crate) mod failure_detector;
+mod fetch_connection;
+mod fetcher;
+mod maintainer;
+pub(crate) mod partition;
 mod run;
-mod session;
-mod settler;
-pub(crate) mod witness;
+mod watermark;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,8 +27,8 @@ use uuid::Uuid;
 
 use crate::registry::Registry;
 use crate::store::{self, Identity};
-use batch::{Batches, End};
-use lane::Lanes;
+use batch::{Batches, Completion};
+use partition::Partitions;
 use run::Stop;
 
 /// Idle connections are closed at most so often.
@@ -53,7 +53,7 @@ pub struct WorkerParts {
 /// A running worker.
 pub struct Worker {
     shared: Arc<Shared>,
-    claimer: JoinHandle<()>,
+    fetcher: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Running {
     stop: watch::Sender<Stop>,
     /// If it has not ended by then, it ends as `late`.
     until: Instant,
-    late: End,
+    late: Completion,
 }
 
 pub(crate) struct Shared {
@@ -107,7 +107,7 @@ pub(crate) struct Shared {
     worker: Mutex<Uuid>,
     /// When the database last heard from it.
     beaten: Mutex<std::time::Instant>,
-    lanes: Mutex<Lanes>,
+    partitions: Mutex<Partitions>,
     batches: Mutex<Batches>,
     running: Mutex<HashMap<(u64, i64), Running>>,
     permits: Arc<Semaphore>,
@@ -139,16 +139,16 @@ impl Worker {
         store::register_kinds(&parts.control, &parts.registry).await?;
         let shared = Arc::new(Shared::new(parts));
         shared.sign_in().await?;
-        let claimer = tokio::spawn(claimer::run(Arc::clone(&shared)));
+        let fetcher = tokio::spawn(fetcher::run(Arc::clone(&shared)));
         let tasks = vec![
-            tokio::spawn(settler::run(Arc::clone(&shared))),
-            tokio::spawn(settler::run(Arc::clone(&shared))),
-            tokio::spawn(keeper::beat(Arc::clone(&shared))),
-            tokio::spawn(keeper::tend(Arc::clone(&shared))),
-            tokio::spawn(keeper::look_back(Arc::clone(&shared))),
-            tokio::spawn(keeper::release_due(Arc::clone(&shared))),
+            tokio::spawn(completer::run(Arc::clone(&shared))),
+            tokio::spawn(completer::run(Arc::clone(&shared))),
+            tokio::spawn(maintainer::beat(Arc::clone(&shared))),
+            tokio::spawn(maintainer::tend(Arc::clone(&shared))),
+            tokio::spawn(maintainer::look_back(Arc::clone(&shared))),
+            tokio::spawn(maintainer::release_due(Arc::clone(&shared))),
         ];
-        Ok(Self { shared, claimer, tasks })
+        Ok(Self { shared, fetcher, tasks })
     }
 
     /// A handle that wakes it.
@@ -178,27 +178,27 @@ impl Worker {
     /// Looks for cancelled jobs now; called when the channel `rowhouse_jobs` speaks.
     pub fn look_for_cancellations(&self) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        async move { keeper::cancel(&shared).await }
+        async move { maintainer::cancel(&shared).await }
     }
 
-    /// Claims nothing more, gives back what has not begun, and waits up to `patience` for what runs; the rest is stopped
+    /// Claims nothing more, gives back what has not begun, and waits up to `timeout` for what runs; the rest is stopped
     /// and will be run again elsewhere.
-    pub async fn stop(mut self, patience: Duration) {
+    pub async fn stop(mut self, timeout: Duration) {
         self.shared.leaving.store(true, Ordering::Relaxed);
         self.shared.wake.notify_one();
         self.shared.room.notify_one();
-        let settled = tokio::time::timeout(patience, async {
+        let completed = tokio::time::timeout(timeout, async {
             // The answer to its last claim may be under way.
-            let _ended = (&mut self.claimer).await;
-            self.shared.all_settled().await;
+            let _ended = (&mut self.fetcher).await;
+            self.shared.all_complete().await;
         })
         .await;
-        if settled.is_err() {
+        if completed.is_err() {
             self.shared.stop_running(Stop::Leaving);
             // What is not told within this time is rescued by others.
-            let _told = tokio::time::timeout(Duration::from_secs(5), self.shared.all_settled()).await;
+            let _told = tokio::time::timeout(Duration::from_secs(5), self.shared.all_complete()).await;
         }
-        self.claimer.abort();
+        self.fetcher.abort();
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Ok(client) = self.shared.control.connection().await {
             let gone = store::sign_out(&client, self.shared.worker()).await;
@@ -209,7 +209,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.claimer.abort();
+        self.fetcher.abort();
         self.tasks.iter().for_each(JoinHandle::abort);
         self.shared.stop_running(Stop::Lost);
     }
@@ -229,7 +229,7 @@ impl Shared {
             release: parts.release,
             host: host.trim().to_owned(),
             beaten: Mutex::new(std::time::Instant::now()),
-            lanes: Mutex::default(),
+            partitions: Mutex::default(),
             batches: Mutex::default(),
             running: Mutex::default(),
             permits: Arc::new(Semaphore::new(concurrency)),
@@ -256,7 +256,7 @@ impl Shared {
     }
 
     /// Another worker has taken our jobs: what still runs is stopped, and nothing of it is told.
-    async fn rise_again(&self) -> Result<(), DbError> {
+    async fn register_anew(&self) -> Result<(), DbError> {
         // First the name, so that no claim under the old one begins any more.
         *lock(&self.worker) = new_id(&*self.clock, &*self.rng);
         self.stop_running(Stop::Lost);
@@ -286,10 +286,10 @@ impl Shared {
     /// Work with the database that is worth waiting for so long. A connection without an answer is of no use to others.
     async fn within<T>(
         &self,
-        patience: Duration,
+        timeout: Duration,
         work: impl Future<Output = Result<T, DbError>>,
     ) -> Result<T, DbError> {
-        if let Ok(done) = tokio::time::timeout(patience, work).await {
+        if let Ok(done) = tokio::time::timeout(timeout, work).await {
             return done;
         }
         let mut forgotten = lock(&self.forgotten);
@@ -298,11 +298,11 @@ impl Shared {
             self.control.forget_idle();
             *forgotten = Some(Instant::now());
         }
-        Err(DbError::Unavailable(format!("no answer within {patience:?}")))
+        Err(DbError::Unavailable(format!("no answer within {timeout:?}")))
     }
 
     /// Notes how a job ended and makes room for another.
-    fn end(&self, batch: u64, job: i64, end: End) {
+    fn end(&self, batch: u64, job: i64, end: Completion) {
         let whole = lock(&self.batches).end(batch, job, end, Instant::now());
         if whole {
             self.ended.notify_one();
@@ -310,12 +310,12 @@ impl Shared {
         self.room.notify_one();
     }
 
-    async fn all_settled(&self) {
+    async fn all_complete(&self) {
         let mut tick = tokio::time::interval(Duration::from_millis(10));
         loop {
             tick.tick().await;
             let batches = lock(&self.batches);
-            if batches.is_settled() {
+            if batches.is_complete() {
                 return;
             }
         }

@@ -10,7 +10,7 @@ const LINGER: Duration = Duration::from_millis(50);
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum End {
+pub(crate) enum Completion {
     Done(Option<Value>),
     /// To be run again after so many seconds.
     Retry(f64, String),
@@ -19,14 +19,14 @@ pub(crate) enum End {
     /// It has not begun.
     Release,
     /// The handler has completed it in a transaction of its own.
-    Settled,
+    ByHandler,
 }
 
 #[derive(Debug)]
 struct Batch {
     lease: i64,
     left: usize,
-    ends: Vec<(i64, End)>,
+    ends: Vec<(i64, Completion)>,
     /// Nothing hangs on its jobs: no unique key, no parent.
     plain: bool,
     /// A part of it has been told already.
@@ -43,22 +43,22 @@ pub(crate) struct Batches {
     next: u64,
     inflight: usize,
     /// Jobs ended and not told.
-    untold: usize,
-    /// Of the payloads of those in flight, and of what the untold have left.
+    unreported: usize,
+    /// Of the payloads of those in flight, and of what the unreported have left.
     bytes: usize,
     /// Leases that may be in the database: asked for, held, or with ends that are being told.
     asked: HashSet<i64>,
     leases: HashSet<i64>,
     /// Reports taken and not yet told.
-    telling: usize,
+    reporting: usize,
 }
 
 /// What is to be told next.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Report {
+pub(crate) struct CompletionReport {
     /// Leases whose jobs all went well and left nothing, with their jobs.
     pub(crate) plain: Vec<(i64, Vec<i64>)>,
-    pub(crate) ends: Vec<Ended>,
+    pub(crate) ends: Vec<CompletedRun>,
     /// Leases of which nothing is left to be told.
     pub(crate) closed: Vec<i64>,
     /// Jobs in all, and bytes that they have left.
@@ -68,33 +68,33 @@ pub(crate) struct Report {
 
 /// A job's end, and the lease under which it ran.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ended {
+pub(crate) struct CompletedRun {
     pub(crate) lease: i64,
     pub(crate) job: i64,
-    pub(crate) end: End,
+    pub(crate) end: Completion,
 }
 
-impl Report {
+impl CompletionReport {
     pub(crate) fn is_empty(&self) -> bool {
         self.plain.is_empty() && self.ends.is_empty()
     }
 
-    /// The argument of `jobs.settle`.
-    pub(crate) fn outcomes(ends: &[Ended]) -> Value {
-        ends.iter().filter_map(Ended::outcome).collect()
+    /// The argument of `jobs.complete`.
+    pub(crate) fn outcomes(ends: &[CompletedRun]) -> Value {
+        ends.iter().filter_map(CompletedRun::outcome).collect()
     }
 }
 
-impl Ended {
+impl CompletedRun {
     fn outcome(&self) -> Option<Value> {
         let mut outcome = match &self.end {
-            End::Done(None) => json!({ "state": "done" }),
-            End::Done(Some(result)) => json!({ "state": "done", "result": result }),
-            End::Retry(after, error) => json!({ "state": "retry", "after": after, "error": error }),
-            End::Dead(error) => json!({ "state": "dead", "error": error }),
-            End::Cancelled(error) => json!({ "state": "cancelled", "error": error }),
-            End::Release => json!({ "state": "release" }),
-            End::Settled => return None,
+            Completion::Done(None) => json!({ "state": "done" }),
+            Completion::Done(Some(result)) => json!({ "state": "done", "result": result }),
+            Completion::Retry(after, error) => json!({ "state": "retry", "after": after, "error": error }),
+            Completion::Dead(error) => json!({ "state": "dead", "error": error }),
+            Completion::Cancelled(error) => json!({ "state": "cancelled", "error": error }),
+            Completion::Release => json!({ "state": "release" }),
+            Completion::ByHandler => return None,
         };
         outcome["lease"] = self.lease.into();
         outcome["id"] = self.job.into();
@@ -102,20 +102,20 @@ impl Ended {
     }
 }
 
-impl End {
+impl Completion {
     /// Bytes that it takes until it is told.
     fn bytes(&self) -> usize {
         match self {
             Self::Done(Some(result)) => result.to_string().len(),
             Self::Retry(_, error) | Self::Dead(error) | Self::Cancelled(error) => error.len(),
-            Self::Done(None) | Self::Release | Self::Settled => 0,
+            Self::Done(None) | Self::Release | Self::ByHandler => 0,
         }
     }
 
     /// For metrics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Done(_) | Self::Settled => "done",
+            Self::Done(_) | Self::ByHandler => "done",
             Self::Retry(..) => "retry",
             Self::Dead(_) => "dead",
             Self::Cancelled(_) => "cancelled",
@@ -131,8 +131,8 @@ impl Batches {
     }
 
     /// Jobs ended and not told yet.
-    pub(crate) fn untold(&self) -> usize {
-        self.untold
+    pub(crate) fn unreported(&self) -> usize {
+        self.unreported
     }
 
     /// What jobs in flight have brought and ended ones have left, in bytes.
@@ -169,30 +169,30 @@ impl Batches {
     }
 
     /// Notes an end; true if something can be told now.
-    pub(crate) fn end(&mut self, batch: u64, job: i64, end: End, now: Instant) -> bool {
+    pub(crate) fn end(&mut self, batch: u64, job: i64, end: Completion, now: Instant) -> bool {
         let Some(batch) = self.batches.get_mut(&batch) else { return false };
         // Payloads of one batch count alike.
         let brought = batch.bytes / batch.left.max(1);
         batch.bytes -= brought;
         self.bytes = self.bytes.saturating_sub(brought) + end.bytes();
-        self.untold += 1;
+        self.unreported += 1;
         batch.left = batch.left.saturating_sub(1);
         batch.first_end.get_or_insert(now);
-        batch.split |= end == End::Settled;
+        batch.split |= end == Completion::ByHandler;
         batch.ends.push((job, end));
         self.inflight = self.inflight.saturating_sub(1);
         batch.left == 0
     }
 
     /// Takes what can be told: whole batches, and parts of those that linger (`all`: of every one).
-    pub(crate) fn report(&mut self, now: Instant, all: bool) -> Report {
-        let mut report = Report::default();
+    pub(crate) fn report(&mut self, now: Instant, all: bool) -> CompletionReport {
+        let mut report = CompletionReport::default();
         self.batches.retain(|_, batch| {
             let lingered = batch.first_end.is_some_and(|first| all || now.duration_since(first) >= LINGER);
             if batch.left == 0 {
-                batch.tell_all(&mut report);
+                batch.report_whole(&mut report);
             } else if lingered {
-                batch.tell_ends(&mut report);
+                batch.report_completions(&mut report);
                 batch.split = true;
                 batch.first_end = None;
             }
@@ -201,17 +201,17 @@ impl Batches {
         report
     }
 
-    /// As [`Batches::report`], for a reporter who will say [`Batches::told`].
-    pub(crate) fn take_report(&mut self, now: Instant, all: bool) -> Report {
+    /// As [`Batches::report`], for a reporter who will say [`Batches::reported`].
+    pub(crate) fn take_report(&mut self, now: Instant, all: bool) -> CompletionReport {
         let report = self.report(now, all);
-        self.telling += usize::from(!report.is_empty());
+        self.reporting += usize::from(!report.is_empty());
         report
     }
 
     /// A report has arrived, or has lost its meaning.
-    pub(crate) fn told(&mut self, report: &Report) {
-        self.telling = self.telling.saturating_sub(1);
-        self.untold = self.untold.saturating_sub(report.jobs);
+    pub(crate) fn reported(&mut self, report: &CompletionReport) {
+        self.reporting = self.reporting.saturating_sub(1);
+        self.unreported = self.unreported.saturating_sub(report.jobs);
         self.bytes = self.bytes.saturating_sub(report.bytes);
         for lease in &report.closed {
             self.leases.remove(lease);
@@ -219,15 +219,15 @@ impl Batches {
     }
 
     /// Every job has ended and the database knows.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.batches.is_empty() && self.telling == 0
+    pub(crate) fn is_complete(&self) -> bool {
+        self.batches.is_empty() && self.reporting == 0
     }
 
     /// The worker was declared dead: its batches are others' now.
     pub(crate) fn forget(&mut self) -> usize {
         let lost = std::mem::take(&mut self.inflight);
         for batch in self.batches.values() {
-            self.untold = self.untold.saturating_sub(batch.ends.len());
+            self.unreported = self.unreported.saturating_sub(batch.ends.len());
             self.bytes = self.bytes.saturating_sub(batch.bytes + batch.left_bytes());
         }
         self.batches.clear();
@@ -237,14 +237,14 @@ impl Batches {
 }
 
 impl Batch {
-    fn tell_all(&mut self, report: &mut Report) {
+    fn report_whole(&mut self, report: &mut CompletionReport) {
         report.closed.push(self.lease);
-        let well = self.ends.iter().all(|(_, end)| *end == End::Done(None));
+        let well = self.ends.iter().all(|(_, end)| *end == Completion::Done(None));
         if self.plain && !self.split && well {
             report.jobs += self.ends.len();
             report.plain.push((self.lease, self.ends.iter().map(|(id, _)| *id).collect()));
         } else {
-            self.tell_ends(report);
+            self.report_completions(report);
         }
     }
 
@@ -253,11 +253,11 @@ impl Batch {
         self.ends.iter().map(|(_, end)| end.bytes()).sum()
     }
 
-    fn tell_ends(&mut self, report: &mut Report) {
+    fn report_completions(&mut self, report: &mut CompletionReport) {
         let lease = self.lease;
         report.jobs += self.ends.len();
         report.bytes += self.left_bytes();
-        report.ends.extend(self.ends.drain(..).map(|(job, end)| Ended { lease, job, end }));
+        report.ends.extend(self.ends.drain(..).map(|(job, end)| CompletedRun { lease, job, end }));
     }
 }
 

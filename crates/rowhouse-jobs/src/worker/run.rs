@@ -1,4 +1,4 @@
-//! One run of one job: within its time, behind a wall against panics, and stopped when somebody wants it stopped.
+//! One run of one job: within its time, inside catch_unwind, and stopped when somebody wants it stopped.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use rowhouse_kernel::Rng;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::batch::End;
+use super::batch::Completion;
 use crate::handler::{Handler, Job, JobError, JobResult};
 use crate::registry::Kind;
-use crate::store::{Claimed, LaneRow};
+use crate::store::{Claimed, PartitionRow};
 
 /// Results larger than this are refused: they belong into a table.
 const MOST_RESULT: usize = 64 * 1024;
@@ -37,7 +37,12 @@ pub(crate) enum Stop {
 }
 
 /// Makes a job out of what was claimed.
-pub(crate) fn job(claimed: Claimed, lane: &LaneRow, kind: &Kind, lease: crate::handler::Lease) -> Job {
+pub(crate) fn job(
+    claimed: Claimed,
+    partition: &PartitionRow,
+    kind: &Kind,
+    lease: crate::handler::Lease,
+) -> Job {
     let option = |name: &str| claimed.options.as_ref()?.get(name).cloned();
     let number = |name: &str| option(name)?.as_f64();
     let max_attempts = number("max_attempts").map_or(kind.max_attempts, |most| most as u16);
@@ -45,8 +50,8 @@ pub(crate) fn job(claimed: Claimed, lane: &LaneRow, kind: &Kind, lease: crate::h
     Job {
         id: claimed.id,
         kind: Arc::clone(&kind.name),
-        queue: lane.queue.as_str().into(),
-        tenant: lane.tenant.map(rowhouse_kernel::TenantId),
+        queue: partition.queue.as_str().into(),
+        tenant: partition.tenant.map(rowhouse_kernel::TenantId),
         attempt: u16::try_from(claimed.attempt).unwrap_or(0).saturating_add(1),
         max_attempts,
         timeout: timeout.unwrap_or(kind.timeout),
@@ -67,7 +72,7 @@ pub(crate) async fn run(
     handler: &dyn Handler,
     mut stop: watch::Receiver<Stop>,
     rng: &dyn Rng,
-) -> End {
+) -> Completion {
     let stopped = async {
         let told = stop.wait_for(|stop| *stop != Stop::No).await.map(|stop| *stop);
         match told {
@@ -80,8 +85,8 @@ pub(crate) async fn run(
     tokio::select! {
         biased;
         stop = stopped => match stop {
-            Stop::Cancelled => End::Cancelled("cancelled while it ran".to_owned()),
-            _ => End::Retry(0.0, "its worker went away".to_owned()),
+            Stop::Cancelled => Completion::Cancelled("cancelled while it ran".to_owned()),
+            _ => Completion::Retry(0.0, "its worker went away".to_owned()),
         },
         result = tokio::time::timeout(job.timeout, work) => {
             let result = match result {
@@ -90,7 +95,7 @@ pub(crate) async fn run(
                 Err(_) => Err(late(job)),
             };
             match ended(job, kind, result, rng) {
-                End::Done(_) if handler.settles() => End::Settled,
+                Completion::Done(_) if handler.settles() => Completion::ByHandler,
                 end => end,
             }
         }
@@ -107,13 +112,13 @@ pub(crate) fn late(job: &Job) -> JobError {
 }
 
 /// What a result means for the job, in words and numbers that PostgreSQL can keep.
-pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> End {
+pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completion {
     match meaning(job, kind, result, rng) {
-        End::Done(Some(result)) if holds_nul(&result) => {
-            End::Dead("its result holds the character NUL, which jsonb cannot".to_owned())
+        Completion::Done(Some(result)) if holds_nul(&result) => {
+            Completion::Dead("its result holds the character NUL, which jsonb cannot".to_owned())
         }
-        End::Retry(after, error) => End::Retry(after.clamp(0.0, LONGEST_PAUSE), clean(&error)),
-        End::Dead(error) => End::Dead(clean(&error)),
+        Completion::Retry(after, error) => Completion::Retry(after.clamp(0.0, LONGEST_PAUSE), clean(&error)),
+        Completion::Dead(error) => Completion::Dead(clean(&error)),
         other => other,
     }
 }
@@ -132,19 +137,19 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> End {
+fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completion {
     let last = job.attempt >= job.max_attempts;
     match result {
         Ok(result) if result.as_ref().is_some_and(|result| result.to_string().len() > MOST_RESULT) => {
-            End::Dead(format!("its result has more than {MOST_RESULT} bytes"))
+            Completion::Dead(format!("its result has more than {MOST_RESULT} bytes"))
         }
-        Ok(result) => End::Done(result),
-        Err(JobError::Fatal(error)) => End::Dead(error),
-        Err(JobError::NotNow) => End::Release,
-        Err(JobError::Retry(error) | JobError::RetryAfter(_, error)) if last => End::Dead(error),
-        Err(JobError::Retry(error)) => End::Retry(jitter(kind.pause(job.attempt), rng), error),
+        Ok(result) => Completion::Done(result),
+        Err(JobError::Fatal(error)) => Completion::Dead(error),
+        Err(JobError::NotNow) => Completion::Release,
+        Err(JobError::Retry(error) | JobError::RetryAfter(_, error)) if last => Completion::Dead(error),
+        Err(JobError::Retry(error)) => Completion::Retry(jitter(kind.pause(job.attempt), rng), error),
         Err(JobError::RetryAfter(pause, error)) => {
-            End::Retry(pause.as_secs_f64() + jitter(Duration::from_secs(1), rng), error)
+            Completion::Retry(pause.as_secs_f64() + jitter(Duration::from_secs(1), rng), error)
         }
     }
 }

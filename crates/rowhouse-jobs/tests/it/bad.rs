@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{count, database, idle, registry, text, worker};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn handler_that_panics_blocks_or_returns_nonsense_harms_its_own_job_only() {
@@ -55,7 +55,7 @@ async fn handler_that_panics_blocks_or_returns_nonsense_harms_its_own_job_only()
     let far = "select string_agg((run_at > now() + interval '300 days')::text, ',') from jobs.scheduled";
     assert_eq!(text(&client, far).await, "true");
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +74,7 @@ async fn payload_that_no_program_reads_is_a_dead_job_and_no_dead_worker() {
     let error = text(&client, "select error from jobs.dead").await;
     assert!(error.starts_with("its payload cannot be read: number out of range"), "{error}");
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +91,7 @@ async fn claim_whose_answer_never_came_is_given_back() {
     assert_eq!(count(&client, "leases").await, 1);
     idle(&client).await;
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn job_that_somebody_cancelled_is_not_repeated() {
                 values ('00000000-0000-0000-0000-000000000001', '1', '', 1); \
                 with gone as (delete from jobs.ready returning *) insert into jobs.leases (id, worker, jobs) \
                 select 1, '00000000-0000-0000-0000-000000000001', array_agg(row(gone.*)::jobs.ready) from gone; \
-                select jobs.cancel(j.id), jobs.settle(l.worker, jsonb_build_array(jsonb_build_object( \
+                select jobs.cancel(j.id), jobs.complete(l.worker, jsonb_build_array(jsonb_build_object( \
                 'lease', l.id, 'id', j.id, 'state', 'retry', 'after', 1, 'error', 'again'))) \
                 from jobs.leases l, unnest(l.jobs) j";
     client.batch_execute(take).await.unwrap();

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 
 use crate::support::{database, idle, registry, text, until, worker};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Rounds of jobs, each of which is waited for: the worker reads the positions many times meanwhile.
 const ROUNDS: usize = 30;
 
@@ -28,7 +28,7 @@ async fn job_whose_transaction_ends_late_is_claimed_before_those_that_came_after
     let db = database().await;
     let (client, slow) = (db.superuser().await, db.superuser().await);
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
-    // The lane's first job makes the lane, which another transaction would wait for.
+    // The partition's first job makes the partition, which another transaction would wait for.
     rounds(&client, "default").await;
     slow.batch_execute("begin").await.unwrap();
     let late = enqueue(&slow, &NewJob::new("test.work", json!({}))).await.unwrap();
@@ -36,11 +36,11 @@ async fn job_whose_transaction_ends_late_is_claimed_before_those_that_came_after
     slow.batch_execute("commit").await.unwrap();
     let after = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
     until(&client, &format!("not {}", is_ready(after))).await;
-    // A claim goes up the lane: what it takes leaves nothing below.
+    // A claim goes up the partition: what it takes leaves nothing below.
     let left = format!("select {}::text", is_ready(late));
     assert_eq!(text(&client, &left).await, "false");
     idle(&client).await;
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn jobs_that_come_back_with_a_crash_are_claimed_by_the_next_connection() {
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
     rounds(&client, "default").await;
     // As a crash would: a row that had been claimed is there again, and connections are gone.
-    let back = "insert into jobs.ready (lane, position) select lane, 1 from jobs.done limit 1 returning id";
+    let back = "insert into jobs.ready (partition, position) select partition, 1 from jobs.done limit 1 returning id";
     let back: i64 = client.query_one(back, &[]).await.unwrap().get(0);
     let end = "select count(pg_terminate_backend(pid, 30000)) from pg_stat_activity \
                where application_name = 'rowhouse-control' and datname = current_database()";
@@ -59,11 +59,11 @@ async fn jobs_that_come_back_with_a_crash_are_claimed_by_the_next_connection() {
     until(&client, &format!("not {}", is_ready(after))).await;
     assert_eq!(text(&client, &format!("select {}::text", is_ready(back))).await, "false");
     idle(&client).await;
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lane_that_is_new_while_others_are_busy_is_found() {
+async fn partition_that_is_new_while_others_are_busy_is_found() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
@@ -76,7 +76,7 @@ async fn lane_that_is_new_while_others_are_busy_is_found() {
         until(&client, &format!("not {}", is_ready(id))).await;
     }
     idle(&client).await;
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,5 +101,5 @@ async fn job_of_a_claim_that_came_to_nothing_is_found_where_others_have_passed_b
         text(&client, "select count(*)::text from jobs.done, unnest(ids)").await,
         (2 * 10 * ROUNDS + 1).to_string()
     );
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }

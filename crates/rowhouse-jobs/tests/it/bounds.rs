@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::{count, database, idle, registry, text, until, worker};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_payloads_are_claimed_a_few_at_a_time_and_all_of_them_run() {
@@ -46,7 +46,7 @@ async fn large_payloads_are_claimed_a_few_at_a_time_and_all_of_them_run() {
     idle(&client).await;
     assert_eq!(runs.load(Ordering::Relaxed), 120);
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "120");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn claim_takes_as_many_bytes_as_there_is_room_for_and_at_least_one_job() {
         [(250_000_i64, 1_i64, 3, true), (1, 2, 1, true), (10_000_000, 3, 6, false)]
     {
         let claim = "select count(*), bool_or(cut) from jobs.claim('00000000-0000-0000-0000-000000000001', \
-                     array(select id from jobs.lanes), '{0}', '{100}', 100, $1, $2)";
+                     array(select id from jobs.partitions), '{0}', '{100}', 100, $1, $2)";
         let row = client.query_one(claim, &[&bytes, &lease]).await.unwrap();
         assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1)), (taken, cut), "{bytes}");
     }
@@ -70,22 +70,22 @@ async fn claim_takes_as_many_bytes_as_there_is_room_for_and_at_least_one_job() {
 #[tokio::test]
 async fn long_queue_is_claimed_by_its_index_although_it_was_empty_when_the_plan_was_made() {
     let db = database().await;
-    let (client, claimer) = (db.superuser().await, db.superuser().await);
+    let (client, fetcher) = (db.superuser().await, db.superuser().await);
     client.batch_execute("insert into jobs.workers (id, release, host, pid) select '00000000-0000-0000-0000-000000000001', '1', 'h', 1").await.unwrap();
     enqueue_many(&client, "test.work", &vec![json!({}); 2000], "default", None).await.unwrap();
     // Now the planner takes the table for empty, and makes a plan for good.
     client.batch_execute("delete from jobs.ready").await.unwrap();
     client.batch_execute("vacuum analyze jobs.ready").await.unwrap();
     let claim = "select count(*) from jobs.claim('00000000-0000-0000-0000-000000000001', \
-                 array(select id from jobs.lanes), '{0}', '{100}', 100, 1000000, 7)";
+                 array(select id from jobs.partitions), '{0}', '{100}', 100, 1000000, 7)";
     for _ in 0..10 {
-        claimer.query_one(claim, &[]).await.unwrap();
+        fetcher.query_one(claim, &[]).await.unwrap();
     }
     enqueue_many(&client, "test.work", &vec![json!({}); 2000], "default", None).await.unwrap();
-    claimer.batch_execute("begin").await.unwrap();
-    assert_eq!(claimer.query_one(claim, &[]).await.unwrap().get::<_, i64>(0), 100);
+    fetcher.batch_execute("begin").await.unwrap();
+    assert_eq!(fetcher.query_one(claim, &[]).await.unwrap().get::<_, i64>(0), 100);
     let scans = "select seq_scan::text from pg_stat_xact_user_tables where relid = 'jobs.ready'::regclass";
-    assert_eq!(text(&claimer, scans).await, "0");
+    assert_eq!(text(&fetcher, scans).await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,21 +95,19 @@ async fn done_job_is_found_among_many_by_an_index() {
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
     let ids = enqueue_many(&client, "test.work", &vec![json!({}); 100], "default", None).await.unwrap();
     idle(&client).await;
-    let past = "insert into jobs.done (lane, ids) select (select min(id) from jobs.lanes), \
+    let past = "insert into jobs.done (partition, ids) select (select min(id) from jobs.partitions), \
                 array(select 10000000 + n * 10000 + i from generate_series(1, 20) i) from generate_series(1, 20000) n";
     client.batch_execute(past).await.unwrap();
     client.batch_execute("analyze jobs.done").await.unwrap();
     let job = admin::find(&client, ids[99]).await.unwrap().unwrap();
     assert_eq!(job["state"], "done");
-    let plan =
-        "explain select from jobs.done d where jobs.shelf(d.ids[1]) = jobs.shelf(7) and 7 = any (d.ids)";
+    let plan = "explain select from jobs.done d where jobs.id_range(d.ids[1]) = jobs.id_range(7) and 7 = any (d.ids)";
     let plan: Vec<String> = client.query(plan, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(plan.iter().any(|line| line.contains("done_ids_idx")), "{plan:?}");
     // What ends together and lies far apart stands on several shelves.
-    let apart =
-        "select count(*)::text from jobs.done where jobs.shelf(ids[1]) <> jobs.shelf(ids[cardinality(ids)])";
+    let apart = "select count(*)::text from jobs.done where jobs.id_range(ids[1]) <> jobs.id_range(ids[cardinality(ids)])";
     assert_eq!(text(&client, apart).await, "0");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -122,7 +120,7 @@ async fn two_thousand_outcomes_of_as_many_leases_are_settled_in_one_call() {
                 select id, '00000000-0000-0000-0000-000000000001', array[row(gone.*)::jobs.ready] from gone";
     client.batch_execute(take).await.unwrap();
     // Each with a result, and of every fourth the lease is not named.
-    let settle = "select cardinality(jobs.settle('00000000-0000-0000-0000-000000000001', ( \
+    let settle = "select cardinality(jobs.complete('00000000-0000-0000-0000-000000000001', ( \
                   select jsonb_agg(jsonb_build_object('id', id, 'state', 'done', 'result', id) \
                     || case when id % 4 = 0 then '{}' else jsonb_build_object('lease', id) end) from jobs.leases)))::text";
     assert_eq!(text(&client, settle).await, "2000");

@@ -44,7 +44,8 @@ async fn speak(client: &Client, role: &str, tenant: Option<Uuid>, sql: &str) -> 
 }
 
 async fn tenants_of_jobs(client: &Client) -> String {
-    let sql = "select coalesce(string_agg(distinct coalesce(tenant::text, 'none'), ' '), '') from jobs.lanes";
+    let sql =
+        "select coalesce(string_agg(distinct coalesce(tenant::text, 'none'), ' '), '') from jobs.partitions";
     text(client, sql).await
 }
 
@@ -62,13 +63,13 @@ async fn callers_of_the_data_api_cannot_enqueue_by_themselves() {
             "jobs.set_progress(1, 1)",
             "jobs.cancel(1)",
             "jobs.find(1)",
-            "jobs.settle('00000000-0000-0000-0000-000000000001', '[]')",
+            "jobs.complete('00000000-0000-0000-0000-000000000001', '[]')",
         ] {
             let refused = speak(&client, role, Some(OWN), &format!("select {call}")).await;
             assert_eq!(refused, Err("42501".to_owned()), "{role}: {call}");
         }
     }
-    assert_eq!(count(&client, "lanes").await, 0);
+    assert_eq!(count(&client, "partitions").await, 0);
 }
 
 #[tokio::test]

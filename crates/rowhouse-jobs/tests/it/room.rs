@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{Does, database, idle, kind, text, until, worker};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Says whether there is room, and counts runs.
 struct Door {
@@ -46,7 +46,7 @@ async fn jobs_without_room_stay_where_they_are_and_hold_nobody_up() {
     room.store(3, Ordering::SeqCst);
     idle(&client).await;
     assert_eq!(runs.load(Ordering::SeqCst), 50);
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,5 +66,5 @@ async fn run_that_could_do_nothing_is_as_if_it_had_not_been() {
     until(&client, "exists (select from jobs.results)").await;
     assert_eq!(text(&client, "select result::text from jobs.results").await, "1");
     assert_eq!(text(&client, "select count(*)::text from jobs.log").await, "0");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }

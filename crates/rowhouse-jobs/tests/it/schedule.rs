@@ -248,7 +248,7 @@ async fn list_shows_what_became_of_the_last_job() {
 #[tokio::test]
 async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
     let house = House::new().await;
-    let fill = "insert into jobs.done (finished_at, lane, ids) \
+    let fill = "insert into jobs.done (finished_at, partition, ids) \
                 select now() - make_interval(days => d), 1, array[1000 + d] from generate_series(0, 9) d; \
                 insert into jobs.results (id, finished_at, result) \
                 select 1000 + d, now() - make_interval(days => d), '1' from generate_series(0, 9) d; \

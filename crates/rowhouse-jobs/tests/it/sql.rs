@@ -253,7 +253,7 @@ async fn effect_is_taken_back_when_the_job_is_anothers_by_now() {
     let house = House::new().await;
     let sql = "select jobs.enqueue('jobs.sql', '{\"function\": \"public.bump\"}')";
     let id: i64 = house.client.query_one(sql, &[]).await.unwrap().get(0);
-    let claim = "with gone as (delete from jobs.ready r returning row(r.lane, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options)::jobs.ready as job) \
+    let claim = "with gone as (delete from jobs.ready r returning row(r.partition, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options)::jobs.ready as job) \
                  insert into jobs.leases (id, worker, jobs) select 7, $1, array_agg(job) from gone returning id";
     let (mine, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let lease: i64 = house.client.query_one(claim, &[&theirs]).await.unwrap().get(0);

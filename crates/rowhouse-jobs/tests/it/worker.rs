@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::support::{count, database, idle, registry, text, until, worker};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_job_runs_once_and_is_done() {
@@ -33,7 +33,7 @@ async fn every_job_runs_once_and_is_done() {
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "5000");
     let runs = runs.lock().unwrap().clone();
     assert!(ids.iter().all(|id| runs[id] == 1) && runs.len() == 5000);
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
     assert_eq!(count(&client, "workers").await, 0);
 }
 
@@ -75,7 +75,7 @@ async fn failed_run_is_repeated_with_its_attempt_and_the_last_failure_is_death()
     let log =
         "select string_agg(line, ', ' order by at) from jobs.log where id = (select min(id) from jobs.log)";
     assert_eq!(text(&client, log).await, "not yet, not yet");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +107,7 @@ async fn stale_worker_s_completion_is_refused() {
     idle(&client).await;
     assert_eq!(text(&client, &state).await, "1", "the second run counts");
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
-    stale.stop(PATIENCE).await;
+    stale.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +126,7 @@ async fn jobs_of_a_dead_worker_run_elsewhere() {
         text(&client, "select count(*)::text from jobs.done, unnest(ids)").await,
         ids.len().to_string()
     );
-    living.stop(PATIENCE).await;
+    living.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,7 +194,7 @@ async fn cap_of_a_queue_a_tenant_and_a_key_is_never_exceeded() {
         "{worst:?}"
     );
     for worker in workers {
-        worker.stop(PATIENCE).await;
+        worker.stop(TIMEOUT).await;
     }
 }
 
@@ -218,7 +218,7 @@ async fn rate_limit_spreads_starts_over_time() {
     let starts = starts.lock().unwrap().clone();
     let span = *starts.last().unwrap() - starts[0];
     assert!(span > Duration::from_millis(1200), "120 starts, 50 at once and 50 a second, in {span:?}");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +256,7 @@ async fn parent_runs_after_its_children_and_dies_with_one_that_dies() {
     assert!(place("p3") > place("d") && place("p2").is_none());
     assert_eq!(text(&client, "select count(*)::text from jobs.dead").await, "3");
     assert_eq!(count(&client, "waiting").await, 0);
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,7 +268,7 @@ async fn unique_key_is_free_again_when_its_job_has_ended() {
     let first = enqueue(&client, &unique).await.unwrap();
     idle(&client).await;
     assert_ne!(enqueue(&client, &unique).await.unwrap(), first);
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +327,7 @@ async fn paused_queue_and_tenant_rest_and_go_on() {
     client.batch_execute("delete from jobs.pauses; update jobs.queues set paused = false").await.unwrap();
     idle(&client).await;
     assert_eq!(runs.load(Ordering::Relaxed), 15);
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -353,5 +353,5 @@ async fn death_of_a_worker_costs_no_attempt_and_a_job_that_kills_workers_is_stop
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
     idle(&client).await;
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
-    worker.stop(PATIENCE).await;
+    worker.stop(TIMEOUT).await;
 }

@@ -260,7 +260,7 @@ async fn mail_that_somebody_waits_for_goes_before_the_others() {
     post.send("ada@b.example").await;
     let urgent = NewMail { is_urgent: true, ..mail("bob@b.example") };
     mailer(nowhere()).send(&post.client, &urgent).await.unwrap();
-    let sql = "select array_agg(n.priority order by r.position) from jobs.ready r join jobs.lanes n on n.id = r.lane";
+    let sql = "select array_agg(n.priority order by r.position) from jobs.ready r join jobs.partitions n on n.id = r.partition";
     let priorities: Vec<i16> = post.client.query_one(sql, &[]).await.unwrap().get(0);
     assert_eq!(priorities, [5, 0]);
 }

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-use super::{Batches, End, Ended, Report};
+use super::{Batches, CompletedRun, Completion, CompletionReport};
 
-const DONE: End = End::Done(None);
+const DONE: Completion = Completion::Done(None);
 
-fn ended(job: i64, end: End) -> Ended {
-    Ended { lease: 7, job, end }
+fn ended(job: i64, end: Completion) -> CompletedRun {
+    CompletedRun { lease: 7, job, end }
 }
 
 #[test]
@@ -23,9 +23,11 @@ fn batch_that_went_well_is_told_by_its_lease() {
 #[test]
 fn failure_result_or_hanger_on_is_told_job_by_job() {
     let now = Instant::now();
-    for (plain, end) in
-        [(true, End::Retry(1.0, "x".to_owned())), (true, End::Done(Some(1.into()))), (false, DONE)]
-    {
+    for (plain, end) in [
+        (true, Completion::Retry(1.0, "x".to_owned())),
+        (true, Completion::Done(Some(1.into()))),
+        (false, DONE),
+    ] {
         let mut batches = Batches::default();
         let batch = batches.open(7, 1, plain, 0);
         batches.end(batch, 1, end.clone(), now);
@@ -52,10 +54,10 @@ fn ends_do_not_wait_long_for_a_slow_neighbour() {
 fn what_a_handler_has_settled_is_not_told_again() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     let batch = batches.open(7, 2, true, 0);
-    batches.end(batch, 1, End::Settled, now);
+    batches.end(batch, 1, Completion::ByHandler, now);
     batches.end(batch, 2, DONE, now);
     let report = batches.report(now, false);
-    assert_eq!(Report::outcomes(&report.ends).as_array().unwrap().len(), 1);
+    assert_eq!(CompletionReport::outcomes(&report.ends).as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn lease_is_known_from_the_question_until_its_last_end_is_told() {
     batches.end(batch, 1, DONE, now);
     let report = batches.take_report(now, false);
     assert!(batches.unknown(&[7]).is_empty(), "being told");
-    batches.told(&report);
+    batches.reported(&report);
     assert_eq!(batches.unknown(&[7]), [7]);
 }
 
@@ -77,23 +79,23 @@ fn lease_is_known_from_the_question_until_its_last_end_is_told() {
 fn what_is_held_counts_until_it_is_told() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     let batch = batches.open(7, 2, true, 101);
-    batches.end(batch, 1, End::Done(Some("x".into())), now);
-    assert_eq!((batches.inflight(), batches.untold(), batches.bytes()), (1, 1, 51 + 3));
+    batches.end(batch, 1, Completion::Done(Some("x".into())), now);
+    assert_eq!((batches.inflight(), batches.unreported(), batches.bytes()), (1, 1, 51 + 3));
     let part = batches.take_report(now, true);
-    batches.end(batch, 2, End::Dead("four".to_owned()), now);
-    assert_eq!((batches.inflight(), batches.untold(), batches.bytes()), (0, 2, 3 + 4));
+    batches.end(batch, 2, Completion::Dead("four".to_owned()), now);
+    assert_eq!((batches.inflight(), batches.unreported(), batches.bytes()), (0, 2, 3 + 4));
     let rest = batches.take_report(now, true);
-    batches.told(&part);
-    assert_eq!((batches.untold(), batches.bytes()), (1, 4));
-    batches.told(&rest);
-    assert_eq!((batches.untold(), batches.bytes()), (0, 0));
+    batches.reported(&part);
+    assert_eq!((batches.unreported(), batches.bytes()), (1, 4));
+    batches.reported(&rest);
+    assert_eq!((batches.unreported(), batches.bytes()), (0, 0));
 }
 
 #[test]
 fn what_is_lost_is_not_held() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     let batch = batches.open(7, 2, true, 100);
-    batches.end(batch, 1, End::Dead("four".to_owned()), now);
+    batches.end(batch, 1, Completion::Dead("four".to_owned()), now);
     assert_eq!(batches.forget(), 1);
-    assert_eq!((batches.inflight(), batches.untold(), batches.bytes()), (0, 0, 0));
+    assert_eq!((batches.inflight(), batches.unreported(), batches.bytes()), (0, 0, 0));
 }

@@ -39,7 +39,7 @@ impl Act {
             "work" | "capped" | "keyed" | "unique" => pause(WORK).await,
             "result" => return Ok(Some(json!({ "id": job.id }))),
             "effect" => self.call("select chaos.effect($1)", &[&job.id]).await?,
-            "settle" => self.settle(job).await?,
+            "settle" => self.complete(job).await?,
             "child" => {
                 self.call(
                     "insert into chaos.ended values ($2, $1) on conflict do nothing",
@@ -55,11 +55,11 @@ impl Act {
     }
 
     /// Effect and completion are one transaction; whoever has lost the job leaves no effect of it.
-    async fn settle(&self, job: &Job) -> Result<(), JobError> {
+    async fn complete(&self, job: &Job) -> Result<(), JobError> {
         let outcomes = json!([{ "id": job.id, "lease": job.lease.id, "state": "done" }]);
-        let settled =
-            self.call("select chaos.settle($1, $2, $3)", &[&job.id, &job.lease.worker, &outcomes]).await;
-        match settled {
+        let completed =
+            self.call("select chaos.complete($1, $2, $3)", &[&job.id, &job.lease.worker, &outcomes]).await;
+        match completed {
             Err(JobError::Retry(why)) if why.contains("refused") => {
                 self.call("insert into chaos.refused values ($1)", &[&job.id]).await
             }

@@ -7,7 +7,7 @@ use super::load::connect;
 
 const LOOK: Duration = Duration::from_millis(200);
 /// Then the watch ends, and what it has seen is too long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a worker process held when it was about to be killed.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) async fn taken_over(url: String, held: Held) -> (Instant, Duration) {
                and not exists (select from (select unnest(d.ids) as id from jobs.done d) d where d.id = held.id) \
                and not exists (select from jobs.dead d where d.id = held.id)";
     let mut client = connect(&url).await;
-    while held.since.elapsed() < PATIENCE {
+    while held.since.elapsed() < TIMEOUT {
         let since = held.since.elapsed().as_secs_f64();
         match client.query_one(sql, &[&held.jobs, &since]).await {
             Ok(row) if row.get::<_, i64>(0) == 0 => break,

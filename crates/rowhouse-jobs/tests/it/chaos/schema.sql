@@ -134,7 +134,7 @@ create function chaos.begin_run(job_id bigint, of_attempt smallint, of_lease big
 language sql as $$
   insert into chaos.runs (id, attempt, lease, what, queue, key)
   select job_id, of_attempt, of_lease, what, n.queue, coalesce(n.tenant || ' ', '') || (j.options ->> 'key')
-  from jobs.leases l cross join unnest(l.jobs) j join jobs.lanes n on n.id = j.lane where l.id = of_lease and j.id = job_id
+  from jobs.leases l cross join unnest(l.jobs) j join jobs.partitions n on n.id = j.partition where l.id = of_lease and j.id = job_id
 $$;
 
 -- A run of a worker that was thought dead lasts longer than its lease, which proves nothing against a cap.
@@ -149,11 +149,11 @@ language sql as $$
   insert into chaos.effects select job_id where jobs.once('effect ' || job_id)
 $$;
 
-create function chaos.settle(job_id bigint, by_worker uuid, outcomes jsonb) returns void
+create function chaos.complete(job_id bigint, by_worker uuid, outcomes jsonb) returns void
 language plpgsql as $$
 begin
   perform chaos.effect(job_id);
-  if jobs.settle(by_worker, outcomes) <> array[job_id] then
+  if jobs.complete(by_worker, outcomes) <> array[job_id] then
     raise exception 'refused';
   end if;
 end

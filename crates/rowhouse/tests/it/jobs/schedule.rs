@@ -102,7 +102,7 @@ async fn schedules_of_the_program_fire_tidy_what_is_over_and_show_their_last_res
                 '00000000-0000-7000-8000-000000000001', now() - interval '1 hour' * h from unnest(array[23, 25]) h; \
                 insert into auth.audit_log_entries (payload, created_at) values ('{}', now() - interval '364 days'), \
                 ('{}', now() - interval '366 days'); \
-                insert into jobs.done (finished_at, lane, ids) values (now() - interval '1 year', 1, '{-1}'); \
+                insert into jobs.done (finished_at, partition, ids) values (now() - interval '1 year', 1, '{-1}'); \
                 update jobs.schedules set next_at = now() where built_in";
     client.batch_execute(over).await.unwrap();
     until(&client, "(select count(*) from auth.sessions) = 1").await;
@@ -113,7 +113,7 @@ async fn schedules_of_the_program_fire_tidy_what_is_over_and_show_their_last_res
     until(
         &client,
         "not exists (select from jobs.schedules where built_in and \
-         jobs.fate(last_job, last_at) ->> 'state' is distinct from 'done')",
+         jobs.result_of(last_job, last_at) ->> 'state' is distinct from 'done')",
     )
     .await;
     let listed = folder.run(&["schedule", "list", "--json"]).document();

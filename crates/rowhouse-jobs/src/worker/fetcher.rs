@@ -11,9 +11,9 @@ use rowhouse_db::DbError;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::batch::End;
+use super::batch::Completion;
+use super::fetch_connection::FetchConnection;
 use super::run::{self, Stop};
-use super::session::Session;
 use super::{Running, Shared, lock};
 use crate::handler::Lease;
 use crate::store::{Claimed, Room};
@@ -21,10 +21,10 @@ use crate::store::{Claimed, Room};
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
-/// Pause after a claim that has emptied the lanes, so that the jobs of a moment share the next one.
+/// Pause after a claim that has emptied the partitions, so that the jobs of a moment share the next one.
 const GATHER: Duration = Duration::from_millis(1);
 /// An answer that takes longer does not come. Claims of a limited queue wait for each other.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause after the database failed.
 const TROUBLE: Duration = Duration::from_millis(250);
 /// Jobs claimed at once.
@@ -32,7 +32,7 @@ const MOST: usize = 500;
 /// Jobs claimed and not ended, however short they are.
 const MOST_INFLIGHT: usize = 2_000;
 /// Jobs ended of which the database does not know yet: where it takes claims and no ends, claiming has to wait.
-const MOST_UNTOLD: usize = 10_000;
+const MAX_UNREPORTED: usize = 10_000;
 /// Bytes of payloads of what is claimed, and of results and errors that are not told yet; and of one claim.
 const MOST_BYTES: usize = 64 << 20;
 const MOST_CLAIMED_BYTES: usize = 8 << 20;
@@ -40,12 +40,12 @@ const MOST_CLAIMED_BYTES: usize = 8 << 20;
 const AHEAD: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut session = None;
+    let mut connection = None;
     let mut pause = SHORTEST;
     while !shared.is_leaving() {
         let room = shared.room_to_claim().await;
-        let claimed = shared.within(PATIENCE, claim(&shared, &mut session, room)).await;
-        // Whatever has been asked and not answered is seen by the keeper.
+        let claimed = shared.within(TIMEOUT, claim(&shared, &mut connection, room)).await;
+        // Whatever has been asked and not answered is seen by the maintainer.
         lock(&shared.batches).ask([]);
         match claimed {
             Ok(0) => {
@@ -60,8 +60,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "jobs cannot be claimed");
-                if let Some(session) = session.take() {
-                    session.close();
+                if let Some(connection) = connection.take() {
+                    connection.close();
                 }
                 tokio::time::sleep(TROUBLE).await;
             }
@@ -70,19 +70,23 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// One round; how many jobs it gave.
-async fn claim(shared: &Arc<Shared>, session: &mut Option<Session>, room: Room) -> Result<usize, DbError> {
+async fn claim(
+    shared: &Arc<Shared>,
+    connection: &mut Option<FetchConnection>,
+    room: Room,
+) -> Result<usize, DbError> {
     if room.jobs == 0 {
         return Ok(0);
     }
-    let session = match session {
-        Some(session) if session.is_open() => session,
-        gone => gone.insert(Session::open(shared).await?),
+    let connection = match connection {
+        Some(connection) if connection.is_open() => connection,
+        gone => gone.insert(FetchConnection::open(shared).await?),
     };
-    session.claim(shared, room).await
+    connection.claim(shared, room).await
 }
 
 impl Shared {
-    /// A number for a lease. The keeper knows it before the database does.
+    /// A number for a lease. The maintainer knows it before the database does.
     pub(super) fn ask(&self) -> i64 {
         let mut bytes = [0; 8];
         self.rng.fill(&mut bytes);
@@ -107,12 +111,12 @@ impl Shared {
 
     /// How much more can be held.
     fn room(&self) -> Room {
-        let (inflight, untold, bytes) = {
+        let (inflight, unreported, bytes) = {
             let batches = lock(&self.batches);
-            (batches.inflight(), batches.untold(), batches.bytes())
+            (batches.inflight(), batches.unreported(), batches.bytes())
         };
         let bytes = MOST_BYTES.saturating_sub(bytes);
-        if untold >= MOST_UNTOLD {
+        if unreported >= MAX_UNREPORTED {
             return Room { jobs: 0, bytes };
         }
         let each = Duration::from_nanos(self.run_time.load(Ordering::Relaxed)).max(Duration::from_micros(5));
@@ -162,19 +166,20 @@ async fn one(shared: Arc<Shared>, worker: Uuid, batch: u64, claimed: Claimed) {
         return;
     }
     if shared.is_leaving() {
-        return shared.end(batch, id, End::Release);
+        return shared.end(batch, id, Completion::Release);
     }
-    let lane = lock(&shared.lanes).row(claimed.lane).cloned();
-    let known = lane.and_then(|lane| Some((shared.registry.get(&lane.kind)?.clone(), lane)));
-    let Some(((kind, handler), lane)) = known else {
-        return shared.end(batch, id, End::Release);
+    let partition = lock(&shared.partitions).row(claimed.partition).cloned();
+    let known =
+        partition.and_then(|partition| Some((shared.registry.get(&partition.kind)?.clone(), partition)));
+    let Some(((kind, handler), partition)) = known else {
+        return shared.end(batch, id, Completion::Release);
     };
     if let Some(why) = claimed.unreadable {
-        return shared.end(batch, id, End::Dead(format!("its payload cannot be read: {why}")));
+        return shared.end(batch, id, Completion::Dead(format!("its payload cannot be read: {why}")));
     }
     let lease = Lease { id: claimed.lease, worker };
-    let job = run::job(claimed, &lane, &kind, lease);
-    let labels = [("queue", lane.queue.clone()), ("kind", lane.kind.clone())];
+    let job = run::job(claimed, &partition, &kind, lease);
+    let labels = [("queue", partition.queue.clone()), ("kind", partition.kind.clone())];
     let waited = (shared.clock.now() - job.enqueued_at).as_seconds_f64().max(0.0);
     metrics::histogram!("rowhouse_jobs_wait_seconds", &labels).record(waited);
     let (sender, stop) = watch::channel(Stop::No);
@@ -192,18 +197,18 @@ async fn one(shared: Arc<Shared>, worker: Uuid, batch: u64, claimed: Claimed) {
     let took = started.elapsed();
     shared.took(took);
     note(&job, &end, &labels, took);
-    // Nobody waits for it any more if the keeper has ended it.
+    // Nobody waits for it any more if the maintainer has ended it.
     if lock(&shared.running).remove(&(batch, id)).is_some() {
         shared.end(batch, id, end);
     }
 }
 
-fn note(job: &crate::handler::Job, end: &End, labels: &[(&'static str, String); 2], took: Duration) {
+fn note(job: &crate::handler::Job, end: &Completion, labels: &[(&'static str, String); 2], took: Duration) {
     let [queue, kind] = labels.clone();
     let labels = [queue, kind, ("outcome", end.name().to_owned())];
     metrics::histogram!("rowhouse_jobs_run_seconds", &labels).record(took);
     match end {
-        End::Retry(after, error) => {
+        Completion::Retry(after, error) => {
             tracing::warn!(
                 request_id = job.request_id.as_deref(),
                 job_id = job.id,
@@ -214,7 +219,7 @@ fn note(job: &crate::handler::Job, end: &End, labels: &[(&'static str, String); 
                 "job failed"
             );
         }
-        End::Dead(error) => {
+        Completion::Dead(error) => {
             tracing::error!(
                 request_id = job.request_id.as_deref(),
                 job_id = job.id,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rowhouse_db::DbError;
 
-use super::batch::{End, Ended, Report};
+use super::batch::{CompletedRun, Completion, CompletionReport};
 use super::{Shared, lock};
 use crate::store;
 
@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_millis(25);
 /// Pause after the database failed; nothing is forgotten meanwhile.
 const TROUBLE: Duration = Duration::from_millis(100);
 /// An answer that takes longer does not come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
@@ -25,10 +25,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
             continue;
         }
         let worker = shared.worker();
-        while let Err(error) = shared.within(PATIENCE, tell(&shared, worker, &report)).await {
+        while let Err(error) = shared.within(TIMEOUT, report_to_database(&shared, worker, &report)).await {
             tracing::warn!(%error, "ends of jobs cannot be told");
-            if is_indigestible(&error) {
-                tell_singly(&shared, worker, report.ends).await;
+            if is_permanently_refused(&error) {
+                report_singly(&shared, worker, report.ends).await;
                 report.ends = Vec::new();
             } else {
                 tokio::time::sleep(TROUBLE).await;
@@ -37,45 +37,50 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 break;
             }
         }
-        lock(&shared.batches).told(&report);
+        lock(&shared.batches).reported(&report);
         shared.room.notify_one();
     }
 }
 
 /// The database understood and will refuse it again. Not so a deadlock, a time-out or a lack of space.
-fn is_indigestible(error: &DbError) -> bool {
+fn is_permanently_refused(error: &DbError) -> bool {
     error.code().is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "54")))
 }
 
 /// One end that cannot be kept must not hold up all others: its job is dead.
-async fn tell_singly(shared: &Shared, worker: uuid::Uuid, ends: Vec<Ended>) {
+async fn report_singly(shared: &Shared, worker: uuid::Uuid, ends: Vec<CompletedRun>) {
     for mut ended in ends {
         for _attempt in 0..2 {
-            let report = Report { ends: vec![ended.clone()], ..Report::default() };
-            match shared.within(PATIENCE, tell(shared, worker, &report)).await {
+            let report = CompletionReport { ends: vec![ended.clone()], ..CompletionReport::default() };
+            match shared.within(TIMEOUT, report_to_database(shared, worker, &report)).await {
                 Ok(()) => break,
                 Err(error) => {
                     tracing::error!(%error, job_id = ended.job, "the end of a job cannot be kept");
-                    ended.end = End::Dead("its end could not be kept; see the log".to_owned());
+                    ended.end = Completion::Dead("its end could not be kept; see the log".to_owned());
                 }
             }
         }
     }
 }
 
-async fn tell(shared: &Shared, worker: uuid::Uuid, report: &Report) -> Result<(), DbError> {
+async fn report_to_database(
+    shared: &Shared,
+    worker: uuid::Uuid,
+    report: &CompletionReport,
+) -> Result<(), DbError> {
     let client = shared.control.connection().await?;
     let mut refused = 0;
     if !report.plain.is_empty() {
         let leases: Vec<i64> = report.plain.iter().map(|(lease, _)| *lease).collect();
-        let had: BTreeSet<i64> = store::finish(&client, worker, &leases).await?.into_iter().collect();
+        let had: BTreeSet<i64> =
+            store::complete_leases(&client, worker, &leases).await?.into_iter().collect();
         let gone = report.plain.iter().filter(|(lease, _)| !had.contains(lease));
         refused += gone.map(|(_, jobs)| jobs.len()).sum::<usize>();
     }
-    let outcomes = Report::outcomes(&report.ends);
+    let outcomes = CompletionReport::outcomes(&report.ends);
     let told = outcomes.as_array().map_or(0, Vec::len);
     if told > 0 {
-        refused += told - store::settle(&**client, worker, &outcomes).await?.len().min(told);
+        refused += told - store::complete(&**client, worker, &outcomes).await?.len().min(told);
     }
     if refused > 0 {
         tracing::warn!(refused, "jobs ended that others had taken over; their ends do not count");

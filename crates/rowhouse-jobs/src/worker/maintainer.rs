@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 use rowhouse_db::DbError;
 use tokio_postgres::Client;
 
-use super::lane::Passed;
+use super::failure_detector::FailureDetector;
+use super::partition::Passed;
 use super::run::Stop;
-use super::witness::Witness;
 use super::{Shared, lock};
 use crate::store;
 
 /// A worker shows every so often that it lives, and looks as often at the others.
-const BEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Silent for so long a worker counts as dead. Its jobs run elsewhere within 15 seconds: one until a beat is known to be its
 /// last, these, one until the next look; the rest is for machines that are busy.
 const SILENCE: Duration = Duration::from_secs(7);
 /// A worker that has not reached the database for so long may not be surprised that others have not.
 const GAP: Duration = Duration::from_secs(3);
 /// An answer to a beat that takes longer does not come. After an outage all have beaten again before anybody is judged.
-const BEAT_PATIENCE: Duration = Duration::from_secs(3);
-const PATIENCE: Duration = Duration::from_secs(5);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Looking back may take its time.
-const LONG_PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_BACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is looked behind claims.
 const LOOK_BACK: Duration = Duration::from_secs(5);
 /// How often due jobs are released.
@@ -34,12 +34,12 @@ const MOST_DUE: i32 = 1_000;
 
 /// Shows that this worker lives. Nothing else waits in this loop.
 pub(super) async fn beat(shared: Arc<Shared>) {
-    let mut tick = tokio::time::interval(BEAT);
+    let mut tick = tokio::time::interval(HEARTBEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         shared.end_overdue();
-        if let Err(error) = shared.within(BEAT_PATIENCE, beat_once(&shared)).await {
+        if let Err(error) = shared.within(HEARTBEAT_TIMEOUT, beat_once(&shared)).await {
             tracing::warn!(%error, "the worker cannot show that it lives");
         }
     }
@@ -48,7 +48,7 @@ pub(super) async fn beat(shared: Arc<Shared>) {
 async fn beat_once(shared: &Shared) -> Result<(), DbError> {
     let client = shared.control.connection().await?;
     if !store::beat(&client, shared.worker()).await? {
-        shared.rise_again().await?;
+        shared.register_anew().await?;
     }
     *lock(&shared.beaten) = Instant::now();
     Ok(())
@@ -56,29 +56,29 @@ async fn beat_once(shared: &Shared) -> Result<(), DbError> {
 
 /// Takes over from workers that fell silent, and learns what has changed.
 pub(super) async fn tend(shared: Arc<Shared>) {
-    let mut witness = Witness::new(SILENCE, GAP);
-    let mut tick = tokio::time::interval(BEAT);
+    let mut detector = FailureDetector::new(SILENCE, GAP);
+    let mut tick = tokio::time::interval(HEARTBEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        if let Err(error) = shared.within(PATIENCE, tend_once(&shared, &mut witness)).await {
+        if let Err(error) = shared.within(TIMEOUT, tend_once(&shared, &mut detector)).await {
             tracing::warn!(%error, "the worker cannot look after others' jobs");
         }
     }
 }
 
-async fn tend_once(shared: &Shared, witness: &mut Witness) -> Result<(), DbError> {
+async fn tend_once(shared: &Shared, detector: &mut FailureDetector) -> Result<(), DbError> {
     let client = shared.control.connection().await?;
-    let dead = witness.look(Instant::now(), store::beats(&client, shared.worker()).await?);
+    let dead = detector.look(Instant::now(), store::beats(&client, shared.worker()).await?);
     let rescued = store::rescue(&client, &dead).await?;
     metrics::counter!("rowhouse_jobs_rescued_total").increment(u64::try_from(rescued).unwrap_or(0));
     if rescued > 0 {
         tracing::warn!(rescued, "jobs of workers that fell silent are taken over");
     }
-    disown(shared, &client).await?;
+    release_unknown(shared, &client).await?;
     let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
-    let lanes = store::lanes(&client, &kinds, 0).await?;
-    lock(&shared.lanes).learn(lanes, true);
+    let partitions = store::partitions(&client, &kinds, 0).await?;
+    lock(&shared.partitions).learn(partitions, true);
     drop(client);
     cancel(shared).await;
     Ok(())
@@ -96,14 +96,14 @@ pub(super) async fn cancel(shared: &Shared) {
 
 /// A claim that was committed and never answered has left a lease that nobody works on. A lease that has been asked for
 /// is known before it is there; so what is there and not known here is lost.
-async fn disown(shared: &Shared, client: &Client) -> Result<(), DbError> {
+async fn release_unknown(shared: &Shared, client: &Client) -> Result<(), DbError> {
     let worker = shared.worker();
     let leases = store::own_leases(client, worker).await?;
     let unknown = lock(&shared.batches).unknown(&leases);
     if unknown.is_empty() || worker != shared.worker() {
         return Ok(());
     }
-    let given_back = store::disown(client, worker, &unknown).await?;
+    let given_back = store::release_leases(client, worker, &unknown).await?;
     tracing::warn!(unknown = given_back, "jobs were claimed and never arrived; they are given back");
     Ok(())
 }
@@ -114,16 +114,16 @@ pub(super) async fn look_back(shared: Arc<Shared>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let passed = lock(&shared.lanes).passed();
-        match shared.within(LONG_PATIENCE, left_behind(&shared, &passed)).await {
-            Ok(left) => lock(&shared.lanes).check(&passed, &left),
+        let passed = lock(&shared.partitions).passed();
+        match shared.within(LOOK_BACK_TIMEOUT, left_behind(&shared, &passed)).await {
+            Ok(left) => lock(&shared.partitions).check(&passed, &left),
             Err(error) => tracing::warn!(%error, "cannot look for jobs that were left behind"),
         }
     }
 }
 
 async fn left_behind(shared: &Shared, passed: &Passed) -> Result<BTreeMap<i32, i64>, DbError> {
-    if passed.lanes.is_empty() {
+    if passed.partitions.is_empty() {
         return Ok(BTreeMap::new());
     }
     store::left_behind(&*shared.control.connection().await?, passed).await
@@ -135,7 +135,7 @@ pub(super) async fn release_due(shared: Arc<Shared>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        while let Ok(moved) = shared.within(PATIENCE, make_due(&shared)).await {
+        while let Ok(moved) = shared.within(TIMEOUT, promote_due(&shared)).await {
             if moved > 0 {
                 shared.wake.notify_one();
             }
@@ -146,6 +146,6 @@ pub(super) async fn release_due(shared: Arc<Shared>) {
     }
 }
 
-async fn make_due(shared: &Shared) -> Result<i32, DbError> {
-    store::make_due(&*shared.control.connection().await?, MOST_DUE).await
+async fn promote_due(shared: &Shared) -> Result<i32, DbError> {
+    store::promote_due(&*shared.control.connection().await?, MOST_DUE).await
 }

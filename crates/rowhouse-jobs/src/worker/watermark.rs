@@ -1,7 +1,7 @@
-//! Up to which position everything is settled: no transaction can add a job there any more. Pure.
+//! Up to which position everything is stable: no transaction can add a job there any more. Pure.
 //!
 //! A position is drawn before its row is visible, and perhaps long before; but never before its transaction has its id
-//! (whatever inserts into jobs.ready sees to that). So a reading of the sequence is settled once every transaction has
+//! (whatever inserts into jobs.ready sees to that). So a reading of the sequence is stable once every transaction has
 //! ended that had an id one reading later.
 
 use std::collections::VecDeque;
@@ -9,20 +9,20 @@ use std::collections::VecDeque;
 use crate::store::Horizon;
 
 /// Readings that wait for transactions to end; beyond, every second is dropped. (Not the oldest: where some transaction
-/// always runs for longer than the readings span, none would ever be settled.)
+/// always runs for longer than the readings span, none would ever be stable.)
 const MOST: usize = 64;
 
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct Watermark {
     /// Positions read, and the first transaction not begun one reading later.
     waiting: VecDeque<(i64, Option<i64>)>,
-    settled: i64,
+    stable: i64,
     last: i64,
 }
 
-impl Marks {
-    pub(crate) fn settled(&self) -> i64 {
-        self.settled
+impl Watermark {
+    pub(crate) fn stable(&self) -> i64 {
+        self.stable
     }
 
     /// True if the positions have gone back, so that everything that was known of them is void: a crash takes along
@@ -40,7 +40,7 @@ impl Marks {
             if now.xmin < bound {
                 break;
             }
-            self.settled = self.settled.max(position);
+            self.stable = self.stable.max(position);
             self.waiting.pop_front();
         }
         if self.waiting.len() >= MOST {

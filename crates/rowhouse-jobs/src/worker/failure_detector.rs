@@ -8,10 +8,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A worker and its last beat, on the database's clock.
-pub(crate) type Beat = (Uuid, OffsetDateTime);
+pub(crate) type Heartbeat = (Uuid, OffsetDateTime);
 
 #[derive(Debug)]
-pub(crate) struct Witness {
+pub(crate) struct FailureDetector {
     /// Silent for this long a worker counts as dead.
     silence: Duration,
     /// More than this between two looks is no observation.
@@ -20,13 +20,13 @@ pub(crate) struct Witness {
     seen: HashMap<Uuid, (OffsetDateTime, Duration)>,
 }
 
-impl Witness {
+impl FailureDetector {
     pub(crate) fn new(silence: Duration, gap: Duration) -> Self {
         Self { silence, gap, looked: None, seen: HashMap::new() }
     }
 
     /// A look at everybody's beats; gives those that are dead.
-    pub(crate) fn look(&mut self, now: Instant, beats: Vec<Beat>) -> Vec<Beat> {
+    pub(crate) fn look(&mut self, now: Instant, beats: Vec<Heartbeat>) -> Vec<Heartbeat> {
         let since = self.looked.replace(now).map_or(Duration::ZERO, |looked| now.duration_since(looked));
         let passed = if since > self.gap { Duration::ZERO } else { since };
         let before = std::mem::take(&mut self.seen);

@@ -1,0 +1,222 @@
+//! Which partitions to claim from, in which order and how much: fair between tenants, strict between priorities. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::store::{Claimed, PartitionRow, Picks};
+
+/// Every so many claims go without regard to priority, so that the last priority is never starved.
+const AGING: u64 = 16;
+/// Partitions looked into at once; the others have their turn in the next round.
+const MOST_PARTITIONS: usize = 2_000;
+
+/// What is known of a partition.
+#[derive(Debug)]
+struct Partition {
+    row: PartitionRow,
+    /// No job stands below.
+    low: i64,
+    /// Up to here that has been looked at since; see [`Partitions::passed`].
+    checked: i64,
+    /// It gave all that was asked last time, so there is probably more.
+    backlog: bool,
+    /// When its tenant's turn was, in rounds.
+    served: u64,
+}
+
+/// The partitions that this worker may claim from.
+#[derive(Debug, Default)]
+pub(crate) struct Partitions {
+    partitions: BTreeMap<i32, Partition>,
+    round: u64,
+    cursor: i32,
+    /// How often everything was forgotten.
+    epoch: u64,
+}
+
+/// Positions that claims have passed by, partition by partition: from, and the first beyond.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    epoch: u64,
+    pub(crate) partitions: Vec<i32>,
+    pub(crate) from: Vec<i64>,
+    pub(crate) beyond: Vec<i64>,
+}
+
+/// One round's claims.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// From partitions without limits.
+    pub(crate) free: Picks,
+    /// Queue by queue from those with.
+    pub(crate) limited: Vec<(String, Picks)>,
+}
+
+impl Partitions {
+    /// Takes in what stands in the database; `whole` if that is all of it. True if there are partitions it did not know.
+    pub(crate) fn learn(&mut self, rows: Vec<PartitionRow>, whole: bool) -> bool {
+        if whole {
+            let known: BTreeSet<i32> = rows.iter().map(|row| row.id).collect();
+            self.partitions.retain(|id, _| known.contains(id));
+        }
+        let before = self.partitions.len();
+        for row in rows {
+            match self.partitions.get_mut(&row.id) {
+                Some(partition) => partition.row = row,
+                None => {
+                    let partition = Partition { low: 0, checked: 0, backlog: true, served: 0, row };
+                    self.partitions.insert(partition.row.id, partition);
+                }
+            }
+        }
+        self.partitions.len() > before
+    }
+
+    /// The highest id known.
+    pub(crate) fn newest(&self) -> i32 {
+        self.partitions.last_key_value().map_or(0, |(id, _)| *id)
+    }
+
+    pub(crate) fn row(&self, partition: i32) -> Option<&PartitionRow> {
+        self.partitions.get(&partition).map(|partition| &partition.row)
+    }
+
+    /// What claims have passed by since it was last looked behind them. Somebody else's claim may have held a job there and
+    /// have come to nothing. Nobody can add one, so looking once is enough.
+    pub(crate) fn passed(&self) -> Passed {
+        let mut passed = Passed { epoch: self.epoch, ..Passed::default() };
+        for (id, partition) in
+            self.partitions.iter().filter(|(_, partition)| partition.low > partition.checked)
+        {
+            passed.partitions.push(*id);
+            passed.from.push(partition.checked);
+            passed.beyond.push(partition.low);
+        }
+        passed
+    }
+
+    /// It has been looked there, and `left` is the first position in each partition where a job stands after all.
+    pub(crate) fn check(&mut self, passed: &Passed, left: &BTreeMap<i32, i64>) {
+        if passed.epoch != self.epoch {
+            return;
+        }
+        for (id, beyond) in passed.partitions.iter().zip(&passed.beyond) {
+            let Some(partition) = self.partitions.get_mut(id) else { continue };
+            let first = left.get(id).copied().unwrap_or(i64::MAX);
+            partition.low = partition.low.min(first);
+            partition.checked = (*beyond).min(first);
+        }
+    }
+
+    /// Nothing is known any more of what stands where.
+    pub(crate) fn forget_lows(&mut self) {
+        self.epoch += 1;
+        for partition in self.partitions.values_mut() {
+            (partition.low, partition.checked) = (0, 0);
+        }
+    }
+
+    /// Plans a claim of `want` jobs for a worker of this `release`; from each partition not more than its kind has room for.
+    pub(crate) fn plan(&mut self, want: i32, release: &str, rooms: &BTreeMap<Arc<str>, i32>) -> Plan {
+        let room =
+            |partition: &Partition| rooms.get(partition.row.kind.as_str()).copied().unwrap_or(i32::MAX);
+        self.round += 1;
+        let aging = self.round.is_multiple_of(AGING);
+        let mut open: Vec<&Partition> = self
+            .turn()
+            .into_iter()
+            .filter_map(|id| self.partitions.get(&id))
+            .filter(|partition| !partition.row.paused && is_at_least(release, &partition.row.min_release))
+            .filter(|partition| room(partition) > 0)
+            .collect();
+        // Who has waited longest comes first; a partition with a backlog comes after those that want little.
+        open.sort_by_key(|partition| {
+            let priority = if aging { 0 } else { partition.row.priority };
+            (priority, partition.backlog, partition.served)
+        });
+        let backlogged: BTreeSet<Option<Uuid>> =
+            open.iter().filter(|partition| partition.backlog).map(|partition| partition.row.tenant).collect();
+        let share = (want / i32::try_from(backlogged.len()).unwrap_or(i32::MAX).max(1)).max(1);
+        let little = (want / 4).max(1);
+        let mut plan = Plan::default();
+        for partition in open {
+            let quota = if partition.backlog { share } else { little };
+            let quota = quota.min(room(partition));
+            plan.picks_of(&partition.row).push(partition.row.id, partition.low, quota);
+        }
+        plan
+    }
+
+    /// The partitions that have their turn: all, or as many as go into one statement.
+    fn turn(&mut self) -> Vec<i32> {
+        if self.partitions.len() <= MOST_PARTITIONS {
+            return self.partitions.keys().copied().collect();
+        }
+        let after = self.partitions.range(self.cursor + 1..).map(|(id, _)| *id);
+        let turn: Vec<i32> = after.chain(self.partitions.keys().copied()).take(MOST_PARTITIONS).collect();
+        self.cursor = turn.last().copied().unwrap_or(0);
+        turn
+    }
+
+    /// Takes in what a claim gave. `whole`: every partition was looked into. Below `stable` nothing can appear any more.
+    pub(crate) fn gave(&mut self, picks: &Picks, claimed: &[Claimed], whole: bool, stable: i64) {
+        let mut given: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
+        for job in claimed {
+            let (count, last) = given.entry(job.partition).or_default();
+            *count += 1;
+            *last = (*last).max(job.position);
+        }
+        for (id, quota) in picks.partitions.iter().zip(&picks.quotas) {
+            let Some(partition) = self.partitions.get_mut(id) else { continue };
+            match given.get(id) {
+                Some((count, last)) => {
+                    partition.backlog = count >= quota;
+                    partition.served = self.round;
+                    partition.low = partition.low.max((stable + 1).min(last + 1));
+                }
+                None if whole => {
+                    partition.backlog = false;
+                    partition.low = partition.low.max(stable + 1);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+impl Plan {
+    fn picks_of(&mut self, row: &PartitionRow) -> &mut Picks {
+        if !row.limited {
+            return &mut self.free;
+        }
+        let place = self.limited.iter().position(|(queue, _)| *queue == row.queue).unwrap_or_else(|| {
+            self.limited.push((row.queue.clone(), Picks::default()));
+            self.limited.len() - 1
+        });
+        &mut self.limited[place].1
+    }
+}
+
+impl Picks {
+    fn push(&mut self, partition: i32, low: i64, quota: i32) {
+        self.partitions.push(partition);
+        self.lows.push(low);
+        self.quotas.push(quota);
+    }
+}
+
+/// Compares releases part by part as numbers; what is no number counts as 0.
+fn is_at_least(release: &str, least: &str) -> bool {
+    let parts = |text: &str| -> Vec<u64> {
+        let core = text.split(['-', '+']).next().unwrap_or_default();
+        let mut parts: Vec<u64> = core.split('.').map(|part| part.parse().unwrap_or(0)).collect();
+        parts.resize(4, 0);
+        parts
+    };
+    parts(release) >= parts(least)
+}
+
+#[cfg(test)]
+mod tests;
