@@ -1,6 +1,7 @@
 //! House rules that the compiler and clippy do not know: the list of rules and how findings are shown.
 //! Leaves each rule to its module; a rule reads the [`Tree`] and touches nothing else.
 
+mod circle;
 mod code;
 mod doc;
 mod floor;
@@ -50,6 +51,7 @@ const RULES: &[Rule] = &[
     text::check,
     code::check,
     migration::check,
+    circle::check,
 ];
 
 /// Runs every rule over the repository and prints the findings; true if there are none.

@@ -55,7 +55,7 @@ pub(super) fn is_test_path(path: &str) -> bool {
 }
 
 /// Items behind `#[cfg(test)]` or a test feature inside a file that ships.
-fn test_regions(text: &str, masked: &str) -> Vec<Range<usize>> {
+pub(super) fn test_regions(text: &str, masked: &str) -> Vec<Range<usize>> {
     let attributes = masked.match_indices("#[cfg(").filter_map(|(at, _)| {
         let end = at + masked.get(at..)?.find(']')? + 1;
         text.get(at..end)?.contains("test").then_some((at, end))

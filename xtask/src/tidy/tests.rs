@@ -2,7 +2,7 @@
 
 use super::mask::mask;
 use super::tree::Tree;
-use super::{Rule, code, doc, floor, migration, name, opening, size, text};
+use super::{Rule, circle, code, doc, floor, migration, name, opening, size, text};
 
 /// Findings of one rule over a handful of files, as they are printed.
 fn found(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
@@ -60,8 +60,22 @@ fn map_that_misses_a_crate_is_caught() {
 #[test]
 fn long_file_is_caught() {
     let file = |lines: usize| found(size::check, &[("crates/x/src/a.rs", "// x\n".repeat(lines).as_str())]);
-    assert_eq!(file(500), [""; 0]);
-    assert_eq!(file(501), ["crates/x/src/a.rs:500: has 501 lines; split it before 500"]);
+    assert_eq!(file(400), [""; 0]);
+    assert_eq!(file(401), ["crates/x/src/a.rs:400: has 401 lines; split it before 400"]);
+}
+
+#[test]
+fn long_sql_function_is_caught_and_ends_outside_of_its_body() {
+    let check = |lines: usize| {
+        let body = "  perform 1;\n".repeat(lines);
+        let text = format!(
+            "create function a.one() returns int return 1;\ncreate or replace function a.two(x int) returns void\n\
+             language plpgsql as $$\nbegin\n{body}end $$;\ncreate table a.t ();\n"
+        );
+        found(size::check, &[("crates/x/migrations/a.sql", &text)])
+    };
+    assert_eq!(check(56), [""; 0]);
+    assert_eq!(check(57), ["crates/x/migrations/a.sql:2: `a.two` has 61 lines; split it before 60"]);
 }
 
 #[test]
@@ -292,4 +306,37 @@ fn mask_keeps_code_and_blanks_the_rest() {
     check("let r#type = 'a';", "let r#type =    ;");
     let spaces = " ".repeat(r"'{' '\'' '\u{1F600}' '…'".len());
     check(r"<'a>'{' '\'' '\u{1F600}' '…'x", &format!("<'a>{spaces}x"));
+}
+
+#[test]
+fn circle_of_siblings_is_caught_also_through_a_re_export() {
+    let check = |root: &str, a: &str, b: &str| {
+        let files = [
+            ("crates/x/src/lib.rs", root),
+            ("crates/x/src/a.rs", a),
+            ("crates/x/src/b.rs", b),
+            ("crates/x/src/a/c.rs", ""),
+        ];
+        found(circle::check, &files)
+    };
+    assert_eq!(check("mod a; mod b;", "use crate::b::B;", "struct B;"), [""; 0]);
+    assert_eq!(check("mod a; mod b;", "mod c; use c::C;", "use super::a::c::{C, D as E};"), [""; 0]);
+    let caught = [
+        "crates/x/src/a.rs:1: `a` uses `b`, which uses it in turn; modules form no circles",
+        "crates/x/src/b.rs:2: `b` uses `a`, which uses it in turn; modules form no circles",
+    ];
+    assert_eq!(check("mod a; mod b;", "use crate::{b::B};", "\nfn f() { crate::a::f() }"), caught);
+    assert_eq!(check("mod a; mod b; pub use a::A;", "use super::b;", "\nuse crate::A;"), caught);
+    assert_eq!(check("", "use crate::b::B;", "#[cfg(test)] mod t { use super::super::a; }"), [""; 0]);
+}
+
+#[test]
+fn circle_with_a_reason_passes_and_a_reason_without_a_circle_is_caught() {
+    let files = [("crates/x/src/a.rs", "use crate::b::B;"), ("crates/x/src/b.rs", "use crate::a::A;")];
+    let with = |exceptions: &[circle::Exception], files: &[(&str, &str)]| {
+        circle::check_with(&Tree::of(files), exceptions).len()
+    };
+    assert_eq!(with(&[("x", "a", "b", "why")], &files), 0);
+    assert_eq!(with(&[("y", "a", "b", "why")], &files), 2);
+    assert_eq!(with(&[("x", "a", "b", "why")], &files[..1]), 1);
 }

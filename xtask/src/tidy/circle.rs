@@ -1,0 +1,153 @@
+//! Modules of one crate do not use each other in a circle: siblings of one folder form layers, as crates do.
+//! A parent and its own children may know each other. Leaves finding who names whom to `path`.
+
+mod path;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Finding;
+use super::tree::Tree;
+use path::Crate;
+
+/// Uses of one module by another, by the crate and the modules' paths.
+type Uses = BTreeMap<(String, String), (String, usize)>;
+
+/// A use that closes a circle and has to stay for now: crate, user, used, reason. The list only gets shorter.
+pub(super) type Exception = (&'static str, &'static str, &'static str, &'static str);
+
+const EXCEPTIONS: &[Exception] = &[
+    ("rowhouse", "admin", "command", "`clock`, the form in which times are shown, belongs below both"),
+    ("rowhouse", "command::serve", "command::up", "`Signals` is not `up`'s alone and belongs below both"),
+    ("rowhouse", "mail", "app", "`Parts`, what parts of the program are made of, belongs below both"),
+    ("rowhouse", "state", "command", "the lock of a project belongs beside its state"),
+    ("rowhouse", "worker", "app", "`Parts`, what parts of the program are made of, belongs below both"),
+    ("rowhouse-auth", "key_store", "state", "the issuer's name belongs to the keys"),
+    ("rowhouse-auth", "policy", "error", "one error for all flows; an error per flow ends it"),
+    ("rowhouse-crypto", "jwk", "key", "the name of an algorithm belongs below both"),
+    (
+        "rowhouse-db",
+        "flight::import",
+        "flight::plane",
+        "the statement that undoes a flight belongs below both",
+    ),
+    (
+        "rowhouse-db",
+        "flight::pool",
+        "flight::convoy",
+        "a pool hands what waits to one connection, which gives itself back to it",
+    ),
+    (
+        "rowhouse-db",
+        "liveness",
+        "control",
+        "asks over a connection of the control plane, which reports to it",
+    ),
+    ("rowhouse-db", "liveness", "flight", "knows the address of the data plane, which reports to it"),
+    ("rowhouse-jobs", "store", "worker", "`Passed` is what the store returns and belongs to it"),
+    ("rowhouse-jobs", "worker::session", "worker::claimer", "the start of a session belongs to the session"),
+    (
+        "rowhouse-mail",
+        "capture::mailbox",
+        "capture::query",
+        "a search filters what the mailbox holds and is called by it",
+    ),
+    ("rowhouse-ops", "user_sync", "health", "the status of a check belongs below both"),
+    ("rowhouse-rest", "ceiling", "error", "an exceeded ceiling is one of the errors"),
+    ("rowhouse-rest", "ceiling", "run", "a ceiling is set on a task, and a task's error names its ceiling"),
+    ("rowhouse-rest", "error", "respond", "the value of the header `Accept-Query` belongs below both"),
+    ("rowhouse-rest", "error::raise", "error::database", "the status of a raised error belongs below both"),
+    ("rowhouse-rest", "explain::hint", "explain::report", "`Governed` belongs below both"),
+    ("rowhouse-rest", "parse::content", "parse::query", "`Pair` belongs below both"),
+    ("rowhouse-rest", "plan", "sql", "the literal of an array belongs below both"),
+    (
+        "rowhouse-rest",
+        "plan::clause",
+        "plan::node",
+        "a node has clauses that name nodes: mutually recursive as the request is",
+    ),
+    (
+        "rowhouse-rest",
+        "plan::embed",
+        "plan::node",
+        "an embed is a node of a node: mutually recursive as the request is",
+    ),
+    ("rowhouse-rest", "plan::function", "plan::call", "the signature of a function belongs below both"),
+    (
+        "rowhouse-rest",
+        "plan::spread",
+        "plan::node",
+        "a spread is a node of a node: mutually recursive as the request is",
+    ),
+    (
+        "rowhouse-rest",
+        "sql::select",
+        "sql::read",
+        "a select holds reads of embeds: mutually recursive as the plan is",
+    ),
+    ("rowhouse-testkit", "program", "crash", "`Victim` belongs to the program that is killed"),
+    (
+        "rowhouse-testkit",
+        "outage::sink",
+        "outage::ledger",
+        "what a sink takes is entered in the ledger, which compares with the sink",
+    ),
+    ("xtask", "bench::jobs::report", "bench::jobs::peer", "`Peers` belongs to the report"),
+    ("xtask", "bench::scenario", "bench::script", "a scenario may be a script that is made of a request"),
+];
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    check_with(tree, EXCEPTIONS)
+}
+
+pub(super) fn check_with(tree: &Tree, exceptions: &[Exception]) -> Vec<Finding> {
+    Crate::all(tree).iter().flat_map(|krate| check_crate(krate, exceptions)).collect()
+}
+
+fn check_crate(krate: &Crate, exceptions: &[Exception]) -> Vec<Finding> {
+    let all = krate.uses();
+    let excused: Vec<_> = exceptions.iter().filter(|(name, ..)| *name == krate.name).collect();
+    let kept = |skipped: Option<&Exception>| -> Uses {
+        let is_excused = |user: &str, used: &str| {
+            excused.iter().any(|&one| Some(one) != skipped && (one.1, one.2) == (user, used))
+        };
+        let kept = all.iter().filter(|((user, used), _)| !is_excused(user, used));
+        kept.map(|(pair, place)| (pair.clone(), place.clone())).collect()
+    };
+    let mut findings = circles(&kept(None));
+    for exception in &excused {
+        let needed = all.contains_key(&(exception.1.to_owned(), exception.2.to_owned()))
+            && circles(&kept(Some(exception))).len() > findings.len();
+        if !needed {
+            let (name, user, used, _) = exception;
+            let message = format!("`{name}`: `{user}` → `{used}` closes no circle; take it off the list");
+            findings.push(Finding::new("xtask/src/tidy/circle.rs", 1, message));
+        }
+    }
+    findings
+}
+
+/// Every use inside a circle, one finding each.
+fn circles(uses: &Uses) -> Vec<Finding> {
+    let mut after: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (user, used) in uses.keys() {
+        after.entry(user).or_default().insert(used);
+    }
+    let inside = uses.iter().filter(|((user, used), _)| reaches(&after, used, user));
+    inside
+        .map(|((user, used), (path, line))| {
+            let message = format!("`{user}` uses `{used}`, which uses it in turn; modules form no circles");
+            Finding::new(path, *line, message)
+        })
+        .collect()
+}
+
+fn reaches(after: &BTreeMap<&str, BTreeSet<&str>>, from: &str, to: &str) -> bool {
+    let (mut seen, mut open) = (BTreeSet::from([from]), vec![from]);
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        open.extend(after.get(at).into_iter().flatten().copied().filter(|next| seen.insert(next)));
+    }
+    false
+}
