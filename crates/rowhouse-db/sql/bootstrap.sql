@@ -1,5 +1,6 @@
--- Roles and the grants between them; idempotent. Run by a superuser, or on a managed server by a role with
--- CREATEROLE. Passwords are set separately.
+-- Roles and the grants between them; idempotent, and what is there already is not changed: other databases of the server
+-- may rely on it. Run by a superuser, or on a managed server by a role with CREATEROLE. Passwords are set separately; the
+-- names of the data plane's logins are in rowhouse.authenticator and rowhouse.authenticator_service.
 do $$
 declare
   wanted record;
@@ -19,33 +20,39 @@ begin
       -- control plane
       ('rowhouse', 'login'),
       -- data plane: no rights of their own, so a missing role change fails closed
-      ('authenticator', 'login noinherit'),
-      ('authenticator_service', 'login noinherit')
+      (current_setting('rowhouse.authenticator'), 'login noinherit'),
+      (current_setting('rowhouse.authenticator_service'), 'login noinherit')
     ) as roles (name, attributes)
   loop
     if not exists (select from pg_roles where rolname = wanted.name) then
       execute format('create role %I %s', wanted.name, wanted.attributes);
     end if;
   end loop;
-  begin
-    alter role service_role bypassrls;
-  exception when insufficient_privilege then
-    -- tenancy.protect then writes a policy for service_role instead
-    raise notice 'service_role gets policies instead of bypassrls';
-  end;
-end
-$$;
-
-grant anon, authenticated to authenticator;
-grant service_role to authenticator_service;
-grant rowhouse_project to rowhouse_owner;
--- jobs of a tenant call functions as authenticated, through a function that this role owns (schema jobs)
-grant authenticated to rowhouse_caller;
-grant rowhouse_caller to rowhouse_owner;
-grant rowhouse_owner to rowhouse;
--- who is no superuser acts for these roles below, and in migrations, as their member
-do $$
-begin
+  if not (select rolbypassrls from pg_roles where rolname = 'service_role') then
+    begin
+      alter role service_role bypassrls;
+    exception when insufficient_privilege then
+      -- tenancy.protect then writes a policy for service_role instead
+      raise notice 'service_role gets policies instead of bypassrls';
+    end;
+  end if;
+  for wanted in
+    select * from (values
+      ('anon', current_setting('rowhouse.authenticator')),
+      ('authenticated', current_setting('rowhouse.authenticator')),
+      ('service_role', current_setting('rowhouse.authenticator_service')),
+      ('rowhouse_project', 'rowhouse_owner'),
+      -- jobs of a tenant call functions as authenticated, through a function that this role owns (schema jobs)
+      ('authenticated', 'rowhouse_caller'),
+      ('rowhouse_caller', 'rowhouse_owner'),
+      ('rowhouse_owner', 'rowhouse')
+    ) as memberships (role, member)
+  loop
+    if not pg_has_role(wanted.member, wanted.role, 'member') then
+      execute format('grant %I to %I', wanted.role, wanted.member);
+    end if;
+  end loop;
+  -- who is no superuser acts for these roles below, and in migrations, as their member
   if not (select rolsuper from pg_roles where rolname = current_user) and current_user <> 'rowhouse' then
     execute format('grant rowhouse_owner to %I', current_user);
   end if;
@@ -61,7 +68,8 @@ grant usage on schema extensions to anon, authenticated, service_role, rowhouse_
 do $$
 begin
   execute format('revoke all on database %I from public', current_database());
-  execute format('grant connect on database %I to rowhouse, authenticator, authenticator_service', current_database());
+  execute format('grant connect on database %I to rowhouse, %I, %I', current_database(),
+    current_setting('rowhouse.authenticator'), current_setting('rowhouse.authenticator_service'));
   execute format('grant create on database %I to rowhouse_owner, rowhouse_project', current_database());
 end
 $$;

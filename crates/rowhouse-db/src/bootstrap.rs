@@ -1,52 +1,94 @@
 //! Roles, their passwords and default privileges: what has to exist before the first migration.
+//!
+//! Roles belong to the whole server. What is there already is never changed: another database may rely on it.
 
-use postgres_protocol::password::scram_sha_256;
-use rowhouse_kernel::{Secret, settings::DefaultGrants};
+mod adopt;
+mod login;
+mod shared;
+
+use rowhouse_kernel::settings::DefaultGrants;
 use tokio_postgres::Client;
 
-use crate::error::DbError;
+pub use adopt::{Adopted, adopt};
+pub use login::{LoginError, Logins, require_sign_in, set_passwords};
+pub use shared::Shared;
 
-/// Passwords of the three logins.
-#[derive(Debug, Clone)]
-pub struct LoginPasswords {
-    /// Of `rowhouse`; `None` leaves it as it is.
-    pub control: Option<Secret>,
-    /// Of `authenticator`.
-    pub authenticator: Secret,
-    /// Of `authenticator_service`.
-    pub service: Secret,
+use crate::error::DbError;
+use crate::migrate::exclusive;
+
+/// What to do where a database holds objects of others, who lose CONNECT and the schema `public` unless granted anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Refuse and say what would change.
+    Refuse,
+    /// Somebody has agreed, or the server is ours.
+    Accept,
 }
 
-/// Creates roles and grants where they are missing, in one transaction; true if there was anything to do.
+/// Why a database was not prepared; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// Others use the database too.
+    #[error(transparent)]
+    Shared(Shared),
+    /// A login of that name is there and not ours.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// PostgreSQL refused, or is away.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<tokio_postgres::Error> for BootstrapError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Creates roles and grants where they are missing, in one transaction; true if there was anything to do. Logins that
+/// it creates get the passwords given; those that are there keep theirs.
 ///
 /// # Errors
-/// If the connected role may not create roles; the message says what is needed.
-pub async fn bootstrap(client: &Client, passwords: &LoginPasswords) -> Result<bool, DbError> {
-    let complete = include_str!("../sql/is_bootstrapped.sql");
-    if client.query_one(complete, &[]).await?.get(0) {
-        return Ok(false);
-    }
-    client.batch_execute("begin").await?;
-    if let Err(error) = run(client, passwords).await {
-        client.batch_execute("rollback").await?;
-        return Err(error);
-    }
-    client.batch_execute("commit").await?;
-    Ok(true)
+/// See [`BootstrapError`]; also if the connected role may not create roles.
+pub async fn bootstrap(client: &Client, logins: &Logins, sharing: Sharing) -> Result<bool, BootstrapError> {
+    exclusive(client, async || {
+        if is_complete(client, logins).await? {
+            return Ok(false);
+        }
+        if sharing == Sharing::Refuse
+            && let Some(shared) = Shared::find(client).await?
+        {
+            return Err(BootstrapError::Shared(shared));
+        }
+        let present = login::present(client, logins).await?;
+        login::require_known_passwords(logins, &present).await?;
+        client.batch_execute("begin").await?;
+        if let Err(error) = run(client, logins, &present).await {
+            client.batch_execute("rollback").await?;
+            return Err(error.into());
+        }
+        client.batch_execute("commit").await?;
+        Ok(true)
+    })
+    .await
 }
 
-async fn run(client: &Client, passwords: &LoginPasswords) -> Result<(), DbError> {
+async fn is_complete(client: &Client, logins: &Logins) -> Result<bool, DbError> {
+    let row = client
+        .query_one(
+            include_str!("../sql/is_bootstrapped.sql"),
+            &[&logins.authenticator.name, &logins.service.name],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+async fn run(client: &Client, logins: &Logins, present: &[String]) -> Result<(), DbError> {
+    let names = "select set_config('rowhouse.authenticator', $1, true), set_config('rowhouse.authenticator_service', $2, true)";
+    client.execute(names, &[&logins.authenticator.name, &logins.service.name]).await?;
     client.batch_execute(include_str!("../sql/bootstrap.sql")).await?;
-    let logins = [
-        ("rowhouse", passwords.control.as_ref()),
-        ("authenticator", Some(&passwords.authenticator)),
-        ("authenticator_service", Some(&passwords.service)),
-    ];
-    for (role, password) in logins {
-        let Some(password) = password else { continue };
-        // The server gets the verifier, never the password; the verifier's alphabet needs no quoting.
-        let verifier = scram_sha_256(password.expose().as_bytes());
-        client.batch_execute(&format!("alter role {role} password '{verifier}'")).await?;
+    for login in logins.iter().filter(|login| !present.contains(&login.name)) {
+        login::set_password(client, login).await?;
     }
     Ok(())
 }
@@ -64,5 +106,6 @@ pub async fn apply_default_grants(client: &Client, grants: DefaultGrants) -> Res
         .iter()
         .map(|kind| format!("alter default privileges for role rowhouse_project {verb} all on {kind} {preposition} anon, authenticated;"))
         .collect();
-    client.batch_execute(&statements).await.map_err(DbError::from)
+    // Two at once would change the same row of the catalogue, which fails.
+    exclusive(client, async || client.batch_execute(&statements).await.map_err(DbError::from)).await
 }

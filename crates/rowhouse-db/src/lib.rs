@@ -12,7 +12,10 @@ mod liveness;
 pub mod migrate;
 pub mod url;
 
-pub use bootstrap::{LoginPasswords, apply_default_grants, bootstrap};
+pub use bootstrap::{
+    Adopted, BootstrapError, LoginError, Logins, Shared, Sharing, adopt, apply_default_grants, bootstrap,
+    require_sign_in, set_passwords,
+};
 pub use control::{Control, TransactionError};
 pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rowhouse_db::migrate::{Migration, apply_platform};
-use rowhouse_db::{DataPlaneUrls, DatabaseUrls, LoginPasswords, bootstrap};
+use rowhouse_db::{DataPlaneUrls, DatabaseUrls, Logins, Sharing, bootstrap};
 use rowhouse_kernel::Secret;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
@@ -86,10 +86,10 @@ async fn make_template(cluster: &Cluster, migrations: Vec<Migration>) {
 }
 
 async fn prepare(cluster: &Cluster, database: &str, migrations: Vec<Migration>) {
-    let password = || Secret::new(PASSWORD);
-    let passwords =
-        LoginPasswords { control: Some(password()), authenticator: password(), service: password() };
-    bootstrap(&connect(&cluster.url("postgres", database)).await, &passwords).await.expect("roles");
+    let urls = TestDatabase::on(cluster, database).urls;
+    let logins = Logins::new(Some(Secret::new(PASSWORD)), &urls.data).expect("logins");
+    let admin = connect(&cluster.url("postgres", database)).await;
+    bootstrap(&admin, &logins, Sharing::Accept).await.expect("roles");
     let client = connect(&cluster.url("rowhouse", database)).await;
     apply_platform(&client, &migrations).await.expect("platform migrations");
 }

@@ -152,7 +152,34 @@ pub enum MigrateCommand {
         /// Say what would be applied and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Agree that others lose what PUBLIC had in a database that they use too
+        #[arg(long)]
+        yes: bool,
     },
+    /// Give tables that were there before to the role that migrations run as
+    #[command(after_help = "Example:\n  rowhouse migrate adopt --dry-run\n  rowhouse migrate adopt --yes")]
+    Adopt(AdoptArgs),
+    /// Give the data plane's logins the configured passwords, for the whole server
+    #[command(after_help = "Example:\n  rowhouse migrate passwords --yes")]
+    Passwords {
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `migrate adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// In which schemas
+    #[arg(long = "schema", value_name = "SCHEMA", default_value = "public")]
+    pub schemas: Vec<String>,
+    /// Say what would be adopted and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Agree without being asked
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `keys …`.

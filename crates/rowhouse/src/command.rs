@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod consent;
 mod doctor;
 mod import;
 mod init;
@@ -25,7 +26,7 @@ use rowhouse_kernel::settings::LogLevel;
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{Cli, Command, ConfigCommand, MigrateCommand, RestCommand, TenantsCommand};
+use crate::cli::{Cli, Command, ConfigCommand, RestCommand, TenantsCommand};
 use crate::outcome::{CannotRun, Outcome};
 use crate::project::Project;
 use crate::telemetry;
@@ -59,10 +60,7 @@ pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Doctor => quiet()?.block_on(doctor::run(&dir)),
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
         Command::Config(ConfigCommand::Import { file }) => import::run(&file),
-        Command::Migrate(MigrateCommand::Status) => quiet()?.block_on(migrate::status(&Project::open(&dir)?)),
-        Command::Migrate(MigrateCommand::Up { dry_run }) => {
-            quiet()?.block_on(migrate::up(&Project::open(&dir)?, dry_run))
-        }
+        Command::Migrate(command) => quiet()?.block_on(migrate::run(&Project::open(&dir)?, &command)),
         Command::Mail(command) => quiet()?.block_on(mail::run(&Project::open(&dir)?, &command)),
         Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
         Command::Rest(RestCommand::Explain(args)) => {

@@ -47,12 +47,20 @@ macro_rules! from_error {
 }
 from_error!(
     rowhouse_db::DbError,
+    rowhouse_db::BootstrapError,
+    rowhouse_db::LoginError,
     rowhouse_db::embedded::EmbeddedError,
-    rowhouse_db::migrate::MigrateError,
     rowhouse_db::migrate::SourceError,
     std::io::Error,
     serde_json::Error
 );
+
+impl From<rowhouse_db::migrate::MigrateError> for CannotRun {
+    /// One reason per line: PostgreSQL's DETAIL, HINT and CONTEXT each have theirs.
+    fn from(error: rowhouse_db::migrate::MigrateError) -> Self {
+        Self(error.to_string().lines().map(str::to_owned).collect())
+    }
+}
 
 /// Prints the result and gives the exit code.
 #[must_use]

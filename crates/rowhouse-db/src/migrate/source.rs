@@ -4,14 +4,19 @@ use std::path::Path;
 
 use aws_lc_rs::digest;
 
+use super::{MigrateError, script};
+
 /// One forward migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     /// File name without folder: `20261120093000_todos.sql`.
     pub name: String,
-    /// Its text.
+    /// Its text, as [`Migration::new`] leaves it.
     pub sql: String,
 }
+
+/// Begins a line of the comments at a file's head that says how the file is run.
+const DIRECTIVE: &str = "-- rowhouse:";
 
 /// A platform migration as the crates embed it: file name and text.
 pub type Statement = (&'static str, &'static str);
@@ -31,14 +36,18 @@ pub enum SourceError {
 }
 
 impl Migration {
+    /// Takes a file's text without what editors and git put into it or change: a byte order mark, and `\r\n` as line end.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Self { name: name.into(), sql: text.replace("\r\n", "\n") }
+    }
+
     /// Takes embedded texts and puts them into their one order.
     #[must_use]
     pub fn embedded(groups: &[&[Statement]]) -> Vec<Self> {
-        let mut all: Vec<Self> = groups
-            .iter()
-            .flat_map(|group| group.iter())
-            .map(|(name, sql)| Self { name: (*name).to_owned(), sql: (*sql).to_owned() })
-            .collect();
+        let mut all: Vec<Self> =
+            groups.iter().flat_map(|group| group.iter()).map(|(name, sql)| Self::new(*name, sql)).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
@@ -56,18 +65,45 @@ impl Migration {
         )
     }
 
-    /// False when the text's first line is `-- rowhouse: no-transaction`, as `create index concurrently` needs.
+    /// False when the head says `-- rowhouse: no-transaction`, as `create index concurrently` needs.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
-        self.sql.lines().next().is_none_or(|line| line.trim() != "-- rowhouse: no-transaction")
+        self.directives().all(|(_, words)| words != "no-transaction")
     }
 
-    /// The line, from 1, of a character position that PostgreSQL reported.
-    pub(super) fn line_at(&self, position: &tokio_postgres::error::ErrorPosition) -> Option<usize> {
-        let tokio_postgres::error::ErrorPosition::Original(position) = position else { return None };
-        let before = usize::try_from(*position).ok()?.saturating_sub(1);
-        Some(self.sql.chars().take(before).filter(|c| *c == '\n').count() + 1)
+    /// Extensions that the head asks for: `-- rowhouse: extension postgis`.
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        self.directives().filter_map(|(_, words)| words.strip_prefix("extension ")).map(str::trim)
     }
+
+    /// Refuses text that cannot be run as a migration, before anything is done.
+    pub(super) fn check(&self) -> Result<(), MigrateError> {
+        let unrunnable = |line, reason| MigrateError::Unrunnable { name: self.name.clone(), line, reason };
+        for (line, words) in self.directives() {
+            let extension = words.strip_prefix("extension ").map(str::trim);
+            if words != "no-transaction" && !extension.is_some_and(is_extension_name) {
+                let reason = format!("`{DIRECTIVE} {words}` is neither no-transaction nor extension NAME");
+                return Err(unrunnable(line, reason));
+            }
+        }
+        let objection = script::split(&self.sql)
+            .into_iter()
+            .find_map(|command| Some((command.line, command.objection()?)));
+        match objection {
+            Some((line, reason)) => Err(unrunnable(line, reason.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// Lines of the head that are for the runner, with their numbers.
+    fn directives(&self) -> impl Iterator<Item = (usize, &str)> {
+        let head = self.sql.lines().enumerate().take_while(|(_, line)| line.starts_with("--"));
+        head.filter_map(|(at, line)| Some((at + 1, line.strip_prefix(DIRECTIVE)?.trim())))
+    }
+}
+
+fn is_extension_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// Reads a project's `migrations/` in order; `.down.sql` files are not forward migrations. No folder: none.
@@ -92,8 +128,8 @@ pub fn read_project(folder: &Path) -> Result<Vec<Migration>, SourceError> {
         if !is_well_named(&name) {
             return Err(SourceError::BadName(name));
         }
-        let sql = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
-        migrations.push(Migration { name, sql });
+        let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
+        migrations.push(Migration::new(name, &text));
     }
     migrations.sort_by(|a, b| a.name.cmp(&b.name));
     match migrations.windows(2).find(|pair| pair[0].name[..14] == pair[1].name[..14]) {

@@ -1,6 +1,9 @@
 //! Roles and grants: on a managed server without a superuser, and for a second database of the same server.
 
-use rowhouse_db::{DataPlaneUrls, Database, DatabaseUrls, LoginPasswords, bootstrap, migrate};
+use rowhouse_db::{
+    BootstrapError, DataPlaneUrls, Database, DatabaseUrls, LoginError, Logins, Sharing, adopt, bootstrap,
+    migrate, require_sign_in, set_passwords,
+};
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::{DbSettings, DefaultGrants};
 use rowhouse_testkit::Cluster;
@@ -14,9 +17,13 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-fn passwords() -> LoginPasswords {
-    let password = || Secret::new("test");
-    LoginPasswords { control: None, authenticator: password(), service: password() }
+fn urls(cluster: &Cluster, database: &str) -> DataPlaneUrls {
+    let url = |user| Secret::new(cluster.url(user, database));
+    DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") }
+}
+
+fn logins(cluster: &Cluster, database: &str) -> Logins {
+    Logins::new(None, &urls(cluster, database)).unwrap()
 }
 
 /// A server whose administrator may make roles and databases, and nothing more.
@@ -32,16 +39,21 @@ async fn managed(databases: &[&str]) -> Cluster {
 
 async fn prepare(cluster: &Cluster, database: &str) -> Client {
     let client = connect(&cluster.url("admin", database)).await;
-    assert!(bootstrap(&client, &passwords()).await.unwrap(), "{database} needs its grants");
+    assert!(
+        bootstrap(&client, &logins(cluster, database), Sharing::Refuse).await.unwrap(),
+        "{database} needs its grants"
+    );
     migrate::apply_platform(&client, &platform_migrations()).await.unwrap();
     rowhouse_db::apply_default_grants(&client, DefaultGrants::None).await.unwrap();
-    let files = [migrate::Migration {
-        name: "20260101000000_notes.sql".to_owned(),
-        sql: "create table public.notes (n int); select tenancy.protect('public.notes'); grant all on public.notes to authenticated"
-            .to_owned(),
-    }];
+    let files = [migrate::Migration::new(
+        "20260101000000_notes.sql",
+        "create table public.notes (n int); select tenancy.protect('public.notes'); grant all on public.notes to authenticated",
+    )];
     migrate::apply_project(&client, &files).await.unwrap();
-    assert!(!bootstrap(&client, &passwords()).await.unwrap(), "{database} is complete");
+    assert!(
+        !bootstrap(&client, &logins(cluster, database), Sharing::Refuse).await.unwrap(),
+        "{database} is complete"
+    );
     client
 }
 
@@ -57,13 +69,109 @@ async fn administrator_without_superuser_prepares_every_database_and_service_see
         "insert into tenancy.tenants (organization_id, name, slug) values ($1, 't', 't') returning id";
     let tenant: uuid::Uuid = client.query_one(tenant, &[&organization]).await.unwrap().get(0);
     client.execute("insert into public.notes (n, tenant_id) values (1, $1)", &[&tenant]).await.unwrap();
-    let url = |user| Secret::new(cluster.url(user, "two"));
-    let data = DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
-    let urls = DatabaseUrls { control: url("admin"), data };
+    let urls =
+        DatabaseUrls { control: Secret::new(cluster.url("admin", "two")), data: urls(&cluster, "two") };
     let (database, _monitor) = Database::open(&urls, &DbSettings::default(), true).unwrap();
     let query =
         rowhouse_db::flight::Query { sql: "select count(*)::text from public.notes".into(), params: vec![] };
     let caller = service();
     let rows = database.data.fly(&crate::support::context(&caller), &query).await.unwrap();
     assert_eq!(rows[0][0].as_deref(), Some(&b"1"[..]));
+}
+
+#[tokio::test]
+async fn passwords_of_logins_that_are_there_change_by_order_only() {
+    let cluster = managed(&["one", "two"]).await;
+    prepare(&cluster, "one").await;
+    let other = Secret::new("another password");
+    let first = urls(&cluster, "one");
+    let second = urls(&cluster, "two");
+    let mistaken = DataPlaneUrls {
+        authenticator: rowhouse_db::url::with_login(&second.authenticator, "authenticator", &other).unwrap(),
+        service: second.service.clone(),
+    };
+    let client = connect(&cluster.url("admin", "two")).await;
+    let refused = bootstrap(&client, &Logins::new(None, &mistaken).unwrap(), Sharing::Refuse).await;
+    assert!(
+        matches!(&refused, Err(BootstrapError::Login(LoginError::Password(name, _))) if name == "authenticator"),
+        "{refused:?}"
+    );
+    require_sign_in(&first).await.unwrap();
+    set_passwords(&client, &mistaken).await.unwrap();
+    require_sign_in(&first).await.unwrap_err();
+    assert!(bootstrap(&client, &Logins::new(None, &mistaken).unwrap(), Sharing::Refuse).await.unwrap());
+    require_sign_in(&mistaken).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_may_have_logins_of_its_own() {
+    let cluster = managed(&["one", "two"]).await;
+    prepare(&cluster, "one").await;
+    let own = Secret::new("own password");
+    let second = urls(&cluster, "two");
+    let named = |name| rowhouse_db::url::with_login(&second.authenticator, name, &own).unwrap();
+    let data = DataPlaneUrls { authenticator: named("two_users"), service: named("two \"service\"") };
+    let client = connect(&cluster.url("admin", "two")).await;
+    let logins = Logins::new(None, &data).unwrap();
+    assert!(bootstrap(&client, &logins, Sharing::Refuse).await.unwrap());
+    require_sign_in(&data).await.unwrap();
+    require_sign_in(&urls(&cluster, "one")).await.unwrap();
+    assert!(!bootstrap(&client, &logins, Sharing::Refuse).await.unwrap());
+    let may = "select pg_has_role('two_users', 'authenticated', 'member') and pg_has_role('two \"service\"', 'service_role', 'member')
+        and not has_database_privilege('authenticator', current_database(), 'connect')";
+    assert!(client.query_one(may, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn what_others_lose_is_told_and_waits_for_consent() {
+    let cluster = managed(&["one"]).await;
+    let client = connect(&cluster.url("admin", "one")).await;
+    client.batch_execute("create table public.customers (id int)").await.unwrap();
+    let logins = logins(&cluster, "one");
+    let Err(BootstrapError::Shared(shared)) = bootstrap(&client, &logins, Sharing::Refuse).await else {
+        panic!("taken without a word")
+    };
+    assert_eq!((shared.objects, shared.owners), (1, vec!["admin".to_owned()]));
+    assert_eq!(shared.revoked, ["CONNECT on database one", "USAGE and CREATE on schema public"]);
+    let untouched = "select not exists (select from pg_roles where rolname = 'authenticator')";
+    assert!(client.query_one(untouched, &[]).await.unwrap().get::<_, bool>(0));
+    assert!(bootstrap(&client, &logins, Sharing::Accept).await.unwrap());
+}
+
+#[tokio::test]
+async fn adopted_tables_can_be_migrated_and_their_former_owner_keeps_access() {
+    let cluster = managed(&["one"]).await;
+    let client = connect(&cluster.url("admin", "one")).await;
+    client
+        .batch_execute(
+            "create extension if not exists citext schema public;
+             create type public.mood as enum ('good'); create domain public.word as text;
+             create table public.customers (id serial primary key, mood public.mood);
+             create view public.happy as select * from public.customers;
+             create function public.answer() returns int language sql as 'select 42'",
+        )
+        .await
+        .unwrap();
+    assert!(bootstrap(&client, &logins(&cluster, "one"), Sharing::Accept).await.unwrap());
+    migrate::apply_platform(&client, &platform_migrations()).await.unwrap();
+    let files =
+        [migrate::Migration::new("20260101000000_a.sql", "alter table public.customers add note text")];
+    migrate::apply_project(&client, &files).await.unwrap_err();
+    let schemas = ["public".to_owned()];
+    let planned = adopt(&client, &schemas, true).await.unwrap();
+    let objects: Vec<&str> = planned.iter().map(|adopted| adopted.object.as_str()).collect();
+    assert_eq!(
+        objects,
+        [
+            "table public.customers",
+            "view public.happy",
+            "routine public.answer()",
+            "type public.mood",
+            "domain public.word"
+        ]
+    );
+    assert_eq!(adopt(&client, &schemas, false).await.unwrap(), planned);
+    assert_eq!(adopt(&client, &schemas, true).await.unwrap(), []);
+    migrate::apply_project(&client, &files).await.unwrap();
+    client.batch_execute("insert into public.customers (mood, note) values ('good', 'x')").await.unwrap();
 }

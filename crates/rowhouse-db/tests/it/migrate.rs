@@ -1,12 +1,17 @@
 //! The migration runner: once, in order, unchanged.
 
-use rowhouse_db::migrate::{MigrateError, Migration, apply_platform, apply_project, apply_seed};
+use std::time::Duration;
+
+use rowhouse_db::DbError;
+use rowhouse_db::migrate::{
+    MigrateError, Migration, apply_platform, apply_project, apply_seed, exclusive, plan, watched,
+};
 use rowhouse_testkit::TestDatabase;
 
 use crate::support::platform_migrations;
 
 fn project(files: &[(&str, &str)]) -> Vec<Migration> {
-    files.iter().map(|(name, sql)| Migration { name: (*name).to_owned(), sql: (*sql).to_owned() }).collect()
+    files.iter().map(|(name, sql)| Migration::new(*name, sql)).collect()
 }
 
 async fn client(db: &TestDatabase) -> tokio_postgres::Client {
@@ -125,4 +130,181 @@ async fn session_settings_of_a_migration_end_with_it() {
         ("20260102000000_b.sql", "create table b ();"),
     ]);
     assert_eq!(apply_project(&client, &files).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn failure_carries_detail_hint_line_and_statement_and_what_was_applied_before() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    let files = project(&[
+        ("20260101000000_a.sql", "create table public.a (id int);"),
+        (
+            "20260102000000_b.sql",
+            "insert into public.a values (1), (1);\n\ncreate unique index a_id on public.a (id);\nselect 1",
+        ),
+    ]);
+    let error = apply_project(&client, &files).await.unwrap_err().to_string();
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "migration 20260102000000_b.sql failed at line 3: could not create unique index \"a_id\" (23505)",
+            "DETAIL: Key (id)=(1) is duplicated.",
+            "STATEMENT: create unique index a_id on public.a (id)",
+            "Nothing of this file stays; applied before it: 20260101000000_a.sql",
+        ]
+    );
+    let raised = project(&[
+        ("20260101000000_a.sql", "create table public.a (id int);"),
+        ("20260102000000_b.sql", "do $$ begin raise 'no' using hint = 'a hint'; end $$;"),
+    ]);
+    let error = apply_project(&client, &raised).await.unwrap_err().to_string();
+    assert!(error.contains("HINT: a hint") && error.contains("CONTEXT: PL/pgSQL"), "{error}");
+}
+
+#[tokio::test]
+async fn byte_order_marks_and_line_ends_change_nothing() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    let unix = project(&[("20260101000000_a.sql", "create table public.a (\nid int);\n")]);
+    let windows = project(&[("20260101000000_a.sql", "\u{feff}create table public.a (\r\nid int);\r\n")]);
+    assert_eq!(apply_project(&client, &windows).await.unwrap().len(), 1);
+    assert_eq!(apply_project(&client, &unix).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn statements_outside_a_transaction_run_one_by_one_and_stay() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    let files = project(&[
+        ("20260101000000_a.sql", "create table public.a (n int);"),
+        (
+            "20260102000000_b.sql",
+            "-- rowhouse: no-transaction\ncreate index concurrently a1 on public.a (n);\ncreate index concurrently a2 on public.a (n);\nselect 1/0",
+        ),
+    ]);
+    let error = apply_project(&client, &files).await.unwrap_err().to_string();
+    assert!(
+        error.contains("line 4") && error.contains("what its statements before this one did stays"),
+        "{error}"
+    );
+    let made = "select count(*) from pg_index where indrelid = 'public.a'::regclass and indisvalid";
+    assert_eq!(client.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 2);
+}
+
+#[tokio::test]
+async fn transactions_in_a_file_and_unknown_directives_are_refused_before_anything_is_done() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    for bad in [
+        "select 1;\ncommit",
+        "-- a comment\n-- rowhouse: no-transactions\nselect 1",
+        "-- rowhouse: extension a;b",
+    ] {
+        let files =
+            project(&[("20260101000000_a.sql", "create table public.a ()"), ("20260102000000_b.sql", bad)]);
+        for error in [
+            plan(&client, &platform_migrations(), &files).await.map(drop).unwrap_err(),
+            apply_project(&client, &files).await.map(drop).unwrap_err(),
+        ] {
+            assert!(
+                matches!(&error, MigrateError::Unrunnable { name, .. } if name == "20260102000000_b.sql"),
+                "{error}"
+            );
+        }
+    }
+    let there = "select to_regclass('public.a') is not null";
+    assert!(!client.query_one(there, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn plan_knows_the_platform_refuses_what_applying_refuses_and_changes_nothing() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let superuser = db.superuser().await;
+    let client = client(&db).await;
+    let files = project(&[("20260101000000_a.sql", "create table public.a ()")]);
+    let last = platform_migrations().pop().unwrap().name;
+    superuser.execute("delete from rowhouse.migrations where name = $1", &[&last]).await.unwrap();
+    let planned = plan(&client, &platform_migrations(), &files).await.unwrap();
+    assert_eq!(planned.pending().collect::<Vec<_>>(), [last.as_str(), "20260101000000_a.sql"]);
+    superuser.batch_execute("drop schema rowhouse cascade").await.unwrap();
+    let planned = plan(&client, &platform_migrations(), &files).await.unwrap();
+    assert_eq!(planned.pending().count(), platform_migrations().len() + 1);
+    let there = "select exists (select from pg_namespace where nspname = 'rowhouse')";
+    assert!(!client.query_one(there, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn changed_migration_is_refused_by_the_plan_too() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    apply_project(&client, &project(&[("20260101000000_a.sql", "create table public.a ()")])).await.unwrap();
+    let changed = project(&[("20260101000000_a.sql", "create table public.b ()")]);
+    let error = plan(&client, &platform_migrations(), &changed).await.unwrap_err();
+    assert!(matches!(error, MigrateError::Drift { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn extension_that_only_a_superuser_may_create_is_asked_for_by_name() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    let files = project(&[("20260101000000_a.sql", "-- rowhouse: extension pg_buffercache\nselect 1")]);
+    let planned = plan(&client, &platform_migrations(), &files).await.unwrap();
+    assert_eq!(planned.extensions, ["pg_buffercache"]);
+    let error = apply_project(&client, &files).await.unwrap_err().to_string();
+    assert!(error.contains("create extension if not exists \"pg_buffercache\""), "{error}");
+    rowhouse_db::migrate::create_extensions(&db.superuser().await, &files).await.unwrap();
+    assert_eq!(apply_project(&client, &files).await.unwrap().len(), 1);
+}
+
+/// Asks until the answer is yes.
+async fn until(client: &tokio_postgres::Client, question: &str) {
+    for _ in 0..200 {
+        if client.query_one(question, &[]).await.unwrap().get(0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within ten seconds: {question}");
+}
+
+#[tokio::test]
+async fn migration_without_a_lock_lets_others_pass_and_tries_again() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let (holder, observer) = (client(&db).await, db.superuser().await);
+    let files = project(&[("20260101000000_a.sql", "create table public.a ()")]);
+    apply_project(&holder, &files).await.unwrap();
+    holder.batch_execute("begin; set role rowhouse_project; lock table public.a").await.unwrap();
+    let more = project(&[
+        ("20260101000000_a.sql", "create table public.a ()"),
+        ("20260102000000_b.sql", "alter table public.a add n int"),
+    ]);
+    let runner = client(&db).await;
+    let applying = tokio::spawn(async move { apply_project(&runner, &more).await.map(|steps| steps.len()) });
+    until(&observer, "select exists (select from pg_stat_activity where query like 'rollback; reset role%' and state = 'idle')").await;
+    holder.batch_execute("commit").await.unwrap();
+    assert_eq!(applying.await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn stopping_cancels_the_statement_and_waiting_runners_end() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let (runner, watcher, observer) = (client(&db).await, client(&db).await, db.superuser().await);
+    let files = project(&[("20260101000000_a.sql", "create table public.a (); select pg_sleep(60)")]);
+    let sleeping = "select exists (select from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active')";
+    let result = watched(&runner, &watcher, until(&observer, sleeping), apply_project(&runner, &files)).await;
+    assert!(matches!(result, Err(MigrateError::Interrupted)), "{result:?}");
+    let left = "select to_regclass('public.a') is null and not exists (select from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active')";
+    until(&observer, left).await;
+    // Another runner holds the lock.
+    let (holder, waiting) = (client(&db).await, client(&db).await);
+    exclusive(&holder, async || {
+        let polls = "select exists (select from pg_stat_activity where query like '%pg_locks lock left join%' and pid <> pg_backend_pid())";
+        let result =
+            watched(&waiting, &watcher, until(&observer, polls), apply_project(&waiting, &files)).await;
+        assert!(matches!(result, Err(MigrateError::Interrupted)), "{result:?}");
+        Ok::<_, DbError>(())
+    })
+    .await
+    .unwrap();
 }

@@ -1,19 +1,35 @@
 //! `migrate`: what is applied, and applying what is not.
 
-use rowhouse_db::{DbError, LoginPasswords, apply_default_grants, bootstrap, migrate};
+use std::time::Duration;
+
+use rowhouse_db::{
+    BootstrapError, DataPlaneUrls, DbError, Logins, Sharing, apply_default_grants, bootstrap, migrate,
+};
 use rowhouse_kernel::Secret;
+use rowhouse_kernel::settings::DbSettings;
 use serde_json::json;
 use tokio_postgres::{Client, NoTls};
 
+use crate::cli::{AdoptArgs, MigrateCommand};
+use crate::command::consent;
 use crate::outcome::{CannotRun, Outcome};
 use crate::platform;
 use crate::project::Project;
 use crate::secrets::Secrets;
 use crate::state::State;
 
+/// Where the URL has no `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A connection outside the pools, driven in the background.
 pub(crate) async fn connect(url: &Secret) -> Result<Client, CannotRun> {
-    let (client, connection) = rowhouse_db::url::read(url)?.connect(NoTls).await.map_err(|error| {
+    let config = rowhouse_db::url::read(url)?;
+    // tokio-postgres bounds the TCP connection only, not the server's first answer.
+    let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+    let connected = tokio::time::timeout(limit, config.connect(NoTls)).await.map_err(|_| {
+        CannotRun::because(format!("the database took the connection and did not answer within {limit:?}"))
+    })?;
+    let (client, connection) = connected.map_err(|error| {
         let source =
             std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         CannotRun::because(format!("cannot connect to the database: {error}{source}"))
@@ -47,37 +63,47 @@ pub(super) fn project_url(project: &Project) -> Result<Secret, CannotRun> {
     Ok(Secret::new(format!("postgres://rowhouse:{}@{host}", secrets.rowhouse.expose())))
 }
 
-/// Exit code 1 when something waits to be applied.
-pub(super) async fn status(project: &Project) -> Result<Outcome, CannotRun> {
-    let migrations = migrate::read_project(&project.migrations())?;
-    let status = migrate::project_status(&connect_project(project).await?, &migrations).await?;
-    let pending = status.iter().filter(|(_, applied)| !applied).count();
-    let text: String = status
-        .iter()
-        .map(|(name, applied)| format!("{} {name}\n", if *applied { "applied" } else { "pending" }))
-        .collect();
-    let rows: Vec<_> =
-        status.iter().map(|(name, applied)| json!({ "name": name, "applied": applied })).collect();
-    Ok(Outcome {
-        yes: pending == 0,
-        json: json!({ "migrations": rows, "pending": pending }),
-        text: format!("{text}{pending} pending"),
-    })
+pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<Outcome, CannotRun> {
+    match command {
+        MigrateCommand::Status => status(project).await,
+        MigrateCommand::Up { dry_run: true, .. } => dry_run(project).await,
+        MigrateCommand::Up { yes, .. } => up(project, *yes).await,
+        MigrateCommand::Adopt(args) => adopt(project, args).await,
+        MigrateCommand::Passwords { yes } => passwords(project, *yes).await,
+    }
 }
 
-pub(super) async fn up(project: &Project, dry_run: bool) -> Result<Outcome, CannotRun> {
+/// Exit code 1 when something waits to be applied.
+async fn status(project: &Project) -> Result<Outcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
-    if dry_run {
-        let status = migrate::project_status(&client, &migrations).await?;
-        let names: Vec<String> =
-            status.into_iter().filter(|(_, applied)| !applied).map(|(name, _)| name).collect();
-        return Ok(Outcome::yes(
-            json!({ "would_apply": names }),
-            format!("would apply {}\n{}", names.len(), names.join("\n")),
-        ));
-    }
-    let steps = apply(project, &client, &migrations).await?;
+    let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
+    let pending = plan.pending().count();
+    let shown = plan.platform.iter().filter(|m| !m.applied).chain(&plan.project);
+    let text: String =
+        shown.map(|m| format!("{} {}\n", if m.applied { "applied" } else { "pending" }, m.name)).collect();
+    let json = json!({ "migrations": plan.project, "platform": plan.platform, "extensions": plan.extensions, "pending": pending });
+    Ok(Outcome { yes: pending == 0, json, text: format!("{text}{pending} pending") })
+}
+
+/// What `up` would do, after the same checks; changes nothing.
+async fn dry_run(project: &Project) -> Result<Outcome, CannotRun> {
+    let migrations = migrate::read_project(&project.migrations())?;
+    let client = connect_project(project).await?;
+    let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
+    let names: Vec<&str> = plan.pending().collect();
+    let extensions: String =
+        plan.extensions.iter().map(|name| format!("would create extension {name}\n")).collect();
+    let text = format!("{extensions}would apply {}\n{}", names.len(), names.join("\n"));
+    Ok(Outcome::yes(json!({ "would_apply": names, "would_create_extensions": plan.extensions }), text))
+}
+
+async fn up(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
+    let migrations = migrate::read_project(&project.migrations())?;
+    let client = connect_project(project).await?;
+    let watcher = connect_project(project).await?;
+    let work = apply(project, &client, &migrations, yes);
+    let steps = migrate::watched(&client, &watcher, stopped(), work).await?;
     let text: String = steps
         .iter()
         .map(|step| format!("applied {} ({} ms)\n", step.name, step.millis.unwrap_or(0)))
@@ -85,26 +111,121 @@ pub(super) async fn up(project: &Project, dry_run: bool) -> Result<Outcome, Cann
     Ok(Outcome::yes(json!({ "applied": steps }), format!("{text}{} applied", steps.len())))
 }
 
+/// Completes on SIGINT or SIGTERM.
+async fn stopped() {
+    match super::up::Signals::install() {
+        Ok(mut signals) => signals.next().await,
+        Err(error) => {
+            tracing::warn!(?error, "signals cannot be heard");
+            std::future::pending().await
+        }
+    }
+}
+
+/// All of it under one lock: roles and default privileges are changed too, and two at once would fail.
 async fn apply(
     project: &Project,
     client: &Client,
     migrations: &[migrate::Migration],
+    yes: bool,
 ) -> Result<Vec<migrate::Step>, CannotRun> {
     let (settings, _) = project.settings()?;
-    if let (Some(authenticator), Some(service)) =
-        (&settings.db.authenticator_password, &settings.db.authenticator_service_password)
-    {
-        bootstrap(
-            client,
-            &LoginPasswords { control: None, authenticator: authenticator.clone(), service: service.clone() },
+    migrate::exclusive(client, async || {
+        prepare_roles(client, &settings.db, yes).await?;
+        let mut steps = migrate::apply_platform(client, &platform::migrations()).await?;
+        apply_default_grants(client, settings.rest.default_grants).await?;
+        create_extensions(project, client, migrations).await?;
+        let applied = migrate::apply_project(client, migrations).await;
+        steps.extend(applied.map_err(|error| after(&steps, error))?);
+        if rowhouse_tenancy::refresh_references(client).await? > 0 {
+            client.batch_execute("notify pgrst, 'reload schema'").await.map_err(DbError::from)?;
+        }
+        Ok(steps)
+    })
+    .await
+}
+
+/// Roles and grants of a server that is not `up`'s; without passwords of the data plane they are somebody else's work.
+async fn prepare_roles(client: &Client, settings: &DbSettings, yes: bool) -> Result<(), CannotRun> {
+    let Some(urls) = data_plane(settings)? else { return Ok(()) };
+    let logins = Logins::new(None, &urls)?;
+    match bootstrap(client, &logins, Sharing::Refuse).await {
+        Err(BootstrapError::Shared(shared)) => {
+            consent::require(yes, &shared.to_string())?;
+            bootstrap(client, &logins, Sharing::Accept).await?;
+        }
+        result => drop(result?),
+    }
+    Ok(rowhouse_db::require_sign_in(&urls).await?)
+}
+
+/// The data plane's URLs where `DATABASE_URL` and both passwords, or both URLs, are given.
+fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>, CannotRun> {
+    let authenticator = settings.authenticator_password.is_some() || settings.authenticator_url.is_some();
+    let service =
+        settings.authenticator_service_password.is_some() || settings.authenticator_service_url.is_some();
+    match settings.url.is_some() && authenticator && service {
+        true => Ok(Some(super::serve::urls(settings, None)?.data)),
+        false => Ok(None),
+    }
+}
+
+/// Gives tables that were there before to the role that migrations run as.
+async fn adopt(project: &Project, args: &AdoptArgs) -> Result<Outcome, CannotRun> {
+    let client = connect_project(project).await?;
+    let found = rowhouse_db::adopt(&client, &args.schemas, true).await?;
+    let listed: String = found.iter().map(|a| format!("{} (of {})\n", a.object, a.former_owner)).collect();
+    if args.dry_run || found.is_empty() {
+        let text = format!("{listed}{} to adopt", found.len());
+        return Ok(Outcome::yes(json!({ "would_adopt": found }), text));
+    }
+    let what = format!(
+        "{} objects in {} become rowhouse_project's, which migrations run as; their former owners keep every privilege on them as a grant, and can no longer alter or drop them",
+        found.len(),
+        args.schemas.join(", ")
+    );
+    consent::require(args.yes, &what)?;
+    let adopted = rowhouse_db::adopt(&client, &args.schemas, false).await?;
+    let text = format!("{listed}{} adopted", adopted.len());
+    Ok(Outcome::yes(json!({ "adopted": adopted }), text))
+}
+
+/// The only command that changes passwords of logins that are there.
+async fn passwords(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
+    let (settings, _) = project.settings()?;
+    let urls = data_plane(&settings.db)?.ok_or_else(|| {
+        CannotRun::because(
+            "set DATABASE_URL, db.authenticator_password and db.authenticator_service_password",
         )
-        .await?;
+    })?;
+    let what = "the data plane's logins get the configured passwords, for every database of this server; processes that sign in with the old ones are locked out";
+    consent::require(yes, what)?;
+    let changed = rowhouse_db::set_passwords(&connect_project(project).await?, &urls).await?;
+    Ok(Outcome::yes(json!({ "changed": changed }), format!("changed: {}", changed.join(", "))))
+}
+
+/// A project's migration failed: says which of the platform's had been applied before.
+fn after(steps: &[migrate::Step], error: migrate::MigrateError) -> CannotRun {
+    let mut failed = CannotRun::from(error);
+    if !steps.is_empty() {
+        let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+        failed.0.push(format!("applied before it: platform migrations {}", names.join(", ")));
     }
-    let mut steps = migrate::apply_platform(client, &platform::migrations()).await?;
-    apply_default_grants(client, settings.rest.default_grants).await?;
-    steps.extend(migrate::apply_project(client, migrations).await?);
-    if rowhouse_tenancy::refresh_references(client).await? > 0 {
-        client.batch_execute("notify pgrst, 'reload schema'").await.map_err(DbError::from)?;
-    }
-    Ok(steps)
+    failed
+}
+
+/// Extensions that migrations ask for. Under `up` the server is the project's own, and its superuser creates them.
+async fn create_extensions(
+    project: &Project,
+    client: &Client,
+    migrations: &[migrate::Migration],
+) -> Result<(), CannotRun> {
+    let state = State::read(project).filter(|state| state.pg_pid.is_some() && State::is_running(project));
+    let created = match state {
+        Some(state) => {
+            migrate::create_extensions(&connect(&Secret::new(state.db_url)).await?, migrations).await
+        }
+        None => migrate::create_extensions(client, migrations).await,
+    };
+    created.map_err(CannotRun::from)
 }

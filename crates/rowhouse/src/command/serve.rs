@@ -2,7 +2,7 @@
 
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
-    DataPlaneUrls, Database, DatabaseUrls, DbError, LoginPasswords, apply_default_grants, bootstrap, migrate,
+    DataPlaneUrls, Database, DatabaseUrls, DbError, Logins, Sharing, apply_default_grants, bootstrap, migrate,
 };
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::Secret;
@@ -105,20 +105,12 @@ async fn stored(urls: &DatabaseUrls) -> Result<Vec<(String, String)>, CannotRun>
 async fn prepare(settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotRun> {
     let client = connect(&urls.control).await?;
     if settings.db.apply_migrations {
-        if let (Some(authenticator), Some(service)) =
-            (&settings.db.authenticator_password, &settings.db.authenticator_service_password)
-        {
-            let passwords = LoginPasswords {
-                control: None,
-                authenticator: authenticator.clone(),
-                service: service.clone(),
-            };
-            bootstrap(&client, &passwords).await?;
-        }
+        bootstrap(&client, &Logins::new(None, &urls.data)?, Sharing::Refuse).await?;
         migrate::apply_platform(&client, &platform::migrations()).await?;
         apply_default_grants(&client, settings.rest.default_grants).await?;
     }
     migrate::require_platform(&client, &platform::migrations()).await?;
+    rowhouse_db::require_sign_in(&urls.data).await?;
     safety::require_powerless_logins(&client, &urls.data).await
 }
 

@@ -2,7 +2,7 @@
 
 use rowhouse_auth::KeyStore;
 use rowhouse_db::embedded::{Embedded, Endpoint};
-use rowhouse_db::{DataPlaneUrls, DatabaseUrls, LoginPasswords, apply_default_grants, bootstrap, migrate};
+use rowhouse_db::{DataPlaneUrls, DatabaseUrls, Logins, Sharing, apply_default_grants, bootstrap, migrate};
 use rowhouse_kernel::settings::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -41,21 +41,20 @@ pub(super) async fn database(
     urls: &DatabaseUrls,
 ) -> Result<(), CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
-    let (admin_url, control) = match embedded {
+    let (admin_url, control, sharing) = match embedded {
         Some(embedded) => {
-            (embedded.endpoint.socket_url("postgres", &secrets.postgres), Some(secrets.rowhouse.clone()))
+            let url = embedded.endpoint.socket_url("postgres", &secrets.postgres);
+            (url, Some(secrets.rowhouse.clone()), Sharing::Accept)
         }
-        None => (urls.control.clone(), None),
+        None => (urls.control.clone(), None, Sharing::Refuse),
     };
-    let passwords = LoginPasswords {
-        control,
-        authenticator: secrets.authenticator.clone(),
-        service: secrets.authenticator_service.clone(),
-    };
-    bootstrap(&connect(&admin_url).await?, &passwords).await?;
+    let admin = connect(&admin_url).await?;
+    bootstrap(&admin, &Logins::new(control, &urls.data)?, sharing).await?;
+    rowhouse_db::require_sign_in(&urls.data).await?;
     let client = connect(&urls.control).await?;
     migrate::apply_platform(&client, &platform::migrations()).await?;
     apply_default_grants(&client, settings.rest.default_grants).await?;
+    migrate::create_extensions(&admin, &migrations).await?;
     migrate::apply_project(&client, &migrations).await?;
     rowhouse_tenancy::refresh_references(&client).await?;
     safety::require_powerless_logins(&client, &urls.data).await?;

@@ -1,0 +1,147 @@
+//! The logins: their names and passwords, as the URLs of the data plane have them, and whether they let us in.
+
+use std::time::Duration;
+
+use postgres_protocol::password::scram_sha_256;
+use rowhouse_kernel::Secret;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
+
+use crate::error::DbError;
+use crate::flight::DataPlaneUrls;
+
+/// For a sign-in to be answered.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The logins of one database.
+#[derive(Debug, Clone)]
+pub struct Logins {
+    /// `rowhouse`, where its password is ours to give.
+    pub(super) control: Option<LoginRole>,
+    /// Requests of users.
+    pub(super) authenticator: LoginRole,
+    /// Requests with the service role key.
+    pub(super) service: LoginRole,
+}
+
+/// One login.
+#[derive(Debug, Clone)]
+pub(super) struct LoginRole {
+    pub(super) name: String,
+    password: Secret,
+    /// Leads into the database that is prepared.
+    url: Option<Secret>,
+}
+
+impl Logins {
+    /// Takes the data plane's logins from its URLs; `control` is the password of `rowhouse`, `None` leaves that login
+    /// as it is.
+    ///
+    /// # Errors
+    /// If a URL cannot be read.
+    pub fn new(control: Option<Secret>, urls: &DataPlaneUrls) -> Result<Self, DbError> {
+        Ok(Self {
+            control: control.map(|password| LoginRole { name: "rowhouse".to_owned(), password, url: None }),
+            authenticator: LoginRole::from_url(&urls.authenticator)?,
+            service: LoginRole::from_url(&urls.service)?,
+        })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &LoginRole> {
+        self.control.iter().chain([&self.authenticator, &self.service])
+    }
+}
+
+impl LoginRole {
+    fn from_url(url: &Secret) -> Result<Self, DbError> {
+        let config = crate::url::read(url)?;
+        let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
+        Ok(Self { name: crate::url::login(url)?, password: Secret::new(password), url: Some(url.clone()) })
+    }
+}
+
+/// Why a login cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The server has another password for it.
+    #[error(
+        "login {0}: the password given is not the one in force on this server; give that one (another database of the server may use it), or name a login of this database's own with db.{1}_url, or change the password for the whole server: rowhouse migrate passwords --yes"
+    )]
+    Password(String, &'static str),
+    /// The server refuses it for another reason, or is away.
+    #[error("login {login}: {cause}")]
+    Refused {
+        /// Its name.
+        login: String,
+        /// What PostgreSQL said.
+        cause: DbError,
+    },
+}
+
+/// Signs in as both logins of the data plane.
+///
+/// # Errors
+/// [`LoginError`] names the login.
+pub async fn require_sign_in(urls: &DataPlaneUrls) -> Result<(), LoginError> {
+    sign_in(&urls.authenticator, "authenticator").await?;
+    sign_in(&urls.service, "authenticator_service").await
+}
+
+async fn sign_in(url: &Secret, setting: &'static str) -> Result<(), LoginError> {
+    let login = crate::url::login(url).unwrap_or_default();
+    let refused = |cause| LoginError::Refused { login: login.clone(), cause };
+    let config = crate::url::read(url).map_err(refused)?;
+    let connected = tokio::time::timeout(SIGN_IN_TIMEOUT, config.connect(NoTls)).await.map_err(|_| {
+        refused(DbError::Unavailable(format!("no answer to the sign-in within {SIGN_IN_TIMEOUT:?}")))
+    })?;
+    match connected {
+        Ok(_) => Ok(()),
+        Err(error) if is_wrong_password(&error) => Err(LoginError::Password(login, setting)),
+        Err(error) => Err(refused(error.into())),
+    }
+}
+
+fn is_wrong_password(error: &tokio_postgres::Error) -> bool {
+    let code = error.code();
+    code == Some(&SqlState::INVALID_PASSWORD) || code == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+}
+
+/// Names of the logins that the server has already.
+pub(super) async fn present(client: &Client, logins: &Logins) -> Result<Vec<String>, DbError> {
+    let names: Vec<&str> = logins.iter().map(|login| login.name.as_str()).collect();
+    let rows = client.query("select rolname::text from pg_roles where rolname = any($1)", &[&names]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Refuses, before anything is changed, logins that are there and have another password.
+pub(super) async fn require_known_passwords(logins: &Logins, present: &[String]) -> Result<(), LoginError> {
+    let settings = ["authenticator", "authenticator_service"];
+    for (login, setting) in [&logins.authenticator, &logins.service].into_iter().zip(settings) {
+        let Some(url) = login.url.as_ref().filter(|_| present.contains(&login.name)) else { continue };
+        match sign_in(url, setting).await {
+            Err(error @ LoginError::Password(..)) => return Err(error),
+            // It may not be let into this database before it has been prepared.
+            Ok(()) | Err(LoginError::Refused { .. }) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Gives the data plane's logins the passwords of the URLs, for the whole server.
+///
+/// # Errors
+/// If the connected role may not.
+pub async fn set_passwords(client: &Client, urls: &DataPlaneUrls) -> Result<Vec<String>, DbError> {
+    let logins = Logins::new(None, urls)?;
+    for login in logins.iter() {
+        set_password(client, login).await?;
+    }
+    Ok(logins.iter().map(|login| login.name.clone()).collect())
+}
+
+pub(super) async fn set_password(client: &Client, login: &LoginRole) -> Result<(), DbError> {
+    // The server gets the verifier, never the password; the verifier's alphabet needs no quoting.
+    let verifier = scram_sha_256(login.password.expose().as_bytes());
+    let name = login.name.replace('"', "\"\"");
+    client.batch_execute(&format!("alter role \"{name}\" password '{verifier}'")).await.map_err(DbError::from)
+}

@@ -1,0 +1,110 @@
+//! One migration: statement by statement, so that each failure has its line; text and ledger row commit together.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Client;
+use tokio_postgres::error::{ErrorPosition, SqlState};
+
+use super::ledger::{self, Kind};
+use super::script::{Command, split};
+use super::{Failure, MigrateError, Migration, Step};
+
+/// How long a statement waits for a lock: behind it, every request on the same table waits too.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often a migration begins again that got no lock.
+const MAX_ATTEMPTS: u32 = 20;
+/// Between attempts, what had waited behind it goes ahead.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What stopped a migration, and where.
+struct Stop {
+    error: tokio_postgres::Error,
+    line: Option<usize>,
+    statement: Option<String>,
+}
+
+impl From<tokio_postgres::Error> for Stop {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self { error, line: None, statement: None }
+    }
+}
+
+impl Stop {
+    fn at(command: Command<'_>, error: tokio_postgres::Error) -> Self {
+        let inside = match error.as_db_error().and_then(|error| error.position()) {
+            Some(ErrorPosition::Original(position)) => {
+                let before = usize::try_from(*position).unwrap_or_default().saturating_sub(1);
+                command.text.chars().take(before).filter(|c| *c == '\n').count()
+            }
+            _ => 0,
+        };
+        Self { error, line: Some(command.line + inside), statement: Some(command.text.to_owned()) }
+    }
+
+    /// No lock within the time, or a deadlock: another attempt may well succeed.
+    fn is_retryable(&self) -> bool {
+        let code = self.error.code();
+        code == Some(&SqlState::LOCK_NOT_AVAILABLE) || code == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+    }
+}
+
+/// Applies `migrations` in order.
+pub(super) async fn all<'a>(
+    client: &Client,
+    kind: Kind,
+    migrations: impl Iterator<Item = &'a Migration>,
+) -> Result<Vec<Step>, MigrateError> {
+    let mut steps: Vec<Step> = Vec::new();
+    for migration in migrations {
+        let started = Instant::now();
+        if let Err(stop) = attempts(client, kind, migration).await {
+            return Err(MigrateError::Failed(Box::new(Failure {
+                name: migration.name.clone(),
+                line: stop.line,
+                statement: stop.statement,
+                cause: stop.error,
+                part_stays: !migration.is_transactional(),
+                applied: steps.into_iter().map(|step| step.name).collect(),
+            })));
+        }
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(kind = kind.as_str(), name = migration.name, millis, "migration applied");
+        steps.push(Step { name: migration.name.clone(), millis: Some(millis) });
+    }
+    Ok(steps)
+}
+
+async fn attempts(client: &Client, kind: Kind, migration: &Migration) -> Result<(), Stop> {
+    let mut attempt = 1;
+    loop {
+        let Err(stop) = once(client, kind, migration).await else { return Ok(()) };
+        // Outside a transaction this is a warning, nothing more; a lost connection has rolled back already.
+        let _ended_already = client.batch_execute("rollback; reset role; reset all").await;
+        if attempt == MAX_ATTEMPTS || !migration.is_transactional() || !stop.is_retryable() {
+            return Err(stop);
+        }
+        let line = stop.line.unwrap_or_default();
+        tracing::warn!("{} line {line} got no lock within {LOCK_TIMEOUT:?}; trying again", migration.name);
+        tokio::time::sleep(PAUSE).await;
+        attempt += 1;
+    }
+}
+
+async fn once(client: &Client, kind: Kind, migration: &Migration) -> Result<(), Stop> {
+    let (begin, commit) =
+        if migration.is_transactional() { (begin(), "commit") } else { (String::new(), "") };
+    client.batch_execute(&format!("{begin}; set role {}", kind.role())).await?;
+    for command in split(&migration.sql) {
+        client.batch_execute(command.text).await.map_err(|error| Stop::at(command, error))?;
+    }
+    client.batch_execute("reset role").await?;
+    ledger::record(client, kind, migration).await?;
+    // What a text sets for its session must not decide what the next one means.
+    Ok(client.batch_execute(&format!("{commit}; reset all")).await?)
+}
+
+/// Not outside a transaction: `create index concurrently` waits for others' transactions, and one that gave up would
+/// leave an invalid index.
+fn begin() -> String {
+    format!("begin; set local lock_timeout = {}", LOCK_TIMEOUT.as_millis())
+}

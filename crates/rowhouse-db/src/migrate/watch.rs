@@ -1,0 +1,71 @@
+//! What a second connection sees of a runner: whom its statement waits for; and how the statement is cancelled.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use crate::error::DbError;
+use crate::migrate::MigrateError;
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
+/// Ten seconds for a cancelled statement to end; then its session is ended.
+const MAX_CANCELS: u32 = 200;
+
+/// Runs `work`, whose statements go over `session`; says over `watcher` whom they wait for, and cancels them when `stop`
+/// completes.
+///
+/// # Errors
+/// Those of `work`; [`MigrateError::Interrupted`].
+pub async fn watched<T, E: From<MigrateError>>(
+    session: &Client,
+    watcher: &Client,
+    stop: impl Future<Output = ()>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let pid: i32 =
+        session.query_one("select pg_backend_pid()", &[]).await.map_err(MigrateError::from)?.get(0);
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        result = &mut work => return result,
+        () = stop => {}
+        () = tell_blockers(watcher, pid) => {}
+    }
+    tokio::select! {
+        _cancelled = work => {}
+        result = cancel(watcher, pid) => result.map_err(MigrateError::from)?,
+    }
+    Err(MigrateError::Interrupted.into())
+}
+
+/// Never ends.
+async fn tell_blockers(watcher: &Client, pid: i32) {
+    let mut told = Vec::new();
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        // A watcher without an answer has nothing to tell; the runner's own connection reports what is wrong.
+        let rows = watcher.query(include_str!("../../sql/blockers.sql"), &[&pid]).await.unwrap_or_default();
+        let blockers: Vec<(i32, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        if blockers != told {
+            for (blocker, query) in &blockers {
+                tracing::warn!("waiting for pid {blocker} running: {query}");
+            }
+            told = blockers;
+        }
+    }
+}
+
+/// Cancels until the session runs nothing.
+async fn cancel(watcher: &Client, pid: i32) -> Result<(), DbError> {
+    let state = "select coalesce((select state from pg_stat_activity where pid = $1), 'idle')";
+    for _ in 0..MAX_CANCELS {
+        let state: String = watcher.query_one(state, &[&pid]).await?.get(0);
+        if state == "idle" {
+            return Ok(());
+        }
+        watcher.execute("select pg_cancel_backend($1)", &[&pid]).await?;
+        tokio::time::sleep(CANCEL_INTERVAL).await;
+    }
+    watcher.execute("select pg_terminate_backend($1)", &[&pid]).await?;
+    Ok(())
+}
