@@ -259,13 +259,13 @@ async fn extension_that_only_a_superuser_may_create_is_asked_for_by_name() {
 
 /// Asks until the answer is yes.
 async fn until(client: &tokio_postgres::Client, question: &str) {
-    for _ in 0..200 {
-        if client.query_one(question, &[]).await.unwrap().get(0) {
-            return;
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    let asked = async {
+        while !client.query_one(question, &[]).await.unwrap().get::<_, bool>(0) {
+            ticks.tick().await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("not within ten seconds: {question}");
+    };
+    tokio::time::timeout(Duration::from_secs(10), asked).await.expect(question);
 }
 
 #[tokio::test]

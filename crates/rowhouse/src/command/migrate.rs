@@ -117,7 +117,7 @@ async fn stopped() {
         Ok(mut signals) => signals.next().await,
         Err(error) => {
             tracing::warn!(?error, "signals cannot be heard");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rowhouse_db::embedded::{Embedded, find_binaries};
 use rowhouse_db::migrate::{apply_platform, read_project};
-use rowhouse_db::{LoginPasswords, bootstrap};
+use rowhouse_db::{DataPlaneUrls, Logins, Sharing, bootstrap};
 use rowhouse_kernel::Secret;
 use tokio_postgres::{Client, NoTls};
 
@@ -36,11 +36,12 @@ impl Database {
     }
 
     async fn migrate(&self, root: &Path) -> Result<()> {
-        let password = || self.password.clone();
-        let logins =
-            LoginPasswords { control: Some(password()), authenticator: password(), service: password() };
+        let url = |login| self.server.endpoint.socket_url(login, &self.password);
+        let data =
+            DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
+        let logins = Logins::new(Some(self.password.clone()), &data)?;
         let admin = self.client().await?;
-        bootstrap(&admin, &logins).await?;
+        bootstrap(&admin, &logins, Sharing::Accept).await?;
         let mut migrations = Vec::new();
         for name in CRATES {
             migrations.extend(read_project(&root.join("crates").join(name).join("migrations"))?);
