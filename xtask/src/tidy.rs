@@ -9,6 +9,7 @@ mod mask;
 mod migration;
 mod name;
 mod opening;
+mod schema;
 mod size;
 mod text;
 mod tree;
@@ -52,6 +53,7 @@ const RULES: &[Rule] = &[
     code::check,
     migration::check,
     circle::check,
+    schema::check,
 ];
 
 /// Runs every rule over the repository and prints the findings; true if there are none.

@@ -29,7 +29,7 @@ const FLOORS: &[(&str, u8)] = &[
 /// Development tools stand beside the house: they may use every floor, and nothing that ships may use them.
 const TOOLS: u8 = u8::MAX;
 
-fn floor(krate: &str) -> Option<u8> {
+pub(super) fn floor(krate: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == krate).map(|(_, floor)| *floor)
 }
 

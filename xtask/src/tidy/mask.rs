@@ -16,6 +16,21 @@ pub(super) fn mask(source: &str) -> String {
     String::from_utf8(masker.out).unwrap_or_default()
 }
 
+/// The opposite: `source` with nothing but its literals. Offsets and line ends stay.
+pub(super) fn literals(source: &str) -> String {
+    let mut masker = Masker { source: source.as_bytes(), at: 0, out: Vec::with_capacity(source.len()) };
+    while masker.at < masker.source.len() {
+        let end = masker.literal_end();
+        if end > masker.at && masker.source[masker.at] != b'/' {
+            masker.out.extend(&masker.source[masker.at..end.min(masker.source.len())]);
+            masker.at = end;
+        } else {
+            masker.blank(end.max(masker.at + 1));
+        }
+    }
+    String::from_utf8(masker.out).unwrap_or_default()
+}
+
 struct Masker<'a> {
     source: &'a [u8],
     at: usize,

@@ -2,7 +2,7 @@
 
 use super::mask::mask;
 use super::tree::Tree;
-use super::{Rule, circle, code, doc, floor, migration, name, opening, size, text};
+use super::{Rule, circle, code, doc, floor, migration, name, opening, schema, size, text};
 
 /// Findings of one rule over a handful of files, as they are printed.
 fn found(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
@@ -270,6 +270,9 @@ fn sleeping_test_is_caught() {
     assert_eq!(check("src/a/tests.rs", "tokio::time::sleep(d).await"), 1);
     assert_eq!(check("src/a.rs", "tokio::time::sleep(d).await"), 0);
     assert_eq!(check("clients/x/a.test.mjs", "await sleep(5)"), 1);
+    let paused = "#[tokio::test(start_paused = true)] async fn a() { sleep(d).await }";
+    assert_eq!(check("src/a/tests.rs", paused), 0);
+    assert_eq!(check("src/a/tests.rs", &format!("{paused} #[tokio::test] async fn b() {{}}")), 1);
 }
 
 #[test]
@@ -339,4 +342,40 @@ fn circle_with_a_reason_passes_and_a_reason_without_a_circle_is_caught() {
     assert_eq!(with(&[("x", "a", "b", "why")], &files), 0);
     assert_eq!(with(&[("y", "a", "b", "why")], &files), 2);
     assert_eq!(with(&[("x", "a", "b", "why")], &files[..1]), 1);
+}
+
+#[test]
+fn sql_that_names_a_higher_schema_is_caught() {
+    let files = |path: &'static str, text: &'static str| {
+        vec![
+            ("crates/rowhouse-jobs/migrations/1_a.sql", "create table jobs.ready (\n);\n"),
+            ("crates/rowhouse-mail/migrations/2_b.sql", "create table mail.messages ();\n"),
+            (path, text),
+        ]
+    };
+    let check = |path, text| found(schema::check, &files(path, text));
+    assert_eq!(check("crates/rowhouse-mail/src/a.rs", r#"f("select 1 from jobs.ready")"#), [""; 0]);
+    assert_eq!(
+        check("crates/rowhouse-jobs/src/a.rs", "\n// mail.messages\nf(\"delete from mail.messages\")"),
+        [
+            "crates/rowhouse-jobs/src/a.rs:3: `rowhouse-jobs` may not name `mail.messages`: only schemas of lower floors"
+        ]
+    );
+    assert_eq!(check("crates/rowhouse-jobs/sql/a.sql", "-- mail.messages\nselect 'mail.other'"), [""; 0]);
+    assert_eq!(check("crates/rowhouse-jobs/sql/a.sql", "select from mail.messages").len(), 1);
+    assert_eq!(check("crates/rowhouse-rest/src/a.rs", r#"f("jobs.ready")"#), [""; 0]);
+    assert_eq!(check("crates/rowhouse-db/src/a.rs", r#"f("jobs.ready")"#).len(), 1);
+}
+
+#[test]
+fn object_in_a_foreign_schema_is_a_hook_that_the_map_lists() {
+    let check =
+        |path: &str, sql: &str, map: &str| found(schema::check, &[(path, sql), ("ARCHITECTURE.md", map)]);
+    let hooks = "| `rowhouse.require_live_session` | | `auth.has_permission` | | `auth.has_entitlement` |
+                 | `jobs.claims_of` |";
+    let tenancy = "crates/rowhouse-tenancy/migrations/1_a.sql";
+    assert_eq!(check(tenancy, "create or replace function jobs.claims_of(t uuid)", hooks), [""; 0]);
+    assert_eq!(check(tenancy, "create function jobs.other()", hooks).len(), 1);
+    assert_eq!(check(tenancy, "create table attic.things ()", hooks).len(), 1);
+    assert_eq!(check(tenancy, "", "").len(), 4);
 }

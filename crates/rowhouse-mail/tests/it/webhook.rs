@@ -100,8 +100,7 @@ async fn worker(webhook: &Webhook, control: &Control) -> Worker {
 }
 
 async fn webhooks(client: &Client) -> i64 {
-    let sql =
-        "select count(*) from jobs.ready r join jobs.partitions l on l.id = r.partition where l.kind = 'mail.webhook'";
+    let sql = "select count(*) from jobs.ready r join jobs.partitions l on l.id = r.partition where l.kind = 'mail.webhook'";
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
