@@ -1,58 +1,144 @@
-//! Errors that happen before or around a surface, told in that surface's dialect.
+//! Errors that happen before or around a surface's own routes, worded as that surface words its own.
+//!
+//! A surface brings its dialect; those of PostgREST, GoTrue and problem details stand here because several crates use them.
+
+use std::fmt;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-/// The error dialects of the surfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// PostgREST: `code, message, details, hint`.
-    Rest,
-    /// GoTrue: `code, error_code, msg`.
-    Auth,
-    /// RFC 9457 problem details with a `code`: the admin API.
-    Problem,
-    /// All others: `error, message`.
-    Plain,
+/// How a surface writes an error.
+#[derive(Clone, Copy)]
+pub struct Dialect {
+    name: &'static str,
+    content_type: &'static str,
+    body: fn(StatusCode, &str, &str) -> Value,
+    code: fn(Fault) -> &'static str,
 }
 
-impl Dialect {
-    /// The dialect of a path.
-    #[must_use]
-    pub fn of(path: &str) -> Self {
-        match path {
-            path if path.starts_with("/rest/v1") => Self::Rest,
-            path if path.starts_with("/auth/v1") => Self::Auth,
-            path if path.starts_with("/admin/v1") => Self::Problem,
-            _ => Self::Plain,
+/// What can go wrong outside a surface's own routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing answers this path.
+    NoPath,
+    /// The request has no `Host`, or several (RFC 9112 section 3.2).
+    Host,
+    /// The answer takes longer than the deadline.
+    Late,
+    /// A bug of ours.
+    Broken,
+}
+
+impl Fault {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::NoPath => StatusCode::NOT_FOUND,
+            Self::Host => StatusCode::BAD_REQUEST,
+            Self::Late => StatusCode::GATEWAY_TIMEOUT,
+            Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// An error response. `code` is the PostgREST or GoTrue code.
+    const fn message(self) -> &'static str {
+        match self {
+            Self::NoPath => "no such path",
+            Self::Host => "a request names exactly one host",
+            Self::Late => "the request took too long",
+            Self::Broken => "internal error",
+        }
+    }
+
+    /// The code where a dialect has none of its own.
+    #[must_use]
+    pub const fn common_code(self) -> &'static str {
+        match self {
+            Self::NoPath => "not_found",
+            Self::Host => "bad_request",
+            Self::Late => "request_timeout",
+            Self::Broken => "unexpected_failure",
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+
+impl Dialect {
+    /// PostgREST: `code, message, details, hint`.
+    pub const REST: Self = Self::new("rest", JSON, rest_body, rest_code);
+    /// GoTrue: `code, error_code, msg`.
+    pub const AUTH: Self = Self::new("auth", JSON, auth_body, Fault::common_code);
+    /// RFC 9457 problem details with a `code`: the admin API.
+    pub const PROBLEM: Self =
+        Self::new("problem", "application/problem+json", problem_body, Fault::common_code);
+    /// `error, message`: what has no dialect of its own.
+    pub const PLAIN: Self = Self::new("plain", JSON, plain_body, Fault::common_code);
+
+    /// A dialect: `body` gets status, code and message; `code` names what goes wrong outside the surface's routes.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        content_type: &'static str,
+        body: fn(StatusCode, &str, &str) -> Value,
+        code: fn(Fault) -> &'static str,
+    ) -> Self {
+        Self { name, content_type, body, code }
+    }
+
+    /// An error response.
     #[must_use]
     pub fn error(self, status: StatusCode, code: &str, message: &str) -> Response {
-        let body = self.body(status, code, message);
-        let mut response = (status, axum::Json(body)).into_response();
-        if self == Self::Problem {
-            let problem = HeaderValue::from_static("application/problem+json");
-            response.headers_mut().insert(header::CONTENT_TYPE, problem);
-        }
+        let body = (self.body)(status, code, message).to_string();
+        let mut response = (status, [(header::CONTENT_TYPE, self.content_type)], body).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
 
-    fn body(self, status: StatusCode, code: &str, message: &str) -> Value {
-        match self {
-            Self::Rest => json!({ "code": code, "message": message, "details": null, "hint": null }),
-            Self::Auth => json!({ "code": status.as_u16(), "error_code": code, "msg": message }),
-            Self::Problem => json!({
-                "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(),
-                "code": code, "detail": message,
-            }),
-            Self::Plain => json!({ "error": code, "message": message }),
-        }
+    /// The response to what went wrong outside the surface's routes.
+    #[must_use]
+    pub fn fault(self, fault: Fault) -> Response {
+        self.error(fault.status(), (self.code)(fault), fault.message())
     }
+}
+
+impl fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Dialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+fn rest_body(_: StatusCode, code: &str, message: &str) -> Value {
+    json!({ "code": code, "message": message, "details": null, "hint": null })
+}
+
+fn rest_code(fault: Fault) -> &'static str {
+    match fault {
+        Fault::NoPath => "PGRST125",
+        Fault::Host => "PGRST100",
+        Fault::Late => "PGRST003",
+        Fault::Broken => "PGRSTX00",
+    }
+}
+
+fn auth_body(status: StatusCode, code: &str, message: &str) -> Value {
+    json!({ "code": status.as_u16(), "error_code": code, "msg": message })
+}
+
+fn problem_body(status: StatusCode, code: &str, message: &str) -> Value {
+    json!({
+        "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(),
+        "code": code, "detail": message,
+    })
+}
+
+fn plain_body(_: StatusCode, code: &str, message: &str) -> Value {
+    json!({ "error": code, "message": message })
 }

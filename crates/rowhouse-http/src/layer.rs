@@ -10,17 +10,21 @@ use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use rowhouse_kernel::{SharedClock, SharedRng, new_id};
 use tracing::Instrument;
 
 use crate::address::ClientAddress;
-use crate::dialect::Dialect;
+use crate::deadline::Deadline;
+use crate::dialect::{Dialect, Fault};
 use crate::identity::CallerResolver;
-use crate::metric::Metrics;
-use crate::patience::Patience;
+use crate::metric::{Metrics, known_method};
+use crate::surface::SurfaceIndex;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Most bytes of a path that the log shows.
+const MAX_LOGGED_PATH: usize = 512;
 
 /// What the layer needs.
 pub struct Layers {
@@ -28,8 +32,10 @@ pub struct Layers {
     pub resolver: CallerResolver,
     /// Counts.
     pub metrics: Metrics,
-    /// How long a request may take; beyond it the answer is 504.
+    /// How long a request may take where its surface does not say; beyond it the answer is 504.
     pub request_timeout: Duration,
+    /// The surfaces that stand behind the layer.
+    pub surfaces: SurfaceIndex,
     /// Header of a trusted proxy with the client's address.
     pub client_address_header: Option<String>,
     /// For request ids.
@@ -51,31 +57,40 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
     let started = Instant::now();
     let id = layers.request_id(request.headers());
     layers.introduce(&mut request, &id);
-    let patience = Patience::new(layers.request_timeout);
-    request.extensions_mut().insert(patience.clone());
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let path = request.uri().path().to_owned();
-    // At every log level, so that no line is without the id.
-    let span = tracing::error_span!("request", request_id = &*id.0);
-    // A panic is a bug of ours; it costs one request, not the connection or the process.
-    let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
-    let mut response = match patience.wait(answer).await {
-        Some(Ok(response)) => response,
-        Some(Err(_)) => broken(&path, &id),
-        None => late(&path),
-    };
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let took = started.elapsed();
-    layers.metrics.record(&method, route, response.status(), took);
-    let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-    tracing::info!(request_id = &*id.0, method = method.as_str(), route, path, status, micros, "answered");
+    let line = Line::begin(&request, &id);
+    let mut response = layers.answer(request, next, &line).await;
+    line.end(&layers.metrics, response.status(), started.elapsed());
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(REQUEST_ID, value);
     }
-    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// What the log line says of a request; every part has a bounded length.
+struct Line<'r> {
+    id: &'r RequestId,
+    method: Method,
+    route: Option<MatchedPath>,
+    path: String,
+}
+
+impl<'r> Line<'r> {
+    fn begin(request: &Request, id: &'r RequestId) -> Self {
+        let path = request.uri().path();
+        let path = path[..path.floor_char_boundary(MAX_LOGGED_PATH)].to_owned();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        Self { id, method: request.method().clone(), route, path }
+    }
+
+    fn end(&self, metrics: &Metrics, status: StatusCode, took: Duration) {
+        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        metrics.record(&self.method, route, status, took);
+        let (method, path, status) = (known_method(&self.method), &self.path, status.as_u16());
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(request_id = &*self.id.0, method, route, path, status, micros, "answered");
+    }
 }
 
 impl Layers {
@@ -90,6 +105,27 @@ impl Layers {
         RequestId(text.into())
     }
 
+    /// The answer of what stands behind the layer, or what went wrong instead.
+    async fn answer(&self, request: Request, next: Next, line: &Line<'_>) -> Response {
+        let dialect = self.surfaces.dialect(&line.path);
+        if !names_one_host(&request) {
+            return dialect.fault(Fault::Host);
+        }
+        let mut request = request;
+        let limit = self.surfaces.deadline(&line.path).unwrap_or(self.request_timeout);
+        let deadline = Deadline::new(limit);
+        request.extensions_mut().insert(deadline.clone());
+        // At every log level, so that no line is without the id.
+        let span = tracing::error_span!("request", request_id = &*line.id.0);
+        // A panic is a bug of ours; it costs one request, not the connection or the process.
+        let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
+        match deadline.wait(answer).await {
+            Some(Ok(response)) => response,
+            Some(Err(_)) => broken(dialect, line),
+            None => dialect.fault(Fault::Late),
+        }
+    }
+
     /// Puts id, address and identity into the request's extensions.
     fn introduce(&self, request: &mut Request, id: &RequestId) {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -97,6 +133,7 @@ impl Layers {
         let address = ClientAddress::find(peer, self.client_address_header.as_deref(), request.headers());
         let started = Instant::now();
         let identity = self.resolver.resolve(request.headers());
+        host_from_authority(request);
         // What runs in the database finds the id among the headers, whoever gave it.
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             request.headers_mut().insert(REQUEST_ID, value);
@@ -109,15 +146,26 @@ impl Layers {
     }
 }
 
-fn broken(path: &str, id: &RequestId) -> Response {
-    tracing::error!(request_id = &*id.0, path, "a request panicked");
-    let dialect = Dialect::of(path);
-    let code = if dialect == Dialect::Rest { "PGRSTX00" } else { "unexpected_failure" };
-    dialect.error(StatusCode::INTERNAL_SERVER_ERROR, code, "internal error")
+/// HTTP/2 names the host in `:authority`; what stands behind the layer finds it in `Host`, as with HTTP/1.1.
+fn host_from_authority(request: &mut Request) {
+    if request.version() != Version::HTTP_2 || request.headers().contains_key(header::HOST) {
+        return;
+    }
+    let authority = request.uri().authority().and_then(|name| HeaderValue::from_str(name.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().insert(header::HOST, authority);
+    }
 }
 
-fn late(path: &str) -> Response {
-    let dialect = Dialect::of(path);
-    let code = if dialect == Dialect::Rest { "PGRST003" } else { "request_timeout" };
-    dialect.error(StatusCode::GATEWAY_TIMEOUT, code, "the request took too long")
+fn broken(dialect: Dialect, line: &Line<'_>) -> Response {
+    tracing::error!(request_id = &*line.id.0, path = line.path, "a request panicked");
+    dialect.fault(Fault::Broken)
+}
+
+/// HTTP/1.1 wants exactly one `Host` (RFC 9112 section 3.2); no version may have several.
+fn names_one_host(request: &Request) -> bool {
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 => request.version() != Version::HTTP_11,
+        count => count == 1,
+    }
 }

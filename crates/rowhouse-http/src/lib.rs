@@ -2,22 +2,24 @@
 
 mod address;
 mod cors;
+mod deadline;
 mod dialect;
 mod identity;
 mod layer;
 mod metric;
-mod patience;
 mod server;
+mod surface;
 mod task;
 
 pub use address::ClientAddress;
 pub use cors::cors;
-pub use dialect::Dialect;
+pub use deadline::Deadline;
+pub use dialect::{Dialect, Fault};
 pub use identity::{CallerResolver, ForeignTokens, Identity};
 pub use layer::{Layers, RequestId, VerifyTime, observe};
 pub use metric::Metrics;
-pub use patience::Patience;
-pub use server::{Drain, Server, serve};
+pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};
+pub use surface::{DEFAULT_BODY_LIMIT, Surface, SurfaceError, SurfaceIndex, Surfaces};
 pub use task::{
     BackgroundTask, Heartbeat, MAX_SILENCE, Supervisor, TaskEnd, TaskState, TaskStatus, TookTooLong,
 };

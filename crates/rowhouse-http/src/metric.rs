@@ -86,7 +86,7 @@ impl Metrics {
 }
 
 /// Methods are the client's to invent; the label's values are not (OpenTelemetry: `_OTHER`).
-fn known_method(method: &Method) -> &'static str {
+pub(crate) fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

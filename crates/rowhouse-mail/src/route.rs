@@ -82,7 +82,7 @@ impl IntoResponse for MailApiError {
             Self::Template(error) => (StatusCode::BAD_REQUEST, code(&error), error.to_string()),
             Self::Mail(error) => describe(&error),
         };
-        Dialect::Plain.error(status, code, &message)
+        Dialect::PLAIN.error(status, code, &message)
     }
 }
 

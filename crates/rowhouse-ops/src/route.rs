@@ -50,7 +50,7 @@ async fn health(State(ops): State<Ops>) -> Response {
     let mut body = match serde_json::to_string_pretty(&report) {
         Ok(body) => body,
         Err(error) => {
-            return Dialect::Plain.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &error.to_string());
+            return Dialect::PLAIN.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &error.to_string());
         }
     };
     body.push('\n');
@@ -65,7 +65,7 @@ async fn live() -> Json<serde_json::Value> {
 async fn ready(State(ops): State<Ops>) -> Response {
     match ops.health.ready() {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
-        Err(reason) => Dialect::Plain.error(StatusCode::SERVICE_UNAVAILABLE, "not_ready", &reason),
+        Err(reason) => Dialect::PLAIN.error(StatusCode::SERVICE_UNAVAILABLE, "not_ready", &reason),
     }
 }
 
@@ -79,7 +79,7 @@ async fn metrics(
     headers: HeaderMap,
 ) -> Response {
     if !address.0.is_loopback() && !has_token(&headers, ops.metrics_token.as_deref()) {
-        return Dialect::Plain.error(
+        return Dialect::PLAIN.error(
             StatusCode::FORBIDDEN,
             "forbidden",
             "metrics are open to loopback and to the metrics token",

@@ -23,4 +23,4 @@ pub use cache::SchemaCache;
 pub use ceiling::Ceilings;
 pub use error::Failure;
 pub use explain::{Explained, Sample, explain};
-pub use routes::{Rest, root_router, router};
+pub use routes::{Rest, router};

@@ -13,7 +13,7 @@ use http::{HeaderName, Request};
 use rowhouse_db::DataPlane;
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::flight::RequestContext;
-use rowhouse_http::{Identity, Patience};
+use rowhouse_http::{Deadline, Identity};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::cache::SchemaCache;
@@ -61,11 +61,6 @@ impl Rest {
 /// extensions as [`Identity`]; without it every request is refused.
 pub fn router(rest: Rest) -> Router {
     Router::new().route("/", any(handle)).route("/{*path}", any(handle)).fallback(handle).with_state(rest)
-}
-
-/// The root written with a slash at its end, to be nested at `…/` beside [`router`]: nesting leaves that path out.
-pub fn root_router(rest: Rest) -> Router {
-    Router::new().route("/", any(handle)).with_state(rest)
 }
 
 async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
@@ -157,8 +152,8 @@ async fn carry_out(
 
 /// An import takes as long as its body takes to arrive.
 fn allow_time(head: &Parts, limit: Duration) {
-    if let Some(patience) = head.extensions.get::<Patience>() {
-        patience.extend(limit);
+    if let Some(deadline) = head.extensions.get::<Deadline>() {
+        deadline.extend(limit);
     }
 }
 

@@ -6,12 +6,12 @@ mod reload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::Response;
 use axum::{Router, middleware};
-use http::StatusCode;
 use rowhouse_auth::{Auth, AuthParts, KeyStore};
 use rowhouse_db::{Control, Database, ListenHub};
-use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cors, observe};
+use rowhouse_http::{
+    CallerResolver, Dialect, ForeignTokens, Layers, Metrics, Surface, Surfaces, cors, observe,
+};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use rowhouse_mail::{Intake, Templates};
@@ -120,18 +120,21 @@ impl App {
         let control = database.control.clone();
         let counting = tokio::spawn(rowhouse_jobs::gauge::keep(control.clone()));
         let ops = Ops { health, metrics: metrics.clone(), database, metrics_token };
+        let mut surfaces = vec![Surface::root(rowhouse_ops::router(ops))];
+        if roles.api {
+            surfaces.extend(self::surfaces(&settings, auth, rest, mail.router(), control));
+        }
+        let surfaces = Surfaces::new(surfaces).map_err(|error| CannotRun::because(error.to_string()))?;
         let layers = Layers {
             resolver: CallerResolver::new(keys.shared(), foreign, Arc::clone(&clock)),
             metrics,
             request_timeout: settings.server.request_timeout,
+            surfaces: surfaces.index(),
             client_address_header: settings.server.client_address_header.clone(),
             clock,
             rng,
         };
-        let mail_router = mail.router();
-        let surfaces =
-            if roles.api { surfaces(&settings, auth, rest, mail_router, control) } else { Router::new() };
-        let router = around(&settings, surfaces.merge(rowhouse_ops::router(ops)), layers);
+        let router = around(&settings, surfaces.router(), layers);
         let drain_timeout = settings.server.drain_timeout;
         let tasks = vec![listening, following, reloading, limiting, folding, counting];
         Ok(Self { router, keys, mail, worker, drain_timeout, tasks })
@@ -161,32 +164,25 @@ async fn open_keys(parts: &Parts) -> Result<KeyStore, CannotRun> {
 }
 
 /// What a process answers that has the role `api`.
-fn surfaces(settings: &Settings, auth: Auth, rest: Rest, mail: Router, control: Control) -> Router {
-    let rest_root = rowhouse_rest::root_router(rest.clone());
+fn surfaces(settings: &Settings, auth: Auth, rest: Rest, mail: Router, control: Control) -> Vec<Surface> {
     let rest = rowhouse_rest::router(rest);
-    let well_known = rowhouse_auth::well_known_router(auth.clone());
-    let router = Router::new()
-        .nest("/auth/v1", rowhouse_auth::router(auth))
-        .nest("/rest/v1", rest.clone())
-        .nest("/rest/v1/", rest_root)
-        .nest("/mail/v1", mail)
-        .nest("/admin/v1", crate::admin::router(control))
-        .merge(well_known);
+    let mut surfaces = vec![
+        Surface::root(rowhouse_auth::well_known_router(auth.clone())),
+        Surface::new("/auth/v1", Dialect::AUTH, rowhouse_auth::router(auth)),
+        Surface::new("/rest/v1", Dialect::REST, rest.clone()),
+        Surface::new("/mail/v1", Dialect::PLAIN, mail),
+        Surface::new("/admin/v1", Dialect::PROBLEM, crate::admin::router(control)),
+    ];
     let alias = settings.server.rest_alias.as_deref().map(|alias| alias.trim_end_matches('/'));
-    match alias.filter(|alias| alias.starts_with('/')) {
-        Some(alias) => router.nest(alias, rest),
-        None => router,
+    if let Some(alias) = alias.filter(|alias| alias.starts_with('/')) {
+        surfaces.push(Surface::new(alias, Dialect::REST, rest));
     }
+    surfaces
 }
 
 /// What every request passes, whatever answers it.
 fn around(settings: &Settings, router: Router, layers: Layers) -> Router {
     router
-        .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::new(settings.server.clone()), cors))
         .layer(middleware::from_fn_with_state(Arc::new(layers), observe))
-}
-
-async fn unknown() -> Response {
-    Dialect::Plain.error(StatusCode::NOT_FOUND, "not_found", "no such path")
 }

@@ -60,7 +60,7 @@ impl IntoResponse for Problem {
             Self::Conflict(text) => (StatusCode::CONFLICT, "conflict", text),
             Self::Database(error) => of_database(&error),
         };
-        Dialect::Problem.error(status, code, &text)
+        Dialect::PROBLEM.error(status, code, &text)
     }
 }
 

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 /// The time a request may take from head to answer; a request extension, so that a route whose body takes long to
 /// arrive can ask for more.
 #[derive(Debug, Clone)]
-pub struct Patience(Arc<AtomicU64>);
+pub struct Deadline(Arc<AtomicU64>);
 
-impl Patience {
+impl Deadline {
     pub(crate) fn new(limit: Duration) -> Self {
         Self(Arc::new(AtomicU64::new(millis(limit))))
     }

@@ -1,0 +1,193 @@
+//! The families of paths that the process serves, and what the layer around them must know of each.
+//!
+//! Which surfaces there are is said by the modules that bring them.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::Response;
+use axum::routing::any_service;
+use http::Uri;
+use tower::{Service, ServiceExt, service_fn};
+
+use crate::dialect::{Dialect, Fault};
+
+/// Most bytes of a body where a surface does not say otherwise.
+pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
+
+/// One family of paths.
+#[derive(Debug, Clone)]
+pub struct Surface {
+    /// What its paths begin with, such as `/rest/v1`; empty for single paths at the server's root.
+    pub prefix: String,
+    /// How errors outside its own routes are written.
+    pub dialect: Dialect,
+    /// Its routes, relative to the prefix.
+    pub router: Router,
+    /// Most bytes that axum's extractors take of a body; a route that reads the body itself has its own limit.
+    pub body_limit: usize,
+    /// How long a request may take from head to answer; `server.request_timeout` if `None`.
+    pub deadline: Option<Duration>,
+}
+
+impl Surface {
+    /// A surface with the usual limits.
+    #[must_use]
+    pub fn new(prefix: impl Into<String>, dialect: Dialect, router: Router) -> Self {
+        Self { prefix: prefix.into(), dialect, router, body_limit: DEFAULT_BODY_LIMIT, deadline: None }
+    }
+
+    /// A surface of single paths at the server's root.
+    #[must_use]
+    pub fn root(router: Router) -> Self {
+        Self::new("", Dialect::PLAIN, router)
+    }
+}
+
+/// Why surfaces cannot be served together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SurfaceError {
+    /// Not a path.
+    #[error(
+        "\"{0}\" is no path prefix: it begins with a slash, does not end with one, and has plain characters"
+    )]
+    Prefix(String),
+    /// Two surfaces want the same paths.
+    #[error("the path prefix \"{0}\" is taken")]
+    Taken(String),
+}
+
+/// What a route can call.
+trait AnyService:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> AnyService for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// All surfaces of a process.
+#[derive(Debug, Clone, Default)]
+pub struct Surfaces(Vec<Surface>);
+
+impl Surfaces {
+    /// Checks that each has a prefix of its own.
+    ///
+    /// # Errors
+    /// If a prefix is malformed or taken.
+    pub fn new(surfaces: Vec<Surface>) -> Result<Self, SurfaceError> {
+        let mut taken: Vec<&str> = Vec::new();
+        for surface in surfaces.iter().filter(|surface| !surface.prefix.is_empty()) {
+            if !is_prefix(&surface.prefix) {
+                return Err(SurfaceError::Prefix(surface.prefix.clone()));
+            }
+            if taken.contains(&surface.prefix.as_str()) {
+                return Err(SurfaceError::Taken(surface.prefix.clone()));
+            }
+            taken.push(&surface.prefix);
+        }
+        Ok(Self(surfaces))
+    }
+
+    /// What the layer must know of them.
+    #[must_use]
+    pub fn index(&self) -> SurfaceIndex {
+        let mut known: Vec<Known> =
+            self.0.iter().map(Known::of).filter(|one| !one.prefix.is_empty()).collect();
+        known.sort_by_key(|one| std::cmp::Reverse(one.prefix.len()));
+        SurfaceIndex(known.into())
+    }
+
+    /// Answers every path; one that nothing answers gets 404 in the dialect of the surface it lies under.
+    pub fn router(self) -> Router {
+        let index = self.index();
+        let prefixes: Vec<_> = index.0.iter().map(|known| known.prefix.clone()).collect();
+        let unknown = async move |uri: Uri| index.dialect(uri.path()).fault(Fault::NoPath);
+        let all = self.0.into_iter().fold(Router::new(), mount).fallback(unknown);
+        // `nest` leaves out the prefix with a slash at its end; it is the same as the prefix.
+        prefixes.into_iter().fold(all.clone(), |router, prefix| {
+            let with_slash = format!("{prefix}/");
+            router.route(&with_slash, any_service(without_slash(all.clone(), prefix)))
+        })
+    }
+}
+
+fn mount(outer: Router, surface: Surface) -> Router {
+    let inner = surface.router.layer(DefaultBodyLimit::max(surface.body_limit));
+    match surface.prefix.as_str() {
+        "" => outer.merge(inner),
+        prefix => outer.nest(prefix, inner),
+    }
+}
+
+/// Calls `router` with `path` in place of the request's; the query stays.
+fn without_slash(router: Router, path: String) -> impl AnyService {
+    service_fn(move |mut request: Request| {
+        let target = match request.uri().query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.clone(),
+        };
+        if let Ok(uri) = Uri::try_from(target) {
+            *request.uri_mut() = uri;
+        }
+        router.clone().oneshot(request)
+    })
+}
+
+fn is_prefix(text: &str) -> bool {
+    let segment = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    };
+    text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
+}
+
+/// Finds the surface of a path. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct SurfaceIndex(Arc<[Known]>);
+
+#[derive(Debug)]
+struct Known {
+    prefix: String,
+    dialect: Dialect,
+    deadline: Option<Duration>,
+}
+
+impl Known {
+    fn of(surface: &Surface) -> Self {
+        Self { prefix: surface.prefix.clone(), dialect: surface.dialect, deadline: surface.deadline }
+    }
+}
+
+impl SurfaceIndex {
+    /// The dialect of a path, [`Dialect::PLAIN`] where no surface has one.
+    #[must_use]
+    pub fn dialect(&self, path: &str) -> Dialect {
+        self.find(path).map_or(Dialect::PLAIN, |known| known.dialect)
+    }
+
+    /// How long a request to this path may take, if its surface says so.
+    #[must_use]
+    pub fn deadline(&self, path: &str) -> Option<Duration> {
+        self.find(path).and_then(|known| known.deadline)
+    }
+
+    fn find(&self, path: &str) -> Option<&Known> {
+        let is_below = |known: &&Known| {
+            let rest = path.strip_prefix(known.prefix.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.iter().find(is_below)
+    }
+}
+
+#[cfg(test)]
+mod tests;
