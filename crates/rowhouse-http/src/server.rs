@@ -1,43 +1,43 @@
-//! Sockets: accepting, limits on slow and many clients, and a shutdown that lets requests finish.
+//! One accept loop for every listener: limits on slow and many clients, and a shutdown that lets work finish.
+//!
+//! What is spoken on a connection is said by its [`Protocol`]; [`Http`] is the one here.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+mod early;
+mod held;
+mod http;
+mod listener;
+mod preface;
+mod shutdown;
+
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rowhouse_kernel::settings::ServerSettings;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tower::ServiceExt;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Request heads beyond this many bytes are answered 431; hyper answers 414 to targets of 64 KiB and more.
-const MAX_HEAD_BYTES: usize = 128 * 1024;
+pub use http::Http;
+pub use listener::{Listener, Peer};
+pub use shutdown::Shutdown;
+
 /// Pause after a failed accept (out of descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How long and how often the rest of a refused request is taken in.
-const LINGER: Duration = Duration::from_secs(1);
-const MAX_LINGER_READS: usize = 256;
-
-/// How long an answer may lie unread by a client that takes in nothing at all.
-const UNREAD: Duration = Duration::from_secs(30);
 
 /// Limits of one listener.
 #[derive(Debug, Clone)]
 pub struct Server {
-    max_connections: usize,
-    header_timeout: Duration,
-    drain_timeout: Duration,
+    /// Connections served at once; further ones wait in the listen queue.
+    pub max_connections: usize,
+    /// How long a client may take to send a request's head, and how long an idle connection is kept.
+    pub header_timeout: Duration,
+    /// How long shutdown waits for what is under way.
+    pub drain_timeout: Duration,
 }
 
-/// Tells a running server to take nothing more and finish what it has.
+/// Turns true when a running server is to take nothing more and finish what it has.
 pub type Drain = watch::Receiver<bool>;
 
 impl From<&ServerSettings> for Server {
@@ -50,30 +50,47 @@ impl From<&ServerSettings> for Server {
     }
 }
 
-/// Serves `router` on `listener` until `drain` turns true; then waits for requests in flight, up to the limit.
-/// Returns how many connections had to be cut.
-pub async fn serve(listener: TcpListener, router: Router, server: Server, mut drain: Drain) -> usize {
+/// A connection's bytes, whatever carries them: TCP, TLS, a Unix socket.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// What is spoken on a connection.
+pub trait Protocol: Clone + Send + Sync + 'static {
+    /// Serves one connection to its end; soon after `drain` turns true it ends.
+    fn serve<S: Stream>(self, stream: S, peer: Peer, drain: Drain) -> impl Future<Output = ()> + Send;
+}
+
+/// Serves `router` over HTTP until `drain` turns true; see [`accept`].
+pub async fn serve<L: Listener>(listener: L, router: Router, server: Server, drain: Drain) -> usize {
+    let http = Http::new(router, server.header_timeout);
+    accept(listener, http, server, drain).await
+}
+
+/// Serves `protocol` on `listener` until `drain` turns true; then waits for what is under way, up to the limit.
+/// Returns how many connections had not ended by then.
+pub async fn accept<L: Listener, P: Protocol>(
+    mut listener: L,
+    protocol: P,
+    server: Server,
+    mut drain: Drain,
+) -> usize {
     let permits = Arc::new(Semaphore::new(server.max_connections));
-    let connections = http_builder(&server);
     loop {
-        let permit = tokio::select! {
-            biased;
-            () = told(&mut drain) => break,
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+        let next = async {
+            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
+            Some((listener.accept().await, permit))
         };
-        let Ok(permit) = permit else { break };
-        let accepted = tokio::select! {
+        let next = tokio::select! {
             biased;
-            () = told(&mut drain) => break,
-            accepted = listener.accept() => accepted,
+            () = draining(&mut drain) => break,
+            next = next => next,
         };
+        let Some((accepted, permit)) = next else { break };
         match accepted {
             Ok((stream, peer)) => {
-                let work = connection(connections.clone(), stream, peer, router.clone(), drain.clone());
-                tokio::spawn(async move {
-                    work.await;
-                    drop(permit);
-                });
+                let stream = Counted { stream, _permit: permit };
+                tokio::spawn(protocol.clone().serve(stream, peer, drain.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -89,69 +106,56 @@ pub async fn serve(listener: TcpListener, router: Router, server: Server, mut dr
     }
 }
 
-fn http_builder(server: &Server) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout).max_buf_size(MAX_HEAD_BYTES);
-    builder
-}
-
-async fn told(drain: &mut Drain) {
+/// Resolves when `drain` turns true.
+pub(crate) async fn draining(drain: &mut Drain) {
     let _sender_gone = drain.wait_for(|drain| *drain).await;
 }
 
-async fn connection(
-    builder: http1::Builder,
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    mut drain: Drain,
-) {
-    if let Err(error) = prepare(&stream) {
-        tracing::debug!(%error, "cannot set the socket's options");
-    }
-    let Ok(spare) = stream.as_fd().try_clone_to_owned() else { return };
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
-    });
-    let mut http = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = http.as_mut() => ended,
-        () = told(&mut drain) => {
-            http.as_mut().graceful_shutdown();
-            http.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, %peer, "connection ended");
-        linger(spare).await;
+/// A connection that counts against its listener's limit until it is closed, also after an upgrade has taken it away
+/// from HTTP.
+struct Counted<S> {
+    stream: S,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<S: Stream> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-/// A client that takes nothing of its answer, or has vanished, holds it in our memory no longer than this.
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD))?;
-    Ok(())
-}
+impl<S: Stream> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
 
-/// After a refusal that left part of the request unread, takes in the rest for a moment: closing at once would reset
-/// the connection, and the client might never read why (RFC 9112 section 9.6).
-async fn linger(socket: OwnedFd) {
-    let Ok(mut stream) = TcpStream::from_std(std::net::TcpStream::from(socket)) else { return };
-    let mut rest = [0; 16 * 1024];
-    let taking_in = async {
-        stream.shutdown().await?;
-        for _ in 0..MAX_LINGER_READS {
-            if stream.read(&mut rest).await? == 0 {
-                break;
-            }
-        }
-        std::io::Result::Ok(())
-    };
-    let _gone_or_too_slow = tokio::time::timeout(LINGER, taking_in).await;
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 #[cfg(test)]
