@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use rowhouse_kernel::settings::{Field, Settings};
+use rowhouse_kernel::settings::{Field, GroupSpec};
 
 const CONFIGURATION: &str = "docs/configuration.md";
 const PERFORMANCE: &str = "docs/performance.md";
@@ -63,7 +63,8 @@ fn pages(root: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
 
 fn configuration() -> String {
     let mut page = PREAMBLE.to_owned();
-    for (section, about, fields) in Settings::reference() {
+    for GroupSpec { section, about, fields, .. } in rowhouse::modules::modules().settings() {
+        let fields = fields();
         let title = if section.is_empty() { "Top-level keys".to_owned() } else { format!("`[{section}]`") };
         let _ = write!(page, "\n## {title}\n\n{}\n\n", about.trim());
         page.push_str("| setting | variable | accepts | default | meaning |\n|---|---|---|---|---|\n");

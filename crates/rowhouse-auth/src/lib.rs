@@ -2,6 +2,7 @@
 
 mod act_as;
 mod answer;
+mod api_key;
 mod claims;
 mod fault;
 mod flow;
@@ -10,6 +11,7 @@ mod key_store;
 mod limit;
 mod live;
 mod model;
+mod module;
 mod policy;
 mod refusal;
 mod request;
@@ -20,6 +22,7 @@ mod store;
 
 pub use act_as::{ActAs, ActAsError, caller};
 pub use key_store::{API_KEY_LIFETIME, KeyInfo, KeyStore, KeyStoreError};
+pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use state::{Auth, AuthParts};
 

@@ -2,6 +2,7 @@
 
 mod bootstrap;
 pub mod catalog;
+mod connect;
 mod control;
 mod database;
 pub mod embedded;
@@ -16,6 +17,7 @@ pub use bootstrap::{
     Adopted, BootstrapError, LoginError, Logins, Shared, Sharing, adopt, apply_default_grants, bootstrap,
     require_sign_in, set_passwords,
 };
+pub use connect::connect;
 pub use control::{Control, TransactionError};
 pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError};

@@ -36,13 +36,13 @@ pub struct ListenHub(broadcast::Sender<Heard>);
 impl ListenHub {
     /// Starts listening on `channels` and goes on, whatever happens to the server, until the task is aborted.
     #[must_use]
-    pub fn start(url: Secret, channels: &'static [&'static str]) -> (Self, JoinHandle<()>) {
+    pub fn start(url: Secret, channels: Vec<&'static str>) -> (Self, JoinHandle<()>) {
         let (sender, _) = broadcast::channel(BACKLOG);
         let hub = Self(sender.clone());
         let task = tokio::spawn(async move {
             let mut backoff = Duration::from_millis(100);
             loop {
-                match listen(&url, channels, &sender).await {
+                match listen(&url, &channels, &sender).await {
                     Ok(()) => backoff = Duration::from_millis(100),
                     Err(error) => {
                         tracing::debug!(%error, "listening failed");

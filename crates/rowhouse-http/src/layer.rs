@@ -29,7 +29,7 @@ const MAX_LOGGED_PATH: usize = 512;
 /// What the layer needs.
 pub struct Layers {
     /// Verifies tokens.
-    pub resolver: CallerResolver,
+    pub resolver: Arc<CallerResolver>,
     /// Counts.
     pub metrics: Metrics,
     /// How long a request may take where its surface does not say; beyond it the answer is 504.

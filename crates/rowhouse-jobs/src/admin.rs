@@ -6,7 +6,7 @@ use rowhouse_kernel::TenantId;
 use serde_json::Value;
 use tokio_postgres::GenericClient;
 
-use crate::handler::Job;
+use crate::Job;
 
 const LIST: &str = include_str!("../sql/list.sql");
 const STATS: &str = include_str!("../sql/stats.sql");

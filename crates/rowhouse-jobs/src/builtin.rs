@@ -6,9 +6,9 @@ use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::settings::JobsSettings;
 use serde_json::json;
 
-use crate::config::BuiltIn;
-use crate::handler::{Handler, HandlerFuture, Job, JobError, JobResult};
-use crate::registry::{Kind, Registry};
+use crate::BuiltInSchedule;
+use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
+use crate::{Kind, Registry};
 
 /// Steps of one run; what is left is done by the next.
 const MOST_STEPS: u32 = 1_000;
@@ -16,7 +16,8 @@ const MOST_STEPS: u32 = 1_000;
 const KEEP_EFFECTS: Duration = Duration::from_secs(30 * 86_400);
 
 /// Schedules of this crate's own jobs.
-pub const SCHEDULES: &[BuiltIn] = &[BuiltIn { name: "jobs.prune", cron: "17 * * * *", kind: "jobs.prune" }];
+pub const SCHEDULES: &[BuiltInSchedule] =
+    &[BuiltInSchedule { name: "jobs.prune", cron: "17 * * * *", kind: "jobs.prune" }];
 
 /// Adds `jobs.noop` and `jobs.prune`.
 pub fn add_kinds(registry: &mut Registry, control: &Control, settings: &JobsSettings) {

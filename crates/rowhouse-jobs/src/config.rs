@@ -12,34 +12,22 @@ use serde_json::Map;
 use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 
-use crate::registry::{Kind, Registry};
 use crate::schedule::plan::{Chance, Turn, turn_after};
+use crate::{BuiltInSchedule, Kind, Registry};
 use store::{take_turn, write_kinds, write_queues, write_schedules};
 
-/// A schedule that comes with the program. The file may declare one of the same name instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BuiltIn {
-    /// Its name.
-    pub name: &'static str,
-    /// When, in UTC.
-    pub cron: &'static str,
-    /// What is enqueued.
-    pub kind: &'static str,
-}
-
-impl BuiltIn {
-    fn schedule(&self) -> ScheduleSettings {
-        ScheduleSettings {
-            cron: Cron::parse(self.cron, "UTC").ok(),
-            pattern: self.cron.to_owned(),
-            timezone: "UTC".to_owned(),
-            kind: self.kind.to_owned(),
-            payload: Map::new(),
-            queue: "default".to_owned(),
-            missed: Missed::Once,
-            jitter: std::time::Duration::from_secs(300),
-            paused: false,
-        }
+/// A schedule that comes with the program, as the file would declare it. The file may declare one of the same name instead.
+fn built_in_schedule(schedule: &BuiltInSchedule) -> ScheduleSettings {
+    ScheduleSettings {
+        cron: Cron::parse(schedule.cron, "UTC").ok(),
+        pattern: schedule.cron.to_owned(),
+        timezone: "UTC".to_owned(),
+        kind: schedule.kind.to_owned(),
+        payload: Map::new(),
+        queue: "default".to_owned(),
+        missed: Missed::Once,
+        jitter: std::time::Duration::from_secs(300),
+        paused: false,
     }
 }
 
@@ -71,7 +59,7 @@ pub struct Declarations<'a> {
     /// The kinds that this process can run, those of the file among them.
     pub registry: &'a Registry,
     /// The program's own schedules.
-    pub built_in: &'a [BuiltIn],
+    pub built_in: &'a [BuiltInSchedule],
     /// This program's version.
     pub release: &'a str,
 }
@@ -149,13 +137,18 @@ struct Written {
 /// By name.
 type Schedules = BTreeMap<String, Written>;
 
-fn schedules(settings: &JobsSettings, built_in: &[BuiltIn], now: OffsetDateTime, rng: &dyn Rng) -> Schedules {
+fn schedules(
+    settings: &JobsSettings,
+    built_in: &[BuiltInSchedule],
+    now: OffsetDateTime,
+    rng: &dyn Rng,
+) -> Schedules {
     let written = |schedule: ScheduleSettings, built_in| {
         let cron = schedule.cron.as_ref();
         let turn = cron.and_then(|cron| turn_after(cron, schedule.jitter, now, Chance::draw(rng)));
         Written { schedule, built_in, turn }
     };
-    let own = built_in.iter().map(|own| (own.name.to_owned(), written(own.schedule(), true)));
+    let own = built_in.iter().map(|own| (own.name.to_owned(), written(built_in_schedule(own), true)));
     let mut all: Schedules = own.collect();
     for (name, schedule) in settings.schedules.iter() {
         let is_own = all.contains_key(name);

@@ -1,12 +1,12 @@
 //! Kinds that `rowhouse.toml` declares: which handler each gets. What the handlers do is theirs.
 
 use rowhouse_kernel::SharedClock;
-use rowhouse_kernel::settings::{JobsSettings, KindHandler};
+use rowhouse_kernel::settings::{JobsSettings, KindHandler, KindSettings};
 
 use crate::http_handler::HttpHandler;
 use crate::outbound::Outbound;
-use crate::registry::{Kind, Registry};
 use crate::sql_handler::SqlHandler;
+use crate::{Kind, Registry};
 
 /// Adds the kinds that the file declares. Returns a mistake for each name that the program itself uses.
 pub fn add_kinds(
@@ -22,7 +22,7 @@ pub fn add_kinds(
             mistakes.push(format!("jobs.kinds.\"{name}\": the program itself runs jobs of this kind"));
             continue;
         }
-        let kind = Kind::declared(name, declared);
+        let kind = kind(name, declared);
         match (declared.handler, declared.secret.clone()) {
             (KindHandler::Sql, _) => registry.add(kind, functions.calling(&declared.function)),
             (KindHandler::Http, Some(secret)) => {
@@ -34,4 +34,17 @@ pub fn add_kinds(
         }
     }
     mistakes
+}
+
+/// A kind as the file declares it.
+fn kind(name: &str, declared: &KindSettings) -> Kind {
+    Kind {
+        max_attempts: declared.max_attempts,
+        timeout: declared.timeout,
+        backoff: declared.backoff,
+        growth: declared.growth,
+        max_backoff: declared.max_backoff,
+        min_release: declared.min_release.clone(),
+        ..Kind::new(name)
+    }
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 
-use crate::handler::{Handler, HandlerFuture, Job, JobError, JobResult};
 use crate::outbound::{Answer, Message, Outbound, SendError};
+use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
 
 /// So much of a refusal's text is kept in the job's log, in characters.
 const MOST_REASON: usize = 500;

@@ -6,10 +6,9 @@ pub mod config;
 pub mod declared_kind;
 mod enqueue;
 pub mod gauge;
-mod handler;
 pub mod http_handler;
+mod module;
 pub mod outbound;
-mod registry;
 pub mod schedule;
 pub mod sql_handler;
 mod store;
@@ -19,8 +18,9 @@ use rowhouse_db::migrate::Statement;
 
 pub use admin::{log, progress};
 pub use enqueue::{NewJob, enqueue, enqueue_many};
-pub use handler::{Handler, HandlerFuture, Job, JobError, JobResult, Lease};
-pub use registry::{Kind, Registry};
+pub use module::JobsModule;
+pub use rowhouse_module::job::{Handler, HandlerFuture, Job, JobError, JobResult, Lease};
+pub use rowhouse_module::{BuiltInSchedule, Kind, Registry};
 pub use store::{complete, complete as settle};
 pub use worker::{Pulse, Wake, Worker, WorkerParts};
 

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio_postgres::{CancelToken, NoTls, Transaction};
 
-use crate::handler::{Handler, HandlerFuture, Job, JobError, JobResult};
-use crate::registry::Kind;
+use crate::Kind;
+use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
 
 /// The kind's name.
 pub(crate) const KIND: &str = "jobs.sql";

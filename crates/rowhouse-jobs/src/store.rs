@@ -9,7 +9,7 @@ use tokio_postgres::types::{FromSql, Type, accepts};
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
-use crate::registry::Registry;
+use crate::Registry;
 use crate::worker::failure_detector::Heartbeat;
 use crate::worker::partition::Passed;
 

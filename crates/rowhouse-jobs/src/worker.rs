@@ -25,7 +25,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::registry::Registry;
+use crate::Registry;
 use crate::store::{self, Identity};
 use batch::{Batches, Completion};
 use partition::Partitions;

@@ -1,17 +1,22 @@
-//! What can be configured: one group per file, each field stating meaning and default.
+//! How settings are declared and read: a group is a section of `rowhouse.toml`, each field stating meaning and default.
 //!
 //! A group is written once with [`settings!`]; loading, `config explain` and the reference page in `docs/`
 //! all read that one definition. Leaves finding the file and the environment to the binary.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
 mod app_settings;
 mod auth;
 mod db;
+mod group;
 mod jobs;
 mod log;
 mod mail;
 mod named;
-mod plausible;
 pub mod postgrest;
+mod production;
 mod project;
 mod rest;
 mod server;
@@ -21,10 +26,12 @@ mod value;
 pub use app_settings::AppSettings;
 pub use auth::{AuthSettings, SigningAlgorithm};
 pub use db::DbSettings;
+pub use group::{Check, Findings, Given, Group, GroupSpec};
 pub use jobs::{JobsSettings, KindHandler, KindSettings, Missed, QueueSettings, ScheduleSettings};
 pub use log::{LogLevel, LogSettings};
 pub use mail::{MailSettings, MailTransport, RelayTls};
-pub use named::{Entry, Fields, Named};
+pub use named::{Entry, Fields, Named, is_plain_name};
+pub use production::{SHORTEST_SECRET, unsafe_settings};
 pub use project::{Environment, ProjectSettings};
 pub use rest::{DefaultGrants, ErrorVerbosity, OpenapiMode, RestSettings, TxEnd};
 pub use server::ServerSettings;
@@ -32,6 +39,7 @@ pub use source::{Effective, Field, Source, Sources};
 pub use value::Setting;
 
 /// Declares a settings group: the struct, its defaults, its field table and its loader.
+#[macro_export]
 macro_rules! settings {
     (
         $(#[doc = $doc:literal])*
@@ -49,22 +57,18 @@ macro_rules! settings {
             }
         }
 
-        impl $name {
-            /// The group's name in `rowhouse.toml`; empty for top-level keys.
-            pub const SECTION: &'static str = $section;
+        impl $crate::settings::Group for $name {
+            const SECTION: &'static str = $section;
+            const ABOUT: &'static str = concat!($($doc, "
+",)*);
 
-            /// The group's meaning, as documented.
-            pub const ABOUT: &'static str = concat!($($doc, "\n",)*);
-
-            /// Every field with its documentation, for the reference page.
-            #[must_use]
-            pub fn fields() -> Vec<$crate::settings::Field> {
+            fn fields() -> Vec<$crate::settings::Field> {
                 vec![ $( $crate::settings::Field::new::<$ty>(
-                    $section, stringify!($field), concat!($($fdoc, "\n",)*), &$default), )* ]
+                    $section, stringify!($field), concat!($($fdoc, "
+",)*), &$default), )* ]
             }
 
-            /// Reads the group; mistakes are collected in `sources`, and the default stands in.
-            pub fn load(sources: &mut $crate::settings::Sources) -> Self {
+            fn load(sources: &mut $crate::settings::Sources) -> Self {
                 Self { $( $field: sources.read($section, stringify!($field), $default), )* }
             }
         }
@@ -72,64 +76,46 @@ macro_rules! settings {
 }
 pub(crate) use settings;
 
-/// All groups together.
+/// The values of all groups, each found by its type. A group that no module has declared has its defaults.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Top-level keys.
-    pub project: ProjectSettings,
-    /// `[server]`.
-    pub server: ServerSettings,
-    /// `[db]`.
-    pub db: DbSettings,
-    /// `[auth]`.
-    pub auth: AuthSettings,
-    /// `[rest]`.
-    pub rest: RestSettings,
-    /// `[mail]`.
-    pub mail: MailSettings,
-    /// `[jobs]`.
-    pub jobs: JobsSettings,
-    /// `[log]`.
-    pub log: LogSettings,
-}
+pub struct Settings(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl Settings {
     /// Reads every group from `sources` and returns all mistakes at once, each naming its key.
     ///
     /// # Errors
-    /// The list of mistakes, if there is any: wrong types, unknown keys, unreadable secret files.
-    pub fn load(sources: &mut Sources) -> Result<Self, Vec<String>> {
-        let settings = Self {
-            project: ProjectSettings::load(sources),
-            server: ServerSettings::load(sources),
-            db: DbSettings::load(sources),
-            auth: AuthSettings::load(sources),
-            rest: RestSettings::load(sources),
-            mail: MailSettings::load(sources),
-            jobs: JobsSettings::load(sources),
-            log: LogSettings::load(sources),
-        };
+    /// The list of mistakes, if there is any: wrong types, unknown keys, unreadable secret files, values that cannot work.
+    pub fn load(groups: &[GroupSpec], sources: &mut Sources) -> Result<Self, Vec<String>> {
+        let mut settings = Self::default();
+        groups.iter().for_each(|group| (group.load)(sources, &mut settings));
         sources.refuse_unknown_keys();
-        plausible::check(&settings, sources);
-        match sources.take_mistakes() {
-            mistakes if mistakes.is_empty() => Ok(settings),
-            mistakes => Err(mistakes),
-        }
+        let mut mistakes = sources.take_mistakes();
+        groups.iter().for_each(|group| (group.check)(&settings, &mut mistakes));
+        if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
     }
 
-    /// Every field of every group in the order of the reference page, with the group's meaning.
+    /// The group `G`.
     #[must_use]
-    pub fn reference() -> Vec<(&'static str, &'static str, Vec<Field>)> {
-        vec![
-            (ProjectSettings::SECTION, ProjectSettings::ABOUT, ProjectSettings::fields()),
-            (ServerSettings::SECTION, ServerSettings::ABOUT, ServerSettings::fields()),
-            (DbSettings::SECTION, DbSettings::ABOUT, DbSettings::fields()),
-            (AuthSettings::SECTION, AuthSettings::ABOUT, AuthSettings::fields()),
-            (RestSettings::SECTION, RestSettings::ABOUT, RestSettings::fields()),
-            (MailSettings::SECTION, MailSettings::ABOUT, MailSettings::fields()),
-            (JobsSettings::SECTION, JobsSettings::ABOUT, JobsSettings::fields()),
-            (LogSettings::SECTION, LogSettings::ABOUT, LogSettings::fields()),
-        ]
+    pub fn get<G: Group>(&self) -> Arc<G> {
+        let known = self.0.get(&TypeId::of::<G>()).and_then(|group| Arc::clone(group).downcast().ok());
+        known.unwrap_or_default()
+    }
+
+    /// Sets the group `G`.
+    pub fn put<G: Group>(&mut self, group: G) {
+        self.0.insert(TypeId::of::<G>(), Arc::new(group));
+    }
+
+    /// Changes the group `G`.
+    pub fn update<G: Group>(&mut self, change: impl FnOnce(&mut G)) {
+        let mut group = (*self.get::<G>()).clone();
+        change(&mut group);
+        self.put(group);
+    }
+
+    /// `up` in development: makes comfortable what nobody has set.
+    pub fn apply_development_defaults(&mut self, groups: &[GroupSpec], sources: &Sources) {
+        groups.iter().for_each(|group| (group.development)(self, sources));
     }
 }
 

@@ -13,6 +13,7 @@ pub mod history;
 mod intake;
 mod mailer;
 mod message;
+mod module;
 mod prune;
 mod raw;
 mod reply;
@@ -27,7 +28,7 @@ mod unsubscribe;
 mod webhook;
 
 use rowhouse_db::migrate::Statement;
-use rowhouse_jobs::config::BuiltIn;
+use rowhouse_module::BuiltInSchedule;
 
 pub use capture::capture_router;
 pub use deliver::Delivery;
@@ -36,6 +37,7 @@ pub use error::MailError;
 pub use intake::{Intake, Waker};
 pub use mailer::Mailer;
 pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
+pub use module::MailModule;
 pub use route::{MailApi, router};
 pub use store::Accepted;
 pub use submission::{KeyCheck, Submission, SubmissionParts};
@@ -71,7 +73,7 @@ pub const WRITE: &str = "mail.write";
 pub const QUEUE: &str = "mail";
 
 /// Schedules of this crate's own jobs.
-pub const SCHEDULES: &[BuiltIn] = &[
-    BuiltIn { name: "mail.prune", cron: "47 * * * *", kind: PRUNE },
-    BuiltIn { name: "mail.sweep", cron: "*/5 * * * *", kind: SWEEP },
+pub const SCHEDULES: &[BuiltInSchedule] = &[
+    BuiltInSchedule { name: "mail.prune", cron: "47 * * * *", kind: PRUNE },
+    BuiltInSchedule { name: "mail.sweep", cron: "*/5 * * * *", kind: SWEEP },
 ];

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::outbound::{Message, Outbound, SendError};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry, http_handler};
+use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::MailSettings;
 use rowhouse_kernel::{Secret, SharedClock};
 use serde_json::Value;
@@ -124,4 +127,11 @@ impl Handler for Webhook {
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
         Box::pin(self.tell(job))
     }
+}
+
+/// A fresh secret in the form that Standard Webhooks has: `whsec_` and base64 of 256 random bits.
+pub(crate) fn new_secret(rng: &dyn Rng) -> String {
+    let mut bytes = [0_u8; 32];
+    rng.fill(&mut bytes);
+    format!("whsec_{}", STANDARD.encode(bytes))
 }

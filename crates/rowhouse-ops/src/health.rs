@@ -1,10 +1,13 @@
 //! The health report: measured each time, never guessed, answered within two seconds whatever the database does.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rowhouse_db::{Database, Health as DatabaseHealth};
+use rowhouse_http::Supervisor;
 use rowhouse_kernel::SharedClock;
+use rowhouse_module::{HealthCheck, Weight};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::OwnedMutexGuard;
@@ -21,7 +24,7 @@ const STALE: Duration = Duration::from_secs(60);
 const COST_SHARE: u32 = 10;
 
 /// An overall verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Everything works.
@@ -30,6 +33,15 @@ pub enum Status {
     Degraded,
     /// It cannot serve.
     Unhealthy,
+}
+
+impl From<Weight> for Status {
+    fn from(weight: Weight) -> Self {
+        match weight {
+            Weight::Unhealthy => Self::Unhealthy,
+            Weight::Degraded => Self::Degraded,
+        }
+    }
 }
 
 /// `GET /health`.
@@ -45,45 +57,9 @@ pub struct Report {
     pub database: String,
     /// Null when it could not be measured.
     pub user_sync: Option<UserSync>,
-    /// Each part's word.
-    pub services: Services,
-}
-
-/// `services` of the report.
-#[derive(Debug, Clone, Serialize)]
-pub struct Services {
-    /// `healthy` or `unhealthy`.
-    pub database: &'static str,
-    /// `healthy` or `unhealthy`.
-    pub auth: &'static str,
-    /// `healthy`, `unhealthy` while no schema is loaded, or `off` in a process that answers no requests.
-    pub rest: &'static str,
-    /// `healthy`, `unhealthy` while the database does not hear from it, or `off` in a process that runs no jobs.
-    pub worker: &'static str,
-    /// `active`, `missing`, or `unknown` while it cannot be asked.
-    pub triggers: &'static str,
-}
-
-/// Answers whether a part of the program works.
-pub type Check = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// Parts that answer for themselves; `None` where this process has none.
-#[derive(Clone, Default)]
-pub struct Checks {
-    /// Whether the data API has a schema to serve.
-    pub rest: Option<Check>,
-    /// Whether the worker lives.
-    pub worker: Option<Check>,
-}
-
-impl Checks {
-    fn rest(&self) -> bool {
-        self.rest.as_ref().is_none_or(|check| check())
-    }
-
-    fn worker(&self) -> bool {
-        self.worker.as_ref().is_none_or(|check| check())
-    }
+    /// Each part's word: `healthy`, `unhealthy`, or `off` in a process that does not run it; of the user triggers `active`,
+    /// `missing`, or `unknown` while they cannot be asked.
+    pub services: BTreeMap<&'static str, &'static str>,
 }
 
 /// Measures.
@@ -91,16 +67,23 @@ impl Checks {
 pub struct Health {
     database: Database,
     clock: SharedClock,
-    checks: Checks,
+    checks: Arc<[HealthCheck]>,
+    supervisor: Supervisor,
     measuring: Arc<tokio::sync::Mutex<()>>,
     last_sync: Arc<Mutex<Option<(Instant, UserSync)>>>,
 }
 
 impl Health {
-    /// Measures that database, and asks those parts.
+    /// Measures that database, and asks those parts and tasks.
     #[must_use]
-    pub fn new(database: Database, clock: SharedClock, checks: Checks) -> Self {
-        Self { database, clock, checks, measuring: Arc::default(), last_sync: Arc::default() }
+    pub fn new(
+        database: Database,
+        clock: SharedClock,
+        checks: Vec<HealthCheck>,
+        supervisor: Supervisor,
+    ) -> Self {
+        let checks = checks.into();
+        Self { database, clock, checks, supervisor, measuring: Arc::default(), last_sync: Arc::default() }
     }
 
     /// Whether requests can be served now, and if not why.
@@ -111,10 +94,17 @@ impl Health {
         if let DatabaseHealth::Down(why) = self.database.liveness.health() {
             return Err(format!("database: {why}"));
         }
-        if !self.checks.rest() {
-            return Err("rest: no schema has been loaded yet".to_owned());
+        for check in self.checks.iter().filter(|check| check.weight == Weight::Unhealthy) {
+            check.ask().map_err(|why| format!("{}: {why}", check.name))?;
         }
-        Ok(())
+        match self.failing_task() {
+            Some(task) => Err(format!("background task {task}: being restarted")),
+            None => Ok(()),
+        }
+    }
+
+    fn failing_task(&self) -> Option<&'static str> {
+        self.supervisor.statuses().iter().find(|task| !task.is_up()).map(|task| task.name)
     }
 
     /// The whole report.
@@ -123,21 +113,19 @@ impl Health {
             Ok(sync) => (Some(sync), "healthy".to_owned()),
             Err(error) => (None, error),
         };
-        let (rest, worker) = (self.checks.rest(), self.checks.worker());
-        let status = match &user_sync {
-            None => Status::Unhealthy,
-            Some(_) if !rest => Status::Unhealthy,
-            Some(_) if !worker => Status::Degraded,
-            Some(sync) => sync.overall(),
-        };
+        let mut status = user_sync.as_ref().map_or(Status::Unhealthy, UserSync::overall);
         let word = |good: bool| if good { "healthy" } else { "unhealthy" };
-        let services = Services {
-            database: word(user_sync.is_some()),
-            auth: word(user_sync.is_some()),
-            rest: if self.checks.rest.is_some() { word(rest && user_sync.is_some()) } else { "off" },
-            worker: if self.checks.worker.is_some() { word(worker && user_sync.is_some()) } else { "off" },
-            triggers: user_sync.as_ref().map_or("unknown", |sync| sync.triggers),
-        };
+        let is_up = user_sync.is_some();
+        let mut services = BTreeMap::from([("database", word(is_up)), ("auth", word(is_up))]);
+        services.insert("triggers", user_sync.as_ref().map_or("unknown", |sync| sync.triggers));
+        for check in self.checks.iter() {
+            let good = check.ask().is_ok();
+            services.insert(check.name, if check.is_on() { word(good && is_up) } else { "off" });
+            status = status.max(if good { Status::Healthy } else { check.weight.into() });
+        }
+        let tasks_are_up = self.failing_task().is_none();
+        services.insert("tasks", word(tasks_are_up));
+        status = status.max(if tasks_are_up { Status::Healthy } else { Status::Degraded });
         let timestamp = self.clock.now().format(&Rfc3339).unwrap_or_default();
         Report { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
     }

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod health;
+mod module;
 mod process;
 mod route;
 mod user_sync;
 
-pub use health::{Check, Checks, Health, Report, Status};
+pub use health::{Health, Report, Status};
+pub use module::OpsModule;
 pub use route::{Ops, router};
 pub use user_sync::UserSync;

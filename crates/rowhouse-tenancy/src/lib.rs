@@ -2,8 +2,11 @@
 
 pub mod limit;
 pub mod membership;
+mod module;
 
 use rowhouse_db::migrate::Statement;
+
+pub use module::TenancyModule;
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../migrations/", $name)))),*] };

@@ -7,9 +7,10 @@ pub mod schedule;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rowhouse_kernel::TenantId;
 use rowhouse_kernel::settings::Setting;
+use rowhouse_module::{CommandGroup, Modules};
 
 pub use mail::{CredentialsCommand, MailCommand, MailState, SuppressionsCommand};
 
@@ -31,6 +32,49 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What was asked for.
+pub enum Invocation {
+    /// A command of the program itself.
+    Own(Cli),
+    /// A command that a module brings.
+    Module {
+        /// Which.
+        group: CommandGroup,
+        /// Its arguments.
+        matches: ArgMatches,
+        /// The project's folder.
+        dir: PathBuf,
+    },
+}
+
+/// The program's commands and those of the modules.
+#[must_use]
+pub fn command(modules: &Modules) -> clap::Command {
+    let theirs = modules.commands();
+    theirs.iter().fold(Cli::command(), |command, group| command.subcommand((group.command)()))
+}
+
+/// Reads the command line. The second value says whether a JSON document is wanted.
+///
+/// # Errors
+/// What is wrong with it, or help that was asked for.
+pub fn parse(
+    modules: &Modules,
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+) -> Result<(Invocation, bool), clap::Error> {
+    let all = command(modules).try_get_matches_from(arguments)?;
+    let as_json = all.get_flag("json");
+    let (name, matches) = all.subcommand().unzip();
+    let group = modules.commands().into_iter().find(|group| Some((group.command)().get_name()) == name);
+    let invocation = match (group, matches, all.get_one::<PathBuf>("dir")) {
+        (Some(group), Some(matches), Some(dir)) => {
+            Invocation::Module { group, matches: matches.clone(), dir: dir.clone() }
+        }
+        _ => Invocation::Own(Cli::from_arg_matches(&all)?),
+    };
+    Ok((invocation, as_json))
 }
 
 /// The commands.

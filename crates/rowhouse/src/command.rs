@@ -8,7 +8,6 @@ mod import;
 mod init;
 mod jobs;
 mod keys;
-pub(crate) mod lock;
 mod mail;
 mod migrate;
 mod psql;
@@ -20,15 +19,15 @@ mod stop;
 mod tenants;
 mod up;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rowhouse_kernel::settings::LogLevel;
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
+use rowhouse_module::{CannotRun, CommandContext, CommandGroup, Modules, Outcome, Project};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{Cli, Command, ConfigCommand, RestCommand, TenantsCommand};
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use crate::cli::{Cli, Command, ConfigCommand, Invocation, RestCommand, TenantsCommand};
 use crate::telemetry;
 
 /// The program's one clock.
@@ -45,15 +44,34 @@ pub(crate) fn rng() -> SharedRng {
 ///
 /// # Errors
 /// Why it could not run.
-pub fn run(cli: Cli) -> Result<Outcome, CannotRun> {
+pub fn run(modules: &Modules, invocation: Invocation) -> Result<Outcome, CannotRun> {
+    match invocation {
+        Invocation::Own(cli) => run_own(modules, cli),
+        Invocation::Module { group, matches, dir } => run_group(modules, group, &matches, &dir),
+    }
+}
+
+/// A command that a module brings.
+fn run_group(
+    modules: &Modules,
+    group: CommandGroup,
+    matches: &clap::ArgMatches,
+    dir: &Path,
+) -> Result<Outcome, CannotRun> {
+    let (project, groups) = (Project::open(dir)?, modules.settings());
+    let context = CommandContext { project, groups, clock: clock(), rng: rng() };
+    quiet()?.block_on((group.run)(matches, &context))
+}
+
+fn run_own(modules: &Modules, cli: Cli) -> Result<Outcome, CannotRun> {
     let dir = cli.dir;
     match cli.command {
         Command::Init { folder } => init::run(&folder.unwrap_or(dir)),
-        Command::Completions { shell } => Ok(completions::run(shell)),
+        Command::Completions { shell } => Ok(completions::run(modules, shell)),
         Command::Up(args) => {
-            runtime(half_the_cores())?.block_on(up::run(&Project::open(&dir)?, &args, cli.json))
+            runtime(half_the_cores())?.block_on(up::run(modules, &Project::open(&dir)?, &args, cli.json))
         }
-        Command::Serve(args) => runtime(cores())?.block_on(serve::run(&Project::open(&dir)?, &args)),
+        Command::Serve(args) => runtime(cores())?.block_on(serve::run(modules, &Project::open(&dir)?, &args)),
         Command::Status => quiet()?.block_on(status::run(&Project::open(&dir)?)),
         Command::Stop => quiet()?.block_on(stop::run(&Project::open(&dir)?)),
         Command::Psql { args } => psql::run(&Project::open(&dir)?, &args),

@@ -2,14 +2,20 @@
 //! reserve, idle clients would use up what the database connections and the monitor need.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rowhouse_kernel::settings::ServerSettings;
 
 /// Kept for the database, listeners, logs and files.
 const RESERVED: u64 = 128;
 /// A connection holds its socket twice; see the listener's lingering close.
 const PER_CONNECTION: u64 = 2;
 
+/// Raises the limit on open files, and lowers `server.max_connections` to what it suffices for.
+pub(crate) fn raise(server: &mut ServerSettings) {
+    server.max_connections = provide(server.max_connections);
+}
+
 /// Raises the soft limit to the hard one and returns how many of the `wanted` connections it suffices for.
-pub(crate) fn provide(wanted: u32) -> u32 {
+fn provide(wanted: u32) -> u32 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
     let possible = affordable(if raised { hard } else { soft });

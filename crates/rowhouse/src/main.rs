@@ -2,31 +2,30 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use rowhouse::cli::Cli;
-use rowhouse::outcome::CannotRun;
+use rowhouse::cli;
+use rowhouse_module::CannotRun;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let modules = rowhouse::modules::modules();
+    let (invocation, as_json) = match cli::parse(&modules, std::env::args_os()) {
+        Ok(parsed) => parsed,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _closed_terminal = error.print();
             return ExitCode::from(2);
         }
         Err(error) if error.use_stderr() => {
             let as_json = std::env::args().any(|argument| argument == "--json");
-            return rowhouse::outcome::report(as_json, Err(misuse(&error)));
+            return rowhouse_module::report(as_json, Err(misuse(&error)));
         }
         Err(help_or_version) => {
             let _closed_terminal = help_or_version.print();
             return ExitCode::SUCCESS;
         }
     };
-    let as_json = cli.json;
-    let result = rowhouse::command::run(cli);
+    let result = rowhouse::command::run(&modules, invocation);
     rowhouse::telemetry::flush();
-    rowhouse::outcome::report(as_json, result)
+    rowhouse_module::report(as_json, result)
 }
 
 /// The reason and the tip in one line, without the usage that follows them.

@@ -18,9 +18,6 @@ pub(super) type Exception = (&'static str, &'static str, &'static str, &'static 
 const EXCEPTIONS: &[Exception] = &[
     ("rowhouse", "admin", "command", "`clock`, the form in which times are shown, belongs below both"),
     ("rowhouse", "command::serve", "command::up", "`Signals` is not `up`'s alone and belongs below both"),
-    ("rowhouse", "mail", "app", "`Parts`, what parts of the program are made of, belongs below both"),
-    ("rowhouse", "state", "command", "the lock of a project belongs beside its state"),
-    ("rowhouse", "worker", "app", "`Parts`, what parts of the program are made of, belongs below both"),
     ("rowhouse-auth", "key_store", "state", "the issuer's name belongs to the keys"),
     ("rowhouse-auth", "request", "live", "an error of a request names why somebody is not live"),
     (

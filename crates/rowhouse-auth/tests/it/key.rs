@@ -88,7 +88,7 @@ async fn processes_share_one_ring_however_many_start_at_once() {
 async fn other_processes_follow_a_rotation() {
     let app = App::start().await;
     let follower = another_store(&app).await;
-    let (hub, listening) = ListenHub::start(app.database.urls.control.clone(), &["rowhouse_keys"]);
+    let (hub, listening) = ListenHub::start(app.database.urls.control.clone(), vec!["rowhouse_keys"]);
     let mut heard = hub.subscribe();
     let following = tokio::spawn(follower.clone().follow(hub.subscribe()));
     while heard.recv().await.unwrap() != Heard::Resync {}

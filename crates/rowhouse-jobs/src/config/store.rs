@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::Transaction;
 
 use super::{Schedules, Written};
-use crate::registry::Kind;
+use crate::Kind;
 
 /// Of several processes that start together, one writes after the other.
 pub(super) async fn take_turn(tx: &Transaction<'_>) -> Result<(), DbError> {

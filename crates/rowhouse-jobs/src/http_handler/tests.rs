@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::outcome;
-use crate::handler::JobError;
+use crate::JobError;
 use crate::outbound::Answer;
 
 fn answer(status: u16, body: &str) -> Answer {

@@ -15,7 +15,7 @@ use super::batch::Completion;
 use super::fetch_connection::FetchConnection;
 use super::run::{self, Stop};
 use super::{Running, Shared, lock};
-use crate::handler::Lease;
+use crate::Lease;
 use crate::store::{Claimed, Room};
 
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
@@ -203,7 +203,7 @@ async fn one(shared: Arc<Shared>, worker: Uuid, batch: u64, claimed: Claimed) {
     }
 }
 
-fn note(job: &crate::handler::Job, end: &Completion, labels: &[(&'static str, String); 2], took: Duration) {
+fn note(job: &crate::Job, end: &Completion, labels: &[(&'static str, String); 2], took: Duration) {
     let [queue, kind] = labels.clone();
     let labels = [queue, kind, ("outcome", end.name().to_owned())];
     metrics::histogram!("rowhouse_jobs_run_seconds", &labels).record(took);

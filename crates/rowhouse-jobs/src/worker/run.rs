@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::batch::Completion;
-use crate::handler::{Handler, Job, JobError, JobResult};
-use crate::registry::Kind;
+use crate::Kind;
 use crate::store::{Claimed, PartitionRow};
+use crate::{Handler, Job, JobError, JobResult};
 
 /// Results larger than this are refused: they belong into a table.
 const MOST_RESULT: usize = 64 * 1024;
@@ -37,12 +37,7 @@ pub(crate) enum Stop {
 }
 
 /// Makes a job out of what was claimed.
-pub(crate) fn job(
-    claimed: Claimed,
-    partition: &PartitionRow,
-    kind: &Kind,
-    lease: crate::handler::Lease,
-) -> Job {
+pub(crate) fn job(claimed: Claimed, partition: &PartitionRow, kind: &Kind, lease: crate::Lease) -> Job {
     let option = |name: &str| claimed.options.as_ref()?.get(name).cloned();
     let number = |name: &str| option(name)?.as_f64();
     let max_attempts = number("max_attempts").map_or(kind.max_attempts, |most| most as u16);

@@ -7,7 +7,7 @@ use rowhouse_db::Control;
 use rowhouse_jobs::config::{Declarations, sync};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_jobs::{Registry, declared_kind, schedule};
-use rowhouse_kernel::settings::{DbSettings, Settings, Sources};
+use rowhouse_kernel::settings::{DbSettings, GroupSpec, JobsSettings, Settings, Sources};
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
@@ -62,7 +62,10 @@ impl House {
         let db = database().await;
         let client = db.superuser().await;
         client.batch_execute(PROJECT).await.unwrap();
-        let settings = Settings::load(&mut Sources::new(FILE, [])).unwrap().jobs;
+        let settings = (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(FILE, []))
+            .unwrap()
+            .get::<JobsSettings>())
+        .clone();
         let clock = Arc::new(SystemClock) as SharedClock;
         let (mut registry, outbound) = (Registry::new(), Outbound::new(false).unwrap());
         let mistakes = declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions(&db), &clock);

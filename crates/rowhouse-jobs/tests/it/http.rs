@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_jobs::{Registry, declared_kind};
-use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_kernel::settings::{GroupSpec, JobsSettings, Settings, Sources};
 use rowhouse_kernel::{SharedClock, SystemClock};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
@@ -69,7 +69,10 @@ impl House {
         let file = format!(
             "[jobs.kinds.\"shop.order\"]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\nbackoff = \"1ms\"\ngrowth = 100\nmax_attempts = 3\n{more}"
         );
-        let settings = Settings::load(&mut Sources::new(&file, [])).unwrap().jobs;
+        let settings = (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(&file, []))
+            .unwrap()
+            .get::<JobsSettings>())
+        .clone();
         let (mut registry, clock) = (Registry::new(), Arc::new(SystemClock) as SharedClock);
         let outbound = Outbound::new(allow_private).unwrap();
         assert_eq!(
@@ -203,7 +206,10 @@ async fn private_addresses_are_never_connected_to_unless_allowed() {
 async fn kind_of_the_program_itself_cannot_be_declared() {
     let db = database().await;
     let file = format!("[jobs.kinds.\"jobs.noop\"]\nurl = \"http://x\"\nsecret = \"{SECRET}\"");
-    let settings = Settings::load(&mut Sources::new(&file, [])).unwrap().jobs;
+    let settings = (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(&file, []))
+        .unwrap()
+        .get::<JobsSettings>())
+    .clone();
     let mut registry = crate::support::registry(async |_| Ok(None));
     let clock = Arc::new(SystemClock) as SharedClock;
     let outbound = Outbound::new(true).unwrap();

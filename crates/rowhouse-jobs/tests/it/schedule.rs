@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::Control;
-use rowhouse_jobs::config::{BuiltIn, ConfigError, Declarations, sync};
+use rowhouse_jobs::BuiltInSchedule;
+use rowhouse_jobs::config::{ConfigError, Declarations, sync};
 use rowhouse_jobs::{JobError, Registry, builtin, schedule};
-use rowhouse_kernel::settings::{DbSettings, JobsSettings, Settings, Sources};
+use rowhouse_kernel::settings::{DbSettings, GroupSpec, JobsSettings, Settings, Sources};
 use rowhouse_kernel::{FakeClock, SeededRng, SharedClock, SharedRng};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
@@ -17,7 +18,8 @@ use tokio_postgres::Client;
 use crate::support::{count, database, idle, registry, text, until, worker};
 
 const START: OffsetDateTime = datetime!(2026-05-04 11:59:30 UTC);
-const BUILT_IN: &[BuiltIn] = &[BuiltIn { name: "own", cron: "17 3 * * *", kind: "jobs.noop" }];
+const BUILT_IN: &[BuiltInSchedule] =
+    &[BuiltInSchedule { name: "own", cron: "17 3 * * *", kind: "jobs.noop" }];
 
 struct House {
     db: TestDatabase,
@@ -65,7 +67,10 @@ impl House {
 }
 
 fn jobs(file: &str) -> JobsSettings {
-    Settings::load(&mut Sources::new(file, [])).unwrap().jobs
+    (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(file, []))
+        .unwrap()
+        .get::<JobsSettings>())
+    .clone()
 }
 
 const HOURLY: &str =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{settings, value::words};
+use super::{Check, Findings, Given, Settings, settings, value::words};
 use crate::Secret;
 
 words! {
@@ -60,5 +60,44 @@ settings! {
         pub audit_retention: Duration = Duration::from_secs(365 * 86_400),
         /// Largest request body in bytes.
         pub max_body_bytes: u64 = 1_048_576,
+    }
+}
+
+/// Requests within five minutes that development allows one address, unless somebody says otherwise.
+const DEVELOPMENT_RATE: u32 = 3_000;
+
+impl Check for AuthSettings {
+    fn development(&mut self, given: &Given<'_>) {
+        if given.is_default("mailer_autoconfirm") {
+            self.mailer_autoconfirm = true;
+        }
+        if given.is_default("signin_rate_per_5min") {
+            self.signin_rate_per_5min = DEVELOPMENT_RATE;
+        }
+        if given.is_default("token_rate_per_5min") {
+            self.token_rate_per_5min = DEVELOPMENT_RATE;
+        }
+    }
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        findings.positive_span("access_token_lifetime", self.access_token_lifetime);
+        findings.span("refresh_reuse_interval", self.refresh_reuse_interval);
+        findings.span("lockout_duration", self.lockout_duration);
+    }
+
+    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+        if self.key_secret.is_none() {
+            findings.refuse("key_secret", "not set");
+        }
+        if self.mailer_autoconfirm {
+            findings.refuse("mailer_autoconfirm", "addresses would be confirmed without a mail");
+        }
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        [("key_secret", &self.key_secret), ("jwt_secret", &self.jwt_secret)]
+            .into_iter()
+            .filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
+            .collect()
     }
 }

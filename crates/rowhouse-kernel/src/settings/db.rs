@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::settings;
+use super::{Check, Findings, Settings, settings};
 use crate::Secret;
 
 settings! {
@@ -33,4 +33,54 @@ settings! {
         /// Prepared statements kept per data-plane connection; about 32 KB of server memory each.
         pub statement_cache_size: u32 = 256,
     }
+}
+
+impl Check for DbSettings {
+    fn check(&self, findings: &mut Findings<'_>) {
+        findings.positive_span("acquire_timeout", self.acquire_timeout);
+        findings.positive_span("statement_timeout", self.statement_timeout);
+    }
+
+    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+        for (key, password, url) in [
+            ("authenticator_password", &self.authenticator_password, &self.authenticator_url),
+            (
+                "authenticator_service_password",
+                &self.authenticator_service_password,
+                &self.authenticator_service_url,
+            ),
+        ] {
+            if password.is_none() && url.is_none() {
+                findings.refuse(key, "not set");
+            }
+        }
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        [
+            ("authenticator_password", &self.authenticator_password),
+            ("authenticator_service_password", &self.authenticator_service_password),
+        ]
+        .into_iter()
+        .filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
+        .collect()
+    }
+
+    fn passwords(&self) -> Vec<(&'static str, String)> {
+        [
+            ("url", &self.url),
+            ("authenticator_url", &self.authenticator_url),
+            ("authenticator_service_url", &self.authenticator_service_url),
+        ]
+        .into_iter()
+        .filter_map(|(key, url)| Some((key, password_in(url.as_ref()?)?)))
+        .collect()
+    }
+}
+
+/// The password as it stands in a URL (RFC 3986 section 3.2.1), still percent-encoded.
+fn password_in(url: &Secret) -> Option<String> {
+    let (_, rest) = url.expose().split_once("://")?;
+    let (user, _) = rest.split('/').next()?.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password.to_owned())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::named::{Entry, Fields, Named, is_plain_name};
-use super::{Sources, settings, value::words};
+use super::{Check, Findings, Given, Settings, production, settings, value::words};
 use crate::{Cron, CronError, Secret};
 
 settings! {
@@ -299,13 +299,39 @@ fn is_kind_name(name: &str) -> bool {
     name.len() <= 100 && name.contains('.') && name.split('.').enumerate().all(part)
 }
 
-/// Notes what is wrong inside the tables, and what cannot work.
-pub(super) fn check(jobs: &JobsSettings, sources: &mut Sources) {
-    jobs.queues.report("jobs.queues", sources);
-    jobs.kinds.report("jobs.kinds", sources);
-    jobs.schedules.report("jobs.schedules", sources);
-    if jobs.concurrency == 0 {
-        sources.refuse("jobs.concurrency: must be 1 or more; `workers = false` runs none");
+impl Check for JobsSettings {
+    fn development(&mut self, given: &Given<'_>) {
+        if given.is_default("allow_private_urls") {
+            self.allow_private_urls = true;
+        }
+    }
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        for (key, span) in [
+            ("keep_done", self.keep_done),
+            ("keep_results", self.keep_results),
+            ("keep_log", self.keep_log),
+            ("keep_dead", self.keep_dead),
+        ] {
+            findings.positive_span(key, span);
+        }
+        self.queues.report("queues", findings);
+        self.kinds.report("kinds", findings);
+        self.schedules.report("schedules", findings);
+        if self.concurrency == 0 {
+            findings.refuse("concurrency", "must be 1 or more; `workers = false` runs none");
+        }
+    }
+
+    /// Handlers whose requests somebody could sign in our place.
+    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+        for (name, kind) in self.kinds.iter() {
+            let secret = kind.secret.as_ref().map(Secret::expose);
+            if secret.is_some_and(|secret| secret.chars().count() < production::SHORTEST_SECRET) {
+                let why = format!("shorter than {} characters", production::SHORTEST_SECRET);
+                findings.refuse(&format!("kinds.\"{name}\".secret"), why);
+            }
+        }
     }
 }
 

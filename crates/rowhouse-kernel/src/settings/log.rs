@@ -1,6 +1,6 @@
 //! `[log]`: what is written to standard error.
 
-use super::{settings, value::words};
+use super::{Check, Findings, Settings, settings, value::words};
 
 words! {
     /// How much is logged.
@@ -23,5 +23,13 @@ settings! {
     pub struct LogSettings in "log" {
         /// The least severe level that is written.
         pub level: LogLevel = LogLevel::Info,
+    }
+}
+
+impl Check for LogSettings {
+    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+        if matches!(self.level, LogLevel::Debug | LogLevel::Trace) {
+            findings.refuse("level", "debug logging may show personal data");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{settings, value::words};
+use super::{Check, Findings, Settings, settings, value::words};
 use crate::Secret;
 
 words! {
@@ -86,5 +86,73 @@ settings! {
         pub suppression_lifetime: Duration = Duration::from_secs(30 * 86_400),
         /// How long mails and their history are kept after their end.
         pub retention: Duration = Duration::from_secs(30 * 86_400),
+    }
+}
+
+impl Check for MailSettings {
+    fn check(&self, findings: &mut Findings<'_>) {
+        findings.positive_span("relay_timeout", self.relay_timeout);
+        findings.span("suppression_lifetime", self.suppression_lifetime);
+        findings.positive_span("retention", self.retention);
+        self.check_pairs(findings);
+        self.check_listener(findings);
+        if let Some(url) = &self.webhook_url {
+            let address = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if address.is_none_or(str::is_empty) {
+                let why = format!("expected http:// or https:// and an address, found \"{url}\"");
+                findings.refuse("webhook_url", why);
+            }
+        }
+        for (key, number) in [("rate_per_minute", self.rate_per_minute), ("daily_cap", self.daily_cap)] {
+            if number == Some(0) {
+                findings.refuse(key, "expected at least 1; nothing would ever leave");
+            }
+        }
+    }
+
+    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+        if self.transport == MailTransport::Capture {
+            findings.refuse("transport", "capture would deliver no mail; name a relay");
+        }
+        if self.webhook_url.is_some() && self.webhook_secret.is_none() {
+            findings.refuse("webhook_secret", "not set");
+        }
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        self.webhook_secret.iter().map(|secret| ("webhook_secret", secret)).collect()
+    }
+}
+
+impl MailSettings {
+    /// What only works together.
+    fn check_pairs(&self, findings: &mut Findings<'_>) {
+        if self.transport == MailTransport::Relay && self.relay_host.is_none() {
+            findings.refuse("relay_host", "not set; mail.transport = \"relay\" needs it");
+        }
+        if self.relay_user.is_some() != self.relay_password.is_some() {
+            findings.refuse("relay_user", "comes together with mail.relay_password");
+        }
+        if self.dkim_domain.is_some() != self.dkim_key.is_some() {
+            findings.refuse("dkim_domain", "comes together with mail.dkim_key");
+        }
+        if self.smtp_certificate.is_some() != self.smtp_certificate_key.is_some() {
+            findings.refuse("smtp_certificate", "comes together with mail.smtp_certificate_key");
+        }
+    }
+
+    /// Secrets of customers' software travel on that port.
+    fn check_listener(&self, findings: &mut Findings<'_>) {
+        let Some(text) = &self.smtp_listen else { return };
+        match text.parse::<std::net::SocketAddr>() {
+            Err(_) => {
+                findings.refuse("smtp_listen", format!("expected address and port, found \"{text}\""));
+            }
+            Ok(address) if !address.ip().is_loopback() && self.smtp_certificate.is_none() => {
+                let why = "not set; mail.smtp_listen beyond this machine needs it";
+                findings.refuse("smtp_certificate", why);
+            }
+            Ok(_) => {}
+        }
     }
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Setting, Sources};
+use super::{Findings, Setting};
 use crate::Secret;
 
 /// Entries of one shape by name, and what was wrong with them.
 #[derive(Debug, Clone)]
 pub struct Named<T> {
     entries: BTreeMap<String, T>,
-    mistakes: Vec<String>,
+    mistakes: Vec<(String, String)>,
 }
 
 impl<T> Default for Named<T> {
@@ -34,8 +34,10 @@ impl<T> Named<T> {
     }
 
     /// Hands the mistakes over, each with the whole name of its key.
-    pub(super) fn report(&self, section: &str, sources: &mut Sources) {
-        self.mistakes.iter().for_each(|mistake| sources.refuse(format!("{section}.{mistake}")));
+    pub fn report(&self, key: &str, findings: &mut Findings<'_>) {
+        for (name, problem) in &self.mistakes {
+            findings.refuse(&format!("{key}.{name}"), problem);
+        }
     }
 }
 
@@ -128,7 +130,7 @@ impl<'a> Fields<'a> {
         self.mistakes.contains_key(key)
     }
 
-    fn finish(mut self) -> Vec<String> {
+    fn finish(mut self) -> Vec<(String, String)> {
         let unknown: Vec<&String> =
             self.table.keys().filter(|key| !self.known.contains(key.as_str())).collect();
         for key in unknown {
@@ -136,7 +138,7 @@ impl<'a> Fields<'a> {
         }
         let name = if self.name.contains('.') { format!("\"{}\"", self.name) } else { self.name.to_owned() };
         let place = |key: String| if key.is_empty() { name.clone() } else { format!("{name}.{key}") };
-        self.mistakes.into_iter().map(|(key, problem)| format!("{}: {problem}", place(key))).collect()
+        self.mistakes.into_iter().map(|(key, problem)| (place(key), problem)).collect()
     }
 }
 
@@ -153,7 +155,8 @@ fn json(value: &toml::Value) -> Value {
 }
 
 /// Up to 63 characters that need no quoting in a path or a shell.
-pub(super) fn is_plain_name(name: &str) -> bool {
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
     name.len() <= 63
         && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b))
@@ -174,7 +177,8 @@ impl<T: Entry> Setting for Named<T> {
         let mut named = Self::default();
         for (name, entry) in value.as_table().ok_or_else(wrong)? {
             let Some(table) = entry.as_table() else {
-                named.mistakes.push(format!("{name}: expected a table, found {}", entry.type_str()));
+                let problem = format!("expected a table, found {}", entry.type_str());
+                named.mistakes.push((name.clone(), problem));
                 continue;
             };
             let mut fields = Fields::new(name, table);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AppSettings, settings, value::words};
+use super::{AppSettings, Check, Findings, settings, value::words};
 
 words! {
     /// What `anon` and `authenticated` may do with new tables of the project.
@@ -97,5 +97,30 @@ settings! {
         pub hoisted_tx_settings: Vec<String> = ["statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation"].map(str::to_owned).to_vec(),
         /// Schemas searched after the served one for names in functions, triggers and casts.
         pub extra_search_path: Vec<String> = vec!["public".to_owned(), "extensions".to_owned()],
+    }
+}
+
+impl Check for RestSettings {
+    fn check(&self, findings: &mut Findings<'_>) {
+        if let Some(name) = &self.trace_header
+            && let Err(why) = check_header(name)
+        {
+            findings.refuse("trace_header", format!("{why}, found \"{name}\""));
+        }
+        if self.anon_role == crate::SERVICE_ROLE {
+            findings.refuse("anon_role", "service_role looks past row-level security and is for no stranger");
+        }
+    }
+}
+
+/// A token (RFC 9110 section 5.6.2) that does not say how the message is framed.
+fn check_header(name: &str) -> Result<(), &'static str> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let framing =
+        ["connection", "content-length", "transfer-encoding"].iter().any(|f| name.eq_ignore_ascii_case(f));
+    match name {
+        "" => Err("expected the name of a header"),
+        name if framing || !name.bytes().all(token) => Err("expected the name of a header of yours"),
+        _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::settings;
+use super::{Check, Findings, Settings, settings};
 use crate::Secret;
 
 settings! {
@@ -32,5 +32,57 @@ settings! {
         pub client_address_header: Option<String> = None,
         /// Bearer token that opens `/metrics` to addresses other than loopback.
         pub metrics_token: Option<Secret> = None,
+    }
+}
+
+/// First segments of paths that capabilities of later releases answer.
+const RESERVED: &[&str] = &["console", "oauth2", "portal", "realtime", "storage"];
+
+impl Check for ServerSettings {
+    fn check(&self, findings: &mut Findings<'_>) {
+        findings.positive_span("header_timeout", self.header_timeout);
+        findings.positive_span("request_timeout", self.request_timeout);
+        findings.span("drain_timeout", self.drain_timeout);
+        if let Some(alias) = &self.rest_alias
+            && let Err(why) = check_alias(alias)
+        {
+            findings.refuse("rest_alias", format!("{why}, found \"{alias}\""));
+        }
+        if let Some(url) = &self.public_url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            findings.refuse("public_url", format!("expected http:// or https://, found \"{url}\""));
+        }
+    }
+
+    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+        match self.public_url.as_deref() {
+            None => findings.refuse("public_url", "not set; tokens would carry a local issuer"),
+            Some(url) if !url.starts_with("https://") => {
+                findings.refuse("public_url", format!("{url} is not https"));
+            }
+            Some(_) => {}
+        }
+        if self.cors_credentials && self.cors_origins.iter().any(|origin| origin == "*") {
+            let why = "* together with server.cors_credentials lets any site act as the user";
+            findings.refuse("cors_origins", why);
+        }
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        self.metrics_token.iter().map(|token| ("metrics_token", token)).collect()
+    }
+}
+
+/// Whether another surface answers there is seen when the surfaces are put together.
+fn check_alias(alias: &str) -> Result<(), String> {
+    let segments: Vec<&str> = alias.trim_end_matches('/').split('/').collect();
+    let plain = |segment: &&str| {
+        !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match segments.as_slice() {
+        ["", first, ..] if RESERVED.contains(first) => Err(format!("/{first} is taken")),
+        ["", rest @ ..] if !rest.is_empty() && rest.iter().all(plain) => Ok(()),
+        _ => Err("expected a path such as /api".to_owned()),
     }
 }

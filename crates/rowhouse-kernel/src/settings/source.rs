@@ -182,14 +182,16 @@ impl Sources {
         self.mistakes.extend(unknown.map(|name| format!("{name}: no such setting in the environment")));
     }
 
-    /// Notes a mistake that only the reader of several keys can see.
-    pub fn refuse(&mut self, mistake: impl Into<String>) {
-        self.mistakes.push(mistake.into());
-    }
-
     /// Hands over what was wrong.
     pub fn take_mistakes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.mistakes)
+    }
+
+    /// Where the key's value came from, once it has been read.
+    #[must_use]
+    pub fn source(&self, section: &str, key: &str) -> Option<&Source> {
+        let name = dotted(section, key);
+        self.effective.iter().find(|effective| effective.name == name).map(|effective| &effective.source)
     }
 
     /// Every value read so far, in reading order.
@@ -199,7 +201,7 @@ impl Sources {
     }
 }
 
-fn dotted(section: &str, key: &str) -> String {
+pub(super) fn dotted(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 

@@ -167,6 +167,7 @@ impl<T: Setting> Setting for Option<T> {
 }
 
 /// Declares an enum whose variants are written as fixed words.
+#[macro_export]
 macro_rules! words {
     ($(#[$meta:meta])* pub enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $word:literal, )* }) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -53,6 +53,7 @@ pub struct SubmissionParts {
 }
 
 /// The submission server.
+#[derive(Clone)]
 pub struct Submission {
     context: Arc<ServerContext<DatabaseBackend>>,
     tls: Option<TlsAcceptor>,

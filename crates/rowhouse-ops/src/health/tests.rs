@@ -6,7 +6,9 @@ use rowhouse_kernel::SystemClock;
 use rowhouse_kernel::settings::DbSettings;
 use rowhouse_testkit::TestDatabase;
 
-use super::{Checks, Health, Status};
+use rowhouse_http::Supervisor;
+
+use super::{Health, Status};
 
 #[tokio::test]
 async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() {
@@ -18,7 +20,7 @@ async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() 
     ]);
     let db = TestDatabase::create(migrations).await;
     let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
-    let health = Health::new(database, Arc::new(SystemClock), Checks::default());
+    let health = Health::new(database, Arc::new(SystemClock), Vec::new(), Supervisor::default());
     assert_eq!(health.report().await.status, Status::Healthy);
     let client = db.superuser().await;
     client.batch_execute("select pg_sleep(4)").await.unwrap();

@@ -1,14 +1,13 @@
 //! `completions`: a script for the shell.
 
-use clap::CommandFactory;
 use serde_json::json;
 
-use crate::cli::Cli;
-use crate::outcome::Outcome;
+use crate::cli::command;
+use rowhouse_module::{Modules, Outcome};
 
-pub(super) fn run(shell: clap_complete::Shell) -> Outcome {
+pub(super) fn run(modules: &Modules, shell: clap_complete::Shell) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "rowhouse", &mut script);
+    clap_complete::generate(shell, &mut command(modules), "rowhouse", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     Outcome::yes(json!({ "shell": shell.to_string(), "script": script }), script)
 }

@@ -3,15 +3,16 @@
 use rowhouse_kernel::settings::{Effective, Source};
 use serde_json::{Value, json};
 
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
 use crate::safety;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// Exit code 1 when production would refuse the configuration, 2 when nothing would start with it.
 pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
-    let (settings, sources) = project.settings()?;
-    crate::mail::templates(project, &settings.mail)?;
-    let refused = safety::unsafe_settings(&settings);
+    let (settings, sources) = crate::modules::settings(project)?;
+    let modules = crate::modules::modules();
+    modules.check_project(project, &settings)?;
+    let refused = safety::unsafe_settings(&modules.settings(), &settings);
     let rows: Vec<Value> = sources.effective().iter().map(row).collect();
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(["setting", "value", "from"]);

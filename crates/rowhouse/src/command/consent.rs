@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use crate::outcome::CannotRun;
+use rowhouse_module::CannotRun;
 
 /// Returns when `--yes` was given or the person at the terminal agrees; else says why nothing was done.
 pub(super) fn require(yes: bool, what: &str) -> Result<(), CannotRun> {

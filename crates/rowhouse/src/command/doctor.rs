@@ -4,14 +4,14 @@ use std::path::Path;
 
 use rowhouse_db::embedded::{Account, find_binaries, port_owner};
 use rowhouse_db::migrate::read_project;
-use rowhouse_kernel::settings::Settings;
+use rowhouse_kernel::settings::{ServerSettings, Settings};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
 use crate::safety;
-use crate::state::State;
+use rowhouse_module::Project;
+use rowhouse_module::State;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// One finding.
 #[derive(Debug, Serialize)]
@@ -65,7 +65,7 @@ async fn check_project(project: &Project, checks: &mut Vec<Check>) {
         .map_err(|e| e.to_string());
     checks.push(Check::from("migrations", migrations));
     checks.push(Check::from("private", secrets_mode(project)));
-    let settings = match project.settings() {
+    let settings = match crate::modules::settings(project) {
         Ok((settings, _)) => settings,
         Err(error) => return checks.push(Check::from("settings", Err(error.to_string()))),
     };
@@ -82,7 +82,7 @@ async fn check_project(project: &Project, checks: &mut Vec<Check>) {
 }
 
 fn safe(settings: &Settings) -> Result<String, String> {
-    match safety::unsafe_settings(settings) {
+    match safety::unsafe_settings(&crate::modules::modules().settings(), settings) {
         found if found.is_empty() => Ok("no mistakes".to_owned()),
         found => Err(found.join("; ")),
     }
@@ -100,7 +100,7 @@ fn secrets_mode(project: &Project) -> Result<String, String> {
 }
 
 fn free_ports(settings: &Settings) -> Result<String, String> {
-    let port = settings.server.port;
+    let port = settings.get::<ServerSettings>().port;
     let taken: Vec<String> = [port, port.saturating_add(1)]
         .into_iter()
         .filter_map(|p| port_owner(p).map(|by| format!("{p} is taken by {by}")))

@@ -7,7 +7,7 @@ use rowhouse_kernel::settings::postgrest::{Given, Translated, read_conf};
 use rowhouse_kernel::settings::{Settings, Sources};
 use serde_json::json;
 
-use crate::outcome::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, Outcome};
 
 /// Prints the file's settings in our words; what would be a mistake here is one there.
 pub(super) fn run(file: &Path) -> Result<Outcome, CannotRun> {
@@ -16,15 +16,16 @@ pub(super) fn run(file: &Path) -> Result<Outcome, CannotRun> {
     let pairs = read_conf(&text).map_err(|error| fail(&error))?;
     let translated = Translated::of(pairs.into_iter().map(|(key, value)| (key.clone(), key, value)));
     let toml = document(&translated).map_err(|error| fail(&error))?;
-    Settings::load(&mut Sources::new(&toml, [])).map_err(CannotRun)?;
+    Settings::load(&crate::modules::modules().settings(), &mut Sources::new(&toml, [])).map_err(CannotRun)?;
     let json = json!({ "toml": toml, "without_effect": translated.notes });
     Ok(Outcome::yes(json, toml.trim_end()))
 }
 
 fn document(translated: &Translated) -> Result<String, String> {
-    let kinds: BTreeMap<String, &str> = Settings::reference()
+    let kinds: BTreeMap<String, &str> = crate::modules::modules()
+        .settings()
         .into_iter()
-        .flat_map(|(.., fields)| fields)
+        .flat_map(|group| (group.fields)())
         .map(|field| (field.name, field.kind))
         .collect();
     let mut sections: BTreeMap<&str, toml::Table> = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::outcome::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, Outcome};
 
 const SETTINGS: &str = "# Every key is optional; docs/configuration.md lists them all.
 # environment = \"production\"

@@ -11,8 +11,8 @@ use tokio_postgres::Client;
 use crate::cli::jobs::{EnqueueArgs, JobsCommand, ListArgs, RetryArgs, ScopeArgs};
 use crate::command::clock;
 use crate::command::migrate::connect_project;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 pub(super) async fn run(project: &Project, command: &JobsCommand) -> Result<Outcome, CannotRun> {
     let client = connect_project(project).await?;

@@ -3,24 +3,25 @@
 use rowhouse_auth::{KeyInfo, KeyStore};
 use rowhouse_crypto::Purpose;
 use rowhouse_db::Control;
-use rowhouse_kernel::settings::Settings;
+use rowhouse_kernel::settings::{AuthSettings, DbSettings, ServerSettings, Settings};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::{ApiRole, KeysCommand};
 use crate::command::migrate::project_url;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
-use crate::secrets::Secrets;
-use crate::state::State;
+use rowhouse_module::Project;
+use rowhouse_module::State;
+use rowhouse_module::{CannotRun, Outcome};
 
 pub(super) async fn run(project: &Project, command: &KeysCommand) -> Result<Outcome, CannotRun> {
-    let (mut settings, _) = project.settings()?;
-    if settings.auth.key_secret.is_none() && project.private("keys/secrets.toml").exists() {
-        settings.auth.key_secret = Some(Secrets::ensure(project, &*super::rng())?.key_secret);
+    let (mut settings, _) = crate::modules::settings(project)?;
+    if project.private("keys/secrets.toml").exists() {
+        crate::modules::modules().generate_secrets(project, &mut settings, &*super::rng())?;
     }
-    let control = Control::open(&project_url(project)?, &settings.db)?;
-    let keys = KeyStore::open(control, &settings.auth, super::clock(), super::rng()).await.map_err(failed)?;
+    let control = Control::open(&project_url(project)?, &settings.get::<DbSettings>())?;
+    let keys = KeyStore::open(control, &settings.get::<AuthSettings>(), super::clock(), super::rng())
+        .await
+        .map_err(failed)?;
     match command {
         KeysCommand::List => list(&keys).await,
         KeysCommand::Rotate { api, dry_run } => {
@@ -91,7 +92,7 @@ fn issue(
 ) -> Result<Outcome, CannotRun> {
     let url = State::read(project)
         .map(|state| state.url)
-        .or_else(|| settings.server.public_url.clone())
+        .or_else(|| settings.get::<ServerSettings>().public_url.clone())
         .unwrap_or_default();
     let role = match role {
         ApiRole::Anon => "anon",

@@ -5,14 +5,14 @@ mod dns;
 mod suppression;
 mod trial;
 
-use rowhouse_mail::{MailError, history};
+use rowhouse_mail::history;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use crate::cli::MailCommand;
 use crate::command::migrate::connect_project;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 pub(super) async fn run(project: &Project, command: &MailCommand) -> Result<Outcome, CannotRun> {
     if let MailCommand::Dns { check, server } = command {
@@ -36,12 +36,6 @@ pub(super) async fn run(project: &Project, command: &MailCommand) -> Result<Outc
         }
         MailCommand::Suppressions(command) => suppression::run(&client, command).await,
         MailCommand::Credentials(command) => credential::run(&client, command).await,
-    }
-}
-
-impl From<MailError> for CannotRun {
-    fn from(error: MailError) -> Self {
-        Self::because(error.to_string())
     }
 }
 

@@ -1,52 +1,25 @@
 //! `migrate`: what is applied, and applying what is not.
 
-use std::time::Duration;
-
-use rowhouse_db::{
-    BootstrapError, DataPlaneUrls, DbError, Logins, Sharing, apply_default_grants, bootstrap, migrate,
-};
+use rowhouse_db::{BootstrapError, DataPlaneUrls, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::DbSettings;
+use rowhouse_module::{CannotRun, Outcome, Project, Secrets, State};
 use serde_json::json;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::cli::{AdoptArgs, MigrateCommand};
 use crate::command::consent;
-use crate::outcome::{CannotRun, Outcome};
-use crate::platform;
-use crate::project::Project;
-use crate::secrets::Secrets;
-use crate::state::State;
-
-/// Where the URL has no `connect_timeout`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A connection outside the pools, driven in the background.
-pub(crate) async fn connect(url: &Secret) -> Result<Client, CannotRun> {
-    let config = rowhouse_db::url::read(url)?;
-    // tokio-postgres bounds the TCP connection only, not the server's first answer.
-    let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
-    let connected = tokio::time::timeout(limit, config.connect(NoTls)).await.map_err(|_| {
-        CannotRun::because(format!("the database took the connection and did not answer within {limit:?}"))
-    })?;
-    let (client, connection) = connected.map_err(|error| {
-        let source =
-            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        CannotRun::because(format!("cannot connect to the database: {error}{source}"))
-    })?;
-    tokio::spawn(connection);
-    Ok(client)
-}
+use crate::{modules, platform};
 
 /// Connects to the project's database, wherever it is: the running `up`'s, else `DATABASE_URL`.
 pub(super) async fn connect_project(project: &Project) -> Result<Client, CannotRun> {
-    connect(&project_url(project)?).await
+    Ok(connect(&project_url(project)?).await?)
 }
 
 /// As the login `rowhouse`.
 pub(super) fn project_url(project: &Project) -> Result<Secret, CannotRun> {
-    let (settings, _) = project.settings()?;
-    if let Some(url) = settings.db.url {
+    let (settings, _) = modules::settings(project)?;
+    if let Some(url) = settings.get::<DbSettings>().url.clone() {
         return Ok(url);
     }
     let state = State::read(project).filter(|_| State::is_running(project)).ok_or_else(|| {
@@ -129,17 +102,16 @@ async fn apply(
     migrations: &[migrate::Migration],
     yes: bool,
 ) -> Result<Vec<migrate::Step>, CannotRun> {
-    let (settings, _) = project.settings()?;
+    let (settings, _) = modules::settings(project)?;
     migrate::exclusive(client, async || {
-        prepare_roles(client, &settings.db, yes).await?;
-        let mut steps = migrate::apply_platform(client, &platform::migrations()).await?;
-        apply_default_grants(client, settings.rest.default_grants).await?;
+        prepare_roles(client, &settings.get::<DbSettings>(), yes).await?;
+        let modules = modules::modules();
+        let mut steps = migrate::apply_platform(client, &modules.migrations()).await?;
+        modules.after_platform_migrations(client, &settings).await?;
         create_extensions(project, client, migrations).await?;
         let applied = migrate::apply_project(client, migrations).await;
         steps.extend(applied.map_err(|error| after(&steps, error))?);
-        if rowhouse_tenancy::refresh_references(client).await? > 0 {
-            client.batch_execute("notify pgrst, 'reload schema'").await.map_err(DbError::from)?;
-        }
+        modules.after_project_migrations(client, &settings).await?;
         Ok(steps)
     })
     .await
@@ -192,8 +164,8 @@ async fn adopt(project: &Project, args: &AdoptArgs) -> Result<Outcome, CannotRun
 
 /// The only command that changes passwords of logins that are there.
 async fn passwords(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
-    let (settings, _) = project.settings()?;
-    let urls = data_plane(&settings.db)?.ok_or_else(|| {
+    let (settings, _) = modules::settings(project)?;
+    let urls = data_plane(&settings.get::<DbSettings>())?.ok_or_else(|| {
         CannotRun::because(
             "set DATABASE_URL, db.authenticator_password and db.authenticator_service_password",
         )

@@ -6,24 +6,27 @@ use std::process::Command;
 
 use rowhouse_db::embedded::find_binaries;
 
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
-use crate::state::State;
+use rowhouse_kernel::settings::DbSettings;
+use rowhouse_module::Project;
+use rowhouse_module::State;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// So that statements of existing guides run as they are written.
 const SEARCH_PATH: &str = "-c search_path=public,tenancy,auth,extensions";
 
 /// Replaces this process; returns only when that failed.
 pub(super) fn run(project: &Project, args: &[String]) -> Result<Outcome, CannotRun> {
-    let (settings, _) = project.settings()?;
+    let (settings, _) = crate::modules::settings(project)?;
     let url = match State::read(project).filter(|_| State::is_running(project)) {
         Some(state) => state.db_url,
-        None => settings.db.url.map(|url| url.expose().to_owned()).ok_or_else(|| {
-            CannotRun::because(format!(
-                "not running, and no DATABASE_URL; start it with: rowhouse up --dir {}",
-                project.root().display()
-            ))
-        })?,
+        None => {
+            settings.get::<DbSettings>().url.as_ref().map(|url| url.expose().to_owned()).ok_or_else(|| {
+                CannotRun::because(format!(
+                    "not running, and no DATABASE_URL; start it with: rowhouse up --dir {}",
+                    project.root().display()
+                ))
+            })?
+        }
     };
     // The URL holds a password and must not show in the process list.
     let mut command = Command::new(program());

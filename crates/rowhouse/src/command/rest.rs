@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::{catalog, flight};
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::Settings;
+use rowhouse_kernel::settings::{DbSettings, RestSettings, Settings};
 use rowhouse_rest::explain::{Prepared, Report};
 use rowhouse_rest::{Ceilings, Failure, Sample};
 use rowhouse_tenancy::limit::TenantLimits;
@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use crate::cli::ExplainArgs;
 use crate::command::migrate::connect_project;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// A request as given on the command line.
 struct Request {
@@ -29,19 +29,24 @@ struct Request {
 }
 
 pub(super) async fn explain(project: &Project, args: &ExplainArgs) -> Result<Outcome, CannotRun> {
-    let (settings, _) = project.settings()?;
+    let (settings, _) = crate::modules::settings(project)?;
     let request = Request::read(args)?;
     let caller = match &args.who {
         Some(who) => Some(door::caller(project, who, args.tenant.as_deref()).await?),
         None => None,
     };
     let client = connect_project(project).await?;
-    let snapshot = catalog::load(&client, &settings.rest.schemas).await?;
+    let snapshot = catalog::load(&client, &settings.get::<RestSettings>().schemas).await?;
     let Some(caller) = caller else { return statement_only(&request, &snapshot, &settings) };
     let ceilings = ceilings(&client, &settings).await?;
-    let prepared =
-        rowhouse_rest::explain::prepare(&request.sample(), &caller, &ceilings, &snapshot, &settings.rest)
-            .map_err(|failure| refused(&failure))?;
+    let prepared = rowhouse_rest::explain::prepare(
+        &request.sample(),
+        &caller,
+        &ceilings,
+        &snapshot,
+        &settings.get::<RestSettings>(),
+    )
+    .map_err(|failure| refused(&failure))?;
     let report = door::ask(project, &client, &caller, &request, &prepared, args.analyze).await?;
     shown(args, &caller, &prepared, &report)
 }
@@ -49,7 +54,7 @@ pub(super) async fn explain(project: &Project, args: &ExplainArgs) -> Result<Out
 async fn ceilings(client: &tokio_postgres::Client, settings: &Settings) -> Result<Ceilings, CannotRun> {
     let tenants = Arc::new(TenantLimits::default());
     tenants.reload(client).await?;
-    Ok(Ceilings { default_timeout: settings.db.statement_timeout, tenants })
+    Ok(Ceilings { default_timeout: settings.get::<DbSettings>().statement_timeout, tenants })
 }
 
 fn refused(failure: &Failure) -> CannotRun {
@@ -104,7 +109,7 @@ fn context() -> Value {
 
 /// What a request becomes, whoever sends it.
 fn statement_only(request: &Request, snapshot: &Snapshot, settings: &Settings) -> Result<Outcome, CannotRun> {
-    let explained = rowhouse_rest::explain(&request.sample(), snapshot, &settings.rest)
+    let explained = rowhouse_rest::explain(&request.sample(), snapshot, &settings.get::<RestSettings>())
         .map_err(|failure| refused(&failure))?;
     let (opening, _) = flight::opening();
     let values = params(&explained.query);

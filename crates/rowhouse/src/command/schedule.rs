@@ -11,8 +11,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::cli::schedule::ScheduleCommand;
 use crate::command::clock;
 use crate::command::migrate::project_url;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// Longest result or error in the table, in characters.
 const WIDEST: usize = 60;

@@ -2,78 +2,88 @@
 
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
-    DataPlaneUrls, Database, DatabaseUrls, DbError, Logins, Sharing, apply_default_grants, bootstrap, migrate,
+    DataPlaneUrls, Database, DatabaseUrls, DbError, Logins, Sharing, bootstrap, connect, migrate,
 };
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{DbSettings, ServerSettings, Settings, Sources};
+use rowhouse_kernel::settings::{AuthSettings, DbSettings, LogSettings, ServerSettings, Settings, Sources};
+use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::{App, Parts, Roles};
+use crate::app::App;
 use crate::cli::{ServeArgs, ServeRole};
-use crate::command::migrate::connect;
 use crate::command::up::Signals;
 use crate::command::{clock, rng};
-use crate::mail::Ports;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
-use crate::secrets::Secrets;
-use crate::{descriptor, platform, safety, telemetry};
+use crate::{descriptor, safety, telemetry};
 
 /// Runs until told to stop.
-pub(super) async fn run(project: &Project, args: &ServeArgs) -> Result<Outcome, CannotRun> {
-    let settings = checked(project.sources()?)?.0;
-    let templates = crate::mail::templates(project, &settings.mail)?;
-    let mut sources = project.sources()?;
-    sources.add_database(stored(&urls(&settings.db, None)?).await?);
-    let (mut settings, sources) = checked(sources)?;
-    telemetry::install(settings.log.level);
-    let notes = sources.notes();
-    if !notes.is_empty() {
-        tracing::warn!("PostgREST's configuration: {}", notes.join("; "));
-    }
-    settings.server.max_connections = descriptor::provide(settings.server.max_connections);
-    let urls = urls(&settings.db, None)?;
+pub(super) async fn run(
+    modules: &Modules,
+    project: &Project,
+    args: &ServeArgs,
+) -> Result<Outcome, CannotRun> {
+    let mut settings = read_settings(modules, project).await?;
+    let urls = urls(&settings.get::<DbSettings>(), None)?;
     if rowhouse_db::url::is_remote(&urls.control)? {
         tracing::warn!(
             "the database is on another machine and is spoken to in plain text; keep that network private"
         );
     }
-    prepare(&settings, &urls).await?;
-    let listener = bind(&settings.server).await?;
+    prepare(modules, &settings, &urls).await?;
+    let listener = bind(&settings.get::<ServerSettings>()).await?;
     let address = listener.local_addr()?;
-    let mail = Ports::configured(&settings.mail).await?;
-    settings.server.public_url.get_or_insert_with(|| format!("http://{address}"));
-    let (database, monitor) = Database::open(&urls, &settings.db, settings.auth.live_sessions)?;
+    let listeners = BoundListeners::bind(modules.listeners(&settings, Mode::Serve)?).await?;
+    settings.update(|server: &mut ServerSettings| {
+        server.public_url.get_or_insert_with(|| format!("http://{address}"));
+    });
+    let live_sessions = settings.get::<AuthSettings>().live_sessions;
+    let (database, monitor) = Database::open(&urls, &settings.get::<DbSettings>(), live_sessions)?;
     let mut signals = Signals::install()?;
-    let parts = Parts {
-        settings: settings.clone(),
+    let server = Server::from(&*settings.get::<ServerSettings>());
+    let origin = Origin {
+        settings,
         database,
-        control_url: urls.control,
+        urls,
         clock: clock(),
         rng: rng(),
         roles: roles(&args.roles),
-        templates,
+        mode: Mode::Serve,
+        project: Some(project.clone()),
+        addresses: listeners.addresses(),
     };
-    let app = App::start(parts).await?;
+    let app = App::start(modules, origin).await?;
     tracing::info!(%address, roles = ?args.roles, "serving");
     let (drain, draining) = watch::channel(false);
-    let server = Server::from(&settings.server);
-    let mail = mail.serve(&app.mail, &server, &draining)?;
+    let others = app.serve_listeners(listeners, &draining);
     let serving = tokio::spawn(serve(listener, app.router.clone(), server, draining));
     signals.next().await;
     let _receiver_gone = drain.send(true);
-    let (cut, ()) = tokio::join!(serving, app.drain());
+    let (cut, ()) = tokio::join!(serving, app.stop());
     let cut = cut.unwrap_or(0);
-    for task in mail {
+    for task in others {
         let _ended = task.await;
     }
-    app.stop();
     monitor.abort();
     tracing::info!(cut_connections = cut, "stopped");
     Ok(Outcome::yes(json!({ "stopped": true }), ""))
+}
+
+/// The settings, those kept in the database among them, when production has nothing against them.
+async fn read_settings(modules: &Modules, project: &Project) -> Result<Settings, CannotRun> {
+    let settings = checked(modules, project.sources()?)?.0;
+    modules.check_project(project, &settings)?;
+    let mut sources = project.sources()?;
+    sources.add_database(stored(&urls(&settings.get::<DbSettings>(), None)?).await?);
+    let (mut settings, sources) = checked(modules, sources)?;
+    telemetry::install(settings.get::<LogSettings>().level);
+    let notes = sources.notes();
+    if !notes.is_empty() {
+        tracing::warn!("PostgREST's configuration: {}", notes.join("; "));
+    }
+    settings.update(descriptor::raise);
+    Ok(settings)
 }
 
 fn roles(given: &[ServeRole]) -> Roles {
@@ -81,10 +91,11 @@ fn roles(given: &[ServeRole]) -> Roles {
 }
 
 /// The settings, when production has nothing against them.
-fn checked(mut sources: Sources) -> Result<(Settings, Sources), CannotRun> {
-    let mut settings = Settings::load(&mut sources).map_err(CannotRun)?;
+fn checked(modules: &Modules, mut sources: Sources) -> Result<(Settings, Sources), CannotRun> {
+    let groups = modules.settings();
+    let mut settings = Settings::load(&groups, &mut sources).map_err(CannotRun)?;
     safety::assume_production(&mut settings, &sources);
-    match safety::unsafe_settings(&settings) {
+    match safety::unsafe_settings(&groups, &settings) {
         refused if refused.is_empty() => Ok((settings, sources)),
         refused => Err(CannotRun(refused)),
     }
@@ -102,14 +113,15 @@ async fn stored(urls: &DatabaseUrls) -> Result<Vec<(String, String)>, CannotRun>
 }
 
 /// Roles and platform schema when configured to; the data plane's powerlessness always.
-async fn prepare(settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotRun> {
+async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotRun> {
     let client = connect(&urls.control).await?;
-    if settings.db.apply_migrations {
+    let migrations = modules.migrations();
+    if settings.get::<DbSettings>().apply_migrations {
         bootstrap(&client, &Logins::new(None, &urls.data)?, Sharing::Refuse).await?;
-        migrate::apply_platform(&client, &platform::migrations()).await?;
-        apply_default_grants(&client, settings.rest.default_grants).await?;
+        migrate::apply_platform(&client, &migrations).await?;
+        modules.after_platform_migrations(&client, settings).await?;
     }
-    migrate::require_platform(&client, &platform::migrations()).await?;
+    migrate::require_platform(&client, &migrations).await?;
     rowhouse_db::require_sign_in(&urls.data).await?;
     safety::require_powerless_logins(&client, &urls.data).await
 }

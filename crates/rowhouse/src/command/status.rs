@@ -6,9 +6,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
-use crate::state::State;
+use rowhouse_module::Project;
+use rowhouse_module::State;
+use rowhouse_module::{CannotRun, Outcome};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 

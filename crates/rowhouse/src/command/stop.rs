@@ -6,9 +6,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
-use crate::state::State;
+use rowhouse_module::Project;
+use rowhouse_module::State;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// Requests in flight, then the database's shutdown.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::cli::LimitsArgs;
 use crate::command::migrate::connect_project;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// Changes the limits that are given, if any, and shows all.
 pub(super) async fn limits(project: &Project, args: &LimitsArgs) -> Result<Outcome, CannotRun> {

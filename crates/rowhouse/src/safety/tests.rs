@@ -1,12 +1,16 @@
 use rowhouse_db::DataPlaneUrls;
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_kernel::settings::{AuthSettings, GroupSpec, JobsSettings, Settings, Sources};
 use rowhouse_testkit::TestDatabase;
 
-use super::{apply_development_defaults, assume_production, require_powerless_logins, unsafe_settings};
+use super::{assume_production, require_powerless_logins, unsafe_settings};
+
+fn groups() -> Vec<GroupSpec> {
+    crate::modules::modules().settings()
+}
 
 fn settings(toml: &str) -> Settings {
-    Settings::load(&mut Sources::new(toml, [])).unwrap()
+    Settings::load(&groups(), &mut Sources::new(toml, [])).unwrap()
 }
 
 const SAFE: &str = r#"
@@ -25,7 +29,7 @@ authenticator_service_password = "s-0123456789012345678901234567890123"
 
 #[test]
 fn safe_production_configuration_is_accepted() {
-    assert_eq!(unsafe_settings(&settings(SAFE)), Vec::<String>::new());
+    assert_eq!(unsafe_settings(&groups(), &settings(SAFE)), Vec::<String>::new());
 }
 
 #[test]
@@ -47,7 +51,7 @@ level = "debug"
 [mail]
 webhook_url = "https://shop.example/mail"
 "#;
-    let found = unsafe_settings(&settings(toml));
+    let found = unsafe_settings(&groups(), &settings(toml));
     for name in [
         "mail.webhook_secret",
         "server.public_url",
@@ -68,33 +72,42 @@ webhook_url = "https://shop.example/mail"
 #[test]
 fn short_signing_secret_of_a_job_handler_is_refused_in_production() {
     let kind = "[jobs.kinds.\"a.b\"]\nurl = \"https://x\"\nsecret = \"short\"";
-    let found = unsafe_settings(&settings(&format!("{SAFE}\n{kind}")));
+    let found = unsafe_settings(&groups(), &settings(&format!("{SAFE}\n{kind}")));
     assert_eq!(found, ["jobs.kinds.\"a.b\".secret: shorter than 32 characters"]);
 }
 
 #[test]
 fn development_is_comfortable_unless_told_otherwise() {
     let mut sources = Sources::new("[auth]\ntoken_rate_per_5min = 7", []);
-    let mut settings = Settings::load(&mut sources).unwrap();
-    apply_development_defaults(&mut settings, &sources);
-    assert!(settings.auth.mailer_autoconfirm && settings.jobs.allow_private_urls);
-    assert_eq!((settings.auth.token_rate_per_5min, settings.auth.signin_rate_per_5min), (7, 3_000));
+    let mut settings = Settings::load(&groups(), &mut sources).unwrap();
+    settings.apply_development_defaults(&groups(), &sources);
+    assert!(
+        settings.get::<AuthSettings>().mailer_autoconfirm
+            && settings.get::<JobsSettings>().allow_private_urls
+    );
+    assert_eq!(
+        (
+            settings.get::<AuthSettings>().token_rate_per_5min,
+            settings.get::<AuthSettings>().signin_rate_per_5min
+        ),
+        (7, 3_000)
+    );
 }
 
 #[test]
 fn serving_is_production_unless_somebody_said_otherwise() {
     for (toml, refused) in [("", true), ("environment = \"development\"", false)] {
         let mut sources = Sources::new(toml, []);
-        let mut settings = Settings::load(&mut sources).unwrap();
+        let mut settings = Settings::load(&groups(), &mut sources).unwrap();
         assume_production(&mut settings, &sources);
-        assert_eq!(!unsafe_settings(&settings).is_empty(), refused, "{toml}");
+        assert_eq!(!unsafe_settings(&groups(), &settings).is_empty(), refused, "{toml}");
     }
 }
 
 #[test]
 fn secret_that_is_also_a_password_in_a_url_is_named() {
     let toml = format!("{SAFE}url = \"postgres://rowhouse:k-0123456789012345678901234567890123@db/app\"");
-    let found = unsafe_settings(&settings(&toml));
+    let found = unsafe_settings(&groups(), &settings(&toml));
     assert_eq!(found, ["auth.key_secret: the same secret as the password in db.url"]);
 }
 

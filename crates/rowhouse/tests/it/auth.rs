@@ -1,6 +1,7 @@
 //! Identity through the front door.
 
 use reqwest::{Method, StatusCode};
+use rowhouse_kernel::settings::AuthSettings;
 use serde_json::json;
 
 use crate::support::{SignedIn, TestApp, claims};
@@ -24,7 +25,7 @@ async fn sign_up_gives_user_profile_organization_and_tenant_at_once() {
 #[tokio::test]
 async fn refresh_token_rotates_and_its_reuse_ends_the_session() {
     let mut settings = crate::support::settings();
-    settings.auth.refresh_reuse_interval = std::time::Duration::ZERO;
+    settings.update(|auth: &mut AuthSettings| auth.refresh_reuse_interval = std::time::Duration::ZERO);
     let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
     let refresh = async |token: &str| {
@@ -86,8 +87,8 @@ async fn rotation_of_the_signing_key_breaks_no_live_token() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     for _ in 0..3 {
-        app.app.keys.rotate(rowhouse_crypto::Purpose::Access).await.unwrap();
-        app.app.keys.rotate(rowhouse_crypto::Purpose::Api).await.unwrap();
+        app.keys.rotate(rowhouse_crypto::Purpose::Access).await.unwrap();
+        app.keys.rotate(rowhouse_crypto::Purpose::Api).await.unwrap();
     }
     assert_eq!(app.get(&user.token, "/auth/v1/user").await.status, StatusCode::OK);
     assert_eq!(app.get(&user.token, "/rest/v1/todos").await.status, StatusCode::OK);

@@ -5,6 +5,7 @@ mod fuzz;
 mod rest_case;
 mod token_case;
 
+use rowhouse_kernel::settings::{AuthSettings, RestSettings};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -137,8 +138,8 @@ fn auth_code(json: &Value, answer: &Answer, modern: bool) -> Option<String> {
 /// A running server with a user who owns one row.
 pub(crate) async fn arrange() -> (TestApp, SignedIn) {
     let mut settings = settings();
-    settings.rest.max_body_bytes = BODY_LIMIT;
-    settings.auth.max_body_bytes = BODY_LIMIT;
+    settings.update(|rest: &mut RestSettings| rest.max_body_bytes = BODY_LIMIT);
+    settings.update(|auth: &mut AuthSettings| auth.max_body_bytes = BODY_LIMIT);
     let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
     let made =

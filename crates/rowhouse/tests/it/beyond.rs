@@ -1,6 +1,7 @@
 //! What the data API can do that PostgREST cannot: QUERY, `distinct`, `having` and order by aggregate.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
+use rowhouse_kernel::settings::RestSettings;
 use serde_json::{Value, json};
 
 use crate::support::{SignedIn, TestApp, settings};
@@ -9,7 +10,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 async fn arrange() -> (TestApp, SignedIn) {
     let mut settings = settings();
-    settings.rest.aggregates = true;
+    settings.update(|rest: &mut RestSettings| rest.aggregates = true);
     let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
     app.post(&user.token, "/rest/v1/lists", json!([{ "name": "home" }, { "name": "work" }])).await;

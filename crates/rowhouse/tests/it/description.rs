@@ -1,7 +1,7 @@
 //! The description in OpenAPI 3.1, as callers get it.
 
 use reqwest::Method;
-use rowhouse_kernel::settings::OpenapiMode;
+use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, settings};
@@ -49,11 +49,11 @@ async fn description_shows_what_the_caller_may_do_and_no_more() {
 #[tokio::test]
 async fn description_can_be_switched_off_or_show_everything() {
     let mut settings = settings();
-    settings.rest.openapi_mode = OpenapiMode::Disabled;
+    settings.update(|rest: &mut RestSettings| rest.openapi_mode = OpenapiMode::Disabled);
     let app = TestApp::start_with(settings.clone()).await;
     let refused = app.get(&app.anon_key, PATH).await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (404, "PGRST126"));
-    settings.rest.openapi_mode = OpenapiMode::IgnorePrivileges;
+    settings.update(|rest: &mut RestSettings| rest.openapi_mode = OpenapiMode::IgnorePrivileges);
     let app = TestApp::start_with(settings).await;
     let document = app.get(&app.anon_key, PATH).await.json();
     assert_eq!(methods(&document, "/todos"), ["delete", "get", "patch", "post"]);
@@ -62,7 +62,7 @@ async fn description_can_be_switched_off_or_show_everything() {
 #[tokio::test]
 async fn schema_asked_for_is_the_one_described() {
     let mut settings = settings();
-    settings.rest.schemas = vec!["public".to_owned(), "shop".to_owned()];
+    settings.update(|rest: &mut RestSettings| rest.schemas = vec!["public".to_owned(), "shop".to_owned()]);
     let app = TestApp::start_with(settings).await;
     let sql = "create schema shop;
         create type shop.size as enum ('s', 'm');

@@ -13,8 +13,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::StatusCode;
-use rowhouse::app::Roles;
 use rowhouse::platform;
+use rowhouse_module::Roles;
 use rowhouse_testkit::{Cluster, TestDatabase};
 use tokio_postgres::Client;
 
@@ -70,7 +70,7 @@ async fn drained_worker_leaves_no_lease_and_no_name_behind() {
     let client = app.db.superuser().await;
     until(&client, "exists (select from jobs.workers)").await;
     client.batch_execute("select jobs.enqueue('jobs.noop') from generate_series(1, 2000)").await.unwrap();
-    app.app.drain().await;
+    app.app.stop().await;
     let left = "select (select count(*) from jobs.workers) + (select count(*) from jobs.leases)";
     assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
     let all = "select coalesce((select sum(cardinality(ids)) from jobs.done), 0)::bigint + (select count(*) from jobs.ready)";
@@ -91,7 +91,7 @@ async fn worker_goes_on_after_the_database_was_away() {
     let client = app.db.superuser().await;
     client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
     until(&client, "exists (select from jobs.done)").await;
-    app.app.drain().await;
+    app.app.stop().await;
     let workers = "select count(*) from jobs.workers";
     let gone = tokio::time::timeout(Duration::from_secs(5), client.query_one(workers, &[])).await;
     assert_eq!(gone.unwrap().unwrap().get::<_, i64>(0), 0);

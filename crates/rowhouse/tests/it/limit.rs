@@ -74,7 +74,7 @@ impl World {
         self.notify(&format!("{sql} notify pgrst")).await;
         let mut claims = claims(&user.token);
         claims["role"] = json!(role);
-        let token = self.app.app.keys.ring().sign(&claims, Purpose::Access).unwrap();
+        let token = self.app.keys.ring().sign(&claims, Purpose::Access).unwrap();
         SignedIn { token, ..user.clone() }
     }
 

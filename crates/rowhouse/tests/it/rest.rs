@@ -1,5 +1,6 @@
 //! The data API through the front door: one golden line per request, and the schema's changes as they arrive.
 
+use rowhouse_kernel::settings::ServerSettings;
 use std::fmt::Write as _;
 
 use reqwest::{Method, StatusCode};
@@ -131,7 +132,7 @@ async fn table_made_while_serving_is_served_after_a_notice() {
 #[tokio::test]
 async fn alias_of_the_data_api_answers_the_same() {
     let mut settings = crate::support::settings();
-    settings.server.rest_alias = Some("/api".to_owned());
+    settings.update(|server: &mut ServerSettings| server.rest_alias = Some("/api".to_owned()));
     let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
     let [plain, alias] =

@@ -1,7 +1,7 @@
 //! Settings of the data API that change its surroundings rather than its answers.
 
 use reqwest::Method;
-use rowhouse_kernel::settings::ErrorVerbosity;
+use rowhouse_kernel::settings::{ErrorVerbosity, RestSettings};
 use serde_json::json;
 
 use crate::support::{TestApp, settings};
@@ -14,7 +14,7 @@ const ROOT: &str = "create domain public.\"application/openapi+json\" as json;
 #[tokio::test]
 async fn function_answers_the_root_in_place_of_the_description() {
     let mut settings = settings();
-    settings.rest.root_spec = Some("public.describe".to_owned());
+    settings.update(|rest: &mut RestSettings| rest.root_spec = Some("public.describe".to_owned()));
     let app = TestApp::start_with(settings).await;
     let ask = |path, accept| {
         app.send(app.request(Method::GET, path).bearer_auth(&app.anon_key).header("accept", accept))
@@ -33,8 +33,8 @@ async fn function_answers_the_root_in_place_of_the_description() {
 #[tokio::test]
 async fn traced_header_comes_back_and_failures_say_little_where_told_to() {
     let mut settings = settings();
-    settings.rest.trace_header = Some("X-Trace".to_owned());
-    settings.rest.client_error_verbosity = ErrorVerbosity::Minimal;
+    settings.update(|rest: &mut RestSettings| rest.trace_header = Some("X-Trace".to_owned()));
+    settings.update(|rest: &mut RestSettings| rest.client_error_verbosity = ErrorVerbosity::Minimal);
     let app = TestApp::start_with(settings).await;
     let ask = |path| app.request(Method::GET, path).bearer_auth(&app.anon_key);
     for path in ["/rest/v1/", "/rest/v1/list", "/rest/v1/todos?id=x", "/rest/v1/rpc/add?a=1&b=2"] {
@@ -61,7 +61,7 @@ async fn aliased_embed_may_be_filtered_by_its_table_until_that_is_switched_off()
     assert!(answer.headers["warning"].to_str().unwrap().contains("`todos` to `open`"));
 
     let mut settings = settings();
-    settings.rest.legacy_target_names = false;
+    settings.update(|rest: &mut RestSettings| rest.legacy_target_names = false);
     let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
     assert_eq!(app.get(&user.token, TARGET).await.code(), "PGRST108");

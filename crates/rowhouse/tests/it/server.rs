@@ -1,6 +1,7 @@
 //! The server's own manners: ids, limits, drain, operations.
 
 use reqwest::{Method, StatusCode};
+use rowhouse_kernel::settings::RestSettings;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,7 +47,7 @@ async fn every_answer_carries_a_request_id_and_a_plain_one_is_kept() {
 #[tokio::test]
 async fn body_over_the_limit_is_413_in_the_surfaces_dialect() {
     let mut settings = settings();
-    settings.rest.max_body_bytes = 2_000;
+    settings.update(|rest: &mut RestSettings| rest.max_body_bytes = 2_000);
     let app = TestApp::start_with(settings).await;
     let user = app.sign_up("a@example.com").await;
     let big = "x".repeat(3_000);

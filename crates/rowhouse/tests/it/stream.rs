@@ -1,5 +1,6 @@
 //! Large results and bodies through the front door: in pieces, whole or visibly cut, and never at others' expense.
 
+use rowhouse_kernel::settings::{DbSettings, RestSettings};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -26,12 +27,12 @@ const SCHEMA: &str = "
 /// One connection that streams, one that does not; clients that stall are cut off soon.
 async fn start() -> TestApp {
     let mut settings = settings();
-    settings.db.data_pool_size = 2;
-    settings.db.acquire_timeout = Duration::from_secs(20);
-    settings.db.statement_timeout = Duration::from_secs(120);
-    settings.rest.stall_timeout = Duration::from_millis(300);
-    settings.rest.max_body_bytes = 1_000_000;
-    settings.rest.max_import_bytes = 4_000_000;
+    settings.update(|db: &mut DbSettings| db.data_pool_size = 2);
+    settings.update(|db: &mut DbSettings| db.acquire_timeout = Duration::from_secs(20));
+    settings.update(|db: &mut DbSettings| db.statement_timeout = Duration::from_secs(120));
+    settings.update(|rest: &mut RestSettings| rest.stall_timeout = Duration::from_millis(300));
+    settings.update(|rest: &mut RestSettings| rest.max_body_bytes = 1_000_000);
+    settings.update(|rest: &mut RestSettings| rest.max_import_bytes = 4_000_000);
     let db = TestDatabase::create(platform::migrations()).await;
     db.migrate(SCHEMA).await;
     TestApp::start_on(db, settings).await

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use rowhouse::app::{App, Parts, Roles};
+use rowhouse::app::App;
+use rowhouse::modules::modules;
 use rowhouse::platform;
+use rowhouse_auth::KeyStore;
 use rowhouse_db::Database;
 use rowhouse_http::{Server, serve};
-use rowhouse_kernel::settings::Settings;
+use rowhouse_kernel::settings::{AuthSettings, DbSettings, ServerSettings, Settings};
 use rowhouse_kernel::{Secret, SystemClock, SystemRng};
-use rowhouse_mail::Templates;
+use rowhouse_module::{Mode, Origin, Project, Roles};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -24,6 +26,7 @@ pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     pub(crate) anon_key: String,
     pub(crate) service_key: String,
+    pub(crate) keys: Arc<KeyStore>,
     pub(crate) app: App,
     http: Client,
     drain: watch::Sender<bool>,
@@ -52,18 +55,21 @@ impl Answer {
 
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
-    settings.auth.mailer_autoconfirm = true;
-    settings.auth.key_secret = Some(Secret::new("test-secret-0123456789012345678901234567"));
-    settings.auth.signin_rate_per_5min = 100_000;
-    settings.auth.token_rate_per_5min = 100_000;
-    settings.server.public_url = Some("http://rowhouse.test".to_owned());
-    settings.db.data_pool_size = 4;
-    settings.db.service_pool_size = 2;
+    settings.update(|auth: &mut AuthSettings| auth.mailer_autoconfirm = true);
+    settings.update(|auth: &mut AuthSettings| {
+        auth.key_secret = Some(Secret::new("test-secret-0123456789012345678901234567"));
+    });
+    settings.update(|auth: &mut AuthSettings| auth.signin_rate_per_5min = 100_000);
+    settings.update(|auth: &mut AuthSettings| auth.token_rate_per_5min = 100_000);
+    settings
+        .update(|server: &mut ServerSettings| server.public_url = Some("http://rowhouse.test".to_owned()));
+    settings.update(|db: &mut DbSettings| db.data_pool_size = 4);
+    settings.update(|db: &mut DbSettings| db.service_pool_size = 2);
     settings
 }
 
-/// The program's and one of a project.
-fn templates() -> Templates {
+/// A project with mail templates of its own.
+fn project() -> (tempfile::TempDir, Project) {
     let folder = tempfile::tempdir().unwrap();
     let files = [
         ("en/welcome.subject", "Welcome, {{ name }}"),
@@ -75,11 +81,12 @@ fn templates() -> Templates {
         ("welcome.json", r#"{ "name": "Ada", "year": 1815 }"#),
     ];
     for (name, text) in files {
-        let path = folder.path().join(name);
+        let path = folder.path().join("mail").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    Templates::of_project(folder.path(), "en").unwrap()
+    let project = Project::open(folder.path()).unwrap();
+    (folder, project)
 }
 
 impl TestApp {
@@ -98,30 +105,33 @@ impl TestApp {
     }
 
     pub(crate) async fn start_as(db: TestDatabase, settings: Settings, roles: Roles) -> Self {
+        let live_sessions = settings.get::<AuthSettings>().live_sessions;
         let (database, _monitor) =
-            Database::open(&db.urls, &settings.db, settings.auth.live_sessions).unwrap();
-        let control_url = db.urls.control.clone();
-        let server = Server::from(&settings.server);
-        let templates = Arc::new(templates());
-        let parts = Parts {
+            Database::open(&db.urls, &settings.get::<DbSettings>(), live_sessions).unwrap();
+        let server = Server::from(&*settings.get::<ServerSettings>());
+        let (folder, project) = project();
+        let origin = Origin {
             settings,
             database,
-            control_url,
+            urls: db.urls.clone(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             roles,
-            templates,
+            mode: Mode::Serve,
+            project: Some(project),
+            addresses: std::collections::BTreeMap::new(),
         };
-        let app = App::start(parts).await.unwrap();
+        let app = App::start(&modules(), origin).await.unwrap();
+        drop(folder);
+        let keys = app.provided::<KeyStore>().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (drain, draining) = watch::channel(false);
         tokio::spawn(serve(listener, app.router.clone(), server, draining));
-        let key = |role| {
-            app.keys.issue_api_key(role, "http://rowhouse.test", rowhouse_auth::API_KEY_LIFETIME).unwrap()
-        };
+        let key =
+            |role| keys.issue_api_key(role, "http://rowhouse.test", rowhouse_auth::API_KEY_LIFETIME).unwrap();
         let (anon_key, service_key) = (key("anon"), key("service_role"));
-        Self { db, address, anon_key, service_key, app, http: Client::new(), drain }
+        Self { db, address, anon_key, service_key, keys, app, http: Client::new(), drain }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

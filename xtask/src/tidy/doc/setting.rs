@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rowhouse_kernel::settings::Settings;
+use rowhouse_kernel::settings::GroupSpec;
 
 use super::super::{Finding, tree::Tree};
 use super::page::Page;
@@ -19,7 +19,8 @@ impl<'a> Known<'a> {
     pub(super) fn new(tree: &'a Tree) -> Self {
         let mut known =
             Self { sections: BTreeSet::new(), names: BTreeSet::new(), variables: BTreeSet::new(), tree };
-        for (section, _, fields) in Settings::reference() {
+        for GroupSpec { section, fields, .. } in rowhouse::modules::modules().settings() {
+            let fields = fields();
             known.sections.insert(section.to_owned());
             for field in fields {
                 if field.secret {

@@ -3,10 +3,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::{Settings, Sources};
-use super::{KindHandler, Missed};
+use super::{JobsSettings, KindHandler, Missed};
 
 fn load(file: &str) -> Result<Settings, Vec<String>> {
-    Settings::load(&mut Sources::new(file, []))
+    Settings::load(&crate::settings::tests::groups(), &mut Sources::new(file, []))
 }
 
 const GOOD: &str = r#"
@@ -31,7 +31,7 @@ jitter = "5m"
 
 #[test]
 fn queues_kinds_and_schedules_are_read() {
-    let jobs = load(GOOD).unwrap().jobs;
+    let jobs = load(GOOD).unwrap().get::<JobsSettings>();
     let queue = jobs.queues.get("reports").unwrap();
     assert_eq!((queue.concurrency, queue.tenant_rate, queue.key_concurrency), (Some(2), Some(0.5), 1));
     let kind = jobs.kinds.get("billing.invoice").unwrap();
@@ -110,7 +110,7 @@ jitter = "2d"
 fn variable_replaces_a_table_as_json_and_secrets_are_not_shown() {
     let kinds = r#"{"a.b": {"url": "http://x", "secret": "0123456789abcdef0123456789abcdef"}}"#;
     let mut sources = Sources::new(GOOD, [("ROWHOUSE_JOBS__KINDS".to_owned(), kinds.to_owned())]);
-    let jobs = Settings::load(&mut sources).unwrap().jobs;
+    let jobs = Settings::load(&crate::settings::tests::groups(), &mut sources).unwrap().get::<JobsSettings>();
     assert_eq!(jobs.kinds.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a.b"]);
     let shown = sources.effective().iter().find(|e| e.name == "jobs.kinds").unwrap();
     assert_eq!(shown.value, "a.b");
@@ -120,7 +120,7 @@ fn variable_replaces_a_table_as_json_and_secrets_are_not_shown() {
 #[test]
 fn kind_of_a_function_names_it_and_has_no_address() {
     let kind = |more: &str| load(&format!("[jobs.kinds.\"shop.tally\"]\nhandler = \"sql\"\n{more}"));
-    let jobs = kind("function = \"public.tally\"\nmax_attempts = 3").unwrap().jobs;
+    let jobs = kind("function = \"public.tally\"\nmax_attempts = 3").unwrap().get::<JobsSettings>();
     let tally = jobs.kinds.get("shop.tally").unwrap();
     assert_eq!(
         (tally.handler, tally.function.as_str(), tally.max_attempts),

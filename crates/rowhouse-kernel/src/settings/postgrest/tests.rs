@@ -1,15 +1,16 @@
 use super::{KEYS, Translated, read_conf};
-use crate::settings::{Settings, Source, Sources};
+use crate::settings::tests::groups;
+use crate::settings::{AuthSettings, DbSettings, RestSettings, ServerSettings, Settings, Source, Sources};
 
 fn load(file: &str, variables: &[(&str, &str)]) -> (Settings, Sources) {
     let mut sources = Sources::new(file, variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-    (Settings::load(&mut sources).unwrap(), sources)
+    (Settings::load(&groups(), &mut sources).unwrap(), sources)
 }
 
 #[test]
 fn every_key_leads_to_a_setting_that_exists() {
     let known: Vec<String> =
-        Settings::reference().into_iter().flat_map(|(.., fields)| fields).map(|f| f.name).collect();
+        groups().into_iter().flat_map(|group| (group.fields)()).map(|field| field.name).collect();
     for (key, fate) in KEYS {
         match fate {
             super::Ours(section, name, _) => assert!(known.contains(&format!("{section}.{name}")), "{key}"),
@@ -37,15 +38,26 @@ fn variables_of_postgrest_are_taken_and_named_as_the_source() {
             ("PGRST_APP_SETTINGS_Some_Name", "x"),
         ],
     );
-    assert_eq!(settings.rest.schemas, ["api", "public"]);
+    assert_eq!(settings.get::<RestSettings>().schemas, ["api", "public"]);
     assert_eq!(
-        (settings.rest.max_rows, settings.rest.aggregates, settings.rest.plan_enabled),
+        (
+            settings.get::<RestSettings>().max_rows,
+            settings.get::<RestSettings>().aggregates,
+            settings.get::<RestSettings>().plan_enabled
+        ),
         (Some(9), true, true)
     );
-    assert_eq!((settings.db.acquire_timeout.as_secs(), settings.server.host.as_str()), (3, "0.0.0.0"));
-    assert!(settings.rest.extra_search_path.is_empty());
-    assert_eq!(settings.auth.jwt_aud.as_deref(), Some("us"));
-    let own: Vec<_> = settings.rest.app_settings.iter().map(|(name, value)| (name, value.expose())).collect();
+    assert_eq!(
+        (
+            settings.get::<DbSettings>().acquire_timeout.as_secs(),
+            settings.get::<ServerSettings>().host.as_str()
+        ),
+        (3, "0.0.0.0")
+    );
+    assert!(settings.get::<RestSettings>().extra_search_path.is_empty());
+    assert_eq!(settings.get::<AuthSettings>().jwt_aud.as_deref(), Some("us"));
+    let rest = settings.get::<RestSettings>();
+    let own: Vec<_> = rest.app_settings.iter().map(|(name, value)| (name, value.expose())).collect();
     assert_eq!(own, [("app.settings.Some_Name", "x")]);
     let source = |name: &str| sources.effective().iter().find(|e| e.name == name).unwrap().source.clone();
     assert_eq!(source("rest.schemas"), Source::Variable("PGRST_DB_SCHEMAS".to_owned()));
@@ -67,7 +79,7 @@ fn what_has_no_effect_is_said_with_its_name() {
 fn wrong_value_and_unreadable_file_are_mistakes_that_name_the_variable() {
     let variables = [("PGRST_DB_MAX_ROWS", "many"), ("PGRST_JWT_SECRET", "@/nowhere/at/all")];
     let mut sources = Sources::new("", variables.map(|(k, v)| (k.to_owned(), v.to_owned())));
-    let mistakes = Settings::load(&mut sources).unwrap_err();
+    let mistakes = Settings::load(&groups(), &mut sources).unwrap_err();
     assert_eq!(mistakes.len(), 2, "{mistakes:?}");
     assert!(
         mistakes.iter().any(|m| m.starts_with("rest.max_rows: ") && m.ends_with("(from PGRST_DB_MAX_ROWS)"))
@@ -83,11 +95,11 @@ fn settings_in_the_database_come_before_variables() {
         ("pgrst.db_channel".to_owned(), "x".to_owned()),
         ("pgrst.jwt_secret".to_owned(), "x".to_owned()),
     ]);
-    let settings = Settings::load(&mut sources).unwrap();
-    assert_eq!(settings.rest.schemas, ["db"]);
+    let settings = Settings::load(&groups(), &mut sources).unwrap();
+    assert_eq!(settings.get::<RestSettings>().schemas, ["db"]);
     let schemas = sources.effective().iter().find(|e| e.name == "rest.schemas").unwrap();
     assert_eq!(schemas.source, Source::Database("pgrst.db_schemas".to_owned()));
-    assert!(settings.auth.jwt_secret.is_none());
+    assert!(settings.get::<AuthSettings>().jwt_secret.is_none());
     assert_eq!(sources.notes().len(), 2);
 }
 

@@ -7,7 +7,7 @@ use rowhouse_jobs::admin;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::outcome::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, Outcome};
 
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);

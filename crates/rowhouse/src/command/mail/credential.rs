@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::table;
 use crate::cli::CredentialsCommand;
-use crate::outcome::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, Outcome};
 
 pub(super) async fn run(client: &Client, command: &CredentialsCommand) -> Result<Outcome, CannotRun> {
     match command {

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use rowhouse_mail::dns::{self, Finding, Record, RecordState};
 use serde_json::json;
 
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use rowhouse_kernel::settings::MailSettings;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 /// Yes if every record is good, no if one is missing or wrong. Where that cannot be said because somebody does not answer,
 /// the check could not run.
@@ -15,8 +16,9 @@ pub(super) async fn run(
     checks: bool,
     server: Option<SocketAddr>,
 ) -> Result<Outcome, CannotRun> {
-    let (settings, _) = project.settings()?;
-    let (records, notes) = (dns::records(&settings.mail)?, dns::notes(&settings.mail));
+    let (settings, _) = crate::modules::settings(project)?;
+    let (records, notes) =
+        (dns::records(&settings.get::<MailSettings>())?, dns::notes(&settings.get::<MailSettings>()));
     if !checks {
         let text = with_notes(records.iter().map(line).collect(), &notes);
         return Ok(Outcome::yes(json!({ "records": records, "notes": notes }), text));

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use rowhouse_kernel::settings::MailTransport;
+use rowhouse_kernel::settings::{MailSettings, MailTransport};
 use rowhouse_mail::{Letter, MailError, Mailer, NewMail, Variables, history, read_mailbox};
 use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::plain;
-use crate::outcome::{CannotRun, Outcome};
-use crate::project::Project;
+use rowhouse_module::Project;
+use rowhouse_module::{CannotRun, Outcome};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -20,10 +20,12 @@ pub(super) async fn run(
     address: &str,
     timeout: Duration,
 ) -> Result<Outcome, CannotRun> {
-    let (settings, _) = project.settings()?;
-    let transport = settings.mail.transport;
-    let templates = crate::mail::templates(project, &settings.mail)?;
-    let mailer = Mailer::new(settings.mail, crate::command::clock(), crate::command::rng())?;
+    let (settings, _) = crate::modules::settings(project)?;
+    let transport = settings.get::<MailSettings>().transport;
+    let settings = settings.get::<MailSettings>();
+    let templates = rowhouse_mail::Templates::of_project(&project.root().join("mail"), &settings.language);
+    let templates = std::sync::Arc::new(templates.map_err(|mistakes| CannotRun(mistakes.0))?);
+    let mailer = Mailer::new((*settings).clone(), crate::command::clock(), crate::command::rng())?;
     let mailer = mailer.with_templates(templates);
     let to = read_mailbox("address", address)?;
     let letter = mailer.write(Letter::Test, None, to, &Variables::default())?;

@@ -4,7 +4,7 @@
 use rowhouse_auth::{ActAs, ActAsError};
 use rowhouse_db::flight::{End, Query, RequestContext};
 use rowhouse_db::{Control, Database, DatabaseUrls, DbError};
-use rowhouse_kernel::settings::Settings;
+use rowhouse_kernel::settings::{AuthSettings, DbSettings, ServerSettings, Settings};
 use rowhouse_kernel::{Caller, SERVICE_ROLE, UserId};
 use rowhouse_rest::explain::{FACTS, Facts, Prepared, Report, Tree, analyse};
 use serde_json::json;
@@ -12,24 +12,29 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::Request;
-use crate::command::migrate::{connect, project_url};
+use crate::command::migrate::project_url;
 use crate::command::serve;
-use crate::outcome::CannotRun;
-use crate::project::Project;
-use crate::secrets::Secrets;
-use crate::state::State;
+use rowhouse_db::connect;
+use rowhouse_module::CannotRun;
+use rowhouse_module::Project;
+use rowhouse_module::Secrets;
+use rowhouse_module::State;
 
 /// The caller that `who` names: an e-mail address or id is a user, everything else a role.
 pub(super) async fn caller(project: &Project, who: &str, tenant: Option<&str>) -> Result<Caller, CannotRun> {
     if !who.contains('@') && who.parse::<UserId>().is_err() {
         return role(project, who, tenant).await;
     }
-    let (settings, _) = project.settings()?;
-    let url = State::read(project).map(|state| state.url).or_else(|| settings.server.public_url.clone());
-    let control = Control::open(&project_url(project)?, &settings.db)?;
+    let (settings, _) = crate::modules::settings(project)?;
+    let url = State::read(project)
+        .map(|state| state.url)
+        .or_else(|| settings.get::<ServerSettings>().public_url.clone());
+    let control = Control::open(&project_url(project)?, &settings.get::<DbSettings>())?;
     let now = crate::command::clock().now();
     let act = ActAs { user: who, tenant };
-    let found = rowhouse_auth::caller(&control, act, &settings.auth, &url.unwrap_or_default(), now).await;
+    let found =
+        rowhouse_auth::caller(&control, act, &settings.get::<AuthSettings>(), &url.unwrap_or_default(), now)
+            .await;
     found.map_err(|error| {
         CannotRun::because(match error {
             ActAsError::NoSuchUser => format!("no user {who}"),
@@ -73,8 +78,9 @@ pub(super) async fn ask(
     prepared: &Prepared,
     analyze: bool,
 ) -> Result<Report, CannotRun> {
-    let (settings, _) = project.settings()?;
-    let (database, monitor) = Database::open(&urls(project, &settings)?, &settings.db, true)?;
+    let (settings, _) = crate::modules::settings(project)?;
+    let (database, monitor) =
+        Database::open(&urls(project, &settings)?, &settings.get::<DbSettings>(), true)?;
     let context = RequestContext {
         caller,
         method: request.method.as_str(),
@@ -123,7 +129,7 @@ async fn facts(client: &Client, role: &str, prepared: &Prepared, tree: &Tree) ->
 
 /// Those of the running `up`, or of `DATABASE_URL`.
 fn urls(project: &Project, settings: &Settings) -> Result<DatabaseUrls, CannotRun> {
-    let mut db = settings.db.clone();
+    let mut db = (*settings.get::<DbSettings>()).clone();
     db.url = Some(project_url(project)?);
     let has_secrets = project.private("keys/secrets.toml").exists();
     let secrets = if has_secrets { Some(Secrets::ensure(project, &*crate::command::rng())?) } else { None };

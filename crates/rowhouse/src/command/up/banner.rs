@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use crate::state::State;
+use rowhouse_module::{Fact, State};
 
-pub(super) fn print(state: &State, as_json: bool) {
+pub(super) fn print(state: &State, facts: &[Fact], as_json: bool) {
     let mut lines = vec![format!("Rowhouse is ready: {}", state.url)];
     if !as_json {
         lines.extend([
@@ -12,14 +12,16 @@ pub(super) fn print(state: &State, as_json: bool) {
             format!("  Auth              {}/auth/v1", state.url),
             format!("  Health            {}/health", state.url),
         ]);
-        lines.extend(state.mail_url.iter().map(|url| format!("  Captured mail     {url}")));
-        lines.extend(state.smtp_port.iter().map(|port| format!("  SMTP              127.0.0.1:{port}")));
+        lines.extend(facts.iter().filter_map(line));
         lines.extend([
-            format!("  anon key          {}", state.anon_key),
-            format!("  service_role key  {}", state.service_role_key),
             "  Database          rowhouse psql (the URL stands in .rowhouse/state.json)".to_owned(),
             "  Stop with Ctrl-C, or: rowhouse stop".to_owned(),
         ]);
     }
     let _closed_terminal = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+}
+
+fn line(fact: &Fact) -> Option<String> {
+    let (label, value) = (fact.label?, fact.value.as_str()?);
+    Some(format!("  {label:<17} {value}"))
 }

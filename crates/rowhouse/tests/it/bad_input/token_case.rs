@@ -89,7 +89,7 @@ fn unbelievable(app: &TestApp, user: &SignedIn) -> Vec<(String, String)> {
     let (head, claims) = (header(&user.token), claims(&user.token));
     let [first, second, third] = parts(&user.token);
     let service = json!({ "role": "service_role", "exp": 4_102_444_800_i64 });
-    let ring = app.app.keys.ring();
+    let ring = app.keys.ring();
     let jwk = ring.jwks().keys.iter().find(|key| head["kid"] == key.kid.as_str()).unwrap();
     let jwk_text = serde_json::to_string(jwk).unwrap();
     let point = [
@@ -144,7 +144,7 @@ fn unbelievable(app: &TestApp, user: &SignedIn) -> Vec<(String, String)> {
 /// Genuinely signed, and still not good.
 fn resigned(app: &TestApp, user: &SignedIn) -> Vec<(String, String)> {
     let good = claims(&user.token);
-    let ring = app.app.keys.ring();
+    let ring = app.keys.ring();
     let (iat, exp) = (good["iat"].as_i64().unwrap(), good["exp"].as_i64().unwrap());
     let sign = |name: &str, change: Value| {
         let mut claims = good.clone();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use rowhouse::app::Roles;
 use rowhouse::platform;
+use rowhouse_module::Roles;
 use rowhouse_testkit::TestDatabase;
 use serde_json::json;
 use tokio_postgres::Client;

@@ -238,7 +238,7 @@ impl Scene {
     fn resigned(&self, change: impl FnOnce(&mut Value)) -> String {
         let mut claims = claims(&self.owner.token);
         change(&mut claims);
-        self.app.app.keys.ring().sign(&claims, Purpose::Access).unwrap()
+        self.app.keys.ring().sign(&claims, Purpose::Access).unwrap()
     }
 
     async fn execute(&self, sql: &str, id: &str) {

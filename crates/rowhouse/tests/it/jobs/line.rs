@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use reqwest::{Method, StatusCode};
-use rowhouse::app::Roles;
+use rowhouse_module::Roles;
 use serde_json::{Value, json};
 
 use super::{start, until};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rowhouse::app::Roles;
+use rowhouse_module::Roles;
 
 use super::{start, until};
 

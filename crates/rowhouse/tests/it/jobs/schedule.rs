@@ -1,7 +1,7 @@
 //! Schedules as people see and run them: the command, the admin API, and those that come with the program.
 
 use reqwest::{Method, StatusCode};
-use rowhouse::app::Roles;
+use rowhouse_module::Roles;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rowhouse::app::Roles;
 use rowhouse::platform;
+use rowhouse_module::Roles;
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use tokio_postgres::Client;

@@ -80,7 +80,7 @@ pub trait Handler: Send + Sync + 'static {
         usize::MAX
     }
 
-    /// Whether a run that ends well has completed the job itself, by [`crate::settle`] in the transaction of its effects.
+    /// Whether a run that ends well has completed the job itself, by `rowhouse_jobs::settle` in the transaction of its effects.
     fn settles(&self) -> bool {
         false
     }

@@ -1,12 +1,10 @@
-//! Which kinds of jobs this process can run, and how.
+//! Which kinds of jobs a process can run, and how.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_kernel::settings::KindSettings;
-
-use crate::handler::Handler;
+use crate::job::Handler;
 
 /// A kind of job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,20 +40,6 @@ impl Kind {
         }
     }
 
-    /// A kind as the file declares it.
-    #[must_use]
-    pub fn declared(name: &str, declared: &KindSettings) -> Self {
-        Self {
-            max_attempts: declared.max_attempts,
-            timeout: declared.timeout,
-            backoff: declared.backoff,
-            growth: declared.growth,
-            max_backoff: declared.max_backoff,
-            min_release: declared.min_release.clone(),
-            ..Self::new(name)
-        }
-    }
-
     /// The pause after failed run `attempt` (from 1), before jitter.
     #[must_use]
     pub fn pause(&self, attempt: u16) -> Duration {
@@ -88,7 +72,8 @@ impl Registry {
     }
 
     /// How many more runs of each kind would get anywhere now; see [`Handler::room`].
-    pub(crate) fn rooms(&self) -> BTreeMap<Arc<str>, i32> {
+    #[must_use]
+    pub fn rooms(&self) -> BTreeMap<Arc<str>, i32> {
         let room = |handler: &dyn Handler| i32::try_from(handler.room()).unwrap_or(i32::MAX);
         self.0.iter().map(|(name, (_, handler))| (Arc::clone(name), room(&**handler))).collect()
     }

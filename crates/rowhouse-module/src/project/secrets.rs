@@ -2,30 +2,26 @@
 
 use std::os::unix::fs::DirBuilderExt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rowhouse_kernel::{Rng, Secret};
 
-use crate::outcome::CannotRun;
-use crate::project::Project;
+use crate::{CannotRun, Project};
 
 /// What a development project keeps secret.
 #[derive(Debug, Clone)]
-pub(crate) struct Secrets {
+pub struct Secrets {
     /// Of the superuser `postgres`.
-    pub(crate) postgres: Secret,
+    pub postgres: Secret,
     /// Of the login `rowhouse`.
-    pub(crate) rowhouse: Secret,
+    pub rowhouse: Secret,
     /// Of the login `authenticator`.
-    pub(crate) authenticator: Secret,
+    pub authenticator: Secret,
     /// Of the login `authenticator_service`.
-    pub(crate) authenticator_service: Secret,
+    pub authenticator_service: Secret,
     /// Stands in for `[auth] key_secret`.
-    pub(crate) key_secret: Secret,
+    pub key_secret: Secret,
 }
 
 const NAME: &str = "keys/secrets.toml";
-const WEBHOOK_NAME: &str = "keys/mail_webhook_secret";
 const NAMES: [&str; 5] = [
     "postgres_password",
     "rowhouse_password",
@@ -36,7 +32,10 @@ const NAMES: [&str; 5] = [
 
 impl Secrets {
     /// Reads the file, or writes a new one.
-    pub(crate) fn ensure(project: &Project, rng: &dyn Rng) -> Result<Self, CannotRun> {
+    ///
+    /// # Errors
+    /// If it is damaged, or cannot be read or written.
+    pub fn ensure(project: &Project, rng: &dyn Rng) -> Result<Self, CannotRun> {
         let path = project.private(NAME);
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).ok_or_else(|| {
@@ -50,9 +49,17 @@ impl Secrets {
         }
     }
 
-    /// What webhooks of mail are signed with: reads it, or makes it the first time.
-    pub(crate) fn ensure_webhook(project: &Project, rng: &dyn Rng) -> Result<Secret, CannotRun> {
-        let path = project.private(WEBHOOK_NAME);
+    /// A secret in a file of its own below `.rowhouse/keys`: reads it, or writes what `make` gives the first time.
+    ///
+    /// # Errors
+    /// If it is empty, or cannot be read or written.
+    pub fn ensure_file(
+        project: &Project,
+        name: &str,
+        make: impl FnOnce() -> String,
+    ) -> Result<Secret, CannotRun> {
+        let name = format!("keys/{name}");
+        let path = project.private(&name);
         let failed = |error: std::io::Error| CannotRun::because(format!("{}: {error}", path.display()));
         match std::fs::read_to_string(&path) {
             Ok(text) if text.trim().is_empty() => {
@@ -60,10 +67,8 @@ impl Secrets {
             }
             Ok(text) => Ok(Secret::new(text.trim())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut bytes = [0_u8; 32];
-                rng.fill(&mut bytes);
-                let text = format!("whsec_{}", STANDARD.encode(bytes));
-                project.write_private(WEBHOOK_NAME, format!("{text}\n").as_bytes()).map_err(failed)?;
+                let text = make();
+                project.write_private(&name, format!("{text}\n").as_bytes()).map_err(failed)?;
                 Ok(Secret::new(text))
             }
             Err(error) => Err(failed(error)),

@@ -1,11 +1,19 @@
 //! A project on disk and its settings.
 
+mod lock;
+mod secrets;
+mod state;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 
-use crate::outcome::CannotRun;
+use crate::CannotRun;
+
+pub use lock::ProjectLock;
+pub use secrets::Secrets;
+pub use state::State;
 
 /// A project's folder.
 #[derive(Debug, Clone)]
@@ -120,9 +128,9 @@ impl Project {
     ///
     /// # Errors
     /// Every mistake at once.
-    pub fn settings(&self) -> Result<(Settings, Sources), CannotRun> {
+    pub fn settings(&self, groups: &[GroupSpec]) -> Result<(Settings, Sources), CannotRun> {
         let mut sources = self.sources()?;
-        let settings = Settings::load(&mut sources).map_err(CannotRun)?;
+        let settings = Settings::load(groups, &mut sources).map_err(CannotRun)?;
         Ok((settings, sources))
     }
 }

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
 use rowhouse_db::{Database, DbError, Heard};
-use rowhouse_rest::SchemaCache;
+
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use crate::SchemaCache;
 
 /// Notices that come this close together cause one reload (PostgREST's debounce).
 const DEBOUNCE: Duration = Duration::from_millis(100);
@@ -18,19 +20,19 @@ const NEVER: Duration = Duration::from_secs(86_400);
 
 /// The snapshot and what it is read from.
 #[derive(Clone)]
-pub(super) struct Schema {
+pub(crate) struct Schema {
     cache: Arc<SchemaCache>,
     schemas: Vec<String>,
     database: Database,
 }
 
 impl Schema {
-    pub(super) fn new(cache: Arc<SchemaCache>, schemas: Vec<String>, database: Database) -> Self {
+    pub(crate) fn new(cache: Arc<SchemaCache>, schemas: Vec<String>, database: Database) -> Self {
         Self { cache, schemas, database }
     }
 
     /// Loads the schema; on failure the old snapshot stays. True if it succeeded.
-    pub(super) async fn reload(&self) -> bool {
+    pub(crate) async fn reload(&self) -> bool {
         let started = Instant::now();
         let loaded = self.database.liveness.guard(self.load()).await;
         let status = if loaded.is_ok() { "SUCCESS" } else { "FAIL" };
@@ -53,7 +55,7 @@ impl Schema {
     }
 
     /// Reloads on `NOTIFY pgrst` and whenever listening begins anew, until the hub is gone.
-    pub(super) async fn follow(self, mut heard: Receiver<Heard>) {
+    pub(crate) async fn follow(self, mut heard: Receiver<Heard>) {
         let mut current = self.cache.current().is_some();
         loop {
             match tokio::time::timeout(if current { NEVER } else { RETRY }, heard.recv()).await {

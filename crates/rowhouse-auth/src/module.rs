@@ -1,0 +1,136 @@
+//! Identity as a capability of the program: its schema, settings, surfaces and tidying.
+
+use std::sync::Arc;
+
+use rowhouse_db::migrate::Statement;
+use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, Surface};
+use rowhouse_jobs::builtin::Tidy;
+use rowhouse_kernel::Rng;
+use rowhouse_kernel::settings::{AuthSettings, GroupSpec, ServerSettings, Settings};
+use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, Mode, Module, ModuleFuture, Project, Secrets};
+
+use crate::{Auth, AuthParts, KeyStore, api_key};
+
+/// Tidying of whatever has no age of its own.
+const TIDYING: &[(BuiltInSchedule, &str)] = &[
+    (
+        BuiltInSchedule { name: "auth.prune-tokens", cron: "27 * * * *", kind: "auth.prune_tokens" },
+        "select auth.prune_tokens()",
+    ),
+    (
+        BuiltInSchedule { name: "auth.prune-sessions", cron: "37 * * * *", kind: "auth.prune_sessions" },
+        "select auth.prune_sessions()",
+    ),
+];
+
+/// The same for the audit log, whose age is a setting.
+const AUDIT: BuiltInSchedule =
+    BuiltInSchedule { name: "auth.prune-audit", cron: "47 * * * *", kind: "auth.prune_audit" };
+
+/// People, sessions and keys. Provides [`KeyStore`] and [`CallerResolver`].
+#[derive(Debug, Clone, Copy)]
+pub struct AuthModule;
+
+impl Module for AuthModule {
+    fn name(&self) -> &'static str {
+        "auth"
+    }
+
+    fn migrations(&self) -> &'static [Statement] {
+        crate::MIGRATIONS
+    }
+
+    fn settings(&self) -> Vec<GroupSpec> {
+        vec![GroupSpec::of::<AuthSettings>()]
+    }
+
+    fn channels(&self) -> &'static [&'static str] {
+        &[crate::store::key::CHANNEL]
+    }
+
+    fn generate_secrets(
+        &self,
+        project: &Project,
+        settings: &mut Settings,
+        rng: &dyn Rng,
+    ) -> Result<(), CannotRun> {
+        if settings.get::<AuthSettings>().key_secret.is_none() {
+            let secret = Secrets::ensure(project, rng)?.key_secret;
+            settings.update(|auth: &mut AuthSettings| auth.key_secret = Some(secret));
+        }
+        Ok(())
+    }
+
+    fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            let settings = assembly.origin.settings.get::<AuthSettings>();
+            let keys = open_keys(assembly, &settings).await?;
+            add_resolver(assembly, &settings, &keys)?;
+            add_surfaces(assembly, &settings, &keys);
+            add_tidying(assembly, &settings);
+            tell_keys(assembly, &keys)?;
+            let hub = assembly.hub();
+            let followed = keys.clone();
+            assembly.task(BackgroundTask::new("auth.keys", move |heartbeat| {
+                let following = followed.clone().follow(hub.subscribe());
+                async move { heartbeat.idle(following).await }
+            }));
+            assembly.provide(Arc::new(keys));
+            Ok(())
+        })
+    }
+}
+
+async fn open_keys(assembly: &Assembly, settings: &AuthSettings) -> Result<KeyStore, CannotRun> {
+    let origin = &assembly.origin;
+    KeyStore::open(origin.database.control.clone(), settings, origin.clock.clone(), origin.rng.clone())
+        .await
+        .map_err(|error| CannotRun::because(error.to_string()))
+}
+
+fn add_resolver(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStore) -> Result<(), CannotRun> {
+    let foreign = ForeignTokens::from_settings(settings).map_err(CannotRun::because)?;
+    let resolver = CallerResolver::new(keys.shared(), foreign, assembly.origin.clock.clone());
+    assembly.provide(Arc::new(resolver));
+    Ok(())
+}
+
+fn add_surfaces(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStore) {
+    let origin = &assembly.origin;
+    let public_url = origin.settings.get::<ServerSettings>().public_url.clone();
+    let auth = Auth::new(AuthParts {
+        control: origin.database.control.clone(),
+        keys: keys.clone(),
+        settings: settings.clone(),
+        public_url: public_url.unwrap_or_default(),
+        clock: origin.clock.clone(),
+        rng: origin.rng.clone(),
+    });
+    assembly.surface(Surface::new("/auth/v1", Dialect::AUTH, crate::router(auth.clone())));
+    assembly.surface(Surface::root(crate::well_known_router(auth)));
+}
+
+fn add_tidying(assembly: &mut Assembly, settings: &AuthSettings) {
+    let control = assembly.origin.database.control.clone();
+    for (schedule, statement) in TIDYING {
+        assembly.kind(Tidy::kind(schedule.kind), Tidy::new(&control, statement));
+        assembly.schedule(*schedule);
+    }
+    let ages = vec![settings.audit_retention.as_secs_f64()];
+    assembly.kind(Tidy::kind(AUDIT.kind), Tidy::with(&control, "select auth.prune_audit($1)", ages));
+    assembly.schedule(AUDIT);
+}
+
+/// In development the API keys stand in the banner and in `state.json`.
+fn tell_keys(assembly: &mut Assembly, keys: &KeyStore) -> Result<(), CannotRun> {
+    let (Mode::Development { .. }, Some(project)) = (assembly.origin.mode, assembly.origin.project.clone())
+    else {
+        return Ok(());
+    };
+    let url = assembly.origin.settings.get::<ServerSettings>().public_url.clone().unwrap_or_default();
+    let api_keys = api_key::ensure(&project, keys, &url)?;
+    assembly.fact("anon_key", Some("anon key"), api_keys.anon_key);
+    assembly.fact("service_role_key", Some("service_role key"), api_keys.service_role_key);
+    assembly.fact("jwks_url", None, format!("{url}/.well-known/jwks.json"));
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! A connection outside the pools: for commands, migrations and whatever keeps a session of its own.
+
+use std::error::Error;
+use std::time::Duration;
+
+use rowhouse_kernel::Secret;
+use tokio_postgres::{Client, NoTls};
+
+use crate::error::DbError;
+
+/// Where the URL has no `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connects and drives the connection in the background.
+///
+/// # Errors
+/// If the URL cannot be read, or there is no connection to be had in time.
+pub async fn connect(url: &Secret) -> Result<Client, DbError> {
+    let config = crate::url::read(url)?;
+    // tokio-postgres bounds the TCP connection only, not the server's first answer.
+    let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+    let connected = tokio::time::timeout(limit, config.connect(NoTls)).await.map_err(|_| {
+        DbError::Unavailable(format!("the database took the connection and did not answer within {limit:?}"))
+    })?;
+    let (client, connection) = connected.map_err(|error| {
+        let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        DbError::Unavailable(format!("cannot connect to the database: {error}{source}"))
+    })?;
+    tokio::spawn(connection);
+    Ok(client)
+}

@@ -1,0 +1,85 @@
+//! Jobs as a capability of the program: their schema and settings, and the worker that runs those of all modules.
+
+mod declared;
+mod worker;
+
+use std::sync::Arc;
+
+use rowhouse_db::migrate::Statement;
+use rowhouse_http::BackgroundTask;
+use rowhouse_kernel::settings::{GroupSpec, JobsSettings, ServerSettings};
+use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, Waker, Weight};
+
+use crate::outbound::Outbound;
+use crate::{builtin, gauge};
+use declared::Declared;
+use worker::{Starter, Working};
+
+/// The channel on which the database says that a running job is to be stopped.
+const CHANNEL: &str = "rowhouse_jobs";
+
+/// Durable jobs. Provides [`Waker`] and [`Outbound`]; the jobs of all modules run in its worker.
+#[derive(Debug, Default)]
+pub struct JobsModule;
+
+impl Module for JobsModule {
+    fn name(&self) -> &'static str {
+        "jobs"
+    }
+
+    fn migrations(&self) -> &'static [Statement] {
+        crate::MIGRATIONS
+    }
+
+    fn settings(&self) -> Vec<GroupSpec> {
+        vec![GroupSpec::of::<JobsSettings>()]
+    }
+
+    fn channels(&self) -> &'static [&'static str] {
+        &[CHANNEL]
+    }
+
+    fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            let settings = assembly.origin.settings.get::<JobsSettings>();
+            let control = assembly.origin.database.control.clone();
+            builtin::add_kinds(&mut assembly.assembled.kinds, &control, &settings);
+            builtin::SCHEDULES.iter().for_each(|schedule| assembly.schedule(*schedule));
+            let outbound =
+                Outbound::new(settings.allow_private_urls).map_err(rowhouse_module::CannotRun::because)?;
+            assembly.provide(Arc::new(outbound));
+            let working = Arc::new(Working::default());
+            let waking = Arc::clone(&working);
+            assembly.provide(Arc::new(Waker(Arc::new(move |kind| waking.wake(kind)))));
+            assembly.provide(working);
+            assembly.task(BackgroundTask::new("jobs.gauges", move |heartbeat| {
+                let counting = gauge::keep(control.clone());
+                async move { heartbeat.idle(counting).await }
+            }));
+            Ok(())
+        })
+    }
+
+    fn complete<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            let settings = assembly.origin.settings.get::<JobsSettings>();
+            if !(assembly.origin.roles.worker && settings.workers) {
+                assembly.check(HealthCheck::off("worker"));
+                return Ok(());
+            }
+            let working = assembly.require::<Working>()?;
+            let declared = Declared::from_assembly(assembly)?;
+            let starter = Starter::new(assembly, declared)?;
+            starter.refuse_mistakes().await?;
+            let checked = Arc::clone(&working);
+            assembly.check(HealthCheck::new("worker", Weight::Degraded, move || checked.check()));
+            let drain_timeout = assembly.origin.settings.get::<ServerSettings>().drain_timeout;
+            let hub = assembly.hub();
+            let task = BackgroundTask::new("jobs.worker", move |heartbeat| {
+                worker::live(starter.clone(), hub.subscribe(), Arc::clone(&working), heartbeat, drain_timeout)
+            });
+            assembly.task(task.finish_within(drain_timeout));
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! Every kind of job that the process can run, and what is written into the database before the first one runs.
+
+use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::settings::{DbSettings, JobsSettings};
+use rowhouse_kernel::{SharedClock, SharedRng};
+use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, Preparation, Registry, SearchPath};
+
+use crate::config::{self, ConfigError, Declarations};
+use crate::declared_kind;
+use crate::outbound::Outbound;
+use crate::sql_handler::{self, SqlHandler};
+
+/// This program's version.
+pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// Kinds with their handlers, and what the file declares.
+#[derive(Clone)]
+pub(super) struct Declared {
+    pub(super) registry: Registry,
+    schedules: Vec<BuiltInSchedule>,
+    preparations: Vec<Preparation>,
+    settings: JobsSettings,
+}
+
+impl Declared {
+    /// Opens the connections that handlers need for themselves.
+    pub(super) fn from_assembly(assembly: &Assembly) -> Result<Self, CannotRun> {
+        let settings = (*assembly.origin.settings.get::<JobsSettings>()).clone();
+        let mut registry = assembly.assembled.kinds.clone();
+        let functions = sql_handler(assembly)?;
+        registry.add(SqlHandler::kind(), functions.clone());
+        let outbound = assembly.require::<Outbound>()?;
+        let clock = &assembly.origin.clock;
+        let mistakes = declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions, clock);
+        if !mistakes.is_empty() {
+            return Err(CannotRun(mistakes));
+        }
+        let (schedules, preparations) =
+            (assembly.assembled.schedules.clone(), assembly.assembled.preparations.clone());
+        Ok(Self { registry, schedules, preparations, settings })
+    }
+
+    /// Writes everything down; see `config::sync`.
+    pub(super) async fn write(
+        &self,
+        control: &Control,
+        clock: &SharedClock,
+        rng: &SharedRng,
+    ) -> Result<(), ConfigError> {
+        let declared = Declarations {
+            settings: &self.settings,
+            registry: &self.registry,
+            built_in: &self.schedules,
+            release: RELEASE,
+        };
+        config::sync(control, &declared, clock, rng).await?;
+        for preparation in &self.preparations {
+            preparation().await.map_err(|error: DbError| ConfigError::from(error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Functions see what requests see.
+fn sql_handler(assembly: &Assembly) -> Result<SqlHandler, CannotRun> {
+    let origin = &assembly.origin;
+    let database = origin.settings.get::<DbSettings>();
+    let settings = DbSettings { control_pool_size: sql_handler::MOST_AT_ONCE, ..(*database).clone() };
+    let path = assembly.require::<SearchPath>()?;
+    Ok(SqlHandler::new(rowhouse_db::Control::open(&origin.urls.control, &settings)?, path.0.clone()))
+}

@@ -1,0 +1,208 @@
+//! Mail as a capability of the program: its schema, settings and secrets, who takes mails in and on which ports, and the
+//! jobs that deliver them.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, header};
+use rowhouse_db::Control;
+use rowhouse_db::migrate::Statement;
+use rowhouse_http::{CallerResolver, Dialect, Surface};
+use rowhouse_jobs::outbound::Outbound;
+use rowhouse_kernel::settings::{
+    AuthSettings, DbSettings, GroupSpec, JobsSettings, MailSettings, MailTransport, ServerSettings, Settings,
+};
+use rowhouse_kernel::{Rng, Secret};
+use rowhouse_module::{
+    Assembly, CannotRun, ListenerService, ListenerSpec, Mode, Module, ModuleFuture, Project, Secrets, Waker,
+};
+
+use crate::{
+    Delivery, Drafts, Intake, Lists, MailApi, Mailer, Submission, SubmissionParts, Templates, Webhook,
+};
+
+/// Names of the listeners.
+const SMTP: &str = "mail submission";
+const CAPTURE: &str = "captured mail";
+/// From the API's port to those of the listeners, in development.
+const SMTP_OFFSET: u16 = 4;
+const CAPTURE_OFFSET: u16 = 3;
+const REMEDY: &str = "choose another --port or mail.smtp_listen";
+/// Connections to the database that deliveries share, so that they never keep mails from being taken in.
+const DELIVERY_CONNECTIONS: u32 = 4;
+
+/// Mails: sent, captured, and taken in over HTTP and SMTP. Requires [`CallerResolver`], [`Waker`] and [`Outbound`].
+#[derive(Debug, Clone, Copy)]
+pub struct MailModule;
+
+impl Module for MailModule {
+    fn name(&self) -> &'static str {
+        "mail"
+    }
+
+    fn migrations(&self) -> &'static [Statement] {
+        crate::MIGRATIONS
+    }
+
+    fn settings(&self) -> Vec<GroupSpec> {
+        vec![GroupSpec::of::<MailSettings>()]
+    }
+
+    fn check_project(&self, project: &Project, settings: &Settings) -> Result<(), CannotRun> {
+        templates(Some(project), &settings.get::<MailSettings>()).map(|_| ())
+    }
+
+    fn generate_secrets(
+        &self,
+        project: &Project,
+        settings: &mut Settings,
+        rng: &dyn Rng,
+    ) -> Result<(), CannotRun> {
+        let mail = settings.get::<MailSettings>();
+        if mail.webhook_url.is_some() && mail.webhook_secret.is_none() {
+            let secret =
+                Secrets::ensure_file(project, "mail_webhook_secret", || crate::webhook::new_secret(rng))?;
+            settings.update(|mail: &mut MailSettings| mail.webhook_secret = Some(secret));
+        }
+        Ok(())
+    }
+
+    fn listeners(&self, settings: &Settings, mode: Mode) -> Result<Vec<ListenerSpec>, CannotRun> {
+        let mail = settings.get::<MailSettings>();
+        let spec = |name, address| ListenerSpec { name, address, remedy: REMEDY };
+        let Mode::Development { api_port } = mode else {
+            return Ok(mail.smtp_listen.clone().map(|address| spec(SMTP, address)).into_iter().collect());
+        };
+        let smtp = match &mail.smtp_listen {
+            Some(address) => address.clone(),
+            None => beside(api_port, SMTP_OFFSET)?,
+        };
+        let mut listeners = vec![spec(SMTP, smtp)];
+        if mail.transport == MailTransport::Capture {
+            listeners.push(spec(CAPTURE, beside(api_port, CAPTURE_OFFSET)?));
+        }
+        Ok(listeners)
+    }
+
+    fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            let mailer = mailer(assembly)?;
+            let control = assembly.origin.database.control.clone();
+            let waker = assembly.require::<Waker>()?;
+            let intake = Intake::start(&mailer, &control, &(Arc::new(move || (waker.0)(crate::SEND)) as _));
+            if assembly.origin.roles.worker {
+                add_jobs(assembly, &mailer)?;
+            }
+            let api = MailApi { intake: intake.clone(), control: control.clone() };
+            assembly.surface(Surface::new("/mail/v1", Dialect::PLAIN, crate::router(api)));
+            add_listeners(assembly, intake, control)
+        })
+    }
+}
+
+/// A port of this machine.
+fn beside(api_port: u16, offset: u16) -> Result<String, CannotRun> {
+    let port = api_port.checked_add(offset);
+    port.map(|port| format!("127.0.0.1:{port}"))
+        .ok_or_else(|| CannotRun::because(format!("port {api_port} leaves none for mail")))
+}
+
+/// The program's templates, and the project's in `mail/`.
+fn templates(project: Option<&Project>, settings: &MailSettings) -> Result<Arc<Templates>, CannotRun> {
+    let folder = project.map(|project| project.root().join("mail")).unwrap_or_default();
+    let templates = Templates::of_project(&folder, &settings.language);
+    templates.map(Arc::new).map_err(|mistakes| CannotRun(mistakes.0))
+}
+
+/// What writes mails and stores them.
+fn mailer(assembly: &Assembly) -> Result<Mailer, CannotRun> {
+    let origin = &assembly.origin;
+    let settings = origin.settings.get::<MailSettings>();
+    let templates = templates(origin.project.as_ref(), &settings)?;
+    let mailer = Mailer::new((*settings).clone(), origin.clock.clone(), origin.rng.clone())?;
+    let mailer = mailer.with_templates(templates);
+    let url = origin.settings.get::<ServerSettings>().public_url.clone().unwrap_or_default();
+    Ok(match &origin.settings.get::<AuthSettings>().key_secret {
+        Some(secret) => mailer.with_lists(Lists::new(secret, &url)),
+        None => mailer,
+    })
+}
+
+fn add_jobs(assembly: &mut Assembly, mailer: &Mailer) -> Result<(), CannotRun> {
+    if !assembly.origin.settings.get::<JobsSettings>().workers {
+        return Ok(());
+    }
+    let origin = &assembly.origin;
+    let (control, clock) = (origin.database.control.clone(), origin.clock.clone());
+    let settings = origin.settings.get::<MailSettings>();
+    let database = origin.settings.get::<DbSettings>();
+    let pool = DbSettings { control_pool_size: DELIVERY_CONNECTIONS, ..(*database).clone() };
+    let delivery =
+        Delivery::new(Control::open(&origin.urls.control, &pool)?, (*settings).clone(), clock.clone())?;
+    let drafts = Drafts::new(mailer.clone(), control.clone());
+    let outbound = assembly.require::<Outbound>()?;
+    let webhook = Webhook::new(control, &settings, (*outbound).clone(), clock)?;
+    let kinds = &mut assembly.assembled.kinds;
+    delivery.register(kinds);
+    drafts.register(kinds);
+    webhook.register(kinds);
+    crate::SCHEDULES.iter().for_each(|schedule| assembly.schedule(*schedule));
+    assembly.prepare(Arc::new(move || {
+        let webhook = webhook.clone();
+        Box::pin(async move { webhook.declare().await })
+    }));
+    Ok(())
+}
+
+fn add_listeners(assembly: &mut Assembly, intake: Intake, control: Control) -> Result<(), CannotRun> {
+    let addresses = assembly.origin.addresses.clone();
+    if addresses.contains_key(SMTP) {
+        let submission = submission(assembly, intake, control.clone())?;
+        let serve = move |listener, drain| Box::pin(submission.clone().serve(listener, drain)) as _;
+        assembly.serve(SMTP, ListenerService::Protocol(Arc::new(serve)));
+    }
+    if addresses.contains_key(CAPTURE) {
+        assembly.serve(CAPTURE, ListenerService::Http(crate::capture_router(control)));
+    }
+    let url = addresses.get(CAPTURE).map(|address| format!("http://{address}"));
+    assembly.fact("mail_url", Some("Captured mail"), url);
+    let smtp = addresses.get(SMTP);
+    assembly.fact("smtp_port", None, smtp.map(std::net::SocketAddr::port));
+    if let Some(address) = smtp {
+        assembly.fact("smtp_address", Some("SMTP"), address.to_string());
+    }
+    Ok(())
+}
+
+fn submission(assembly: &Assembly, intake: Intake, control: Control) -> Result<Submission, CannotRun> {
+    let origin = &assembly.origin;
+    let resolver = assembly.require::<CallerResolver>()?;
+    let parts = SubmissionParts {
+        intake,
+        control,
+        settings: (*origin.settings.get::<MailSettings>()).clone(),
+        host: host(origin.settings.get::<ServerSettings>().public_url.as_deref()),
+        is_service_key: Arc::new(move |key| is_service_key(&resolver, key)),
+        clock: origin.clock.clone(),
+        rng: origin.rng.clone(),
+    };
+    Ok(Submission::new(parts)?)
+}
+
+fn is_service_key(resolver: &CallerResolver, key: &Secret) -> bool {
+    let Ok(bearer) = HeaderValue::from_str(&format!("Bearer {}", key.expose())) else { return false };
+    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
+    resolver.resolve(&headers).caller().is_ok_and(|caller| caller.is_service())
+}
+
+/// The public name, for greetings.
+fn host(url: Option<&str>) -> String {
+    let rest = url.and_then(|url| url.split_once("://")).map_or("localhost", |(_, rest)| rest);
+    let name = rest.split(['/', ':', '[']).next().unwrap_or_default();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
+impl From<crate::MailError> for CannotRun {
+    fn from(error: crate::MailError) -> Self {
+        Self::because(error.to_string())
+    }
+}

@@ -1,0 +1,208 @@
+//! A process being put together: what modules find there, and what they add.
+//!
+//! Leaves serving what was added to the binary.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use rowhouse_db::{Database, DatabaseUrls, DbError, Heard, ListenHub};
+use rowhouse_http::{BackgroundTask, Metrics, Supervisor, Surface};
+use rowhouse_kernel::settings::Settings;
+use rowhouse_kernel::{SharedClock, SharedRng};
+use tokio::sync::broadcast;
+
+use crate::job::Handler;
+use crate::{BuiltInSchedule, CannotRun, HealthCheck, Kind, ListenerService, Mode, Project, Registry};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Answers requests.
+    pub api: bool,
+    /// Runs jobs.
+    pub worker: bool,
+}
+
+impl Roles {
+    /// Everything.
+    pub const ALL: Self = Self { api: true, worker: true };
+}
+
+/// What a process is made of, before any module.
+pub struct Origin {
+    /// Complete settings; `server.public_url` is set.
+    pub settings: Settings,
+    /// An open database, platform migrations applied.
+    pub database: Database,
+    /// Where it is, for connections outside its pools.
+    pub urls: DatabaseUrls,
+    /// The time.
+    pub clock: SharedClock,
+    /// For ids and secrets.
+    pub rng: SharedRng,
+    /// What this process does.
+    pub roles: Roles,
+    /// How it was started.
+    pub mode: Mode,
+    /// The project's folder, if there is one.
+    pub project: Option<Project>,
+    /// Addresses of the modules' listeners, by name.
+    pub addresses: BTreeMap<&'static str, SocketAddr>,
+}
+
+/// Something worth telling whoever started the process: a line of the banner, a field of `state.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// The field's name.
+    pub key: &'static str,
+    /// What the banner calls it; `None` leaves it out there.
+    pub label: Option<&'static str>,
+    /// The value.
+    pub value: serde_json::Value,
+}
+
+/// Wakes this process's workers for jobs of the kind, after the commit that has enqueued them; does nothing in a process
+/// that runs none.
+#[derive(Clone)]
+pub struct Waker(pub Arc<dyn Fn(&'static str) + Send + Sync>);
+
+/// The search path that requests of the data API see, as `set search_path` takes it; functions that run as jobs see the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchPath(pub String);
+
+/// What has to be in the database before this process runs its first job; repeated until it works.
+pub type Preparation =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), DbError>> + Send>> + Send + Sync>;
+
+/// Everything that the modules have added.
+#[derive(Default)]
+pub struct Assembled {
+    /// What answers requests.
+    pub surfaces: Vec<Surface>,
+    /// Routes below `/admin/v1`.
+    pub admin: Vec<Router>,
+    /// Jobs that this process can run.
+    pub kinds: Registry,
+    /// Schedules that the modules bring along.
+    pub schedules: Vec<BuiltInSchedule>,
+    /// What comes before the first job.
+    pub preparations: Vec<Preparation>,
+    /// What runs in the background.
+    pub tasks: Vec<BackgroundTask>,
+    /// How the parts are.
+    pub checks: Vec<HealthCheck>,
+    /// What answers on listeners, by the listeners' names.
+    pub services: Vec<(&'static str, ListenerService)>,
+    /// What to tell.
+    pub facts: Vec<Fact>,
+}
+
+/// A process being put together.
+pub struct Assembly {
+    /// What it is made of.
+    pub origin: Origin,
+    /// The metrics registry.
+    pub metrics: Metrics,
+    /// Runs the background tasks once every module has started, and knows how they are.
+    pub supervisor: Supervisor,
+    /// What has been added so far; complete once every module has started.
+    pub assembled: Assembled,
+    hub: ListenHub,
+    provided: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl Assembly {
+    /// Begins with nothing added.
+    #[must_use]
+    pub fn new(origin: Origin, metrics: Metrics, hub: ListenHub) -> Self {
+        let (supervisor, assembled, provided) = (Supervisor::default(), Assembled::default(), HashMap::new());
+        Self { origin, metrics, supervisor, assembled, hub, provided }
+    }
+
+    /// A subscription to the channels of all modules.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<Heard> {
+        self.hub.subscribe()
+    }
+
+    /// The hub itself, for tasks that subscribe again when they are restarted.
+    #[must_use]
+    pub fn hub(&self) -> ListenHub {
+        self.hub.clone()
+    }
+
+    /// Gives a value to the modules after this one; one of each type.
+    pub fn provide<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
+        self.provided.insert(TypeId::of::<T>(), value);
+    }
+
+    /// What a module before this one has provided, if any.
+    #[must_use]
+    pub fn find<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.provided.get(&TypeId::of::<T>())?).downcast().ok()
+    }
+
+    /// What a module before this one has to have provided.
+    ///
+    /// # Errors
+    /// If none has: a mistake in the list of modules.
+    pub fn require<T: Any + Send + Sync>(&self) -> Result<Arc<T>, CannotRun> {
+        self.find().ok_or_else(|| {
+            CannotRun::because(format!("no module before this one provides {}", type_name::<T>()))
+        })
+    }
+
+    /// Adds paths. Processes that answer no requests leave them out.
+    pub fn surface(&mut self, surface: Surface) {
+        self.assembled.surfaces.push(surface);
+    }
+
+    /// Adds routes below `/admin/v1`.
+    pub fn admin(&mut self, router: Router) {
+        self.assembled.admin.push(router);
+    }
+
+    /// Adds a kind of job.
+    pub fn kind(&mut self, kind: Kind, handler: impl Handler) {
+        self.assembled.kinds.add(kind, handler);
+    }
+
+    /// Adds a schedule.
+    pub fn schedule(&mut self, schedule: BuiltInSchedule) {
+        self.assembled.schedules.push(schedule);
+    }
+
+    /// Adds what has to be in the database before this process runs its first job.
+    pub fn prepare(&mut self, preparation: Preparation) {
+        self.assembled.preparations.push(preparation);
+    }
+
+    /// Adds a background task; it starts when every module has.
+    pub fn task(&mut self, task: BackgroundTask) {
+        self.assembled.tasks.push(task);
+    }
+
+    /// Adds a part's check.
+    pub fn check(&mut self, check: HealthCheck) {
+        self.assembled.checks.push(check);
+    }
+
+    /// Says what answers on one of the module's listeners.
+    pub fn serve(&mut self, listener: &'static str, service: ListenerService) {
+        self.assembled.services.push((listener, service));
+    }
+
+    /// Adds something to tell.
+    pub fn fact(
+        &mut self,
+        key: &'static str,
+        label: Option<&'static str>,
+        value: impl Into<serde_json::Value>,
+    ) {
+        self.assembled.facts.push(Fact { key, label, value: value.into() });
+    }
+}

@@ -1,0 +1,83 @@
+//! Commands that a module brings. The binary's own (`up`, `serve`, `migrate`, …) are left to the binary.
+
+use std::pin::Pin;
+
+use clap::{ArgMatches, Command};
+use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::settings::{DbSettings, GroupSpec, Settings};
+use rowhouse_kernel::{Secret, SharedClock, SharedRng};
+use tokio_postgres::Client;
+
+use crate::{CannotRun, Outcome, Project, Secrets, State};
+
+/// A command under way.
+pub type CommandFuture<'a> = Pin<Box<dyn Future<Output = Result<Outcome, CannotRun>> + 'a>>;
+
+/// A command with its subcommands.
+#[derive(Clone, Copy)]
+pub struct CommandGroup {
+    /// What clap has to know; its name is the command's.
+    pub command: fn() -> Command,
+    /// Runs it.
+    pub run: for<'a> fn(&'a ArgMatches, &'a CommandContext) -> CommandFuture<'a>,
+}
+
+/// What commands of modules work with.
+pub struct CommandContext {
+    /// The project that `--dir` names.
+    pub project: Project,
+    /// Every module's settings.
+    pub groups: Vec<GroupSpec>,
+    /// The time.
+    pub clock: SharedClock,
+    /// For ids and secrets.
+    pub rng: SharedRng,
+}
+
+impl CommandContext {
+    /// The project's settings.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn settings(&self) -> Result<Settings, CannotRun> {
+        self.project.settings(&self.groups).map(|(settings, _)| settings)
+    }
+
+    /// A connection to the project's database as the login `rowhouse`.
+    ///
+    /// # Errors
+    /// If there is no database, or it does not answer.
+    pub async fn connect(&self) -> Result<Client, CannotRun> {
+        rowhouse_db::connect(&self.control_url()?).await.map_err(CannotRun::from)
+    }
+
+    /// A pool on the project's database as the login `rowhouse`.
+    ///
+    /// # Errors
+    /// If there is no database.
+    pub fn control(&self) -> Result<Control, CannotRun> {
+        let settings = self.settings()?;
+        Control::open(&self.control_url()?, &settings.get::<DbSettings>()).map_err(CannotRun::from)
+    }
+
+    /// Where the project's database is: the running `up`'s, else `DATABASE_URL`.
+    ///
+    /// # Errors
+    /// If there is neither.
+    pub fn control_url(&self) -> Result<Secret, CannotRun> {
+        let settings = self.settings()?;
+        if let Some(url) = settings.get::<DbSettings>().url.clone() {
+            return Ok(url);
+        }
+        let project = &self.project;
+        let state = State::read(project).filter(|_| State::is_running(project)).ok_or_else(|| {
+            CannotRun::because(format!(
+                "no database: start it with `rowhouse up --dir {}`, or set DATABASE_URL",
+                project.root().display()
+            ))
+        })?;
+        let secrets = Secrets::ensure(project, &*self.rng)?;
+        rowhouse_db::url::with_login(&Secret::new(state.db_url), "rowhouse", &secrets.rowhouse)
+            .map_err(|error: DbError| error.into())
+    }
+}

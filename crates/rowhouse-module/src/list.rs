@@ -1,0 +1,139 @@
+//! The modules of a program, in the order in which they start, and what they say together.
+
+use rowhouse_db::migrate::Migration;
+use rowhouse_kernel::Rng;
+use rowhouse_kernel::settings::{
+    DbSettings, GroupSpec, LogSettings, ProjectSettings, ServerSettings, Settings,
+};
+use tokio_postgres::Client;
+
+use crate::{Assembly, CannotRun, CommandGroup, ListenerSpec, Metric, Mode, Module, Project};
+
+/// Modules in the order in which they start.
+pub struct Modules(Vec<Box<dyn Module>>);
+
+impl Modules {
+    /// Takes a list; what a module requires has to come from one before it.
+    #[must_use]
+    pub fn new(modules: Vec<Box<dyn Module>>) -> Self {
+        Self(modules)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|module| module.name())
+    }
+
+    /// The settings of the program itself and of every module, in the order of the reference pages.
+    #[must_use]
+    pub fn settings(&self) -> Vec<GroupSpec> {
+        let own = [
+            GroupSpec::of::<ProjectSettings>(),
+            GroupSpec::of::<ServerSettings>(),
+            GroupSpec::of::<DbSettings>(),
+        ];
+        let theirs = self.0.iter().flat_map(|module| module.settings());
+        own.into_iter().chain(theirs).chain([GroupSpec::of::<LogSettings>()]).collect()
+    }
+
+    /// Every schema, in the one order of the files' times.
+    #[must_use]
+    pub fn migrations(&self) -> Vec<Migration> {
+        let theirs = self.0.iter().map(|module| module.migrations());
+        Migration::embedded(&std::iter::once(rowhouse_db::MIGRATIONS).chain(theirs).collect::<Vec<_>>())
+    }
+
+    /// The channels that one of them listens on.
+    #[must_use]
+    pub fn channels(&self) -> Vec<&'static str> {
+        self.0.iter().flat_map(|module| module.channels()).copied().collect()
+    }
+
+    /// The metrics that they write.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.0.iter().flat_map(|module| module.metrics()).copied().collect()
+    }
+
+    /// Their commands.
+    #[must_use]
+    pub fn commands(&self) -> Vec<CommandGroup> {
+        self.0.iter().flat_map(|module| module.commands()).collect()
+    }
+
+    /// The ports that they want beside the API's.
+    ///
+    /// # Errors
+    /// If one of them cannot be.
+    pub fn listeners(&self, settings: &Settings, mode: Mode) -> Result<Vec<ListenerSpec>, CannotRun> {
+        let listeners = self.0.iter().map(|module| module.listeners(settings, mode));
+        Ok(listeners.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// Refuses mistakes in the project's files; all of them at once.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub fn check_project(&self, project: &Project, settings: &Settings) -> Result<(), CannotRun> {
+        let mistakes = self.0.iter().filter_map(|module| module.check_project(project, settings).err());
+        let mistakes: Vec<String> = mistakes.flat_map(|mistakes| mistakes.0).collect();
+        if mistakes.is_empty() { Ok(()) } else { Err(CannotRun(mistakes)) }
+    }
+
+    /// Makes up the secrets that a development project needs.
+    ///
+    /// # Errors
+    /// If they cannot be read or written.
+    pub fn generate_secrets(
+        &self,
+        project: &Project,
+        settings: &mut Settings,
+        rng: &dyn Rng,
+    ) -> Result<(), CannotRun> {
+        self.0.iter().try_for_each(|module| module.generate_secrets(project, settings, rng))
+    }
+
+    /// See [`Module::after_platform_migrations`].
+    ///
+    /// # Errors
+    /// The first module's that fails.
+    pub async fn after_platform_migrations(
+        &self,
+        client: &Client,
+        settings: &Settings,
+    ) -> Result<(), CannotRun> {
+        for module in &self.0 {
+            module.after_platform_migrations(client, settings).await?;
+        }
+        Ok(())
+    }
+
+    /// See [`Module::after_project_migrations`].
+    ///
+    /// # Errors
+    /// The first module's that fails.
+    pub async fn after_project_migrations(
+        &self,
+        client: &Client,
+        settings: &Settings,
+    ) -> Result<(), CannotRun> {
+        for module in &self.0 {
+            module.after_project_migrations(client, settings).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts every module, then lets each complete what depends on the others.
+    ///
+    /// # Errors
+    /// The first module's that fails.
+    pub async fn start(&self, assembly: &mut Assembly) -> Result<(), CannotRun> {
+        for module in &self.0 {
+            module.start(assembly).await?;
+        }
+        for module in &self.0 {
+            module.complete(assembly).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! The data API as a capability of the program: its settings, its surfaces and the schema that it serves.
+
+mod reload;
+
+use std::sync::Arc;
+
+use rowhouse_db::apply_default_grants;
+use rowhouse_http::{BackgroundTask, Dialect, Surface};
+use rowhouse_kernel::settings::{DbSettings, GroupSpec, RestSettings, ServerSettings, Settings};
+use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, SearchPath, Weight};
+use rowhouse_tenancy::limit::TenantLimits;
+use tokio_postgres::Client;
+
+use crate::{Ceilings, Rest, SchemaCache};
+use reload::Schema;
+
+/// PostgREST's dialect over the project's tables. Requires [`TenantLimits`], provides [`SearchPath`].
+#[derive(Debug, Clone, Copy)]
+pub struct RestModule;
+
+impl Module for RestModule {
+    fn name(&self) -> &'static str {
+        "rest"
+    }
+
+    fn settings(&self) -> Vec<GroupSpec> {
+        vec![GroupSpec::of::<RestSettings>()]
+    }
+
+    fn channels(&self) -> &'static [&'static str] {
+        &["pgrst"]
+    }
+
+    fn after_platform_migrations<'a>(
+        &'a self,
+        client: &'a Client,
+        settings: &'a Settings,
+    ) -> ModuleFuture<'a> {
+        let grants = settings.get::<RestSettings>().default_grants;
+        Box::pin(async move { Ok(apply_default_grants(client, grants).await?) })
+    }
+
+    fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            let settings = assembly.origin.settings.get::<RestSettings>();
+            assembly.provide(Arc::new(search_path(&settings)));
+            if !assembly.origin.roles.api {
+                assembly.check(HealthCheck::off("rest"));
+                return Ok(());
+            }
+            let cache = SchemaCache::new();
+            follow_schema(assembly, &settings, &cache).await;
+            add_surfaces(assembly, &settings, &cache)?;
+            assembly.check(HealthCheck::new("rest", Weight::Unhealthy, move || match cache.current() {
+                Some(_) => Ok(()),
+                None => Err("no schema has been loaded yet".to_owned()),
+            }));
+            Ok(())
+        })
+    }
+}
+
+async fn follow_schema(assembly: &mut Assembly, settings: &RestSettings, cache: &Arc<SchemaCache>) {
+    let database = assembly.origin.database.clone();
+    let schema = Schema::new(Arc::clone(cache), settings.schemas.clone(), database);
+    schema.reload().await;
+    let hub = assembly.hub();
+    assembly.task(BackgroundTask::new("rest.schema", move |heartbeat| {
+        let following = schema.clone().follow(hub.subscribe());
+        async move { heartbeat.idle(following).await }
+    }));
+}
+
+fn add_surfaces(
+    assembly: &mut Assembly,
+    settings: &RestSettings,
+    cache: &Arc<SchemaCache>,
+) -> Result<(), rowhouse_module::CannotRun> {
+    let origin = &assembly.origin;
+    let ceilings = Ceilings {
+        default_timeout: origin.settings.get::<DbSettings>().statement_timeout,
+        tenants: assembly.require::<TenantLimits>()?,
+    };
+    let rest = Rest::new(origin.database.data.clone(), Arc::clone(cache), ceilings, settings.clone());
+    let alias = origin.settings.get::<ServerSettings>().rest_alias.clone();
+    assembly.surface(Surface::new("/rest/v1", Dialect::REST, crate::router(rest.clone())));
+    if let Some(alias) = alias {
+        assembly.surface(Surface::new(alias.trim_end_matches('/'), Dialect::REST, crate::router(rest)));
+    }
+    Ok(())
+}
+
+/// As `set search_path` takes it.
+fn search_path(settings: &RestSettings) -> SearchPath {
+    let quoted = settings.schemas.iter().chain(&settings.extra_search_path);
+    let quoted: Vec<String> = quoted.map(|schema| format!("\"{}\"", schema.replace('"', "\"\""))).collect();
+    SearchPath(quoted.join(", "))
+}

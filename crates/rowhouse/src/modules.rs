@@ -1,0 +1,31 @@
+//! What this program is made of: one line for each capability. Each requires only what those before it provide.
+
+use rowhouse_auth::AuthModule;
+use rowhouse_jobs::JobsModule;
+use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_mail::MailModule;
+use rowhouse_module::{CannotRun, Modules, Project};
+use rowhouse_ops::OpsModule;
+use rowhouse_rest::RestModule;
+use rowhouse_tenancy::TenancyModule;
+
+/// Every capability.
+#[must_use]
+pub fn modules() -> Modules {
+    Modules::new(vec![
+        Box::new(TenancyModule),
+        Box::new(AuthModule),
+        Box::new(RestModule),
+        Box::new(JobsModule),
+        Box::new(MailModule),
+        Box::new(OpsModule),
+    ])
+}
+
+/// A project's settings, with where each came from.
+///
+/// # Errors
+/// Every mistake at once.
+pub fn settings(project: &Project) -> Result<(Settings, Sources), CannotRun> {
+    project.settings(&modules().settings())
+}
