@@ -2,6 +2,7 @@
 //! Leaves the meaning of the settings to `rowhouse_kernel::settings`, where each is defined once.
 
 mod change;
+mod floor;
 mod fragment;
 pub(crate) mod performance;
 mod status;
@@ -58,6 +59,7 @@ fn pages(root: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
         (PERFORMANCE, performance::page(root)?),
         (change::CHANGELOG, change::page(root)?),
         (status::README, status::page(root)?),
+        (floor::MAP, floor::page(root)?),
     ])
 }
 

@@ -19,6 +19,13 @@ impl Modules {
         Self(modules)
     }
 
+    /// The same list with one more at its end.
+    #[must_use]
+    pub fn with(mut self, module: impl Module) -> Self {
+        self.0.push(Box::new(module));
+        self
+    }
+
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|module| module.name())

@@ -45,7 +45,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     for (path, sql) in sources(tree) {
         let krate = crate_of(path);
         for (object, line) in names(&sql, &objects) {
-            findings.extend(judge(path, line, krate, &object));
+            findings.extend(judge(tree, path, line, krate, &object));
             named.push((krate.to_owned(), object));
         }
     }
@@ -152,23 +152,23 @@ fn names(sql: &str, objects: &BTreeMap<String, Vec<Made>>) -> Vec<(String, usize
     found
 }
 
-fn judge(path: &str, line: usize, krate: &str, object: &str) -> Option<Finding> {
+fn judge(tree: &Tree, path: &str, line: usize, krate: &str, object: &str) -> Option<Finding> {
     let schema = object.split('.').next().unwrap_or_default();
     let (owner, is_excused) =
         (owner(schema)?, EXCEPTIONS.iter().any(|(by, of, _)| (*by, *of) == (krate, object)));
     let is_hook = HOOKS.contains(&(object, krate));
-    if owner == krate || is_excused || is_hook || is_below(schema, krate) {
+    if owner == krate || is_excused || is_hook || is_below(tree, schema, krate) {
         return None;
     }
     Some(Finding::new(path, line, format!("`{krate}` may not name `{object}`: only schemas of lower floors")))
 }
 
 /// Whether a schema lies below a crate's own schema, or below the crate if it has none.
-fn is_below(schema: &str, krate: &str) -> bool {
+fn is_below(tree: &Tree, schema: &str, krate: &str) -> bool {
     let level = |name: &str| SCHEMAS.iter().find(|(schema, ..)| *schema == name).map(|(.., floor)| *floor);
     match SCHEMAS.iter().find(|(_, owner, _)| *owner == krate) {
         Some((.., own)) => level(schema).is_some_and(|level| level < *own),
-        None => owner(schema).and_then(floor) < floor(krate),
+        None => owner(schema).and_then(|owner| floor(tree, owner)) < floor(tree, krate),
     }
 }
 

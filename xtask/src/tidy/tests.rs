@@ -9,52 +9,53 @@ fn found(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
     rule(&Tree::of(files)).iter().map(ToString::to_string).collect()
 }
 
-fn manifest(name: &str, dependencies: &str) -> String {
-    format!("[package]\nname = \"{name}\"\n[dependencies]\n{dependencies}")
+/// A manifest on a floor; `tools` stands beside the house.
+fn manifest(name: &str, floor: &str, dependencies: &str) -> String {
+    format!("[package]\nname = \"{name}\"\nmetadata.rowhouse.floor = {floor}\n[dependencies]\n{dependencies}")
+}
+
+/// A small house with one crate more, which depends on others.
+fn house(name: &str, floor: &str, dependencies: &str) -> Vec<String> {
+    let others = [("low", "1"), ("middle", "6"), ("beside-middle", "6"), ("kit", "\"tools\"")];
+    let others = others.map(|(name, floor)| {
+        (format!("crates/rowhouse-{name}/Cargo.toml"), manifest(&format!("rowhouse-{name}"), floor, ""))
+    });
+    let own = (format!("crates/{name}/Cargo.toml"), manifest(name, floor, dependencies));
+    let files: Vec<(&str, &str)> = others
+        .iter()
+        .filter(|(path, _)| *path != own.0)
+        .chain([&own])
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    found(floor::check, &files)
 }
 
 #[test]
 fn dependency_upwards_or_sideways_is_caught() {
-    let check = |name: &str, dependencies: &str| {
-        found(floor::check, &[(&format!("crates/{name}/Cargo.toml"), &manifest(name, dependencies))])
-    };
-    assert_eq!(check("rowhouse-rest", "rowhouse-db.workspace = true"), [""; 0]);
+    assert_eq!(house("rowhouse-middle", "6", "rowhouse-low.workspace = true"), [""; 0]);
     assert_eq!(
-        check("rowhouse-db", "rowhouse-rest.workspace = true"),
+        house("rowhouse-low", "1", "rowhouse-middle.workspace = true"),
         [
-            "crates/rowhouse-db/Cargo.toml:4: floor 1 may not depend on `rowhouse-rest` on floor 6; only downwards"
+            "crates/rowhouse-low/Cargo.toml:5: floor 1 may not depend on `rowhouse-middle` on floor 6; only downwards"
         ]
     );
-    assert_eq!(check("rowhouse-auth", "rowhouse-rest.workspace = true").len(), 1);
-    assert_eq!(check("rowhouse-ops", "rowhouse-testkit.workspace = true").len(), 1);
-    assert_eq!(check("rowhouse-testkit", "rowhouse-ops.workspace = true"), [""; 0]);
-    assert_eq!(check("rowhouse-ops", "[dev-dependencies]\nrowhouse-testkit.workspace = true"), [""; 0]);
-    assert_eq!(check("rowhouse-db", "[target.'cfg(unix)'.dependencies]\nrowhouse-ops = \"1\"").len(), 1);
+    assert_eq!(house("rowhouse-beside-middle", "6", "rowhouse-middle.workspace = true").len(), 1);
+    assert_eq!(house("rowhouse-middle", "6", "rowhouse-kit.workspace = true").len(), 1);
+    assert_eq!(house("rowhouse-kit", "\"tools\"", "rowhouse-middle.workspace = true"), [""; 0]);
+    assert_eq!(house("rowhouse-middle", "6", "[dev-dependencies]\nrowhouse-kit.workspace = true"), [""; 0]);
+    assert_eq!(
+        house("rowhouse-low", "1", "[target.'cfg(unix)'.dependencies]\nrowhouse-middle = \"1\"").len(),
+        1
+    );
 }
 
 #[test]
 fn crate_without_a_floor_is_caught() {
     let check = |path: &str, text: &str| found(floor::check, &[(path, text)]);
-    assert_eq!(check("crates/rowhouse-attic/Cargo.toml", &manifest("rowhouse-attic", "")).len(), 1);
-    assert_eq!(
-        check("crates/rowhouse-db/Cargo.toml", &manifest("rowhouse-db", "rowhouse-attic = \"1\"")).len(),
-        1
-    );
-    assert_eq!(check("crates/other/Cargo.toml", &manifest("rowhouse-db", "")).len(), 1);
+    assert_eq!(check("crates/rowhouse-attic/Cargo.toml", "[package]\nname = \"rowhouse-attic\"").len(), 1);
+    assert_eq!(house("rowhouse-middle", "6", "rowhouse-attic = \"1\"").len(), 1);
+    assert_eq!(check("crates/other/Cargo.toml", &manifest("rowhouse-db", "1", "")).len(), 1);
     assert_eq!(check("crates/rowhouse-db/Cargo.toml", "[package").len(), 1);
-}
-
-#[test]
-fn map_that_misses_a_crate_is_caught() {
-    let check = |map: &str| {
-        found(
-            floor::check,
-            &[("crates/rowhouse-db/Cargo.toml", &manifest("rowhouse-db", "")), ("ARCHITECTURE.md", map)],
-        )
-    };
-    assert_eq!(check("| 1 | `rowhouse-db` | pools |"), [""; 0]);
-    assert_eq!(check("| 2 | `rowhouse-db` | pools |").len(), 1);
-    assert_eq!(check("").len(), 1);
 }
 
 #[test]
@@ -350,6 +351,9 @@ fn sql_that_names_a_higher_schema_is_caught() {
         vec![
             ("crates/rowhouse-jobs/migrations/1_a.sql", "create table jobs.ready (\n);\n"),
             ("crates/rowhouse-mail/migrations/2_b.sql", "create table mail.messages ();\n"),
+            ("crates/rowhouse-db/Cargo.toml", "[package]\nmetadata.rowhouse.floor = 1"),
+            ("crates/rowhouse-jobs/Cargo.toml", "[package]\nmetadata.rowhouse.floor = 4"),
+            ("crates/rowhouse-rest/Cargo.toml", "[package]\nmetadata.rowhouse.floor = 7"),
             (path, text),
         ]
     };

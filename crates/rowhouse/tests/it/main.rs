@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod crash;
 mod description;
+mod dummy_module;
 mod explain;
 mod fault;
 mod isolation;

@@ -12,7 +12,7 @@ use rowhouse_db::Database;
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::settings::{AuthSettings, DbSettings, ServerSettings, Settings};
 use rowhouse_kernel::{Secret, SystemClock, SystemRng};
-use rowhouse_module::{Mode, Origin, Project, Roles};
+use rowhouse_module::{Mode, Modules, Origin, Project, Roles};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -105,6 +105,15 @@ impl TestApp {
     }
 
     pub(crate) async fn start_as(db: TestDatabase, settings: Settings, roles: Roles) -> Self {
+        Self::start_modules(&modules(), db, settings, roles).await
+    }
+
+    pub(crate) async fn start_modules(
+        modules: &Modules,
+        db: TestDatabase,
+        settings: Settings,
+        roles: Roles,
+    ) -> Self {
         let live_sessions = settings.get::<AuthSettings>().live_sessions;
         let (database, _monitor) =
             Database::open(&db.urls, &settings.get::<DbSettings>(), live_sessions).unwrap();
@@ -121,7 +130,7 @@ impl TestApp {
             project: Some(project),
             addresses: std::collections::BTreeMap::new(),
         };
-        let app = App::start(&modules(), origin).await.unwrap();
+        let app = App::start(modules, origin).await.unwrap();
         drop(folder);
         let keys = app.provided::<KeyStore>().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
