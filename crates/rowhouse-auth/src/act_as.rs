@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rowhouse_db::{Control, DbError, TransactionError};
 use rowhouse_kernel::settings::AuthSettings;
-use rowhouse_kernel::{Caller, OrganizationId, TenantId, UserId};
+use rowhouse_kernel::{Caller, Operation, OrganizationId, TenantId, UserId};
 use rowhouse_tenancy::membership::{self, Membership};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
@@ -83,7 +83,7 @@ pub async fn caller(
     now: OffsetDateTime,
 ) -> Result<Caller, ActAsError> {
     let find = async |client: &Client| find(client, who).await;
-    let (user, membership) = control.read("auth.act_as", find).await?;
+    let (user, membership) = control.statement(&Operation::system("auth.act_as"), find).await?;
     if user.is_banned(now) {
         return Err(ActAsError::Banned);
     }

@@ -10,12 +10,12 @@ use rowhouse_crypto::{
 };
 use rowhouse_db::{Control, DbError, Heard, TransactionError};
 use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
-use rowhouse_kernel::{Secret, SharedClock, SharedRng};
+use rowhouse_kernel::{Operation, Secret, SharedClock, SharedRng};
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 use crate::store::key::{self, KeyRow};
 
@@ -119,7 +119,9 @@ impl KeyStore {
         let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);
         let maker = Arc::clone(&vault);
-        let rows = control.run_tx("auth.open_keys", async move |tx| maker.complete(tx).await).await?;
+        let rows = control
+            .run_tx(&Operation::system("auth.open_keys"), async move |tx| maker.complete(tx).await)
+            .await?;
         let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&rows)?));
         let token_lifetime = settings.access_token_lifetime;
         Ok(Self(Arc::new(Inner { ring, vault, control, secret, token_lifetime })))
@@ -146,7 +148,11 @@ impl KeyStore {
     /// # Errors
     /// The database's.
     pub async fn list(&self) -> Result<Vec<KeyInfo>, KeyStoreError> {
-        let rows = self.0.control.read("auth.list_keys", async |client| key::list(client).await).await?;
+        let rows = self
+            .0
+            .control
+            .statement(&Operation::system("auth.list_keys"), async |client| key::list(client).await)
+            .await?;
         let info = |row: KeyRow| {
             let KeyRow { jwk, purpose, status, created_at, rotated_at, .. } = row;
             KeyInfo { jwk, purpose, status, created_at, rotated_at }
@@ -159,7 +165,11 @@ impl KeyStore {
     /// # Errors
     /// The database's; the ring in use stays.
     pub async fn reload(&self) -> Result<(), KeyStoreError> {
-        let rows = self.0.control.read("auth.reload_keys", async |client| key::list(client).await).await?;
+        let rows = self
+            .0
+            .control
+            .statement(&Operation::system("auth.reload_keys"), async |client| key::list(client).await)
+            .await?;
         self.0.ring.store(Arc::new(self.0.vault.ring(&rows)?));
         Ok(())
     }
@@ -186,8 +196,8 @@ impl KeyStore {
     /// The database's, or the crypto library's.
     pub async fn rotate(&self, purpose: Purpose) -> Result<String, KeyStoreError> {
         let (vault, keep) = (Arc::clone(&self.0.vault), self.0.token_lifetime + GRACE);
-        let work = async move |tx: &tokio_postgres::Transaction<'_>| vault.rotate(tx, purpose, keep).await;
-        self.0.control.run_tx("auth.rotate_keys", work).await?;
+        let work = async move |tx: &rowhouse_db::Transaction<'_>| vault.rotate(tx, purpose, keep).await;
+        self.0.control.run_tx(&Operation::system("auth.rotate_keys"), work).await?;
         self.reload().await?;
         Ok(self.ring().signing_kid(purpose).to_owned())
     }
@@ -198,13 +208,13 @@ impl KeyStore {
     /// The database's.
     pub async fn remove(&self, kid: &str) -> Result<bool, KeyStoreError> {
         let kid = kid.to_owned();
-        let remove = async move |tx: &tokio_postgres::Transaction<'_>| {
+        let remove = async move |tx: &rowhouse_db::Transaction<'_>| {
             key::lock(tx).await?;
             let removed = key::remove(tx, &kid).await?;
             key::announce(tx).await?;
             Ok::<_, KeyStoreError>(removed)
         };
-        let removed = self.0.control.run_tx("auth.remove_key", remove).await?;
+        let removed = self.0.control.run_tx(&Operation::system("auth.remove_key"), remove).await?;
         self.reload().await?;
         Ok(removed)
     }
@@ -237,7 +247,7 @@ fn algorithm(settings: &AuthSettings) -> Algorithm {
 
 impl Vault {
     /// Under the lock: makes the signing and standby keys that are missing, and returns all rows.
-    async fn complete(&self, tx: &impl GenericClient) -> Result<Vec<KeyRow>, KeyStoreError> {
+    async fn complete(&self, tx: &Client) -> Result<Vec<KeyRow>, KeyStoreError> {
         key::lock(tx).await?;
         let mut rows = key::list(tx).await?;
         for (purpose, status) in missing(&rows) {
@@ -259,12 +269,7 @@ impl Vault {
     }
 
     /// See [`KeyStore::rotate`]; retired access keys are kept for `keep`.
-    async fn rotate(
-        &self,
-        tx: &impl GenericClient,
-        purpose: Purpose,
-        keep: Duration,
-    ) -> Result<(), KeyStoreError> {
+    async fn rotate(&self, tx: &Client, purpose: Purpose, keep: Duration) -> Result<(), KeyStoreError> {
         let rows = self.complete(tx).await?;
         let next = rows.iter().find(|row| row.purpose == purpose && row.status == Status::Standby);
         let next = next.ok_or(KeyStoreError::NoStandby)?;

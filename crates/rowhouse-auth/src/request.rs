@@ -10,10 +10,11 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use rowhouse_crypto::TokenError;
 use rowhouse_http::{ClientAddress, Identity};
-use rowhouse_kernel::{Caller, SessionId, UserId};
+use rowhouse_kernel::{Caller, Operation, Origin, SessionId, UserId};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
+use crate::Auth;
 use crate::live::NotLive;
 use crate::refusal::Refusal;
 
@@ -55,18 +56,28 @@ pub(crate) enum InputError {
 }
 
 /// Where a request came from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
+    pub(crate) origin: Origin,
     pub(crate) address: Option<IpAddr>,
     pub(crate) user_agent: Option<String>,
 }
 
-impl<S: Sync> FromRequestParts<S> for Client {
+impl Client {
+    /// A transaction that this request asks for.
+    pub(crate) fn operation(&self, name: &'static str) -> Operation {
+        self.origin.operation(name)
+    }
+}
+
+impl FromRequestParts<Auth> for Client {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let origin = parts.extensions.get::<Origin>().cloned();
         Ok(Self {
+            origin: origin.unwrap_or_else(|| Origin::system(&auth.clock)),
             address: parts.extensions.get::<ClientAddress>().map(|address| address.0),
             user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
         })

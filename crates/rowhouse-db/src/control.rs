@@ -1,14 +1,19 @@
-//! The control plane's one door: named transactions, retried when PostgreSQL asks for it.
+//! The control plane's pool: named transactions, begun again when PostgreSQL asks for it, and named statements.
+
+mod transaction;
 
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use metrics::{counter, histogram};
-use rowhouse_kernel::{Secret, settings::DbSettings};
-use tokio_postgres::{NoTls, Transaction};
+use rowhouse_kernel::{Operation, Secret, settings::DbSettings};
+use tokio_postgres::NoTls;
 
 use crate::error::DbError;
 use crate::liveness::Liveness;
+
+use transaction::InUse;
+pub use transaction::Transaction;
 
 /// How often a transaction is begun again after a serialization failure or deadlock.
 const MAX_ATTEMPTS: u32 = 5;
@@ -70,7 +75,9 @@ impl Control {
         })
     }
 
-    /// Runs `body` in a transaction named `name` (the label of its metrics) and commits if it returns `Ok`.
+    /// Runs `body` in a transaction and commits if it returns `Ok`. The operation's name is the label of its metrics, and
+    /// the transaction's SQL finds it in the settings `rowhouse.operation`, `rowhouse.actor`, `rowhouse.request_id`,
+    /// `rowhouse.tenant` and `rowhouse.address`.
     ///
     /// A serialization failure or deadlock begins it again, so `body` must bear being run more than once.
     ///
@@ -78,28 +85,35 @@ impl Control {
     /// Those of `body`; and the database's.
     pub async fn run_tx<T, E: TransactionError>(
         &self,
-        name: &'static str,
+        operation: &Operation,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.observed(name, self.attempts(name, body)).await
+        self.observed(operation, self.attempts(operation, body)).await
     }
 
     /// Runs `body` on a connection outside any transaction: one statement, which is a transaction of its own and not begun
-    /// again, at the cost of one round trip where [`Control::run_tx`] takes three. `name` is the label of its metrics.
+    /// again, at the cost of one round trip where [`Control::run_tx`] takes three. It may write; it has none of the
+    /// settings of [`Control::run_tx`].
     ///
     /// # Errors
     /// Those of `body`; and the database's.
-    pub async fn read<T, E: TransactionError>(
+    pub async fn statement<T, E: TransactionError>(
         &self,
-        name: &'static str,
+        operation: &Operation,
         body: impl AsyncFn(&tokio_postgres::Client) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.observed(name, async { body(&*self.connection().await?).await }).await
+        let work = async {
+            let connection = InUse::new(self.connection().await?);
+            let result = body(connection.client()?).await;
+            connection.finish();
+            result
+        };
+        self.observed(operation, work).await
     }
 
     async fn observed<T, E: From<DbError>>(
         &self,
-        name: &'static str,
+        operation: &Operation,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let started = Instant::now();
@@ -108,22 +122,22 @@ impl Control {
             None => work.await,
         };
         let outcome = if result.is_ok() { "committed" } else { "failed" };
-        histogram!("db_client_operation_duration_seconds", "operation" => name, "outcome" => outcome)
+        histogram!("db_client_operation_duration_seconds", "operation" => operation.name, "outcome" => outcome)
             .record(started.elapsed());
         result
     }
 
     async fn attempts<T, E: TransactionError>(
         &self,
-        name: &'static str,
+        operation: &Operation,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut attempt = 1;
         loop {
-            let mut client = self.connection().await?;
-            match run_once(&mut client, &body).await {
+            let connection = InUse::new(self.connection().await?);
+            match run_once(connection, operation, &body).await {
                 Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
-                    counter!("rowhouse_db_retries_total", "operation" => name).increment(1);
+                    counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);
                     tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
                     attempt += 1;
                 }
@@ -151,19 +165,23 @@ impl Control {
     }
 }
 
-/// Dropped on the way (a time-out, a client that left), the transaction rolls itself back.
 async fn run_once<T, E: TransactionError>(
-    client: &mut deadpool_postgres::Object,
+    connection: InUse,
+    operation: &Operation,
     body: &impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    // deadpool's own wrapper would hand out another type than the store functions take.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    let transaction = tokio_postgres::Client::transaction(client).await.map_err(DbError::from)?;
-    match body(&transaction).await {
-        Ok(value) => transaction.commit().await.map(|()| value).map_err(|error| DbError::from(error).into()),
+    let transaction = connection.begin(operation).await?;
+    let result = body(&transaction).await;
+    match result {
+        Ok(value) => {
+            let committed = transaction.batch_execute("commit").await;
+            connection.finish();
+            committed.map(|()| value).map_err(|error| DbError::from(error).into())
+        }
         Err(error) => {
             // A rollback that fails has lost its connection, which rolls back too; the first error says more.
-            let _lost = transaction.rollback().await;
+            let _lost = transaction.batch_execute("rollback").await;
+            connection.finish();
             Err(error)
         }
     }
@@ -174,7 +192,7 @@ fn is_retryable(error: &impl TransactionError) -> bool {
     matches!(error.database().and_then(DbError::code), Some("40001" | "40P01"))
 }
 
-/// What the door has to know of a body's error: made from the database's, and whether it still is one.
+/// What a transaction has to know of its body's error: made from the database's, and whether it still is one.
 pub trait TransactionError: From<DbError> {
     /// The database's error inside, if that is what it is.
     fn database(&self) -> Option<&DbError>;

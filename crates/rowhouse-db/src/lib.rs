@@ -18,7 +18,7 @@ pub use bootstrap::{
     require_sign_in, set_passwords,
 };
 pub use connect::connect;
-pub use control::{Control, TransactionError};
+pub use control::{Control, Transaction, TransactionError};
 pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError};
 pub use flight::{DataPlane, DataPlaneUrls};

@@ -11,13 +11,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use rowhouse_kernel::{SharedClock, SharedRng, new_id};
+use rowhouse_kernel::{Actor, Origin, SharedClock, SharedRng, new_id};
 use tracing::Instrument;
 
 use crate::address::ClientAddress;
 use crate::deadline::Deadline;
 use crate::dialect::{Dialect, Fault};
-use crate::identity::CallerResolver;
+use crate::identity::{CallerResolver, Identity};
 use crate::metric::{Metrics, known_method};
 use crate::surface::SurfaceIndex;
 
@@ -126,7 +126,7 @@ impl Layers {
         }
     }
 
-    /// Puts id, address and identity into the request's extensions.
+    /// Puts id, address, identity and origin into the request's extensions.
     fn introduce(&self, request: &mut Request, id: &RequestId) {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let peer = peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
@@ -141,8 +141,22 @@ impl Layers {
         let extensions = request.extensions_mut();
         extensions.insert(VerifyTime(started.elapsed()));
         extensions.insert(id.clone());
+        extensions.insert(self.origin(id, address, &identity));
         extensions.insert(address);
         extensions.insert(identity);
+    }
+
+    /// What the request's transactions tell the database of it.
+    fn origin(&self, id: &RequestId, address: ClientAddress, identity: &Identity) -> Origin {
+        let caller = identity.caller().ok();
+        Origin {
+            request_id: Some(Arc::clone(&id.0)),
+            actor: caller
+                .map_or_else(|| Actor::Role(rowhouse_kernel::ANON.into()), |caller| Actor::of(caller)),
+            tenant: caller.and_then(|caller| caller.tenant),
+            address: Some(address.0),
+            clock: Arc::clone(&self.clock),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
 use serde_json::Value;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 use crate::Job;
 
@@ -39,7 +39,7 @@ pub struct Filter {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(client: &impl GenericClient, filter: &Filter, limit: i64) -> Result<Vec<Value>, DbError> {
+pub async fn list(client: &Client, filter: &Filter, limit: i64) -> Result<Vec<Value>, DbError> {
     let tenant = filter.tenant.map(|tenant| tenant.0);
     let (after, limit) = (filter.after.unwrap_or(i64::MAX), limit.clamp(1, MOST_LISTED));
     let rows =
@@ -52,7 +52,7 @@ pub async fn list(client: &impl GenericClient, filter: &Filter, limit: i64) -> R
 ///
 /// # Errors
 /// The database's.
-pub async fn find(client: &impl GenericClient, id: i64) -> Result<Option<Value>, DbError> {
+pub async fn find(client: &Client, id: i64) -> Result<Option<Value>, DbError> {
     Ok(client.query_opt("select jobs.find($1)", &[&id]).await?.and_then(|row| row.get(0)))
 }
 
@@ -61,7 +61,7 @@ pub async fn find(client: &impl GenericClient, id: i64) -> Result<Option<Value>,
 ///
 /// # Errors
 /// The database's.
-pub async fn cancel(client: &impl GenericClient, id: i64) -> Result<Option<String>, DbError> {
+pub async fn cancel(client: &Client, id: i64) -> Result<Option<String>, DbError> {
     Ok(client.query_one("select jobs.cancel($1)", &[&id]).await?.get(0))
 }
 
@@ -69,7 +69,7 @@ pub async fn cancel(client: &impl GenericClient, id: i64) -> Result<Option<Strin
 ///
 /// # Errors
 /// The database's.
-pub async fn retry(client: &impl GenericClient, id: i64) -> Result<bool, DbError> {
+pub async fn retry(client: &Client, id: i64) -> Result<bool, DbError> {
     Ok(client.query_one("select jobs.retry($1)", &[&id]).await?.get::<_, i32>(0) > 0)
 }
 
@@ -77,11 +77,7 @@ pub async fn retry(client: &impl GenericClient, id: i64) -> Result<bool, DbError
 ///
 /// # Errors
 /// The database's.
-pub async fn retry_all(
-    client: &impl GenericClient,
-    queue: Option<&str>,
-    kind: Option<&str>,
-) -> Result<i32, DbError> {
+pub async fn retry_all(client: &Client, queue: Option<&str>, kind: Option<&str>) -> Result<i32, DbError> {
     Ok(client.query_one("select jobs.redrive(null, $1, $2)", &[&queue, &kind]).await?.get(0))
 }
 
@@ -90,7 +86,7 @@ pub async fn retry_all(
 ///
 /// # Errors
 /// The database's.
-pub async fn stats(client: &impl GenericClient) -> Result<Vec<Value>, DbError> {
+pub async fn stats(client: &Client) -> Result<Vec<Value>, DbError> {
     let rows = client.query(STATS, &[&MOST_COUNTED]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
@@ -101,7 +97,7 @@ pub async fn stats(client: &impl GenericClient) -> Result<Vec<Value>, DbError> {
 /// # Errors
 /// The database's.
 pub async fn pause(
-    client: &impl GenericClient,
+    client: &Client,
     queue: Option<&str>,
     tenant: Option<TenantId>,
     rests: bool,
@@ -116,12 +112,7 @@ pub async fn pause(
 ///
 /// # Errors
 /// The database's.
-pub async fn progress(
-    client: &impl GenericClient,
-    job_id: i64,
-    percent: f32,
-    note: Option<&str>,
-) -> Result<(), DbError> {
+pub async fn progress(client: &Client, job_id: i64, percent: f32, note: Option<&str>) -> Result<(), DbError> {
     client.execute("select jobs.set_progress($1, $2, $3)", &[&job_id, &percent, &note]).await?;
     Ok(())
 }
@@ -130,7 +121,7 @@ pub async fn progress(
 ///
 /// # Errors
 /// The database's.
-pub async fn log(client: &impl GenericClient, job: &Job, line: &str) -> Result<(), DbError> {
+pub async fn log(client: &Client, job: &Job, line: &str) -> Result<(), DbError> {
     let attempt = i32::from(job.attempt);
     client.execute("select jobs.write_log($1, $2, $3)", &[&job.id, &line, &attempt]).await?;
     Ok(())

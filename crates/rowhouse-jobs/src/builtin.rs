@@ -1,5 +1,6 @@
 //! Jobs that come with the program: `jobs.noop`, and tidying, which deletes what is past its time in small steps.
 
+use rowhouse_kernel::Operation;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbError};
@@ -70,7 +71,7 @@ impl Tidy {
     async fn step(&self) -> Result<i64, DbError> {
         let (statement, ages) = (self.statement.to_owned(), self.ages.clone());
         self.control
-            .run_tx("jobs_tidy", async move |tx| {
+            .run_tx(&Operation::system("jobs_tidy"), async move |tx| {
                 let row = match &ages {
                     Some(ages) => tx.query_one(&statement, &[ages]).await?,
                     None => tx.query_one(&statement, &[]).await?,

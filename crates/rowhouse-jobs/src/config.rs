@@ -5,12 +5,12 @@ mod store;
 
 use std::collections::BTreeMap;
 
+use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError, TransactionError};
 use rowhouse_kernel::settings::{JobsSettings, KindHandler, Missed, ScheduleSettings};
-use rowhouse_kernel::{Cron, Rng, SharedClock, SharedRng};
+use rowhouse_kernel::{Cron, Operation, Rng, SharedClock, SharedRng};
 use serde_json::Map;
 use time::OffsetDateTime;
-use tokio_postgres::Transaction;
 
 use crate::schedule::plan::{Chance, Turn, turn_after};
 use crate::{BuiltInSchedule, Kind, Registry};
@@ -76,7 +76,7 @@ pub async fn sync(
     rng: &SharedRng,
 ) -> Result<(), ConfigError> {
     let everything = Everything::of(declared, clock.now(), &**rng);
-    control.run_tx("jobs_sync", async move |tx| everything.write(tx).await).await
+    control.run_tx(&Operation::system("jobs_sync"), async move |tx| everything.write(tx).await).await
 }
 
 /// The declarations as they are written.

@@ -6,7 +6,7 @@ use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 /// A job to be.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl<'a> NewJob<'a> {
 ///
 /// # Errors
 /// An unknown kind or queue, an oversized payload (22023, 54000), or the database's.
-pub async fn enqueue(client: &impl GenericClient, job: &NewJob<'_>) -> Result<i64, DbError> {
+pub async fn enqueue(client: &Client, job: &NewJob<'_>) -> Result<i64, DbError> {
     let sql = "select jobs.enqueue(kind => $1, payload => $2, queue => $3, run_at => $4, priority => $5, \
                tenant => $6, unique_key => $7, key => $8, max_attempts => $9, \
                timeout => make_interval(secs => $10))";
@@ -85,7 +85,7 @@ pub async fn enqueue(client: &impl GenericClient, job: &NewJob<'_>) -> Result<i6
 /// # Errors
 /// Those of [`enqueue`].
 pub async fn enqueue_many(
-    client: &impl GenericClient,
+    client: &Client,
     kind: &str,
     payloads: &[Value],
     queue: &str,

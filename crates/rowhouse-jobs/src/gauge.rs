@@ -1,12 +1,13 @@
 //! Gauges of what is where. One process counts for all: what it found stands in the database, and every process shows it.
 
+use rowhouse_kernel::Operation;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use metrics::gauge;
+use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
 use serde_json::Value;
-use tokio_postgres::Transaction;
 
 use crate::admin;
 
@@ -32,7 +33,8 @@ pub async fn keep(control: Control) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let counted = control.run_tx("jobs.measure", async move |tx| measure(tx).await).await;
+        let counted =
+            control.run_tx(&Operation::system("jobs.measure"), async move |tx| measure(tx).await).await;
         match counted {
             Ok(counts) => show(counts.as_ref(), &mut shown),
             Err(error) => {

@@ -5,14 +5,15 @@ pub(crate) mod plan;
 
 use std::time::Duration;
 
+use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::settings::{Missed, Setting};
-use rowhouse_kernel::{Clock, Cron, SharedClock, SharedRng};
+use rowhouse_kernel::{Clock, Cron, Operation, SharedClock, SharedRng};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio_postgres::{GenericClient, Row, Transaction};
+use tokio_postgres::{Client, Row};
 
 use crate::enqueue::{NewJob, enqueue};
 use plan::{Chance, Plan, Turn};
@@ -75,7 +76,7 @@ pub async fn run_due(control: &Control, clock: &SharedClock, rng: &SharedRng) ->
 /// Spares a transaction, most of the time.
 async fn is_any_due(control: &Control, now: OffsetDateTime) -> Result<bool, DbError> {
     control
-        .read("jobs_schedules_due", async move |client| {
+        .statement(&Operation::system("jobs_schedules_due"), async move |client| {
             let sql =
                 "select exists (select from jobs.schedules where declared and not paused and next_at <= $1)";
             Ok(client.query_one(sql, &[&now]).await?.get(0))
@@ -86,7 +87,7 @@ async fn is_any_due(control: &Control, now: OffsetDateTime) -> Result<bool, DbEr
 async fn fire_one(control: &Control, now: OffsetDateTime, rng: &SharedRng) -> Result<Option<usize>, DbError> {
     let chance = Chance::draw(&**rng);
     control
-        .run_tx("jobs_schedule_fire", async move |tx| {
+        .run_tx(&Operation::system("jobs_schedule_fire"), async move |tx| {
             let sql = "select name, cron, timezone, kind, payload, queue, missed, extract(epoch from jitter)::float8, slot, next_at \
                        from jobs.schedules where declared and not paused and next_at <= $1 \
                        order by next_at limit 1 for update skip locked";
@@ -216,7 +217,7 @@ fn stamped(payload: &Value, slot: OffsetDateTime) -> Value {
 ///
 /// # Errors
 /// The database's.
-pub async fn run(tx: &impl GenericClient, clock: &dyn Clock, name: &str) -> Result<Option<i64>, DbError> {
+pub async fn run(tx: &Client, clock: &dyn Clock, name: &str) -> Result<Option<i64>, DbError> {
     let sql = "select kind, payload, queue from jobs.schedules where name = $1 and declared for update";
     let Some(row) = tx.query_opt(sql, &[&name]).await? else { return Ok(None) };
     let (kind, queue): (String, String) = (row.get(0), row.get(2));
@@ -239,7 +240,7 @@ const LIST: &str = "select name, cron, timezone, kind, queue, missed, paused, bu
 ///
 /// # Errors
 /// The database's.
-pub async fn list(client: &impl GenericClient) -> Result<Vec<Schedule>, DbError> {
+pub async fn list(client: &Client) -> Result<Vec<Schedule>, DbError> {
     Ok(client.query(LIST, &[]).await?.iter().map(Schedule::from).collect())
 }
 

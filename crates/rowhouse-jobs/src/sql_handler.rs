@@ -2,13 +2,15 @@
 //! one that a job of the kind `jobs.sql` names, or the one that its declared kind stands for. Which functions may be
 //! called, and as whom, is decided by the migration `jobs_functions`.
 
+use rowhouse_kernel::Operation;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError, TransactionError};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
-use tokio_postgres::{CancelToken, NoTls, Transaction};
+use tokio_postgres::{CancelToken, NoTls};
 
 use crate::Kind;
 use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
@@ -62,7 +64,9 @@ impl SqlHandler {
             return Err(JobError::Retry("this process is stopping".to_owned()));
         };
         let (job, search_path) = (job.clone(), self.search_path.clone());
-        let ended = self.control.run_tx("jobs_sql", async move |tx| {
+        let operation =
+            Operation::system("jobs_sql").for_request(job.request_id.as_deref()).in_tenant(job.tenant);
+        let ended = self.control.run_tx(&operation, async move |tx| {
             let mut guard = CancelOnDrop(Some(tx.cancel_token()));
             let ended = call.complete(tx, &job, &search_path).await;
             guard.0 = None;

@@ -282,7 +282,7 @@ pub(crate) async fn complete_leases(
 /// # Errors
 /// The database's.
 pub async fn complete(
-    client: &impl tokio_postgres::GenericClient,
+    client: &tokio_postgres::Client,
     worker: Uuid,
     outcomes: &Value,
 ) -> Result<Vec<i64>, DbError> {

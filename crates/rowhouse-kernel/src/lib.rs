@@ -4,6 +4,7 @@ mod caller;
 mod clock;
 mod cron;
 mod id;
+mod operation;
 mod rng;
 mod secret;
 pub mod settings;
@@ -14,6 +15,7 @@ pub use clock::FakeClock;
 pub use clock::{Clock, SharedClock, SystemClock};
 pub use cron::{Cron, CronError};
 pub use id::{OrganizationId, SessionId, TenantId, UserId, new_id};
+pub use operation::{Actor, Operation, Origin};
 #[cfg(feature = "test-util")]
 pub use rng::SeededRng;
 pub use rng::{Rng, SharedRng, SystemRng};

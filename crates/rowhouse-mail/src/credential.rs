@@ -2,10 +2,10 @@
 
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
 use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::{Rng, SERVICE_ROLE, Secret, TenantId};
+use rowhouse_kernel::{Operation, Rng, SERVICE_ROLE, Secret, TenantId};
 use serde::Serialize;
 use time::OffsetDateTime;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 use crate::error::MailError;
 
@@ -35,7 +35,7 @@ pub struct Credential {
 /// # Errors
 /// [`MailError::Invalid`] for a name that is taken or cannot be one; else the database's.
 pub async fn create(
-    client: &impl GenericClient,
+    client: &Client,
     name: &str,
     tenant: Option<TenantId>,
     rng: &dyn Rng,
@@ -63,7 +63,7 @@ pub async fn create(
 ///
 /// # Errors
 /// The database's.
-pub async fn list(client: &impl GenericClient) -> Result<Vec<Credential>, DbError> {
+pub async fn list(client: &Client) -> Result<Vec<Credential>, DbError> {
     let sql = "select name, tenant, created_at, last_used_at, revoked_at from mail.credentials order by name limit $1";
     let rows = client.query(sql, &[&MOST_LISTED]).await?;
     let credential = |row: &tokio_postgres::Row| Credential {
@@ -80,7 +80,7 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<Credential>, DbErro
 ///
 /// # Errors
 /// The database's.
-pub async fn revoke(client: &impl GenericClient, name: &str) -> Result<bool, DbError> {
+pub async fn revoke(client: &Client, name: &str) -> Result<bool, DbError> {
     let sql =
         "update mail.credentials set revoked_at = clock_timestamp() where name = $1 and revoked_at is null";
     Ok(client.execute(sql, &[&name]).await? > 0)
@@ -92,7 +92,7 @@ pub(crate) async fn is_good(control: &Control, name: String) -> Result<bool, DbE
         let sql = "select exists (select from mail.credentials where name = $1 and revoked_at is null)";
         Ok(client.query_one(sql, &[&name]).await?.get(0))
     };
-    control.read("mail_credential", find).await
+    control.statement(&Operation::system("mail_credential"), find).await
 }
 
 /// The tenant of a credential that is good; `None` if it is not.
@@ -103,7 +103,7 @@ pub(crate) async fn check(
 ) -> Result<Option<Option<TenantId>>, DbError> {
     let digest = digest_hex(secret.expose());
     let row = control
-        .run_tx("mail.sign_in", async move |tx: &tokio_postgres::Transaction<'_>| {
+        .run_tx(&Operation::system("mail.sign_in"), async move |tx: &rowhouse_db::Transaction<'_>| {
             tx.query_opt(include_str!("../sql/sign_in.sql"), &[&name, &digest]).await.map_err(DbError::from)
         })
         .await?;

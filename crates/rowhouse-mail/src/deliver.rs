@@ -11,8 +11,8 @@ use metrics::{counter, histogram};
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
-use rowhouse_kernel::SharedClock;
 use rowhouse_kernel::settings::MailSettings;
+use rowhouse_kernel::{Operation, SharedClock};
 
 use crate::breaker::{CircuitBreaker, Permit};
 use crate::dkim::Signer;
@@ -94,7 +94,11 @@ impl Delivery {
         let (rate, cap) = (settings.rate_per_minute, settings.daily_cap);
         let begin =
             async move |client: &tokio_postgres::Client| store::begin(client, recipient, rate, cap).await;
-        self.inner.control.read("mail_begin", begin).await.map_err(|error| lost(&error))
+        self.inner
+            .control
+            .statement(&Operation::system("mail_begin"), begin)
+            .await
+            .map_err(|error| lost(&error))
     }
 
     async fn talk(
@@ -146,7 +150,10 @@ impl Delivery {
                 let write = async move |client: &tokio_postgres::Client| {
                     store::end(client, recipient, attempt, end, &reply, lifetime).await
                 };
-                control.read("mail_end", write).await.map_err(|error| lost(&error))?;
+                control
+                    .statement(&Operation::system("mail_end"), write)
+                    .await
+                    .map_err(|error| lost(&error))?;
                 Ok(None)
             }
             AttemptOutcome::Again { after, reply, counts } => {
@@ -155,7 +162,10 @@ impl Delivery {
                 let write = async move |client: &tokio_postgres::Client| {
                     store::delay(client, recipient, attempt, counts, &text, after).await
                 };
-                control.read("mail_delay", write).await.map_err(|error| lost(&error))?;
+                control
+                    .statement(&Operation::system("mail_delay"), write)
+                    .await
+                    .map_err(|error| lost(&error))?;
                 Err(JobError::RetryAfter(after, reply))
             }
         }

@@ -1,11 +1,11 @@
 //! The handler of `mail.write`: writes the mail that somebody has asked for from SQL. Draft and mail change places in one
 //! transaction, so that however often the job runs there is one mail.
 
+use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError, TransactionError};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
-use rowhouse_kernel::TenantId;
+use rowhouse_kernel::{Operation, TenantId};
 use serde_json::{Value, json};
-use tokio_postgres::Transaction;
 
 use crate::error::MailError;
 use crate::mailer::Mailer;
@@ -75,7 +75,7 @@ impl Drafts {
         let draft = draft.ok_or_else(|| JobError::Fatal("the payload names no draft".to_owned()))?;
         let mailer = self.mailer.clone();
         let write = async move |tx: &Transaction<'_>| become_mail(tx, &mailer, draft).await;
-        let mail = self.control.run_tx("mail_write", write).await?;
+        let mail = self.control.run_tx(&Operation::system("mail_write"), write).await?;
         Ok(mail.map(|id| json!({ "mail": id })))
     }
 }

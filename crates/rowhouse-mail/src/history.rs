@@ -2,13 +2,13 @@
 
 use rowhouse_db::DbError;
 use serde_json::Value;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 /// A message with its recipients and their history; without the message itself.
 ///
 /// # Errors
 /// The database's.
-pub async fn find(client: &impl GenericClient, id: i64) -> Result<Option<Value>, DbError> {
+pub async fn find(client: &Client, id: i64) -> Result<Option<Value>, DbError> {
     let row = client.query_opt(include_str!("../sql/history.sql"), &[&id]).await?;
     Ok(row.map(|row| row.get(0)))
 }
@@ -17,11 +17,7 @@ pub async fn find(client: &impl GenericClient, id: i64) -> Result<Option<Value>,
 ///
 /// # Errors
 /// The database's.
-pub async fn list(
-    client: &impl GenericClient,
-    state: Option<&str>,
-    limit: i64,
-) -> Result<Vec<Value>, DbError> {
+pub async fn list(client: &Client, state: Option<&str>, limit: i64) -> Result<Vec<Value>, DbError> {
     let rows = client.query(include_str!("../sql/list.sql"), &[&state, &limit]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
@@ -30,7 +26,7 @@ pub async fn list(
 ///
 /// # Errors
 /// The database's.
-pub async fn retry(client: &impl GenericClient, message: i64) -> Result<u64, DbError> {
+pub async fn retry(client: &Client, message: i64) -> Result<u64, DbError> {
     Ok(client.execute(include_str!("../sql/retry.sql"), &[&message]).await?)
 }
 
@@ -38,7 +34,7 @@ pub async fn retry(client: &impl GenericClient, message: i64) -> Result<u64, DbE
 ///
 /// # Errors
 /// The database's.
-pub async fn cancel(client: &impl GenericClient, message: i64) -> Result<u64, DbError> {
+pub async fn cancel(client: &Client, message: i64) -> Result<u64, DbError> {
     let row = client.query_one(include_str!("../sql/cancel.sql"), &[&message]).await?;
     Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
 }

@@ -1,6 +1,7 @@
 //! The group commit: mails of many callers share a transaction, so that one fsync makes them all durable. While it waits
 //! for the disk, the next ones gather.
 
+use rowhouse_kernel::Operation;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -137,13 +138,13 @@ impl Committer {
     /// All of them or none; the statements travel together.
     async fn commit(&self, mails: Vec<Arc<Draft>>) -> Result<Vec<Accepted>, MailError> {
         let (mailer, mails) = (self.mailer.clone(), Arc::new(mails));
-        let all = async move |tx: &tokio_postgres::Transaction<'_>| {
+        let all = async move |tx: &rowhouse_db::Transaction<'_>| {
             let accept = async |mail: &Arc<Draft>| match &**mail {
                 Draft::New(mail) => mailer.send(tx, mail).await,
                 Draft::Raw(mail) => mailer.send_raw(tx, mail).await,
             };
             try_join_all(mails.iter().map(accept)).await
         };
-        self.control.run_tx("mail_accept", all).await
+        self.control.run_tx(&Operation::system("mail_accept"), all).await
     }
 }

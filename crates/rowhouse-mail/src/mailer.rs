@@ -8,7 +8,7 @@ use metrics::counter;
 use rowhouse_kernel::settings::{MailSettings, MailTransport};
 use rowhouse_kernel::{SharedClock, SharedRng};
 use serde_json::{Map, Value};
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 use crate::compose::{Composed, compose};
 use crate::error::MailError;
@@ -143,7 +143,7 @@ impl Mailer {
     ///
     /// # Errors
     /// [`MailError::Invalid`] and [`MailError::TooLarge`] for the caller; else the database's.
-    pub async fn send(&self, client: &impl GenericClient, mail: &NewMail) -> Result<Accepted, MailError> {
+    pub async fn send(&self, client: &Client, mail: &NewMail) -> Result<Accepted, MailError> {
         let content = mail.attachments.iter().map(|file| file.content.len()).sum::<usize>()
             + mail.text.as_ref().map_or(0, String::len)
             + mail.html.as_ref().map_or(0, String::len);
@@ -173,7 +173,7 @@ impl Mailer {
     ///
     /// # Errors
     /// As of [`Mailer::send`].
-    pub async fn send_raw(&self, client: &impl GenericClient, mail: &RawMail) -> Result<Accepted, MailError> {
+    pub async fn send_raw(&self, client: &Client, mail: &RawMail) -> Result<Accepted, MailError> {
         self.require_size(mail.mime.len())?;
         let composed = raw::prepare(mail, &self.inner.from, &*self.inner.clock, &*self.inner.rng)?;
         let label = Label {
@@ -196,7 +196,7 @@ impl Mailer {
 
     async fn accept(
         &self,
-        client: &impl GenericClient,
+        client: &Client,
         composed: &Composed,
         label: &Label<'_>,
     ) -> Result<Accepted, MailError> {

@@ -1,6 +1,7 @@
 //! The handler of `mail.prune`: deletes messages, with recipients and history, that have been kept long enough after
 //! their last recipient's end, and suppressions that have expired.
 
+use rowhouse_kernel::Operation;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbError};
@@ -25,18 +26,17 @@ impl Prune {
         let (mut total, retention) = (0, self.retention.as_secs_f64());
         for _ in 0..MOST_BATCHES {
             let batch =
-                async move |tx: &tokio_postgres::Transaction<'_>| store::prune(tx, retention, BATCH).await;
-            let deleted = self.control.run_tx("mail_prune", batch).await?;
+                async move |tx: &rowhouse_db::Transaction<'_>| store::prune(tx, retention, BATCH).await;
+            let deleted = self.control.run_tx(&Operation::system("mail_prune"), batch).await?;
             total += deleted;
             if deleted == 0 {
                 break;
             }
         }
-        let drafts =
-            async move |tx: &tokio_postgres::Transaction<'_>| store::prune_drafts(tx, retention).await;
-        self.control.run_tx("mail_prune_drafts", drafts).await?;
-        let expired = async |tx: &tokio_postgres::Transaction<'_>| store::prune_suppressions(tx).await;
-        self.control.run_tx("mail_prune_suppressions", expired).await?;
+        let drafts = async move |tx: &rowhouse_db::Transaction<'_>| store::prune_drafts(tx, retention).await;
+        self.control.run_tx(&Operation::system("mail_prune_drafts"), drafts).await?;
+        let expired = async |tx: &rowhouse_db::Transaction<'_>| store::prune_suppressions(tx).await;
+        self.control.run_tx(&Operation::system("mail_prune_suppressions"), expired).await?;
         Ok(total)
     }
 }

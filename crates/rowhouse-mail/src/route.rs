@@ -2,6 +2,7 @@
 
 mod unsubscribe;
 
+use rowhouse_kernel::Operation;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -172,6 +173,6 @@ async fn message(
     require_service(&identity)?;
     let id: i64 = id.parse().map_err(|_| MailApiError::Missing)?;
     let find = async move |client: &tokio_postgres::Client| history::find(client, id).await;
-    let found = api.control.read("mail.history", find).await?;
+    let found = api.control.statement(&Operation::system("mail.history"), find).await?;
     Ok(axum::Json(found.ok_or(MailApiError::Missing)?).into_response())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
 use time::OffsetDateTime;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{Client, Row};
 
 /// Priorities of jobs; see `jobs.enqueue`.
 const URGENT: i32 = 0;
@@ -47,7 +47,7 @@ pub(crate) struct NewMessage<'a> {
 
 /// Stores a message, its recipients and their jobs in one round trip; of an idempotency key that is taken, finds the
 /// message that has it.
-pub(crate) async fn accept(client: &impl GenericClient, new: &NewMessage<'_>) -> Result<Accepted, DbError> {
+pub(crate) async fn accept(client: &Client, new: &NewMessage<'_>) -> Result<Accepted, DbError> {
     let rows = client
         .query(
             include_str!("../sql/accept.sql"),
@@ -78,7 +78,7 @@ pub(crate) async fn accept(client: &impl GenericClient, new: &NewMessage<'_>) ->
     })
 }
 
-async fn get_by_key(client: &impl GenericClient, key: Option<&str>) -> Result<Accepted, DbError> {
+async fn get_by_key(client: &Client, key: Option<&str>) -> Result<Accepted, DbError> {
     let sql = "select m.id, m.message_id, r.id, r.address from mail.messages m \
                join mail.recipients r on r.message = m.id where m.idempotency_key = $1 order by r.id";
     let rows = client.query(sql, &[&key]).await?;
@@ -119,7 +119,7 @@ pub(crate) struct Copy {
 
 /// Begins an attempt, if there is one to make.
 pub(crate) async fn begin(
-    client: &impl GenericClient,
+    client: &Client,
     recipient: i64,
     rate_per_minute: Option<u32>,
     daily_cap: Option<u32>,
@@ -184,7 +184,7 @@ fn shorten(reply: &str) -> String {
 
 /// Writes a recipient's end, with history and, for a bounce, suppression; false if it had ended before.
 pub(crate) async fn end(
-    client: &impl GenericClient,
+    client: &Client,
     recipient: i64,
     attempt: u16,
     end: FinalState,
@@ -199,7 +199,7 @@ pub(crate) async fn end(
 
 /// Writes that a recipient will be tried again after a while; `counts` tells whether this was an attempt of its own.
 pub(crate) async fn delay(
-    client: &impl GenericClient,
+    client: &Client,
     recipient: i64,
     attempt: u16,
     counts: bool,
@@ -213,17 +213,17 @@ pub(crate) async fn delay(
 }
 
 /// Deletes up to `most` messages that ended longer than `retention` (seconds) ago.
-pub(crate) async fn prune(tx: &impl GenericClient, retention: f64, most: i64) -> Result<u64, DbError> {
+pub(crate) async fn prune(tx: &Client, retention: f64, most: i64) -> Result<u64, DbError> {
     Ok(tx.execute(include_str!("../sql/prune.sql"), &[&retention, &most]).await?)
 }
 
 /// Deletes drafts that nobody has made a mail of for `retention` (seconds).
-pub(crate) async fn prune_drafts(tx: &impl GenericClient, retention: f64) -> Result<u64, DbError> {
+pub(crate) async fn prune_drafts(tx: &Client, retention: f64) -> Result<u64, DbError> {
     let sql = "delete from mail.drafts where created_at < clock_timestamp() - make_interval(secs => $1)";
     Ok(tx.execute(sql, &[&retention]).await?)
 }
 
 /// Deletes suppressions that have expired.
-pub(crate) async fn prune_suppressions(tx: &impl GenericClient) -> Result<u64, DbError> {
+pub(crate) async fn prune_suppressions(tx: &Client) -> Result<u64, DbError> {
     Ok(tx.execute("delete from mail.suppressions where expires_at < clock_timestamp()", &[]).await?)
 }

@@ -2,7 +2,7 @@
 
 use rowhouse_db::DbError;
 use serde_json::Value;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 use crate::error::MailError;
 use crate::message::read_mailbox;
@@ -14,7 +14,7 @@ const MOST_LISTED: i64 = 10_000;
 ///
 /// # Errors
 /// The database's.
-pub async fn list(client: &impl GenericClient) -> Result<Vec<Value>, DbError> {
+pub async fn list(client: &Client) -> Result<Vec<Value>, DbError> {
     let sql = "select to_jsonb(s) from mail.suppressions s \
                where expires_at is null or expires_at > clock_timestamp() order by created_at desc limit $1";
     Ok(client.query(sql, &[&MOST_LISTED]).await?.iter().map(|row| row.get(0)).collect())
@@ -24,7 +24,7 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<Value>, DbError> {
 ///
 /// # Errors
 /// [`MailError::Invalid`] if it is no address; else the database's.
-pub async fn add(client: &impl GenericClient, address: &str) -> Result<String, MailError> {
+pub async fn add(client: &Client, address: &str) -> Result<String, MailError> {
     let address = read_mailbox("address", address)?.email.to_string().to_lowercase();
     let sql = "insert into mail.suppressions (address, reason) values ($1, 'manual') \
                on conflict on constraint suppressions_address_reason_list_key do update set reason = 'manual', expires_at = null";
@@ -36,7 +36,7 @@ pub async fn add(client: &impl GenericClient, address: &str) -> Result<String, M
 ///
 /// # Errors
 /// The database's.
-pub async fn remove(client: &impl GenericClient, address: &str, list: Option<&str>) -> Result<bool, DbError> {
+pub async fn remove(client: &Client, address: &str, list: Option<&str>) -> Result<bool, DbError> {
     let sql = "delete from mail.suppressions where address = lower($1) and (list = $2 or $2::text is null)";
     Ok(client.execute(sql, &[&address, &list]).await? > 0)
 }

@@ -4,7 +4,7 @@
 use rowhouse_crypto::SignedText;
 use rowhouse_db::DbError;
 use rowhouse_kernel::{Secret, TenantId};
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 
 use crate::error::MailError;
 use crate::message::{Mailbox, NewMail};
@@ -94,10 +94,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Takes an address off a list; again changes nothing.
-pub(crate) async fn leave(
-    client: &impl GenericClient,
-    unsubscription: &Unsubscription,
-) -> Result<(), DbError> {
+pub(crate) async fn leave(client: &Client, unsubscription: &Unsubscription) -> Result<(), DbError> {
     let sql = "insert into mail.suppressions (address, reason, list, tenant) values (lower($1), 'unsubscribe', $2, $3) \
                on conflict on constraint suppressions_address_reason_list_key do nothing";
     client

@@ -7,14 +7,15 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
+use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::outbound::{Message, Outbound, SendError};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry, http_handler};
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::MailSettings;
-use rowhouse_kernel::{Secret, SharedClock};
+use rowhouse_kernel::{Operation, Secret, SharedClock};
 use serde_json::Value;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Client;
 
 use crate::error::MailError;
 
@@ -81,15 +82,16 @@ impl Webhook {
     /// # Errors
     /// The database's.
     pub fn declare(&self) -> BoxFuture<'_, Result<(), DbError>> {
-        let sql = match self.inner.target {
-            Some(_) => "insert into mail.hook default values on conflict do nothing",
-            None => "delete from mail.hook",
-        };
+        let is_told = self.inner.target.is_some();
         let write = async move |tx: &Transaction<'_>| {
+            let sql = match is_told {
+                true => "insert into mail.hook default values on conflict do nothing",
+                false => "delete from mail.hook",
+            };
             tx.execute(sql, &[]).await?;
             Ok::<(), DbError>(())
         };
-        Box::pin(self.inner.control.run_tx("mail_hook", write))
+        Box::pin(async move { self.inner.control.run_tx(&Operation::system("mail_hook"), write).await })
     }
 
     async fn tell(&self, job: &Job) -> JobResult {
@@ -100,7 +102,7 @@ impl Webhook {
             let row = client.query_opt(include_str!("../sql/event.sql"), &[&event]).await?;
             Ok(row.map(|row| (row.get::<_, Value>(0), row.get::<_, Option<String>>(1))))
         };
-        let found = self.inner.control.read("mail_event", find).await;
+        let found = self.inner.control.statement(&Operation::system("mail_event"), find).await;
         // A mail that is gone is nothing to tell of.
         let Some((body, request_id)) = found.map_err(|error: DbError| JobError::Retry(error.to_string()))?
         else {

@@ -1,6 +1,7 @@
 //! Do all users have a profile? What deployment guides monitor as "user sync".
 
 use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::Operation;
 use serde::Serialize;
 
 use crate::health::Status;
@@ -33,7 +34,7 @@ impl UserSync {
     /// The database's.
     pub async fn measure(control: &Control) -> Result<Self, DbError> {
         let row = control
-            .run_tx("ops.user_sync", async |tx| {
+            .run_tx(&Operation::system("ops.user_sync"), async |tx| {
                 tx.query_one(include_str!("../sql/user_sync.sql"), &[]).await.map_err(DbError::from)
             })
             .await?;

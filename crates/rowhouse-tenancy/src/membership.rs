@@ -3,7 +3,7 @@
 
 use rowhouse_db::DbError;
 use tokio_postgres::types::Type;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 /// An active membership in an active tenant of an active organization.
@@ -44,11 +44,7 @@ macro_rules! select_open {
 ///
 /// # Errors
 /// The database's.
-pub async fn find(
-    client: &impl GenericClient,
-    user: Uuid,
-    tenant: Uuid,
-) -> Result<Option<Membership>, DbError> {
+pub async fn find(client: &Client, user: Uuid, tenant: Uuid) -> Result<Option<Membership>, DbError> {
     let sql = select_open!("and m.tenant_id = $2");
     let row = client.query_typed_opt(sql, &[(&user, Type::UUID), (&tenant, Type::UUID)]).await?;
     Ok(row.as_ref().map(Membership::from_row).transpose()?)
@@ -60,7 +56,7 @@ pub async fn find(
 /// # Errors
 /// The database's.
 pub async fn find_or_default(
-    client: &impl GenericClient,
+    client: &Client,
     user: Uuid,
     tenant: Option<Uuid>,
 ) -> Result<Option<Membership>, DbError> {
@@ -75,11 +71,7 @@ pub async fn find_or_default(
 ///
 /// # Errors
 /// The database's.
-pub async fn list_named(
-    client: &impl GenericClient,
-    user: Uuid,
-    tenant: &str,
-) -> Result<Vec<Membership>, DbError> {
+pub async fn list_named(client: &Client, user: Uuid, tenant: &str) -> Result<Vec<Membership>, DbError> {
     let sql = select_open!("and (t.slug = $2 or t.id::text = lower($2)) limit 2");
     let rows = client.query_typed(sql, &[(&user, Type::UUID), (&tenant, Type::TEXT)]).await?;
     Ok(rows.iter().map(Membership::from_row).collect::<Result<_, _>>()?)

@@ -1,15 +1,15 @@
 //! The signed-in user's own record.
 
+use rowhouse_db::Transaction;
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio_postgres::Transaction;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::live::{NotLive, require_live};
 use crate::model::{Object, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
-use crate::request::SignedIn;
+use crate::request::{Client, SignedIn};
 use crate::store::session::Scope;
 use crate::store::user::{UserChange, UserRow, WriteError};
 use crate::store::{session, user};
@@ -44,14 +44,14 @@ pub(crate) struct AccountChange {
 }
 
 /// The user, if session and user still stand.
-pub(crate) async fn get(auth: &Auth, caller: SignedIn) -> Result<User, AccountError> {
-    find(auth, caller).await.map(|row| row.user)
+pub(crate) async fn get(auth: &Auth, caller: SignedIn, client: &Client) -> Result<User, AccountError> {
+    find(auth, caller, client).await.map(|row| row.user)
 }
 
-async fn find(auth: &Auth, caller: SignedIn) -> Result<UserRow, AccountError> {
+async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<UserRow, AccountError> {
     let session = caller.session.map(|session| session.0);
     let find = async move |db: &tokio_postgres::Client| user::find_live(db, caller.user.0, session).await;
-    let live = auth.control.read("auth.get_user", find).await?;
+    let live = auth.control.statement(&client.operation("auth.get_user"), find).await?;
     Ok(require_live(live, caller, auth.now())?)
 }
 
@@ -61,8 +61,9 @@ pub(crate) async fn update(
     auth: &Auth,
     caller: SignedIn,
     change: AccountChange,
+    client: &Client,
 ) -> Result<User, AccountError> {
-    let before = find(auth, caller).await?;
+    let before = find(auth, caller, client).await?;
     let email = change.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
     let email = email.filter(|email| *email != before.user.email);
     let encrypted_password = match change.password {
@@ -80,7 +81,7 @@ pub(crate) async fn update(
     };
     let data = change.data;
     let work = async move |tx: &Transaction<'_>| apply(tx, caller, &base, data.as_ref(), now).await;
-    auth.control.run_tx("auth.update_user", work).await
+    auth.control.run_tx(&client.operation("auth.update_user"), work).await
 }
 
 async fn new_hash(auth: &Auth, password: Password, old: Option<String>) -> Result<String, AccountError> {

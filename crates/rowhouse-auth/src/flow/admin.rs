@@ -1,8 +1,8 @@
 //! Users as administrators manage them.
 
 use rowhouse_crypto::password::is_supported;
+use rowhouse_db::Transaction;
 use time::{Duration, OffsetDateTime};
-use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::Auth;
@@ -11,6 +11,7 @@ use crate::flow::account::merged;
 use crate::flow::signup::new_user;
 use crate::model::{Object, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
+use crate::request::Client;
 use crate::store::session::Scope;
 use crate::store::user::{NewUser, UserChange, WriteError};
 use crate::store::{session, user};
@@ -57,7 +58,7 @@ pub(crate) struct Directive {
 }
 
 /// Creates a user, confirmed only if so directed.
-pub(crate) async fn create(auth: &Auth, directive: Directive) -> Result<User, AdminError> {
+pub(crate) async fn create(auth: &Auth, client: &Client, directive: Directive) -> Result<User, AdminError> {
     let email = policy::email(directive.email.as_deref().unwrap_or_default())?;
     let now = auth.now();
     let banned_until =
@@ -74,11 +75,16 @@ pub(crate) async fn create(auth: &Auth, directive: Directive) -> Result<User, Ad
         user::insert(tx, &new, identity, now).await?;
         user::find(tx, id).await?.map(|row| row.user).ok_or(AdminError::NoSuchUser)
     };
-    auth.control.run_tx("auth.admin_create_user", work).await
+    auth.control.run_tx(&client.operation("auth.admin_create_user"), work).await
 }
 
 /// Changes a user; an address takes effect at once, a new password ends every session.
-pub(crate) async fn update(auth: &Auth, id: Uuid, directive: Directive) -> Result<User, AdminError> {
+pub(crate) async fn update(
+    auth: &Auth,
+    client: &Client,
+    id: Uuid,
+    directive: Directive,
+) -> Result<User, AdminError> {
     let now = auth.now();
     let email =
         directive.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
@@ -105,17 +111,17 @@ pub(crate) async fn update(auth: &Auth, id: Uuid, directive: Directive) -> Resul
         }
         user::find(tx, id).await?.map(|row| row.user).ok_or(AdminError::NoSuchUser)
     };
-    auth.control.run_tx("auth.admin_update_user", work).await
+    auth.control.run_tx(&client.operation("auth.admin_update_user"), work).await
 }
 
 /// Deletes a user; `soft` keeps the row for those who refer to it.
-pub(crate) async fn delete(auth: &Auth, id: Uuid, soft: bool) -> Result<(), AdminError> {
+pub(crate) async fn delete(auth: &Auth, client: &Client, id: Uuid, soft: bool) -> Result<(), AdminError> {
     let now = auth.now();
     let work = async move |tx: &Transaction<'_>| {
         let found = if soft { user::soft_delete(tx, id, now).await? } else { user::delete(tx, id).await? };
         if found { Ok(()) } else { Err(AdminError::NoSuchUser) }
     };
-    auth.control.run_tx("auth.admin_delete_user", work).await
+    auth.control.run_tx(&client.operation("auth.admin_delete_user"), work).await
 }
 
 async fn hash(

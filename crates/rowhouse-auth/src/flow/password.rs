@@ -2,8 +2,8 @@
 
 use metrics::counter;
 use rowhouse_crypto::password::Verdict;
+use rowhouse_db::Transaction;
 use time::OffsetDateTime;
-use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::Auth;
@@ -64,12 +64,12 @@ async fn attempt(
 ) -> Result<Session, SignInError> {
     let email = email.to_ascii_lowercase();
     let find = async move |db: &tokio_postgres::Client| user::find_by_email(db, &email).await;
-    let found = auth.control.read("auth.find_by_email", find).await?;
+    let found = auth.control.statement(&client.operation("auth.find_by_email"), find).await?;
     require_unlocked(found.as_ref(), auth.now())?;
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
     let verdict = auth.hasher.verify(password.clone(), stored.clone()).await?;
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
-        count_failure(auth, found.as_ref().map_or(Uuid::nil(), |row| row.user.id)).await?;
+        count_failure(auth, client, found.as_ref().map_or(Uuid::nil(), |row| row.user.id)).await?;
         return Err(SignInError::InvalidCredentials);
     };
     require_open(row, auth.now())?;
@@ -79,11 +79,12 @@ async fn attempt(
         _ => None,
     };
     let now = auth.now();
+    let operation = client.operation("auth.sign_in");
     let (service, id, client) = (auth.clone(), row.user.id, client.clone());
     let open = async move |tx: &Transaction<'_>| {
         open(&service, tx, id, (&checked, renewed.as_deref()), &client, now).await
     };
-    let session = auth.control.run_tx("auth.sign_in", open).await?.sign(auth, now)?;
+    let session = auth.control.run_tx(&operation, open).await?.sign(auth, now)?;
     Ok(Session { weak_password, ..session })
 }
 
@@ -117,9 +118,9 @@ fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), SignInError> {
     if row.user.is_confirmed() { Ok(()) } else { Err(SignInError::EmailNotConfirmed) }
 }
 
-async fn count_failure(auth: &Auth, id: Uuid) -> Result<(), Fault> {
+async fn count_failure(auth: &Auth, client: &Client, id: Uuid) -> Result<(), Fault> {
     let limit = i32::try_from(auth.settings.lockout_failures.max(1)).unwrap_or(i32::MAX);
     let until = auth.now() + auth.settings.lockout_duration;
     let count = async move |tx: &Transaction<'_>| user::count_failure(tx, id, limit, until).await;
-    auth.control.run_tx("auth.count_failure", count).await
+    auth.control.run_tx(&client.operation("auth.count_failure"), count).await
 }

@@ -2,9 +2,9 @@
 
 use metrics::counter;
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
+use rowhouse_db::Transaction;
 use rowhouse_tenancy::membership;
 use time::OffsetDateTime;
-use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::Auth;
@@ -51,9 +51,10 @@ enum Outcome {
 /// Rotates the token, repeats the last answer, or ends the session; see [`decide`].
 pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Refreshed, RefreshError> {
     let (digest, now) = (digest_hex(token), auth.now());
+    let operation = client.operation("auth.refresh");
     let (service, client) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| exchange(&service, tx, &digest, &client, now).await;
-    match auth.control.run_tx("auth.refresh", work).await {
+    match auth.control.run_tx(&operation, work).await {
         Ok(Outcome::Granted(grant, repeat)) => {
             let label = if repeat.is_some() { "repeated" } else { "rotated" };
             counter!("rowhouse_auth_refreshes_total", "outcome" => label).increment(1);

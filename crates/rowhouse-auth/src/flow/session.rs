@@ -1,10 +1,10 @@
 //! Sessions: opened, put into words for the client, moved to another tenant, ended.
 
 use rowhouse_crypto::{OpaqueSecret, Purpose};
+use rowhouse_db::Transaction;
 use rowhouse_kernel::TenantId;
 use rowhouse_tenancy::membership::{self, Membership};
 use time::OffsetDateTime;
-use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::Auth;
@@ -89,6 +89,7 @@ pub(crate) async fn switch_tenant(
 ) -> Result<Session, SessionError> {
     let now = auth.now();
     let id = caller.require_session()?.0;
+    let operation = client.operation("auth.switch_tenant");
     let (service, client) = (auth.clone(), client.clone());
     let switch = async move |tx: &Transaction<'_>| {
         let session = session::lock(tx, id, caller.user.0).await?.ok_or(NotLive::SessionNotFound)?;
@@ -103,19 +104,24 @@ pub(crate) async fn switch_tenant(
         session::touch(tx, id, Some(tenant.0), &client, now).await?;
         Ok(Grant { user, session, membership: Some(membership), refresh_token })
     };
-    let grant: Result<Grant, SessionError> = auth.control.run_tx("auth.switch_tenant", switch).await;
+    let grant: Result<Grant, SessionError> = auth.control.run_tx(&operation, switch).await;
     Ok(grant?.sign(auth, now)?)
 }
 
 /// Ends sessions of the caller.
-pub(crate) async fn sign_out(auth: &Auth, caller: SignedIn, scope: Scope) -> Result<(), SessionError> {
+pub(crate) async fn sign_out(
+    auth: &Auth,
+    caller: SignedIn,
+    scope: Scope,
+    client: &Client,
+) -> Result<(), SessionError> {
     let now = auth.now();
     let end = async move |tx: &Transaction<'_>| {
         let current = caller.session.map(|session| session.0);
         require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
         Ok(session::end(tx, caller.user.0, current, scope).await?)
     };
-    auth.control.run_tx("auth.sign_out", end).await
+    auth.control.run_tx(&client.operation("auth.sign_out"), end).await
 }
 
 /// The token that follows the one of this digest.

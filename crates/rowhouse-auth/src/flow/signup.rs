@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use rowhouse_db::Transaction;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::Auth;
@@ -75,9 +75,10 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
         ..new_user(auth.new_id(), email, request.data, is_confirmed)
     };
     let new = Arc::new(new);
+    let operation = client.operation("auth.sign_up");
     let (service, asked, client) = (auth.clone(), Arc::clone(&new), client.clone());
     let work = async move |tx: &Transaction<'_>| create(&service, tx, &asked, &client, now).await;
-    match auth.control.run_tx("auth.sign_up", work).await {
+    match auth.control.run_tx(&operation, work).await {
         Ok(Created::SignedIn(grant)) => Ok(SignedUp::Session(Box::new(grant.sign(auth, now)?))),
         Ok(Created::Unconfirmed(user)) => Ok(SignedUp::Unconfirmed(Box::new(user))),
         Err(SignUpError::Write(WriteError::EmailTaken)) if is_confirmed => Err(SignUpError::UserExists),

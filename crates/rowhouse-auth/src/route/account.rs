@@ -61,8 +61,12 @@ impl From<SessionError> for Refusal {
     }
 }
 
-pub(super) async fn get(State(auth): State<Auth>, caller: SignedIn) -> Result<Response, Refusal> {
-    Ok(user_answer(account::get(&auth, caller).await?))
+pub(super) async fn get(
+    State(auth): State<Auth>,
+    caller: SignedIn,
+    client: Client,
+) -> Result<Response, Refusal> {
+    Ok(user_answer(account::get(&auth, caller, &client).await?))
 }
 
 pub(super) async fn put(
@@ -80,7 +84,7 @@ pub(super) async fn put(
         auth.signin_limit.check(client.address)?;
     }
     let change = AccountChange { email: body.email, password, data: body.data };
-    Ok(user_answer(account::update(&auth, caller, change).await?))
+    Ok(user_answer(account::update(&auth, caller, change, &client).await?))
 }
 
 pub(super) async fn post_tenant(
@@ -95,6 +99,7 @@ pub(super) async fn post_tenant(
 pub(super) async fn post_logout(
     State(auth): State<Auth>,
     caller: SignedIn,
+    client: Client,
     Params(params): Params<LogoutParams>,
 ) -> Result<Response, Refusal> {
     let scope = match params.scope.as_deref() {
@@ -105,6 +110,6 @@ pub(super) async fn post_logout(
             return Err(Refusal::validation(format!("Unsupported logout scope {other:?}")));
         }
     };
-    session::sign_out(&auth, caller, scope).await?;
+    session::sign_out(&auth, caller, scope, &client).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

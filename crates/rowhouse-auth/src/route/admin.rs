@@ -16,7 +16,7 @@ use crate::flow::admin::{self, AdminError, Directive};
 use crate::model::Object;
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{Administrator, Body, InputError, Params};
+use crate::request::{Administrator, Body, Client, InputError, Params};
 use crate::store::user;
 
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
@@ -54,6 +54,7 @@ struct DeleteBody {
 pub(super) async fn list(
     State(auth): State<Auth>,
     _: Administrator,
+    client: Client,
     Params(page): Params<Page>,
 ) -> Result<Response, Refusal> {
     let (number, size) = (
@@ -61,9 +62,10 @@ pub(super) async fn list(
         positive(page.per_page.as_deref(), PAGE_SIZE)?.min(LARGEST_PAGE),
     );
     let offset = i64::from(number - 1) * i64::from(size);
-    let listed =
-        auth.control.read("auth.admin_list_users", async move |db| user::list(db, size.into(), offset).await);
-    let (users, total): (_, i64) = listed.await.map_err(|fault: Fault| fault)?;
+    let list = async move |db: &tokio_postgres::Client| user::list(db, size.into(), offset).await;
+    let operation = client.operation("auth.admin_list_users");
+    let (users, total): (_, i64) =
+        auth.control.statement(&operation, list).await.map_err(|fault: Fault| fault)?;
     let mut response = Json(json!({ "users": users, "aud": rowhouse_kernel::AUTHENTICATED })).into_response();
     response.headers_mut().insert(TOTAL, HeaderValue::from(total));
     if let Ok(links) = HeaderValue::from_str(&links(number, size, total)) {
@@ -75,34 +77,41 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(auth): State<Auth>,
     _: Administrator,
+    client: Client,
     Body(body): Body<DirectiveBody>,
 ) -> Result<Response, Refusal> {
-    Ok(user_answer(admin::create(&auth, body.directive()?).await?))
+    Ok(user_answer(admin::create(&auth, &client, body.directive()?).await?))
 }
 
 pub(super) async fn get(
     State(auth): State<Auth>,
     _: Administrator,
+    client: Client,
     id: UserPath,
 ) -> Result<Response, Refusal> {
     let id = user_id(id)?;
-    let row = auth.control.read("auth.admin_get_user", async move |db| user::find(db, id).await).await?;
+    let row = auth
+        .control
+        .statement(&client.operation("auth.admin_get_user"), async move |db| user::find(db, id).await)
+        .await?;
     Ok(user_answer(row.ok_or(AdminError::NoSuchUser)?.user))
 }
 
 pub(super) async fn put(
     State(auth): State<Auth>,
     _: Administrator,
+    client: Client,
     id: UserPath,
     Body(body): Body<DirectiveBody>,
 ) -> Result<Response, Refusal> {
-    Ok(user_answer(admin::update(&auth, user_id(id)?, body.directive()?).await?))
+    Ok(user_answer(admin::update(&auth, &client, user_id(id)?, body.directive()?).await?))
 }
 
 /// The body is optional.
 pub(super) async fn delete(
     State(auth): State<Auth>,
     _: Administrator,
+    client: Client,
     id: UserPath,
     body: Bytes,
 ) -> Result<Response, Refusal> {
@@ -111,7 +120,7 @@ pub(super) async fn delete(
         true => DeleteBody::default(),
         false => serde_json::from_slice(&body).map_err(InputError::from)?,
     };
-    admin::delete(&auth, id, body.should_soft_delete).await?;
+    admin::delete(&auth, &client, id, body.should_soft_delete).await?;
     Ok(Json(json!({})).into_response())
 }
 

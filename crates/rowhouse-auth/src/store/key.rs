@@ -3,7 +3,7 @@
 use rowhouse_crypto::{Jwk, KeyError, Purpose, Status};
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::KeyStoreError;
@@ -26,13 +26,13 @@ pub(crate) struct KeyRow {
 }
 
 /// Lets one process at a time change the ring, until the transaction ends.
-pub(crate) async fn lock(client: &impl GenericClient) -> Result<(), KeyStoreError> {
+pub(crate) async fn lock(client: &Client) -> Result<(), KeyStoreError> {
     client.execute_typed("select pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)]).await?;
     Ok(())
 }
 
 /// Every key in use, oldest first.
-pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<KeyRow>, KeyStoreError> {
+pub(crate) async fn list(client: &Client) -> Result<Vec<KeyRow>, KeyStoreError> {
     let sql = "select kid, purpose, status, public_jwk, private_sealed, created_at, rotated_at
                from auth.signing_keys where status <> 'removed' order by created_at, kid";
     let rows = client.query_typed(sql, &[]).await?;
@@ -54,7 +54,7 @@ fn from_row(row: &tokio_postgres::Row) -> Result<KeyRow, KeyStoreError> {
 }
 
 /// Adds a key.
-pub(crate) async fn insert(client: &impl GenericClient, key: &KeyRow) -> Result<(), KeyStoreError> {
+pub(crate) async fn insert(client: &Client, key: &KeyRow) -> Result<(), KeyStoreError> {
     let sql = "insert into auth.signing_keys (kid, purpose, algorithm, status, public_jwk, private_sealed, created_at)
                values ($1, $2, $3, $4, $5, $6, $7)";
     let jwk = serde_json::to_value(&key.jwk).map_err(KeyError::from)?;
@@ -77,7 +77,7 @@ pub(crate) async fn insert(client: &impl GenericClient, key: &KeyRow) -> Result<
 
 /// The signing key of `purpose` stops signing; its private half is destroyed.
 pub(crate) async fn retire_signer(
-    client: &impl GenericClient,
+    client: &Client,
     purpose: Purpose,
     now: OffsetDateTime,
 ) -> Result<(), KeyStoreError> {
@@ -88,30 +88,27 @@ pub(crate) async fn retire_signer(
 }
 
 /// The standby key begins to sign.
-pub(crate) async fn promote(client: &impl GenericClient, kid: &str) -> Result<(), KeyStoreError> {
+pub(crate) async fn promote(client: &Client, kid: &str) -> Result<(), KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'signing' where kid = $1 and status = 'standby'";
     client.execute_typed(sql, &[(&kid, Type::TEXT)]).await?;
     Ok(())
 }
 
 /// Removes access keys that retired before `before`: no live token carries them.
-pub(crate) async fn remove_expired(
-    client: &impl GenericClient,
-    before: OffsetDateTime,
-) -> Result<u64, KeyStoreError> {
+pub(crate) async fn remove_expired(client: &Client, before: OffsetDateTime) -> Result<u64, KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'removed', private_sealed = ''
                where purpose = 'access' and status = 'verifying' and rotated_at < $1";
     Ok(client.execute_typed(sql, &[(&before, Type::TIMESTAMPTZ)]).await?)
 }
 
 /// Removes a key that verifies only. False if there is none of that kid.
-pub(crate) async fn remove(client: &impl GenericClient, kid: &str) -> Result<bool, KeyStoreError> {
+pub(crate) async fn remove(client: &Client, kid: &str) -> Result<bool, KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'removed', private_sealed = '' where kid = $1 and status = 'verifying'";
     Ok(client.execute_typed(sql, &[(&kid, Type::TEXT)]).await? == 1)
 }
 
 /// Tells every process, when the transaction commits.
-pub(crate) async fn announce(client: &impl GenericClient) -> Result<(), KeyStoreError> {
+pub(crate) async fn announce(client: &Client) -> Result<(), KeyStoreError> {
     client.execute_typed("select pg_notify($1, '')", &[(&CHANNEL, Type::TEXT)]).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `auth.refresh_tokens`: digests only.
 
 use time::OffsetDateTime;
-use tokio_postgres::GenericClient;
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::rotation::{Active, Presented};
 
 /// The presented token and its session's live one. Read after the session is locked.
 pub(crate) async fn find(
-    client: &impl GenericClient,
+    client: &Client,
     session: Uuid,
     digest: &str,
 ) -> Result<(Option<Presented>, Option<Active>), Fault> {
@@ -35,13 +35,13 @@ pub(crate) async fn find(
 }
 
 /// The live token of a locked session.
-pub(crate) async fn find_active(client: &impl GenericClient, session: Uuid) -> Result<Option<Active>, Fault> {
+pub(crate) async fn find_active(client: &Client, session: Uuid) -> Result<Option<Active>, Fault> {
     Ok(find(client, session, "").await?.1)
 }
 
 /// Revokes the live token and puts its successor in place.
 pub(crate) async fn replace(
-    client: &impl GenericClient,
+    client: &Client,
     session: Uuid,
     user: Uuid,
     parent: &str,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{Client as Connection, Row};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -62,7 +62,7 @@ pub(crate) enum Scope {
 
 /// Opens a session in the user's default tenant, with `token_digest` as its first refresh token, and notes the sign-in.
 pub(crate) async fn open(
-    client: &impl GenericClient,
+    client: &Connection,
     id: Uuid,
     user: Uuid,
     token_digest: &str,
@@ -102,7 +102,7 @@ pub(crate) async fn open(
 
 /// Locks the session that a refresh token belongs to, so that rotations within it go one after another.
 pub(crate) async fn lock_by_token(
-    client: &impl GenericClient,
+    client: &Connection,
     token_digest: &str,
 ) -> Result<Option<SessionRow>, Fault> {
     let sql = concat!(
@@ -115,11 +115,7 @@ pub(crate) async fn lock_by_token(
 }
 
 /// Locks a session of a user.
-pub(crate) async fn lock(
-    client: &impl GenericClient,
-    id: Uuid,
-    user: Uuid,
-) -> Result<Option<SessionRow>, Fault> {
+pub(crate) async fn lock(client: &Connection, id: Uuid, user: Uuid) -> Result<Option<SessionRow>, Fault> {
     let sql = concat!("select ", columns!(), " from auth.sessions where id = $1 and user_id = $2 for update");
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
     Ok(row.as_ref().map(SessionRow::from_row).transpose()?)
@@ -127,7 +123,7 @@ pub(crate) async fn lock(
 
 /// Notes a refresh, and the tenant that the new token names.
 pub(crate) async fn touch(
-    client: &impl GenericClient,
+    client: &Connection,
     id: Uuid,
     tenant: Option<Uuid>,
     from: &Client,
@@ -154,11 +150,7 @@ pub(crate) async fn touch(
 
 /// Ends a session whose token was reused: its tokens are revoked and kept, so that the next thief is recognized too,
 /// and its access tokens die with it.
-pub(crate) async fn revoke_family(
-    client: &impl GenericClient,
-    id: Uuid,
-    now: OffsetDateTime,
-) -> Result<(), Fault> {
+pub(crate) async fn revoke_family(client: &Connection, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "with family as (
                  update auth.refresh_tokens set revoked = true, updated_at = $2 where session_id = $1 and revoked is not true
                )
@@ -169,7 +161,7 @@ pub(crate) async fn revoke_family(
 
 /// Deletes sessions of `user`; their refresh tokens go with them. `current` is the one that asks.
 pub(crate) async fn end(
-    client: &impl GenericClient,
+    client: &Connection,
     user: Uuid,
     current: Option<Uuid>,
     scope: Scope,

@@ -4,7 +4,7 @@ use rowhouse_db::DbError;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -102,10 +102,7 @@ fn identities(value: Value) -> Result<Vec<Identity>, Fault> {
 }
 
 /// By address, lower-case; users of single sign-on sign in elsewhere.
-pub(crate) async fn find_by_email(
-    client: &impl GenericClient,
-    email: &str,
-) -> Result<Option<UserRow>, Fault> {
+pub(crate) async fn find_by_email(client: &Client, email: &str) -> Result<Option<UserRow>, Fault> {
     let sql = select_user!(
         "",
         "where lower(u.email) = $1 and u.is_sso_user = false and u.deleted_at is null
@@ -117,11 +114,7 @@ pub(crate) async fn find_by_email(
 
 /// Refuses an address that somebody other than `except` has in whatever case. The unique index, which is GoTrue's and
 /// looks at the exact text, decides between requests that cross.
-pub(crate) async fn require_free(
-    client: &impl GenericClient,
-    email: &str,
-    except: Uuid,
-) -> Result<(), WriteError> {
+pub(crate) async fn require_free(client: &Client, email: &str, except: Uuid) -> Result<(), WriteError> {
     let sql = "select exists (select from auth.users
                  where lower(email) = $1 and is_sso_user = false and deleted_at is null and id <> $2)";
     let taken = client
@@ -132,13 +125,13 @@ pub(crate) async fn require_free(
 }
 
 /// By id, deleted or not.
-pub(crate) async fn find(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, Fault> {
+pub(crate) async fn find(client: &Client, id: Uuid) -> Result<Option<UserRow>, Fault> {
     let row = client.query_typed_opt(select_user!("", "where u.id = $1"), &[(&id, Type::UUID)]).await?;
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
 /// By id, locked for a change that depends on what is there.
-pub(crate) async fn lock(client: &impl GenericClient, id: Uuid) -> Result<Option<UserRow>, Fault> {
+pub(crate) async fn lock(client: &Client, id: Uuid) -> Result<Option<UserRow>, Fault> {
     let row = client
         .query_typed_opt(select_user!("", "where u.id = $1 for no key update of u"), &[(&id, Type::UUID)])
         .await?;
@@ -147,7 +140,7 @@ pub(crate) async fn lock(client: &impl GenericClient, id: Uuid) -> Result<Option
 
 /// The user and the state of one of his sessions, in one query.
 pub(crate) async fn find_live(
-    client: &impl GenericClient,
+    client: &Client,
     id: Uuid,
     session: Option<Uuid>,
 ) -> Result<Option<LiveUser>, Fault> {
@@ -164,11 +157,7 @@ pub(crate) async fn find_live(
 }
 
 /// One page of users, oldest first, and how many there are in all.
-pub(crate) async fn list(
-    client: &impl GenericClient,
-    limit: i64,
-    offset: i64,
-) -> Result<(Vec<User>, i64), Fault> {
+pub(crate) async fn list(client: &Client, limit: i64, offset: i64) -> Result<(Vec<User>, i64), Fault> {
     let sql = select_user!("", "order by u.created_at, u.id limit $1 offset $2");
     let rows = client.query_typed(sql, &[(&limit, Type::INT8), (&offset, Type::INT8)]).await?;
     let users =
@@ -194,7 +183,7 @@ pub(crate) struct NewUser {
 ///
 /// The address of another user ends in [`WriteError::EmailTaken`].
 pub(crate) async fn insert(
-    client: &impl GenericClient,
+    client: &Client,
     user: &NewUser,
     identity: Uuid,
     now: OffsetDateTime,
@@ -279,7 +268,7 @@ pub(crate) struct UserChange {
 
 /// Applies a change; a new password also lifts a lock.
 pub(crate) async fn update(
-    client: &impl GenericClient,
+    client: &Client,
     id: Uuid,
     change: &UserChange,
     now: OffsetDateTime,
@@ -330,7 +319,7 @@ pub(crate) async fn update(
 /// Notes a sign-in with the password whose hash was `checked`, and stores `renewed` in its place if given. False if
 /// the password has been changed, or the user deleted or locked (by guesses made at the same time), since it was checked.
 pub(crate) async fn note_sign_in(
-    client: &impl GenericClient,
+    client: &Client,
     id: Uuid,
     checked: &str,
     renewed: Option<&str>,
@@ -351,11 +340,7 @@ pub(crate) async fn note_sign_in(
 }
 
 /// Notes the first sign-in, at sign-up.
-pub(crate) async fn note_first_sign_in(
-    client: &impl GenericClient,
-    id: Uuid,
-    now: OffsetDateTime,
-) -> Result<(), Fault> {
+pub(crate) async fn note_first_sign_in(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
     Ok(())
@@ -366,7 +351,7 @@ pub(crate) async fn note_first_sign_in(
 /// A lost count costs nothing, so the commit does not wait for the disk; and an address without user (the nil id)
 /// takes as long as one with.
 pub(crate) async fn count_failure(
-    client: &impl GenericClient,
+    client: &Client,
     id: Uuid,
     limit: i32,
     locked_until: OffsetDateTime,
@@ -384,16 +369,12 @@ pub(crate) async fn count_failure(
 }
 
 /// Deletes a user and all that hangs on him. False if there is none.
-pub(crate) async fn delete(client: &impl GenericClient, id: Uuid) -> Result<bool, Fault> {
+pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
     Ok(client.execute_typed("delete from auth.users where id = $1", &[(&id, Type::UUID)]).await? == 1)
 }
 
 /// Keeps the row for those who refer to it, without address, number and metadata, and ends every session.
-pub(crate) async fn soft_delete(
-    client: &impl GenericClient,
-    id: Uuid,
-    now: OffsetDateTime,
-) -> Result<bool, Fault> {
+pub(crate) async fn soft_delete(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<bool, Fault> {
     let sql = "with sessions as (delete from auth.sessions where user_id = $1),
                  identities as (delete from auth.identities where user_id = $1)
                update auth.users

@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod catalog;
+mod control;
 mod convoy;
 mod flight;
 mod liveness;

@@ -1,9 +1,9 @@
 //! The statements that write declarations down.
 
 use rowhouse_db::DbError;
+use rowhouse_db::Transaction;
 use rowhouse_kernel::settings::{JobsSettings, QueueSettings, Setting};
 use serde_json::Value;
-use tokio_postgres::Transaction;
 
 use super::{Schedules, Written};
 use crate::Kind;

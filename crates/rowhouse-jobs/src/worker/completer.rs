@@ -80,7 +80,7 @@ async fn report_to_database(
     let outcomes = CompletionReport::outcomes(&report.ends);
     let told = outcomes.as_array().map_or(0, Vec::len);
     if told > 0 {
-        refused += told - store::complete(&**client, worker, &outcomes).await?.len().min(told);
+        refused += told - store::complete(&client, worker, &outcomes).await?.len().min(told);
     }
     if refused > 0 {
         tracing::warn!(refused, "jobs ended that others had taken over; their ends do not count");

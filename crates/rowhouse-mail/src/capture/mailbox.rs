@@ -1,9 +1,11 @@
 //! The mailbox: every message there is, newest first.
 
 use futures_util::{StreamExt, pin_mut};
+use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::Operation;
 use time::OffsetDateTime;
-use tokio_postgres::{Row, Transaction};
+use tokio_postgres::Row;
 
 use super::query::Query;
 
@@ -60,7 +62,7 @@ pub(crate) async fn list<T: Send>(
     show: fn(&Captured) -> T,
 ) -> Result<Page<T>, DbError> {
     control
-        .run_tx("mail.captured", async move |tx: &Transaction<'_>| {
+        .run_tx(&Operation::system("mail.captured"), async move |tx: &Transaction<'_>| {
             let sql = format!("select {COLUMNS} from mail.messages m order by m.id desc offset $1 limit $2");
             let rows = tx.query_raw(&sql, [start, limit]).await?;
             pin_mut!(rows);
@@ -84,7 +86,7 @@ pub(crate) async fn search<T: Send>(
 ) -> Result<Page<T>, DbError> {
     let query = std::sync::Arc::new(query);
     control
-        .run_tx("mail.search_captured", async move |tx: &Transaction<'_>| {
+        .run_tx(&Operation::system("mail.search_captured"), async move |tx: &Transaction<'_>| {
             let sql = format!("select {COLUMNS} from mail.messages m order by m.id desc limit $1");
             let rows = tx.query_raw(&sql, [MOST_SEARCHED]).await?;
             pin_mut!(rows);
@@ -124,7 +126,7 @@ pub(crate) async fn find(
     reads: bool,
 ) -> Result<Option<Captured>, DbError> {
     control
-        .run_tx("mail.find_captured", async move |tx: &Transaction<'_>| {
+        .run_tx(&Operation::system("mail.find_captured"), async move |tx: &Transaction<'_>| {
             let sql = format!(
                 "select {COLUMNS} from mail.messages m \
                  where m.id = coalesce($1, (select max(id) from mail.messages))"
@@ -143,7 +145,7 @@ pub(crate) async fn mark(control: &Control, ids: Vec<i64>, is_read: bool) -> Res
     const SQL: &str = "update mail.messages set is_read = $2 \
                where is_read <> $2 and (id = any($1) or cardinality($1::bigint[]) = 0)";
     control
-        .run_tx("mail.mark_captured", async move |tx: &Transaction<'_>| {
+        .run_tx(&Operation::system("mail.mark_captured"), async move |tx: &Transaction<'_>| {
             tx.execute(SQL, &[&ids, &is_read]).await?;
             Ok(())
         })
@@ -155,7 +157,7 @@ pub(crate) async fn delete(control: &Control, ids: Vec<i64>) -> Result<(), DbErr
     const SQL: &str = "delete from mail.messages m where (id = any($1) or cardinality($1::bigint[]) = 0) \
                and not exists (select from mail.recipients r where r.message = m.id and r.finished_at is null)";
     control
-        .run_tx("mail.delete_captured", async move |tx: &Transaction<'_>| {
+        .run_tx(&Operation::system("mail.delete_captured"), async move |tx: &Transaction<'_>| {
             tx.execute(SQL, &[&ids]).await?;
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! Leaving a list (RFC 8058), open to everybody who has the link. Only a POST unsubscribes: whatever looks at links in mails
 //! (scanners, previews) makes GETs, and gets a page with a button.
 
+use rowhouse_kernel::Operation;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,8 +9,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use rowhouse_db::Transaction;
 use serde::Deserialize;
-use tokio_postgres::Transaction;
 
 use super::MailApi;
 use crate::unsubscribe::{Unsubscription, leave};
@@ -155,7 +156,7 @@ pub(super) async fn post(
     }
     let left = unsubscription.clone();
     let write = async move |tx: &Transaction<'_>| leave(tx, &left).await;
-    match api.control.run_tx("mail.unsubscribe", write).await {
+    match api.control.run_tx(&Operation::system("mail.unsubscribe"), write).await {
         Ok(()) => Page::Done.show(Some(&unsubscription), &headers),
         Err(error) => {
             tracing::warn!(%error, "an unsubscription was not written");

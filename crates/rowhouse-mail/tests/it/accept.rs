@@ -1,6 +1,7 @@
 //! Accepting: rows and jobs with the caller's transaction.
 
 use rowhouse_db::Control;
+use rowhouse_kernel::Operation;
 use rowhouse_kernel::settings::{DbSettings, MailSettings, MailTransport};
 use rowhouse_mail::{Attachment, Letter, MailError, NewMail, RawMail, Variables, read_mailbox};
 use tokio_postgres::Client;
@@ -46,7 +47,7 @@ async fn program_s_own_login_can_send() {
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
     let mailer = mailer(relayed());
     let accepted = control
-        .run_tx("send_mail", async move |tx| mailer.send(tx, &mail("a@b.example")).await)
+        .run_tx(&Operation::system("send_mail"), async move |tx| mailer.send(tx, &mail("a@b.example")).await)
         .await
         .unwrap();
     assert!(accepted.is_new);

@@ -9,10 +9,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use rowhouse_db::{Control, DbError};
-use rowhouse_http::RequestId;
 use rowhouse_jobs::admin::{self, Filter, MOST_LISTED, STATES};
 use rowhouse_jobs::{NewJob, enqueue};
-use rowhouse_kernel::TenantId;
+use rowhouse_kernel::{Origin, TenantId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -53,6 +52,7 @@ struct ListQuery {
 async fn list(
     State(control): State<Control>,
     _: Administrator,
+    Extension(origin): Extension<Origin>,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
     let Query(query) = query.map_err(|error| Problem::Malformed(error.body_text()))?;
@@ -67,30 +67,51 @@ async fn list(
     let ListQuery { state, queue, kind, after, .. } = query;
     require_plain([&queue, &kind])?;
     let filter = Filter { state, queue, kind, tenant, after };
-    let jobs =
-        control.read("jobs.list", async move |client| admin::list(client, &filter, limit).await).await?;
+    let jobs = control
+        .statement(&origin.operation("jobs.list"), async move |client| {
+            admin::list(client, &filter, limit).await
+        })
+        .await?;
     let full = jobs.len() as i64 == limit;
     let next = jobs.last().filter(|_| full).map(|job| job["id"].clone());
     Ok(Json(json!({ "jobs": jobs, "next": next })))
 }
 
-async fn show(State(control): State<Control>, _: Administrator, Segment(id): Segment) -> Answer {
+async fn show(
+    State(control): State<Control>,
+    _: Administrator,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment,
+) -> Answer {
     let id = number(&id)?;
-    let job = control.read("jobs.find", async move |client| admin::find(client, id).await).await?;
+    let job = control
+        .statement(&origin.operation("jobs.find"), async move |client| admin::find(client, id).await)
+        .await?;
     job.map(Json).ok_or_else(|| no_job(id))
 }
 
-async fn stats(State(control): State<Control>, _: Administrator) -> Answer {
-    let kinds = control.read("jobs.stats", async move |client| admin::stats(client).await).await?;
+async fn stats(
+    State(control): State<Control>,
+    _: Administrator,
+    Extension(origin): Extension<Origin>,
+) -> Answer {
+    let kinds = control
+        .statement(&origin.operation("jobs.stats"), async move |client| admin::stats(client).await)
+        .await?;
     Ok(Json(json!({ "kinds": kinds })))
 }
 
-async fn retry(State(control): State<Control>, _: Administrator, Segment(id): Segment) -> Answer {
+async fn retry(
+    State(control): State<Control>,
+    _: Administrator,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment,
+) -> Answer {
     let id = number(&id)?;
-    let work = async move |tx: &tokio_postgres::Transaction<'_>| {
+    let work = async move |tx: &rowhouse_db::Transaction<'_>| {
         Ok::<_, DbError>((admin::retry(tx, id).await?, admin::find(tx, id).await?))
     };
-    match control.run_tx("jobs.retry", work).await? {
+    match control.run_tx(&origin.operation("jobs.retry"), work).await? {
         (true, Some(job)) => Ok(Json(job)),
         (_, None) => Err(no_job(id)),
         (false, Some(_)) => {
@@ -99,10 +120,15 @@ async fn retry(State(control): State<Control>, _: Administrator, Segment(id): Se
     }
 }
 
-async fn cancel(State(control): State<Control>, _: Administrator, Segment(id): Segment) -> Answer {
+async fn cancel(
+    State(control): State<Control>,
+    _: Administrator,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment,
+) -> Answer {
     let id = number(&id)?;
-    let work = async move |tx: &tokio_postgres::Transaction<'_>| admin::cancel(tx, id).await;
-    match control.run_tx("jobs.cancel", work).await?.as_deref() {
+    let work = async move |tx: &rowhouse_db::Transaction<'_>| admin::cancel(tx, id).await;
+    match control.run_tx(&origin.operation("jobs.cancel"), work).await?.as_deref() {
         None => Err(no_job(id)),
         Some(state @ ("cancelled" | "cancelling")) => Ok(Json(json!({ "id": id, "state": state }))),
         Some(state) => Err(Problem::Conflict(format!("job {id} has ended already: {state}"))),
@@ -146,20 +172,18 @@ impl New {
     }
 }
 
-/// The job carries the id of the request that enqueued it.
+/// The job carries the id of the request that enqueued it, which the transaction knows.
 async fn new(
     State(control): State<Control>,
     _: Administrator,
-    Extension(request): Extension<RequestId>,
+    Extension(origin): Extension<Origin>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let new: New = read(body)?;
     require_plain([&Some(new.kind.clone()), &new.queue])?;
     require_plain([&new.unique_key, &new.key])?;
     let (run_at, timeout) = (new.run_at()?, new.timeout()?);
-    let work = async move |tx: &tokio_postgres::Transaction<'_>| {
-        let named = "select set_config('rowhouse.request_id', $1, true)";
-        tx.execute(named, &[&&*request.0]).await.map_err(DbError::from)?;
+    let work = async move |tx: &rowhouse_db::Transaction<'_>| {
         let plain = NewJob::new(&new.kind, Value::Object(new.payload.clone()));
         let job = NewJob {
             queue: new.queue.as_deref().unwrap_or(plain.queue),
@@ -174,7 +198,7 @@ async fn new(
         };
         enqueue(tx, &job).await
     };
-    let id = control.run_tx("jobs.enqueue", work).await?;
+    let id = control.run_tx(&origin.operation("jobs.enqueue"), work).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }
 
@@ -188,26 +212,28 @@ struct Scope {
 async fn pause(
     State(control): State<Control>,
     _: Administrator,
+    Extension(origin): Extension<Origin>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
-    rest(&control, read(body)?, true).await
+    rest(&control, &origin, read(body)?, true).await
 }
 
 async fn resume(
     State(control): State<Control>,
     _: Administrator,
+    Extension(origin): Extension<Origin>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
-    rest(&control, read(body)?, false).await
+    rest(&control, &origin, read(body)?, false).await
 }
 
-async fn rest(control: &Control, scope: Scope, rests: bool) -> Answer {
+async fn rest(control: &Control, origin: &Origin, scope: Scope, rests: bool) -> Answer {
     require_plain([&scope.queue, &None])?;
     let (queue, tenant) = (scope.queue, scope.tenant.map(TenantId));
-    let work = async move |tx: &tokio_postgres::Transaction<'_>| {
+    let work = async move |tx: &rowhouse_db::Transaction<'_>| {
         admin::pause(tx, queue.as_deref(), tenant, rests).await
     };
-    match control.run_tx("jobs.pause", work).await? {
+    match control.run_tx(&origin.operation("jobs.pause"), work).await? {
         queues if queues.is_empty() => Err(Problem::NotFound("no queue of that name".to_owned())),
         queues => Ok(Json(json!({ "queues": queues, "tenant": tenant, "paused": rests }))),
     }

@@ -3,6 +3,7 @@
 use comfy_table::{Table, presets};
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::schedule::{self, Schedule};
+use rowhouse_kernel::Operation;
 use rowhouse_kernel::settings::DbSettings;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -36,13 +37,13 @@ async fn list(control: &Control) -> Result<Outcome, CannotRun> {
 
 async fn all(control: &Control) -> Result<Vec<Schedule>, DbError> {
     let work = async move |client: &tokio_postgres::Client| schedule::list(client).await;
-    control.read("jobs.schedules_list", work).await
+    control.statement(&Operation::system("jobs.schedules_list"), work).await
 }
 
 async fn run_now(control: &Control, name: &str) -> Result<Outcome, CannotRun> {
     let wanted = name.to_owned();
-    let work = async move |tx: &tokio_postgres::Transaction<'_>| schedule::run(tx, &*clock(), &wanted).await;
-    if let Some(id) = control.run_tx("jobs.schedule_run", work).await? {
+    let work = async move |tx: &rowhouse_db::Transaction<'_>| schedule::run(tx, &*clock(), &wanted).await;
+    if let Some(id) = control.run_tx(&Operation::system("jobs.schedule_run"), work).await? {
         return Ok(Outcome::yes(json!({ "schedule": name, "id": id }), format!("job {id}")));
     }
     let known: Vec<String> = all(control).await?.into_iter().map(|schedule| schedule.name).collect();

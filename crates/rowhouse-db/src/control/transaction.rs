@@ -1,0 +1,114 @@
+//! One transaction of the control plane: begun together with its settings, ended once, cancelled when it is dropped.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use metrics::counter;
+use postgres_protocol::escape::escape_literal;
+use rowhouse_kernel::Operation;
+use tokio_postgres::{Client, NoTls};
+
+use crate::error::DbError;
+
+/// How long a dropped transaction may take to be cancelled and rolled back before its connection is closed.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A transaction under way. Statements are run on the connection that it dereferences to.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    client: &'a Client,
+    operation: &'a Operation,
+}
+
+impl<'a> Transaction<'a> {
+    /// What it is done for.
+    #[must_use]
+    pub fn operation(&self) -> &'a Operation {
+        self.operation
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.client
+    }
+}
+
+/// A pooled connection in use. Dropped before [`InUse::finish`], it is cancelled and rolled back before anybody else
+/// gets it, or closed.
+pub(super) struct InUse {
+    object: Option<deadpool_postgres::Object>,
+}
+
+impl InUse {
+    pub(super) fn new(object: deadpool_postgres::Object) -> Self {
+        Self { object: Some(object) }
+    }
+
+    pub(super) fn client(&self) -> Result<&Client, DbError> {
+        let object = self.object.as_ref();
+        object.map(|object| &***object).ok_or_else(|| DbError::Protocol("the connection is gone".to_owned()))
+    }
+
+    /// Begins `operation`: BEGIN and its settings travel in one message.
+    pub(super) async fn begin<'a>(&'a self, operation: &'a Operation) -> Result<Transaction<'a>, DbError> {
+        let client = self.client()?;
+        client.batch_execute(&begin_sql(operation)).await?;
+        Ok(Transaction { client, operation })
+    }
+
+    /// Nothing is under way any more.
+    pub(super) fn finish(mut self) {
+        drop(self.object.take());
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(abandon(object))),
+            Err(_) => drop(deadpool_postgres::Object::take(object)),
+        }
+    }
+}
+
+async fn abandon(object: deadpool_postgres::Object) {
+    counter!("rowhouse_db_transactions_abandoned_total").increment(1);
+    let token = object.cancel_token();
+    let end = async {
+        token.cancel_query(NoTls).await?;
+        object.batch_execute("rollback").await
+    };
+    match tokio::time::timeout(CANCEL_TIMEOUT, end).await {
+        Ok(Ok(())) => drop(object),
+        failed => {
+            tracing::debug!(
+                ?failed,
+                "a dropped transaction could not be rolled back; its connection is closed"
+            );
+            drop(deadpool_postgres::Object::take(object));
+        }
+    }
+}
+
+/// The settings are local to the transaction, so that nothing is left to be reset.
+fn begin_sql(operation: &Operation) -> String {
+    let origin = &operation.origin;
+    let settings = [
+        ("rowhouse.operation", operation.name.to_owned()),
+        ("rowhouse.actor", origin.actor.to_string()),
+        ("rowhouse.request_id", origin.request_id.as_deref().unwrap_or_default().to_owned()),
+        ("rowhouse.tenant", origin.tenant.map(|tenant| tenant.to_string()).unwrap_or_default()),
+        ("rowhouse.address", origin.address.map(|address| address.to_string()).unwrap_or_default()),
+    ];
+    let set = |(name, value): (&str, String)| {
+        format!("set_config('{name}', {}, true)", escape_literal(&value.replace('\0', "")))
+    };
+    format!("begin; select {}", settings.map(set).join(", "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Named transactions: what the database knows of them, and what is left of them.
+
+use std::time::Duration;
+
+use rowhouse_db::{Control, DbError, Transaction};
+use rowhouse_kernel::settings::DbSettings;
+use rowhouse_kernel::{Actor, Operation, SystemClock, TenantId, UserId};
+use rowhouse_testkit::TestDatabase;
+use uuid::Uuid;
+
+const SETTINGS: &str = "select array(select current_setting('rowhouse.' || name, true) \
+    from unnest(array['operation', 'actor', 'request_id', 'tenant', 'address']) name)";
+
+/// One connection, so that the next transaction meets what the one before has left.
+async fn control() -> (TestDatabase, Control) {
+    let db = TestDatabase::create(Vec::new()).await;
+    let settings = DbSettings { control_pool_size: 1, ..DbSettings::default() };
+    let control = Control::open(&db.urls.control, &settings).unwrap();
+    (db, control)
+}
+
+fn operation() -> Operation {
+    let clock: rowhouse_kernel::SharedClock = std::sync::Arc::new(SystemClock);
+    let tenant = Some(TenantId(Uuid::from_u128(2)));
+    let mut operation =
+        Operation::background("test.settings", &clock).for_request(Some("r'1")).in_tenant(tenant);
+    operation.origin.actor = Actor::User(UserId(Uuid::from_u128(1)));
+    operation.origin.address = Some("2001:db8::1".parse().unwrap());
+    operation
+}
+
+#[tokio::test]
+async fn transaction_knows_its_operation_and_leaves_nothing_of_it() {
+    let (_db, control) = control().await;
+    let read = async |tx: &Transaction<'_>| {
+        assert_eq!(tx.operation().name, "test.settings");
+        Ok::<Vec<String>, DbError>(tx.query_one(SETTINGS, &[]).await?.get(0))
+    };
+    let inside = control.run_tx(&operation(), read).await.unwrap();
+    let (user, tenant) = (Uuid::from_u128(1).to_string(), Uuid::from_u128(2).to_string());
+    assert_eq!(inside, ["test.settings", &user, "r'1", &tenant, "2001:db8::1"]);
+    let read = async |client: &tokio_postgres::Client| {
+        Ok::<Vec<Option<String>>, DbError>(client.query_one(SETTINGS, &[]).await?.get(0))
+    };
+    let after = control.statement(&Operation::system("test.after"), read).await.unwrap();
+    assert!(after.iter().all(|value| value.as_deref().unwrap_or_default().is_empty()), "{after:?}");
+}
+
+#[tokio::test]
+async fn dropped_transaction_is_cancelled_and_its_connection_serves_the_next() {
+    let (_db, control) = control().await;
+    let long = Operation::system("test.long");
+    let work = async |tx: &Transaction<'_>| {
+        tx.batch_execute("create temp table half (id int) on commit preserve rows").await?;
+        tx.batch_execute("select pg_sleep(600)").await.map_err(DbError::from)
+    };
+    let dropped = tokio::time::timeout(Duration::from_millis(300), control.run_tx(&long, work)).await;
+    assert!(dropped.is_err(), "it had no time to end");
+    let next = async |client: &tokio_postgres::Client| {
+        Ok::<bool, DbError>(client.query_one("select to_regclass('pg_temp.half') is null", &[]).await?.get(0))
+    };
+    // The pool has one connection: this waits until the statement has been cancelled.
+    assert!(control.statement(&Operation::system("test.next"), next).await.unwrap());
+}

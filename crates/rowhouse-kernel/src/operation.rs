@@ -1,0 +1,122 @@
+//! What a named transaction is done for: its name, and which request, actor, tenant and address caused it.
+//! How the database learns of it is `rowhouse-db`'s business.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use time::OffsetDateTime;
+
+use crate::{Caller, SharedClock, SystemClock, TenantId, UserId};
+
+/// On whose behalf something is done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Actor {
+    /// The program itself: background work, commands.
+    #[default]
+    System,
+    /// A user of ours.
+    User(UserId),
+    /// A caller who is no user of ours, by database role: `anon`, `service_role`, a project's own.
+    Role(Arc<str>),
+}
+
+impl Actor {
+    /// Who a verified caller is.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        caller.user.map_or_else(|| Self::Role(Arc::clone(&caller.role)), Self::User)
+    }
+}
+
+/// A user's id, a role's name, or `system`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("system"),
+            Self::User(id) => id.fmt(f),
+            Self::Role(role) => f.write_str(role),
+        }
+    }
+}
+
+/// What all operations of one request have in common; a request extension.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The request's id; its log lines, jobs and mails carry the same.
+    pub request_id: Option<Arc<str>>,
+    /// Who asks.
+    pub actor: Actor,
+    /// The tenant that the caller's token names.
+    pub tenant: Option<TenantId>,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+impl Origin {
+    /// The program itself, by this clock.
+    #[must_use]
+    pub fn system(clock: &SharedClock) -> Self {
+        let clock = Arc::clone(clock);
+        Self { request_id: None, actor: Actor::System, tenant: None, address: None, clock }
+    }
+
+    /// The operation `name` of this origin.
+    #[must_use]
+    pub fn operation(&self, name: &'static str) -> Operation {
+        Operation { name, origin: self.clone() }
+    }
+}
+
+/// A named transaction's or statement's name and origin: the first argument of all that decides in the database.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// The label of its metrics: `surface.verb`.
+    pub name: &'static str,
+    /// What caused it.
+    pub origin: Origin,
+}
+
+static MACHINE_CLOCK: LazyLock<SharedClock> = LazyLock::new(|| Arc::new(SystemClock));
+
+impl Operation {
+    /// An operation of a request.
+    #[must_use]
+    pub fn of(name: &'static str, origin: &Origin) -> Self {
+        origin.operation(name)
+    }
+
+    /// Work that no request waits for, by this clock.
+    #[must_use]
+    pub fn background(name: &'static str, clock: &SharedClock) -> Self {
+        Origin::system(clock).operation(name)
+    }
+
+    /// Work of the program itself by the machine's clock: for what decides nothing by time.
+    #[must_use]
+    pub fn system(name: &'static str) -> Self {
+        Self::background(name, &MACHINE_CLOCK)
+    }
+
+    /// The same on behalf of the request with this id, if any.
+    #[must_use]
+    pub fn for_request(mut self, request_id: Option<&str>) -> Self {
+        self.origin.request_id = request_id.map(Arc::from);
+        self
+    }
+
+    /// The same in this tenant.
+    #[must_use]
+    pub fn in_tenant(mut self, tenant: Option<TenantId>) -> Self {
+        self.origin.tenant = tenant;
+        self
+    }
+
+    /// The current instant.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.origin.clock.now()
+    }
+}
