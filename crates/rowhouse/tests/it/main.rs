@@ -26,3 +26,4 @@ mod rest_setting;
 mod server;
 mod stream;
 mod support;
+mod task_fault;
