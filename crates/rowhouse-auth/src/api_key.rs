@@ -1,41 +1,85 @@
-//! The API keys of a development project, kept in a file so that front ends keep working after a restart.
+//! The API keys of a project that `up` runs: handed out once, since front ends carry them, and kept in its private folder.
 
 use rowhouse_crypto::Purpose;
-use rowhouse_module::{CannotRun, Project};
+use rowhouse_module::{CannotRun, Project, State};
 use serde::{Deserialize, Serialize};
 
 use crate::{API_KEY_LIFETIME, KeyStore};
 
-const NAME: &str = "keys/api_keys.json";
+const FILE: &str = "keys/api_keys.json";
 
-/// API keys as they were handed out; front ends carry them.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct ApiKeys {
+/// API keys as they were handed out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApiKeys {
     kid: String,
     issuer: String,
-    pub(crate) anon_key: String,
-    pub(crate) service_role_key: String,
+    /// The key that browsers may hold.
+    pub anon_key: String,
+    /// The key that looks past row-level security.
+    pub service_role_key: String,
 }
 
-/// The same keys at every start, until their signing key is rotated or the URL changes.
-pub(crate) fn ensure(project: &Project, keys: &KeyStore, url: &str) -> Result<ApiKeys, CannotRun> {
-    let path = project.private(NAME);
-    let kid = keys.ring().signing_kid(Purpose::Api).to_owned();
-    let known =
-        std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<ApiKeys>(&text).ok());
-    if let Some(known) = known.filter(|known| known.kid == kid && known.issuer == url) {
-        return Ok(known);
+impl ApiKeys {
+    /// Fresh ones, signed with the key that signs now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn issue(keys: &KeyStore, url: &str) -> Result<Self, CannotRun> {
+        let issue = async |role| {
+            let issued = keys.issue_api_key(role, url, API_KEY_LIFETIME).await;
+            issued.map_err(|error| CannotRun::because(error.to_string()))
+        };
+        Ok(Self {
+            kid: keys.ring().signing_kid(Purpose::Api).to_owned(),
+            issuer: url.to_owned(),
+            anon_key: issue("anon").await?,
+            service_role_key: issue("service_role").await?,
+        })
     }
-    let issue = |role| {
-        keys.issue_api_key(role, url, API_KEY_LIFETIME).map_err(|error| CannotRun::because(error.to_string()))
-    };
-    let fresh = ApiKeys {
-        kid,
-        issuer: url.to_owned(),
-        anon_key: issue("anon")?,
-        service_role_key: issue("service_role")?,
-    };
-    let written = project.write_private(NAME, serde_json::to_string_pretty(&fresh)?.as_bytes());
-    written.map_err(|error| CannotRun::because(format!("cannot write {}: {error}", path.display())))?;
-    Ok(fresh)
+
+    /// The same keys at every start, until one of them is revoked, their signing key is rotated or the URL changes.
+    ///
+    /// # Errors
+    /// The database's, or if they cannot be written.
+    pub async fn ensure(project: &Project, keys: &KeyStore, url: &str) -> Result<Self, CannotRun> {
+        let ring = keys.ring();
+        let now = keys.now();
+        let good = |known: &Self| {
+            let tokens = [&known.anon_key, &known.service_role_key];
+            known.kid == ring.signing_kid(Purpose::Api)
+                && known.issuer == url
+                && tokens.into_iter().all(|token| ring.verify(token, now).is_ok())
+        };
+        match Self::read(project).filter(good) {
+            Some(known) => Ok(known),
+            None => Self::issue(keys, url).await?.write(project),
+        }
+    }
+
+    /// Brings what a project that `up` runs shows of its keys up to date. `None` where there is no such project.
+    ///
+    /// # Errors
+    /// The database's, or if they cannot be written.
+    pub async fn renew(project: &Project, keys: &KeyStore) -> Result<Option<Self>, CannotRun> {
+        let Some(known) = Self::read(project) else { return Ok(None) };
+        let current = Self::ensure(project, keys, &known.issuer).await?;
+        if let Some(mut state) = State::read(project) {
+            let fresh = [("anon_key", &current.anon_key), ("service_role_key", &current.service_role_key)];
+            state.facts.extend(fresh.map(|(name, key)| (name.to_owned(), key.clone().into())));
+            state.write(project)?;
+        }
+        Ok(Some(current))
+    }
+
+    fn read(project: &Project) -> Option<Self> {
+        serde_json::from_str(&std::fs::read_to_string(project.private(FILE)).ok()?).ok()
+    }
+
+    fn write(self, project: &Project) -> Result<Self, CannotRun> {
+        let written = project.write_private(FILE, serde_json::to_string_pretty(&self)?.as_bytes());
+        written.map_err(|error| {
+            CannotRun::because(format!("cannot write {}: {error}", project.private(FILE).display()))
+        })?;
+        Ok(self)
+    }
 }

@@ -8,10 +8,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::metadata;
 use crate::model::{Object, User};
 use crate::store::session::SessionRow;
 
-/// User metadata of more bytes than this stays out of tokens, which travel in headers; the user object always has it.
+/// Bytes of metadata that a token has room for: it travels in headers, and verifiers refuse more than 8 KiB. User metadata
+/// beyond that stays out; the user object always has it.
+const MAX_METADATA: usize = 4 * 1024 + 512;
+/// User metadata of more bytes than this stays out in any case.
 const MAX_USER_METADATA: usize = 3 * 1024;
 
 #[derive(Debug, Serialize)]
@@ -57,6 +61,7 @@ impl<'a> AccessClaims<'a> {
         settings: &AuthSettings,
         now: OffsetDateTime,
     ) -> Self {
+        let (app_metadata, user_metadata) = portable(user);
         Self {
             iss: issuer,
             sub: user.id,
@@ -65,8 +70,8 @@ impl<'a> AccessClaims<'a> {
             iat: now.unix_timestamp(),
             email: &user.email,
             phone: &user.phone,
-            app_metadata: &user.app_metadata,
-            user_metadata: if is_portable(&user.user_metadata) { &user.user_metadata } else { &NO_METADATA },
+            app_metadata,
+            user_metadata,
             role: &user.role,
             aal: &session.aal,
             amr: [Method { method: "password", timestamp: session.created_at.unix_timestamp() }],
@@ -89,8 +94,17 @@ impl<'a> AccessClaims<'a> {
     }
 }
 
-fn is_portable(metadata: &Object) -> bool {
-    serde_json::to_vec(metadata).is_ok_and(|json| json.len() <= MAX_USER_METADATA)
+/// The metadata that fits into a token. App metadata is bounded where it is written; only SQL can have written more, and
+/// then the user signs in without it rather than not at all.
+fn portable(user: &User) -> (&Object, &Object) {
+    let app = metadata::size(&user.app_metadata);
+    if app > MAX_METADATA {
+        tracing::warn!(user = %user.id, bytes = app, "app_metadata is too large for a token and stays out of it");
+    }
+    let app_metadata = if app > MAX_METADATA { &*NO_METADATA } else { &user.app_metadata };
+    let room = MAX_METADATA.saturating_sub(metadata::size(app_metadata)).min(MAX_USER_METADATA);
+    let fits = metadata::size(&user.user_metadata) <= room;
+    (app_metadata, if fits { &user.user_metadata } else { &*NO_METADATA })
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Password hashing off the async threads: so many at once, so many waiting, the rest turned away.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rowhouse_crypto::password::{self, Verdict};
 use rowhouse_kernel::SharedRng;
 use rowhouse_kernel::settings::AuthSettings;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::Fault;
+use crate::floor::Floor;
 use crate::policy::Password;
 
 /// The bounded pool. Callers must hold no database connection while they wait here.
@@ -17,13 +19,22 @@ pub(crate) struct Hasher {
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
     rng: SharedRng,
+    floor: Arc<Floor>,
+    /// Set once the usual kinds of hashes have been timed.
+    rehearsed: OnceCell<()>,
 }
 
 impl Hasher {
     pub(crate) fn new(settings: &AuthSettings, rng: SharedRng) -> Self {
         let running = usize::from(settings.hash_concurrency.max(1));
         let admitted = running + usize::from(settings.hash_queue);
-        Self { admitted: Arc::new(Semaphore::new(admitted)), running: Arc::new(Semaphore::new(running)), rng }
+        Self {
+            admitted: Arc::new(Semaphore::new(admitted)),
+            running: Arc::new(Semaphore::new(running)),
+            rng,
+            floor: Arc::default(),
+            rehearsed: OnceCell::new(),
+        }
     }
 
     /// Hashes a new password.
@@ -35,6 +46,28 @@ impl Hasher {
     /// Compares; `None` costs as much as a mismatch.
     pub(crate) async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verdict, Fault> {
         self.run(move || password::verify(password.expose(), stored.as_deref())).await
+    }
+
+    /// The same for a sign-in: a mismatch takes the same time for every kind of hash.
+    pub(crate) async fn verify_evenly(
+        &self,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<Verdict, Fault> {
+        self.rehearsed.get_or_try_init(|| self.rehearse()).await?;
+        let kind = password::kind(stored.as_deref());
+        let work = move || timed(|| password::verify(password.expose(), stored.as_deref()));
+        let (verdict, took) = self.run(work).await?;
+        self.floor.note(kind, took);
+        if !verdict.is_match() {
+            tokio::time::sleep(self.floor.rest(took)).await;
+        }
+        Ok(verdict)
+    }
+
+    async fn rehearse(&self) -> Result<(), Fault> {
+        let floor = Arc::clone(&self.floor);
+        self.run(move || password::rehearse(|kind, compare| floor.note(kind, timed(compare).1))).await
     }
 
     /// The permits travel with the work: a client that leaves does not free a core that is still busy.
@@ -49,6 +82,11 @@ impl Hasher {
         });
         Ok(task.await?)
     }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    (work(), started.elapsed())
 }
 
 #[cfg(test)]

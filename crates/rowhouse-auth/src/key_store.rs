@@ -1,13 +1,13 @@
 //! The key ring as the database keeps it: created at first start, reloaded when another process changes it, rotated
 //! without breaking a live token.
 
+mod vault;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rowhouse_crypto::{
-    Algorithm, ChainKey, Envelope, Jwk, Key, KeyError, KeyPair, KeyRing, Purpose, Status, TrustedKeys,
-};
+use rowhouse_crypto::{Algorithm, ChainKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys};
 use rowhouse_db::{Control, DbError, Heard, TransactionError};
 use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
 use rowhouse_kernel::{Operation, Secret, SharedClock, SharedRng};
@@ -15,12 +15,16 @@ use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio_postgres::Client;
+use uuid::Uuid;
 
+use crate::store::api_key;
 use crate::store::key::{self, KeyRow};
+use vault::{Vault, note};
 
 /// How long API keys live unless asked otherwise: ten years.
 pub const API_KEY_LIFETIME: time::Duration = time::Duration::days(3653);
+/// Pause before a failed reload is tried again, so that a revoked key does not outlive a bad moment of the database.
+const RETRY: Duration = Duration::from_millis(500);
 /// How long after the last token's death a retired access key stays: clocks differ, answers are slow.
 const GRACE: Duration = Duration::from_secs(300);
 
@@ -77,6 +81,43 @@ pub struct KeyInfo {
     pub rotated_at: Option<OffsetDateTime>,
 }
 
+/// An API key that was handed out, as `keys list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyInfo {
+    /// The claim `jti`.
+    pub id: Uuid,
+    /// What signed it.
+    pub kid: String,
+    /// `anon` or `service_role`.
+    pub role: String,
+    /// When it was handed out.
+    pub issued_at: OffsetDateTime,
+    /// From when on it is refused in any case.
+    pub expires_at: OffsetDateTime,
+    /// When it was revoked.
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+/// What a rotation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// The kid that signs now.
+    pub signing: String,
+    /// Kids whose tokens are refused from now on.
+    pub revoked: Vec<String>,
+}
+
+/// What a revocation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// One API key.
+    ApiKey,
+    /// A signing key that did not sign any more, or not yet, with all tokens that it signed.
+    SigningKey(Purpose),
+    /// The key that signed, with all tokens that it signed; another one signs now.
+    Signer(Purpose),
+}
+
 /// The ring and its place in the database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct KeyStore(Arc<Inner>);
@@ -88,17 +129,6 @@ struct Inner {
     control: Control,
     secret: Secret,
     token_lifetime: Duration,
-}
-
-/// Turns rows into keys and keys into rows.
-#[derive(Debug)]
-struct Vault {
-    envelope: Envelope,
-    trusted: Option<TrustedKeys>,
-    /// Of keys made from now on.
-    algorithm: Algorithm,
-    clock: SharedClock,
-    rng: SharedRng,
 }
 
 impl KeyStore {
@@ -119,10 +149,11 @@ impl KeyStore {
         let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);
         let maker = Arc::clone(&vault);
-        let rows = control
-            .run_tx(&Operation::system("auth.open_keys"), async move |tx| maker.complete(tx).await)
-            .await?;
-        let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&rows)?));
+        let opening = Operation::system("auth.open_keys");
+        let rows = control.run_tx(&opening, async move |tx| maker.complete(tx).await).await?;
+        let list = async |client: &tokio_postgres::Client| api_key::list_revoked(client).await;
+        let revoked = control.statement(&Operation::system("auth.list_revoked_keys"), list).await?;
+        let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&rows, &revoked)?));
         let token_lifetime = settings.access_token_lifetime;
         Ok(Self(Arc::new(Inner { ring, vault, control, secret, token_lifetime })))
     }
@@ -137,6 +168,11 @@ impl KeyStore {
     #[must_use]
     pub fn shared(&self) -> Arc<ArcSwap<KeyRing>> {
         Arc::clone(&self.0.ring)
+    }
+
+    /// The time by the clock that keys are issued by.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.0.vault.clock.now()
     }
 
     pub(crate) fn chain_key(&self) -> ChainKey {
@@ -165,75 +201,106 @@ impl KeyStore {
     /// # Errors
     /// The database's; the ring in use stays.
     pub async fn reload(&self) -> Result<(), KeyStoreError> {
-        let rows = self
-            .0
-            .control
-            .statement(&Operation::system("auth.reload_keys"), async |client| key::list(client).await)
-            .await?;
-        self.0.ring.store(Arc::new(self.0.vault.ring(&rows)?));
+        let read = async |client: &tokio_postgres::Client| {
+            Ok::<_, KeyStoreError>((key::list(client).await?, api_key::list_revoked(client).await?))
+        };
+        let (rows, revoked) = self.0.control.statement(&Operation::system("auth.reload_keys"), read).await?;
+        self.0.ring.store(Arc::new(self.0.vault.ring(&rows, &revoked)?));
         Ok(())
     }
 
     /// Reloads whenever another process has changed the ring, until the hub is gone.
     pub async fn follow(self, mut heard: Receiver<Heard>) {
+        let mut is_current = true;
         loop {
-            match heard.recv().await {
-                Ok(Heard::Notice { channel, .. }) if channel != key::CHANNEL => continue,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
+            match tokio::time::timeout(if is_current { Duration::MAX } else { RETRY }, heard.recv()).await {
+                Ok(Ok(Heard::Notice { channel, .. })) if channel != key::CHANNEL => continue,
+                Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
+                Ok(Err(RecvError::Closed)) => return,
             }
-            if let Err(error) = self.reload().await {
+            let reloaded = self.reload().await;
+            is_current = reloaded.is_ok();
+            if let Err(error) = reloaded {
                 tracing::warn!(%error, "the key ring could not be reloaded; the one in use stays");
             }
         }
     }
 
     /// The standby key of `purpose` begins to sign, the signing key only verifies from now on, a new standby key is
-    /// made. Retired access keys go once every token they signed is dead; retired API keys stay until
-    /// [`KeyStore::remove`]. Returns the kid that signs now.
+    /// made. Retired access keys go once every token they signed is dead; retired API keys stay until they are revoked.
+    /// With `revoke` all that do not sign any more go at once.
     ///
     /// # Errors
     /// The database's, or the crypto library's.
-    pub async fn rotate(&self, purpose: Purpose) -> Result<String, KeyStoreError> {
+    pub async fn rotate(&self, purpose: Purpose, revoke: bool) -> Result<Rotated, KeyStoreError> {
         let (vault, keep) = (Arc::clone(&self.0.vault), self.0.token_lifetime + GRACE);
-        let work = async move |tx: &rowhouse_db::Transaction<'_>| vault.rotate(tx, purpose, keep).await;
-        self.0.control.run_tx(&Operation::system("auth.rotate_keys"), work).await?;
+        let work = async move |tx: &rowhouse_db::Transaction<'_>| {
+            vault.rotate(tx, purpose, keep).await?;
+            let revoked = if revoke { key::remove_verifying(tx, purpose).await? } else { Vec::new() };
+            note(tx, "key_rotated", purpose.as_str(), json!({ "revoked": revoked })).await?;
+            Ok::<_, KeyStoreError>(revoked)
+        };
+        let revoked = self.0.control.run_tx(&Operation::system("auth.rotate_keys"), work).await?;
         self.reload().await?;
-        Ok(self.ring().signing_kid(purpose).to_owned())
+        Ok(Rotated { signing: self.ring().signing_kid(purpose).to_owned(), revoked })
     }
 
-    /// Removes a key that only verifies: every token it signed is refused from now on. False if there is none.
+    /// Ends the API key of this id, or the signing key of this kid and with it every token that it signed: every process
+    /// refuses them as soon as it hears of it. A key that signs is replaced first. `None` if there is none.
+    ///
+    /// # Errors
+    /// The database's, or the crypto library's.
+    pub async fn revoke(&self, id: &str) -> Result<Option<Revoked>, KeyStoreError> {
+        let (vault, keep) = (Arc::clone(&self.0.vault), self.0.token_lifetime + GRACE);
+        let id = id.to_owned();
+        let work = async move |tx: &rowhouse_db::Transaction<'_>| vault.revoke(tx, &id, keep).await;
+        let revoked = self.0.control.run_tx(&Operation::system("auth.revoke_key"), work).await?;
+        self.reload().await?;
+        Ok(revoked)
+    }
+
+    /// The API keys that were handed out and have not expired, oldest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn remove(&self, kid: &str) -> Result<bool, KeyStoreError> {
-        let kid = kid.to_owned();
-        let remove = async move |tx: &rowhouse_db::Transaction<'_>| {
-            key::lock(tx).await?;
-            let removed = key::remove(tx, &kid).await?;
-            key::announce(tx).await?;
-            Ok::<_, KeyStoreError>(removed)
-        };
-        let removed = self.0.control.run_tx(&Operation::system("auth.remove_key"), remove).await?;
-        self.reload().await?;
-        Ok(removed)
+    pub async fn list_api_keys(&self) -> Result<Vec<ApiKeyInfo>, KeyStoreError> {
+        let now = self.0.vault.clock.now();
+        let list = async move |client: &tokio_postgres::Client| api_key::list(client, now).await;
+        Ok(self.0.control.statement(&Operation::system("auth.list_api_keys"), list).await?)
     }
 
     /// Issues an API key for `role` (`anon` or `service_role`): a JWT signed by the long-lived key, good for `lifetime`
-    /// or until that key is removed.
+    /// or until it or that key is revoked.
     ///
     /// # Errors
-    /// The crypto library's.
-    pub fn issue_api_key(
+    /// The database's, or the crypto library's.
+    pub async fn issue_api_key(
         &self,
         role: &str,
         public_url: &str,
         lifetime: time::Duration,
     ) -> Result<String, KeyStoreError> {
-        let now = self.0.vault.clock.now();
-        let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
-        let claims = json!({ "iss": crate::state::issuer(public_url), "role": role, "iat": iat, "exp": exp });
-        Ok(self.ring().sign(&claims, Purpose::Api)?)
+        let vault = &self.0.vault;
+        let (ring, now) = (self.ring(), vault.clock.now());
+        let info = ApiKeyInfo {
+            id: rowhouse_kernel::new_id(&*vault.clock, &*vault.rng),
+            kid: ring.signing_kid(Purpose::Api).to_owned(),
+            role: role.to_owned(),
+            issued_at: now,
+            expires_at: now + lifetime,
+            revoked_at: None,
+        };
+        let claims = json!({
+            "iss": crate::state::issuer(public_url),
+            "role": role,
+            "iat": now.unix_timestamp(),
+            "exp": info.expires_at.unix_timestamp(),
+            "jti": info.id,
+        });
+        let key = ring.sign(&claims, Purpose::Api)?;
+        let note = async move |client: &tokio_postgres::Client| api_key::insert(client, &info).await;
+        self.0.control.statement(&Operation::system("auth.note_api_key"), note).await?;
+        Ok(key)
     }
 }
 
@@ -243,66 +310,6 @@ fn algorithm(settings: &AuthSettings) -> Algorithm {
         SigningAlgorithm::Rs256 => Algorithm::Rs256,
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,
     }
-}
-
-impl Vault {
-    /// Under the lock: makes the signing and standby keys that are missing, and returns all rows.
-    async fn complete(&self, tx: &Client) -> Result<Vec<KeyRow>, KeyStoreError> {
-        key::lock(tx).await?;
-        let mut rows = key::list(tx).await?;
-        for (purpose, status) in missing(&rows) {
-            let pair = KeyPair::generate(self.algorithm)?;
-            let private_sealed = pair.seal(&self.envelope, &*self.rng)?;
-            let row = KeyRow {
-                jwk: pair.jwk().clone(),
-                purpose,
-                status,
-                private_sealed,
-                created_at: self.clock.now(),
-                rotated_at: None,
-            };
-            key::insert(tx, &row).await?;
-            key::announce(tx).await?;
-            rows.push(row);
-        }
-        Ok(rows)
-    }
-
-    /// See [`KeyStore::rotate`]; retired access keys are kept for `keep`.
-    async fn rotate(&self, tx: &Client, purpose: Purpose, keep: Duration) -> Result<(), KeyStoreError> {
-        let rows = self.complete(tx).await?;
-        let next = rows.iter().find(|row| row.purpose == purpose && row.status == Status::Standby);
-        let next = next.ok_or(KeyStoreError::NoStandby)?;
-        let now = self.clock.now();
-        key::retire_signer(tx, purpose, now).await?;
-        key::promote(tx, &next.jwk.kid).await?;
-        key::remove_expired(tx, now - keep).await?;
-        self.complete(tx).await?;
-        key::announce(tx).await
-    }
-
-    fn ring(&self, rows: &[KeyRow]) -> Result<KeyRing, KeyStoreError> {
-        let keys = rows.iter().map(|row| self.key(row)).collect::<Result<_, _>>()?;
-        Ok(KeyRing::new(keys, self.trusted.clone())?)
-    }
-
-    fn key(&self, row: &KeyRow) -> Result<Key, KeyStoreError> {
-        Ok(match row.status {
-            Status::Verifying => Key::public(row.jwk.clone(), row.purpose)?,
-            status => Key::new(
-                KeyPair::unseal(&row.private_sealed, &row.jwk, &self.envelope)?,
-                row.purpose,
-                status,
-            )?,
-        })
-    }
-}
-
-/// Every purpose needs one key that signs and one that stands by.
-fn missing(rows: &[KeyRow]) -> Vec<(Purpose, Status)> {
-    let needed =
-        Purpose::ALL.into_iter().flat_map(|purpose| [(purpose, Status::Signing), (purpose, Status::Standby)]);
-    needed.filter(|needed| !rows.iter().any(|row| (row.purpose, row.status) == *needed)).collect()
 }
 
 #[cfg(test)]

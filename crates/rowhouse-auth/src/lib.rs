@@ -5,11 +5,13 @@ mod answer;
 mod api_key;
 mod claims;
 mod fault;
+mod floor;
 mod flow;
 mod hasher;
 mod key_store;
 mod limit;
 mod live;
+mod metadata;
 mod model;
 mod module;
 mod policy;
@@ -21,7 +23,8 @@ mod state;
 mod store;
 
 pub use act_as::{ActAs, ActAsError, caller};
-pub use key_store::{API_KEY_LIFETIME, KeyInfo, KeyStore, KeyStoreError};
+pub use api_key::ApiKeys;
+pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use state::{Auth, AuthParts};
@@ -31,4 +34,13 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ("20261121000100_auth_core.sql", include_str!("../migrations/20261121000100_auth_core.sql")),
     ("20261121000150_auth_audit.sql", include_str!("../migrations/20261121000150_auth_audit.sql")),
     ("20261121000657_auth_prune.sql", include_str!("../migrations/20261121000657_auth_prune.sql")),
+    (
+        "20261127110200_auth_unknown_signins.sql",
+        include_str!("../migrations/20261127110200_auth_unknown_signins.sql"),
+    ),
+    ("20261127110210_auth_api_keys.sql", include_str!("../migrations/20261127110210_auth_api_keys.sql")),
+    (
+        "20261127110220_auth_audit_entries.sql",
+        include_str!("../migrations/20261127110220_auth_audit_entries.sql"),
+    ),
 ];

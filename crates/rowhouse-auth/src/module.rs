@@ -9,7 +9,7 @@ use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{AuthSettings, GroupSpec, ServerSettings, Settings};
 use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, Mode, Module, ModuleFuture, Project, Secrets};
 
-use crate::{Auth, AuthParts, KeyStore, api_key};
+use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
 /// Tidying of whatever has no age of its own.
 const TIDYING: &[(BuiltInSchedule, &str)] = &[
@@ -68,7 +68,7 @@ impl Module for AuthModule {
             add_resolver(assembly, &settings, &keys)?;
             add_surfaces(assembly, &settings, &keys);
             add_tidying(assembly, &settings);
-            tell_keys(assembly, &keys)?;
+            tell_keys(assembly, &keys).await?;
             let hub = assembly.hub();
             let followed = keys.clone();
             assembly.task(BackgroundTask::new("auth.keys", move |heartbeat| {
@@ -122,13 +122,13 @@ fn add_tidying(assembly: &mut Assembly, settings: &AuthSettings) {
 }
 
 /// In development the API keys stand in the banner and in `state.json`.
-fn tell_keys(assembly: &mut Assembly, keys: &KeyStore) -> Result<(), CannotRun> {
+async fn tell_keys(assembly: &mut Assembly, keys: &KeyStore) -> Result<(), CannotRun> {
     let (Mode::Development { .. }, Some(project)) = (assembly.origin.mode, assembly.origin.project.clone())
     else {
         return Ok(());
     };
     let url = assembly.origin.settings.get::<ServerSettings>().public_url.clone().unwrap_or_default();
-    let api_keys = api_key::ensure(&project, keys, &url)?;
+    let api_keys = ApiKeys::ensure(&project, keys, &url).await?;
     assembly.fact("anon_key", Some("anon key"), api_keys.anon_key);
     assembly.fact("service_role_key", Some("service_role key"), api_keys.service_role_key);
     assembly.fact("jwks_url", None, format!("{url}/.well-known/jwks.json"));

@@ -11,6 +11,7 @@ use rowhouse_db::DbError;
 use crate::fault::Fault;
 use crate::limit::TooManyRequests;
 use crate::live::NotLive;
+use crate::metadata::MetadataError;
 use crate::policy::{EmailError, PasswordError};
 use crate::request::{CallerError, InputError};
 use crate::store::user::WriteError;
@@ -118,6 +119,12 @@ impl From<PasswordError> for Refusal {
                 ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "weak_password", weak.message)
             },
         }
+    }
+}
+
+impl From<MetadataError> for Refusal {
+    fn from(error: MetadataError) -> Self {
+        Self::validation(error.to_string())
     }
 }
 

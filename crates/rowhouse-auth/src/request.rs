@@ -9,13 +9,16 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use rowhouse_crypto::TokenError;
-use rowhouse_http::{ClientAddress, Identity};
+use rowhouse_http::{ClientAddress, Identity, ServiceKey, ServiceKeyError};
 use rowhouse_kernel::{Caller, Operation, Origin, SessionId, UserId};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::sync::Arc;
 
 use crate::Auth;
+use crate::fault::Fault;
 use crate::live::NotLive;
+use crate::model::Object;
 use crate::refusal::Refusal;
 
 /// Longest user agent kept with a session.
@@ -111,20 +114,21 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     }
 }
 
-/// A caller with the service key itself. A user whose role is `service_role` is none: nothing here asks whether his
-/// session still stands.
+/// A caller with the service key, or a user of that role whose session stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Administrator;
 
-impl<S: Sync> FromRequestParts<S> for Administrator {
+impl FromRequestParts<Auth> for Administrator {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let caller = caller(parts)?;
-        if caller.is_service() && caller.session.is_none() {
-            Ok(Self)
-        } else {
-            Err(CallerError::NotAdmin.into())
+    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Refusal> {
+        caller(parts)?;
+        match ServiceKey::require(parts, &auth.control).await {
+            Ok(_) => Ok(Self),
+            Err(ServiceKeyError::Db(error)) => Err(Fault::from(error).into()),
+            Err(ServiceKeyError::BadToken(error)) => Err(CallerError::BadJwt(error).into()),
+            Err(ServiceKeyError::Ended) => Err(NotLive::SessionNotFound.into()),
+            Err(ServiceKeyError::NoToken | ServiceKeyError::NotService) => Err(CallerError::NotAdmin.into()),
         }
     }
 }
@@ -162,8 +166,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| refuse(&rejection))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| InputError::Json(error).into())
+        Ok(Self(read_object(&bytes)?))
     }
+}
+
+/// Reads the object first: read directly, a list would pass for an object with its fields in order, and refusals would
+/// name our types.
+pub(crate) fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, InputError> {
+    let object: Object = serde_json::from_slice(json)?;
+    Ok(T::deserialize(Value::Object(object))?)
 }
 
 fn refuse(rejection: &BytesRejection) -> InputError {

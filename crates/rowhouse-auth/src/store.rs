@@ -2,7 +2,9 @@
 //!
 //! Statements are sent with their parameter types, which saves the round trip that preparing would take.
 
+pub(crate) mod api_key;
 pub(crate) mod key;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
+pub(crate) mod unknown_signin;
 pub(crate) mod user;

@@ -3,7 +3,7 @@
 //!
 //! Immutable: a rotation builds another ring. Leaves storage and the moment of rotation to `rowhouse-auth`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -142,6 +142,8 @@ pub struct KeyRing {
     known: HashMap<String, Known>,
     jwks: JwkSet,
     trusted: Option<TrustedKeys>,
+    /// `jti` of API keys that have been revoked.
+    revoked: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -168,7 +170,13 @@ impl KeyRing {
             };
             (key.jwk.kid, known)
         });
-        Ok(Self { access, api, known: known.collect(), jwks, trusted })
+        Ok(Self { access, api, known: known.collect(), jwks, trusted, revoked: HashSet::new() })
+    }
+
+    /// The same ring, refusing the API keys of these ids (`jti`).
+    #[must_use]
+    pub fn without(self, revoked: impl IntoIterator<Item = String>) -> Self {
+        Self { revoked: revoked.into_iter().collect(), ..self }
     }
 
     /// The public keys of our own.
@@ -217,7 +225,13 @@ impl KeyRing {
             }
             (None, None) => return Err(TokenError::UnknownKey),
         };
-        parts.claims(source, now)
+        let token = parts.claims(source, now)?;
+        match token.text("jti") {
+            Some(id) if source == TokenSource::Api && self.revoked.contains(id) => {
+                Err(TokenError::UnknownKey)
+            }
+            _ => Ok(token),
+        }
     }
 
     fn signer(&self, purpose: Purpose) -> &Signer {

@@ -2,8 +2,10 @@
 
 mod foreign;
 mod role_path;
+mod service_key;
 
 pub use foreign::ForeignTokens;
+pub use service_key::{ServiceKey, ServiceKeyError};
 
 use std::sync::Arc;
 
@@ -81,13 +83,20 @@ impl CallerResolver {
         Self { ring, foreign, clock, anonymous: Arc::new(Caller::anonymous()), verified, asked, known }
     }
 
-    /// The bearer token in `Authorization`, else the JWT in `apikey`, else anon.
+    /// A present `Authorization` decides: its bearer token, else the refusal. Without one, the JWT in `apikey`, else anon.
+    ///
+    /// Beside an `Authorization` without a bearer token (empty, unreadable, another scheme) an `apikey` of the role `anon`
+    /// still counts, since clients send both; a service key there does not, since servers hold it in `apikey` while they
+    /// pass a visitor's `Authorization` on.
     #[must_use]
     pub fn resolve(&self, headers: &HeaderMap) -> Identity {
-        let verified = match presented(headers) {
-            None => Ok(Arc::clone(&self.anonymous)),
-            Some("") => Err(TokenError::Empty),
-            Some(token) => self.verify(token),
+        let verified = match (authorization(headers), api_key(headers)) {
+            (Authorization::Bearer(token), _) | (Authorization::Absent, Some(token)) => self.verify(token),
+            (Authorization::Absent, None) => Ok(Arc::clone(&self.anonymous)),
+            (Authorization::NoBearer(error), None) => Err(error),
+            (Authorization::NoBearer(error), Some(key)) => self
+                .verify(key)
+                .and_then(|caller| if caller.is_anonymous() { Ok(caller) } else { Err(error) }),
         };
         verified.map_or_else(Identity::Refused, Identity::Caller)
     }
@@ -111,13 +120,28 @@ impl CallerResolver {
     }
 }
 
-/// An empty `apikey` counts as absent: clients send it so. A bearer without a token is one that got lost, unless
-/// there is an `apikey`.
-fn presented(headers: &HeaderMap) -> Option<&str> {
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let bearer = text(header::AUTHORIZATION).and_then(strip_bearer);
-    let key = || text(header::HeaderName::from_static("apikey")).map(str::trim).filter(|key| !key.is_empty());
-    bearer.filter(|token| !token.is_empty()).or_else(key).or(bearer)
+/// What the header `Authorization` holds.
+enum Authorization<'a> {
+    Absent,
+    /// A bearer token, not empty.
+    Bearer(&'a str),
+    /// Something else, and how it is refused.
+    NoBearer(TokenError),
+}
+
+fn authorization(headers: &HeaderMap) -> Authorization<'_> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Authorization::Absent };
+    match value.to_str().ok().and_then(strip_bearer) {
+        Some("") => Authorization::NoBearer(TokenError::Empty),
+        Some(token) => Authorization::Bearer(token),
+        None => Authorization::NoBearer(TokenError::Malformed),
+    }
+}
+
+/// An empty `apikey` counts as absent: clients send it so.
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::HeaderName::from_static("apikey"))?;
+    value.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
 }
 
 /// The scheme is case-insensitive (RFC 9110 section 11.1).

@@ -15,7 +15,7 @@ pub use address::ClientAddress;
 pub use cors::cors;
 pub use deadline::Deadline;
 pub use dialect::{Dialect, Fault};
-pub use identity::{CallerResolver, ForeignTokens, Identity};
+pub use identity::{CallerResolver, ForeignTokens, Identity, ServiceKey, ServiceKeyError};
 pub use layer::{Layers, RequestId, VerifyTime, observe};
 pub use metric::Metrics;
 pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};

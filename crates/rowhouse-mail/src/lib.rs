@@ -40,7 +40,7 @@ pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
 pub use module::MailModule;
 pub use route::{MailApi, router};
 pub use store::Accepted;
-pub use submission::{KeyCheck, Submission, SubmissionParts};
+pub use submission::{KeyCheck, KeyChecked, Submission, SubmissionParts};
 pub use template::{Letter, Mistakes, Rendered, TemplateError, Templates, Variables};
 pub use transport::{Transport, TransportError};
 pub use unsubscribe::Lists;

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 use rowhouse_db::Control;
 use rowhouse_db::migrate::Statement;
-use rowhouse_http::{CallerResolver, Dialect, Surface};
+use rowhouse_http::{CallerResolver, Dialect, ServiceKey, Surface};
 use rowhouse_jobs::outbound::Outbound;
+use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{
     AuthSettings, DbSettings, GroupSpec, JobsSettings, MailSettings, MailTransport, ServerSettings, Settings,
 };
-use rowhouse_kernel::{Rng, Secret};
 use rowhouse_module::{
     Assembly, CannotRun, ListenerService, ListenerSpec, Mode, Module, ModuleFuture, Project, Secrets, Waker,
 };
 
+use crate::KeyCheck;
 use crate::{
     Delivery, Drafts, Intake, Lists, MailApi, Mailer, Submission, SubmissionParts, Templates, Webhook,
 };
@@ -176,22 +177,36 @@ fn add_listeners(assembly: &mut Assembly, intake: Intake, control: Control) -> R
 fn submission(assembly: &Assembly, intake: Intake, control: Control) -> Result<Submission, CannotRun> {
     let origin = &assembly.origin;
     let resolver = assembly.require::<CallerResolver>()?;
+    let is_service_key = key_check(resolver, control.clone());
     let parts = SubmissionParts {
         intake,
         control,
         settings: (*origin.settings.get::<MailSettings>()).clone(),
         host: host(origin.settings.get::<ServerSettings>().public_url.as_deref()),
-        is_service_key: Arc::new(move |key| is_service_key(&resolver, key)),
+        is_service_key,
         clock: origin.clock.clone(),
         rng: origin.rng.clone(),
     };
     Ok(Submission::new(parts)?)
 }
 
-fn is_service_key(resolver: &CallerResolver, key: &Secret) -> bool {
-    let Ok(bearer) = HeaderValue::from_str(&format!("Bearer {}", key.expose())) else { return false };
-    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
-    resolver.resolve(&headers).caller().is_ok_and(|caller| caller.is_service())
+fn key_check(resolver: Arc<CallerResolver>, control: Control) -> KeyCheck {
+    Arc::new(move |key| {
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+        let headers = bearer.map(|bearer| HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]));
+        let identity = headers.map(|headers| resolver.resolve(&headers));
+        let control = control.clone();
+        Box::pin(async move {
+            let Ok(identity) = identity else { return false };
+            match ServiceKey::require_identity(&identity, &control).await {
+                Ok(_) => true,
+                Err(error) => {
+                    tracing::info!(%error, "a service_role key was refused over SMTP");
+                    false
+                }
+            }
+        })
+    })
 }
 
 /// The public name, for greetings.

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::StatusCode;
 use rowhouse_db::{Control, DbError};
-use rowhouse_http::{Dialect, Identity, RequestId};
+use rowhouse_http::{Dialect, Identity, RequestId, ServiceKey, ServiceKeyError};
 use serde_json::json;
 
 use crate::error::MailError;
@@ -115,11 +115,14 @@ fn describe(error: &MailError) -> (StatusCode, &'static str, String) {
     }
 }
 
-fn require_service(identity: &Identity) -> Result<(), MailApiError> {
-    match identity.caller() {
-        Ok(caller) if caller.is_service() => Ok(()),
-        Ok(caller) if !caller.is_anonymous() => Err(MailApiError::NotAllowed),
-        Ok(_) | Err(_) => Err(MailApiError::Stranger),
+async fn require_service(identity: &Identity, control: &Control) -> Result<(), MailApiError> {
+    match ServiceKey::require_identity(identity, control).await {
+        Ok(_) => Ok(()),
+        Err(ServiceKeyError::Db(error)) => Err(error.into()),
+        Err(ServiceKeyError::NotService) => Err(MailApiError::NotAllowed),
+        Err(ServiceKeyError::NoToken | ServiceKeyError::BadToken(_) | ServiceKeyError::Ended) => {
+            Err(MailApiError::Stranger)
+        }
     }
 }
 
@@ -130,7 +133,7 @@ async fn send(
     Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity)?;
+    require_service(&identity, &api.control).await?;
     let body = read(request.into_body(), api.intake.mailer().max_message_bytes()).await?;
     let asked = request::read(&body)?;
     drop(body);
@@ -170,7 +173,7 @@ async fn message(
     Extension(identity): Extension<Identity>,
     Path(id): Path<String>,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity)?;
+    require_service(&identity, &api.control).await?;
     let id: i64 = id.parse().map_err(|_| MailApiError::Missing)?;
     let find = async move |client: &tokio_postgres::Client| history::find(client, id).await;
     let found = api.control.statement(&Operation::system("mail.history"), find).await?;

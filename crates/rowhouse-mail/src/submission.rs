@@ -12,4 +12,4 @@ mod sasl;
 mod session;
 mod tls;
 
-pub use listener::{KeyCheck, Submission, SubmissionParts};
+pub use listener::{KeyCheck, KeyChecked, Submission, SubmissionParts};

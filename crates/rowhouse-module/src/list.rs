@@ -43,11 +43,12 @@ impl Modules {
         own.into_iter().chain(theirs).chain([GroupSpec::of::<LogSettings>()]).collect()
     }
 
-    /// Every schema, in the one order of the files' times.
+    /// Every schema, in the one order of the files' times; the audit log belongs to all modules.
     #[must_use]
     pub fn migrations(&self) -> Vec<Migration> {
         let theirs = self.0.iter().map(|module| module.migrations());
-        Migration::embedded(&std::iter::once(rowhouse_db::MIGRATIONS).chain(theirs).collect::<Vec<_>>())
+        let common = [rowhouse_db::MIGRATIONS, rowhouse_audit::MIGRATIONS];
+        Migration::embedded(&common.into_iter().chain(theirs).collect::<Vec<_>>())
     }
 
     /// The channels that one of them listens on.

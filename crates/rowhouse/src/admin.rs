@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Uri};
 use rowhouse_db::Control;
-use rowhouse_http::Identity;
+use rowhouse_http::{ServiceKey, ServiceKeyError};
 
 pub(crate) use problem::Problem;
 
@@ -42,21 +42,21 @@ async fn not_allowed(method: Method) -> Problem {
     Problem::NotAllowed(method)
 }
 
-/// A caller with the service key itself. A user whose role is `service_role` is none: nothing here asks whether his
-/// session still stands.
+/// A caller with the service key, or a user of that role whose session stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Administrator;
 
-impl<S: Sync> FromRequestParts<S> for Administrator {
+impl FromRequestParts<Control> for Administrator {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let identity = parts.extensions.get::<Identity>().ok_or(Problem::NoToken)?;
-        let caller = identity.caller().map_err(|_| Problem::NoToken)?;
-        match caller.is_service() && caller.session.is_none() {
-            true => Ok(Self),
-            false if caller.is_anonymous() => Err(Problem::NoToken),
-            false => Err(Problem::NotAdmin),
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        match ServiceKey::require(parts, control).await {
+            Ok(_) => Ok(Self),
+            Err(ServiceKeyError::Db(error)) => Err(error.into()),
+            Err(ServiceKeyError::NotService) => Err(Problem::NotAdmin),
+            Err(ServiceKeyError::NoToken | ServiceKeyError::BadToken(_) | ServiceKeyError::Ended) => {
+                Err(Problem::NoToken)
+            }
         }
     }
 }

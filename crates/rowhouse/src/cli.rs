@@ -240,9 +240,20 @@ pub enum KeysCommand {
         /// Rotate the key behind anon_key and service_role_key instead of the one for users
         #[arg(long)]
         api: bool,
+        /// Refuse everything signed before, at once: for keys that have leaked
+        #[arg(long)]
+        revoke: bool,
         /// Say what would happen and change nothing
         #[arg(long)]
         dry_run: bool,
+    },
+    /// End an API key, or a signing key and with it every token that it signed
+    #[command(
+        after_help = "Example:\n  rowhouse keys list\n  rowhouse keys revoke 0198d5a1-0000-7000-8000-000000000001"
+    )]
+    Revoke {
+        /// The id of an API key, or the kid of a signing key (the first part of a token names it)
+        id: String,
     },
     /// Print a fresh API key for a role
     #[command(after_help = "Example:\n  rowhouse keys issue --role service_role --expires-in-days 30")]

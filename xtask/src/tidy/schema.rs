@@ -25,6 +25,8 @@ const HOOKS: &[(&str, &str)] = &[
     ("rowhouse.require_live_session", "rowhouse-tenancy"),
     ("auth.has_permission", "rowhouse-tenancy"),
     ("auth.has_entitlement", "rowhouse-tenancy"),
+    ("auth.tenant_role", "rowhouse-tenancy"),
+    ("auth.org_id", "rowhouse-tenancy"),
     ("jobs.claims_of", "rowhouse-tenancy"),
 ];
 

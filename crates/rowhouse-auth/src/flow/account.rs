@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::live::{NotLive, require_live};
+use crate::metadata::{self, MetadataError};
 use crate::model::{Object, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::{Client, SignedIn};
@@ -27,6 +28,8 @@ pub(crate) enum AccountError {
     /// The new password is the old one.
     #[error("New password should be different from the old password.")]
     SamePassword,
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -102,16 +105,18 @@ async fn apply(
     let row = user::lock(tx, caller.user.0).await?.ok_or(NotLive::UserNotFound)?;
     let current = caller.session.map(|session| session.0);
     require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
-    if let Some(email) = base.email.as_ref().or(base.pending_email.as_ref()) {
+    // An address that has yet to be confirmed is not looked up: the answer would tell whether somebody has it.
+    if let Some(email) = &base.email {
         user::require_free(tx, email, caller.user.0).await?;
     }
-    let user_metadata = data.map(|data| merged(row.user.user_metadata, data));
+    let before = metadata::size(&row.user.user_metadata);
+    let user_metadata = data.map(|data| metadata::user(before, merged(row.user.user_metadata, data)));
     let change = UserChange {
         email: base.email.clone(),
         pending_email: base.pending_email.clone(),
         confirm_email: base.confirm_email,
         encrypted_password: base.encrypted_password.clone(),
-        user_metadata,
+        user_metadata: user_metadata.transpose()?,
         ..UserChange::default()
     };
     user::update(tx, caller.user.0, &change, now).await?;

@@ -9,6 +9,7 @@ use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::account::merged;
 use crate::flow::signup::new_user;
+use crate::metadata::{self, MetadataError};
 use crate::model::{Object, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
@@ -31,6 +32,8 @@ pub(crate) enum AdminError {
     UnsupportedHash,
     #[error("invalid format for ban duration")]
     BanDuration,
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -65,9 +68,11 @@ pub(crate) async fn create(auth: &Auth, client: &Client, directive: Directive) -
         directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?.flatten();
     let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
     let id = directive.id.unwrap_or_else(|| auth.new_id());
-    let base = new_user(id, email, directive.user_metadata.unwrap_or_default(), directive.email_confirm);
+    let user_metadata = metadata::user(0, directive.user_metadata.unwrap_or_default())?;
+    let base = new_user(id, email, user_metadata, directive.email_confirm);
     let role = directive.role.filter(|role| !role.is_empty()).unwrap_or(base.role);
-    let app_metadata = merged(base.app_metadata, &directive.app_metadata.unwrap_or_default());
+    let app_metadata =
+        metadata::app(0, merged(base.app_metadata, &directive.app_metadata.unwrap_or_default()))?;
     let new = NewUser { encrypted_password, banned_until, role, app_metadata, ..base };
     let identity = auth.new_id();
     let work = async move |tx: &Transaction<'_>| {
@@ -83,24 +88,25 @@ pub(crate) async fn update(
     auth: &Auth,
     client: &Client,
     id: Uuid,
-    directive: Directive,
+    mut directive: Directive,
 ) -> Result<User, AdminError> {
     let now = auth.now();
     let email =
         directive.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
     let banned_until = directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?;
-    let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
+    let encrypted_password = hash(auth, directive.password.take(), directive.password_hash.take()).await?;
     let work = async move |tx: &Transaction<'_>| {
         let row = user::lock(tx, id).await?.ok_or(AdminError::NoSuchUser)?;
         if let Some(email) = &email {
             user::require_free(tx, email, id).await?;
         }
+        let (user_metadata, app_metadata) = metadata_of(row.user, &directive)?;
         let change = UserChange {
             email: email.clone(),
             confirm_email: directive.email_confirm,
             encrypted_password: encrypted_password.clone(),
-            user_metadata: directive.user_metadata.as_ref().map(|data| merged(row.user.user_metadata, data)),
-            app_metadata: directive.app_metadata.as_ref().map(|data| merged(row.user.app_metadata, data)),
+            user_metadata,
+            app_metadata,
             role: directive.role.clone().filter(|role| !role.is_empty()),
             banned_until,
             ..UserChange::default()
@@ -112,6 +118,17 @@ pub(crate) async fn update(
         user::find(tx, id).await?.map(|row| row.user).ok_or(AdminError::NoSuchUser)
     };
     auth.control.run_tx(&client.operation("auth.admin_update_user"), work).await
+}
+
+/// Both kinds of metadata after the change, where it concerns them.
+fn metadata_of(user: User, directive: &Directive) -> Result<(Option<Object>, Option<Object>), MetadataError> {
+    let (user_size, app_size) = (metadata::size(&user.user_metadata), metadata::size(&user.app_metadata));
+    let user_metadata = directive.user_metadata.as_ref().map(|data| merged(user.user_metadata, data));
+    let app_metadata = directive.app_metadata.as_ref().map(|data| merged(user.app_metadata, data));
+    Ok((
+        user_metadata.map(|after| metadata::user(user_size, after)).transpose()?,
+        app_metadata.map(|after| metadata::app(app_size, after)).transpose()?,
+    ))
 }
 
 /// Deletes a user; `soft` keeps the row for those who refer to it.

@@ -1,6 +1,7 @@
 //! Sign-in with address and password.
 
 use metrics::counter;
+use rowhouse_crypto::digest_hex;
 use rowhouse_crypto::password::Verdict;
 use rowhouse_db::Transaction;
 use time::OffsetDateTime;
@@ -13,6 +14,7 @@ use crate::limit::TooManyRequests;
 use crate::model::Session;
 use crate::policy::Password;
 use crate::request::Client;
+use crate::store::unknown_signin;
 use crate::store::user::{self, UserRow};
 
 /// Why somebody is not signed in.
@@ -37,8 +39,7 @@ carry_fault!(SignInError);
 
 /// Reads, hashes without a connection in hand, then opens the session if nothing has changed meanwhile.
 ///
-/// Whether an address is known shows neither in the answer nor in its time; a lock, which only a known one can have,
-/// shows to who has already failed `auth.lockout_failures` times.
+/// Whether an address is known shows neither in the answer nor in its time nor in a lock.
 pub(crate) async fn sign_in(
     auth: &Auth,
     email: &str,
@@ -63,13 +64,19 @@ async fn attempt(
     client: &Client,
 ) -> Result<Session, SignInError> {
     let email = email.to_ascii_lowercase();
-    let find = async move |db: &tokio_postgres::Client| user::find_by_email(db, &email).await;
-    let found = auth.control.statement(&client.operation("auth.find_by_email"), find).await?;
-    require_unlocked(found.as_ref(), auth.now())?;
+    let digest = digest_hex(&email);
+    let asked = digest.clone();
+    let find = async move |db: &tokio_postgres::Client| {
+        tokio::try_join!(user::find_by_email(db, &email), unknown_signin::find_lock(db, &asked))
+    };
+    let operation = client.operation("auth.find_by_email");
+    let found = auth.control.statement(&operation, find).await;
+    let (found, unknown_lock): (Option<UserRow>, _) = found.map_err(|fault: Fault| fault)?;
+    require_unlocked(found.as_ref().map_or(unknown_lock, |row| row.locked_until), auth.now())?;
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
-    let verdict = auth.hasher.verify(password.clone(), stored.clone()).await?;
+    let verdict = auth.hasher.verify_evenly(password.clone(), stored.clone()).await?;
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
-        count_failure(auth, client, found.as_ref().map_or(Uuid::nil(), |row| row.user.id)).await?;
+        count_failure(auth, client, found.as_ref().map(|row| row.user.id), digest).await?;
         return Err(SignInError::InvalidCredentials);
     };
     require_open(row, auth.now())?;
@@ -103,8 +110,8 @@ async fn open(
 }
 
 /// A locked account is not even compared, so that guessing costs us nothing.
-fn require_unlocked(row: Option<&UserRow>, now: OffsetDateTime) -> Result<(), SignInError> {
-    match row.and_then(|row| row.locked_until).map(|until| until - now) {
+fn require_unlocked(locked_until: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), SignInError> {
+    match locked_until.map(|until| until - now) {
         Some(left) if left.is_positive() => Err(TooManyRequests { retry_after: left.unsigned_abs() }.into()),
         _ => Ok(()),
     }
@@ -118,9 +125,18 @@ fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), SignInError> {
     if row.user.is_confirmed() { Ok(()) } else { Err(SignInError::EmailNotConfirmed) }
 }
 
-async fn count_failure(auth: &Auth, client: &Client, id: Uuid) -> Result<(), Fault> {
+/// An address that nobody has is locked as a user's is.
+async fn count_failure(
+    auth: &Auth,
+    client: &Client,
+    user: Option<Uuid>,
+    address_digest: String,
+) -> Result<(), Fault> {
     let limit = i32::try_from(auth.settings.lockout_failures.max(1)).unwrap_or(i32::MAX);
-    let until = auth.now() + auth.settings.lockout_duration;
-    let count = async move |tx: &Transaction<'_>| user::count_failure(tx, id, limit, until).await;
+    let (now, until) = (auth.now(), auth.now() + auth.settings.lockout_duration);
+    let count = async move |tx: &Transaction<'_>| match user {
+        Some(id) => user::count_failure(tx, id, limit, until).await,
+        None => unknown_signin::count_failure(tx, &address_digest, limit, until, now).await,
+    };
     auth.control.run_tx(&client.operation("auth.count_failure"), count).await
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{self, Grant};
+use crate::metadata::{self, MetadataError};
 use crate::model::{Object, Session, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
@@ -28,6 +29,8 @@ pub(crate) enum SignUpError {
     Email(#[from] EmailError),
     #[error(transparent)]
     Password(#[from] PasswordError),
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -66,14 +69,12 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
     }
     let email = policy::email(&request.email)?;
     request.password.require_acceptable(&auth.settings)?;
+    let data = metadata::user(0, request.data)?;
     let encrypted_password = Some(auth.hasher.hash(request.password).await?);
     let now = auth.now();
     let is_confirmed = auth.settings.mailer_autoconfirm;
-    let new = NewUser {
-        encrypted_password,
-        is_confirmed,
-        ..new_user(auth.new_id(), email, request.data, is_confirmed)
-    };
+    let new =
+        NewUser { encrypted_password, is_confirmed, ..new_user(auth.new_id(), email, data, is_confirmed) };
     let new = Arc::new(new);
     let operation = client.operation("auth.sign_up");
     let (service, asked, client) = (auth.clone(), Arc::clone(&new), client.clone());

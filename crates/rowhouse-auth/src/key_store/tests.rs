@@ -2,7 +2,7 @@ use rowhouse_crypto::{Algorithm, Envelope, KeyPair, Purpose, Status};
 use rowhouse_kernel::{FakeClock, Secret, SeededRng};
 use time::OffsetDateTime;
 
-use super::{Vault, missing};
+use super::vault::{Vault, missing};
 use crate::store::key::KeyRow;
 
 fn vault(secret: &str) -> Vault {
@@ -58,7 +58,7 @@ fn stored_rows_make_a_ring_and_retired_keys_need_no_private_half() {
         row(&vault, Purpose::Access, Status::Signing),
         row(&vault, Purpose::Api, Status::Signing),
     ];
-    let ring = vault.ring(&rows).unwrap();
+    let ring = vault.ring(&rows, &[]).unwrap();
     assert_eq!(ring.jwks().keys.len(), 3);
     assert_eq!(ring.signing_kid(Purpose::Access), rows[1].jwk.kid);
 }
@@ -67,6 +67,6 @@ fn stored_rows_make_a_ring_and_retired_keys_need_no_private_half() {
 fn keys_sealed_with_another_secret_are_refused_with_the_name_of_the_setting() {
     let rows =
         [row(&vault("s"), Purpose::Access, Status::Signing), row(&vault("s"), Purpose::Api, Status::Signing)];
-    let error = vault("t").ring(&rows).unwrap_err();
+    let error = vault("t").ring(&rows, &[]).unwrap_err();
     assert!(error.to_string().contains("auth.key_secret"), "{error}");
 }

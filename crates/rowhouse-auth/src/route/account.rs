@@ -43,6 +43,7 @@ impl From<AccountError> for Refusal {
             AccountError::SamePassword => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "same_password", error.to_string())
             }
+            AccountError::Metadata(error) => error.into(),
             AccountError::Write(error) => error.into(),
             AccountError::Fault(fault) => fault.into(),
         }
@@ -79,9 +80,10 @@ pub(super) async fn put(
         return Err(Refusal::phone_disabled());
     }
     let password = body.password.filter(|password| !password.expose().is_empty());
-    if password.is_some() {
-        // It costs as much hashing as a sign-in.
-        auth.signin_limit.check(client.address)?;
+    // A password costs as much hashing as a sign-in; an address may tell whether it is taken.
+    match password.is_some() || body.email.is_some() {
+        true => auth.signin_limit.check(client.address)?,
+        false => auth.refresh_limit.check(client.address)?,
     }
     let change = AccountChange { email: body.email, password, data: body.data };
     Ok(user_answer(account::update(&auth, caller, change, &client).await?))

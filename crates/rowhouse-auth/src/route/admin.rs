@@ -16,7 +16,7 @@ use crate::flow::admin::{self, AdminError, Directive};
 use crate::model::Object;
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{Administrator, Body, Client, InputError, Params};
+use crate::request::{Administrator, Body, Client, Params, read_object};
 use crate::store::user;
 
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
@@ -118,7 +118,7 @@ pub(super) async fn delete(
     let id = user_id(id)?;
     let body: DeleteBody = match body.is_empty() {
         true => DeleteBody::default(),
-        false => serde_json::from_slice(&body).map_err(InputError::from)?,
+        false => read_object(&body)?,
     };
     admin::delete(&auth, &client, id, body.should_soft_delete).await?;
     Ok(Json(json!({})).into_response())
@@ -133,6 +133,7 @@ impl From<AdminError> for Refusal {
             AdminError::PasswordAndHash | AdminError::UnsupportedHash | AdminError::BanDuration => {
                 Self::validation(error.to_string())
             }
+            AdminError::Metadata(error) => error.into(),
             AdminError::Write(error) => error.into(),
             AdminError::Fault(fault) => fault.into(),
         }

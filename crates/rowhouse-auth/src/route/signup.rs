@@ -40,6 +40,7 @@ impl From<SignUpError> for Refusal {
             SignUpError::UserExists => "user_already_exists",
             SignUpError::Email(error) => return error.into(),
             SignUpError::Password(error) => return error.into(),
+            SignUpError::Metadata(error) => return error.into(),
             SignUpError::Write(error) => return error.into(),
             SignUpError::Fault(fault) => return fault.into(),
         };

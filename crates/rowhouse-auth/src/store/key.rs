@@ -101,10 +101,22 @@ pub(crate) async fn remove_expired(client: &Client, before: OffsetDateTime) -> R
     Ok(client.execute_typed(sql, &[(&before, Type::TIMESTAMPTZ)]).await?)
 }
 
-/// Removes a key that verifies only. False if there is none of that kid.
-pub(crate) async fn remove(client: &Client, kid: &str) -> Result<bool, KeyStoreError> {
-    let sql = "update auth.signing_keys set status = 'removed', private_sealed = '' where kid = $1 and status = 'verifying'";
-    Ok(client.execute_typed(sql, &[(&kid, Type::TEXT)]).await? == 1)
+/// Removes a key that does not sign.
+pub(crate) async fn remove(client: &Client, kid: &str) -> Result<(), KeyStoreError> {
+    let sql = "update auth.signing_keys set status = 'removed', private_sealed = '' where kid = $1 and status <> 'signing'";
+    client.execute_typed(sql, &[(&kid, Type::TEXT)]).await?;
+    Ok(())
+}
+
+/// Removes every key of `purpose` that only verifies; returns their kids.
+pub(crate) async fn remove_verifying(
+    client: &Client,
+    purpose: Purpose,
+) -> Result<Vec<String>, KeyStoreError> {
+    let sql = "update auth.signing_keys set status = 'removed', private_sealed = ''
+               where purpose = $1 and status = 'verifying' returning kid";
+    let rows = client.query_typed(sql, &[(&purpose.as_str(), Type::TEXT)]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 /// Tells every process, when the transaction commits.

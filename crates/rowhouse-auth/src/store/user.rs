@@ -348,8 +348,7 @@ pub(crate) async fn note_first_sign_in(client: &Client, id: Uuid, now: OffsetDat
 
 /// Counts a wrong password and locks the account until `locked_until` when it is the `limit`th in a row.
 ///
-/// A lost count costs nothing, so the commit does not wait for the disk; and an address without user (the nil id)
-/// takes as long as one with.
+/// A lost count costs nothing, so the commit does not wait for the disk.
 pub(crate) async fn count_failure(
     client: &Client,
     id: Uuid,

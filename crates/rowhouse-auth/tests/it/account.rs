@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use rowhouse_kernel::settings::AuthSettings;
 use serde_json::json;
 
-use crate::app::{App, PASSWORD};
+use crate::app::{App, PASSWORD, settings};
 
 #[tokio::test]
 async fn user_sees_himself() {
@@ -19,7 +20,7 @@ async fn bearer_is_required_and_must_be_a_users() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     app.send(Method::GET, "/user", None, "").await.is(401, "no_authorization");
-    let anon = app.anon_key();
+    let anon = app.anon_key().await;
     app.get("/user", &anon).await.is(403, "bad_jwt");
     app.get("/user", "nonsense").await.is(403, "bad_jwt");
     app.pass(Duration::from_secs(3600));
@@ -99,9 +100,6 @@ async fn new_address_takes_effect_or_waits() {
     let strict =
         rowhouse_kernel::settings::AuthSettings { mailer_autoconfirm: false, ..crate::app::settings() };
     let app = App::on(app.database.clone(), strict).await;
-    app.put_as("/user", person.token(), json!({ "email": "taken@example.com" }))
-        .await
-        .is(422, "email_exists");
     let user = app.put_as("/user", person.token(), json!({ "email": "c@example.com" })).await.ok();
     assert_eq!((&user["email"], &user["new_email"]), (&json!("b@example.com"), &json!("c@example.com")));
 }
@@ -129,4 +127,24 @@ async fn new_passwords_are_limited_like_sign_ins() {
     let refused = app.put_as("/user", person.token(), json!({ "password": "correct battery" })).await;
     refused.is(429, "over_request_rate_limit");
     app.put_as("/user", person.token(), json!({ "data": { "n": 1 } })).await.ok();
+}
+
+#[tokio::test]
+async fn new_address_tells_not_whether_somebody_has_it_and_is_limited() {
+    let app =
+        App::with(AuthSettings { mailer_autoconfirm: false, signin_rate_per_5min: 8, ..settings() }).await;
+    for email in ["taken@example.com", "a@example.com"] {
+        app.post("/signup", json!({ "email": email, "password": PASSWORD })).await.ok();
+    }
+    app.sql().await.execute("update auth.users set email_confirmed_at = now()", &[]).await.unwrap();
+    let person = app.sign_in("a@example.com").await;
+    for email in ["taken@example.com", "free@example.com"] {
+        let answer = app.put_as("/user", person.token(), json!({ "email": email })).await.ok();
+        assert_eq!((&answer["email"], &answer["new_email"]), (&json!("a@example.com"), &json!(email)));
+    }
+    for _ in 0..3 {
+        app.put_as("/user", person.token(), json!({ "email": "b@example.com" })).await.ok();
+    }
+    let refused = app.put_as("/user", person.token(), json!({ "email": "b@example.com" })).await;
+    refused.is(429, "over_request_rate_limit");
 }

@@ -9,7 +9,7 @@ async fn only_the_service_key_opens_the_door() {
     let person = app.sign_up("a@example.com").await;
     app.send(Method::GET, "/admin/users", None, "").await.is(401, "no_authorization");
     app.get("/admin/users", person.token()).await.is(403, "not_admin");
-    let anon = app.anon_key();
+    let anon = app.anon_key().await;
     app.get("/admin/users", &anon).await.is(403, "not_admin");
 }
 
@@ -78,10 +78,21 @@ async fn malformed_ids_and_pages_are_refused() {
 }
 
 #[tokio::test]
-async fn user_whose_role_is_service_role_is_no_administrator() {
+async fn user_of_role_service_role_is_an_administrator_while_session_and_role_last() {
     let app = App::start().await;
-    app.sign_up("a@example.com").await;
-    app.sql().await.execute("update auth.users set role = 'service_role'", &[]).await.unwrap();
-    let person = app.sign_in("a@example.com").await;
-    app.get("/admin/users", person.token()).await.is(403, "not_admin");
+    let body = json!({ "email": "op@example.com", "password": PASSWORD, "email_confirm": true, "role": "service_role" });
+    let id =
+        app.post_as("/admin/users", &app.service_key, body).await.ok()["id"].as_str().unwrap().to_owned();
+    let path = format!("/admin/users/{id}");
+    let operator = app.sign_in("op@example.com").await;
+    app.get("/admin/users", operator.token()).await.ok();
+    app.put_as(&path, &app.service_key, json!({ "role": "authenticated" })).await.ok();
+    app.get("/admin/users", operator.token()).await.is(403, "session_not_found");
+    app.put_as(&path, &app.service_key, json!({ "role": "service_role" })).await.ok();
+    app.get("/admin/users", operator.token()).await.ok();
+    app.send(Method::POST, "/logout", Some(operator.token()), "").await;
+    app.get("/admin/users", operator.token()).await.is(403, "session_not_found");
+    let operator = app.sign_in("op@example.com").await;
+    app.send(Method::DELETE, &path, Some(&app.service_key), "").await.ok();
+    app.get("/admin/users", operator.token()).await.is(403, "session_not_found");
 }

@@ -56,6 +56,7 @@ pub(crate) fn settings() -> AuthSettings {
 pub(crate) fn migrations() -> Vec<Migration> {
     Migration::embedded(&[
         rowhouse_db::MIGRATIONS,
+        rowhouse_audit::MIGRATIONS,
         rowhouse_auth::MIGRATIONS,
         rowhouse_tenancy::MIGRATIONS,
         rowhouse_jobs::MIGRATIONS,
@@ -77,7 +78,7 @@ impl App {
         let control = Control::open(&database.urls.control, &DbSettings::default()).unwrap();
         let keys = KeyStore::open(control.clone(), &settings, clock.clone(), rng.clone()).await.unwrap();
         let resolver = Arc::new(CallerResolver::new(keys.shared(), ForeignTokens::default(), clock.clone()));
-        let service_key = keys.issue_api_key("service_role", URL, API_KEY_LIFETIME).unwrap();
+        let service_key = keys.issue_api_key("service_role", URL, API_KEY_LIFETIME).await.unwrap();
         let parts = AuthParts {
             control,
             keys: keys.clone(),
@@ -143,8 +144,8 @@ impl App {
         self.post("/token?grant_type=refresh_token", json!({ "refresh_token": token })).await
     }
 
-    pub(crate) fn anon_key(&self) -> String {
-        self.keys.issue_api_key("anon", URL, API_KEY_LIFETIME).unwrap()
+    pub(crate) async fn anon_key(&self) -> String {
+        self.keys.issue_api_key("anon", URL, API_KEY_LIFETIME).await.unwrap()
     }
 
     pub(crate) fn pass(&self, time: Duration) {

@@ -76,14 +76,20 @@ async fn entries_are_not_changed_and_go_when_they_are_old() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
     let client = app.sql().await;
-    let old =
-        "insert into auth.audit_log_entries (payload, created_at) values ('{}', now() - interval '11 days')";
+    let old = "insert into audit.entries (source, action, actor, target_kind, target_id, occurred_at) \
+         values ('auth', 'old', 'system', 'user', '', now() - interval '11 days')";
     client.batch_execute(old).await.unwrap();
     let owner = app.database.urls.control.expose();
     let (owner, connection) = tokio_postgres::connect(owner, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    let changed = owner.execute("update auth.audit_log_entries set payload = '{}'", &[]).await.unwrap();
-    assert_eq!(changed, 0, "the platform itself cannot");
+    for change in
+        ["update audit.entries set action = 'x'", "delete from audit.entries", "truncate audit.entries"]
+    {
+        for client in [&owner, &client] {
+            let refused = client.batch_execute(change).await.unwrap_err();
+            assert_eq!(refused.code().map(|code| code.code()), Some("42501"), "{change}");
+        }
+    }
     let ten_days = vec![864_000_f64];
     let prune =
         async || owner.query_one("select auth.prune_audit($1)", &[&ten_days]).await.unwrap().get::<_, i64>(0);

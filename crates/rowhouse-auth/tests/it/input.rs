@@ -81,3 +81,53 @@ async fn settings_and_health_are_open() {
     assert_eq!((&settings["disable_signup"], &settings["mailer_autoconfirm"]), (&json!(false), &json!(true)));
     assert!(app.send(Method::GET, "/health", None, "").await.ok()["version"].is_string());
 }
+
+#[tokio::test]
+async fn list_is_no_body_and_refusals_name_no_types_of_ours() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    for (method, path, token, body) in [
+        (Method::POST, "/signup", None, r#"["b@example.com", null, "correct horse", null]"#),
+        (
+            Method::POST,
+            "/token?grant_type=password",
+            None,
+            r#"["a@example.com", null, "correct horse", null]"#,
+        ),
+        (Method::PUT, "/user", Some(person.token()), r#"[null, null, null, {}]"#),
+        (Method::POST, "/admin/users", Some(&*app.service_key), r#"["b@example.com"]"#),
+        (Method::POST, "/signup", None, r#"{"email": []}"#),
+        (Method::POST, "/signup", None, r#"{"data": 1}"#),
+    ] {
+        let answer = app.send(method, path, token, body).await;
+        answer.is(400, "bad_json");
+        let message = answer.body["message"].as_str().unwrap().to_owned();
+        assert!(!message.contains("struct") && !message.contains("Body"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_has_an_end_and_nobody_is_locked_out_by_it() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let path = format!("/admin/users/{}", person.id());
+    let large = |bytes: usize| json!({ "k": "x".repeat(bytes) });
+    app.put_as(&path, &app.service_key, json!({ "app_metadata": large(8000) }))
+        .await
+        .is(400, "validation_failed");
+    app.put_as(&path, &app.service_key, json!({ "app_metadata": large(4000) })).await.ok();
+    app.put_as("/user", person.token(), json!({ "data": large(2900) })).await.ok();
+    let session = app.sign_in("a@example.com").await;
+    assert_eq!(session.claims(&app)["app_metadata"]["k"].as_str().unwrap().len(), 4000);
+    for (round, status) in [(1, 200), (2, 400)] {
+        let data = json!({ format!("{round}"): "x".repeat(150_000) });
+        assert_eq!(app.put_as("/user", person.token(), json!({ "data": data })).await.status, status);
+    }
+    let sign_up = json!({ "email": "b@example.com", "password": PASSWORD, "data": large(300_000) });
+    app.post("/signup", sign_up).await.is(400, "validation_failed");
+    let sql = "update auth.users set raw_app_meta_data = jsonb_build_object('k', repeat('x', 9000))";
+    app.sql().await.execute(sql, &[]).await.unwrap();
+    let session = app.sign_in("a@example.com").await;
+    assert_eq!(session.claims(&app)["app_metadata"], json!({}));
+    app.refresh(session.refresh_token()).await.ok();
+}

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rowhouse_auth::KeyStore;
+use rowhouse_auth::{API_KEY_LIFETIME, KeyStore, Revoked};
 use rowhouse_crypto::{Purpose, Status};
 use rowhouse_db::{Control, Heard, ListenHub};
 use rowhouse_kernel::SystemRng;
@@ -27,13 +27,13 @@ async fn rotation_breaks_no_live_token_and_forgets_dead_keys() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let old = app.keys.ring().signing_kid(Purpose::Access).to_owned();
-    let new = app.keys.rotate(Purpose::Access).await.unwrap();
+    let new = app.keys.rotate(Purpose::Access, false).await.unwrap().signing;
     assert_ne!(old, new);
     app.get("/user", person.token()).await.ok();
     assert_eq!(statuses(&app, Purpose::Access).await, [Status::Signing, Status::Standby, Status::Verifying]);
 
     app.pass(Duration::from_secs(2 * 3600));
-    app.keys.rotate(Purpose::Access).await.unwrap();
+    app.keys.rotate(Purpose::Access, false).await.unwrap();
     let kids: Vec<_> = app.keys.list().await.unwrap().into_iter().map(|key| key.jwk.kid).collect();
     assert!(!kids.contains(&old) && kids.contains(&new));
 }
@@ -43,7 +43,7 @@ async fn standby_key_is_published_before_it_signs() {
     let app = App::start().await;
     let before = app.get("/.well-known/jwks.json", "").await;
     assert_eq!(before.headers["cache-control"], "public, max-age=600");
-    let kid = app.keys.rotate(Purpose::Access).await.unwrap();
+    let kid = app.keys.rotate(Purpose::Access, false).await.unwrap().signing;
     let published = before.ok()["keys"].as_array().unwrap().iter().any(|key| key["kid"] == json!(kid));
     assert!(published);
 }
@@ -51,7 +51,7 @@ async fn standby_key_is_published_before_it_signs() {
 #[tokio::test]
 async fn private_halves_of_retired_keys_are_destroyed() {
     let app = App::start().await;
-    app.keys.rotate(Purpose::Access).await.unwrap();
+    app.keys.rotate(Purpose::Access, false).await.unwrap();
     let count =
         "select count(*) from auth.signing_keys where status = 'verifying' and length(private_sealed) > 0";
     assert_eq!(app.sql().await.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
@@ -61,14 +61,56 @@ async fn private_halves_of_retired_keys_are_destroyed() {
 async fn api_keys_overlap_until_the_old_one_is_removed() {
     let app = App::start().await;
     let old = app.keys.ring().signing_kid(Purpose::Api).to_owned();
-    app.keys.rotate(Purpose::Api).await.unwrap();
+    app.keys.rotate(Purpose::Api, false).await.unwrap();
     app.pass(Duration::from_secs(86_400 * 365));
-    app.keys.rotate(Purpose::Access).await.unwrap();
+    app.keys.rotate(Purpose::Access, false).await.unwrap();
     app.get("/admin/users", &app.service_key).await.ok();
-    assert!(app.keys.remove(&old).await.unwrap());
+    assert_eq!(app.keys.revoke(&old).await.unwrap(), Some(Revoked::SigningKey(Purpose::Api)));
     app.get("/admin/users", &app.service_key).await.is(403, "bad_jwt");
-    let signing = app.keys.ring().signing_kid(Purpose::Api).to_owned();
-    assert!(!app.keys.remove(&signing).await.unwrap(), "the signing key stays");
+    assert_eq!(app.keys.revoke(&old).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn leaked_signing_key_is_replaced_and_refused_at_once() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    for purpose in Purpose::ALL {
+        let kid = app.keys.ring().signing_kid(purpose).to_owned();
+        assert_eq!(app.keys.revoke(&kid).await.unwrap(), Some(Revoked::Signer(purpose)));
+        assert_eq!(statuses(&app, purpose).await, [Status::Signing, Status::Standby]);
+    }
+    app.get("/user", person.token()).await.is(403, "bad_jwt");
+    app.get("/admin/users", &app.service_key).await.is(403, "bad_jwt");
+    let renewed = crate::app::Person(app.refresh(person.refresh_token()).await.ok());
+    app.get("/user", renewed.token()).await.ok();
+}
+
+#[tokio::test]
+async fn rotation_may_end_what_was_signed_before() {
+    let app = App::start().await;
+    let old = app.keys.ring().signing_kid(Purpose::Api).to_owned();
+    let rotated = app.keys.rotate(Purpose::Api, true).await.unwrap();
+    assert_eq!(rotated.revoked, [old]);
+    app.get("/admin/users", &app.service_key).await.is(403, "bad_jwt");
+    assert_eq!(statuses(&app, Purpose::Api).await, [Status::Signing, Status::Standby]);
+}
+
+#[tokio::test]
+async fn one_api_key_is_revoked_and_the_others_stay() {
+    let app = App::start().await;
+    let other = app.keys.issue_api_key("service_role", crate::app::URL, API_KEY_LIFETIME).await.unwrap();
+    let now = rowhouse_kernel::Clock::now(&*app.clock);
+    let claims = app.keys.ring().verify(&other, now).unwrap().claims;
+    let id = claims["jti"].as_str().unwrap().to_owned();
+    let listed = app.keys.list_api_keys().await.unwrap();
+    assert!(listed.iter().any(|key| key.id.to_string() == id && key.revoked_at.is_none()));
+    let follower = another_store(&app).await;
+    assert_eq!(app.keys.revoke(&id).await.unwrap(), Some(Revoked::ApiKey));
+    app.get("/admin/users", &other).await.is(403, "bad_jwt");
+    app.get("/admin/users", &app.service_key).await.ok();
+    follower.reload().await.unwrap();
+    assert!(follower.ring().verify(&other, now).is_err());
+    assert_eq!(app.keys.revoke("0198d5a1-0000-7000-8000-000000000001").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -92,7 +134,7 @@ async fn other_processes_follow_a_rotation() {
     let mut heard = hub.subscribe();
     let following = tokio::spawn(follower.clone().follow(hub.subscribe()));
     while heard.recv().await.unwrap() != Heard::Resync {}
-    let kid = app.keys.rotate(Purpose::Access).await.unwrap();
+    let kid = app.keys.rotate(Purpose::Access, false).await.unwrap().signing;
     while !matches!(heard.recv().await.unwrap(), Heard::Notice { .. }) {}
     // The hub's end lets the follower work off what it has heard, and stop.
     listening.abort();

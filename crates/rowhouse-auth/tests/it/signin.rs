@@ -118,3 +118,32 @@ async fn right_password_does_not_undo_a_lock_that_guesses_have_set_meanwhile() {
     let (answer, ()) = tokio::join!(app.password("a@example.com", PASSWORD), lock);
     assert!(answer.status.is_client_error(), "{}", answer.body);
 }
+
+#[tokio::test]
+async fn unknown_address_is_locked_like_a_known_one() {
+    let app = App::with(AuthSettings { lockout_failures: 3, ..settings() }).await;
+    app.sign_up("known@example.com").await;
+    for address in ["known@example.com", "unknown@example.com"] {
+        for _ in 0..3 {
+            app.password(address, "wrong").await.is(400, "invalid_credentials");
+        }
+        let locked = app.password(&address.to_uppercase(), "wrong").await;
+        locked.is(429, "over_request_rate_limit");
+        assert_eq!(locked.headers["retry-after"], "60", "{address}");
+    }
+    app.pass(Duration::from_secs(60));
+    app.password("unknown@example.com", "wrong").await.is(400, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn password_that_bcrypt_had_cut_signs_in_whatever_was_typed_before() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let hash = bcrypt::hash("x".repeat(80), 4).unwrap();
+    let sql = "update auth.users set encrypted_password = $1 where id::text = $2";
+    app.sql().await.execute(sql, &[&hash, &person.id()]).await.unwrap();
+    app.password("a@example.com", &("x".repeat(72) + "TYPO")).await.ok();
+    for _ in 0..2 {
+        app.password("a@example.com", &"x".repeat(80)).await.ok();
+    }
+}

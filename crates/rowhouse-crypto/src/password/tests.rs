@@ -2,7 +2,10 @@ use std::time::Instant;
 
 use rowhouse_kernel::SeededRng;
 
-use super::{NOBODY, PasswordHash, Verdict, hash, is_current, is_supported, verify};
+use super::{
+    Kind, NOBODY, NOBODY_BCRYPT, PasswordHash, Verdict, hash, is_current, is_supported, kind, rehearse,
+    verify,
+};
 
 #[test]
 fn new_hash_is_argon2id_with_todays_parameters_and_needs_no_rehash() {
@@ -70,4 +73,25 @@ fn unknown_account_costs_the_same_work_as_a_wrong_password() {
     assert!(is_current(&PasswordHash::new(NOBODY).unwrap()) && is_supported(NOBODY));
     assert_eq!(verify("anything", None), Verdict::Mismatch);
     assert_eq!(verify("", Some("")), Verdict::Mismatch);
+}
+
+#[test]
+fn password_that_bcrypt_may_have_cut_is_not_hashed_anew() {
+    let stored = bcrypt::hash("x".repeat(80), 4).unwrap();
+    for typed in ["x".repeat(80), "x".repeat(72) + "another ending", "x".repeat(72)] {
+        assert_eq!(verify(&typed, Some(&stored)), Verdict::Match, "{typed}");
+    }
+    assert_eq!(verify(&"x".repeat(71), Some(&stored)), Verdict::Mismatch);
+    let stored = bcrypt::hash("x".repeat(71), 4).unwrap();
+    assert_eq!(verify(&"x".repeat(71), Some(&stored)), Verdict::MatchOutdated);
+}
+
+#[test]
+fn kinds_are_told_apart_and_the_usual_ones_rehearsed() {
+    assert_eq!([kind(None), kind(Some("")), kind(Some(NOBODY))], [Kind::Current; 3]);
+    assert_eq!(kind(Some(NOBODY_BCRYPT)), Kind::Bcrypt { cost: 10 });
+    assert_eq!(kind(Some("text")), Kind::Unusable);
+    let mut kinds = Vec::new();
+    rehearse(|kind, _| kinds.push(kind));
+    assert_eq!(kinds, [Kind::Current, Kind::Bcrypt { cost: 10 }]);
 }

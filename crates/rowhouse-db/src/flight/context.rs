@@ -37,7 +37,7 @@ fn open_sql(live: bool, zone: bool) -> String {
         .map(|(i, name)| format!("set_config('{name}', ${}, true)", i + 1))
         .collect();
     if live {
-        items.insert(1, "rowhouse.require_live_session($12, $13, $14)".to_owned());
+        items.insert(1, "rowhouse.require_live_session($12, $13, $14, $2)".to_owned());
     }
     if zone {
         items.push(format!("set_config('TimeZone', ${}, true)", if live { 15 } else { 12 }));

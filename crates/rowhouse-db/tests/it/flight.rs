@@ -82,6 +82,7 @@ async fn ended_session_and_closed_tenant_bite_on_the_next_flight() {
         ("update auth.users set banned_until = now() + interval '1 hour' where id = $1", "RH401"),
         ("update auth.sessions set not_after = now() where user_id = $1", "RH401"),
         ("delete from auth.users where id = $1", "RH401"),
+        ("update auth.users set role = 'service_role' where id = $1", "RH401"),
         ("update tenancy.memberships set status = 'suspended' where user_id = $1", "RH403"),
         ("delete from tenancy.memberships where user_id = $1", "RH403"),
         (

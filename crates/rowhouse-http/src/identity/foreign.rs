@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use super::role_path::RolePath;
 
+/// Claims that only this program makes: it knows who belongs to what, other issuers do not.
+const OURS: [&str; 2] = ["org_id", "tenant_role"];
+
 /// The rules for tokens that other keys than ours have signed.
 #[derive(Debug, Clone, Default)]
 pub struct ForeignTokens {
@@ -29,6 +32,9 @@ impl ForeignTokens {
     /// Checks the audience and returns the role, which then also stands in the claims: what policies read there is
     /// the role they run under.
     ///
+    /// `org_id` and `tenant_role` are taken out: a tenant is checked against the user's memberships on every request, and
+    /// the rest follows from it in the database.
+    ///
     /// `service_role` looks past every policy, so only a shared secret gives it, and only by the claim `role` itself:
     /// where a role path leads is often the user's to edit.
     pub(super) fn admit(&self, token: &mut VerifiedToken) -> Result<String, TokenError> {
@@ -46,7 +52,8 @@ impl ForeignTokens {
             return Err(TokenError::ForbiddenRole);
         }
         let Value::Object(mut claims) = claims else { return Err(TokenError::Malformed) };
-        if !is_plain {
+        let removed = OURS.iter().filter(|claim| claims.remove(**claim).is_some()).count();
+        if !is_plain || removed > 0 {
             token.json = with_role(&mut claims, &role);
         }
         token.claims = claims;

@@ -108,15 +108,50 @@ fn our_own_tokens_know_no_role_path_and_no_audience() {
 }
 
 #[test]
-fn bearer_without_token_is_refused_unless_there_is_an_apikey() {
-    let issuer = ring(None);
-    let resolver = resolver(&issuer, &AuthSettings::default());
-    let mut headers = HeaderMap::new();
-    headers.insert("apikey", HeaderValue::from_static(""));
-    assert!(resolver.resolve(&headers).caller().unwrap().is_anonymous());
-    headers.insert("authorization", HeaderValue::from_static("Bearer "));
-    assert_eq!(resolver.resolve(&headers).caller().unwrap_err(), &TokenError::Empty);
-    let token = issuer.sign(&json!({ "role": "web_user" }), Purpose::Access).unwrap();
-    headers.insert("apikey", HeaderValue::from_str(&token).unwrap());
-    assert_eq!(&*resolver.resolve(&headers).caller().unwrap().role, "web_user");
+fn present_authorization_decides_and_never_falls_back_to_a_service_key() {
+    let ours = ring(None);
+    let key = |role: &str| ours.sign(&json!({ "role": role, "exp": NOW + 60 }), Purpose::Api).unwrap();
+    let (anon, service) = (key("anon"), key("service_role"));
+    let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(NOW).unwrap());
+    let resolver =
+        CallerResolver::new(Arc::new(ArcSwap::from_pointee(ours)), ForeignTokens::default(), clock);
+    let role = |authorization: Option<&[u8]>, apikey: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("apikey", HeaderValue::from_str(apikey).unwrap());
+        if let Some(value) = authorization {
+            headers.insert("authorization", HeaderValue::from_bytes(value).unwrap());
+        }
+        resolver.resolve(&headers).caller().map(|caller| caller.role.to_string()).map_err(|error| *error)
+    };
+    assert_eq!(role(None, &service).as_deref(), Ok("service_role"));
+    assert_eq!(role(None, "").as_deref(), Ok("anon"));
+    for (value, refusal) in [
+        (&b"Bearer "[..], TokenError::Empty),
+        (b"Bearer", TokenError::Empty),
+        (b"", TokenError::Malformed),
+        (b"x", TokenError::Malformed),
+        (b"Basic abc", TokenError::Malformed),
+        (b"Bearer \xff", TokenError::Malformed),
+    ] {
+        assert_eq!(role(Some(value), &service), Err(refusal), "{value:?}");
+        assert_eq!(role(Some(value), ""), Err(refusal), "{value:?}");
+        assert_eq!(role(Some(value), &anon).as_deref(), Ok("anon"), "{value:?}");
+    }
+}
+
+#[test]
+fn other_issuers_do_not_say_who_belongs_to_what() {
+    let id = "0198d5a1-0000-7000-8000-000000000001";
+    let claims =
+        json!({ "role": "authenticated", "sub": id, "tenant_id": id, "org_id": id, "tenant_role": "owner" });
+    let caller = resolve(&AuthSettings::default(), &claims).unwrap();
+    let claims: Value = serde_json::from_str(&caller.claims).unwrap();
+    assert_eq!(
+        (claims.get("org_id"), claims.get("tenant_role"), &claims["tenant_id"]),
+        (None, None, &json!(id))
+    );
+    assert_eq!(
+        (caller.organization, caller.tenant.map(|tenant| tenant.to_string())),
+        (None, Some(id.to_owned()))
+    );
 }

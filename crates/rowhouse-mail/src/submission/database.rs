@@ -22,7 +22,7 @@ impl Backend for DatabaseBackend {
     async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
         if claimed.name == SERVICE_ROLE {
             let sender = Sender { name: claimed.name, tenant: None };
-            return Ok((self.is_service_key)(&claimed.secret).then_some(sender));
+            return Ok((self.is_service_key)(claimed.secret).await.then_some(sender));
         }
         let found = credential::check(&self.control, claimed.name.clone(), claimed.secret).await;
         let found = found.map_err(|error| {

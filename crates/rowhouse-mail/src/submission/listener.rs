@@ -2,6 +2,7 @@
 //! storage to `database`.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +32,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long sessions may take to end once told.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Says whether that is a valid service_role key.
-pub type KeyCheck = Arc<dyn Fn(&Secret) -> bool + Send + Sync>;
+/// Says whether that is a service_role key that stands at this moment.
+pub type KeyCheck = Arc<dyn Fn(Secret) -> KeyChecked + Send + Sync>;
+/// The answer to come.
+pub type KeyChecked = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// What submission is made of.
 pub struct SubmissionParts {

@@ -29,7 +29,7 @@ async fn serve(db: &TestDatabase, transport: MailTransport) -> Port {
         control,
         settings,
         host: "mail.example".to_owned(),
-        is_service_key: Arc::new(|key| key.expose() == "service"),
+        is_service_key: Arc::new(|key| Box::pin(async move { key.expose() == "service" })),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
     });

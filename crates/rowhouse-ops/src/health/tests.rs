@@ -14,6 +14,7 @@ use super::{Health, Status};
 async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() {
     let migrations = Migration::embedded(&[
         rowhouse_db::MIGRATIONS,
+        rowhouse_audit::MIGRATIONS,
         rowhouse_auth::MIGRATIONS,
         rowhouse_tenancy::MIGRATIONS,
         rowhouse_jobs::MIGRATIONS,

@@ -87,8 +87,8 @@ async fn rotation_of_the_signing_key_breaks_no_live_token() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     for _ in 0..3 {
-        app.keys.rotate(rowhouse_crypto::Purpose::Access).await.unwrap();
-        app.keys.rotate(rowhouse_crypto::Purpose::Api).await.unwrap();
+        app.keys.rotate(rowhouse_crypto::Purpose::Access, false).await.unwrap();
+        app.keys.rotate(rowhouse_crypto::Purpose::Api, false).await.unwrap();
     }
     assert_eq!(app.get(&user.token, "/auth/v1/user").await.status, StatusCode::OK);
     assert_eq!(app.get(&user.token, "/rest/v1/todos").await.status, StatusCode::OK);

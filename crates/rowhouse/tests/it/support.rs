@@ -137,9 +137,11 @@ impl TestApp {
         let address = listener.local_addr().unwrap();
         let (drain, draining) = watch::channel(false);
         tokio::spawn(serve(listener, app.router.clone(), server, draining));
-        let key =
-            |role| keys.issue_api_key(role, "http://rowhouse.test", rowhouse_auth::API_KEY_LIFETIME).unwrap();
-        let (anon_key, service_key) = (key("anon"), key("service_role"));
+        let key = async |role| {
+            let lifetime = rowhouse_auth::API_KEY_LIFETIME;
+            keys.issue_api_key(role, "http://rowhouse.test", lifetime).await.unwrap()
+        };
+        let (anon_key, service_key) = (key("anon").await, key("service_role").await);
         Self { db, address, anon_key, service_key, keys, app, http: Client::new(), drain }
     }
 

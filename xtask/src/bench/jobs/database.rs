@@ -11,7 +11,8 @@ use rowhouse_kernel::Secret;
 use tokio_postgres::{Client, NoTls};
 
 /// The crates whose migrations the jobs' tables need.
-const CRATES: [&str; 4] = ["rowhouse-db", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"];
+const CRATES: [&str; 5] =
+    ["rowhouse-db", "rowhouse-audit", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"];
 
 /// A running server.
 pub(crate) struct Database {

@@ -100,14 +100,14 @@ async fn schedules_of_the_program_fire_tidy_what_is_over_and_show_their_last_res
                 values ('00000000-0000-7000-8000-000000000001', 'left', now() - interval '2 days'); \
                 insert into auth.sessions (id, user_id, not_after) select gen_random_uuid(), \
                 '00000000-0000-7000-8000-000000000001', now() - interval '1 hour' * h from unnest(array[23, 25]) h; \
-                insert into auth.audit_log_entries (payload, created_at) values ('{}', now() - interval '364 days'), \
-                ('{}', now() - interval '366 days'); \
+                insert into audit.entries (source, action, actor, target_kind, target_id, occurred_at) \
+                select 'auth', 'old', 'system', 'user', '', now() - interval '1 day' * d from unnest(array[364, 366]) d; \
                 insert into jobs.done (finished_at, partition, ids) values (now() - interval '1 year', 1, '{-1}'); \
                 update jobs.schedules set next_at = now() where built_in";
     client.batch_execute(over).await.unwrap();
     until(&client, "(select count(*) from auth.sessions) = 1").await;
     until(&client, "not exists (select from auth.users where recovery_token <> '')").await;
-    until(&client, "(select count(*) from auth.audit_log_entries where payload ->> 'action' is null) = 1")
+    until(&client, "(select count(*) from auth.audit_log_entries where payload ->> 'action' = 'old') = 1")
         .await;
     until(&client, "not exists (select from jobs.done where -1 = any (ids))").await;
     until(

@@ -1,0 +1,105 @@
+-- Who did what. Written in the transaction of what it tells of; never changed, and removed only when it is too old.
+create schema audit;
+
+create table audit.entries (
+  id uuid not null default gen_random_uuid(),
+  occurred_at timestamptz not null default clock_timestamp(),
+  source text not null,
+  action text not null,
+  actor text not null,
+  operation text,
+  request_id text,
+  tenant_id uuid,
+  target_kind text not null,
+  target_id text not null,
+  address inet,
+  details jsonb not null default '{}',
+  constraint entries_pkey primary key (id),
+  constraint entries_source_check check (source ~ '^[a-z][a-z0-9_]{0,62}$'),
+  constraint entries_action_check check (length(action) between 1 and 100),
+  constraint entries_actor_check check (length(actor) between 1 and 255),
+  constraint entries_operation_check check (length(operation) <= 100),
+  constraint entries_request_id_check check (length(request_id) <= 100),
+  constraint entries_target_check check (length(target_kind) between 1 and 100 and length(target_id) <= 255),
+  constraint entries_details_check check (jsonb_typeof(details) = 'object' and length(details::text) <= 8192)
+);
+create index entries_occurred_at_idx on audit.entries (occurred_at);
+create index entries_tenant_id_occurred_at_idx on audit.entries (tenant_id, occurred_at);
+create index entries_target_idx on audit.entries (target_kind, target_id, occurred_at);
+
+comment on schema audit is 'Who did what: written by rowhouse-audit and by triggers through audit.write.';
+comment on table audit.entries is 'The audit log. Append-only: triggers refuse everything but inserts and audit.prune.';
+comment on column audit.entries.id is 'Identifies the entry.';
+comment on column audit.entries.occurred_at is 'When it was written, by the database''s clock.';
+comment on column audit.entries.source is 'The crate or module that wrote it, such as auth.';
+comment on column audit.entries.action is 'What was done, such as login.';
+comment on column audit.entries.actor is
+  'Who did it: a user''s id, a database role (anon, service_role), system for the program, sql:LOGIN for SQL of an operator.';
+comment on column audit.entries.operation is 'The named transaction; null outside of one.';
+comment on column audit.entries.request_id is 'The request that caused it, as in logs and in x-request-id.';
+comment on column audit.entries.tenant_id is 'The tenant concerned, where there is one. No reference: entries outlive tenants.';
+comment on column audit.entries.target_kind is 'What kind of thing it was done to, such as user.';
+comment on column audit.entries.target_id is 'Which one.';
+comment on column audit.entries.address is 'The client''s address.';
+comment on column audit.entries.details is 'More, by source and action; 8 KiB at most.';
+
+alter table audit.entries enable row level security;
+alter table audit.entries force row level security;
+-- No policy for updates.
+create policy owner_select on audit.entries for select to rowhouse_owner using (true);
+create policy owner_insert on audit.entries for insert to rowhouse_owner with check (true);
+create policy owner_delete on audit.entries for delete to rowhouse_owner using (true);
+
+create function audit.refuse_change() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  if tg_op = 'DELETE' and current_setting('audit.is_pruning', true) = 'on' then
+    return null;
+  end if;
+  raise exception using errcode = 'insufficient_privilege',
+    message = format('audit.entries is append-only: %s is refused', tg_op);
+end
+$$;
+comment on function audit.refuse_change() is 'Refuses changes of entries, except the removal of old ones by audit.prune.';
+create trigger append_only before update or delete or truncate on audit.entries
+  for each statement execute function audit.refuse_change();
+
+-- Writes an entry. Who and why come from the transaction's settings (rowhouse.actor and others), which the program sets
+-- with every named transaction; without them it is SQL of whoever has signed in.
+create function audit.write(
+  source text, action text, target_kind text, target_id text,
+  details jsonb default '{}', tenant_id uuid default null, address inet default null
+) returns uuid
+language sql security definer set search_path = '' as $$
+  insert into audit.entries (source, action, actor, operation, request_id, tenant_id, target_kind, target_id, address, details)
+  values ($1, $2,
+    coalesce(nullif(current_setting('rowhouse.actor', true), ''), 'sql:' || session_user),
+    nullif(current_setting('rowhouse.operation', true), ''),
+    nullif(current_setting('rowhouse.request_id', true), ''),
+    coalesce($6, nullif(current_setting('rowhouse.tenant', true), '')::uuid),
+    $3, $4,
+    coalesce($7, nullif(current_setting('rowhouse.address', true), '')::inet),
+    $5)
+  returning id
+$$;
+comment on function audit.write(text, text, text, text, jsonb, uuid, inet) is
+  'Writes an entry in the running transaction; actor, request, operation and address come from its settings.';
+revoke execute on function audit.write(text, text, text, text, jsonb, uuid, inet) from public;
+
+-- Removes entries of a source that are older than `age`, at most 5000 in one call; returns how many.
+create function audit.prune(of_source text, age interval) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+  removed bigint;
+begin
+  perform set_config('audit.is_pruning', 'on', true);
+  delete from audit.entries where id = any (array(
+    select e.id from audit.entries e
+    where e.source = of_source and e.occurred_at < clock_timestamp() - age limit 5000));
+  get diagnostics removed = row_count;
+  perform set_config('audit.is_pruning', 'off', true);
+  return removed;
+end
+$$;
+comment on function audit.prune(text, interval) is 'Removes entries past their retention, 5000 in one call; the only way.';
+revoke execute on function audit.prune(text, interval) from public;

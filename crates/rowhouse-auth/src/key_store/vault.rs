@@ -1,0 +1,135 @@
+//! From stored rows to keys and back, and what a rotation or revocation changes in the store. Leaves the ring in use and
+//! hearing of changes to the parent module.
+
+use std::time::Duration;
+
+use rowhouse_audit::Entry;
+use rowhouse_crypto::{Algorithm, Envelope, Key, KeyPair, KeyRing, Purpose, Status, TrustedKeys};
+use rowhouse_kernel::{SharedClock, SharedRng};
+use serde_json::json;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::{KeyStoreError, Revoked};
+use crate::store::api_key;
+use crate::store::key::{self, KeyRow};
+
+/// Turns rows into keys and keys into rows.
+#[derive(Debug)]
+pub(super) struct Vault {
+    pub(super) envelope: Envelope,
+    pub(super) trusted: Option<TrustedKeys>,
+    /// Of keys made from now on.
+    pub(super) algorithm: Algorithm,
+    pub(super) clock: SharedClock,
+    pub(super) rng: SharedRng,
+}
+
+impl Vault {
+    /// Under the lock: makes the signing and standby keys that are missing, and returns all rows.
+    pub(super) async fn complete(&self, tx: &Client) -> Result<Vec<KeyRow>, KeyStoreError> {
+        key::lock(tx).await?;
+        let mut rows = key::list(tx).await?;
+        for (purpose, status) in missing(&rows) {
+            let pair = KeyPair::generate(self.algorithm)?;
+            let private_sealed = pair.seal(&self.envelope, &*self.rng)?;
+            let row = KeyRow {
+                jwk: pair.jwk().clone(),
+                purpose,
+                status,
+                private_sealed,
+                created_at: self.clock.now(),
+                rotated_at: None,
+            };
+            key::insert(tx, &row).await?;
+            key::announce(tx).await?;
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// See [`KeyStore::rotate`]; retired access keys are kept for `keep`.
+    pub(super) async fn rotate(
+        &self,
+        tx: &Client,
+        purpose: Purpose,
+        keep: Duration,
+    ) -> Result<(), KeyStoreError> {
+        let rows = self.complete(tx).await?;
+        let next = rows.iter().find(|row| row.purpose == purpose && row.status == Status::Standby);
+        let next = next.ok_or(KeyStoreError::NoStandby)?;
+        let now = self.clock.now();
+        key::retire_signer(tx, purpose, now).await?;
+        key::promote(tx, &next.jwk.kid).await?;
+        key::remove_expired(tx, now - keep).await?;
+        self.complete(tx).await?;
+        key::announce(tx).await
+    }
+
+    /// See [`KeyStore::revoke`].
+    pub(super) async fn revoke(
+        &self,
+        tx: &Client,
+        id: &str,
+        keep: Duration,
+    ) -> Result<Option<Revoked>, KeyStoreError> {
+        key::lock(tx).await?;
+        let row = key::list(tx).await?.into_iter().find(|row| row.jwk.kid == id);
+        let revoked = match (row.map(|row| (row.purpose, row.status)), id.parse()) {
+            (Some((purpose, Status::Signing)), _) => {
+                self.rotate(tx, purpose, keep).await?;
+                key::remove(tx, id).await?;
+                Some(Revoked::Signer(purpose))
+            }
+            (Some((purpose, _)), _) => {
+                key::remove(tx, id).await?;
+                self.complete(tx).await?;
+                Some(Revoked::SigningKey(purpose))
+            }
+            (None, Ok(jti)) if api_key::revoke(tx, jti, self.clock.now()).await? => Some(Revoked::ApiKey),
+            (None, _) => None,
+        };
+        if revoked.is_some() {
+            note(tx, "key_revoked", id, json!({})).await?;
+        }
+        key::announce(tx).await?;
+        Ok(revoked)
+    }
+
+    pub(super) fn ring(&self, rows: &[KeyRow], revoked: &[Uuid]) -> Result<KeyRing, KeyStoreError> {
+        let keys = rows.iter().map(|row| self.key(row)).collect::<Result<_, _>>()?;
+        Ok(KeyRing::new(keys, self.trusted.clone())?.without(revoked.iter().map(Uuid::to_string)))
+    }
+
+    fn key(&self, row: &KeyRow) -> Result<Key, KeyStoreError> {
+        Ok(match row.status {
+            Status::Verifying => Key::public(row.jwk.clone(), row.purpose)?,
+            status => Key::new(
+                KeyPair::unseal(&row.private_sealed, &row.jwk, &self.envelope)?,
+                row.purpose,
+                status,
+            )?,
+        })
+    }
+}
+
+/// Writes to the audit log what was done to which keys.
+pub(super) async fn note(
+    tx: &Client,
+    action: &str,
+    target_id: &str,
+    details: serde_json::Value,
+) -> Result<(), KeyStoreError> {
+    let details = details.as_object().cloned().unwrap_or_default();
+    let entry =
+        Entry { source: "auth", action, target_kind: "signing_key", target_id, tenant: None, details };
+    rowhouse_audit::write(tx, entry).await?;
+    Ok(())
+}
+
+/// Every purpose needs one key that signs and one that stands by.
+pub(super) fn missing(rows: &[KeyRow]) -> Vec<(Purpose, Status)> {
+    let needed =
+        Purpose::ALL.into_iter().flat_map(|purpose| [(purpose, Status::Signing), (purpose, Status::Standby)]);
+    needed.filter(|needed| !rows.iter().any(|row| (row.purpose, row.status) == *needed)).collect()
+}
