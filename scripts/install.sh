@@ -17,17 +17,19 @@ fail() {
 has() { command -v "$1" >/dev/null 2>&1; }
 
 as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  elif has sudo; then
-    sudo "$@"
-  else
-    fail "installing packages needs root, and there is no sudo here" "as root, run: $*"
-  fi
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need_root WHAT COMMAND…: before anything is begun, so that the remedy is the whole of what has to be run.
+need_root() {
+  local what=$1
+  shift
+  if [ "$(id -u)" -eq 0 ] || has sudo; then return; fi
+  fail "$what is missing; installing it needs root, and there is no sudo here" "as root, run: $*"
 }
 
 need_cargo() {
-  has cargo || PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+  has cargo || PATH="${CARGO_HOME:-${HOME:-}/.cargo}/bin:$PATH"
   has cargo || fail "the Rust toolchain is missing (no cargo on the PATH)" \
     "install it from https://rustup.rs and start a new shell"
 }
@@ -111,16 +113,21 @@ fail_postgres() {
   done < <(postgres_folders)
   local found="none was found"
   if [ "$newest" -gt 0 ]; then found="found only PostgreSQL $newest"; fi
-  fail "Rowhouse needs the server programs of PostgreSQL $POSTGRES_LEAST or newer; $found" \
-    "on Debian and Ubuntu, PostgreSQL's own packages have it:" \
-    "  sudo apt-get install postgresql-common && sudo /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh" \
-    "  sudo apt-get install postgresql-17" \
-    "elsewhere, see https://www.postgresql.org/download/"
+  local needed="Rowhouse needs the server programs of PostgreSQL $POSTGRES_LEAST or newer; $found"
+  if has apt-get; then
+    fail "$needed" "PostgreSQL's own packages have it; as root, run: apt-get install -y postgresql-common && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y && apt-get install -y postgresql-17"
+  elif has dnf; then
+    fail "$needed" "as root, run: dnf module reset -y postgresql && dnf module enable -y postgresql:16 && dnf install -y postgresql-server postgresql-contrib"
+  else
+    fail "$needed" "see https://www.postgresql.org/download/"
+  fi
 }
 
 # Debian's package would create and start a cluster of its own; a file that stands while it installs prevents that.
 install_postgres_by_apt() {
   local package policy=/etc/postgresql-common/createcluster.d/rowhouse-install.conf done=0
+  package=$(postgres_package)
+  need_root "PostgreSQL $POSTGRES_LEAST or newer" "apt-get update && apt-get install -y ${package:-postgresql}"
   refresh_apt
   package=$(postgres_package)
   [ -n "$package" ] || fail_postgres
@@ -152,15 +159,27 @@ install_packages() {
   shift
   while [ $# -ge 2 ]; do
     case $1 in
-      apt) if has apt-get; then say "installing $what ($2)" && refresh_apt && apt_install $2 && return; fi ;;
-      dnf) if has dnf; then say "installing $what ($2)" && as_root dnf install -y -q $2 >&2 && return; fi ;;
-      apk) if has apk; then say "installing $what ($2)" && as_root apk add -q $2 >&2 && return; fi ;;
-      pacman) if has pacman; then say "installing $what ($2)" && as_root pacman -S --needed --noconfirm $2 >&2 && return; fi ;;
+      apt) if has apt-get; then install_by "$what" "apt-get update && apt-get install -y $2" apt_update_and_install $2; return; fi ;;
+      dnf) if has dnf; then install_by "$what" "dnf install -y $2" as_root dnf install -y -q $2; return; fi ;;
+      apk) if has apk; then install_by "$what" "apk add $2" as_root apk add -q $2; return; fi ;;
+      pacman) if has pacman; then install_by "$what" "pacman -S $2" as_root pacman -S --needed --noconfirm $2; return; fi ;;
     esac
     shift 2
   done
-  fail "$what is missing and could not be installed here" "install it with your package manager, then run this again"
+  fail "$what is missing, and no package manager that this script knows (apt-get, dnf, apk, pacman) is here" \
+    "install $what yourself, then run this again"
 }
+
+# install_by WHAT REMEDY COMMAND…
+install_by() {
+  local what=$1 remedy=$2
+  shift 2
+  need_root "$what" "$remedy"
+  say "installing $what: $remedy"
+  "$@" >&2 || fail "$what could not be installed (see the messages above)" "as root, run: $remedy"
+}
+
+apt_update_and_install() { refresh_apt && apt_install "$@"; }
 
 refresh_apt() {
   as_root apt-get update -qq >&2 || say "apt-get update failed; going on with the lists at hand"

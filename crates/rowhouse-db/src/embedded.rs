@@ -9,6 +9,7 @@ mod cluster;
 mod log;
 mod postmaster;
 mod process;
+mod reaper;
 mod supervisor;
 
 use std::path::PathBuf;
@@ -16,8 +17,10 @@ use std::path::PathBuf;
 use rowhouse_kernel::Secret;
 
 pub use account::Account;
-pub use binaries::{Binaries, MINIMUM_VERSION, find_binaries};
-pub use process::{PortOwner, port_owner};
+pub use binaries::{Binaries, MINIMUM_VERSION, data_version, find_binaries, find_binaries_for};
+pub use cluster::data_folder;
+pub use postmaster::stop_orphan;
+pub use process::{PortOwner, holds_open, is_replaced, port_owner};
 pub use supervisor::{Embedded, Progress};
 
 /// Where a project's server lives.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::readiness::Readiness;
 use crate::user_sync::UserSync;
 
 /// How long the database may take to answer before the report says it does not.
@@ -69,6 +70,7 @@ pub struct Health {
     clock: SharedClock,
     checks: Arc<[HealthCheck]>,
     supervisor: Supervisor,
+    readiness: Readiness,
     measuring: Arc<tokio::sync::Mutex<()>>,
     last_sync: Arc<Mutex<Option<(Instant, UserSync)>>>,
 }
@@ -83,14 +85,16 @@ impl Health {
         supervisor: Supervisor,
     ) -> Self {
         let checks = checks.into();
-        Self { database, clock, checks, supervisor, measuring: Arc::default(), last_sync: Arc::default() }
+        let readiness = Readiness::new(database.clone());
+        let (measuring, last_sync) = (Arc::default(), Arc::default());
+        Self { database, clock, checks, supervisor, readiness, measuring, last_sync }
     }
 
     /// Whether requests can be served now, and if not why.
     ///
     /// # Errors
     /// The reason.
-    pub fn ready(&self) -> Result<(), String> {
+    pub async fn ready(&self) -> Result<(), String> {
         if let DatabaseHealth::Down(why) = self.database.liveness.health() {
             return Err(format!("database: {why}"));
         }
@@ -99,8 +103,13 @@ impl Health {
         }
         match self.failing_task() {
             Some(task) => Err(format!("background task {task}: being restarted")),
-            None => Ok(()),
+            None => self.readiness.check(self.answers_requests()).await,
         }
+    }
+
+    /// A process that only works flies nothing.
+    fn answers_requests(&self) -> bool {
+        self.checks.iter().any(|check| check.name == "rest" && check.is_on())
     }
 
     fn failing_task(&self) -> Option<&'static str> {

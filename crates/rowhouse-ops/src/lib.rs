@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod exposure;
 mod health;
 mod module;
 mod process;
+mod readiness;
 mod route;
 mod user_sync;
 
+pub use exposure::exposures;
 pub use health::{Health, Report, Status};
 pub use module::OpsModule;
 pub use route::{Ops, router};

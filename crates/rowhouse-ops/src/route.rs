@@ -63,7 +63,7 @@ async fn live() -> Json<serde_json::Value> {
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {
-    match ops.health.ready() {
+    match ops.health.ready().await {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
         Err(reason) => Dialect::PLAIN.error(StatusCode::SERVICE_UNAVAILABLE, "not_ready", &reason),
     }

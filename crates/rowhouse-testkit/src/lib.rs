@@ -6,8 +6,6 @@ pub mod crash;
 mod database;
 pub mod outage;
 mod program;
-mod until;
 
 pub use cluster::Cluster;
 pub use database::TestDatabase;
-pub use until::until;

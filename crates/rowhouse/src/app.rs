@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use rowhouse_db::ListenHub;
 use rowhouse_http::{
-    CallerResolver, Dialect, Layers, Metrics, Server, Supervisor, Surface, Surfaces, cors, observe, serve,
+    CallerResolver, Dialect, Layers, Metrics, Server, Surface, Surfaces, cors, observe, serve,
 };
 use rowhouse_kernel::settings::{ServerSettings, Settings};
 use rowhouse_module::{
@@ -92,12 +92,6 @@ impl App {
     #[must_use]
     pub fn provided<T: std::any::Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.assembly.find()
-    }
-
-    /// What runs the background tasks.
-    #[must_use]
-    pub fn supervisor(&self) -> &Supervisor {
-        &self.assembly.supervisor
     }
 
     /// Ends the background tasks; those that asked for time to finish get it.

@@ -30,8 +30,44 @@ impl Binaries {
 /// # Errors
 /// One message that names the package to install.
 pub fn find_binaries() -> Result<Binaries, EmbeddedError> {
-    let found: Vec<Binaries> = candidates().into_iter().filter_map(inspect).collect();
-    choose(found)
+    choose(found())
+}
+
+/// Finds the server of the major version that wrote `data`; without data, the newest.
+///
+/// # Errors
+/// One message that names the package to install.
+pub fn find_binaries_for(data: &Path) -> Result<Binaries, EmbeddedError> {
+    match data_version(data) {
+        Some(version) => choose_version(found(), version, data),
+        None => find_binaries(),
+    }
+}
+
+/// The major version that wrote a data directory.
+#[must_use]
+pub fn data_version(data: &Path) -> Option<u32> {
+    std::fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
+}
+
+fn found() -> Vec<Binaries> {
+    candidates().into_iter().filter_map(inspect).collect()
+}
+
+/// A newer server cannot read older data, so one that is installed beside it must not be taken.
+fn choose_version(found: Vec<Binaries>, version: u32, data: &Path) -> Result<Binaries, EmbeddedError> {
+    let mut others: Vec<u32> = found.iter().map(|b| b.version).collect();
+    others.sort_unstable();
+    others.dedup();
+    let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+    found.into_iter().find(|b| b.version == version).ok_or_else(|| {
+        let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+        EmbeddedError::Binaries(format!(
+            "the data in {} was written by PostgreSQL {version}, which is not installed (found: {others}); {}, or move the data with pg_upgrade",
+            data.display(),
+            remedy_for(version)
+        ))
+    })
 }
 
 fn choose(found: Vec<Binaries>) -> Result<Binaries, EmbeddedError> {
@@ -112,9 +148,38 @@ fn remedy() -> &'static str {
     }
 }
 
+fn remedy_for(version: u32) -> String {
+    match remedy() {
+        by_apt if by_apt.contains("apt-get") => {
+            format!("install it with: apt-get install postgresql-{version}")
+        }
+        _ => format!("install PostgreSQL {version}"),
+    }
+}
+
+impl Binaries {
+    /// Extensions that can be created, where their folder is found: each has a control file.
+    #[must_use]
+    pub fn extensions(&self) -> Option<Vec<String>> {
+        let beside = |folder: &str| self.folder.join("..").join(folder);
+        let folders = [
+            PathBuf::from(format!("/usr/share/postgresql/{}/extension", self.version)),
+            beside("share/extension"),
+            beside("share/postgresql/extension"),
+            PathBuf::from("/usr/share/pgsql/extension"),
+            PathBuf::from("/usr/share/postgresql/extension"),
+        ];
+        let folder = folders.into_iter().find(|folder| folder.join("plpgsql.control").exists())?;
+        let files = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
+        let names =
+            files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".control")?.to_owned()));
+        Some(names.collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Binaries, choose, major_version};
+    use super::{Binaries, choose, choose_version, major_version};
 
     #[test]
     fn version_is_read_from_what_the_server_says() {
@@ -133,6 +198,17 @@ mod tests {
         assert!(
             choose(Vec::new()).unwrap_err().to_string().starts_with("no PostgreSQL server found; install")
         );
+    }
+
+    #[test]
+    fn data_gets_the_server_that_wrote_it_though_a_newer_one_is_there() {
+        let at = |version| Binaries { folder: "/x".into(), version };
+        let data = std::path::Path::new("/data");
+        assert_eq!(choose_version(vec![at(18), at(15)], 15, data).unwrap().version, 15);
+        let message = choose_version(vec![at(18), at(16), at(18)], 15, data).unwrap_err().to_string();
+        assert!(message.starts_with(
+            "the data in /data was written by PostgreSQL 15, which is not installed (found: 16, 18); install"
+        ));
     }
 
     #[test]

@@ -11,8 +11,10 @@ use rowhouse_kernel::Secret;
 
 use super::account::Account;
 use super::binaries::Binaries;
-use super::{ClusterPaths, EmbeddedError, io};
+use super::{ClusterPaths, EmbeddedError, io, postmaster};
 
+/// For projects in folders that the server's account cannot enter.
+const ELSEWHERE: &str = "/var/lib/rowhouse";
 /// Unix socket paths end at 107 bytes; the socket's name takes some twenty.
 const LONGEST_SOCKET_FOLDER: usize = 85;
 
@@ -32,8 +34,8 @@ impl ClusterPaths {
     pub(super) fn prepare(project: &Path, account: &Account) -> Result<Self, EmbeddedError> {
         let link = project.join(".rowhouse/pg");
         if !account.can_enter(&project.join(".rowhouse")) && !link.is_symlink() && !link.exists() {
-            let elsewhere = Path::new("/var/lib/rowhouse").join(id_of(project));
-            std::fs::create_dir_all("/var/lib/rowhouse").map_err(io("cannot create /var/lib/rowhouse"))?;
+            let elsewhere = elsewhere(project);
+            std::fs::create_dir_all(ELSEWHERE).map_err(io(format!("cannot create {ELSEWHERE}")))?;
             account.own_folder(&elsewhere)?;
             symlink(&elsewhere, &link).map_err(io(format!("cannot link {}", link.display())))?;
         }
@@ -51,6 +53,38 @@ impl ClusterPaths {
     }
 }
 
+/// Puts data aside whose project's `.rowhouse` has been removed: the project begins anew, and what was removed with it has
+/// to go too. Of such data only the newest is kept.
+pub(super) async fn set_aside_removed(project: &Path) -> Result<(), EmbeddedError> {
+    let link = project.join(".rowhouse/pg");
+    let removed = elsewhere(project);
+    if link.is_symlink() || link.exists() || !removed.join("data").is_dir() {
+        return Ok(());
+    }
+    let paths = ClusterPaths {
+        data: removed.join("data"),
+        log: removed.join("server.log"),
+        run: removed.join("run"),
+        home: removed.clone(),
+    };
+    postmaster::clear_leftovers(&paths).await?;
+    let aside = removed.with_extension("removed");
+    if aside.is_dir() {
+        std::fs::remove_dir_all(&aside).map_err(io(format!("cannot remove {}", aside.display())))?;
+    }
+    std::fs::rename(&removed, &aside).map_err(io(format!("cannot rename {}", removed.display())))?;
+    tracing::warn!(
+        data = %aside.display(),
+        "this project's .rowhouse was removed, so its database begins anew; the former data was put aside"
+    );
+    Ok(())
+}
+
+/// Where data lies that the server's account could not reach in the project.
+fn elsewhere(project: &Path) -> PathBuf {
+    Path::new(ELSEWHERE).join(id_of(project))
+}
+
 /// Where a link leads that we made ourselves, or somebody as ourselves. Another's could lead anywhere, and what it
 /// leads to is handed to the server's account.
 fn followed(link: &Path) -> Result<PathBuf, EmbeddedError> {
@@ -62,6 +96,13 @@ fn followed(link: &Path) -> Result<PathBuf, EmbeddedError> {
         )));
     }
     link.canonicalize().map_err(open())
+}
+
+/// The data directory of a project, whether or not its server runs; none where nothing was created.
+#[must_use]
+pub fn data_folder(project: &Path) -> Option<PathBuf> {
+    let data = project.join(".rowhouse/pg/data");
+    data.is_dir().then_some(data)
 }
 
 /// A short stable name for a project, from its path.
@@ -80,7 +121,6 @@ pub(super) fn ensure(
     password: &Secret,
 ) -> Result<bool, EmbeddedError> {
     if paths.data.join("PG_VERSION").exists() {
-        require_same_version(paths, binaries)?;
         return Ok(false);
     }
     let unfinished = paths.home.join("data.new");
@@ -143,18 +183,4 @@ fn write_password(
     file.write_all(password.expose().as_bytes()).map_err(io("cannot write the password file"))?;
     account.own(&file, &path)?;
     Ok(path)
-}
-
-fn require_same_version(paths: &ClusterPaths, binaries: &Binaries) -> Result<(), EmbeddedError> {
-    let text =
-        std::fs::read_to_string(paths.data.join("PG_VERSION")).map_err(io("cannot read PG_VERSION"))?;
-    let version = text.trim();
-    if version == binaries.version.to_string() {
-        return Ok(());
-    }
-    Err(EmbeddedError::Binaries(format!(
-        "the data in {} was written by PostgreSQL {version}, but the server found is {}; install PostgreSQL {version}, or move the data with pg_upgrade",
-        paths.data.display(),
-        binaries.version
-    )))
 }

@@ -1,5 +1,6 @@
 //! What a former run left behind in a data directory, and how it is cleared away.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,7 @@ fn recorded_pid(data: &Path) -> Option<i32> {
 /// The lock file names the shared memory that orphaned backends still use, so it may only go once nobody works
 /// in the folder any more.
 pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), EmbeddedError> {
-    let recorded = recorded_pid(&paths.data);
-    if let Some(pid) = recorded.filter(|pid| working_in(&paths.data).contains(pid)) {
+    if let Some(pid) = orphan(&paths.data) {
         tracing::info!(pid, "stopping the database server that a former run left behind");
         stop(pid).await?;
     }
@@ -38,12 +38,47 @@ pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), Embedded
             log: format!("processes {left:?} still work in {}", paths.data.display()),
         });
     }
+    require_silence(&paths.run)?;
     let lock = paths.data.join("postmaster.pid");
     if lock.exists() {
         std::fs::remove_file(&lock).map_err(io(format!("cannot remove {}", lock.display())))?;
     }
     let _absent_at_first = std::fs::remove_dir_all(&paths.run);
     Ok(())
+}
+
+/// The postmaster that works in `data`, of whomever. A process id alone says nothing: it may have been given again, or be
+/// that of another container.
+pub(super) fn orphan(data: &Path) -> Option<i32> {
+    recorded_pid(data).filter(|pid| working_in(data).contains(pid))
+}
+
+/// Stops a project's server that has outlived its program; its process id if there was one.
+///
+/// # Errors
+/// If it does not end.
+pub async fn stop_orphan(data: &Path) -> Result<Option<i32>, EmbeddedError> {
+    let Some(pid) = orphan(data) else { return Ok(None) };
+    stop(pid).await?;
+    Ok(Some(pid))
+}
+
+/// A server whose process cannot be seen, in another container for instance, still answers on its socket. Two servers on
+/// one data directory would destroy it.
+fn require_silence(run: &Path) -> Result<(), EmbeddedError> {
+    let entries = std::fs::read_dir(run).into_iter().flatten().filter_map(Result::ok);
+    let mut sockets =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_none_or(|e| e != "lock"));
+    match sockets.find(|socket| UnixStream::connect(socket).is_ok()) {
+        Some(socket) => Err(EmbeddedError::Failed {
+            what: "clearing up",
+            log: format!(
+                "a database server that cannot be seen from here (in another container?) answers on {}; stop it there",
+                socket.display()
+            ),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Fast shutdown, and if that takes too long an immediate one. A frozen process is thawed first.

@@ -39,6 +39,37 @@ fn is_zombie(pid: i32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
 }
 
+/// Whether the program that a process runs was replaced on disk, as an upgrade does.
+#[must_use]
+pub fn is_replaced(pid: i32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe"))
+        .is_ok_and(|program| program.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
+}
+
+/// Whether a process has `file` open.
+#[must_use]
+pub fn holds_open(pid: u32, file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(wanted) = file.metadata() else { return false };
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
+    descriptors
+        .into_iter()
+        .filter_map(|descriptor| fs::metadata(descriptor.path()).ok())
+        .any(|open| (open.dev(), open.ino()) == (wanted.dev(), wanted.ino()))
+}
+
+/// Our children that have ended and that nobody has waited for.
+pub(super) fn ended_children() -> Vec<i32> {
+    let us = std::process::id().to_string();
+    pids().filter(|pid| is_zombie(*pid) && parent(*pid).as_deref() == Some(us.as_str())).collect()
+}
+
+/// The field behind the state in `/proc/PID/stat`.
+fn parent(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.split(' ').nth(1).map(str::to_owned)
+}
+
 fn pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())

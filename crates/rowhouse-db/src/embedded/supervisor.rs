@@ -11,8 +11,9 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use super::account::Account;
-use super::binaries::{Binaries, find_binaries};
-use super::process::port_owner;
+use super::binaries::{Binaries, find_binaries_for};
+use super::process::{is_replaced, port_owner};
+use super::reaper::Reaper;
 use super::{ClusterPaths, EmbeddedError, Endpoint, cluster, io, log, postmaster};
 use crate::error::DbError;
 
@@ -23,8 +24,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 const STEADY: Duration = Duration::from_secs(30);
 /// Recovery after a crash may replay much; it is progress, not failure.
 const START_PATIENCE: Duration = Duration::from_secs(300);
-/// How often the length of the server's log is looked at.
-const LOOK_AT_LOG: Duration = Duration::from_secs(30);
+/// How often the server's log, its program and orphaned processes are looked at.
+const CARE_INTERVAL: Duration = Duration::from_secs(30);
 
 const WRONG_PASSWORD: &str = "\nthe password in .rowhouse/keys/secrets.toml is not the one this database was created with: restore that file from a copy, or remove .rowhouse to begin anew without the data";
 
@@ -72,9 +73,10 @@ impl Embedded {
         password: &Secret,
         report: impl Fn(Progress),
     ) -> Result<Self, EmbeddedError> {
-        let binaries = find_binaries()?;
         let account = Account::choose()?;
+        cluster::set_aside_removed(project).await?;
         let paths = ClusterPaths::prepare(project, &account)?;
+        let binaries = find_binaries_for(&paths.data)?;
         postmaster::clear_leftovers(&paths).await?;
         require_free(port)?;
         if !paths.data.join("PG_VERSION").exists() {
@@ -226,13 +228,14 @@ async fn supervise(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut backoff = FIRST_BACKOFF;
+    let mut care = Care::default();
     loop {
         let started = tokio::time::Instant::now();
         let status = loop {
             tokio::select! {
                 status = postmaster.0.wait() => break status,
                 () = told(&mut stopped) => return postmaster.stop().await,
-                () = tokio::time::sleep(LOOK_AT_LOG) => log::keep_short(&launch.paths),
+                () = tokio::time::sleep(CARE_INTERVAL) => care.take(&launch, postmaster.pid()),
             }
         };
         pid.send_replace(0);
@@ -257,6 +260,27 @@ async fn supervise(
             }
         };
         pid.send_replace(postmaster.pid());
+    }
+}
+
+/// What is done beside a running server.
+#[derive(Default)]
+struct Care {
+    reaper: Reaper,
+    replaced: Option<i32>,
+}
+
+impl Care {
+    fn take(&mut self, launch: &Launch, pid: i32) {
+        log::keep_short(&launch.paths);
+        self.reaper.reap();
+        if is_replaced(pid) && self.replaced.replace(pid) != Some(pid) {
+            let folder = launch.binaries.folder.display();
+            tracing::warn!(
+                pid,
+                "PostgreSQL in {folder} was upgraded under the running server; stop and start rowhouse to use it"
+            );
+        }
     }
 }
 

@@ -97,6 +97,10 @@ async fn once(client: &Client, kind: Kind, migration: &Migration) -> Result<(), 
     for command in split(&migration.sql) {
         client.batch_execute(command.text).await.map_err(|error| Stop::at(command, error))?;
     }
+    if kind == Kind::Project {
+        let close = include_str!("../../sql/close_definers.sql");
+        client.batch_execute(&format!("set role {}; {close}", kind.role())).await?;
+    }
     client.batch_execute("reset role").await?;
     ledger::record(client, kind, migration).await?;
     // What a text sets for its session must not decide what the next one means.

@@ -308,3 +308,29 @@ async fn stopping_cancels_the_statement_and_waiting_runners_end() {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn security_definer_functions_are_closed_to_anon_unless_granted_by_name() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    let files = project(&[(
+        "20260101000000_a.sql",
+        "create function public.plain() returns int language sql as 'select 1';
+         create function public.closed() returns int language sql security definer as 'select 1';
+         create function public.granted() returns int language sql security definer as 'select 1';
+         grant execute on function public.granted() to anon;
+         create function public.asked_by_policy() returns boolean language sql security definer as 'select true';
+         create table public.a (n int);
+         alter table public.a enable row level security;
+         create policy a_all on public.a using ((select public.asked_by_policy()))",
+    )]);
+    apply_project(&client, &files).await.unwrap();
+    let may = |role: &str, name: &str| {
+        let question = format!("select has_function_privilege('{role}', 'public.{name}()', 'execute')");
+        let client = &client;
+        async move { client.query_one(&question, &[]).await.unwrap().get::<_, bool>(0) }
+    };
+    for (name, anon) in [("plain", true), ("closed", false), ("granted", true), ("asked_by_policy", true)] {
+        assert_eq!((may("anon", name).await, may("authenticated", name).await), (anon, true), "{name}");
+    }
+}

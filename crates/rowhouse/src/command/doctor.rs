@@ -1,10 +1,13 @@
 //! `doctor`: each thing that has to be right, whether it is, and the remedy.
 
+mod database;
+mod machine;
+
 use std::path::Path;
 
-use rowhouse_db::embedded::{Account, find_binaries, port_owner};
+use rowhouse_db::embedded::Account;
 use rowhouse_db::migrate::read_project;
-use rowhouse_kernel::settings::{ServerSettings, Settings};
+use rowhouse_kernel::settings::{DbSettings, Settings};
 use serde::Serialize;
 use serde_json::json;
 
@@ -31,53 +34,68 @@ impl Check {
     }
 }
 
-pub(super) async fn run(dir: &Path) -> Result<Outcome, CannotRun> {
-    let mut checks = vec![
-        Check::from(
-            "postgresql",
-            find_binaries()
-                .map(|b| format!("version {} in {}", b.version, b.folder.display()))
-                .map_err(|e| e.to_string()),
-        ),
-        Check::from(
-            "account",
-            Account::choose()
-                .map(|a| format!("the server would run as {}", a.name()))
-                .map_err(|e| e.to_string()),
-        ),
-    ];
-    match Project::open(dir) {
-        Ok(project) => check_project(&project, &mut checks).await,
-        Err(error) => checks.push(Check::from("project", Err(error.to_string()))),
-    }
-    let good = checks.iter().all(|check| check.ok);
-    let text: String = checks
-        .iter()
-        .map(|c| format!("{} {:<12} {}\n", if c.ok { "ok  " } else { "FAIL" }, c.name, c.detail))
-        .collect();
-    Ok(Outcome { yes: good, json: json!({ "ok": good, "checks": checks }), text })
+/// What was found.
+#[derive(Debug, Default)]
+struct Findings {
+    checks: Vec<Check>,
+    /// What may be meant so, and somebody should know.
+    notes: Vec<String>,
 }
 
-async fn check_project(project: &Project, checks: &mut Vec<Check>) {
-    checks.push(Check::from("project", Ok(project.root().display().to_string())));
-    let migrations = read_project(&project.migrations())
-        .map(|all| format!("{} files", all.len()))
-        .map_err(|e| e.to_string());
-    checks.push(Check::from("migrations", migrations));
-    checks.push(Check::from("private", secrets_mode(project)));
+impl Findings {
+    fn check(&mut self, name: &'static str, result: Result<String, String>) {
+        self.checks.push(Check::from(name, result));
+    }
+}
+
+pub(super) async fn run(dir: &Path) -> Result<Outcome, CannotRun> {
+    let project = Project::open(dir);
+    let mut found = Findings::default();
+    found.check("postgresql", machine::postgresql(project.as_ref().ok()));
+    found.check(
+        "account",
+        Account::choose().map(|a| format!("the server would run as {}", a.name())).map_err(|e| e.to_string()),
+    );
+    match project {
+        Ok(project) => check_project(&project, &mut found).await,
+        Err(error) => found.check("project", Err(error.to_string())),
+    }
+    Ok(report(&found))
+}
+
+fn report(found: &Findings) -> Outcome {
+    let good = found.checks.iter().all(|check| check.ok);
+    let checks = found
+        .checks
+        .iter()
+        .map(|c| format!("{} {:<12} {}\n", if c.ok { "ok  " } else { "FAIL" }, c.name, c.detail));
+    let notes = found.notes.iter().map(|note| format!("note {note}\n"));
+    let text: String = checks.chain(notes).collect();
+    Outcome { yes: good, json: json!({ "ok": good, "checks": found.checks, "notes": found.notes }), text }
+}
+
+async fn check_project(project: &Project, found: &mut Findings) {
+    found.check("project", machine::writable(project));
+    let migrations = read_project(&project.migrations());
+    let files = migrations.as_ref().map(|all| format!("{} files", all.len())).map_err(ToString::to_string);
+    found.check("migrations", files);
+    found.check("private", machine::secrets_mode(project));
     let settings = match crate::modules::settings(project) {
         Ok((settings, _)) => settings,
-        Err(error) => return checks.push(Check::from("settings", Err(error.to_string()))),
+        Err(error) => return found.check("settings", Err(error.to_string())),
     };
-    checks.push(Check::from("settings", safe(&settings)));
-    if State::is_running(project) {
-        let status = super::status::run(project).await;
-        let ready = status
-            .map_err(|error| error.to_string())
-            .and_then(|o| if o.yes { Ok(o.text) } else { Err(o.text) });
-        checks.push(Check::from("server", ready));
+    found.check("settings", safe(&settings));
+    if settings.get::<DbSettings>().url.is_none() {
+        found.check("extensions", machine::extensions(project, &migrations.unwrap_or_default()));
+    }
+    let running = State::is_running(project);
+    if running {
+        found.check("server", server(project).await);
     } else {
-        checks.push(Check::from("ports", free_ports(&settings)));
+        found.check("ports", machine::free_ports(&settings));
+    }
+    if running || settings.get::<DbSettings>().url.is_some() {
+        database::check(project, &settings, found).await;
     }
 }
 
@@ -88,26 +106,8 @@ fn safe(settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// Keys must be readable by their owner alone.
-fn secrets_mode(project: &Project) -> Result<String, String> {
-    use std::os::unix::fs::PermissionsExt;
-    let path = project.private("keys/secrets.toml");
-    match path.metadata().map(|file| file.permissions().mode() & 0o777) {
-        Ok(0o600) => Ok("secrets are mode 600".to_owned()),
-        Ok(mode) => Err(format!("{} is mode {mode:o}; run: chmod 600 {0}", path.display())),
-        Err(_) => Ok("no secrets yet".to_owned()),
-    }
-}
-
-fn free_ports(settings: &Settings) -> Result<String, String> {
-    let port = settings.get::<ServerSettings>().port;
-    let taken: Vec<String> = [port, port.saturating_add(1)]
-        .into_iter()
-        .filter_map(|p| port_owner(p).map(|by| format!("{p} is taken by {by}")))
-        .collect();
-    if taken.is_empty() {
-        Ok(format!("{port} and {} are free", port.saturating_add(1)))
-    } else {
-        Err(format!("{}; choose another with --port", taken.join(", ")))
-    }
+async fn server(project: &Project) -> Result<String, String> {
+    let status = super::status::run(project).await.map_err(|error| error.to_string())?;
+    machine::current_programs(project)?;
+    if status.yes { Ok(status.text) } else { Err(status.text) }
 }

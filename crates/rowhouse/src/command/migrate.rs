@@ -84,9 +84,9 @@ async fn up(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
     Ok(Outcome::yes(json!({ "applied": steps }), format!("{text}{} applied", steps.len())))
 }
 
-/// Completes on SIGINT or SIGTERM.
+/// Completes when told to end.
 async fn stopped() {
-    match super::up::Signals::install() {
+    match super::signal::Signals::install() {
         Ok(mut signals) => signals.next().await,
         Err(error) => {
             tracing::warn!(?error, "signals cannot be heard");
@@ -132,7 +132,7 @@ async fn prepare_roles(client: &Client, settings: &DbSettings, yes: bool) -> Res
 }
 
 /// The data plane's URLs where `DATABASE_URL` and both passwords, or both URLs, are given.
-fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>, CannotRun> {
+pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>, CannotRun> {
     let authenticator = settings.authenticator_password.is_some() || settings.authenticator_url.is_some();
     let service =
         settings.authenticator_service_password.is_some() || settings.authenticator_service_url.is_some();

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli::{ServeArgs, ServeRole};
-use crate::command::up::Signals;
+use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::{descriptor, safety, telemetry};
 
@@ -123,7 +123,9 @@ async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) ->
     }
     migrate::require_platform(&client, &migrations).await?;
     rowhouse_db::require_sign_in(&urls.data).await?;
-    safety::require_powerless_logins(&client, &urls.data).await
+    safety::require_powerless_logins(&client, &urls.data).await?;
+    super::exposure::warn(&client, settings).await;
+    Ok(())
 }
 
 /// Binds the listener; a taken port is named with its holder.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rowhouse_db::embedded::{self, data_folder, holds_open};
 use serde_json::json;
 
 use rowhouse_module::Project;
@@ -16,11 +17,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
     if !State::is_running(project) {
-        return Ok(Outcome::yes(json!({ "stopped": false, "was_running": false }), "not running"));
+        return stop_orphan(project).await;
     }
     let state =
         State::read(project).ok_or_else(|| CannotRun::because("the server is still starting; try again"))?;
     let pid = i32::try_from(state.pid).map_err(|_| CannotRun::because("state.json names no process"))?;
+    if !holds_open(state.pid, &project.private("up.lock")) {
+        return Err(CannotRun::because(format!(
+            "the project runs, but not as process {pid} of what can be seen from here: it is in another container, or another account's; stop it there"
+        )));
+    }
     kill(Pid::from_raw(pid), Signal::SIGTERM)
         .map_err(|error| CannotRun::because(format!("cannot stop process {pid}: {error}")))?;
     let deadline = Instant::now() + PATIENCE;
@@ -34,4 +40,17 @@ pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
         json!({ "stopped": true, "was_running": true, "pid": pid }),
         format!("stopped (pid {pid})"),
     ))
+}
+
+/// A program that was killed leaves its PostgreSQL running.
+async fn stop_orphan(project: &Project) -> Result<Outcome, CannotRun> {
+    let orphan = match data_folder(project.root()) {
+        Some(data) => embedded::stop_orphan(&data).await?,
+        None => None,
+    };
+    let text = match orphan {
+        Some(pid) => format!("not running; stopped the PostgreSQL that it had left behind (pid {pid})"),
+        None => "not running".to_owned(),
+    };
+    Ok(Outcome::yes(json!({ "stopped": orphan.is_some(), "was_running": false, "pg_pid": orphan }), text))
 }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli::UpArgs;
+use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::{descriptor, safety, telemetry};
 
@@ -221,25 +222,5 @@ impl Started {
             embedded.stop().await;
         }
         cut
-    }
-}
-
-/// SIGINT and SIGTERM.
-pub(super) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    pub(super) fn install() -> Result<Self, CannotRun> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what is promised exists, exit codes, one JSON document; and a day in a project's life.
 
 mod document;
+mod ending;
 mod life;
 
 use std::net::TcpListener;

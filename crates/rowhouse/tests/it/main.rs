@@ -26,4 +26,3 @@ mod rest_setting;
 mod server;
 mod stream;
 mod support;
-mod task_fault;

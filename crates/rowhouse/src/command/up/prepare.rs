@@ -54,6 +54,7 @@ pub(super) async fn database(
     migrate::apply_project(&client, &migrations).await?;
     modules.after_project_migrations(&client, settings).await?;
     safety::require_powerless_logins(&client, &urls.data).await?;
+    crate::command::exposure::warn(&client, settings).await;
     if embedded.is_some() {
         migrate::apply_seed(&client, std::fs::read_to_string(project.root().join("seed.sql")).ok()).await?;
     }

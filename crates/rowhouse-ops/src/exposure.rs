@@ -1,0 +1,26 @@
+//! What a project leaves open to callers of the data API without row-level security deciding: told at start and by
+//! `doctor`, forbidden by neither, since a table may be meant for everybody.
+
+use rowhouse_db::DbError;
+use rowhouse_kernel::settings::DefaultGrants;
+use tokio_postgres::Client;
+
+/// One sentence for each table, view and function.
+///
+/// # Errors
+/// The database's.
+pub async fn exposures(
+    client: &Client,
+    schemas: &[String],
+    grants: DefaultGrants,
+) -> Result<Vec<String>, DbError> {
+    let rows = client.query(include_str!("../sql/exposures.sql"), &[&schemas]).await?;
+    let by_default = (grants == DefaultGrants::Supabase).then(|| {
+        "rest.default_grants = \"supabase\": anon and authenticated may use every new table until it is protected"
+            .to_owned()
+    });
+    Ok(by_default.into_iter().chain(rows.iter().map(|row| row.get(0))).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Whether this process can do what it is there for: the control plane may write, and both logins of the data plane get
+//! through. Measured when somebody asks, at most once in a second.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rowhouse_db::flight::{Access, End, Query, RequestContext};
+use rowhouse_db::{Database, DbError};
+use rowhouse_kernel::{Caller, Operation, SERVICE_ROLE};
+
+/// How long the database may take; a load balancer waits for the answer.
+const TIMEOUT: Duration = Duration::from_millis(1500);
+/// Load balancers may ask as often as they like.
+const FRESH: Duration = Duration::from_secs(1);
+
+type Finding = Result<(), String>;
+
+/// Measures, and remembers the last finding.
+#[derive(Clone)]
+pub(crate) struct Readiness {
+    database: Database,
+    measuring: Arc<tokio::sync::Mutex<()>>,
+    found: Arc<Mutex<Option<(Instant, Finding)>>>,
+}
+
+impl Readiness {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database, measuring: Arc::default(), found: Arc::default() }
+    }
+
+    /// Whether the database serves; `with_flights`: this process answers requests of the data API.
+    pub(crate) async fn check(&self, with_flights: bool) -> Finding {
+        let readiness = self.clone();
+        let measured = tokio::spawn(async move { readiness.current(with_flights).await });
+        match tokio::time::timeout(TIMEOUT, measured).await {
+            Ok(Ok(finding)) => finding,
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("database: no answer within {TIMEOUT:?}")),
+        }
+    }
+
+    /// The last finding while it is fresh, else a new one. Who asks at the same time waits for the one answer.
+    async fn current(&self, with_flights: bool) -> Finding {
+        let _turn = self.measuring.lock().await;
+        if let Some(fresh) = self.fresh() {
+            return fresh;
+        }
+        let finding = self.measure(with_flights).await;
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        *found = Some((Instant::now(), finding.clone()));
+        finding
+    }
+
+    fn fresh(&self) -> Option<Finding> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.as_ref().filter(|(measured, _)| measured.elapsed() < FRESH).map(|(_, finding)| finding.clone())
+    }
+
+    async fn measure(&self, with_flights: bool) -> Finding {
+        if !with_flights {
+            return self.writable().await;
+        }
+        let service = Caller {
+            role: SERVICE_ROLE.into(),
+            claims: r#"{"role":"service_role"}"#.into(),
+            ..Caller::anonymous()
+        };
+        let anonymous = Caller::anonymous();
+        let (writable, users, service) =
+            tokio::join!(self.writable(), self.flight(&anonymous), self.flight(&service));
+        writable.and(users).and(service)
+    }
+
+    /// A standby, or a server that an operator or a full disk has made read-only, takes no sign-ins and no jobs.
+    async fn writable(&self) -> Finding {
+        let operation = Operation::system("ops.readiness");
+        let asked = self.database.control.statement(&operation, async |client| {
+            let sql = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+            client.query_one(sql, &[]).await.map_err(DbError::from)
+        });
+        let row = asked.await;
+        match row {
+            // All connections are busy, which is load and no fault.
+            Err(DbError::PoolTimeout(_)) => Ok(()),
+            Err(error) => Err(format!("database: {error}")),
+            Ok(row) if row.get(0) => Err("database: a standby in recovery, which is read-only".to_owned()),
+            Ok(row) if row.get(1) => Err("database: read-only".to_owned()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn flight(&self, caller: &Caller) -> Finding {
+        let context = RequestContext {
+            caller,
+            method: "GET",
+            path: "/health/ready",
+            headers: "{}",
+            cookies: "{}",
+            access: Access::ReadOnly,
+            search_path: "pg_catalog",
+            time_zone: None,
+            before: None,
+            isolation: None,
+            end: End::Commit,
+        };
+        let query = Query { sql: Arc::from("select 1"), params: Vec::new() };
+        match self.database.data.fly(&context, &query).await {
+            Ok(_) | Err(DbError::PoolTimeout(_)) => Ok(()),
+            Err(error) => Err(format!("data plane, role {}: {error}", caller.role)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

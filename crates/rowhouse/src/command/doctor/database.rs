@@ -1,0 +1,37 @@
+//! What of the database has to be right: reachable, migrated, with logins that are let in; and what it leaves open.
+
+use rowhouse_db::migrate;
+use rowhouse_kernel::settings::{DbSettings, RestSettings, Settings};
+use rowhouse_module::Project;
+use tokio_postgres::Client;
+
+use super::Findings;
+use crate::command::migrate::{connect_project, data_plane};
+use crate::platform;
+
+pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Findings) {
+    let client = match connect_project(project).await {
+        Ok(client) => client,
+        Err(error) => return found.check("database", Err(error.to_string())),
+    };
+    found.check("database", schema(project, &client).await);
+    if let Ok(Some(urls)) = data_plane(&settings.get::<DbSettings>()) {
+        let signed_in = rowhouse_db::require_sign_in(&urls).await;
+        let detail = signed_in.map(|()| "both data-plane logins are let in".to_owned());
+        found.check("logins", detail.map_err(|error| error.to_string()));
+    }
+    let rest = settings.get::<RestSettings>();
+    match rowhouse_ops::exposures(&client, &rest.schemas, rest.default_grants).await {
+        Ok(exposures) => found.notes.extend(exposures),
+        Err(error) => found.check("exposure", Err(error.to_string())),
+    }
+}
+
+async fn schema(project: &Project, client: &Client) -> Result<String, String> {
+    let migrations = migrate::read_project(&project.migrations()).map_err(|error| error.to_string())?;
+    let plan = migrate::plan(client, &platform::migrations(), &migrations).await;
+    match plan.map_err(|error| error.to_string())?.pending().count() {
+        0 => Ok("reached; nothing pending".to_owned()),
+        pending => Err(format!("{pending} migrations are pending; run: rowhouse migrate up")),
+    }
+}

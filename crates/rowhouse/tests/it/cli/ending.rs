@@ -1,0 +1,50 @@
+//! However `up` ends, its PostgreSQL does not stay: signals, closed terminals, and kills that `stop` clears up after.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::program::{Folder, Up, free_port, processes_in};
+
+fn pid(up: &Up, name: &str) -> Pid {
+    Pid::from_raw(i32::try_from(up.state[name].as_i64().unwrap()).unwrap())
+}
+
+#[test]
+fn closed_terminal_and_quit_end_the_database_too() {
+    let folder = Folder::with_settings("");
+    for signal in [Signal::SIGHUP, Signal::SIGQUIT] {
+        let mut up = Up::start(&folder, free_port());
+        let data = up.text("pg_data_dir");
+        assert!(!processes_in(&data).is_empty());
+        kill(pid(&up, "pid"), signal).unwrap();
+        assert_eq!(up.wait(), Some(0), "{signal}");
+        assert!(processes_in(&data).is_empty(), "{signal}");
+    }
+}
+
+#[test]
+fn stop_clears_what_a_kill_left_behind() {
+    let folder = Folder::with_settings("");
+    let mut up = Up::start(&folder, free_port());
+    let data = up.text("pg_data_dir");
+    kill(pid(&up, "pid"), Signal::SIGKILL).unwrap();
+    assert_eq!(up.wait(), None);
+    assert!(!processes_in(&data).is_empty());
+    let stopped = folder.run(&["stop", "--json"]);
+    assert_eq!(stopped.document()["pg_pid"], up.state["pg_pid"], "{stopped:?}");
+    assert!(processes_in(&data).is_empty());
+}
+
+/// As in another container, where the same number is somebody else.
+#[test]
+fn stop_signals_no_process_that_does_not_hold_the_project() {
+    let folder = Folder::with_settings("");
+    let up = Up::start(&folder, free_port());
+    let path = folder.path().join(".rowhouse/state.json");
+    let mut state = up.state.clone();
+    state["pid"] = std::process::id().into();
+    std::fs::write(&path, state.to_string()).unwrap();
+    let refused = folder.run(&["stop"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.err.contains("another container"), "{refused:?}");
+}
