@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use rowhouse_kernel::Secret;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::error::DbError;
 
@@ -16,15 +16,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// If the URL cannot be read, or there is no connection to be had in time.
 pub async fn connect(url: &Secret) -> Result<Client, DbError> {
-    let config = crate::url::read(url)?;
+    let target = crate::url::target(url)?;
     // tokio-postgres bounds the TCP connection only, not the server's first answer.
-    let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
-    let connected = tokio::time::timeout(limit, config.connect(NoTls)).await.map_err(|_| {
+    let limit = target.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+    let connected = tokio::time::timeout(limit, target.connect()).await.map_err(|_| {
         DbError::Unavailable(format!("the database took the connection and did not answer within {limit:?}"))
     })?;
     let (client, connection) = connected.map_err(|error| {
-        let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        DbError::Unavailable(format!("cannot connect to the database: {error}{source}"))
+        let source = || error.source().map(|source| format!("{error}: {source}"));
+        let why = crate::tls::explain(&error).or_else(source).unwrap_or_else(|| error.to_string());
+        DbError::Unavailable(format!("cannot connect to the database: {why}"))
     })?;
     tokio::spawn(connection);
     Ok(client)

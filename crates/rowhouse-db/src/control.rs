@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use metrics::{counter, histogram};
 use rowhouse_kernel::{Operation, Secret, settings::DbSettings};
-use tokio_postgres::NoTls;
 
 use crate::error::DbError;
 use crate::liveness::Liveness;
+use crate::tls::Tls;
+use crate::url::Target;
 
 use transaction::InUse;
 pub use transaction::Transaction;
@@ -23,6 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Control {
     pool: Pool,
+    tls: Tls,
     acquire_timeout: Duration,
     liveness: Option<Liveness>,
 }
@@ -39,17 +41,17 @@ impl Control {
     /// # Errors
     /// If the URL cannot be read.
     pub fn open(url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
-        let mut config = crate::url::read(url)?;
+        let Target { mut config, tls } = crate::url::target(url)?;
         config.application_name("rowhouse-control").connect_timeout(CONNECT_TIMEOUT);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
+        let pool = Pool::builder(Manager::from_config(config, tls.clone(), recycling))
             .max_size(settings.control_pool_size.max(2) as usize)
             .wait_timeout(Some(settings.acquire_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(Self { pool, acquire_timeout: settings.acquire_timeout, liveness: None })
+        Ok(Self { pool, tls, acquire_timeout: settings.acquire_timeout, liveness: None })
     }
 
     /// The same pool, but giving up as soon as the monitor finds the database down.
@@ -69,6 +71,8 @@ impl Control {
             PoolError::Timeout(TimeoutType::Wait) => DbError::PoolTimeout(self.acquire_timeout),
             PoolError::Backend(error) => match DbError::from(error) {
                 DbError::Refused(error) => DbError::Unavailable(format!("sign-in refused: {error}")),
+                // What is no error of the server ends the start-up before there is a session.
+                DbError::Protocol(why) => DbError::Unavailable(why),
                 other => other,
             },
             other => DbError::Unavailable(other.to_string()),
@@ -103,7 +107,7 @@ impl Control {
         body: impl AsyncFn(&tokio_postgres::Client) -> Result<T, E>,
     ) -> Result<T, E> {
         let work = async {
-            let connection = InUse::new(self.connection().await?);
+            let connection = InUse::new(self.connection().await?, self.tls.clone());
             let result = body(connection.client()?).await;
             connection.finish();
             result
@@ -134,7 +138,7 @@ impl Control {
     ) -> Result<T, E> {
         let mut attempt = 1;
         loop {
-            let connection = InUse::new(self.connection().await?);
+            let connection = InUse::new(self.connection().await?, self.tls.clone());
             match run_once(connection, operation, &body).await {
                 Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
                     counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);

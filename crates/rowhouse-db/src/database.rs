@@ -39,10 +39,10 @@ impl Database {
         live_sessions: bool,
     ) -> Result<(Self, JoinHandle<()>), DbError> {
         let control = Control::open(&urls.control, settings)?;
-        let address = Login::from_url(&urls.control, settings.statement_timeout)?.address;
+        let addresses = Login::from_url(&urls.control, settings.statement_timeout)?.addresses;
         // The monitor asks over a pool of its own: a busy pool is not a dead server.
         let asker = Control::open(&urls.control, &DbSettings { control_pool_size: 2, ..settings.clone() })?;
-        let (liveness, monitor) = watch_server(asker, address);
+        let (liveness, monitor) = watch_server(asker, addresses);
         let data = DataPlane::open(&urls.data, settings, live_sessions, liveness.clone())?;
         Ok((Self { control: control.guarded(liveness.clone()), data, liveness }, monitor))
     }

@@ -66,18 +66,15 @@ impl DbError {
 
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
+        if let Some(why) = crate::tls::explain(&error) {
+            return Self::Unavailable(why);
+        }
         let Some(db) = error.as_db_error() else {
-            return if error.is_closed()
-                || error.to_string().starts_with("error communicating")
-                || error.to_string().starts_with("error connecting")
-            {
-                Self::Unavailable(error.to_string())
-            } else {
-                Self::Protocol(format!(
-                    "{error}: {}",
-                    std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()
-                ))
-            };
+            let source = std::error::Error::source(&error);
+            let input = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+            let is_lost = input.is_some_and(|input| input.kind() != std::io::ErrorKind::InvalidInput);
+            let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+            return if error.is_closed() || is_lost { Self::Unavailable(text) } else { Self::Protocol(text) };
         };
         let error = PgError {
             code: db.code().code().to_owned(),
@@ -88,15 +85,20 @@ impl From<tokio_postgres::Error> for DbError {
             column: db.column().map(str::to_owned),
             routine: db.routine().map(str::to_owned),
         };
-        Self::from(error)
+        // Nothing here asks for a read-only transaction: the server is a standby, or has been made read-only.
+        if error.code == "25006" { Self::Unavailable(error.to_string()) } else { Self::from(error) }
     }
 }
 
 impl From<PgError> for DbError {
-    /// Classes 08 (connection), 57P0x (shutdown, starting up) and 53300 (too many clients) are the server's absence.
+    /// Classes 08 (connection), 57P0x (shutdown, starting up), 53300 (too many clients) and 53100 (disk full) are the
+    /// server's absence.
     fn from(error: PgError) -> Self {
         match error.code.as_str() {
-            code if code.starts_with("08") || code.starts_with("57P0") || code == "53300" => {
+            code if code.starts_with("08")
+                || code.starts_with("57P0")
+                || matches!(code, "53300" | "53100") =>
+            {
                 Self::Unavailable(error.to_string())
             }
             _ => Self::Refused(Box::new(error)),

@@ -11,6 +11,7 @@ pub mod flight;
 mod listen;
 mod liveness;
 pub mod migrate;
+mod tls;
 pub mod url;
 
 pub use bootstrap::{

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use rowhouse_kernel::Secret;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::AsyncMessage;
 
 use crate::error::DbError;
 
@@ -64,9 +64,9 @@ impl ListenHub {
 
 /// Listens until the connection ends.
 async fn listen(url: &Secret, channels: &[&str], sender: &broadcast::Sender<Heard>) -> Result<(), DbError> {
-    let mut config = crate::url::read(url)?;
-    config.application_name("rowhouse-listen").connect_timeout(Duration::from_secs(2));
-    let (client, mut connection) = config.connect(NoTls).await?;
+    let mut target = crate::url::target(url)?;
+    target.config.application_name("rowhouse-listen").connect_timeout(Duration::from_secs(2));
+    let (client, mut connection) = target.connect().await?;
     let statements: String = channels.iter().map(|channel| format!("listen \"{channel}\";")).collect();
     let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
     // The connection only moves while its messages are polled, so both run side by side.

@@ -92,11 +92,11 @@ impl Liveness {
 }
 
 /// Starts the monitor. It begins optimistic: the first finding follows within [`PATIENCE`].
-pub(crate) fn watch_server(control: Control, address: Address) -> (Liveness, JoinHandle<()>) {
+pub(crate) fn watch_server(control: Control, addresses: Vec<Address>) -> (Liveness, JoinHandle<()>) {
     let (sender, receiver) = watch::channel(Health::Up);
     let task = tokio::spawn(async move {
         loop {
-            let health = look(&control, &address).await;
+            let health = look(&control, &addresses).await;
             gauge!("pg_up").set(if health == Health::Up { 1.0 } else { 0.0 });
             let pause = if health == Health::Up { INTERVAL } else { RETRY };
             report(&sender, health);
@@ -119,12 +119,12 @@ fn report(sender: &watch::Sender<Health>, health: Health) {
     }
 }
 
-async fn look(control: &Control, address: &Address) -> Health {
-    let mut outcome = ask(control, address).await;
+async fn look(control: &Control, addresses: &[Address]) -> Health {
+    let mut outcome = ask(control, addresses).await;
     if outcome.is_err() {
         // One connection's end is not the server's, and one that fell silent must not be asked for ever.
         control.forget_idle();
-        outcome = ask(control, address).await;
+        outcome = ask(control, addresses).await;
     }
     match outcome {
         Ok(()) => Health::Up,
@@ -138,8 +138,8 @@ enum Trouble {
     Failed(String),
 }
 
-async fn ask(control: &Control, address: &Address) -> Result<(), Trouble> {
-    within("the postmaster", greet(address)).await?;
+async fn ask(control: &Control, addresses: &[Address]) -> Result<(), Trouble> {
+    within("the postmaster", greet_any(addresses)).await?;
     within("a backend", control.ping()).await
 }
 
@@ -151,6 +151,18 @@ async fn within(
         Ok(answer) => answer.map_err(|error| Trouble::Failed(error.to_string())),
         Err(_) => Err(Trouble::Silent(what)),
     }
+}
+
+/// Of several servers, one that greets is enough; which of them serves, the statement finds out.
+async fn greet_any(addresses: &[Address]) -> Result<(), DbError> {
+    let mut failure = DbError::Unavailable("the database URL names no host".to_owned());
+    for address in addresses {
+        match greet(address).await {
+            Ok(()) => return Ok(()),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// A forked backend answers an SSLRequest with one byte before it asks who we are.

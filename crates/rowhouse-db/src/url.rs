@@ -1,37 +1,78 @@
-//! Database URLs: read once, in one place, so that every connection agrees on what they ask for.
+//! Database URLs: read once, in one place, so that every connection agrees on what they ask for. All forms of libpq are
+//! read: `postgres://` with several hosts, and `key=value` pairs. What TLS means is `tls`'s part.
+
+mod option;
 
 use std::time::Duration;
 
 use rowhouse_kernel::Secret;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::error::DbError;
+use crate::tls::{SslMode as Asked, Tls, TlsOptions};
 
 /// A peer that vanished without a farewell (a failover, a cut cable) is given up after about this long.
 pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(5);
 
-/// Reads a `postgres://` URL.
+/// What a URL leads to, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) config: Config,
+    pub(crate) tls: Tls,
+}
+
+impl Target {
+    /// Signs in with tokio-postgres.
+    pub(crate) async fn connect(
+        &self,
+    ) -> Result<(tokio_postgres::Client, Connection), tokio_postgres::Error> {
+        self.config.connect(self.tls.clone()).await
+    }
+}
+
+pub(crate) type Connection =
+    tokio_postgres::Connection<tokio_postgres::Socket, crate::tls::Secured<tokio_postgres::Socket>>;
+
+/// Reads a URL.
 ///
 /// # Errors
-/// If it is malformed, names several hosts, or asks for TLS, which connections do not speak: they would go on in
-/// plain text without a word.
+/// If it is malformed, or the files that it names for TLS cannot be read.
+pub(crate) fn target(url: &Secret) -> Result<Target, DbError> {
+    let (mut config, options) = parse(url)?;
+    let mode = options.mode(has_remote(&config));
+    let is_socket = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+    let mode = if is_socket { Asked::Disable } else { mode };
+    config.ssl_mode(match mode {
+        Asked::Disable => SslMode::Disable,
+        Asked::Prefer => SslMode::Prefer,
+        _ => SslMode::Require,
+    });
+    Ok(Target { tls: options.connector(mode)?, config })
+}
+
+/// The URL without what TLS needs.
+///
+/// # Errors
+/// If it is malformed.
 pub fn read(url: &Secret) -> Result<Config, DbError> {
-    let text = url.expose();
-    if text.contains("sslmode=verify") {
-        return Err(no_tls());
-    }
+    parse(url).map(|(config, _)| config)
+}
+
+fn parse(url: &Secret) -> Result<(Config, TlsOptions), DbError> {
+    let (text, options) = option::split(url.expose()).map_err(|why| bad(&why))?;
     let mut config: Config = text.parse().map_err(|error| bad(&format!("{error}")))?;
-    if !matches!(config.get_ssl_mode(), SslMode::Disable | SslMode::Prefer) {
-        return Err(no_tls());
+    if config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
+        return Err(bad("it must name a host, and no hostaddr"));
     }
-    if config.get_hosts().len() != 1 || !config.get_hostaddrs().is_empty() {
-        return Err(bad("it must name exactly one host, and no hostaddr"));
+    let sockets = config.get_hosts().iter().filter(|host| matches!(host, Host::Unix(_))).count();
+    if sockets > 0 && sockets < config.get_hosts().len() {
+        return Err(bad("socket folders and hosts cannot be mixed"));
     }
     config.keepalives_idle(PROBE_EVERY).keepalives_interval(PROBE_EVERY).keepalives_retries(2);
     config.tcp_user_timeout(PEER_TIMEOUT);
-    Ok(config)
+    Ok((config, options))
 }
 
 /// The login that a URL names.
@@ -47,36 +88,73 @@ pub fn login(url: &Secret) -> Result<String, DbError> {
 /// # Errors
 /// Those of [`read`].
 pub fn is_remote(url: &Secret) -> Result<bool, DbError> {
-    Ok(match read(url)?.get_hosts() {
-        [Host::Tcp(host), ..] => {
+    Ok(has_remote(&read(url)?))
+}
+
+/// True if the URL asks for plain text.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn is_plain(url: &Secret) -> Result<bool, DbError> {
+    let (config, options) = parse(url)?;
+    Ok(options.mode(has_remote(&config)) == Asked::Disable)
+}
+
+fn has_remote(config: &Config) -> bool {
+    config.get_hosts().iter().any(|host| match host {
+        Host::Tcp(host) => {
             host != "localhost"
                 && !host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
         }
-        _ => false,
+        Host::Unix(_) => false,
     })
 }
 
-/// The same host, port and database under another login. Nothing else is taken over: a `user=` among a URL's
-/// parameters would win over the login before the `@`.
+/// The same hosts, database, TLS and `target_session_attrs` under another login. Nothing else is taken over: a `user=`
+/// among a URL's parameters would win over the login before the `@`.
 ///
 /// # Errors
 /// Those of [`read`].
 pub fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret, DbError> {
-    let config = read(url)?;
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
-        Some(Host::Unix(folder)) => folder.to_string_lossy().into_owned(),
-        None => return Err(bad("it names no host")),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let (config, options) = parse(url)?;
+    let ports = config.get_ports();
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(at, host)| {
+            let name = match host {
+                Host::Tcp(host) => escaped(host),
+                Host::Unix(folder) => escaped(&folder.to_string_lossy()),
+            };
+            format!("{name}:{}", port(ports, at))
+        })
+        .collect();
     let database = config.get_dbname().or_else(|| config.get_user()).unwrap_or("postgres");
-    Ok(Secret::new(format!(
-        "postgres://{}:{}@{}:{port}/{}",
+    let mut text = format!(
+        "postgres://{}:{}@{}/{}",
         escaped(user),
         escaped(password.expose()),
-        escaped(&host),
+        hosts.join(","),
         escaped(database)
-    )))
+    );
+    let mut parameters = options.pairs();
+    match config.get_target_session_attrs() {
+        TargetSessionAttrs::ReadWrite => parameters.push(("target_session_attrs", "read-write".to_owned())),
+        TargetSessionAttrs::ReadOnly => parameters.push(("target_session_attrs", "read-only".to_owned())),
+        _ => {}
+    }
+    for (at, (name, value)) in parameters.iter().enumerate() {
+        let sign = if at == 0 { '?' } else { '&' };
+        text.push_str(&format!("{sign}{name}={}", escaped(value)));
+    }
+    Ok(Secret::new(text))
+}
+
+/// The port of the host at `at`: one for all, or one each.
+pub(crate) fn port(ports: &[u16], at: usize) -> u16 {
+    let only = if ports.len() == 1 { ports.first() } else { ports.get(at) };
+    only.copied().unwrap_or(5432)
 }
 
 /// Everything but letters and digits as `%XX` (RFC 3986 section 2.1).
@@ -93,12 +171,6 @@ fn bad(why: &str) -> DbError {
     DbError::Unavailable(format!(
         "bad database URL (expected postgres://user:password@host:port/database): {why}"
     ))
-}
-
-fn no_tls() -> DbError {
-    DbError::Unavailable(
-        "the database URL asks for TLS (sslmode), which connections to PostgreSQL do not speak; reach the server over a private network or a local proxy that does, and say sslmode=disable".to_owned(),
-    )
 }
 
 #[cfg(test)]

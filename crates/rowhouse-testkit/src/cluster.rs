@@ -37,6 +37,15 @@ impl Cluster {
     /// If it cannot be started.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// The same with further options of the server, from a function that may put files into its folder first.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_with(prepare: impl FnOnce(&Path) -> String) -> Self {
         let binaries = find_binaries().expect("PostgreSQL is installed");
         // Short, for unix socket paths end at 107 bytes.
         let folder =
@@ -65,7 +74,10 @@ impl Cluster {
             initdb.arg("-D").arg(&data).arg("--pwfile").arg(&password_file).output().expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let mut pg_ctl = account.command(&binaries.program("pg_ctl"));
-        let options = options(&folder);
+        let further = prepare(&folder);
+        let files = std::fs::read_dir(&folder).expect("the folder").filter_map(Result::ok);
+        files.filter(|file| file.path().is_file()).for_each(|file| account.own(&file.path()));
+        let options = format!("{} {further}", options(&folder));
         let started = pg_ctl
             .args(["-s", "-w", "-o", &options, "-l"])
             .arg(folder.join("log"))
@@ -88,6 +100,12 @@ impl Cluster {
     pub fn url(&self, user: &str, database: &str) -> String {
         let folder: String = self.folder.to_string_lossy().bytes().map(|b| format!("%{b:02X}")).collect();
         format!("postgres://{user}:{PASSWORD}@{folder}:5432/{database}")
+    }
+
+    /// The folder with its socket.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The postmaster's process id.

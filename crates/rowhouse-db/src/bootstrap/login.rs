@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use postgres_protocol::password::scram_sha_256;
 use rowhouse_kernel::Secret;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
 
 use crate::error::DbError;
 use crate::flight::DataPlaneUrls;
@@ -90,8 +90,8 @@ pub async fn require_sign_in(urls: &DataPlaneUrls) -> Result<(), LoginError> {
 async fn sign_in(url: &Secret, setting: &'static str) -> Result<(), LoginError> {
     let login = crate::url::login(url).unwrap_or_default();
     let refused = |cause| LoginError::Refused { login: login.clone(), cause };
-    let config = crate::url::read(url).map_err(refused)?;
-    let connected = tokio::time::timeout(SIGN_IN_TIMEOUT, config.connect(NoTls)).await.map_err(|_| {
+    let target = crate::url::target(url).map_err(refused)?;
+    let connected = tokio::time::timeout(SIGN_IN_TIMEOUT, target.connect()).await.map_err(|_| {
         refused(DbError::Unavailable(format!("no answer to the sign-in within {SIGN_IN_TIMEOUT:?}")))
     })?;
     match connected {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use metrics::counter;
 use postgres_protocol::escape::escape_literal;
 use rowhouse_kernel::Operation;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::error::DbError;
+use crate::tls::Tls;
 
 /// How long a dropped transaction may take to be cancelled and rolled back before its connection is closed.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,11 +41,13 @@ impl Deref for Transaction<'_> {
 /// gets it, or closed.
 pub(super) struct InUse {
     object: Option<deadpool_postgres::Object>,
+    /// For the cancel request, which is a connection of its own.
+    tls: Tls,
 }
 
 impl InUse {
-    pub(super) fn new(object: deadpool_postgres::Object) -> Self {
-        Self { object: Some(object) }
+    pub(super) fn new(object: deadpool_postgres::Object, tls: Tls) -> Self {
+        Self { object: Some(object), tls }
     }
 
     pub(super) fn client(&self) -> Result<&Client, DbError> {
@@ -69,17 +72,17 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else { return };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(abandon(object))),
+            Ok(runtime) => drop(runtime.spawn(abandon(object, self.tls.clone()))),
             Err(_) => drop(deadpool_postgres::Object::take(object)),
         }
     }
 }
 
-async fn abandon(object: deadpool_postgres::Object) {
+async fn abandon(object: deadpool_postgres::Object, tls: Tls) {
     counter!("rowhouse_db_transactions_abandoned_total").increment(1);
     let token = object.cancel_token();
     let end = async {
-        token.cancel_query(NoTls).await?;
+        token.cancel_query(tls).await?;
         object.batch_execute("rollback").await
     };
     match tokio::time::timeout(CANCEL_TIMEOUT, end).await {

@@ -192,7 +192,7 @@ impl Connection {
     }
 
     pub(super) async fn cancel(&self, login: &Login) -> Result<(), DbError> {
-        login.cancel(self.greeted.process_id, self.greeted.secret_key).await
+        login.cancel(&self.greeted).await
     }
 
     /// Reads the rest of an abandoned flight, then makes one empty round trip: a cancel request that arrived

@@ -8,15 +8,20 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::{backend, frontend};
 use rowhouse_kernel::Secret;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 
 use super::stream::{Address, Stream};
 use crate::error::{DbError, PgError};
+use crate::tls::Tls;
+use crate::url::Target;
 
 /// Where and as whom to sign in.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
-    pub(crate) address: Address,
+    /// Tried in turn.
+    pub(crate) addresses: Vec<Address>,
+    wanted: TargetSessionAttrs,
+    tls: Tls,
     user: String,
     password: Secret,
     database: String,
@@ -27,6 +32,9 @@ pub(crate) struct Login {
 pub(crate) struct Greeted {
     pub(crate) stream: Stream,
     pub(crate) read: BytesMut,
+    /// Which server it is, for cancel requests.
+    address: Address,
+    is_read_only: bool,
     pub(crate) process_id: i32,
     pub(crate) secret_key: i32,
 }
@@ -34,40 +42,100 @@ pub(crate) struct Greeted {
 impl Login {
     /// Reads a `postgres://` URL.
     pub(crate) fn from_url(url: &Secret, statement_timeout: Duration) -> Result<Self, DbError> {
-        let config = crate::url::read(url)?;
-        let port = config.get_ports().first().copied().unwrap_or(5432);
-        let address = match config.get_hosts().first() {
-            Some(Host::Unix(folder)) => Address::Unix(folder.join(format!(".s.PGSQL.{port}"))),
-            Some(Host::Tcp(host)) => Address::Tcp(host.clone(), port),
-            None => return Err(unavailable("the database URL names no host".to_owned())),
-        };
+        let Target { config, tls } = crate::url::target(url)?;
+        let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| {
+            let port = crate::url::port(config.get_ports(), at);
+            match host {
+                Host::Unix(folder) => Address::Unix(folder.join(format!(".s.PGSQL.{port}"))),
+                Host::Tcp(host) => Address::Tcp(host.clone(), port),
+            }
+        });
+        let addresses = hosts.collect();
+        let wanted = config.get_target_session_attrs();
         let user = config.get_user().unwrap_or("postgres").to_owned();
         let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
         let database = config.get_dbname().unwrap_or(&user).to_owned();
-        Ok(Self { address, user, password: Secret::new(password), database, statement_timeout })
+        Ok(Self {
+            addresses,
+            wanted,
+            tls,
+            user,
+            password: Secret::new(password),
+            database,
+            statement_timeout,
+        })
     }
 
+    /// Signs in to the first server that answers as `target_session_attrs` asks.
     pub(crate) async fn connect(&self) -> Result<Greeted, DbError> {
-        let mut stream = Stream::connect(&self.address).await.map_err(lost)?;
+        let mut failure = unavailable("the database URL names no host".to_owned());
+        for address in &self.addresses {
+            match self.sign_in(address).await {
+                Ok(greeted) if self.is_wanted(&greeted) => return Ok(greeted),
+                Ok(_) => {
+                    failure =
+                        unavailable(format!("no server is as target_session_attrs asks: {:?}", self.wanted))
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn is_wanted(&self, greeted: &Greeted) -> bool {
+        match self.wanted {
+            TargetSessionAttrs::ReadWrite => !greeted.is_read_only,
+            TargetSessionAttrs::ReadOnly => greeted.is_read_only,
+            _ => true,
+        }
+    }
+
+    async fn open(&self, address: &Address) -> Result<Stream, DbError> {
+        let stream = Stream::connect(address).await.map_err(lost)?;
+        if self.tls.is_wanted() { stream.secured(address, &self.tls).await } else { Ok(stream) }
+    }
+
+    async fn sign_in(&self, address: &Address) -> Result<Greeted, DbError> {
+        let mut stream = self.open(address).await?;
         let mut out = BytesMut::new();
-        let timeout = self.statement_timeout.as_millis().to_string();
+        // Only what every pooler lets pass; the rest follows after sign-in.
         let parameters = [
             ("user", self.user.as_str()),
             ("database", &self.database),
             ("application_name", "rowhouse-data"),
             ("client_encoding", "UTF8"),
-            ("statement_timeout", &timeout),
-            // An abandoned transaction would hold its locks for ever.
-            ("idle_in_transaction_session_timeout", "10000"),
-            // Compiling costs more than these short queries take.
-            ("jit", "off"),
         ];
         frontend::startup_message(parameters, &mut out).map_err(lost)?;
         stream.send(&out).await.map_err(lost)?;
-        let mut greeting =
-            Greeted { stream, read: BytesMut::with_capacity(8192), process_id: 0, secret_key: 0 };
+        let mut greeting = Greeted {
+            stream,
+            read: BytesMut::with_capacity(8192),
+            address: address.clone(),
+            is_read_only: false,
+            process_id: 0,
+            secret_key: 0,
+        };
         self.authenticate(&mut greeting).await?;
+        self.set_parameters(&mut greeting).await?;
         Ok(greeting)
+    }
+
+    async fn set_parameters(&self, greeting: &mut Greeted) -> Result<(), DbError> {
+        let mut out = BytesMut::new();
+        // An abandoned transaction would hold its locks for ever; compiling costs more than these short queries take.
+        let sql = format!(
+            "set statement_timeout = {}; set idle_in_transaction_session_timeout = 10000; set jit = off",
+            self.statement_timeout.as_millis()
+        );
+        frontend::query(&sql, &mut out).map_err(lost)?;
+        greeting.stream.send(&out).await.map_err(lost)?;
+        loop {
+            match greeting.next().await? {
+                backend::Message::ReadyForQuery(_) => return Ok(()),
+                backend::Message::ErrorResponse(body) => return Err(sign_in_refused(&read_error(&body)?)),
+                _ => {}
+            }
+        }
     }
 
     async fn authenticate(&self, greeting: &mut Greeted) -> Result<(), DbError> {
@@ -75,9 +143,13 @@ impl Login {
         loop {
             let mut out = BytesMut::new();
             match greeting.next().await? {
-                backend::Message::AuthenticationOk
-                | backend::Message::ParameterStatus(_)
-                | backend::Message::NoticeResponse(_) => {}
+                backend::Message::AuthenticationOk | backend::Message::NoticeResponse(_) => {}
+                backend::Message::ParameterStatus(body) => {
+                    // PostgreSQL reports both from version 14 on.
+                    let is_reported =
+                        matches!(body.name(), Ok("in_hot_standby" | "default_transaction_read_only"));
+                    greeting.is_read_only |= is_reported && body.value().is_ok_and(|value| value == "on");
+                }
                 backend::Message::AuthenticationCleartextPassword => {
                     frontend::password_message(self.password.expose().as_bytes(), &mut out).map_err(lost)?;
                 }
@@ -88,15 +160,9 @@ impl Login {
                 backend::Message::AuthenticationSasl(body) => {
                     let offered: Vec<String> =
                         body.mechanisms().map(|m| Ok(m.to_owned())).collect().map_err(lost)?;
-                    if !offered.iter().any(|mechanism| mechanism == sasl::SCRAM_SHA_256) {
-                        return Err(DbError::Protocol(format!("no usable SASL mechanism among {offered:?}")));
-                    }
-                    let exchange = sasl::ScramSha256::new(
-                        self.password.expose().as_bytes(),
-                        sasl::ChannelBinding::unsupported(),
-                    );
-                    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, exchange.message(), &mut out)
-                        .map_err(lost)?;
+                    let (mechanism, binding) = mechanism(&offered, greeting.stream.end_point())?;
+                    let exchange = sasl::ScramSha256::new(self.password.expose().as_bytes(), binding);
+                    frontend::sasl_initial_response(mechanism, exchange.message(), &mut out).map_err(lost)?;
                     scram = Some(exchange);
                 }
                 backend::Message::AuthenticationSaslContinue(body) => {
@@ -121,11 +187,11 @@ impl Login {
         }
     }
 
-    /// Asks the server to cancel what `process_id` runs, and waits until it has taken the request.
-    pub(crate) async fn cancel(&self, process_id: i32, secret_key: i32) -> Result<(), DbError> {
-        let mut stream = Stream::connect(&self.address).await.map_err(lost)?;
+    /// Asks the server to cancel what a connection runs, and waits until it has taken the request.
+    pub(crate) async fn cancel(&self, greeted: &Greeted) -> Result<(), DbError> {
+        let mut stream = self.open(&greeted.address).await?;
         let mut out = BytesMut::new();
-        frontend::cancel_request(process_id, secret_key, &mut out);
+        frontend::cancel_request(greeted.process_id, greeted.secret_key, &mut out);
         stream.send(&out).await.map_err(lost)?;
         // The server closes the connection once the signal has been sent.
         let _end_of_file = stream.fill(&mut out).await;
@@ -141,6 +207,22 @@ impl Greeted {
             }
             self.stream.fill(&mut self.read).await.map_err(lost)?;
         }
+    }
+}
+
+/// The strongest mechanism that both sides know: with channel binding where the server offers it and TLS is spoken.
+fn mechanism(
+    offered: &[String],
+    end_point: Option<Vec<u8>>,
+) -> Result<(&'static str, sasl::ChannelBinding), DbError> {
+    let has = |name: &str| offered.iter().any(|mechanism| mechanism == name);
+    match end_point {
+        Some(digest) if has(sasl::SCRAM_SHA_256_PLUS) => {
+            Ok((sasl::SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(digest)))
+        }
+        Some(_) if has(sasl::SCRAM_SHA_256) => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unrequested())),
+        None if has(sasl::SCRAM_SHA_256) => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unsupported())),
+        _ => Err(DbError::Protocol(format!("no usable SASL mechanism among {offered:?}"))),
     }
 }
 

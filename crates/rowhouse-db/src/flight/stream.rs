@@ -3,11 +3,20 @@
 use std::io;
 
 use bytes::BytesMut;
+use postgres_protocol::message::frontend;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
+use super::login::lost;
+use crate::error::DbError;
+use crate::tls::{Tls, end_point, explain};
 use crate::url::{PEER_TIMEOUT, PROBE_EVERY};
+
+/// What a server without TLS is met with where TLS is asked for.
+const NO_TLS: &str =
+    "the server does not offer TLS; sslmode=disable goes on in plain text, which anybody on the way can read";
 
 /// Where a server listens.
 #[derive(Debug, Clone)]
@@ -23,6 +32,7 @@ pub(crate) enum Address {
 pub(crate) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// As `url::read` asks of the other connections.
@@ -48,11 +58,41 @@ impl Stream {
         }
     }
 
+    /// Asks for TLS as far as `tls` wants it (protocol 3.0, "SSL Session Encryption").
+    pub(crate) async fn secured(self, address: &Address, tls: &Tls) -> Result<Self, DbError> {
+        let (Self::Tcp(mut stream), Address::Tcp(host, _), true) = (self, address, tls.is_wanted()) else {
+            return Err(DbError::Protocol("TLS over a socket folder".to_owned()));
+        };
+        let mut request = BytesMut::new();
+        frontend::ssl_request(&mut request);
+        stream.write_all(&request).await.map_err(lost)?;
+        match stream.read_u8().await.map_err(lost)? {
+            b'S' => match tls.handshake(host, stream).await {
+                Ok(stream) => Ok(Self::Tls(Box::new(stream))),
+                Err(error) => Err(match explain(&error) {
+                    Some(why) => DbError::Unavailable(why),
+                    None => lost(error),
+                }),
+            },
+            _ if tls.is_required() => Err(DbError::Unavailable(NO_TLS.to_owned())),
+            _ => Ok(Self::Tcp(stream)),
+        }
+    }
+
+    /// The digest of the server's certificate for channel binding; none without TLS.
+    pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tls(stream) => end_point(stream.get_ref().1.peer_certificates()?.first()?),
+            _ => None,
+        }
+    }
+
     /// Reads what is there into `buffer`; the server's end of file is an error.
     pub(crate) async fn fill(&mut self, buffer: &mut BytesMut) -> io::Result<()> {
         let n = match self {
             Self::Unix(stream) => stream.read_buf(buffer).await?,
             Self::Tcp(stream) => stream.read_buf(buffer).await?,
+            Self::Tls(stream) => stream.read_buf(buffer).await?,
         };
         if n == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
@@ -61,6 +101,10 @@ impl Stream {
         match self {
             Self::Unix(stream) => stream.write_all(bytes).await,
             Self::Tcp(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
         }
     }
 
@@ -71,6 +115,8 @@ impl Stream {
         let read = match self {
             Self::Unix(stream) => stream.try_read(&mut byte),
             Self::Tcp(stream) => stream.try_read(&mut byte),
+            // Whatever has come, the connection is closed for it, so that the byte is not missed.
+            Self::Tls(stream) => stream.get_ref().0.try_read(&mut byte),
         };
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }

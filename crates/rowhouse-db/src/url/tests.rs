@@ -1,6 +1,8 @@
 use rowhouse_kernel::Secret;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+
+use crate::tls::SslMode;
 
 use super::{is_remote, login, read, with_login};
 
@@ -9,14 +11,23 @@ fn derived(url: &str, password: &str) -> Config {
 }
 
 #[test]
-fn url_that_asks_for_tls_is_refused_instead_of_going_on_in_plain_text() {
-    for mode in ["require", "verify-ca", "verify-full"] {
-        let error = read(&Secret::new(format!("postgres://u:p@h/d?sslmode={mode}"))).unwrap_err().to_string();
-        assert!(error.contains("TLS"), "{mode}: {error}");
+fn options_for_tls_are_read_in_both_forms_and_handed_on() {
+    for url in [
+        "postgres://u:p@db.example/d?sslmode=verify-ca&sslrootcert=%2Fetc%2Fca%20file.pem&options=-c%20jit%3Doff",
+        r"host=db.example user=u password='p' dbname=d sslmode=verify-ca sslrootcert='/etc/ca file.pem' options='-c jit=off'",
+    ] {
+        let (config, options) = super::parse(&Secret::new(url)).unwrap();
+        assert_eq!(config.get_options(), Some("-c jit=off"));
+        assert_eq!(
+            (options.mode, options.root.as_deref()),
+            (Some(SslMode::VerifyCa), Some("/etc/ca file.pem"))
+        );
+        let derived = with_login(&Secret::new(url), "authenticator", &Secret::new("x")).unwrap();
+        assert_eq!(super::parse(&derived).unwrap().1, options);
     }
-    for mode in ["disable", "prefer"] {
-        assert!(read(&Secret::new(format!("postgres://u:p@h/d?sslmode={mode}"))).is_ok());
-    }
+    assert!(
+        read(&Secret::new("postgres://u@h/d?sslmode=maybe")).unwrap_err().to_string().contains("sslmode is")
+    );
 }
 
 #[test]
@@ -45,8 +56,12 @@ fn login_among_the_parameters_does_not_win_over_the_derived_one() {
 }
 
 #[test]
-fn several_hosts_are_refused_since_the_planes_would_part() {
-    for url in ["postgres://u:p@one,two/d", "postgres://u:p@one/d?hostaddr=10.0.0.1", "postgres:///d"] {
+fn several_hosts_and_their_wish_are_handed_on() {
+    let config = derived("postgres://u:p@one:6000,two/d?target_session_attrs=read-write", "x");
+    assert_eq!(config.get_hosts(), [Host::Tcp("one".into()), Host::Tcp("two".into())]);
+    assert_eq!(config.get_ports(), [6000, 5432]);
+    assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+    for url in ["postgres://u:p@one/d?hostaddr=10.0.0.1", "postgres:///d", "postgres://u@%2Frun,one/d"] {
         assert!(read(&Secret::new(url)).is_err(), "{url}");
     }
 }

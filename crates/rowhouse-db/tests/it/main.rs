@@ -11,3 +11,4 @@ mod migrate;
 mod protect;
 mod stream;
 mod support;
+mod tls;

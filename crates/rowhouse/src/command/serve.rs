@@ -26,7 +26,7 @@ pub(super) async fn run(
 ) -> Result<Outcome, CannotRun> {
     let mut settings = read_settings(modules, project).await?;
     let urls = urls(&settings.get::<DbSettings>(), None)?;
-    if rowhouse_db::url::is_remote(&urls.control)? {
+    if rowhouse_db::url::is_remote(&urls.control)? && rowhouse_db::url::is_plain(&urls.control)? {
         tracing::warn!(
             "the database is on another machine and is spoken to in plain text; keep that network private"
         );

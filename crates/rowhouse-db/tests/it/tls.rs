@@ -1,0 +1,139 @@
+//! TLS to a server with an authority of its own: what is accepted, and what each refusal says.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use rowhouse_db::flight::Query;
+use rowhouse_db::{Control, DataPlaneUrls, Database, DatabaseUrls, DbError};
+use rowhouse_kernel::settings::DbSettings;
+use rowhouse_kernel::{Caller, Operation, Secret};
+use rowhouse_testkit::Cluster;
+
+use crate::support::context;
+
+const IS_SECURED: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
+
+struct Server {
+    cluster: Cluster,
+    port: u16,
+}
+
+fn openssl(folder: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// An authority, a certificate of it for `localhost`, one that has expired, and another authority.
+fn certificates(folder: &Path) {
+    for name in ["ca", "other"] {
+        let subject = format!("-subj /CN={name} -days 10 -keyout {name}.key -out {name}.pem");
+        openssl(folder, &format!("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes {subject}"));
+    }
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    let key = "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost";
+    openssl(folder, &format!("{key} -keyout server.key -out server.csr"));
+    let sign = "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names";
+    openssl(folder, &format!("{sign} -days 10 -out server.crt"));
+    openssl(folder, &format!("{sign} -days -1 -out expired.crt"));
+}
+
+impl Server {
+    async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let cluster = Cluster::start_with(|folder| {
+            certificates(folder);
+            let at = folder.display();
+            format!("-h localhost -p {port} -c ssl_key_file={at}/server.key")
+        });
+        let server = Self { cluster, port };
+        server.shows("server.crt").await;
+        server.alter("ssl = on").await;
+        server
+    }
+
+    async fn superuser(&self) -> tokio_postgres::Client {
+        let url = self.cluster.url("postgres", "postgres").replace(":5432/", &format!(":{}/", self.port));
+        rowhouse_db::connect(&Secret::new(url)).await.unwrap()
+    }
+
+    async fn alter(&self, setting: &str) {
+        let client = self.superuser().await;
+        client.batch_execute(&format!("alter system set {setting}")).await.unwrap();
+        client.batch_execute("select pg_reload_conf()").await.unwrap();
+    }
+
+    async fn shows(&self, certificate: &str) {
+        self.alter(&format!("ssl_cert_file = '{}/{certificate}'", self.cluster.folder().display())).await;
+    }
+
+    fn url(&self, host: &str, parameters: &str) -> Secret {
+        let parameters = parameters.replace("FOLDER", &self.cluster.folder().display().to_string());
+        Secret::new(format!("postgres://postgres:test@{host}:{}/postgres?{parameters}", self.port))
+    }
+
+    /// Whether each way into the database is secured: a command, the control pool, a flight.
+    async fn ways(&self, host: &str, parameters: &str) -> Vec<Result<String, DbError>> {
+        let url = self.url(host, parameters);
+        let alone = async {
+            let client = rowhouse_db::connect(&url).await?;
+            Ok(client.query_one(IS_SECURED, &[]).await?.get(0))
+        };
+        let control = Control::open(&url, &DbSettings::default()).unwrap();
+        let read = async |client: &tokio_postgres::Client| {
+            Ok::<String, DbError>(client.query_one(IS_SECURED, &[]).await?.get(0))
+        };
+        let control = control.statement(&Operation::system("test.tls"), read).await;
+        vec![alone.await, control, self.flight(&url).await]
+    }
+
+    async fn flight(&self, url: &Secret) -> Result<String, DbError> {
+        let data = DataPlaneUrls { authenticator: url.clone(), service: url.clone() };
+        let urls = DatabaseUrls { control: url.clone(), data };
+        let (database, monitor) = Database::open(&urls, &DbSettings::default(), false)?;
+        let query = Query { sql: Arc::from(IS_SECURED), params: Vec::new() };
+        // pg_stat_ssl shows a session to its own login only.
+        let caller = Caller { role: "postgres".into(), ..Caller::anonymous() };
+        let rows = database.data.fly(&context(&caller), &query).await;
+        monitor.abort();
+        let value = rows?.first().and_then(|row| row.first()?.clone()).unwrap_or_default();
+        Ok(String::from_utf8(value.to_vec()).unwrap())
+    }
+
+    async fn all_are(&self, secured: bool, host: &str, parameters: &str) {
+        for way in self.ways(host, parameters).await {
+            assert_eq!(way.unwrap(), secured.to_string(), "{host} {parameters}");
+        }
+    }
+
+    async fn all_say(&self, why: &str, host: &str, parameters: &str) {
+        for way in self.ways(host, parameters).await {
+            let error = way.unwrap_err();
+            assert!(matches!(error, DbError::Unavailable(_)), "{error:?}");
+            assert!(error.to_string().contains(why), "{host} {parameters}: {error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mode_does_on_every_way_what_libpq_does() {
+    let server = Server::start().await;
+    server.all_are(true, "localhost", "sslmode=verify-full&sslrootcert=FOLDER/ca.pem").await;
+    server.all_are(true, "localhost:1,localhost", "sslmode=verify-full&sslrootcert=FOLDER/ca.pem").await;
+    server.all_are(true, "127.0.0.1", "sslmode=verify-ca&sslrootcert=FOLDER/ca.pem").await;
+    server.all_are(true, "127.0.0.1", "sslmode=require").await;
+    server.all_are(true, "localhost", "sslmode=prefer").await;
+    server.all_are(false, "localhost", "sslmode=disable").await;
+
+    server.all_say("sslrootcert", "localhost", "sslmode=verify-full&sslrootcert=FOLDER/other.pem").await;
+    server.all_say("sslrootcert", "localhost", "sslmode=verify-full").await;
+    server.all_say("another host name", "127.0.0.1", "sslmode=verify-full&sslrootcert=FOLDER/ca.pem").await;
+
+    server.shows("expired.crt").await;
+    server.all_say("has expired", "localhost", "sslmode=verify-full&sslrootcert=FOLDER/ca.pem").await;
+    server.all_say("has expired", "localhost", "sslmode=verify-ca&sslrootcert=FOLDER/ca.pem").await;
+    server.alter("ssl = off").await;
+    server.all_are(false, "localhost", "sslmode=prefer").await;
+    server.all_say("TLS", "localhost", "sslmode=require").await;
+}
