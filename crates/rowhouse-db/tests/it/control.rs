@@ -13,7 +13,7 @@ const SETTINGS: &str = "select array(select current_setting('rowhouse.' || name,
 
 /// One connection, so that the next transaction meets what the one before has left.
 async fn control() -> (TestDatabase, Control) {
-    let db = TestDatabase::create(Vec::new()).await;
+    let db = TestDatabase::create(crate::support::platform_migrations()).await;
     let settings = DbSettings { control_pool_size: 1, ..DbSettings::default() };
     let control = Control::open(&db.urls.control, &settings).unwrap();
     (db, control)
