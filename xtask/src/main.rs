@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod deny;
 mod generate;
 mod tidy;
 
@@ -37,6 +38,12 @@ enum Chore {
         /// The same seed makes the same choices.
         #[arg(long, default_value_t = 20_261_121)]
         seed: u64,
+    },
+    /// Check licences, sources and banned crates of everything that is compiled.
+    Deny {
+        /// A checkout of RustSec's advisory database, to look for known vulnerabilities as well.
+        #[arg(long)]
+        advisories: Option<PathBuf>,
     },
     /// Measure.
     #[command(subcommand)]
@@ -108,6 +115,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root()),
         Chore::Check { long: _, only, rounds, seed } => check::run(&root(), only, rounds, seed),
+        Chore::Deny { advisories } => deny::run(&root(), advisories.as_deref()),
         Chore::Bench(Bench::Rest { seconds, rounds, only }) => {
             bench::run(&root(), &bench::Effort { seconds, rounds, only })
         }

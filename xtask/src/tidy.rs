@@ -3,6 +3,7 @@
 
 mod circle;
 mod code;
+mod dependency;
 mod doc;
 mod floor;
 mod mask;
@@ -54,6 +55,7 @@ const RULES: &[Rule] = &[
     migration::check,
     circle::check,
     schema::check,
+    dependency::check,
 ];
 
 /// Runs every rule over the repository and prints the findings; true if there are none.

@@ -1,6 +1,6 @@
 //! How settings are declared and read: a group is a section of `rowhouse.toml`, each field stating meaning and default.
 //!
-//! A group is written once with [`settings!`]; loading, `config explain` and the reference page in `docs/`
+//! A group is written once with `settings!`; loading, `config explain` and the reference page in `docs/`
 //! all read that one definition. Leaves finding the file and the environment to the binary.
 
 use std::any::{Any, TypeId};

@@ -1,4 +1,4 @@
-//! Which tenants a user may enter. Leaves what a member may do there to [`crate::permission`], and sessions to
+//! Which tenants a user may enter. Leaves what a member may do there to `permission`, and sessions to
 //! `rowhouse-auth`.
 
 use rowhouse_db::DbError;

@@ -17,8 +17,8 @@ pub(super) type Exception = (&'static str, &'static str, &'static str, &'static 
 
 const EXCEPTIONS: &[Exception] = &[
     ("rowhouse", "admin", "command", "`clock`, the form in which times are shown, belongs below both"),
-    ("rowhouse", "command::serve", "command::up", "`Signals` is not `up`'s alone and belongs below both"),
     ("rowhouse-auth", "key_store", "state", "the issuer's name belongs to the keys"),
+    ("rowhouse-auth", "request", "state", "what a request needs is reached through the state"),
     ("rowhouse-auth", "request", "live", "an error of a request names why somebody is not live"),
     (
         "rowhouse-auth",
