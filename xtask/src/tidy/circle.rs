@@ -16,6 +16,7 @@ type Uses = BTreeMap<(String, String), (String, usize)>;
 pub(super) type Exception = (&'static str, &'static str, &'static str, &'static str);
 
 const EXCEPTIONS: &[Exception] = &[
+    ("rowhouse", "command::serve", "command::up", "`Signals` is not `up`'s alone and belongs below both"),
     ("rowhouse", "admin", "command", "`clock`, the form in which times are shown, belongs below both"),
     ("rowhouse-auth", "key_store", "state", "the issuer's name belongs to the keys"),
     ("rowhouse-auth", "request", "state", "what a request needs is reached through the state"),
