@@ -176,7 +176,8 @@ impl Sources {
             self.mistakes.extend(unknown.map(|name| format!("{name}: no such setting in rowhouse.toml")));
         }
         let known: BTreeSet<String> = self.known.iter().map(|name| variable_of(name)).collect();
-        let unknown = self.variables.keys().filter(|name| name.starts_with("ROWHOUSE_")).filter(|name| {
+        let ours = |name: &&String| name.starts_with("ROWHOUSE_") && !is_of_kubernetes_service(name);
+        let unknown = self.variables.keys().filter(ours).filter(|name| {
             !known.contains(*name) && name.strip_suffix("_FILE").is_none_or(|name| !known.contains(name))
         });
         self.mistakes.extend(unknown.map(|name| format!("{name}: no such setting in the environment")));
@@ -207,6 +208,23 @@ pub(super) fn dotted(section: &str, key: &str) -> String {
 
 fn variable(section: &str, key: &str) -> String {
     variable_of(&dotted(section, key))
+}
+
+/// What Kubernetes puts into every pod beside a Service called "rowhouse": `ROWHOUSE_SERVICE_HOST`, `ROWHOUSE_SERVICE_PORT` and
+/// `…_PORT_<NAME>`, `ROWHOUSE_PORT`, `ROWHOUSE_PORT_80_TCP` and `…_PROTO`, `…_PORT`, `…_ADDR`. No setting is called so.
+fn is_of_kubernetes_service(name: &str) -> bool {
+    let rest = name.strip_prefix("ROWHOUSE_").unwrap_or_default();
+    let by_port = |rest: &str| {
+        let mut words = rest.split('_');
+        let number = words.next().is_some_and(|port| port.parse::<u16>().is_ok());
+        let protocol = matches!(words.next(), Some("TCP" | "UDP" | "SCTP"));
+        number
+            && protocol
+            && matches!((words.next(), words.next()), (None | Some("PROTO" | "PORT" | "ADDR"), None))
+    };
+    matches!(rest, "SERVICE_HOST" | "SERVICE_PORT" | "PORT")
+        || rest.strip_prefix("SERVICE_PORT_").is_some_and(|name| !name.is_empty() && !name.starts_with('_'))
+        || rest.strip_prefix("PORT_").is_some_and(by_port)
 }
 
 fn variable_of(name: &str) -> String {

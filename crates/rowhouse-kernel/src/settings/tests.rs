@@ -135,3 +135,28 @@ fn mail_settings_that_cannot_work_together_are_refused_by_name() {
         assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{name}:")), "{toml}: {mistakes:#?}");
     }
 }
+
+#[test]
+fn variables_of_a_kubernetes_service_are_passed_over_and_near_misses_refused() {
+    let service = [
+        ("ROWHOUSE_SERVICE_HOST", "10.96.0.12"),
+        ("ROWHOUSE_SERVICE_PORT", "80"),
+        ("ROWHOUSE_SERVICE_PORT_HTTP", "80"),
+        ("ROWHOUSE_PORT", "tcp://10.96.0.12:80"),
+        ("ROWHOUSE_PORT_80_TCP", "tcp://10.96.0.12:80"),
+        ("ROWHOUSE_PORT_80_TCP_PROTO", "tcp"),
+        ("ROWHOUSE_PORT_80_TCP_PORT", "80"),
+        ("ROWHOUSE_PORT_80_TCP_ADDR", "10.96.0.12"),
+    ];
+    assert!(load("", &service).0.is_ok());
+    for near in [
+        "ROWHOUSE_SERVER__PROT",
+        "ROWHOUSE_PORT_80",
+        "ROWHOUSE_PORTS",
+        "ROWHOUSE_SERVICE_PORT_",
+        "ROWHOUSE_SERVICE_NAME",
+    ] {
+        let mistakes = load("", &[(near, "1")]).0.unwrap_err();
+        assert_eq!(mistakes, [format!("{near}: no such setting in the environment")]);
+    }
+}
