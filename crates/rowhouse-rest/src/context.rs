@@ -10,12 +10,12 @@ use rowhouse_kernel::settings::{RestSettings, TxEnd};
 use rowhouse_kernel::{ANON, Caller};
 use serde_json::{Map, Value};
 
-use crate::ceiling::Ceiling;
-use crate::chosen::Chosen;
 use crate::error::Error;
+use crate::limit::RequestLimits;
 use crate::plan::Plan;
 use crate::request::Tx;
 use crate::sql;
+use crate::transaction::TransactionSettings;
 
 /// Most bytes of header names and values that are handed to the database; what comes after is left out.
 const MOST_BYTES: usize = 16 * 1024;
@@ -59,11 +59,11 @@ pub(crate) fn search_path(schema: &str, extra: &[String]) -> String {
 pub(crate) fn before(
     settings: &RestSettings,
     plan: &Plan<'_>,
-    chosen: Chosen<'_>,
-    ceiling: &mut Ceiling<'_>,
+    chosen: TransactionSettings<'_>,
+    limits: &mut RequestLimits<'_>,
 ) -> Result<Option<Query>, Error> {
-    ceiling.bind_time(chosen.function_timeout(), plan.streams().then_some(settings.stream_timeout))?;
-    Ok(sql::before(ceiling.session(chosen.settings()), settings.pre_request.as_deref()))
+    limits.bind_time(chosen.function_timeout(), plan.streams().then_some(settings.stream_timeout))?;
+    Ok(sql::before(limits.session(chosen.settings()), settings.pre_request.as_deref()))
 }
 
 /// What the client asked for, where it may, else what the setting says.

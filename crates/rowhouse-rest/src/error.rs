@@ -2,8 +2,8 @@
 //!
 //! The stages have error enums of their own; here they meet in one match each.
 
-mod ceiling;
 mod database;
+mod limit;
 mod plan;
 mod raise;
 mod request;
@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub(crate) use database::from_database;
 
-use crate::ceiling::Exceeded;
+use crate::limit::Exceeded;
 use crate::parse::RequestError;
 use crate::plan::PlanError;
 
@@ -138,9 +138,9 @@ pub(crate) enum Error {
     /// More rows than `max-affected`.
     MaxAffected(i64),
     /// More than role or tenant may use.
-    Ceiling(Box<Exceeded>),
-    /// A ceiling is set, but not to a limit.
-    UnreadableCeiling {
+    Limit(Box<Exceeded>),
+    /// A limit is set, but not to a limit.
+    UnreadableLimit {
         name: &'static str,
         value: String,
     },
@@ -182,7 +182,7 @@ impl From<PlanError> for Error {
 
 impl From<Exceeded> for Error {
     fn from(exceeded: Exceeded) -> Self {
-        Self::Ceiling(Box::new(exceeded))
+        Self::Limit(Box::new(exceeded))
     }
 }
 
@@ -210,8 +210,8 @@ impl From<Error> for Failure {
             Error::Import(error, first, last) => Self::from(*error).in_lines(first, last),
             Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
             Error::Singular(_) | Error::MaxAffected(_) | Error::PutMismatch => wrong_rows(&error),
-            Error::Ceiling(exceeded) => ceiling::failure(&exceeded),
-            Error::UnreadableCeiling { name, value } => ceiling::unreadable(name, &value),
+            Error::Limit(exceeded) => limit::failure(&exceeded),
+            Error::UnreadableLimit { name, value } => limit::unreadable(name, &value),
             Error::OutOfBounds { offset, total } => out_of_bounds(offset, total),
             Error::ResponseHeaders => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

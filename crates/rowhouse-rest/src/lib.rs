@@ -1,13 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod body;
 mod cache;
-mod ceiling;
-mod chosen;
 mod context;
 mod error;
 pub mod explain;
 mod import;
-mod intake;
+mod limit;
 mod module;
 mod openapi;
 mod parse;
@@ -19,10 +18,11 @@ mod run;
 mod sql;
 mod stream;
 mod timing;
+mod transaction;
 
 pub use cache::SchemaCache;
-pub use ceiling::Ceilings;
 pub use error::Failure;
 pub use explain::{Explained, Sample, explain};
+pub use limit::LimitSources;
 pub use module::RestModule;
 pub use routes::{Rest, router};

@@ -11,7 +11,7 @@ use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, SearchPath, W
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio_postgres::Client;
 
-use crate::{Ceilings, Rest, SchemaCache};
+use crate::{LimitSources, Rest, SchemaCache};
 use reload::Schema;
 
 /// PostgREST's dialect over the project's tables. Requires [`TenantLimits`], provides [`SearchPath`].
@@ -77,7 +77,7 @@ fn add_surfaces(
     cache: &Arc<SchemaCache>,
 ) -> Result<(), rowhouse_module::CannotRun> {
     let origin = &assembly.origin;
-    let ceilings = Ceilings {
+    let ceilings = LimitSources {
         default_timeout: origin.settings.get::<DbSettings>().statement_timeout,
         tenants: assembly.require::<TenantLimits>()?,
     };

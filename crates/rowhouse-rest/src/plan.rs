@@ -16,7 +16,7 @@ mod write;
 pub(crate) use call::{Arguments, CallPlan};
 pub(crate) use condition::{Condition, Measure, ResolvedField};
 pub(crate) use error::{Candidate, NoRelation, PlanError, UnknownFunction};
-pub(crate) use format::{Format, Maker};
+pub(crate) use format::{BodyHandler, Format};
 pub(crate) use node::{
     Aggregated, Distinct, EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Selected, Source,
 };
@@ -38,12 +38,12 @@ pub(crate) enum Plan<'a> {
     /// `OPTIONS`: the methods allowed.
     Describe(String),
     /// A description of the schema.
-    Root(Edition),
+    Root(OpenapiVersion),
 }
 
 /// Which description of the schema is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Edition {
+pub(crate) enum OpenapiVersion {
     /// OpenAPI 2.0, at the root.
     Two,
     /// OpenAPI 3.1, at [`DESCRIPTION`].
@@ -66,8 +66,9 @@ impl Plan<'_> {
 
     /// The answer goes out in lines while the database still makes them. What writes must have been committed first.
     pub(crate) fn streams(&self) -> bool {
-        let in_lines =
-            self.format().is_some_and(|format| format.maker == Maker::Lines && format.explain.is_none());
+        let in_lines = self
+            .format()
+            .is_some_and(|format| format.handler == BodyHandler::Lines && format.explain.is_none());
         let shows = match self {
             Self::Read(plan) => !plan.headers_only,
             Self::Call(plan) => !plan.headers_only && plan.function.returns != Returns::Void,
@@ -80,7 +81,7 @@ impl Plan<'_> {
     pub(crate) fn may_be_long(&self) -> bool {
         let is_decoded = self
             .format()
-            .is_some_and(|format| matches!(format.maker, Maker::Handler(handler) if handler.is_bytes));
+            .is_some_and(|format| matches!(format.handler, BodyHandler::Custom(handler) if handler.is_bytes));
         self.access() == Access::ReadOnly && !is_decoded
     }
 
@@ -155,7 +156,7 @@ pub(crate) fn plan<'a>(
 ) -> Result<Plan<'a>, PlanError> {
     match &request.action {
         Action::Read { table, .. } if is_description(request, snapshot, table) => {
-            root(request, settings, Edition::ThreeOne)
+            root(request, settings, OpenapiVersion::ThreeOne)
         }
         Action::DescribeTable(table) if is_description(request, snapshot, table) => {
             Ok(Plan::Describe(READ_ONLY.to_owned()))
@@ -172,7 +173,7 @@ pub(crate) fn plan<'a>(
         Action::DescribeTable(name) => Ok(Plan::Describe(allowed_on(table(request, snapshot, name)?))),
         Action::DescribeFunction(name) => call::allowed_on(request, snapshot, name).map(Plan::Describe),
         Action::DescribeRoot => Ok(Plan::Describe(READ_ONLY.to_owned())),
-        Action::ReadRoot => root(request, settings, Edition::Two),
+        Action::ReadRoot => root(request, settings, OpenapiVersion::Two),
     }
 }
 
@@ -184,7 +185,11 @@ fn is_description(request: &ApiRequest, snapshot: &Snapshot, table: &str) -> boo
     table == DESCRIPTION && snapshot.table(&request.schema, table).is_none()
 }
 
-fn root<'a>(request: &ApiRequest, settings: &RestSettings, edition: Edition) -> Result<Plan<'a>, PlanError> {
+fn root<'a>(
+    request: &ApiRequest,
+    settings: &RestSettings,
+    edition: OpenapiVersion,
+) -> Result<Plan<'a>, PlanError> {
     if settings.openapi_mode == OpenapiMode::Disabled {
         return Err(PlanError::RootDisabled);
     }

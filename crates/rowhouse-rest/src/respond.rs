@@ -16,7 +16,7 @@ use rowhouse_db::catalog::Returns;
 use rowhouse_db::flight::Row;
 
 use crate::error::Error;
-use crate::plan::{CallPlan, Format, Maker, Plan, ReadPlan, Returning, WritePlan};
+use crate::plan::{BodyHandler, CallPlan, Format, Plan, ReadPlan, Returning, WritePlan};
 use crate::request::{Action, ApiRequest, Count, Media, Mutation, Resolution, RowRange};
 use crate::sql::column;
 
@@ -28,7 +28,7 @@ pub(crate) const ACCEPT_QUERY: (HeaderName, HeaderValue) = (
 
 /// A body, at hand or on its way.
 #[derive(Debug)]
-pub(crate) enum Made {
+pub(crate) enum ResponseBody {
     Whole(Bytes),
     /// In pieces, of a length known beforehand or not.
     Streamed(Body, Option<usize>),
@@ -39,7 +39,7 @@ pub(crate) enum Made {
 pub(crate) struct Answer {
     total: Option<i64>,
     page: i64,
-    body: Made,
+    body: ResponseBody,
     headers: Option<Bytes>,
     status: Option<Bytes>,
     key: Option<Bytes>,
@@ -50,11 +50,11 @@ impl Answer {
     /// Takes the columns apart; what is missing counts as nothing.
     pub(crate) fn from_row(mut row: Row) -> Self {
         let body = row.pop().flatten().unwrap_or_default();
-        Self::of(row, Made::Whole(body))
+        Self::of(row, ResponseBody::Whole(body))
     }
 
     /// The columns before the body, and the body.
-    pub(crate) fn of(mut row: Row, body: Made) -> Self {
+    pub(crate) fn of(mut row: Row, body: ResponseBody) -> Self {
         let mut take = |at: usize| row.get_mut(at).and_then(Option::take);
         let number =
             |bytes: Option<Bytes>| bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
@@ -75,7 +75,7 @@ impl Answer {
         Self {
             total: None,
             page: 0,
-            body: Made::Whole(lines.join(&b'\n').into()),
+            body: ResponseBody::Whole(lines.join(&b'\n').into()),
             headers: None,
             status: None,
             key: None,
@@ -87,13 +87,13 @@ impl Answer {
     pub(crate) fn decode(&mut self, plan: &Plan<'_>) {
         let is_bytes = plan
             .format()
-            .is_some_and(|format| matches!(format.maker, Maker::Handler(handler) if handler.is_bytes));
-        let Made::Whole(body) = &self.body else { return };
+            .is_some_and(|format| matches!(format.handler, BodyHandler::Custom(handler) if handler.is_bytes));
+        let ResponseBody::Whole(body) = &self.body else { return };
         let Some(digits) = body.strip_prefix(b"\\x").filter(|_| is_bytes) else { return };
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let byte = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
         if let Some(bytes) = digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>() {
-            self.body = Made::Whole(bytes.into());
+            self.body = ResponseBody::Whole(bytes.into());
         }
     }
 
@@ -107,7 +107,8 @@ impl Answer {
     pub(crate) fn of_batches(rows: Vec<Row>) -> Self {
         let answers: Vec<Self> = rows.into_iter().map(Self::from_row).collect();
         let page = answers.iter().map(|answer| answer.page).sum();
-        let last = answers.into_iter().next_back().unwrap_or_else(|| Self::of(Row::new(), Made::NOTHING));
+        let last =
+            answers.into_iter().next_back().unwrap_or_else(|| Self::of(Row::new(), ResponseBody::NOTHING));
         Self { page, key: None, ..last }
     }
 
@@ -133,10 +134,10 @@ impl Answer {
 struct Draft {
     status: StatusCode,
     headers: HeaderMap,
-    body: Made,
+    body: ResponseBody,
 }
 
-impl Made {
+impl ResponseBody {
     const NOTHING: Self = Self::Whole(Bytes::new());
 
     fn into_body(self, headers: &mut HeaderMap) -> Body {
@@ -238,7 +239,7 @@ fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Dra
         header::insert(&mut headers, CONTENT_LOCATION, &location);
     }
     content(request, &plan.format.media, &mut headers);
-    Ok(Draft { status, headers, body: if plan.headers_only { Made::NOTHING } else { answer.body } })
+    Ok(Draft { status, headers, body: if plan.headers_only { ResponseBody::NOTHING } else { answer.body } })
 }
 
 fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Draft, Error> {
@@ -246,10 +247,10 @@ fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Dra
     let mut headers = HeaderMap::with_capacity(8);
     let status = page(request, &answer, &mut headers)?;
     if plan.function.returns == Returns::Void && !plan.function.returns_set {
-        return Ok(Draft { status: StatusCode::NO_CONTENT, headers, body: Made::NOTHING });
+        return Ok(Draft { status: StatusCode::NO_CONTENT, headers, body: ResponseBody::NOTHING });
     }
     content(request, &plan.format.media, &mut headers);
-    Ok(Draft { status, headers, body: if plan.headers_only { Made::NOTHING } else { answer.body } })
+    Ok(Draft { status, headers, body: if plan.headers_only { ResponseBody::NOTHING } else { answer.body } })
 }
 
 fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
@@ -278,7 +279,7 @@ fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
     if shows {
         content(request, &plan.format.media, &mut headers);
     }
-    Draft { status, headers, body: if shows { answer.body } else { Made::NOTHING } }
+    Draft { status, headers, body: if shows { answer.body } else { ResponseBody::NOTHING } }
 }
 
 fn is_head(plan: &Plan<'_>) -> bool {
@@ -302,7 +303,7 @@ fn singular(format: &Format<'_>, rows: i64) -> Result<(), Error> {
 
 /// Status and `Content-Range` of a page of rows.
 fn page(request: &ApiRequest, answer: &Answer, headers: &mut HeaderMap) -> Result<StatusCode, Error> {
-    if answer.total.is_none() && matches!(answer.body, Made::Streamed(_, None)) {
+    if answer.total.is_none() && matches!(answer.body, ResponseBody::Streamed(_, None)) {
         // How many rows there will be is not known, and nobody asked.
         return Ok(StatusCode::OK);
     }

@@ -16,18 +16,18 @@ use rowhouse_db::flight::RequestContext;
 use rowhouse_http::{Deadline, Identity};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
+use crate::body::RequestBody;
 use crate::cache::SchemaCache;
-use crate::ceiling::Ceilings;
-use crate::chosen::Chosen;
 use crate::error::{Error, Failure};
 use crate::import::Import;
-use crate::intake::Intake;
+use crate::limit::LimitSources;
 use crate::openapi::{self, Visible};
 use crate::parse::{Incoming, parse};
-use crate::plan::{Edition, Plan, plan};
+use crate::plan::{OpenapiVersion, Plan, plan};
 use crate::respond::Answer;
 use crate::run::{self, Task};
 use crate::timing::Timing;
+use crate::transaction::TransactionSettings;
 use crate::{context, import, respond};
 
 /// The data API, ready to answer.
@@ -36,24 +36,24 @@ pub struct Rest {
     database: DataPlane,
     schema: Arc<SchemaCache>,
     settings: Arc<RestSettings>,
-    ceilings: Ceilings,
+    limits: LimitSources,
     /// Sent back as it came.
     trace_header: Option<HeaderName>,
 }
 
 impl Rest {
-    /// Serves what `schema` knows, through `database`, as far as `ceilings` allow.
+    /// Serves what `schema` knows, through `database`, as far as `limits` allow.
     #[must_use]
     pub fn new(
         database: DataPlane,
         schema: Arc<SchemaCache>,
-        ceilings: Ceilings,
+        limits: LimitSources,
         settings: RestSettings,
     ) -> Self {
         // There from the start: an alert on a missing series would not fire.
         violations().absolute(0);
         let trace_header = settings.trace_header.as_deref().and_then(|name| name.parse().ok());
-        Self { database, schema, settings: Arc::new(settings), ceilings, trace_header }
+        Self { database, schema, settings: Arc::new(settings), limits, trace_header }
     }
 }
 
@@ -85,7 +85,7 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     let renamed = context::anonymous(caller, &rest.settings.anon_role)?;
     let caller = renamed.as_ref().unwrap_or(caller);
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
-    let intake = Intake::read(&head, body, &rest.settings).await?;
+    let intake = RequestBody::read(&head, body, &rest.settings).await?;
     let incoming = Incoming {
         method: head.method.as_str(),
         path: head.uri.path(),
@@ -93,19 +93,20 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
         headers: &head.headers,
         body: intake.body,
     };
-    let mut ceiling = rest.ceilings.of(caller, &snapshot)?;
-    let settings = ceiling.settings(&rest.settings);
+    let mut limits = rest.limits.of(caller, &snapshot)?;
+    let settings = limits.settings(&rest.settings);
     let mut timing = Timing::start(rest.settings.server_timing, head.extensions.get());
     let request = parse(&incoming, &settings)?;
-    ceiling.check(&request)?;
+    limits.check(&request)?;
     timing.mark("parse");
     let mut plan = plan(&request, &snapshot, &settings)?;
     if let Plan::Describe(allowed) = &plan {
         return Ok(respond::describe(&request, allowed));
     }
-    ceiling.bind(&mut plan);
-    let chosen = Chosen::new(&rest.settings, snapshot.role_settings(&caller.role), plan.settings());
-    let before = context::before(&rest.settings, &plan, chosen, &mut ceiling)?;
+    limits.bind(&mut plan);
+    let chosen =
+        TransactionSettings::new(&rest.settings, snapshot.role_settings(&caller.role), plan.settings());
+    let before = context::before(&rest.settings, &plan, chosen, &mut limits)?;
     let context = RequestContext {
         caller,
         method: incoming.method,
@@ -121,14 +122,14 @@ async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> 
     };
     if let Plan::Root(edition) = plan {
         let root = describe(rest, &context, &request.schema, &snapshot, (edition, base(&head))).await;
-        return root.map_err(|error| ceiling.explain(error));
+        return root.map_err(|error| limits.explain(error));
     }
     timing.mark("plan");
     let task = Task { database: &rest.database, context: &context, request: &request, settings: &settings };
-    ceiling.require_affordable(task, &plan).await?;
+    limits.require_affordable(task, &plan).await?;
     let answered = carry_out(task, &mut plan, intake.import, &head).await;
     timing.mark("transaction");
-    let answer = answered.map_err(|error| ceiling.explain(error))?;
+    let answer = answered.map_err(|error| limits.explain(error))?;
     let mut response = respond::respond(&request, &plan, answer)?;
     timing.mark("response");
     timing.show(response.headers_mut());
@@ -163,15 +164,15 @@ async fn describe(
     context: &RequestContext<'_>,
     schema: &str,
     snapshot: &Snapshot,
-    (edition, base): (Edition, &str),
+    (edition, base): (OpenapiVersion, &str),
 ) -> Result<Response, Error> {
     let all = rest.settings.openapi_mode == OpenapiMode::IgnorePrivileges;
     let signed_in = *context.caller.role != *rest.settings.anon_role;
     let rows = rest.database.fly(context, &Visible::query(schema, all)).await;
     let visible = Visible::from_rows(rows.map_err(|error| Error::Database(error, signed_in))?);
     let document = match edition {
-        Edition::Two => openapi::document(snapshot, schema, &visible, base),
-        Edition::ThreeOne => openapi::document_v31(snapshot, schema, &visible, base),
+        OpenapiVersion::Two => openapi::document(snapshot, schema, &visible, base),
+        OpenapiVersion::ThreeOne => openapi::document_v31(snapshot, schema, &visible, base),
     };
     Ok(respond::document(&document, context.method == "HEAD"))
 }

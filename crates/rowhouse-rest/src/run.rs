@@ -8,7 +8,7 @@ use rowhouse_kernel::settings::RestSettings;
 use crate::error::Error;
 use crate::plan::{Plan, max_rows};
 use crate::request::{ApiRequest, Count, Mutation};
-use crate::respond::{Answer, Made};
+use crate::respond::{Answer, ResponseBody};
 use crate::{sql, stream};
 
 /// A planned request on its way to the database.
@@ -58,7 +58,7 @@ impl Task<'_> {
             Value::Whole(rows) => first(rows),
             Value::Long(leading, length, pieces) => {
                 let body = stream::body(Bytes::new(), *pieces, self.settings.stall_timeout);
-                Ok(Answer::of(leading, Made::Streamed(body, Some(length))))
+                Ok(Answer::of(leading, ResponseBody::Streamed(body, Some(length))))
             }
         }
     }
@@ -73,7 +73,7 @@ impl Task<'_> {
             None => lines.first.into(),
         };
         let head = lines.head.into_iter().next().ok_or_else(no_row)?;
-        Ok(Answer::of(head, Made::Streamed(body, None)))
+        Ok(Answer::of(head, ResponseBody::Streamed(body, None)))
     }
 
     /// The planner's number of rows, where the client wants it.

@@ -6,11 +6,11 @@ use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::RestSettings;
 
 use super::Sample;
-use crate::ceiling::Ceilings;
-use crate::chosen::Chosen;
 use crate::error::{Error, Failure};
+use crate::limit::LimitSources;
 use crate::parse::{Incoming, parse};
 use crate::plan::{Plan, PlanError, ReadNode, Source, plan};
+use crate::transaction::TransactionSettings;
 use crate::{context, sql};
 
 /// A caller's request, ready to fly.
@@ -36,7 +36,7 @@ pub struct Prepared {
     pub relations: Vec<QualifiedName>,
 }
 
-/// Parses, plans and renders a request within the caller's ceilings on rows and time. A ceiling on cost refuses nothing
+/// Parses, plans and renders a request within the caller's limits on rows and time. A limit on cost refuses nothing
 /// here: the plan is what shows the cost.
 ///
 /// # Errors
@@ -44,30 +44,30 @@ pub struct Prepared {
 pub fn prepare(
     sample: &Sample<'_>,
     caller: &Caller,
-    ceilings: &Ceilings,
+    limits: &LimitSources,
     snapshot: &Snapshot,
     settings: &RestSettings,
 ) -> Result<Prepared, Box<Failure>> {
-    prepared(sample, caller, ceilings, snapshot, settings).map_err(|error| Box::new(Failure::from(error)))
+    prepared(sample, caller, limits, snapshot, settings).map_err(|error| Box::new(Failure::from(error)))
 }
 
 fn prepared(
     sample: &Sample<'_>,
     caller: &Caller,
-    ceilings: &Ceilings,
+    limits: &LimitSources,
     snapshot: &Snapshot,
     project: &RestSettings,
 ) -> Result<Prepared, Error> {
     let (path, query) = sample.path_and_query.split_once('?').unwrap_or((sample.path_and_query, ""));
     let (headers, body) = (sample.headers, sample.body.clone());
     let incoming = Incoming { method: sample.method.as_str(), path, query, headers, body };
-    let mut ceiling = ceilings.of(caller, snapshot)?;
-    let settings = ceiling.settings(project);
+    let mut limits = limits.of(caller, snapshot)?;
+    let settings = limits.settings(project);
     let request = parse(&incoming, &settings)?;
-    ceiling.check(&request)?;
+    limits.check(&request)?;
     let mut plan = plan(&request, snapshot, &settings)?;
-    ceiling.bind(&mut plan);
-    let chosen = Chosen::new(project, snapshot.role_settings(&caller.role), plan.settings());
+    limits.bind(&mut plan);
+    let chosen = TransactionSettings::new(project, snapshot.role_settings(&caller.role), plan.settings());
     let nothing = || PlanError::NotImplemented("Only reads, writes and calls can be explained.");
     let query = sql::bare(&plan).ok_or_else(nothing)?;
     if query.params.len() > sql::MAX_PARAMS {
@@ -75,7 +75,7 @@ fn prepared(
     }
     Ok(Prepared {
         query,
-        before: context::before(project, &plan, chosen, &mut ceiling)?,
+        before: context::before(project, &plan, chosen, &mut limits)?,
         access: plan.access(),
         search_path: context::search_path(&request.schema, &project.extra_search_path),
         time_zone: request.prefer.time_zone.clone(),

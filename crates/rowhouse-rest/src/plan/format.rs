@@ -11,14 +11,14 @@ use crate::request::{ApiRequest, ExplainMedia, Media, SelectItem};
 pub(crate) struct Format<'a> {
     /// `Content-Type`.
     pub(crate) media: Media,
-    pub(crate) maker: Maker<'a>,
+    pub(crate) handler: BodyHandler<'a>,
     /// The query is explained rather than answered.
     pub(crate) explain: Option<&'a ExplainMedia>,
 }
 
 /// What makes the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Maker<'a> {
+pub(crate) enum BodyHandler<'a> {
     /// An array of objects, or a function's bare result.
     Json,
     /// One object.
@@ -33,12 +33,12 @@ pub(crate) enum Maker<'a> {
     /// An object a line.
     Lines,
     /// A function or aggregate of the project.
-    Handler(&'a MediaHandler),
+    Custom(&'a MediaHandler),
 }
 
 impl Format<'_> {
     pub(crate) fn is_singular(&self) -> bool {
-        matches!(self.maker, Maker::Object { .. })
+        matches!(self.handler, BodyHandler::Object { .. })
     }
 }
 
@@ -53,11 +53,12 @@ pub(super) fn negotiate<'a>(
     let whole = selects_everything(&request.select);
     let pick = request.accept.iter().find_map(|media| match media {
         Media::Plan(explain) => {
-            let (maker, _) = make(&explain.target, snapshot, of, whole).filter(|_| settings.plan_enabled)?;
-            Some(Format { media: media.clone(), maker, explain: Some(explain) })
+            let (handler, _) =
+                make(&explain.target, snapshot, of, whole).filter(|_| settings.plan_enabled)?;
+            Some(Format { media: media.clone(), handler, explain: Some(explain) })
         }
         other => {
-            make(other, snapshot, of, whole).map(|(maker, media)| Format { media, maker, explain: None })
+            make(other, snapshot, of, whole).map(|(handler, media)| Format { media, handler, explain: None })
         }
     });
     let names = || request.accept.iter().map(|media| media.name().into_owned()).collect();
@@ -70,10 +71,10 @@ fn make<'a>(
     snapshot: &'a Snapshot,
     of: &QualifiedName,
     whole: bool,
-) -> Option<(Maker<'a>, Media)> {
+) -> Option<(BodyHandler<'a>, Media)> {
     match media {
-        Media::Object { strip } => return Some((Maker::Object { strip: *strip }, media.clone())),
-        Media::StrippedArray => return Some((Maker::Stripped, media.clone())),
+        Media::Object { strip } => return Some((BodyHandler::Object { strip: *strip }, media.clone())),
+        Media::StrippedArray => return Some((BodyHandler::Stripped, media.clone())),
         _ => {}
     }
     let name = media.name();
@@ -90,13 +91,13 @@ fn make<'a>(
     if !snapshot.handlers().is_empty()
         && let Some(handler) = table().or_else(any)
     {
-        return Some((Maker::Handler(handler), made_by(handler)));
+        return Some((BodyHandler::Custom(handler), made_by(handler)));
     }
     match media {
-        Media::Json | Media::Any => Some((Maker::Json, Media::Json)),
-        Media::Csv => Some((Maker::Csv, Media::Csv)),
-        Media::GeoJson => Some((Maker::Features(snapshot.feature_maker()?), Media::GeoJson)),
-        Media::Ndjson => Some((Maker::Lines, Media::Ndjson)),
+        Media::Json | Media::Any => Some((BodyHandler::Json, Media::Json)),
+        Media::Csv => Some((BodyHandler::Csv, Media::Csv)),
+        Media::GeoJson => Some((BodyHandler::Features(snapshot.feature_maker()?), Media::GeoJson)),
+        Media::Ndjson => Some((BodyHandler::Lines, Media::Ndjson)),
         _ => None,
     }
 }

@@ -50,7 +50,7 @@ pub(crate) enum Distinct<'a> {
 pub(crate) enum Source<'a> {
     Table(&'a Table),
     /// The rows written or returned by the statement's first part.
-    Given,
+    Cte,
 }
 
 /// How columns are told apart. Errors from PostgreSQL show it, so the root keeps its own name.
@@ -151,7 +151,7 @@ impl<'a> Builder<'a> {
 
     /// The root over rows that the statement itself gives, known as `name`.
     pub(super) fn given(self, name: &'a str, table: Option<&'a Table>) -> Result<ReadNode<'a>, PlanError> {
-        self.root(Source::Given, Qualifier::Alias(name), table)
+        self.root(Source::Cte, Qualifier::Alias(name), table)
     }
 
     fn root(

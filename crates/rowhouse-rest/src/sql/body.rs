@@ -3,7 +3,7 @@
 use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName, Returns};
 
 use super::builder::Sql;
-use crate::plan::{CallPlan, Format, Maker};
+use crate::plan::{BodyHandler, CallPlan, Format};
 
 /// A body of rows: an array, or the first row alone.
 pub(super) fn rows(sql: &mut Sql, format: &Format<'_>) {
@@ -23,16 +23,16 @@ pub(super) fn result(sql: &mut Sql, plan: &CallPlan<'_>) {
 }
 
 fn body(sql: &mut Sql, format: &Format<'_>, item: &str, single: bool) {
-    match format.maker {
-        Maker::Json => json(sql, item, single, false),
-        Maker::Object { strip } => json(sql, item, true, strip),
-        Maker::Stripped => json(sql, item, single, true),
-        Maker::Csv => csv(sql),
-        Maker::Features(function) => features(sql, function),
-        Maker::Lines => {
+    match format.handler {
+        BodyHandler::Json => json(sql, item, single, false),
+        BodyHandler::Object { strip } => json(sql, item, true, strip),
+        BodyHandler::Stripped => json(sql, item, single, true),
+        BodyHandler::Csv => csv(sql),
+        BodyHandler::Features(function) => features(sql, function),
+        BodyHandler::Lines => {
             sql.push("coalesce(string_agg(to_json(").push(item).push(")::text || e'\\n', ''), '')");
         }
-        Maker::Handler(handler) => made(sql, handler, item),
+        BodyHandler::Custom(handler) => made(sql, handler, item),
     }
 }
 
@@ -58,7 +58,7 @@ fn features(sql: &mut Sql, function: &QualifiedName) {
     sql.qualified(function).push("(rowhouse_row)::json), '[]'))::text");
 }
 
-/// The project's own maker; a function that makes the media type itself has done so already.
+/// The project's own handler; a function that makes the media type itself has done so already.
 fn made(sql: &mut Sql, handler: &MediaHandler, item: &str) {
     match &handler.source {
         HandlerSource::Itself => {

@@ -35,7 +35,7 @@ pub(super) fn from(sql: &mut Sql, source: Source<'_>, name: &Qualifier<'_>) {
     sql.push(" from ");
     match source {
         Source::Table(table) => sql.qualified(&table.name),
-        Source::Given => sql.push("rowhouse_source"),
+        Source::Cte => sql.push("rowhouse_source"),
     };
     if !matches!(name, Qualifier::Table { .. }) {
         sql.push(" as ");

@@ -14,7 +14,7 @@ use rowhouse_db::migrate::Migration;
 use rowhouse_http::Identity;
 use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::{DbSettings, RestSettings};
-use rowhouse_rest::{Ceilings, Rest, SchemaCache, router};
+use rowhouse_rest::{LimitSources, Rest, SchemaCache, router};
 use rowhouse_testkit::TestDatabase;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -74,18 +74,18 @@ impl World {
     }
 
     pub(crate) fn router(&self, settings: RestSettings) -> Router {
-        router(Rest::new(self.database.data.clone(), Arc::clone(&self.cache), ceilings(), settings))
+        router(Rest::new(self.database.data.clone(), Arc::clone(&self.cache), limits(), settings))
     }
 
     /// A router that has not seen the schema yet.
     pub(crate) fn blind_router(&self, settings: RestSettings) -> Router {
-        router(Rest::new(self.database.data.clone(), SchemaCache::new(), ceilings(), settings))
+        router(Rest::new(self.database.data.clone(), SchemaCache::new(), limits(), settings))
     }
 }
 
 /// Those of roles only: callers here have no tenant.
-fn ceilings() -> Ceilings {
-    Ceilings { default_timeout: DbSettings::default().statement_timeout, tenants: Arc::default() }
+fn limits() -> LimitSources {
+    LimitSources { default_timeout: DbSettings::default().statement_timeout, tenants: Arc::default() }
 }
 
 /// A caller of a role, whose claims say nothing else.

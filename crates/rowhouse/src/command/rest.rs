@@ -11,7 +11,7 @@ use rowhouse_db::{catalog, flight};
 use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::{DbSettings, RestSettings, Settings};
 use rowhouse_rest::explain::{Prepared, Report};
-use rowhouse_rest::{Ceilings, Failure, Sample};
+use rowhouse_rest::{Failure, LimitSources, Sample};
 use rowhouse_tenancy::limit::TenantLimits;
 use serde_json::{Value, json};
 
@@ -51,10 +51,14 @@ pub(super) async fn explain(project: &Project, args: &ExplainArgs) -> Result<Out
     shown(args, &caller, &prepared, &report)
 }
 
-async fn ceilings(client: &tokio_postgres::Client, settings: &Settings) -> Result<Ceilings, CannotRun> {
+async fn ceilings(client: &tokio_postgres::Client, settings: &Settings) -> Result<LimitSources, CannotRun> {
     let tenants = Arc::new(TenantLimits::default());
     tenants.reload(client).await?;
+<<<<<<< HEAD
     Ok(Ceilings { default_timeout: settings.get::<DbSettings>().statement_timeout, tenants })
+=======
+    Ok(LimitSources { default_timeout: settings.db.statement_timeout, tenants })
+>>>>>>> c041e7a (Use PostgREST's and PostgreSQL's words in the data API)
 }
 
 fn refused(failure: &Failure) -> CannotRun {

@@ -1,7 +1,7 @@
 use rowhouse_db::flight::Isolation;
 use rowhouse_kernel::settings::{AppSettings, RestSettings, Setting};
 
-use super::Chosen;
+use super::TransactionSettings;
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -13,7 +13,7 @@ fn function_binds_after_role_and_role_after_project() {
     let project = RestSettings { app_settings, ..RestSettings::default() };
     let role = pairs(&[("statement_timeout", "9s"), ("default_transaction_isolation", "serializable")]);
     let function = pairs(&[("work_mem", "1MB"), ("statement_timeout", "2s")]);
-    let chosen = Chosen::new(&project, &role, &function);
+    let chosen = TransactionSettings::new(&project, &role, &function);
     let expected =
         [("app.settings.host", "localhost"), ("statement_timeout", "9s"), ("statement_timeout", "2s")];
     assert_eq!(chosen.settings().collect::<Vec<_>>(), expected);
@@ -25,9 +25,12 @@ fn isolation_of_the_function_comes_before_that_of_the_role() {
     let role = pairs(&[("default_transaction_isolation", "serializable")]);
     let function = pairs(&[("default_transaction_isolation", "REPEATABLE READ")]);
     let project = RestSettings::default();
-    assert_eq!(Chosen::new(&project, &role, &function).isolation(), Some(Isolation::RepeatableRead));
-    assert_eq!(Chosen::new(&project, &[], &[]).isolation(), None);
+    assert_eq!(
+        TransactionSettings::new(&project, &role, &function).isolation(),
+        Some(Isolation::RepeatableRead)
+    );
+    assert_eq!(TransactionSettings::new(&project, &[], &[]).isolation(), None);
     let none = RestSettings { hoisted_tx_settings: Vec::new(), ..project };
-    assert_eq!(Chosen::new(&none, &role, &function).isolation(), Some(Isolation::Serializable));
-    assert_eq!(Chosen::new(&none, &[], &function).settings().count(), 0);
+    assert_eq!(TransactionSettings::new(&none, &role, &function).isolation(), Some(Isolation::Serializable));
+    assert_eq!(TransactionSettings::new(&none, &[], &function).settings().count(), 0);
 }

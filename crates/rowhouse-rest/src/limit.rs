@@ -1,4 +1,4 @@
-//! Ceilings of role and tenant on time, rows and cost: which of them hold for a request, and when one is exceeded.
+//! Limits of role and tenant on time, rows and cost: which of them hold for a request, and when one is exceeded.
 //!
 //! They are read from the schema snapshot and from memory, never from the session, so that nothing a caller runs can
 //! lift them. Time is kept by PostgreSQL, rows written by the statement's guard; how refusals look is in
@@ -27,67 +27,71 @@ const TIMEOUT: &str = "statement_timeout";
 const MAX_ROWS: &str = "rowhouse.max_rows";
 const MAX_COST: &str = "rowhouse.max_cost";
 
-/// Where ceilings come from, besides the settings of roles.
+/// Where limits come from, besides the settings of roles.
 #[derive(Debug, Clone)]
-pub struct Ceilings {
+pub struct LimitSources {
     /// `statement_timeout` of the data plane's logins.
     pub default_timeout: Duration,
     /// Limits of tenants.
     pub tenants: Arc<TenantLimits>,
 }
 
-/// A ceiling and who has it.
+/// A limit and who has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Bound<T> {
+pub(crate) struct Limit<T> {
     pub(crate) most: T,
     /// None: the tenant.
     pub(crate) role: Option<Arc<str>>,
 }
 
-/// What went over a ceiling.
+/// What went over a limit.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Exceeded {
-    Time(Bound<Duration>),
+    Time(Limit<Duration>),
     /// More rows asked for by name.
     Asked {
         rows: i64,
-        bound: Bound<i64>,
+        bound: Limit<i64>,
     },
     /// More rows written; they have been taken back.
     Written {
         rows: i64,
-        bound: Bound<i64>,
+        bound: Limit<i64>,
     },
     Cost {
         cost: f64,
-        bound: Bound<f64>,
+        bound: Limit<f64>,
     },
 }
 
 /// What holds for one request.
 #[derive(Debug)]
-pub(crate) struct Ceiling<'a> {
+pub(crate) struct RequestLimits<'a> {
     settings: &'a [(String, String)],
     role: &'a Arc<str>,
     default_timeout: Duration,
     tenant_timeout: Option<Duration>,
-    rows: Option<Bound<i64>>,
-    cost: Option<Bound<f64>>,
+    rows: Option<Limit<i64>>,
+    cost: Option<Limit<f64>>,
     /// Milliseconds as PostgreSQL is told, where it must be told.
     timeout: Option<String>,
     /// The timeout, where exceeding it is the caller's concern.
-    time: Option<Bound<Duration>>,
+    time: Option<Limit<Duration>>,
     /// The bound on written rows is ours, and not one that the client has set.
     guards: bool,
 }
 
-impl Ceilings {
+impl LimitSources {
     /// What holds for `caller`, before anything is known about the request.
     ///
     /// # Errors
     /// The tenants' limits are not loaded yet, or a setting of the role is no limit: not to know one is no reason to
     /// go without.
-    pub(crate) fn of<'a>(&self, caller: &'a Caller, snapshot: &'a Snapshot) -> Result<Ceiling<'a>, Error> {
+    pub(crate) fn of<'a>(
+        &self,
+        caller: &'a Caller,
+        snapshot: &'a Snapshot,
+    ) -> Result<RequestLimits<'a>, Error> {
         let settings = snapshot.role_settings(&caller.role);
         let tenant = match caller.tenant.filter(|_| !caller.is_service()) {
             Some(tenant) => self.tenants.of(tenant).ok_or(Error::NoSnapshot)?,
@@ -95,7 +99,7 @@ impl Ceilings {
         };
         let role_rows = own(settings, MAX_ROWS, setting::rows)?;
         let role_cost = own(settings, MAX_COST, setting::cost)?;
-        Ok(Ceiling {
+        Ok(RequestLimits {
             settings,
             role: &caller.role,
             default_timeout: self.default_timeout,
@@ -109,7 +113,7 @@ impl Ceilings {
     }
 }
 
-impl Ceiling<'_> {
+impl RequestLimits<'_> {
     /// The settings with rows capped; a read that names no limit gets that many.
     pub(crate) fn settings<'s>(&self, settings: &'s RestSettings) -> Cow<'s, RestSettings> {
         let Some(rows) = self.rows.as_ref().and_then(|bound| u64::try_from(bound.most).ok()) else {
@@ -119,7 +123,7 @@ impl Ceiling<'_> {
         Cow::Owned(RestSettings { max_rows, ..settings.clone() })
     }
 
-    /// Refuses a limit above the ceiling: what was asked for by name must not be cut short silently.
+    /// Refuses a limit above the limit: what was asked for by name must not be cut short silently.
     ///
     /// # Errors
     /// [`Exceeded::Asked`].
@@ -134,7 +138,7 @@ impl Ceiling<'_> {
         }
     }
 
-    /// Makes a write keep within the ceilings.
+    /// Makes a write keep within the limits.
     pub(crate) fn bind(&mut self, plan: &mut Plan<'_>) {
         if let (Some(bound), Plan::Write(write)) = (&self.rows, plan) {
             let own = write.bounds.unwrap_or(RowBounds { low: None, high: None });
@@ -171,7 +175,7 @@ impl Ceiling<'_> {
         let most = lowered.unwrap_or(base);
         let role_decides = function.is_none() && role.is_some();
         let role = (lowered.is_none() && role_decides).then(|| Arc::clone(self.role));
-        self.time = (lowered.is_some() || role_decides).then_some(Bound { most, role });
+        self.time = (lowered.is_some() || role_decides).then_some(Limit { most, role });
         self.timeout = Some(most.as_millis().to_string());
         Ok(())
     }
@@ -185,7 +189,7 @@ impl Ceiling<'_> {
         settings.chain(self.timeout.as_deref().map(|timeout| (TIMEOUT, timeout)))
     }
 
-    /// Where cost has a ceiling, has the query planned first, in a flight of its own that leaves nothing behind.
+    /// Where cost has a limit, has the query planned first, in a flight of its own that leaves nothing behind.
     ///
     /// # Errors
     /// [`Exceeded::Cost`], and what the database refuses about the query already now.
@@ -201,7 +205,7 @@ impl Ceiling<'_> {
         if cost > bound.most { Err(Exceeded::Cost { cost, bound: bound.clone() }.into()) } else { Ok(()) }
     }
 
-    /// Tells a ceiling's refusal from others.
+    /// Tells a limit's refusal from others.
     pub(crate) fn explain(&self, error: Error) -> Error {
         if let Error::Import(inner, first, last) = error {
             return Error::Import(Box::new(self.explain(*inner)), first, last);
@@ -233,14 +237,14 @@ fn own<T>(
 }
 
 fn unreadable(name: &'static str, value: &str) -> Error {
-    Error::UnreadableCeiling { name, value: value.to_owned() }
+    Error::UnreadableLimit { name, value: value.to_owned() }
 }
 
-fn stricter<T: PartialOrd>(name: &Arc<str>, role: Option<T>, tenant: Option<T>) -> Option<Bound<T>> {
+fn stricter<T: PartialOrd>(name: &Arc<str>, role: Option<T>, tenant: Option<T>) -> Option<Limit<T>> {
     match (role, tenant) {
-        (Some(role), Some(tenant)) if tenant < role => Some(Bound { most: tenant, role: None }),
-        (Some(most), _) => Some(Bound { most, role: Some(Arc::clone(name)) }),
-        (None, tenant) => tenant.map(|most| Bound { most, role: None }),
+        (Some(role), Some(tenant)) if tenant < role => Some(Limit { most: tenant, role: None }),
+        (Some(most), _) => Some(Limit { most, role: Some(Arc::clone(name)) }),
+        (None, tenant) => tenant.map(|most| Limit { most, role: None }),
     }
 }
 

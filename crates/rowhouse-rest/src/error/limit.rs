@@ -1,11 +1,11 @@
-//! A ceiling that an operator has set and a request would exceed: 422 with what the ceiling is, who has it, what helps.
+//! A limit that an operator has set and a request would exceed: 422 with what the limit is, who has it, what helps.
 //!
 //! Not 408 or 429: clients and proxies repeat such requests by themselves, and here that would only repeat the cost.
 
 use http::StatusCode;
 
 use super::Failure;
-use crate::ceiling::{Bound, Exceeded};
+use crate::limit::{Exceeded, Limit};
 
 pub(super) fn failure(exceeded: &Exceeded) -> Failure {
     match exceeded {
@@ -55,7 +55,7 @@ fn rows_failure(message: &str) -> Failure {
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL01", message)
 }
 
-fn holder<T>(bound: &Bound<T>) -> String {
+fn holder<T>(bound: &Limit<T>) -> String {
     match &bound.role {
         Some(role) => format!("the role {role}"),
         None => "this tenant".to_owned(),

@@ -11,13 +11,13 @@ use crate::error::Error;
 use crate::import::{self, Import};
 
 /// What of a body is there before the request is understood.
-pub(crate) struct Intake {
+pub(crate) struct RequestBody {
     pub(crate) body: Bytes,
     /// The rest of it, where it comes in lines.
     pub(crate) import: Option<Import>,
 }
 
-impl Intake {
+impl RequestBody {
     pub(crate) async fn read(head: &Parts, body: Body, settings: &RestSettings) -> Result<Self, Error> {
         if import::is_import(head) {
             let import = Import::begin(body, settings).await?;

@@ -8,13 +8,13 @@ const ISOLATION: &str = "default_transaction_isolation";
 
 /// Settings in the order in which they are set: the later one of a name binds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Chosen<'s> {
+pub(crate) struct TransactionSettings<'s> {
     project: &'s RestSettings,
     role: &'s [(String, String)],
     function: &'s [(String, String)],
 }
 
-impl<'s> Chosen<'s> {
+impl<'s> TransactionSettings<'s> {
     pub(crate) fn new(
         project: &'s RestSettings,
         role: &'s [(String, String)],

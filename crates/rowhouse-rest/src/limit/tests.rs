@@ -5,9 +5,9 @@ use crate::error::Failure;
 use crate::plan::plan;
 use crate::plan::tests::{request, schema};
 
-/// The ceilings of a role `reader` with `settings`, in a tenant without any; the server's timeout is 8 s.
-fn of<'a>(caller: &'a Caller, snapshot: &'a Snapshot) -> Result<Ceiling<'a>, Error> {
-    Ceilings { default_timeout: Duration::from_secs(8), tenants: Arc::default() }.of(caller, snapshot)
+/// The limits of a role `reader` with `settings`, in a tenant without any; the server's timeout is 8 s.
+fn of<'a>(caller: &'a Caller, snapshot: &'a Snapshot) -> Result<RequestLimits<'a>, Error> {
+    LimitSources { default_timeout: Duration::from_secs(8), tenants: Arc::default() }.of(caller, snapshot)
 }
 
 fn reader() -> Caller {
@@ -34,11 +34,11 @@ fn times(
 ) -> (Option<String>, Option<String>) {
     let settings: Vec<_> = role.iter().map(|value| (TIMEOUT, *value)).collect();
     let (caller, snapshot) = (reader(), with(&settings));
-    let mut ceiling = of(&caller, &snapshot).unwrap();
-    ceiling.tenant_timeout = tenant.map(Duration::from_millis);
-    ceiling.bind_time(function, None).unwrap();
-    let holder = ceiling.time.map(|bound| bound.role.map_or("tenant".to_owned(), |role| role.to_string()));
-    (ceiling.timeout, holder)
+    let mut limits = of(&caller, &snapshot).unwrap();
+    limits.tenant_timeout = tenant.map(Duration::from_millis);
+    limits.bind_time(function, None).unwrap();
+    let holder = limits.time.map(|bound| bound.role.map_or("tenant".to_owned(), |role| role.to_string()));
+    (limits.timeout, holder)
 }
 
 #[test]
@@ -81,11 +81,11 @@ fn tenants_whose_limits_are_not_known_yet_wait() {
 }
 
 #[test]
-fn limit_above_the_ceiling_is_refused_at_every_depth_and_others_are_let_through() {
+fn limit_above_the_allowed_is_refused_at_every_depth_and_others_are_let_through() {
     let (caller, snapshot) = (reader(), with(&[(MAX_ROWS, "10")]));
-    let ceiling = of(&caller, &snapshot).unwrap();
+    let limits = of(&caller, &snapshot).unwrap();
     let check =
-        |target: &str, headers: &[&str]| ceiling.check(&request("GET", target, headers, "")).map_err(refused);
+        |target: &str, headers: &[&str]| limits.check(&request("GET", target, headers, "")).map_err(refused);
     assert_eq!(check("/todos", &[]), Ok(()));
     assert_eq!(check("/todos?limit=10&offset=100", &[]), Ok(()));
     let refusal = "11 rows were asked for; the role reader may have 10 at a time.".to_owned();
@@ -98,13 +98,13 @@ fn limit_above_the_ceiling_is_refused_at_every_depth_and_others_are_let_through(
 #[test]
 fn rows_are_capped_by_whatever_is_strictest() {
     let (caller, snapshot) = (reader(), with(&[(MAX_ROWS, "10")]));
-    let ceiling = of(&caller, &snapshot).unwrap();
+    let limits = of(&caller, &snapshot).unwrap();
     for (server, effective) in [(None, 10), (Some(5), 5), (Some(50), 10)] {
         let settings = RestSettings { max_rows: server, ..RestSettings::default() };
-        assert_eq!(ceiling.settings(&settings).max_rows, Some(effective));
+        assert_eq!(limits.settings(&settings).max_rows, Some(effective));
     }
     let name: Arc<str> = "reader".into();
-    let bound = |most, role: Option<&Arc<str>>| Some(Bound { most, role: role.cloned() });
+    let bound = |most, role: Option<&Arc<str>>| Some(Limit { most, role: role.cloned() });
     assert_eq!(stricter(&name, Some(10), Some(9)), bound(9, None));
     assert_eq!(stricter(&name, Some(10), Some(10)), bound(10, Some(&name)));
     assert_eq!(stricter::<i64>(&name, None, None), None);
@@ -119,12 +119,12 @@ fn written_rows_are_bounded_unless_the_client_bounds_them_closer() {
         let header = format!("prefer: {preference}");
         let request = request("DELETE", "/todos?id=gt.1", &[&header], "");
         let mut plan = plan(&request, &snapshot, &RestSettings::default()).unwrap();
-        let mut ceiling = of(&caller, &snapshot).unwrap();
-        ceiling.bind(&mut plan);
+        let mut limits = of(&caller, &snapshot).unwrap();
+        limits.bind(&mut plan);
         let Plan::Write(write) = &plan else { panic!("a write") };
         assert_eq!(write.bounds, Some(RowBounds { low: None, high: Some(high) }));
-        let explained = ceiling.explain(Error::MaxAffected(11));
-        assert_eq!(matches!(explained, Error::Ceiling(_)), ours, "{explained:?}");
+        let explained = limits.explain(Error::MaxAffected(11));
+        assert_eq!(matches!(explained, Error::Limit(_)), ours, "{explained:?}");
     }
 }
 
@@ -136,17 +136,17 @@ fn only_a_timeout_that_role_or_tenant_set_is_the_callers_concern() {
     };
     let timeout = "canceling statement due to statement timeout";
     let (caller, snapshot) = (reader(), with(&[(TIMEOUT, "3s")]));
-    let mut ceiling = of(&caller, &snapshot).unwrap();
-    assert_eq!(refused(ceiling.explain(canceled(timeout))).0, 500);
-    ceiling.bind_time(None, None).unwrap();
+    let mut limits = of(&caller, &snapshot).unwrap();
+    assert_eq!(refused(limits.explain(canceled(timeout))).0, 500);
+    limits.bind_time(None, None).unwrap();
     let details = "\"Statements of the role reader may run for 3000 ms.\"".to_owned();
-    assert_eq!(refused(ceiling.explain(canceled(timeout))), (422, "57014".to_owned(), details));
-    assert_eq!(refused(ceiling.explain(canceled("canceling statement due to user request"))).0, 500);
+    assert_eq!(refused(limits.explain(canceled(timeout))), (422, "57014".to_owned(), details));
+    assert_eq!(refused(limits.explain(canceled("canceling statement due to user request"))).0, 500);
 }
 
 #[test]
 fn cost_is_told_coarsely() {
-    let bound = Bound { most: 100.0, role: None };
+    let bound = Limit { most: 100.0, role: None };
     let (_, code, details) = refused(Exceeded::Cost { cost: 123_456.78, bound }.into());
     assert_eq!(code, "RHL02");
     assert!(details.contains("about 120000; that of this tenant may be 100."), "{details}");
