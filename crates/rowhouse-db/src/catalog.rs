@@ -10,7 +10,7 @@ mod load;
 mod relation;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use function::{Argument, Function, Returns, Volatility};
 pub use handler::{HandlerSource, MediaHandler};
@@ -98,6 +98,8 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Unique constraints, each with its columns in key order.
     pub unique: Vec<Vec<String>>,
+    /// Names of computed columns: functions of the project over the table's row.
+    pub computed: Vec<String>,
     /// How other served tables can be reached. Filled by [`Snapshot::new`].
     pub relations: Vec<Relation>,
 }
@@ -107,6 +109,12 @@ impl Table {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether `name` is a column or a computed column.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.column(name).is_some() || self.computed.iter().any(|computed| computed == name)
     }
 }
 
@@ -126,6 +134,7 @@ pub struct Snapshot {
     features: Option<QualifiedName>,
     enums: HashMap<String, Vec<String>>,
     roles: HashMap<String, Vec<(String, String)>>,
+    bypassing: HashSet<String>,
 }
 
 impl Snapshot {
@@ -181,6 +190,17 @@ impl Snapshot {
     #[must_use]
     pub fn role_settings(&self, role: &str) -> &[(String, String)] {
         self.roles.get(role).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a role to which row-level security does not apply.
+    pub fn let_bypass_row_security(&mut self, role: String) {
+        self.bypassing.insert(role);
+    }
+
+    /// Whether row-level security does not apply to a role.
+    #[must_use]
+    pub fn bypasses_row_security(&self, role: &str) -> bool {
+        self.bypassing.contains(role)
     }
 
     /// Adds the project's makers of media types.

@@ -27,5 +27,7 @@ pub use listen::{Heard, ListenHub};
 pub use liveness::{Health, Liveness};
 
 /// Platform migrations of this crate: what the program's own queries call.
-pub const MIGRATIONS: &[migrate::Statement] =
-    &[("20261121000000_rowhouse_core.sql", include_str!("../migrations/20261121000000_rowhouse_core.sql"))];
+pub const MIGRATIONS: &[migrate::Statement] = &[
+    ("20261121000000_rowhouse_core.sql", include_str!("../migrations/20261121000000_rowhouse_core.sql")),
+    ("20261127090000_generic_plan.sql", include_str!("../migrations/20261127090000_generic_plan.sql")),
+];

@@ -46,6 +46,7 @@ fn snapshot() -> Snapshot {
         }],
         returns_set: true,
         returns: Returns::Row(QualifiedName::new("public", "todos")),
+        columns: Vec::new(),
         volatility: Volatility::Stable,
         settings: Vec::new(),
     };

@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::COOKIE;
-use rowhouse_db::flight::{End, Query};
-use rowhouse_kernel::settings::{RestSettings, TxEnd};
+use http::request::Parts;
+use rowhouse_db::flight::End;
+use rowhouse_http::Identity;
+use rowhouse_kernel::settings::TxEnd;
 use rowhouse_kernel::{ANON, Caller};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::limit::RequestLimits;
-use crate::plan::Plan;
 use crate::request::Tx;
-use crate::sql;
-use crate::transaction::TransactionSettings;
 
 /// Most bytes of header names and values that are handed to the database; what comes after is left out.
 const MOST_BYTES: usize = 16 * 1024;
@@ -52,20 +50,6 @@ pub(crate) fn search_path(schema: &str, extra: &[String]) -> String {
     text
 }
 
-/// What runs before the query. A stream has a longer time, unless something else is set.
-///
-/// # Errors
-/// A timeout of role or function cannot be read.
-pub(crate) fn before(
-    settings: &RestSettings,
-    plan: &Plan<'_>,
-    chosen: TransactionSettings<'_>,
-    limits: &mut RequestLimits<'_>,
-) -> Result<Option<Query>, Error> {
-    limits.bind_time(chosen.function_timeout(), plan.streams().then_some(settings.stream_timeout))?;
-    Ok(sql::before(limits.session(chosen.settings()), settings.pre_request.as_deref()))
-}
-
 /// What the client asked for, where it may, else what the setting says.
 pub(crate) fn end(setting: TxEnd, asked: Option<Tx>) -> End {
     match (asked, setting) {
@@ -74,11 +58,18 @@ pub(crate) fn end(setting: TxEnd, asked: Option<Tx>) -> End {
     }
 }
 
-/// The caller whose token names no role, under another role than `anon`; what else its claims say stays.
+/// The verified caller, under the project's role for those whose token names none.
 ///
 /// # Errors
-/// When the project has no role for such callers.
-pub(crate) fn anonymous(caller: &Caller, role: &str) -> Result<Option<Arc<Caller>>, Error> {
+/// Nobody verified the caller, the token is refused, or the project has no role for callers without one.
+pub(crate) fn caller(head: &Parts, anon_role: &str) -> Result<Arc<Caller>, Error> {
+    let identity = head.extensions.get::<Identity>().ok_or(Error::NoCaller)?;
+    let caller = identity.caller().map_err(|error| Error::Token(*error))?;
+    Ok(anonymous(caller, anon_role)?.unwrap_or_else(|| Arc::clone(caller)))
+}
+
+/// The caller whose token names no role, under another role than `anon`; what else its claims say stays.
+fn anonymous(caller: &Caller, role: &str) -> Result<Option<Arc<Caller>>, Error> {
     if !caller.is_anonymous() || role == ANON {
         return Ok(None);
     }

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub(crate) use database::from_database;
 
-use crate::limit::Exceeded;
+use crate::limit::LimitError;
 use crate::parse::RequestError;
 use crate::plan::PlanError;
 
@@ -137,13 +137,8 @@ pub(crate) enum Error {
     Singular(i64),
     /// More rows than `max-affected`.
     MaxAffected(i64),
-    /// More than role or tenant may use.
-    Limit(Box<Exceeded>),
-    /// A limit is set, but not to a limit.
-    UnreadableLimit {
-        name: &'static str,
-        value: String,
-    },
+    /// What role or tenant may use is exceeded, or not known.
+    Limit(Box<LimitError>),
     /// PUT whose body names another key than the URL.
     PutMismatch,
     /// An offset beyond the total.
@@ -180,9 +175,12 @@ impl From<PlanError> for Error {
     }
 }
 
-impl From<Exceeded> for Error {
-    fn from(exceeded: Exceeded) -> Self {
-        Self::Limit(Box::new(exceeded))
+impl From<LimitError> for Error {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::NotLoaded => Self::NoSnapshot,
+            other => Self::Limit(Box::new(other)),
+        }
     }
 }
 
@@ -210,8 +208,11 @@ impl From<Error> for Failure {
             Error::Import(error, first, last) => Self::from(*error).in_lines(first, last),
             Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
             Error::Singular(_) | Error::MaxAffected(_) | Error::PutMismatch => wrong_rows(&error),
-            Error::Limit(exceeded) => limit::failure(&exceeded),
-            Error::UnreadableLimit { name, value } => limit::unreadable(name, &value),
+            Error::Limit(error) => match *error {
+                LimitError::Exceeded(exceeded) => limit::failure(&exceeded),
+                LimitError::Unreadable { name, value } => limit::unreadable(name, &value),
+                LimitError::NotLoaded => Error::NoSnapshot.into(),
+            },
             Error::OutOfBounds { offset, total } => out_of_bounds(offset, total),
             Error::ResponseHeaders => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::Method;
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -11,9 +11,9 @@ use rowhouse_kernel::settings::RestSettings;
 
 use crate::error::Error;
 use crate::parse::{self, Batch};
-use crate::plan::{Effect, PlanError, WritePlan};
+use crate::plan::{PlanError, WritePlan};
 use crate::request::{ApiRequest, Media, Payload, Representation};
-use crate::respond::Answer;
+use crate::respond::ResultSet;
 use crate::run::Task;
 use crate::sql;
 
@@ -119,9 +119,9 @@ fn check(request: &ApiRequest, plan: &WritePlan<'_>) -> Result<(), Error> {
 /// What the body or the database does not allow, with the lines that it concerns; nothing is written then.
 pub(crate) async fn run(
     task: Task<'_>,
-    plan: &mut WritePlan<'_>,
+    plan: &WritePlan<'_>,
     Import { first, rest: mut lines }: Import,
-) -> Result<Answer, Error> {
+) -> Result<ResultSet, Error> {
     check(task.request, plan)?;
     let database = |error| Error::Database(error, task.is_signed_in());
     let failed = |error, batch: &Batch| Error::Import(Box::new(database(error)), batch.first, batch.last);
@@ -131,19 +131,20 @@ pub(crate) async fn run(
     };
     parse::check_lines(&first, keys, task.settings)?;
     require_room(plan, &first)?;
-    let starting = task.database.import(task.context, &sql::write(plan)).await;
-    let mut import = starting.map_err(|error| failed(error, &first))?;
+    let query = sql::write_batch(plan, first.array.clone());
+    let mut import =
+        task.database.import(task.context, &query).await.map_err(|error| failed(error, &first))?;
     let mut sent = first;
     while let Some(batch) = lines.batch().await? {
         parse::check_lines(&batch, keys, task.settings)?;
         require_room(plan, &batch)?;
-        fill(plan, &batch.array);
         import.answered().await.map_err(|error| failed(error, &sent))?;
-        import.batch(&sql::write(plan)).await.map_err(|error| failed(error, &batch))?;
+        let query = sql::write_batch(plan, batch.array.clone());
+        import.batch(&query).await.map_err(|error| failed(error, &batch))?;
         sent = batch;
     }
     import.answered().await.map_err(|error| failed(error, &sent))?;
-    import.finish().await.map(Answer::of_batches).map_err(database)
+    import.finish().await.map(ResultSet::of_batches).map_err(database)
 }
 
 /// The statement's own guard sees one batch; a bound on rows is one on the whole import. Every line counts.
@@ -151,10 +152,4 @@ fn require_room(plan: &WritePlan<'_>, batch: &Batch) -> Result<(), Error> {
     let last = i64::try_from(batch.last).unwrap_or(i64::MAX);
     let most = plan.bounds.and_then(|bounds| bounds.high);
     if most.is_some_and(|most| last > most) { Err(Error::MaxAffected(last)) } else { Ok(()) }
-}
-
-fn fill(plan: &mut WritePlan<'_>, array: &Bytes) {
-    if let Effect::Insert { rows, .. } = &mut plan.effect {
-        rows.text.clone_from(array);
-    }
 }

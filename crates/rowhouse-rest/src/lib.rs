@@ -1,16 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod admit;
 mod body;
 mod cache;
 mod context;
 mod error;
 pub mod explain;
+mod header;
 mod import;
 mod limit;
 mod module;
 mod openapi;
 mod parse;
 mod plan;
+mod prepare;
 mod request;
 mod respond;
 mod routes;

@@ -10,18 +10,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::DbError;
 use rowhouse_db::catalog::Snapshot;
-use rowhouse_db::flight::{End, RequestContext, Row};
 use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::RestSettings;
 use rowhouse_tenancy::limit::{Limits, TenantLimits};
 
-use crate::error::Error;
 use crate::plan::{Plan, ReadNode, RowBounds};
 use crate::request::{Action, ApiRequest};
-use crate::run::Task;
-use crate::sql;
 
 const TIMEOUT: &str = "statement_timeout";
 const MAX_ROWS: &str = "rowhouse.max_rows";
@@ -34,6 +29,9 @@ pub struct LimitSources {
     pub default_timeout: Duration,
     /// Limits of tenants.
     pub tenants: Arc<TenantLimits>,
+    /// Where `rest.plan_enabled` is on, plans are shown to everybody: for development. Otherwise only to roles that
+    /// bypass row-level security, since statistics are of all tenants' rows.
+    pub plans_for_all: bool,
 }
 
 /// A limit and who has it.
@@ -59,26 +57,47 @@ pub(crate) enum Exceeded {
         bound: Limit<i64>,
     },
     Cost {
-        cost: f64,
+        /// None: not for the caller to know.
+        cost: Option<f64>,
         bound: Limit<f64>,
     },
 }
 
-/// What holds for one request.
-#[derive(Debug)]
-pub(crate) struct RequestLimits<'a> {
-    settings: &'a [(String, String)],
-    role: &'a Arc<str>,
+/// Why a request is not let through.
+#[derive(Debug, PartialEq)]
+pub(crate) enum LimitError {
+    /// The tenants' limits are not known yet.
+    NotLoaded,
+    /// A limit is set, but not to one.
+    Unreadable {
+        name: &'static str,
+        value: String,
+    },
+    Exceeded(Exceeded),
+}
+
+/// What holds for one request; settled when it is admitted, and never changed afterwards.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestLimits {
+    role: Arc<str>,
+    /// `statement_timeout` of the data plane's logins.
     default_timeout: Duration,
+    role_timeout: Option<Duration>,
     tenant_timeout: Option<Duration>,
     rows: Option<Limit<i64>>,
     cost: Option<Limit<f64>>,
+    /// The planner's statistics are of rows that the caller may see.
+    sees_statistics: bool,
+    sees_plans: bool,
+}
+
+/// `statement_timeout` of one transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Timeout {
     /// Milliseconds as PostgreSQL is told, where it must be told.
-    timeout: Option<String>,
-    /// The timeout, where exceeding it is the caller's concern.
-    time: Option<Limit<Duration>>,
-    /// The bound on written rows is ours, and not one that the client has set.
-    guards: bool,
+    milliseconds: Option<String>,
+    /// The same, where exceeding it is the caller's concern.
+    of_caller: Option<Limit<Duration>>,
 }
 
 impl LimitSources {
@@ -87,141 +106,144 @@ impl LimitSources {
     /// # Errors
     /// The tenants' limits are not loaded yet, or a setting of the role is no limit: not to know one is no reason to
     /// go without.
-    pub(crate) fn of<'a>(
-        &self,
-        caller: &'a Caller,
-        snapshot: &'a Snapshot,
-    ) -> Result<RequestLimits<'a>, Error> {
+    pub(crate) fn of(&self, caller: &Caller, snapshot: &Snapshot) -> Result<RequestLimits, LimitError> {
         let settings = snapshot.role_settings(&caller.role);
         let tenant = match caller.tenant.filter(|_| !caller.is_service()) {
-            Some(tenant) => self.tenants.of(tenant).ok_or(Error::NoSnapshot)?,
+            Some(tenant) => self.tenants.of(tenant).ok_or(LimitError::NotLoaded)?,
             None => Limits::default(),
         };
         let role_rows = own(settings, MAX_ROWS, setting::rows)?;
         let role_cost = own(settings, MAX_COST, setting::cost)?;
+        let sees_statistics = snapshot.bypasses_row_security(&caller.role);
         Ok(RequestLimits {
-            settings,
-            role: &caller.role,
+            role: Arc::clone(&caller.role),
             default_timeout: self.default_timeout,
+            role_timeout: own(settings, TIMEOUT, setting::duration)?,
             tenant_timeout: tenant.statement_timeout,
             rows: stricter(&caller.role, role_rows, tenant.max_rows),
             cost: stricter(&caller.role, role_cost, tenant.max_cost),
-            timeout: None,
-            time: None,
-            guards: false,
+            sees_statistics,
+            sees_plans: sees_statistics || self.plans_for_all,
         })
     }
 }
 
-impl RequestLimits<'_> {
-    /// The settings with rows capped; a read that names no limit gets that many.
+impl RequestLimits {
+    /// The settings with rows capped, and without plans where they would show other tenants' rows; a read that names no
+    /// limit gets as many rows as are allowed.
     pub(crate) fn settings<'s>(&self, settings: &'s RestSettings) -> Cow<'s, RestSettings> {
-        let Some(rows) = self.rows.as_ref().and_then(|bound| u64::try_from(bound.most).ok()) else {
+        let rows = self.rows.as_ref().and_then(|limit| u64::try_from(limit.most).ok());
+        let plan_enabled = settings.plan_enabled && self.sees_plans;
+        if rows.is_none() && plan_enabled == settings.plan_enabled {
             return Cow::Borrowed(settings);
+        }
+        let max_rows = match (rows, settings.max_rows) {
+            (Some(rows), Some(most)) => Some(most.min(rows)),
+            (rows, most) => rows.or(most),
         };
-        let max_rows = Some(settings.max_rows.map_or(rows, |most| most.min(rows)));
-        Cow::Owned(RestSettings { max_rows, ..settings.clone() })
+        Cow::Owned(RestSettings { max_rows, plan_enabled, ..settings.clone() })
     }
 
-    /// Refuses a limit above the limit: what was asked for by name must not be cut short silently.
+    /// Refuses a request for more rows than allowed: what was asked for by name must not be cut short silently.
     ///
     /// # Errors
     /// [`Exceeded::Asked`].
-    pub(crate) fn check(&self, request: &ApiRequest) -> Result<(), Error> {
+    pub(crate) fn check(&self, request: &ApiRequest) -> Result<(), LimitError> {
         let Some(bound) = &self.rows else { return Ok(()) };
         let reads = matches!(request.action, Action::Read { .. } | Action::Call { .. });
         let root = request.range.limit().filter(|_| reads);
         let embeds = request.embed_ranges.iter().filter_map(|(_, range)| range.limit());
         match root.into_iter().chain(embeds).find(|rows| *rows > bound.most) {
-            Some(rows) => Err(Exceeded::Asked { rows, bound: bound.clone() }.into()),
+            Some(rows) => Err(LimitError::Exceeded(Exceeded::Asked { rows, bound: bound.clone() })),
             None => Ok(()),
         }
     }
 
-    /// Makes a write keep within the limits.
-    pub(crate) fn bind(&mut self, plan: &mut Plan<'_>) {
-        if let (Some(bound), Plan::Write(write)) = (&self.rows, plan) {
-            let own = write.bounds.unwrap_or(RowBounds { low: None, high: None });
-            self.guards = own.high.is_none_or(|high| high > bound.most);
-            let high = own.high.map_or(bound.most, |high| high.min(bound.most));
-            write.bounds = Some(RowBounds { low: own.low, high: Some(high) });
+    /// The plan within the limits: writes are bounded, and totals are counted where the planner's estimate would come
+    /// from other tenants' rows.
+    pub(crate) fn apply<'a>(&self, mut plan: Plan<'a>) -> Plan<'a> {
+        if let (Some(limit), Plan::Write(write)) = (&self.rows, &mut plan) {
+            let own = write.bounds.unwrap_or(RowBounds { low: None, high: None, of_limits: false });
+            let of_limits = own.high.is_none_or(|high| high > limit.most);
+            let high = own.high.map_or(limit.most, |high| high.min(limit.most));
+            write.bounds = Some(RowBounds { low: own.low, high: Some(high), of_limits });
             if let Some(node) = &mut write.read {
-                cap_embeds(node, bound.most);
+                cap_embeds(node, limit.most);
             }
         }
+        if !self.sees_statistics
+            && let Some(total) = plan.total_mut()
+        {
+            *total = total.without_statistics();
+        }
+        plan
     }
 
-    /// A function's own limit takes the place of the role's, and that the server's, as in PostgreSQL; the tenant's
+    /// A function's own timeout takes the place of the role's, and that the server's, as in PostgreSQL; the tenant's
     /// can only lower it. A streamed answer has `stream` in place of the server's.
     ///
     /// # Errors
-    /// A timeout of role or function cannot be read.
-    pub(crate) fn bind_time(
-        &mut self,
+    /// The function's timeout cannot be read.
+    pub(crate) fn timeout(
+        &self,
         function: Option<&str>,
         stream: Option<Duration>,
-    ) -> Result<(), Error> {
-        let role = own(self.settings, TIMEOUT, setting::duration)?;
+    ) -> Result<Timeout, LimitError> {
         let function = match function {
             Some(text) => Some(setting::duration(text).ok_or_else(|| unreadable(TIMEOUT, text))?),
             None => None,
         };
-        let own = function.or(role);
+        let own = function.or(self.role_timeout);
         if own.is_none() && self.tenant_timeout.is_none() && stream.is_none() {
-            return Ok(());
+            return Ok(Timeout::default());
         }
         let base = own.or(stream).unwrap_or(self.default_timeout);
         let lowered = self.tenant_timeout.filter(|most| base.is_zero() || *most < base);
         let most = lowered.unwrap_or(base);
-        let role_decides = function.is_none() && role.is_some();
-        let role = (lowered.is_none() && role_decides).then(|| Arc::clone(self.role));
-        self.time = (lowered.is_some() || role_decides).then_some(Limit { most, role });
-        self.timeout = Some(most.as_millis().to_string());
-        Ok(())
+        let role_decides = function.is_none() && self.role_timeout.is_some();
+        let role = (lowered.is_none() && role_decides).then(|| Arc::clone(&self.role));
+        Ok(Timeout {
+            milliseconds: Some(most.as_millis().to_string()),
+            of_caller: (lowered.is_some() || role_decides).then_some(Limit { most, role }),
+        })
     }
 
+    /// The limit on cost.
+    pub(crate) fn cost(&self) -> Option<&Limit<f64>> {
+        self.cost.as_ref()
+    }
+
+    /// Whether the planner's statistics are of rows that the caller may see.
+    pub(crate) fn sees_statistics(&self) -> bool {
+        self.sees_statistics
+    }
+
+    /// What was exceeded when `timeout` ended the statement; nothing where that is not the caller's concern.
+    pub(crate) fn timed_out(timeout: &Timeout) -> Option<Exceeded> {
+        timeout.of_caller.clone().map(Exceeded::Time)
+    }
+
+    /// What was exceeded when a write had `rows`; nothing where the bound is one that the client has set.
+    pub(crate) fn written(&self, rows: i64, plan: &Plan<'_>) -> Option<Exceeded> {
+        let bound = self.rows.clone().filter(|_| is_bounded_by_limits(plan))?;
+        Some(Exceeded::Written { rows, bound })
+    }
+}
+
+impl Timeout {
     /// `settings` with the timeout that holds, and without what is only for us.
-    pub(crate) fn session<'s>(
+    pub(crate) fn among<'s>(
         &'s self,
         settings: impl Iterator<Item = (&'s str, &'s str)>,
     ) -> impl Iterator<Item = (&'s str, &'s str)> {
         let settings = settings.filter(|(name, _)| ![TIMEOUT, MAX_ROWS, MAX_COST].contains(name));
-        settings.chain(self.timeout.as_deref().map(|timeout| (TIMEOUT, timeout)))
+        settings.chain(self.milliseconds.as_deref().map(|timeout| (TIMEOUT, timeout)))
     }
+}
 
-    /// Where cost has a limit, has the query planned first, in a flight of its own that leaves nothing behind.
-    ///
-    /// # Errors
-    /// [`Exceeded::Cost`], and what the database refuses about the query already now.
-    pub(crate) async fn require_affordable(&self, task: Task<'_>, plan: &Plan<'_>) -> Result<(), Error> {
-        let Some(bound) = &self.cost else { return Ok(()) };
-        let Some(query) = sql::cost(plan) else { return Ok(()) };
-        let context = RequestContext { end: End::Rollback, ..*task.context };
-        let signed_in = task.is_signed_in();
-        let rows = task.database.fly(&context, &query).await;
-        let rows = rows.map_err(|error| self.explain(Error::Database(error, signed_in)))?;
-        let unknown = || Error::Database(DbError::Protocol("a plan without a cost".to_owned()), signed_in);
-        let cost = total_cost(&rows).ok_or_else(unknown)?;
-        if cost > bound.most { Err(Exceeded::Cost { cost, bound: bound.clone() }.into()) } else { Ok(()) }
-    }
-
-    /// Tells a limit's refusal from others.
-    pub(crate) fn explain(&self, error: Error) -> Error {
-        if let Error::Import(inner, first, last) = error {
-            return Error::Import(Box::new(self.explain(*inner)), first, last);
-        }
-        match (&error, &self.time, &self.rows) {
-            (Error::Database(DbError::Refused(refusal), _), Some(bound), _)
-                if refusal.code == "57014" && !refusal.message.contains("user request") =>
-            {
-                Exceeded::Time(bound.clone()).into()
-            }
-            (Error::MaxAffected(rows), _, Some(bound)) if self.guards => {
-                Exceeded::Written { rows: *rows, bound: bound.clone() }.into()
-            }
-            _ => error,
-        }
-    }
+/// The bound on written rows is ours, and not one that the client has set.
+fn is_bounded_by_limits(plan: &Plan<'_>) -> bool {
+    matches!(plan, Plan::Write(write) if write.bounds.is_some_and(|bounds| bounds.of_limits))
 }
 
 /// A role's setting, read.
@@ -229,15 +251,15 @@ fn own<T>(
     settings: &[(String, String)],
     name: &'static str,
     read: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, Error> {
+) -> Result<Option<T>, LimitError> {
     match settings.iter().find(|(own, _)| own == name) {
         Some((_, text)) => read(text).map(Some).ok_or_else(|| unreadable(name, text)),
         None => Ok(None),
     }
 }
 
-fn unreadable(name: &'static str, value: &str) -> Error {
-    Error::UnreadableLimit { name, value: value.to_owned() }
+fn unreadable(name: &'static str, value: &str) -> LimitError {
+    LimitError::Unreadable { name, value: value.to_owned() }
 }
 
 fn stricter<T: PartialOrd>(name: &Arc<str>, role: Option<T>, tenant: Option<T>) -> Option<Limit<T>> {
@@ -254,13 +276,6 @@ fn cap_embeds(node: &mut ReadNode<'_>, most: i64) {
         embed.node.range = embed.node.range.first(Some(most));
         cap_embeds(&mut embed.node, most);
     }
-}
-
-/// `Total Cost` of the topmost node.
-fn total_cost(rows: &[Row]) -> Option<f64> {
-    let text = rows.first()?.first()?.as_ref()?;
-    let plan: serde_json::Value = serde_json::from_slice(text).ok()?;
-    plan.get(0)?.get("Plan")?.get("Total Cost")?.as_f64()
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rowhouse_db::apply_default_grants;
 use rowhouse_http::{BackgroundTask, Dialect, Surface};
-use rowhouse_kernel::settings::{DbSettings, GroupSpec, RestSettings, ServerSettings, Settings};
+use rowhouse_kernel::settings::{
+    DbSettings, Environment, GroupSpec, ProjectSettings, RestSettings, ServerSettings, Settings,
+};
 use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, SearchPath, Weight};
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio_postgres::Client;
@@ -77,11 +79,13 @@ fn add_surfaces(
     cache: &Arc<SchemaCache>,
 ) -> Result<(), rowhouse_module::CannotRun> {
     let origin = &assembly.origin;
-    let ceilings = LimitSources {
+    let is_development = origin.settings.get::<ProjectSettings>().environment == Environment::Development;
+    let limits = LimitSources {
         default_timeout: origin.settings.get::<DbSettings>().statement_timeout,
         tenants: assembly.require::<TenantLimits>()?,
+        plans_for_all: is_development,
     };
-    let rest = Rest::new(origin.database.data.clone(), Arc::clone(cache), ceilings, settings.clone());
+    let rest = Rest::new(origin.database.data.clone(), Arc::clone(cache), limits, settings.clone());
     let alias = origin.settings.get::<ServerSettings>().rest_alias.clone();
     assembly.surface(Surface::new("/rest/v1", Dialect::REST, crate::router(rest.clone())));
     if let Some(alias) = alias {

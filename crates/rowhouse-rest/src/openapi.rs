@@ -12,7 +12,7 @@ use rowhouse_db::catalog::{Function, Snapshot, Table};
 use rowhouse_db::flight::{Query, Row};
 use serde_json::{Map, Value, json};
 
-pub(crate) use v31::document as document_v31;
+use crate::plan::OpenapiVersion;
 
 /// Media types of bodies in both directions.
 const MEDIA: [&str; 4] = [
@@ -79,7 +79,20 @@ impl Visible {
 }
 
 /// The whole document. `base` is the path below which the API is served.
-pub(crate) fn document(snapshot: &Snapshot, schema: &str, visible: &Visible, base: &str) -> Value {
+pub(crate) fn document(
+    version: OpenapiVersion,
+    snapshot: &Snapshot,
+    schema: &str,
+    visible: &Visible,
+    base: &str,
+) -> Value {
+    match version {
+        OpenapiVersion::Two => v2(snapshot, schema, visible, base),
+        OpenapiVersion::ThreeOne => v31::document(snapshot, schema, visible, base),
+    }
+}
+
+fn v2(snapshot: &Snapshot, schema: &str, visible: &Visible, base: &str) -> Value {
     let (title, description) = split_comment(visible.schema.as_deref());
     let tables: Vec<&Table> = visible.tables.keys().filter_map(|name| snapshot.table(schema, name)).collect();
     let functions: Vec<&Function> =

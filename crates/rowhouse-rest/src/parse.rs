@@ -29,6 +29,7 @@ pub(crate) use prefer::parse as preferences;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::request::Parts;
 use rowhouse_kernel::settings::RestSettings;
 
 use crate::request::{Action, ApiRequest, CallMethod, Media, Mutation};
@@ -48,6 +49,14 @@ pub(crate) struct Incoming<'a> {
     pub(crate) query: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl<'a> Incoming<'a> {
+    /// A request whose body is at hand.
+    pub(crate) fn of(head: &'a Parts, body: Bytes) -> Self {
+        let query = head.uri.query().unwrap_or_default();
+        Self { method: head.method.as_str(), path: head.uri.path(), query, headers: &head.headers, body }
+    }
 }
 
 /// Understands a request.

@@ -1,8 +1,11 @@
 //! From an [`ApiRequest`] and the schema [`Snapshot`] to a [`Plan`]: names resolved, rights of way checked, nothing
 //! executed. A pure function; a plan borrows from both.
 
+mod alias;
+mod build;
 mod call;
 mod clause;
+mod column;
 mod condition;
 mod embed;
 mod error;
@@ -10,7 +13,10 @@ mod format;
 mod function;
 mod hint;
 mod node;
+mod order;
+mod place;
 mod spread;
+mod total;
 mod write;
 
 pub(crate) use call::{Arguments, CallPlan};
@@ -21,13 +27,15 @@ pub(crate) use node::{
     Aggregated, Distinct, EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Selected, Source,
 };
 pub(crate) use spread::name_of;
+pub(crate) use total::{MAX_COUNTED_ESTIMATE, Total};
 pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WritePlan};
 
+use column::Columns;
 use rowhouse_db::catalog::{Returns, Snapshot, Table};
 use rowhouse_db::flight::Access;
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
-use crate::request::{Action, ApiRequest, Count, Handling, Media, RowRange};
+use crate::request::{Action, ApiRequest, Handling, Media, RowRange};
 
 /// What will be done about a request.
 #[derive(Debug)]
@@ -38,7 +46,10 @@ pub(crate) enum Plan<'a> {
     /// `OPTIONS`: the methods allowed.
     Describe(String),
     /// A description of the schema.
-    Root(OpenapiVersion),
+    Root {
+        version: OpenapiVersion,
+        headers_only: bool,
+    },
 }
 
 /// Which description of the schema is shown.
@@ -53,6 +64,13 @@ pub(crate) enum OpenapiVersion {
 /// Where the description in OpenAPI 3.1 stands, unless a table has that name.
 pub(crate) const DESCRIPTION: &str = "openapi.json";
 
+impl<'a> Plan<'a> {
+    /// The called function's own settings.
+    pub(crate) fn settings(&self) -> &'a [(String, String)] {
+        if let Self::Call(call) = self { &call.function.settings } else { &[] }
+    }
+}
+
 impl Plan<'_> {
     /// How the answer is made; nothing where the schema alone answers.
     pub(crate) fn format(&self) -> Option<&Format<'_>> {
@@ -60,7 +78,7 @@ impl Plan<'_> {
             Self::Read(read) => Some(&read.format),
             Self::Write(write) => Some(&write.format),
             Self::Call(call) => Some(&call.format),
-            Self::Describe(_) | Self::Root(_) => None,
+            Self::Describe(_) | Self::Root { .. } => None,
         }
     }
 
@@ -72,7 +90,7 @@ impl Plan<'_> {
         let shows = match self {
             Self::Read(plan) => !plan.headers_only,
             Self::Call(plan) => !plan.headers_only && plan.function.returns != Returns::Void,
-            Self::Write(_) | Self::Describe(_) | Self::Root(_) => false,
+            Self::Write(_) | Self::Describe(_) | Self::Root { .. } => false,
         };
         in_lines && shows && self.access() == Access::ReadOnly
     }
@@ -90,18 +108,13 @@ impl Plan<'_> {
         match self {
             Self::Read(plan) => plan.node.range,
             Self::Call(plan) => plan.node.range,
-            Self::Write(_) | Self::Describe(_) | Self::Root(_) => RowRange::ALL,
+            Self::Write(_) | Self::Describe(_) | Self::Root { .. } => RowRange::ALL,
         }
-    }
-
-    /// The called function's own settings.
-    pub(crate) fn settings(&self) -> &[(String, String)] {
-        if let Self::Call(call) = self { &call.function.settings } else { &[] }
     }
 
     pub(crate) fn access(&self) -> Access {
         match self {
-            Self::Read(_) | Self::Describe(_) | Self::Root(_) => Access::ReadOnly,
+            Self::Read(_) | Self::Describe(_) | Self::Root { .. } => Access::ReadOnly,
             Self::Write(_) => Access::ReadWrite,
             Self::Call(call) => call.access,
         }
@@ -117,34 +130,6 @@ pub(crate) struct ReadPlan<'a> {
     pub(crate) total: Total,
 }
 
-/// How the total number of rows is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Total {
-    /// Not asked for, or left to the planner's estimate.
-    Unknown,
-    /// The page is everything there is.
-    Page,
-    /// Counted, up to a cap.
-    Counted { cap: Option<i64> },
-}
-
-impl Total {
-    /// The same, where the page is not at hand to be counted.
-    pub(crate) fn counted(self) -> Self {
-        if self == Self::Page { Self::Counted { cap: None } } else { self }
-    }
-
-    pub(crate) fn of(count: Option<Count>, is_whole: bool, max_rows: Option<i64>) -> Self {
-        match count {
-            None | Some(Count::Planned) => Self::Unknown,
-            Some(_) if is_whole => Self::Page,
-            Some(Count::Exact) => Self::Counted { cap: None },
-            // One more than the cap shows that there is more than the cap.
-            Some(Count::Estimated) => Self::Counted { cap: max_rows.map(|rows| rows.saturating_add(1)) },
-        }
-    }
-}
-
 /// Plans a request.
 ///
 /// # Errors
@@ -155,8 +140,8 @@ pub(crate) fn plan<'a>(
     settings: &RestSettings,
 ) -> Result<Plan<'a>, PlanError> {
     match &request.action {
-        Action::Read { table, .. } if is_description(request, snapshot, table) => {
-            root(request, settings, OpenapiVersion::ThreeOne)
+        Action::Read { table, headers_only } if is_description(request, snapshot, table) => {
+            root(request, settings, OpenapiVersion::ThreeOne, *headers_only)
         }
         Action::DescribeTable(table) if is_description(request, snapshot, table) => {
             Ok(Plan::Describe(READ_ONLY.to_owned()))
@@ -173,7 +158,7 @@ pub(crate) fn plan<'a>(
         Action::DescribeTable(name) => Ok(Plan::Describe(allowed_on(table(request, snapshot, name)?))),
         Action::DescribeFunction(name) => call::allowed_on(request, snapshot, name).map(Plan::Describe),
         Action::DescribeRoot => Ok(Plan::Describe(READ_ONLY.to_owned())),
-        Action::ReadRoot => root(request, settings, OpenapiVersion::Two),
+        Action::ReadRoot { headers_only } => root(request, settings, OpenapiVersion::Two, *headers_only),
     }
 }
 
@@ -188,13 +173,14 @@ fn is_description(request: &ApiRequest, snapshot: &Snapshot, table: &str) -> boo
 fn root<'a>(
     request: &ApiRequest,
     settings: &RestSettings,
-    edition: OpenapiVersion,
+    version: OpenapiVersion,
+    headers_only: bool,
 ) -> Result<Plan<'a>, PlanError> {
     if settings.openapi_mode == OpenapiMode::Disabled {
         return Err(PlanError::RootDisabled);
     }
     if request.accept.iter().any(|media| matches!(media, Media::Json | Media::Openapi | Media::Any)) {
-        return Ok(Plan::Root(edition));
+        return Ok(Plan::Root { version, headers_only });
     }
     Err(PlanError::Media(request.accept.iter().map(|media| media.name().into_owned()).collect()))
 }
@@ -208,9 +194,10 @@ fn read<'a>(
 ) -> Result<ReadPlan<'a>, PlanError> {
     let table = table(request, snapshot, name)?;
     let max_rows = max_rows(settings);
-    let node =
-        node::Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }.table(table)?;
-    let format = format::negotiate(request, snapshot, settings, &table.name)?;
+    let mut node =
+        place::Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }.table(table)?;
+    let mut format = format::negotiate(request, snapshot, settings, &table.name)?;
+    format.name_columns(&mut node, Columns::Of(table));
     known_preferences(request)?;
     let is_whole = request.range == crate::request::RowRange::ALL && max_rows.is_none();
     Ok(ReadPlan { total: Total::of(request.prefer.count, is_whole, max_rows), node, format, headers_only })

@@ -72,8 +72,10 @@ pub(crate) enum Action {
     DescribeFunction(String),
     /// `OPTIONS` on the root.
     DescribeRoot,
-    /// `GET` on the root.
-    ReadRoot,
+    /// `GET` or `HEAD` on the root.
+    ReadRoot {
+        headers_only: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,6 +260,8 @@ pub(crate) enum Payload {
         shape: Shape,
         /// Keys of every object, or the `columns` parameter; sorted, each once.
         keys: Vec<String>,
+        /// All values are texts, as CSV and forms have them.
+        is_text: bool,
     },
     /// A form: function arguments.
     Form(Vec<(String, String)>),

@@ -16,15 +16,10 @@ use rowhouse_db::catalog::Returns;
 use rowhouse_db::flight::Row;
 
 use crate::error::Error;
-use crate::plan::{BodyHandler, CallPlan, Format, Plan, ReadPlan, Returning, WritePlan};
+use crate::header::ACCEPT_QUERY;
+use crate::plan::{BodyHandler, CallPlan, Format, Plan, ReadPlan, Returning, Total, WritePlan};
 use crate::request::{Action, ApiRequest, Count, Media, Mutation, Resolution, RowRange};
 use crate::sql::column;
-
-/// What QUERY takes (draft-ietf-httpbis-safe-method-w-body section 3).
-pub(crate) const ACCEPT_QUERY: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("accept-query"),
-    HeaderValue::from_static("\"application/x-www-form-urlencoded\""),
-);
 
 /// A body, at hand or on its way.
 #[derive(Debug)]
@@ -36,7 +31,7 @@ pub(crate) enum ResponseBody {
 
 /// One row of a main query, its numbers read.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ResultSet {
     total: Option<i64>,
     page: i64,
     body: ResponseBody,
@@ -46,7 +41,7 @@ pub(crate) struct Answer {
     new_rows: i64,
 }
 
-impl Answer {
+impl ResultSet {
     /// Takes the columns apart; what is missing counts as nothing.
     pub(crate) fn from_row(mut row: Row) -> Self {
         let body = row.pop().flatten().unwrap_or_default();
@@ -113,21 +108,20 @@ impl Answer {
     }
 
     /// The total with the planner's estimate taken in.
-    pub(crate) fn with_estimate(
-        mut self,
-        count: Option<Count>,
-        estimate: Option<i64>,
-        max_rows: Option<i64>,
-    ) -> Self {
-        self.total = match (count, self.total) {
-            (Some(Count::Planned), _) => estimate,
-            (Some(Count::Estimated), Some(total)) if max_rows.is_none_or(|rows| total > rows) => {
-                Some(total.max(estimate.unwrap_or(0)))
-            }
-            (_, total) => total,
-        };
+    pub(crate) fn with_estimate(mut self, total: Total, estimate: Option<i64>) -> Self {
+        self.total = total.resolve(self.total, estimate);
         self
     }
+}
+
+/// What the database has answered.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was not asked.
+    Nothing,
+    /// A description of the schema.
+    Document(serde_json::Value),
+    Rows(ResultSet),
 }
 
 /// What is being put together.
@@ -153,15 +147,23 @@ impl ResponseBody {
     }
 }
 
-/// Makes the response to a request whose main query has answered.
+/// Makes the response.
 ///
 /// # Errors
 /// Where the answer itself is not acceptable: not one row, an offset beyond the end, unreadable settings.
 pub(crate) fn respond(
     request: &ApiRequest,
     plan: &Plan<'_>,
-    answer: Answer,
+    outcome: Outcome,
 ) -> Result<Response<Body>, Error> {
+    match outcome {
+        Outcome::Nothing => Ok(describe(request, plan)),
+        Outcome::Document(document) => Ok(schema(request, plan, &document)),
+        Outcome::Rows(rows) => result(request, plan, rows),
+    }
+}
+
+fn result(request: &ApiRequest, plan: &Plan<'_>, answer: ResultSet) -> Result<Response<Body>, Error> {
     if let Some(format) = plan.format().filter(|format| format.explain.is_some()) {
         let mut headers = HeaderMap::with_capacity(4);
         content(request, &format.media, &mut headers);
@@ -173,15 +175,15 @@ pub(crate) fn respond(
         Plan::Read(plan) => read(request, plan, answer)?,
         Plan::Write(plan) => write(request, plan, answer),
         Plan::Call(plan) => call(request, plan, answer)?,
-        Plan::Describe(allowed) => return Ok(describe(request, allowed)),
-        Plan::Root(_) => return Ok(Response::default()),
+        Plan::Describe(_) | Plan::Root { .. } => return Ok(Response::default()),
     };
     finish(request, plan, draft, &guc)
 }
 
 /// The answer to `OPTIONS`. `Allow` is PostgREST's own to the letter, so QUERY is offered in a header beside it.
-pub(crate) fn describe(request: &ApiRequest, allowed: &str) -> Response<Body> {
+fn describe(request: &ApiRequest, plan: &Plan<'_>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
+    let Plan::Describe(allowed) = plan else { return response };
     let reads = allowed.split(',').any(|method| method == "GET");
     if reads && request.action != Action::DescribeRoot {
         let (name, value) = ACCEPT_QUERY;
@@ -192,12 +194,11 @@ pub(crate) fn describe(request: &ApiRequest, allowed: &str) -> Response<Body> {
     response
 }
 
-/// The root's description of the schema.
-pub(crate) fn document(document: &serde_json::Value, head: bool) -> Response<Body> {
+/// The description of the schema.
+fn schema(request: &ApiRequest, plan: &Plan<'_>, document: &serde_json::Value) -> Response<Body> {
     let text = Bytes::from(document.to_string());
-    let mut response = Response::new(if head { unknown_length() } else { Body::from(text) });
-    let media = HeaderValue::from_static("application/openapi+json; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, media);
+    let mut response = Response::new(if is_head(plan) { unknown_length() } else { Body::from(text) });
+    content(request, &Media::Openapi, response.headers_mut());
     response
 }
 
@@ -227,10 +228,10 @@ fn finish(
     Ok(response)
 }
 
-fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Draft, Error> {
+fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: ResultSet) -> Result<Draft, Error> {
     singular(&plan.format, answer.page)?;
     let mut headers = HeaderMap::with_capacity(8);
-    let status = page(request, &answer, &mut headers)?;
+    let status = page(request, plan.total, &answer, &mut headers)?;
     if let (crate::plan::Source::Table(table), Some(canonical)) = (plan.node.source, &request.canonical) {
         let location = match canonical.as_str() {
             "" => format!("/{}", header::encode(&table.name.name)),
@@ -242,10 +243,10 @@ fn read(request: &ApiRequest, plan: &ReadPlan<'_>, answer: Answer) -> Result<Dra
     Ok(Draft { status, headers, body: if plan.headers_only { ResponseBody::NOTHING } else { answer.body } })
 }
 
-fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Draft, Error> {
+fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: ResultSet) -> Result<Draft, Error> {
     singular(&plan.format, answer.page)?;
     let mut headers = HeaderMap::with_capacity(8);
-    let status = page(request, &answer, &mut headers)?;
+    let status = page(request, plan.total, &answer, &mut headers)?;
     if plan.function.returns == Returns::Void && !plan.function.returns_set {
         return Ok(Draft { status: StatusCode::NO_CONTENT, headers, body: ResponseBody::NOTHING });
     }
@@ -253,7 +254,7 @@ fn call(request: &ApiRequest, plan: &CallPlan<'_>, answer: Answer) -> Result<Dra
     Ok(Draft { status, headers, body: if plan.headers_only { ResponseBody::NOTHING } else { answer.body } })
 }
 
-fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: Answer) -> Draft {
+fn write(request: &ApiRequest, plan: &WritePlan<'_>, answer: ResultSet) -> Draft {
     let mut headers = HeaderMap::with_capacity(8);
     let shows = plan.read.is_some();
     let merges = request.prefer.resolution == Some(Resolution::Merge);
@@ -286,7 +287,8 @@ fn is_head(plan: &Plan<'_>) -> bool {
     match plan {
         Plan::Read(plan) => plan.headers_only,
         Plan::Call(plan) => plan.headers_only,
-        Plan::Write(_) | Plan::Describe(_) | Plan::Root(_) => false,
+        Plan::Root { headers_only, .. } => *headers_only,
+        Plan::Write(_) | Plan::Describe(_) => false,
     }
 }
 
@@ -302,15 +304,26 @@ fn singular(format: &Format<'_>, rows: i64) -> Result<(), Error> {
 }
 
 /// Status and `Content-Range` of a page of rows.
-fn page(request: &ApiRequest, answer: &Answer, headers: &mut HeaderMap) -> Result<StatusCode, Error> {
+fn page(
+    request: &ApiRequest,
+    kind: Total,
+    answer: &ResultSet,
+    headers: &mut HeaderMap,
+) -> Result<StatusCode, Error> {
     if answer.total.is_none() && matches!(answer.body, ResponseBody::Streamed(_, None)) {
         // How many rows there will be is not known, and nobody asked.
         return Ok(StatusCode::OK);
     }
     let lower = request.range.lower;
-    let upper = lower.saturating_add(answer.page).saturating_sub(1);
-    header::content_range(headers, lower, upper, answer.total);
-    match answer.total {
+    let end = lower.saturating_add(answer.page);
+    // A range that ends behind its total is invalid (RFC 9110 section 14.4), and an estimate may be too low.
+    let total = match answer.total {
+        Some(total) if kind.is_estimate() && answer.page > 0 => Some(total.max(end)),
+        Some(total) if kind == Total::CountedEstimate && lower >= total && total > 0 => None,
+        total => total,
+    };
+    header::content_range(headers, lower, end.saturating_sub(1), total);
+    match total {
         Some(total) if lower > total => Err(Error::OutOfBounds { offset: lower, total }),
         Some(total) if answer.page < total => Ok(StatusCode::PARTIAL_CONTENT),
         _ => Ok(StatusCode::OK),

@@ -11,24 +11,22 @@ use axum::routing::any;
 use http::request::Parts;
 use http::{HeaderName, Request};
 use rowhouse_db::DataPlane;
-use rowhouse_db::catalog::Snapshot;
-use rowhouse_db::flight::RequestContext;
-use rowhouse_http::{Deadline, Identity};
-use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
+use rowhouse_http::Deadline;
+use rowhouse_kernel::settings::RestSettings;
 
+use crate::admit::Admitted;
 use crate::body::RequestBody;
 use crate::cache::SchemaCache;
 use crate::error::{Error, Failure};
 use crate::import::Import;
 use crate::limit::LimitSources;
-use crate::openapi::{self, Visible};
-use crate::parse::{Incoming, parse};
-use crate::plan::{OpenapiVersion, Plan, plan};
-use crate::respond::Answer;
+use crate::parse::Incoming;
+use crate::plan::Plan;
+use crate::prepare::Prepared;
+use crate::respond::Outcome;
 use crate::run::{self, Task};
 use crate::timing::Timing;
-use crate::transaction::TransactionSettings;
-use crate::{context, import, respond};
+use crate::{context, import, openapi, respond};
 
 /// The data API, ready to answer.
 #[derive(Clone)]
@@ -68,86 +66,66 @@ async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
         let value = request.headers().get(&name)?.clone();
         Some((name, value))
     });
-    let mut response = match answer(&rest, request).await {
+    let mut timing = Timing::start(rest.settings.server_timing, request.extensions().get());
+    let mut response = match answer(&rest, request, &mut timing).await {
         Ok(response) => response,
         Err(error) => log(error).respond(rest.settings.client_error_verbosity),
     };
+    timing.mark("response");
+    timing.show(response.headers_mut());
     if let Some((name, value)) = trace {
         response.headers_mut().insert(name, value);
     }
     response
 }
 
-async fn answer(rest: &Rest, request: Request<Body>) -> Result<Response, Error> {
+/// The life of a request: admit, prepare, execute, respond.
+async fn answer(rest: &Rest, request: Request<Body>, timing: &mut Timing) -> Result<Response, Error> {
     let (head, body) = request.into_parts();
-    let identity = head.extensions.get::<Identity>().ok_or(Error::NoCaller)?;
-    let caller = identity.caller().map_err(|error| Error::Token(*error))?;
-    let renamed = context::anonymous(caller, &rest.settings.anon_role)?;
-    let caller = renamed.as_ref().unwrap_or(caller);
+    let caller = context::caller(&head, &rest.settings.anon_role)?;
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
-    let intake = RequestBody::read(&head, body, &rest.settings).await?;
-    let incoming = Incoming {
-        method: head.method.as_str(),
-        path: head.uri.path(),
-        query: head.uri.query().unwrap_or_default(),
-        headers: &head.headers,
-        body: intake.body,
-    };
-    let mut limits = rest.limits.of(caller, &snapshot)?;
-    let settings = limits.settings(&rest.settings);
-    let mut timing = Timing::start(rest.settings.server_timing, head.extensions.get());
-    let request = parse(&incoming, &settings)?;
-    limits.check(&request)?;
+    let admitted = Admitted::new(&caller, &snapshot, &rest.limits, &rest.settings)?;
+    let RequestBody { body, import } = RequestBody::read(&head, body, &rest.settings).await?;
+    let incoming = Incoming::of(&head, body);
+    let request = admitted.parse(&incoming)?;
     timing.mark("parse");
-    let mut plan = plan(&request, &snapshot, &settings)?;
-    if let Plan::Describe(allowed) = &plan {
-        return Ok(respond::describe(&request, allowed));
-    }
-    limits.bind(&mut plan);
-    let chosen =
-        TransactionSettings::new(&rest.settings, snapshot.role_settings(&caller.role), plan.settings());
-    let before = context::before(&rest.settings, &plan, chosen, &mut limits)?;
-    let context = RequestContext {
-        caller,
-        method: incoming.method,
-        path: incoming.path,
-        headers: &context::headers(&head.headers),
-        cookies: &context::cookies(&head.headers),
-        access: plan.access(),
-        search_path: &context::search_path(&request.schema, &rest.settings.extra_search_path),
-        time_zone: request.prefer.time_zone.as_deref(),
-        before: before.as_ref(),
-        isolation: chosen.isolation(),
-        end: context::end(rest.settings.tx_end, request.prefer.tx),
-    };
-    if let Plan::Root(edition) = plan {
-        let root = describe(rest, &context, &request.schema, &snapshot, (edition, base(&head))).await;
-        return root.map_err(|error| limits.explain(error));
-    }
+    let prepared = admitted.prepare(&request, &incoming)?;
     timing.mark("plan");
-    let task = Task { database: &rest.database, context: &context, request: &request, settings: &settings };
-    limits.require_affordable(task, &plan).await?;
-    let answered = carry_out(task, &mut plan, intake.import, &head).await;
+    let outcome = execute(rest, &admitted, &prepared, import, &head).await;
     timing.mark("transaction");
-    let answer = answered.map_err(|error| limits.explain(error))?;
-    let mut response = respond::respond(&request, &plan, answer)?;
-    timing.mark("response");
-    timing.show(response.headers_mut());
-    Ok(response)
+    let outcome = outcome.map_err(|error| run::explain(error, &admitted.limits, &prepared))?;
+    respond::respond(&request, &prepared.plan, outcome)
 }
 
-async fn carry_out(
-    task: Task<'_>,
-    plan: &mut Plan<'_>,
+/// The one stage that talks to the database.
+async fn execute(
+    rest: &Rest,
+    admitted: &Admitted<'_>,
+    prepared: &Prepared<'_>,
     import: Option<Import>,
     head: &Parts,
-) -> Result<Answer, Error> {
-    match (import, plan) {
-        (Some(import), Plan::Write(write)) => {
-            allow_time(head, task.settings.stream_timeout);
-            import::run(task, write, import).await
+) -> Result<Outcome, Error> {
+    let (context, settings) = (&prepared.context(), &*admitted.settings);
+    let task = Task { database: &rest.database, context, request: prepared.request, settings };
+    match (&prepared.plan, import) {
+        (Plan::Describe(_), _) => Ok(Outcome::Nothing),
+        (Plan::Root { version, .. }, _) => {
+            let visible = run::visible(task).await?;
+            let schema = &prepared.request.schema;
+            let document = openapi::document(*version, admitted.snapshot, schema, &visible, mount(head));
+            Ok(Outcome::Document(document))
         }
-        (_, plan) => run::run(task, plan).await,
+        (plan, import) => {
+            run::require_affordable(task, &admitted.limits, plan).await?;
+            match (plan, import) {
+                (Plan::Write(write), Some(import)) => {
+                    allow_time(head, settings.stream_timeout);
+                    import::run(task, write, import).await
+                }
+                _ => run::run(task, plan).await,
+            }
+            .map(Outcome::Rows)
+        }
     }
 }
 
@@ -158,27 +136,8 @@ fn allow_time(head: &Parts, limit: Duration) {
     }
 }
 
-/// The description of what the caller may use.
-async fn describe(
-    rest: &Rest,
-    context: &RequestContext<'_>,
-    schema: &str,
-    snapshot: &Snapshot,
-    (edition, base): (OpenapiVersion, &str),
-) -> Result<Response, Error> {
-    let all = rest.settings.openapi_mode == OpenapiMode::IgnorePrivileges;
-    let signed_in = *context.caller.role != *rest.settings.anon_role;
-    let rows = rest.database.fly(context, &Visible::query(schema, all)).await;
-    let visible = Visible::from_rows(rows.map_err(|error| Error::Database(error, signed_in))?);
-    let document = match edition {
-        OpenapiVersion::Two => openapi::document(snapshot, schema, &visible, base),
-        OpenapiVersion::ThreeOne => openapi::document_v31(snapshot, schema, &visible, base),
-    };
-    Ok(respond::document(&document, context.method == "HEAD"))
-}
-
 /// The path below which the API is mounted.
-fn base(head: &Parts) -> &str {
+fn mount(head: &Parts) -> &str {
     let whole = head.extensions.get::<OriginalUri>().map_or("/", |uri| uri.0.path());
     let base = whole.strip_suffix(head.uri.path()).unwrap_or(whole).trim_end_matches('/');
     if base.is_empty() { "/" } else { base }

@@ -1,14 +1,17 @@
 //! The one stage that talks to the database: main query, and the estimate where one was asked for.
 
 use bytes::Bytes;
-use rowhouse_db::flight::{Query, RequestContext, Row, Value};
+use rowhouse_db::flight::{End, Query, RequestContext, Row, Value};
 use rowhouse_db::{DataPlane, DbError};
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::error::Error;
-use crate::plan::{Plan, max_rows};
-use crate::request::{ApiRequest, Count, Mutation};
-use crate::respond::{Answer, ResponseBody};
+use crate::limit::{Exceeded, LimitError, RequestLimits};
+use crate::openapi::Visible;
+use crate::plan::{Plan, Total};
+use crate::prepare::Prepared;
+use crate::request::{ApiRequest, Mutation};
+use crate::respond::{ResponseBody, ResultSet};
 use crate::{sql, stream};
 
 /// A planned request on its way to the database.
@@ -24,7 +27,7 @@ pub(crate) struct Task<'a> {
 ///
 /// # Errors
 /// What the database refused, with violated row bounds told apart.
-pub(crate) async fn run(task: Task<'_>, plan: &Plan<'_>) -> Result<Answer, Error> {
+pub(crate) async fn run(task: Task<'_>, plan: &Plan<'_>) -> Result<ResultSet, Error> {
     let fail = |error| refused(plan, error, task.is_signed_in());
     let estimate = task.estimate(plan).await?;
     let mut answer = if plan.streams() {
@@ -32,16 +35,26 @@ pub(crate) async fn run(task: Task<'_>, plan: &Plan<'_>) -> Result<Answer, Error
     } else {
         let query = main(plan)?;
         if plan.format().is_some_and(|format| format.explain.is_some()) {
-            return task.database.fly(task.context, &query).await.map(Answer::of_lines).map_err(fail);
+            return task.database.fly(task.context, &query).await.map(ResultSet::of_lines).map_err(fail);
         }
         task.whole(plan, &query).await?
     };
     answer.decode(plan);
-    let mut answer = answer.with_estimate(task.request.prefer.count, estimate, max_rows(task.settings));
+    let mut answer = answer.with_estimate(plan.total(), estimate);
     if plan.streams() {
         answer.count_page(plan.range());
     }
     Ok(answer)
+}
+
+/// What the caller may use of the schema asked for.
+///
+/// # Errors
+/// Whatever the database answers.
+pub(crate) async fn visible(task: Task<'_>) -> Result<Visible, Error> {
+    let all = task.settings.openapi_mode == OpenapiMode::IgnorePrivileges;
+    let rows = task.database.fly(task.context, &Visible::query(&task.request.schema, all)).await;
+    Ok(Visible::from_rows(rows.map_err(|error| Error::Database(error, task.is_signed_in()))?))
 }
 
 impl Task<'_> {
@@ -49,7 +62,7 @@ impl Task<'_> {
         *self.context.caller.role != *self.settings.anon_role
     }
 
-    async fn whole(&self, plan: &Plan<'_>, query: &Query) -> Result<Answer, Error> {
+    async fn whole(&self, plan: &Plan<'_>, query: &Query) -> Result<ResultSet, Error> {
         let fail = |error| refused(plan, error, self.is_signed_in());
         if !plan.may_be_long() {
             return first(self.database.fly(self.context, query).await.map_err(fail)?);
@@ -58,12 +71,12 @@ impl Task<'_> {
             Value::Whole(rows) => first(rows),
             Value::Long(leading, length, pieces) => {
                 let body = stream::body(Bytes::new(), *pieces, self.settings.stall_timeout);
-                Ok(Answer::of(leading, ResponseBody::Streamed(body, Some(length))))
+                Ok(ResultSet::of(leading, ResponseBody::Streamed(body, Some(length))))
             }
         }
     }
 
-    async fn lines(&self, plan: &Plan<'_>) -> Result<Answer, Error> {
+    async fn lines(&self, plan: &Plan<'_>) -> Result<ResultSet, Error> {
         let fail = |error| refused(plan, error, self.is_signed_in());
         let (head, lines) = sql::lines(plan).ok_or(Error::NoSnapshot)?;
         let (head, lines) = (within_limits(head)?, within_limits(lines)?);
@@ -73,16 +86,61 @@ impl Task<'_> {
             None => lines.first.into(),
         };
         let head = lines.head.into_iter().next().ok_or_else(no_row)?;
-        Ok(Answer::of(head, ResponseBody::Streamed(body, None)))
+        Ok(ResultSet::of(head, ResponseBody::Streamed(body, None)))
     }
 
     /// The planner's number of rows, where the client wants it.
     async fn estimate(&self, plan: &Plan<'_>) -> Result<Option<i64>, Error> {
-        let wanted = matches!(self.request.prefer.count, Some(Count::Planned | Count::Estimated));
+        let wanted = matches!(plan.total(), Total::Planned { .. } | Total::Estimated { .. });
         let Some(query) = sql::estimate(plan).filter(|_| wanted) else { return Ok(None) };
         let fail = |error| refused(plan, error, self.is_signed_in());
         let rows = self.database.fly(self.context, &within_limits(query)?).await.map_err(fail)?;
-        Ok(planned_rows(&rows))
+        Ok(topmost(&rows, "Plan Rows").and_then(|rows| rows.as_i64()))
+    }
+}
+
+/// Where cost is limited, has the query planned first, in a flight of its own that leaves nothing behind. Under row-level
+/// security it is planned without its values, and the refusal does not tell the cost: statistics are of all tenants' rows.
+///
+/// # Errors
+/// [`Exceeded::Cost`], and what the database refuses about the query already now.
+pub(crate) async fn require_affordable(
+    task: Task<'_>,
+    limits: &RequestLimits,
+    plan: &Plan<'_>,
+) -> Result<(), Error> {
+    let Some(bound) = limits.cost() else { return Ok(()) };
+    let Some(query) = sql::cost(plan, limits.sees_statistics()) else { return Ok(()) };
+    let context = RequestContext { end: End::Rollback, ..*task.context };
+    let signed_in = task.is_signed_in();
+    let rows = task.database.fly(&context, &query).await;
+    let rows = rows.map_err(|error| refused(plan, error, signed_in))?;
+    let unknown = || Error::Database(DbError::Protocol("a plan without a cost".to_owned()), signed_in);
+    let cost = topmost(&rows, "Total Cost").and_then(|cost| cost.as_f64()).ok_or_else(unknown)?;
+    if cost <= bound.most {
+        return Ok(());
+    }
+    let cost = limits.sees_statistics().then_some(cost);
+    Err(LimitError::Exceeded(Exceeded::Cost { cost, bound: bound.clone() }).into())
+}
+
+/// Tells what a limit refused from what others did.
+pub(crate) fn explain(error: Error, limits: &RequestLimits, prepared: &Prepared<'_>) -> Error {
+    let exceeded = match &error {
+        Error::Database(DbError::Refused(refusal), _)
+            if refusal.code == "57014" && !refusal.message.contains("user request") =>
+        {
+            RequestLimits::timed_out(&prepared.timeout)
+        }
+        Error::MaxAffected(rows) => limits.written(*rows, &prepared.plan),
+        _ => None,
+    };
+    match (error, exceeded) {
+        (_, Some(exceeded)) => LimitError::Exceeded(exceeded).into(),
+        (Error::Import(inner, first, last), None) => {
+            Error::Import(Box::new(explain(*inner, limits, prepared)), first, last)
+        }
+        (error, None) => error,
     }
 }
 
@@ -94,25 +152,27 @@ fn within_limits(query: Query) -> Result<Query, Error> {
     if query.params.len() > sql::MAX_PARAMS { Err(Error::TooManyValues) } else { Ok(query) }
 }
 
-fn first(rows: Vec<Row>) -> Result<Answer, Error> {
-    rows.into_iter().next().map(Answer::from_row).ok_or_else(no_row)
+fn first(rows: Vec<Row>) -> Result<ResultSet, Error> {
+    rows.into_iter().next().map(ResultSet::from_row).ok_or_else(no_row)
 }
 
 fn no_row() -> Error {
     Error::Database(DbError::Protocol("no row".to_owned()), true)
 }
 
-/// `Plan Rows` of the topmost node.
-fn planned_rows(rows: &[rowhouse_db::flight::Row]) -> Option<i64> {
+/// What a plan says of its topmost node.
+fn topmost(rows: &[Row], name: &str) -> Option<serde_json::Value> {
     let text = rows.first()?.first()?.as_ref()?;
     let plan: serde_json::Value = serde_json::from_slice(text).ok()?;
-    plan.get(0)?.get("Plan")?.get("Plan Rows")?.as_i64()
+    plan.get(0)?.get("Plan")?.get(name).cloned()
 }
 
 /// A violated guard carries the number of rows in DETAIL.
-fn refused(plan: &Plan<'_>, error: DbError, signed_in: bool) -> Error {
-    let DbError::Refused(refusal) = &error else { return Error::Database(error, signed_in) };
+fn refused(plan: &Plan<'_>, mut error: DbError, signed_in: bool) -> Error {
+    let DbError::Refused(refusal) = &mut error else { return Error::Database(error, signed_in) };
     if refusal.code != "RHROW" {
+        refusal.message = plan.with_table_names(&refusal.message);
+        refusal.hint = refusal.hint.as_deref().map(|hint| plan.with_table_names(hint));
         return Error::Database(error, signed_in);
     }
     let rows = refusal.detail.as_deref().and_then(|detail| detail.trim().parse().ok()).unwrap_or(0);
@@ -120,7 +180,7 @@ fn refused(plan: &Plan<'_>, error: DbError, signed_in: bool) -> Error {
         Plan::Write(write) if write.mutation == Mutation::Replace => Error::PutMismatch,
         Plan::Write(write) if write.format.is_singular() => Error::Singular(rows),
         Plan::Call(call) if call.format.is_singular() => Error::Singular(rows),
-        Plan::Write(_) | Plan::Call(_) | Plan::Read(_) | Plan::Describe(_) | Plan::Root(_) => {
+        Plan::Write(_) | Plan::Call(_) | Plan::Read(_) | Plan::Describe(_) | Plan::Root { .. } => {
             Error::MaxAffected(rows)
         }
     }

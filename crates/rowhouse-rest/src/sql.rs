@@ -11,14 +11,20 @@
 mod body;
 mod builder;
 mod call;
+mod csv;
+mod embed;
 mod filter;
 mod read;
 mod select;
+mod value;
 mod write;
 
+use bytes::Bytes;
 use rowhouse_db::flight::Query;
 
 pub(crate) use builder::array_literal;
+
+use builder::Sql;
 
 use crate::plan::{Effect, Plan, WritePlan};
 use crate::request::ExplainMedia;
@@ -46,7 +52,7 @@ pub(crate) fn before<'s>(
     settings: impl IntoIterator<Item = (&'s str, &'s str)>,
     name: Option<&str>,
 ) -> Option<Query> {
-    let mut sql = builder::Sql::new();
+    let mut sql = Sql::new();
     sql.push("select ");
     let mut separator = "";
     for (name, value) in settings {
@@ -67,45 +73,54 @@ pub(crate) fn before<'s>(
 
 /// The main query; none where the schema alone answers.
 pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
-    let query = answering(plan)?;
+    let query = answering(Sql::new(), plan)?;
     Some(match plan.format().and_then(|format| format.explain) {
         Some(explain) => explained(query, explain),
         None => query,
     })
 }
 
-/// A write's main query.
-pub(crate) fn write(plan: &WritePlan<'_>) -> Query {
-    write::main(plan)
+/// A write's main query with other rows in its body.
+pub(crate) fn write_batch(plan: &WritePlan<'_>, rows: Bytes) -> Query {
+    write::main(Sql::with_body(rows), plan)
 }
 
 /// Two queries for an answer in lines: a row like a main query's without body, then the lines.
 pub(crate) fn lines(plan: &Plan<'_>) -> Option<(Query, Query)> {
     match plan {
-        Plan::Read(plan) => Some((read::head(plan), read::lines(plan))),
-        Plan::Call(plan) => Some((call::head(plan), call::lines(plan))),
-        Plan::Write(_) | Plan::Describe(_) | Plan::Root(_) => None,
+        Plan::Read(plan) => Some((read::head(plan), read::lines(Sql::new(), plan))),
+        Plan::Call(plan) => Some((call::head(plan), call::lines(Sql::new(), plan))),
+        Plan::Write(_) | Plan::Describe(_) | Plan::Root { .. } => None,
     }
 }
 
 /// The query that makes an answer.
-fn answering(plan: &Plan<'_>) -> Option<Query> {
+fn answering(sql: Sql, plan: &Plan<'_>) -> Option<Query> {
     Some(match plan {
-        Plan::Read(plan) => read::main(plan),
-        Plan::Write(plan) => write::main(plan),
-        Plan::Call(plan) => call::main(plan),
-        Plan::Describe(_) | Plan::Root(_) => return None,
+        Plan::Read(plan) => read::main(sql, plan),
+        Plan::Write(plan) => write::main(sql, plan),
+        Plan::Call(plan) => call::main(sql, plan),
+        Plan::Describe(_) | Plan::Root { .. } => return None,
     })
 }
 
 /// The query that makes the body of an answer, even where its plan is asked for.
 pub(crate) fn bare(plan: &Plan<'_>) -> Option<Query> {
-    if plan.streams() { Some(lines(plan)?.1) } else { answering(plan) }
+    making(Sql::new, plan)
 }
 
-/// What shows the cost of the main query before it is run: one column, `EXPLAIN` as JSON. None where nothing will be
-/// run, and for inserts: how many rows a body holds is not known to the planner.
-pub(crate) fn cost(plan: &Plan<'_>) -> Option<Query> {
+fn making(sql: fn() -> Sql, plan: &Plan<'_>) -> Option<Query> {
+    match plan {
+        Plan::Read(read) if plan.streams() => Some(read::lines(sql(), read)),
+        Plan::Call(call) if plan.streams() => Some(call::lines(sql(), call)),
+        _ => answering(sql(), plan),
+    }
+}
+
+/// What shows the cost of the main query before it is run: one column, `EXPLAIN` as JSON. Without `values` the query is
+/// planned as for any values. None where nothing will be run, and for inserts: how many rows a body holds is not known
+/// to the planner.
+pub(crate) fn cost(plan: &Plan<'_>, values: bool) -> Option<Query> {
     if matches!(plan, Plan::Write(write) if matches!(write.effect, Effect::Insert { .. })) {
         return None;
     }
@@ -113,8 +128,18 @@ pub(crate) fn cost(plan: &Plan<'_>) -> Option<Query> {
     if plan.format().and_then(|format| format.explain).is_some_and(only_planned) {
         return None;
     }
-    let query = bare(plan)?;
-    Some(Query { sql: format!("explain (format json) {}", query.sql).into(), params: query.params })
+    if values {
+        let query = bare(plan)?;
+        return Some(Query {
+            sql: format!("explain (format json) {}", query.sql).into(),
+            params: query.params,
+        });
+    }
+    let query = making(Sql::with_numbers, plan)?;
+    let mut sql = Sql::new();
+    sql.push("select rowhouse.generic_plan(").param(query.sql.as_bytes()).push(", ");
+    sql.param(query.params.len().to_string()).push(")");
+    Some(sql.finish())
 }
 
 /// The query's plan instead of its answer.
@@ -128,7 +153,7 @@ fn explained(query: Query, explain: &ExplainMedia) -> Query {
 pub(crate) fn estimate(plan: &Plan<'_>) -> Option<Query> {
     match plan {
         Plan::Read(plan) => Some(read::estimate(plan)),
-        Plan::Write(_) | Plan::Call(_) | Plan::Describe(_) | Plan::Root(_) => None,
+        Plan::Write(_) | Plan::Call(_) | Plan::Describe(_) | Plan::Root { .. } => None,
     }
 }
 

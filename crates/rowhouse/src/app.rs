@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Router, middleware};
-<<<<<<< HEAD
 use rowhouse_db::ListenHub;
 use rowhouse_http::{
     CallerResolver, Dialect, Layers, Metrics, Server, Surface, Surfaces, cors, observe, serve,
@@ -16,18 +15,6 @@ use rowhouse_module::{
     Assembled, Assembly, BoundListeners, CannotRun, Fact, HealthCheck, ListenerService, Modules, Origin,
 };
 use tokio::sync::watch;
-=======
-use http::StatusCode;
-use rowhouse_auth::{Auth, AuthParts, KeyStore};
-use rowhouse_db::{Control, Database, ListenHub};
-use rowhouse_http::{CallerResolver, Dialect, ForeignTokens, Layers, Metrics, cors, observe};
-use rowhouse_kernel::settings::Settings;
-use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use rowhouse_mail::{Intake, Templates};
-use rowhouse_ops::{Check, Checks, Health, Ops};
-use rowhouse_rest::{LimitSources, Rest, SchemaCache};
-use rowhouse_tenancy::limit::TenantLimits;
->>>>>>> c041e7a (Use PostgREST's and PostgreSQL's words in the data API)
 use tokio::task::JoinHandle;
 
 /// How long the program's start waits for parts that begin in the background, such as the worker.
@@ -63,7 +50,6 @@ impl App {
     /// The modules' reasons; surfaces that overlap; a metrics registry that is taken.
     pub async fn start(modules: &Modules, origin: Origin) -> Result<Self, CannotRun> {
         let metrics = Metrics::install().map_err(CannotRun::because)?;
-<<<<<<< HEAD
         let (hub, listening) = ListenHub::start(origin.urls.control.clone(), modules.channels());
         let mut assembly = Assembly::new(origin, metrics, hub);
         modules.start(&mut assembly).await?;
@@ -79,63 +65,6 @@ impl App {
             assembly,
             _listening: Listening(listening),
         })
-=======
-        let keys = open_keys(&parts).await?;
-        let (hub, listening) = ListenHub::start(parts.control_url.clone(), CHANNELS);
-        let worker = match parts.roles.worker && parts.settings.jobs.workers {
-            true => Some(Working::start(&parts, hub.subscribe()).await?),
-            false => None,
-        };
-        let mailer = crate::mail::mailer(&parts)?;
-        let Parts { settings, database, clock, rng, roles, .. } = parts;
-        let auth = Auth::new(AuthParts {
-            control: database.control.clone(),
-            keys: keys.clone(),
-            settings: settings.auth.clone(),
-            public_url: settings.server.public_url.clone().unwrap_or_default(),
-            clock: Arc::clone(&clock),
-            rng: Arc::clone(&rng),
-        });
-        let waker = worker.as_ref().map(|worker| worker.waker(rowhouse_mail::SEND));
-        let waker = waker.unwrap_or_else(|| Arc::new(|| ()));
-        let intake = Intake::start(&mailer, &database.control, &waker);
-        let (times, chances) = (Arc::clone(&clock), Arc::clone(&rng));
-        let mail = Mail::new(&settings, &database.control, &keys, intake, times, chances)?;
-        let cache = SchemaCache::new();
-        let schema = reload::Schema::new(Arc::clone(&cache), settings.rest.schemas.clone(), database.clone());
-        let following = tokio::spawn(keys.clone().follow(hub.subscribe()));
-        let folding = tokio::spawn(metrics.clone().fold());
-        let reloading = tokio::spawn(schema.clone().follow(hub.subscribe()));
-        let tenants = Arc::new(TenantLimits::default());
-        let limits = limit::Tenants::new(Arc::clone(&tenants), database.clone());
-        let limiting = tokio::spawn(limits.clone().follow(hub.subscribe()));
-        tokio::join!(schema.reload(), limits.reload());
-        let ceilings = LimitSources { default_timeout: settings.db.statement_timeout, tenants };
-        let rest = Rest::new(database.data.clone(), Arc::clone(&cache), ceilings, settings.rest.clone());
-        let loaded: Check = Arc::new(move || cache.current().is_some());
-        let worker_check = worker.as_ref().map(Working::check);
-        let checks = Checks { rest: roles.api.then_some(loaded), worker: worker_check };
-        let health = Health::new(database.clone(), Arc::clone(&clock), checks);
-        let metrics_token = settings.server.metrics_token.clone().map(Arc::new);
-        let control = database.control.clone();
-        let counting = tokio::spawn(rowhouse_jobs::gauge::keep(control.clone()));
-        let ops = Ops { health, metrics: metrics.clone(), database, metrics_token };
-        let layers = Layers {
-            resolver: CallerResolver::new(keys.shared(), foreign, Arc::clone(&clock)),
-            metrics,
-            request_timeout: settings.server.request_timeout,
-            client_address_header: settings.server.client_address_header.clone(),
-            clock,
-            rng,
-        };
-        let mail_router = mail.router();
-        let surfaces =
-            if roles.api { surfaces(&settings, auth, rest, mail_router, control) } else { Router::new() };
-        let router = around(&settings, surfaces.merge(rowhouse_ops::router(ops)), layers);
-        let drain_timeout = settings.server.drain_timeout;
-        let tasks = vec![listening, following, reloading, limiting, folding, counting];
-        Ok(Self { router, keys, mail, worker, drain_timeout, tasks })
->>>>>>> c041e7a (Use PostgREST's and PostgreSQL's words in the data API)
     }
 
     /// Serves the modules' listeners until `drain` turns true. The tasks end once what is under way has.

@@ -17,8 +17,6 @@ const EXCEPTIONS: &[(&str, &str, usize)] = &[
     ("crates/rowhouse-jobs/migrations/20261121000620_jobs_work.sql", "", 411),
     ("crates/rowhouse-jobs/migrations/20261121000620_jobs_work.sql", "jobs.claim_limited", 102),
     ("crates/rowhouse-mail/tests/it/deliver.rs", "", 444),
-    ("crates/rowhouse-rest/src/parse/tests.rs", "", 435),
-    ("crates/rowhouse-rest/src/sql/tests.rs", "", 490),
     ("crates/rowhouse/tests/it/bad_input/rest_case.rs", "", 428),
 ];
 

@@ -13,6 +13,8 @@ pub struct Function {
     pub returns_set: bool,
     /// What one result is.
     pub returns: Returns,
+    /// Names of the columns of its rows, where it returns rows.
+    pub columns: Vec<String>,
     /// Decides whether the call may write.
     pub volatility: Volatility,
     /// Its own settings (`create function … set`), (name, value). Some must be set before the call to bind it.

@@ -21,7 +21,17 @@ select n.nspname::text,
        end,
        rn.nspname::text,
        coalesce(rc.relname, r.typname)::text,
-       coalesce(p.proconfig, '{}')
+       coalesce(p.proconfig, '{}'),
+       case
+         when p.proargmodes::text[] && '{t,b,o}' then (
+           select coalesce(array_agg(coalesce(o.name, '') order by o.place), '{}')
+           from unnest(p.proargnames, p.proargmodes::text[]) with ordinality o (name, mode, place)
+           where o.mode in ('t', 'b', 'o'))
+         when r.typtype = 'c' then (
+           select coalesce(array_agg(c.attname::text order by c.attnum), '{}') from pg_attribute c
+           where c.attrelid = r.typrelid and c.attnum > 0 and not c.attisdropped)
+         else '{}'
+       end
 from pg_proc p
 join pg_namespace n on n.oid = p.pronamespace
 join base b on b.oid = p.prorettype

@@ -27,6 +27,8 @@ const ENUMS: &str = include_str!("enums.sql");
 const GEOJSON: &str = include_str!("geojson.sql");
 const ROLES: &str = include_str!("roles.sql");
 const COMPUTED: &str = include_str!("computed.sql");
+const COMPUTED_COLUMNS: &str = include_str!("computed_columns.sql");
+const BYPASSING: &str = include_str!("bypassing.sql");
 const FUNCTIONS: &str = include_str!("functions.sql");
 
 /// Reads tables, keys, relations and functions of `schemas`. Schemas that do not exist are served empty.
@@ -57,6 +59,11 @@ async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> 
             table.columns.push(column(&row)?);
         }
     }
+    for row in client.query(COMPUTED_COLUMNS, schemas_param).await? {
+        if let Some(table) = tables.get_mut(&row.try_get::<_, u32>(0)?) {
+            table.computed.push(row.try_get(1)?);
+        }
+    }
     let keys = client.query(KEYS, &[]).await?;
     let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
     let names = names(&client.query(ATTRIBUTES, schemas_param).await?)?;
@@ -84,6 +91,9 @@ async fn read(client: &Client, schemas: &[String]) -> Result<Snapshot, DbError> 
     }
     for row in client.query(ROLES, &[]).await? {
         snapshot.set_for_role(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    }
+    for row in client.query(BYPASSING, &[]).await? {
+        snapshot.let_bypass_row_security(row.try_get(0)?);
     }
     Ok(snapshot)
 }
@@ -218,6 +228,7 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
         arguments: arguments.collect(),
         returns_set: row.try_get(7)?,
         returns,
+        columns: row.try_get(12)?,
         volatility,
         settings: row.try_get::<_, Vec<String>>(11)?.iter().filter_map(|s| assignment(s)).collect(),
     })

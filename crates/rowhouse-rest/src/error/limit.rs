@@ -32,13 +32,18 @@ pub(super) fn failure(exceeded: &Exceeded) -> Failure {
             ))
             .hint("Write in several requests, each with fewer rows or a narrower filter."),
         Exceeded::Cost { cost, bound } => {
+            let (holder, most) = (holder(bound), bound.most);
+            let details = match cost {
+                Some(cost) => {
+                    let cost = coarse(*cost);
+                    format!(
+                        "Its estimated cost is about {cost}; that of {holder} may be {most}. It was not run."
+                    )
+                }
+                None => format!("The estimated cost of a query of {holder} may be {most}. It was not run."),
+            };
             Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL02", "The query costs more than allowed")
-                .details(format!(
-                    "Its estimated cost is about {}; that of {} may be {}. It was not run.",
-                    coarse(*cost),
-                    holder(bound),
-                    bound.most
-                ))
+                .details(details)
                 .hint("Ask for less: add filters that an index serves, or a limit.")
         }
     }

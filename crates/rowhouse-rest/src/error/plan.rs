@@ -18,6 +18,7 @@ pub(super) fn failure(error: PlanError) -> Failure {
             "PGRST204",
             format!("Could not find the '{column}' column of '{table}' in the schema cache"),
         ),
+        PlanError::UndefinedColumn { column, like } => schema::undefined_column(&column, &like),
         PlanError::UnknownFunction(unknown) => schema::unknown_function(&unknown),
         PlanError::AmbiguousFunction(candidates) => schema::ambiguous_function(&candidates),
         PlanError::PutFilters => Failure::new(

@@ -3,8 +3,8 @@
 use http::StatusCode;
 
 use super::{Failure, not_satisfiable};
+use crate::header::ACCEPT_QUERY;
 use crate::parse::{RangeProblem, RequestError};
-use crate::respond::ACCEPT_QUERY;
 
 pub(super) fn failure(error: RequestError) -> Failure {
     match error {

@@ -13,6 +13,16 @@ pub(super) fn unknown_table(schema: &str, table: &str, like: Option<String>) -> 
     failure
 }
 
+/// As PostgreSQL words it (`errorMissingColumn`).
+pub(super) fn undefined_column(column: &str, like: &[String]) -> Failure {
+    let mut failure =
+        Failure::new(StatusCode::BAD_REQUEST, "42703", format!("column {column} does not exist"));
+    let names: Vec<String> = like.iter().map(|name| format!("the column \"{name}\"")).collect();
+    failure.hint =
+        (!names.is_empty()).then(|| format!("Perhaps you meant to reference {}.", names.join(" or ")));
+    failure
+}
+
 pub(super) fn ambiguous_function(candidates: &[String]) -> Failure {
     let message = format!("Could not choose the best candidate function between: {}", candidates.join(", "));
     Failure::new(StatusCode::MULTIPLE_CHOICES, "PGRST203", message).hint(

@@ -6,12 +6,12 @@ use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::RestSettings;
 
 use super::Sample;
+use crate::admit::Admitted;
 use crate::error::{Error, Failure};
 use crate::limit::LimitSources;
-use crate::parse::{Incoming, parse};
-use crate::plan::{Plan, PlanError, ReadNode, Source, plan};
-use crate::transaction::TransactionSettings;
-use crate::{context, sql};
+use crate::parse::Incoming;
+use crate::plan::{Plan, PlanError, ReadNode, Source};
+use crate::sql;
 
 /// A caller's request, ready to fly.
 #[derive(Debug, Clone)]
@@ -61,28 +61,24 @@ fn prepared(
     let (path, query) = sample.path_and_query.split_once('?').unwrap_or((sample.path_and_query, ""));
     let (headers, body) = (sample.headers, sample.body.clone());
     let incoming = Incoming { method: sample.method.as_str(), path, query, headers, body };
-    let mut limits = limits.of(caller, snapshot)?;
-    let settings = limits.settings(project);
-    let request = parse(&incoming, &settings)?;
-    limits.check(&request)?;
-    let mut plan = plan(&request, snapshot, &settings)?;
-    limits.bind(&mut plan);
-    let chosen = TransactionSettings::new(project, snapshot.role_settings(&caller.role), plan.settings());
+    let admitted = Admitted::new(caller, snapshot, limits, project)?;
+    let request = admitted.parse(&incoming)?;
+    let prepared = admitted.prepare(&request, &incoming)?;
     let nothing = || PlanError::NotImplemented("Only reads, writes and calls can be explained.");
-    let query = sql::bare(&plan).ok_or_else(nothing)?;
+    let query = sql::bare(&prepared.plan).ok_or_else(nothing)?;
     if query.params.len() > sql::MAX_PARAMS {
         return Err(Error::TooManyValues);
     }
     Ok(Prepared {
         query,
-        before: context::before(project, &plan, chosen, &mut limits)?,
-        access: plan.access(),
-        search_path: context::search_path(&request.schema, &project.extra_search_path),
+        access: prepared.plan.access(),
         time_zone: request.prefer.time_zone.clone(),
-        isolation: chosen.isolation(),
-        headers: context::headers(headers),
-        cookies: context::cookies(headers),
-        relations: relations(&plan),
+        relations: relations(&prepared.plan),
+        before: prepared.before,
+        search_path: prepared.search_path,
+        isolation: prepared.isolation,
+        headers: prepared.headers,
+        cookies: prepared.cookies,
     })
 }
 
@@ -96,7 +92,7 @@ fn relations(plan: &Plan<'_>) -> Vec<QualifiedName> {
             write.read.iter().for_each(|node| walk(node, &mut found));
         }
         Plan::Call(call) => walk(&call.node, &mut found),
-        Plan::Describe(_) | Plan::Root(_) => {}
+        Plan::Describe(_) | Plan::Root { .. } => {}
     }
     found.sort();
     found.dedup();

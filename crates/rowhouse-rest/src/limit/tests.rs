@@ -1,13 +1,17 @@
-use rowhouse_db::PgError;
-
 use super::*;
-use crate::error::Failure;
-use crate::plan::plan;
+use crate::error::{Error, Failure};
 use crate::plan::tests::{request, schema};
+use crate::plan::{Total, plan};
+use crate::sql;
 
 /// The limits of a role `reader` with `settings`, in a tenant without any; the server's timeout is 8 s.
-fn of<'a>(caller: &'a Caller, snapshot: &'a Snapshot) -> Result<RequestLimits<'a>, Error> {
-    LimitSources { default_timeout: Duration::from_secs(8), tenants: Arc::default() }.of(caller, snapshot)
+fn of(caller: &Caller, snapshot: &Snapshot) -> Result<RequestLimits, LimitError> {
+    let sources = LimitSources {
+        default_timeout: Duration::from_secs(8),
+        tenants: Arc::default(),
+        plans_for_all: false,
+    };
+    sources.of(caller, snapshot)
 }
 
 fn reader() -> Caller {
@@ -22,8 +26,8 @@ fn with(settings: &[(&str, &str)]) -> Snapshot {
     snapshot
 }
 
-fn refused(error: Error) -> (u16, String, String) {
-    let failure = Failure::from(error);
+fn refused(error: LimitError) -> (u16, String, String) {
+    let failure = Failure::from(Error::from(error));
     (failure.status.as_u16(), failure.code, failure.details.unwrap_or_default().to_string())
 }
 
@@ -36,9 +40,10 @@ fn times(
     let (caller, snapshot) = (reader(), with(&settings));
     let mut limits = of(&caller, &snapshot).unwrap();
     limits.tenant_timeout = tenant.map(Duration::from_millis);
-    limits.bind_time(function, None).unwrap();
-    let holder = limits.time.map(|bound| bound.role.map_or("tenant".to_owned(), |role| role.to_string()));
-    (limits.timeout, holder)
+    let timeout = limits.timeout(function, None).unwrap();
+    let holder =
+        timeout.of_caller.map(|bound| bound.role.map_or("tenant".to_owned(), |role| role.to_string()));
+    (timeout.milliseconds, holder)
 }
 
 #[test]
@@ -68,7 +73,7 @@ fn durations_are_read_as_postgresql_reads_them() {
 fn setting_that_is_no_limit_refuses_rather_than_lifts() {
     for (name, value) in [(MAX_ROWS, "1k"), (MAX_ROWS, "0"), (MAX_COST, "inf"), (MAX_COST, "-1")] {
         let (caller, snapshot) = (reader(), with(&[(name, value)]));
-        let failure = Failure::from(of(&caller, &snapshot).err().unwrap());
+        let failure = Failure::from(Error::from(of(&caller, &snapshot).err().unwrap()));
         assert_eq!((failure.status.as_u16(), &*failure.code), (500, "RHL00"), "{name} {value}");
         assert!(failure.message.contains(name), "{failure:?}");
     }
@@ -77,7 +82,7 @@ fn setting_that_is_no_limit_refuses_rather_than_lifts() {
 #[test]
 fn tenants_whose_limits_are_not_known_yet_wait() {
     let caller = Caller { tenant: Some("00000000-0000-7000-8000-000000000001".parse().unwrap()), ..reader() };
-    assert!(matches!(of(&caller, &schema()), Err(Error::NoSnapshot)));
+    assert_eq!(of(&caller, &schema()).unwrap_err(), LimitError::NotLoaded);
 }
 
 #[test]
@@ -118,36 +123,28 @@ fn written_rows_are_bounded_unless_the_client_bounds_them_closer() {
     {
         let header = format!("prefer: {preference}");
         let request = request("DELETE", "/todos?id=gt.1", &[&header], "");
-        let mut plan = plan(&request, &snapshot, &RestSettings::default()).unwrap();
-        let mut limits = of(&caller, &snapshot).unwrap();
-        limits.bind(&mut plan);
+        let limits = of(&caller, &snapshot).unwrap();
+        let plan = limits.apply(plan(&request, &snapshot, &RestSettings::default()).unwrap());
         let Plan::Write(write) = &plan else { panic!("a write") };
-        assert_eq!(write.bounds, Some(RowBounds { low: None, high: Some(high) }));
-        let explained = limits.explain(Error::MaxAffected(11));
-        assert_eq!(matches!(explained, Error::Limit(_)), ours, "{explained:?}");
+        assert_eq!(write.bounds, Some(RowBounds { low: None, high: Some(high), of_limits: ours }));
+        assert_eq!(limits.written(11, &plan).is_some(), ours);
     }
 }
 
 #[test]
 fn only_a_timeout_that_role_or_tenant_set_is_the_callers_concern() {
-    let canceled = |message: &str| {
-        let error = PgError { code: "57014".to_owned(), message: message.to_owned(), ..PgError::default() };
-        Error::Database(DbError::Refused(Box::new(error)), true)
-    };
-    let timeout = "canceling statement due to statement timeout";
     let (caller, snapshot) = (reader(), with(&[(TIMEOUT, "3s")]));
-    let mut limits = of(&caller, &snapshot).unwrap();
-    assert_eq!(refused(limits.explain(canceled(timeout))).0, 500);
-    limits.bind_time(None, None).unwrap();
+    let limits = of(&caller, &snapshot).unwrap();
+    assert_eq!(RequestLimits::timed_out(&Timeout::default()), None);
+    let exceeded = RequestLimits::timed_out(&limits.timeout(None, None).unwrap()).unwrap();
     let details = "\"Statements of the role reader may run for 3000 ms.\"".to_owned();
-    assert_eq!(refused(limits.explain(canceled(timeout))), (422, "57014".to_owned(), details));
-    assert_eq!(refused(limits.explain(canceled("canceling statement due to user request"))).0, 500);
+    assert_eq!(refused(LimitError::Exceeded(exceeded)), (422, "57014".to_owned(), details));
 }
 
 #[test]
 fn cost_is_told_coarsely() {
     let bound = Limit { most: 100.0, role: None };
-    let (_, code, details) = refused(Exceeded::Cost { cost: 123_456.78, bound }.into());
+    let (_, code, details) = refused(LimitError::Exceeded(Exceeded::Cost { cost: Some(123_456.78), bound }));
     assert_eq!(code, "RHL02");
     assert!(details.contains("about 120000; that of this tenant may be 100."), "{details}");
 }
@@ -158,7 +155,7 @@ fn inserts_and_plans_alone_are_not_costed() {
     let settings = RestSettings { plan_enabled: true, ..RestSettings::default() };
     let is_costed = |method: &str, headers: &[&str], body: &str| {
         let request = request(method, "/todos", headers, body);
-        sql::cost(&plan(&request, &snapshot, &settings).unwrap()).map(|query| query.sql)
+        sql::cost(&plan(&request, &snapshot, &settings).unwrap(), true).map(|query| query.sql)
     };
     let read = is_costed("GET", &[], "").unwrap();
     assert!(read.starts_with("explain (format json) select "), "{read}");
@@ -167,4 +164,30 @@ fn inserts_and_plans_alone_are_not_costed() {
     assert_eq!(is_costed("GET", &["accept: application/vnd.pgrst.plan"], ""), None);
     let analyzed = is_costed("GET", &["accept: application/vnd.pgrst.plan; options=analyze"], "");
     assert_eq!(analyzed.map(|sql| sql.matches("explain").count()), Some(1));
+}
+
+#[test]
+fn under_row_security_statistics_are_neither_shown_nor_followed() {
+    let mut snapshot = schema();
+    let (caller, settings) = (reader(), RestSettings { plan_enabled: true, ..RestSettings::default() });
+    let seen = |snapshot: &Snapshot, preference: &str| {
+        let header = format!("prefer: count={preference}");
+        let request = request("GET", "/todos?id=gt.1&limit=3", &[&header], "");
+        let limits = of(&caller, snapshot).unwrap();
+        let plan = limits.apply(plan(&request, snapshot, &settings).unwrap());
+        (
+            plan.total().is_estimate() && plan.total() != Total::CountedEstimate,
+            limits.settings(&settings).plan_enabled,
+        )
+    };
+    for preference in ["planned", "estimated"] {
+        assert_eq!(seen(&snapshot, preference), (false, false), "{preference}");
+    }
+    let request = request("GET", "/todos?title=eq.secret&limit=3&offset=2", &[], "");
+    let query = sql::cost(&plan(&request, &snapshot, &settings).unwrap(), false).unwrap();
+    let sent: Vec<_> = query.params.iter().flatten().map(|value| String::from_utf8_lossy(value)).collect();
+    assert!(sent[0].ends_with("= $1 limit 3 offset 2) rowhouse_row"), "{sent:?}");
+    assert!(!sent.iter().any(|value| value.contains("secret")), "{sent:?}");
+    snapshot.let_bypass_row_security("reader".to_owned());
+    assert_eq!(seen(&snapshot, "planned"), (true, true));
 }

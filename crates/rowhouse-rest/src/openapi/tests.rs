@@ -2,7 +2,7 @@ use bytes::Bytes;
 use rowhouse_db::flight::Row;
 use serde_json::{Value, json};
 
-use super::{Visible, document};
+use super::{Visible, v2};
 use crate::plan::tests::schema;
 
 pub(super) fn rows(rows: &[[Option<&str>; 4]]) -> Vec<Row> {
@@ -19,7 +19,7 @@ fn described() -> Value {
         [Some("function"), Some("search"), None, Some("Finds todos\nby words")],
         [Some("function"), Some("touch"), None, None],
     ]));
-    document(&schema(), "public", &visible, "/rest/v1")
+    v2(&schema(), "public", &visible, "/rest/v1")
 }
 
 #[test]

@@ -53,15 +53,20 @@ fn json(text: Bytes, columns: Option<&[String]>, settings: &RestSettings) -> Res
         let mut keys = columns.to_vec();
         keys.sort_unstable();
         keys.dedup();
-        return Ok(Payload::Json { text, shape, keys });
+        return Ok(Payload::Json { text, shape, keys, is_text: false });
     }
     if scan.outer == Outer::Scalar {
-        return Ok(Payload::Json { text: Bytes::from_static(b"[]"), shape, keys: Vec::new() });
+        return Ok(Payload::Json {
+            text: Bytes::from_static(b"[]"),
+            shape,
+            keys: Vec::new(),
+            is_text: false,
+        });
     }
     if !scan.uniform {
         return Err(RequestError::Body("All object keys must match".into()));
     }
-    Ok(Payload::Json { text, shape, keys: scan.keys })
+    Ok(Payload::Json { text, shape, keys: scan.keys, is_text: false })
 }
 
 fn csv(body: &Bytes, columns: Option<&[String]>) -> Result<Payload, RequestError> {
@@ -72,7 +77,7 @@ fn csv(body: &Bytes, columns: Option<&[String]>) -> Result<Payload, RequestError
         keys.sort_unstable();
         keys.dedup();
     }
-    Ok(Payload::Json { text: text.into(), shape: Shape::Array, keys })
+    Ok(Payload::Json { text: text.into(), shape: Shape::Array, keys, is_text: true })
 }
 
 fn form(body: &Bytes) -> Result<Vec<(String, String)>, RequestError> {
@@ -92,7 +97,8 @@ fn form(body: &Bytes) -> Result<Vec<(String, String)>, RequestError> {
 fn form_as_json(body: &Bytes) -> Result<Payload, RequestError> {
     let row: std::collections::BTreeMap<String, String> = form(body)?.into_iter().collect();
     let text = serde_json::to_vec(&row).map_err(|_| INVALID)?;
-    Ok(Payload::Json { text: text.into(), shape: Shape::Object, keys: row.into_keys().collect() })
+    let keys = row.into_keys().collect();
+    Ok(Payload::Json { text: text.into(), shape: Shape::Object, keys, is_text: true })
 }
 
 fn text(body: &Bytes) -> Result<Payload, RequestError> {

@@ -1,10 +1,17 @@
-//! A CSV body (RFC 4180): a line of names, then lines of values. An unquoted `NULL` is null.
+//! A CSV body (RFC 4180): a line of names, then lines of values.
+//!
+//! What the data API writes as `text/csv` is read back as it was: a field of nothing and an unquoted `NULL` are null, and
+//! a quoted field is a text whatever it holds, as with PostgreSQL's `copy`.
+
+/// What some programs write in front of a text (U+FEFF).
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The rows as a JSON array of objects of texts, and the names sorted.
 pub(super) fn to_json(text: &str) -> Result<(Vec<u8>, Vec<String>), &'static str> {
-    let mut lines = Lines { rest: text };
+    let mut lines = Lines { rest: text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text), skips_blank: true };
     let names: Vec<String> =
         lines.next().ok_or("not enough input")??.into_iter().map(|field| field.text).collect();
+    lines.begin_rows(names.len());
     let mut json = b"[".to_vec();
     for line in lines {
         let line = line?;
@@ -43,20 +50,23 @@ struct CsvField {
 
 impl CsvField {
     fn is_null(&self) -> bool {
-        !self.quoted && self.text == "NULL"
+        !self.quoted && (self.text.is_empty() || self.text == "NULL")
     }
 }
 
-/// Lines that are not empty.
+/// Lines. Empty ones are passed over, except where a line has only one field: it is then a null.
 struct Lines<'a> {
     rest: &'a str,
+    skips_blank: bool,
 }
 
 impl Iterator for Lines<'_> {
     type Item = Result<Vec<CsvField>, &'static str>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rest = self.rest.trim_start_matches(['\r', '\n']);
+        if self.skips_blank {
+            self.rest = self.rest.trim_start_matches(['\r', '\n']);
+        }
         if self.rest.is_empty() {
             return None;
         }
@@ -71,13 +81,27 @@ impl Iterator for Lines<'_> {
             }
             match self.rest.strip_prefix(',') {
                 Some(rest) => self.rest = rest,
-                None => return Some(Ok(fields)),
+                None => {
+                    self.end_line();
+                    return Some(Ok(fields));
+                }
             }
         }
     }
 }
 
 impl Lines<'_> {
+    /// Behind the names: `count` fields are in each line.
+    fn begin_rows(&mut self, count: usize) {
+        self.skips_blank = count != 1;
+    }
+
+    fn end_line(&mut self) {
+        let rest = self.rest;
+        let rest = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix(['\r', '\n']));
+        self.rest = rest.unwrap_or(self.rest);
+    }
+
     fn field(&mut self) -> Result<CsvField, &'static str> {
         if let Some(rest) = self.rest.strip_prefix('"') {
             self.rest = rest;

@@ -144,9 +144,18 @@ fn single(cursor: &mut Cursor<'_>, place: Place) -> String {
     cursor.take_while(|c| c != ',' && c != ')').to_owned()
 }
 
-/// `(a,"b, c",d)`; an empty list is one empty element.
+/// `(a,"b, c",d)`; `()` is nothing, `("")` the empty text.
 fn list(cursor: &mut Cursor<'_>, place: Place) -> Result<Vec<String>, Mistake> {
     cursor.expect_lexeme("(", "\"(\"")?;
+    let values = if cursor.starts_with(")") { Vec::new() } else { elements(cursor) };
+    cursor.expect_lexeme(")", "\",\" or \")\"")?;
+    if place == Place::Parameter {
+        cursor.expect_end()?;
+    }
+    Ok(values)
+}
+
+fn elements(cursor: &mut Cursor<'_>) -> Vec<String> {
     let mut values = Vec::new();
     loop {
         values.push(match quoted_element(cursor) {
@@ -154,14 +163,9 @@ fn list(cursor: &mut Cursor<'_>, place: Place) -> Result<Vec<String>, Mistake> {
             None => cursor.take_while(|c| c != ',' && c != ')').to_owned(),
         });
         if !cursor.eat(",") {
-            break;
+            return values;
         }
     }
-    cursor.expect_lexeme(")", "\",\" or \")\"")?;
-    if place == Place::Parameter {
-        cursor.expect_end()?;
-    }
-    Ok(values)
 }
 
 /// A quoted value that reaches up to a comma, a closing bracket or the end; otherwise its quotes are plain characters.

@@ -18,7 +18,7 @@ enum Resource {
 pub(super) fn action(method: &str, path: &str, settings: &RestSettings) -> Result<Action, RequestError> {
     let read = method == "GET" || method == "HEAD";
     Ok(match (resource(path, settings)?, method) {
-        (Resource::Root, _) if read => Action::ReadRoot,
+        (Resource::Root, _) if read => Action::ReadRoot { headers_only: method == "HEAD" },
         (Resource::Root, "OPTIONS") => Action::DescribeRoot,
         (Resource::Table(table), _) if read => Action::Read { table, headers_only: method == "HEAD" },
         (Resource::Table(table), QUERY) => Action::Read { table, headers_only: false },

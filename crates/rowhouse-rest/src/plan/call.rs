@@ -7,8 +7,9 @@ use rowhouse_db::catalog::{Argument, Function, Returns, Snapshot, Volatility};
 use rowhouse_db::flight::Access;
 use rowhouse_kernel::settings::RestSettings;
 
+use super::column::Columns;
 use super::function::{self, Given};
-use super::node::Builder;
+use super::place::Builder;
 use super::{Format, PlanError, ReadNode, RowBounds, Total, format, known_preferences, max_rows, write};
 use crate::request::{ApiRequest, CallMethod, Payload, RowRange, Shape};
 
@@ -38,6 +39,8 @@ pub(crate) enum Arguments<'a> {
         arguments: Vec<&'a Argument>,
         text: Bytes,
         shape: Shape,
+        /// All values are texts.
+        is_text: bool,
     },
     /// The whole body.
     Single(&'a Argument, Bytes),
@@ -53,14 +56,17 @@ pub(super) fn plan<'a>(
     let function = function::find(snapshot, &request.schema, name, &given(request, method))?;
     let max_rows = max_rows(settings);
     let (alias, table) = match &function.returns {
+        Returns::Row(row) if row.name == "record" => (function.name.name.as_str(), None),
         Returns::Row(row) => (row.name.as_str(), snapshot.table(&row.schema, &row.name)),
         Returns::Void | Returns::Scalar => (function.name.name.as_str(), None),
     };
-    let mut node =
-        Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }.given(alias, table)?;
+    let columns = table.map_or(Columns::Named(&function.columns), Columns::Of);
+    let mut node = Builder { request, snapshot, max_rows, allow_aggregates: settings.aggregates }
+        .given(alias, columns)?;
     node.range = request.range.first(max_rows);
     let of = table.map_or(&function.name, |table| &table.name);
-    let format = format::negotiate(request, snapshot, settings, of)?;
+    let mut format = format::negotiate(request, snapshot, settings, of)?;
+    format.name_columns(&mut node, columns);
     known_preferences(request)?;
     let most = request.prefer.strict_max_affected();
     if most.is_some() && !function.returns_set {
@@ -121,13 +127,13 @@ fn arguments<'a>(request: &'a ApiRequest, function: &'a Function) -> Arguments<'
         (Some(Payload::Raw(body)), Some(argument)) => {
             Arguments::Single(argument, single_value(argument, body))
         }
-        (Some(Payload::Json { text, shape, keys }), None) => {
+        (Some(Payload::Json { text, shape, keys, is_text }), None) => {
             let named = |argument: &&Argument| keys.binary_search(&argument.name).is_ok();
             let arguments: Vec<&Argument> = function.arguments.iter().filter(named).collect();
             if arguments.is_empty() {
                 return Arguments::None;
             }
-            Arguments::Json { arguments, text: text.clone(), shape: *shape }
+            Arguments::Json { arguments, text: text.clone(), shape: *shape, is_text: *is_text }
         }
         (Some(Payload::Form(pairs)), _) => direct(function, pairs),
         (Some(Payload::Raw(_)), None) => Arguments::None,
@@ -165,8 +171,8 @@ fn bounds(function: &Function, format: &Format<'_>, most: Option<i64>) -> Option
         return None;
     }
     match (format.is_singular(), most) {
-        (true, _) => Some(RowBounds { low: Some(1), high: Some(1) }),
-        (_, Some(most)) => Some(RowBounds { low: None, high: Some(most) }),
+        (true, _) => Some(RowBounds { low: Some(1), high: Some(1), of_limits: false }),
+        (_, Some(most)) => Some(RowBounds { low: None, high: Some(most), of_limits: false }),
         _ => None,
     }
 }

@@ -5,7 +5,8 @@
 
 use rowhouse_db::catalog::Table;
 
-use super::node::{Builder, Distinct, OrderBy, Ordering, Place, ReadNode, here};
+use super::node::{Distinct, OrderBy, Ordering, ReadNode};
+use super::place::{Builder, Place, here};
 use super::{Condition, Measure, PlanError, ResolvedField};
 use crate::request::{ApiRequest, Field, OrderTerm, SelectItem};
 
@@ -78,18 +79,12 @@ fn check_groups(builder: Builder<'_>, place: &Place<'_, '_>, node: &ReadNode<'_>
         .items
         .iter()
         .any(|item| matches!(item, SelectItem::Column(c) if c.field.name == "*" && c.aggregate.is_none()));
-    if (star || nothing_named) && !shows_aggregate(node) {
+    if (star || nothing_named) && !node.shows_aggregate() {
         return Err(refused(
             "having and order by aggregate need a select that names the columns to group by",
         ));
     }
     Ok(())
-}
-
-fn shows_aggregate(node: &ReadNode<'_>) -> bool {
-    let lifted = node.embeds.iter().filter_map(|embed| embed.spread.as_ref()).flatten();
-    node.select.iter().any(|selected| selected.aggregate.is_some())
-        || lifted.into_iter().any(|lifted| lifted.aggregate.is_some())
 }
 
 /// `distinct=()`: whole rows are compared, so they are ordered by what they show.
@@ -123,7 +118,7 @@ fn distinct_on<'a>(
     node: &mut ReadNode<'a>,
     fields: &'a [Field],
 ) -> Result<(), PlanError> {
-    let grouped = node.is_grouped() || shows_aggregate(node);
+    let grouped = node.is_grouped() || node.shows_aggregate();
     let mut keys = Vec::with_capacity(fields.len());
     for field in fields {
         let field = ResolvedField::new(field, place.table);
@@ -161,8 +156,8 @@ fn is_same(left: &Ordering<'_>, right: &Ordering<'_>) -> bool {
 }
 
 /// Orders by JSON paths that are shown name their place.
-fn repeat_paths(node: &mut ReadNode<'_>) {
-    let grouped = node.is_grouped() || node.distinct.is_some() || shows_aggregate(node);
+pub(super) fn repeat_paths(node: &mut ReadNode<'_>) {
+    let grouped = node.is_grouped() || node.distinct.is_some() || node.shows_aggregate();
     let mut order = std::mem::take(&mut node.order);
     for term in &mut order {
         if let Ordering::Column(field) = term.by
@@ -189,9 +184,9 @@ fn shown<'a>(node: &ReadNode<'_>, by: &Ordering<'a>) -> Option<Ordering<'a>> {
             };
             same(measure)
         })?,
-        Ordering::Embed { place, field } => {
+        Ordering::Embed { place, field, output } => {
             let lifted = node.embeds.get(*place)?.spread.as_ref()?;
-            let same = |name: &str| name == field.name && field.path.is_empty();
+            let same = |name: &str| Some(name) == *output && field.path.is_empty();
             return lifted.iter().any(|l| same(l.name) && l.aggregate.is_none()).then_some(*by);
         }
         Ordering::Shown(_) => return Some(*by),

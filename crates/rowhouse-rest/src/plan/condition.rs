@@ -20,6 +20,10 @@ pub(crate) struct ResolvedField<'a> {
 }
 
 impl<'a> ResolvedField<'a> {
+    /// The row itself.
+    pub(crate) const ROW: ResolvedField<'static> =
+        ResolvedField { name: "*", path: &[], to_json: true, is_vector: false, column: None };
+
     /// A column without a path.
     pub(crate) fn column(column: &'a Column) -> Self {
         Self { name: &column.name, path: &[], to_json: true, is_vector: false, column: Some(column) }

@@ -3,7 +3,7 @@
 use rowhouse_db::catalog::{QualifiedName, Relation, RelationKind, Snapshot, Table};
 
 use super::error::{Candidate, NoRelation};
-use super::{PlanError, Qualifier, hint};
+use super::{PlanError, hint};
 use crate::request::{Embed, SelectItem};
 
 /// Checks that every part of `path` is selected, by its alias if it has one.
@@ -21,22 +21,20 @@ pub(super) fn check_path(items: &[SelectItem], path: &[String]) -> Result<(), Pl
     }
 }
 
-/// The one relation from `table` that `embed` can mean: by target, by foreign key, or by its single column.
+/// The one relation from `table`, known as `parent`, that `embed` can mean: by target, by foreign key, or by its single
+/// column. Only tables of `schema` are reached, and only through junctions of it: another version of an API, as views
+/// over the same tables, neither adds ways nor is shown.
 pub(super) fn find<'a>(
     snapshot: &'a Snapshot,
     schema: &str,
     table: Option<&'a Table>,
-    parent: &Qualifier<'_>,
+    parent: &str,
     embed: &Embed,
 ) -> Result<&'a Relation, PlanError> {
     let relations = table.map_or(&[][..], |table| &table.relations);
-    let found: Vec<&Relation> = relations
-        .iter()
-        .filter(|relation| is_meant(relation, &embed.relation, embed.hint.as_deref()))
-        .collect();
-    let parent = match parent {
-        Qualifier::Table { name, .. } | Qualifier::Alias(name) | Qualifier::Numbered { name, .. } => *name,
-    };
+    let within: Vec<&Relation> = relations.iter().filter(|relation| is_within(relation, schema)).collect();
+    let meant = |relation: &&&Relation| is_meant(relation, &embed.relation, embed.hint.as_deref());
+    let found: Vec<&Relation> = within.iter().filter(meant).copied().collect();
     match found.as_slice() {
         [relation] => Ok(relation),
         [] => Err(PlanError::NoRelation(Box::new(NoRelation {
@@ -44,7 +42,7 @@ pub(super) fn find<'a>(
             child: embed.relation.clone(),
             hint: embed.hint.clone(),
             schema: schema.to_owned(),
-            like: suggestion(snapshot, schema, relations, &embed.relation, parent, table.is_some()),
+            like: suggestion(snapshot, schema, &within, &embed.relation, parent, table.is_some()),
         }))),
         several => Err(PlanError::AmbiguousRelation {
             parent: parent.to_owned(),
@@ -52,6 +50,14 @@ pub(super) fn find<'a>(
             candidates: several.iter().map(|relation| candidate(parent, relation)).collect(),
         }),
     }
+}
+
+fn is_within(relation: &Relation, schema: &str) -> bool {
+    let junction = match &relation.kind {
+        RelationKind::ManyToMany(junction) => junction.table.schema == schema,
+        _ => true,
+    };
+    junction && relation.target.schema == schema
 }
 
 /// Whether a target with an optional hint can mean `relation`. The other end is always named by its table; without
@@ -91,7 +97,7 @@ fn is_meant(relation: &Relation, target: &str, hint: Option<&str>) -> bool {
 fn suggestion(
     snapshot: &Snapshot,
     schema: &str,
-    relations: &[Relation],
+    relations: &[&Relation],
     child: &str,
     parent: &str,
     parent_known: bool,

@@ -9,6 +9,8 @@ pub(crate) enum PlanError {
     UnknownTable { schema: String, table: String, like: Option<String> },
     /// No such column in a body or in `columns`.
     UnknownColumn { table: String, column: String },
+    /// A name in `select`, a filter or an order that is no column; `like` are one or two similar ones.
+    UndefinedColumn { column: String, like: Vec<String> },
     /// No function of that name with those arguments.
     UnknownFunction(Box<UnknownFunction>),
     /// More than one function fits; each written out.

@@ -1,9 +1,12 @@
 //! Which media type answers a request, and what makes it.
 
+use std::collections::HashSet;
+
 use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName, Snapshot};
 use rowhouse_kernel::settings::RestSettings;
 
-use super::PlanError;
+use super::column::Columns;
+use super::{PlanError, ReadNode, Selected};
 use crate::request::{ApiRequest, ExplainMedia, Media, SelectItem};
 
 /// How rows become a body.
@@ -14,6 +17,8 @@ pub(crate) struct Format<'a> {
     pub(crate) handler: BodyHandler<'a>,
     /// The query is explained rather than answered.
     pub(crate) explain: Option<&'a ExplainMedia>,
+    /// Of CSV the names of the columns, where they are known and differ.
+    pub(crate) columns: Option<Vec<String>>,
 }
 
 /// What makes the body.
@@ -40,6 +45,45 @@ impl Format<'_> {
     pub(crate) fn is_singular(&self) -> bool {
         matches!(self.handler, BodyHandler::Object { .. })
     }
+
+    /// Names the columns of a CSV, and shows values of represented domains as plain texts.
+    pub(super) fn name_columns(&mut self, node: &mut ReadNode<'_>, columns: Columns<'_>) {
+        if self.handler != BodyHandler::Csv {
+            return;
+        }
+        self.columns = outputs(node, columns);
+        for selected in &mut node.select {
+            selected.as_text = selected.field.shown_by().is_some() && selected.aggregate.is_none();
+        }
+    }
+}
+
+/// The names that rows have in the answer; none where the database alone knows them, or one is there twice.
+fn outputs(node: &ReadNode<'_>, columns: Columns<'_>) -> Option<Vec<String>> {
+    let mut names: Vec<&str> = Vec::new();
+    let is_star = |selected: &Selected<'_>| selected.field.name == "*" && selected.aggregate.is_none();
+    if node.select.iter().any(is_star) || (node.select.is_empty() && node.embeds.is_empty()) {
+        let all = columns.names();
+        names.extend(all);
+        if names.is_empty() {
+            return None;
+        }
+        // A star gives columns in its place.
+        if node.select.iter().filter(|selected| is_star(selected)).count() > 1
+            || node.select.first().is_some_and(|first| !is_star(first))
+        {
+            return None;
+        }
+    }
+    names.extend(node.select.iter().filter(|selected| !is_star(selected)).map(Selected::output));
+    for embed in node.embeds.iter().filter(|embed| embed.spread.is_some() || !embed.is_hidden) {
+        match &embed.spread {
+            Some(lifted) => names.extend(lifted.iter().map(|lifted| lifted.name)),
+            None => names.push(embed.name),
+        }
+    }
+    let different: HashSet<&str> = names.iter().copied().collect();
+    (different.len() == names.len()).then(|| names.into_iter().map(str::to_owned).collect())
 }
 
 /// The first media type of the client's list that can be made. `of` is the table, or the function whose bare
@@ -55,11 +99,14 @@ pub(super) fn negotiate<'a>(
         Media::Plan(explain) => {
             let (handler, _) =
                 make(&explain.target, snapshot, of, whole).filter(|_| settings.plan_enabled)?;
-            Some(Format { media: media.clone(), handler, explain: Some(explain) })
+            Some(Format { media: media.clone(), handler, explain: Some(explain), columns: None })
         }
-        other => {
-            make(other, snapshot, of, whole).map(|(handler, media)| Format { media, handler, explain: None })
-        }
+        other => make(other, snapshot, of, whole).map(|(handler, media)| Format {
+            media,
+            handler,
+            explain: None,
+            columns: None,
+        }),
     });
     let names = || request.accept.iter().map(|media| media.name().into_owned()).collect();
     pick.ok_or_else(|| PlanError::Media(names()))

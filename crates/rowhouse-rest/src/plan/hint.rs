@@ -39,7 +39,7 @@ fn score(left: &str, right: &str) -> f64 {
 }
 
 /// Levenshtein's distance, one row at a time.
-fn distance(left: &[char], right: &[char]) -> usize {
+pub(super) fn distance(left: &[char], right: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, a) in left.iter().enumerate() {
         let mut diagonal = row[0];

@@ -53,6 +53,7 @@ fn function(
             .collect(),
         returns_set: set,
         returns,
+        columns: Vec::new(),
         volatility,
         settings: Vec::new(),
     }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use rowhouse_db::catalog::{Column, Snapshot, Table};
 use rowhouse_kernel::settings::RestSettings;
 
-use super::node::Builder;
+use super::column::{self, Columns};
+use super::place::Builder;
 use super::{
     Condition, Distinct, Format, Ordering, PlanError, ReadNode, clause, format, known_preferences, table,
 };
@@ -52,6 +53,8 @@ pub(crate) struct RowSource<'a> {
     pub(crate) columns: Vec<&'a Column>,
     /// Columns that an object lacks take their defaults.
     pub(crate) fill_defaults: bool,
+    /// All values are texts, as CSV and forms have them; documents are then still to be read.
+    pub(crate) is_text: bool,
 }
 
 #[derive(Debug)]
@@ -75,6 +78,8 @@ pub(crate) enum Returning<'a> {
 pub(crate) struct RowBounds {
     pub(crate) low: Option<i64>,
     pub(crate) high: Option<i64>,
+    /// The higher one is a limit of role or tenant, and not what the client has set.
+    pub(crate) of_limits: bool,
 }
 
 pub(super) fn plan<'a>(
@@ -87,12 +92,14 @@ pub(super) fn plan<'a>(
     let table = table(request, snapshot, name)?;
     clause::only_below(request)?;
     let effect = effect(request, table, mutation)?;
+    column::check_conditions(&conditions(request, table), table)?;
     known_preferences(request)?;
-    let format = format::negotiate(request, snapshot, settings, &table.name)?;
+    let mut format = format::negotiate(request, snapshot, settings, &table.name)?;
     // Root filters choose what is written; they must not filter the representation again.
     let read = Builder { request, snapshot, max_rows: None, allow_aggregates: settings.aggregates }
-        .given(&table.name.name, Some(table))?;
-    let read = ReadNode { conditions: Vec::new(), ..read };
+        .given(&table.name.name, Columns::Of(table))?;
+    let mut read = ReadNode { conditions: Vec::new(), ..read };
+    format.name_columns(&mut read, Columns::Of(table));
     let full = request.prefer.representation == Some(Representation::Full);
     let returning = match request.prefer.representation {
         Some(Representation::Full) => Returning::Columns(shown(&read)),
@@ -156,7 +163,7 @@ fn conditions<'a>(request: &'a ApiRequest, table: &'a Table) -> Vec<Condition<'a
 }
 
 fn rows<'a>(request: &'a ApiRequest, table: &'a Table) -> Result<RowSource<'a>, PlanError> {
-    let Some(Payload::Json { text, shape, keys }) = &request.payload else {
+    let Some(Payload::Json { text, shape, keys, is_text }) = &request.payload else {
         return Err(PlanError::NotImplemented("Bodies of this kind are not implemented."));
     };
     let columns = keys.iter().map(|key| {
@@ -167,6 +174,7 @@ fn rows<'a>(request: &'a ApiRequest, table: &'a Table) -> Result<RowSource<'a>, 
     Ok(RowSource {
         text: text.clone(),
         shape: *shape,
+        is_text: *is_text,
         columns: columns.collect::<Result<_, _>>()?,
         fill_defaults: request.prefer.missing == Some(Missing::Default),
     })
@@ -192,11 +200,11 @@ fn check_put(request: &ApiRequest, table: &Table) -> Result<(), PlanError> {
 
 fn bounds(request: &ApiRequest, mutation: Mutation, format: &Format<'_>) -> Option<RowBounds> {
     if mutation == Mutation::Replace || format.is_singular() {
-        return Some(RowBounds { low: Some(1), high: Some(1) });
+        return Some(RowBounds { low: Some(1), high: Some(1), of_limits: false });
     }
     let limited = matches!(mutation, Mutation::Update | Mutation::Delete);
     let most = request.prefer.strict_max_affected().filter(|_| limited)?;
-    Some(RowBounds { low: None, high: Some(most) })
+    Some(RowBounds { low: None, high: Some(most), of_limits: false })
 }
 
 /// Columns that the representation needs: those shown, ordered by, and joined on.

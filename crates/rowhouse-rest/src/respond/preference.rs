@@ -56,6 +56,6 @@ fn limits(plan: &Plan<'_>) -> bool {
     match plan {
         Plan::Call(_) => true,
         Plan::Write(write) => matches!(write.mutation, Mutation::Update | Mutation::Delete),
-        Plan::Read(_) | Plan::Describe(_) | Plan::Root(_) => false,
+        Plan::Read(_) | Plan::Describe(_) | Plan::Root { .. } => false,
     }
 }

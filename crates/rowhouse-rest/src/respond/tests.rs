@@ -4,18 +4,18 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use rowhouse_kernel::settings::RestSettings;
 
-use super::{Answer, respond};
+use super::{Outcome, ResultSet, respond};
 use crate::error::{Error, Failure};
-use crate::plan::plan;
 use crate::plan::tests::{request, schema};
+use crate::plan::{Plan, plan};
 
 /// Total, page and body, then the rest.
-fn row(columns: &[Option<&str>]) -> Answer {
+fn row(columns: &[Option<&str>]) -> ResultSet {
     let bytes = |column: &Option<&str>| column.map(|text| Bytes::copy_from_slice(text.as_bytes()));
     let mut columns: Vec<_> = columns.iter().map(bytes).collect();
     let body = columns.remove(2);
     columns.push(body);
-    Answer::from_row(columns)
+    ResultSet::from_row(columns)
 }
 
 fn answer_to(
@@ -23,11 +23,11 @@ fn answer_to(
     target: &str,
     headers: &[&str],
     body: &str,
-    answer: Answer,
+    answer: ResultSet,
 ) -> Result<Response<Body>, Error> {
     let schema = schema();
     let request = request(method, target, headers, body);
-    respond(&request, &plan(&request, &schema, &RestSettings::default()).unwrap(), answer)
+    respond(&request, &plan(&request, &schema, &RestSettings::default()).unwrap(), Outcome::Rows(answer))
 }
 
 fn header(response: &Response<Body>, name: &str) -> Option<String> {
@@ -208,7 +208,7 @@ fn query_is_offered_where_get_is() {
         else {
             continue;
         };
-        let response = super::describe(&request, &allowed);
+        let response = super::describe(&request, &Plan::Describe(allowed));
         let accept = header(&response, "accept-query");
         assert_eq!(accept.is_some(), offered, "{target}");
         assert_eq!(accept.filter(|text| text != "\"application/x-www-form-urlencoded\""), None);

@@ -3,11 +3,17 @@
 use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName, Returns};
 
 use super::builder::Sql;
+use super::csv;
 use crate::plan::{BodyHandler, CallPlan, Format};
+
+/// A whole row. Written with its star, it is never taken for a column of that name.
+pub(super) const ROW: &str = "rowhouse_row.*";
+/// A function's bare result.
+pub(super) const SCALAR: &str = "rowhouse_row.rowhouse_scalar";
 
 /// A body of rows: an array, or the first row alone.
 pub(super) fn rows(sql: &mut Sql, format: &Format<'_>) {
-    body(sql, format, "rowhouse_row", false);
+    body(sql, format, ROW, false);
 }
 
 /// A function's result: a bare value or row unless it returns a set.
@@ -17,8 +23,8 @@ pub(super) fn result(sql: &mut Sql, plan: &CallPlan<'_>) {
         Returns::Void => {
             sql.push("''");
         }
-        Returns::Scalar => body(sql, &plan.format, "rowhouse_row.rowhouse_scalar", single),
-        Returns::Row(_) => body(sql, &plan.format, "rowhouse_row", single),
+        Returns::Scalar => body(sql, &plan.format, SCALAR, single),
+        Returns::Row(_) => body(sql, &plan.format, ROW, single),
     }
 }
 
@@ -27,10 +33,12 @@ fn body(sql: &mut Sql, format: &Format<'_>, item: &str, single: bool) {
         BodyHandler::Json => json(sql, item, single, false),
         BodyHandler::Object { strip } => json(sql, item, true, strip),
         BodyHandler::Stripped => json(sql, item, single, true),
-        BodyHandler::Csv => csv(sql),
+        BodyHandler::Csv => csv::rows(sql, format.columns.as_deref()),
         BodyHandler::Features(function) => features(sql, function),
         BodyHandler::Lines => {
-            sql.push("coalesce(string_agg(to_json(").push(item).push(")::text || e'\\n', ''), '')");
+            sql.push("coalesce(string_agg(");
+            line(sql, item);
+            sql.push(" || e'\\n', ''), '')");
         }
         BodyHandler::Custom(handler) => made(sql, handler, item),
     }
@@ -43,23 +51,22 @@ fn json(sql: &mut Sql, item: &str, first: bool, strip: bool) {
     sql.push(if first { ", 'null')::text" } else { ", '[]')::text" });
 }
 
-/// A line of names, then a line for each row: its text form without the brackets.
-fn csv(sql: &mut Sql) {
-    sql.push(
-        "coalesce((select string_agg(rowhouse_key, ',') from json_object_keys(row_to_json(\
-         (array_agg(rowhouse_row))[1])) rowhouse_key), '') || e'\\n' || coalesce(string_agg(substring(\
-         rowhouse_row::text, 2, length(rowhouse_row::text) - 2), e'\\n'), '')",
-    );
+/// One row as JSON on one line. What is embedded, and documents as they were stored, may hold line ends; in JSON these
+/// stand between words only.
+pub(super) fn line(sql: &mut Sql, item: &str) {
+    sql.push("translate(to_json(").push(item).push(")::text, e'\\n\\r', '  ')");
 }
 
 /// Features of whole rows; which column is the geometry, PostGIS finds out.
 fn features(sql: &mut Sql, function: &QualifiedName) {
     sql.push("json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(");
-    sql.qualified(function).push("(rowhouse_row)::json), '[]'))::text");
+    sql.qualified(function).push("(rowhouse_row.*)::json), '[]'))::text");
 }
 
-/// The project's own handler; a function that makes the media type itself has done so already.
+/// The project's own handler; a function that makes the media type itself has done so already. Bytes are written in one
+/// way, whatever `bytea_output` says.
 fn made(sql: &mut Sql, handler: &MediaHandler, item: &str) {
+    sql.push(if handler.is_bytes { "'\\x' || encode((" } else { "" });
     match &handler.source {
         HandlerSource::Itself => {
             sql.push("(array_agg(").push(item).push("))[1]");
@@ -68,7 +75,8 @@ fn made(sql: &mut Sql, handler: &MediaHandler, item: &str) {
             sql.qualified(&handler.function).push("(").push(item).push(")");
         }
         HandlerSource::Table(table) => {
-            sql.qualified(&handler.function).push("(").push(item).push("::").qualified(table).push(")");
+            sql.qualified(&handler.function).push("((").push(item).push(")::").qualified(table).push(")");
         }
     }
+    sql.push(if handler.is_bytes { ")::bytea, 'hex')" } else { "" });
 }

@@ -9,11 +9,36 @@ use rowhouse_db::flight::Query;
 pub(super) struct Sql {
     text: String,
     params: Vec<Option<Bytes>>,
+    /// Rows that take the place of the plan's.
+    body: Option<Bytes>,
+    /// Numbers of rows are written out: the statement is planned without its values.
+    writes_numbers: bool,
 }
 
 impl Sql {
     pub(super) fn new() -> Self {
-        Self { text: String::with_capacity(512), params: Vec::with_capacity(8) }
+        Self { text: String::with_capacity(512), params: Vec::with_capacity(8), ..Self::default() }
+    }
+
+    /// With `body` in place of the plan's rows.
+    pub(super) fn with_body(body: Bytes) -> Self {
+        Self { body: Some(body), ..Self::new() }
+    }
+
+    /// With numbers of rows written out.
+    pub(super) fn with_numbers() -> Self {
+        Self { writes_numbers: true, ..Self::new() }
+    }
+
+    /// A number of rows.
+    pub(super) fn rows(&mut self, rows: i64) -> &mut Self {
+        if self.writes_numbers { self.push(&rows.to_string()) } else { self.param(rows.to_string()) }
+    }
+
+    /// The rows of the request's body.
+    pub(super) fn bind_body(&mut self, of_plan: &Bytes) -> &mut Self {
+        let body = self.body.clone().unwrap_or_else(|| of_plan.clone());
+        self.bind(Some(body))
     }
 
     pub(super) fn finish(self) -> Query {

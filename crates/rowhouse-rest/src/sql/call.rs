@@ -8,8 +8,7 @@ use super::{GUC, body, read, write};
 use crate::plan::{Arguments, CallPlan, Total};
 use crate::request::Shape;
 
-pub(super) fn main(plan: &CallPlan<'_>) -> Query {
-    let mut sql = Sql::new();
+pub(super) fn main(mut sql: Sql, plan: &CallPlan<'_>) -> Query {
     sql.push("with rowhouse_source as (");
     source(&mut sql, plan);
     sql.push(") select ");
@@ -44,14 +43,13 @@ pub(super) fn head(plan: &CallPlan<'_>) -> Query {
     sql.finish()
 }
 
-pub(super) fn lines(plan: &CallPlan<'_>) -> Query {
+pub(super) fn lines(mut sql: Sql, plan: &CallPlan<'_>) -> Query {
     let is_row = matches!(plan.function.returns, Returns::Row(_));
-    let mut sql = Sql::new();
     sql.push("with rowhouse_source as (");
     source(&mut sql, plan);
-    sql.push(") select to_json(");
-    sql.push(if is_row { "rowhouse_row" } else { "rowhouse_row.rowhouse_scalar" });
-    sql.push(")::text from (");
+    sql.push(") select ");
+    body::line(&mut sql, if is_row { body::ROW } else { body::SCALAR });
+    sql.push(" from (");
     read::node(&mut sql, &plan.node, 0);
     sql.push(") rowhouse_row");
     sql.finish()
@@ -73,9 +71,9 @@ fn source(sql: &mut Sql, plan: &CallPlan<'_>) {
         call(sql, plan);
         sql.push(" as rowhouse_scalar");
     }
-    if let Arguments::Json { arguments, text, shape } = &plan.arguments {
+    if let Arguments::Json { arguments, text, shape, is_text } = &plan.arguments {
         sql.push(" from ");
-        body_row(sql, arguments, text.clone(), *shape);
+        body_row(sql, arguments, text.clone(), (*shape, *is_text));
         sql.push(if is_row { ", lateral " } else { "" });
     } else {
         sql.push(if is_row { " from " } else { "" });
@@ -100,10 +98,13 @@ fn call(sql: &mut Sql, plan: &CallPlan<'_>) {
                 sql.bind(Some(value.clone())).push("::").push(&argument.type_name);
             });
         }
-        Arguments::Json { arguments, .. } => {
+        Arguments::Json { arguments, is_text, .. } => {
             sql.list(arguments, ", ", |sql, argument| {
                 name(sql, argument);
                 sql.push("rowhouse_body.").ident(&argument.name);
+                if *is_text && is_document(argument) {
+                    sql.push("::").push(&argument.type_name);
+                }
             });
         }
     }
@@ -115,12 +116,17 @@ fn name(sql: &mut Sql, argument: &Argument) {
 }
 
 /// The body as one row `rowhouse_body`; of an array the first object.
-fn body_row(sql: &mut Sql, arguments: &[&Argument], text: bytes::Bytes, shape: Shape) {
+fn body_row(sql: &mut Sql, arguments: &[&Argument], text: bytes::Bytes, (shape, is_text): (Shape, bool)) {
     let array = shape == Shape::Array;
     sql.push(if array { "(select * from json_to_recordset(" } else { "json_to_record(" });
     sql.bind(Some(text)).push(if array { "::json) as _(" } else { "::json) as rowhouse_body(" });
     sql.list(arguments, ", ", |sql, argument| {
-        sql.ident(&argument.name).push(" ").push(&argument.type_name);
+        let is_read_later = is_text && is_document(argument);
+        sql.ident(&argument.name).push(" ").push(if is_read_later { "text" } else { &argument.type_name });
     });
     sql.push(if array { ") limit 1) as rowhouse_body" } else { ")" });
+}
+
+fn is_document(argument: &Argument) -> bool {
+    matches!(argument.type_name.as_str(), "json" | "jsonb")
 }

@@ -1,9 +1,11 @@
 //! Conditions, columns and order as SQL.
 
 use super::builder::{Sql, array_literal};
+use super::value;
 use crate::plan::{Condition, Measure, OrderBy, Ordering, Qualifier, ResolvedField, Source, name_of};
 use crate::request::{
-    Compare, Connective, Direction, IsValue, JsonKey, Nulls, Operation, Quantifier, Search,
+    Aggregate, Compare, Connective, Direction, IsValue, JsonKey, Nulls, Operation, Quantifier, RowRange,
+    Search,
 };
 
 /// How an embed is known inside its parent's query.
@@ -17,6 +19,33 @@ impl EmbedAlias {
     pub(super) fn write(&self, sql: &mut Sql) {
         sql.push("rowhouse_").number(self.depth).push("_").number(self.place);
     }
+
+    /// The array of a to-many embed.
+    pub(super) fn column(&self, sql: &mut Sql) {
+        self.write(sql);
+        sql.push(".");
+        self.write(sql);
+    }
+}
+
+/// The column by which an embed that does not show it orders its parent.
+pub(super) const KEY: &str = "rowhouse_key";
+
+/// How the key of an order by an embed is known.
+pub(super) struct OrderAlias {
+    pub(super) depth: usize,
+    pub(super) place: usize,
+}
+
+impl OrderAlias {
+    pub(super) fn write(&self, sql: &mut Sql) {
+        sql.push("rowhouse_order_").number(self.depth).push("_").number(self.place);
+    }
+
+    pub(super) fn key(&self, sql: &mut Sql) {
+        self.write(sql);
+        sql.push(".").push(KEY);
+    }
 }
 
 /// How a condition on an embed is written: against its join, or as a subquery where there is no join.
@@ -26,7 +55,8 @@ pub(super) fn qualifier(sql: &mut Sql, qualifier: &Qualifier<'_>) {
     match qualifier {
         Qualifier::Table { schema, name } => sql.ident(schema).push(".").ident(name),
         Qualifier::Alias(name) => sql.ident(name),
-        Qualifier::Numbered { name, depth } => sql.ident(&format!("{name}_{depth}")),
+        Qualifier::Embedded(number) => sql.push("rowhouse_t").number(*number),
+        Qualifier::Body => sql.push("rowhouse_body"),
     };
 }
 
@@ -45,6 +75,10 @@ pub(super) fn from(sql: &mut Sql, source: Source<'_>, name: &Qualifier<'_>) {
 
 /// A column, or the place its JSON path leads to. `*` is every column.
 pub(super) fn field(sql: &mut Sql, table: &Qualifier<'_>, field: &ResolvedField<'_>) {
+    if let (Qualifier::Body, Some(column)) = (table, field.column) {
+        // Values of the body may still have to be read.
+        return value::read(sql, column, false);
+    }
     let wraps = field.to_json && !field.path.is_empty();
     sql.push(if wraps { "to_jsonb(" } else { "" });
     qualifier(sql, table);
@@ -98,7 +132,8 @@ fn condition(sql: &mut Sql, table: &Qualifier<'_>, item: &Condition<'_>, embed: 
         Condition::Measured { of, negated, operation } => {
             sql.push(if *negated { "not " } else { "" });
             measure(sql, table, of);
-            compare(sql, None, operation);
+            let is_value = matches!(of.function, Aggregate::Max | Aggregate::Min) && of.cast.is_none();
+            compare(sql, of.field.read_by().filter(|_| is_value), operation);
         }
         Condition::Group { negated, connective, items } => {
             sql.push(if *negated { "not (" } else { "(" });
@@ -144,31 +179,34 @@ fn compare(sql: &mut Sql, reader: Option<&str>, operation: &Operation) {
     match operation {
         Operation::Compare { operator, quantifier, value } => {
             sql.push(symbol(*operator));
+            let is_pattern = matches!(operator, Compare::Like | Compare::Ilike);
             let opened = match quantifier {
                 Some(Quantifier::Any) => "any (",
                 Some(Quantifier::All) => "all (",
                 None => "",
             };
             sql.push(opened);
-            match operator {
-                Compare::Like | Compare::Ilike => sql.param(value.replace('*', "%")),
-                _ => match reader {
-                    Some(reader) => sql.push(reader).push("(").param(value).push(")"),
-                    None => sql.param(value),
-                },
-            };
+            match reader.filter(|_| !is_pattern) {
+                Some(reader) if quantifier.is_some() => each(sql, reader, value),
+                Some(reader) => call(sql, reader, value),
+                None if is_pattern => {
+                    sql.param(value.replace('*', "%"));
+                }
+                None => {
+                    sql.param(value);
+                }
+            }
             sql.push(if quantifier.is_some() { ")" } else { "" });
         }
         Operation::In(values) => {
-            // `in.()` reads as one empty element and matches nothing.
-            let literal = if values.as_slice() == [""] { "{}".to_owned() } else { array_literal(values) };
+            let literal = array_literal(values);
             sql.push(" = any (");
             match reader {
-                Some(reader) => {
-                    sql.push("(select ").push(reader).push("(unnest(").param(literal).push("::text[])))")
+                Some(reader) => each(sql, reader, &literal),
+                None => {
+                    sql.param(literal);
                 }
-                None => sql.param(literal),
-            };
+            }
             sql.push(")");
         }
         Operation::Is(value) => {
@@ -181,10 +219,26 @@ fn compare(sql: &mut Sql, reader: Option<&str>, operation: &Operation) {
             });
         }
         Operation::IsDistinct(value) => {
-            sql.push(" is distinct from ").param(value);
+            sql.push(" is distinct from ");
+            match reader {
+                Some(reader) => call(sql, reader, value),
+                None => {
+                    sql.param(value);
+                }
+            }
         }
         Operation::Search { .. } => {}
     }
+}
+
+/// A value, read.
+fn call(sql: &mut Sql, reader: &str, value: &str) {
+    sql.push(reader).push("(").param(value).push(")");
+}
+
+/// The elements of an array, each read.
+fn each(sql: &mut Sql, reader: &str, literal: &str) {
+    sql.push("(select ").push(reader).push("(unnest(").param(literal).push("::text[])))");
 }
 
 /// What is no text search vector becomes one.
@@ -244,8 +298,11 @@ pub(super) fn order(sql: &mut Sql, table: &Qualifier<'_>, terms: &[OrderBy<'_>],
         return;
     }
     sql.push(" order by ");
-    sql.list(terms, ", ", |sql, term| {
-        key(sql, table, &term.by, depth);
+    sql.list(terms.iter().enumerate(), ", ", |sql, (place, term)| {
+        match &term.by {
+            Ordering::Embed { output: None, .. } => OrderAlias { depth, place }.key(sql),
+            by => key(sql, table, by, depth),
+        }
         sql.push(match term.direction {
             Some(Direction::Asc) => " asc",
             Some(Direction::Desc) => " desc",
@@ -267,12 +324,22 @@ pub(super) fn key(sql: &mut Sql, table: &Qualifier<'_>, by: &Ordering<'_>, depth
             sql.number(*place);
         }
         Ordering::Aggregate(of) => measure(sql, table, of),
-        Ordering::Embed { place, field } => {
+        Ordering::Embed { place, field, output } => {
             let wraps = field.to_json && !field.path.is_empty();
             sql.push(if wraps { "to_jsonb(" } else { "" });
             EmbedAlias { depth, place: *place }.write(sql);
-            sql.push(".").ident(field.name).push(if wraps { ")" } else { "" });
+            sql.push(".").ident(output.unwrap_or(field.name)).push(if wraps { ")" } else { "" });
             path(sql, field);
         }
+    }
+}
+
+/// ` limit … offset …`, as far as there are any.
+pub(super) fn within(sql: &mut Sql, range: RowRange) {
+    if let Some(limit) = range.limit() {
+        sql.push(" limit ").rows(limit);
+    }
+    if range.lower > 0 {
+        sql.push(" offset ").rows(range.lower);
     }
 }

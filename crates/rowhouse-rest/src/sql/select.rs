@@ -2,7 +2,6 @@
 
 use super::builder::Sql;
 use super::filter::{EmbedAlias, all, field, key, no_embed, qualifier};
-use super::read::row;
 use crate::plan::{Aggregated, Distinct, EmbedNode, Qualifier, ReadNode, Selected, name_of};
 
 /// The columns of a level, then its embeds. `inside` is the depth of the embeds.
@@ -48,12 +47,15 @@ pub(super) fn head(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
     };
 }
 
-/// Groups, and which of them are wanted.
-pub(super) fn group(sql: &mut Sql, this: &ReadNode<'_>) {
+/// Groups, and which of them are wanted; with `of_rows` only those that have rows.
+pub(super) fn group(sql: &mut Sql, this: &ReadNode<'_>, of_rows: bool) {
     group_by(sql, this);
-    if !this.having.is_empty() {
+    if !this.having.is_empty() || of_rows {
         sql.push(" having ");
-        all(sql, &this.qualifier, &this.having, &no_embed);
+    }
+    all(sql, &this.qualifier, &this.having, &no_embed);
+    if of_rows {
+        sql.push(if this.having.is_empty() { "count(*) > 0" } else { " and count(*) > 0" });
     }
 }
 
@@ -62,19 +64,27 @@ fn group_by(sql: &mut Sql, this: &ReadNode<'_>) {
     if !this.comparable {
         return;
     }
-    let selected = this.select.iter().map(|selected| selected.aggregate.is_some());
-    let embedded = this.embeds.iter().flat_map(|embed| match &embed.spread {
-        Some(lifted) => lifted.iter().map(|lifted| lifted.aggregate.is_some()).collect(),
-        None if embed.is_hidden => Vec::new(),
-        None => vec![false],
+    let selected = this.select.iter().map(|selected| {
+        // Shown through a function, a column is grouped by as it is.
+        let converted = selected.field.shown_by().is_some() && selected.cast.is_none();
+        (selected.aggregate.is_some(), converted.then_some(&selected.field))
     });
-    let items: Vec<bool> = selected.chain(embedded).collect();
-    if items.iter().all(|is_aggregate| *is_aggregate) || !(items.contains(&true) || this.is_grouped()) {
+    let embedded = this.embeds.iter().flat_map(|embed| match &embed.spread {
+        Some(lifted) => lifted.iter().map(|lifted| (lifted.aggregate.is_some(), None)).collect(),
+        None if embed.is_hidden => Vec::new(),
+        None => vec![(false, None)],
+    });
+    let items: Vec<_> = selected.chain(embedded).collect();
+    let has_aggregate = items.iter().any(|(is_aggregate, _)| *is_aggregate);
+    let plain: Vec<_> = items.iter().enumerate().filter(|(_, (is_aggregate, _))| !is_aggregate).collect();
+    if plain.is_empty() || !(has_aggregate || this.is_grouped()) {
         return;
     }
-    let plain = items.iter().enumerate().filter(|(_, is_aggregate)| !**is_aggregate);
-    sql.push(" group by ").list(plain, ", ", |sql, (at, _)| {
-        sql.number(at + 1);
+    sql.push(" group by ").list(plain, ", ", |sql, (at, (_, converted))| match converted {
+        Some(column) => field(sql, &this.qualifier, column),
+        None => {
+            sql.number(at + 1);
+        }
     });
 }
 
@@ -85,7 +95,7 @@ pub(super) fn collected(sql: &mut Sql, embed: &EmbedNode<'_>, alias: &EmbedAlias
     let Some(lifted) = &embed.spread else {
         sql.push("json_agg(");
         alias.write(sql);
-        sql.push(")").push(comparable(&embed.node)).push(" as ");
+        sql.push(".*)").push(comparable(&embed.node)).push(" as ");
         alias.write(sql);
         return;
     };
@@ -107,14 +117,18 @@ fn column(sql: &mut Sql, table: &Qualifier<'_>, selected: &Selected<'_>) {
     aggregated(sql, selected.aggregate, |sql| {
         sql.push(if selected.cast.is_some() { "cast(" } else { "" });
         match (selected.whole_row, selected.aggregate) {
-            (true, _) => row(sql, table),
+            // To be counted further up.
+            (true, _) => {
+                sql.push("1");
+            }
             (false, Some(_)) if selected.field.name == "*" => {
                 sql.push("*");
             }
             (false, None) if selected.field.shown_by().is_some() => {
+                sql.push(if selected.as_text { "(" } else { "" });
                 sql.push(selected.field.shown_by().unwrap_or_default()).push("(");
                 field(sql, table, &selected.field);
-                sql.push(")");
+                sql.push(")").push(if selected.as_text { "#>>'{}')" } else { "" });
             }
             _ => field(sql, table, &selected.field),
         }
@@ -146,9 +160,7 @@ fn shown(sql: &mut Sql, this: &ReadNode<'_>, embed: &EmbedNode<'_>, alias: &Embe
         sql.push(".*)").push(comparable(this));
     } else {
         sql.push("coalesce(");
-        alias.write(sql);
-        sql.push(".");
-        alias.write(sql);
+        alias.column(sql);
         sql.push(", '[]')");
     }
     sql.push(" as ").ident(embed.name);

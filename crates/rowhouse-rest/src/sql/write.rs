@@ -5,12 +5,11 @@ use rowhouse_db::flight::Query;
 
 use super::builder::Sql;
 use super::filter::{all, filter_rows, no_embed};
+use super::value::{self, is_document};
 use super::{GUC, body, read};
 use crate::plan::{Condition, Conflict, Effect, Qualifier, Returning, RowBounds, RowSource, WritePlan};
 use crate::request::{Resolution, Shape};
 
-/// The body's rows.
-const BODY: Qualifier<'static> = Qualifier::Alias("rowhouse_body");
 /// Counts rows as they go in; taken back for each that is merged. PostgreSQL evaluates it once per row because
 /// it is volatile.
 const COUNT_UP: &str = "set_config('rowhouse.inserted', \
@@ -18,8 +17,7 @@ const COUNT_UP: &str = "set_config('rowhouse.inserted', \
 const COUNT_DOWN: &str = "set_config('rowhouse.inserted', \
     (coalesce(nullif(current_setting('rowhouse.inserted', true), '')::int, 0) - 1)::text, true) <> '-1'";
 
-pub(super) fn main(plan: &WritePlan<'_>) -> Query {
-    let mut sql = Sql::new();
+pub(super) fn main(mut sql: Sql, plan: &WritePlan<'_>) -> Query {
     sql.push("with rowhouse_source as (");
     effect(&mut sql, plan);
     sql.push(") select count(*)::text, count(*)::text, ").push(GUC).push(", ");
@@ -47,7 +45,7 @@ pub(super) fn main(plan: &WritePlan<'_>) -> Query {
 
 /// Raises, and so rolls back, when `rows` is out of bounds.
 pub(super) fn guard(sql: &mut Sql, bounds: Option<RowBounds>, rows: &str) {
-    let Some(RowBounds { low, high }) = bounds else {
+    let Some(RowBounds { low, high, .. }) = bounds else {
         sql.push("null::text");
         return;
     };
@@ -81,7 +79,7 @@ fn effect(sql: &mut Sql, plan: &WritePlan<'_>) {
             sql.push("update ").qualified(&plan.table.name).push(" set ");
             sql.list(&rows.columns, ", ", |sql, column| {
                 sql.ident(&column.name).push(" = ");
-                read(sql, column);
+                value(sql, rows, column);
             });
             sql.push(" from ");
             body_rows(sql, rows);
@@ -128,9 +126,7 @@ fn insert(sql: &mut Sql, rows: &RowSource<'_>, must_match: &[Condition<'_>], cou
         });
         sql.push(")");
     }
-    sql.push(" select ").list(&rows.columns, ", ", |sql, column| {
-        read(sql, column);
-    });
+    sql.push(" select ").list(&rows.columns, ", ", |sql, column| value(sql, rows, column));
     sql.push(" from ");
     body_rows(sql, rows);
     if counts_new {
@@ -138,7 +134,7 @@ fn insert(sql: &mut Sql, rows: &RowSource<'_>, must_match: &[Condition<'_>], cou
     }
     if !must_match.is_empty() {
         sql.push(if counts_new { " and " } else { " where " });
-        all(sql, &BODY, must_match, &no_embed);
+        all(sql, &Qualifier::Body, must_match, &no_embed);
     }
 }
 
@@ -161,57 +157,51 @@ fn on_conflict(sql: &mut Sql, rows: &RowSource<'_>, conflict: Option<&Conflict<'
 
 /// The body as a table `rowhouse_body` with the columns' own types.
 fn body_rows(sql: &mut Sql, rows: &RowSource<'_>) {
-    match (rows.columns.is_empty(), rows.shape) {
+    let is_array = rows.shape == Shape::Array;
+    match (rows.columns.is_empty(), is_array) {
         // `{}` is one row of defaults, `[{}, {}]` two.
-        (true, Shape::Object) => {
+        (true, false) => {
             sql.push("(values (1)) rowhouse_body");
             return;
         }
-        (true, Shape::Array) => {
-            sql.push("json_array_elements(").bind(Some(rows.text.clone())).push("::json) rowhouse_body");
+        (true, true) => {
+            sql.push("json_array_elements(").bind_body(&rows.text).push("::json) rowhouse_body");
             return;
         }
-        (false, Shape::Object) => {
-            sql.push(if rows.fill_defaults { "jsonb_to_record(" } else { "json_to_record(" })
+        (false, _) if rows.fill_defaults => elements(sql, rows),
+        (false, true) => {
+            sql.push("json_to_recordset(").bind_body(&rows.text).push("::json)");
         }
-        (false, Shape::Array) => {
-            sql.push(if rows.fill_defaults { "jsonb_to_recordset(" } else { "json_to_recordset(" })
+        (false, false) => {
+            sql.push("json_to_record(").bind_body(&rows.text).push("::json)");
         }
-    };
-    if rows.fill_defaults {
-        with_defaults(sql, rows);
-    } else {
-        json(sql, rows);
     }
-    sql.push(") as rowhouse_body(").list(&rows.columns, ", ", |sql, column| {
-        let is_read = column.representation.from_json.is_some();
-        sql.ident(&column.name).push(" ").push(if is_read { "json" } else { &column.type_name });
+    sql.push(" as rowhouse_body(").list(&rows.columns, ", ", |sql, column| {
+        sql.ident(&column.name).push(" ").push(match column.representation.from_json {
+            Some(_) => "json",
+            None if rows.is_text && is_document(column) => "text",
+            None => &column.type_name,
+        });
     });
     sql.push(")");
 }
 
-/// A column's value out of the body.
-fn read(sql: &mut Sql, column: &Column) {
-    let reader = column.representation.from_json.as_deref();
-    if let Some(reader) = reader {
-        sql.push(reader).push("(");
+/// Each object, and beside it its columns: which of them it has decides where defaults go.
+fn elements(sql: &mut Sql, rows: &RowSource<'_>) {
+    if rows.shape == Shape::Array {
+        sql.push("jsonb_array_elements(").bind_body(&rows.text).push("::jsonb) ");
+    } else {
+        sql.push("(select ").bind_body(&rows.text).push("::jsonb) ");
     }
-    sql.push("rowhouse_body.").ident(&column.name).push(if reader.is_some() { ")" } else { "" });
+    sql.push("as rowhouse_json(rowhouse_element), jsonb_to_record(rowhouse_json.rowhouse_element)");
 }
 
-fn json(sql: &mut Sql, rows: &RowSource<'_>) {
-    sql.bind(Some(rows.text.clone())).push("::json");
-}
-
-/// Each object laid over the defaults of its columns.
-fn with_defaults(sql: &mut Sql, rows: &RowSource<'_>) {
-    let array = rows.shape == Shape::Array;
-    sql.push(if array { "(select jsonb_agg(" } else { "" }).push("jsonb_build_object(");
-    let defaults = rows.columns.iter().filter_map(|column| Some((&column.name, column.default.as_ref()?)));
-    sql.list(defaults, ", ", |sql, (name, default)| {
-        sql.param(name).push("::text, ").push(default);
-    });
-    sql.push(if array { ") || rowhouse_element) from jsonb_array_elements(" } else { ") || " });
-    sql.bind(Some(rows.text.clone())).push("::jsonb");
-    sql.push(if array { ") rowhouse_element)" } else { "" });
+/// A column's value: out of the body, or its default where the body lacks it.
+fn value(sql: &mut Sql, rows: &RowSource<'_>, column: &Column) {
+    let Some(default) = column.default.as_deref().filter(|_| rows.fill_defaults) else {
+        return value::read(sql, column, rows.is_text);
+    };
+    sql.push("case when rowhouse_json.rowhouse_element ? ").param(&column.name).push("::text then ");
+    value::read(sql, column, rows.is_text);
+    sql.push(" else (").push(default).push(")::").push(&column.type_name).push(" end");
 }

@@ -11,6 +11,8 @@ mod binding;
 mod case;
 mod checklist;
 mod golden;
+mod name;
 mod property;
 mod reload;
+mod round_trip;
 mod world;

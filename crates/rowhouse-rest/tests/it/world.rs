@@ -85,7 +85,11 @@ impl World {
 
 /// Those of roles only: callers here have no tenant.
 fn limits() -> LimitSources {
-    LimitSources { default_timeout: DbSettings::default().statement_timeout, tenants: Arc::default() }
+    LimitSources {
+        default_timeout: DbSettings::default().statement_timeout,
+        tenants: Arc::default(),
+        plans_for_all: true,
+    }
 }
 
 /// A caller of a role, whose claims say nothing else.

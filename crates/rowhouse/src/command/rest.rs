@@ -54,11 +54,11 @@ pub(super) async fn explain(project: &Project, args: &ExplainArgs) -> Result<Out
 async fn ceilings(client: &tokio_postgres::Client, settings: &Settings) -> Result<LimitSources, CannotRun> {
     let tenants = Arc::new(TenantLimits::default());
     tenants.reload(client).await?;
-<<<<<<< HEAD
-    Ok(Ceilings { default_timeout: settings.get::<DbSettings>().statement_timeout, tenants })
-=======
-    Ok(LimitSources { default_timeout: settings.db.statement_timeout, tenants })
->>>>>>> c041e7a (Use PostgREST's and PostgreSQL's words in the data API)
+    Ok(LimitSources {
+        default_timeout: settings.get::<DbSettings>().statement_timeout,
+        tenants,
+        plans_for_all: true,
+    })
 }
 
 fn refused(failure: &Failure) -> CannotRun {

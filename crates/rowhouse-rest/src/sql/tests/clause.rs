@@ -110,7 +110,7 @@ fn total_counts_distinct_rows_and_groups() {
     let (sql, _) = total("/lists?select=id,todos!inner()&todos.having=(count().gt.1)&limit=2");
     assert_eq!(
         sql,
-        r#"select 1 from "public"."lists" where exists (select 1 as rowhouse_one from "public"."todos" as "todos_1" where "todos_1"."list_id" = "public"."lists"."id" having (count(*) > $1))"#
+        r#"select 1 from "public"."lists" where exists (select 1 as rowhouse_one from "public"."todos" as rowhouse_t1 where rowhouse_t1."list_id" = "public"."lists"."id" having (count(*) > $1) and count(*) > 0)"#
     );
 }
 
@@ -148,7 +148,7 @@ fn embeds_have_clauses_of_their_own() {
     let (sql, params) =
         grouped("/lists?select=name,todos(title)&todos.distinct=(title)&todos.order=id.desc&todos.limit=3");
     assert!(
-        sql.contains(r#"(select distinct on ("todos_1"."title") "todos_1"."title" from "public"."todos" as "todos_1" where "todos_1"."list_id" = "public"."lists"."id" order by "todos_1"."title", "todos_1"."id" desc limit $1)"#),
+        sql.contains(r#"(select distinct on (rowhouse_t1."title") rowhouse_t1."title" from "public"."todos" as rowhouse_t1 where rowhouse_t1."list_id" = "public"."lists"."id" order by rowhouse_t1."title", rowhouse_t1."id" desc limit $1)"#),
         "{sql}"
     );
     assert_eq!(params, ["3"]);

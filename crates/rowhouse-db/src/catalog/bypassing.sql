@@ -1,0 +1,2 @@
+-- Roles to which row-level security does not apply.
+select rolname::text from pg_roles where rolbypassrls or rolsuper
