@@ -17,8 +17,11 @@ use uuid::Uuid;
 pub(crate) fn platform_migrations() -> Vec<Migration> {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut all: Vec<Migration> = Vec::new();
-    for room in ["rowhouse-db", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"] {
-        all.extend(rowhouse_db::migrate::read_project(&crates.join(room).join("migrations")).unwrap());
+    for entry in std::fs::read_dir(crates).unwrap() {
+        let folder = entry.unwrap().path().join("migrations");
+        if folder.is_dir() {
+            all.extend(rowhouse_db::migrate::read_project(&folder).unwrap());
+        }
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
