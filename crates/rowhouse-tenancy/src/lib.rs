@@ -3,6 +3,7 @@
 pub mod limit;
 pub mod membership;
 mod module;
+pub mod permission;
 
 use rowhouse_db::migrate::Statement;
 

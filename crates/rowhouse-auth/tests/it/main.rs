@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod input;
 mod key;
+mod permission;
 mod refresh;
 mod signin;
 mod signup;

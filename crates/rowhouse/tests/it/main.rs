@@ -20,6 +20,7 @@ mod isolation;
 mod jobs;
 mod limit;
 mod mail;
+mod matrix;
 mod program;
 mod rest;
 mod rest_setting;

@@ -1,0 +1,108 @@
+//! What a member may do in a tenant, and asking for it. Which role has which permission stands in
+//! `tenancy.role_permissions`; this enum has the same names, which a test holds together.
+
+use rowhouse_db::DbError;
+use rowhouse_kernel::{Caller, TenantId};
+use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])+ $name:ident = $text:literal),+ $(,)?) => {
+        /// A permission within a tenant or its organization.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Permission {
+            $($(#[$doc])+ $name),+
+        }
+
+        impl Permission {
+            /// Every permission.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// As stored, and as `auth.has_permission` takes it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text),+
+                }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// Sees the organization.
+    OrganizationView = "organization:view",
+    /// Changes the organization.
+    OrganizationUpdate = "organization:update",
+    /// Sees and changes what the organization pays.
+    OrganizationBilling = "organization:billing",
+    /// Deletes the organization.
+    OrganizationDelete = "organization:delete",
+    /// Sees the members.
+    MembersView = "members:view",
+    /// Invites members.
+    MembersInvite = "members:invite",
+    /// Changes and removes members.
+    MembersManage = "members:manage",
+    /// Sees the tenant.
+    TenantView = "tenant:view",
+    /// Creates tenants in the organization.
+    TenantCreate = "tenant:create",
+    /// Changes the tenant.
+    TenantUpdate = "tenant:update",
+    /// Says who belongs to the tenant.
+    TenantMembers = "tenant:members",
+    /// Says which products the tenant uses.
+    TenantApps = "tenant:apps",
+    /// Sees identities.
+    IdentityRead = "identity:read",
+    /// Changes identity providers.
+    IdentityProviders = "identity:providers",
+    /// Reads the audit log.
+    IdentityAudit = "identity:audit",
+    /// Sees who may do what.
+    PermissionsView = "permissions:view",
+    /// Changes who may do what.
+    PermissionsModify = "permissions:modify",
+}
+
+/// Why somebody may not.
+#[derive(Debug, thiserror::Error)]
+pub enum PermissionError {
+    /// The caller has no such permission in this tenant, or the tenant is not open to the caller: one answer for both.
+    #[error("this needs the permission {}", .0.as_str())]
+    Denied(Permission),
+    /// The database's part.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Lets the caller pass who has `permission` in `tenant` at this moment, whatever the token says. A service key may do
+/// everything; whether a user of that role still has it, `rowhouse_http::ServiceKey` asks.
+///
+/// # Errors
+/// [`PermissionError`].
+pub async fn require(
+    tx: &Client,
+    caller: &Caller,
+    tenant: TenantId,
+    permission: Permission,
+) -> Result<(), PermissionError> {
+    let user = match caller.user {
+        Some(user) => user.0,
+        None if caller.is_service() => return Ok(()),
+        None => return Err(PermissionError::Denied(permission)),
+    };
+    let sql = "select exists (
+                 select from tenancy.memberships m
+                 join tenancy.role_permissions p on p.role = m.role and p.permission = $3
+                 join tenancy.tenants t on t.id = m.tenant_id and t.status = 'active'
+                 join tenancy.organizations o on o.id = t.organization_id and o.status = 'active'
+                 where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active')";
+    let name = permission.as_str();
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&tenant.0, Type::UUID), (&user, Type::UUID), (&name, Type::TEXT)];
+    let row = tx.query_typed_one(sql, &parameters).await.map_err(DbError::from)?;
+    let may: bool = row.try_get(0).map_err(DbError::from)?;
+    if may { Ok(()) } else { Err(PermissionError::Denied(permission)) }
+}
