@@ -43,4 +43,8 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         "20261127110220_auth_audit_entries.sql",
         include_str!("../migrations/20261127110220_auth_audit_entries.sql"),
     ),
+    (
+        "20261127110230_auth_project_triggers.sql",
+        include_str!("../migrations/20261127110230_auth_project_triggers.sql"),
+    ),
 ];

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use rowhouse_db::DbError;
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, Surface};
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{AuthSettings, GroupSpec, ServerSettings, Settings};
 use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, Mode, Module, ModuleFuture, Project, Secrets};
+use tokio_postgres::Client;
 
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
@@ -59,6 +61,18 @@ impl Module for AuthModule {
             settings.update(|auth: &mut AuthSettings| auth.key_secret = Some(secret));
         }
         Ok(())
+    }
+
+    /// Triggers on users that came with the migrations run with the project's rights.
+    fn after_project_migrations<'a>(&'a self, client: &'a Client, _: &'a Settings) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            let row = client.query_one("select auth.confine_triggers()", &[]).await.map_err(DbError::from)?;
+            let confined: i32 = row.try_get(0).map_err(DbError::from)?;
+            if confined > 0 {
+                tracing::info!(confined, "functions of triggers on auth.users run as their owner now");
+            }
+            Ok(())
+        })
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {

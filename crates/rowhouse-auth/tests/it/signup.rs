@@ -133,3 +133,22 @@ async fn failing_project_trigger_leaves_nothing_behind() {
     let left = "select (select count(*) from auth.users) + (select count(*) from tenancy.organizations)";
     assert_eq!(app.sql().await.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
+
+#[tokio::test]
+async fn triggers_of_the_project_run_with_its_own_rights_or_not_at_all() {
+    let app = App::start().await;
+    let sql = "create table public.seen (who text); \
+        create function public.see() returns trigger language plpgsql as \
+        $$ begin insert into public.seen values (current_user); return new; end $$; \
+        create trigger a_see after insert on auth.users for each row execute function public.see()";
+    app.database.migrate(sql).await;
+    let refused = app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await;
+    refused.is(500, "unexpected_failure");
+    let client = app.sql().await;
+    let confined = "select auth.confine_triggers()";
+    assert_eq!(client.query_one(confined, &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(client.query_one(confined, &[]).await.unwrap().get::<_, i32>(0), 0);
+    app.sign_up("a@example.com").await;
+    let seen: String = client.query_one("select who from public.seen", &[]).await.unwrap().get(0);
+    assert_eq!(seen, "rowhouse_project");
+}
