@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use rowhouse_crypto::TokenError;
+use rowhouse_http::limit::RateReport;
 use rowhouse_http::{ClientAddress, Identity, ServiceKey, ServiceKeyError};
 use rowhouse_kernel::{Caller, Operation, Origin, SessionId, UserId};
 use serde::de::DeserializeOwned;
@@ -63,6 +64,7 @@ pub(crate) enum InputError {
 pub(crate) struct Client {
     pub(crate) origin: Origin,
     pub(crate) address: Option<IpAddr>,
+    pub(crate) rates: RateReport,
     pub(crate) user_agent: Option<String>,
 }
 
@@ -82,6 +84,7 @@ impl FromRequestParts<Auth> for Client {
         Ok(Self {
             origin: origin.unwrap_or_else(|| Origin::system(&auth.clock)),
             address: parts.extensions.get::<ClientAddress>().map(|address| address.0),
+            rates: parts.extensions.get::<RateReport>().cloned().unwrap_or_default(),
             user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
         })
     }

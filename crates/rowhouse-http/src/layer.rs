@@ -18,6 +18,7 @@ use crate::address::ClientAddress;
 use crate::deadline::Deadline;
 use crate::dialect::{Dialect, Fault};
 use crate::identity::{CallerResolver, Identity};
+use crate::limit::RateReport;
 use crate::metric::{Metrics, known_method};
 use crate::surface::SurfaceIndex;
 
@@ -58,9 +59,12 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
     let id = layers.request_id(request.headers());
     layers.introduce(&mut request, &id);
     let line = Line::begin(&request, &id);
+    let rates = request.extensions().get::<RateReport>().cloned().unwrap_or_default();
     let mut response = layers.answer(request, next, &line).await;
     line.end(&layers.metrics, response.status(), started.elapsed());
+    let status = response.status();
     let headers = response.headers_mut();
+    rates.write(status, headers);
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(REQUEST_ID, value);
     }
@@ -142,6 +146,7 @@ impl Layers {
         extensions.insert(VerifyTime(started.elapsed()));
         extensions.insert(id.clone());
         extensions.insert(self.origin(id, address, &identity));
+        extensions.insert(RateReport::default());
         extensions.insert(address);
         extensions.insert(identity);
     }

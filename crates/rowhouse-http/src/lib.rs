@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+pub mod api;
 mod cors;
 mod deadline;
 mod dialect;
 mod identity;
+mod json;
 mod layer;
+pub mod limit;
 mod metric;
 mod server;
 mod surface;
@@ -16,6 +19,7 @@ pub use cors::cors;
 pub use deadline::Deadline;
 pub use dialect::{Dialect, Fault};
 pub use identity::{CallerResolver, ForeignTokens, Identity, ServiceKey, ServiceKeyError};
+pub use json::{JsonError, read_object, without_type_names};
 pub use layer::{Layers, RequestId, VerifyTime, observe};
 pub use metric::Metrics;
 pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};

@@ -82,8 +82,8 @@ pub(super) async fn put(
     let password = body.password.filter(|password| !password.expose().is_empty());
     // A password costs as much hashing as a sign-in; an address may tell whether it is taken.
     match password.is_some() || body.email.is_some() {
-        true => auth.signin_limit.check(client.address)?,
-        false => auth.refresh_limit.check(client.address)?,
+        true => auth.signin_limit.check(&client).await?,
+        false => auth.refresh_limit.check(&client).await?,
     }
     let change = AccountChange { email: body.email, password, data: body.data };
     Ok(user_answer(account::update(&auth, caller, change, &client).await?))

@@ -26,7 +26,7 @@ pub(super) async fn post(
     client: Client,
     Body(body): Body<SignUpBody>,
 ) -> Result<Response, Refusal> {
-    auth.signin_limit.check(client.address)?;
+    auth.signin_limit.check(&client).await?;
     match sign_up(&auth, body.request()?, &client).await? {
         SignedUp::Session(session) => Ok(session_answer(*session)),
         SignedUp::Unconfirmed(user) => Ok(user_answer(*user)),

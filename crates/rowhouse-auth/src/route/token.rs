@@ -72,7 +72,7 @@ pub(super) async fn post(
 }
 
 async fn sign_in(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
-    auth.signin_limit.check(client.address)?;
+    auth.signin_limit.check(client).await?;
     let named = |text: Option<String>| text.filter(|text| !text.is_empty());
     let email = match (named(body.email), named(body.phone)) {
         (Some(email), None) => email,
@@ -88,7 +88,7 @@ async fn sign_in(auth: &Auth, body: GrantBody, client: &Client) -> Result<Respon
 }
 
 async fn rotate(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
-    auth.refresh_limit.check(client.address)?;
+    auth.refresh_limit.check(client).await?;
     let token = body.refresh_token.filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| Refusal::validation("refresh_token required"))?;
     let refreshed = refresh::refresh(auth, &token, client).await?;

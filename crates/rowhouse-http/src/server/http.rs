@@ -71,10 +71,10 @@ impl Http {
     }
 
     async fn serve_http1<S: Stream>(&self, stream: S, first: Bytes, peer: Peer, mut drain: Drain) {
-        let (slot, told) = (Slot::default(), drain.clone());
+        let (slot, draining_too) = (Slot::default(), drain.clone());
         let unread = Arc::new(AtomicBool::new(false));
         let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
-            introduce(&mut request, peer, &told);
+            introduce(&mut request, peer, &draining_too);
             let (router, unread) = (self.router.clone(), Arc::clone(&unread));
             async move { Ok::<_, Infallible>(answer_early(router, request, &unread).await) }
         });
@@ -100,9 +100,9 @@ impl Http {
     }
 
     async fn serve_http2<S: Stream>(&self, stream: S, first: Bytes, peer: Peer, mut drain: Drain) {
-        let told = drain.clone();
+        let draining_too = drain.clone();
         let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
-            introduce(&mut request, peer, &told);
+            introduce(&mut request, peer, &draining_too);
             answer(self.router.clone(), request.map(axum::body::Body::new))
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());

@@ -1,0 +1,138 @@
+//! From routes to the OpenAPI document.
+
+use aide::OperationOutput;
+use aide::axum::ApiRouter;
+use aide::generate::in_context;
+use aide::openapi::{OpenApi, Operation, ReferenceOr, StatusCode};
+use aide::transform::TransformOperation;
+use axum::Router;
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use super::Problem;
+
+/// Where an operation keeps the schema of its path's variable part until the path is known.
+pub(super) const SEGMENT: &str = "x-segment";
+/// Statuses that any operation may answer with.
+const ALWAYS: [u16; 2] = [401, 403];
+
+/// Names an operation and says which problems it may answer with, beside those that any may: for `get_with` and the like.
+pub fn operation(
+    id: &str,
+    summary: &str,
+    problems: &[u16],
+) -> impl for<'t> FnOnce(TransformOperation<'t>) -> TransformOperation<'t> {
+    move |described| described.id(id).summary(summary).with(|described| add_problems(described, problems))
+}
+
+fn add_problems<'t>(mut described: TransformOperation<'t>, problems: &[u16]) -> TransformOperation<'t> {
+    let operation = described.inner_mut();
+    let problem = in_context(|context| Problem::operation_response(context, operation));
+    let responses = &mut operation.responses.get_or_insert_default().responses;
+    for status in ALWAYS.iter().chain(problems) {
+        let mut problem = problem.clone().unwrap_or_default();
+        let named = http::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason());
+        problem.description = named.unwrap_or("The request failed").to_owned();
+        responses.insert(StatusCode::Code(*status), ReferenceOr::Item(problem));
+    }
+    described
+}
+
+/// A request header that may be sent.
+pub(super) fn add_header(operation: &mut Operation, name: &str, description: &str) {
+    let parameter = json!({
+        "in": "header", "name": name, "description": description, "schema": { "type": "string" },
+    });
+    if let Ok(parameter) = serde_json::from_value(parameter) {
+        operation.parameters.push(ReferenceOr::Item(parameter));
+    }
+}
+
+/// The document without paths.
+pub(super) fn empty() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rowhouse admin API", "version": "1",
+            "description": "The control plane. Every request carries the service key as bearer token.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "/admin/v1" }],
+        "security": [{ "service_key": [] }],
+        "tags": [],
+        "paths": {},
+        "components": {
+            "securitySchemes": { "service_key": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "schemas": {},
+        },
+    })
+}
+
+/// Adds the routes that `build` makes, below `prefix`.
+pub(super) fn add<S>(document: &mut Value, prefix: &str, build: impl FnOnce() -> ApiRouter<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    // aide gathers schemas in a thread-local; nothing here awaits, so they are this document's.
+    in_context(|context| context.schema = generator());
+    let mut described = OpenApi::default();
+    let router = ApiRouter::new().nest(prefix, build()).finish_api(&mut described);
+    let described = serde_json::to_value(&described).unwrap_or_default();
+    merge(document, &described, prefix.trim_start_matches('/'));
+    router
+}
+
+/// OpenAPI 3.1 uses JSON Schema 2020-12.
+fn generator() -> SchemaGenerator {
+    let settings = SchemaSettings::draft2020_12();
+    SchemaGenerator::new(settings.with(|settings| settings.definitions_path = "/components/schemas".into()))
+}
+
+fn merge(document: &mut Value, described: &Value, tag: &str) {
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.push(json!({ "name": tag }));
+    }
+    extend(&mut document["components"]["schemas"], &described["components"]["schemas"]);
+    let mut paths = described["paths"].clone();
+    for (path, operations) in paths.as_object_mut().into_iter().flatten() {
+        for (method, operation) in operations.as_object_mut().into_iter().flatten() {
+            operation["tags"] = json!([tag]);
+            name_segment(path, operation);
+            if method == "post" {
+                add_idempotency_key(operation);
+            }
+        }
+    }
+    extend(&mut document["paths"], &paths);
+}
+
+fn extend(into: &mut Value, from: &Value) {
+    if let (Some(into), Some(from)) = (into.as_object_mut(), from.as_object()) {
+        into.extend(from.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+}
+
+fn add_idempotency_key(operation: &mut Value) {
+    let parameter = json!({
+        "in": "header", "name": "Idempotency-Key", "schema": { "type": "string", "maxLength": 255 },
+        "description": "The same request with the same key has one effect, and later ones get the first one's answer",
+    });
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(parameter),
+        None => operation["parameters"] = json!([parameter]),
+    }
+}
+
+/// The schema of the variable part becomes a parameter with the name that it has in the path.
+fn name_segment(path: &str, operation: &mut Value) {
+    let Some(schema) = operation.as_object_mut().and_then(|operation| operation.remove(SEGMENT)) else {
+        return;
+    };
+    let name = path.rsplit_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(name, _)| name);
+    let parameter = json!({ "name": name, "in": "path", "required": true, "schema": schema });
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.insert(0, parameter),
+        None => operation["parameters"] = json!([parameter]),
+    }
+}

@@ -1,0 +1,89 @@
+//! Answers that are not simply JSON with status 200, or that the database has written.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Described};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+/// 201 with a JSON body.
+#[derive(Debug, Clone)]
+pub struct Created<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, Json(self.0)).into_response()
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Created<T> {
+    type Inner = T;
+
+    fn operation_response(context: &mut GenContext, operation: &mut Operation) -> Option<Described> {
+        Json::<T>::operation_response(context, operation)
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, Described)> {
+        let response = Self::operation_response(context, operation);
+        response.map(|response| (Some(201), response)).into_iter().collect()
+    }
+}
+
+/// JSON that the database has written, which looks like `T`.
+pub struct Raw<T> {
+    value: Value,
+    looks_like: PhantomData<fn() -> T>,
+}
+
+impl<T> Raw<T> {
+    /// That JSON.
+    #[must_use]
+    pub fn new(value: Value) -> Self {
+        Self { value, looks_like: PhantomData }
+    }
+
+    /// What a type writes whose fields are described by another.
+    pub fn of(value: &impl Serialize) -> Self {
+        Self::new(serde_json::to_value(value).unwrap_or_default())
+    }
+
+    /// A field of it, or null.
+    #[must_use]
+    pub fn get(&self, field: &str) -> &Value {
+        &self.value[field]
+    }
+}
+
+impl<T> Serialize for Raw<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Raw<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}

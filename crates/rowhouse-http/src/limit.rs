@@ -1,0 +1,131 @@
+//! One rate limiter for every surface: exact keys, no bucket shared by strangers.
+//!
+//! A limit is a quota for each subject: an address and the networks it lies in, a user, a key, a tenant, a plan. Where
+//! the counts are kept is a store's matter; which limits there are is said by the surfaces.
+
+mod header;
+mod memory;
+mod quota;
+mod subject;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rowhouse_kernel::SharedClock;
+use time::OffsetDateTime;
+
+pub use header::RateReport;
+pub use memory::MemoryRates;
+pub use quota::{Allowance, Quota};
+pub use subject::Subject;
+
+/// What is counted: a limit's name and whom it counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RateKey {
+    /// The limit's name, such as `signin`.
+    pub limit: &'static str,
+    /// Whom it counts.
+    pub subject: Subject,
+}
+
+/// One count against one quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// What is counted.
+    pub key: RateKey,
+    /// How much it may be.
+    pub quota: Quota,
+}
+
+/// Why a store could not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rates cannot be counted: {0}")]
+pub struct StoreError(pub String);
+
+/// Keeps counts.
+pub trait RateStore: Send + Sync {
+    /// Counts one request against every charge, or against none if one of them does not allow it. Returns the
+    /// allowance of each, in the same order.
+    fn take<'s>(
+        &'s self,
+        charges: &'s [Charge],
+        now: OffsetDateTime,
+    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>>;
+}
+
+/// Too many requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests; the next one in {retry_after:?}")]
+pub struct RateLimited {
+    /// When the next one is allowed.
+    pub retry_after: Duration,
+}
+
+/// Counts requests. Cheap to clone.
+#[derive(Clone)]
+pub struct RateLimiter {
+    store: Arc<dyn RateStore>,
+    clock: SharedClock,
+}
+
+impl std::fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RateLimiter").finish_non_exhaustive()
+    }
+}
+
+impl RateLimiter {
+    /// Counts in that store.
+    #[must_use]
+    pub fn new(store: Arc<dyn RateStore>, clock: SharedClock) -> Self {
+        Self { store, clock }
+    }
+
+    /// Counts in this process's memory.
+    #[must_use]
+    pub fn in_memory(clock: SharedClock) -> Self {
+        Self::new(Arc::new(MemoryRates::default()), clock)
+    }
+
+    /// Counts one request against every charge, and writes the response's headers. While the store cannot count, requests
+    /// pass: a limit protects the service and is not worth its absence.
+    ///
+    /// # Errors
+    /// If one of the charges does not allow it; then none is counted.
+    pub async fn check(&self, charges: &[Charge], report: &RateReport) -> Result<(), RateLimited> {
+        let taken = match self.store.take(charges, self.clock.now()).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                tracing::warn!(%error, "a request passes without being counted");
+                return Ok(());
+            }
+        };
+        let tightest = charges.iter().zip(&taken).min_by_key(|(_, allowance)| allowance.tightness());
+        let Some((charge, allowance)) = tightest else { return Ok(()) };
+        report.record(charge, *allowance);
+        let longest = taken.iter().filter_map(|allowance| allowance.retry_after).max();
+        longest.map_or(Ok(()), |retry_after| Err(RateLimited { retry_after }))
+    }
+
+    /// As [`Self::check`] for a client's address: IPv6 networks share budgets that grow with them.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub async fn check_address(
+        &self,
+        limit: &'static str,
+        address: std::net::IpAddr,
+        quota: Quota,
+        report: &RateReport,
+    ) -> Result<(), RateLimited> {
+        let networks = Subject::networks(address);
+        let charge =
+            |(subject, factor)| Charge { key: RateKey { limit, subject }, quota: quota.times(factor) };
+        let charges: Vec<_> = networks.into_iter().map(charge).collect();
+        self.check(&charges, report).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Counts in this process's memory, exact and bounded.
+//!
+//! A subject whose budget is full again is the same as one that was never seen, and is forgotten. When all places are
+//! taken by others, whoever is next to be full again makes room: that one gains least by it, while those at their
+//! limit, who have the longest to go, stay. A newcomer always finds a place, so nobody is locked out by others.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use time::OffsetDateTime;
+
+use super::{Allowance, Charge, RateKey, RateStore, StoreError};
+
+/// Subjects that are not at their full budget; about 40 MB.
+const MAX_SUBJECTS: usize = 200_000;
+/// Forgotten per request: more than one can add, so that the store shrinks after a flood.
+const FORGOTTEN_AT_ONCE: usize = 8;
+
+/// Counts in memory.
+#[derive(Debug)]
+pub struct MemoryRates {
+    counts: Mutex<Counts>,
+    most: usize,
+}
+
+impl Default for MemoryRates {
+    fn default() -> Self {
+        Self { counts: Mutex::default(), most: MAX_SUBJECTS }
+    }
+}
+
+/// When each subject's budget is full again, in time since 1970.
+#[derive(Debug, Default)]
+struct Counts {
+    full_at: HashMap<RateKey, Duration>,
+    by_time: BTreeSet<(Duration, RateKey)>,
+}
+
+impl Counts {
+    fn take(&mut self, charges: &[Charge], now: Duration, most: usize) -> Vec<Allowance> {
+        self.forget(now);
+        let taken = |charge: &Charge| charge.quota.take(self.full_at.get(&charge.key).copied(), now);
+        let taken: Vec<_> = charges.iter().map(taken).collect();
+        let refused = taken.iter().any(|(_, allowance)| allowance.retry_after.is_some());
+        if !refused {
+            charges
+                .iter()
+                .zip(&taken)
+                .for_each(|(charge, (full_at, _))| self.put(&charge.key, *full_at, most));
+        }
+        taken.into_iter().map(|(_, allowance)| allowance).collect()
+    }
+
+    fn put(&mut self, key: &RateKey, full_at: Duration, most: usize) {
+        match self.full_at.insert(key.clone(), full_at) {
+            Some(before) => {
+                self.by_time.remove(&(before, key.clone()));
+            }
+            None if self.full_at.len() > most => self.remove_first(),
+            None => {}
+        }
+        self.by_time.insert((full_at, key.clone()));
+    }
+
+    fn forget(&mut self, now: Duration) {
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            match self.by_time.first() {
+                Some((full_at, _)) if *full_at <= now => self.remove_first(),
+                _ => return,
+            }
+        }
+    }
+
+    fn remove_first(&mut self) {
+        if let Some((_, key)) = self.by_time.pop_first() {
+            self.full_at.remove(&key);
+        }
+    }
+}
+
+impl MemoryRates {
+    #[cfg(test)]
+    pub(super) fn with_room_for(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let counts = self.counts();
+        assert_eq!(counts.full_at.len(), counts.by_time.len());
+        counts.full_at.len()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RateStore for MemoryRates {
+    fn take<'s>(
+        &'s self,
+        charges: &'s [Charge],
+        now: OffsetDateTime,
+    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
+        let now = now.unix_timestamp_nanos().try_into().map_or(Duration::ZERO, Duration::from_nanos);
+        let taken = self.counts().take(charges, now, self.most);
+        Box::pin(std::future::ready(Ok(taken)))
+    }
+}

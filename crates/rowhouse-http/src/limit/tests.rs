@@ -1,0 +1,127 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use rowhouse_kernel::FakeClock;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Charge, MemoryRates, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject};
+
+const WINDOW: Duration = Duration::from_secs(300);
+
+struct World {
+    clock: Arc<FakeClock>,
+    store: Arc<MemoryRates>,
+    limiter: RateLimiter,
+}
+
+fn world(most: usize) -> World {
+    let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
+    let store = Arc::new(MemoryRates::with_room_for(most));
+    World { limiter: RateLimiter::new(store.clone(), clock.clone()), store, clock }
+}
+
+impl World {
+    /// One request of an address that may have `burst` in five minutes.
+    async fn from(&self, address: IpAddr, burst: u32) -> Result<(), RateLimited> {
+        let quota = Quota::new(burst, WINDOW);
+        self.limiter.check_address("signin", address, quota, &RateReport::default()).await
+    }
+}
+
+fn v4(n: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(n))
+}
+
+fn v6(network: u64) -> IpAddr {
+    IpAddr::V6((u128::from(network) << 64 | 1).into())
+}
+
+#[tokio::test]
+async fn address_is_limited_until_its_budget_comes_back() {
+    let world = world(10);
+    for _ in 0..30 {
+        world.from(v4(1), 30).await.unwrap();
+    }
+    let refused = world.from(v4(1), 30).await.unwrap_err();
+    assert_eq!(refused.retry_after, Duration::from_secs(10));
+    world.from(v4(2), 30).await.unwrap();
+    world.clock.advance(time::Duration::seconds(10));
+    world.from(v4(1), 30).await.unwrap();
+    world.clock.advance(time::Duration::seconds(300));
+    world.from(v4(3), 30).await.unwrap();
+    assert_eq!(world.store.len(), 1, "who has the full budget is forgotten");
+}
+
+/// The /48 `2001:db8:1::` holds 65,536 networks of its own.
+#[tokio::test]
+async fn owner_of_a_whole_network_takes_nothing_from_strangers() {
+    let world = world(1000);
+    let site = 0x2001_0db8_0001_0000;
+    let mut allowed = 0;
+    for n in 0..65_536 {
+        allowed += u32::from(world.from(v6(site + n), 1).await.is_ok());
+    }
+    assert_eq!(allowed, 16, "a /48 has sixteen times the budget of a /64");
+    for n in 0..400 {
+        world.from(v4(0xcb00_0000 + n), 1).await.unwrap();
+    }
+    world.from(v6(0x2001_0db8_0002_0000), 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn flood_of_addresses_neither_frees_an_attacker_nor_locks_out_a_stranger() {
+    let world = world(1000);
+    for _ in 0..10 {
+        world.from(v4(1), 10).await.unwrap();
+    }
+    assert!(world.from(v4(1), 10).await.is_err());
+    for n in 0..50_000 {
+        world.from(v4(0x0a00_0000 + n), 10).await.expect("a newcomer finds a place");
+    }
+    assert!(world.from(v4(1), 10).await.is_err(), "who is at the limit stays there");
+    assert!(world.store.len() <= 1000);
+}
+
+#[tokio::test]
+async fn request_that_one_limit_refuses_counts_against_none() {
+    let world = world(10);
+    let charge =
+        |subject, burst| Charge { key: RateKey { limit: "api", subject }, quota: Quota::new(burst, WINDOW) };
+    let tenant = Uuid::from_u128(1);
+    let both = [charge(Subject::User(Uuid::from_u128(2)), 1), charge(Subject::Tenant(tenant), 3)];
+    let report = RateReport::default();
+    world.limiter.check(&both, &report).await.unwrap();
+    for _ in 0..5 {
+        assert!(world.limiter.check(&both, &report).await.is_err());
+    }
+    let other =
+        [charge(Subject::key("k"), 9), charge(Subject::plan("free"), 9), charge(Subject::Tenant(tenant), 3)];
+    assert!(world.limiter.check(&other, &report).await.is_ok());
+    assert!(world.limiter.check(&other, &report).await.is_ok());
+    assert!(world.limiter.check(&other, &report).await.is_err());
+}
+
+#[tokio::test]
+async fn headers_tell_the_tightest_limit() {
+    let world = world(10);
+    let told = async |status| {
+        let (report, mut headers) = (RateReport::default(), HeaderMap::new());
+        let quota = Quota::new(2, WINDOW);
+        let _told = world.limiter.check_address("signin", v6(7 << 16), quota, &report).await;
+        report.write(status, &mut headers);
+        ["ratelimit", "ratelimit-policy", "retry-after"]
+            .map(|name| headers.get(name).map(|v| v.to_str().unwrap().to_owned()))
+    };
+    let policy = Some("\"signin-network\";q=2;w=300".to_owned());
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(told(StatusCode::OK).await, [text("\"signin-network\";r=1;t=150"), policy.clone(), None]);
+    assert_eq!(told(StatusCode::OK).await, [text("\"signin-network\";r=0;t=300"), policy.clone(), None]);
+    let refused = told(StatusCode::TOO_MANY_REQUESTS).await;
+    assert_eq!(refused, [text("\"signin-network\";r=0;t=300"), policy, text("150")]);
+    let mut headers = HeaderMap::new();
+    RateReport::default().write(StatusCode::OK, &mut headers);
+    assert!(headers.is_empty(), "what is not limited says nothing");
+}
