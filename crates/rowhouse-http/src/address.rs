@@ -1,10 +1,15 @@
 //! The client's address, for rate limits and logs.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
 
-/// Where a request came from; a request extension.
+/// In `server.client_address_header`: nothing stands in front.
+const NO_PROXY: &str = "none";
+/// Who comes through the proxy without a readable address. Never loopback, which opens what only this machine may see.
+const UNREADABLE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Where a request came from; a request extension. Loopback only if no proxy is configured and the peer is this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -12,27 +17,77 @@ impl ClientAddress {
     /// The last entry of the trusted proxy's header, else the peer. Earlier entries are the client's own claim.
     #[must_use]
     pub fn find(peer: IpAddr, trusted_header: Option<&str>, headers: &HeaderMap) -> Self {
-        let named = trusted_header.and_then(|name| headers.get_all(name).iter().next_back());
-        let last = named.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-        Self(last.unwrap_or(peer))
+        let Some(name) = trusted_header.filter(|name| *name != NO_PROXY) else {
+            return Self(peer.to_canonical());
+        };
+        let address = match headers.get_all(name).iter().next_back() {
+            Some(value) => value.to_str().ok().and_then(last_entry).unwrap_or(UNREADABLE),
+            None => peer,
+        };
+        let address = address.to_canonical();
+        Self(if address.is_loopback() { UNREADABLE } else { address })
     }
+}
+
+/// Proxies write addresses bare, in brackets, and with ports.
+fn last_entry(text: &str) -> Option<IpAddr> {
+    let entry = text.rsplit(',').next()?.trim().trim_matches('"');
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    entry.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use http::HeaderMap;
 
     use super::ClientAddress;
 
+    fn found(peer: &str, trusted: Option<&str>, values: &[&str]) -> IpAddr {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        ClientAddress::find(peer.parse().unwrap(), trusted, &headers).0
+    }
+
     #[test]
     fn only_a_configured_header_is_believed_and_only_its_last_entry() {
-        let peer = "10.0.0.1".parse().unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "1.1.1.1, 2.2.2.2".parse().unwrap());
-        assert_eq!(ClientAddress::find(peer, None, &headers).0, peer);
-        let found = ClientAddress::find(peer, Some("x-forwarded-for"), &headers);
-        assert_eq!(found.0.to_string(), "2.2.2.2");
-        headers.insert("x-forwarded-for", "nonsense".parse().unwrap());
-        assert_eq!(ClientAddress::find(peer, Some("x-forwarded-for"), &headers).0, peer);
+        let trusted = Some("x-forwarded-for");
+        for (trusted, values, address) in [
+            (None, &["1.1.1.1"][..], "10.0.0.1"),
+            (Some("none"), &["1.1.1.1"], "10.0.0.1"),
+            (trusted, &["1.1.1.1, 2.2.2.2"], "2.2.2.2"),
+            (trusted, &["1.1.1.1", "2.2.2.2"], "2.2.2.2"),
+            (trusted, &[], "10.0.0.1"),
+            (trusted, &["203.0.113.5:4711"], "203.0.113.5"),
+            (trusted, &["[2001:db8::1]"], "2001:db8::1"),
+            (trusted, &["[2001:db8::1]:4711"], "2001:db8::1"),
+            (trusted, &["\"[2001:db8::1]:4711\""], "2001:db8::1"),
+            (trusted, &["::ffff:192.0.2.1"], "192.0.2.1"),
+        ] {
+            assert_eq!(found("10.0.0.1", trusted, values), address.parse::<IpAddr>().unwrap(), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_behind_a_proxy_is_this_machine() {
+        let trusted = Some("x-forwarded-for");
+        for values in [
+            &[][..],
+            &["unknown"],
+            &[""],
+            &["8.8.8.8,"],
+            &["127.0.0.1"],
+            &["::1"],
+            &["::ffff:127.0.0.1"],
+            &["[::1]:80"],
+        ] {
+            assert!(!found("127.0.0.1", trusted, values).is_loopback(), "{values:?}");
+        }
+        assert!(found("::ffff:127.0.0.1", None, &[]).is_loopback());
+        assert!(found("127.0.0.1", Some("none"), &["8.8.8.8"]).is_loopback());
     }
 }

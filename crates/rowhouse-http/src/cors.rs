@@ -11,48 +11,58 @@ use rowhouse_kernel::settings::ServerSettings;
 /// Response headers that scripts may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "content-encoding, content-location, content-range, content-type, date, location, preference-applied, proxy-status, range-unit, server, \
-     transfer-encoding, x-request-id, x-total-count, link, x-supabase-api-version",
+     transfer-encoding, x-request-id, x-total-count, link, x-supabase-api-version, ratelimit, ratelimit-policy, retry-after",
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS");
+const VARY: HeaderValue = HeaderValue::from_static("Origin");
+const PREFLIGHT_VARY: HeaderValue =
+    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 const ONE_DAY: HeaderValue = HeaderValue::from_static("86400");
 
 /// Answers preflights and marks responses, for `axum::middleware::from_fn_with_state`.
 pub async fn cors(State(settings): State<Arc<ServerSettings>>, request: Request, next: Next) -> Response {
-    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next.run(request).await };
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = request.method() == Method::OPTIONS
+        && origin.is_some()
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let mut response =
         if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
-    if allow(&settings, &origin, response.headers_mut()) {
-        let headers = response.headers_mut();
-        if is_preflight {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, ONE_DAY);
-            if let Some(wanted) = wanted {
-                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
-            }
-        } else {
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-        }
+    let headers = response.headers_mut();
+    // A cache must not give one origin's answer to another, nor one without any origin's to those with one.
+    headers.append(header::VARY, if is_preflight { PREFLIGHT_VARY } else { VARY });
+    let Some(origin) = origin.filter(|origin| is_allowed(&settings, origin)) else { return response };
+    name_origin(&settings, origin, headers);
+    if !is_preflight {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        return response;
+    }
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, ONE_DAY);
+    if let Some(wanted) = wanted {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
     }
     response
 }
 
+fn allows_any(settings: &ServerSettings) -> bool {
+    settings.cors_origins.iter().any(|allowed| allowed == "*")
+}
+
+fn is_allowed(settings: &ServerSettings, origin: &HeaderValue) -> bool {
+    let is_named = |allowed: &String| allowed.as_bytes() == origin.as_bytes();
+    allows_any(settings) || settings.cors_origins.iter().any(is_named)
+}
+
 /// With credentials the origin is always named, since browsers refuse `*` then.
-fn allow(settings: &ServerSettings, origin: &HeaderValue, headers: &mut HeaderMap) -> bool {
-    let any = settings.cors_origins.iter().any(|allowed| allowed == "*");
-    if !any && !settings.cors_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) {
-        return false;
-    }
-    if any && !settings.cors_credentials {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        return true;
-    }
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+fn name_origin(settings: &ServerSettings, origin: HeaderValue, headers: &mut HeaderMap) {
+    let any = allows_any(settings) && !settings.cors_credentials;
+    let allowed = if any { HeaderValue::from_static("*") } else { origin };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
     if settings.cors_credentials {
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-    true
 }
+
+#[cfg(test)]
+mod tests;

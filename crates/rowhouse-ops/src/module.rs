@@ -36,6 +36,7 @@ impl Module for OpsModule {
             let ops = Ops {
                 health: Health::new(origin.database.clone(), origin.clock.clone(), checks, supervisor),
                 metrics: assembly.metrics.clone(),
+                shutdown: assembly.shutdown.clone(),
                 database: origin.database.clone(),
                 metrics_token: origin.settings.get::<ServerSettings>().metrics_token.clone().map(Arc::new),
             };

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use metrics::gauge;
 use rowhouse_db::Database;
-use rowhouse_http::{ClientAddress, Dialect, Metrics};
+use rowhouse_http::{ClientAddress, Dialect, Metrics, Shutdown};
 use rowhouse_kernel::Secret;
 use serde_json::json;
 
@@ -23,6 +23,8 @@ pub struct Ops {
     pub health: Health,
     /// The registry.
     pub metrics: Metrics,
+    /// While the process leaves it is not ready.
+    pub shutdown: Shutdown,
     /// For the pools' gauges.
     pub database: Database,
     /// Opens `/metrics` to other addresses than loopback.
@@ -63,7 +65,11 @@ async fn live() -> Json<serde_json::Value> {
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {
-    match ops.health.ready().await {
+    let ready = match ops.shutdown.is_leaving() {
+        true => Err("stopping".to_owned()),
+        false => ops.health.ready().await,
+    };
+    match ready {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
         Err(reason) => Dialect::PLAIN.error(StatusCode::SERVICE_UNAVAILABLE, "not_ready", &reason),
     }

@@ -26,9 +26,11 @@ settings! {
         pub header_timeout: Duration = Duration::from_secs(30),
         /// How long one request may take from head to answer; beyond it the answer is 504.
         pub request_timeout: Duration = Duration::from_secs(30),
+        /// How long the program goes on serving, not ready any more, before it stops accepting: time for load balancers to notice.
+        pub shutdown_delay: Duration = Duration::ZERO,
         /// How long shutdown waits for requests in flight.
         pub drain_timeout: Duration = Duration::from_secs(25),
-        /// Header that carries the client's address when a proxy of yours stands in front, for example `x-forwarded-for`. Unset: the connection's address.
+        /// Header that carries the client's address when a proxy of yours stands in front, for example `x-forwarded-for`; `none` if nothing does. Unset: the connection's address, which production refuses, since everybody behind a proxy would share one rate limit.
         pub client_address_header: Option<String> = None,
         /// Bearer token that opens `/metrics` to addresses other than loopback.
         pub metrics_token: Option<Secret> = None,
@@ -43,6 +45,7 @@ impl Check for ServerSettings {
         findings.positive_span("header_timeout", self.header_timeout);
         findings.positive_span("request_timeout", self.request_timeout);
         findings.span("drain_timeout", self.drain_timeout);
+        findings.span("shutdown_delay", self.shutdown_delay);
         if let Some(alias) = &self.rest_alias
             && let Err(why) = check_alias(alias)
         {
@@ -62,6 +65,11 @@ impl Check for ServerSettings {
                 findings.refuse("public_url", format!("{url} is not https"));
             }
             Some(_) => {}
+        }
+        if self.client_address_header.is_none() {
+            let why = "not set; name the header in which your proxy passes the client's address, or say \"none\" if \
+                       nothing stands in front";
+            findings.refuse("client_address_header", why);
         }
         if self.cors_credentials && self.cors_origins.iter().any(|origin| origin == "*") {
             let why = "* together with server.cors_credentials lets any site act as the user";

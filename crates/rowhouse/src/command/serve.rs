@@ -10,7 +10,6 @@ use rowhouse_kernel::settings::{AuthSettings, DbSettings, LogSettings, ServerSet
 use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli::{ServeArgs, ServeRole};
@@ -42,6 +41,7 @@ pub(super) async fn run(
     let (database, monitor) = Database::open(&urls, &settings.get::<DbSettings>(), live_sessions)?;
     let mut signals = Signals::install()?;
     let server = Server::from(&*settings.get::<ServerSettings>());
+    let shutdown_delay = settings.get::<ServerSettings>().shutdown_delay;
     let origin = Origin {
         settings,
         database,
@@ -55,11 +55,11 @@ pub(super) async fn run(
     };
     let app = App::start(modules, origin).await?;
     tracing::info!(%address, roles = ?args.roles, "serving");
-    let (drain, draining) = watch::channel(false);
+    let (shutdown, draining) = (app.shutdown(), app.shutdown().drain());
     let others = app.serve_listeners(listeners, &draining);
     let serving = tokio::spawn(serve(listener, app.router.clone(), server, draining));
     signals.next().await;
-    let _receiver_gone = drain.send(true);
+    shutdown.begin(shutdown_delay).await;
     let (cut, ()) = tokio::join!(serving, app.stop());
     let cut = cut.unwrap_or(0);
     for task in others {

@@ -20,6 +20,7 @@ transport = "relay"
 relay_host = "smtp.app.example"
 [server]
 public_url = "https://app.example"
+client_address_header = "none"
 [auth]
 key_secret = "k-0123456789012345678901234567890123"
 [db]
@@ -55,6 +56,7 @@ webhook_url = "https://shop.example/mail"
     for name in [
         "mail.webhook_secret",
         "server.public_url",
+        "server.client_address_header",
         "server.cors_origins",
         "server.metrics_token",
         "auth.key_secret",

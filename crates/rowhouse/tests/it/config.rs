@@ -60,6 +60,7 @@ level = "debug"
     let folder = Folder::with_settings(toml);
     let named = [
         "server.public_url",
+        "server.client_address_header",
         "server.cors_origins",
         "server.metrics_token",
         "db.authenticator_service_password",
