@@ -8,7 +8,6 @@ mod input;
 mod output;
 mod page;
 mod problem;
-mod service_key;
 mod version;
 
 use aide::axum::ApiRouter;
@@ -28,7 +27,6 @@ pub use input::{Body, Params, Segment};
 pub use output::{Created, Raw};
 pub use page::{Cursor, Page, limit};
 pub use problem::Problem;
-pub use service_key::ServiceKey;
 pub use version::{ETag, IfMatch, Tagged};
 
 const DOCUMENT_TYPE: &str = "application/openapi+json;version=3.1";

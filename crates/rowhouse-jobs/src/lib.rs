@@ -9,6 +9,7 @@ pub mod gauge;
 pub mod http_handler;
 mod module;
 pub mod outbound;
+mod route;
 pub mod schedule;
 pub mod sql_handler;
 mod store;

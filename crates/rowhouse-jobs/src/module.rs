@@ -11,6 +11,7 @@ use rowhouse_kernel::settings::{GroupSpec, JobsSettings, ServerSettings};
 use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, Waker, Weight};
 
 use crate::outbound::Outbound;
+use crate::route::admin::{JobsAdmin, routes};
 use crate::{builtin, gauge};
 use declared::Declared;
 use worker::{Starter, Working};
@@ -48,6 +49,8 @@ impl Module for JobsModule {
             let outbound =
                 Outbound::new(settings.allow_private_urls).map_err(rowhouse_module::CannotRun::because)?;
             assembly.provide(Arc::new(outbound));
+            let admin = JobsAdmin { control: control.clone(), clock: Arc::clone(&assembly.origin.clock) };
+            assembly.admin("/jobs", routes, admin);
             let working = Arc::new(Working::default());
             let waking = Arc::clone(&working);
             assembly.provide(Arc::new(Waker(Arc::new(move |kind| waking.wake(kind)))));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::settings::{Missed, Setting};
-use rowhouse_kernel::{Clock, Cron, Operation, SharedClock, SharedRng};
+use rowhouse_kernel::{Cron, Operation, SharedClock, SharedRng};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -217,11 +217,10 @@ fn stamped(payload: &Value, slot: OffsetDateTime) -> Value {
 ///
 /// # Errors
 /// The database's.
-pub async fn run(tx: &Client, clock: &dyn Clock, name: &str) -> Result<Option<i64>, DbError> {
+pub async fn run(tx: &Client, now: OffsetDateTime, name: &str) -> Result<Option<i64>, DbError> {
     let sql = "select kind, payload, queue from jobs.schedules where name = $1 and declared for update";
     let Some(row) = tx.query_opt(sql, &[&name]).await? else { return Ok(None) };
     let (kind, queue): (String, String) = (row.get(0), row.get(2));
-    let now = clock.now();
     let now = now.replace_nanosecond(0).unwrap_or(now);
     let job = NewJob { queue: &queue, ..NewJob::new(&kind, stamped(&row.get(1), now)) };
     let id = enqueue(tx, &job).await?;

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
 use rowhouse_db::{Database, DatabaseUrls, DbError, Heard, ListenHub};
-use rowhouse_http::{BackgroundTask, Metrics, Supervisor, Surface};
+use rowhouse_http::api::{AdminApi, Routes};
+use rowhouse_http::{BackgroundTask, Metrics, Shutdown, Supervisor, Surface};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use tokio::sync::broadcast;
@@ -84,7 +84,7 @@ pub struct Assembled {
     /// What answers requests.
     pub surfaces: Vec<Surface>,
     /// Routes below `/admin/v1`.
-    pub admin: Vec<Router>,
+    pub admin: AdminApi,
     /// Jobs that this process can run.
     pub kinds: Registry,
     /// Schedules that the modules bring along.
@@ -109,6 +109,8 @@ pub struct Assembly {
     pub metrics: Metrics,
     /// Runs the background tasks once every module has started, and knows how they are.
     pub supervisor: Supervisor,
+    /// Where the process is on its way out.
+    pub shutdown: Shutdown,
     /// What has been added so far; complete once every module has started.
     pub assembled: Assembled,
     hub: ListenHub,
@@ -120,7 +122,7 @@ impl Assembly {
     #[must_use]
     pub fn new(origin: Origin, metrics: Metrics, hub: ListenHub) -> Self {
         let (supervisor, assembled, provided) = (Supervisor::default(), Assembled::default(), HashMap::new());
-        Self { origin, metrics, supervisor, assembled, hub, provided }
+        Self { origin, metrics, supervisor, shutdown: Shutdown::default(), assembled, hub, provided }
     }
 
     /// A subscription to the channels of all modules.
@@ -161,9 +163,13 @@ impl Assembly {
         self.assembled.surfaces.push(surface);
     }
 
-    /// Adds routes below `/admin/v1`.
-    pub fn admin(&mut self, router: Router) {
-        self.assembled.admin.push(router);
+    /// Adds routes below `/admin/v1` and the prefix, such as `/jobs`, with their description.
+    pub fn admin<S>(&mut self, prefix: &str, routes: fn() -> Routes<S>, state: S)
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let admin = std::mem::take(&mut self.assembled.admin);
+        self.assembled.admin = admin.serve(prefix, routes, state);
     }
 
     /// Adds a kind of job.

@@ -2,10 +2,12 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod cluster;
+mod contract;
 pub mod crash;
 mod database;
 pub mod outage;
 mod program;
 
 pub use cluster::Cluster;
+pub use contract::{Contract, Described, METHODS};
 pub use database::TestDatabase;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use rowhouse_db::ListenHub;
+use rowhouse_http::api::{Idempotency, MemoryStore, idempotent};
 use rowhouse_http::{
-    CallerResolver, Dialect, Layers, Metrics, Server, Surface, Surfaces, cors, observe, serve,
+    CallerResolver, Dialect, Layers, Metrics, Server, Shutdown, Surface, Surfaces, cors, observe, serve,
 };
 use rowhouse_kernel::settings::{ServerSettings, Settings};
 use rowhouse_module::{
@@ -94,6 +95,12 @@ impl App {
         self.assembly.find()
     }
 
+    /// Where the process is on its way out.
+    #[must_use]
+    pub fn shutdown(&self) -> Shutdown {
+        self.assembly.shutdown.clone()
+    }
+
     /// Ends the background tasks; those that asked for time to finish get it.
     pub async fn stop(&self) {
         self.assembly.supervisor.shutdown().await;
@@ -113,8 +120,10 @@ async fn wait_for(checks: &[HealthCheck]) {
 /// All surfaces in a process that answers requests; otherwise only those at the root, which operation needs.
 fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRun> {
     let origin = &assembly.origin;
-    let control = origin.database.control.clone();
-    let admin = Surface::new("/admin/v1", Dialect::PROBLEM, crate::admin::router(control));
+    let idempotency = Idempotency::new(Arc::new(MemoryStore::default()), Arc::clone(&origin.clock));
+    let admin = assembled.admin.clone().router();
+    let admin = admin.layer(middleware::from_fn_with_state(idempotency, idempotent));
+    let admin = Surface::new("/admin/v1", Dialect::PROBLEM, admin);
     let surfaces = assembled.surfaces.iter().cloned().chain([admin]);
     let served = surfaces.filter(|surface| origin.roles.api || surface.prefix.is_empty()).collect();
     let surfaces = Surfaces::new(served).map_err(|error| CannotRun::because(error.to_string()))?;

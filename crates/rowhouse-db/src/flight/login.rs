@@ -74,7 +74,7 @@ impl Login {
                 Ok(greeted) if self.is_wanted(&greeted) => return Ok(greeted),
                 Ok(_) => {
                     failure =
-                        unavailable(format!("no server is as target_session_attrs asks: {:?}", self.wanted))
+                        unavailable(format!("no server is as target_session_attrs asks: {:?}", self.wanted));
                 }
                 Err(error) => failure = error,
             }

@@ -110,3 +110,6 @@ impl<T: JsonSchema> OperationInput for Segment<T> {
         operation.extensions.insert(super::describe::SEGMENT.to_owned(), schema.to_value());
     }
 }
+
+/// Every operation names the service key as its security scheme.
+impl OperationInput for crate::ServiceKey {}

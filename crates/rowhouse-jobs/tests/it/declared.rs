@@ -8,7 +8,7 @@ use rowhouse_jobs::config::{Declarations, sync};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_jobs::{Registry, declared_kind, schedule};
 use rowhouse_kernel::settings::{DbSettings, GroupSpec, JobsSettings, Settings, Sources};
-use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
+use rowhouse_kernel::{Clock, SharedClock, SharedRng, SystemClock, SystemRng};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -154,7 +154,7 @@ async fn schedule_calls_a_function_and_gives_its_time_to_one_that_takes_it() {
             .batch_execute("alter table public.tallies alter tenant_id set default gen_random_uuid()")
             .await
             .unwrap();
-        schedule::run(&house.client, &SystemClock, name).await.unwrap().unwrap();
+        schedule::run(&house.client, SystemClock.now(), name).await.unwrap().unwrap();
     }
     house.work().await;
     let listed = schedule::list(&house.client).await.unwrap();

@@ -8,7 +8,7 @@ use rowhouse_jobs::BuiltInSchedule;
 use rowhouse_jobs::config::{ConfigError, Declarations, sync};
 use rowhouse_jobs::{JobError, Registry, builtin, schedule};
 use rowhouse_kernel::settings::{DbSettings, GroupSpec, JobsSettings, Settings, Sources};
-use rowhouse_kernel::{FakeClock, SeededRng, SharedClock, SharedRng};
+use rowhouse_kernel::{Clock, FakeClock, SeededRng, SharedClock, SharedRng};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -228,7 +228,7 @@ async fn list_shows_what_became_of_the_last_job() {
                 .replace("test.bad", "test.work"),
         )
         .await;
-    let ran = schedule::run(&house.client, &*house.clock, "hourly").await.unwrap().unwrap();
+    let ran = schedule::run(&house.client, house.clock.now(), "hourly").await.unwrap().unwrap();
     let last = async |place: usize| {
         let listed = schedule::list(&house.client).await.unwrap();
         (listed[place].last_job, listed[place].last_result.clone().unwrap_or_default())
@@ -241,13 +241,13 @@ async fn list_shows_what_became_of_the_last_job() {
     assert_eq!((&result["state"], &result["result"]), (&json!("done"), &json!({ "well": true })));
     running.stop(Duration::from_secs(5)).await;
     let failing = registry(async |_| Err(JobError::Fatal("no ink".to_owned())));
-    schedule::run(&house.client, &*house.clock, "bad").await.unwrap().unwrap();
+    schedule::run(&house.client, house.clock.now(), "bad").await.unwrap().unwrap();
     let running = worker(&house.db, failing).await;
     until(&house.client, "exists (select from jobs.dead)").await;
     let (_, result) = last(0).await;
     assert_eq!((&result["state"], &result["error"]), (&json!("dead"), &json!("no ink")));
     running.stop(Duration::from_secs(5)).await;
-    assert_eq!(schedule::run(&house.client, &*house.clock, "nothing").await.unwrap(), None);
+    assert_eq!(schedule::run(&house.client, house.clock.now(), "nothing").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
 async fn last_result_is_shown_when_the_job_itself_is_forgotten() {
     let house = House::new().await;
     house.declare(HOURLY).await;
-    let ran = schedule::run(&house.client, &*house.clock, "hourly").await.unwrap().unwrap();
+    let ran = schedule::run(&house.client, house.clock.now(), "hourly").await.unwrap().unwrap();
     let running = worker(&house.db, house.registry.clone()).await;
     idle(&house.client).await;
     running.stop(Duration::from_secs(5)).await;
@@ -298,7 +298,7 @@ async fn last_result_is_shown_when_the_job_itself_is_forgotten() {
     assert_eq!((listed.last_job, &result["state"]), (Some(ran), &json!("done")));
     assert_eq!(result["result"], json!({ "well": true }));
     // Of the next job nothing is known yet but that it waits.
-    schedule::run(&house.client, &*house.clock, "hourly").await.unwrap().unwrap();
+    schedule::run(&house.client, house.clock.now(), "hourly").await.unwrap().unwrap();
     let result = schedule::list(&house.client).await.unwrap()[0].last_result.clone().unwrap();
     assert_eq!(result["state"], "ready");
 }

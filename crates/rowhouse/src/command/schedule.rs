@@ -42,7 +42,7 @@ async fn all(control: &Control) -> Result<Vec<Schedule>, DbError> {
 
 async fn run_now(control: &Control, name: &str) -> Result<Outcome, CannotRun> {
     let wanted = name.to_owned();
-    let work = async move |tx: &rowhouse_db::Transaction<'_>| schedule::run(tx, &*clock(), &wanted).await;
+    let work = async move |tx: &rowhouse_db::Transaction<'_>| schedule::run(tx, clock().now(), &wanted).await;
     if let Some(id) = control.run_tx(&Operation::system("jobs.schedule_run"), work).await? {
         return Ok(Outcome::yes(json!({ "schedule": name, "id": id }), format!("job {id}")));
     }

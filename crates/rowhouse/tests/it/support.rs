@@ -13,7 +13,7 @@ use rowhouse_http::{Server, serve};
 use rowhouse_kernel::settings::{AuthSettings, DbSettings, ServerSettings, Settings};
 use rowhouse_kernel::{Secret, SystemClock, SystemRng};
 use rowhouse_module::{Mode, Modules, Origin, Project, Roles};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{Contract, TestDatabase};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -157,11 +157,36 @@ impl TestApp {
 
     /// A request with a bearer token and perhaps a JSON body.
     pub(crate) async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let mut request = self.request(method, path).header("apikey", &self.anon_key).bearer_auth(token);
+        let mut request =
+            self.request(method.clone(), path).header("apikey", &self.anon_key).bearer_auth(token);
         if let Some(body) = body {
             request = request.header("prefer", "return=representation").json(&body);
         }
-        self.send(request).await
+        let answer = self.send(request).await;
+        if let Some(below) = path.strip_prefix("/admin/v1") {
+            self.hold_against_contract(&method, below, &answer).await;
+        }
+        answer
+    }
+
+    /// What the admin API says of itself.
+    pub(crate) async fn contract(&self) -> Contract {
+        Contract::new(self.send(self.request(Method::GET, "/admin/v1/openapi.json")).await.json())
+    }
+
+    /// Every answer of the admin API in every test is as it is described.
+    async fn hold_against_contract(&self, method: &Method, path: &str, answer: &Answer) {
+        if path == "/openapi.json" {
+            return;
+        }
+        let content_type = answer.headers.get("content-type").and_then(|value| value.to_str().ok());
+        let status = answer.status.as_u16();
+        let contract = self.contract().await;
+        if let Err(why) =
+            contract.check(method.as_str(), path, status, content_type.unwrap_or_default(), &answer.json())
+        {
+            panic!("{why}");
+        }
     }
 
     pub(crate) async fn get(&self, token: &str, path: &str) -> Answer {

@@ -3,6 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use rowhouse_testkit::METHODS;
+
 use super::still;
 use crate::support::TestApp;
 
@@ -19,17 +21,18 @@ async fn job_is_enqueued_listed_shown_cancelled_and_run_again() {
     let first = enqueue(&app, json!({ "kind": "jobs.noop", "payload": { "n": 1 }, "priority": 2 })).await;
     let later = enqueue(&app, json!({ "kind": "jobs.noop", "run_at": "2096-01-01T00:00:00Z" })).await;
     let page = app.get(&key, "/admin/v1/jobs?limit=1").await.json();
-    assert_eq!((&page["jobs"][0]["id"], &page["next"]), (&json!(later), &json!(later)));
+    assert_eq!(page["items"][0]["id"], json!(later));
+    let next = page["next"].as_str().unwrap();
     let page =
-        app.get(&key, &format!("/admin/v1/jobs?after={later}&queue=default&kind=jobs.noop")).await.json();
-    assert_eq!((&page["jobs"][0]["id"], &page["jobs"][0]["state"]), (&json!(first), &json!("ready")));
-    assert_eq!((&page["jobs"].as_array().unwrap().len(), &page["next"]), (&1, &Value::Null));
+        app.get(&key, &format!("/admin/v1/jobs?cursor={next}&queue=default&kind=jobs.noop")).await.json();
+    assert_eq!((&page["items"][0]["id"], &page["items"][0]["state"]), (&json!(first), &json!("ready")));
+    assert_eq!((&page["items"].as_array().unwrap().len(), &page["next"]), (&1, &Value::Null));
     let job = app.get(&key, &format!("/admin/v1/jobs/{first}")).await.json();
     assert_eq!((&job["payload"], &job["priority"], &job["log"]), (&json!({ "n": 1 }), &json!(2), &json!([])));
     let cancelled = app.post(&key, &format!("/admin/v1/jobs/{first}/cancel"), json!({})).await;
     assert_eq!(cancelled.json(), json!({ "id": first, "state": "cancelled" }));
     let states = app.get(&key, "/admin/v1/jobs?state=cancelled").await.json();
-    assert_eq!(states["jobs"][0]["id"], json!(first));
+    assert_eq!(states["items"][0]["id"], json!(first));
     for id in [first, later] {
         let again = app.post(&key, &format!("/admin/v1/jobs/{id}/retry"), json!({})).await;
         assert_eq!(again.status, StatusCode::OK, "{}", again.text);
@@ -115,26 +118,39 @@ async fn bad_input_is_a_problem_that_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn every_described_operation_exists() {
+async fn what_is_described_is_what_is_routed() {
     let (app, client) = still().await;
-    let described = app.get(&app.anon_key, "/admin/v1/openapi.json").await.json();
-    assert_eq!(described["openapi"], "3.1.0");
+    let contract = app.contract().await;
     let id = enqueue(&app, json!({ "kind": "jobs.noop" })).await;
     client.batch_execute(super::schedule::NIGHTLY).await.unwrap();
-    for (path, operations) in described["paths"].as_object().unwrap() {
-        for (method, operation) in operations.as_object().unwrap() {
-            let url =
-                format!("/admin/v1{}", path.replace("{id}", &id.to_string()).replace("{name}", "nightly"));
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            let body = (method == Method::POST).then(|| match path.as_str() {
+    assert!(contract.operations().len() >= 10);
+    for path in contract.paths() {
+        let url = path.replace("{id}", &id.to_string()).replace("{name}", "nightly");
+        for method in METHODS {
+            let body = (method == "post").then(|| match path.as_str() {
                 "/jobs" => json!({ "kind": "jobs.noop" }),
                 _ => json!({}),
             });
-            let answer = app.call(&app.service_key, method, &url, body).await;
-            let status = answer.status.as_str().to_owned();
-            assert!(operation["responses"].get(&status).is_some(), "{path}: {status} {}", answer.text);
+            let verb = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let answer = app.call(&app.service_key, verb, &format!("/admin/v1{url}"), body).await;
+            let routed = answer.status != StatusCode::METHOD_NOT_ALLOWED;
+            assert_eq!(routed, contract.describes(method, &path), "{method} {path}: {}", answer.text);
+            assert_ne!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text);
         }
     }
+}
+
+#[tokio::test]
+async fn request_sent_again_enqueues_once() {
+    let (app, _client) = still().await;
+    let post = async |kind: &str| {
+        let request = app.request(Method::POST, "/admin/v1/jobs").bearer_auth(&app.service_key);
+        app.send(request.header("idempotency-key", "once").json(&json!({ "kind": kind }))).await
+    };
+    let (first, again) = (post("jobs.noop").await, post("jobs.noop").await);
+    assert_eq!((first.status, again.status), (StatusCode::CREATED, StatusCode::CREATED));
+    assert_eq!((first.text, again.headers["idempotency-replayed"].to_str().unwrap()), (again.text, "true"));
+    assert_eq!(post("jobs.other").await.code(), "idempotency_key_reused");
 }
 
 #[tokio::test]

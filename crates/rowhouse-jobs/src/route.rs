@@ -1,0 +1,3 @@
+//! What of jobs is served over HTTP.
+
+pub(crate) mod admin;

@@ -1,0 +1,242 @@
+//! `/admin/v1/jobs`: what the commands `jobs` and `schedule` do, over HTTP, for holders of the service key.
+
+mod schedule;
+mod schema;
+
+use axum::Json;
+use axum::extract::{Extension, FromRef, State};
+use rowhouse_db::{Control, DbError, Transaction};
+use rowhouse_http::ServiceKey;
+use rowhouse_http::api::routing::{get_with, post_with};
+use rowhouse_http::api::{
+    Body, Created, Cursor, Page, Params, Problem, Raw, Routes, Segment, limit, operation,
+};
+use rowhouse_kernel::{Origin, SharedClock, TenantId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::admin::{self, Filter, MOST_LISTED};
+use crate::{NewJob, enqueue};
+use schema::{Cancelled, Id, Job, JobState, ListedJob, NewJobBody, Paused, Stats};
+
+/// What the routes need.
+#[derive(Clone)]
+pub(crate) struct JobsAdmin {
+    pub(crate) control: Control,
+    pub(crate) clock: SharedClock,
+}
+
+impl FromRef<JobsAdmin> for Control {
+    fn from_ref(jobs: &JobsAdmin) -> Self {
+        jobs.control.clone()
+    }
+}
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// The paths below `/admin/v1/jobs`.
+pub(crate) fn routes() -> Routes<JobsAdmin> {
+    let enqueued = operation("enqueueJob", "Enqueue a job", &[400, 409, 413, 422]);
+    Routes::default()
+        .at(
+            "/",
+            get_with(list, operation("listJobs", "List jobs, highest number first", &[400, 422]))
+                .post_with(new, enqueued),
+        )
+        .at("/stats", get_with(stats, operation("getJobStats", "What is where, per queue and kind", &[])))
+        .at(
+            "/schedules",
+            get_with(
+                schedule::list,
+                operation(
+                    "listSchedules",
+                    "List schedules, when each fires next and what became of its last job",
+                    &[],
+                ),
+            ),
+        )
+        .at(
+            "/schedules/{name}/run",
+            post_with(
+                schedule::run,
+                operation(
+                    "runSchedule",
+                    "Enqueue a schedule's job now, beside its turns, even while it is paused",
+                    &[400, 404, 422],
+                ),
+            ),
+        )
+        .at(
+            "/pause",
+            post_with(
+                pause,
+                operation("pauseJobs", "Pause a queue, a tenant's jobs or everything", &[400, 404, 422]),
+            ),
+        )
+        .at(
+            "/resume",
+            post_with(resume, operation("resumeJobs", "Let go on what is paused", &[400, 404, 422])),
+        )
+        .at("/{id}", get_with(show, operation("getJob", "All that is known of a job", &[400, 404])))
+        .at(
+            "/{id}/retry",
+            post_with(
+                retry,
+                operation("retryJob", "Run a dead, cancelled, failed or scheduled job now", &[400, 404, 409]),
+            ),
+        )
+        .at(
+            "/{id}/cancel",
+            post_with(cancel, operation("cancelJob", "Stop a job, also while it runs", &[400, 404, 409])),
+        )
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    state: Option<JobState>,
+    queue: Option<String>,
+    kind: Option<String>,
+    tenant: Option<Uuid>,
+    /// Where the page begins: `next` of the one before.
+    cursor: Option<Cursor>,
+    /// 1 to 1000; 50 if not given.
+    limit: Option<u32>,
+}
+
+async fn list(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+    Params(query): Params<ListQuery>,
+) -> Answer<Page<Raw<ListedJob>>> {
+    let limit = limit(query.limit, MOST_LISTED as u32)?;
+    let after = query.cursor.map(|cursor| cursor.position::<i64>()).transpose()?;
+    let (state, tenant) = (query.state.map(|state| state.name().to_owned()), query.tenant.map(TenantId));
+    let filter = Filter { state, queue: query.queue, kind: query.kind, tenant, after };
+    let find = async move |client: &tokio_postgres::Client| admin::list(client, &filter, limit.into()).await;
+    let found = jobs.control.statement(&origin.operation("jobs.list"), find).await?;
+    let found = found.into_iter().map(Raw::new).collect();
+    Ok(Json(Page::new(found, limit, |job: &Raw<ListedJob>| job.get("id").as_i64())))
+}
+
+async fn show(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment<i64>,
+) -> Answer<Raw<Job>> {
+    let find = async move |client: &tokio_postgres::Client| admin::find(client, id).await;
+    let job = jobs.control.statement(&origin.operation("jobs.find"), find).await?;
+    job.map(|job| Json(Raw::new(job))).ok_or_else(|| no_job(id))
+}
+
+async fn stats(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+) -> Answer<Stats> {
+    let count = async move |client: &tokio_postgres::Client| admin::stats(client).await;
+    let kinds = jobs.control.statement(&origin.operation("jobs.stats"), count).await?;
+    Ok(Json(Stats { kinds: kinds.into_iter().map(Raw::new).collect() }))
+}
+
+async fn retry(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment<i64>,
+) -> Answer<Raw<Job>> {
+    let work = async move |tx: &Transaction<'_>| {
+        Ok::<_, DbError>((admin::retry(tx, id).await?, admin::find(tx, id).await?))
+    };
+    match jobs.control.run_tx(&origin.operation("jobs.retry"), work).await? {
+        (true, Some(job)) => Ok(Json(Raw::new(job))),
+        (_, None) => Err(no_job(id)),
+        (false, Some(_)) => {
+            Err(Problem::conflict(format!("job {id} is not dead, cancelled, failed or scheduled")))
+        }
+    }
+}
+
+async fn cancel(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment<i64>,
+) -> Answer<Cancelled> {
+    let work = async move |tx: &Transaction<'_>| admin::cancel(tx, id).await;
+    match jobs.control.run_tx(&origin.operation("jobs.cancel"), work).await? {
+        None => Err(no_job(id)),
+        Some(state) if state == "cancelled" || state == "cancelling" => Ok(Json(Cancelled { id, state })),
+        Some(state) => Err(Problem::conflict(format!("job {id} has ended already: {state}"))),
+    }
+}
+
+/// The job carries the id of the request that enqueued it, which the transaction knows.
+async fn new(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+    Body(new): Body<NewJobBody>,
+) -> Result<Created<Id>, Problem> {
+    let (run_at, timeout) = (new.run_at()?, new.timeout()?);
+    let work = async move |tx: &Transaction<'_>| {
+        let plain = NewJob::new(&new.kind, Value::Object(new.payload.clone()));
+        let job = NewJob {
+            queue: new.queue.as_deref().unwrap_or(plain.queue),
+            run_at,
+            priority: new.priority.unwrap_or(plain.priority),
+            tenant: new.tenant.map(TenantId),
+            unique_key: new.unique_key.as_deref(),
+            key: new.key.as_deref(),
+            max_attempts: new.max_attempts,
+            timeout,
+            ..plain
+        };
+        enqueue(tx, &job).await
+    };
+    let id = jobs.control.run_tx(&origin.operation("jobs.enqueue"), work).await?;
+    Ok(Created(Id { id }))
+}
+
+/// What is paused: a queue or all, of a tenant or of all.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Scope {
+    queue: Option<String>,
+    tenant: Option<Uuid>,
+}
+
+async fn pause(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+    Body(scope): Body<Scope>,
+) -> Answer<Paused> {
+    set_paused(&jobs, &origin, scope, true).await
+}
+
+async fn resume(
+    State(jobs): State<JobsAdmin>,
+    _: ServiceKey,
+    Extension(origin): Extension<Origin>,
+    Body(scope): Body<Scope>,
+) -> Answer<Paused> {
+    set_paused(&jobs, &origin, scope, false).await
+}
+
+async fn set_paused(jobs: &JobsAdmin, origin: &Origin, scope: Scope, paused: bool) -> Answer<Paused> {
+    let (queue, tenant) = (scope.queue, scope.tenant.map(TenantId));
+    let work = async move |tx: &Transaction<'_>| admin::pause(tx, queue.as_deref(), tenant, paused).await;
+    match jobs.control.run_tx(&origin.operation("jobs.pause"), work).await? {
+        queues if queues.is_empty() => Err(Problem::not_found("no queue of that name")),
+        queues => Ok(Json(Paused { queues, tenant: scope.tenant, paused })),
+    }
+}
+
+fn no_job(id: i64) -> Problem {
+    Problem::not_found(format!("no job {id}, or no longer"))
+}
