@@ -7,6 +7,7 @@ use super::exposures;
 #[tokio::test]
 async fn what_is_open_without_row_level_security_is_named() {
     let migrations = Migration::embedded(&[
+        rowhouse_audit::MIGRATIONS,
         rowhouse_db::MIGRATIONS,
         rowhouse_auth::MIGRATIONS,
         rowhouse_tenancy::MIGRATIONS,

@@ -9,6 +9,7 @@ use super::Readiness;
 
 fn migrations() -> Vec<Migration> {
     Migration::embedded(&[
+        rowhouse_audit::MIGRATIONS,
         rowhouse_db::MIGRATIONS,
         rowhouse_auth::MIGRATIONS,
         rowhouse_tenancy::MIGRATIONS,
