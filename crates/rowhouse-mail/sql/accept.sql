@@ -1,8 +1,8 @@
--- Message, recipients and jobs at once. No row: the idempotency key is taken.
+-- Message, recipients and jobs at once. No row: the tenant has used the idempotency key.
 with message as (
-  insert into mail.messages (message_id, envelope_from, sender, subject, kind, tag, tenant, request_id, idempotency_key, mime, list)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14)
-  on conflict on constraint messages_idempotency_key_key do nothing
+  insert into mail.messages (message_id, envelope_from, sender, subject, kind, tag, tenant, request_id, idempotency_key, mime, list, credential)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14, $15)
+  on conflict (coalesce(tenant, '00000000-0000-0000-0000-000000000000'), idempotency_key) do nothing
   returning id
 ), numbered as materialized (
   -- the number is drawn first: the job names the recipient, and the recipient its job

@@ -40,6 +40,8 @@ pub(crate) struct Composed {
     /// Without its brackets.
     pub(crate) message_id: String,
     pub(crate) sender: Mailbox,
+    /// Every address in From and Sender.
+    pub(crate) authors: Vec<Address>,
     pub(crate) subject: String,
     pub(crate) recipients: Vec<Address>,
     pub(crate) mime: Vec<u8>,
@@ -80,6 +82,7 @@ pub(crate) fn compose(
     let message = message.map_err(|error| MailError::invalid(error.to_string()))?;
     Ok(Composed {
         message_id,
+        authors: vec![from.email.clone()],
         sender: from,
         subject: mail.subject.clone(),
         recipients,

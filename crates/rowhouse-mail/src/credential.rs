@@ -33,7 +33,7 @@ pub struct Credential {
 /// Makes a credential and returns its secret, which cannot be had again.
 ///
 /// # Errors
-/// [`MailError::Invalid`] for a name that is taken or cannot be one; else the database's.
+/// [`MailError::Invalid`] for a name that is taken or cannot be one, and for no active tenant; else the database's.
 pub async fn create(
     client: &Client,
     name: &str,
@@ -48,6 +48,9 @@ pub async fn create(
     if !is_name {
         let text = "name: expected 1 to 100 letters, digits and _.@-, beginning with a letter or digit; service_role is taken";
         return Err(MailError::invalid(text));
+    }
+    if let Some(tenant) = tenant {
+        crate::sender::require_tenant(client, tenant).await?;
     }
     let secret = OpaqueSecret::generate(rng);
     let sql =

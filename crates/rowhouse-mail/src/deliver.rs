@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lettre::address::Envelope;
 use metrics::{counter, histogram};
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::builtin::Tidy;
@@ -17,10 +16,10 @@ use rowhouse_kernel::{Operation, SharedClock};
 use crate::breaker::{CircuitBreaker, Permit};
 use crate::dkim::Signer;
 use crate::error::MailError;
+use crate::outcome::{AttemptOutcome, after, concerns_all};
 use crate::prune::Prune;
-use crate::reply::{MOST_ATTEMPTS, Verdict, enhanced, judge, pause};
 use crate::store::{self, AttemptStart, Copy, FinalState};
-use crate::transport::{Transport, TransportError};
+use crate::transport::{Envelope, Transport};
 
 /// A run may wait for a connection to the relay, which others use.
 const RUN_TIMEOUT: Duration = Duration::from_secs(600);
@@ -39,12 +38,6 @@ struct Inner {
     breaker: CircuitBreaker,
     signer: Option<Signer>,
     clock: SharedClock,
-}
-
-/// How a run ends: the recipient's end, or another attempt.
-enum AttemptOutcome {
-    Ended(FinalState, String),
-    Again { after: Duration, reply: String, counts: bool },
 }
 
 impl Delivery {
@@ -109,14 +102,15 @@ impl Delivery {
         copy: Copy,
         job: &Job,
     ) -> AttemptOutcome {
-        let is_tenants = copy.tenant.is_some();
-        let envelope = match envelope(&copy) {
+        let envelope = match Envelope::new(&copy.envelope_from, &copy.address) {
             Ok(envelope) => envelope,
-            Err(reply) => return AttemptOutcome::Ended(FinalState::Failed, reply),
+            Err(reply) => return AttemptOutcome::failed(reply),
         };
-        let signed = match self.inner.signer.as_ref().map(|signer| signer.sign(&copy.mime)) {
+        // The platform's key vouches for the platform, and not for what a tenant's software has composed.
+        let signer = self.inner.signer.as_ref().filter(|_| copy.is_platforms);
+        let signed = match signer.map(|signer| signer.sign(&copy.mime)) {
             Some(Ok(signed)) => signed,
-            Some(Err(reply)) => return AttemptOutcome::Ended(FinalState::Failed, reply),
+            Some(Err(reply)) => return AttemptOutcome::failed(reply),
             None => copy.mime,
         };
         let result = self.inner.transport.deliver(recipient, &envelope, &signed).await;
@@ -136,7 +130,7 @@ impl Delivery {
                     recipient, attempt, request_id = copy.request_id, message_id = copy.message_id, %failure,
                     "a mail was not handed over"
                 );
-                after(failure, attempt, job, is_tenants)
+                after(failure, attempt, job)
             }
         }
     }
@@ -184,58 +178,4 @@ impl Handler for Delivery {
 
 fn lost(error: &DbError) -> JobError {
     JobError::Retry(error.to_string())
-}
-
-fn envelope(copy: &Copy) -> Result<Envelope, String> {
-    let from = (!copy.envelope_from.is_empty()).then(|| copy.envelope_from.parse()).transpose();
-    let from = from.map_err(|error| format!("the sender is no address: {error}"))?;
-    let to = copy.address.parse().map_err(|error| format!("the recipient is no address: {error}"))?;
-    Envelope::new(from, vec![to]).map_err(|error| error.to_string())
-}
-
-/// The relay is away, or refuses our account: that says nothing about the mail, and all others fare alike.
-fn concerns_all(failure: &TransportError) -> bool {
-    match failure {
-        TransportError::Refused { code, text } => judge(*code, text) == Verdict::Misconfigured,
-        TransportError::Unreachable(_) => true,
-        TransportError::Unfit(_) | TransportError::Broken(_) => false,
-    }
-}
-
-/// What follows from a failure. One that concerns all is no attempt of this mail's.
-fn after(failure: &TransportError, attempt: u16, job: &Job, is_tenants: bool) -> AttemptOutcome {
-    let reply = failure.to_string();
-    let counts = !concerns_all(failure);
-    let hint = match failure {
-        TransportError::Refused { code, text } => match judge(*code, text) {
-            // A bare refusal may be for what the mail says or who sends it: with that, no tenant silences an address
-            // for all others.
-            Verdict::Bounced if is_tenants && enhanced(text).is_none() => {
-                return AttemptOutcome::Ended(FinalState::Failed, reply);
-            }
-            Verdict::Bounced => return AttemptOutcome::Ended(FinalState::Bounced, reply),
-            Verdict::Failed => return AttemptOutcome::Ended(FinalState::Failed, reply),
-            Verdict::Later(hint) => hint,
-            Verdict::Misconfigured => None,
-        },
-        TransportError::Unfit(_) => return AttemptOutcome::Ended(FinalState::Failed, reply),
-        TransportError::Unreachable(_) | TransportError::Broken(_) => None,
-    };
-    if !counts {
-        counter!("rowhouse_mail_relay_failures_total").increment(1);
-        tracing::error!(%failure, "the mail relay cannot be used; mails wait until it can");
-    }
-    if (counts && attempt >= MOST_ATTEMPTS) || job.attempt >= job.max_attempts {
-        return AttemptOutcome::Ended(
-            FinalState::Failed,
-            format!("given up after {attempt} attempts: {reply}"),
-        );
-    }
-    let after = if counts { hint.unwrap_or_else(|| pause(attempt)) } else { absence(job.attempt) };
-    AttemptOutcome::Again { after, reply, counts }
-}
-
-/// The pause while the relay is away: from one second to two minutes, over at most 1000 runs, which is more than a day.
-fn absence(run: u16) -> Duration {
-    Duration::from_secs(1 << run.clamp(1, 7)).min(Duration::from_secs(120))
 }

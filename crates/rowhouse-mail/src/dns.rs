@@ -142,6 +142,20 @@ pub fn notes(settings: &MailSettings) -> Vec<String> {
 /// # Errors
 /// [`MailError::Unusable`] if this machine has no resolver.
 pub async fn look_up(records: &[Record], server: Option<SocketAddr>) -> Result<Vec<Finding>, MailError> {
+    let resolver = resolver(server)?;
+    let answers = join_all(records.iter().map(|record| ask(&resolver, &record.name, record.kind))).await;
+    Ok(records.iter().zip(answers).map(|(record, answers)| judge(record, &answers)).collect())
+}
+
+/// The texts under a name; an error if nobody could be asked.
+pub(crate) async fn text(
+    name: &str,
+    server: Option<SocketAddr>,
+) -> Result<Result<Vec<String>, String>, MailError> {
+    Ok(ask(&resolver(server)?, name, "TXT").await)
+}
+
+fn resolver(server: Option<SocketAddr>) -> Result<TokioResolver, MailError> {
     let unusable = |error: &dyn std::fmt::Display| MailError::Unusable(format!("no resolver: {error}"));
     let builder = match server {
         Some(server) => {
@@ -150,9 +164,7 @@ pub async fn look_up(records: &[Record], server: Option<SocketAddr>) -> Result<V
         }
         None => TokioResolver::builder_tokio().map_err(|error| unusable(&error))?,
     };
-    let resolver = builder.build().map_err(|error| unusable(&error))?;
-    let answers = join_all(records.iter().map(|record| ask(&resolver, record))).await;
-    Ok(records.iter().zip(answers).map(|(record, answers)| judge(record, &answers)).collect())
+    builder.build().map_err(|error| unusable(&error))
 }
 
 fn name_server(address: SocketAddr) -> NameServerConfig {
@@ -162,21 +174,21 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     server
 }
 
-async fn ask(resolver: &TokioResolver, record: &Record) -> Result<Vec<String>, String> {
+async fn ask(resolver: &TokioResolver, name: &str, kind: &str) -> Result<Vec<String>, String> {
     // The final dot keeps the machine's search domains out of it.
-    let name = format!("{}.", record.name);
-    let lookup = match record.kind {
+    let name = format!("{name}.");
+    let lookup = match kind {
         "MX" => resolver.mx_lookup(name).await,
         _ => resolver.txt_lookup(name).await,
     };
     match lookup {
-        Ok(lookup) => Ok(lookup.answers().iter().filter_map(|answer| text(&answer.data)).collect()),
+        Ok(lookup) => Ok(lookup.answers().iter().filter_map(|answer| data_text(&answer.data)).collect()),
         Err(error) if error.is_no_records_found() => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-fn text(data: &RData) -> Option<String> {
+fn data_text(data: &RData) -> Option<String> {
     match data {
         // A long text travels in pieces of at most 255 bytes that belong together.
         RData::TXT(txt) => Some(txt.txt_data.iter().map(|piece| String::from_utf8_lossy(piece)).collect()),

@@ -49,7 +49,9 @@ impl From<DraftError> for JobError {
         match failure {
             // What is wrong with it stays wrong; put right (a template, perhaps), the job can be run again by hand.
             DraftError::Template(_)
-            | DraftError::Mail(MailError::Invalid(_) | MailError::TooLarge { .. }) => Self::Fatal(why),
+            | DraftError::Mail(
+                MailError::Invalid(_) | MailError::NotAllowed(_) | MailError::TooLarge { .. },
+            ) => Self::Fatal(why),
             DraftError::Mail(_) => Self::Retry(why),
         }
     }

@@ -16,6 +16,9 @@ pub enum MailError {
         /// The limit.
         most: u64,
     },
+    /// The caller may not send such a mail (403).
+    #[error("{0}")]
+    NotAllowed(String),
     /// A template cannot be rendered, or the configuration cannot work: the operator's to mend (500).
     #[error("{0}")]
     Unusable(String),

@@ -14,11 +14,14 @@ mod intake;
 mod mailer;
 mod message;
 mod module;
+mod outcome;
 mod prune;
 mod raw;
+mod relay;
 mod reply;
 mod request;
 mod route;
+pub mod sender;
 mod store;
 mod submission;
 pub mod suppression;
@@ -42,7 +45,6 @@ pub use route::{MailApi, router};
 pub use store::Accepted;
 pub use submission::{KeyCheck, KeyChecked, Submission, SubmissionParts};
 pub use template::{Letter, Mistakes, Rendered, TemplateError, Templates, Variables};
-pub use transport::{Transport, TransportError};
 pub use unsubscribe::Lists;
 pub use webhook::Webhook;
 
@@ -56,7 +58,8 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000710_mail_deliver.sql",
     "20261121000720_mail_webhooks.sql",
     "20261121000730_mail_send.sql",
-    "20261121000740_mail_credentials.sql"
+    "20261121000740_mail_credentials.sql",
+    "20261127000750_mail_tenants.sql"
 ];
 
 /// Delivers one recipient's copy; payload `{"recipient": id}`.

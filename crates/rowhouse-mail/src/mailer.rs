@@ -14,6 +14,7 @@ use crate::compose::{Composed, compose};
 use crate::error::MailError;
 use crate::message::{NewMail, RawMail, read_mailbox};
 use crate::raw;
+use crate::sender;
 use crate::store::{self, Accepted, NewMessage};
 use crate::template::{Letter, Rendered, SITE_NAME, TemplateError, Templates, Variables};
 use crate::unsubscribe::Lists;
@@ -45,6 +46,7 @@ struct Label<'a> {
     tenant: Option<rowhouse_kernel::TenantId>,
     request_id: Option<&'a str>,
     idempotency_key: Option<&'a str>,
+    credential: Option<&'a str>,
     is_urgent: bool,
 }
 
@@ -133,6 +135,11 @@ impl Mailer {
         self.inner.settings.transport == MailTransport::Capture
     }
 
+    /// Where secrets come from.
+    pub(crate) fn rng(&self) -> SharedRng {
+        Arc::clone(&self.inner.rng)
+    }
+
     /// Largest message accepted, in bytes.
     #[must_use]
     pub fn max_message_bytes(&self) -> u64 {
@@ -164,6 +171,7 @@ impl Mailer {
             tenant: mail.tenant,
             request_id: mail.request_id.as_deref(),
             idempotency_key: mail.idempotency_key.as_deref(),
+            credential: None,
             is_urgent: mail.is_urgent,
         };
         self.accept(client, &composed, &label).await
@@ -175,7 +183,10 @@ impl Mailer {
     /// As of [`Mailer::send`].
     pub async fn send_raw(&self, client: &Client, mail: &RawMail) -> Result<Accepted, MailError> {
         self.require_size(mail.mime.len())?;
-        let composed = raw::prepare(mail, &self.inner.from, &*self.inner.clock, &*self.inner.rng)?;
+        let composed = raw::prepare(mail, &*self.inner.clock, &*self.inner.rng)?;
+        if let (Some(tenant), Some(_)) = (mail.tenant, &mail.credential) {
+            sender::require_proved(client, tenant, mail.from.as_ref(), &composed.authors).await?;
+        }
         let label = Label {
             envelope_from: mail.from.as_ref().map(ToString::to_string).unwrap_or_default(),
             kind: "raw",
@@ -184,6 +195,7 @@ impl Mailer {
             tenant: mail.tenant,
             request_id: mail.request_id.as_deref(),
             idempotency_key: mail.idempotency_key.as_deref(),
+            credential: mail.credential.as_deref(),
             is_urgent: false,
         };
         self.accept(client, &composed, &label).await
@@ -214,6 +226,7 @@ impl Mailer {
             tenant: label.tenant,
             request_id: label.request_id,
             idempotency_key: label.idempotency_key,
+            credential: label.credential,
             mime: &composed.mime,
             recipients,
             is_captured: self.captures(),

@@ -78,11 +78,23 @@ pub struct RawMail {
     pub tenant: Option<TenantId>,
     /// The request or session that brought it.
     pub request_id: Option<String>,
+    /// The SMTP credential that it was handed in with; with a tenant's, senders have to be proved.
+    pub credential: Option<String>,
     /// A second mail with the same key is not made.
     pub idempotency_key: Option<String>,
 }
 
-/// Reads `address` or `Name <address>`.
+/// The address with its domain in ASCII (`xn--…`, RFC 5891): the form in which it travels, is stored and compared. `None` if
+/// the domain has none.
+pub(crate) fn ascii_address(address: &Address) -> Option<Address> {
+    if address.domain().is_ascii() {
+        return Some(address.clone());
+    }
+    let domain = idna::domain_to_ascii(address.domain()).ok()?;
+    Address::new(address.user(), domain).ok()
+}
+
+/// Reads `address` or `Name <address>`; the domain becomes ASCII.
 ///
 /// # Errors
 /// [`MailError::Invalid`], naming `field`.
@@ -97,7 +109,7 @@ pub fn read_mailbox(field: &str, text: &str) -> Result<Mailbox, MailError> {
         None => Mailbox::new(None, text.trim().parse().map_err(|_| wrong())?),
     };
     require_mailbox(field, &mailbox)?;
-    Ok(mailbox)
+    Ok(Mailbox { email: ascii_address(&mailbox.email).ok_or_else(wrong)?, ..mailbox })
 }
 
 /// Quotation marks around a name belong to the syntax, and a backslash protects what follows it (RFC 5322 3.2.4).

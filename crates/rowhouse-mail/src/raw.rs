@@ -20,13 +20,8 @@ const DROPPED: &[&str] = &["bcc", "resent-bcc", "return-path"];
 /// Of a subject or sender that others composed, for lists.
 const LONGEST_SHOWN: usize = 1000;
 
-/// Reads and completes `mail`; `fallback` names the sender where its From cannot be read.
-pub(crate) fn prepare(
-    mail: &RawMail,
-    fallback: &Mailbox,
-    clock: &dyn Clock,
-    rng: &dyn Rng,
-) -> Result<Composed, MailError> {
+/// Reads and completes `mail`.
+pub(crate) fn prepare(mail: &RawMail, clock: &dyn Clock, rng: &dyn Rng) -> Result<Composed, MailError> {
     if !(1..=MOST_RECIPIENTS).contains(&mail.to.len()) {
         let count = mail.to.len();
         return Err(MailError::invalid(format!(
@@ -42,23 +37,28 @@ pub(crate) fn prepare(
     require_once(head)?;
     let parsed = MessageParser::default().parse_headers(head.as_bytes());
     let parsed = parsed.ok_or_else(|| MailError::invalid("the message has no headers"))?;
-    let sender = sender(&parsed).unwrap_or_else(|| fallback.clone());
+    let (sender, authors) = senders(&parsed)?;
     let given = parsed.message_id().filter(|id| !id.is_empty()).map(str::to_owned);
     let id = given.clone().unwrap_or_else(|| message_id(&sender.email, clock, rng));
     let mut mime = Vec::with_capacity(lines.len() + 200);
     if given.is_none() {
         mime.extend_from_slice(format!("Message-ID: <{id}>\r\n").as_bytes());
     }
-    if parsed.date().is_none() {
+    let has_date = parsed.date().is_some_and(mail_parser::DateTime::is_valid);
+    if !has_date {
         let date = clock.now().format(&Rfc2822).map_err(|error| MailError::Unusable(error.to_string()))?;
         mime.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
     }
-    let emptied = given.is_none().then_some("message-id");
-    keep_headers(head, &[DROPPED, emptied.as_slice()].concat(), &mut mime);
+    // What was added takes the place of what could not be read.
+    let replaced = [(given.is_none(), "message-id"), (!has_date, "date")];
+    let replaced = replaced.iter().filter(|(is_new, _)| *is_new).map(|(_, name)| *name);
+    let drops: Vec<&str> = DROPPED.iter().copied().chain(replaced).collect();
+    keep_headers(head, &drops, &mut mime);
     mime.extend_from_slice(body);
     Ok(Composed {
         message_id: id,
         sender,
+        authors,
         subject: shown(parsed.subject().unwrap_or_default()),
         recipients: distinct(&mail.to),
         mime,
@@ -133,10 +133,20 @@ fn keep_headers(head: &str, drops: &[&str], out: &mut Vec<u8>) {
     }
 }
 
-fn sender(message: &Message<'_>) -> Option<Mailbox> {
-    let first = message.from()?.first()?;
-    let address: Address = first.address()?.parse().ok()?;
-    Some(Mailbox::new(first.name().map(shown), address))
+/// The first of From, and every address of From and Sender: all of them have to be addresses (RFC 5322 section 3.6.2).
+fn senders(message: &Message<'_>) -> Result<(Mailbox, Vec<Address>), MailError> {
+    let wrong = || MailError::invalid("the message has no From with an address");
+    let read = |one: &mail_parser::Addr<'_>| -> Option<Mailbox> {
+        Some(Mailbox::new(one.name().map(shown), one.address()?.parse().ok()?))
+    };
+    let from = message.from().ok_or_else(wrong)?;
+    let from = from.iter().map(read).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
+    let first = from.first().cloned().ok_or_else(wrong)?;
+    let sender = message.sender().into_iter().flat_map(mail_parser::Address::iter).map(read);
+    let sender = sender.collect::<Option<Vec<_>>>();
+    let sender = sender.ok_or_else(|| MailError::invalid("the message has a Sender that is no address"))?;
+    let authors = from.into_iter().chain(sender).map(|mailbox| mailbox.email).collect();
+    Ok((first, authors))
 }
 
 fn distinct(addresses: &[Address]) -> Vec<Address> {

@@ -1,6 +1,11 @@
 //! What an SMTP server's answer means for a mail, and when to try again. Pure.
+//!
+//! Only a refusal of the recipient that names the mailbox by an enhanced status code suppresses the address. Everything
+//! else may be about the sender, the content or the relay's own rules, which servers tell with the same bare 550.
 
 use std::time::Duration;
+
+use crate::transport::Stage;
 
 /// Attempts a mail may have; with the curve below they take about 24 hours, as Postal's do.
 pub(crate) const MOST_ATTEMPTS: u16 = 18;
@@ -14,7 +19,7 @@ const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
 pub(crate) enum Verdict {
     /// Try again, not before this time has passed if the server said so.
     Later(Option<Duration>),
-    /// No such recipient: nothing for this address for a while.
+    /// No such mailbox: nothing for this address for a while.
     Bounced,
     /// This mail is refused for good; another to the same address may pass.
     Failed,
@@ -22,21 +27,23 @@ pub(crate) enum Verdict {
     Misconfigured,
 }
 
-/// Judges an answer by its code and text.
-pub(crate) fn judge(code: u16, text: &str) -> Verdict {
+/// Judges an answer by where it came, its code and its text. Codes count by their first digit.
+pub(crate) fn judge(stage: Stage, code: u16, text: &str) -> Verdict {
+    if stage.is_before_mail() {
+        return Verdict::Misconfigured;
+    }
     match (code, enhanced(text)) {
         // RFC 4954 section 6: sign-in needed, too weak, wrong, encryption needed.
         (530 | 534 | 535 | 538, _) => Verdict::Misconfigured,
         (400..=499, _) => Verdict::Later(hint(text)),
         // RFC 3463: bad destination mailbox, system, syntax, moved, null MX; mailbox disabled.
-        (_, Some((5, 1, 1 | 2 | 3 | 6 | 10) | (5, 2, 1))) => Verdict::Bounced,
-        (550 | 551 | 553, None) => Verdict::Bounced,
+        (_, Some((5, 1, 1 | 2 | 3 | 6 | 10) | (5, 2, 1))) if stage == Stage::Recipient => Verdict::Bounced,
         _ => Verdict::Failed,
     }
 }
 
 /// The enhanced status code (RFC 2034) at the beginning, `5.1.1`.
-pub(crate) fn enhanced(text: &str) -> Option<(u16, u16, u16)> {
+fn enhanced(text: &str) -> Option<(u16, u16, u16)> {
     let mut parts = text.split_whitespace().next()?.split('.');
     let mut number = || parts.next()?.parse().ok();
     let code = (number()?, number()?, number()?);

@@ -1,5 +1,6 @@
 //! `/mail/v1`: sending over HTTP and what became of it, for the holder of a service_role key; leaving a list, for readers.
 
+mod sender;
 mod unsubscribe;
 
 use rowhouse_kernel::Operation;
@@ -36,6 +37,8 @@ pub fn router(api: MailApi) -> Router {
     Router::new()
         .route("/send", post(send))
         .route("/messages/{id}", get(message))
+        .route("/senders", get(sender::list).post(sender::ask).delete(sender::remove))
+        .route("/senders/verify", post(sender::verify))
         .route("/unsubscribe", get(unsubscribe::ask).post(unsubscribe::post))
         .with_state(Arc::new(api))
 }
@@ -98,6 +101,7 @@ fn code(error: &TemplateError) -> &'static str {
 fn describe(error: &MailError) -> (StatusCode, &'static str, String) {
     match error {
         MailError::Invalid(why) => (StatusCode::BAD_REQUEST, "invalid_mail", why.clone()),
+        MailError::NotAllowed(why) => (StatusCode::FORBIDDEN, "forbidden", why.clone()),
         MailError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", error.to_string()),
         MailError::Unusable(why) => {
             tracing::error!(why, "mail cannot be sent as configured");

@@ -37,6 +37,8 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) tenant: Option<TenantId>,
     pub(crate) request_id: Option<&'a str>,
     pub(crate) idempotency_key: Option<&'a str>,
+    /// The SMTP credential that it was handed in with.
+    pub(crate) credential: Option<&'a str>,
     pub(crate) mime: &'a [u8],
     pub(crate) recipients: Vec<&'a str>,
     /// Kept for looking at instead of delivered: no jobs.
@@ -66,10 +68,11 @@ pub(crate) async fn accept(client: &Client, new: &NewMessage<'_>) -> Result<Acce
                 &new.is_captured,
                 &if new.is_urgent { URGENT } else { ORDINARY },
                 &new.list,
+                &new.credential,
             ],
         )
         .await?;
-    let Some(first) = rows.first() else { return get_by_key(client, new.idempotency_key).await };
+    let Some(first) = rows.first() else { return get_by_key(client, new).await };
     Ok(Accepted {
         id: first.get(0),
         message_id: new.message_id.to_owned(),
@@ -78,10 +81,10 @@ pub(crate) async fn accept(client: &Client, new: &NewMessage<'_>) -> Result<Acce
     })
 }
 
-async fn get_by_key(client: &Client, key: Option<&str>) -> Result<Accepted, DbError> {
+async fn get_by_key(client: &Client, new: &NewMessage<'_>) -> Result<Accepted, DbError> {
     let sql = "select m.id, m.message_id, r.id, r.address from mail.messages m \
-               join mail.recipients r on r.message = m.id where m.idempotency_key = $1 order by r.id";
-    let rows = client.query(sql, &[&key]).await?;
+               join mail.recipients r on r.message = m.id where m.idempotency_key = $1 and m.tenant is not distinct from $2 order by r.id";
+    let rows = client.query(sql, &[&new.idempotency_key, &new.tenant.map(|tenant| tenant.0)]).await?;
     let first =
         rows.first().ok_or_else(|| DbError::Protocol("a mail was neither made nor found".to_owned()))?;
     Ok(Accepted {
@@ -112,7 +115,8 @@ pub(crate) struct Copy {
     pub(crate) envelope_from: String,
     pub(crate) message_id: String,
     pub(crate) request_id: Option<String>,
-    pub(crate) tenant: Option<uuid::Uuid>,
+    /// Composed by the platform or handed in with its credentials, not with a tenant's.
+    pub(crate) is_platforms: bool,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) mime: Vec<u8>,
 }
@@ -146,7 +150,7 @@ fn copy(row: &Row) -> Copy {
         envelope_from: row.get("envelope_from"),
         message_id: row.get("message_id"),
         request_id: row.get("request_id"),
-        tenant: row.get("tenant"),
+        is_platforms: row.get("is_platforms"),
         created_at: row.get("created_at"),
         mime: row.get("mime"),
     }

@@ -1,28 +1,81 @@
 //! The ways a mail can take, and how each says no. Leaves what follows from that to `reply` and `deliver`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use lettre::address::Envelope;
-use lettre::transport::smtp::PoolConfig;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
-use rowhouse_kernel::settings::{MailSettings, MailTransport, RelayTls};
+use rowhouse_kernel::settings::{MailSettings, MailTransport};
 
 use crate::error::MailError;
+use crate::message::{Address, ascii_address};
+use crate::relay::Relay;
 
-/// Connections to the relay are closed after this much silence.
-const IDLE: Duration = Duration::from_secs(60);
-/// A relay that takes longer to answer a connection is away.
-const CONNECT: Duration = Duration::from_secs(30);
+/// From whom to whom one copy travels, as SMTP says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// Empty for mails that must not bounce.
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
+impl Envelope {
+    /// Domains in their ASCII form (RFC 5891), which every server understands.
+    ///
+    /// # Errors
+    /// Which of the two is no address.
+    pub(crate) fn new(from: &str, to: &str) -> Result<Self, String> {
+        let address = |what: &str, text: &str| {
+            let parsed: Address =
+                text.parse().map_err(|error| format!("the {what} is no address: {error}"))?;
+            ascii_address(&parsed).map(|ascii| ascii.to_string()).ok_or(format!("the {what} is no address"))
+        };
+        let from = if from.is_empty() { String::new() } else { address("sender", from)? };
+        Ok(Self { from, to: address("recipient", to)? })
+    }
+}
+
+/// Where in a conversation the relay refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Greeting, EHLO, STARTTLS.
+    Connect,
+    /// AUTH.
+    SignIn,
+    /// MAIL FROM.
+    Sender,
+    /// RCPT TO.
+    Recipient,
+    /// DATA, before the message.
+    Data,
+    /// After the message.
+    Message,
+}
+
+impl Stage {
+    /// As metrics name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::SignIn => "sign_in",
+            Self::Sender => "sender",
+            Self::Recipient => "recipient",
+            Self::Data => "data",
+            Self::Message => "message",
+        }
+    }
+
+    /// Nothing of any mail has been said yet.
+    pub(crate) fn is_before_mail(self) -> bool {
+        matches!(self, Self::Connect | Self::SignIn)
+    }
+}
 
 /// Why a mail did not leave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TransportError {
+pub(crate) enum TransportError {
     /// The relay answered 4xx or 5xx.
     #[error("{code} {text}")]
     Refused {
+        /// To what.
+        stage: Stage,
         /// The reply's code.
         code: u16,
         /// Its lines, joined.
@@ -41,7 +94,7 @@ pub enum TransportError {
 
 /// A way for mails.
 #[derive(Debug)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Nowhere.
     Capture,
     /// To an SMTP server.
@@ -50,19 +103,12 @@ pub enum Transport {
     File(PathBuf),
 }
 
-/// An SMTP server.
-#[derive(Debug)]
-pub struct Relay {
-    smtp: AsyncSmtpTransport<Tokio1Executor>,
-    timeout: Duration,
-}
-
 impl Transport {
     /// The way that is configured.
     ///
     /// # Errors
     /// [`MailError::Unusable`] if no relay is named, or its certificate cannot be read.
-    pub fn new(settings: &MailSettings) -> Result<Self, MailError> {
+    pub(crate) fn new(settings: &MailSettings) -> Result<Self, MailError> {
         Ok(match settings.transport {
             MailTransport::Capture => Self::Capture,
             MailTransport::File => Self::File(PathBuf::from(&settings.file_folder)),
@@ -74,7 +120,7 @@ impl Transport {
     ///
     /// # Errors
     /// [`TransportError`].
-    pub async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         name: i64,
         envelope: &Envelope,
@@ -88,77 +134,7 @@ impl Transport {
     }
 }
 
-impl Relay {
-    fn new(settings: &MailSettings) -> Result<Self, MailError> {
-        let host = settings.relay_host.as_deref();
-        let host = host.ok_or_else(|| MailError::Unusable("mail.relay_host is not set".to_owned()))?;
-        let connections = settings.relay_connections.max(1);
-        let pool = PoolConfig::new().max_size(connections.into()).idle_timeout(IDLE);
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(settings.relay_port)
-            .timeout(Some(settings.relay_timeout.min(CONNECT)))
-            .tls(tls(settings, host)?)
-            .pool_config(pool);
-        if let (Some(user), Some(password)) = (&settings.relay_user, &settings.relay_password) {
-            builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
-        }
-        Ok(Self { smtp: builder.build(), timeout: settings.relay_timeout })
-    }
-
-    async fn deliver(&self, envelope: &Envelope, message: &[u8]) -> Result<String, TransportError> {
-        // The library limits connecting only.
-        match tokio::time::timeout(self.timeout, self.smtp.send_raw(envelope, message)).await {
-            Ok(Ok(response)) => {
-                Ok(format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" ")))
-            }
-            Ok(Err(error)) => Err(failure(&error)),
-            Err(_) => Err(TransportError::Broken(format!(
-                "no answer within {:?} (mail.relay_timeout)",
-                self.timeout
-            ))),
-        }
-    }
-}
-
-fn tls(settings: &MailSettings, host: &str) -> Result<Tls, MailError> {
-    if settings.relay_tls == RelayTls::None {
-        return Ok(Tls::None);
-    }
-    let unusable =
-        |error: &dyn std::fmt::Display| MailError::Unusable(format!("mail.relay_ca_file: {error}"));
-    let mut builder = TlsParameters::builder(host.to_owned());
-    if let Some(path) = &settings.relay_ca_file {
-        let pem = std::fs::read(path).map_err(|error| unusable(&format!("{path}: {error}")))?;
-        builder =
-            builder.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| unusable(&error))?);
-    }
-    let parameters = builder.build_rustls().map_err(|error| unusable(&error))?;
-    Ok(match settings.relay_tls {
-        RelayTls::Implicit => Tls::Wrapper(parameters),
-        _ => Tls::Required(parameters),
-    })
-}
-
-fn failure(error: &lettre::transport::smtp::Error) -> TransportError {
-    use std::error::Error as _;
-    if let Some(code) = error.status() {
-        let text = error.source().map(ToString::to_string).unwrap_or_default();
-        return TransportError::Refused { code: code.into(), text: text.replace(['\r', '\n'], " ") };
-    }
-    let text = error.to_string();
-    // Somebody's address must not look like a relay that is away, which would hold up everybody's mails.
-    if error.is_client() && text.contains("non-ascii chars") {
-        return TransportError::Unfit(text);
-    }
-    // The library has no question for "before anything was said"; the text is pinned by a test.
-    if text.starts_with("Connection error") || error.is_transport_shutdown() || error.is_client() {
-        TransportError::Unreachable(text)
-    } else {
-        TransportError::Broken(text)
-    }
-}
-
-/// Whole or not at all: a reader of the folder never sees half a message.
+/// Written beside and renamed: a reader of the folder never sees half a message.
 async fn write(folder: &std::path::Path, name: i64, message: &[u8]) -> Result<String, TransportError> {
     let failed =
         |error: std::io::Error| TransportError::Unreachable(format!("{}: {error}", folder.display()));

@@ -10,9 +10,8 @@ use crate::message::{RawMail, read_mailbox};
 fn prepare_one(mime: &[u8]) -> Result<Composed, MailError> {
     let to: Address = "ada@b.example".parse().unwrap();
     let mail = RawMail { to: vec![to.clone(), to], mime: mime.to_vec(), ..RawMail::default() };
-    let fallback = read_mailbox("from", "noreply@shop.example").unwrap();
     let clock = FakeClock::at(datetime!(2026-11-21 10:00 UTC));
-    prepare(&mail, &fallback, &*clock, &*SeededRng::new(1))
+    prepare(&mail, &*clock, &*SeededRng::new(1))
 }
 
 #[test]
@@ -42,10 +41,40 @@ fn missing_headers_are_added_and_hidden_ones_removed() {
 }
 
 #[test]
-fn message_without_body_or_sender_still_travels() {
-    let composed = prepare_one(b"Subject: only\r\n").unwrap();
+fn message_without_body_still_travels() {
+    let composed = prepare_one(b"From: a@x.example\r\nSubject: only\r\n").unwrap();
     assert!(composed.mime.ends_with(b"Subject: only\r\n\r\n"));
-    assert_eq!(composed.sender.email.to_string(), "noreply@shop.example");
+}
+
+#[test]
+fn message_needs_a_from_in_which_everything_is_an_address() {
+    for from in [
+        "",
+        "From:\r\n",
+        "From: nobody\r\n",
+        "From: <>\r\n",
+        "From: a@x.example, nobody\r\n",
+        "From: a@x.example\r\nSender: nobody\r\n",
+    ] {
+        let error = prepare_one(format!("Subject: s\r\n{from}\r\nBody").as_bytes());
+        assert!(matches!(error, Err(MailError::Invalid(_))), "{from:?}");
+    }
+    let composed =
+        prepare_one(b"From: A <a@x.example>, b@y.example\r\nSender: c@z.example\r\n\r\nBody").unwrap();
+    let authors: Vec<String> = composed.authors.iter().map(ToString::to_string).collect();
+    assert_eq!(authors, ["a@x.example", "b@y.example", "c@z.example"]);
+    assert_eq!(composed.sender.email.to_string(), "a@x.example");
+}
+
+#[test]
+fn date_that_is_none_is_replaced() {
+    for date in ["", "yesterday", "Sat, 99 Nov 2026 10:00:00 +0000"] {
+        let composed =
+            prepare_one(format!("From: a@x.example\r\nDate: {date}\r\n\r\nBody").as_bytes()).unwrap();
+        let text = String::from_utf8(composed.mime).unwrap();
+        let dates: Vec<&str> = text.lines().filter(|line| line.starts_with("Date:")).collect();
+        assert_eq!(dates, ["Date: Sat, 21 Nov 2026 10:00:00 +0000"], "{date}");
+    }
 }
 
 #[test]
@@ -58,8 +87,10 @@ fn what_is_no_message_is_refused() {
 
 #[test]
 fn lone_line_ends_are_completed() {
-    let composed =
-        prepare_one(b"Message-ID: <1@x>\rDate: Sat, 21 Nov 2026 10:00:00 +0000\n\na\rb\nc").unwrap();
+    let composed = prepare_one(
+        b"Message-ID: <1@x>\rFrom: a@x.example\rDate: Sat, 21 Nov 2026 10:00:00 +0000\n\na\rb\nc",
+    )
+    .unwrap();
     assert!(composed.mime.ends_with(b"\r\n\r\na\r\nb\r\nc"), "{:?}", String::from_utf8_lossy(&composed.mime));
 }
 

@@ -1,12 +1,19 @@
 use std::time::Duration;
 
 use super::{MOST_ATTEMPTS, Verdict, judge, pause};
+use crate::transport::Stage;
 
 #[test]
 fn answers_are_told_apart_by_what_they_mean_for_the_next_mail() {
     for (code, text, verdict) in [
         (550, "5.1.1 No such user", Verdict::Bounced),
-        (550, "No such user here", Verdict::Bounced),
+        (550, "5.1.10 Null MX", Verdict::Bounced),
+        (571, "5.1.1 No such user", Verdict::Bounced),
+        (550, "No such user here", Verdict::Failed),
+        (550, "relay not permitted", Verdict::Failed),
+        (571, "Delivery not authorized", Verdict::Failed),
+        (599, "", Verdict::Failed),
+        (499, "", Verdict::Later(None)),
         (553, "5.1.3 Bad address", Verdict::Bounced),
         (550, "5.2.1 Mailbox disabled", Verdict::Bounced),
         (550, "5.7.1 Message refused as spam", Verdict::Failed),
@@ -18,7 +25,21 @@ fn answers_are_told_apart_by_what_they_mean_for_the_next_mail() {
         (451, "4.7.1 Greylisted", Verdict::Later(None)),
         (452, "4.2.2 Mailbox full", Verdict::Later(None)),
     ] {
-        assert_eq!(judge(code, text), verdict, "{code} {text}");
+        assert_eq!(judge(Stage::Recipient, code, text), verdict, "{code} {text}");
+    }
+}
+
+#[test]
+fn refusal_elsewhere_than_of_the_recipient_concerns_no_mailbox() {
+    for stage in [Stage::Sender, Stage::Data, Stage::Message] {
+        for text in ["5.1.1 No such user", "5.2.1 Mailbox disabled", "no"] {
+            assert_eq!(judge(stage, 550, text), Verdict::Failed, "{stage:?} {text}");
+        }
+    }
+    for stage in [Stage::Connect, Stage::SignIn] {
+        for code in [421, 454, 535, 550, 554] {
+            assert_eq!(judge(stage, code, "5.1.1 no"), Verdict::Misconfigured, "{stage:?} {code}");
+        }
     }
 }
 
@@ -33,7 +54,7 @@ fn server_that_says_when_is_believed_within_reason() {
         ("try again in 900 hours", later(24 * 3600 + 10)),
         ("try again in some minutes", Verdict::Later(None)),
     ] {
-        assert_eq!(judge(451, text), verdict, "{text}");
+        assert_eq!(judge(Stage::Message, 451, text), verdict, "{text}");
     }
 }
 

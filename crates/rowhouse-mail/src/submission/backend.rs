@@ -19,6 +19,8 @@ pub(crate) struct Sender {
 pub(crate) enum Refused {
     /// The message is at fault.
     Message(String),
+    /// The credential may not send as this sender.
+    Sender(String),
     /// It is larger than accepted.
     TooLarge,
     /// We are: another try may succeed.

@@ -52,6 +52,7 @@ impl Backend for DatabaseBackend {
 fn refusal(error: &MailError) -> Refused {
     match error {
         MailError::Invalid(why) => Refused::Message(why.clone()),
+        MailError::NotAllowed(why) => Refused::Sender(why.clone()),
         MailError::TooLarge { .. } => Refused::TooLarge,
         MailError::Unusable(_) | MailError::Db(_) => {
             // Data that PostgreSQL cannot take (class 22) will not be taken later either.

@@ -79,6 +79,11 @@ impl Reply {
         Self { code: 554, status: "5.6.0", text: Cow::Owned(one_line(why)) }
     }
 
+    /// The credential may not send as this sender (RFC 3463: delivery not authorized).
+    pub(crate) fn sender_refused(why: &str) -> Self {
+        Self { code: 550, status: "5.7.1", text: Cow::Owned(one_line(why)) }
+    }
+
     /// What the parser has against a command.
     pub(crate) fn of_parser(error: &Error) -> Self {
         match error {

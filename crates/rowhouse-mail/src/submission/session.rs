@@ -210,6 +210,7 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
             mime: [self.trace().into_bytes(), mime].concat(),
             request_id: Some(self.id.clone()),
             tenant: self.sender.as_ref().and_then(|sender| sender.tenant),
+            credential: self.sender.as_ref().map(|sender| sender.name.clone()),
             ..RawMail::default()
         };
         let outcome = self.context.backend.accept(mail).await;
@@ -223,6 +224,7 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
         match outcome {
             Ok(id) => Reply::accepted(id),
             Err(Refused::Message(why)) => Reply::refused(&why),
+            Err(Refused::Sender(why)) => Reply::sender_refused(&why),
             Err(Refused::TooLarge) => reply::TOO_LARGE,
             Err(Refused::NotNow) => reply::NOT_NOW,
         }

@@ -70,6 +70,25 @@ async fn same_key_makes_one_mail() {
 }
 
 #[tokio::test]
+async fn two_tenants_may_use_one_key() {
+    let db = database().await;
+    let (client, mailer) = (db.superuser().await, mailer(relayed()));
+    let tenants =
+        [None, Some("00000000-0000-7000-8000-000000000001"), Some("00000000-0000-7000-8000-000000000002")];
+    for round in [true, false] {
+        for tenant in tenants {
+            let mail = NewMail {
+                idempotency_key: Some("order 7".to_owned()),
+                tenant: tenant.map(|id| id.parse().unwrap()),
+                ..mail("a@b.example")
+            };
+            assert_eq!(mailer.send(&client, &mail).await.unwrap().is_new, round, "{tenant:?}");
+        }
+    }
+    assert_eq!(counts(&client).await.0, 3);
+}
+
+#[tokio::test]
 async fn captured_mail_is_there_at_once_and_has_no_job() {
     let db = database().await;
     let (client, mailer) = (db.superuser().await, mailer(MailSettings::default()));
@@ -135,6 +154,7 @@ async fn callers_of_the_data_api_see_nothing_of_mails() {
             "drafts",
             "hook",
             "credentials",
+            "senders",
         ] {
             let sql = format!("begin; set local role {role}; select * from mail.{table}");
             let error = client.batch_execute(&sql).await.unwrap_err();

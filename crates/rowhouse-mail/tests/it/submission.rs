@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rowhouse_db::Control;
 use rowhouse_kernel::settings::{DbSettings, MailSettings, MailTransport};
-use rowhouse_kernel::{SystemClock, SystemRng};
+use rowhouse_kernel::{SystemClock, SystemRng, TenantId};
+use rowhouse_mail::sender::{self, Verdict};
 use rowhouse_mail::{Intake, Submission, SubmissionParts, Waker, credential};
 use rowhouse_testkit::TestDatabase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,7 +74,7 @@ async fn credential_hands_a_mail_in_until_it_is_revoked() {
     let secret = credential::create(&client, "shop", None, &SystemRng).await.unwrap();
     assert!(credential::create(&client, "shop", None, &SystemRng).await.is_err());
     let server = serve(&db, MailTransport::Relay).await;
-    let script = plain("shop", secret.expose()) + &mail("Subject: s\r\n\r\nHello");
+    let script = plain("shop", secret.expose()) + &mail("From: a@x.example\r\nSubject: s\r\n\r\nHello");
     let said = talk(server.port, &script).await;
     assert!(said.contains("235 2.7.0") && said.contains("OK queued as 1"), "{said}");
     assert_eq!(counts(&db).await, (1, 1));
@@ -98,7 +99,8 @@ async fn bad_mail_costs_the_others_nothing() {
     let db = database().await;
     let server = serve(&db, MailTransport::Relay).await;
     let talks = (0..20).map(|n| {
-        let script = plain("service_role", "service") + &mail("Subject: s?\r\n\r\nHello");
+        let script =
+            plain("service_role", "service") + &mail("From: a@x.example\r\nSubject: s?\r\n\r\nHello");
         // Headers in neither ASCII nor UTF-8 are refused only where they are stored.
         let odd = if n == 7 { 0xe9 } else { b'!' };
         let script: Vec<u8> = script.bytes().map(|byte| if byte == b'?' { odd } else { byte }).collect();
@@ -118,7 +120,7 @@ async fn without_its_database_nothing_is_accepted() {
     let db = database().await;
     let server = serve(&db, MailTransport::Capture).await;
     db.superuser().await.batch_execute("alter table mail.messages rename to gone").await.unwrap();
-    let said = talk(server.port, &mail("Subject: s\r\n\r\nHello")).await;
+    let said = talk(server.port, &mail("From: a@x.example\r\nSubject: s\r\n\r\nHello")).await;
     assert!(said.contains("451 4.3.0"), "{said}");
 }
 
@@ -134,4 +136,100 @@ async fn server_ends_once_its_sessions_have() {
     let mut said = String::new();
     idle.read_to_string(&mut said).await.unwrap();
     assert!(said.contains("421 4.3.2"), "{said}");
+}
+
+const TENANT: &str = "00000000-0000-7000-8000-000000000007";
+
+async fn tenant(db: &TestDatabase) -> TenantId {
+    let sql = format!(
+        "insert into tenancy.organizations (id, name, slug) values ('{TENANT}', 'x', 'x'); \
+         insert into tenancy.tenants (id, organization_id, name, slug) values ('{TENANT}', '{TENANT}', 'x', 'x')"
+    );
+    db.superuser().await.batch_execute(&sql).await.unwrap();
+    TENANT.parse().unwrap()
+}
+
+#[tokio::test]
+async fn credential_of_no_tenant_is_not_made() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let made = credential::create(&client, "ten", Some(TENANT.parse().unwrap()), &SystemRng).await;
+    assert!(made.unwrap_err().to_string().contains("no active tenant"));
+}
+
+#[tokio::test]
+async fn tenant_s_credential_sends_only_as_what_the_tenant_has_proved() {
+    let db = database().await;
+    let (client, tenant) = (db.superuser().await, tenant(&db).await);
+    let secret = credential::create(&client, "ten", Some(tenant), &SystemRng).await.unwrap();
+    let server = serve(&db, MailTransport::Relay).await;
+    let said = async |envelope: &str, headers: &str| {
+        let message = format!(
+            "MAIL FROM:<{envelope}>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n{headers}\r\nSubject: s\r\n\r\nx\r\n.\r\n"
+        );
+        let said = talk(server.port, plain("ten", secret.expose()) + &message).await;
+        said.lines().find(|line| line.contains("queued as") || line.starts_with("55")).unwrap()[..9]
+            .to_owned()
+    };
+    assert_eq!(said("", "From: a@own.example").await, "550 5.7.1");
+    let sql = "insert into mail.senders (tenant, kind, name, token, proved_at) values \
+               ($1, 'domain', 'own.example', 't', now()), ($1, 'address', 'ada@mine.example', 't', now()), \
+               ($1, 'domain', 'asked.example', 't', null)";
+    client.execute(sql, &[&tenant.0]).await.unwrap();
+    for (envelope, headers, expected) in [
+        ("", "From: A <a@OWN.example>", "250 2.0.0"),
+        ("b@own.example", "From: ada@mine.example", "250 2.0.0"),
+        ("", "From: eve@mine.example", "550 5.7.1"),
+        ("", "From: a@sub.own.example", "550 5.7.1"),
+        ("", "From: a@asked.example", "550 5.7.1"),
+        ("a@x.example", "From: a@own.example", "550 5.7.1"),
+        ("", "From: a@own.example, a@x.example", "550 5.7.1"),
+        ("", "From: a@own.example\r\nSender: a@x.example", "550 5.7.1"),
+    ] {
+        assert_eq!(said(envelope, headers).await, expected, "{envelope} {headers}");
+    }
+    let signed = "select count(*) from mail.messages where tenant is null or credential is null";
+    assert_eq!(client.query_one(signed, &[]).await.unwrap().get::<_, i64>(0), 0, "none is the platform's");
+    client.batch_execute("update tenancy.tenants set status = 'suspended'").await.unwrap();
+    assert_eq!(said("", "From: a@own.example").await, "550 5.7.1");
+}
+
+/// The paragraph that is one word.
+fn code_of(letter: &str) -> String {
+    let mut paragraphs = letter.split("\r\n\r\n");
+    paragraphs.find(|text| !text.contains([' ', '\n'])).expect(letter).to_owned()
+}
+
+#[tokio::test]
+async fn address_is_proved_by_the_code_that_is_sent_to_it() {
+    let db = database().await;
+    let (client, tenant) = (db.superuser().await, tenant(&db).await);
+    let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
+    let mailer = mailer(MailSettings::default());
+    let ask = async || {
+        let name = "Ada@Mine.example".to_owned();
+        let asked = sender::ask(&client, tenant, name, sender::new_secret(&SystemRng)).await.unwrap();
+        mailer.send(&client, &asked.letter.clone().unwrap()).await.unwrap();
+        asked
+    };
+    let verify = async |code: &str| {
+        sender::verify(control.clone(), tenant, "ada@mine.example".to_owned(), Some(code.to_owned()), None)
+            .await
+            .unwrap()
+    };
+    assert_eq!(ask().await.name, "ada@mine.example");
+    let sql = "select convert_from(mime, 'UTF8') from mail.messages order by id desc limit 1";
+    let letter: String = client.query_one(sql, &[]).await.unwrap().get(0);
+    let code = code_of(&letter);
+    for _ in 0..10 {
+        assert!(matches!(verify("wrong").await, Verdict::NotProved(_)));
+    }
+    assert!(matches!(verify(&code).await, Verdict::NotProved(_)), "guessed too often");
+    ask().await;
+    assert!(matches!(verify(&code).await, Verdict::NotProved(_)), "another was sent");
+    let letter: String = client.query_one(sql, &[]).await.unwrap().get(0);
+    let code = code_of(&letter);
+    assert_eq!(verify(&code).await, Verdict::Proved);
+    assert!(sender::list(&client, Some(tenant)).await.unwrap()[0].proved_at.is_some());
+    assert!(sender::remove(&client, tenant, "ada@mine.example".to_owned()).await.unwrap());
 }

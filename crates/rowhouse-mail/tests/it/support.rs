@@ -16,7 +16,14 @@ use tokio_postgres::Client;
 fn platform_migrations() -> Vec<Migration> {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut all: Vec<Migration> = Vec::new();
-    for room in ["rowhouse-db", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs", "rowhouse-mail"] {
+    for room in [
+        "rowhouse-db",
+        "rowhouse-audit",
+        "rowhouse-auth",
+        "rowhouse-tenancy",
+        "rowhouse-jobs",
+        "rowhouse-mail",
+    ] {
         all.extend(rowhouse_db::migrate::read_project(&crates.join(room).join("migrations")).unwrap());
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));

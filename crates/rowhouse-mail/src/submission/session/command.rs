@@ -1,6 +1,6 @@
 //! What each command does.
 
-use smtp_proto::{MAIL_BODY_BINARYMIME, MAIL_REQUIRETLS, MAIL_SMTPUTF8, MailFrom, Request};
+use smtp_proto::{MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MailFrom, RcptTo, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Backend, Draft, MOST_RECIPIENTS, SmtpSession, Step};
@@ -8,8 +8,8 @@ use crate::message::Address;
 use crate::submission::codec::Disconnect;
 use crate::submission::reply::{self, Reply};
 
-/// Parameters of MAIL FROM that change what is promised, and that we do not promise.
-const NOT_OFFERED: u64 = MAIL_BODY_BINARYMIME | MAIL_SMTPUTF8 | MAIL_REQUIRETLS;
+/// Flags of MAIL FROM that belong to what is offered (8BITMIME); all others change what is promised.
+const OFFERED: u64 = MAIL_BODY_7BIT | MAIL_BODY_8BITMIME;
 
 impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S> {
     /// Answers one line.
@@ -42,7 +42,7 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
                 self.require_good().await?;
                 self.mail(&from)
             }
-            Request::Rcpt { to } => self.recipient(&to.address),
+            Request::Rcpt { to } => self.recipient(&to),
             Request::Data => self.take_message().await,
             Request::Vrfy { .. } => self.say(&reply::CANNOT_VERIFY),
             _ => self.say(&reply::NOT_IMPLEMENTED),
@@ -90,7 +90,7 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
         if self.draft.is_some() {
             return self.say(&reply::MAIL_ALREADY);
         }
-        if from.flags & NOT_OFFERED != 0 {
+        if asks_more(from) {
             return self.say(&reply::NOT_OFFERED);
         }
         if from.size > self.context.max_message_bytes {
@@ -107,15 +107,26 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
         self.say(&reply::SENDER_OK)
     }
 
-    fn recipient(&mut self, address: &str) -> Result<Step, Disconnect> {
+    fn recipient(&mut self, to: &RcptTo<std::borrow::Cow<'_, str>>) -> Result<Step, Disconnect> {
         let Some(draft) = &mut self.draft else { return self.say(&reply::MAIL_FIRST) };
+        // NOTIFY and ORCPT are DSN's (RFC 3461): ignored, the sender would wait for reports that never come.
+        if to.flags != 0 || to.orcpt.is_some() || to.rrvs != 0 {
+            return self.say(&reply::NOT_OFFERED);
+        }
         if draft.to.len() >= MOST_RECIPIENTS {
             return self.say(&reply::TOO_MANY_RECIPIENTS);
         }
-        let Some(address) = read_address(address) else { return self.say(&reply::BAD_RECIPIENT) };
+        let Some(address) = read_address(&to.address) else { return self.say(&reply::BAD_RECIPIENT) };
         draft.to.push(address);
         self.say(&reply::RECIPIENT_OK)
     }
+}
+
+/// Parameters of extensions that EHLO does not offer; AUTH= (RFC 4954) comes with AUTH.
+fn asks_more(from: &MailFrom<std::borrow::Cow<'_, str>>) -> bool {
+    let has_text = from.trans_id.is_some() || from.env_id.is_some() || from.solicit.is_some();
+    let has_number = from.by != 0 || from.hold_for != 0 || from.hold_until != 0 || from.mt_priority != 0;
+    from.flags & !OFFERED != 0 || has_text || has_number || from.mtrk.is_some()
 }
 
 /// Addresses beyond ASCII would need SMTPUTF8, which is not offered.

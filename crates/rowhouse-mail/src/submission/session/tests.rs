@@ -205,10 +205,19 @@ async fn what_is_no_address_or_not_offered_is_refused() {
         ("MAIL FROM:<a@x.example> SMTPUTF8\r\n", "555 5.5.4"),
         ("MAIL FROM:<a@x.example> BODY=BINARYMIME\r\n", "555 5.5.4"),
         ("MAIL FROM:<a@x.example> WHAT=1\r\n", "555 5.5.4"),
+        ("MAIL FROM:<a@x.example> RET=HDRS\r\n", "555 5.5.4"),
+        ("MAIL FROM:<a@x.example> ENVID=x\r\n", "555 5.5.4"),
+        ("MAIL FROM:<a@x.example> HOLDFOR=60\r\n", "555 5.5.4"),
+        ("MAIL FROM:<a@x.example> AUTH=<>\r\n", "250 2.1.0"),
         ("MAIL FROM:<a@x.example\0>\r\n", "500 5.5.2"),
         ("MAIL FROM:<\"a\rb\"@x.example>\r\n", "500 5.5.2"),
     ] {
         assert_eq!(answers(HERE, true, script).await, [expected], "{script}");
+    }
+    for parameter in ["NOTIFY=SUCCESS", "NOTIFY=NEVER", "ORCPT=rfc822;b@y.example", "WHAT=1"] {
+        let codes =
+            answers(HERE, true, &format!("MAIL FROM:<>\r\nRCPT TO:<b@y.example> {parameter}\r\n")).await;
+        assert_eq!(codes, ["250 2.1.0", "555 5.5.4"], "{parameter}");
     }
     for address in ["<>", "<Postmaster>", "<b@>", "b@y.example", "<\"b>c\"@y.example>"] {
         let script = format!("MAIL FROM:<>\r\nRCPT TO:{address}\r\n");

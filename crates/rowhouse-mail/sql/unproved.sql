@@ -1,0 +1,8 @@
+-- Whether the tenant may work, and the first of the addresses that it has not proved; null if it has proved all.
+select jobs.claims_of($1) is not null, (
+  select a.address
+  from unnest($2::text[], $3::text[]) with ordinality a (address, domain, place)
+  where not exists (
+    select from mail.senders s where s.tenant = $1 and s.proved_at is not null and s.name in (a.address, a.domain))
+  order by a.place
+  limit 1)

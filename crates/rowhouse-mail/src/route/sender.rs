@@ -1,0 +1,102 @@
+//! `/mail/v1/senders`: what tenants' credentials may send as, for the holder of a service_role key.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::StatusCode;
+use rowhouse_http::Identity;
+use rowhouse_kernel::{Operation, TenantId};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{MailApi, MailApiError, require_service};
+use crate::error::MailError;
+use crate::intake::Draft;
+use crate::sender::{self, Verdict};
+
+/// A tenant's sender.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    tenant: TenantId,
+    name: String,
+    /// Of an address.
+    code: Option<String>,
+}
+
+/// Whose are listed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Whose {
+    tenant: Option<TenantId>,
+}
+
+fn read(body: &Bytes) -> Result<Named, MailApiError> {
+    Ok(serde_json::from_slice(body).map_err(|error| MailError::invalid(error.to_string()))?)
+}
+
+pub(super) async fn list(
+    State(api): State<Arc<MailApi>>,
+    Extension(identity): Extension<Identity>,
+    Query(whose): Query<Whose>,
+) -> Result<Response, MailApiError> {
+    require_service(&identity, &api.control).await?;
+    let list = async move |client: &tokio_postgres::Client| sender::list(client, whose.tenant).await;
+    let senders = api.control.statement(&Operation::system("mail.senders"), list).await?;
+    Ok(Json(json!({ "senders": senders })).into_response())
+}
+
+/// 201 with the record to publish, of a domain; an address is sent a code.
+pub(super) async fn ask(
+    State(api): State<Arc<MailApi>>,
+    Extension(identity): Extension<Identity>,
+    body: Bytes,
+) -> Result<Response, MailApiError> {
+    require_service(&identity, &api.control).await?;
+    let named = read(&body)?;
+    let secret = sender::new_secret(&*api.intake.mailer().rng());
+    let asked = async move |tx: &rowhouse_db::Transaction<'_>| {
+        sender::ask(tx, named.tenant, named.name.clone(), secret.clone()).await
+    };
+    let asked = api.control.run_tx(&Operation::system("mail.ask_sender"), asked).await?;
+    if let Some(letter) = asked.letter {
+        api.intake.accept(Draft::New(Box::new(letter))).await?;
+    }
+    let record = asked.record.map(|(name, value)| json!({ "name": name, "type": "TXT", "value": value }));
+    let document = json!({ "kind": asked.kind, "name": asked.name, "record": record });
+    Ok((StatusCode::CREATED, Json(document)).into_response())
+}
+
+/// 200 whether or not it is proved: `proved`, and why not.
+pub(super) async fn verify(
+    State(api): State<Arc<MailApi>>,
+    Extension(identity): Extension<Identity>,
+    body: Bytes,
+) -> Result<Response, MailApiError> {
+    require_service(&identity, &api.control).await?;
+    let named = read(&body)?;
+    const MACHINE_S: Option<SocketAddr> = None;
+    let verdict =
+        sender::verify(api.control.clone(), named.tenant, named.name, named.code, MACHINE_S).await?;
+    let document = match verdict {
+        Verdict::Proved => json!({ "proved": true }),
+        Verdict::NotProved(why) => json!({ "proved": false, "reason": why }),
+    };
+    Ok(Json(document).into_response())
+}
+
+pub(super) async fn remove(
+    State(api): State<Arc<MailApi>>,
+    Extension(identity): Extension<Identity>,
+    Query(named): Query<Named>,
+) -> Result<Response, MailApiError> {
+    require_service(&identity, &api.control).await?;
+    let (_, name) = sender::read_name(&named.name)?;
+    let remove =
+        async move |tx: &rowhouse_db::Transaction<'_>| sender::remove(tx, named.tenant, name.clone()).await;
+    let removed = api.control.run_tx(&Operation::system("mail.remove_sender"), remove).await?;
+    if removed { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(MailApiError::Missing) }
+}
