@@ -20,7 +20,7 @@ create table audit.entries (
   constraint entries_actor_check check (length(actor) between 1 and 255),
   constraint entries_operation_check check (length(operation) <= 100),
   constraint entries_request_id_check check (length(request_id) <= 100),
-  constraint entries_target_check check (length(target_kind) between 1 and 100 and length(target_id) <= 255),
+  constraint entries_target_kind_target_id_check check (length(target_kind) between 1 and 100 and length(target_id) <= 255),
   constraint entries_details_check check (jsonb_typeof(details) = 'object' and length(details::text) <= 8192)
 );
 create index entries_occurred_at_idx on audit.entries (occurred_at);

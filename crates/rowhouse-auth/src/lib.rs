@@ -47,4 +47,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         "20261127110230_auth_project_triggers.sql",
         include_str!("../migrations/20261127110230_auth_project_triggers.sql"),
     ),
+    ("20261127120000_auth_comments.sql", include_str!("../migrations/20261127120000_auth_comments.sql")),
 ];

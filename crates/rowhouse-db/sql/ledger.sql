@@ -18,6 +18,12 @@ begin
     applied_at timestamptz not null default now(),
     constraint migrations_pkey primary key (kind, name)
   );
+  comment on table rowhouse.migrations is 'migrations that have been applied, once each';
+  comment on column rowhouse.migrations.kind is 'platform, project, or seed for the row that says development data was loaded';
+  comment on column rowhouse.migrations.name is 'file name without folder; the time stamp in front gives the order';
+  comment on column rowhouse.migrations.checksum is 'SHA-256 of the text, hex; a later difference is drift';
+  comment on column rowhouse.migrations.program_version is 'version of the program that applied it';
+  comment on column rowhouse.migrations.applied_at is 'when';
   reset role;
 end
 $$;

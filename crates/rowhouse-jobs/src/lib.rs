@@ -37,5 +37,6 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000625_jobs_claim.sql",
     "20261121000640_jobs_admin.sql",
     "20261121000650_jobs_schedules.sql",
-    "20261121000655_jobs_functions.sql"
+    "20261121000655_jobs_functions.sql",
+    "20261127120002_jobs_comments.sql"
 ];

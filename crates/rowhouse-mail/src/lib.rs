@@ -59,7 +59,8 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000720_mail_webhooks.sql",
     "20261121000730_mail_send.sql",
     "20261121000740_mail_credentials.sql",
-    "20261127000750_mail_tenants.sql"
+    "20261127000750_mail_tenants.sql",
+    "20261127120003_mail_comments.sql"
 ];
 
 /// Delivers one recipient's copy; payload `{"recipient": id}`.

@@ -27,7 +27,7 @@ pub async fn list(client: &Client) -> Result<Vec<Value>, DbError> {
 pub async fn add(client: &Client, address: &str) -> Result<String, MailError> {
     let address = read_mailbox("address", address)?.email.to_string().to_lowercase();
     let sql = "insert into mail.suppressions (address, reason) values ($1, 'manual') \
-               on conflict on constraint suppressions_address_reason_list_key do update set reason = 'manual', expires_at = null";
+               on conflict on constraint suppressions_address_reason_list_tenant_key do update set reason = 'manual', expires_at = null";
     client.execute(sql, &[&address]).await.map_err(DbError::from)?;
     Ok(address)
 }

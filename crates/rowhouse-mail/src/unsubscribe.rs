@@ -96,7 +96,7 @@ fn is_name(text: &str) -> bool {
 /// Takes an address off a list; again changes nothing.
 pub(crate) async fn leave(client: &Client, unsubscription: &Unsubscription) -> Result<(), DbError> {
     let sql = "insert into mail.suppressions (address, reason, list, tenant) values (lower($1), 'unsubscribe', $2, $3) \
-               on conflict on constraint suppressions_address_reason_list_key do nothing";
+               on conflict on constraint suppressions_address_reason_list_tenant_key do nothing";
     client
         .execute(
             sql,

@@ -21,6 +21,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000500_tenancy_limits.sql",
     "20261121000658_tenancy_jobs.sql",
     "20261127110300_tenancy_live_role.sql",
+    "20261127120001_tenancy_comments.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.
