@@ -41,6 +41,7 @@ create table jobs.pauses (
   constraint pauses_tenant_queue_key unique nulls not distinct (tenant, queue)
 );
 
+create sequence jobs.openings;
 -- Jobs that are alike to the dispatcher. Everything that would be the same in many ready rows stands here once.
 create table jobs.partitions (
   id int generated always as identity,
@@ -51,9 +52,14 @@ create table jobs.partitions (
   priority smallint not null check (priority between 0 and 9),
   -- its jobs have concurrency keys
   keyed boolean not null,
+  -- drawn whenever the partition is opened, so that workers find what is new; null: closed, no jobs are ready in it
+  opened bigint default nextval('jobs.openings'),
+  opened_at timestamptz not null default clock_timestamp(),
   constraint partitions_pkey primary key (id),
   constraint partitions_queue_kind_tenant_priority_keyed_key unique nulls not distinct (queue, kind, tenant, priority, keyed)
 );
+
+create index partitions_opened_idx on jobs.partitions (opened) where opened is not null;
 
 create sequence jobs.ids;
 -- Where a row stands in its partition; a job that comes back stands at the end.
@@ -77,6 +83,11 @@ create table jobs.ready (
 -- so that it is known without reading how large it is
 alter table jobs.ready alter payload set storage external;
 create unique index ready_partition_position_idx on jobs.ready (partition, position);
+-- what few jobs have, so that most rows are in no further index
+create index ready_partition_key_idx on jobs.ready (partition, (options ->> 'key'), position) where options ? 'key';
+create index ready_parent_idx on jobs.ready ((options ->> 'parent')) where options ? 'parent';
+-- numbers follow the order of the rows: this finds one job without a cost for every insert
+create index ready_id_idx on jobs.ready using brin (id) with (pages_per_range = 32, autosummarize = on);
 
 create table jobs.scheduled (
   run_at timestamptz not null,
@@ -85,6 +96,7 @@ create table jobs.scheduled (
   constraint scheduled_pkey primary key (id)
 );
 create index scheduled_run_at_idx on jobs.scheduled (run_at);
+create index scheduled_parent_idx on jobs.scheduled (((job).options ->> 'parent')) where (job).options ? 'parent';
 
 create table jobs.waiting (
   id bigint not null,
@@ -95,6 +107,7 @@ create table jobs.waiting (
   on_failure text not null default 'fail' check (on_failure in ('fail', 'ignore')),
   constraint waiting_pkey primary key (id)
 );
+create index waiting_parent_idx on jobs.waiting (((job).options ->> 'parent')) where (job).options ? 'parent';
 
 create table jobs.workers (
   id uuid not null,
@@ -138,8 +151,11 @@ create table jobs.results (
   id bigint not null,
   finished_at timestamptz not null default clock_timestamp(),
   result jsonb not null,
+  -- kept longer than the row of jobs.done
+  partition int not null,
   constraint results_pkey primary key (id)
 );
+create index results_finished_at_idx on jobs.results using brin (finished_at);
 
 create table jobs.dead (
   id bigint not null,
@@ -150,6 +166,7 @@ create table jobs.dead (
   constraint dead_pkey primary key (id)
 );
 create index dead_died_at_idx on jobs.dead (died_at);
+create index dead_parent_idx on jobs.dead (((job).options ->> 'parent')) where (job).options ? 'parent';
 
 -- Lines that a job's runs have left: failures, and what handlers say.
 create table jobs.log (
@@ -168,6 +185,7 @@ create table jobs.progress (
   note text check (length(note) <= 1000),
   constraint progress_pkey primary key (id)
 );
+create index progress_at_idx on jobs.progress using brin (at);
 
 -- One live job per key.
 create table jobs.unique_keys (
@@ -184,13 +202,15 @@ create table jobs.cancellations (
   constraint cancellations_pkey primary key (id)
 );
 
--- Token buckets of limited queues.
-create table jobs.buckets (
+-- Latest starts of what has a rate: when, and how many at once.
+create table jobs.recent_starts (
   scope text not null,
-  tokens double precision not null,
-  at timestamptz not null,
-  constraint buckets_pkey primary key (scope)
+  at timestamptz[] not null,
+  counts int[] not null,
+  last_at timestamptz not null,
+  constraint recent_starts_pkey primary key (scope)
 );
+create index recent_starts_last_at_idx on jobs.recent_starts (last_at);
 
 -- Effects that have happened; see jobs.once.
 create table jobs.effects (

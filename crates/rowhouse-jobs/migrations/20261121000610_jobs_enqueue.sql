@@ -1,45 +1,90 @@
 -- Enqueueing, in the caller's transaction.
 
--- The partition's id; makes the partition the first time.
+-- The partition of these jobs if it exists. Two statements, so that each finds it by the index whatever the tenant is.
+create function jobs.find_partition(of_queue text, of_kind text, of_tenant uuid, of_priority smallint, is_keyed boolean)
+returns jobs.partitions
+language plpgsql volatile as $$
+declare
+  found_row jobs.partitions;
+begin
+  if of_tenant is null then
+    select * into found_row from jobs.partitions p
+    where p.queue = of_queue and p.kind = of_kind and p.tenant is null and p.priority = of_priority and p.keyed = is_keyed;
+  else
+    select * into found_row from jobs.partitions p
+    where p.queue = of_queue and p.kind = of_kind and p.tenant = of_tenant and p.priority = of_priority and p.keyed = is_keyed;
+  end if;
+  return found_row;
+end
+$$;
+
+-- Opens a closed partition. A transaction that has read jobs.partitions keeps jobs.close_idle_partitions out until it ends,
+-- so that what it found open stays so. Where its snapshot may be older than that, the row itself has to be locked, and is
+-- refused (40001) if it has changed.
+create function jobs.open_partition(of_partition int) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform from jobs.partitions p where p.id = of_partition for share;
+  end if;
+  update jobs.partitions p set opened = nextval('jobs.openings'), opened_at = clock_timestamp()
+  where p.id = of_partition and p.opened is null;
+end
+$$;
+
+-- The partition's id; makes or opens it where that is needed.
 create function jobs.partition_of(of_queue text, of_kind text, of_tenant uuid, of_priority smallint, is_keyed boolean)
 returns int
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
-  found_id int;
+  is_old_snapshot constant boolean := current_setting('transaction_isolation') <> 'read committed';
+  found_row jobs.partitions;
 begin
-  select l.id into found_id from jobs.partitions l
-  where l.queue = of_queue and l.kind = of_kind and l.tenant is not distinct from of_tenant
-    and l.priority = of_priority and l.keyed = is_keyed;
-  if found_id is not null then
-    return found_id;
+  found_row := jobs.find_partition(of_queue, of_kind, of_tenant, of_priority, is_keyed);
+  if found_row.id is null then
+    perform jobs.require_kind(of_kind);
+    perform jobs.require_queue(of_queue);
+    insert into jobs.partitions (queue, kind, tenant, priority, keyed)
+    values (of_queue, of_kind, of_tenant, of_priority, is_keyed)
+    on conflict on constraint partitions_queue_kind_tenant_priority_keyed_key do nothing returning * into found_row;
   end if;
+  if found_row.id is null then
+    -- somebody else made it just now
+    found_row := jobs.find_partition(of_queue, of_kind, of_tenant, of_priority, is_keyed);
+  end if;
+  if found_row.opened is null or is_old_snapshot then
+    perform jobs.open_partition(found_row.id);
+  end if;
+  return found_row.id;
+end
+$$;
+
+create function jobs.require_kind(of_kind text) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
   if not exists (select from jobs.kinds k where k.name = of_kind) then
     raise exception using errcode = 'invalid_parameter_value', message = format('no handler for jobs of kind "%s"', of_kind),
       hint = 'Declare it in rowhouse.toml under [jobs.kinds], or correct the name. Known: '
         || (select string_agg(k.name, ', ' order by k.name) from jobs.kinds k);
   end if;
+end
+$$;
+
+create function jobs.require_queue(of_queue text) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
   if not exists (select from jobs.queues q where q.name = of_queue) then
     raise exception using errcode = 'invalid_parameter_value', message = format('no queue is called "%s"', of_queue),
       hint = 'Declare it in rowhouse.toml under [jobs.queues], or correct the name. Known: '
         || (select string_agg(q.name, ', ' order by q.name) from jobs.queues q);
   end if;
-  insert into jobs.partitions (queue, kind, tenant, priority, keyed)
-  values (of_queue, of_kind, of_tenant, of_priority, is_keyed)
-  on conflict on constraint partitions_queue_kind_tenant_priority_keyed_key do nothing returning id into found_id;
-  if found_id is null then
-    -- somebody else made it just now
-    select l.id into strict found_id from jobs.partitions l
-    where l.queue = of_queue and l.kind = of_kind and l.tenant is not distinct from of_tenant
-      and l.priority = of_priority and l.keyed = is_keyed;
-  end if;
-  return found_id;
 end
 $$;
 
 -- Whether this transaction speaks for one caller or one tenant: a request of the data API without the service key, also
 -- inside of functions with their owner's rights, or a tenant's own job.
 create function jobs.is_confined() returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(current_setting('role', true), '') in ('anon', 'authenticated')
     or (coalesce(current_setting('request.jwt.claims', true), '') <> ''
       and coalesce(current_setting('role', true), '') <> 'service_role')
@@ -47,14 +92,14 @@ $$;
 
 -- Who is confined enqueues for the own tenant; everybody else for whom they name.
 create function jobs.tenant_of_caller(named uuid) returns uuid
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select case when jobs.is_confined() then own.tenant else coalesce(named, own.tenant) end
   from (select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid as tenant) own
 $$;
 
 -- A job of no tenant calls functions with the rights of the project's owner. Who is confined cannot ask for that.
 create function jobs.require_tenant(of_kind text, of_tenant uuid) returns void
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if of_tenant is null and jobs.is_confined()
     and exists (select from jobs.kinds k where k.name = of_kind and k.handler = 'sql') then
@@ -66,7 +111,7 @@ $$;
 
 -- Refuses what is too large to be a job: such things belong into a table, and their key into the payload.
 create function jobs.require_small(payload jsonb) returns void
-language plpgsql immutable set search_path = '' as $$
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   most constant int := 256 * 1024;
   deepest constant int := 100;
@@ -86,7 +131,7 @@ $$;
 
 -- True while jobs.enqueue_parent is at work. Otherwise a tenant could name another's parent, and end it.
 create function jobs.is_family() returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(current_setting('rowhouse.job_family', true), '') = pg_current_xact_id()::text
 $$;
 
@@ -108,7 +153,7 @@ create function jobs.enqueue(
   -- internal: the job that waits for this one
   parent bigint default null
 ) returns bigint
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   job jobs.ready;
   owner_id bigint;
@@ -130,8 +175,8 @@ begin
     raise exception using errcode = 'invalid_parameter_value', message = 'a key has at most 500 characters';
   end if;
   -- 'infinity' is how a parent is made, which nobody sees
-  if run_at > clock_timestamp() + interval '100 years' and (isfinite(run_at) or not jobs.is_family()) then
-    raise exception using errcode = 'invalid_parameter_value', message = 'run_at is a time within the next hundred years';
+  if isfinite(run_at) or not jobs.is_family() then
+    perform jobs.require_run_at(run_at) where run_at is not null;
   end if;
   if parent is not null and not jobs.is_family() then
     raise exception using errcode = 'invalid_parameter_value', message = 'children are made with their parent, by jobs.enqueue_parent';
@@ -171,7 +216,7 @@ $$;
 -- Enqueues many plain jobs of one kind at once and returns their ids in order.
 create function jobs.enqueue_many(kind text, payloads jsonb[], queue text default 'default', priority int default 5,
   tenant uuid default null) returns setof bigint
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   of_tenant constant uuid := jobs.tenant_of_caller(tenant);
   in_partition constant int := jobs.partition_of(queue, kind, of_tenant, priority::smallint, false);
@@ -192,10 +237,10 @@ begin
 end
 $$;
 
--- Enqueues a job that runs once its children have ended. Both are objects of arguments of jobs.enqueue, as
--- {"kind": "report.build", "payload": {…}}.
+-- Enqueues a job that runs once its children have ended, and not before its own run_at. Both are objects of arguments of
+-- jobs.enqueue, as {"kind": "report.build", "payload": {…}}.
 create function jobs.enqueue_parent(parent jsonb, children jsonb[], on_failure text default 'fail') returns bigint
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   job jobs.ready;
   child jsonb;
@@ -204,9 +249,15 @@ begin
   if coalesce(cardinality(children), 0) not between 1 and 10000 then
     raise exception using errcode = 'invalid_parameter_value', message = 'a parent has 1 to 10000 children';
   end if;
+  if coalesce(on_failure not in ('fail', 'ignore'), true) then
+    raise exception using errcode = 'invalid_parameter_value', message = 'on_failure is fail or ignore';
+  end if;
+  perform jobs.require_run_at((parent ->> 'run_at')::timestamptz);
   perform set_config('rowhouse.job_family', pg_current_xact_id()::text, true);
   parent_id := jobs.enqueue_spec(parent, 'infinity', null);
   delete from jobs.scheduled s where s.id = parent_id returning (s.job).* into job;
+  job.options := nullif(coalesce(job.options, '{}') || jsonb_strip_nulls(jsonb_build_object(
+    'not_before', extract(epoch from (parent ->> 'run_at')::timestamptz), 'on_failure', nullif(on_failure, 'fail'))), '{}');
   insert into jobs.waiting (id, job, remaining, on_failure) values (parent_id, job, cardinality(children), on_failure);
   foreach child in array children loop
     perform jobs.enqueue_spec(child, null, parent_id);
@@ -217,11 +268,22 @@ end
 $$;
 
 create function jobs.enqueue_spec(spec jsonb, at timestamptz, of_parent bigint) returns bigint
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  known constant text[] := '{kind,payload,queue,run_at,priority,tenant,key,max_attempts,timeout}';
+  strange text;
 begin
-  if spec ? 'unique_key' then
+  if jsonb_typeof(spec) is distinct from 'object' then
+    raise exception using errcode = 'invalid_parameter_value', message = 'parents and children are JSON objects of arguments';
+  elsif spec ? 'unique_key' then
     raise exception using errcode = 'invalid_parameter_value', message = 'parents and children cannot be unique';
   end if;
+  select k into strange from jsonb_object_keys(spec) k where k <> all (known) limit 1;
+  if strange is not null then
+    raise exception using errcode = 'invalid_parameter_value', message = format('unknown argument "%s" of a parent or child', strange),
+      hint = 'Known: ' || array_to_string(known, ', ');
+  end if;
+  perform jobs.require_run_at((spec ->> 'run_at')::timestamptz);
   return jobs.enqueue(
     kind => spec ->> 'kind', payload => coalesce(spec -> 'payload', '{}'), queue => coalesce(spec ->> 'queue', 'default'),
     run_at => coalesce(at, (spec ->> 'run_at')::timestamptz), priority => coalesce((spec ->> 'priority')::int, 5),
@@ -230,10 +292,19 @@ begin
 end
 $$;
 
+create function jobs.require_run_at(run_at timestamptz) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if run_at > clock_timestamp() + interval '100 years' then
+    raise exception using errcode = 'invalid_parameter_value', message = 'run_at is a time within the next hundred years';
+  end if;
+end
+$$;
+
 -- True the first time it is called with this key by a transaction that commits: the way to an effect that happens once,
 -- however often its job runs. Keys are kept for 30 days, and are a tenant's own where one is spoken for.
 create function jobs.once(effect text) returns boolean
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into jobs.effects (key)
   values (case when jobs.is_confined() then coalesce(jobs.tenant_of_caller(null)::text, '') || ' ' else '' end || effect)

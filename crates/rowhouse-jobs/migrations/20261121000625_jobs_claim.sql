@@ -4,20 +4,21 @@
 -- Takes up to `most` jobs, partition by partition in the order given, at most the quota of each; they become one lease. The join goes
 -- through the partitions in order and stops at the limit, so no more rows are looked at than are taken. `cut`: as their payloads
 -- have `most_bytes`, more were left that would have been taken.
-create function jobs.claim(by_worker uuid, of_partitions int[], lows bigint[], quotas int[], most bigint, most_bytes bigint,
-  new_lease bigint)
+create function jobs.claim(by_worker uuid, of_partitions int[], lows bigint[], quotas int[], kinds int[],
+  kind_rooms bigint[], most bigint, most_bytes bigint, new_lease bigint)
 returns table (lease bigint, partition int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb,
   options jsonb, cut boolean)
-language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_column
 begin
   return query
     with found as materialized (
       select l.place,
-        coalesce(sum(l.bytes) over (rows between unbounded preceding and 1 preceding), 0) < most_bytes as fits
+        coalesce(sum(l.bytes) over (order by l.nth rows between unbounded preceding and 1 preceding), 0) < most_bytes
+          and row_number() over (partition by l.kind order by l.nth) <= kind_rooms[l.kind] as fits
       from (
-        select r.place, r.bytes
-        from unnest(of_partitions, lows, quotas) wanted (partition, low, quota)
+        select r.place, r.bytes, wanted.kind, row_number() over () as nth
+        from unnest(of_partitions, lows, quotas, kinds) wanted (partition, low, quota, kind)
         cross join lateral (
           select w.ctid as place, coalesce(pg_column_size(w.payload), 0) as bytes from jobs.ready w
           where w.partition = wanted.partition and w.position >= wanted.low
@@ -47,7 +48,7 @@ $$;
 
 -- Completes whole leases whose jobs went well and returns them. Whoever finds a lease gone has lost it and completes nothing.
 create function jobs.complete_leases(by_worker uuid, of_leases bigint[]) returns setof bigint
-language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 begin
   return query
     with gone as (

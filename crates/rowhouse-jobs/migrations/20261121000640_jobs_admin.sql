@@ -3,7 +3,7 @@
 -- The request that is being served: named by the program, or, behind the data API, among the request's headers, where
 -- the program has put it.
 create function jobs.request_id() returns text
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select left(coalesce(
     nullif(current_setting('rowhouse.request_id', true), ''),
     nullif(current_setting('request.headers', true), '')::json ->> 'x-request-id'), 64)
@@ -12,7 +12,7 @@ $$;
 -- Notes how far a running job has come: 0 to 100 percent. A second call within a tenth of a second changes nothing,
 -- unless it says 100.
 create function jobs.set_progress(job_id bigint, percent real, note text default null) returns void
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
   insert into jobs.progress as p (id, percent, note)
   values (job_id, least(greatest(percent, 0), 100), left(note, 1000))
   on conflict on constraint progress_pkey do update
@@ -22,7 +22,7 @@ $$;
 
 -- Adds a line of at most 10,000 characters to a job's log; a job keeps its first 1,000.
 create function jobs.write_log(job_id bigint, line text, attempt int default null) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   most constant int := 1000;
   lines constant int := (select count(*) from (select from jobs.log l where l.id = job_id limit most) l);
@@ -42,17 +42,31 @@ revoke execute on function jobs.set_progress(bigint, real, text), jobs.write_log
 grant execute on function jobs.set_progress(bigint, real, text), jobs.write_log(bigint, text, int)
   to service_role, rowhouse_project;
 
+-- Replaced by the crate that has tenants.
+create function jobs.is_tenant(id uuid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select true
+$$;
+-- Tenants whose jobs wait; the same.
+create function jobs.suspended_tenants() returns setof uuid
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select null::uuid where false
+$$;
+
 -- Lets a queue (null: every queue) rest or go on; for one tenant, or (null) for all. Returns the names of the queues, or of
--- the one word "all" for a tenant in every queue; nothing if there is no such queue.
+-- the one word "all" for a tenant in every queue. Unknown queues and tenants are refused.
 create function jobs.pause(of_queue text, of_tenant uuid, rests boolean) returns setof text
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
+  if of_queue is not null then
+    perform jobs.require_queue(of_queue);
+  end if;
+  if rests and of_tenant is not null and not jobs.is_tenant(of_tenant) then
+    raise exception using errcode = 'invalid_parameter_value', message = format('there is no tenant %s', of_tenant);
+  end if;
   if of_tenant is null then
     return query
       update jobs.queues q set paused = rests where of_queue is null or q.name = of_queue returning q.name;
-    return;
-  end if;
-  if of_queue is not null and not exists (select from jobs.queues q where q.name = of_queue) then
     return;
   end if;
   if rests then
@@ -66,11 +80,14 @@ $$;
 
 -- Runs a job again: a dead or cancelled one with all its attempts, a failed or scheduled one at once. Returns how many.
 create function jobs.retry(job_id bigint) returns int
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  again int := jobs.redrive(job_id);
+  again int := jobs.redrive(array[job_id]);
 begin
-  if again = 0 then
+  if again = 0 and exists (select from jobs.dead d where d.id = job_id) then
+    raise exception using errcode = 'unique_violation',
+      message = format('another job that has not ended has the unique key of job %s', job_id);
+  elsif again = 0 then
     update jobs.scheduled s set run_at = clock_timestamp() where s.id = job_id;
     get diagnostics again = row_count;
   end if;
@@ -80,7 +97,7 @@ $$;
 
 -- Where a job is to be found, as one object; null if there is none of this id.
 create function jobs.find(job_id bigint) returns jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
   with found (state, at, error, job, remaining, worker) as (
     select 'ready', null::timestamptz, null, r, null::int, null::uuid from jobs.ready r where r.id = job_id
     union all
@@ -108,6 +125,11 @@ language sql stable set search_path = '' as $$
     from jobs.done d join jobs.partitions n on n.id = d.partition
     where not exists (select from live) and jobs.id_range(d.ids[1]) = jobs.id_range(job_id) and job_id = any (d.ids)
     limit 1
+  ), kept as (
+    select jsonb_build_object('id', job_id, 'state', 'done', 'queue', n.queue, 'kind', n.kind, 'tenant', n.tenant,
+      'priority', n.priority, 'at', r.finished_at) as about
+    from jobs.results r join jobs.partitions n on n.id = r.partition
+    where not exists (select from live) and not exists (select from done) and r.id = job_id
   )
   select a.about || jsonb_build_object(
     'result', (select r.result from jobs.results r where r.id = job_id),
@@ -116,7 +138,7 @@ language sql stable set search_path = '' as $$
     'log', coalesce((
       select jsonb_agg(jsonb_build_object('at', l.at, 'attempt', l.attempt, 'line', l.line) order by l.at)
       from jobs.log l where l.id = job_id), '[]'))
-  from (select about from live union all select about from done) a
+  from (select about from live union all select about from done union all select about from kept) a
 $$;
 
 -- What was counted last, by whichever process was first; the others show the same.

@@ -36,7 +36,7 @@ create policy owner_all on jobs.schedules to rowhouse_owner using (true) with ch
 -- What has become of a job that was enqueued at `since`: its state, when that was reached, its error and its result. Null
 -- once it is forgotten. Looks where it is cheap first.
 create function jobs.result_of(job_id bigint, since timestamptz) returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   found_result jsonb;
 begin
@@ -68,7 +68,7 @@ $$;
 
 -- Writes down how the last jobs of schedules have ended, before they are forgotten: some come once a month.
 create function jobs.record_last_results() returns void
-language sql set search_path = '' as $$
+language sql set search_path = pg_catalog, pg_temp as $$
   update jobs.schedules s set last_result = f.result
   from (select k.name, k.last_job, jobs.result_of(k.last_job, k.last_at) as result from jobs.schedules k
     where k.last_job is not null and k.last_result ->> 'state' is distinct from 'done' for update skip locked) f
@@ -78,7 +78,7 @@ $$;
 -- Deletes up to some thousand rows of each kind that are older than the ages, in seconds: of done, results, log and
 -- progress, dead, effects. Returns how many; 0 is the end.
 create function jobs.prune(ages double precision[]) returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   most constant int := 5000;
   old record;
@@ -90,8 +90,8 @@ begin
     select * from (values
       ('done', 'finished_at', ages[1]), ('results', 'finished_at', ages[2]), ('log', 'at', ages[3]),
       ('progress', 'at', ages[3]), ('dead', 'died_at', ages[4]), ('effects', 'at', ages[5]),
-      -- a bucket that nobody has touched for two days is full, like one that is not there
-      ('buckets', 'at', 172800)) as kept (relation, since, age)
+      -- the slowest rate that is worth its name is one in two days
+      ('recent_starts', 'last_at', 172800)) as kept (relation, since, age)
   loop
     execute format('delete from jobs.%1$I where ctid = any (array(select ctid from jobs.%1$I '
       'where %2$I < clock_timestamp() - make_interval(secs => $1) limit $2))', old.relation, old.since)

@@ -1,8 +1,9 @@
 -- Jobs that call functions of the project: kind jobs.sql, payload {"function": "public.bump", "args": {"by": 2}}.
 --
 -- A job of a tenant calls as `authenticated` with that tenant in its claims, so that row-level security confines it to the
--- tenant; any other calls as `rowhouse_project`. Both go through a `security definer` function, inside which PostgreSQL
--- forbids to change the role: the called function cannot become the login that works here.
+-- tenant, on the login `authenticator`, which has no rights of its own. Any other calls as `rowhouse_project` by a `security
+-- definer` function, inside which PostgreSQL forbids to change the role. Cursors are closed before either commits, and the
+-- session is emptied before it is used again.
 
 create table jobs.allowed_functions (
   schema_name text not null,
@@ -18,7 +19,7 @@ create policy owner_all on jobs.allowed_functions to rowhouse_owner using (true)
 
 -- The function that `name` means: 'public.bump', or of several of one name 'public.bump(int)'.
 create function jobs.find_function(name text) returns oid
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   parts text[];
   found_ids oid[];
@@ -44,7 +45,7 @@ $$;
 
 -- The arguments that a function takes: name, type, and whether it may be left out.
 create function jobs.arguments_of(function_id oid) returns table (name text, type oid, is_optional boolean)
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(i.name, ''), i.type, i.place > i.inputs - i.defaults
   from (
     select a.name, a.type, p.pronargdefaults as defaults, row_number() over (order by a.place) as place, count(*) over () as inputs
@@ -57,7 +58,7 @@ $$;
 
 -- Lets jobs of the kind jobs.sql call a function of the project.
 create function jobs.allow_function(function text) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   found_id constant oid := jobs.find_function(function);
   called pg_catalog.pg_proc;
@@ -81,7 +82,7 @@ $$;
 
 -- Takes that back; false if it was not allowed. Also for functions that are gone, by name.
 create function jobs.disallow_function(function text) returns boolean
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   parts constant text[] := parse_ident(split_part(function, '(', 1));
   wanted constant oid := case when strpos(function, '(') > 0 then to_regprocedure(function)::oid end;
@@ -97,7 +98,7 @@ $$;
 -- one name it is the one that takes these arguments. `scheduled_at`, which schedules add, is left out where a function has
 -- no such argument.
 create function jobs.call_statement(function text, args jsonb) returns text
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   parts constant text[] := parse_ident(split_part(function, '(', 1));
   given constant text[] := array(select jsonb_object_keys(args));
@@ -149,21 +150,11 @@ $$;
 
 -- Whom a tenant's job speaks for.
 create function jobs.claims_of(of_tenant uuid) returns jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select jsonb_build_object('role', 'authenticated', 'tenant_id', of_tenant)
 $$;
 
--- Deferred constraints and triggers are brought forward: at commit they would run as the login.
-create function jobs.call_for_tenant(function text, args jsonb) returns jsonb
-language plpgsql security definer as $$
-declare
-  result jsonb;
-begin
-  execute jobs.call_statement(function, args) into result using args;
-  set constraints all immediate;
-  return result;
-end
-$$;
+-- Calls as the project's owner. Deferred constraints and triggers are brought forward: at commit they would run as the login.
 create function jobs.call_for_project(function text, args jsonb) returns jsonb
 language plpgsql security definer as $$
 declare
@@ -175,11 +166,20 @@ begin
 end
 $$;
 
+-- Completes a job in the transaction of the function that it called for a tenant, on a login that may do nothing else here.
+-- Who knows worker and lease, which are random numbers, is the worker.
+create function jobs.complete_call(by_worker uuid, of_lease bigint, job_id bigint, result jsonb) returns boolean
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select job_id = any (jobs.complete(by_worker, jsonb_build_array(
+    jsonb_build_object('lease', of_lease, 'id', job_id, 'state', 'done', 'result', result))))
+$$;
+
+grant usage on schema jobs to authenticator;
+grant execute on function jobs.complete_call(uuid, bigint, bigint, jsonb) to authenticator;
 grant execute on function jobs.allow_function(text), jobs.disallow_function(text) to rowhouse_project;
 grant execute on function jobs.call_statement(text, jsonb) to authenticated, rowhouse_project;
--- Before the functions change hands: rowhouse_owner does not inherit from authenticated, but from rowhouse_project.
-grant execute on function jobs.call_for_tenant(text, jsonb), jobs.call_for_project(text, jsonb) to rowhouse_project;
-grant create on schema jobs to authenticated, rowhouse_project;
-alter function jobs.call_for_tenant(text, jsonb) owner to authenticated;
+-- Before the function changes hands: rowhouse_owner inherits from rowhouse_project.
+grant execute on function jobs.call_for_project(text, jsonb) to rowhouse_project;
+grant create on schema jobs to rowhouse_project;
 alter function jobs.call_for_project(text, jsonb) owner to rowhouse_project;
-revoke create on schema jobs from authenticated, rowhouse_project;
+revoke create on schema jobs from rowhouse_project;

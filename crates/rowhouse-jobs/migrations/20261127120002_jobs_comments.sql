@@ -37,6 +37,7 @@ comment on table jobs.results is 'what jobs returned';
 comment on column jobs.results.id is 'the job';
 comment on column jobs.results.finished_at is 'when';
 comment on column jobs.results.result is 'what the handler returned';
+comment on column jobs.results.partition is 'of the job, kept longer than the row of jobs.done';
 
 comment on table jobs.dead is 'jobs that will not run again: out of attempts, or cancelled';
 comment on column jobs.dead.id is 'the job';
@@ -65,10 +66,14 @@ comment on table jobs.cancellations is 'running jobs that somebody wants stopped
 comment on column jobs.cancellations.id is 'the job';
 comment on column jobs.cancellations.asked_at is 'when it was asked';
 
-comment on table jobs.buckets is 'token buckets of limited queues';
-comment on column jobs.buckets.scope is 'queue, or queue with tenant or key';
-comment on column jobs.buckets.tokens is 'left at that time';
-comment on column jobs.buckets.at is 'time of that count';
+comment on table jobs.recent_starts is 'latest starts of what has a rate';
+comment on column jobs.recent_starts.scope is 'queue, or queue with tenant or key';
+comment on column jobs.recent_starts.at is 'times of starts';
+comment on column jobs.recent_starts.counts is 'how many at each of them';
+comment on column jobs.recent_starts.last_at is 'the latest';
+comment on table jobs.key_cursors is 'where the next look at a partition of very many keys begins';
+comment on column jobs.key_cursors.partition is 'the partition';
+comment on column jobs.key_cursors.key is 'the last key looked at';
 
 comment on table jobs.effects is 'effects that have happened, see jobs.once';
 comment on column jobs.effects.key is 'name of the effect, led by the tenant';
@@ -118,6 +123,8 @@ comment on column jobs.partitions.kind is 'of its jobs';
 comment on column jobs.partitions.tenant is 'of its jobs';
 comment on column jobs.partitions.priority is 'of its jobs, lower first';
 comment on column jobs.partitions.keyed is 'its jobs have concurrency keys';
+comment on column jobs.partitions.opened is 'number of its last opening; null while no jobs are ready in it';
+comment on column jobs.partitions.opened_at is 'when that was';
 
 comment on table jobs.schedules is 'jobs that are enqueued by the clock';
 comment on column jobs.schedules.name is 'as settings or code name it';

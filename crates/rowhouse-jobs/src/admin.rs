@@ -4,6 +4,7 @@
 use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
 use serde_json::Value;
+use time::OffsetDateTime;
 use tokio_postgres::Client;
 
 use crate::Job;
@@ -15,6 +16,9 @@ const STATS: &str = include_str!("../sql/stats.sql");
 pub const MOST_COUNTED: i64 = 100_000;
 /// Longest page.
 pub const MOST_LISTED: i64 = 1_000;
+
+/// Dead jobs that are run again by one statement.
+const MOST_REDRIVEN: i32 = 1_000;
 
 /// The states a job can be in.
 pub const STATES: &[&str] = &["ready", "scheduled", "waiting", "running", "done", "dead", "cancelled"];
@@ -73,12 +77,28 @@ pub async fn retry(client: &Client, id: i64) -> Result<bool, DbError> {
     Ok(client.query_one("select jobs.retry($1)", &[&id]).await?.get::<_, i32>(0) > 0)
 }
 
-/// Runs all dead jobs again, of a queue and of a kind where they are given; how many.
+/// Runs all jobs again that are dead now, of a queue and of a kind where they are given, some thousand at a time; how many.
 ///
 /// # Errors
-/// The database's.
-pub async fn retry_all(client: &Client, queue: Option<&str>, kind: Option<&str>) -> Result<i32, DbError> {
-    Ok(client.query_one("select jobs.redrive(null, $1, $2)", &[&queue, &kind]).await?.get(0))
+/// An unknown queue (22023), or the database's.
+pub async fn retry_all(client: &Client, queue: Option<&str>, kind: Option<&str>) -> Result<i64, DbError> {
+    let until: OffsetDateTime = client.query_one("select clock_timestamp()", &[]).await?.get(0);
+    let sql = "select moved, last_id from jobs.redrive_some($1, $2, $3, $4, $5)";
+    let (mut after, mut all) = (0_i64, 0);
+    while let Some(row) = client.query_opt(sql, &[&queue, &kind, &after, &until, &MOST_REDRIVEN]).await? {
+        all += i64::from(row.get::<_, i32>(0));
+        after = row.get(1);
+    }
+    Ok(all)
+}
+
+/// Refuses a queue that nobody has declared.
+///
+/// # Errors
+/// An unknown queue (22023), or the database's.
+pub async fn require_queue(client: &Client, queue: &str) -> Result<(), DbError> {
+    client.execute("select jobs.require_queue($1)", &[&queue]).await?;
+    Ok(())
 }
 
 /// Per queue and kind: `ready, oldest_ready_seconds` (null where nothing is ready)`, scheduled, retrying, waiting,
@@ -91,11 +111,11 @@ pub async fn stats(client: &Client) -> Result<Vec<Value>, DbError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Lets a queue, or every queue, rest or go on; for one tenant or for all. Returns what was meant; empty if there is no
-/// such queue. Workers follow within a second; what runs goes on.
+/// Lets a queue, or every queue, rest or go on; for one tenant or for all. Returns what was meant. Workers follow within a
+/// second; what runs goes on.
 ///
 /// # Errors
-/// The database's.
+/// An unknown queue or tenant (22023), or the database's.
 pub async fn pause(
     client: &Client,
     queue: Option<&str>,

@@ -1,9 +1,12 @@
 //! Kinds that a service of the project runs: a signed POST, and what its answer means for the job.
 
 use rowhouse_kernel::{Secret, SharedClock};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 use crate::outbound::{Answer, Message, Outbound, SendError};
 use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
@@ -32,7 +35,7 @@ impl HttpHandler {
         let message = Message {
             url: &self.url,
             id: &id,
-            body: body(job).to_string().into_bytes(),
+            body: body(job).map_err(|error| JobError::Fatal(error.to_string()))?,
             secret: &self.secret,
             request_id: job.request_id.as_deref(),
             timeout: job.timeout,
@@ -51,15 +54,27 @@ impl Handler for HttpHandler {
     }
 }
 
-fn body(job: &Job) -> Value {
-    json!({
-        "id": job.id,
-        "kind": &*job.kind,
-        "queue": &*job.queue,
-        "tenant_id": job.tenant.map(|tenant| tenant.0),
-        "attempt": job.attempt,
-        "payload": job.payload,
-        "enqueued_at": job.enqueued_at.format(&Rfc3339).ok(),
+#[derive(Serialize)]
+struct Body<'a> {
+    id: i64,
+    kind: &'a str,
+    queue: &'a str,
+    tenant_id: Option<Uuid>,
+    attempt: u16,
+    /// As it was enqueued: its numbers are nobody's to round.
+    payload: &'a RawValue,
+    enqueued_at: Option<String>,
+}
+
+fn body(job: &Job) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Body {
+        id: job.id,
+        kind: &job.kind,
+        queue: &job.queue,
+        tenant_id: job.tenant.map(|tenant| tenant.0),
+        attempt: job.attempt,
+        payload: serde_json::from_str(&job.payload_json)?,
+        enqueued_at: job.enqueued_at.format(&Rfc3339).ok(),
     })
 }
 

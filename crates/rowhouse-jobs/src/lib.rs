@@ -9,6 +9,7 @@ pub mod gauge;
 pub mod http_handler;
 mod module;
 pub mod outbound;
+mod raw_json;
 mod route;
 pub mod schedule;
 pub mod sql_handler;
@@ -20,7 +21,9 @@ use rowhouse_db::migrate::Statement;
 pub use admin::{log, progress};
 pub use enqueue::{NewJob, enqueue, enqueue_many};
 pub use module::JobsModule;
-pub use rowhouse_module::job::{Handler, HandlerFuture, Job, JobError, JobResult, Lease};
+pub use rowhouse_module::job::{
+    AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Lease, Permit,
+};
 pub use rowhouse_module::{BuiltInSchedule, Kind, Registry};
 pub use store::{complete, complete as settle};
 pub use worker::{Pulse, Wake, Worker, WorkerParts};

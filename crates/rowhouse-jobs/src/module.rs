@@ -75,7 +75,9 @@ impl Module for JobsModule {
             let starter = Starter::new(assembly, declared)?;
             starter.refuse_mistakes().await?;
             let checked = Arc::clone(&working);
-            assembly.check(HealthCheck::new("worker", Weight::Degraded, move || checked.check()));
+            let clock = starter.clone();
+            let check = move || checked.check().and_then(|()| clock.check_clock());
+            assembly.check(HealthCheck::new("worker", Weight::Degraded, check));
             let drain_timeout = assembly.origin.settings.get::<ServerSettings>().drain_timeout;
             let hub = assembly.hub();
             let task = BackgroundTask::new("jobs.worker", move |heartbeat| {

@@ -1,8 +1,10 @@
 //! Schedules: jobs that are enqueued again and again. A firing and its job are one transaction under the schedule's row
 //! lock, so that any number of processes fire each time once. Leaves reading the file to `config`.
 
+mod database_clock;
 pub(crate) mod plan;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::Transaction;
@@ -16,6 +18,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio_postgres::{Client, Row};
 
 use crate::enqueue::{NewJob, enqueue};
+pub use database_clock::{DatabaseClock, MAX_SKEW};
 use plan::{Chance, Plan, Turn};
 
 /// Most schedules fired by one look; the next look takes the others.
@@ -51,6 +54,19 @@ pub struct Schedule {
     /// What became of that job: `state` (ready, running, retrying, done, dead, cancelled), `at`, `error`, `result`. Of a
     /// firing that made no job, state `failed` and the error. Remembered when the job itself no longer is.
     pub last_result: Option<Value>,
+}
+
+/// Compares the clocks, and fires what is due by the database's; nothing where this machine's clock is too far off.
+///
+/// # Errors
+/// Those of [`run_due`].
+pub async fn lead(control: &Control, clock: &Arc<DatabaseClock>, rng: &SharedRng) -> Result<usize, DbError> {
+    clock.measure(control).await?;
+    if clock.is_wrong() {
+        return Ok(0);
+    }
+    let shared: SharedClock = Arc::clone(clock) as SharedClock;
+    run_due(control, &shared, rng).await
 }
 
 /// Fires every schedule that is due, and returns how many jobs that made.

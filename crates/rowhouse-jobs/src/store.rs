@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rowhouse_db::{Control, DbError};
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio_postgres::types::{FromSql, Type, accepts};
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::Registry;
+use crate::raw_json::RawJson;
 use crate::worker::failure_detector::Heartbeat;
 use crate::worker::partition::Passed;
 
@@ -35,6 +35,8 @@ pub(crate) struct PartitionRow {
     pub(crate) limited: bool,
     pub(crate) paused: bool,
     pub(crate) min_release: String,
+    /// Drawn anew whenever the partition is opened.
+    pub(crate) opened: i64,
 }
 
 /// A job as it was claimed.
@@ -46,7 +48,8 @@ pub(crate) struct Claimed {
     pub(crate) id: i64,
     pub(crate) enqueued_at: OffsetDateTime,
     pub(crate) attempt: i16,
-    pub(crate) payload: Option<Value>,
+    /// As PostgreSQL wrote it.
+    pub(crate) payload: Option<String>,
     pub(crate) options: Option<Value>,
     /// Of its payload, as text.
     pub(crate) bytes: usize,
@@ -57,15 +60,13 @@ pub(crate) struct Claimed {
 impl From<Row> for Claimed {
     fn from(row: Row) -> Self {
         let mut unreadable = None;
-        let mut json = |column| {
-            row.try_get(column).unwrap_or_else(|error: tokio_postgres::Error| {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                unreadable = Some(source.unwrap_or_else(|| error.to_string()));
-                None
-            })
-        };
-        let (payload, options) = (json(6), json(7));
-        let bytes = row.try_get::<_, Option<Bytes>>(6).ok().flatten().map_or(0, |Bytes(bytes)| bytes);
+        let options = row.try_get(7).unwrap_or_else(|error: tokio_postgres::Error| {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            unreadable = Some(source.unwrap_or_else(|| error.to_string()));
+            None
+        });
+        let payload = row.try_get::<_, Option<RawJson>>(6).ok().flatten().map(|RawJson(text)| text);
+        let bytes = payload.as_ref().map_or(0, String::len);
         Self {
             lease: row.get(0),
             partition: row.get(1),
@@ -79,17 +80,6 @@ impl From<Row> for Claimed {
             unreadable,
         }
     }
-}
-
-/// How much JSON it is.
-struct Bytes(usize);
-
-impl FromSql<'_> for Bytes {
-    fn from_sql(_: &Type, raw: &[u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(raw.len()))
-    }
-
-    accepts!(JSONB);
 }
 
 /// How far the positions have come, and which transactions could still add lower ones.
@@ -181,11 +171,11 @@ pub(crate) async fn release_leases(client: &Client, worker: Uuid, unknown: &[i64
     Ok(client.query_one("select jobs.release_leases($1, $2)", &[&worker, &unknown]).await?.get(0))
 }
 
-/// Partitions of these kinds with ids above `after`.
+/// Open partitions of these kinds that were opened after `after`.
 pub(crate) async fn partitions(
     client: &deadpool_postgres::Object,
     kinds: &[String],
-    after: i32,
+    after: i64,
 ) -> Result<Vec<PartitionRow>, DbError> {
     let rows = client.query(&client.prepare_cached(PARTITIONS).await?, &[&kinds, &after]).await?;
     let read = |row: &Row| PartitionRow {
@@ -197,6 +187,7 @@ pub(crate) async fn partitions(
         limited: row.get(5),
         paused: row.get(6),
         min_release: row.get(7),
+        opened: row.get(8),
     };
     Ok(rows.iter().map(read).collect())
 }
@@ -207,6 +198,11 @@ pub(crate) struct Picks {
     pub(crate) partitions: Vec<i32>,
     pub(crate) lows: Vec<i64>,
     pub(crate) quotas: Vec<i32>,
+    /// Which of `kind_rooms` counts for each.
+    pub(crate) kinds: Vec<i32>,
+    pub(crate) kind_rooms: Vec<i64>,
+    /// Whose those are.
+    pub(crate) kind_names: Vec<String>,
 }
 
 /// The most to take at once: jobs, and bytes of their payloads. One job is taken however large.
@@ -233,11 +229,24 @@ pub(crate) async fn claim(
     lease: i64,
 ) -> Result<(Vec<Claimed>, bool), DbError> {
     let sql = "select lease, partition, \"position\", id, enqueued_at, attempt, payload, options, cut \
-               from jobs.claim($1, $2, $3, $4, $5, $6, $7)";
+               from jobs.claim($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let statement = client.prepare_cached(sql).await?;
     let (jobs, bytes) = (number(room.jobs), number(room.bytes));
     let rows = client
-        .query(&statement, &[&worker, &picks.partitions, &picks.lows, &picks.quotas, &jobs, &bytes, &lease])
+        .query(
+            &statement,
+            &[
+                &worker,
+                &picks.partitions,
+                &picks.lows,
+                &picks.quotas,
+                &picks.kinds,
+                &picks.kind_rooms,
+                &jobs,
+                &bytes,
+                &lease,
+            ],
+        )
         .await?;
     let cut = rows.first().is_some_and(|row| row.get(8));
     Ok((rows.into_iter().map(Claimed::from).collect(), cut))
@@ -287,6 +296,11 @@ pub async fn complete(
     outcomes: &Value,
 ) -> Result<Vec<i64>, DbError> {
     Ok(client.query_one("select jobs.complete($1, $2)", &[&worker, outcomes]).await?.get(0))
+}
+
+/// Closes partitions of tenants in which nothing is ready; how many.
+pub(crate) async fn close_idle_partitions(client: &Client, most: i32) -> Result<i32, DbError> {
+    Ok(client.query_one("select jobs.close_idle_partitions($1)", &[&most]).await?.get(0))
 }
 
 /// Running jobs that somebody wants stopped.

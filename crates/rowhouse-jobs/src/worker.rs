@@ -12,16 +12,16 @@ mod fetcher;
 mod maintainer;
 pub(crate) mod partition;
 mod run;
+mod slot;
 mod watermark;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::{SharedClock, SharedRng, new_id};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -30,6 +30,7 @@ use crate::store::{self, Identity};
 use batch::{Batches, Completion};
 use partition::Partitions;
 use run::Stop;
+use slot::Slots;
 
 /// Idle connections are closed at most so often.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +43,8 @@ pub struct WorkerParts {
     pub registry: Registry,
     /// Jobs running at once.
     pub concurrency: usize,
+    /// Kinds that people wait for: some slots are kept for them.
+    pub reserved_kinds: &'static [&'static str],
     /// This program's version.
     pub release: String,
     /// For ids.
@@ -98,7 +101,7 @@ pub(crate) struct Running {
 pub(crate) struct Shared {
     control: Control,
     registry: Registry,
-    concurrency: usize,
+    slots: Slots,
     clock: SharedClock,
     rng: SharedRng,
     release: String,
@@ -110,15 +113,12 @@ pub(crate) struct Shared {
     partitions: Mutex<Partitions>,
     batches: Mutex<Batches>,
     running: Mutex<HashMap<(u64, i64), Running>>,
-    permits: Arc<Semaphore>,
-    /// Nanoseconds that runs take, smoothed.
-    run_time: AtomicU64,
     wake: Notify,
     ended: Notify,
     room: Notify,
     /// When connections were last closed because one gave no answer.
     forgotten: Mutex<Option<Instant>>,
-    leaving: AtomicBool,
+    leaving: watch::Sender<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -146,6 +146,7 @@ impl Worker {
             tokio::spawn(maintainer::beat(Arc::clone(&shared))),
             tokio::spawn(maintainer::tend(Arc::clone(&shared))),
             tokio::spawn(maintainer::look_back(Arc::clone(&shared))),
+            tokio::spawn(maintainer::close_idle(Arc::clone(&shared))),
             tokio::spawn(maintainer::release_due(Arc::clone(&shared))),
         ];
         Ok(Self { shared, fetcher, tasks })
@@ -184,7 +185,7 @@ impl Worker {
     /// Claims nothing more, gives back what has not begun, and waits up to `timeout` for what runs; the rest is stopped
     /// and will be run again elsewhere.
     pub async fn stop(mut self, timeout: Duration) {
-        self.shared.leaving.store(true, Ordering::Relaxed);
+        self.shared.leaving.send_replace(true);
         self.shared.wake.notify_one();
         self.shared.room.notify_one();
         let completed = tokio::time::timeout(timeout, async {
@@ -218,12 +219,12 @@ impl Drop for Worker {
 impl Shared {
     fn new(parts: WorkerParts) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let concurrency = parts.concurrency.max(1);
+        let slots = Slots::new(parts.concurrency, &parts.registry, parts.reserved_kinds);
         Self {
             worker: Mutex::new(new_id(&*parts.clock, &*parts.rng)),
             control: parts.control,
             registry: parts.registry,
-            concurrency,
+            slots,
             clock: parts.clock,
             rng: parts.rng,
             release: parts.release,
@@ -232,13 +233,11 @@ impl Shared {
             partitions: Mutex::default(),
             batches: Mutex::default(),
             running: Mutex::default(),
-            permits: Arc::new(Semaphore::new(concurrency)),
-            run_time: AtomicU64::new(1_000_000),
             wake: Notify::new(),
             ended: Notify::new(),
             room: Notify::new(),
             forgotten: Mutex::default(),
-            leaving: AtomicBool::new(false),
+            leaving: watch::channel(false).0,
         }
     }
 
@@ -247,7 +246,13 @@ impl Shared {
     }
 
     fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+        *self.leaving.borrow()
+    }
+
+    /// Waits until the worker leaves.
+    async fn leave(&self) {
+        let mut leaving = self.leaving.subscribe();
+        let _left = leaving.wait_for(|leaving| *leaving).await;
     }
 
     async fn sign_in(&self) -> Result<(), DbError> {

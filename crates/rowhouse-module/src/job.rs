@@ -27,6 +27,8 @@ pub struct Job {
     pub timeout: Duration,
     /// What the enqueuer gave along.
     pub payload: Map<String, Value>,
+    /// The same as PostgreSQL wrote it: numbers of any size and precision are unchanged.
+    pub payload_json: Arc<str>,
     /// When it was enqueued.
     pub enqueued_at: OffsetDateTime,
     /// The request that enqueued it.
@@ -57,6 +59,13 @@ pub enum JobError {
     /// says by [`Handler::room`] when to come again.
     #[error("nothing could be done now")]
     NotNow,
+    /// Nothing was done, and it is no fault of the job's: to be run again after this time, at no attempt's cost.
+    #[error("{1}")]
+    Snooze(Duration, String),
+    /// The run was cut off from outside and left nothing. It costs no attempt; a job to which that happens again and again
+    /// is dead.
+    #[error("{0}")]
+    Interrupted(String),
     /// Hopeless: the job is dead at once.
     #[error("{0}")]
     Fatal(String),
@@ -68,13 +77,25 @@ pub type JobResult = Result<Option<Value>, JobError>;
 /// A run under way.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = JobResult> + Send + 'a>>;
 
+/// What a run holds from its beginning to its end.
+#[derive(Debug, Default)]
+pub struct Permit(pub Option<tokio::sync::OwnedSemaphorePermit>);
+
+/// Waiting for a [`Permit`].
+pub type AdmitFuture<'a> = Pin<Box<dyn Future<Output = Permit> + Send + 'a>>;
+
 /// Runs jobs of one kind. A job may be run more than once: when a worker dies, or loses its database, after the work and
 /// before the completion. A run that is cancelled or takes too long is dropped at its next await.
 pub trait Handler: Send + Sync + 'static {
     /// Does the work.
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a>;
 
-    /// How many more runs would get anywhere now. Not more than so many jobs are claimed from each lane of this kind; the
+    /// Waits for what a run needs before it can begin, such as a connection. The job's time begins afterwards.
+    fn admit<'a>(&'a self) -> AdmitFuture<'a> {
+        Box::pin(std::future::ready(Permit::default()))
+    }
+
+    /// How many more runs would get anywhere now. Not more than so many jobs are claimed from each partition of this kind; the
     /// others stay where they are and cost nothing. Asked before each claim, so it must be quick.
     fn room(&self) -> usize {
         usize::MAX

@@ -67,5 +67,7 @@ fn sql_handler(assembly: &Assembly) -> Result<SqlHandler, CannotRun> {
     let database = origin.settings.get::<DbSettings>();
     let settings = DbSettings { control_pool_size: sql_handler::MOST_AT_ONCE, ..(*database).clone() };
     let path = assembly.require::<SearchPath>()?;
-    Ok(SqlHandler::new(rowhouse_db::Control::open(&origin.urls.control, &settings)?, path.0.clone()))
+    let open = |url| rowhouse_db::Control::open(url, &settings);
+    let (project, tenants) = (open(&origin.urls.control)?, open(&origin.urls.data.authenticator)?);
+    Ok(SqlHandler::new(project, tenants, path.0.clone()))
 }

@@ -15,11 +15,13 @@ use tokio::sync::broadcast;
 use super::CHANNEL;
 use super::declared::{Declared, RELEASE};
 use crate::config::ConfigError;
-use crate::schedule;
+use crate::schedule::{self, DatabaseClock};
 use crate::{Pulse, Wake, Worker, WorkerParts};
 
 /// One connection for fetching, two for completing, one each for maintaining and for releasing what is due, one to spare.
 const CONNECTIONS: u32 = 6;
+/// What sends letters: people wait for them.
+const LETTERS: &[&str] = &["mail.write", "mail.deliver"];
 /// How often schedules are looked at.
 const SCHEDULE_TICK: Duration = Duration::from_secs(1);
 /// Pauses between two attempts to start while the database is away.
@@ -39,6 +41,8 @@ pub(super) struct Starter {
     declared: Declared,
     concurrency: usize,
     clock: SharedClock,
+    /// What schedules go by.
+    database_clock: Arc<DatabaseClock>,
     rng: SharedRng,
 }
 
@@ -53,6 +57,7 @@ impl Starter {
             declared,
             concurrency: usize::from(origin.settings.get::<JobsSettings>().concurrency),
             clock: Arc::clone(&origin.clock),
+            database_clock: DatabaseClock::new(&origin.clock),
             rng: Arc::clone(&origin.rng),
         })
     }
@@ -66,7 +71,9 @@ impl Starter {
     }
 
     async fn write(&self) -> Result<(), ConfigError> {
-        self.declared.write(&self.control, &self.clock, &self.rng).await
+        self.database_clock.measure(&self.control).await?;
+        let clock: SharedClock = Arc::clone(&self.database_clock) as SharedClock;
+        self.declared.write(&self.control, &clock, &self.rng).await
     }
 
     fn parts(&self) -> WorkerParts {
@@ -74,6 +81,7 @@ impl Starter {
             control: self.control.clone(),
             registry: self.declared.registry.clone(),
             concurrency: self.concurrency,
+            reserved_kinds: LETTERS,
             release: RELEASE.to_owned(),
             clock: Arc::clone(&self.clock),
             rng: Arc::clone(&self.rng),
@@ -98,13 +106,21 @@ impl Starter {
         }
     }
 
+    /// Whether this machine's clock is right.
+    pub(super) fn check_clock(&self) -> Result<(), String> {
+        if self.database_clock.is_wrong() {
+            return Err(format!("this machine's clock is off by {:?}", self.database_clock.skew()));
+        }
+        Ok(())
+    }
+
     /// Enqueues what schedules have due, until it is dropped.
     async fn fire_schedules(&self) {
         let mut tick = tokio::time::interval(SCHEDULE_TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            if let Err(error) = schedule::run_due(&self.control, &self.clock, &self.rng).await {
+            if let Err(error) = schedule::lead(&self.control, &self.database_clock, &self.rng).await {
                 tracing::warn!(%error, "schedules cannot be fired");
             }
         }

@@ -8,15 +8,22 @@ use serde_json::{Value, json};
 /// How long the end of a job may wait for the rest of its batch.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// Seconds until a run that was cut off is repeated.
+const INTERRUPTED: f64 = 1.0;
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Completion {
     Done(Option<Value>),
     /// To be run again after so many seconds.
     Retry(f64, String),
+    /// The same, at no attempt's cost.
+    Snooze(f64, String),
+    /// Cut off from outside: to be run again, at no attempt's cost, but not for ever.
+    Interrupted(String),
     Dead(String),
     Cancelled(String),
-    /// It has not begun.
+    /// It has not begun, or was stopped because the worker leaves.
     Release,
     /// The handler has completed it in a transaction of its own.
     ByHandler,
@@ -91,6 +98,12 @@ impl CompletedRun {
             Completion::Done(None) => json!({ "state": "done" }),
             Completion::Done(Some(result)) => json!({ "state": "done", "result": result }),
             Completion::Retry(after, error) => json!({ "state": "retry", "after": after, "error": error }),
+            Completion::Snooze(after, error) => {
+                json!({ "state": "retry", "after": after, "error": error, "uncounted": true })
+            }
+            Completion::Interrupted(error) => {
+                json!({ "state": "retry", "after": INTERRUPTED, "error": error, "lost": true })
+            }
             Completion::Dead(error) => json!({ "state": "dead", "error": error }),
             Completion::Cancelled(error) => json!({ "state": "cancelled", "error": error }),
             Completion::Release => json!({ "state": "release" }),
@@ -107,7 +120,11 @@ impl Completion {
     fn bytes(&self) -> usize {
         match self {
             Self::Done(Some(result)) => result.to_string().len(),
-            Self::Retry(_, error) | Self::Dead(error) | Self::Cancelled(error) => error.len(),
+            Self::Retry(_, error)
+            | Self::Snooze(_, error)
+            | Self::Interrupted(error)
+            | Self::Dead(error)
+            | Self::Cancelled(error) => error.len(),
             Self::Done(None) | Self::Release | Self::ByHandler => 0,
         }
     }
@@ -119,7 +136,7 @@ impl Completion {
             Self::Retry(..) => "retry",
             Self::Dead(_) => "dead",
             Self::Cancelled(_) => "cancelled",
-            Self::Release => "released",
+            Self::Release | Self::Snooze(..) | Self::Interrupted(_) => "released",
         }
     }
 }

@@ -45,7 +45,8 @@ impl FetchConnection {
     pub(super) async fn claim(&mut self, shared: &Arc<Shared>, mut room: Room) -> Result<usize, DbError> {
         self.look(shared).await?;
         let most = i32::try_from(room.jobs).unwrap_or(i32::MAX);
-        let plan = lock(&shared.partitions).plan(most, &shared.release, &shared.registry.rooms());
+        let plan =
+            lock(&shared.partitions).plan(most, &shared.release, &shared.slots.rooms(&shared.registry));
         let worker = shared.worker();
         let claimed = self.claim_free(shared, worker, &plan, room).await?;
         let mut given = claimed.len();

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use rowhouse_db::DbError;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use uuid::Uuid;
 
 use super::batch::Completion;
 use super::fetch_connection::FetchConnection;
 use super::run::{self, Stop};
+use super::slot::Held;
 use super::{Running, Shared, lock};
-use crate::Lease;
-use crate::store::{Claimed, Room};
+use crate::store::{Claimed, PartitionRow, Room};
+use crate::{Handler, Lease, Permit};
 
 /// Pauses between two looks: while there is work now and then, and after a long quiet.
 const SHORTEST: Duration = Duration::from_millis(3);
@@ -29,15 +29,11 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const TROUBLE: Duration = Duration::from_millis(250);
 /// Jobs claimed at once.
 const MOST: usize = 500;
-/// Jobs claimed and not ended, however short they are.
-const MOST_INFLIGHT: usize = 2_000;
 /// Jobs ended of which the database does not know yet: where it takes claims and no ends, claiming has to wait.
 const MAX_UNREPORTED: usize = 10_000;
 /// Bytes of payloads of what is claimed, and of results and errors that are not told yet; and of one claim.
 const MOST_BYTES: usize = 64 << 20;
 const MOST_CLAIMED_BYTES: usize = 8 << 20;
-/// Jobs are claimed ahead of their turn for so much work, so that quick ones do not wait for a round trip.
-const AHEAD: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut connection = None;
@@ -111,26 +107,13 @@ impl Shared {
 
     /// How much more can be held.
     fn room(&self) -> Room {
-        let (inflight, unreported, bytes) = {
+        let (unreported, bytes) = {
             let batches = lock(&self.batches);
-            (batches.inflight(), batches.unreported(), batches.bytes())
+            (batches.unreported(), batches.bytes())
         };
         let bytes = MOST_BYTES.saturating_sub(bytes);
-        if unreported >= MAX_UNREPORTED {
-            return Room { jobs: 0, bytes };
-        }
-        let each = Duration::from_nanos(self.run_time.load(Ordering::Relaxed)).max(Duration::from_micros(5));
-        let ahead = AHEAD.as_nanos() / each.as_nanos();
-        let ahead = usize::try_from(ahead).unwrap_or(0).saturating_mul(self.concurrency);
-        let most = (self.concurrency + ahead).min(MOST_INFLIGHT.max(self.concurrency));
-        Room { jobs: most.saturating_sub(inflight), bytes }
-    }
-
-    /// Takes the duration of a run into account.
-    fn took(&self, took: Duration) {
-        let new = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).min(3_600_000_000_000);
-        let old = self.run_time.load(Ordering::Relaxed);
-        self.run_time.store(old - old / 16 + new / 16, Ordering::Relaxed);
+        let jobs = if unreported >= MAX_UNREPORTED { 0 } else { self.slots.room() };
+        Room { jobs, bytes }
     }
 }
 
@@ -149,7 +132,14 @@ pub(super) fn start(shared: &Arc<Shared>, worker: Uuid, claimed: Vec<Claimed>) {
         let bytes = jobs.iter().map(|job| job.bytes).sum();
         let batch = lock(&shared.batches).open(lease, jobs.len(), plain, bytes);
         for job in jobs {
-            tokio::spawn(one(Arc::clone(shared), worker, batch, job));
+            let partition = lock(&shared.partitions).row(job.partition).cloned();
+            let held = partition.as_ref().map(|partition| shared.slots.hold(&partition.kind));
+            match (partition, held) {
+                (Some(partition), Some(held)) => {
+                    tokio::spawn(one(Arc::clone(shared), worker, batch, job, partition, held));
+                }
+                _ => shared.end(batch, job.id, Completion::Release),
+            }
         }
     }
 }
@@ -159,26 +149,32 @@ fn is_plain(options: &serde_json::Value) -> bool {
 }
 
 /// One job from its claim to its end.
-async fn one(shared: Arc<Shared>, worker: Uuid, batch: u64, claimed: Claimed) {
-    let Ok(_permit) = Arc::clone(&shared.permits).acquire_owned().await else { return };
+async fn one(
+    shared: Arc<Shared>,
+    worker: Uuid,
+    batch: u64,
+    claimed: Claimed,
+    partition: Arc<PartitionRow>,
+    held: Held,
+) {
     let id = claimed.id;
+    let Some((kind, handler)) = shared.registry.get(&partition.kind).cloned() else {
+        return shared.end(batch, id, Completion::Release);
+    };
+    let Some(_permits) = admitted(&shared, &*handler, &held).await else {
+        return shared.end(batch, id, Completion::Release);
+    };
     if !lock(&shared.batches).holds(batch) {
         return;
     }
-    if shared.is_leaving() {
-        return shared.end(batch, id, Completion::Release);
-    }
-    let partition = lock(&shared.partitions).row(claimed.partition).cloned();
-    let known =
-        partition.and_then(|partition| Some((shared.registry.get(&partition.kind)?.clone(), partition)));
-    let Some(((kind, handler), partition)) = known else {
-        return shared.end(batch, id, Completion::Release);
-    };
-    if let Some(why) = claimed.unreadable {
-        return shared.end(batch, id, Completion::Dead(format!("its payload cannot be read: {why}")));
-    }
     let lease = Lease { id: claimed.lease, worker };
-    let job = run::job(claimed, &partition, &kind, lease);
+    let unreadable = claimed.unreadable.clone();
+    let job = match (unreadable, run::job(claimed, &partition, &kind, lease)) {
+        (None, Ok(job)) => job,
+        (Some(why), _) | (_, Err(why)) => {
+            return shared.end(batch, id, Completion::Dead(format!("its payload cannot be read: {why}")));
+        }
+    };
     let labels = [("queue", partition.queue.clone()), ("kind", partition.kind.clone())];
     let waited = (shared.clock.now() - job.enqueued_at).as_seconds_f64().max(0.0);
     metrics::histogram!("rowhouse_jobs_wait_seconds", &labels).record(waited);
@@ -195,11 +191,25 @@ async fn one(shared: Arc<Shared>, worker: Uuid, batch: u64, claimed: Claimed) {
     let end = tracing::Instrument::instrument(AssertUnwindSafe(run).catch_unwind(), span).await;
     let end = end.unwrap_or_else(|_| run::ended(&job, &kind, Err(run::panicked()), &*shared.rng));
     let took = started.elapsed();
-    shared.took(took);
+    held.took(took);
     note(&job, &end, &labels, took);
     // Nobody waits for it any more if the maintainer has ended it.
     if lock(&shared.running).remove(&(batch, id)).is_some() {
         shared.end(batch, id, end);
+    }
+}
+
+/// Waits for what the job needs before it can begin; nothing once the worker leaves.
+async fn admitted(
+    shared: &Shared,
+    handler: &dyn Handler,
+    held: &Held,
+) -> Option<(Permit, Vec<OwnedSemaphorePermit>)> {
+    let admitted = async { Some((handler.admit().await, held.slot().await?)) };
+    tokio::select! {
+        biased;
+        () = shared.leave() => None,
+        admitted = admitted => admitted,
     }
 }
 
@@ -218,6 +228,18 @@ fn note(job: &crate::Job, end: &Completion, labels: &[(&'static str, String); 2]
                 error,
                 "job failed"
             );
+        }
+        Completion::Snooze(after, error) => {
+            tracing::info!(
+                request_id = job.request_id.as_deref(),
+                job_id = job.id,
+                after,
+                error,
+                "job put off"
+            );
+        }
+        Completion::Interrupted(error) => {
+            tracing::warn!(request_id = job.request_id.as_deref(), job_id = job.id, error, "job cut off");
         }
         Completion::Dead(error) => {
             tracing::error!(

@@ -27,6 +27,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_BACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is looked behind claims.
 const LOOK_BACK: Duration = Duration::from_secs(5);
+/// How often idle partitions are closed, and how many at once.
+const CLOSE_IDLE: Duration = Duration::from_secs(10);
+const MAX_CLOSED: i32 = 20_000;
 /// How often due jobs are released.
 const DUE: Duration = Duration::from_millis(200);
 /// Due jobs released at once.
@@ -77,8 +80,11 @@ async fn tend_once(shared: &Shared, detector: &mut FailureDetector) -> Result<()
     }
     release_unknown(shared, &client).await?;
     let kinds: Vec<String> = shared.registry.kinds().map(|kind| kind.name.to_string()).collect();
-    let partitions = store::partitions(&client, &kinds, 0).await?;
-    lock(&shared.partitions).learn(partitions, true);
+    let is_due = lock(&shared.partitions).is_refresh_due(Instant::now());
+    if is_due {
+        let partitions = store::partitions(&client, &kinds, 0).await?;
+        lock(&shared.partitions).learn(partitions, true);
+    }
     drop(client);
     cancel(shared).await;
     Ok(())
@@ -106,6 +112,22 @@ async fn release_unknown(shared: &Shared, client: &Client) -> Result<(), DbError
     let given_back = store::release_leases(client, worker, &unknown).await?;
     tracing::warn!(unknown = given_back, "jobs were claimed and never arrived; they are given back");
     Ok(())
+}
+
+/// Closes partitions in which nothing is ready, so that what is looked at is no more than what there is to do.
+pub(super) async fn close_idle(shared: Arc<Shared>) {
+    let mut tick = tokio::time::interval(CLOSE_IDLE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let close = async {
+            let client = shared.control.connection().await?;
+            store::close_idle_partitions(&client, MAX_CLOSED).await
+        };
+        if let Err(error) = shared.within(LOOK_BACK_TIMEOUT, close).await {
+            tracing::warn!(%error, "idle partitions cannot be closed");
+        }
+    }
 }
 
 /// A claim that came to nothing may have left jobs where others' claims have passed by meanwhile.

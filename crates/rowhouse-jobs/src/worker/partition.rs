@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -9,13 +10,18 @@ use crate::store::{Claimed, PartitionRow, Picks};
 
 /// Every so many claims go without regard to priority, so that the last priority is never starved.
 const AGING: u64 = 16;
+/// Beyond so many partitions all are read less often.
+const MANY: usize = 5_000;
+const REFRESH_MANY: Duration = Duration::from_secs(5);
+/// Openings are drawn before they are visible, and not in that order: so many are read again.
+const OVERLAP: i64 = 100;
 /// Partitions looked into at once; the others have their turn in the next round.
 const MOST_PARTITIONS: usize = 2_000;
 
 /// What is known of a partition.
 #[derive(Debug)]
 struct Partition {
-    row: PartitionRow,
+    row: Arc<PartitionRow>,
     /// No job stands below.
     low: i64,
     /// Up to here that has been looked at since; see [`Partitions::passed`].
@@ -32,6 +38,11 @@ pub(crate) struct Partitions {
     partitions: BTreeMap<i32, Partition>,
     round: u64,
     cursor: i32,
+    /// Learnt since the last round: they have their turn at once, however many others there are.
+    fresh: Vec<i32>,
+    newest: i64,
+    /// When all of them were last read.
+    refreshed: Option<Instant>,
     /// How often everything was forgotten.
     epoch: u64,
 }
@@ -61,12 +72,15 @@ impl Partitions {
             let known: BTreeSet<i32> = rows.iter().map(|row| row.id).collect();
             self.partitions.retain(|id, _| known.contains(id));
         }
+        self.newest = rows.iter().map(|row| row.opened).max().unwrap_or(0).max(self.newest);
         let before = self.partitions.len();
         for row in rows {
             match self.partitions.get_mut(&row.id) {
-                Some(partition) => partition.row = row,
+                Some(partition) => partition.row = Arc::new(row),
                 None => {
-                    let partition = Partition { low: 0, checked: 0, backlog: true, served: 0, row };
+                    let partition =
+                        Partition { low: 0, checked: 0, backlog: true, served: 0, row: Arc::new(row) };
+                    self.fresh.push(partition.row.id);
                     self.partitions.insert(partition.row.id, partition);
                 }
             }
@@ -74,12 +88,23 @@ impl Partitions {
         self.partitions.len() > before
     }
 
-    /// The highest id known.
-    pub(crate) fn newest(&self) -> i32 {
-        self.partitions.last_key_value().map_or(0, |(id, _)| *id)
+    /// The last opening known, less those that may become visible after it.
+    pub(crate) fn newest(&self) -> i64 {
+        self.newest.saturating_sub(OVERLAP).max(0)
     }
 
-    pub(crate) fn row(&self, partition: i32) -> Option<&PartitionRow> {
+    /// Whether it is time to read all of them again, for what has changed or was closed: every second, or where there are
+    /// very many so often that reading them is a small part of the work.
+    pub(crate) fn is_refresh_due(&mut self, now: Instant) -> bool {
+        let pause = if self.partitions.len() > MANY { REFRESH_MANY } else { Duration::ZERO };
+        let is_due = self.refreshed.is_none_or(|last| now.duration_since(last) >= pause);
+        if is_due {
+            self.refreshed = Some(now);
+        }
+        is_due
+    }
+
+    pub(crate) fn row(&self, partition: i32) -> Option<&Arc<PartitionRow>> {
         self.partitions.get(&partition).map(|partition| &partition.row)
     }
 
@@ -144,19 +169,24 @@ impl Partitions {
         for partition in open {
             let quota = if partition.backlog { share } else { little };
             let quota = quota.min(room(partition));
-            plan.picks_of(&partition.row).push(partition.row.id, partition.low, quota);
+            let kind_room = room(partition);
+            plan.picks_of(&partition.row).push(partition, quota, kind_room);
         }
         plan
     }
 
     /// The partitions that have their turn: all, or as many as go into one statement.
     fn turn(&mut self) -> Vec<i32> {
+        let fresh = std::mem::take(&mut self.fresh);
         if self.partitions.len() <= MOST_PARTITIONS {
             return self.partitions.keys().copied().collect();
         }
         let after = self.partitions.range(self.cursor + 1..).map(|(id, _)| *id);
-        let turn: Vec<i32> = after.chain(self.partitions.keys().copied()).take(MOST_PARTITIONS).collect();
+        let mut turn: Vec<i32> = after.chain(self.partitions.keys().copied()).take(MOST_PARTITIONS).collect();
         self.cursor = turn.last().copied().unwrap_or(0);
+        turn.extend(fresh.into_iter().take(MOST_PARTITIONS));
+        turn.sort_unstable();
+        turn.dedup();
         turn
     }
 
@@ -200,10 +230,18 @@ impl Plan {
 }
 
 impl Picks {
-    fn push(&mut self, partition: i32, low: i64, quota: i32) {
-        self.partitions.push(partition);
-        self.lows.push(low);
+    fn push(&mut self, partition: &Partition, quota: i32, kind_room: i32) {
+        self.partitions.push(partition.row.id);
+        self.lows.push(partition.low);
         self.quotas.push(quota);
+        // The database counts from 1.
+        let names = &mut self.kind_names;
+        let place = names.iter().position(|name| *name == partition.row.kind).unwrap_or_else(|| {
+            names.push(partition.row.kind.clone());
+            self.kind_rooms.push(i64::from(kind_room));
+            names.len() - 1
+        });
+        self.kinds.push(i32::try_from(place + 1).unwrap_or(i32::MAX));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::Kind;
 use crate::store::{Claimed, PartitionRow};
 use crate::{Handler, Job, JobError, JobResult};
 
-/// Results larger than this are refused: they belong into a table.
+/// Results larger than this are not kept: they belong into a table.
 const MOST_RESULT: usize = 64 * 1024;
 /// Characters of an error that are kept.
 const MOST_ERROR: usize = 10_000;
@@ -37,12 +37,24 @@ pub(crate) enum Stop {
 }
 
 /// Makes a job out of what was claimed.
-pub(crate) fn job(claimed: Claimed, partition: &PartitionRow, kind: &Kind, lease: crate::Lease) -> Job {
+///
+/// # Errors
+/// Why the payload cannot be read: PostgreSQL takes JSON that no program does, deeper and with larger numbers.
+pub(crate) fn job(
+    claimed: Claimed,
+    partition: &PartitionRow,
+    kind: &Kind,
+    lease: crate::Lease,
+) -> Result<Job, String> {
+    let payload: Map<String, Value> = match &claimed.payload {
+        Some(text) => serde_json::from_str(text).map_err(|error| error.to_string())?,
+        None => Map::new(),
+    };
     let option = |name: &str| claimed.options.as_ref()?.get(name).cloned();
     let number = |name: &str| option(name)?.as_f64();
     let max_attempts = number("max_attempts").map_or(kind.max_attempts, |most| most as u16);
     let timeout = number("timeout").and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Job {
+    Ok(Job {
         id: claimed.id,
         kind: Arc::clone(&kind.name),
         queue: partition.queue.as_str().into(),
@@ -50,14 +62,12 @@ pub(crate) fn job(claimed: Claimed, partition: &PartitionRow, kind: &Kind, lease
         attempt: u16::try_from(claimed.attempt).unwrap_or(0).saturating_add(1),
         max_attempts,
         timeout: timeout.unwrap_or(kind.timeout),
-        payload: match claimed.payload {
-            Some(Value::Object(payload)) => payload,
-            _ => Map::new(),
-        },
+        payload,
+        payload_json: claimed.payload.as_deref().unwrap_or("{}").into(),
         enqueued_at: claimed.enqueued_at,
         request_id: option("request_id").and_then(|id| id.as_str().map(str::to_owned)),
         lease,
-    }
+    })
 }
 
 /// Runs a job to its end.
@@ -81,7 +91,7 @@ pub(crate) async fn run(
         biased;
         stop = stopped => match stop {
             Stop::Cancelled => Completion::Cancelled("cancelled while it ran".to_owned()),
-            _ => Completion::Retry(0.0, "its worker went away".to_owned()),
+            _ => Completion::Release,
         },
         result = tokio::time::timeout(job.timeout, work) => {
             let result = match result {
@@ -109,11 +119,10 @@ pub(crate) fn late(job: &Job) -> JobError {
 /// What a result means for the job, in words and numbers that PostgreSQL can keep.
 pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completion {
     match meaning(job, kind, result, rng) {
-        Completion::Done(Some(result)) if holds_nul(&result) => {
-            Completion::Dead("its result holds the character NUL, which jsonb cannot".to_owned())
-        }
         Completion::Retry(after, error) => Completion::Retry(after.clamp(0.0, LONGEST_PAUSE), clean(&error)),
         Completion::Dead(error) => Completion::Dead(clean(&error)),
+        Completion::Snooze(after, why) => Completion::Snooze(after.clamp(0.0, LONGEST_PAUSE), clean(&why)),
+        Completion::Interrupted(why) => Completion::Interrupted(clean(&why)),
         other => other,
     }
 }
@@ -121,6 +130,19 @@ pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) ->
 /// An error as it can be kept: jsonb has no NUL, and a page of it is enough.
 fn clean(error: &str) -> String {
     error.chars().take(MOST_ERROR).map(|c| if c == '\0' { '\u{FFFD}' } else { c }).collect()
+}
+
+/// The work is done and must not be done again because its result cannot be kept.
+fn is_kept(job: &Job, result: &Value) -> bool {
+    let why = if result.to_string().len() > MOST_RESULT {
+        "it has more than 64 KiB"
+    } else if holds_nul(result) {
+        "it holds the character NUL, which jsonb cannot"
+    } else {
+        return true;
+    };
+    tracing::warn!(job_id = job.id, why, "the result of a job is not kept");
+    false
 }
 
 fn holds_nul(value: &Value) -> bool {
@@ -135,12 +157,11 @@ fn holds_nul(value: &Value) -> bool {
 fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completion {
     let last = job.attempt >= job.max_attempts;
     match result {
-        Ok(result) if result.as_ref().is_some_and(|result| result.to_string().len() > MOST_RESULT) => {
-            Completion::Dead(format!("its result has more than {MOST_RESULT} bytes"))
-        }
-        Ok(result) => Completion::Done(result),
+        Ok(result) => Completion::Done(result.filter(|result| is_kept(job, result))),
         Err(JobError::Fatal(error)) => Completion::Dead(error),
         Err(JobError::NotNow) => Completion::Release,
+        Err(JobError::Snooze(pause, why)) => Completion::Snooze(pause.as_secs_f64(), why),
+        Err(JobError::Interrupted(why)) => Completion::Interrupted(why),
         Err(JobError::Retry(error) | JobError::RetryAfter(_, error)) if last => Completion::Dead(error),
         Err(JobError::Retry(error)) => Completion::Retry(jitter(kind.pause(job.attempt), rng), error),
         Err(JobError::RetryAfter(pause, error)) => {

@@ -49,12 +49,13 @@ async fn handler_that_panics_blocks_or_returns_nonsense_harms_its_own_job_only()
     assert_eq!(
         text(&client, dead).await,
         "panic at once: the handler panicked, block: it took longer than 500ms, \
-         nul result: its result holds the character, huge result: its result has more than 65536, \
          nul error: a\u{FFFD}bxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     );
     let far = "select string_agg((run_at > now() + interval '300 days')::text, ',') from jobs.scheduled";
     assert_eq!(text(&client, far).await, "true");
-    assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
+    // What is done is done, whatever becomes of its result.
+    assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "3");
+    assert_eq!(count(&client, "results").await, 0);
     worker.stop(TIMEOUT).await;
 }
 

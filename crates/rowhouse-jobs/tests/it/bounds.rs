@@ -60,7 +60,7 @@ async fn claim_takes_as_many_bytes_as_there_is_room_for_and_at_least_one_job() {
         [(250_000_i64, 1_i64, 3, true), (1, 2, 1, true), (10_000_000, 3, 6, false)]
     {
         let claim = "select count(*), bool_or(cut) from jobs.claim('00000000-0000-0000-0000-000000000001', \
-                     array(select id from jobs.partitions), '{0}', '{100}', 100, $1, $2)";
+                     array(select id from jobs.partitions), '{0}', '{100}', '{1}', '{100}', 100, $1, $2)";
         let row = client.query_one(claim, &[&bytes, &lease]).await.unwrap();
         assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1)), (taken, cut), "{bytes}");
     }
@@ -77,7 +77,7 @@ async fn long_queue_is_claimed_by_its_index_although_it_was_empty_when_the_plan_
     client.batch_execute("delete from jobs.ready").await.unwrap();
     client.batch_execute("vacuum analyze jobs.ready").await.unwrap();
     let claim = "select count(*) from jobs.claim('00000000-0000-0000-0000-000000000001', \
-                 array(select id from jobs.partitions), '{0}', '{100}', 100, 1000000, 7)";
+                 array(select id from jobs.partitions), '{0}', '{100}', '{1}', '{100}', 100, 1000000, 7)";
     for _ in 0..10 {
         fetcher.query_one(claim, &[]).await.unwrap();
     }
@@ -126,4 +126,23 @@ async fn two_thousand_outcomes_of_as_many_leases_are_settled_in_one_call() {
     assert_eq!(text(&client, settle).await, "2000");
     assert_eq!((count(&client, "leases").await, count(&client, "results").await), (0, 2000));
     assert_eq!(text(&client, "select count(distinct i)::text from jobs.done, unnest(ids) i").await, "2000");
+}
+
+#[tokio::test]
+async fn claim_takes_no_more_of_a_kind_than_it_has_room_for() {
+    let db = database().await;
+    let client = db.superuser().await;
+    client.batch_execute("insert into jobs.workers (id, release, host, pid) select '00000000-0000-0000-0000-000000000001', '1', 'h', 1").await.unwrap();
+    for kind in ["test.work", "jobs.noop"] {
+        let tenants = format!(
+            "select count(jobs.enqueue('{kind}', tenant => gen_random_uuid())) from generate_series(1, 20)"
+        );
+        client.batch_execute(&tenants).await.unwrap();
+    }
+    let claim = "select string_agg(kind || ' ' || n, ', ' order by kind) from ( \
+        select p.kind, count(*) as n from jobs.claim('00000000-0000-0000-0000-000000000001', \
+          array(select id from jobs.partitions order by id), array_fill(0::bigint, array[40]), array_fill(100, array[40]), \
+          array(select 1 + (kind = 'jobs.noop')::int from jobs.partitions order by id), '{3,100}', 100, 1000000, 7) c \
+        join jobs.partitions p on p.id = c.partition group by 1) k";
+    assert_eq!(text(&client, claim).await, "jobs.noop 20, test.work 3");
 }

@@ -255,12 +255,12 @@ async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
     let house = House::new().await;
     let fill = "insert into jobs.done (finished_at, partition, ids) \
                 select now() - make_interval(days => d), 1, array[1000 + d] from generate_series(0, 9) d; \
-                insert into jobs.results (id, finished_at, result) \
-                select 1000 + d, now() - make_interval(days => d), '1' from generate_series(0, 9) d; \
+                insert into jobs.results (id, finished_at, result, partition) \
+                select 1000 + d, now() - make_interval(days => d), '1', 1 from generate_series(0, 9) d; \
                 insert into jobs.log (id, at, attempt, line) \
                 select d, now() - make_interval(days => d / 2000), 1, 'x' from generate_series(0, 19999) d; \
-                insert into jobs.buckets (scope, tokens, at) \
-                values ('old', 0, now() - interval '3 days'), ('new', 0, now())";
+                insert into jobs.recent_starts (scope, at, counts, last_at) \
+                values ('old', '{}', '{}', now() - interval '3 days'), ('new', '{}', '{}', now())";
     house.client.batch_execute(fill).await.unwrap();
     let mut registry = Registry::new();
     let settings = jobs("[jobs]\nkeep_done = \"84h\"\nkeep_results = \"36h\"\nkeep_log = \"60h\"");
@@ -277,7 +277,7 @@ async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
     running.stop(Duration::from_secs(5)).await;
     let kept = "select format('%s %s %s %s', (select count(*) from jobs.done where ids[1] >= 1000), \
                 (select count(*) from jobs.results where id >= 1000), (select count(*) from jobs.log), \
-                (select string_agg(scope, ' ') from jobs.buckets))";
+                (select string_agg(scope, ' ') from jobs.recent_starts))";
     assert_eq!(text(&house.client, kept).await, "4 2 6000 new");
     let result = text(&house.client, "select result::text from jobs.results where id < 1000").await;
     assert_eq!(result, format!("{{\"removed\": {}}}", 6 + 8 + 14_000 + 1));
@@ -301,4 +301,27 @@ async fn last_result_is_shown_when_the_job_itself_is_forgotten() {
     schedule::run(&house.client, house.clock.now(), "hourly").await.unwrap().unwrap();
     let result = schedule::list(&house.client).await.unwrap()[0].last_result.clone().unwrap();
     assert_eq!(result["state"], "ready");
+}
+
+#[tokio::test]
+async fn machine_whose_clock_is_wrong_fires_nothing_and_one_that_is_a_little_off_goes_by_the_database() {
+    let house = House::new().await;
+    let there: OffsetDateTime = house.client.query_one("select clock_timestamp()", &[]).await.unwrap().get(0);
+    let own = FakeClock::at(there + Duration::from_secs(600));
+    let clock = schedule::DatabaseClock::new(&(Arc::clone(&own) as SharedClock));
+    let due = "insert into jobs.schedules (name, cron, timezone, kind, queue, missed, jitter, paused, built_in, slot, next_at) \
+        select 'due', '* * * * *', 'UTC', 'jobs.noop', 'default', 'once', '0', false, false, at, at \
+        from (select date_trunc('minute', now()) as at) t";
+    house.client.batch_execute(due).await.unwrap();
+    assert_eq!(schedule::lead(&house.control, &clock, &house.rng).await.unwrap(), 0);
+    assert!(clock.is_wrong(), "{:?}", clock.skew());
+    own.advance(time::Duration::seconds(-570));
+    assert_eq!(schedule::lead(&house.control, &clock, &house.rng).await.unwrap(), 1);
+    assert!(!clock.is_wrong() && clock.skew() > Duration::from_secs(20), "{:?}", clock.skew());
+    let next = "select (next_at <= clock_timestamp() + interval '1 minute')::text from jobs.schedules where name = 'due'";
+    assert_eq!(
+        text(&house.client, next).await,
+        "true",
+        "30 s ahead would be another minute, half of the time"
+    );
 }

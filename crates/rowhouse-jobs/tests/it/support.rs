@@ -16,7 +16,7 @@ use tokio_postgres::Client;
 pub(crate) fn platform_migrations() -> Vec<Migration> {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut all: Vec<Migration> = Vec::new();
-    for room in ["rowhouse-db", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"] {
+    for room in ["rowhouse-db", "rowhouse-audit", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"] {
         all.extend(rowhouse_db::migrate::read_project(&crates.join(room).join("migrations")).unwrap());
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -74,6 +74,7 @@ pub(crate) async fn worker(db: &TestDatabase, registry: Registry) -> Worker {
         control: Control::open(&db.urls.control, &settings).unwrap(),
         registry,
         concurrency: 20,
+        reserved_kinds: &[],
         release: "1.0.0".to_owned(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
@@ -84,7 +85,8 @@ pub(crate) async fn worker(db: &TestDatabase, registry: Registry) -> Worker {
 /// What calls the project's functions.
 pub(crate) fn functions(db: &TestDatabase) -> SqlHandler {
     let settings = DbSettings { control_pool_size: MOST_AT_ONCE, ..DbSettings::default() };
-    SqlHandler::new(Control::open(&db.urls.control, &settings).unwrap(), "public, extensions")
+    let open = |url| Control::open(url, &settings).unwrap();
+    SqlHandler::new(open(&db.urls.control), open(&db.urls.data.authenticator), "public, extensions")
 }
 
 /// Waits until a query says true.

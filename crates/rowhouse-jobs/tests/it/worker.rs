@@ -289,7 +289,14 @@ async fn job_is_cancelled_before_it_runs_and_while_it_runs() {
     idle(&client).await;
     assert_eq!(text(&client, "select string_agg(state, ',') from jobs.dead").await, "cancelled,cancelled");
     assert_eq!(count(&client, "cancellations").await, 0);
-    assert_eq!(client.query_one("select jobs.redrive($1)", &[&running]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select jobs.redrive(array[$1::bigint])", &[&running])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     until(&client, "exists (select from jobs.leases)").await;
     worker.stop(Duration::from_millis(1)).await;
     assert_eq!(count(&client, "leases").await, 0, "a worker that leaves gives back what it has");
@@ -342,7 +349,7 @@ async fn death_of_a_worker_costs_no_attempt_and_a_job_that_kills_workers_is_stop
                 select jobs.rescue('{}', '{}')";
     for death in 1..=4 {
         client.batch_execute(take).await.unwrap();
-        let left = "select format('%s %s', (job).attempt, (job).options ->> 'deaths') from jobs.scheduled";
+        let left = "select format('%s %s', attempt, options ->> 'deaths') from jobs.ready";
         assert_eq!(text(&client, left).await, format!("0 {death}"));
     }
     client.batch_execute(take).await.unwrap();

@@ -16,6 +16,7 @@ fn row(id: i32, tenant: u128, priority: i16) -> PartitionRow {
         limited: false,
         paused: false,
         min_release: "0".to_owned(),
+        opened: i64::from(id),
     }
 }
 

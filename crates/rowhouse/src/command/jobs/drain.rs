@@ -19,6 +19,9 @@ pub(super) async fn run(
     queue: Option<&str>,
     timeout: Option<Duration>,
 ) -> Result<Outcome, CannotRun> {
+    if let Some(queue) = queue {
+        admin::require_queue(client, queue).await?;
+    }
     let began = Instant::now();
     let mut told: Option<Instant> = None;
     loop {

@@ -14,17 +14,17 @@ use crate::support::{PROJECT, TestApp, settings};
 /// What a role may do at all in the schema; every other function is the platform's own.
 const OPEN: [(&str, &[&str]); 6] = [
     ("anon", &[]),
-    ("authenticator", &[]),
+    // Completes what it has called for a tenant; it takes the numbers of a lease, which are random.
+    ("authenticator", &["complete_call"]),
     ("authenticator_service", &[]),
-    // The second is how a tenant's job calls; it calls what is allowed, with the rights of the role.
-    ("authenticated", &["call_for_tenant", "call_statement", "once"]),
+    // The first says how a tenant's job calls what is allowed.
+    ("authenticated", &["call_statement", "once"]),
     ("service_role", &["enqueue", "enqueue_many", "enqueue_parent", "once", "set_progress", "write_log"]),
     (
         "rowhouse_project",
         &[
             "allow_function",
             "call_for_project",
-            "call_for_tenant",
             "call_statement",
             "disallow_function",
             "enqueue",

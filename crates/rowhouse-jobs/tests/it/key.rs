@@ -1,0 +1,114 @@
+//! Jobs with keys: those of one key, however many, are in nobody's way, and keep their order where that is promised.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rowhouse_jobs::{JobError, NewJob, enqueue};
+use serde_json::json;
+
+use crate::support::{count, database, idle, registry, text, until, worker};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backlog_of_one_key_starves_no_other() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let backlog = "select count(jobs.enqueue('test.work', key => 'a')) from generate_series(1, 5000)";
+    client.batch_execute(backlog).await.unwrap();
+    client.batch_execute("select jobs.enqueue('test.work', '{\"me\": true}', key => 'b')").await.unwrap();
+    let worker = worker(
+        &db,
+        registry(|job| async move {
+            if !job.payload.contains_key("me") {
+                std::future::pending::<()>().await;
+            }
+            Ok(None)
+        }),
+    )
+    .await;
+    until(&client, "exists (select from jobs.done)").await;
+    assert_eq!(text(&client, "select count(*)::text from jobs.leases l, unnest(l.jobs)").await, "1");
+    worker.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_keys_than_one_look_sees_are_all_served() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let many = "select count(jobs.enqueue('test.work', key => 'k' || n)) from generate_series(1, 4500) n";
+    client.batch_execute(many).await.unwrap();
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    idle(&client).await;
+    assert_eq!(text(&client, "select sum(cardinality(ids))::text from jobs.done").await, "4500");
+    worker.stop(TIMEOUT).await;
+}
+
+/// Ten jobs of one key; the third is treated by `third` the first time.
+async fn order_with(third: fn() -> Option<JobError>) -> Vec<i64> {
+    let db = database().await;
+    let client = db.superuser().await;
+    for n in 1..=6_i64 {
+        let job = NewJob { key: Some("k"), ..NewJob::new("test.work", json!({ "n": n })) };
+        enqueue(&client, &job).await.unwrap();
+    }
+    let order: Arc<Mutex<Vec<i64>>> = Arc::default();
+    let seen = Arc::clone(&order);
+    let worker = worker(
+        &db,
+        registry(move |job| {
+            let n = job.payload["n"].as_i64().unwrap();
+            let first = !seen.lock().unwrap().contains(&n);
+            seen.lock().unwrap().push(n);
+            async move {
+                match (n, first) {
+                    (3, true) => third().map_or(Ok(None), Err),
+                    _ => Ok(None),
+                }
+            }
+        }),
+    )
+    .await;
+    idle(&client).await;
+    worker.stop(TIMEOUT).await;
+    order.lock().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_that_is_given_back_keeps_its_place_in_its_key() {
+    assert_eq!(order_with(|| Some(JobError::NotNow)).await, [1, 2, 3, 3, 4, 5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_of_a_dead_worker_keeps_its_place_in_its_key() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let take = "select count(jobs.enqueue('test.work', key => 'k')) from generate_series(1, 3); \
+        insert into jobs.workers (id, release, host, pid) values ('00000000-0000-0000-0000-000000000001', '1', '', 1); \
+        select count(*) from jobs.claim_limited('00000000-0000-0000-0000-000000000001', 'default', \
+          (select array_agg(id) from jobs.partitions), array[10], 10, 1000000, 7); \
+        delete from jobs.workers; select jobs.rescue('{}', '{}')";
+    client.batch_execute(take).await.unwrap();
+    let order = "select string_agg(id::text || ':' || coalesce(options ->> 'deaths', '0'), ' ' order by position) from jobs.ready";
+    assert_eq!(text(&client, order).await, "1:1 2:0 3:0");
+    assert_eq!(count(&client, "leases").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rate_is_not_exceeded_in_any_second() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let setup = "create table public.claims (at timestamptz not null default clock_timestamp(), jobs int not null); \
+        create function public.note_claim() returns trigger language plpgsql security definer as \
+          $$begin insert into public.claims (jobs) values (cardinality(new.jobs)); return new; end$$; \
+        create trigger note_claim after insert on jobs.leases for each row execute function public.note_claim(); \
+        insert into jobs.queues (name, rate) values ('slow', 5); \
+        select count(jobs.enqueue('test.work', queue => 'slow')) from generate_series(1, 16)";
+    client.batch_execute(setup).await.unwrap();
+    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    idle(&client).await;
+    worker.stop(TIMEOUT).await;
+    let most = "select format('%s of %s', max(n), sum(jobs)) from (select c.jobs, (select sum(d.jobs) from public.claims d \
+        where d.at >= c.at and d.at < c.at + interval '1 second') as n from public.claims c) w";
+    assert_eq!(text(&client, most).await, "5 of 16");
+}
