@@ -1,5 +1,6 @@
 //! What this program is made of: one line for each capability. Each requires only what those before it provide.
 
+use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
 use rowhouse_jobs::JobsModule;
 use rowhouse_kernel::settings::{Settings, Sources};
@@ -18,6 +19,7 @@ pub fn modules() -> Modules {
         Box::new(RestModule),
         Box::new(JobsModule),
         Box::new(MailModule),
+        Box::new(AboutModule),
         Box::new(OpsModule),
     ])
 }
