@@ -71,6 +71,7 @@ impl World {
         for (name, value) in settings {
             sql += &format!("alter role {role} set {name} = '{value}';");
         }
+        sql += &format!("update auth.users set role = '{role}' where id = '{}';", user.id);
         self.notify(&format!("{sql} notify pgrst")).await;
         let mut claims = claims(&user.token);
         claims["role"] = json!(role);
@@ -131,6 +132,7 @@ async fn statement_beyond_the_roles_timeout_is_the_callers_concern() {
     assert!(refusal["hint"].is_string(), "{refusal}");
     let own = world.call(&user, "POST", "/rpc/nap_long", json!({ "seconds": 0.3 })).await;
     assert_eq!(own, (StatusCode::OK, json!(1)), "the function's own limit takes the place of the role's");
+    world.notify("update auth.users set role = 'authenticated'").await;
     let free = world.call(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0.3 })).await;
     assert_eq!(free, (StatusCode::OK, json!(1)), "another role of the same tenant");
 }
