@@ -68,7 +68,7 @@ webhook_url = "https://shop.example/mail"
     ] {
         assert!(found.iter().any(|line| line.starts_with(&format!("{name}:"))), "{name} in {found:#?}");
     }
-    assert_eq!(found.len(), 10, "{found:#?}");
+    assert_eq!(found.len(), 11, "{found:#?}");
 }
 
 #[test]
