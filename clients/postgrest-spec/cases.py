@@ -7,8 +7,11 @@ import hmac
 import json
 import re
 
+from examples import examples
 from haskell import Json, Reader, Unreadable, tokens
 
+# The folder of the suite's fixtures, once it is known.
+FIXTURES = []
 SECRET = b"reallyreallyreallyreallyverysafe"
 VERBS = {"get": "GET", "delete": "DELETE", "post": "POST", "put": "PUT", "patch": "PATCH", "options": "OPTIONS"}
 
@@ -64,6 +67,10 @@ def known_names():
         authHeader=curry(2, lambda kind, value: ("Authorization", f"{kind} {value}")),
         authHeaderJWT=lambda value: ("Authorization", f"Bearer {value}"),
         generateJWT=signed,
+        String=lambda value: value,
+        Number=lambda value: value,
+        Bool=lambda value: value,
+        readFixtureFile=lambda name: (FIXTURES[0] / name).read_bytes(),
         matchContentTypeJson=content_type("application/json; charset=utf-8"),
         matchContentTypeSingular=content_type("application/vnd.pgrst.object+json; charset=utf-8"),
         matchCTArrayStrip=content_type("application/vnd.pgrst.array+json;nulls=stripped; charset=utf-8"),
@@ -94,7 +101,7 @@ def bind(all_tokens, at, names):
 
 
 def cases(feature, source):
-    """Every `shouldRespondWith` of a module."""
+    """Every `shouldRespondWith` of a module, then every example without one."""
     all_tokens, names, found = tokens(source), known_names(), []
     settings = configurations(source)
     starts = []
@@ -114,7 +121,8 @@ def cases(feature, source):
                 read(case, all_tokens, starts[-1] if starts else at, at, names)
             except (Unreadable, TypeError, ValueError, IndexError) as error:
                 case.unreadable = str(error) or type(error).__name__
-    return found
+    config_at = lambda at: next((text for place, text in reversed(settings) if place < at), "")
+    return found + examples(feature, source, all_tokens, names, VERBS, config_at)
 
 
 def read(case, all_tokens, start, middle, names):

@@ -9,7 +9,7 @@ import re
 TOKEN = re.compile(
     r"""
     (?P<space>\s+|--[^\n]*|\{-.*?-\})
-  | (?P<quasi>\[(?:json|str)\|.*?\|\])
+  | (?P<quasi>\[(?:json|aesonQQ|str)\|.*?\|\])
   | (?P<string>"(?:\\.|[^"\\])*")
   | (?P<number>-?\d+(?:\.\d+)?)
   | (?P<name>[A-Za-z_][\w'.]*)
@@ -29,7 +29,7 @@ class Unreadable(Exception):
 class Token:
     """One token with its offset and column."""
 
-    __slots__ = ("kind", "text", "at", "column")
+    __slots__ = ("kind", "text", "at", "column", "before")
 
     def __init__(self, kind, text, at, column):
         self.kind, self.text, self.at, self.column = kind, text, at, column
@@ -147,7 +147,7 @@ class Reader:
         if token.kind == "quasi":
             return quasi(token.text)
         if token.kind == "number":
-            return int(token.text)
+            return float(token.text) if "." in token.text else int(token.text)
         if token.text == "[":
             return self.items("]")
         if token.text == "(":

@@ -4,7 +4,8 @@
     clients/postgrest-spec/replay.py FOLDER [--binary target/debug/rowhouse] [--only NAME] [--verbose]
 
 FOLDER is a checkout of PostgREST. Nothing of it is part of this project. Requests and expectations are read from
-its Haskell modules as far as they are literals; the rest is counted as not readable. Exit 0 when every readable
+its Haskell modules as far as they are literals; the rest is counted as not readable, so that every request with
+`shouldRespondWith` and every example without one stands in some column. Exit 0 when every readable
 case passes, 1 when some fail.
 """
 
@@ -17,12 +18,13 @@ import sys
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from cases import cases, text_of  # noqa: E402
+from cases import FIXTURES, cases, text_of  # noqa: E402
+from examples import Example, part_of  # noqa: E402
 from haskell import Json  # noqa: E402
 from server import Cluster, Server, environment  # noqa: E402
 
 
-def wrong(case, status, headers, content):
+def wrong(case, status, headers, content, _reason):
     """Why an answer is not the expected one; nothing when it is."""
     if status != case.status:
         return f"status {status} instead of {case.status}: {content[:200].decode(errors='replace')}"
@@ -53,8 +55,25 @@ def escaped(path):
     return urllib.parse.quote(path, safe="/?&=%:;,.!*()'+$@~[]{}|\\^`-_")
 
 
+def replay_example(server, example):
+    """Sends an example's requests; returns the first thing that is not as it should be."""
+    answers = {}
+    try:
+        for name, (method, path, headers, body, _) in example.requests.items():
+            answers[name] = server.send(method, escaped(path), list(headers), text_of(body) if body is not None else None)
+        for (name, part, way), should, (holds, text) in example.checks:
+            found = part_of(answers[name], part, way)
+            if not holds(found):
+                return f"{part} {way} is {str(found)[:400]}, {should} {text[:400]}"
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return f"no answer that can be read: {error}"
+    return None
+
+
 def replay(server, case):
     """Sends one case's request; returns why it failed."""
+    if isinstance(case, Example):
+        return replay_example(server, case)
     body = text_of(case.body) if case.body is not None else None
     headers = list(case.headers)
     try:
@@ -72,6 +91,7 @@ def main():
     options.add_argument("--verbose", action="store_true", help="say why cases could not be read")
     options = options.parse_args()
     spec = options.folder / "test" / "spec"
+    FIXTURES.append(spec / "fixtures")
     found = []
     for path in sorted(spec.glob("Feature/**/*.hs")):
         if options.only in path.name:

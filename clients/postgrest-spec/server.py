@@ -147,6 +147,11 @@ class Server:
         settings = {key: value for key, value in settings.items() if value is not None}
         self.folder = tempfile.mkdtemp(prefix="postgrest-spec-project-")
         self.log = open(f"{self.folder}/log", "w+", encoding="utf-8")
+        # The database holds the suite's tables already; that its PUBLIC loses rights has to be agreed to.
+        subprocess.run(
+            [str(binary), "migrate", "up", "--yes", "--dir", self.folder],
+            env={**os.environ, **settings}, stdout=self.log, stderr=self.log, check=False,
+        )
         self.process = subprocess.Popen(
             [str(binary), "serve", "--dir", self.folder], env={**os.environ, **settings}, stdout=self.log, stderr=self.log
         )
@@ -168,7 +173,7 @@ class Server:
         raise SystemExit(f"the server did not start: {self.log.read()[-2000:]}")
 
     def send(self, method, path, headers, body, base="/rest/v1"):
-        """Status, headers and body of one request."""
+        """Status, headers, body and reason phrase of one request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.putrequest(method, base + path, skip_accept_encoding=True)
         for name, value in headers:
@@ -180,7 +185,7 @@ class Server:
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
-        return answer.status, answer.getheaders(), content
+        return answer.status, answer.getheaders(), content, answer.reason
 
     def stop(self):
         self.process.terminate()
