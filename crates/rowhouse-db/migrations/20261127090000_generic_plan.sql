@@ -1,6 +1,27 @@
--- The plan of `query` for any values of its `parameters` placeholders. A plan made with values follows the statistics of
--- these very values, and so tells how many rows of other tenants hold them; this one only follows the shape of the query.
--- Runs with the caller's rights. What a cancelled call has left prepared is removed by the next one.
+-- Whether a policy for `roles` is one for the current role.
+create function rowhouse.policy_is_for_me(roles oid[]) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (select from unnest(roles) r (oid)
+    where r.oid = 0 or pg_catalog.pg_has_role(r.oid, 'usage'))
+$$;
+
+-- Whether the current role may read every row of `target`: it needs no policy, or one gives all rows to it and none takes
+-- some away. True says that estimates about the table tell nothing beyond what a plain query tells.
+create function rowhouse.reads_every_row(target regclass) returns boolean
+language sql stable set search_path = '' as $$
+  select has_table_privilege(target, 'select') and (not row_security_active(target) or (
+    exists (select from pg_catalog.pg_policy p
+      where p.polrelid = target and p.polpermissive and p.polcmd in ('r', '*')
+        and pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true' and rowhouse.policy_is_for_me(p.polroles))
+    and not exists (select from pg_catalog.pg_policy p
+      where p.polrelid = target and not p.polpermissive and p.polcmd in ('r', '*')
+        and rowhouse.policy_is_for_me(p.polroles))))
+$$;
+
+-- The plan of `query` for any values of its `parameters` placeholders; null where a table is concerned of which the caller
+-- may not read every row. Sizes and statistics are of all rows, so such a plan would tell about other tenants' rows. With
+-- values it would also follow the statistics of these very values. Runs with the caller's rights. What a cancelled call has
+-- left prepared is removed by the next one.
 create function rowhouse.generic_plan(query text, parameters integer) returns json
 language plpgsql volatile set plan_cache_mode = force_generic_plan as $$
 declare
@@ -12,14 +33,23 @@ begin
   end if;
   execute 'prepare rowhouse_generic_plan as ' || query;
   begin
-    execute 'explain (format json) execute rowhouse_generic_plan' || nulls into plan;
+    execute 'explain (format json, verbose) execute rowhouse_generic_plan' || nulls into plan;
   exception when query_canceled or others then
     execute 'deallocate rowhouse_generic_plan';
     raise;
   end;
   execute 'deallocate rowhouse_generic_plan';
+  if exists (select from jsonb_path_query(plan::jsonb, 'strict $.** ? (exists (@."Relation Name"))') as node
+      where rowhouse.reads_every_row(to_regclass(format('%I.%I', node ->> 'Schema', node ->> 'Relation Name')))
+        is not true) then
+    return null;
+  end if;
   return plan;
 end
 $$;
-comment on function rowhouse.generic_plan(text, integer) is 'The plan of a query, made without the values of its placeholders.';
-grant execute on function rowhouse.generic_plan(text, integer) to public;
+comment on function rowhouse.reads_every_row(regclass) is 'Whether the current role may read every row of a table.';
+comment on function rowhouse.policy_is_for_me(oid[]) is 'Whether a policy for these roles is one for the current role.';
+comment on function rowhouse.generic_plan(text, integer) is
+  'The plan of a query, made without the values of its placeholders; null where it depends on rows hidden from the caller.';
+grant execute on function rowhouse.reads_every_row(regclass), rowhouse.policy_is_for_me(oid[]),
+  rowhouse.generic_plan(text, integer) to public;

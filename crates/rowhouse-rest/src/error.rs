@@ -8,17 +8,21 @@ mod plan;
 mod raise;
 mod request;
 mod schema;
+mod status;
 mod token;
 
 use axum::body::Body;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
+use hyper::ext::ReasonPhrase;
 use rowhouse_crypto::TokenError;
 use rowhouse_db::DbError;
 use rowhouse_kernel::settings::ErrorVerbosity;
 use serde::Serialize;
 
 pub(crate) use database::from_database;
+use status::is_policy_violation;
+pub(crate) use status::is_refused_setting;
 
 use crate::limit::LimitError;
 use crate::parse::RequestError;
@@ -38,6 +42,9 @@ pub struct Failure {
     pub details: Option<serde_json::Value>,
     /// What could be done about it.
     pub hint: Option<String>,
+    /// The text beside the status, which HTTP/1.1 alone has.
+    #[serde(skip)]
+    pub(crate) reason: Option<ReasonPhrase>,
     /// Headers beyond those of every failure.
     #[serde(skip)]
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
@@ -58,6 +65,7 @@ impl Failure {
             message: message.into(),
             details: None,
             hint: None,
+            reason: None,
             headers: Vec::new(),
         }
     }
@@ -83,6 +91,9 @@ impl Failure {
         let body = body.unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
+        if let Some(reason) = self.reason {
+            response.extensions_mut().insert(reason);
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         if let Ok(value) = HeaderValue::from_str(&format!("PostgREST; error={}", self.code)) {
@@ -119,6 +130,8 @@ pub(crate) enum Error {
     Plan(PlanError),
     /// `true`: the caller is signed in.
     Database(DbError, bool),
+    /// The caller's role is not there.
+    NoRole(Box<Error>),
     /// No schema snapshot yet.
     NoSnapshot,
     /// Nobody verified the caller.
@@ -153,11 +166,20 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// A written row did not pass a policy.
+    pub(crate) fn is_policy_violation(&self) -> bool {
+        match self {
+            Self::Database(DbError::Refused(error), _) => is_policy_violation(error),
+            Self::Import(error, ..) => error.is_policy_violation(),
+            _ => false,
+        }
+    }
+
     /// For the log; the client is told less.
     pub(crate) fn cause(&self) -> String {
         match self {
             Self::Database(error, _) => error.to_string(),
-            Self::Import(error, ..) => error.cause(),
+            Self::Import(error, ..) | Self::NoRole(error) => error.cause(),
             _ => String::new(),
         }
     }
@@ -190,6 +212,10 @@ impl From<Error> for Failure {
             Error::Request(error) => request::failure(error),
             Error::Plan(error) => plan::failure(error),
             Error::Database(error, signed_in) => from_database(&error, signed_in),
+            Error::NoRole(error) => {
+                let failure = Self::from(*error);
+                Self { status: StatusCode::UNAUTHORIZED, ..failure }.challenged()
+            }
             Error::NoSnapshot => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "PGRST002",

@@ -2,6 +2,7 @@
 
 mod clause;
 mod fact;
+mod governed;
 mod hint;
 mod policy;
 mod prepare;
@@ -11,8 +12,9 @@ mod statement;
 mod tree;
 
 pub use fact::{FACTS, Facts, Index, Policy, RelationFacts};
+pub use governed::Governed;
 pub use hint::Hint;
 pub use prepare::{Prepared, prepare};
-pub use report::{Governed, Report, Scan, analyse};
+pub use report::{Report, Scan, analyse};
 pub use statement::{Explained, Sample, explain};
 pub use tree::{Actual, Condition, Node, Tree};

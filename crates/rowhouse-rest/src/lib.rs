@@ -9,6 +9,7 @@ pub mod explain;
 mod header;
 mod import;
 mod limit;
+mod literal;
 mod module;
 mod openapi;
 mod parse;

@@ -218,9 +218,10 @@ impl RequestLimits {
         self.sees_statistics
     }
 
-    /// What was exceeded when `timeout` ended the statement; nothing where that is not the caller's concern.
-    pub(crate) fn timed_out(timeout: &Timeout) -> Option<Exceeded> {
-        timeout.of_caller.clone().map(Exceeded::Time)
+    /// What was exceeded when a statement was cancelled after the database had been busy for `took`; nothing where
+    /// `timeout` is not the caller's concern or had not passed yet.
+    pub(crate) fn timed_out(timeout: &Timeout, took: Duration) -> Option<Exceeded> {
+        timeout.of_caller.clone().filter(|limit| took >= limit.most).map(Exceeded::Time)
     }
 
     /// What was exceeded when a write had `rows`; nothing where the bound is one that the client has set.

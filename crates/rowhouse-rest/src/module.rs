@@ -9,12 +9,24 @@ use rowhouse_http::{BackgroundTask, Dialect, Surface};
 use rowhouse_kernel::settings::{
     DbSettings, Environment, GroupSpec, ProjectSettings, RestSettings, ServerSettings, Settings,
 };
-use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, SearchPath, Weight};
+use rowhouse_module::{Assembly, HealthCheck, Metric, Module, ModuleFuture, SearchPath, Weight};
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio_postgres::Client;
 
 use crate::{LimitSources, Rest, SchemaCache};
 use reload::Schema;
+
+const METRICS: [Metric; 3] = [
+    Metric { name: "rls_violations_total", help: "Writes that a row-level security policy refused." },
+    Metric {
+        name: "pgrst_schema_cache_query_time_seconds",
+        help: "How long the last load of the schema took, in seconds.",
+    },
+    Metric {
+        name: "pgrst_schema_cache_loads_total",
+        help: "Loads of the schema, by status: SUCCESS or FAIL.",
+    },
+];
 
 /// PostgREST's dialect over the project's tables. Requires [`TenantLimits`], provides [`SearchPath`].
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +43,10 @@ impl Module for RestModule {
 
     fn channels(&self) -> &'static [&'static str] {
         &["pgrst"]
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        &METRICS
     }
 
     fn after_platform_migrations<'a>(

@@ -107,14 +107,22 @@ fn v2(snapshot: &Snapshot, schema: &str, visible: &Visible, base: &str) -> Value
         let comment = visible.functions.get(&function.name.name).and_then(Option::as_deref);
         paths.insert(format!("/rpc/{}", function.name.name), operation::function(function, comment));
     }
-    let definitions: Map<String, Value> =
-        tables.iter().map(|table| (table.name.name.clone(), schema::table(table, visible))).collect();
+    let definitions: Map<String, Value> = tables
+        .iter()
+        .map(|table| (table.name.name.clone(), schema::table(snapshot, table, visible)))
+        .collect();
     json!({
         "swagger": "2.0",
         "info": {
             "title": title.unwrap_or("Data API"),
             "description": description.unwrap_or("Tables, views and functions of the schema, over HTTP"),
             "version": env!("CARGO_PKG_VERSION"),
+        },
+        "tags": tags(&tables, &functions),
+        // The API is PostgREST's, and so is the reference of its grammar.
+        "externalDocs": {
+            "description": "PostgREST Documentation",
+            "url": "https://docs.postgrest.org/en/stable/references/api.html",
         },
         "basePath": base,
         "consumes": MEDIA,
@@ -123,6 +131,14 @@ fn v2(snapshot: &Snapshot, schema: &str, visible: &Visible, base: &str) -> Value
         "definitions": definitions,
         "parameters": operation::parameters(&tables, visible),
     })
+}
+
+/// One for the document, for each table, and for each function.
+fn tags(tables: &[&Table], functions: &[&Function]) -> Vec<Value> {
+    let tables = tables.iter().map(|table| table.name.name.clone());
+    let functions = functions.iter().map(|function| format!("(rpc) {}", function.name.name));
+    let all = std::iter::once("Introspection".to_owned()).chain(tables).chain(functions);
+    all.map(|name| json!({ "name": name })).collect()
 }
 
 /// A comment's first line is a title, the rest a description.

@@ -15,6 +15,7 @@ mod logic;
 mod media;
 mod name;
 mod order;
+mod pair;
 mod prefer;
 mod query;
 mod range;

@@ -26,7 +26,6 @@ pub(crate) use format::{BodyHandler, Format};
 pub(crate) use node::{
     Aggregated, Distinct, EmbedNode, Joined, OrderBy, Ordering, Qualifier, ReadNode, Selected, Source,
 };
-pub(crate) use spread::name_of;
 pub(crate) use total::{MAX_COUNTED_ESTIMATE, Total};
 pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WritePlan};
 

@@ -76,6 +76,13 @@ impl<'a> Admitted<'a> {
 }
 
 impl Prepared<'_> {
+    /// A refused setting can only be the role: of what is set for a request, only role and time zone are checked, and some
+    /// roles are always there.
+    pub(crate) fn may_lack_its_role(&self) -> bool {
+        let always = [rowhouse_kernel::ANON, rowhouse_kernel::AUTHENTICATED, rowhouse_kernel::SERVICE_ROLE];
+        self.request.prefer.time_zone.is_none() && !always.contains(&&*self.caller.role)
+    }
+
     /// What the database is told about the request.
     pub(crate) fn context(&self) -> RequestContext<'_> {
         RequestContext {

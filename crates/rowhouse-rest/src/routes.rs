@@ -1,15 +1,17 @@
 //! HTTP in and out: the stages in order.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use axum::routing::any;
+use bytes::Bytes;
+use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderName, Request};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
 use rowhouse_db::DataPlane;
 use rowhouse_http::Deadline;
 use rowhouse_kernel::settings::RestSettings;
@@ -20,8 +22,8 @@ use crate::cache::SchemaCache;
 use crate::error::{Error, Failure};
 use crate::import::Import;
 use crate::limit::LimitSources;
-use crate::parse::Incoming;
-use crate::plan::Plan;
+use crate::parse::{Incoming, parse};
+use crate::plan::{Plan, plan};
 use crate::prepare::Prepared;
 use crate::respond::Outcome;
 use crate::run::{self, Task};
@@ -67,9 +69,10 @@ async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
         Some((name, value))
     });
     let mut timing = Timing::start(rest.settings.server_timing, request.extensions().get());
-    let mut response = match answer(&rest, request, &mut timing).await {
+    let (head, body) = request.into_parts();
+    let mut response = match answer(&rest, &head, body, &mut timing).await {
         Ok(response) => response,
-        Err(error) => log(error).respond(rest.settings.client_error_verbosity),
+        Err(error) => refused(&rest, &head, error),
     };
     timing.mark("response");
     timing.show(response.headers_mut());
@@ -80,20 +83,21 @@ async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
 }
 
 /// The life of a request: admit, prepare, execute, respond.
-async fn answer(rest: &Rest, request: Request<Body>, timing: &mut Timing) -> Result<Response, Error> {
-    let (head, body) = request.into_parts();
-    let caller = context::caller(&head, &rest.settings.anon_role)?;
+async fn answer(rest: &Rest, head: &Parts, body: Body, timing: &mut Timing) -> Result<Response, Error> {
+    let caller = context::caller(head, &rest.settings.anon_role)?;
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
     let admitted = Admitted::new(&caller, &snapshot, &rest.limits, &rest.settings)?;
-    let RequestBody { body, import } = RequestBody::read(&head, body, &rest.settings).await?;
-    let incoming = Incoming::of(&head, body);
+    let RequestBody { body, import } = RequestBody::read(head, body, &rest.settings).await?;
+    let incoming = Incoming::of(head, body);
     let request = admitted.parse(&incoming)?;
     timing.mark("parse");
     let prepared = admitted.prepare(&request, &incoming)?;
     timing.mark("plan");
-    let outcome = execute(rest, &admitted, &prepared, import, &head).await;
+    let begun = Instant::now();
+    let outcome = execute(rest, &admitted, &prepared, import, head).await;
     timing.mark("transaction");
-    let outcome = outcome.map_err(|error| run::explain(error, &admitted.limits, &prepared))?;
+    let outcome =
+        outcome.map_err(|error| run::explain(error, &admitted.limits, &prepared, begun.elapsed()))?;
     respond::respond(&request, &prepared.plan, outcome)
 }
 
@@ -148,13 +152,41 @@ fn violations() -> metrics::Counter {
     metrics::counter!("rls_violations_total")
 }
 
+/// The response to a request that failed.
+fn refused(rest: &Rest, head: &Parts, error: Error) -> Response {
+    let failure = log(error);
+    let is_method = failure.status == StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = failure.respond(rest.settings.client_error_verbosity);
+    let allowed = is_method.then(|| allowed(rest, head)).flatten();
+    if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
+}
+
+/// The methods that there are instead (RFC 9110 section 15.5.6): what OPTIONS is answered.
+fn allowed(rest: &Rest, head: &Parts) -> Option<String> {
+    let snapshot = rest.schema.current()?;
+    let (path, headers) = (head.uri.path(), &head.headers);
+    let incoming = Incoming { method: "OPTIONS", path, query: "", headers, body: Bytes::new() };
+    let request = parse(&incoming, &rest.settings).ok()?;
+    match plan(&request, &snapshot, &rest.settings) {
+        Ok(Plan::Describe(allowed)) => Some(allowed),
+        _ if path.starts_with("/rpc/") => Some(CALLS.to_owned()),
+        _ => None,
+    }
+}
+
+/// Methods of functions, where it is not known which one is meant.
+const CALLS: &str = "OPTIONS,GET,HEAD,POST";
+
 /// What is no fault of the client is logged here, once; the client sees less.
 fn log(error: Error) -> Failure {
     let cause = error.cause();
-    let failure = Failure::from(error);
-    if failure.code == "42501" && failure.message.contains("row-level security") {
+    if error.is_policy_violation() {
         violations().increment(1);
     }
+    let failure = Failure::from(error);
     if failure.status.is_server_error() {
         tracing::warn!(
             status = failure.status.as_u16(),

@@ -1,11 +1,13 @@
 //! The one stage that talks to the database: main query, and the estimate where one was asked for.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rowhouse_db::flight::{End, Query, RequestContext, Row, Value};
 use rowhouse_db::{DataPlane, DbError};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
-use crate::error::Error;
+use crate::error::{Error, is_refused_setting};
 use crate::limit::{Exceeded, LimitError, RequestLimits};
 use crate::openapi::Visible;
 use crate::plan::{Plan, Total};
@@ -99,8 +101,9 @@ impl Task<'_> {
     }
 }
 
-/// Where cost is limited, has the query planned first, in a flight of its own that leaves nothing behind. Under row-level
-/// security it is planned without its values, and the refusal does not tell the cost: statistics are of all tenants' rows.
+/// Where cost is limited, has the query planned first, in a flight of its own that leaves nothing behind. For callers under
+/// row-level security it is planned without its values, and refused only where they may read every row of its tables:
+/// sizes and statistics are of all tenants' rows.
 ///
 /// # Errors
 /// [`Exceeded::Cost`], and what the database refuses about the query already now.
@@ -115,6 +118,9 @@ pub(crate) async fn require_affordable(
     let signed_in = task.is_signed_in();
     let rows = task.database.fly(&context, &query).await;
     let rows = rows.map_err(|error| refused(plan, error, signed_in))?;
+    if rows.first().is_some_and(|row| matches!(row.first(), Some(None))) {
+        return Ok(());
+    }
     let unknown = || Error::Database(DbError::Protocol("a plan without a cost".to_owned()), signed_in);
     let cost = topmost(&rows, "Total Cost").and_then(|cost| cost.as_f64()).ok_or_else(unknown)?;
     if cost <= bound.most {
@@ -124,13 +130,18 @@ pub(crate) async fn require_affordable(
     Err(LimitError::Exceeded(Exceeded::Cost { cost, bound: bound.clone() }).into())
 }
 
-/// Tells what a limit refused from what others did.
-pub(crate) fn explain(error: Error, limits: &RequestLimits, prepared: &Prepared<'_>) -> Error {
+/// Tells what a limit refused from what others did, and a role that is not there from other settings. `took` is how long
+/// the database was busy with the request.
+pub(crate) fn explain(
+    error: Error,
+    limits: &RequestLimits,
+    prepared: &Prepared<'_>,
+    took: Duration,
+) -> Error {
     let exceeded = match &error {
-        Error::Database(DbError::Refused(refusal), _)
-            if refusal.code == "57014" && !refusal.message.contains("user request") =>
-        {
-            RequestLimits::timed_out(&prepared.timeout)
+        // Whoever else cancels a statement does so with the same SQLSTATE.
+        Error::Database(DbError::Refused(refusal), _) if refusal.code == "57014" => {
+            RequestLimits::timed_out(&prepared.timeout, took)
         }
         Error::MaxAffected(rows) => limits.written(*rows, &prepared.plan),
         _ => None,
@@ -138,7 +149,12 @@ pub(crate) fn explain(error: Error, limits: &RequestLimits, prepared: &Prepared<
     match (error, exceeded) {
         (_, Some(exceeded)) => LimitError::Exceeded(exceeded).into(),
         (Error::Import(inner, first, last), None) => {
-            Error::Import(Box::new(explain(*inner, limits, prepared)), first, last)
+            Error::Import(Box::new(explain(*inner, limits, prepared, took)), first, last)
+        }
+        (Error::Database(DbError::Refused(refusal), signed_in), None)
+            if is_refused_setting(&refusal) && prepared.may_lack_its_role() =>
+        {
+            Error::NoRole(Box::new(Error::Database(DbError::Refused(refusal), signed_in)))
         }
         (error, None) => error,
     }

@@ -22,8 +22,6 @@ mod write;
 use bytes::Bytes;
 use rowhouse_db::flight::Query;
 
-pub(crate) use builder::array_literal;
-
 use builder::Sql;
 
 use crate::plan::{Effect, Plan, WritePlan};

@@ -58,17 +58,6 @@ const EXCEPTIONS: &[Exception] = &[
     ("rowhouse-jobs", "worker::fetch_connection", "worker::fetcher", "`start` belongs to the connection"),
     ("rowhouse-mail", "submission::database", "submission::listener", "`KeyCheck` belongs to the backend"),
     ("rowhouse-ops", "user_sync", "health", "the status of a check belongs below both"),
-    ("rowhouse-rest", "error::raise", "error::database", "the status of a raised error belongs below both"),
-    ("rowhouse-rest", "explain::hint", "explain::report", "`Governed` belongs below both"),
-    ("rowhouse-rest", "parse::content", "parse::query", "`Pair` belongs below both"),
-    ("rowhouse-rest", "plan", "sql", "the literal of an array belongs below both"),
-    ("rowhouse-rest", "plan::function", "plan::call", "the signature of a function belongs below both"),
-    (
-        "rowhouse-rest",
-        "plan::spread",
-        "plan::node",
-        "a spread is a node of a node: mutually recursive as the request is",
-    ),
     ("rowhouse-testkit", "program", "crash", "`Victim` belongs to the program that is killed"),
     (
         "rowhouse-testkit",

@@ -123,8 +123,10 @@ impl Login {
     async fn set_parameters(&self, greeting: &mut Greeted) -> Result<(), DbError> {
         let mut out = BytesMut::new();
         // An abandoned transaction would hold its locks for ever; compiling costs more than these short queries take.
+        // Bytes look the same in every answer, whatever the database's own setting is.
         let sql = format!(
-            "set statement_timeout = {}; set idle_in_transaction_session_timeout = 10000; set jit = off",
+            "set statement_timeout = {}; set idle_in_transaction_session_timeout = 10000; set jit = off; \
+             set bytea_output = hex",
             self.statement_timeout.as_millis()
         );
         frontend::query(&sql, &mut out).map_err(lost)?;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use hyper::ext::ReasonPhrase;
 use rowhouse_db::PgError;
 use serde::Deserialize;
 
 use super::Failure;
-use super::database::own_status;
+use super::status::own_status;
 
 #[derive(Deserialize)]
 struct Message {
@@ -20,6 +21,7 @@ struct Message {
 #[derive(Deserialize)]
 struct Detail {
     status: u16,
+    status_text: Option<String>,
     headers: BTreeMap<String, String>,
 }
 
@@ -40,6 +42,7 @@ pub(super) fn respond(error: &PgError) -> Failure {
     let mut failure = Failure::new(status, &message.code, message.message);
     failure.details = message.details.map(serde_json::Value::String);
     failure.hint = message.hint;
+    failure.reason = detail.status_text.and_then(|text| ReasonPhrase::try_from(text.into_bytes()).ok());
     failure.headers = detail
         .headers
         .iter()

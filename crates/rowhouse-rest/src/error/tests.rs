@@ -47,7 +47,26 @@ fn sqlstates_have_postgrest_s_statuses() {
         assert_eq!(refused(code, "", true).status.as_u16(), status, "{code}");
     }
     assert_eq!(refused("21000", "DELETE requires a WHERE clause", true).status, StatusCode::BAD_REQUEST);
-    assert_eq!(refused("22023", "role \"x\" does not exist", true).status, StatusCode::UNAUTHORIZED);
+}
+
+/// Texts are in the language of the server.
+#[test]
+fn the_server_s_function_tells_apart_what_an_sqlstate_does_not() {
+    let error = |code: &str, routine: &str| PgError {
+        code: code.to_owned(),
+        message: "auf Deutsch".to_owned(),
+        routine: Some(routine.to_owned()),
+        ..PgError::default()
+    };
+    let failed = |error: PgError| Error::Database(DbError::Refused(Box::new(error)), true);
+    for routine in ["rewriteTargetView", "error_view_not_updatable", "CheckValidResultRel"] {
+        assert_eq!(Failure::from(failed(error("55000", routine))).status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+    assert_eq!(Failure::from(failed(error("55000", "exec_stmt_raise"))).status.as_u16(), 500);
+    assert!(failed(error("42501", "ExecWithCheckOptions")).is_policy_violation());
+    assert!(!failed(error("42501", "aclcheck_error")).is_policy_violation());
+    let no_role = Failure::from(Error::NoRole(Box::new(failed(error("22023", "call_string_check_hook")))));
+    assert_eq!((no_role.status, &*no_role.code), (StatusCode::UNAUTHORIZED, "22023"));
 }
 
 #[test]
@@ -117,6 +136,11 @@ fn sql_can_raise_a_whole_response() {
         (402, "123", Some("more"))
     );
     assert_eq!(failure.respond(ErrorVerbosity::Verbose).headers()["x-pay"], "yes");
+    let named =
+        raise(r#"{"code":"1","message":"m"}"#, Some(r#"{"status":332,"status_text":"Mine","headers":{}}"#));
+    let response = named.respond(ErrorVerbosity::Verbose);
+    let reason = response.extensions().get::<hyper::ext::ReasonPhrase>().unwrap();
+    assert_eq!((response.status().as_u16(), reason.as_bytes()), (332, &b"Mine"[..]));
     for (message, detail) in [
         ("pay", Some("{}")),
         (r#"{"code":"1","message":"m"}"#, None),

@@ -7,8 +7,8 @@ mod scan;
 use serde::Serialize;
 
 use super::fact::{Facts, RelationFacts};
+use super::governed::Governed;
 use super::policy;
-use super::report::Governed;
 use super::tree::{Node, Tree};
 use scan::ScanOf;
 

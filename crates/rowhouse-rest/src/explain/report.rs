@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::fact::{Facts, Policy, RelationFacts};
+use super::governed::Governed;
 use super::hint::{self, Hint};
 use super::tree::{Node, Tree};
 
@@ -21,21 +22,6 @@ pub struct Report {
     pub sequential: Vec<Scan>,
     /// What to change.
     pub hints: Vec<Hint>,
-}
-
-/// How row-level security treats one relation.
-#[derive(Debug, Clone, Serialize)]
-pub struct Governed {
-    /// The relation as SQL text.
-    pub relation: String,
-    /// Under whose rights it is read.
-    pub role: String,
-    /// Policies decide about its rows.
-    pub row_security: bool,
-    /// The role looks past them.
-    pub bypassed: bool,
-    /// Those that took part; none with row-level security means that no row is seen.
-    pub policies: Vec<Policy>,
 }
 
 /// One scan.

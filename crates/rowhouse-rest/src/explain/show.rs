@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Governed, Report, Scan};
+use super::governed::Governed;
+use super::report::{Report, Scan};
 use super::tree::{Node, Tree};
 
 /// Where the plan's numbers begin, unless a step is longer.

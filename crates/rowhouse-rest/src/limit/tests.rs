@@ -135,8 +135,10 @@ fn written_rows_are_bounded_unless_the_client_bounds_them_closer() {
 fn only_a_timeout_that_role_or_tenant_set_is_the_callers_concern() {
     let (caller, snapshot) = (reader(), with(&[(TIMEOUT, "3s")]));
     let limits = of(&caller, &snapshot).unwrap();
-    assert_eq!(RequestLimits::timed_out(&Timeout::default()), None);
-    let exceeded = RequestLimits::timed_out(&limits.timeout(None, None).unwrap()).unwrap();
+    let (own, limit) = (limits.timeout(None, None).unwrap(), Duration::from_secs(3));
+    assert_eq!(RequestLimits::timed_out(&Timeout::default(), limit), None);
+    assert_eq!(RequestLimits::timed_out(&own, limit / 2), None, "somebody else has cancelled the statement");
+    let exceeded = RequestLimits::timed_out(&own, limit).unwrap();
     let details = "\"Statements of the role reader may run for 3000 ms.\"".to_owned();
     assert_eq!(refused(LimitError::Exceeded(exceeded)), (422, "57014".to_owned(), details));
 }

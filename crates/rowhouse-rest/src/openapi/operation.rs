@@ -1,10 +1,14 @@
 //! Paths and their parameters.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rowhouse_db::catalog::{Argument, Function, Table, Volatility};
 use serde_json::{Map, Value, json};
 
-use super::schema::{arguments, format, of_type};
+use super::schema::{arguments, format, local, of_type};
 use super::{MEDIA, Visible, split_comment};
+
+/// Query parameters with a meaning of their own.
+const GRAMMAR: [&str; 4] = ["select", "order", "limit", "offset"];
 
 /// The document itself.
 pub(super) fn root() -> Value {
@@ -19,13 +23,14 @@ pub(super) fn root() -> Value {
 /// Reads, and writes where there are any.
 pub(super) fn table(table: &Table, comment: Option<&str>) -> Value {
     let name = &table.name.name;
-    let rows: Vec<String> =
-        table.columns.iter().map(|column| format!("rowFilter.{name}.{}", column.name)).collect();
+    // A parameter of the grammar's own name is not there twice.
+    let columns = table.columns.iter().filter(|column| !GRAMMAR.contains(&column.name.as_str()));
+    let rows: Vec<String> = columns.map(|column| format!("rowFilter.{name}.{}", column.name)).collect();
     let body = [format!("body.{name}")];
-    let operation = |own: &[&[String]], shared: &[&str], status: &str, response: Value| {
+    let operation = |verb: &str, own: &[&[String]], shared: &[&str], status: &str, response: Value| {
         let own = own.iter().copied().flatten().map(String::as_str);
         let parameters: Vec<Value> = own.chain(shared.iter().copied()).map(reference).collect();
-        let mut operation = tagged(name, comment);
+        let mut operation = tagged(name, comment, &format!("{verb} rows of {name}"));
         operation.insert("parameters".to_owned(), parameters.into());
         let mut responses = Map::new();
         responses.insert(status.to_owned(), response);
@@ -38,15 +43,15 @@ pub(super) fn table(table: &Table, comment: Option<&str>) -> Value {
     let read = ["select", "order", "range", "rangeUnit", "offset", "limit", "preferCount"];
     let found = json!({
         "description": "OK",
-        "schema": { "type": "array", "items": { "$ref": format!("#/definitions/{name}") } },
+        "schema": { "type": "array", "items": { "$ref": pointer("definitions", name) } },
     });
-    let mut item = json!({ "get": operation(&[&rows], &read, "200", found) });
+    let mut item = json!({ "get": operation("Read", &[&rows], &read, "200", found) });
     if table.insertable || table.updatable || table.deletable {
         let done = || json!({ "description": "No Content" });
         let created = json!({ "description": "Created" });
-        item["post"] = operation(&[&body], &["select", "preferPost"], "201", created);
-        item["patch"] = operation(&[&rows, &body], &["preferReturn"], "204", done());
-        item["delete"] = operation(&[&rows], &["preferReturn"], "204", done());
+        item["post"] = operation("Insert", &[&body], &["select", "preferPost"], "201", created);
+        item["patch"] = operation("Update", &[&rows, &body], &["preferReturn"], "204", done());
+        item["delete"] = operation("Delete", &[&rows], &["preferReturn"], "204", done());
     }
     item
 }
@@ -54,18 +59,19 @@ pub(super) fn table(table: &Table, comment: Option<&str>) -> Value {
 /// Calls: with GET where the function does not write.
 pub(super) fn function(function: &Function, comment: Option<&str>) -> Value {
     let operation = |parameters: Vec<Value>| {
-        let mut operation = tagged(&format!("(rpc) {}", function.name.name), comment);
+        let name = &function.name.name;
+        let mut operation = tagged(&format!("(rpc) {name}"), comment, &format!("Call {name}"));
         operation.insert("produces".to_owned(), json!(MEDIA.get(..3)));
         operation.insert("parameters".to_owned(), parameters.into());
         operation.insert("responses".to_owned(), json!({ "200": { "description": "OK" } }));
         Value::from(operation)
     };
     let body = json!({
-        "name": "args", "in": "body", "required": true, "schema": arguments(&function.arguments),
+        "name": "args", "in": "body", "required": true, "schema": arguments(function, comment),
     });
     let mut item = json!({ "post": operation(vec![body, reference("preferParams")]) });
     if function.volatility != Volatility::Volatile {
-        item["get"] = operation(function.arguments.iter().map(argument).collect());
+        item["get"] = operation(function.arguments.iter().map(|one| argument(function, one)).collect());
     }
     item
 }
@@ -102,7 +108,7 @@ pub(super) fn parameters(tables: &[&Table], visible: &Visible) -> Value {
         let name = &table.name.name;
         let body = json!({
             "name": name, "description": name, "in": "body", "required": false,
-            "schema": { "$ref": format!("#/definitions/{name}") },
+            "schema": { "$ref": pointer("definitions", name) },
         });
         all.insert(format!("body.{name}"), body);
         for column in &table.columns {
@@ -122,33 +128,56 @@ fn simple(name: &str, place: &str, about: &str) -> Value {
 }
 
 fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/parameters/{name}") })
+    json!({ "$ref": pointer("parameters", name) })
+}
+
+/// What a URI's fragment does not hold as it is.
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A JSON pointer as a fragment (RFC 6901 section 6).
+fn pointer(kind: &str, name: &str) -> String {
+    let name = name.replace('~', "~0").replace('/', "~1");
+    format!("#/{kind}/{}", utf8_percent_encode(&name, ESCAPED))
 }
 
 /// An argument in a query string, where arrays are written in PostgreSQL's own form and JSON as text.
-fn argument(argument: &Argument) -> Value {
+fn argument(function: &Function, argument: &Argument) -> Value {
+    let type_name = local(function, &argument.type_name);
     let mut parameter = json!({ "name": argument.name, "in": "query", "required": argument.required });
-    let schema = of_type(&argument.type_name);
+    let schema = of_type(type_name);
     let kind = schema.get("type").and_then(Value::as_str);
     if argument.variadic {
         parameter["type"] = json!("array");
         parameter["collectionFormat"] = json!("multi");
-        let item = argument.type_name.strip_suffix("[]").unwrap_or(&argument.type_name);
+        let item = type_name.strip_suffix("[]").unwrap_or(type_name);
         parameter["items"] = of_type(item).into();
     } else {
         parameter["type"] = json!(kind.filter(|kind| *kind != "array").unwrap_or("string"));
-        parameter["format"] = json!(format(&argument.type_name));
+        parameter["format"] = json!(format(type_name));
     }
     parameter
 }
 
-fn tagged(tag: &str, comment: Option<&str>) -> Map<String, Value> {
+/// `about` stands in for a comment.
+fn tagged(tag: &str, comment: Option<&str>, about: &str) -> Map<String, Value> {
     let mut operation = Map::new();
     operation.insert("tags".to_owned(), json!([tag]));
     let (summary, description) = split_comment(comment);
-    if let Some(summary) = summary {
-        operation.insert("summary".to_owned(), json!(summary));
-    }
+    operation.insert("summary".to_owned(), json!(summary.unwrap_or(about)));
     if let Some(description) = description {
         operation.insert("description".to_owned(), json!(description));
     }

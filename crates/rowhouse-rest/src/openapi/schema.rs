@@ -1,12 +1,14 @@
 //! Types: columns and arguments as JSON Schema.
 
-use rowhouse_db::catalog::{Argument, Column, Relation, RelationKind, Table};
+use std::borrow::Cow;
+
+use rowhouse_db::catalog::{Column, Function, Relation, RelationKind, Snapshot, Table};
 use serde_json::{Map, Value, json};
 
 use super::Visible;
 
 /// A table's rows as an object.
-pub(super) fn table(table: &Table, visible: &Visible) -> Value {
+pub(super) fn table(snapshot: &Snapshot, table: &Table, visible: &Visible) -> Value {
     let name = &table.name.name;
     let required: Vec<&str> =
         table.columns.iter().filter(|column| !column.nullable).map(|column| column.name.as_str()).collect();
@@ -15,7 +17,7 @@ pub(super) fn table(table: &Table, visible: &Visible) -> Value {
         .iter()
         .map(|column| {
             let comment = visible.columns.get(&(name.clone(), column.name.clone())).map(String::as_str);
-            (column.name.clone(), property(table, column, comment))
+            (column.name.clone(), property(snapshot, table, column, comment))
         })
         .collect();
     let mut schema = json!({ "type": "object", "properties": properties });
@@ -29,29 +31,38 @@ pub(super) fn table(table: &Table, visible: &Visible) -> Value {
 }
 
 /// A function's arguments as an object.
-pub(super) fn arguments(arguments: &[Argument]) -> Value {
-    let required: Vec<&str> = arguments
-        .iter()
-        .filter(|argument| argument.required)
-        .map(|argument| argument.name.as_str())
-        .collect();
-    let properties: Map<String, Value> = arguments
-        .iter()
-        .map(|argument| (argument.name.clone(), of_type(&argument.type_name).into()))
-        .collect();
+pub(super) fn arguments(function: &Function, comment: Option<&str>) -> Value {
+    let all = || function.arguments.iter();
+    let required: Vec<&str> =
+        all().filter(|argument| argument.required).map(|argument| argument.name.as_str()).collect();
+    let properties: Map<String, Value> =
+        all().map(|a| (a.name.clone(), of_type(local(function, &a.type_name)).into())).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
+    if let Some(comment) = comment {
+        schema["description"] = json!(comment);
+    }
     schema
 }
 
-fn property(table: &Table, column: &Column, comment: Option<&str>) -> Value {
+/// A type's name without the schema of the function that names it.
+pub(super) fn local<'n>(function: &Function, name: &'n str) -> &'n str {
+    let without = name.strip_prefix(function.name.schema.as_str()).and_then(|rest| rest.strip_prefix('.'));
+    without.unwrap_or(name)
+}
+
+fn property(snapshot: &Snapshot, table: &Table, column: &Column, comment: Option<&str>) -> Value {
     let mut schema = of_type(&column.base_type);
+    if let Some(labels) = snapshot.enum_labels(&column.base_type) {
+        schema.insert("enum".to_owned(), json!(labels));
+    }
     if let Some(length) = length(&column.type_name) {
         schema.insert("maxLength".to_owned(), json!(length));
     }
-    if let Some(default) = column.default.as_deref().and_then(|default| constant(column, default)) {
+    let is_enum = schema.contains_key("enum");
+    if let Some(default) = column.default.as_deref().and_then(|text| constant(column, text, is_enum)) {
         schema.insert("default".to_owned(), default);
     }
     if let Some(description) = described(table, column, comment) {
@@ -94,7 +105,7 @@ pub(super) fn of_type(name: &str) -> Map<String, Value> {
     }
     schema.insert("format".to_owned(), json!(format(name)));
     if let Some(item) = name.strip_suffix("[]") {
-        let item = kind(item).map_or_else(|| json!({}), |kind| json!({ "type": kind }));
+        let item = kind(without_length(item)).map_or_else(|| json!({}), |kind| json!({ "type": kind }));
         schema.insert("items".to_owned(), item);
     }
     schema
@@ -112,12 +123,20 @@ fn kind(name: &str) -> Option<&'static str> {
     })
 }
 
-pub(super) fn format(name: &str) -> &str {
+pub(super) fn format(name: &str) -> Cow<'_, str> {
     match name {
-        "smallint" | "integer" => "int32",
-        "bigint" => "int64",
-        other => other,
+        "smallint" | "integer" => "int32".into(),
+        "bigint" => "int64".into(),
+        other => match other.strip_suffix("[]") {
+            Some(item) => format!("{}[]", without_length(item)).into(),
+            None => other.into(),
+        },
     }
+}
+
+/// `character` of `character(1)`.
+fn without_length(name: &str) -> &str {
+    if name.ends_with(')') { name.split_once('(').map_or(name, |(name, _)| name) } else { name }
 }
 
 /// The length in `character varying(20)`.
@@ -126,11 +145,16 @@ fn length(type_name: &str) -> Option<u32> {
     inside.parse().ok()
 }
 
-/// A default that is a plain value; expressions are shown as their text where the column is text.
-fn constant(column: &Column, default: &str) -> Option<Value> {
-    if kind(&column.base_type) != Some("string") {
+/// Formats that expressions do not meet.
+const STRICT_FORMATS: [&str; 2] = ["date", "uuid"];
+
+/// A default that is a plain value; expressions are shown as their text where any text will do.
+fn constant(column: &Column, default: &str, is_enum: bool) -> Option<Value> {
+    let name = column.base_type.as_str();
+    if kind(name) != Some("string") {
         return serde_json::from_str(default).ok();
     }
-    let text = default.strip_suffix(&format!("::{}", column.base_type)).map(|text| text.trim_matches('\''));
-    Some(json!(text.unwrap_or(default)))
+    let text = default.strip_suffix(&format!("::{name}")).map(|text| text.trim_matches('\''));
+    let is_strict = is_enum || STRICT_FORMATS.contains(&name);
+    text.or((!is_strict).then_some(default)).map(Value::from)
 }

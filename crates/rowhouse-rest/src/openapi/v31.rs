@@ -50,8 +50,10 @@ pub(crate) fn document(snapshot: &Snapshot, schema: &str, visible: &Visible, bas
             paths.insert(format!("/rpc/{}", escaped(name)), function::path(scope, name, overloads));
         }
     }
+    let tags: Vec<Value> = tags(scope).into_iter().map(|name| json!({ "name": name })).collect();
     json!({
         "openapi": "3.1.0",
+        "tags": tags,
         "info": {
             "title": title.unwrap_or("Data API"),
             "description": description.unwrap_or("Tables, views and functions of the schema, over HTTP"),
@@ -64,18 +66,52 @@ pub(crate) fn document(snapshot: &Snapshot, schema: &str, visible: &Visible, bas
         "components": {
             "schemas": schemas(scope),
             "parameters": table::parameters(scope),
-            "headers": { "contentRange": {
-                "description": "First and last row of the page, and the total where it was asked for",
-                "schema": { "type": "string", "examples": ["0-24/3573"] },
-            }},
-            "responses": { "error": {
-                "description": "The request failed",
-                "content": { "application/json": { "schema": reference("schemas", ERROR) } },
-            }},
+            "headers": headers(),
+            "responses": failures(),
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
                 "apikey": { "type": "apiKey", "in": "header", "name": "apikey" },
             },
+        },
+    })
+}
+
+/// One for each table, and one for each function.
+fn tags(scope: Scope<'_>) -> Vec<String> {
+    let functions = scope.visible.functions.keys();
+    let served = functions.filter(|name| !scope.snapshot.functions(scope.schema, name).is_empty());
+    scope.tables().map(|table| table.name.name.clone()).chain(served.map(|name| call_tag(name))).collect()
+}
+
+fn call_tag(function: &str) -> String {
+    format!("(rpc) {function}")
+}
+
+fn headers() -> Value {
+    json!({
+        "contentRange": {
+            "description": "First and last row of the page, and the total where it was asked for",
+            "schema": { "type": "string", "examples": ["0-24/3573"] },
+        },
+        "location": {
+            "description": "Where the one new row is, with `Prefer: return=headers-only`",
+            "schema": { "type": "string" },
+        },
+        "allow": {
+            "description": "The methods that there are",
+            "schema": { "type": "string", "examples": ["OPTIONS,GET,HEAD"] },
+        },
+    })
+}
+
+fn failures() -> Value {
+    let content = json!({ "application/json": { "schema": reference("schemas", ERROR) } });
+    json!({
+        "error": { "description": "The request failed", "content": content },
+        "method": {
+            "description": "The table, view or function does not take this method",
+            "headers": { "Allow": reference("headers", "allow") },
+            "content": content,
         },
     })
 }
@@ -100,9 +136,13 @@ fn schemas(scope: Scope<'_>) -> Value {
     );
     for table in scope.tables() {
         let key = key(&table.name.name);
-        if scope.visible.may(&table.name.name, "insert") || scope.visible.may(&table.name.name, "update") {
-            all.insert(format!("{key}.write"), schema::written(scope, table));
+        let may = |right| scope.visible.may(&table.name.name, right);
+        let (inserts, updates) = (may("insert") && table.insertable, may("update") && table.updatable);
+        if inserts {
             all.insert(format!("{key}.insert"), schema::inserted(table, &key));
+        }
+        if inserts || updates {
+            all.insert(format!("{key}.write"), schema::written(scope, table));
         }
         all.insert(key, schema::row(scope, table));
     }
@@ -131,17 +171,19 @@ fn reference(kind: &str, key: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{key}") })
 }
 
-/// What all operations have; `comment` is split into summary and description.
-fn operation(id: String, tag: &str, comment: Option<&str>, parameters: Vec<Value>) -> Map<String, Value> {
+/// What all operations have; `comment` is split into summary and description, which `about` stands in for.
+fn operation(
+    (id, about): (String, &str),
+    tag: &str,
+    comment: Option<&str>,
+    parameters: Vec<Value>,
+) -> Map<String, Value> {
     let mut operation = Map::new();
     operation.insert("operationId".to_owned(), id.into());
     operation.insert("tags".to_owned(), json!([tag]));
     let (summary, description) = split_comment(comment);
-    for (key, text) in [("summary", summary), ("description", description)] {
-        if let Some(text) = text {
-            operation.insert(key.to_owned(), text.into());
-        }
-    }
+    operation.insert("summary".to_owned(), summary.unwrap_or(about).into());
+    operation.insert("description".to_owned(), description.unwrap_or(about).into());
     if !parameters.is_empty() {
         operation.insert("parameters".to_owned(), parameters.into());
     }
@@ -152,6 +194,7 @@ fn operation(id: String, tag: &str, comment: Option<&str>, parameters: Vec<Value
 fn responses(found: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     let mut all: Map<String, Value> =
         found.into_iter().map(|(status, response)| (status.to_owned(), response)).collect();
+    all.insert("405".to_owned(), reference("responses", "method"));
     all.insert("default".to_owned(), reference("responses", "error"));
     all.into()
 }

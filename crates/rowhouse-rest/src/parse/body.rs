@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rowhouse_kernel::settings::RestSettings;
 
 use super::json::{Fault, Outer, scan};
-use super::{RequestError, csv, query};
+use super::{RequestError, csv, pair};
 use crate::request::{Action, CallMethod, Media, Mutation, Payload, Shape};
 
 const INVALID: RequestError = RequestError::Body(Cow::Borrowed("Empty or invalid json"));
@@ -83,7 +83,7 @@ fn csv(body: &Bytes, columns: Option<&[String]>) -> Result<Payload, RequestError
 fn form(body: &Bytes) -> Result<Vec<(String, String)>, RequestError> {
     let wrong = || RequestError::Body("Invalid form".into());
     let text = std::str::from_utf8(body).map_err(|_| wrong())?;
-    let decode = |part: &str| query::decode(part).map(Cow::into_owned).map_err(|_| wrong());
+    let decode = |part: &str| pair::decode(part).map(Cow::into_owned).map_err(|_| wrong());
     text.split('&')
         .filter(|part| !part.is_empty())
         .map(|part| {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr_iter, memmem};
 
-use super::query::{Pair, canonical};
+use super::pair::{Pair, canonical};
 use super::{Incoming, QueryError, RequestError, header, media};
 use crate::request::{Action, Media};
 

@@ -13,7 +13,7 @@ use crate::request::{Aggregate, Embed, IsValue, JsonKey, Operation, RowRange, Se
 impl<'a> Builder<'a> {
     /// The root of a read of `table`.
     pub(super) fn table(self, table: &'a Table) -> Result<ReadNode<'a>, PlanError> {
-        let qualifier = Qualifier::Table { schema: &table.name.schema, name: &table.name.name };
+        let qualifier = Qualifier::of(&table.name);
         let mut root = self.root(Source::Table(table), qualifier, (&table.name.name, Columns::Of(table)))?;
         root.range = self.request.range.first(self.max_rows);
         Ok(root)
@@ -21,7 +21,7 @@ impl<'a> Builder<'a> {
 
     /// The root over rows that the statement itself gives, known as `name`.
     pub(super) fn given(self, name: &'a str, columns: Columns<'a>) -> Result<ReadNode<'a>, PlanError> {
-        self.root(Source::Cte, Qualifier::Alias(name), (name, columns))
+        self.root(Source::Cte, Qualifier::alias(name), (name, columns))
     }
 
     fn root(
@@ -143,7 +143,7 @@ impl<'a> Builder<'a> {
         let aggregate =
             function.map(|function| Aggregated { function, cast: column.aggregate_cast.as_deref() });
         let default = match function {
-            Some(function) if place.spread => Some(spread::name_of(function)),
+            Some(function) if place.spread => Some(function.name()),
             Some(_) => None,
             None => last_key(column),
         };

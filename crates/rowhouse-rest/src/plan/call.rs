@@ -1,7 +1,5 @@
 //! Calls of functions.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use rowhouse_db::catalog::{Argument, Function, Returns, Snapshot, Volatility};
 use rowhouse_db::flight::Access;
@@ -147,7 +145,7 @@ fn direct<'a>(function: &'a Function, pairs: &[(String, String)]) -> Arguments<'
             pairs.iter().filter(|(name, _)| *name == argument.name).map(|(_, value)| value.as_str());
         if argument.variadic {
             let all: Vec<&str> = given.collect();
-            return (!all.is_empty()).then(|| (argument, Bytes::from(crate::sql::array_literal(&all))));
+            return (!all.is_empty()).then(|| (argument, Bytes::from(crate::literal::array(&all))));
         }
         given.next_back().map(|value| (argument, Bytes::copy_from_slice(value.as_bytes())))
     });
@@ -175,11 +173,4 @@ fn bounds(function: &Function, format: &Format<'_>, most: Option<i64>) -> Option
         (_, Some(most)) => Some(RowBounds { low: None, high: Some(most), of_limits: false }),
         _ => None,
     }
-}
-
-/// A function with its arguments, for a person.
-pub(super) fn signature(function: &Function) -> String {
-    let arguments: Vec<Cow<'_, str>> =
-        function.arguments.iter().map(|a| format!("{} => {}", a.name, a.type_name).into()).collect();
-    format!("{}.{}({})", function.name.schema, function.name.name, arguments.join(", "))
 }

@@ -1,8 +1,9 @@
 //! Which overload a call means: decided by the names of its arguments alone.
 
+use std::borrow::Cow;
+
 use rowhouse_db::catalog::{Function, Snapshot};
 
-use super::call::signature;
 use super::error::UnknownFunction;
 use super::{PlanError, hint};
 use crate::request::Media;
@@ -118,4 +119,11 @@ fn argument_list(function: &Function) -> String {
     let mut names: Vec<&str> = function.arguments.iter().map(|argument| argument.name.as_str()).collect();
     names.sort_unstable();
     format!("({})", names.join(", "))
+}
+
+/// A function with its arguments, for a person.
+fn signature(function: &Function) -> String {
+    let arguments: Vec<Cow<'_, str>> =
+        function.arguments.iter().map(|a| format!("{} => {}", a.name, a.type_name).into()).collect();
+    format!("{}.{}({})", function.name.schema, function.name.name, arguments.join(", "))
 }

@@ -1,8 +1,7 @@
 //! One level of a read: where rows come from, which columns, conditions, order, range, and what is embedded.
 
-use rowhouse_db::catalog::{Relation, Table};
+use rowhouse_db::catalog::{QualifiedName, Relation, Table};
 
-use super::spread::{self, Lifted};
 use super::{Condition, Measure, ResolvedField};
 use crate::request::{Aggregate, Direction, JoinType, Nulls, RowRange};
 
@@ -66,6 +65,9 @@ pub(crate) enum Source<'a> {
     Cte,
 }
 
+/// What names that statements make up begin with.
+const OURS: &str = "rowhouse_";
+
 /// How columns are told apart. Errors from PostgreSQL show it, so the root keeps its own name.
 #[derive(Debug, Clone)]
 pub(crate) enum Qualifier<'a> {
@@ -75,10 +77,26 @@ pub(crate) enum Qualifier<'a> {
     },
     /// The rows of the statement's first part, under their table's name.
     Alias(&'a str),
-    /// An embedded table, by its place among all of the request: no name of the schema can meet it.
+    /// An embedded table, by its place among all of the request, or the root as number 0: no name of the schema can meet
+    /// it.
     Embedded(usize),
     /// The rows of the request's body.
     Body,
+}
+
+impl<'a> Qualifier<'a> {
+    /// A table under its own name, unless that could be one that the statement makes up.
+    pub(crate) fn of(name: &'a QualifiedName) -> Self {
+        if name.name.starts_with(OURS) {
+            return Self::Embedded(0);
+        }
+        Self::Table { schema: &name.schema, name: &name.name }
+    }
+
+    /// The same for the rows of the statement's first part.
+    pub(super) fn alias(name: &'a str) -> Self {
+        if name.starts_with(OURS) { Self::Embedded(0) } else { Self::Alias(name) }
+    }
 }
 
 #[derive(Debug)]
@@ -98,10 +116,17 @@ impl<'a> Selected<'a> {
     pub(crate) fn output(&self) -> &'a str {
         match (self.alias, self.aggregate) {
             (Some(alias), _) => alias,
-            (None, Some(aggregate)) => spread::name_of(aggregate.function),
+            (None, Some(aggregate)) => aggregate.function.name(),
             (None, None) => self.field.name,
         }
     }
+}
+
+/// A column of a spread embed as its parent shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lifted<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) aggregate: Option<Aggregated<'a>>,
 }
 
 /// An aggregate, and the type that its result is cast to.

@@ -34,11 +34,16 @@ fn of_embed<'a>(term: &'a OrderTerm, place: usize, embed: &EmbedNode<'a>) -> Res
         Source::Table(table) => Some(table),
         Source::Cte => None,
     };
-    if let Some(table) = table {
-        let relation = column::relation(&table.name.name, embed.depth);
-        Columns::Of(table).require(&relation, &term.field.name)?;
-    }
     let field = ResolvedField::new(&term.field, table);
+    if let Some(table) = table.filter(|table| !Columns::Of(table).has(field.name)) {
+        // As PostgREST has it, also what the embed calls a column.
+        if embed.node.select.iter().any(|selected| selected.alias == Some(field.name))
+            && shows(embed, field.name)
+        {
+            return Ok(Ordering::Embed { place, field, output: Some(field.name) });
+        }
+        Columns::Of(table).require(&column::relation(&table.name.name, embed.depth), field.name)?;
+    }
     Ok(Ordering::Embed { place, field, output: output(embed, &field) })
 }
 
@@ -49,12 +54,6 @@ fn output<'a>(embed: &EmbedNode<'a>, field: &ResolvedField<'a>) -> Option<&'a st
         return (!embed.is_hidden && field.shown_by().is_none()).then_some(field.name);
     }
     let is_star = |name: &str| name == "*";
-    let shows = |name: &'a str| {
-        let plain = node.select.iter().filter(|selected| selected.output() == name).count();
-        let stars = node.select.iter().filter(|selected| is_star(selected.field.name)).count();
-        let embeds = node.embeds.iter().filter(|embed| embed.spread.is_some() || embed.name == name).count();
-        plain + stars + embeds == 1
-    };
     let found = node.select.iter().find(|selected| {
         let plain = selected.aggregate.is_none() && selected.cast.is_none() && !selected.whole_row;
         plain
@@ -63,5 +62,18 @@ fn output<'a>(embed: &EmbedNode<'a>, field: &ResolvedField<'a>) -> Option<&'a st
             && (selected.field.name == field.name || is_star(selected.field.name))
     })?;
     let name = if is_star(found.field.name) { field.name } else { found.output() };
-    (shows(name) && field.column.is_none_or(|column| column.representation.to_json.is_none())).then_some(name)
+    (shows(embed, name) && field.column.is_none_or(|column| column.representation.to_json.is_none()))
+        .then_some(name)
+}
+
+/// The embed's rows have this name once.
+fn shows(embed: &EmbedNode<'_>, name: &str) -> bool {
+    let node = &embed.node;
+    let selected =
+        node.select.iter().filter(|selected| selected.output() == name || selected.field.name == "*");
+    let embedded = node.embeds.iter().map(|inner| match &inner.spread {
+        Some(lifted) => lifted.iter().filter(|lifted| lifted.name == name).count(),
+        None => usize::from(inner.name == name),
+    });
+    selected.count() + embedded.sum::<usize>() == 1
 }

@@ -3,16 +3,9 @@
 //! An aggregate inside a to-one spread would see one row, so it is applied where the spread ends: in the nearest
 //! level above that is shown as an object of its own.
 
+use super::node::Lifted;
 use super::{PlanError, ReadNode};
-use crate::plan::node::Aggregated;
-use crate::request::{Aggregate, SelectItem};
-
-/// A column of a spread embed as its parent shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lifted<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) aggregate: Option<Aggregated<'a>>,
-}
+use crate::request::SelectItem;
 
 /// Takes out of a spread node what its parent shows.
 pub(super) fn lift<'a>(node: &mut ReadNode<'a>, to_one: bool) -> Result<Vec<Lifted<'a>>, PlanError> {
@@ -54,15 +47,4 @@ pub(super) fn has_aggregates(items: &[SelectItem]) -> bool {
         SelectItem::Column(column) => column.aggregate.is_some(),
         SelectItem::Embed(embed) => has_aggregates(&embed.items),
     })
-}
-
-/// The name of an aggregate, which is also that of its result.
-pub(crate) fn name_of(aggregate: Aggregate) -> &'static str {
-    match aggregate {
-        Aggregate::Sum => "sum",
-        Aggregate::Avg => "avg",
-        Aggregate::Count => "count",
-        Aggregate::Max => "max",
-        Aggregate::Min => "min",
-    }
 }

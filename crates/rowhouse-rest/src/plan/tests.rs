@@ -61,6 +61,11 @@ fn function(
 
 /// The schema that the tests of all stages plan against.
 pub(crate) fn schema() -> Snapshot {
+    schema_with(&[])
+}
+
+/// The same, where to-dos have further columns.
+pub(crate) fn schema_with(columns: &[&str]) -> Snapshot {
     let mut todos = table(
         "todos",
         &[
@@ -75,6 +80,7 @@ pub(crate) fn schema() -> Snapshot {
     );
     todos.columns[0].default = Some("nextval('public.todos_id_seq'::regclass)".to_owned());
     todos.columns[2].default = Some("false".to_owned());
+    todos.columns.extend(columns.iter().map(|name| Column::new(*name, "text")));
     let tables = vec![
         todos,
         table(

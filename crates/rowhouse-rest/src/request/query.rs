@@ -54,6 +54,19 @@ pub(crate) enum Aggregate {
     Min,
 }
 
+impl Aggregate {
+    /// Its name, which is also that of its result.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Count => "count",
+            Self::Max => "max",
+            Self::Min => "min",
+        }
+    }
+}
+
 /// `alias:relation!hint!inner(…)` or `...relation(…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Embed {

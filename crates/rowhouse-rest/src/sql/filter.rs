@@ -1,8 +1,8 @@
 //! Conditions, columns and order as SQL.
 
-use super::builder::{Sql, array_literal};
+use super::builder::Sql;
 use super::value;
-use crate::plan::{Condition, Measure, OrderBy, Ordering, Qualifier, ResolvedField, Source, name_of};
+use crate::plan::{Condition, Measure, OrderBy, Ordering, Qualifier, ResolvedField, Source};
 use crate::request::{
     Aggregate, Compare, Connective, Direction, IsValue, JsonKey, Nulls, Operation, Quantifier, RowRange,
     Search,
@@ -162,7 +162,7 @@ fn filter(sql: &mut Sql, table: &Qualifier<'_>, column: &ResolvedField<'_>, oper
 
 /// An aggregate as it is compared and sorted by.
 fn measure(sql: &mut Sql, table: &Qualifier<'_>, measure: &Measure<'_>) {
-    sql.push(name_of(measure.function)).push(if measure.cast.is_some() { "(cast(" } else { "(" });
+    sql.push(measure.function.name()).push(if measure.cast.is_some() { "(cast(" } else { "(" });
     if measure.field.name == "*" {
         sql.push("*");
     } else {
@@ -199,7 +199,7 @@ fn compare(sql: &mut Sql, reader: Option<&str>, operation: &Operation) {
             sql.push(if quantifier.is_some() { ")" } else { "" });
         }
         Operation::In(values) => {
-            let literal = array_literal(values);
+            let literal = crate::literal::array(values);
             sql.push(" = any (");
             match reader {
                 Some(reader) => each(sql, reader, &literal),

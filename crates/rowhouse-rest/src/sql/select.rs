@@ -2,7 +2,7 @@
 
 use super::builder::Sql;
 use super::filter::{EmbedAlias, all, field, key, no_embed, qualifier};
-use crate::plan::{Aggregated, Distinct, EmbedNode, Qualifier, ReadNode, Selected, name_of};
+use crate::plan::{Aggregated, Distinct, EmbedNode, Qualifier, ReadNode, Selected};
 
 /// The columns of a level, then its embeds. `inside` is the depth of the embeds.
 pub(super) fn list(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
@@ -144,7 +144,7 @@ fn column(sql: &mut Sql, table: &Qualifier<'_>, selected: &Selected<'_>) {
 fn aggregated(sql: &mut Sql, aggregate: Option<Aggregated<'_>>, value: impl FnOnce(&mut Sql)) {
     let Some(aggregate) = aggregate else { return value(sql) };
     sql.push(if aggregate.cast.is_some() { "cast(" } else { "" });
-    sql.push(name_of(aggregate.function)).push("(");
+    sql.push(aggregate.function.name()).push("(");
     value(sql);
     sql.push(")");
     if let Some(cast) = aggregate.cast {

@@ -4,7 +4,7 @@ use rowhouse_db::catalog::Column;
 use rowhouse_db::flight::Query;
 
 use super::builder::Sql;
-use super::filter::{all, filter_rows, no_embed};
+use super::filter::{all, filter_rows, no_embed, qualifier};
 use super::value::{self, is_document};
 use super::{GUC, body, read};
 use crate::plan::{Condition, Conflict, Effect, Qualifier, Returning, RowBounds, RowSource, WritePlan};
@@ -67,16 +67,19 @@ fn key(sql: &mut Sql, returning: &Returning<'_>) {
 }
 
 fn effect(sql: &mut Sql, plan: &WritePlan<'_>) {
-    let target = Qualifier::Table { schema: &plan.table.name.schema, name: &plan.table.name.name };
+    let target = Qualifier::of(&plan.table.name);
     match &plan.effect {
         Effect::Insert { rows, conflict, must_match, counts_new } => {
-            sql.push("insert into ").qualified(&plan.table.name);
+            sql.push("insert into ");
+            table(sql, plan, &target);
             insert(sql, rows, must_match, *counts_new);
             on_conflict(sql, rows, conflict.as_ref(), *counts_new);
         }
         Effect::Update { rows, .. } if rows.columns.is_empty() => return nothing(sql, plan),
         Effect::Update { rows, conditions } => {
-            sql.push("update ").qualified(&plan.table.name).push(" set ");
+            sql.push("update ");
+            table(sql, plan, &target);
+            sql.push(" set ");
             sql.list(&rows.columns, ", ", |sql, column| {
                 sql.ident(&column.name).push(" = ");
                 value(sql, rows, column);
@@ -86,29 +89,42 @@ fn effect(sql: &mut Sql, plan: &WritePlan<'_>) {
             filter_rows(sql, &target, conditions, &no_embed);
         }
         Effect::Delete { conditions } => {
-            sql.push("delete from ").qualified(&plan.table.name);
+            sql.push("delete from ");
+            table(sql, plan, &target);
             filter_rows(sql, &target, conditions, &no_embed);
         }
     }
     sql.push(" returning ");
-    returned(sql, plan);
+    returned(sql, plan, &target);
+}
+
+fn table(sql: &mut Sql, plan: &WritePlan<'_>, name: &Qualifier<'_>) {
+    sql.qualified(&plan.table.name);
+    if !matches!(name, Qualifier::Table { .. }) {
+        sql.push(" as ");
+        qualifier(sql, name);
+    }
 }
 
 /// An update that sets nothing touches nothing, and still has the columns of the table.
 fn nothing(sql: &mut Sql, plan: &WritePlan<'_>) {
     sql.push("select ");
-    returned(sql, plan);
-    sql.push(" from ").qualified(&plan.table.name).push(" where false");
+    let target = Qualifier::of(&plan.table.name);
+    returned(sql, plan, &target);
+    sql.push(" from ");
+    table(sql, plan, &target);
+    sql.push(" where false");
 }
 
-fn returned(sql: &mut Sql, plan: &WritePlan<'_>) {
+fn returned(sql: &mut Sql, plan: &WritePlan<'_>, target: &Qualifier<'_>) {
     match &plan.returning {
         Returning::Nothing => {
             sql.push("1");
         }
         Returning::Key(columns) | Returning::Columns(columns) => {
             sql.list(columns, ", ", |sql, column| {
-                sql.qualified(&plan.table.name).push(".");
+                qualifier(sql, target);
+                sql.push(".");
                 if *column == "*" {
                     sql.push("*")
                 } else {

@@ -15,4 +15,5 @@ mod name;
 mod property;
 mod reload;
 mod round_trip;
+mod value;
 mod world;

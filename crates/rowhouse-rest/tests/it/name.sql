@@ -7,9 +7,12 @@ create function names.item_ones() returns setof names.item_1 language sql stable
 
 create table names.a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by (
   id int primary key,
-  parent int references names.a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by);
+  parent int references names.a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by,
+  a_column_whose_name_is_as_long_as_postgresql_lets_names_be_63_b text);
 insert into names.a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by
-values (1, null), (2, 1), (3, 2);
+values (1, null, 'a'), (2, 1, 'b'), (3, 2, 'c');
+create function names.long_ones() returns setof names.a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by
+language sql stable as 'select * from names.a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by';
 
 create table names.tag (id int primary key, tag text);
 insert into names.tag values (1, 'a'), (2, 'b');
@@ -18,6 +21,16 @@ create function names.others(names.tag) returns setof names.tag language sql sta
 as 'select * from names.tag where id <> $1.id';
 create function names.loud(names.tag) returns text language sql stable as $$ select upper($1.tag) || '!' $$;
 create function names.pairs() returns table (i int, j int) language sql stable as 'select 1, 2';
+
+create table names.rowhouse_1_0 (id int primary key, rowhouse_row text, rowhouse_source int, rowhouse_key int);
+create table names.rowhouse_t1 (
+  id int primary key, up int references names.rowhouse_1_0, rowhouse_t1 text, rowhouse_body int, rowhouse_json int default 3);
+create table names.rowhouse_body (id int primary key, up int references names.rowhouse_t1, rowhouse_element text);
+create function names.rowhouse_call(rowhouse_body int) returns table (rowhouse_call int, rowhouse_scalar int)
+language sql stable as 'select $1, 2';
+insert into names.rowhouse_1_0 values (1, 'row', 5, 9), (2, 'two', 6, 8);
+insert into names.rowhouse_t1 values (1, 1, 't', 7), (2, 2, 'u', 8);
+insert into names.rowhouse_body values (1, 1, 'x');
 
 create schema core;
 create schema v1;

@@ -10,9 +10,15 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, World, caller, send};
 
-const SCHEMA: &str = include_str!("round_trip.sql");
+pub(crate) const SCHEMA: &str = include_str!("round_trip.sql");
 
-async fn ask(world: &World, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(crate) async fn ask(
+    world: &World,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let settings =
         RestSettings { schemas: vec!["trips".to_owned()], aggregates: true, ..RestSettings::default() };
     let mut request = Request::builder().method(method).uri(target);
@@ -23,11 +29,11 @@ async fn ask(world: &World, method: &str, target: &str, headers: &[(&str, &str)]
     send(&world.router(settings), Some(Identity::Caller(Arc::new(caller("anon")))), request).await
 }
 
-fn text(answer: &Answer) -> String {
+pub(crate) fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.to_vec()).unwrap()
 }
 
-async fn rows(world: &World, target: &str) -> Value {
+pub(crate) async fn rows(world: &World, target: &str) -> Value {
     let answer = ask(world, "GET", target, &[], "").await;
     serde_json::from_slice(&answer.body).unwrap()
 }

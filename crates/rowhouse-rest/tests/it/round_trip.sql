@@ -35,5 +35,22 @@ create domain trips."application/octet-stream" as bytea;
 create function trips.blob() returns trips."application/octet-stream" language sql immutable
 as $$ select '\x00ff0a'::bytea::trips."application/octet-stream" $$;
 
+create function trips.refuse() returns int language plpgsql immutable as $$ begin
+  raise sqlstate 'PGRST' using message = '{"code":"1","message":"m"}',
+    detail = '{"status":332,"status_text":"My Custom Status","headers":{}}';
+end $$;
+create table trips.exact (
+  id int primary key, price money, big numeric, wide bigint, raw bytea, lists numeric[], doc jsonb);
+insert into trips.exact values
+  (1, '92233720368547758.07', '12345678901234567890123456789.123456789', 9223372036854775807, '\x00ff0a5c22', '{0.10,1e30}',
+   '{"n": 100000000000000000000.10}'),
+  (2, null, null, null, null, null, null);
+create table trips.texts (id int primary key, say text, doc jsonb, odd text[]);
+insert into trips.texts values
+  (1, '', null, '{}'), (2, null, '{"a": "x,\"y\"\nz\\"}', null), (3, E'a,"b"\nc\\d\re', '"s"', '{"a,b",NULL,"\"q\""}'), (4, ' NULL ', 'null', '{NULL}'),
+  (5, 'NULL', '[]', '{"NULL"}'), (6, '\N', '[null]', '{"\\"}'), (7, U&'\FEFFmark', '1e400', '{x}');
+create table trips.hues (id int primary key default 1, hue trips.hue not null default 255::trips.hue, other trips.hue);
+insert into trips.hues values (1, 255, 1), (2, 65280, null);
+
 grant usage on schema trips to anon;
 grant all on all tables in schema trips to anon;

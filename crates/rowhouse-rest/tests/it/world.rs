@@ -34,13 +34,14 @@ impl Drop for World {
     }
 }
 
-/// The platform's migrations, read from the crates' folders: this crate may not depend on its neighbours.
+/// The platform's migrations, found in the crates' folders: this crate may not depend on its neighbours.
 fn platform_migrations() -> Vec<Migration> {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut all: Vec<Migration> = Vec::new();
-    for room in ["rowhouse-db", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"] {
-        all.extend(rowhouse_db::migrate::read_project(&crates.join(room).join("migrations")).unwrap());
-    }
+    let folders = std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path().join("migrations"));
+    let mut all: Vec<Migration> = folders
+        .filter(|folder| folder.is_dir())
+        .flat_map(|folder| rowhouse_db::migrate::read_project(&folder).unwrap())
+        .collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }

@@ -257,6 +257,27 @@ async fn query_that_would_cost_too_much_is_not_run() {
     world.success(user, "/facts?select=name&name=like.*7*").await;
 }
 
+/// Sizes and statistics are of all tenants' rows: a refusal by them would tell how many a neighbour has.
+#[tokio::test]
+async fn cost_of_other_tenants_rows_refuses_nothing() {
+    let world = World::start().await;
+    world.notify("analyze public.lists").await;
+    world.limit(cost(50.0)).await;
+    let user = &world.limited;
+    world.refusal(user, "GET", "/facts?name=like.*7*", Value::Null).await;
+    let tenant = &world.other.tenant;
+    let rows = format!(
+        "insert into public.lists (tenant_id, name) select '{tenant}', 'x' || n from generate_series(1, 20000) n"
+    );
+    world.notify(&format!("{rows}; analyze public.lists")).await;
+    for path in
+        ["/lists?order=name", "/lists?select=*,todos(*)&name=like.*7*", "/todos?select=*,lists!inner(name)"]
+    {
+        let (status, answer) = world.call(user, "GET", path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn role_and_tenant_limit_together_and_the_stricter_wins() {
     let world = World::start().await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rowhouse_db::catalog::{Argument, Function, Returns, Volatility};
 use serde_json::{Map, Value, json};
 
-use super::{Scope, key, operation, reference, responses, rows, schema};
+use super::{Scope, call_tag, key, operation, reference, responses, rows, schema};
 
 /// The path of all functions of one name.
 pub(super) fn path(scope: Scope<'_>, name: &str, overloads: &[Function]) -> Value {
@@ -115,8 +115,9 @@ fn finish(
     overloads: &[&Function],
 ) -> Value {
     let comment = scope.visible.functions.get(name).and_then(Option::as_deref);
-    let tag = format!("(rpc) {name}");
-    let mut operation = operation(format!("{verb}_{}", key(name)), &tag, comment, parameters);
+    let about = format!("Call {name}");
+    let mut operation =
+        operation((format!("{verb}_{}", key(name)), &about), &call_tag(name), comment, parameters);
     let first = overloads.first().copied();
     operation.insert("responses".to_owned(), responses(first.map(|function| result(scope, function))));
     operation.into()

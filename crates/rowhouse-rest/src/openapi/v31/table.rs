@@ -51,12 +51,17 @@ fn insert(scope: Scope<'_>, table: &Table) -> Value {
         json!({ "application/json": { "schema": schema }, "text/csv": { "schema": { "type": "string" } } });
     operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     let item = reference("schemas", &key);
-    let made = [
-        ("200", rows("Nothing new: the rows merged with", &item)),
-        ("201", rows("Created; rows with `return=representation` only", &item)),
-    ];
+    let made = [("200", rows("Nothing new: the rows merged with", &item)), ("201", created(&item))];
     operation.insert("responses".to_owned(), responses(made));
     operation.into()
+}
+
+/// Without a body, unless the rows were asked for.
+fn created(item: &Value) -> Value {
+    let about = "Created. The body is empty, unless `Prefer: return=representation` asks for the rows.";
+    let mut created = rows(about, item);
+    created["headers"]["Location"] = reference("headers", "location");
+    created
 }
 
 /// `update` or `delete` of the rows that match.
@@ -83,7 +88,13 @@ fn change(scope: Scope<'_>, table: &Table, kind: &str) -> Value {
 fn begin(scope: Scope<'_>, table: &Table, verb: &str, parameters: Vec<Value>) -> Map<String, Value> {
     let name = &table.name.name;
     let comment = scope.visible.tables.get(name).and_then(Option::as_deref);
-    operation(format!("{verb}_{}", key(name)), name, comment, parameters)
+    let about = format!("{} rows of {name}", capitalized(verb));
+    operation((format!("{verb}_{}", key(name)), &about), name, comment, parameters)
+}
+
+fn capitalized(verb: &str) -> String {
+    let mut letters = verb.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 fn filters(table: &Table) -> impl Iterator<Item = Value> {
