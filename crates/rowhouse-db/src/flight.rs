@@ -12,8 +12,10 @@ mod export;
 mod import;
 mod login;
 mod outgoing;
+mod pipeline;
 mod plane;
 mod pool;
+mod session;
 mod statement;
 mod stream;
 

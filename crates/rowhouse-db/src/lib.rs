@@ -30,4 +30,5 @@ pub use liveness::{Health, Liveness};
 pub const MIGRATIONS: &[migrate::Statement] = &[
     ("20261121000000_rowhouse_core.sql", include_str!("../migrations/20261121000000_rowhouse_core.sql")),
     ("20261127090000_generic_plan.sql", include_str!("../migrations/20261127090000_generic_plan.sql")),
+    ("20261127100000_clear_session.sql", include_str!("../migrations/20261127100000_clear_session.sql")),
 ];

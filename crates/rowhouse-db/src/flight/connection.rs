@@ -1,22 +1,23 @@
 //! One data-plane connection: writes a flight, reads its answer up to ReadyForQuery.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend;
 
+use super::Row;
 use super::login::{Greeted, Login, lost, read_error};
 use super::outgoing::Outgoing;
-use super::statement::{Key, StatementCache};
-use super::{Query, Row};
+use super::pipeline::{Leg, Pipeline};
+use super::session::Session;
+use super::statement::{Key, Prepared, StatementCache};
 use crate::error::{DbError, PgError};
 
 /// A read buffer grown beyond this many bytes is dropped after the flight.
 const KEPT_BUFFER: usize = 256 * 1024;
 
-/// A connection this old is replaced: backends grow, and project functions may have changed session settings.
+/// A connection this old is replaced: backends grow.
 const LIFETIME: Duration = Duration::from_secs(1800);
 
 /// Where a connection stands in its exchange; decides what a dropped request leaves behind.
@@ -36,20 +37,11 @@ pub(crate) struct Connection {
     pub(super) greeted: Greeted,
     pub(super) out: Outgoing,
     pub(super) statements: StatementCache,
+    pub(super) session: Session,
     opened: Instant,
     pub(crate) phase: Phase,
-}
-
-/// A statement of a flight and the role under which it is planned.
-pub(crate) struct Leg<'a> {
-    pub(crate) role: &'a Arc<str>,
-    pub(crate) query: &'a Query,
-}
-
-impl Leg<'_> {
-    pub(super) fn key(&self) -> Key {
-        Key::of(self.role, &self.query.sql)
-    }
+    /// The last flight failed for what the connection was left with, and may be flown again after [`Connection::recover`].
+    pub(super) must_recover: bool,
 }
 
 /// A flight whose answer is being read.
@@ -61,6 +53,10 @@ pub(super) struct Flying {
     /// Statements completed so far; rows belong to the one after.
     pub(super) completed: usize,
     pub(super) error: Option<PgError>,
+    /// Statements still to complete that clear the session; they do not count.
+    clearing: usize,
+    /// As [`Pipeline::opening`].
+    opening: usize,
     /// Statements that this flight parses, in order, and how many of them have been.
     pub(super) new: Vec<Key>,
     parsed: usize,
@@ -78,44 +74,67 @@ pub(super) enum Taken {
 }
 
 impl Connection {
-    pub(crate) async fn open(login: &Login, statement_cache_size: usize) -> Result<Self, DbError> {
-        let greeted = login.connect().await?;
-        let statements = StatementCache::new(statement_cache_size);
-        let opened = Instant::now();
-        Ok(Self { greeted, out: Outgoing::new(), statements, opened, phase: Phase::Idle })
+    pub(crate) async fn open(
+        login: &Login,
+        statement_cache_size: usize,
+        schema_version: u64,
+    ) -> Result<Self, DbError> {
+        Ok(Self {
+            greeted: login.connect().await?,
+            out: Outgoing::new(),
+            statements: StatementCache::new(statement_cache_size),
+            session: Session::new(login.statement_timeout, schema_version),
+            opened: Instant::now(),
+            phase: Phase::Idle,
+            must_recover: false,
+        })
     }
 
     pub(crate) fn is_usable(&self) -> bool {
         self.phase == Phase::Idle && self.opened.elapsed() < LIFETIME && self.greeted.stream.is_quiet()
     }
 
-    /// Runs the legs as one transaction and returns the rows of the one at `answering`.
+    /// Runs the legs as one transaction and returns the rows of the one that answers.
     ///
     /// A statement whose plan went stale (DDL, or a pooler that dropped it) is prepared anew and the flight
     /// flown once more: the first attempt was rolled back whole.
-    pub(crate) async fn fly(&mut self, legs: &[Leg<'_>], answering: usize) -> Result<Vec<Row>, DbError> {
-        match self.attempt(legs, answering).await {
-            Err(DbError::Refused(error)) if is_stale(&error) => {
-                self.forget_all().await?;
-                self.attempt(legs, answering).await
+    pub(crate) async fn fly(&mut self, legs: &Pipeline<'_>) -> Result<Vec<Row>, DbError> {
+        match self.attempt(legs).await {
+            Err(_) if self.must_recover => {
+                self.recover().await?;
+                self.attempt(legs).await
             }
             answer => answer,
         }
     }
 
-    async fn attempt(&mut self, legs: &[Leg<'_>], answering: usize) -> Result<Vec<Row>, DbError> {
-        let mut flying = self.depart(legs, answering).await?;
+    async fn attempt(&mut self, legs: &Pipeline<'_>) -> Result<Vec<Row>, DbError> {
+        let mut flying = self.depart(legs).await?;
         self.read_to_end(&mut flying).await?;
         self.land(flying)
     }
 
     /// Sends the legs and one Sync.
-    pub(super) async fn depart(&mut self, legs: &[Leg<'_>], answering: usize) -> Result<Flying, DbError> {
+    pub(super) async fn depart(&mut self, legs: &Pipeline<'_>) -> Result<Flying, DbError> {
         self.out.clear();
-        let new = self.write_legs(legs)?;
+        let flying = self.write(legs)?;
         self.out.sync();
         self.send().await?;
-        Ok(Flying::of(legs, answering, new))
+        Ok(flying)
+    }
+
+    /// Writes a flight without its Sync; in front of it what clears the session, if it has served another caller.
+    pub(super) fn write(&mut self, legs: &Pipeline<'_>) -> Result<Flying, DbError> {
+        self.must_recover = false;
+        let clear = self.session.clearing(legs.caller);
+        let clear: Vec<_> = clear.iter().flat_map(|clear| clear.legs()).collect();
+        let mut new = self.write_legs(&clear)?;
+        let written = self.write_legs(&legs.legs);
+        new.extend(written.inspect_err(|_| new.iter().for_each(|key| self.statements.forget(key)))?);
+        self.session.serve(legs.caller);
+        let timed = legs.legs.get(legs.answering).map(|leg| (leg.key(), Instant::now()));
+        let (answering, opening) = (legs.answering, legs.opening);
+        Ok(Flying { answering, opening, clearing: clear.len(), new, timed, ..Flying::default() })
     }
 
     /// Sends what has been written.
@@ -128,7 +147,7 @@ impl Connection {
 
     /// After ReadyForQuery: the rows that were kept, or what the database refused.
     pub(super) fn land(&mut self, flying: Flying) -> Result<Vec<Row>, DbError> {
-        self.phase = Phase::Idle;
+        (self.phase, self.must_recover) = (Phase::Idle, false);
         if self.greeted.read.capacity() > KEPT_BUFFER && self.greeted.read.is_empty() {
             self.greeted.read = BytesMut::with_capacity(8192);
         }
@@ -138,7 +157,20 @@ impl Connection {
             self.statements.took(key, since.elapsed());
         }
         match flying.error {
-            Some(error) => Err(error.into()),
+            Some(error) if flying.clearing > 0 => {
+                self.session.distrust();
+                self.must_recover = true;
+                Err(DbError::Unavailable(format!("the database session could not be cleared: {error}")))
+            }
+            Some(error) if flying.completed < flying.opening && is_read_only(&error) => {
+                // Another server may be the one that writes now.
+                self.phase = Phase::Broken;
+                Err(DbError::Unavailable(error.to_string()))
+            }
+            Some(error) => {
+                self.must_recover = is_stale(&error);
+                Err(error.into())
+            }
             None => Ok(flying.rows),
         }
     }
@@ -148,17 +180,19 @@ impl Connection {
     pub(super) fn write_legs(&mut self, legs: &[Leg<'_>]) -> Result<Vec<Key>, DbError> {
         let prepared: Vec<_> =
             legs.iter().map(|leg| self.statements.prepare(leg.role, &leg.query.sql)).collect();
-        prepared.iter().filter_map(|p| p.evicted.as_deref()).try_for_each(|name| self.out.close(name))?;
-        let mut new = Vec::new();
-        for (leg, prepared) in legs.iter().zip(&prepared) {
-            if prepared.is_new {
-                self.out.parse(&prepared.name, &leg.query.sql)?;
-                new.push(leg.key());
+        let both = || legs.iter().zip(&prepared);
+        let new: Vec<_> = both().filter(|(_, p)| p.is_new).map(|(leg, _)| leg.key()).collect();
+        let mut write = || {
+            prepared.iter().filter_map(|p| p.evicted.as_deref()).try_for_each(|name| self.out.close(name))?;
+            both().try_for_each(|(leg, prepared)| write_leg(&mut self.out, leg, prepared))
+        };
+        match write() {
+            Ok(()) => Ok(new),
+            Err(error) => {
+                new.iter().for_each(|key| self.statements.forget(key));
+                Err(error)
             }
-            self.out.bind(&prepared.name, &leg.query.params)?;
-            self.out.execute()?;
         }
-        Ok(new)
     }
 
     /// Reads up to ReadyForQuery.
@@ -204,15 +238,29 @@ impl Connection {
         self.out.sync();
         self.send().await?;
         self.read_to_end(&mut Flying::discarding()).await?;
-        // Which of the abandoned flight's statements were parsed is not known.
+        // Which of the abandoned flight's statements were parsed, and whether it was cleared, is not known.
         self.phase = Phase::Idle;
+        self.session.distrust();
         self.forget_all().await
     }
 
+    /// Makes the connection fit for another attempt. A setting left behind may be what made clearing fail.
+    pub(super) async fn recover(&mut self) -> Result<(), DbError> {
+        self.must_recover = false;
+        self.session.distrust();
+        self.run("reset all").await?;
+        self.forget_all().await
+    }
+
+    /// Forgets all prepared statements, on both sides.
     pub(super) async fn forget_all(&mut self) -> Result<(), DbError> {
         self.statements.clear();
+        self.run("deallocate all").await
+    }
+
+    async fn run(&mut self, sql: &str) -> Result<(), DbError> {
         self.out.clear();
-        self.out.query("deallocate all")?;
+        self.out.query(sql)?;
         self.send().await?;
         let mut flying = Flying::discarding();
         self.read_to_end(&mut flying).await?;
@@ -221,12 +269,6 @@ impl Connection {
 }
 
 impl Flying {
-    /// One that has just been sent; `new` are the statements that it parses.
-    pub(super) fn of(legs: &[Leg<'_>], answering: usize, new: Vec<Key>) -> Self {
-        let timed = legs.get(answering).map(|leg| (leg.key(), Instant::now()));
-        Self { answering, new, timed, ..Self::default() }
-    }
-
     /// It was sent behind another, whose answer has ended now.
     pub(super) fn begin(&mut self) {
         if let Some((_, since)) = &mut self.timed {
@@ -240,13 +282,23 @@ impl Flying {
     }
 }
 
+fn write_leg(out: &mut Outgoing, leg: &Leg<'_>, prepared: &Prepared) -> Result<(), DbError> {
+    if prepared.is_new {
+        out.parse(&prepared.name, &leg.query.sql)?;
+    }
+    out.bind(&prepared.name, &leg.query.params)?;
+    out.execute()
+}
+
 fn take(message: backend::Message, flying: &mut Flying) -> Result<Taken, DbError> {
     match message {
+        backend::Message::DataRow(_) if flying.clearing > 0 => {}
         backend::Message::DataRow(body) if flying.completed == flying.answering => {
             flying.rows.push(read_row(&body)?);
         }
         backend::Message::DataRow(body) => return Ok(Taken::Row(body)),
         backend::Message::ParseComplete => flying.parsed += 1,
+        backend::Message::CommandComplete(_) if flying.clearing > 0 => flying.clearing -= 1,
         backend::Message::CommandComplete(_) | backend::Message::EmptyQueryResponse => flying.completed += 1,
         backend::Message::ErrorResponse(body) => {
             flying.error.get_or_insert(read_error(&body)?);
@@ -268,8 +320,14 @@ pub(super) fn read_row(body: &backend::DataRowBody) -> Result<Row, DbError> {
     body.ranges().map(|range| Ok(range.map(|range| buffer.slice(range)))).collect().map_err(lost)
 }
 
+/// The server takes no writes: it is a standby (0A000, 25006), or read-only by default (25001: the open transaction was
+/// begun as one that reads).
+fn is_read_only(error: &PgError) -> bool {
+    matches!(error.code.as_str(), "25001" | "25006") || (error.code == "0A000" && !is_stale(error))
+}
+
 /// The plan no longer fits its prepared statement, or the statement is gone.
-pub(super) fn is_stale(error: &PgError) -> bool {
+fn is_stale(error: &PgError) -> bool {
     error.code == "26000"
         || (error.code == "0A000" && error.routine.as_deref() == Some("RevalidateCachedQuery"))
 }

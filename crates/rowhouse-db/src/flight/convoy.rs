@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use rowhouse_kernel::Caller;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::connection::{Connection, Flying, Leg, Phase, Taken, is_stale};
+use super::connection::{Connection, Flying, Phase, Taken};
 use super::export::{PREFIX, long_message};
+use super::pipeline::{Leg, Pipeline};
 use super::pool::{DRAIN_TIMEOUT, Loan, Pool};
 use super::statement::Key;
 use super::{Query, Row};
@@ -29,7 +31,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A flight that owns what it needs, because its requester may leave before it ends.
 pub(super) struct Flight {
+    caller: Caller,
     legs: Vec<(Arc<str>, Query)>,
+    opening: usize,
     answering: usize,
 }
 
@@ -45,13 +49,14 @@ pub(super) type Landed = Result<Option<Vec<Row>>, DbError>;
 
 impl Flight {
     /// Nothing if it has too much to carry.
-    pub(super) fn of(legs: &[Leg<'_>], answering: usize) -> Option<Self> {
+    pub(super) fn of(flight: &Pipeline<'_>) -> Option<Self> {
         let bytes = |leg: &Leg<'_>| -> usize { leg.query.params.iter().flatten().map(Bytes::len).sum() };
-        if legs.iter().map(bytes).sum::<usize>() > MOST_BYTES {
+        if flight.legs.iter().map(bytes).sum::<usize>() > MOST_BYTES {
             return None;
         }
-        let legs = legs.iter().map(|leg| (Arc::clone(leg.role), leg.query.clone())).collect();
-        Some(Self { legs, answering })
+        let legs = flight.legs.iter().map(|leg| (Arc::clone(leg.role), leg.query.clone())).collect();
+        let (opening, answering) = (flight.opening, flight.answering);
+        Some(Self { caller: flight.caller.clone(), legs, opening, answering })
     }
 
     /// Whether others may be sent behind it on this connection.
@@ -60,8 +65,9 @@ impl Flight {
         answering.is_some_and(|(role, query)| connection.statements.is_quick(&Key::of(role, &query.sql)))
     }
 
-    fn legs(&self) -> Vec<Leg<'_>> {
-        self.legs.iter().map(|(role, query)| Leg { role, query }).collect()
+    fn legs(&self) -> Pipeline<'_> {
+        let legs = self.legs.iter().map(|(role, query)| Leg { role, query }).collect();
+        Pipeline { caller: &self.caller, legs, opening: self.opening, answering: self.answering }
     }
 }
 
@@ -169,7 +175,7 @@ impl Attempt {
                 next.begin();
             }
             if let Some(ticket) = ticket {
-                self.answer(ticket, landed, is_first);
+                self.answer(ticket, landed, is_first && connection.must_recover);
             }
         }
         self.settle(connection).await
@@ -179,10 +185,9 @@ impl Attempt {
         connection.out.clear();
         for ticket in tickets {
             let mark = connection.out.mark();
-            match connection.write_legs(&ticket.flight.legs()) {
-                Ok(new) => {
+            match connection.write(&ticket.flight.legs()) {
+                Ok(flying) => {
                     connection.out.sync();
-                    let flying = Flying::of(&ticket.flight.legs(), ticket.flight.answering, new);
                     self.under_way.push_back((Some(ticket), flying));
                 }
                 Err(error) => {
@@ -250,9 +255,8 @@ impl Attempt {
         }
     }
 
-    fn answer(&mut self, ticket: Ticket, landed: Result<Vec<Row>, DbError>, is_first: bool) {
-        let is_stale = matches!(&landed, Err(DbError::Refused(error)) if is_stale(error));
-        if is_first && is_stale && !ticket.reply.is_closed() {
+    fn answer(&mut self, ticket: Ticket, landed: Result<Vec<Row>, DbError>, flies_again: bool) {
+        if flies_again && !ticket.reply.is_closed() {
             self.stale = true;
             self.again.push(ticket);
         } else {
@@ -269,6 +273,6 @@ impl Attempt {
             connection.read_to_end(&mut Flying::discarding()).await?;
             connection.phase = Phase::Idle;
         }
-        if self.disturbed || self.stale { connection.forget_all().await } else { Ok(()) }
+        if self.disturbed || self.stale { connection.recover().await } else { Ok(()) }
     }
 }

@@ -9,8 +9,9 @@ use fallible_iterator::FallibleIterator;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Row;
-use super::connection::{Flying, Leg, Phase, Taken, is_stale};
+use super::connection::{Flying, Phase, Taken};
 use super::login::lost;
+use super::pipeline::Pipeline;
 use super::pool::Loan;
 use crate::error::DbError;
 use crate::liveness::Liveness;
@@ -59,10 +60,10 @@ pub enum Value {
 }
 
 impl Lines {
-    /// Starts a flight whose leg after `head` gives lines, and reads the first of them.
-    pub(super) async fn start(mut pieces: Pieces, legs: &[Leg<'_>], head: usize) -> Result<Self, DbError> {
+    /// Starts a flight whose leg after the one that answers gives lines, and reads the first of them.
+    pub(super) async fn start(mut pieces: Pieces, legs: &Pipeline<'_>) -> Result<Self, DbError> {
         let liveness = pieces.liveness.clone();
-        let first = liveness.guard(pieces.first_lines(legs, head)).await?;
+        let first = liveness.guard(pieces.first_lines(legs)).await?;
         let head = std::mem::take(&mut pieces.flying.rows);
         Ok(Self { head, first, rest: (!pieces.ended).then_some(pieces) })
     }
@@ -99,13 +100,13 @@ impl Pieces {
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    async fn first_lines(&mut self, legs: &[Leg<'_>], head: usize) -> Result<Bytes, DbError> {
-        self.flying = self.loan.connection()?.depart(legs, head).await?;
+    async fn first_lines(&mut self, legs: &Pipeline<'_>) -> Result<Bytes, DbError> {
+        self.flying = self.loan.connection()?.depart(legs).await?;
         match self.lines().await {
-            Err(DbError::Refused(error)) if is_stale(&error) => {
+            Err(_) if self.loan.connection()?.must_recover => {
                 let connection = self.loan.connection()?;
-                connection.forget_all().await?;
-                self.flying = connection.depart(legs, head).await?;
+                connection.recover().await?;
+                self.flying = connection.depart(legs).await?;
                 self.lines().await
             }
             lines => lines,

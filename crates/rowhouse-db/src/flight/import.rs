@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connection::{Flying, Leg, Phase, Taken, is_stale, read_row};
+use super::connection::{Flying, Phase, Taken, read_row};
+use super::pipeline::{Leg, Pipeline};
 use super::plane::UNDO;
 use super::pool::Loan;
 use super::{End, Query, Row};
@@ -35,10 +36,10 @@ impl Import {
         (loan, place): (Loan, OwnedSemaphorePermit),
         liveness: Liveness,
         end: End,
-        legs: &[Leg<'_>],
+        legs: &Pipeline<'_>,
     ) -> Result<Self, DbError> {
-        let opening = legs.len().saturating_sub(1);
-        let role = legs.last().map_or_else(|| "".into(), |leg| Arc::clone(leg.role));
+        let opening = legs.answering;
+        let role = legs.legs.last().map_or_else(|| "".into(), |leg| Arc::clone(leg.role));
         let flying = Flying::discarding();
         let mut import =
             Self { loan, flying, sent: 0, opening, rows: Vec::new(), role, end, liveness, _place: place };
@@ -47,17 +48,26 @@ impl Import {
         Ok(import)
     }
 
-    async fn take_off(&mut self, legs: &[Leg<'_>]) -> Result<(), DbError> {
-        self.send(legs).await?;
+    async fn take_off(&mut self, legs: &Pipeline<'_>) -> Result<(), DbError> {
+        self.send_first(legs).await?;
         match self.settle().await {
-            Err(DbError::Refused(error)) if is_stale(&error) => {
-                self.loan.connection()?.forget_all().await?;
-                (self.flying, self.sent) = (Flying::discarding(), 0);
-                self.send(legs).await?;
+            Err(_) if self.loan.connection()?.must_recover => {
+                self.loan.connection()?.recover().await?;
+                self.send_first(legs).await?;
                 self.settle().await
             }
             settled => settled,
         }
+    }
+
+    async fn send_first(&mut self, legs: &Pipeline<'_>) -> Result<(), DbError> {
+        let connection = self.loan.connection()?;
+        connection.out.clear();
+        self.flying = connection.write(legs)?;
+        // The rows of all batches are kept, by the import.
+        self.flying.answering = usize::MAX;
+        self.sent = 0;
+        self.flush(legs.legs.len()).await
     }
 
     /// Waits for the answers to what was sent.
@@ -107,11 +117,16 @@ impl Import {
         let connection = self.loan.connection()?;
         connection.out.clear();
         self.flying.new.extend(connection.write_legs(legs)?);
+        self.flush(legs.len()).await
+    }
+
+    async fn flush(&mut self, statements: usize) -> Result<(), DbError> {
+        let connection = self.loan.connection()?;
         connection.out.flush();
         connection.send().await?;
         // Without a Sync the answer has no end that could be waited for.
         connection.phase = Phase::Midway;
-        self.sent += legs.len();
+        self.sent += statements;
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Login {
     user: String,
     password: Secret,
     database: String,
-    statement_timeout: Duration,
+    pub(super) statement_timeout: Duration,
 }
 
 /// A connection fresh from start-up.

@@ -1,5 +1,6 @@
 //! The data plane: chooses the login by the caller's role and flies.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -7,12 +8,12 @@ use metrics::{gauge, histogram};
 use rowhouse_kernel::{Secret, settings::DbSettings};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connection::Leg;
 use super::context::open_query;
 use super::convoy::Flight;
 use super::export::{Begun, Lines, Pieces, Value, begin};
 use super::import::Import;
 use super::login::Login;
+use super::pipeline::{Leg, Pipeline};
 use super::pool::{Loan, Pool};
 use super::{Access, End, Isolation, Query, RequestContext, Row};
 use crate::error::DbError;
@@ -48,15 +49,11 @@ struct Inner {
     callers: Arc<Pool>,
     service: Arc<Pool>,
     sizes: (u32, u32),
+    schema_version: Arc<AtomicU64>,
     liveness: Liveness,
     live_sessions: bool,
     /// The role under which opening statements are kept: that of the login.
     login_role: Arc<str>,
-}
-
-struct Legs<'a> {
-    legs: Vec<Leg<'a>>,
-    answering: usize,
 }
 
 /// How a flight gets to the database.
@@ -87,6 +84,7 @@ impl DataPlane {
         live_sessions: bool,
         liveness: Liveness,
     ) -> Result<Self, DbError> {
+        let schema_version = Arc::<AtomicU64>::default();
         let pool = |label, url, size| {
             let login = Login::from_url(url, settings.statement_timeout)?;
             Ok::<_, DbError>(Pool::new(
@@ -95,6 +93,7 @@ impl DataPlane {
                 size,
                 settings.statement_cache_size,
                 settings.acquire_timeout,
+                Arc::clone(&schema_version),
             ))
         };
         let sizes = (settings.data_pool_size.max(1), settings.service_pool_size.max(1));
@@ -102,6 +101,7 @@ impl DataPlane {
             callers: pool("data", &urls.authenticator, sizes.0)?,
             service: pool("service", &urls.service, sizes.1)?,
             sizes,
+            schema_version: Arc::clone(&schema_version),
             liveness,
             live_sessions,
             login_role: "".into(),
@@ -125,19 +125,19 @@ impl DataPlane {
         let open = open_query(context, self.0.live_sessions);
         let legs = self.legs(context, &open, &[query]);
         match self.way(context, &legs).await? {
-            Way::Alone(mut loan) => loan.connection()?.fly(&legs.legs, legs.answering).await,
+            Way::Alone(mut loan) => loan.connection()?.fly(&legs).await,
             Way::Together(rows) => Ok(rows),
         }
     }
 
     /// A connection; when none is free, one that only reads may fly with others that wait.
-    async fn way(&self, context: &RequestContext<'_>, legs: &Legs<'_>) -> Result<Way, DbError> {
+    async fn way(&self, context: &RequestContext<'_>, legs: &Pipeline<'_>) -> Result<Way, DbError> {
         let pool = self.pool(context);
         if let Some(loan) = pool.borrow_now().await {
             return loan.map(Way::Alone);
         }
         if context.access == Access::ReadOnly
-            && let Some(flight) = Flight::of(&legs.legs, legs.answering)
+            && let Some(flight) = Flight::of(legs)
             && let Some(rows) = pool.ride(flight).await?
         {
             return Ok(Way::Together(rows));
@@ -164,7 +164,7 @@ impl DataPlane {
             Way::Alone(loan) => loan,
             Way::Together(rows) => return Ok(Value::Whole(rows)),
         };
-        match begin(loan.connection()?, &legs.legs, legs.answering).await? {
+        match begin(loan.connection()?, &legs).await? {
             Begun::Whole(rows) => Ok(Value::Whole(rows)),
             Begun::Long(leading, rest) => {
                 let (place, length) = (self.pool(context).stream_place().await?, rest.1);
@@ -190,7 +190,7 @@ impl DataPlane {
         let legs = self.legs(context, &open, &[head, query]);
         let (loan, place) = self.stream(context).await?;
         let pieces = Pieces::of_lines(loan, place, self.0.liveness.clone());
-        Lines::start(pieces, &legs.legs, legs.answering).await
+        Lines::start(pieces, &legs).await
     }
 
     /// Begins a transaction as `context.caller` with the first of many batches.
@@ -199,8 +199,8 @@ impl DataPlane {
     /// Those of [`DataPlane::fly`], and [`DbError::PoolTimeout`] when there are too many imports.
     pub async fn import(&self, context: &RequestContext<'_>, first: &Query) -> Result<Import, DbError> {
         let open = open_query(context, self.0.live_sessions);
-        let mut legs = self.legs(context, &open, &[first]).legs;
-        legs.truncate(2 + usize::from(context.before.is_some()));
+        let mut legs = self.legs(context, &open, &[first]);
+        legs.legs.truncate(legs.answering + 1);
         let places = self.stream(context).await?;
         Import::start(places, self.0.liveness.clone(), context.end, &legs).await
     }
@@ -225,19 +225,26 @@ impl DataPlane {
         context: &'a RequestContext<'_>,
         open: &'a Query,
         queries: &[&'a Query],
-    ) -> Legs<'a> {
+    ) -> Pipeline<'a> {
         let as_caller = |query| Leg { role: &context.caller.role, query };
         let as_login = |query| Leg { role: &self.0.login_role, query };
         let mut legs = Vec::with_capacity(6);
         legs.extend(context.isolation.map(isolate).map(as_login));
         legs.push(Leg { role: &self.0.login_role, query: open });
+        let opening = legs.len();
         legs.extend(context.before.map(as_caller));
         let answering = legs.len();
         legs.extend(queries.iter().copied().map(as_caller));
         if context.end == End::Rollback {
             legs.extend(UNDO.iter().map(as_caller));
         }
-        Legs { legs, answering }
+        Pipeline { caller: context.caller, legs, opening, answering }
+    }
+
+    /// Has every connection prepare its statements anew: to be called when a new schema has been read, before requests are
+    /// planned by it.
+    pub fn schema_changed(&self) {
+        self.0.schema_version.fetch_add(1, Ordering::Release);
     }
 
     /// Writes the pools' gauges; called when metrics are scraped.

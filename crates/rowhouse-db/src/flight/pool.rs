@@ -22,6 +22,8 @@ pub(crate) struct Pool {
     label: &'static str,
     login: Login,
     statement_cache_size: usize,
+    /// Counts changes of the schema, over all pools.
+    schema_version: Arc<AtomicU64>,
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
     /// Places for exports and imports, which hold a connection for as long as a client likes: half of the pool.
@@ -47,6 +49,7 @@ impl Pool {
         size: u32,
         statement_cache_size: u32,
         acquire_timeout: Duration,
+        schema_version: Arc<AtomicU64>,
     ) -> Arc<Self> {
         gauge!("db_client_connection_max", "pool" => label).set(f64::from(size));
         // There from the start, under PostgREST's names, which know one pool.
@@ -58,6 +61,7 @@ impl Pool {
             // The opening statement and the query must fit at the same time.
             statement_cache_size: statement_cache_size.max(16) as usize,
             acquire_timeout,
+            schema_version,
             permits: Arc::new(Semaphore::new(size.max(1) as usize)),
             streams: Arc::new(Semaphore::new((size / 2).max(1) as usize)),
             idle: Mutex::new(Vec::new()),
@@ -85,10 +89,26 @@ impl Pool {
 
     async fn lend(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Loan, DbError> {
         let connection = match self.take_idle() {
+            Some(connection) => self.renew(connection).await,
+            None => None,
+        };
+        let connection = match connection {
             Some(connection) => connection,
             None => self.open().await?,
         };
         Ok(Loan { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
+    }
+
+    /// The connection, without statements prepared before the schema changed: they would still read their parameters by
+    /// the old types. Nothing if that fails.
+    async fn renew(&self, mut connection: Connection) -> Option<Connection> {
+        let version = self.schema_version.load(Ordering::Acquire);
+        if connection.session.schema_version == version {
+            return Some(connection);
+        }
+        let forgotten = tokio::time::timeout(DRAIN_TIMEOUT, connection.forget_all()).await;
+        connection.session.schema_version = version;
+        matches!(forgotten, Ok(Ok(()))).then_some(connection)
     }
 
     /// Waits for a connection, alone or with others that wait.
@@ -173,7 +193,8 @@ impl Pool {
 
     async fn open(&self) -> Result<Connection, DbError> {
         counter!("db_client_connections_opened_total", "pool" => self.label).increment(1);
-        let opening = Connection::open(&self.login, self.statement_cache_size);
+        let version = self.schema_version.load(Ordering::Acquire);
+        let opening = Connection::open(&self.login, self.statement_cache_size, version);
         tokio::time::timeout(CONNECT_TIMEOUT, opening)
             .await
             .unwrap_or_else(|_| Err(DbError::Unavailable(format!("no sign-in within {CONNECT_TIMEOUT:?}"))))

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rowhouse_db::Health;
+use rowhouse_db::flight::{Access, Query, RequestContext};
+use rowhouse_db::{DataPlaneUrls, Database, DatabaseUrls, DbError, Health};
 use rowhouse_kernel::settings::DbSettings;
+use rowhouse_kernel::{Caller, Secret};
 
-use crate::support::World;
+use crate::support::{World, context, one_connection};
 
 #[tokio::test]
 async fn end_of_the_monitors_own_connections_is_no_outage() {
@@ -22,4 +24,60 @@ async fn end_of_the_monitors_own_connections_is_no_outage() {
         }
     }
     assert!(ended > 2, "the monitor has asked meanwhile");
+}
+
+/// After a fail-over the old primary is a standby, or is made read-only by hand.
+#[tokio::test]
+async fn writes_to_a_read_only_database_are_its_absence_and_reads_go_on() {
+    let world = World::new(one_connection()).await;
+    world.db.migrate("create table public.t (a int); grant all on public.t to anon").await;
+    let anon = Caller::anonymous();
+    world.fly(&anon, "insert into public.t values (1)", &[]).await.unwrap();
+    let superuser = world.db.superuser().await;
+    let name: String = superuser.query_one("select current_database()", &[]).await.unwrap().get(0);
+    let make = format!("alter database \"{name}\" set default_transaction_read_only = on");
+    superuser.batch_execute(&make).await.unwrap();
+    let end =
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rowhouse-data'
+        and datname = current_database()";
+    superuser.batch_execute(end).await.unwrap();
+    for _ in 0..3 {
+        let refused = world.fly(&anon, "insert into public.t values (2)", &[]).await;
+        assert!(matches!(refused, Err(DbError::Unavailable(_))), "{refused:?}");
+        let reading = RequestContext { access: Access::ReadOnly, ..context(&anon) };
+        let count = Query { sql: "select count(*)::text from public.t".into(), params: Vec::new() };
+        let rows = world.database.data.fly(&reading, &count).await.unwrap();
+        assert_eq!(rows, [[Some("1".into())]]);
+        // A request that may not write and does is the caller's mistake, here as anywhere.
+        let insert = Query { sql: "insert into public.t values (3)".into(), params: Vec::new() };
+        let refused = world.database.data.fly(&reading, &insert).await.unwrap_err();
+        assert_eq!(refused.code(), Some("25006"));
+    }
+}
+
+/// A dead host behind a load balancer: it takes connections and says nothing.
+#[tokio::test]
+async fn silent_server_is_told_within_the_deadline() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let silent = tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Ok(connection) = listener.accept().await {
+            taken.push(connection);
+        }
+    });
+    let url = |user: &str| Secret::new(format!("postgres://{user}:x@{address}/app?sslmode=disable"));
+    let data = DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
+    let urls = DatabaseUrls { control: url("rowhouse"), data };
+    let (database, monitor) = Database::open(&urls, &one_connection(), true).unwrap();
+    let anon = Caller::anonymous();
+    let asked = context(&anon);
+    let query = Query { sql: "select 1".into(), params: Vec::new() };
+    let flight = tokio::time::timeout(Duration::from_secs(4), database.data.fly(&asked, &query));
+    let control = tokio::time::timeout(Duration::from_secs(4), database.control.connection());
+    let (flight, control) = tokio::join!(flight, control);
+    assert!(matches!(flight, Ok(Err(DbError::Unavailable(_)))), "{flight:?}");
+    assert!(matches!(control, Ok(Err(DbError::Unavailable(_)))));
+    silent.abort();
+    monitor.abort();
 }

@@ -51,7 +51,10 @@ impl Schema {
         if let Err(error) = rowhouse_tenancy::refresh_references(&client).await {
             tracing::warn!(%error, "tenant checks on foreign keys could not be brought up to date");
         }
-        self.cache.reload(&client, &self.schemas).await
+        let snapshot = rowhouse_db::catalog::load(&client, &self.schemas).await?;
+        self.database.data.schema_changed();
+        self.cache.replace(snapshot);
+        Ok(())
     }
 
     /// Reloads on `NOTIFY pgrst` and whenever listening begins anew, until the hub is gone.

@@ -19,6 +19,7 @@ mod explain;
 mod fault;
 mod isolation;
 mod jobs;
+mod leftover;
 mod limit;
 mod mail;
 mod matrix;

@@ -3,7 +3,8 @@
 use bytes::{Buf, BytesMut};
 
 use super::super::Row;
-use super::super::connection::{Connection, Flying, Leg, Phase, Taken, is_stale};
+use super::super::connection::{Connection, Flying, Phase, Taken};
+use super::super::pipeline::Pipeline;
 use crate::error::DbError;
 
 /// A last column of more bytes than this is handed on in pieces.
@@ -21,25 +22,24 @@ pub(in super::super) enum Begun {
 /// Starts a flight and reads its answer, up to a long last column.
 pub(in super::super) async fn begin(
     connection: &mut Connection,
-    legs: &[Leg<'_>],
-    answering: usize,
+    legs: &Pipeline<'_>,
 ) -> Result<Begun, DbError> {
-    match attempt(connection, legs, answering).await {
-        Err(DbError::Refused(error)) if is_stale(&error) => {
-            connection.forget_all().await?;
-            attempt(connection, legs, answering).await
+    match attempt(connection, legs).await {
+        Err(_) if connection.must_recover => {
+            connection.recover().await?;
+            attempt(connection, legs).await
         }
         begun => begun,
     }
 }
 
-async fn attempt(connection: &mut Connection, legs: &[Leg<'_>], answering: usize) -> Result<Begun, DbError> {
-    let mut flying = connection.depart(legs, answering).await?;
+async fn attempt(connection: &mut Connection, legs: &Pipeline<'_>) -> Result<Begun, DbError> {
+    let mut flying = connection.depart(legs).await?;
     loop {
         while connection.greeted.read.len() < PREFIX {
             connection.fill().await?;
         }
-        if flying.completed == answering
+        if flying.completed == legs.answering
             && let Some((leading, length)) = long_row(connection).await?
         {
             connection.phase = Phase::Midway;

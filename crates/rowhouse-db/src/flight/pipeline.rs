@@ -1,0 +1,30 @@
+//! What a flight sends: its statements in order. Leaves sending them to the connection.
+
+use std::sync::Arc;
+
+use rowhouse_kernel::Caller;
+
+use super::Query;
+use super::statement::Key;
+
+/// The statements of a flight in order.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) legs: Vec<Leg<'a>>,
+    /// How many only open the transaction: they fail for no reason of the caller's query.
+    pub(crate) opening: usize,
+    /// The one whose rows are kept.
+    pub(crate) answering: usize,
+}
+
+/// A statement of a flight and the role under which it is planned.
+pub(crate) struct Leg<'a> {
+    pub(crate) role: &'a Arc<str>,
+    pub(crate) query: &'a Query,
+}
+
+impl Leg<'_> {
+    pub(super) fn key(&self) -> Key {
+        Key::of(self.role, &self.query.sql)
+    }
+}

@@ -1,0 +1,88 @@
+//! What a database session may still hold from the callers before, and the statements that remove it.
+//!
+//! Any project function can leave a setting, a cursor WITH HOLD, a temporary table, a prepared statement, an advisory
+//! lock or a channel behind, and nothing tells cheaply whether one has. So a session is cleared whenever its caller
+//! changes: a transaction of its own in front of the flight, in the same send and under the same Sync. If clearing fails,
+//! PostgreSQL skips the flight. Leaves the list of what is removed to `rowhouse.clear_session`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_kernel::Caller;
+
+use super::Query;
+use super::pipeline::Leg;
+
+/// Whom a session has served.
+#[derive(Debug)]
+enum Served {
+    /// Nobody yet.
+    Nobody,
+    /// One signed-in user, and nobody else since it was cleared.
+    User(Box<Caller>),
+    /// Others: `anon` and `service_role` are one caller by name only, and a failed flight may have left anything.
+    Others,
+}
+
+/// The statements that clear a session, as the login.
+#[derive(Debug)]
+pub(super) struct Clear {
+    role: Arc<str>,
+    queries: [Query; 3],
+}
+
+impl Clear {
+    pub(super) fn legs(&self) -> [Leg<'_>; 3] {
+        self.queries.each_ref().map(|query| Leg { role: &self.role, query })
+    }
+}
+
+/// The state of one database session.
+#[derive(Debug)]
+pub(super) struct Session {
+    served: Served,
+    clear: Arc<Clear>,
+    /// The version of the schema under which its statements were prepared.
+    pub(super) schema_version: u64,
+}
+
+impl Session {
+    pub(super) fn new(statement_timeout: Duration, schema_version: u64) -> Self {
+        let timeout = statement_timeout.as_millis().to_string();
+        let query = |sql: &str, params| Query { sql: sql.into(), params };
+        // `begin` names everything that a setting could have changed; `commit` ends the transaction without a Sync.
+        let queries = [
+            query("begin isolation level read committed read write not deferrable", Vec::new()),
+            query("select rowhouse.clear_session($1)", vec![Some(timeout.into())]),
+            query("commit", Vec::new()),
+        ];
+        let clear = Arc::new(Clear { role: "".into(), queries });
+        Self { served: Served::Nobody, clear, schema_version }
+    }
+
+    /// What has to run before `caller` is served.
+    pub(super) fn clearing(&self, caller: &Caller) -> Option<Arc<Clear>> {
+        match &self.served {
+            Served::Nobody => None,
+            Served::User(before) if **before == *caller => None,
+            Served::User(_) | Served::Others => Some(Arc::clone(&self.clear)),
+        }
+    }
+
+    /// A flight of `caller` has been written.
+    pub(super) fn serve(&mut self, caller: &Caller) {
+        match &self.served {
+            Served::User(before) if **before == *caller => {}
+            _ if caller.user.is_none() || caller.is_service() => self.served = Served::Others,
+            _ => self.served = Served::User(Box::new(caller.clone())),
+        }
+    }
+
+    /// It is not known what the session holds.
+    pub(super) fn distrust(&mut self) {
+        self.served = Served::Others;
+    }
+}
+
+#[cfg(test)]
+mod tests;
