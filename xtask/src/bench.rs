@@ -103,6 +103,7 @@ async fn measure(root: &Path, effort: &Effort) -> Result<Report> {
     }
     report.limits = starting(start, idle).into_iter().filter(|limit| effort.wants(limit.what)).collect();
     under_load(&server, &wrk, effort, &mut report)?;
+    shared_sends(&mut server, &user, effort, &mut report)?;
     large(&mut server, &user, &pgbench, effort, &mut report).await;
     server.stop()?;
     Ok(report)
@@ -153,6 +154,28 @@ fn under_load(server: &Server, wrk: &Wrk, effort: &Effort, report: &mut Report) 
         wrk.run(&scenario::twenty_rows(), 64, 60)?;
         report.limits.push(memory_limit(WHAT, 80.0, resident_kib(server.pid(), Memory::Now)));
     }
+    Ok(())
+}
+
+/// Reads that wait for a connection, sent together and one by one, in turns.
+fn shared_sends(server: &mut Server, user: &User, effort: &Effort, report: &mut Report) -> Result<()> {
+    const WHAT: &str = "reads from 64 connections without shared sends, against with";
+    if !effort.wants(WHAT) {
+        return Ok(());
+    }
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for round in 1..=effort.rounds {
+        eprintln!("{WHAT}: round {round} of {}", effort.rounds);
+        for (value, measured) in [("true", &mut with), ("false", &mut without)] {
+            server.restart(&[("ROWHOUSE_DB__SHARED_SENDS", value)])?;
+            let wrk = Wrk::new(server, user)?;
+            wrk.run(&scenario::twenty_rows(), 64, 2)?;
+            measured.push(wrk.run(&scenario::twenty_rows(), 64, effort.seconds)?);
+        }
+    }
+    server.restart(&[])?;
+    let measured = median(without)?.per_second / median(with)?.per_second;
+    report.limits.push(Limit { what: WHAT, unit: "×", most: 1.0 / 1.05, measured: Some(measured) });
     Ok(())
 }
 

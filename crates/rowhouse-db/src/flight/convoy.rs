@@ -110,6 +110,7 @@ struct Attempt {
 pub(super) async fn travel(mut loan: Loan, tickets: Vec<Ticket>) {
     let pool = Arc::clone(loan.pool());
     let Ok(connection) = loan.connection() else { return };
+    pool.count_shared(tickets.len());
     let again = attempt(connection, tickets, &pool, true).await;
     if !again.is_empty() && connection.phase == Phase::Idle {
         attempt(connection, again, &pool, false).await;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use metrics::{gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use rowhouse_kernel::{Secret, settings::DbSettings};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -52,6 +52,7 @@ struct Inner {
     schema_version: Arc<AtomicU64>,
     liveness: Liveness,
     live_sessions: bool,
+    shared_sends: bool,
     /// The role under which opening statements are kept: that of the login.
     login_role: Arc<str>,
 }
@@ -104,6 +105,7 @@ impl DataPlane {
             schema_version: Arc::clone(&schema_version),
             liveness,
             live_sessions,
+            shared_sends: settings.shared_sends,
             login_role: "".into(),
         })))
     }
@@ -136,7 +138,8 @@ impl DataPlane {
         if let Some(loan) = pool.borrow_now().await {
             return loan.map(Way::Alone);
         }
-        if context.access == Access::ReadOnly
+        if self.0.shared_sends
+            && context.access == Access::ReadOnly
             && let Some(flight) = Flight::of(legs)
             && let Some(rows) = pool.ride(flight).await?
         {
@@ -255,10 +258,17 @@ impl DataPlane {
             let (used, idle) = pool.counts(size as usize);
             gauge!("db_client_connection_count", "pool" => label, "state" => "used").set(used as f64);
             gauge!("db_client_connection_count", "pool" => label, "state" => "idle").set(idle as f64);
+            counter!("db_client_shared_flights_total", "pool" => label).absolute(pool.shared_flights());
         }
         let (used, _) = self.0.callers.counts(self.0.sizes.0 as usize);
         gauge!("pgrst_db_pool_max").set(f64::from(self.0.sizes.0));
         gauge!("pgrst_db_pool_available").set(f64::from(self.0.sizes.0) - used as f64);
+    }
+
+    /// Flights that have been sent together with others, over both pools.
+    #[must_use]
+    pub fn shared_flights(&self) -> u64 {
+        self.0.callers.shared_flights() + self.0.service.shared_flights()
     }
 
     /// Connections open, in use or idle.

@@ -32,6 +32,8 @@ pub(crate) struct Pool {
     /// Flights that wait for a connection, in order.
     board: Mutex<VecDeque<Ticket>>,
     tickets: AtomicU64,
+    /// Flights that were sent together with others.
+    shared_flights: AtomicU64,
 }
 
 /// A connection on loan. Dropped in the middle of a flight, it is cancelled and drained in the background, and
@@ -67,6 +69,7 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             board: Mutex::default(),
             tickets: AtomicU64::new(0),
+            shared_flights: AtomicU64::new(0),
         })
     }
 
@@ -204,6 +207,17 @@ impl Pool {
         if connection.phase == Phase::Idle {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
+    }
+
+    /// `flights` are sent together.
+    pub(super) fn count_shared(&self, flights: usize) {
+        if flights > 1 {
+            self.shared_flights.fetch_add(flights as u64, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn shared_flights(&self) -> u64 {
+        self.shared_flights.load(Ordering::Relaxed)
     }
 
     /// Connections in use and idle.

@@ -60,6 +60,11 @@ async fn behind<T>(world: &World, waiting: impl Future<Output = T>) -> T {
     done
 }
 
+/// What was tested did happen: without this all would hold of flights that are sent one by one.
+fn assert_shared(world: &World) {
+    assert!(world.database.data.shared_flights() > 1, "no flights were sent together");
+}
+
 #[tokio::test]
 async fn each_mate_has_its_own_caller_and_its_own_error() {
     let world = World::new(one_connection()).await;
@@ -77,6 +82,7 @@ async fn each_mate_has_its_own_caller_and_its_own_error() {
         }
     };
     behind(&world, join_all((0..60).map(one))).await;
+    assert_shared(&world);
 }
 
 #[tokio::test]
@@ -102,6 +108,7 @@ async fn mate_that_leaves_is_cancelled_and_the_others_are_answered() {
         assert_eq!(text(read(&world, &a, backend, &[]).await), before, "the connection was saved");
         warm(&world, &callers).await;
     }
+    assert_shared(&world);
 }
 
 #[tokio::test]
@@ -120,6 +127,7 @@ async fn slow_mate_does_not_hold_the_others_up() {
     };
     behind(&world, behind(&world, join_all((0..8).map(one)))).await;
     assert_eq!(answered.lock().unwrap().last(), Some(&1));
+    assert_shared(&world);
 }
 
 /// The request to cancel a flight may arrive when it has ended.
@@ -146,6 +154,7 @@ async fn cancel_request_never_hits_a_mate() {
         };
         behind(&world, join_all((0..4).map(one))).await;
     }
+    assert_shared(&world);
 }
 
 #[tokio::test]
@@ -159,6 +168,7 @@ async fn mate_whose_time_is_up_ends_alone() {
         _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
     };
     behind(&world, join_all((0..4).map(one))).await;
+    assert_shared(&world);
 }
 
 #[tokio::test]
@@ -183,6 +193,7 @@ async fn mates_with_stale_plans_fly_again() {
         };
         behind(&world, join_all((0..6).map(one))).await;
     }
+    assert_shared(&world);
 }
 
 #[tokio::test]
@@ -207,6 +218,7 @@ async fn mate_with_a_long_value_gets_it_alone() {
         }
     };
     behind(&world, join_all((0..5).map(one))).await;
+    assert_shared(&world);
 }
 
 /// Requests of all kinds come and go at random; each gets its own answer.
@@ -240,4 +252,32 @@ async fn random_traffic_never_mixes_answers() {
     };
     let all = join_all(plans.into_iter().map(client));
     tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+    assert_shared(&world);
+}
+
+#[tokio::test]
+async fn switched_off_every_flight_is_sent_alone() {
+    let world = World::new(DbSettings { shared_sends: false, ..one_connection() }).await;
+    let anon = Caller::anonymous();
+    warm(&world, &[&anon]).await;
+    let one = async |_: usize| assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
+    behind(&world, join_all((0..8).map(one))).await;
+    assert_eq!(world.database.data.shared_flights(), 0);
+}
+
+/// Each caller's flight is cleared of what the one in front of it, in the same send, has left.
+#[tokio::test]
+async fn callers_who_share_a_send_see_nothing_of_each_other() {
+    let world = World::new(one_connection()).await;
+    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let leave = "select coalesce(current_setting('app.note', true), '') || set_config('app.note', $1, false)";
+    read(&world, &a, leave, &["a"]).await.unwrap();
+    read(&world, &b, leave, &["b"]).await.unwrap();
+    let one = async |n: usize| {
+        let (caller, own) = if n % 2 == 0 { (&a, "a") } else { (&b, "b") };
+        let found = text(read(&world, caller, leave, &[own]).await);
+        assert_eq!(found.replace(own, ""), "", "{n}: only what is its own");
+    };
+    behind(&world, join_all((0..12).map(one))).await;
+    assert_shared(&world);
 }

@@ -32,6 +32,8 @@ settings! {
         pub statement_timeout: Duration = Duration::from_secs(8),
         /// Prepared statements kept per data-plane connection; about 32 KB of server memory each.
         pub statement_cache_size: u32 = 256,
+        /// Whether reads of the data API that wait for a connection are sent to it together. Off only to measure what that gains.
+        pub shared_sends: bool = true,
     }
 }
 
