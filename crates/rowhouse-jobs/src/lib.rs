@@ -25,7 +25,7 @@ pub use rowhouse_module::job::{
     AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Lease, Permit,
 };
 pub use rowhouse_module::{BuiltInSchedule, Kind, Registry};
-pub use store::{complete, complete as settle};
+pub use store::complete;
 pub use worker::{Pulse, Wake, Worker, WorkerParts};
 
 macro_rules! migrations {

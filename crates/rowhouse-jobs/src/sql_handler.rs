@@ -135,7 +135,7 @@ impl Handler for SqlHandler {
         Box::pin(async { Permit(Arc::clone(&self.permits).acquire_owned().await.ok()) })
     }
 
-    fn settles(&self) -> bool {
+    fn completes_itself(&self) -> bool {
         true
     }
 }

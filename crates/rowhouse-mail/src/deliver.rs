@@ -65,7 +65,7 @@ impl Delivery {
         let recipient = job.payload.get("recipient").and_then(serde_json::Value::as_i64);
         let recipient =
             recipient.ok_or_else(|| JobError::Fatal("the payload names no recipient".to_owned()))?;
-        let permit = self.inner.breaker.acquire().await.ok_or(JobError::NotNow)?;
+        let permit = self.inner.breaker.acquire().await.ok_or(JobError::Release)?;
         let (attempt, outcome) = match self.begin(recipient).await? {
             AttemptStart::Ended => return Ok(None),
             AttemptStart::Wait(wait) => {

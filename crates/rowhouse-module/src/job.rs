@@ -58,7 +58,7 @@ pub enum JobError {
     /// Nothing could be done now, and that is no fault of the job's: it is given back as if it had not run. The handler
     /// says by [`Handler::room`] when to come again.
     #[error("nothing could be done now")]
-    NotNow,
+    Release,
     /// Nothing was done, and it is no fault of the job's: to be run again after this time, at no attempt's cost.
     #[error("{1}")]
     Snooze(Duration, String),
@@ -101,8 +101,8 @@ pub trait Handler: Send + Sync + 'static {
         usize::MAX
     }
 
-    /// Whether a run that ends well has completed the job itself, by `rowhouse_jobs::settle` in the transaction of its effects.
-    fn settles(&self) -> bool {
+    /// Whether a run that ends well has completed the job itself, by `rowhouse_jobs::complete` in the transaction of its effects.
+    fn completes_itself(&self) -> bool {
         false
     }
 }

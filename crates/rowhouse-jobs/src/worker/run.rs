@@ -100,7 +100,7 @@ pub(crate) async fn run(
                 Err(_) => Err(late(job)),
             };
             match ended(job, kind, result, rng) {
-                Completion::Done(_) if handler.settles() => Completion::ByHandler,
+                Completion::Done(_) if handler.completes_itself() => Completion::ByHandler,
                 end => end,
             }
         }
@@ -159,7 +159,7 @@ fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completi
     match result {
         Ok(result) => Completion::Done(result.filter(|result| is_kept(job, result))),
         Err(JobError::Fatal(error)) => Completion::Dead(error),
-        Err(JobError::NotNow) => Completion::Release,
+        Err(JobError::Release) => Completion::Release,
         Err(JobError::Snooze(pause, why)) => Completion::Snooze(pause.as_secs_f64(), why),
         Err(JobError::Interrupted(why)) => Completion::Interrupted(why),
         Err(JobError::Retry(error) | JobError::RetryAfter(_, error)) if last => Completion::Dead(error),

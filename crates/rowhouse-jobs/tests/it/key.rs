@@ -76,7 +76,7 @@ async fn order_with(third: fn() -> Option<JobError>) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn job_that_is_given_back_keeps_its_place_in_its_key() {
-    assert_eq!(order_with(|| Some(JobError::NotNow)).await, [1, 2, 3, 3, 4, 5, 6]);
+    assert_eq!(order_with(|| Some(JobError::Release)).await, [1, 2, 3, 3, 4, 5, 6]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

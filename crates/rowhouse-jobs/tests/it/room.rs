@@ -58,7 +58,7 @@ async fn run_that_could_do_nothing_is_as_if_it_had_not_been() {
     let mut registry = Registry::new();
     let work = move |job: Job| {
         let nth = seen.fetch_add(1, Ordering::SeqCst);
-        async move { if nth < 5 { Err(JobError::NotNow) } else { Ok(Some(json!(job.attempt))) } }
+        async move { if nth < 5 { Err(JobError::Release) } else { Ok(Some(json!(job.attempt))) } }
     };
     registry.add(kind("test.work"), Does(work));
     let worker = worker(&db, registry).await;

@@ -219,7 +219,7 @@ async fn while_the_relay_is_away_other_mails_are_left_as_they_are() {
     let first = post.send("ada@b.example").await.recipients[0].0;
     let second = post.send("bob@b.example").await.recipients[0].0;
     assert!(matches!(post.deliver(first).await, Err(JobError::RetryAfter(..))));
-    assert_eq!(post.deliver(second).await, Err(JobError::NotNow));
+    assert_eq!(post.deliver(second).await, Err(JobError::Release));
     assert_eq!(post.delivery.room(), 0, "nor are more asked for");
     assert_eq!(state(&post.client, second).await, ("queued".to_owned(), 0, String::new()));
 }
