@@ -13,8 +13,8 @@ use crate::liveness::Liveness;
 use crate::tls::Tls;
 use crate::url::Target;
 
-use transaction::InUse;
 pub use transaction::Transaction;
+use transaction::{InUse, Reuse};
 
 /// How often a transaction is begun again after a serialization failure or deadlock.
 const MAX_ATTEMPTS: u32 = 5;
@@ -92,7 +92,21 @@ impl Control {
         operation: &Operation,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.observed(operation, self.attempts(operation, body)).await
+        self.observed(operation, self.attempts(operation, Reuse::AsItIs, body)).await
+    }
+
+    /// As [`Control::run_tx`], for a body that runs a project's code: nothing that a session can hold (cursors, temporary
+    /// objects, settings, prepared statements, advisory locks, LISTEN) is left to the next user of the connection, which is
+    /// closed where that cannot be had.
+    ///
+    /// # Errors
+    /// Those of [`Control::run_tx`].
+    pub async fn run_tx_and_discard<T, E: TransactionError>(
+        &self,
+        operation: &Operation,
+        body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.observed(operation, self.attempts(operation, Reuse::Discarded, body)).await
     }
 
     /// Runs `body` on a connection outside any transaction: one statement, which is a transaction of its own and not begun
@@ -107,9 +121,9 @@ impl Control {
         body: impl AsyncFn(&tokio_postgres::Client) -> Result<T, E>,
     ) -> Result<T, E> {
         let work = async {
-            let connection = InUse::new(self.connection().await?, self.tls.clone());
+            let connection = InUse::new(self.connection().await?, self.tls.clone(), Reuse::AsItIs);
             let result = body(connection.client()?).await;
-            connection.finish();
+            connection.finish().await;
             result
         };
         self.observed(operation, work).await
@@ -134,11 +148,12 @@ impl Control {
     async fn attempts<T, E: TransactionError>(
         &self,
         operation: &Operation,
+        reuse: Reuse,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut attempt = 1;
         loop {
-            let connection = InUse::new(self.connection().await?, self.tls.clone());
+            let connection = InUse::new(self.connection().await?, self.tls.clone(), reuse);
             match run_once(connection, operation, &body).await {
                 Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
                     counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);
@@ -179,13 +194,13 @@ async fn run_once<T, E: TransactionError>(
     match result {
         Ok(value) => {
             let committed = transaction.batch_execute("commit").await;
-            connection.finish();
+            connection.finish().await;
             committed.map(|()| value).map_err(|error| DbError::from(error).into())
         }
         Err(error) => {
             // A rollback that fails has lost its connection, which rolls back too; the first error says more.
             let _lost = transaction.batch_execute("rollback").await;
-            connection.finish();
+            connection.finish().await;
             Err(error)
         }
     }

@@ -23,7 +23,7 @@ pub use describe::operation;
 pub use idempotency::{
     Answer, Begun, Idempotency, IdempotencyStore, KEPT, KeyScope, MemoryStore, RUNNING_LIMIT, idempotent,
 };
-pub use input::{Body, Params, Segment};
+pub use input::{Body, Params, Segment, SentBody};
 pub use output::{Created, Raw};
 pub use page::{Cursor, Page, limit};
 pub use problem::Problem;

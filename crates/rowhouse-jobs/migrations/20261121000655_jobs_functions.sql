@@ -167,15 +167,31 @@ end
 $$;
 
 -- Completes a job in the transaction of the function that it called for a tenant, on a login that may do nothing else here.
--- Who knows worker and lease, which are random numbers, is the worker.
+-- Who knows worker and lease, which are random numbers, is the worker: the login can read neither, and they travel as
+-- parameters, which pg_stat_activity and pg_prepared_statements do not show. Even so it completes no job but a tenant's.
 create function jobs.complete_call(by_worker uuid, of_lease bigint, job_id bigint, result jsonb) returns boolean
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   select job_id = any (jobs.complete(by_worker, jsonb_build_array(
     jsonb_build_object('lease', of_lease, 'id', job_id, 'state', 'done', 'result', result))))
+  where has_table_privilege(session_user, 'jobs.leases', 'delete') or exists (
+    select from jobs.leases l cross join unnest(l.jobs) j join jobs.partitions p on p.id = j.partition
+    where l.id = of_lease and l.worker = by_worker and j.id = job_id and p.tenant is not null)
 $$;
 
-grant usage on schema jobs to authenticator;
-grant execute on function jobs.complete_call(uuid, bigint, bigint, jsonb) to authenticator;
+-- The data plane's login, whatever it is called.
+do $$
+declare
+  login name;
+begin
+  for login in
+    select l.rolname from pg_catalog.pg_auth_members m join pg_catalog.pg_roles l on l.oid = m.member
+    where m.roleid = 'authenticated'::regrole and l.rolcanlogin and not l.rolsuper
+  loop
+    execute format('grant usage on schema jobs to %I', login);
+    execute format('grant execute on function jobs.complete_call(uuid, bigint, bigint, jsonb) to %I', login);
+  end loop;
+end
+$$;
 grant execute on function jobs.allow_function(text), jobs.disallow_function(text) to rowhouse_project;
 grant execute on function jobs.call_statement(text, jsonb) to authenticated, rowhouse_project;
 -- Before the function changes hands: rowhouse_owner inherits from rowhouse_project.

@@ -89,7 +89,7 @@ impl Tidy {
                 count => removed += count,
             }
         }
-        Ok(Some(json!({ "removed": removed })))
+        Ok(Some(json!({ "removed": removed }).into()))
     }
 }
 

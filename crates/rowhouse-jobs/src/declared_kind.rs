@@ -45,6 +45,7 @@ fn kind(name: &str, declared: &KindSettings) -> Kind {
         growth: declared.growth,
         max_backoff: declared.max_backoff,
         min_release: declared.min_release.clone(),
+        concurrency: declared.concurrency.map(usize::from),
         ..Kind::new(name)
     }
 }

@@ -8,13 +8,16 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 
+use crate::JsonText;
+use crate::raw_json::RawJson;
+
 /// A job to be.
 #[derive(Debug, Clone)]
 pub struct NewJob<'a> {
     /// What is to be done; some process must have registered it.
     pub kind: &'a str,
     /// A JSON object, at most 256 KiB.
-    pub payload: Value,
+    pub payload: JsonText,
     /// A declared queue.
     pub queue: &'a str,
     /// Not before; now where missing.
@@ -36,10 +39,10 @@ pub struct NewJob<'a> {
 impl<'a> NewJob<'a> {
     /// A plain job in the queue `default`.
     #[must_use]
-    pub fn new(kind: &'a str, payload: Value) -> Self {
+    pub fn new(kind: &'a str, payload: impl Into<JsonText>) -> Self {
         Self {
             kind,
-            payload,
+            payload: payload.into(),
             queue: "default",
             run_at: None,
             priority: 5,
@@ -65,7 +68,7 @@ pub async fn enqueue(client: &Client, job: &NewJob<'_>) -> Result<i64, DbError> 
             sql,
             &[
                 &job.kind,
-                &job.payload,
+                &RawJson(job.payload.as_str().to_owned()),
                 &job.queue,
                 &job.run_at,
                 &i32::from(job.priority),

@@ -2,14 +2,13 @@
 
 use rowhouse_kernel::{Secret, SharedClock};
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::outbound::{Answer, Message, Outbound, SendError};
-use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
+use crate::{Handler, HandlerFuture, Job, JobError, JobResult, JsonText};
 
 /// So much of a refusal's text is kept in the job's log, in characters.
 const MOST_REASON: usize = 500;
@@ -87,7 +86,8 @@ pub fn outcome(answer: &Answer) -> JobResult {
         (200..=299, _) if answer.is_cut => Ok(None),
         // A body that is no JSON is nobody's result.
         (200..=299, _) => {
-            Ok(serde_json::from_slice(&answer.body).ok().filter(|value: &Value| !value.is_null()))
+            let result = serde_json::from_slice::<Box<RawValue>>(&answer.body).ok().map(JsonText::from);
+            Ok(result.filter(|result| !result.is_null()))
         }
         (410 | 422, _) => Err(JobError::Fatal(reason(answer))),
         (429 | 503, Some(pause)) => {

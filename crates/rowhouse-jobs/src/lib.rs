@@ -24,7 +24,7 @@ pub use module::JobsModule;
 pub use rowhouse_module::job::{
     AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Lease, Permit,
 };
-pub use rowhouse_module::{BuiltInSchedule, Kind, Registry};
+pub use rowhouse_module::{BuiltInSchedule, JsonText, Kind, Registry};
 pub use store::complete;
 pub use worker::{Pulse, Wake, Worker, WorkerParts};
 

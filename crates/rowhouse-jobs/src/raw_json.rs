@@ -1,6 +1,8 @@
 //! JSON as PostgreSQL sends and takes it, without reading its numbers. Leaves parsing to whoever wants values.
 
 use bytes::{BufMut, BytesMut};
+use rowhouse_db::DbError;
+use serde::Serialize;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
 type BoxError = Box<dyn std::error::Error + Sync + Send>;
@@ -11,6 +13,13 @@ const JSONB_VERSION: u8 = 1;
 /// A jsonb as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RawJson(pub(crate) String);
+
+impl RawJson {
+    /// What `value` is as JSON.
+    pub(crate) fn write(value: &impl Serialize) -> Result<Self, DbError> {
+        serde_json::to_string(value).map(Self).map_err(|error| DbError::Protocol(error.to_string()))
+    }
+}
 
 impl FromSql<'_> for RawJson {
     fn from_sql(_: &Type, raw: &[u8]) -> Result<Self, BoxError> {

@@ -23,6 +23,8 @@ use plan::{Chance, Plan, Turn};
 
 /// Most schedules fired by one look; the next look takes the others.
 const MOST: usize = 200;
+/// How long a machine whose clock is wrong leaves a schedule to others. They look every second.
+const OTHERS_FIRST: Duration = Duration::from_secs(5);
 
 /// A schedule as `schedule list` shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -56,17 +58,16 @@ pub struct Schedule {
     pub last_result: Option<Value>,
 }
 
-/// Compares the clocks, and fires what is due by the database's; nothing where this machine's clock is too far off.
+/// Compares the clocks, and fires what is due by the database's. Where this machine's clock is too far off, others go first:
+/// what is left over for [`OTHERS_FIRST`] is fired nevertheless, for there may be no others.
 ///
 /// # Errors
 /// Those of [`run_due`].
 pub async fn lead(control: &Control, clock: &Arc<DatabaseClock>, rng: &SharedRng) -> Result<usize, DbError> {
     clock.measure(control).await?;
-    if clock.is_wrong() {
-        return Ok(0);
-    }
+    let overdue = if clock.is_wrong() { OTHERS_FIRST } else { Duration::ZERO };
     let shared: SharedClock = Arc::clone(clock) as SharedClock;
-    run_due(control, &shared, rng).await
+    fire_due(control, &shared, rng, overdue).await
 }
 
 /// Fires every schedule that is due, and returns how many jobs that made.
@@ -74,13 +75,24 @@ pub async fn lead(control: &Control, clock: &Arc<DatabaseClock>, rng: &SharedRng
 /// # Errors
 /// The database's. A schedule that cannot fire keeps the reason in its row and does not hold up others.
 pub async fn run_due(control: &Control, clock: &SharedClock, rng: &SharedRng) -> Result<usize, DbError> {
+    fire_due(control, clock, rng, Duration::ZERO).await
+}
+
+/// Fires what has been due for `overdue`.
+async fn fire_due(
+    control: &Control,
+    clock: &SharedClock,
+    rng: &SharedRng,
+    overdue: Duration,
+) -> Result<usize, DbError> {
     let mut jobs = 0;
     for _ in 0..MOST {
         let now = clock.now();
-        if !is_any_due(control, now).await? {
+        let due_by = now - overdue;
+        if !is_any_due(control, due_by).await? {
             break;
         }
-        match fire_one(control, now, rng).await? {
+        match fire_one(control, now, due_by, rng).await? {
             Some(made) => jobs += made,
             // somebody else has it
             None => break,
@@ -100,14 +112,19 @@ async fn is_any_due(control: &Control, now: OffsetDateTime) -> Result<bool, DbEr
         .await
 }
 
-async fn fire_one(control: &Control, now: OffsetDateTime, rng: &SharedRng) -> Result<Option<usize>, DbError> {
+async fn fire_one(
+    control: &Control,
+    now: OffsetDateTime,
+    due_by: OffsetDateTime,
+    rng: &SharedRng,
+) -> Result<Option<usize>, DbError> {
     let chance = Chance::draw(&**rng);
     control
         .run_tx(&Operation::system("jobs_schedule_fire"), async move |tx| {
             let sql = "select name, cron, timezone, kind, payload, queue, missed, extract(epoch from jitter)::float8, slot, next_at \
                        from jobs.schedules where declared and not paused and next_at <= $1 \
                        order by next_at limit 1 for update skip locked";
-            match tx.query_opt(sql, &[&now]).await? {
+            match tx.query_opt(sql, &[&due_by]).await? {
                 Some(row) => Due::from(&row).fire(tx, now, chance).await.map(Some),
                 None => Ok(None),
             }

@@ -1,26 +1,24 @@
 //! Calls a function of the project in the transaction that completes the job, so that effect and completion are one: the
 //! one that a job of the kind `jobs.sql` names, or the one that its declared kind stands for. Which functions may be
-//! called, and as whom, is decided by the migration `jobs_functions`; leaves the connections to `session`.
+//! called, and as whom, is decided by the migration `jobs_functions`.
 
 mod call;
-mod session;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rowhouse_db::{Control, DbError};
+use rowhouse_db::{Control, DbError, Transaction};
+use rowhouse_kernel::{Operation, TenantId};
 use tokio::sync::Semaphore;
 
 use crate::Kind;
 use crate::{AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Permit};
 use call::{Call, CallError};
-use session::Session;
 
 /// The kind's name.
 pub(crate) const KIND: &str = "jobs.sql";
 /// Functions that run at once in one process. They have connections of their own, so that slow ones hold up nobody else.
 pub const MOST_AT_ONCE: u32 = 8;
-/// How often a call is begun again after a serialization failure or deadlock.
-const MAX_ATTEMPTS: u32 = 5;
 /// Pause until a job is looked at again whose tenant is not active.
 const SUSPENDED: std::time::Duration = std::time::Duration::from_secs(30);
 /// Pause until a job is looked at again for which there was no connection.
@@ -64,46 +62,44 @@ impl SqlHandler {
             Some(function) => Call::declared(function, job),
             None => Call::read(job)?,
         };
-        for _attempt in 1..MAX_ATTEMPTS {
-            match self.attempt(&call, job).await {
-                Err(CallError::Database(error)) if is_retryable(&error) => {}
-                ended => return ended.map(|()| None).map_err(job_error),
-            }
-        }
-        self.attempt(&call, job).await.map(|()| None).map_err(job_error)
+        self.complete(&call, job).await.map(|()| None).map_err(job_error)
     }
 
-    /// One transaction.
-    async fn attempt(&self, call: &Call, job: &Job) -> Result<(), CallError> {
+    /// One transaction, begun again after a serialization failure or deadlock.
+    async fn complete(&self, call: &Call, job: &Job) -> Result<(), CallError> {
         let claims = match job.tenant {
-            Some(tenant) => Some(self.claims(tenant.0).await?),
+            Some(tenant) => Some(self.claims(tenant).await?),
             None => None,
         };
-        let control = if claims.is_some() { &self.tenants } else { &self.project };
-        let session = Session::begin(control).await.map_err(CallError::Unreachable)?;
-        match call.complete(session.client(), job, &self.search_path, claims.as_deref()).await {
-            Ok(()) => Ok(session.commit().await?),
-            Err(error) => {
-                session.rollback().await;
-                Err(error)
+        let control = if job.tenant.is_some() { &self.tenants } else { &self.project };
+        let operation =
+            Operation::system("jobs_function").for_request(job.request_id.as_deref()).in_tenant(job.tenant);
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let (begun, call, job, path) =
+            (Arc::clone(&has_begun), call.clone(), job.clone(), self.search_path.clone());
+        let work = async move |tx: &Transaction<'_>| {
+            begun.store(true, Ordering::Relaxed);
+            call.complete(tx, &job, &path, claims.as_deref()).await
+        };
+        match control.run_tx_and_discard(&operation, work).await {
+            Err(CallError::Database(error)) if !has_begun.load(Ordering::Relaxed) => {
+                Err(CallError::Unreachable(error))
             }
+            ended => ended,
         }
     }
 
     /// Whom a tenant's job speaks for.
-    async fn claims(&self, tenant: uuid::Uuid) -> Result<String, CallError> {
-        let client = self.project.connection().await.map_err(CallError::Unreachable)?;
-        let row = client.query_one("select jobs.claims_of($1)::text", &[&tenant]).await;
-        let row = row.map_err(|error| CallError::Unreachable(error.into()))?;
-        let claims: Option<String> = row.get(0);
+    async fn claims(&self, tenant: TenantId) -> Result<String, CallError> {
+        let ask = async move |client: &tokio_postgres::Client| {
+            let row = client.query_one("select jobs.claims_of($1)::text", &[&tenant.0]).await?;
+            Ok::<Option<String>, DbError>(row.get(0))
+        };
+        let operation = Operation::system("jobs_claims").in_tenant(Some(tenant));
+        let claims = self.project.statement(&operation, ask).await.map_err(CallError::Unreachable)?;
         claims
             .ok_or_else(|| CallError::Job(JobError::Snooze(SUSPENDED, "the tenant is not active".to_owned())))
     }
-}
-
-/// Serialization failure or deadlock: another attempt may well succeed.
-fn is_retryable(error: &DbError) -> bool {
-    matches!(error.code(), Some("40001" | "40P01"))
 }
 
 /// The server is shutting down, starting, or has cut the connection: the run left nothing, whatever the function does.

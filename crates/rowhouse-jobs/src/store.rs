@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rowhouse_db::{Control, DbError};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
@@ -293,7 +294,7 @@ pub(crate) async fn complete_leases(
 pub async fn complete(
     client: &tokio_postgres::Client,
     worker: Uuid,
-    outcomes: &Value,
+    outcomes: &(impl ToSql + Sync),
 ) -> Result<Vec<i64>, DbError> {
     Ok(client.query_one("select jobs.complete($1, $2)", &[&worker, outcomes]).await?.get(0))
 }

@@ -78,7 +78,7 @@ impl Drafts {
         let mailer = self.mailer.clone();
         let write = async move |tx: &Transaction<'_>| become_mail(tx, &mailer, draft).await;
         let mail = self.control.run_tx(&Operation::system("mail_write"), write).await?;
-        Ok(mail.map(|id| json!({ "mail": id })))
+        Ok(mail.map(|id| json!({ "mail": id }).into()))
     }
 }
 

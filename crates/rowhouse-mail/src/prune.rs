@@ -49,5 +49,5 @@ impl Handler for Prune {
 
 async fn prune(prune: &Prune) -> JobResult {
     let deleted = prune.all().await.map_err(|error| JobError::Retry(error.to_string()))?;
-    Ok(Some(json!({ "deleted": deleted })))
+    Ok(Some(json!({ "deleted": deleted }).into()))
 }

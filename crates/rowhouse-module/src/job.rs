@@ -8,6 +8,8 @@ use rowhouse_kernel::TenantId;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use crate::JsonText;
+
 /// A job being run.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -72,7 +74,7 @@ pub enum JobError {
 }
 
 /// A run's end: a result worth keeping, if any, or why it failed.
-pub type JobResult = Result<Option<Value>, JobError>;
+pub type JobResult = Result<Option<JsonText>, JobError>;
 
 /// A run under way.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = JobResult> + Send + 'a>>;

@@ -23,6 +23,9 @@ pub struct Kind {
     pub max_backoff: Duration,
     /// Processes of an older release leave such jobs alone.
     pub min_release: String,
+    /// Runs at once in one process, instead of four fifths of its slots; never more than all of those that are not kept
+    /// for letters.
+    pub concurrency: Option<usize>,
 }
 
 impl Kind {
@@ -37,6 +40,7 @@ impl Kind {
             growth: 200,
             max_backoff: Duration::from_secs(2 * 3600),
             min_release: "0".to_owned(),
+            concurrency: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench jobs`: durable jobs that do nothing, through the worker's release build on a PostgreSQL of its own,
 //! with settings as `up` writes them; and other queues on the same server in the same run when asked.
 
+mod crowd;
 mod database;
 mod load;
 mod peer;

@@ -37,17 +37,26 @@ impl Deref for Transaction<'_> {
     }
 }
 
+/// How a connection goes back to the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reuse {
+    AsItIs,
+    /// After DISCARD ALL; one that was dropped is closed.
+    Discarded,
+}
+
 /// A pooled connection in use. Dropped before [`InUse::finish`], it is cancelled and rolled back before anybody else
 /// gets it, or closed.
 pub(super) struct InUse {
+    reuse: Reuse,
     object: Option<deadpool_postgres::Object>,
     /// For the cancel request, which is a connection of its own.
     tls: Tls,
 }
 
 impl InUse {
-    pub(super) fn new(object: deadpool_postgres::Object, tls: Tls) -> Self {
-        Self { object: Some(object), tls }
+    pub(super) fn new(object: deadpool_postgres::Object, tls: Tls, reuse: Reuse) -> Self {
+        Self { object: Some(object), tls, reuse }
     }
 
     pub(super) fn client(&self) -> Result<&Client, DbError> {
@@ -63,7 +72,15 @@ impl InUse {
     }
 
     /// Nothing is under way any more.
-    pub(super) fn finish(mut self) {
+    pub(super) async fn finish(mut self) {
+        if self.reuse == Reuse::Discarded
+            && let Some(object) = &self.object
+            && let Err(error) = object.batch_execute("discard all").await
+        {
+            // What was committed stays so; only the connection is of no more use.
+            tracing::debug!(%error, "a session could not be discarded; its connection is closed");
+            self.object.take().map(deadpool_postgres::Object::take);
+        }
         drop(self.object.take());
     }
 }
@@ -72,13 +89,13 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else { return };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(abandon(object, self.tls.clone()))),
+            Ok(runtime) => drop(runtime.spawn(abandon(object, self.tls.clone(), self.reuse))),
             Err(_) => drop(deadpool_postgres::Object::take(object)),
         }
     }
 }
 
-async fn abandon(object: deadpool_postgres::Object, tls: Tls) {
+async fn abandon(object: deadpool_postgres::Object, tls: Tls, reuse: Reuse) {
     counter!("rowhouse_db_transactions_abandoned_total").increment(1);
     let token = object.cancel_token();
     let end = async {
@@ -86,12 +103,9 @@ async fn abandon(object: deadpool_postgres::Object, tls: Tls) {
         object.batch_execute("rollback").await
     };
     match tokio::time::timeout(CANCEL_TIMEOUT, end).await {
-        Ok(Ok(())) => drop(object),
+        Ok(Ok(())) if reuse == Reuse::AsItIs => drop(object),
         failed => {
-            tracing::debug!(
-                ?failed,
-                "a dropped transaction could not be rolled back; its connection is closed"
-            );
+            tracing::debug!(?failed, "the connection of a dropped transaction is closed");
             drop(deadpool_postgres::Object::take(object));
         }
     }

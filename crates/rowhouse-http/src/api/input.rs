@@ -24,6 +24,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let SentBody(body, _) = SentBody::from_request(request, state).await?;
+        Ok(Self(body))
+    }
+}
+
+/// The same, and the text that was sent: for parts of it that are passed on as they are.
+#[derive(Debug)]
+pub struct SentBody<T>(pub T, pub Bytes);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SentBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let body = Bytes::from_request(request, state).await.map_err(|error| match error.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too long")
@@ -34,7 +47,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)) {
             return Err(no_nul());
         }
-        Ok(Self(from_fields(fields)?))
+        Ok(Self(from_fields(fields)?, body))
+    }
+}
+
+impl<T: JsonSchema> OperationInput for SentBody<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        Body::<T>::operation_input(context, operation);
     }
 }
 

@@ -12,7 +12,9 @@ fn answer(status: u16, body: &str) -> Answer {
 
 #[test]
 fn success_keeps_a_json_body_and_no_other() {
-    assert_eq!(outcome(&answer(200, r#"{"sent": 3}"#)), Ok(Some(json!({ "sent": 3 }))));
+    assert_eq!(outcome(&answer(200, r#"{"sent":3}"#)), Ok(Some(json!({ "sent": 3 }).into())));
+    let digits = r#"{"sum": 0.12345678901234567890123, "large": 1e400}"#;
+    assert_eq!(outcome(&answer(200, digits)).unwrap().unwrap().as_str(), digits);
     assert_eq!(outcome(&answer(204, "")), Ok(None));
     assert_eq!(outcome(&answer(201, "<p>done")), Ok(None));
     assert_eq!(outcome(&Answer { is_cut: true, ..answer(200, "[1") }), Ok(None));

@@ -9,12 +9,11 @@ use rowhouse_db::{Control, DbError, Transaction};
 use rowhouse_http::ServiceKey;
 use rowhouse_http::api::routing::{get_with, post_with};
 use rowhouse_http::api::{
-    Body, Created, Cursor, Page, Params, Problem, Raw, Routes, Segment, limit, operation,
+    Body, Created, Cursor, Page, Params, Problem, Raw, Routes, Segment, SentBody, limit, operation,
 };
 use rowhouse_kernel::{Origin, SharedClock, TenantId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::admin::{self, Filter, MOST_LISTED};
@@ -180,11 +179,11 @@ async fn new(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
-    Body(new): Body<NewJobBody>,
+    SentBody(new, text): SentBody<NewJobBody>,
 ) -> Result<Created<Id>, Problem> {
-    let (run_at, timeout) = (new.run_at()?, new.timeout()?);
+    let (run_at, timeout, payload) = (new.run_at()?, new.timeout()?, new.payload(&text));
     let work = async move |tx: &Transaction<'_>| {
-        let plain = NewJob::new(&new.kind, Value::Object(new.payload.clone()));
+        let plain = NewJob::new(&new.kind, payload.clone());
         let job = NewJob {
             queue: new.queue.as_deref().unwrap_or(plain.queue),
             run_at,

@@ -10,7 +10,7 @@ use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::{Clock, Operation, SharedClock};
 use time::OffsetDateTime;
 
-/// A machine whose clock is further off fires nothing and says so: too much else of it is wrong.
+/// A machine whose clock is further off says so, and leaves schedules to others where there are any.
 pub const MAX_SKEW: Duration = Duration::from_secs(60);
 
 /// The database's clock, as far as it is known.
@@ -47,7 +47,7 @@ impl DatabaseClock {
         self.microseconds.store(skew, Ordering::Relaxed);
         gauge!("rowhouse_jobs_clock_skew_seconds").set(self.skew().as_secs_f64());
         if self.is_wrong() && !was_wrong {
-            tracing::error!(skew = ?self.skew(), "this machine's clock is wrong; its schedules fire elsewhere");
+            tracing::error!(skew = ?self.skew(), "this machine's clock is wrong; other processes fire schedules first");
         }
         Ok(())
     }

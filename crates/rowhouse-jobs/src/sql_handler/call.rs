@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rowhouse_db::DbError;
+use rowhouse_db::{DbError, TransactionError};
 use serde_json::value::RawValue;
 use tokio_postgres::{Client, Row};
 
@@ -36,6 +36,15 @@ impl From<JobError> for CallError {
 impl From<DbError> for CallError {
     fn from(error: DbError) -> Self {
         Self::Database(error)
+    }
+}
+
+impl TransactionError for CallError {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Database(error) | Self::Unreachable(error) => Some(error),
+            Self::Job(_) => None,
+        }
     }
 }
 
@@ -140,12 +149,11 @@ async fn set_context(
     let organization = parsed.as_ref().and_then(|claims| claims.get("org_id")?.as_str()).unwrap_or_default();
     let sql = "select set_config('request.jwt.claims', $1, true), set_config('app.current_organization_id', $2, true), \
                set_config('search_path', $3, true), set_config('statement_timeout', $4, true), \
-               set_config('rowhouse.request_id', $5, true), set_config('role', $6, true)";
+               set_config('role', $5, true)";
     let timeout = job.timeout.max(Duration::from_millis(1)).as_millis().to_string();
-    let request = job.request_id.as_deref().unwrap_or_default();
     let role = if claims.is_some() { "authenticated" } else { "none" };
     client
-        .execute(sql, &[&claims.unwrap_or_default(), &organization, &search_path, &timeout, &request, &role])
+        .execute(sql, &[&claims.unwrap_or_default(), &organization, &search_path, &timeout, &role])
         .await
         .map_err(DbError::from)?;
     Ok(())

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+
+use crate::JsonText;
 
 /// How long the end of a job may wait for the rest of its batch.
 const LINGER: Duration = Duration::from_millis(50);
@@ -14,7 +16,7 @@ const INTERRUPTED: f64 = 1.0;
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Completion {
-    Done(Option<Value>),
+    Done(Option<JsonText>),
     /// To be run again after so many seconds.
     Retry(f64, String),
     /// The same, at no attempt's cost.
@@ -87,31 +89,48 @@ impl CompletionReport {
     }
 
     /// The argument of `jobs.complete`.
-    pub(crate) fn outcomes(ends: &[CompletedRun]) -> Value {
+    pub(crate) fn outcomes(ends: &[CompletedRun]) -> Vec<Outcome<'_>> {
         ends.iter().filter_map(CompletedRun::outcome).collect()
     }
 }
 
+/// An end as `jobs.complete` takes it.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Outcome<'a> {
+    lease: i64,
+    id: i64,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a JsonText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    uncounted: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lost: bool,
+}
+
 impl CompletedRun {
-    fn outcome(&self) -> Option<Value> {
-        let mut outcome = match &self.end {
-            Completion::Done(None) => json!({ "state": "done" }),
-            Completion::Done(Some(result)) => json!({ "state": "done", "result": result }),
-            Completion::Retry(after, error) => json!({ "state": "retry", "after": after, "error": error }),
+    fn outcome(&self) -> Option<Outcome<'_>> {
+        let plain = Outcome { lease: self.lease, id: self.job, ..Outcome::default() };
+        Some(match &self.end {
+            Completion::Done(result) => Outcome { state: "done", result: result.as_ref(), ..plain },
+            Completion::Retry(after, error) => {
+                Outcome { state: "retry", after: Some(*after), error: Some(error), ..plain }
+            }
             Completion::Snooze(after, error) => {
-                json!({ "state": "retry", "after": after, "error": error, "uncounted": true })
+                Outcome { state: "retry", after: Some(*after), error: Some(error), uncounted: true, ..plain }
             }
             Completion::Interrupted(error) => {
-                json!({ "state": "retry", "after": INTERRUPTED, "error": error, "lost": true })
+                Outcome { state: "retry", after: Some(INTERRUPTED), error: Some(error), lost: true, ..plain }
             }
-            Completion::Dead(error) => json!({ "state": "dead", "error": error }),
-            Completion::Cancelled(error) => json!({ "state": "cancelled", "error": error }),
-            Completion::Release => json!({ "state": "release" }),
+            Completion::Dead(error) => Outcome { state: "dead", error: Some(error), ..plain },
+            Completion::Cancelled(error) => Outcome { state: "cancelled", error: Some(error), ..plain },
+            Completion::Release => Outcome { state: "release", ..plain },
             Completion::ByHandler => return None,
-        };
-        outcome["lease"] = self.lease.into();
-        outcome["id"] = self.job.into();
-        Some(outcome)
+        })
     }
 }
 
@@ -119,7 +138,7 @@ impl Completion {
     /// Bytes that it takes until it is told.
     fn bytes(&self) -> usize {
         match self {
-            Self::Done(Some(result)) => result.to_string().len(),
+            Self::Done(Some(result)) => result.as_str().len(),
             Self::Retry(_, error)
             | Self::Snooze(_, error)
             | Self::Interrupted(error)

@@ -8,12 +8,15 @@ use rowhouse_db::DbError;
 
 use super::batch::{CompletedRun, Completion, CompletionReport};
 use super::{Shared, lock};
+use crate::raw_json::RawJson;
 use crate::store;
 
 /// How often ends are looked for that wait for slow neighbours.
 const TICK: Duration = Duration::from_millis(25);
 /// Pause after the database failed; nothing is forgotten meanwhile.
 const TROUBLE: Duration = Duration::from_millis(100);
+/// One end by itself: as it is, without its result, and as a death.
+const SINGLE_ATTEMPTS: u32 = 3;
 /// An answer that takes longer does not come.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -47,16 +50,20 @@ fn is_permanently_refused(error: &DbError) -> bool {
     error.code().is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "54")))
 }
 
-/// One end that cannot be kept must not hold up all others: its job is dead.
+/// One end that cannot be kept must not hold up all others. Work that is done is not made undone by its result, which is
+/// dropped; of another end the job is dead.
 async fn report_singly(shared: &Shared, worker: uuid::Uuid, ends: Vec<CompletedRun>) {
     for mut ended in ends {
-        for _attempt in 0..2 {
+        for _attempt in 0..SINGLE_ATTEMPTS {
             let report = CompletionReport { ends: vec![ended.clone()], ..CompletionReport::default() };
             match shared.within(TIMEOUT, report_to_database(shared, worker, &report)).await {
                 Ok(()) => break,
                 Err(error) => {
                     tracing::error!(%error, job_id = ended.job, "the end of a job cannot be kept");
-                    ended.end = Completion::Dead("its end could not be kept; see the log".to_owned());
+                    ended.end = match ended.end {
+                        Completion::Done(Some(_)) => Completion::Done(None),
+                        _ => Completion::Dead("its end could not be kept; see the log".to_owned()),
+                    };
                 }
             }
         }
@@ -78,9 +85,9 @@ async fn report_to_database(
         refused += gone.map(|(_, jobs)| jobs.len()).sum::<usize>();
     }
     let outcomes = CompletionReport::outcomes(&report.ends);
-    let told = outcomes.as_array().map_or(0, Vec::len);
-    if told > 0 {
-        refused += told - store::complete(&client, worker, &outcomes).await?.len().min(told);
+    if !outcomes.is_empty() {
+        let told = store::complete(&client, worker, &RawJson::write(&outcomes)?).await?.len();
+        refused += outcomes.len().saturating_sub(told);
     }
     if refused > 0 {
         tracing::warn!(refused, "jobs ended that others had taken over; their ends do not count");

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::batch::Completion;
 use crate::Kind;
 use crate::store::{Claimed, PartitionRow};
-use crate::{Handler, Job, JobError, JobResult};
+use crate::{Handler, Job, JobError, JobResult, JsonText};
 
 /// Results larger than this are not kept: they belong into a table.
 const MOST_RESULT: usize = 64 * 1024;
@@ -133,25 +133,16 @@ fn clean(error: &str) -> String {
 }
 
 /// The work is done and must not be done again because its result cannot be kept.
-fn is_kept(job: &Job, result: &Value) -> bool {
-    let why = if result.to_string().len() > MOST_RESULT {
+fn is_kept(job: &Job, result: &JsonText) -> bool {
+    let why = if result.as_str().len() > MOST_RESULT {
         "it has more than 64 KiB"
-    } else if holds_nul(result) {
+    } else if result.has_nul() {
         "it holds the character NUL, which jsonb cannot"
     } else {
         return true;
     };
     tracing::warn!(job_id = job.id, why, "the result of a job is not kept");
     false
-}
-
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        _ => false,
-    }
 }
 
 fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completion {

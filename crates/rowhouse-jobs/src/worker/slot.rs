@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::Registry;
+use crate::{Kind, Registry};
 
 /// Jobs claimed and not ended, however short they are.
 const MAX_INFLIGHT: usize = 2_000;
@@ -109,7 +109,8 @@ impl Slots {
         let of_kind = (general - general / OTHERS_SHARE).max(1);
         let reserved_kinds: Vec<String> = reserved_kinds.iter().map(ToString::to_string).collect();
         let plain = registry.kinds().filter(|kind| !reserved_kinds.iter().any(|name| **name == *kind.name));
-        let kinds = plain.map(|kind| (Arc::clone(&kind.name), Pool::new(of_kind))).collect();
+        let most = |kind: &Kind| kind.concurrency.map_or(of_kind, |most| most.clamp(1, general));
+        let kinds = plain.map(|kind| (Arc::clone(&kind.name), Pool::new(most(kind)))).collect();
         Self { general: Pool::new(general), reserved: Pool::new(reserved), reserved_kinds, kinds }
     }
 

@@ -128,3 +128,45 @@ async fn effects_of_one_tenant_are_not_those_of_another() {
         }
     }
 }
+
+/// The login on which tenants' functions run can complete their jobs, and for that it needs numbers that it cannot learn.
+#[tokio::test]
+async fn login_of_tenants_functions_learns_no_lease_and_completes_no_job_of_the_project() {
+    const WORKER: &str = "00000000-0000-0000-0000-000000000001";
+    let (db, client) = scene().await;
+    let leased = format!(
+        "insert into jobs.workers (id, release, host, pid) values ('{WORKER}', '1', 'h', 1); \
+         select jobs.enqueue('test.work'); \
+         select jobs.claim('{WORKER}', array(select id from jobs.partitions), '{{0}}', '{{100}}', '{{1}}', '{{100}}', \
+           100, 1000000, 7)"
+    );
+    client.batch_execute(&leased).await.unwrap();
+    let login = rowhouse_db::connect(&db.urls.data.authenticator).await.unwrap();
+    for role in ["none", "anon", "authenticated"] {
+        for sql in [
+            "select * from jobs.leases",
+            "select * from jobs.workers",
+            "select jobs.complete('00000000-0000-0000-0000-000000000001', '[]')",
+            "select * from jobs.ready",
+        ] {
+            assert_eq!(speak(&login, role, Some(OWN), sql).await, Err("42501".to_owned()), "{role}: {sql}");
+        }
+    }
+    let id: i64 = client.query_one("select (jobs[1]).id from jobs.leases", &[]).await.unwrap().get(0);
+    let complete = "select jobs.complete_call($1::text::uuid, 7, $2, null)";
+    let completed: Option<bool> = login.query_one(complete, &[&WORKER, &id]).await.unwrap().get(0);
+    assert_eq!((completed, count(&client, "leases").await), (None, 1), "a job of no tenant is not its own");
+    let seen =
+        "select count(*) from pg_stat_activity where query like '%' || $1 || '%' and query not like '%$1%'";
+    let seen: i64 = login.query_one(seen, &[&WORKER]).await.unwrap().get(0);
+    assert_eq!(seen, 0);
+    client.execute("update jobs.partitions set tenant = $1", &[&OWN]).await.unwrap();
+    let other: Option<bool> = login
+        .query_one("select jobs.complete_call($1::text::uuid, 8, $2, null)", &[&WORKER, &id])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!((other, count(&client, "leases").await), (None, 1), "another lease");
+    let completed: Option<bool> = login.query_one(complete, &[&WORKER, &id]).await.unwrap().get(0);
+    assert_eq!((completed, count(&client, "leases").await), (Some(true), 0));
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, Registry, enqueue_many};
 use serde_json::json;
 
-use crate::support::{Does, database, idle, kind, text, until, worker};
+use crate::support::{Does, database, idle, kind, text, until, worker, worker_with};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -67,4 +67,25 @@ async fn run_that_could_do_nothing_is_as_if_it_had_not_been() {
     assert_eq!(text(&client, "select result::text from jobs.results").await, "1");
     assert_eq!(text(&client, "select count(*)::text from jobs.log").await, "0");
     worker.stop(TIMEOUT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_slow_kinds_together_hold_up_no_letter() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let mut registry = Registry::new();
+    for slow in ["test.slow", "test.slower"] {
+        registry.add(kind(slow), Does(async |_| std::future::pending().await));
+    }
+    registry.add(kind("mail.deliver"), Does(async |_| Ok(None)));
+    let _worker = worker_with(&db, registry, &["mail.deliver"]).await;
+    let payloads = vec![json!({}); 50];
+    for slow in ["test.slow", "test.slower"] {
+        enqueue_many(&client, slow, &payloads, "default", None).await.unwrap();
+    }
+    until(&client, "(select sum(cardinality(jobs)) from jobs.leases) >= 18").await;
+    let asked = std::time::Instant::now();
+    enqueue_many(&client, "mail.deliver", &[json!({})], "default", None).await.unwrap();
+    until(&client, "exists (select from jobs.done)").await;
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
 }

@@ -304,17 +304,28 @@ async fn last_result_is_shown_when_the_job_itself_is_forgotten() {
 }
 
 #[tokio::test]
-async fn machine_whose_clock_is_wrong_fires_nothing_and_one_that_is_a_little_off_goes_by_the_database() {
+async fn machine_whose_clock_is_wrong_lets_others_fire_first_and_goes_by_the_database() {
     let house = House::new().await;
     let there: OffsetDateTime = house.client.query_one("select clock_timestamp()", &[]).await.unwrap().get(0);
     let own = FakeClock::at(there + Duration::from_secs(600));
     let clock = schedule::DatabaseClock::new(&(Arc::clone(&own) as SharedClock));
     let due = "insert into jobs.schedules (name, cron, timezone, kind, queue, missed, jitter, paused, built_in, slot, next_at) \
         select 'due', '* * * * *', 'UTC', 'jobs.noop', 'default', 'once', '0', false, false, at, at \
-        from (select date_trunc('minute', now()) as at) t";
+        from (select clock_timestamp() as at) t";
     house.client.batch_execute(due).await.unwrap();
     assert_eq!(schedule::lead(&house.control, &clock, &house.rng).await.unwrap(), 0);
     assert!(clock.is_wrong(), "{:?}", clock.skew());
+    let overdue = "update jobs.schedules set next_at = clock_timestamp() - interval '5 s' where name = 'due'";
+    house.client.batch_execute(overdue).await.unwrap();
+    assert_eq!(
+        schedule::lead(&house.control, &clock, &house.rng).await.unwrap(),
+        1,
+        "nobody else has fired it"
+    );
+    let next = "select (next_at between clock_timestamp() and clock_timestamp() + interval '1 minute')::text \
+                from jobs.schedules where name = 'due'";
+    assert_eq!(text(&house.client, next).await, "true", "by the database's clock");
+    house.client.batch_execute(overdue).await.unwrap();
     own.advance(time::Duration::seconds(-570));
     assert_eq!(schedule::lead(&house.control, &clock, &house.rng).await.unwrap(), 1);
     assert!(!clock.is_wrong() && clock.skew() > Duration::from_secs(20), "{:?}", clock.skew());

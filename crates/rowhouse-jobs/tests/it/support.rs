@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rowhouse_db::Control;
 use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
-use rowhouse_jobs::{Handler, HandlerFuture, Job, JobResult, Kind, Registry, Worker, WorkerParts};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JsonText, Kind, Registry, Worker, WorkerParts};
 use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SystemClock, SystemRng};
 use rowhouse_testkit::TestDatabase;
+use serde_json::Value;
 use tokio_postgres::Client;
 
 /// The platform's migrations, read from the crates' folders: this crate may not depend on those above it.
@@ -40,10 +41,11 @@ pub(crate) struct Does<F>(pub(crate) F);
 impl<F, T> Handler for Does<F>
 where
     F: Fn(Job) -> T + Send + Sync + 'static,
-    T: Future<Output = JobResult> + Send + 'static,
+    T: Future<Output = Result<Option<Value>, JobError>> + Send + 'static,
 {
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
-        Box::pin((self.0)(job.clone()))
+        let work = (self.0)(job.clone());
+        Box::pin(async { Ok(work.await?.map(JsonText::from)) })
     }
 }
 
@@ -60,7 +62,7 @@ pub(crate) fn kind(name: &str) -> Kind {
 pub(crate) fn registry<F, T>(work: F) -> Registry
 where
     F: Fn(Job) -> T + Send + Sync + 'static,
-    T: Future<Output = JobResult> + Send + 'static,
+    T: Future<Output = Result<Option<Value>, JobError>> + Send + 'static,
 {
     let mut registry = Registry::new();
     registry.add(kind("test.work"), Does(work));
@@ -69,12 +71,21 @@ where
 }
 
 pub(crate) async fn worker(db: &TestDatabase, registry: Registry) -> Worker {
+    worker_with(db, registry, &[]).await
+}
+
+/// One that keeps slots for some kinds.
+pub(crate) async fn worker_with(
+    db: &TestDatabase,
+    registry: Registry,
+    reserved_kinds: &'static [&'static str],
+) -> Worker {
     let settings = DbSettings { control_pool_size: 6, ..DbSettings::default() };
     let parts = WorkerParts {
         control: Control::open(&db.urls.control, &settings).unwrap(),
         registry,
         concurrency: 20,
-        reserved_kinds: &[],
+        reserved_kinds,
         release: "1.0.0".to_owned(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

@@ -120,6 +120,8 @@ pub struct KindSettings {
     pub max_backoff: Duration,
     /// Processes of an older release leave such jobs alone.
     pub min_release: String,
+    /// Runs at once in one process.
+    pub concurrency: Option<u16>,
 }
 
 impl Entry for KindSettings {
@@ -150,6 +152,7 @@ impl Entry for KindSettings {
             growth: fields.read("growth", 200),
             max_backoff: fields.read("max_backoff", Duration::from_secs(2 * 3600)),
             min_release: fields.read("min_release", "0".to_owned()),
+            concurrency: fields.read("concurrency", None),
         };
         kind.check(fields);
         kind
@@ -176,6 +179,9 @@ impl KindSettings {
             if pause.is_zero() || pause > 30 * longest {
                 fields.refuse(key, "must be longer than nothing and at most 30d");
             }
+        }
+        if self.concurrency == Some(0) {
+            fields.refuse("concurrency", "must be 1 or more; a queue can be paused");
         }
         let parts = self.min_release.split('.');
         if self.min_release.split('.').count() > 4

@@ -85,22 +85,46 @@ pub(crate) struct Enqueued {
     pub(crate) committed_at: i64,
 }
 
-/// Single enqueues, `rate` a second over all tenants in turn (none: for no tenant).
+/// What tells single enqueues apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum By {
+    Tenant,
+    Key,
+}
+
+impl By {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Tenant => "select jobs.enqueue('jobs.noop', tenant => $1::text::uuid)",
+            Self::Key => "select jobs.enqueue('jobs.noop', key => $1::text)",
+        }
+    }
+}
+
+/// One enqueue of this tenant or key.
+pub(crate) async fn enqueue_one(client: &Client, by: By, value: &str) -> Result<Enqueued> {
+    let asked_at = now_us();
+    let id = client.query_one(by.sql(), &[&value]).await?.get(0);
+    Ok(Enqueued { id, asked_at, committed_at: now_us() })
+}
+
+/// Single enqueues, `rate` a second over all tenants or keys in turn (none: for no tenant, without a key).
 pub(crate) async fn trickle(
     database: &Database,
     rate: u32,
     seconds: u32,
-    tenants: &[String],
+    by: By,
+    values: &[String],
 ) -> Result<Vec<Enqueued>> {
     let mut tasks = tokio::task::JoinSet::new();
     let period = Duration::from_secs_f64(f64::from(CONNECTIONS) / f64::from(rate));
     let begin = tokio::time::Instant::now() + Duration::from_millis(500);
     for number in 0..CONNECTIONS {
         let client = database.client().await?;
-        let tenants = tenants.to_vec();
+        let values = values.to_vec();
         let begin = begin + period * number / CONNECTIONS;
         let count = rate * seconds / CONNECTIONS;
-        tasks.spawn(async move { one_by_one(&client, begin, period, count, number, &tenants).await });
+        tasks.spawn(async move { one_by_one(&client, begin, period, count, number, by, &values).await });
     }
     let mut all = Vec::new();
     while let Some(outcome) = tasks.join_next().await {
@@ -115,17 +139,17 @@ async fn one_by_one(
     period: Duration,
     count: u32,
     number: u32,
-    tenants: &[String],
+    by: By,
+    values: &[String],
 ) -> Result<Vec<Enqueued>> {
-    let sql = "select jobs.enqueue('jobs.noop', tenant => $1::text::uuid)";
-    let statement = client.prepare(sql).await?;
+    let statement = client.prepare(by.sql()).await?;
     let mut tick = tokio::time::interval_at(begin, period);
     let mut all = Vec::new();
     for place in 0..count {
         tick.tick().await;
-        let tenant = tenants.get((place + number) as usize % tenants.len().max(1));
+        let value = values.get((place + number) as usize % values.len().max(1));
         let asked_at = now_us();
-        let id = client.query_one(&statement, &[&tenant]).await?.get(0);
+        let id = client.query_one(&statement, &[&value]).await?.get(0);
         all.push(Enqueued { id, asked_at, committed_at: now_us() });
     }
     Ok(all)

@@ -45,6 +45,15 @@ pub(crate) const ENQUEUED_SINGLY: Figure =
     figure("enqueued singly by 32 clients", "jobs/s", Promise::Nothing);
 pub(crate) const ENQUEUED_BULK: Figure = figure("enqueued in bulk", "jobs/s", Promise::Nothing);
 
+pub(crate) const CROWD: Figure =
+    figure("drained of 100,000 tenants, of that of one", "%", Promise::AtLeast(80.0));
+pub(crate) const CROWD_COMMIT: Figure =
+    figure("single enqueue beside 100,000 tenants, p50", "ms", Promise::AtMost(1.0));
+pub(crate) const CROWD_IDLE: Figure =
+    figure("commit to start for an idle one of 100,000 tenants, p99", "ms", Promise::AtMost(1_000.0));
+pub(crate) const KEY: Figure =
+    figure("p99 wait beside 5,000 jobs of one key, of that without", "×", Promise::AtMost(2.0));
+
 /// How many times the best other queue we promise to be.
 pub(crate) const LEAST_RATIO: f64 = 2.0;
 

@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 use super::Effort;
+use super::crowd;
 use super::database::Database;
-use super::load::{self, Counter, Enqueued};
+use super::load::{self, By, Counter, Enqueued};
 use super::report::{
     BUSY, COMMIT_P50, COMMIT_P99, DRAINED, DRAINED_BY_TWO, ENQUEUED_BULK, ENQUEUED_SINGLY, Figure, HELD,
     NOISE, Report, WAIT_P50, WAIT_P99, WAL,
@@ -50,7 +51,8 @@ pub(crate) async fn round(
     if effort.wants(WAL.what) {
         report.add(&WAL, wal(database, &client, root, effort.jobs).await?);
     }
-    enqueue(database, &client, effort, report).await
+    enqueue(database, &client, effort, report).await?;
+    crowd::round(database, &client, root, effort, report).await
 }
 
 /// Jobs a second from the first claim to the last completion, of jobs that all were there before.
@@ -60,7 +62,13 @@ async fn drained(database: &Database, client: &Client, root: &Path, jobs: u32, w
     drain(database, client, root, jobs, workers).await
 }
 
-async fn drain(database: &Database, client: &Client, root: &Path, jobs: u32, workers: u32) -> Result<f64> {
+pub(crate) async fn drain(
+    database: &Database,
+    client: &Client,
+    root: &Path,
+    jobs: u32,
+    workers: u32,
+) -> Result<f64> {
     let mut counter = Counter::default();
     let goal = counter.done(client).await? + i64::from(jobs);
     let mut running = vec![Worker::start(root, database)?];
@@ -98,7 +106,7 @@ async fn wait_when_idle(
 ) -> Result<()> {
     load::clear(client).await?;
     let worker = Worker::start_noting_each(root, database)?;
-    let all = load::trickle(database, TRICKLE, effort.seconds, &[]).await?;
+    let all = load::trickle(database, TRICKLE, effort.seconds, By::Tenant, &[]).await?;
     Counter::default().wait_for(client, i64::try_from(all.len())?).await?;
     let mut waits = waits(&all, worker)?;
     let mut commits: Vec<i64> = all.iter().map(|job| job.committed_at - job.asked_at).collect();
@@ -110,14 +118,14 @@ async fn wait_when_idle(
 }
 
 /// From commit to start, in microseconds; both are on this machine's clock.
-fn waits(all: &[Enqueued], worker: Worker) -> Result<Vec<i64>> {
+pub(crate) fn waits(all: &[Enqueued], worker: Worker) -> Result<Vec<i64>> {
     let starts = worker.stop_with_starts()?;
     // It may start before its enqueuer has read the answer.
     let wait = |job: &Enqueued| Some((starts.get(&job.id)? - job.committed_at).max(0));
     all.iter().map(|job| wait(job).context("a job that did not run")).collect()
 }
 
-fn percentile_ms(micros: &mut [i64], percent: usize) -> f64 {
+pub(crate) fn percentile_ms(micros: &mut [i64], percent: usize) -> f64 {
     micros.sort_unstable();
     micros.get(micros.len() * percent / 100).map_or(f64::NAN, |us| *us as f64 / 1000.0)
 }
@@ -150,7 +158,7 @@ async fn quiet_p99(
         }
         Ok(())
     };
-    let (all, ()) = tokio::try_join!(load::trickle(database, QUIET, seconds, tenants), noise)?;
+    let (all, ()) = tokio::try_join!(load::trickle(database, QUIET, seconds, By::Tenant, tenants), noise)?;
     let idle = "select not exists (select from jobs.ready) and not exists (select from jobs.leases)";
     while !client.query_one(idle, &[]).await?.get::<_, bool>(0) {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -5,10 +5,13 @@ use std::time::Duration;
 use rowhouse_http::api::{Problem, Raw};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
+
+use crate::JsonText;
 
 /// What a job can be.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -214,7 +217,7 @@ pub(super) struct NewJobBody {
     pub(super) kind: String,
     /// At most 256 KiB.
     #[serde(default)]
-    pub(super) payload: Map<String, Value>,
+    payload: Map<String, Value>,
     pub(super) queue: Option<String>,
     /// RFC 3339.
     #[schemars(extend("format" = "date-time"))]
@@ -232,7 +235,19 @@ pub(super) struct NewJobBody {
     timeout_seconds: Option<f64>,
 }
 
+/// Of [`NewJobBody`] only what must stay as it was sent.
+#[derive(Deserialize)]
+struct SentPayload {
+    payload: Option<Box<RawValue>>,
+}
+
 impl NewJobBody {
+    /// As it was sent: its numbers are nobody's to round.
+    pub(super) fn payload(&self, text: &[u8]) -> JsonText {
+        let sent = serde_json::from_slice::<SentPayload>(text).ok().and_then(|sent| sent.payload);
+        sent.map_or_else(|| self.payload.clone().into(), JsonText::from)
+    }
+
     pub(super) fn run_at(&self) -> Result<Option<OffsetDateTime>, Problem> {
         let read = |text: &String| {
             OffsetDateTime::parse(text, &Rfc3339)

@@ -17,6 +17,7 @@ fn slots() -> (Slots, Registry) {
     for name in ["shop.slow", "shop.other", "mail.deliver"] {
         registry.add(Kind::new(name), Idle);
     }
+    registry.add(Kind { concurrency: Some(3), ..Kind::new("shop.few") }, Idle);
     (Slots::new(20, &registry, &["mail.deliver"]), registry)
 }
 
@@ -38,6 +39,13 @@ fn no_kind_takes_the_slots_of_others() {
     assert_eq!(slow.len(), 15);
     assert_eq!(fill(&slots, &registry, "shop.other").len(), 3);
     assert_eq!(slots.rooms(&registry)["shop.slow"], 0);
+}
+
+#[test]
+fn kind_takes_no_more_slots_than_it_is_given() {
+    let (slots, registry) = slots();
+    assert_eq!(fill(&slots, &registry, "shop.few").len(), 3);
+    assert_eq!(fill(&slots, &registry, "shop.slow").len(), 15);
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Act {
             "flaky" if job.attempt < 3 => return Err(JobError::Retry("not yet".to_owned())),
             "fatal" => return Err(JobError::Fatal("hopeless".to_owned())),
             "work" | "capped" | "keyed" | "unique" => pause(WORK).await,
-            "result" => return Ok(Some(json!({ "id": job.id }))),
+            "result" => return Ok(Some(json!({ "id": job.id }).into())),
             "effect" => self.call("select chaos.effect($1)", &[&job.id]).await?,
             "settle" => self.complete(job).await?,
             "child" => {

@@ -141,6 +141,17 @@ async fn what_is_described_is_what_is_routed() {
 }
 
 #[tokio::test]
+async fn payload_keeps_its_digits() {
+    let (app, client) = still().await;
+    let payload = r#"{"n": 12345678901234567890.1234567890123456789012345}"#;
+    let body = format!(r#"{{"kind": "jobs.noop", "payload": {payload}}}"#);
+    let request = app.request(Method::POST, "/admin/v1/jobs").bearer_auth(&app.service_key);
+    assert_eq!(app.send(request.body(body)).await.status, StatusCode::CREATED);
+    let kept: String = client.query_one("select payload::text from jobs.ready", &[]).await.unwrap().get(0);
+    assert_eq!(kept, payload);
+}
+
+#[tokio::test]
 async fn request_sent_again_enqueues_once() {
     let (app, _client) = still().await;
     let post = async |kind: &str| {

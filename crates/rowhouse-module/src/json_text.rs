@@ -1,0 +1,76 @@
+//! JSON as text, which no program has read: numbers of any size and precision are unchanged. Leaves values to `serde_json`.
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+/// One JSON value as text.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct JsonText(Box<RawValue>);
+
+impl JsonText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.as_str() == "null"
+    }
+
+    /// Whether some text in it has the character NUL, which PostgreSQL's has not.
+    #[must_use]
+    pub fn has_nul(&self) -> bool {
+        let text = self.as_str();
+        // A backslash that is escaped itself begins no escape.
+        text.match_indices("\\u0000").any(|(at, _)| {
+            let before = text.as_bytes().get(..at).unwrap_or_default();
+            before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
+        })
+    }
+}
+
+impl From<Box<RawValue>> for JsonText {
+    fn from(text: Box<RawValue>) -> Self {
+        Self(text)
+    }
+}
+
+impl From<Value> for JsonText {
+    fn from(value: Value) -> Self {
+        // A value can always be written.
+        Self(to_raw_value(&value).unwrap_or_default())
+    }
+}
+
+impl From<Map<String, Value>> for JsonText {
+    fn from(fields: Map<String, Value>) -> Self {
+        Value::Object(fields).into()
+    }
+}
+
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for JsonText {}
+
+#[cfg(test)]
+mod tests {
+    use super::JsonText;
+    use serde_json::{json, value::RawValue};
+
+    #[test]
+    fn only_an_escape_is_a_nul() {
+        let has_nul = |text: &str| JsonText::from(RawValue::from_string(text.to_owned()).unwrap()).has_nul();
+        assert!(has_nul(r#"["a\u0000"]"#) && has_nul(r#""\\\u0000""#));
+        assert!(!has_nul(r#"["a\\u0000"]"#) && !has_nul(r#""u0000""#));
+        assert!(JsonText::from(json!("\0")).has_nul() && JsonText::from(json!(null)).is_null());
+    }
+}

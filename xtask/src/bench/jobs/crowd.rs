@@ -1,0 +1,120 @@
+//! Many tenants, and one key with many jobs: neither may cost the others anything.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio_postgres::Client;
+
+use super::Effort;
+use super::database::Database;
+use super::load::{self, By, Counter, Enqueued};
+use super::report::{CROWD, CROWD_COMMIT, CROWD_IDLE, KEY, Report};
+use super::scenario::{drain, percentile_ms, waits};
+use super::worker::Worker;
+
+/// Tenants with a job each.
+const TENANTS: u32 = 100_000;
+/// Single enqueues beside them, one after another.
+const SINGLY: u32 = 500;
+/// Tenants of which nothing was heard for a while.
+const IDLE: u32 = 20;
+const IDLE_PAUSE: Duration = Duration::from_millis(100);
+/// Jobs of the one key, and the others' enqueues a second, each with a key of its own.
+const OF_ONE_KEY: u32 = 5_000;
+const OTHERS: u32 = 500;
+
+pub(crate) async fn round(
+    database: &Database,
+    client: &Client,
+    root: &Path,
+    effort: &Effort,
+    report: &mut Report,
+) -> Result<()> {
+    if effort.wants(CROWD.what) {
+        crowd(database, client, root, report).await?;
+    }
+    if effort.wants(KEY.what) {
+        let alone = beside_key(database, client, root, effort.seconds, 0).await?;
+        let beside = beside_key(database, client, root, effort.seconds, OF_ONE_KEY).await?;
+        eprintln!("p99 of the other keys: {alone:.1} ms alone, {beside:.1} ms beside the long one");
+        report.add(&KEY, beside / alone);
+    }
+    Ok(())
+}
+
+/// Drains as many jobs of one tenant and of a tenant each.
+async fn crowd(database: &Database, client: &Client, root: &Path, report: &mut Report) -> Result<()> {
+    load::clear(client).await?;
+    for _ in 0..TENANTS / load::BULK {
+        load::enqueue_bulk(client, load::BULK, Some(&tenant(0))).await?;
+    }
+    let alone = drain(database, client, root, TENANTS, 1).await?;
+    load::clear(client).await?;
+    enqueue_for_each(client).await?;
+    let singly = singly(client).await?;
+    let together = drain(database, client, root, TENANTS + SINGLY, 1).await?;
+    eprintln!("{alone:.0} jobs/s of one tenant, {together:.0} of {TENANTS}");
+    report.add(&CROWD, together / alone * 100.0);
+    let mut commits: Vec<i64> = singly.iter().map(|job| job.committed_at - job.asked_at).collect();
+    report.add(&CROWD_COMMIT, percentile_ms(&mut commits, 50));
+    report.add(&CROWD_IDLE, idle_tenants(database, client, root).await?);
+    Ok(())
+}
+
+fn tenant(number: u32) -> String {
+    format!("00000000-0000-0000-0000-{number:012}")
+}
+
+async fn enqueue_for_each(client: &Client) -> Result<()> {
+    let sql = "select count(jobs.enqueue('jobs.noop', \
+               tenant => ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid)) \
+               from generate_series($1::int, $2::int) n";
+    for first in (1..=TENANTS).step_by(load::BULK as usize) {
+        let (first, last) = (i32::try_from(first)?, i32::try_from(first + load::BULK - 1)?);
+        client.query_one(sql, &[&first, &last]).await?;
+    }
+    Ok(())
+}
+
+/// Enqueues of every kind of tenant, each a commit.
+async fn singly(client: &Client) -> Result<Vec<Enqueued>> {
+    let mut all = Vec::new();
+    for number in 0..SINGLY {
+        all.push(load::enqueue_one(client, By::Tenant, &tenant(number * (TENANTS / SINGLY) + 1)).await?);
+    }
+    Ok(all)
+}
+
+/// The longest that a tenant waits which had nothing to do, in milliseconds, while a worker knows all of them.
+async fn idle_tenants(database: &Database, client: &Client, root: &Path) -> Result<f64> {
+    let worker = Worker::start_noting_each(root, database)?;
+    let mut counter = Counter::default();
+    let goal = counter.done(client).await? + i64::from(IDLE);
+    let mut all = Vec::new();
+    for number in 1..=IDLE {
+        tokio::time::sleep(IDLE_PAUSE).await;
+        all.push(load::enqueue_one(client, By::Tenant, &tenant(number * 100)).await?);
+    }
+    counter.wait_for(client, goal).await?;
+    Ok(percentile_ms(&mut waits(&all, worker)?, 99))
+}
+
+/// p99 wait of jobs with a key each, beside so many of one key.
+async fn beside_key(
+    database: &Database,
+    client: &Client,
+    root: &Path,
+    seconds: u32,
+    of_one: u32,
+) -> Result<f64> {
+    load::clear(client).await?;
+    let sql = "select count(jobs.enqueue('jobs.noop', key => 'one')) from generate_series(1, $1::int)";
+    client.query_one(sql, &[&i32::try_from(of_one)?]).await?;
+    let worker = Worker::start_noting_each(root, database)?;
+    let keys: Vec<String> = (0..OTHERS).map(|number| format!("other {number}")).collect();
+    let all = load::trickle(database, OTHERS, seconds, By::Key, &keys).await?;
+    let goal = i64::try_from(all.len())? + i64::from(of_one);
+    Counter::default().wait_for(client, goal).await?;
+    Ok(percentile_ms(&mut waits(&all, worker)?, 99))
+}
