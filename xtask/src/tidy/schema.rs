@@ -28,6 +28,8 @@ const HOOKS: &[(&str, &str)] = &[
     ("auth.tenant_role", "rowhouse-tenancy"),
     ("auth.org_id", "rowhouse-tenancy"),
     ("jobs.claims_of", "rowhouse-tenancy"),
+    ("jobs.suspended_tenants", "rowhouse-tenancy"),
+    ("jobs.is_tenant", "rowhouse-tenancy"),
 ];
 
 /// What names upwards and has to stay for now: crate, object, reason. The list only gets shorter.

@@ -169,7 +169,7 @@ async fn one(
     }
     let lease = Lease { id: claimed.lease, worker };
     let unreadable = claimed.unreadable.clone();
-    let job = match (unreadable, run::job(claimed, &partition, &kind, lease)) {
+    let job = match (unreadable, run::job(&claimed, &partition, &kind, lease)) {
         (None, Ok(job)) => job,
         (Some(why), _) | (_, Err(why)) => {
             return shared.end(batch, id, Completion::Dead(format!("its payload cannot be read: {why}")));

@@ -41,7 +41,7 @@ pub(crate) enum Stop {
 /// # Errors
 /// Why the payload cannot be read: PostgreSQL takes JSON that no program does, deeper and with larger numbers.
 pub(crate) fn job(
-    claimed: Claimed,
+    claimed: &Claimed,
     partition: &PartitionRow,
     kind: &Kind,
     lease: crate::Lease,

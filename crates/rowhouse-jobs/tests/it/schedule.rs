@@ -310,12 +310,12 @@ async fn machine_whose_clock_is_wrong_lets_others_fire_first_and_goes_by_the_dat
     let own = FakeClock::at(there + Duration::from_secs(600));
     let clock = schedule::DatabaseClock::new(&(Arc::clone(&own) as SharedClock));
     let due = "insert into jobs.schedules (name, cron, timezone, kind, queue, missed, jitter, paused, built_in, slot, next_at) \
-        select 'due', '* * * * *', 'UTC', 'jobs.noop', 'default', 'once', '0', false, false, at, at \
-        from (select clock_timestamp() as at) t";
+        select 'due', '* * * * *', 'UTC', 'jobs.noop', 'default', 'once', '0', false, false, date_trunc('minute', now()), now()";
     house.client.batch_execute(due).await.unwrap();
     assert_eq!(schedule::lead(&house.control, &clock, &house.rng).await.unwrap(), 0);
     assert!(clock.is_wrong(), "{:?}", clock.skew());
-    let overdue = "update jobs.schedules set next_at = clock_timestamp() - interval '5 s' where name = 'due'";
+    let overdue = "update jobs.schedules set slot = date_trunc('minute', now()), next_at = now() - interval '5 s' \
+                   where name = 'due'";
     house.client.batch_execute(overdue).await.unwrap();
     assert_eq!(
         schedule::lead(&house.control, &clock, &house.rng).await.unwrap(),

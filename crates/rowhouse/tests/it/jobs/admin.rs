@@ -55,7 +55,7 @@ async fn queue_rests_until_it_is_told_to_go_on() {
     app.post(&app.service_key, "/admin/v1/jobs/resume", json!({})).await;
     assert!(!client.query_one(rests, &[]).await.unwrap().get::<_, bool>(0));
     let unknown = app.post(&app.service_key, "/admin/v1/jobs/pause", json!({ "queue": "no" })).await;
-    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]

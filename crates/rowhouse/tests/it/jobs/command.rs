@@ -36,7 +36,7 @@ async fn jobs_are_enqueued_listed_shown_cancelled_and_run_again_from_the_command
     assert!(folder.run(&["jobs", "stats"]).out.contains("jobs.noop"));
     json(&["jobs", "retry", &id], 1);
     json(&["jobs", "drain", "--timeout", "1ms"], 1);
-    json(&["jobs", "drain", "--queue", "other"], 0);
+    json(&["jobs", "drain", "--queue", "other"], 2);
     assert_eq!(json(&["jobs", "retry", "--all", "--kind", "jobs.noop"], 0)["retried"], 0);
 }
 
