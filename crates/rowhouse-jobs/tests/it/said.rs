@@ -15,11 +15,11 @@ async fn handler_tells_its_progress_and_writes_lines() {
         let control = control.clone();
         async move {
             let client = control.connection().await.unwrap();
-            rowhouse_jobs::log(&**client, &job, "page 1").await.unwrap();
-            rowhouse_jobs::progress(&**client, job.id, 40.0, Some("page 1")).await.unwrap();
+            rowhouse_jobs::log(&client, &job, "page 1").await.unwrap();
+            rowhouse_jobs::progress(&client, job.id, 40.0, Some("page 1")).await.unwrap();
             // However busy this machine is, the next comes within a tenth of a second.
             client.execute("update jobs.progress set at = at + interval '1 minute'", &[]).await.unwrap();
-            rowhouse_jobs::progress(&**client, job.id, 41.0, Some("too soon")).await.unwrap();
+            rowhouse_jobs::progress(&client, job.id, 41.0, Some("too soon")).await.unwrap();
             Ok(Some(json!({ "pages": 1 })))
         }
     });
