@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use rowhouse_db::{Control, DbError, TransactionError};
 use rowhouse_kernel::settings::AuthSettings;
-use rowhouse_kernel::{Caller, Operation, OrganizationId, TenantId, UserId};
+use rowhouse_kernel::{Caller, OrganizationId, Origin, TenantId, UserId};
 use rowhouse_tenancy::membership::{self, Membership};
-use time::OffsetDateTime;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -80,10 +79,11 @@ pub async fn caller(
     who: ActAs<'_>,
     settings: &AuthSettings,
     public_url: &str,
-    now: OffsetDateTime,
+    origin: &Origin,
 ) -> Result<Caller, ActAsError> {
     let find = async |client: &Client| find(client, who).await;
-    let (user, membership) = control.statement(&Operation::system("auth.act_as"), find).await?;
+    let (user, membership) = control.statement(&origin.operation("auth.act_as"), find).await?;
+    let now = origin.clock.now();
     if user.is_banned(now) {
         return Err(ActAsError::Banned);
     }

@@ -4,17 +4,19 @@
 mod vault;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rowhouse_crypto::{Algorithm, ChainKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys};
 use rowhouse_db::{Control, DbError, Heard, TransactionError};
 use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
-use rowhouse_kernel::{Operation, Secret, SharedClock, SharedRng};
+use rowhouse_kernel::{Origin, Secret, SharedRng};
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::store::api_key;
@@ -23,8 +25,11 @@ use vault::{Vault, note};
 
 /// How long API keys live unless asked otherwise: ten years.
 pub const API_KEY_LIFETIME: time::Duration = time::Duration::days(3653);
-/// Pause before a failed reload is tried again, so that a revoked key does not outlive a bad moment of the database.
-const RETRY: Duration = Duration::from_millis(500);
+/// How often the ring's version is asked for when nothing is heard: a revoked key is refused within a second although its
+/// notification got lost, and a failed reload is tried again.
+const POLL: Duration = Duration::from_millis(500);
+/// How long one look at the ring in the database may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
 /// How long after the last token's death a retired access key stays: clocks differ, answers are slow.
 const GRACE: Duration = Duration::from_secs(300);
 
@@ -127,8 +132,26 @@ struct Inner {
     ring: Arc<ArcSwap<KeyRing>>,
     vault: Arc<Vault>,
     control: Control,
+    origin: Origin,
     secret: Secret,
     token_lifetime: Duration,
+    /// Which version of the stored ring the one in use was read from.
+    version: AtomicI64,
+}
+
+/// What the database holds: a version that is not newer than the rest, so that a change in between is seen.
+struct Stored {
+    version: i64,
+    rows: Vec<KeyRow>,
+    revoked: Vec<Uuid>,
+}
+
+impl Stored {
+    async fn read(client: &tokio_postgres::Client) -> Result<Self, KeyStoreError> {
+        let version = key::version(client).await?;
+        let (rows, revoked) = (key::list(client).await?, api_key::list_revoked(client).await?);
+        Ok(Self { version, rows, revoked })
+    }
 }
 
 impl KeyStore {
@@ -139,23 +162,26 @@ impl KeyStore {
     pub async fn open(
         control: Control,
         settings: &AuthSettings,
-        clock: SharedClock,
+        origin: Origin,
         rng: SharedRng,
     ) -> Result<Self, KeyStoreError> {
         let secret = settings.key_secret.clone().ok_or(KeyStoreError::NoSecret)?;
         let envelope = Envelope::new(&secret).map_err(KeyError::from)?;
         let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
         let trusted = settings.jwt_secret.as_ref().map(read).transpose()?;
+        let clock = Arc::clone(&origin.clock);
         let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);
         let maker = Arc::clone(&vault);
-        let opening = Operation::system("auth.open_keys");
-        let rows = control.run_tx(&opening, async move |tx| maker.complete(tx).await).await?;
-        let list = async |client: &tokio_postgres::Client| api_key::list_revoked(client).await;
-        let revoked = control.statement(&Operation::system("auth.list_revoked_keys"), list).await?;
-        let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&rows, &revoked)?));
+        let make = async move |tx: &rowhouse_db::Transaction<'_>| {
+            maker.complete(tx).await?;
+            Stored::read(tx).await
+        };
+        let stored = control.run_tx(&origin.operation("auth.open_keys"), make).await?;
+        let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&stored.rows, &stored.revoked)?));
         let token_lifetime = settings.access_token_lifetime;
-        Ok(Self(Arc::new(Inner { ring, vault, control, secret, token_lifetime })))
+        let version = AtomicI64::new(stored.version);
+        Ok(Self(Arc::new(Inner { ring, vault, control, origin, secret, token_lifetime, version })))
     }
 
     /// The ring of the moment.
@@ -187,7 +213,7 @@ impl KeyStore {
         let rows = self
             .0
             .control
-            .statement(&Operation::system("auth.list_keys"), async |client| key::list(client).await)
+            .statement(&self.0.origin.operation("auth.list_keys"), async |client| key::list(client).await)
             .await?;
         let info = |row: KeyRow| {
             let KeyRow { jwk, purpose, status, created_at, rotated_at, .. } = row;
@@ -201,28 +227,45 @@ impl KeyStore {
     /// # Errors
     /// The database's; the ring in use stays.
     pub async fn reload(&self) -> Result<(), KeyStoreError> {
-        let read = async |client: &tokio_postgres::Client| {
-            Ok::<_, KeyStoreError>((key::list(client).await?, api_key::list_revoked(client).await?))
-        };
-        let (rows, revoked) = self.0.control.statement(&Operation::system("auth.reload_keys"), read).await?;
-        self.0.ring.store(Arc::new(self.0.vault.ring(&rows, &revoked)?));
+        let read = async |client: &tokio_postgres::Client| Stored::read(client).await;
+        let stored = self.0.control.statement(&self.0.origin.operation("auth.reload_keys"), read).await?;
+        self.0.ring.store(Arc::new(self.0.vault.ring(&stored.rows, &stored.revoked)?));
+        self.0.version.store(stored.version, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Reloads whenever another process has changed the ring, until the hub is gone.
-    pub async fn follow(self, mut heard: Receiver<Heard>) {
-        let mut is_current = true;
+    /// Reloads if the stored ring has changed.
+    async fn refresh(&self) -> Result<(), KeyStoreError> {
+        let ask = async |client: &tokio_postgres::Client| key::version(client).await;
+        let version = self.0.control.statement(&self.0.origin.operation("auth.key_version"), ask).await?;
+        if version == self.0.version.load(Ordering::Relaxed) { Ok(()) } else { self.reload().await }
+    }
+
+    /// Follows the stored ring until the hub is gone: looks at it when a change is announced, and in any case every
+    /// [`POLL`], since a connection may be dead for long before anybody notices. Calls `beat` in every turn.
+    pub async fn follow(self, mut heard: Receiver<Heard>, beat: impl Fn()) {
+        let (mut is_current, mut due) = (true, Instant::now());
         loop {
-            match tokio::time::timeout(if is_current { Duration::MAX } else { RETRY }, heard.recv()).await {
+            beat();
+            match tokio::time::timeout_at(due, heard.recv()).await {
                 Ok(Ok(Heard::Notice { channel, .. })) if channel != key::CHANNEL => continue,
                 Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
                 Ok(Err(RecvError::Closed)) => return,
             }
-            let reloaded = self.reload().await;
-            is_current = reloaded.is_ok();
-            if let Err(error) = reloaded {
-                tracing::warn!(%error, "the key ring could not be reloaded; the one in use stays");
+            let looked = tokio::time::timeout(LOOK_LIMIT, self.refresh()).await;
+            let failure = match looked {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some(format!("no answer within {LOOK_LIMIT:?}")),
+            };
+            if let Some(error) = failure.as_ref().filter(|_| is_current) {
+                tracing::warn!(
+                    error,
+                    "the key ring could not be looked at; the one in use stays until it can"
+                );
             }
+            is_current = failure.is_none();
+            due = Instant::now() + POLL;
         }
     }
 
@@ -237,10 +280,10 @@ impl KeyStore {
         let work = async move |tx: &rowhouse_db::Transaction<'_>| {
             vault.rotate(tx, purpose, keep).await?;
             let revoked = if revoke { key::remove_verifying(tx, purpose).await? } else { Vec::new() };
-            note(tx, "key_rotated", purpose.as_str(), json!({ "revoked": revoked })).await?;
+            note(tx, "key_rotated", ("signing_key", purpose.as_str()), json!({ "revoked": revoked })).await?;
             Ok::<_, KeyStoreError>(revoked)
         };
-        let revoked = self.0.control.run_tx(&Operation::system("auth.rotate_keys"), work).await?;
+        let revoked = self.0.control.run_tx(&self.0.origin.operation("auth.rotate_keys"), work).await?;
         self.reload().await?;
         Ok(Rotated { signing: self.ring().signing_kid(purpose).to_owned(), revoked })
     }
@@ -254,7 +297,7 @@ impl KeyStore {
         let (vault, keep) = (Arc::clone(&self.0.vault), self.0.token_lifetime + GRACE);
         let id = id.to_owned();
         let work = async move |tx: &rowhouse_db::Transaction<'_>| vault.revoke(tx, &id, keep).await;
-        let revoked = self.0.control.run_tx(&Operation::system("auth.revoke_key"), work).await?;
+        let revoked = self.0.control.run_tx(&self.0.origin.operation("auth.revoke_key"), work).await?;
         self.reload().await?;
         Ok(revoked)
     }
@@ -266,7 +309,7 @@ impl KeyStore {
     pub async fn list_api_keys(&self) -> Result<Vec<ApiKeyInfo>, KeyStoreError> {
         let now = self.0.vault.clock.now();
         let list = async move |client: &tokio_postgres::Client| api_key::list(client, now).await;
-        Ok(self.0.control.statement(&Operation::system("auth.list_api_keys"), list).await?)
+        Ok(self.0.control.statement(&self.0.origin.operation("auth.list_api_keys"), list).await?)
     }
 
     /// Issues an API key for `role` (`anon` or `service_role`): a JWT signed by the long-lived key, good for `lifetime`
@@ -298,8 +341,12 @@ impl KeyStore {
             "jti": info.id,
         });
         let key = ring.sign(&claims, Purpose::Api)?;
-        let note = async move |client: &tokio_postgres::Client| api_key::insert(client, &info).await;
-        self.0.control.statement(&Operation::system("auth.note_api_key"), note).await?;
+        let issue = async move |tx: &rowhouse_db::Transaction<'_>| {
+            api_key::insert(tx, &info).await?;
+            let details = json!({ "role": info.role, "kid": info.kid });
+            note(tx, "api_key_issued", ("api_key", &info.id.to_string()), details).await
+        };
+        self.0.control.run_tx(&self.0.origin.operation("auth.issue_api_key"), issue).await?;
         Ok(key)
     }
 }

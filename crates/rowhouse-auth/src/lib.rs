@@ -4,6 +4,7 @@ mod act_as;
 mod answer;
 mod api_key;
 mod claims;
+mod command;
 mod fault;
 mod floor;
 mod flow;
@@ -48,4 +49,12 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         include_str!("../migrations/20261127110230_auth_project_triggers.sql"),
     ),
     ("20261127120000_auth_comments.sql", include_str!("../migrations/20261127120000_auth_comments.sql")),
+    (
+        "20261127120410_auth_first_trigger.sql",
+        include_str!("../migrations/20261127120410_auth_first_trigger.sql"),
+    ),
+    (
+        "20261127120420_auth_key_version.sql",
+        include_str!("../migrations/20261127120420_auth_key_version.sql"),
+    ),
 ];

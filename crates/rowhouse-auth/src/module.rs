@@ -8,7 +8,9 @@ use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, Surf
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{AuthSettings, GroupSpec, ServerSettings, Settings};
-use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, Mode, Module, ModuleFuture, Project, Secrets};
+use rowhouse_module::{
+    Assembly, BuiltInSchedule, CannotRun, CommandGroup, Metric, Mode, Module, ModuleFuture, Project, Secrets,
+};
 use tokio_postgres::Client;
 
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
@@ -29,6 +31,14 @@ const TIDYING: &[(BuiltInSchedule, &str)] = &[
 const AUDIT: BuiltInSchedule =
     BuiltInSchedule { name: "auth.prune-audit", cron: "47 * * * *", kind: "auth.prune_audit" };
 
+const METRICS: &[Metric] = &[
+    Metric { name: "rowhouse_auth_signins_total", help: "Sign-ins by password, by outcome." },
+    Metric {
+        name: "rowhouse_auth_refreshes_total",
+        help: "Refresh tokens presented, by outcome; `reused` ends the session as stolen.",
+    },
+];
+
 /// People, sessions and keys. Provides [`KeyStore`] and [`CallerResolver`].
 #[derive(Debug, Clone, Copy)]
 pub struct AuthModule;
@@ -44,6 +54,14 @@ impl Module for AuthModule {
 
     fn settings(&self) -> Vec<GroupSpec> {
         vec![GroupSpec::of::<AuthSettings>()]
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn commands(&self) -> Vec<CommandGroup> {
+        vec![crate::command::KEYS]
     }
 
     fn channels(&self) -> &'static [&'static str] {
@@ -86,8 +104,8 @@ impl Module for AuthModule {
             let hub = assembly.hub();
             let followed = keys.clone();
             assembly.task(BackgroundTask::new("auth.keys", move |heartbeat| {
-                let following = followed.clone().follow(hub.subscribe());
-                async move { heartbeat.idle(following).await }
+                let (keys, heard) = (followed.clone(), hub.subscribe());
+                async move { keys.follow(heard, || heartbeat.beat()).await }
             }));
             assembly.provide(Arc::new(keys));
             Ok(())
@@ -97,7 +115,8 @@ impl Module for AuthModule {
 
 async fn open_keys(assembly: &Assembly, settings: &AuthSettings) -> Result<KeyStore, CannotRun> {
     let origin = &assembly.origin;
-    KeyStore::open(origin.database.control.clone(), settings, origin.clock.clone(), origin.rng.clone())
+    let system = rowhouse_kernel::Origin::system(&origin.clock);
+    KeyStore::open(origin.database.control.clone(), settings, system, origin.rng.clone())
         .await
         .map_err(|error| CannotRun::because(error.to_string()))
 }

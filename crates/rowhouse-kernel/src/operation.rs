@@ -12,9 +12,11 @@ use crate::{Caller, SharedClock, SystemClock, TenantId, UserId};
 /// On whose behalf something is done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Actor {
-    /// The program itself: background work, commands.
+    /// The program itself: background work.
     #[default]
     System,
+    /// Whoever runs a command, by the name of their account on the machine.
+    Operator(Arc<str>),
     /// A user of ours.
     User(UserId),
     /// A caller who is no user of ours, by database role: `anon`, `service_role`, a project's own.
@@ -29,11 +31,12 @@ impl Actor {
     }
 }
 
-/// A user's id, a role's name, or `system`.
+/// A user's id, a role's name, `operator:NAME`, or `system`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => f.write_str("system"),
+            Self::Operator(name) => write!(f, "operator:{name}"),
             Self::User(id) => id.fmt(f),
             Self::Role(role) => f.write_str(role),
         }
@@ -61,6 +64,12 @@ impl Origin {
     pub fn system(clock: &SharedClock) -> Self {
         let clock = Arc::clone(clock);
         Self { request_id: None, actor: Actor::System, tenant: None, address: None, clock }
+    }
+
+    /// A command that the operator of this name runs.
+    #[must_use]
+    pub fn operator(name: &str, clock: &SharedClock) -> Self {
+        Self { actor: Actor::Operator(Arc::from(name)), ..Self::system(clock) }
     }
 
     /// The operation `name` of this origin.

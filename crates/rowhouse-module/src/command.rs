@@ -5,10 +5,13 @@ use std::pin::Pin;
 use clap::{ArgMatches, Command};
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::settings::{DbSettings, GroupSpec, Settings};
-use rowhouse_kernel::{Secret, SharedClock, SharedRng};
+use rowhouse_kernel::{Origin, Secret, SharedClock, SharedRng};
 use tokio_postgres::Client;
 
 use crate::{CannotRun, Outcome, Project, Secrets, State};
+
+/// Longest name of an operator in the audit log, in characters.
+const MAX_OPERATOR: usize = 100;
 
 /// A command under way.
 pub type CommandFuture<'a> = Pin<Box<dyn Future<Output = Result<Outcome, CannotRun>> + 'a>>;
@@ -41,6 +44,16 @@ impl CommandContext {
     /// Every mistake at once.
     pub fn settings(&self) -> Result<Settings, CannotRun> {
         self.project.settings(&self.groups).map(|(settings, _)| settings)
+    }
+
+    /// What the command's operations have in common: they are the operator's, by the account that runs the program.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let uid = nix::unistd::getuid();
+        let account = nix::unistd::User::from_uid(uid).ok().flatten();
+        let name = account.map_or_else(|| uid.to_string(), |account| account.name);
+        let name: String = name.chars().take(MAX_OPERATOR).collect();
+        Origin::operator(&name, &self.clock)
     }
 
     /// A connection to the project's database as the login `rowhouse`.

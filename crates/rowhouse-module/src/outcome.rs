@@ -51,6 +51,7 @@ from_error!(
     rowhouse_db::LoginError,
     rowhouse_db::embedded::EmbeddedError,
     rowhouse_db::migrate::SourceError,
+    clap::Error,
     std::io::Error,
     serde_json::Error
 );

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod command;
 pub mod limit;
 pub mod membership;
 mod module;

@@ -7,7 +7,7 @@ use rowhouse_db::migrate::Statement;
 use rowhouse_db::{Database, DbError, Heard};
 use rowhouse_http::BackgroundTask;
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::{Assembly, CannotRun, Module, ModuleFuture};
+use rowhouse_module::{Assembly, CannotRun, CommandGroup, Module, ModuleFuture};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_postgres::Client;
@@ -30,6 +30,10 @@ impl Module for TenancyModule {
 
     fn migrations(&self) -> &'static [Statement] {
         crate::MIGRATIONS
+    }
+
+    fn commands(&self) -> Vec<CommandGroup> {
+        vec![crate::command::TENANTS]
     }
 
     fn channels(&self) -> &'static [&'static str] {

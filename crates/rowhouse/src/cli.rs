@@ -5,11 +5,8 @@ mod mail;
 pub mod schedule;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use rowhouse_kernel::TenantId;
-use rowhouse_kernel::settings::Setting;
 use rowhouse_module::{CommandGroup, Modules};
 
 pub use mail::{CredentialsCommand, MailCommand, MailState, SuppressionsCommand};
@@ -116,15 +113,9 @@ pub enum Command {
     /// Look at the project's migrations and apply them
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Signing keys and API keys
-    #[command(subcommand)]
-    Keys(KeysCommand),
     /// Look into the data API
     #[command(subcommand)]
     Rest(RestCommand),
-    /// Tenants and what they may use
-    #[command(subcommand)]
-    Tenants(TenantsCommand),
     /// Mails: what became of them, addresses that get none, and who may hand them in
     #[command(subcommand)]
     Mail(MailCommand),
@@ -226,57 +217,6 @@ pub struct AdoptArgs {
     pub yes: bool,
 }
 
-/// `keys …`.
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// List the key ring and the API keys
-    #[command(after_help = "Example:\n  rowhouse keys list")]
-    List,
-    /// Sign with a new key; tokens signed with the old one stay valid
-    #[command(
-        after_help = "Example:\n  rowhouse keys rotate\n  rowhouse keys rotate --api   # new anon and service_role keys; the old ones stay valid"
-    )]
-    Rotate {
-        /// Rotate the key behind anon_key and service_role_key instead of the one for users
-        #[arg(long)]
-        api: bool,
-        /// Refuse everything signed before, at once: for keys that have leaked
-        #[arg(long)]
-        revoke: bool,
-        /// Say what would happen and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// End an API key, or a signing key and with it every token that it signed
-    #[command(
-        after_help = "Example:\n  rowhouse keys list\n  rowhouse keys revoke 0198d5a1-0000-7000-8000-000000000001"
-    )]
-    Revoke {
-        /// The id of an API key, or the kid of a signing key (the first part of a token names it)
-        id: String,
-    },
-    /// Print a fresh API key for a role
-    #[command(after_help = "Example:\n  rowhouse keys issue --role service_role --expires-in-days 30")]
-    Issue {
-        /// anon or service_role
-        #[arg(long, value_enum)]
-        role: ApiRole,
-        /// Days until it expires
-        #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
-        expires_in_days: u32,
-    },
-}
-
-/// Roles an API key may carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum ApiRole {
-    /// What a browser may hold
-    Anon,
-    /// Looks past row-level security; for servers only
-    ServiceRole,
-}
-
 /// `rest …`.
 #[derive(Debug, Subcommand)]
 pub enum RestCommand {
@@ -307,44 +247,4 @@ pub struct ExplainArgs {
     /// A header of the request; may be given several times
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
-}
-
-/// `tenants …`.
-#[derive(Debug, Subcommand)]
-pub enum TenantsCommand {
-    /// Show or set what a tenant's callers of the data API may use at most; a running server hears of it
-    #[command(
-        after_help = "Example:\n  rowhouse tenants limits 0198c0de-… --statement-timeout 2s --max-rows 1000 --max-cost 100000\n  rowhouse tenants limits 0198c0de-… --clear"
-    )]
-    Limits(LimitsArgs),
-}
-
-/// `tenants limits`.
-#[derive(Debug, Args)]
-pub struct LimitsArgs {
-    /// The tenant's id
-    pub tenant: TenantId,
-    /// Longest run of a statement, from 1ms to 1d
-    #[arg(long, value_name = "DURATION", value_parser = statement_timeout)]
-    pub statement_timeout: Option<Duration>,
-    /// Most rows that one response carries or one write touches
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(i64).range(1..))]
-    pub max_rows: Option<i64>,
-    /// Highest estimated cost of a query that is run, in the planner's units
-    #[arg(long, value_name = "COST", value_parser = cost)]
-    pub max_cost: Option<f64>,
-    /// Forget the limits set before; with other options, keep only those
-    #[arg(long)]
-    pub clear: bool,
-}
-
-fn statement_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = <Duration as Setting>::from_text(text)?;
-    let fits = Duration::from_millis(1) <= timeout && timeout <= Duration::from_secs(86_400);
-    if fits { Ok(timeout) } else { Err("expected a duration from 1ms to 1d".to_owned()) }
-}
-
-fn cost(text: &str) -> Result<f64, String> {
-    let cost: Option<f64> = text.parse().ok().filter(|cost: &f64| cost.is_finite() && *cost > 0.0);
-    cost.ok_or_else(|| format!("expected a number above 0, found \"{text}\""))
 }

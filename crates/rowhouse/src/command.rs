@@ -8,7 +8,6 @@ mod exposure;
 mod import;
 mod init;
 mod jobs;
-mod keys;
 mod mail;
 mod migrate;
 mod psql;
@@ -18,7 +17,6 @@ mod serve;
 pub(crate) mod signal;
 mod status;
 mod stop;
-mod tenants;
 mod up;
 
 use std::path::Path;
@@ -29,7 +27,7 @@ use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
 use rowhouse_module::{CannotRun, CommandContext, CommandGroup, Modules, Outcome, Project};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{Cli, Command, ConfigCommand, Invocation, RestCommand, TenantsCommand};
+use crate::cli::{Cli, Command, ConfigCommand, Invocation, RestCommand};
 use crate::telemetry;
 
 /// The program's one clock.
@@ -82,15 +80,11 @@ fn run_own(modules: &Modules, cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Config(ConfigCommand::Import { file }) => import::run(&file),
         Command::Migrate(command) => quiet()?.block_on(migrate::run(&Project::open(&dir)?, &command)),
         Command::Mail(command) => quiet()?.block_on(mail::run(&Project::open(&dir)?, &command)),
-        Command::Keys(command) => quiet()?.block_on(keys::run(&Project::open(&dir)?, &command)),
         Command::Rest(RestCommand::Explain(args)) => {
             quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))
         }
         Command::Jobs(command) => quiet()?.block_on(jobs::run(&Project::open(&dir)?, &command)),
         Command::Schedule(command) => quiet()?.block_on(schedule::run(&Project::open(&dir)?, &command)),
-        Command::Tenants(TenantsCommand::Limits(args)) => {
-            quiet()?.block_on(tenants::limits(&Project::open(&dir)?, &args))
-        }
     }
 }
 

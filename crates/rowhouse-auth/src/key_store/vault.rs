@@ -42,7 +42,6 @@ impl Vault {
                 rotated_at: None,
             };
             key::insert(tx, &row).await?;
-            key::announce(tx).await?;
             rows.push(row);
         }
         Ok(rows)
@@ -63,7 +62,7 @@ impl Vault {
         key::promote(tx, &next.jwk.kid).await?;
         key::remove_expired(tx, now - keep).await?;
         self.complete(tx).await?;
-        key::announce(tx).await
+        Ok(())
     }
 
     /// See [`KeyStore::revoke`].
@@ -89,10 +88,10 @@ impl Vault {
             (None, Ok(jti)) if api_key::revoke(tx, jti, self.clock.now()).await? => Some(Revoked::ApiKey),
             (None, _) => None,
         };
-        if revoked.is_some() {
-            note(tx, "key_revoked", id, json!({})).await?;
+        if let Some(revoked) = revoked {
+            let kind = if revoked == Revoked::ApiKey { "api_key" } else { "signing_key" };
+            note(tx, "key_revoked", (kind, id), json!({})).await?;
         }
-        key::announce(tx).await?;
         Ok(revoked)
     }
 
@@ -117,12 +116,11 @@ impl Vault {
 pub(super) async fn note(
     tx: &Client,
     action: &str,
-    target_id: &str,
+    (target_kind, target_id): (&str, &str),
     details: serde_json::Value,
 ) -> Result<(), KeyStoreError> {
     let details = details.as_object().cloned().unwrap_or_default();
-    let entry =
-        Entry { source: "auth", action, target_kind: "signing_key", target_id, tenant: None, details };
+    let entry = Entry { source: "auth", action, target_kind, target_id, tenant: None, details };
     rowhouse_audit::write(tx, entry).await?;
     Ok(())
 }

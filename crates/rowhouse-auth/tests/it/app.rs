@@ -16,7 +16,7 @@ use rowhouse_db::Control;
 use rowhouse_db::migrate::Migration;
 use rowhouse_http::{CallerResolver, ClientAddress, ForeignTokens};
 use rowhouse_kernel::settings::{AuthSettings, DbSettings};
-use rowhouse_kernel::{FakeClock, Secret, SystemRng};
+use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock, SystemRng};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -76,7 +76,14 @@ impl App {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
         let rng = Arc::new(SystemRng);
         let control = Control::open(&database.urls.control, &DbSettings::default()).unwrap();
-        let keys = KeyStore::open(control.clone(), &settings, clock.clone(), rng.clone()).await.unwrap();
+        let keys = KeyStore::open(
+            control.clone(),
+            &settings,
+            Origin::system(&(clock.clone() as SharedClock)),
+            rng.clone(),
+        )
+        .await
+        .unwrap();
         let resolver = Arc::new(CallerResolver::new(keys.shared(), ForeignTokens::default(), clock.clone()));
         let service_key = keys.issue_api_key("service_role", URL, API_KEY_LIFETIME).await.unwrap();
         let parts = AuthParts {
@@ -89,6 +96,12 @@ impl App {
         };
         let router = router(Auth::new(parts)).layer(from_fn_with_state(resolver, introduce));
         Self { router, keys, clock, database, service_key }
+    }
+
+    /// What operations outside of requests have in common.
+    pub(crate) fn origin(&self) -> Origin {
+        let clock: SharedClock = self.clock.clone();
+        Origin::system(&clock)
     }
 
     pub(crate) async fn send(

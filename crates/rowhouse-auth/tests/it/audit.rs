@@ -97,3 +97,60 @@ async fn entries_are_not_changed_and_go_when_they_are_old() {
     let left = client.query_one("select count(*) from auth.audit_log_entries", &[]).await.unwrap();
     assert_eq!(left.get::<_, i64>(0), 2);
 }
+
+#[tokio::test]
+async fn code_of_the_project_puts_no_other_name_into_the_log() {
+    let app = App::start().await;
+    let lie = "create function public.lie() returns trigger language plpgsql security definer as $$ begin \
+          perform set_config('rowhouse.actor', 'somebody else', false); \
+          perform set_config('rowhouse.address', '203.0.113.9', true); return coalesce(new, old); end $$; ";
+    let trigger = "create trigger \"a lie\" before insert or update on auth.users for each row execute function public.lie();";
+    let cascade = "create table public.pets (owner uuid references auth.users on delete cascade); \
+        create trigger lie before delete on public.pets for each row execute function public.lie();";
+    app.database.migrate(&format!("{lie}{cascade}")).await;
+    let person = app.sign_up("b@example.com").await;
+    let pet = format!("insert into public.pets values ('{}')", person.id());
+    app.sql().await.batch_execute(&pet).await.unwrap();
+    let key = app.service_key.clone();
+    app.send(Method::DELETE, &format!("/admin/users/{}", person.id()), Some(&key), "").await.ok();
+    app.database.migrate(trigger).await;
+    app.sign_up("a@example.com").await;
+    let lies = "select count(*) from audit.entries where actor = 'somebody else' or address = '203.0.113.9'";
+    assert_eq!(app.sql().await.query_one(lies, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let told =
+        "select count(*) from audit.entries where action in ('user_signedup', 'login', 'user_deleted')";
+    assert!(app.sql().await.query_one(told, &[]).await.unwrap().get::<_, i64>(0) >= 5);
+    app.sql().await.batch_execute("select auth.prune_audit('{864000}')").await.unwrap();
+    let kept = "select count(*) from audit.origins";
+    assert_eq!(app.sql().await.query_one(kept, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+/// The statements of a migration up to the first that begins with `end`.
+fn statements(name: &str, end: &str) -> &'static str {
+    let (_, text) = rowhouse_auth::MIGRATIONS.iter().find(|(file, _)| file.ends_with(name)).unwrap();
+    text.split_once(end).unwrap().0
+}
+
+#[tokio::test]
+async fn entries_of_the_former_table_are_taken_over() {
+    let app = App::start().await;
+    let client = app.sql().await;
+    let former = statements("auth_audit.sql", "create function");
+    let fill = r#"insert into auth.audit_log_entries (id, payload, created_at, ip_address) values
+        ('00000000-0000-4000-8000-000000000001', '{"action":"login","actor_id":"00000000-0000-4000-8000-00000000000a","actor_username":"a@example.com","log_type":"account","traits":{"user_id":"00000000-0000-4000-8000-00000000000a","user_email":"a@example.com"}}', '2026-01-02T03:04:05Z', '192.0.2.7'),
+        ('00000000-0000-4000-8000-000000000002', '{"action":"user_deleted","log_type":"team"}', '2026-01-03T03:04:05Z', ''),
+        ('00000000-0000-4000-8000-000000000003', '{}', '2026-01-04T03:04:05Z', '');"#;
+    let taken_over = statements("auth_audit_entries.sql", "create or replace function");
+    let all = format!("drop view auth.audit_log_entries; {former} {fill} {taken_over}");
+    client.batch_execute(&all).await.unwrap();
+    let sql = "select payload::jsonb, created_at::text, ip_address from auth.audit_log_entries \
+               where created_at < '2026-02-01' order by created_at";
+    let rows = client.query(sql, &[]).await.unwrap();
+    let payloads: Vec<Value> = rows.iter().map(|row| row.get(0)).collect();
+    let id = "00000000-0000-4000-8000-00000000000a";
+    let login = json!({ "action": "login", "actor_id": id, "actor_username": "a@example.com", "log_type": "account",
+        "traits": { "user_id": id, "user_email": "a@example.com" } });
+    let deleted = json!({ "action": "user_deleted", "log_type": "team" });
+    assert_eq!(payloads, [login, deleted, json!({ "action": "unknown" })]);
+    assert_eq!((rows[0].get::<_, &str>(2), rows[1].get::<_, &str>(2)), ("192.0.2.7", ""));
+}

@@ -19,7 +19,7 @@ async fn statuses(app: &App, purpose: Purpose) -> Vec<Status> {
 
 async fn another_store(app: &App) -> KeyStore {
     let control = Control::open(&app.database.urls.control, &DbSettings::default()).unwrap();
-    KeyStore::open(control, &settings(), app.clock.clone(), std::sync::Arc::new(SystemRng)).await.unwrap()
+    KeyStore::open(control, &settings(), app.origin(), std::sync::Arc::new(SystemRng)).await.unwrap()
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn other_processes_follow_a_rotation() {
     let follower = another_store(&app).await;
     let (hub, listening) = ListenHub::start(app.database.urls.control.clone(), vec!["rowhouse_keys"]);
     let mut heard = hub.subscribe();
-    let following = tokio::spawn(follower.clone().follow(hub.subscribe()));
+    let following = tokio::spawn(follower.clone().follow(hub.subscribe(), || {}));
     while heard.recv().await.unwrap() != Heard::Resync {}
     let kid = app.keys.rotate(Purpose::Access, false).await.unwrap().signing;
     while !matches!(heard.recv().await.unwrap(), Heard::Notice { .. }) {}
@@ -144,6 +144,37 @@ async fn other_processes_follow_a_rotation() {
 }
 
 #[tokio::test]
+async fn revoked_keys_are_refused_within_a_second_although_nothing_is_heard() {
+    let app = App::start().await;
+    let follower = another_store(&app).await;
+    let now = rowhouse_kernel::Clock::now(&*app.clock);
+    let (other_channels, heard) = tokio::sync::broadcast::channel(16);
+    let _following = tokio::spawn(follower.clone().follow(heard, || {}));
+    // Notices for others do not put the look at the database off.
+    let _noise = tokio::spawn(async move {
+        let notice = Heard::Notice { channel: "rowhouse_jobs".to_owned(), payload: String::new() };
+        while other_channels.send(notice.clone()).is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let person = app.sign_up("a@example.com").await;
+    let api_key = app.keys.issue_api_key("service_role", crate::app::URL, API_KEY_LIFETIME).await.unwrap();
+    let id = app.keys.ring().verify(&api_key, now).unwrap().claims["jti"].as_str().unwrap().to_owned();
+    let signer = app.keys.ring().signing_kid(Purpose::Access).to_owned();
+    for (id, token) in [(&*id, &*api_key), (&*signer, person.token())] {
+        assert!(follower.ring().verify(token, now).is_ok());
+        app.keys.revoke(id).await.unwrap().unwrap();
+        let refused = async {
+            let mut look = tokio::time::interval(Duration::from_millis(20));
+            while follower.ring().verify(token, now).is_ok() {
+                look.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(1), refused).await.expect("refused within a second");
+    }
+}
+
+#[tokio::test]
 async fn wrong_key_secret_is_refused_by_name() {
     let app = App::start().await;
     let control = Control::open(&app.database.urls.control, &DbSettings::default()).unwrap();
@@ -152,7 +183,7 @@ async fn wrong_key_secret_is_refused_by_name() {
         ..settings()
     };
     let error =
-        KeyStore::open(control, &wrong, app.clock.clone(), std::sync::Arc::new(SystemRng)).await.unwrap_err();
+        KeyStore::open(control, &wrong, app.origin(), std::sync::Arc::new(SystemRng)).await.unwrap_err();
     assert!(error.to_string().contains("auth.key_secret"), "{error}");
 }
 

@@ -152,3 +152,63 @@ async fn triggers_of_the_project_run_with_its_own_rights_or_not_at_all() {
     let seen: String = client.query_one("select who from public.seen", &[]).await.unwrap().get(0);
     assert_eq!(seen, "rowhouse_project");
 }
+
+/// What the project's migration says in front of `create trigger` to see who runs its code.
+const SEEN: &str = "create table public.seen (who text); \
+    create function public.see() returns trigger language plpgsql as \
+    $$ begin insert into public.seen values (current_user); return coalesce(new, old); end $$; ";
+
+#[tokio::test]
+async fn no_trigger_of_the_project_runs_before_it_is_found_unconfined() {
+    let app = App::start().await;
+    let first = "create trigger \" \" before insert on auth.users for each statement execute function public.see(); \
+        create trigger \"!\" before insert on auth.users for each statement execute function public.see(); \
+        create trigger U&\"\\0001a\" before insert on auth.users for each statement execute function public.see()";
+    // A row that is written even though the transaction fails shows that nothing has run.
+    let sequence = "create sequence public.runs; create function public.run() returns trigger language plpgsql as \
+        $$ begin perform nextval('public.runs'); return null; end $$; \
+        create trigger \"\t\" before insert on auth.users for each statement execute function public.run(); ";
+    app.database.migrate(&format!("{SEEN}{sequence}{first}")).await;
+    let refused = app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await;
+    refused.is(500, "unexpected_failure");
+    let client = app.sql().await;
+    let ran = client.query_one("select is_called from public.runs", &[]).await.unwrap();
+    assert!(!ran.get::<_, bool>(0), "a trigger ran with the platform's rights");
+    client.query_one("select auth.confine_triggers()", &[]).await.unwrap();
+    app.sign_up("a@example.com").await;
+    let who = "select count(*) filter (where who = 'rowhouse_project'), count(*) from public.seen";
+    let row = client.query_one(who, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 3));
+}
+
+#[tokio::test]
+async fn conditions_of_the_projects_triggers_do_not_run_as_the_platform() {
+    let app = App::start().await;
+    let plain = "create trigger plain after insert on auth.users for each row \
+        when (new.email is not null) execute function public.see();";
+    app.database.migrate(&format!("{SEEN}{plain}")).await;
+    let client = app.sql().await;
+    let confine =
+        async || client.query_one("select auth.confine_triggers()", &[]).await.unwrap().get::<_, i32>(0);
+    assert_eq!(confine().await, 1);
+    app.sign_up("a@example.com").await;
+    let condition = "create function public.note() returns boolean language plpgsql as \
+        $$ begin insert into public.seen values ('when ' || current_user); return true; end $$; \
+        create trigger noted after insert on auth.users for each row when (public.note()) execute function public.see();";
+    app.database.migrate(condition).await;
+    let refused = app.post("/signup", json!({ "email": "b@example.com", "password": PASSWORD })).await;
+    refused.is(500, "unexpected_failure");
+    assert_eq!(confine().await, 1);
+    app.sign_up("b@example.com").await;
+    let who = "select distinct who from public.seen order by who";
+    let who: Vec<String> = client.query(who, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(who, ["rowhouse_project", "when rowhouse_project"]);
+    let operator = "create function public.same(text, text) returns boolean language sql as 'select true'; \
+        create operator public.=== (function = public.same, leftarg = text, rightarg = text); \
+        create trigger compared after insert on auth.users for each row \
+          when (new.email::text operator(public.===) 'x') execute function public.see();";
+    app.database.migrate(operator).await;
+    confine().await;
+    let refused = app.post("/signup", json!({ "email": "c@example.com", "password": PASSWORD })).await;
+    refused.is(500, "unexpected_failure");
+}

@@ -7,12 +7,14 @@ use http::StatusCode;
 use http::request::Parts;
 use rowhouse_crypto::TokenError;
 use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::{Caller, Operation};
+use rowhouse_kernel::{Caller, Operation, Origin};
 use tokio_postgres::types::Type;
 
 use super::Identity;
 use crate::Dialect;
 
+/// The look-up's name.
+const OPERATION: &str = "http.require_service";
 /// SQLSTATEs of `rowhouse.require_live_session`.
 const ENDED: [&str; 2] = ["RH401", "RH403"];
 
@@ -50,7 +52,8 @@ impl ServiceKey {
     /// [`ServiceKeyError`].
     pub async fn require(parts: &Parts, control: &Control) -> Result<Self, ServiceKeyError> {
         let identity = parts.extensions.get::<Identity>().ok_or(ServiceKeyError::NoToken)?;
-        Self::require_identity(identity, control).await
+        let asking = parts.extensions.get::<Origin>().map(|origin| origin.operation(OPERATION));
+        Self::ask(identity, control, &asking.unwrap_or_else(|| Operation::system(OPERATION))).await
     }
 
     /// The same for a caller who did not come by HTTP.
@@ -58,9 +61,17 @@ impl ServiceKey {
     /// # Errors
     /// [`ServiceKeyError`].
     pub async fn require_identity(identity: &Identity, control: &Control) -> Result<Self, ServiceKeyError> {
+        Self::ask(identity, control, &Operation::system(OPERATION)).await
+    }
+
+    async fn ask(
+        identity: &Identity,
+        control: &Control,
+        operation: &Operation,
+    ) -> Result<Self, ServiceKeyError> {
         let caller = identity.caller().map_err(|error| ServiceKeyError::BadToken(*error))?;
         match caller.is_service() {
-            true => require_live(caller, control).await.map(|()| Self(())),
+            true => require_live(caller, control, operation).await.map(|()| Self(())),
             false if caller.is_anonymous() && caller.user.is_none() => Err(ServiceKeyError::NoToken),
             false => Err(ServiceKeyError::NotService),
         }
@@ -79,7 +90,11 @@ where
 }
 
 /// The key itself has no session that could end.
-async fn require_live(caller: &Caller, control: &Control) -> Result<(), ServiceKeyError> {
+async fn require_live(
+    caller: &Caller,
+    control: &Control,
+    operation: &Operation,
+) -> Result<(), ServiceKeyError> {
     if caller.session.is_none() && caller.user.is_none() {
         return Ok(());
     }
@@ -92,7 +107,7 @@ async fn require_live(caller: &Caller, control: &Control) -> Result<(), ServiceK
             [(&session, Type::UUID), (&user, Type::UUID), (&tenant, Type::UUID), (&role, Type::TEXT)];
         client.query_typed(sql, &parameters).await.map(|_| ()).map_err(DbError::from)
     };
-    let asked = control.statement(&Operation::system("http.require_service"), ask).await;
+    let asked = control.statement(operation, ask).await;
     asked.map_err(|error| match error.code() {
         Some(code) if ENDED.contains(&code) => ServiceKeyError::Ended,
         _ => ServiceKeyError::Db(error),

@@ -161,3 +161,31 @@ async fn user_metadata_gives_no_rights() {
     assert_eq!(again.tenant, b.tenant);
     assert_eq!(app.get(&again.token, "/rest/v1/todos?select=id").await.text, "[]");
 }
+
+#[tokio::test]
+async fn revoked_keys_are_refused_by_every_process_within_a_second() {
+    let one = TestApp::start().await;
+    let two = TestApp::start_beside(&one).await;
+    let ann = one.sign_up("ann@example.com").await;
+    let listed = one.keys.list_api_keys().await.unwrap();
+    let api_key = claims(&one.service_key)["jti"].as_str().unwrap().to_owned();
+    assert!(listed.iter().any(|key| key.id.to_string() == api_key));
+    let signer = one.keys.ring().signing_kid(rowhouse_crypto::Purpose::Access).to_owned();
+    for (id, token, path) in
+        [(api_key, &one.service_key, "/admin/v1/jobs/stats"), (signer, &ann.token, "/auth/v1/user")]
+    {
+        for app in [&one, &two] {
+            assert!(app.get(token, path).await.status.is_success(), "{path}");
+        }
+        one.keys.revoke(&id).await.unwrap().unwrap();
+        for app in [&one, &two] {
+            let refused = async {
+                let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+                while app.get(token, path).await.status.is_success() {
+                    look.tick().await;
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(1), refused).await.expect(path);
+        }
+    }
+}

@@ -104,6 +104,11 @@ impl TestApp {
         Self::start_as(db, settings, Roles { api: true, worker: false }).await
     }
 
+    /// A second process on the database of `other`.
+    pub(crate) async fn start_beside(other: &Self) -> Self {
+        Self::start_on(other.db.clone(), settings()).await
+    }
+
     pub(crate) async fn start_as(db: TestDatabase, settings: Settings, roles: Roles) -> Self {
         Self::start_modules(&modules(), db, settings, roles).await
     }

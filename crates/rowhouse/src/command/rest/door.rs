@@ -30,11 +30,16 @@ pub(super) async fn caller(project: &Project, who: &str, tenant: Option<&str>) -
         .map(|state| state.url)
         .or_else(|| settings.get::<ServerSettings>().public_url.clone());
     let control = Control::open(&project_url(project)?, &settings.get::<DbSettings>())?;
-    let now = crate::command::clock().now();
+    let origin = rowhouse_kernel::Origin::system(&crate::command::clock());
     let act = ActAs { user: who, tenant };
-    let found =
-        rowhouse_auth::caller(&control, act, &settings.get::<AuthSettings>(), &url.unwrap_or_default(), now)
-            .await;
+    let found = rowhouse_auth::caller(
+        &control,
+        act,
+        &settings.get::<AuthSettings>(),
+        &url.unwrap_or_default(),
+        &origin,
+    )
+    .await;
     found.map_err(|error| {
         CannotRun::because(match error {
             ActAsError::NoSuchUser => format!("no user {who}"),

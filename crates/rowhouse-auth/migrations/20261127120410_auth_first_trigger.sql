@@ -1,0 +1,72 @@
+-- The check of the project's triggers comes before every one of them, sees what their WHEN conditions call, and keeps the
+-- transaction's origin for the audit log before code of the project can change it.
+
+create or replace function auth.unconfined_triggers() returns table (trigger_name name, routine regprocedure)
+language sql stable set search_path = '' as $$
+  with projects as (
+    select t.oid, t.tgname, t.tgfoid from pg_catalog.pg_trigger t
+    where t.tgrelid = 'auth.users'::regclass and not t.tgisinternal
+  ), used as (
+    select p.tgname, d.refclassid, d.refobjid from projects p
+    join pg_catalog.pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = p.oid
+    union select p.tgname, 'pg_proc'::regclass, p.tgfoid from projects p
+  )
+  select u.tgname, f.oid::regprocedure from used u
+  join pg_catalog.pg_proc f on u.refclassid = 'pg_proc'::regclass and f.oid = u.refobjid
+  where not f.prosecdef and not pg_catalog.pg_has_role(f.proowner, 'rowhouse_owner', 'member')
+  union all
+  select u.tgname, null from used u
+  left join pg_catalog.pg_operator o on u.refclassid = 'pg_operator'::regclass and o.oid = u.refobjid
+  left join pg_catalog.pg_type y on u.refclassid = 'pg_type'::regclass and y.oid = u.refobjid
+  where not pg_catalog.pg_has_role(coalesce(o.oprowner, y.typowner), 'rowhouse_owner', 'member')
+$$;
+comment on function auth.unconfined_triggers() is
+  'Triggers of the project on auth.users that would run something with the platform''s rights: their function, or what their WHEN condition calls. Routine is null for an operator or a type, which cannot be made to run as its owner.';
+
+create or replace function auth.confine_triggers() returns int
+language plpgsql set search_path = '' as $$
+declare
+  found record;
+  confined int := 0;
+begin
+  for found in select distinct u.routine from auth.unconfined_triggers() u where u.routine is not null loop
+    execute format('alter function %s security definer', found.routine);
+    confined := confined + 1;
+  end loop;
+  return confined;
+end
+$$;
+
+create function auth.is_observed() returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from pg_catalog.pg_trigger t
+    left join pg_catalog.pg_proc p on not t.tgisinternal and p.oid = t.tgfoid
+    left join pg_catalog.pg_class c on t.tgisinternal and c.oid = t.tgconstrrelid
+    where t.tgrelid = 'auth.users'::regclass
+      and not pg_catalog.pg_has_role(coalesce(p.proowner, c.relowner), 'rowhouse_owner', 'member'))
+$$;
+comment on function auth.is_observed() is
+  'Whether code of the project may run when auth.users is written: its triggers, or tables of its that refer to users.';
+
+create or replace function auth.refuse_unconfined() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  named text := (select string_agg(distinct format('%I', u.trigger_name), ', ') from auth.unconfined_triggers() u);
+begin
+  if named is not null then
+    raise exception using errcode = 'object_not_in_prerequisite_state',
+      message = format('triggers on auth.users would run with the platform''s rights: %s', named),
+      hint = 'Make their functions security definer, or run `rowhouse migrate up`, which does it; WHEN conditions may not use operators or types of the project.';
+  end if;
+  if auth.is_observed() then
+    perform audit.keep_origin();
+  end if;
+  return null;
+end
+$$;
+
+-- Triggers fire in the order of their names. No name sorts before the single character U+0001.
+drop trigger "!confined" on auth.users;
+create trigger U&"\0001" before insert or update or delete on auth.users
+  for each statement execute function auth.refuse_unconfined();
