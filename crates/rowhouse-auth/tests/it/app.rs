@@ -76,14 +76,9 @@ impl App {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
         let rng = Arc::new(SystemRng);
         let control = Control::open(&database.urls.control, &DbSettings::default()).unwrap();
-        let keys = KeyStore::open(
-            control.clone(),
-            &settings,
-            Origin::system(&(clock.clone() as SharedClock)),
-            rng.clone(),
-        )
-        .await
-        .unwrap();
+        let shared: SharedClock = clock.clone();
+        let origin = Origin::system(&shared);
+        let keys = KeyStore::open(control.clone(), &settings, origin, rng.clone()).await.unwrap();
         let resolver = Arc::new(CallerResolver::new(keys.shared(), ForeignTokens::default(), clock.clone()));
         let service_key = keys.issue_api_key("service_role", URL, API_KEY_LIFETIME).await.unwrap();
         let parts = AuthParts {

@@ -170,7 +170,7 @@ async fn revoked_keys_are_refused_within_a_second_although_nothing_is_heard() {
                 look.tick().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(1), refused).await.expect("refused within a second");
+        assert!(tokio::time::timeout(Duration::from_secs(1), refused).await.is_ok(), "{id} is still good");
     }
 }
 
