@@ -43,7 +43,7 @@ async function lint(program, args) {
 
 for (const version of Object.keys(VERSIONS)) {
   test(`redocly accepts the description in OpenAPI ${version}`, async () => {
-    await lint('redocly', ['lint', '--config', 'redocly.yaml', '--max-problems', '40', await described(version)])
+    await lint('redocly', ['lint', '--config', `redocly-${version}.yaml`, '--max-problems', '40', await described(version)])
   })
   test(`spectral accepts the description in OpenAPI ${version}`, async () => {
     await lint('spectral', ['lint', '--ruleset', `spectral-${version}.yaml`, '--fail-severity', 'warn', await described(version)])
