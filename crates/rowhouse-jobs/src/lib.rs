@@ -37,6 +37,8 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000600_jobs_core.sql",
     "20261121000610_jobs_enqueue.sql",
     "20261121000620_jobs_work.sql",
+    "20261121000622_jobs_finish.sql",
+    "20261121000624_jobs_cancel.sql",
     "20261121000625_jobs_claim.sql",
     "20261121000640_jobs_admin.sql",
     "20261121000650_jobs_schedules.sql",

@@ -5,6 +5,7 @@ mod accept;
 mod deliver;
 mod list;
 mod peer;
+mod relay;
 mod submission;
 mod support;
 mod webhook;
