@@ -128,6 +128,7 @@ fn shapes(field: &Field<'_>, method: &Method) -> Vec<Attack> {
         attack("lines", "select=*").header("accept", "application/x-ndjson"),
         attack("profile", &equal).header("accept-profile", "auth"),
         attack("planned count", &equal).prefer("count=planned"),
+        attack("exact count", &equal).prefer("count=exact").expect(only),
     ]
 }
 
