@@ -16,6 +16,7 @@ type Uses = BTreeMap<(String, String), (String, usize)>;
 pub(super) type Exception = (&'static str, &'static str, &'static str, &'static str);
 
 const EXCEPTIONS: &[Exception] = &[
+    ("rowhouse-auth", "command", "module", "making secrets belongs below both: `keys` makes what is missing"),
     ("rowhouse-auth", "key_store", "state", "the issuer's name belongs to the keys"),
     ("rowhouse-auth", "request", "state", "what a request needs is reached through the state"),
     ("rowhouse-auth", "request", "live", "an error of a request names why somebody is not live"),
