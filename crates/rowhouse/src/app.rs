@@ -9,7 +9,7 @@ use axum::{Router, middleware};
 use rowhouse_db::ListenHub;
 use rowhouse_http::api::{Idempotency, MemoryStore, idempotent};
 use rowhouse_http::{
-    CallerResolver, Dialect, Layers, Metrics, Server, Shutdown, Surface, Surfaces, cors, observe, serve,
+    CallerResolver, Dialect, Layers, Metrics, Server, Shutdown, Supervisor, Surface, Surfaces, cors, observe, serve,
 };
 use rowhouse_kernel::settings::{ServerSettings, Settings};
 use rowhouse_module::{
@@ -99,6 +99,12 @@ impl App {
     #[must_use]
     pub fn shutdown(&self) -> Shutdown {
         self.assembly.shutdown.clone()
+    }
+
+    /// What runs the background tasks.
+    #[must_use]
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.assembly.supervisor
     }
 
     /// Ends the background tasks; those that asked for time to finish get it.

@@ -29,3 +29,4 @@ mod rest_setting;
 mod server;
 mod stream;
 mod support;
+mod task_fault;
