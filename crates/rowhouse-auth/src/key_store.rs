@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rowhouse_crypto::{Algorithm, ChainKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys};
-use rowhouse_db::{Control, DbError, Heard, TransactionError};
+use rowhouse_db::{Control, DbError, Following, ListenHub, TransactionError};
 use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
 use rowhouse_kernel::{Operation, Secret, SharedClock, SharedRng};
 use serde_json::json;
 use time::OffsetDateTime;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use crate::store::api_key;
@@ -23,8 +21,14 @@ use vault::{Vault, note};
 
 /// How long API keys live unless asked otherwise: ten years.
 pub const API_KEY_LIFETIME: time::Duration = time::Duration::days(3653);
-/// Pause before a failed reload is tried again, so that a revoked key does not outlive a bad moment of the database.
-const RETRY: Duration = Duration::from_millis(500);
+/// A failed reload is soon tried again, so that a revoked key does not outlive a bad moment of the database.
+const FOLLOWING: Following = Following {
+    channel: key::CHANNEL,
+    ignored: &[],
+    debounce: Duration::ZERO,
+    retry: Duration::from_millis(500),
+    limit: Duration::from_secs(5),
+};
 /// How long after the last token's death a retired access key stays: clocks differ, answers are slow.
 const GRACE: Duration = Duration::from_secs(300);
 
@@ -209,21 +213,9 @@ impl KeyStore {
         Ok(())
     }
 
-    /// Reloads whenever another process has changed the ring, until the hub is gone.
-    pub async fn follow(self, mut heard: Receiver<Heard>) {
-        let mut is_current = true;
-        loop {
-            match tokio::time::timeout(if is_current { Duration::MAX } else { RETRY }, heard.recv()).await {
-                Ok(Ok(Heard::Notice { channel, .. })) if channel != key::CHANNEL => continue,
-                Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
-                Ok(Err(RecvError::Closed)) => return,
-            }
-            let reloaded = self.reload().await;
-            is_current = reloaded.is_ok();
-            if let Err(error) = reloaded {
-                tracing::warn!(%error, "the key ring could not be reloaded; the one in use stays");
-            }
-        }
+    /// Reloads whenever another process has changed the ring, until it is dropped.
+    pub async fn follow(&self, hub: &ListenHub, beat: impl Fn()) {
+        rowhouse_db::follow(hub, FOLLOWING, || self.reload(), beat).await;
     }
 
     /// The standby key of `purpose` begins to sign, the signing key only verifies from now on, a new standby key is

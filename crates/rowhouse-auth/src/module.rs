@@ -86,8 +86,8 @@ impl Module for AuthModule {
             let hub = assembly.hub();
             let followed = keys.clone();
             assembly.task(BackgroundTask::new("auth.keys", move |heartbeat| {
-                let following = followed.clone().follow(hub.subscribe());
-                async move { heartbeat.idle(following).await }
+                let (keys, hub) = (followed.clone(), hub.clone());
+                async move { keys.follow(&hub, || heartbeat.beat()).await }
             }));
             assembly.provide(Arc::new(keys));
             Ok(())

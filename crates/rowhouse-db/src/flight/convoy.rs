@@ -139,7 +139,7 @@ pub(super) fn refuse(tickets: impl IntoIterator<Item = Ticket>, error: &DbError)
     for ticket in tickets {
         let error = match error {
             DbError::PoolTimeout(waited) => DbError::PoolTimeout(*waited),
-            other => DbError::Unavailable(other.to_string()),
+            other => DbError::Unavailable(other.to_string().into()),
         };
         let _gone = ticket.reply.send(Err(error));
     }
@@ -225,7 +225,7 @@ impl Attempt {
         };
         timeout(DRAIN_TIMEOUT, ending)
             .await
-            .unwrap_or_else(|_| Err(DbError::Unavailable("a cancelled flight did not end".to_owned())))
+            .unwrap_or_else(|_| Err(DbError::Unavailable("a cancelled flight did not end".into())))
     }
 
     /// Those behind fly elsewhere; what was sent for them is read and dropped.

@@ -198,9 +198,9 @@ impl Pool {
         counter!("db_client_connections_opened_total", "pool" => self.label).increment(1);
         let version = self.schema_version.load(Ordering::Acquire);
         let opening = Connection::open(&self.login, self.statement_cache_size, version);
-        tokio::time::timeout(CONNECT_TIMEOUT, opening)
-            .await
-            .unwrap_or_else(|_| Err(DbError::Unavailable(format!("no sign-in within {CONNECT_TIMEOUT:?}"))))
+        tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(|_| {
+            Err(DbError::Unavailable(format!("no sign-in within {CONNECT_TIMEOUT:?}").into()))
+        })
     }
 
     fn give_back(&self, connection: Connection) {
@@ -266,7 +266,7 @@ impl Drop for OnBoard<'_> {
 }
 
 fn answered(answer: Result<Landed, tokio::sync::oneshot::error::RecvError>) -> Landed {
-    answer.unwrap_or_else(|_| Err(DbError::Protocol("a convoy ended without an answer".to_owned())))
+    answer.unwrap_or_else(|_| Err(DbError::Protocol("a convoy ended without an answer".into())))
 }
 
 impl Loan {
@@ -275,7 +275,7 @@ impl Loan {
     }
 
     pub(crate) fn connection(&mut self) -> Result<&mut Connection, DbError> {
-        self.connection.as_mut().ok_or_else(|| DbError::Protocol("the loan has ended".to_owned()))
+        self.connection.as_mut().ok_or_else(|| DbError::Protocol("the loan has ended".into()))
     }
 }
 

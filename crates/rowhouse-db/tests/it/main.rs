@@ -10,6 +10,7 @@ mod leftover;
 mod liveness;
 mod migrate;
 mod plan;
+mod pooler;
 mod protect;
 mod stream;
 mod support;

@@ -11,6 +11,7 @@ mod bad_input;
 mod beyond;
 mod cli;
 mod config;
+mod connection;
 mod convention;
 mod crash;
 mod description;
