@@ -1,6 +1,7 @@
 //! Jobs as a capability of the program: their schema and settings, and the worker that runs those of all modules.
 
 mod declared;
+mod event;
 mod worker;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::outbound::Outbound;
 use crate::route::admin::{JobsAdmin, routes};
 use crate::{builtin, gauge};
 use declared::Declared;
+pub use event::EventModule;
 use worker::{Starter, Working};
 
 /// The channel on which the database says that a running job is to be stopped.
