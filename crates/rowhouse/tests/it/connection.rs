@@ -86,5 +86,4 @@ async fn every_pool_stays_within_its_bound_under_load_and_at_rest() {
     assert!(used.iter().all(|name| most.contains_key(*name)), "{most:?}");
     let at_rest = async || within(&connections(&client).await);
     until("connections are within their bounds at rest", Duration::from_secs(10), at_rest).await;
-    println!("at most {most:?}, at rest {:?}", connections(&client).await);
 }
