@@ -198,3 +198,11 @@ need_smtp_peer() {
   python3 -c 'import aiosmtpd' >/dev/null 2>&1 || python3 -m pip install --user aiosmtpd >&2 ||
     fail "the mail tests need aiosmtpd" "install it with: python3 -m pip install aiosmtpd"
 }
+
+# The connection pooler that the database is tested behind. Debian's package starts none by itself in a container; where
+# it does, that one listens on a port of its own and is left alone.
+need_pgbouncer() {
+  if has pgbouncer; then return; fi
+  install_packages "PgBouncer" apt "pgbouncer" dnf "pgbouncer" apk "pgbouncer" pacman "pgbouncer"
+  has pgbouncer || fail "there is still no pgbouncer on the PATH" "install PgBouncer with your package manager"
+}

@@ -1,12 +1,16 @@
 //! A connection outside the pools: for commands, migrations and whatever keeps a session of its own.
 
+mod pooler;
+
 use std::error::Error;
 use std::time::Duration;
 
 use rowhouse_kernel::Secret;
 use tokio_postgres::Client;
 
-use crate::error::DbError;
+pub use pooler::{PoolerError, require_sessions};
+
+use crate::error::{DbError, Reason};
 
 /// Where the URL has no `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,12 +24,14 @@ pub async fn connect(url: &Secret) -> Result<Client, DbError> {
     // tokio-postgres bounds the TCP connection only, not the server's first answer.
     let limit = target.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
     let connected = tokio::time::timeout(limit, target.connect()).await.map_err(|_| {
-        DbError::Unavailable(format!("the database took the connection and did not answer within {limit:?}"))
+        DbError::Unavailable(
+            format!("the database took the connection and did not answer within {limit:?}").into(),
+        )
     })?;
     let (client, connection) = connected.map_err(|error| {
         let source = || error.source().map(|source| format!("{error}: {source}"));
         let why = crate::tls::explain(&error).or_else(source).unwrap_or_else(|| error.to_string());
-        DbError::Unavailable(format!("cannot connect to the database: {why}"))
+        DbError::Unavailable(Reason::caused_by(format!("cannot connect to the database: {why}"), error))
     })?;
     tokio::spawn(connection);
     Ok(client)

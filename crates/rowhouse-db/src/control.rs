@@ -2,13 +2,18 @@
 
 mod transaction;
 
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError, RecyclingMethod,
+    Runtime, TimeoutType,
+};
 use metrics::{counter, histogram};
 use rowhouse_kernel::{Operation, Secret, settings::DbSettings};
+use tokio_postgres::CancelToken;
 
-use crate::error::DbError;
+use crate::error::{DbError, Reason};
 use crate::liveness::Liveness;
 use crate::tls::Tls;
 use crate::url::Target;
@@ -41,16 +46,25 @@ impl Control {
     /// # Errors
     /// If the URL cannot be read.
     pub fn open(url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
+        Self::open_named("rowhouse-control", url, settings)
+    }
+
+    /// The same under another name than `rowhouse-control` in `pg_stat_activity`: each pool has one of its own.
+    ///
+    /// # Errors
+    /// If the URL cannot be read.
+    pub fn open_named(name: &str, url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
         let Target { mut config, tls } = crate::url::target(url)?;
-        config.application_name("rowhouse-control").connect_timeout(CONNECT_TIMEOUT);
+        config.application_name(name).connect_timeout(CONNECT_TIMEOUT);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, tls.clone(), recycling))
             .max_size(settings.control_pool_size.max(2) as usize)
             .wait_timeout(Some(settings.acquire_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
+            .post_create(Hook::async_fn(prepare(settings)))
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| DbError::Unavailable(error.to_string()))?;
+            .map_err(|error| DbError::Unavailable(Reason::caused_by(error.to_string(), error)))?;
         Ok(Self { pool, tls, acquire_timeout: settings.acquire_timeout, liveness: None })
     }
 
@@ -69,13 +83,17 @@ impl Control {
     pub async fn connection(&self) -> Result<deadpool_postgres::Object, DbError> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => DbError::PoolTimeout(self.acquire_timeout),
-            PoolError::Backend(error) => match DbError::from(error) {
-                DbError::Refused(error) => DbError::Unavailable(format!("sign-in refused: {error}")),
-                // What is no error of the server ends the start-up before there is a session.
-                DbError::Protocol(why) => DbError::Unavailable(why),
-                other => other,
-            },
-            other => DbError::Unavailable(other.to_string()),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                match DbError::from(error) {
+                    DbError::Refused(error) => {
+                        DbError::Unavailable(Reason::caused_by(format!("sign-in refused: {error}"), *error))
+                    }
+                    // What is no error of the server ends the start-up before there is a session.
+                    DbError::Protocol(why) => DbError::Unavailable(why),
+                    other => other,
+                }
+            }
+            other => DbError::Unavailable(Reason::caused_by(other.to_string(), other)),
         })
     }
 
@@ -165,6 +183,14 @@ impl Control {
         }
     }
 
+    /// Asks the server to end the statement that the token's connection runs, over a connection of its own.
+    ///
+    /// # Errors
+    /// If the request cannot be sent. That there was nothing to cancel is none.
+    pub async fn cancel(&self, token: &CancelToken) -> Result<(), DbError> {
+        Ok(token.cancel_query(self.tls.clone()).await?)
+    }
+
     /// One statement on any connection: does a backend answer?
     pub(crate) async fn ping(&self) -> Result<(), DbError> {
         let client = self.connection().await?;
@@ -181,6 +207,24 @@ impl Control {
     pub fn counts(&self) -> (usize, usize) {
         let status = self.pool.status();
         (status.size, status.available)
+    }
+}
+
+type Prepared<'a> = Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + 'a>>;
+
+/// The limits of each new session. They are set after sign-in: poolers refuse them at the start of a connection.
+fn prepare(
+    settings: &DbSettings,
+) -> impl for<'a> Fn(&'a mut ClientWrapper, &'a Metrics) -> Prepared<'a> + use<> {
+    let limits = [
+        ("statement_timeout", settings.control_statement_timeout),
+        ("lock_timeout", settings.control_lock_timeout),
+        ("idle_in_transaction_session_timeout", settings.control_idle_in_transaction_timeout),
+    ];
+    let sql = limits.map(|(name, limit)| format!("set {name} = {};", limit.as_millis())).concat();
+    move |client, _| {
+        let sql = sql.clone();
+        Box::pin(async move { client.batch_execute(&sql).await.map_err(HookError::Backend) })
     }
 }
 

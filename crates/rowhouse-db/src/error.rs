@@ -1,5 +1,6 @@
 //! What can go wrong between us and PostgreSQL, told apart by what a caller can do about it.
 
+use std::error::Error;
 use std::fmt;
 
 /// An error that the server reported, field by field.
@@ -21,30 +22,81 @@ pub struct PgError {
     pub routine: Option<String>,
 }
 
+impl Error for PgError {}
+
 impl fmt::Display for PgError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.message, self.code)
     }
 }
 
+/// What happened, and the error that it came from, if it came from one.
+#[derive(Debug)]
+pub struct Reason {
+    text: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Reason {
+    /// With its cause.
+    pub fn caused_by(text: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { text: text.into(), cause: Some(Box::new(cause)) }
+    }
+}
+
+impl<T: Into<String>> From<T> for Reason {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), cause: None }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// Why a database operation did not succeed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum DbError {
     /// The server understood and refused; the transaction is rolled back.
-    #[error("{0}")]
     Refused(Box<PgError>),
     /// The server cannot be reached, is starting, stopping or does not answer. Worth retrying later.
-    #[error("database unavailable: {0}")]
-    Unavailable(String),
+    Unavailable(Reason),
     /// Every connection was busy for the whole acquire time-out.
-    #[error("no free database connection within {0:?}")]
     PoolTimeout(std::time::Duration),
     /// The server broke the protocol, or a row had another shape than the query promised: a bug.
-    #[error("unexpected answer from the database: {0}")]
-    Protocol(String),
+    Protocol(Reason),
+}
+
+impl fmt::Display for DbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::Unavailable(why) => write!(f, "database unavailable: {why}"),
+            Self::PoolTimeout(limit) => write!(f, "no free database connection within {limit:?}"),
+            Self::Protocol(why) => write!(f, "unexpected answer from the database: {why}"),
+        }
+    }
+}
+
+impl Error for DbError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unavailable(why) | Self::Protocol(why) => {
+                why.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+            }
+            Self::Refused(_) | Self::PoolTimeout(_) => None,
+        }
+    }
 }
 
 impl DbError {
+    /// The server said so itself.
+    fn unavailable(error: PgError) -> Self {
+        Self::Unavailable(Reason::caused_by(error.to_string(), error))
+    }
+
     /// The SQLSTATE, when the server reported one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
@@ -67,14 +119,16 @@ impl DbError {
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
         if let Some(why) = crate::tls::explain(&error) {
-            return Self::Unavailable(why);
+            return Self::Unavailable(Reason::caused_by(why, error));
         }
         let Some(db) = error.as_db_error() else {
-            let source = std::error::Error::source(&error);
+            let source = Error::source(&error);
             let input = source.and_then(|source| source.downcast_ref::<std::io::Error>());
             let is_lost = input.is_some_and(|input| input.kind() != std::io::ErrorKind::InvalidInput);
             let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-            return if error.is_closed() || is_lost { Self::Unavailable(text) } else { Self::Protocol(text) };
+            let is_lost = is_lost || error.is_closed();
+            let reason = Reason::caused_by(text, error);
+            return if is_lost { Self::Unavailable(reason) } else { Self::Protocol(reason) };
         };
         let error = PgError {
             code: db.code().code().to_owned(),
@@ -86,7 +140,7 @@ impl From<tokio_postgres::Error> for DbError {
             routine: db.routine().map(str::to_owned),
         };
         // Nothing here asks for a read-only transaction: the server is a standby, or has been made read-only.
-        if error.code == "25006" { Self::Unavailable(error.to_string()) } else { Self::from(error) }
+        if error.code == "25006" { Self::unavailable(error) } else { Self::from(error) }
     }
 }
 
@@ -99,9 +153,12 @@ impl From<PgError> for DbError {
                 || code.starts_with("57P0")
                 || matches!(code, "53300" | "53100") =>
             {
-                Self::Unavailable(error.to_string())
+                Self::unavailable(error)
             }
             _ => Self::Refused(Box::new(error)),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,12 +18,12 @@ pub use bootstrap::{
     Adopted, BootstrapError, LoginError, Logins, Shared, Sharing, adopt, apply_default_grants, bootstrap,
     require_sign_in, set_passwords,
 };
-pub use connect::connect;
+pub use connect::{PoolerError, connect, require_sessions};
 pub use control::{Control, Transaction, TransactionError};
 pub use database::{Database, DatabaseUrls};
-pub use error::{DbError, PgError};
+pub use error::{DbError, PgError, Reason};
 pub use flight::{DataPlane, DataPlaneUrls};
-pub use listen::{Heard, ListenHub};
+pub use listen::{Following, Heard, ListenHub, follow};
 pub use liveness::{Health, Liveness};
 
 /// Platform migrations of this crate: what the program's own queries call.

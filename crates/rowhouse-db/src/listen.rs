@@ -1,19 +1,33 @@
 //! The LISTEN hub: one connection that hears NOTIFY for everybody.
+//!
+//! What is done when a channel speaks is left to `follow` and to subscribers.
+
+mod follow;
 
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use rowhouse_kernel::Secret;
 use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::AsyncMessage;
+
+pub use follow::{Following, follow};
 
 use crate::error::DbError;
 
 /// Messages kept for a slow subscriber; one that falls further behind sees [`Heard::Resync`] through `Lagged`.
 const BACKLOG: usize = 256;
-/// Longest pause between two attempts to listen again.
-const MAX_BACKOFF: Duration = Duration::from_secs(4);
+/// Pauses between two attempts to listen again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often the connection is asked whether it still is one: a peer that is gone sends nothing, and neither does silence.
+const PROBE: Duration = Duration::from_secs(5);
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often whoever waits says that it lives.
+const BEAT: Duration = Duration::from_millis(500);
 
 /// What subscribers hear.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,30 +43,32 @@ pub enum Heard {
     Resync,
 }
 
-/// A running hub.
+/// Where NOTIFY is heard. Cheap to clone; silent until [`ListenHub::run`] runs.
 #[derive(Debug, Clone)]
 pub struct ListenHub(broadcast::Sender<Heard>);
 
+impl Default for ListenHub {
+    fn default() -> Self {
+        Self(broadcast::channel(BACKLOG).0)
+    }
+}
+
 impl ListenHub {
-    /// Starts listening on `channels` and goes on, whatever happens to the server, until the task is aborted.
-    #[must_use]
-    pub fn start(url: Secret, channels: Vec<&'static str>) -> (Self, JoinHandle<()>) {
-        let (sender, _) = broadcast::channel(BACKLOG);
-        let hub = Self(sender.clone());
-        let task = tokio::spawn(async move {
-            let mut backoff = Duration::from_millis(100);
-            loop {
-                match listen(&url, &channels, &sender).await {
-                    Ok(()) => backoff = Duration::from_millis(100),
-                    Err(error) => {
-                        tracing::debug!(%error, "listening failed");
-                        backoff = (backoff * 2).min(MAX_BACKOFF);
-                    }
+    /// Listens on `channels` and goes on, whatever happens to the server, until it is dropped. `beat` is called at least
+    /// every five seconds for as long as that works.
+    pub async fn run(self, url: Secret, channels: Vec<&'static str>, beat: impl Fn()) {
+        let mut backoff = SHORTEST_PAUSE;
+        loop {
+            beat();
+            match listen(&url, &channels, &self.0, &beat).await {
+                Ok(()) => backoff = SHORTEST_PAUSE,
+                Err(error) => {
+                    tracing::debug!(%error, "listening failed");
+                    backoff = (backoff * 2).min(LONGEST_PAUSE);
                 }
-                tokio::time::sleep(backoff).await;
             }
-        });
-        (hub, task)
+            pause(backoff, &beat).await;
+        }
     }
 
     /// A new subscription; it hears what comes from now on.
@@ -62,32 +78,60 @@ impl ListenHub {
     }
 }
 
-/// Listens until the connection ends.
-async fn listen(url: &Secret, channels: &[&str], sender: &broadcast::Sender<Heard>) -> Result<(), DbError> {
+/// Listens until the connection ends or gives no answer.
+async fn listen(
+    url: &Secret,
+    channels: &[&str],
+    sender: &broadcast::Sender<Heard>,
+    beat: impl Fn(),
+) -> Result<(), DbError> {
     let mut target = crate::url::target(url)?;
-    target.config.application_name("rowhouse-listen").connect_timeout(Duration::from_secs(2));
-    let (client, mut connection) = target.connect().await?;
+    target.config.application_name("rowhouse-listen");
+    let (client, mut connection) = answered(CONNECT_TIMEOUT, target.connect()).await?;
     let statements: String = channels.iter().map(|channel| format!("listen \"{channel}\";")).collect();
-    let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
-    // The connection only moves while its messages are polled, so both run side by side.
-    let mut begin = std::pin::pin!(client.batch_execute(&statements));
-    let mut begun = false;
-    loop {
-        tokio::select! {
-            result = &mut begin, if !begun => {
-                result?;
-                begun = true;
-                let _nobody_listens = sender.send(Heard::Resync);
-            }
-            message = messages.next() => match message {
-                Some(Ok(AsyncMessage::Notification(note))) => {
-                    let heard = Heard::Notice { channel: note.channel().to_owned(), payload: note.payload().to_owned() };
-                    let _nobody_listens = sender.send(heard);
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error.into()),
-                None => return Ok(()),
-            },
+    let asking = async {
+        answered(ANSWER_TIMEOUT, client.batch_execute(&statements)).await?;
+        let _nobody_listens = sender.send(Heard::Resync);
+        loop {
+            pause(PROBE, &beat).await;
+            answered(ANSWER_TIMEOUT, client.batch_execute("select 1")).await?;
         }
+    };
+    let mut messages = stream::poll_fn(|context| connection.poll_message(context));
+    let hearing = async {
+        while let Some(message) = messages.next().await {
+            if let AsyncMessage::Notification(note) = message? {
+                let heard =
+                    Heard::Notice { channel: note.channel().to_owned(), payload: note.payload().to_owned() };
+                let _nobody_listens = sender.send(heard);
+            }
+        }
+        Ok(())
+    };
+    // The connection only moves while its messages are polled, so both run side by side.
+    tokio::select! {
+        ended = asking => ended,
+        ended = hearing => ended,
+    }
+}
+
+async fn answered<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, DbError> {
+    let silent = |_| DbError::Unavailable("the connection that listens gets no answer".into());
+    Ok(timeout(limit, work).await.map_err(silent)??)
+}
+
+/// Sleeps, beating.
+async fn pause(length: Duration, beat: impl Fn()) {
+    let end = Instant::now() + length;
+    loop {
+        beat();
+        let now = Instant::now();
+        if now >= end {
+            return;
+        }
+        tokio::time::sleep_until(end.min(now + BEAT)).await;
     }
 }

@@ -11,7 +11,6 @@ use bytes::BytesMut;
 use metrics::gauge;
 use postgres_protocol::message::frontend;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::control::Control;
 use crate::error::DbError;
@@ -23,7 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(250);
 /// How long an answer may take. A server is asked twice, the second time over a new connection, before it counts as
 /// down.
-const DEADLINE: Duration = Duration::from_millis(1000);
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// What the monitor last saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Liveness {
     pub fn require_up(&self) -> Result<(), DbError> {
         match &*self.0.borrow() {
             Health::Up => Ok(()),
-            Health::Down(why) => Err(DbError::Unavailable(why.to_string())),
+            Health::Down(why) => Err(DbError::Unavailable(why.to_string().into())),
         }
     }
 
@@ -64,7 +63,7 @@ impl Liveness {
             _ => None,
         };
         match why {
-            Some(why) => DbError::Unavailable(why),
+            Some(why) => DbError::Unavailable(why.into()),
             None => std::future::pending().await,
         }
     }
@@ -91,19 +90,37 @@ impl Liveness {
     }
 }
 
-/// Starts the monitor. It begins optimistic: the first finding follows within [`DEADLINE`].
-pub(crate) fn watch_server(control: Control, addresses: Vec<Address>) -> (Liveness, JoinHandle<()>) {
-    let (sender, receiver) = watch::channel(Health::Up);
-    let task = tokio::spawn(async move {
+/// What asks the server. Cheap to clone; idle until [`Monitor::run`] runs.
+#[derive(Clone)]
+pub(crate) struct Monitor(Arc<Asker>);
+
+struct Asker {
+    control: Control,
+    addresses: Vec<Address>,
+    sender: watch::Sender<Health>,
+}
+
+impl Monitor {
+    /// It begins optimistic: the first finding follows within [`ANSWER_TIMEOUT`].
+    pub(crate) fn new(control: Control, addresses: Vec<Address>) -> Self {
+        Self(Arc::new(Asker { control, addresses, sender: watch::Sender::new(Health::Up) }))
+    }
+
+    pub(crate) fn liveness(&self) -> Liveness {
+        Liveness(self.0.sender.subscribe())
+    }
+
+    /// Asks again and again until it is dropped; every turn beats, and takes five seconds at most.
+    pub(crate) async fn run(self, beat: impl Fn()) {
         loop {
-            let health = look(&control, &addresses).await;
+            let health = look(&self.0.control, &self.0.addresses).await;
+            beat();
             gauge!("pg_up").set(if health == Health::Up { 1.0 } else { 0.0 });
             let pause = if health == Health::Up { INTERVAL } else { RETRY };
-            report(&sender, health);
+            report(&self.0.sender, health);
             tokio::time::sleep(pause).await;
         }
-    });
-    (Liveness(receiver), task)
+    }
 }
 
 fn report(sender: &watch::Sender<Health>, health: Health) {
@@ -147,7 +164,7 @@ async fn within(
     what: &'static str,
     question: impl Future<Output = Result<(), DbError>>,
 ) -> Result<(), Trouble> {
-    match tokio::time::timeout(DEADLINE, question).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, question).await {
         Ok(answer) => answer.map_err(|error| Trouble::Failed(error.to_string())),
         Err(_) => Err(Trouble::Silent(what)),
     }
@@ -155,7 +172,7 @@ async fn within(
 
 /// Of several servers, one that greets is enough; which of them serves, the statement finds out.
 async fn greet_any(addresses: &[Address]) -> Result<(), DbError> {
-    let mut failure = DbError::Unavailable("the database URL names no host".to_owned());
+    let mut failure = DbError::Unavailable("the database URL names no host".into());
     for address in addresses {
         match greet(address).await {
             Ok(()) => return Ok(()),
@@ -167,7 +184,7 @@ async fn greet_any(addresses: &[Address]) -> Result<(), DbError> {
 
 /// A forked backend answers an SSLRequest with one byte before it asks who we are.
 async fn greet(address: &Address) -> Result<(), DbError> {
-    let gone = |error: std::io::Error| DbError::Unavailable(format!("connection lost: {error}"));
+    let gone = |error: std::io::Error| DbError::Unavailable(format!("connection lost: {error}").into());
     let mut stream = Stream::connect(address).await.map_err(gone)?;
     let mut buffer = BytesMut::new();
     frontend::ssl_request(&mut buffer);

@@ -168,9 +168,9 @@ fn escaped(text: &str) -> String {
 }
 
 fn bad(why: &str) -> DbError {
-    DbError::Unavailable(format!(
-        "bad database URL (expected postgres://user:password@host:port/database): {why}"
-    ))
+    DbError::Unavailable(
+        format!("bad database URL (expected postgres://user:password@host:port/database): {why}").into(),
+    )
 }
 
 #[cfg(test)]

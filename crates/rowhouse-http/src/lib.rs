@@ -25,5 +25,6 @@ pub use metric::Metrics;
 pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};
 pub use surface::{DEFAULT_BODY_LIMIT, Surface, SurfaceError, SurfaceIndex, Surfaces};
 pub use task::{
-    BackgroundTask, Heartbeat, MAX_SILENCE, Supervisor, TaskEnd, TaskState, TaskStatus, TookTooLong,
+    BackgroundTask, Heartbeat, MAX_SILENCE, Supervisor, TaskEnd, TaskFault, TaskState, TaskStatus,
+    TookTooLong,
 };

@@ -10,6 +10,8 @@ use http::{Method, StatusCode};
 use metrics::Histogram;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::task::Heartbeat;
+
 /// Bucket bounds in seconds that the OpenTelemetry HTTP conventions advise.
 const BOUNDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Some 30,000 requests a second gather 4 MB in this time.
@@ -68,9 +70,9 @@ impl Metrics {
 
     /// Folds gathered samples into their buckets, again and again. Samples are kept one by one until then, so
     /// without this memory would grow with every request that nobody scrapes.
-    pub async fn fold(self) {
+    pub async fn fold(self, heartbeat: Heartbeat) {
         loop {
-            tokio::time::sleep(FOLD_INTERVAL).await;
+            heartbeat.sleep(FOLD_INTERVAL).await;
             self.handle.run_upkeep();
         }
     }

@@ -4,6 +4,7 @@
 //! Which tasks there are, and what their state means for readiness, is left to the modules and to the health report.
 
 mod backoff;
+mod fault;
 mod heartbeat;
 mod status;
 mod supervise;
@@ -16,9 +17,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use fault::TaskFault;
 pub use heartbeat::{Heartbeat, TookTooLong};
 pub use status::{TaskState, TaskStatus};
 
+use fault::Faults;
 use status::Record;
 
 /// The longest time between two heartbeats that a task may declare. With the checks of every second, a hang is seen
@@ -101,6 +104,7 @@ struct Tasks {
 
 struct Watched {
     record: Arc<Record>,
+    faults: Arc<Faults>,
     watching: JoinHandle<()>,
 }
 
@@ -108,14 +112,27 @@ impl Supervisor {
     /// Starts the task and keeps it running.
     pub fn spawn(&self, task: BackgroundTask) {
         let record = Arc::new(Record::new(task.name));
-        let watching = tokio::spawn(supervise::supervise(task, Arc::clone(&record), self.0.stop.subscribe()));
-        self.0.watched().push(Watched { record, watching });
+        let faults = Arc::<Faults>::default();
+        let stop = self.0.stop.subscribe();
+        let work = supervise::supervise(task, Arc::clone(&record), Arc::clone(&faults), stop);
+        self.0.watched().push(Watched { record, faults, watching: tokio::spawn(work) });
     }
 
     /// How each task is, in the order in which they were started.
     #[must_use]
     pub fn statuses(&self) -> Vec<TaskStatus> {
         self.0.watched().iter().map(|watched| watched.record.status()).collect()
+    }
+
+    /// Gives a running task a fault, for tests of its recovery. False if there is no such task.
+    #[must_use]
+    pub fn inject(&self, name: &str, fault: TaskFault) -> bool {
+        let watched = self.0.watched();
+        let task = watched.iter().find(|watched| watched.record.status().name == name);
+        task.is_some_and(|task| {
+            task.faults.give(fault);
+            true
+        })
     }
 
     /// Tells every task to stop, waits as long as each has asked for, and ends those that are not done.

@@ -7,12 +7,15 @@ use std::time::Duration;
 use metrics::gauge;
 use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
+use rowhouse_http::Heartbeat;
 use serde_json::Value;
 
 use crate::admin;
 
 /// How often is counted.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// A count that takes longer has failed; within it nothing beats.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Counts older than this are shown no more.
 const STALE: Duration = Duration::from_secs(30);
 /// States that are counted, as the counts name them.
@@ -27,21 +30,19 @@ struct Counts {
 
 /// Keeps the gauges up to date until the task is aborted: `rowhouse_jobs_depth`, `rowhouse_jobs_oldest_ready_seconds` and
 /// `rowhouse_jobs_workers`. What cannot be counted is NaN.
-pub async fn keep(control: Control) {
+pub async fn keep(control: Control, heartbeat: Heartbeat) {
     let mut shown = BTreeSet::new();
-    let mut tick = tokio::time::interval(INTERVAL);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
-        let counted =
-            control.run_tx(&Operation::system("jobs.measure"), async move |tx| measure(tx).await).await;
-        match counted {
-            Ok(counts) => show(counts.as_ref(), &mut shown),
-            Err(error) => {
-                tracing::debug!(%error, "jobs cannot be counted");
+        let operation = Operation::system("jobs.measure");
+        let counting = control.run_tx(&operation, async move |tx| measure(tx).await);
+        match tokio::time::timeout(TIMEOUT, counting).await {
+            Ok(Ok(counts)) => show(counts.as_ref(), &mut shown),
+            failed => {
+                tracing::debug!(?failed, "jobs cannot be counted");
                 show(None, &mut shown);
             }
         }
+        heartbeat.sleep(INTERVAL).await;
     }
 }
 

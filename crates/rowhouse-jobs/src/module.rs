@@ -1,9 +1,11 @@
 //! Jobs as a capability of the program: their schema and settings, and the worker that runs those of all modules.
 
 mod declared;
+mod event;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::BackgroundTask;
@@ -14,6 +16,7 @@ use crate::outbound::Outbound;
 use crate::route::admin::{JobsAdmin, routes};
 use crate::{builtin, gauge};
 use declared::Declared;
+pub use event::EventModule;
 use worker::{Starter, Working};
 
 /// The channel on which the database says that a running job is to be stopped.
@@ -56,8 +59,7 @@ impl Module for JobsModule {
             assembly.provide(Arc::new(Waker(Arc::new(move |kind| waking.wake(kind)))));
             assembly.provide(working);
             assembly.task(BackgroundTask::new("jobs.gauges", move |heartbeat| {
-                let counting = gauge::keep(control.clone());
-                async move { heartbeat.idle(counting).await }
+                gauge::keep(control.clone(), heartbeat)
             }));
             Ok(())
         })
@@ -79,12 +81,24 @@ impl Module for JobsModule {
             let check = move || checked.check().and_then(|()| clock.check_clock());
             assembly.check(HealthCheck::new("worker", Weight::Degraded, check));
             let drain_timeout = assembly.origin.settings.get::<ServerSettings>().drain_timeout;
-            let hub = assembly.hub();
-            let task = BackgroundTask::new("jobs.worker", move |heartbeat| {
-                worker::live(starter.clone(), hub.subscribe(), Arc::clone(&working), heartbeat, drain_timeout)
-            });
-            assembly.task(task.finish_within(drain_timeout));
+            add_tasks(assembly, &starter, &working, drain_timeout);
             Ok(())
         })
     }
+}
+
+fn add_tasks(assembly: &mut Assembly, starter: &Starter, working: &Arc<Working>, drain_timeout: Duration) {
+    let (living, running) = (starter.clone(), Arc::clone(working));
+    let worker = BackgroundTask::new("jobs.worker", move |heartbeat| {
+        worker::live(living.clone(), Arc::clone(&running), heartbeat, drain_timeout)
+    });
+    assembly.task(worker.finish_within(drain_timeout));
+    let (firing, running) = (starter.clone(), Arc::clone(working));
+    assembly.task(BackgroundTask::new("jobs.schedules", move |heartbeat| {
+        firing.clone().fire_schedules(Arc::clone(&running), heartbeat)
+    }));
+    let (hub, running) = (assembly.hub(), Arc::clone(working));
+    assembly.task(BackgroundTask::new("jobs.cancellations", move |heartbeat| {
+        worker::cancel_jobs(hub.clone(), Arc::clone(&running), heartbeat)
+    }));
 }

@@ -17,7 +17,7 @@ pub(crate) struct RawJson(pub(crate) String);
 impl RawJson {
     /// What `value` is as JSON.
     pub(crate) fn write(value: &impl Serialize) -> Result<Self, DbError> {
-        serde_json::to_string(value).map(Self).map_err(|error| DbError::Protocol(error.to_string()))
+        serde_json::to_string(value).map(Self).map_err(|error| DbError::Protocol(error.to_string().into()))
     }
 }
 

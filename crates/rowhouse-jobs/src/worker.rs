@@ -82,7 +82,12 @@ impl Wake {
         self.0.wake.notify_one();
     }
 
-    /// The same, unless jobs of that kind would get nowhere now.
+    /// Looks for cancelled jobs now; called when the channel `rowhouse_jobs` speaks.
+    pub async fn look_for_cancellations(&self) {
+        maintainer::cancel(&self.0).await;
+    }
+
+    /// Makes it look now, unless jobs of that kind would get nowhere now.
     pub fn wake_for(&self, kind: &str) {
         if self.0.registry.get(kind).is_some_and(|(_, handler)| handler.room() > 0) {
             self.wake();
@@ -174,6 +179,12 @@ impl Worker {
     #[must_use]
     pub fn inflight(&self) -> usize {
         lock(&self.shared.batches).inflight()
+    }
+
+    /// Whether one of its loops has ended, which none does before [`Worker::stop`].
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.fetcher.is_finished() || self.tasks.iter().any(JoinHandle::is_finished)
     }
 
     /// Looks for cancelled jobs now; called when the channel `rowhouse_jobs` speaks.
@@ -303,7 +314,7 @@ impl Shared {
             self.control.forget_idle();
             *forgotten = Some(Instant::now());
         }
-        Err(DbError::Unavailable(format!("no answer within {timeout:?}")))
+        Err(DbError::Unavailable(format!("no answer within {timeout:?}").into()))
     }
 
     /// Notes how a job ended and makes room for another.

@@ -91,7 +91,7 @@ impl Intake {
 }
 
 fn stopping() -> MailError {
-    MailError::Db(DbError::Unavailable("mails are no longer taken in: the process stops".to_owned()))
+    MailError::Db(DbError::Unavailable("mails are no longer taken in: the process stops".into()))
 }
 
 struct Committer {

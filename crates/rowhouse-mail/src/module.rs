@@ -137,8 +137,11 @@ fn add_jobs(assembly: &mut Assembly, mailer: &Mailer) -> Result<(), CannotRun> {
     let settings = origin.settings.get::<MailSettings>();
     let database = origin.settings.get::<DbSettings>();
     let pool = DbSettings { control_pool_size: DELIVERY_CONNECTIONS, ..(*database).clone() };
-    let delivery =
-        Delivery::new(Control::open(&origin.urls.control, &pool)?, (*settings).clone(), clock.clone())?;
+    let delivery = Delivery::new(
+        Control::open_named("rowhouse-delivery", &origin.urls.control, &pool)?,
+        (*settings).clone(),
+        clock.clone(),
+    )?;
     let drafts = Drafts::new(mailer.clone(), control.clone());
     let outbound = assembly.require::<Outbound>()?;
     let webhook = Webhook::new(control, &settings, (*outbound).clone(), clock)?;

@@ -85,8 +85,7 @@ async fn get_by_key(client: &Client, new: &NewMessage<'_>) -> Result<Accepted, D
     let sql = "select m.id, m.message_id, r.id, r.address from mail.messages m \
                join mail.recipients r on r.message = m.id where m.idempotency_key = $1 and m.tenant is not distinct from $2 order by r.id";
     let rows = client.query(sql, &[&new.idempotency_key, &new.tenant.map(|tenant| tenant.0)]).await?;
-    let first =
-        rows.first().ok_or_else(|| DbError::Protocol("a mail was neither made nor found".to_owned()))?;
+    let first = rows.first().ok_or_else(|| DbError::Protocol("a mail was neither made nor found".into()))?;
     Ok(Accepted {
         id: first.get(0),
         message_id: first.get(1),

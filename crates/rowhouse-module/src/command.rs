@@ -79,7 +79,7 @@ impl CommandContext {
     /// If there is neither.
     pub fn control_url(&self) -> Result<Secret, CannotRun> {
         let settings = self.settings()?;
-        if let Some(url) = settings.get::<DbSettings>().url.clone() {
+        if let Some(url) = settings.get::<DbSettings>().server_url().cloned() {
             return Ok(url);
         }
         let project = &self.project;

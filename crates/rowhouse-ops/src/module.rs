@@ -21,10 +21,8 @@ impl Module for OpsModule {
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async move {
             let metrics = assembly.metrics.clone();
-            assembly.task(BackgroundTask::new("ops.metrics", move |heartbeat| {
-                let folding = metrics.clone().fold();
-                async move { heartbeat.idle(folding).await }
-            }));
+            assembly
+                .task(BackgroundTask::new("ops.metrics", move |heartbeat| metrics.clone().fold(heartbeat)));
             Ok(())
         })
     }

@@ -81,11 +81,12 @@ impl Module for RestModule {
 async fn follow_schema(assembly: &mut Assembly, settings: &RestSettings, cache: &Arc<SchemaCache>) {
     let database = assembly.origin.database.clone();
     let schema = Schema::new(Arc::clone(cache), settings.schemas.clone(), database);
-    schema.reload().await;
+    if let Err(error) = schema.reload().await {
+        tracing::warn!(%error, "the schema could not be loaded yet");
+    }
     let hub = assembly.hub();
     assembly.task(BackgroundTask::new("rest.schema", move |heartbeat| {
-        let following = schema.clone().follow(hub.subscribe());
-        async move { heartbeat.idle(following).await }
+        schema.clone().follow(hub.clone(), heartbeat)
     }));
 }
 

@@ -121,7 +121,7 @@ pub(crate) async fn require_affordable(
     if rows.first().is_some_and(|row| matches!(row.first(), Some(None))) {
         return Ok(());
     }
-    let unknown = || Error::Database(DbError::Protocol("a plan without a cost".to_owned()), signed_in);
+    let unknown = || Error::Database(DbError::Protocol("a plan without a cost".into()), signed_in);
     let cost = topmost(&rows, "Total Cost").and_then(|cost| cost.as_f64()).ok_or_else(unknown)?;
     if cost <= bound.most {
         return Ok(());
@@ -173,7 +173,7 @@ fn first(rows: Vec<Row>) -> Result<ResultSet, Error> {
 }
 
 fn no_row() -> Error {
-    Error::Database(DbError::Protocol("no row".to_owned()), true)
+    Error::Database(DbError::Protocol("no row".into()), true)
 }
 
 /// What a plan says of its topmost node.

@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::migrate::Statement;
-use rowhouse_db::{Database, DbError, Heard};
+use rowhouse_db::{Database, DbError, Following, follow};
 use rowhouse_http::BackgroundTask;
+use rowhouse_kernel::Operation;
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{Assembly, CannotRun, CommandGroup, Module, ModuleFuture};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_postgres::Client;
 
 use crate::limit::{CHANNEL, TenantLimits};
 
-/// Pause before a failed reload is tried again, unless a notice comes first.
-const RETRY: Duration = Duration::from_secs(2);
-/// Pause while nothing is due; a notice ends it.
-const NEVER: Duration = Duration::from_secs(86_400);
+const FOLLOWING: Following = Following {
+    channel: CHANNEL,
+    ignored: &[],
+    debounce: Duration::ZERO,
+    retry: Duration::from_secs(2),
+    limit: Duration::from_secs(5),
+};
 
 /// Organizations, tenants, memberships. Provides [`TenantLimits`].
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +55,14 @@ impl Module for TenancyModule {
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async move {
             let limits = Reloaded { limits: Arc::default(), database: assembly.origin.database.clone() };
-            limits.reload().await;
+            if let Err(error) = limits.reload().await {
+                tracing::warn!(%error, "the tenants' limits could not be loaded yet");
+            }
             assembly.provide(Arc::clone(&limits.limits));
             let hub = assembly.hub();
             assembly.task(BackgroundTask::new("tenancy.limits", move |heartbeat| {
-                let (limits, heard) = (limits.clone(), hub.subscribe());
-                async move { heartbeat.idle(limits.follow(heard)).await }
+                let (limits, hub) = (limits.clone(), hub.clone());
+                async move { follow(&hub, FOLLOWING, || limits.reload(), || heartbeat.beat()).await }
             }));
             Ok::<(), CannotRun>(())
         })
@@ -73,31 +77,10 @@ struct Reloaded {
 }
 
 impl Reloaded {
-    /// Reads all limits; on failure those in use stay. True if it succeeded.
-    async fn reload(&self) -> bool {
-        let loaded = self.database.liveness.guard(self.load()).await;
-        if let Err(error) = &loaded {
-            tracing::warn!(%error, "the tenants' limits could not be loaded; those in use stay");
-        }
-        loaded.is_ok()
-    }
-
-    async fn load(&self) -> Result<(), DbError> {
-        let client = self.database.control.connection().await?;
-        self.limits.reload(&client).await
-    }
-
-    /// Reloads when limits change and whenever listening begins anew, until the hub is gone.
-    async fn follow(self, mut heard: Receiver<Heard>) {
-        let mut current = false;
-        loop {
-            match tokio::time::timeout(if current { NEVER } else { RETRY }, heard.recv()).await {
-                Ok(Ok(Heard::Notice { channel, .. })) if channel != CHANNEL => continue,
-                Ok(Err(RecvError::Closed)) => return,
-                _ => {}
-            }
-            while !matches!(heard.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
-            current = self.reload().await;
-        }
+    /// Reads all limits; on failure those in use stay.
+    async fn reload(&self) -> Result<(), DbError> {
+        let limits = Arc::clone(&self.limits);
+        let load = async move |client: &Client| limits.reload(client).await;
+        self.database.control.statement(&Operation::system("tenancy.load_limits"), load).await
     }
 }

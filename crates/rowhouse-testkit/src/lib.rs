@@ -7,7 +7,9 @@ pub mod crash;
 mod database;
 pub mod outage;
 mod program;
+mod until;
 
 pub use cluster::Cluster;
 pub use contract::{Contract, Described, METHODS};
 pub use database::TestDatabase;
+pub use until::until;

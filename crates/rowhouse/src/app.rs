@@ -9,7 +9,8 @@ use axum::{Router, middleware};
 use rowhouse_db::ListenHub;
 use rowhouse_http::api::{Idempotency, MemoryStore, idempotent};
 use rowhouse_http::{
-    CallerResolver, Dialect, Layers, Metrics, Server, Shutdown, Surface, Surfaces, cors, observe, serve,
+    BackgroundTask, CallerResolver, Dialect, Layers, Metrics, Server, Shutdown, Supervisor, Surface,
+    Surfaces, cors, observe, serve,
 };
 use rowhouse_kernel::settings::{ServerSettings, Settings};
 use rowhouse_module::{
@@ -32,16 +33,6 @@ pub struct App {
     assembly: Assembly,
     services: Vec<(&'static str, ListenerService)>,
     server: Server,
-    _listening: Listening,
-}
-
-/// The LISTEN hub's task, which ends with the app.
-struct Listening(JoinHandle<()>);
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl App {
@@ -51,8 +42,9 @@ impl App {
     /// The modules' reasons; surfaces that overlap; a metrics registry that is taken.
     pub async fn start(modules: &Modules, origin: Origin) -> Result<Self, CannotRun> {
         let metrics = Metrics::install().map_err(CannotRun::because)?;
-        let (hub, listening) = ListenHub::start(origin.urls.control.clone(), modules.channels());
-        let mut assembly = Assembly::new(origin, metrics, hub);
+        let mut assembly = Assembly::new(origin, metrics, ListenHub::default());
+        assembly.supervisor.spawn(monitor(&assembly));
+        assembly.supervisor.spawn(listener(&assembly, modules.channels()));
         modules.start(&mut assembly).await?;
         let assembled = std::mem::take(&mut assembly.assembled);
         let router = router(&assembly, &assembled)?;
@@ -64,7 +56,6 @@ impl App {
             services: assembled.services,
             server: Server::from(&*assembly.origin.settings.get::<ServerSettings>()),
             assembly,
-            _listening: Listening(listening),
         })
     }
 
@@ -101,10 +92,30 @@ impl App {
         self.assembly.shutdown.clone()
     }
 
+    /// What runs the background tasks.
+    #[must_use]
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.assembly.supervisor
+    }
+
     /// Ends the background tasks; those that asked for time to finish get it.
     pub async fn stop(&self) {
         self.assembly.supervisor.shutdown().await;
     }
+}
+
+/// Asks all the time whether the database answers; the first task to start, since others wait for what it finds.
+fn monitor(assembly: &Assembly) -> BackgroundTask {
+    let database = assembly.origin.database.clone();
+    BackgroundTask::new("db.monitor", move |heartbeat| database.monitor(move || heartbeat.beat()))
+}
+
+/// Hears NOTIFY for all modules.
+fn listener(assembly: &Assembly, channels: Vec<&'static str>) -> BackgroundTask {
+    let (hub, url) = (assembly.hub(), assembly.origin.urls.control.clone());
+    BackgroundTask::new("db.listen", move |heartbeat| {
+        hub.clone().run(url.clone(), channels.clone(), move || heartbeat.beat())
+    })
 }
 
 /// Parts that begin in the background are given a moment; one that needs longer says so in the health report.

@@ -2,7 +2,7 @@
 
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
-use rowhouse_jobs::JobsModule;
+use rowhouse_jobs::{EventModule, JobsModule};
 use rowhouse_kernel::settings::{Settings, Sources};
 use rowhouse_mail::MailModule;
 use rowhouse_module::{CannotRun, Modules, Project};
@@ -18,6 +18,7 @@ pub fn modules() -> Modules {
         Box::new(AuthModule),
         Box::new(RestModule),
         Box::new(JobsModule),
+        Box::new(EventModule),
         Box::new(MailModule),
         Box::new(AboutModule),
         Box::new(OpsModule),

@@ -14,6 +14,7 @@ use super::tree::Tree;
 const SCHEMAS: &[(&str, &str, u8)] = &[
     ("rowhouse", "rowhouse-db", 0),
     ("audit", "rowhouse-audit", 1),
+    ("events", "rowhouse-event", 1),
     ("auth", "rowhouse-auth", 2),
     ("jobs", "rowhouse-jobs", 2),
     ("tenancy", "rowhouse-tenancy", 3),

@@ -131,7 +131,7 @@ fn codes_have_their_statuses() {
         (SignUpError::UserExists.into(), 422, "user_already_exists"),
         (SignUpError::Disabled.into(), 422, "signup_disabled"),
         (AccountError::SamePassword.into(), 422, "same_password"),
-        (Fault::Db(DbError::Unavailable(String::new())).into(), 503, "unexpected_failure"),
+        (Fault::Db(DbError::Unavailable(String::new().into())).into(), 503, "unexpected_failure"),
         (Fault::Db(DbError::PoolTimeout(Duration::ZERO)).into(), 504, "request_timeout"),
         (refused("22P05"), 400, "validation_failed"),
         (refused("P0001"), 500, "unexpected_failure"),

@@ -130,17 +130,21 @@ async fn processes_share_one_ring_however_many_start_at_once() {
 async fn other_processes_follow_a_rotation() {
     let app = App::start().await;
     let follower = another_store(&app).await;
-    let (hub, listening) = ListenHub::start(app.database.urls.control.clone(), vec!["rowhouse_keys"]);
+    let hub = ListenHub::default();
     let mut heard = hub.subscribe();
-    let following = tokio::spawn(follower.clone().follow(hub.subscribe(), || {}));
-    while heard.recv().await.unwrap() != Heard::Resync {}
-    let kid = app.keys.rotate(Purpose::Access, false).await.unwrap().signing;
-    while !matches!(heard.recv().await.unwrap(), Heard::Notice { .. }) {}
-    // The hub's end lets the follower work off what it has heard, and stop.
-    listening.abort();
-    drop(hub);
-    following.await.unwrap();
-    assert_eq!(follower.ring().signing_kid(Purpose::Access), kid);
+    let listening = hub.clone().run(app.database.urls.control.clone(), vec!["rowhouse_keys"], || ());
+    let following = follower.clone().follow(hub.subscribe(), || ());
+    let rotating = async {
+        while heard.recv().await.unwrap() != Heard::Resync {}
+        let kid = app.keys.rotate(Purpose::Access, false).await.unwrap().signing;
+        let followed = async || follower.ring().signing_kid(Purpose::Access) == kid;
+        rowhouse_testkit::until("the other follows", Duration::from_secs(10), followed).await;
+    };
+    tokio::select! {
+        () = listening => panic!("it listens"),
+        () = following => panic!("it follows"),
+        () = rotating => {}
+    }
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn sign_in(url: &Secret, setting: &'static str) -> Result<(), LoginError> 
     let refused = |cause| LoginError::Refused { login: login.clone(), cause };
     let target = crate::url::target(url).map_err(refused)?;
     let connected = tokio::time::timeout(SIGN_IN_TIMEOUT, target.connect()).await.map_err(|_| {
-        refused(DbError::Unavailable(format!("no answer to the sign-in within {SIGN_IN_TIMEOUT:?}")))
+        refused(DbError::Unavailable(format!("no answer to the sign-in within {SIGN_IN_TIMEOUT:?}").into()))
     })?;
     match connected {
         Ok(_) => Ok(()),

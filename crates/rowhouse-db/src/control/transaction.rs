@@ -61,7 +61,7 @@ impl InUse {
 
     pub(super) fn client(&self) -> Result<&Client, DbError> {
         let object = self.object.as_ref();
-        object.map(|object| &***object).ok_or_else(|| DbError::Protocol("the connection is gone".to_owned()))
+        object.map(|object| &***object).ok_or_else(|| DbError::Protocol("the connection is gone".into()))
     }
 
     /// Begins `operation`: BEGIN and its settings travel in one message.

@@ -7,7 +7,6 @@ use rowhouse_kernel::Secret;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use super::account::Account;
@@ -187,8 +186,12 @@ impl Launch {
     /// Returns once the server lets us in; a password that it does not take will not become right by waiting.
     async fn ready(&self) -> Result<(), EmbeddedError> {
         let url = self.endpoint.socket_url("postgres", &self.password);
+        let target = crate::url::target(&url).map_err(|error| EmbeddedError::Failed {
+            what: "reading the database server's address",
+            log: error.to_string(),
+        })?;
         loop {
-            match tokio_postgres::connect(url.expose(), NoTls).await {
+            match target.connect().await {
                 Ok((_client, connection)) => {
                     drop(connection);
                     return Ok(());

@@ -161,12 +161,12 @@ impl Connection {
             Some(error) if flying.clearing > 0 => {
                 self.session.distrust();
                 self.must_recover = true;
-                Err(DbError::Unavailable(format!("the database session could not be cleared: {error}")))
+                Err(DbError::Unavailable(format!("the database session could not be cleared: {error}").into()))
             }
             Some(error) if flying.completed < flying.opening && is_read_only(&error) => {
                 // Another server may be the one that writes now.
                 self.phase = Phase::Broken;
-                Err(DbError::Unavailable(error.to_string()))
+                Err(DbError::Unavailable(error.to_string().into()))
             }
             Some(error) => {
                 self.must_recover = is_stale(&error);
@@ -312,10 +312,10 @@ fn take(message: backend::Message, flying: &mut Flying) -> Result<Taken, DbError
         }
         backend::Message::ReadyForQuery(body) if body.status() == b'I' => return Ok(Taken::End),
         backend::Message::ReadyForQuery(_) => {
-            return Err(DbError::Protocol("a flight left its transaction open".to_owned()));
+            return Err(DbError::Protocol("a flight left its transaction open".into()));
         }
         backend::Message::CopyInResponse(_) | backend::Message::CopyOutResponse(_) => {
-            return Err(DbError::Protocol("copy is not a query".to_owned()));
+            return Err(DbError::Protocol("copy is not a query".into()));
         }
         _ => {}
     }

@@ -224,7 +224,7 @@ fn mechanism(
         }
         Some(_) if has(sasl::SCRAM_SHA_256) => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unrequested())),
         None if has(sasl::SCRAM_SHA_256) => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unsupported())),
-        _ => Err(DbError::Protocol(format!("no usable SASL mechanism among {offered:?}"))),
+        _ => Err(DbError::Protocol(format!("no usable SASL mechanism among {offered:?}").into())),
     }
 }
 
@@ -254,11 +254,11 @@ fn sign_in_refused(error: &PgError) -> DbError {
 }
 
 fn unavailable(message: String) -> DbError {
-    DbError::Unavailable(message)
+    DbError::Unavailable(message.into())
 }
 
 fn out_of_turn() -> DbError {
-    DbError::Protocol("message out of turn during start-up".to_owned())
+    DbError::Protocol("message out of turn during start-up".into())
 }
 
 /// An input or output error: the connection is gone.

@@ -198,9 +198,9 @@ impl Pool {
         counter!("db_client_connections_opened_total", "pool" => self.label).increment(1);
         let version = self.schema_version.load(Ordering::Acquire);
         let opening = Connection::open(&self.login, self.statement_cache_size, version);
-        tokio::time::timeout(CONNECT_TIMEOUT, opening)
-            .await
-            .unwrap_or_else(|_| Err(DbError::Unavailable(format!("no sign-in within {CONNECT_TIMEOUT:?}"))))
+        tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(|_| {
+            Err(DbError::Unavailable(format!("no sign-in within {CONNECT_TIMEOUT:?}").into()))
+        })
     }
 
     fn give_back(&self, connection: Connection) {
@@ -266,7 +266,7 @@ impl Drop for Queued<'_> {
 }
 
 fn answered(answer: Result<Landed, tokio::sync::oneshot::error::RecvError>) -> Landed {
-    answer.unwrap_or_else(|_| Err(DbError::Protocol("a shared send ended without an answer".to_owned())))
+    answer.unwrap_or_else(|_| Err(DbError::Protocol("a shared send ended without an answer".into())))
 }
 
 impl PooledConnection {
@@ -277,7 +277,7 @@ impl PooledConnection {
     pub(crate) fn connection(&mut self) -> Result<&mut Connection, DbError> {
         self.connection
             .as_mut()
-            .ok_or_else(|| DbError::Protocol("the pooled connection was given back".to_owned()))
+            .ok_or_else(|| DbError::Protocol("the pooled connection was given back".into()))
     }
 }
 

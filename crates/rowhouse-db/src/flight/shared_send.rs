@@ -145,7 +145,7 @@ pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>, error: &DbError)
     for waiter in waiters {
         let error = match error {
             DbError::PoolTimeout(waited) => DbError::PoolTimeout(*waited),
-            other => DbError::Unavailable(other.to_string()),
+            other => DbError::Unavailable(other.to_string().into()),
         };
         let _gone = waiter.reply.send(Err(error));
     }
@@ -231,7 +231,7 @@ impl Attempt {
         };
         timeout(DRAIN_TIMEOUT, ending)
             .await
-            .unwrap_or_else(|_| Err(DbError::Unavailable("a cancelled flight did not end".to_owned())))
+            .unwrap_or_else(|_| Err(DbError::Unavailable("a cancelled flight did not end".into())))
     }
 
     /// Those behind fly elsewhere; what was sent for them is read and dropped.

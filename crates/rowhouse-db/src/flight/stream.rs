@@ -61,7 +61,7 @@ impl Stream {
     /// Asks for TLS as far as `tls` wants it (protocol 3.0, "SSL Session Encryption").
     pub(crate) async fn secured(self, address: &Address, tls: &Tls) -> Result<Self, DbError> {
         let (Self::Tcp(mut stream), Address::Tcp(host, _), true) = (self, address, tls.is_wanted()) else {
-            return Err(DbError::Protocol("TLS over a socket folder".to_owned()));
+            return Err(DbError::Protocol("TLS over a socket folder".into()));
         };
         let mut request = BytesMut::new();
         frontend::ssl_request(&mut request);
@@ -70,11 +70,11 @@ impl Stream {
             b'S' => match tls.handshake(host, stream).await {
                 Ok(stream) => Ok(Self::Tls(Box::new(stream))),
                 Err(error) => Err(match explain(&error) {
-                    Some(why) => DbError::Unavailable(why),
+                    Some(why) => DbError::Unavailable(why.into()),
                     None => lost(error),
                 }),
             },
-            _ if tls.is_required() => Err(DbError::Unavailable(NO_TLS.to_owned())),
+            _ if tls.is_required() => Err(DbError::Unavailable(NO_TLS.to_owned().into())),
             _ => Ok(Self::Tcp(stream)),
         }
     }

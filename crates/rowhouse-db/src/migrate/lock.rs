@@ -48,5 +48,7 @@ async fn acquire(client: &Client) -> Result<(), DbError> {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     let holder = told.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-    Err(DbError::Unavailable(format!("another process{holder} has been applying migrations for an hour")))
+    Err(DbError::Unavailable(
+        format!("another process{holder} has been applying migrations for an hour").into(),
+    ))
 }

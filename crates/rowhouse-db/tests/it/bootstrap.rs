@@ -71,7 +71,7 @@ async fn administrator_without_superuser_prepares_every_database_and_service_see
     client.execute("insert into public.notes (n, tenant_id) values (1, $1)", &[&tenant]).await.unwrap();
     let urls =
         DatabaseUrls { control: Secret::new(cluster.url("admin", "two")), data: urls(&cluster, "two") };
-    let (database, _monitor) = Database::open(&urls, &DbSettings::default(), true).unwrap();
+    let (database, _monitor) = Database::open_monitored(&urls, &DbSettings::default(), true).unwrap();
     let query =
         rowhouse_db::flight::Query { sql: "select count(*)::text from public.notes".into(), params: vec![] };
     let caller = service();

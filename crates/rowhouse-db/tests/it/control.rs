@@ -62,3 +62,35 @@ async fn dropped_transaction_is_cancelled_and_its_connection_serves_the_next() {
     // The pool has one connection: this waits until the statement has been cancelled.
     assert!(control.statement(&Operation::system("test.next"), next).await.unwrap());
 }
+
+#[tokio::test]
+async fn session_has_limits_for_statements_locks_and_idle_transactions() {
+    let db = TestDatabase::create(crate::support::platform_migrations()).await;
+    let settings = DbSettings {
+        control_pool_size: 2,
+        control_statement_timeout: Duration::from_millis(1_500),
+        control_lock_timeout: Duration::from_millis(100),
+        control_idle_in_transaction_timeout: Duration::from_millis(200),
+        ..DbSettings::default()
+    };
+    let control = Control::open(&db.urls.control, &settings).unwrap();
+    let operation = Operation::system("test.limits");
+    let code = async |sql: &'static str| {
+        let work = async move |tx: &Transaction<'_>| tx.batch_execute(sql).await.map_err(DbError::from);
+        control.run_tx(&operation, work).await.unwrap_err().code().map(str::to_owned)
+    };
+    assert_eq!(code("select pg_sleep(600)").await.as_deref(), Some("57014"));
+    let holder = db.superuser().await;
+    holder.batch_execute("begin; select pg_advisory_xact_lock(7)").await.unwrap();
+    assert_eq!(code("select pg_advisory_xact_lock(7)").await.as_deref(), Some("55P03"));
+    // The server ends the session; what waits for its next statement is told so.
+    let idle = async |tx: &Transaction<'_>| {
+        let gone = async || tx.is_closed();
+        rowhouse_testkit::until("the session is ended", Duration::from_secs(10), gone).await;
+        tx.batch_execute("select 1").await.map_err(DbError::from)
+    };
+    let error = control.run_tx(&operation, idle).await.unwrap_err();
+    assert!(matches!(error, DbError::Unavailable(_)), "{error:?}");
+    let next = async |tx: &Transaction<'_>| tx.batch_execute("select 1").await.map_err(DbError::from);
+    control.run_tx(&operation, next).await.unwrap();
+}

@@ -14,7 +14,7 @@ async fn end_of_the_monitors_own_connections_is_no_outage() {
     let world = World::new(DbSettings::default()).await;
     let superuser = world.db.superuser().await;
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-        where datname = current_database() and application_name = 'rowhouse-control'";
+        where datname = current_database() and application_name = 'rowhouse-monitor'";
     let (began, mut ended) = (Instant::now(), 0);
     while began.elapsed() < Duration::from_secs(5) {
         ended += superuser.query_one(end, &[]).await.unwrap().get::<_, i64>(0);
@@ -69,7 +69,7 @@ async fn silent_server_is_told_within_the_deadline() {
     let url = |user: &str| Secret::new(format!("postgres://{user}:x@{address}/app?sslmode=disable"));
     let data = DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
     let urls = DatabaseUrls { control: url("rowhouse"), data };
-    let (database, monitor) = Database::open(&urls, &one_connection(), true).unwrap();
+    let (database, monitor) = Database::open_monitored(&urls, &one_connection(), true).unwrap();
     let anon = Caller::anonymous();
     let asked = context(&anon);
     let query = Query { sql: "select 1".into(), params: Vec::new() };

@@ -9,6 +9,7 @@ mod leftover;
 mod liveness;
 mod migrate;
 mod plan;
+mod pooler;
 mod protect;
 mod shared_send;
 mod stream;

@@ -45,7 +45,7 @@ pub(crate) fn one_connection() -> DbSettings {
 impl World {
     pub(crate) async fn new(settings: DbSettings) -> Self {
         let db = TestDatabase::create(platform_migrations()).await;
-        let (database, monitor) = Database::open(&db.urls, &settings, true).unwrap();
+        let (database, monitor) = Database::open_monitored(&db.urls, &settings, true).unwrap();
         Self { db, database, _monitor: monitor }
     }
 

@@ -4,14 +4,18 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rowhouse_db::flight::Query;
-use rowhouse_db::{Control, DataPlaneUrls, Database, DatabaseUrls, DbError};
+use rowhouse_db::{Control, DataPlaneUrls, Database, DatabaseUrls, DbError, Heard, ListenHub};
 use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{Caller, Operation, Secret};
 use rowhouse_testkit::Cluster;
 
 use crate::support::context;
+
+/// What a server with client certificates asks for.
+const CERTIFIED: &str = "hostssl all all all scram-sha-256 clientcert=verify-full";
 
 const IS_SECURED: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
 
@@ -37,15 +41,25 @@ fn certificates(folder: &Path) {
     let sign = "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names";
     openssl(folder, &format!("{sign} -days 10 -out server.crt"));
     openssl(folder, &format!("{sign} -days -1 -out expired.crt"));
+    let key = "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=postgres";
+    openssl(folder, &format!("{key} -keyout client.key -out client.csr"));
+    let sign = "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names";
+    openssl(folder, &format!("{sign} -days 10 -out client.crt"));
 }
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with("host all all all scram-sha-256").await
+    }
+
+    /// With this line for TCP in its `pg_hba.conf`.
+    async fn start_with(rule: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let cluster = Cluster::start_with(|folder| {
             certificates(folder);
+            std::fs::write(folder.join("hba"), format!("local all all scram-sha-256\n{rule}\n")).unwrap();
             let at = folder.display();
-            format!("-h localhost -p {port} -c ssl_key_file={at}/server.key")
+            format!("-h localhost -p {port} -c ssl_key_file={at}/server.key -c hba_file={at}/hba")
         });
         let server = Self { cluster, port };
         server.shows("server.crt").await;
@@ -91,7 +105,7 @@ impl Server {
     async fn flight(&self, url: &Secret) -> Result<String, DbError> {
         let data = DataPlaneUrls { authenticator: url.clone(), service: url.clone() };
         let urls = DatabaseUrls { control: url.clone(), data };
-        let (database, monitor) = Database::open(&urls, &DbSettings::default(), false)?;
+        let (database, monitor) = Database::open_monitored(&urls, &DbSettings::default(), false)?;
         let query = Query { sql: Arc::from(IS_SECURED), params: Vec::new() };
         // pg_stat_ssl shows a session to its own login only.
         let caller = Caller { role: "postgres".into(), ..Caller::anonymous() };
@@ -136,4 +150,45 @@ async fn every_mode_does_on_every_way_what_libpq_does() {
     server.alter("ssl = off").await;
     server.all_are(false, "localhost", "sslmode=prefer").await;
     server.all_say("TLS", "localhost", "sslmode=require").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_certificate_is_shown_on_every_way() {
+    let server = Server::start_with(CERTIFIED).await;
+    server.alter(&format!("ssl_ca_file = '{}/ca.pem'", server.cluster.folder().display())).await;
+    let verified = "sslmode=verify-full&sslrootcert=FOLDER/ca.pem";
+    let certified = format!("{verified}&sslcert=FOLDER/client.crt&sslkey=FOLDER/client.key");
+    let opens = async || server.ways("localhost", &certified).await.iter().all(Result::is_ok);
+    rowhouse_testkit::until("the server has read its files", Duration::from_secs(10), opens).await;
+    server.all_are(true, "localhost", &certified).await;
+    for way in server.ways("localhost", verified).await {
+        assert!(way.is_err(), "without a certificate: {way:?}");
+    }
+    // The server's certificate has another name than the login, and is no client's.
+    let wrong = format!("{verified}&sslcert=FOLDER/server.crt&sslkey=FOLDER/server.key");
+    for way in server.ways("localhost", &wrong).await {
+        assert!(way.is_err(), "with another's certificate: {way:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listening_is_secured_and_channel_binding_is_used_where_there_is_tls() {
+    let server = Server::start().await;
+    let url =
+        server.url("localhost", "sslmode=verify-full&sslrootcert=FOLDER/ca.pem&channel_binding=require");
+    let hub = ListenHub::default();
+    let mut heard = hub.subscribe();
+    let listening = tokio::spawn(hub.run(url.clone(), vec!["secured"], || ()));
+    assert_eq!(heard.recv().await.unwrap(), Heard::Resync);
+    let sql = "select bool_and(ssl) from pg_stat_ssl join pg_stat_activity using (pid) \
+               where application_name = 'rowhouse-listen'";
+    let client = server.superuser().await;
+    assert!(client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
+    client.batch_execute("notify secured, 'hello'").await.unwrap();
+    assert!(matches!(heard.recv().await.unwrap(), Heard::Notice { payload, .. } if payload == "hello"));
+    listening.abort();
+
+    rowhouse_db::connect(&url).await.unwrap();
+    let plain = server.url("localhost", "sslmode=disable&channel_binding=require");
+    assert!(rowhouse_db::connect(&plain).await.is_err(), "there is no channel to bind to");
 }

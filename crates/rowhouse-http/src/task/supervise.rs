@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::backoff::Backoff;
+use super::fault::Faults;
 use super::status::Record;
 use super::{BackgroundTask, Heartbeat};
 
@@ -16,11 +17,16 @@ use super::{BackgroundTask, Heartbeat};
 const CHECK: Duration = Duration::from_secs(1);
 
 /// Runs the task until `stop` turns true.
-pub(super) async fn supervise(task: BackgroundTask, record: Arc<Record>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn supervise(
+    task: BackgroundTask,
+    record: Arc<Record>,
+    faults: Arc<Faults>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut backoff = Backoff::default();
     loop {
         let began = Instant::now();
-        let mut run = Run::start(&task, &stop);
+        let mut run = Run::start(&task, &faults, &stop);
         tokio::select! {
             biased;
             () = stopping(&mut stop) => {
@@ -55,12 +61,18 @@ impl Drop for Run {
 }
 
 impl Run {
-    fn start(task: &BackgroundTask, stop: &watch::Receiver<bool>) -> Self {
+    fn start(task: &BackgroundTask, faults: &Arc<Faults>, stop: &watch::Receiver<bool>) -> Self {
         let heartbeat = Heartbeat::new(stop.clone());
         let handle = {
-            let (make, heartbeat) = (Arc::clone(&task.make), heartbeat.clone());
+            let (make, faults, heartbeat) = (Arc::clone(&task.make), Arc::clone(faults), heartbeat.clone());
             // Made inside, so that a panic while the future is made is caught too.
-            tokio::spawn(async move { make(heartbeat).await })
+            tokio::spawn(async move {
+                tokio::select! {
+                    biased;
+                    fault = faults.next() => fault.befall().await,
+                    end = make(heartbeat) => end,
+                }
+            })
         };
         Self { heartbeat, handle }
     }

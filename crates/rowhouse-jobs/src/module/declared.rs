@@ -65,9 +65,14 @@ impl Declared {
 fn sql_handler(assembly: &Assembly) -> Result<SqlHandler, CannotRun> {
     let origin = &assembly.origin;
     let database = origin.settings.get::<DbSettings>();
-    let settings = DbSettings { control_pool_size: sql_handler::MOST_AT_ONCE, ..(*database).clone() };
+    // Functions have the timeouts of their jobs, and wait for locks as long.
+    let settings = DbSettings {
+        control_pool_size: sql_handler::MOST_AT_ONCE,
+        control_lock_timeout: std::time::Duration::ZERO,
+        ..(*database).clone()
+    };
     let path = assembly.require::<SearchPath>()?;
-    let open = |url| rowhouse_db::Control::open(url, &settings);
+    let open = |url| rowhouse_db::Control::open_named("rowhouse-functions", url, &settings);
     let (project, tenants) = (open(&origin.urls.control)?, open(&origin.urls.data.authenticator)?);
     Ok(SqlHandler::new(project, tenants, path.0.clone()))
 }

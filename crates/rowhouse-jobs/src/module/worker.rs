@@ -2,15 +2,15 @@
 //!
 //! Which kinds of jobs there are is said in `declared`; how jobs are fetched and completed is left to `crate::worker`.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rowhouse_db::{Control, Heard};
+use rowhouse_db::{Control, Following, ListenHub, follow};
 use rowhouse_http::Heartbeat;
 use rowhouse_kernel::settings::{DbSettings, JobsSettings};
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_module::{Assembly, CannotRun};
-use tokio::sync::broadcast;
 
 use super::CHANNEL;
 use super::declared::{Declared, RELEASE};
@@ -29,8 +29,22 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// A worker whose heartbeats the database has not taken for this long is not well.
 const SILENCE: Duration = Duration::from_secs(8);
-/// How long looking for jobs to stop may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+/// A look that comes to nothing is made up for by the worker's own every second.
+const CANCELLATIONS: Following = Following {
+    channel: CHANNEL,
+    ignored: &[],
+    debounce: Duration::ZERO,
+    retry: Duration::from_secs(1),
+    limit: Duration::from_secs(1),
+};
+/// How long one attempt to start may take.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long firing schedules may take; the next tick goes on where it was left.
+const FIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether all parts of the worker run.
+const CHECK: Duration = Duration::from_secs(1);
+/// How long the worker may take to tell the last ends and to sign out, after jobs have had their time.
+const SIGN_OUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The part of the drain timeout that jobs get; the rest is for telling the database how they ended.
 const DRAIN_SHARE: f32 = 0.8;
 
@@ -53,7 +67,7 @@ impl Starter {
         let database = origin.settings.get::<DbSettings>();
         let settings = DbSettings { control_pool_size: CONNECTIONS, ..(*database).clone() };
         Ok(Self {
-            control: Control::open(&origin.urls.control, &settings)?,
+            control: Control::open_named("rowhouse-jobs", &origin.urls.control, &settings)?,
             declared,
             concurrency: usize::from(origin.settings.get::<JobsSettings>().concurrency),
             clock: Arc::clone(&origin.clock),
@@ -88,20 +102,22 @@ impl Starter {
         }
     }
 
-    /// Tries until it works.
-    async fn start(&self) -> Worker {
+    /// Tries until it works; nothing once the process is to stop.
+    async fn start(&self, heartbeat: &Heartbeat) -> Option<Worker> {
         let mut pause = SHORTEST_PAUSE;
         loop {
-            // What is declared is written down before the first job can meet it.
-            let started = match self.write().await {
-                Ok(()) => Worker::start(self.parts()).await.map_err(ConfigError::from),
-                Err(error) => Err(error),
+            let attempt = async {
+                tokio::select! {
+                    started = heartbeat.within(START_TIMEOUT, self.attempt()) => Some(started),
+                    () = heartbeat.stopping() => None,
+                }
             };
-            match started {
-                Ok(worker) => return worker,
-                Err(error) => tracing::warn!(%error, "the worker cannot start yet"),
+            match attempt.await? {
+                Ok(Ok(worker)) => return Some(worker),
+                Ok(Err(error)) => tracing::warn!(%error, "the worker cannot start yet"),
+                Err(late) => tracing::warn!(%late, "the worker cannot start yet"),
             }
-            tokio::time::sleep(pause).await;
+            heartbeat.sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -114,14 +130,23 @@ impl Starter {
         Ok(())
     }
 
-    /// Enqueues what schedules have due, until it is dropped.
-    async fn fire_schedules(&self) {
-        let mut tick = tokio::time::interval(SCHEDULE_TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    /// What is declared is written down before the first job can meet it.
+    async fn attempt(&self) -> Result<Worker, ConfigError> {
+        self.write().await?;
+        Ok(Worker::start(self.parts()).await?)
+    }
+
+    /// Enqueues what schedules have due while a worker runs, until it is dropped.
+    pub(super) async fn fire_schedules(self, working: Arc<Working>, heartbeat: Heartbeat) {
         loop {
-            tick.tick().await;
-            if let Err(error) = schedule::lead(&self.control, &self.database_clock, &self.rng).await {
-                tracing::warn!(%error, "schedules cannot be fired");
+            heartbeat.sleep(SCHEDULE_TICK).await;
+            if working.wake_handle().is_none() {
+                continue;
+            }
+            let firing = schedule::lead(&self.control, &self.database_clock, &self.rng);
+            match tokio::time::timeout(FIRE_TIMEOUT, firing).await {
+                Ok(Ok(_)) => {}
+                failed => tracing::warn!(?failed, "schedules cannot be fired"),
             }
         }
     }
@@ -138,9 +163,14 @@ impl Working {
 
     /// Makes the worker look at once for jobs of that kind.
     pub(super) fn wake(&self, kind: &'static str) {
-        if let Some((_, wake)) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(wake) = self.wake_handle() {
             wake.wake_for(kind);
         }
+    }
+
+    fn wake_handle(&self) -> Option<Wake> {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(|(_, wake)| wake.clone())
     }
 
     /// Whether the database has heard from the worker lately.
@@ -159,39 +189,34 @@ impl Working {
 /// and signs out.
 pub(super) async fn live(
     starter: Starter,
-    heard: broadcast::Receiver<Heard>,
     working: Arc<Working>,
     heartbeat: Heartbeat,
     drain_timeout: Duration,
-) {
-    let started = async {
-        tokio::select! { worker = starter.start() => Some(worker), () = heartbeat.stopping() => None }
-    };
-    let Some(worker) = heartbeat.idle(started).await else { return };
+) -> Result<(), &'static str> {
+    let Some(worker) = starter.start(&heartbeat).await else { return Ok(()) };
     working.set(Some((worker.pulse(), worker.wake())));
-    let firing = starter.fire_schedules();
-    let until_stopped = async {
-        tokio::select! {
-            () = firing => {}
-            () = cancel_jobs(&worker, heard) => {}
-            () = heartbeat.stopping() => {}
+    let watched = async {
+        while !worker.has_failed() {
+            heartbeat.sleep(CHECK).await;
         }
     };
-    heartbeat.idle(until_stopped).await;
-    heartbeat.idle(worker.stop(drain_timeout.mul_f32(DRAIN_SHARE))).await;
+    tokio::select! {
+        () = watched => return Err("a part of the worker has ended"),
+        () = heartbeat.stopping() => {}
+    }
+    let limit = drain_timeout.mul_f32(DRAIN_SHARE);
+    let _late = heartbeat.within(limit + SIGN_OUT_TIMEOUT, worker.stop(limit)).await;
     working.set(None);
+    Ok(())
 }
 
-/// Looks for jobs to stop whenever the database says so, until the hub is gone.
-async fn cancel_jobs(worker: &Worker, mut heard: broadcast::Receiver<Heard>) {
-    loop {
-        match heard.recv().await {
-            Ok(Heard::Notice { channel, .. }) if channel != CHANNEL => {}
-            Err(broadcast::error::RecvError::Closed) => return,
-            // A look that comes to nothing is made up for by the worker's own every second.
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {
-                let _gave_up = tokio::time::timeout(LOOK_TIMEOUT, worker.look_for_cancellations()).await;
-            }
+/// Looks for jobs to stop whenever the database says so, until it is dropped.
+pub(super) async fn cancel_jobs(hub: ListenHub, working: Arc<Working>, heartbeat: Heartbeat) {
+    let look = || async {
+        if let Some(wake) = working.wake_handle() {
+            wake.look_for_cancellations().await;
         }
-    }
+        Ok::<(), Infallible>(())
+    };
+    follow(&hub, CANCELLATIONS, look, || heartbeat.beat()).await;
 }

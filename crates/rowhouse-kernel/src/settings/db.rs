@@ -10,6 +10,8 @@ settings! {
     pub struct DbSettings in "db" {
         /// URL of the control plane's login (`rowhouse`). The variable `DATABASE_URL` is understood too. Unset under `up`: the embedded server.
         pub url: Option<Secret> = None,
+        /// URL of the server itself, where `url` leads to a pooler in transaction mode: every connection goes there. The variable `DATABASE_DIRECT_URL` is understood too.
+        pub direct_url: Option<Secret> = None,
         /// Password of the login `authenticator`, which may become `anon`, `authenticated` and project roles.
         pub authenticator_password: Option<Secret> = None,
         /// Password of the login `authenticator_service`, which may become `service_role` only.
@@ -28,6 +30,12 @@ settings! {
         pub service_pool_size: u32 = 3,
         /// How long a request waits for a free connection before it is answered 504.
         pub acquire_timeout: Duration = Duration::from_secs(4),
+        /// Statements of identity, tenancy, jobs and administration running longer are cancelled (57014); zero for none. Functions that run as jobs have the timeouts of their jobs.
+        pub control_statement_timeout: Duration = Duration::from_secs(30),
+        /// How long such statements wait for a lock (55P03); zero for ever.
+        pub control_lock_timeout: Duration = Duration::from_secs(10),
+        /// A transaction of theirs that is open and idle for longer is ended with its connection (25P03); zero for never.
+        pub control_idle_in_transaction_timeout: Duration = Duration::from_secs(60),
         /// Statements of the data API running longer are cancelled (57014).
         pub statement_timeout: Duration = Duration::from_secs(8),
         /// Prepared statements kept per data-plane connection; about 32 KB of server memory each.
@@ -71,12 +79,21 @@ impl Check for DbSettings {
     fn passwords(&self) -> Vec<(&'static str, String)> {
         [
             ("url", &self.url),
+            ("direct_url", &self.direct_url),
             ("authenticator_url", &self.authenticator_url),
             ("authenticator_service_url", &self.authenticator_service_url),
         ]
         .into_iter()
         .filter_map(|(key, url)| Some((key, password_in(url.as_ref()?)?)))
         .collect()
+    }
+}
+
+impl DbSettings {
+    /// Where connections go: the server's own address if it is given, else what may be a pooler.
+    #[must_use]
+    pub fn server_url(&self) -> Option<&Secret> {
+        self.direct_url.as_ref().or(self.url.as_ref())
     }
 }
 

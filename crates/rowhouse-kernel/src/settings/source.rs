@@ -6,7 +6,8 @@ use super::Setting;
 use super::postgrest::{Given, Translated};
 
 /// Names that other tools set, and the key that each stands for.
-const COMMON_NAMES: &[(&str, &str, &str)] = &[("DATABASE_URL", "db", "url"), ("PORT", "server", "port")];
+const COMMON_NAMES: &[(&str, &str, &str)] =
+    &[("DATABASE_URL", "db", "url"), ("DATABASE_DIRECT_URL", "db", "direct_url"), ("PORT", "server", "port")];
 
 /// One configurable key, as the reference page shows it.
 #[derive(Debug, Clone)]

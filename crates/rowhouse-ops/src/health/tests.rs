@@ -20,7 +20,7 @@ async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() 
         rowhouse_jobs::MIGRATIONS,
     ]);
     let db = TestDatabase::create(migrations).await;
-    let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
+    let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let health = Health::new(database, Arc::new(SystemClock), Vec::new(), Supervisor::default());
     assert_eq!(health.report().await.status, Status::Healthy);
     let client = db.superuser().await;

@@ -32,7 +32,7 @@ async fn turns_unready(readiness: &Readiness, part: &str) {
 async fn login_that_is_not_let_in_is_not_ready() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
-    let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
+    let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
     assert_eq!(readiness.check(true).await, Ok(()));
     db.superuser()
@@ -51,7 +51,7 @@ async fn login_that_is_not_let_in_is_not_ready() {
 #[tokio::test]
 async fn read_only_database_is_not_ready() {
     let db = TestDatabase::create(migrations()).await;
-    let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
+    let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
     assert_eq!(readiness.check(true).await, Ok(()));
     let client = db.superuser().await;

@@ -86,7 +86,7 @@ fn missing_rights_challenge_those_who_are_not_signed_in() {
 
 #[test]
 fn absent_database_asks_to_retry() {
-    let failure = Failure::from(Error::Database(DbError::Unavailable("secret host".to_owned()), true));
+    let failure = Failure::from(Error::Database(DbError::Unavailable("secret host".into()), true));
     assert!(!failure.message.contains("secret"));
     let response = failure.respond(ErrorVerbosity::Verbose);
     assert_eq!(

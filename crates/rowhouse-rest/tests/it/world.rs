@@ -65,7 +65,7 @@ impl World {
             acquire_timeout: Duration::from_millis(300),
             ..DbSettings::default()
         };
-        let (database, monitor) = Database::open(&db.urls, &settings, true).unwrap();
+        let (database, monitor) = Database::open_monitored(&db.urls, &settings, true).unwrap();
         Self { db, cache, database, monitor }
     }
 

@@ -85,7 +85,7 @@ async fn check_project(project: &Project, found: &mut Findings) {
         Err(error) => return found.check("settings", Err(error.to_string())),
     };
     found.check("settings", safe(&settings));
-    if settings.get::<DbSettings>().url.is_none() {
+    if settings.get::<DbSettings>().server_url().is_none() {
         found.check("extensions", machine::extensions(project, &migrations.unwrap_or_default()));
     }
     let running = State::is_running(project);
@@ -94,7 +94,7 @@ async fn check_project(project: &Project, found: &mut Findings) {
     } else {
         found.check("ports", machine::free_ports(&settings));
     }
-    if running || settings.get::<DbSettings>().url.is_some() {
+    if running || settings.get::<DbSettings>().server_url().is_some() {
         database::check(project, &settings, found).await;
     }
 }

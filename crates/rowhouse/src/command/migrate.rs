@@ -19,7 +19,7 @@ pub(super) async fn connect_project(project: &Project) -> Result<Client, CannotR
 /// As the login `rowhouse`.
 pub(super) fn project_url(project: &Project) -> Result<Secret, CannotRun> {
     let (settings, _) = modules::settings(project)?;
-    if let Some(url) = settings.get::<DbSettings>().url.clone() {
+    if let Some(url) = settings.get::<DbSettings>().server_url().cloned() {
         return Ok(url);
     }
     let state = State::read(project).filter(|_| State::is_running(project)).ok_or_else(|| {
@@ -136,7 +136,7 @@ pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>,
     let authenticator = settings.authenticator_password.is_some() || settings.authenticator_url.is_some();
     let service =
         settings.authenticator_service_password.is_some() || settings.authenticator_service_url.is_some();
-    match settings.url.is_some() && authenticator && service {
+    match settings.server_url().is_some() && authenticator && service {
         true => Ok(Some(super::serve::urls(settings, None)?.data)),
         false => Ok(None),
     }

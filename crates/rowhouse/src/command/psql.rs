@@ -20,7 +20,7 @@ pub(super) fn run(project: &Project, args: &[String]) -> Result<Outcome, CannotR
     let url = match State::read(project).filter(|_| State::is_running(project)) {
         Some(state) => state.db_url,
         None => {
-            settings.get::<DbSettings>().url.as_ref().map(|url| url.expose().to_owned()).ok_or_else(|| {
+            settings.get::<DbSettings>().server_url().map(|url| url.expose().to_owned()).ok_or_else(|| {
                 CannotRun::because(format!(
                     "not running, and no DATABASE_URL; start it with: rowhouse up --dir {}",
                     project.root().display()

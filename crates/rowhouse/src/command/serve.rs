@@ -3,6 +3,7 @@
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
     DataPlaneUrls, Database, DatabaseUrls, DbError, Logins, Sharing, bootstrap, connect, migrate,
+    require_sessions,
 };
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::Secret;
@@ -30,6 +31,7 @@ pub(super) async fn run(
             "the database is on another machine and is spoken to in plain text; keep that network private"
         );
     }
+    require_sessions(&urls).await.map_err(|error| CannotRun::because(error.to_string()))?;
     prepare(modules, &settings, &urls).await?;
     let listener = bind(&settings.get::<ServerSettings>()).await?;
     let address = listener.local_addr()?;
@@ -38,7 +40,7 @@ pub(super) async fn run(
         server.public_url.get_or_insert_with(|| format!("http://{address}"));
     });
     let live_sessions = settings.get::<AuthSettings>().live_sessions;
-    let (database, monitor) = Database::open(&urls, &settings.get::<DbSettings>(), live_sessions)?;
+    let database = Database::open(&urls, &settings.get::<DbSettings>(), live_sessions)?;
     let mut signals = Signals::install()?;
     let server = Server::from(&*settings.get::<ServerSettings>());
     let shutdown_delay = settings.get::<ServerSettings>().shutdown_delay;
@@ -65,7 +67,6 @@ pub(super) async fn run(
     for task in others {
         let _ended = task.await;
     }
-    monitor.abort();
     tracing::info!(cut_connections = cut, "stopped");
     Ok(Outcome::yes(json!({ "stopped": true }), ""))
 }
@@ -143,7 +144,7 @@ pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, Canno
 
 /// The three URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
 pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result<DatabaseUrls, CannotRun> {
-    let control = settings.url.clone().ok_or_else(|| {
+    let control = settings.server_url().cloned().ok_or_else(|| {
         CannotRun::because("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development")
     })?;
     let derive =

@@ -125,13 +125,12 @@ struct Started {
     server: Server,
     state: State,
     embedded: Option<Embedded>,
-    monitor: tokio::task::JoinHandle<()>,
 }
 
 impl Start<'_> {
     async fn run(&self, listeners: &BoundListeners) -> Result<Started, CannotRun> {
         let db = self.settings.get::<DbSettings>();
-        let embedded = match db.url {
+        let embedded = match db.server_url() {
             Some(_) => None,
             None => Some(self.start_postgres().await?),
         };
@@ -141,10 +140,10 @@ impl Start<'_> {
         };
         let Self { modules, project, settings, secrets, .. } = self;
         prepare::database(modules, project, settings, secrets, embedded.as_ref(), &urls).await?;
-        let (app, monitor) = self.start_app(&urls, listeners).await?;
+        let app = self.start_app(&urls, listeners).await?;
         let state = self.state(&app, &urls, embedded.as_ref())?;
         let server = Server::from(&*settings.get::<ServerSettings>());
-        Ok(Started { app, server, state, embedded, monitor })
+        Ok(Started { app, server, state, embedded })
     }
 
     async fn start_postgres(&self) -> Result<Embedded, CannotRun> {
@@ -158,13 +157,9 @@ impl Start<'_> {
         Ok(Embedded::start(self.project.root(), port, &self.secrets.postgres, report).await?)
     }
 
-    async fn start_app(
-        &self,
-        urls: &DatabaseUrls,
-        listeners: &BoundListeners,
-    ) -> Result<(App, tokio::task::JoinHandle<()>), CannotRun> {
+    async fn start_app(&self, urls: &DatabaseUrls, listeners: &BoundListeners) -> Result<App, CannotRun> {
         let live_sessions = self.settings.get::<AuthSettings>().live_sessions;
-        let (database, monitor) = Database::open(urls, &self.settings.get::<DbSettings>(), live_sessions)?;
+        let database = Database::open(urls, &self.settings.get::<DbSettings>(), live_sessions)?;
         let origin = Origin {
             settings: self.settings.clone(),
             database,
@@ -176,7 +171,7 @@ impl Start<'_> {
             project: Some(self.project.clone()),
             addresses: listeners.addresses(),
         };
-        Ok((App::start(self.modules, origin).await?, monitor))
+        App::start(self.modules, origin).await
     }
 
     fn state(&self, app: &App, urls: &DatabaseUrls, embedded: Option<&Embedded>) -> Result<State, CannotRun> {
@@ -217,7 +212,6 @@ impl Started {
             }
         }
         drop(self.app);
-        self.monitor.abort();
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }

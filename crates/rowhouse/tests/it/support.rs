@@ -120,8 +120,7 @@ impl TestApp {
         roles: Roles,
     ) -> Self {
         let live_sessions = settings.get::<AuthSettings>().live_sessions;
-        let (database, _monitor) =
-            Database::open(&db.urls, &settings.get::<DbSettings>(), live_sessions).unwrap();
+        let database = Database::open(&db.urls, &settings.get::<DbSettings>(), live_sessions).unwrap();
         let server = Server::from(&*settings.get::<ServerSettings>());
         let (folder, project) = project();
         let origin = Origin {

@@ -76,7 +76,7 @@ pub(super) fn current_programs(project: &Project) -> Result<(), String> {
 pub(super) fn free_ports(settings: &Settings) -> Result<String, String> {
     let server = settings.get::<ServerSettings>();
     let mut wanted = vec![("the API", format!("{}:{}", server.host, server.port))];
-    if settings.get::<DbSettings>().url.is_none() {
+    if settings.get::<DbSettings>().server_url().is_none() {
         let port = server.port.checked_add(1).ok_or("port 65535 leaves none for PostgreSQL")?;
         wanted.push(("PostgreSQL", format!("127.0.0.1:{port}")));
     }

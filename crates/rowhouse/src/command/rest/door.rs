@@ -85,7 +85,7 @@ pub(super) async fn ask(
 ) -> Result<Report, CannotRun> {
     let (settings, _) = crate::modules::settings(project)?;
     let (database, monitor) =
-        Database::open(&urls(project, &settings)?, &settings.get::<DbSettings>(), true)?;
+        Database::open_monitored(&urls(project, &settings)?, &settings.get::<DbSettings>(), true)?;
     let context = RequestContext {
         caller,
         method: request.method.as_str(),
@@ -136,6 +136,7 @@ async fn facts(client: &Client, role: &str, prepared: &Prepared, tree: &Tree) ->
 fn urls(project: &Project, settings: &Settings) -> Result<DatabaseUrls, CannotRun> {
     let mut db = (*settings.get::<DbSettings>()).clone();
     db.url = Some(project_url(project)?);
+    db.direct_url = None;
     let has_secrets = project.private("keys/secrets.toml").exists();
     let secrets = if has_secrets { Some(Secrets::ensure(project, &*crate::command::rng())?) } else { None };
     serve::urls(&db, secrets.as_ref())

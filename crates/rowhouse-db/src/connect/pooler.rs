@@ -1,0 +1,86 @@
+//! Whether a URL leads to sessions that stay. A pooler in transaction mode hands the same server session to many clients
+//! in turn: prepared statements, LISTEN, settings and advisory locks of one are then gone, or another's.
+
+use std::time::Duration;
+
+use rowhouse_kernel::Secret;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::connect;
+use crate::database::DatabaseUrls;
+use crate::error::DbError;
+
+/// Poolers hand out first what was given back last; on a busy one somebody else may get that first, but not every time.
+const ROUNDS: usize = 5;
+/// How long all of them may take for one URL.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a URL cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolerError {
+    /// Another session for each transaction, or each statement.
+    #[error(
+        "{setting} leads to a connection pooler that gives each transaction another session (PgBouncer's pool_mode \
+         transaction or statement), where prepared statements, LISTEN and locks are lost. Give the server's own address \
+         as db.direct_url (DATABASE_DIRECT_URL), or set pool_mode to session for this database"
+    )]
+    SharedSessions {
+        /// The setting at fault.
+        setting: &'static str,
+    },
+    /// The database cannot be asked.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Refuses URLs that lead to a pooler in transaction or statement mode.
+///
+/// # Errors
+/// Which setting is at fault; or the database's.
+pub async fn require_sessions(urls: &DatabaseUrls) -> Result<(), PoolerError> {
+    let all = [
+        ("db.url", &urls.control),
+        ("db.authenticator_url", &urls.data.authenticator),
+        ("db.authenticator_service_url", &urls.data.service),
+    ];
+    for (setting, url) in all {
+        let limited = tokio::time::timeout(TIMEOUT, shares_sessions(url)).await;
+        let silent = |_| DbError::Unavailable(format!("{setting}: no answer within {TIMEOUT:?}").into());
+        if limited.map_err(silent)?? {
+            return Err(PoolerError::SharedSessions { setting });
+        }
+    }
+    Ok(())
+}
+
+/// Two connections that are open at the same time never have the same backend, and each keeps its own, unless there is a
+/// pooler that hands them around.
+async fn shares_sessions(url: &Secret) -> Result<bool, DbError> {
+    let mut pair = (connect(url).await?, connect(url).await?);
+    for _ in 0..ROUNDS {
+        let (one, other) = &pair;
+        let first = backend(one).await?;
+        match other.batch_execute("begin").await {
+            // PgBouncer's answer in statement mode.
+            Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => return Ok(true),
+            begun => begun?,
+        }
+        if backend(other).await? == first || backend(one).await? != first {
+            return Ok(true);
+        }
+        other.batch_execute("commit").await?;
+        pair = (pair.1, pair.0);
+    }
+    Ok(false)
+}
+
+/// By the simple protocol, which needs no prepared statement.
+async fn backend(client: &Client) -> Result<String, DbError> {
+    let messages = client.simple_query("select pg_backend_pid()").await?;
+    let pid = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    pid.ok_or_else(|| DbError::Protocol("no process id".into()))
+}

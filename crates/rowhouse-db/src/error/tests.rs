@@ -1,0 +1,21 @@
+use super::*;
+
+fn refused(code: &str) -> PgError {
+    PgError { code: code.to_owned(), message: "no".to_owned(), ..PgError::default() }
+}
+
+#[test]
+fn absence_of_the_server_keeps_what_it_said() {
+    for code in ["08006", "57P01", "53300"] {
+        let error = DbError::from(refused(code));
+        let cause = error.source().and_then(|source| source.downcast_ref::<PgError>());
+        assert_eq!(cause.map(|cause| cause.code.as_str()), Some(code), "{error:?}");
+        assert_eq!(error.to_string(), format!("database unavailable: no ({code})"));
+    }
+    assert_eq!(DbError::from(refused("23505")).code(), Some("23505"));
+}
+
+#[test]
+fn own_words_have_no_cause() {
+    assert!(DbError::Protocol("no row".into()).source().is_none());
+}
