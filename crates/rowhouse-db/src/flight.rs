@@ -7,7 +7,6 @@
 
 mod connection;
 mod context;
-mod convoy;
 mod export;
 mod import;
 mod login;
@@ -16,6 +15,7 @@ mod pipeline;
 mod plane;
 mod pool;
 mod session;
+mod shared_send;
 mod statement;
 mod stream;
 

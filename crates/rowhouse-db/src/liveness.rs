@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(250);
 /// How long an answer may take. A server is asked twice, the second time over a new connection, before it counts as
 /// down.
-const PATIENCE: Duration = Duration::from_millis(1000);
+const DEADLINE: Duration = Duration::from_millis(1000);
 
 /// What the monitor last saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Liveness {
     }
 }
 
-/// Starts the monitor. It begins optimistic: the first finding follows within [`PATIENCE`].
+/// Starts the monitor. It begins optimistic: the first finding follows within [`DEADLINE`].
 pub(crate) fn watch_server(control: Control, addresses: Vec<Address>) -> (Liveness, JoinHandle<()>) {
     let (sender, receiver) = watch::channel(Health::Up);
     let task = tokio::spawn(async move {
@@ -147,7 +147,7 @@ async fn within(
     what: &'static str,
     question: impl Future<Output = Result<(), DbError>>,
 ) -> Result<(), Trouble> {
-    match tokio::time::timeout(PATIENCE, question).await {
+    match tokio::time::timeout(DEADLINE, question).await {
         Ok(answer) => answer.map_err(|error| Trouble::Failed(error.to_string())),
         Err(_) => Err(Trouble::Silent(what)),
     }

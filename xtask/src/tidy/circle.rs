@@ -37,7 +37,7 @@ const EXCEPTIONS: &[Exception] = &[
     (
         "rowhouse-db",
         "flight::pool",
-        "flight::convoy",
+        "flight::shared_send",
         "a pool hands what waits to one connection, which gives itself back to it",
     ),
     (

@@ -9,7 +9,7 @@ use postgres_protocol::message::backend;
 use super::Row;
 use super::login::{Greeted, Login, lost, read_error};
 use super::outgoing::Outgoing;
-use super::pipeline::{Leg, Pipeline};
+use super::pipeline::{Pipeline, Statement};
 use super::session::Session;
 use super::statement::{Key, Prepared, StatementCache};
 use crate::error::{DbError, PgError};
@@ -94,46 +94,47 @@ impl Connection {
         self.phase == Phase::Idle && self.opened.elapsed() < LIFETIME && self.greeted.stream.is_quiet()
     }
 
-    /// Runs the legs as one transaction and returns the rows of the one that answers.
+    /// Runs the statements as one transaction and returns the rows of the one that answers.
     ///
     /// A statement whose plan went stale (DDL, or a pooler that dropped it) is prepared anew and the flight
     /// flown once more: the first attempt was rolled back whole.
-    pub(crate) async fn fly(&mut self, legs: &Pipeline<'_>) -> Result<Vec<Row>, DbError> {
-        match self.attempt(legs).await {
+    pub(crate) async fn fly(&mut self, pipeline: &Pipeline<'_>) -> Result<Vec<Row>, DbError> {
+        match self.attempt(pipeline).await {
             Err(_) if self.must_recover => {
                 self.recover().await?;
-                self.attempt(legs).await
+                self.attempt(pipeline).await
             }
             answer => answer,
         }
     }
 
-    async fn attempt(&mut self, legs: &Pipeline<'_>) -> Result<Vec<Row>, DbError> {
-        let mut flying = self.depart(legs).await?;
+    async fn attempt(&mut self, pipeline: &Pipeline<'_>) -> Result<Vec<Row>, DbError> {
+        let mut flying = self.depart(pipeline).await?;
         self.read_to_end(&mut flying).await?;
         self.land(flying)
     }
 
-    /// Sends the legs and one Sync.
-    pub(super) async fn depart(&mut self, legs: &Pipeline<'_>) -> Result<Flying, DbError> {
+    /// Sends the statements and one Sync.
+    pub(super) async fn depart(&mut self, pipeline: &Pipeline<'_>) -> Result<Flying, DbError> {
         self.out.clear();
-        let flying = self.write(legs)?;
+        let flying = self.write(pipeline)?;
         self.out.sync();
         self.send().await?;
         Ok(flying)
     }
 
     /// Writes a flight without its Sync; in front of it what clears the session, if it has served another caller.
-    pub(super) fn write(&mut self, legs: &Pipeline<'_>) -> Result<Flying, DbError> {
+    pub(super) fn write(&mut self, pipeline: &Pipeline<'_>) -> Result<Flying, DbError> {
         self.must_recover = false;
-        let clear = self.session.clearing(legs.caller);
-        let clear: Vec<_> = clear.iter().flat_map(|clear| clear.legs()).collect();
-        let mut new = self.write_legs(&clear)?;
-        let written = self.write_legs(&legs.legs);
+        let clear = self.session.clearing(pipeline.caller);
+        let clear: Vec<_> = clear.iter().flat_map(|clear| clear.statements()).collect();
+        let mut new = self.write_statements(&clear)?;
+        let written = self.write_statements(&pipeline.statements);
         new.extend(written.inspect_err(|_| new.iter().for_each(|key| self.statements.forget(key)))?);
-        self.session.serve(legs.caller);
-        let timed = legs.legs.get(legs.answering).map(|leg| (leg.key(), Instant::now()));
-        let (answering, opening) = (legs.answering, legs.opening);
+        self.session.serve(pipeline.caller);
+        let timed =
+            pipeline.statements.get(pipeline.answering).map(|statement| (statement.key(), Instant::now()));
+        let (answering, opening) = (pipeline.answering, pipeline.opening);
         Ok(Flying { answering, opening, clearing: clear.len(), new, timed, ..Flying::default() })
     }
 
@@ -175,16 +176,18 @@ impl Connection {
         }
     }
 
-    /// Writes Close for evicted statements first, so that no error can skip them, then each leg. Returns what is
+    /// Writes Close for evicted statements first, so that no error can skip them, then each statement. Returns what is
     /// to be parsed.
-    pub(super) fn write_legs(&mut self, legs: &[Leg<'_>]) -> Result<Vec<Key>, DbError> {
-        let prepared: Vec<_> =
-            legs.iter().map(|leg| self.statements.prepare(leg.role, &leg.query.sql)).collect();
-        let both = || legs.iter().zip(&prepared);
-        let new: Vec<_> = both().filter(|(_, p)| p.is_new).map(|(leg, _)| leg.key()).collect();
+    pub(super) fn write_statements(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Key>, DbError> {
+        let prepared: Vec<_> = statements
+            .iter()
+            .map(|statement| self.statements.prepare(statement.role, &statement.query.sql))
+            .collect();
+        let both = || statements.iter().zip(&prepared);
+        let new: Vec<_> = both().filter(|(_, p)| p.is_new).map(|(statement, _)| statement.key()).collect();
         let mut write = || {
             prepared.iter().filter_map(|p| p.evicted.as_deref()).try_for_each(|name| self.out.close(name))?;
-            both().try_for_each(|(leg, prepared)| write_leg(&mut self.out, leg, prepared))
+            both().try_for_each(|(statement, prepared)| write_statement(&mut self.out, statement, prepared))
         };
         match write() {
             Ok(()) => Ok(new),
@@ -282,11 +285,15 @@ impl Flying {
     }
 }
 
-fn write_leg(out: &mut Outgoing, leg: &Leg<'_>, prepared: &Prepared) -> Result<(), DbError> {
+fn write_statement(
+    out: &mut Outgoing,
+    statement: &Statement<'_>,
+    prepared: &Prepared,
+) -> Result<(), DbError> {
     if prepared.is_new {
-        out.parse(&prepared.name, &leg.query.sql)?;
+        out.parse(&prepared.name, &statement.query.sql)?;
     }
-    out.bind(&prepared.name, &leg.query.params)?;
+    out.bind(&prepared.name, &statement.query.params)?;
     out.execute()
 }
 

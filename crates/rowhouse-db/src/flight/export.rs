@@ -1,6 +1,6 @@
 //! Results too large to hold: rows, or one long value, handed on as PostgreSQL sends them.
 //!
-//! The connection stays on loan until ReadyForQuery, or until the reader goes away: then the query is cancelled.
+//! The connection stays checked out until ReadyForQuery, or until the reader goes away: then the query is cancelled.
 
 mod long;
 
@@ -12,7 +12,7 @@ use super::Row;
 use super::connection::{Flying, Phase, Taken};
 use super::login::lost;
 use super::pipeline::Pipeline;
-use super::pool::Loan;
+use super::pool::PooledConnection;
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
@@ -25,7 +25,7 @@ const CANCELED: &str = "57014";
 
 /// Pieces of a result. Dropping it before its end cancels the query.
 pub struct Pieces {
-    loan: Loan,
+    pooled: PooledConnection,
     flying: Flying,
     kind: Kind,
     ended: bool,
@@ -60,28 +60,32 @@ pub enum Value {
 }
 
 impl Lines {
-    /// Starts a flight whose leg after the one that answers gives lines, and reads the first of them.
-    pub(super) async fn start(mut pieces: Pieces, legs: &Pipeline<'_>) -> Result<Self, DbError> {
+    /// Starts a flight whose statement after the one that answers gives lines, and reads the first of them.
+    pub(super) async fn start(mut pieces: Pieces, pipeline: &Pipeline<'_>) -> Result<Self, DbError> {
         let liveness = pieces.liveness.clone();
-        let first = liveness.guard(pieces.first_lines(legs)).await?;
+        let first = liveness.guard(pieces.first_lines(pipeline)).await?;
         let head = std::mem::take(&mut pieces.flying.rows);
         Ok(Self { head, first, rest: (!pieces.ended).then_some(pieces) })
     }
 }
 
 impl Pieces {
-    pub(super) fn of_lines(loan: Loan, place: OwnedSemaphorePermit, liveness: Liveness) -> Self {
+    pub(super) fn of_lines(
+        pooled: PooledConnection,
+        place: OwnedSemaphorePermit,
+        liveness: Liveness,
+    ) -> Self {
         let flying = Flying::default();
-        Self { loan, flying, kind: Kind::Lines, ended: false, liveness, _place: place }
+        Self { pooled, flying, kind: Kind::Lines, ended: false, liveness, _place: place }
     }
 
     pub(super) fn of_value(
-        loan: Loan,
+        pooled: PooledConnection,
         place: OwnedSemaphorePermit,
         liveness: Liveness,
         (flying, length): (Flying, usize),
     ) -> Self {
-        Self { loan, flying, kind: Kind::Value(length), ended: false, liveness, _place: place }
+        Self { pooled, flying, kind: Kind::Value(length), ended: false, liveness, _place: place }
     }
 
     /// The next piece; nothing after the last, which comes only once the flight has ended well.
@@ -100,13 +104,13 @@ impl Pieces {
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    async fn first_lines(&mut self, legs: &Pipeline<'_>) -> Result<Bytes, DbError> {
-        self.flying = self.loan.connection()?.depart(legs).await?;
+    async fn first_lines(&mut self, pipeline: &Pipeline<'_>) -> Result<Bytes, DbError> {
+        self.flying = self.pooled.connection()?.depart(pipeline).await?;
         match self.lines().await {
-            Err(_) if self.loan.connection()?.must_recover => {
-                let connection = self.loan.connection()?;
+            Err(_) if self.pooled.connection()?.must_recover => {
+                let connection = self.pooled.connection()?;
                 connection.recover().await?;
-                self.flying = connection.depart(legs).await?;
+                self.flying = connection.depart(pipeline).await?;
                 self.lines().await
             }
             lines => lines,
@@ -114,7 +118,7 @@ impl Pieces {
     }
 
     async fn lines(&mut self) -> Result<Bytes, DbError> {
-        let connection = self.loan.connection()?;
+        let connection = self.pooled.connection()?;
         let mut lines = BytesMut::with_capacity(PIECE + PIECE / 4);
         while lines.len() < PIECE {
             match connection.take(&mut self.flying).await? {
@@ -136,7 +140,7 @@ impl Pieces {
     }
 
     async fn value(&mut self, left: usize) -> Result<Bytes, DbError> {
-        let connection = self.loan.connection()?;
+        let connection = self.pooled.connection()?;
         if connection.greeted.read.is_empty() {
             connection.greeted.read.reserve(PIECE);
             connection.fill().await?;

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Flying, Phase, Taken, read_row};
-use super::pipeline::{Leg, Pipeline};
+use super::pipeline::{Pipeline, Statement};
 use super::plane::UNDO;
-use super::pool::Loan;
+use super::pool::PooledConnection;
 use super::{End, Query, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
 /// An import under way. Dropping it before [`Import::finish`] undoes it.
 pub struct Import {
-    loan: Loan,
+    pooled: PooledConnection,
     flying: Flying,
     /// Statements sent, and how many of them only opened the transaction.
     sent: usize,
@@ -31,43 +31,44 @@ pub struct Import {
 }
 
 impl Import {
-    /// Sends the opening legs and the first batch, which is the last of them, and waits for their answers.
+    /// Sends the opening statements and the first batch, which is the last of them, and waits for their answers.
     pub(super) async fn start(
-        (loan, place): (Loan, OwnedSemaphorePermit),
+        (pooled, place): (PooledConnection, OwnedSemaphorePermit),
         liveness: Liveness,
         end: End,
-        legs: &Pipeline<'_>,
+        pipeline: &Pipeline<'_>,
     ) -> Result<Self, DbError> {
-        let opening = legs.answering;
-        let role = legs.legs.last().map_or_else(|| "".into(), |leg| Arc::clone(leg.role));
+        let opening = pipeline.answering;
+        let role =
+            pipeline.statements.last().map_or_else(|| "".into(), |statement| Arc::clone(statement.role));
         let flying = Flying::discarding();
         let mut import =
-            Self { loan, flying, sent: 0, opening, rows: Vec::new(), role, end, liveness, _place: place };
+            Self { pooled, flying, sent: 0, opening, rows: Vec::new(), role, end, liveness, _place: place };
         let liveness = import.liveness.clone();
-        liveness.guard(import.take_off(legs)).await?;
+        liveness.guard(import.take_off(pipeline)).await?;
         Ok(import)
     }
 
-    async fn take_off(&mut self, legs: &Pipeline<'_>) -> Result<(), DbError> {
-        self.send_first(legs).await?;
+    async fn take_off(&mut self, pipeline: &Pipeline<'_>) -> Result<(), DbError> {
+        self.send_first(pipeline).await?;
         match self.settle().await {
-            Err(_) if self.loan.connection()?.must_recover => {
-                self.loan.connection()?.recover().await?;
-                self.send_first(legs).await?;
+            Err(_) if self.pooled.connection()?.must_recover => {
+                self.pooled.connection()?.recover().await?;
+                self.send_first(pipeline).await?;
                 self.settle().await
             }
             settled => settled,
         }
     }
 
-    async fn send_first(&mut self, legs: &Pipeline<'_>) -> Result<(), DbError> {
-        let connection = self.loan.connection()?;
+    async fn send_first(&mut self, pipeline: &Pipeline<'_>) -> Result<(), DbError> {
+        let connection = self.pooled.connection()?;
         connection.out.clear();
-        self.flying = connection.write(legs)?;
+        self.flying = connection.write(pipeline)?;
         // The rows of all batches are kept, by the import.
         self.flying.answering = usize::MAX;
         self.sent = 0;
-        self.flush(legs.legs.len()).await
+        self.flush(pipeline.statements.len()).await
     }
 
     /// Waits for the answers to what was sent.
@@ -85,10 +86,10 @@ impl Import {
     /// Those of [`Import::answered`].
     pub async fn batch(&mut self, query: &Query) -> Result<(), DbError> {
         let (liveness, role) = (self.liveness.clone(), Arc::clone(&self.role));
-        let leg = Leg { role: &role, query };
+        let statement = Statement { role: &role, query };
         let work = async {
             self.settle().await?;
-            self.send(&[leg]).await
+            self.send(&[statement]).await
         };
         liveness.guard(work).await
     }
@@ -107,21 +108,21 @@ impl Import {
         self.settle().await?;
         if self.end == End::Rollback {
             let role = Arc::clone(&self.role);
-            let undo: Vec<_> = UNDO.iter().map(|query| Leg { role: &role, query }).collect();
+            let undo: Vec<_> = UNDO.iter().map(|query| Statement { role: &role, query }).collect();
             self.send(&undo).await?;
         }
         self.sync().await
     }
 
-    async fn send(&mut self, legs: &[Leg<'_>]) -> Result<(), DbError> {
-        let connection = self.loan.connection()?;
+    async fn send(&mut self, statements: &[Statement<'_>]) -> Result<(), DbError> {
+        let connection = self.pooled.connection()?;
         connection.out.clear();
-        self.flying.new.extend(connection.write_legs(legs)?);
-        self.flush(legs.len()).await
+        self.flying.new.extend(connection.write_statements(statements)?);
+        self.flush(statements.len()).await
     }
 
     async fn flush(&mut self, statements: usize) -> Result<(), DbError> {
-        let connection = self.loan.connection()?;
+        let connection = self.pooled.connection()?;
         connection.out.flush();
         connection.send().await?;
         // Without a Sync the answer has no end that could be waited for.
@@ -133,7 +134,7 @@ impl Import {
     /// Reads until everything sent is answered.
     async fn settle(&mut self) -> Result<(), DbError> {
         while self.flying.completed < self.sent && self.flying.error.is_none() {
-            let taken = self.loan.connection()?.take(&mut self.flying).await?;
+            let taken = self.pooled.connection()?.take(&mut self.flying).await?;
             if let Taken::Row(row) = taken
                 && self.flying.completed >= self.opening
             {
@@ -145,7 +146,7 @@ impl Import {
 
     /// Ends the exchange, well or not.
     async fn sync(&mut self) -> Result<(), DbError> {
-        let connection = self.loan.connection()?;
+        let connection = self.pooled.connection()?;
         connection.out.clear();
         connection.out.sync();
         connection.send().await?;

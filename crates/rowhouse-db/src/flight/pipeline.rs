@@ -10,7 +10,7 @@ use super::statement::Key;
 /// The statements of a flight in order.
 pub(crate) struct Pipeline<'a> {
     pub(crate) caller: &'a Caller,
-    pub(crate) legs: Vec<Leg<'a>>,
+    pub(crate) statements: Vec<Statement<'a>>,
     /// How many only open the transaction: they fail for no reason of the caller's query.
     pub(crate) opening: usize,
     /// The one whose rows are kept.
@@ -18,12 +18,12 @@ pub(crate) struct Pipeline<'a> {
 }
 
 /// A statement of a flight and the role under which it is planned.
-pub(crate) struct Leg<'a> {
+pub(crate) struct Statement<'a> {
     pub(crate) role: &'a Arc<str>,
     pub(crate) query: &'a Query,
 }
 
-impl Leg<'_> {
+impl Statement<'_> {
     pub(super) fn key(&self) -> Key {
         Key::of(self.role, &self.query.sql)
     }

@@ -9,12 +9,12 @@ use rowhouse_kernel::{Secret, settings::DbSettings};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::context::open_query;
-use super::convoy::Flight;
 use super::export::{Begun, Lines, Pieces, Value, begin};
 use super::import::Import;
 use super::login::Login;
-use super::pipeline::{Leg, Pipeline};
-use super::pool::{Loan, Pool};
+use super::pipeline::{Pipeline, Statement};
+use super::pool::{Pool, PooledConnection};
+use super::shared_send::Flight;
 use super::{Access, End, Isolation, Query, RequestContext, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
@@ -60,7 +60,7 @@ struct Inner {
 /// How a flight gets to the database.
 #[expect(clippy::large_enum_variant, reason = "moved once; an allocation for each request costs more")]
 enum Way {
-    Alone(Loan),
+    Alone(PooledConnection),
     /// It has been there.
     Together(Vec<Row>),
 }
@@ -125,23 +125,23 @@ impl DataPlane {
 
     async fn fly_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
         let open = open_query(context, self.0.live_sessions);
-        let legs = self.legs(context, &open, &[query]);
-        match self.way(context, &legs).await? {
-            Way::Alone(mut loan) => loan.connection()?.fly(&legs).await,
+        let pipeline = self.pipeline(context, &open, &[query]);
+        match self.way(context, &pipeline).await? {
+            Way::Alone(mut pooled) => pooled.connection()?.fly(&pipeline).await,
             Way::Together(rows) => Ok(rows),
         }
     }
 
     /// A connection; when none is free, one that only reads may fly with others that wait.
-    async fn way(&self, context: &RequestContext<'_>, legs: &Pipeline<'_>) -> Result<Way, DbError> {
+    async fn way(&self, context: &RequestContext<'_>, pipeline: &Pipeline<'_>) -> Result<Way, DbError> {
         let pool = self.pool(context);
-        if let Some(loan) = pool.borrow_now().await {
-            return loan.map(Way::Alone);
+        if let Some(pooled) = pool.borrow_now().await {
+            return pooled.map(Way::Alone);
         }
         if self.0.shared_sends
             && context.access == Access::ReadOnly
-            && let Some(flight) = Flight::of(legs)
-            && let Some(rows) = pool.ride(flight).await?
+            && let Some(flight) = Flight::of(pipeline)
+            && let Some(rows) = pool.fly_shared(flight).await?
         {
             return Ok(Way::Together(rows));
         }
@@ -162,16 +162,16 @@ impl DataPlane {
 
     async fn value_now(&self, context: &RequestContext<'_>, query: &Query) -> Result<Value, DbError> {
         let open = open_query(context, self.0.live_sessions);
-        let legs = self.legs(context, &open, &[query]);
-        let mut loan = match self.way(context, &legs).await? {
-            Way::Alone(loan) => loan,
+        let pipeline = self.pipeline(context, &open, &[query]);
+        let mut pooled = match self.way(context, &pipeline).await? {
+            Way::Alone(pooled) => pooled,
             Way::Together(rows) => return Ok(Value::Whole(rows)),
         };
-        match begin(loan.connection()?, &legs).await? {
+        match begin(pooled.connection()?, &pipeline).await? {
             Begun::Whole(rows) => Ok(Value::Whole(rows)),
             Begun::Long(leading, rest) => {
                 let (place, length) = (self.pool(context).stream_place().await?, rest.1);
-                let pieces = Pieces::of_value(loan, place, self.0.liveness.clone(), *rest);
+                let pieces = Pieces::of_value(pooled, place, self.0.liveness.clone(), *rest);
                 Ok(Value::Long(leading, length, Box::new(pieces)))
             }
         }
@@ -190,10 +190,10 @@ impl DataPlane {
         query: &Query,
     ) -> Result<Lines, DbError> {
         let open = open_query(context, self.0.live_sessions);
-        let legs = self.legs(context, &open, &[head, query]);
-        let (loan, place) = self.stream(context).await?;
-        let pieces = Pieces::of_lines(loan, place, self.0.liveness.clone());
-        Lines::start(pieces, &legs).await
+        let pipeline = self.pipeline(context, &open, &[head, query]);
+        let (pooled, place) = self.stream(context).await?;
+        let pieces = Pieces::of_lines(pooled, place, self.0.liveness.clone());
+        Lines::start(pieces, &pipeline).await
     }
 
     /// Begins a transaction as `context.caller` with the first of many batches.
@@ -202,14 +202,17 @@ impl DataPlane {
     /// Those of [`DataPlane::fly`], and [`DbError::PoolTimeout`] when there are too many imports.
     pub async fn import(&self, context: &RequestContext<'_>, first: &Query) -> Result<Import, DbError> {
         let open = open_query(context, self.0.live_sessions);
-        let mut legs = self.legs(context, &open, &[first]);
-        legs.legs.truncate(legs.answering + 1);
+        let mut pipeline = self.pipeline(context, &open, &[first]);
+        pipeline.statements.truncate(pipeline.answering + 1);
         let places = self.stream(context).await?;
-        Import::start(places, self.0.liveness.clone(), context.end, &legs).await
+        Import::start(places, self.0.liveness.clone(), context.end, &pipeline).await
     }
 
     /// A connection for a stream, and a place among the streams.
-    async fn stream(&self, context: &RequestContext<'_>) -> Result<(Loan, OwnedSemaphorePermit), DbError> {
+    async fn stream(
+        &self,
+        context: &RequestContext<'_>,
+    ) -> Result<(PooledConnection, OwnedSemaphorePermit), DbError> {
         let pool = self.pool(context);
         let borrowing = async {
             let place = pool.stream_place().await?;
@@ -223,25 +226,25 @@ impl DataPlane {
     }
 
     /// The statements of a flight in order; the first of `queries` is the one that answers.
-    fn legs<'a>(
+    fn pipeline<'a>(
         &'a self,
         context: &'a RequestContext<'_>,
         open: &'a Query,
         queries: &[&'a Query],
     ) -> Pipeline<'a> {
-        let as_caller = |query| Leg { role: &context.caller.role, query };
-        let as_login = |query| Leg { role: &self.0.login_role, query };
-        let mut legs = Vec::with_capacity(6);
-        legs.extend(context.isolation.map(isolate).map(as_login));
-        legs.push(Leg { role: &self.0.login_role, query: open });
-        let opening = legs.len();
-        legs.extend(context.before.map(as_caller));
-        let answering = legs.len();
-        legs.extend(queries.iter().copied().map(as_caller));
+        let as_caller = |query| Statement { role: &context.caller.role, query };
+        let as_login = |query| Statement { role: &self.0.login_role, query };
+        let mut statements = Vec::with_capacity(6);
+        statements.extend(context.isolation.map(isolate).map(as_login));
+        statements.push(Statement { role: &self.0.login_role, query: open });
+        let opening = statements.len();
+        statements.extend(context.before.map(as_caller));
+        let answering = statements.len();
+        statements.extend(queries.iter().copied().map(as_caller));
         if context.end == End::Rollback {
-            legs.extend(UNDO.iter().map(as_caller));
+            statements.extend(UNDO.iter().map(as_caller));
         }
-        Pipeline { caller: context.caller, legs, opening, answering }
+        Pipeline { caller: context.caller, statements, opening, answering }
     }
 
     /// Has every connection prepare its statements anew: to be called when a new schema has been read, before requests are

@@ -9,8 +9,8 @@ use metrics::{counter, gauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{Connection, Phase};
-use super::convoy::{self, Flight, Landed, Ticket};
 use super::login::Login;
+use super::shared_send::{self, Flight, Landed, Waiter};
 use crate::error::DbError;
 
 /// How long a new connection may take to sign in.
@@ -30,15 +30,15 @@ pub(crate) struct Pool {
     streams: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     /// Flights that wait for a connection, in order.
-    board: Mutex<VecDeque<Ticket>>,
-    tickets: AtomicU64,
+    queue: Mutex<VecDeque<Waiter>>,
+    waiters: AtomicU64,
     /// Flights that were sent together with others.
     shared_flights: AtomicU64,
 }
 
-/// A connection on loan. Dropped in the middle of a flight, it is cancelled and drained in the background, and
+/// A connection checked out. Dropped in the middle of a flight, it is cancelled and drained in the background, and
 /// its place in the pool stays taken until then. Dropped in the middle of an import, it is cancelled and closed.
-pub(crate) struct Loan {
+pub(crate) struct PooledConnection {
     connection: Option<Connection>,
     permit: Option<OwnedSemaphorePermit>,
     pool: Arc<Pool>,
@@ -67,15 +67,15 @@ impl Pool {
             permits: Arc::new(Semaphore::new(size.max(1) as usize)),
             streams: Arc::new(Semaphore::new((size / 2).max(1) as usize)),
             idle: Mutex::new(Vec::new()),
-            board: Mutex::default(),
-            tickets: AtomicU64::new(0),
+            queue: Mutex::default(),
+            waiters: AtomicU64::new(0),
             shared_flights: AtomicU64::new(0),
         })
     }
 
-    pub(crate) async fn borrow(self: &Arc<Self>) -> Result<Loan, DbError> {
+    pub(crate) async fn borrow(self: &Arc<Self>) -> Result<PooledConnection, DbError> {
         let permit = self.acquire(&self.permits).await?;
-        self.lend(permit).await
+        self.check_out(permit).await
     }
 
     /// Asks the server to cancel what `connection` runs.
@@ -85,12 +85,12 @@ impl Pool {
     }
 
     /// A connection, if one is free at once.
-    pub(crate) async fn borrow_now(self: &Arc<Self>) -> Option<Result<Loan, DbError>> {
+    pub(crate) async fn borrow_now(self: &Arc<Self>) -> Option<Result<PooledConnection, DbError>> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        Some(self.lend(permit).await)
+        Some(self.check_out(permit).await)
     }
 
-    async fn lend(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Loan, DbError> {
+    async fn check_out(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<PooledConnection, DbError> {
         let connection = match self.take_idle() {
             Some(connection) => self.renew(connection).await,
             None => None,
@@ -99,7 +99,7 @@ impl Pool {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        Ok(Loan { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
+        Ok(PooledConnection { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
     }
 
     /// The connection, without statements prepared before the schema changed: they would still read their parameters by
@@ -115,24 +115,24 @@ impl Pool {
     }
 
     /// Waits for a connection, alone or with others that wait.
-    pub(crate) async fn ride(self: &Arc<Self>, flight: Flight) -> Landed {
+    pub(crate) async fn fly_shared(self: &Arc<Self>, flight: Flight) -> Landed {
         let (number, mut answer) = {
-            let mut board = self.board();
-            let number = self.tickets.fetch_add(1, Ordering::Relaxed);
-            let (ticket, answer) = Ticket::new(number, flight);
-            board.push_back(ticket);
+            let mut queue = self.wait_queue();
+            let number = self.waiters.fetch_add(1, Ordering::Relaxed);
+            let (waiter, answer) = Waiter::new(number, flight);
+            queue.push_back(waiter);
             (number, answer)
         };
-        let waiting = OnBoard { pool: self, number };
+        let waiting = Queued { pool: self, number };
         let permit = tokio::select! {
             biased;
             answer = &mut answer => return answered(answer),
             permit = self.wait_for(&self.permits) => permit,
         };
         if let Some(own) = waiting.take_back() {
-            let mut loan = self.lend(self.in_time(permit)?).await?;
-            let tickets = convoy::gather(loan.connection()?, own, &mut self.board());
-            tokio::spawn(convoy::travel(loan, tickets));
+            let mut pooled = self.check_out(self.in_time(permit)?).await?;
+            let waiters = shared_send::gather(pooled.connection()?, own, &mut self.wait_queue());
+            tokio::spawn(shared_send::run(pooled, waiters));
         } else {
             // Its own flight may need this place to fly on.
             drop(permit);
@@ -141,17 +141,17 @@ impl Pool {
     }
 
     /// Those whom another flight held up.
-    pub(super) async fn ride_on(self: Arc<Self>, mut tickets: Vec<Ticket>) {
-        let loan = self.borrow().await;
-        tickets.retain(Ticket::is_awaited);
-        match loan {
-            Ok(loan) => convoy::travel(loan, tickets).await,
-            Err(error) => convoy::refuse(tickets, &error),
+    pub(super) async fn fly_elsewhere(self: Arc<Self>, mut waiters: Vec<Waiter>) {
+        let pooled = self.borrow().await;
+        waiters.retain(Waiter::is_awaited);
+        match pooled {
+            Ok(pooled) => shared_send::run(pooled, waiters).await,
+            Err(error) => shared_send::refuse(waiters, &error),
         }
     }
 
-    fn board(&self) -> std::sync::MutexGuard<'_, VecDeque<Ticket>> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wait_queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiter>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one export or import.
@@ -244,42 +244,44 @@ impl Drop for Waiting {
     }
 }
 
-/// A ticket's place on the board; gone from there when its requester is.
-struct OnBoard<'a> {
+/// A waiter's place in the wait queue; gone from there when its requester is.
+struct Queued<'a> {
     pool: &'a Pool,
     number: u64,
 }
 
-impl OnBoard<'_> {
-    /// The ticket, unless a convoy has taken it.
-    fn take_back(&self) -> Option<Ticket> {
-        let mut board = self.pool.board();
-        let at = board.binary_search_by_key(&self.number, |ticket| ticket.number).ok()?;
-        board.remove(at)
+impl Queued<'_> {
+    /// The waiter, unless a shared send has taken it.
+    fn take_back(&self) -> Option<Waiter> {
+        let mut queue = self.pool.wait_queue();
+        let at = queue.binary_search_by_key(&self.number, |waiter| waiter.number).ok()?;
+        queue.remove(at)
     }
 }
 
-impl Drop for OnBoard<'_> {
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
         drop(self.take_back());
     }
 }
 
 fn answered(answer: Result<Landed, tokio::sync::oneshot::error::RecvError>) -> Landed {
-    answer.unwrap_or_else(|_| Err(DbError::Protocol("a convoy ended without an answer".to_owned())))
+    answer.unwrap_or_else(|_| Err(DbError::Protocol("a shared send ended without an answer".to_owned())))
 }
 
-impl Loan {
+impl PooledConnection {
     pub(super) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
 
     pub(crate) fn connection(&mut self) -> Result<&mut Connection, DbError> {
-        self.connection.as_mut().ok_or_else(|| DbError::Protocol("the loan has ended".to_owned()))
+        self.connection
+            .as_mut()
+            .ok_or_else(|| DbError::Protocol("the pooled connection was given back".to_owned()))
     }
 }
 
-impl Drop for Loan {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         let (Some(connection), Some(permit)) = (self.connection.take(), self.permit.take()) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

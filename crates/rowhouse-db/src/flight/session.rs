@@ -11,7 +11,7 @@ use std::time::Duration;
 use rowhouse_kernel::Caller;
 
 use super::Query;
-use super::pipeline::Leg;
+use super::pipeline::Statement;
 
 /// Whom a session has served.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(super) struct Clear {
 }
 
 impl Clear {
-    pub(super) fn legs(&self) -> [Leg<'_>; 3] {
-        self.queries.each_ref().map(|query| Leg { role: &self.role, query })
+    pub(super) fn statements(&self) -> [Statement<'_>; 3] {
+        self.queries.each_ref().map(|query| Statement { role: &self.role, query })
     }
 }
 

@@ -4,13 +4,13 @@
 mod bootstrap;
 mod catalog;
 mod control;
-mod convoy;
 mod flight;
 mod leftover;
 mod liveness;
 mod migrate;
 mod plan;
 mod protect;
+mod shared_send;
 mod stream;
 mod support;
 mod tls;

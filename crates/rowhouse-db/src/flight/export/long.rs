@@ -22,24 +22,24 @@ pub(in super::super) enum Begun {
 /// Starts a flight and reads its answer, up to a long last column.
 pub(in super::super) async fn begin(
     connection: &mut Connection,
-    legs: &Pipeline<'_>,
+    pipeline: &Pipeline<'_>,
 ) -> Result<Begun, DbError> {
-    match attempt(connection, legs).await {
+    match attempt(connection, pipeline).await {
         Err(_) if connection.must_recover => {
             connection.recover().await?;
-            attempt(connection, legs).await
+            attempt(connection, pipeline).await
         }
         begun => begun,
     }
 }
 
-async fn attempt(connection: &mut Connection, legs: &Pipeline<'_>) -> Result<Begun, DbError> {
-    let mut flying = connection.depart(legs).await?;
+async fn attempt(connection: &mut Connection, pipeline: &Pipeline<'_>) -> Result<Begun, DbError> {
+    let mut flying = connection.depart(pipeline).await?;
     loop {
         while connection.greeted.read.len() < PREFIX {
             connection.fill().await?;
         }
-        if flying.completed == legs.answering
+        if flying.completed == pipeline.answering
             && let Some((leading, length)) = long_row(connection).await?
         {
             connection.phase = Phase::Midway;

@@ -1,5 +1,5 @@
-//! Convoys: flights that waited for one connection together are each a transaction of their own, whatever their mates
-//! do.
+//! Shared sends: flights that waited for one connection together are each a transaction of their own, whatever the
+//! others do.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -66,7 +66,7 @@ fn assert_shared(world: &World) {
 }
 
 #[tokio::test]
-async fn each_mate_has_its_own_caller_and_its_own_error() {
+async fn each_flight_has_its_own_caller_and_its_own_error() {
     let world = World::new(one_connection()).await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     let anon = Caller::anonymous();
@@ -86,7 +86,7 @@ async fn each_mate_has_its_own_caller_and_its_own_error() {
 }
 
 #[tokio::test]
-async fn mate_that_leaves_is_cancelled_and_the_others_are_answered() {
+async fn flight_that_leaves_is_cancelled_and_the_others_are_answered() {
     let world = World::new(one_connection()).await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     let callers = [&a, &b];
@@ -112,7 +112,7 @@ async fn mate_that_leaves_is_cancelled_and_the_others_are_answered() {
 }
 
 #[tokio::test]
-async fn slow_mate_does_not_hold_the_others_up() {
+async fn slow_flight_does_not_hold_the_others_up() {
     let world = World::new(DbSettings { data_pool_size: 2, ..one_connection() }).await;
     let anon = Caller::anonymous();
     let callers = [&anon];
@@ -132,7 +132,7 @@ async fn slow_mate_does_not_hold_the_others_up() {
 
 /// The request to cancel a flight may arrive when it has ended.
 #[tokio::test]
-async fn cancel_request_never_hits_a_mate() {
+async fn cancel_request_never_hits_another() {
     let world = World::new(one_connection()).await;
     world.db.migrate(
         "create function public.tolerant(seconds float8) returns text language plpgsql stable as $$
@@ -144,11 +144,11 @@ async fn cancel_request_never_hits_a_mate() {
     warm(&world, &[&anon]).await;
     let tolerant = "select public.tolerant($1::float8)";
     read(&world, &anon, tolerant, &["0"]).await.unwrap();
-    for patience in 0..30 {
+    for delay in 0..30 {
         let one = async |n: usize| match n {
             0 => {
                 let leaving = read(&world, &anon, SLEEP, &["0.01"]);
-                let _left = tokio::time::timeout(Duration::from_millis(205 + patience / 3), leaving).await;
+                let _left = tokio::time::timeout(Duration::from_millis(205 + delay / 3), leaving).await;
             }
             _ => assert_eq!(text(read(&world, &anon, tolerant, &["0.003"]).await), "slept"),
         };
@@ -158,7 +158,7 @@ async fn cancel_request_never_hits_a_mate() {
 }
 
 #[tokio::test]
-async fn mate_whose_time_is_up_ends_alone() {
+async fn flight_whose_time_is_up_ends_alone() {
     let settings = DbSettings { statement_timeout: Duration::from_millis(500), ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
@@ -172,7 +172,7 @@ async fn mate_whose_time_is_up_ends_alone() {
 }
 
 #[tokio::test]
-async fn mates_with_stale_plans_fly_again() {
+async fn flights_with_stale_plans_fly_again() {
     let world = World::new(one_connection()).await;
     world
         .db
@@ -197,7 +197,7 @@ async fn mates_with_stale_plans_fly_again() {
 }
 
 #[tokio::test]
-async fn mate_with_a_long_value_gets_it_alone() {
+async fn flight_with_a_long_value_gets_it_alone() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     warm(&world, &[&anon]).await;

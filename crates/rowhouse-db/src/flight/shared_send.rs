@@ -14,31 +14,31 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, Flying, Phase, Taken};
 use super::export::{PREFIX, long_message};
-use super::pipeline::{Leg, Pipeline};
-use super::pool::{DRAIN_TIMEOUT, Loan, Pool};
+use super::pipeline::{Pipeline, Statement};
+use super::pool::{DRAIN_TIMEOUT, Pool, PooledConnection};
 use super::statement::Key;
 use super::{Query, Row};
 use crate::error::DbError;
 
-/// Most flights in a convoy: the last waits for so many others at most, less one.
+/// Most flights in a shared send: the last waits for so many others at most, less one.
 const MOST: usize = 4;
-/// Values of more bytes fly alone: all of a convoy must fit into the socket's buffers, else both sides could wait for
+/// Values of more bytes fly alone: all of a shared send must fit into the socket's buffers, else both sides could wait for
 /// the other to read.
 const MOST_BYTES: usize = 8 * 1024;
 /// How long one flight may hold up those behind it; they then fly on another connection. Long enough for a backend that
 /// the kernel keeps waiting: taking its load away then starves it all the more, and the slowest answers show it.
-const PATIENCE: Duration = Duration::from_millis(100);
+const HOLD_UP_LIMIT: Duration = Duration::from_millis(100);
 
 /// A flight that owns what it needs, because its requester may leave before it ends.
 pub(super) struct Flight {
     caller: Caller,
-    legs: Vec<(Arc<str>, Query)>,
+    statements: Vec<(Arc<str>, Query)>,
     opening: usize,
     answering: usize,
 }
 
 /// A flight that waits, and who waits for it.
-pub(super) struct Ticket {
+pub(super) struct Waiter {
     pub(super) number: u64,
     flight: Flight,
     reply: oneshot::Sender<Landed>,
@@ -50,28 +50,34 @@ pub(super) type Landed = Result<Option<Vec<Row>>, DbError>;
 impl Flight {
     /// Nothing if it has too much to carry.
     pub(super) fn of(flight: &Pipeline<'_>) -> Option<Self> {
-        let bytes = |leg: &Leg<'_>| -> usize { leg.query.params.iter().flatten().map(Bytes::len).sum() };
-        if flight.legs.iter().map(bytes).sum::<usize>() > MOST_BYTES {
+        let bytes = |statement: &Statement<'_>| -> usize {
+            statement.query.params.iter().flatten().map(Bytes::len).sum()
+        };
+        if flight.statements.iter().map(bytes).sum::<usize>() > MOST_BYTES {
             return None;
         }
-        let legs = flight.legs.iter().map(|leg| (Arc::clone(leg.role), leg.query.clone())).collect();
+        let statements = flight
+            .statements
+            .iter()
+            .map(|statement| (Arc::clone(statement.role), statement.query.clone()))
+            .collect();
         let (opening, answering) = (flight.opening, flight.answering);
-        Some(Self { caller: flight.caller.clone(), legs, opening, answering })
+        Some(Self { caller: flight.caller.clone(), statements, opening, answering })
     }
 
     /// Whether others may be sent behind it on this connection.
     fn is_quick(&self, connection: &Connection) -> bool {
-        let answering = self.legs.get(self.answering);
+        let answering = self.statements.get(self.answering);
         answering.is_some_and(|(role, query)| connection.statements.is_quick(&Key::of(role, &query.sql)))
     }
 
-    fn legs(&self) -> Pipeline<'_> {
-        let legs = self.legs.iter().map(|(role, query)| Leg { role, query }).collect();
-        Pipeline { caller: &self.caller, legs, opening: self.opening, answering: self.answering }
+    fn pipeline(&self) -> Pipeline<'_> {
+        let statements = self.statements.iter().map(|(role, query)| Statement { role, query }).collect();
+        Pipeline { caller: &self.caller, statements, opening: self.opening, answering: self.answering }
     }
 }
 
-impl Ticket {
+impl Waiter {
     pub(super) fn new(number: u64, flight: Flight) -> (Self, oneshot::Receiver<Landed>) {
         let (reply, answer) = oneshot::channel();
         (Self { number, flight, reply }, answer)
@@ -82,36 +88,36 @@ impl Ticket {
     }
 }
 
-/// Those who fly with `first`: as many as wait on `board`, behind each other as long as the one before is quick.
-pub(super) fn gather(connection: &Connection, first: Ticket, board: &mut VecDeque<Ticket>) -> Vec<Ticket> {
-    let mut tickets = vec![first];
-    while tickets.len() < MOST && tickets.last().is_some_and(|last| last.flight.is_quick(connection)) {
-        let Some(next) = board.pop_front() else { break };
-        tickets.push(next);
+/// Those who fly with `first`: as many as wait on `queue`, behind each other as long as the one before is quick.
+pub(super) fn gather(connection: &Connection, first: Waiter, queue: &mut VecDeque<Waiter>) -> Vec<Waiter> {
+    let mut waiters = vec![first];
+    while waiters.len() < MOST && waiters.last().is_some_and(|last| last.flight.is_quick(connection)) {
+        let Some(next) = queue.pop_front() else { break };
+        waiters.push(next);
     }
-    tickets
+    waiters
 }
 
-/// One attempt at a convoy.
+/// One attempt at a shared send.
 #[derive(Default)]
 struct Attempt {
-    /// Without a ticket where nobody waits for this one's answer any more.
-    under_way: VecDeque<(Option<Ticket>, Flying)>,
+    /// Without a waiter where nobody waits for this one's answer any more.
+    under_way: VecDeque<(Option<Waiter>, Flying)>,
     /// A cancel request was sent; it may come late.
     disturbed: bool,
-    again: Vec<Ticket>,
+    again: Vec<Waiter>,
     stale: bool,
     /// Bytes of a long row that are still to be passed over, and whether the flight has had one.
     passing: usize,
     is_long: bool,
 }
 
-/// Flies the tickets' flights and answers each.
-pub(super) async fn travel(mut loan: Loan, tickets: Vec<Ticket>) {
-    let pool = Arc::clone(loan.pool());
-    let Ok(connection) = loan.connection() else { return };
-    pool.count_shared(tickets.len());
-    let again = attempt(connection, tickets, &pool, true).await;
+/// Flies the waiters' flights and answers each.
+pub(super) async fn run(mut pooled: PooledConnection, waiters: Vec<Waiter>) {
+    let pool = Arc::clone(pooled.pool());
+    let Ok(connection) = pooled.connection() else { return };
+    pool.count_shared(waiters.len());
+    let again = attempt(connection, waiters, &pool, true).await;
     if !again.is_empty() && connection.phase == Phase::Idle {
         attempt(connection, again, &pool, false).await;
     }
@@ -120,28 +126,28 @@ pub(super) async fn travel(mut loan: Loan, tickets: Vec<Ticket>) {
 /// Returns those that have to fly again on this connection: rolled back whole, for no reason of their own.
 async fn attempt(
     connection: &mut Connection,
-    tickets: Vec<Ticket>,
+    waiters: Vec<Waiter>,
     pool: &Arc<Pool>,
     is_first: bool,
-) -> Vec<Ticket> {
-    let mut convoy = Attempt::default();
-    let outcome = convoy.fly(connection, tickets, pool, is_first).await;
+) -> Vec<Waiter> {
+    let mut shared = Attempt::default();
+    let outcome = shared.fly(connection, waiters, pool, is_first).await;
     if let Err(error) = outcome {
         connection.phase = Phase::Broken;
-        let left = convoy.under_way.drain(..).filter_map(|(ticket, _)| ticket);
-        refuse(left.chain(convoy.again.drain(..)), &error);
+        let left = shared.under_way.drain(..).filter_map(|(waiter, _)| waiter);
+        refuse(left.chain(shared.again.drain(..)), &error);
     }
-    convoy.again
+    shared.again
 }
 
 /// Answers those who will not fly.
-pub(super) fn refuse(tickets: impl IntoIterator<Item = Ticket>, error: &DbError) {
-    for ticket in tickets {
+pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>, error: &DbError) {
+    for waiter in waiters {
         let error = match error {
             DbError::PoolTimeout(waited) => DbError::PoolTimeout(*waited),
             other => DbError::Unavailable(other.to_string()),
         };
-        let _gone = ticket.reply.send(Err(error));
+        let _gone = waiter.reply.send(Err(error));
     }
 }
 
@@ -149,25 +155,25 @@ impl Attempt {
     async fn fly(
         &mut self,
         connection: &mut Connection,
-        tickets: Vec<Ticket>,
+        waiters: Vec<Waiter>,
         pool: &Arc<Pool>,
         is_first: bool,
     ) -> Result<(), DbError> {
-        self.write(connection, tickets);
+        self.write(connection, waiters);
         if self.under_way.is_empty() {
             return Ok(());
         }
         connection.send().await?;
         // Several answers follow; who drops the connection now cannot save it.
         connection.phase = Phase::Midway;
-        while let Some((mut ticket, mut flying)) = self.under_way.pop_front() {
+        while let Some((mut waiter, mut flying)) = self.under_way.pop_front() {
             (self.passing, self.is_long) = (0, false);
-            let read = match &mut ticket {
-                Some(ticket) => self.read(connection, ticket, &mut flying, pool).await,
+            let read = match &mut waiter {
+                Some(waiter) => self.read(connection, waiter, &mut flying, pool).await,
                 None => self.read_to_end(connection, &mut flying).await,
             };
             if let Err(error) = read {
-                self.under_way.push_front((ticket, flying));
+                self.under_way.push_front((waiter, flying));
                 return Err(error);
             }
             let landed = connection.land(flying);
@@ -175,25 +181,25 @@ impl Attempt {
                 connection.phase = Phase::Midway;
                 next.begin();
             }
-            if let Some(ticket) = ticket {
-                self.answer(ticket, landed, is_first && connection.must_recover);
+            if let Some(waiter) = waiter {
+                self.answer(waiter, landed, is_first && connection.must_recover);
             }
         }
         self.settle(connection).await
     }
 
-    fn write(&mut self, connection: &mut Connection, tickets: Vec<Ticket>) {
+    fn write(&mut self, connection: &mut Connection, waiters: Vec<Waiter>) {
         connection.out.clear();
-        for ticket in tickets {
+        for waiter in waiters {
             let mark = connection.out.mark();
-            match connection.write(&ticket.flight.legs()) {
+            match connection.write(&waiter.flight.pipeline()) {
                 Ok(flying) => {
                     connection.out.sync();
-                    self.under_way.push_back((Some(ticket), flying));
+                    self.under_way.push_back((Some(waiter), flying));
                 }
                 Err(error) => {
                     connection.out.cut(mark);
-                    let _gone = ticket.reply.send(Err(error));
+                    let _gone = waiter.reply.send(Err(error));
                 }
             }
         }
@@ -204,20 +210,20 @@ impl Attempt {
     async fn read(
         &mut self,
         connection: &mut Connection,
-        ticket: &mut Ticket,
+        waiter: &mut Waiter,
         flying: &mut Flying,
         pool: &Arc<Pool>,
     ) -> Result<(), DbError> {
         loop {
-            let has_mates = self.under_way.iter().any(|(mate, _)| mate.is_some());
+            let has_others = self.under_way.iter().any(|(other, _)| other.is_some());
             tokio::select! {
                 biased;
                 read = self.read_to_end(connection, flying) => return read,
-                () = ticket.reply.closed() => break,
-                () = sleep(PATIENCE), if has_mates => self.let_off(pool),
+                () = waiter.reply.closed() => break,
+                () = sleep(HOLD_UP_LIMIT), if has_others => self.release_others(pool),
             }
         }
-        self.let_off(pool);
+        self.release_others(pool);
         self.disturbed = true;
         let ending = async {
             pool.cancel(connection).await?;
@@ -229,10 +235,10 @@ impl Attempt {
     }
 
     /// Those behind fly elsewhere; what was sent for them is read and dropped.
-    fn let_off(&mut self, pool: &Arc<Pool>) {
-        let mates: Vec<_> = self.under_way.iter_mut().filter_map(|(mate, _)| mate.take()).collect();
-        if !mates.is_empty() {
-            tokio::spawn(Arc::clone(pool).ride_on(mates));
+    fn release_others(&mut self, pool: &Arc<Pool>) {
+        let others: Vec<_> = self.under_way.iter_mut().filter_map(|(other, _)| other.take()).collect();
+        if !others.is_empty() {
+            tokio::spawn(Arc::clone(pool).fly_elsewhere(others));
         }
     }
 
@@ -256,12 +262,12 @@ impl Attempt {
         }
     }
 
-    fn answer(&mut self, ticket: Ticket, landed: Result<Vec<Row>, DbError>, flies_again: bool) {
-        if flies_again && !ticket.reply.is_closed() {
+    fn answer(&mut self, waiter: Waiter, landed: Result<Vec<Row>, DbError>, flies_again: bool) {
+        if flies_again && !waiter.reply.is_closed() {
             self.stale = true;
-            self.again.push(ticket);
+            self.again.push(waiter);
         } else {
-            let _gone = ticket.reply.send(landed.map(|rows| (!self.is_long).then_some(rows)));
+            let _gone = waiter.reply.send(landed.map(|rows| (!self.is_long).then_some(rows)));
         }
     }
 
