@@ -14,7 +14,7 @@ mod trusted;
 pub use envelope::{Envelope, EnvelopeError};
 pub use jwk::{Jwk, JwkSet};
 pub use key::{Algorithm, KeyError, KeyPair, VerifyingKey};
-pub use opaque::{ChainKey, OpaqueSecret, digest_hex};
+pub use opaque::{ChainKey, OpaqueSecret, digest_bytes_hex, digest_hex};
 pub use ring::{Key, KeyRing, Purpose, Status};
 pub use signed_text::SignedText;
 pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};

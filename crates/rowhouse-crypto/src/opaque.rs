@@ -89,7 +89,13 @@ fn letter(byte: u8) -> Option<char> {
 /// SHA-256 of `text` in lower-case hex. Enough for secrets of 128 bits and more; passwords need [`crate::password`].
 #[must_use]
 pub fn digest_hex(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+    digest_bytes_hex(text.as_bytes())
+}
+
+/// SHA-256 of bytes in lower-case hex.
+#[must_use]
+pub fn digest_bytes_hex(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })

@@ -1,7 +1,7 @@
 -- Message, recipients and jobs at once. No row: the tenant has used the idempotency key.
 with message as (
-  insert into mail.messages (message_id, envelope_from, sender, subject, kind, tag, tenant, request_id, idempotency_key, mime, list, credential)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14, $15)
+  insert into mail.messages (message_id, envelope_from, sender, subject, kind, tag, tenant, request_id, idempotency_key, mime, list, credential, tags)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14, $15, $16)
   on conflict (coalesce(tenant, '00000000-0000-0000-0000-000000000000'), idempotency_key) do nothing
   returning id
 ), numbered as materialized (

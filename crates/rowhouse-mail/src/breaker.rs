@@ -67,6 +67,14 @@ impl CircuitBreaker {
         }
     }
 
+    /// How many times in a row the relay could not be used.
+    pub(crate) fn failures(&self) -> u32 {
+        match *self.state() {
+            State::Closed => 0,
+            State::Open { failures, .. } | State::HalfOpen { failures } => failures,
+        }
+    }
+
     /// Waits for a connection; none while the relay cannot be used.
     pub(crate) async fn acquire(&self) -> Option<Permit<'_>> {
         let _waiting = Waiting::new(&self.waiting);

@@ -3,7 +3,7 @@
 use lettre::message::header::{
     ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
 };
-use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
+use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, MultiPartKind, SinglePart};
 use lettre::{Address, message::Body};
 use rowhouse_kernel::{Clock, Rng, new_id};
 
@@ -14,6 +14,8 @@ use crate::message::{Attachment, NewMail, require_line, require_mailbox};
 pub(crate) const MOST_RECIPIENTS: usize = 100;
 const MOST_HEADERS: usize = 50;
 const LONGEST_LINE: usize = 2000;
+/// With the carriage return (RFC 5322 section 2.1.1).
+const LONGEST_HEADER_LINE: usize = 999;
 const MOST_FILES: usize = 100;
 /// Of a file, its id or its media type, in bytes.
 const LONGEST_NAME: usize = 500;
@@ -80,13 +82,15 @@ pub(crate) fn compose(
         Content::Many(parts) => builder.multipart(parts),
     };
     let message = message.map_err(|error| MailError::invalid(error.to_string()))?;
+    let mime = message.formatted();
+    require_short_lines(&mime)?;
     Ok(Composed {
         message_id,
         authors: vec![from.email.clone()],
         sender: from,
         subject: mail.subject.clone(),
         recipients,
-        mime: message.formatted(),
+        mime,
     })
 }
 
@@ -95,6 +99,22 @@ pub(crate) fn message_id(sender: &Address, clock: &dyn Clock, rng: &dyn Rng) -> 
     let domain = sender.domain();
     let domain = if domain.is_ascii() { domain } else { "localhost" };
     format!("{}@{domain}", new_id(clock, rng).simple())
+}
+
+/// A relay need not take longer lines (RFC 5321 section 4.5.3.1.6), and a header is folded only at its spaces.
+fn require_short_lines(mime: &[u8]) -> Result<(), MailError> {
+    let head = memchr::memmem::find(mime, b"\r\n\r\n").unwrap_or(mime.len());
+    match mime[..head].split(|byte| *byte == b'\n').find(|line| line.len() > LONGEST_HEADER_LINE) {
+        None => Ok(()),
+        Some(line) => {
+            let name = String::from_utf8_lossy(line.split(|byte| *byte == b':').next().unwrap_or_default());
+            let name: String = name.chars().take(80).collect();
+            Err(MailError::invalid(format!(
+                "{}: a word is longer than a line may be (998 bytes)",
+                name.trim()
+            )))
+        }
+    }
 }
 
 /// Every address once, however often it is named.
@@ -157,37 +177,55 @@ enum Content {
     Many(MultiPart),
 }
 
-/// text | html | alternative(text, html), inside mixed(…, attachments) where there are files.
+/// The bodies, inside mixed(…, attachments) where there are files that the HTML does not show.
 fn content(mail: &NewMail, rng: &dyn Rng) -> Result<Content, MailError> {
-    let body = match (&mail.text, &mail.html) {
-        (Some(text), Some(html)) => Content::Many(
-            alternative(rng)
-                .singlepart(SinglePart::plain(with_line_feeds(text)))
-                .singlepart(SinglePart::html(with_line_feeds(html))),
-        ),
-        (Some(text), None) => Content::One(SinglePart::plain(with_line_feeds(text))),
-        (None, Some(html)) => Content::One(SinglePart::html(with_line_feeds(html))),
-        (None, None) => return Err(MailError::invalid("a mail has text, html or both")),
-    };
-    if mail.attachments.is_empty() {
+    // Without HTML nothing could name a file by its id.
+    let is_shown = |file: &&Attachment| file.content_id.is_some() && mail.html.is_some();
+    let (shown, attached): (Vec<&Attachment>, Vec<&Attachment>) = mail.attachments.iter().partition(is_shown);
+    let body = body(mail, &shown, rng)?;
+    if attached.is_empty() {
         return Ok(body);
     }
-    let mixed = MultiPart::builder().kind(lettre::message::MultiPartKind::Mixed).boundary(boundary(rng));
-    let mixed = match body {
-        Content::One(part) => mixed.singlepart(part),
-        Content::Many(parts) => mixed.multipart(parts),
+    let mixed = add(multipart(MultiPartKind::Mixed, rng), body);
+    attached
+        .into_iter()
+        .try_fold(mixed, |mixed, file| Ok(mixed.singlepart(attachment(file)?)))
+        .map(Content::Many)
+}
+
+/// text | html | alternative(text, html), where html with its images is related(html, …) (RFC 2387).
+fn body(mail: &NewMail, shown: &[&Attachment], rng: &dyn Rng) -> Result<Content, MailError> {
+    let text = mail.text.as_ref().map(|text| Content::One(SinglePart::plain(with_line_feeds(text))));
+    let Some(html) = &mail.html else {
+        return text.ok_or_else(|| MailError::invalid("a mail has text, html or both"));
     };
-    let parts = mail.attachments.iter().map(attachment);
-    parts.into_iter().try_fold(mixed, |mixed, part| Ok(mixed.singlepart(part?))).map(Content::Many)
+    let mut html = Content::One(SinglePart::html(with_line_feeds(html)));
+    if !shown.is_empty() {
+        let related = add(multipart(MultiPartKind::Related, rng), html);
+        let parts: Result<MultiPart, MailError> =
+            shown.iter().try_fold(related, |related, file| Ok(related.singlepart(attachment(file)?)));
+        html = Content::Many(parts?);
+    }
+    Ok(match text {
+        Some(text) => Content::Many(add(add(multipart(MultiPartKind::Alternative, rng), text), html)),
+        None => html,
+    })
+}
+
+fn multipart(kind: MultiPartKind, rng: &dyn Rng) -> MultiPart {
+    MultiPart::builder().kind(kind).boundary(boundary(rng)).build()
+}
+
+fn add(parts: MultiPart, content: Content) -> MultiPart {
+    match content {
+        Content::One(part) => parts.singlepart(part),
+        Content::Many(inner) => parts.multipart(inner),
+    }
 }
 
 /// The composer makes CR LF of every LF; a CR that is left alone would be taken for a line's end by some.
 fn with_line_feeds(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
-}
-
-fn alternative(rng: &dyn Rng) -> MultiPart {
-    MultiPart::builder().kind(lettre::message::MultiPartKind::Alternative).boundary(boundary(rng)).build()
 }
 
 fn boundary(rng: &dyn Rng) -> String {

@@ -89,13 +89,15 @@ pub async fn revoke(client: &Client, name: &str) -> Result<bool, DbError> {
     Ok(client.execute(sql, &[&name]).await? > 0)
 }
 
-/// Whether a credential has not been revoked.
-pub(crate) async fn is_good(control: &Control, name: String) -> Result<bool, DbError> {
-    let find = async move |client: &tokio_postgres::Client| {
-        let sql = "select exists (select from mail.credentials where name = $1 and revoked_at is null)";
-        Ok(client.query_one(sql, &[&name]).await?.get(0))
-    };
-    control.statement(&Operation::system("mail_credential"), find).await
+/// Refuses if one of the credentials has been revoked or is gone.
+pub(crate) async fn require_good(client: &Client, names: &[&str]) -> Result<(), MailError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let sql = "select count(*) from unnest($1::text[]) as n (name) \
+               where not exists (select from mail.credentials c where c.name = n.name and c.revoked_at is null)";
+    let row = client.query_one(sql, &[&names]).await.map_err(DbError::from)?;
+    if row.get::<_, i64>(0) == 0 { Ok(()) } else { Err(MailError::Revoked) }
 }
 
 /// The tenant of a credential that is good; `None` if it is not.

@@ -10,7 +10,6 @@ use metrics::{counter, histogram};
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
-use rowhouse_kernel::settings::MailSettings;
 use rowhouse_kernel::{Operation, SharedClock};
 
 use crate::breaker::{CircuitBreaker, Permit};
@@ -18,11 +17,15 @@ use crate::dkim::Signer;
 use crate::error::MailError;
 use crate::outcome::{AttemptOutcome, after, concerns_all};
 use crate::prune::Prune;
+use crate::settings::MailSettings;
 use crate::store::{self, AttemptStart, Copy, FinalState};
 use crate::transport::{Envelope, Transport};
 
 /// A run may wait for a connection to the relay, which others use.
 const RUN_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Times in a row that the relay could not be used, until that is worth telling: after some three seconds.
+const SICK: u32 = 3;
 
 /// Delivers mails. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -59,6 +62,17 @@ impl Delivery {
         let prune = Prune { control: self.inner.control.clone(), retention: self.inner.settings.retention };
         registry.add(Tidy::kind(crate::PRUNE), prune);
         registry.add(Tidy::kind(crate::SWEEP), Tidy::new(&self.inner.control, "select mail.sweep()"));
+    }
+
+    /// Whether mails leave, as far as this process has tried.
+    ///
+    /// # Errors
+    /// How often in a row the relay could not be used.
+    pub fn check(&self) -> Result<(), String> {
+        match self.inner.breaker.failures() {
+            failures if failures < SICK => Ok(()),
+            failures => Err(format!("the relay could not be used {failures} times in a row; mails wait")),
+        }
     }
 
     async fn attempt(&self, job: &Job) -> JobResult {

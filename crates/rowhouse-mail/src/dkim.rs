@@ -6,11 +6,11 @@ use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256};
 use mail_auth::common::headers::HeaderWriter;
 use mail_auth::dkim::{DkimSigner, Done};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::MailSettings;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::error::MailError;
+use crate::settings::MailSettings;
 
 /// Those that a reader sees or that a machine acts on.
 const SIGNED: &[&str] = &[

@@ -8,12 +8,12 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
-use rowhouse_kernel::settings::MailSettings;
 use serde::Serialize;
 
 use crate::dkim::Signer;
 use crate::error::MailError;
 use crate::message::read_mailbox;
+use crate::settings::MailSettings;
 
 /// What a record is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -50,7 +50,10 @@ impl From<DraftError> for JobError {
             // What is wrong with it stays wrong; put right (a template, perhaps), the job can be run again by hand.
             DraftError::Template(_)
             | DraftError::Mail(
-                MailError::Invalid(_) | MailError::NotAllowed(_) | MailError::TooLarge { .. },
+                MailError::Invalid(_)
+                | MailError::NotAllowed(_)
+                | MailError::Revoked
+                | MailError::TooLarge { .. },
             ) => Self::Fatal(why),
             DraftError::Mail(_) => Self::Retry(why),
         }

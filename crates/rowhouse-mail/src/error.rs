@@ -19,6 +19,9 @@ pub enum MailError {
     /// The caller may not send such a mail (403).
     #[error("{0}")]
     NotAllowed(String),
+    /// The SMTP credential that hands it in has been revoked.
+    #[error("this credential has been revoked")]
+    Revoked,
     /// A template cannot be rendered, or the configuration cannot work: the operator's to mend (500).
     #[error("{0}")]
     Unusable(String),

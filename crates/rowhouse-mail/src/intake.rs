@@ -1,15 +1,17 @@
 //! The group commit: mails of many callers share a transaction, so that one fsync makes them all durable. While it waits
 //! for the disk, the next ones gather.
 
-use rowhouse_kernel::Operation;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use metrics::histogram;
 use rowhouse_db::{Control, DbError};
+use rowhouse_http::{BackgroundTask, Heartbeat};
+use rowhouse_kernel::{Operation, SERVICE_ROLE};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinHandle;
 
+use crate::credential;
 use crate::error::MailError;
 use crate::mailer::Mailer;
 use crate::message::{NewMail, RawMail};
@@ -17,8 +19,10 @@ use crate::store::Accepted;
 
 /// Messages of one transaction.
 const MAX_BATCH: usize = 64;
-/// Transactions at once.
-const COMMITTERS: usize = 3;
+/// The tasks that commit, one transaction at a time each.
+const COMMITTERS: [&str; 3] = ["mail_intake_1", "mail_intake_2", "mail_intake_3"];
+/// How long a batch may take, its mails one by one if need be.
+const BATCH_LIMIT: Duration = Duration::from_secs(60);
 /// Messages that wait; the memory they take is bounded by the sessions.
 const QUEUE: usize = 1024;
 
@@ -39,82 +43,82 @@ struct Waiting {
 /// Called after a commit that has left work for the worker.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// Where mails are handed in that have no transaction of their own. Cheap to clone; ends with its last clone.
+/// Where mails are handed in that have no transaction of their own. Cheap to clone.
 #[derive(Clone)]
-pub struct Intake(Arc<Committers>);
-
-struct Committers {
+pub struct Intake {
     queue: mpsc::Sender<Waiting>,
-    tasks: Vec<JoinHandle<()>>,
     mailer: Mailer,
-}
-
-impl Drop for Committers {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
 }
 
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Intake").field("room", &self.0.queue.capacity()).finish_non_exhaustive()
+        f.debug_struct("Intake").field("room", &self.queue.capacity()).finish_non_exhaustive()
     }
 }
 
 impl Intake {
-    /// Starts the committers.
+    /// With the tasks that commit; without them nothing is taken in.
     #[must_use]
-    pub fn start(mailer: &Mailer, control: &Control, waker: &Waker) -> Self {
+    pub fn new(mailer: &Mailer, control: &Control, waker: &Waker) -> (Self, Vec<BackgroundTask>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
-        let committer = |_| {
-            let waker = Arc::clone(waker);
-            let committer = Committer { mailer: mailer.clone(), control: control.clone(), waker };
-            tokio::spawn(commit_all(Arc::clone(&waiting), committer))
+        let committer =
+            Committer { mailer: mailer.clone(), control: control.clone(), waker: Arc::clone(waker), waiting };
+        let task = |name| {
+            let committer = committer.clone();
+            BackgroundTask::new(name, move |heartbeat| committer.clone().run(heartbeat))
         };
-        let tasks = (0..COMMITTERS).map(committer).collect();
-        Self(Arc::new(Committers { queue, tasks, mailer: mailer.clone() }))
+        (Self { queue, mailer: mailer.clone() }, COMMITTERS.map(task).into())
     }
 
     /// The mailer behind it.
     pub(crate) fn mailer(&self) -> &Mailer {
-        &self.0.mailer
+        &self.mailer
     }
 
     /// Waits until the mail is durable.
     pub(crate) async fn accept(&self, mail: Draft) -> Result<Accepted, MailError> {
         let (answer, outcome) = oneshot::channel();
         let waiting = Waiting { mail: Arc::new(mail), answer };
-        self.0.queue.send(waiting).await.map_err(|_| stopping())?;
-        outcome.await.unwrap_or_else(|_| Err(stopping()))
+        self.queue.send(waiting).await.map_err(|_| unanswered())?;
+        outcome.await.unwrap_or_else(|_| Err(unanswered()))
     }
 }
 
-fn stopping() -> MailError {
-    MailError::Db(DbError::Unavailable("mails are no longer taken in: the process stops".into()))
+/// Its committer has stopped or was restarted.
+fn unanswered() -> MailError {
+    MailError::Db(DbError::Unavailable("the mail was not stored; try again".into()))
 }
 
+#[derive(Clone)]
 struct Committer {
     mailer: Mailer,
     control: Control,
     waker: Waker,
-}
-
-async fn commit_all(waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>, committer: Committer) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    loop {
-        if waiting.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
-            return;
-        }
-        histogram!("rowhouse_mail_submission_batch").record(batch.len() as f64);
-        committer.commit_batch(&mut batch).await;
-        if !committer.mailer.captures() {
-            (committer.waker)();
-        }
-    }
+    waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
 }
 
 impl Committer {
+    /// Commits until every [`Intake`] has gone.
+    async fn run(self, heartbeat: Heartbeat) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while heartbeat.idle(self.gather(&mut batch)).await > 0 {
+            histogram!("rowhouse_mail_submission_batch").record(batch.len() as f64);
+            if let Err(error) = heartbeat.within(BATCH_LIMIT, self.commit_batch(&mut batch)).await {
+                tracing::error!(%error, "mails were not stored");
+                batch.clear();
+            }
+            if !self.mailer.captures() {
+                (self.waker)();
+            }
+        }
+        heartbeat.idle(heartbeat.stopping()).await;
+    }
+
+    async fn gather(&self, batch: &mut Vec<Waiting>) -> usize {
+        self.waiting.lock().await.recv_many(batch, MAX_BATCH).await
+    }
+
     /// One bad mail does not cost the others theirs: what fails together is tried one by one.
     async fn commit_batch(&self, batch: &mut Vec<Waiting>) {
         let mails: Vec<_> = batch.iter().map(|waiting| Arc::clone(&waiting.mail)).collect();
@@ -128,7 +132,7 @@ impl Committer {
             Err(_) => {
                 for waiting in batch.drain(..) {
                     let alone = self.commit(vec![waiting.mail]).await;
-                    let alone = alone.and_then(|mut one| one.pop().ok_or_else(stopping));
+                    let alone = alone.and_then(|mut one| one.pop().ok_or_else(unanswered));
                     let _caller_gone = waiting.answer.send(alone);
                 }
             }
@@ -139,6 +143,7 @@ impl Committer {
     async fn commit(&self, mails: Vec<Arc<Draft>>) -> Result<Vec<Accepted>, MailError> {
         let (mailer, mails) = (self.mailer.clone(), Arc::new(mails));
         let all = async move |tx: &rowhouse_db::Transaction<'_>| {
+            credential::require_good(tx, &credentials(&mailer, &mails)).await?;
             let accept = async |mail: &Arc<Draft>| match &**mail {
                 Draft::New(mail) => mailer.send(tx, mail).await,
                 Draft::Raw(mail) => mailer.send_raw(tx, mail).await,
@@ -147,4 +152,17 @@ impl Committer {
         };
         self.control.run_tx(&Operation::system("mail_accept"), all).await
     }
+}
+
+/// Those whose revocation would make a mail one that must not be taken. Where mails are captured, names mean nothing.
+fn credentials<'m>(mailer: &Mailer, mails: &'m [Arc<Draft>]) -> Vec<&'m str> {
+    let of_mail = |mail: &'m Arc<Draft>| match &**mail {
+        Draft::Raw(mail) => mail.credential.as_deref().filter(|name| *name != SERVICE_ROLE),
+        Draft::New(_) => None,
+    };
+    let mut names: Vec<&str> =
+        if mailer.captures() { Vec::new() } else { mails.iter().filter_map(of_mail).collect() };
+    names.sort_unstable();
+    names.dedup();
+    names
 }

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod capture;
+mod command;
 mod compose;
 pub mod credential;
 mod deliver;
@@ -13,6 +14,7 @@ pub mod history;
 mod intake;
 mod mailer;
 mod message;
+mod metric;
 mod module;
 mod outcome;
 mod prune;
@@ -22,9 +24,11 @@ mod reply;
 mod request;
 mod route;
 pub mod sender;
+mod settings;
 mod store;
 mod submission;
 pub mod suppression;
+mod tag;
 mod template;
 mod transport;
 mod unsubscribe;
@@ -33,7 +37,7 @@ mod webhook;
 use rowhouse_db::migrate::Statement;
 use rowhouse_module::BuiltInSchedule;
 
-pub use capture::capture_router;
+pub use capture::{Capture, capture_router};
 pub use deliver::Delivery;
 pub use draft::Drafts;
 pub use error::MailError;
@@ -42,6 +46,7 @@ pub use mailer::Mailer;
 pub use message::{Address, Attachment, Mailbox, NewMail, RawMail, read_mailbox};
 pub use module::MailModule;
 pub use route::{MailApi, router};
+pub use settings::{MailSettings, MailTransport, RelayTls};
 pub use store::Accepted;
 pub use submission::{KeyCheck, KeyChecked, Submission, SubmissionParts};
 pub use template::{Letter, Mistakes, Rendered, TemplateError, Templates, Variables};
@@ -60,6 +65,9 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000730_mail_send.sql",
     "20261121000740_mail_credentials.sql",
     "20261127000750_mail_tenants.sql",
+    "20261127000760_mail_sender_checks.sql",
+    "20261127000770_mail_captured_tags.sql",
+    "20261127000780_mail_plain_names.sql",
     "20261127120003_mail_comments.sql"
 ];
 
@@ -69,6 +77,8 @@ pub const SEND: &str = "mail.send";
 pub const PRUNE: &str = "mail.prune";
 /// Ends recipients whose jobs have died; no payload.
 pub const SWEEP: &str = "mail.sweep";
+/// Looks up again the records that prove tenants' domains; no payload.
+pub const CHECK_SENDERS: &str = "mail.check_senders";
 /// Tells the customer's software of an event; payload `{"event": id}`.
 pub const WEBHOOK: &str = "mail.webhook";
 /// Writes a mail that was asked for from SQL; payload `{"draft": id}`.
@@ -80,4 +90,5 @@ pub const QUEUE: &str = "mail";
 pub const SCHEDULES: &[BuiltInSchedule] = &[
     BuiltInSchedule { name: "mail.prune", cron: "47 * * * *", kind: PRUNE },
     BuiltInSchedule { name: "mail.sweep", cron: "*/5 * * * *", kind: SWEEP },
+    BuiltInSchedule { name: "mail.check_senders", cron: "23 */6 * * *", kind: CHECK_SENDERS },
 ];

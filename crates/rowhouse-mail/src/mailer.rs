@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use lettre::message::Mailbox;
 use metrics::counter;
-use rowhouse_kernel::settings::{MailSettings, MailTransport};
 use rowhouse_kernel::{SharedClock, SharedRng};
 use serde_json::{Map, Value};
 use tokio_postgres::Client;
@@ -15,7 +14,9 @@ use crate::error::MailError;
 use crate::message::{NewMail, RawMail, read_mailbox};
 use crate::raw;
 use crate::sender;
+use crate::settings::{MailSettings, MailTransport};
 use crate::store::{self, Accepted, NewMessage};
+use crate::tag;
 use crate::template::{Letter, Rendered, SITE_NAME, TemplateError, Templates, Variables};
 use crate::unsubscribe::Lists;
 
@@ -215,6 +216,8 @@ impl Mailer {
         self.require_size(composed.mime.len())?;
         check_label(label)?;
         let recipients: Vec<&str> = composed.recipients.iter().map(AsRef::as_ref).collect();
+        let is_captured = self.captures();
+        let tags = if is_captured { tag::tags(&composed.mime, label.tag, &recipients) } else { Vec::new() };
         let new = NewMessage {
             message_id: &composed.message_id,
             envelope_from: &label.envelope_from,
@@ -229,7 +232,8 @@ impl Mailer {
             credential: label.credential,
             mime: &composed.mime,
             recipients,
-            is_captured: self.captures(),
+            is_captured,
+            tags,
             is_urgent: label.is_urgent,
         };
         let accepted = store::accept(client, &new).await?;

@@ -7,18 +7,21 @@ use http::{HeaderMap, HeaderValue, header};
 use rowhouse_db::Control;
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::{CallerResolver, Dialect, ServiceKey, Surface};
+use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{
-    AuthSettings, DbSettings, GroupSpec, JobsSettings, MailSettings, MailTransport, ServerSettings, Settings,
+    AuthSettings, DbSettings, GroupSpec, JobsSettings, ServerSettings, Settings,
 };
 use rowhouse_module::{
-    Assembly, CannotRun, ListenerService, ListenerSpec, Mode, Module, ModuleFuture, Project, Secrets, Waker,
+    Assembly, CannotRun, CommandGroup, HealthCheck, ListenerService, ListenerSpec, Metric, Mode, Module,
+    ModuleFuture, Project, Secrets, Waker, Weight,
 };
 
-use crate::KeyCheck;
+use crate::settings::{MailSettings, MailTransport};
 use crate::{
-    Delivery, Drafts, Intake, Lists, MailApi, Mailer, Submission, SubmissionParts, Templates, Webhook,
+    Capture, Delivery, Drafts, Intake, KeyCheck, Lists, MailApi, Mailer, Submission, SubmissionParts,
+    Templates, Webhook, sender,
 };
 
 /// Names of the listeners.
@@ -46,6 +49,14 @@ impl Module for MailModule {
 
     fn settings(&self) -> Vec<GroupSpec> {
         vec![GroupSpec::of::<MailSettings>()]
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        crate::metric::ALL
+    }
+
+    fn commands(&self) -> Vec<CommandGroup> {
+        vec![crate::command::GROUP]
     }
 
     fn check_project(&self, project: &Project, settings: &Settings) -> Result<(), CannotRun> {
@@ -89,7 +100,9 @@ impl Module for MailModule {
             let mailer = mailer(assembly)?;
             let control = assembly.origin.database.control.clone();
             let waker = assembly.require::<Waker>()?;
-            let intake = Intake::start(&mailer, &control, &(Arc::new(move || (waker.0)(crate::SEND)) as _));
+            let waker: crate::Waker = Arc::new(move || (waker.0)(crate::SEND));
+            let (intake, tasks) = Intake::new(&mailer, &control, &waker);
+            tasks.into_iter().for_each(|task| assembly.task(task));
             if assembly.origin.roles.worker {
                 add_jobs(assembly, &mailer)?;
             }
@@ -144,11 +157,14 @@ fn add_jobs(assembly: &mut Assembly, mailer: &Mailer) -> Result<(), CannotRun> {
     )?;
     let drafts = Drafts::new(mailer.clone(), control.clone());
     let outbound = assembly.require::<Outbound>()?;
-    let webhook = Webhook::new(control, &settings, (*outbound).clone(), clock)?;
+    let webhook = Webhook::new(control.clone(), &settings, (*outbound).clone(), clock)?;
     let kinds = &mut assembly.assembled.kinds;
     delivery.register(kinds);
+    let recheck = sender::recheck::Recheck { control: control.clone() };
+    kinds.add(Tidy::kind(crate::CHECK_SENDERS), recheck);
     drafts.register(kinds);
     webhook.register(kinds);
+    assembly.check(HealthCheck::new("mail_relay", Weight::Degraded, move || delivery.check()));
     crate::SCHEDULES.iter().for_each(|schedule| assembly.schedule(*schedule));
     assembly.prepare(Arc::new(move || {
         let webhook = webhook.clone();
@@ -160,12 +176,17 @@ fn add_jobs(assembly: &mut Assembly, mailer: &Mailer) -> Result<(), CannotRun> {
 fn add_listeners(assembly: &mut Assembly, intake: Intake, control: Control) -> Result<(), CannotRun> {
     let addresses = assembly.origin.addresses.clone();
     if addresses.contains_key(SMTP) {
-        let submission = submission(assembly, intake, control.clone())?;
-        let serve = move |listener, drain| Box::pin(submission.clone().serve(listener, drain)) as _;
+        let submission = submission(assembly, intake.clone(), control.clone())?;
+        let serve = move |listener, drain| {
+            let serving = rowhouse_http::accept(listener, submission.clone(), Submission::limits(), drain);
+            Box::pin(async move {
+                serving.await;
+            }) as _
+        };
         assembly.serve(SMTP, ListenerService::Protocol(Arc::new(serve)));
     }
     if addresses.contains_key(CAPTURE) {
-        assembly.serve(CAPTURE, ListenerService::Http(crate::capture_router(control)));
+        assembly.serve(CAPTURE, ListenerService::Http(crate::capture_router(Capture::new(control, intake))));
     }
     let url = addresses.get(CAPTURE).map(|address| format!("http://{address}"));
     assembly.fact("mail_url", Some("Captured mail"), url);

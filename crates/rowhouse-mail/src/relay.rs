@@ -11,11 +11,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::MailSettings;
 
 use self::connection::Connection;
 use self::tls::Encryption;
 use crate::error::MailError;
+use crate::settings::MailSettings;
 use crate::transport::{Envelope, TransportError};
 
 /// An idle connection older than this is closed instead of used.

@@ -102,6 +102,7 @@ fn describe(error: &MailError) -> (StatusCode, &'static str, String) {
     match error {
         MailError::Invalid(why) => (StatusCode::BAD_REQUEST, "invalid_mail", why.clone()),
         MailError::NotAllowed(why) => (StatusCode::FORBIDDEN, "forbidden", why.clone()),
+        MailError::Revoked => (StatusCode::FORBIDDEN, "forbidden", error.to_string()),
         MailError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", error.to_string()),
         MailError::Unusable(why) => {
             tracing::error!(why, "mail cannot be sent as configured");

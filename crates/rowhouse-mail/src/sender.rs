@@ -2,6 +2,7 @@
 //! record, an address by a code that is sent there. Leaves the platform's own mails alone: they need no proof.
 
 pub(crate) mod proof;
+pub(crate) mod recheck;
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
@@ -13,6 +14,7 @@ use crate::error::MailError;
 use crate::message::{Address, ascii_address, read_mailbox};
 
 pub use proof::{Asked, Verdict, ask, new_secret, verify};
+pub use recheck::{Rechecked, recheck_all};
 
 /// Rows of a list.
 const MOST_LISTED: i64 = 1000;

@@ -43,6 +43,8 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) recipients: Vec<&'a str>,
     /// Kept for looking at instead of delivered: no jobs.
     pub(crate) is_captured: bool,
+    /// Marks in the captured mailbox.
+    pub(crate) tags: Vec<String>,
     /// Somebody is waiting for it: before others.
     pub(crate) is_urgent: bool,
 }
@@ -69,6 +71,7 @@ pub(crate) async fn accept(client: &Client, new: &NewMessage<'_>) -> Result<Acce
                 &if new.is_urgent { URGENT } else { ORDINARY },
                 &new.list,
                 &new.credential,
+                &new.tags,
             ],
         )
         .await?;

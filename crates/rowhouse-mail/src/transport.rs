@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rowhouse_kernel::settings::{MailSettings, MailTransport};
+use crate::settings::{MailSettings, MailTransport};
 
 use crate::error::MailError;
 use crate::message::{Address, ascii_address};

@@ -12,12 +12,12 @@ use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::outbound::{Message, Outbound, SendError};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry, http_handler};
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::MailSettings;
 use rowhouse_kernel::{Operation, Secret, SharedClock};
 use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::error::MailError;
+use crate::settings::MailSettings;
 
 /// How long one exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,15 +1,12 @@
 //! Every command and its help on one page.
 
 pub mod jobs;
-mod mail;
 pub mod schedule;
 
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rowhouse_module::{CommandGroup, Modules};
-
-pub use mail::{CredentialsCommand, MailCommand, MailState, SuppressionsCommand};
 
 /// A multi-tenant SaaS backend in one program, on the PostgreSQL you own.
 #[derive(Debug, Parser)]
@@ -116,9 +113,6 @@ pub enum Command {
     /// Look into the data API
     #[command(subcommand)]
     Rest(RestCommand),
-    /// Mails: what became of them, addresses that get none, and who may hand them in
-    #[command(subcommand)]
-    Mail(MailCommand),
     /// Background jobs: look at them and steer them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),

@@ -8,7 +8,6 @@ mod exposure;
 mod import;
 mod init;
 mod jobs;
-mod mail;
 mod migrate;
 mod psql;
 mod rest;
@@ -79,7 +78,6 @@ fn run_own(modules: &Modules, cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
         Command::Config(ConfigCommand::Import { file }) => import::run(&file),
         Command::Migrate(command) => quiet()?.block_on(migrate::run(&Project::open(&dir)?, &command)),
-        Command::Mail(command) => quiet()?.block_on(mail::run(&Project::open(&dir)?, &command)),
         Command::Rest(RestCommand::Explain(args)) => {
             quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))
         }

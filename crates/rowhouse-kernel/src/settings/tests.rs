@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::{
-    AuthSettings, DbSettings, GroupSpec, JobsSettings, LogSettings, MailSettings, ProjectSettings,
-    RestSettings, ServerSettings, Settings, Source, Sources,
+    AuthSettings, DbSettings, GroupSpec, JobsSettings, LogSettings, ProjectSettings, RestSettings,
+    ServerSettings, Settings, Source, Sources,
 };
 
 pub(super) fn groups() -> Vec<GroupSpec> {
@@ -12,7 +12,6 @@ pub(super) fn groups() -> Vec<GroupSpec> {
         GroupSpec::of::<DbSettings>(),
         GroupSpec::of::<AuthSettings>(),
         GroupSpec::of::<RestSettings>(),
-        GroupSpec::of::<MailSettings>(),
         GroupSpec::of::<JobsSettings>(),
         GroupSpec::of::<LogSettings>(),
     ]
@@ -118,22 +117,6 @@ fn trace_header_must_be_a_name_that_frames_nothing() {
         );
     }
     assert!(load("[rest]\ntrace_header = \"X-Request-Id\"", &[]).0.is_ok());
-}
-
-#[test]
-fn mail_settings_that_cannot_work_together_are_refused_by_name() {
-    for (toml, name) in [
-        ("transport = \"relay\"", "mail.relay_host"),
-        ("relay_user = \"u\"", "mail.relay_user"),
-        ("dkim_domain = \"d.example\"", "mail.dkim_domain"),
-        ("daily_cap = 0", "mail.daily_cap"),
-        ("smtp_listen = \"everywhere\"", "mail.smtp_listen"),
-        ("smtp_listen = \"0.0.0.0:587\"", "mail.smtp_certificate"),
-        ("smtp_certificate_key = \"k.pem\"", "mail.smtp_certificate"),
-    ] {
-        let mistakes = load(&format!("[mail]\n{toml}"), &[]).0.unwrap_err();
-        assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{name}:")), "{toml}: {mistakes:#?}");
-    }
 }
 
 #[test]

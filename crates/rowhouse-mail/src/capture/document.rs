@@ -1,11 +1,12 @@
 //! A message as Mailpit's JSON describes it. Pure.
 
-use mail_parser::{Address, DateTime, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::{Address, DateTime, Message, MessageParser, MessagePart, PartType};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::mailbox::Captured;
+use super::{part, plain};
 
 /// Characters of the beginning that a list shows.
 const SNIPPET: usize = 250;
@@ -16,12 +17,13 @@ pub(crate) fn addresses(found: Option<&Address<'_>>) -> Vec<(String, String)> {
     found.into_iter().flat_map(Address::iter).map(|one| (owned(one.name()), owned(one.address()))).collect()
 }
 
-/// The plain text, where there is one.
+/// The plain text; of a mail that has none, that of its HTML.
 pub(crate) fn text(message: &Message<'_>) -> String {
-    bodies(message, |part| match &part.body {
+    let text = bodies(message, |part| match &part.body {
         PartType::Text(text) => Some(text),
         _ => None,
-    })
+    });
+    if text.trim().is_empty() { plain::of_html(&html(message)) } else { text }
 }
 
 /// The HTML, where there is some.
@@ -46,12 +48,13 @@ fn bodies<'m>(
 pub(crate) fn summary(captured: &Captured) -> Value {
     let Some(message) = MessageParser::default().parse(&captured.mime) else { return Value::Null };
     let mut document = common(captured, &message);
-    let preview = message.body_preview(SNIPPET).unwrap_or_default();
-    let snippet: Vec<&str> = preview.split_whitespace().collect();
+    let text = text(&message);
+    let snippet: Vec<&str> = text.split_whitespace().take(SNIPPET).collect();
+    let snippet: String = snippet.join(" ").chars().take(SNIPPET).collect();
     document.insert("Read".into(), captured.is_read.into());
     document.insert("Created".into(), timestamp(captured.created_at).into());
-    document.insert("Attachments".into(), message.attachment_count().into());
-    document.insert("Snippet".into(), snippet.join(" ").into());
+    document.insert("Attachments".into(), part::files(&message).attached.len().into());
+    document.insert("Snippet".into(), snippet.into());
     Value::Object(document)
 }
 
@@ -59,16 +62,15 @@ pub(crate) fn summary(captured: &Captured) -> Value {
 pub(crate) fn whole(captured: &Captured) -> Value {
     let Some(message) = MessageParser::default().parse(&captured.mime) else { return Value::Null };
     let mut document = common(captured, &message);
-    let (inline, attached): (Vec<u32>, Vec<u32>) =
-        message.attachments.iter().partition(|id| message.part(**id).is_some_and(is_inline));
-    let files = |ids: &[u32]| ids.iter().filter_map(|id| file(&message, *id)).collect::<Vec<_>>();
+    let files = part::files(&message);
+    let shown = |ids: &[u32]| ids.iter().filter_map(|id| part::file(&message, *id)).collect::<Vec<_>>();
     let date = message.date().and_then(sent_at).unwrap_or(captured.created_at);
     document.insert("ReturnPath".into(), captured.envelope_from.clone().into());
     document.insert("Date".into(), timestamp(date).into());
     document.insert("Text".into(), text(&message).into());
     document.insert("HTML".into(), html(&message).into());
-    document.insert("Inline".into(), files(&inline).into());
-    document.insert("Attachments".into(), files(&attached).into());
+    document.insert("Inline".into(), shown(&files.inline).into());
+    document.insert("Attachments".into(), shown(&files.attached).into());
     document.insert("ListUnsubscribe".into(), unsubscribe(&message));
     Value::Object(document)
 }
@@ -85,7 +87,7 @@ fn common(captured: &Captured, message: &Message<'_>) -> Map<String, Value> {
         "Bcc": hidden(captured, message).into_iter().map(|address| person((String::new(), address))).collect::<Vec<_>>(),
         "ReplyTo": people(message.reply_to()),
         "Subject": message.subject().unwrap_or_default(),
-        "Tags": captured.tag.as_slice(),
+        "Tags": captured.tags,
         "Username": "",
         "Size": captured.mime.len(),
     });
@@ -109,48 +111,21 @@ fn person((name, address): (String, String)) -> Value {
     json!({ "Name": name, "Address": address })
 }
 
-/// Every header with all its values, unfolded.
+/// Every header, named as it was sent, with all its values, unfolded.
 pub(crate) fn headers(captured: &Captured) -> Value {
     let mut all: Map<String, Value> = Map::new();
     let message = MessageParser::default().parse_headers(&captured.mime);
-    for (name, value) in message.iter().flat_map(Message::headers_raw) {
-        let value: Vec<&str> = value.split("\r\n").map(str::trim).collect();
-        let values = all.entry(name.to_owned()).or_insert_with(|| json!([]));
-        if let Value::Array(values) = values {
+    for header in message.iter().flat_map(Message::headers) {
+        let piece = |from, to| String::from_utf8_lossy(captured.mime.get(from..to).unwrap_or_default());
+        let name = piece(header.offset_field as usize, header.offset_start as usize);
+        let value = piece(header.offset_start as usize, header.offset_end as usize);
+        let value: Vec<&str> = value.lines().map(str::trim).collect();
+        let name = name.trim_end_matches([':', ' ', '\t']).to_owned();
+        if let Value::Array(values) = all.entry(name).or_insert_with(|| json!([])) {
             values.push(value.join(" ").trim().into());
         }
     }
     Value::Object(all)
-}
-
-/// Media type and bytes of a part.
-pub(crate) fn part(captured: &Captured, id: u32) -> Option<(String, Vec<u8>)> {
-    let message = MessageParser::default().parse(&captured.mime)?;
-    let part = message.part(id).filter(|part| !part.is_multipart())?;
-    Some((media_type(part), part.contents().to_vec()))
-}
-
-fn is_inline(part: &MessagePart<'_>) -> bool {
-    let disposition = part.content_disposition();
-    part.content_id().is_some() && disposition.is_none_or(mail_parser::ContentType::is_inline)
-}
-
-fn file(message: &Message<'_>, id: u32) -> Option<Value> {
-    let part = message.part(id)?;
-    Some(json!({
-        "PartID": id.to_string(),
-        "FileName": part.attachment_name().unwrap_or_default(),
-        "ContentType": media_type(part),
-        "ContentID": part.content_id().unwrap_or_default(),
-        "Size": part.len(),
-    }))
-}
-
-fn media_type(part: &MessagePart<'_>) -> String {
-    part.content_type().map_or_else(
-        || "application/octet-stream".to_owned(),
-        |media| format!("{}/{}", media.ctype(), media.subtype().unwrap_or("octet-stream")),
-    )
 }
 
 fn unsubscribe(message: &Message<'_>) -> Value {

@@ -18,7 +18,7 @@ pub(crate) struct Captured {
     pub(crate) id: i64,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) envelope_from: String,
-    pub(crate) tag: Option<String>,
+    pub(crate) tags: Vec<String>,
     pub(crate) is_read: bool,
     pub(crate) mime: Vec<u8>,
     pub(crate) recipients: Vec<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Page<T> {
     pub(crate) messages: Vec<T>,
 }
 
-const COLUMNS: &str = "m.id, m.created_at, m.envelope_from, m.tag, m.is_read, m.mime, \
+const COLUMNS: &str = "m.id, m.created_at, m.envelope_from, m.tags, m.is_read, m.mime, \
     array(select r.address from mail.recipients r where r.message = m.id order by r.id)";
 
 fn captured(row: &Row) -> Captured {
@@ -47,7 +47,7 @@ fn captured(row: &Row) -> Captured {
         id: row.get(0),
         created_at: row.get(1),
         envelope_from: row.get(2),
-        tag: row.get(3),
+        tags: row.get(3),
         is_read: row.get(4),
         mime: row.get(5),
         recipients: row.get(6),
@@ -115,8 +115,54 @@ async fn counts(tx: &Transaction<'_>) -> Result<Counts, DbError> {
 }
 
 async fn tags(tx: &Transaction<'_>) -> Result<Vec<String>, DbError> {
-    let sql = "select distinct tag from mail.messages where tag is not null order by tag limit 1000";
-    Ok(tx.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+    Ok(tag_counts(tx).await?.into_iter().map(|(tag, _)| tag).collect())
+}
+
+async fn tag_counts(tx: &Transaction<'_>) -> Result<Vec<(String, i64)>, DbError> {
+    let sql = "select t.name, count(*) from mail.messages m, unnest(m.tags) as t (name) group by 1 order by 1 limit 1000";
+    Ok(tx.query(sql, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// What there is altogether.
+pub(crate) struct Totals {
+    pub(crate) counts: Counts,
+    pub(crate) tags: Vec<(String, i64)>,
+    /// Of all messages, in bytes.
+    pub(crate) size: i64,
+}
+
+pub(crate) async fn totals(control: &Control) -> Result<Totals, DbError> {
+    control
+        .run_tx(&Operation::system("mail.captured_totals"), async move |tx: &Transaction<'_>| {
+            let sql = "select coalesce(sum(size), 0)::bigint from mail.messages";
+            let size = tx.query_one(sql, &[]).await?.get(0);
+            Ok(Totals { counts: counts(tx).await?, tags: tag_counts(tx).await?, size })
+        })
+        .await
+}
+
+/// Gives messages exactly these tags.
+pub(crate) async fn set_tags(control: &Control, ids: Vec<i64>, tags: Vec<String>) -> Result<(), DbError> {
+    control
+        .run_tx(&Operation::system("mail.tag_captured"), async move |tx: &Transaction<'_>| {
+            let sql = "update mail.messages set tags = $2 where id = any($1)";
+            tx.execute(sql, &[&ids, &tags]).await?;
+            Ok(())
+        })
+        .await
+}
+
+/// Gives a tag another name, or takes it from every message.
+pub(crate) async fn replace_tag(control: &Control, old: String, new: Option<String>) -> Result<(), DbError> {
+    control
+        .run_tx(&Operation::system("mail.rename_captured_tag"), async move |tx: &Transaction<'_>| {
+            let sql = "update mail.messages set tags = case when $2::text is null or $2 = any(tags) \
+                         then array_remove(tags, $1) else array_replace(tags, $1, $2) end \
+                       where $1 = any(tags) and $2 is distinct from $1";
+            tx.execute(sql, &[&old, &new]).await?;
+            Ok(())
+        })
+        .await
 }
 
 /// The message with that id, or the newest; looking at it makes it read.

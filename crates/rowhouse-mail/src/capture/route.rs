@@ -1,41 +1,109 @@
 //! The paths, as Mailpit has them.
 
+mod info;
+mod page;
+mod send;
+mod tag;
+
+use std::time::Instant;
+
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query as UrlQuery, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Path, Query as UrlQuery, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get, post, put};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use rowhouse_db::{Control, DbError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::document;
 use super::mailbox::{self, Captured, Page};
 use super::query::Query;
+use super::{document, part as parts};
+use crate::error::MailError;
+use crate::intake::Intake;
 
 /// Messages of a page.
 const PAGE: i64 = 50;
 const MOST_PAGE: i64 = 500;
+/// What may be sent by JSON, in which files are a third larger.
+const MOST_BODY: usize = 64 * 1024 * 1024;
+
+/// What the mailbox is made of.
+#[derive(Clone)]
+pub struct Capture {
+    pub(crate) control: Control,
+    pub(crate) intake: Intake,
+    pub(crate) began: Instant,
+}
+
+impl Capture {
+    /// The mailbox of the mails in `control`'s database; new ones are given to `intake`.
+    #[must_use]
+    pub fn new(control: Control, intake: Intake) -> Self {
+        Self { control, intake, began: Instant::now() }
+    }
+}
+
+impl FromRef<Capture> for Control {
+    fn from_ref(capture: &Capture) -> Self {
+        capture.control.clone()
+    }
+}
 
 /// The mailbox's paths. Answers only requests that name this machine: a page elsewhere must not read mails by a name
 /// that it has pointed here.
-pub fn router(control: Control) -> Router {
+pub fn router(capture: Capture) -> Router {
     Router::new()
-        .route("/", get(home))
+        .merge(page::routes())
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
+        .route("/api/v1/info", get(info::info))
+        .route("/api/v1/webui", get(info::webui))
         .route("/api/v1/messages", get(list).put(mark).delete(delete))
         .route("/api/v1/search", get(search).delete(delete_found))
+        .route("/api/v1/tags", get(tag::list).put(tag::set))
+        .route("/api/v1/tags/{tag}", put(tag::rename).delete(tag::remove))
+        .route("/api/v1/send", post(send::send).layer(DefaultBodyLimit::max(MOST_BODY)))
         .route("/api/v1/message/{id}", get(message))
         .route("/api/v1/message/{id}/headers", get(headers))
         .route("/api/v1/message/{id}/raw", get(raw))
         .route("/api/v1/message/{id}/part/{part}", get(part))
         .route("/view/{name}", get(view))
+        .merge(missing())
         .fallback(|| async { error(StatusCode::NOT_FOUND, "no such path") })
         .layer(middleware::from_fn(require_this_machine))
-        .with_state(control)
+        .with_state(capture)
+}
+
+/// What Mailpit does and this mailbox does not: said, not pretended.
+fn missing() -> Router<Capture> {
+    let because =
+        |reason: &'static str| any(move || async move { error(StatusCode::NOT_IMPLEMENTED, reason) });
+    Router::new()
+        .route(
+            "/api/v1/message/{id}/html-check",
+            because("HTML is not checked: there is no table of mail programs here"),
+        )
+        .route(
+            "/api/v1/message/{id}/link-check",
+            because("links are not checked: nothing here calls other servers"),
+        )
+        .route("/api/v1/message/{id}/sa-check", because("there is no SpamAssassin here"))
+        .route(
+            "/api/v1/message/{id}/release",
+            because("captured mails are not sent on; set mail.transport to relay"),
+        )
+        .route(
+            "/api/v1/message/{id}/part/{part}/thumb",
+            because("there are no thumbnails; ask for the part itself"),
+        )
+        .route("/api/v1/chaos", because("failures are not simulated"))
+}
+
+fn caller(message: &str) -> CaptureError {
+    CaptureError::Caller(message.to_owned())
 }
 
 async fn require_this_machine(request: Request, next: Next) -> Response {
@@ -65,7 +133,7 @@ fn ok() -> Response {
 type Answer = Result<Response, CaptureError>;
 
 enum CaptureError {
-    Caller(&'static str),
+    Caller(String),
     Missing,
     Db(DbError),
 }
@@ -76,10 +144,19 @@ impl From<DbError> for CaptureError {
     }
 }
 
+impl From<MailError> for CaptureError {
+    fn from(error: MailError) -> Self {
+        match error {
+            MailError::Db(error) => Self::Db(error),
+            other => Self::Caller(other.to_string()),
+        }
+    }
+}
+
 impl IntoResponse for CaptureError {
     fn into_response(self) -> Response {
         match self {
-            Self::Caller(message) => error(StatusCode::BAD_REQUEST, message),
+            Self::Caller(message) => error(StatusCode::BAD_REQUEST, &message),
             Self::Missing => error(StatusCode::NOT_FOUND, "message not found"),
             Self::Db(failure) => {
                 tracing::warn!(error = %failure, "the mailbox cannot be read");
@@ -87,13 +164,6 @@ impl IntoResponse for CaptureError {
             }
         }
     }
-}
-
-/// A page for whoever opens the port in a browser.
-async fn home() -> Response {
-    const TEXT: &str = "Captured mail. The newest message: /view/latest.html, /view/latest.txt\n\
-                        Mailpit's API: /api/v1/messages, /api/v1/message/{id}, /api/v1/search?query=\n";
-    TEXT.into_response()
 }
 
 async fn ready(State(control): State<Control>) -> Answer {
@@ -106,6 +176,7 @@ struct PageQuery {
     query: Option<String>,
     start: Option<i64>,
     limit: Option<i64>,
+    tz: Option<String>,
 }
 
 impl PageQuery {
@@ -114,7 +185,11 @@ impl PageQuery {
     }
 
     fn query(&self) -> Result<Query, CaptureError> {
-        self.query.as_deref().and_then(Query::read).ok_or(CaptureError::Caller("Error: no search query"))
+        if self.tz.as_deref().is_some_and(|tz| !["", "UTC", "Etc/UTC", "GMT"].contains(&tz)) {
+            return Err(caller("tz: only UTC; give before: and after: an offset"));
+        }
+        let query = self.query.as_deref().unwrap_or_default();
+        Query::read(query).map_err(CaptureError::Caller)?.ok_or_else(|| caller("Error: no search query"))
     }
 }
 
@@ -178,14 +253,14 @@ fn selection(body: &Bytes) -> Result<Selection, CaptureError> {
     if body.trim_ascii().is_empty() {
         return Ok(Selection::default());
     }
-    serde_json::from_slice(body).map_err(|_| CaptureError::Caller("expected a JSON object with IDs"))
+    serde_json::from_slice(body).map_err(|_| caller("expected a JSON object with IDs"))
 }
 
 async fn mark(State(control): State<Control>, body: Bytes) -> Answer {
     let selection = selection(&body)?;
-    let ids = match Query::read(&selection.search) {
+    let ids = match Query::read(&selection.search).map_err(CaptureError::Caller)? {
         Some(_) if !selection.ids.is_empty() => {
-            return Err(CaptureError::Caller("You may specify either IDs or a search query, not both"));
+            return Err(caller("You may specify either IDs or a search query, not both"));
         }
         Some(query) => match found(&control, query).await? {
             none if none.is_empty() => return Ok(ok()),
@@ -226,12 +301,26 @@ async fn raw(State(control): State<Control>, Path(id): Path<String>) -> Answer {
 
 async fn part(State(control): State<Control>, Path((id, part)): Path<(String, u32)>) -> Answer {
     let message = get_message(&control, &id, false).await?;
-    let (media_type, bytes) = document::part(&message, part).ok_or(CaptureError::Missing)?;
-    Ok(content(&media_type, bytes))
+    let file = parts::content(&message, part).ok_or(CaptureError::Missing)?;
+    let disposition = HeaderValue::from_str(&file.disposition).map_err(|_| CaptureError::Missing)?;
+    let mut response = content(&file.media_type, file.bytes);
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    Ok(response)
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ViewQuery {
+    /// Links open outside: the page shows a mail in a frame.
+    #[serde(default)]
+    framed: bool,
 }
 
 /// `latest.html`, `12.txt`.
-async fn view(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+async fn view(
+    State(control): State<Control>,
+    Path(name): Path<String>,
+    UrlQuery(asked): UrlQuery<ViewQuery>,
+) -> Answer {
     let (id, kind) = name.rsplit_once('.').ok_or(CaptureError::Missing)?;
     let message = get_message(&control, id, false).await?;
     let document = document::whole(&message);
@@ -241,18 +330,21 @@ async fn view(State(control): State<Control>, Path(name): Path<String>) -> Answe
         _ => return Err(CaptureError::Missing),
     };
     let text = document[field].as_str().filter(|text| !text.is_empty()).ok_or(CaptureError::Missing)?;
-    Ok(content(media_type, text.as_bytes().to_vec()))
+    let text = if kind == "html" { parts::with_parts(text, &message) } else { text.to_owned() };
+    let base = if asked.framed { "<base target=\"_blank\">" } else { "" };
+    Ok(content(media_type, [base, &text].concat().into_bytes()))
 }
 
 /// What a mail contains may look like a page, but not act like one.
 fn content(media_type: &str, bytes: Vec<u8>) -> Response {
     let fixed = HeaderValue::from_static("application/octet-stream");
     let media_type = HeaderValue::from_str(media_type).unwrap_or(fixed);
-    let policy =
-        "sandbox; default-src 'none'; img-src * data:; style-src 'unsafe-inline' *; font-src * data:";
+    let policy = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src * data:; \
+                  style-src 'unsafe-inline' *; font-src * data:";
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
     ];
     (headers, bytes).into_response()

@@ -56,11 +56,43 @@ fn text_html_and_files_become_nested_parts() {
     let parsed = mail_parser::MessageParser::default().parse(&composed.mime).unwrap();
     assert_eq!(parsed.body_html(0).unwrap(), "<p>Hello</p>");
     assert_eq!(parsed.attachments().count(), 2);
-    let file = parsed.attachments().next().unwrap();
+    // mixed(alternative(text, related(html, logo)), file)
+    let kinds = [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "application/pdf",
+    ];
+    let found: Vec<String> = parsed.parts.iter().filter_map(kind).collect();
+    assert_eq!(found, kinds);
+    let logo = parsed.attachments().next().unwrap();
+    assert_eq!(mail_parser::MimeHeaders::content_id(logo), Some("logo"));
+    let file = parsed.attachments().nth(1).unwrap();
     assert_eq!(mail_parser::MimeHeaders::attachment_name(file), Some("Größe.pdf"));
     assert_eq!(file.contents(), [0, 255, 13, 10]);
-    let logo = parsed.attachments().nth(1).unwrap();
-    assert_eq!(mail_parser::MimeHeaders::content_id(logo), Some("logo"));
+}
+
+fn kind(part: &mail_parser::MessagePart<'_>) -> Option<String> {
+    let media = mail_parser::MimeHeaders::content_type(part)?;
+    Some(format!("{}/{}", media.ctype(), media.subtype()?))
+}
+
+#[test]
+fn words_too_long_for_a_line_are_refused_and_other_headers_folded() {
+    let words = "word ".repeat(300);
+    let composed = compose_one(&NewMail { subject: words.clone(), ..mail() }).unwrap();
+    let head = text(&composed).split("\r\n\r\n").next().unwrap().to_owned();
+    assert!(head.lines().all(|line| line.len() <= 998), "{head}");
+    let word = "x".repeat(1200);
+    for mail in [
+        NewMail { subject: word.clone(), ..mail() },
+        NewMail { headers: vec![("X-Token".to_owned(), word.clone())], ..mail() },
+    ] {
+        assert!(matches!(compose_one(&mail), Err(MailError::Invalid(why)) if why.contains("998")));
+    }
 }
 
 #[test]

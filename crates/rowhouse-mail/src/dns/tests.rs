@@ -1,4 +1,4 @@
-use rowhouse_kernel::settings::MailSettings;
+use crate::settings::MailSettings;
 
 use super::{Purpose, RecordState, judge, notes, records};
 

@@ -85,7 +85,7 @@ impl Connection {
     }
 
     async fn hello(&mut self, name: &str) -> Result<(), TransportError> {
-        self.write(format!("EHLO {name}\r\n").as_bytes()).await.map_err(before_mail)?;
+        self.write(format!("EHLO {name}\r\n").as_bytes()).await.map_err(|error| before_mail(&error))?;
         let (_, lines) = self.lines(Stage::Connect, 2).await?;
         self.extensions = Extensions::read(&lines);
         Ok(())
@@ -122,7 +122,7 @@ impl Connection {
 
     async fn command(&mut self, stage: Stage, text: &str, class: u16) -> Result<Answer, TransportError> {
         let sent = self.write(format!("{text}\r\n").as_bytes()).await;
-        sent.map_err(|error| if stage.is_before_mail() { before_mail(error) } else { error })?;
+        sent.map_err(|error| if stage.is_before_mail() { before_mail(&error) } else { error })?;
         self.reply(stage, class).await
     }
 
@@ -190,8 +190,8 @@ fn unreachable(error: &dyn std::fmt::Display) -> TransportError {
     TransportError::Unreachable(format!("connection error: {error}"))
 }
 
-fn before_mail(error: TransportError) -> TransportError {
-    unreachable(&error)
+fn before_mail(error: &TransportError) -> TransportError {
+    unreachable(error)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rowhouse_kernel::settings::{MailSettings, RelayTls};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -10,6 +9,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::error::MailError;
+use crate::settings::{MailSettings, RelayTls};
 
 /// When encryption begins, and with what.
 #[derive(Clone)]

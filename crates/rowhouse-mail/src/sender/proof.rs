@@ -21,6 +21,11 @@ const MOST_ATTEMPTS: i16 = 10;
 /// How long a code is good for, in hours.
 const CODE_HOURS: i32 = 24;
 
+/// The name of a domain's record.
+pub(super) fn record_of(domain: &str) -> String {
+    format!("{LABEL}.{domain}")
+}
+
 /// What has to be done to prove a sender.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -68,7 +73,7 @@ pub async fn ask(
                        on conflict on constraint senders_tenant_name_key do update set token = s.token returning token";
             let row = client.query_one(sql, &[&tenant.0, &name, &secret]).await;
             let token: String = row.map_err(DbError::from)?.get(0);
-            let record = Some((format!("{LABEL}.{name}"), format!("{PREFIX}{token}")));
+            let record = Some((record_of(&name), format!("{PREFIX}{token}")));
             Ok(Asked { kind, name, record, letter: None })
         }
         SenderKind::Address => {
@@ -128,12 +133,12 @@ pub async fn verify(
         found.ok_or_else(|| MailError::invalid(format!("sender: {name} has not been asked for")))?.get(0);
     match kind {
         SenderKind::Domain => {
-            let record = format!("{LABEL}.{name}");
+            let record = record_of(&name);
             let answers = dns::text(&record, server).await?;
             let verdict = judge(&record, &token, &answers);
             if verdict == Verdict::Proved {
                 let prove = async move |tx: &Transaction<'_>| {
-                    let sql = "update mail.senders set proved_at = clock_timestamp() \
+                    let sql = "update mail.senders set proved_at = clock_timestamp(), checked_at = null, misses = 0 \
                                where tenant = $1 and name = $2 and token = $3";
                     tx.execute(sql, &[&tenant.0, &name, &token]).await.map_err(DbError::from)
                 };
@@ -167,7 +172,7 @@ async fn check_code(client: &Client, tenant: TenantId, name: &str, digest: &str)
     })
 }
 
-fn judge(record: &str, token: &str, answers: &Result<Vec<String>, String>) -> Verdict {
+pub(super) fn judge(record: &str, token: &str, answers: &Result<Vec<String>, String>) -> Verdict {
     match answers {
         Err(error) => Verdict::NotProved(format!("{record} could not be asked for: {error}")),
         Ok(all) if all.iter().any(|one| one.trim() == format!("{PREFIX}{token}")) => Verdict::Proved,

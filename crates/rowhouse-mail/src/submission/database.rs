@@ -21,29 +21,25 @@ pub(crate) struct DatabaseBackend {
 impl Backend for DatabaseBackend {
     async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
         if claimed.name == SERVICE_ROLE {
-            let sender = Sender { name: claimed.name, tenant: None };
-            return Ok((self.is_service_key)(claimed.secret).await.then_some(sender));
+            let is_good = (self.is_service_key)(claimed.secret.clone()).await;
+            let sender = Sender { name: claimed.name, tenant: None, key: Some(claimed.secret) };
+            return Ok(is_good.then_some(sender));
         }
         let found = credential::check(&self.control, claimed.name.clone(), claimed.secret).await;
         let found = found.map_err(|error| {
             tracing::warn!(%error, "SMTP credentials cannot be checked");
             Unknown
         })?;
-        Ok(found.map(|tenant| Sender { name: claimed.name, tenant }))
+        Ok(found.map(|tenant| Sender { name: claimed.name, tenant, key: None }))
     }
 
-    async fn is_good(&self, name: &str) -> Result<bool, Unknown> {
-        if name == SERVICE_ROLE {
-            return Ok(true);
+    /// Credentials of the database are looked at in the transaction that stores the mail.
+    async fn accept(&self, sender: &Sender, mail: RawMail) -> Result<i64, Refused> {
+        if let Some(key) = &sender.key
+            && !(self.is_service_key)(key.clone()).await
+        {
+            return Err(Refused::Credential);
         }
-        let good = credential::is_good(&self.control, name.to_owned()).await;
-        good.map_err(|error| {
-            tracing::warn!(%error, "SMTP credentials cannot be checked");
-            Unknown
-        })
-    }
-
-    async fn accept(&self, mail: RawMail) -> Result<i64, Refused> {
         let accepted = self.intake.accept(Draft::Raw(Box::new(mail))).await;
         accepted.map(|accepted| accepted.id).map_err(|error| refusal(&error))
     }
@@ -53,6 +49,7 @@ fn refusal(error: &MailError) -> Refused {
     match error {
         MailError::Invalid(why) => Refused::Message(why.clone()),
         MailError::NotAllowed(why) => Refused::Sender(why.clone()),
+        MailError::Revoked => Refused::Credential,
         MailError::TooLarge { .. } => Refused::TooLarge,
         MailError::Unusable(_) | MailError::Db(_) => {
             // Data that PostgreSQL cannot take (class 22) will not be taken later either.

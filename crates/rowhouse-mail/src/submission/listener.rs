@@ -1,32 +1,27 @@
-//! The listening socket: connections, STARTTLS, and a shutdown that lets messages under way finish. Leaves credentials and
-//! storage to `database`.
+//! Submission as the accept loop of `rowhouse-http` serves it: sessions and STARTTLS. Leaves credentials and storage to
+//! `database`.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::Control;
-use rowhouse_kernel::settings::MailSettings;
+use rowhouse_http::{Drain, Protocol, Server, Stream};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::database::DatabaseBackend;
 use super::memory::MemoryBudget;
 use super::session::{Peer, ServerContext, SessionEnd, converse};
-use super::{reply, tls};
+use super::tls;
 use crate::error::MailError;
 use crate::intake::Intake;
+use crate::settings::MailSettings;
 
-/// Connections at once.
-const MOST_CONNECTIONS: u32 = 1000;
+/// Connections at once; further ones wait.
+const MOST_CONNECTIONS: usize = 1000;
 /// Messages under way, of all connections together, in bytes.
 const MEMORY: usize = 256 * 1024 * 1024;
-/// Pause after a failed accept (out of descriptors), so that the loop does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long TLS may take to be agreed upon.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long sessions may take to end once told.
@@ -89,69 +84,19 @@ impl Submission {
         Ok(Self { context: Arc::new(context), tls })
     }
 
-    /// Serves until `drain` turns true; then waits for sessions to finish what they are at.
-    pub async fn serve(self, listener: TcpListener, mut drain: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS as usize));
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                _told_or_gone = drain.wait_for(|drain| *drain) => break,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => self.begin(stream, peer, &permits, &drain),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept an SMTP connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        drop(listener);
-        let _cut = tokio::time::timeout(DRAIN, permits.acquire_many(MOST_CONNECTIONS)).await;
-    }
-
-    fn begin(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        permits: &Arc<Semaphore>,
-        drain: &watch::Receiver<bool>,
-    ) {
-        let Ok(permit) = Arc::clone(permits).try_acquire_owned() else {
-            tokio::spawn(turn_away(stream));
-            return;
-        };
-        let connection = Connection {
-            context: Arc::clone(&self.context),
-            tls: self.tls.clone(),
-            drain: drain.clone(),
-            _permit: permit,
-        };
-        tokio::spawn(connection.run(stream, peer));
+    /// How many connections there are at once, and how long sessions may take to end once told.
+    #[must_use]
+    pub fn limits() -> Server {
+        Server { max_connections: MOST_CONNECTIONS, header_timeout: HANDSHAKE, drain_timeout: DRAIN }
     }
 }
 
-async fn turn_away(mut stream: TcpStream) {
-    let mut words = Vec::new();
-    reply::TOO_MANY_CONNECTIONS.write(&mut words);
-    let _gone = tokio::time::timeout(HANDSHAKE, stream.write_all(&words)).await;
-}
-
-struct Connection {
-    context: Arc<ServerContext<DatabaseBackend>>,
-    tls: Option<TlsAcceptor>,
-    drain: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    async fn run(self, stream: TcpStream, peer: SocketAddr) {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set the socket's options");
-        }
-        let is_loopback = peer.ip().to_canonical().is_loopback();
+impl Protocol for Submission {
+    async fn serve<S: Stream>(self, stream: S, peer: rowhouse_http::Peer, drain: Drain) {
+        // A Unix socket is on this machine.
+        let is_loopback = peer.address.is_none_or(|address| address.ip().to_canonical().is_loopback());
         let plain = Peer { is_loopback, is_secure: false };
-        let SessionEnd::Tls(stream) = converse(&self.context, stream, plain, true, self.drain.clone()).await
+        let SessionEnd::Tls(stream) = converse(&self.context, stream, plain, true, drain.clone()).await
         else {
             return;
         };
@@ -159,10 +104,10 @@ impl Connection {
         match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let secure = Peer { is_loopback, is_secure: true };
-                converse(&self.context, stream, secure, false, self.drain).await;
+                converse(&self.context, stream, secure, false, drain).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS was agreed upon"),
-            Err(_) => tracing::debug!(%peer, "TLS took too long"),
+            Ok(Err(error)) => tracing::debug!(%error, ?peer, "no TLS was agreed upon"),
+            Err(_) => tracing::debug!(?peer, "TLS took too long"),
         }
     }
 }

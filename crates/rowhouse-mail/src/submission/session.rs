@@ -27,8 +27,6 @@ const MOST_COMMANDS: u32 = 20_000;
 const MOST_ERRORS: u32 = 20;
 /// How long somebody may stay without signing in.
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a credential is good for before it is looked at again.
-const RECHECK_AFTER: Duration = Duration::from_secs(60);
 /// How long the next command may take (RFC 5321 section 4.5.3.2.7).
 const BETWEEN_COMMANDS: Duration = Duration::from_secs(300);
 /// How long the next part of a message may take, and the whole of it.
@@ -91,8 +89,6 @@ struct SmtpSession<'h, D, S> {
     commands: u32,
     errors: u32,
     begun: Instant,
-    /// When the sender's credential was last found good.
-    checked_at: Instant,
     /// On its log lines, mails and their jobs.
     id: String,
     drain: watch::Receiver<bool>,
@@ -121,7 +117,7 @@ pub(crate) async fn converse<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Sen
 
 impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D, S> {
     fn new(context: &'h ServerContext<D>, stream: S, peer: Peer, drain: watch::Receiver<bool>) -> Self {
-        let captured = || Sender { name: "capture".to_owned(), tenant: None };
+        let captured = || Sender { name: "capture".to_owned(), tenant: None, key: None };
         Self {
             context,
             codec: Codec::new(stream),
@@ -132,7 +128,6 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
             commands: 0,
             errors: 0,
             begun: Instant::now(),
-            checked_at: Instant::now(),
             id: new_id(&*context.clock, &*context.rng).to_string(),
             drain,
         }
@@ -184,7 +179,7 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
         let body = Body::new(self.context.max_message_bytes, self.context.memory.reserve());
         let body = self.codec.message(body, BETWEEN_PARTS, Instant::now() + WHOLE_MESSAGE).await?;
         let answer = match body.finish() {
-            Ok((mime, reservation)) => self.hand_in(draft, mime, reservation).await,
+            Ok((mime, reservation)) => self.hand_in(draft, mime, reservation).await?,
             Err(fault) => fault.reply(),
         };
         self.say(&answer)
@@ -197,37 +192,39 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
         format!("Received: by {} with {protocol} id {}; {date}\r\n", self.context.host, self.id)
     }
 
-    async fn hand_in(&self, draft: Draft, mime: Vec<u8>, reservation: Reservation) -> Reply {
+    async fn hand_in(
+        &mut self,
+        draft: Draft,
+        mime: Vec<u8>,
+        reservation: Reservation,
+    ) -> Result<Reply, Disconnect> {
+        let Some(sender) = self.sender.clone() else { return Ok(reply::SIGN_IN_FIRST) };
         if headers_len(&mime) > MOST_HEADER_BYTES {
-            return reply::HEADERS_TOO_LARGE;
+            return Ok(reply::HEADERS_TOO_LARGE);
         }
         if !begins_with_header(&mime) {
-            return reply::NO_HEADER;
+            return Ok(reply::NO_HEADER);
         }
         let mail = RawMail {
             from: draft.from,
             to: draft.to,
             mime: [self.trace().into_bytes(), mime].concat(),
             request_id: Some(self.id.clone()),
-            tenant: self.sender.as_ref().and_then(|sender| sender.tenant),
-            credential: self.sender.as_ref().map(|sender| sender.name.clone()),
+            tenant: sender.tenant,
+            credential: Some(sender.name.clone()),
             ..RawMail::default()
         };
-        let outcome = self.context.backend.accept(mail).await;
+        let outcome = self.context.backend.accept(&sender, mail).await;
         drop(reservation);
-        tracing::info!(
-            request_id = self.id,
-            sender = self.sender.as_ref().map(|s| &*s.name),
-            ?outcome,
-            "mail handed in"
-        );
-        match outcome {
+        tracing::info!(request_id = self.id, sender = sender.name, ?outcome, "mail handed in");
+        Ok(match outcome {
             Ok(id) => Reply::accepted(id),
+            Err(Refused::Credential) => return Err(Disconnect::With(reply::NO_LONGER_GOOD)),
             Err(Refused::Message(why)) => Reply::refused(&why),
             Err(Refused::Sender(why)) => Reply::sender_refused(&why),
             Err(Refused::TooLarge) => reply::TOO_LARGE,
             Err(Refused::NotNow) => reply::NOT_NOW,
-        }
+        })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rowhouse_kernel::settings::MailSettings;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
@@ -10,6 +9,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::MailError;
+use crate::settings::MailSettings;
 
 /// With `mail.smtp_certificate` and `mail.smtp_certificate_key`, if they are set.
 pub(crate) fn acceptor(settings: &MailSettings) -> Result<Option<TlsAcceptor>, MailError> {

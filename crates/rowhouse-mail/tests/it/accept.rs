@@ -2,8 +2,9 @@
 
 use rowhouse_db::Control;
 use rowhouse_kernel::Operation;
-use rowhouse_kernel::settings::{DbSettings, MailSettings, MailTransport};
+use rowhouse_kernel::settings::DbSettings;
 use rowhouse_mail::{Attachment, Letter, MailError, NewMail, RawMail, Variables, read_mailbox};
+use rowhouse_mail::{MailSettings, MailTransport};
 use tokio_postgres::Client;
 
 use crate::support::{database, mail, mailer};

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use rowhouse_jobs::{Handler, JobError};
-use rowhouse_kernel::settings::{MailSettings, MailTransport};
-use rowhouse_mail::{NewMail, history};
+use rowhouse_mail::{MailSettings, MailTransport, NewMail, history};
 use tokio_postgres::Client;
 
 use crate::peer::Peer;

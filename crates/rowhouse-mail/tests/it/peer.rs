@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{MailSettings, MailTransport, RelayTls};
+use rowhouse_mail::{MailSettings, MailTransport, RelayTls};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rowhouse_jobs::JobError;
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{MailSettings, RelayTls};
+use rowhouse_mail::{MailSettings, RelayTls};
 
 use crate::deliver::{events, header, state};
 use crate::peer::Peer;

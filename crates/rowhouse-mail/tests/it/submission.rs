@@ -1,12 +1,15 @@
 //! Submission on a real socket and a real database.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rowhouse_db::Control;
-use rowhouse_kernel::settings::{DbSettings, MailSettings, MailTransport};
+use rowhouse_http::{Supervisor, accept};
+use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SystemClock, SystemRng, TenantId};
 use rowhouse_mail::sender::{self, Verdict};
-use rowhouse_mail::{Intake, Submission, SubmissionParts, Waker, credential};
+use rowhouse_mail::{Intake, KeyCheck, Submission, SubmissionParts, Waker, credential};
+use rowhouse_mail::{MailSettings, MailTransport};
 use rowhouse_testkit::TestDatabase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,27 +21,35 @@ use crate::support::{database, mailer};
 struct Port {
     port: u16,
     drain: watch::Sender<bool>,
-    served: tokio::task::JoinHandle<()>,
+    served: tokio::task::JoinHandle<usize>,
+    _committers: Supervisor,
 }
 
 async fn serve(db: &TestDatabase, transport: MailTransport) -> Port {
+    serve_keys(db, transport, Arc::new(|key| Box::pin(async move { key.expose() == "service" }))).await
+}
+
+async fn serve_keys(db: &TestDatabase, transport: MailTransport, is_service_key: KeyCheck) -> Port {
     let settings = MailSettings { transport, ..MailSettings::default() };
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
     let waker: Waker = Arc::new(|| ());
+    let (intake, tasks) = Intake::new(&mailer(settings.clone()), &control, &waker);
+    let committers = Supervisor::default();
+    tasks.into_iter().for_each(|task| committers.spawn(task));
     let submission = Submission::new(SubmissionParts {
-        intake: Intake::start(&mailer(settings.clone()), &control, &waker),
+        intake,
         control,
         settings,
         host: "mail.example".to_owned(),
-        is_service_key: Arc::new(|key| Box::pin(async move { key.expose() == "service" })),
+        is_service_key,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (drain, draining) = watch::channel(false);
-    let served = tokio::spawn(submission.unwrap().serve(listener, draining));
-    Port { port, drain, served }
+    let served = tokio::spawn(accept(listener, submission.unwrap(), Submission::limits(), draining));
+    Port { port, drain, served, _committers: committers }
 }
 
 /// Says all at once and hears everything that is answered.
@@ -82,6 +93,55 @@ async fn credential_hands_a_mail_in_until_it_is_revoked() {
     assert!(credential::revoke(&client, "shop").await.unwrap());
     let said = talk(server.port, &script).await;
     assert!(said.contains("535 5.7.8") && said.contains("530 5.7.0"), "{said}");
+    assert_eq!(counts(&db).await, (1, 1));
+}
+
+/// A session that signs in with `opening`, hands a mail in, sees `revoked` happen, and is refused the next.
+async fn refused_after(server: &Port, opening: &str, revoked: impl AsyncFnOnce()) {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    let mut said = String::new();
+    let message = mail("From: a@x.example\r\nSubject: s\r\n\r\nHello");
+    stream.write_all(format!("EHLO me\r\n{opening}{message}").as_bytes()).await.unwrap();
+    while !said.contains("OK queued as") {
+        let mut piece = [0; 1024];
+        let read = stream.read(&mut piece).await.unwrap();
+        assert!(read > 0, "{said}");
+        said.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+    }
+    revoked().await;
+    stream.write_all(message.as_bytes()).await.unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("421 4.7.0") && !rest.contains("queued"), "{rest}");
+}
+
+#[tokio::test]
+async fn open_session_hands_nothing_in_once_its_credential_is_revoked() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let secret = credential::create(&client, "shop", None, &SystemRng).await.unwrap();
+    let server = serve(&db, MailTransport::Relay).await;
+    refused_after(&server, &plain("shop", secret.expose()), async || {
+        assert!(credential::revoke(&client, "shop").await.unwrap());
+    })
+    .await;
+    assert_eq!(counts(&db).await, (1, 1));
+}
+
+#[tokio::test]
+async fn open_session_hands_nothing_in_once_its_user_has_lost_the_role() {
+    let db = database().await;
+    let is_service = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&is_service);
+    let check: KeyCheck = Arc::new(move |_| {
+        let answer = asked.load(Ordering::SeqCst);
+        Box::pin(async move { answer })
+    });
+    let server = serve_keys(&db, MailTransport::Relay, check).await;
+    refused_after(&server, &plain("service_role", "token"), async || {
+        is_service.store(false, Ordering::SeqCst)
+    })
+    .await;
     assert_eq!(counts(&db).await, (1, 1));
 }
 

@@ -6,6 +6,7 @@ mod list;
 mod outage;
 mod relay;
 mod send;
+mod sender;
 mod sql;
 
 use crate::program::{Folder, Up, free_port};

@@ -1,8 +1,9 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{headers, part, summary, whole};
+use super::{headers, summary, whole};
 use crate::capture::mailbox::Captured;
+use crate::capture::part::{content, with_parts};
 
 const MIME: &str = "Message-ID: <7@x.example>\r\n\
 Date: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
@@ -29,7 +30,7 @@ fn captured() -> Captured {
         id: 12,
         created_at: OffsetDateTime::UNIX_EPOCH,
         envelope_from: "bounce@x.example".to_owned(),
-        tag: Some("invoice".to_owned()),
+        tags: vec!["invoice".to_owned()],
         is_read: false,
         mime: MIME.as_bytes().to_vec(),
         recipients: ["bob@y.example", "carl@y.example", "dora@y.example", "eve@y.example"]
@@ -63,12 +64,12 @@ fn whole_message_has_its_bodies_and_files() {
     assert_eq!(document["ReturnPath"], "bounce@x.example");
     assert_eq!(document["Inline"], json!([]));
     let id = document["Attachments"][0]["PartID"].as_str().unwrap();
-    let file = json!({ "PartID": id, "FileName": "invoice.pdf", "ContentType": "application/pdf", "ContentID": "", "Size": 4 });
+    let file = json!({ "PartID": id, "FileName": "invoice.pdf", "ContentType": "application/pdf", "ContentID": "", "Size": 4,
+        "Checksums": { "SHA256": "315d429b7714cedb6ad04ac31240145257692630457f3c88253c5beceac76027" } });
     assert_eq!(document["Attachments"], json!([file]));
-    assert_eq!(
-        part(&captured(), id.parse().unwrap()).unwrap(),
-        ("application/pdf".to_owned(), b"%PDF".to_vec())
-    );
+    let file = content(&captured(), id.parse().unwrap()).unwrap();
+    assert_eq!((file.media_type.as_str(), file.bytes), ("application/pdf", b"%PDF".to_vec()));
+    assert_eq!(file.disposition, "attachment; filename*=UTF-8''invoice%2Epdf");
     assert_eq!(
         document["ListUnsubscribe"],
         json!({ "Header": "<https://x.example/u?t=1>", "Links": ["https://x.example/u?t=1"], "Errors": "", "HeaderPost": "List-Unsubscribe=One-Click" })
@@ -83,8 +84,32 @@ fn headers_are_unfolded_and_listed() {
 }
 
 #[test]
-fn html_alone_has_no_text() {
-    let mime = b"From: a@x.example\r\nContent-Type: text/html\r\n\r\n<b>Hi</b>".to_vec();
-    let document = whole(&Captured { mime, ..captured() });
-    assert_eq!((&document["Text"], &document["HTML"]), (&json!(""), &json!("<b>Hi</b>")));
+fn header_names_are_those_that_were_sent() {
+    let mime = b"from: a@x.example\r\nX-MixedCASE: 1\r\nRECEIVED: by x\r\nReceived: by y\r\n\r\nx".to_vec();
+    let headers = headers(&Captured { mime, ..captured() });
+    assert_eq!(headers["from"], json!(["a@x.example"]));
+    assert_eq!((&headers["X-MixedCASE"], &headers["RECEIVED"]), (&json!(["1"]), &json!(["by x"])));
+}
+
+#[test]
+fn html_alone_has_the_text_of_its_words() {
+    let mime = b"From: a@x.example\r\nContent-Type: text/html\r\n\r\n<b>Hi</b> there".to_vec();
+    let captured = Captured { mime, ..captured() };
+    let document = whole(&captured);
+    assert_eq!((&document["Text"], &document["HTML"]), (&json!("Hi there"), &json!("<b>Hi</b> there")));
+    assert_eq!(summary(&captured)["Snippet"], "Hi there");
+}
+
+#[test]
+fn inline_files_are_no_attachments_and_stand_where_the_html_names_them() {
+    let mime = b"From: a@x.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=r\r\n\r\n\
+        --r\r\nContent-Type: text/html\r\n\r\n<img src=\"cid:lo%67o\"><img src='cid:other'>\r\n\
+        --r\r\nContent-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: inline; filename=l.png\r\n\r\nx\r\n--r--\r\n";
+    let captured = Captured { mime: mime.to_vec(), ..captured() };
+    let document = whole(&captured);
+    assert_eq!(summary(&captured)["Attachments"], 0);
+    let id = document["Inline"][0]["PartID"].as_str().unwrap();
+    let html = with_parts(document["HTML"].as_str().unwrap(), &captured);
+    assert!(html.contains(&format!("src=\"/api/v1/message/12/part/{id}\"")), "{html}");
+    assert!(html.contains("src='cid:other'"), "{html}");
 }

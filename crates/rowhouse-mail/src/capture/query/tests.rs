@@ -10,7 +10,7 @@ fn message() -> Captured {
         id: 1,
         created_at: OffsetDateTime::UNIX_EPOCH,
         envelope_from: "ada@x.example".to_owned(),
-        tag: Some("Welcome".to_owned()),
+        tags: vec!["Welcome".to_owned(), "a b".to_owned()],
         is_read: false,
         mime: mime.as_bytes().to_vec(),
         recipients: vec!["bob@y.example".to_owned(), "Eve@y.example".to_owned()],
@@ -34,8 +34,12 @@ fn terms_find_the_message() {
         "!is:read code",
         "is:tagged",
         "-has:attachment",
+        "-has:inline",
+        "tag:\"a b\"",
+        "before:1970-01-02",
+        "after:\"1969-12-31 23:59\" larger:100 smaller:1k",
     ] {
-        assert!(Query::read(query).unwrap().matches(&message()), "{query}");
+        assert!(Query::read(query).unwrap().unwrap().matches(&message()), "{query}");
     }
 }
 
@@ -48,17 +52,39 @@ fn terms_that_do_not_hold_find_nothing() {
         "-code",
         "is:read",
         "has:attachment",
-        "is:odd",
         "tag:wel",
         "code nothing",
+        "has:inline",
+        "before:1970-01-01",
+        "after:1970-01-02",
+        "larger:1k",
+        "smaller:100",
     ] {
-        assert!(!Query::read(query).unwrap().matches(&message()), "{query}");
+        assert!(!Query::read(query).unwrap().unwrap().matches(&message()), "{query}");
     }
 }
 
 #[test]
 fn query_for_nothing_is_none() {
     for query in ["", "  ", "-", "\"\"", "to:"] {
-        assert_eq!(Query::read(query), None, "{query}");
+        assert_eq!(Query::read(query), Ok(None), "{query}");
+    }
+}
+
+#[test]
+fn what_cannot_be_answered_is_refused() {
+    for query in ["is:odd", "has:wings", "before:soon", "larger:much", &"x ".repeat(21)] {
+        assert!(Query::read(query).is_err(), "{query}");
+    }
+}
+
+#[test]
+fn files_are_found_by_name() {
+    let mime = "From: a@x.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n\
+        --o\r\nContent-Type: text/plain\r\n\r\nHello\r\n\
+        --o\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=Invoice.txt\r\n\r\nx\r\n--o--\r\n";
+    let message = Captured { mime: mime.as_bytes().to_vec(), ..message() };
+    for query in ["has:attachment", "has:attachments invoice.txt", "-has:inline"] {
+        assert!(Query::read(query).unwrap().unwrap().matches(&message), "{query}");
     }
 }

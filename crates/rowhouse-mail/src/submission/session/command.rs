@@ -38,10 +38,7 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
             _ if !self.has_greeted => self.say(&reply::HELLO_FIRST),
             Request::Auth { mechanism, initial_response } => self.sign_in(mechanism, &initial_response).await,
             _ if self.sender.is_none() => self.say(&reply::SIGN_IN_FIRST),
-            Request::Mail { from } => {
-                self.require_good().await?;
-                self.mail(&from)
-            }
+            Request::Mail { from } => self.mail(&from),
             Request::Rcpt { to } => self.recipient(&to),
             Request::Data => self.take_message().await,
             Request::Vrfy { .. } => self.say(&reply::CANNOT_VERIFY),

@@ -3,9 +3,8 @@
 use rowhouse_kernel::Secret;
 use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
-use super::{Backend, RECHECK_AFTER, Sender, SmtpSession, Step};
+use super::{Backend, Sender, SmtpSession, Step};
 use crate::submission::codec::Disconnect;
 use crate::submission::reply;
 use crate::submission::sasl::{self, Claimed};
@@ -48,32 +47,18 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
     /// Where messages go nowhere, anybody on this machine is who they say they are.
     async fn check(&mut self, claimed: Claimed) -> Result<Step, Disconnect> {
         if self.is_captured() {
-            self.sender = Some(Sender { name: claimed.name, tenant: None });
+            self.sender = Some(Sender { name: claimed.name, tenant: None, key: None });
             return self.say(&reply::SIGNED_IN);
         }
         match self.context.backend.check(claimed).await {
             Ok(Some(sender)) => {
                 tracing::debug!(credential = sender.name, "signed in over SMTP");
-                (self.sender, self.checked_at) = (Some(sender), Instant::now());
+                self.sender = Some(sender);
                 self.say(&reply::SIGNED_IN)
             }
             Ok(None) => self.say(&reply::WRONG_CREDENTIALS),
             Err(_) => self.say(&reply::CANNOT_ASK),
         }
-    }
-
-    /// Ends the session of somebody whose credential has been revoked since.
-    pub(super) async fn require_good(&mut self) -> Result<(), Disconnect> {
-        let Some(sender) = &self.sender else { return Ok(()) };
-        if self.is_captured() || self.checked_at.elapsed() < RECHECK_AFTER {
-            return Ok(());
-        }
-        match self.context.backend.is_good(&sender.name).await {
-            Ok(true) => self.checked_at = Instant::now(),
-            Ok(false) => return Err(Disconnect::With(reply::NO_LONGER_GOOD)),
-            Err(_) => return Err(Disconnect::With(reply::CANNOT_ASK)),
-        }
-        Ok(())
     }
 
     fn is_captured(&self) -> bool {

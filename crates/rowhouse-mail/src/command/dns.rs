@@ -2,23 +2,21 @@
 
 use std::net::SocketAddr;
 
-use rowhouse_mail::dns::{self, Finding, Record, RecordState};
+use rowhouse_module::{CannotRun, CommandContext, Outcome};
 use serde_json::json;
 
-use rowhouse_kernel::settings::MailSettings;
-use rowhouse_module::Project;
-use rowhouse_module::{CannotRun, Outcome};
+use crate::dns::{self, Finding, Record, RecordState};
+use crate::settings::MailSettings;
 
 /// Yes if every record is good, no if one is missing or wrong. Where that cannot be said because somebody does not answer,
 /// the check could not run.
 pub(super) async fn run(
-    project: &Project,
+    context: &CommandContext,
     checks: bool,
     server: Option<SocketAddr>,
 ) -> Result<Outcome, CannotRun> {
-    let (settings, _) = crate::modules::settings(project)?;
-    let (records, notes) =
-        (dns::records(&settings.get::<MailSettings>())?, dns::notes(&settings.get::<MailSettings>()));
+    let settings = context.settings()?.get::<MailSettings>();
+    let (records, notes) = (dns::records(&settings)?, dns::notes(&settings));
     if !checks {
         let text = with_notes(records.iter().map(line).collect(), &notes);
         return Ok(Outcome::yes(json!({ "records": records, "notes": notes }), text));

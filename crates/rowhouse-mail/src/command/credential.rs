@@ -1,17 +1,21 @@
 //! `mail credentials`: who may hand mails in over SMTP.
 
-use rowhouse_mail::credential;
+use rowhouse_module::{CannotRun, CommandContext, Outcome};
 use serde_json::json;
 use tokio_postgres::Client;
 
+use super::arguments::CredentialsCommand;
 use super::table;
-use crate::cli::CredentialsCommand;
-use rowhouse_module::{CannotRun, Outcome};
+use crate::credential;
 
-pub(super) async fn run(client: &Client, command: &CredentialsCommand) -> Result<Outcome, CannotRun> {
+pub(super) async fn run(
+    context: &CommandContext,
+    client: &Client,
+    command: &CredentialsCommand,
+) -> Result<Outcome, CannotRun> {
     match command {
         CredentialsCommand::Create { name, tenant } => {
-            let secret = credential::create(client, name, *tenant, &*crate::command::rng()).await?;
+            let secret = credential::create(client, name, *tenant, &*context.rng).await?;
             let document = json!({ "name": name, "tenant": tenant, "secret": secret.expose() });
             let text = format!("name    {name}\nsecret  {}\nThe secret is not shown again.", secret.expose());
             Ok(Outcome::yes(document, text))

@@ -1,12 +1,12 @@
 //! `mail suppressions`: addresses that get no mail.
 
-use rowhouse_mail::suppression;
+use rowhouse_module::{CannotRun, Outcome};
 use serde_json::json;
 use tokio_postgres::Client;
 
+use super::arguments::SuppressionsCommand;
 use super::table;
-use crate::cli::SuppressionsCommand;
-use rowhouse_module::{CannotRun, Outcome};
+use crate::suppression;
 
 pub(super) async fn run(client: &Client, command: &SuppressionsCommand) -> Result<Outcome, CannotRun> {
     match command {

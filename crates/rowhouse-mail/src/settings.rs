@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Check, Findings, Settings, settings, value::words};
-use crate::Secret;
+use rowhouse_kernel::settings::{Check, Findings, Settings};
+use rowhouse_kernel::{Secret, settings, words};
 
 words! {
     /// Where mails go.
@@ -156,3 +156,6 @@ impl MailSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

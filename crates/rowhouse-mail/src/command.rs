@@ -1,31 +1,51 @@
 //! `mail`: what became of mails, and what an operator can do about them.
 
+mod arguments;
 mod credential;
 mod dns;
+mod sender;
 mod suppression;
 mod trial;
 
-use rowhouse_mail::history;
+use std::sync::Arc;
+
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::cli::MailCommand;
-use crate::command::migrate::connect_project;
-use rowhouse_module::Project;
-use rowhouse_module::{CannotRun, Outcome};
+use crate::settings::MailSettings;
+use crate::{Mailer, Templates, history};
+use arguments::MailCommand;
 
-pub(super) async fn run(project: &Project, command: &MailCommand) -> Result<Outcome, CannotRun> {
+/// `mail …`.
+pub(crate) const GROUP: CommandGroup = CommandGroup { command, run: run_matches };
+
+fn command() -> Command {
+    let about = "Mails: what became of them, addresses that get none, and who may hand them in";
+    let group = Command::new("mail").about(about).subcommand_required(true).arg_required_else_help(true);
+    MailCommand::augment_subcommands(group)
+}
+
+fn run_matches<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
+    Box::pin(async move {
+        let command = MailCommand::from_arg_matches(matches);
+        run(context, &command.map_err(|error| CannotRun::because(error.to_string()))?).await
+    })
+}
+
+async fn run(context: &CommandContext, command: &MailCommand) -> Result<Outcome, CannotRun> {
     if let MailCommand::Dns { check, server } = command {
-        return dns::run(project, *check, *server).await;
+        return dns::run(context, *check, *server).await;
     }
-    let client = connect_project(project).await?;
+    let client = context.connect().await?;
     match command {
-        MailCommand::Dns { check, server } => dns::run(project, *check, *server).await,
+        MailCommand::Dns { check, server } => dns::run(context, *check, *server).await,
         MailCommand::List { state, limit } => {
-            list(&client, state.map(crate::cli::MailState::name), *limit).await
+            list(&client, state.map(arguments::MailState::name), *limit).await
         }
         MailCommand::Show { id } => show(&client, *id).await,
-        MailCommand::Test { address, timeout } => trial::run(project, &client, address, *timeout).await,
+        MailCommand::Test { address, timeout } => trial::run(context, &client, address, *timeout).await,
         MailCommand::Retry { id } => {
             let changed = history::retry(&client, *id).await?;
             change(&client, *id, changed, "queued again", "has no recipient that was given up").await
@@ -35,8 +55,18 @@ pub(super) async fn run(project: &Project, command: &MailCommand) -> Result<Outc
             change(&client, *id, changed, "given up", "has no recipient that waits").await
         }
         MailCommand::Suppressions(command) => suppression::run(&client, command).await,
-        MailCommand::Credentials(command) => credential::run(&client, command).await,
+        MailCommand::Credentials(command) => credential::run(context, &client, command).await,
+        MailCommand::Senders(command) => sender::run(context, &client, command).await,
     }
+}
+
+/// What writes mails as the project has configured it.
+fn mailer(context: &CommandContext) -> Result<Mailer, CannotRun> {
+    let settings = context.settings()?.get::<MailSettings>();
+    let templates = Templates::of_project(&context.project.root().join("mail"), &settings.language);
+    let templates = Arc::new(templates.map_err(|mistakes| CannotRun(mistakes.0))?);
+    let mailer = Mailer::new((*settings).clone(), context.clock.clone(), context.rng.clone())?;
+    Ok(mailer.with_templates(templates))
 }
 
 async fn list(client: &Client, state: Option<&str>, limit: i64) -> Result<Outcome, CannotRun> {

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use rowhouse_kernel::settings::MailTransport;
 use serde_json::json;
 
 use super::judge;
+use crate::settings::MailTransport;
 
 #[test]
 fn only_what_was_taken_is_a_yes() {

@@ -8,7 +8,7 @@ use rowhouse_kernel::settings::Setting;
 
 /// `mail …`.
 #[derive(Debug, Subcommand)]
-pub enum MailCommand {
+pub(super) enum MailCommand {
     /// List recipients of mails, newest first
     #[command(after_help = "Example:\n  rowhouse mail list --state failed")]
     List {
@@ -62,11 +62,62 @@ pub enum MailCommand {
     /// Who may hand mails in over SMTP
     #[command(subcommand)]
     Credentials(CredentialsCommand),
+    /// What tenants' credentials may send as
+    #[command(subcommand)]
+    Senders(SendersCommand),
+}
+
+/// `mail senders …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum SendersCommand {
+    /// List them by tenant
+    #[command(after_help = "Example:\n  rowhouse mail senders list")]
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<TenantId>,
+    },
+    /// Ask a tenant to prove a domain by a TXT record, or an address by a code that is sent there
+    #[command(
+        after_help = "Example:\n  rowhouse mail senders add 019a2b3c-0000-7000-8000-000000000007 shop.example"
+    )]
+    Add {
+        /// Whose it is
+        tenant: TenantId,
+        /// The domain or address
+        name: String,
+    },
+    /// Look at the proof, and exit 0 only if the tenant may send as that
+    #[command(
+        after_help = "Example:\n  rowhouse mail senders prove 019a2b3c-0000-7000-8000-000000000007 shop.example"
+    )]
+    Prove {
+        /// Whose it is
+        tenant: TenantId,
+        /// The domain or address
+        name: String,
+        /// What was sent to the address
+        #[arg(long)]
+        code: Option<String>,
+        /// Ask this name server instead of the machine's, such as 9.9.9.9:53
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        server: Option<std::net::SocketAddr>,
+    },
+    /// Let a tenant not send as that any more
+    #[command(
+        after_help = "Example:\n  rowhouse mail senders remove 019a2b3c-0000-7000-8000-000000000007 shop.example"
+    )]
+    Remove {
+        /// Whose it is
+        tenant: TenantId,
+        /// The domain or address
+        name: String,
+    },
 }
 
 /// `mail suppressions …`.
 #[derive(Debug, Subcommand)]
-pub enum SuppressionsCommand {
+pub(super) enum SuppressionsCommand {
     /// List them, newest first
     #[command(after_help = "Example:\n  rowhouse mail suppressions list")]
     List,
@@ -89,7 +140,7 @@ pub enum SuppressionsCommand {
 
 /// `mail credentials …`.
 #[derive(Debug, Subcommand)]
-pub enum CredentialsCommand {
+pub(super) enum CredentialsCommand {
     /// Make a name and a secret for SMTP; the secret is shown this once
     #[command(after_help = "Example:\n  rowhouse mail credentials create shop")]
     Create {
@@ -112,7 +163,7 @@ pub enum CredentialsCommand {
 
 /// What a recipient's delivery has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MailState {
+pub(super) enum MailState {
     /// Not tried yet
     Queued,
     /// Being tried, or cut short
@@ -134,7 +185,7 @@ pub enum MailState {
 impl MailState {
     /// As the database has it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Sending => "sending",

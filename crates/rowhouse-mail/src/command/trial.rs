@@ -2,31 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use rowhouse_kernel::settings::{MailSettings, MailTransport};
-use rowhouse_mail::{Letter, MailError, Mailer, NewMail, Variables, history, read_mailbox};
+use rowhouse_module::{CannotRun, CommandContext, Outcome};
 use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::plain;
-use rowhouse_module::Project;
-use rowhouse_module::{CannotRun, Outcome};
+use crate::settings::{MailSettings, MailTransport};
+use crate::{Letter, MailError, NewMail, Variables, history, read_mailbox};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Yes if the transport took it. A mail that was not taken is given up, so that it does not arrive tomorrow.
 pub(super) async fn run(
-    project: &Project,
+    context: &CommandContext,
     client: &Client,
     address: &str,
     timeout: Duration,
 ) -> Result<Outcome, CannotRun> {
-    let (settings, _) = crate::modules::settings(project)?;
-    let transport = settings.get::<MailSettings>().transport;
-    let settings = settings.get::<MailSettings>();
-    let templates = rowhouse_mail::Templates::of_project(&project.root().join("mail"), &settings.language);
-    let templates = std::sync::Arc::new(templates.map_err(|mistakes| CannotRun(mistakes.0))?);
-    let mailer = Mailer::new((*settings).clone(), crate::command::clock(), crate::command::rng())?;
-    let mailer = mailer.with_templates(templates);
+    let transport = context.settings()?.get::<MailSettings>().transport;
+    let mailer = super::mailer(context)?;
     let to = read_mailbox("address", address)?;
     let letter = mailer.write(Letter::Test, None, to, &Variables::default())?;
     let mail = NewMail { tag: Some("mail-test".to_owned()), ..letter };

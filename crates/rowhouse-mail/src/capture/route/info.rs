@@ -1,0 +1,39 @@
+//! What the mailbox says of itself.
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+
+use super::{Answer, Capture};
+use crate::capture::mailbox;
+
+const VERSION: &str = concat!("rowhouse-", env!("CARGO_PKG_VERSION"));
+
+pub(super) async fn info(State(capture): State<Capture>) -> Answer {
+    let totals = mailbox::totals(&capture.control).await?;
+    let tags: Value = totals.tags.into_iter().map(|(tag, count)| (tag, Value::from(count))).collect();
+    let document = json!({
+        "Version": VERSION,
+        "LatestVersion": VERSION,
+        "Database": "postgresql",
+        "DatabaseSize": totals.size,
+        "Messages": totals.counts.total,
+        "Unread": totals.counts.unread,
+        "Tags": tags,
+        "RuntimeStats": { "Uptime": capture.began.elapsed().as_secs() },
+    });
+    Ok(axum::Json(document).into_response())
+}
+
+/// What Mailpit's own page asks; everything that it would offer is off.
+pub(super) async fn webui() -> Answer {
+    let document = json!({
+        "Label": "Rowhouse",
+        "MessageRelay": { "Enabled": false, "SMTPServer": "" },
+        "SpamAssassin": false,
+        "ChaosEnabled": false,
+        "DuplicatesIgnored": false,
+        "HideDeleteAllButton": false,
+    });
+    Ok(axum::Json(document).into_response())
+}

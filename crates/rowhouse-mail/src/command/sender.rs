@@ -1,0 +1,58 @@
+//! `mail senders`: what tenants' credentials may send as.
+
+use rowhouse_module::{CannotRun, CommandContext, Outcome};
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::arguments::SendersCommand;
+use super::{mailer, table};
+use crate::sender::{self, Verdict};
+
+pub(super) async fn run(
+    context: &CommandContext,
+    client: &Client,
+    command: &SendersCommand,
+) -> Result<Outcome, CannotRun> {
+    match command {
+        SendersCommand::List { tenant } => {
+            let all = serde_json::to_value(sender::list(client, *tenant).await?)?;
+            let columns = ["tenant", "kind", "name", "created_at", "proved_at"];
+            let text = table(&columns, all.as_array().map(Vec::as_slice).unwrap_or_default());
+            Ok(Outcome::yes(json!({ "senders": all }), text))
+        }
+        SendersCommand::Add { tenant, name } => {
+            let secret = sender::new_secret(&*context.rng);
+            let asked = sender::ask(client, *tenant, name.clone(), secret).await?;
+            if let Some(letter) = &asked.letter {
+                mailer(context)?.send(client, letter).await?;
+            }
+            let text = match &asked.record {
+                Some((record, value)) => format!("publish this record, then prove it:\n{record} TXT {value}"),
+                None => format!("a code was sent to {}; prove it with --code", asked.name),
+            };
+            let record = asked.record.as_ref();
+            let record = record.map(|(name, value)| json!({ "name": name, "type": "TXT", "value": value }));
+            Ok(Outcome::yes(json!({ "kind": asked.kind, "name": asked.name, "record": record }), text))
+        }
+        SendersCommand::Prove { tenant, name, code, server } => {
+            let verdict =
+                sender::verify(context.control()?, *tenant, name.clone(), code.clone(), *server).await?;
+            Ok(match verdict {
+                Verdict::Proved => Outcome::yes(json!({ "proved": true }), format!("{name} is proved")),
+                Verdict::NotProved(why) => {
+                    Outcome { yes: false, json: json!({ "proved": false, "reason": why }), text: why }
+                }
+            })
+        }
+        SendersCommand::Remove { tenant, name } => {
+            let (_, name) = sender::read_name(name)?;
+            let removed = sender::remove(client, *tenant, name.clone()).await?;
+            let text = if removed {
+                format!("the tenant may not send as {name} any more")
+            } else {
+                format!("the tenant has no sender {name}")
+            };
+            Ok(Outcome { yes: removed, json: json!({ "name": name, "removed": removed }), text })
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The handler of `mail.check_senders`: a domain whose record has gone loses its proof. No answer takes nothing away.
+
+use std::net::SocketAddr;
+
+use futures_util::{StreamExt, stream};
+use rowhouse_db::{Control, DbError, Transaction};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult};
+use rowhouse_kernel::Operation;
+use serde_json::json;
+
+use super::proof::{Verdict, judge, record_of};
+use crate::dns;
+use crate::error::MailError;
+
+/// Domains of one round, and rounds of one run; what is left waits for the next.
+const ROUND: i64 = 100;
+const MOST_ROUNDS: u32 = 100;
+/// Questions at once.
+const QUESTIONS: usize = 10;
+/// Times in a row that the record was not there, until the proof is lost.
+const MOST_MISSES: i32 = 3;
+/// A domain is not asked for again earlier, in hours: below the schedule's pause.
+const REST_HOURS: i32 = 5;
+
+/// What a run has found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rechecked {
+    /// Domains that were asked for.
+    pub checked: u64,
+    /// Those that have lost their proof.
+    pub lost: u64,
+}
+
+pub(crate) struct Recheck {
+    pub(crate) control: Control,
+}
+
+impl Handler for Recheck {
+    fn run<'a>(&'a self, _job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(async move { check(self).await })
+    }
+}
+
+async fn check(recheck: &Recheck) -> JobResult {
+    let found = recheck_all(&recheck.control, None).await;
+    let found = found.map_err(|error| JobError::Retry(error.to_string()))?;
+    Ok(Some(json!({ "checked": found.checked, "lost": found.lost }).into()))
+}
+
+struct Due {
+    id: i64,
+    name: String,
+    token: String,
+}
+
+/// Asks `server`, or whom this machine asks, for the record of every proved domain that is due.
+///
+/// # Errors
+/// [`MailError::Unusable`] if nobody can be asked at all; else the database's.
+pub async fn recheck_all(control: &Control, server: Option<SocketAddr>) -> Result<Rechecked, MailError> {
+    let mut all = Rechecked::default();
+    for _ in 0..MOST_ROUNDS {
+        let due = due(control).await?;
+        if due.is_empty() {
+            break;
+        }
+        let answers = stream::iter(due).map(|due| look(due, server)).buffer_unordered(QUESTIONS);
+        for answer in answers.collect::<Vec<_>>().await {
+            let (due, is_there) = answer?;
+            all.checked += 1;
+            all.lost += u64::from(note(control, &due, is_there).await?);
+        }
+    }
+    Ok(all)
+}
+
+async fn due(control: &Control) -> Result<Vec<Due>, DbError> {
+    let find = async |client: &tokio_postgres::Client| {
+        let sql = "select id, name, token from mail.senders \
+                   where kind = 'domain' and proved_at is not null \
+                     and coalesce(checked_at, proved_at) < clock_timestamp() - make_interval(hours => $1) \
+                   order by checked_at nulls first, id limit $2";
+        let rows = client.query(sql, &[&REST_HOURS, &ROUND]).await?;
+        Ok(rows.iter().map(|row| Due { id: row.get(0), name: row.get(1), token: row.get(2) }).collect())
+    };
+    control.statement(&Operation::system("mail.senders_to_check"), find).await
+}
+
+/// Whether the record is there; `None` if nobody could say.
+async fn look(due: Due, server: Option<SocketAddr>) -> Result<(Due, Option<bool>), MailError> {
+    let record = record_of(&due.name);
+    let answers = dns::text(&record, server).await?;
+    if let Err(error) = &answers {
+        tracing::info!(domain = due.name, error, "the record of a sender could not be asked for");
+        return Ok((due, None));
+    }
+    let is_there = judge(&record, &due.token, &answers) == Verdict::Proved;
+    Ok((due, Some(is_there)))
+}
+
+/// True if the domain has lost its proof by this.
+async fn note(control: &Control, due: &Due, is_there: Option<bool>) -> Result<bool, DbError> {
+    let id = due.id;
+    let write = async move |tx: &Transaction<'_>| {
+        let sql = "update mail.senders set checked_at = clock_timestamp(), \
+                     misses = case when $2::boolean is null then misses when $2 then 0 else least(misses + 1, $3::int)::smallint end, \
+                     proved_at = case when $2 is false and misses + 1 >= $3::int then null else proved_at end \
+                   where id = $1 and proved_at is not null returning proved_at is null";
+        let row = tx.query_opt(sql, &[&id, &is_there, &MOST_MISSES]).await.map_err(DbError::from)?;
+        Ok::<bool, DbError>(row.is_some_and(|row| row.get(0)))
+    };
+    let is_lost = control.run_tx(&Operation::system("mail.check_sender_record"), write).await?;
+    if is_lost {
+        tracing::warn!(domain = due.name, "the record of a sender has gone; its tenant may not send as it");
+        metrics::counter!("rowhouse_mail_senders_lost_total").increment(1);
+    }
+    Ok(is_lost)
+}
