@@ -161,7 +161,9 @@ impl Connection {
             Some(error) if flying.clearing > 0 => {
                 self.session.distrust();
                 self.must_recover = true;
-                Err(DbError::Unavailable(format!("the database session could not be cleared: {error}").into()))
+                Err(DbError::Unavailable(
+                    format!("the database session could not be cleared: {error}").into(),
+                ))
             }
             Some(error) if flying.completed < flying.opening && is_read_only(&error) => {
                 // Another server may be the one that writes now.
