@@ -1,5 +1,7 @@
 //! The outbox on a real database.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::collections::HashMap;
 
 use rowhouse_db::migrate::Migration;
