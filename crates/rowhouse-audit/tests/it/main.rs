@@ -1,5 +1,7 @@
 //! The audit log on a real database.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use rowhouse_audit::{Entry, write};
 use rowhouse_db::migrate::Migration;
 use rowhouse_testkit::TestDatabase;
@@ -12,6 +14,7 @@ async fn owner(database: &TestDatabase) -> Client {
     client
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write the value in place")]
 fn entry(details: Value) -> Entry<'static> {
     let details = details.as_object().cloned().unwrap_or_else(Map::new);
     Entry { source: "test", action: "done", target_kind: "thing", target_id: "7", tenant: None, details }

@@ -30,6 +30,7 @@ mod tests {
     use crate::embedded::process::ended_children;
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "it is reaped by number, which is what is tested")]
     fn child_that_nobody_waits_for_is_reaped_at_the_second_look() {
         let child = std::process::Command::new("true").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();

@@ -274,7 +274,7 @@ async fn callers_who_share_a_send_see_nothing_of_each_other() {
     read(&world, &a, leave, &["a"]).await.unwrap();
     read(&world, &b, leave, &["b"]).await.unwrap();
     let one = async |n: usize| {
-        let (caller, own) = if n % 2 == 0 { (&a, "a") } else { (&b, "b") };
+        let (caller, own) = if n.is_multiple_of(2) { (&a, "a") } else { (&b, "b") };
         let found = text(read(&world, caller, leave, &[own]).await);
         assert_eq!(found.replace(own, ""), "", "{n}: only what is its own");
     };

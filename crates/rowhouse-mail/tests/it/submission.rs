@@ -139,7 +139,7 @@ async fn open_session_hands_nothing_in_once_its_user_has_lost_the_role() {
     });
     let server = serve_keys(&db, MailTransport::Relay, check).await;
     refused_after(&server, &plain("service_role", "token"), async || {
-        is_service.store(false, Ordering::SeqCst)
+        is_service.store(false, Ordering::SeqCst);
     })
     .await;
     assert_eq!(counts(&db).await, (1, 1));
