@@ -14,7 +14,7 @@ pub use setting::EventSettings;
 
 /// Platform migrations of this crate: schema `events`.
 pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] =
-    &[("20261127120000_events_core.sql", include_str!("../migrations/20261127120000_events_core.sql"))];
+    &[("20261127120010_events_core.sql", include_str!("../migrations/20261127120010_events_core.sql"))];
 /// Where NOTIFY says that there are events.
 pub const CHANNEL: &str = "rowhouse_events";
 /// Most bytes of a payload as JSON; more is refused with SQLSTATE 23514.

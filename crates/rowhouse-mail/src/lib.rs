@@ -65,9 +65,9 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000730_mail_send.sql",
     "20261121000740_mail_credentials.sql",
     "20261127000750_mail_tenants.sql",
-    "20261127000760_mail_sender_checks.sql",
-    "20261127000770_mail_captured_tags.sql",
-    "20261127000780_mail_plain_names.sql",
+    "20261127000800_mail_sender_checks.sql",
+    "20261127000810_mail_captured_tags.sql",
+    "20261127000820_mail_plain_names.sql",
     "20261127120003_mail_comments.sql"
 ];
 

@@ -44,7 +44,7 @@ async fn reloads(
     tokio::select! {
         () = follow(&hub, FOLLOWING, counted, beat) => panic!("the hub is there"),
         () = saying => {}
-        () = tokio::time::sleep(length) => {}
+        () = tokio::time::sleep_until(start + length) => {}
     }
     (begun.into_inner().unwrap(), beats.into_inner())
 }
@@ -86,7 +86,7 @@ async fn reload_that_hangs_does_not_beat_and_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn what_is_said_during_a_reload_leads_to_the_next() {
     let slow = async |_| {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let _one_second = tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
         Ok(())
     };
     let (begun, _) = reloads(&[(500, notice("news", ""))], Duration::from_secs(20), slow).await;
