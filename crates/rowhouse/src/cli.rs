@@ -12,6 +12,8 @@ use rowhouse_kernel::TenantId;
 use rowhouse_kernel::settings::Setting;
 use rowhouse_module::{CommandGroup, Modules};
 
+use crate::telemetry::LogFormat;
+
 pub use mail::{CredentialsCommand, MailCommand, MailState, SuppressionsCommand};
 
 /// A multi-tenant SaaS backend in one program, on the PostgreSQL you own.
@@ -151,6 +153,12 @@ pub struct UpArgs {
     /// Address to listen on [default: 127.0.0.1]
     #[arg(long)]
     pub host: Option<String>,
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// Agree to prepare and migrate the database that DATABASE_URL names
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `serve`.
@@ -159,6 +167,12 @@ pub struct ServeArgs {
     /// What this process does
     #[arg(long, value_delimiter = ',', default_value = "api,worker")]
     pub roles: Vec<ServeRole>,
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// Try again, with growing pauses, while the database is not there or not prepared
+    #[arg(long)]
+    pub retry: bool,
 }
 
 /// What a process of a fleet does.
@@ -199,6 +213,9 @@ pub enum MigrateCommand {
         /// Agree that others lose what PUBLIC had in a database that they use too
         #[arg(long)]
         yes: bool,
+        /// Do not wait until the running processes serve the new schema
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Give tables that were there before to the role that migrations run as
     #[command(after_help = "Example:\n  rowhouse migrate adopt --dry-run\n  rowhouse migrate adopt --yes")]
