@@ -31,4 +31,6 @@ pub const MIGRATIONS: &[migrate::Statement] = &[
     ("20261121000000_rowhouse_core.sql", include_str!("../migrations/20261121000000_rowhouse_core.sql")),
     ("20261127090000_generic_plan.sql", include_str!("../migrations/20261127090000_generic_plan.sql")),
     ("20261127100000_clear_session.sql", include_str!("../migrations/20261127100000_clear_session.sql")),
+    ("20261127130000_processes.sql", include_str!("../migrations/20261127130000_processes.sql")),
+    ("20261127130010_disk_probe.sql", include_str!("../migrations/20261127130010_disk_probe.sql")),
 ];

@@ -5,6 +5,7 @@
 
 mod error;
 mod extension;
+mod follow;
 mod ledger;
 mod lock;
 mod run;
@@ -16,6 +17,7 @@ use tokio_postgres::Client;
 
 pub use error::{Failure, MigrateError};
 pub use extension::create_extensions;
+pub use follow::{Process, database_time, wait_for_processes};
 pub use lock::exclusive;
 pub use source::{Migration, SourceError, Statement, read_project};
 pub use watch::watched;

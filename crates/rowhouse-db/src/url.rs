@@ -83,6 +83,23 @@ pub fn login(url: &Secret) -> Result<String, DbError> {
     Ok(read(url)?.get_user().unwrap_or("postgres").to_owned())
 }
 
+/// Which database a URL leads to, without login and password: `"app" on db.internal`.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn describe(url: &Secret) -> Result<String, DbError> {
+    let config = read(url)?;
+    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
+    let host = |host: &Host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(folder) => folder.display().to_string(),
+    };
+    let hosts: Vec<String> = config.get_hosts().iter().map(host).collect();
+    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
+    let ports = if ports.is_empty() { String::new() } else { format!(", port {}", ports.join(", ")) };
+    Ok(format!("\"{database}\" on {}{ports}", hosts.join(", ")))
+}
+
 /// True if the URL leads to another machine, where plain text can be read on the way.
 ///
 /// # Errors

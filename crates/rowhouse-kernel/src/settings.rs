@@ -4,7 +4,7 @@
 //! all read that one definition. Leaves finding the file and the environment to the binary.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 mod app_settings;
@@ -66,6 +66,10 @@ macro_rules! settings {
 ",)*), &$default), )* ]
             }
 
+            fn values(&self) -> Vec<(&'static str, String)> {
+                vec![ $( (stringify!($field), $crate::settings::Setting::show(&self.$field)), )* ]
+            }
+
             fn load(sources: &mut $crate::settings::Sources) -> Self {
                 Self { $( $field: sources.read($section, stringify!($field), $default), )* }
             }
@@ -109,6 +113,12 @@ impl Settings {
         let mut group = (*self.get::<G>()).clone();
         change(&mut group);
         self.put(group);
+    }
+
+    /// Every value as a person would write it, by its dotted name; secrets are masked.
+    #[must_use]
+    pub fn values(&self, groups: &[GroupSpec]) -> BTreeMap<String, String> {
+        groups.iter().flat_map(|group| (group.values)(self)).collect()
     }
 
     /// `up` in development: makes comfortable what nobody has set.

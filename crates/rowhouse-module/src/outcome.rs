@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub struct Outcome {
     /// False: the check says no (exit code 1).
     pub yes: bool,
-    /// The document for `--json`.
+    /// The document for `--json`; null when it has been printed already.
     pub json: Value,
     /// The text for people; may be empty.
     pub text: String,
@@ -75,9 +75,9 @@ pub fn report(as_json: bool, result: Result<Outcome, CannotRun>) -> ExitCode {
             (2, json!({ "error": error.0 }), String::new())
         }
     };
-    if as_json {
+    if as_json && !json.is_null() {
         print_line(&mut std::io::stdout(), &json.to_string());
-    } else if !text.is_empty() {
+    } else if !as_json && !text.is_empty() {
         print_line(&mut std::io::stdout(), text.trim_end());
     }
     ExitCode::from(code)

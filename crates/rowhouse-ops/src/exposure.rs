@@ -1,4 +1,4 @@
-//! What a project leaves open to callers of the data API without row-level security deciding: told at start and by
+//! What a project leaves open to callers of the data API without row-level security deciding: reported at start and by
 //! `doctor`, forbidden by neither, since a table may be meant for everybody.
 
 use rowhouse_db::DbError;

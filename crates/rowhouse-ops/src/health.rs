@@ -16,11 +16,11 @@ use crate::readiness::Readiness;
 use crate::user_sync::UserSync;
 
 /// How long the database may take to answer before the report says it does not.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const DATABASE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Monitors may ask as often as they like; users are counted at most this often.
-const FRESH: Duration = Duration::from_secs(1);
+const MIN_COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a count stands while the next one takes its time.
-const STALE: Duration = Duration::from_secs(60);
+const MAX_COUNT_AGE: Duration = Duration::from_secs(60);
 /// Counting takes at most about one part in so many of the time.
 const COST_SHARE: u32 = 10;
 
@@ -71,23 +71,26 @@ pub struct Health {
     checks: Arc<[HealthCheck]>,
     supervisor: Supervisor,
     readiness: Readiness,
+    answers_requests: bool,
     measuring: Arc<tokio::sync::Mutex<()>>,
     last_sync: Arc<Mutex<Option<(Instant, UserSync)>>>,
 }
 
 impl Health {
-    /// Measures that database, and asks those parts and tasks.
+    /// Measures that database, and asks those parts and tasks. A process that answers no requests of the data API
+    /// (`answers_requests`) is ready without the data plane.
     #[must_use]
     pub fn new(
         database: Database,
         clock: SharedClock,
         checks: Vec<HealthCheck>,
         supervisor: Supervisor,
+        answers_requests: bool,
     ) -> Self {
         let checks = checks.into();
         let readiness = Readiness::new(database.clone());
         let (measuring, last_sync) = (Arc::default(), Arc::default());
-        Self { database, clock, checks, supervisor, readiness, measuring, last_sync }
+        Self { database, clock, checks, supervisor, readiness, answers_requests, measuring, last_sync }
     }
 
     /// Whether requests can be served now, and if not why.
@@ -103,13 +106,8 @@ impl Health {
         }
         match self.failing_task() {
             Some(task) => Err(format!("background task {task}: being restarted")),
-            None => self.readiness.check(self.answers_requests()).await,
+            None => self.readiness.check(self.answers_requests).await,
         }
-    }
-
-    /// A process that only works flies nothing.
-    fn answers_requests(&self) -> bool {
-        self.checks.iter().any(|check| check.name == "rest" && check.is_on())
     }
 
     fn failing_task(&self) -> Option<&'static str> {
@@ -139,7 +137,7 @@ impl Health {
         Report { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
     }
 
-    /// Asking at the same time waits for the one answer. A count that outlasts our patience goes on alone, and until it
+    /// Asking at the same time waits for the one answer. A count that takes longer goes on alone, and until it
     /// ends the last one stands, for a minute.
     pub(crate) async fn user_sync(&self) -> Result<UserSync, String> {
         self.database.liveness.require_up().map_err(|error| error.to_string())?;
@@ -151,18 +149,20 @@ impl Health {
                     .unwrap_or_else(|error| Err(error.to_string())),
                 Err(_) => {
                     let _ended = health.measuring.lock().await;
-                    health.last(STALE).ok_or_else(|| "users could not be counted".to_owned())
+                    health.last(MAX_COUNT_AGE).ok_or_else(|| "users could not be counted".to_owned())
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, measuring).await {
+        match tokio::time::timeout(DATABASE_TIMEOUT, measuring).await {
             Ok(measured) => measured,
-            Err(_) => self.last(STALE).ok_or_else(|| format!("no answer within {PATIENCE:?}")),
+            Err(_) => {
+                self.last(MAX_COUNT_AGE).ok_or_else(|| format!("no answer within {DATABASE_TIMEOUT:?}"))
+            }
         }
     }
 
     async fn measure(&self, _turn: OwnedMutexGuard<()>) -> Result<UserSync, String> {
-        if let Some(fresh) = self.last(FRESH) {
+        if let Some(fresh) = self.last(MIN_COUNT_INTERVAL) {
             return Ok(fresh);
         }
         let began = Instant::now();

@@ -32,7 +32,13 @@ impl Module for OpsModule {
             let (origin, checks) = (&assembly.origin, assembly.assembled.checks.clone());
             let supervisor = assembly.supervisor.clone();
             let ops = Ops {
-                health: Health::new(origin.database.clone(), origin.clock.clone(), checks, supervisor),
+                health: Health::new(
+                    origin.database.clone(),
+                    origin.clock.clone(),
+                    checks,
+                    supervisor,
+                    origin.roles.api,
+                ),
                 metrics: assembly.metrics.clone(),
                 shutdown: assembly.shutdown.clone(),
                 database: origin.database.clone(),

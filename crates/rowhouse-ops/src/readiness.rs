@@ -1,5 +1,5 @@
-//! Whether this process can do what it is there for: the control plane may write, and both logins of the data plane get
-//! through. Measured when somebody asks, at most once in a second.
+//! Whether this process can do what it is there for: the control plane may write, and both logins of the data plane can
+//! run a query. Measured when somebody asks, at most once in a second.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rowhouse_kernel::{Caller, Operation, SERVICE_ROLE};
 /// How long the database may take; a load balancer waits for the answer.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 /// Load balancers may ask as often as they like.
-const FRESH: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 type Finding = Result<(), String>;
 
@@ -28,10 +28,10 @@ impl Readiness {
         Self { database, measuring: Arc::default(), found: Arc::default() }
     }
 
-    /// Whether the database serves; `with_flights`: this process answers requests of the data API.
-    pub(crate) async fn check(&self, with_flights: bool) -> Finding {
+    /// Whether the database serves; `with_data_plane`: this process answers requests of the data API.
+    pub(crate) async fn check(&self, with_data_plane: bool) -> Finding {
         let readiness = self.clone();
-        let measured = tokio::spawn(async move { readiness.current(with_flights).await });
+        let measured = tokio::spawn(async move { readiness.current(with_data_plane).await });
         match tokio::time::timeout(TIMEOUT, measured).await {
             Ok(Ok(finding)) => finding,
             Ok(Err(error)) => Err(error.to_string()),
@@ -40,12 +40,12 @@ impl Readiness {
     }
 
     /// The last finding while it is fresh, else a new one. Who asks at the same time waits for the one answer.
-    async fn current(&self, with_flights: bool) -> Finding {
+    async fn current(&self, with_data_plane: bool) -> Finding {
         let _turn = self.measuring.lock().await;
         if let Some(fresh) = self.fresh() {
             return fresh;
         }
-        let finding = self.measure(with_flights).await;
+        let finding = self.measure(with_data_plane).await;
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         *found = Some((Instant::now(), finding.clone()));
         finding
@@ -53,11 +53,14 @@ impl Readiness {
 
     fn fresh(&self) -> Option<Finding> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.as_ref().filter(|(measured, _)| measured.elapsed() < FRESH).map(|(_, finding)| finding.clone())
+        found
+            .as_ref()
+            .filter(|(measured, _)| measured.elapsed() < MIN_INTERVAL)
+            .map(|(_, finding)| finding.clone())
     }
 
-    async fn measure(&self, with_flights: bool) -> Finding {
-        if !with_flights {
+    async fn measure(&self, with_data_plane: bool) -> Finding {
+        if !with_data_plane {
             return self.writable().await;
         }
         let service = Caller {
@@ -71,11 +74,12 @@ impl Readiness {
         writable.and(users).and(service)
     }
 
-    /// A standby, or a server that an operator or a full disk has made read-only, takes no sign-ins and no jobs.
+    /// A standby, a server that has been made read-only, or one whose disk is full takes no sign-ins and no jobs.
     async fn writable(&self) -> Finding {
         let operation = Operation::system("ops.readiness");
         let asked = self.database.control.statement(&operation, async |client| {
-            let sql = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+            let sql = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
+                rowhouse.write_temporary_file()";
             client.query_one(sql, &[]).await.map_err(DbError::from)
         });
         let row = asked.await;

@@ -3,9 +3,12 @@
 mod reload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rowhouse_db::apply_default_grants;
+use rowhouse_db::migrate::Process;
 use rowhouse_http::{BackgroundTask, Dialect, Surface};
+use rowhouse_kernel::new_id;
 use rowhouse_kernel::settings::{
     DbSettings, Environment, GroupSpec, ProjectSettings, RestSettings, ServerSettings, Settings,
 };
@@ -27,6 +30,9 @@ const METRICS: [Metric; 3] = [
         help: "Loads of the schema, by status: SUCCESS or FAIL.",
     },
 ];
+
+/// How long a leaving process may take to remove its record from the database.
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
 /// PostgREST's dialect over the project's tables. Requires [`TenantLimits`], provides [`SearchPath`].
 #[derive(Debug, Clone, Copy)]
@@ -80,14 +86,17 @@ impl Module for RestModule {
 
 async fn follow_schema(assembly: &mut Assembly, settings: &RestSettings, cache: &Arc<SchemaCache>) {
     let database = assembly.origin.database.clone();
-    let schema = Schema::new(Arc::clone(cache), settings.schemas.clone(), database);
+    let process = Process::this(new_id(&*assembly.origin.clock, &*assembly.origin.rng));
+    let schema = Schema::new(Arc::clone(cache), settings.schemas.clone(), database, process);
     if let Err(error) = schema.reload().await {
         tracing::warn!(%error, "the schema could not be loaded yet");
     }
-    let hub = assembly.hub();
+    let (hub, recorded) = (assembly.hub(), schema.clone());
     assembly.task(BackgroundTask::new("rest.schema", move |heartbeat| {
         schema.clone().follow(hub.clone(), heartbeat)
     }));
+    let record = BackgroundTask::new("rest.process", move |heartbeat| recorded.clone().record_process(heartbeat));
+    assembly.task(record.finish_within(FINISH_LIMIT));
 }
 
 fn add_surfaces(

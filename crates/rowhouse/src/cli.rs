@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rowhouse_module::{CommandGroup, Modules};
 
+use crate::telemetry::LogFormat;
+
 /// A multi-tenant SaaS backend in one program, on the PostgreSQL you own.
 #[derive(Debug, Parser)]
 #[command(
@@ -136,6 +138,12 @@ pub struct UpArgs {
     /// Address to listen on [default: 127.0.0.1]
     #[arg(long)]
     pub host: Option<String>,
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// Agree to prepare and migrate the database that DATABASE_URL names
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `serve`.
@@ -144,6 +152,12 @@ pub struct ServeArgs {
     /// What this process does
     #[arg(long, value_delimiter = ',', default_value = "api,worker")]
     pub roles: Vec<ServeRole>,
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// Try again, with growing pauses, while the database is not there or not prepared
+    #[arg(long)]
+    pub retry: bool,
 }
 
 /// What a process of a fleet does.
@@ -184,6 +198,9 @@ pub enum MigrateCommand {
         /// Agree that others lose what PUBLIC had in a database that they use too
         #[arg(long)]
         yes: bool,
+        /// Do not wait until the running processes serve the new schema
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Give tables that were there before to the role that migrations run as
     #[command(after_help = "Example:\n  rowhouse migrate adopt --dry-run\n  rowhouse migrate adopt --yes")]

@@ -102,6 +102,6 @@ fn half_the_cores() -> usize {
 
 /// For commands that end by themselves: one thread, and only warnings in the log.
 fn quiet() -> Result<Runtime, CannotRun> {
-    telemetry::install(LogLevel::Warn);
+    telemetry::install(LogLevel::Warn, None);
     Builder::new_current_thread().enable_all().build().map_err(Into::into)
 }

@@ -1,9 +1,11 @@
 //! What production refuses: unsafe settings, by every group's own word, and data-plane logins with powers.
 
-use rowhouse_db::{DataPlaneUrls, DbError};
+use rowhouse_db::{DataPlaneUrls, DbError, connect};
 use rowhouse_kernel::SERVICE_ROLE;
-use rowhouse_kernel::settings::{self, Environment, GroupSpec, ProjectSettings, Settings, Source, Sources};
-use rowhouse_module::CannotRun;
+use rowhouse_kernel::settings::{
+    self, DbSettings, Environment, GroupSpec, ProjectSettings, Settings, Source, Sources,
+};
+use rowhouse_module::{CannotRun, Modules, Project};
 use tokio_postgres::Client;
 
 /// `serve` is production unless somebody has said otherwise.
@@ -19,6 +21,33 @@ pub(crate) fn unsafe_settings(groups: &[GroupSpec], settings: &Settings) -> Vec<
         true => settings::unsafe_settings(groups, settings),
         false => Vec::new(),
     }
+}
+
+/// Everything that speaks against a start, in one list: unsafe settings, mistakes in the project's files, and whether the
+/// database answers where something else is wrong already. A database that is not there is otherwise told by its first use.
+pub(crate) async fn require_startable(
+    modules: &Modules,
+    project: &Project,
+    settings: &Settings,
+    mut found: Vec<String>,
+) -> Result<(), CannotRun> {
+    let mistakes = modules.check_project(project, settings).err().map(|mistakes| mistakes.0);
+    let others =
+        unsafe_settings(&modules.settings(), settings).into_iter().chain(mistakes.unwrap_or_default());
+    for reason in others {
+        if !found.contains(&reason) {
+            found.push(reason);
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    if let Some(url) = &settings.get::<DbSettings>().url
+        && let Err(error) = connect(url).await
+    {
+        found.push(format!("db.url: {error}"));
+    }
+    Err(CannotRun(found))
 }
 
 /// Refuses data-plane logins that could look past row-level security: those that the URLs really name.

@@ -11,9 +11,9 @@ use super::process::{is_alive, working_in};
 use super::{ClusterPaths, EmbeddedError, io};
 
 /// How long an orphan may take to shut down fast, and then to stop at once.
-const FAST: Duration = Duration::from_secs(20);
-const IMMEDIATE: Duration = Duration::from_secs(10);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const FAST_SHUTDOWN_LIMIT: Duration = Duration::from_secs(20);
+const IMMEDIATE_SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The process id in `postmaster.pid`, if there is such a file.
 fn recorded_pid(data: &Path) -> Option<i32> {
@@ -31,7 +31,7 @@ pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), Embedded
         tracing::info!(pid, "stopping the database server that a former run left behind");
         stop(pid).await?;
     }
-    if !gone(|| working_in(&paths.data).is_empty(), IMMEDIATE).await {
+    if !gone(|| working_in(&paths.data).is_empty(), IMMEDIATE_SHUTDOWN_LIMIT).await {
         let left = working_in(&paths.data);
         return Err(EmbeddedError::Failed {
             what: "clearing up",
@@ -83,9 +83,10 @@ fn require_silence(run: &Path) -> Result<(), EmbeddedError> {
 
 /// Fast shutdown, and if that takes too long an immediate one. A frozen process is thawed first.
 pub(super) async fn stop(pid: i32) -> Result<(), EmbeddedError> {
-    for (signals, patience) in
-        [(&[Signal::SIGCONT, Signal::SIGINT][..], FAST), (&[Signal::SIGQUIT][..], IMMEDIATE)]
-    {
+    for (signals, patience) in [
+        (&[Signal::SIGCONT, Signal::SIGINT][..], FAST_SHUTDOWN_LIMIT),
+        (&[Signal::SIGQUIT][..], IMMEDIATE_SHUTDOWN_LIMIT),
+    ] {
         for signal in signals {
             let _gone_already = kill(Pid::from_raw(pid), *signal);
         }
@@ -110,7 +111,7 @@ async fn gone(is_gone: impl Fn() -> bool, patience: Duration) -> bool {
         if Instant::now() > deadline {
             return false;
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     true
 }

@@ -22,7 +22,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// A server that has run this long starts with the first pause again.
 const STEADY: Duration = Duration::from_secs(30);
 /// Recovery after a crash may replay much; it is progress, not failure.
-const START_PATIENCE: Duration = Duration::from_secs(300);
+const START_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often the server's log, its program and orphaned processes are looked at.
 const CARE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -118,7 +118,7 @@ impl Embedded {
     }
 }
 
-/// A server process of ours. Dropped while it runs (start-up failed later on, or was given up), it is told to shut
+/// A server process of ours. Dropped while it runs (start-up failed later on, or was given up), it is asked to shut
 /// down; nothing of ours is left behind.
 #[derive(Debug)]
 struct Postmaster(Child);
@@ -154,7 +154,7 @@ impl Launch {
     async fn start(&self) -> Result<Postmaster, EmbeddedError> {
         self.account.own_folder(&self.paths.run)?;
         let mut postmaster = self.spawn()?;
-        let ready = tokio::time::timeout(START_PATIENCE, self.ready());
+        let ready = tokio::time::timeout(START_TIMEOUT, self.ready());
         tokio::select! {
             ready = ready => match ready {
                 Ok(Ok(())) => Ok(postmaster),
@@ -222,7 +222,7 @@ impl Launch {
     }
 }
 
-/// Waits for the server's end and starts it again, until told to stop. A server that merely does not answer is
+/// Waits for the server's end and starts it again, until it is to stop. A server that merely does not answer is
 /// left alone: it may be busy, and killing it would lose what it is about to acknowledge.
 async fn supervise(
     launch: Launch,
@@ -237,7 +237,7 @@ async fn supervise(
         let status = loop {
             tokio::select! {
                 status = postmaster.0.wait() => break status,
-                () = told(&mut stopped) => return postmaster.stop().await,
+                () = stop_requested(&mut stopped) => return postmaster.stop().await,
                 () = tokio::time::sleep(CARE_INTERVAL) => care.take(&launch, postmaster.pid()),
             }
         };
@@ -249,13 +249,13 @@ async fn supervise(
         postmaster = loop {
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
-                () = told(&mut stopped) => return,
+                () = stop_requested(&mut stopped) => return,
             }
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
-            // Recovery may take minutes; given up, the server that begins is told to stop.
+            // Recovery may take minutes; given up, the server that begins is stopped.
             let restarted = tokio::select! {
                 restarted = launch.restart() => restarted,
-                () = told(&mut stopped) => return,
+                () = stop_requested(&mut stopped) => return,
             };
             match restarted {
                 Ok(postmaster) => break postmaster,
@@ -287,8 +287,8 @@ impl Care {
     }
 }
 
-/// Returns when told to stop, or when nobody is left to tell.
-async fn told(stopped: &mut watch::Receiver<bool>) {
+/// Returns when the server is to stop, or when nobody is left who could say so.
+async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
     let _sender_gone = stopped.wait_for(|stop| *stop).await;
 }
 

@@ -32,7 +32,7 @@ pub async fn exclusive<T, E: From<DbError>>(
 }
 
 async fn acquire(client: &Client) -> Result<(), DbError> {
-    let mut told = None;
+    let mut reported = None;
     for _ in 0..MAX_POLLS {
         if client.query_one("select pg_try_advisory_lock($1)", &[&ADVISORY_LOCK]).await?.get(0) {
             return Ok(());
@@ -40,14 +40,14 @@ async fn acquire(client: &Client) -> Result<(), DbError> {
         let holder = client.query_opt(include_str!("../../sql/lock_holder.sql"), &[&ADVISORY_LOCK]).await?;
         if let Some(holder) = holder {
             let pid: i32 = holder.get(0);
-            if told.replace(pid) != Some(pid) {
+            if reported.replace(pid) != Some(pid) {
                 let query: &str = holder.get(1);
                 tracing::warn!("waiting for pid {pid}, which applies migrations, running: {query}");
             }
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    let holder = told.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let holder = reported.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     Err(DbError::Unavailable(
         format!("another process{holder} has been applying migrations for an hour").into(),
     ))

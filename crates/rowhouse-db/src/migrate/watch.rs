@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use crate::error::DbError;
 use crate::migrate::MigrateError;
 
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
 /// Ten seconds for a cancelled statement to end; then its session is ended.
 const MAX_CANCELS: u32 = 200;
@@ -29,7 +29,7 @@ pub async fn watched<T, E: From<MigrateError>>(
     tokio::select! {
         result = &mut work => return result,
         () = stop => {}
-        () = tell_blockers(watcher, pid) => {}
+        () = report_blockers(watcher, pid) => {}
     }
     tokio::select! {
         _cancelled = work => {}
@@ -39,18 +39,18 @@ pub async fn watched<T, E: From<MigrateError>>(
 }
 
 /// Never ends.
-async fn tell_blockers(watcher: &Client, pid: i32) {
-    let mut told = Vec::new();
+async fn report_blockers(watcher: &Client, pid: i32) {
+    let mut reported = Vec::new();
     loop {
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         // A watcher without an answer has nothing to tell; the runner's own connection reports what is wrong.
         let rows = watcher.query(include_str!("../../sql/blockers.sql"), &[&pid]).await.unwrap_or_default();
         let blockers: Vec<(i32, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        if blockers != told {
+        if blockers != reported {
             for (blocker, query) in &blockers {
                 tracing::warn!("waiting for pid {blocker} running: {query}");
             }
-            told = blockers;
+            reported = blockers;
         }
     }
 }

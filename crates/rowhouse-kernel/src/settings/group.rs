@@ -21,6 +21,9 @@ pub trait Group: Any + Clone + Debug + Default + Send + Sync {
     /// Every field with its documentation, for the reference page.
     fn fields() -> Vec<Field>;
 
+    /// The values as a person would write them, by field; secrets are masked.
+    fn values(&self) -> Vec<(&'static str, String)>;
+
     /// Reads the section; mistakes are collected in `sources`, and the default stands in.
     fn load(sources: &mut Sources) -> Self;
 }
@@ -106,6 +109,7 @@ pub struct GroupSpec {
     pub about: &'static str,
     /// Every field.
     pub fields: fn() -> Vec<Field>,
+    pub(super) values: fn(&Settings) -> Vec<(String, String)>,
     pub(super) load: fn(&mut Sources, &mut Settings),
     pub(super) check: fn(&Settings, &mut Vec<String>),
     pub(super) development: fn(&mut Settings, &Sources),
@@ -122,6 +126,10 @@ impl GroupSpec {
             section: G::SECTION,
             about: G::ABOUT,
             fields: G::fields,
+            values: |settings| {
+                let named = |(key, value): (&str, String)| (super::source::dotted(G::SECTION, key), value);
+                settings.get::<G>().values().into_iter().map(named).collect()
+            },
             load: |sources, settings| settings.put(G::load(sources)),
             check: |settings, found| settings.get::<G>().check(&mut Findings::new(G::SECTION, found)),
             development: |settings, sources| {

@@ -1,5 +1,7 @@
 //! `.rowhouse/state.json`: what other commands and scripts may know of a running server. Mode 600; it holds keys.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CannotRun, Project};
@@ -23,6 +25,9 @@ pub struct State {
     pub pg_pid: Option<i32>,
     /// Its data directory; null for a server that is not ours.
     pub pg_data_dir: Option<String>,
+    /// The settings that it uses, by their dotted names; secrets are masked.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
     /// What the modules tell: keys, URLs, ports.
     #[serde(flatten)]
     pub facts: serde_json::Map<String, serde_json::Value>,

@@ -21,7 +21,7 @@ async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() 
     ]);
     let db = TestDatabase::create(migrations).await;
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
-    let health = Health::new(database, Arc::new(SystemClock), Vec::new(), Supervisor::default());
+    let health = Health::new(database, Arc::new(SystemClock), Vec::new(), Supervisor::default(), true);
     assert_eq!(health.report().await.status, Status::Healthy);
     let client = db.superuser().await;
     client.batch_execute("select pg_sleep(4)").await.unwrap();

@@ -65,3 +65,81 @@ async fn read_only_database_is_not_ready() {
         .unwrap();
     turns_unready(&readiness, "read-only").await;
 }
+
+#[tokio::test]
+async fn server_without_room_for_connections_is_not_ready() {
+    let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
+    let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
+    let readiness = Readiness::new(database);
+    assert_eq!(readiness.check(true).await, Ok(()));
+    let client = db.superuser().await;
+    for (login, limit) in [("authenticator", 0), ("authenticator", -1), ("rowhouse", 0), ("rowhouse", -1)] {
+        client
+            .batch_execute(&format!(
+                "alter role {login} connection limit {limit};
+                 select pg_terminate_backend(pid) from pg_stat_activity where usename = '{login}'"
+            ))
+            .await
+            .unwrap();
+        match limit {
+            0 => turns_unready(&readiness, "53300").await,
+            _ => turns_ready(&readiness).await,
+        }
+    }
+}
+
+async fn turns_ready(readiness: &Readiness) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let asked = async {
+        while readiness.check(true).await.is_err() {
+            ticks.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), asked).await.is_ok(), "ready again");
+}
+
+/// A file system of its own, of 4 MB.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// Nothing where this machine does not let us mount one.
+    fn mount(cluster: &Cluster) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let folder = cluster.folder().join("small");
+        std::fs::create_dir(&folder).unwrap();
+        let owner = cluster.folder().metadata().unwrap();
+        let options = format!("size=4m,uid={},gid={},mode=700", owner.uid(), owner.gid());
+        let mut mount = std::process::Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&folder).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _gone = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn full_disk_is_not_ready() {
+    let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let Some(disk) = SmallDisk::mount(&cluster) else {
+        return eprintln!("skipped: a file system of its own cannot be mounted here");
+    };
+    let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
+    let client = db.superuser().await;
+    let tablespace = format!("create tablespace small location '{}'", disk.0.display());
+    client.batch_execute(&tablespace).await.unwrap();
+    let used = "grant create on tablespace small to public; alter role rowhouse set temp_tablespaces = small";
+    client.batch_execute(used).await.unwrap();
+    let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
+    let readiness = Readiness::new(database);
+    assert_eq!(readiness.check(true).await, Ok(()));
+    let filler = disk.0.join("filler");
+    let _no_room_for_all = std::fs::write(&filler, vec![0; 5 << 20]);
+    turns_unready(&readiness, "53100").await;
+    std::fs::remove_file(filler).unwrap();
+    turns_ready(&readiness).await;
+}

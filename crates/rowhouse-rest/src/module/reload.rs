@@ -1,12 +1,14 @@
-//! Keeps the data API's schema snapshot in step with the database.
+//! Keeps the data API's schema snapshot in step with the database, and records there which schema this process serves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
+use rowhouse_db::migrate::{Process, database_time};
 use rowhouse_db::{Database, DbError, Following, ListenHub, follow};
 use rowhouse_http::{Heartbeat, TookTooLong};
 use rowhouse_kernel::Operation;
+use tokio_postgres::Client;
 
 use crate::SchemaCache;
 
@@ -18,6 +20,8 @@ const FOLLOWING: Following = Following {
     retry: Duration::from_secs(2),
     limit: Duration::from_secs(60),
 };
+/// How often the process records that it runs, and how long that may take.
+const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The snapshot and what it is read from.
 #[derive(Clone)]
@@ -25,11 +29,17 @@ pub(crate) struct Schema {
     cache: Arc<SchemaCache>,
     schemas: Vec<String>,
     database: Database,
+    process: Process,
 }
 
 impl Schema {
-    pub(crate) fn new(cache: Arc<SchemaCache>, schemas: Vec<String>, database: Database) -> Self {
-        Self { cache, schemas, database }
+    pub(crate) fn new(
+        cache: Arc<SchemaCache>,
+        schemas: Vec<String>,
+        database: Database,
+        process: Process,
+    ) -> Self {
+        Self { cache, schemas, database, process }
     }
 
     /// Loads the schema; on failure the old snapshot stays.
@@ -45,17 +55,24 @@ impl Schema {
 
     async fn load(&self) -> Result<(), DbError> {
         let schemas = self.schemas.clone();
-        let load = async move |client: &tokio_postgres::Client| {
+        let load = async move |client: &Client| {
+            let read_at = database_time(client).await?;
             // Foreign keys that came with the change get their tenant check before they are served.
             if let Err(error) = rowhouse_tenancy::refresh_references(client).await {
                 tracing::warn!(%error, "tenant checks on foreign keys could not be brought up to date");
             }
-            rowhouse_db::catalog::load(client, &schemas).await
+            Ok::<_, DbError>((rowhouse_db::catalog::load(client, &schemas).await?, read_at))
         };
         let operation = Operation::system("rest.load_schema");
-        let snapshot = self.database.control.statement(&operation, load).await?;
+        let (snapshot, read_at) = self.database.control.statement(&operation, load).await?;
         self.database.data.schema_changed();
         self.cache.replace(snapshot);
+        let process = self.process.clone();
+        let record = async move |client: &Client| process.record(client, read_at).await;
+        let operation = Operation::system("rest.record_schema");
+        if let Err(error) = self.database.control.statement(&operation, record).await {
+            tracing::debug!(%error, "which schema this process serves could not be recorded");
+        }
         Ok(())
     }
 
@@ -67,5 +84,28 @@ impl Schema {
             heartbeat.within(FOLLOWING.limit, self.reload()).await.unwrap_or_else(late)
         };
         follow(&hub, FOLLOWING, reload, || heartbeat.beat()).await;
+    }
+
+    /// Records that the process runs, until it stops; then removes its record.
+    pub(crate) async fn record_process(self, heartbeat: Heartbeat) {
+        loop {
+            tokio::select! {
+                () = heartbeat.sleep(RECORD_INTERVAL) => {}
+                () = heartbeat.stopping() => break,
+            }
+            if let Ok(Err(error)) = heartbeat.within(RECORD_INTERVAL, self.touch()).await {
+                tracing::debug!(%error, "that this process runs could not be recorded");
+            }
+        }
+        let process = self.process.clone();
+        let remove = async move |client: &Client| process.remove(client).await;
+        // A record that stays counts for no longer than its process is silent.
+        let _stays = self.database.control.statement(&Operation::system("rest.remove_process"), remove).await;
+    }
+
+    async fn touch(&self) -> Result<bool, DbError> {
+        let process = self.process.clone();
+        let touch = async move |client: &Client| process.touch(client).await;
+        self.database.control.statement(&Operation::system("rest.touch_process"), touch).await
     }
 }

@@ -1,25 +1,27 @@
 //! `config explain`: every effective value and where it came from.
 
-use rowhouse_kernel::settings::{Effective, Source};
+use std::collections::BTreeMap;
+
+use rowhouse_kernel::settings::{Effective, Source, Sources};
+use rowhouse_module::{CannotRun, Outcome, Project, State};
 use serde_json::{Value, json};
 
 use crate::safety;
-use rowhouse_module::Project;
-use rowhouse_module::{CannotRun, Outcome};
+
+/// The values of a running instance, by name.
+type Running = BTreeMap<String, String>;
 
 /// Exit code 1 when production would refuse the configuration, 2 when nothing would start with it.
 pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
     let (settings, sources) = crate::modules::settings(project)?;
     let modules = crate::modules::modules();
-    modules.check_project(project, &settings)?;
     let refused = safety::unsafe_settings(&modules.settings(), &settings);
-    let rows: Vec<Value> = sources.effective().iter().map(row).collect();
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(["setting", "value", "from"]);
-    for effective in sources.effective() {
-        table.add_row([effective.name.clone(), effective.value.clone(), source(effective)]);
+    if let Err(mistakes) = modules.check_project(project, &settings) {
+        return Err(CannotRun([mistakes.0, refused].concat()));
     }
-    let mut text = table.to_string();
+    let running = State::read(project).filter(|_| State::is_running(project)).map(|state| state.settings);
+    let rows: Vec<Value> = sources.effective().iter().map(|e| row(e, running.as_ref())).collect();
+    let mut text = table(&sources, running.as_ref());
     for line in &refused {
         text.push_str(&format!("\nunsafe in production: {line}"));
     }
@@ -31,8 +33,32 @@ pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
     Ok(Outcome { yes: refused.is_empty(), json, text })
 }
 
-fn row(effective: &Effective) -> Value {
-    json!({ "name": effective.name, "value": effective.value, "source": source(effective) })
+/// What the running instance uses: `up` sets what nobody has set, and the configuration may have changed since.
+fn used<'a>(effective: &Effective, running: Option<&'a Running>) -> Option<&'a str> {
+    running?.get(&effective.name).map(String::as_str)
+}
+
+/// One line a setting; the last column holds what the running instance uses where that is something else.
+fn table(sources: &Sources, running: Option<&Running>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let header = ["setting", "value", "from"].into_iter().chain(running.map(|_| "running instance"));
+    table.set_header(header);
+    for effective in sources.effective() {
+        let differs = |value: &&str| *value != effective.value;
+        let used = running.map(|_| used(effective, running).filter(differs).unwrap_or_default().to_owned());
+        let cells = [effective.name.clone(), effective.value.clone(), source(effective)];
+        table.add_row(cells.into_iter().chain(used));
+    }
+    table.to_string()
+}
+
+fn row(effective: &Effective, running: Option<&Running>) -> Value {
+    let mut row = json!({ "name": effective.name, "value": effective.value, "source": source(effective) });
+    if running.is_some() {
+        row["running"] = json!(used(effective, running));
+    }
+    row
 }
 
 fn source(effective: &Effective) -> String {

@@ -4,19 +4,19 @@ use rowhouse_kernel::settings::{RestSettings, Settings};
 use tokio_postgres::Client;
 
 /// More would hide everything else; `doctor` lists all.
-const MAX_TOLD: usize = 10;
+const MAX_WARNINGS: usize = 10;
 
 /// Warns of each table that callers may reach without row-level security.
 pub(super) async fn warn(client: &Client, settings: &Settings) {
     let rest = settings.get::<RestSettings>();
     let exposures = match rowhouse_ops::exposures(client, &rest.schemas, rest.default_grants).await {
         Ok(exposures) => exposures,
-        Err(error) => return tracing::warn!(%error, "what the data API leaves open cannot be told"),
+        Err(error) => return tracing::warn!(%error, "what the data API leaves open cannot be found out"),
     };
-    for exposure in exposures.iter().take(MAX_TOLD) {
+    for exposure in exposures.iter().take(MAX_WARNINGS) {
         tracing::warn!("{exposure}");
     }
-    if exposures.len() > MAX_TOLD {
-        tracing::warn!("and {} more; run: rowhouse doctor", exposures.len() - MAX_TOLD);
+    if exposures.len() > MAX_WARNINGS {
+        tracing::warn!("and {} more; run: rowhouse doctor", exposures.len() - MAX_WARNINGS);
     }
 }

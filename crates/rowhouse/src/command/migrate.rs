@@ -1,5 +1,7 @@
 //! `migrate`: what is applied, and applying what is not.
 
+use std::time::Duration;
+
 use rowhouse_db::{BootstrapError, DataPlaneUrls, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::DbSettings;
@@ -10,6 +12,10 @@ use tokio_postgres::Client;
 use crate::cli::{AdoptArgs, MigrateCommand};
 use crate::command::consent;
 use crate::{modules, platform};
+
+/// How long running processes may take to serve the new schema. Beyond the twenty seconds after which one that says nothing
+/// counts as gone.
+const FOLLOW_LIMIT: Duration = Duration::from_secs(30);
 
 /// Connects to the project's database, wherever it is: the running `up`'s, else `DATABASE_URL`.
 pub(super) async fn connect_project(project: &Project) -> Result<Client, CannotRun> {
@@ -40,7 +46,7 @@ pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<O
     match command {
         MigrateCommand::Status => status(project).await,
         MigrateCommand::Up { dry_run: true, .. } => dry_run(project).await,
-        MigrateCommand::Up { yes, .. } => up(project, *yes).await,
+        MigrateCommand::Up { yes, no_wait, .. } => up(project, *yes, !no_wait).await,
         MigrateCommand::Adopt(args) => adopt(project, args).await,
         MigrateCommand::Passwords { yes } => passwords(project, *yes).await,
     }
@@ -71,20 +77,32 @@ async fn dry_run(project: &Project) -> Result<Outcome, CannotRun> {
     Ok(Outcome::yes(json!({ "would_apply": names, "would_create_extensions": plan.extensions }), text))
 }
 
-async fn up(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
+/// Applies what is pending, and returns once every running process serves it. Exit code 1 when one does not.
+async fn up(project: &Project, yes: bool, wait: bool) -> Result<Outcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
     let watcher = connect_project(project).await?;
     let work = apply(project, &client, &migrations, yes);
     let steps = migrate::watched(&client, &watcher, stopped(), work).await?;
-    let text: String = steps
+    let behind = match wait && !steps.is_empty() {
+        true => migrate::wait_for_processes(&client, FOLLOW_LIMIT).await?,
+        false => Vec::new(),
+    };
+    let mut text: String = steps
         .iter()
         .map(|step| format!("applied {} ({} ms)\n", step.name, step.millis.unwrap_or(0)))
         .collect();
-    Ok(Outcome::yes(json!({ "applied": steps }), format!("{text}{} applied", steps.len())))
+    for process in &behind {
+        text.push_str(&format!(
+            "process {} on {} does not serve the new schema after {FOLLOW_LIMIT:?}; see its log\n",
+            process.pid, process.host
+        ));
+    }
+    let json = json!({ "applied": steps, "behind": behind });
+    Ok(Outcome { yes: behind.is_empty(), json, text: format!("{text}{} applied", steps.len()) })
 }
 
-/// Completes when told to end.
+/// Completes on a signal that ends the command.
 async fn stopped() {
     match super::signal::Signals::install() {
         Ok(mut signals) => signals.next().await,

@@ -1,5 +1,7 @@
 //! `serve`: production against `DATABASE_URL`.
 
+use std::time::Duration;
+
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
     DataPlaneUrls, Database, DatabaseUrls, DbError, Logins, Sharing, bootstrap, connect, migrate,
@@ -18,21 +20,22 @@ use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::{descriptor, safety, telemetry};
 
-/// Runs until told to stop.
+/// With `--retry`: the pause before the second attempt. Each further pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Runs until a signal ends it.
 pub(super) async fn run(
     modules: &Modules,
     project: &Project,
     args: &ServeArgs,
 ) -> Result<Outcome, CannotRun> {
-    let mut settings = read_settings(modules, project).await?;
-    let urls = urls(&settings.get::<DbSettings>(), None)?;
-    if rowhouse_db::url::is_remote(&urls.control)? && rowhouse_db::url::is_plain(&urls.control)? {
-        tracing::warn!(
-            "the database is on another machine and is spoken to in plain text; keep that network private"
-        );
-    }
-    require_sessions(&urls).await.map_err(|error| CannotRun::because(error.to_string()))?;
-    prepare(modules, &settings, &urls).await?;
+    let mut signals = Signals::install()?;
+    let prepared = tokio::select! {
+        prepared = attempts(modules, project, args) => prepared?,
+        () = signals.next() => return Ok(ended()),
+    };
+    let (mut settings, urls) = prepared;
     let listener = bind(&settings.get::<ServerSettings>()).await?;
     let address = listener.local_addr()?;
     let listeners = BoundListeners::bind(modules.listeners(&settings, Mode::Serve)?).await?;
@@ -41,7 +44,6 @@ pub(super) async fn run(
     });
     let live_sessions = settings.get::<AuthSettings>().live_sessions;
     let database = Database::open(&urls, &settings.get::<DbSettings>(), live_sessions)?;
-    let mut signals = Signals::install()?;
     let server = Server::from(&*settings.get::<ServerSettings>());
     let shutdown_delay = settings.get::<ServerSettings>().shutdown_delay;
     let origin = Origin {
@@ -68,17 +70,67 @@ pub(super) async fn run(
         let _ended = task.await;
     }
     tracing::info!(cut_connections = cut, "stopped");
-    Ok(Outcome::yes(json!({ "stopped": true }), ""))
+    Ok(ended())
+}
+
+fn ended() -> Outcome {
+    Outcome::yes(json!({ "stopped": true }), "")
+}
+
+/// Mistakes in the configuration end the start. What the database lacks ends it too, or with `--retry` is waited for until
+/// a signal comes.
+async fn attempts(
+    modules: &Modules,
+    project: &Project,
+    args: &ServeArgs,
+) -> Result<(Settings, DatabaseUrls), CannotRun> {
+    let local = checked(modules, project, project.sources()?).await?.0;
+    if args.retry {
+        telemetry::install(local.get::<LogSettings>().level, args.log_format);
+    }
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match attempt(modules, project, args, &local).await {
+            Err(error) if args.retry => {
+                tracing::warn!("cannot start: {}; trying again in {pause:?}", error.0.join("; "));
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Reads the settings that are kept in the database, and makes sure that the database is prepared.
+async fn attempt(
+    modules: &Modules,
+    project: &Project,
+    args: &ServeArgs,
+    local: &Settings,
+) -> Result<(Settings, DatabaseUrls), CannotRun> {
+    let settings = with_stored(modules, project, args, local).await?;
+    let urls = urls(&settings.get::<DbSettings>(), None)?;
+    if rowhouse_db::url::is_remote(&urls.control)? && rowhouse_db::url::is_plain(&urls.control)? {
+        tracing::warn!(
+            "the database is on another machine and is spoken to in plain text; keep that network private"
+        );
+    }
+    require_sessions(&urls).await.map_err(|error| CannotRun::because(error.to_string()))?;
+    prepare(modules, &settings, &urls).await?;
+    Ok((settings, urls))
 }
 
 /// The settings, those kept in the database among them, when production has nothing against them.
-async fn read_settings(modules: &Modules, project: &Project) -> Result<Settings, CannotRun> {
-    let settings = checked(modules, project.sources()?)?.0;
-    modules.check_project(project, &settings)?;
+async fn with_stored(
+    modules: &Modules,
+    project: &Project,
+    args: &ServeArgs,
+    local: &Settings,
+) -> Result<Settings, CannotRun> {
     let mut sources = project.sources()?;
-    sources.add_database(stored(&urls(&settings.get::<DbSettings>(), None)?).await?);
-    let (mut settings, sources) = checked(modules, sources)?;
-    telemetry::install(settings.get::<LogSettings>().level);
+    sources.add_database(stored(&urls(&local.get::<DbSettings>(), None)?).await?);
+    let (mut settings, sources) = checked(modules, project, sources).await?;
+    telemetry::install(settings.get::<LogSettings>().level, args.log_format);
     let notes = sources.notes();
     if !notes.is_empty() {
         tracing::warn!("PostgREST's configuration: {}", notes.join("; "));
@@ -91,15 +143,18 @@ fn roles(given: &[ServeRole]) -> Roles {
     Roles { api: given.contains(&ServeRole::Api), worker: given.contains(&ServeRole::Worker) }
 }
 
-/// The settings, when production has nothing against them.
-fn checked(modules: &Modules, mut sources: Sources) -> Result<(Settings, Sources), CannotRun> {
-    let groups = modules.settings();
-    let mut settings = Settings::load(&groups, &mut sources).map_err(CannotRun)?;
+/// The settings, when nothing speaks against them; otherwise every reason.
+async fn checked(
+    modules: &Modules,
+    project: &Project,
+    mut sources: Sources,
+) -> Result<(Settings, Sources), CannotRun> {
+    let mut settings = Settings::load(&modules.settings(), &mut sources).map_err(CannotRun)?;
     safety::assume_production(&mut settings, &sources);
-    match safety::unsafe_settings(&groups, &settings) {
-        refused if refused.is_empty() => Ok((settings, sources)),
-        refused => Err(CannotRun(refused)),
-    }
+    let incomplete = urls(&settings.get::<DbSettings>(), None).err();
+    let incomplete = incomplete.map(|error| error.0).unwrap_or_default();
+    safety::require_startable(modules, project, &settings, incomplete).await?;
+    Ok((settings, sources))
 }
 
 /// Settings that PostgREST's users keep with the data plane's login.
@@ -144,32 +199,30 @@ pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, Canno
 
 /// The three URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
 pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result<DatabaseUrls, CannotRun> {
-    let control = settings.server_url().cloned().ok_or_else(|| {
-        CannotRun::because("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development")
-    })?;
-    let derive =
-        |name: &str, given: &Option<Secret>, password: &Option<Secret>, generated: Option<&Secret>| {
-            if let Some(given) = given {
-                return Ok(given.clone());
-            }
-            let password = password.as_ref().or(generated);
-            let password =
-                password.ok_or_else(|| CannotRun::because(format!("db.{name}_password: not set")))?;
-            rowhouse_db::url::with_login(&control, name, password).map_err(CannotRun::from)
-        };
-    let data = DataPlaneUrls {
-        authenticator: derive(
-            "authenticator",
-            &settings.authenticator_url,
-            &settings.authenticator_password,
-            generated.map(|s| &s.authenticator),
-        )?,
-        service: derive(
-            "authenticator_service",
-            &settings.authenticator_service_url,
-            &settings.authenticator_service_password,
-            generated.map(|s| &s.authenticator_service),
-        )?,
+    let password = |given: &Option<Secret>, generated: Option<&Secret>| given.as_ref().or(generated).cloned();
+    let authenticator = password(&settings.authenticator_password, generated.map(|s| &s.authenticator));
+    let service =
+        password(&settings.authenticator_service_password, generated.map(|s| &s.authenticator_service));
+    let logins = [
+        ("authenticator", &settings.authenticator_url, authenticator),
+        ("authenticator_service", &settings.authenticator_service_url, service),
+    ];
+    let unknown = |(name, given, password): &(&str, &Option<Secret>, Option<Secret>)| {
+        (given.is_none() && password.is_none()).then(|| format!("db.{name}_password: not set"))
     };
+    let mut missing: Vec<String> = logins.iter().filter_map(unknown).collect();
+    let Some(control) = settings.server_url().cloned() else {
+        missing.push("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development".to_owned());
+        return Err(CannotRun(missing));
+    };
+    let derive = |(name, given, password): (&str, &Option<Secret>, Option<Secret>)| match (given, password) {
+        (Some(given), _) => Ok(given.clone()),
+        (None, Some(password)) => {
+            rowhouse_db::url::with_login(&control, name, &password).map_err(CannotRun::from)
+        }
+        (None, None) => Err(CannotRun(missing.clone())),
+    };
+    let [authenticator, service] = logins.map(derive);
+    let data = DataPlaneUrls { authenticator: authenticator?, service: service? };
     Ok(DatabaseUrls { control, data })
 }

@@ -12,8 +12,8 @@ use rowhouse_module::State;
 use rowhouse_module::{CannotRun, Outcome};
 
 /// Requests in flight, then the database's shutdown.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
     if !State::is_running(project) {
@@ -29,12 +29,12 @@ pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
     }
     kill(Pid::from_raw(pid), Signal::SIGTERM)
         .map_err(|error| CannotRun::because(format!("cannot stop process {pid}: {error}")))?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STOP_TIMEOUT;
     while State::is_running(project) {
         if Instant::now() > deadline {
-            return Err(CannotRun::because(format!("process {pid} has not ended within {PATIENCE:?}")));
+            return Err(CannotRun::because(format!("process {pid} has not ended within {STOP_TIMEOUT:?}")));
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(Outcome::yes(
         json!({ "stopped": true, "was_running": true, "pid": pid }),

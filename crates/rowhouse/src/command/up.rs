@@ -3,14 +3,18 @@
 mod banner;
 mod prepare;
 
+use std::time::Duration;
+
 use rowhouse_db::embedded::{Embedded, Progress};
 use rowhouse_db::{Database, DatabaseUrls};
 use rowhouse_http::{Server, serve};
-use rowhouse_kernel::settings::{AuthSettings, DbSettings, LogSettings, ServerSettings, Settings};
+use rowhouse_kernel::settings::{
+    AuthSettings, DbSettings, LogSettings, ServerSettings, Settings, Source, Sources,
+};
 use rowhouse_module::{
     BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets, State,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,19 +22,18 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::cli::UpArgs;
 use crate::command::signal::Signals;
-use crate::command::{clock, rng};
+use crate::command::{clock, consent, rng};
 use crate::{descriptor, safety, telemetry};
 
-/// Runs until told to stop.
+/// Runs until a signal ends it. With `--json` the document is printed when it is ready, and nothing at the end.
 pub(super) async fn run(
     modules: &Modules,
     project: &Project,
     args: &UpArgs,
     as_json: bool,
 ) -> Result<Outcome, CannotRun> {
-    let mut settings = read_settings(modules, project, args)?;
-    modules.check_project(project, &settings)?;
-    telemetry::install(settings.get::<LogSettings>().level);
+    let mut settings = read_settings(modules, project, args).await?;
+    telemetry::install(settings.get::<LogSettings>().level, args.log_format);
     settings.update(descriptor::raise);
     project.ensure_private()?;
     let _lock = ProjectLock::take(project)?;
@@ -58,7 +61,7 @@ pub(super) async fn run(
     }
     State::clear(project);
     tracing::info!(cut_connections = cut, "stopped");
-    Ok(ended())
+    Ok(if as_json { Outcome::yes(Value::Null, "") } else { ended() })
 }
 
 /// A server that was started again has another process id, and `state.json` says so.
@@ -81,7 +84,7 @@ fn ended() -> Outcome {
     Outcome::yes(json!({ "stopped": true }), "")
 }
 
-fn read_settings(modules: &Modules, project: &Project, args: &UpArgs) -> Result<Settings, CannotRun> {
+async fn read_settings(modules: &Modules, project: &Project, args: &UpArgs) -> Result<Settings, CannotRun> {
     let groups = modules.settings();
     let (mut settings, sources) = project.settings(&groups)?;
     if settings.is_development() {
@@ -91,9 +94,23 @@ fn read_settings(modules: &Modules, project: &Project, args: &UpArgs) -> Result<
         server.port = args.port.unwrap_or(server.port);
         server.host = args.host.clone().unwrap_or_else(|| server.host.clone());
     });
-    match safety::unsafe_settings(&groups, &settings) {
-        found if found.is_empty() => Ok(settings),
-        found => Err(CannotRun(found)),
+    safety::require_startable(modules, project, &settings, Vec::new()).await?;
+    require_meant(&settings, &sources, args.yes)?;
+    Ok(settings)
+}
+
+/// `DATABASE_URL` may be there for another program: its database is named, and somebody has to agree.
+fn require_meant(settings: &Settings, sources: &Sources, yes: bool) -> Result<(), CannotRun> {
+    let inherited = Source::Variable("DATABASE_URL".to_owned());
+    match &settings.get::<DbSettings>().url {
+        Some(url) if sources.source("db", "url") == Some(&inherited) => {
+            let database = rowhouse_db::url::describe(url)?;
+            let what = format!(
+                "DATABASE_URL is set: roles, platform and project migrations go into the database {database}, and no PostgreSQL is started"
+            );
+            consent::require(yes, &what)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -123,6 +140,7 @@ struct Start<'a> {
 struct Started {
     app: App,
     server: Server,
+    shutdown_delay: Duration,
     state: State,
     embedded: Option<Embedded>,
 }
@@ -143,7 +161,12 @@ impl Start<'_> {
         let app = self.start_app(&urls, listeners).await?;
         let state = self.state(&app, &urls, embedded.as_ref())?;
         let server = Server::from(&*settings.get::<ServerSettings>());
-        Ok(Started { app, server, state, embedded })
+        // In development nothing asks whether it is ready.
+        let shutdown_delay = match settings.is_production() {
+            true => settings.get::<ServerSettings>().shutdown_delay,
+            false => Duration::ZERO,
+        };
+        Ok(Started { app, server, shutdown_delay, state, embedded })
     }
 
     async fn start_postgres(&self) -> Result<Embedded, CannotRun> {
@@ -186,6 +209,7 @@ impl Start<'_> {
             db_url: prepare::superuser_url(self.project, embedded, urls)?,
             pg_pid: embedded.map(Embedded::pid),
             pg_data_dir: embedded.map(|embedded| embedded.paths.data.display().to_string()),
+            settings: self.settings.values(&self.modules.settings()),
             facts: app.facts.iter().map(|fact| (fact.key.to_owned(), fact.value.clone())).collect(),
         })
     }
@@ -194,13 +218,16 @@ impl Start<'_> {
 impl Started {
     /// Serves until a signal; then finishes requests in flight, and stops the database last.
     async fn serve(self, listener: TcpListener, listeners: BoundListeners, signals: &mut Signals) -> usize {
-        let (drain, draining) = watch::channel(false);
+        let (shutdown, draining) = (self.app.shutdown(), self.app.shutdown().drain());
         let others = self.app.serve_listeners(listeners, &draining);
         let serving = tokio::spawn(serve(listener, self.app.router.clone(), self.server, draining));
         signals.next().await;
         tracing::info!("stopping");
-        let _receiver_gone = drain.send(true);
-        // A second signal does not wait for requests and jobs any longer.
+        // A second signal waits neither for load balancers nor for requests and jobs.
+        tokio::select! {
+            () = shutdown.begin(self.shutdown_delay) => {}
+            () = signals.next() => shutdown.begin(Duration::ZERO).await,
+        }
         let cut = tokio::select! {
             (cut, ()) = async { tokio::join!(serving, self.app.stop()) } => cut.unwrap_or(0),
             () = signals.next() => 0,

@@ -12,13 +12,13 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long a line may wait.
-const WAIT: Duration = Duration::from_millis(50);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// A fuller buffer is written before that.
-const FULL: usize = 64 * 1024;
+const FLUSH_BYTES: usize = 64 * 1024;
 /// Most bytes that wait for a writer that is held up.
-const MOST: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How long the program's end waits for its last lines.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Lines {
@@ -31,7 +31,7 @@ struct Lines {
 #[derive(Default)]
 struct Shared {
     lines: Mutex<Lines>,
-    /// Told after each batch.
+    /// Notified after each batch.
     out: Condvar,
 }
 
@@ -71,12 +71,12 @@ impl LineBuffer {
     fn push(&self, line: &[u8]) {
         let is_full = {
             let mut lines = self.lines();
-            if lines.bytes.len() + line.len() > MOST {
+            if lines.bytes.len() + line.len() > MAX_BYTES {
                 lines.dropped += 1;
                 return;
             }
             lines.bytes.extend_from_slice(line);
-            lines.bytes.len() >= FULL
+            lines.bytes.len() >= FLUSH_BYTES
         };
         if is_full {
             let _woken_already = self.wake.try_send(());
@@ -87,14 +87,14 @@ impl LineBuffer {
     pub(super) fn drain(&self) {
         let _woken_already = self.wake.try_send(());
         let is_busy = |lines: &mut Lines| !lines.bytes.is_empty() || lines.is_writing;
-        let _out_or_too_late = self.shared.out.wait_timeout_while(self.lines(), LAST_WORDS, is_busy);
+        let _out_or_too_late = self.shared.out.wait_timeout_while(self.lines(), FLUSH_TIMEOUT, is_busy);
     }
 }
 
 fn write_all(shared: &Shared, woken: &Receiver<()>, out: &mut impl Write) {
-    let mut batch = Vec::with_capacity(2 * FULL);
+    let mut batch = Vec::with_capacity(2 * FLUSH_BYTES);
     loop {
-        let _full_or_waited = woken.recv_timeout(WAIT);
+        let _full_or_waited = woken.recv_timeout(FLUSH_INTERVAL);
         let dropped = {
             let mut lines = shared.lines();
             std::mem::swap(&mut lines.bytes, &mut batch);
@@ -111,7 +111,7 @@ fn write_all(shared: &Shared, woken: &Receiver<()>, out: &mut impl Write) {
                 writeln!(out, r#"{{"level":"WARN","message":"log lines were dropped","dropped":{dropped}}}"#);
         }
         batch.clear();
-        batch.shrink_to(2 * FULL);
+        batch.shrink_to(2 * FLUSH_BYTES);
         shared.lines().is_writing = false;
         shared.out.notify_all();
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::program::Folder;
+use crate::program::{Folder, program};
 
 const MISTAKEN: &str = r#"
 nonsense = true
@@ -71,8 +71,8 @@ level = "debug"
     ];
     for command in ["serve", "up"] {
         let run = folder.run(&[command]);
-        assert_eq!((run.code, run.err.lines().count()), (2, named.len()), "{run:?}");
-        for key in named {
+        assert_eq!((run.code, run.err.lines().count()), (2, named.len() + 1), "{run:?}");
+        for key in named.into_iter().chain(["db.url"]) {
             assert_eq!(
                 run.err.lines().filter(|line| line.starts_with(&format!("rowhouse: {key}: "))).count(),
                 1,
@@ -94,6 +94,21 @@ level = "debug"
 }
 
 #[test]
+fn inherited_database_is_named_and_nothing_is_done_without_a_yes() {
+    let folder = Folder::with_settings("");
+    let run = program(&["up", "--dir"])
+        .arg(folder.path())
+        .env("DATABASE_URL", "postgres://rowhouse:hidden@127.0.0.1:1/precious")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(said.contains("\"precious\" on 127.0.0.1") && said.contains("--yes"), "{said}");
+    assert!(!said.contains("hidden"), "{said}");
+    assert!(!folder.path().join(".rowhouse").exists(), "nothing was begun");
+}
+
+#[test]
 fn production_without_secrets_is_refused() {
     let run = Folder::with_settings("environment = \"production\"").run(&["serve", "--json"]);
     let reasons = run.document();
@@ -111,6 +126,7 @@ fn production_without_secrets_is_refused() {
         "server.public_url",
         "db.authenticator_password",
         "db.authenticator_service_password",
+        "db.url",
     ] {
         assert!(about(key), "{key}: {run:?}");
     }

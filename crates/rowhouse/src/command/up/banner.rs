@@ -1,10 +1,15 @@
-//! What a developer wants to see when it is ready; on stderr, for stdout belongs to `--json`.
+//! What a developer wants to see when it is ready: lines on stderr, or with `--json` one document on stdout, at once.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use rowhouse_module::{Fact, State};
+use serde_json::json;
 
 pub(super) fn print(state: &State, facts: &[Fact], as_json: bool) {
+    if as_json {
+        print_document(state);
+    }
     let mut lines = vec![format!("Rowhouse is ready: {}", state.url)];
     if !as_json {
         lines.extend([
@@ -19,6 +24,18 @@ pub(super) fn print(state: &State, facts: &[Fact], as_json: bool) {
         ]);
     }
     let _closed_terminal = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+}
+
+/// What `state.json` holds, without the settings.
+fn print_document(state: &State) {
+    let state = State { settings: BTreeMap::new(), ..state.clone() };
+    let mut document = json!(state);
+    document["ready"] = json!(true);
+    if let Some(fields) = document.as_object_mut() {
+        fields.remove("settings");
+    }
+    let mut out = std::io::stdout();
+    let _closed = writeln!(out, "{document}").and_then(|()| out.flush());
 }
 
 fn line(fact: &Fact) -> Option<String> {

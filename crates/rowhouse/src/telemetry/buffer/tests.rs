@@ -3,7 +3,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{LineBuffer, MOST};
+use super::{LineBuffer, MAX_BYTES};
 
 /// A terminal that takes nothing until it is let go.
 struct Stopped {
@@ -34,12 +34,12 @@ fn stopped_terminal_holds_up_nobody_and_memory_stays_bounded() {
     let (buffer, let_go, out) = stopped();
     let began = Instant::now();
     let line = [b'x'; 1024];
-    for _ in 0..3 * MOST / line.len() {
+    for _ in 0..3 * MAX_BYTES / line.len() {
         buffer.clone().write_all(&line).unwrap();
     }
     buffer.drain();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    assert!(buffer.lines().bytes.len() <= MOST);
+    assert!(buffer.lines().bytes.len() <= MAX_BYTES);
     drop(let_go);
     buffer.drain();
     buffer.clone().write_all(b"after\n").unwrap();

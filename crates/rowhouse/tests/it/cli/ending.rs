@@ -1,9 +1,14 @@
 //! However `up` ends, its PostgreSQL does not stay: signals, closed terminals, and kills that `stop` clears up after.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::program::{Folder, Up, free_port, processes_in};
+use serde_json::Value;
+
+use crate::program::{Folder, Up, free_port, processes_in, program};
 
 fn pid(up: &Up, name: &str) -> Pid {
     Pid::from_raw(i32::try_from(up.state[name].as_i64().unwrap()).unwrap())
@@ -33,6 +38,31 @@ fn stop_clears_what_a_kill_left_behind() {
     let stopped = folder.run(&["stop", "--json"]);
     assert_eq!(stopped.document()["pg_pid"], up.state["pg_pid"], "{stopped:?}");
     assert!(processes_in(&data).is_empty());
+}
+
+#[test]
+fn document_is_printed_when_ready_and_nothing_after_it() {
+    let folder = Folder::with_settings("");
+    let mut child = program(&["up", "--json", "--log-format", "text", "--port", &free_port().to_string()])
+        .arg("--dir")
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&ready["ready"], &ready["pid"]), (&true.into(), &child.id().into()), "{line}");
+    assert_eq!(folder.run(&["stop"]).code, 0);
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    let log = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(log.lines().any(|line| line.contains("INFO stopped")), "{log}");
+    assert!(!log.contains('{') && !log.contains('\u{1b}'), "neither JSON nor colour: {log}");
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "an end without complaints: {log}");
 }
 
 /// As in another container, where the same number is somebody else.
