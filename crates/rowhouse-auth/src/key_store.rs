@@ -242,7 +242,7 @@ impl KeyStore {
     }
 
     /// Follows the stored ring until the hub is gone: looks at it when a change is announced, and in any case every
-    /// [`POLL`], since a connection may be dead for long before anybody notices. Calls `beat` in every turn.
+    /// half second, since a connection may be dead for long before anybody notices. Calls `beat` in every turn.
     pub async fn follow(self, mut heard: Receiver<Heard>, beat: impl Fn()) {
         let (mut is_current, mut due) = (true, Instant::now());
         loop {

@@ -95,7 +95,8 @@ async fn follow_schema(assembly: &mut Assembly, settings: &RestSettings, cache: 
     assembly.task(BackgroundTask::new("rest.schema", move |heartbeat| {
         schema.clone().follow(hub.clone(), heartbeat)
     }));
-    let record = BackgroundTask::new("rest.process", move |heartbeat| recorded.clone().record_process(heartbeat));
+    let record =
+        BackgroundTask::new("rest.process", move |heartbeat| recorded.clone().record_process(heartbeat));
     assembly.task(record.finish_within(FINISH_LIMIT));
 }
 

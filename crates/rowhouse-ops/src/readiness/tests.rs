@@ -70,7 +70,7 @@ async fn read_only_database_is_not_ready() {
 async fn server_without_room_for_connections_is_not_ready() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
-    let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
+    let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
     assert_eq!(readiness.check(true).await, Ok(()));
     let client = db.superuser().await;
@@ -134,7 +134,7 @@ async fn full_disk_is_not_ready() {
     client.batch_execute(&tablespace).await.unwrap();
     let used = "grant create on tablespace small to public; alter role rowhouse set temp_tablespaces = small";
     client.batch_execute(used).await.unwrap();
-    let (database, _monitor) = Database::open(&db.urls, &DbSettings::default(), true).unwrap();
+    let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
     assert_eq!(readiness.check(true).await, Ok(()));
     let filler = disk.0.join("filler");
