@@ -59,7 +59,7 @@ pub struct Schedule {
 }
 
 /// Compares the clocks, and fires what is due by the database's. Where this machine's clock is too far off, others go first:
-/// what is left over for [`OTHERS_FIRST`] is fired nevertheless, for there may be no others.
+/// what is left over for five seconds is fired nevertheless, for there may be no others.
 ///
 /// # Errors
 /// Those of [`run_due`].

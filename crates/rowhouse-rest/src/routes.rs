@@ -58,7 +58,7 @@ impl Rest {
 }
 
 /// Every path of the data API, to be nested where it is mounted. The verified caller must stand in the request's
-/// extensions as [`Identity`]; without it every request is refused.
+/// extensions as `Identity`; without it every request is refused.
 pub fn router(rest: Rest) -> Router {
     Router::new().route("/", any(handle)).route("/{*path}", any(handle)).fallback(handle).with_state(rest)
 }

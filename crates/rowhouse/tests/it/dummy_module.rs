@@ -132,7 +132,13 @@ async fn module_of_one_file_is_served_run_scheduled_migrated_and_watched() {
     let mut sources = Sources::new("[dummy]\ngreeting = \"good day\"", []);
     let mut given = settings();
     given.put((*Settings::load(&modules.settings(), &mut sources).unwrap().get::<DummySettings>()).clone());
-    let db = TestDatabase::create(modules.migrations()).await;
+    let db = TestDatabase::create(rowhouse::platform::migrations()).await;
+    // A clone of the template lacks the grants on the database itself, which bootstrap makes.
+    let grant = format!("grant create on database {} to rowhouse_owner", db.name);
+    db.superuser().await.batch_execute(&grant).await.unwrap();
+    let control = rowhouse_db::connect(&db.urls.control).await.unwrap();
+    let applied = rowhouse_db::migrate::apply_platform(&control, &modules.migrations()).await.unwrap();
+    assert_eq!(applied.iter().map(|step| &*step.name).collect::<Vec<_>>(), ["20270101000000_dummy.sql"]);
     let app = TestApp::start_modules(&modules, db, given, Roles::ALL).await;
 
     let greeting = app.send(app.request(Method::GET, "/dummy/v1/greeting")).await;

@@ -173,8 +173,12 @@ async fn ready_turns(app: &TestApp, status: StatusCode, since: Instant) -> Durat
 }
 
 /// Sends new requests of every kind until the database has been away long enough: all are refused.
+///
+/// Readiness opens connections, so it may notice earlier than requests on connections that a frozen postmaster left working.
 async fn stays_away(prober: &mut Person, struck: Instant) {
     let mut look = interval(LOOK * 5);
+    let noticed = async { while !prober.send(Kind::Read).await.refused_clearly() {} };
+    timeout(WITHIN.saturating_sub(struck.elapsed()), noticed).await.expect("requests are refused in time");
     while struck.elapsed() < AWAY {
         look.tick().await;
         for kind in Kind::ALL {

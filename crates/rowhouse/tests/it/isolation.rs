@@ -45,7 +45,8 @@ async fn owner_succeeds(scene: &Scene) -> BTreeSet<usize> {
     let (mut through, mut teeth) = (BTreeSet::new(), BTreeMap::<&str, usize>::new());
     let mut verbs = BTreeSet::new();
     for (place, attack) in scene.attacks(&scene.victim).await.iter().enumerate() {
-        if attack.writes() {
+        // A count bites where the row is there, whatever the writes before have left.
+        if attack.writes() || attack.recipe == "exact count" {
             scene.restore().await;
         }
         let before = if attack.writes() { Some(scene.dump("").await) } else { None };

@@ -46,7 +46,7 @@ async fn too_many_connections_are_503_with_retry_after_in_every_dialect() {
         ("/rest/v1/todos", None),
         ("/auth/v1/token?grant_type=password", Some(sign_in)),
         ("/admin/v1/jobs", None),
-        ("/mail/v1/messages", None),
+        ("/mail/v1/messages/0", None),
         (READINESS, None),
         ("/health", None),
     ] {

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory};
-use rowhouse::cli::Cli;
+use clap::Command;
 
 /// Every command that does something, as typed.
 pub(super) fn commands() -> Vec<String> {
@@ -14,7 +13,7 @@ pub(super) fn commands() -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    walk(&Cli::command(), "", &mut found);
+    walk(&rowhouse::cli::command(&rowhouse::modules::modules()), "", &mut found);
     found
 }
 
@@ -59,7 +58,7 @@ fn command_lines(code: &str) -> Vec<Vec<String>> {
 
 /// Why a command line cannot be typed.
 fn complaint(words: &[String]) -> Option<String> {
-    let mut command = Cli::command();
+    let mut command = rowhouse::cli::command(&rowhouse::modules::modules());
     command.build();
     let mut words = words.iter().peekable();
     while command.has_subcommands() {
