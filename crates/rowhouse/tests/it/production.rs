@@ -50,7 +50,7 @@ impl Serving {
         let (lines, log) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)))
+            stderr.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)));
         });
         Self(child, log)
     }
