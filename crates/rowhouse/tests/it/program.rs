@@ -38,9 +38,11 @@ impl Run {
     }
 }
 
-/// The program without the surroundings' settings.
+/// The program without the surroundings' settings, and with no signal ignored: it respects those that were, as under
+/// `nohup`. `env` becomes the program, under the same process id.
 pub(crate) fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rowhouse"));
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,QUIT,TERM", env!("CARGO_BIN_EXE_rowhouse")]);
     let foreign =
         |name: &str| name.starts_with("ROWHOUSE_") || matches!(name, "DATABASE_URL" | "PORT" | "REDIS_URL");
     for (name, _) in std::env::vars().filter(|(name, _)| foreign(name)) {

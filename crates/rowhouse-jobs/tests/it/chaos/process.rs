@@ -22,7 +22,7 @@ const ITSELF: &str = "chaos::process::worker_process_runs_jobs_until_its_parent_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_process_runs_jobs_until_its_parent_ends() {
     let Ok(url) = std::env::var(URL) else { return };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
     let settings =
         DbSettings { control_pool_size: 5, acquire_timeout: Duration::from_secs(2), ..DbSettings::default() };
     let url = Secret::new(url);
