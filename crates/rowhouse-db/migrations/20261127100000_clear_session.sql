@@ -12,6 +12,7 @@ begin
     pg_catalog.set_config('statement_timeout', statement_timeout, false),
     pg_catalog.set_config('idle_in_transaction_session_timeout', '10000', false),
     pg_catalog.set_config('jit', 'off', false),
+    pg_catalog.set_config('bytea_output', 'hex', false),
     pg_catalog.pg_advisory_unlock_all();
   execute 'close all';
   unlisten *;
