@@ -22,7 +22,7 @@ const SCHEMAS: &[(&str, &str, u8)] = &[
 ];
 
 /// Functions in a lower schema that a higher crate writes. The page of the house lists them for people.
-const HOOKS: &[(&str, &str)] = &[
+pub(super) const HOOKS: &[(&str, &str)] = &[
     ("rowhouse.require_live_session", "rowhouse-tenancy"),
     ("auth.has_permission", "rowhouse-tenancy"),
     ("auth.has_entitlement", "rowhouse-tenancy"),
