@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::admin::{self, Filter, MOST_LISTED};
 use crate::{NewJob, enqueue};
-use schema::{Cancelled, Id, Job, JobState, ListedJob, NewJobBody, Paused, Stats};
+use schema::{Cancelled, Id, Job, JobPage, JobState, ListedJob, NewJobBody, Paused, Stats};
 
 /// What the routes need.
 #[derive(Clone)]
@@ -110,7 +110,7 @@ async fn list(
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
     Params(query): Params<ListQuery>,
-) -> Answer<Page<Raw<ListedJob>>> {
+) -> Answer<JobPage> {
     let limit = limit(query.limit, MOST_LISTED as u32)?;
     let after = query.cursor.map(|cursor| cursor.position::<i64>()).transpose()?;
     let (state, tenant) = (query.state.map(|state| state.name().to_owned()), query.tenant.map(TenantId));
@@ -118,7 +118,8 @@ async fn list(
     let find = async move |client: &tokio_postgres::Client| admin::list(client, &filter, limit.into()).await;
     let found = jobs.control.statement(&origin.operation("jobs.list"), find).await?;
     let found = found.into_iter().map(Raw::new).collect();
-    Ok(Json(Page::new(found, limit, |job: &Raw<ListedJob>| job.get("id").as_i64())))
+    let page = Page::new(found, limit, |job: &Raw<ListedJob>| job.get("id").as_i64());
+    Ok(Json(JobPage { jobs: page.items, next: page.next }))
 }
 
 async fn show(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_http::api::{Problem, Raw};
+use rowhouse_http::api::{Cursor, Problem, Raw};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -265,4 +265,13 @@ impl NewJobBody {
         };
         self.timeout_seconds.map(read).transpose()
     }
+}
+
+/// A page of jobs.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct JobPage {
+    /// The jobs, highest number first.
+    pub(super) jobs: Vec<Raw<ListedJob>>,
+    /// For `cursor`; null on the last page.
+    pub(super) next: Option<Cursor>,
 }

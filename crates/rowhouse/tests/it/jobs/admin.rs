@@ -21,18 +21,18 @@ async fn job_is_enqueued_listed_shown_cancelled_and_run_again() {
     let first = enqueue(&app, json!({ "kind": "jobs.noop", "payload": { "n": 1 }, "priority": 2 })).await;
     let later = enqueue(&app, json!({ "kind": "jobs.noop", "run_at": "2096-01-01T00:00:00Z" })).await;
     let page = app.get(&key, "/admin/v1/jobs?limit=1").await.json();
-    assert_eq!(page["items"][0]["id"], json!(later));
+    assert_eq!(page["jobs"][0]["id"], json!(later));
     let next = page["next"].as_str().unwrap();
     let page =
         app.get(&key, &format!("/admin/v1/jobs?cursor={next}&queue=default&kind=jobs.noop")).await.json();
-    assert_eq!((&page["items"][0]["id"], &page["items"][0]["state"]), (&json!(first), &json!("ready")));
-    assert_eq!((&page["items"].as_array().unwrap().len(), &page["next"]), (&1, &Value::Null));
+    assert_eq!((&page["jobs"][0]["id"], &page["jobs"][0]["state"]), (&json!(first), &json!("ready")));
+    assert_eq!((&page["jobs"].as_array().unwrap().len(), &page["next"]), (&1, &Value::Null));
     let job = app.get(&key, &format!("/admin/v1/jobs/{first}")).await.json();
     assert_eq!((&job["payload"], &job["priority"], &job["log"]), (&json!({ "n": 1 }), &json!(2), &json!([])));
     let cancelled = app.post(&key, &format!("/admin/v1/jobs/{first}/cancel"), json!({})).await;
     assert_eq!(cancelled.json(), json!({ "id": first, "state": "cancelled" }));
     let states = app.get(&key, "/admin/v1/jobs?state=cancelled").await.json();
-    assert_eq!(states["items"][0]["id"], json!(first));
+    assert_eq!(states["jobs"][0]["id"], json!(first));
     for id in [first, later] {
         let again = app.post(&key, &format!("/admin/v1/jobs/{id}/retry"), json!({})).await;
         assert_eq!(again.status, StatusCode::OK, "{}", again.text);
