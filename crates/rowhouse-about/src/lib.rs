@@ -11,7 +11,7 @@ use rowhouse_module::{Assembly, Module, ModuleFuture, Roles};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Says what runs.
+/// `GET /admin/v1/about`.
 #[derive(Debug, Clone, Copy)]
 pub struct AboutModule;
 
@@ -33,7 +33,7 @@ impl Module for AboutModule {
     }
 }
 
-/// What is known of the process.
+/// What is known about the process at start.
 #[derive(Clone)]
 struct Process {
     control: Control,
@@ -47,7 +47,7 @@ impl FromRef<Process> for Control {
     }
 }
 
-/// The answer.
+/// The response.
 #[derive(Debug, Serialize, JsonSchema)]
 struct About {
     /// The program.

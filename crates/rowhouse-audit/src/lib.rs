@@ -13,7 +13,7 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ("20261127120400_audit_origin.sql", include_str!("../migrations/20261127120400_audit_origin.sql")),
 ];
 
-/// What was done to what; who did it is known from the transaction.
+/// What was done to what. Who did it is known from the transaction.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
     /// The crate or module that writes, such as `auth`.
@@ -24,13 +24,13 @@ pub struct Entry<'a> {
     pub target_kind: &'a str,
     /// Which one.
     pub target_id: &'a str,
-    /// The tenant concerned; `None` is that of the transaction, if it has one.
+    /// The tenant concerned; `None` takes that of the transaction, if it has one.
     pub tenant: Option<TenantId>,
-    /// More; at most 8 KiB as JSON.
+    /// Further details, at most 8 KiB as JSON.
     pub details: Map<String, Value>,
 }
 
-/// Writes `entry` in the running transaction: it is there exactly when the transaction commits. Returns its id.
+/// Writes `entry` in the running transaction: it exists if and only if the transaction commits. Returns its id.
 ///
 /// # Errors
 /// The database's; SQLSTATE 23514 when a part of the entry is too long.

@@ -8,7 +8,7 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Decodes strictly: padding, foreign characters and loose trailing bits give `None`.
+/// Decodes strictly: padding, characters outside the alphabet and non-zero trailing bits give `None`.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }

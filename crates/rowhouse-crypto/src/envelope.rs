@@ -1,13 +1,13 @@
-//! Sealing of small secrets at rest: AES-256-GCM under a key derived from the configured secret.
+//! Authenticated encryption of small secrets at rest: AES-256-GCM under a key derived from the configured secret.
 //!
-//! Leaves to others where the sealed bytes are kept.
+//! Leaves storing the sealed bytes to the caller.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
 use rowhouse_kernel::{Rng, Secret};
 use zeroize::Zeroizing;
 
-/// First byte of everything sealed; another layout gets another number.
+/// First byte of every sealed value: the version of the layout.
 const VERSION: u8 = 1;
 const SALT: &[u8] = b"rowhouse/envelope";
 const INFO: &[u8] = b"aes-256-gcm/1";
@@ -18,10 +18,10 @@ pub enum EnvelopeError {
     /// The first byte names a layout that this version does not know, or there are too few bytes.
     #[error("the sealed value has an unknown layout")]
     Layout,
-    /// Another secret, another label, or changed bytes; which of them cannot be told.
+    /// Another secret, another label, or changed bytes; AES-GCM cannot tell which.
     #[error("the sealed value does not open with this secret (auth.key_secret)")]
     Refused,
-    /// The crypto library refused (never seen; kept apart from a wrong secret).
+    /// The crypto library failed; kept apart from a wrong secret.
     #[error("the crypto library refused to work")]
     Library,
 }

@@ -84,7 +84,7 @@ impl Jwk {
         self
     }
 
-    /// RFC 7638: SHA-256 over the required members in lexical order. Used as `kid`, so that a key's name follows
+    /// RFC 7638: SHA-256 over the required members in lexical order. Used as `kid`, so that the name is derived
     /// from the key.
     #[must_use]
     pub fn thumbprint(&self) -> String {

@@ -1,4 +1,4 @@
-//! Key pairs: generated, sealed, loaded, and the two things they do.
+//! Key pairs: generation, sealing, loading, signing and verifying.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -19,7 +19,7 @@ pub enum Algorithm {
     /// ECDSA over P-256 with SHA-256: the default.
     #[serde(rename = "ES256")]
     Es256,
-    /// RSA PKCS #1 v1.5 with SHA-256, 2048 bits: for OpenID clients that know nothing else.
+    /// RSA PKCS #1 v1.5 with SHA-256, 2048 bits: for OpenID clients that support nothing else.
     #[serde(rename = "RS256")]
     Rs256,
     /// Ed25519.
@@ -48,7 +48,7 @@ impl Algorithm {
 /// Why a key or a ring cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The crypto library would not generate, load or use the key.
+    /// The crypto library failed to generate, load or use the key.
     #[error("the crypto library refused the key: {0}")]
     Library(String),
     /// A public key lacks members or holds malformed ones.
@@ -106,7 +106,7 @@ enum Private {
     EdDsa(Ed25519KeyPair),
 }
 
-/// A private key with its public half. The private bytes leave only sealed.
+/// A private key with its public half. The private bytes are exported only in sealed form.
 pub struct KeyPair {
     private: Private,
     jwk: Jwk,
@@ -119,7 +119,7 @@ impl std::fmt::Debug for KeyPair {
 }
 
 impl KeyPair {
-    /// A fresh key, from the crypto library's own generator.
+    /// A new key from the crypto library's own generator.
     ///
     /// # Errors
     /// [`KeyError::Library`].

@@ -1,4 +1,4 @@
-//! Secrets that mean nothing by themselves: handed out once, stored only as a digest.
+//! Opaque secrets: random text that is shown once and stored only as a digest.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Characters of a secret: 62^22 is a little more than 2^130.
 const LENGTH: usize = 22;
-/// Largest multiple of 62 below 256; bytes from there on are drawn again, so that no character is likelier.
+/// Largest multiple of 62 below 256. Bytes from there on are rejected, so that every character is equally likely.
 const FAIR: u8 = 248;
 
-/// A fresh secret of 22 letters and digits, for refresh tokens and one-time links.
+/// A new secret of 22 letters and digits, for refresh tokens and one-time links.
 #[derive(Debug, Clone)]
 pub struct OpaqueSecret(Secret);
 
@@ -66,7 +66,7 @@ impl ChainKey {
     /// The successor of the secret whose digest is `parent`; `None` only when the crypto library refuses.
     #[must_use]
     pub fn successor(&self, parent: &str) -> Option<OpaqueSecret> {
-        // 64 bytes hold 22 fair ones but for odds beyond 2^-200.
+        // Fewer than 22 of 64 bytes are accepted with a probability below 2^-200.
         let mut bytes = Zeroizing::new([0_u8; 64]);
         self.0.expand(&[parent.as_bytes()], Bytes64).ok()?.fill(&mut *bytes).ok()?;
         let text: String = bytes.iter().filter_map(|byte| letter(*byte)).take(LENGTH).collect();

@@ -45,7 +45,7 @@ pub enum Kind {
         /// The logarithm of the rounds.
         cost: u32,
     },
-    /// A text that is no hash that we can check; it costs nothing.
+    /// Text in no supported format; comparing it takes no time.
     Unusable,
 }
 
@@ -66,8 +66,8 @@ pub fn kind(stored: Option<&str>) -> Kind {
     }
 }
 
-/// Compares with hashes that nobody has, one of each usual kind, so that how long they take is known before anybody
-/// asks for a user of that kind.
+/// Compares with one dummy hash of each usual kind, so that their durations are known before the first sign-in
+/// of a user whose hash is of that kind.
 pub fn rehearse(mut took: impl FnMut(Kind, &mut dyn FnMut())) {
     took(Kind::Current, &mut || _ = verify_argon2("", NOBODY));
     took(kind(Some(NOBODY_BCRYPT)), &mut || _ = verify_bcrypt("", NOBODY_BCRYPT));
@@ -80,7 +80,7 @@ pub enum Verdict {
     Match,
     /// It is the password, and the hash should be replaced: another algorithm or other parameters than today's.
     MatchOutdated,
-    /// It is not, or the stored text is no hash that we can check.
+    /// It is not, or the stored text is in no supported format.
     Mismatch,
 }
 
@@ -122,9 +122,9 @@ fn refused(error: impl std::fmt::Display) -> HashError {
     HashError(error.to_string())
 }
 
-/// Runs Argon2 in memory that goes back to the operating system afterwards: glibc maps requests beyond its largest
-/// threshold (32 MiB) by themselves, and what is never touched is never resident. Smaller ones would stay in the heap
-/// for good, with as many copies as hashes ever ran at once.
+/// Runs Argon2 in memory that goes back to the operating system afterwards: glibc serves requests above its
+/// largest `mmap` threshold (32 MiB) by a mapping of their own, and pages that are never touched are never
+/// resident. Smaller blocks would stay in the heap, as many of them as hashes ever ran at once.
 fn compute(argon2: &Argon2<'_>, password: &str, salt: &[u8], output: &mut [u8]) -> argon2::Result<()> {
     let blocks = argon2.params().block_count();
     let mut memory = Vec::with_capacity(blocks.max(BLOCKS_APART));
@@ -146,7 +146,7 @@ pub fn verify(password: &str, stored: Option<&str>) -> Verdict {
     }
 }
 
-/// True if [`verify`] could ever say yes to this text: an importable hash.
+/// True if [`verify`] supports the format of this hash, which can then be imported.
 #[must_use]
 pub fn is_supported(stored: &str) -> bool {
     if stored.starts_with("$2") {
@@ -159,7 +159,8 @@ fn verify_bcrypt(password: &str, stored: &str) -> Verdict {
     let matches = bcrypt_is_affordable(stored) && bcrypt::verify(password, stored).unwrap_or(false);
     match matches {
         false => Verdict::Mismatch,
-        // What was cut may not be what the user knows: a hash of what was typed now could lock out the right password.
+        // bcrypt has compared the first 72 bytes only. A new hash of what was typed could lock out the right
+        // password.
         true if password.len() >= MAX_BYTES => Verdict::Match,
         true => Verdict::MatchOutdated,
     }
@@ -181,7 +182,7 @@ fn verify_argon2(password: &str, stored: &str) -> Verdict {
 /// `None` when the text lacks a part.
 fn argon2_matches(password: &str, hash: &PasswordHash) -> Option<bool> {
     let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
-    // Hashes of before 2016 name no version.
+    // Hashes from before 2016 carry no version.
     let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
     let argon2 = Argon2::new(algorithm, version, Params::try_from(hash).ok()?);
     let expected = hash.hash?;

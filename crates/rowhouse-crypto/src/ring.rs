@@ -1,7 +1,7 @@
-//! The key ring: one signing key per purpose, every other key that live tokens may carry, and the
-//! keys of issuers outside.
+//! The key ring: one signing key per purpose, the other keys whose tokens are still valid, and the keys of
+//! external issuers.
 //!
-//! Immutable: a rotation builds another ring. Leaves storage and the moment of rotation to `rowhouse-auth`.
+//! Immutable: a rotation builds a new ring. Leaves storage and scheduling of rotations to `rowhouse-auth`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -50,14 +50,14 @@ impl Purpose {
     }
 }
 
-/// Where a key stands in its life. A removed key is in no ring.
+/// A key's stage. A removed key is in no ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Published ahead of use, so that verifiers with a cached key set know it when it starts to sign.
+    /// Published before it signs, so that verifiers with a cached key set know it in time.
     Standby,
     /// Signs.
     Signing,
-    /// Signs no more; its tokens are still good.
+    /// Signs no more; tokens that it has signed are still accepted.
     Verifying,
 }
 
@@ -79,7 +79,7 @@ impl Status {
     }
 }
 
-/// A key with its part to play.
+/// A key with its purpose and status.
 #[derive(Debug)]
 pub struct Key {
     jwk: Jwk,
@@ -99,7 +99,7 @@ impl Key {
         Ok(Self { jwk: pair.jwk().clone(), purpose, status, pair: Some(pair), verifier })
     }
 
-    /// A key whose private half is not needed any more: its status is `verifying`.
+    /// A key without a private half; its status is `verifying`.
     ///
     /// # Errors
     /// [`KeyError::Jwk`].
@@ -120,7 +120,7 @@ impl Key {
         self.purpose
     }
 
-    /// Where it stands.
+    /// Its stage.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
@@ -154,7 +154,7 @@ struct Known {
 }
 
 impl KeyRing {
-    /// Builds a ring. `trusted` are keys of others: accepted, never signed with, never published.
+    /// Builds a ring. `trusted` are keys of other issuers: accepted, never used to sign, never published.
     ///
     /// # Errors
     /// [`KeyError::Signers`] unless each purpose has exactly one signing key.
@@ -173,13 +173,13 @@ impl KeyRing {
         Ok(Self { access, api, known: known.collect(), jwks, trusted, revoked: HashSet::new() })
     }
 
-    /// The same ring, refusing the API keys of these ids (`jti`).
+    /// The same ring, which refuses API keys with these ids (`jti`).
     #[must_use]
     pub fn without(self, revoked: impl IntoIterator<Item = String>) -> Self {
         Self { revoked: revoked.into_iter().collect(), ..self }
     }
 
-    /// The public keys of our own.
+    /// The public halves of this installation's keys.
     #[must_use]
     pub fn jwks(&self) -> &JwkSet {
         &self.jwks
@@ -208,7 +208,7 @@ impl KeyRing {
         }
     }
 
-    /// Checks form, key, signature and clock claims, in that order. Issuer, audience and role are the caller's to check.
+    /// Checks form, key, signature and clock claims, in that order. Issuer, audience and role are left to the caller.
     ///
     /// # Errors
     /// The first reason to refuse; see [`TokenError`].

@@ -1,4 +1,5 @@
-//! Texts that travel through strangers' hands and come back: everybody may read them, nobody else can make one.
+//! Text with a message authentication code, for links that leave the system and come back: readable by anybody,
+//! forgeable by nobody.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
@@ -6,12 +7,12 @@ use rowhouse_kernel::Secret;
 
 use crate::base64url;
 
-/// Bytes of a tag: 128 bits, since what is guessed is answered over the network.
+/// Bytes of a tag. 128 bits suffice where each guess is a request over the network.
 const TAG_BYTES: usize = 16;
-/// Longest text, as it travels.
+/// Longest signed text, in bytes.
 const LONGEST: usize = 2048;
 
-/// Signs texts for one purpose (HMAC-SHA256); what is signed for another is worth nothing here.
+/// Signs text for one purpose (HMAC-SHA256). A tag made for another purpose is not accepted.
 pub struct SignedText(hmac::Key);
 
 impl std::fmt::Debug for SignedText {
@@ -25,11 +26,11 @@ impl SignedText {
     #[must_use]
     pub fn new(secret: &Secret, purpose: &str) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-        let derived = hmac::sign(&secret, format!("rowhouse/stamp/{purpose}").as_bytes());
+        let derived = hmac::sign(&secret, format!("rowhouse/signed-text/{purpose}").as_bytes());
         Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
     }
 
-    /// The text with its tag; letters that need no escaping in a URL.
+    /// The text with its tag, in characters that need no escaping in a URL.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
         format!("{}.{}", base64url::encode(text), base64url::encode(&self.tag(text)[..TAG_BYTES]))
@@ -57,14 +58,14 @@ mod tests {
     use super::SignedText;
 
     #[test]
-    fn only_what_was_stamped_for_the_same_purpose_with_the_same_secret_is_read() {
-        let stamp = |secret: &str, purpose: &str| SignedText::new(&Secret::new(secret), purpose);
-        let signed = stamp("a", "mail").sign("news\nada@b.example");
-        assert_eq!(stamp("a", "mail").read(&signed).as_deref(), Some("news\nada@b.example"));
-        assert_eq!(stamp("b", "mail").read(&signed), None);
-        assert_eq!(stamp("a", "post").read(&signed), None);
+    fn text_signed_with_another_secret_or_purpose_is_refused() {
+        let signed_by = |secret: &str, purpose: &str| SignedText::new(&Secret::new(secret), purpose);
+        let signed = signed_by("a", "mail").sign("news\nada@b.example");
+        assert_eq!(signed_by("a", "mail").read(&signed).as_deref(), Some("news\nada@b.example"));
+        assert_eq!(signed_by("b", "mail").read(&signed), None);
+        assert_eq!(signed_by("a", "post").read(&signed), None);
         let (text, tag) = signed.split_once('.').unwrap();
-        let forged = stamp("x", "mail").sign("news\neve@b.example");
+        let forged = signed_by("x", "mail").sign("news\neve@b.example");
         let swapped = format!("{}.{tag}", forged.split_once('.').unwrap().0);
         let short = format!("{text}.{}", &tag[..4]);
         for wrong in [
@@ -78,7 +79,7 @@ mod tests {
             &format!("{signed}="),
             &"a".repeat(5000),
         ] {
-            assert_eq!(stamp("a", "mail").read(wrong), None, "{wrong}");
+            assert_eq!(signed_by("a", "mail").read(wrong), None, "{wrong}");
         }
     }
 }

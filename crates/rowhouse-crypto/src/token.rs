@@ -1,4 +1,4 @@
-//! Compact JWS (RFC 7515) with JWT claims (RFC 7519): how a token is taken apart and what its clock claims must say.
+//! Compact JWS (RFC 7515) with JWT claims (RFC 7519): parsing, and checking the claims of time.
 //!
 //! Leaves the choice of key to `ring.rs`, and issuer, audience and role to the caller's own policy.
 
@@ -8,16 +8,16 @@ use time::OffsetDateTime;
 
 use crate::base64url;
 
-/// Longest token that is signed or looked at, in bytes. Ours stay near 1 KiB unless metadata is large.
+/// Longest token that is signed or parsed, in bytes. Tokens have about 1 KiB unless metadata is large.
 pub const MAX_TOKEN_LENGTH: usize = 8 * 1024;
 /// How far another machine's clock may be ahead of ours, in seconds; as PostgREST allows.
 const SKEW: f64 = 30.0;
 
-/// Why a token is refused. The order of checks is the order of variants: nothing inside a token is believed, or told
-/// apart in the answer, before its signature holds.
+/// Why a token is refused. The order of checks is the order of variants: nothing in a token is believed, and no
+/// answer depends on it, before the signature is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TokenError {
-    /// Not a compact JWS of at most 8 KiB with JSON inside, or a header that asks for what we do not do.
+    /// Not a compact JWS of at most 8 KiB with JSON inside, or a header with an unsupported requirement.
     #[error("token is malformed")]
     Malformed,
     /// A bearer without a token.
@@ -26,25 +26,25 @@ pub enum TokenError {
     /// Not the three parts of a compact JWS; how many there were.
     #[error("token has {0} parts instead of 3")]
     Parts(usize),
-    /// `alg` is not the one that the named key is for; `none` is nobody's.
+    /// `alg` is not the algorithm of the named key; `none` never is.
     #[error("signing method is invalid")]
     WrongAlgorithm,
     /// No key of that `kid`, or no `kid`.
     #[error("unrecognized JWT kid")]
     UnknownKey,
-    /// The signature does not hold.
+    /// The signature does not verify.
     #[error("signature is invalid")]
     BadSignature,
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     #[error("token is missing the claim {0}")]
     MissingClaim(&'static str),
-    /// A clock claim is no number.
+    /// A claim of time is not a number.
     #[error("claim {0} must be a number")]
     NotANumber(&'static str),
     /// `aud` is neither a text nor a list of texts.
     #[error("claim aud must be a text or a list of texts")]
     BadAudience,
-    /// `aud` names others than us.
+    /// `aud` does not name this audience.
     #[error("token is not for this audience")]
     WrongAudience,
     /// The claims name a role that this key may not give.
@@ -61,7 +61,7 @@ pub enum TokenError {
     IssuedAhead,
 }
 
-/// Which key vouched for a token.
+/// Which kind of key has signed a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenSource {
     /// A key for users' access tokens.
@@ -75,23 +75,24 @@ pub enum TokenSource {
 }
 
 impl TokenSource {
-    /// True for keys that are not ours.
+    /// True for keys of other issuers.
     #[must_use]
     pub fn is_foreign(self) -> bool {
         matches!(self, Self::Legacy | Self::External)
     }
 }
 
-/// A token whose signature and clock claims hold.
+/// A token whose signature and claims of time have been verified.
 #[derive(Debug, Clone)]
 pub struct VerifiedToken {
     /// The claims.
     pub claims: Map<String, Value>,
     /// The claims as the bytes that were signed.
     pub json: String,
-    /// Who vouched.
+    /// The kind of key that has signed it.
     pub source: TokenSource,
-    /// `exp`, for foreign tokens 30 seconds later; a token is dead from this instant on. Only access tokens must have it.
+    /// `exp`, for foreign tokens 30 seconds later; the token is invalid from this instant on. Required of
+    /// access tokens only.
     pub expires_at: Option<OffsetDateTime>,
 }
 
@@ -113,7 +114,7 @@ impl VerifiedToken {
     }
 }
 
-/// The parts of the JOSE header that decide anything.
+/// The members of the JOSE header that are used.
 #[derive(Deserialize)]
 pub(crate) struct Header {
     pub(crate) alg: String,
@@ -123,7 +124,7 @@ pub(crate) struct Header {
     crit: Option<serde::de::IgnoredAny>,
 }
 
-/// A token taken apart, nothing believed yet.
+/// The parts of a token that has not been verified.
 pub(crate) struct Parts<'t> {
     pub(crate) header: Header,
     pub(crate) signed: &'t [u8],
@@ -152,7 +153,7 @@ impl<'t> Parts<'t> {
         Ok(Self { header, signed: signed.as_bytes(), signature, payload })
     }
 
-    /// Reads the claims; to be called only once the signature holds.
+    /// Reads the claims; call it only after the signature is verified.
     pub(crate) fn claims(
         &self,
         source: TokenSource,
@@ -172,7 +173,7 @@ fn check_times(
     now: OffsetDateTime,
 ) -> Result<Option<OffsetDateTime>, TokenError> {
     let now = now.unix_timestamp_nanos() as f64 / 1e9;
-    // Our own clock wrote our own `exp`.
+    // No allowance for tokens of this installation: the same clock wrote their `exp`.
     let skew = if source.is_foreign() { SKEW } else { 0.0 };
     let end = instant(claims, "exp")?.map(|exp| exp + skew);
     match end {
@@ -185,11 +186,11 @@ fn check_times(
             return Err(error);
         }
     }
-    // An `exp` past the year 9999 is as good as none.
+    // An `exp` past the year 9999 counts as none.
     Ok(end.and_then(|end| OffsetDateTime::from_unix_timestamp(end as i64).ok()))
 }
 
-/// A NumericDate in seconds (RFC 7519 section 2), fractions allowed; null is as good as absent.
+/// A NumericDate in seconds (RFC 7519 section 2), fractions allowed; null counts as absent.
 fn instant(claims: &Map<String, Value>, name: &'static str) -> Result<Option<f64>, TokenError> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),

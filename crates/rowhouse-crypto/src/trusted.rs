@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::token::Parts;
 use crate::{KeyError, TokenError, TokenSource, base64url};
 
-/// RSA serves for all six (RFC 7518 sections 3.3 and 3.5).
+/// An RSA key may be used with all six (RFC 7518 sections 3.3 and 3.5).
 static RSA: [(&str, &RsaParameters); 6] = [
     ("RS256", &RSA_PKCS1_2048_8192_SHA256),
     ("RS384", &RSA_PKCS1_2048_8192_SHA384),
@@ -32,14 +32,14 @@ static RSA: [(&str, &RsaParameters); 6] = [
 const MACS: [(&str, hmac::Algorithm); 3] =
     [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)];
 
-/// What the configured secret of another issuer amounts to.
+/// The keys that the configured secret of another issuer contains.
 #[derive(Debug, Clone)]
 pub struct TrustedKeys(Vec<TrustedKey>);
 
 #[derive(Debug, Clone)]
 struct TrustedKey {
     kid: Option<String>,
-    /// A bare secret vouches for tokens whatever `kid` they name; of a JWK the `kid` must match.
+    /// A secret without a JWK verifies tokens of any `kid`; with a JWK the `kid` must match.
     is_bare: bool,
     verifiers: Vec<(&'static str, Verifier)>,
 }
@@ -50,7 +50,7 @@ enum Verifier {
     Public(ParsedPublicKey),
 }
 
-/// The members that decide anything; private ones are passed over.
+/// The members that are used; private ones are ignored.
 #[derive(Deserialize)]
 struct ForeignJwk {
     kty: String,
@@ -73,7 +73,7 @@ struct ForeignSet {
 
 impl TrustedKeys {
     /// Reads the configured text: a JWK set, a JWK, or else a secret for HS256; with `is_base64` all that as base64,
-    /// of either alphabet. Keys of a set that are of no use here are passed over.
+    /// of either alphabet. Keys of a set that cannot verify tokens are ignored.
     ///
     /// # Errors
     /// [`KeyError::Trusted`] when no usable key remains.
@@ -99,7 +99,7 @@ impl TrustedKeys {
         }
     }
 
-    /// Which kind of key vouches for a token.
+    /// Verifies a token and says which kind of key has signed it.
     pub(crate) fn verify(&self, parts: &Parts<'_>) -> Result<TokenSource, TokenError> {
         let alg = parts.header.alg.as_str();
         let mut refusal = match MACS.iter().any(|(name, _)| *name == alg) {

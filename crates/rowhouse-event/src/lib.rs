@@ -22,7 +22,7 @@ pub const MAX_PAYLOAD_BYTES: usize = 65_536;
 /// Most events of one read.
 pub const MAX_READ: u16 = 1_000;
 
-/// Where a reader stands: after this event.
+/// A reader's position: after this event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// The transaction that wrote the event.
@@ -34,13 +34,13 @@ pub struct Cursor {
 /// Something that has happened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Its place in the order.
+    /// Its position in the order.
     pub cursor: Cursor,
     /// What has happened, such as `auth.user_created`.
     pub kind: String,
-    /// To whose data.
+    /// The tenant whose data it concerns.
     pub tenant: Option<TenantId>,
-    /// More.
+    /// Details.
     pub payload: Value,
     /// When it was written, by the database's clock.
     pub created_at: OffsetDateTime,
@@ -50,8 +50,8 @@ pub struct Event {
     pub request_id: Option<String>,
 }
 
-/// Writes an event in the running transaction: it is there exactly when the transaction commits. Without a tenant it is
-/// that of the transaction, if it has one.
+/// Writes an event in the running transaction: it exists if and only if the transaction commits. Without a
+/// tenant it takes that of the transaction, if it has one.
 ///
 /// # Errors
 /// The database's; SQLSTATE 23514 when the kind is malformed or the payload too long.
@@ -67,7 +67,8 @@ pub async fn emit(
     Ok(tx.query_typed_one("select events.emit($1, $2, $3)", &parameters).await?.try_get(0)?)
 }
 
-/// At most `limit` events after `cursor`, in order, and none that another may still come before.
+/// At most `limit` events after `cursor`, in order. Stops before an event that a transaction still running
+/// could precede.
 ///
 /// # Errors
 /// The database's.

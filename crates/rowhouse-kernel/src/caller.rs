@@ -10,20 +10,20 @@ use crate::{OrganizationId, SessionId, TenantId, UserId};
 pub const ANON: &str = "anon";
 /// The database role of a signed-in user.
 pub const AUTHENTICATED: &str = "authenticated";
-/// The database role that looks past row-level security; has a login and a pool of its own.
+/// The database role that bypasses row-level security; it has a login and a pool of its own.
 pub const SERVICE_ROLE: &str = "service_role";
 
 /// A caller whose token has been verified (or who has none).
 ///
-/// Nothing here comes from user-editable metadata. Whether session, membership and tenant still stand is
-/// asked again by the database in the same flight as the query.
+/// Nothing here comes from user-editable metadata. The database checks session, membership and tenant again in
+/// the same flight as the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Database role to assume.
     pub role: Arc<str>,
-    /// The claims as JSON text, as they stand in `request.jwt.claims`.
+    /// The claims as JSON text: the value of `request.jwt.claims`.
     pub claims: Arc<str>,
-    /// `sub`, when it is a user of ours.
+    /// `sub`, when it is a row of `auth.users`.
     pub user: Option<UserId>,
     /// `session_id`: present exactly when the token belongs to a session that can be ended.
     pub session: Option<SessionId>,
@@ -31,7 +31,7 @@ pub struct Caller {
     pub organization: Option<OrganizationId>,
     /// `tenant_id`.
     pub tenant: Option<TenantId>,
-    /// `exp`; the token is dead from this instant on.
+    /// `exp`; the token is invalid from this instant on.
     pub expires_at: Option<OffsetDateTime>,
 }
 
@@ -50,13 +50,13 @@ impl Caller {
         }
     }
 
-    /// True for the role that looks past row-level security.
+    /// True for the role that bypasses row-level security.
     #[must_use]
     pub fn is_service(&self) -> bool {
         &*self.role == SERVICE_ROLE
     }
 
-    /// True for the caller without rights of a user: `anon`.
+    /// True for the role `anon`.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         &*self.role == ANON

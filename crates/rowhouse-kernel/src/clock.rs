@@ -10,7 +10,7 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     fn now(&self) -> OffsetDateTime;
 }
 
-/// The clock as the program hands it around.
+/// A shared clock, as it is passed to every component.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// The machine's clock.

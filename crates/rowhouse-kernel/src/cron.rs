@@ -1,4 +1,4 @@
-//! When something is to happen again and again: a cron pattern in a time zone. Leaves firing to the jobs.
+//! The times of a schedule: a cron pattern in a time zone. Leaves enqueueing at those times to `rowhouse-jobs`.
 
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 /// A cron pattern read in a time zone.
 ///
 /// Patterns have five fields (minute, hour, day of month, month, day of week) or six, with seconds before them; also
-/// `@daily` and its like, `L`, `W` and `#`. When the clocks go forward, a pattern of fixed times fires right after the gap
-/// and one of intervals goes on; when they go back, the former fires once and the latter in both hours.
+/// `@daily` and the other nicknames, `L`, `W` and `#`. When the clocks go forward, a pattern of fixed times
+/// fires right after the gap and one of intervals goes on; when they go back, the former fires once and the
+/// latter in both hours.
 #[derive(Debug, Clone)]
 pub struct Cron {
     pattern: Arc<Pattern>,
@@ -29,21 +30,21 @@ impl Cron {
         let read = CronParser::builder().year(Year::Disallowed).build().parse(pattern);
         let read = read.map_err(|error| wrong(error.to_string().trim_end_matches('.').to_owned()))?;
         let cron = Self { pattern: Arc::new(read), zone };
-        // The 30th of February reads well and never comes.
+        // "30 February" parses and has no occurrence.
         match cron.next_after(SOME_DAY) {
             Some(_) => Ok(cron),
             None => Err(wrong("it never comes".to_owned())),
         }
     }
 
-    /// The first time after `moment`, if there is one in the centuries ahead.
+    /// The first time after `moment`, if there is one in the range that the library searches.
     #[must_use]
     pub fn next_after(&self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
         let next = self.pattern.find_next_occurrence(&self.local(moment)?, false).ok()?;
         OffsetDateTime::from_unix_timestamp(next.timestamp().as_second()).ok()
     }
 
-    /// The last time before `moment`, if there is one in the centuries behind.
+    /// The last time before `moment`, if there is one in the range that the library searches.
     #[must_use]
     pub fn last_before(&self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
         let last = self.pattern.find_previous_occurrence(&self.local(moment)?, false).ok()?;
@@ -56,13 +57,13 @@ impl Cron {
     }
 }
 
-/// Where the search for the first time begins when a pattern is read: the time itself does not matter.
+/// Start of the search for a first occurrence when a pattern is parsed; any instant would do.
 const SOME_DAY: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
 /// Why there is no [`Cron`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
-    /// The pattern cannot be read, or never comes.
+    /// The pattern cannot be parsed, or has no occurrence.
     #[error("invalid cron pattern \"{0}\": {1}")]
     Pattern(String, String),
     /// The zone is not in the database.

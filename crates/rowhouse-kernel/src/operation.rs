@@ -15,16 +15,16 @@ pub enum Actor {
     /// The program itself: background work.
     #[default]
     System,
-    /// Whoever runs a command, by the name of their account on the machine.
+    /// A person who runs a command, by operating-system account.
     Operator(Arc<str>),
-    /// A user of ours.
+    /// A row of `auth.users`.
     User(UserId),
-    /// A caller who is no user of ours, by database role: `anon`, `service_role`, a project's own.
+    /// A caller that is not a row of `auth.users`, by database role: `anon`, `service_role`, a project's own.
     Role(Arc<str>),
 }
 
 impl Actor {
-    /// Who a verified caller is.
+    /// The actor that a verified caller stands for.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
         caller.user.map_or_else(|| Self::Role(Arc::clone(&caller.role)), Self::User)
@@ -59,14 +59,14 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The program itself, by this clock.
+    /// An origin for work of the program itself.
     #[must_use]
     pub fn system(clock: &SharedClock) -> Self {
         let clock = Arc::clone(clock);
         Self { request_id: None, actor: Actor::System, tenant: None, address: None, clock }
     }
 
-    /// A command that the operator of this name runs.
+    /// An origin for a command that this operator runs.
     #[must_use]
     pub fn operator(name: &str, clock: &SharedClock) -> Self {
         Self { actor: Actor::Operator(Arc::from(name)), ..Self::system(clock) }
@@ -79,7 +79,8 @@ impl Origin {
     }
 }
 
-/// A named transaction's or statement's name and origin: the first argument of all that decides in the database.
+/// A named transaction's or statement's name and origin: the first argument of every function that decides in
+/// the database.
 #[derive(Debug, Clone)]
 pub struct Operation {
     /// The label of its metrics: `surface.verb`.
@@ -97,26 +98,26 @@ impl Operation {
         origin.operation(name)
     }
 
-    /// Work that no request waits for, by this clock.
+    /// Background work, which no request waits for.
     #[must_use]
     pub fn background(name: &'static str, clock: &SharedClock) -> Self {
         Origin::system(clock).operation(name)
     }
 
-    /// Work of the program itself by the machine's clock: for what decides nothing by time.
+    /// Work of the program itself by the system clock, where no decision depends on the time.
     #[must_use]
     pub fn system(name: &'static str) -> Self {
         Self::background(name, &MACHINE_CLOCK)
     }
 
-    /// The same on behalf of the request with this id, if any.
+    /// Sets the request's id, if there is one.
     #[must_use]
     pub fn for_request(mut self, request_id: Option<&str>) -> Self {
         self.origin.request_id = request_id.map(Arc::from);
         self
     }
 
-    /// The same in this tenant.
+    /// Sets the tenant.
     #[must_use]
     pub fn in_tenant(mut self, tenant: Option<TenantId>) -> Self {
         self.origin.tenant = tenant;

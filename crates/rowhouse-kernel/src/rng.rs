@@ -8,7 +8,7 @@ pub trait Rng: Send + Sync + std::fmt::Debug {
     fn fill(&self, buffer: &mut [u8]);
 }
 
-/// The generator as the program hands it around.
+/// A shared generator, as it is passed to every component.
 pub type SharedRng = Arc<dyn Rng>;
 
 /// The operating system's generator.
@@ -19,7 +19,7 @@ impl Rng for SystemRng {
     #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
     #[expect(
         clippy::expect_used,
-        reason = "without randomness no secret can be made; going on would be worse"
+        reason = "without random bytes every secret would be predictable, so the process stops"
     )]
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the operating system gives random bytes");

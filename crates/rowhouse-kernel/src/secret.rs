@@ -1,4 +1,4 @@
-//! Text that must not be printed.
+//! Strings that must not be printed.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself. Each call is a place to review.
+    /// The plain text. Every call has to be reviewed.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -121,7 +121,7 @@ impl Settings {
         groups.iter().flat_map(|group| (group.values)(self)).collect()
     }
 
-    /// `up` in development: makes comfortable what nobody has set.
+    /// Applies the development defaults of `up` to keys that nobody has set.
     pub fn apply_development_defaults(&mut self, groups: &[GroupSpec], sources: &Sources) {
         groups.iter().for_each(|group| (group.development)(self, sources));
     }

@@ -1,5 +1,5 @@
-//! What a project leaves open to callers of the data API without row-level security deciding: reported at start and by
-//! `doctor`, forbidden by neither, since a table may be meant for everybody.
+//! Tables, views and functions that callers of the data API can use without row-level security. Reported at
+//! start and by `doctor` and not refused, since a table may be public on purpose.
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::settings::DefaultGrants;

@@ -17,14 +17,14 @@ use crate::user_sync::UserSync;
 
 /// How long the database may take to answer before the report says it does not.
 const DATABASE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Monitors may ask as often as they like; users are counted at most this often.
+/// Users are counted at most this often, however often monitors ask.
 const MIN_COUNT_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a count stands while the next one takes its time.
+/// How long the last count is reported while the next one is running.
 const MAX_COUNT_AGE: Duration = Duration::from_secs(60);
-/// Counting takes at most about one part in so many of the time.
+/// Counting takes at most about 1/10 of the time.
 const COST_SHARE: u32 = 10;
 
-/// An overall verdict.
+/// The overall status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -52,14 +52,14 @@ pub struct Report {
     pub status: Status,
     /// When it was measured, RFC 3339.
     pub timestamp: String,
-    /// Of this program.
+    /// The program's version.
     pub version: &'static str,
     /// `healthy`, or what is wrong.
     pub database: String,
-    /// Null when it could not be measured.
+    /// `null` when it could not be measured.
     pub user_sync: Option<UserSync>,
-    /// Each part's word: `healthy`, `unhealthy`, or `off` in a process that does not run it; of the user triggers `active`,
-    /// `missing`, or `unknown` while they cannot be asked.
+    /// Each part's status: `healthy`, `unhealthy`, or `off` in a process that does not run it; for the triggers
+    /// on users `active`, `missing`, or `unknown` while the database does not answer.
     pub services: BTreeMap<&'static str, &'static str>,
 }
 
@@ -77,8 +77,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Measures that database, and asks those parts and tasks. A process that answers no requests of the data API
-    /// (`answers_requests`) is ready without the data plane.
+    /// Reports on this database and these parts and tasks. A process that serves no data API
+    /// (`answers_requests` is false) is ready without the data plane.
     #[must_use]
     pub fn new(
         database: Database,
@@ -114,7 +114,7 @@ impl Health {
         self.supervisor.statuses().iter().find(|task| !task.is_up()).map(|task| task.name)
     }
 
-    /// The whole report.
+    /// Measures everything once.
     pub async fn report(&self) -> Report {
         let (user_sync, database) = match self.user_sync().await {
             Ok(sync) => (Some(sync), "healthy".to_owned()),
@@ -137,8 +137,8 @@ impl Health {
         Report { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
     }
 
-    /// Asking at the same time waits for the one answer. A count that takes longer goes on alone, and until it
-    /// ends the last one stands, for a minute.
+    /// Concurrent calls share one count. A count that takes longer than the time-out continues in the
+    /// background; until it ends the last result is reported, for at most a minute.
     pub(crate) async fn user_sync(&self) -> Result<UserSync, String> {
         self.database.liveness.require_up().map_err(|error| error.to_string())?;
         let health = self.clone();
@@ -167,7 +167,7 @@ impl Health {
         }
         let began = Instant::now();
         let sync = UserSync::measure(&self.database.control).await.map_err(|error| error.to_string())?;
-        // What took long is not asked again at once.
+        // A count that took long is not repeated at once.
         let good_from = began + began.elapsed() * COST_SHARE;
         *self.last_sync.lock().unwrap_or_else(PoisonError::into_inner) = Some((good_from, sync.clone()));
         Ok(sync)

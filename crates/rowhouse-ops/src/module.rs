@@ -1,5 +1,5 @@
-//! Operation as a capability of the program: health, readiness, version and metrics. Last of the list of modules, since it
-//! asks all the others.
+//! Operation as a capability of the program: health, readiness, version and metrics. Last in the list of
+//! modules, since it collects the checks of all others.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Whether this process can do what it is there for: the control plane may write, and both logins of the data plane can
-//! run a query. Measured when somebody asks, at most once in a second.
+//! Readiness: the control plane can write, and both logins of the data plane can run a query. Measured on
+//! request, at most once a second.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use rowhouse_kernel::{Caller, Operation, SERVICE_ROLE};
 
 /// How long the database may take; a load balancer waits for the answer.
 const TIMEOUT: Duration = Duration::from_millis(1500);
-/// Load balancers may ask as often as they like.
+/// Results are shared for this long, however often load balancers ask.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 type Finding = Result<(), String>;
 
-/// Measures, and remembers the last finding.
+/// Measures readiness and caches the last finding.
 #[derive(Clone)]
 pub(crate) struct Readiness {
     database: Database,
@@ -28,7 +28,8 @@ impl Readiness {
         Self { database, measuring: Arc::default(), found: Arc::default() }
     }
 
-    /// Whether the database serves; `with_data_plane`: this process answers requests of the data API.
+    /// Whether this process is ready. `with_data_plane` includes the data plane, for a process that serves the
+    /// data API.
     pub(crate) async fn check(&self, with_data_plane: bool) -> Finding {
         let readiness = self.clone();
         let measured = tokio::spawn(async move { readiness.current(with_data_plane).await });
@@ -39,7 +40,7 @@ impl Readiness {
         }
     }
 
-    /// The last finding while it is fresh, else a new one. Who asks at the same time waits for the one answer.
+    /// The last finding while it is fresh, else a new one. Concurrent calls share one measurement.
     async fn current(&self, with_data_plane: bool) -> Finding {
         let _turn = self.measuring.lock().await;
         if let Some(fresh) = self.fresh() {
@@ -74,7 +75,7 @@ impl Readiness {
         writable.and(users).and(service)
     }
 
-    /// A standby, a server that has been made read-only, or one whose disk is full takes no sign-ins and no jobs.
+    /// A standby, a read-only server and a full disk can take no sign-ins and no jobs.
     async fn writable(&self) -> Finding {
         let operation = Operation::system("ops.readiness");
         let asked = self.database.control.statement(&operation, async |client| {
@@ -84,7 +85,7 @@ impl Readiness {
         });
         let row = asked.await;
         match row {
-            // All connections are busy, which is load and no fault.
+            // All connections are busy: that is load, not a failure.
             Err(DbError::PoolTimeout(_)) => Ok(()),
             Err(error) => Err(format!("database: {error}")),
             Ok(row) if row.get(0) => Err("database: a standby in recovery, which is read-only".to_owned()),

@@ -1,4 +1,4 @@
-//! Every operational path on one screen.
+//! Routes of health, version and metrics.
 
 use std::sync::Arc;
 
@@ -16,23 +16,23 @@ use serde_json::json;
 use crate::health::{Health, Status};
 use crate::process;
 
-/// What the paths need. Cheap to clone.
+/// State of the routes. Cheap to clone.
 #[derive(Clone)]
 pub struct Ops {
     /// Measures.
     pub health: Health,
     /// The registry.
     pub metrics: Metrics,
-    /// While the process leaves it is not ready.
+    /// During shutdown the process is not ready.
     pub shutdown: Shutdown,
     /// For the pools' gauges.
     pub database: Database,
-    /// Opens `/metrics` to other addresses than loopback.
+    /// Allows `/metrics` from addresses other than loopback.
     pub metrics_token: Option<Arc<Secret>>,
 }
 
-/// `/health`, `/health/live`, `/health/ready`, `/version`, `/metrics`, and the literal URL that an existing guide
-/// monitors.
+/// `/health`, `/health/live`, `/health/ready`, `/version`, `/metrics`, and a URL that existing deployment
+/// guides monitor.
 pub fn router(ops: Ops) -> Router {
     Router::new()
         .route("/health", get(health))
@@ -111,7 +111,7 @@ fn record_control(ops: &Ops) {
     gauge!("database_connections").set(ops.database.connection_count() as f64);
 }
 
-/// Without an answer the gauges say so (NaN) instead of keeping an old number.
+/// Without an answer the gauges become NaN instead of keeping an old value.
 async fn record_user_sync(ops: &Ops) {
     let sync = tokio::time::timeout(std::time::Duration::from_millis(1500), ops.health.user_sync()).await;
     let number = |value: fn(&crate::UserSync) -> f64| match &sync {
@@ -123,7 +123,7 @@ async fn record_user_sync(ops: &Ops) {
     gauge!("rowhouse_user_sync_percentage").set(number(|sync| sync.sync_percentage));
 }
 
-/// Digests are compared, so that time tells nothing of the token.
+/// Compares digests, so that the duration does not depend on the token.
 fn has_token(headers: &HeaderMap, token: Option<&Secret>) -> bool {
     let Some(token) = token else { return false };
     let given =

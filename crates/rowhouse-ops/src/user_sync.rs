@@ -1,4 +1,4 @@
-//! Do all users have a profile? What deployment guides monitor as "user sync".
+//! Whether all users have a profile; deployment guides monitor it as "user sync".
 
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::Operation;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::health::Status;
 
-/// Up to this many missing profiles are a warning that a repair is due.
+/// Up to this many missing profiles are reported as `warning`.
 const FEW: i64 = 5;
 
 /// Users and profiles, counted.

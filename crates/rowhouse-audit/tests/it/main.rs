@@ -29,7 +29,7 @@ async fn count(client: &Client) -> i64 {
 }
 
 #[tokio::test]
-async fn entry_is_there_exactly_when_its_transaction_commits() {
+async fn entry_exists_if_and_only_if_its_transaction_commits() {
     let database = start().await;
     let client = owner(&database).await;
     for (end, entries) in [("rollback", 0), ("commit", 1)] {
@@ -50,7 +50,7 @@ async fn entry_is_there_exactly_when_its_transaction_commits() {
 }
 
 #[tokio::test]
-async fn sql_of_an_operator_is_written_down_as_such() {
+async fn direct_sql_by_an_operator_is_recorded_as_such() {
     let database = start().await;
     let client = owner(&database).await;
     write(&client, entry(json!({}))).await.unwrap();
@@ -59,7 +59,7 @@ async fn sql_of_an_operator_is_written_down_as_such() {
 }
 
 #[tokio::test]
-async fn details_are_bounded_and_entries_only_go_by_age() {
+async fn details_are_bounded_and_entries_are_deleted_by_age_only() {
     let database = start().await;
     let client = owner(&database).await;
     let refused = write(&client, entry(json!({ "k": "x".repeat(9000) }))).await.unwrap_err();

@@ -55,7 +55,7 @@ fn hashes_that_would_cost_too_much_are_refused_at_once() {
 }
 
 #[test]
-fn text_that_is_no_hash_matches_nothing() {
+fn text_in_no_supported_format_matches_nothing() {
     for stored in [
         "plain",
         "$",
@@ -76,7 +76,7 @@ fn unknown_account_costs_the_same_work_as_a_wrong_password() {
 }
 
 #[test]
-fn password_that_bcrypt_may_have_cut_is_not_hashed_anew() {
+fn password_that_bcrypt_may_have_truncated_is_not_rehashed() {
     let stored = bcrypt::hash("x".repeat(80), 4).unwrap();
     for typed in ["x".repeat(80), "x".repeat(72) + "another ending", "x".repeat(72)] {
         assert_eq!(verify(&typed, Some(&stored)), Verdict::Match, "{typed}");
@@ -87,7 +87,7 @@ fn password_that_bcrypt_may_have_cut_is_not_hashed_anew() {
 }
 
 #[test]
-fn kinds_are_told_apart_and_the_usual_ones_rehearsed() {
+fn kinds_are_distinguished_and_the_usual_ones_measured_ahead() {
     assert_eq!([kind(None), kind(Some("")), kind(Some(NOBODY))], [Kind::Current; 3]);
     assert_eq!(kind(Some(NOBODY_BCRYPT)), Kind::Bcrypt { cost: 10 });
     assert_eq!(kind(Some("text")), Kind::Unusable);

@@ -112,7 +112,7 @@ fn forged_headers_are_refused() {
 }
 
 #[test]
-fn public_key_is_no_hmac_secret() {
+fn public_key_does_not_serve_as_hmac_secret() {
     let ring = ring_with(Some(LEGACY));
     let jwk = serde_json::to_string(&ring.jwks().keys[0]).unwrap();
     let kid = ring.signing_kid(Purpose::Access);

@@ -46,7 +46,7 @@ fn secret_as_text_base64_and_jwk_is_the_same_secret() {
 }
 
 #[test]
-fn public_keys_of_every_kind_vouch_as_external() {
+fn public_keys_of_every_kind_verify_as_external() {
     for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
         let pair = KeyPair::generate(algorithm).unwrap();
         let jwk = serde_json::to_string(pair.jwk()).unwrap();
@@ -72,7 +72,7 @@ fn kid_of_a_token_must_be_that_of_the_jwk() {
 }
 
 #[test]
-fn public_jwk_is_no_shared_secret() {
+fn public_jwk_does_not_serve_as_shared_secret() {
     let pair = KeyPair::generate(Algorithm::Rs256).unwrap();
     let jwk = serde_json::to_string(pair.jwk()).unwrap();
     for material in [jwk.as_bytes(), pair.jwk().n.as_deref().unwrap().as_bytes()] {
@@ -93,7 +93,7 @@ fn algorithm_of_a_jwk_binds() {
 }
 
 #[test]
-fn json_without_a_usable_key_is_a_mistake_and_no_secret() {
+fn json_without_a_usable_key_is_refused_instead_of_taken_as_a_secret() {
     let encrypting = json!({ "kty": "oct", "k": encode(SECRET), "use": "enc" }).to_string();
     for text in ["{", "{}", r#"{"keys":[]}"#, r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#, &encrypting]
     {

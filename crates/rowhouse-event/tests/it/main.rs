@@ -43,7 +43,7 @@ async fn kinds_after(client: &Client, cursor: &mut Cursor) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn event_carries_its_operation_and_exists_exactly_when_its_transaction_commits() {
+async fn event_carries_its_operation_and_exists_if_and_only_if_its_transaction_commits() {
     let world = World::start().await;
     let control = Control::open(&world.database.urls.control, &DbSettings::default()).unwrap();
     let tenant = TenantId(Uuid::from_u128(7));
@@ -97,7 +97,7 @@ async fn events_of_ten_writers_are_read_exactly_once_and_in_the_order_of_each() 
         writing.spawn(async move {
             for number in 0..EVENTS {
                 let event = json!({ "writer": writer, "number": number });
-                // Every third transaction has more than one event, every sixth comes to nothing at first.
+                // Every third transaction has more than one event, every sixth is rolled back first.
                 if number % 6 == 0 {
                     client.batch_execute("begin").await.unwrap();
                     emit(&client, "test.undone", None, &event).await.unwrap();

@@ -34,14 +34,14 @@ fn daily_time_inside_the_gap_fires_right_after_it() {
 }
 
 #[test]
-fn daily_time_that_comes_twice_fires_once() {
+fn daily_time_that_occurs_twice_fires_once() {
     // Berlin, 25 October 2026: 03:00 becomes 02:00 (01:00 UTC).
     let found = times("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2);
     assert_eq!(found, ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
 }
 
 #[test]
-fn interval_goes_on_through_both_changes() {
+fn interval_continues_through_both_clock_changes() {
     let forward = times("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:29:00Z", 3);
     assert_eq!(forward, ["2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]);
     let back = times("*/30 * * * *", "Europe/Berlin", "2026-10-24T23:59:00Z", 5);
@@ -83,7 +83,7 @@ fn last_day_and_seconds_and_nicknames_are_understood() {
 }
 
 #[test]
-fn what_is_no_schedule_is_refused_with_the_reason() {
+fn invalid_pattern_or_zone_is_refused_with_the_reason() {
     for pattern in ["", "* * *", "61 * * * *", "0 0 30 2 *", "every day", "* * * * * * * *", "*/0 * * * *"] {
         assert!(matches!(Cron::parse(pattern, "UTC"), Err(CronError::Pattern(..))), "{pattern}");
     }

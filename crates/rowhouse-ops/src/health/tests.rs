@@ -11,7 +11,7 @@ use rowhouse_http::Supervisor;
 use super::{Health, Status};
 
 #[tokio::test]
-async fn count_that_takes_long_is_made_once_and_the_last_one_stands_meanwhile() {
+async fn slow_count_runs_once_and_the_last_result_is_reported_meanwhile() {
     let migrations = Migration::embedded(&[
         rowhouse_db::MIGRATIONS,
         rowhouse_audit::MIGRATIONS,

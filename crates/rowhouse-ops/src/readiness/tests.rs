@@ -29,7 +29,7 @@ async fn turns_unready(readiness: &Readiness, part: &str) {
 }
 
 #[tokio::test]
-async fn login_that_is_not_let_in_is_not_ready() {
+async fn refused_login_makes_the_process_not_ready() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
@@ -49,7 +49,7 @@ async fn login_that_is_not_let_in_is_not_ready() {
 }
 
 #[tokio::test]
-async fn read_only_database_is_not_ready() {
+async fn read_only_database_makes_the_process_not_ready() {
     let db = TestDatabase::create(migrations()).await;
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
@@ -67,7 +67,7 @@ async fn read_only_database_is_not_ready() {
 }
 
 #[tokio::test]
-async fn server_without_room_for_connections_is_not_ready() {
+async fn server_without_free_connections_makes_the_process_not_ready() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
@@ -103,7 +103,7 @@ async fn turns_ready(readiness: &Readiness) {
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    /// Nothing where this machine does not let us mount one.
+    /// `None` where mounting is not permitted.
     fn mount(cluster: &Cluster) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         let folder = cluster.folder().join("small");
@@ -123,7 +123,7 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
-async fn full_disk_is_not_ready() {
+async fn full_disk_makes_the_process_not_ready() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let Some(disk) = SmallDisk::mount(&cluster) else {
         return eprintln!("skipped: a file system of its own cannot be mounted here");
