@@ -1,6 +1,6 @@
-//! A process being put together: what modules find there, and what they add.
+//! The composition of a process: what modules receive, and what they add.
 //!
-//! Leaves serving what was added to the binary.
+//! Leaves running what was added to the binary.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::{BTreeMap, HashMap};
@@ -32,13 +32,13 @@ impl Roles {
     pub const ALL: Self = Self { api: true, worker: true };
 }
 
-/// What a process is made of, before any module.
+/// What is known before any module starts.
 pub struct Origin {
     /// Complete settings; `server.public_url` is set.
     pub settings: Settings,
     /// An open database, platform migrations applied.
     pub database: Database,
-    /// Where it is, for connections outside its pools.
+    /// Its URLs, for connections outside the pools.
     pub urls: DatabaseUrls,
     /// The time.
     pub clock: SharedClock,
@@ -54,12 +54,12 @@ pub struct Origin {
     pub addresses: BTreeMap<&'static str, SocketAddr>,
 }
 
-/// Something worth telling whoever started the process: a line of the banner, a field of `state.json`.
+/// Something to report to whoever started the process: a line of the banner, a field of `state.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// The field's name.
     pub key: &'static str,
-    /// What the banner calls it; `None` leaves it out there.
+    /// Its label in the banner; `None` leaves it out.
     pub label: Option<&'static str>,
     /// The value.
     pub value: serde_json::Value,
@@ -70,11 +70,12 @@ pub struct Fact {
 #[derive(Clone)]
 pub struct Waker(pub Arc<dyn Fn(&'static str) + Send + Sync>);
 
-/// The search path that requests of the data API see, as `set search_path` takes it; functions that run as jobs see the same.
+/// The search path of requests of the data API, in the syntax of `set search_path`; functions that run as jobs have
+/// the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPath(pub String);
 
-/// What has to be in the database before this process runs its first job; repeated until it works.
+/// Database work that precedes this process's first job; repeated until it succeeds.
 pub type Preparation =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), DbError>> + Send>> + Send + Sync>;
 
@@ -89,27 +90,27 @@ pub struct Assembled {
     pub kinds: Registry,
     /// Schedules that the modules bring along.
     pub schedules: Vec<BuiltInSchedule>,
-    /// What comes before the first job.
+    /// Database work that precedes the first job.
     pub preparations: Vec<Preparation>,
     /// What runs in the background.
     pub tasks: Vec<BackgroundTask>,
-    /// How the parts are.
+    /// Health checks of the parts.
     pub checks: Vec<HealthCheck>,
-    /// What answers on listeners, by the listeners' names.
+    /// Services of listeners, by the listeners' names.
     pub services: Vec<(&'static str, ListenerService)>,
-    /// What to tell.
+    /// What to report at start.
     pub facts: Vec<Fact>,
 }
 
-/// A process being put together.
+/// A process under composition.
 pub struct Assembly {
-    /// What it is made of.
+    /// What was known before any module started.
     pub origin: Origin,
     /// The metrics registry.
     pub metrics: Metrics,
-    /// Runs the background tasks once every module has started, and knows how they are.
+    /// Runs the background tasks once every module has started, and knows their state.
     pub supervisor: Supervisor,
-    /// Where the process is on its way out.
+    /// The shutdown signal.
     pub shutdown: Shutdown,
     /// What has been added so far; complete once every module has started.
     pub assembled: Assembled,
@@ -118,7 +119,7 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Begins with nothing added.
+    /// An assembly to which nothing has been added.
     #[must_use]
     pub fn new(origin: Origin, metrics: Metrics, hub: ListenHub) -> Self {
         let (supervisor, assembled, provided) = (Supervisor::default(), Assembled::default(), HashMap::new());
@@ -137,7 +138,7 @@ impl Assembly {
         self.hub.clone()
     }
 
-    /// Gives a value to the modules after this one; one of each type.
+    /// Provides a value to the modules after this one; one of each type.
     pub fn provide<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
         self.provided.insert(TypeId::of::<T>(), value);
     }
@@ -148,7 +149,7 @@ impl Assembly {
         Arc::clone(self.provided.get(&TypeId::of::<T>())?).downcast().ok()
     }
 
-    /// What a module before this one has to have provided.
+    /// A value that a module before this one must have provided.
     ///
     /// # Errors
     /// If none has: a mistake in the list of modules.
@@ -158,7 +159,7 @@ impl Assembly {
         })
     }
 
-    /// Adds paths. Processes that answer no requests leave them out.
+    /// Adds a surface. Ignored in a process without the API.
     pub fn surface(&mut self, surface: Surface) {
         self.assembled.surfaces.push(surface);
     }
@@ -182,7 +183,7 @@ impl Assembly {
         self.assembled.schedules.push(schedule);
     }
 
-    /// Adds what has to be in the database before this process runs its first job.
+    /// Adds database work that precedes this process's first job.
     pub fn prepare(&mut self, preparation: Preparation) {
         self.assembled.preparations.push(preparation);
     }
@@ -192,17 +193,17 @@ impl Assembly {
         self.assembled.tasks.push(task);
     }
 
-    /// Adds a part's check.
+    /// Adds a health check.
     pub fn check(&mut self, check: HealthCheck) {
         self.assembled.checks.push(check);
     }
 
-    /// Says what answers on one of the module's listeners.
+    /// Sets the service of one of the module's listeners.
     pub fn serve(&mut self, listener: &'static str, service: ListenerService) {
         self.assembled.services.push((listener, service));
     }
 
-    /// Adds something to tell.
+    /// Adds something to report at start.
     pub fn fact(
         &mut self,
         key: &'static str,

@@ -1,4 +1,4 @@
-//! Commands that a module brings. The binary's own (`up`, `serve`, `migrate`, …) are left to the binary.
+//! Commands that a module contributes. The binary's own (`up`, `serve`, `migrate`, …) are left to the binary.
 
 use std::pin::Pin;
 
@@ -19,13 +19,13 @@ pub type CommandFuture<'a> = Pin<Box<dyn Future<Output = Result<Outcome, CannotR
 /// A command with its subcommands.
 #[derive(Clone, Copy)]
 pub struct CommandGroup {
-    /// What clap has to know; its name is the command's.
+    /// The clap command; its name is the command's.
     pub command: fn() -> Command,
     /// Runs it.
     pub run: for<'a> fn(&'a ArgMatches, &'a CommandContext) -> CommandFuture<'a>,
 }
 
-/// What commands of modules work with.
+/// What a module's command receives.
 pub struct CommandContext {
     /// The project that `--dir` names.
     pub project: Project,
@@ -46,7 +46,7 @@ impl CommandContext {
         self.project.settings(&self.groups).map(|(settings, _)| settings)
     }
 
-    /// What the command's operations have in common: they are the operator's, by the account that runs the program.
+    /// The origin of the command's operations: the operator, named by the operating-system account.
     #[must_use]
     pub fn origin(&self) -> Origin {
         let uid = nix::unistd::getuid();
@@ -73,7 +73,7 @@ impl CommandContext {
         Control::open(&self.control_url()?, &settings.get::<DbSettings>()).map_err(CannotRun::from)
     }
 
-    /// Where the project's database is: the running `up`'s, else `DATABASE_URL`.
+    /// The URL of the project's database: that of the running `up`, else `DATABASE_URL`.
     ///
     /// # Errors
     /// If there is neither.

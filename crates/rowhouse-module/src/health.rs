@@ -1,11 +1,11 @@
-//! A part's own word on how it is. Reporting is left to `rowhouse-ops`.
+//! Health checks of modules. Reporting is left to `rowhouse-ops`.
 
 use std::sync::Arc;
 
-/// What a failed check means for the whole.
+/// What a failed check means for the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// Nothing can be served.
+    /// The process cannot serve.
     Unhealthy,
     /// It serves, and something needs attention.
     Degraded,
@@ -18,13 +18,13 @@ type Ask = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 pub struct HealthCheck {
     /// The part's name under `services` of `/health`.
     pub name: &'static str,
-    /// What a failure means for the whole.
+    /// What a failure means for the process.
     pub weight: Weight,
     ask: Option<Ask>,
 }
 
 impl HealthCheck {
-    /// A part that is asked by `ask`; its error says what is wrong, without secrets.
+    /// A part checked by `ask`, whose error says what is wrong, without secrets.
     pub fn new(
         name: &'static str,
         weight: Weight,
@@ -45,7 +45,7 @@ impl HealthCheck {
         self.ask.is_some()
     }
 
-    /// Asks the part; one that this process does not run is well.
+    /// Runs the check; a part that this process does not run is healthy.
     ///
     /// # Errors
     /// What is wrong.

@@ -1,4 +1,4 @@
-//! What a handler sees of a job, and what it says in the end.
+//! A job as its handler sees it, and the handler's result.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::JsonText;
 pub struct Job {
     /// Its number.
     pub id: i64,
-    /// What is to be done.
+    /// The kind.
     pub kind: Arc<str>,
     /// The queue it came from.
     pub queue: Arc<str>,
-    /// For whom.
+    /// The tenant, if it belongs to one.
     pub tenant: Option<TenantId>,
     /// Which run this is, from 1.
     pub attempt: u16,
-    /// Runs it may have; the last failure makes it dead.
+    /// Attempts that it may have; the failure of the last makes it dead.
     pub max_attempts: u16,
     /// How long this run may take; then it counts as failed.
     pub timeout: Duration,
-    /// What the enqueuer gave along.
+    /// The payload.
     pub payload: Map<String, Value>,
     /// The same as PostgreSQL wrote it: numbers of any size and precision are unchanged.
     pub payload_json: Arc<str>,
@@ -51,24 +51,24 @@ pub struct Lease {
 /// Why a run failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
-    /// Worth another try, after the kind's backoff.
+    /// To be run again after the kind's backoff.
     #[error("{0}")]
     Retry(String),
-    /// Worth another try, not before this time has passed.
+    /// To be run again, not before this time has passed.
     #[error("{1}")]
     RetryAfter(Duration, String),
-    /// Nothing could be done now, and that is no fault of the job's: it is given back as if it had not run. The handler
-    /// says by [`Handler::room`] when to come again.
+    /// Nothing could be done now for a reason outside the job: it is released as if it had not run. [`Handler::room`]
+    /// says when it can be fetched again.
     #[error("nothing could be done now")]
     Release,
-    /// Nothing was done, and it is no fault of the job's: to be run again after this time, at no attempt's cost.
+    /// Nothing was done for a reason outside the job: to be run again after this time, without counting an attempt.
     #[error("{1}")]
     Snooze(Duration, String),
-    /// The run was cut off from outside and left nothing. It costs no attempt; a job to which that happens again and again
-    /// is dead.
+    /// The run was interrupted from outside and rolled back. No attempt is counted; a job that is interrupted too
+    /// often is dead.
     #[error("{0}")]
     Interrupted(String),
-    /// Hopeless: the job is dead at once.
+    /// Not worth another attempt: the job is dead at once.
     #[error("{0}")]
     Fatal(String),
 }
@@ -79,7 +79,7 @@ pub type JobResult = Result<Option<JsonText>, JobError>;
 /// A run under way.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = JobResult> + Send + 'a>>;
 
-/// What a run holds from its beginning to its end.
+/// What a run holds while it lasts, such as a connection.
 #[derive(Debug, Default)]
 pub struct Permit(pub Option<tokio::sync::OwnedSemaphorePermit>);
 
@@ -92,13 +92,13 @@ pub trait Handler: Send + Sync + 'static {
     /// Does the work.
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a>;
 
-    /// Waits for what a run needs before it can begin, such as a connection. The job's time begins afterwards.
+    /// Waits for what a run needs before it can begin, such as a connection. The job's timeout begins afterwards.
     fn admit<'a>(&'a self) -> AdmitFuture<'a> {
         Box::pin(std::future::ready(Permit::default()))
     }
 
-    /// How many more runs would get anywhere now. Not more than so many jobs are claimed from each partition of this kind; the
-    /// others stay where they are and cost nothing. Asked before each claim, so it must be quick.
+    /// How many more runs could proceed now. No more jobs than that are fetched from each partition of this kind; the
+    /// others stay in the queue. Called before each fetch, so it must be quick.
     fn room(&self) -> usize {
         usize::MAX
     }

@@ -1,4 +1,4 @@
-//! JSON as text, which no program has read: numbers of any size and precision are unchanged. Leaves values to `serde_json`.
+//! JSON as text that was never parsed into numbers: size and precision are unchanged. Leaves values to `serde_json`.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -22,11 +22,11 @@ impl JsonText {
         self.as_str() == "null"
     }
 
-    /// Whether some text in it has the character NUL, which PostgreSQL's has not.
+    /// Whether a string in it contains U+0000, which PostgreSQL's `text` cannot hold.
     #[must_use]
     pub fn has_nul(&self) -> bool {
         let text = self.as_str();
-        // A backslash that is escaped itself begins no escape.
+        // An escaped backslash does not begin an escape.
         text.match_indices("\\u0000").any(|(at, _)| {
             let before = text.as_bytes().get(..at).unwrap_or_default();
             before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0

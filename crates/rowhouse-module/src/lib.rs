@@ -30,13 +30,13 @@ pub use project::{Project, ProjectLock, Secrets, State};
 pub use registry::{Kind, Registry};
 pub use schedule::BuiltInSchedule;
 
-/// Work of a module that ends well or says why nothing can run.
+/// Asynchronous work of a module, or the reason why the process cannot run.
 pub type ModuleFuture<'a> = Pin<Box<dyn Future<Output = Result<(), CannotRun>> + Send + 'a>>;
 
 /// One metric that a module writes: what `/metrics` shows, and what alerts and dashboards may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
-    /// As Prometheus knows it.
+    /// Its name in Prometheus.
     pub name: &'static str,
     /// Meaning and unit, in a sentence.
     pub help: &'static str,
@@ -47,7 +47,7 @@ pub trait Module: Send + Sync + 'static {
     /// Lower case, as the crate's name without `rowhouse-`.
     fn name(&self) -> &'static str;
 
-    /// The schema that it owns. Files of all modules are applied in one order, by their times.
+    /// Migrations of the schema that it owns. Files of all modules are applied in one order, by their timestamps.
     fn migrations(&self) -> &'static [Statement] {
         &[]
     }
@@ -57,7 +57,7 @@ pub trait Module: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Channels on which it wants to hear NOTIFY.
+    /// LISTEN channels that it subscribes to.
     fn channels(&self) -> &'static [&'static str] {
         &[]
     }
@@ -72,7 +72,7 @@ pub trait Module: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Ports beside the API's that it wants to serve.
+    /// Listeners beside the API's.
     ///
     /// # Errors
     /// If there is no such port.
@@ -80,7 +80,7 @@ pub trait Module: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// What can be refused before a database is reached: mistakes in files that belong to the configuration.
+    /// Checks that need no database: mistakes in files that belong to the configuration.
     ///
     /// # Errors
     /// Every mistake.
@@ -88,7 +88,7 @@ pub trait Module: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Makes up the secrets that a development project needs and nobody has set.
+    /// Generates the secrets that a development project needs and nobody has set.
     ///
     /// # Errors
     /// If they cannot be read or written.
@@ -101,7 +101,7 @@ pub trait Module: Send + Sync + 'static {
         Ok(())
     }
 
-    /// What has to be done with the database once the platform's migrations are applied, and before the project's.
+    /// Database work after the platform's migrations and before the project's.
     fn after_platform_migrations<'a>(
         &'a self,
         _client: &'a Client,
@@ -110,7 +110,7 @@ pub trait Module: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// What has to be done with the database once the project's migrations are applied.
+    /// Database work after the project's migrations.
     fn after_project_migrations<'a>(
         &'a self,
         _client: &'a Client,
@@ -119,10 +119,10 @@ pub trait Module: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Adds what it brings to a process that is being put together.
+    /// Adds its parts to the process under composition.
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a>;
 
-    /// Adds what depends on all modules having started: what gathers the others' jobs, checks or routes.
+    /// Adds what depends on all modules having started: what collects the others' jobs, checks or routes.
     fn complete<'a>(&'a self, _assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async { Ok(()) })
     }

@@ -1,4 +1,4 @@
-//! The modules of a program, in the order in which they start, and what they say together.
+//! The modules of a program, in the order in which they start, and the union of what they declare.
 
 use rowhouse_db::migrate::Migration;
 use rowhouse_kernel::Rng;
@@ -13,7 +13,7 @@ use crate::{Assembly, CannotRun, CommandGroup, ListenerSpec, Metric, Mode, Modul
 pub struct Modules(Vec<Box<dyn Module>>);
 
 impl Modules {
-    /// Takes a list; what a module requires has to come from one before it.
+    /// A list, in which what a module requires is provided by one before it.
     #[must_use]
     pub fn new(modules: Vec<Box<dyn Module>>) -> Self {
         Self(modules)
@@ -43,7 +43,7 @@ impl Modules {
         own.into_iter().chain(theirs).chain([GroupSpec::of::<LogSettings>()]).collect()
     }
 
-    /// Every schema, in the one order of the files' times; the audit log belongs to all modules.
+    /// Migrations of every module, ordered by timestamp; the audit log's belong to the program.
     #[must_use]
     pub fn migrations(&self) -> Vec<Migration> {
         let theirs = self.0.iter().map(|module| module.migrations());
@@ -69,10 +69,10 @@ impl Modules {
         self.0.iter().flat_map(|module| module.commands()).collect()
     }
 
-    /// The ports that they want beside the API's.
+    /// Their listeners beside the API's.
     ///
     /// # Errors
-    /// If one of them cannot be.
+    /// If one of them cannot be specified.
     pub fn listeners(&self, settings: &Settings, mode: Mode) -> Result<Vec<ListenerSpec>, CannotRun> {
         let listeners = self.0.iter().map(|module| module.listeners(settings, mode));
         Ok(listeners.collect::<Result<Vec<_>, _>>()?.concat())
@@ -88,7 +88,7 @@ impl Modules {
         if mistakes.is_empty() { Ok(()) } else { Err(CannotRun(mistakes)) }
     }
 
-    /// Makes up the secrets that a development project needs.
+    /// Generates the secrets that a development project needs.
     ///
     /// # Errors
     /// If they cannot be read or written.

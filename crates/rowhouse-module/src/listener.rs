@@ -1,4 +1,4 @@
-//! Ports beside the API's. They are taken before anything else is begun, so that a taken one stops the start at once.
+//! Listeners beside the API's. They are bound before anything else starts, so that a port in use ends the start at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,38 +23,38 @@ pub enum Mode {
     Serve,
 }
 
-/// A port that a module wants.
+/// A listener that a module needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSpec {
     /// The name under which the module finds it again.
     pub name: &'static str,
     /// Address and port.
     pub address: String,
-    /// What to change when it is taken: settings or options.
+    /// What to change when the port is in use: settings or options.
     pub remedy: &'static str,
 }
 
 type Serve =
     Arc<dyn Fn(TcpListener, watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// What answers on a listener.
+/// The service of a listener.
 #[derive(Clone)]
 pub enum ListenerService {
     /// HTTP without the API's layers.
     Http(Router),
-    /// A protocol of its own, which ends what is under way once the receiver turns true.
+    /// Another protocol, which finishes its connections once the receiver becomes true.
     Protocol(Serve),
 }
 
-/// Listeners by the names of their specifications.
+/// Bound listeners by name.
 #[derive(Debug, Default)]
 pub struct BoundListeners(BTreeMap<&'static str, TcpListener>);
 
 impl BoundListeners {
-    /// Takes every port.
+    /// Binds every listener.
     ///
     /// # Errors
-    /// Which cannot be had, and the remedy.
+    /// The port that is in use, and the remedy.
     pub async fn bind(specs: Vec<ListenerSpec>) -> Result<Self, CannotRun> {
         let mut bound = BTreeMap::new();
         for spec in specs {

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-/// What a command that could run has to say.
+/// The result of a command that could run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// False: the check says no (exit code 1).
+    /// False: the check failed (exit code 1).
     pub yes: bool,
     /// The document for `--json`; null when it has been printed already.
     pub json: Value,
@@ -83,7 +83,7 @@ pub fn report(as_json: bool, result: Result<Outcome, CannotRun>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// A reader that went away (`| head`) is no reason to fail.
+/// A closed pipe (`| head`) is not a failure.
 fn print_line(out: &mut impl Write, line: &str) {
     let _closed = writeln!(out, "{line}");
 }

@@ -58,7 +58,7 @@ impl Project {
         self.root.join(".rowhouse").join(name)
     }
 
-    /// Makes `.rowhouse`, which others may pass through but not list.
+    /// Creates `.rowhouse` with mode 711: other accounts may pass through it but not list it.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -71,7 +71,7 @@ impl Project {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(error)),
             _ => {}
         }
-        // We may be root in somebody else's folder: what he has put here could lead our secrets and rights anywhere.
+        // The program may run as root in another account's folder, whose owner could place symbolic links here.
         let entry = folder.symlink_metadata().map_err(fail)?;
         if entry.uid() != nix::unistd::Uid::effective().as_raw() {
             return Err(CannotRun::because(format!(
@@ -81,7 +81,7 @@ impl Project {
             )));
         }
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).map_err(fail)?;
-        // Also in a folder whose own .gitignore does not know us.
+        // Also for a folder whose own .gitignore does not name it.
         let mut options = std::fs::OpenOptions::new();
         match options.write(true).create_new(true).mode(0o644).open(folder.join(".gitignore")) {
             Ok(mut file) => file.write_all(b"*\n").map_err(fail),
@@ -90,7 +90,7 @@ impl Project {
         }
     }
 
-    /// Replaces a file under `.rowhouse` in one step; mode 600. A kill or a full disk leaves the old one whole.
+    /// Replaces a file under `.rowhouse` in one step; mode 600. After a kill or with a full disk the old content is intact.
     ///
     /// # Errors
     /// The file system's.
@@ -108,7 +108,7 @@ impl Project {
         Ok(())
     }
 
-    /// Reads `rowhouse.toml` and the environment; nothing is validated beyond form yet.
+    /// Reads `rowhouse.toml` and the environment; values are not validated yet.
     ///
     /// # Errors
     /// If the file is there and cannot be read.

@@ -9,9 +9,9 @@ use crate::job::Handler;
 /// A kind of job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
-    /// `room.verb`, lower case.
+    /// Lower case, with dots: `mail.send`.
     pub name: Arc<str>,
-    /// Runs before a job is dead.
+    /// Attempts before a job is dead.
     pub max_attempts: u16,
     /// How long one run may take.
     pub timeout: Duration,
@@ -21,10 +21,10 @@ pub struct Kind {
     pub growth: u16,
     /// The longest pause.
     pub max_backoff: Duration,
-    /// Processes of an older release leave such jobs alone.
+    /// Processes of an older release do not fetch such jobs.
     pub min_release: String,
-    /// Runs at once in one process, instead of four fifths of its slots; never more than all of those that are not kept
-    /// for letters.
+    /// Concurrent runs in one process; four fifths of its slots by default, and never more than those that are not
+    /// reserved for mail.
     pub concurrency: Option<usize>,
 }
 
@@ -58,13 +58,13 @@ impl Kind {
 pub struct Registry(BTreeMap<Arc<str>, (Kind, Arc<dyn Handler>)>);
 
 impl Registry {
-    /// None.
+    /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a kind; of two with one name the later counts.
+    /// Adds a kind; a later one of the same name replaces it.
     pub fn add(&mut self, kind: Kind, handler: impl Handler) {
         self.0.insert(Arc::clone(&kind.name), (kind, Arc::new(handler)));
     }
@@ -75,7 +75,7 @@ impl Registry {
         self.0.get(name)
     }
 
-    /// How many more runs of each kind would get anywhere now; see [`Handler::room`].
+    /// How many more runs of each kind could proceed now; see [`Handler::room`].
     #[must_use]
     pub fn rooms(&self) -> BTreeMap<Arc<str>, i32> {
         let room = |handler: &dyn Handler| i32::try_from(handler.room()).unwrap_or(i32::MAX);

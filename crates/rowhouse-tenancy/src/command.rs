@@ -1,4 +1,4 @@
-//! `tenants`: what a tenant may use. A running server hears of every change.
+//! `tenants`: limits of tenants. A running server is notified of every change.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) const TENANTS: CommandGroup = CommandGroup { command, run };
 /// `tenants …`.
 #[derive(Debug, Subcommand)]
 enum TenantsCommand {
-    /// Show or set what a tenant's callers of the data API may use at most; a running server hears of it
+    /// Show or set the limits of a tenant's callers of the data API; a running server applies them at once
     #[command(
         after_help = "Example:\n  rowhouse tenants limits 0198c0de-… --statement-timeout 2s --max-rows 1000 --max-cost 100000\n  rowhouse tenants limits 0198c0de-… --clear"
     )]
@@ -37,7 +37,7 @@ struct LimitsArgs {
     /// Highest estimated cost of a query that is run, in the planner's units
     #[arg(long, value_name = "COST", value_parser = cost)]
     max_cost: Option<f64>,
-    /// Forget the limits set before; with other options, keep only those
+    /// Remove the limits set before; with other options, keep only those
     #[arg(long)]
     clear: bool,
 }

@@ -1,5 +1,5 @@
-//! What a tenant's callers may use at most: the table, and all of it in memory for requests to look at.
-//! Leaves enforcement to the data API, and hearing of changes to whoever listens on [`CHANNEL`].
+//! Limits of a tenant's callers: the table, and a copy of all rows in memory for requests.
+//! Leaves enforcement to the data API, and reloading after changes to listeners on [`CHANNEL`].
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub const CHANNEL: &str = "rowhouse_limits";
 const COLUMNS: &str =
     "(extract(epoch from l.statement_timeout) * 1000)::bigint as milliseconds, l.max_rows, l.max_cost";
 
-/// Limits of one tenant; what is `None` is not limited by the tenant.
+/// Limits of one tenant; `None` is no limit of the tenant's.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Limits {
     /// Longest run of a statement; at least a millisecond.
@@ -27,7 +27,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// These, and those of `others` where there is none here.
+    /// These limits, and those of `others` where one is missing.
     #[must_use]
     pub fn or(self, others: Self) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl TenantLimits {
         Some(all.get(&tenant).copied().unwrap_or_default())
     }
 
-    /// Reads all limits anew.
+    /// Reads all limits again.
     ///
     /// # Errors
     /// The database's; the limits in use then stay.
@@ -92,7 +92,7 @@ pub async fn find(client: &Client, tenant: TenantId) -> Result<Option<Limits>, D
     Ok(row.as_ref().map(Limits::from_row).transpose()?)
 }
 
-/// Makes `limits` those of `tenant`, in place of all former ones. Running servers hear of it.
+/// Replaces the limits of `tenant`. Running servers are notified.
 ///
 /// # Errors
 /// The database's; 23514 when a limit is out of range.

@@ -1,4 +1,4 @@
-//! Which tenants a user may enter. Leaves what a member may do there to `permission`, and sessions to
+//! The tenants that a user is a member of. Leaves what a member may do there to `permission`, and sessions to
 //! `rowhouse-auth`.
 
 use rowhouse_db::DbError;
@@ -40,7 +40,7 @@ macro_rules! select_open {
     };
 }
 
-/// The membership in `tenant`, if it is open to the user.
+/// The user's active membership in `tenant`, if any.
 ///
 /// # Errors
 /// The database's.
@@ -50,8 +50,8 @@ pub async fn find(client: &Client, user: Uuid, tenant: Uuid) -> Result<Option<Me
     Ok(row.as_ref().map(Membership::from_row).transpose()?)
 }
 
-/// The membership in the session's tenant, else in the oldest that is open: who is removed from one tenant goes on
-/// in another at the next refresh.
+/// The membership in the session's tenant, else the oldest active one: a user who was removed from one tenant
+/// continues in another at the next refresh.
 ///
 /// # Errors
 /// The database's.
@@ -66,7 +66,7 @@ pub async fn find_or_default(
     Ok(row.as_ref().map(Membership::from_row).transpose()?)
 }
 
-/// The memberships, two at most, in tenants of this id or slug that are open to the user; slugs are unique within an
+/// The user's active memberships, two at most, in tenants of this id or slug; slugs are unique within an
 /// organization.
 ///
 /// # Errors

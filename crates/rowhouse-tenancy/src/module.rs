@@ -1,4 +1,4 @@
-//! Tenancy as a capability of the program: its schema, and the tenants' limits kept in step with the database.
+//! The module of tenancy: its schema, and the tenants' limits kept in step with the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Module for TenancyModule {
         &[CHANNEL]
     }
 
-    /// Foreign keys that came with the migrations get their tenant check.
+    /// Adds tenant checks for foreign keys that the migrations have created.
     fn after_project_migrations<'a>(&'a self, client: &'a Client, _: &'a Settings) -> ModuleFuture<'a> {
         Box::pin(async move {
             if crate::refresh_references(client).await? > 0 {
@@ -69,7 +69,7 @@ impl Module for TenancyModule {
     }
 }
 
-/// The limits and what they are read from.
+/// The limits and the pool from which they are read.
 #[derive(Clone)]
 struct Reloaded {
     limits: Arc<TenantLimits>,
@@ -77,7 +77,7 @@ struct Reloaded {
 }
 
 impl Reloaded {
-    /// Reads all limits; on failure those in use stay.
+    /// Reads all limits; after a failure those in use stay.
     async fn reload(&self) -> Result<(), DbError> {
         let limits = Arc::clone(&self.limits);
         let load = async move |client: &Client| limits.reload(client).await;

@@ -1,5 +1,5 @@
-//! What a member may do in a tenant, and asking for it. Which role has which permission stands in
-//! `tenancy.role_permissions`; this enum has the same names, which a test holds together.
+//! Permissions of members, and the check for one. Which role has which permission is in `tenancy.role_permissions`; a
+//! test keeps the names of this enum equal to those rows.
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::{Caller, TenantId};
@@ -66,10 +66,10 @@ permissions! {
     PermissionsModify = "permissions:modify",
 }
 
-/// Why somebody may not.
+/// Why a permission is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PermissionError {
-    /// The caller has no such permission in this tenant, or the tenant is not open to the caller: one answer for both.
+    /// The caller lacks the permission, or is not a member of the tenant: one answer for both.
     #[error("this needs the permission {}", .0.as_str())]
     Denied(Permission),
     /// The database's part.
@@ -77,8 +77,8 @@ pub enum PermissionError {
     Db(#[from] DbError),
 }
 
-/// Lets the caller pass who has `permission` in `tenant` at this moment, whatever the token says. A service key may do
-/// everything; whether a user of that role still has it, `rowhouse_http::ServiceKey` asks.
+/// Succeeds if the caller has `permission` in `tenant` now, whatever the token says. A service key has every
+/// permission; `rowhouse_http::ServiceKey` checks that a user of that role still has it.
 ///
 /// # Errors
 /// [`PermissionError`].

@@ -1,4 +1,4 @@
-//! One server per project: an advisory lock that the kernel releases, however the holder dies.
+//! One server per project: an advisory lock, which the kernel releases however the holder ends.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,7 +24,7 @@ impl ProjectLock {
     /// Takes the lock.
     ///
     /// # Errors
-    /// If the project is running already; its process and URL are named.
+    /// If the project is running already; the error names its process and URL.
     pub fn take(project: &Project) -> Result<Self, CannotRun> {
         match Flock::lock(open(project)?, FlockArg::LockExclusiveNonblock) {
             Ok(file) => Ok(Self { _file: file }),

@@ -6,7 +6,7 @@ use rowhouse_kernel::{Rng, Secret};
 
 use crate::{CannotRun, Project};
 
-/// What a development project keeps secret.
+/// The secrets of a development project.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     /// Of the superuser `postgres`.
@@ -88,7 +88,7 @@ impl Secrets {
         })
     }
 
-    /// Written aside and renamed: a kill in the middle leaves no half file.
+    /// Written to a temporary file and renamed, so that a kill leaves no partial file.
     fn create(project: &Project, rng: &dyn Rng) -> Result<Self, CannotRun> {
         let folder = project.private("keys");
         let fail =
@@ -100,7 +100,7 @@ impl Secrets {
     }
 }
 
-/// 192 random bits as hex; plain in URLs and SQL.
+/// 192 random bits as hex, which need no escaping in URLs and SQL.
 fn random_text(rng: &dyn Rng) -> String {
     let mut bytes = [0_u8; 24];
     rng.fill(&mut bytes);

@@ -1,4 +1,4 @@
-//! `.rowhouse/state.json`: what other commands and scripts may know of a running server. Mode 600; it holds keys.
+//! `.rowhouse/state.json`: the running server's addresses and keys, for other commands and scripts. Mode 600.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +19,16 @@ pub struct State {
     pub version: String,
     /// When it became ready, RFC 3339.
     pub started_at: String,
-    /// The superuser `postgres`, database `postgres`; of a server that is not ours, `DATABASE_URL`.
+    /// The superuser `postgres`, database `postgres`; of an external server, `DATABASE_URL`.
     pub db_url: String,
-    /// The postmaster's process id; null for a server that is not ours.
+    /// The postmaster's process id; `null` for an external server.
     pub pg_pid: Option<i32>,
-    /// Its data directory; null for a server that is not ours.
+    /// Its data directory; `null` for an external server.
     pub pg_data_dir: Option<String>,
     /// The settings that it uses, by their dotted names; secrets are masked.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// What the modules tell: keys, URLs, ports.
+    /// What the modules report: keys, URLs, ports.
     #[serde(flatten)]
     pub facts: serde_json::Map<String, serde_json::Value>,
 }
@@ -46,18 +46,18 @@ impl State {
         })
     }
 
-    /// What a server wrote; it may have ended since.
+    /// The state that a server wrote; it may have ended since.
     #[must_use]
     pub fn read(project: &Project) -> Option<Self> {
         serde_json::from_str(&std::fs::read_to_string(project.private(NAME)).ok()?).ok()
     }
 
-    /// Removes the file; the server is gone.
+    /// Removes the file when the server has ended.
     pub fn clear(project: &Project) {
         let _never_written = std::fs::remove_file(project.private(NAME));
     }
 
-    /// A text that a module has told.
+    /// A string that a module has reported.
     #[must_use]
     pub fn fact(&self, key: &str) -> Option<&str> {
         self.facts.get(key)?.as_str()

@@ -7,7 +7,7 @@ fn private_folder_of_another_account_is_refused_and_left_alone() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join(".rowhouse");
     std::fs::create_dir(&folder).unwrap();
-    // Only root can make what this refuses.
+    // Only root can create the folder that this refuses.
     if std::os::unix::fs::chown(&folder, Some(54_321), Some(54_321)).is_err() {
         return;
     }
