@@ -1,5 +1,6 @@
-//! A circuit breaker in front of the relay. Closed: as many conversations at once as there are connections. Open, after the
-//! relay could not be used: none until the pause is over. Half-open: one probe, whose result closes or opens it.
+//! A circuit breaker in front of the relay. Closed: as many SMTP sessions at once as there are connections. Open,
+//! after the relay could not be used: none until the pause is over. Half-open: one probe, whose result closes or
+//! opens it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Closed,
-    /// No conversation before `until`; `failures` probes in a row have failed.
+    /// No session before `until`; `failures` probes in a row have failed.
     Open {
         until: Instant,
         failures: u32,
@@ -34,7 +35,7 @@ pub(crate) struct CircuitBreaker {
     waiting: AtomicUsize,
 }
 
-/// The right to one conversation, until it is dropped.
+/// The right to one session, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit<'b> {
     breaker: &'b CircuitBreaker,
@@ -43,7 +44,7 @@ pub(crate) struct Permit<'b> {
 }
 
 impl CircuitBreaker {
-    /// A closed one, for so many conversations at once.
+    /// A closed breaker, for this many sessions at once.
     pub(crate) fn new(connections: u16) -> Self {
         let connections = usize::from(connections.max(1));
         Self {
@@ -83,7 +84,7 @@ impl CircuitBreaker {
         Some(Permit { breaker: self, _permit: permit, is_probe })
     }
 
-    /// Whether a conversation may begin, and if so whether it is the probe.
+    /// Whether a session may begin, and if so whether it is the probe.
     fn admit(&self, now: Instant) -> Option<bool> {
         let mut state = self.state();
         match *state {
@@ -100,7 +101,7 @@ impl CircuitBreaker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Conversations that began together fail together, and count as one.
+    /// Sessions that began together fail together, and count as one failure.
     fn open(&self, now: Instant, is_probe: bool) {
         let mut state = self.state();
         let failures = match *state {

@@ -1,5 +1,5 @@
-//! What has been captured, over HTTP as Mailpit tells it, and a page to read it on: development's mailbox. Meant for loopback;
-//! there is no sign-in. Leaves capturing to the mailer.
+//! The mailbox of captured mails in development: Mailpit's HTTP API and a page. Meant for loopback; there is no
+//! sign-in. Leaves capturing to the mailer.
 
 mod document;
 mod mailbox;

@@ -1,4 +1,4 @@
-//! `mail`: what became of mails, and what an operator can do about them.
+//! `mail`: the state of mails, and what an operator can do about them.
 
 mod arguments;
 mod credential;
@@ -22,7 +22,7 @@ use arguments::MailCommand;
 pub(crate) const GROUP: CommandGroup = CommandGroup { command, run: run_matches };
 
 fn command() -> Command {
-    let about = "Mails: what became of them, addresses that get none, and who may hand them in";
+    let about = "Mails: their state, suppressed addresses, and SMTP credentials";
     let group = Command::new("mail").about(about).subcommand_required(true).arg_required_else_help(true);
     MailCommand::augment_subcommands(group)
 }
@@ -60,7 +60,7 @@ async fn run(context: &CommandContext, command: &MailCommand) -> Result<Outcome,
     }
 }
 
-/// What writes mails as the project has configured it.
+/// A mailer as the project has configured it.
 fn mailer(context: &CommandContext) -> Result<Mailer, CannotRun> {
     let settings = context.settings()?.get::<MailSettings>();
     let templates = Templates::of_project(&context.project.root().join("mail"), &settings.language);
@@ -123,7 +123,7 @@ fn table(columns: &[&str], rows: &[Value]) -> String {
     table.to_string()
 }
 
-/// Text without quotation marks, nothing for null, and no control characters: others have written it.
+/// The string itself, nothing for null, and without control characters, since senders and relays have written it.
 fn plain(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),

@@ -1,4 +1,4 @@
-//! From a caller's mail to the message as it travels (RFC 5322, MIME). Pure: clock and randomness are arguments.
+//! Composes a caller's mail into a message (RFC 5322, MIME). Pure: clock and randomness are arguments.
 
 use lettre::message::header::{
     ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
@@ -14,12 +14,12 @@ use crate::message::{Attachment, NewMail, require_line, require_mailbox};
 pub(crate) const MOST_RECIPIENTS: usize = 100;
 const MOST_HEADERS: usize = 50;
 const LONGEST_LINE: usize = 2000;
-/// With the carriage return (RFC 5322 section 2.1.1).
+/// Longest header line in bytes, with the carriage return (RFC 5322 section 2.1.1).
 const LONGEST_HEADER_LINE: usize = 999;
 const MOST_FILES: usize = 100;
-/// Of a file, its id or its media type, in bytes.
+/// Longest name of a file, content id or media type, in bytes.
 const LONGEST_NAME: usize = 500;
-/// Headers that are set here, from other fields.
+/// Headers that are composed from other fields.
 const RESERVED: &[&str] = &[
     "bcc",
     "cc",
@@ -39,7 +39,7 @@ const RESERVED: &[&str] = &[
 /// A message ready to be stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Composed {
-    /// Without its brackets.
+    /// Without angle brackets.
     pub(crate) message_id: String,
     pub(crate) sender: Mailbox,
     /// Every address in From and Sender.
@@ -94,14 +94,14 @@ pub(crate) fn compose(
     })
 }
 
-/// A fresh one in the sender's domain.
+/// A new Message-ID in the sender's domain.
 pub(crate) fn message_id(sender: &Address, clock: &dyn Clock, rng: &dyn Rng) -> String {
     let domain = sender.domain();
     let domain = if domain.is_ascii() { domain } else { "localhost" };
     format!("{}@{domain}", new_id(clock, rng).simple())
 }
 
-/// A relay need not take longer lines (RFC 5321 section 4.5.3.1.6), and a header is folded only at its spaces.
+/// A relay need not accept longer lines (RFC 5321 section 4.5.3.1.6), and a header can be folded at spaces only.
 fn require_short_lines(mime: &[u8]) -> Result<(), MailError> {
     let head = memchr::memmem::find(mime, b"\r\n\r\n").unwrap_or(mime.len());
     match mime[..head].split(|byte| *byte == b'\n').find(|line| line.len() > LONGEST_HEADER_LINE) {
@@ -117,7 +117,7 @@ fn require_short_lines(mime: &[u8]) -> Result<(), MailError> {
     }
 }
 
-/// Every address once, however often it is named.
+/// Every recipient once, however often it is named.
 fn recipients(mail: &NewMail) -> Vec<Address> {
     let mut seen = std::collections::BTreeSet::new();
     let all = mail.to.iter().chain(&mail.cc).chain(&mail.bcc).map(|mailbox| mailbox.email.clone());
@@ -159,7 +159,7 @@ fn header(name: &str, value: &str) -> Result<HeaderValue, MailError> {
     if RESERVED.contains(&lower.as_str()) || lower.starts_with("content-") {
         return Err(MailError::invalid(format!("headers: {name} is set by other fields")));
     }
-    // A field's name is printable ASCII without colon (RFC 5322 section 2.2); digits, letters and -_ are what is used.
+    // A field's name is printable ASCII without colon (RFC 5322 section 2.2); only letters, digits and -_ are accepted.
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let parsed = is_name.then(|| HeaderName::new_from_ascii(name.to_owned()).ok()).flatten();
     let Some(parsed) = parsed else {
@@ -177,9 +177,9 @@ enum Content {
     Many(MultiPart),
 }
 
-/// The bodies, inside mixed(…, attachments) where there are files that the HTML does not show.
+/// The bodies, inside mixed(…, attachments) if there are files that the HTML does not show.
 fn content(mail: &NewMail, rng: &dyn Rng) -> Result<Content, MailError> {
-    // Without HTML nothing could name a file by its id.
+    // A content id is only referenced by HTML.
     let is_shown = |file: &&Attachment| file.content_id.is_some() && mail.html.is_some();
     let (shown, attached): (Vec<&Attachment>, Vec<&Attachment>) = mail.attachments.iter().partition(is_shown);
     let body = body(mail, &shown, rng)?;
@@ -223,7 +223,7 @@ fn add(parts: MultiPart, content: Content) -> MultiPart {
     }
 }
 
-/// The composer makes CR LF of every LF; a CR that is left alone would be taken for a line's end by some.
+/// The composer writes CR LF for every LF; some servers would take a bare CR for a line end.
 fn with_line_feeds(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
@@ -258,7 +258,7 @@ fn attachment(file: &Attachment) -> Result<SinglePart, MailError> {
         }
         None => builder.header(ContentDisposition::attachment(&file.name)),
     };
-    // As it is, a file could hold what ends a message (a dot between lone line feeds) or be changed on the way.
+    // Unencoded, a file could contain an end of the message (a dot between bare line feeds) or be altered in transit.
     let body = Body::new_with_encoding(file.content.clone(), ContentTransferEncoding::Base64);
     Ok(builder.body(body.map_err(|_| MailError::invalid("attachments: a file cannot be encoded"))?))
 }

@@ -1,4 +1,4 @@
-//! Names and secrets that customers' software signs in with over SMTP. A secret is shown once; its digest is kept.
+//! Credentials for SMTP submission. A secret is shown once; its digest is stored.
 
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
 use rowhouse_db::{Control, DbError};
@@ -15,9 +15,9 @@ const MOST_LISTED: i64 = 1000;
 /// A credential without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Credential {
-    /// What the software signs in as.
+    /// The user name.
     pub name: String,
-    /// For whom its mails are.
+    /// The tenant of its mails.
     pub tenant: Option<TenantId>,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
@@ -25,15 +25,15 @@ pub struct Credential {
     /// When it was last used, to the hour.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_used_at: Option<OffsetDateTime>,
-    /// Since when it is no good any more.
+    /// When it was revoked.
     #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
 }
 
-/// Makes a credential and returns its secret, which cannot be had again.
+/// Creates a credential and returns its secret, which is not shown again.
 ///
 /// # Errors
-/// [`MailError::Invalid`] for a name that is taken or cannot be one, and for no active tenant; else the database's.
+/// [`MailError::Invalid`] for a name that is taken or malformed, and for a tenant that is not active; else the database's.
 pub async fn create(
     client: &Client,
     name: &str,
@@ -79,7 +79,7 @@ pub async fn list(client: &Client) -> Result<Vec<Credential>, DbError> {
     Ok(rows.iter().map(credential).collect())
 }
 
-/// Makes a credential useless; sessions that it has opened end within a minute. False if there is none that is any good.
+/// Revokes a credential; its sessions end within a minute. False if there is no valid one of that name.
 ///
 /// # Errors
 /// The database's.
@@ -89,7 +89,7 @@ pub async fn revoke(client: &Client, name: &str) -> Result<bool, DbError> {
     Ok(client.execute(sql, &[&name]).await? > 0)
 }
 
-/// Refuses if one of the credentials has been revoked or is gone.
+/// Refuses if one of the credentials is revoked or deleted.
 pub(crate) async fn require_good(client: &Client, names: &[&str]) -> Result<(), MailError> {
     if names.is_empty() {
         return Ok(());
@@ -100,7 +100,7 @@ pub(crate) async fn require_good(client: &Client, names: &[&str]) -> Result<(), 
     if row.get::<_, i64>(0) == 0 { Ok(()) } else { Err(MailError::Revoked) }
 }
 
-/// The tenant of a credential that is good; `None` if it is not.
+/// The tenant of a valid credential; `None` if name and secret do not match or it is revoked.
 pub(crate) async fn check(
     control: &Control,
     name: String,

@@ -1,7 +1,7 @@
 //! The handler of `mail.send`: one attempt for one recipient.
 //!
-//! A recipient's end is written in one transaction, and a run that finds it written does nothing. So a crash can repeat
-//! only the conversation that was under way, and then with the same Message-ID: at least once, never silently twice.
+//! A recipient's final state is written in one transaction, and a run that finds it does nothing. So a crash can
+//! repeat only the SMTP session that was under way, and with the same Message-ID: delivery is at least once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use crate::transport::{Envelope, Transport};
 /// A run may wait for a connection to the relay, which others use.
 const RUN_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Times in a row that the relay could not be used, until that is worth telling: after some three seconds.
+/// Consecutive failures of the relay before health reports it: about three seconds.
 const SICK: u32 = 3;
 
 /// Delivers mails. Cheap to clone.
@@ -44,7 +44,7 @@ struct Inner {
 }
 
 impl Delivery {
-    /// A deliverer as configured.
+    /// A handler as configured.
     ///
     /// # Errors
     /// [`MailError::Unusable`] if the settings cannot work.
@@ -56,7 +56,7 @@ impl Delivery {
 
     /// Adds the kinds `mail.send`, `mail.prune` and `mail.sweep`.
     pub fn register(&self, registry: &mut Registry) {
-        // Runs that wait for their turn or for the relay are many; attempts are counted with the recipient.
+        // Many runs only wait for a slot or for the relay; delivery attempts are counted in the recipient's row.
         let kind = Kind { max_attempts: 1000, timeout: RUN_TIMEOUT, ..Kind::new(crate::SEND) };
         registry.add(kind, self.clone());
         let prune = Prune { control: self.inner.control.clone(), retention: self.inner.settings.retention };
@@ -64,10 +64,10 @@ impl Delivery {
         registry.add(Tidy::kind(crate::SWEEP), Tidy::new(&self.inner.control, "select mail.sweep()"));
     }
 
-    /// Whether mails leave, as far as this process has tried.
+    /// Whether the relay could be used lately by this process.
     ///
     /// # Errors
-    /// How often in a row the relay could not be used.
+    /// The number of consecutive failures of the relay.
     pub fn check(&self) -> Result<(), String> {
         match self.inner.breaker.failures() {
             failures if failures < SICK => Ok(()),
@@ -120,7 +120,7 @@ impl Delivery {
             Ok(envelope) => envelope,
             Err(reply) => return AttemptOutcome::failed(reply),
         };
-        // The platform's key vouches for the platform, and not for what a tenant's software has composed.
+        // The platform's key signs the platform's mails only, not those that a tenant's software has composed.
         let signer = self.inner.signer.as_ref().filter(|_| copy.is_platforms);
         let signed = match signer.map(|signer| signer.sign(&copy.mime)) {
             Some(Ok(signed)) => signed,
@@ -149,7 +149,7 @@ impl Delivery {
         }
     }
 
-    /// Writes the outcome; the job's own end follows from it.
+    /// Writes the outcome and derives the job's result from it.
     async fn end(&self, recipient: i64, attempt: u16, outcome: AttemptOutcome) -> JobResult {
         let (control, lifetime) = (&self.inner.control, self.inner.settings.suppression_lifetime);
         match outcome {

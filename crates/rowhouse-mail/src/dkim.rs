@@ -1,4 +1,4 @@
-//! DKIM (RFC 6376, RFC 8463): signs messages as they leave, and tells what the domain has to publish.
+//! DKIM (RFC 6376, RFC 8463): signs outgoing messages, and gives the record that the domain has to publish.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use rustls_pki_types::pem::PemObject;
 use crate::error::MailError;
 use crate::settings::MailSettings;
 
-/// Those that a reader sees or that a machine acts on.
+/// Headers that a reader sees or that software acts on.
 const SIGNED: &[&str] = &[
     "From",
     "To",
@@ -91,7 +91,7 @@ impl Signer {
     }
 }
 
-/// PKCS#1 as the SubjectPublicKeyInfo that records carry (RFC 6376 section 3.6.1 and its errata).
+/// The SubjectPublicKeyInfo that records contain, from PKCS#1 (RFC 6376 section 3.6.1 and its errata).
 fn spki(pkcs1: &[u8]) -> Vec<u8> {
     let bits = element(0x03, &[&[0], pkcs1].concat());
     element(0x30, &[RSA_ALGORITHM, &bits].concat())

@@ -1,5 +1,5 @@
-//! What a sending domain has to publish so that its mails are believed, and whether it does. Judging is pure; [`look_up`]
-//! asks the machine's resolver.
+//! DNS records of a sending domain (DKIM, SPF, DMARC, MX), and whether they are published. Judging is pure;
+//! [`look_up`] asks the machine's resolver.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ pub enum Purpose {
     Dkim,
     /// Who may send for the domain of the envelope sender.
     Spf,
-    /// What receivers do with mails that are neither.
+    /// What receivers do with mails that pass neither.
     Dmarc,
     /// Where bounces are taken.
     Bounces,
@@ -38,26 +38,26 @@ pub struct Record {
     pub name: String,
     /// `TXT` or `MX`.
     pub kind: &'static str,
-    /// What to publish; parts in angle brackets are the publisher's to know.
+    /// What to publish; parts in angle brackets are to be filled in.
     pub value: String,
 }
 
-/// How a record stands.
+/// The state of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordState {
-    /// It does its work.
+    /// Published and correct.
     Good,
-    /// There is one, and it does not.
+    /// Published and wrong.
     Wrong,
-    /// There is none.
+    /// Not published.
     Missing,
-    /// Nobody could be asked: it may or may not be there.
+    /// No name server answered.
     Unknown,
 }
 
 impl RecordState {
-    /// As it is written.
+    /// As printed.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -69,19 +69,19 @@ impl RecordState {
     }
 }
 
-/// What was found of a record.
+/// The result of looking a record up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The record.
     #[serde(flatten)]
     pub record: Record,
-    /// How it stands.
+    /// Its state.
     pub state: RecordState,
     /// What is wrong, or what was found.
     pub says: String,
 }
 
-/// The records that the settings call for; DKIM's first, if a key is configured.
+/// The records that the settings need; DKIM's first, if a key is configured.
 ///
 /// # Errors
 /// [`MailError::Unusable`] if addresses or key cannot be read.
@@ -119,7 +119,7 @@ pub fn records(settings: &MailSettings) -> Result<Vec<Record>, MailError> {
     Ok(records)
 }
 
-/// What the records do not tell.
+/// Remarks that concern no single record.
 #[must_use]
 pub fn notes(settings: &MailSettings) -> Vec<String> {
     let Some(signs) = &settings.dkim_domain else {
@@ -137,7 +137,7 @@ pub fn notes(settings: &MailSettings) -> Vec<String> {
     vec![format!("mail.dkim_domain is {signs}, mails are from {from}: DMARC does not count such a signature")]
 }
 
-/// Asks for every record, `server` or whom this machine asks, and judges the answers.
+/// Looks every record up, at `server` or by the machine's resolver, and judges the answers.
 ///
 /// # Errors
 /// [`MailError::Unusable`] if this machine has no resolver.
@@ -147,7 +147,7 @@ pub async fn look_up(records: &[Record], server: Option<SocketAddr>) -> Result<V
     Ok(records.iter().zip(answers).map(|(record, answers)| judge(record, &answers)).collect())
 }
 
-/// The texts under a name; an error if nobody could be asked.
+/// The TXT records of a name; an error if no name server answered.
 pub(crate) async fn text(
     name: &str,
     server: Option<SocketAddr>,
@@ -175,7 +175,7 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 }
 
 async fn ask(resolver: &TokioResolver, name: &str, kind: &str) -> Result<Vec<String>, String> {
-    // The final dot keeps the machine's search domains out of it.
+    // The final dot prevents the machine's search domains from being appended.
     let name = format!("{name}.");
     let lookup = match kind {
         "MX" => resolver.mx_lookup(name).await,
@@ -190,14 +190,14 @@ async fn ask(resolver: &TokioResolver, name: &str, kind: &str) -> Result<Vec<Str
 
 fn data_text(data: &RData) -> Option<String> {
     match data {
-        // A long text travels in pieces of at most 255 bytes that belong together.
+        // A long TXT record consists of strings of at most 255 bytes, which are joined.
         RData::TXT(txt) => Some(txt.txt_data.iter().map(|piece| String::from_utf8_lossy(piece)).collect()),
         RData::MX(mx) => Some(format!("{} {}", mx.preference, mx.exchange)),
         _ => None,
     }
 }
 
-/// What the answers to one question mean. A question without answer is a failure: nothing is known.
+/// Judges the answers to one question. Without an answer the state is unknown.
 #[must_use]
 pub fn judge(record: &Record, answers: &Result<Vec<String>, String>) -> Finding {
     let (state, says) = match answers {
@@ -248,21 +248,21 @@ fn judge_only(
     }
 }
 
-/// Only modifiers and refusals: what a domain publishes that sends nothing.
+/// A record of only modifiers and refusals, as published by a domain that sends no mail.
 fn spf_lets_nobody(record: &str) -> Option<&'static str> {
     let lets =
         |term: &str| term.starts_with("redirect=") || !(term.contains('=') || term.starts_with(['-', '~']));
     (!record.split_whitespace().skip(1).any(lets)).then_some("it allows nobody to send")
 }
 
-/// The policy is what makes it one (RFC 7489 section 6.3).
+/// A record without a policy is invalid (RFC 7489 section 6.3).
 fn dmarc_says_nothing(record: &str) -> Option<&'static str> {
     let policy = record.split(';').find_map(|tag| tag.trim().strip_prefix("p="));
     let is_known = policy.is_some_and(|policy| ["none", "quarantine", "reject"].contains(&policy.trim()));
     (!is_known).then_some("it has no policy (p=none, quarantine or reject)")
 }
 
-/// A single dot says that the domain takes no mail (RFC 7505).
+/// A single dot means that the domain accepts no mail (RFC 7505).
 fn judge_bounces(answers: &[String]) -> (RecordState, String) {
     match answers {
         [] => (RecordState::Missing, "not published: bounces are lost".to_owned()),

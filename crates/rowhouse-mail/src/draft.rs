@@ -1,5 +1,5 @@
-//! The handler of `mail.write`: writes the mail that somebody has asked for from SQL. Draft and mail change places in one
-//! transaction, so that however often the job runs there is one mail.
+//! The handler of `mail.write`: composes a mail that was requested from SQL. The draft is replaced by the mail in one
+//! transaction, so that repeated runs of the job make one mail.
 
 use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError, TransactionError};
@@ -12,14 +12,14 @@ use crate::mailer::Mailer;
 use crate::request;
 use crate::template::TemplateError;
 
-/// Writes mails that are asked for from SQL. Cheap to clone.
+/// Composes mails requested from SQL. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Drafts {
     mailer: Mailer,
     control: Control,
 }
 
-/// Why a draft is not a mail.
+/// Why a draft could not become a mail.
 #[derive(Debug, thiserror::Error)]
 enum DraftError {
     #[error(transparent)]
@@ -47,7 +47,8 @@ impl From<DraftError> for JobError {
     fn from(failure: DraftError) -> Self {
         let why = failure.to_string();
         match failure {
-            // What is wrong with it stays wrong; put right (a template, perhaps), the job can be run again by hand.
+            // Not worth a retry: the cause is in the draft or a template. After a correction the job can be run again
+            // by hand.
             DraftError::Template(_)
             | DraftError::Mail(
                 MailError::Invalid(_)
@@ -61,7 +62,7 @@ impl From<DraftError> for JobError {
 }
 
 impl Drafts {
-    /// Writes with `mailer`.
+    /// Composes with `mailer`.
     #[must_use]
     pub fn new(mailer: Mailer, control: Control) -> Self {
         Self { mailer, control }
@@ -85,7 +86,7 @@ impl Drafts {
     }
 }
 
-/// `None` if it has become one before.
+/// `None` if an earlier run has already composed it.
 async fn become_mail(tx: &Transaction<'_>, mailer: &Mailer, draft: i64) -> Result<Option<i64>, DraftError> {
     let sql = "delete from mail.drafts where id = $1 returning tenant, request_id, message";
     let Some(row) = tx.query_opt(sql, &[&draft]).await.map_err(DbError::from)? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Why a mail was not accepted, told apart by whose fault it is.
+//! Why a mail was not accepted, by who has to act.
 
 use rowhouse_db::{DbError, TransactionError};
 
@@ -11,7 +11,7 @@ pub enum MailError {
     /// The mail is larger than `mail.max_message_bytes` (413).
     #[error("the mail has {bytes} bytes as it travels; at most {most} are accepted (mail.max_message_bytes)")]
     TooLarge {
-        /// As composed; of what is refused earlier, at least.
+        /// Its size as composed; a lower bound if it was refused before that.
         bytes: u64,
         /// The limit.
         most: u64,
@@ -22,7 +22,7 @@ pub enum MailError {
     /// The SMTP credential that hands it in has been revoked.
     #[error("this credential has been revoked")]
     Revoked,
-    /// A template cannot be rendered, or the configuration cannot work: the operator's to mend (500).
+    /// A template cannot be rendered, or the configuration cannot work: for the operator (500).
     #[error("{0}")]
     Unusable(String),
     /// The database's.

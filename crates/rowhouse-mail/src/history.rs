@@ -1,4 +1,4 @@
-//! What became of mails, and what an operator can do about them.
+//! The state and history of mails, and operators' changes to them.
 
 use rowhouse_db::DbError;
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub async fn list(client: &Client, state: Option<&str>, limit: i64) -> Result<Ve
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Tries again for the recipients of a message that were given up, refused or suppressed. Returns how many.
+/// Retries the recipients of a message that failed, bounced or were suppressed. Returns how many.
 ///
 /// # Errors
 /// The database's.
@@ -30,7 +30,7 @@ pub async fn retry(client: &Client, message: i64) -> Result<u64, DbError> {
     Ok(client.execute(include_str!("../sql/retry.sql"), &[&message]).await?)
 }
 
-/// Gives up the recipients of a message that wait; an attempt under way is not stopped. Returns how many.
+/// Cancels the recipients of a message that are not delivered yet; an attempt under way is not stopped. Returns how many.
 ///
 /// # Errors
 /// The database's.

@@ -1,5 +1,5 @@
-//! The group commit: mails of many callers share a transaction, so that one fsync makes them all durable. While it waits
-//! for the disk, the next ones gather.
+//! Group commit: mails of many callers share a transaction, so that one fsync makes them all durable. While it waits
+//! for the disk, the next batch accumulates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,19 +19,19 @@ use crate::store::Accepted;
 
 /// Messages of one transaction.
 const MAX_BATCH: usize = 64;
-/// The tasks that commit, one transaction at a time each.
+/// Names of the tasks that commit; each runs one transaction at a time.
 const COMMITTERS: [&str; 3] = ["mail_intake_1", "mail_intake_2", "mail_intake_3"];
-/// How long a batch may take, its mails one by one if need be.
+/// How long a batch may take, including the retry of its mails one by one.
 const BATCH_LIMIT: Duration = Duration::from_secs(60);
-/// Messages that wait; the memory they take is bounded by the sessions.
+/// Length of the queue; its memory is bounded by the sessions' budget.
 const QUEUE: usize = 1024;
 
 /// A mail on its way in.
 #[derive(Debug)]
 pub(crate) enum Draft {
-    /// To be composed here.
+    /// To be composed by the mailer.
     New(Box<NewMail>),
-    /// Composed by somebody else.
+    /// Composed by the client.
     Raw(Box<RawMail>),
 }
 
@@ -40,10 +40,10 @@ struct Waiting {
     answer: oneshot::Sender<Result<Accepted, MailError>>,
 }
 
-/// Called after a commit that has left work for the worker.
+/// Called after a commit that has enqueued jobs.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// Where mails are handed in that have no transaction of their own. Cheap to clone.
+/// Accepts mails that come without a transaction of the caller. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
     queue: mpsc::Sender<Waiting>,
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Intake {
 }
 
 impl Intake {
-    /// With the tasks that commit; without them nothing is taken in.
+    /// The intake and the tasks that commit, which have to run.
     #[must_use]
     pub fn new(mailer: &Mailer, control: &Control, waker: &Waker) -> (Self, Vec<BackgroundTask>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
@@ -71,7 +71,7 @@ impl Intake {
         (Self { queue, mailer: mailer.clone() }, COMMITTERS.map(task).into())
     }
 
-    /// The mailer behind it.
+    /// The mailer that it uses.
     pub(crate) fn mailer(&self) -> &Mailer {
         &self.mailer
     }
@@ -85,7 +85,7 @@ impl Intake {
     }
 }
 
-/// Its committer has stopped or was restarted.
+/// The committer has stopped or was restarted.
 fn unanswered() -> MailError {
     MailError::Db(DbError::Unavailable("the mail was not stored; try again".into()))
 }
@@ -99,7 +99,7 @@ struct Committer {
 }
 
 impl Committer {
-    /// Commits until every [`Intake`] has gone.
+    /// Commits until every [`Intake`] is dropped.
     async fn run(self, heartbeat: Heartbeat) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while heartbeat.idle(self.gather(&mut batch)).await > 0 {
@@ -119,7 +119,7 @@ impl Committer {
         self.waiting.lock().await.recv_many(batch, MAX_BATCH).await
     }
 
-    /// One bad mail does not cost the others theirs: what fails together is tried one by one.
+    /// If a batch fails, its mails are stored one by one, so that one bad mail does not fail the others.
     async fn commit_batch(&self, batch: &mut Vec<Waiting>) {
         let mails: Vec<_> = batch.iter().map(|waiting| Arc::clone(&waiting.mail)).collect();
         match self.commit(mails).await {
@@ -139,7 +139,7 @@ impl Committer {
         }
     }
 
-    /// All of them or none; the statements travel together.
+    /// Stores all of them or none, with pipelined statements.
     async fn commit(&self, mails: Vec<Arc<Draft>>) -> Result<Vec<Accepted>, MailError> {
         let (mailer, mails) = (self.mailer.clone(), Arc::new(mails));
         let all = async move |tx: &rowhouse_db::Transaction<'_>| {
@@ -154,7 +154,7 @@ impl Committer {
     }
 }
 
-/// Those whose revocation would make a mail one that must not be taken. Where mails are captured, names mean nothing.
+/// Credentials that must still be valid at the commit. Where mails are captured, credentials are not checked.
 fn credentials<'m>(mailer: &Mailer, mails: &'m [Arc<Draft>]) -> Vec<&'m str> {
     let of_mail = |mail: &'m Arc<Draft>| match &**mail {
         Draft::Raw(mail) => mail.credential.as_deref().filter(|name| *name != SERVICE_ROLE),

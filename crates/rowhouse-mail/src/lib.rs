@@ -73,15 +73,15 @@ pub const MIGRATIONS: &[Statement] = migrations![
 
 /// Delivers one recipient's copy; payload `{"recipient": id}`.
 pub const SEND: &str = "mail.send";
-/// Deletes what has been kept for `mail.retention`; no payload.
+/// Deletes mails older than `mail.retention`; no payload.
 pub const PRUNE: &str = "mail.prune";
-/// Ends recipients whose jobs have died; no payload.
+/// Marks recipients whose jobs are dead as failed; no payload.
 pub const SWEEP: &str = "mail.sweep";
 /// Looks up again the records that prove tenants' domains; no payload.
 pub const CHECK_SENDERS: &str = "mail.check_senders";
-/// Tells the customer's software of an event; payload `{"event": id}`.
+/// Posts an event to the customer's webhook; payload `{"event": id}`.
 pub const WEBHOOK: &str = "mail.webhook";
-/// Writes a mail that was asked for from SQL; payload `{"draft": id}`.
+/// Composes a mail that was requested from SQL; payload `{"draft": id}`.
 pub const WRITE: &str = "mail.write";
 /// The queue of mails.
 pub const QUEUE: &str = "mail";

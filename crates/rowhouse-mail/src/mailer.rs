@@ -1,5 +1,4 @@
-//! The one way to send: what is accepted here is a row and a job, with the caller's transaction. Leaves delivery to the
-//! job's handler.
+//! Accepts mails: stores a message and its jobs in the caller's transaction. Leaves delivery to the job's handler.
 
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ struct Inner {
     rng: SharedRng,
 }
 
-/// What is stored beside the message itself.
+/// Metadata stored with a message.
 #[derive(Debug)]
 struct Label<'a> {
     envelope_from: String,
@@ -81,13 +80,12 @@ impl Mailer {
         self
     }
 
-    /// Who makes and reads the links of lists.
+    /// The signer of unsubscribe links, if configured.
     pub(crate) fn lists(&self) -> Option<&Lists> {
         self.lists.as_deref()
     }
 
-    /// What a template, of the program's or the project's, makes of `data`, in the nearest language that there is.
-    /// `SiteName` need not be among them.
+    /// Renders a built-in or project template with `data` in the nearest available language. `SiteName` is added.
     ///
     /// # Errors
     /// [`TemplateError`], for the caller.
@@ -102,7 +100,8 @@ impl Mailer {
         self.templates.fill(template, language, &data)
     }
 
-    /// A letter as a mail to `to`, in the nearest language that there is; add tenant, key and the like before sending.
+    /// Renders a built-in template as a mail to `to` in the nearest available language; set tenant and idempotency
+    /// key before sending.
     ///
     /// # Errors
     /// [`MailError::Unusable`] if the template does not render.
@@ -130,13 +129,13 @@ impl Mailer {
         })
     }
 
-    /// Whether mails are kept for looking at instead of delivered.
+    /// Whether mails are captured instead of delivered.
     #[must_use]
     pub fn captures(&self) -> bool {
         self.inner.settings.transport == MailTransport::Capture
     }
 
-    /// Where secrets come from.
+    /// The random generator.
     pub(crate) fn rng(&self) -> SharedRng {
         Arc::clone(&self.inner.rng)
     }
@@ -178,7 +177,7 @@ impl Mailer {
         self.accept(client, &composed, &label).await
     }
 
-    /// Accepts a mail that somebody else has composed, in the caller's transaction.
+    /// Accepts a message composed by the client, in the caller's transaction.
     ///
     /// # Errors
     /// As of [`Mailer::send`].

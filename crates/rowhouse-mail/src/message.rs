@@ -1,4 +1,4 @@
-//! What a caller asks to be sent, and how addresses are read. Leaves putting it together to `compose`.
+//! A mail as a caller describes it, and parsing of addresses. Leaves composing to `compose`.
 
 pub use lettre::Address;
 pub use lettre::message::Mailbox;
@@ -8,7 +8,7 @@ use crate::error::MailError;
 
 /// Longest address that SMTP knows (RFC 5321 section 4.5.3.1).
 const LONGEST_ADDRESS: usize = 320;
-/// Of the name beside it, in bytes.
+/// Longest display name, in bytes.
 const LONGEST_NAME: usize = 500;
 
 /// A mail to be composed here.
@@ -16,13 +16,13 @@ const LONGEST_NAME: usize = 500;
 pub struct NewMail {
     /// Sender; `mail.from` where missing.
     pub from: Option<Mailbox>,
-    /// Recipients that everybody sees.
+    /// Recipients in To.
     pub to: Vec<Mailbox>,
-    /// Further ones that everybody sees.
+    /// Recipients in Cc.
     pub cc: Vec<Mailbox>,
-    /// Those that nobody sees.
+    /// Recipients in no header.
     pub bcc: Vec<Mailbox>,
-    /// Where answers go, if not to the sender.
+    /// Reply-To, if not the sender.
     pub reply_to: Option<Mailbox>,
     /// Subject, one line.
     pub subject: String,
@@ -30,23 +30,23 @@ pub struct NewMail {
     pub text: Option<String>,
     /// The same as HTML.
     pub html: Option<String>,
-    /// Further headers; not those that are set here.
+    /// Further headers; not those composed from other fields.
     pub headers: Vec<(String, String)>,
     /// Files.
     pub attachments: Vec<Attachment>,
     /// The template's name, or `raw`; empty is `raw`.
     pub kind: String,
-    /// A mark to find it by.
+    /// A label for searching.
     pub tag: Option<String>,
-    /// What its one reader can leave with one click.
+    /// The list that its recipient can leave by one-click unsubscribe.
     pub list: Option<String>,
-    /// For whom.
+    /// The tenant that it belongs to.
     pub tenant: Option<TenantId>,
-    /// The request that asked for it.
+    /// The id of the request that sent it.
     pub request_id: Option<String>,
-    /// A second mail with the same key is not made.
+    /// A second mail with the same key is not stored.
     pub idempotency_key: Option<String>,
-    /// Somebody is waiting for it: it goes before others.
+    /// A person is waiting for it: it is delivered before others.
     pub is_urgent: bool,
 }
 
@@ -57,13 +57,13 @@ pub struct Attachment {
     pub name: String,
     /// Media type, as `application/pdf`.
     pub content_type: String,
-    /// What HTML names it by (`cid:…`); such a file is shown inline.
+    /// The id by which HTML refers to it (`cid:…`); such a file is shown inline.
     pub content_id: Option<String>,
     /// The bytes.
     pub content: Vec<u8>,
 }
 
-/// A mail that somebody else has composed, as SMTP submission gets it.
+/// A message composed by the client, as received by SMTP submission.
 #[derive(Debug, Clone, Default)]
 pub struct RawMail {
     /// Envelope sender; `None` is `<>`.
@@ -72,19 +72,19 @@ pub struct RawMail {
     pub to: Vec<Address>,
     /// The message (RFC 5322). Missing `Message-ID` and `Date` are added, `Bcc` and `Return-Path` removed.
     pub mime: Vec<u8>,
-    /// A mark to find it by.
+    /// A label for searching.
     pub tag: Option<String>,
-    /// For whom.
+    /// The tenant that it belongs to.
     pub tenant: Option<TenantId>,
-    /// The request or session that brought it.
+    /// The id of the request or session that submitted it.
     pub request_id: Option<String>,
-    /// The SMTP credential that it was handed in with; with a tenant's, senders have to be proved.
+    /// The SMTP credential that submitted it; with a tenant's, senders have to be proved.
     pub credential: Option<String>,
-    /// A second mail with the same key is not made.
+    /// A second mail with the same key is not stored.
     pub idempotency_key: Option<String>,
 }
 
-/// The address with its domain in ASCII (`xn--…`, RFC 5891): the form in which it travels, is stored and compared. `None` if
+/// The address with its domain in ASCII (`xn--…`, RFC 5891): the form in which it is sent, stored and compared. `None` if
 /// the domain has none.
 pub(crate) fn ascii_address(address: &Address) -> Option<Address> {
     if address.domain().is_ascii() {
@@ -125,7 +125,7 @@ fn unquote(name: &str) -> String {
     plain
 }
 
-/// Refuses a mailbox that would not be one in a header or on the wire.
+/// Refuses a mailbox that would be malformed in a header or an SMTP command.
 pub(crate) fn require_mailbox(field: &str, mailbox: &Mailbox) -> Result<(), MailError> {
     let name = mailbox.name.as_deref().unwrap_or_default();
     require_line(field, name)?;
@@ -153,7 +153,7 @@ pub(crate) fn require_line(field: &str, text: &str) -> Result<(), MailError> {
     Ok(())
 }
 
-/// Enough of a text to recognise it by.
+/// The beginning of a string, for error messages.
 fn shorten(text: &str) -> String {
     text.chars().take(80).collect()
 }

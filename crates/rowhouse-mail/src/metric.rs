@@ -2,33 +2,33 @@
 
 use rowhouse_module::Metric;
 
-/// All of them.
+/// The catalogue.
 pub(crate) const ALL: &[Metric] = &[
     Metric { name: "rowhouse_mail_accepted_total", help: "Recipients accepted." },
     Metric {
         name: "rowhouse_mail_ended_total",
-        help: "Recipients ended, by outcome: sent, captured, bounced, failed, suppressed.",
+        help: "Recipients in a final state, by outcome: sent, captured, bounced, failed, suppressed.",
     },
     Metric { name: "rowhouse_mail_delayed_total", help: "Attempts that will be repeated." },
     Metric {
         name: "rowhouse_mail_relay_failures_total",
-        help: "Times that the relay was away or refused our account.",
+        help: "Times that the relay was unreachable or refused the account.",
     },
     Metric {
         name: "rowhouse_mail_refused_total",
-        help: "Mails refused for good for what is sent or who sends it, by stage: sender, recipient, data, message.",
+        help: "Mails permanently refused for their content or sender, by stage: sender, recipient, data, message.",
     },
     Metric {
         name: "rowhouse_mail_delivery_seconds",
-        help: "From acceptance until the relay has it, in seconds.",
+        help: "From acceptance until the relay has accepted it, in seconds.",
     },
     Metric {
         name: "rowhouse_mail_submission_batch",
-        help: "Mails taken in over SMTP and HTTP that shared a transaction.",
+        help: "Mails stored in one transaction by the group commit of SMTP and HTTP.",
     },
     Metric {
         name: "rowhouse_mail_senders_lost_total",
-        help: "Domains of tenants whose record has gone, and which nothing is sent as any more.",
+        help: "Domains of tenants that lost their proof because the record is gone.",
     },
 ];
 

@@ -1,5 +1,5 @@
-//! Mail as a capability of the program: its schema, settings and secrets, who takes mails in and on which ports, and the
-//! jobs that deliver them.
+//! The module of mail: its schema, settings and secrets, the surfaces and listeners that accept mails, and the jobs
+//! that deliver them.
 
 use std::sync::Arc;
 
@@ -27,14 +27,14 @@ use crate::{
 /// Names of the listeners.
 const SMTP: &str = "mail submission";
 const CAPTURE: &str = "captured mail";
-/// From the API's port to those of the listeners, in development.
+/// Offsets of the listeners' ports from the API's, in development.
 const SMTP_OFFSET: u16 = 4;
 const CAPTURE_OFFSET: u16 = 3;
 const REMEDY: &str = "choose another --port or mail.smtp_listen";
-/// Connections to the database that deliveries share, so that they never keep mails from being taken in.
+/// Connections to the database that deliveries share, so that they never delay accepting mails.
 const DELIVERY_CONNECTIONS: u32 = 4;
 
-/// Mails: sent, captured, and taken in over HTTP and SMTP. Requires [`CallerResolver`], [`Waker`] and [`Outbound`].
+/// Mails: accepted over HTTP, SMTP and SQL, delivered or captured. Requires [`CallerResolver`], [`Waker`] and [`Outbound`].
 #[derive(Debug, Clone, Copy)]
 pub struct MailModule;
 
@@ -113,21 +113,21 @@ impl Module for MailModule {
     }
 }
 
-/// A port of this machine.
+/// An address on loopback, at an offset from the API's port.
 fn beside(api_port: u16, offset: u16) -> Result<String, CannotRun> {
     let port = api_port.checked_add(offset);
     port.map(|port| format!("127.0.0.1:{port}"))
         .ok_or_else(|| CannotRun::because(format!("port {api_port} leaves none for mail")))
 }
 
-/// The program's templates, and the project's in `mail/`.
+/// The built-in templates, and the project's in `mail/`.
 fn templates(project: Option<&Project>, settings: &MailSettings) -> Result<Arc<Templates>, CannotRun> {
     let folder = project.map(|project| project.root().join("mail")).unwrap_or_default();
     let templates = Templates::of_project(&folder, &settings.language);
     templates.map(Arc::new).map_err(|mistakes| CannotRun(mistakes.0))
 }
 
-/// What writes mails and stores them.
+/// The mailer as configured.
 fn mailer(assembly: &Assembly) -> Result<Mailer, CannotRun> {
     let origin = &assembly.origin;
     let settings = origin.settings.get::<MailSettings>();
@@ -233,7 +233,7 @@ fn key_check(resolver: Arc<CallerResolver>, control: Control) -> KeyCheck {
     })
 }
 
-/// The public name, for greetings.
+/// The public host name, for greetings.
 fn host(url: Option<&str>) -> String {
     let rest = url.and_then(|url| url.split_once("://")).map_or("localhost", |(_, rest)| rest);
     let name = rest.split(['/', ':', '[']).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What follows from an attempt: the recipient's final state, or another attempt. Leaves writing it to `deliver`.
+//! The consequence of an attempt: the recipient's final state, or another attempt. Leaves storing it to `deliver`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::reply::{MOST_ATTEMPTS, Verdict, judge, pause};
 use crate::store::FinalState;
 use crate::transport::{Stage, TransportError};
 
-/// How a run ends: the recipient's end, or another attempt.
+/// The outcome of a run: the recipient's final state, or another attempt.
 #[derive(Debug)]
 pub(crate) enum AttemptOutcome {
     Ended(FinalState, String),
@@ -22,7 +22,7 @@ impl AttemptOutcome {
     }
 }
 
-/// The relay is away, or refuses our account: that says nothing about the mail, and all others fare alike.
+/// Whether the failure is the relay's (unreachable, or the account refused) and would meet every mail.
 pub(crate) fn concerns_all(error: &TransportError) -> bool {
     match error {
         TransportError::Refused { stage, code, text } => judge(*stage, *code, text) == Verdict::Misconfigured,
@@ -31,7 +31,7 @@ pub(crate) fn concerns_all(error: &TransportError) -> bool {
     }
 }
 
-/// What follows from a failure. One that concerns all is no attempt of this mail's.
+/// The outcome of a failure. One that would meet every mail does not count as an attempt.
 pub(crate) fn after(error: &TransportError, attempt: u16, job: &Job) -> AttemptOutcome {
     let reply = error.to_string();
     let counts = !concerns_all(error);
@@ -59,13 +59,15 @@ pub(crate) fn after(error: &TransportError, attempt: u16, job: &Job) -> AttemptO
     AttemptOutcome::Again { after, reply, counts }
 }
 
-/// A refusal that no enhanced code lays on the mailbox is the sender's trouble: its address, its content, its standing.
+/// Logs a refusal that no enhanced status code attributes to the mailbox: its cause is the sender's address, content
+/// or reputation.
 fn report_refusal(stage: Stage, reply: &str) {
     counter!("rowhouse_mail_refused_total", "stage" => stage.name()).increment(1);
     tracing::error!(stage = stage.name(), reply, "the relay refused a mail for what is sent or who sends it");
 }
 
-/// The pause while the relay is away: from one second to two minutes, over at most 1000 runs, which is more than a day.
+/// The pause while the relay is unreachable: one second growing to two minutes, over at most 1000 runs, which is more
+/// than a day.
 fn absence(run: u16) -> Duration {
     Duration::from_secs(1 << run.clamp(1, 7)).min(Duration::from_secs(120))
 }

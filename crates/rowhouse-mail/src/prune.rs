@@ -1,5 +1,5 @@
-//! The handler of `mail.prune`: deletes messages, with recipients and history, that have been kept long enough after
-//! their last recipient's end, and suppressions that have expired.
+//! The handler of `mail.prune`: deletes messages with their recipients and history once `mail.retention` has passed
+//! since the last recipient's final state, and expired suppressions.
 
 use rowhouse_kernel::Operation;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::store;
 
 /// Messages deleted in one transaction.
 const BATCH: i64 = 1000;
-/// Transactions in one run; what is left waits for the next.
+/// Transactions in one run; the next run deletes the rest.
 const MOST_BATCHES: u32 = 1000;
 
 #[derive(Debug)]

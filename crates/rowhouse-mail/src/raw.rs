@@ -1,5 +1,5 @@
-//! A message that somebody else composed, made fit to travel (RFC 6409 section 8): line ends, missing headers added,
-//! those that must not travel removed. Everything else is left byte for byte.
+//! Prepares a submitted message (RFC 6409 section 8): line ends, missing headers added, headers that must not be sent
+//! removed. Everything else is left byte for byte.
 
 use lettre::Address;
 use lettre::message::Mailbox;
@@ -11,13 +11,13 @@ use crate::compose::{Composed, MOST_RECIPIENTS, message_id};
 use crate::error::MailError;
 use crate::message::{RawMail, require_address};
 
-/// Bounds the headers that are looked at.
+/// Largest header section, in bytes.
 const MOST_HEADER_BYTES: usize = 256 * 1024;
-/// What a message has once (RFC 5322 section 3.6): of two, signature and reader may each take another.
+/// Headers that may occur once (RFC 5322 section 3.6): with two, the signature and the reader may pick different ones.
 const ONCE: &[&str] = &["from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id"];
-/// What does not travel.
+/// Headers that are removed.
 const DROPPED: &[&str] = &["bcc", "resent-bcc", "return-path"];
-/// Of a subject or sender that others composed, for lists.
+/// Longest subject or sender stored for lists, in characters.
 const LONGEST_SHOWN: usize = 1000;
 
 /// Reads and completes `mail`.
@@ -49,7 +49,7 @@ pub(crate) fn prepare(mail: &RawMail, clock: &dyn Clock, rng: &dyn Rng) -> Resul
         let date = clock.now().format(&Rfc2822).map_err(|error| MailError::Unusable(error.to_string()))?;
         mime.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
     }
-    // What was added takes the place of what could not be read.
+    // An added header replaces one that could not be parsed.
     let replaced = [(given.is_none(), "message-id"), (!has_date, "date")];
     let replaced = replaced.iter().filter(|(is_new, _)| *is_new).map(|(_, name)| *name);
     let drops: Vec<&str> = DROPPED.iter().copied().chain(replaced).collect();
@@ -65,7 +65,7 @@ pub(crate) fn prepare(mail: &RawMail, clock: &dyn Clock, rng: &dyn Rng) -> Resul
     })
 }
 
-/// Every line ends in CR LF (RFC 5322 section 2.1); lone ones of either are completed.
+/// Every line ends in CR LF (RFC 5322 section 2.1); a bare CR or LF is completed.
 fn with_line_ends(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 40);
     let mut previous = 0;
@@ -85,7 +85,7 @@ fn with_line_ends(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Headers with the last line's end, and what follows: the empty line and the body.
+/// Splits the header section, with its last line end, from the empty line and the body.
 fn split(message: &[u8]) -> Result<(&str, &[u8]), MailError> {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n").map_or(message.len(), |at| at + 2);
     if end > MOST_HEADER_BYTES {
@@ -104,7 +104,7 @@ fn split(message: &[u8]) -> Result<(&str, &[u8]), MailError> {
     Ok((head, if body.is_empty() { b"\r\n" } else { body }))
 }
 
-/// The header's name, of a line that begins one.
+/// The name of the header that a line begins, if it begins one.
 fn name_of(line: &str) -> Option<&str> {
     (!line.starts_with([' ', '\t'])).then(|| line.split(':').next().unwrap_or_default().trim())
 }
@@ -133,7 +133,7 @@ fn keep_headers(head: &str, drops: &[&str], out: &mut Vec<u8>) {
     }
 }
 
-/// The first of From, and every address of From and Sender: all of them have to be addresses (RFC 5322 section 3.6.2).
+/// The first mailbox of From, and every address of From and Sender, all of which have to be valid (RFC 5322 section 3.6.2).
 fn senders(message: &Message<'_>) -> Result<(Mailbox, Vec<Address>), MailError> {
     let wrong = || MailError::invalid("the message has no From with an address");
     let read = |one: &mail_parser::Addr<'_>| -> Option<Mailbox> {

@@ -1,6 +1,7 @@
-//! The SMTP client that hands mails to the relay (RFC 5321). A connection is owned by the conversation that uses it and is
-//! put back only after that conversation's last reply has been read. One that is dropped before (time-out, cancelled job,
-//! shutdown) closes its connection, so no mail can read the reply to another. Leaves judging replies to `reply`.
+//! The SMTP client that hands mails to the relay (RFC 5321). A connection is owned by the session that uses it and
+//! returns to the pool only after the session's last reply has been read. A session that is dropped before (time-out,
+//! cancelled job, shutdown) closes its connection, so no mail can read the reply to another. Leaves judging replies
+//! to `reply`.
 
 mod answer;
 mod connection;
@@ -20,12 +21,12 @@ use crate::transport::{Envelope, TransportError};
 
 /// An idle connection older than this is closed instead of used.
 const MAX_IDLE: Duration = Duration::from_secs(60);
-/// A relay that takes longer to accept, greet, encrypt and sign in is away.
+/// How long connecting, greeting, encryption and sign-in may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an idle connection may take to answer RSET before a new one is opened.
 const RESET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An SMTP server that takes all mails.
+/// The SMTP server that takes all mails, and its idle connections.
 #[derive(Debug)]
 pub(crate) struct Relay {
     server: Server,
@@ -34,12 +35,12 @@ pub(crate) struct Relay {
     max_idle: usize,
 }
 
-/// How the relay is reached.
+/// The relay's address, encryption and account.
 #[derive(Debug)]
 struct Server {
     host: String,
     port: u16,
-    /// What EHLO says.
+    /// The name sent in EHLO.
     client_name: String,
     encryption: Encryption,
     account: Option<Account>,
@@ -75,7 +76,7 @@ impl Relay {
         Ok(Self { server, timeout: settings.relay_timeout, idle: Mutex::default(), max_idle })
     }
 
-    /// One conversation; what the relay said to the message.
+    /// Delivers one mail; returns the relay's reply to the message.
     pub(crate) async fn deliver(
         &self,
         envelope: &Envelope,
@@ -121,7 +122,7 @@ impl Relay {
     }
 }
 
-/// This machine's name, or an address literal where it has none that EHLO may say (RFC 5321 section 4.1.3).
+/// This machine's host name, or an address literal if the name is not valid in EHLO (RFC 5321 section 4.1.3).
 fn client_name() -> String {
     let name = hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));

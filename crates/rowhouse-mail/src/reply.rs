@@ -1,33 +1,33 @@
-//! What an SMTP server's answer means for a mail, and when to try again. Pure.
+//! Classifies an SMTP server's reply, and computes retry times. Pure.
 //!
-//! Only a refusal of the recipient that names the mailbox by an enhanced status code suppresses the address. Everything
-//! else may be about the sender, the content or the relay's own rules, which servers tell with the same bare 550.
+//! Only a refusal of the recipient that names the mailbox by an enhanced status code suppresses the address.
+//! Everything else may concern the sender, the content or the relay's rules, for which servers use the same bare 550.
 
 use std::time::Duration;
 
 use crate::transport::Stage;
 
-/// Attempts a mail may have; with the curve below they take about 24 hours, as Postal's do.
+/// Attempts per mail; with the backoff below they take about 24 hours, as Postal's do.
 pub(crate) const MOST_ATTEMPTS: u16 = 18;
-/// Added to what a server asks for, since clocks differ.
+/// Added to the delay that a server asks for, since clocks differ.
 const GRACE: Duration = Duration::from_secs(10);
-/// A server may ask for this much; more is not believed.
+/// Longest delay that a server may ask for.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
 
-/// What becomes of a mail after an answer of 4xx or 5xx.
+/// The consequence of a 4xx or 5xx reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Try again, not before this time has passed if the server said so.
     Later(Option<Duration>),
-    /// No such mailbox: nothing for this address for a while.
+    /// No such mailbox: the address is suppressed for a while.
     Bounced,
-    /// This mail is refused for good; another to the same address may pass.
+    /// This mail is permanently refused; another to the same address may be accepted.
     Failed,
-    /// Our account or connection is refused: every mail would be. For the operator to mend.
+    /// The account or connection is refused, as it would be for every mail. The operator has to act.
     Misconfigured,
 }
 
-/// Judges an answer by where it came, its code and its text. Codes count by their first digit.
+/// Classifies a reply by stage, code and text. Codes are classified by their first digit.
 pub(crate) fn judge(stage: Stage, code: u16, text: &str) -> Verdict {
     if stage.is_before_mail() {
         return Verdict::Misconfigured;

@@ -1,4 +1,4 @@
-//! The JSON of a mail to be sent. Pure.
+//! Parses the JSON of a mail to be sent. Pure.
 
 use std::collections::BTreeMap;
 
@@ -58,15 +58,15 @@ struct File {
     content: String,
 }
 
-/// A mail as asked for.
+/// A parsed request.
 #[derive(Debug)]
 pub(crate) struct MailRequest {
-    /// Without subject and content where a template makes them.
+    /// Without subject and content if a template provides them.
     mail: NewMail,
     template: Option<TemplateUse>,
 }
 
-/// A template and what it is filled with.
+/// A template, its language and data.
 #[derive(Debug)]
 struct TemplateUse {
     name: String,
@@ -75,7 +75,7 @@ struct TemplateUse {
 }
 
 impl MailRequest {
-    /// The mail, with what its template makes of the data.
+    /// The mail, with its template rendered.
     pub(crate) fn write(self, mailer: &Mailer) -> Result<NewMail, TemplateError> {
         let Self { mail, template: Some(mut template_use) } = self else { return Ok(self.mail) };
         let link = mailer.lists().filter(|_| mail.list.is_some()).and_then(|lists| lists.link_of(&mail).ok());
@@ -93,7 +93,7 @@ impl MailRequest {
     }
 }
 
-/// Reads a mail.
+/// Parses a mail.
 pub(crate) fn read(body: &[u8]) -> Result<MailRequest, MailError> {
     let mut body: Body =
         serde_json::from_slice(body).map_err(|error| MailError::invalid(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! `/mail/v1`: sending over HTTP and what became of it, for the holder of a service_role key; leaving a list, for readers.
+//! `/mail/v1`: sending and status over HTTP, for holders of a service_role key; unsubscribing, for readers.
 
 mod sender;
 mod unsubscribe;
@@ -23,16 +23,16 @@ use crate::request;
 use crate::store::Accepted;
 use crate::template::TemplateError;
 
-/// What the paths need.
+/// State of the routes.
 #[derive(Debug, Clone)]
 pub struct MailApi {
-    /// Takes the mails.
+    /// Accepts the mails.
     pub intake: Intake,
-    /// Where they are looked up.
+    /// The database in which they are looked up.
     pub control: Control,
 }
 
-/// The paths below `/mail/v1`.
+/// The routes below `/mail/v1`.
 pub fn router(api: MailApi) -> Router {
     Router::new()
         .route("/send", post(send))
@@ -44,9 +44,9 @@ pub fn router(api: MailApi) -> Router {
 }
 
 enum MailApiError {
-    /// No token, or one that is no good.
+    /// No token, or an invalid one (401).
     Stranger,
-    /// A token without the right.
+    /// A token without the permission (403).
     NotAllowed,
     Missing,
     Body(&'static str),
@@ -131,7 +131,7 @@ async fn require_service(identity: &Identity, control: &Control) -> Result<(), M
     }
 }
 
-/// 202: the mail is durable, and will be delivered or accounted for.
+/// 202: the mail is durable, and will reach a final state.
 async fn send(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
@@ -148,7 +148,7 @@ async fn send(
     Ok((StatusCode::ACCEPTED, axum::Json(document(&accepted))).into_response())
 }
 
-/// Base64 and JSON make a mail larger than it will be.
+/// Reads the body; base64 and JSON make it larger than the mail.
 async fn read(body: Body, most: u64) -> Result<axum::body::Bytes, MailApiError> {
     const ENVELOPE: u64 = 1024 * 1024;
     let limit = usize::try_from(most.saturating_add(ENVELOPE)).unwrap_or(usize::MAX);

@@ -1,5 +1,5 @@
-//! Senders that a tenant has proved to be its own: what its SMTP credentials may put into From. A domain is proved by a TXT
-//! record, an address by a code that is sent there. Leaves the platform's own mails alone: they need no proof.
+//! Senders that a tenant has proved to be its own and that its SMTP credentials may use in From. A domain is proved
+//! by a TXT record, an address by a code that is sent there. The platform's own mails need no proof.
 
 pub(crate) mod proof;
 pub(crate) mod recheck;
@@ -27,25 +27,25 @@ const LONGEST_DOMAIN: usize = 253;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SenderKind {
-    /// Every address of it.
+    /// Every address of the domain.
     Domain,
-    /// Only this one.
+    /// Only this address.
     Address,
 }
 
-/// A sender of a tenant's.
+/// A tenant's sender.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sender {
-    /// Whose it is.
+    /// The tenant.
     pub tenant: TenantId,
-    /// What it is.
+    /// Domain or address.
     pub kind: SenderKind,
     /// In lower case and ASCII.
     pub name: String,
-    /// When it was asked for.
+    /// When its proof was requested.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// When it was proved; `None`: mails from it are refused.
+    /// When it was proved; `None` while mails from it are refused.
     #[serde(with = "time::serde::rfc3339::option")]
     pub proved_at: Option<OffsetDateTime>,
 }
@@ -74,8 +74,8 @@ pub fn read_name(text: &str) -> Result<(SenderKind, String), MailError> {
     if is_domain { Ok((SenderKind::Domain, domain)) } else { Err(wrong()) }
 }
 
-/// Refuses what the tenant has not proved: the envelope's sender, unless empty, and all that From and Sender name. A tenant
-/// that is suspended or does not exist sends nothing.
+/// Refuses senders that the tenant has not proved: the envelope's, unless empty, and all addresses in From and
+/// Sender. A tenant that is suspended or does not exist sends nothing.
 pub(crate) async fn require_proved(
     client: &Client,
     tenant: TenantId,
@@ -123,7 +123,7 @@ fn sender(row: &Row) -> Sender {
     }
 }
 
-/// The tenant may not send as that any more; the name is one of [`read_name`]'s. False if it could not.
+/// Removes a tenant's sender by its name, as [`read_name`] returns it. False if there was none.
 ///
 /// # Errors
 /// The database's.
@@ -132,7 +132,7 @@ pub async fn remove(client: &Client, tenant: TenantId, name: String) -> Result<b
     Ok(client.execute(sql, &[&tenant.0, &name]).await? > 0)
 }
 
-/// Whether there is such a tenant, and it may work.
+/// Requires an active tenant with that id.
 pub(crate) async fn require_tenant(client: &Client, tenant: TenantId) -> Result<(), MailError> {
     let sql = "select jobs.claims_of($1) is not null";
     let exists: bool = client.query_one(sql, &[&tenant.0]).await.map_err(DbError::from)?.get(0);

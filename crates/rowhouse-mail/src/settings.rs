@@ -1,4 +1,4 @@
-//! `[mail]`: what is sent, by which way, how fast, and signed by whom.
+//! `[mail]`: transport, limits, signatures and webhook.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ impl Check for MailSettings {
 }
 
 impl MailSettings {
-    /// What only works together.
+    /// Settings that are only valid together.
     fn check_pairs(&self, findings: &mut Findings<'_>) {
         if self.transport == MailTransport::Relay && self.relay_host.is_none() {
             findings.refuse("relay_host", "not set; mail.transport = \"relay\" needs it");
@@ -141,7 +141,7 @@ impl MailSettings {
         }
     }
 
-    /// Secrets of customers' software travel on that port.
+    /// The SMTP listener: credentials are sent over it, so beyond loopback it needs a certificate.
     fn check_listener(&self, findings: &mut Findings<'_>) {
         let Some(text) = &self.smtp_listen else { return };
         match text.parse::<std::net::SocketAddr>() {

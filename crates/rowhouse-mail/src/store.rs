@@ -1,4 +1,4 @@
-//! Every SQL statement about mails.
+//! SQL statements about mails.
 
 use std::time::Duration;
 
@@ -41,16 +41,16 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) credential: Option<&'a str>,
     pub(crate) mime: &'a [u8],
     pub(crate) recipients: Vec<&'a str>,
-    /// Kept for looking at instead of delivered: no jobs.
+    /// Captured instead of delivered: no jobs.
     pub(crate) is_captured: bool,
-    /// Marks in the captured mailbox.
+    /// Tags in the captured mailbox.
     pub(crate) tags: Vec<String>,
-    /// Somebody is waiting for it: before others.
+    /// A person is waiting for it: delivered before others.
     pub(crate) is_urgent: bool,
 }
 
-/// Stores a message, its recipients and their jobs in one round trip; of an idempotency key that is taken, finds the
-/// message that has it.
+/// Stores a message, its recipients and their jobs in one round trip; for an idempotency key that was used before,
+/// returns that message.
 pub(crate) async fn accept(client: &Client, new: &NewMessage<'_>) -> Result<Accepted, DbError> {
     let rows = client
         .query(
@@ -97,16 +97,16 @@ async fn get_by_key(client: &Client, new: &NewMessage<'_>) -> Result<Accepted, D
     })
 }
 
-/// What may happen to a recipient now.
+/// What a run may do for a recipient now.
 #[derive(Debug)]
 pub(crate) enum AttemptStart {
-    /// An attempt, of this number from 1.
+    /// Attempt delivery; the number of the attempt, from 1.
     Go(u16, Copy),
-    /// Nothing yet: a limit gives it a later turn.
+    /// Wait: a limit has assigned a later slot.
     Wait(Duration),
-    /// Nothing: the address gets no mail.
+    /// Nothing: the address is suppressed.
     Suppressed(u16),
-    /// Nothing: it has ended, or is gone.
+    /// Nothing: it is in a final state, or deleted.
     Ended,
 }
 
@@ -117,13 +117,13 @@ pub(crate) struct Copy {
     pub(crate) envelope_from: String,
     pub(crate) message_id: String,
     pub(crate) request_id: Option<String>,
-    /// Composed by the platform or handed in with its credentials, not with a tenant's.
+    /// Composed by the platform or submitted with its credentials, not with a tenant's.
     pub(crate) is_platforms: bool,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) mime: Vec<u8>,
 }
 
-/// Begins an attempt, if there is one to make.
+/// Begins an attempt, if one is due.
 pub(crate) async fn begin(
     client: &Client,
     recipient: i64,
@@ -158,7 +158,7 @@ fn copy(row: &Row) -> Copy {
     }
 }
 
-/// How a recipient ends.
+/// The final state of a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FinalState {
     Sent,
@@ -169,7 +169,7 @@ pub(crate) enum FinalState {
 }
 
 impl FinalState {
-    /// The state's and the event's name.
+    /// The name of the state and of its event.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -188,7 +188,7 @@ fn shorten(reply: &str) -> String {
     reply.chars().filter(|c| *c != '\0').take(LONGEST_REPLY).collect()
 }
 
-/// Writes a recipient's end, with history and, for a bounce, suppression; false if it had ended before.
+/// Stores a recipient's final state with its event and, for a bounce, the suppression; false if it already had one.
 pub(crate) async fn end(
     client: &Client,
     recipient: i64,
@@ -203,7 +203,7 @@ pub(crate) async fn end(
     Ok(client.execute(sql, &[&recipient, &end.name(), &reply, &attempt, &lifetime]).await? == 1)
 }
 
-/// Writes that a recipient will be tried again after a while; `counts` tells whether this was an attempt of its own.
+/// Stores that a recipient will be retried after a delay; `counts` says whether this run counts as an attempt.
 pub(crate) async fn delay(
     client: &Client,
     recipient: i64,
@@ -218,12 +218,12 @@ pub(crate) async fn delay(
     Ok(())
 }
 
-/// Deletes up to `most` messages that ended longer than `retention` (seconds) ago.
+/// Deletes up to `most` messages whose final state is older than `retention` (seconds).
 pub(crate) async fn prune(tx: &Client, retention: f64, most: i64) -> Result<u64, DbError> {
     Ok(tx.execute(include_str!("../sql/prune.sql"), &[&retention, &most]).await?)
 }
 
-/// Deletes drafts that nobody has made a mail of for `retention` (seconds).
+/// Deletes drafts older than `retention` (seconds) that were never composed.
 pub(crate) async fn prune_drafts(tx: &Client, retention: f64) -> Result<u64, DbError> {
     let sql = "delete from mail.drafts where created_at < clock_timestamp() - make_interval(secs => $1)";
     Ok(tx.execute(sql, &[&retention]).await?)

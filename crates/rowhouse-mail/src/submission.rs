@@ -1,5 +1,5 @@
-//! SMTP submission (RFC 6409) for customers' software: who may send hands a message in, and a positive answer means that
-//! it is in the database. Leaves delivering to the mailer's jobs.
+//! SMTP submission (RFC 6409) for customers' software: a positive reply means that the message is committed to the
+//! database. Leaves delivery to the mailer's jobs.
 
 mod backend;
 mod body;

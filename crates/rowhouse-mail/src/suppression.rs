@@ -1,4 +1,4 @@
-//! Addresses that get no mail, as operators see them.
+//! Suppressed addresses, for operators.
 
 use rowhouse_db::DbError;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::message::read_mailbox;
 /// Rows of a list.
 const MOST_LISTED: i64 = 10_000;
 
-/// All that count, newest first; the first ten thousand of them.
+/// All in force, newest first; the first ten thousand of them.
 ///
 /// # Errors
 /// The database's.
@@ -20,10 +20,10 @@ pub async fn list(client: &Client) -> Result<Vec<Value>, DbError> {
     Ok(client.query(sql, &[&MOST_LISTED]).await?.iter().map(|row| row.get(0)).collect())
 }
 
-/// Sends nothing to that address any more, without end. Returns it as it is compared: in lower case.
+/// Suppresses an address without expiry. Returns it as it is compared: in lower case.
 ///
 /// # Errors
-/// [`MailError::Invalid`] if it is no address; else the database's.
+/// [`MailError::Invalid`] if it is not an address; else the database's.
 pub async fn add(client: &Client, address: &str) -> Result<String, MailError> {
     let address = read_mailbox("address", address)?.email.to_string().to_lowercase();
     let sql = "insert into mail.suppressions (address, reason) values ($1, 'manual') \
@@ -32,7 +32,7 @@ pub async fn add(client: &Client, address: &str) -> Result<String, MailError> {
     Ok(address)
 }
 
-/// Sends to that address again; with a list, only what it has left comes again. False if it was not suppressed.
+/// Ends the suppression of an address; with a list, only its unsubscription from that list. False if it was not suppressed.
 ///
 /// # Errors
 /// The database's.

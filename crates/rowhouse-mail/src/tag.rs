@@ -1,8 +1,8 @@
-//! Marks of a captured mail, as Mailpit takes them from the mail itself. Pure.
+//! Tags of a captured mail, which Mailpit derives from the mail itself. Pure.
 
 use mail_parser::MessageParser;
 
-/// Of one mail.
+/// Most tags of one mail.
 pub(crate) const MOST_TAGS: usize = 50;
 const LONGEST_TAG: usize = 100;
 
@@ -20,7 +20,7 @@ pub(crate) fn tags(mime: &[u8], tag: Option<&str>, recipients: &[&str]) -> Vec<S
     all
 }
 
-/// A tag as it is kept; `None` if that is none.
+/// A normalized tag; `None` if it is empty or has other characters than tags may have.
 pub(crate) fn read(text: impl AsRef<str>) -> Option<String> {
     let words: Vec<&str> = text.as_ref().split_whitespace().collect();
     let tag = words.join(" ");

@@ -1,8 +1,8 @@
-//! Letters that the program itself writes, and templates of a project: its own, and those that it puts in the place of
-//! the program's, file by file.
+//! Templates of mails: those built in, and those of a project, which add to them or replace them file by file.
 //!
-//! A project's `mail/<language>/<name>.subject`, `.txt` and `.html` come before those brought along. All are filled with
-//! samples when they are read, so that a mistake is found at the start and not with the first sign-up.
+//! A project's `mail/<language>/<name>.subject`, `.txt` and `.html` take precedence over the built-in ones. All are
+//! rendered with sample data when they are loaded, so that mistakes are found at start and not with the first
+//! sign-up.
 
 mod check;
 mod embedded;
@@ -21,15 +21,15 @@ use crate::error::MailError;
 use embedded::EMBEDDED;
 pub use letter::{Letter, Variables};
 
-/// Steps that filling one part may take; a template that is no program needs some thousand.
+/// Steps that rendering one part may take; ordinary templates need some thousand.
 const FUEL: u64 = 2_000_000;
 /// Largest part of a mail that a template makes, in bytes.
 const MOST_FILLED: usize = 16 * 1024 * 1024;
-/// Names that need not be given.
+/// Variable that callers need not give.
 pub(crate) const SITE_NAME: &str = "SiteName";
 pub(crate) const UNSUBSCRIBE_URL: &str = "UnsubscribeURL";
 
-/// A mail's parts, as a template makes them: text, HTML or both.
+/// A rendered mail: text, HTML or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line.
@@ -40,7 +40,7 @@ pub struct Rendered {
     pub html: Option<String>,
 }
 
-/// Everything that is wrong with the templates of a project, each with its file.
+/// Every mistake in the templates of a project, each with its file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Mistakes(pub Vec<String>);
@@ -51,13 +51,13 @@ impl From<Mistakes> for MailError {
     }
 }
 
-/// Why a template does not make a mail: the caller's to mend.
+/// Why a template could not be rendered, for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// No such template.
     #[error("template: there is no \"{name}\"; there are {}", known.join(", "))]
     Unknown {
-        /// As asked for, shortened.
+        /// The requested name, shortened.
         name: String,
         /// All that there are.
         known: Vec<String>,
@@ -70,7 +70,7 @@ pub enum TemplateError {
         /// The values' names; dots lead into objects.
         missing: Vec<String>,
     },
-    /// The values do not fit what it does with them.
+    /// The data has other types than the template needs.
     #[error("data: the template {name} cannot be filled with it: {why}")]
     Unfit {
         /// The template.
@@ -82,13 +82,13 @@ pub enum TemplateError {
 
 /// Templates by name and language.
 pub struct Templates {
-    /// What is missing is empty: users' metadata lacks this and that.
+    /// Missing variables render as empty: users' metadata is optional.
     lenient: Environment<'static>,
-    /// What is missing is an error: callers are to give it.
+    /// Missing variables are errors: callers have to give them.
     strict: Environment<'static>,
-    /// Languages that a template has something in.
+    /// Languages in which a template has a part.
     names: BTreeMap<String, BTreeSet<String>>,
-    /// The language of those who ask for none.
+    /// The default language.
     fallback: String,
 }
 
@@ -99,7 +99,7 @@ impl std::fmt::Debug for Templates {
 }
 
 impl Templates {
-    /// Those that the program brings, in the languages `en` and `de`; `fallback` is whose who ask for none get.
+    /// The built-in templates, in `en` and `de`; `fallback` is the default language.
     ///
     /// # Errors
     /// Never, as a test shows.
@@ -107,10 +107,10 @@ impl Templates {
         Self::read(project::Found::default(), fallback)
     }
 
-    /// The same, with those of the project in `folder` before them; it need not exist.
+    /// The built-in templates overlaid by those in `folder`, which need not exist.
     ///
     /// # Errors
-    /// Every file that is no template's, cannot be read, or cannot be filled with its sample.
+    /// Every file that is not a template, cannot be read, or cannot be rendered with its sample.
     pub fn of_project(folder: &Path, fallback: &str) -> Result<Self, Mistakes> {
         Self::read(project::read(folder), fallback)
     }
@@ -127,11 +127,11 @@ impl Templates {
         templates.strict = templates.lenient.clone();
         templates.strict.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         templates.strict.set_formatter(|out, state, value| match value.is_none() {
-            // A null is no name to greet anybody by.
+            // A null counts as missing.
             true => Err(ErrorKind::UndefinedError.into()),
             false => escape_formatter(out, state, value),
         });
-        // What cannot be read is not tried as well: one mistake is told once.
+        // Templates are only rendered if all could be parsed, so that no mistake is reported twice.
         if mistakes.is_empty() {
             mistakes = check::check(&templates, found.samples);
         }
@@ -153,8 +153,8 @@ impl Templates {
         self.names.keys().map(String::as_str)
     }
 
-    /// The first of `wanted`, its main part (`de` of `de-AT`), the fallback and `en` that a template has anything in, else
-    /// any that it has; `None` if there is no such template.
+    /// The first of `wanted`, its primary subtag (`de` of `de-AT`), the default and `en` in which the template has a
+    /// part, else any language that it has; `None` if there is no such template.
     #[must_use]
     pub fn language(&self, name: &str, wanted: Option<&str>) -> Option<&str> {
         let languages = self.names.get(name)?;
@@ -164,7 +164,7 @@ impl Templates {
         found.or_else(|| languages.first()).map(String::as_str)
     }
 
-    /// Writes a letter in the nearest language.
+    /// Renders a built-in template in the nearest language.
     ///
     /// # Errors
     /// [`MailError::Unusable`], naming the template.
@@ -184,7 +184,7 @@ impl Templates {
         filled.map_err(|error| MailError::Unusable(explain(&error)))
     }
 
-    /// Fills a template, of the program's or the project's, in the nearest language.
+    /// Renders a template, built in or the project's, in the nearest language.
     ///
     /// # Errors
     /// See [`TemplateError`].
@@ -209,7 +209,7 @@ impl Templates {
         })
     }
 
-    /// A template's part in a language; what that lacks is taken from the fallback, then from `en`.
+    /// A template's part in a language; a missing part is taken from the default language, then from `en`.
     fn part<'a>(
         &self,
         environment: &'a Environment<'static>,
@@ -238,7 +238,7 @@ impl Templates {
         Ok(Rendered { subject, text: part("txt")?, html: part("html")? })
     }
 
-    /// What the parts name and the data lack; dots lead into objects.
+    /// Variables that the parts use and the data lack; dots lead into objects.
     fn missing(&self, name: &str, language: &str, data: &Map<String, Value>) -> Vec<String> {
         let lacks = |path: &String| {
             let mut path = path.split('.');
@@ -273,7 +273,7 @@ fn filled(template: &Template<'_, '_>, values: &Filling) -> Result<String, Error
     String::from_utf8(bounded.0).map_err(|error| Error::new(ErrorKind::BadEscape, error.to_string()))
 }
 
-/// Takes so much and no more.
+/// A writer with a size limit.
 struct Bounded(Vec<u8>);
 
 impl Write for Bounded {

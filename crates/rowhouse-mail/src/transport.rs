@@ -1,4 +1,4 @@
-//! The ways a mail can take, and how each says no. Leaves what follows from that to `reply` and `deliver`.
+//! Transports of mails and their errors. Leaves the consequences to `reply` and `deliver`.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::error::MailError;
 use crate::message::{Address, ascii_address};
 use crate::relay::Relay;
 
-/// From whom to whom one copy travels, as SMTP says it.
+/// The SMTP envelope of one copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
     /// Empty for mails that must not bounce.
@@ -20,7 +20,7 @@ impl Envelope {
     /// Domains in their ASCII form (RFC 5891), which every server understands.
     ///
     /// # Errors
-    /// Which of the two is no address.
+    /// Which of the two is not an address.
     pub(crate) fn new(from: &str, to: &str) -> Result<Self, String> {
         let address = |what: &str, text: &str| {
             let parsed: Address =
@@ -32,7 +32,7 @@ impl Envelope {
     }
 }
 
-/// Where in a conversation the relay refused.
+/// The stage of a session at which the relay refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Greeting, EHLO, STARTTLS.
@@ -50,7 +50,7 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    /// As metrics name it.
+    /// Its label in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -62,40 +62,40 @@ impl Stage {
         }
     }
 
-    /// Nothing of any mail has been said yet.
+    /// True before the first command of a mail transaction.
     pub(crate) fn is_before_mail(self) -> bool {
         matches!(self, Self::Connect | Self::SignIn)
     }
 }
 
-/// Why a mail did not leave.
+/// Why a mail was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TransportError {
     /// The relay answered 4xx or 5xx.
     #[error("{code} {text}")]
     Refused {
-        /// To what.
+        /// The stage.
         stage: Stage,
         /// The reply's code.
         code: u16,
         /// Its lines, joined.
         text: String,
     },
-    /// The relay could not be reached; nothing was said.
+    /// The relay could not be reached; nothing was sent.
     #[error("{0}")]
     Unreachable(String),
-    /// The relay takes mails, but none such: it lacks an extension that this one needs. Nothing was said.
+    /// The relay lacks an extension that this mail needs. Nothing was sent.
     #[error("{0}")]
     Unfit(String),
-    /// The conversation broke off; whether the relay has the mail is unknown.
+    /// The connection was lost; whether the relay has accepted the mail is unknown.
     #[error("{0}")]
     Broken(String),
 }
 
-/// A way for mails.
+/// A transport of mails.
 #[derive(Debug)]
 pub(crate) enum Transport {
-    /// Nowhere.
+    /// Captured, not sent.
     Capture,
     /// To an SMTP server.
     Relay(Box<Relay>),
@@ -104,7 +104,7 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// The way that is configured.
+    /// The configured transport.
     ///
     /// # Errors
     /// [`MailError::Unusable`] if no relay is named, or its certificate cannot be read.
@@ -116,7 +116,7 @@ impl Transport {
         })
     }
 
-    /// Hands a message over and returns what the other side said. `name` is what a file is called.
+    /// Delivers a message and returns the reply. `name` is the name of the file, for the transport `file`.
     ///
     /// # Errors
     /// [`TransportError`].
@@ -134,7 +134,7 @@ impl Transport {
     }
 }
 
-/// Written beside and renamed: a reader of the folder never sees half a message.
+/// Writes a temporary file and renames it, so that readers of the folder never see a partial message.
 async fn write(folder: &std::path::Path, name: i64, message: &[u8]) -> Result<String, TransportError> {
     let failed =
         |error: std::io::Error| TransportError::Unreachable(format!("{}: {error}", folder.display()));

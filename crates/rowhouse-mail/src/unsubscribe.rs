@@ -1,5 +1,5 @@
-//! Lists that a reader can leave with one click (RFC 8058): the links, and what they mean. Leaves showing and taking them
-//! to `route`. A link holds list and address and lasts as long as the secret; nothing is stored for it.
+//! One-click unsubscribe (RFC 8058): signed links. Leaves the HTTP routes to `route`. A link contains list and
+//! address and is valid as long as the secret; nothing is stored for it.
 
 use rowhouse_crypto::SignedText;
 use rowhouse_db::DbError;
@@ -11,17 +11,17 @@ use crate::message::{Mailbox, NewMail};
 
 /// Longest list's name, in characters.
 const LONGEST_NAME: usize = 63;
-/// What a link's mark is for.
+/// Purpose of the links' signature.
 const PURPOSE: &str = "mail/unsubscribe";
 
-/// Makes and reads links. One address may be on many lists, and leaves one with each link.
+/// Creates and verifies links. An address may be on many lists; each link leaves one.
 #[derive(Debug)]
 pub struct Lists {
     signed_text: SignedText,
     url: String,
 }
 
-/// Who leaves what; lists of one name are another for each tenant.
+/// Who leaves which list; lists are per tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unsubscription {
     pub(crate) list: String,
@@ -30,14 +30,14 @@ pub(crate) struct Unsubscription {
 }
 
 impl Lists {
-    /// Links below `public_url`, marked with a key of `secret`.
+    /// Links below `public_url`, signed with a key derived from `secret`.
     #[must_use]
     pub fn new(secret: &Secret, public_url: &str) -> Self {
         let url = format!("{}/mail/v1/unsubscribe", public_url.trim_end_matches('/'));
         Self { signed_text: SignedText::new(secret, PURPOSE), url }
     }
 
-    /// What a link's token means.
+    /// Verifies a link's token.
     pub(crate) fn read(&self, token: &str) -> Option<Unsubscription> {
         let text = self.signed_text.read(token)?;
         let mut lines = text.split('\n').map(str::to_owned);
@@ -49,7 +49,7 @@ impl Lists {
         Some(Unsubscription { list, address, tenant })
     }
 
-    /// The header pair of a mail to a list, which goes to one reader: with two, either could take the other off.
+    /// The header pair of a mail to a list, which has one recipient: of two, each could unsubscribe the other.
     pub(crate) fn headers(&self, mail: &NewMail) -> Result<String, MailError> {
         let link = self.link_of(mail)?;
         Ok(format!("List-Unsubscribe: <{link}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"))
@@ -67,7 +67,7 @@ impl Lists {
     }
 }
 
-/// Refuses what cannot be a mail of a list; its list and its reader.
+/// Refuses mails that cannot belong to a list; returns list and recipient.
 pub(crate) fn require_fit(mail: &NewMail) -> Result<(&str, &Mailbox), MailError> {
     let list = mail.list.as_deref().unwrap_or_default();
     if !is_name(list) {
@@ -93,7 +93,7 @@ fn is_name(text: &str) -> bool {
         && text.as_bytes()[0].is_ascii_alphanumeric()
 }
 
-/// Takes an address off a list; again changes nothing.
+/// Unsubscribes an address from a list; idempotent.
 pub(crate) async fn leave(client: &Client, unsubscription: &Unsubscription) -> Result<(), DbError> {
     let sql = "insert into mail.suppressions (address, reason, list, tenant) values (lower($1), 'unsubscribe', $2, $3) \
                on conflict on constraint suppressions_address_reason_list_tenant_key do nothing";

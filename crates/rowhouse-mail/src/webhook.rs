@@ -1,5 +1,5 @@
-//! The handler of `mail.webhook`: tells the customer's software of one event, by a signed POST. The jobs are made by a
-//! trigger, with the events; how a request is signed and sent is left to `rowhouse_jobs::outbound`.
+//! The handler of `mail.webhook`: posts one event, signed, to the customer's webhook. A trigger enqueues the jobs
+//! together with the events; signing and sending is left to `rowhouse_jobs::outbound`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use tokio_postgres::Client;
 use crate::error::MailError;
 use crate::settings::MailSettings;
 
-/// How long one exchange may take.
+/// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Tells of events. Cheap to clone.
+/// Posts events. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     inner: Arc<Inner>,
@@ -43,7 +43,7 @@ struct Target {
 }
 
 impl Webhook {
-    /// As configured; without a URL it tells nobody.
+    /// A handler as configured; without a URL nothing is posted.
     ///
     /// # Errors
     /// [`MailError::Unusable`] if there is a URL and no secret.
@@ -77,7 +77,7 @@ impl Webhook {
         registry.add(kind, self.clone());
     }
 
-    /// Writes into the database whether events are to be told; called again, it changes nothing.
+    /// Stores in the database whether events are to be posted; idempotent.
     ///
     /// # Errors
     /// The database's.
@@ -103,7 +103,7 @@ impl Webhook {
             Ok(row.map(|row| (row.get::<_, Value>(0), row.get::<_, Option<String>>(1))))
         };
         let found = self.inner.control.statement(&Operation::system("mail_event"), find).await;
-        // A mail that is gone is nothing to tell of.
+        // A deleted mail's event is not posted.
         let Some((body, request_id)) = found.map_err(|error: DbError| JobError::Retry(error.to_string()))?
         else {
             return Ok(None);
@@ -118,7 +118,7 @@ impl Webhook {
             timeout: TIMEOUT,
         };
         match self.inner.outbound.send(message, &*self.inner.clock).await {
-            // What it answers beyond the status is nobody's.
+            // The response's body is ignored.
             Ok(answer) => http_handler::outcome(&answer).map(|_| None),
             Err(SendError::Address(error) | SendError::NoAnswer(error)) => Err(JobError::Retry(error)),
         }
@@ -131,7 +131,7 @@ impl Handler for Webhook {
     }
 }
 
-/// A fresh secret in the form that Standard Webhooks has: `whsec_` and base64 of 256 random bits.
+/// A new secret in the format of Standard Webhooks: `whsec_` and base64 of 256 random bits.
 pub(crate) fn new_secret(rng: &dyn Rng) -> String {
     let mut bytes = [0_u8; 32];
     rng.fill(&mut bytes);

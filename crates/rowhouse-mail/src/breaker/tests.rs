@@ -7,7 +7,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 #[tokio::test]
-async fn after_a_failure_one_tries_again_and_nobody_else() {
+async fn after_a_failure_a_single_probe_is_admitted() {
     let breaker = CircuitBreaker::new(4);
     let (first, second) = (breaker.acquire().await.unwrap(), breaker.acquire().await.unwrap());
     first.failed();
@@ -24,7 +24,7 @@ async fn after_a_failure_one_tries_again_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn success_opens_it_for_all() {
+async fn success_of_the_probe_closes_the_breaker() {
     let breaker = CircuitBreaker::new(1);
     let permit = breaker.acquire().await.unwrap();
     *breaker.state() = State::HalfOpen { failures: 3 };
@@ -33,7 +33,7 @@ async fn success_opens_it_for_all() {
 }
 
 #[test]
-fn pauses_grow_and_have_a_limit() {
+fn pauses_between_probes_double_up_to_a_limit() {
     let (breaker, now) = (CircuitBreaker::new(1), Instant::now());
     let mut pauses = Vec::new();
     breaker.open(now, false);
@@ -48,7 +48,7 @@ fn pauses_grow_and_have_a_limit() {
 }
 
 #[tokio::test]
-async fn try_without_a_verdict_leaves_it_to_the_next() {
+async fn probe_without_a_result_leaves_probing_to_the_next_mail() {
     let breaker = CircuitBreaker::new(1);
     *breaker.state() = State::Open { until: Instant::now(), failures: 2 };
     drop(breaker.acquire().await.unwrap());
@@ -56,7 +56,7 @@ async fn try_without_a_verdict_leaves_it_to_the_next() {
 }
 
 #[tokio::test]
-async fn not_more_talk_than_there_are_connections_and_few_wait() {
+async fn sessions_and_waiters_are_bounded_by_the_connections() {
     let breaker = CircuitBreaker::new(2);
     let now = Instant::now();
     assert_eq!(breaker.room(now), 6);

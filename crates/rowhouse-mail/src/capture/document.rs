@@ -8,10 +8,10 @@ use time::format_description::well_known::Rfc3339;
 use super::mailbox::Captured;
 use super::{part, plain};
 
-/// Characters of the beginning that a list shows.
+/// Characters of a message's snippet in lists.
 const SNIPPET: usize = 250;
 
-/// Name and address of each, groups dissolved.
+/// Name and address of each, groups flattened.
 pub(crate) fn addresses(found: Option<&Address<'_>>) -> Vec<(String, String)> {
     let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
     found.into_iter().flat_map(Address::iter).map(|one| (owned(one.name()), owned(one.address()))).collect()

@@ -1,4 +1,4 @@
-//! The mailbox: every message there is, newest first.
+//! Queries of the mailbox, newest message first.
 
 use futures_util::{StreamExt, pin_mut};
 use rowhouse_db::Transaction;
@@ -12,7 +12,7 @@ use super::query::Query;
 /// Messages that a search looks at, newest first.
 const MOST_SEARCHED: i64 = 10_000;
 
-/// A message and what is known beside it.
+/// A message and its metadata.
 #[derive(Debug, Clone)]
 pub(crate) struct Captured {
     pub(crate) id: i64,
@@ -24,14 +24,14 @@ pub(crate) struct Captured {
     pub(crate) recipients: Vec<String>,
 }
 
-/// How many there are, and how many of them nobody has looked at.
+/// Number of messages, and of unread ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) total: i64,
     pub(crate) unread: i64,
 }
 
-/// A page of what was asked for.
+/// A page of results.
 pub(crate) struct Page<T> {
     pub(crate) all: Counts,
     pub(crate) matching: Counts,
@@ -54,7 +54,7 @@ fn captured(row: &Row) -> Captured {
     }
 }
 
-/// A page, each message turned into what `show` makes of it as it comes: they may be large.
+/// A page. `show` converts each message as it is read, since messages may be large.
 pub(crate) async fn list<T: Send>(
     control: &Control,
     start: i64,
@@ -76,7 +76,7 @@ pub(crate) async fn list<T: Send>(
         .await
 }
 
-/// A page of what matches.
+/// A page of messages that match.
 pub(crate) async fn search<T: Send>(
     control: &Control,
     query: Query,
@@ -123,11 +123,11 @@ async fn tag_counts(tx: &Transaction<'_>) -> Result<Vec<(String, i64)>, DbError>
     Ok(tx.query(sql, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// What there is altogether.
+/// Totals of the mailbox.
 pub(crate) struct Totals {
     pub(crate) counts: Counts,
     pub(crate) tags: Vec<(String, i64)>,
-    /// Of all messages, in bytes.
+    /// Size of all messages, in bytes.
     pub(crate) size: i64,
 }
 
@@ -152,7 +152,7 @@ pub(crate) async fn set_tags(control: &Control, ids: Vec<i64>, tags: Vec<String>
         .await
 }
 
-/// Gives a tag another name, or takes it from every message.
+/// Renames a tag, or removes it from every message.
 pub(crate) async fn replace_tag(control: &Control, old: String, new: Option<String>) -> Result<(), DbError> {
     control
         .run_tx(&Operation::system("mail.rename_captured_tag"), async move |tx: &Transaction<'_>| {
@@ -165,7 +165,7 @@ pub(crate) async fn replace_tag(control: &Control, old: String, new: Option<Stri
         .await
 }
 
-/// The message with that id, or the newest; looking at it makes it read.
+/// The message with that id, or the newest; marks it as read.
 pub(crate) async fn find(
     control: &Control,
     id: Option<i64>,
@@ -198,7 +198,7 @@ pub(crate) async fn mark(control: &Control, ids: Vec<i64>, is_read: bool) -> Res
         .await
 }
 
-/// Removes messages whose delivery has ended; all such where none is named. A captured one has ended.
+/// Removes messages in a final state; all of them where none is named. Captured is a final state.
 pub(crate) async fn delete(control: &Control, ids: Vec<i64>) -> Result<(), DbError> {
     const SQL: &str = "delete from mail.messages m where (id = any($1) or cardinality($1::bigint[]) = 0) \
                and not exists (select from mail.recipients r where r.message = m.id and r.finished_at is null)";

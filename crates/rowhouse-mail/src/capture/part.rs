@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::mailbox::Captured;
 
-/// Numbers of a message's files.
+/// Part numbers of a message's files.
 pub(crate) struct Files {
     pub(crate) inline: Vec<u32>,
     pub(crate) attached: Vec<u32>,

@@ -2,7 +2,7 @@
 
 use mail_parser::decoders::html::html_to_text;
 
-/// Of longer HTML the beginning is turned into text.
+/// Longer HTML is cut off here before it is converted.
 const MOST_HTML: usize = 1024 * 1024;
 
 /// Elements whose content is not shown.
@@ -31,10 +31,10 @@ const LINES: &[&str] = &[
     "tr",
     "ul",
 ];
-/// Elements that keep words apart.
+/// Elements whose content is separated by a space.
 const CELLS: &[&str] = &["td", "th"];
 
-/// The words, with every link's address behind its text.
+/// The text, with every link's address after its label.
 pub(crate) fn of_html(html: &str) -> String {
     let html = &html[..html.floor_char_boundary(MOST_HTML)];
     let (lower, mut text, mut at, mut open) = (html.to_ascii_lowercase(), String::new(), 0, None);
@@ -63,7 +63,7 @@ pub(crate) fn of_html(html: &str) -> String {
     tidy(&text)
 }
 
-/// Of a tag in lower case.
+/// A tag's name, in lower case.
 fn name(tag: &str) -> &str {
     let rest = tag.trim_start_matches(['<', '/']);
     &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len())]
@@ -107,7 +107,7 @@ mod tests {
     use super::of_html;
 
     #[test]
-    fn words_are_kept_and_what_is_not_shown_is_left_out() {
+    fn text_is_kept_and_hidden_elements_are_left_out() {
         let html = "<html><head><title>t</title><style>p { color: red }</style></head><body><p>Your <b>code</b>:</p>\
                     <p>123&nbsp;456 &amp; more</p><script>alert(1)</script></body></html>";
         let text = of_html(html);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn words_stay_apart_and_lines_together() {
+    fn cells_are_separated_and_inline_elements_are_not() {
         for (html, expected) in [
             ("<b>Hi</b> there", "Hi there"),
             ("Your <b>code</b> is <i>4711</i>.", "Your code is 4711."),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_links_stand_behind_their_text() {
+    fn addresses_of_links_follow_their_text() {
         let html = "<p><a class=\"b\" href=\"https://x.example/a?b=1&amp;c=2\">Confirm</a> or <a href='mailto:a@x.example'>write</a> \
                     or <A HREF=https://y.example/ >look</A> or <a href=\"#top\">go up</a></p><a href";
         let text = of_html(html);

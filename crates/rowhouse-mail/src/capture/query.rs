@@ -1,4 +1,4 @@
-//! Mailpit's search language: words, "phrases", `field:value`, and `-` or `!` before what must not be there. Pure.
+//! Mailpit's search language: words, "phrases", `field:value`, and `-` or `!` for negation. Pure.
 
 mod value;
 
@@ -24,7 +24,7 @@ struct Term {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
-    /// The field has the word, which is in lower case.
+    /// The field contains the word, which is in lower case.
     Has(Field, String),
     Read(bool),
     Tagged,
@@ -64,10 +64,10 @@ const FIELDS: &[(&str, Field)] = &[
 ];
 
 impl Query {
-    /// Reads a query; `None` if it asks for nothing.
+    /// Parses a query; `None` if it has no terms.
     ///
     /// # Errors
-    /// What is asked for and cannot be answered.
+    /// The term that is not supported.
     pub(crate) fn read(text: &str) -> Result<Option<Self>, String> {
         let all = words(text);
         if all.len() > MOST_TERMS {
@@ -137,7 +137,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// A message; texts in lower case.
+/// A message's searchable fields, in lower case.
 struct Facts {
     from: String,
     to: String,
@@ -157,7 +157,7 @@ struct Facts {
 
 impl Facts {
     fn of(captured: &Captured) -> Self {
-        // What cannot be read as a message is one without headers.
+        // A message that cannot be parsed has no headers.
         let message = MessageParser::default().parse(&captured.mime).unwrap_or_default();
         let list = |found| {
             addresses(found)

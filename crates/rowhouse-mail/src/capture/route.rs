@@ -1,4 +1,4 @@
-//! The paths, as Mailpit has them.
+//! Routes of Mailpit's API.
 
 mod info;
 mod page;
@@ -27,10 +27,10 @@ use crate::intake::Intake;
 /// Messages of a page.
 const PAGE: i64 = 50;
 const MOST_PAGE: i64 = 500;
-/// What may be sent by JSON, in which files are a third larger.
+/// Largest request body; base64 makes files a third larger.
 const MOST_BODY: usize = 64 * 1024 * 1024;
 
-/// What the mailbox is made of.
+/// State of the routes.
 #[derive(Clone)]
 pub struct Capture {
     pub(crate) control: Control,
@@ -39,7 +39,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The mailbox of the mails in `control`'s database; new ones are given to `intake`.
+    /// A mailbox over `control`'s database; mails sent through it go to `intake`.
     #[must_use]
     pub fn new(control: Control, intake: Intake) -> Self {
         Self { control, intake, began: Instant::now() }
@@ -52,8 +52,8 @@ impl FromRef<Capture> for Control {
     }
 }
 
-/// The mailbox's paths. Answers only requests that name this machine: a page elsewhere must not read mails by a name
-/// that it has pointed here.
+/// The mailbox's routes. Answers only requests whose Host is this machine, against DNS rebinding by another site's
+/// page.
 pub fn router(capture: Capture) -> Router {
     Router::new()
         .merge(page::routes())
@@ -77,7 +77,7 @@ pub fn router(capture: Capture) -> Router {
         .with_state(capture)
 }
 
-/// What Mailpit does and this mailbox does not: said, not pretended.
+/// Endpoints of Mailpit that this mailbox does not have: they answer with the reason.
 fn missing() -> Router<Capture> {
     let because =
         |reason: &'static str| any(move || async move { error(StatusCode::NOT_IMPLEMENTED, reason) });
@@ -129,7 +129,7 @@ fn ok() -> Response {
     "ok".into_response()
 }
 
-/// What a route answers, or why it cannot.
+/// A route's result.
 type Answer = Result<Response, CaptureError>;
 
 enum CaptureError {
@@ -243,7 +243,7 @@ struct Selection {
 }
 
 impl Selection {
-    /// Numbers only: no other id exists.
+    /// Ids are numbers; anything else matches no message.
     fn numbers(&self) -> Vec<i64> {
         self.ids.iter().map(|id| id.parse().unwrap_or(-1)).collect()
     }
@@ -277,7 +277,7 @@ async fn delete(State(control): State<Control>, body: Bytes) -> Answer {
     Ok(ok())
 }
 
-/// By number, or `latest`.
+/// Finds a message by number, or `latest`.
 async fn get_message(control: &Control, id: &str, reads: bool) -> Result<Captured, CaptureError> {
     let id = match id {
         "latest" => None,
@@ -310,7 +310,7 @@ async fn part(State(control): State<Control>, Path((id, part)): Path<(String, u3
 
 #[derive(Debug, Default, Deserialize)]
 struct ViewQuery {
-    /// Links open outside: the page shows a mail in a frame.
+    /// Makes links open in a new tab: the page shows a mail in a frame.
     #[serde(default)]
     framed: bool,
 }
@@ -335,7 +335,7 @@ async fn view(
     Ok(content(media_type, [base, &text].concat().into_bytes()))
 }
 
-/// What a mail contains may look like a page, but not act like one.
+/// A mail's content is sandboxed: it may be displayed, and runs no scripts.
 fn content(media_type: &str, bytes: Vec<u8>) -> Response {
     let fixed = HeaderValue::from_static("application/octet-stream");
     let media_type = HeaderValue::from_str(media_type).unwrap_or(fixed);

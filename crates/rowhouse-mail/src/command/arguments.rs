@@ -19,50 +19,50 @@ pub(super) enum MailCommand {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
-    /// Show a mail with the history of each recipient
+    /// Show a mail and the history of each recipient
     #[command(after_help = "Example:\n  rowhouse mail show 12 --json")]
     Show {
         /// The mail's number
         id: i64,
     },
-    /// Send a mail the way all mails go, wait for the outcome, and exit 0 only if it was taken
+    /// Send a test mail through the configured transport, wait for the outcome, and exit 0 only if it was accepted
     #[command(after_help = "Example:\n  rowhouse mail test you@example.com")]
     Test {
-        /// To whom
+        /// The recipient
         address: String,
         /// How long to wait for the outcome
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
         timeout: Duration,
     },
-    /// Try again for the recipients of a mail that were given up, refused or suppressed
+    /// Retry the recipients of a mail that failed, bounced or were suppressed
     #[command(after_help = "Example:\n  rowhouse mail retry 12")]
     Retry {
         /// The mail's number
         id: i64,
     },
-    /// Give up the recipients of a mail that wait
+    /// Give up the recipients of a mail that are not delivered yet
     #[command(after_help = "Example:\n  rowhouse mail cancel 12")]
     Cancel {
         /// The mail's number
         id: i64,
     },
-    /// Print the DNS records that make mails believed; with --check ask for them and exit 0 only if all are good
+    /// Print the DNS records for SPF, DKIM and DMARC; with --check look them up and exit 0 only if all are good
     #[command(after_help = "Example:\n  rowhouse mail dns --check")]
     Dns {
-        /// Ask for the records: exit code 1 if one is missing or wrong, 2 if one could not be asked for
+        /// Look the records up: exit code 1 if one is missing or wrong, 2 if one could not be looked up
         #[arg(long)]
         check: bool,
         /// Ask this server instead of the machine's, such as 9.9.9.9:53
         #[arg(long, value_name = "ADDRESS:PORT", requires = "check")]
         server: Option<std::net::SocketAddr>,
     },
-    /// Addresses that get no mail
+    /// Addresses to which no mail is sent
     #[command(subcommand)]
     Suppressions(SuppressionsCommand),
-    /// Who may hand mails in over SMTP
+    /// Credentials for SMTP submission
     #[command(subcommand)]
     Credentials(CredentialsCommand),
-    /// What tenants' credentials may send as
+    /// Senders that tenants' credentials may use
     #[command(subcommand)]
     Senders(SendersCommand),
 }
@@ -77,7 +77,7 @@ pub(super) enum SendersCommand {
         #[arg(long)]
         tenant: Option<TenantId>,
     },
-    /// Ask a tenant to prove a domain by a TXT record, or an address by a code that is sent there
+    /// Let a tenant prove a domain by a TXT record, or an address by a code that is sent there
     #[command(
         after_help = "Example:\n  rowhouse mail senders add 019a2b3c-0000-7000-8000-000000000007 shop.example"
     )]
@@ -87,7 +87,7 @@ pub(super) enum SendersCommand {
         /// The domain or address
         name: String,
     },
-    /// Look at the proof, and exit 0 only if the tenant may send as that
+    /// Check the proof, and exit 0 only if the tenant may use the sender
     #[command(
         after_help = "Example:\n  rowhouse mail senders prove 019a2b3c-0000-7000-8000-000000000007 shop.example"
     )]
@@ -103,7 +103,7 @@ pub(super) enum SendersCommand {
         #[arg(long, value_name = "ADDRESS:PORT")]
         server: Option<std::net::SocketAddr>,
     },
-    /// Let a tenant not send as that any more
+    /// Remove a sender from a tenant
     #[command(
         after_help = "Example:\n  rowhouse mail senders remove 019a2b3c-0000-7000-8000-000000000007 shop.example"
     )]
@@ -121,7 +121,7 @@ pub(super) enum SuppressionsCommand {
     /// List them, newest first
     #[command(after_help = "Example:\n  rowhouse mail suppressions list")]
     List,
-    /// Send no mail to an address any more
+    /// Suppress an address
     #[command(after_help = "Example:\n  rowhouse mail suppressions add someone@example.com")]
     Add {
         /// The address
@@ -132,7 +132,7 @@ pub(super) enum SuppressionsCommand {
     Remove {
         /// The address
         address: String,
-        /// Only what it has left by unsubscribing from this list
+        /// Only its unsubscription from this list
         #[arg(long)]
         list: Option<String>,
     },
@@ -141,19 +141,19 @@ pub(super) enum SuppressionsCommand {
 /// `mail credentials …`.
 #[derive(Debug, Subcommand)]
 pub(super) enum CredentialsCommand {
-    /// Make a name and a secret for SMTP; the secret is shown this once
+    /// Create a name and a secret for SMTP; the secret is shown once
     #[command(after_help = "Example:\n  rowhouse mail credentials create shop")]
     Create {
-        /// What the software signs in as
+        /// The user name for SMTP
         name: String,
-        /// Whose mails it hands in
+        /// The tenant whose mails it submits
         #[arg(long)]
         tenant: Option<TenantId>,
     },
     /// List them, without secrets
     #[command(after_help = "Example:\n  rowhouse mail credentials list")]
     List,
-    /// Make one useless
+    /// Revoke a credential
     #[command(after_help = "Example:\n  rowhouse mail credentials revoke shop")]
     Revoke {
         /// Its name
@@ -161,29 +161,29 @@ pub(super) enum CredentialsCommand {
     },
 }
 
-/// What a recipient's delivery has come to.
+/// The state of a recipient's delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum MailState {
-    /// Not tried yet
+    /// No attempt yet
     Queued,
-    /// Being tried, or cut short
+    /// An attempt is under way or was interrupted
     Sending,
-    /// To be tried again
+    /// Waits for another attempt
     Delayed,
-    /// The relay has it
+    /// Accepted by the relay
     Sent,
-    /// Kept for looking at
+    /// Captured instead of sent
     Captured,
     /// Given up
     Failed,
-    /// Refused for good
+    /// Permanently refused by the recipient's server
     Bounced,
-    /// Not tried: the address gets no mail
+    /// Not attempted: the address is suppressed
     Suppressed,
 }
 
 impl MailState {
-    /// As the database has it.
+    /// As stored.
     #[must_use]
     pub(super) fn name(self) -> &'static str {
         match self {

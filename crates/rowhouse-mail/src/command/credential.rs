@@ -1,4 +1,4 @@
-//! `mail credentials`: who may hand mails in over SMTP.
+//! `mail credentials`: credentials for SMTP submission.
 
 use rowhouse_module::{CannotRun, CommandContext, Outcome};
 use serde_json::json;
@@ -28,11 +28,8 @@ pub(super) async fn run(
         }
         CredentialsCommand::Revoke { name } => {
             let revoked = credential::revoke(client, name).await?;
-            let text = if revoked {
-                format!("{name} is no good any more")
-            } else {
-                format!("no credential {name} that is any good")
-            };
+            let text =
+                if revoked { format!("{name} is revoked") } else { format!("no valid credential {name}") };
             Ok(Outcome { yes: revoked, json: json!({ "name": name, "revoked": revoked }), text })
         }
     }

@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::dns::{self, Finding, Record, RecordState};
 use crate::settings::MailSettings;
 
-/// Yes if every record is good, no if one is missing or wrong. Where that cannot be said because somebody does not answer,
-/// the check could not run.
+/// Yes if every record is good, no if one is missing or wrong. If a name server does not answer, the check could not
+/// run.
 pub(super) async fn run(
     context: &CommandContext,
     checks: bool,
@@ -48,7 +48,7 @@ fn with_notes(mut lines: Vec<String>, notes: &[String]) -> String {
     lines.join("\n")
 }
 
-/// Others have written it.
+/// Without control characters: the DNS answer is not trusted.
 fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! `mail senders`: what tenants' credentials may send as.
+//! `mail senders`: senders that tenants' credentials may use.
 
 use rowhouse_module::{CannotRun, CommandContext, Outcome};
 use serde_json::json;

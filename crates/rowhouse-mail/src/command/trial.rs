@@ -1,4 +1,4 @@
-//! `mail test`: one mail on the way that all take, and what really became of it.
+//! `mail test`: sends one mail through the configured transport and reports its outcome.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::{Letter, MailError, NewMail, Variables, history, read_mailbox};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Yes if the transport took it. A mail that was not taken is given up, so that it does not arrive tomorrow.
+/// Yes if the transport accepted it. A mail that was not accepted is cancelled, so that it does not arrive later.
 pub(super) async fn run(
     context: &CommandContext,
     client: &Client,
@@ -29,7 +29,7 @@ pub(super) async fn run(
     if is_open(&document) || state(&document) == "delayed" {
         let told = state(&document) == "delayed";
         let given_up = history::cancel(client, accepted.id).await? > 0;
-        // It may have ended by itself in the meantime; then that is the truth.
+        // If it has reached a final state in the meantime, that state is reported.
         if !(given_up && told) {
             document = look(client, accepted.id).await?;
         }
@@ -39,7 +39,7 @@ pub(super) async fn run(
     Ok(Outcome { yes, text, json: document })
 }
 
-/// The mail once there is an answer, or as it stands after `timeout`.
+/// The mail once it has an outcome, or its state after `timeout`.
 async fn wait(client: &Client, id: i64, timeout: Duration) -> Result<Value, CannotRun> {
     let began = Instant::now();
     let mut document = look(client, id).await?;
@@ -52,14 +52,14 @@ async fn wait(client: &Client, id: i64, timeout: Duration) -> Result<Value, Cann
 
 async fn look(client: &Client, id: i64) -> Result<Value, CannotRun> {
     let found = history::find(client, id).await?;
-    found.ok_or_else(|| MailError::Unusable(format!("mail {id} has gone")).into())
+    found.ok_or_else(|| MailError::Unusable(format!("mail {id} was deleted")).into())
 }
 
 fn state(document: &Value) -> &str {
     document["recipients"][0]["state"].as_str().unwrap_or_default()
 }
 
-/// Nobody has given an answer yet.
+/// True while there is no outcome.
 fn is_open(document: &Value) -> bool {
     matches!(state(document), "queued" | "sending")
 }
@@ -85,7 +85,7 @@ fn judge(document: &Value, transport: MailTransport, timeout: Duration) -> (bool
             false,
             format!("no outcome within {waited} s; an attempt is under way, and the mail may yet arrive"),
         ),
-        // Nobody has tried; it was given up unanswered.
+        // No worker has attempted it; it was cancelled without an outcome.
         "failed" if recipient["attempts"] == 0 => {
             (false, format!("no outcome within {waited} s, and given up; is a worker running?"))
         }

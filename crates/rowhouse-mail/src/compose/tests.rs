@@ -96,7 +96,7 @@ fn words_too_long_for_a_line_are_refused_and_other_headers_folded() {
 }
 
 #[test]
-fn hidden_recipients_are_in_the_envelope_only_and_nobody_is_there_twice() {
+fn blind_recipients_are_in_the_envelope_only_and_each_recipient_once() {
     let address = |text| read_mailbox("to", text).unwrap();
     let mail = NewMail {
         cc: vec![address("C <c@b.example>"), address("ADA@b.example")],
@@ -183,7 +183,7 @@ fn file_cannot_end_the_message_that_it_travels_in() {
 }
 
 #[test]
-fn what_has_no_bound_of_its_own_is_bounded() {
+fn number_and_size_of_parts_are_bounded() {
     let file = |name: &str| Attachment {
         name: name.to_owned(),
         content_type: "a/b".to_owned(),

@@ -27,7 +27,7 @@ fn rsa() -> Secret {
     Secret::new(String::from_utf8(output.stdout).unwrap())
 }
 
-/// A resolver's memory that knows one record.
+/// A resolver's cache with one record.
 struct Published(Txt);
 
 impl ResolverCache<Box<str>, Txt> for Published {
@@ -98,7 +98,7 @@ async fn signature_verifies_with_the_record_that_is_to_be_published() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_by_name() {
+fn unusable_key_is_refused_by_name() {
     for text in ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"] {
         let error = Signer::from_key(&Secret::new(text), "d", "s").unwrap_err().to_string();
         assert!(error.starts_with("mail.dkim_key: "), "{error}");

@@ -15,7 +15,7 @@ fn address_is_read_with_and_without_a_name() {
 }
 
 #[test]
-fn what_is_no_address_or_would_add_a_header_is_refused_by_name() {
+fn invalid_address_and_injected_header_are_refused_by_field() {
     for text in [
         "",
         "nobody",

@@ -61,7 +61,7 @@ fn tests_below(folder: &Path, text: &mut String) {
 }
 
 #[test]
-fn every_test_that_the_manual_names_exists() {
+fn every_test_named_in_the_manual_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut tests = String::new();
     for folder in ["crates/rowhouse-mail", "crates/rowhouse/tests/it/mail", "clients/mail", "clients/mailpit"]

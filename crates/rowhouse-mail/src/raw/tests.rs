@@ -67,7 +67,7 @@ fn message_needs_a_from_in_which_everything_is_an_address() {
 }
 
 #[test]
-fn date_that_is_none_is_replaced() {
+fn unreadable_date_is_replaced() {
     for date in ["", "yesterday", "Sat, 99 Nov 2026 10:00:00 +0000"] {
         let composed =
             prepare_one(format!("From: a@x.example\r\nDate: {date}\r\n\r\nBody").as_bytes()).unwrap();
@@ -78,7 +78,7 @@ fn date_that_is_none_is_replaced() {
 }
 
 #[test]
-fn what_is_no_message_is_refused() {
+fn malformed_message_is_refused() {
     for mime in [&b""[..], b"\r\n\r\nBody", b"no header", b"A: \0", b"A: \xff\r\n\r\n"] {
         assert!(matches!(prepare_one(mime), Err(MailError::Invalid(_))), "{mime:?}");
     }
@@ -95,7 +95,7 @@ fn lone_line_ends_are_completed() {
 }
 
 #[test]
-fn what_a_message_has_once_is_refused_twice() {
+fn repeated_singular_header_is_refused() {
     for name in ["From", "sender", "SUBJECT", "Date", "Message-Id", "To", "Cc", "Reply-To"] {
         let mime =
             format!("From : a@x.example\n{name}: b@y.example\n {name}: folded\n{name} : c@z.example\n\nBody");

@@ -1,4 +1,5 @@
-//! Replies of an SMTP server (RFC 5321 section 4.2). Pure. A code counts by its first digit, since servers invent others.
+//! Replies of an SMTP server (RFC 5321 section 4.2). Pure. Codes are classified by their first digit, since servers
+//! use unregistered ones.
 
 /// One reply: its code, and the text of its lines joined by spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,7 +9,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// 2 for success, 3 for "go on", 4 for "not now", 5 for "never".
+    /// The first digit: 2 success, 3 intermediate, 4 transient failure, 5 permanent failure.
     pub(crate) fn class(&self) -> u16 {
         self.code / 100
     }
@@ -22,7 +23,7 @@ pub(crate) struct Line {
     pub(crate) text: String,
 }
 
-/// Reads a line without its end; `None` if it does not begin with three digits of which the first is 2 to 5.
+/// Parses a line without its end; `None` if it does not begin with three digits of which the first is 2 to 5.
 pub(crate) fn line(bytes: &[u8]) -> Option<Line> {
     let (digits, rest) = bytes.split_at_checked(3)?;
     if !(b'2'..=b'5').contains(digits.first()?) {

@@ -1,4 +1,4 @@
-//! One connection to the relay: greeting, encryption, sign-in, and one mail after the other.
+//! One connection to the relay: greeting, encryption, sign-in, and mails in sequence.
 
 mod extension;
 
@@ -19,11 +19,11 @@ const MAX_REPLY_BYTES: u64 = 64 * 1024;
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A connection over which commands and replies alternate strictly.
+/// A connection on which commands and replies alternate strictly.
 pub(super) struct Connection {
     stream: BufReader<Box<dyn Stream>>,
     extensions: Extensions,
-    /// Every command has had its reply, and the relay has not said goodbye.
+    /// Every command has had its reply, and the relay has not announced closing (421).
     is_in_step: bool,
 }
 
@@ -59,17 +59,17 @@ impl Connection {
         Self { stream: BufReader::new(stream), extensions: Extensions::default(), is_in_step: true }
     }
 
-    /// Whether the next mail may use it.
+    /// Whether another mail may use the connection.
     pub(super) fn is_reusable(&self) -> bool {
         self.is_in_step && self.stream.buffer().is_empty()
     }
 
-    /// Forgets a transaction that was refused half-way, and finds out whether the relay is still there.
+    /// Sends RSET: ends a mail transaction that was refused, and tests whether the connection is alive.
     pub(super) async fn reset(&mut self) -> Result<(), TransportError> {
         self.command(Stage::Connect, "RSET", 2).await.map(drop)
     }
 
-    /// One mail; the reply to its message.
+    /// Sends one mail; returns the reply to its message.
     pub(super) async fn send(
         &mut self,
         envelope: &Envelope,
@@ -91,7 +91,7 @@ impl Connection {
         Ok(())
     }
 
-    /// What the relay has sent in the clear must not be taken for what came through TLS.
+    /// Input received before the handshake must not be treated as received over TLS.
     async fn start_tls(mut self, tls: &Tls, name: &str) -> Result<Self, TransportError> {
         if !self.extensions.starttls {
             return Err(unreachable(&"the relay does not offer STARTTLS (mail.relay_tls)"));
@@ -141,7 +141,7 @@ impl Connection {
         Ok(Answer { code, text: lines.join(" ") })
     }
 
-    /// A reply of the class `class`. A refusal leaves the connection in step; anything else does not.
+    /// Reads a reply and requires its class. After a refusal the connection is still usable; after anything else it is not.
     async fn lines(&mut self, stage: Stage, class: u16) -> Result<(u16, Vec<String>), TransportError> {
         let broken = |text: String| match stage.is_before_mail() {
             true => unreachable(&text),

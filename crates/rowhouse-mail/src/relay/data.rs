@@ -1,9 +1,9 @@
-//! A message as DATA carries it (RFC 5321 section 4.5.2): lines that begin with a dot get another, and a line that is only a
-//! dot ends it. Nothing else is added: a message that ends with CR LF gets no empty line.
+//! Dot-stuffing for DATA (RFC 5321 section 4.5.2): lines that begin with a dot get another, and a single dot ends the
+//! message. A message that ends with CR LF gets no additional line.
 
 use memchr::memchr;
 
-/// The message with dots doubled and the end in place.
+/// The dot-stuffed message with its end.
 pub(super) fn encode(message: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + message.len() / 60 + 5);
     let mut rest = message;

@@ -1,4 +1,4 @@
-//! Encryption of the connection to the relay: whom to trust, and when it begins.
+//! TLS to the relay: trusted authorities, and when the handshake takes place.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::error::MailError;
 use crate::settings::{MailSettings, RelayTls};
 
-/// When encryption begins, and with what.
+/// When the handshake takes place, and its configuration.
 #[derive(Clone)]
 pub(super) enum Encryption {
     None,
-    /// After STARTTLS; a relay that does not offer it gets nothing.
+    /// After STARTTLS; a relay that does not offer it is an error.
     Starttls(Tls),
-    /// With the first byte.
+    /// From the first byte.
     Implicit(Tls),
 }
 

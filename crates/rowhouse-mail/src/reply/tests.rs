@@ -4,7 +4,7 @@ use super::{MOST_ATTEMPTS, Verdict, judge, pause};
 use crate::transport::Stage;
 
 #[test]
-fn answers_are_told_apart_by_what_they_mean_for_the_next_mail() {
+fn replies_are_classified_by_their_consequence() {
     for (code, text, verdict) in [
         (550, "5.1.1 No such user", Verdict::Bounced),
         (550, "5.1.10 Null MX", Verdict::Bounced),
@@ -30,7 +30,7 @@ fn answers_are_told_apart_by_what_they_mean_for_the_next_mail() {
 }
 
 #[test]
-fn refusal_elsewhere_than_of_the_recipient_concerns_no_mailbox() {
+fn refusal_at_another_stage_than_rcpt_suppresses_nobody() {
     for stage in [Stage::Sender, Stage::Data, Stage::Message] {
         for text in ["5.1.1 No such user", "5.2.1 Mailbox disabled", "no"] {
             assert_eq!(judge(stage, 550, text), Verdict::Failed, "{stage:?} {text}");
@@ -44,7 +44,7 @@ fn refusal_elsewhere_than_of_the_recipient_concerns_no_mailbox() {
 }
 
 #[test]
-fn server_that_says_when_is_believed_within_reason() {
+fn retry_hint_of_the_server_is_honoured_within_a_bound() {
     let later = |seconds| Verdict::Later(Some(Duration::from_secs(seconds)));
     for (text, verdict) in [
         ("4.7.1 Greylisted, try again in 300 seconds", later(310)),

@@ -1,4 +1,4 @@
-//! `/mail/v1/senders`: what tenants' credentials may send as, for the holder of a service_role key.
+//! `/mail/v1/senders`: senders that tenants' credentials may use, for holders of a service_role key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use crate::sender::{self, Verdict};
 pub(super) struct Named {
     tenant: TenantId,
     name: String,
-    /// Of an address.
+    /// The code, for an address.
     code: Option<String>,
 }
 
-/// Whose are listed.
+/// Filter of the list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Whose {
     tenant: Option<TenantId>,
@@ -49,7 +49,7 @@ pub(super) async fn list(
     Ok(Json(json!({ "senders": senders })).into_response())
 }
 
-/// 201 with the record to publish, of a domain; an address is sent a code.
+/// 201 with the record to publish for a domain; to an address a code is sent.
 pub(super) async fn ask(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,

@@ -1,5 +1,5 @@
-//! Leaving a list (RFC 8058), open to everybody who has the link. Only a POST unsubscribes: whatever looks at links in mails
-//! (scanners, previews) makes GETs, and gets a page with a button.
+//! One-click unsubscribe (RFC 8058), for everybody who has the link. Only a POST unsubscribes: scanners and previews
+//! follow links with GET, and get a page with a button.
 
 use rowhouse_kernel::Operation;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::MailApi;
 use crate::unsubscribe::{Unsubscription, leave};
 
-/// Largest form; the one that counts has 30 bytes.
+/// Largest form, in bytes; the expected one has 30.
 const MOST_FORM: usize = 16 * 1024;
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,10 +24,10 @@ pub(super) struct Asked {
     token: String,
 }
 
-/// A query that cannot be read is a link that is no good.
+/// The parsed link; an unreadable query is an invalid link.
 type Link = Result<Query<Asked>, QueryRejection>;
 
-/// What a page says.
+/// The pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Page {
     Ask,
@@ -46,7 +46,7 @@ impl Page {
         }
     }
 
-    /// Heading and sentence; `{}` stands for list and address.
+    /// Heading and sentence; `{}` is replaced by list and address.
     fn words(self, is_german: bool) -> (&'static str, &'static str) {
         match (self, is_german) {
             (Self::Ask, false) => ("Unsubscribe", "No more mails of {} to {}?"),
@@ -54,7 +54,7 @@ impl Page {
             (Self::Done, false) => ("Unsubscribed", "No more mails of {} go to {}."),
             (Self::Done, true) => ("Abgemeldet", "Mails von {} gehen nicht mehr an {}."),
             (Self::BadLink, false) => {
-                ("This link is no good", "Perhaps it was cut off. Use the one in the mail.")
+                ("This link is not valid", "Perhaps it was cut off. Use the one in the mail.")
             }
             (Self::BadLink, true) => {
                 ("Dieser Link ist ungültig", "Vielleicht wurde er abgeschnitten. Nehmen Sie den in der Mail.")
@@ -98,7 +98,7 @@ const STYLE: &str = "body{margin:0;padding:24px;background:#f4f5f7;color:#1c2430
     main{max-width:520px;margin:0 auto;padding:32px;background:#fff;border-radius:8px}h1{margin:0 0 16px;font-size:22px}\
     p{overflow-wrap:anywhere}button{padding:12px 20px;border:0;border-radius:6px;background:#1f5fd0;color:#fff;font:inherit}";
 
-/// The link is a right, which neither caches nor other sites are to see; nobody may put the button into a page of theirs.
+/// The link is a credential: no caching, no referrer, and no framing, so that no other site can embed the button.
 fn page_headers() -> [(HeaderName, HeaderValue); 5] {
     const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     [
@@ -110,7 +110,7 @@ fn page_headers() -> [(HeaderName, HeaderValue); 5] {
     ]
 }
 
-/// Whether German is asked for before English.
+/// Whether Accept-Language prefers German to English.
 fn speaks_german(headers: &HeaderMap) -> bool {
     let asked =
         headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -143,7 +143,7 @@ pub(super) async fn ask(State(api): State<Arc<MailApi>>, asked: Link, headers: H
     }
 }
 
-/// Leaves the list.
+/// Unsubscribes.
 pub(super) async fn post(
     State(api): State<Arc<MailApi>>,
     asked: Link,
@@ -170,7 +170,7 @@ fn read(api: &MailApi, asked: Link) -> Option<Unsubscription> {
     api.intake.mailer().lists()?.read(&asked.token)
 }
 
-/// As a form of either kind (RFC 8058 section 3.1): what a mail program sends, and what the button does.
+/// A form of either content type (RFC 8058 section 3.1), as mail programs and the button send it.
 async fn is_one_click(body: Body) -> bool {
     let Ok(bytes) = axum::body::to_bytes(body, MOST_FORM).await else { return false };
     let text = String::from_utf8_lossy(&bytes);

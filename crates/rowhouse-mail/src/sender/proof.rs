@@ -1,4 +1,4 @@
-//! How a sender is proved: asking for the proof, and looking at it.
+//! Proof of senders: requesting and verifying it.
 
 use std::net::SocketAddr;
 
@@ -12,13 +12,13 @@ use crate::dns;
 use crate::error::MailError;
 use crate::message::{NewMail, read_mailbox};
 
-/// Where a domain's record lies.
+/// Label of a domain's record.
 const LABEL: &str = "_rowhouse";
-/// What it begins with.
+/// Prefix of the record's text.
 const PREFIX: &str = "rowhouse-sender=";
-/// Wrong codes before another has to be sent.
+/// Wrong codes before a new one has to be requested.
 const MOST_ATTEMPTS: i16 = 10;
-/// How long a code is good for, in hours.
+/// Lifetime of a code, in hours.
 const CODE_HOURS: i32 = 24;
 
 /// The name of a domain's record.
@@ -26,25 +26,25 @@ pub(super) fn record_of(domain: &str) -> String {
     format!("{LABEL}.{domain}")
 }
 
-/// What has to be done to prove a sender.
+/// A requested proof.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// What it is.
+    /// Domain or address.
     pub kind: SenderKind,
     /// In lower case and ASCII.
     pub name: String,
-    /// The TXT record to publish, of a domain: its name and its text.
+    /// For a domain, the TXT record to publish: name and text.
     pub record: Option<(String, String)>,
-    /// The mail with the code, of an address: to be sent once the caller's transaction has committed.
+    /// For an address, the mail with the code, to be sent after the caller's transaction has committed.
     pub letter: Option<NewMail>,
 }
 
-/// What looking at a proof has shown.
+/// The result of verifying a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The tenant may send as it.
     Proved,
-    /// Not so, and why.
+    /// Not proved, and why.
     NotProved(String),
 }
 
@@ -54,10 +54,11 @@ pub fn new_secret(rng: &dyn Rng) -> String {
     OpaqueSecret::generate(rng).expose().to_owned()
 }
 
-/// Asks a tenant to prove a sender by `secret`. Of a domain, asked again, the record stays the same; to an address another code is sent.
+/// Requests the proof of a sender by `secret`. For a domain, a repeated request keeps the record; to an address a new
+/// code is sent.
 ///
 /// # Errors
-/// [`MailError::Invalid`] for what is no sender, for no active tenant, and for too many senders; else the database's.
+/// [`MailError::Invalid`] for a malformed sender, a tenant that is not active, and too many senders; else the database's.
 pub async fn ask(
     client: &Client,
     tenant: TenantId,
@@ -111,10 +112,11 @@ fn letter(tenant: TenantId, address: &str, code: &str) -> Result<NewMail, MailEr
     })
 }
 
-/// Looks at the proof: a domain's record, asked of `server` or whom this machine asks, or the code of an address.
+/// Verifies the proof: a domain's record, looked up at `server` or by the machine's resolver, or the code of an address.
 ///
 /// # Errors
-/// [`MailError::Invalid`] if nobody has asked for it, [`MailError::Unusable`] if DNS cannot be asked; else the database's.
+/// [`MailError::Invalid`] if no proof was requested, [`MailError::Unusable`] if the resolver cannot be used; else the
+/// database's.
 pub async fn verify(
     control: Control,
     tenant: TenantId,
@@ -157,7 +159,7 @@ pub async fn verify(
     }
 }
 
-/// Every attempt is counted in the statement that compares, so that many at once are not more than the bound.
+/// The statement that compares also counts the attempt, so that concurrent attempts cannot exceed the bound.
 async fn check_code(client: &Client, tenant: TenantId, name: &str, digest: &str) -> Result<Verdict, DbError> {
     let sql = "update mail.senders set attempts = attempts + 1, \
                  proved_at = case when token = $3 then clock_timestamp() else proved_at end \
@@ -174,7 +176,7 @@ async fn check_code(client: &Client, tenant: TenantId, name: &str, digest: &str)
 
 pub(super) fn judge(record: &str, token: &str, answers: &Result<Vec<String>, String>) -> Verdict {
     match answers {
-        Err(error) => Verdict::NotProved(format!("{record} could not be asked for: {error}")),
+        Err(error) => Verdict::NotProved(format!("{record} could not be looked up: {error}")),
         Ok(all) if all.iter().any(|one| one.trim() == format!("{PREFIX}{token}")) => Verdict::Proved,
         Ok(none) if none.is_empty() => Verdict::NotProved(format!("{record} has no TXT record")),
         Ok(_) => Verdict::NotProved(format!("{record} has another TXT record")),
@@ -186,7 +188,7 @@ mod tests {
     use super::{Verdict, judge};
 
     #[test]
-    fn only_the_record_asked_for_proves_a_domain() {
+    fn only_the_requested_record_proves_a_domain() {
         let found = |all: &[&str]| {
             judge("_rowhouse.x.example", "t1", &Ok(all.iter().map(|one| (*one).to_owned()).collect()))
         };

@@ -1,4 +1,5 @@
-//! The handler of `mail.check_senders`: a domain whose record has gone loses its proof. No answer takes nothing away.
+//! The handler of `mail.check_senders`: looks the records of proved domains up again. A domain without its record
+//! loses its proof; a missing answer changes nothing.
 
 use std::net::SocketAddr;
 
@@ -12,22 +13,22 @@ use super::proof::{Verdict, judge, record_of};
 use crate::dns;
 use crate::error::MailError;
 
-/// Domains of one round, and rounds of one run; what is left waits for the next.
+/// Domains per round, and rounds per run; the next run checks the rest.
 const ROUND: i64 = 100;
 const MOST_ROUNDS: u32 = 100;
-/// Questions at once.
+/// Concurrent DNS queries.
 const QUESTIONS: usize = 10;
-/// Times in a row that the record was not there, until the proof is lost.
+/// Consecutive missing records before the proof is lost.
 const MOST_MISSES: i32 = 3;
-/// A domain is not asked for again earlier, in hours: below the schedule's pause.
+/// Hours before a domain is checked again; less than the schedule's interval.
 const REST_HOURS: i32 = 5;
 
-/// What a run has found.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rechecked {
-    /// Domains that were asked for.
+    /// Domains checked.
     pub checked: u64,
-    /// Those that have lost their proof.
+    /// Domains that lost their proof.
     pub lost: u64,
 }
 
@@ -53,10 +54,10 @@ struct Due {
     token: String,
 }
 
-/// Asks `server`, or whom this machine asks, for the record of every proved domain that is due.
+/// Looks up the record of every proved domain that is due, at `server` or by the machine's resolver.
 ///
 /// # Errors
-/// [`MailError::Unusable`] if nobody can be asked at all; else the database's.
+/// [`MailError::Unusable`] if the resolver cannot be used; else the database's.
 pub async fn recheck_all(control: &Control, server: Option<SocketAddr>) -> Result<Rechecked, MailError> {
     let mut all = Rechecked::default();
     for _ in 0..MOST_ROUNDS {
@@ -86,19 +87,19 @@ async fn due(control: &Control) -> Result<Vec<Due>, DbError> {
     control.statement(&Operation::system("mail.senders_to_check"), find).await
 }
 
-/// Whether the record is there; `None` if nobody could say.
+/// Whether the record exists; `None` if no name server answered.
 async fn look(due: Due, server: Option<SocketAddr>) -> Result<(Due, Option<bool>), MailError> {
     let record = record_of(&due.name);
     let answers = dns::text(&record, server).await?;
     if let Err(error) = &answers {
-        tracing::info!(domain = due.name, error, "the record of a sender could not be asked for");
+        tracing::info!(domain = due.name, error, "the record of a sender could not be looked up");
         return Ok((due, None));
     }
     let is_there = judge(&record, &due.token, &answers) == Verdict::Proved;
     Ok((due, Some(is_there)))
 }
 
-/// True if the domain has lost its proof by this.
+/// Stores the finding; true if the domain has lost its proof.
 async fn note(control: &Control, due: &Due, is_there: Option<bool>) -> Result<bool, DbError> {
     let id = due.id;
     let write = async move |tx: &Transaction<'_>| {

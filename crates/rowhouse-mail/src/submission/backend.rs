@@ -1,22 +1,22 @@
-//! What an SMTP session needs of the rest: checking credentials, and storing messages. Implemented in `database`.
+//! The interface of an SMTP session to the database: checking credentials and storing messages. Implemented in `database`.
 
 use rowhouse_kernel::{Secret, TenantId};
 
 use super::sasl::Claimed;
 use crate::message::RawMail;
 
-/// Who is sending.
+/// An authenticated sender.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     /// The credential's name.
     pub(crate) name: String,
-    /// For whom its mails are.
+    /// The tenant of its mails.
     pub(crate) tenant: Option<TenantId>,
     /// A service_role key, which is checked again with every message.
     pub(crate) key: Option<Secret>,
 }
 
-/// Why a message was not taken in.
+/// Why a message was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The message is at fault.
@@ -27,19 +27,19 @@ pub(crate) enum Refused {
     Credential,
     /// It is larger than accepted.
     TooLarge,
-    /// We are: another try may succeed.
+    /// The failure is the server's: a retry may succeed.
     NotNow,
 }
 
-/// The database cannot be asked.
+/// The database does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unknown;
 
-/// Credentials and storage behind a session.
+/// Credentials and storage for a session.
 pub(crate) trait Backend: Send + Sync + 'static {
-    /// Who that is; `None` if name and secret do not fit.
+    /// Authenticates; `None` if name and secret do not match.
     fn check(&self, claimed: Claimed) -> impl Future<Output = Result<Option<Sender>, Unknown>> + Send;
 
-    /// Makes the message durable and returns its id, if the sender's credential is good at this moment.
+    /// Makes the message durable and returns its id, if the sender's credential is still valid.
     fn accept(&self, sender: &Sender, mail: RawMail) -> impl Future<Output = Result<i64, Refused>> + Send;
 }

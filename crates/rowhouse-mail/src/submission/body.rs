@@ -1,5 +1,5 @@
-//! The message after DATA: strict line ends, dot-unstuffing, limits. Pure. A message with a fault is read to its end and
-//! thrown away, so that the session goes on after a refusal.
+//! The message after DATA: strict line ends, dot-unstuffing, limits. Pure. A faulty message is read to its end and
+//! discarded, so that the session continues after the refusal.
 
 use memchr::{memchr, memchr_iter};
 
@@ -31,7 +31,7 @@ impl Fault {
     }
 }
 
-/// A message being read.
+/// The state of reading a message.
 #[derive(Debug)]
 pub(crate) struct Body {
     bytes: Vec<u8>,
@@ -45,12 +45,12 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// Of at most `most` bytes, kept within `reservation`.
+    /// A body of at most `most` bytes, whose memory is counted in `reservation`.
     pub(crate) fn new(most: usize, reservation: Reservation) -> Self {
         Self { bytes: Vec::new(), most, reservation, fault: None, line_len: 0, dotted: false, last: 0 }
     }
 
-    /// Takes what belongs to the message from the front of `input`; the number of bytes, and whether it is complete.
+    /// Consumes the message's bytes from the front of `input`; returns their number and whether the message is complete.
     pub(crate) fn feed(&mut self, input: &[u8]) -> (usize, bool) {
         let mut taken = 0;
         while taken < input.len() {
@@ -64,7 +64,7 @@ impl Body {
         (taken, false)
     }
 
-    /// The message, once complete, and what holds its memory.
+    /// The complete message and its memory reservation.
     pub(crate) fn finish(self) -> Result<(Vec<u8>, Reservation), Fault> {
         match self.fault {
             Some(fault) => Err(fault),
@@ -72,7 +72,7 @@ impl Body {
         }
     }
 
-    /// A piece of one line, which may or may not reach its end. True if it ends the message.
+    /// Consumes a piece of one line, up to its end or not. True if it ends the message.
     fn piece(&mut self, piece: &[u8]) -> bool {
         let Some((&first, &last)) = piece.first().zip(piece.last()) else { return false };
         self.check(piece, first);
@@ -83,7 +83,7 @@ impl Body {
         let before = if piece.len() > 1 { piece[piece.len() - 2] } else { self.last };
         self.line_len += piece.len();
         self.last = last;
-        // Only CR LF ends a line: whoever takes less for an end can be made to see two messages in one.
+        // Only CR LF ends a line. Accepting a bare LF would allow SMTP smuggling: one message read as two.
         let ends = last == b'\n' && before == b'\r';
         let is_end_of_message = ends && self.dotted && self.line_len == 3;
         if last == b'\n' && !ends {

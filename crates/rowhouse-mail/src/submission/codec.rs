@@ -1,5 +1,5 @@
-//! The bytes of a connection: strict lines in, messages in, replies out. Answers to pipelined commands leave together,
-//! before the next wait.
+//! The codec of a connection: strict lines and messages in, replies out. Replies to pipelined commands are sent
+//! together, before the next read.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use tokio::time::{Instant, timeout_at};
 use super::body::Body;
 use super::reply::{self, Reply};
 
-/// Longest line of a command; AUTH may need as much (RFC 4954 section 4).
+/// Longest line of a command; AUTH may need as many bytes (RFC 4954 section 4).
 const LONGEST_LINE: usize = 12 * 1024;
 const READ: usize = 16 * 1024;
-/// How long replies may lie unread.
+/// How long the client may leave replies unread.
 const UNREAD: Duration = Duration::from_secs(30);
 
-/// Why a conversation ends early.
+/// Why a session ends early.
 #[derive(Debug)]
 pub(crate) enum Disconnect {
-    /// With this last word.
+    /// After this final reply.
     With(Reply),
-    /// The other side has gone.
+    /// The client has closed the connection.
     Gone,
 }
 
@@ -32,7 +32,7 @@ impl From<std::io::Error> for Disconnect {
     }
 }
 
-/// A connection and what waits on its way in and out.
+/// A connection with its input and output buffers.
 pub(crate) struct Codec<S> {
     stream: S,
     input: BytesMut,
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Codec<S> {
         self.output.extend_from_slice(lines.as_bytes());
     }
 
-    /// Whether the client has sent more than it has been answered.
+    /// Whether the client has sent input that is not processed yet.
     pub(crate) fn has_input(&self) -> bool {
         !self.input.is_empty()
     }
@@ -99,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Codec<S> {
         Ok(())
     }
 
-    /// The connection itself, for TLS.
+    /// The underlying stream, for the TLS handshake.
     pub(crate) fn into_stream(self) -> S {
         self.stream
     }

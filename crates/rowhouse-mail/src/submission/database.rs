@@ -33,7 +33,7 @@ impl Backend for DatabaseBackend {
         Ok(found.map(|tenant| Sender { name: claimed.name, tenant, key: None }))
     }
 
-    /// Credentials of the database are looked at in the transaction that stores the mail.
+    /// Credentials are checked again in the transaction that stores the mail.
     async fn accept(&self, sender: &Sender, mail: RawMail) -> Result<i64, Refused> {
         if let Some(key) = &sender.key
             && !(self.is_service_key)(key.clone()).await
@@ -52,7 +52,7 @@ fn refusal(error: &MailError) -> Refused {
         MailError::Revoked => Refused::Credential,
         MailError::TooLarge { .. } => Refused::TooLarge,
         MailError::Unusable(_) | MailError::Db(_) => {
-            // Data that PostgreSQL cannot take (class 22) will not be taken later either.
+            // Data exceptions (class 22) will not succeed in a retry either.
             let is_data =
                 error.database().and_then(|error| error.code()).is_some_and(|code| code.starts_with("22"));
             tracing::warn!(%error, "a message handed in over SMTP was not stored");

@@ -1,4 +1,4 @@
-//! Submission as the accept loop of `rowhouse-http` serves it: sessions and STARTTLS. Leaves credentials and storage to
+//! Submission behind the accept loop of `rowhouse-http`: sessions and STARTTLS. Leaves credentials and storage to
 //! `database`.
 
 use std::pin::Pin;
@@ -20,29 +20,29 @@ use crate::settings::MailSettings;
 
 /// Connections at once; further ones wait.
 const MOST_CONNECTIONS: usize = 1000;
-/// Messages under way, of all connections together, in bytes.
+/// Memory for messages being received on all connections, in bytes.
 const MEMORY: usize = 256 * 1024 * 1024;
-/// How long TLS may take to be agreed upon.
+/// How long the TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long sessions may take to end once told.
+/// How long sessions may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Says whether that is a service_role key that stands at this moment.
+/// Checks whether this is a valid service_role key now.
 pub type KeyCheck = Arc<dyn Fn(Secret) -> KeyChecked + Send + Sync>;
-/// The answer to come.
+/// The result of a [`KeyCheck`].
 pub type KeyChecked = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// What submission is made of.
+/// What a submission server needs.
 pub struct SubmissionParts {
-    /// Takes the messages.
+    /// Accepts the messages.
     pub intake: Intake,
-    /// Where credentials are.
+    /// The database with the credentials.
     pub control: Control,
     /// `[mail]`: certificate and limits.
     pub settings: MailSettings,
     /// Name in the greeting.
     pub host: String,
-    /// service_role keys are credentials, too.
+    /// service_role keys are accepted as credentials, too.
     pub is_service_key: KeyCheck,
     /// The time.
     pub clock: SharedClock,
@@ -84,7 +84,7 @@ impl Submission {
         Ok(Self { context: Arc::new(context), tls })
     }
 
-    /// How many connections there are at once, and how long sessions may take to end once told.
+    /// Limits for the accept loop: connections, and time for sessions to end at shutdown.
     #[must_use]
     pub fn limits() -> Server {
         Server { max_connections: MOST_CONNECTIONS, header_timeout: HANDSHAKE, drain_timeout: DRAIN }
@@ -93,7 +93,7 @@ impl Submission {
 
 impl Protocol for Submission {
     async fn serve<S: Stream>(self, stream: S, peer: rowhouse_http::Peer, drain: Drain) {
-        // A Unix socket is on this machine.
+        // A Unix socket counts as loopback.
         let is_loopback = peer.address.is_none_or(|address| address.ip().to_canonical().is_loopback());
         let plain = Peer { is_loopback, is_secure: false };
         let SessionEnd::Tls(stream) = converse(&self.context, stream, plain, true, drain.clone()).await
@@ -106,8 +106,8 @@ impl Protocol for Submission {
                 let secure = Peer { is_loopback, is_secure: true };
                 converse(&self.context, stream, secure, false, drain).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, ?peer, "no TLS was agreed upon"),
-            Err(_) => tracing::debug!(?peer, "TLS took too long"),
+            Ok(Err(error)) => tracing::debug!(%error, ?peer, "TLS handshake failed"),
+            Err(_) => tracing::debug!(?peer, "TLS handshake timed out"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! MemoryBudget for messages under way, of all connections together.
+//! The memory budget for messages being received on all connections.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Unit of account, in bytes.
 const UNIT: usize = 16 * 1024;
 
-/// What all connections may reservation together.
+/// The budget that all connections share.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryBudget(Arc<Semaphore>);
 
@@ -16,13 +16,13 @@ impl MemoryBudget {
         Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT))))
     }
 
-    /// A share, empty at first.
+    /// An empty reservation.
     pub(crate) fn reserve(&self) -> Reservation {
         Reservation { memory: Arc::clone(&self.0), permit: None }
     }
 }
 
-/// One message's share; given back when dropped.
+/// The memory of one message; returned to the budget when dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     memory: Arc<Semaphore>,
@@ -30,7 +30,7 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Makes it cover `bytes`; false if there is no room.
+    /// Extends the reservation to `bytes`; false if the budget is exhausted.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let missing = bytes.div_ceil(UNIT).saturating_sub(held);

@@ -1,4 +1,4 @@
-//! What the server says: code, enhanced status (RFC 3463) and words. Leaves deciding to `session`.
+//! Replies of the server: code, enhanced status (RFC 3463) and text. Leaves choosing them to `session`.
 
 use std::borrow::Cow;
 
@@ -73,7 +73,7 @@ impl Reply {
         Self { code: 250, status: "2.0.0", text: Cow::Owned(format!("OK queued as {id}")) }
     }
 
-    /// The message is refused for good.
+    /// The message is permanently refused.
     pub(crate) fn refused(why: &str) -> Self {
         Self { code: 554, status: "5.6.0", text: Cow::Owned(one_line(why)) }
     }
@@ -83,7 +83,7 @@ impl Reply {
         Self { code: 550, status: "5.7.1", text: Cow::Owned(one_line(why)) }
     }
 
-    /// What the parser has against a command.
+    /// The reply to a command that cannot be parsed.
     pub(crate) fn of_parser(error: &Error) -> Self {
         match error {
             Error::UnknownCommand => reply(500, "5.5.1", "Unknown command"),
@@ -107,14 +107,14 @@ impl Reply {
         self.code >= 500
     }
 
-    /// As it goes over the codec.
+    /// Appends the reply in its wire format.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let space = if self.status.is_empty() { "" } else { " " };
         out.extend_from_slice(format!("{} {}{space}{}\r\n", self.code, self.status, self.text).as_bytes());
     }
 }
 
-/// Words of others must not become further replies.
+/// Text from elsewhere must not add reply lines.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).take(400).collect()
 }

@@ -1,10 +1,10 @@
-//! What AUTH says (RFC 4954, RFC 4616): a name and a secret out of base64. Pure.
+//! SASL responses of AUTH (RFC 4954, RFC 4616): name and secret from base64. Pure.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rowhouse_kernel::Secret;
 
-/// A name and the secret that is said to go with it.
+/// An unverified name and secret.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Claimed {
     pub(crate) name: String,
@@ -20,7 +20,7 @@ pub(crate) fn plain(line: &str) -> Option<Claimed> {
     is_whole.then(|| Claimed { name: name.to_owned(), secret: Secret::new(secret) })
 }
 
-/// One answer of LOGIN.
+/// One response of LOGIN.
 pub(crate) fn text(line: &str) -> Option<String> {
     // "=" is the empty initial response (RFC 4954 section 4).
     let line = if line == "=" { "" } else { line };

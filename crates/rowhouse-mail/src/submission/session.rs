@@ -1,5 +1,5 @@
-//! One SMTP conversation (RFC 5321, 6409): who may say what in which order. Leaves bytes to `codec`, and credentials and storage
-//! to the backend.
+//! The state machine of one SMTP session (RFC 5321, 6409). Leaves bytes to `codec`, and credentials and storage to
+//! the backend.
 
 mod command;
 mod sign_in;
@@ -25,7 +25,7 @@ pub(crate) const MOST_RECIPIENTS: usize = 50;
 const MOST_COMMANDS: u32 = 20_000;
 /// Refused commands of one session; recipients beyond the limit are not counted.
 const MOST_ERRORS: u32 = 20;
-/// How long somebody may stay without signing in.
+/// How long a session may last without signing in.
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the next command may take (RFC 5321 section 4.5.3.2.7).
 const BETWEEN_COMMANDS: Duration = Duration::from_secs(300);
@@ -33,16 +33,16 @@ const BETWEEN_COMMANDS: Duration = Duration::from_secs(300);
 const BETWEEN_PARTS: Duration = Duration::from_secs(60);
 const WHOLE_MESSAGE: Duration = Duration::from_secs(600);
 
-/// Headers of a message, in bytes; what may be added to them on the way is left room for.
+/// Largest header section of a message, in bytes; leaves room for headers that are added later.
 const MOST_HEADER_BYTES: usize = 255 * 1024;
 
-/// What all sessions share.
+/// Context shared by all sessions.
 pub(crate) struct ServerContext<D> {
     pub(crate) backend: D,
     /// Name in the greeting.
     pub(crate) host: String,
     pub(crate) max_message_bytes: usize,
-    /// Messages go nowhere: whoever is on this machine may hand them in.
+    /// Messages are captured: clients on loopback need no credentials.
     pub(crate) is_capture: bool,
     pub(crate) has_tls: bool,
     pub(crate) memory: MemoryBudget,
@@ -50,20 +50,20 @@ pub(crate) struct ServerContext<D> {
     pub(crate) rng: SharedRng,
 }
 
-/// What is known of the other side before it speaks.
+/// What is known about the client before its first command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// On this machine.
+    /// On loopback.
     pub(crate) is_loopback: bool,
-    /// Behind TLS.
+    /// Over TLS.
     pub(crate) is_secure: bool,
 }
 
-/// How a session ends.
+/// The end of a session.
 pub(crate) enum SessionEnd<S> {
-    /// Nothing is left to say.
+    /// The connection is to be closed.
     Closed,
-    /// The next byte belongs to TLS.
+    /// The TLS handshake follows.
     Tls(S),
 }
 
@@ -89,12 +89,12 @@ struct SmtpSession<'h, D, S> {
     commands: u32,
     errors: u32,
     begun: Instant,
-    /// On its log lines, mails and their jobs.
+    /// The session's id, in its log lines, mails and jobs.
     id: String,
     drain: watch::Receiver<bool>,
 }
 
-/// Speaks with the other side until one of both ends it. After STARTTLS a new session begins, without a greeting.
+/// Runs a session to its end. After STARTTLS a new session begins, without a greeting.
 pub(crate) async fn converse<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
     context: &ServerContext<D>,
     stream: S,
@@ -170,7 +170,7 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
         Ok(Step::Next)
     }
 
-    /// The message itself. Accepted means committed.
+    /// Receives the message. Accepted means committed.
     async fn take_message(&mut self) -> Result<Step, Disconnect> {
         let Some(draft) = self.draft.take_if(|draft| !draft.to.is_empty()) else {
             return self.say(&reply::RECIPIENT_FIRST);
@@ -185,7 +185,8 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
         self.say(&answer)
     }
 
-    /// The trace header (RFC 5321 section 4.4), without the client's name and address: they concern no recipient.
+    /// The trace header (RFC 5321 section 4.4), without the client's name and address, which are not the recipients'
+    /// business.
     fn trace(&self) -> String {
         let Ok(date) = self.context.clock.now().format(&Rfc2822) else { return String::new() };
         let protocol = if self.peer.is_secure { "ESMTPSA" } else { "ESMTPA" };
@@ -228,13 +229,14 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
     }
 }
 
-/// A name and a colon (RFC 5322 section 2.2); the trace would otherwise make a header of anything.
+/// Requires a name and a colon (RFC 5322 section 2.2); behind the trace header any first line would otherwise pass
+/// for a header.
 fn begins_with_header(mime: &[u8]) -> bool {
     let name = memchr::memchr(b':', mime).map(|colon| mime[..colon].trim_ascii_end());
     name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic))
 }
 
-/// Where the headers end.
+/// Length of the header section.
 fn headers_len(mime: &[u8]) -> usize {
     memchr::memmem::find(mime, b"\r\n\r\n").unwrap_or(mime.len())
 }

@@ -1,4 +1,4 @@
-//! The certificate behind STARTTLS.
+//! The certificate for STARTTLS.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! What is wrong with templates, found when they are read and not with the first mail: every one is filled with a sample
-//! in every language.
+//! Checks templates when they are loaded: renders each with its sample data in every language.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use serde_json::{Map, Value};
 use super::letter::{Letter, Variables};
 use super::{SITE_NAME, Templates, UNSUBSCRIBE_URL, explain};
 
-/// Samples of a project's own templates, by name.
+/// Sample data of a project's own templates, by name.
 type Samples = BTreeMap<String, Map<String, Value>>;
 
 /// Every mistake, with file and, where it has one, line.
@@ -21,7 +20,7 @@ pub(super) fn check(templates: &Templates, mut samples: Samples) -> Vec<String> 
         mistakes.extend(templates.unknown(&layout, &letters));
     }
     if !mistakes.is_empty() {
-        // They would be told again for each that stands in it.
+        // They would be reported again for each template that uses the layout.
         return mistakes;
     }
     for (name, languages) in &templates.names {
@@ -50,7 +49,7 @@ fn letter_sample() -> Map<String, Value> {
     }
 }
 
-/// What every template may name without being given it.
+/// Adds the variables that every template has.
 fn complete(mut sample: Map<String, Value>) -> Map<String, Value> {
     for (name, value) in
         [(SITE_NAME, "Sample"), (UNSUBSCRIBE_URL, "https://app.example/unsubscribe?token=abc")]
@@ -86,7 +85,7 @@ fn in_language(
 }
 
 impl Templates {
-    /// A misspelt variable would be missing from every mail.
+    /// Finds misspelt variables, which would be empty in every mail.
     fn unknown(&self, template: &Template<'_, '_>, sample: &Map<String, Value>) -> Vec<String> {
         let is_global = |name: &str| self.strict.globals().any(|(global, _)| global == name);
         let mut used: Vec<String> = template.undeclared_variables(false).into_iter().collect();

@@ -1,4 +1,4 @@
-//! The templates that the program brings.
+//! The built-in templates.
 
 /// Path below `mail/` and text.
 pub(super) const EMBEDDED: &[(&str, &str)] = &[

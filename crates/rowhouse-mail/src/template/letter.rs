@@ -1,9 +1,9 @@
-//! What the program itself writes to people, and the variables of that.
+//! The built-in templates and their variables.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What the program writes to people.
+/// A built-in template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Letter {
     /// Confirm the address of a new account.
@@ -16,9 +16,9 @@ pub enum Letter {
     Invite,
     /// Confirm a changed address.
     EmailChange,
-    /// Show with a code that it is you.
+    /// Confirm an identity with a code.
     Reauthentication,
-    /// Shows that mails arrive.
+    /// Test delivery.
     Test,
 }
 
@@ -34,7 +34,7 @@ impl Letter {
         Self::Test,
     ];
 
-    /// The name of its files; those of GoTrue's templates.
+    /// The name of its files, which is that of GoTrue's template.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -48,40 +48,41 @@ impl Letter {
         }
     }
 
-    /// Whether a template of that name is one of the program's.
+    /// Whether a built-in template has that name.
     pub(super) fn is_name(name: &str) -> bool {
         Self::ALL.iter().any(|letter| letter.name() == name)
     }
 }
 
-/// What templates may name; GoTrue's names, so that its templates work (`{{ .Token }}` and `{{ Token }}` are the same).
+/// Variables of templates; they have GoTrue's names, so that its templates work (`{{ .Token }}` and `{{ Token }}` are
+/// the same).
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Variables {
     /// The product; from `mail.site_name` where empty.
     pub site_name: String,
-    /// Where the application is.
+    /// The application's URL.
     #[serde(rename = "SiteURL")]
     pub site_url: String,
-    /// The link that does what the letter is about.
+    /// The link that performs the action.
     #[serde(rename = "ConfirmationURL")]
     pub confirmation_url: String,
-    /// The code that does the same when typed.
+    /// The code that does the same when entered.
     pub token: String,
     /// The token for links of one's own.
     pub token_hash: String,
-    /// Where the link leads in the end.
+    /// The URL to which the link redirects.
     pub redirect_to: String,
     /// The account's address.
     pub email: String,
-    /// The address it is to have.
+    /// The new address.
     pub new_email: String,
     /// The user's metadata.
     pub data: Value,
 }
 
 impl Variables {
-    /// One of everything, for trying templates.
+    /// Sample values, for checking templates.
     #[must_use]
     pub fn sample() -> Self {
         Self {

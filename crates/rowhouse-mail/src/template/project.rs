@@ -9,18 +9,18 @@ use super::letter::Letter;
 
 /// Largest file.
 const MOST_BYTES: u64 = 512 * 1024;
-/// Files of a project; each is parsed and tried at every start.
+/// Most files of a project; each is parsed and rendered at every start.
 const MOST_FILES: usize = 5000;
 /// A template's name and its language's, in characters.
 const LONGEST_NAME: usize = 63;
 const LONGEST_LANGUAGE: usize = 12;
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// `<language>/<name>.<part>` or `layout.html`, with the text.
     pub(super) templates: Vec<(String, String)>,
-    /// What a project's own templates are tried with, by their name.
+    /// Sample data of a project's own templates, by name.
     pub(super) samples: BTreeMap<String, Map<String, Value>>,
     /// Each with its file.
     pub(super) mistakes: Vec<String>,
@@ -59,7 +59,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(all)
 }
 
-/// What a file is, by its path below the folder.
+/// Classifies a file by its path below the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind<'a> {
     Template,

@@ -14,7 +14,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 #[test]
-fn every_template_renders_in_every_language_and_says_what_it_must() {
+fn every_template_renders_in_every_language_with_its_required_content() {
     let templates = embedded();
     assert_eq!(EMBEDDED.len(), 1 + 2 * 3 * Letter::ALL.len());
     let sample = Variables::sample();
@@ -36,7 +36,7 @@ fn every_template_renders_in_every_language_and_says_what_it_must() {
 }
 
 #[test]
-fn what_users_chose_is_escaped_in_html_and_cannot_break_the_subject() {
+fn user_data_is_escaped_in_html_and_cannot_break_the_subject() {
     let folder =
         project(&[("en/test.html", "<p>{{ Data.name }}</p>"), ("en/test.subject", "Hello {{ Data.name }}")]);
     let templates = Templates::of_project(folder.path(), "en").unwrap();
@@ -47,7 +47,7 @@ fn what_users_chose_is_escaped_in_html_and_cannot_break_the_subject() {
 }
 
 #[test]
-fn what_users_have_not_said_is_empty_in_letters() {
+fn missing_user_data_is_empty_in_built_in_templates() {
     let folder = project(&[("en/test.txt", "[{{ Data.name }}{{ Data.nick.short }}]")]);
     let templates = Templates::of_project(folder.path(), "en").unwrap();
     let data = json!({ "name": null });
@@ -101,7 +101,7 @@ fn template_of_a_project_is_filled_with_the_caller_s_data() {
 }
 
 #[test]
-fn caller_is_told_what_is_missing_or_does_not_fit() {
+fn missing_and_unfit_data_is_reported_to_the_caller() {
     let fill = |name: &str, data: Value| welcome().fill(name, None, &object(data)).unwrap_err();
     let error = fill("wellcome", json!({}));
     assert!(
@@ -122,7 +122,7 @@ fn caller_is_told_what_is_missing_or_does_not_fit() {
 }
 
 #[test]
-fn template_that_would_not_end_or_grow_without_end_is_stopped() {
+fn template_that_never_ends_or_grows_without_bound_is_stopped() {
     let folder = project(&[
         ("en/loop.subject", "S"),
         (
@@ -141,7 +141,7 @@ fn template_that_would_not_end_or_grow_without_end_is_stopped() {
 }
 
 #[test]
-fn every_mistake_in_a_project_s_templates_is_told_with_file_and_line() {
+fn every_mistake_in_a_project_s_templates_is_reported_with_file_and_line() {
     for (files, says) in [
         (
             &[("en/confirmation.txt", "a\n{{ Tokn }}")][..],
@@ -186,7 +186,7 @@ fn every_mistake_in_a_project_s_templates_is_told_with_file_and_line() {
 }
 
 #[test]
-fn nearest_language_is_taken() {
+fn nearest_language_is_chosen() {
     let templates = embedded();
     for (wanted, taken) in [
         (Some("de-AT"), "de"),

@@ -12,7 +12,7 @@ fn news(to: &str) -> NewMail {
 }
 
 #[test]
-fn link_leads_back_to_its_reader_and_list() {
+fn link_identifies_its_reader_and_list() {
     let link = lists().link_of(&news("Ada <ada+x@b.example>")).unwrap();
     let token = link.strip_prefix("https://app.example/mail/v1/unsubscribe?token=").unwrap();
     let unsubscription =
@@ -26,7 +26,7 @@ fn link_leads_back_to_its_reader_and_list() {
 }
 
 #[test]
-fn header_pair_is_what_rfc_8058_asks_for_and_fits_a_line() {
+fn header_pair_conforms_to_rfc_8058_and_fits_a_line() {
     let longest = format!("{}@{}.example", "a".repeat(64), ["b"; 60].map(|_| "bbb").join("."));
     for to in ["ada@b.example", &longest] {
         let headers = lists().headers(&news(to)).unwrap();

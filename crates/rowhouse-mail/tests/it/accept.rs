@@ -1,4 +1,4 @@
-//! Accepting: rows and jobs with the caller's transaction.
+//! Accepting mails: rows and jobs in the caller's transaction.
 
 use rowhouse_db::Control;
 use rowhouse_kernel::Operation;
@@ -43,7 +43,7 @@ async fn mail_exists_if_and_only_if_its_transaction_commits() {
 }
 
 #[tokio::test]
-async fn program_s_own_login_can_send() {
+async fn login_of_the_control_plane_can_send() {
     let db = database().await;
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
     let mailer = mailer(relayed());
@@ -90,7 +90,7 @@ async fn two_tenants_may_use_one_key() {
 }
 
 #[tokio::test]
-async fn captured_mail_is_there_at_once_and_has_no_job() {
+async fn captured_mail_is_listed_at_once_and_has_no_job() {
     let db = database().await;
     let (client, mailer) = (db.superuser().await, mailer(MailSettings::default()));
     mailer.send(&client, &mail("a@b.example")).await.unwrap();
@@ -100,7 +100,7 @@ async fn captured_mail_is_there_at_once_and_has_no_job() {
 }
 
 #[tokio::test]
-async fn message_of_others_is_stored_as_it_travels() {
+async fn submitted_message_is_stored_as_it_is_sent() {
     let db = database().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let raw = RawMail {
@@ -121,7 +121,7 @@ async fn message_of_others_is_stored_as_it_travels() {
 }
 
 #[tokio::test]
-async fn too_large_a_mail_is_refused_before_anything_is_stored() {
+async fn oversized_mail_is_refused_before_anything_is_stored() {
     let db = database().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let file = Attachment {
@@ -133,7 +133,7 @@ async fn too_large_a_mail_is_refused_before_anything_is_stored() {
     let mail = NewMail { attachments: vec![file], ..mail("a@b.example") };
     let error = mailer.send(&client, &mail).await.unwrap_err();
     assert!(matches!(error, MailError::TooLarge { most: 26_214_400, .. }), "{error}");
-    // Small enough as a file, too large as it travels.
+    // Small enough as a file, too large when encoded.
     let mut mail = mail;
     mail.attachments[0].content.truncate(20 * 1024 * 1024);
     assert!(matches!(mailer.send(&client, &mail).await, Err(MailError::TooLarge { .. })));
@@ -141,7 +141,7 @@ async fn too_large_a_mail_is_refused_before_anything_is_stored() {
 }
 
 #[tokio::test]
-async fn callers_of_the_data_api_see_nothing_of_mails() {
+async fn callers_of_the_data_api_cannot_read_mails() {
     let db = database().await;
     let client = db.superuser().await;
     for role in ["anon", "authenticated", "service_role", "rowhouse_project"] {
@@ -181,7 +181,7 @@ async fn letter_is_written_in_the_nearest_language_and_sent_like_any_mail() {
 }
 
 #[tokio::test]
-async fn project_may_call_one_function_of_mails_and_users_none() {
+async fn project_may_call_mail_send_only_and_users_no_function() {
     let db = database().await;
     let client = db.superuser().await;
     for (role, expected) in [

@@ -1,5 +1,4 @@
-//! What becomes of mails: delivered through a real SMTP server, tried again, held back, given up. Leaves the
-//! conversation with the relay to `relay`.
+//! Delivery through a real SMTP server: retries, limits, final states. Leaves the SMTP client to `relay`.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio_postgres::Client;
 use crate::peer::Peer;
 use crate::support::{TestMail, mail, mailer};
 
-/// A relay that nobody asks in these tests.
+/// Settings of a relay that these tests never reach.
 fn nowhere() -> MailSettings {
     let relay_host = Some("localhost".to_owned());
     MailSettings { transport: MailTransport::Relay, relay_host, relay_port: 1, ..MailSettings::default() }
@@ -33,7 +32,7 @@ pub(crate) async fn events(client: &Client, recipient: i64) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn refusal_for_now_is_tried_again_when_the_server_said() {
+async fn temporary_refusal_is_retried_when_the_server_said() {
     let mut peer = Peer::plain().await;
     let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("later@b.example").await;
@@ -54,11 +53,11 @@ async fn refusal_for_now_is_tried_again_when_the_server_said() {
 }
 
 #[tokio::test]
-async fn unknown_recipient_bounces_and_gets_nothing_for_a_while() {
+async fn unknown_recipient_bounces_and_is_suppressed() {
     let peer = Peer::plain().await;
     let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("Nobody@B.example").await;
-    // The peer compares as it stands; the suppression does not.
+    // The peer compares case-sensitively; the suppression does not.
     let nobody = post.send("nobody@b.example").await;
     assert_eq!(post.deliver(nobody.recipients[0].0).await, Ok(None));
     assert_eq!(state(&post.client, nobody.recipients[0].0).await.0, "bounced");
@@ -74,7 +73,7 @@ async fn unknown_recipient_bounces_and_gets_nothing_for_a_while() {
 }
 
 #[tokio::test]
-async fn refused_mail_fails_without_harm_to_the_address() {
+async fn refused_mail_fails_without_suppressing_the_address() {
     let peer = Peer::plain().await;
     let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("spam@b.example").await;
@@ -98,7 +97,7 @@ async fn connection_cut_before_the_reply_repeats_the_same_message() {
 }
 
 #[tokio::test]
-async fn relay_that_says_nothing_is_not_waited_for() {
+async fn silent_relay_times_out() {
     let peer = Peer::plain().await;
     let post =
         TestMail::new(MailSettings { relay_timeout: Duration::from_millis(300), ..peer.settings() }).await;
@@ -109,7 +108,7 @@ async fn relay_that_says_nothing_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn relay_that_is_away_costs_no_attempt_and_one_line() {
+async fn unreachable_relay_counts_no_attempt_and_logs_one_line() {
     let settings = {
         let peer = Peer::plain().await;
         peer.settings()
@@ -129,7 +128,7 @@ async fn relay_that_is_away_costs_no_attempt_and_one_line() {
 }
 
 #[tokio::test]
-async fn while_the_relay_is_away_other_mails_are_left_as_they_are() {
+async fn while_the_relay_is_unreachable_other_mails_are_untouched() {
     let settings = {
         let peer = Peer::plain().await;
         peer.settings()
@@ -174,7 +173,7 @@ async fn backlog_leaves_in_order_once_the_relay_is_back() {
 }
 
 #[tokio::test]
-async fn mail_that_somebody_waits_for_goes_before_the_others() {
+async fn urgent_mail_is_sent_before_the_others() {
     let post = TestMail::new(nowhere()).await;
     post.send("ada@b.example").await;
     let urgent = NewMail { is_urgent: true, ..mail("bob@b.example") };
@@ -185,7 +184,7 @@ async fn mail_that_somebody_waits_for_goes_before_the_others() {
 }
 
 #[tokio::test]
-async fn cancelled_mail_leaves_no_job_and_a_repeated_one_gets_another() {
+async fn cancelled_mail_leaves_no_job_and_a_retried_one_gets_a_new_job() {
     let post = TestMail::new(nowhere()).await;
     let accepted = post.send("ada@b.example").await;
     let jobs = "select count(*) from jobs.ready";
@@ -200,13 +199,13 @@ async fn cancelled_mail_leaves_no_job_and_a_repeated_one_gets_another() {
 }
 
 #[tokio::test]
-async fn mail_whose_job_died_says_so() {
+async fn mail_whose_job_is_dead_becomes_failed() {
     let post = TestMail::new(nowhere()).await;
     let (first, second) = (post.send("ada@b.example").await, post.send("bob@b.example").await);
     let sql = "select jobs.cancel(job) from mail.recipients where message = $1";
     post.client.execute(sql, &[&first.id]).await.unwrap();
     let worker = post.worker().await;
-    // The second waits; only the sweep is to run.
+    // The second is delayed, so that only the sweep runs.
     post.client
         .batch_execute(
             "update jobs.queues set paused = true where name = 'mail'; select jobs.enqueue('mail.sweep')",
@@ -225,7 +224,7 @@ async fn mail_whose_job_died_says_so() {
 }
 
 #[tokio::test]
-async fn mail_that_has_ended_is_not_sent_again() {
+async fn mail_in_a_final_state_is_not_sent_again() {
     let mut peer = Peer::plain().await;
     let post = TestMail::new(peer.settings()).await;
     let first = post.send("ada@b.example").await.recipients[0].0;
@@ -238,7 +237,7 @@ async fn mail_that_has_ended_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn run_that_was_cut_short_is_continued() {
+async fn interrupted_run_is_continued() {
     let mut peer = Peer::plain().await;
     let post = TestMail::new(peer.settings()).await;
     let recipient = post.send("ada@b.example").await.recipients[0].0;
@@ -250,7 +249,7 @@ async fn run_that_was_cut_short_is_continued() {
 }
 
 #[tokio::test]
-async fn mails_over_the_rate_or_the_cap_wait_for_their_turn_once() {
+async fn mails_over_the_rate_or_the_cap_get_one_later_slot() {
     let folder = tempfile::tempdir().unwrap();
     let files = MailSettings {
         transport: MailTransport::File,
@@ -276,7 +275,7 @@ async fn mails_over_the_rate_or_the_cap_wait_for_their_turn_once() {
     let midnight: f64 = post.client.query_one(sql, &[]).await.unwrap().get(0);
     assert!(midnight < 120.0 || (waits[3] as f64 - midnight).abs() < 5.0, "{waits:?} {midnight}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    // When its turn has come it goes, and takes no other.
+    // Once its slot is due it is sent, and takes no second slot.
     post.client.batch_execute("update mail.recipients set slot_at = now() where id = 2").await.unwrap();
     assert_eq!(post.deliver(2).await, Ok(None));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
@@ -307,7 +306,7 @@ async fn worker_delivers_what_a_transaction_enqueued() {
 }
 
 #[tokio::test]
-async fn what_has_ended_long_ago_is_deleted_and_nothing_else() {
+async fn mails_past_their_retention_are_deleted_and_no_others() {
     let post = TestMail::new(MailSettings::default()).await;
     for _ in 0..3 {
         post.send("ada@b.example").await;

@@ -1,10 +1,10 @@
-//! Who has left a list gets no mail of it from the relay either.
+//! Unsubscribed readers get no mail of the list through the relay.
 
 use crate::peer::Peer;
 use crate::support::TestMail;
 
 #[tokio::test]
-async fn reader_who_has_left_is_suppressed_for_that_list_and_tenant() {
+async fn unsubscribed_reader_is_suppressed_for_that_list_and_tenant() {
     let peer = Peer::plain().await;
     let post = TestMail::new(peer.settings()).await;
     let tenant = "00000000-0000-7000-8000-000000000007";

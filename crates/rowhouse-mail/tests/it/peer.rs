@@ -1,4 +1,4 @@
-//! A real SMTP server beside the tests; see `peer.py`.
+//! A real SMTP server for the tests; see `peer.py`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Takes mails from everybody, in the clear.
+    /// Accepts mails without authentication and TLS.
     pub(crate) async fn plain() -> Self {
         Self::start("PLAIN", 0).await
     }
@@ -31,12 +31,12 @@ impl Peer {
         Self::start("ASCII", 0).await
     }
 
-    /// The same at a port of which is known that it is free.
+    /// The same at a port that is known to be free.
     pub(crate) async fn at(port: u16) -> Self {
         Self::start("PLAIN", port).await
     }
 
-    /// Takes mails after STARTTLS and a sign-in.
+    /// Accepts mails after STARTTLS and AUTH.
     pub(crate) async fn safe() -> Self {
         Self::start("STARTTLS", 0).await
     }
@@ -63,7 +63,7 @@ impl Peer {
         self.port
     }
 
-    /// Settings that lead here.
+    /// Settings with this server as relay.
     pub(crate) fn settings(&self) -> MailSettings {
         let plain = MailSettings {
             transport: MailTransport::Relay,
@@ -87,7 +87,7 @@ impl Peer {
         }
     }
 
-    /// The next message that it took.
+    /// The next message that it accepted.
     pub(crate) async fn next(&mut self) -> Value {
         let line = tokio::time::timeout(TIMEOUT, self.lines.next_line()).await.expect("a mail within 30 s");
         serde_json::from_str(&line.unwrap().unwrap()).unwrap()

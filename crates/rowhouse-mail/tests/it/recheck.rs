@@ -1,4 +1,4 @@
-//! A proof by DNS holds as long as its record does.
+//! Rechecks of DNS proofs.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use crate::support::database;
 
-/// What the name server does with every question.
+/// How the name server answers every query.
 #[derive(Clone)]
 enum Says {
     Text(&'static str),
@@ -49,7 +49,7 @@ fn answer(says: &Says, query: &[u8]) -> Vec<u8> {
     message
 }
 
-/// The next of the schedule's runs.
+/// Runs the recheck as the schedule does.
 async fn run(client: &Client, control: &Control, server: SocketAddr) -> Rechecked {
     let sql = "update mail.senders set checked_at = checked_at - interval '6 hours', proved_at = proved_at - interval '6 hours'";
     client.batch_execute(sql).await.unwrap();
@@ -57,7 +57,7 @@ async fn run(client: &Client, control: &Control, server: SocketAddr) -> Rechecke
 }
 
 #[tokio::test]
-async fn domain_whose_record_has_gone_loses_its_proof_and_no_answer_takes_nothing() {
+async fn domain_without_its_record_loses_its_proof_and_a_missing_answer_does_not_count() {
     let db = database().await;
     let client = db.superuser().await;
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
@@ -73,7 +73,7 @@ async fn domain_whose_record_has_gone_loses_its_proof_and_no_answer_takes_nothin
         client.query_one(sql, &[]).await.unwrap().get(0)
     };
     let (one, none) = (Rechecked { checked: 1, lost: 0 }, Rechecked::default());
-    // Twice away and back: begins anew. Failures count nothing.
+    // Missing twice and back: the count restarts. Failed lookups do not count.
     for now in [
         Says::Text("rowhouse-sender=t1"),
         Says::Nothing,

@@ -1,4 +1,4 @@
-//! Relays as they are: how they encrypt and are signed in to, what they cannot take, conversations that break off.
+//! The SMTP client: encryption, authentication, missing extensions, lost connections.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::peer::Peer;
 use crate::support::TestMail;
 
 #[tokio::test]
-async fn mail_reaches_a_relay_that_asks_for_encryption_and_a_sign_in() {
+async fn mail_reaches_a_relay_with_starttls_and_auth() {
     let mut peer = Peer::safe().await;
     let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("Ada <ada@b.example>").await;
@@ -26,7 +26,7 @@ async fn mail_reaches_a_relay_that_asks_for_encryption_and_a_sign_in() {
 }
 
 #[tokio::test]
-async fn mail_reaches_a_relay_that_speaks_tls_from_the_first_byte() {
+async fn mail_reaches_a_relay_with_implicit_tls() {
     let mut peer = Peer::implicit().await;
     let post = TestMail::new(peer.settings()).await;
     let accepted = post.send("ada@b.example").await;
@@ -37,7 +37,7 @@ async fn mail_reaches_a_relay_that_speaks_tls_from_the_first_byte() {
 }
 
 #[tokio::test]
-async fn password_is_shown_to_nobody_who_offers_no_encryption() {
+async fn password_is_not_sent_without_encryption() {
     let peer = Peer::plain().await;
     let password = Some(Secret::new("right"));
     let relay_user = Some("user".to_owned());
@@ -70,7 +70,7 @@ async fn certificate_of_another_host_is_refused() {
 }
 
 #[tokio::test]
-async fn wrong_password_is_no_fault_of_the_mail() {
+async fn wrong_relay_password_counts_no_attempt() {
     let peer = Peer::safe().await;
     let wrong = MailSettings { relay_password: Some(Secret::new("wrong")), ..peer.settings() };
     let post = TestMail::new(wrong).await;
@@ -91,7 +91,7 @@ async fn certificate_of_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test]
-async fn address_that_the_relay_cannot_take_holds_up_nobody_else() {
+async fn address_that_the_relay_cannot_take_does_not_delay_other_mails() {
     let mut peer = Peer::ascii().await;
     let post = TestMail::new(peer.settings()).await;
     let foreign = post.send("grüße@b.example").await.recipients[0].0;
@@ -105,7 +105,7 @@ async fn address_that_the_relay_cannot_take_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn bare_refusal_silences_no_address() {
+async fn refusal_without_enhanced_code_suppresses_no_address() {
     let peer = Peer::plain().await;
     let post = TestMail::new(peer.settings()).await;
     for _ in 0..2 {
@@ -116,7 +116,7 @@ async fn bare_refusal_silences_no_address() {
 }
 
 #[tokio::test]
-async fn domain_beyond_ascii_travels_in_its_ascii_form() {
+async fn internationalized_domain_is_sent_in_ascii_form() {
     let mut peer = Peer::ascii().await;
     let post = TestMail::new(peer.settings()).await;
     let recipient = post.send("ada@bücher.example").await.recipients[0].0;
@@ -128,7 +128,7 @@ async fn domain_beyond_ascii_travels_in_its_ascii_form() {
 }
 
 #[tokio::test]
-async fn conversation_that_was_dropped_lends_its_connection_to_nobody() {
+async fn connection_of_a_dropped_session_is_not_reused() {
     let mut peer = Peer::plain().await;
     let settings =
         MailSettings { relay_timeout: Duration::from_millis(500), relay_connections: 1, ..peer.settings() };
@@ -140,7 +140,7 @@ async fn conversation_that_was_dropped_lends_its_connection_to_nobody() {
     assert!(matches!(post.deliver(silent).await, Err(JobError::RetryAfter(..))));
     assert_eq!(post.deliver(spam).await, Ok(None));
     assert_eq!(state(&post.client, spam).await.2, "550 5.7.1 refused as spam");
-    // Cancelled: whoever ran it stops waiting in the middle of the conversation.
+    // Cancelled in the middle of the SMTP session.
     let cut = tokio::time::timeout(Duration::from_millis(100), post.deliver(silent)).await;
     assert!(cut.is_err());
     let bob = post.send("bob@b.example").await.recipients[0].0;

@@ -1,4 +1,4 @@
-//! Whom the platform's DKIM key vouches for.
+//! Which mails the platform's DKIM key signs.
 
 use rowhouse_kernel::{Secret, TenantId};
 use rowhouse_mail::{MailSettings, RawMail};
@@ -24,7 +24,7 @@ fn raw(tenant: Option<TenantId>, credential: &str) -> RawMail {
 }
 
 #[tokio::test]
-async fn platform_signs_its_own_mails_and_none_of_a_tenant_s_credential() {
+async fn dkim_signs_platform_mails_and_not_those_of_a_tenant_s_credential() {
     let mut peer = Peer::plain().await;
     let settings = MailSettings {
         dkim_domain: Some("own.example".to_owned()),

@@ -52,7 +52,7 @@ async fn serve_keys(db: &TestDatabase, transport: MailTransport, is_service_key:
     Port { port, drain, served, _committers: committers }
 }
 
-/// Says all at once and hears everything that is answered.
+/// Sends everything at once and reads every reply.
 async fn talk(port: u16, script: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let whole = [b"EHLO me\r\n", script.as_ref(), b"QUIT\r\n"].concat();
@@ -79,7 +79,7 @@ async fn counts(db: &TestDatabase) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn credential_hands_a_mail_in_until_it_is_revoked() {
+async fn credential_submits_mail_until_it_is_revoked() {
     let db = database().await;
     let client = db.superuser().await;
     let secret = credential::create(&client, "shop", None, &SystemRng).await.unwrap();
@@ -96,7 +96,7 @@ async fn credential_hands_a_mail_in_until_it_is_revoked() {
     assert_eq!(counts(&db).await, (1, 1));
 }
 
-/// A session that signs in with `opening`, hands a mail in, sees `revoked` happen, and is refused the next.
+/// A session that signs in with `opening` and submits a mail; after `revoked` the next mail is refused.
 async fn refused_after(server: &Port, opening: &str, revoked: impl AsyncFnOnce()) {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let mut said = String::new();
@@ -116,7 +116,7 @@ async fn refused_after(server: &Port, opening: &str, revoked: impl AsyncFnOnce()
 }
 
 #[tokio::test]
-async fn open_session_hands_nothing_in_once_its_credential_is_revoked() {
+async fn open_session_is_refused_once_its_credential_is_revoked() {
     let db = database().await;
     let client = db.superuser().await;
     let secret = credential::create(&client, "shop", None, &SystemRng).await.unwrap();
@@ -129,7 +129,7 @@ async fn open_session_hands_nothing_in_once_its_credential_is_revoked() {
 }
 
 #[tokio::test]
-async fn open_session_hands_nothing_in_once_its_user_has_lost_the_role() {
+async fn open_session_is_refused_once_its_user_has_lost_the_role() {
     let db = database().await;
     let is_service = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&is_service);
@@ -146,7 +146,7 @@ async fn open_session_hands_nothing_in_once_its_user_has_lost_the_role() {
 }
 
 #[tokio::test]
-async fn names_that_could_be_mistaken_are_no_credentials() {
+async fn reserved_and_malformed_credential_names_are_refused() {
     let db = database().await;
     let client = db.superuser().await;
     for name in ["", "service_role", "a b", "-x", &"x".repeat(101)] {
@@ -155,13 +155,13 @@ async fn names_that_could_be_mistaken_are_no_credentials() {
 }
 
 #[tokio::test]
-async fn bad_mail_costs_the_others_nothing() {
+async fn bad_mail_in_a_batch_does_not_affect_the_others() {
     let db = database().await;
     let server = serve(&db, MailTransport::Relay).await;
     let talks = (0..20).map(|n| {
         let script =
             plain("service_role", "service") + &mail("From: a@x.example\r\nSubject: s?\r\n\r\nHello");
-        // Headers in neither ASCII nor UTF-8 are refused only where they are stored.
+        // Headers in neither ASCII nor UTF-8 are refused only when they are stored.
         let odd = if n == 7 { 0xe9 } else { b'!' };
         let script: Vec<u8> = script.bytes().map(|byte| if byte == b'?' { odd } else { byte }).collect();
         tokio::spawn(async move { talk(server.port, script).await })
@@ -176,7 +176,7 @@ async fn bad_mail_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn without_its_database_nothing_is_accepted() {
+async fn without_the_database_no_mail_is_accepted() {
     let db = database().await;
     let server = serve(&db, MailTransport::Capture).await;
     db.superuser().await.batch_execute("alter table mail.messages rename to gone").await.unwrap();
@@ -185,7 +185,7 @@ async fn without_its_database_nothing_is_accepted() {
 }
 
 #[tokio::test]
-async fn server_ends_once_its_sessions_have() {
+async fn server_stops_after_its_sessions_have_ended() {
     let db = database().await;
     let server = serve(&db, MailTransport::Capture).await;
     let mut idle = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
@@ -210,7 +210,7 @@ async fn tenant(db: &TestDatabase) -> TenantId {
 }
 
 #[tokio::test]
-async fn credential_of_no_tenant_is_not_made() {
+async fn credential_of_an_unknown_tenant_is_refused() {
     let db = database().await;
     let client = db.superuser().await;
     let made = credential::create(&client, "ten", Some(TENANT.parse().unwrap()), &SystemRng).await;
@@ -218,7 +218,7 @@ async fn credential_of_no_tenant_is_not_made() {
 }
 
 #[tokio::test]
-async fn tenant_s_credential_sends_only_as_what_the_tenant_has_proved() {
+async fn tenant_s_credential_sends_only_from_proved_senders() {
     let db = database().await;
     let (client, tenant) = (db.superuser().await, tenant(&db).await);
     let secret = credential::create(&client, "ten", Some(tenant), &SystemRng).await.unwrap();
@@ -254,14 +254,14 @@ async fn tenant_s_credential_sends_only_as_what_the_tenant_has_proved() {
     assert_eq!(said("", "From: a@own.example").await, "550 5.7.1");
 }
 
-/// The paragraph that is one word.
+/// The code: the paragraph of a single word.
 fn code_of(letter: &str) -> String {
     let mut paragraphs = letter.split("\r\n\r\n");
     paragraphs.find(|text| !text.contains([' ', '\n'])).expect(letter).to_owned()
 }
 
 #[tokio::test]
-async fn address_is_proved_by_the_code_that_is_sent_to_it() {
+async fn address_is_proved_by_the_code_sent_to_it() {
     let db = database().await;
     let (client, tenant) = (db.superuser().await, tenant(&db).await);
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();

@@ -69,7 +69,7 @@ impl TestMail {
         Self { client: db.superuser().await, db, delivery, mailer: mailer(settings.clone()), settings }
     }
 
-    /// As a fresh process would, without a memory of how the relay was.
+    /// Starts again as a new process does: with a closed breaker.
     pub(crate) fn begin_anew(&mut self) {
         self.delivery = deliverer(&self.db, &self.settings);
     }

@@ -1,4 +1,4 @@
-//! Telling the customer's software: a real server on loopback that checks what it is told.
+//! Webhooks against a real server on loopback, which checks what it receives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// A request: head and body.
 type Request = (String, String);
 
-/// Answers the statuses one after another, the last of them for ever.
+/// Answers with the statuses in sequence, then with the last one.
 async fn service(statuses: &'static [u16]) -> (String, UnboundedReceiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -65,7 +65,7 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
     lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap_or_default()
 }
 
-/// As a receiver would check it.
+/// Verifies the signature as a receiver does.
 fn is_signed((head, body): &Request) -> bool {
     let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
     let signed = format!("{}.{}.{body}", header(head, "webhook-id"), header(head, "webhook-timestamp"));
@@ -85,7 +85,7 @@ fn webhook(post: &TestMail, settings: &MailSettings) -> (Webhook, Control) {
     (Webhook::new(control.clone(), settings, outbound, Arc::new(SystemClock)).unwrap(), control)
 }
 
-/// Runs webhooks and nothing else.
+/// A worker that runs webhook jobs only.
 async fn worker(webhook: &Webhook, control: &Control) -> Worker {
     let mut registry = Registry::new();
     webhook.register(&mut registry);
@@ -112,7 +112,7 @@ async fn until(client: &Client, condition: &str) {
 }
 
 #[tokio::test]
-async fn every_outcome_is_told_once_and_signed() {
+async fn every_outcome_is_posted_once_and_signed() {
     let peer = Peer::plain().await;
     let (url, mut told) = service(&[204]).await;
     let settings = settings(url, peer.settings());
@@ -183,7 +183,7 @@ async fn refused_webhook_is_sent_again_as_the_same_message() {
 }
 
 #[tokio::test]
-async fn event_that_is_rolled_back_is_not_told_nor_any_where_nobody_listens() {
+async fn rolled_back_event_is_not_posted_nor_any_without_a_url() {
     let settings = settings("http://127.0.0.1:1/".to_owned(), MailSettings::default());
     let post = TestMail::new(settings.clone()).await;
     let (webhook, _control) = webhook(&post, &settings);

@@ -92,7 +92,7 @@ fn header_names_are_those_that_were_sent() {
 }
 
 #[test]
-fn html_alone_has_the_text_of_its_words() {
+fn text_of_an_html_only_mail_is_derived_from_its_html() {
     let mime = b"From: a@x.example\r\nContent-Type: text/html\r\n\r\n<b>Hi</b> there".to_vec();
     let captured = Captured { mime, ..captured() };
     let document = whole(&captured);
@@ -101,7 +101,7 @@ fn html_alone_has_the_text_of_its_words() {
 }
 
 #[test]
-fn inline_files_are_no_attachments_and_stand_where_the_html_names_them() {
+fn inline_files_are_not_attachments_and_are_shown_where_the_html_names_them() {
     let mime = b"From: a@x.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=r\r\n\r\n\
         --r\r\nContent-Type: text/html\r\n\r\n<img src=\"cid:lo%67o\"><img src='cid:other'>\r\n\
         --r\r\nContent-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: inline; filename=l.png\r\n\r\nx\r\n--r--\r\n";

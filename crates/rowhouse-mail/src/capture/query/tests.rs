@@ -65,14 +65,14 @@ fn terms_that_do_not_hold_find_nothing() {
 }
 
 #[test]
-fn query_for_nothing_is_none() {
+fn empty_query_is_none() {
     for query in ["", "  ", "-", "\"\"", "to:"] {
         assert_eq!(Query::read(query), Ok(None), "{query}");
     }
 }
 
 #[test]
-fn what_cannot_be_answered_is_refused() {
+fn unsupported_terms_are_refused() {
     for query in ["is:odd", "has:wings", "before:soon", "larger:much", &"x ".repeat(21)] {
         assert!(Query::read(query).is_err(), "{query}");
     }

@@ -4,7 +4,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, PrimitiveDateTime};
 
-/// A date, with or without a time; without an offset it is UTC's.
+/// A date, with or without a time; without an offset in UTC.
 pub(super) fn date(text: &str) -> Result<OffsetDateTime, String> {
     let text = text.replace('/', "-").replacen(' ', "t", 1).to_uppercase();
     let day = format_description!("[year]-[month]-[day]");
@@ -22,7 +22,7 @@ pub(super) fn date(text: &str) -> Result<OffsetDateTime, String> {
         })
 }
 
-/// A number of bytes, with k, kb, m or mb behind it (powers of 1024).
+/// A number of bytes, with an optional unit k, kb, m or mb (powers of 1024).
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("larger: and smaller: expect a size as 500, 10kb or 1.5m, not {text}");
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');

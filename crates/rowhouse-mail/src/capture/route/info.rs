@@ -1,4 +1,4 @@
-//! What the mailbox says of itself.
+//! Version and configuration of the mailbox.
 
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -25,7 +25,7 @@ pub(super) async fn info(State(capture): State<Capture>) -> Answer {
     Ok(axum::Json(document).into_response())
 }
 
-/// What Mailpit's own page asks; everything that it would offer is off.
+/// The configuration that Mailpit's own page requests; every optional feature is off.
 pub(super) async fn webui() -> Answer {
     let document = json!({
         "Label": "Rowhouse",

@@ -1,4 +1,4 @@
-//! The page to read captured mails on: three static files.
+//! The mailbox's page: three static files.
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use super::Capture;
 const PAGE: &str = include_str!("../../../page/index.html");
 const SCRIPT: &str = include_str!("../../../page/mailbox.js");
 const STYLE: &str = include_str!("../../../page/mailbox.css");
-/// Nothing from elsewhere; mails stand in frames of their own.
+/// Content Security Policy: nothing from other origins; mails are shown in frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self'; \
                       img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

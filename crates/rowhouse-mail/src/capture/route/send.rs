@@ -60,7 +60,7 @@ struct Sent {
     attachments: Vec<File>,
 }
 
-/// Only what says that it is JSON: a form of a page elsewhere cannot.
+/// Requires the content type JSON, which another site's form cannot send.
 pub(super) async fn send(State(capture): State<Capture>, headers: HeaderMap, body: Bytes) -> Answer {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !media_type.is_some_and(|value| value.starts_with("application/json")) {

@@ -1,4 +1,4 @@
-//! Tags: which there are, and changing them.
+//! Listing and changing tags.
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -40,7 +40,7 @@ pub(super) async fn set(State(control): State<Control>, body: Bytes) -> Answer {
         return Err(caller("Tags: too many"));
     }
     let tags: Option<Vec<String>> = tagged.tags.iter().map(tag::read).collect();
-    let tags = tags.ok_or_else(|| caller("Tags: one has characters that no tag has"))?;
+    let tags = tags.ok_or_else(|| caller("Tags: a tag has characters that are not allowed"))?;
     let ids = tagged.ids.iter().map(|id| id.parse().unwrap_or(-1)).collect();
     mailbox::set_tags(&control, ids, tags).await?;
     Ok(ok())
@@ -48,7 +48,7 @@ pub(super) async fn set(State(control): State<Control>, body: Bytes) -> Answer {
 
 pub(super) async fn rename(State(control): State<Control>, Path(old): Path<String>, body: Bytes) -> Answer {
     let renamed: Renamed = read(&body)?;
-    let new = tag::read(&renamed.name).ok_or_else(|| caller("Name: has characters that no tag has"))?;
+    let new = tag::read(&renamed.name).ok_or_else(|| caller("Name: has characters that are not allowed"))?;
     mailbox::replace_tag(&control, old, Some(new)).await?;
     Ok(ok())
 }

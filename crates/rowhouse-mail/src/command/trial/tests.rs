@@ -6,7 +6,7 @@ use super::judge;
 use crate::settings::MailTransport;
 
 #[test]
-fn only_what_was_taken_is_a_yes() {
+fn only_an_accepted_mail_is_a_success() {
     use MailTransport::{Capture, File, Relay};
     for (state, attempts, transport, yes, says) in [
         ("sent", 1, Relay, true, "sent to a@b.example: 250 ok"),

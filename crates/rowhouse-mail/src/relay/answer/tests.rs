@@ -1,7 +1,7 @@
 use super::{Line, line};
 
 #[test]
-fn every_three_digits_are_a_code_and_what_follows_is_text() {
+fn reply_code_is_three_digits_and_the_rest_is_text() {
     let expect = |code, is_last, text: &str| Some(Line { code, is_last, text: text.to_owned() });
     for (bytes, expected) in [
         (&b"250 2.0.0 taken"[..], expect(250, true, "2.0.0 taken")),

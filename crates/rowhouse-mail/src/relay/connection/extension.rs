@@ -1,4 +1,4 @@
-//! What EHLO offers (RFC 5321 section 4.1.1.1), and what a mail needs of it. Pure.
+//! The extensions that EHLO announces (RFC 5321 section 4.1.1.1), and those that a mail needs. Pure.
 
 use crate::transport::{Envelope, TransportError};
 
@@ -11,7 +11,7 @@ pub(super) struct Extensions {
     eight_bit: bool,
     utf8: bool,
     has_size: bool,
-    /// Largest message in bytes; 0 is no limit told.
+    /// Largest message in bytes; 0 if no limit is announced.
     max_bytes: usize,
 }
 
@@ -44,7 +44,7 @@ impl Extensions {
     /// The parameters of MAIL FROM.
     ///
     /// # Errors
-    /// [`TransportError::Unfit`] if the mail needs what is not offered.
+    /// [`TransportError::Unfit`] if the mail needs an extension that is not offered.
     pub(super) fn parameters(&self, envelope: &Envelope, message: &[u8]) -> Result<String, TransportError> {
         let unfit = |text: String| Err(TransportError::Unfit(text));
         let mut parameters = String::new();

@@ -3,7 +3,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use super::Connection;
 use crate::transport::{Envelope, Stage, TransportError};
 
-/// Sends one mail to a relay that says `script` whatever it is told; the result, and whether the connection is kept.
+/// Sends one mail to a relay that sends `script` regardless of its input; returns the result and whether the
+/// connection is reusable.
 async fn send(script: &str) -> (Result<String, TransportError>, bool) {
     let (client, mut relay) = duplex(1 << 20);
     relay.write_all(script.as_bytes()).await.unwrap();
@@ -24,7 +25,7 @@ fn refused(stage: Stage, code: u16, text: &str) -> Result<String, TransportError
 }
 
 #[tokio::test]
-async fn refusal_says_where_it_came_and_leaves_the_connection_usable() {
+async fn refusal_names_its_stage_and_leaves_the_connection_reusable() {
     for (script, expected, kept) in [
         ("250 a\r\n250 b\r\n354 c\r\n250-2.0.0\r\n250 taken\r\n", Ok("250 2.0.0 taken".to_owned()), true),
         ("550 no\r\n", refused(Stage::Sender, 550, "no"), true),
@@ -42,7 +43,7 @@ async fn refusal_says_where_it_came_and_leaves_the_connection_usable() {
 }
 
 #[tokio::test]
-async fn connection_that_is_out_of_step_is_not_used_again() {
+async fn connection_with_an_unexpected_reply_is_not_reused() {
     for script in [
         "250 a\r\n250 b\r\n250 no 354\r\n",
         "250 a\r\n250 b\r\n354 c\r\n354 d\r\n",
@@ -55,13 +56,13 @@ async fn connection_that_is_out_of_step_is_not_used_again() {
         let (result, kept) = send(script).await;
         assert!(matches!(result, Err(TransportError::Broken(_))) && !kept, "{script}: {result:?}");
     }
-    // A reply too many would be taken for the next mail's.
+    // A surplus reply would be taken for the reply to the next mail.
     let (result, kept) = send("250 a\r\n250 b\r\n354 c\r\n250 d\r\n250 e\r\n").await;
     assert!(result.is_ok() && !kept);
 }
 
 #[tokio::test]
-async fn endless_reply_ends() {
+async fn endless_reply_is_cut_off() {
     let (result, _) = send(&"250-a\r\n".repeat(20_000)).await;
     assert!(matches!(result, Err(TransportError::Broken(_))));
 }

@@ -22,7 +22,7 @@ fn read_in(input: &[u8], size: usize) -> (usize, Result<Vec<u8>, Fault>) {
 }
 
 #[test]
-fn message_ends_at_a_dot_alone_and_stuffed_dots_are_taken_off() {
+fn message_ends_at_a_single_dot_and_stuffed_dots_are_removed() {
     let input = b"Subject: x\r\n\r\n..dot\r\n.\xc3\xbc\r\n\r\n.\r\nQUIT\r\n";
     assert_eq!(read(input), (input.len() - 6, Ok(b"Subject: x\r\n\r\n.dot\r\n\xc3\xbc\r\n\r\n".to_vec())));
     assert_eq!(read(b".\r\n"), (3, Ok(Vec::new())));
@@ -49,7 +49,7 @@ fn bare_line_break_neither_ends_the_message_nor_passes() {
 }
 
 #[test]
-fn what_is_too_long_too_large_or_nul_is_read_to_its_end_and_refused() {
+fn message_with_long_lines_excess_size_or_nul_is_read_to_its_end_and_refused() {
     let line = |length: usize| [vec![b'x'; length], b"\r\n.\r\n".to_vec()].concat();
     assert_eq!(read(&line(998)).1.unwrap().len(), 1000);
     assert_eq!(read(&line(999)).1, Err(Fault::LongLine));
@@ -63,7 +63,7 @@ fn what_is_too_long_too_large_or_nul_is_read_to_its_end_and_refused() {
 }
 
 #[test]
-fn memory_for_all_is_bounded_and_comes_back() {
+fn shared_memory_is_bounded_and_released() {
     let memory = MemoryBudget::new(64 * 1024);
     let mut first = memory.reserve();
     assert!(first.grow(60 * 1024) && first.grow(64 * 1024));

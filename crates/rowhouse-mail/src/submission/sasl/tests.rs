@@ -12,7 +12,7 @@ fn plain_is_a_name_and_a_secret() {
 }
 
 #[test]
-fn nonsense_is_nothing() {
+fn malformed_initial_response_is_refused() {
     for line in ["", "=", "%%%", "c2hvcA", &STANDARD.encode("shop"), &STANDARD.encode("\0\0x"), "/////w=="] {
         assert_eq!(plain(line), None, "{line}");
     }

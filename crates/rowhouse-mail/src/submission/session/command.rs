@@ -1,4 +1,4 @@
-//! What each command does.
+//! The handling of each command.
 
 use smtp_proto::{MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MailFrom, RcptTo, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -8,11 +8,11 @@ use crate::message::Address;
 use crate::submission::codec::Disconnect;
 use crate::submission::reply::{self, Reply};
 
-/// Flags of MAIL FROM that belong to what is offered (8BITMIME); all others change what is promised.
+/// Flags of MAIL FROM that belong to offered extensions (8BITMIME); all others are refused.
 const OFFERED: u64 = MAIL_BODY_7BIT | MAIL_BODY_8BITMIME;
 
 impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S> {
-    /// Answers one line.
+    /// Handles one command line.
     pub(super) async fn answer(&mut self, line: &[u8]) -> Result<Step, Disconnect> {
         let text = line.strip_suffix(b"\r\n").unwrap_or(line);
         if text.iter().any(u8::is_ascii_control) {
@@ -46,7 +46,7 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
         }
     }
 
-    /// EHLO also forgets a message that was begun (RFC 5321 section 4.1.4).
+    /// EHLO also resets the mail transaction (RFC 5321 section 4.1.4).
     fn hello(&mut self, is_extended: bool) -> Result<Step, Disconnect> {
         (self.has_greeted, self.draft) = (true, None);
         let host = &self.context.host;
@@ -67,7 +67,7 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
         Ok(Step::Next)
     }
 
-    /// What was sent along in the clear would otherwise be taken for what came through TLS.
+    /// Input pipelined after STARTTLS would otherwise be treated as received over TLS.
     async fn start_tls(&mut self) -> Result<Step, Disconnect> {
         if self.peer.is_secure {
             return self.say(&reply::SECURE_ALREADY);
@@ -106,7 +106,8 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
 
     fn recipient(&mut self, to: &RcptTo<std::borrow::Cow<'_, str>>) -> Result<Step, Disconnect> {
         let Some(draft) = &mut self.draft else { return self.say(&reply::MAIL_FIRST) };
-        // NOTIFY and ORCPT are DSN's (RFC 3461): ignored, the sender would wait for reports that never come.
+        // NOTIFY and ORCPT belong to DSN (RFC 3461). If they were ignored, the sender would wait for reports that
+        // never come.
         if to.flags != 0 || to.orcpt.is_some() || to.rrvs != 0 {
             return self.say(&reply::NOT_OFFERED);
         }
@@ -119,7 +120,7 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
     }
 }
 
-/// Parameters of extensions that EHLO does not offer; AUTH= (RFC 4954) comes with AUTH.
+/// Whether there are parameters of extensions that EHLO does not offer; AUTH= (RFC 4954) belongs to AUTH.
 fn asks_more(from: &MailFrom<std::borrow::Cow<'_, str>>) -> bool {
     let has_text = from.trans_id.is_some() || from.env_id.is_some() || from.solicit.is_some();
     let has_number = from.by != 0 || from.hold_for != 0 || from.hold_until != 0 || from.mt_priority != 0;

@@ -13,14 +13,14 @@ use crate::submission::sasl::{self, Claimed};
 const ASK_NAME: &str = "334 VXNlcm5hbWU6\r\n";
 const ASK_SECRET: &str = "334 UGFzc3dvcmQ6\r\n";
 
-/// What came instead of an answer.
+/// Why there is no response.
 enum Instead {
     Nothing,
     Cancelled,
 }
 
 impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S> {
-    /// Secrets travel through TLS where there is a certificate, or do not leave the machine.
+    /// AUTH is allowed over TLS, and without a certificate on loopback only.
     pub(super) fn may_sign_in(&self) -> bool {
         self.peer.is_secure || self.peer.is_loopback || !self.context.has_tls
     }
@@ -44,7 +44,7 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
         }
     }
 
-    /// Where messages go nowhere, anybody on this machine is who they say they are.
+    /// Where messages are captured, credentials of clients on loopback are not checked.
     async fn check(&mut self, claimed: Claimed) -> Result<Step, Disconnect> {
         if self.is_captured() {
             self.sender = Some(Sender { name: claimed.name, tenant: None, key: None });

@@ -15,7 +15,7 @@ const AWAY: Peer = Peer { is_loopback: false, is_secure: false };
 const PLAIN: &str = "AUTH PLAIN AHNob3AAczNjcmV0\r\n";
 const MESSAGE: &str = "DATA\r\nFrom: a@x.example\r\nSubject: s\r\n\r\nHello\r\n.\r\n";
 
-/// Knows `shop` with `s3cret`, and keeps what it gets.
+/// Accepts `shop` with `s3cret`, and records the mails.
 #[derive(Clone, Default)]
 struct RecordingBackend(Arc<Mutex<Vec<RawMail>>>);
 
@@ -51,7 +51,7 @@ fn context(backend: RecordingBackend, is_capture: bool, has_tls: bool) -> Server
     }
 }
 
-/// Says all of `script` at once, stops talking, and gives the answers' codes and the mails taken.
+/// Sends `script` at once, closes its side, and returns the reply codes and the accepted mails.
 async fn talk(peer: Peer, is_capture: bool, script: &str) -> (Vec<String>, Vec<RawMail>) {
     let backend = RecordingBackend::default();
     let context = context(backend.clone(), is_capture, false);
@@ -118,7 +118,7 @@ async fn pipelined_message_is_taken_with_its_envelope_and_answered_to_the_end() 
 }
 
 #[tokio::test]
-async fn stranger_sends_nothing_unless_captured_on_this_machine() {
+async fn unauthenticated_client_sends_nothing_unless_captured_on_loopback() {
     let script = format!("MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\n{MESSAGE}");
     for (peer, is_capture) in [(AWAY, false), (HERE, false), (AWAY, true)] {
         let codes = answers(peer, is_capture, &script).await;
@@ -128,7 +128,7 @@ async fn stranger_sends_nothing_unless_captured_on_this_machine() {
 }
 
 #[tokio::test]
-async fn credentials_open_the_door_and_wrong_ones_do_not() {
+async fn right_credentials_sign_in_and_wrong_ones_do_not() {
     for (script, expected) in [
         ("AUTH PLAIN AHNob3AAd3Jvbmc=\r\n", vec!["535 5.7.8"]),
         ("AUTH PLAIN\r\nAHNob3AAczNjcmV0\r\n", vec!["334", "235 2.7.0"]),
@@ -145,7 +145,7 @@ async fn credentials_open_the_door_and_wrong_ones_do_not() {
 }
 
 #[tokio::test]
-async fn secret_is_not_asked_for_in_the_clear_where_tls_is_offered() {
+async fn auth_is_not_offered_before_starttls() {
     let context = context(RecordingBackend::default(), false, true);
     let (mut client, server) = duplex(4096);
     let (_drain, draining) = watch::channel(false);
@@ -196,7 +196,7 @@ async fn commands_out_of_order_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_or_not_offered_is_refused() {
+async fn invalid_address_and_unoffered_parameter_are_refused() {
     for (script, expected) in [
         ("MAIL FROM:<nobody>\r\n", "553 5.1.7"),
         ("MAIL FROM:<a@x.example> SIZE=9999999\r\n", "552 5.3.4"),
@@ -226,7 +226,7 @@ async fn what_is_no_address_or_not_offered_is_refused() {
 }
 
 #[tokio::test]
-async fn thousands_of_recipients_meet_a_limit_and_the_session_goes_on() {
+async fn recipients_over_the_limit_are_refused_and_the_session_continues() {
     let recipients = "RCPT TO:<b@y.example>\r\n".repeat(3000);
     let script = format!("MAIL FROM:<a@x.example>\r\n{recipients}{MESSAGE}NOOP\r\n");
     let codes = answers(HERE, true, &script).await;
@@ -236,7 +236,7 @@ async fn thousands_of_recipients_meet_a_limit_and_the_session_goes_on() {
 }
 
 #[tokio::test]
-async fn endless_sessions_end() {
+async fn number_of_commands_and_errors_of_a_session_is_bounded() {
     let codes = answers(HERE, true, &"NOOP\r\n".repeat(25_000)).await;
     assert_eq!((codes.len(), codes.last().unwrap().as_str()), (20_000, "421 4.7.0"));
     let codes = answers(HERE, true, &"WHAT\r\n".repeat(100)).await;
@@ -267,7 +267,7 @@ async fn refused_message_leaves_the_session_usable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_strangers_and_slow_senders_are_sent_away() {
+async fn slow_sign_in_and_slow_data_time_out() {
     for (is_capture, said) in [
         (false, "EHLO me\r\nMAIL"),
         (true, "EHLO me\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\nFrom:"),
@@ -284,14 +284,14 @@ async fn slow_strangers_and_slow_senders_are_sent_away() {
 }
 
 #[tokio::test]
-async fn session_of_a_credential_that_is_no_longer_good_ends() {
+async fn session_of_a_revoked_credential_ends() {
     let message = "MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\nFrom: a@x.example\r\n\r\nrevoked\r\n.\r\n";
     let codes = answers(AWAY, false, &format!("{PLAIN}{message}NOOP\r\n")).await;
     assert_eq!(codes, ["235 2.7.0", "250 2.1.0", "250 2.1.5", "354 End w", "421 4.7.0"]);
 }
 
 #[tokio::test]
-async fn session_is_told_when_the_server_stops() {
+async fn session_is_notified_of_shutdown() {
     let context = context(RecordingBackend::default(), true, false);
     let (client, server) = duplex(4096);
     let (drain, draining) = watch::channel(false);

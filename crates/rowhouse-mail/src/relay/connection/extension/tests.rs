@@ -10,13 +10,13 @@ fn envelope(to: &str) -> Envelope {
 }
 
 #[test]
-fn offers_are_read_in_any_case_and_the_server_s_name_is_none() {
+fn extensions_are_read_in_any_case_and_the_server_name_is_skipped() {
     let all = offered(&["STARTTLS", "size 100", "Auth=LOGIN", "AUTH PLAIN CRAM-MD5", "8bitmime"]);
     assert!(!all.starttls && all.auth_plain && all.auth_login && all.eight_bit && all.max_bytes == 100);
 }
 
 #[test]
-fn mail_names_what_it_needs_and_goes_nowhere_where_that_is_missing() {
+fn mail_that_needs_a_missing_extension_is_not_sent() {
     let poor = offered(&["relay", "SIZE 50"]);
     let rich = offered(&["relay", "SIZE", "8BITMIME", "SMTPUTF8"]);
     assert_eq!(poor.parameters(&envelope("b@y.example"), b"12345").unwrap(), " SIZE=5");
