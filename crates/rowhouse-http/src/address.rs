@@ -4,17 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
 
-/// In `server.client_address_header`: nothing stands in front.
+/// Value of `server.client_address_header`: no proxy.
 const NO_PROXY: &str = "none";
-/// Who comes through the proxy without a readable address. Never loopback, which opens what only this machine may see.
+/// Address of clients whose proxy sends none that can be read. Never loopback, which has additional rights.
 const UNREADABLE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Where a request came from; a request extension. Loopback only if no proxy is configured and the peer is this machine.
+/// The client's address; a request extension. Loopback only if no proxy is configured and the peer is this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
-    /// The last entry of the trusted proxy's header, else the peer. Earlier entries are the client's own claim.
+    /// The last entry of the trusted proxy's header, else the peer. Earlier entries can be forged by the client.
     #[must_use]
     pub fn find(peer: IpAddr, trusted_header: Option<&str>, headers: &HeaderMap) -> Self {
         let Some(name) = trusted_header.filter(|name| *name != NO_PROXY) else {
@@ -29,7 +29,7 @@ impl ClientAddress {
     }
 }
 
-/// Proxies write addresses bare, in brackets, and with ports.
+/// Accepts addresses bare, in brackets, and with ports, as proxies write them.
 fn last_entry(text: &str) -> Option<IpAddr> {
     let entry = text.rsplit(',').next()?.trim().trim_matches('"');
     let with_port = || entry.parse::<SocketAddr>().ok().map(|socket| socket.ip());
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_behind_a_proxy_is_this_machine() {
+    fn client_behind_a_proxy_is_never_loopback() {
         let trusted = Some("x-forwarded-for");
         for values in [
             &[][..],

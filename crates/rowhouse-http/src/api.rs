@@ -1,6 +1,6 @@
-//! What `/admin/v1` is built with: routes that describe themselves, and the OpenAPI 3.1 document of all of them.
+//! The framework of `/admin/v1`: routes with descriptions, and the OpenAPI 3.1 document generated from them.
 //!
-//! Which routes there are is said by the crates that bring them; who may call is asked by their handlers.
+//! Leaves the routes to the crates that define them, and authorization to their handlers.
 
 mod describe;
 mod idempotency;
@@ -88,7 +88,7 @@ impl AdminApi {
         &self.document
     }
 
-    /// Answers every path; the document at `/openapi.json`.
+    /// The router of all routes; the document is at `/openapi.json`.
     pub fn router(self) -> Router {
         let document = self.document.to_string();
         let document = async move || ([(header::CONTENT_TYPE, DOCUMENT_TYPE)], document).into_response();

@@ -19,7 +19,7 @@ const PREFLIGHT_VARY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 const ONE_DAY: HeaderValue = HeaderValue::from_static("86400");
 
-/// Answers preflights and marks responses, for `axum::middleware::from_fn_with_state`.
+/// Answers preflights and adds headers to responses, for `axum::middleware::from_fn_with_state`.
 pub async fn cors(State(settings): State<Arc<ServerSettings>>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = request.method() == Method::OPTIONS
@@ -29,7 +29,8 @@ pub async fn cors(State(settings): State<Arc<ServerSettings>>, request: Request,
     let mut response =
         if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
-    // A cache must not give one origin's answer to another, nor one without any origin's to those with one.
+    // Always sent: a cache must not serve one origin's response to another, nor a response to a request without
+    // Origin to one with it.
     headers.append(header::VARY, if is_preflight { PREFLIGHT_VARY } else { VARY });
     let Some(origin) = origin.filter(|origin| is_allowed(&settings, origin)) else { return response };
     name_origin(&settings, origin, headers);

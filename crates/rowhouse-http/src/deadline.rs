@@ -1,4 +1,4 @@
-//! How long the layer waits for an answer.
+//! The deadline of a request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time a request may take from head to answer; a request extension, so that a route whose body takes long to
-/// arrive can ask for more.
+/// The time a request may take from head to answer; a request extension, so that a route with a long upload can
+/// extend it.
 #[derive(Debug, Clone)]
 pub struct Deadline(Arc<AtomicU64>);
 
@@ -25,7 +25,7 @@ impl Deadline {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 
-    /// The answer, unless it comes too late.
+    /// Waits for the answer until the deadline.
     pub(crate) async fn wait<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
         let started = Instant::now();
         let mut answer = std::pin::pin!(answer);

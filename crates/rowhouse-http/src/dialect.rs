@@ -1,6 +1,6 @@
-//! Errors that happen before or around a surface's own routes, worded as that surface words its own.
+//! Errors outside a surface's own routes, in that surface's format.
 //!
-//! A surface brings its dialect; those of PostgREST, GoTrue and problem details stand here because several crates use them.
+//! A surface defines its dialect; those of PostgREST, GoTrue and problem details are here because several crates use them.
 
 use std::fmt;
 
@@ -20,13 +20,13 @@ pub struct Dialect {
 /// What can go wrong outside a surface's own routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing answers this path.
+    /// No route has this path.
     NoPath,
     /// The request has no `Host`, or several (RFC 9112 section 3.2).
     Host,
     /// The answer takes longer than the deadline.
     Late,
-    /// A bug of ours.
+    /// A panic or another bug.
     Broken,
 }
 
@@ -49,7 +49,7 @@ impl Fault {
         }
     }
 
-    /// The code where a dialect has none of its own.
+    /// The code for dialects without one of their own.
     #[must_use]
     pub const fn common_code(self) -> &'static str {
         match self {
@@ -71,10 +71,10 @@ impl Dialect {
     /// RFC 9457 problem details with a `code`: the admin API.
     pub const PROBLEM: Self =
         Self::new("problem", "application/problem+json", problem_body, Fault::common_code);
-    /// `error, message`: what has no dialect of its own.
+    /// `error, message`: for paths without a dialect of their own.
     pub const PLAIN: Self = Self::new("plain", JSON, plain_body, Fault::common_code);
 
-    /// A dialect: `body` gets status, code and message; `code` names what goes wrong outside the surface's routes.
+    /// A dialect: `body` gets status, code and message; `code` names faults outside the surface's routes.
     #[must_use]
     pub const fn new(
         name: &'static str,
@@ -96,7 +96,7 @@ impl Dialect {
         response
     }
 
-    /// The response to what went wrong outside the surface's routes.
+    /// The response to a fault outside the surface's routes.
     #[must_use]
     pub fn fault(self, fault: Fault) -> Response {
         self.error(fault.status(), (self.code)(fault), fault.message())

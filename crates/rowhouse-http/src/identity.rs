@@ -19,15 +19,15 @@ use rowhouse_kernel::{
     ANON, AUTHENTICATED, Caller, OrganizationId, SERVICE_ROLE, SessionId, SharedClock, TenantId, UserId,
 };
 
-/// Bytes of verified tokens kept; the least used go first.
+/// Bytes of verified tokens cached; the least used are evicted first.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Who a request says it is from; a request extension.
+/// The result of authenticating a request; a request extension.
 #[derive(Debug, Clone)]
 pub enum Identity {
     /// A verified caller, or the anonymous one.
     Caller(Arc<Caller>),
-    /// A token was presented and is no good.
+    /// A token was presented and refused.
     Refused(TokenError),
 }
 
@@ -44,14 +44,14 @@ impl Identity {
     }
 }
 
-/// Verifies tokens and remembers the good ones: a signature costs more than all the rest of a request.
+/// Verifies tokens and caches the valid ones: checking a signature costs more than the rest of a request.
 pub struct CallerResolver {
     ring: Arc<ArcSwap<KeyRing>>,
     foreign: ForeignTokens,
     clock: SharedClock,
     anonymous: Arc<Caller>,
     verified: Cache<Box<str>, Verified, ByBytes>,
-    /// Tokens presented, and how many of them were known; under PostgREST's names.
+    /// Cache lookups and hits, under PostgREST's names.
     asked: Counter,
     known: Counter,
 }
@@ -59,7 +59,7 @@ pub struct CallerResolver {
 #[derive(Clone)]
 struct Verified {
     caller: Arc<Caller>,
-    /// The ring that vouched; another ring has to vouch again.
+    /// The ring that verified the token; with another ring it is verified again.
     ring: Arc<KeyRing>,
 }
 
@@ -73,8 +73,7 @@ impl Weighter<Box<str>, Verified> for ByBytes {
 }
 
 impl CallerResolver {
-    /// Verifies with whatever ring stands in `ring` at the moment; tokens of other issuers also have to satisfy
-    /// `foreign`.
+    /// Verifies with the current ring in `ring`; tokens of other issuers also have to satisfy `foreign`.
     #[must_use]
     pub fn new(ring: Arc<ArcSwap<KeyRing>>, foreign: ForeignTokens, clock: SharedClock) -> Self {
         let verified = Cache::with_weighter(4096, CACHE_BYTES, ByBytes);
@@ -85,9 +84,9 @@ impl CallerResolver {
 
     /// A present `Authorization` decides: its bearer token, else the refusal. Without one, the JWT in `apikey`, else anon.
     ///
-    /// Beside an `Authorization` without a bearer token (empty, unreadable, another scheme) an `apikey` of the role `anon`
-    /// still counts, since clients send both; a service key there does not, since servers hold it in `apikey` while they
-    /// pass a visitor's `Authorization` on.
+    /// With an `Authorization` that has no bearer token (empty, unreadable, another scheme) an `apikey` of the role
+    /// `anon` is still accepted, since clients send both. A service key is not: servers send it in `apikey` while
+    /// forwarding a visitor's `Authorization`.
     #[must_use]
     pub fn resolve(&self, headers: &HeaderMap) -> Identity {
         let verified = match (authorization(headers), api_key(headers)) {
@@ -120,12 +119,12 @@ impl CallerResolver {
     }
 }
 
-/// What the header `Authorization` holds.
+/// The content of the header `Authorization`.
 enum Authorization<'a> {
     Absent,
     /// A bearer token, not empty.
     Bearer(&'a str),
-    /// Something else, and how it is refused.
+    /// Something else, with the error to answer.
     NoBearer(TokenError),
 }
 
@@ -138,7 +137,7 @@ fn authorization(headers: &HeaderMap) -> Authorization<'_> {
     }
 }
 
-/// An empty `apikey` counts as absent: clients send it so.
+/// An empty `apikey` counts as absent, since some clients send it.
 fn api_key(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::HeaderName::from_static("apikey"))?;
     value.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
@@ -150,7 +149,7 @@ fn strip_bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// A claim that must be a UUID when it is there at all.
+/// An optional claim that must be a UUID.
 fn id<T: std::str::FromStr>(token: &VerifiedToken, claim: &'static str) -> Result<Option<T>, TokenError> {
     match token.text(claim) {
         None | Some("") => Ok(None),
@@ -159,7 +158,7 @@ fn id<T: std::str::FromStr>(token: &VerifiedToken, claim: &'static str) -> Resul
 }
 
 impl CallerResolver {
-    /// Only keys of ours can name a user's session; a user token without one could never be ended and is refused.
+    /// Only tokens of this installation name a session. A user token without one could never be revoked and is refused.
     fn caller_of(&self, mut token: VerifiedToken) -> Result<Caller, TokenError> {
         let role: Arc<str> = match token.source.is_foreign() {
             true => self.foreign.admit(&mut token)?.into(),
@@ -167,7 +166,7 @@ impl CallerResolver {
         };
         let session: Option<SessionId> = id(&token, "session_id")?;
         let user: Option<UserId> = match token.text("sub") {
-            // Projects that sign their own tokens may use subjects that are no users of ours.
+            // Projects that sign their own tokens may use subjects that are not in `auth.users`.
             Some(_) if token.source.is_foreign() && &*role != AUTHENTICATED => None,
             _ => id(&token, "sub")?,
         };

@@ -1,4 +1,4 @@
-//! Bodies that are JSON objects, and errors about them that name fields and never the program's types.
+//! JSON object bodies, with errors that name fields and never Rust types.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 /// Most bytes of an error's text: it may repeat what the client sent.
 const MAX_MESSAGE_BYTES: usize = 200;
 
-/// Why a body cannot be taken, in words for the client.
+/// Why a body is refused, for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(String);
 
-/// Reads an object; an empty body is an empty one. An array is refused: serde would take it for the fields in their
+/// Parses an object; an empty body is an empty object. An array is refused: serde would read it as the fields in
 /// order.
 ///
 /// # Errors
-/// What is wrong, in words for the client.
+/// What is wrong, for the client.
 pub fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
     from_fields(parse_object(body)?)
 }
@@ -38,7 +38,7 @@ pub(crate) fn from_fields<T: DeserializeOwned>(fields: Map<String, Value>) -> Re
     })
 }
 
-/// Whether some text in it has a NUL, which PostgreSQL's has not.
+/// Whether a string in it contains U+0000, which PostgreSQL's `text` cannot hold.
 pub(crate) fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -54,7 +54,7 @@ impl JsonError {
     }
 }
 
-/// `expected struct NewJob` is `expected an object` to whoever sends it.
+/// Replaces names of Rust types: `expected struct NewJob` becomes `expected an object`.
 #[must_use]
 pub fn without_type_names(text: &str) -> String {
     let kinds = [

@@ -1,5 +1,5 @@
-//! The one layer every request passes: id, address, caller and deadline on the way in; metrics, log line and
-//! headers on the way out.
+//! The middleware of every request: id, address, caller and deadline before it; metrics, log line and headers after
+//! it.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -24,18 +24,18 @@ use crate::surface::SurfaceIndex;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Most bytes of a path that the log shows.
+/// Longest path in a log line, in bytes.
 const MAX_LOGGED_PATH: usize = 512;
 
 /// What the layer needs.
 pub struct Layers {
     /// Verifies tokens.
     pub resolver: Arc<CallerResolver>,
-    /// Counts.
+    /// The metrics registry.
     pub metrics: Metrics,
-    /// How long a request may take where its surface does not say; beyond it the answer is 504.
+    /// Deadline of requests whose surface has none; after it the answer is 504.
     pub request_timeout: Duration,
-    /// The surfaces that stand behind the layer.
+    /// The surfaces behind the layer.
     pub surfaces: SurfaceIndex,
     /// Header of a trusted proxy with the client's address.
     pub client_address_header: Option<String>,
@@ -72,7 +72,7 @@ pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, ne
     response
 }
 
-/// What the log line says of a request; every part has a bounded length.
+/// The fields of a request's log line; each has a bounded length.
 struct Line<'r> {
     id: &'r RequestId,
     method: Method,
@@ -98,7 +98,7 @@ impl<'r> Line<'r> {
 }
 
 impl Layers {
-    /// The caller's own id when it is short and plain, else a fresh one.
+    /// The client's own id if it is short and plain, else a new one.
     fn request_id(&self, headers: &HeaderMap) -> RequestId {
         let plain = |id: &&str| {
             (1..=64).contains(&id.len())
@@ -109,7 +109,7 @@ impl Layers {
         RequestId(text.into())
     }
 
-    /// The answer of what stands behind the layer, or what went wrong instead.
+    /// The handler's answer, or that of a fault.
     async fn answer(&self, request: Request, next: Next, line: &Line<'_>) -> Response {
         let dialect = self.surfaces.dialect(&line.path);
         if !names_one_host(&request) {
@@ -119,9 +119,9 @@ impl Layers {
         let limit = self.surfaces.deadline(&line.path).unwrap_or(self.request_timeout);
         let deadline = Deadline::new(limit);
         request.extensions_mut().insert(deadline.clone());
-        // At every log level, so that no line is without the id.
+        // A span of level ERROR, so that every log line within has the id.
         let span = tracing::error_span!("request", request_id = &*line.id.0);
-        // A panic is a bug of ours; it costs one request, not the connection or the process.
+        // A panic ends one request, not the connection or the process.
         let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
         match deadline.wait(answer).await {
             Some(Ok(response)) => response,
@@ -138,7 +138,7 @@ impl Layers {
         let started = Instant::now();
         let identity = self.resolver.resolve(request.headers());
         host_from_authority(request);
-        // What runs in the database finds the id among the headers, whoever gave it.
+        // SQL finds the id in `request.headers`, also when it was generated here.
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             request.headers_mut().insert(REQUEST_ID, value);
         }
@@ -151,7 +151,7 @@ impl Layers {
         extensions.insert(identity);
     }
 
-    /// What the request's transactions tell the database of it.
+    /// The origin that the request's transactions report to the database.
     fn origin(&self, id: &RequestId, address: ClientAddress, identity: &Identity) -> Origin {
         let caller = identity.caller().ok();
         Origin {
@@ -165,7 +165,7 @@ impl Layers {
     }
 }
 
-/// HTTP/2 names the host in `:authority`; what stands behind the layer finds it in `Host`, as with HTTP/1.1.
+/// HTTP/2 names the host in `:authority`; handlers find it in `Host`, as with HTTP/1.1.
 fn host_from_authority(request: &mut Request) {
     if request.version() != Version::HTTP_2 || request.headers().contains_key(header::HOST) {
         return;
@@ -181,7 +181,7 @@ fn broken(dialect: Dialect, line: &Line<'_>) -> Response {
     dialect.fault(Fault::Broken)
 }
 
-/// HTTP/1.1 wants exactly one `Host` (RFC 9112 section 3.2); no version may have several.
+/// HTTP/1.1 requires exactly one `Host` (RFC 9112 section 3.2); no version may have several.
 fn names_one_host(request: &Request) -> bool {
     match request.headers().get_all(header::HOST).iter().count() {
         0 => request.version() != Version::HTTP_11,

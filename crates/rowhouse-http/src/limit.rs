@@ -1,7 +1,7 @@
-//! One rate limiter for every surface: exact keys, no bucket shared by strangers.
+//! The rate limiter of every surface, with exact keys: unrelated clients never share a bucket.
 //!
-//! A limit is a quota for each subject: an address and the networks it lies in, a user, a key, a tenant, a plan. Where
-//! the counts are kept is a store's matter; which limits there are is said by the surfaces.
+//! A limit is a quota for each subject: an address and the networks it lies in, a user, a key, a tenant, a plan.
+//! Leaves storage to a [`RateStore`], and the choice of limits to the surfaces.
 
 mod header;
 mod memory;
@@ -20,12 +20,12 @@ pub use memory::MemoryRates;
 pub use quota::{Allowance, Quota};
 pub use subject::Subject;
 
-/// What is counted: a limit's name and whom it counts.
+/// A counter: a limit and a subject.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RateKey {
     /// The limit's name, such as `signin`.
     pub limit: &'static str,
-    /// Whom it counts.
+    /// The subject.
     pub subject: Subject,
 }
 
@@ -34,7 +34,7 @@ pub struct RateKey {
 pub struct Charge {
     /// What is counted.
     pub key: RateKey,
-    /// How much it may be.
+    /// Its quota.
     pub quota: Quota,
 }
 
@@ -43,7 +43,7 @@ pub struct Charge {
 #[error("rates cannot be counted: {0}")]
 pub struct StoreError(pub String);
 
-/// Keeps counts.
+/// Storage of counters.
 pub trait RateStore: Send + Sync {
     /// Counts one request against every charge, or against none if one of them does not allow it. Returns the
     /// allowance of each, in the same order.
@@ -76,20 +76,20 @@ impl std::fmt::Debug for RateLimiter {
 }
 
 impl RateLimiter {
-    /// Counts in that store.
+    /// Uses that store.
     #[must_use]
     pub fn new(store: Arc<dyn RateStore>, clock: SharedClock) -> Self {
         Self { store, clock }
     }
 
-    /// Counts in this process's memory.
+    /// Uses this process's memory.
     #[must_use]
     pub fn in_memory(clock: SharedClock) -> Self {
         Self::new(Arc::new(MemoryRates::default()), clock)
     }
 
-    /// Counts one request against every charge, and writes the response's headers. While the store cannot count, requests
-    /// pass: a limit protects the service and is not worth its absence.
+    /// Counts one request against every charge, and writes the response's headers. If the store fails, requests are
+    /// allowed: losing a limit is better than losing the service.
     ///
     /// # Errors
     /// If one of the charges does not allow it; then none is counted.

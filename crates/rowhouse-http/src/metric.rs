@@ -14,9 +14,9 @@ use crate::task::Heartbeat;
 
 /// Bucket bounds in seconds that the OpenTelemetry HTTP conventions advise.
 const BOUNDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// Some 30,000 requests a second gather 4 MB in this time.
+/// 30,000 requests a second collect 4 MB of samples in this time.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
-/// Distinct (method, route, status) kept; routes are templates, so this is never reached by honest traffic.
+/// Distinct (method, route, status) kept; routes are templates, so ordinary traffic never reaches this.
 const MAX_SERIES: usize = 2048;
 
 type Series = (&'static str, Box<str>, u16);
@@ -29,7 +29,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Installs the process-wide recorder; called a second time (tests start many servers), it hands out the first.
+    /// Installs the process-wide recorder; later calls (tests start many servers) return the first.
     ///
     /// # Errors
     /// If another recorder is installed already.
@@ -49,7 +49,7 @@ impl Metrics {
     }
 
     fn histogram(&self, method: &Method, route: &str, status: StatusCode) -> Histogram {
-        // Never the method as it came: its length is the client's choice.
+        // Never the raw method, whose length the client chooses.
         let series = (known_method(method), Box::from(route), status.as_u16());
         if let Some(known) = self.requests.read().unwrap_or_else(PoisonError::into_inner).get(&series) {
             return known.clone();
@@ -68,8 +68,8 @@ impl Metrics {
         histogram
     }
 
-    /// Folds gathered samples into their buckets, again and again. Samples are kept one by one until then, so
-    /// without this memory would grow with every request that nobody scrapes.
+    /// Periodically folds samples into histogram buckets. Until then samples are kept one by one, so without this
+    /// memory would grow with every request that is not scraped.
     pub async fn fold(self, heartbeat: Heartbeat) {
         loop {
             heartbeat.sleep(FOLD_INTERVAL).await;
@@ -87,7 +87,7 @@ impl Metrics {
     }
 }
 
-/// Methods are the client's to invent; the label's values are not (OpenTelemetry: `_OTHER`).
+/// Bounds the label's values: clients may invent methods (OpenTelemetry: `_OTHER`).
 pub(crate) fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

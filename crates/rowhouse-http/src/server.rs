@@ -1,6 +1,6 @@
-//! One accept loop for every listener: limits on slow and many clients, and a shutdown that lets work finish.
+//! The accept loop of every listener: limits for connections and slow clients, and graceful shutdown.
 //!
-//! What is spoken on a connection is said by its [`Protocol`]; [`Http`] is the one here.
+//! Leaves the protocol to a [`Protocol`]; [`Http`] is the one in this crate.
 
 mod early;
 mod held;
@@ -33,11 +33,11 @@ pub struct Server {
     pub max_connections: usize,
     /// How long a client may take to send a request's head, and how long an idle connection is kept.
     pub header_timeout: Duration,
-    /// How long shutdown waits for what is under way.
+    /// How long shutdown waits for requests in flight.
     pub drain_timeout: Duration,
 }
 
-/// Turns true when a running server is to take nothing more and finish what it has.
+/// Becomes true when a server must accept nothing new and finish what it has.
 pub type Drain = watch::Receiver<bool>;
 
 impl From<&ServerSettings> for Server {
@@ -50,25 +50,25 @@ impl From<&ServerSettings> for Server {
     }
 }
 
-/// A connection's bytes, whatever carries them: TCP, TLS, a Unix socket.
+/// A byte stream: TCP, TLS or a Unix socket.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
-/// What is spoken on a connection.
+/// The protocol of a connection.
 pub trait Protocol: Clone + Send + Sync + 'static {
-    /// Serves one connection to its end; soon after `drain` turns true it ends.
+    /// Serves one connection to its end; ends soon after `drain` becomes true.
     fn serve<S: Stream>(self, stream: S, peer: Peer, drain: Drain) -> impl Future<Output = ()> + Send;
 }
 
-/// Serves `router` over HTTP until `drain` turns true; see [`accept`].
+/// Serves `router` over HTTP until `drain` becomes true; see [`accept`].
 pub async fn serve<L: Listener>(listener: L, router: Router, server: Server, drain: Drain) -> usize {
     let http = Http::new(router, server.header_timeout);
     accept(listener, http, server, drain).await
 }
 
-/// Serves `protocol` on `listener` until `drain` turns true; then waits for what is under way, up to the limit.
-/// Returns how many connections had not ended by then.
+/// Serves `protocol` on `listener` until `drain` becomes true; then waits for open connections, up to the limit.
+/// Returns how many had not ended by then.
 pub async fn accept<L: Listener, P: Protocol>(
     mut listener: L,
     protocol: P,
@@ -106,13 +106,12 @@ pub async fn accept<L: Listener, P: Protocol>(
     }
 }
 
-/// Resolves when `drain` turns true.
+/// Resolves when `drain` becomes true.
 pub(crate) async fn draining(drain: &mut Drain) {
     let _sender_gone = drain.wait_for(|drain| *drain).await;
 }
 
-/// A connection that counts against its listener's limit until it is closed, also after an upgrade has taken it away
-/// from HTTP.
+/// A connection that counts against its listener's limit until it is closed, also after an upgrade from HTTP.
 struct Counted<S> {
     stream: S,
     _permit: OwnedSemaphorePermit,

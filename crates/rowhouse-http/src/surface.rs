@@ -1,6 +1,6 @@
-//! The families of paths that the process serves, and what the layer around them must know of each.
+//! Surfaces: families of paths with a common prefix, error dialect, body limit and deadline.
 //!
-//! Which surfaces there are is said by the modules that bring them.
+//! Leaves the surfaces themselves to the modules that define them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use tower::{Service, ServiceExt, service_fn};
 
 use crate::dialect::{Dialect, Fault};
 
-/// Most bytes of a body where a surface does not say otherwise.
+/// Largest body by default, in bytes.
 pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 
 /// One family of paths.
 #[derive(Debug, Clone)]
 pub struct Surface {
-    /// What its paths begin with, such as `/rest/v1`; empty for single paths at the server's root.
+    /// Its path prefix, such as `/rest/v1`; empty for paths at the server's root.
     pub prefix: String,
     /// How errors outside its own routes are written.
     pub dialect: Dialect,
     /// Its routes, relative to the prefix.
     pub router: Router,
-    /// Most bytes that axum's extractors take of a body; a route that reads the body itself has its own limit.
+    /// Largest body that axum's extractors accept, in bytes; a route that reads the body itself has its own limit.
     pub body_limit: usize,
     /// How long a request may take from head to answer; `server.request_timeout` if `None`.
     pub deadline: Option<Duration>,
@@ -55,12 +55,12 @@ pub enum SurfaceError {
         "\"{0}\" is no path prefix: it begins with a slash, does not end with one, and has plain characters"
     )]
     Prefix(String),
-    /// Two surfaces want the same paths.
+    /// Two surfaces have the same prefix.
     #[error("the path prefix \"{0}\" is taken")]
     Taken(String),
 }
 
-/// What a route can call.
+/// A service that a route can call.
 trait AnyService:
     Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
@@ -98,7 +98,7 @@ impl Surfaces {
         Ok(Self(surfaces))
     }
 
-    /// What the layer must know of them.
+    /// The index that the layer uses.
     #[must_use]
     pub fn index(&self) -> SurfaceIndex {
         let mut known: Vec<Known> =
@@ -107,13 +107,13 @@ impl Surfaces {
         SurfaceIndex(known.into())
     }
 
-    /// Answers every path; one that nothing answers gets 404 in the dialect of the surface it lies under.
+    /// The router of all surfaces; unknown paths get 404 in the dialect of the surface that they belong to.
     pub fn router(self) -> Router {
         let index = self.index();
         let prefixes: Vec<_> = index.0.iter().map(|known| known.prefix.clone()).collect();
         let unknown = async move |uri: Uri| index.dialect(uri.path()).fault(Fault::NoPath);
         let all = self.0.into_iter().fold(Router::new(), mount).fallback(unknown);
-        // `nest` leaves out the prefix with a slash at its end; it is the same as the prefix.
+        // `nest` does not match the prefix with a trailing slash; it is treated as the prefix itself.
         prefixes.into_iter().fold(all.clone(), |router, prefix| {
             let with_slash = format!("{prefix}/");
             router.route(&with_slash, any_service(without_slash(all.clone(), prefix)))
@@ -174,7 +174,7 @@ impl SurfaceIndex {
         self.find(path).map_or(Dialect::PLAIN, |known| known.dialect)
     }
 
-    /// How long a request to this path may take, if its surface says so.
+    /// The deadline of requests to this path, if its surface has one.
     #[must_use]
     pub fn deadline(&self, path: &str) -> Option<Duration> {
         self.find(path).and_then(|known| known.deadline)

@@ -1,7 +1,7 @@
-//! Background tasks under one supervisor: each has a name, is restarted with growing pauses when it panics, returns or
-//! hangs, and says how it is.
+//! Background tasks under one supervisor: each has a name and a reported state, and is restarted with growing pauses
+//! when it panics, returns or hangs.
 //!
-//! Which tasks there are, and what their state means for readiness, is left to the modules and to the health report.
+//! Leaves the tasks to the modules, and the consequences for readiness to the health report.
 
 mod backoff;
 mod fault;
@@ -24,13 +24,13 @@ pub use status::{TaskState, TaskStatus};
 use fault::Faults;
 use status::Record;
 
-/// The longest time between two heartbeats that a task may declare. With the checks of every second, a hang is seen
+/// The longest time between two heartbeats that a task may declare. Checked every second, so a hang is detected
 /// within nine seconds.
 pub const MAX_SILENCE: Duration = Duration::from_secs(8);
 
 type Work = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// Something that runs for as long as the process does.
+/// A task that runs as long as the process.
 #[derive(Clone)]
 pub struct BackgroundTask {
     name: &'static str,
@@ -39,12 +39,12 @@ pub struct BackgroundTask {
     make: Arc<dyn Fn(Heartbeat) -> Work + Send + Sync>,
 }
 
-/// What a task's future may end with. However it ends, the task is restarted.
+/// What a task's future may return. However it ends, the task is restarted.
 pub trait TaskEnd {
     /// The error, if there is one.
     ///
     /// # Errors
-    /// What made the task end.
+    /// Why the task ended.
     fn into_result(self) -> Result<(), String>;
 }
 
@@ -61,7 +61,7 @@ impl<T, E: Display> TaskEnd for Result<T, E> {
 }
 
 impl BackgroundTask {
-    /// A task that `make` starts, at first and after each failure.
+    /// A task whose future `make` creates, at start and after each failure.
     pub fn new<F>(name: &'static str, make: impl Fn(Heartbeat) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output: TaskEnd> + Send + 'static,
@@ -73,7 +73,8 @@ impl BackgroundTask {
         Self { name, silence: MAX_SILENCE, finish: Duration::ZERO, make: Arc::new(make) }
     }
 
-    /// Without a heartbeat for this long, the task counts as hung. At most [`MAX_SILENCE`], which is the default.
+    /// Sets the time without a heartbeat after which the task counts as hung. At most [`MAX_SILENCE`], which is the
+    /// default.
     #[must_use]
     pub fn silence(self, limit: Duration) -> Self {
         Self { silence: limit.min(MAX_SILENCE), ..self }
@@ -85,7 +86,7 @@ impl BackgroundTask {
         Self { finish: limit, ..self }
     }
 
-    /// The name that metrics, health and logs show.
+    /// The name in metrics, health and logs.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -118,13 +119,13 @@ impl Supervisor {
         self.0.watched().push(Watched { record, faults, watching: tokio::spawn(work) });
     }
 
-    /// How each task is, in the order in which they were started.
+    /// The state of each task, in the order in which they were started.
     #[must_use]
     pub fn statuses(&self) -> Vec<TaskStatus> {
         self.0.watched().iter().map(|watched| watched.record.status()).collect()
     }
 
-    /// Gives a running task a fault, for tests of its recovery. False if there is no such task.
+    /// Injects a fault into a running task, for tests of its recovery. False if there is no such task.
     #[must_use]
     pub fn inject(&self, name: &str, fault: TaskFault) -> bool {
         let watched = self.0.watched();
@@ -135,7 +136,7 @@ impl Supervisor {
         })
     }
 
-    /// Tells every task to stop, waits as long as each has asked for, and ends those that are not done.
+    /// Signals every task to stop, waits for each up to its own limit, and aborts those that are not done.
     pub async fn shutdown(&self) {
         self.0.stop.send_replace(true);
         let watched = std::mem::take(&mut *self.0.watched());

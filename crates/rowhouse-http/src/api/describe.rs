@@ -1,4 +1,4 @@
-//! From routes to the OpenAPI document.
+//! Generates the OpenAPI document from routes.
 
 use aide::OperationOutput;
 use aide::axum::ApiRouter;
@@ -17,7 +17,8 @@ pub(super) const SEGMENT: &str = "x-segment";
 /// Statuses that any operation may answer with.
 const ALWAYS: [u16; 2] = [401, 403];
 
-/// Names an operation and says which problems it may answer with, beside those that any may: for `get_with` and the like.
+/// Names an operation and lists the problems that it may answer with, beside those of every operation; for `get_with`
+/// and its siblings.
 pub fn operation(
     id: &str,
     summary: &str,
@@ -74,7 +75,7 @@ pub(super) fn add<S>(document: &mut Value, prefix: &str, build: impl FnOnce() ->
 where
     S: Clone + Send + Sync + 'static,
 {
-    // aide gathers schemas in a thread-local; nothing here awaits, so they are this document's.
+    // aide collects schemas in a thread-local; without an await in between they belong to this document.
     in_context(|context| context.schema = generator());
     let mut described = OpenApi::default();
     let router = ApiRouter::new().nest(prefix, build()).finish_api(&mut described);
@@ -116,7 +117,7 @@ fn extend(into: &mut Value, from: &Value) {
 fn add_idempotency_key(operation: &mut Value) {
     let parameter = json!({
         "in": "header", "name": "Idempotency-Key", "schema": { "type": "string", "maxLength": 255 },
-        "description": "The same request with the same key has one effect, and later ones get the first one's answer",
+        "description": "A request repeated with the same key has one effect; repetitions get the first answer",
     });
     match operation["parameters"].as_array_mut() {
         Some(parameters) => parameters.push(parameter),

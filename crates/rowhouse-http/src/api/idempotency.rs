@@ -1,7 +1,7 @@
-//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent again, because its answer was
-//! lost, has no second effect and gets the first one's answer.
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is repeated because its answer was
+//! lost has no second effect and gets the first answer.
 //!
-//! Keys are kept apart by tenant and caller. Where they are kept is a store's matter.
+//! Keys are scoped by tenant and caller. Storage is left to an [`IdempotencyStore`].
 
 mod memory;
 
@@ -24,7 +24,7 @@ use crate::Identity;
 pub use memory::MemoryStore;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that an answer is an earlier one's.
+/// Marks a replayed answer.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest key.
 const MAX_KEY_BYTES: usize = 255;
@@ -32,12 +32,12 @@ const MAX_KEY_BYTES: usize = 255;
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Most bytes of an answer that is kept; a longer one is not kept, and its request runs again.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
-/// A request whose end nobody has told is taken for lost after this time, and may run again.
+/// A request without a recorded end counts as lost after this time, and may run again.
 pub const RUNNING_LIMIT: time::Duration = time::Duration::minutes(1);
 /// How long answers are kept.
 pub const KEPT: time::Duration = time::Duration::hours(24);
 
-/// Whose key it is.
+/// A key and its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyScope {
     /// Tenant and caller.
@@ -46,7 +46,7 @@ pub struct KeyScope {
     pub key: String,
 }
 
-/// An answer that can be given again.
+/// An answer that can be replayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Its status.
@@ -57,22 +57,22 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// What a store knows of a key.
+/// The state of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
-    /// Nothing; from now on it is this request's.
+    /// Unused; it is now taken by this request.
     First,
     /// A request with this key is under way.
     Running,
     /// The key belongs to another request.
     OtherRequest,
-    /// The request was answered so.
+    /// The request was answered with this.
     Answered(Answer),
 }
 
 /// Keeps keys and answers.
 pub trait IdempotencyStore: Send + Sync {
-    /// Takes the key for the request with this digest, unless it is taken.
+    /// Takes the key for the request with this digest, unless it is in use.
     fn begin<'s>(
         &'s self,
         scope: &'s KeyScope,
@@ -89,7 +89,7 @@ pub trait IdempotencyStore: Send + Sync {
     ) -> BoxFuture<'s, Result<(), Problem>>;
 }
 
-/// Remembers requests that carry a key. Cheap to clone.
+/// Deduplicates requests that carry a key. Cheap to clone.
 #[derive(Clone)]
 pub struct Idempotency {
     store: Arc<dyn IdempotencyStore>,
@@ -97,7 +97,7 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    /// Remembers in that store.
+    /// Uses that store.
     #[must_use]
     pub fn new(store: Arc<dyn IdempotencyStore>, clock: SharedClock) -> Self {
         Self { store, clock }
@@ -132,7 +132,7 @@ pub async fn idempotent(State(idempotency): State<Idempotency>, request: Request
     idempotency.run(request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// `None` for requests without a key, for those that repeat themselves anyway, and for strangers, who are refused.
+/// `None` for requests without a key, for idempotent methods, and for anonymous callers, who are refused.
 fn scope(request: &Request) -> Result<Option<KeyScope>, Problem> {
     let Some(key) = request.headers().get(KEY) else { return Ok(None) };
     if request.method() != Method::POST && request.method() != Method::PATCH {
@@ -177,7 +177,7 @@ fn replay(answer: Answer) -> Response {
     response
 }
 
-/// Reads a response that is to be kept. Failures of ours are not: the request may be tried again.
+/// Reads a response in order to store it. 5xx responses are not stored: the request may be retried.
 async fn keep(response: Response) -> Result<(Response, Option<Answer>), Problem> {
     let known = http_body::Body::size_hint(response.body()).exact();
     let short = known.is_some_and(|length| length <= MAX_ANSWER_BYTES as u64);

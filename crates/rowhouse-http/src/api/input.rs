@@ -1,4 +1,4 @@
-//! What a request brings: body, query and path, refused as [`Problem`]s.
+//! Extractors for body, query and path, which reject with a [`Problem`].
 
 use std::str::FromStr;
 
@@ -29,7 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// The same, and the text that was sent: for parts of it that are passed on as they are.
+/// The same, and the bytes that were sent, for parts that are passed on unchanged.
 #[derive(Debug)]
 pub struct SentBody<T>(pub T, pub Bytes);
 
@@ -72,7 +72,7 @@ impl<T: JsonSchema> OperationInput for Body<T> {
     }
 }
 
-/// PostgreSQL's text has none.
+/// PostgreSQL's `text` cannot hold U+0000.
 fn no_nul() -> Problem {
     Problem::invalid("a text has no NUL")
 }
@@ -103,7 +103,7 @@ impl<T: JsonSchema> OperationInput for Params<T> {
     }
 }
 
-/// The one variable part of the path, which names something; text that PostgreSQL can hold.
+/// The one variable segment of the path; text that PostgreSQL can hold.
 #[derive(Debug, Clone)]
 pub struct Segment<T = String>(pub T);
 
@@ -122,7 +122,7 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Segment<T> {
     }
 }
 
-/// The name comes from the path; [`super::AdminApi`] fills it in.
+/// The parameter's name comes from the path; [`super::AdminApi`] fills it in.
 impl<T: JsonSchema> OperationInput for Segment<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         let schema = context.schema.subschema_for::<T>();

@@ -1,4 +1,4 @@
-//! Answers that are not simply JSON with status 200, or that the database has written.
+//! Responses other than JSON with status 200, and JSON written by the database.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -39,20 +39,20 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
     }
 }
 
-/// JSON that the database has written, which looks like `T`.
+/// JSON written by the database, described by the schema of `T`.
 pub struct Raw<T> {
     value: Value,
     looks_like: PhantomData<fn() -> T>,
 }
 
 impl<T> Raw<T> {
-    /// That JSON.
+    /// Wraps JSON.
     #[must_use]
     pub fn new(value: Value) -> Self {
         Self { value, looks_like: PhantomData }
     }
 
-    /// What a type writes whose fields are described by another.
+    /// Serializes a value that is described by another type.
     pub fn of(value: &impl Serialize) -> Self {
         Self::new(serde_json::to_value(value).unwrap_or_default())
     }

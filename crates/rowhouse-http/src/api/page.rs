@@ -1,5 +1,5 @@
-//! Lists in pages: each names where the next begins, by the last item's position and not by counting, so that a page
-//! costs the same however far it lies.
+//! Keyset pagination: a page names the position of its last item instead of a count, so that every page costs the
+//! same.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -10,9 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Problem;
 
-/// Items of a page where the client does not say.
+/// Items per page by default.
 const DEFAULT_LIMIT: u32 = 50;
-/// Longest cursor that is read.
+/// Longest cursor that is accepted.
 const MAX_CURSOR_BYTES: usize = 1024;
 
 /// A page of a list.
@@ -20,11 +20,11 @@ const MAX_CURSOR_BYTES: usize = 1024;
 pub struct Page<T> {
     /// What is listed.
     pub items: Vec<T>,
-    /// For `cursor`; null on the last page.
+    /// The cursor of the next page; null on the last one.
     pub next: Option<Cursor>,
 }
 
-/// Where a page begins. Its content is the server's; clients give it back as it is.
+/// The start of a page. Opaque: clients return it unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -34,7 +34,7 @@ impl Cursor {
     /// The position after which a page begins.
     ///
     /// # Errors
-    /// If it comes from elsewhere.
+    /// If it was not issued by the server.
     pub fn position<P: DeserializeOwned>(&self) -> Result<P, Problem> {
         let text = Some(self.0.as_str()).filter(|text| text.len() <= MAX_CURSOR_BYTES);
         let bytes = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
@@ -42,14 +42,14 @@ impl Cursor {
         position.ok_or_else(|| Problem::malformed("cursor: take it from `next` of the page before"))
     }
 
-    /// After that position.
+    /// A cursor after that position.
     fn at(position: &impl Serialize) -> Option<Self> {
         Some(Self(URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).ok()?)))
     }
 }
 
 impl<T> Page<T> {
-    /// The page that holds `items`, of which at most `limit` were asked for; a full page has a next one.
+    /// A page of `items`, of which at most `limit` were requested; a full page has a next one.
     pub fn new<P: Serialize>(items: Vec<T>, limit: u32, position: impl Fn(&T) -> P) -> Self {
         let full = items.len() >= limit as usize;
         let next = items.last().filter(|_| full).and_then(|last| Cursor::at(&position(last)));
@@ -57,10 +57,10 @@ impl<T> Page<T> {
     }
 }
 
-/// How many items a page has.
+/// The number of items per page.
 ///
 /// # Errors
-/// If more than `most` are wanted, or none.
+/// If more than `most` are requested, or none.
 pub fn limit(wanted: Option<u32>, most: u32) -> Result<u32, Problem> {
     let limit = wanted.unwrap_or(DEFAULT_LIMIT.min(most));
     match (1..=most).contains(&limit) {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn cursor_from_elsewhere_and_wild_limits_are_refused() {
+    fn foreign_cursor_and_limit_out_of_range_are_refused() {
         for text in ["", "7", "!", &"a".repeat(2000)] {
             assert_eq!(Cursor(text.to_owned()).position::<i64>().unwrap_err().status.as_u16(), 400, "{text}");
         }

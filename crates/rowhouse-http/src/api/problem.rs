@@ -16,7 +16,7 @@ use crate::json::JsonError;
 /// Most bytes of `detail`: it may repeat what the client sent.
 const MAX_DETAIL_BYTES: usize = 500;
 
-/// A failure, as it is told to the client.
+/// A failure, as reported to the client.
 #[derive(Debug)]
 pub struct Problem {
     /// The answer's status.
@@ -27,7 +27,7 @@ pub struct Problem {
     pub detail: String,
     /// When it may be tried again.
     pub retry_after: Option<Duration>,
-    /// The database's error behind it, by which a transaction is run again.
+    /// The database error that caused it; decides whether a transaction is retried.
     cause: Option<DbError>,
 }
 
@@ -40,7 +40,7 @@ impl Problem {
         Self { status, code, detail, retry_after: None, cause: None }
     }
 
-    /// It may be tried again after this time.
+    /// Adds Retry-After.
     #[must_use]
     pub fn after(self, pause: Duration) -> Self {
         Self { retry_after: Some(pause), ..self }
@@ -52,37 +52,37 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }
 
-    /// 401: nobody is signed in.
+    /// 401: no valid token.
     #[must_use]
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
-    /// 403: the caller may not.
+    /// 403: the caller lacks a permission.
     #[must_use]
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
-    /// 404: there is no such thing.
+    /// 404: no such resource.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// 409: it does not fit how things stand.
+    /// 409: in conflict with the current state.
     #[must_use]
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
-    /// 422: it can be read, and makes no sense.
+    /// 422: well-formed, but not valid.
     #[must_use]
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
     }
 
-    /// 500. The cause is logged by whoever makes it.
+    /// 500. The cause is logged by the caller of this function.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error")
@@ -95,7 +95,7 @@ impl From<JsonError> for Problem {
     }
 }
 
-/// SQLSTATE classes 22 (data) and 54 (limits) are the caller's doing.
+/// SQLSTATE classes 22 (data exception) and 54 (limit exceeded) are the caller's fault.
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         let problem = match &error {

@@ -23,7 +23,7 @@ struct ThingQuery {
 #[derive(Serialize, JsonSchema)]
 struct Thing {
     id: i64,
-    /// What it is called.
+    /// Its name.
     name: String,
 }
 
@@ -80,7 +80,7 @@ async fn ask(method: &str, path: &str, if_match: Option<&str>, body: &str) -> (u
 }
 
 #[test]
-fn routes_describe_themselves_without_a_state() {
+fn routes_are_described_without_a_state() {
     let mut api = AdminApi::default();
     let _router = api.describe("/things", routes);
     let document = api.document();
@@ -101,7 +101,7 @@ fn routes_describe_themselves_without_a_state() {
     let statuses: Vec<_> = change["responses"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(statuses, ["200", "401", "403", "412", "428", "default"]);
     let schemas = &document["components"]["schemas"];
-    assert_eq!(schemas["Thing"]["properties"]["name"]["description"], "What it is called.");
+    assert_eq!(schemas["Thing"]["properties"]["name"]["description"], "Its name.");
     assert_eq!(
         document["paths"]["/things"]["get"]["parameters"][0]["schema"]["type"],
         json!(["string", "null"])
@@ -110,7 +110,7 @@ fn routes_describe_themselves_without_a_state() {
 }
 
 #[tokio::test]
-async fn list_is_walked_by_its_cursors() {
+async fn list_is_paged_by_its_cursors() {
     let (mut seen, mut path) = (Vec::new(), "/things?limit=2".to_owned());
     for _ in 0..4 {
         let (status, _, page) = ask("GET", &path, None, "").await;
@@ -123,7 +123,7 @@ async fn list_is_walked_by_its_cursors() {
 }
 
 #[tokio::test]
-async fn change_needs_the_version_that_was_seen() {
+async fn change_requires_the_current_version() {
     let change = async |tag| ask("PUT", "/things/7", tag, r#"{"name":"new"}"#).await;
     assert_eq!((change(None).await.0, change(Some("\"0\"")).await.0), (428, 412));
     let (status, headers, body) = change(Some("\"1\"")).await;

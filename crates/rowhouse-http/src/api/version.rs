@@ -1,4 +1,4 @@
-//! `ETag` and `If-Match` (RFC 9110 sections 8.8.3 and 13.1.1): nobody overwrites what they have not seen.
+//! `ETag` and `If-Match` (RFC 9110 sections 8.8.3 and 13.1.1): optimistic locking.
 
 use std::fmt::Display;
 
@@ -58,15 +58,15 @@ impl<T: JsonSchema> OperationOutput for Tagged<T> {
     }
 }
 
-/// The versions that the client is willing to change.
+/// The versions that the client accepts.
 #[derive(Debug, Clone, Default)]
 pub struct IfMatch(Option<String>);
 
 impl IfMatch {
-    /// Lets pass who has seen the current version, or has not said.
+    /// Accepts a request for the current version, or without the header.
     ///
     /// # Errors
-    /// 412 for all others.
+    /// 412 for another version.
     pub fn allow(&self, current: &ETag) -> Result<(), Problem> {
         let Some(given) = &self.0 else { return Ok(()) };
         let matches = given.split(',').map(str::trim).any(|tag| tag == "*" || tag == current.0);
@@ -80,7 +80,7 @@ impl IfMatch {
         }
     }
 
-    /// As [`Self::allow`], for what must not be changed unseen.
+    /// As [`Self::allow`], where the header is required.
     ///
     /// # Errors
     /// 428 without the header, 412 for another version.
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_has_seen_the_current_version_may_change_it() {
+    fn if_match_requires_the_current_version() {
         let current = ETag::new(7);
         let of = |text: &str| IfMatch(Some(text.to_owned()));
         for fits in ["\"7\"", "*", "\"6\", \"7\""] {

@@ -64,7 +64,7 @@ async fn preflight_is_allowed_only_to_origins_that_are_named() {
 }
 
 #[tokio::test]
-async fn options_that_is_no_preflight_reaches_the_route() {
+async fn options_without_preflight_headers_reaches_the_route() {
     assert_eq!(text(&headers("OPTIONS", &["*"], false, &[("origin", OURS)]).await, "allow"), "GET");
     assert_eq!(
         text(&headers("OPTIONS", &["*"], false, &[("access-control-request-method", "GET")]).await, "allow"),

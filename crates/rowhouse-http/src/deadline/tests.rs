@@ -5,7 +5,7 @@ use super::Deadline;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn late_answer_is_not_waited_for() {
+async fn answer_after_the_deadline_is_not_awaited() {
     assert_eq!(Deadline::new(SECOND).wait(std::future::pending::<()>()).await, None);
 }
 

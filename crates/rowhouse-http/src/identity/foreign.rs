@@ -1,4 +1,4 @@
-//! What tokens of other issuers must say before they are believed, and which role they get.
+//! Rules for tokens of other issuers: audience, role and claims that are removed.
 
 use rowhouse_crypto::{TokenError, TokenSource, VerifiedToken};
 use rowhouse_kernel::settings::AuthSettings;
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use super::role_path::RolePath;
 
-/// Claims that only this program makes: it knows who belongs to what, other issuers do not.
+/// Claims about membership, which only this installation may set.
 const OURS: [&str; 2] = ["org_id", "tenant_role"];
 
-/// The rules for tokens that other keys than ours have signed.
+/// The rules for tokens that keys of other issuers have signed.
 #[derive(Debug, Clone, Default)]
 pub struct ForeignTokens {
     audience: Option<String>,
@@ -21,7 +21,7 @@ impl ForeignTokens {
     /// Reads `auth.jwt_aud` and `auth.jwt_role_claim_key`.
     ///
     /// # Errors
-    /// Which setting makes no sense.
+    /// Which setting is invalid.
     pub fn from_settings(settings: &AuthSettings) -> Result<Self, String> {
         let role = RolePath::parse(&settings.jwt_role_claim_key)
             .map_err(|why| format!("auth.jwt_role_claim_key: {why}"))?;
@@ -29,14 +29,14 @@ impl ForeignTokens {
         Ok(Self { audience, role })
     }
 
-    /// Checks the audience and returns the role, which then also stands in the claims: what policies read there is
-    /// the role they run under.
+    /// Checks the audience and returns the role, which is also written into the claims, so that policies read the
+    /// role that they run under.
     ///
-    /// `org_id` and `tenant_role` are taken out: a tenant is checked against the user's memberships on every request, and
-    /// the rest follows from it in the database.
+    /// `org_id` and `tenant_role` are removed: the tenant is checked against the user's memberships on every request,
+    /// and the database derives the rest from it.
     ///
-    /// `service_role` looks past every policy, so only a shared secret gives it, and only by the claim `role` itself:
-    /// where a role path leads is often the user's to edit.
+    /// `service_role` bypasses row-level security, so only a shared secret can grant it, and only by the claim `role`
+    /// itself: what a role path selects can often be edited by the user.
     pub(super) fn admit(&self, token: &mut VerifiedToken) -> Result<String, TokenError> {
         check_audience(token.claims.get("aud"), self.audience.as_deref())?;
         let claims = Value::Object(std::mem::take(&mut token.claims));
@@ -66,7 +66,7 @@ fn with_role(claims: &mut Map<String, Value>, role: &str) -> String {
     serde_json::to_string(claims).unwrap_or_default()
 }
 
-/// A text or a list of texts (RFC 7519 section 4.1.3); tokens that name nobody are for everybody, as in PostgREST.
+/// A string or a list of strings (RFC 7519 section 4.1.3); tokens without an audience are accepted, as by PostgREST.
 fn check_audience(named: Option<&Value>, expected: Option<&str>) -> Result<(), TokenError> {
     let texts: Vec<&str> = match named {
         None | Some(Value::Null) => return Ok(()),

@@ -1,4 +1,4 @@
-//! Where in its claims a token names its role: JSONPath (RFC 9535), or the syntax PostgREST had before version 16.
+//! Path of the role in a token's claims: JSONPath (RFC 9535), or the syntax PostgREST had before version 16.
 
 use serde_json::Value;
 use serde_json_path::JsonPath;
@@ -6,20 +6,20 @@ use serde_json_path::JsonPath;
 /// A parsed path; the default is `$.role`.
 #[derive(Debug, Clone)]
 pub(super) enum RolePath {
-    /// One claim; what nearly everybody has.
+    /// A single claim, the usual case.
     Claim(String),
-    /// RFC 9535; the first value counts.
+    /// RFC 9535; the first match is taken.
     Standard(JsonPath),
     /// `.a."b-c"[0][?(@ == "text")]`, the filter only at the end.
     Former(Vec<Step>),
 }
 
-/// One step of the former syntax.
+/// A step of the former syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     Key(String),
     Index(usize),
-    /// The first text of a list that compares so.
+    /// The first string of a list that satisfies the comparison.
     First(Comparison, String),
 }
 
@@ -48,7 +48,7 @@ impl Default for RolePath {
 }
 
 impl RolePath {
-    /// Reads either syntax.
+    /// Parses either syntax.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let plain =
             |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
@@ -63,7 +63,7 @@ impl RolePath {
             .ok_or_else(|| format!("expected a path such as $.app.role or .app.role, found \"{text}\""))
     }
 
-    /// The value that the path leads to.
+    /// The value that the path selects.
     pub(super) fn find<'v>(&self, claims: &'v Value) -> Option<&'v Value> {
         match self {
             Self::Claim(name) => claims.get(name),

@@ -1,5 +1,5 @@
-//! Who may do what only `service_role` may: the bearer of a service key, or a user of that role whose session stands.
-//! Every surface asks here, and each words the refusal in its own dialect.
+//! Authorization of `service_role`: a service key, or a user of that role with a live session. Used by every surface;
+//! each answers the refusal in its own dialect.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
@@ -13,28 +13,28 @@ use tokio_postgres::types::Type;
 use super::Identity;
 use crate::Dialect;
 
-/// The look-up's name.
+/// Name of the look-up's statement.
 const OPERATION: &str = "http.require_service";
 /// SQLSTATEs of `rowhouse.require_live_session`.
 const ENDED: [&str; 2] = ["RH401", "RH403"];
 
 /// Proof that the caller has the role `service_role` at this moment; an extractor wherever the state has a [`Control`].
 ///
-/// The key itself is checked against the ring in use, which follows revocations. A user of that role is looked up in the
-/// database: demoted, banned, deleted or signed out, he is refused at once, whatever his token says.
+/// The key itself is checked against the ring in use, which follows revocations. A user of that role is looked up in
+/// the database: one who was demoted, banned, deleted or signed out is refused at once, whatever the token says.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceKey(());
 
-/// Why a caller is not let through.
+/// Why a caller is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceKeyError {
     /// No token was presented.
     #[error("a service_role key is needed")]
     NoToken,
-    /// The token is no good.
+    /// The token was refused.
     #[error("the token is refused: {0}")]
     BadToken(TokenError),
-    /// The token of another role.
+    /// The token has another role.
     #[error("a service_role key is needed")]
     NotService,
     /// The user's session has ended, or the user has another role now.
@@ -46,7 +46,7 @@ pub enum ServiceKeyError {
 }
 
 impl ServiceKey {
-    /// Lets the request's caller pass, or says why not.
+    /// Requires `service_role` of the request's caller.
     ///
     /// # Errors
     /// [`ServiceKeyError`].
@@ -56,7 +56,7 @@ impl ServiceKey {
         Self::ask(identity, control, &asking.unwrap_or_else(|| Operation::system(OPERATION))).await
     }
 
-    /// The same for a caller who did not come by HTTP.
+    /// The same for a caller outside HTTP.
     ///
     /// # Errors
     /// [`ServiceKeyError`].
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// The key itself has no session that could end.
+/// Requires a live session; the service key itself has none.
 async fn require_live(
     caller: &Caller,
     control: &Control,

@@ -12,7 +12,7 @@ use super::{CallerResolver, ForeignTokens};
 
 const NOW: i64 = 1_800_000_000;
 
-/// A resolver that trusts `issuer`'s access key as that of another issuer.
+/// A resolver that accepts `issuer`'s access key as an external key.
 fn resolver(issuer: &KeyRing, settings: &AuthSettings) -> CallerResolver {
     let jwk = issuer.jwks().keys.iter().find(|jwk| jwk.kid == issuer.signing_kid(Purpose::Access)).unwrap();
     let secret = Secret::new(serde_json::to_string(jwk).unwrap());
@@ -47,7 +47,7 @@ fn external_token_needs_no_session_and_acts_under_its_role() {
 }
 
 #[test]
-fn role_found_by_its_path_stands_in_the_claims() {
+fn role_found_by_its_path_is_set_in_the_claims() {
     let claims = json!({ "role": "other", "app": { "roles": ["web_user"] } });
     for settings in [path("$.app.roles[0]"), path(".app.roles[0]")] {
         let caller = resolve(&settings, &claims).unwrap();
@@ -67,13 +67,13 @@ fn external_issuer_never_gives_service_role() {
 }
 
 #[test]
-fn external_token_for_authenticated_must_name_a_user_of_ours() {
+fn external_token_for_authenticated_must_name_an_existing_user() {
     let claims = json!({ "role": "authenticated", "sub": "auth0|1" });
     assert_eq!(resolve(&AuthSettings::default(), &claims), Err(TokenError::Malformed));
 }
 
 #[test]
-fn audience_is_asked_of_foreign_tokens_that_name_one() {
+fn audience_is_checked_for_foreign_tokens_that_name_one() {
     let settings = AuthSettings { jwt_aud: Some("us".to_owned()), ..AuthSettings::default() };
     for aud in [json!("us"), json!(["x", "us"]), json!([]), Value::Null] {
         assert!(resolve(&settings, &json!({ "role": "r", "aud": aud })).is_ok(), "{aud}");
@@ -90,7 +90,7 @@ fn audience_is_asked_of_foreign_tokens_that_name_one() {
 }
 
 #[test]
-fn our_own_tokens_know_no_role_path_and_no_audience() {
+fn own_tokens_ignore_role_path_and_audience() {
     let settings = AuthSettings { jwt_aud: Some("us".to_owned()), ..path("$.user_metadata.role") };
     let ours = ring(None);
     let id = "0198d5a1-0000-7000-8000-000000000001";
@@ -140,7 +140,7 @@ fn present_authorization_decides_and_never_falls_back_to_a_service_key() {
 }
 
 #[test]
-fn other_issuers_do_not_say_who_belongs_to_what() {
+fn membership_claims_of_other_issuers_are_ignored() {
     let id = "0198d5a1-0000-7000-8000-000000000001";
     let claims =
         json!({ "role": "authenticated", "sub": id, "tenant_id": id, "org_id": id, "tenant_role": "owner" });

@@ -10,7 +10,7 @@ use super::{Allowance, Charge, Quota};
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What a request's limits have said, for its response's headers; a request extension. Cheap to clone.
+/// The tightest limit of a request, for its response's headers; a request extension. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct RateReport(Arc<Mutex<Option<Reported>>>);
 
@@ -54,7 +54,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
-/// Whole seconds, rounded up: whoever waits so long has waited long enough.
+/// Whole seconds, rounded up, so that a client that waits as told is not refused again.
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -1,8 +1,8 @@
-//! Counts in this process's memory, exact and bounded.
+//! A store of counters in this process's memory, exact and bounded.
 //!
-//! A subject whose budget is full again is the same as one that was never seen, and is forgotten. When all places are
-//! taken by others, whoever is next to be full again makes room: that one gains least by it, while those at their
-//! limit, who have the longest to go, stay. A newcomer always finds a place, so nobody is locked out by others.
+//! A subject whose budget is full again equals one that was never seen, and is removed. When the store is full, the
+//! subject that is closest to a full budget is evicted: it gains least, and subjects at their limit stay. A new
+//! subject always finds room, so a flood locks nobody out.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,12 +13,12 @@ use time::OffsetDateTime;
 
 use super::{Allowance, Charge, RateKey, RateStore, StoreError};
 
-/// Subjects that are not at their full budget; about 40 MB.
+/// Most subjects below their full budget; about 40 MB.
 const MAX_SUBJECTS: usize = 200_000;
-/// Forgotten per request: more than one can add, so that the store shrinks after a flood.
+/// Subjects removed per request: more than a request adds, so that the store shrinks after a flood.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
-/// Counts in memory.
+/// Counters in memory.
 #[derive(Debug)]
 pub struct MemoryRates {
     counts: Mutex<Counts>,

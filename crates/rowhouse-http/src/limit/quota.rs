@@ -1,29 +1,29 @@
-//! How much is allowed, by the generic cell rate algorithm (ITU-T I.371): a burst at once, refilled evenly. All that is
-//! kept of a subject is the instant at which its budget is full again.
+//! Quotas by the generic cell rate algorithm (ITU-T I.371): a burst at once, refilled evenly. The only state of a
+//! subject is the instant at which its budget is full again.
 
 use std::time::Duration;
 
-/// So many requests in a window.
+/// A number of requests per window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Requests at once, and per window in the long run; at least one.
+    /// Requests at once, and per window on average; at least one.
     burst: u32,
     window: Duration,
 }
 
-/// What one request was told.
+/// The decision about one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// Requests that are left at once.
+    /// Requests that remain.
     pub remaining: u32,
-    /// When the whole budget is there again.
+    /// Time until the budget is full.
     pub full_in: Duration,
     /// `None` if the request was allowed.
     pub retry_after: Option<Duration>,
 }
 
 impl Allowance {
-    /// Refused before allowed, the longest wait first; then by what is left.
+    /// Sort key: refused before allowed, longest wait first, then fewest remaining.
     pub(super) fn tightness(&self) -> (bool, std::cmp::Reverse<Option<Duration>>, u32) {
         (self.retry_after.is_none(), std::cmp::Reverse(self.retry_after), self.remaining)
     }
@@ -48,7 +48,7 @@ impl Quota {
         self.window
     }
 
-    /// So many times as much in the same window.
+    /// A multiple in the same window.
     #[must_use]
     pub fn times(self, factor: u32) -> Self {
         Self { burst: self.burst.saturating_mul(factor), ..self }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn burst_is_taken_at_once_and_comes_back_evenly() {
+    fn burst_is_allowed_at_once_and_refilled_evenly() {
         let quota = Quota::new(3, Duration::from_secs(30));
         let mut full_at = None;
         for remaining in [2, 1, 0] {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_goes_back_gives_nothing_away_and_breaks_nothing() {
+    fn clock_set_back_neither_refills_nor_panics() {
         let quota = Quota::new(1, Duration::from_secs(30));
         let (full_at, _) = quota.take(None, at(100));
         assert_eq!(quota.take(Some(full_at), at(0)).1.retry_after, Some(Duration::from_secs(130)));

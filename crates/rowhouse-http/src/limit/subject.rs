@@ -1,13 +1,13 @@
-//! Whom a limit counts.
+//! Subjects of limits.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use uuid::Uuid;
 
-/// Whoever has an IPv6 address has its /64, customers often a /56 and sites a /48 (RFC 6177). Each larger network gets
-/// as many times the budget of a /64 as this, which is less than its parts together.
+/// An IPv6 client has a /64, customers often a /56 and sites a /48 (RFC 6177). Prefix lengths with multiples of the
+/// budget of a /64; a larger network gets less than the sum of its parts.
 const NETWORKS: [(u8, u32); 3] = [(48, 16), (56, 4), (64, 1)];
-/// Longest name that is kept; longer ones are cut.
+/// Longest name, in bytes; longer ones are truncated.
 const MAX_NAME_BYTES: usize = 64;
 
 /// A subject.
@@ -23,7 +23,7 @@ pub enum Subject {
     Key(Box<str>),
     /// A tenant.
     Tenant(Uuid),
-    /// All that share a plan.
+    /// A plan, shared by its tenants.
     Plan(Box<str>),
 }
 
@@ -34,13 +34,13 @@ impl Subject {
         Self::Key(id[..id.floor_char_boundary(MAX_NAME_BYTES)].into())
     }
 
-    /// All that share a plan.
+    /// A plan, shared by its tenants.
     #[must_use]
     pub fn plan(name: &str) -> Self {
         Self::Plan(name[..name.floor_char_boundary(MAX_NAME_BYTES)].into())
     }
 
-    /// The networks that an address is counted in, the widest first, and how many times a single one's budget each has.
+    /// The networks that an address is counted in, widest first, and the multiple of a single budget that each has.
     #[must_use]
     pub fn networks(address: IpAddr) -> Vec<(Self, u32)> {
         match address.to_canonical() {

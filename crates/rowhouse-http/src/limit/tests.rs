@@ -24,7 +24,7 @@ fn world(most: usize) -> World {
 }
 
 impl World {
-    /// One request of an address that may have `burst` in five minutes.
+    /// One request from an address with a quota of `burst` in five minutes.
     async fn from(&self, address: IpAddr, burst: u32) -> Result<(), RateLimited> {
         let quota = Quota::new(burst, WINDOW);
         self.limiter.check_address("signin", address, quota, &RateReport::default()).await
@@ -55,9 +55,9 @@ async fn address_is_limited_until_its_budget_comes_back() {
     assert_eq!(world.store.len(), 1, "who has the full budget is forgotten");
 }
 
-/// The /48 `2001:db8:1::` holds 65,536 networks of its own.
+/// The /48 `2001:db8:1::` contains 65,536 /64 networks.
 #[tokio::test]
-async fn owner_of_a_whole_network_takes_nothing_from_strangers() {
+async fn owner_of_a_whole_network_does_not_use_up_others_budgets() {
     let world = world(1000);
     let site = 0x2001_0db8_0001_0000;
     let mut allowed = 0;
@@ -72,14 +72,14 @@ async fn owner_of_a_whole_network_takes_nothing_from_strangers() {
 }
 
 #[tokio::test]
-async fn flood_of_addresses_neither_frees_an_attacker_nor_locks_out_a_stranger() {
+async fn flood_of_addresses_neither_resets_an_attacker_nor_locks_out_others() {
     let world = world(1000);
     for _ in 0..10 {
         world.from(v4(1), 10).await.unwrap();
     }
     assert!(world.from(v4(1), 10).await.is_err());
     for n in 0..50_000 {
-        world.from(v4(0x0a00_0000 + n), 10).await.expect("a newcomer finds a place");
+        world.from(v4(0x0a00_0000 + n), 10).await.expect("a new subject finds room");
     }
     assert!(world.from(v4(1), 10).await.is_err(), "who is at the limit stays there");
     assert!(world.store.len() <= 1000);
@@ -105,7 +105,7 @@ async fn request_that_one_limit_refuses_counts_against_none() {
 }
 
 #[tokio::test]
-async fn headers_tell_the_tightest_limit() {
+async fn headers_report_the_tightest_limit() {
     let world = world(10);
     let told = async |status| {
         let (report, mut headers) = (RateReport::default(), HeaderMap::new());

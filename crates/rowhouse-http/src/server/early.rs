@@ -1,5 +1,6 @@
-//! Answers given before the request's body was read: the rest of the body is taken in if it is short and soon there,
-//! and otherwise the connection ends with the answer. Either way the client can read it (RFC 9112 sections 9.3 and 9.6).
+//! Responses sent before the request's body was read: the rest of the body is drained if it is short and arrives
+//! soon, else the connection is closed after the response. Either way the client can read the response (RFC 9112
+//! sections 9.3 and 9.6).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,12 +13,12 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-/// Longer rests are not waited for.
+/// Largest rest that is drained.
 const MAX_REST_BYTES: u64 = 256 * 1024;
-/// Nor are those that take longer.
+/// Longest time for draining.
 const MAX_REST_TIME: Duration = Duration::from_millis(500);
 
-/// What a request's handler leaves of its body.
+/// The part of a request's body that its handler has not read.
 #[derive(Clone, Default)]
 pub(super) struct Rest(Arc<Mutex<Left>>);
 
@@ -27,7 +28,7 @@ struct Left {
     asked_for: bool,
 }
 
-/// A request's body; when it is dropped, its rest is left behind.
+/// A request's body; when it is dropped, the unread part returns to [`Rest`].
 pub(super) struct Lent {
     /// `None` only while it is dropped.
     body: Option<Incoming>,
@@ -36,19 +37,19 @@ pub(super) struct Lent {
 }
 
 impl Rest {
-    /// The body as the handler gets it.
+    /// The body for the handler.
     pub(super) fn lend(&self, body: Incoming) -> Lent {
         Lent { body: Some(body), asked_for: false, rest: self.clone() }
     }
 
-    /// After the answer: whether the connection can go on.
+    /// After the response: drains the body; whether the connection can be reused.
     pub(super) async fn is_taken_in(&self, request: &RequestHead) -> bool {
         let (body, asked_for) = {
             let mut left = self.left();
             (left.body.take(), left.asked_for)
         };
         let Some(body) = body.filter(|body| !body.is_end_stream()) else { return true };
-        // Asking for the body would send `100 Continue`, which a client that is refused need not see.
+        // Polling the body would send `100 Continue`, which a refused client must not get.
         if request.expects_continue && !asked_for || body.size_hint().lower() > MAX_REST_BYTES {
             return false;
         }
@@ -60,7 +61,7 @@ impl Rest {
     }
 }
 
-/// What must be known of a request after it has gone to its handler.
+/// Facts about a request that are needed after its handler has consumed it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestHead {
     expects_continue: bool,

@@ -1,5 +1,5 @@
-//! A stream that begins with bytes already read, and is handed back when hyper lets go of it, so that what the client
-//! still sends can be read after the answer.
+//! A stream that begins with bytes already read, and that is returned when hyper drops it, so that input can be
+//! drained after the response.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::Stream;
 
-/// How long and how often the rest of a refused request is taken in.
+/// How long, and in how many reads, the rest of a refused request is drained.
 const LINGER: Duration = Duration::from_secs(1);
 const MAX_LINGER_READS: usize = 256;
 
-/// Where a stream comes back to.
+/// Where a stream is returned to.
 pub(super) struct Slot<S>(Arc<Mutex<Option<S>>>);
 
 impl<S> Default for Slot<S> {
@@ -26,13 +26,13 @@ impl<S> Default for Slot<S> {
 }
 
 impl<S: Stream> Slot<S> {
-    /// Wraps a stream of which `first` has been read.
+    /// Wraps a stream from which `first` has been read.
     pub(super) fn hold(&self, first: Bytes, stream: S) -> Held<S> {
         Held { first, stream: Some(stream), slot: Arc::clone(&self.0) }
     }
 
-    /// Takes in the rest of a request for a moment, once the answer is written: closing at once would reset the
-    /// connection, and the client might never read why (RFC 9112 section 9.6). Does nothing after an upgrade.
+    /// Lingering close: drains input for a moment after the response. Closing at once would reset the connection, and
+    /// the client might lose the response (RFC 9112 section 9.6). Does nothing after an upgrade.
     pub(super) async fn linger(self) {
         let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut stream) = stream else { return };
@@ -49,7 +49,7 @@ impl<S: Stream> Slot<S> {
     }
 }
 
-/// The stream as hyper has it.
+/// The stream that hyper uses.
 pub(super) struct Held<S> {
     first: Bytes,
     /// `None` only while it is dropped.
@@ -69,7 +69,7 @@ impl<S: Stream> Held<S> {
     }
 }
 
-/// Polls the stream within, or says that it is gone.
+/// Polls the inner stream, or fails if it was returned.
 macro_rules! within {
     ($held:expr, $poll:ident, $($argument:expr),*) => {
         match $held.stream() {

@@ -26,12 +26,12 @@ use super::{Drain, Peer, Protocol, Stream, draining};
 const MAX_HEAD_BYTES: u32 = 128 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
-/// HTTP/2 clients that answer no ping for this long are gone.
+/// HTTP/2 connections without an answer to a ping for this long are closed.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a connection that has sent nothing yet may still send its first request when draining begins.
+/// When draining begins: how long a connection without input may still send its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
-/// HTTP, answered by a router. Every request carries [`Drain`] as an extension, for answers that last, such as
+/// HTTP, answered by a router. Every request carries [`Drain`] as an extension, for long responses such as
 /// WebSockets; and `ConnectInfo<SocketAddr>` where the peer has an address.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -50,7 +50,7 @@ impl Protocol for Http {
 }
 
 impl Http {
-    /// Whoever takes longer than `header_timeout` over a request's head is cut off.
+    /// Connections that take longer than `header_timeout` for a request head are closed.
     #[must_use]
     pub fn new(router: Router, header_timeout: Duration) -> Self {
         Self { router, header_timeout }
@@ -138,7 +138,7 @@ async fn answer(router: Router, request: Request<axum::body::Body>) -> Result<Re
     router.oneshot(request).await
 }
 
-/// As [`answer`]; sets `unread` and ends the connection when the rest of the body cannot be taken in.
+/// As [`answer`]; sets `unread` and closes the connection if the rest of the body cannot be drained.
 async fn answer_early(router: Router, request: Request<Incoming>, unread: &AtomicBool) -> Response {
     let never = |never: Infallible| match never {};
     if request.body().is_end_stream() {

@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Listeners: TCP and Unix sockets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Stream;
 
-/// How long an answer may lie unread by a client that takes in nothing at all.
+/// How long a client may leave sent data unacknowledged (`TCP_USER_TIMEOUT`).
 const UNREAD: Duration = Duration::from_secs(30);
 
 /// The other end of a connection.
@@ -17,9 +17,9 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
 }
 
-/// Hands out connections.
+/// A source of connections.
 pub trait Listener: Send + 'static {
-    /// What it hands out.
+    /// The stream of a connection.
     type Stream: Stream;
 
     /// The next connection.
@@ -47,7 +47,7 @@ impl Listener for UnixListener {
     }
 }
 
-/// A client that takes nothing of its answer, or has vanished, holds it in our memory no longer than this.
+/// Bounds how long a client that reads nothing, or has vanished, holds a response in memory.
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! The order in which a process leaves: first it says that it is not ready, then it stops accepting.
+//! The order of shutdown: first the process reports not ready, then it stops accepting.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::Drain;
 
-/// Where a process is on its way out. Cheap to clone.
+/// The state of shutdown. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     leaving: Arc<watch::Sender<bool>>,
@@ -22,13 +22,13 @@ impl Shutdown {
         *self.leaving.borrow()
     }
 
-    /// For servers: turns true when nothing more is to be accepted.
+    /// For servers: becomes true when nothing more may be accepted.
     #[must_use]
     pub fn drain(&self) -> Drain {
         self.drain.subscribe()
     }
 
-    /// Begins to leave, and after `delay` (`server.shutdown_delay`) begins to drain.
+    /// Reports not ready, and after `delay` (`server.shutdown_delay`) begins to drain.
     pub async fn begin(&self, delay: Duration) {
         self.leaving.send_replace(true);
         tokio::time::sleep(delay).await;

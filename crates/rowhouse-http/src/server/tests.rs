@@ -19,7 +19,7 @@ use super::{Drain, Peer, Protocol, Server, Stream, accept, draining, serve};
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A server that is being asked.
+/// A running server.
 struct Running {
     address: std::net::SocketAddr,
     drain: watch::Sender<bool>,
@@ -62,7 +62,7 @@ async fn read_all(stream: &mut (impl Stream + ?Sized)) -> String {
 }
 
 #[tokio::test]
-async fn draining_begins_although_every_place_is_taken_by_a_request_that_does_not_end() {
+async fn draining_begins_although_every_connection_is_held_by_an_endless_request() {
     let (entered, mut entry) = mpsc::channel::<()>(1);
     let stuck = get(async move || {
         entered.send(()).await.unwrap();
@@ -77,7 +77,7 @@ async fn draining_begins_although_every_place_is_taken_by_a_request_that_does_no
 }
 
 #[tokio::test]
-async fn http2_is_understood_without_being_announced() {
+async fn http2_with_prior_knowledge_is_served() {
     let server = Running::start(hello(), limits()).await;
     let io = hyper_util::rt::TokioIo::new(server.connect().await);
     let executor = hyper_util::rt::TokioExecutor::new();
@@ -93,7 +93,7 @@ async fn http2_is_understood_without_being_announced() {
 }
 
 #[tokio::test]
-async fn client_that_dawdles_over_its_head_is_cut_off() {
+async fn client_with_a_slow_request_head_is_disconnected() {
     let server = Running::start(hello(), Server { header_timeout: SECOND / 10, ..limits() }).await;
     for sent in ["", "P", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "] {
         let mut client = server.connect().await;
@@ -114,7 +114,7 @@ async fn unix_socket_is_served_too() {
     assert!(read_all(&mut client).await.ends_with("HTTP/1.1"));
 }
 
-/// Says "ok" to each line, as line protocols do.
+/// A line protocol that answers "ok" to each line.
 #[derive(Clone)]
 struct Lines;
 
@@ -160,7 +160,7 @@ mod early {
             .route("/live", get(async || HANDLED.fetch_add(1, Ordering::Relaxed).to_string()))
     }
 
-    /// Sends head and body in several writes and then, unless told not to, another request.
+    /// Sends head and body in several writes and then, if the connection is still open, another request.
     async fn ask(server: &Running, path: &str, length: usize, expect: &str) -> (String, bool) {
         let mut client = server.connect().await;
         let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{expect}\r\n");
@@ -180,7 +180,7 @@ mod early {
     }
 
     #[tokio::test]
-    async fn short_body_that_nobody_reads_leaves_the_connection_usable() {
+    async fn short_unread_body_leaves_the_connection_usable() {
         let server = Running::start(router(), limits()).await;
         for path in ["/refused", "/nope", "/head", "/small", "/live"] {
             let (answer, usable) = ask(&server, path, 40_000, "").await;
@@ -189,7 +189,7 @@ mod early {
     }
 
     #[tokio::test]
-    async fn long_body_that_nobody_reads_ends_the_connection_after_the_answer() {
+    async fn long_unread_body_closes_the_connection_after_the_answer() {
         let server = Running::start(router(), limits()).await;
         for path in ["/refused", "/nope", "/small"] {
             let (answer, _) = ask(&server, path, 2_000_000, "").await;
@@ -198,7 +198,7 @@ mod early {
     }
 
     #[tokio::test]
-    async fn client_that_asks_first_is_not_told_to_send_what_nobody_wants() {
+    async fn expect_continue_is_not_answered_for_a_body_that_is_not_read() {
         let server = Running::start(router(), limits()).await;
         let (answer, _) = ask(&server, "/refused", 40_000, "expect: 100-continue\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close"), "{answer}");
@@ -212,7 +212,7 @@ mod upgraded {
         upgrade.on_upgrade(async |socket| talk(socket, drain).await)
     }
 
-    /// Echoes until the server drains.
+    /// Echoes messages until the server drains.
     async fn talk(mut socket: WebSocket, mut drain: Drain) {
         loop {
             let message = tokio::select! {
@@ -240,7 +240,7 @@ mod upgraded {
     }
 
     #[tokio::test]
-    async fn websocket_talks_and_ends_with_the_drain() {
+    async fn websocket_is_served_and_ends_with_the_drain() {
         let (server, mut client) = connected("/echo").await;
         client.send("hello".into()).await.unwrap();
         assert_eq!(client.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "hello");

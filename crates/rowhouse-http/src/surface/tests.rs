@@ -79,7 +79,7 @@ fn longest_prefix_decides_and_only_at_a_slash() {
 }
 
 #[test]
-fn prefix_is_a_plain_path_and_nobody_else_s() {
+fn prefix_is_a_plain_path_and_unique() {
     let of = |prefixes: &[&str]| {
         let surface = |prefix: &&str| Surface::new(*prefix, Dialect::PLAIN, Router::new());
         Surfaces::new(prefixes.iter().map(surface).collect()).map(|_| ())

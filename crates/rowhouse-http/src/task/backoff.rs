@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
-/// Short enough that a task is seen failing and started again within ten seconds.
+/// Short enough for a failed task to be restarted within ten seconds.
 const LONGEST: Duration = Duration::from_secs(5);
-/// A task that has run this long begins again with the first pause.
+/// After a run of this length the pauses restart from the first.
 const RECOVERED: Duration = Duration::from_secs(60);
 
 /// Pauses that double with each failure.
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_limit_and_begin_anew_after_a_long_run() {
+    fn pauses_double_up_to_a_limit_and_restart_after_a_long_run() {
         let mut backoff = Backoff::default();
         let pauses: Vec<_> = (0..8).map(|_| backoff.pause(Duration::ZERO).as_millis()).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);

@@ -1,21 +1,21 @@
-//! Faults that tests give to running tasks, to see that each is noticed and started again.
+//! Fault injection for tests of the supervisor.
 
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// What befalls a task.
+/// A fault of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskFault {
     /// It panics.
     Panic,
     /// It returns.
     Return,
-    /// It does nothing any more.
+    /// It stops making progress.
     Hang,
 }
 
-/// The fault that a task is to meet next.
+/// The next fault of a task.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     next: Mutex<Option<TaskFault>>,
@@ -28,7 +28,7 @@ impl Faults {
         self.given.notify_one();
     }
 
-    /// The next fault that is given.
+    /// Waits for the next fault.
     pub(super) async fn next(&self) -> TaskFault {
         loop {
             let fault = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -41,7 +41,7 @@ impl Faults {
 }
 
 impl TaskFault {
-    /// Takes the place of the task's own work.
+    /// Runs the fault instead of the task's own work.
     pub(super) async fn befall(self) -> Result<(), String> {
         match self {
             Self::Panic => std::panic::resume_unwind(Box::new("a fault was injected")),

@@ -1,4 +1,4 @@
-//! The sign of life that a task gives, and the request to stop that it gets.
+//! A task's heartbeat, and its stop signal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// How often the waiting helpers beat.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Given to a task when it starts. A task that does not beat within its declared silence is taken for hung.
+/// Given to a task when it starts. A task without a beat within its declared limit counts as hung.
 #[derive(Debug, Clone)]
 pub struct Heartbeat {
     started: Instant,
@@ -19,7 +19,7 @@ pub struct Heartbeat {
     stop: watch::Receiver<bool>,
 }
 
-/// Work that was given a limit has exceeded it.
+/// Work has exceeded its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not done within {0:?}")]
 pub struct TookTooLong(pub Duration);
@@ -29,14 +29,14 @@ impl Heartbeat {
         Self { started: Instant::now(), last: Arc::default(), stop }
     }
 
-    /// Says that the task lives: once in every turn of its loop.
+    /// Records a beat; to be called once per iteration of the task's loop.
     pub fn beat(&self) {
         let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.fetch_max(since, Ordering::Relaxed);
     }
 
-    /// Waits for something that need not come, such as the next notification, and beats meanwhile.
-    /// Not for work: a hang in there would not be seen.
+    /// Waits for an event that may never come, such as a notification, and beats meanwhile. Not for work, whose hang
+    /// would not be detected.
     pub async fn idle<T>(&self, event: impl Future<Output = T>) -> T {
         let mut event = std::pin::pin!(event);
         loop {
@@ -48,12 +48,12 @@ impl Heartbeat {
         }
     }
 
-    /// Sleeps, beating.
+    /// Sleeps and beats meanwhile.
     pub async fn sleep(&self, pause: Duration) {
         self.idle(tokio::time::sleep(pause)).await;
     }
 
-    /// Does work that may take longer than the task's silence, beating until `limit`.
+    /// Runs work that may take longer than the heartbeat limit, and beats until `limit`.
     ///
     /// # Errors
     /// If the work is not done by then; it is dropped.

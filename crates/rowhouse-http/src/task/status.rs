@@ -1,4 +1,4 @@
-//! How a task is, for health and metrics.
+//! The state of a task, for health and metrics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::time::Instant;
 
-/// A task that was restarted counts as up once it has run this long, so that one which fails at once never does.
+/// A restarted task counts as up after running this long, so that one that fails at once never does.
 pub(super) const STEADY: Duration = Duration::from_secs(2);
-/// Most bytes of an error's text that are kept.
+/// Longest stored error text, in bytes.
 const MAX_ERROR_BYTES: usize = 300;
 
 /// Whether a task runs.
@@ -16,25 +16,25 @@ const MAX_ERROR_BYTES: usize = 300;
 pub enum TaskState {
     /// It runs.
     Up,
-    /// It has failed this long ago, and has not run steadily since.
+    /// It has failed and has not run steadily since.
     Restarting {
-        /// Since the first of the failures in a row.
+        /// Time since the first of the consecutive failures.
         since: Duration,
     },
-    /// It was told to stop, and has.
+    /// It was stopped.
     Stopped,
 }
 
-/// How a task is.
+/// The status of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskStatus {
     /// The task's name.
     pub name: &'static str,
     /// Whether it runs.
     pub state: TaskState,
-    /// How often it has been started again.
+    /// How often it has been restarted.
     pub restarts: u64,
-    /// Why it was last started again; kept after it has recovered. For operators, not for strangers.
+    /// Why it was last restarted; kept after it has recovered. For operators only.
     pub last_error: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl TaskStatus {
     }
 }
 
-/// What the supervisor writes and the status reads.
+/// The shared record that the supervisor writes and the status reads.
 pub(super) struct Record {
     name: &'static str,
     state: Mutex<State>,
@@ -80,7 +80,7 @@ impl Record {
         state.last_error = Some(error[..error.floor_char_boundary(MAX_ERROR_BYTES)].to_owned());
     }
 
-    /// Said again and again while it runs.
+    /// Called periodically while the task runs.
     pub(super) fn running(&self, ran: Duration) {
         if ran >= STEADY && self.state().failing_since.take().is_some() {
             self.up.set(1);

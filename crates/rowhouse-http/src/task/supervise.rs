@@ -1,4 +1,4 @@
-//! The life of one task: start, watch, start again.
+//! Supervision of one task: start, watch, restart.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::fault::Faults;
 use super::status::Record;
 use super::{BackgroundTask, Heartbeat};
 
-/// How often a task's silence is looked at.
+/// How often a task's heartbeat is checked.
 const CHECK: Duration = Duration::from_secs(1);
 
 /// Runs the task until `stop` turns true.
@@ -65,7 +65,7 @@ impl Run {
         let heartbeat = Heartbeat::new(stop.clone());
         let handle = {
             let (make, faults, heartbeat) = (Arc::clone(&task.make), Arc::clone(faults), heartbeat.clone());
-            // Made inside, so that a panic while the future is made is caught too.
+            // The future is created inside, so that a panic in `make` is caught, too.
             tokio::spawn(async move {
                 tokio::select! {
                     biased;

@@ -9,11 +9,11 @@ use tokio::time::{Instant, timeout};
 use super::{BackgroundTask, Heartbeat, Supervisor, TaskState, TaskStatus, TookTooLong};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Within this time a failure has to be seen.
+/// A failure has to be detected within this time.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the first run of a task does; later ones are well.
+/// The first run of a task has the fault; later ones succeed.
 async fn first_run(runs: &AtomicU32, heartbeat: &Heartbeat, fault: impl Future<Output = ()>) {
     heartbeat.sleep(SECOND).await;
     if runs.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -23,7 +23,7 @@ async fn first_run(runs: &AtomicU32, heartbeat: &Heartbeat, fault: impl Future<O
     }
 }
 
-/// Waits, on the paused clock, for the one task's status to be as wanted.
+/// Waits, on the paused clock, for the status of the only task.
 async fn until(supervisor: &Supervisor, wanted: impl Fn(&TaskStatus) -> bool) -> TaskStatus {
     let looking = async {
         loop {
@@ -38,7 +38,7 @@ async fn until(supervisor: &Supervisor, wanted: impl Fn(&TaskStatus) -> bool) ->
     timeout(3 * SEEN_WITHIN, looking).await.expect("the status comes")
 }
 
-/// Starts a task whose first run has the fault after a second; says what its status told then.
+/// Starts a task whose first run has the fault after a second; returns the error of its status.
 async fn fails<F>(fault: fn() -> F) -> String
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Keys in this process's memory: enough for one process; several need a store that they share.
+//! A store in this process's memory; several processes need a shared one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 
 use super::{Answer, Begun, IdempotencyStore, KEPT, KeyScope, Problem, RUNNING_LIMIT};
 
-/// Keys of all callers; with the longest answers 32 MiB. The oldest go first.
+/// Keys of all callers; with the longest answers 32 MiB. The oldest are evicted first.
 const MAX_KEYS: usize = 2000;
-/// Keys of one caller, so that no caller pushes out the others' all at once.
+/// Keys of one caller, so that no caller can evict all keys of others.
 const MAX_KEYS_OF_CALLER: usize = 500;
 
 /// Keys in memory.

@@ -79,14 +79,14 @@ async fn key_of_another_request_is_refused() {
 }
 
 #[tokio::test]
-async fn failure_of_ours_may_be_tried_again() {
+async fn server_error_is_not_stored_and_may_be_retried() {
     let world = world();
     assert_eq!(world.post(tenant(1), "/broken", "a", "").await.1, "0");
     assert_eq!(world.post(tenant(1), "/broken", "a", "").await.1, "1");
 }
 
 #[tokio::test]
-async fn key_is_taken_while_its_request_runs_and_free_when_that_is_lost() {
+async fn key_is_in_use_while_its_request_runs_and_free_when_that_is_lost() {
     let store = MemoryStore::default();
     let scope = KeyScope { caller: "x".to_owned(), key: "a".to_owned() };
     let begin = async |now| store.begin(&scope, "digest", now).await.unwrap();
@@ -97,7 +97,7 @@ async fn key_is_taken_while_its_request_runs_and_free_when_that_is_lost() {
 }
 
 #[tokio::test]
-async fn one_caller_s_keys_do_not_push_out_another_s() {
+async fn one_caller_s_keys_do_not_evict_another_s() {
     let store = MemoryStore::default();
     let now = OffsetDateTime::UNIX_EPOCH;
     let scope = |caller: &str, n: u32| KeyScope { caller: caller.to_owned(), key: n.to_string() };

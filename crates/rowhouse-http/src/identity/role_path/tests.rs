@@ -16,7 +16,7 @@ fn found(path: &str) -> Option<Value> {
 }
 
 #[test]
-fn both_syntaxes_lead_to_the_same_value() {
+fn both_syntaxes_select_the_same_value() {
     for (path, value) in [
         ("$.role", "plain"),
         (".role", "plain"),
@@ -40,7 +40,7 @@ fn both_syntaxes_lead_to_the_same_value() {
 }
 
 #[test]
-fn path_that_leads_nowhere_finds_nothing() {
+fn path_without_a_match_finds_nothing() {
     for path in ["$.none", ".none", ".role.b", ".a[0]", ".roles[9]", ".roles[?(@ == \"7\")]", "$.a.b.c"] {
         assert_eq!(found(path), None, "{path}");
     }
