@@ -21,7 +21,7 @@ use crate::{Pulse, Wake, Worker, WorkerParts};
 /// One connection for fetching, two for completing, one each for maintaining and for releasing what is due, one to spare.
 const CONNECTIONS: u32 = 6;
 /// What sends letters: people wait for them.
-const LETTERS: &[&str] = &["mail.write", "mail.deliver"];
+const LETTERS: &[&str] = &["mail.write", "mail.send"];
 /// How often schedules are looked at.
 const SCHEDULE_TICK: Duration = Duration::from_secs(1);
 /// Pauses between two attempts to start while the database is away.

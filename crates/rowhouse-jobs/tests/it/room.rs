@@ -77,15 +77,15 @@ async fn two_slow_kinds_together_hold_up_no_letter() {
     for slow in ["test.slow", "test.slower"] {
         registry.add(kind(slow), Does(async |_| std::future::pending().await));
     }
-    registry.add(kind("mail.deliver"), Does(async |_| Ok(None)));
-    let _worker = worker_with(&db, registry, &["mail.deliver"]).await;
+    registry.add(kind("mail.send"), Does(async |_| Ok(None)));
+    let _worker = worker_with(&db, registry, &["mail.send"]).await;
     let payloads = vec![json!({}); 50];
     for slow in ["test.slow", "test.slower"] {
         enqueue_many(&client, slow, &payloads, "default", None).await.unwrap();
     }
     until(&client, "(select sum(cardinality(jobs)) from jobs.leases) >= 18").await;
     let asked = std::time::Instant::now();
-    enqueue_many(&client, "mail.deliver", &[json!({})], "default", None).await.unwrap();
+    enqueue_many(&client, "mail.send", &[json!({})], "default", None).await.unwrap();
     until(&client, "exists (select from jobs.done)").await;
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
 }
