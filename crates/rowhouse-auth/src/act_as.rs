@@ -1,5 +1,5 @@
-//! A user as the data plane would see him, without a session and without a token: for tools of the operator that show
-//! what the user would see. Nothing is written; the flight judges user and tenant as it does for everybody.
+//! A caller for a user without session and token, for operators' tools that show what the user would see. Nothing is
+//! written; the flight checks user and tenant as for every caller.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::state::issuer;
 use crate::store::session::SessionRow;
 use crate::store::user;
 
-/// Who is meant.
+/// The user and tenant to act as.
 #[derive(Debug, Clone, Copy)]
 pub struct ActAs<'a> {
     /// E-mail address or id.
     pub user: &'a str,
-    /// Slug or id of the tenant; without it the user's oldest open one.
+    /// Slug or id of the tenant; without it the user's oldest active membership.
     pub tenant: Option<&'a str>,
 }
 
-/// Why somebody cannot be acted as.
+/// Why a caller cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ActAsError {
-    /// Nobody has this address or id.
+    /// No user has this address or id.
     #[error("no such user")]
     NoSuchUser,
-    /// A ban lasts.
+    /// The user is banned.
     #[error("the user is banned")]
     Banned,
     /// The tenant does not exist, is not active, or the user is no active member.
@@ -70,7 +70,7 @@ impl TransactionError for ActAsError {
     }
 }
 
-/// The caller that a sign-in would make, but for `session_id`, which is missing.
+/// The caller that a sign-in would make, without `session_id`.
 ///
 /// # Errors
 /// [`ActAsError`].

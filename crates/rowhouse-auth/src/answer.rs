@@ -1,4 +1,4 @@
-//! How answers leave: GoTrue's two error dialects, chosen by the request's `X-Supabase-Api-Version`.
+//! Rendering of errors in GoTrue's two formats, chosen by the request's `X-Supabase-Api-Version`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 
 use crate::refusal::Refusal;
 
-/// Names the dialect; a date.
+/// The header that selects the format; a date.
 pub(crate) const API_VERSION: HeaderName = HeaderName::from_static("x-supabase-api-version");
-/// The only version that changed anything: from it on, `code` is text.
+/// The only version with a change: from it on, `code` is a string.
 const V2024: &str = "2024-01-01";
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-sb-error-code");
 /// Most causes of one error that are logged.
 const MAX_CAUSES: usize = 8;
 
 impl IntoResponse for Refusal {
-    /// Status and headers; the body is written by [`render`], which knows the dialect.
+    /// Status and headers; [`render`], which knows the format, writes the body.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(self.code));
@@ -34,7 +34,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The router's outermost layer: gives errors their body, and logs those that are ours.
+/// The router's outermost layer: writes the body of errors, and logs server errors.
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let modern = wants_2024(request.headers());
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.to_string());
@@ -63,7 +63,7 @@ fn causes(error: &(dyn Error + Send + Sync + 'static)) -> String {
     chain.take(MAX_CAUSES).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Dates compare as text. A malformed version counts as none.
+/// ISO dates compare as strings. A malformed version counts as none.
 fn wants_2024(headers: &HeaderMap) -> bool {
     let version = headers.get(API_VERSION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_date = version.len() == V2024.len()

@@ -1,4 +1,5 @@
-//! The API keys of a project that `up` runs: handed out once, since front ends carry them, and kept in its private folder.
+//! The API keys of a project run by `up`: issued once, since front ends are built with them, and stored in its
+//! private folder.
 
 use rowhouse_crypto::Purpose;
 use rowhouse_module::{CannotRun, Project, State};
@@ -8,19 +9,19 @@ use crate::{API_KEY_LIFETIME, KeyStore};
 
 const FILE: &str = "keys/api_keys.json";
 
-/// API keys as they were handed out.
+/// The issued API keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ApiKeys {
     kid: String,
     issuer: String,
-    /// The key that browsers may hold.
+    /// The key for browsers.
     pub anon_key: String,
-    /// The key that looks past row-level security.
+    /// The key that bypasses row-level security.
     pub service_role_key: String,
 }
 
 impl ApiKeys {
-    /// Fresh ones, signed with the key that signs now.
+    /// Issues new ones, signed with the current signing key.
     ///
     /// # Errors
     /// The database's.
@@ -56,7 +57,7 @@ impl ApiKeys {
         }
     }
 
-    /// Brings what a project that `up` runs shows of its keys up to date. `None` where there is no such project.
+    /// Replaces the keys that a project run by `up` shows. `None` if `up` does not run it.
     ///
     /// # Errors
     /// The database's, or if they cannot be written.

@@ -1,4 +1,4 @@
-//! What an access token says: GoTrue's claims and the active tenant.
+//! Claims of access tokens: GoTrue's and the active tenant.
 
 use std::sync::LazyLock;
 
@@ -12,10 +12,10 @@ use crate::metadata;
 use crate::model::{Object, User};
 use crate::store::session::SessionRow;
 
-/// Bytes of metadata that a token has room for: it travels in headers, and verifiers refuse more than 8 KiB. User metadata
-/// beyond that stays out; the user object always has it.
+/// Bytes of metadata in a token: tokens are sent in headers, and verifiers refuse more than 8 KiB. Larger user
+/// metadata is left out; the user object always has it.
 const MAX_METADATA: usize = 4 * 1024 + 512;
-/// User metadata of more bytes than this stays out in any case.
+/// User metadata of more bytes than this is always left out.
 const MAX_USER_METADATA: usize = 3 * 1024;
 
 #[derive(Debug, Serialize)]
@@ -83,7 +83,7 @@ impl<'a> AccessClaims<'a> {
         }
     }
 
-    /// The same of a user who has not signed in.
+    /// The same for a user without a session.
     pub(crate) fn without_session(mut self) -> Self {
         self.session_id = None;
         self
@@ -94,8 +94,8 @@ impl<'a> AccessClaims<'a> {
     }
 }
 
-/// The metadata that fits into a token. App metadata is bounded where it is written; only SQL can have written more, and
-/// then the user signs in without it rather than not at all.
+/// The metadata that fits into a token. App metadata is bounded when it is written. SQL can have written more; then
+/// the user can still sign in, without it.
 fn portable(user: &User) -> (&Object, &Object) {
     let app = metadata::size(&user.app_metadata);
     if app > MAX_METADATA {

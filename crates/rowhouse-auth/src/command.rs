@@ -1,5 +1,5 @@
-//! `keys`: the ring, its rotation, and fresh API keys. A running server hears of every change; the audit log names the
-//! operator's account.
+//! `keys`: the key ring, its rotation, and new API keys. A running server is notified of every change; the audit log
+//! names the operator's account.
 
 mod change;
 mod list;
@@ -27,17 +27,17 @@ pub(super) enum KeysCommand {
         after_help = "Example:\n  rowhouse keys rotate\n  rowhouse keys rotate --api   # new anon and service_role keys; the old ones stay valid"
     )]
     Rotate {
-        /// Rotate the key behind anon_key and service_role_key instead of the one for users
+        /// Rotate the key that signs anon_key and service_role_key instead of the one for users
         #[arg(long)]
         api: bool,
-        /// Refuse everything signed before, at once: for keys that have leaked
+        /// Refuse all tokens signed before, at once: for leaked keys
         #[arg(long)]
         revoke: bool,
-        /// Say what would happen and change nothing
+        /// Print what would happen and change nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// End an API key, or a signing key and with it every token that it signed
+    /// Revoke an API key, or a signing key and with it every token that it signed
     #[command(
         after_help = "Example:\n  rowhouse keys list\n  rowhouse keys revoke 0198d5a1-0000-7000-8000-000000000001"
     )]
@@ -45,7 +45,7 @@ pub(super) enum KeysCommand {
         /// The id of an API key, or the kid of a signing key (the first part of a token names it)
         id: String,
     },
-    /// Print a fresh API key for a role
+    /// Issue and print an API key for a role
     #[command(after_help = "Example:\n  rowhouse keys issue --role service_role --expires-in-days 30")]
     Issue {
         /// anon or service_role
@@ -61,9 +61,9 @@ pub(super) enum KeysCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(super) enum ApiRole {
-    /// What a browser may hold
+    /// For browsers
     Anon,
-    /// Looks past row-level security; for servers only
+    /// Bypasses row-level security; for servers only
     ServiceRole,
 }
 
@@ -91,7 +91,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
     })
 }
 
-/// The project's settings, with the secret that `up` has made up for it.
+/// The project's settings, with the secret that `up` has generated for it.
 fn settings(context: &CommandContext) -> Result<Settings, CannotRun> {
     let mut settings = context.settings()?;
     if context.project.private("keys/secrets.toml").exists() {

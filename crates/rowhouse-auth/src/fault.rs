@@ -1,11 +1,11 @@
-//! What can end every flow without the caller's doing: the database, the crypto library, a stored row that makes no
-//! sense, too much work at once. What a flow refuses by itself is an error of that flow.
+//! Failures common to all flows and not caused by the caller: the database, the crypto library, a malformed row,
+//! overload. What a flow refuses is an error of that flow.
 
 use rowhouse_crypto::KeyError;
 use rowhouse_crypto::password::HashError;
 use rowhouse_db::{DbError, TransactionError};
 
-/// Why a flow broke off.
+/// Why a flow failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The database's part.
@@ -23,14 +23,14 @@ pub(crate) enum Fault {
     /// Too many passwords wait to be hashed.
     #[error("too many passwords wait to be hashed")]
     Busy,
-    /// No successor follows from a refresh token: the crypto library refused.
+    /// No successor of a refresh token could be derived: the crypto library failed.
     #[error("the refresh token has no successor")]
     NoSuccessor,
-    /// `auth.identities` holds what no identity looks like.
+    /// `auth.identities` has a malformed row.
     #[error("auth.identities holds a malformed row")]
     Identity(#[source] serde_json::Error),
-    /// A row that the same transaction has written is not there.
-    #[error("the new user is not there")]
+    /// A row that the same transaction has written is missing.
+    #[error("the new user's row is missing")]
     Vanished,
 }
 
@@ -49,8 +49,8 @@ impl TransactionError for Fault {
     }
 }
 
-/// Lets `?` and [`rowhouse_db::Control::run_tx`] carry the database's errors through a flow's own error, which has a
-/// variant `Fault`.
+/// Conversions for `?` and [`rowhouse_db::Control::run_tx`] between database errors and a flow's own error, which has
+/// a variant `Fault`.
 macro_rules! carry_fault {
     ($($error:ty),+) => {$(
         impl From<rowhouse_db::DbError> for $error {

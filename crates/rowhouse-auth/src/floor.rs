@@ -1,5 +1,5 @@
-//! How long a refused password takes to be answered: as long as for the slowest kind of hash, so that the time does not
-//! say whether an address is known or from where its hash was imported.
+//! Minimum duration of refused sign-ins: that of the slowest kind of hash, so that timing reveals neither whether an
+//! address is known nor from where its hash was imported.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use rowhouse_crypto::password::Kind;
 
-/// Kinds whose times are remembered; imports bring a handful.
+/// Most kinds whose durations are stored; imports bring a handful.
 const MAX_KINDS: usize = 64;
-/// No refusal takes longer by this than its own comparison, however slow a hash somebody has imported.
+/// Longest added delay, however slow an imported hash is.
 const LONGEST: Duration = Duration::from_secs(1);
 /// Weight of the latest comparison in the average, as a divisor.
 const SMOOTHING: u32 = 8;
 
-/// Average times of comparisons, by kind.
+/// Average durations of comparisons, by kind of hash.
 #[derive(Debug, Default)]
 pub(crate) struct Floor(Mutex<BTreeMap<Kind, Duration>>);
 
 impl Floor {
-    /// Takes a comparison into the average of its kind.
+    /// Adds a comparison to the average of its kind.
     pub(crate) fn note(&self, kind: Kind, took: Duration) {
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(average) = times.get_mut(&kind) {
@@ -29,8 +29,8 @@ impl Floor {
         }
     }
 
-    /// What a refusal has to wait whose comparison took `took`: until a quarter beyond the slowest average, which nearly
-    /// every comparison of that kind stays below, too.
+    /// The remaining delay of a refusal whose comparison took `took`: up to 1.25 times the slowest average, a
+    /// duration that nearly every comparison stays below.
     pub(crate) fn rest(&self, took: Duration) -> Duration {
         let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let slowest = times.values().max().copied().unwrap_or_default().min(LONGEST);
@@ -45,7 +45,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn every_kind_is_refused_at_the_same_time() {
+    fn refusal_takes_equally_long_for_every_kind_of_hash() {
         let floor = Floor::default();
         assert_eq!(floor.rest(50 * MS), Duration::ZERO);
         floor.note(Kind::Current, 40 * MS);

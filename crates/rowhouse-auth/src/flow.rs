@@ -1,4 +1,4 @@
-//! What is decided: no HTTP types, no SQL text.
+//! Flows, the decisions: no HTTP types, no SQL text.
 
 pub(crate) mod account;
 pub(crate) mod admin;

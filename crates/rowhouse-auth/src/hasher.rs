@@ -1,4 +1,4 @@
-//! Password hashing off the async threads: so many at once, so many waiting, the rest turned away.
+//! Password hashing outside the async threads, with bounded concurrency and a bounded queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,15 +12,15 @@ use crate::fault::Fault;
 use crate::floor::Floor;
 use crate::policy::Password;
 
-/// The bounded pool. Callers must hold no database connection while they wait here.
+/// The bounded pool. Callers must not hold a database connection while they wait.
 #[derive(Debug)]
 pub(crate) struct Hasher {
-    /// Running and waiting together.
+    /// Permits for running and waiting requests together.
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
     rng: SharedRng,
     floor: Arc<Floor>,
-    /// Set once the usual kinds of hashes have been timed.
+    /// Set once the durations of the usual kinds of hashes have been measured.
     rehearsed: OnceCell<()>,
 }
 
@@ -43,7 +43,7 @@ impl Hasher {
         Ok(self.run(move || password::hash(password.expose(), &*rng)).await??)
     }
 
-    /// Compares; `None` costs as much as a mismatch.
+    /// Verifies a password; `None` takes as long as a mismatch.
     pub(crate) async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verdict, Fault> {
         self.run(move || password::verify(password.expose(), stored.as_deref())).await
     }
@@ -70,7 +70,7 @@ impl Hasher {
         self.run(move || password::rehearse(|kind, compare| floor.note(kind, timed(compare).1))).await
     }
 
-    /// The permits travel with the work: a client that leaves does not free a core that is still busy.
+    /// The permits are moved into the work: a request that is dropped does not free a core that is still busy.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
         let place = self.admitted.clone().try_acquire_owned().map_err(|_| Fault::Busy)?;
         let turn = self.running.clone().acquire_owned().await.map_err(|_| Fault::Busy)?;
@@ -102,24 +102,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beyond_running_and_waiting_the_pool_is_busy() {
+    async fn full_queue_is_refused_as_busy() {
         let hasher = hasher(1, 1);
-        let (release, gate) = std::sync::mpsc::channel::<()>();
-        let running = hasher.run(move || gate.recv());
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let running = hasher.run(move || released.recv());
         let waiting = hasher.run(|| ());
         let refused = async {
             let refused = hasher.run(|| ()).await;
             release.send(()).unwrap();
             refused
         };
-        // `join!` polls in this order, so that the first two hold their places when the third arrives.
+        // `join!` polls in this order, so that the first two hold their permits when the third arrives.
         let (first, second, third) = tokio::join!(biased; running, waiting, refused);
         assert!(first.is_ok() && second.is_ok());
         assert!(matches!(third, Err(Fault::Busy)));
     }
 
     #[tokio::test]
-    async fn places_are_free_again_after_the_work() {
+    async fn permits_are_released_after_the_work() {
         let hasher = hasher(1, 0);
         for _ in 0..3 {
             assert!(hasher.run(|| ()).await.is_ok());

@@ -1,5 +1,5 @@
-//! The key ring as the database keeps it: created at first start, reloaded when another process changes it, rotated
-//! without breaking a live token.
+//! The key ring in the database: created at first start, reloaded when another process changes it, rotated without
+//! invalidating tokens.
 
 mod vault;
 
@@ -23,32 +23,32 @@ use crate::store::api_key;
 use crate::store::key::{self, KeyRow};
 use vault::{Vault, note};
 
-/// How long API keys live unless asked otherwise: ten years.
+/// Default lifetime of API keys: ten years.
 pub const API_KEY_LIFETIME: time::Duration = time::Duration::days(3653);
-/// How often the ring's version is asked for when nothing is heard: a revoked key is refused within a second although its
-/// notification got lost, and a failed reload is tried again.
+/// How often the ring's version is polled: a revoked key is refused within a second even if its notification is lost,
+/// and a failed reload is retried.
 const POLL: Duration = Duration::from_millis(500);
-/// How long one look at the ring in the database may take.
+/// Timeout of one poll.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
-/// How long after the last token's death a retired access key stays: clocks differ, answers are slow.
+/// How long a retired access key is kept after its last token has expired, for clock differences.
 const GRACE: Duration = Duration::from_secs(300);
 
 /// Why the key ring cannot be loaded, changed or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyStoreError {
-    /// Nothing opens the stored keys.
+    /// There is no secret to open the stored keys.
     #[error("auth.key_secret is not set")]
     NoSecret,
-    /// A key could not be made, loaded or used.
+    /// A key could not be generated, loaded or used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A stored key makes no sense.
+    /// A stored key is malformed.
     #[error("auth.signing_keys: the row {kid} is malformed")]
     Row {
         /// Which key.
         kid: String,
     },
-    /// A rotation found no key to go on with.
+    /// A rotation found no standby key.
     #[error("there is no standby key")]
     NoStandby,
     /// The database's part.
@@ -71,39 +71,39 @@ impl TransactionError for KeyStoreError {
     }
 }
 
-/// A key as `keys list` shows it.
+/// A signing key as `keys list` shows it.
 #[derive(Debug, Clone)]
 pub struct KeyInfo {
     /// Its public half, with kid and algorithm.
     pub jwk: Jwk,
     /// What it signs.
     pub purpose: Purpose,
-    /// Where it stands.
+    /// Its stage.
     pub status: Status,
-    /// When it was made.
+    /// When it was created.
     pub created_at: OffsetDateTime,
     /// When it stopped signing.
     pub rotated_at: Option<OffsetDateTime>,
 }
 
-/// An API key that was handed out, as `keys list` shows it.
+/// An issued API key as `keys list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyInfo {
     /// The claim `jti`.
     pub id: Uuid,
-    /// What signed it.
+    /// The key that signed it.
     pub kid: String,
     /// `anon` or `service_role`.
     pub role: String,
-    /// When it was handed out.
+    /// When it was issued.
     pub issued_at: OffsetDateTime,
-    /// From when on it is refused in any case.
+    /// When it expires.
     pub expires_at: OffsetDateTime,
     /// When it was revoked.
     pub revoked_at: Option<OffsetDateTime>,
 }
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotated {
     /// The kid that signs now.
@@ -112,18 +112,18 @@ pub struct Rotated {
     pub revoked: Vec<String>,
 }
 
-/// What a revocation ended.
+/// What was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
     /// One API key.
     ApiKey,
-    /// A signing key that did not sign any more, or not yet, with all tokens that it signed.
+    /// A retired or standby key, with all tokens that it signed.
     SigningKey(Purpose),
-    /// The key that signed, with all tokens that it signed; another one signs now.
+    /// The current signing key, with all tokens that it signed; another one signs now.
     Signer(Purpose),
 }
 
-/// The ring and its place in the database. Cheap to clone.
+/// The ring in memory and its storage. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct KeyStore(Arc<Inner>);
 
@@ -135,11 +135,11 @@ struct Inner {
     origin: Origin,
     secret: Secret,
     token_lifetime: Duration,
-    /// Which version of the stored ring the one in use was read from.
+    /// The stored version from which the ring in use was loaded.
     version: AtomicI64,
 }
 
-/// What the database holds: a version that is not newer than the rest, so that a change in between is seen.
+/// The stored ring. The version is read first, so that a change in between is detected.
 struct Stored {
     version: i64,
     rows: Vec<KeyRow>,
@@ -155,7 +155,7 @@ impl Stored {
 }
 
 impl KeyStore {
-    /// Loads the ring, creating what is missing; any number of processes may start at once.
+    /// Loads the ring and creates missing keys; any number of processes may start at once.
     ///
     /// # Errors
     /// Without `auth.key_secret`, with an unusable `auth.jwt_secret`, with another `key_secret` than the stored keys were sealed with, or without database.
@@ -184,13 +184,13 @@ impl KeyStore {
         Ok(Self(Arc::new(Inner { ring, vault, control, origin, secret, token_lifetime, version })))
     }
 
-    /// The ring of the moment.
+    /// The current ring.
     #[must_use]
     pub fn ring(&self) -> Arc<KeyRing> {
         self.0.ring.load_full()
     }
 
-    /// The place where the ring stands, for those who verify on every request.
+    /// The shared pointer to the current ring, for verification on every request.
     #[must_use]
     pub fn shared(&self) -> Arc<ArcSwap<KeyRing>> {
         Arc::clone(&self.0.ring)
@@ -241,8 +241,8 @@ impl KeyStore {
         if version == self.0.version.load(Ordering::Relaxed) { Ok(()) } else { self.reload().await }
     }
 
-    /// Follows the stored ring until the hub is gone: looks at it when a change is announced, and in any case every
-    /// half second, since a connection may be dead for long before anybody notices. Calls `beat` in every turn.
+    /// Follows the stored ring until the hub is dropped: checks it when a change is announced, and every half second,
+    /// since a dead connection may go unnoticed for long. Calls `beat` in every iteration.
     pub async fn follow(self, mut heard: Receiver<Heard>, beat: impl Fn()) {
         let (mut is_current, mut due) = (true, Instant::now());
         loop {
@@ -259,19 +259,16 @@ impl KeyStore {
                 Err(_) => Some(format!("no answer within {LOOK_LIMIT:?}")),
             };
             if let Some(error) = failure.as_ref().filter(|_| is_current) {
-                tracing::warn!(
-                    error,
-                    "the key ring could not be looked at; the one in use stays until it can"
-                );
+                tracing::warn!(error, "the key ring could not be checked; the one in use stays until it can");
             }
             is_current = failure.is_none();
             due = Instant::now() + POLL;
         }
     }
 
-    /// The standby key of `purpose` begins to sign, the signing key only verifies from now on, a new standby key is
-    /// made. Retired access keys go once every token they signed is dead; retired API keys stay until they are revoked.
-    /// With `revoke` all that do not sign any more go at once.
+    /// Rotates the keys of `purpose`: the standby key begins to sign, the signing key only verifies, a new standby
+    /// key is created. Retired access keys are removed once all their tokens have expired; retired API keys stay
+    /// until they are revoked. With `revoke` all retired keys are removed at once.
     ///
     /// # Errors
     /// The database's, or the crypto library's.
@@ -288,8 +285,9 @@ impl KeyStore {
         Ok(Rotated { signing: self.ring().signing_kid(purpose).to_owned(), revoked })
     }
 
-    /// Ends the API key of this id, or the signing key of this kid and with it every token that it signed: every process
-    /// refuses them as soon as it hears of it. A key that signs is replaced first. `None` if there is none.
+    /// Revokes the API key of this id, or the signing key of this kid and with it every token that it signed: every
+    /// process refuses them once it is notified. A current signing key is replaced first. `None` if there is no such
+    /// key.
     ///
     /// # Errors
     /// The database's, or the crypto library's.
@@ -302,7 +300,7 @@ impl KeyStore {
         Ok(revoked)
     }
 
-    /// The API keys that were handed out and have not expired, oldest first.
+    /// The issued API keys that have not expired, oldest first.
     ///
     /// # Errors
     /// The database's.
@@ -312,8 +310,8 @@ impl KeyStore {
         Ok(self.0.control.statement(&self.0.origin.operation("auth.list_api_keys"), list).await?)
     }
 
-    /// Issues an API key for `role` (`anon` or `service_role`): a JWT signed by the long-lived key, good for `lifetime`
-    /// or until it or that key is revoked.
+    /// Issues an API key for `role` (`anon` or `service_role`): a JWT signed by the long-lived key, valid for
+    /// `lifetime` or until it or that key is revoked.
     ///
     /// # Errors
     /// The database's, or the crypto library's.

@@ -1,4 +1,4 @@
-//! How many requests of one client address are allowed. Counting is left to `rowhouse_http::limit`.
+//! Rate limits by client address. Counting is left to `rowhouse_http::limit`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests; the next one in {retry_after:?}")]
 pub(crate) struct TooManyRequests {
-    /// When to try again.
+    /// When to retry.
     pub(crate) retry_after: Duration,
 }
 
@@ -38,7 +38,7 @@ impl AddressLimit {
         Self { name, quota: Quota::new(per_5min, WINDOW), limiter: RateLimiter::in_memory(clock) }
     }
 
-    /// Counts one request; whoever has no address shares the budget of those.
+    /// Counts one request; requests without an address share a budget.
     pub(crate) async fn check(&self, client: &Client) -> Result<(), TooManyRequests> {
         let address = client.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(self.limiter.check_address(self.name, address, self.quota, &client.rates).await?)

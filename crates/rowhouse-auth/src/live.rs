@@ -1,14 +1,14 @@
-//! Whether the bearer of a token still is who it says: asked of the database at every request of a signed-in user.
+//! Liveness of a token's user and session, looked up on every request of a signed-in user.
 
 use time::OffsetDateTime;
 
 use crate::request::SignedIn;
 use crate::store::user::{LiveUser, UserRow};
 
-/// Why a genuine token is worth nothing any more.
+/// Why a genuine token is no longer valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotLive {
-    /// The user is gone.
+    /// The user was deleted.
     #[error("User from sub claim in JWT does not exist")]
     UserNotFound,
     /// The session has been ended.
@@ -19,7 +19,7 @@ pub(crate) enum NotLive {
     UserBanned,
 }
 
-/// Refuses who has been deleted, banned or signed out since the token was signed.
+/// Refuses users who were deleted, banned or signed out since the token was signed.
 pub(crate) fn require_live(
     live: Option<LiveUser>,
     caller: SignedIn,
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn standing_session_is_let_through() {
+    fn live_session_is_accepted() {
         assert!(require_live(live(|_| {}), caller(), now()).is_ok());
         let later = now() + Duration::SECOND;
         assert!(require_live(live(|live| live.not_after = Some(later)), caller(), now()).is_ok());
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn ended_sessions_and_gone_users_are_refused() {
+    fn ended_sessions_and_deleted_users_are_refused() {
         let refused = |live| require_live(live, caller(), now()).unwrap_err();
         assert_eq!(refused(None), NotLive::UserNotFound);
         assert_eq!(refused(live(|live| live.row.user.deleted_at = Some(now()))), NotLive::UserNotFound);

@@ -11,7 +11,7 @@ use crate::policy::WeakPassword;
 /// A JSON object.
 pub(crate) type Object = Map<String, Value>;
 
-/// A user. Empty texts stand for null columns where GoTrue's do.
+/// A user. Null columns are empty strings where GoTrue has them so.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct User {
     pub(crate) id: Uuid,
@@ -69,7 +69,7 @@ impl User {
     }
 }
 
-/// One way in which a user signs in; read from the JSON that the user query aggregates.
+/// A user's identity at a provider; read from the JSON that the user query aggregates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) identity_id: Uuid,
@@ -98,7 +98,7 @@ fn utc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTi
     Ok(rfc3339::option::deserialize(deserializer)?.map(|at| at.to_offset(UtcOffset::UTC)))
 }
 
-/// What a client holds after signing in.
+/// A session as returned to clients.
 #[derive(Debug, Serialize)]
 pub(crate) struct Session {
     pub(crate) access_token: String,

@@ -1,4 +1,4 @@
-//! Identity as a capability of the program: its schema, settings, surfaces and tidying.
+//! The module of identity: schema, settings, surfaces and cleanup jobs.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
-/// Tidying of whatever has no age of its own.
+/// Cleanup jobs without a configurable age.
 const TIDYING: &[(BuiltInSchedule, &str)] = &[
     (
         BuiltInSchedule { name: "auth.prune-tokens", cron: "27 * * * *", kind: "auth.prune_tokens" },
@@ -27,7 +27,7 @@ const TIDYING: &[(BuiltInSchedule, &str)] = &[
     ),
 ];
 
-/// The same for the audit log, whose age is a setting.
+/// The cleanup job of the audit log, whose age is a setting.
 const AUDIT: BuiltInSchedule =
     BuiltInSchedule { name: "auth.prune-audit", cron: "47 * * * *", kind: "auth.prune_audit" };
 
@@ -81,7 +81,7 @@ impl Module for AuthModule {
         Ok(())
     }
 
-    /// Triggers on users that came with the migrations run with the project's rights.
+    /// Confines triggers on users that the migrations have created to the project's rights.
     fn after_project_migrations<'a>(&'a self, client: &'a Client, _: &'a Settings) -> ModuleFuture<'a> {
         Box::pin(async move {
             let row = client.query_one("select auth.confine_triggers()", &[]).await.map_err(DbError::from)?;
@@ -154,7 +154,7 @@ fn add_tidying(assembly: &mut Assembly, settings: &AuthSettings) {
     assembly.schedule(AUDIT);
 }
 
-/// In development the API keys stand in the banner and in `state.json`.
+/// In development, adds the API keys to the banner and `state.json`.
 async fn tell_keys(assembly: &mut Assembly, keys: &KeyStore) -> Result<(), CannotRun> {
     let (Mode::Development { .. }, Some(project)) = (assembly.origin.mode, assembly.origin.project.clone())
     else {

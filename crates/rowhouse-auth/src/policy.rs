@@ -1,4 +1,4 @@
-//! What an address and a password must look like.
+//! Validation of addresses and passwords.
 
 use rowhouse_crypto::password::MAX_BYTES;
 use rowhouse_kernel::Secret;
@@ -21,12 +21,12 @@ impl<'de> Deserialize<'de> for Password {
 }
 
 impl Password {
-    /// The text itself, for hashing.
+    /// The plain text, for hashing.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// Refuses what may not become somebody's password.
+    /// Refuses passwords against the policy.
     pub(crate) fn require_acceptable(&self, settings: &AuthSettings) -> Result<(), PasswordError> {
         if self.expose().len() > MAX_BYTES {
             return Err(PasswordError::TooLong);
@@ -34,7 +34,7 @@ impl Password {
         self.weakness(settings).map_or(Ok(()), |weak| Err(PasswordError::Weak(weak)))
     }
 
-    /// What the policy has against it; also shown, without refusing, to who signs in with an older password.
+    /// How it violates the policy; also reported, without refusing, at sign-ins with an older password.
     pub(crate) fn weakness(&self, settings: &AuthSettings) -> Option<WeakPassword> {
         let shortest = usize::from(settings.password_min_length);
         (self.expose().chars().count() < shortest).then(|| WeakPassword {
@@ -44,10 +44,10 @@ impl Password {
     }
 }
 
-/// Why a text may not become a password.
+/// Why a password is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PasswordError {
-    /// Beyond what bcrypt compares.
+    /// Longer than bcrypt compares.
     #[error("Password cannot be longer than {MAX_BYTES} characters")]
     TooLong,
     /// Against the policy.
@@ -55,7 +55,7 @@ pub(crate) enum PasswordError {
     Weak(WeakPassword),
 }
 
-/// Why a text is no address.
+/// Why an address is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EmailError {
     #[error("An email address is required")]
@@ -75,7 +75,7 @@ pub(crate) struct WeakPassword {
     pub(crate) reasons: Vec<&'static str>,
 }
 
-/// Lower-cases an address and checks its form (the HTML standard's grammar); whether it exists only a mail can tell.
+/// Lower-cases an address and checks its syntax (the HTML standard's grammar).
 pub(crate) fn email(address: &str) -> Result<String, EmailError> {
     if address.is_empty() {
         return Err(EmailError::Missing);

@@ -1,5 +1,5 @@
-//! Answers that are errors, as GoTrue words them: status, code, message. Each flow's error is matched to one where its
-//! route is; here are those that several flows share. Leaves the two JSON dialects to `answer.rs`.
+//! Error responses as GoTrue has them: status, code, message. Each flow's error is converted next to its route; here
+//! are those that several flows share. Leaves the two JSON formats to `answer.rs`.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -16,19 +16,19 @@ use crate::policy::{EmailError, PasswordError};
 use crate::request::{CallerError, InputError};
 use crate::store::user::WriteError;
 
-/// When a client may try again after a moment of overload.
+/// Retry-After in case of overload.
 const SHORTLY: Duration = Duration::from_secs(1);
 
-/// An error as the client sees it, and its cause as the log sees it.
+/// An error for the client, and its cause for the log.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     /// GoTrue's `error_code`.
     pub(crate) code: &'static str,
     pub(crate) message: Cow<'static, str>,
-    /// When to try again, if waiting helps.
+    /// When to retry, if that helps.
     pub(crate) retry_after: Option<Duration>,
-    /// What a refused password lacks.
+    /// Why a password is too weak.
     pub(crate) weak_reasons: Option<Vec<&'static str>>,
     /// Never shown to the client.
     pub(crate) cause: Option<Box<dyn Error + Send + Sync>>,
@@ -53,7 +53,7 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not Found")
     }
 
-    /// The path knows other methods.
+    /// The path does not support the method.
     pub(crate) fn wrong_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed")
     }
@@ -99,7 +99,7 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// Class 22: the value sent cannot be stored, for example text with NUL in it.
+/// Class 22: the value cannot be stored, for example a string with NUL.
 fn is_data_fault(sqlstate: &str) -> bool {
     sqlstate.starts_with("22")
 }

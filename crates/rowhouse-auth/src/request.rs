@@ -1,4 +1,4 @@
-//! What routes take from a request: the client, the signed-in user, the administrator, the JSON body.
+//! Extractors: the client, the signed-in user, the administrator, the JSON body.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -22,22 +22,22 @@ use crate::live::NotLive;
 use crate::model::Object;
 use crate::refusal::Refusal;
 
-/// Longest user agent kept with a session.
+/// Longest user agent stored with a session.
 const MAX_USER_AGENT: usize = 512;
 
-/// Why a caller may not do what was asked.
+/// Why a caller is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallerError {
     /// No bearer where one is required.
     #[error("This endpoint requires a valid Bearer token")]
     NoAuthorization,
-    /// A bearer that cannot be believed.
+    /// A bearer token that is not valid.
     #[error("invalid JWT: unable to parse or verify signature, {0}")]
     BadJwt(TokenError),
-    /// A genuine token of nobody (an API key) where a user is required.
+    /// A valid token without a user (an API key) where a user is required.
     #[error("invalid claim: missing sub claim")]
     MissingSubject,
-    /// An administrator's endpoint, another role's token.
+    /// An administrator's endpoint with a token of another role.
     #[error("User not allowed")]
     NotAdmin,
 }
@@ -59,7 +59,7 @@ pub(crate) enum InputError {
     TooLarge,
 }
 
-/// Where a request came from.
+/// The client of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) origin: Origin,
@@ -69,7 +69,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A transaction that this request asks for.
+    /// An operation of this request.
     pub(crate) fn operation(&self, name: &'static str) -> Operation {
         self.origin.operation(name)
     }
@@ -90,7 +90,7 @@ impl FromRequestParts<Auth> for Client {
     }
 }
 
-/// A caller with a verified token of a user. Whether user and session still stand is asked with the first query.
+/// A caller with a verified token of a user. Whether user and session are still valid is checked with the first query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignedIn {
     pub(crate) user: UserId,
@@ -99,7 +99,7 @@ pub(crate) struct SignedIn {
 }
 
 impl SignedIn {
-    /// For what concerns the session itself.
+    /// For operations on the session itself.
     pub(crate) fn require_session(self) -> Result<SessionId, NotLive> {
         self.session.ok_or(NotLive::SessionNotFound)
     }
@@ -117,7 +117,7 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     }
 }
 
-/// A caller with the service key, or a user of that role whose session stands.
+/// A caller with the service key, or a user of that role with a live session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Administrator;
 
@@ -173,8 +173,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads the object first: read directly, a list would pass for an object with its fields in order, and refusals would
-/// name our types.
+/// Parses into an object first: parsed directly, a list would be accepted as the fields in order, and errors would
+/// name Rust types.
 pub(crate) fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, InputError> {
     let object: Object = serde_json::from_slice(json)?;
     Ok(T::deserialize(Value::Object(object))?)

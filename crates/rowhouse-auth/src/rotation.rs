@@ -1,4 +1,4 @@
-//! What becomes of a presented refresh token: a pure decision over what is stored.
+//! The decision about a presented refresh token, a pure function of the stored state.
 //!
 //! Tokens of a session form one chain, each the successor of its parent, and only the last is not revoked.
 
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// The stored side of the token that a client presents.
+/// The stored row of the token that a client presents.
 #[derive(Debug, Clone)]
 pub(crate) struct Presented {
     /// Its digest.
     pub(crate) digest: String,
     /// Whether it has been rotated or its family revoked.
     pub(crate) revoked: bool,
-    /// When it was, if it was.
+    /// When that happened.
     pub(crate) updated_at: OffsetDateTime,
 }
 
-/// The session's one live token.
+/// The session's one active token.
 #[derive(Debug, Clone)]
 pub(crate) struct Active {
     /// Its digest.
@@ -26,27 +26,27 @@ pub(crate) struct Active {
     pub(crate) parent: Option<String>,
 }
 
-/// What to do.
+/// The decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rotation {
-    /// The live token itself: revoke it and hand out its successor.
+    /// The active token itself: revoke it and issue its successor.
     Rotate,
-    /// A token that was just replaced: the client did not get, or not keep, the answer. Hand out the live one again.
+    /// A token that was just replaced: the client has lost the answer. Return the active one again.
     Repeat(RepeatCause),
-    /// A token from further back: it has been stolen, or the live one has. End the session.
+    /// An older token: it or the active one has been stolen. End the session.
     Reused,
 }
 
-/// Why a revoked token was let through.
+/// Why a revoked token was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RepeatCause {
-    /// It is the parent of the live token, so nothing newer has ever been used.
+    /// It is the parent of the active token, so no newer one was ever used.
     ParentOfActive,
-    /// It was replaced a moment ago: requests crossed.
+    /// It was replaced within the reuse interval: concurrent requests.
     WithinInterval,
 }
 
-/// Decides as GoTrue does for its first token format. A session without a live token has had its family revoked.
+/// Decides as GoTrue does for its first token format. In a session without an active token the family was revoked.
 pub(crate) fn decide(
     presented: &Presented,
     active: Option<&Active>,
@@ -93,19 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn live_token_is_rotated_however_old() {
+    fn active_token_is_rotated_however_old() {
         let rotation = decided(&presented("a", false, 86_400 * 365), Some(&active("a", None)));
         assert_eq!(rotation, Rotation::Rotate);
     }
 
     #[test]
-    fn parent_of_the_live_token_gets_the_live_token_however_late() {
+    fn parent_of_the_active_token_gets_the_active_token_however_late() {
         let rotation = decided(&presented("a", true, 86_400), Some(&active("b", Some("a"))));
         assert_eq!(rotation, Rotation::Repeat(RepeatCause::ParentOfActive));
     }
 
     #[test]
-    fn grandparent_is_let_through_within_the_interval_only() {
+    fn grandparent_is_accepted_within_the_interval_only() {
         let live = active("c", Some("b"));
         assert_eq!(
             decided(&presented("a", true, 10), Some(&live)),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn revoked_family_lets_nobody_through() {
+    fn revoked_family_is_refused() {
         assert_eq!(decided(&presented("a", true, 0), None), Rotation::Reused);
     }
 }

@@ -1,4 +1,4 @@
-//! Every path on one screen, relative to `/auth/v1`. A route parses, calls a flow, and words the answer.
+//! Routes relative to `/auth/v1`. A route parses, calls a flow, and renders the answer.
 
 mod account;
 mod admin;
@@ -50,8 +50,8 @@ const SESSION_ID: HeaderName = HeaderName::from_static("sb-auth-session-id");
 fn session_answer(session: Session) -> Response {
     let (user, id) = (session.user.id, session.session_id);
     let mut response = Json(session).into_response();
-    mark(&mut response, USER_ID, user);
-    mark(&mut response, SESSION_ID, id);
+    set_log_id(&mut response, USER_ID, user);
+    set_log_id(&mut response, SESSION_ID, id);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -59,11 +59,11 @@ fn session_answer(session: Session) -> Response {
 fn user_answer(user: User) -> Response {
     let id = user.id;
     let mut response = Json(user).into_response();
-    mark(&mut response, USER_ID, id);
+    set_log_id(&mut response, USER_ID, id);
     response
 }
 
-fn mark(response: &mut Response, name: HeaderName, id: Uuid) {
+fn set_log_id(response: &mut Response, name: HeaderName, id: Uuid) {
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(name, value);
     }

@@ -1,4 +1,4 @@
-//! What every route works with.
+//! State of the routes.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::hasher::Hasher;
 use crate::key_store::KeyStore;
 use crate::limit::AddressLimit;
 
-/// What [`Auth`] is made of.
+/// The parts of [`Auth`].
 #[derive(Debug)]
 pub struct AuthParts {
     /// The control plane's pool.
@@ -22,7 +22,7 @@ pub struct AuthParts {
     pub keys: KeyStore,
     /// `[auth]`.
     pub settings: AuthSettings,
-    /// Under which URL users reach the server, without a slash at the end.
+    /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
     /// The time.
     pub clock: SharedClock,
@@ -40,7 +40,7 @@ pub struct Auth {
     pub(crate) issuer: Arc<str>,
     pub(crate) clock: SharedClock,
     pub(crate) rng: SharedRng,
-    /// Derives each refresh token from the one before.
+    /// Derives each refresh token from its predecessor.
     pub(crate) chain: Arc<ChainKey>,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) signin_limit: Arc<AddressLimit>,
@@ -48,7 +48,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Puts the service together.
+    /// Builds the service.
     #[must_use]
     pub fn new(parts: AuthParts) -> Self {
         let AuthParts { control, keys, settings, public_url, clock, rng } = parts;

@@ -1,6 +1,6 @@
-//! SQL: functions that take a connection or transaction and return what a row means. Nothing is decided here.
+//! SQL as functions that take a connection or transaction and return typed rows. Nothing is decided here.
 //!
-//! Statements are sent with their parameter types, which saves the round trip that preparing would take.
+//! Statements are sent with their parameter types, which saves the round trip for preparing.
 
 pub(crate) mod api_key;
 pub(crate) mod key;

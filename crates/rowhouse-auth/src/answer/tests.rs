@@ -63,7 +63,7 @@ async fn dialect_follows_the_version_header() {
 }
 
 #[tokio::test]
-async fn weak_password_tells_its_reasons_in_both_dialects() {
+async fn weak_password_lists_its_reasons_in_both_formats() {
     let make: Make = || {
         let message = "Password should be at least 6 characters.".to_owned();
         PasswordError::Weak(WeakPassword { message, reasons: vec!["length"] }).into()
@@ -78,7 +78,7 @@ async fn weak_password_tells_its_reasons_in_both_dialects() {
 }
 
 #[tokio::test]
-async fn waiting_time_is_told_in_whole_seconds() {
+async fn retry_after_is_in_whole_seconds() {
     let (status, headers, _) =
         answered(|| TooManyRequests { retry_after: Duration::from_millis(1500) }.into(), None).await;
     assert_eq!((status, &headers["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"2".parse().unwrap()));
@@ -87,7 +87,7 @@ async fn waiting_time_is_told_in_whole_seconds() {
 }
 
 #[tokio::test]
-async fn inner_workings_stay_inside_and_the_request_can_be_named() {
+async fn internal_error_hides_its_cause_and_names_the_request() {
     let make: Make = || {
         let error = PgError {
             code: "42P01".to_owned(),
@@ -104,7 +104,7 @@ async fn inner_workings_stay_inside_and_the_request_can_be_named() {
 
 /// GoTrue's codes by status, as clients switch on them.
 #[test]
-fn codes_have_their_statuses() {
+fn codes_have_the_statuses_of_gotrue() {
     let refused = |code: &str| {
         Refusal::from(Fault::Db(DbError::from(PgError { code: code.to_owned(), ..PgError::default() })))
     };

@@ -1,4 +1,4 @@
-//! What changes the ring: `keys rotate`, `keys revoke`, `keys issue`.
+//! Commands that change the ring: `keys rotate`, `keys revoke`, `keys issue`.
 
 use rowhouse_crypto::Purpose;
 use rowhouse_kernel::settings::{ServerSettings, Settings};
@@ -15,7 +15,7 @@ pub(super) struct Keys<'a> {
     pub(super) store: &'a KeyStore,
 }
 
-/// What `keys rotate` is asked for.
+/// Arguments of `keys rotate`.
 pub(super) struct Rotation {
     pub(super) purpose: Purpose,
     pub(super) revoke: bool,
@@ -47,7 +47,7 @@ impl Rotation {
 }
 
 impl Keys<'_> {
-    /// Adds the API keys that take the place of the former ones, where those were rotated.
+    /// Adds the new API keys to the output if their signing key was rotated.
     async fn with_api_keys(
         &self,
         purpose: Purpose,
@@ -87,7 +87,7 @@ impl Keys<'_> {
         }
     }
 
-    /// Where the revoked key was one of those that `up` shows, others take their place.
+    /// If the revoked key is one of those that `up` shows, issues new ones.
     async fn replace_shown(&self, id: &str) -> Result<Outcome, CannotRun> {
         let text = format!("the API key {id} is refused from now on");
         let mut document = json!({ "revoked": id, "kind": "api_key" });
@@ -108,7 +108,7 @@ impl Keys<'_> {
         Ok(Outcome::yes(json!({ "role": role, "expires_in_days": days, "key": key }), key.clone()))
     }
 
-    /// Under which URL users reach the server.
+    /// The URL under which users reach the server.
     fn public_url(&self) -> String {
         let running = State::read(self.project).map(|state| state.url);
         running.or_else(|| self.settings.get::<ServerSettings>().public_url.clone()).unwrap_or_default()

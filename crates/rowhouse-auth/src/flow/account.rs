@@ -18,7 +18,7 @@ use crate::store::{session, user};
 /// Why the user's record is not shown or changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
-    /// Session or user do not stand any more.
+    /// Session or user are no longer valid.
     #[error(transparent)]
     NotLive(#[from] NotLive),
     #[error(transparent)]
@@ -37,7 +37,7 @@ pub(crate) enum AccountError {
 }
 carry_fault!(AccountError);
 
-/// What a user may change about himself.
+/// What users may change about themselves.
 #[derive(Debug, Default)]
 pub(crate) struct AccountChange {
     pub(crate) email: Option<String>,
@@ -46,7 +46,7 @@ pub(crate) struct AccountChange {
     pub(crate) data: Option<Object>,
 }
 
-/// The user, if session and user still stand.
+/// The user, if session and user are still valid.
 pub(crate) async fn get(auth: &Auth, caller: SignedIn, client: &Client) -> Result<User, AccountError> {
     find(auth, caller, client).await.map(|row| row.user)
 }
@@ -58,7 +58,7 @@ async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<UserRow,
     Ok(require_live(live, caller, auth.now())?)
 }
 
-/// Changes the user. A new password ends all his other sessions; a new address waits for its confirmation unless
+/// Changes the user. A new password ends all other sessions; a new address is pending until it is confirmed, unless
 /// addresses are confirmed at once.
 pub(crate) async fn update(
     auth: &Auth,
@@ -105,7 +105,7 @@ async fn apply(
     let row = user::lock(tx, caller.user.0).await?.ok_or(NotLive::UserNotFound)?;
     let current = caller.session.map(|session| session.0);
     require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
-    // An address that has yet to be confirmed is not looked up: the answer would tell whether somebody has it.
+    // A pending address is not looked up: the answer would reveal whether a user has it.
     if let Some(email) = &base.email {
         user::require_free(tx, email, caller.user.0).await?;
     }
@@ -127,7 +127,7 @@ async fn apply(
     Ok(row.map(|row| row.user).ok_or(NotLive::UserNotFound)?)
 }
 
-/// `changes` over `metadata`, key by key; null removes one.
+/// `metadata` merged with `changes`, key by key; null removes a key.
 pub(crate) fn merged(mut metadata: Object, changes: &Object) -> Object {
     for (name, value) in changes {
         match value {

@@ -1,4 +1,4 @@
-//! Users as administrators manage them.
+//! Management of users by administrators.
 
 use rowhouse_crypto::password::is_supported;
 use rowhouse_db::Transaction;
@@ -41,17 +41,17 @@ pub(crate) enum AdminError {
 }
 carry_fault!(AdminError);
 
-/// How long "for ever" is: GoTrue's clients ban for a hundred years.
+/// Longest ban; GoTrue's clients ban for a hundred years.
 const LONGEST_BAN: Duration = Duration::days(200 * 366);
 
-/// What an administrator may set; `None` leaves it.
+/// What an administrator may set; `None` leaves a field unchanged.
 #[derive(Debug, Default)]
 pub(crate) struct Directive {
     pub(crate) id: Option<Uuid>,
     pub(crate) email: Option<String>,
     pub(crate) email_confirm: bool,
     pub(crate) password: Option<Password>,
-    /// A hash from elsewhere, instead of a password.
+    /// An imported hash, instead of a password.
     pub(crate) password_hash: Option<String>,
     pub(crate) user_metadata: Option<Object>,
     pub(crate) app_metadata: Option<Object>,
@@ -120,7 +120,7 @@ pub(crate) async fn update(
     auth.control.run_tx(&client.operation("auth.admin_update_user"), work).await
 }
 
-/// Both kinds of metadata after the change, where it concerns them.
+/// Both kinds of metadata after the change, where they are changed.
 fn metadata_of(user: User, directive: &Directive) -> Result<(Option<Object>, Option<Object>), MetadataError> {
     let (user_size, app_size) = (metadata::size(&user.user_metadata), metadata::size(&user.app_metadata));
     let user_metadata = directive.user_metadata.as_ref().map(|data| merged(user.user_metadata, data));
@@ -131,7 +131,7 @@ fn metadata_of(user: User, directive: &Directive) -> Result<(Option<Object>, Opt
     ))
 }
 
-/// Deletes a user; `soft` keeps the row for those who refer to it.
+/// Deletes a user; `soft` keeps the row for foreign keys.
 pub(crate) async fn delete(auth: &Auth, client: &Client, id: Uuid, soft: bool) -> Result<(), AdminError> {
     let now = auth.now();
     let work = async move |tx: &Transaction<'_>| {

@@ -17,7 +17,7 @@ use crate::request::Client;
 use crate::store::unknown_signin;
 use crate::store::user::{self, UserRow};
 
-/// Why somebody is not signed in.
+/// Why a sign-in is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignInError {
     /// Wrong password or no such user: one answer for both.
@@ -29,7 +29,7 @@ pub(crate) enum SignInError {
     /// The password was right but the user is banned.
     #[error("User is banned")]
     Banned,
-    /// Too many wrong passwords for the account.
+    /// Too many failed sign-ins for the account.
     #[error(transparent)]
     Locked(#[from] TooManyRequests),
     #[error(transparent)]
@@ -37,9 +37,9 @@ pub(crate) enum SignInError {
 }
 carry_fault!(SignInError);
 
-/// Reads, hashes without a connection in hand, then opens the session if nothing has changed meanwhile.
+/// Reads the user, hashes while holding no connection, then opens the session if nothing has changed meanwhile.
 ///
-/// Whether an address is known shows neither in the answer nor in its time nor in a lock.
+/// Whether an address is known cannot be seen from the answer, its timing or a lock.
 pub(crate) async fn sign_in(
     auth: &Auth,
     email: &str,
@@ -109,7 +109,7 @@ async fn open(
     session::open(auth, tx, id, client, now).await?.ok_or(SignInError::InvalidCredentials)
 }
 
-/// A locked account is not even compared, so that guessing costs us nothing.
+/// The password of a locked account is not compared, so that guessing costs no hashing.
 fn require_unlocked(locked_until: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), SignInError> {
     match locked_until.map(|until| until - now) {
         Some(left) if left.is_positive() => Err(TooManyRequests { retry_after: left.unsigned_abs() }.into()),
@@ -117,7 +117,7 @@ fn require_unlocked(locked_until: Option<OffsetDateTime>, now: OffsetDateTime) -
     }
 }
 
-/// Told only to who knows the password.
+/// Checks that are reported only after the right password.
 fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), SignInError> {
     if row.user.is_banned(now) {
         return Err(SignInError::Banned);
@@ -125,7 +125,7 @@ fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), SignInError> {
     if row.user.is_confirmed() { Ok(()) } else { Err(SignInError::EmailNotConfirmed) }
 }
 
-/// An address that nobody has is locked as a user's is.
+/// Counts a failure; unknown addresses are locked like those of users.
 async fn count_failure(
     auth: &Auth,
     client: &Client,

@@ -1,4 +1,4 @@
-//! A refresh token for the next one.
+//! Exchange of a refresh token.
 
 use metrics::counter;
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
@@ -24,7 +24,7 @@ pub(crate) enum RefreshError {
     /// A rotated token came back outside the reuse interval; the session has been ended.
     #[error("Invalid Refresh Token: Already Used")]
     AlreadyUsed,
-    /// The session is past its end.
+    /// The session has expired.
     #[error("Invalid Refresh Token: Session Expired")]
     SessionExpired,
     #[error("User is banned")]
@@ -34,21 +34,21 @@ pub(crate) enum RefreshError {
 }
 carry_fault!(RefreshError);
 
-/// A session with how its token came about, for response headers.
+/// A session and how its refresh token was chosen, for response headers.
 #[derive(Debug)]
 pub(crate) struct Refreshed {
     pub(crate) session: Session,
-    /// Set when a spent token was let through.
+    /// Set if a rotated token was accepted once more.
     pub(crate) repeat: Option<RepeatCause>,
 }
 
-/// What the transaction ended in. Reuse is an outcome, not an error: what it revokes must be committed.
+/// The outcome of the transaction. Reuse is an outcome, not an error: the revocation must be committed.
 enum Outcome {
     Granted(Box<Grant>, Option<RepeatCause>),
     Reused(Uuid),
 }
 
-/// Rotates the token, repeats the last answer, or ends the session; see [`decide`].
+/// Rotates the token, returns the current one again, or ends the session; see [`decide`].
 pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Refreshed, RefreshError> {
     let (digest, now) = (digest_hex(token), auth.now());
     let operation = client.operation("auth.refresh");
@@ -61,7 +61,7 @@ pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result
             Ok(Refreshed { session: grant.sign(auth, now)?, repeat })
         }
         Ok(Outcome::Reused(session)) => {
-            tracing::warn!(%session, "a spent refresh token was presented; the session has been ended");
+            tracing::warn!(%session, "a rotated refresh token was reused; the session has been ended");
             counter!("rowhouse_auth_refreshes_total", "outcome" => "reused").increment(1);
             Err(RefreshError::AlreadyUsed)
         }
@@ -109,8 +109,8 @@ async fn exchange(
     Ok(Outcome::Granted(Box::new(Grant { user, session, membership, refresh_token }), repeat))
 }
 
-/// The live token again where that is due and it can be derived (not after a change of `auth.key_secret`), else its
-/// successor, which is to take its place.
+/// The active token again if that was decided and it can be derived (not after a change of `auth.key_secret`), else
+/// its successor, which replaces it.
 fn next_token(auth: &Auth, active: &Active, rotation: Rotation) -> Result<(OpaqueSecret, bool), Fault> {
     if let (Rotation::Repeat(_), Some(parent)) = (rotation, &active.parent) {
         let live = successor(auth, parent)?;

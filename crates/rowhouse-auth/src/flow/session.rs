@@ -1,4 +1,4 @@
-//! Sessions: opened, put into words for the client, moved to another tenant, ended.
+//! Sessions: opening, signing their tokens, switching the tenant, ending.
 
 use rowhouse_crypto::{OpaqueSecret, Purpose};
 use rowhouse_db::Transaction;
@@ -16,10 +16,10 @@ use crate::request::{Client, SignedIn};
 use crate::store::session::{self, Scope, SessionRow};
 use crate::store::{refresh_token, user};
 
-/// Why a session is not moved or ended.
+/// Why a session cannot be changed or ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
-    /// Session or user do not stand any more.
+    /// Session or user are no longer valid.
     #[error(transparent)]
     NotLive(#[from] NotLive),
     /// The tenant does not exist, is not active, or the user is no active member: one answer for all.
@@ -30,7 +30,7 @@ pub(crate) enum SessionError {
 }
 carry_fault!(SessionError);
 
-/// What a transaction found out, to be signed once it has committed.
+/// The result of a transaction, from which tokens are signed after the commit.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) user: User,
@@ -63,7 +63,7 @@ impl Grant {
     }
 }
 
-/// Opens a session for a user whose credentials have been checked; `None` if the user is gone.
+/// Opens a session for a user whose credentials have been checked; `None` if the user was deleted.
 pub(crate) async fn open(
     auth: &Auth,
     tx: &Transaction<'_>,
@@ -79,8 +79,8 @@ pub(crate) async fn open(
     Ok(row.map(|row| Grant { user: row.user, session, membership, refresh_token }))
 }
 
-/// Moves the session to another tenant of the user. The refresh token is replaced with the access token, so that the
-/// answer is a whole session.
+/// Switches the session to another tenant of the user. The refresh token is rotated, too, so that the answer is a
+/// whole session.
 pub(crate) async fn switch_tenant(
     auth: &Auth,
     caller: SignedIn,
@@ -108,7 +108,7 @@ pub(crate) async fn switch_tenant(
     Ok(grant?.sign(auth, now)?)
 }
 
-/// Ends sessions of the caller.
+/// Signs the caller out.
 pub(crate) async fn sign_out(
     auth: &Auth,
     caller: SignedIn,
@@ -124,7 +124,7 @@ pub(crate) async fn sign_out(
     auth.control.run_tx(&client.operation("auth.sign_out"), end).await
 }
 
-/// The token that follows the one of this digest.
+/// The successor of the token with this digest.
 pub(crate) fn successor(auth: &Auth, parent_digest: &str) -> Result<OpaqueSecret, Fault> {
     auth.chain.successor(parent_digest).ok_or(Fault::NoSuccessor)
 }

@@ -16,7 +16,7 @@ use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
 use crate::store::user::{self, NewUser, WriteError};
 
-/// Why nobody is signed up.
+/// Why a sign-up is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignUpError {
     /// New accounts are refused by configuration.
@@ -38,7 +38,7 @@ pub(crate) enum SignUpError {
 }
 carry_fault!(SignUpError);
 
-/// Who wants to sign up.
+/// The data of a sign-up.
 #[derive(Debug)]
 pub(crate) struct SignUp {
     pub(crate) email: String,
@@ -47,12 +47,12 @@ pub(crate) struct SignUp {
     pub(crate) data: Object,
 }
 
-/// How it ended.
+/// The result of a sign-up.
 #[derive(Debug)]
 pub(crate) enum SignedUp {
     /// Addresses are confirmed at once: signed in.
     Session(Box<Session>),
-    /// The address has yet to be confirmed; the user may be an invented one.
+    /// The address has to be confirmed; if it was taken, the user is a fabricated one.
     Unconfirmed(Box<User>),
 }
 
@@ -61,8 +61,8 @@ enum Created {
     Unconfirmed(User),
 }
 
-/// Creates user, profile, personal organization, tenant and, where addresses are confirmed at once, a session: all
-/// or nothing. The password is hashed first, so that an address that is taken costs as much as a free one.
+/// Creates user, profile, personal organization, tenant and, where addresses are confirmed at once, a session: all in
+/// one transaction. The password is hashed first, so that an address that is taken takes as long as a free one.
 pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Result<SignedUp, SignUpError> {
     if auth.settings.disable_signup {
         return Err(SignUpError::Disabled);
@@ -108,8 +108,8 @@ async fn create(
     Ok(Created::Unconfirmed(row.user))
 }
 
-/// A user of the provider `email`. What the platform knows of him stands in the metadata as GoTrue has it, over
-/// whatever the user claims there.
+/// A user of the provider `email`. As in GoTrue, the platform's own entries in the metadata override what the user
+/// has sent.
 pub(crate) fn new_user(id: Uuid, email: String, data: Object, is_confirmed: bool) -> NewUser {
     let mut user_metadata = data;
     let known = [
@@ -138,8 +138,8 @@ fn app_metadata() -> Object {
         .collect()
 }
 
-/// What somebody is shown who signs up with another's address: nothing that tells whether the address is known,
-/// but for the empty list of identities that clients of GoTrue look for.
+/// The fabricated user returned for an address that is taken, so that the answer does not reveal it; only the list of
+/// identities is empty, which clients of GoTrue check.
 fn invented(id: Uuid, asked: &NewUser, now: OffsetDateTime) -> User {
     let mut user_metadata = asked.user_metadata.clone();
     user_metadata.insert("sub".to_owned(), Value::String(id.to_string()));

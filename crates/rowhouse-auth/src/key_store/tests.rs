@@ -33,7 +33,7 @@ fn row(vault: &Vault, purpose: Purpose, status: Status) -> KeyRow {
 }
 
 #[test]
-fn empty_store_lacks_a_signing_and_a_standby_key_per_purpose() {
+fn empty_store_misses_a_signing_and_a_standby_key_per_purpose() {
     let all = Purpose::ALL.map(|purpose| [(purpose, Status::Signing), (purpose, Status::Standby)]).concat();
     assert_eq!(missing(&[]), all);
 }

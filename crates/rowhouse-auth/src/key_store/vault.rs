@@ -1,5 +1,5 @@
-//! From stored rows to keys and back, and what a rotation or revocation changes in the store. Leaves the ring in use and
-//! hearing of changes to the parent module.
+//! Conversion between stored rows and keys, and the changes that a rotation or revocation makes in the store. Leaves
+//! the ring in use and notifications to the parent module.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use super::{KeyStoreError, Revoked};
 use crate::store::api_key;
 use crate::store::key::{self, KeyRow};
 
-/// Turns rows into keys and keys into rows.
+/// Seals and unseals stored keys.
 #[derive(Debug)]
 pub(super) struct Vault {
     pub(super) envelope: Envelope,
     pub(super) trusted: Option<TrustedKeys>,
-    /// Of keys made from now on.
+    /// Algorithm of new keys.
     pub(super) algorithm: Algorithm,
     pub(super) clock: SharedClock,
     pub(super) rng: SharedRng,
 }
 
 impl Vault {
-    /// Under the lock: makes the signing and standby keys that are missing, and returns all rows.
+    /// Under the lock: creates missing signing and standby keys, and returns all rows.
     pub(super) async fn complete(&self, tx: &Client) -> Result<Vec<KeyRow>, KeyStoreError> {
         key::lock(tx).await?;
         let mut rows = key::list(tx).await?;
@@ -112,7 +112,7 @@ impl Vault {
     }
 }
 
-/// Writes to the audit log what was done to which keys.
+/// Writes audit entries for keys.
 pub(super) async fn note(
     tx: &Client,
     action: &str,
@@ -125,7 +125,7 @@ pub(super) async fn note(
     Ok(())
 }
 
-/// Every purpose needs one key that signs and one that stands by.
+/// Missing keys: every purpose needs a signing and a standby key.
 pub(super) fn missing(rows: &[KeyRow]) -> Vec<(Purpose, Status)> {
     let needed =
         Purpose::ALL.into_iter().flat_map(|purpose| [(purpose, Status::Signing), (purpose, Status::Standby)]);

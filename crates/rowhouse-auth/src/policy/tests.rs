@@ -20,7 +20,7 @@ fn addresses_are_lower_cased_and_checked() {
 }
 
 #[test]
-fn empty_and_endless_addresses_are_told_apart() {
+fn empty_and_overlong_addresses_have_different_errors() {
     assert_eq!(email(""), Err(EmailError::Missing));
     assert_eq!(email(&"a".repeat(300)), Err(EmailError::TooLong));
 }
@@ -36,7 +36,7 @@ fn short_password_is_weak_by_characters_not_bytes() {
 }
 
 #[test]
-fn password_beyond_72_bytes_is_refused_rather_than_cut() {
+fn password_beyond_72_bytes_is_refused_instead_of_truncated() {
     let settings = AuthSettings::default();
     assert!(password(&"a".repeat(72)).require_acceptable(&settings).is_ok());
     let refused = password(&"a".repeat(73)).require_acceptable(&settings).unwrap_err();

@@ -1,4 +1,4 @@
-//! What a signed-in user does with himself: GET and PUT /user, POST /tenant, POST /logout.
+//! Routes of the signed-in user: GET and PUT /user, POST /tenant, POST /logout.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -80,7 +80,7 @@ pub(super) async fn put(
         return Err(Refusal::phone_disabled());
     }
     let password = body.password.filter(|password| !password.expose().is_empty());
-    // A password costs as much hashing as a sign-in; an address may tell whether it is taken.
+    // A password costs as much hashing as a sign-in; an address can be probed for being taken.
     match password.is_some() || body.email.is_some() {
         true => auth.signin_limit.check(&client).await?,
         false => auth.refresh_limit.check(&client).await?,

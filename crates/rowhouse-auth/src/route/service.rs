@@ -1,4 +1,4 @@
-//! What anybody may know: health, settings, public keys.
+//! Public routes: health, settings, public keys.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Auth;
 
-/// Providers that clients of GoTrue look for; those of which `true` is said below are the ones that work.
+/// Providers that clients of GoTrue look for; those reported `true` below are supported.
 const PROVIDERS: [&str; 25] = [
     "apple",
     "azure",

@@ -23,7 +23,7 @@ pub(super) struct Grant {
     grant_type: Option<String>,
 }
 
-/// The fields of every grant; each takes its own.
+/// The fields of every grant; each grant reads its own.
 #[derive(Debug, Deserialize)]
 pub(super) struct GrantBody {
     email: Option<String>,

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::key_store::ApiKeyInfo;
 
-/// Most revoked keys that every process keeps in mind (some 100 bytes each).
+/// Most revoked keys that a process holds in memory (some 100 bytes each).
 pub(crate) const MAX_REVOKED: i64 = 10_000;
 
-/// Notes a key that is handed out.
+/// Stores an issued key.
 pub(crate) async fn insert(client: &Client, key: &ApiKeyInfo) -> Result<(), DbError> {
     let sql = "insert into auth.api_keys (id, kid, role, issued_at, expires_at) values ($1, $2, $3, $4, $5)";
     let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
@@ -25,7 +25,7 @@ pub(crate) async fn insert(client: &Client, key: &ApiKeyInfo) -> Result<(), DbEr
     Ok(())
 }
 
-/// The keys that can still be good or were, whose signing key is in use; oldest first.
+/// Unexpired keys, revoked or not, whose signing key is in use; oldest first.
 pub(crate) async fn list(client: &Client, now: OffsetDateTime) -> Result<Vec<ApiKeyInfo>, DbError> {
     let sql = "select k.id, k.kid, k.role, k.issued_at, k.expires_at, k.revoked_at
                from auth.api_keys k join auth.signing_keys s on s.kid = k.kid and s.status <> 'removed'

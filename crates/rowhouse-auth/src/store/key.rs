@@ -8,9 +8,9 @@ use tokio_postgres::types::Type;
 
 use crate::KeyStoreError;
 
-/// The channel on which triggers tell every process of another ring.
+/// The channel on which triggers notify every process of a changed ring.
 pub(crate) const CHANNEL: &str = "rowhouse_keys";
-/// Serializes changes of the ring among processes; any constant will do that no other lock uses.
+/// Advisory lock that serializes changes of the ring; any constant that no other lock uses.
 const LOCK: i64 = 0x726f_7768_6b65_7973;
 
 /// A stored key. Removed ones are never read.
@@ -19,13 +19,13 @@ pub(crate) struct KeyRow {
     pub(crate) jwk: Jwk,
     pub(crate) purpose: Purpose,
     pub(crate) status: Status,
-    /// Empty once the key does not sign any more.
+    /// Empty once the key is retired.
     pub(crate) private_sealed: Vec<u8>,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) rotated_at: Option<OffsetDateTime>,
 }
 
-/// Lets one process at a time change the ring, until the transaction ends.
+/// Locks the ring for changes until the transaction ends.
 pub(crate) async fn lock(client: &Client) -> Result<(), KeyStoreError> {
     client.execute_typed("select pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)]).await?;
     Ok(())
@@ -94,7 +94,7 @@ pub(crate) async fn promote(client: &Client, kid: &str) -> Result<(), KeyStoreEr
     Ok(())
 }
 
-/// Removes access keys that retired before `before`: no live token carries them.
+/// Removes access keys that retired before `before`: all their tokens have expired.
 pub(crate) async fn remove_expired(client: &Client, before: OffsetDateTime) -> Result<u64, KeyStoreError> {
     let sql = "update auth.signing_keys set status = 'removed', private_sealed = ''
                where purpose = 'access' and status = 'verifying' and rotated_at < $1";
@@ -119,7 +119,7 @@ pub(crate) async fn remove_verifying(
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
-/// Counts changes of the ring and of revocations.
+/// The version of the ring, which counts changes and revocations.
 pub(crate) async fn version(client: &Client) -> Result<i64, KeyStoreError> {
     Ok(client.query_typed_one("select version from auth.key_version", &[]).await?.try_get(0)?)
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::rotation::{Active, Presented};
 
-/// The presented token and its session's live one. Read after the session is locked.
+/// The presented token and its session's active one. Read after the session is locked.
 pub(crate) async fn find(
     client: &Client,
     session: Uuid,
@@ -34,12 +34,12 @@ pub(crate) async fn find(
     Ok((presented, active))
 }
 
-/// The live token of a locked session.
+/// The active token of a locked session.
 pub(crate) async fn find_active(client: &Client, session: Uuid) -> Result<Option<Active>, Fault> {
     Ok(find(client, session, "").await?.1)
 }
 
-/// Revokes the live token and puts its successor in place.
+/// Revokes the active token and inserts its successor.
 pub(crate) async fn replace(
     client: &Client,
     session: Uuid,

@@ -10,13 +10,13 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::request::Client;
 
-/// A session as far as tokens need it.
+/// The columns of a session that tokens need.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionRow {
     pub(crate) id: Uuid,
     pub(crate) user_id: Uuid,
     pub(crate) created_at: OffsetDateTime,
-    /// Over from here on.
+    /// When it expires.
     pub(crate) not_after: Option<OffsetDateTime>,
     /// `aal1`, `aal2` or `aal3`.
     pub(crate) aal: String,
@@ -35,7 +35,7 @@ impl SessionRow {
         })
     }
 
-    /// True once the session is past its end.
+    /// True once the session has expired.
     pub(crate) fn is_over(&self, now: OffsetDateTime) -> bool {
         self.not_after.is_some_and(|end| end <= now)
     }
@@ -54,13 +54,14 @@ macro_rules! columns {
 pub(crate) enum Scope {
     /// All of the user's.
     Global,
-    /// The one that asks.
+    /// The caller's own.
     Local,
-    /// All but the one that asks.
+    /// All but the caller's own.
     Others,
 }
 
-/// Opens a session in the user's default tenant, with `token_digest` as its first refresh token, and notes the sign-in.
+/// Opens a session in the user's default tenant, with `token_digest` as its first refresh token, and stores the time
+/// of the sign-in.
 pub(crate) async fn open(
     client: &Connection,
     id: Uuid,
@@ -100,7 +101,7 @@ pub(crate) async fn open(
     Ok(SessionRow::from_row(&row)?)
 }
 
-/// Locks the session that a refresh token belongs to, so that rotations within it go one after another.
+/// Locks the session that a refresh token belongs to, so that its rotations are serialized.
 pub(crate) async fn lock_by_token(
     client: &Connection,
     token_digest: &str,
@@ -121,7 +122,7 @@ pub(crate) async fn lock(client: &Connection, id: Uuid, user: Uuid) -> Result<Op
     Ok(row.as_ref().map(SessionRow::from_row).transpose()?)
 }
 
-/// Notes a refresh, and the tenant that the new token names.
+/// Stores the time of a refresh, and the tenant of the new token.
 pub(crate) async fn touch(
     client: &Connection,
     id: Uuid,
@@ -148,8 +149,8 @@ pub(crate) async fn touch(
     Ok(())
 }
 
-/// Ends a session whose token was reused: its tokens are revoked and kept, so that the next thief is recognized too,
-/// and its access tokens die with it.
+/// Ends a session whose token was reused: its refresh tokens are revoked and kept, so that further reuse is
+/// recognized, and its access tokens are no longer valid.
 pub(crate) async fn revoke_family(client: &Connection, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "with family as (
                  update auth.refresh_tokens set revoked = true, updated_at = $2 where session_id = $1 and revoked is not true
@@ -159,7 +160,7 @@ pub(crate) async fn revoke_family(client: &Connection, id: Uuid, now: OffsetDate
     Ok(())
 }
 
-/// Deletes sessions of `user`; their refresh tokens go with them. `current` is the one that asks.
+/// Deletes sessions of `user` with their refresh tokens. `current` is the caller's own.
 pub(crate) async fn end(
     client: &Connection,
     user: Uuid,

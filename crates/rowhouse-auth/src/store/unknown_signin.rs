@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 
 use crate::fault::Fault;
 
-/// Until when sign-ins for the address are refused, if they are.
+/// The time until which sign-ins for the address are refused, if any.
 pub(crate) async fn find_lock(
     client: &Client,
     address_digest: &str,
@@ -16,7 +16,7 @@ pub(crate) async fn find_lock(
     Ok(row.map(|row| row.try_get(0)).transpose()?.flatten())
 }
 
-/// Counts a wrong password and locks the address until `locked_until` when it is the `limit`th in a row, as
+/// Counts a wrong password and locks the address until `locked_until` at the `limit`th consecutive failure, as
 /// [`super::user::count_failure`] does for users.
 pub(crate) async fn count_failure(
     client: &Client,

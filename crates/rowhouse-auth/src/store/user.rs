@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::model::{Identity, Object, User};
 
-/// A user with what clients never see.
+/// A user with columns that clients never see.
 #[derive(Debug, Clone)]
 pub(crate) struct UserRow {
     pub(crate) user: User,
@@ -19,7 +19,7 @@ pub(crate) struct UserRow {
     pub(crate) locked_until: Option<OffsetDateTime>,
 }
 
-/// A user as the bearer of a session sees himself.
+/// A user with the state of a session.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveUser {
     pub(crate) row: UserRow,
@@ -29,7 +29,7 @@ pub(crate) struct LiveUser {
     pub(crate) not_after: Option<OffsetDateTime>,
 }
 
-/// The user with his identities in one row; tolerant of nulls and infinities that hand-written SQL leaves.
+/// The user with identities in one row; tolerates nulls and infinities that hand-written SQL leaves.
 macro_rules! select_user {
     ($more:literal, $rest:literal) => {
         concat!(
@@ -101,7 +101,7 @@ fn identities(value: Value) -> Result<Vec<Identity>, Fault> {
     serde_json::from_value(value).map_err(Fault::Identity)
 }
 
-/// By address, lower-case; users of single sign-on sign in elsewhere.
+/// By lower-case address; without users of single sign-on, who have no password.
 pub(crate) async fn find_by_email(client: &Client, email: &str) -> Result<Option<UserRow>, Fault> {
     let sql = select_user!(
         "",
@@ -112,8 +112,8 @@ pub(crate) async fn find_by_email(client: &Client, email: &str) -> Result<Option
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
-/// Refuses an address that somebody other than `except` has in whatever case. The unique index, which is GoTrue's and
-/// looks at the exact text, decides between requests that cross.
+/// Refuses an address that a user other than `except` has in any case. The unique index, GoTrue's over the exact
+/// text, decides between concurrent requests.
 pub(crate) async fn require_free(client: &Client, email: &str, except: Uuid) -> Result<(), WriteError> {
     let sql = "select exists (select from auth.users
                  where lower(email) = $1 and is_sso_user = false and deleted_at is null and id <> $2)";
@@ -138,7 +138,7 @@ pub(crate) async fn lock(client: &Client, id: Uuid) -> Result<Option<UserRow>, F
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
-/// The user and the state of one of his sessions, in one query.
+/// The user and the state of a session, in one query.
 pub(crate) async fn find_live(
     client: &Client,
     id: Uuid,
@@ -156,7 +156,7 @@ pub(crate) async fn find_live(
     .transpose()
 }
 
-/// One page of users, oldest first, and how many there are in all.
+/// One page of users, oldest first, and their total number.
 pub(crate) async fn list(client: &Client, limit: i64, offset: i64) -> Result<(Vec<User>, i64), Fault> {
     let sql = select_user!("", "order by u.created_at, u.id limit $1 offset $2");
     let rows = client.query_typed(sql, &[(&limit, Type::INT8), (&offset, Type::INT8)]).await?;
@@ -179,7 +179,7 @@ pub(crate) struct NewUser {
     pub(crate) banned_until: Option<OffsetDateTime>,
 }
 
-/// Creates a user with his e-mail identity; triggers give him profile, organization and tenant.
+/// Creates a user with an e-mail identity; triggers create profile, organization and tenant.
 ///
 /// The address of another user ends in [`WriteError::EmailTaken`].
 pub(crate) async fn insert(
@@ -240,7 +240,7 @@ pub(crate) enum WriteError {
     Fault(#[from] Fault),
 }
 
-/// A broken uniqueness of `auth.users` (SQLSTATE 23505), by the name of its constraint.
+/// Maps a unique violation of `auth.users` (SQLSTATE 23505) by the name of its constraint.
 fn taken(error: tokio_postgres::Error) -> WriteError {
     let error = DbError::from(error);
     match (error.code(), error.constraint()) {
@@ -255,7 +255,7 @@ fn taken(error: tokio_postgres::Error) -> WriteError {
 #[derive(Debug, Default)]
 pub(crate) struct UserChange {
     pub(crate) email: Option<String>,
-    /// An address that waits for its confirmation.
+    /// An address that has to be confirmed.
     pub(crate) pending_email: Option<String>,
     pub(crate) confirm_email: bool,
     pub(crate) encrypted_password: Option<String>,
@@ -316,8 +316,9 @@ pub(crate) async fn update(
     result.map(|_| ()).map_err(taken)
 }
 
-/// Notes a sign-in with the password whose hash was `checked`, and stores `renewed` in its place if given. False if
-/// the password has been changed, or the user deleted or locked (by guesses made at the same time), since it was checked.
+/// Stores the time of a sign-in with the password whose hash was `checked`, and replaces the hash by `renewed` if
+/// given. False if since the check the password was changed, or the user was deleted or locked (by concurrent
+/// guesses).
 pub(crate) async fn note_sign_in(
     client: &Client,
     id: Uuid,
@@ -339,16 +340,16 @@ pub(crate) async fn note_sign_in(
     Ok(count == 1)
 }
 
-/// Notes the first sign-in, at sign-up.
+/// Stores the time of the first sign-in, at sign-up.
 pub(crate) async fn note_first_sign_in(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
     Ok(())
 }
 
-/// Counts a wrong password and locks the account until `locked_until` when it is the `limit`th in a row.
+/// Counts a wrong password and locks the account until `locked_until` at the `limit`th consecutive failure.
 ///
-/// A lost count costs nothing, so the commit does not wait for the disk.
+/// Losing a count in a crash is harmless, so the commit is asynchronous.
 pub(crate) async fn count_failure(
     client: &Client,
     id: Uuid,
@@ -367,12 +368,12 @@ pub(crate) async fn count_failure(
     Ok(())
 }
 
-/// Deletes a user and all that hangs on him. False if there is none.
+/// Deletes a user with all dependent rows. False if there is none.
 pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
     Ok(client.execute_typed("delete from auth.users where id = $1", &[(&id, Type::UUID)]).await? == 1)
 }
 
-/// Keeps the row for those who refer to it, without address, number and metadata, and ends every session.
+/// Keeps the row for foreign keys, without address, number and metadata, and ends every session.
 pub(crate) async fn soft_delete(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<bool, Fault> {
     let sql = "with sessions as (delete from auth.sessions where user_id = $1),
                  identities as (delete from auth.identities where user_id = $1)

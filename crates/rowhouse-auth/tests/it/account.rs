@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::{App, PASSWORD, settings};
 
 #[tokio::test]
-async fn user_sees_himself() {
+async fn user_gets_their_own_record() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let answer = app.get("/user", person.token()).await;
@@ -28,7 +28,7 @@ async fn bearer_is_required_and_must_be_a_users() {
 }
 
 #[tokio::test]
-async fn sign_out_bites_at_once_in_its_scope() {
+async fn sign_out_takes_effect_at_once_in_its_scope() {
     let app = App::start().await;
     let first = app.sign_up("a@example.com").await;
     let second = app.sign_in("a@example.com").await;
@@ -50,7 +50,7 @@ async fn sign_out_bites_at_once_in_its_scope() {
 }
 
 #[tokio::test]
-async fn ban_and_deletion_bite_at_once() {
+async fn ban_and_deletion_take_effect_at_once() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let sql = app.sql().await;
@@ -84,7 +84,7 @@ async fn new_password_ends_the_other_sessions() {
 }
 
 #[tokio::test]
-async fn new_address_takes_effect_or_waits() {
+async fn new_address_takes_effect_or_is_pending() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     app.sign_up("taken@example.com").await;
@@ -130,7 +130,7 @@ async fn new_passwords_are_limited_like_sign_ins() {
 }
 
 #[tokio::test]
-async fn new_address_tells_not_whether_somebody_has_it_and_is_limited() {
+async fn new_address_does_not_reveal_whether_it_is_taken_and_is_rate_limited() {
     let app =
         App::with(AuthSettings { mailer_autoconfirm: false, signin_rate_per_5min: 8, ..settings() }).await;
     for email in ["taken@example.com", "a@example.com"] {

@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::app::{App, PASSWORD};
 
 #[tokio::test]
-async fn only_the_service_key_opens_the_door() {
+async fn admin_routes_require_the_service_key() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     app.send(Method::GET, "/admin/users", None, "").await.is(401, "no_authorization");
@@ -45,7 +45,7 @@ async fn user_is_created_changed_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn soft_deleted_user_is_gone_for_everybody_and_his_address_is_free() {
+async fn soft_deleted_user_is_not_found_and_the_address_is_free() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let path = format!("/admin/users/{}", person.id());
@@ -57,7 +57,7 @@ async fn soft_deleted_user_is_gone_for_everybody_and_his_address_is_free() {
 }
 
 #[tokio::test]
-async fn hash_is_imported_and_nonsense_is_not() {
+async fn supported_hash_is_imported_and_others_are_refused() {
     let app = App::start().await;
     let (key, hash) = (&app.service_key, bcrypt::hash("from before", 4).unwrap());
     let body = |hash: &str| json!({ "email": "a@example.com", "password_hash": hash, "email_confirm": true });

@@ -1,4 +1,4 @@
-//! The surface under test, and people who use it.
+//! The surface under test, and users' sessions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl App {
         Self { router, keys, clock, database, service_key }
     }
 
-    /// What operations outside of requests have in common.
+    /// The origin of operations outside requests.
     pub(crate) fn origin(&self) -> Origin {
         let clock: SharedClock = self.clock.clone();
         Origin::system(&clock)
@@ -165,7 +165,7 @@ impl App {
     }
 }
 
-/// A session's holder.
+/// A user with a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Person(pub(crate) Value);
 
@@ -182,7 +182,7 @@ impl Person {
         self.0["user"]["id"].as_str().unwrap()
     }
 
-    /// What the access token says.
+    /// The claims of the access token.
     pub(crate) fn claims(&self, app: &App) -> Value {
         let now = rowhouse_kernel::Clock::now(&*app.clock);
         Value::Object(app.keys.ring().verify(self.token(), now).unwrap().claims)
@@ -190,7 +190,7 @@ impl Person {
 }
 
 impl Answer {
-    /// The body of an answer that must be good.
+    /// The body of an answer that must be successful.
     pub(crate) fn ok(self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.body);
         self.body
@@ -204,7 +204,7 @@ impl Answer {
     }
 }
 
-/// What the server's layers put in front of every surface.
+/// The extensions that the server's layer adds to every request.
 async fn introduce(
     State(resolver): State<Arc<CallerResolver>>,
     mut request: Request,

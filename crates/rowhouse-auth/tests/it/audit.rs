@@ -1,4 +1,4 @@
-//! The audit log: what became of accounts, in the transaction that did it.
+//! The audit log: entries in the transaction of the change.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn actions(app: &App, user: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_a_user_does_is_written_down_and_what_fails_is_not() {
+async fn actions_of_users_are_audited_and_failed_ones_are_not() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
@@ -39,7 +39,7 @@ async fn what_a_user_does_is_written_down_and_what_fails_is_not() {
 }
 
 #[tokio::test]
-async fn renewed_hash_is_no_new_password_and_a_stolen_token_is_told() {
+async fn rehash_is_not_audited_as_a_new_password_and_token_reuse_is_audited() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let hash = bcrypt::hash("from before", 4).unwrap();
@@ -56,7 +56,7 @@ async fn renewed_hash_is_no_new_password_and_a_stolen_token_is_told() {
 }
 
 #[tokio::test]
-async fn what_administrators_do_names_the_account_and_no_false_actor() {
+async fn actions_of_administrators_name_the_account_and_the_right_actor() {
     let app = App::start().await;
     let key = &app.service_key;
     let body = json!({ "email": "a@example.com", "password": PASSWORD, "email_confirm": true });
@@ -72,7 +72,7 @@ async fn what_administrators_do_names_the_account_and_no_false_actor() {
 }
 
 #[tokio::test]
-async fn entries_are_not_changed_and_go_when_they_are_old() {
+async fn entries_are_immutable_and_deleted_by_age() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
     let client = app.sql().await;
@@ -99,7 +99,7 @@ async fn entries_are_not_changed_and_go_when_they_are_old() {
 }
 
 #[tokio::test]
-async fn code_of_the_project_puts_no_other_name_into_the_log() {
+async fn project_code_cannot_forge_the_actor_in_the_log() {
     let app = App::start().await;
     let lie = "create function public.lie() returns trigger language plpgsql security definer as $$ begin \
           perform set_config('rowhouse.actor', 'somebody else', false); \
@@ -132,7 +132,7 @@ fn statements(name: &str, end: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn entries_of_the_former_table_are_taken_over() {
+async fn entries_of_the_former_table_are_migrated() {
     let app = App::start().await;
     let client = app.sql().await;
     let former = statements("auth_audit.sql", "create function");

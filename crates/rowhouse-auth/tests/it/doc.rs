@@ -1,4 +1,4 @@
-//! What docs/auth.md and docs/tenancy.md show works, and their table of permissions is the database's.
+//! The examples in docs/auth.md and docs/tenancy.md work, and their table of permissions equals the database's.
 
 use crate::app::App;
 

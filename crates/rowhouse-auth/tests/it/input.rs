@@ -1,4 +1,4 @@
-//! Whatever is sent, the answer is a 4xx in GoTrue's dialect.
+//! Malformed input is answered with a 4xx in GoTrue's format.
 
 use http::Method;
 use rowhouse_kernel::settings::AuthSettings;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::{App, PASSWORD, settings};
 
 #[tokio::test]
-async fn nonsense_is_refused_everywhere() {
+async fn malformed_input_is_refused_everywhere() {
     let app = App::start().await;
     let token = app.sign_up("a@example.com").await.token().to_owned();
     let nested = format!("{{\"data\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
@@ -62,7 +62,7 @@ async fn text_that_postgres_cannot_store_is_refused() {
 }
 
 #[tokio::test]
-async fn large_bodies_foreign_paths_and_methods_are_told_in_the_dialect() {
+async fn large_bodies_unknown_paths_and_methods_are_refused_in_the_dialect() {
     let app = App::with(AuthSettings { max_body_bytes: 1000, ..settings() }).await;
     app.post("/signup", json!({ "email": "x".repeat(2000) })).await.is(413, "request_entity_too_large");
     app.post("/nowhere", json!({})).await.is(404, "not_found");
@@ -83,7 +83,7 @@ async fn settings_and_health_are_open() {
 }
 
 #[tokio::test]
-async fn list_is_no_body_and_refusals_name_no_types_of_ours() {
+async fn list_as_body_is_refused_and_errors_name_no_rust_types() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     for (method, path, token, body) in [
@@ -107,7 +107,7 @@ async fn list_is_no_body_and_refusals_name_no_types_of_ours() {
 }
 
 #[tokio::test]
-async fn metadata_has_an_end_and_nobody_is_locked_out_by_it() {
+async fn metadata_is_bounded_and_locks_nobody_out() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let path = format!("/admin/users/{}", person.id());

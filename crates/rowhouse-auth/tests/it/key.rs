@@ -23,7 +23,7 @@ async fn another_store(app: &App) -> KeyStore {
 }
 
 #[tokio::test]
-async fn rotation_breaks_no_live_token_and_forgets_dead_keys() {
+async fn rotation_invalidates_no_token_and_removes_expired_keys() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let old = app.keys.ring().signing_kid(Purpose::Access).to_owned();
@@ -86,7 +86,7 @@ async fn leaked_signing_key_is_replaced_and_refused_at_once() {
 }
 
 #[tokio::test]
-async fn rotation_may_end_what_was_signed_before() {
+async fn rotation_with_revoke_refuses_earlier_tokens() {
     let app = App::start().await;
     let old = app.keys.ring().signing_kid(Purpose::Api).to_owned();
     let rotated = app.keys.rotate(Purpose::Api, true).await.unwrap();
@@ -96,7 +96,7 @@ async fn rotation_may_end_what_was_signed_before() {
 }
 
 #[tokio::test]
-async fn one_api_key_is_revoked_and_the_others_stay() {
+async fn one_api_key_is_revoked_and_the_others_stay_valid() {
     let app = App::start().await;
     let other = app.keys.issue_api_key("service_role", crate::app::URL, API_KEY_LIFETIME).await.unwrap();
     let now = rowhouse_kernel::Clock::now(&*app.clock);
@@ -148,13 +148,13 @@ async fn other_processes_follow_a_rotation() {
 }
 
 #[tokio::test]
-async fn revoked_keys_are_refused_within_a_second_although_nothing_is_heard() {
+async fn revoked_keys_are_refused_within_a_second_without_notifications() {
     let app = App::start().await;
     let follower = another_store(&app).await;
     let now = rowhouse_kernel::Clock::now(&*app.clock);
     let (other_channels, heard) = tokio::sync::broadcast::channel(16);
     let _following = tokio::spawn(follower.clone().follow(heard, || {}));
-    // Notices for others do not put the look at the database off.
+    // Notifications on other channels must not postpone the poll.
     let _noise = tokio::spawn(async move {
         let notice = Heard::Notice { channel: "rowhouse_jobs".to_owned(), payload: String::new() };
         let mut pace = tokio::time::interval(Duration::from_millis(50));

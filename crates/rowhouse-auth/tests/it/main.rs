@@ -1,4 +1,4 @@
-//! Identity through its front door, on a real database.
+//! The identity surface over HTTP, on a real database.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod account;

@@ -25,7 +25,7 @@ fn caller(person: &Person) -> Caller {
 }
 
 #[tokio::test]
-async fn permission_is_asked_live_of_the_tenant_that_is_meant() {
+async fn permission_is_looked_up_in_the_tenant_of_the_request() {
     let app = App::start().await;
     let client = app.sql().await;
     let owner = app.sign_up("owner@example.com").await;

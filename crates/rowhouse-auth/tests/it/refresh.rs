@@ -29,7 +29,7 @@ async fn refresh_rotates_within_the_session() {
 }
 
 #[tokio::test]
-async fn lost_answer_is_given_again_however_late() {
+async fn lost_answer_is_repeated_however_late() {
     let app = App::start().await;
     let first = app.sign_up("a@example.com").await;
     let second = Person(app.refresh(first.refresh_token()).await.ok());
@@ -41,7 +41,7 @@ async fn lost_answer_is_given_again_however_late() {
 }
 
 #[tokio::test]
-async fn grandparent_is_let_through_within_the_interval_and_ends_the_session_after_it() {
+async fn grandparent_is_accepted_within_the_interval_and_ends_the_session_after_it() {
     let app = App::start().await;
     let first = app.sign_up("a@example.com").await;
     let second = Person(app.refresh(first.refresh_token()).await.ok());
@@ -56,7 +56,7 @@ async fn grandparent_is_let_through_within_the_interval_and_ends_the_session_aft
 }
 
 #[tokio::test]
-async fn other_sessions_outlive_a_reuse() {
+async fn reuse_ends_no_other_sessions() {
     let app = App::start().await;
     let (first, other) = (app.sign_up("a@example.com").await, app.sign_in("a@example.com").await);
     let second = Person(app.refresh(first.refresh_token()).await.ok());
@@ -67,7 +67,7 @@ async fn other_sessions_outlive_a_reuse() {
 }
 
 #[tokio::test]
-async fn crossing_requests_all_get_the_same_successor() {
+async fn concurrent_requests_get_the_same_successor() {
     let app = App::start().await;
     let first = app.sign_up("a@example.com").await;
     let mut crossing = tokio::task::JoinSet::new();
@@ -91,11 +91,11 @@ async fn crossing_requests_all_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn after_a_change_of_the_secret_sessions_go_on() {
+async fn sessions_continue_after_a_change_of_the_secret() {
     let app = App::start().await;
     let first = app.sign_up("a@example.com").await;
     let second = Person(app.refresh(first.refresh_token()).await.ok());
-    // A changed secret cannot open the stored keys; whoever changes it removes them.
+    // A changed secret cannot open the stored keys, so they are removed with the change.
     app.sql().await.execute("delete from auth.signing_keys", &[]).await.unwrap();
     let changed = AuthSettings {
         key_secret: Some(Secret::new("another secret of thirty-two characters")),

@@ -26,7 +26,7 @@ async fn wrong_password_and_unknown_address_get_one_answer() {
 }
 
 #[tokio::test]
-async fn failures_in_a_row_lock_the_account_for_a_while() {
+async fn consecutive_failures_lock_the_account_for_a_while() {
     let app = App::with(AuthSettings { lockout_failures: 3, ..settings() }).await;
     app.sign_up("a@example.com").await;
     for _ in 0..2 {
@@ -70,7 +70,7 @@ async fn imported_bcrypt_hash_signs_in_and_is_renewed() {
 }
 
 #[tokio::test]
-async fn banned_user_learns_it_only_with_the_right_password() {
+async fn ban_is_reported_only_with_the_right_password() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
     app.sql().await.execute("update auth.users set banned_until = 'infinity'", &[]).await.unwrap();
@@ -92,7 +92,7 @@ async fn seed_users_with_null_columns_can_sign_in() {
 }
 
 #[tokio::test]
-async fn grants_name_what_is_missing() {
+async fn grants_report_missing_parameters() {
     let app = App::start().await;
     app.post("/token?grant_type=password", json!({ "password": "x" })).await.is(400, "validation_failed");
     app.post("/token?grant_type=refresh_token", json!({})).await.is(400, "validation_failed");
@@ -101,16 +101,16 @@ async fn grants_name_what_is_missing() {
 }
 
 #[tokio::test]
-async fn right_password_does_not_undo_a_lock_that_guesses_have_set_meanwhile() {
+async fn right_password_does_not_undo_a_lock_set_by_concurrent_guesses() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
     let sql = app.sql().await;
     sql.batch_execute("begin; update auth.users set locked_until = '2100-01-01'").await.unwrap();
     let lock = async {
-        // The sign-in has read the unlocked row by then, and waits for it.
+        // By then the sign-in has read the unlocked row and waits for its lock.
         let waits = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
         while !sql.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
-            // Within a transaction the view is read once otherwise.
+            // Within a transaction the view's snapshot is cached otherwise.
             sql.batch_execute("select pg_stat_clear_snapshot()").await.unwrap();
         }
         sql.batch_execute("commit").await.unwrap();
@@ -136,7 +136,7 @@ async fn unknown_address_is_locked_like_a_known_one() {
 }
 
 #[tokio::test]
-async fn password_that_bcrypt_had_cut_signs_in_whatever_was_typed_before() {
+async fn truncated_bcrypt_password_signs_in_whatever_follows_byte_72() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     let hash = bcrypt::hash("x".repeat(80), 4).unwrap();

@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::app::{App, PASSWORD, settings};
 
 #[tokio::test]
-async fn sign_up_brings_session_profile_organization_and_tenant() {
+async fn sign_up_creates_session_profile_organization_and_tenant() {
     let app = App::start().await;
     let body = json!({ "email": "Ann@Example.com", "password": PASSWORD, "data": { "full_name": "Ann" } });
     let answer = app.post("/signup", body).await;
@@ -50,7 +50,7 @@ async fn refresh_token_is_stored_as_its_digest_only() {
 }
 
 #[tokio::test]
-async fn known_address_is_told_only_where_addresses_are_confirmed_at_once() {
+async fn taken_address_is_reported_only_where_addresses_are_confirmed_at_once() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
     let again = json!({ "email": "A@example.com", "password": PASSWORD });
@@ -70,7 +70,7 @@ async fn known_address_is_told_only_where_addresses_are_confirmed_at_once() {
 }
 
 #[tokio::test]
-async fn address_written_otherwise_by_seed_data_is_taken_too() {
+async fn address_in_another_case_counts_as_taken() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
     app.sql().await.execute("update auth.users set email = 'A@Example.com'", &[]).await.unwrap();
@@ -81,7 +81,7 @@ async fn address_written_otherwise_by_seed_data_is_taken_too() {
 }
 
 #[tokio::test]
-async fn crossing_sign_ups_of_one_address_make_one_user() {
+async fn concurrent_sign_ups_of_one_address_create_one_user() {
     let app = App::start().await;
     let body = || json!({ "email": "a@example.com", "password": PASSWORD });
     let (one, two) = tokio::join!(app.post("/signup", body()), app.post("/signup", body()));
@@ -91,7 +91,7 @@ async fn crossing_sign_ups_of_one_address_make_one_user() {
 }
 
 #[tokio::test]
-async fn unconfirmed_user_cannot_sign_in_and_learns_it_only_with_the_right_password() {
+async fn unconfirmed_user_cannot_sign_in_and_is_told_only_with_the_right_password() {
     let app = App::with(AuthSettings { mailer_autoconfirm: false, ..settings() }).await;
     app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await.ok();
     app.password("a@example.com", PASSWORD).await.is(400, "email_not_confirmed");
@@ -99,7 +99,7 @@ async fn unconfirmed_user_cannot_sign_in_and_learns_it_only_with_the_right_passw
 }
 
 #[tokio::test]
-async fn sign_up_refuses_what_it_must() {
+async fn invalid_sign_ups_are_refused() {
     let app = App::start().await;
     app.post("/signup", json!({ "email": "a@example.com" })).await.is(400, "validation_failed");
     app.post("/signup", json!({ "email": "no address", "password": PASSWORD }))
@@ -120,7 +120,7 @@ async fn sign_up_refuses_what_it_must() {
 }
 
 #[tokio::test]
-async fn failing_project_trigger_leaves_nothing_behind() {
+async fn failing_project_trigger_rolls_everything_back() {
     let app = App::start().await;
     app.sql().await
         .batch_execute("create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
@@ -153,18 +153,18 @@ async fn triggers_of_the_project_run_with_its_own_rights_or_not_at_all() {
     assert_eq!(seen, "rowhouse_project");
 }
 
-/// What the project's migration says in front of `create trigger` to see who runs its code.
+/// The part of the project's migration before `create trigger`: records who runs its code.
 const SEEN: &str = "create table public.seen (who text); \
     create function public.see() returns trigger language plpgsql as \
     $$ begin insert into public.seen values (current_user); return coalesce(new, old); end $$; ";
 
 #[tokio::test]
-async fn no_trigger_of_the_project_runs_before_it_is_found_unconfined() {
+async fn unconfined_project_trigger_is_refused_before_it_runs() {
     let app = App::start().await;
     let first = "create trigger \" \" before insert on auth.users for each statement execute function public.see(); \
         create trigger \"!\" before insert on auth.users for each statement execute function public.see(); \
         create trigger U&\"\\0001a\" before insert on auth.users for each statement execute function public.see()";
-    // A row that is written even though the transaction fails shows that nothing has run.
+    // A sequence is not rolled back, so it shows that the function has not run.
     let sequence = "create sequence public.runs; create function public.run() returns trigger language plpgsql as \
         $$ begin perform nextval('public.runs'); return null; end $$; \
         create trigger \"\t\" before insert on auth.users for each statement execute function public.run(); ";

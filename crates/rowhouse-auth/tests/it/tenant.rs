@@ -13,7 +13,7 @@ async fn shared() -> (App, Person, String) {
 }
 
 #[tokio::test]
-async fn switching_gives_a_whole_session_in_the_other_tenant_that_lasts() {
+async fn switching_gives_a_lasting_session_in_the_other_tenant() {
     let (app, ann, tenant) = shared().await;
     let switched = Person(app.post_as("/tenant", ann.token(), json!({ "tenant_id": tenant })).await.ok());
     let claims = switched.claims(&app);
@@ -25,7 +25,7 @@ async fn switching_gives_a_whole_session_in_the_other_tenant_that_lasts() {
 }
 
 #[tokio::test]
-async fn client_that_keeps_its_refresh_token_goes_on_in_the_new_tenant() {
+async fn client_that_keeps_its_refresh_token_continues_in_the_new_tenant() {
     let (app, ann, tenant) = shared().await;
     app.post_as("/tenant", ann.token(), json!({ "tenant_id": tenant })).await.ok();
     let refreshed = Person(app.refresh(ann.refresh_token()).await.ok());
@@ -33,7 +33,7 @@ async fn client_that_keeps_its_refresh_token_goes_on_in_the_new_tenant() {
 }
 
 #[tokio::test]
-async fn closed_doors_are_all_alike() {
+async fn every_inaccessible_tenant_gets_the_same_answer() {
     let (app, ann, tenant) = shared().await;
     let other = app.sign_up("cid@example.com").await.claims(&app)["tenant_id"].clone();
     let sql = app.sql().await;
@@ -62,7 +62,7 @@ async fn closed_doors_are_all_alike() {
 }
 
 #[tokio::test]
-async fn who_is_removed_from_a_tenant_goes_on_in_his_own() {
+async fn removed_member_continues_in_their_own_tenant() {
     let (app, ann, tenant) = shared().await;
     let own = ann.claims(&app)["tenant_id"].clone();
     let switched = Person(app.post_as("/tenant", ann.token(), json!({ "tenant_id": tenant })).await.ok());
@@ -72,7 +72,7 @@ async fn who_is_removed_from_a_tenant_goes_on_in_his_own() {
 }
 
 #[tokio::test]
-async fn who_has_no_tenant_left_has_a_token_without_one() {
+async fn user_without_a_tenant_has_a_token_without_one() {
     let app = App::start().await;
     let ann = app.sign_up("ann@example.com").await;
     app.sql().await.execute("update tenancy.organizations set status = 'suspended'", &[]).await.unwrap();
