@@ -1,6 +1,6 @@
-//! A worker that runs `jobs.noop`, for `cargo xtask bench jobs`: what is measured is the worker, so the job does nothing.
-//! It works until its standard input ends. With the argument `starts` it then says as JSON when each job started, in
-//! microseconds of Unix time by id.
+//! A worker that runs `jobs.noop`, for `cargo xtask bench jobs`: the job does nothing, so that the worker itself is
+//! measured. Runs until its standard input ends. With the argument `starts` it then prints as JSON when each job
+//! started, in microseconds of Unix time by id.
 
 use std::collections::BTreeMap;
 use std::io::{Error, Write as _, stdout};
@@ -14,10 +14,10 @@ use rowhouse_kernel::{Clock as _, Secret, SystemClock, SystemRng};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
-/// How long it may take to end what runs.
+/// How long running jobs may take to end.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Does nothing, but may note when it was called.
+/// Does nothing, and optionally records when it was called.
 #[derive(Clone)]
 struct Noop(Option<Arc<Mutex<BTreeMap<i64, i64>>>>);
 

@@ -1,5 +1,5 @@
-//! Looking at jobs and steering them, for the command line and the admin API alike. Jobs are described as JSON objects,
-//! written by the database, so that both say the same.
+//! Inspecting and controlling jobs, for the command line and the admin API. The database writes jobs as JSON objects,
+//! so that both show the same.
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
@@ -12,12 +12,12 @@ use crate::Job;
 const LIST: &str = include_str!("../sql/list.sql");
 const STATS: &str = include_str!("../sql/stats.sql");
 
-/// Jobs of one state and partition are counted up to here.
+/// Counts of one state and partition end here.
 pub const MOST_COUNTED: i64 = 100_000;
 /// Longest page.
 pub const MOST_LISTED: i64 = 1_000;
 
-/// Dead jobs that are run again by one statement.
+/// Dead jobs that one statement retries.
 const MOST_REDRIVEN: i32 = 1_000;
 
 /// The states a job can be in.
@@ -32,14 +32,14 @@ pub struct Filter {
     pub queue: Option<String>,
     /// A kind's name.
     pub kind: Option<String>,
-    /// For whom.
+    /// The tenant.
     pub tenant: Option<TenantId>,
-    /// Jobs with lower numbers than this: the last of the page before.
+    /// Jobs with lower ids than this: the last of the previous page.
     pub after: Option<i64>,
 }
 
 /// A page of at most `limit` jobs, highest number first: `id, state, queue, kind, tenant, priority, enqueued_at, attempts,
-/// at, error`. `at` is when it runs, began or ended. Done jobs are found among the latest only.
+/// at, error`. `at` is when it runs, began or ended. Of done jobs only the latest are searched.
 ///
 /// # Errors
 /// The database's.
@@ -51,8 +51,8 @@ pub async fn list(client: &Client, filter: &Filter, limit: i64) -> Result<Vec<Va
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// All that is known of one job: as [`list`], and `payload, log, progress, result, waiting_for, parent, request_id` and
-/// more. `None` if there is none of this number, or no longer.
+/// One job in full: as [`list`], and `payload, log, progress, result, waiting_for, parent, request_id` and
+/// more. `None` if there is no job with this id, or it was pruned.
 ///
 /// # Errors
 /// The database's.
@@ -60,8 +60,8 @@ pub async fn find(client: &Client, id: i64) -> Result<Option<Value>, DbError> {
     Ok(client.query_opt("select jobs.find($1)", &[&id]).await?.and_then(|row| row.get(0)))
 }
 
-/// Stops a job; what became of it: `cancelled`, `cancelling` (it runs; its worker is told), `finished`, `dead`, or `None`
-/// if there is none of this number.
+/// Cancels a job. Returns its state: `cancelled`, `cancelling` (it runs; its worker is notified), `finished`, `dead`,
+/// or `None` if there is no job with this id.
 ///
 /// # Errors
 /// The database's.
@@ -77,7 +77,7 @@ pub async fn retry(client: &Client, id: i64) -> Result<bool, DbError> {
     Ok(client.query_one("select jobs.retry($1)", &[&id]).await?.get::<_, i32>(0) > 0)
 }
 
-/// Runs all jobs again that are dead now, of a queue and of a kind where they are given, some thousand at a time; how many.
+/// Retries all jobs that are dead now, of a queue and of a kind if given, a thousand per statement; returns how many.
 ///
 /// # Errors
 /// An unknown queue (22023), or the database's.
@@ -92,7 +92,7 @@ pub async fn retry_all(client: &Client, queue: Option<&str>, kind: Option<&str>)
     Ok(all)
 }
 
-/// Refuses a queue that nobody has declared.
+/// Refuses a queue that is not declared.
 ///
 /// # Errors
 /// An unknown queue (22023), or the database's.
@@ -111,8 +111,8 @@ pub async fn stats(client: &Client) -> Result<Vec<Value>, DbError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Lets a queue, or every queue, rest or go on; for one tenant or for all. Returns what was meant. Workers follow within a
-/// second; what runs goes on.
+/// Pauses or resumes a queue, or every queue, for one tenant or for all. Returns what was affected. Workers follow
+/// within a second; running jobs continue.
 ///
 /// # Errors
 /// An unknown queue or tenant (22023), or the database's.
@@ -127,8 +127,8 @@ pub async fn pause(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Notes how far a job has come; `percent` from 0 to 100, the note up to 1000 characters. More than ten a second are
-/// left out.
+/// Stores a job's progress: `percent` from 0 to 100, the note up to 1000 characters. Beyond ten a second, calls are
+/// ignored.
 ///
 /// # Errors
 /// The database's.
@@ -137,7 +137,7 @@ pub async fn progress(client: &Client, job_id: i64, percent: f32, note: Option<&
     Ok(())
 }
 
-/// Adds a line of up to 10,000 characters to a job's log, which keeps the first 1,000.
+/// Adds a line of up to 10,000 characters to a job's log, of which the first 1,000 are kept.
 ///
 /// # Errors
 /// The database's.

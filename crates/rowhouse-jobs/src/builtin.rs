@@ -1,4 +1,4 @@
-//! Jobs that come with the program: `jobs.noop`, and tidying, which deletes what is past its time in small steps.
+//! Built-in jobs: `jobs.noop`, and cleanup, which deletes expired rows in small steps.
 
 use rowhouse_kernel::Operation;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::BuiltInSchedule;
 use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
 use crate::{Kind, Registry};
 
-/// Steps of one run; what is left is done by the next.
+/// Most steps of one run; the next run continues.
 const MOST_STEPS: u32 = 1_000;
-/// How long it is remembered that an effect has happened (`jobs.once`).
+/// How long records of `jobs.once` are kept.
 const KEEP_EFFECTS: Duration = Duration::from_secs(30 * 86_400);
 
 /// Schedules of this crate's own jobs.
@@ -29,7 +29,7 @@ pub fn add_kinds(registry: &mut Registry, control: &Control, settings: &JobsSett
     registry.add(Tidy::kind("jobs.prune"), Tidy::with(control, "select jobs.prune($1)", ages));
 }
 
-/// Does nothing, at once: for measurements.
+/// Does nothing, for measurements.
 #[derive(Debug)]
 struct Noop;
 
@@ -39,8 +39,8 @@ impl Handler for Noop {
     }
 }
 
-/// Repeats a function of the platform until it has nothing more to do. The function does one small step and returns how
-/// many rows that concerned.
+/// Repeats a platform function until it has nothing more to do. The function does one small step and returns the
+/// number of rows affected.
 #[derive(Debug)]
 pub struct Tidy {
     control: Control,
@@ -62,7 +62,7 @@ impl Tidy {
         Self { control: control.clone(), statement, ages: Some(ages) }
     }
 
-    /// A kind for such work: what one run leaves the next one does, so that few attempts are enough.
+    /// The kind of such a job: few attempts are enough, since the next scheduled run continues.
     #[must_use]
     pub fn kind(name: &str) -> Kind {
         Kind { max_attempts: 5, ..Kind::new(name) }

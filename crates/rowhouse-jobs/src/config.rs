@@ -1,5 +1,5 @@
-//! What `rowhouse.toml` and the program declare, written into the database when a process starts: kinds, queues' limits,
-//! schedules. The process that started last decides; nothing is deleted.
+//! Writes the declarations of `rowhouse.toml` and the program into the database when a process starts: kinds, limits
+//! of queues, schedules. The process that started last wins; nothing is deleted.
 
 mod store;
 
@@ -16,7 +16,7 @@ use crate::schedule::plan::{Chance, Turn, turn_after};
 use crate::{BuiltInSchedule, Kind, Registry};
 use store::{take_turn, write_kinds, write_queues, write_schedules};
 
-/// A schedule that comes with the program, as the file would declare it. The file may declare one of the same name instead.
+/// A built-in schedule as the file would declare it. The file may override it under the same name.
 fn built_in_schedule(schedule: &BuiltInSchedule) -> ScheduleSettings {
     ScheduleSettings {
         cron: Cron::parse(schedule.cron, "UTC").ok(),
@@ -34,7 +34,7 @@ fn built_in_schedule(schedule: &BuiltInSchedule) -> ScheduleSettings {
 /// Why the declarations cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Every declaration that names what does not exist, each under its key.
+    /// Every declaration that refers to an unknown kind or queue, each under its key.
     #[error("{}", .0.join("; "))]
     Mistakes(Vec<String>),
     /// The database's.
@@ -51,12 +51,12 @@ impl TransactionError for ConfigError {
     }
 }
 
-/// Everything that is declared, and who declares it.
+/// All declarations, by source.
 #[derive(Debug)]
 pub struct Declarations<'a> {
-    /// The file's part.
+    /// Those of the file.
     pub settings: &'a JobsSettings,
-    /// The kinds that this process can run, those of the file among them.
+    /// The kinds that this process can run, including those of the file.
     pub registry: &'a Registry,
     /// The program's own schedules.
     pub built_in: &'a [BuiltInSchedule],
@@ -64,8 +64,8 @@ pub struct Declarations<'a> {
     pub release: &'a str,
 }
 
-/// Writes all declarations into the database; called again, it changes nothing. Queues that the file no longer names lose
-/// their limits, schedules that it no longer names stop firing.
+/// Writes all declarations into the database; idempotent. Queues that the file no longer names lose their limits,
+/// schedules that it no longer names stop firing.
 ///
 /// # Errors
 /// Names of kinds and queues that do not exist, all at once; or the database's.
@@ -79,7 +79,7 @@ pub async fn sync(
     control.run_tx(&Operation::system("jobs_sync"), async move |tx| everything.write(tx).await).await
 }
 
-/// The declarations as they are written.
+/// The declarations to be written.
 struct Everything {
     settings: JobsSettings,
     kinds: Vec<(Kind, String)>,
@@ -125,12 +125,12 @@ fn plain_release(release: &str) -> String {
     if is_plain { numbers.to_owned() } else { "0".to_owned() }
 }
 
-/// A schedule as it is written.
+/// A schedule to be written.
 #[derive(Clone)]
 struct Written {
     schedule: ScheduleSettings,
     built_in: bool,
-    /// Its first turn, if it begins now.
+    /// Its first occurrence, if it starts now.
     turn: Option<Turn>,
 }
 
@@ -157,7 +157,7 @@ fn schedules(
     all
 }
 
-/// Refuses schedules of kinds that nobody here can run, or into queues that nobody has declared.
+/// Refuses schedules of unknown kinds or into undeclared queues.
 async fn require_known(
     tx: &Transaction<'_>,
     kinds: &[(Kind, String)],

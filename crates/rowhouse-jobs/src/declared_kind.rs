@@ -1,4 +1,4 @@
-//! Kinds that `rowhouse.toml` declares: which handler each gets. What the handlers do is theirs.
+//! Handlers of the kinds that `rowhouse.toml` declares. Leaves the work to the handlers.
 
 use rowhouse_kernel::SharedClock;
 use rowhouse_kernel::settings::{JobsSettings, KindHandler, KindSettings};
@@ -8,7 +8,7 @@ use crate::outbound::Outbound;
 use crate::sql_handler::SqlHandler;
 use crate::{Kind, Registry};
 
-/// Adds the kinds that the file declares. Returns a mistake for each name that the program itself uses.
+/// Adds the kinds that the file declares. Returns a mistake for each name of a built-in kind.
 pub fn add_kinds(
     registry: &mut Registry,
     settings: &JobsSettings,
@@ -29,7 +29,7 @@ pub fn add_kinds(
                 let url = declared.url.clone();
                 registry.add(kind, HttpHandler::new(outbound.clone(), url, secret, clock.clone()));
             }
-            // the settings were refused for it
+            // the settings check refuses this
             (KindHandler::Http, None) => {}
         }
     }

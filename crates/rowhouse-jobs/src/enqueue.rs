@@ -11,28 +11,28 @@ use tokio_postgres::Client;
 use crate::JsonText;
 use crate::raw_json::RawJson;
 
-/// A job to be.
+/// A job to be enqueued.
 #[derive(Debug, Clone)]
 pub struct NewJob<'a> {
-    /// What is to be done; some process must have registered it.
+    /// The kind; some process must have registered it.
     pub kind: &'a str,
     /// A JSON object, at most 256 KiB.
     pub payload: JsonText,
     /// A declared queue.
     pub queue: &'a str,
-    /// Not before; now where missing.
+    /// Earliest start; now if `None`.
     pub run_at: Option<OffsetDateTime>,
     /// 0 first, 9 last.
     pub priority: u8,
-    /// For whom.
+    /// The tenant.
     pub tenant: Option<TenantId>,
-    /// One live job per value; a second is not made.
+    /// At most one unfinished job per value; a second is not enqueued.
     pub unique_key: Option<&'a str>,
-    /// Jobs of one value run one after another.
+    /// Jobs with the same value run one at a time.
     pub key: Option<&'a str>,
-    /// Instead of the kind's.
+    /// Overrides the kind's.
     pub max_attempts: Option<u16>,
-    /// Instead of the kind's.
+    /// Overrides the kind's.
     pub timeout: Option<Duration>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> NewJob<'a> {
     }
 }
 
-/// Enqueues a job with the caller's transaction and returns its id; of a unique key that is taken, the live job's.
+/// Enqueues a job with the caller's transaction and returns its id; if its unique key is in use, that of the existing job.
 ///
 /// # Errors
 /// An unknown kind or queue, an oversized payload (22023, 54000), or the database's.

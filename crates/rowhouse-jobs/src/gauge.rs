@@ -1,4 +1,5 @@
-//! Gauges of what is where. One process counts for all: what it found stands in the database, and every process shows it.
+//! Gauges of jobs by queue and state. One process counts for all: it stores the counts in the database, and every
+//! process exports them.
 
 use rowhouse_kernel::Operation;
 use std::collections::BTreeSet;
@@ -12,16 +13,16 @@ use serde_json::Value;
 
 use crate::admin;
 
-/// How often is counted.
+/// How often jobs are counted.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A count that takes longer has failed; within it nothing beats.
+/// Timeout of a count; the task's heartbeat limit is longer.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Counts older than this are shown no more.
+/// Counts older than this are not exported.
 const STALE: Duration = Duration::from_secs(30);
-/// States that are counted, as the counts name them.
+/// The states that are counted.
 const STATES: &[&str] = &["ready", "scheduled", "waiting", "running", "dead"];
 
-/// What was counted.
+/// The counts.
 #[derive(Debug, Clone, PartialEq)]
 struct Counts {
     kinds: Value,
@@ -29,7 +30,7 @@ struct Counts {
 }
 
 /// Keeps the gauges up to date until the task is aborted: `rowhouse_jobs_depth`, `rowhouse_jobs_oldest_ready_seconds` and
-/// `rowhouse_jobs_workers`. What cannot be counted is NaN.
+/// `rowhouse_jobs_workers`. A gauge that cannot be counted is NaN.
 pub async fn keep(control: Control, heartbeat: Heartbeat) {
     let mut shown = BTreeSet::new();
     loop {
@@ -46,11 +47,11 @@ pub async fn keep(control: Control, heartbeat: Heartbeat) {
     }
 }
 
-/// The counts of others while they are fresh; else new ones, unless somebody is just counting.
+/// The stored counts while they are fresh, else new ones, unless another process is counting.
 async fn measure(tx: &Transaction<'_>) -> Result<Option<Counts>, DbError> {
     let sql = "select kinds, workers, at > clock_timestamp() - make_interval(secs => $1), \
                at > clock_timestamp() - make_interval(secs => $2) from jobs.measurement";
-    // A process that comes just before the last count is as old as the interval counts anew.
+    // Allows for processes whose intervals are not aligned.
     let fresh = INTERVAL.as_secs_f64() * 0.9;
     let last = tx.query_opt(sql, &[&fresh, &STALE.as_secs_f64()]).await?;
     if let Some(row) = last.as_ref().filter(|row| row.get(2)) {
@@ -92,6 +93,6 @@ fn show_kind(queue: &str, kind: &str, counts: Option<&Value>) {
         let [queue, kind] = labels.clone();
         gauge!("rowhouse_jobs_depth", &[queue, kind, ("state", (*state).to_owned())]).set(number(state));
     }
-    // Where nothing is ready nothing has an age.
+    // NaN while nothing is ready.
     gauge!("rowhouse_jobs_oldest_ready_seconds", &labels).set(number("oldest_ready_seconds"));
 }

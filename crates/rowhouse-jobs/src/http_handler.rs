@@ -1,4 +1,4 @@
-//! Kinds that a service of the project runs: a signed POST, and what its answer means for the job.
+//! Kinds with `handler = "http"`: a signed POST, and the job's result by its response.
 
 use rowhouse_kernel::{Secret, SharedClock};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::outbound::{Answer, Message, Outbound, SendError};
 use crate::{Handler, HandlerFuture, Job, JobError, JobResult, JsonText};
 
-/// So much of a refusal's text is kept in the job's log, in characters.
+/// Longest part of a refusal's body in the job's error, in characters.
 const MOST_REASON: usize = 500;
 
 /// Posts jobs of one kind to one URL.
@@ -41,7 +41,7 @@ impl HttpHandler {
         };
         match self.outbound.send(message, &*self.clock).await {
             Ok(answer) => outcome(&answer),
-            // The name or the settings may be put right; the job waits for that as for a service that is down.
+            // The name or the settings may be corrected; until then the job is retried, as for a service that is down.
             Err(SendError::Address(error) | SendError::NoAnswer(error)) => Err(JobError::Retry(error)),
         }
     }
@@ -60,7 +60,7 @@ struct Body<'a> {
     queue: &'a str,
     tenant_id: Option<Uuid>,
     attempt: u16,
-    /// As it was enqueued: its numbers are nobody's to round.
+    /// As it was enqueued: numbers are not rounded.
     payload: &'a RawValue,
     enqueued_at: Option<String>,
 }
@@ -77,14 +77,14 @@ fn body(job: &Job) -> Result<Vec<u8>, serde_json::Error> {
     })
 }
 
-/// 2xx is done, 410 and 422 are hopeless, 429 and 503 may say when to come again, all else is tried again.
+/// 2xx is done, 410 and 422 are permanent failures, 429 and 503 may carry Retry-After, everything else is retried.
 ///
 /// # Errors
-/// What follows from the refusal.
+/// The failure that follows from the response.
 pub fn outcome(answer: &Answer) -> JobResult {
     match (answer.status, answer.retry_after) {
         (200..=299, _) if answer.is_cut => Ok(None),
-        // A body that is no JSON is nobody's result.
+        // A body that is not JSON is not stored as result.
         (200..=299, _) => {
             let result = serde_json::from_slice::<Box<RawValue>>(&answer.body).ok().map(JsonText::from);
             Ok(result.filter(|result| !result.is_null()))
@@ -98,7 +98,7 @@ pub fn outcome(answer: &Answer) -> JobResult {
     }
 }
 
-/// The status, and how the body begins, without what could garble a log.
+/// The status and the beginning of the body, without control characters.
 fn reason(answer: &Answer) -> String {
     let text = String::from_utf8_lossy(&answer.body);
     let text: String = text.chars().filter(|c| !c.is_control()).take(MOST_REASON).collect();

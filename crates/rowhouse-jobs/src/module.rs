@@ -1,4 +1,4 @@
-//! Jobs as a capability of the program: their schema and settings, and the worker that runs those of all modules.
+//! The module of jobs: schema, settings, and the worker that runs the jobs of all modules.
 
 mod declared;
 mod event;
@@ -19,7 +19,7 @@ use declared::Declared;
 pub use event::EventModule;
 use worker::{Starter, Working};
 
-/// The channel on which the database says that a running job is to be stopped.
+/// The channel on which the database announces that a running job is to be cancelled.
 const CHANNEL: &str = "rowhouse_jobs";
 
 /// Durable jobs. Provides [`Waker`] and [`Outbound`]; the jobs of all modules run in its worker.

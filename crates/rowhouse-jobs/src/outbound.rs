@@ -1,5 +1,5 @@
-//! The way out: signed POSTs to services of the project, as <https://www.standardwebhooks.com> describes them. One client
-//! per process, for jobs and for the webhooks of mail. Leaves what an answer means to whoever asks.
+//! The HTTP client for webhooks: signed POSTs as <https://www.standardwebhooks.com> specifies them. One client per
+//! process, for jobs and for the webhooks of mail. Leaves interpreting responses to the caller.
 
 mod address;
 
@@ -20,48 +20,48 @@ use time::format_description::well_known::Rfc2822;
 use address::is_public;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// More of an answer is not read.
+/// Largest part of a response that is read.
 pub const MOST_ANSWER: usize = 64 * 1024;
-/// Longer pauses that a service asks for are cut to this.
+/// Longest Retry-After that is honoured.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
 /// A message to a service.
 #[derive(Debug)]
 pub struct Message<'a> {
-    /// Where to.
+    /// The URL.
     pub url: &'a str,
-    /// The same whenever this message is sent again.
+    /// The message's id, the same for every retry.
     pub id: &'a str,
     /// JSON.
     pub body: Vec<u8>,
-    /// What it is signed with.
+    /// The key of the signature.
     pub secret: &'a Secret,
     /// The request that caused it.
     pub request_id: Option<&'a str>,
-    /// For the whole exchange.
+    /// Timeout of the request as a whole.
     pub timeout: Duration,
 }
 
-/// What a service said.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// How long the service wants to be left alone, if it said so.
+    /// The parsed Retry-After.
     pub retry_after: Option<Duration>,
     /// The first [`MOST_ANSWER`] bytes of the body.
     pub body: Vec<u8>,
-    /// Whether there were more.
+    /// Whether the body was longer.
     pub is_cut: bool,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The address cannot be used, now or later.
+    /// The address is malformed or not allowed.
     #[error("{0}")]
     Address(String),
-    /// Nobody answered, or not in HTTP, or not in time.
+    /// No HTTP response in time.
     #[error("{0}")]
     NoAnswer(String),
 }
@@ -74,8 +74,8 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// Unless `allow_private`, addresses of this machine and of private networks are never connected to, whatever a name
-    /// resolves to. Proxies of the environment are not used: they would connect anywhere.
+    /// Unless `allow_private`, never connects to addresses of this machine and of private networks, whatever a name
+    /// resolves to (SSRF). Proxies from the environment are ignored: they would connect anywhere.
     ///
     /// # Errors
     /// If TLS cannot be set up.
@@ -118,7 +118,8 @@ impl Outbound {
         Ok(Answer { status, retry_after, body, is_cut })
     }
 
-    /// What else the URL says, perhaps a password or a key, is not told. Names are checked when they are resolved; an address in the URL is not resolved.
+    /// Errors name scheme, host and port only, since the rest may contain a password or a key. Names are checked when
+    /// they are resolved; an address in the URL is not resolved.
     fn check(&self, url: &str) -> Result<Url, SendError> {
         let parsed = Url::parse(url).map_err(|error| SendError::Address(format!("the URL: {error}")))?;
         let wrong =
@@ -173,7 +174,7 @@ async fn read(mut response: reqwest::Response) -> Result<(Vec<u8>, bool), SendEr
     Ok((body, false))
 }
 
-/// The whole chain of causes, for the outermost says little; without the URL, which may carry a key.
+/// The whole chain of causes, since the outermost says little; without the URL, which may contain a key.
 fn no_answer(error: reqwest::Error) -> SendError {
     let error = error.without_url();
     let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
@@ -195,7 +196,7 @@ fn no_answer(error: reqwest::Error) -> SendError {
 #[error("{0} resolves to {PRIVATE}")]
 struct Private(String);
 
-/// Resolves names and leaves out what may not be connected to, so that a name cannot change its mind after the check.
+/// A resolver that removes forbidden addresses, so that no DNS rebinding is possible between check and connection.
 #[derive(Debug)]
 struct Resolver {
     allow_private: bool,

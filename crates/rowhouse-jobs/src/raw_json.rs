@@ -1,4 +1,4 @@
-//! JSON as PostgreSQL sends and takes it, without reading its numbers. Leaves parsing to whoever wants values.
+//! JSON exchanged with PostgreSQL as text, without parsing its numbers.
 
 use bytes::{BufMut, BytesMut};
 use rowhouse_db::DbError;
@@ -15,7 +15,7 @@ const JSONB_VERSION: u8 = 1;
 pub(crate) struct RawJson(pub(crate) String);
 
 impl RawJson {
-    /// What `value` is as JSON.
+    /// Serializes `value`.
     pub(crate) fn write(value: &impl Serialize) -> Result<Self, DbError> {
         serde_json::to_string(value).map(Self).map_err(|error| DbError::Protocol(error.to_string().into()))
     }

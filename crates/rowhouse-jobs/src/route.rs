@@ -1,3 +1,3 @@
-//! What of jobs is served over HTTP.
+//! Routes of jobs.
 
 pub(crate) mod admin;

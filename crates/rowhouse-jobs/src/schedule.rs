@@ -1,4 +1,4 @@
-//! Schedules: jobs that are enqueued again and again. A firing and its job are one transaction under the schedule's row
+//! Schedules: periodic jobs. Firing a schedule and enqueueing its job is one transaction under the schedule's row
 //! lock, so that any number of processes fire each time once. Leaves reading the file to `config`.
 
 mod database_clock;
@@ -21,9 +21,9 @@ use crate::enqueue::{NewJob, enqueue};
 pub use database_clock::{DatabaseClock, MAX_SKEW};
 use plan::{Chance, Plan, Turn};
 
-/// Most schedules fired by one look; the next look takes the others.
+/// Most schedules fired per poll; the next poll continues.
 const MOST: usize = 200;
-/// How long a machine whose clock is wrong leaves a schedule to others. They look every second.
+/// How long a process with a wrong clock leaves a due schedule to others, which poll every second.
 const OTHERS_FIRST: Duration = Duration::from_secs(5);
 
 /// A schedule as `schedule list` shows it.
@@ -33,33 +33,34 @@ pub struct Schedule {
     pub name: String,
     /// The pattern.
     pub cron: String,
-    /// The zone the pattern is read in.
+    /// The time zone of the pattern.
     pub timezone: String,
-    /// What it enqueues.
+    /// The kind of its jobs.
     pub kind: String,
-    /// Where to.
+    /// The queue of its jobs.
     pub queue: String,
     /// `skip`, `once` or `all`.
     pub missed: String,
-    /// Whether it rests.
+    /// Whether it is paused.
     pub paused: bool,
-    /// Whether it comes with the program.
+    /// Whether it is built in.
     pub built_in: bool,
-    /// When it fires next; never, if nothing.
+    /// When it fires next; `None` for never.
     #[serde(with = "time::serde::rfc3339::option")]
     pub next_at: Option<OffsetDateTime>,
     /// When it fired last.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_at: Option<OffsetDateTime>,
-    /// The job it made last.
+    /// The last job that it enqueued.
     pub last_job: Option<i64>,
-    /// What became of that job: `state` (ready, running, retrying, done, dead, cancelled), `at`, `error`, `result`. Of a
-    /// firing that made no job, state `failed` and the error. Remembered when the job itself no longer is.
+    /// The outcome of that job: `state` (ready, running, retrying, done, dead, cancelled), `at`, `error`, `result`;
+    /// if enqueueing failed, state `failed` and the error. Kept longer than the job itself.
     pub last_result: Option<Value>,
 }
 
-/// Compares the clocks, and fires what is due by the database's. Where this machine's clock is too far off, others go first:
-/// what is left over for five seconds is fired nevertheless, for there may be no others.
+/// Measures the clock difference, and fires what is due by the database's clock. If this machine's clock is too far
+/// off, other processes go first: a schedule that stays due for five seconds is fired anyway, since there may be no
+/// others.
 ///
 /// # Errors
 /// Those of [`run_due`].
@@ -70,10 +71,10 @@ pub async fn lead(control: &Control, clock: &Arc<DatabaseClock>, rng: &SharedRng
     fire_due(control, &shared, rng, overdue).await
 }
 
-/// Fires every schedule that is due, and returns how many jobs that made.
+/// Fires every due schedule, and returns the number of jobs enqueued.
 ///
 /// # Errors
-/// The database's. A schedule that cannot fire keeps the reason in its row and does not hold up others.
+/// The database's. A schedule that fails stores the reason in its row and does not delay others.
 pub async fn run_due(control: &Control, clock: &SharedClock, rng: &SharedRng) -> Result<usize, DbError> {
     fire_due(control, clock, rng, Duration::ZERO).await
 }
@@ -94,14 +95,14 @@ async fn fire_due(
         }
         match fire_one(control, now, due_by, rng).await? {
             Some(made) => jobs += made,
-            // somebody else has it
+            // locked by another process
             None => break,
         }
     }
     Ok(jobs)
 }
 
-/// Spares a transaction, most of the time.
+/// Avoids a transaction, most of the time.
 async fn is_any_due(control: &Control, now: OffsetDateTime) -> Result<bool, DbError> {
     control
         .statement(&Operation::system("jobs_schedules_due"), async move |client| {
@@ -132,7 +133,7 @@ async fn fire_one(
         .await
 }
 
-/// A schedule whose turn has come, as its row says.
+/// The row of a due schedule.
 struct Due {
     name: String,
     pattern: String,
@@ -170,7 +171,7 @@ impl Due {
         let (Ok(cron), Ok(missed)) =
             (Cron::parse(&self.pattern, &self.timezone), Missed::from_text(&self.missed))
         else {
-            // a newer release wrote it
+            // written by a newer release
             let error = "this process cannot read the schedule";
             self.note(tx, now, None, None, Some(error)).await?;
             return Ok(0);
@@ -191,7 +192,7 @@ impl Due {
         Ok(made.map_or(0, |ids| ids.len()))
     }
 
-    /// One job for each slot, or none and why the database refused.
+    /// Enqueues one job for each time; if the database refuses, none and the reason.
     async fn enqueue_all(
         &self,
         tx: &Transaction<'_>,
@@ -213,7 +214,7 @@ impl Due {
     }
 
     fn job(&self, slot: OffsetDateTime) -> NewJob<'_> {
-        NewJob { queue: &self.queue, ..NewJob::new(&self.kind, stamped(&self.payload, slot)) }
+        NewJob { queue: &self.queue, ..NewJob::new(&self.kind, with_scheduled_time(&self.payload, slot)) }
     }
 
     async fn note(
@@ -236,8 +237,8 @@ impl Due {
     }
 }
 
-/// The payload with the time that the job stands for; one that the payload itself names stays.
-fn stamped(payload: &Value, slot: OffsetDateTime) -> Value {
+/// Adds the scheduled time to the payload, unless the payload has that key.
+fn with_scheduled_time(payload: &Value, slot: OffsetDateTime) -> Value {
     let mut payload = payload.clone();
     if let (Value::Object(object), Ok(text)) = (&mut payload, slot.format(&Rfc3339)) {
         object.entry("scheduled_at").or_insert(text.into());
@@ -245,8 +246,8 @@ fn stamped(payload: &Value, slot: OffsetDateTime) -> Value {
     payload
 }
 
-/// Enqueues a schedule's job now, beside its turns, even while it rests. `None` if no schedule has that name. The caller's
-/// transaction holds both the job and the note of it.
+/// Enqueues a schedule's job now, in addition to its times, even while it is paused. `None` if no schedule has that
+/// name. Job and schedule's row are written in the caller's transaction.
 ///
 /// # Errors
 /// The database's.
@@ -255,7 +256,7 @@ pub async fn run(tx: &Client, now: OffsetDateTime, name: &str) -> Result<Option<
     let Some(row) = tx.query_opt(sql, &[&name]).await? else { return Ok(None) };
     let (kind, queue): (String, String) = (row.get(0), row.get(2));
     let now = now.replace_nanosecond(0).unwrap_or(now);
-    let job = NewJob { queue: &queue, ..NewJob::new(&kind, stamped(&row.get(1), now)) };
+    let job = NewJob { queue: &queue, ..NewJob::new(&kind, with_scheduled_time(&row.get(1), now)) };
     let id = enqueue(tx, &job).await?;
     let sql = "update jobs.schedules set last_at = $2, last_job = $3, last_error = null, last_result = null \
                where name = $1";
@@ -268,7 +269,7 @@ const LIST: &str = "select name, cron, timezone, kind, queue, missed, paused, bu
     else coalesce(jobs.result_of(last_job, last_at), last_result) end \
     from jobs.schedules where declared order by name";
 
-/// All schedules by name, each with what became of its last job.
+/// All schedules by name, each with the outcome of its last job.
 ///
 /// # Errors
 /// The database's.

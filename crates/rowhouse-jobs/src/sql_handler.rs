@@ -1,6 +1,6 @@
-//! Calls a function of the project in the transaction that completes the job, so that effect and completion are one: the
-//! one that a job of the kind `jobs.sql` names, or the one that its declared kind stands for. Which functions may be
-//! called, and as whom, is decided by the migration `jobs_functions`.
+//! Calls a function of the project in the transaction that completes the job, so that effect and completion are
+//! atomic: the function named by a job of the kind `jobs.sql`, or that of a declared kind. Which functions may be
+//! called, and under which role, is decided by the migration `jobs_functions`.
 
 mod call;
 
@@ -17,11 +17,11 @@ use call::{Call, CallError};
 
 /// The kind's name.
 pub(crate) const KIND: &str = "jobs.sql";
-/// Functions that run at once in one process. They have connections of their own, so that slow ones hold up nobody else.
+/// Concurrent functions per process. They have connections of their own, so that slow ones delay nothing else.
 pub const MOST_AT_ONCE: u32 = 8;
-/// Pause until a job is looked at again whose tenant is not active.
+/// Delay of a job whose tenant is not active.
 const SUSPENDED: std::time::Duration = std::time::Duration::from_secs(30);
-/// Pause until a job is looked at again for which there was no connection.
+/// Delay of a job for which there was no connection.
 const UNREACHABLE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Calls functions. Clones share their connections.
@@ -31,14 +31,14 @@ pub struct SqlHandler {
     tenants: Control,
     search_path: String,
     permits: Arc<Semaphore>,
-    /// What a declared kind calls; else the job says it.
+    /// The function of a declared kind; else the job names it.
     function: Option<String>,
 }
 
 impl SqlHandler {
-    /// `project` is the control login, on which jobs of no tenant call; `tenants` is the login `authenticator`, which has no
-    /// rights of its own, for those of a tenant. Both hold at least [`MOST_AT_ONCE`] connections that nobody else needs.
-    /// `search_path` is what functions see.
+    /// `project` is the control login, for jobs without a tenant; `tenants` is the login `authenticator`, which has
+    /// no rights of its own, for jobs of a tenant. Both pools have at least [`MOST_AT_ONCE`] connections for this
+    /// handler alone. `search_path` is that of the functions.
     #[must_use]
     pub fn new(project: Control, tenants: Control, search_path: impl Into<String>) -> Self {
         let permits = Arc::new(Semaphore::new(MOST_AT_ONCE as usize));
@@ -65,7 +65,7 @@ impl SqlHandler {
         self.complete(&call, job).await.map(|()| None).map_err(job_error)
     }
 
-    /// One transaction, begun again after a serialization failure or deadlock.
+    /// One transaction, retried after a serialization failure or deadlock.
     async fn complete(&self, call: &Call, job: &Job) -> Result<(), CallError> {
         let claims = match job.tenant {
             Some(tenant) => Some(self.claims(tenant).await?),
@@ -89,7 +89,7 @@ impl SqlHandler {
         }
     }
 
-    /// Whom a tenant's job speaks for.
+    /// The claims of a tenant's job.
     async fn claims(&self, tenant: TenantId) -> Result<String, CallError> {
         let ask = async move |client: &tokio_postgres::Client| {
             let row = client.query_one("select jobs.claims_of($1)::text", &[&tenant.0]).await?;
@@ -102,7 +102,7 @@ impl SqlHandler {
     }
 }
 
-/// The server is shutting down, starting, or has cut the connection: the run left nothing, whatever the function does.
+/// The server is shutting down, starting, or has closed the connection: the transaction was rolled back.
 fn is_cut_off(error: &DbError) -> bool {
     match error.code() {
         Some(code) => {

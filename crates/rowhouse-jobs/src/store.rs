@@ -1,4 +1,4 @@
-//! Every statement of the worker.
+//! Statements of the worker.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::worker::partition::Passed;
 
 const PARTITIONS: &str = include_str!("../sql/partitions.sql");
 
-/// Who claims.
+/// The worker that fetches.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) worker: Uuid,
@@ -24,7 +24,7 @@ pub(crate) struct Identity {
     pub(crate) host: String,
 }
 
-/// A partition as it stands in the database.
+/// The row of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionRow {
     pub(crate) id: i32,
@@ -32,15 +32,15 @@ pub(crate) struct PartitionRow {
     pub(crate) kind: String,
     pub(crate) tenant: Option<Uuid>,
     pub(crate) priority: i16,
-    /// Claimed within limits.
+    /// Whether its queue has limits.
     pub(crate) limited: bool,
     pub(crate) paused: bool,
     pub(crate) min_release: String,
-    /// Drawn anew whenever the partition is opened.
+    /// A sequence number, new whenever the partition is opened.
     pub(crate) opened: i64,
 }
 
-/// A job as it was claimed.
+/// A fetched job.
 #[derive(Debug)]
 pub(crate) struct Claimed {
     pub(crate) lease: i64,
@@ -52,9 +52,10 @@ pub(crate) struct Claimed {
     /// As PostgreSQL wrote it.
     pub(crate) payload: Option<String>,
     pub(crate) options: Option<Value>,
-    /// Of its payload, as text.
+    /// Size of its payload as text.
     pub(crate) bytes: usize,
-    /// PostgreSQL takes JSON that no program does: deeper, and with larger numbers. Why this is such.
+    /// Why the payload cannot be parsed: PostgreSQL accepts JSON that is nested deeper and has larger numbers than
+    /// parsers do.
     pub(crate) unreadable: Option<String>,
 }
 
@@ -83,16 +84,16 @@ impl From<Row> for Claimed {
     }
 }
 
-/// How far the positions have come, and which transactions could still add lower ones.
+/// The last position, and the transactions that could still add lower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Horizon {
     pub(crate) last_position: i64,
-    /// Oldest transaction that runs, and the first that has not begun.
+    /// The oldest running transaction, and the first that has not begun.
     pub(crate) xmin: i64,
     pub(crate) xmax: i64,
 }
 
-/// Writes kinds down that nobody has declared yet, so that they can be enqueued; see `config::sync`.
+/// Stores kinds that are not declared yet, so that they can be enqueued; see `config::sync`.
 pub(crate) async fn register_kinds(control: &Control, registry: &Registry) -> Result<(), DbError> {
     let sql = "insert into jobs.kinds (name, min_release, max_attempts, timeout) \
                select name, min_release, attempts, make_interval(secs => seconds) \
@@ -121,20 +122,21 @@ pub(crate) async fn sign_out(client: &Client, worker: Uuid) -> Result<(), DbErro
     Ok(())
 }
 
-/// False if somebody has declared this worker dead. The commit is not waited for: a busy disk must not silence anybody.
+/// Writes a heartbeat. False if this worker was declared dead. Commits asynchronously: a busy disk must not make a
+/// worker appear dead.
 pub(crate) async fn beat(client: &Client, worker: Uuid) -> Result<bool, DbError> {
     let sql = "update jobs.workers set beat_at = clock_timestamp() \
                where id = $1 and set_config('synchronous_commit', 'off', true) is not null";
     Ok(client.execute(sql, &[&worker]).await? == 1)
 }
 
-/// Everybody else's last beat.
+/// The last heartbeats of the other workers.
 pub(crate) async fn beats(client: &Client, worker: Uuid) -> Result<Vec<Heartbeat>, DbError> {
     let rows = client.query("select id, beat_at from jobs.workers where id <> $1", &[&worker]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Takes over from those that have not beaten since; returns how many jobs.
+/// Rescues the jobs of workers without a newer heartbeat; returns how many jobs.
 pub(crate) async fn rescue(client: &Client, silent: &[Heartbeat]) -> Result<i32, DbError> {
     let (workers, beats): (Vec<Uuid>, Vec<OffsetDateTime>) = silent.iter().copied().unzip();
     Ok(client.query_one("select jobs.rescue($1, $2)", &[&workers, &beats]).await?.get(0))
@@ -152,7 +154,7 @@ pub(crate) async fn horizon(client: &deadpool_postgres::Object) -> Result<Horizo
     Ok(Horizon { last_position: row.get(0), xmin: row.get(1), xmax: row.get(2) })
 }
 
-/// Of partitions that have jobs where claims have passed by, the first such position.
+/// For each partition with jobs at positions that fetches have passed, the first such position.
 pub(crate) async fn left_behind(client: &Client, passed: &Passed) -> Result<BTreeMap<i32, i64>, DbError> {
     let sql = "select passed.partition, r.position from unnest($1::int[], $2::bigint[], $3::bigint[]) passed (partition, low, beyond) \
                cross join lateral (select w.position from jobs.ready w where w.partition = passed.partition \
@@ -161,13 +163,13 @@ pub(crate) async fn left_behind(client: &Client, passed: &Passed) -> Result<BTre
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Leases that the database says are this worker's.
+/// This worker's leases in the database.
 pub(crate) async fn own_leases(client: &Client, worker: Uuid) -> Result<Vec<i64>, DbError> {
     let rows = client.query("select id from jobs.leases where worker = $1", &[&worker]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Gives back leases whose claim was never answered; returns how many jobs.
+/// Releases leases whose fetch was never answered; returns how many jobs.
 pub(crate) async fn release_leases(client: &Client, worker: Uuid, unknown: &[i64]) -> Result<i32, DbError> {
     Ok(client.query_one("select jobs.release_leases($1, $2)", &[&worker, &unknown]).await?.get(0))
 }
@@ -193,20 +195,20 @@ pub(crate) async fn partitions(
     Ok(rows.iter().map(read).collect())
 }
 
-/// Partitions, where to begin in each, and the most to take of each.
+/// Partitions to fetch from, with a start position and a maximum for each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Picks {
     pub(crate) partitions: Vec<i32>,
     pub(crate) lows: Vec<i64>,
     pub(crate) quotas: Vec<i32>,
-    /// Which of `kind_rooms` counts for each.
+    /// The index into `kind_rooms` of each.
     pub(crate) kinds: Vec<i32>,
     pub(crate) kind_rooms: Vec<i64>,
-    /// Whose those are.
+    /// The kinds of `kind_rooms`.
     pub(crate) kind_names: Vec<String>,
 }
 
-/// The most to take at once: jobs, and bytes of their payloads. One job is taken however large.
+/// The most to fetch: jobs, and bytes of their payloads. One job is fetched however large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Room {
     pub(crate) jobs: usize,
@@ -214,14 +216,14 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// What is left of it.
+    /// The rest after `claimed`.
     pub(crate) fn without(self, claimed: &[Claimed]) -> Self {
         let bytes: usize = claimed.iter().map(|job| job.bytes).sum();
         Self { jobs: self.jobs.saturating_sub(claimed.len()), bytes: self.bytes.saturating_sub(bytes) }
     }
 }
 
-/// Claims; and whether jobs were left for no other reason than their size.
+/// Fetches jobs; also returns whether jobs were left because of their size only.
 pub(crate) async fn claim(
     client: &deadpool_postgres::Object,
     worker: Uuid,
@@ -276,7 +278,7 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Completes whole leases whose jobs all went well and left nothing. Returns those that this worker still had.
+/// Completes whole leases whose jobs all succeeded without results. Returns those that this worker still held.
 pub(crate) async fn complete_leases(
     client: &deadpool_postgres::Object,
     worker: Uuid,
@@ -287,7 +289,7 @@ pub(crate) async fn complete_leases(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Ends runs; returns the ids that this worker still had. See `jobs.complete`.
+/// Completes runs; returns the ids that this worker still held. See `jobs.complete`.
 ///
 /// # Errors
 /// The database's.
@@ -299,12 +301,12 @@ pub async fn complete(
     Ok(client.query_one("select jobs.complete($1, $2)", &[&worker, outcomes]).await?.get(0))
 }
 
-/// Closes partitions of tenants in which nothing is ready; how many.
+/// Closes partitions without ready jobs; returns how many.
 pub(crate) async fn close_idle_partitions(client: &Client, most: i32) -> Result<i32, DbError> {
     Ok(client.query_one("select jobs.close_idle_partitions($1)", &[&most]).await?.get(0))
 }
 
-/// Running jobs that somebody wants stopped.
+/// Running jobs that are to be cancelled.
 pub(crate) async fn cancellations(client: &Client) -> Result<Vec<i64>, DbError> {
     let rows = client.query("select id from jobs.cancellations", &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())

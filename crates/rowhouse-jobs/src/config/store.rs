@@ -1,4 +1,4 @@
-//! The statements that write declarations down.
+//! Statements that store declarations.
 
 use rowhouse_db::DbError;
 use rowhouse_db::Transaction;
@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::{Schedules, Written};
 use crate::Kind;
 
-/// Of several processes that start together, one writes after the other.
+/// Serializes processes that start together by an advisory lock.
 pub(super) async fn take_turn(tx: &Transaction<'_>) -> Result<(), DbError> {
     tx.batch_execute("select pg_advisory_xact_lock(hashtextextended('jobs.sync', 0))").await?;
     Ok(())
 }
 
-/// A process older than a kind's minimum leaves the kind's row alone.
+/// A process older than a kind's `min_release` does not overwrite its row.
 pub(super) async fn write_kinds(
     tx: &Transaction<'_>,
     kinds: &[(Kind, String)],
@@ -35,7 +35,7 @@ pub(super) async fn write_kinds(
 }
 
 pub(super) async fn write_queues(tx: &Transaction<'_>, settings: &JobsSettings) -> Result<(), DbError> {
-    // copies: an iterator of borrowed names may not be held while the database is asked
+    // copies: a borrowing iterator cannot be held across the await
     let queues: Vec<(String, QueueSettings)> =
         settings.queues.iter().map(|(name, queue)| (name.to_owned(), queue.clone())).collect();
     let names: Vec<String> = queues.iter().map(|(name, _)| name.clone()).collect();
@@ -66,7 +66,7 @@ async fn write_queue(tx: &Transaction<'_>, name: &String, queue: &QueueSettings)
 
 pub(super) async fn write_schedules(tx: &Transaction<'_>, schedules: &Schedules) -> Result<(), DbError> {
     let names: Vec<String> = schedules.keys().cloned().collect();
-    // The program's own are never taken away: an older process does not know all of them.
+    // Built-in schedules are never removed: an older process does not know all of them.
     let gone = "update jobs.schedules set declared = false, slot = null, next_at = null \
                 where declared and not built_in and name <> all ($1)";
     tx.execute(gone, &[&names]).await?;
@@ -76,8 +76,8 @@ pub(super) async fn write_schedules(tx: &Transaction<'_>, schedules: &Schedules)
     Ok(())
 }
 
-/// A schedule that stays as it was keeps its next turn, so that what was missed while no process ran is noticed; one that
-/// is new, or whose times have changed, or that rested, begins now.
+/// An unchanged schedule keeps its next occurrence, so that times missed while no process ran are detected; one that
+/// is new, was paused, or has other times starts now.
 async fn write_schedule(tx: &Transaction<'_>, name: &String, written: &Written) -> Result<(), DbError> {
     let Written { schedule, built_in, turn } = written;
     let (slot, next_at) = (turn.map(|turn| turn.slot), turn.map(|turn| turn.at));
@@ -90,7 +90,7 @@ async fn write_schedule(tx: &Transaction<'_>, name: &String, written: &Written) 
                paused = excluded.paused, built_in = excluded.built_in, declared = true, \
                slot = case when as_before then s.slot else excluded.slot end, \
                next_at = case when as_before then s.next_at else excluded.next_at end";
-    // `as_before` written out: SQL has no name for it here.
+    // The condition `as_before`, spelled out because the statement cannot name it.
     let as_before = "(s.declared and not s.paused and s.next_at is not null and \
                      (s.cron, s.timezone, s.jitter) = (excluded.cron, excluded.timezone, excluded.jitter))";
     let payload = Value::from(schedule.payload.clone());

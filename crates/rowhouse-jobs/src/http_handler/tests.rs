@@ -11,7 +11,7 @@ fn answer(status: u16, body: &str) -> Answer {
 }
 
 #[test]
-fn success_keeps_a_json_body_and_no_other() {
+fn success_stores_a_json_body_and_no_other() {
     assert_eq!(outcome(&answer(200, r#"{"sent":3}"#)), Ok(Some(json!({ "sent": 3 }).into())));
     let digits = r#"{"sum": 0.12345678901234567890123, "large": 1e400}"#;
     assert_eq!(outcome(&answer(200, digits)).unwrap().unwrap().as_str(), digits);
@@ -21,7 +21,7 @@ fn success_keeps_a_json_body_and_no_other() {
 }
 
 #[test]
-fn each_refusal_has_its_meaning() {
+fn each_error_status_has_its_consequence() {
     assert_eq!(outcome(&answer(422, "bad")), Err(JobError::Fatal("HTTP 422: bad".into())));
     assert_eq!(outcome(&answer(410, "")), Err(JobError::Fatal("HTTP 410".into())));
     for status in [400, 401, 404, 429, 500, 503, 599, 100, 0] {

@@ -1,4 +1,4 @@
-//! Every kind of job that the process can run, and what is written into the database before the first one runs.
+//! The kinds of jobs that the process can run, and the declarations that are written before the first job runs.
 
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::settings::{DbSettings, JobsSettings};
@@ -13,7 +13,7 @@ use crate::sql_handler::{self, SqlHandler};
 /// This program's version.
 pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
-/// Kinds with their handlers, and what the file declares.
+/// Kinds with their handlers, and the file's declarations.
 #[derive(Clone)]
 pub(super) struct Declared {
     pub(super) registry: Registry,
@@ -23,7 +23,7 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    /// Opens the connections that handlers need for themselves.
+    /// Collects the kinds and opens the pools that handlers need.
     pub(super) fn from_assembly(assembly: &Assembly) -> Result<Self, CannotRun> {
         let settings = (*assembly.origin.settings.get::<JobsSettings>()).clone();
         let mut registry = assembly.assembled.kinds.clone();
@@ -40,7 +40,7 @@ impl Declared {
         Ok(Self { registry, schedules, preparations, settings })
     }
 
-    /// Writes everything down; see `config::sync`.
+    /// Writes the declarations; see `config::sync`.
     pub(super) async fn write(
         &self,
         control: &Control,
@@ -61,11 +61,11 @@ impl Declared {
     }
 }
 
-/// Functions see what requests see.
+/// The handler for functions, with the search path of requests.
 fn sql_handler(assembly: &Assembly) -> Result<SqlHandler, CannotRun> {
     let origin = &assembly.origin;
     let database = origin.settings.get::<DbSettings>();
-    // Functions have the timeouts of their jobs, and wait for locks as long.
+    // Functions are bounded by their jobs' timeouts instead, also while they wait for locks.
     let settings = DbSettings {
         control_pool_size: sql_handler::MOST_AT_ONCE,
         control_lock_timeout: std::time::Duration::ZERO,

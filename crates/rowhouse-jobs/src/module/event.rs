@@ -1,4 +1,4 @@
-//! Events as a capability of the program: their schema, and the job that removes old ones.
+//! The module of events: schema, and the job that deletes old ones.
 //!
 //! Writing and reading are left to `rowhouse-event`, which lies below modules.
 

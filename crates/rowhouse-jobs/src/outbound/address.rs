@@ -1,9 +1,9 @@
-//! Which addresses belong to the internet, and which to this machine or to somebody's network (the special-purpose
+//! Public addresses, as opposed to those of this machine and of private networks (the special-purpose
 //! registries of RFC 6890).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether strangers may name this address.
+/// Whether an untrusted URL may have this address.
 pub(super) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -30,7 +30,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
         || a >= 240)
 }
 
-/// Addresses that carry one of version 4 are as public as that one. All others are given out from 2000::/3.
+/// Addresses with an embedded IPv4 address are as public as that one. All other public ones are within 2000::/3.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [a, b, c, d, e, f, high, low] = ip.segments();
     let inner =

@@ -14,7 +14,7 @@ fn signature_is_that_of_the_published_example() {
 }
 
 #[test]
-fn secret_without_prefix_is_taken_as_text() {
+fn secret_without_prefix_is_used_as_text() {
     let plain = sign(&Secret::new("abc"), "1", 2, b"{}");
     assert_eq!(plain, sign(&Secret::new("whsec_YWJj"), "1", 2, b"{}"));
 }
@@ -88,7 +88,7 @@ fn address_in_a_url_is_refused_in_every_spelling() {
 }
 
 #[test]
-fn pause_is_read_as_seconds_or_date_and_bounded() {
+fn retry_after_is_parsed_as_seconds_or_date_and_bounded() {
     let now = datetime!(2026-05-04 12:00 UTC);
     let read = |text: &str| {
         let mut headers = HeaderMap::new();

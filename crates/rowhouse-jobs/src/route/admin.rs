@@ -20,7 +20,7 @@ use crate::admin::{self, Filter, MOST_LISTED};
 use crate::{NewJob, enqueue};
 use schema::{Cancelled, Id, Job, JobPage, JobState, ListedJob, NewJobBody, Paused, Stats};
 
-/// What the routes need.
+/// State of the routes.
 #[derive(Clone)]
 pub(crate) struct JobsAdmin {
     pub(crate) control: Control,
@@ -35,7 +35,7 @@ impl FromRef<JobsAdmin> for Control {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The paths below `/admin/v1/jobs`.
+/// The routes below `/admin/v1/jobs`.
 pub(crate) fn routes() -> Routes<JobsAdmin> {
     let enqueued = operation("enqueueJob", "Enqueue a job", &[400, 409, 413, 422]);
     Routes::default()
@@ -44,14 +44,17 @@ pub(crate) fn routes() -> Routes<JobsAdmin> {
             get_with(list, operation("listJobs", "List jobs, highest number first", &[400, 422]))
                 .post_with(new, enqueued),
         )
-        .at("/stats", get_with(stats, operation("getJobStats", "What is where, per queue and kind", &[])))
+        .at(
+            "/stats",
+            get_with(stats, operation("getJobStats", "Counts of jobs by state, per queue and kind", &[])),
+        )
         .at(
             "/schedules",
             get_with(
                 schedule::list,
                 operation(
                     "listSchedules",
-                    "List schedules, when each fires next and what became of its last job",
+                    "List schedules with their next time and the outcome of their last job",
                     &[],
                 ),
             ),
@@ -62,7 +65,7 @@ pub(crate) fn routes() -> Routes<JobsAdmin> {
                 schedule::run,
                 operation(
                     "runSchedule",
-                    "Enqueue a schedule's job now, beside its turns, even while it is paused",
+                    "Enqueue a schedule's job now, in addition to its times, even while it is paused",
                     &[400, 404, 422],
                 ),
             ),
@@ -74,11 +77,8 @@ pub(crate) fn routes() -> Routes<JobsAdmin> {
                 operation("pauseJobs", "Pause a queue, a tenant's jobs or everything", &[400, 404, 422]),
             ),
         )
-        .at(
-            "/resume",
-            post_with(resume, operation("resumeJobs", "Let go on what is paused", &[400, 404, 422])),
-        )
-        .at("/{id}", get_with(show, operation("getJob", "All that is known of a job", &[400, 404])))
+        .at("/resume", post_with(resume, operation("resumeJobs", "Resume what is paused", &[400, 404, 422])))
+        .at("/{id}", get_with(show, operation("getJob", "A job in full", &[400, 404])))
         .at(
             "/{id}/retry",
             post_with(
@@ -88,7 +88,7 @@ pub(crate) fn routes() -> Routes<JobsAdmin> {
         )
         .at(
             "/{id}/cancel",
-            post_with(cancel, operation("cancelJob", "Stop a job, also while it runs", &[400, 404, 409])),
+            post_with(cancel, operation("cancelJob", "Cancel a job, also while it runs", &[400, 404, 409])),
         )
 }
 
@@ -99,7 +99,7 @@ struct ListQuery {
     queue: Option<String>,
     kind: Option<String>,
     tenant: Option<Uuid>,
-    /// Where the page begins: `next` of the one before.
+    /// Start of the page: `next` of the previous one.
     cursor: Option<Cursor>,
     /// 1 to 1000; 50 if not given.
     limit: Option<u32>,
@@ -202,7 +202,7 @@ async fn new(
     Ok(Created(Id { id }))
 }
 
-/// What is paused: a queue or all, of a tenant or of all.
+/// What is paused: a queue or all, for a tenant or for all.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Scope {
@@ -238,5 +238,5 @@ async fn set_paused(jobs: &JobsAdmin, origin: &Origin, scope: Scope, paused: boo
 }
 
 fn no_job(id: i64) -> Problem {
-    Problem::not_found(format!("no job {id}, or no longer"))
+    Problem::not_found(format!("no job {id}, or it was pruned"))
 }

@@ -1,5 +1,5 @@
-//! The one clock that schedules go by, whatever the machines' own clocks say: the database's. Between two measurements the
-//! machine's clock is corrected by the difference that was found. Leaves what fires when to the parent.
+//! The clock of schedules: the database's, independent of the machines' own clocks. Between measurements the
+//! machine's clock is corrected by the last difference. Leaves firing to the parent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,25 +10,25 @@ use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::{Clock, Operation, SharedClock};
 use time::OffsetDateTime;
 
-/// A machine whose clock is further off says so, and leaves schedules to others where there are any.
+/// Beyond this difference the process reports it and lets others fire schedules first.
 pub const MAX_SKEW: Duration = Duration::from_secs(60);
 
-/// The database's clock, as far as it is known.
+/// An estimate of the database's clock.
 #[derive(Debug)]
 pub struct DatabaseClock {
     own: SharedClock,
-    /// What is to be added to the machine's clock.
+    /// The offset to add to the machine's clock.
     microseconds: AtomicI64,
 }
 
 impl DatabaseClock {
-    /// Until it is measured it says what the machine's says.
+    /// Without an offset until the first measurement.
     #[must_use]
     pub fn new(own: &SharedClock) -> Arc<Self> {
         Arc::new(Self { own: Arc::clone(own), microseconds: AtomicI64::new(0) })
     }
 
-    /// Compares the clocks.
+    /// Measures the offset.
     ///
     /// # Errors
     /// The database's.
@@ -52,13 +52,13 @@ impl DatabaseClock {
         Ok(())
     }
 
-    /// How far the machine's clock is off.
+    /// The absolute offset.
     #[must_use]
     pub fn skew(&self) -> Duration {
         Duration::from_micros(self.microseconds.load(Ordering::Relaxed).unsigned_abs())
     }
 
-    /// Whether it is too far off.
+    /// Whether the offset exceeds [`MAX_SKEW`].
     #[must_use]
     pub fn is_wrong(&self) -> bool {
         self.skew() > MAX_SKEW

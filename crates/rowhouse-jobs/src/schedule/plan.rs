@@ -1,23 +1,23 @@
-//! What a due schedule fires, and when it is due again. Pure; leaves rows and jobs to the parent.
+//! Which times a due schedule fires, and when it is due again. Pure; leaves rows and jobs to the parent.
 
 use std::time::Duration;
 
 use rowhouse_kernel::{Cron, Rng, settings::Missed};
 use time::OffsetDateTime;
 
-/// A time that passed longer ago than this was missed, not fired late.
+/// A time further in the past counts as missed instead of late.
 const GRACE: Duration = Duration::from_secs(60);
-/// Most jobs that are made up for at once.
+/// Most missed times that are fired at once.
 const MOST_MISSED: usize = 100;
 
-/// The pattern's time that fires next, and when it does: the jitter later.
+/// The pattern's next time, and when it is fired: later by the jitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Turn {
     pub(crate) slot: OffsetDateTime,
     pub(crate) at: OffsetDateTime,
 }
 
-/// What comes of a schedule whose turn has come.
+/// The decision for a due schedule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// The pattern's times to enqueue a job for, oldest first.
@@ -26,7 +26,7 @@ pub(crate) struct Plan {
     pub(crate) next: Option<Turn>,
 }
 
-/// The first turn after `moment`.
+/// The first occurrence after `moment`.
 pub(crate) fn turn_after(
     cron: &Cron,
     jitter: Duration,
@@ -37,8 +37,8 @@ pub(crate) fn turn_after(
     Some(Turn { slot, at: slot + chance.part_of(jitter) })
 }
 
-/// Plans what `turn`, which is due, makes at `now`. Of times that passed while nobody could fire, `missed` says what
-/// becomes; the jitter of the turn counts for all of them.
+/// Plans the due `turn` at `now`. `missed` is the policy for times that passed while no process ran; the jitter of
+/// the turn applies to all of them.
 pub(crate) fn plan(
     cron: &Cron,
     missed: Missed,
@@ -57,7 +57,7 @@ pub(crate) fn plan(
     Plan { slots, next: turn_after(cron, jitter, latest.max(turn.slot), chance) }
 }
 
-/// The pattern's last time up to `moment`. Patterns know whole seconds.
+/// The pattern's last time up to `moment`. Patterns have a resolution of one second.
 fn latest(cron: &Cron, moment: OffsetDateTime) -> Option<OffsetDateTime> {
     let second = moment.replace_nanosecond(0).ok()?;
     cron.last_before(second + Duration::from_secs(1))
@@ -71,7 +71,7 @@ fn all(cron: &Cron, first: OffsetDateTime, last: OffsetDateTime) -> Vec<OffsetDa
     slots
 }
 
-/// A number drawn for one firing.
+/// A random number, drawn once per firing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chance(u64);
 

@@ -1,4 +1,4 @@
-//! One call: what the payload asks for, as whom it is called, and the completion in the same transaction.
+//! One call: parsing the payload, setting role and claims, and completing the job in the same transaction.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::{Job, JobError};
 
 /// Results larger than this are not kept: they belong into a table.
 const MOST_RESULT: usize = 64 * 1024;
-/// Where a scheduled job carries the time that it stands for. Passed on to functions that have such an argument.
+/// Key of the scheduled time in a payload. Passed to functions that have an argument of this name.
 const SCHEDULED_AT: &str = "scheduled_at";
-/// What could still run at the end of the transaction ends before it, in the rights of the function.
+/// Deferred constraints and cursors run before the end of the transaction, with the function's rights.
 const CLOSE: &str = "set constraints all immediate; close all; unlisten *";
 
 /// Why the transaction is rolled back.
 #[derive(Debug)]
 pub(super) enum CallError {
     Job(JobError),
-    /// Before anything was done.
+    /// No connection: nothing was done.
     Unreachable(DbError),
     Database(DbError),
 }
@@ -48,7 +48,7 @@ impl TransactionError for CallError {
     }
 }
 
-/// What the payload asks for. The arguments stay as PostgreSQL wrote them, so that numbers keep their digits.
+/// The parsed payload. Arguments stay as PostgreSQL wrote them, so that numbers keep their digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
     function: String,
@@ -56,12 +56,12 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The payload holds the arguments.
+    /// For a declared kind: the payload holds the arguments.
     pub(super) fn declared(function: &str, job: &Job) -> Self {
         Self { function: function.to_owned(), args: RawJson(job.payload_json.to_string()) }
     }
 
-    /// The payload names the function too.
+    /// For `jobs.sql`: the payload names the function, too.
     pub(super) fn read(job: &Job) -> Result<Self, JobError> {
         let fatal = |why: &str| JobError::Fatal(format!("the payload of {KIND} {why}"));
         let payload: BTreeMap<String, &RawValue> = serde_json::from_str(&job.payload_json)
@@ -84,7 +84,7 @@ impl Call {
         Ok(Self { function, args: RawJson(args) })
     }
 
-    /// The whole transaction: as whom, the call, and the job's end.
+    /// The whole transaction: context, call and completion.
     pub(super) async fn complete(
         &self,
         client: &Client,
@@ -106,7 +106,7 @@ impl Call {
         complete_job(client, job, result.filter(|result| is_kept(job, result))).await
     }
 
-    /// Calls in the rights that the transaction has; a function without arguments is called without any.
+    /// Calls with the rights of the transaction; a function without arguments gets none.
     async fn call(&self, client: &Client, statement: &str) -> Result<Row, tokio_postgres::Error> {
         let statement = client.prepare(statement).await?;
         if statement.params().is_empty() {
@@ -115,8 +115,8 @@ impl Call {
         client.query_one(&statement, &[&self.args]).await
     }
 
-    /// The statement that calls. Asked first, because what is refused here is hopeless, whereas a function that fails may be
-    /// called again.
+    /// The statement of the call. Checked first, because a refusal here is permanent, whereas a failing function may
+    /// be retried.
     async fn require_allowed(&self, client: &Client) -> Result<String, CallError> {
         let sql = "select jobs.call_statement($1, $2)";
         match client.query_one(sql, &[&self.function, &self.args]).await.map_err(DbError::from) {
@@ -138,7 +138,7 @@ fn is_kept(job: &Job, result: &RawJson) -> bool {
     is_small && result.0 != "null"
 }
 
-/// Role, claims, search path and time limit, all until the transaction ends.
+/// Sets role, claims, search path and statement timeout, local to the transaction.
 async fn set_context(
     client: &Client,
     job: &Job,
@@ -159,7 +159,7 @@ async fn set_context(
     Ok(())
 }
 
-/// Completes the job in the same transaction, or takes everything back because the job is somebody else's by now.
+/// Completes the job in the same transaction, or rolls back if another worker has taken the job over.
 async fn complete_job(client: &Client, job: &Job, result: Option<RawJson>) -> Result<(), CallError> {
     let sql = "select jobs.complete_call($1, $2, $3, $4)";
     let row = client

@@ -10,7 +10,7 @@ use crate::support::{count, database, idle, registry, text, worker};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn handler_that_panics_blocks_or_returns_nonsense_harms_its_own_job_only() {
+async fn handler_that_panics_blocks_or_returns_bad_results_affects_its_own_job_only() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(
@@ -60,7 +60,7 @@ async fn handler_that_panics_blocks_or_returns_nonsense_harms_its_own_job_only()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn payload_that_no_program_reads_is_a_dead_job_and_no_dead_worker() {
+async fn unparsable_payload_makes_the_job_dead_and_not_the_worker() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
@@ -79,7 +79,7 @@ async fn payload_that_no_program_reads_is_a_dead_job_and_no_dead_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claim_whose_answer_never_came_is_given_back() {
+async fn fetch_without_an_answer_is_released() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
@@ -96,7 +96,7 @@ async fn claim_whose_answer_never_came_is_given_back() {
 }
 
 #[tokio::test]
-async fn tenants_do_not_meet_in_keys_or_families() {
+async fn keys_and_families_are_separate_per_tenant() {
     let db = database().await;
     let client = db.superuser().await;
     let call = |tenant: u128, more: &str| {
@@ -117,7 +117,7 @@ async fn tenants_do_not_meet_in_keys_or_families() {
 }
 
 #[tokio::test]
-async fn job_that_somebody_cancelled_is_not_repeated() {
+async fn cancelled_job_is_not_repeated() {
     let db = database().await;
     let client = db.superuser().await;
     let take = "select jobs.enqueue('test.work'); insert into jobs.workers (id, release, host, pid) \

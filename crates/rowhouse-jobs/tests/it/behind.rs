@@ -24,7 +24,7 @@ fn is_ready(id: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn job_whose_transaction_ends_late_is_claimed_before_those_that_came_after() {
+async fn job_whose_transaction_commits_late_is_fetched_before_later_ones() {
     let db = database().await;
     let (client, slow) = (db.superuser().await, db.superuser().await);
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
@@ -44,7 +44,7 @@ async fn job_whose_transaction_ends_late_is_claimed_before_those_that_came_after
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_that_come_back_with_a_crash_are_claimed_by_the_next_connection() {
+async fn jobs_restored_by_a_crash_are_fetched_by_the_next_connection() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
@@ -63,7 +63,7 @@ async fn jobs_that_come_back_with_a_crash_are_claimed_by_the_next_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partition_that_is_new_while_others_are_busy_is_found() {
+async fn new_partition_is_found_while_others_are_busy() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
@@ -80,7 +80,7 @@ async fn partition_that_is_new_while_others_are_busy_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn job_of_a_claim_that_came_to_nothing_is_found_where_others_have_passed_by() {
+async fn job_of_a_rolled_back_fetch_is_found_below_the_start_position() {
     let db = database().await;
     let (client, other) = (db.superuser().await, db.superuser().await);
     client.batch_execute("insert into jobs.queues (name) values ('aside')").await.unwrap();

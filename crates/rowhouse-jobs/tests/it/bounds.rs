@@ -13,7 +13,7 @@ use crate::support::{count, database, idle, registry, text, until, worker};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_payloads_are_claimed_a_few_at_a_time_and_all_of_them_run() {
+async fn large_payloads_are_fetched_a_few_at_a_time_and_all_run() {
     let db = database().await;
     let client = db.superuser().await;
     let large: Vec<_> = (0..60).map(|n| json!({ "n": n, "text": "x".repeat(200_000) })).collect();
@@ -50,7 +50,7 @@ async fn large_payloads_are_claimed_a_few_at_a_time_and_all_of_them_run() {
 }
 
 #[tokio::test]
-async fn claim_takes_as_many_bytes_as_there_is_room_for_and_at_least_one_job() {
+async fn fetch_is_bounded_in_bytes_and_takes_at_least_one_job() {
     let db = database().await;
     let client = db.superuser().await;
     client.batch_execute("insert into jobs.workers (id, release, host, pid) select '00000000-0000-0000-0000-000000000001', '1', 'h', 1").await.unwrap();
@@ -68,7 +68,7 @@ async fn claim_takes_as_many_bytes_as_there_is_room_for_and_at_least_one_job() {
 }
 
 #[tokio::test]
-async fn long_queue_is_claimed_by_its_index_although_it_was_empty_when_the_plan_was_made() {
+async fn long_queue_is_fetched_by_its_index_although_it_was_empty_when_planned() {
     let db = database().await;
     let (client, fetcher) = (db.superuser().await, db.superuser().await);
     client.batch_execute("insert into jobs.workers (id, release, host, pid) select '00000000-0000-0000-0000-000000000001', '1', 'h', 1").await.unwrap();
@@ -111,7 +111,7 @@ async fn done_job_is_found_among_many_by_an_index() {
 }
 
 #[tokio::test]
-async fn two_thousand_outcomes_of_as_many_leases_are_settled_in_one_call() {
+async fn two_thousand_outcomes_of_as_many_leases_are_completed_in_one_call() {
     let db = database().await;
     let client = db.superuser().await;
     enqueue_many(&client, "test.work", &vec![json!({}); 2000], "default", None).await.unwrap();
@@ -129,7 +129,7 @@ async fn two_thousand_outcomes_of_as_many_leases_are_settled_in_one_call() {
 }
 
 #[tokio::test]
-async fn claim_takes_no_more_of_a_kind_than_it_has_room_for() {
+async fn fetch_takes_no_more_of_a_kind_than_it_has_room_for() {
     let db = database().await;
     let client = db.superuser().await;
     client.batch_execute("insert into jobs.workers (id, release, host, pid) select '00000000-0000-0000-0000-000000000001', '1', 'h', 1").await.unwrap();

@@ -73,7 +73,7 @@ async fn callers_of_the_data_api_cannot_enqueue_by_themselves() {
 }
 
 #[tokio::test]
-async fn function_of_the_project_enqueues_for_the_callers_own_tenant_only() {
+async fn project_function_enqueues_for_the_callers_own_tenant_only() {
     let (_db, client) = scene().await;
     for call in ["door('test.work', ", "many('test.work', ", "family("] {
         let call = format!("select public.{call}'{FOREIGN}')");
@@ -131,7 +131,7 @@ async fn effects_of_one_tenant_are_not_those_of_another() {
 
 /// The login on which tenants' functions run can complete their jobs, and for that it needs numbers that it cannot learn.
 #[tokio::test]
-async fn login_of_tenants_functions_learns_no_lease_and_completes_no_job_of_the_project() {
+async fn login_of_tenants_functions_cannot_read_leases_or_complete_the_projects_jobs() {
     const WORKER: &str = "00000000-0000-0000-0000-000000000001";
     let (db, client) = scene().await;
     let leased = format!(

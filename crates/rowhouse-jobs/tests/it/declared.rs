@@ -96,7 +96,7 @@ impl House {
 }
 
 #[tokio::test]
-async fn payload_of_a_declared_kind_is_the_arguments_of_its_function() {
+async fn payload_of_a_declared_kind_holds_the_arguments_of_its_function() {
     let house = House::new().await;
     let tenant = Uuid::from_u128(7);
     house
@@ -145,7 +145,7 @@ async fn declaring_a_kind_allows_no_function_and_its_job_names_none() {
 }
 
 #[tokio::test]
-async fn schedule_calls_a_function_and_gives_its_time_to_one_that_takes_it() {
+async fn schedule_calls_a_function_and_passes_the_scheduled_time() {
     let house = House::new().await;
     for name in ["tally", "stamp"] {
         // A tenant's default is missing for a schedule, which has none.

@@ -16,7 +16,7 @@ async fn job_exists_if_and_only_if_its_transaction_commits() {
 }
 
 #[tokio::test]
-async fn later_job_waits_and_unique_job_is_made_once() {
+async fn scheduled_job_waits_and_unique_job_is_enqueued_once() {
     let db = database().await;
     let client = db.superuser().await;
     let later = NewJob {
@@ -32,7 +32,7 @@ async fn later_job_waits_and_unique_job_is_made_once() {
 }
 
 #[tokio::test]
-async fn many_jobs_are_made_at_once() {
+async fn many_jobs_are_enqueued_at_once() {
     let db = database().await;
     let client = db.superuser().await;
     let payloads: Vec<_> = (0..1000).map(|n| json!({ "n": n })).collect();
@@ -52,7 +52,7 @@ async fn parent_waits_for_its_children() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_job_is_refused_in_plain_words() {
+async fn invalid_jobs_are_refused_with_a_clear_error() {
     let db = database().await;
     let client = db.superuser().await;
     for (call, says) in [
@@ -73,7 +73,7 @@ async fn what_cannot_be_a_job_is_refused_in_plain_words() {
 }
 
 #[tokio::test]
-async fn effect_happens_once() {
+async fn once_runs_its_effect_once() {
     let db = database().await;
     let client = db.superuser().await;
     let once =

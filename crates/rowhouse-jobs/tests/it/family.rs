@@ -32,7 +32,7 @@ async fn specs_are_as_strict_as_the_arguments_of_enqueue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parent_waits_for_its_own_time_too() {
+async fn parent_also_waits_for_its_own_run_at() {
     let db = database().await;
     let client = db.superuser().await;
     let family = r#"select jobs.enqueue_parent('{"kind":"test.work","run_at":"2090-01-01T00:00:00Z"}',
@@ -45,7 +45,7 @@ async fn parent_waits_for_its_own_time_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn family_that_died_together_is_run_again_together() {
+async fn dead_family_is_retried_together() {
     let db = database().await;
     let client = db.superuser().await;
     let ran: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -71,7 +71,7 @@ async fn family_that_died_together_is_run_again_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unique_key_holds_for_a_job_that_is_run_again() {
+async fn unique_key_holds_for_a_retried_job() {
     let db = database().await;
     let client = db.superuser().await;
     let unique = "select jobs.enqueue('test.work', unique_key => 'u')";
@@ -93,7 +93,7 @@ async fn unique_key_holds_for_a_job_that_is_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn worker_that_leaves_costs_no_attempt() {
+async fn worker_shutdown_counts_no_attempt() {
     let db = database().await;
     let client = db.superuser().await;
     client.batch_execute("select jobs.enqueue('test.work', max_attempts => 1)").await.unwrap();
@@ -109,7 +109,7 @@ async fn worker_that_leaves_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn result_is_found_as_long_as_it_is_kept() {
+async fn result_is_readable_as_long_as_it_is_kept() {
     let db = database().await;
     let client = db.superuser().await;
     let id: i64 = client.query_one("select jobs.enqueue('test.work')", &[]).await.unwrap().get(0);
@@ -138,7 +138,7 @@ async fn unknown_queues_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn idle_partition_is_closed_and_opens_again_with_its_next_job() {
+async fn idle_partition_is_closed_and_reopened_by_its_next_job() {
     let db = database().await;
     let client = db.superuser().await;
     let job = "select jobs.enqueue('test.work', tenant => '00000000-0000-0000-0000-000000000001')";

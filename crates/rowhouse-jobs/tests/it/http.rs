@@ -131,7 +131,7 @@ async fn job_is_posted_signed_and_its_answer_kept() {
 }
 
 #[tokio::test]
-async fn hopeless_answer_kills_the_job_at_once() {
+async fn permanent_failure_makes_the_job_dead_at_once() {
     let (port, seen) =
         service(&["HTTP/1.1 422 No\r\ncontent-length: 7\r\nconnection: close\r\n\r\nno such"]).await;
     let house = House::new(&format!("http://127.0.0.1:{port}/"), "", true).await;
@@ -140,7 +140,7 @@ async fn hopeless_answer_kills_the_job_at_once() {
 }
 
 #[tokio::test]
-async fn service_may_ask_for_a_pause() {
+async fn retry_after_of_a_service_is_honoured() {
     let (port, _) = service(&[
         "HTTP/1.1 429 Busy\r\nretry-after: 3600\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     ])
@@ -154,7 +154,7 @@ async fn service_may_ask_for_a_pause() {
 }
 
 #[tokio::test]
-async fn silence_and_nonsense_and_redirects_are_tried_again_and_harm_nobody() {
+async fn timeouts_malformed_responses_and_redirects_are_retried() {
     for (answer, says) in [
         ("hang", "it took longer than"),
         ("SSH-2.0-OpenSSH_9.2\r\n", "invalid HTTP"),
@@ -179,7 +179,7 @@ async fn silence_and_nonsense_and_redirects_are_tried_again_and_harm_nobody() {
 }
 
 #[tokio::test]
-async fn endless_answer_is_cut_and_the_job_done() {
+async fn endless_response_is_cut_off_and_the_job_done() {
     let large: &'static str = Box::leak(
         format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n[{}", "1,".repeat(500_000))
             .into_boxed_str(),
@@ -203,7 +203,7 @@ async fn private_addresses_are_never_connected_to_unless_allowed() {
 }
 
 #[tokio::test]
-async fn kind_of_the_program_itself_cannot_be_declared() {
+async fn built_in_kind_cannot_be_declared() {
     let db = database().await;
     let file = format!("[jobs.kinds.\"jobs.noop\"]\nurl = \"http://x\"\nsecret = \"{SECRET}\"");
     let settings = (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(&file, []))
@@ -218,7 +218,7 @@ async fn kind_of_the_program_itself_cannot_be_declared() {
 }
 
 #[tokio::test]
-async fn what_a_url_carries_beside_its_host_is_told_to_nobody() {
+async fn url_in_errors_is_reduced_to_scheme_host_and_port() {
     for (url, private) in [
         ("http://user:hunter2@127.0.0.1:1/path?key=hunter2", true),
         ("http://user:hunter2@127.0.0.1:1/path?key=hunter2", false),

@@ -11,7 +11,7 @@ use crate::support::{count, database, idle, registry, text, until, worker};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backlog_of_one_key_starves_no_other() {
+async fn backlog_of_one_key_does_not_starve_others() {
     let db = database().await;
     let client = db.superuser().await;
     let backlog = "select count(jobs.enqueue('test.work', key => 'a')) from generate_series(1, 5000)";
@@ -33,7 +33,7 @@ async fn backlog_of_one_key_starves_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_keys_than_one_look_sees_are_all_served() {
+async fn more_keys_than_one_fetch_sees_are_all_served() {
     let db = database().await;
     let client = db.superuser().await;
     let many = "select count(jobs.enqueue('test.work', key => 'k' || n)) from generate_series(1, 4500) n";
@@ -75,7 +75,7 @@ async fn order_with(third: fn() -> Option<JobError>) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn job_that_is_given_back_keeps_its_place_in_its_key() {
+async fn released_job_keeps_its_place_in_its_key() {
     assert_eq!(order_with(|| Some(JobError::Release)).await, [1, 2, 3, 3, 4, 5, 6]);
 }
 

@@ -29,7 +29,7 @@ impl Handler for Door {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_without_room_stay_where_they_are_and_hold_nobody_up() {
+async fn jobs_without_room_stay_queued_and_delay_no_others() {
     let db = database().await;
     let client = db.superuser().await;
     let (room, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -50,7 +50,7 @@ async fn jobs_without_room_stay_where_they_are_and_hold_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn run_that_could_do_nothing_is_as_if_it_had_not_been() {
+async fn released_run_leaves_no_trace() {
     let db = database().await;
     let client = db.superuser().await;
     let tries = Arc::new(AtomicUsize::new(0));
@@ -70,7 +70,7 @@ async fn run_that_could_do_nothing_is_as_if_it_had_not_been() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_slow_kinds_together_hold_up_no_letter() {
+async fn two_slow_kinds_together_do_not_delay_mail() {
     let db = database().await;
     let client = db.superuser().await;
     let mut registry = Registry::new();

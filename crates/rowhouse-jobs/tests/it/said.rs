@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{count, database, idle, registry, text, worker};
 
 #[tokio::test]
-async fn handler_tells_its_progress_and_writes_lines() {
+async fn handler_reports_progress_and_log_lines() {
     let db = database().await;
     let url = db.urls.control.clone();
     let control =
@@ -35,7 +35,7 @@ async fn handler_tells_its_progress_and_writes_lines() {
 }
 
 #[tokio::test]
-async fn what_a_job_says_is_bounded() {
+async fn progress_and_log_are_bounded() {
     let db = database().await;
     let client = db.superuser().await;
     let write = "select jobs.write_log(7, repeat('x', 20000)) from generate_series(1, 1010)";

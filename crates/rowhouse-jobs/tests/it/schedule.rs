@@ -77,7 +77,7 @@ const HOURLY: &str =
     "[jobs.schedules.hourly]\ncron = \"0 * * * *\"\nkind = \"test.work\"\npayload = { a = 1 }\n";
 
 #[tokio::test]
-async fn schedule_fires_when_its_time_has_come_and_not_before() {
+async fn schedule_fires_at_its_time_and_not_before() {
     let house = House::new().await;
     house.declare(HOURLY).await;
     assert_eq!(house.run_due().await, 0);
@@ -106,7 +106,7 @@ async fn many_processes_fire_each_time_once() {
 }
 
 #[tokio::test]
-async fn what_was_missed_while_nobody_ran_is_treated_as_declared() {
+async fn missed_times_follow_the_declared_policy() {
     let house = House::new().await;
     let of = |missed: &str| {
         format!(
@@ -129,7 +129,7 @@ async fn what_was_missed_while_nobody_ran_is_treated_as_declared() {
 }
 
 #[tokio::test]
-async fn declarations_are_written_once_and_taken_back_when_they_leave_the_file() {
+async fn declarations_are_idempotent_and_withdrawn_when_removed_from_the_file() {
     let house = House::new().await;
     let queues = "[jobs.queues.slow]\nconcurrency = 2\nrate = 1.5\npaused = true\n";
     house.declare(&format!("{HOURLY}{queues}")).await;
@@ -153,7 +153,7 @@ async fn declarations_are_written_once_and_taken_back_when_they_leave_the_file()
 }
 
 #[tokio::test]
-async fn paused_schedule_rests_and_begins_anew() {
+async fn paused_schedule_does_not_fire_and_restarts_without_catching_up() {
     let house = House::new().await;
     house.declare(HOURLY).await;
     house.declare(&format!("{HOURLY}paused = true\n")).await;
@@ -167,7 +167,7 @@ async fn paused_schedule_rests_and_begins_anew() {
 }
 
 #[tokio::test]
-async fn file_may_change_a_schedule_of_the_program() {
+async fn file_may_override_a_built_in_schedule() {
     let house = House::new().await;
     house.declare("").await;
     assert!(house.next_at("own").await.unwrap() >= datetime!(2026-05-05 03:17 UTC));
@@ -187,7 +187,7 @@ async fn unknown_kinds_and_queues_are_reported_all_at_once_and_nothing_is_writte
 }
 
 #[tokio::test]
-async fn older_process_leaves_a_newer_kind_alone() {
+async fn older_process_does_not_overwrite_a_newer_kind() {
     let house = House::new().await;
     let sql = "update jobs.kinds set min_release = '1.10', max_attempts = 3 where name = 'test.work'";
     house.client.batch_execute(sql).await.unwrap();
@@ -204,7 +204,7 @@ async fn older_process_leaves_a_newer_kind_alone() {
 }
 
 #[tokio::test]
-async fn firing_that_makes_no_job_says_why_and_goes_on() {
+async fn failed_firing_stores_its_reason_and_the_schedule_continues() {
     let house = House::new().await;
     let file = format!("{HOURLY}[jobs.schedules.other]\ncron = \"0 * * * *\"\nkind = \"jobs.noop\"\n");
     house.declare(&file).await;
@@ -220,7 +220,7 @@ async fn firing_that_makes_no_job_says_why_and_goes_on() {
 }
 
 #[tokio::test]
-async fn list_shows_what_became_of_the_last_job() {
+async fn list_shows_the_outcome_of_the_last_job() {
     let house = House::new().await;
     house
         .declare(
@@ -251,7 +251,7 @@ async fn list_shows_what_became_of_the_last_job() {
 }
 
 #[tokio::test]
-async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
+async fn pruning_removes_expired_rows_and_nothing_else() {
     let house = House::new().await;
     let fill = "insert into jobs.done (finished_at, partition, ids) \
                 select now() - make_interval(days => d), 1, array[1000 + d] from generate_series(0, 9) d; \
@@ -284,7 +284,7 @@ async fn pruning_removes_what_is_past_its_time_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn last_result_is_shown_when_the_job_itself_is_forgotten() {
+async fn last_result_is_shown_after_the_job_is_pruned() {
     let house = House::new().await;
     house.declare(HOURLY).await;
     let ran = schedule::run(&house.client, house.clock.now(), "hourly").await.unwrap().unwrap();
@@ -304,7 +304,7 @@ async fn last_result_is_shown_when_the_job_itself_is_forgotten() {
 }
 
 #[tokio::test]
-async fn machine_whose_clock_is_wrong_lets_others_fire_first_and_goes_by_the_database() {
+async fn process_with_a_wrong_clock_lets_others_fire_first_by_the_database_clock() {
     let house = House::new().await;
     let there: OffsetDateTime = house.client.query_one("select clock_timestamp()", &[]).await.unwrap().get(0);
     let own = FakeClock::at(there + Duration::from_secs(600));

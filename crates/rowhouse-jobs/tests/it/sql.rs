@@ -94,7 +94,7 @@ fn bump(args: impl Into<Value>) -> Value {
 }
 
 #[tokio::test]
-async fn function_is_called_by_name_and_its_result_kept() {
+async fn function_is_called_by_name_and_its_result_stored() {
     let house = House::new().await;
     assert_eq!(house.call(bump(json!({ "by": 2 })), None).await, Ok(json!(2)));
     assert_eq!(house.call(json!({ "function": "public.bump(bigint,text)" }), None).await, Ok(json!(3)));
@@ -106,7 +106,7 @@ async fn function_is_called_by_name_and_its_result_kept() {
 }
 
 #[tokio::test]
-async fn calls_that_cannot_be_made_die_at_once_and_say_why() {
+async fn invalid_calls_are_dead_at_once_with_the_reason() {
     let house = House::new().await;
     for (payload, says) in [
         (json!({}), "names no function"),
@@ -125,7 +125,7 @@ async fn calls_that_cannot_be_made_die_at_once_and_say_why() {
 }
 
 #[tokio::test]
-async fn dropped_function_fails_clearly_and_its_successor_is_allowed() {
+async fn dropped_function_fails_clearly_and_its_replacement_is_allowed() {
     let house = House::new().await;
     let (one, _) = tenants(&house).await;
     house.client.batch_execute("drop function public.note").await.unwrap();
@@ -142,7 +142,7 @@ async fn dropped_function_fails_clearly_and_its_successor_is_allowed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_called_by_name_cannot_be_allowed() {
+async fn functions_that_cannot_be_called_by_name_cannot_be_allowed() {
     let house = House::new().await;
     for (function, says) in [
         ("public.variadic", "cannot be called by name"),
@@ -190,7 +190,7 @@ async fn job_of_a_tenant_is_confined_to_the_tenant() {
 }
 
 #[tokio::test]
-async fn job_of_a_suspended_tenant_waits_and_costs_no_attempt() {
+async fn job_of_a_suspended_tenant_waits_without_counting_attempts() {
     let house = House::new().await;
     let (one, _) = tenants(&house).await;
     house.client.batch_execute("update tenancy.organizations set status = 'suspended'").await.unwrap();
@@ -223,7 +223,7 @@ async fn job_of_a_suspended_tenant_waits_and_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn function_cannot_take_another_role_or_leave_anything_behind() {
+async fn function_cannot_change_its_role_or_leave_session_state() {
     let house = House::new().await;
     let (one, _) = tenants(&house).await;
     for how in [
@@ -250,7 +250,7 @@ async fn function_cannot_take_another_role_or_leave_anything_behind() {
 }
 
 #[tokio::test]
-async fn large_result_is_not_kept_and_the_job_is_done() {
+async fn large_result_is_dropped_and_the_job_is_done() {
     let house = House::new().await;
     let ended = house.call(json!({ "function": "public.large" }), None).await;
     assert_eq!(ended, Ok(Value::Null));
@@ -276,7 +276,7 @@ const LEFTOVERS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn nothing_that_a_session_holds_meets_the_next_call_or_runs_as_the_platform() {
+async fn session_state_does_not_reach_the_next_call_or_run_as_the_platform() {
     let house = House::new().await;
     let (one, two) = tenants(&house).await;
     let setup = "create table public.trail (who text); grant insert on public.trail to public; \
@@ -323,7 +323,7 @@ async fn numbers_keep_their_digits_on_the_way_to_a_function_and_back() {
 }
 
 #[tokio::test]
-async fn failed_function_leaves_nothing_and_is_tried_again() {
+async fn failed_function_is_rolled_back_and_retried() {
     let house = House::new().await;
     let error = house.call(json!({ "function": "public.fail" }), None).await.unwrap_err();
     assert!(error.contains("out of paper"), "{error}");
@@ -349,7 +349,7 @@ fn job(lease: Lease, id: i64, payload: &Value) -> Job {
 }
 
 #[tokio::test]
-async fn effect_is_taken_back_when_the_job_is_anothers_by_now() {
+async fn effect_is_rolled_back_if_the_job_was_taken_over() {
     let house = House::new().await;
     let sql = "select jobs.enqueue('jobs.sql', '{\"function\": \"public.bump\"}')";
     let id: i64 = house.client.query_one(sql, &[]).await.unwrap().get(0);

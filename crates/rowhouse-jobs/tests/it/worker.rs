@@ -38,7 +38,7 @@ async fn every_job_runs_once_and_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_run_is_repeated_with_its_attempt_and_the_last_failure_is_death() {
+async fn failed_run_is_retried_and_the_last_failure_makes_the_job_dead() {
     let db = database().await;
     let client = db.superuser().await;
     let worker = worker(
@@ -111,7 +111,7 @@ async fn stale_worker_s_completion_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_of_a_dead_worker_run_elsewhere() {
+async fn jobs_of_a_dead_worker_run_on_another() {
     let db = database().await;
     let client = db.superuser().await;
     let dead = worker(&db, registry(|_| std::future::pending())).await;
@@ -222,7 +222,7 @@ async fn rate_limit_spreads_starts_over_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parent_runs_after_its_children_and_dies_with_one_that_dies() {
+async fn parent_runs_after_its_children_and_is_dead_if_one_is() {
     let db = database().await;
     let client = db.superuser().await;
     let order: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -303,7 +303,7 @@ async fn job_is_cancelled_before_it_runs_and_while_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn paused_queue_and_tenant_rest_and_go_on() {
+async fn paused_queue_and_tenant_are_not_fetched_until_resumed() {
     let db = database().await;
     let client = db.superuser().await;
     let tenant = uuid::Uuid::from_u128(7);
@@ -338,7 +338,7 @@ async fn paused_queue_and_tenant_rest_and_go_on() {
 }
 
 #[tokio::test]
-async fn death_of_a_worker_costs_no_attempt_and_a_job_that_kills_workers_is_stopped() {
+async fn worker_death_counts_no_attempt_and_a_job_that_kills_workers_becomes_dead() {
     let db = database().await;
     let client = db.superuser().await;
     client.batch_execute("select jobs.enqueue('test.work', '{}', max_attempts => 1)").await.unwrap();

@@ -1,4 +1,4 @@
-//! The bodies of the jobs' admin API. Those whose fields nobody reads are written by the database and only described here.
+//! The bodies of the jobs' admin API. Types with unread fields only describe JSON that the database writes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::JsonText;
 
-/// What a job can be.
+/// States of a job.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum JobState {
@@ -27,7 +27,7 @@ pub(super) enum JobState {
 }
 
 impl JobState {
-    /// As the database has it.
+    /// As stored.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -61,7 +61,7 @@ pub(super) struct ListedJob {
     error: Option<String>,
 }
 
-/// All that is known of a job.
+/// A job in full.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only described; the database writes it")]
 pub(super) struct Job {
@@ -88,13 +88,13 @@ pub(super) struct Job {
     /// Children that have not ended.
     waiting_for: Option<u32>,
     worker: Option<Uuid>,
-    /// What it returned.
+    /// Its result.
     result: Value,
     progress: Option<Progress>,
     log: Vec<LogLine>,
 }
 
-/// How far a job has come.
+/// A job's progress.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only described; the database writes it")]
 struct Progress {
@@ -114,13 +114,13 @@ struct LogLine {
     line: String,
 }
 
-/// The number of a new job.
+/// The id of a new job.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Id {
     pub(super) id: i64,
 }
 
-/// What became of a job that was to be stopped.
+/// The result of cancelling a job.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Cancelled {
     pub(super) id: i64,
@@ -128,7 +128,7 @@ pub(super) struct Cancelled {
     pub(super) state: String,
 }
 
-/// What is paused, or goes on.
+/// What was paused or resumed.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Paused {
     pub(super) queues: Vec<String>,
@@ -166,27 +166,27 @@ pub(super) struct Schedules {
     pub(super) schedules: Vec<Raw<Schedule>>,
 }
 
-/// When jobs are enqueued by themselves.
+/// A schedule.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only described; the database writes it")]
 pub(super) struct Schedule {
     name: String,
     cron: String,
-    /// The zone that the pattern is read in.
+    /// The time zone of the pattern.
     timezone: String,
     kind: String,
     queue: String,
-    /// What becomes of times that passed while nobody could fire.
+    /// Policy for times that were missed while no worker ran.
     missed: Missed,
     paused: bool,
-    /// It comes with the program.
+    /// Whether it is built in.
     built_in: bool,
     #[schemars(extend("format" = "date-time"))]
     next_at: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     last_at: Option<String>,
     last_job: Option<i64>,
-    /// What became of the last job; state `failed` if the firing made none.
+    /// The outcome of the last job; state `failed` if enqueueing failed.
     last_result: Option<LastResult>,
 }
 
@@ -235,14 +235,14 @@ pub(super) struct NewJobBody {
     timeout_seconds: Option<f64>,
 }
 
-/// Of [`NewJobBody`] only what must stay as it was sent.
+/// The part of [`NewJobBody`] that must stay as it was sent.
 #[derive(Deserialize)]
 struct SentPayload {
     payload: Option<Box<RawValue>>,
 }
 
 impl NewJobBody {
-    /// As it was sent: its numbers are nobody's to round.
+    /// As it was sent: numbers are not rounded.
     pub(super) fn payload(&self, text: &[u8]) -> JsonText {
         let sent = serde_json::from_slice::<SentPayload>(text).ok().and_then(|sent| sent.payload);
         sent.map_or_else(|| self.payload.clone().into(), JsonText::from)
@@ -256,7 +256,7 @@ impl NewJobBody {
         self.run_at.as_ref().map(read).transpose()
     }
 
-    /// The database says what is too long; it only has to be a duration.
+    /// Requires a duration; the database checks its range.
     pub(super) fn timeout(&self) -> Result<Option<Duration>, Problem> {
         let read = |seconds: f64| {
             let fits = (0.01..=86_400.0).contains(&seconds);
@@ -272,6 +272,6 @@ impl NewJobBody {
 pub(super) struct JobPage {
     /// The jobs, highest number first.
     pub(super) jobs: Vec<Raw<ListedJob>>,
-    /// For `cursor`; null on the last page.
+    /// The cursor of the next page; null on the last one.
     pub(super) next: Option<Cursor>,
 }

@@ -22,7 +22,7 @@ fn hours(from: OffsetDateTime, to: OffsetDateTime) -> Vec<OffsetDateTime> {
 }
 
 #[test]
-fn time_that_has_come_fires_once_whatever_the_policy() {
+fn due_time_fires_once_whatever_the_policy() {
     let next = NOON + Duration::from_secs(3600);
     let expected = Plan { slots: vec![NOON], next: Some(Turn { slot: next, at: next }) };
     for missed in [Missed::Skip, Missed::Once, Missed::All] {
@@ -33,7 +33,7 @@ fn time_that_has_come_fires_once_whatever_the_policy() {
 }
 
 #[test]
-fn missed_times_are_skipped_made_up_for_once_or_each() {
+fn missed_times_are_skipped_or_fired_once_or_each() {
     let now = NOON + Duration::from_secs(5 * 3600 + 1800);
     let last = NOON + Duration::from_secs(5 * 3600);
     assert!(fire(Missed::Skip, NOON, now).slots.is_empty());
@@ -45,13 +45,13 @@ fn missed_times_are_skipped_made_up_for_once_or_each() {
 }
 
 #[test]
-fn skip_still_fires_what_has_come_just_now() {
+fn skip_still_fires_a_time_that_is_just_due() {
     let now = NOON + Duration::from_secs(2 * 3600 + 5);
     assert_eq!(fire(Missed::Skip, NOON, now).slots, [NOON + Duration::from_secs(2 * 3600)]);
 }
 
 #[test]
-fn a_year_of_missed_times_is_made_up_for_by_the_newest_hundred() {
+fn of_a_year_of_missed_times_the_newest_hundred_are_fired() {
     let now = NOON + Duration::from_secs(365 * 86_400);
     let slots = fire(Missed::All, NOON, now).slots;
     assert_eq!(slots.len(), MOST_MISSED);
@@ -60,7 +60,7 @@ fn a_year_of_missed_times_is_made_up_for_by_the_newest_hundred() {
 }
 
 #[test]
-fn jitter_puts_off_within_its_bound_and_repeats_with_the_seed() {
+fn jitter_delays_within_its_bound_and_repeats_with_the_seed() {
     let most = Duration::from_secs(600);
     let draw = |seed| turn_after(&hourly(), most, NOON, Chance::draw(&*SeededRng::new(seed))).unwrap();
     let turns: Vec<Turn> = (0..50).map(draw).collect();
@@ -78,7 +78,7 @@ fn jitter_longer_than_the_period_loses_no_time() {
 }
 
 #[test]
-fn clock_that_went_back_fires_only_what_was_due() {
+fn clock_set_back_fires_only_what_was_due() {
     let made = fire(Missed::All, NOON, NOON - Duration::from_secs(5 * 3600));
     assert_eq!(made.slots, [NOON]);
     assert_eq!(made.next.unwrap().slot, NOON + Duration::from_secs(3600));
