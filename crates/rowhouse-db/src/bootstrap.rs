@@ -1,6 +1,6 @@
-//! Roles, their passwords and default privileges: what has to exist before the first migration.
+//! Bootstrap before the first migration: roles, their passwords and default privileges.
 //!
-//! Roles belong to the whole server. What is there already is never changed: another database may rely on it.
+//! Roles belong to the whole server. Existing ones are never changed: another database may rely on them.
 
 mod adopt;
 mod login;
@@ -16,25 +16,26 @@ pub use shared::Shared;
 use crate::error::DbError;
 use crate::migrate::exclusive;
 
-/// What to do where a database holds objects of others, who lose CONNECT and the schema `public` unless granted anew.
+/// What to do with a database that has objects of other roles, which lose CONNECT and the schema `public` unless
+/// granted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
     /// Refuse and say what would change.
     Refuse,
-    /// Somebody has agreed, or the server is ours.
+    /// The operator has agreed, or the server is embedded.
     Accept,
 }
 
 /// Why a database was not prepared; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    /// Others use the database too.
+    /// Other roles use the database, too.
     #[error(transparent)]
     Shared(Shared),
-    /// A login of that name is there and not ours.
+    /// A login of that name exists and cannot be used.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// PostgreSQL refused, or is away.
+    /// PostgreSQL refused, or is not available.
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -45,8 +46,8 @@ impl From<tokio_postgres::Error> for BootstrapError {
     }
 }
 
-/// Creates roles and grants where they are missing, in one transaction; true if there was anything to do. Logins that
-/// it creates get the passwords given; those that are there keep theirs.
+/// Creates roles and grants where they are missing, in one transaction; true if there was anything to do. New logins
+/// get the given passwords; existing ones keep theirs.
 ///
 /// # Errors
 /// See [`BootstrapError`]; also if the connected role may not create roles.
@@ -96,7 +97,7 @@ async fn run(client: &Client, logins: &Logins, present: &[String]) -> Result<(),
 /// Brings the default privileges on the project's future tables in line with `[rest] default_grants`.
 ///
 /// # Errors
-/// If the connected role is no member of `rowhouse_project`.
+/// If the connected role is not a member of `rowhouse_project`.
 pub async fn apply_default_grants(client: &Client, grants: DefaultGrants) -> Result<(), DbError> {
     let (verb, preposition) = match grants {
         DefaultGrants::Supabase => ("grant", "to"),
@@ -106,6 +107,6 @@ pub async fn apply_default_grants(client: &Client, grants: DefaultGrants) -> Res
         .iter()
         .map(|kind| format!("alter default privileges for role rowhouse_project {verb} all on {kind} {preposition} anon, authenticated;"))
         .collect();
-    // Two at once would change the same row of the catalogue, which fails.
+    // Serialized, since two concurrent runs would fail by updating the same catalog row.
     exclusive(client, async || client.batch_execute(&statements).await.map_err(DbError::from)).await
 }

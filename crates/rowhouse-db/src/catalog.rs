@@ -1,7 +1,7 @@
-//! The schema snapshot: what the data API may serve, as plain data with fast look-ups by name.
+//! The schema snapshot: the objects that the data API serves, with look-ups by name.
 //!
-//! A snapshot is immutable and can be built by hand in a test. Reading it from PostgreSQL is in [`load`]; who
-//! holds it and when it is replaced is left to the data API.
+//! A snapshot is immutable and can be built by hand in a test. Leaves reading it from PostgreSQL to [`load`], and
+//! replacing it to the data API.
 
 mod function;
 mod handler;
@@ -105,7 +105,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// The column called `name`. Tables are narrow, so a walk beats hashing.
+    /// The column called `name`. Linear, since tables have few columns.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -118,7 +118,7 @@ impl Table {
     }
 }
 
-/// What one served schema holds.
+/// The objects of one served schema.
 #[derive(Debug, Clone, Default)]
 struct Served {
     tables: HashMap<String, Table>,
@@ -203,14 +203,14 @@ impl Snapshot {
         self.bypassing.contains(role)
     }
 
-    /// Adds the project's makers of media types.
+    /// Adds the project's media type handlers.
     #[must_use]
     pub fn with_handlers(mut self, handlers: Vec<MediaHandler>) -> Self {
         self.handlers = handlers;
         self
     }
 
-    /// The project's makers of media types; few, so a walk beats hashing.
+    /// The project's media type handlers; few, so searched linearly.
     #[must_use]
     pub fn handlers(&self) -> &[MediaHandler] {
         &self.handlers

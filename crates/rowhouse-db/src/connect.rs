@@ -1,4 +1,4 @@
-//! A connection outside the pools: for commands, migrations and whatever keeps a session of its own.
+//! Connections outside the pools: for commands, migrations and long-lived sessions.
 
 mod pooler;
 
@@ -12,13 +12,13 @@ pub use pooler::{PoolerError, require_sessions};
 
 use crate::error::{DbError, Reason};
 
-/// Where the URL has no `connect_timeout`.
+/// Default of the URL's `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connects and drives the connection in the background.
 ///
 /// # Errors
-/// If the URL cannot be read, or there is no connection to be had in time.
+/// If the URL cannot be read, or no connection is established in time.
 pub async fn connect(url: &Secret) -> Result<Client, DbError> {
     let target = crate::url::target(url)?;
     // tokio-postgres bounds the TCP connection only, not the server's first answer.

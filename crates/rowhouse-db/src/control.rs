@@ -1,4 +1,4 @@
-//! The control plane's pool: named transactions, begun again when PostgreSQL asks for it, and named statements.
+//! The control plane's pool: named transactions, retried after serialization failures and deadlocks, and named statements.
 
 mod transaction;
 
@@ -21,7 +21,7 @@ use crate::url::Target;
 pub use transaction::Transaction;
 use transaction::{InUse, Reuse};
 
-/// How often a transaction is begun again after a serialization failure or deadlock.
+/// Most attempts of a transaction after serialization failures or deadlocks.
 const MAX_ATTEMPTS: u32 = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -68,18 +68,18 @@ impl Control {
         Ok(Self { pool, tls, acquire_timeout: settings.acquire_timeout, liveness: None })
     }
 
-    /// The same pool, but giving up as soon as the monitor finds the database down.
+    /// The same pool, whose operations fail as soon as the monitor finds the database down.
     #[must_use]
     pub fn guarded(mut self, liveness: Liveness) -> Self {
         self.liveness = Some(liveness);
         self
     }
 
-    /// A connection outside any transaction: for reading catalogs and for LISTEN-like needs. Decisions go
+    /// A connection outside any transaction: for reading catalogs and for loops that keep a connection. Decisions go
     /// through [`Control::run_tx`].
     ///
     /// # Errors
-    /// If no connection can be had.
+    /// If no connection is available.
     pub async fn connection(&self) -> Result<deadpool_postgres::Object, DbError> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => DbError::PoolTimeout(self.acquire_timeout),
@@ -88,7 +88,7 @@ impl Control {
                     DbError::Refused(error) => {
                         DbError::Unavailable(Reason::caused_by(format!("sign-in refused: {error}"), *error))
                     }
-                    // What is no error of the server ends the start-up before there is a session.
+                    // Any other failure has ended the start-up before there was a session.
                     DbError::Protocol(why) => DbError::Unavailable(why),
                     other => other,
                 }
@@ -97,11 +97,11 @@ impl Control {
         })
     }
 
-    /// Runs `body` in a transaction and commits if it returns `Ok`. The operation's name is the label of its metrics, and
-    /// the transaction's SQL finds it in the settings `rowhouse.operation`, `rowhouse.actor`, `rowhouse.request_id`,
+    /// Runs `body` in a transaction and commits if it returns `Ok`. The operation's name is the label of its metrics;
+    /// SQL reads the operation from the settings `rowhouse.operation`, `rowhouse.actor`, `rowhouse.request_id`,
     /// `rowhouse.tenant` and `rowhouse.address`.
     ///
-    /// A serialization failure or deadlock begins it again, so `body` must bear being run more than once.
+    /// It is retried after a serialization failure or deadlock, so `body` may run more than once.
     ///
     /// # Errors
     /// Those of `body`; and the database's.
@@ -113,9 +113,9 @@ impl Control {
         self.observed(operation, self.attempts(operation, Reuse::AsItIs, body)).await
     }
 
-    /// As [`Control::run_tx`], for a body that runs a project's code: nothing that a session can hold (cursors, temporary
-    /// objects, settings, prepared statements, advisory locks, LISTEN) is left to the next user of the connection, which is
-    /// closed where that cannot be had.
+    /// As [`Control::run_tx`], for a body that runs a project's code: the session is reset afterwards (cursors,
+    /// temporary objects, settings, prepared statements, advisory locks, LISTEN); if that fails, the connection is
+    /// closed.
     ///
     /// # Errors
     /// Those of [`Control::run_tx`].
@@ -127,9 +127,9 @@ impl Control {
         self.observed(operation, self.attempts(operation, Reuse::Discarded, body)).await
     }
 
-    /// Runs `body` on a connection outside any transaction: one statement, which is a transaction of its own and not begun
-    /// again, at the cost of one round trip where [`Control::run_tx`] takes three. It may write; it has none of the
-    /// settings of [`Control::run_tx`].
+    /// Runs `body` on a connection outside any transaction: one statement, which is its own transaction and not
+    /// retried, in one round trip where [`Control::run_tx`] takes three. It may write; it has none of the settings of
+    /// [`Control::run_tx`].
     ///
     /// # Errors
     /// Those of `body`; and the database's.
@@ -186,23 +186,23 @@ impl Control {
     /// Asks the server to end the statement that the token's connection runs, over a connection of its own.
     ///
     /// # Errors
-    /// If the request cannot be sent. That there was nothing to cancel is none.
+    /// If the request cannot be sent. Having nothing to cancel is not an error.
     pub async fn cancel(&self, token: &CancelToken) -> Result<(), DbError> {
         Ok(token.cancel_query(self.tls.clone()).await?)
     }
 
-    /// One statement on any connection: does a backend answer?
+    /// Runs one statement on any connection, to test whether a backend answers.
     pub(crate) async fn ping(&self) -> Result<(), DbError> {
         let client = self.connection().await?;
         client.batch_execute("select 1").await.map_err(DbError::from)
     }
 
-    /// Closes the connections that nobody uses now: after one that gave no answer, which would be handed out again.
+    /// Closes idle connections: to be called after a connection gave no answer, since others may be dead, too.
     pub fn forget_idle(&self) {
         self.pool.retain(|_, _| false);
     }
 
-    /// Connections open, and of those idle.
+    /// Open connections, and how many of them are idle.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let status = self.pool.status();
@@ -212,7 +212,7 @@ impl Control {
 
 type Prepared<'a> = Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + 'a>>;
 
-/// The limits of each new session. They are set after sign-in: poolers refuse them at the start of a connection.
+/// Sets the timeouts of each new session after sign-in, since poolers refuse them as start-up parameters.
 fn prepare(
     settings: &DbSettings,
 ) -> impl for<'a> Fn(&'a mut ClientWrapper, &'a Metrics) -> Prepared<'a> + use<> {
@@ -242,7 +242,7 @@ async fn run_once<T, E: TransactionError>(
             committed.map(|()| value).map_err(|error| DbError::from(error).into())
         }
         Err(error) => {
-            // A rollback that fails has lost its connection, which rolls back too; the first error says more.
+            // If the rollback fails, the connection is lost, which also rolls back; the first error is more useful.
             let _lost = transaction.batch_execute("rollback").await;
             connection.finish().await;
             Err(error)
@@ -250,14 +250,14 @@ async fn run_once<T, E: TransactionError>(
     }
 }
 
-/// Serialization failure or deadlock: another attempt may well succeed.
+/// Serialization failure or deadlock: another attempt may succeed.
 fn is_retryable(error: &impl TransactionError) -> bool {
     matches!(error.database().and_then(DbError::code), Some("40001" | "40P01"))
 }
 
-/// What a transaction has to know of its body's error: made from the database's, and whether it still is one.
+/// The interface of a body's error: convertible from a database error, and back if it still is one.
 pub trait TransactionError: From<DbError> {
-    /// The database's error inside, if that is what it is.
+    /// The database error, if it is one.
     fn database(&self) -> Option<&DbError>;
 }
 

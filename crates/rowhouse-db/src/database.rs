@@ -1,4 +1,4 @@
-//! PostgreSQL as the program sees it: control plane, data plane and what the monitor knows, opened together.
+//! The handle on one database: control plane, data plane and liveness monitor.
 
 use rowhouse_kernel::{Secret, settings::DbSettings};
 use tokio::task::JoinHandle;
@@ -8,7 +8,7 @@ use crate::error::DbError;
 use crate::flight::{DataPlane, DataPlaneUrls, Login};
 use crate::liveness::{Liveness, Monitor};
 
-/// One that asks, and one to ask anew where that one is silent.
+/// One for the check, and one to repeat it if the first does not answer.
 const MONITOR_CONNECTIONS: u32 = 2;
 
 /// The three URLs of one database.
@@ -23,9 +23,9 @@ pub struct DatabaseUrls {
 /// Everything opened on one database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
-    /// Named transactions for platform code.
+    /// The control plane.
     pub control: Control,
-    /// Callers' queries.
+    /// The data plane.
     pub data: DataPlane,
     /// Whether the server answers.
     pub liveness: Liveness,
@@ -36,11 +36,11 @@ impl Database {
     /// Opens the pools. Whether the server answers is known while [`Database::monitor`] runs; until then it counts as up.
     ///
     /// # Errors
-    /// If a URL cannot be read. That the server is away is not an error here: the monitor will say so.
+    /// If a URL cannot be read. An unreachable server is not an error here: the monitor reports it.
     pub fn open(urls: &DatabaseUrls, settings: &DbSettings, live_sessions: bool) -> Result<Self, DbError> {
         let control = Control::open(&urls.control, settings)?;
         let addresses = Login::from_url(&urls.control, settings.statement_timeout)?.addresses;
-        // The monitor asks over a pool of its own: a busy pool is not a dead server.
+        // The monitor has a pool of its own: a busy pool is not a dead server.
         let asker = Control::open_named(
             "rowhouse-monitor",
             &urls.control,
@@ -52,7 +52,7 @@ impl Database {
         Ok(Self { control: control.guarded(liveness.clone()), data, liveness, monitor })
     }
 
-    /// The same with a monitor that runs until its task is aborted: where nothing supervises tasks.
+    /// The same with a running monitor, for processes without a task supervisor.
     ///
     /// # Errors
     /// If a URL cannot be read.
@@ -66,7 +66,7 @@ impl Database {
         Ok((database, monitoring))
     }
 
-    /// Asks the server again and again whether it answers; calls `beat` every few seconds.
+    /// Periodically checks whether the server answers; calls `beat` every few seconds.
     pub fn monitor<B: Fn() + Send>(&self, beat: B) -> impl Future<Output = ()> + Send + use<B> {
         self.monitor.clone().run(beat)
     }

@@ -1,7 +1,7 @@
 //! The PostgreSQL server under `up`: found, created, started, watched, stopped.
 //!
 //! It never touches a cluster that it did not create, never kills a server that merely does not answer, and
-//! recovers without help from its own death and the machine's. What runs inside the server is not its concern.
+//! recovers automatically after crashes of the program, the server or the machine. Leaves the server's contents to others.
 
 mod account;
 mod binaries;
@@ -23,10 +23,10 @@ pub use postmaster::stop_orphan;
 pub use process::{PortOwner, holds_open, is_replaced, port_owner};
 pub use supervisor::{Embedded, Progress};
 
-/// Where a project's server lives.
+/// Paths of a project's server.
 #[derive(Debug, Clone)]
 pub struct ClusterPaths {
-    /// Holds everything below; `.rowhouse/pg`, or what that links to.
+    /// Parent folder of the others; `.rowhouse/pg`, or what that links to.
     pub home: PathBuf,
     /// The data directory.
     pub data: PathBuf,
@@ -39,7 +39,7 @@ pub struct ClusterPaths {
 /// How to reach a running embedded server.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// Folder of the unix socket.
+    /// Folder of the Unix socket.
     pub socket_dir: PathBuf,
     /// Port on 127.0.0.1 and in the socket's name.
     pub port: u16,
@@ -72,17 +72,17 @@ pub enum EmbeddedError {
     /// The port is taken.
     #[error("port {port} is taken{}; choose another with --port", owner(.by))]
     PortTaken {
-        /// Which port.
+        /// The port.
         port: u16,
-        /// By whom, when that can be seen.
+        /// The process that listens on it, if visible.
         by: Option<PortOwner>,
     },
     /// A file or program could not be used.
     #[error("{what}: {error}")]
     Io {
-        /// What was being done.
+        /// The action.
         what: String,
-        /// What went wrong.
+        /// The error.
         error: std::io::Error,
     },
     /// The server or initdb ended with an error; the last lines of its log follow.

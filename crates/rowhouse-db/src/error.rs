@@ -1,4 +1,4 @@
-//! What can go wrong between us and PostgreSQL, told apart by what a caller can do about it.
+//! Database errors, by what a caller can do about them.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct PgError {
     pub constraint: Option<String>,
     /// Column concerned.
     pub column: Option<String>,
-    /// The server's function that raised it; unlike the message, the same in every language.
+    /// The server's function that raised it; unlike the message, it is not translated.
     pub routine: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Display for PgError {
     }
 }
 
-/// What happened, and the error that it came from, if it came from one.
+/// A message and the error that caused it, if any.
 #[derive(Debug)]
 pub struct Reason {
     text: String,
@@ -92,7 +92,7 @@ impl Error for DbError {
 }
 
 impl DbError {
-    /// The server said so itself.
+    /// Unavailability that the server itself has reported.
     fn unavailable(error: PgError) -> Self {
         Self::Unavailable(Reason::caused_by(error.to_string(), error))
     }
@@ -139,14 +139,14 @@ impl From<tokio_postgres::Error> for DbError {
             column: db.column().map(str::to_owned),
             routine: db.routine().map(str::to_owned),
         };
-        // Nothing here asks for a read-only transaction: the server is a standby, or has been made read-only.
+        // The control plane never asks for a read-only transaction: the server is a standby, or was made read-only.
         if error.code == "25006" { Self::unavailable(error) } else { Self::from(error) }
     }
 }
 
 impl From<PgError> for DbError {
-    /// Classes 08 (connection), 57P0x (shutdown, starting up), 53300 (too many clients) and 53100 (disk full) are the
-    /// server's absence.
+    /// Classes 08 (connection), 57P0x (shutdown, starting up), 53300 (too many clients) and 53100 (disk full) mean
+    /// that the server is not available.
     fn from(error: PgError) -> Self {
         match error.code.as_str() {
             code if code.starts_with("08")

@@ -31,10 +31,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rowhouse_kernel::Caller;
 
-/// What the database is told about the request, transaction-local.
+/// The context of a request, transaction-local.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestContext<'a> {
-    /// Who is asking: decides login, role, claims and the live-session check.
+    /// The caller: decides login, role, claims and the live-session check.
     pub caller: &'a Caller,
     /// `request.method`.
     pub method: &'a str,
@@ -54,23 +54,23 @@ pub struct RequestContext<'a> {
     pub before: Option<&'a Query>,
     /// Isolation of the transaction, when it is not the login's default.
     pub isolation: Option<Isolation>,
-    /// Whether what was done stays done.
+    /// Whether the transaction is committed.
     pub end: End,
 }
 
-/// How much a transaction sees of others that run beside it.
+/// Isolation levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// Every statement sees what was committed before it.
+    /// Each statement has its own snapshot.
     ReadCommitted,
-    /// All statements see what was committed before the first.
+    /// All statements share the first one's snapshot.
     RepeatableRead,
-    /// As if transactions ran one after the other; may fail with 40001.
+    /// Serializable; may fail with 40001.
     Serializable,
 }
 
 impl Isolation {
-    /// Reads PostgreSQL's words; `read uncommitted` is `read committed` there.
+    /// Parses PostgreSQL's names; `read uncommitted` is `read committed` there.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
@@ -88,7 +88,7 @@ pub enum End {
     /// At Sync.
     #[default]
     Commit,
-    /// Undone, after deferred constraints have been checked: what would have failed to commit fails.
+    /// Rolled back after deferred constraints have been checked, so that what could not be committed fails.
     Rollback,
 }
 

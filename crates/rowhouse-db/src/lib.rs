@@ -26,7 +26,7 @@ pub use flight::{DataPlane, DataPlaneUrls};
 pub use listen::{Following, Heard, ListenHub, follow};
 pub use liveness::{Health, Liveness};
 
-/// Platform migrations of this crate: what the program's own queries call.
+/// Platform migrations of this crate: functions that its own queries call.
 pub const MIGRATIONS: &[migrate::Statement] = &[
     ("20261121000000_rowhouse_core.sql", include_str!("../migrations/20261121000000_rowhouse_core.sql")),
     ("20261127090000_generic_plan.sql", include_str!("../migrations/20261127090000_generic_plan.sql")),

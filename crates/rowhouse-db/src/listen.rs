@@ -1,6 +1,6 @@
-//! The LISTEN hub: one connection that hears NOTIFY for everybody.
+//! The LISTEN hub: one connection that receives NOTIFY for all subscribers.
 //!
-//! What is done when a channel speaks is left to `follow` and to subscribers.
+//! Leaves reacting to notifications to `follow` and subscribers.
 
 mod follow;
 
@@ -16,20 +16,20 @@ pub use follow::{Following, follow};
 
 use crate::error::DbError;
 
-/// Messages kept for a slow subscriber; one that falls further behind sees [`Heard::Resync`] through `Lagged`.
+/// Messages buffered for a slow subscriber; one that falls further behind gets `Lagged`, which counts as [`Heard::Resync`].
 const BACKLOG: usize = 256;
 /// Pauses between two attempts to listen again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// How often the connection is asked whether it still is one: a peer that is gone sends nothing, and neither does silence.
+/// How often the connection is probed: a vanished peer and a quiet one look the same.
 const PROBE: Duration = Duration::from_secs(5);
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often whoever waits says that it lives.
+/// How often waiting loops send a heartbeat.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// What subscribers hear.
+/// A message to subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// A NOTIFY.
@@ -39,11 +39,11 @@ pub enum Heard {
         /// Its payload, perhaps empty.
         payload: String,
     },
-    /// Listening has begun, at first or again: anything may have been missed before.
+    /// Listening has started or restarted: notifications may have been missed.
     Resync,
 }
 
-/// Where NOTIFY is heard. Cheap to clone; silent until [`ListenHub::run`] runs.
+/// The source of notifications. Cheap to clone; silent until [`ListenHub::run`] runs.
 #[derive(Debug, Clone)]
 pub struct ListenHub(broadcast::Sender<Heard>);
 
@@ -54,8 +54,8 @@ impl Default for ListenHub {
 }
 
 impl ListenHub {
-    /// Listens on `channels` and goes on, whatever happens to the server, until it is dropped. `beat` is called at least
-    /// every five seconds for as long as that works.
+    /// Listens on `channels` and reconnects after failures, until it is dropped. Calls `beat` at least every five
+    /// seconds while it makes progress.
     pub async fn run(self, url: Secret, channels: Vec<&'static str>, beat: impl Fn()) {
         let mut backoff = SHORTEST_PAUSE;
         loop {
@@ -71,7 +71,7 @@ impl ListenHub {
         }
     }
 
-    /// A new subscription; it hears what comes from now on.
+    /// A new subscription, for messages from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Heard> {
         self.0.subscribe()
@@ -108,7 +108,7 @@ async fn listen(
         }
         Ok(())
     };
-    // The connection only moves while its messages are polled, so both run side by side.
+    // The connection makes progress only while its messages are polled, so both run concurrently.
     tokio::select! {
         ended = asking => ended,
         ended = hearing => ended,
@@ -123,7 +123,7 @@ async fn answered<T>(
     Ok(timeout(limit, work).await.map_err(silent)??)
 }
 
-/// Sleeps, beating.
+/// Sleeps and beats meanwhile.
 async fn pause(length: Duration, beat: impl Fn()) {
     let end = Instant::now() + length;
     loop {

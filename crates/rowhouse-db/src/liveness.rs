@@ -1,8 +1,8 @@
-//! Whether PostgreSQL answers, found out by asking it all the time, so that nobody else has to wait to learn it.
+//! Monitors whether PostgreSQL answers by periodic checks, so that requests fail fast while it does not.
 //!
-//! A frozen server accepts bytes and says nothing; only a clock can tell. The monitor asks two things: does the
-//! postmaster greet a fresh socket, and does a backend run `select 1`. Whoever waits for the database also waits
-//! on [`Liveness::lost`], and ends with a clear error instead of hanging.
+//! A frozen server accepts bytes and sends nothing, so only a timeout can detect it. The monitor makes two checks:
+//! the postmaster answers on a new socket, and a backend runs `select 1`. Code that waits for the database also waits
+//! on [`Liveness::lost`], and fails with a clear error instead of hanging.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,29 +16,28 @@ use crate::control::Control;
 use crate::error::DbError;
 use crate::flight::{Address, Stream};
 
-/// Pause between two questions while all is well.
+/// Interval between checks while the database is up.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Pause between two questions while it is not.
+/// Interval between checks while it is down.
 const RETRY: Duration = Duration::from_millis(250);
-/// How long an answer may take. A server is asked twice, the second time over a new connection, before it counts as
-/// down.
+/// Timeout of a check. A failed check is repeated over a new connection before the server counts as down.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1000);
 
-/// What the monitor last saw.
+/// The monitor's last result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// Both questions were answered.
+    /// Both checks succeeded.
     Up,
-    /// One was not; the text says which and how.
+    /// A check failed; the text says which and how.
     Down(Arc<str>),
 }
 
-/// A handle on the monitor's latest finding.
+/// A handle on the monitor's last result.
 #[derive(Debug, Clone)]
 pub struct Liveness(watch::Receiver<Health>);
 
 impl Liveness {
-    /// The latest finding.
+    /// The last result.
     #[must_use]
     pub fn health(&self) -> Health {
         self.0.borrow().clone()
@@ -47,7 +46,7 @@ impl Liveness {
     /// Fails at once while the database is down.
     ///
     /// # Errors
-    /// [`DbError::Unavailable`] with what the monitor saw.
+    /// [`DbError::Unavailable`] with the monitor's reason.
     pub fn require_up(&self) -> Result<(), DbError> {
         match &*self.0.borrow() {
             Health::Up => Ok(()),
@@ -90,7 +89,7 @@ impl Liveness {
     }
 }
 
-/// What asks the server. Cheap to clone; idle until [`Monitor::run`] runs.
+/// The monitor. Cheap to clone; idle until [`Monitor::run`] runs.
 #[derive(Clone)]
 pub(crate) struct Monitor(Arc<Asker>);
 
@@ -101,7 +100,7 @@ struct Asker {
 }
 
 impl Monitor {
-    /// It begins optimistic: the first finding follows within [`ANSWER_TIMEOUT`].
+    /// Starts as up: the first result follows within [`ANSWER_TIMEOUT`].
     pub(crate) fn new(control: Control, addresses: Vec<Address>) -> Self {
         Self(Arc::new(Asker { control, addresses, sender: watch::Sender::new(Health::Up) }))
     }
@@ -110,7 +109,7 @@ impl Monitor {
         Liveness(self.0.sender.subscribe())
     }
 
-    /// Asks again and again until it is dropped; every turn beats, and takes five seconds at most.
+    /// Checks periodically until it is dropped; every iteration beats, and takes five seconds at most.
     pub(crate) async fn run(self, beat: impl Fn()) {
         loop {
             let health = look(&self.0.control, &self.0.addresses).await;
@@ -139,7 +138,7 @@ fn report(sender: &watch::Sender<Health>, health: Health) {
 async fn look(control: &Control, addresses: &[Address]) -> Health {
     let mut outcome = ask(control, addresses).await;
     if outcome.is_err() {
-        // One connection's end is not the server's, and one that fell silent must not be asked for ever.
+        // A dead connection is not a dead server, and a silent connection must not be reused for ever.
         control.forget_idle();
         outcome = ask(control, addresses).await;
     }
@@ -170,7 +169,7 @@ async fn within(
     }
 }
 
-/// Of several servers, one that greets is enough; which of them serves, the statement finds out.
+/// Of several servers one answer is enough; the statement shows whether the right one serves.
 async fn greet_any(addresses: &[Address]) -> Result<(), DbError> {
     let mut failure = DbError::Unavailable("the database URL names no host".into());
     for address in addresses {
@@ -182,7 +181,7 @@ async fn greet_any(addresses: &[Address]) -> Result<(), DbError> {
     Err(failure)
 }
 
-/// A forked backend answers an SSLRequest with one byte before it asks who we are.
+/// A new backend answers an SSLRequest with one byte, before authentication.
 async fn greet(address: &Address) -> Result<(), DbError> {
     let gone = |error: std::io::Error| DbError::Unavailable(format!("connection lost: {error}").into());
     let mut stream = Stream::connect(address).await.map_err(gone)?;

@@ -1,7 +1,7 @@
-//! The migration runner: forward-only, checksummed, applied once however many starters race.
+//! The migration runner: forward-only, checksummed, applied once even if several processes start at the same time.
 //!
-//! Platform migrations come embedded from the crates; project migrations from the project's folder. Which
-//! statements they hold is no concern of this file.
+//! Platform migrations come embedded from the crates; project migrations from the project's folder. Their content is
+//! left to the crates and the project.
 
 mod error;
 mod extension;
@@ -42,7 +42,7 @@ pub struct Planned {
     pub applied: bool,
 }
 
-/// What applying would do.
+/// The dry run of applying.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Plan {
     /// The platform's migrations.
@@ -61,7 +61,7 @@ impl Plan {
     }
 }
 
-/// Checks what [`apply_platform`] and [`apply_project`] check, and changes nothing.
+/// Makes the checks of [`apply_platform`] and [`apply_project`], and changes nothing.
 ///
 /// # Errors
 /// See [`MigrateError`].
@@ -119,8 +119,8 @@ pub async fn apply_project(client: &Client, migrations: &[Migration]) -> Result<
     .await
 }
 
-/// Loads development data unless that has happened before in this database; true if it did now. Without data the
-/// occasion is noted as well, so that a seed written later does not surprise.
+/// Loads development data once per database; true if it did now. Without data that is recorded as well, so that a
+/// seed written later is not applied unexpectedly.
 ///
 /// # Errors
 /// See [`MigrateError`].
@@ -142,7 +142,7 @@ async fn apply(client: &Client, kind: Kind, migrations: &[Migration]) -> Result<
     run::all(client, kind, pending(migrations, &applied)).await
 }
 
-/// What is applied, when it agrees with `migrations` and the rest can be applied.
+/// The applied migrations, if they agree with `migrations` and the rest can be applied.
 async fn checked(
     client: &Client,
     kind: Kind,

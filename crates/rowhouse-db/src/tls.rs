@@ -1,5 +1,5 @@
-//! TLS to PostgreSQL by libpq's rules: what `sslmode` and its companions ask for, as a connector for tokio-postgres and
-//! for flights. Reading the options out of a URL is `url`'s part.
+//! TLS to PostgreSQL by libpq's rules: from `sslmode` and related options to a connector for tokio-postgres and for
+//! flights. Leaves parsing the options to `url`.
 
 mod certificate;
 mod connector;
@@ -52,10 +52,10 @@ impl SslMode {
     }
 }
 
-/// What a URL asks for.
+/// TLS options of a URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsOptions {
-    /// `sslmode`, if it is there.
+    /// `sslmode`, if given.
     pub(crate) mode: Option<SslMode>,
     /// `sslrootcert`: a file of authorities, or `system`.
     pub(crate) root: Option<String>,
@@ -65,9 +65,9 @@ pub(crate) struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// The mode in force. Without `sslmode`, a server on this machine may speak plain text and one elsewhere must prove its
-    /// name. `prefer` never means plain text to another machine, and a file of authorities with `require` is used, as in
-    /// libpq.
+    /// The mode in force. Without `sslmode`, a local server may use plain text and a remote one must prove its host
+    /// name. `prefer` never means plain text to another machine, and a file of authorities with `require` is used, as
+    /// in libpq.
     pub(crate) fn mode(&self, is_remote: bool) -> SslMode {
         let mode = match self.mode {
             None if is_remote || self.root.is_some() => SslMode::VerifyFull,
@@ -145,7 +145,7 @@ fn unusable(what: &str, error: &dyn std::fmt::Display) -> DbError {
     DbError::Unavailable(format!("{what}: {error}").into())
 }
 
-/// Why a handshake failed, with what to do about it; `None` if TLS is not what went wrong.
+/// Why a handshake failed, with the remedy; `None` if TLS is not the cause.
 pub(crate) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -1,5 +1,5 @@
-//! Database URLs: read once, in one place, so that every connection agrees on what they ask for. All forms of libpq are
-//! read: `postgres://` with several hosts, and `key=value` pairs. What TLS means is `tls`'s part.
+//! Database URLs, parsed in one place, so that every connection interprets them alike. All forms of libpq are
+//! read: `postgres://` with several hosts, and `key=value` pairs. Leaves TLS to `tls`.
 
 mod option;
 
@@ -12,11 +12,11 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use crate::error::DbError;
 use crate::tls::{SslMode as Asked, Tls, TlsOptions};
 
-/// A peer that vanished without a farewell (a failover, a cut cable) is given up after about this long.
+/// A peer that vanished without closing (failover, network failure) is given up after about this long.
 pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(5);
 
-/// What a URL leads to, and how.
+/// A parsed URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) config: Config,
@@ -83,7 +83,7 @@ pub fn login(url: &Secret) -> Result<String, DbError> {
     Ok(read(url)?.get_user().unwrap_or("postgres").to_owned())
 }
 
-/// Which database a URL leads to, without login and password: `"app" on db.internal`.
+/// The database of a URL, without login and password: `"app" on db.internal`.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -100,7 +100,7 @@ pub fn describe(url: &Secret) -> Result<String, DbError> {
     Ok(format!("\"{database}\" on {}{ports}", hosts.join(", ")))
 }
 
-/// True if the URL leads to another machine, where plain text can be read on the way.
+/// True if the URL names another machine, so that plain text could be read on the network.
 ///
 /// # Errors
 /// Those of [`read`].

@@ -1,4 +1,4 @@
-//! Tables that were there before: they get the owner that migrations run as, so that migrations can change and protect
+//! Adoption of existing objects: they get the owner that migrations run as, so that migrations can change and protect
 //! them.
 
 use tokio_postgres::Client;
@@ -9,14 +9,14 @@ use crate::migrate::exclusive;
 /// An object with another owner than `rowhouse_project`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Adopted {
-    /// What it is, as PostgreSQL writes it: `table public.customers`.
+    /// Its identity, as PostgreSQL writes it: `table public.customers`.
     pub object: String,
-    /// Who owned it; keeps all privileges on it, as grants.
+    /// The former owner, which keeps all privileges as grants.
     pub former_owner: String,
 }
 
-/// Gives tables, views, sequences, functions and types of `schemas` to `rowhouse_project`, in one transaction, and grants
-/// their former owners what they had as such. With `dry_run` it only says which.
+/// Gives tables, views, sequences, functions and types of `schemas` to `rowhouse_project`, in one transaction, and
+/// grants their former owners the privileges of ownership. With `dry_run` only lists them.
 ///
 /// # Errors
 /// If the connected role may not: it has to be a superuser, or a member of both owners.

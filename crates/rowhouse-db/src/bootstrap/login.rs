@@ -1,4 +1,4 @@
-//! The logins: their names and passwords, as the URLs of the data plane have them, and whether they let us in.
+//! Login roles: names and passwords from the data plane's URLs, and checks that they can sign in.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use tokio_postgres::error::SqlState;
 use crate::error::DbError;
 use crate::flight::DataPlaneUrls;
 
-/// For a sign-in to be answered.
+/// Timeout of a sign-in.
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The logins of one database.
 #[derive(Debug, Clone)]
 pub struct Logins {
-    /// `rowhouse`, where its password is ours to give.
+    /// `rowhouse`, if its password is to be set.
     pub(super) control: Option<LoginRole>,
     /// Requests of users.
     pub(super) authenticator: LoginRole,
@@ -29,7 +29,7 @@ pub struct Logins {
 pub(super) struct LoginRole {
     pub(super) name: String,
     password: Secret,
-    /// Leads into the database that is prepared.
+    /// URL of the database that is prepared.
     url: Option<Secret>,
 }
 
@@ -60,7 +60,7 @@ impl LoginRole {
     }
 }
 
-/// Why a login cannot be used.
+/// Why a login cannot sign in.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// The server has another password for it.
@@ -68,7 +68,7 @@ pub enum LoginError {
         "login {0}: the password given is not the one in force on this server; give that one (another database of the server may use it), or name a login of this database's own with db.{1}_url, or change the password for the whole server: rowhouse migrate passwords --yes"
     )]
     Password(String, &'static str),
-    /// The server refuses it for another reason, or is away.
+    /// The server refuses it for another reason, or is not available.
     #[error("login {login}: {cause}")]
     Refused {
         /// Its name.
@@ -106,21 +106,21 @@ fn is_wrong_password(error: &tokio_postgres::Error) -> bool {
     code == Some(&SqlState::INVALID_PASSWORD) || code == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 
-/// Names of the logins that the server has already.
+/// Names of the logins that exist on the server.
 pub(super) async fn present(client: &Client, logins: &Logins) -> Result<Vec<String>, DbError> {
     let names: Vec<&str> = logins.iter().map(|login| login.name.as_str()).collect();
     let rows = client.query("select rolname::text from pg_roles where rolname = any($1)", &[&names]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Refuses, before anything is changed, logins that are there and have another password.
+/// Refuses existing logins with another password, before anything is changed.
 pub(super) async fn require_known_passwords(logins: &Logins, present: &[String]) -> Result<(), LoginError> {
     let settings = ["authenticator", "authenticator_service"];
     for (login, setting) in [&logins.authenticator, &logins.service].into_iter().zip(settings) {
         let Some(url) = login.url.as_ref().filter(|_| present.contains(&login.name)) else { continue };
         match sign_in(url, setting).await {
             Err(error @ LoginError::Password(..)) => return Err(error),
-            // It may not be let into this database before it has been prepared.
+            // CONNECT may be missing until the database is prepared.
             Ok(()) | Err(LoginError::Refused { .. }) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What others have in a database, and what preparing it takes from them.
+//! Objects of other roles in a database, and the privileges that preparing it revokes from them.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::error::DbError;
 pub struct Shared {
     /// Its name.
     pub database: String,
-    /// How many tables, views and sequences are others'.
+    /// Number of tables, views and sequences of other roles.
     pub objects: i64,
     /// Who owns them.
     pub owners: Vec<String>,

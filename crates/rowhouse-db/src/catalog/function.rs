@@ -11,7 +11,7 @@ pub struct Function {
     pub arguments: Vec<Argument>,
     /// `SETOF` or `TABLE`.
     pub returns_set: bool,
-    /// What one result is.
+    /// The kind of one result.
     pub returns: Returns,
     /// Names of the columns of its rows, where it returns rows.
     pub columns: Vec<String>,
@@ -56,9 +56,9 @@ pub enum Returns {
 /// PostgreSQL's `provolatile`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Volatility {
-    /// Same answer for ever.
+    /// Always the same result.
     Immutable,
-    /// Same answer within a statement; does not write.
+    /// Same result within a statement; does not write.
     Stable,
     /// May write.
     Volatile,

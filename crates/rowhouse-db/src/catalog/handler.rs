@@ -1,21 +1,21 @@
-//! Makers of media types that the project defines: functions and aggregates that return a domain named like one.
+//! Media type handlers of the project: functions and aggregates that return a domain named like a media type.
 
 use super::QualifiedName;
 
-/// One maker.
+/// One handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaHandler {
     /// The function or aggregate.
     pub function: QualifiedName,
-    /// What it makes a body of.
+    /// Its input.
     pub source: HandlerSource,
-    /// The media type, lower case; `*/*` takes any.
+    /// The media type, lower case; `*/*` matches any.
     pub media: String,
     /// The result is `bytea`.
     pub is_bytes: bool,
 }
 
-/// What a maker takes.
+/// The input of a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandlerSource {
     /// The rows of one table or view.

@@ -1,4 +1,4 @@
-//! Keys as the catalogs hold them, by numbers, and what they mean for tables and for the views that show them.
+//! Keys by oid and attribute number as in the catalogs, resolved for tables and the views over them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,7 +23,7 @@ pub(super) enum KeyKind {
     Foreign,
 }
 
-/// Names behind numbers.
+/// Names by oid and attribute number.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub(super) relations: HashMap<u32, QualifiedName>,
@@ -31,7 +31,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Names of several columns; nothing if one of them is gone.
+    /// Names of several columns; `None` if one was dropped.
     pub(super) fn of(&self, relation: u32, columns: &[i16]) -> Option<Vec<String>> {
         columns.iter().map(|column| self.columns.get(&(relation, *column)).cloned()).collect()
     }

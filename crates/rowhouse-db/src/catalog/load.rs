@@ -1,8 +1,8 @@
 //! Reads a [`Snapshot`] from the system catalogs, in one read-only transaction.
 //!
 //! `search_path` is emptied first, so that PostgreSQL prints every type and default with its schema and the
-//! texts mean the same under whatever path a request has. Compiling is off: of large catalogs the planner expects so many
-//! rows that it compiles the queries, which takes several times as long as they do.
+//! texts mean the same under any search path. JIT is off: with large catalogs the planner estimates so many rows that
+//! it compiles the queries, which takes several times as long as running them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

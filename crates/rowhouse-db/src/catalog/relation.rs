@@ -1,4 +1,4 @@
-//! Relations between tables, worked out from foreign keys once per snapshot so that no request has to search.
+//! Relations between tables, derived from foreign keys once per snapshot.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ pub struct ForeignKey {
     pub one_to_one: bool,
 }
 
-/// A way from one table to another.
+/// A relation from one table to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
-    /// What is found at the other end.
+    /// Cardinality and kind.
     pub kind: RelationKind,
     /// The foreign key's name; for a junction the key towards this table.
     pub constraint: String,

@@ -10,7 +10,7 @@ pub(super) type ColumnId = (u32, i16);
 
 /// How deep in a rule's text the entries of its query's own target list stand: list, query, target list, entry.
 const ENTRY_DEPTH: usize = 4;
-/// Views over views over views: beyond this many steps no origin is looked for.
+/// Longest chain of views over views that is followed.
 const LONGEST_CHAIN: usize = 64;
 
 /// Origins of view columns, one step each.
@@ -18,7 +18,7 @@ const LONGEST_CHAIN: usize = 64;
 pub(super) struct Origins(HashMap<ColumnId, ColumnId>);
 
 impl Origins {
-    /// Takes a view's rule in (`pg_rewrite.ev_action` as text).
+    /// Parses a view's rule (`pg_rewrite.ev_action` as text).
     pub(super) fn add(&mut self, view: u32, rule: &str) {
         for entry in entries(rule).into_iter().filter(|entry| entry.table != 0) {
             self.0.insert((view, entry.number), (entry.table, entry.column));
@@ -51,7 +51,7 @@ struct Entry {
     column: i16,
 }
 
-/// The outermost target list of a rule. In the text, brackets that are part of names stand behind a backslash.
+/// The outermost target list of a rule. In the text, brackets within names are escaped by a backslash.
 fn entries(rule: &str) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut entry = Entry::default();
@@ -73,7 +73,7 @@ fn entries(rule: &str) -> Vec<Entry> {
     found
 }
 
-/// Brackets and what stands between blanks.
+/// Tokens: brackets and words.
 struct Words<'a> {
     rest: &'a str,
 }

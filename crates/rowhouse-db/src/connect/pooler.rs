@@ -1,5 +1,5 @@
-//! Whether a URL leads to sessions that stay. A pooler in transaction mode hands the same server session to many clients
-//! in turn: prepared statements, LISTEN, settings and advisory locks of one are then gone, or another's.
+//! Detects poolers in transaction mode, which assign a server session per transaction, so that prepared statements,
+//! LISTEN, settings and advisory locks are lost or leak between clients.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::connect;
 use crate::database::DatabaseUrls;
 use crate::error::DbError;
 
-/// Poolers hand out first what was given back last; on a busy one somebody else may get that first, but not every time.
+/// Poolers reuse the most recently released session; on a busy one another client may get it first, but not every time.
 const ROUNDS: usize = 5;
 /// How long all of them may take for one URL.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Why a URL cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolerError {
-    /// Another session for each transaction, or each statement.
+    /// The pooler assigns a session per transaction or statement.
     #[error(
         "{setting} leads to a connection pooler that gives each transaction another session (PgBouncer's pool_mode \
          transaction or statement), where prepared statements, LISTEN and locks are lost. Give the server's own address \
@@ -29,7 +29,7 @@ pub enum PoolerError {
         /// The setting at fault.
         setting: &'static str,
     },
-    /// The database cannot be asked.
+    /// The database does not answer.
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -54,8 +54,8 @@ pub async fn require_sessions(urls: &DatabaseUrls) -> Result<(), PoolerError> {
     Ok(())
 }
 
-/// Two connections that are open at the same time never have the same backend, and each keeps its own, unless there is a
-/// pooler that hands them around.
+/// Two connections open at the same time have different backends, and each keeps its own, unless a pooler shares
+/// them.
 async fn shares_sessions(url: &Secret) -> Result<bool, DbError> {
     let mut pair = (connect(url).await?, connect(url).await?);
     for _ in 0..ROUNDS {

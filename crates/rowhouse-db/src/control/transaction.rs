@@ -14,7 +14,7 @@ use crate::tls::Tls;
 /// How long a dropped transaction may take to be cancelled and rolled back before its connection is closed.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A transaction under way. Statements are run on the connection that it dereferences to.
+/// An open transaction. It dereferences to its connection, on which statements are run.
 #[derive(Debug)]
 pub struct Transaction<'a> {
     client: &'a Client,
@@ -22,7 +22,7 @@ pub struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    /// What it is done for.
+    /// The operation.
     #[must_use]
     pub fn operation(&self) -> &'a Operation {
         self.operation
@@ -37,16 +37,16 @@ impl Deref for Transaction<'_> {
     }
 }
 
-/// How a connection goes back to the pool.
+/// How a connection returns to the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reuse {
     AsItIs,
-    /// After DISCARD ALL; one that was dropped is closed.
+    /// After DISCARD ALL; a dropped one is closed.
     Discarded,
 }
 
-/// A pooled connection in use. Dropped before [`InUse::finish`], it is cancelled and rolled back before anybody else
-/// gets it, or closed.
+/// A pooled connection in use. Dropped before [`InUse::finish`], it is cancelled and rolled back before it is reused,
+/// or closed.
 pub(super) struct InUse {
     reuse: Reuse,
     object: Option<deadpool_postgres::Object>,
@@ -64,20 +64,20 @@ impl InUse {
         object.map(|object| &***object).ok_or_else(|| DbError::Protocol("the connection is gone".into()))
     }
 
-    /// Begins `operation`: BEGIN and its settings travel in one message.
+    /// Begins `operation`: BEGIN and its settings are sent in one message.
     pub(super) async fn begin<'a>(&'a self, operation: &'a Operation) -> Result<Transaction<'a>, DbError> {
         let client = self.client()?;
         client.batch_execute(&begin_sql(operation)).await?;
         Ok(Transaction { client, operation })
     }
 
-    /// Nothing is under way any more.
+    /// Returns the connection; nothing is running on it.
     pub(super) async fn finish(mut self) {
         if self.reuse == Reuse::Discarded
             && let Some(object) = &self.object
             && let Err(error) = object.batch_execute("discard all").await
         {
-            // What was committed stays so; only the connection is of no more use.
+            // The commit is not affected; only the connection cannot be reused.
             tracing::debug!(%error, "a session could not be discarded; its connection is closed");
             self.object.take().map(deadpool_postgres::Object::take);
         }
@@ -111,7 +111,7 @@ async fn abandon(object: deadpool_postgres::Object, tls: Tls, reuse: Reuse) {
     }
 }
 
-/// The settings are local to the transaction, so that nothing is left to be reset.
+/// The settings are local to the transaction and need no reset.
 fn begin_sql(operation: &Operation) -> String {
     let origin = &operation.origin;
     let settings = [

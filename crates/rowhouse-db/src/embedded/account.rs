@@ -1,4 +1,4 @@
-//! Under which account the server runs: PostgreSQL refuses root.
+//! The operating-system account of the server: PostgreSQL refuses root.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -11,7 +11,7 @@ use nix::unistd::{Uid, User};
 
 use super::{EmbeddedError, io};
 
-/// An account to start programs under; `None` ids mean ourselves.
+/// An account to run programs as; without ids it is the current one.
 #[derive(Debug, Clone)]
 pub struct Account {
     name: String,
@@ -19,10 +19,10 @@ pub struct Account {
 }
 
 impl Account {
-    /// Ourselves, unless we are root: then `postgres`, else `rowhouse`, which is created.
+    /// The current account, unless it is root: then `postgres`, else `rowhouse`, which is created.
     ///
     /// # Errors
-    /// If we are root and neither account exists or can be made.
+    /// If running as root and neither account exists or can be created.
     pub fn choose() -> Result<Self, EmbeddedError> {
         if !Uid::effective().is_root() {
             let name = User::from_uid(Uid::effective())
@@ -70,15 +70,15 @@ impl Account {
         command
     }
 
-    /// Whether the account can enter a folder. Only trying tells: modes, ACLs and mounts all have a say.
+    /// Whether the account can enter a folder. Found out by trying, since modes, ACLs and mounts all matter.
     pub(super) fn can_enter(&self, folder: &Path) -> bool {
         let mut command = self.command(Path::new("/bin/sh"));
         command.args(["-c", "cd \"$1\"", "sh"]).arg(folder).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
 
-    /// Makes a folder that only the account can enter. As root, never through a link, and never one that somebody
-    /// else made: he could have put anything there.
+    /// Creates a folder that only the account can enter. As root, never through a symbolic link, and never one that
+    /// another account has created, which could contain anything.
     pub(super) fn own_folder(&self, folder: &Path) -> Result<(), EmbeddedError> {
         match std::fs::create_dir(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {

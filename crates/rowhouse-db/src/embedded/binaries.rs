@@ -8,7 +8,7 @@ use super::EmbeddedError;
 /// The oldest major version that can be served.
 pub const MINIMUM_VERSION: u32 = 15;
 
-/// A folder with `initdb`, `postgres` and their like.
+/// A folder with PostgreSQL's server programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binaries {
     /// The folder.
@@ -54,7 +54,7 @@ fn found() -> Vec<Binaries> {
     candidates().into_iter().filter_map(inspect).collect()
 }
 
-/// A newer server cannot read older data, so one that is installed beside it must not be taken.
+/// A newer server cannot read older data, so another installed version must not be chosen.
 fn choose_version(found: Vec<Binaries>, version: u32, data: &Path) -> Result<Binaries, EmbeddedError> {
     let mut others: Vec<u32> = found.iter().map(|b| b.version).collect();
     others.sort_unstable();
@@ -115,7 +115,7 @@ fn versioned(parent: &Path, inner: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A folder counts only with both programs; on Debian, PATH has wrappers of neither.
+/// A folder counts only with both programs; on Debian PATH contains neither.
 fn inspect(folder: PathBuf) -> Option<Binaries> {
     if !folder.join("initdb").is_file() {
         return None;
@@ -182,7 +182,7 @@ mod tests {
     use super::{Binaries, choose, choose_version, major_version};
 
     #[test]
-    fn version_is_read_from_what_the_server_says() {
+    fn version_is_parsed_from_the_server_s_output() {
         assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 19devel\n"), Some(19));
         assert_eq!(major_version("nonsense"), None);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn data_gets_the_server_that_wrote_it_though_a_newer_one_is_there() {
+    fn server_of_the_data_s_version_is_chosen_although_a_newer_one_exists() {
         let at = |version| Binaries { folder: "/x".into(), version };
         let data = std::path::Path::new("/data");
         assert_eq!(choose_version(vec![at(18), at(15)], 15, data).unwrap().version, 15);

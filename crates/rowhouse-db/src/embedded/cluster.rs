@@ -1,4 +1,4 @@
-//! Where a project's cluster lies, and its creation.
+//! Location and creation of a project's cluster.
 
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
@@ -53,8 +53,8 @@ impl ClusterPaths {
     }
 }
 
-/// Puts data aside whose project's `.rowhouse` has been removed: the project begins anew, and what was removed with it has
-/// to go too. Of such data only the newest is kept.
+/// Moves data aside if the project's `.rowhouse` was removed: the project starts from scratch. Only the newest of
+/// such copies is kept.
 pub(super) async fn set_aside_removed(project: &Path) -> Result<(), EmbeddedError> {
     let link = project.join(".rowhouse/pg");
     let removed = elsewhere(project);
@@ -80,13 +80,13 @@ pub(super) async fn set_aside_removed(project: &Path) -> Result<(), EmbeddedErro
     Ok(())
 }
 
-/// Where data lies that the server's account could not reach in the project.
+/// Location of data if the server's account cannot enter the project's folder.
 fn elsewhere(project: &Path) -> PathBuf {
     Path::new(ELSEWHERE).join(id_of(project))
 }
 
-/// Where a link leads that we made ourselves, or somebody as ourselves. Another's could lead anywhere, and what it
-/// leads to is handed to the server's account.
+/// Resolves a symbolic link that the current account has created. Another account's could point anywhere, and its
+/// target is handed to the server's account.
 fn followed(link: &Path) -> Result<PathBuf, EmbeddedError> {
     let open = || io(format!("cannot open {}", link.display()));
     if link.symlink_metadata().map_err(open())?.uid() != Uid::effective().as_raw() {
@@ -98,7 +98,7 @@ fn followed(link: &Path) -> Result<PathBuf, EmbeddedError> {
     link.canonicalize().map_err(open())
 }
 
-/// The data directory of a project, whether or not its server runs; none where nothing was created.
+/// The data directory of a project, whether or not its server runs; `None` if none was created.
 #[must_use]
 pub fn data_folder(project: &Path) -> Option<PathBuf> {
     let data = project.join(".rowhouse/pg/data");
@@ -112,8 +112,8 @@ fn id_of(project: &Path) -> String {
     hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Creates the cluster unless it is there; true if it was created. Begun under another name, so that a kill in
-/// the middle leaves nothing that looks finished.
+/// Creates the cluster unless it is there; true if it was created. Created under a temporary name, so that a kill
+/// leaves nothing that looks complete.
 pub(super) fn ensure(
     paths: &ClusterPaths,
     binaries: &Binaries,
@@ -165,7 +165,7 @@ fn run_initdb(
     Err(EmbeddedError::Failed { what: "initdb", log: String::from_utf8_lossy(&output.stderr).into_owned() })
 }
 
-/// initdb reads the password from a file; this one is the account's alone and goes at once.
+/// initdb reads the password from a file, which is readable by the account only and removed at once.
 fn write_password(
     paths: &ClusterPaths,
     account: &Account,

@@ -1,4 +1,4 @@
-//! The file the server writes to standard error, which refused statements must not let grow for ever.
+//! The file that receives the server's standard error; its size is bounded, since every refused statement adds to it.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -7,17 +7,18 @@ use nix::fcntl::OFlag;
 
 use super::{ClusterPaths, EmbeddedError, io};
 
-/// A longer log is cut.
+/// Size at which the log is truncated.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// Opens the log for appending. Never through a link: the folder is the account's, and we may be root.
+/// Opens the log for appending. Never through a symbolic link: the folder belongs to the server's account, and the
+/// program may run as root.
 pub(super) fn open(paths: &ClusterPaths) -> Result<File, EmbeddedError> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
     options.open(&paths.log).map_err(io("cannot open the server's log"))
 }
 
-/// Empties a log that has grown too long, under a server that goes on appending to it.
+/// Truncates a log that has grown too large while the server continues to append to it.
 pub(super) fn keep_short(paths: &ClusterPaths) {
     let cut = open(paths)
         .is_ok_and(|log| log.metadata().is_ok_and(|log| log.len() > LONGEST) && log.set_len(0).is_ok());

@@ -1,4 +1,4 @@
-//! What a former run left behind in a data directory, and how it is cleared away.
+//! Cleanup of processes and lock files that a former run left in a data directory.
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::process::{is_alive, working_in};
 use super::{ClusterPaths, EmbeddedError, io};
 
-/// How long an orphan may take to shut down fast, and then to stop at once.
+/// Time limits of an orphan's fast shutdown and of its immediate shutdown.
 const FAST_SHUTDOWN_LIMIT: Duration = Duration::from_secs(20);
 const IMMEDIATE_SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -21,11 +21,10 @@ fn recorded_pid(data: &Path) -> Option<i32> {
     text.lines().next()?.trim().parse().ok()
 }
 
-/// Stops a postmaster that outlived its parent, waits for backends that outlived their postmaster, and removes a
-/// lock whose holder is neither.
+/// Stops an orphaned postmaster, waits for orphaned backends, and removes a stale lock file.
 ///
-/// The lock file names the shared memory that orphaned backends still use, so it may only go once nobody works
-/// in the folder any more.
+/// The lock file names the shared memory that orphaned backends still use, so it may be removed only once no process
+/// works in the folder.
 pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), EmbeddedError> {
     if let Some(pid) = orphan(&paths.data) {
         tracing::info!(pid, "stopping the database server that a former run left behind");
@@ -47,13 +46,13 @@ pub(super) async fn clear_leftovers(paths: &ClusterPaths) -> Result<(), Embedded
     Ok(())
 }
 
-/// The postmaster that works in `data`, of whomever. A process id alone says nothing: it may have been given again, or be
-/// that of another container.
+/// The postmaster that works in `data`, whoever has started it. A process id alone proves nothing: it may have been
+/// reused, or belong to another container.
 pub(super) fn orphan(data: &Path) -> Option<i32> {
     recorded_pid(data).filter(|pid| working_in(data).contains(pid))
 }
 
-/// Stops a project's server that has outlived its program; its process id if there was one.
+/// Stops a project's orphaned server; returns its process id if there was one.
 ///
 /// # Errors
 /// If it does not end.
@@ -63,8 +62,8 @@ pub async fn stop_orphan(data: &Path) -> Result<Option<i32>, EmbeddedError> {
     Ok(Some(pid))
 }
 
-/// A server whose process cannot be seen, in another container for instance, still answers on its socket. Two servers on
-/// one data directory would destroy it.
+/// Refuses to start if a server answers on the socket although its process is not visible, for instance in another
+/// container. Two servers on one data directory would destroy it.
 fn require_silence(run: &Path) -> Result<(), EmbeddedError> {
     let entries = std::fs::read_dir(run).into_iter().flatten().filter_map(Result::ok);
     let mut sockets =
@@ -81,16 +80,16 @@ fn require_silence(run: &Path) -> Result<(), EmbeddedError> {
     }
 }
 
-/// Fast shutdown, and if that takes too long an immediate one. A frozen process is thawed first.
+/// Fast shutdown, and if that takes too long an immediate one. A stopped process is continued first.
 pub(super) async fn stop(pid: i32) -> Result<(), EmbeddedError> {
-    for (signals, patience) in [
+    for (signals, timeout) in [
         (&[Signal::SIGCONT, Signal::SIGINT][..], FAST_SHUTDOWN_LIMIT),
         (&[Signal::SIGQUIT][..], IMMEDIATE_SHUTDOWN_LIMIT),
     ] {
         for signal in signals {
             let _gone_already = kill(Pid::from_raw(pid), *signal);
         }
-        if gone(|| !is_alive(pid), patience).await {
+        if gone(|| !is_alive(pid), timeout).await {
             return Ok(());
         }
     }
@@ -105,8 +104,8 @@ pub(super) fn tell_to_stop(pid: i32) {
     let _gone_already = kill(Pid::from_raw(pid), Signal::SIGINT);
 }
 
-async fn gone(is_gone: impl Fn() -> bool, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
+async fn gone(is_gone: impl Fn() -> bool, timeout: Duration) -> bool {
+    let deadline = Instant::now() + timeout;
     while !is_gone() {
         if Instant::now() > deadline {
             return false;

@@ -1,4 +1,4 @@
-//! What `/proc` tells of other processes: who works in a folder, who holds a port.
+//! Information about processes from `/proc`: working directories and listening ports.
 
 use std::fmt;
 use std::fs;
@@ -33,7 +33,7 @@ pub(super) fn is_alive(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists() && !is_zombie(pid)
 }
 
-/// A zombie has ended; only its parent has not looked yet.
+/// A zombie has ended; its parent has not waited for it yet.
 fn is_zombie(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
@@ -58,13 +58,13 @@ pub fn holds_open(pid: u32, file: &Path) -> bool {
         .any(|open| (open.dev(), open.ino()) == (wanted.dev(), wanted.ino()))
 }
 
-/// Our children that have ended and that nobody has waited for.
+/// Child processes that have ended and not been waited for.
 pub(super) fn ended_children() -> Vec<i32> {
     let us = std::process::id().to_string();
     pids().filter(|pid| is_zombie(*pid) && parent(*pid).as_deref() == Some(us.as_str())).collect()
 }
 
-/// The field behind the state in `/proc/PID/stat`.
+/// The parent's id: the field after the state in `/proc/PID/stat`.
 fn parent(pid: i32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(") ").next()?.split(' ').nth(1).map(str::to_owned)
@@ -75,7 +75,7 @@ fn pids() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Who listens on a TCP port, as far as we may see it.
+/// The process that listens on a TCP port, if visible to this account.
 #[must_use]
 pub fn port_owner(port: u16) -> Option<PortOwner> {
     let inode = listening_inode(port)?;

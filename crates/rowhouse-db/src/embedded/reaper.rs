@@ -1,20 +1,20 @@
-//! Waiting for processes that become ours without being started by us: as process 1 of a container we are the parent of
-//! every orphan, and nobody else takes their exit status.
+//! Reaps orphaned processes: as process 1 of a container the program becomes the parent of every orphan and has to
+//! wait for it.
 
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::process::ended_children;
 
-/// Ended children that the last look has seen already.
+/// Ended children seen by the previous call.
 #[derive(Debug, Default)]
 pub(super) struct Reaper {
     seen: Vec<i32>,
 }
 
 impl Reaper {
-    /// Takes the exit status of children that had ended at the last call too. Those that were started here are waited for
-    /// by their starter, at once, and so never seen twice.
+    /// Reaps children that had already ended at the previous call. Those started by the program are waited for at
+    /// once and so never seen twice.
     pub(super) fn reap(&mut self) {
         let ended = ended_children();
         for pid in ended.iter().filter(|pid| self.seen.contains(pid)) {
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::zombie_processes, reason = "it is reaped by number, which is what is tested")]
-    fn child_that_nobody_waits_for_is_reaped_at_the_second_look() {
+    fn orphaned_child_is_reaped_at_the_second_check() {
         let child = std::process::Command::new("true").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         while !ended_children().contains(&pid) {

@@ -1,4 +1,4 @@
-//! Starts the server, starts it again when it has exited, and stops it with us.
+//! Starts the server, restarts it when it has exited, and stops it with the program.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::reaper::Reaper;
 use super::{ClusterPaths, EmbeddedError, Endpoint, cluster, io, log, postmaster};
 use crate::error::DbError;
 
-/// First and longest pause before an exited server is started again.
+/// First and longest pause before a server is restarted.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
-/// A server that has run this long starts with the first pause again.
+/// After a run of this length the pauses restart from the first.
 const STEADY: Duration = Duration::from_secs(30);
-/// Recovery after a crash may replay much; it is progress, not failure.
+/// Crash recovery may replay much WAL.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often the server's log, its program and orphaned processes are looked at.
+/// How often the server's log, its binary and orphaned processes are checked.
 const CARE_INTERVAL: Duration = Duration::from_secs(30);
 
 const WRONG_PASSWORD: &str = "\nthe password in .rowhouse/keys/secrets.toml is not the one this database was created with: restore that file from a copy, or remove .rowhouse to begin anew without the data";
 
-/// What start-up is doing, for whoever waits.
+/// The progress of start-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// initdb runs.
@@ -42,7 +42,7 @@ pub enum Progress {
 pub struct Embedded {
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// Where it lives.
+    /// Its paths.
     pub paths: ClusterPaths,
     /// True when this start created the cluster.
     pub created: bool,
@@ -51,7 +51,7 @@ pub struct Embedded {
     supervisor: JoinHandle<()>,
 }
 
-/// All that is needed to start the server, again and again.
+/// Everything needed to start and restart the server.
 #[derive(Clone)]
 struct Launch {
     binaries: Binaries,
@@ -62,7 +62,7 @@ struct Launch {
 }
 
 impl Embedded {
-    /// Starts the project's server on `port`, creating the cluster first if need be, and returns once it answers.
+    /// Starts the project's server on `port`, creating the cluster if necessary, and returns once it answers.
     ///
     /// # Errors
     /// See [`EmbeddedError`].
@@ -98,13 +98,13 @@ impl Embedded {
         Ok(Self { endpoint, paths, created, pid, stop, supervisor })
     }
 
-    /// The postmaster's process id; 0 while it is being started again.
+    /// The postmaster's process id; 0 while it is being restarted.
     #[must_use]
     pub fn pid(&self) -> i32 {
         *self.pid.borrow()
     }
 
-    /// The same for whoever wants to hear of changes.
+    /// The same as a watch channel.
     #[must_use]
     pub fn watch_pid(&self) -> watch::Receiver<i32> {
         self.pid.clone()
@@ -118,8 +118,7 @@ impl Embedded {
     }
 }
 
-/// A server process of ours. Dropped while it runs (start-up failed later on, or was given up), it is asked to shut
-/// down; nothing of ours is left behind.
+/// The server's process. Dropped while it runs (start-up failed later or was cancelled), it is told to shut down.
 #[derive(Debug)]
 struct Postmaster(Child);
 
@@ -150,7 +149,7 @@ impl Drop for Postmaster {
 }
 
 impl Launch {
-    /// Spawns the server and waits until it takes connections; if it exits first, its last words are the error.
+    /// Spawns the server and waits until it takes connections; if it exits first, the end of its log is the error.
     async fn start(&self) -> Result<Postmaster, EmbeddedError> {
         self.account.own_folder(&self.paths.run)?;
         let mut postmaster = self.spawn()?;
@@ -177,13 +176,14 @@ impl Launch {
         let mut command = Command::from(self.account.command(&self.binaries.program("postgres")));
         command.arg("-D").arg(&self.paths.data).arg("-k").arg(&self.paths.run);
         command.args(["-h", "127.0.0.1", "-p", &self.endpoint.port.to_string()]);
-        // Its own process group: Ctrl-C is for us, who let requests finish before the server goes.
+        // A process group of its own: Ctrl-C must reach the program only, which finishes requests before it stops the
+        // server.
         command.process_group(0).stdin(std::process::Stdio::null());
         command.stdout(log.try_clone().map_err(io("cannot open the server's log"))?).stderr(log);
         command.spawn().map(Postmaster).map_err(io("cannot start postgres"))
     }
 
-    /// Returns once the server lets us in; a password that it does not take will not become right by waiting.
+    /// Returns once a sign-in succeeds; fails at once if the password is refused.
     async fn ready(&self) -> Result<(), EmbeddedError> {
         let url = self.endpoint.socket_url("postgres", &self.password);
         let target = crate::url::target(&url).map_err(|error| EmbeddedError::Failed {
@@ -215,15 +215,15 @@ impl Launch {
         EmbeddedError::Failed { what: "the database server", log: lines.join("\n") }
     }
 
-    /// A dead postmaster's backends are waited for; then the server is started again.
+    /// Waits for a dead postmaster's backends, then restarts the server.
     async fn restart(&self) -> Result<Postmaster, EmbeddedError> {
         postmaster::clear_leftovers(&self.paths).await?;
         self.start().await
     }
 }
 
-/// Waits for the server's end and starts it again, until it is to stop. A server that merely does not answer is
-/// left alone: it may be busy, and killing it would lose what it is about to acknowledge.
+/// Restarts the server whenever it exits, until it is to stop. A server that merely does not answer is not killed: it
+/// may be busy, and would lose unacknowledged work.
 async fn supervise(
     launch: Launch,
     mut postmaster: Postmaster,
@@ -252,7 +252,7 @@ async fn supervise(
                 () = stop_requested(&mut stopped) => return,
             }
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
-            // Recovery may take minutes; given up, the server that begins is stopped.
+            // Recovery may take minutes; if the start is cancelled, the starting server is stopped.
             let restarted = tokio::select! {
                 restarted = launch.restart() => restarted,
                 () = stop_requested(&mut stopped) => return,
@@ -266,7 +266,7 @@ async fn supervise(
     }
 }
 
-/// What is done beside a running server.
+/// Periodic work while the server runs.
 #[derive(Default)]
 struct Care {
     reaper: Reaper,
@@ -287,7 +287,7 @@ impl Care {
     }
 }
 
-/// Returns when the server is to stop, or when nobody is left who could say so.
+/// Returns when the server is to stop, or when the sender is dropped.
 async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
     let _sender_gone = stopped.wait_for(|stop| *stop).await;
 }

@@ -5,7 +5,7 @@ fn refused(code: &str) -> PgError {
 }
 
 #[test]
-fn absence_of_the_server_keeps_what_it_said() {
+fn unavailability_keeps_the_server_s_error() {
     for code in ["08006", "57P01", "53300"] {
         let error = DbError::from(refused(code));
         let cause = error.source().and_then(|source| source.downcast_ref::<PgError>());
@@ -16,6 +16,6 @@ fn absence_of_the_server_keeps_what_it_said() {
 }
 
 #[test]
-fn own_words_have_no_cause() {
+fn reason_without_a_source_has_no_cause() {
     assert!(DbError::Protocol("no row".into()).source().is_none());
 }

@@ -17,17 +17,17 @@ use crate::error::{DbError, PgError};
 /// A read buffer grown beyond this many bytes is dropped after the flight.
 const KEPT_BUFFER: usize = 256 * 1024;
 
-/// A connection this old is replaced: backends grow.
+/// Longest life of a connection, since backends' memory grows.
 const LIFETIME: Duration = Duration::from_secs(1800);
 
-/// Where a connection stands in its exchange; decides what a dropped request leaves behind.
+/// A connection's protocol state, which decides how it is cleaned up when a request is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Between flights.
     Idle,
-    /// A message is partly written or read, or what was sent has no end yet; the connection cannot be saved.
+    /// A message is partly written or read, or no Sync was sent yet; the connection cannot be reused.
     Midway,
-    /// A flight is out and its answer is not complete.
+    /// A flight was sent and its answer is not complete.
     Reading,
     /// Input, output or protocol failed.
     Broken,
@@ -40,7 +40,7 @@ pub(crate) struct Connection {
     pub(super) session: Session,
     opened: Instant,
     pub(crate) phase: Phase,
-    /// The last flight failed for what the connection was left with, and may be flown again after [`Connection::recover`].
+    /// The last flight failed because of the session's state, and may be repeated after [`Connection::recover`].
     pub(super) must_recover: bool,
 }
 
@@ -53,18 +53,18 @@ pub(super) struct Flying {
     /// Statements completed so far; rows belong to the one after.
     pub(super) completed: usize,
     pub(super) error: Option<PgError>,
-    /// Statements still to complete that clear the session; they do not count.
+    /// Statements that clear the session and are not complete yet; not counted in `completed`.
     clearing: usize,
     /// As [`Pipeline::opening`].
     opening: usize,
     /// Statements that this flight parses, in order, and how many of them have been.
     pub(super) new: Vec<Key>,
     parsed: usize,
-    /// The answering statement, and since when it is waited for.
+    /// The answering statement, and when waiting for it began.
     timed: Option<(Key, Instant)>,
 }
 
-/// What one message was.
+/// The kind of a message that was read.
 pub(super) enum Taken {
     /// A row of a statement whose rows are not kept.
     Row(backend::DataRowBody),
@@ -96,8 +96,8 @@ impl Connection {
 
     /// Runs the statements as one transaction and returns the rows of the one that answers.
     ///
-    /// A statement whose plan went stale (DDL, or a pooler that dropped it) is prepared anew and the flight
-    /// flown once more: the first attempt was rolled back whole.
+    /// If a prepared statement is stale (DDL, or dropped by a pooler), it is prepared again and the flight repeated:
+    /// the first attempt was rolled back.
     pub(crate) async fn fly(&mut self, pipeline: &Pipeline<'_>) -> Result<Vec<Row>, DbError> {
         match self.attempt(pipeline).await {
             Err(_) if self.must_recover => {
@@ -123,7 +123,8 @@ impl Connection {
         Ok(flying)
     }
 
-    /// Writes a flight without its Sync; in front of it what clears the session, if it has served another caller.
+    /// Writes a flight without its Sync; if the session has served another caller, preceded by the statements that
+    /// clear it.
     pub(super) fn write(&mut self, pipeline: &Pipeline<'_>) -> Result<Flying, DbError> {
         self.must_recover = false;
         let clear = self.session.clearing(pipeline.caller);
@@ -152,7 +153,7 @@ impl Connection {
         if self.greeted.read.capacity() > KEPT_BUFFER && self.greeted.read.is_empty() {
             self.greeted.read = BytesMut::with_capacity(8192);
         }
-        // Parse is not transactional: what was parsed before an error stays, what came after never was.
+        // Parse is not transactional: statements parsed before an error stay prepared, later ones were skipped.
         flying.new.iter().skip(flying.parsed).for_each(|key| self.statements.forget(key));
         if let Some((key, since)) = &flying.timed {
             self.statements.took(key, since.elapsed());
@@ -166,7 +167,7 @@ impl Connection {
                 ))
             }
             Some(error) if flying.completed < flying.opening && is_read_only(&error) => {
-                // Another server may be the one that writes now.
+                // Another server may be the primary now.
                 self.phase = Phase::Broken;
                 Err(DbError::Unavailable(error.to_string().into()))
             }
@@ -206,7 +207,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads one message and notes what it says.
+    /// Reads one message and updates the flight's state.
     pub(super) async fn take(&mut self, flying: &mut Flying) -> Result<Taken, DbError> {
         let message = self.next().await?;
         take(message, flying).inspect_err(|_| self.phase = Phase::Broken)
@@ -222,7 +223,7 @@ impl Connection {
         }
     }
 
-    /// Reads what there is.
+    /// Reads available input.
     pub(super) async fn fill(&mut self) -> Result<(), DbError> {
         self.greeted.stream.fill(&mut self.greeted.read).await.map_err(|error| {
             self.phase = Phase::Broken;
@@ -234,8 +235,8 @@ impl Connection {
         login.cancel(&self.greeted).await
     }
 
-    /// Reads the rest of an abandoned flight, then makes one empty round trip: a cancel request that arrived
-    /// late has then been consumed and cannot hit the next flight.
+    /// Reads the rest of an abandoned flight, then makes an empty round trip, which consumes a late cancel request so
+    /// that it cannot hit the next flight.
     pub(crate) async fn drain(&mut self, login: &Login) -> Result<(), DbError> {
         self.cancel(login).await?;
         self.read_to_end(&mut Flying::discarding()).await?;
@@ -243,13 +244,13 @@ impl Connection {
         self.out.sync();
         self.send().await?;
         self.read_to_end(&mut Flying::discarding()).await?;
-        // Which of the abandoned flight's statements were parsed, and whether it was cleared, is not known.
+        // It is unknown which of the abandoned flight's statements were parsed, and whether the session was cleared.
         self.phase = Phase::Idle;
         self.session.distrust();
         self.forget_all().await
     }
 
-    /// Makes the connection fit for another attempt. A setting left behind may be what made clearing fail.
+    /// Prepares the connection for another attempt. A leftover setting may have made clearing fail.
     pub(super) async fn recover(&mut self) -> Result<(), DbError> {
         self.must_recover = false;
         self.session.distrust();
@@ -257,7 +258,7 @@ impl Connection {
         self.forget_all().await
     }
 
-    /// Forgets all prepared statements, on both sides.
+    /// Drops all prepared statements, on both sides.
     pub(super) async fn forget_all(&mut self) -> Result<(), DbError> {
         self.statements.clear();
         self.run("deallocate all").await
@@ -274,14 +275,14 @@ impl Connection {
 }
 
 impl Flying {
-    /// It was sent behind another, whose answer has ended now.
+    /// Called when the answer of the flight in front of it has ended: its own begins.
     pub(super) fn begin(&mut self) {
         if let Some((_, since)) = &mut self.timed {
             *since = Instant::now();
         }
     }
 
-    /// One whose rows interest nobody.
+    /// A flight whose rows are dropped.
     pub(super) fn discarding() -> Self {
         Self { answering: usize::MAX, ..Self::default() }
     }

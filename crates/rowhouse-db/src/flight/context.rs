@@ -10,7 +10,7 @@ use super::{Access, Query, RequestContext};
 
 /// Settings every flight carries, in parameter order.
 const SETTINGS: [&str; 11] = [
-    // A function a former caller ran may have changed it for the session.
+    // An earlier caller's function may have changed it for the session.
     "search_path",
     "role",
     "request.jwt.claims",
@@ -28,8 +28,8 @@ const SETTINGS: [&str; 11] = [
 static OPEN: LazyLock<[[Arc<str>; 2]; 2]> =
     LazyLock::new(|| [false, true].map(|live| [false, true].map(|zone| open_sql(live, zone).into())));
 
-/// The session check stands before the role in the select list, which PostgreSQL evaluates from left to right; it
-/// raises when the session, user, membership or tenant is gone, so neither role nor query is ever reached.
+/// The session check precedes the role in the select list, which PostgreSQL evaluates from left to right; it raises
+/// if session, user, membership or tenant are not live, so that neither role nor query is reached.
 fn open_sql(live: bool, zone: bool) -> String {
     let mut items: Vec<String> = SETTINGS
         .iter()
@@ -45,7 +45,7 @@ fn open_sql(live: bool, zone: bool) -> String {
     format!("select {}", items.join(", "))
 }
 
-/// What a signed-in caller's opening statement sets and checks: its SQL, and its parameters' names in order.
+/// The opening statement of a signed-in caller: its SQL, and its parameters' names in order.
 #[must_use]
 pub fn opening() -> (Arc<str>, Vec<&'static str>) {
     let names = SETTINGS.iter().chain(&["session", "user", "tenant"]).copied().collect();
@@ -81,10 +81,10 @@ pub fn open_query(context: &RequestContext<'_>, live_sessions: bool) -> Query {
     Query { sql: Arc::clone(sql), params: values.finish() }
 }
 
-/// Gathers values in one buffer: a flight's context is on every request's way, and one allocation does.
+/// Collects values in one buffer, so that a request's context takes one allocation.
 struct Values {
     text: String,
-    /// Where each value lies in `text`; none for NULL.
+    /// The range of each value in `text`; `None` for NULL.
     ranges: Vec<Option<Range<usize>>>,
 }
 

@@ -1,6 +1,6 @@
-//! Results too large to hold: rows, or one long value, handed on as PostgreSQL sends them.
+//! Streaming of results too large for memory: rows, or one long value, passed on as PostgreSQL sends them.
 //!
-//! The connection stays checked out until ReadyForQuery, or until the reader goes away: then the query is cancelled.
+//! The connection stays checked out until ReadyForQuery, or until the reader is dropped: then the query is cancelled.
 
 mod long;
 
@@ -18,7 +18,7 @@ use crate::liveness::Liveness;
 
 pub(super) use long::{Begun, PREFIX, begin, long_message};
 
-/// Bytes of a piece, more or less.
+/// Approximate bytes of a piece.
 const PIECE: usize = 64 * 1024;
 /// `query_canceled`.
 const CANCELED: &str = "57014";
@@ -30,14 +30,14 @@ pub struct Pieces {
     kind: Kind,
     ended: bool,
     liveness: Liveness,
-    /// A place among the streams of this pool.
+    /// A permit of this pool's streams.
     _place: OwnedSemaphorePermit,
 }
 
 enum Kind {
     /// The first column of each row, a line each.
     Lines,
-    /// Bytes of the long value still to come.
+    /// Remaining bytes of the long value.
     Value(usize),
 }
 
@@ -47,13 +47,13 @@ pub struct Lines {
     pub head: Vec<Row>,
     /// The first lines, each with its line feed.
     pub first: Bytes,
-    /// What follows; nothing if that was all, and then the flight has ended well.
+    /// The remaining lines; `None` if there are none, and then the flight has been committed.
     pub rest: Option<Pieces>,
 }
 
 /// A result of one row whose last column may be long.
 pub enum Value {
-    /// It was not; the flight has ended well.
+    /// It was short; the flight has been committed.
     Whole(Vec<Row>),
     /// The columns before the long one, its length in bytes, and its pieces.
     Long(Row, usize, Box<Pieces>),
@@ -88,10 +88,10 @@ impl Pieces {
         Self { pooled, flying, kind: Kind::Value(length), ended: false, liveness, _place: place }
     }
 
-    /// The next piece; nothing after the last, which comes only once the flight has ended well.
+    /// The next piece; `None` after the last, which is returned only once the flight has been committed.
     ///
     /// # Errors
-    /// What the database raised while it made the rest, or its absence.
+    /// What the database raised while it produced the rest, or its absence.
     pub async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
         if self.ended {
             return Ok(None);
@@ -158,8 +158,8 @@ impl Pieces {
     }
 }
 
-/// The value is complete and nothing was written: what cancels now is the statement's timer, and the client's slowness
-/// set it off.
+/// The value is complete and nothing was written: a cancellation now is the statement timeout, caused by a slow
+/// client.
 fn whole(landed: Result<Vec<Row>, DbError>) -> Result<(), DbError> {
     match landed {
         Err(DbError::Refused(error)) if error.code == CANCELED => Ok(()),

@@ -1,7 +1,8 @@
-//! Many statements as one transaction, sent while their values are still arriving.
+//! Imports: many statements as one transaction, sent while their values are still arriving.
 //!
-//! Each batch is Bind, Execute and Flush; the Sync at the end commits them all. A batch is only sent once the one
-//! before is answered (else both sides could wait for the other to read), and the caller makes the next meanwhile.
+//! Each batch is Bind, Execute and Flush; the Sync at the end commits them all. A batch is only sent once the
+//! previous one is answered (else both sides could wait for the other to read); the caller prepares the next
+//! meanwhile.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::{End, Query, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
-/// An import under way. Dropping it before [`Import::finish`] undoes it.
+/// A running import. Dropping it before [`Import::finish`] rolls it back.
 pub struct Import {
     pooled: PooledConnection,
     flying: Flying,
@@ -26,7 +27,7 @@ pub struct Import {
     role: Arc<str>,
     end: End,
     liveness: Liveness,
-    /// A place among the streams of this pool.
+    /// A permit of this pool's streams.
     _place: OwnedSemaphorePermit,
 }
 
@@ -51,13 +52,13 @@ impl Import {
 
     async fn take_off(&mut self, pipeline: &Pipeline<'_>) -> Result<(), DbError> {
         self.send_first(pipeline).await?;
-        match self.settle().await {
+        match self.read_answers().await {
             Err(_) if self.pooled.connection()?.must_recover => {
                 self.pooled.connection()?.recover().await?;
                 self.send_first(pipeline).await?;
-                self.settle().await
+                self.read_answers().await
             }
-            settled => settled,
+            answered => answered,
         }
     }
 
@@ -74,10 +75,10 @@ impl Import {
     /// Waits for the answers to what was sent.
     ///
     /// # Errors
-    /// What the database refused; everything is undone then.
+    /// What the database refused; everything is rolled back then.
     pub async fn answered(&mut self) -> Result<(), DbError> {
         let liveness = self.liveness.clone();
-        liveness.guard(self.settle()).await
+        liveness.guard(self.read_answers()).await
     }
 
     /// Sends a batch, once what was sent before is answered.
@@ -88,13 +89,13 @@ impl Import {
         let (liveness, role) = (self.liveness.clone(), Arc::clone(&self.role));
         let statement = Statement { role: &role, query };
         let work = async {
-            self.settle().await?;
+            self.read_answers().await?;
             self.send(&[statement]).await
         };
         liveness.guard(work).await
     }
 
-    /// Ends the transaction as the context said. Returns the rows of all batches, in order.
+    /// Ends the transaction as the context specifies. Returns the rows of all batches, in order.
     ///
     /// # Errors
     /// What the database refused, at the latest when committing.
@@ -105,7 +106,7 @@ impl Import {
     }
 
     async fn close(&mut self) -> Result<(), DbError> {
-        self.settle().await?;
+        self.read_answers().await?;
         if self.end == End::Rollback {
             let role = Arc::clone(&self.role);
             let undo: Vec<_> = UNDO.iter().map(|query| Statement { role: &role, query }).collect();
@@ -125,14 +126,14 @@ impl Import {
         let connection = self.pooled.connection()?;
         connection.out.flush();
         connection.send().await?;
-        // Without a Sync the answer has no end that could be waited for.
+        // Without a Sync there is no ReadyForQuery to wait for.
         connection.phase = Phase::Midway;
         self.sent += statements;
         Ok(())
     }
 
     /// Reads until everything sent is answered.
-    async fn settle(&mut self) -> Result<(), DbError> {
+    async fn read_answers(&mut self) -> Result<(), DbError> {
         while self.flying.completed < self.sent && self.flying.error.is_none() {
             let taken = self.pooled.connection()?.take(&mut self.flying).await?;
             if let Taken::Row(row) = taken
@@ -144,7 +145,7 @@ impl Import {
         if self.flying.error.is_some() { self.sync().await } else { Ok(()) }
     }
 
-    /// Ends the exchange, well or not.
+    /// Sends Sync and reads to ReadyForQuery.
     async fn sync(&mut self) -> Result<(), DbError> {
         let connection = self.pooled.connection()?;
         connection.out.clear();

@@ -1,4 +1,4 @@
-//! One login: where and as whom a data-plane connection signs in, and the start-up exchange
+//! One login of the data plane: addresses, credentials, and the start-up exchange
 //! (PostgreSQL protocol 3.0, "Start-up" and "SASL Authentication").
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::error::{DbError, PgError};
 use crate::tls::Tls;
 use crate::url::Target;
 
-/// Where and as whom to sign in.
+/// Addresses and credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
     /// Tried in turn.
@@ -28,7 +28,7 @@ pub(crate) struct Login {
     pub(super) statement_timeout: Duration,
 }
 
-/// A connection fresh from start-up.
+/// A connection after start-up.
 pub(crate) struct Greeted {
     pub(crate) stream: Stream,
     pub(crate) read: BytesMut,
@@ -98,7 +98,7 @@ impl Login {
     async fn sign_in(&self, address: &Address) -> Result<Greeted, DbError> {
         let mut stream = self.open(address).await?;
         let mut out = BytesMut::new();
-        // Only what every pooler lets pass; the rest follows after sign-in.
+        // Only parameters that every pooler accepts; the rest is set after sign-in.
         let parameters = [
             ("user", self.user.as_str()),
             ("database", &self.database),
@@ -122,8 +122,8 @@ impl Login {
 
     async fn set_parameters(&self, greeting: &mut Greeted) -> Result<(), DbError> {
         let mut out = BytesMut::new();
-        // An abandoned transaction would hold its locks for ever; compiling costs more than these short queries take.
-        // Bytes look the same in every answer, whatever the database's own setting is.
+        // An abandoned transaction would hold its locks for ever; JIT costs more than these short queries take;
+        // `bytea_output` makes results independent of the database's setting.
         let sql = format!(
             "set statement_timeout = {}; set idle_in_transaction_session_timeout = 10000; set jit = off; \
              set bytea_output = hex",
@@ -189,7 +189,7 @@ impl Login {
         }
     }
 
-    /// Asks the server to cancel what a connection runs, and waits until it has taken the request.
+    /// Asks the server to cancel a connection's query, and waits until it has received the request.
     pub(crate) async fn cancel(&self, greeted: &Greeted) -> Result<(), DbError> {
         let mut stream = self.open(&greeted.address).await?;
         let mut out = BytesMut::new();
@@ -212,7 +212,7 @@ impl Greeted {
     }
 }
 
-/// The strongest mechanism that both sides know: with channel binding where the server offers it and TLS is spoken.
+/// The strongest mechanism that both sides support: with channel binding where the server offers it and TLS is spoken.
 fn mechanism(
     offered: &[String],
     end_point: Option<Vec<u8>>,
@@ -248,7 +248,7 @@ pub(crate) fn read_error(body: &backend::ErrorResponseBody) -> Result<PgError, D
     Ok(error)
 }
 
-/// A refusal at sign-in is never the request's fault.
+/// A refusal at sign-in is not caused by the request.
 fn sign_in_refused(error: &PgError) -> DbError {
     unavailable(format!("sign-in refused: {error}"))
 }

@@ -1,5 +1,5 @@
 //! Messages on their way to PostgreSQL (protocol 3.0, "Message Formats"): small ones are copied together, large
-//! values are sent from where they lie, so that a 50 MB body is in memory once.
+//! values are sent without copying, so that a 50 MB body is in memory once.
 
 use std::io;
 
@@ -15,7 +15,7 @@ const LARGE: usize = 64 * 1024;
 const KEPT: usize = 256 * 1024;
 const FRESH: usize = 4096;
 
-/// What is to be sent next, in order.
+/// Buffered messages, in order.
 pub(super) struct Outgoing {
     parts: Vec<Bytes>,
     tail: BytesMut,
@@ -31,14 +31,14 @@ impl Outgoing {
         self.tail.clear();
     }
 
-    /// Where the next small message begins.
-    pub(super) fn mark(&self) -> usize {
+    /// The position of the next small message.
+    pub(super) fn position(&self) -> usize {
         self.tail.len()
     }
 
-    /// Takes back small messages written since `mark`.
-    pub(super) fn cut(&mut self, mark: usize) {
-        self.tail.truncate(mark);
+    /// Removes small messages written since `position`.
+    pub(super) fn cut(&mut self, position: usize) {
+        self.tail.truncate(position);
     }
 
     pub(super) fn close(&mut self, name: &str) -> Result<(), DbError> {
@@ -97,7 +97,7 @@ impl Outgoing {
         frontend::flush(&mut self.tail);
     }
 
-    /// Sends everything and forgets it.
+    /// Sends everything and clears the buffer.
     pub(super) async fn send(&mut self, stream: &mut Stream) -> io::Result<()> {
         for part in self.parts.drain(..) {
             stream.send(&part).await?;
@@ -111,7 +111,7 @@ impl Outgoing {
     }
 }
 
-/// A message cannot be written, for instance because a name holds a NUL byte: the caller's input.
+/// A message cannot be encoded, for instance because a name contains a NUL byte: an error of the caller's input.
 fn encoding(error: &io::Error) -> DbError {
     refused("22021", error.to_string())
 }

@@ -1,4 +1,4 @@
-//! What a flight sends: its statements in order. Leaves sending them to the connection.
+//! The statements of a flight, in order. Leaves sending them to the connection.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::statement::Key;
 pub(crate) struct Pipeline<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) statements: Vec<Statement<'a>>,
-    /// How many only open the transaction: they fail for no reason of the caller's query.
+    /// How many of them only open the transaction; their failures are not those of the caller's query.
     pub(crate) opening: usize,
     /// The one whose rows are kept.
     pub(crate) answering: usize,

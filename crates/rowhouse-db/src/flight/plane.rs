@@ -1,4 +1,4 @@
-//! The data plane: chooses the login by the caller's role and flies.
+//! The data plane: chooses the login by the caller's role and runs flights.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -19,7 +19,7 @@ use super::{Access, End, Isolation, Query, RequestContext, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
 
-/// Without `begin`, so that an error before it leaves no transaction open: the flight's implicit transaction is undone.
+/// Without `begin`, so that an error before it leaves no transaction open: rolls back the flight's implicit transaction.
 pub(super) static UNDO: LazyLock<[Query; 2]> = LazyLock::new(|| {
     ["set constraints all immediate", "rollback"].map(|sql| Query { sql: sql.into(), params: Vec::new() })
 });
@@ -57,11 +57,11 @@ struct Inner {
     login_role: Arc<str>,
 }
 
-/// How a flight gets to the database.
+/// How a flight was or will be sent.
 #[expect(clippy::large_enum_variant, reason = "moved once; an allocation for each request costs more")]
 enum Way {
     Alone(PooledConnection),
-    /// It has been there.
+    /// Already run, in a shared send.
     Together(Vec<Row>),
 }
 
@@ -132,7 +132,7 @@ impl DataPlane {
         }
     }
 
-    /// A connection; when none is free, one that only reads may fly with others that wait.
+    /// Gets a connection; if none is free, a read may join a shared send.
     async fn way(&self, context: &RequestContext<'_>, pipeline: &Pipeline<'_>) -> Result<Way, DbError> {
         let pool = self.pool(context);
         if let Some(pooled) = pool.borrow_now().await {
@@ -148,8 +148,8 @@ impl DataPlane {
         pool.borrow().await.map(Way::Alone)
     }
 
-    /// As [`DataPlane::fly`], for a query of one row: a last column of several megabytes is handed on in pieces. For
-    /// transactions that only read: the pieces come before the commit.
+    /// As [`DataPlane::fly`], for a query of one row: a last column of several megabytes is streamed in pieces. For
+    /// read-only transactions, since the pieces are sent before the commit.
     ///
     /// # Errors
     /// Those of [`DataPlane::fly`], and [`DbError::PoolTimeout`] when too many results are being streamed.
@@ -177,8 +177,8 @@ impl DataPlane {
         }
     }
 
-    /// Runs `head` and `query` as `context.caller` in one transaction that only reads, and hands on the first column
-    /// of the query's rows, a line each, as they come.
+    /// Runs `head` and `query` as `context.caller` in one transaction that only reads, and streams the first column
+    /// of the query's rows, one line each.
     ///
     /// # Errors
     /// Those of [`DataPlane::fly`] as far as they come with the first lines, and [`DbError::PoolTimeout`] when too
@@ -208,7 +208,7 @@ impl DataPlane {
         Import::start(places, self.0.liveness.clone(), context.end, &pipeline).await
     }
 
-    /// A connection for a stream, and a place among the streams.
+    /// A connection for a stream, and a stream permit.
     async fn stream(
         &self,
         context: &RequestContext<'_>,
@@ -247,8 +247,8 @@ impl DataPlane {
         Pipeline { caller: context.caller, statements, opening, answering }
     }
 
-    /// Has every connection prepare its statements anew: to be called when a new schema has been read, before requests are
-    /// planned by it.
+    /// Makes every connection prepare its statements again: to be called when a new schema has been read, before
+    /// requests are planned with it.
     pub fn schema_changed(&self) {
         self.0.schema_version.fetch_add(1, Ordering::Release);
     }
@@ -268,7 +268,7 @@ impl DataPlane {
         gauge!("pgrst_db_pool_available").set(f64::from(self.0.sizes.0) - used as f64);
     }
 
-    /// Flights that have been sent together with others, over both pools.
+    /// Flights of shared sends, over both pools.
     #[must_use]
     pub fn shared_flights(&self) -> u64 {
         self.0.callers.shared_flights() + self.0.service.shared_flights()

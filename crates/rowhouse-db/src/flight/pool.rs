@@ -15,29 +15,29 @@ use crate::error::DbError;
 
 /// How long a new connection may take to sign in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an abandoned flight may take to end after its cancel request; then the connection is dropped.
+/// How long an abandoned flight may take to end after its cancel request; then the connection is closed.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Pool {
     label: &'static str,
     login: Login,
     statement_cache_size: usize,
-    /// Counts changes of the schema, over all pools.
+    /// The version of the schema, shared by all pools.
     schema_version: Arc<AtomicU64>,
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
-    /// Places for exports and imports, which hold a connection for as long as a client likes: half of the pool.
+    /// Permits for exports and imports, which hold a connection as long as their client takes: half of the pool.
     streams: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     /// Flights that wait for a connection, in order.
     queue: Mutex<VecDeque<Waiter>>,
     waiters: AtomicU64,
-    /// Flights that were sent together with others.
+    /// Flights of shared sends.
     shared_flights: AtomicU64,
 }
 
 /// A connection checked out. Dropped in the middle of a flight, it is cancelled and drained in the background, and
-/// its place in the pool stays taken until then. Dropped in the middle of an import, it is cancelled and closed.
+/// its permit is held until then. Dropped in the middle of an import, it is cancelled and closed.
 pub(crate) struct PooledConnection {
     connection: Option<Connection>,
     permit: Option<OwnedSemaphorePermit>,
@@ -54,13 +54,13 @@ impl Pool {
         schema_version: Arc<AtomicU64>,
     ) -> Arc<Self> {
         gauge!("db_client_connection_max", "pool" => label).set(f64::from(size));
-        // There from the start, under PostgREST's names, which know one pool.
+        // Initialized at start, under PostgREST's names, which have one pool.
         gauge!("pgrst_db_pool_waiting").set(0.0);
         counter!("pgrst_db_pool_timeouts_total").absolute(0);
         Arc::new(Self {
             label,
             login,
-            // The opening statement and the query must fit at the same time.
+            // Room for opening statement and query at the same time.
             statement_cache_size: statement_cache_size.max(16) as usize,
             acquire_timeout,
             schema_version,
@@ -102,8 +102,8 @@ impl Pool {
         Ok(PooledConnection { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
     }
 
-    /// The connection, without statements prepared before the schema changed: they would still read their parameters by
-    /// the old types. Nothing if that fails.
+    /// The connection, without statements prepared before the schema changed, which would parse parameters by the old
+    /// types. `None` if that fails.
     async fn renew(&self, mut connection: Connection) -> Option<Connection> {
         let version = self.schema_version.load(Ordering::Acquire);
         if connection.session.schema_version == version {
@@ -114,7 +114,7 @@ impl Pool {
         matches!(forgotten, Ok(Ok(()))).then_some(connection)
     }
 
-    /// Waits for a connection, alone or with others that wait.
+    /// Waits for a connection, or for a shared send.
     pub(crate) async fn fly_shared(self: &Arc<Self>, flight: Flight) -> Landed {
         let (number, mut answer) = {
             let mut queue = self.wait_queue();
@@ -134,13 +134,13 @@ impl Pool {
             let waiters = shared_send::gather(pooled.connection()?, own, &mut self.wait_queue());
             tokio::spawn(shared_send::run(pooled, waiters));
         } else {
-            // Its own flight may need this place to fly on.
+            // Its own flight may need this permit.
             drop(permit);
         }
         answered(answer.await)
     }
 
-    /// Those whom another flight held up.
+    /// Runs flights that another flight has delayed.
     pub(super) async fn fly_elsewhere(self: Arc<Self>, mut waiters: Vec<Waiter>) {
         let pooled = self.borrow().await;
         waiters.retain(Waiter::is_awaited);
@@ -154,13 +154,13 @@ impl Pool {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one export or import.
+    /// A permit for one export or import.
     pub(crate) async fn stream_place(&self) -> Result<OwnedSemaphorePermit, DbError> {
         self.acquire(&self.streams).await
     }
 
     async fn acquire(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbError> {
-        // The usual case takes no timer.
+        // The usual case needs no timer.
         if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
             return Ok(permit);
         }
@@ -168,7 +168,7 @@ impl Pool {
         self.in_time(permit)
     }
 
-    /// Nothing if the time is up.
+    /// `None` after the timeout.
     async fn wait_for(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         let _waiting = Waiting::begin();
         let waited = tokio::time::timeout(self.acquire_timeout, Arc::clone(places).acquire_owned()).await;
@@ -183,7 +183,7 @@ impl Pool {
         })
     }
 
-    /// The most recently used connection that is still alive; its backend's caches are warm.
+    /// The most recently used live connection, whose backend's caches are warm.
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(connection) = idle.pop() {
@@ -209,7 +209,7 @@ impl Pool {
         }
     }
 
-    /// `flights` are sent together.
+    /// Counts the flights of a shared send.
     pub(super) fn count_shared(&self, flights: usize) {
         if flights > 1 {
             self.shared_flights.fetch_add(flights as u64, Ordering::Relaxed);
@@ -227,7 +227,7 @@ impl Pool {
     }
 }
 
-/// One request that waits for a connection, counted until it waits no more.
+/// Counts a waiting request in the gauge until it is dropped.
 struct Waiting(metrics::Gauge);
 
 impl Waiting {
@@ -244,7 +244,7 @@ impl Drop for Waiting {
     }
 }
 
-/// A waiter's place in the wait queue; gone from there when its requester is.
+/// A waiter in the wait queue; removed when its request is dropped.
 struct Queued<'a> {
     pool: &'a Pool,
     number: u64,
@@ -293,7 +293,7 @@ impl Drop for PooledConnection {
     }
 }
 
-/// Cancels what the connection runs and closes it: what was sent has no end, so its answer has none either.
+/// Cancels the connection's query and closes it: without a Sync its answer has no end.
 async fn close(connection: Connection, permit: OwnedSemaphorePermit, pool: Arc<Pool>) {
     counter!("db_client_flights_abandoned_total", "pool" => pool.label).increment(1);
     let cancelled = tokio::time::timeout(DRAIN_TIMEOUT, connection.cancel(&pool.login)).await;

@@ -1,9 +1,9 @@
-//! What a database session may still hold from the callers before, and the statements that remove it.
+//! Session state that earlier callers may have left, and the statements that remove it.
 //!
 //! Any project function can leave a setting, a cursor WITH HOLD, a temporary table, a prepared statement, an advisory
-//! lock or a channel behind, and nothing tells cheaply whether one has. So a session is cleared whenever its caller
-//! changes: a transaction of its own in front of the flight, in the same send and under the same Sync. If clearing fails,
-//! PostgreSQL skips the flight. Leaves the list of what is removed to `rowhouse.clear_session`.
+//! lock or a LISTEN in the session, and there is no cheap test for it. So a session is cleared whenever its caller
+//! changes: by a transaction of its own in front of the flight, in the same send and under the same Sync. If clearing
+//! fails, PostgreSQL skips the flight. What is removed is listed in `rowhouse.clear_session`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use rowhouse_kernel::Caller;
 use super::Query;
 use super::pipeline::Statement;
 
-/// Whom a session has served.
+/// The caller that a session has served.
 #[derive(Debug)]
 enum Served {
     /// Nobody yet.
     Nobody,
-    /// One signed-in user, and nobody else since it was cleared.
+    /// One signed-in user only since it was cleared.
     User(Box<Caller>),
-    /// Others: `anon` and `service_role` are one caller by name only, and a failed flight may have left anything.
+    /// Unknown: `anon` and `service_role` stand for many clients, and a failed flight may have left any state.
     Others,
 }
 
@@ -60,7 +60,7 @@ impl Session {
         Self { served: Served::Nobody, clear, schema_version }
     }
 
-    /// What has to run before `caller` is served.
+    /// The statements to run before `caller` is served.
     pub(super) fn clearing(&self, caller: &Caller) -> Option<Arc<Clear>> {
         match &self.served {
             Served::Nobody => None,
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// A flight of `caller` has been written.
+    /// Records that a flight of `caller` has been written.
     pub(super) fn serve(&mut self, caller: &Caller) {
         match &self.served {
             Served::User(before) if **before == *caller => {}
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// It is not known what the session holds.
+    /// Records that the session's state is unknown.
     pub(super) fn distrust(&mut self) {
         self.served = Served::Others;
     }

@@ -1,7 +1,6 @@
-//! Flights that waited for a connection together fly together: one send, each with its own Sync and so with its own
-//! transaction, answers in order. That saves both sides system calls and switches between processes when there is most
-//! to do. Only flights that read: whichever is held up, or fails for no reason of its own, may be flown again. Leaves
-//! waiting to the pool.
+//! Shared sends: reads that wait for a connection are pipelined on it in one send, each with its own Sync and so its
+//! own transaction. Under load that saves both sides system calls and context switches. Only for reads, since a
+//! flight that is delayed by another, or fails because of it, is repeated. Leaves waiting to the pool.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,16 +19,16 @@ use super::statement::Key;
 use super::{Query, Row};
 use crate::error::DbError;
 
-/// Most flights in a shared send: the last waits for so many others at most, less one.
+/// Most flights in a shared send, which bounds how many others the last one waits for.
 const MOST: usize = 4;
-/// Values of more bytes fly alone: all of a shared send must fit into the socket's buffers, else both sides could wait for
-/// the other to read.
+/// Flights with more bytes of values are sent alone: a shared send must fit into the socket's buffers, else both
+/// sides could wait for the other to read.
 const MOST_BYTES: usize = 8 * 1024;
-/// How long one flight may hold up those behind it; they then fly on another connection. Long enough for a backend that
-/// the kernel keeps waiting: taking its load away then starves it all the more, and the slowest answers show it.
+/// How long a flight may delay those behind it, which then move to another connection. Long enough for a backend that
+/// waits for a processor: moving flights away earlier made the slowest answers slower.
 const HOLD_UP_LIMIT: Duration = Duration::from_millis(100);
 
-/// A flight that owns what it needs, because its requester may leave before it ends.
+/// A flight that owns its data, because its request may be dropped before it ends.
 pub(super) struct Flight {
     caller: Caller,
     statements: Vec<(Arc<str>, Query)>,
@@ -37,18 +36,18 @@ pub(super) struct Flight {
     answering: usize,
 }
 
-/// A flight that waits, and who waits for it.
+/// A waiting flight and the channel for its answer.
 pub(super) struct Waiter {
     pub(super) number: u64,
     flight: Flight,
     reply: oneshot::Sender<Landed>,
 }
 
-/// The answer's rows; nothing if they are too long to hold and have to be asked for alone.
+/// The rows; `None` if they are too long to buffer and have to be fetched by a flight of their own.
 pub(super) type Landed = Result<Option<Vec<Row>>, DbError>;
 
 impl Flight {
-    /// Nothing if it has too much to carry.
+    /// `None` if its values are too large.
     pub(super) fn of(flight: &Pipeline<'_>) -> Option<Self> {
         let bytes = |statement: &Statement<'_>| -> usize {
             statement.query.params.iter().flatten().map(Bytes::len).sum()
@@ -65,7 +64,7 @@ impl Flight {
         Some(Self { caller: flight.caller.clone(), statements, opening, answering })
     }
 
-    /// Whether others may be sent behind it on this connection.
+    /// Whether other flights may be pipelined behind it on this connection.
     fn is_quick(&self, connection: &Connection) -> bool {
         let answering = self.statements.get(self.answering);
         answering.is_some_and(|(role, query)| connection.statements.is_quick(&Key::of(role, &query.sql)))
@@ -88,7 +87,7 @@ impl Waiter {
     }
 }
 
-/// Those who fly with `first`: as many as wait on `queue`, behind each other as long as the one before is quick.
+/// Collects flights to send with `first`: those in `queue`, as long as the previous one is quick.
 pub(super) fn gather(connection: &Connection, first: Waiter, queue: &mut VecDeque<Waiter>) -> Vec<Waiter> {
     let mut waiters = vec![first];
     while waiters.len() < MOST && waiters.last().is_some_and(|last| last.flight.is_quick(connection)) {
@@ -101,18 +100,18 @@ pub(super) fn gather(connection: &Connection, first: Waiter, queue: &mut VecDequ
 /// One attempt at a shared send.
 #[derive(Default)]
 struct Attempt {
-    /// Without a waiter where nobody waits for this one's answer any more.
+    /// Without a waiter if this one's request was dropped.
     under_way: VecDeque<(Option<Waiter>, Flying)>,
     /// A cancel request was sent; it may come late.
     disturbed: bool,
     again: Vec<Waiter>,
     stale: bool,
-    /// Bytes of a long row that are still to be passed over, and whether the flight has had one.
+    /// Bytes of a long row that are still to be skipped, and whether the flight has had one.
     passing: usize,
     is_long: bool,
 }
 
-/// Flies the waiters' flights and answers each.
+/// Runs the waiters' flights and answers each.
 pub(super) async fn run(mut pooled: PooledConnection, waiters: Vec<Waiter>) {
     let pool = Arc::clone(pooled.pool());
     let Ok(connection) = pooled.connection() else { return };
@@ -123,7 +122,7 @@ pub(super) async fn run(mut pooled: PooledConnection, waiters: Vec<Waiter>) {
     }
 }
 
-/// Returns those that have to fly again on this connection: rolled back whole, for no reason of their own.
+/// Returns the flights to repeat on this connection: rolled back because of another.
 async fn attempt(
     connection: &mut Connection,
     waiters: Vec<Waiter>,
@@ -140,7 +139,7 @@ async fn attempt(
     shared.again
 }
 
-/// Answers those who will not fly.
+/// Fails the waiters whose flights are not sent.
 pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>, error: &DbError) {
     for waiter in waiters {
         let error = match error {
@@ -164,7 +163,7 @@ impl Attempt {
             return Ok(());
         }
         connection.send().await?;
-        // Several answers follow; who drops the connection now cannot save it.
+        // Several answers follow; if the connection is dropped now, it cannot be reused.
         connection.phase = Phase::Midway;
         while let Some((mut waiter, mut flying)) = self.under_way.pop_front() {
             (self.passing, self.is_long) = (0, false);
@@ -185,28 +184,28 @@ impl Attempt {
                 self.answer(waiter, landed, is_first && connection.must_recover);
             }
         }
-        self.settle(connection).await
+        self.consume_late_cancel(connection).await
     }
 
     fn write(&mut self, connection: &mut Connection, waiters: Vec<Waiter>) {
         connection.out.clear();
         for waiter in waiters {
-            let mark = connection.out.mark();
+            let position = connection.out.position();
             match connection.write(&waiter.flight.pipeline()) {
                 Ok(flying) => {
                     connection.out.sync();
                     self.under_way.push_back((Some(waiter), flying));
                 }
                 Err(error) => {
-                    connection.out.cut(mark);
+                    connection.out.cut(position);
                     let _gone = waiter.reply.send(Err(error));
                 }
             }
         }
     }
 
-    /// Reads one flight to its end; cancels it if nobody waits for it any more. Those behind it do not wait long, and
-    /// never for one that is cancelled: the request may come late and hit the next.
+    /// Reads one flight to its end; cancels it if its request was dropped. Flights behind it wait for a bounded time,
+    /// and never for a cancelled one: the cancel request may arrive late and hit the next.
     async fn read(
         &mut self,
         connection: &mut Connection,
@@ -234,7 +233,7 @@ impl Attempt {
             .unwrap_or_else(|_| Err(DbError::Unavailable("a cancelled flight did not end".into())))
     }
 
-    /// Those behind fly elsewhere; what was sent for them is read and dropped.
+    /// Flights behind it move to other connections; their answers on this one are read and dropped.
     fn release_others(&mut self, pool: &Arc<Pool>) {
         let others: Vec<_> = self.under_way.iter_mut().filter_map(|(other, _)| other.take()).collect();
         if !others.is_empty() {
@@ -242,8 +241,8 @@ impl Attempt {
         }
     }
 
-    /// As [`Connection::read_to_end`], but holds no long row: the next flight's requester waits, and no client's pace
-    /// may decide for how long. Dropped and called again, it goes on.
+    /// As [`Connection::read_to_end`], but buffers no long row: the next flight waits, and must not depend on a
+    /// client's speed. Cancel-safe: may be dropped and called again.
     async fn read_to_end(&mut self, connection: &mut Connection, flying: &mut Flying) -> Result<(), DbError> {
         loop {
             while self.passing > 0 || connection.greeted.read.len() < PREFIX {
@@ -271,8 +270,8 @@ impl Attempt {
         }
     }
 
-    /// A cancel request that arrives late has been consumed after an empty round trip.
-    async fn settle(&mut self, connection: &mut Connection) -> Result<(), DbError> {
+    /// An empty round trip, which consumes a late cancel request.
+    async fn consume_late_cancel(&mut self, connection: &mut Connection) -> Result<(), DbError> {
         if self.disturbed {
             connection.out.clear();
             connection.out.sync();

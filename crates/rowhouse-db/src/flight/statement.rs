@@ -1,4 +1,4 @@
-//! Which statements a connection has prepared, keyed by role and text.
+//! A connection's cache of prepared statements, keyed by role and text.
 //!
 //! The role is part of the key because PostgreSQL plans a statement again each time the role under it changes;
 //! the number is bounded because each costs the backend some 32 KB.
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-/// The longest text that is kept, in bytes. Longer ones have as many shapes as clients have lists of conditions, and
-/// cost megabytes on both sides; they are parsed each time, as the unnamed statement.
+/// The longest text that is kept, in bytes. Longer ones vary with clients' lists of conditions and cost megabytes on
+/// both sides; they are parsed each time as the unnamed statement.
 const MAX_TEXT: usize = 32 * 1024;
 
-/// A statement that was answered within this time is quick: others may be sent behind it.
+/// A statement answered within this time is quick: others may be pipelined behind it.
 const QUICK: Duration = Duration::from_millis(10);
 
 /// A statement's text and the role under which it is planned.
@@ -39,17 +39,17 @@ pub(crate) struct StatementCache {
 #[derive(Debug)]
 struct Known {
     id: u64,
-    /// Whether the last answer was.
+    /// Whether its last run was quick.
     is_quick: bool,
 }
 
-/// What a statement needs before it can be bound.
+/// A prepared statement and what binding it requires.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Prepared {
     pub(crate) name: String,
     /// It has to be parsed in this flight.
     pub(crate) is_new: bool,
-    /// This one had to make room and is to be closed at the flight's start.
+    /// The statement evicted for it, to be closed at the flight's start.
     pub(crate) evicted: Option<String>,
 }
 
@@ -72,24 +72,24 @@ impl StatementCache {
         Prepared { name: name(self.next), is_new: true, evicted }
     }
 
-    /// Notes how long a statement took this time.
+    /// Records how long a statement took.
     pub(crate) fn took(&mut self, key: &Key, time: Duration) {
         if let Some(known) = self.names.peek_mut(key) {
             known.is_quick = time < QUICK;
         }
     }
 
-    /// Whether it was answered quickly the last time; no if that is not known.
+    /// Whether its last run was quick; false if unknown.
     pub(crate) fn is_quick(&self, key: &Key) -> bool {
         self.names.peek(key).is_some_and(|known| known.is_quick)
     }
 
-    /// Forgets a statement whose Parse did not succeed.
+    /// Removes a statement whose Parse failed.
     pub(crate) fn forget(&mut self, key: &Key) {
         self.names.pop(key);
     }
 
-    /// Forgets all; the server is told to do the same by the caller.
+    /// Removes all; the caller also deallocates them on the server.
     pub(crate) fn clear(&mut self) {
         self.names.clear();
     }

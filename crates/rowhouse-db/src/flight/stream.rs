@@ -14,11 +14,11 @@ use crate::error::DbError;
 use crate::tls::{Tls, end_point, explain};
 use crate::url::{PEER_TIMEOUT, PROBE_EVERY};
 
-/// What a server without TLS is met with where TLS is asked for.
+/// The error for a server without TLS where TLS is required.
 const NO_TLS: &str =
     "the server does not offer TLS; sslmode=disable goes on in plain text, which anybody on the way can read";
 
-/// Where a server listens.
+/// The address of a server.
 #[derive(Debug, Clone)]
 pub(crate) enum Address {
     /// The socket file itself.
@@ -35,7 +35,7 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// As `url::read` asks of the other connections.
+/// Keepalive and user timeout, as `url::read` configures them for other connections.
 fn give_up_on_silence(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     let probes = TcpKeepalive::new().with_time(PROBE_EVERY).with_interval(PROBE_EVERY).with_retries(2);
@@ -58,7 +58,7 @@ impl Stream {
         }
     }
 
-    /// Asks for TLS as far as `tls` wants it (protocol 3.0, "SSL Session Encryption").
+    /// Negotiates TLS as `tls` requires (protocol 3.0, "SSL Session Encryption").
     pub(crate) async fn secured(self, address: &Address, tls: &Tls) -> Result<Self, DbError> {
         let (Self::Tcp(mut stream), Address::Tcp(host, _), true) = (self, address, tls.is_wanted()) else {
             return Err(DbError::Protocol("TLS over a socket folder".into()));
@@ -87,7 +87,7 @@ impl Stream {
         }
     }
 
-    /// Reads what is there into `buffer`; the server's end of file is an error.
+    /// Reads available bytes into `buffer`; end of file is an error.
     pub(crate) async fn fill(&mut self, buffer: &mut BytesMut) -> io::Result<()> {
         let n = match self {
             Self::Unix(stream) => stream.read_buf(buffer).await?,
@@ -108,14 +108,14 @@ impl Stream {
         }
     }
 
-    /// True while nothing has arrived on an idle connection. A server that went away has sent its farewell or
-    /// an end of file; either way the connection is not to be used again.
+    /// True while nothing has arrived on an idle connection. A server that has gone has sent an error or end of file;
+    /// either way the connection must not be reused.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut byte = [0_u8; 1];
         let read = match self {
             Self::Unix(stream) => stream.try_read(&mut byte),
             Self::Tcp(stream) => stream.try_read(&mut byte),
-            // Whatever has come, the connection is closed for it, so that the byte is not missed.
+            // Any input closes the connection, so the byte that is read is not needed.
             Self::Tls(stream) => stream.get_ref().0.try_read(&mut byte),
         };
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)

@@ -1,6 +1,6 @@
-//! What is kept of the database in memory, read again whenever a channel says that it has changed.
+//! Keeps data from the database in memory and reloads it when a channel announces a change.
 //!
-//! What is read, and into what, is left to the caller.
+//! Leaves reading and storing it to the caller.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use super::{BACKLOG, BEAT, Heard, ListenHub, pause};
 pub struct Following {
     /// The channel.
     pub channel: &'static str,
-    /// Payloads that mean something else.
+    /// Payloads that are ignored.
     pub ignored: &'static [&'static str],
-    /// Notices that come this close together cause one reload.
+    /// Notifications within this time cause one reload.
     pub debounce: Duration,
-    /// Pause before a failed reload is tried again, unless a notice comes first.
+    /// Pause before a failed reload is retried, unless a notification comes first.
     pub retry: Duration,
-    /// A reload that takes longer has failed. Nothing beats meanwhile: beyond the silence that a background task may
-    /// keep, the reload has to beat by itself.
+    /// Timeout of a reload. It sends no heartbeat: a reload longer than the task's heartbeat limit has to beat
+    /// itself.
     pub limit: Duration,
 }
 
-/// Calls `reload` at once, whenever the channel speaks, whenever listening begins anew, and again after a failure; until
-/// it is dropped. Only one call runs at a time, and what is heard during one leads to the next. `beat` is called while
-/// waiting and not during a reload, so that one that hangs is seen.
+/// Calls `reload` at once, after each notification, whenever listening restarts, and again after a failure, until it
+/// is dropped. One call runs at a time; notifications during one lead to the next. `beat` is called while waiting and
+/// not during a reload, so that a hang is detected.
 pub async fn follow<R, E: Display>(
     hub: &ListenHub,
     following: Following,
@@ -57,7 +57,7 @@ pub async fn follow<R, E: Display>(
     }
 }
 
-/// Why it failed, if it did.
+/// Runs one reload; returns its error.
 async fn reload_within<E: Display>(
     limit: Duration,
     reload: impl Future<Output = Result<(), E>>,
@@ -68,7 +68,7 @@ async fn reload_within<E: Display>(
     }
 }
 
-/// What was said so far is covered by the reload that follows.
+/// Drops pending notifications, which the next reload covers.
 fn forget(heard: &mut Receiver<Heard>) {
     for _ in 0..BACKLOG {
         if matches!(heard.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
@@ -77,7 +77,7 @@ fn forget(heard: &mut Receiver<Heard>) {
     }
 }
 
-/// The hub is gone.
+/// The hub was dropped.
 struct Closed;
 
 impl Following {

@@ -1,4 +1,4 @@
-//! Why migrations were not applied, in words that an operator can act on.
+//! Errors of the migration runner, for operators.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ pub enum MigrateError {
         "platform migration {0} is not applied; run `rowhouse migrate up`, or set db.apply_migrations = true"
     )]
     Pending(String),
-    /// A project migration that was applied is gone from the folder.
+    /// An applied project migration is missing from the folder.
     #[error(
         "project migration {0} was applied and is missing from the migrations folder; bring the file back"
     )]
@@ -45,7 +45,7 @@ pub enum MigrateError {
         /// The newest applied one.
         last: String,
     },
-    /// A file holds what a migration cannot hold; nothing was done.
+    /// A file contains a statement that a migration cannot contain; nothing was done.
     #[error("migration {name} line {line}: {reason}")]
     Unrunnable {
         /// Its file name.
@@ -70,7 +70,7 @@ pub enum MigrateError {
     /// PostgreSQL refused a statement.
     #[error(transparent)]
     Failed(Box<Failure>),
-    /// Told to stop; the statement under way was cancelled.
+    /// Interrupted; the running statement was cancelled.
     #[error("interrupted: the statement that ran was cancelled; migrations that were complete stay applied")]
     Interrupted,
     /// The ledger could not be read or written.
@@ -95,7 +95,7 @@ pub struct Failure {
     pub statement: Option<String>,
     /// What PostgreSQL said.
     pub cause: tokio_postgres::Error,
-    /// Whether statements of this file stay, because it ran outside a transaction.
+    /// Whether earlier statements of this file stay applied, because it ran outside a transaction.
     pub part_stays: bool,
     /// Migrations that this run had applied before.
     pub applied: Vec<String>,
@@ -162,7 +162,7 @@ fn one_line(statement: &str) -> String {
     statement.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Not all of a long one.
+/// A long line is truncated.
 fn shown(line: &str) -> String {
     match line.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{}…", &line[..end]),

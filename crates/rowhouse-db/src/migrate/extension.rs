@@ -1,4 +1,4 @@
-//! Extensions that migrations ask for in their head. Most may only be created by a superuser, which the owner of a
+//! Extensions that migrations request in their header. Most may only be created by a superuser, which the owner of a
 //! project's tables is not.
 
 use tokio_postgres::Client;
@@ -33,7 +33,7 @@ pub async fn create_extensions(client: &Client, migrations: &[Migration]) -> Res
     Ok(())
 }
 
-/// The extensions that are asked for and not there.
+/// The requested extensions that are missing.
 pub(super) async fn missing<'a>(
     client: &Client,
     migrations: &'a [Migration],
@@ -48,7 +48,7 @@ pub(super) async fn missing<'a>(
     Ok(missing)
 }
 
-/// Each extension once, with the migration that asks first.
+/// Each extension once, with the first migration that requests it.
 fn wanted(migrations: &[Migration]) -> Vec<(&Migration, String)> {
     let mut wanted: Vec<(&Migration, String)> = Vec::new();
     for migration in migrations {

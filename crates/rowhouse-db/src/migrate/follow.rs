@@ -1,7 +1,7 @@
-//! Which processes serve which schema: each records when it read the schema that it serves, and whoever has changed the
-//! schema waits for them. All times are the database's, so the clocks of machines do not matter.
+//! Tracks which processes serve which version of the schema: each records when it read its schema, and a migration
+//! waits until all have reloaded. All times are the database's, so the clocks of machines do not matter.
 //!
-//! Reading and serving the schema is left to the data API.
+//! Leaves reading and serving the schema to the data API.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A process that serves the data API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Process {
-    /// Its own.
+    /// Its id.
     pub id: Uuid,
     /// Name of the machine or container.
     pub host: String,
@@ -34,8 +34,8 @@ impl Process {
         Self { id, host, pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX) }
     }
 
-    /// Records that it serves the schema that it began to read at `read_at`; removes what processes killed long ago
-    /// have left.
+    /// Records that it serves the schema that it began to read at `read_at`; removes records of processes that ended
+    /// long ago without cleanup.
     ///
     /// # Errors
     /// The database's.
@@ -58,7 +58,7 @@ impl Process {
         Ok(client.execute(sql, &[&self.id]).await? > 0)
     }
 
-    /// Removes its record: nobody needs to wait for it any longer.
+    /// Removes its record, so that nothing waits for it.
     ///
     /// # Errors
     /// The database's.
@@ -76,7 +76,7 @@ pub async fn database_time(client: &Client) -> Result<SystemTime, DbError> {
     Ok(client.query_one("select clock_timestamp()", &[]).await?.get(0))
 }
 
-/// Has all processes read the schema anew, waits until they serve it, and returns those that do not within `limit`.
+/// Makes all processes reload the schema, waits until they serve it, and returns those that do not within `limit`.
 ///
 /// # Errors
 /// The database's.
@@ -93,7 +93,7 @@ pub async fn wait_for_processes(client: &Client, limit: Duration) -> Result<Vec<
     }
 }
 
-/// Running processes that serve a schema read before `changed`. Each says every five seconds that it runs.
+/// Running processes that serve a schema read before `changed`. Each sends a heartbeat every five seconds.
 async fn behind(client: &Client, changed: SystemTime) -> Result<Vec<Process>, DbError> {
     let sql = "select id, host, pid from rowhouse.processes
         where schema_read_at < $1 and seen_at > clock_timestamp() - interval '20 seconds' order by host, pid";

@@ -1,4 +1,4 @@
-//! The table that says what has been applied.
+//! The table of applied migrations.
 
 use tokio_postgres::Client;
 
@@ -47,7 +47,7 @@ pub(super) async fn ensure(client: &Client) -> Result<(), tokio_postgres::Error>
 
 /// What has been applied; nothing where the table is not there.
 pub(super) async fn find(client: &Client, kind: Kind) -> Result<Vec<Applied>, tokio_postgres::Error> {
-    // Asked in the catalogue: to_regclass would refuse whoever may not use the schema.
+    // Looked up in the catalog: to_regclass would fail for roles without usage on the schema.
     let there = "select exists (select from pg_class where relname = 'migrations' and relnamespace = (
         select oid from pg_namespace where nspname = 'rowhouse'))";
     match client.query_one(there, &[]).await?.get(0) {

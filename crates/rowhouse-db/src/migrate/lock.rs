@@ -1,5 +1,5 @@
-//! One runner at a time in a database. Runners wait by asking again and again instead of inside PostgreSQL: a statement
-//! that waits for a lock holds a snapshot, for which `create index concurrently` of the runner before it would wait.
+//! The lock that allows one runner per database. Runners poll instead of waiting inside PostgreSQL: a statement that
+//! waits for a lock holds a snapshot, for which `create index concurrently` of the running one would wait.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tokio_postgres::Client;
 
 use crate::error::DbError;
 
-/// Held while migrations are looked at and applied; the number spells "rowhouse".
+/// Held while migrations are checked and applied; the number spells "rowhouse".
 const ADVISORY_LOCK: i64 = 0x726f_7768_6f75_7365;
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// One hour: longer than most migrations, and not for ever.
 const MAX_POLLS: u32 = 36_000;
 
-/// Runs `work` while no other runner is at work in this database. May be nested.
+/// Runs `work` while holding the lock of this database. May be nested.
 ///
 /// # Errors
 /// Those of `work`; and the database's, also when another runner keeps the lock for an hour.
@@ -25,7 +25,7 @@ pub async fn exclusive<T, E: From<DbError>>(
     let result = work().await;
     let released = client.execute("select pg_advisory_unlock($1)", &[&ADVISORY_LOCK]).await;
     match (result, released) {
-        // A connection that cannot release it is gone, and the lock with it.
+        // If releasing fails, the connection is lost, which releases the lock.
         (Ok(_), Err(error)) => Err(DbError::from(error).into()),
         (result, _) => result,
     }

@@ -9,14 +9,14 @@ use super::ledger::{self, Kind};
 use super::script::{Command, split};
 use super::{Failure, MigrateError, Migration, Step};
 
-/// How long a statement waits for a lock: behind it, every request on the same table waits too.
+/// How long a statement waits for a lock, since every request on the same table queues behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
-/// How often a migration begins again that got no lock.
+/// How often a migration is retried that got no lock.
 const MAX_ATTEMPTS: u32 = 20;
-/// Between attempts, what had waited behind it goes ahead.
+/// Between attempts, requests that have queued behind it proceed.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What stopped a migration, and where.
+/// Why and where a migration failed.
 struct Stop {
     error: tokio_postgres::Error,
     line: Option<usize>,
@@ -103,12 +103,12 @@ async fn once(client: &Client, kind: Kind, migration: &Migration) -> Result<(), 
     }
     client.batch_execute("reset role").await?;
     ledger::record(client, kind, migration).await?;
-    // What a text sets for its session must not decide what the next one means.
+    // Settings that a migration leaves in the session must not affect the next one.
     Ok(client.batch_execute(&format!("{commit}; reset all")).await?)
 }
 
-/// Not outside a transaction: `create index concurrently` waits for others' transactions, and one that gave up would
-/// leave an invalid index.
+/// No lock timeout outside a transaction: `create index concurrently` waits for other transactions, and would leave
+/// an invalid index if it gave up.
 fn begin() -> String {
     format!("begin; set local lock_timeout = {}", LOCK_TIMEOUT.as_millis())
 }

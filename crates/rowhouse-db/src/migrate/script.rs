@@ -1,5 +1,5 @@
-//! SQL text as single statements: where each ends, and which of them a migration cannot hold. The rules are psql's
-//! (`psqlscan.l`). What a statement means is PostgreSQL's business.
+//! Splits SQL text into statements, and finds those that a migration cannot contain. The rules are psql's
+//! (`psqlscan.l`). Leaves parsing statements to PostgreSQL.
 
 /// One statement of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) struct Command<'a> {
 }
 
 impl Command<'_> {
-    /// Why a migration cannot hold this statement, if it cannot.
+    /// Why a migration cannot contain this statement, if so.
     pub(super) fn objection(&self) -> Option<&'static str> {
         if self.text.starts_with('\\') {
             return Some("commands of psql are not SQL");
@@ -185,7 +185,7 @@ fn comment(rest: &[u8]) -> usize {
     rest.len()
 }
 
-/// `'…'` in which a backslash takes the next character's meaning.
+/// `'…'` in which a backslash escapes the next character.
 fn escaped(rest: &[u8]) -> usize {
     let mut at = 1;
     while at < rest.len() {

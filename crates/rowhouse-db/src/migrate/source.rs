@@ -15,7 +15,7 @@ pub struct Migration {
     pub sql: String,
 }
 
-/// Begins a line of the comments at a file's head that says how the file is run.
+/// Prefix of directives in the comments at a file's head.
 const DIRECTIVE: &str = "-- rowhouse:";
 
 /// A platform migration as the crates embed it: file name and text.
@@ -36,14 +36,14 @@ pub enum SourceError {
 }
 
 impl Migration {
-    /// Takes a file's text without what editors and git put into it or change: a byte order mark, and `\r\n` as line end.
+    /// Normalizes a file's text: removes a byte order mark, and replaces `\r\n`, which editors and git change.
     #[must_use]
     pub fn new(name: impl Into<String>, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self { name: name.into(), sql: text.replace("\r\n", "\n") }
     }
 
-    /// Takes embedded texts and puts them into their one order.
+    /// Collects embedded migrations, sorted.
     #[must_use]
     pub fn embedded(groups: &[&[Statement]]) -> Vec<Self> {
         let mut all: Vec<Self> =
@@ -71,12 +71,12 @@ impl Migration {
         self.directives().all(|(_, words)| words != "no-transaction")
     }
 
-    /// Extensions that the head asks for: `-- rowhouse: extension postgis`.
+    /// Extensions that the header requests: `-- rowhouse: extension postgis`.
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
         self.directives().filter_map(|(_, words)| words.strip_prefix("extension ")).map(str::trim)
     }
 
-    /// Refuses text that cannot be run as a migration, before anything is done.
+    /// Refuses text that cannot be run as a migration.
     pub(super) fn check(&self) -> Result<(), MigrateError> {
         let unrunnable = |line, reason| MigrateError::Unrunnable { name: self.name.clone(), line, reason };
         for (line, words) in self.directives() {
@@ -95,7 +95,7 @@ impl Migration {
         }
     }
 
-    /// Lines of the head that are for the runner, with their numbers.
+    /// The directives, with their line numbers.
     fn directives(&self) -> impl Iterator<Item = (usize, &str)> {
         let head = self.sql.lines().enumerate().take_while(|(_, line)| line.starts_with("--"));
         head.filter_map(|(at, line)| Some((at + 1, line.strip_prefix(DIRECTIVE)?.trim())))

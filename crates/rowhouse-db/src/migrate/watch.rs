@@ -1,4 +1,4 @@
-//! What a second connection sees of a runner: whom its statement waits for; and how the statement is cancelled.
+//! Watches a runner over a second connection: reports which sessions block its statement, and cancels the statement.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::migrate::MigrateError;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
-/// Ten seconds for a cancelled statement to end; then its session is ended.
+/// Ten seconds for a cancelled statement to end; then its session is terminated.
 const MAX_CANCELS: u32 = 200;
 
-/// Runs `work`, whose statements go over `session`; says over `watcher` whom they wait for, and cancels them when `stop`
-/// completes.
+/// Runs `work`, whose statements go over `session`; reports over `watcher` what blocks them, and cancels them when
+/// `stop` completes.
 ///
 /// # Errors
 /// Those of `work`; [`MigrateError::Interrupted`].
@@ -43,7 +43,7 @@ async fn report_blockers(watcher: &Client, pid: i32) {
     let mut reported = Vec::new();
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        // A watcher without an answer has nothing to tell; the runner's own connection reports what is wrong.
+        // A failure of the watcher is ignored; the runner's own connection reports what is wrong.
         let rows = watcher.query(include_str!("../../sql/blockers.sql"), &[&pid]).await.unwrap_or_default();
         let blockers: Vec<(i32, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         if blockers != reported {

@@ -16,7 +16,7 @@ const HASHES: [(&[u8], &Algorithm); 9] = [
     (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04], &SHA512),       // ecdsa-with-SHA512
 ];
 
-/// The digest, or nothing where the signature names no hash of its own (RSA-PSS, Ed25519).
+/// The digest; `None` if the signature algorithm has no hash of its own (RSA-PSS, Ed25519).
 pub(crate) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let identifier = signature_algorithm(certificate)?;
     let (_, hash) = HASHES.iter().find(|(known, _)| *known == identifier)?;

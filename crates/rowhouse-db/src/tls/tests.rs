@@ -5,7 +5,7 @@ fn options(mode: &str, root: Option<&str>) -> TlsOptions {
 }
 
 #[test]
-fn plain_text_to_another_machine_takes_sslmode_disable() {
+fn plain_text_to_another_machine_requires_sslmode_disable() {
     assert_eq!(options("", None).mode(true), SslMode::VerifyFull);
     assert_eq!(options("prefer", None).mode(true), SslMode::Require);
     assert_eq!(options("allow", None).mode(true), SslMode::Require);

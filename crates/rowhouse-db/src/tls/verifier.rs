@@ -1,5 +1,5 @@
-//! Verifiers of libpq's weaker modes: `verify-ca` does not ask for the name, `require` and `prefer` for nothing. Both still
-//! hold the server to the key of the certificate that it shows.
+//! Verifiers of libpq's weaker modes: `verify-ca` does not check the host name, `require` and `prefer` check nothing.
+//! All of them verify that the server has the key of its certificate.
 
 use std::sync::Arc;
 

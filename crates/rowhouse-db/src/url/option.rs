@@ -1,5 +1,5 @@
-//! The options that tokio-postgres does not know (`sslmode` in full, `sslrootcert`, `sslcert`, `sslkey`), taken out of a
-//! URL or of `key=value` pairs before it reads the rest.
+//! Options that tokio-postgres does not support (`sslmode` in full, `sslrootcert`, `sslcert`, `sslkey`), removed from
+//! a URL or `key=value` pairs before it parses the rest.
 
 use crate::tls::{SslMode, TlsOptions};
 
@@ -39,7 +39,7 @@ fn split_pairs(text: &str, options: &mut TlsOptions) -> Result<String, String> {
     Ok(kept)
 }
 
-/// A value, bare or in quotes, and what follows it; a backslash takes the next character as it is.
+/// A value, bare or in quotes, and what follows it; a backslash escapes the next character.
 fn quoted(text: &str) -> Result<(String, &str), String> {
     let is_quoted = text.starts_with('\'');
     let mut characters = text.char_indices().skip(usize::from(is_quoted));

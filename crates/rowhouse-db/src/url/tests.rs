@@ -11,7 +11,7 @@ fn derived(url: &str, password: &str) -> Config {
 }
 
 #[test]
-fn options_for_tls_are_read_in_both_forms_and_handed_on() {
+fn tls_options_are_parsed_in_both_forms_and_kept() {
     for url in [
         "postgres://u:p@db.example/d?sslmode=verify-ca&sslrootcert=%2Fetc%2Fca%20file.pem&options=-c%20jit%3Doff",
         r"host=db.example user=u password='p' dbname=d sslmode=verify-ca sslrootcert='/etc/ca file.pem' options='-c jit=off'",
@@ -56,7 +56,7 @@ fn login_among_the_parameters_does_not_win_over_the_derived_one() {
 }
 
 #[test]
-fn several_hosts_and_their_wish_are_handed_on() {
+fn several_hosts_and_target_session_attrs_are_kept() {
     let config = derived("postgres://u:p@one:6000,two/d?target_session_attrs=read-write", "x");
     assert_eq!(config.get_hosts(), [Host::Tcp("one".into()), Host::Tcp("two".into())]);
     assert_eq!(config.get_ports(), [6000, 5432]);

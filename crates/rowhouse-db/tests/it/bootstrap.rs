@@ -26,7 +26,7 @@ fn logins(cluster: &Cluster, database: &str) -> Logins {
     Logins::new(None, &urls(cluster, database)).unwrap()
 }
 
-/// A server whose administrator may make roles and databases, and nothing more.
+/// A server whose administrator may create roles and databases only.
 async fn managed(databases: &[&str]) -> Cluster {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let postgres = connect(&cluster.url("postgres", "postgres")).await;
@@ -61,7 +61,7 @@ async fn prepare(cluster: &Cluster, database: &str) -> Client {
 async fn administrator_without_superuser_prepares_every_database_and_service_sees_all_rows() {
     let cluster = managed(&["one", "two"]).await;
     prepare(&cluster, "one").await;
-    // The roles are there already; this database's grants are not.
+    // The roles exist; this database's grants do not.
     let client = prepare(&cluster, "two").await;
     let tenant = "insert into tenancy.organizations (name, slug) values ('o', 'o') returning id";
     let organization: uuid::Uuid = client.query_one(tenant, &[]).await.unwrap().get(0);
@@ -80,7 +80,7 @@ async fn administrator_without_superuser_prepares_every_database_and_service_see
 }
 
 #[tokio::test]
-async fn passwords_of_logins_that_are_there_change_by_order_only() {
+async fn passwords_of_existing_logins_change_by_command_only() {
     let cluster = managed(&["one", "two"]).await;
     prepare(&cluster, "one").await;
     let other = Secret::new("another password");
@@ -123,7 +123,7 @@ async fn a_database_may_have_logins_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_others_lose_is_told_and_waits_for_consent() {
+async fn revoked_privileges_of_others_are_listed_and_need_consent() {
     let cluster = managed(&["one"]).await;
     let client = connect(&cluster.url("admin", "one")).await;
     client.batch_execute("create table public.customers (id int)").await.unwrap();

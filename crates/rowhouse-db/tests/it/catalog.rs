@@ -1,4 +1,4 @@
-//! What the snapshot says of views, functions and roles of a real database.
+//! The snapshot of views, functions and roles of a real database.
 
 use rowhouse_db::catalog::{self, RelationKind};
 
@@ -23,7 +23,7 @@ const SCHEMA: &str = "
     alter role anon set row_security = off";
 
 #[tokio::test]
-async fn views_functions_and_roles_are_read_as_they_are() {
+async fn views_functions_and_roles_are_read_correctly() {
     let world = World::new(one_connection()).await;
     let client = world.db.superuser().await;
     client.batch_execute(SCHEMA).await.unwrap();

@@ -1,4 +1,4 @@
-//! Named transactions: what the database knows of them, and what is left of them.
+//! Named transactions: their settings, and what dropped ones leave.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 const SETTINGS: &str = "select array(select current_setting('rowhouse.' || name, true) \
     from unnest(array['operation', 'actor', 'request_id', 'tenant', 'address']) name)";
 
-/// One connection, so that the next transaction meets what the one before has left.
+/// One connection, so that the next transaction sees what the previous one has left.
 async fn control() -> (TestDatabase, Control) {
     let db = TestDatabase::create(crate::support::platform_migrations()).await;
     let settings = DbSettings { control_pool_size: 1, ..DbSettings::default() };
@@ -30,7 +30,7 @@ fn operation() -> Operation {
 }
 
 #[tokio::test]
-async fn transaction_knows_its_operation_and_leaves_nothing_of_it() {
+async fn transaction_has_its_operation_in_settings_that_end_with_it() {
     let (_db, control) = control().await;
     let read = async |tx: &Transaction<'_>| {
         assert_eq!(tx.operation().name, "test.settings");
@@ -83,7 +83,7 @@ async fn session_has_limits_for_statements_locks_and_idle_transactions() {
     let holder = db.superuser().await;
     holder.batch_execute("begin; select pg_advisory_xact_lock(7)").await.unwrap();
     assert_eq!(code("select pg_advisory_xact_lock(7)").await.as_deref(), Some("55P03"));
-    // The server ends the session; what waits for its next statement is told so.
+    // The server ends the session, and the next statement fails.
     let idle = async |tx: &Transaction<'_>| {
         let gone = async || tx.is_closed();
         rowhouse_testkit::until("the session is ended", Duration::from_secs(10), gone).await;

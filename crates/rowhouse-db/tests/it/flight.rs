@@ -1,4 +1,4 @@
-//! Flights: each transaction's context is its own, whatever came before on the connection.
+//! Flights: each transaction has its own context, whatever ran before on the connection.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn every_context_is_its_own_on_one_connection_with_errors_cancels_and_drop
             0 => assert_eq!(code(world.fly(caller, "select 1/0", &[]).await), "22012"),
             1 => assert_eq!(code(world.fly(caller, "select * from no_such_table", &[]).await), "42P01"),
             2 => {
-                // The client goes away in the middle of the query.
+                // The request is dropped in the middle of the query.
                 let sleeping = context(caller);
                 let query =
                     rowhouse_db::flight::Query { sql: "select pg_sleep(30)".into(), params: Vec::new() };
@@ -40,7 +40,7 @@ async fn every_context_is_its_own_on_one_connection_with_errors_cancels_and_drop
                 assert!(tokio::time::timeout(Duration::from_millis(15), flight).await.is_err());
             }
             3 => {
-                // SQL of the caller tries to keep something for the next one.
+                // The caller's SQL tries to leave settings for the next one.
                 let keep = "select set_config('role', 'anon', false), set_config('request.jwt.claims', '{\"tenant_id\":\"6f0b5cfc-0000-7000-8000-000000000000\"}', false), set_config('search_path', 'tenancy', false)";
                 world.fly(caller, keep, &[]).await.unwrap();
             }
@@ -74,7 +74,7 @@ async fn caller_cannot_become_another_role() {
 }
 
 #[tokio::test]
-async fn ended_session_and_closed_tenant_bite_on_the_next_flight() {
+async fn ended_session_and_suspended_tenant_fail_the_next_flight() {
     let world = World::new(one_connection()).await;
     let client = world.db.superuser().await;
     let cases = [
@@ -118,7 +118,7 @@ async fn nothing_runs_when_the_session_has_ended() {
 }
 
 #[tokio::test]
-async fn statement_is_prepared_anew_after_its_table_changed() {
+async fn statement_is_prepared_again_after_its_table_changed() {
     let world = World::new(one_connection()).await;
     world.db.migrate("create table public.things (a int); insert into public.things values (1); grant select on public.things to anon").await;
     let anon = Caller::anonymous();
@@ -157,7 +157,7 @@ async fn more_statements_than_the_cache_holds_all_work() {
 }
 
 #[tokio::test]
-async fn busy_pool_says_so_in_time() {
+async fn busy_pool_times_out() {
     let settings = rowhouse_kernel::settings::DbSettings {
         acquire_timeout: Duration::from_millis(100),
         ..one_connection()
@@ -184,7 +184,7 @@ async fn statement_that_runs_too_long_is_cancelled_by_the_server() {
 }
 
 #[tokio::test]
-async fn value_with_a_nul_byte_is_the_callers_mistake() {
+async fn value_with_a_nul_byte_is_refused_as_the_caller_s_error() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     assert_eq!(code(world.fly(&anon, "select $1::text", &["a\0b"]).await), "22021");
@@ -192,7 +192,7 @@ async fn value_with_a_nul_byte_is_the_callers_mistake() {
 }
 
 #[tokio::test]
-async fn flight_that_rolls_back_answers_and_leaves_nothing() {
+async fn flight_that_rolls_back_returns_rows_and_changes_nothing() {
     let world = World::new(one_connection()).await;
     world
         .db
@@ -217,7 +217,7 @@ async fn flight_that_rolls_back_answers_and_leaves_nothing() {
 
 /// As functions written for older servers do.
 #[tokio::test]
-async fn claim_that_a_function_leaves_in_the_session_does_not_speak_for_the_next_caller() {
+async fn claim_left_in_the_session_does_not_apply_to_the_next_caller() {
     let world = World::new(one_connection()).await;
     let leak = "create function public.leak(who text) returns text language sql as $$
         select set_config('request.jwt.claim.sub', who, false) || set_config('request.jwt.claim.role', 'service_role', false) $$";
@@ -231,7 +231,7 @@ async fn claim_that_a_function_leaves_in_the_session_does_not_speak_for_the_next
 }
 
 #[tokio::test]
-async fn statement_whose_columns_have_changed_is_prepared_anew() {
+async fn statement_whose_columns_have_changed_is_prepared_again() {
     let world = World::new(one_connection()).await;
     world.db.migrate("create table public.t (a int); insert into public.t values (1); grant select on public.t to anon").await;
     let anon = Caller::anonymous();
@@ -263,7 +263,7 @@ async fn isolation_holds_for_one_flight_and_from_its_first_statement() {
 
 /// Two statements of one flight, the second after another transaction has committed: the first snapshot stays.
 #[tokio::test]
-async fn serializable_flights_that_contradict_each_other_do_not_both_commit() {
+async fn conflicting_serializable_flights_do_not_both_commit() {
     use rowhouse_db::flight::{Isolation, Query, RequestContext};
     let settings = rowhouse_kernel::settings::DbSettings { data_pool_size: 2, ..one_connection() };
     let world = World::new(settings).await;

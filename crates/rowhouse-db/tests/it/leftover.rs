@@ -1,4 +1,4 @@
-//! What one caller leaves in a database session is gone before the next, whatever it is and however its request ended.
+//! State that one caller leaves in a database session is removed before the next, however its request ended.
 
 use rowhouse_db::flight::{Access, Query, RequestContext};
 use rowhouse_kernel::Caller;
@@ -6,8 +6,8 @@ use rowhouse_kernel::settings::DbSettings;
 
 use crate::support::{World, context, one_connection, service};
 
-/// What a project's functions can do to a session, and how the next caller would notice: what it gets is empty when nothing is
-/// left.
+/// What a project's functions can leave in a session, and a query by which the next caller would see it; empty if
+/// nothing is left.
 const KINDS: [(&str, &str, &str); 11] = [
     (
         "held cursor",
@@ -87,7 +87,7 @@ async fn found(world: &World, caller: &Caller, ask: &str) -> String {
 }
 
 #[tokio::test]
-async fn nothing_that_a_caller_leaves_reaches_the_next() {
+async fn session_state_of_a_caller_does_not_reach_the_next() {
     let world = world().await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     let backend = found(&world, &a, "select pg_backend_pid()").await;
@@ -104,7 +104,7 @@ async fn nothing_that_a_caller_leaves_reaches_the_next() {
 }
 
 #[tokio::test]
-async fn anonymous_callers_are_others_to_each_other() {
+async fn session_is_cleared_between_anonymous_callers() {
     let world = world().await;
     let anon = Caller::anonymous();
     for (kind, leave, ask) in KINDS {
@@ -114,7 +114,7 @@ async fn anonymous_callers_are_others_to_each_other() {
 }
 
 #[tokio::test]
-async fn requests_of_service_keys_are_others_to_each_other() {
+async fn session_is_cleared_between_requests_of_service_keys() {
     let world = world().await;
     for (kind, leave, ask) in KINDS {
         world.fly(&service(), "select public.run($1)", &[leave]).await.unwrap();
@@ -124,7 +124,7 @@ async fn requests_of_service_keys_are_others_to_each_other() {
 
 /// A time-out that no statement can keep makes clearing itself fail.
 #[tokio::test]
-async fn session_that_cannot_be_cleared_serves_nobody() {
+async fn session_that_cannot_be_cleared_is_not_used() {
     let world = world().await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     world.fly(&a, "select public.run($1)", &["deallocate all"]).await.unwrap();
@@ -135,7 +135,7 @@ async fn session_that_cannot_be_cleared_serves_nobody() {
 }
 
 #[tokio::test]
-async fn caller_who_goes_away_leaves_nothing() {
+async fn dropped_request_leaves_no_session_state() {
     let world = world().await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     let sql = "select public.run('prepare kept as select 1'), pg_advisory_lock(7), pg_sleep(30)";
@@ -149,7 +149,7 @@ async fn caller_who_goes_away_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn import_is_cleared_before_too() {
+async fn session_is_cleared_before_an_import() {
     let world = world().await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     for (kind, leave, ask) in KINDS {
@@ -161,9 +161,9 @@ async fn import_is_cleared_before_too() {
     }
 }
 
-/// Behind each other on several connections, users see only what they left themselves.
+/// On shared connections users see only state that they left themselves.
 #[tokio::test]
-async fn users_at_the_same_time_see_nothing_of_each_other() {
+async fn concurrent_users_do_not_see_each_other_s_session_state() {
     let world = World::new(DbSettings { data_pool_size: 3, ..one_connection() }).await;
     world.db.migrate(FUNCTIONS).await;
     let users =

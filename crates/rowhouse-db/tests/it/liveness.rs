@@ -1,4 +1,4 @@
-//! What counts as the server's absence, and what does not.
+//! What counts as the server being unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use rowhouse_kernel::{Caller, Secret};
 use crate::support::{World, context, one_connection};
 
 #[tokio::test]
-async fn end_of_the_monitors_own_connections_is_no_outage() {
+async fn loss_of_the_monitor_s_connections_is_not_an_outage() {
     let world = World::new(DbSettings::default()).await;
     let superuser = world.db.superuser().await;
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
@@ -28,7 +28,7 @@ async fn end_of_the_monitors_own_connections_is_no_outage() {
 
 /// After a fail-over the old primary is a standby, or is made read-only by hand.
 #[tokio::test]
-async fn writes_to_a_read_only_database_are_its_absence_and_reads_go_on() {
+async fn writes_to_a_read_only_database_are_unavailable_and_reads_continue() {
     let world = World::new(one_connection()).await;
     world.db.migrate("create table public.t (a int); grant all on public.t to anon").await;
     let anon = Caller::anonymous();
@@ -55,9 +55,9 @@ async fn writes_to_a_read_only_database_are_its_absence_and_reads_go_on() {
     }
 }
 
-/// A dead host behind a load balancer: it takes connections and says nothing.
+/// A dead host behind a load balancer: accepts connections and sends nothing.
 #[tokio::test]
-async fn silent_server_is_told_within_the_deadline() {
+async fn silent_server_is_reported_within_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let silent = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! The database room against a real server.
+//! The database crate against a real server.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod bootstrap;

@@ -22,7 +22,7 @@ async fn client(db: &TestDatabase) -> tokio_postgres::Client {
 }
 
 #[tokio::test]
-async fn any_number_of_starters_apply_each_migration_once() {
+async fn concurrent_starters_apply_each_migration_once() {
     let db = TestDatabase::create(platform_migrations()).await;
     let files = project(&[
         ("20260101000000_a.sql", "create table public.a ()"),
@@ -59,7 +59,7 @@ async fn changed_missing_and_late_migrations_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn failed_migration_names_file_and_line_and_leaves_nothing() {
+async fn failed_migration_names_file_and_line_and_is_rolled_back() {
     let db = TestDatabase::create(platform_migrations()).await;
     let client = client(&db).await;
     let files = project(&[("20260101000000_a.sql", "create table public.a ();\nselect no_such_column;\n")]);
@@ -163,7 +163,7 @@ async fn failure_carries_detail_hint_line_and_statement_and_what_was_applied_bef
 }
 
 #[tokio::test]
-async fn byte_order_marks_and_line_ends_change_nothing() {
+async fn byte_order_marks_and_line_ends_do_not_change_the_checksum() {
     let db = TestDatabase::create(platform_migrations()).await;
     let client = client(&db).await;
     let unix = project(&[("20260101000000_a.sql", "create table public.a (\nid int);\n")]);
@@ -218,7 +218,7 @@ async fn transactions_in_a_file_and_unknown_directives_are_refused_before_anythi
 }
 
 #[tokio::test]
-async fn plan_knows_the_platform_refuses_what_applying_refuses_and_changes_nothing() {
+async fn plan_makes_the_checks_of_applying_and_changes_nothing() {
     let db = TestDatabase::create(platform_migrations()).await;
     let superuser = db.superuser().await;
     let client = client(&db).await;
@@ -257,7 +257,7 @@ async fn extension_that_only_a_superuser_may_create_is_asked_for_by_name() {
     assert_eq!(apply_project(&client, &files).await.unwrap().len(), 1);
 }
 
-/// Asks until the answer is yes.
+/// Waits until a query returns true.
 async fn until(client: &tokio_postgres::Client, question: &str) {
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     let asked = async {
@@ -269,7 +269,7 @@ async fn until(client: &tokio_postgres::Client, question: &str) {
 }
 
 #[tokio::test]
-async fn migration_without_a_lock_lets_others_pass_and_tries_again() {
+async fn migration_without_a_lock_is_retried_and_lets_others_proceed() {
     let db = TestDatabase::create(platform_migrations()).await;
     let (holder, observer) = (client(&db).await, db.superuser().await);
     let files = project(&[("20260101000000_a.sql", "create table public.a ()")]);

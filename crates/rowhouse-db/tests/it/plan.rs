@@ -57,7 +57,7 @@ const TABLE: &str = "create type public.mood as enum ('sad');
     grant all on public.inv, public.seen to anon";
 
 #[tokio::test]
-async fn announced_change_reaches_every_connection() {
+async fn announced_schema_change_reaches_every_connection() {
     let world = World::new(DbSettings { data_pool_size: 4, ..one_connection() }).await;
     world.db.migrate(TABLE).await;
     let anon = Caller::anonymous();

@@ -81,7 +81,7 @@ impl Pooler {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_session_pooling_everything_works_from_the_empty_database_on() {
+async fn session_pooling_works_from_an_empty_database_on() {
     let (pooler, base) = (Pooler::start("session").await, TestDatabase::create(platform_migrations()).await);
     base.superuser().await.batch_execute("create database behind_pooler").await.unwrap();
     let urls = pooler.urls("behind_pooler");

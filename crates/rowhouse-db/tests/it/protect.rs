@@ -25,7 +25,7 @@ fn code(result: Result<String, DbError>) -> String {
 }
 
 #[tokio::test]
-async fn called_again_it_changes_nothing() {
+async fn protect_is_idempotent() {
     let (world, ..) = world().await;
     let client = world.db.superuser().await;
     let shape = "select string_agg(x, ',' order by x) from (
@@ -117,7 +117,7 @@ async fn foreign_key_added_later_is_checked_after_a_refresh() {
 }
 
 #[tokio::test]
-async fn foreign_key_pointed_elsewhere_is_guarded_anew() {
+async fn redefined_foreign_key_is_checked_again() {
     let (world, a, b) = world().await;
     let other = "create table public.boards (id bigint generated always as identity primary key, name text);
         select tenancy.protect('public.boards');
@@ -137,7 +137,7 @@ async fn foreign_key_pointed_elsewhere_is_guarded_anew() {
 }
 
 #[tokio::test]
-async fn references_with_long_names_are_guarded_each() {
+async fn references_with_long_names_are_each_checked() {
     let (world, a, b) = world().await;
     let name = "a_constraint_name_that_is_almost_as_long_as_postgres_allows_";
     world.db.migrate(&format!("alter table public.todos add column x bigint constraint {name}x references public.lists (id), add column y bigint constraint {name}y references public.lists (id); select tenancy.protect('public.todos')")).await;
@@ -157,7 +157,7 @@ async fn references_with_long_names_are_guarded_each() {
 }
 
 #[tokio::test]
-async fn guard_goes_with_its_reference() {
+async fn check_is_dropped_with_its_reference() {
     let (world, a, _) = world().await;
     world.db.migrate("alter table public.todos drop column list_id; drop table public.lists; select tenancy.refresh_references()").await;
     assert_eq!(
@@ -170,7 +170,7 @@ async fn guard_goes_with_its_reference() {
 }
 
 #[tokio::test]
-async fn project_cannot_borrow_the_platforms_rights_through_the_guard() {
+async fn project_cannot_use_the_platform_s_rights_through_the_check() {
     let (world, a, _) = world().await;
     world.db.migrate("create trigger evil after insert on public.todos for each row execute function tenancy.refuse_foreign_reference('x', 'x', 'with w as (update auth.users set email = ''stolen'' returning id) select id from w')").await;
     assert_eq!(code(world.text(&a, "insert into public.todos (title) values ('x')").await), "42501");

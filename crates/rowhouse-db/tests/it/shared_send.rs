@@ -42,7 +42,7 @@ fn expected(caller: &Caller) -> String {
     format!("{}|{}", caller.role, caller.tenant.map(|tenant| tenant.0.to_string()).unwrap_or_default())
 }
 
-/// The statements are known to be quick; only then are others sent behind them.
+/// Runs the statements once, so that they are known to be quick and others are pipelined behind them.
 async fn warm(world: &World, callers: &[&Caller]) {
     for caller in callers {
         for (sql, param) in [(WHO, None), (SLEEP, Some("0")), (DIVIDE, Some("1"))] {
@@ -60,7 +60,7 @@ async fn behind<T>(world: &World, waiting: impl Future<Output = T>) -> T {
     done
 }
 
-/// What was tested did happen: without this all would hold of flights that are sent one by one.
+/// Requires that flights were shared: without it the tests would also pass with flights sent one by one.
 fn assert_shared(world: &World) {
     assert!(world.database.data.shared_flights() > 1, "no flights were sent together");
 }
@@ -86,7 +86,7 @@ async fn each_flight_has_its_own_caller_and_its_own_error() {
 }
 
 #[tokio::test]
-async fn flight_that_leaves_is_cancelled_and_the_others_are_answered() {
+async fn dropped_flight_is_cancelled_and_the_others_are_answered() {
     let world = World::new(one_connection()).await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     let callers = [&a, &b];
@@ -112,7 +112,7 @@ async fn flight_that_leaves_is_cancelled_and_the_others_are_answered() {
 }
 
 #[tokio::test]
-async fn slow_flight_does_not_hold_the_others_up() {
+async fn slow_flight_does_not_delay_the_others() {
     let world = World::new(DbSettings { data_pool_size: 2, ..one_connection() }).await;
     let anon = Caller::anonymous();
     let callers = [&anon];
@@ -132,7 +132,7 @@ async fn slow_flight_does_not_hold_the_others_up() {
 
 /// The request to cancel a flight may arrive when it has ended.
 #[tokio::test]
-async fn cancel_request_never_hits_another() {
+async fn late_cancel_request_does_not_hit_another_flight() {
     let world = World::new(one_connection()).await;
     world.db.migrate(
         "create function public.tolerant(seconds float8) returns text language plpgsql stable as $$
@@ -158,7 +158,7 @@ async fn cancel_request_never_hits_another() {
 }
 
 #[tokio::test]
-async fn flight_whose_time_is_up_ends_alone() {
+async fn flight_that_times_out_does_not_affect_the_others() {
     let settings = DbSettings { statement_timeout: Duration::from_millis(500), ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
@@ -172,7 +172,7 @@ async fn flight_whose_time_is_up_ends_alone() {
 }
 
 #[tokio::test]
-async fn flights_with_stale_plans_fly_again() {
+async fn flights_with_stale_plans_are_repeated() {
     let world = World::new(one_connection()).await;
     world
         .db
@@ -197,7 +197,7 @@ async fn flights_with_stale_plans_fly_again() {
 }
 
 #[tokio::test]
-async fn flight_with_a_long_value_gets_it_alone() {
+async fn flight_with_a_long_value_is_repeated_alone() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     warm(&world, &[&anon]).await;
@@ -221,7 +221,7 @@ async fn flight_with_a_long_value_gets_it_alone() {
     assert_shared(&world);
 }
 
-/// Requests of all kinds come and go at random; each gets its own answer.
+/// Random requests are started and dropped; each gets its own answer.
 #[tokio::test]
 async fn random_traffic_never_mixes_answers() {
     let world = World::new(one_connection()).await;
@@ -256,7 +256,7 @@ async fn random_traffic_never_mixes_answers() {
 }
 
 #[tokio::test]
-async fn switched_off_every_flight_is_sent_alone() {
+async fn with_shared_sends_off_every_flight_is_sent_alone() {
     let world = World::new(DbSettings { shared_sends: false, ..one_connection() }).await;
     let anon = Caller::anonymous();
     warm(&world, &[&anon]).await;
@@ -265,9 +265,9 @@ async fn switched_off_every_flight_is_sent_alone() {
     assert_eq!(world.database.data.shared_flights(), 0);
 }
 
-/// Each caller's flight is cleared of what the one in front of it, in the same send, has left.
+/// The session is cleared between flights of different callers in the same send.
 #[tokio::test]
-async fn callers_who_share_a_send_see_nothing_of_each_other() {
+async fn callers_in_a_shared_send_do_not_see_each_other_s_session_state() {
     let world = World::new(one_connection()).await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     let leave = "select coalesce(current_setting('app.note', true), '') || set_config('app.note', $1, false)";

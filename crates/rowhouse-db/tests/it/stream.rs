@@ -1,4 +1,4 @@
-//! Results and bodies too large to hold: they come in pieces, end well or not at all, and free their connection.
+//! Streamed results and imports: complete or failed, and their connection is released.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn import<'a>(world: &World, context: &RequestContext<'a>, rows: &str) -> 
 }
 
 #[tokio::test]
-async fn lines_come_in_order_and_whole() {
+async fn lines_are_streamed_in_order_and_complete() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     let (head, rows) = (query("select 'head'"), query("select n::text from generate_series(1, 200000) n"));
@@ -61,7 +61,7 @@ async fn lines_come_in_order_and_whole() {
 }
 
 #[tokio::test]
-async fn few_lines_are_there_at_once_and_give_the_connection_back() {
+async fn short_result_is_returned_at_once_and_releases_the_connection() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     let (head, rows) = (query("select 'head'"), query("select n::text from generate_series(1, 3) n"));
@@ -86,7 +86,7 @@ async fn error_with_the_first_lines_is_an_error_and_a_later_one_breaks_the_strea
 }
 
 #[tokio::test]
-async fn reader_that_goes_away_frees_the_connection() {
+async fn dropped_reader_releases_the_connection() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     let endless = query("select generate_series(1, 1000000000)::text");
@@ -98,7 +98,7 @@ async fn reader_that_goes_away_frees_the_connection() {
 }
 
 #[tokio::test]
-async fn long_value_comes_in_pieces_of_the_announced_length() {
+async fn long_value_is_streamed_in_pieces_of_the_announced_length() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     let long = query("select '7', null, repeat('x', 20000000)");
@@ -109,13 +109,13 @@ async fn long_value_comes_in_pieces_of_the_announced_length() {
     let all = rest(*pieces).await.unwrap();
     assert!(all.len() == length && all.iter().all(|byte| *byte == b'x'));
     let backend = world.text(&anon, BACKEND).await.unwrap();
-    // Dropped within the value: what is left on the wire must not be taken for the next answer.
+    // Dropped within the value: the unread rest must not be taken for the next answer.
     drop(world.database.data.fly_value(&context(&anon), &long).await.unwrap());
     assert_ne!(world.text(&anon, BACKEND).await.unwrap(), backend);
 }
 
 #[tokio::test]
-async fn short_and_null_values_come_whole() {
+async fn short_and_null_values_are_not_streamed() {
     let world = World::new(one_connection()).await;
     let anon = Caller::anonymous();
     for (sql, last) in [
@@ -147,7 +147,7 @@ async fn import_is_one_transaction() {
 }
 
 #[tokio::test]
-async fn import_that_fails_is_given_up_or_should_be_undone_leaves_nothing() {
+async fn import_that_fails_is_dropped_or_rolled_back_leaves_nothing() {
     let world = with_marks(one_connection()).await;
     let anon = Caller::anonymous();
     let keep = context(&anon);
@@ -160,7 +160,7 @@ async fn import_that_fails_is_given_up_or_should_be_undone_leaves_nothing() {
     later.batch(&insert(r#"[{"n":"x"}]"#)).await.unwrap();
     assert_eq!(later.finish().await.unwrap_err().code(), Some("22P02"));
 
-    // A deferred constraint speaks at the commit.
+    // A deferred constraint fails at the commit.
     let mut twice = import(&world, &keep, r#"[{"n":1}]"#).await.unwrap();
     twice.batch(&insert(r#"[{"n":1}]"#)).await.unwrap();
     assert_eq!(twice.finish().await.unwrap_err().code(), Some("23505"));
@@ -188,7 +188,7 @@ async fn import_survives_a_change_of_its_table_between_two() {
 }
 
 #[tokio::test]
-async fn streams_take_half_of_the_connections_at_most() {
+async fn streams_use_half_of_the_connections_at_most() {
     let settings =
         DbSettings { data_pool_size: 2, acquire_timeout: Duration::from_millis(50), ..DbSettings::default() };
     let world = with_marks(settings).await;
@@ -202,7 +202,7 @@ async fn streams_take_half_of_the_connections_at_most() {
 }
 
 #[tokio::test]
-async fn statements_that_talk_a_lot_do_not_block_an_import() {
+async fn statements_with_many_notices_do_not_block_an_import() {
     let world = with_marks(one_connection()).await;
     let noisy = "create function public.talk() returns trigger language plpgsql as $$ begin \
                  raise warning '%', repeat('x', 5000); return new; end $$; \

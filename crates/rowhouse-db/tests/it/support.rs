@@ -1,4 +1,4 @@
-//! Arranging: a database with tenants, callers in them, and a plane to fly.
+//! Arranging: a database with tenants, callers in them, and the data plane.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -87,7 +87,7 @@ impl Server {
         Secret::new(format!("postgres://postgres:test@{host}:{}/postgres?{parameters}", self.port))
     }
 
-    /// Whether each way into the database is secured: a command, the control pool, a flight.
+    /// Whether each kind of connection is encrypted: a command, the control pool, a flight.
     async fn ways(&self, host: &str, parameters: &str) -> Vec<Result<String, DbError>> {
         let url = self.url(host, parameters);
         let alone = async {
@@ -131,7 +131,7 @@ impl Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_mode_does_on_every_way_what_libpq_does() {
+async fn every_sslmode_behaves_as_in_libpq_on_every_kind_of_connection() {
     let server = Server::start().await;
     server.all_are(true, "localhost", "sslmode=verify-full&sslrootcert=FOLDER/ca.pem").await;
     server.all_are(true, "localhost:1,localhost", "sslmode=verify-full&sslrootcert=FOLDER/ca.pem").await;
@@ -153,7 +153,7 @@ async fn every_mode_does_on_every_way_what_libpq_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn client_certificate_is_shown_on_every_way() {
+async fn client_certificate_is_sent_on_every_kind_of_connection() {
     let server = Server::start_with(CERTIFIED).await;
     server.alter(&format!("ssl_ca_file = '{}/ca.pem'", server.cluster.folder().display())).await;
     let verified = "sslmode=verify-full&sslrootcert=FOLDER/ca.pem";

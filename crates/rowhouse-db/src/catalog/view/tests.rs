@@ -24,7 +24,7 @@ fn chains_of_views_end_at_the_table() {
 }
 
 #[test]
-fn views_that_show_each_other_end_somewhere() {
+fn mutually_recursive_views_terminate() {
     let mut origins = Origins::default();
     let over = |table: u32| {
         RULE.replace("resorigtbl 100", &format!("resorigtbl {table}")).replace("resorigcol 3", "resorigcol 1")

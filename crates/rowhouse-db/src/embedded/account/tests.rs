@@ -15,7 +15,7 @@ fn folder_is_never_taken_through_a_link() {
     assert_eq!((before.uid(), before.mode()), (after.uid(), after.mode()));
 }
 
-/// Only root can make what this refuses.
+/// Only root can create the folder that this refuses.
 #[test]
 fn folder_of_a_third_account_is_refused_and_left_alone() {
     let place = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Telling a long row from the others before it has arrived (DataRow, protocol 3.0 "Message Formats").
+//! Detects a long row before it has arrived (DataRow, protocol 3.0 "Message Formats").
 
 use bytes::{Buf, BytesMut};
 
@@ -7,7 +7,7 @@ use super::super::connection::{Connection, Flying, Phase, Taken};
 use super::super::pipeline::Pipeline;
 use crate::error::DbError;
 
-/// A last column of more bytes than this is handed on in pieces.
+/// A last column of more bytes than this is streamed in pieces.
 const LONG: usize = 4 * 1024 * 1024;
 /// Type and length of a message.
 pub(in super::super) const PREFIX: usize = 5;
@@ -15,7 +15,7 @@ pub(in super::super) const PREFIX: usize = 5;
 /// A flight of one row, as far as it has been read.
 pub(in super::super) enum Begun {
     Whole(Vec<Row>),
-    /// The columns before the long one; the flight and the length of what is to come.
+    /// The columns before the long one, the flight and the remaining length.
     Long(Row, Box<(Flying, usize)>),
 }
 
@@ -51,13 +51,13 @@ async fn attempt(connection: &mut Connection, pipeline: &Pipeline<'_>) -> Result
     }
 }
 
-/// How many bytes the message at the buffer's start has, if it is a long row.
+/// The length of the message at the buffer's start, if it is a long row.
 pub(in super::super) fn long_message(read: &BytesMut) -> Option<usize> {
     let length = read.get(1..PREFIX)?.get_u32() as usize;
     (read.first() == Some(&b'D') && length > LONG).then_some(1 + length)
 }
 
-/// Takes the leading columns of a long row off the buffer; leaves any other message where it is.
+/// Consumes the leading columns of a long row; leaves any other message in the buffer.
 async fn long_row(connection: &mut Connection) -> Result<Option<(Row, usize)>, DbError> {
     if long_message(&connection.greeted.read).is_none() {
         return Ok(None);
@@ -71,7 +71,7 @@ async fn long_row(connection: &mut Connection) -> Result<Option<(Row, usize)>, D
     }
 }
 
-/// Where the leading columns of a row lie in the buffer.
+/// Positions of a row's leading columns in the buffer.
 struct Columns {
     ranges: Vec<Option<std::ops::Range<usize>>>,
     /// Length of the last column, unless it is NULL.
@@ -81,7 +81,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// Nothing if they have not all arrived.
+    /// `None` if they have not all arrived.
     fn find(read: &BytesMut) -> Option<Self> {
         let count = read.get(PREFIX..PREFIX + 2)?.get_u16();
         let mut end = PREFIX + 2;

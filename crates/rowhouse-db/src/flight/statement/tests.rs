@@ -17,7 +17,7 @@ fn same_text_under_another_role_is_another_statement() {
 }
 
 #[test]
-fn least_recently_used_makes_room() {
+fn least_recently_used_statement_is_evicted() {
     let mut cache = StatementCache::new(2);
     let one = cache.prepare(&text("r"), &text("1")).name;
     cache.prepare(&text("r"), &text("2"));

@@ -14,8 +14,8 @@ fn notice(channel: &str, payload: &str) -> Heard {
     Heard::Notice { channel: channel.to_owned(), payload: payload.to_owned() }
 }
 
-/// Runs `follow` for so long in paused time, sending each message at its millisecond; when reloads began, and how often it
-/// has beaten.
+/// Runs `follow` for a while in paused time, sending each message at its millisecond; returns when reloads began, and
+/// the number of beats.
 async fn reloads(
     said: &[(u64, Heard)],
     length: Duration,
@@ -64,7 +64,7 @@ async fn burst_causes_one_reload_and_others_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_is_tried_again_although_other_channels_are_busy() {
+async fn failed_reload_is_retried_although_other_channels_are_busy() {
     let said: Vec<_> = (1..100).map(|at| (at * 100, notice("else", ""))).collect();
     let twice = async |count| if count < 3 { Err("no".to_owned()) } else { Ok(()) };
     let (begun, _) = reloads(&said, Duration::from_secs(60), twice).await;
@@ -84,7 +84,7 @@ async fn reload_that_hangs_does_not_beat_and_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_during_a_reload_leads_to_the_next() {
+async fn notification_during_a_reload_causes_another() {
     let slow = async |_| {
         let _one_second = tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
         Ok(())
@@ -94,7 +94,7 @@ async fn what_is_said_during_a_reload_leads_to_the_next() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_hub() {
+async fn following_ends_with_the_hub() {
     let hub = ListenHub::default();
     let mut heard = hub.subscribe();
     drop(hub);

@@ -11,7 +11,7 @@ fn statements_end_at_semicolons_and_know_their_line() {
 }
 
 #[test]
-fn semicolons_in_quotes_dollars_and_parentheses_end_nothing() {
+fn semicolons_in_quotes_dollars_and_parentheses_do_not_end_a_statement() {
     for sql in [
         "select 'a;''b;'",
         r"select e'it\'s;'",
@@ -27,14 +27,14 @@ fn semicolons_in_quotes_dollars_and_parentheses_end_nothing() {
 }
 
 #[test]
-fn what_is_not_closed_reaches_to_the_end() {
+fn unclosed_quotes_and_comments_reach_to_the_end() {
     for sql in ["select 'a; b", "select $$ a; b", "select (1; 2", "select 1 /* a; b", "select $1; "] {
         assert!(split(sql).len() == 1, "{sql}");
     }
 }
 
 #[test]
-fn transactions_commands_of_psql_and_copied_rows_are_objected_to() {
+fn transaction_control_psql_commands_and_copied_rows_are_refused() {
     let refused = [
         "BEGIN",
         "start transaction read only",

@@ -11,7 +11,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn files_come_in_the_order_of_their_time_stamps() {
+fn files_are_sorted_by_their_timestamps() {
     let folder = folder(&[
         ("20260102000000_b.sql", "2"),
         ("20260101000000_a.sql", "1"),
@@ -23,7 +23,7 @@ fn files_come_in_the_order_of_their_time_stamps() {
 }
 
 #[test]
-fn wrong_name_and_doubled_time_stamp_are_refused() {
+fn malformed_name_and_duplicate_timestamp_are_refused() {
     assert!(
         matches!(read_project(folder(&[("todos.sql", "")]).path()), Err(SourceError::BadName(name)) if name == "todos.sql")
     );
