@@ -1,4 +1,4 @@
-//! Who asks, against which schema, and within which limits: settled once, before the request is understood.
+//! Admission: caller, schema and limits of a request, determined once before it is parsed.
 
 use std::borrow::Cow;
 
@@ -9,15 +9,15 @@ use rowhouse_kernel::settings::RestSettings;
 use crate::error::Error;
 use crate::limit::{LimitSources, RequestLimits};
 
-/// An admitted caller with what holds for the request; nothing of it changes afterwards.
+/// An admitted caller with the limits of the request; immutable.
 #[derive(Debug)]
 pub(crate) struct Admitted<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) snapshot: &'a Snapshot,
-    /// As the project has set them.
+    /// The project's settings.
     pub(crate) project: &'a RestSettings,
     pub(crate) limits: RequestLimits,
-    /// As the limits leave them.
+    /// The settings within the limits.
     pub(crate) settings: Cow<'a, RestSettings>,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Admitted<'a> {
     /// Looks up the caller's limits.
     ///
     /// # Errors
-    /// They are not known yet, or cannot be read.
+    /// They are not loaded yet, or cannot be parsed.
     pub(crate) fn new(
         caller: &'a Caller,
         snapshot: &'a Snapshot,

@@ -1,4 +1,4 @@
-//! The request's body: read whole within its limit, or its first lines where it is to be taken in as it arrives.
+//! The request's body: read whole within its limit, or only its first lines if it is an import.
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -10,10 +10,10 @@ use rowhouse_kernel::settings::RestSettings;
 use crate::error::Error;
 use crate::import::{self, Import};
 
-/// What of a body is there before the request is understood.
+/// The part of a body that is read before the request is parsed.
 pub(crate) struct RequestBody {
     pub(crate) body: Bytes,
-    /// The rest of it, where it comes in lines.
+    /// The rest of an import's body.
     pub(crate) import: Option<Import>,
 }
 
@@ -27,7 +27,7 @@ impl RequestBody {
     }
 }
 
-/// The frames put together once, in a place that is large enough from the start where the client says how large.
+/// Collects the frames in one buffer, allocated by Content-Length if there is one.
 async fn whole(mut body: Body, limit: u64) -> Result<Bytes, Error> {
     let announced = body.size_hint().lower();
     if announced > limit {

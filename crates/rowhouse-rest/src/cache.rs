@@ -1,4 +1,4 @@
-//! The schema snapshot that requests are planned against: replaced as a whole, never waited for.
+//! The schema snapshot that requests are planned against: replaced as a whole, read without locks.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use rowhouse_db::DbError;
 use rowhouse_db::catalog::{self, Snapshot};
 
-/// Holds the newest snapshot. While a reload fails, the one before stays.
+/// Holds the current snapshot. If a reload fails, the previous one stays.
 #[derive(Debug, Default)]
 pub struct SchemaCache(ArcSwapOption<Snapshot>);
 
@@ -23,12 +23,12 @@ impl SchemaCache {
         self.0.load_full()
     }
 
-    /// Puts `snapshot` in place.
+    /// Replaces the snapshot.
     pub fn replace(&self, snapshot: Snapshot) {
         self.0.store(Some(Arc::new(snapshot)));
     }
 
-    /// Reads `schemas` over `client` and puts the new snapshot in place.
+    /// Reads `schemas` over `client` and replaces the snapshot.
     ///
     /// # Errors
     /// Whatever the database answers; the old snapshot then stays.

@@ -1,4 +1,4 @@
-//! What SQL can know about the request: headers and cookies as JSON text, and where it looks for names.
+//! The request's context for SQL: headers and cookies as JSON text, search path, caller.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::request::Tx;
 
-/// Most bytes of header names and values that are handed to the database; what comes after is left out.
+/// Most bytes of header names and values passed to the database; further headers are left out.
 const MOST_BYTES: usize = 16 * 1024;
 
 /// `request.headers`: lower-case names to values, without cookies. A repeated header counts once, with its last value.
@@ -38,7 +38,7 @@ pub(crate) fn cookies(headers: &HeaderMap) -> String {
     }))
 }
 
-/// The served schema, then those whose names functions and triggers use unqualified.
+/// The served schema, then the extra schemas.
 pub(crate) fn search_path(schema: &str, extra: &[String]) -> String {
     let mut text = String::with_capacity(64);
     for name in std::iter::once(schema).chain(extra.iter().map(String::as_str).filter(|name| *name != schema))
@@ -50,7 +50,7 @@ pub(crate) fn search_path(schema: &str, extra: &[String]) -> String {
     text
 }
 
-/// What the client asked for, where it may, else what the setting says.
+/// How the transaction ends: as the client asks, if the setting allows it, else as the setting says.
 pub(crate) fn end(setting: TxEnd, asked: Option<Tx>) -> End {
     match (asked, setting) {
         (Some(Tx::Commit), _) | (None, TxEnd::Commit | TxEnd::CommitAllowOverride) => End::Commit,
@@ -58,17 +58,17 @@ pub(crate) fn end(setting: TxEnd, asked: Option<Tx>) -> End {
     }
 }
 
-/// The verified caller, under the project's role for those whose token names none.
+/// The verified caller, with the configured role if the token has none.
 ///
 /// # Errors
-/// Nobody verified the caller, the token is refused, or the project has no role for callers without one.
+/// The caller was not verified, the token is refused, or there is no role for anonymous callers.
 pub(crate) fn caller(head: &Parts, anon_role: &str) -> Result<Arc<Caller>, Error> {
     let identity = head.extensions.get::<Identity>().ok_or(Error::NoCaller)?;
     let caller = identity.caller().map_err(|error| Error::Token(*error))?;
     Ok(anonymous(caller, anon_role)?.unwrap_or_else(|| Arc::clone(caller)))
 }
 
-/// The caller whose token names no role, under another role than `anon`; what else its claims say stays.
+/// A caller without a role, under the configured one; the other claims stay.
 fn anonymous(caller: &Caller, role: &str) -> Result<Option<Arc<Caller>>, Error> {
     if !caller.is_anonymous() || role == ANON {
         return Ok(None);
@@ -82,7 +82,7 @@ fn anonymous(caller: &Caller, role: &str) -> Result<Option<Arc<Caller>>, Error> 
     Ok(Some(Arc::new(Caller { role: role.into(), claims: claims.into(), ..caller.clone() })))
 }
 
-/// What is no UTF-8 becomes U+FFFD. Tokens are long, and checking first is several times faster than replacing.
+/// Invalid UTF-8 becomes U+FFFD. Validating first is several times faster than replacing, and tokens are long.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
@@ -106,7 +106,7 @@ fn object<'a>(pairs: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> String {
 }
 
 fn string(text: &mut String, value: &str) {
-    // Without leaving early, the compiler takes many bytes at a time.
+    // No early exit, so that the compiler vectorizes the loop.
     let plain =
         value.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\'));
     if plain {

@@ -1,6 +1,6 @@
-//! Every way in which a request can fail, and how each looks on the wire: PostgREST's codes, statuses and texts.
+//! Every error of a request and its response: PostgREST's codes, statuses and messages.
 //!
-//! The stages have error enums of their own; here they meet in one match each.
+//! Each stage has its own error enum, converted here by one match.
 
 mod database;
 mod limit;
@@ -42,7 +42,7 @@ pub struct Failure {
     pub details: Option<serde_json::Value>,
     /// What could be done about it.
     pub hint: Option<String>,
-    /// The text beside the status, which HTTP/1.1 alone has.
+    /// The reason phrase, which only HTTP/1.1 has.
     #[serde(skip)]
     pub(crate) reason: Option<ReasonPhrase>,
     /// Headers beyond those of every failure.
@@ -50,7 +50,7 @@ pub struct Failure {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The body of a failure that tells no more than it must.
+/// The body of a failure under `client_error_verbosity = "minimal"`.
 #[derive(Serialize)]
 struct Minimal<'a> {
     code: &'a str,
@@ -108,7 +108,7 @@ impl Failure {
         response
     }
 
-    /// Where in an import it is, unless there is better advice.
+    /// Adds the lines of an import as hint, unless there is one.
     fn in_lines(self, first: usize, last: usize) -> Self {
         if self.hint.is_some() || self.status.is_server_error() {
             return self;
@@ -130,19 +130,19 @@ pub(crate) enum Error {
     Plan(PlanError),
     /// `true`: the caller is signed in.
     Database(DbError, bool),
-    /// The caller's role is not there.
+    /// The caller's role does not exist.
     NoRole(Box<Error>),
     /// No schema snapshot yet.
     NoSnapshot,
-    /// Nobody verified the caller.
+    /// The caller was not verified.
     NoCaller,
-    /// The presented token is no good.
+    /// The presented token is refused.
     Token(TokenError),
     /// The body is larger than allowed.
     TooLarge,
     /// More values than one statement can carry.
     TooManyValues,
-    /// What an import ran into between two lines of its body.
+    /// An error of an import between two lines of its body.
     Import(Box<Error>, usize, usize),
     /// The body did not arrive.
     Aborted,
@@ -150,18 +150,18 @@ pub(crate) enum Error {
     Singular(i64),
     /// More rows than `max-affected`.
     MaxAffected(i64),
-    /// What role or tenant may use is exceeded, or not known.
+    /// A limit of role or tenant is exceeded, or not known.
     Limit(Box<LimitError>),
-    /// PUT whose body names another key than the URL.
+    /// PUT whose body has another key than the URL.
     PutMismatch,
     /// An offset beyond the total.
     OutOfBounds {
         offset: i64,
         total: i64,
     },
-    /// `response.headers` is not what it should be.
+    /// `response.headers` is malformed.
     ResponseHeaders,
-    /// `response.status` is no status.
+    /// `response.status` is not a valid status.
     ResponseStatus,
 }
 
@@ -175,7 +175,7 @@ impl Error {
         }
     }
 
-    /// For the log; the client is told less.
+    /// For the log; the client gets less.
     pub(crate) fn cause(&self) -> String {
         match self {
             Self::Database(error, _) => error.to_string(),
@@ -254,7 +254,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Not the rows that were asked for.
+/// Errors about the number of rows.
 fn wrong_rows(error: &Error) -> Failure {
     const SINGULAR: &str = "Cannot coerce the result to a single JSON object";
     const MOST: &str = "Query result exceeds max-affected preference constraint";

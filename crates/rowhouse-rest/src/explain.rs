@@ -1,4 +1,4 @@
-//! The query that a request would run, without running it; and what its plan says, in words.
+//! The query of a request without running it, and a report on its plan.
 
 mod clause;
 mod fact;

@@ -1,4 +1,4 @@
-//! Imports: an `application/x-ndjson` body goes into a table while it arrives, in one transaction.
+//! Imports: an `application/x-ndjson` body is inserted into a table while it arrives, in one transaction.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::respond::ResultSet;
 use crate::run::Task;
 use crate::sql;
 
-/// Bytes of a batch, more or less: large enough that a round trip does not count, small enough to hold a few.
+/// Approximate bytes of a batch: large enough to make round trips negligible, small enough to buffer a few.
 const BATCH: usize = 256 * 1024;
 
-/// Whether a request's body is to be taken in as it arrives.
+/// Whether a request is an import.
 pub(crate) fn is_import(head: &Parts) -> bool {
     let media = || parse::header(&head.headers, "content-type").map(parse::media);
     head.method == Method::POST && !head.uri.path().starts_with("/rpc/") && media() == Some(Media::Ndjson)
@@ -44,7 +44,7 @@ impl Import {
 /// A body, read in whole lines.
 struct Lines {
     body: Body,
-    /// Read, and not yet handed out.
+    /// Read and not yet returned.
     text: BytesMut,
     next_line: usize,
     taken: u64,
@@ -68,7 +68,7 @@ impl Lines {
         }
     }
 
-    /// The next lines; nothing after the last.
+    /// The next lines; `None` after the last.
     async fn batch(&mut self) -> Result<Option<Batch>, Error> {
         let end = loop {
             let complete = if self.text.len() >= BATCH { memchr::memrchr(b'\n', &self.text) } else { None };
@@ -103,7 +103,7 @@ impl Lines {
     }
 }
 
-/// Refuses what an import cannot do: nothing of it is at hand when it ends.
+/// Refuses what an import cannot do: its rows are not kept until the end.
 fn check(request: &ApiRequest, plan: &WritePlan<'_>) -> Result<(), Error> {
     let shows = request.prefer.representation == Some(Representation::Full);
     if shows || plan.format.is_singular() || plan.format.explain.is_some() {
@@ -147,7 +147,7 @@ pub(crate) async fn run(
     import.finish().await.map(ResultSet::of_batches).map_err(database)
 }
 
-/// The statement's own guard sees one batch; a bound on rows is one on the whole import. Every line counts.
+/// Enforces row limits over the whole import, since the statement's own guard sees one batch only.
 fn require_room(plan: &WritePlan<'_>, batch: &Batch) -> Result<(), Error> {
     let last = i64::try_from(batch.last).unwrap_or(i64::MAX);
     let most = plan.bounds.and_then(|bounds| bounds.high);

@@ -1,8 +1,7 @@
-//! Limits of role and tenant on time, rows and cost: which of them hold for a request, and when one is exceeded.
+//! Limits of role and tenant on time, rows and cost: those that apply to a request, and when one is exceeded.
 //!
-//! They are read from the schema snapshot and from memory, never from the session, so that nothing a caller runs can
-//! lift them. Time is kept by PostgreSQL, rows written by the statement's guard; how refusals look is in
-//! [`crate::error`].
+//! They are read from the schema snapshot and from memory, never from the session, so that no caller's SQL can lift
+//! them. Time is enforced by PostgreSQL, written rows by the statement's guard. Leaves responses to [`crate::error`].
 
 mod setting;
 
@@ -22,7 +21,7 @@ const TIMEOUT: &str = "statement_timeout";
 const MAX_ROWS: &str = "rowhouse.max_rows";
 const MAX_COST: &str = "rowhouse.max_cost";
 
-/// Where limits come from, besides the settings of roles.
+/// Sources of limits besides the settings of roles.
 #[derive(Debug, Clone)]
 pub struct LimitSources {
     /// `statement_timeout` of the data plane's logins.
@@ -34,41 +33,41 @@ pub struct LimitSources {
     pub plans_for_all: bool,
 }
 
-/// A limit and who has it.
+/// A limit and its holder.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Limit<T> {
     pub(crate) most: T,
-    /// None: the tenant.
+    /// The role; `None`: the tenant.
     pub(crate) role: Option<Arc<str>>,
 }
 
-/// What went over a limit.
+/// The limit that was exceeded.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Exceeded {
     Time(Limit<Duration>),
-    /// More rows asked for by name.
+    /// More rows were requested explicitly.
     Asked {
         rows: i64,
         bound: Limit<i64>,
     },
-    /// More rows written; they have been taken back.
+    /// More rows were written; they have been rolled back.
     Written {
         rows: i64,
         bound: Limit<i64>,
     },
     Cost {
-        /// None: not for the caller to know.
+        /// The cost; `None` if the caller must not learn it.
         cost: Option<f64>,
         bound: Limit<f64>,
     },
 }
 
-/// Why a request is not let through.
+/// Why a request is refused.
 #[derive(Debug, PartialEq)]
 pub(crate) enum LimitError {
     /// The tenants' limits are not known yet.
     NotLoaded,
-    /// A limit is set, but not to one.
+    /// A limit is set to an invalid value.
     Unreadable {
         name: &'static str,
         value: String,
@@ -76,7 +75,7 @@ pub(crate) enum LimitError {
     Exceeded(Exceeded),
 }
 
-/// What holds for one request; settled when it is admitted, and never changed afterwards.
+/// The limits of one request; immutable once it is admitted.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestLimits {
     role: Arc<str>,
@@ -86,7 +85,7 @@ pub(crate) struct RequestLimits {
     tenant_timeout: Option<Duration>,
     rows: Option<Limit<i64>>,
     cost: Option<Limit<f64>>,
-    /// The planner's statistics are of rows that the caller may see.
+    /// Whether the caller may read all rows that the planner's statistics cover.
     sees_statistics: bool,
     sees_plans: bool,
 }
@@ -94,18 +93,18 @@ pub(crate) struct RequestLimits {
 /// `statement_timeout` of one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Timeout {
-    /// Milliseconds as PostgreSQL is told, where it must be told.
+    /// Milliseconds to set in PostgreSQL, if they differ from the session's.
     milliseconds: Option<String>,
-    /// The same, where exceeding it is the caller's concern.
+    /// The same, if exceeding it is reported as a limit.
     of_caller: Option<Limit<Duration>>,
 }
 
 impl LimitSources {
-    /// What holds for `caller`, before anything is known about the request.
+    /// The limits of `caller`, independent of the request.
     ///
     /// # Errors
-    /// The tenants' limits are not loaded yet, or a setting of the role is no limit: not to know one is no reason to
-    /// go without.
+    /// The tenants' limits are not loaded yet, or a setting of the role is invalid: an unknown limit is refused, not
+    /// ignored.
     pub(crate) fn of(&self, caller: &Caller, snapshot: &Snapshot) -> Result<RequestLimits, LimitError> {
         let settings = snapshot.role_settings(&caller.role);
         let tenant = match caller.tenant.filter(|_| !caller.is_service()) {
@@ -129,8 +128,8 @@ impl LimitSources {
 }
 
 impl RequestLimits {
-    /// The settings with rows capped, and without plans where they would show other tenants' rows; a read that names no
-    /// limit gets as many rows as are allowed.
+    /// The settings with `max_rows` capped, and without plans where they would reveal other tenants' rows; a read
+    /// without a limit gets as many rows as are allowed.
     pub(crate) fn settings<'s>(&self, settings: &'s RestSettings) -> Cow<'s, RestSettings> {
         let rows = self.rows.as_ref().and_then(|limit| u64::try_from(limit.most).ok());
         let plan_enabled = settings.plan_enabled && self.sees_plans;
@@ -144,7 +143,7 @@ impl RequestLimits {
         Cow::Owned(RestSettings { max_rows, plan_enabled, ..settings.clone() })
     }
 
-    /// Refuses a request for more rows than allowed: what was asked for by name must not be cut short silently.
+    /// Refuses a request for more rows than allowed: an explicit limit must not be reduced silently.
     ///
     /// # Errors
     /// [`Exceeded::Asked`].
@@ -159,8 +158,8 @@ impl RequestLimits {
         }
     }
 
-    /// The plan within the limits: writes are bounded, and totals are counted where the planner's estimate would come
-    /// from other tenants' rows.
+    /// The plan within the limits: writes are bounded, and totals are counted where the planner's estimate would
+    /// reveal other tenants' rows.
     pub(crate) fn apply<'a>(&self, mut plan: Plan<'a>) -> Plan<'a> {
         if let (Some(limit), Plan::Write(write)) = (&self.rows, &mut plan) {
             let own = write.bounds.unwrap_or(RowBounds { low: None, high: None, of_limits: false });
@@ -179,8 +178,8 @@ impl RequestLimits {
         plan
     }
 
-    /// A function's own timeout takes the place of the role's, and that the server's, as in PostgreSQL; the tenant's
-    /// can only lower it. A streamed answer has `stream` in place of the server's.
+    /// A function's own timeout overrides the role's, and that the server's, as in PostgreSQL; the tenant's can only
+    /// lower it. For a streamed answer `stream` replaces the server's.
     ///
     /// # Errors
     /// The function's timeout cannot be read.
@@ -213,18 +212,18 @@ impl RequestLimits {
         self.cost.as_ref()
     }
 
-    /// Whether the planner's statistics are of rows that the caller may see.
+    /// Whether the caller may read all rows that the planner's statistics cover.
     pub(crate) fn sees_statistics(&self) -> bool {
         self.sees_statistics
     }
 
-    /// What was exceeded when a statement was cancelled after the database had been busy for `took`; nothing where
-    /// `timeout` is not the caller's concern or had not passed yet.
+    /// The exceeded limit when a statement was cancelled after `took`; `None` if `timeout` is not a limit or had not
+    /// passed yet.
     pub(crate) fn timed_out(timeout: &Timeout, took: Duration) -> Option<Exceeded> {
         timeout.of_caller.clone().filter(|limit| took >= limit.most).map(Exceeded::Time)
     }
 
-    /// What was exceeded when a write had `rows`; nothing where the bound is one that the client has set.
+    /// The exceeded limit when a write had `rows`; `None` if the client has set the bound.
     pub(crate) fn written(&self, rows: i64, plan: &Plan<'_>) -> Option<Exceeded> {
         let bound = self.rows.clone().filter(|_| is_bounded_by_limits(plan))?;
         Some(Exceeded::Written { rows, bound })
@@ -232,7 +231,7 @@ impl RequestLimits {
 }
 
 impl Timeout {
-    /// `settings` with the timeout that holds, and without what is only for us.
+    /// `settings` with the effective timeout, and without settings that only this program reads.
     pub(crate) fn among<'s>(
         &'s self,
         settings: impl Iterator<Item = (&'s str, &'s str)>,
@@ -242,12 +241,12 @@ impl Timeout {
     }
 }
 
-/// The bound on written rows is ours, and not one that the client has set.
+/// Whether the bound on written rows is a limit, not the client's.
 fn is_bounded_by_limits(plan: &Plan<'_>) -> bool {
     matches!(plan, Plan::Write(write) if write.bounds.is_some_and(|bounds| bounds.of_limits))
 }
 
-/// A role's setting, read.
+/// A role's setting, parsed.
 fn own<T>(
     settings: &[(String, String)],
     name: &'static str,
@@ -271,7 +270,7 @@ fn stricter<T: PartialOrd>(name: &Arc<str>, role: Option<T>, tenant: Option<T>) 
     }
 }
 
-/// Caps what is embedded at every depth.
+/// Caps embeds at every depth.
 fn cap_embeds(node: &mut ReadNode<'_>, most: i64) {
     for embed in &mut node.embeds {
         embed.node.range = embed.node.range.first(Some(most));

@@ -1,4 +1,4 @@
-//! Values of several parts as PostgreSQL writes them in text. Leaves single values to the statements' parameters.
+//! Array literals in PostgreSQL's text form. Leaves single values to the statements' parameters.
 
 /// The text form of an array: every element quoted.
 pub(crate) fn array<T: AsRef<str>>(values: &[T]) -> String {

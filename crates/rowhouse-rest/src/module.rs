@@ -1,4 +1,4 @@
-//! The data API as a capability of the program: its settings, its surfaces and the schema that it serves.
+//! The module of the data API: settings, surfaces and the schema that it serves.
 
 mod reload;
 
@@ -31,7 +31,7 @@ const METRICS: [Metric; 3] = [
     },
 ];
 
-/// How long a leaving process may take to remove its record from the database.
+/// Timeout for removing the process's record from the database at shutdown.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
 /// PostgREST's dialect over the project's tables. Requires [`TenantLimits`], provides [`SearchPath`].

@@ -1,5 +1,5 @@
 //! Descriptions of the served schema, as far as the caller may use it: OpenAPI 2.0 at the root, and 3.1 in [`v31`].
-//! Pure functions of the snapshot and of what the database said is visible.
+//! Pure functions of the snapshot and of the privileges that the database has reported.
 
 mod operation;
 mod schema;
@@ -22,7 +22,7 @@ const MEDIA: [&str; 4] = [
     "text/csv",
 ];
 
-/// What the caller may use, with comments.
+/// The objects that the caller may use, with comments.
 #[derive(Debug, Default)]
 pub(crate) struct Visible {
     schema: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) struct Visible {
 }
 
 impl Visible {
-    /// Asks for what the caller may use of `schema`; with `all`, for everything.
+    /// The query for objects of `schema` that the caller may use; with `all`, for all objects.
     pub(crate) fn query(schema: &str, all: bool) -> Query {
         let all = if all { "true" } else { "false" };
         let text = |text: &str| Some(Bytes::copy_from_slice(text.as_bytes()));

@@ -1,6 +1,6 @@
 //! From an HTTP request to an [`ApiRequest`]: path, query string, headers, body. A pure function.
 //!
-//! Nothing here knows the schema; whether the named things exist is judged in [`crate::plan`].
+//! Independent of the schema; whether named objects exist is checked in [`crate::plan`].
 
 mod body;
 mod clause;
@@ -35,9 +35,9 @@ use rowhouse_kernel::settings::RestSettings;
 
 use crate::request::{Action, ApiRequest, CallMethod, Media, Mutation};
 
-/// The deepest nesting of logic trees and embeds. PostgREST sets no limit; ours keeps recursion off the stack's end.
+/// The deepest nesting of logic trees and embeds. PostgREST sets no limit; this one bounds recursion.
 pub(crate) const MAX_DEPTH: usize = 64;
-/// The most items of one `select` level or `order`: PostgreSQL's target lists end at 1664.
+/// The most items of one `select` level or `order`: PostgreSQL allows 1664 target list entries.
 pub(crate) const MAX_ITEMS: usize = 1_600;
 
 /// A request as it came, its body already read.
@@ -53,17 +53,17 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// A request whose body is at hand.
+    /// A request with its body.
     pub(crate) fn of(head: &'a Parts, body: Bytes) -> Self {
         let query = head.uri.query().unwrap_or_default();
         Self { method: head.method.as_str(), path: head.uri.path(), query, headers: &head.headers, body }
     }
 }
 
-/// Understands a request.
+/// Parses a request.
 ///
 /// # Errors
-/// What is wrong with it; always the client's doing.
+/// What is wrong with it; always the client's fault.
 pub(crate) fn parse(incoming: &Incoming<'_>, settings: &RestSettings) -> Result<ApiRequest, RequestError> {
     let action = resource::action(incoming.method, incoming.path, settings)?;
     let (schema, names_schema) = resource::schema(incoming, settings)?;

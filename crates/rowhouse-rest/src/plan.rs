@@ -1,5 +1,5 @@
-//! From an [`ApiRequest`] and the schema [`Snapshot`] to a [`Plan`]: names resolved, rights of way checked, nothing
-//! executed. A pure function; a plan borrows from both.
+//! From an [`ApiRequest`] and the schema [`Snapshot`] to a [`Plan`]: names resolved and checked, nothing executed. A
+//! pure function; a plan borrows from both.
 
 mod alias;
 mod build;
@@ -36,7 +36,7 @@ use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::request::{Action, ApiRequest, Handling, Media, RowRange};
 
-/// What will be done about a request.
+/// The plan of a request.
 #[derive(Debug)]
 pub(crate) enum Plan<'a> {
     Read(ReadPlan<'a>),
@@ -60,7 +60,7 @@ pub(crate) enum OpenapiVersion {
     ThreeOne,
 }
 
-/// Where the description in OpenAPI 3.1 stands, unless a table has that name.
+/// Path of the OpenAPI 3.1 description, unless a table has that name.
 pub(crate) const DESCRIPTION: &str = "openapi.json";
 
 impl<'a> Plan<'a> {
@@ -71,7 +71,7 @@ impl<'a> Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// How the answer is made; nothing where the schema alone answers.
+    /// The format of the answer; `None` if the snapshot alone answers.
     pub(crate) fn format(&self) -> Option<&Format<'_>> {
         match self {
             Self::Read(read) => Some(&read.format),
@@ -81,7 +81,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The answer goes out in lines while the database still makes them. What writes must have been committed first.
+    /// Whether the answer is streamed in lines while the query runs. Not for writes, which have to be committed first.
     pub(crate) fn streams(&self) -> bool {
         let in_lines = self
             .format()
@@ -94,7 +94,7 @@ impl Plan<'_> {
         in_lines && shows && self.access() == Access::ReadOnly
     }
 
-    /// The body may go out while it arrives: nothing is written, and its bytes are PostgreSQL's own.
+    /// Whether the body may be streamed: nothing is written, and the body consists of PostgreSQL's bytes.
     pub(crate) fn may_be_long(&self) -> bool {
         let is_decoded = self
             .format()
@@ -102,7 +102,7 @@ impl Plan<'_> {
         self.access() == Access::ReadOnly && !is_decoded
     }
 
-    /// Rows of the root that are asked for.
+    /// The range of rows of the root.
     pub(crate) fn range(&self) -> RowRange {
         match self {
             Self::Read(plan) => plan.node.range,
@@ -161,10 +161,10 @@ pub(crate) fn plan<'a>(
     }
 }
 
-/// Methods of what can only be read.
+/// Methods of read-only resources.
 const READ_ONLY: &str = "OPTIONS,GET,HEAD";
 
-/// A table that was there first is not taken away by the description.
+/// A table of that name takes precedence over the description.
 fn is_description(request: &ApiRequest, snapshot: &Snapshot, table: &str) -> bool {
     table == DESCRIPTION && snapshot.table(&request.schema, table).is_none()
 }

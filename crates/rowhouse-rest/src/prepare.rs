@@ -1,5 +1,5 @@
-//! From an understood request to everything that its transaction needs: the plan within the caller's limits, and what
-//! SQL can know about the request. A pure function.
+//! From a parsed request to everything that its transaction needs: the plan within the caller's limits, and the
+//! context. A pure function.
 
 use http::HeaderMap;
 use rowhouse_db::catalog::Snapshot;
@@ -34,7 +34,7 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Admitted<'a> {
-    /// Understands the request, and refuses one for more than the caller may have.
+    /// Parses the request, and refuses one beyond the caller's limits.
     ///
     /// # Errors
     /// What is wrong with the request.
@@ -76,14 +76,14 @@ impl<'a> Admitted<'a> {
 }
 
 impl Prepared<'_> {
-    /// A refused setting can only be the role: of what is set for a request, only role and time zone are checked, and some
-    /// roles are always there.
+    /// A refused setting can only be the role: of the context, PostgreSQL validates only role and time zone; built-in
+    /// roles always exist.
     pub(crate) fn may_lack_its_role(&self) -> bool {
         let always = [rowhouse_kernel::ANON, rowhouse_kernel::AUTHENTICATED, rowhouse_kernel::SERVICE_ROLE];
         self.request.prefer.time_zone.is_none() && !always.contains(&&*self.caller.role)
     }
 
-    /// What the database is told about the request.
+    /// The context of the request.
     pub(crate) fn context(&self) -> RequestContext<'_> {
         RequestContext {
             caller: self.caller,
@@ -110,7 +110,7 @@ fn transaction_settings<'s>(
     TransactionSettings::new(project, snapshot.role_settings(&caller.role), plan.settings())
 }
 
-/// What the schema alone answers needs none.
+/// Not needed if the snapshot alone answers.
 fn headers(plan: &Plan<'_>, headers: &HeaderMap) -> String {
     if matches!(plan, Plan::Describe(_)) { String::new() } else { context::headers(headers) }
 }

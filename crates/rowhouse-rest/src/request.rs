@@ -1,6 +1,6 @@
-//! The words of the data API: what a request asks for, after parsing and before the schema is looked at.
+//! The types of a parsed request, before it is resolved against the schema.
 //!
-//! Plain values without behaviour; how they are written in a URL is in [`crate::parse`].
+//! Plain values without behaviour; their syntax is in [`crate::parse`].
 
 mod query;
 
@@ -16,7 +16,7 @@ pub(crate) use query::{
 /// Names of embedded resources from the root down; empty for the root itself.
 pub(crate) type EmbedPath = Vec<String>;
 
-/// One request, understood but not yet checked against the schema.
+/// A parsed request, not yet resolved against the schema.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiRequest {
     pub(crate) action: Action,
@@ -27,7 +27,7 @@ pub(crate) struct ApiRequest {
     pub(crate) filters: Vec<(EmbedPath, Filter)>,
     pub(crate) logic: Vec<(EmbedPath, Logic)>,
     pub(crate) order: Vec<(EmbedPath, Vec<OrderTerm>)>,
-    /// One row of those that agree in these columns; without columns, of those that are shown alike.
+    /// `distinct`: one row per value of these columns; without columns, per selected values.
     pub(crate) distinct: Vec<(EmbedPath, Vec<Field>)>,
     /// Conditions on groups.
     pub(crate) having: Vec<(EmbedPath, Logic<GroupFilter>)>,
@@ -135,7 +135,7 @@ pub(crate) struct Prefer {
     pub(crate) tx: Option<Tx>,
     pub(crate) time_zone: Option<String>,
     pub(crate) max_affected: Option<i64>,
-    /// What is no preference of ours; an error under `handling=strict`.
+    /// Unknown preferences; an error under `handling=strict`.
     pub(crate) unknown: Vec<String>,
 }
 
@@ -185,7 +185,7 @@ pub(crate) enum Handling {
     Lenient,
 }
 
-/// A media type, as far as it matters here.
+/// A media type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Media {
     Json,
@@ -221,7 +221,7 @@ pub(crate) struct ExplainMedia {
 }
 
 impl Media {
-    /// The name without parameters of transport.
+    /// The name without transport parameters.
     pub(crate) fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
             Self::Json => "application/json",
@@ -254,13 +254,13 @@ impl Media {
 /// The request body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Payload {
-    /// JSON text, handed to PostgreSQL as it came.
+    /// JSON text, passed to PostgreSQL unchanged.
     Json {
         text: Bytes,
         shape: Shape,
         /// Keys of every object, or the `columns` parameter; sorted, each once.
         keys: Vec<String>,
-        /// All values are texts, as CSV and forms have them.
+        /// All values are strings, as in CSV and forms.
         is_text: bool,
     },
     /// A form: function arguments.
@@ -269,7 +269,7 @@ pub(crate) enum Payload {
     Raw(Bytes),
 }
 
-/// What the outermost JSON value is.
+/// The kind of the outermost JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Object,

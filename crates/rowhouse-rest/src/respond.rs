@@ -1,6 +1,6 @@
 //! From the database's answer to an HTTP response: status, headers, body. A pure function.
 //!
-//! The body's bytes are those that PostgreSQL made.
+//! The body consists of PostgreSQL's bytes.
 
 mod guc;
 mod header;
@@ -21,7 +21,7 @@ use crate::plan::{BodyHandler, CallPlan, Format, Plan, ReadPlan, Returning, Tota
 use crate::request::{Action, ApiRequest, Count, Media, Mutation, Resolution, RowRange};
 use crate::sql::column;
 
-/// A body, at hand or on its way.
+/// A body, buffered or streamed.
 #[derive(Debug)]
 pub(crate) enum ResponseBody {
     Whole(Bytes),
@@ -29,7 +29,7 @@ pub(crate) enum ResponseBody {
     Streamed(Body, Option<usize>),
 }
 
-/// One row of a main query, its numbers read.
+/// The row of a main query, parsed.
 #[derive(Debug)]
 pub(crate) struct ResultSet {
     total: Option<i64>,
@@ -42,7 +42,7 @@ pub(crate) struct ResultSet {
 }
 
 impl ResultSet {
-    /// Takes the columns apart; what is missing counts as nothing.
+    /// Parses the columns; missing ones count as empty.
     pub(crate) fn from_row(mut row: Row) -> Self {
         let body = row.pop().flatten().unwrap_or_default();
         Self::of(row, ResponseBody::Whole(body))
@@ -78,7 +78,7 @@ impl ResultSet {
         }
     }
 
-    /// Takes bytes out of the hexadecimal text form in which PostgreSQL sends them.
+    /// Decodes bytes from PostgreSQL's hexadecimal text form.
     pub(crate) fn decode(&mut self, plan: &Plan<'_>) {
         let is_bytes = plan
             .format()
@@ -98,7 +98,7 @@ impl ResultSet {
         self.page = range.limit().map_or(left, |limit| limit.min(left));
     }
 
-    /// What the batches of an import have done: each counted its rows, the last knows the rest.
+    /// The result of an import: the sum of its batches' counts, and the rest of the last batch.
     pub(crate) fn of_batches(rows: Vec<Row>) -> Self {
         let answers: Vec<Self> = rows.into_iter().map(Self::from_row).collect();
         let page = answers.iter().map(|answer| answer.page).sum();
@@ -107,24 +107,24 @@ impl ResultSet {
         Self { page, key: None, ..last }
     }
 
-    /// The total with the planner's estimate taken in.
+    /// The total, combined with the planner's estimate.
     pub(crate) fn with_estimate(mut self, total: Total, estimate: Option<i64>) -> Self {
         self.total = total.resolve(self.total, estimate);
         self
     }
 }
 
-/// What the database has answered.
+/// The answer of the database.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It was not asked.
+    /// No query was run.
     Nothing,
     /// A description of the schema.
     Document(serde_json::Value),
     Rows(ResultSet),
 }
 
-/// What is being put together.
+/// A response under construction.
 struct Draft {
     status: StatusCode,
     headers: HeaderMap,
@@ -147,10 +147,10 @@ impl ResponseBody {
     }
 }
 
-/// Makes the response.
+/// Builds the response.
 ///
 /// # Errors
-/// Where the answer itself is not acceptable: not one row, an offset beyond the end, unreadable settings.
+/// If the answer is not acceptable: not exactly one row, an offset beyond the end, malformed settings.
 pub(crate) fn respond(
     request: &ApiRequest,
     plan: &Plan<'_>,
@@ -180,7 +180,7 @@ fn result(request: &ApiRequest, plan: &Plan<'_>, answer: ResultSet) -> Result<Re
     finish(request, plan, draft, &guc)
 }
 
-/// The answer to `OPTIONS`. `Allow` is PostgREST's own to the letter, so QUERY is offered in a header beside it.
+/// The answer to `OPTIONS`. `Allow` equals PostgREST's, so QUERY is announced in another header.
 fn describe(request: &ApiRequest, plan: &Plan<'_>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let Plan::Describe(allowed) = plan else { return response };
@@ -297,7 +297,7 @@ fn unknown_length() -> Body {
     Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::convert::Infallible>>())
 }
 
-/// Where one object is asked for there must be one row.
+/// A single object requires exactly one row.
 fn singular(format: &Format<'_>, rows: i64) -> Result<(), Error> {
     let wrong = format.is_singular() && rows != 1;
     if wrong { Err(Error::Singular(rows)) } else { Ok(()) }
@@ -311,12 +311,12 @@ fn page(
     headers: &mut HeaderMap,
 ) -> Result<StatusCode, Error> {
     if answer.total.is_none() && matches!(answer.body, ResponseBody::Streamed(_, None)) {
-        // How many rows there will be is not known, and nobody asked.
+        // The number of rows is not known and was not requested.
         return Ok(StatusCode::OK);
     }
     let lower = request.range.lower;
     let end = lower.saturating_add(answer.page);
-    // A range that ends behind its total is invalid (RFC 9110 section 14.4), and an estimate may be too low.
+    // A range that ends beyond its total is invalid (RFC 9110 section 14.4), and an estimate may be too low.
     let total = match answer.total {
         Some(total) if kind.is_estimate() && answer.page > 0 => Some(total.max(end)),
         Some(total) if kind == Total::CountedEstimate && lower >= total && total > 0 => None,

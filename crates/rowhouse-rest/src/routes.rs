@@ -30,19 +30,19 @@ use crate::run::{self, Task};
 use crate::timing::Timing;
 use crate::{context, import, openapi, respond};
 
-/// The data API, ready to answer.
+/// State of the data API.
 #[derive(Clone)]
 pub struct Rest {
     database: DataPlane,
     schema: Arc<SchemaCache>,
     settings: Arc<RestSettings>,
     limits: LimitSources,
-    /// Sent back as it came.
+    /// The request header that is echoed.
     trace_header: Option<HeaderName>,
 }
 
 impl Rest {
-    /// Serves what `schema` knows, through `database`, as far as `limits` allow.
+    /// Serves the snapshot in `schema` from `database`, within `limits`.
     #[must_use]
     pub fn new(
         database: DataPlane,
@@ -50,14 +50,14 @@ impl Rest {
         limits: LimitSources,
         settings: RestSettings,
     ) -> Self {
-        // There from the start: an alert on a missing series would not fire.
+        // Initialized at start: an alert on a missing series would not fire.
         violations().absolute(0);
         let trace_header = settings.trace_header.as_deref().and_then(|name| name.parse().ok());
         Self { database, schema, settings: Arc::new(settings), limits, trace_header }
     }
 }
 
-/// Every path of the data API, to be nested where it is mounted. The verified caller must stand in the request's
+/// Every path of the data API, to be nested where it is mounted. The verified caller has to be in the request's
 /// extensions as `Identity`; without it every request is refused.
 pub fn router(rest: Rest) -> Router {
     Router::new().route("/", any(handle)).route("/{*path}", any(handle)).fallback(handle).with_state(rest)
@@ -74,7 +74,7 @@ async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
         Ok(response) => response,
         Err(error) => refused(&rest, &head, error),
     };
-    timing.mark("response");
+    timing.end_stage("response");
     timing.show(response.headers_mut());
     if let Some((name, value)) = trace {
         response.headers_mut().insert(name, value);
@@ -82,7 +82,7 @@ async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
     response
 }
 
-/// The life of a request: admit, prepare, execute, respond.
+/// The stages of a request: admit, prepare, execute, respond.
 async fn answer(rest: &Rest, head: &Parts, body: Body, timing: &mut Timing) -> Result<Response, Error> {
     let caller = context::caller(head, &rest.settings.anon_role)?;
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
@@ -90,12 +90,12 @@ async fn answer(rest: &Rest, head: &Parts, body: Body, timing: &mut Timing) -> R
     let RequestBody { body, import } = RequestBody::read(head, body, &rest.settings).await?;
     let incoming = Incoming::of(head, body);
     let request = admitted.parse(&incoming)?;
-    timing.mark("parse");
+    timing.end_stage("parse");
     let prepared = admitted.prepare(&request, &incoming)?;
-    timing.mark("plan");
+    timing.end_stage("plan");
     let begun = Instant::now();
     let outcome = execute(rest, &admitted, &prepared, import, head).await;
-    timing.mark("transaction");
+    timing.end_stage("transaction");
     let outcome =
         outcome.map_err(|error| run::explain(error, &admitted.limits, &prepared, begun.elapsed()))?;
     respond::respond(&request, &prepared.plan, outcome)
@@ -164,7 +164,7 @@ fn refused(rest: &Rest, head: &Parts, error: Error) -> Response {
     response
 }
 
-/// The methods that there are instead (RFC 9110 section 15.5.6): what OPTIONS is answered.
+/// The allowed methods (RFC 9110 section 15.5.6), as OPTIONS answers them.
 fn allowed(rest: &Rest, head: &Parts) -> Option<String> {
     let snapshot = rest.schema.current()?;
     let (path, headers) = (head.uri.path(), &head.headers);
@@ -177,10 +177,10 @@ fn allowed(rest: &Rest, head: &Parts) -> Option<String> {
     }
 }
 
-/// Methods of functions, where it is not known which one is meant.
+/// Methods of functions, if the function is unknown.
 const CALLS: &str = "OPTIONS,GET,HEAD,POST";
 
-/// What is no fault of the client is logged here, once; the client sees less.
+/// Logs server errors, once; the client sees less.
 fn log(error: Error) -> Failure {
     let cause = error.cause();
     if error.is_policy_violation() {

@@ -1,4 +1,4 @@
-//! The one stage that talks to the database: main query, and the estimate where one was asked for.
+//! The one stage that talks to the database: main query, and the planner's estimate if requested.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::request::{ApiRequest, Mutation};
 use crate::respond::{ResponseBody, ResultSet};
 use crate::{sql, stream};
 
-/// A planned request on its way to the database.
+/// A planned request to be executed.
 #[derive(Clone, Copy)]
 pub(crate) struct Task<'a> {
     pub(crate) database: &'a DataPlane,
@@ -25,10 +25,10 @@ pub(crate) struct Task<'a> {
     pub(crate) settings: &'a RestSettings,
 }
 
-/// Runs a plan's query and reads its answer; a long body is left to be handed on.
+/// Runs a plan's query and reads its answer; a long body is left to be streamed.
 ///
 /// # Errors
-/// What the database refused, with violated row bounds told apart.
+/// What the database refused; violated row bounds have an error of their own.
 pub(crate) async fn run(task: Task<'_>, plan: &Plan<'_>) -> Result<ResultSet, Error> {
     let fail = |error| refused(plan, error, task.is_signed_in());
     let estimate = task.estimate(plan).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(task: Task<'_>, plan: &Plan<'_>) -> Result<ResultSet, Er
     Ok(answer)
 }
 
-/// What the caller may use of the schema asked for.
+/// The objects of the requested schema that the caller may use.
 ///
 /// # Errors
 /// Whatever the database answers.
@@ -101,12 +101,12 @@ impl Task<'_> {
     }
 }
 
-/// Where cost is limited, has the query planned first, in a flight of its own that leaves nothing behind. For callers under
-/// row-level security it is planned without its values, and refused only where they may read every row of its tables:
-/// sizes and statistics are of all tenants' rows.
+/// If cost is limited, plans the query first, in a flight of its own. For callers under row-level security it is
+/// planned without its values, and refused only if they may read every row of its tables, since sizes and statistics
+/// cover all tenants' rows.
 ///
 /// # Errors
-/// [`Exceeded::Cost`], and what the database refuses about the query already now.
+/// [`Exceeded::Cost`], and what the database refuses while planning.
 pub(crate) async fn require_affordable(
     task: Task<'_>,
     limits: &RequestLimits,
@@ -130,8 +130,8 @@ pub(crate) async fn require_affordable(
     Err(LimitError::Exceeded(Exceeded::Cost { cost, bound: bound.clone() }).into())
 }
 
-/// Tells what a limit refused from what others did, and a role that is not there from other settings. `took` is how long
-/// the database was busy with the request.
+/// Distinguishes limits from other cancellations, and a missing role from other settings. `took` is how long the
+/// database has worked on the request.
 pub(crate) fn explain(
     error: Error,
     limits: &RequestLimits,
@@ -139,7 +139,7 @@ pub(crate) fn explain(
     took: Duration,
 ) -> Error {
     let exceeded = match &error {
-        // Whoever else cancels a statement does so with the same SQLSTATE.
+        // Other cancellations have the same SQLSTATE.
         Error::Database(DbError::Refused(refusal), _) if refusal.code == "57014" => {
             RequestLimits::timed_out(&prepared.timeout, took)
         }
@@ -176,14 +176,14 @@ fn no_row() -> Error {
     Error::Database(DbError::Protocol("no row".into()), true)
 }
 
-/// What a plan says of its topmost node.
+/// A field of a plan's topmost node.
 fn topmost(rows: &[Row], name: &str) -> Option<serde_json::Value> {
     let text = rows.first()?.first()?.as_ref()?;
     let plan: serde_json::Value = serde_json::from_slice(text).ok()?;
     plan.get(0)?.get("Plan")?.get(name).cloned()
 }
 
-/// A violated guard carries the number of rows in DETAIL.
+/// A violated guard reports the number of rows in DETAIL.
 fn refused(plan: &Plan<'_>, mut error: DbError, signed_in: bool) -> Error {
     let DbError::Refused(refusal) = &mut error else { return Error::Database(error, signed_in) };
     if refusal.code != "RHROW" {

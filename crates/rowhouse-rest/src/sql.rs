@@ -1,12 +1,12 @@
 //! From a [`Plan`] to SQL text and parameters. A pure function.
 //!
 //! Names are quoted and schema-qualified, values are parameters, so the text depends on the shape of a request
-//! only and one prepared statement serves all requests of that shape. The one thing written bare is the name of
-//! a type in a cast, which the parser limits to letters, digits, `_`, `$` and spaces.
+//! only and one prepared statement serves all requests of that shape. Only type names in casts are written unquoted;
+//! the parser limits them to letters, digits, `_`, `$` and spaces.
 //!
 //! Every main query gives one row of text columns: total count, page count, `response.headers`, `response.status`;
 //! then, except for reads, the key of the one row written (JSON array), the number of new rows of an upsert, and a guard
-//! (always empty; it raises instead); last the body, so that a long one can be handed on as it arrives.
+//! (always empty; it raises instead); last the body, so that a long one can be streamed.
 
 mod body;
 mod builder;
@@ -44,8 +44,8 @@ const GUC: &str = "nullif(current_setting('response.headers', true), ''), \
 /// The most parameters that one statement can have: the protocol counts them in 16 bits.
 pub(crate) const MAX_PARAMS: usize = 65_535;
 
-/// What runs before the main query: settings, then the function `name`, given as `function` or `schema.function`.
-/// Nothing where there is nothing to do.
+/// The statement before the main query: settings, then the function `name`, given as `function` or `schema.function`.
+/// `None` if there is nothing to do.
 pub(crate) fn before<'s>(
     settings: impl IntoIterator<Item = (&'s str, &'s str)>,
     name: Option<&str>,
@@ -69,7 +69,7 @@ pub(crate) fn before<'s>(
     (!separator.is_empty()).then(|| sql.finish())
 }
 
-/// The main query; none where the schema alone answers.
+/// The main query; `None` if the snapshot alone answers.
 pub(crate) fn main(plan: &Plan<'_>) -> Option<Query> {
     let query = answering(Sql::new(), plan)?;
     Some(match plan.format().and_then(|format| format.explain) {
@@ -92,7 +92,7 @@ pub(crate) fn lines(plan: &Plan<'_>) -> Option<(Query, Query)> {
     }
 }
 
-/// The query that makes an answer.
+/// The query of an answer.
 fn answering(sql: Sql, plan: &Plan<'_>) -> Option<Query> {
     Some(match plan {
         Plan::Read(plan) => read::main(sql, plan),
@@ -102,7 +102,7 @@ fn answering(sql: Sql, plan: &Plan<'_>) -> Option<Query> {
     })
 }
 
-/// The query that makes the body of an answer, even where its plan is asked for.
+/// The query of an answer's body, even if its plan is requested.
 pub(crate) fn bare(plan: &Plan<'_>) -> Option<Query> {
     making(Sql::new, plan)
 }
@@ -115,9 +115,9 @@ fn making(sql: fn() -> Sql, plan: &Plan<'_>) -> Option<Query> {
     }
 }
 
-/// What shows the cost of the main query before it is run: one column, `EXPLAIN` as JSON. Without `values` the query is
-/// planned as for any values. None where nothing will be run, and for inserts: how many rows a body holds is not known
-/// to the planner.
+/// The query for the cost of the main query: one column, `EXPLAIN` as JSON. Without `values` the query is planned
+/// generically. `None` if nothing is run, and for inserts, since the planner does not know the number of rows in a
+/// body.
 pub(crate) fn cost(plan: &Plan<'_>, values: bool) -> Option<Query> {
     if matches!(plan, Plan::Write(write) if matches!(write.effect, Effect::Insert { .. })) {
         return None;

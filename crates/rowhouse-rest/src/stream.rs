@@ -1,4 +1,4 @@
-//! Bodies on their way: pieces from the database to a client that may be slow, or gone.
+//! Streaming of bodies from the database to a client that may be slow or gone.
 
 use std::io;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-/// Pieces made ahead of the client's reading.
+/// Pieces buffered ahead of the client.
 const AHEAD: usize = 4;
 
-/// What goes to the client; a stream that closes without its end was cut.
+/// A message to the client; a stream that closes without `End` was cut off.
 enum Message {
     Piece(Bytes),
     End,
@@ -26,14 +26,14 @@ enum Outcome {
     Done,
     /// The database failed.
     Failed,
-    /// The client took in nothing for too long.
+    /// The client has read nothing for too long.
     Stalled,
-    /// The client went away.
+    /// The client has closed the connection.
     Left,
 }
 
-/// A body of `first` and the pieces. A client that takes in nothing for `stall`, or goes away, is cut off, and the query
-/// cancelled; so that nobody mistakes a part for the whole, the connection is then closed without the body's end.
+/// A body of `first` and the pieces. If the client reads nothing for `stall`, or disconnects, the query is cancelled
+/// and the connection closed without the body's end, so that a part is not mistaken for the whole.
 pub(crate) fn body(first: Bytes, pieces: Pieces, stall: Duration) -> Body {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let pump = async move {

@@ -1,4 +1,4 @@
-//! `Server-Timing` (W3C): how long each stage of a request took, in milliseconds, where the project wants it shown.
+//! `Server-Timing` (W3C): the duration of each stage of a request in milliseconds, if `rest.server_timing` is on.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rowhouse_http::VerifyTime;
 
-/// A watch that notes the time between marks; one that is off does nothing.
+/// A stopwatch of stages; a disabled one does nothing.
 #[derive(Debug)]
 pub(crate) struct Timing {
     last: Option<Instant>,
@@ -14,7 +14,7 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
-    /// Begins with the time it took to verify the token, before the request came here.
+    /// Starts with the time for verifying the token.
     pub(crate) fn start(on: bool, verified: Option<&VerifyTime>) -> Self {
         let mut timing = Self { last: on.then(Instant::now), text: String::new() };
         if let Some(VerifyTime(took)) = verified.filter(|_| on) {
@@ -24,7 +24,7 @@ impl Timing {
     }
 
     /// Ends the stage `name`; the next one begins.
-    pub(crate) fn mark(&mut self, name: &str) {
+    pub(crate) fn end_stage(&mut self, name: &str) {
         if let Some(last) = self.last {
             let now = Instant::now();
             self.note(name, now - last);

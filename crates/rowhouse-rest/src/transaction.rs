@@ -1,12 +1,12 @@
-//! Which settings a request's transaction runs under: those of the project, then of the role, then of the function.
+//! Settings of a request's transaction: those of the project, then of the role, then of the function.
 
 use rowhouse_db::flight::Isolation;
 use rowhouse_kernel::settings::RestSettings;
 
-/// Decides the transaction's isolation; it cannot be set like the others, once a query has run.
+/// The isolation setting; unlike the others it cannot be set after a query has run.
 const ISOLATION: &str = "default_transaction_isolation";
 
-/// Settings in the order in which they are set: the later one of a name binds.
+/// Settings in the order in which they are set: of the same name the last one wins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TransactionSettings<'s> {
     project: &'s RestSettings,
@@ -30,18 +30,18 @@ impl<'s> TransactionSettings<'s> {
         own.chain(others.filter(|(name, _)| *name != ISOLATION))
     }
 
-    /// The function's own where it has one and it may count, else the role's.
+    /// The function's own if it is hoisted, else the role's.
     pub(crate) fn isolation(self) -> Option<Isolation> {
         let named = |(name, value)| (name == ISOLATION).then(|| Isolation::parse(value)).flatten();
         self.hoisted().find_map(named).or_else(|| self.role.iter().map(pair).find_map(named))
     }
 
-    /// The function's own limit, where it may count.
+    /// The function's own timeout, if it is hoisted.
     pub(crate) fn function_timeout(self) -> Option<&'s str> {
         self.hoisted().find_map(|(name, value)| (name == "statement_timeout").then_some(value))
     }
 
-    /// What the function sets for itself and the project wants to hold for the whole transaction.
+    /// The function's settings that are hoisted to the transaction (`rest.hoisted_tx_settings`).
     fn hoisted(self) -> impl Iterator<Item = (&'s str, &'s str)> {
         let wanted = &self.project.hoisted_tx_settings;
         self.function.iter().map(pair).filter(move |(name, _)| wanted.iter().any(|wanted| wanted == name))

@@ -19,7 +19,7 @@ fn headers_are_json_without_cookies() {
 }
 
 #[test]
-fn control_characters_and_foreign_bytes_are_written_as_json_can_hold_them() {
+fn control_characters_and_invalid_utf8_are_escaped_for_json() {
     let mut map = HeaderMap::new();
     map.insert("x-tab", "a\tb".parse().unwrap());
     map.insert("x-utf8", HeaderValue::from_bytes("für".as_bytes()).unwrap());
@@ -44,7 +44,7 @@ fn header_map_is_bounded() {
 }
 
 #[test]
-fn client_says_how_the_transaction_ends_only_where_it_may() {
+fn client_decides_how_the_transaction_ends_only_where_allowed() {
     use rowhouse_db::flight::End::{Commit, Rollback};
     use rowhouse_kernel::settings::TxEnd;
     let asked = |setting, prefer: &'static str| {
@@ -68,7 +68,7 @@ fn client_says_how_the_transaction_ends_only_where_it_may() {
 }
 
 #[test]
-fn search_path_begins_with_the_served_schema_and_names_none_twice() {
+fn search_path_begins_with_the_served_schema_without_duplicates() {
     let extra = ["public".to_owned(), "ext\"ra".to_owned()];
     assert_eq!(super::search_path("api", &extra), r#""api", "public", "ext""ra""#);
     assert_eq!(super::search_path("public", &extra), r#""public", "ext""ra""#);

@@ -1,4 +1,4 @@
-//! What the database refused, as HTTP.
+//! Database errors as HTTP responses.
 
 use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use rowhouse_db::{DbError, PgError};
@@ -42,7 +42,7 @@ fn refused(error: &PgError, signed_in: bool) -> Failure {
     if status == StatusCode::UNAUTHORIZED { failure.challenged() } else { failure }
 }
 
-/// The token is genuine, but its session is over.
+/// The token is valid, but its session has ended.
 fn session_ended() -> Failure {
     const CHALLENGE: &str = "Bearer error=\"invalid_token\", error_description=\"Session has ended\"";
     let mut failure = Failure::new(StatusCode::UNAUTHORIZED, "PGRST303", "Session has ended");

@@ -1,6 +1,6 @@
-//! A limit that an operator has set and a request would exceed: 422 with what the limit is, who has it, what helps.
+//! Limits set by the operator that a request exceeds: 422 with the limit, its holder and a hint.
 //!
-//! Not 408 or 429: clients and proxies repeat such requests by themselves, and here that would only repeat the cost.
+//! Not 408 or 429, which clients and proxies retry automatically: that would only repeat the cost.
 
 use http::StatusCode;
 
@@ -9,7 +9,7 @@ use crate::limit::{Exceeded, Limit};
 
 pub(super) fn failure(exceeded: &Exceeded) -> Failure {
     match exceeded {
-        // The code that PostgreSQL gave it, because clients look for that.
+        // PostgreSQL's own code, since clients check for it.
         Exceeded::Time(bound) => Failure::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "57014",
@@ -49,7 +49,7 @@ pub(super) fn failure(exceeded: &Exceeded) -> Failure {
     }
 }
 
-/// The operator's slip; the caller can do nothing about it.
+/// A mistake of the operator, not of the caller.
 pub(super) fn unreadable(name: &str, value: &str) -> Failure {
     Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "RHL00", format!("The role's setting {name} is no limit"))
         .details(format!("It is \"{value}\"."))
@@ -67,7 +67,7 @@ fn holder<T>(bound: &Limit<T>) -> String {
     }
 }
 
-/// Two significant digits: enough to act on, and a poor measure of how much other tenants have in the same table.
+/// Rounded to two significant digits: enough to act on, and too coarse to measure other tenants' rows in the same table.
 fn coarse(cost: f64) -> f64 {
     let scale = 10_f64.powf(cost.abs().max(1.0).log10().floor() - 1.0);
     (cost / scale).round() * scale

@@ -1,4 +1,4 @@
-//! Requests that the schema or their own parts forbid.
+//! Errors of planning.
 
 use http::StatusCode;
 
@@ -35,7 +35,7 @@ pub(super) fn failure(error: PlanError) -> Failure {
         PlanError::Aggregates => {
             Failure::new(StatusCode::BAD_REQUEST, "PGRST123", "Use of aggregate functions is not allowed")
         }
-        // Of our own: PostgREST has no such clauses.
+        // An extension: PostgREST has no such clauses.
         PlanError::Clause(message) => Failure::new(StatusCode::BAD_REQUEST, "PGRST190", message),
         PlanError::MaxAffectedCall => Failure::new(
             StatusCode::BAD_REQUEST,

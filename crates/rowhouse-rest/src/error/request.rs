@@ -1,4 +1,4 @@
-//! Requests that were not understood.
+//! Errors of parsing.
 
 use http::StatusCode;
 
@@ -44,7 +44,7 @@ pub(super) fn failure(error: RequestError) -> Failure {
     }
 }
 
-/// 415 that says what is taken instead (RFC 9110 section 15.5.16).
+/// 415 with the accepted media type (RFC 9110 section 15.5.16).
 fn query_type(found: &str) -> Failure {
     let message = format!("Content-Type not acceptable: {found}");
     let mut failure = Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PGRST102", message)

@@ -1,4 +1,4 @@
-//! Failures that talk about the schema at length: functions and relations that are missing or ambiguous.
+//! Errors about missing or ambiguous functions and relations.
 
 use http::StatusCode;
 use serde_json::json;

@@ -1,19 +1,19 @@
-//! From an SQLSTATE to an HTTP status, as PostgREST has it. What the client is told is left to [`super::database`].
+//! Maps SQLSTATEs to HTTP statuses, as PostgREST does. Leaves the body to [`super::database`].
 //!
-//! Texts decide nothing: they are in the language of the server (`lc_messages`). Where one SQLSTATE stands for several
-//! things, the name of the server's function tells them apart.
+//! Messages are not used, since they depend on the server's language (`lc_messages`). Where one SQLSTATE has several
+//! causes, the name of the server's C function (`routine`) distinguishes them.
 
 use http::StatusCode;
 use rowhouse_db::PgError;
 
 /// The server's functions that refuse to write to a view; the first since PostgreSQL 17.
 const VIEW_WRITERS: [&str; 3] = ["error_view_not_updatable", "rewriteTargetView", "CheckValidResultRel"];
-/// The server's function that holds a written row against policies, and against the checks of views.
+/// The server's function that checks written rows against policies and `with check option`.
 const ROW_CHECK: &str = "ExecWithCheckOptions";
-/// The server's function that has the text of a setting checked.
+/// The server's function that validates a setting.
 const SETTING_CHECK: &str = "call_string_check_hook";
 
-/// The status for what the database refused; of a right, it depends on whether the caller is signed in.
+/// The status for what the database refused; for missing privileges it depends on whether the caller is signed in.
 pub(super) fn status(error: &PgError, signed_in: bool) -> StatusCode {
     let code = error.code.as_str();
     if let Some(status) = code.strip_prefix("PT") {
@@ -22,7 +22,7 @@ pub(super) fn status(error: &PgError, signed_in: bool) -> StatusCode {
     match code {
         "23503" | "23505" => StatusCode::CONFLICT,
         "25006" => StatusCode::METHOD_NOT_ALLOWED,
-        // The caller asked of a view what its definition does not offer; PostgREST blames itself with a 500.
+        // The view is not updatable, so the method is not allowed; PostgREST answers 500.
         "55000" if is_raised_by(error, &VIEW_WRITERS) => StatusCode::METHOD_NOT_ALLOWED,
         "53400" => StatusCode::INTERNAL_SERVER_ERROR,
         "57P01" => StatusCode::SERVICE_UNAVAILABLE,
@@ -50,12 +50,12 @@ pub(crate) fn is_policy_violation(error: &PgError) -> bool {
     error.code == "42501" && is_raised_by(error, &[ROW_CHECK])
 }
 
-/// A setting did not take its text.
+/// The value of a setting was refused.
 pub(crate) fn is_refused_setting(error: &PgError) -> bool {
     error.code == "22023" && is_raised_by(error, &[SETTING_CHECK])
 }
 
-/// A status chosen by SQL. Informational ones would break the exchange.
+/// A status set by SQL. Informational ones would break the HTTP exchange.
 pub(super) fn own_status(number: u16) -> Option<StatusCode> {
     StatusCode::from_u16(number).ok().filter(|status| !status.is_informational())
 }

@@ -49,9 +49,9 @@ fn sqlstates_have_postgrest_s_statuses() {
     assert_eq!(refused("21000", "DELETE requires a WHERE clause", true).status, StatusCode::BAD_REQUEST);
 }
 
-/// Texts are in the language of the server.
+/// Messages depend on the server's language.
 #[test]
-fn the_server_s_function_tells_apart_what_an_sqlstate_does_not() {
+fn routine_distinguishes_causes_of_the_same_sqlstate() {
     let error = |code: &str, routine: &str| PgError {
         code: code.to_owned(),
         message: "auf Deutsch".to_owned(),
@@ -70,7 +70,7 @@ fn the_server_s_function_tells_apart_what_an_sqlstate_does_not() {
 }
 
 #[test]
-fn missing_rights_challenge_those_who_are_not_signed_in() {
+fn missing_privileges_challenge_anonymous_callers() {
     let response = refused("42501", "permission denied", false).respond(ErrorVerbosity::Verbose);
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(response.headers()["www-authenticate"], "Bearer");
@@ -85,7 +85,7 @@ fn missing_rights_challenge_those_who_are_not_signed_in() {
 }
 
 #[test]
-fn absent_database_asks_to_retry() {
+fn unavailable_database_has_retry_after() {
     let failure = Failure::from(Error::Database(DbError::Unavailable("secret host".into()), true));
     assert!(!failure.message.contains("secret"));
     let response = failure.respond(ErrorVerbosity::Verbose);
@@ -103,7 +103,7 @@ fn absent_database_asks_to_retry() {
 }
 
 #[test]
-fn ended_session_and_lost_tenant_are_told_apart() {
+fn ended_session_and_lost_membership_have_different_errors() {
     let ended = refused("RH401", "session ended", true);
     assert_eq!((ended.status, ended.code.as_str()), (StatusCode::UNAUTHORIZED, "PGRST303"));
     assert!(
@@ -162,7 +162,7 @@ fn body_has_all_four_fields() {
 }
 
 #[tokio::test]
-async fn details_and_hints_are_kept_back_where_minimal_is_asked_for() {
+async fn details_and_hints_are_omitted_with_minimal_verbosity() {
     let body = async |verbosity| {
         let failure = Failure::new(StatusCode::NOT_FOUND, "PGRST205", "gone").details("why").hint("how");
         let bytes = failure.respond(verbosity).into_body().collect().await.unwrap().to_bytes();

@@ -1,4 +1,4 @@
-//! Refused tokens: PGRST301 when the token itself is no good, PGRST303 when one of its claims is.
+//! Refused tokens: PGRST301 if the token itself is invalid, PGRST303 if one of its claims is.
 
 use std::borrow::Cow;
 

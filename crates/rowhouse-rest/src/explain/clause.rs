@@ -1,7 +1,7 @@
-//! PostgreSQL's own spelling of a condition, taken apart as far as indexes are concerned.
+//! Parses conditions as `explain` prints them, as far as indexes are concerned.
 //!
-//! `explain` prints every operator with spaces around it and every operand that is not plain in parentheses, so a walk
-//! that knows quotes and parentheses is enough.
+//! `explain` prints every operator with spaces around it and every operand that is not plain in parentheses, so a
+//! scan that tracks quotes and parentheses is enough.
 
 /// `column operator value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ fn clause(text: &str, alias: &str) -> Option<Clause> {
     let (left, operator) = (&text[..first], &text[first + 1..second]);
     let is_operator = operator.chars().all(|c| "+-*/<>=~!@#%^&|`?".contains(c));
     let right = &text[second + 1..];
-    // An OR, an IS or a BETWEEN is no comparison of one column.
+    // An OR, an IS or a BETWEEN is not a comparison of one column.
     if !is_operator || gaps.any(|at| text[at..].starts_with(" OR ")) {
         return None;
     }
@@ -118,7 +118,7 @@ fn is_balanced(text: &str) -> bool {
     depth == 0
 }
 
-/// Places outside quotes and parentheses, each with the text from there on.
+/// Positions outside quotes and parentheses, each with the remaining text.
 fn top_level(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut depth = 0_i32;
     unquoted(text).filter_map(move |(at, c)| {
@@ -128,7 +128,7 @@ fn top_level(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Characters outside `'…'` and `"…"`; a doubled quote ends and begins again, which comes to the same.
+/// Characters outside `'…'` and `"…"`; a doubled quote counts as end and start, with the same result.
 pub(super) fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
     let mut quote: Option<char> = None;
     text.char_indices().filter(move |(_, c)| match quote {

@@ -1,4 +1,4 @@
-//! What the catalog knows about the relations of a statement: sizes, columns, indexes, policies.
+//! Catalog data about the relations of a statement: sizes, columns, indexes, policies.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +18,13 @@ pub struct RelationFacts {
     pub name: String,
     /// Both as SQL text.
     pub quoted: String,
-    /// Under whose rights it is read; a view's owner for what lies beneath the view.
+    /// The role under whose privileges it is read; the owner for relations below a view.
     pub role: String,
-    /// Rows as last counted by `analyze`, else a guess from its size.
+    /// Rows by the last `analyze`, else an estimate from its size.
     pub rows: f64,
-    /// Policies decide about its rows.
+    /// Whether row-level security applies to it.
     pub row_security: bool,
-    /// The role looks past them.
+    /// Whether the role bypasses row-level security.
     pub bypassed: bool,
     /// Its columns in order.
     pub columns: Vec<ColumnFacts>,
@@ -44,7 +44,7 @@ pub struct ColumnFacts {
     /// Its type beneath domains.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// Its comparison may run before a policy has seen the row, so an index may serve it below one.
+    /// Whether its comparison is leakproof: then it may be evaluated before policies, so an index can be used.
     pub leakproof: bool,
 }
 
@@ -55,7 +55,7 @@ pub struct Index {
     pub name: String,
     /// `btree`, `gin`…
     pub method: String,
-    /// It leaves rows out.
+    /// Whether it is partial.
     pub partial: bool,
     /// Key columns in order; an expression is an empty text.
     pub columns: Vec<String>,
@@ -71,9 +71,9 @@ pub struct Policy {
     pub quoted: String,
     /// `all`, `select`, `insert`, `update` or `delete`.
     pub command: String,
-    /// One permissive policy is enough; a restrictive one must hold too.
+    /// Permissive, as opposed to restrictive.
     pub permissive: bool,
-    /// For whom it is.
+    /// Its roles.
     pub roles: Vec<String>,
     /// Which rows are seen.
     pub using: Option<String>,
@@ -82,7 +82,7 @@ pub struct Policy {
 }
 
 impl RelationFacts {
-    /// Policies decide, and the role does not look past them.
+    /// Whether row-level security applies to the role.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         self.row_security && !self.bypassed

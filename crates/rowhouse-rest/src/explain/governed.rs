@@ -1,4 +1,4 @@
-//! What row-level security does with a relation of a statement. Leaves finding it out to the report.
+//! How row-level security applies to a relation of a statement. Leaves determining it to the report.
 
 use serde::Serialize;
 
@@ -9,12 +9,12 @@ use super::fact::Policy;
 pub struct Governed {
     /// The relation as SQL text.
     pub relation: String,
-    /// Under whose rights it is read.
+    /// The role under whose privileges it is read.
     pub role: String,
-    /// Policies decide about its rows.
+    /// Whether row-level security applies to it.
     pub row_security: bool,
-    /// The role looks past them.
+    /// Whether the role bypasses row-level security.
     pub bypassed: bool,
-    /// Those that took part; none with row-level security means that no row is seen.
+    /// The policies that applied; none with row-level security means that no row is visible.
     pub policies: Vec<Policy>,
 }

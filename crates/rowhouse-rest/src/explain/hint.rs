@@ -1,5 +1,5 @@
-//! What would make the statement faster: missing indexes, policies that call a function for every row, conditions that
-//! no index serves. Says nothing about tables so small that reading them whole is right.
+//! Hints to make a statement faster: missing indexes, policies that call a function for every row, conditions that no
+//! index can serve. Ignores tables so small that a sequential scan is right.
 
 mod index;
 mod scan;
@@ -12,19 +12,19 @@ use super::policy;
 use super::tree::{Node, Tree};
 use scan::ScanOf;
 
-/// Rows from which on reading all of a table is worth a remark.
+/// Smallest number of rows whose sequential scan is reported.
 const NOTICEABLE: f64 = 1000.0;
 
-/// Something to change.
+/// A hint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hint {
     /// `missing_index`, `tenant_index`, `initplan`, `cast`, `leading_wildcard` or `not_leakproof`.
     pub kind: &'static str,
     /// The table, as SQL text.
     pub relation: String,
-    /// What is the matter, in one sentence.
+    /// The problem in one sentence.
     pub message: String,
-    /// The statement that changes it, where there is one.
+    /// The statement that solves it, if there is one.
     pub statement: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn hints(tree: &Tree, facts: &Facts, governed: &[Governed]) -> Vec<Hi
     found
 }
 
-/// Policies that took part and call per row what is the same for all rows.
+/// Hints for policies that call a function per row although its result is constant.
 fn of_policies(relation: &RelationFacts, governed: &Governed, tree: &Tree) -> Vec<Hint> {
     let evidence = evidence(relation, &tree.root);
     let hint = |policy: &super::Policy| {

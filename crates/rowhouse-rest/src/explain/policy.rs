@@ -1,13 +1,13 @@
-//! Calls in a policy that PostgreSQL makes for every row although their result is the same for all of them.
+//! Finds calls in policies that PostgreSQL makes for every row although their result is constant.
 //!
 //! `(select auth.uid())` becomes an InitPlan: one call per statement. Bare, the call is part of the filter.
 
 use super::clause::unquoted;
 
-/// Schemas whose functions tell who is asking.
+/// Schemas whose functions describe the caller.
 const SCHEMAS: [&str; 2] = ["auth.", "tenancy."];
 
-/// The expression with each such call wrapped, and the calls; none when there is nothing to wrap.
+/// The expression with each such call wrapped, and the calls; `None` if there is nothing to wrap.
 pub(super) fn wrapped(expression: &str) -> Option<(String, Vec<String>)> {
     let calls = bare_calls(expression);
     if calls.is_empty() {
@@ -33,10 +33,10 @@ pub(super) fn calls_per_row(condition: &str) -> bool {
     !bare_calls(condition).is_empty()
 }
 
-/// Where such calls stand, from the name to the closing parenthesis.
+/// Ranges of such calls, from the name to the closing parenthesis.
 fn bare_calls(text: &str) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
-    // For each open parenthesis, whether what stands in it is a scalar subquery without tables.
+    // For each open parenthesis, whether it contains a scalar subquery without tables.
     let mut open: Vec<bool> = Vec::new();
     let code: Vec<(usize, char)> = unquoted(text).collect();
     for &(at, c) in &code {

@@ -1,4 +1,4 @@
-//! A request as one caller would send it: the query and all that a flight needs around it. A pure function.
+//! Prepares a request of a caller: the query and the context of its flight. A pure function.
 
 use rowhouse_db::catalog::{QualifiedName, RelationKind, Snapshot};
 use rowhouse_db::flight::{Access, Isolation, Query};
@@ -13,12 +13,12 @@ use crate::parse::Incoming;
 use crate::plan::{Plan, PlanError, ReadNode, Source};
 use crate::sql;
 
-/// A caller's request, ready to fly.
+/// A prepared request.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// What makes the answer; not its plan, even if the request asks for that.
+    /// The query of the answer; not its plan, even if the request asks for that.
     pub query: Query,
-    /// What runs before it, as the caller.
+    /// The statement that runs before it, as the caller.
     pub before: Option<Query>,
     /// Whether the transaction may write.
     pub access: Access,
@@ -26,7 +26,7 @@ pub struct Prepared {
     pub search_path: String,
     /// `TimeZone`, when the request names one.
     pub time_zone: Option<String>,
-    /// When role or function ask for another one.
+    /// The isolation level, if role or function set one.
     pub isolation: Option<Isolation>,
     /// `request.headers`.
     pub headers: String,
@@ -36,8 +36,8 @@ pub struct Prepared {
     pub relations: Vec<QualifiedName>,
 }
 
-/// Parses, plans and renders a request within the caller's limits on rows and time. A limit on cost refuses nothing
-/// here: the plan is what shows the cost.
+/// Parses, plans and renders a request within the caller's limits on rows and time. The limit on cost is not applied
+/// here.
 ///
 /// # Errors
 /// The failure that the request would be answered with before the database is asked.
@@ -82,7 +82,7 @@ fn prepared(
     })
 }
 
-/// What the plan reads or writes by name, each once.
+/// Relations that the plan reads or writes, each once.
 fn relations(plan: &Plan<'_>) -> Vec<QualifiedName> {
     let mut found = Vec::new();
     match plan {

@@ -1,4 +1,4 @@
-//! A plan and the catalog put together: which policies took part, what was read how, and what could be better.
+//! Combines a plan with catalog data: applied policies, scans and hints.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use super::governed::Governed;
 use super::hint::{self, Hint};
 use super::tree::{Node, Tree};
 
-/// What is known about one statement.
+/// The report on a statement.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The plan.
     pub plan: Tree,
-    /// Each relation with the policies that took part.
+    /// Each relation with the policies that applied.
     pub relations: Vec<Governed>,
     /// Scans through an index.
     pub indexes: Vec<Scan>,
@@ -35,11 +35,11 @@ pub struct Scan {
     pub kind: String,
     /// Rows that the planner expects.
     pub rows: f64,
-    /// Rows that came, over all loops; with `analyze`.
+    /// Actual rows over all loops; with `analyze`.
     pub actual_rows: Option<f64>,
 }
 
-/// Puts plan and facts together. A pure function.
+/// Combines plan and facts. A pure function.
 #[must_use]
 pub fn analyse(plan: Tree, facts: &Facts) -> Report {
     let relations: Vec<Governed> = facts.iter().map(|facts| governed(facts, &plan.root)).collect();
@@ -82,8 +82,8 @@ fn governed(facts: &RelationFacts, root: &Node) -> Governed {
     }
 }
 
-/// What is done to the relation: its policies for reading count unless it is only inserted into and nothing of the new
-/// rows is shown (PostgreSQL's documentation of `create policy`).
+/// The commands on the relation: policies for reading apply unless rows are only inserted and not returned
+/// (PostgreSQL's documentation of `create policy`).
 fn commands(facts: &RelationFacts, root: &Node) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
     root.visit(&mut |node, _| {
@@ -105,7 +105,7 @@ fn commands(facts: &RelationFacts, root: &Node) -> BTreeSet<&'static str> {
             _ => drop(found.insert("select")),
         }
     });
-    // Planned away, or known through a partition only.
+    // Removed by the planner, or present as a partition only.
     if found.is_empty() {
         found.insert("select");
     }

@@ -1,4 +1,4 @@
-//! `explain (format json, verbose)` as a tree of nodes. Numbers are PostgreSQL's; a missing one stays missing.
+//! `explain (format json, verbose)` as a tree of nodes. Numbers are PostgreSQL's; missing ones are `None`.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -33,7 +33,7 @@ pub struct Tree {
 pub struct Node {
     /// `Seq Scan`, `Nested Loop`…
     pub kind: String,
-    /// `InitPlan 1`, `CTE written`… where it hangs beside its parent's rows.
+    /// `InitPlan 1`, `CTE written`… if it is a subplan.
     pub subplan: Option<String>,
     /// Schema of the relation it works on.
     pub schema: Option<String>,
@@ -51,7 +51,7 @@ pub struct Node {
     pub conditions: Vec<Condition>,
     /// What it sorts by.
     pub sort_keys: Vec<String>,
-    /// What it hands on.
+    /// Its output columns.
     pub output: Vec<String>,
     /// Cost until the first row, in the planner's units.
     pub startup_cost: f64,
@@ -59,9 +59,9 @@ pub struct Node {
     pub total_cost: f64,
     /// Rows expected.
     pub rows: f64,
-    /// What really happened, with `analyze`.
+    /// Actual values, with `analyze`.
     pub actual: Option<Actual>,
-    /// Where its rows come from.
+    /// Its child nodes.
     pub children: Vec<Node>,
 }
 

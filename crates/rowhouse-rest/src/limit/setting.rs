@@ -1,9 +1,9 @@
-//! How PostgreSQL reads the value of a setting that stands for a time or a number.
+//! Parses values of settings as PostgreSQL does: durations and numbers.
 
 use std::time::Duration;
 
 /// `statement_timeout`: a number, perhaps with a fraction and a unit; without a unit milliseconds. Zero: no limit.
-/// `None` for what is neither; of what PostgreSQL takes, that is only numbers of base 8 or 16.
+/// `None` if malformed; of PostgreSQL's forms only octal and hexadecimal numbers are not supported.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -17,7 +17,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let milliseconds = digits.trim_end().parse::<f64>().ok()? * scale;
-    // Anything above zero is a limit, however PostgreSQL would round it.
+    // Anything above zero is a limit of at least a millisecond.
     let milliseconds = if milliseconds > 0.0 { milliseconds.round().max(1.0) } else { milliseconds };
     Duration::try_from_secs_f64(milliseconds / 1_000.0).ok()
 }

@@ -70,7 +70,7 @@ fn durations_are_read_as_postgresql_reads_them() {
 }
 
 #[test]
-fn setting_that_is_no_limit_refuses_rather_than_lifts() {
+fn invalid_limit_refuses_requests_instead_of_lifting_the_limit() {
     for (name, value) in [(MAX_ROWS, "1k"), (MAX_ROWS, "0"), (MAX_COST, "inf"), (MAX_COST, "-1")] {
         let (caller, snapshot) = (reader(), with(&[(name, value)]));
         let failure = Failure::from(Error::from(of(&caller, &snapshot).err().unwrap()));
@@ -80,13 +80,13 @@ fn setting_that_is_no_limit_refuses_rather_than_lifts() {
 }
 
 #[test]
-fn tenants_whose_limits_are_not_known_yet_wait() {
+fn requests_are_refused_until_tenants_limits_are_loaded() {
     let caller = Caller { tenant: Some("00000000-0000-7000-8000-000000000001".parse().unwrap()), ..reader() };
     assert_eq!(of(&caller, &schema()).unwrap_err(), LimitError::NotLoaded);
 }
 
 #[test]
-fn limit_above_the_allowed_is_refused_at_every_depth_and_others_are_let_through() {
+fn explicit_limit_above_the_allowed_is_refused_at_every_depth() {
     let (caller, snapshot) = (reader(), with(&[(MAX_ROWS, "10")]));
     let limits = of(&caller, &snapshot).unwrap();
     let check =
@@ -101,7 +101,7 @@ fn limit_above_the_allowed_is_refused_at_every_depth_and_others_are_let_through(
 }
 
 #[test]
-fn rows_are_capped_by_whatever_is_strictest() {
+fn rows_are_capped_by_the_strictest_limit() {
     let (caller, snapshot) = (reader(), with(&[(MAX_ROWS, "10")]));
     let limits = of(&caller, &snapshot).unwrap();
     for (server, effective) in [(None, 10), (Some(5), 5), (Some(50), 10)] {
@@ -132,7 +132,7 @@ fn written_rows_are_bounded_unless_the_client_bounds_them_closer() {
 }
 
 #[test]
-fn only_a_timeout_that_role_or_tenant_set_is_the_callers_concern() {
+fn only_timeouts_of_role_or_tenant_are_reported_as_limits() {
     let (caller, snapshot) = (reader(), with(&[(TIMEOUT, "3s")]));
     let limits = of(&caller, &snapshot).unwrap();
     let (own, limit) = (limits.timeout(None, None).unwrap(), Duration::from_secs(3));
@@ -144,7 +144,7 @@ fn only_a_timeout_that_role_or_tenant_set_is_the_callers_concern() {
 }
 
 #[test]
-fn cost_is_told_coarsely() {
+fn cost_is_reported_rounded() {
     let bound = Limit { most: 100.0, role: None };
     let (_, code, details) = refused(LimitError::Exceeded(Exceeded::Cost { cost: Some(123_456.78), bound }));
     assert_eq!(code, "RHL02");
@@ -152,7 +152,7 @@ fn cost_is_told_coarsely() {
 }
 
 #[test]
-fn inserts_and_plans_alone_are_not_costed() {
+fn inserts_and_plan_requests_are_not_limited_by_cost() {
     let snapshot = schema();
     let settings = RestSettings { plan_enabled: true, ..RestSettings::default() };
     let is_costed = |method: &str, headers: &[&str], body: &str| {
@@ -169,7 +169,7 @@ fn inserts_and_plans_alone_are_not_costed() {
 }
 
 #[test]
-fn under_row_security_statistics_are_neither_shown_nor_followed() {
+fn under_row_security_statistics_are_neither_shown_nor_used() {
     let mut snapshot = schema();
     let (caller, settings) = (reader(), RestSettings { plan_enabled: true, ..RestSettings::default() });
     let seen = |snapshot: &Snapshot, preference: &str| {

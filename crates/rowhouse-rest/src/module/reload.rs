@@ -20,10 +20,10 @@ const FOLLOWING: Following = Following {
     retry: Duration::from_secs(2),
     limit: Duration::from_secs(60),
 };
-/// How often the process records that it runs, and how long that may take.
+/// Interval and timeout of the process's heartbeat in the database.
 const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The snapshot and what it is read from.
+/// The snapshot and its source.
 #[derive(Clone)]
 pub(crate) struct Schema {
     cache: Arc<SchemaCache>,
@@ -57,7 +57,7 @@ impl Schema {
         let schemas = self.schemas.clone();
         let load = async move |client: &Client| {
             let read_at = database_time(client).await?;
-            // Foreign keys that came with the change get their tenant check before they are served.
+            // New foreign keys get their tenant check before they are served.
             if let Err(error) = rowhouse_tenancy::refresh_references(client).await {
                 tracing::warn!(%error, "tenant checks on foreign keys could not be brought up to date");
             }
@@ -76,9 +76,9 @@ impl Schema {
         Ok(())
     }
 
-    /// Reloads on `NOTIFY pgrst` and whenever listening begins anew, until it is dropped.
+    /// Reloads on `NOTIFY pgrst` and whenever listening restarts, until it is dropped.
     pub(crate) async fn follow(self, hub: ListenHub, heartbeat: Heartbeat) {
-        // A large schema takes longer than a task may be silent.
+        // Loading a large schema takes longer than a task's heartbeat limit.
         let reload = || async {
             let late = |late: TookTooLong| Err(DbError::Unavailable(late.to_string().into()));
             heartbeat.within(FOLLOWING.limit, self.reload()).await.unwrap_or_else(late)
@@ -86,7 +86,7 @@ impl Schema {
         follow(&hub, FOLLOWING, reload, || heartbeat.beat()).await;
     }
 
-    /// Records that the process runs, until it stops; then removes its record.
+    /// Writes heartbeats of the process until it stops; then removes its record.
     pub(crate) async fn record_process(self, heartbeat: Heartbeat) {
         loop {
             tokio::select! {
@@ -99,7 +99,7 @@ impl Schema {
         }
         let process = self.process.clone();
         let remove = async move |client: &Client| process.remove(client).await;
-        // A record that stays counts for no longer than its process is silent.
+        // If removing fails, the record expires without heartbeats.
         let _stays = self.database.control.statement(&Operation::system("rest.remove_process"), remove).await;
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::schema::{arguments, format, local, of_type};
 use super::{MEDIA, Visible, split_comment};
 
-/// Query parameters with a meaning of their own.
+/// Reserved query parameters.
 const GRAMMAR: [&str; 4] = ["select", "order", "limit", "offset"];
 
 /// The document itself.
@@ -23,7 +23,7 @@ pub(super) fn root() -> Value {
 /// Reads, and writes where there are any.
 pub(super) fn table(table: &Table, comment: Option<&str>) -> Value {
     let name = &table.name.name;
-    // A parameter of the grammar's own name is not there twice.
+    // Columns with the name of a reserved parameter are left out.
     let columns = table.columns.iter().filter(|column| !GRAMMAR.contains(&column.name.as_str()));
     let rows: Vec<String> = columns.map(|column| format!("rowFilter.{name}.{}", column.name)).collect();
     let body = [format!("body.{name}")];
@@ -131,7 +131,7 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": pointer("parameters", name) })
 }
 
-/// What a URI's fragment does not hold as it is.
+/// Characters to be encoded in a URI's fragment.
 const ESCAPED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -172,7 +172,7 @@ fn argument(function: &Function, argument: &Argument) -> Value {
     parameter
 }
 
-/// `about` stands in for a comment.
+/// `about` is used without a comment.
 fn tagged(tag: &str, comment: Option<&str>, about: &str) -> Map<String, Value> {
     let mut operation = Map::new();
     operation.insert("tags".to_owned(), json!([tag]));

@@ -145,10 +145,10 @@ fn length(type_name: &str) -> Option<u32> {
     inside.parse().ok()
 }
 
-/// Formats that expressions do not meet.
+/// Formats whose defaults may be expressions, which do not conform to them.
 const STRICT_FORMATS: [&str; 2] = ["date", "uuid"];
 
-/// A default that is a plain value; expressions are shown as their text where any text will do.
+/// A default that is a constant; expressions are shown as text where the format allows any string.
 fn constant(column: &Column, default: &str, is_enum: bool) -> Option<Value> {
     let name = column.base_type.as_str();
     if kind(name) != Some("string") {

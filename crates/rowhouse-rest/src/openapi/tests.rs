@@ -69,7 +69,7 @@ fn functions_that_may_write_are_posted_to_only() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_resolves() {
     let document = described();
     let text = document.to_string();
     for part in text.split("\"$ref\":\"#/").skip(1) {

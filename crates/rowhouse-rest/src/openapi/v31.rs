@@ -1,4 +1,4 @@
-//! The description in OpenAPI 3.1: what can be called with which right, and what rows look like.
+//! The description in OpenAPI 3.1: operations by privilege, and schemas of rows.
 
 mod function;
 mod schema;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Visible, split_comment};
 
-/// What everything here is made from.
+/// The inputs of the document.
 #[derive(Clone, Copy)]
 struct Scope<'a> {
     snapshot: &'a Snapshot,
@@ -60,7 +60,7 @@ pub(crate) fn document(snapshot: &Snapshot, schema: &str, visible: &Visible, bas
             "version": env!("CARGO_PKG_VERSION"),
         },
         "servers": [{ "url": base }],
-        // Any one of them; the last is nobody in particular.
+        // Alternatives; the last is anonymous access.
         "security": [{ "bearer": [] }, { "apikey": [] }, {}],
         "paths": paths,
         "components": {
@@ -149,7 +149,7 @@ fn schemas(scope: Scope<'_>) -> Value {
     all.into()
 }
 
-/// A name as a component's: letters, digits, `-` and `_` stay, others are written as `.hex.`. No two names meet.
+/// A name as a component key: letters, digits, `-` and `_` stay, others are written as `.hex.`, so that keys are unique.
 fn key(name: &str) -> String {
     let mut key = String::with_capacity(name.len());
     for character in name.chars() {
@@ -171,7 +171,7 @@ fn reference(kind: &str, key: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{key}") })
 }
 
-/// What all operations have; `comment` is split into summary and description, which `about` stands in for.
+/// Fields of every operation; `comment` is split into summary and description, `about` is used without one.
 fn operation(
     (id, about): (String, &str),
     tag: &str,
@@ -199,7 +199,7 @@ fn responses(found: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     all.into()
 }
 
-/// Rows in every form that needs no setting up.
+/// Rows in every built-in media type.
 fn rows(about: &str, item: &Value) -> Value {
     json!({
         "description": about,

@@ -1,4 +1,4 @@
-//! The request body: what of it can be known without the schema.
+//! Parses the request body as far as possible without the schema.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! `distinct=(…)` and the ends of `having=(…)`: what groups rows.
+//! Parses `distinct=(…)` and the leaves of `having=(…)`.
 
 use super::MAX_ITEMS;
 use super::cursor::{Cursor, Mistake};

@@ -1,7 +1,7 @@
-//! The query string of QUERY (draft-ietf-httpbis-safe-method-w-body): the URL's, then the body's, and how much of it
-//! is still a question.
+//! The query string of QUERY (draft-ietf-httpbis-safe-method-w-body): the URL's parameters, then the body's, and the
+//! bounds on them.
 //!
-//! A URL is bounded by the HTTP layer. A body is not, so what would grow faster than its text is bounded here.
+//! A URL is bounded by the HTTP layer. A body is not, so the cost of processing it is bounded here.
 
 use std::borrow::Cow;
 
@@ -14,22 +14,22 @@ use crate::request::{Action, Media};
 /// The safe method with a body; the `http` crate has no name for it.
 pub(super) const QUERY: &str = "QUERY";
 
-/// The longest query string that a URL can carry; a longer one came in a body and is weighed.
+/// The longest query string that a URL can carry; a longer one came in a body and is checked.
 pub(super) const URL_BYTES: usize = 65_536;
 /// The most parameters.
 const MAX_PARAMETERS: usize = 16_384;
 /// The most values in the lists of all filters, as commas.
 const MAX_VALUES: usize = 1_000_000;
-/// The most conditions and groups in all logic trees, and the most steps of JSON paths in them. A statement has no
-/// room for the values of more.
+/// The most conditions and groups in all logic trees, and the most steps of JSON paths in them. A statement cannot
+/// bind the values of more.
 pub(super) const MAX_NODES: usize = 16_384;
-/// The longest query string that is repeated in `Content-Location` of an answer to QUERY, in bytes. Proxies give the
-/// headers of an answer a few kilobytes.
+/// The longest query string that is repeated in `Content-Location` of an answer to QUERY, in bytes. Proxies allow a
+/// few kilobytes of response headers.
 const MAX_LOCATION: usize = 2_048;
-/// The same where the URL had it. Node.js gives up on an answer whose headers are longer than 16 KiB together.
+/// The same where the URL had it. Node.js fails if response headers exceed 16 KiB in total.
 const MAX_OWN_LOCATION: usize = 8_192;
 
-/// The query string. Of QUERY the URL's parameters stand in front of the body's.
+/// The query string. For QUERY the URL's parameters precede the body's.
 pub(super) fn query<'a>(incoming: &'a Incoming<'_>) -> Result<Cow<'a, str>, RequestError> {
     if incoming.method != QUERY {
         return Ok(Cow::Borrowed(incoming.query));
@@ -46,7 +46,7 @@ pub(super) fn query<'a>(incoming: &'a Incoming<'_>) -> Result<Cow<'a, str>, Requ
     })
 }
 
-/// The URL that would read the same, for a read; nothing where it would be too long to be a header.
+/// The URL of an equivalent GET, for a read; `None` if it is too long for a header.
 pub(super) fn location(method: &str, action: &Action, bytes: usize, pairs: Vec<Pair<'_>>) -> Option<String> {
     let most = if method == QUERY { MAX_LOCATION } else { MAX_OWN_LOCATION };
     if !matches!(action, Action::Read { .. }) || bytes > most {
@@ -55,8 +55,8 @@ pub(super) fn location(method: &str, action: &Action, bytes: usize, pairs: Vec<P
     Some(canonical(pairs)).filter(|text| text.len() <= most)
 }
 
-/// Refuses what would grow beyond measure once it is understood: only filters may be long.
-pub(super) fn weigh(pairs: &[Pair<'_>]) -> Result<(), QueryError> {
+/// Refuses queries whose processing would take too much: only filters may be long.
+pub(super) fn require_bounded(pairs: &[Pair<'_>]) -> Result<(), QueryError> {
     if pairs.len() > MAX_PARAMETERS {
         return Err(wrong("expecting at most 16384 parameters"));
     }

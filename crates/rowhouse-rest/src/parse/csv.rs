@@ -1,9 +1,9 @@
 //! A CSV body (RFC 4180): a line of names, then lines of values.
 //!
-//! What the data API writes as `text/csv` is read back as it was: a field of nothing and an unquoted `NULL` are null, and
-//! a quoted field is a text whatever it holds, as with PostgreSQL's `copy`.
+//! What the data API writes as `text/csv` is read back unchanged: an empty field and an unquoted `NULL` are null, and
+//! a quoted field is always a string, as with PostgreSQL's `copy`.
 
-/// What some programs write in front of a text (U+FEFF).
+/// The byte order mark that some programs write (U+FEFF).
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The rows as a JSON array of objects of texts, and the names sorted.
@@ -54,7 +54,7 @@ impl CsvField {
     }
 }
 
-/// Lines. Empty ones are passed over, except where a line has only one field: it is then a null.
+/// An iterator over lines. Empty lines are skipped, except with a single column, where they are a null.
 struct Lines<'a> {
     rest: &'a str,
     skips_blank: bool,
@@ -91,7 +91,7 @@ impl Iterator for Lines<'_> {
 }
 
 impl Lines<'_> {
-    /// Behind the names: `count` fields are in each line.
+    /// Called after the header line, which has `count` fields.
     fn begin_rows(&mut self, count: usize) {
         self.skips_blank = count != 1;
     }

@@ -1,8 +1,8 @@
-//! A place in a text, moved forward by the grammar functions, and the mistakes that they find there.
+//! A cursor over the text for the grammar functions, and their errors.
 
 use super::QueryError;
 
-/// A position in `text`; copying it is how the grammar looks ahead and goes back.
+/// A position in `text`; copied for lookahead and backtracking.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
@@ -54,7 +54,7 @@ impl<'a> Cursor<'a> {
         self.rest().starts_with(prefix)
     }
 
-    /// Takes `token` if it stands here.
+    /// Consumes `token` if it is next.
     pub(super) fn eat(&mut self, token: &str) -> bool {
         let found = self.starts_with(token);
         if found {
@@ -67,7 +67,7 @@ impl<'a> Cursor<'a> {
         if self.eat(token) { Ok(()) } else { Err(self.mistake(expecting)) }
     }
 
-    /// Takes characters as long as they are `wanted`.
+    /// Consumes characters while they are `wanted`.
     pub(super) fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let length = rest.find(|character| !wanted(character)).unwrap_or(rest.len());
@@ -85,7 +85,7 @@ impl<'a> Cursor<'a> {
         self.take_while(|character| character == ' ' || character == '\t');
     }
 
-    /// Takes `token` with blanks around it.
+    /// Consumes `token` with surrounding blanks.
     pub(super) fn eat_lexeme(&mut self, token: &str) -> bool {
         let mut ahead = *self;
         ahead.skip_blanks();

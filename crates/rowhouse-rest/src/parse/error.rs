@@ -1,8 +1,8 @@
-//! What can be wrong with a request before the schema is looked at.
+//! Errors of parsing, before the schema is consulted.
 
 use std::borrow::Cow;
 
-/// Why a request was not understood. Its codes and texts on the wire are in [`crate::error`].
+/// Why a request could not be parsed. Leaves codes and messages to [`crate::error`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RequestError {
     /// A query parameter does not follow the grammar.
@@ -13,7 +13,7 @@ pub(crate) enum RequestError {
     Method(String),
     /// The body is not what its type promises.
     Body(Cow<'static, str>),
-    /// QUERY with a body that is no form.
+    /// QUERY with a body that is not a form.
     QueryType(String),
     /// A range that selects nothing or is upside down.
     Range(RangeProblem),
@@ -25,7 +25,7 @@ pub(crate) enum RequestError {
     Path,
 }
 
-/// Where and why a query parameter stopped making sense.
+/// Where and why a query parameter could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueryError {
     pub(crate) message: String,

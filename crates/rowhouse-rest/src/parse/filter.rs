@@ -7,7 +7,7 @@ use crate::request::{Compare, IsValue, Operation, Quantifier, Search};
 const OPERATOR: &str = "\"not\" or operator (eq, gt, ...)";
 const OPERATOR_AFTER_NOT: &str = "operator (eq, gt, ...)";
 
-/// Where a filter stands, which decides how far its value reaches.
+/// The context of a filter, which decides where its value ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// The value is the rest of the parameter.
@@ -16,7 +16,7 @@ pub(super) enum Place {
     Tree,
 }
 
-/// An operator with its value: (negated, operation). Nothing, if what stands here is no operator at all.
+/// An operator with its value: (negated, operation). `None` if there is no operator.
 pub(super) fn operation(cursor: &mut Cursor<'_>, place: Place) -> Result<Option<(bool, Operation)>, Mistake> {
     let negated = cursor.eat("not.");
     let mut ahead = *cursor;
@@ -26,7 +26,7 @@ pub(super) fn operation(cursor: &mut Cursor<'_>, place: Place) -> Result<Option<
     };
     let bracket = operator.bracket(&mut ahead)?;
     if !ahead.eat(".") {
-        // A word such as "isabel" or "eq" alone is no operator; "eq(some)" is a broken one.
+        // A word such as "isabel" or "eq" alone is not an operator; "eq(some)" is a malformed one.
         let broken = negated || ahead.starts_with("(");
         return if broken { Err(cursor.mistake(OPERATOR_AFTER_NOT)) } else { Ok(None) };
     }
@@ -34,7 +34,7 @@ pub(super) fn operation(cursor: &mut Cursor<'_>, place: Place) -> Result<Option<
     operator.value(cursor, bracket, place).map(|operation| Some((negated, operation)))
 }
 
-/// As [`operation`], where nothing else may stand.
+/// As [`operation`], where an operator is required.
 pub(super) fn required(cursor: &mut Cursor<'_>, place: Place) -> Result<(bool, Operation), Mistake> {
     operation(cursor, place)?.ok_or_else(|| cursor.mistake(OPERATOR))
 }
@@ -144,7 +144,7 @@ fn single(cursor: &mut Cursor<'_>, place: Place) -> String {
     cursor.take_while(|c| c != ',' && c != ')').to_owned()
 }
 
-/// `(a,"b, c",d)`; `()` is nothing, `("")` the empty text.
+/// `(a,"b, c",d)`; `()` is the empty list, `("")` the empty string.
 fn list(cursor: &mut Cursor<'_>, place: Place) -> Result<Vec<String>, Mistake> {
     cursor.expect_lexeme("(", "\"(\"")?;
     let values = if cursor.starts_with(")") { Vec::new() } else { elements(cursor) };

@@ -1,7 +1,7 @@
-//! One pass over a JSON body (RFC 8259): is it well-formed, how deep does it go, and which keys do its objects have?
+//! Scans a JSON body once (RFC 8259): well-formedness, depth, and keys of its objects.
 //!
-//! No tree is built: the text goes to PostgreSQL as it came. The pass keeps a stack of open brackets, not of
-//! calls, so depth costs a byte each.
+//! No tree is built: the text is passed to PostgreSQL unchanged. Open brackets are kept in a stack of bytes instead
+//! of recursion.
 
 mod keys;
 mod token;
@@ -9,7 +9,7 @@ mod token;
 use keys::KeySet;
 use token::{number, string, word};
 
-/// What a pass has found.
+/// The result of a scan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scan {
     pub(super) outer: Outer,

@@ -1,4 +1,4 @@
-//! JSON lines (`application/x-ndjson`): whole lines become one JSON array, which PostgreSQL takes apart.
+//! JSON lines (`application/x-ndjson`): whole lines become one JSON array, which PostgreSQL expands.
 
 use bytes::Bytes;
 use rowhouse_kernel::settings::RestSettings;
@@ -9,7 +9,7 @@ use super::json::{Fault, scan};
 /// Some lines of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// A JSON array of what the lines hold.
+    /// The lines as a JSON array.
     pub(crate) array: Bytes,
     /// How many there are, without blank ones.
     pub(crate) rows: usize,
@@ -19,8 +19,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Joins the lines of `text`, the first of which has the number `first`. A line feed stays between them, so that
-    /// a string which goes over a line's end is still seen to be one.
+    /// Joins the lines of `text`, the first of which has the number `first`. Line feeds are kept, so that a string
+    /// across lines is still detected as malformed.
     pub(crate) fn of(text: &[u8], first: usize) -> Self {
         let mut array = Vec::with_capacity(text.len() + text.len() / 16 + 16);
         array.push(b'[');

@@ -19,10 +19,10 @@ pub(super) fn key(cursor: &mut Cursor<'_>) -> Result<(Vec<String>, String), Mist
     Ok((way, if negated { format!("not.{operator}") } else { operator }))
 }
 
-/// What stands at a tree's ends.
+/// The parser of a tree's leaves.
 type Leaf<F> = fn(&mut Cursor<'_>) -> Result<F, Mistake>;
 
-/// A whole tree, operator in front. It takes what it needs of `nodes`.
+/// A whole tree with its operator. Consumes the budget `nodes`.
 pub(super) fn parse<F>(
     cursor: &mut Cursor<'_>,
     leaf: Leaf<F>,
@@ -59,7 +59,7 @@ impl<F> Tree<'_, F> {
     }
 }
 
-/// `not.and(` up to and including the bracket; nothing if it is not that.
+/// `not.and(` up to and including the bracket; `None` otherwise.
 fn group_head(cursor: &mut Cursor<'_>) -> Option<(bool, Connective)> {
     let mut ahead = *cursor;
     ahead.skip_blanks();

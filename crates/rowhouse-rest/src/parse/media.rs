@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::header;
 use crate::request::{ExplainMedia, Media};
 
-/// The media types that a client takes, best first; without the header anything.
+/// The media types that a client accepts, best first; without the header any.
 pub(super) fn accept(headers: &HeaderMap) -> Vec<Media> {
     let Some(text) = header(headers, "accept") else { return vec![Media::Any] };
     let mut weighed: Vec<(u16, Media)> =
@@ -45,7 +45,7 @@ pub(crate) fn parse(text: &str) -> Media {
 }
 
 fn explain(text: &str, json: bool) -> Media {
-    // A plan of a plan is a plan of JSON.
+    // `for=` a plan counts as JSON.
     let target = match parameter(text, "for").map(parse) {
         None | Some(Media::Plan(_)) => Media::Json,
         Some(target) => target,

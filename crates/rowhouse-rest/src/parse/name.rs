@@ -29,7 +29,7 @@ pub(super) fn names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Mistake> {
     Ok(found)
 }
 
-/// Names separated by dots, then a JSON path on the last: (way through embeds, field).
+/// Names separated by dots, then a JSON path on the last: (path of embeds, field).
 pub(super) fn tree_path(cursor: &mut Cursor<'_>) -> Result<(Vec<String>, Field), Mistake> {
     let mut way = Vec::new();
     let mut last = name(cursor)?;
@@ -78,7 +78,7 @@ fn json_key(cursor: &mut Cursor<'_>) -> Result<JsonKey, Mistake> {
     dashed(cursor, is_key_char, "any non reserved character different from: .,>()").map(JsonKey::Name)
 }
 
-/// Text in double quotes; a backslash keeps the next character as it is.
+/// A string in double quotes; a backslash escapes the next character.
 pub(super) fn quoted(cursor: &mut Cursor<'_>) -> Result<String, Mistake> {
     cursor.expect("\"", "\"\\\"\"")?;
     let mut text = String::new();

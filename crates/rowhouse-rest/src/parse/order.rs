@@ -52,7 +52,7 @@ fn term(cursor: &mut Cursor<'_>) -> Result<OrderTerm, Mistake> {
     }))
 }
 
-/// `relation(column)`; nothing if it is not that.
+/// `relation(column)`; `None` otherwise.
 fn related(cursor: &mut Cursor<'_>) -> Option<(String, Field)> {
     let mut ahead = *cursor;
     let relation = name(&mut ahead).ok()?;

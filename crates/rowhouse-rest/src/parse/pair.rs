@@ -1,4 +1,4 @@
-//! Keys and values of a query string, decoded and encoded. What they mean is left to [`super::query`].
+//! Decodes and encodes keys and values of a query string. Leaves their meaning to [`super::query`].
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::QueryError;
 
-/// What stays as it is when the query is written out again.
+/// Characters that are not encoded when the query is written out again.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Key and value of a parameter.
@@ -23,7 +23,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Pair<'_>>, QueryError> {
         .collect()
 }
 
-/// Percent sequences and `+`. NUL cannot be a value in PostgreSQL and ends here.
+/// Percent sequences and `+`. NUL cannot be a value in PostgreSQL and is refused.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, QueryError> {
     let wrong = |reason: &str| QueryError {
         message: "\"failed to parse query string\" (line 1, column 1)".to_owned(),

@@ -5,8 +5,7 @@ use rowhouse_kernel::settings::TxEnd;
 
 use crate::request::{Count, Handling, Missing, Prefer, Representation, Resolution, Tx};
 
-/// Reads all `Prefer` headers; of a preference said twice the first counts. How the transaction ends is the
-/// client's to say only where `tx_end` allows it.
+/// Reads all `Prefer` headers; of a repeated preference the first counts. `tx=` is ignored unless `tx_end` allows it.
 pub(crate) fn parse(headers: &HeaderMap, tx_end: TxEnd) -> Prefer {
     let mut prefer = Prefer::default();
     let values = headers.get_all(http::header::HeaderName::from_static("prefer"));

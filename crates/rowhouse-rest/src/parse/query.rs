@@ -1,4 +1,4 @@
-//! The query string: taken apart, decoded, and each parameter sent to its grammar.
+//! The query string: split, decoded, and each parameter parsed by its grammar.
 
 use super::cursor::{Cursor, Mistake};
 use super::filter::{Place, operation, required};
@@ -20,11 +20,11 @@ pub(super) struct Query<'a> {
     pub(super) on_conflict: Option<Vec<String>>,
     pub(super) arguments: Vec<(String, String)>,
     pub(super) pairs: Vec<Pair<'a>>,
-    /// What logic trees may still grow by.
+    /// Remaining budget of logic trees' nodes.
     nodes: usize,
 }
 
-/// `limit` or `offset`, of the root or of an embed. A value that is no number is as good as none.
+/// `limit` or `offset`, of the root or of an embed. A value that is not a number is ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LimitParameter {
     pub(super) path: EmbedPath,
@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str, arguments: bool) -> Result<Query<'_>, QueryError
         nodes: content::MAX_NODES,
     };
     if text.len() > content::URL_BYTES {
-        content::weigh(&query.pairs)?;
+        content::require_bounded(&query.pairs)?;
     }
     let mut select = None;
     let pairs = std::mem::take(&mut query.pairs);
@@ -73,7 +73,7 @@ pub(super) fn parse(text: &str, arguments: bool) -> Result<Query<'_>, QueryError
 }
 
 impl Query<'_> {
-    /// A parameter told apart by the last part of its key.
+    /// Dispatches a parameter by the last part of its key.
     fn take(&mut self, key: &str, value: &str, arguments: bool) -> Result<(), QueryError> {
         match key.rsplit('.').next().unwrap_or(key) {
             "order" => {
@@ -123,7 +123,7 @@ impl Query<'_> {
     }
 }
 
-/// Runs one grammar over `parsed`; a mistake is told with `shown`, as the client wrote it.
+/// Runs one grammar over `parsed`; an error shows `shown`, the text as the client wrote it.
 fn grammar<T>(
     what: &str,
     shown: &str,

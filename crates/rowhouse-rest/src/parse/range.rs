@@ -61,7 +61,7 @@ fn range_of(limits: &[LimitParameter], path: &[String]) -> Result<RowRange, Requ
     }
 }
 
-/// `5-9` or `5-`; anything else is as good as no header.
+/// `5-9` or `5-`; anything else is ignored.
 fn from_header(text: &str) -> Option<RowRange> {
     let (lower, upper) = text.split_once('-')?;
     let number = |digits: &str| {

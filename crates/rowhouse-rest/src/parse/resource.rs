@@ -8,7 +8,7 @@ use crate::request::{Action, CallMethod, Mutation};
 use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 enum Resource {
-    /// The description, made here.
+    /// The OpenAPI description.
     Root,
     Table(String),
     Function(String),
@@ -81,7 +81,7 @@ pub(super) fn schema(
         "POST" | "PATCH" | "PUT" | "DELETE" => "content-profile",
         _ => "accept-profile",
     };
-    // A schema's name may have letters of all alphabets; one that cannot be read is none of ours.
+    // A schema's name may have letters of all alphabets; an undecodable one is unknown.
     let asked = incoming.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     match asked.as_deref() {
         Some(asked) if settings.schemas.iter().any(|schema| schema == asked) => Ok((asked.to_owned(), true)),

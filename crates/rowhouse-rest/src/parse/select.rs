@@ -51,7 +51,7 @@ fn item(cursor: &mut Cursor<'_>, depth: usize) -> Result<SelectItem, Mistake> {
     column(cursor).map(SelectItem::Column)
 }
 
-/// `alias:relation!hint!inner` in front of an opening bracket; nothing if it is not that.
+/// `alias:relation!hint!inner` in front of an opening bracket; `None` otherwise.
 fn embed_head(cursor: &mut Cursor<'_>) -> Option<Embed> {
     let spread = cursor.eat("...");
     let alias = if spread { None } else { alias(cursor) };

@@ -1,11 +1,11 @@
 //! Paths of filters, orders and limits that name an aliased embed by its table: rewritten to the alias.
 //!
-//! PostgREST took such names before aliases were the rule, and still does unless told otherwise.
+//! Older versions of PostgREST accepted such names, and newer ones still do by default.
 
 use super::query::Query;
 use crate::request::{Embed, SelectItem};
 
-/// Rewrites every path; tells which names were replaced, as (table, alias), each once.
+/// Rewrites every path; returns the replaced names as (table, alias), each once.
 pub(super) fn rename(query: &mut Query<'_>) -> Vec<(String, String)> {
     let mut renamed = Vec::new();
     let filters = query.filters.iter_mut().map(|(path, _)| path);
@@ -20,7 +20,7 @@ pub(super) fn rename(query: &mut Query<'_>) -> Vec<(String, String)> {
     renamed
 }
 
-/// A name that some embed is shown under is never replaced, so an alias cannot be taken for a table.
+/// A name that is the alias of an embed is never replaced.
 fn resolve(select: &[SelectItem], path: &mut [String], renamed: &mut Vec<(String, String)>) {
     let mut items = select;
     for part in path {

@@ -239,7 +239,7 @@ fn undecodable_text_is_refused() {
 }
 
 #[test]
-fn argument_queries_tell_arguments_from_filters() {
+fn arguments_are_distinguished_from_filters() {
     let request = request("GET", "/rpc/f?a=1&b=eq.2&c=isabel&d=in&select=x", &[], "");
     assert_eq!(
         request.arguments,
@@ -292,7 +292,7 @@ fn accepted_types_are_ordered_by_weight() {
 }
 
 #[test]
-fn body_errors_are_told() {
+fn body_errors_are_reported() {
     let body = |body: &str| match try_request("POST", "/t", &[], body).unwrap_err() {
         RequestError::Body(message) => message.into_owned(),
         other => panic!("{other:?}"),

@@ -1,9 +1,9 @@
-//! PostgreSQL's messages name tables as a statement does. Embedded tables have made-up names there, which say nothing to a
-//! client.
+//! PostgreSQL's messages name tables as a statement does. Embedded tables have generated aliases there, which mean
+//! nothing to a client.
 
 use super::{Plan, Qualifier, ReadNode, Source, column};
 
-/// What the made-up names begin with.
+/// Prefix of generated aliases.
 const PREFIX: &str = "rowhouse_t";
 
 impl Plan<'_> {

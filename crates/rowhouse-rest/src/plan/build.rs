@@ -1,4 +1,4 @@
-//! Building the levels of a read for one request.
+//! Builds the levels of a read.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ impl<'a> Builder<'a> {
         Ok(root)
     }
 
-    /// The root over rows that the statement itself gives, known as `name`.
+    /// The root over rows that the statement itself produces, named `name`.
     pub(super) fn given(self, name: &'a str, columns: Columns<'a>) -> Result<ReadNode<'a>, PlanError> {
         self.root(Source::Cte, Qualifier::alias(name), (name, columns))
     }
@@ -101,7 +101,7 @@ impl<'a> Builder<'a> {
         Ok(node)
     }
 
-    /// A column; of `*` every column by name where names are needed, to be grouped by or lifted.
+    /// A column; `*` is expanded where columns have to be grouped by or lifted.
     fn select(
         self,
         column: &'a SelectColumn,
@@ -199,7 +199,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Gives every embedded table of the request a number of its own.
+/// Numbers the embedded tables of the request.
 fn number(node: &mut ReadNode<'_>, used: &mut usize) {
     for embed in &mut node.embeds {
         *used += 1;
@@ -211,7 +211,7 @@ fn number(node: &mut ReadNode<'_>, used: &mut usize) {
 /// A JSON path is named after its last key; after the column, if it has none but numbers.
 fn last_key(column: &SelectColumn) -> Option<&str> {
     if column.field.path.is_empty() {
-        // A cast would otherwise name the column after the type.
+        // PostgreSQL would otherwise name the column after the type.
         return column.cast.as_ref().map(|_| column.field.name.as_str());
     }
     let key = column.field.path.iter().rev().find_map(|step| match &step.key {
@@ -240,7 +240,7 @@ fn about_embeds(condition: &mut Condition<'_>, embeds: &[EmbedNode<'_>]) {
     }
 }
 
-/// Shown, one would hide the other.
+/// Both would have the same key in the answer.
 fn repeated(place: &Place<'_, '_>, embed: &EmbedNode<'_>) -> PlanError {
     let parent = place.table.map(|table| table.name.name.as_str()).unwrap_or_default();
     PlanError::RepeatedEmbed(format!("{parent}_{}_{}", embed.name, embed.depth))

@@ -37,7 +37,7 @@ pub(crate) enum Arguments<'a> {
         arguments: Vec<&'a Argument>,
         text: Bytes,
         shape: Shape,
-        /// All values are texts.
+        /// All values are strings.
         is_text: bool,
     },
     /// The whole body.
@@ -153,7 +153,7 @@ fn direct<'a>(function: &'a Function, pairs: &[(String, String)]) -> Arguments<'
     if values.is_empty() { Arguments::None } else { Arguments::Direct(values) }
 }
 
-/// Bytes travel in PostgreSQL's hexadecimal text form.
+/// Bytes are sent in PostgreSQL's hexadecimal text form.
 fn single_value(argument: &Argument, body: &Bytes) -> Bytes {
     if argument.type_name != "bytea" {
         return body.clone();
@@ -163,7 +163,7 @@ fn single_value(argument: &Argument, body: &Bytes) -> Bytes {
     b"\\x".iter().copied().chain(digits).collect()
 }
 
-/// A function that returns one result cannot violate them.
+/// Bounds do not apply to a function that returns one result.
 fn bounds(function: &Function, format: &Format<'_>, most: Option<i64>) -> Option<RowBounds> {
     if !function.returns_set {
         return None;

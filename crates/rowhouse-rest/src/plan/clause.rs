@@ -1,7 +1,7 @@
-//! `distinct`, `having` and order by aggregate: what they make of a level, and where they make no sense.
+//! `distinct`, `having` and order by aggregate: their effect on a level, and where they are invalid.
 //!
-//! PostgreSQL compares expressions, and two placeholders are never equal to it. A JSON path is therefore named by its
-//! place in the select list wherever one expression has to repeat another.
+//! PostgreSQL requires equal expressions, and two placeholders are never equal. A JSON path is therefore referred to
+//! by its position in the select list wherever an expression has to be repeated.
 
 use rowhouse_db::catalog::Table;
 
@@ -17,7 +17,7 @@ pub(super) fn compares(request: &ApiRequest) -> bool {
         || request.order.iter().any(|(_, terms)| is_by_aggregate(terms))
 }
 
-/// Whether whole rows are, with what is embedded in them.
+/// Whether whole rows are compared, including embeds.
 pub(super) fn compares_whole(request: &ApiRequest) -> bool {
     let rows = request.distinct.iter().any(|(_, fields)| fields.is_empty());
     rows || !request.having.is_empty() || request.order.iter().any(|(_, terms)| is_by_aggregate(terms))
@@ -34,7 +34,7 @@ fn is_by_aggregate(terms: &[OrderTerm]) -> bool {
     terms.iter().any(|term| term.applied.is_some())
 }
 
-/// Written rows are what they are: neither clause chooses among them.
+/// Refuses both clauses for written rows.
 pub(super) fn only_below(request: &ApiRequest) -> Result<(), PlanError> {
     let distinct = request.distinct.iter().any(|(path, _)| path.is_empty());
     let having = request.having.iter().any(|(path, _)| path.is_empty());
@@ -66,7 +66,7 @@ pub(super) fn add<'a>(
     }
 }
 
-/// Groups are made of what is shown, so it has to be said what is shown.
+/// Groups are formed by the selected columns, so they have to be named.
 fn check_groups(builder: Builder<'_>, place: &Place<'_, '_>, node: &ReadNode<'_>) -> Result<(), PlanError> {
     if !builder.allow_aggregates {
         return Err(PlanError::Aggregates);
@@ -87,7 +87,7 @@ fn check_groups(builder: Builder<'_>, place: &Place<'_, '_>, node: &ReadNode<'_>
     Ok(())
 }
 
-/// `distinct=()`: whole rows are compared, so they are ordered by what they show.
+/// `distinct=()`: whole rows are compared, so they can be ordered by selected columns only.
 fn distinct_rows(place: &Place<'_, '_>, node: &mut ReadNode<'_>) -> Result<(), PlanError> {
     for selected in node.select.iter().filter(|s| s.aggregate.is_none() && s.cast.is_none()) {
         comparable(&selected.field)?;
@@ -111,8 +111,8 @@ fn distinct_rows(place: &Place<'_, '_>, node: &mut ReadNode<'_>) -> Result<(), P
     Ok(())
 }
 
-/// `distinct=(a,b)`: of the rows that agree the first in order is kept, so the order has to begin with these columns.
-/// Those that it names come first as it says, then those that it does not name, then the rest.
+/// `distinct=(a,b)`: of equal rows the first in order is kept, so the order has to begin with these columns. First
+/// those named in `order`, then the others, then the rest of `order`.
 fn distinct_on<'a>(
     place: &Place<'a, '_>,
     node: &mut ReadNode<'a>,
@@ -155,7 +155,7 @@ fn is_same(left: &Ordering<'_>, right: &Ordering<'_>) -> bool {
     }
 }
 
-/// Orders by JSON paths that are shown name their place.
+/// Refers to selected JSON paths in orders by position.
 pub(super) fn repeat_paths(node: &mut ReadNode<'_>) {
     let grouped = node.is_grouped() || node.distinct.is_some() || node.shows_aggregate();
     let mut order = std::mem::take(&mut node.order);
@@ -169,10 +169,10 @@ pub(super) fn repeat_paths(node: &mut ReadNode<'_>) {
     node.order = order;
 }
 
-/// What is ordered by as the select list shows it.
+/// The position of an order's expression in the select list.
 fn shown<'a>(node: &ReadNode<'_>, by: &Ordering<'a>) -> Option<Ordering<'a>> {
     let place = match by {
-        // Shown through a function, it is another value.
+        // Shown by its representation, it is another value.
         Ordering::Column(field) => node.select.iter().position(|selected| {
             let plain = selected.aggregate.is_none() && selected.cast.is_none();
             plain && selected.field.is_same(field) && selected.field.shown_by().is_none()
@@ -191,7 +191,7 @@ fn shown<'a>(node: &ReadNode<'_>, by: &Ordering<'a>) -> Option<Ordering<'a>> {
         }
         Ordering::Shown(_) => return Some(*by),
     };
-    // Behind a star, places are not known.
+    // After a star, positions are not known.
     let counted = node.select.iter().take(place).all(|s| s.field.name != "*" || s.aggregate.is_some());
     counted.then_some(Ordering::Shown(place + 1))
 }
@@ -201,7 +201,7 @@ fn shows_all(node: &ReadNode<'_>) -> bool {
     star || (node.select.is_empty() && node.embeds.is_empty())
 }
 
-/// Types without equality or without an order cannot be told apart.
+/// Refuses types without equality or order.
 fn comparable(field: &ResolvedField<'_>) -> Result<(), PlanError> {
     let Some(column) = field.column else { return Ok(()) };
     let incomparable = match field.path.last() {

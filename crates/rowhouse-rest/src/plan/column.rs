@@ -1,8 +1,8 @@
-//! Which names may stand for a column: the columns of a table, and what the project computes from its rows.
+//! Valid column names: the columns of a table, and the project's computed columns.
 //!
-//! PostgreSQL also takes any function of one row for a column (`select t.json_agg from t`). That would reach around the
-//! switch for aggregates and the limits on rows, so an unknown name never gets into a statement. The refusal is
-//! PostgreSQL's own.
+//! PostgreSQL also accepts any function of a row as a column (`select t.json_agg from t`). That would bypass
+//! `rest.aggregates` and the limits on rows, so unknown names never get into a statement. The error is PostgreSQL's
+//! own.
 
 use rowhouse_db::catalog::Table;
 
@@ -16,7 +16,7 @@ const MAX_DISTANCE: usize = 3;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Columns<'a> {
     Of(&'a Table),
-    /// Of the rows that a function returns.
+    /// Those of the rows that a function returns.
     Named(&'a [String]),
 }
 
@@ -35,7 +35,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Refuses a column that there is not. `relation` is what PostgreSQL would call its table.
+    /// Refuses an unknown column. `relation` is its table's name in PostgreSQL's message.
     pub(super) fn require(self, relation: &str, name: &str) -> Result<(), PlanError> {
         if name == "*" || self.has(name) {
             return Ok(());
@@ -45,7 +45,7 @@ impl<'a> Columns<'a> {
         Err(PlanError::UndefinedColumn { column: format!("{relation}.{name}"), like })
     }
 
-    /// The nearest name, or the two that are equally near.
+    /// The most similar name, or two that are equally similar.
     fn similar(self, name: &str) -> Vec<&'a str> {
         let wanted: Vec<char> = name.chars().collect();
         let most = MAX_DISTANCE.min(wanted.len() / 2);
@@ -59,13 +59,13 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Refuses a level that names columns which there are not.
+/// Refuses a level with unknown columns.
 pub(super) fn check(node: &ReadNode<'_>, columns: Columns<'_>, relation: &str) -> Result<(), PlanError> {
     let selected = node.select.iter().map(|selected| selected.field.name);
     selected.chain(named(node)).try_for_each(|name| columns.require(relation, name))
 }
 
-/// What conditions, order and distinct name.
+/// Columns in conditions, order and distinct.
 fn named<'a>(node: &ReadNode<'a>) -> Vec<&'a str> {
     let mut names = Vec::new();
     for condition in node.conditions.iter().chain(&node.having) {
@@ -78,7 +78,7 @@ fn named<'a>(node: &ReadNode<'a>) -> Vec<&'a str> {
     let ordered = node.order.iter().map(|order| &order.by).chain(keys).filter_map(|by| match by {
         Ordering::Column(field) => Some(field.name),
         Ordering::Aggregate(measure) => Some(measure.field.name),
-        // Of an embed, it was looked up there.
+        // Those of embeds were checked there.
         Ordering::Embed { .. } | Ordering::Shown(_) => None,
     });
     names.extend(ordered);
@@ -97,7 +97,7 @@ pub(crate) fn relation(table: &str, depth: usize) -> String {
     format!("{table}_{depth}")
 }
 
-/// The number of rows, in the words of older clients: `count` without brackets, where no column has that name.
+/// `count` without brackets, as older clients write it: the number of rows, unless a column has that name.
 pub(super) fn is_bare_count(field: &ResolvedField<'_>, columns: Columns<'_>) -> bool {
     field.name == "count" && field.path.is_empty() && !columns.has("count")
 }

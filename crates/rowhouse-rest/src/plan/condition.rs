@@ -6,14 +6,14 @@ use crate::request::{
     Aggregate, Applied, Connective, Field, Filter, GroupFilter, JsonStep, Logic, Operation,
 };
 
-/// A column as SQL will need it.
+/// A resolved column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResolvedField<'a> {
     pub(crate) name: &'a str,
     pub(crate) path: &'a [JsonStep],
-    /// The path goes into something that is not JSON yet.
+    /// The path goes into a value that has to be converted to JSON first.
     pub(crate) to_json: bool,
-    /// Already a text search vector, as far as is known.
+    /// Assumed to be a text search vector already.
     pub(crate) is_vector: bool,
     /// The column, where it is known.
     pub(crate) column: Option<&'a Column>,
@@ -29,22 +29,22 @@ impl<'a> ResolvedField<'a> {
         Self { name: &column.name, path: &[], to_json: true, is_vector: false, column: Some(column) }
     }
 
-    /// The function that shows the column's values, if its domain has one.
+    /// The function that converts the column's values to JSON, if its domain has one.
     pub(crate) fn shown_by(&self) -> Option<&'a str> {
         self.column.filter(|_| self.path.is_empty())?.representation.to_json.as_deref()
     }
 
-    /// The function that reads values compared with the column, if its domain has one.
+    /// The function that parses values compared with the column, if its domain has one.
     pub(crate) fn read_by(&self) -> Option<&'a str> {
         self.column.filter(|_| self.path.is_empty())?.representation.from_text.as_deref()
     }
 
-    /// Whether both name the same place.
+    /// Whether both are the same column and path.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name && self.path == other.path
     }
 
-    /// Looks the column up; computed columns and those of function results stay unknown, which PostgreSQL judges.
+    /// Looks the column up; computed columns and those of function results stay unknown and are left to PostgreSQL.
     pub(crate) fn new(field: &'a Field, table: Option<&'a Table>) -> Self {
         let column = table.and_then(|table| table.column(&field.name));
         let base = column.map(|column| column.base_type.as_str());
@@ -52,7 +52,7 @@ impl<'a> ResolvedField<'a> {
             name: &field.name,
             path: &field.path,
             to_json: !matches!(base, Some("json" | "jsonb")),
-            // What is not known is left as it is: a computed column may be a vector.
+            // Unknown columns are not converted: a computed one may be a vector.
             is_vector: matches!(base, None | Some("tsvector")) && field.path.is_empty(),
             column,
         }
@@ -93,7 +93,7 @@ pub(crate) enum Condition<'a> {
         connective: Connective,
         items: Vec<Condition<'a>>,
     },
-    /// Whether the embed with this place among its siblings has a row.
+    /// Whether the embed at this position among its siblings has a row.
     HasEmbed {
         place: usize,
         negated: bool,
@@ -116,7 +116,7 @@ impl<'a> Condition<'a> {
         Self::tree(logic, table, Self::filter)
     }
 
-    /// A tree with `leaf` at its ends.
+    /// A tree whose leaves are converted by `leaf`.
     pub(crate) fn tree<F>(
         logic: &'a Logic<F>,
         table: Option<&'a Table>,
@@ -132,7 +132,7 @@ impl<'a> Condition<'a> {
         }
     }
 
-    /// Names of all columns that it looks at.
+    /// Names of all columns that it uses.
     pub(crate) fn columns(&self, found: &mut Vec<&'a str>) {
         match self {
             Self::Filter { field, .. } => found.push(field.name),

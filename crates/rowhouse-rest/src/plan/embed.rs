@@ -1,4 +1,4 @@
-//! Which relation an embed means.
+//! Resolves embeds to relations.
 
 use rowhouse_db::catalog::{QualifiedName, Relation, RelationKind, Snapshot, Table};
 
@@ -21,9 +21,9 @@ pub(super) fn check_path(items: &[SelectItem], path: &[String]) -> Result<(), Pl
     }
 }
 
-/// The one relation from `table`, known as `parent`, that `embed` can mean: by target, by foreign key, or by its single
-/// column. Only tables of `schema` are reached, and only through junctions of it: another version of an API, as views
-/// over the same tables, neither adds ways nor is shown.
+/// The one relation from `table`, named `parent`, that `embed` can mean: by target, by foreign key, or by its single
+/// column. Targets and junctions have to be in `schema`, so that another version of an API, as views over the same
+/// tables, causes no ambiguity.
 pub(super) fn find<'a>(
     snapshot: &'a Snapshot,
     schema: &str,
@@ -75,7 +75,7 @@ fn is_meant(relation: &Relation, target: &str, hint: Option<&str>) -> bool {
         _ => (None, None),
     };
     if relation.is_self {
-        // One key gives two relations of a table with itself: the table means the many, the column the one.
+        // A self-reference gives two relations: the table's name means to-many, the column's to-one.
         let many = by_table && relation.kind == RelationKind::OneToMany;
         return match hint {
             None => many || (relation.kind == RelationKind::ManyToOne && here == Some(target)),
@@ -104,7 +104,7 @@ fn suggestion(
 ) -> Option<(String, String)> {
     if parent_known && !relations.is_empty() {
         let targets = relations.iter().map(|relation| relation.target.name.as_str());
-        // The name is right, so the hint was wrong.
+        // The target exists, so the hint is wrong.
         if targets.clone().any(|name| name == child) {
             return None;
         }

@@ -1,15 +1,15 @@
 //! Why a well-formed request cannot be planned.
 
-/// What the schema or the request's own parts forbid. Its codes and texts on the wire are in [`crate::error`].
+/// Errors of planning. Leaves codes and messages to [`crate::error`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PlanError {
-    /// None of these media types can be made.
+    /// None of these media types is available.
     Media(Vec<String>),
     /// No such table; `like` is one with a similar name.
     UnknownTable { schema: String, table: String, like: Option<String> },
     /// No such column in a body or in `columns`.
     UnknownColumn { table: String, column: String },
-    /// A name in `select`, a filter or an order that is no column; `like` are one or two similar ones.
+    /// A name in `select`, a filter or an order that is not a column; `like` are one or two similar ones.
     UndefinedColumn { column: String, like: Vec<String> },
     /// No function of that name with those arguments.
     UnknownFunction(Box<UnknownFunction>),
@@ -17,11 +17,11 @@ pub(crate) enum PlanError {
     AmbiguousFunction(Vec<String>),
     /// PUT whose filters are not exactly the primary key.
     PutFilters,
-    /// Words in `Prefer` that mean nothing, under `handling=strict`.
+    /// Unknown preferences under `handling=strict`.
     Preferences(Vec<String>),
     /// Aggregates are switched off.
     Aggregates,
-    /// `distinct`, `having` or an order by aggregate where it makes no sense.
+    /// An invalid `distinct`, `having` or order by aggregate.
     Clause(String),
     /// `max-affected` on a function that returns one result.
     MaxAffectedCall,
@@ -29,19 +29,19 @@ pub(crate) enum PlanError {
     NotEmbedded { target: String, alias: Option<String> },
     /// Order by a relation with many rows.
     RelatedOrder { origin: String, target: String },
-    /// No way from one table to another.
+    /// No relation from one table to another.
     NoRelation(Box<NoRelation>),
-    /// Several ways; each described.
+    /// Several relations; each described.
     AmbiguousRelation { parent: String, child: String, candidates: Vec<Candidate> },
     /// Two embeds of one name in one place; the name that PostgREST would give both in SQL.
     RepeatedEmbed(String),
-    /// Something that PostgREST can do and this version cannot.
+    /// Supported by PostgREST and not by this version.
     NotImplemented(&'static str),
-    /// The root has no document to show.
+    /// The description at the root is disabled.
     RootDisabled,
 }
 
-/// A call that no function answers.
+/// A call that no function matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnknownFunction {
     pub(crate) schema: String,
@@ -56,7 +56,7 @@ pub(crate) struct UnknownFunction {
     pub(crate) like: Option<String>,
 }
 
-/// An embed that no relation answers.
+/// An embed that no relation matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NoRelation {
     pub(crate) parent: String,

@@ -1,4 +1,4 @@
-//! Which media type answers a request, and what makes it.
+//! Content negotiation: the media type of the answer and its handler.
 
 use std::collections::HashSet;
 
@@ -17,11 +17,11 @@ pub(crate) struct Format<'a> {
     pub(crate) handler: BodyHandler<'a>,
     /// The query is explained rather than answered.
     pub(crate) explain: Option<&'a ExplainMedia>,
-    /// Of CSV the names of the columns, where they are known and differ.
+    /// For CSV the names of the columns, if they are known and unique.
     pub(crate) columns: Option<Vec<String>>,
 }
 
-/// What makes the body.
+/// The handler of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyHandler<'a> {
     /// An array of objects, or a function's bare result.
@@ -33,7 +33,7 @@ pub(crate) enum BodyHandler<'a> {
     /// An array of objects without nulls.
     Stripped,
     Csv,
-    /// A collection of features (RFC 7946), each made by this function of PostGIS's.
+    /// A collection of features (RFC 7946), each made by this function of PostGIS.
     Features(&'a QualifiedName),
     /// An object a line.
     Lines,
@@ -46,7 +46,7 @@ impl Format<'_> {
         matches!(self.handler, BodyHandler::Object { .. })
     }
 
-    /// Names the columns of a CSV, and shows values of represented domains as plain texts.
+    /// Sets the columns of a CSV, and shows values of represented domains as plain strings.
     pub(super) fn name_columns(&mut self, node: &mut ReadNode<'_>, columns: Columns<'_>) {
         if self.handler != BodyHandler::Csv {
             return;
@@ -58,7 +58,7 @@ impl Format<'_> {
     }
 }
 
-/// The names that rows have in the answer; none where the database alone knows them, or one is there twice.
+/// The names that rows have in the answer; `None` if only the database knows them, or one occurs twice.
 fn outputs(node: &ReadNode<'_>, columns: Columns<'_>) -> Option<Vec<String>> {
     let mut names: Vec<&str> = Vec::new();
     let is_star = |selected: &Selected<'_>| selected.field.name == "*" && selected.aggregate.is_none();
@@ -68,7 +68,7 @@ fn outputs(node: &ReadNode<'_>, columns: Columns<'_>) -> Option<Vec<String>> {
         if names.is_empty() {
             return None;
         }
-        // A star gives columns in its place.
+        // A star is expanded in place.
         if node.select.iter().filter(|selected| is_star(selected)).count() > 1
             || node.select.first().is_some_and(|first| !is_star(first))
         {
@@ -86,8 +86,7 @@ fn outputs(node: &ReadNode<'_>, columns: Columns<'_>) -> Option<Vec<String>> {
     (different.len() == names.len()).then(|| names.into_iter().map(str::to_owned).collect())
 }
 
-/// The first media type of the client's list that can be made. `of` is the table, or the function whose bare
-/// result it is.
+/// The first available media type of the client's list. `of` is the table, or the function whose result is the body.
 pub(super) fn negotiate<'a>(
     request: &'a ApiRequest,
     snapshot: &'a Snapshot,
@@ -112,7 +111,8 @@ pub(super) fn negotiate<'a>(
     pick.ok_or_else(|| PlanError::Media(names()))
 }
 
-/// The project's makers come first, those of the table before those of any rows. A table's own only know whole rows.
+/// The project's handlers take precedence, those of the table before those of any rows. A table's own handle whole
+/// rows only.
 fn make<'a>(
     media: &Media,
     snapshot: &'a Snapshot,
@@ -149,7 +149,7 @@ fn make<'a>(
     }
 }
 
-/// A maker of anything makes bytes, unless it says otherwise in `response.headers`.
+/// A handler of `*/*` makes bytes, unless it sets another type in `response.headers`.
 fn made_by(handler: &MediaHandler) -> Media {
     if handler.media == "*/*" { Media::Binary } else { crate::parse::media(&handler.media) }
 }

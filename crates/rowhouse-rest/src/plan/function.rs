@@ -1,4 +1,4 @@
-//! Which overload a call means: decided by the names of its arguments alone.
+//! Resolves overloads by the names of the arguments alone.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::error::UnknownFunction;
 use super::{PlanError, hint};
 use crate::request::Media;
 
-/// What a call brings.
+/// The arguments of a call.
 #[derive(Debug)]
 pub(super) struct Given<'a> {
     /// Argument names, sorted, each once.

@@ -2,7 +2,7 @@
 
 /// How alike two names must be, 1 being equal.
 const LEAST: f64 = 0.75;
-/// Above this many names no suggestion is looked for: it would cost more than it helps.
+/// Above this many names no suggestion is made, since it would cost too much.
 const MOST_NAMES: usize = 500;
 
 /// The name most like `wanted`, if one is like enough.

@@ -1,4 +1,4 @@
-//! One level of a read: where rows come from, which columns, conditions, order, range, and what is embedded.
+//! One level of a read: source, columns, conditions, order, range and embeds.
 
 use rowhouse_db::catalog::{QualifiedName, Relation, Table};
 
@@ -23,19 +23,19 @@ pub(crate) struct ReadNode<'a> {
 }
 
 impl ReadNode<'_> {
-    /// Something other than what is shown asks for groups.
+    /// Whether a clause other than the select list requires groups.
     pub(crate) fn is_grouped(&self) -> bool {
         let by_aggregate = |order: &OrderBy<'_>| matches!(order.by, Ordering::Aggregate(_));
         !self.having.is_empty() || self.order.iter().any(by_aggregate)
     }
 
-    /// An aggregate is among what is shown.
+    /// Whether the select list has an aggregate.
     pub(crate) fn shows_aggregate(&self) -> bool {
         self.select.iter().any(|selected| selected.aggregate.is_some())
             || self.lifted().any(|lifted| lifted.aggregate.is_some())
     }
 
-    /// All rows are one group, which is there even without rows.
+    /// Whether all rows are one group, which exists even without rows.
     pub(crate) fn is_one_group(&self) -> bool {
         let shows_embed = self.embeds.iter().any(|embed| embed.spread.is_none() && !embed.is_hidden);
         let plain = self.select.iter().any(|selected| selected.aggregate.is_none())
@@ -48,16 +48,16 @@ impl ReadNode<'_> {
     }
 }
 
-/// Which rows count as one.
+/// Which rows count as equal.
 #[derive(Debug)]
 pub(crate) enum Distinct<'a> {
-    /// Those that are shown alike.
+    /// Rows with the same selected values.
     Rows,
-    /// Those that agree in these; the order begins with them.
+    /// Rows with the same values of these; the order begins with them.
     On(Vec<Ordering<'a>>),
 }
 
-/// Where rows come from.
+/// The source of rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source<'a> {
     Table(&'a Table),
@@ -65,10 +65,10 @@ pub(crate) enum Source<'a> {
     Cte,
 }
 
-/// What names that statements make up begin with.
+/// Prefix of generated aliases.
 const OURS: &str = "rowhouse_";
 
-/// How columns are told apart. Errors from PostgreSQL show it, so the root keeps its own name.
+/// The qualifier of columns. It appears in PostgreSQL's errors, so the root keeps its own name.
 #[derive(Debug, Clone)]
 pub(crate) enum Qualifier<'a> {
     Table {
@@ -77,15 +77,15 @@ pub(crate) enum Qualifier<'a> {
     },
     /// The rows of the statement's first part, under their table's name.
     Alias(&'a str),
-    /// An embedded table, by its place among all of the request, or the root as number 0: no name of the schema can meet
-    /// it.
+    /// An embedded table, by its number within the request, or the root as number 0; cannot collide with names of the
+    /// schema.
     Embedded(usize),
     /// The rows of the request's body.
     Body,
 }
 
 impl<'a> Qualifier<'a> {
-    /// A table under its own name, unless that could be one that the statement makes up.
+    /// A table under its own name, unless that could collide with a generated alias.
     pub(crate) fn of(name: &'a QualifiedName) -> Self {
         if name.name.starts_with(OURS) {
             return Self::Embedded(0);
@@ -105,9 +105,9 @@ pub(crate) struct Selected<'a> {
     pub(crate) cast: Option<&'a str>,
     pub(crate) aggregate: Option<Aggregated<'a>>,
     pub(crate) alias: Option<&'a str>,
-    /// The row as one value, to be counted further up.
+    /// The row as one value, to be counted by a parent level.
     pub(crate) whole_row: bool,
-    /// What a represented domain shows as JSON is shown as a plain text.
+    /// A represented domain's JSON is shown as a plain string.
     pub(crate) as_text: bool,
 }
 
@@ -153,7 +153,7 @@ pub(crate) enum Ordering<'a> {
     Embed {
         place: usize,
         field: ResolvedField<'a>,
-        /// What the embed's rows show it as; none where it has to be looked up.
+        /// Its name in the embed's rows; `None` if it has to be joined separately.
         output: Option<&'a str>,
     },
 }
@@ -165,7 +165,7 @@ pub(crate) struct EmbedNode<'a> {
     pub(crate) depth: usize,
     pub(crate) relation: &'a Relation,
     pub(crate) joined: Joined,
-    /// Nothing was asked of it: it joins and filters, and is not shown.
+    /// No columns were selected: it only joins and filters.
     pub(crate) is_hidden: bool,
     /// Its columns are shown as the parent's.
     pub(crate) spread: Option<Vec<Lifted<'a>>>,

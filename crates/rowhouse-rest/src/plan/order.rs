@@ -36,7 +36,7 @@ fn of_embed<'a>(term: &'a OrderTerm, place: usize, embed: &EmbedNode<'a>) -> Res
     };
     let field = ResolvedField::new(&term.field, table);
     if let Some(table) = table.filter(|table| !Columns::Of(table).has(field.name)) {
-        // As PostgREST has it, also what the embed calls a column.
+        // As in PostgREST, an alias in the embed is accepted, too.
         if embed.node.select.iter().any(|selected| selected.alias == Some(field.name))
             && shows(embed, field.name)
         {
@@ -47,7 +47,7 @@ fn of_embed<'a>(term: &'a OrderTerm, place: usize, embed: &EmbedNode<'a>) -> Res
     Ok(Ordering::Embed { place, field, output: output(embed, &field) })
 }
 
-/// The name under which the embed's rows show the column as it is; none where they do not, or not only it.
+/// The name of the unchanged column in the embed's rows; `None` if it is missing, converted or ambiguous.
 fn output<'a>(embed: &EmbedNode<'a>, field: &ResolvedField<'a>) -> Option<&'a str> {
     let node = &embed.node;
     if node.select.is_empty() && node.embeds.is_empty() {
@@ -66,7 +66,7 @@ fn output<'a>(embed: &EmbedNode<'a>, field: &ResolvedField<'a>) -> Option<&'a st
         .then_some(name)
 }
 
-/// The embed's rows have this name once.
+/// Whether the embed's rows have this name once.
 fn shows(embed: &EmbedNode<'_>, name: &str) -> bool {
     let node = &embed.node;
     let selected =

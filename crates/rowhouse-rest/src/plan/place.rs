@@ -1,4 +1,4 @@
-//! What the levels of a read are built from.
+//! Inputs for building the levels of a read.
 
 use rowhouse_db::catalog::{Snapshot, Table};
 
@@ -15,11 +15,11 @@ pub(super) struct Builder<'a> {
     pub(super) allow_aggregates: bool,
 }
 
-/// What a node is built from.
+/// Inputs for building a node.
 pub(super) struct Place<'a, 'p> {
     pub(super) source: Source<'a>,
     pub(super) qualifier: Qualifier<'a>,
-    /// What PostgreSQL's messages call it.
+    /// Its name in PostgreSQL's messages.
     pub(super) relation: String,
     pub(super) columns: Columns<'a>,
     pub(super) table: Option<&'a Table>,
@@ -35,7 +35,7 @@ impl<'a> Place<'a, '_> {
     }
 }
 
-/// What is meant for the level at `path`.
+/// The items for the level at `path`.
 pub(super) fn here<'a, T>(
     all: &'a [(EmbedPath, T)],
     path: &[String],

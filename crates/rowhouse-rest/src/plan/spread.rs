@@ -1,13 +1,13 @@
-//! Spread embeds: which columns they lift into their parent, and how far aggregates rise with them.
+//! Spread embeds: columns that are lifted into the parent, and aggregates that are lifted with them.
 //!
 //! An aggregate inside a to-one spread would see one row, so it is applied where the spread ends: in the nearest
-//! level above that is shown as an object of its own.
+//! ancestor that is an object of its own.
 
 use super::node::Lifted;
 use super::{PlanError, ReadNode};
 use crate::request::SelectItem;
 
-/// Takes out of a spread node what its parent shows.
+/// Lifts the columns of a spread node into its parent.
 pub(super) fn lift<'a>(node: &mut ReadNode<'a>, to_one: bool) -> Result<Vec<Lifted<'a>>, PlanError> {
     let mut lifted = Vec::new();
     for selected in &mut node.select {

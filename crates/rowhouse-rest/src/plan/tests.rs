@@ -186,7 +186,7 @@ fn unknown_column_in_a_body_is_refused() {
 }
 
 #[test]
-fn overloads_are_told_apart_by_argument_names_only() {
+fn overloads_are_resolved_by_argument_names_only() {
     let fitting =
         ["public.pick(a => integer)", "public.pick(a => text)", "public.pick(a => text, b => text)"];
     let error = refused("POST", "/rpc/pick", &[], r#"{"a":1}"#);
@@ -271,7 +271,7 @@ fn aggregates_are_off() {
 }
 
 #[test]
-fn only_media_types_that_can_be_made_are_accepted() {
+fn only_available_media_types_are_accepted() {
     let error = refused("GET", "/todos", &["accept: image/png, text/html"], "");
     assert_eq!(error, PlanError::Media(vec!["image/png".into(), "text/html".into()]));
     let browser = request("GET", "/todos", &["accept: text/html,*/*;q=0.8"], "");
@@ -293,7 +293,7 @@ fn reads_and_stable_calls_may_not_write() {
 }
 
 #[test]
-fn options_tell_the_methods() {
+fn options_lists_the_methods() {
     let request = request("OPTIONS", "/todos", &[], "");
     let schema = schema();
     let Plan::Describe(allowed) = plan(&request, &schema, &RestSettings::default()).unwrap() else {

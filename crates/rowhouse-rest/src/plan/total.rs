@@ -1,7 +1,7 @@
 //! How the total number of rows is found.
 //!
 //! The planner's estimate comes from statistics of all rows of a table. To callers under row-level security it would
-//! tell how many rows of other tenants match a filter, so for them an estimate is a count that ends at a bound.
+//! reveal how many rows of other tenants match a filter, so for them an estimate is a count with a bound.
 
 use super::Plan;
 use crate::request::Count;
@@ -14,7 +14,7 @@ pub(crate) const MAX_COUNTED_ESTIMATE: i64 = 10_000;
 pub(crate) enum Total {
     /// Not asked for.
     Unknown,
-    /// The page is everything there is.
+    /// The page has all rows.
     Page,
     /// Counted, up to a cap.
     Counted { cap: Option<i64> },
@@ -27,7 +27,7 @@ pub(crate) enum Total {
 }
 
 impl Total {
-    /// What the client asked for. `is_whole`: the page is everything there is.
+    /// The total that the client asks for. `is_whole`: the page has all rows.
     pub(super) fn of(count: Option<Count>, is_whole: bool, max_rows: Option<i64>) -> Self {
         match count {
             None => Self::Unknown,
@@ -38,7 +38,7 @@ impl Total {
         }
     }
 
-    /// The same, without asking the planner.
+    /// The same, without the planner's estimate.
     pub(crate) fn without_statistics(self) -> Self {
         match self {
             Self::Planned { is_whole: true } | Self::Estimated { is_whole: true, .. } => Self::Page,
@@ -47,7 +47,7 @@ impl Total {
         }
     }
 
-    /// The same, where the page is not at hand to be counted.
+    /// The same for a streamed page, which cannot be counted.
     pub(crate) fn counted(self) -> Self {
         match self {
             Self::Page => Self::Counted { cap: None },

@@ -33,7 +33,7 @@ pub(crate) enum Effect<'a> {
         conflict: Option<Conflict<'a>>,
         /// PUT: the row must have the key that the URL names.
         must_match: Vec<Condition<'a>>,
-        /// New rows are told from merged ones.
+        /// Counts new rows separately from merged ones.
         counts_new: bool,
     },
     Update {
@@ -51,9 +51,9 @@ pub(crate) struct RowSource<'a> {
     pub(crate) text: Bytes,
     pub(crate) shape: Shape,
     pub(crate) columns: Vec<&'a Column>,
-    /// Columns that an object lacks take their defaults.
+    /// Missing columns take their defaults.
     pub(crate) fill_defaults: bool,
-    /// All values are texts, as CSV and forms have them; documents are then still to be read.
+    /// All values are strings, as in CSV and forms; JSON columns have to be parsed.
     pub(crate) is_text: bool,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Conflict<'a> {
     pub(crate) columns: Vec<&'a str>,
 }
 
-/// What the write hands on. Nothing needs no right to read.
+/// The columns that a write returns. Returning nothing needs no privilege to read.
 #[derive(Debug)]
 pub(crate) enum Returning<'a> {
     Nothing,
@@ -78,7 +78,7 @@ pub(crate) enum Returning<'a> {
 pub(crate) struct RowBounds {
     pub(crate) low: Option<i64>,
     pub(crate) high: Option<i64>,
-    /// The higher one is a limit of role or tenant, and not what the client has set.
+    /// The upper bound is a limit of role or tenant, not the client's.
     pub(crate) of_limits: bool,
 }
 
@@ -210,7 +210,7 @@ fn bounds(request: &ApiRequest, mutation: Mutation, format: &Format<'_>) -> Opti
 /// Columns that the representation needs: those shown, ordered by, and joined on.
 pub(super) fn shown<'a>(node: &ReadNode<'a>) -> Vec<&'a str> {
     let mut columns: Vec<&str> = node.select.iter().map(|selected| selected.field.name).collect();
-    // Which columns a function looks at is not known.
+    // It is unknown which columns a function uses.
     let computed = node.embeds.iter().any(|embed| embed.relation.columns.is_empty());
     if computed || columns.contains(&"*") || (columns.is_empty() && node.embeds.is_empty()) {
         return vec!["*"];

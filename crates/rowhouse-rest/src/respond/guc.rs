@@ -10,12 +10,12 @@ use crate::error::Error;
 pub(super) fn status(bytes: &[u8]) -> Result<StatusCode, Error> {
     let number = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse::<u16>().ok());
     let status = number.and_then(|number| StatusCode::from_u16(number).ok());
-    // An informational status would not end the exchange.
+    // An informational status would not end the HTTP exchange.
     status.filter(|status| !status.is_informational()).ok_or(Error::ResponseStatus)
 }
 
-/// Adds the headers that SQL has set, a JSON array of objects with one key each. They replace ours of the same
-/// name; among themselves they add up.
+/// Adds the headers that SQL has set, a JSON array of objects with one key each. They replace generated ones of the
+/// same name; repeated names are all kept.
 pub(super) fn add_headers(headers: &mut HeaderMap, bytes: &[u8]) -> Result<(), Error> {
     let set: Vec<BTreeMap<String, String>> =
         serde_json::from_slice(bytes).map_err(|_| Error::ResponseHeaders)?;

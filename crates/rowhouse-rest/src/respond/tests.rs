@@ -64,7 +64,7 @@ fn head_claims_no_length() {
 }
 
 #[test]
-fn page_of_a_larger_total_is_partial() {
+fn page_of_a_larger_total_has_status_206() {
     let counted = |target, total, page: &str| {
         answer_to(
             "GET",
@@ -113,7 +113,7 @@ fn one_object_needs_one_row() {
 }
 
 #[test]
-fn insert_is_created_and_names_its_place() {
+fn insert_has_status_201_and_location() {
     let answer = row(&[Some("1"), Some("1"), Some(""), None, None, Some(r#"["a b",null]"#)]);
     let headers = ["prefer: return=headers-only, count=exact"];
     let response = answer_to("POST", "/todo_labels", &headers, r#"{"todo_id":1}"#, answer).unwrap();
@@ -200,7 +200,7 @@ fn embed_addressed_by_its_table_is_warned_about() {
 }
 
 #[test]
-fn query_is_offered_where_get_is() {
+fn accept_query_is_sent_where_get_is_allowed() {
     for (target, offered) in [("/todos", true), ("/rpc/add", true), ("/", false), ("/rpc/touch", false)] {
         let schema = schema();
         let request = request("OPTIONS", target, &[], "");

@@ -6,7 +6,7 @@ use super::builder::Sql;
 use super::csv;
 use crate::plan::{BodyHandler, CallPlan, Format};
 
-/// A whole row. Written with its star, it is never taken for a column of that name.
+/// A whole row. With the star it cannot be mistaken for a column of that name.
 pub(super) const ROW: &str = "rowhouse_row.*";
 /// A function's bare result.
 pub(super) const SCALAR: &str = "rowhouse_row.rowhouse_scalar";
@@ -51,20 +51,20 @@ fn json(sql: &mut Sql, item: &str, first: bool, strip: bool) {
     sql.push(if first { ", 'null')::text" } else { ", '[]')::text" });
 }
 
-/// One row as JSON on one line. What is embedded, and documents as they were stored, may hold line ends; in JSON these
-/// stand between words only.
+/// One row as JSON on one line. Embeds and stored `json` documents may contain line ends, which in JSON occur between
+/// tokens only.
 pub(super) fn line(sql: &mut Sql, item: &str) {
     sql.push("translate(to_json(").push(item).push(")::text, e'\\n\\r', '  ')");
 }
 
-/// Features of whole rows; which column is the geometry, PostGIS finds out.
+/// Features of whole rows; PostGIS finds the geometry column.
 fn features(sql: &mut Sql, function: &QualifiedName) {
     sql.push("json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(");
     sql.qualified(function).push("(rowhouse_row.*)::json), '[]'))::text");
 }
 
-/// The project's own handler; a function that makes the media type itself has done so already. Bytes are written in one
-/// way, whatever `bytea_output` says.
+/// The project's own handler; a function that returns the media type itself needs no further step. Bytes are encoded
+/// independently of `bytea_output`.
 fn made(sql: &mut Sql, handler: &MediaHandler, item: &str) {
     sql.push(if handler.is_bytes { "'\\x' || encode((" } else { "" });
     match &handler.source {

@@ -1,4 +1,4 @@
-//! Text and parameters growing together.
+//! A builder of SQL text with parameters.
 
 use bytes::Bytes;
 use rowhouse_db::catalog::QualifiedName;
@@ -9,9 +9,9 @@ use rowhouse_db::flight::Query;
 pub(super) struct Sql {
     text: String,
     params: Vec<Option<Bytes>>,
-    /// Rows that take the place of the plan's.
+    /// Rows that replace the plan's body.
     body: Option<Bytes>,
-    /// Numbers of rows are written out: the statement is planned without its values.
+    /// Numbers of rows are inlined: the statement is planned without its parameters.
     writes_numbers: bool,
 }
 
@@ -45,7 +45,7 @@ impl Sql {
         Query { sql: self.text.into(), params: self.params }
     }
 
-    /// Text of ours, or from the catalog.
+    /// Constant text, or text from the catalog.
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self

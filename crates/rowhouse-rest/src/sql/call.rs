@@ -28,7 +28,7 @@ pub(super) fn main(mut sql: Sql, plan: &CallPlan<'_>) -> Query {
     sql.finish()
 }
 
-/// What is known before the lines; a count calls the function for itself.
+/// The columns known before the lines; a count calls the function separately.
 pub(super) fn head(plan: &CallPlan<'_>) -> Query {
     let mut sql = Sql::new();
     let total = plan.total.counted();

@@ -1,14 +1,14 @@
 //! `text/csv` (RFC 4180): a line of names, then a line for each row.
 //!
-//! Values are written as PostgreSQL writes a row, except that a backslash stays one, and a text that would be read back
-//! as a null is quoted.
+//! Values are quoted as PostgreSQL quotes them in a row, except that backslashes are not doubled, and a string that
+//! would be read back as null is quoted.
 
 use super::builder::Sql;
 
 /// Fields that are quoted. The first part is what PostgreSQL quotes in a row.
 const QUOTED: &str = r#"'[\s"(),\\]|^$|^NULL$'"#;
 
-/// The body. `columns` are the names of the rows' columns, where they are known and none is there twice.
+/// The body. `columns` are the names of the rows' columns, if they are known and unique.
 pub(super) fn rows(sql: &mut Sql, columns: Option<&[String]>) {
     let Some(columns) = columns else { return unnamed(sql) };
     sql.param(head(columns)).push("::text || coalesce(string_agg(");
@@ -27,7 +27,7 @@ fn head(columns: &[String]) -> String {
     names.join(",") + "\n"
 }
 
-/// One value. A lone null needs a word, since an empty line is no row.
+/// One value. A null in a single column is written as `NULL`, since an empty line is not a row.
 fn field(sql: &mut Sql, column: &str, null: &str) {
     let value = |sql: &mut Sql| {
         sql.push("rowhouse_row.").ident(column);
@@ -43,7 +43,7 @@ fn field(sql: &mut Sql, column: &str, null: &str) {
     sql.push(") end");
 }
 
-/// Rows whose columns only the database knows.
+/// Rows whose columns are known to the database only.
 fn unnamed(sql: &mut Sql) {
     sql.push(UNNAMED);
 }

@@ -7,7 +7,7 @@ use super::filter::{EmbedAlias, KEY, OrderAlias, all, field, from, order, qualif
 use super::select;
 use crate::plan::{EmbedNode, Joined, Ordering, Qualifier, ReadNode, ResolvedField};
 
-/// Joins everything embedded in `this`, then what it is ordered by and no embed shows.
+/// Joins the embeds of `this`, then columns of embeds that it is ordered by and that are not selected.
 pub(super) fn joins(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
     for (place, embed) in this.embeds.iter().enumerate() {
         join(sql, &this.qualifier, embed, &EmbedAlias { depth: inside, place });
@@ -55,7 +55,7 @@ pub(super) fn is_there(sql: &mut Sql, this: &ReadNode<'_>, place: usize, inside:
     let Some(embed) = this.embeds.get(place) else { return };
     let alias = EmbedAlias { depth: inside, place };
     if embed.node.is_one_group() && embed.joined != Joined::Inner {
-        // The group is there without rows, too.
+        // The group exists without rows, too.
         return exists(sql, this, place);
     }
     if embed.relation.is_to_one() {
@@ -110,8 +110,8 @@ fn key(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>, column: &Re
 pub(super) fn from_embed(sql: &mut Sql, parent: &Qualifier<'_>, embed: &EmbedNode<'_>) {
     let this = &embed.node;
     match &embed.relation.kind {
-        // The cast chooses among overloads, and makes a row of a table from one of the statement's first part. The star
-        // keeps a column that is named like the table from being taken for the row.
+        // The cast selects the overload, and converts rows of the statement's first part to the table's row type. The
+        // star prevents a column with the table's name from being taken for the row.
         RelationKind::Computed { function, source, .. } => {
             sql.push(" from ").qualified(function).push("((");
             qualifier(sql, parent);
@@ -179,7 +179,7 @@ pub(super) fn exists(sql: &mut Sql, this: &ReadNode<'_>, place: usize) {
     sql.push(")");
 }
 
-/// ` from …` with all conditions: those of the level, the bond to its parent, and that inner embeds have rows.
+/// ` from …` with all conditions: those of the level, the join to its parent, and the existence of rows of inner embeds.
 pub(super) fn matching(sql: &mut Sql, this: &ReadNode<'_>, of: Option<(&Qualifier<'_>, &EmbedNode<'_>)>) {
     let mut word = " where ";
     match of {

@@ -8,7 +8,7 @@ use crate::request::{
     Search,
 };
 
-/// How an embed is known inside its parent's query.
+/// The aliases of an embed inside its parent's query.
 pub(super) struct EmbedAlias {
     pub(super) depth: usize,
     pub(super) place: usize,
@@ -28,10 +28,10 @@ impl EmbedAlias {
     }
 }
 
-/// The column by which an embed that does not show it orders its parent.
+/// Alias of a column of an embed that is only ordered by.
 pub(super) const KEY: &str = "rowhouse_key";
 
-/// How the key of an order by an embed is known.
+/// The alias of the key of an order by an embed.
 pub(super) struct OrderAlias {
     pub(super) depth: usize,
     pub(super) place: usize,
@@ -73,10 +73,10 @@ pub(super) fn from(sql: &mut Sql, source: Source<'_>, name: &Qualifier<'_>) {
     }
 }
 
-/// A column, or the place its JSON path leads to. `*` is every column.
+/// A column, or the value at its JSON path. `*` is every column.
 pub(super) fn field(sql: &mut Sql, table: &Qualifier<'_>, field: &ResolvedField<'_>) {
     if let (Qualifier::Body, Some(column)) = (table, field.column) {
-        // Values of the body may still have to be read.
+        // Values of the body may have to be converted.
         return value::read(sql, column, false);
     }
     let wraps = field.to_json && !field.path.is_empty();
@@ -102,7 +102,7 @@ fn path(sql: &mut Sql, field: &ResolvedField<'_>) {
     }
 }
 
-/// ` where …`, if there is anything to say.
+/// ` where …`, if there are conditions.
 pub(super) fn filter_rows(
     sql: &mut Sql,
     table: &Qualifier<'_>,
@@ -174,7 +174,7 @@ fn measure(sql: &mut Sql, table: &Qualifier<'_>, measure: &Measure<'_>) {
     sql.push(")");
 }
 
-/// Operator and value, behind what is compared. `reader` makes a value of the column's type from text.
+/// Operator and value. `reader` converts text to the column's type.
 fn compare(sql: &mut Sql, reader: Option<&str>, operation: &Operation) {
     match operation {
         Operation::Compare { operator, quantifier, value } => {
@@ -241,7 +241,7 @@ fn each(sql: &mut Sql, reader: &str, literal: &str) {
     sql.push("(select ").push(reader).push("(unnest(").param(literal).push("::text[])))");
 }
 
-/// What is no text search vector becomes one.
+/// Converts to a text search vector if necessary.
 fn search(
     sql: &mut Sql,
     table: &Qualifier<'_>,
@@ -316,7 +316,7 @@ pub(super) fn order(sql: &mut Sql, table: &Qualifier<'_>, terms: &[OrderBy<'_>],
     });
 }
 
-/// What is sorted by or told apart by.
+/// An expression of `order by` or `distinct on`.
 pub(super) fn key(sql: &mut Sql, table: &Qualifier<'_>, by: &Ordering<'_>, depth: usize) {
     match by {
         Ordering::Column(column) => field(sql, table, column),

@@ -22,7 +22,7 @@ pub(super) fn main(mut sql: Sql, plan: &ReadPlan<'_>) -> Query {
     sql.finish()
 }
 
-/// What is known before the lines: the page's own count is not.
+/// The columns known before the lines, without the page's count.
 pub(super) fn head(plan: &ReadPlan<'_>) -> Query {
     let mut sql = Sql::new();
     sql.push("select ");
@@ -49,7 +49,7 @@ pub(super) fn estimate(plan: &ReadPlan<'_>) -> Query {
 
 /// The total as text, or null.
 pub(super) fn total(sql: &mut Sql, total: Total, root: &ReadNode<'_>) {
-    // One more than the cap shows that there is more than the cap.
+    // One more than the cap, to detect further rows.
     let cap = match total {
         Total::Unknown | Total::Planned { .. } => {
             sql.push("null::text");

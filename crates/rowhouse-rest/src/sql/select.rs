@@ -1,4 +1,4 @@
-//! Select lists: columns, aggregates, embeds and what spreads lift; and the grouping that aggregates ask for.
+//! Select lists: columns, aggregates, embeds and lifted columns; and the grouping that aggregates require.
 
 use super::builder::Sql;
 use super::filter::{EmbedAlias, all, field, key, no_embed, qualifier};
@@ -35,7 +35,7 @@ pub(super) fn list(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
     }
 }
 
-/// `select `, and which rows count as one.
+/// `select `, with `distinct`.
 pub(super) fn head(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
     match &this.distinct {
         None => sql.push("select "),
@@ -47,7 +47,7 @@ pub(super) fn head(sql: &mut Sql, this: &ReadNode<'_>, inside: usize) {
     };
 }
 
-/// Groups, and which of them are wanted; with `of_rows` only those that have rows.
+/// `group by` and `having`; with `of_rows` only groups that have rows.
 pub(super) fn group(sql: &mut Sql, this: &ReadNode<'_>, of_rows: bool) {
     group_by(sql, this);
     if !this.having.is_empty() || of_rows {
@@ -59,13 +59,13 @@ pub(super) fn group(sql: &mut Sql, this: &ReadNode<'_>, of_rows: bool) {
     }
 }
 
-/// ` group by …` all that is no aggregate, by position, when there is an aggregate.
+/// ` group by …` all expressions that are not aggregates, by position, if there is an aggregate.
 fn group_by(sql: &mut Sql, this: &ReadNode<'_>) {
     if !this.comparable {
         return;
     }
     let selected = this.select.iter().map(|selected| {
-        // Shown through a function, a column is grouped by as it is.
+        // A column shown by its representation is grouped by its raw value.
         let converted = selected.field.shown_by().is_some() && selected.cast.is_none();
         (selected.aggregate.is_some(), converted.then_some(&selected.field))
     });
@@ -88,8 +88,8 @@ fn group_by(sql: &mut Sql, this: &ReadNode<'_>) {
     });
 }
 
-/// The columns of a to-many embed's subquery over its rows: one array of objects, or of a spread one array for
-/// each column behind a number that is null without rows.
+/// The columns of a to-many embed's subquery over its rows: one array of objects, or for a spread one array for each
+/// column, after a number that is null without rows.
 pub(super) fn collected(sql: &mut Sql, embed: &EmbedNode<'_>, alias: &EmbedAlias) {
     sql.push("select ");
     let Some(lifted) = &embed.spread else {
@@ -117,7 +117,7 @@ fn column(sql: &mut Sql, table: &Qualifier<'_>, selected: &Selected<'_>) {
     aggregated(sql, selected.aggregate, |sql| {
         sql.push(if selected.cast.is_some() { "cast(" } else { "" });
         match (selected.whole_row, selected.aggregate) {
-            // To be counted further up.
+            // Counted by a parent level.
             (true, _) => {
                 sql.push("1");
             }

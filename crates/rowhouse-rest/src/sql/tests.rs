@@ -84,7 +84,7 @@ fn logic_trees_keep_their_brackets() {
 }
 
 #[test]
-fn text_search_wraps_what_is_no_vector() {
+fn text_search_converts_columns_that_are_not_vectors() {
     let (sql, params) = read("/todos?select=id&words=fts.a&title=wfts(english).b");
     assert!(
         sql.ends_with(
@@ -117,7 +117,7 @@ fn exact_count_reuses_the_page_when_that_is_everything() {
 }
 
 #[test]
-fn estimated_count_stops_behind_the_cap() {
+fn estimated_count_stops_after_the_cap() {
     let query = query_capped(Some(10), "GET", "/todos?select=id", &["prefer: count=estimated"], "");
     assert!(query.sql.contains(r#"from "public"."todos" limit $1) rowhouse_count"#), "{}", query.sql);
     assert_eq!(query.params[0].as_deref(), Some(&b"11"[..]));
@@ -323,7 +323,7 @@ fn named(request: &ApiRequest) -> Vec<&str> {
 
 proptest! {
     #[test]
-    fn text_depends_on_the_shape_only(a in value(), b in value(), operator in "(eq|gt|like|cs|match|isdistinct|fts|in)", limit in 1..99_u32) {
+    fn sql_text_depends_on_the_shape_of_the_request_only(a in value(), b in value(), operator in "(eq|gt|like|cs|match|isdistinct|fts|in)", limit in 1..99_u32) {
         let target = |value: &str, limit: u32| match operator.as_str() {
             "in" => format!("/todos?select=id,data->>k&title=in.({value})&limit={limit}"),
             _ => format!("/todos?select=id&title={operator}.{value}&or=(id.eq.{},done.is.true)&limit={limit}", "1"),
@@ -339,11 +339,11 @@ proptest! {
     }
 
     #[test]
-    fn literals_are_all_ours(column in value(), quoted in any::<bool>(), input in value(), method in "(GET|PATCH|DELETE|HEAD)", alias in value()) {
+    fn statements_contain_only_constant_literals(column in value(), quoted in any::<bool>(), input in value(), method in "(GET|PATCH|DELETE|HEAD)", alias in value()) {
         let column = if quoted { format!("%22{}%22", column.replace("%22", "").replace("%5C", "")) } else { column };
         let target = format!("/todos?select=id,{alias}:{column},{column}->{alias}&{column}=eq.{input}&order={column}.desc");
         if let Ok(request) = try_request(&method, &target, &["prefer: return=representation"], r#"{"title":"x'y"}"#) {
-            // What the request names as columns are columns: names that there are not never get into a statement.
+            // Makes the request's names known columns, since unknown ones never get into a statement.
             let schema = schema_with(&named(&request));
             let plan = plan(&request, &schema, &RestSettings::default());
             prop_assert!(plan.is_ok(), "{:?}", plan);

@@ -1,4 +1,4 @@
-//! Writes: the change in front, then the rows that it gives.
+//! Writes: the change as a CTE, then the rows that it returns.
 
 use rowhouse_db::catalog::Column;
 use rowhouse_db::flight::Query;
@@ -10,7 +10,7 @@ use super::{GUC, body, read};
 use crate::plan::{Condition, Conflict, Effect, Qualifier, Returning, RowBounds, RowSource, WritePlan};
 use crate::request::{Resolution, Shape};
 
-/// Counts rows as they go in; taken back for each that is merged. PostgreSQL evaluates it once per row because
+/// Counts inserted rows; decremented for each merged one. PostgreSQL evaluates it once per row because
 /// it is volatile.
 const COUNT_UP: &str = "set_config('rowhouse.inserted', \
     (coalesce(nullif(current_setting('rowhouse.inserted', true), '')::int, 0) + 1)::text, true) <> '0'";
@@ -25,7 +25,7 @@ pub(super) fn main(mut sql: Sql, plan: &WritePlan<'_>) -> Query {
     let counts = matches!(plan.effect, Effect::Insert { counts_new: true, .. });
     let inserted = "nullif(current_setting('rowhouse.inserted', true), '')";
     sql.push(", ").push(if counts { inserted } else { "null::text" }).push(", ");
-    // An embed may hide rows that were written; a cap on writing counts those as well.
+    // An inner embed may hide written rows; the cap counts those as well.
     let capped = plan.bounds.is_some_and(|bounds| bounds.low.is_none());
     guard(&mut sql, plan.bounds, if capped { "(select count(*) from rowhouse_source)" } else { "count(*)" });
     sql.push(", ");
@@ -106,7 +106,7 @@ fn table(sql: &mut Sql, plan: &WritePlan<'_>, name: &Qualifier<'_>) {
     }
 }
 
-/// An update that sets nothing touches nothing, and still has the columns of the table.
+/// An update without columns changes nothing, and still has the columns of the table.
 fn nothing(sql: &mut Sql, plan: &WritePlan<'_>) {
     sql.push("select ");
     let target = Qualifier::of(&plan.table.name);
@@ -202,7 +202,7 @@ fn body_rows(sql: &mut Sql, rows: &RowSource<'_>) {
     sql.push(")");
 }
 
-/// Each object, and beside it its columns: which of them it has decides where defaults go.
+/// Each object with its columns; defaults are used for those that it lacks.
 fn elements(sql: &mut Sql, rows: &RowSource<'_>) {
     if rows.shape == Shape::Array {
         sql.push("jsonb_array_elements(").bind_body(&rows.text).push("::jsonb) ");

@@ -8,7 +8,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn function_binds_after_role_and_role_after_project() {
+fn settings_of_the_function_override_the_role_s_and_those_the_project_s() {
     let app_settings = AppSettings::from_text(r#"{"host":"localhost"}"#).unwrap();
     let project = RestSettings { app_settings, ..RestSettings::default() };
     let role = pairs(&[("statement_timeout", "9s"), ("default_transaction_isolation", "serializable")]);

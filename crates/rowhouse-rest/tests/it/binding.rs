@@ -1,5 +1,5 @@
 //! Values of requests never become SQL text. Every word of every golden request is replaced by a marker in turn; the
-//! marker may then stand in parameters, in quoted identifiers and behind a cast, and nowhere else in the statement.
+//! marker may then occur in parameters, in quoted identifiers and after a cast, and nowhere else in the statement.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::golden::{files, library, sample, settings};
 /// they travel. No statement of ours contains either by itself.
 const MARKERS: [&str; 3] = ["zqmark", "zq%27%22%3B--mark", "7391846"];
 
-/// What became of the requests with a marker in them.
+/// Counts of the requests with a marker.
 #[derive(Debug, Default)]
 struct Tally {
     planned: usize,
@@ -64,7 +64,7 @@ fn literals(sql: &str) -> Vec<&str> {
     sql.split('\'').skip(1).step_by(2).collect()
 }
 
-/// Where `marker` stands in `sql` although it must not.
+/// Finds `marker` in `sql` where it must not occur.
 fn leak(sql: &str, marker: &str) -> Option<String> {
     let bare = bare(sql);
     let at = bare.find(marker)?;
@@ -78,7 +78,7 @@ fn decoded(marker: &str) -> String {
     percent_encoding::percent_decode_str(marker).decode_utf8().unwrap().into_owned()
 }
 
-/// Plans one altered request and looks at its statement.
+/// Plans one altered request and checks its statement.
 fn examine(case: &Case, target: &str, body: &str, marker: &str, snapshot: &Snapshot, tally: &mut Tally) {
     let method: Method = case.method.parse().unwrap();
     let headers: HeaderMap = case.header_map();
@@ -103,7 +103,7 @@ fn with(text: &str, (from, to): (usize, usize), marker: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_value_of_a_request_becomes_sql_text() {
+async fn values_of_a_request_never_become_sql_text() {
     let snapshot = library().await.cache.current().unwrap();
     let mut tally = Tally::default();
     for case in files().iter().flat_map(|(_, text)| parse(text)) {

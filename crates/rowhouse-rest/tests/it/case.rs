@@ -108,7 +108,7 @@ impl Case {
         }
     }
 
-    /// The request as it stands in the file, without its mark.
+    /// The request in the file's format, without its prefix.
     fn request_lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{} {}", self.method, self.target)];
         lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
@@ -119,7 +119,7 @@ impl Case {
         lines
     }
 
-    /// The case as it stands in the file, with another answer.
+    /// The case in the file's format, with another answer.
     pub(crate) fn render(&self, answer: &[String]) -> String {
         let mut lines = self.remarks.clone();
         if !lines.is_empty() {
@@ -152,7 +152,7 @@ impl Case {
         headers
     }
 
-    /// The target as it travels: what may not stand in a URL is encoded; cases show it plainly.
+    /// The target with URL encoding, which the cases leave out.
     pub(crate) fn encoded(&self) -> String {
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
         let encode = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
@@ -167,7 +167,7 @@ impl Case {
         request
     }
 
-    /// An answer as it stands in the file: status, every header but the unchanging `vary`, body.
+    /// An answer in the file's format: status, every header but the unchanging `vary`, body.
     pub(crate) fn lines_of(&self, answer: &Answer) -> Vec<String> {
         let mut lines = vec![answer.status.as_u16().to_string()];
         let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value));

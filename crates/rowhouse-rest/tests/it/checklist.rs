@@ -22,7 +22,7 @@ fn covered() -> BTreeSet<String> {
     files().iter().flat_map(|(_, text)| parse(text)).flat_map(|case| case.covers).collect()
 }
 
-/// What the list and the cases hold against each other.
+/// Differences between the list and the cases.
 fn complaints(lines: &BTreeMap<&str, Option<&str>>, covered: &BTreeSet<String>) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let uncovered = lines.iter().filter_map(|(name, elsewhere)| match elsewhere {

@@ -1,5 +1,5 @@
-//! Every case file against the server. Each case is undone after its answer, so all share one database and none
-//! depends on another's leftovers.
+//! Every case file against the server. Each case is undone after its answer, so all share one database and are
+//! independent.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ fn set(settings: &mut RestSettings, (name, value): (&str, &str)) {
     }
 }
 
-/// Who asks; `nobody` comes without a verified caller.
+/// The caller; `nobody` has no verified identity.
 fn identity(case: &Case) -> Option<Identity> {
     (case.caller != "nobody").then(|| Identity::Caller(Arc::new(caller(&case.caller))))
 }

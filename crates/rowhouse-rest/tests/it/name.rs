@@ -1,4 +1,4 @@
-//! Names: those that a project chooses never meet those that statements make up, and only columns are columns.
+//! Names of the project never collide with generated aliases, and only columns are columns.
 
 use axum::body::Body;
 use http::Request;
@@ -32,7 +32,7 @@ fn settings(schemas: &[&str]) -> RestSettings {
 }
 
 #[tokio::test]
-async fn numbered_long_and_equal_names_are_told_apart() {
+async fn numbered_long_and_equal_names_are_distinguished() {
     let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
     let long = "a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by";
     let two_levels = format!("/{long}?select=id,parent(id,parent(id))&id=eq.3");
@@ -64,7 +64,7 @@ async fn numbered_long_and_equal_names_are_told_apart() {
 }
 
 #[tokio::test]
-async fn names_like_those_that_statements_make_up_are_names() {
+async fn names_like_generated_aliases_are_supported() {
     let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
     let upper = r#"{"id":1,"rowhouse_row":"row"}"#;
     for (method, target, body, right) in [
@@ -96,7 +96,7 @@ async fn names_like_those_that_statements_make_up_are_names() {
 }
 
 #[tokio::test]
-async fn longest_names_and_aliases_that_are_names_of_other_tables_mean_what_they_say() {
+async fn longest_names_and_aliases_named_like_other_tables_are_resolved_correctly() {
     let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
     let long = "a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by";
     let twin = "a_column_whose_name_is_as_long_as_postgresql_lets_names_be_63_b";
@@ -161,7 +161,7 @@ async fn longest_names_and_aliases_that_are_names_of_other_tables_mean_what_they
 }
 
 #[tokio::test]
-async fn another_version_s_views_add_no_ways_and_are_not_shown() {
+async fn views_of_another_schema_add_no_relations_and_are_not_shown() {
     let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
     let served = || settings(&["v1", "v2"]);
     let both = ask(&world, served(), "GET", "/todos?select=id,lists(name),tags(name)", "").await;
@@ -171,7 +171,7 @@ async fn another_version_s_views_add_no_ways_and_are_not_shown() {
 }
 
 #[tokio::test]
-async fn functions_of_a_row_are_columns_only_where_the_project_made_them() {
+async fn only_the_project_s_functions_of_a_row_are_columns() {
     let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
     for name in ["json_agg", "array_agg", "row_to_json", "pg_typeof"] {
         for target in [

@@ -28,13 +28,13 @@ use oracle::Oracle;
 const SCHEMA: &str = include_str!("property/schema.sql");
 /// Requests in `./test`; the environment's `PROPTEST_CASES` counts instead when it is there.
 const CASES: u32 = 400;
-/// The tenants' own marks, in every text of theirs: no answer for one may hold the other's.
+/// Suffixes in all strings of each tenant: no answer for one may contain the other's.
 const MARKS: [&str; 2] = ["-of-elm", "-of-fir"];
 
-/// Somebody who asks.
+/// A caller.
 struct Person {
     caller: Caller,
-    /// The mark that this one may see.
+    /// The suffix that this caller may see.
     mark: &'static str,
     oracle: Oracle,
 }
@@ -48,7 +48,7 @@ struct Town {
 }
 
 impl Town {
-    /// `planted`: SQL after the schema; nothing, or a hole for the property to find.
+    /// `planted`: SQL after the schema; empty, or a leak for the test to find.
     fn new(planted: &str) -> Self {
         let runtime = Runtime::new().unwrap();
         let (world, people) = runtime.block_on(settle(planted));
@@ -134,7 +134,7 @@ fn hunt(town: &Town, cases: u32) -> Result<(usize, usize), String> {
     let choices = (prop::collection::vec(any::<u32>(), 40..120), 0..town.people.len() * 2);
     let outcome = runner.run(&choices, |(choices, who)| {
         let request = shaped(&choices);
-        // The caller without a token is told no most of the time.
+        // The anonymous caller is refused most of the time.
         let person = &town.people[who.min(who % 2 + 1)];
         let answer = town.ask(person, &request);
         let seen = judge(person, &request, &answer).map_err(TestCaseError::fail)?;
@@ -146,7 +146,7 @@ fn hunt(town: &Town, cases: u32) -> Result<(usize, usize), String> {
 }
 
 #[test]
-fn no_request_shows_more_than_plain_sql_or_ends_in_a_server_error() {
+fn requests_show_no_more_than_plain_sql_and_never_fail_with_5xx() {
     let town = Town::new("");
     assert_eq!(town.people.iter().map(|person| person.oracle.count("notes")).collect::<Vec<_>>(), [0, 9, 9]);
     let (succeeded, rows) = hunt(&town, CASES).unwrap_or_else(|complaint| panic!("{complaint}"));
@@ -155,7 +155,7 @@ fn no_request_shows_more_than_plain_sql_or_ends_in_a_server_error() {
     assert!(succeeded > 100 && rows > 300, "{succeeded} requests succeeded and showed {rows} rows");
 }
 
-/// A view that runs as a superuser looks past the policies. One of the project's own owner does not.
+/// A view owned by a superuser bypasses row-level security. One of the project's owner does not.
 #[test]
 fn leaky_view_is_caught() {
     let hole = "alter view public.starred set (security_invoker = false); alter view public.starred owner to postgres";

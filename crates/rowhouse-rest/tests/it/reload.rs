@@ -1,4 +1,4 @@
-//! What requests see while the schema changes, and when no connection is to be had.
+//! Requests while the schema changes, and without a free connection.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn settings() -> RestSettings {
 }
 
 #[tokio::test]
-async fn schema_is_the_one_last_read_whatever_changed_since() {
+async fn requests_use_the_last_loaded_schema_until_a_reload() {
     let world = World::new(SQL, &["lib"]).await;
     let router = world.router(settings());
     let admin = world.db.superuser().await;
@@ -59,7 +59,7 @@ async fn failed_reload_leaves_the_old_schema_in_place() {
 }
 
 #[tokio::test]
-async fn request_that_gets_no_connection_is_told_so() {
+async fn request_without_a_connection_gets_504() {
     let world = World::new(SQL, &["lib"]).await;
     let router = world.router(settings());
     let admin = world.db.superuser().await;

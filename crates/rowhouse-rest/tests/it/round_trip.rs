@@ -1,4 +1,4 @@
-//! What goes out comes in again as it was: CSV, lines of JSON, defaults, represented domains; and what inner embeds mean.
+//! Round trips: CSV, JSON lines, defaults, represented domains; and the semantics of inner embeds.
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ async fn form_holds_documents() {
 }
 
 #[tokio::test]
-async fn record_is_one_line_whatever_is_in_it() {
+async fn record_is_one_line_whatever_it_contains() {
     let world = World::new(SCHEMA, &["trips"]).await;
     for target in ["/places?select=id,visits(id)&order=id", "/raw?order=id"] {
         let answer = ask(&world, "GET", target, &[("accept", "application/x-ndjson")], "").await;
@@ -82,7 +82,7 @@ async fn record_is_one_line_whatever_is_in_it() {
 }
 
 #[tokio::test]
-async fn missing_values_take_defaults_of_any_number_and_any_domain() {
+async fn missing_values_take_defaults_for_any_width_and_domain() {
     let world = World::new(SCHEMA, &["trips"]).await;
     let names: Vec<String> = (0..60).map(|at| format!("c{at}")).collect();
     let target = format!("/wide?columns=id,{}&select=id,c0,c59", names.join(","));

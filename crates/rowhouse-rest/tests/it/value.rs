@@ -1,5 +1,5 @@
-//! Values are the same in every media type: bytes, money, numbers of any length, texts that look like nothing; and lists of
-//! them in filters.
+//! Values are the same in every media type: bytes, money, numbers of any length, strings that look like nulls; and
+//! lists of them in filters.
 
 use http::StatusCode;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::world::World;
 const BIG: &str = "12345678901234567890123456789.123456789";
 
 #[tokio::test]
-async fn numbers_money_and_bytes_are_neither_rounded_nor_written_in_another_way() {
+async fn numbers_money_and_bytes_are_unchanged_in_every_media_type() {
     let world = World::new(SCHEMA, &["trips"]).await;
     for (media, number) in [
         ("application/json", BIG),
@@ -60,7 +60,7 @@ async fn texts_and_documents_survive_csv_and_lines_whatever_they_look_like() {
 }
 
 #[tokio::test]
-async fn lists_hold_empty_texts_or_nothing() {
+async fn lists_hold_empty_strings_or_no_element() {
     let world = World::new(SCHEMA, &["trips"]).await;
     for (filter, ids) in [
         ("say=in.(%22%22)", json!([{"id": 1}])),
@@ -175,7 +175,7 @@ async fn inner_embeds_with_nulls_limits_and_counts_agree_with_their_totals() {
 }
 
 #[tokio::test]
-async fn statuses_have_the_text_that_sql_gives_them_and_405_says_what_there_is() {
+async fn statuses_have_the_reason_set_by_sql_and_405_has_allow() {
     let world = World::new(SCHEMA, &["trips"]).await;
     let refused = ask(&world, "GET", "/rpc/refuse", &[], "").await;
     assert_eq!(refused.status.as_u16(), 332);

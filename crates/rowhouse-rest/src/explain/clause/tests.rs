@@ -17,7 +17,7 @@ fn comparisons_are_found_within_conjunctions() {
 }
 
 #[test]
-fn quoted_names_lists_and_turned_comparisons_are_understood() {
+fn quoted_names_lists_and_swapped_operands_are_parsed() {
     assert_eq!(clauses(r#"("To do"."a""b" >= 3)"#, "To do"), [of("a\"b", None, ">=", "3")]);
     assert_eq!(
         clauses("(t.rank = ANY ('{1,2}'::integer[]))", "t"),
@@ -27,7 +27,7 @@ fn quoted_names_lists_and_turned_comparisons_are_understood() {
 }
 
 #[test]
-fn what_no_index_could_serve_is_no_clause() {
+fn conditions_that_no_index_can_serve_are_skipped() {
     for text in [
         "((t.a = 1) OR (t.b = 2))",
         "(t.done IS FALSE)",

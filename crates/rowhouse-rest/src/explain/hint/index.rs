@@ -1,11 +1,11 @@
-//! Which index a scan would have needed, and why one that exists cannot serve it.
+//! The index that a scan would have needed, and why an existing one cannot serve it.
 
 use super::super::clause::Clause;
 use super::super::fact::{Index, RelationFacts};
 use super::Hint;
 use super::scan::ScanOf;
 
-/// The column by which tenants are told apart.
+/// The tenant column.
 const TENANT: &str = "tenant_id";
 
 /// How a plain column is compared.
@@ -107,7 +107,7 @@ fn wanted<'s>(scan: &'s ScanOf<'_>) -> Wanted<'s> {
             Comparison::Like | Comparison::Other => {}
         }
     }
-    // A join reads all of a table unless something narrows the other side, which only counts without filters.
+    // A join may read all of a table; join columns count only if there are no filters.
     if wanted.equal.iter().all(|column| *column == TENANT) && wanted.range.is_empty() {
         let joins = scan.joins.iter().filter(usable).filter(|clause| clause.operator == "=");
         wanted.equal.extend(joins.map(|clause| clause.column.as_str()));
@@ -118,14 +118,14 @@ fn wanted<'s>(scan: &'s ScanOf<'_>) -> Wanted<'s> {
     wanted
 }
 
-/// The index finds one of the asked columns once the equal ones before it are given.
+/// Whether the index has one of the columns directly after columns with equality.
 fn serves(index: &Index, asked: &[&str], equal: &[&str]) -> bool {
     let mut before = index.columns.iter().take_while(|column| equal.contains(&column.as_str()));
     let reached = before.by_ref().count();
     !index.partial && index.columns.iter().take(reached + 1).any(|column| asked.contains(&column.as_str()))
 }
 
-/// Compared as it is; a cast that changes nothing stored (`varchar` to `text`) does not count.
+/// Compared without a cast; a binary-coercible one (`varchar` to `text`) does not count.
 fn is_plain(facts: &RelationFacts, clause: &Clause) -> bool {
     let Some(cast) = &clause.cast else { return true };
     let is_text = |name: &str| matches!(name, "text" | "character varying");
@@ -134,7 +134,7 @@ fn is_plain(facts: &RelationFacts, clause: &Clause) -> bool {
         .is_some_and(|column| column.type_name == *cast || (is_text(&column.type_name) && is_text(cast)))
 }
 
-/// PostgreSQL lets no comparison that might tell about rows run before a policy has let them through.
+/// PostgreSQL evaluates only leakproof comparisons before policies.
 fn is_served_below_policies(scan: &ScanOf<'_>, column: &str) -> bool {
     !scan.is_guarded || scan.facts.column(column).is_some_and(|column| column.leakproof)
 }

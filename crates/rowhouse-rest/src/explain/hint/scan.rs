@@ -1,11 +1,11 @@
-//! A scan that reads many rows, with every condition that could have narrowed it.
+//! A scan that reads many rows, with the conditions that an index could have used.
 
 use super::super::clause::{self, Clause};
 use super::super::fact::{Facts, RelationFacts};
 use super::super::tree::Node;
 use super::NOTICEABLE;
 
-/// A scan worth a remark.
+/// A scan to report.
 #[derive(Debug)]
 pub(super) struct ScanOf<'a> {
     pub(super) facts: &'a RelationFacts,
@@ -22,7 +22,7 @@ pub(super) struct ScanOf<'a> {
 }
 
 impl<'a> ScanOf<'a> {
-    /// None for other nodes, small tables, and index scans that throw little away.
+    /// `None` for other nodes, small tables, and index scans that discard few rows.
     pub(super) fn read(node: &Node, above: &[&Node], facts: &'a Facts) -> Option<Self> {
         let (schema, name) = node.relation()?;
         let alias = node.alias.as_deref().unwrap_or(name);
@@ -57,7 +57,7 @@ fn rows_read(node: &Node, facts: &RelationFacts) -> Option<f64> {
     }
 }
 
-/// The keys of the nearest sort above, if all that it is for is to find the first rows.
+/// The keys of the nearest sort above, if it only serves a limit.
 fn order(above: &[&Node], alias: &str) -> Vec<String> {
     let Some(place) = above.iter().rposition(|node| node.kind == "Sort") else { return Vec::new() };
     let is_limited = place.checked_sub(1).is_some_and(|parent| above[parent].kind == "Limit");

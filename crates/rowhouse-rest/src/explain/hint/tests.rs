@@ -47,7 +47,7 @@ fn kinds(hints: &[Hint]) -> Vec<(&str, Option<&str>)> {
 }
 
 #[test]
-fn filter_without_index_asks_for_one_that_begins_with_the_tenant() {
+fn filter_without_index_suggests_one_that_begins_with_the_tenant() {
     let filter = "((notes.tenant_id = $0) AND (notes.rank = 5))";
     let found = report(filter, &facts(&[&["id"], &["tenant_id"]], WRAPPED)).hints;
     let expected = [("missing_index", Some("create index on public.notes (tenant_id, rank);"))];
@@ -56,7 +56,7 @@ fn filter_without_index_asks_for_one_that_begins_with_the_tenant() {
 }
 
 #[test]
-fn index_that_serves_ends_the_hint() {
+fn usable_index_removes_the_hint() {
     let filter = "((notes.tenant_id = $0) AND (notes.rank > 5))";
     for serving in [&["tenant_id", "rank"][..], &["rank"]] {
         let found = report(filter, &facts(&[&["tenant_id"], serving], WRAPPED)).hints;
@@ -74,7 +74,7 @@ fn small_tables_may_be_read_whole() {
 }
 
 #[test]
-fn table_without_index_on_its_tenant_is_told_even_while_small() {
+fn table_without_tenant_index_is_reported_even_while_small() {
     let mut small = facts(&[&["id"]], WRAPPED);
     small[0].rows = 3.0;
     let found = report("(notes.tenant_id = $0)", &small).hints;
@@ -103,7 +103,7 @@ fn conditions_that_no_index_serves_are_named() {
 }
 
 #[test]
-fn only_policies_of_the_command_took_part() {
+fn only_policies_of_the_command_apply() {
     let report = report("(notes.tenant_id = $0)", &facts(&[&["tenant_id"]], WRAPPED));
     let names: Vec<&str> = report.relations[0].policies.iter().map(|policy| policy.name.as_str()).collect();
     assert_eq!(names, ["mine"]);
@@ -139,6 +139,6 @@ Hints
 }
 
 #[test]
-fn what_is_no_plan_is_none() {
+fn document_that_is_not_a_plan_is_none() {
     assert!(Tree::read(&json!({ "Plan": 1 })).is_none() && Tree::read(&json!([])).is_none());
 }

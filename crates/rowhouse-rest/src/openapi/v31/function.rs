@@ -1,4 +1,4 @@
-//! Functions: calls by GET where nothing is written, and by POST.
+//! Functions: GET if nothing is written, and POST.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn get(scope: Scope<'_>, name: &str, overloads: &[&Function]) -> Value {
         for argument in &function.arguments {
             let known = |earlier: &&Function| earlier.arguments.iter().any(|a| a.name == argument.name);
             if !overloads.iter().take(at).any(known) {
-                // Only what every overload demands is demanded.
+                // Required are arguments that every overload requires.
                 let required = overloads
                     .iter()
                     .all(|other| other.arguments.iter().any(|a| a.name == argument.name && a.required));
@@ -89,7 +89,7 @@ fn arguments(scope: Scope<'_>, function: &Function) -> Value {
     schema
 }
 
-/// In a query string arrays stand in PostgreSQL's form, unless variadic, and JSON as text.
+/// In a query string arrays have PostgreSQL's form, unless variadic, and JSON is text.
 fn parameter(scope: Scope<'_>, argument: &Argument, required: bool) -> Value {
     let mut parameter = json!({ "name": argument.name, "in": "query", "required": required });
     let own = schema::of_type(scope.snapshot, &argument.type_name);
@@ -123,7 +123,7 @@ fn finish(
     operation.into()
 }
 
-/// Status and shape of what the function gives.
+/// Status and schema of the function's result.
 fn result(scope: Scope<'_>, function: &Function) -> (&'static str, Value) {
     let item = match &function.returns {
         Returns::Void if !function.returns_set => return ("204", json!({ "description": "Done" })),

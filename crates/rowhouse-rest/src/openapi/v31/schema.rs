@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Scope;
 
-/// A row as it is read. What may not be null is always there, unless `select` leaves it out.
+/// A row as it is read. Columns that are not null are always present, unless `select` leaves them out.
 pub(super) fn row(scope: Scope<'_>, table: &Table) -> Value {
     let required: Vec<&str> =
         table.columns.iter().filter(|column| !column.nullable).map(|column| column.name.as_str()).collect();
@@ -31,7 +31,7 @@ pub(super) fn written(scope: Scope<'_>, table: &Table) -> Value {
     object(scope, table, |column| !column.is_generated)
 }
 
-/// As [`written`], with what a new row cannot do without.
+/// As [`written`], with the required columns of a new row.
 pub(super) fn inserted(table: &Table, key: &str) -> Value {
     let needed = |column: &&Column| !column.nullable && !column.is_generated && column.default.is_none();
     let required: Vec<&str> =
@@ -54,7 +54,7 @@ fn object(scope: Scope<'_>, table: &Table, which: impl Fn(&Column) -> bool) -> V
 }
 
 fn property(scope: Scope<'_>, table: &Table, column: &Column) -> Value {
-    // A domain with a function of its own may be shown as anything.
+    // A domain with a representation may be shown as any JSON.
     let mut schema = match column.representation.to_json {
         Some(_) => Map::new(),
         None => of_type(scope.snapshot, &column.base_type),
@@ -105,8 +105,8 @@ fn key(relation: &Relation) -> Value {
     json!({ "name": relation.constraint, "columns": here, "references": target })
 }
 
-/// A type of PostgreSQL's as its values look in JSON. Empty where they can be anything: JSON itself, and types of
-/// extensions and composites, whose casts decide.
+/// The JSON Schema of a PostgreSQL type. Empty where values can be anything: JSON itself, and types of extensions and
+/// composites, whose casts decide.
 pub(super) fn of_type(snapshot: &Snapshot, name: &str) -> Map<String, Value> {
     let mut schema = Map::new();
     let mut set = |key: &str, value: Value| drop(schema.insert(key.to_owned(), value));

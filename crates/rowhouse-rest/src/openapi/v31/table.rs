@@ -8,7 +8,7 @@ use super::{Scope, key, operation, reference, responses, rows};
 /// Query parameters with a meaning of their own; a column of that name cannot be filtered by.
 const RESERVED: [&str; 8] = ["select", "order", "limit", "offset", "and", "or", "columns", "on_conflict"];
 
-/// The methods that the table takes and the caller may use.
+/// The methods that the table supports and the caller may use.
 pub(super) fn path(scope: Scope<'_>, table: &Table) -> Value {
     let name = &table.name.name;
     let may = |right| scope.visible.may(name, right);
@@ -109,7 +109,7 @@ fn filter_key(table: &Table, column: &str) -> String {
     format!("filter.{}.{}", key(&table.name.name), key(column))
 }
 
-/// Everything that operations refer to.
+/// The shared parameters.
 pub(super) fn parameters(scope: Scope<'_>) -> Value {
     let mut all = Map::new();
     let number = json!({ "type": "integer", "minimum": 0 });

@@ -79,7 +79,7 @@ fn description_is_what_openapi_3_1_allows() {
 }
 
 #[test]
-fn references_lead_somewhere_and_operations_have_ids_of_their_own() {
+fn references_resolve_and_operation_ids_are_unique() {
     for document in [odd("select,insert,update,delete"), todos()] {
         let text = document.to_string();
         for part in text.split("\"$ref\":\"#").skip(1) {
@@ -96,7 +96,7 @@ fn references_lead_somewhere_and_operations_have_ids_of_their_own() {
 }
 
 #[test]
-fn columns_are_described_as_their_values_look() {
+fn columns_are_described_like_their_values() {
     let document = odd("select,insert");
     let row = &document["components"]["schemas"][ODD];
     assert_eq!(row["required"], json!(["id", "title", "rank", "total"]));
@@ -133,7 +133,7 @@ fn columns_are_described_as_their_values_look() {
 }
 
 #[test]
-fn new_row_needs_what_has_no_default_and_cannot_set_what_is_generated() {
+fn new_row_requires_columns_without_default_and_excludes_generated_ones() {
     let document = odd("insert");
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas[format!("{ODD}.insert")]["required"], json!(["rank"]));
@@ -164,7 +164,7 @@ fn only_permitted_methods_are_described() {
 }
 
 #[test]
-fn column_named_like_a_parameter_is_no_filter_and_the_schema_is_named_where_there_are_several() {
+fn column_named_like_a_parameter_is_not_a_filter_and_several_schemas_are_named() {
     let document = odd("select");
     let parameters = document["components"]["parameters"].as_object().unwrap();
     assert!(parameters.contains_key(&format!("filter.{ODD}.rank")));
@@ -190,7 +190,7 @@ fn functions_are_called_by_get_where_they_do_not_write() {
 }
 
 #[test]
-fn foreign_keys_lead_to_what_the_caller_may_use_only() {
+fn foreign_keys_are_described_only_to_usable_tables() {
     let document = todos();
     let todos = &document["components"]["schemas"]["todos"];
     assert_eq!(todos["properties"]["list_id"]["x-foreign-key"], json!({ "table": "lists", "column": "id" }));
@@ -202,7 +202,7 @@ fn foreign_keys_lead_to_what_the_caller_may_use_only() {
 }
 
 #[test]
-fn no_two_names_have_one_key() {
+fn component_keys_are_unique() {
     assert_eq!(key("todos_2-b"), "todos_2-b");
     assert_ne!(key("a b"), key("a.20.b"));
     assert_ne!(key("rest.error"), super::ERROR);

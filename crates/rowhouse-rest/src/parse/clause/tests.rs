@@ -20,7 +20,7 @@ fn distinct_names_columns_and_paths() {
 }
 
 #[test]
-fn columns_called_as_the_clauses_are_filtered() {
+fn columns_named_like_the_clauses_can_be_filtered() {
     let found = request(
         "GET",
         "/t?distinct=eq.(a)&having=in.(1)&e.having=is.null&or=(having.eq.1,distinct.gt.2)",
@@ -66,7 +66,7 @@ fn order_can_be_by_aggregate() {
 }
 
 #[test]
-fn broken_clauses_say_where() {
+fn malformed_clauses_report_their_position() {
     assert_eq!(
         details("distinct=(a"),
         (

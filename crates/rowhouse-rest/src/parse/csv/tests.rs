@@ -17,13 +17,13 @@ fn quoted_null_is_text_and_quotes_hold_line_breaks() {
 }
 
 #[test]
-fn header_alone_is_no_rows() {
+fn header_alone_has_no_rows() {
     assert_eq!(json("a,b\n").unwrap(), "[]");
     assert_eq!(json(""), Err("not enough input"));
 }
 
 #[test]
-fn lines_of_other_lengths_and_open_quotes_are_refused() {
+fn lines_with_other_field_counts_and_unclosed_quotes_are_refused() {
     assert_eq!(json("a,b\n1\n"), Err("All lines must have same number of fields"));
     assert!(json("a\n\"1\n").is_err());
     assert!(json("a\n\"1\"x\n").is_err());

@@ -1,7 +1,7 @@
 //! The set of keys that all rows must share.
 //!
-//! Rows usually repeat their keys in the same order, so a row is compared byte by byte with the first one and
-//! only looked up as a set from the first difference on.
+//! Rows usually repeat their keys in the same order, so a row's keys are compared with the first row's in order, and
+//! looked up as a set only from the first difference on.
 
 use super::Fault;
 

@@ -31,7 +31,7 @@ fn rows_with_other_keys_are_not_uniform() {
 }
 
 #[test]
-fn outermost_value_is_told() {
+fn outermost_value_is_reported() {
     for (text, outer) in [
         (" {} ", Outer::Object),
         ("[]", Outer::Array),
@@ -85,7 +85,7 @@ proptest::proptest! {
     fn scan_agrees_with_serde_json(text in r#"[\[\]{},:"a\\0-9.eE+tn u]{0,24}"#) {
         let ours = scan(text.as_bytes(), 512).is_ok();
         let theirs = serde_json::from_str::<serde_json::Value>(&text).is_ok();
-        // They refuse lone surrogates and numbers out of range; PostgreSQL judges those.
+        // serde_json refuses lone surrogates and numbers out of range, which are left to PostgreSQL.
         proptest::prop_assert!(ours || !theirs);
     }
 }

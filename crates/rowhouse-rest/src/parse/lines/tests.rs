@@ -21,7 +21,7 @@ fn lines_become_an_array_without_the_blank_ones() {
 }
 
 #[test]
-fn one_value_a_line_is_demanded() {
+fn each_line_must_hold_one_value() {
     assert!(is_fine("{\"a\":1}\n{\"a\":2}", None));
     for text in [
         "{\"a\":1},{\"a\":2}",

@@ -20,7 +20,7 @@ fn root_function_answers_the_root_alone() {
 }
 
 #[test]
-fn root_that_is_switched_off_calls_nothing() {
+fn disabled_root_calls_no_function() {
     let settings = RestSettings { openapi_mode: OpenapiMode::Disabled, ..settings("describe") };
     assert_eq!(request_with("GET", "/", &settings).unwrap().action, Action::ReadRoot { headers_only: false });
 }

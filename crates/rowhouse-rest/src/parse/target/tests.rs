@@ -14,7 +14,7 @@ const TARGET: &str = "/lists?select=name,open:todos(id,mine:users(name))&todos.d
                       &todos.or=(id.eq.1,id.eq.2)&todos.users.order=name&open.limit=1&todos.offset=2";
 
 #[test]
-fn table_of_an_aliased_embed_stands_for_its_alias() {
+fn table_of_an_aliased_embed_is_replaced_by_its_alias() {
     let request = request("GET", TARGET, &[], "");
     assert_eq!(paths(&request), ["open", "open", "open.mine", "open"]);
     let renamed = [("todos", "open"), ("users", "mine")].map(|(a, b)| (a.to_owned(), b.to_owned()));
@@ -24,7 +24,7 @@ fn table_of_an_aliased_embed_stands_for_its_alias() {
 }
 
 #[test]
-fn names_that_embeds_are_shown_under_are_left_alone() {
+fn aliases_of_embeds_are_not_replaced() {
     let both = "/lists?select=todos(id),old:todos(id)&todos.done=is.false&old.id=eq.1";
     let crossed = "/lists?select=todos:users(id),users:todos(id)&todos.id=eq.1&users.id=eq.2";
     for target in [both, crossed] {
@@ -34,7 +34,7 @@ fn names_that_embeds_are_shown_under_are_left_alone() {
 }
 
 #[test]
-fn nothing_is_renamed_where_the_setting_is_off() {
+fn names_are_not_replaced_if_the_setting_is_off() {
     let settings = RestSettings { legacy_target_names: false, ..RestSettings::default() };
     let request = request_with("GET", TARGET, &settings).unwrap();
     assert_eq!(paths(&request), ["todos", "todos", "todos.users", "open", "todos"]);

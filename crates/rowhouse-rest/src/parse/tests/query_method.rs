@@ -4,7 +4,7 @@ use crate::request::*;
 
 const FORM: &str = "content-type: application/x-www-form-urlencoded";
 #[test]
-fn query_reads_the_body_behind_the_url() {
+fn query_method_appends_the_body_to_the_url_s_query() {
     let asked = request("QUERY", "/t?select=a&limit=3", &[FORM], "b=in.(1%2C2)&c=like.x+y&select=z&limit=5");
     let read = request("GET", "/t?select=a&limit=3&b=in.(1,2)&c=like.x%20y&select=z&limit=5", &[], "");
     assert_eq!(asked.action, Action::Read { table: "t".to_owned(), headers_only: false });
@@ -44,7 +44,7 @@ fn query_takes_forms_only() {
 }
 
 #[test]
-fn long_query_names_no_location() {
+fn long_query_has_no_content_location() {
     let long = format!("a=in.({})", vec!["1"; 2_000].join(","));
     assert_eq!(request("QUERY", "/t", &[FORM], &long).canonical, None);
     let spread = format!("a=in.({})", vec!["1"; 800].join(","));
@@ -57,7 +57,7 @@ fn long_query_names_no_location() {
 }
 
 #[test]
-fn query_has_room_for_filters_and_for_nothing_else() {
+fn query_method_allows_long_filters_only() {
     let details = |body: &str| match try_request("QUERY", "/t", &[FORM], body) {
         Ok(_) => String::new(),
         Err(RequestError::Query(error)) => error.details,

@@ -55,7 +55,7 @@ fn distinct_on_several_keeps_the_clients_order_among_them() {
 }
 
 #[test]
-fn paths_are_repeated_by_their_place() {
+fn json_paths_are_repeated_by_position() {
     let (sql, params) =
         read("/todos?select=id,kind:data->>kind&distinct=(data->>kind)&order=data->>kind.desc,id");
     assert_eq!(
@@ -68,7 +68,7 @@ fn paths_are_repeated_by_their_place() {
 }
 
 #[test]
-fn distinct_rows_are_ordered_by_what_they_show() {
+fn distinct_rows_are_ordered_by_selected_columns() {
     let (sql, _) = read("/todos?select=title,done&distinct=()&order=done.desc");
     assert_eq!(
         sql,
@@ -127,7 +127,7 @@ fn having_filters_groups_and_aggregates_order_them() {
 }
 
 #[test]
-fn groups_need_no_aggregate_among_what_is_shown() {
+fn groups_need_no_selected_aggregate() {
     let (sql, _) = grouped("/todos?select=list_id&having=(count().gte.2)");
     assert_eq!(
         sql,
@@ -171,7 +171,7 @@ fn clauses_work_on_the_rows_of_a_function() {
 }
 
 #[test]
-fn misuse_is_refused_in_plain_words() {
+fn invalid_clauses_are_refused_with_a_clear_error() {
     let names = "having and order by aggregate need a select that names the columns to group by";
     for target in [
         "/todos?having=(count().gt.1)",
@@ -198,7 +198,7 @@ fn misuse_is_refused_in_plain_words() {
 }
 
 #[test]
-fn having_stands_behind_the_switch_of_aggregates() {
+fn having_requires_the_aggregates_setting() {
     let schema = schema();
     for target in ["/todos?select=id&having=(count().gt.1)", "/todos?select=id&order=count()"] {
         let request = request("GET", target, &[], "");
@@ -208,7 +208,7 @@ fn having_stands_behind_the_switch_of_aggregates() {
 }
 
 #[test]
-fn clause_of_what_is_not_embedded_is_refused() {
+fn clause_for_a_resource_that_is_not_embedded_is_refused() {
     let schema = schema();
     for target in ["/todos?select=id&lists.distinct=(id)", "/todos?select=id&lists.having=(count().gt.1)"] {
         let request = request("GET", target, &[], "");
@@ -219,7 +219,7 @@ fn clause_of_what_is_not_embedded_is_refused() {
 
 proptest! {
     #[test]
-    fn literals_of_clauses_are_all_ours(column in value(), input in value(), cast in value()) {
+    fn clauses_add_only_constant_literals(column in value(), input in value(), cast in value()) {
         let target = format!(
             "/todos?select=id,{column}&having=({column}.max().eq.{input},{column}::{cast}.min().in.({input}))&order={column}.sum()&distinct=({column})"
         );

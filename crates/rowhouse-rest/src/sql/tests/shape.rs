@@ -62,7 +62,7 @@ fn csv_body_is_expanded_like_json() {
 }
 
 #[test]
-fn project_s_own_makers_come_first_and_the_table_s_before_any() {
+fn project_s_handlers_come_first_and_the_table_s_before_generic_ones() {
     use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName};
     let maker = |name: &str, source, media: &str| MediaHandler {
         function: QualifiedName::new("public", name),
@@ -96,7 +96,7 @@ fn rows_become_features_where_the_database_can_make_them() {
 }
 
 #[test]
-fn plans_are_shown_only_behind_their_switch() {
+fn plans_require_the_plan_enabled_setting() {
     let schema = schema();
     let accept = "accept: application/vnd.pgrst.plan+json; for=\"text/csv\"; options=buffers|analyze|x";
     let request = request("GET", "/todos?select=id", &[accept], "");

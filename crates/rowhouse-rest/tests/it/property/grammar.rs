@@ -276,7 +276,7 @@ pub(crate) fn shaped(choices: &[u32]) -> Shaped {
     }
     let (body, changed): (&str, &[&str]) =
         if matches!(method, "PATCH" | "POST") { *chooser.of(BODIES) } else { ("", &[]) };
-    // What is made now nobody has seen before.
+    // New rows are not known to the oracle.
     node = node.filter(|_| method != "POST");
     Shaped { method, target, headers, body, node, changed, table }
 }

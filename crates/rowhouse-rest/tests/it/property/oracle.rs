@@ -16,7 +16,7 @@ const TABLES: [&str; 5] = ["notes", "projects", "people", "tags", "notes_tags"];
 pub(crate) struct Oracle(HashMap<&'static str, HashMap<String, Value>>);
 
 impl Oracle {
-    /// Asks every table as the caller: the same login, role and claims, and nothing of ours between.
+    /// Asks every table as the caller: the same login, role and claims, without the data API.
     pub(crate) async fn ask(db: &TestDatabase, caller: &Caller) -> Self {
         let (client, connection) =
             tokio_postgres::connect(db.urls.data.authenticator.expose(), NoTls).await.unwrap();
