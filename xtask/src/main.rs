@@ -102,6 +102,9 @@ enum Bench {
         /// How long a snapshot is held open; the promise is about 10.
         #[arg(long, default_value_t = 1.0)]
         snapshot_minutes: f64,
+        /// Tenants with a job each; with fewer than the promises speak of the result is not kept.
+        #[arg(long, default_value_t = bench::jobs::TENANTS, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+        tenants: u32,
         /// Run graphile-worker, pg-boss and BullMQ as well; needs npm and redis-server.
         #[arg(long)]
         peers: bool,
@@ -125,10 +128,10 @@ fn main() -> ExitCode {
         Chore::Bench(Bench::Mail { seconds, connections }) => {
             bench::mail::run(&root(), bench::mail::Load { seconds, connections })
         }
-        Chore::Bench(Bench::Jobs { seconds, rounds, jobs, snapshot_minutes, peers, only }) => {
+        Chore::Bench(Bench::Jobs { seconds, rounds, jobs, snapshot_minutes, tenants, peers, only }) => {
             bench::jobs::run(
                 &root(),
-                &bench::jobs::Effort { seconds, rounds, jobs, snapshot_minutes, peers, only },
+                &bench::jobs::Effort { seconds, rounds, jobs, snapshot_minutes, tenants, peers, only },
             )
         }
         Chore::Gen { check: false } => generate::write(&root()),

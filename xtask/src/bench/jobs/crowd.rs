@@ -10,12 +10,10 @@ use super::Effort;
 use super::database::Database;
 use super::load::{self, By, Counter, Enqueued};
 use super::report::{CROWD, CROWD_COMMIT, CROWD_IDLE, KEY, Report};
-use super::scenario::{drain, percentile_ms, waits};
+use super::scenario::{drain, drain_counted, percentile_ms, waits};
 use super::worker::Worker;
 
-/// Tenants with a job each.
-const TENANTS: u32 = 100_000;
-/// Single enqueues beside them, one after another.
+/// Single enqueues beside many tenants, one after another.
 const SINGLY: u32 = 500;
 /// Tenants of which nothing was heard for a while.
 const IDLE: u32 = 20;
@@ -31,8 +29,8 @@ pub(crate) async fn round(
     effort: &Effort,
     report: &mut Report,
 ) -> Result<()> {
-    if effort.wants(CROWD.what) {
-        crowd(database, client, root, report).await?;
+    if effort.wants(CROWD.what) || effort.wants(CROWD_COMMIT.what) || effort.wants(CROWD_IDLE.what) {
+        crowd(database, client, root, effort.tenants, report).await?;
     }
     if effort.wants(KEY.what) {
         let alone = beside_key(database, client, root, effort.seconds, 0).await?;
@@ -44,21 +42,28 @@ pub(crate) async fn round(
 }
 
 /// Drains as many jobs of one tenant and of a tenant each.
-async fn crowd(database: &Database, client: &Client, root: &Path, report: &mut Report) -> Result<()> {
+async fn crowd(
+    database: &Database,
+    client: &Client,
+    root: &Path,
+    tenants: u32,
+    report: &mut Report,
+) -> Result<()> {
     load::clear(client).await?;
-    for _ in 0..TENANTS / load::BULK {
+    for _ in 0..tenants / load::BULK {
         load::enqueue_bulk(client, load::BULK, Some(&tenant(0))).await?;
     }
-    let alone = drain(database, client, root, TENANTS, 1).await?;
+    let alone = drain(database, client, root, tenants / load::BULK * load::BULK, 1).await?;
     load::clear(client).await?;
-    enqueue_for_each(client).await?;
-    let singly = singly(client).await?;
-    let together = drain(database, client, root, TENANTS + SINGLY, 1).await?;
-    eprintln!("{alone:.0} jobs/s of one tenant, {together:.0} of {TENANTS}");
+    enqueue_for_each(client, tenants).await?;
+    let singly = singly(client, tenants).await?;
+    let counter = Counter::of_many_tenants();
+    let together = drain_counted(database, client, root, tenants + SINGLY, 1, counter).await?;
+    eprintln!("{alone:.0} jobs/s of one tenant, {together:.0} of {tenants}");
     report.add(&CROWD, together / alone * 100.0);
     let mut commits: Vec<i64> = singly.iter().map(|job| job.committed_at - job.asked_at).collect();
     report.add(&CROWD_COMMIT, percentile_ms(&mut commits, 50));
-    report.add(&CROWD_IDLE, idle_tenants(database, client, root).await?);
+    report.add(&CROWD_IDLE, idle_tenants(database, client, root, tenants).await?);
     Ok(())
 }
 
@@ -66,37 +71,44 @@ fn tenant(number: u32) -> String {
     format!("00000000-0000-0000-0000-{number:012}")
 }
 
-async fn enqueue_for_each(client: &Client) -> Result<()> {
+async fn enqueue_for_each(client: &Client, tenants: u32) -> Result<()> {
     let sql = "select count(jobs.enqueue('jobs.noop', \
                tenant => ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid)) \
                from generate_series($1::int, $2::int) n";
-    for first in (1..=TENANTS).step_by(load::BULK as usize) {
-        let (first, last) = (i32::try_from(first)?, i32::try_from(first + load::BULK - 1)?);
-        client.query_one(sql, &[&first, &last]).await?;
+    for first in (1..=tenants).step_by(load::BULK as usize) {
+        let last = tenants.min(first + load::BULK - 1);
+        client.query_one(sql, &[&i32::try_from(first)?, &i32::try_from(last)?]).await?;
     }
     Ok(())
 }
 
-/// Enqueues of every kind of tenant, each a commit.
-async fn singly(client: &Client) -> Result<Vec<Enqueued>> {
+/// Enqueues of tenants from the first to the last, each a commit.
+async fn singly(client: &Client, tenants: u32) -> Result<Vec<Enqueued>> {
+    let statement = client.prepare(By::Tenant.sql()).await?;
     let mut all = Vec::new();
     for number in 0..SINGLY {
-        all.push(load::enqueue_one(client, By::Tenant, &tenant(number * (TENANTS / SINGLY) + 1)).await?);
+        let tenant = tenant(number * (tenants / SINGLY) + 1);
+        all.push(load::enqueue_one(client, &statement, Some(&tenant)).await?);
     }
     Ok(all)
 }
 
 /// The longest that a tenant waits which had nothing to do, in milliseconds, while a worker knows all of them.
-async fn idle_tenants(database: &Database, client: &Client, root: &Path) -> Result<f64> {
+async fn idle_tenants(database: &Database, client: &Client, root: &Path, tenants: u32) -> Result<f64> {
+    let statement = client.prepare(By::Tenant.sql()).await?;
+    let mut counter = Counter::of_many_tenants();
+    let goal = counter.done(client).await? + 1;
     let worker = Worker::start_noting_each(root, database)?;
-    let mut counter = Counter::default();
-    let goal = counter.done(client).await? + i64::from(IDLE);
-    let mut all = Vec::new();
-    for number in 1..=IDLE {
-        tokio::time::sleep(IDLE_PAUSE).await;
-        all.push(load::enqueue_one(client, By::Tenant, &tenant(number * 100)).await?);
-    }
+    // Once this is done the worker has read them.
+    load::enqueue_one(client, &statement, Some(&tenant(tenants))).await?;
     counter.wait_for(client, goal).await?;
+    let mut all = Vec::new();
+    for number in 0..IDLE {
+        tokio::time::sleep(IDLE_PAUSE).await;
+        let tenant = tenant(number * (tenants / IDLE) + 1);
+        all.push(load::enqueue_one(client, &statement, Some(&tenant)).await?);
+    }
+    counter.wait_for(client, goal + i64::from(IDLE)).await?;
     Ok(percentile_ms(&mut waits(&all, worker)?, 99))
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rowhouse_kernel::{Clock as _, SystemClock};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 
 use super::database::Database;
 
@@ -15,9 +15,10 @@ const CONNECTIONS: u32 = 32;
 /// Longer than any measurement should take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Empties the tables.
+/// Empties the tables. The partitions go too: a measurement must not run beside another's tenants.
 pub(crate) async fn clear(client: &Client) -> Result<()> {
-    client.batch_execute("truncate jobs.ready, jobs.leases, jobs.done, jobs.scheduled").await?;
+    let tables = "jobs.ready, jobs.leases, jobs.done, jobs.scheduled, jobs.partitions, jobs.key_cursors";
+    client.batch_execute(&format!("truncate {tables}")).await?;
     client.batch_execute("checkpoint").await?;
     Ok(())
 }
@@ -40,16 +41,26 @@ pub(crate) async fn enqueue_bulk(client: &Client, count: u32, tenant: Option<&st
 }
 
 /// Counts what is done at a cost that does not grow with it: the looking would otherwise slow down what is looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counter {
     /// Jobs in batches that will not be looked at again, and where the others begin.
     behind: i64,
     from: i64,
+    /// Numbers are drawn before a batch is visible; so many before the last that was seen are looked at again.
+    unsure: i64,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self { behind: 0, from: 0, unsure: 64 }
+    }
 }
 
 impl Counter {
-    /// Numbers are drawn before a batch is visible; so many after the last that was seen are settled.
-    const UNSURE: i64 = 64;
+    /// For jobs of a tenant each: every one is a row then, and a worker has up to 2,000 under way.
+    pub(crate) fn of_many_tenants() -> Self {
+        Self { unsure: 5_000, ..Self::default() }
+    }
 
     /// Jobs done so far.
     pub(crate) async fn done(&mut self, client: &Client) -> Result<i64> {
@@ -57,7 +68,7 @@ impl Counter {
         let batches: Vec<(i64, i64)> =
             client.query(sql, &[&self.from]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
         let count = self.behind + batches.iter().map(|(_, jobs)| jobs).sum::<i64>();
-        let sure = batches.last().map_or(self.from, |(last, _)| last - Self::UNSURE);
+        let sure = batches.last().map_or(self.from, |(last, _)| last - self.unsure);
         self.behind += batches.iter().filter(|(id, _)| *id <= sure).map(|(_, jobs)| jobs).sum::<i64>();
         self.from = self.from.max(sure);
         Ok(count)
@@ -93,7 +104,7 @@ pub(crate) enum By {
 }
 
 impl By {
-    fn sql(self) -> &'static str {
+    pub(crate) fn sql(self) -> &'static str {
         match self {
             Self::Tenant => "select jobs.enqueue('jobs.noop', tenant => $1::text::uuid)",
             Self::Key => "select jobs.enqueue('jobs.noop', key => $1::text)",
@@ -101,10 +112,14 @@ impl By {
     }
 }
 
-/// One enqueue of this tenant or key.
-pub(crate) async fn enqueue_one(client: &Client, by: By, value: &str) -> Result<Enqueued> {
+/// One enqueue of this tenant or key, or (null) of none.
+pub(crate) async fn enqueue_one(
+    client: &Client,
+    statement: &Statement,
+    value: Option<&str>,
+) -> Result<Enqueued> {
     let asked_at = now_us();
-    let id = client.query_one(by.sql(), &[&value]).await?.get(0);
+    let id = client.query_one(statement, &[&value]).await?.get(0);
     Ok(Enqueued { id, asked_at, committed_at: now_us() })
 }
 
@@ -147,10 +162,8 @@ async fn one_by_one(
     let mut all = Vec::new();
     for place in 0..count {
         tick.tick().await;
-        let value = values.get((place + number) as usize % values.len().max(1));
-        let asked_at = now_us();
-        let id = client.query_one(&statement, &[&value]).await?.get(0);
-        all.push(Enqueued { id, asked_at, committed_at: now_us() });
+        let value = values.get((place + number) as usize % values.len().max(1)).map(String::as_str);
+        all.push(enqueue_one(client, &statement, value).await?);
     }
     Ok(all)
 }

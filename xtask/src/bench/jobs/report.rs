@@ -147,6 +147,7 @@ impl Report {
                 "rounds": effort.rounds,
                 "jobs": effort.jobs,
                 "snapshot_minutes": effort.snapshot_minutes,
+                "tenants": effort.tenants,
             },
             "figures": self.figures.iter().map(|(figure, rounds)| figure.json(rounds)).collect::<Vec<_>>(),
             "peers": self.peers.json(),
