@@ -19,7 +19,7 @@ const BEFORE_KILL: std::ops::Range<u64> = 50..2000;
 /// One start in three of a killed program is killed as well, this long after its beginning.
 const DURING_START: std::ops::Range<u64> = 0..800;
 /// Longer than this is not recovery.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What to kill, how often, and in which order of chances.
 #[derive(Debug, Clone)]
@@ -86,28 +86,28 @@ pub struct Report {
 
 impl Campaign {
     /// Runs all rounds and tells of each as it ends. Ends early at the first failure, which the report names.
-    pub async fn run(&self, told: impl FnMut(&Round)) -> Report {
+    pub async fn run(&self, on_round: impl FnMut(&Round)) -> Report {
         let mut report = Report::default();
-        if let Err(error) = self.drive(&mut report, told).await {
+        if let Err(error) = self.drive(&mut report, on_round).await {
             report.failure = Some(format!("{error:#}"));
         }
         report
     }
 
-    async fn drive(&self, report: &mut Report, mut told: impl FnMut(&Round)) -> Result<()> {
+    async fn drive(&self, report: &mut Report, mut on_round: impl FnMut(&Round)) -> Result<()> {
         let mut chance = Chance(SeededRng::new(self.seed), Vec::new());
         let mut program = Program::start(&self.binary, &self.project, Vec::new())?;
-        program.require_well(PATIENCE, None).await?;
+        program.require_well(TIMEOUT, None).await?;
         let load = Load::start(program.access()?).await?;
         for number in 1..=self.rounds {
             let round = round(number, &mut chance, &mut program, &load).await;
             load.fill(report);
             let round = round?;
-            told(&round);
+            on_round(&round);
             report.rounds.push(round);
         }
         load.stop().await;
-        program.terminate(PATIENCE).await
+        program.terminate(TIMEOUT).await
     }
 }
 
@@ -128,9 +128,9 @@ async fn round(number: u32, chance: &mut Chance, program: &mut Program, load: &L
             program.up()?;
         }
     }
-    program.require_well(PATIENCE, Some(old)).await?;
+    program.require_well(TIMEOUT, Some(old)).await?;
     let recovery_ms = u64::try_from(killed.elapsed().as_millis())?;
-    load.require_progress(PATIENCE).await?;
+    load.require_progress(TIMEOUT).await?;
     let acknowledged = load.verify().await?;
     load.require_nothing_unexpected()?;
     Ok(Round { number, victim, after_ms, start_killed_after_ms, recovery_ms, acknowledged })

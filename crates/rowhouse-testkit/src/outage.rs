@@ -17,11 +17,11 @@ use crate::crash::Victim;
 use crate::program::Program;
 pub use ledger::Duplicate;
 use ledger::Ledger;
-use sender::Doors;
+use sender::Endpoints;
 use sink::Sink;
 
 /// Longest wait for a start, or for a backlog to move, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 /// Mails that are delivered before the relay goes away, so that its connections are in use.
 const BEFORE: u32 = 4;
 
@@ -88,9 +88,9 @@ pub struct Report {
 
 impl Campaign {
     /// Runs it and tells what happens. Ends early at the first failure, which the report names.
-    pub async fn run(&self, told: impl Fn(&str)) -> Report {
+    pub async fn run(&self, on_event: impl Fn(&str)) -> Report {
         let (ledger, mut report) = (Arc::new(Ledger::default()), Report::default());
-        if let Err(error) = self.drive(&ledger, &mut report, told).await {
+        if let Err(error) = self.drive(&ledger, &mut report, on_event).await {
             report.failure = Some(format!("{error:#}"));
         }
         let entries = ledger.entries();
@@ -104,43 +104,43 @@ impl Campaign {
         report
     }
 
-    async fn drive(&self, ledger: &Arc<Ledger>, report: &mut Report, told: impl Fn(&str)) -> Result<()> {
+    async fn drive(&self, ledger: &Arc<Ledger>, report: &mut Report, on_event: impl Fn(&str)) -> Result<()> {
         let port = sink::free_port()?;
         let mut program = Program::start(&self.binary, &self.project, relay(port))?;
-        program.require_well(PATIENCE, None).await?;
-        let doors = doors(&program)?;
+        program.require_well(TIMEOUT, None).await?;
+        let endpoints = endpoints(&program)?;
         let sink = Sink::start(port, ledger).await?;
-        sender::send(doors.clone(), 0..BEFORE, Duration::ZERO, Arc::clone(ledger)).await?;
+        sender::send(endpoints.clone(), 0..BEFORE, Duration::ZERO, Arc::clone(ledger)).await?;
         settled(&program, "the first mails are sent").await?;
         sink.kill().await?;
         let away = Instant::now();
-        told("the relay is away");
+        on_event("the relay is away");
         let pace = self.outage / (self.mails - BEFORE);
-        let sending = sender::send(doors, BEFORE..self.mails, pace, Arc::clone(ledger));
+        let sending = sender::send(endpoints, BEFORE..self.mails, pace, Arc::clone(ledger));
         let sending = tokio::spawn(sending);
         let half = (self.mails / 2) as usize;
-        let patience = PATIENCE + self.outage;
-        ledger.until("half of the mails are accepted", patience, |now| now.accepted.len() >= half).await?;
+        let timeout = TIMEOUT + self.outage;
+        ledger.until("half of the mails are accepted", timeout, |now| now.accepted.len() >= half).await?;
         report.kills.push(kill(&mut program, ledger, "away").await?);
-        told("killed while the relay is away; well again");
+        on_event("killed while the relay is away; well again");
         sending.await??;
         tokio::time::sleep_until((away + self.outage).into()).await;
         report.accepted_during_outage = ledger.entries().accepted.len();
         let _sink = Sink::start(port, ledger).await?;
         report.outage_seconds = away.elapsed().as_secs_f64();
         let back = Instant::now();
-        told("the relay is back");
+        on_event("the relay is back");
         for nth in 1..=self.later_kills {
             let part = (self.mails * nth / (self.later_kills + 1)) as usize;
             let arrived = format!("{part} mails have arrived");
-            ledger.until(&arrived, PATIENCE, |now| now.arrived.len() >= part).await?;
+            ledger.until(&arrived, TIMEOUT, |now| now.arrived.len() >= part).await?;
             report.kills.push(kill(&mut program, ledger, "back").await?);
-            told("killed while delivering; well again");
+            on_event("killed while delivering; well again");
         }
         settled(&program, "everything is delivered").await?;
         report.drained_seconds = back.elapsed().as_secs_f64();
         report.states = states(&program).await?;
-        program.terminate(PATIENCE).await
+        program.terminate(TIMEOUT).await
     }
 }
 
@@ -178,9 +178,9 @@ fn relay(port: u16) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn doors(program: &Program) -> Result<Doors> {
+fn endpoints(program: &Program) -> Result<Endpoints> {
     let smtp_port = program.state()?["smtp_port"].as_u64().context("smtp_port in state.json")?;
-    Ok(Doors { access: program.access()?, smtp_port: u16::try_from(smtp_port)? })
+    Ok(Endpoints { access: program.access()?, smtp_port: u16::try_from(smtp_port)? })
 }
 
 /// kill -9, a look at what was under way, and the next start.
@@ -200,7 +200,7 @@ async fn kill(program: &mut Program, ledger: &Ledger, relay: &'static str) -> Re
         entries.in_flight.extend(in_flight.iter().map(|mail| (*mail, excuse.clone())));
     });
     program.up()?;
-    program.require_well(PATIENCE, None).await?;
+    program.require_well(TIMEOUT, None).await?;
     let recovery_ms = u64::try_from(killed.elapsed().as_millis())?;
     Ok(Kill { relay, accepted, arrived, in_flight, recovery_ms })
 }
@@ -210,8 +210,8 @@ async fn settled(program: &Program, what: &str) -> Result<()> {
     let wait = "do $$ begin while exists (select from mail.recipients where finished_at is null) loop \
                 perform pg_sleep(0.05); end loop; end $$";
     let client = database(program).await?;
-    let waited = tokio::time::timeout(2 * PATIENCE, client.batch_execute(wait)).await;
-    Ok(waited.with_context(|| format!("{what}: not within {:?}", 2 * PATIENCE))??)
+    let waited = tokio::time::timeout(2 * TIMEOUT, client.batch_execute(wait)).await;
+    Ok(waited.with_context(|| format!("{what}: not within {:?}", 2 * TIMEOUT))??)
 }
 
 async fn states(program: &Program) -> Result<std::collections::BTreeMap<String, i64>> {

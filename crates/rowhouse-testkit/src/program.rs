@@ -118,7 +118,7 @@ impl Program {
     }
 
     /// Waits until ready and healthy; after a kill, with another postmaster than in the `old` run.
-    pub(crate) async fn require_well(&mut self, patience: Duration, old: Option<Run>) -> Result<()> {
+    pub(crate) async fn require_well(&mut self, timeout: Duration, old: Option<Run>) -> Result<()> {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -128,8 +128,8 @@ impl Program {
                 Ok(()) => return Ok(()),
                 Err(trouble) => trouble,
             };
-            if begun.elapsed() > patience {
-                return Err(trouble.context(format!("not well after {patience:?}\n{}", self.last_words())));
+            if begun.elapsed() > timeout {
+                return Err(trouble.context(format!("not well after {timeout:?}\n{}", self.last_words())));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -152,14 +152,14 @@ impl Program {
     }
 
     /// SIGTERM; then the program has ended with 0 and no process of its PostgreSQL is left.
-    pub(crate) async fn terminate(mut self, patience: Duration) -> Result<()> {
+    pub(crate) async fn terminate(mut self, timeout: Duration) -> Result<()> {
         kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            ensure!(begun.elapsed() < patience, "still running {patience:?} after SIGTERM");
+            ensure!(begun.elapsed() < timeout, "still running {timeout:?} after SIGTERM");
             tokio::time::sleep(LOOK).await;
         };
         ensure!(status.success(), "after SIGTERM: {status}\n{}", self.last_words());

@@ -1,6 +1,6 @@
-//! A process put together from modules: which surface answers which path, and what runs in the background.
+//! A process composed of modules: router, listeners and background tasks.
 //!
-//! What the modules bring is theirs; listening on the API's port is left to the commands.
+//! Leaves the parts to the modules, and listening on the API's port to the commands.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,16 +19,16 @@ use rowhouse_module::{
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long the program's start waits for parts that begin in the background, such as the worker.
+/// How long the start waits for parts that start in the background, such as the worker.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often it looks.
+/// How often it polls them.
 const START_PAUSE: Duration = Duration::from_millis(10);
 
-/// A running app: its router, and what ends with it.
+/// A running app.
 pub struct App {
-    /// Answers every path.
+    /// The router of all surfaces.
     pub router: Router,
-    /// What the modules tell of themselves.
+    /// Facts that the modules report.
     pub facts: Vec<Fact>,
     assembly: Assembly,
     services: Vec<(&'static str, ListenerService)>,
@@ -36,10 +36,10 @@ pub struct App {
 }
 
 impl App {
-    /// Starts every module and puts what they bring together.
+    /// Starts every module and composes their parts.
     ///
     /// # Errors
-    /// The modules' reasons; surfaces that overlap; a metrics registry that is taken.
+    /// The modules' errors; overlapping surfaces; a metrics recorder that is already installed.
     pub async fn start(modules: &Modules, origin: Origin) -> Result<Self, CannotRun> {
         let metrics = Metrics::install().map_err(CannotRun::because)?;
         let mut assembly = Assembly::new(origin, metrics, ListenHub::default());
@@ -59,7 +59,7 @@ impl App {
         })
     }
 
-    /// Serves the modules' listeners until `drain` turns true. The tasks end once what is under way has.
+    /// Serves the modules' listeners until `drain` becomes true. The tasks end after their connections.
     pub fn serve_listeners(
         &self,
         mut listeners: BoundListeners,
@@ -80,37 +80,37 @@ impl App {
             .collect()
     }
 
-    /// What a module has provided, if any has.
+    /// A value that a module has provided.
     #[must_use]
     pub fn provided<T: std::any::Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.assembly.find()
     }
 
-    /// Where the process is on its way out.
+    /// The state of shutdown.
     #[must_use]
     pub fn shutdown(&self) -> Shutdown {
         self.assembly.shutdown.clone()
     }
 
-    /// What runs the background tasks.
+    /// The supervisor of the background tasks.
     #[must_use]
     pub fn supervisor(&self) -> &Supervisor {
         &self.assembly.supervisor
     }
 
-    /// Ends the background tasks; those that asked for time to finish get it.
+    /// Stops the background tasks, within the time that each has asked for.
     pub async fn stop(&self) {
         self.assembly.supervisor.shutdown().await;
     }
 }
 
-/// Asks all the time whether the database answers; the first task to start, since others wait for what it finds.
+/// The liveness monitor of the database; the first task to start, since others wait for its result.
 fn monitor(assembly: &Assembly) -> BackgroundTask {
     let database = assembly.origin.database.clone();
     BackgroundTask::new("db.monitor", move |heartbeat| database.monitor(move || heartbeat.beat()))
 }
 
-/// Hears NOTIFY for all modules.
+/// The LISTEN hub of all modules.
 fn listener(assembly: &Assembly, channels: Vec<&'static str>) -> BackgroundTask {
     let (hub, url) = (assembly.hub(), assembly.origin.urls.control.clone());
     BackgroundTask::new("db.listen", move |heartbeat| {
@@ -118,7 +118,7 @@ fn listener(assembly: &Assembly, channels: Vec<&'static str>) -> BackgroundTask 
     })
 }
 
-/// Parts that begin in the background are given a moment; one that needs longer says so in the health report.
+/// Waits briefly for parts that start in the background; a slower one is visible in the health report.
 async fn wait_for(checks: &[HealthCheck]) {
     let started = async {
         while checks.iter().any(|check| check.ask().is_err()) {
@@ -128,7 +128,7 @@ async fn wait_for(checks: &[HealthCheck]) {
     let _later = tokio::time::timeout(START_TIMEOUT, started).await;
 }
 
-/// All surfaces in a process that answers requests; otherwise only those at the root, which operation needs.
+/// All surfaces in a process with the API; otherwise only those at the root, for health and metrics.
 fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRun> {
     let origin = &assembly.origin;
     let idempotency = Idempotency::new(Arc::new(MemoryStore::default()), Arc::clone(&origin.clock));
@@ -151,7 +151,7 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
     Ok(around(&origin.settings, surfaces.router(), layers))
 }
 
-/// What every request passes, whatever answers it.
+/// The middleware of every request.
 fn around(settings: &Settings, router: Router, layers: Layers) -> Router {
     let server = Arc::new((*settings.get::<ServerSettings>()).clone());
     router

@@ -1,4 +1,4 @@
-//! Every command and its help on one page.
+//! The commands and their help.
 
 pub mod jobs;
 pub mod schedule;
@@ -30,13 +30,13 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What was asked for.
+/// A parsed command line.
 pub enum Invocation {
     /// A command of the program itself.
     Own(Cli),
-    /// A command that a module brings.
+    /// A command of a module.
     Module {
-        /// Which.
+        /// The command group.
         group: CommandGroup,
         /// Its arguments.
         matches: ArgMatches,
@@ -52,10 +52,10 @@ pub fn command(modules: &Modules) -> clap::Command {
     theirs.iter().fold(Cli::command(), |command, group| command.subcommand((group.command)()))
 }
 
-/// Reads the command line. The second value says whether a JSON document is wanted.
+/// Parses the command line. The second value says whether `--json` was given.
 ///
 /// # Errors
-/// What is wrong with it, or help that was asked for.
+/// What is wrong with it, or the requested help.
 pub fn parse(
     modules: &Modules,
     arguments: impl Iterator<Item = std::ffi::OsString>,
@@ -106,19 +106,19 @@ pub enum Command {
     /// Check this machine and this project, and name the remedy for what is wrong
     #[command(after_help = "Example:\n  rowhouse doctor --dir my-saas")]
     Doctor,
-    /// Look at the configuration
+    /// Show and import configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at the project's migrations and apply them
+    /// Show and apply the project's migrations
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Look into the data API
+    /// Inspect the data API
     #[command(subcommand)]
     Rest(RestCommand),
-    /// Background jobs: look at them and steer them
+    /// Inspect and control background jobs
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
-    /// Schedules: what is enqueued again and again, and how it last went
+    /// Schedules of periodic jobs and their last outcome
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
     /// Print a completion script for a shell
@@ -141,7 +141,7 @@ pub struct UpArgs {
     /// How log lines look [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormat>,
-    /// Agree to prepare and migrate the database that DATABASE_URL names
+    /// Agree to prepare and migrate the database in DATABASE_URL
     #[arg(long)]
     pub yes: bool,
 }
@@ -155,12 +155,12 @@ pub struct ServeArgs {
     /// How log lines look [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormat>,
-    /// Try again, with growing pauses, while the database is not there or not prepared
+    /// Retry, with growing pauses, while the database is not available or not prepared
     #[arg(long)]
     pub retry: bool,
 }
 
-/// What a process of a fleet does.
+/// Roles of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ServeRole {
     /// Answers requests
@@ -175,7 +175,7 @@ pub enum ConfigCommand {
     /// Print every effective value, masked where secret, with where it came from
     #[command(after_help = "Example:\n  rowhouse config explain --json")]
     Explain,
-    /// Print a postgrest.conf as rowhouse.toml, with a comment on what has no effect here
+    /// Print a postgrest.conf as rowhouse.toml, with comments on settings that have no effect
     #[command(after_help = "Example:\n  rowhouse config import postgrest.conf > my-saas/rowhouse.toml")]
     Import {
         /// PostgREST's configuration
@@ -186,29 +186,29 @@ pub enum ConfigCommand {
 /// `migrate …`.
 #[derive(Debug, Subcommand)]
 pub enum MigrateCommand {
-    /// List the project's migrations and which are applied
+    /// List the project's migrations and whether they are applied
     #[command(after_help = "Example:\n  rowhouse migrate status --dir my-saas")]
     Status,
     /// Apply platform and project migrations
     #[command(after_help = "Example:\n  rowhouse migrate up --dry-run")]
     Up {
-        /// Say what would be applied and change nothing
+        /// Print what would be applied and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Agree that others lose what PUBLIC had in a database that they use too
+        /// Agree that other roles lose the privileges of PUBLIC in a shared database
         #[arg(long)]
         yes: bool,
         /// Do not wait until the running processes serve the new schema
         #[arg(long)]
         no_wait: bool,
     },
-    /// Give tables that were there before to the role that migrations run as
+    /// Change the owner of existing tables to the role that migrations run as
     #[command(after_help = "Example:\n  rowhouse migrate adopt --dry-run\n  rowhouse migrate adopt --yes")]
     Adopt(AdoptArgs),
-    /// Give the data plane's logins the configured passwords, for the whole server
+    /// Set the configured passwords of the data plane's logins, for the whole server
     #[command(after_help = "Example:\n  rowhouse migrate passwords --yes")]
     Passwords {
-        /// Agree without being asked
+        /// Agree without a prompt
         #[arg(long)]
         yes: bool,
     },
@@ -217,13 +217,13 @@ pub enum MigrateCommand {
 /// `migrate adopt`.
 #[derive(Debug, Args)]
 pub struct AdoptArgs {
-    /// In which schemas
+    /// Schemas to adopt
     #[arg(long = "schema", value_name = "SCHEMA", default_value = "public")]
     pub schemas: Vec<String>,
-    /// Say what would be adopted and change nothing
+    /// Print what would be adopted and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Agree without being asked
+    /// Agree without a prompt
     #[arg(long)]
     pub yes: bool,
 }
@@ -231,7 +231,7 @@ pub struct AdoptArgs {
 /// `rest …`.
 #[derive(Debug, Subcommand)]
 pub enum RestCommand {
-    /// Print the SQL that a request becomes; with --as, also its plan, the policies that took part and what would help
+    /// Print the SQL of a request; with --as, also its plan, the applied policies and hints
     #[command(
         after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false' --as ann@example.com\n  rowhouse rest explain 'DELETE /todos?id=eq.1' --as ann@example.com --tenant acme --analyze\n  rowhouse rest explain 'POST /todos' --body '{\"title\":\"x\"}' --as service_role"
     )]
@@ -243,13 +243,13 @@ pub enum RestCommand {
 pub struct ExplainArgs {
     /// Method and path with query, in one argument
     pub request: String,
-    /// Ask the database as this user (e-mail address or id) or role (anon, service_role, …)
+    /// Run as this user (e-mail address or id) or role (anon, service_role, …)
     #[arg(long = "as", value_name = "USER|ROLE")]
     pub who: Option<String>,
-    /// In which of the user's tenants [default: the oldest that is open]
+    /// The user's tenant [default: that of the oldest active membership]
     #[arg(long, value_name = "SLUG|ID", requires = "who")]
     pub tenant: Option<String>,
-    /// Run the request to measure it; whatever it changes is undone
+    /// Run the request to measure it; its changes are rolled back
     #[arg(long, requires = "who")]
     pub analyze: bool,
     /// The body of a write

@@ -1,4 +1,4 @@
-//! One file per command; this is the switch between them.
+//! Dispatches commands; each has a file of its own.
 
 mod completions;
 mod config;
@@ -42,7 +42,7 @@ pub(crate) fn rng() -> SharedRng {
 /// Runs one command.
 ///
 /// # Errors
-/// Why it could not run.
+/// Why the command could not run.
 pub fn run(modules: &Modules, invocation: Invocation) -> Result<Outcome, CannotRun> {
     match invocation {
         Invocation::Own(cli) => run_own(modules, cli),
@@ -50,7 +50,7 @@ pub fn run(modules: &Modules, invocation: Invocation) -> Result<Outcome, CannotR
     }
 }
 
-/// A command that a module brings.
+/// Runs a command of a module.
 fn run_group(
     modules: &Modules,
     group: CommandGroup,
@@ -94,13 +94,13 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Under `up` PostgreSQL runs on the same machine and takes more of it than we do. Threads beyond these would only
-/// wake each other: on two cores one thread serves an eighth more than two.
+/// Under `up` PostgreSQL runs on the same machine and needs more of it than this process. Further threads only cost
+/// wake-ups: on two cores one thread serves an eighth more than two.
 fn half_the_cores() -> usize {
     (cores() / 2).max(1)
 }
 
-/// For commands that end by themselves: one thread, and only warnings in the log.
+/// The runtime of short commands: one thread, and only warnings in the log.
 fn quiet() -> Result<Runtime, CannotRun> {
     telemetry::install(LogLevel::Warn, None);
     Builder::new_current_thread().enable_all().build().map_err(Into::into)

@@ -1,10 +1,10 @@
-//! File descriptors: as many as the system grants, and no more connections than they suffice for. Without a
-//! reserve, idle clients would use up what the database connections and the monitor need.
+//! File descriptors: raises the limit, and bounds connections by it. Without a reserve, idle clients would use up
+//! descriptors that the database connections and the monitor need.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rowhouse_kernel::settings::ServerSettings;
 
-/// Kept for the database, listeners, logs and files.
+/// Reserved for the database, listeners, logs and files.
 const RESERVED: u64 = 128;
 /// A connection holds its socket twice; see the listener's lingering close.
 const PER_CONNECTION: u64 = 2;
@@ -38,7 +38,7 @@ mod tests {
     use super::affordable;
 
     #[test]
-    fn connections_leave_descriptors_for_everything_else() {
+    fn connections_leave_descriptors_for_other_uses() {
         assert_eq!(affordable(1024), 448);
         assert_eq!(affordable(100), 1);
         assert_eq!(affordable(u64::MAX), u32::MAX);

@@ -1,4 +1,4 @@
-//! Table of contents: parse, run, report, exit.
+//! The entry point: parse, run, report, exit.
 
 use std::process::ExitCode;
 

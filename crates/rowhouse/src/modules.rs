@@ -1,4 +1,4 @@
-//! What this program is made of: one line for each capability. Each requires only what those before it provide.
+//! The modules of this program, one line each. A module may require only what earlier ones provide.
 
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
@@ -10,7 +10,7 @@ use rowhouse_ops::OpsModule;
 use rowhouse_rest::RestModule;
 use rowhouse_tenancy::TenancyModule;
 
-/// Every capability.
+/// All modules.
 #[must_use]
 pub fn modules() -> Modules {
     Modules::new(vec![

@@ -1,8 +1,8 @@
-//! All platform migrations, from the modules that own them, in their one order.
+//! All platform migrations, in order.
 
 use rowhouse_db::migrate::Migration;
 
-/// Every module's schema.
+/// Migrations of every module.
 #[must_use]
 pub fn migrations() -> Vec<Migration> {
     crate::modules::modules().migrations()

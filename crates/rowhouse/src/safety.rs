@@ -1,4 +1,4 @@
-//! What production refuses: unsafe settings, by every group's own word, and data-plane logins with powers.
+//! Checks of production: unsafe settings, as each group defines them, and data-plane logins with rights.
 
 use rowhouse_db::{DataPlaneUrls, DbError, connect};
 use rowhouse_kernel::SERVICE_ROLE;
@@ -23,8 +23,8 @@ pub(crate) fn unsafe_settings(groups: &[GroupSpec], settings: &Settings) -> Vec<
     }
 }
 
-/// Everything that speaks against a start, in one list: unsafe settings, mistakes in the project's files, and whether the
-/// database answers where something else is wrong already. A database that is not there is otherwise told by its first use.
+/// All reasons against a start, in one list: unsafe settings, mistakes in the project's files, and, if there are any,
+/// whether the database answers. An unavailable database alone is reported by its first use.
 pub(crate) async fn require_startable(
     modules: &Modules,
     project: &Project,
@@ -50,7 +50,7 @@ pub(crate) async fn require_startable(
     Err(CannotRun(found))
 }
 
-/// Refuses data-plane logins that could look past row-level security: those that the URLs really name.
+/// Refuses data-plane logins, as named in the URLs, that could bypass row-level security.
 pub(crate) async fn require_powerless_logins(client: &Client, urls: &DataPlaneUrls) -> Result<(), CannotRun> {
     let mut found = Vec::new();
     for (url, may_become) in [(&urls.authenticator, ""), (&urls.service, SERVICE_ROLE)] {

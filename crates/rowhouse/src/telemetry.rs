@@ -23,13 +23,13 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// What nobody has chosen.
+    /// The default format.
     fn of_standard_error() -> Self {
         if std::io::stderr().is_terminal() { Self::Text } else { Self::Json }
     }
 }
 
-/// Writes out what is still gathered; the program's last word.
+/// Writes buffered lines; called at exit.
 pub fn flush() {
     if let Some(lines) = LINES.get() {
         lines.drain();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::server::Server;
 use super::{build, report};
 use crate::check::output;
-use client::Door;
+use client::Endpoint;
 
 /// Mails a second that are promised.
 const ACCEPT: f64 = 1500.0;
@@ -45,7 +45,7 @@ async fn measure(root: &Path, load: Load) -> Result<Value> {
     let mut phases = serde_json::Map::new();
     phases.insert("capture".to_owned(), figures(&server, load, smtp, Some(CAPTURE)).await?);
     let refuser = refuser::start().await?;
-    for (name, relay, door, promised) in [
+    for (name, relay, endpoint, promised) in [
         ("accept", NOBODY, smtp as Way, Some(ACCEPT)),
         ("accept_http", NOBODY, http, None),
         ("accept_while_refused", refuser, smtp, Some(ACCEPT)),
@@ -57,7 +57,7 @@ async fn measure(root: &Path, load: Load) -> Result<Value> {
             ("ROWHOUSE_MAIL__RELAY_PORT", &port),
             ("ROWHOUSE_MAIL__RELAY_TLS", "none"),
         ])?;
-        phases.insert(name.to_owned(), figures(&server, load, door, promised).await?);
+        phases.insert(name.to_owned(), figures(&server, load, endpoint, promised).await?);
     }
     server.stop()?;
     let holds = phases.values().all(|phase| phase["holds"] != false);
@@ -78,23 +78,23 @@ async fn measure(root: &Path, load: Load) -> Result<Value> {
     }))
 }
 
-type Way = fn(&Server) -> Result<Door>;
+type EndpointOf = fn(&Server) -> Result<Endpoint>;
 
-fn smtp(server: &Server) -> Result<Door> {
-    Ok(Door::Smtp(u16::try_from(server.state["smtp_port"].as_u64().context("smtp_port")?)?))
+fn smtp(server: &Server) -> Result<Endpoint> {
+    Ok(Endpoint::Smtp(u16::try_from(server.state["smtp_port"].as_u64().context("smtp_port")?)?))
 }
 
-fn http(server: &Server) -> Result<Door> {
-    Ok(Door::Http(server.url().to_owned()))
+fn http(server: &Server) -> Result<Endpoint> {
+    Ok(Endpoint::Http(server.url().to_owned()))
 }
 
 /// One phase of load, and whether the database has every mail that was said to be durable.
-async fn figures(server: &Server, load: Load, door: Way, promised: Option<f64>) -> Result<Value> {
+async fn figures(server: &Server, load: Load, endpoint: EndpointOf, promised: Option<f64>) -> Result<Value> {
     let key = server.state["service_role_key"].as_str().context("service_role_key")?;
-    let door = door(server)?;
+    let endpoint = endpoint(server)?;
     let (before, tried) = (server.count("mail.messages")?, server.count("mail.events")?);
     let end = Instant::now() + Duration::from_secs(u64::from(load.seconds));
-    let client = |_| tokio::spawn(client::run(door.clone(), key.to_owned(), end));
+    let client = |_| tokio::spawn(client::run(endpoint.clone(), key.to_owned(), end));
     let clients: Vec<_> = (0..load.connections).map(client).collect();
     let begun = Instant::now();
     let mut took = Vec::new();

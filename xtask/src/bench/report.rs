@@ -82,7 +82,7 @@ impl Report {
     }
 
     pub(crate) fn document(&self, effort: &Effort, root: &Path) -> Value {
-        let mut document = stamped("bench-rest", "cargo xtask bench rest", root);
+        let mut document = dated_document("bench-rest", "cargo xtask bench rest", root);
         document["parameters"] = json!({
             "seconds": effort.seconds,
             "rounds": effort.rounds,
@@ -97,7 +97,7 @@ impl Report {
 }
 
 /// A document that says what was run, when, of what, and where.
-pub(super) fn stamped(name: &str, command: &str, root: &Path) -> Value {
+pub(super) fn dated_document(name: &str, command: &str, root: &Path) -> Value {
     json!({
         "name": name,
         "command": command,

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::process::{Memory, resident_kib};
-use super::report::{self, Limit, stamped};
+use super::report::{self, Limit, dated_document};
 use super::server::Server;
 
 /// Tables made in one transaction: each takes locks, whose number PostgreSQL bounds.
 const BATCH: u32 = 100;
 /// Longest a reload may take, in milliseconds.
 const MOST_MS: f64 = 2_000.0;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks, so that looking does not take the machine from what is measured.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -131,7 +131,7 @@ impl Front {
         ))?;
         let started = Instant::now();
         while !self.is_served(name).await {
-            anyhow::ensure!(started.elapsed() < PATIENCE, "{name} is not served within {PATIENCE:?}");
+            anyhow::ensure!(started.elapsed() < TIMEOUT, "{name} is not served within {TIMEOUT:?}");
             tokio::time::sleep(PAUSE).await;
         }
         Ok(started.elapsed().as_secs_f64() * 1000.0)
@@ -163,7 +163,7 @@ impl Found {
             },
         ];
         let holds = limits.iter().all(Limit::holds);
-        let mut document = stamped("bench-schema", "cargo xtask bench schema", root);
+        let mut document = dated_document("bench-schema", "cargo xtask bench schema", root);
         document["parameters"] =
             json!({ "tables": size.tables, "foreign_keys": size.tables, "rounds": size.rounds });
         document["limits"] = limits.iter().map(Limit::json).collect();

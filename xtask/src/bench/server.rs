@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::process::Processes;
 
 /// How long a start may take before the bench gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time from exec to the ready line, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -201,14 +201,14 @@ impl Drop for Server {
 
 fn wait_for_ready(project: &Path, started: Instant) -> Result<()> {
     let log = project.join("up.log");
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < TIMEOUT {
         let lines = BufReader::new(std::fs::File::open(&log)?).lines();
         if lines.map_while(Result::ok).any(|line| line.starts_with("Rowhouse is ready")) {
             return Ok(());
         }
         std::thread::park_timeout(Duration::from_millis(5));
     }
-    anyhow::bail!("not ready within {PATIENCE:?}:\n{}", std::fs::read_to_string(&log)?)
+    anyhow::bail!("not ready within {TIMEOUT:?}:\n{}", std::fs::read_to_string(&log)?)
 }
 
 /// A port P such that P+1, P+3 and P+4 are free as well: PostgreSQL, captured mail, SMTP.

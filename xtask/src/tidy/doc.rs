@@ -16,7 +16,7 @@ const HISTORY: [&str; 2] = ["CHANGELOG.md", "changes/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let settings = setting::Known::new(tree);
-    let is_history = |path: &str| HISTORY.iter().any(|told| path.starts_with(told));
+    let is_history = |path: &str| HISTORY.iter().any(|page| path.starts_with(page));
     let pages =
         tree.ending(".md").filter(|(path, _)| !is_history(path)).map(|(path, text)| Page::read(path, text));
     pages

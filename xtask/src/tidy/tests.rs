@@ -17,7 +17,7 @@ fn manifest(name: &str, floor: &str, dependencies: &str) -> String {
 }
 
 /// A small house with one crate more, which depends on others.
-fn house(name: &str, floor: &str, dependencies: &str) -> Vec<String> {
+fn workspace_with(name: &str, floor: &str, dependencies: &str) -> Vec<String> {
     let others = [("low", "1"), ("middle", "6"), ("beside-middle", "6"), ("kit", "\"tools\"")];
     let others = others.map(|(name, floor)| {
         (format!("crates/rowhouse-{name}/Cargo.toml"), manifest(&format!("rowhouse-{name}"), floor, ""))
@@ -34,19 +34,23 @@ fn house(name: &str, floor: &str, dependencies: &str) -> Vec<String> {
 
 #[test]
 fn dependency_upwards_or_sideways_is_caught() {
-    assert_eq!(house("rowhouse-middle", "6", "rowhouse-low.workspace = true"), [""; 0]);
+    assert_eq!(workspace_with("rowhouse-middle", "6", "rowhouse-low.workspace = true"), [""; 0]);
     assert_eq!(
-        house("rowhouse-low", "1", "rowhouse-middle.workspace = true"),
+        workspace_with("rowhouse-low", "1", "rowhouse-middle.workspace = true"),
         [
             "crates/rowhouse-low/Cargo.toml:5: floor 1 may not depend on `rowhouse-middle` on floor 6; only downwards"
         ]
     );
-    assert_eq!(house("rowhouse-beside-middle", "6", "rowhouse-middle.workspace = true").len(), 1);
-    assert_eq!(house("rowhouse-middle", "6", "rowhouse-kit.workspace = true").len(), 1);
-    assert_eq!(house("rowhouse-kit", "\"tools\"", "rowhouse-middle.workspace = true"), [""; 0]);
-    assert_eq!(house("rowhouse-middle", "6", "[dev-dependencies]\nrowhouse-kit.workspace = true"), [""; 0]);
+    assert_eq!(workspace_with("rowhouse-beside-middle", "6", "rowhouse-middle.workspace = true").len(), 1);
+    assert_eq!(workspace_with("rowhouse-middle", "6", "rowhouse-kit.workspace = true").len(), 1);
+    assert_eq!(workspace_with("rowhouse-kit", "\"tools\"", "rowhouse-middle.workspace = true"), [""; 0]);
     assert_eq!(
-        house("rowhouse-low", "1", "[target.'cfg(unix)'.dependencies]\nrowhouse-middle = \"1\"").len(),
+        workspace_with("rowhouse-middle", "6", "[dev-dependencies]\nrowhouse-kit.workspace = true"),
+        [""; 0]
+    );
+    assert_eq!(
+        workspace_with("rowhouse-low", "1", "[target.'cfg(unix)'.dependencies]\nrowhouse-middle = \"1\"")
+            .len(),
         1
     );
 }
@@ -55,7 +59,7 @@ fn dependency_upwards_or_sideways_is_caught() {
 fn crate_without_a_floor_is_caught() {
     let check = |path: &str, text: &str| found(floor::check, &[(path, text)]);
     assert_eq!(check("crates/rowhouse-attic/Cargo.toml", "[package]\nname = \"rowhouse-attic\"").len(), 1);
-    assert_eq!(house("rowhouse-middle", "6", "rowhouse-attic = \"1\"").len(), 1);
+    assert_eq!(workspace_with("rowhouse-middle", "6", "rowhouse-attic = \"1\"").len(), 1);
     assert_eq!(check("crates/other/Cargo.toml", &manifest("rowhouse-db", "1", "")).len(), 1);
     assert_eq!(check("crates/rowhouse-db/Cargo.toml", "[package").len(), 1);
 }

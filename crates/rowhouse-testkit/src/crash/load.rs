@@ -59,11 +59,11 @@ impl Load {
     }
 
     /// Every writer is acknowledged again, with the token of before the crash.
-    pub(super) async fn require_progress(&self, patience: Duration) -> Result<()> {
+    pub(super) async fn require_progress(&self, timeout: Duration) -> Result<()> {
         let counts = || self.site.progress.each_ref().map(|count| count.load(Ordering::Relaxed));
         let (begun, before) = (Instant::now(), counts());
         while counts().iter().zip(&before).any(|(now, before)| now == before) {
-            ensure!(begun.elapsed() < patience, "writers stand still: {before:?}, then {:?}", counts());
+            ensure!(begun.elapsed() < timeout, "writers stand still: {before:?}, then {:?}", counts());
             tokio::time::sleep(PACE).await;
         }
         Ok(())

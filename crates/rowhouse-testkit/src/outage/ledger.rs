@@ -74,7 +74,7 @@ impl Ledger {
     pub(super) async fn until(
         &self,
         what: &str,
-        patience: Duration,
+        timeout: Duration,
         is_so: impl Fn(&Entries) -> bool,
     ) -> Result<()> {
         let wait = async {
@@ -94,9 +94,9 @@ impl Ledger {
                 changed.await;
             }
         };
-        tokio::time::timeout(patience, wait)
+        tokio::time::timeout(timeout, wait)
             .await
-            .with_context(|| format!("{what}: not within {patience:?}"))?
+            .with_context(|| format!("{what}: not within {timeout:?}"))?
     }
 }
 

@@ -19,11 +19,11 @@ const AT_ONCE: u32 = 4;
 /// Pause before a mail that was not accepted is handed in again.
 const AGAIN: Duration = Duration::from_millis(50);
 /// An answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where mails go in.
 #[derive(Debug, Clone)]
-pub(super) struct Doors {
+pub(super) struct Endpoints {
     pub(super) access: Access,
     pub(super) smtp_port: u16,
 }
@@ -38,22 +38,22 @@ enum Answer {
 
 /// Hands in `mails`, one every `pace`, until all are accepted.
 pub(super) async fn send(
-    doors: Doors,
+    endpoints: Endpoints,
     mails: std::ops::Range<u32>,
     pace: Duration,
     ledger: Arc<Ledger>,
 ) -> Result<()> {
-    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
     let begun = tokio::time::Instant::now();
     let mut lanes = tokio::task::JoinSet::new();
     for lane in 0..AT_ONCE {
-        let (doors, client, ledger, first) =
-            (doors.clone(), client.clone(), Arc::clone(&ledger), mails.start);
+        let (endpoints, client, ledger, first) =
+            (endpoints.clone(), client.clone(), Arc::clone(&ledger), mails.start);
         let own = mails.clone().skip(lane as usize).step_by(AT_ONCE as usize);
         lanes.spawn(async move {
             for mail in own {
                 tokio::time::sleep_until(begun + pace * (mail - first)).await;
-                insist(&doors, &client, mail, &ledger).await;
+                send_until_accepted(&endpoints, &client, mail, &ledger).await;
             }
         });
     }
@@ -63,10 +63,13 @@ pub(super) async fn send(
     Ok(())
 }
 
-async fn insist(doors: &Doors, client: &reqwest::Client, mail: u32, ledger: &Ledger) {
+async fn send_until_accepted(endpoints: &Endpoints, client: &reqwest::Client, mail: u32, ledger: &Ledger) {
     loop {
-        let answer =
-            if mail.is_multiple_of(2) { smtp(doors, mail).await } else { http(doors, client, mail).await };
+        let answer = if mail.is_multiple_of(2) {
+            smtp(endpoints, mail).await
+        } else {
+            http(endpoints, client, mail).await
+        };
         match answer {
             Ok(Answer::Accepted) => {
                 return ledger.note(|entries| {
@@ -83,15 +86,16 @@ async fn insist(doors: &Doors, client: &reqwest::Client, mail: u32, ledger: &Led
     }
 }
 
-async fn http(doors: &Doors, client: &reqwest::Client, mail: u32) -> Result<Answer> {
+async fn http(endpoints: &Endpoints, client: &reqwest::Client, mail: u32) -> Result<Answer> {
     let document = json!({
         "to": format!("reader-{mail}@sink.example"),
         "subject": subject(mail),
         "text": "Sent while the relay was away.",
         "idempotency_key": subject(mail),
     });
-    let request =
-        client.post(format!("{}/mail/v1/send", doors.access.url)).bearer_auth(&doors.access.service_key);
+    let request = client
+        .post(format!("{}/mail/v1/send", endpoints.access.url))
+        .bearer_auth(&endpoints.access.service_key);
     // With its key a repeated mail is the same one, so that no answer is as good as a refusal.
     let Ok(response) = request.body(document.to_string()).send().await else { return Ok(Answer::Refused) };
     match response.status().as_u16() {
@@ -102,18 +106,18 @@ async fn http(doors: &Doors, client: &reqwest::Client, mail: u32) -> Result<Answ
 }
 
 /// A conversation of its own for each mail.
-async fn smtp(doors: &Doors, mail: u32) -> Result<Answer> {
-    let said = tokio::time::timeout(PATIENCE, converse(doors, mail)).await;
+async fn smtp(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
+    let said = tokio::time::timeout(TIMEOUT, converse(endpoints, mail)).await;
     // Broken off by a timeout, it may have been anywhere.
     said.unwrap_or(Ok(Answer::None))
 }
 
-async fn converse(doors: &Doors, mail: u32) -> Result<Answer> {
-    let Ok(stream) = TcpStream::connect(("127.0.0.1", doors.smtp_port)).await else {
+async fn converse(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
+    let Ok(stream) = TcpStream::connect(("127.0.0.1", endpoints.smtp_port)).await else {
         return Ok(Answer::Refused);
     };
     let mut line = BufReader::new(stream);
-    let sign_in = STANDARD.encode(format!("\0service_role\0{}", doors.access.service_key));
+    let sign_in = STANDARD.encode(format!("\0service_role\0{}", endpoints.access.service_key));
     let to = format!("RCPT TO:<reader-{mail}@sink.example>\r\n");
     let steps = [
         ("", "220"),

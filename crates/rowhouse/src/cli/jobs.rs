@@ -13,36 +13,36 @@ use time::format_description::well_known::Rfc3339;
 /// `jobs …`.
 #[derive(Debug, Subcommand)]
 pub enum JobsCommand {
-    /// List jobs, the newest first
+    /// List jobs, newest first
     #[command(after_help = "Example:\n  rowhouse jobs list --state dead --queue mail")]
     List(ListArgs),
-    /// Show all that is known of one job
+    /// Show one job in full
     #[command(after_help = "Example:\n  rowhouse jobs show 4711")]
     Show {
-        /// The job's number
+        /// The job's id
         id: i64,
     },
-    /// Run a dead, cancelled, failed or scheduled job now, or all dead ones
+    /// Run a dead, cancelled, failed or scheduled job now, or retry all dead ones
     #[command(
         after_help = "Example:\n  rowhouse jobs retry 4711\n  rowhouse jobs retry --all --kind mail.send"
     )]
     Retry(RetryArgs),
-    /// Stop a job, also while it runs
+    /// Cancel a job, also while it runs
     #[command(after_help = "Example:\n  rowhouse jobs cancel 4711")]
     Cancel {
-        /// The job's number
+        /// The job's id
         id: i64,
     },
-    /// Say what is where, per queue and kind
+    /// Count jobs by state, per queue and kind
     #[command(after_help = "Example:\n  rowhouse jobs stats")]
     Stats,
-    /// Let a queue, a tenant's jobs or everything rest; what runs goes on
+    /// Pause a queue, a tenant's jobs or everything; running jobs continue
     #[command(after_help = "Example:\n  rowhouse jobs pause --queue mail")]
     Pause(ScopeArgs),
-    /// Let go on what rests
+    /// Resume what is paused
     #[command(after_help = "Example:\n  rowhouse jobs resume --queue mail")]
     Resume(ScopeArgs),
-    /// Wait until nothing is ready, running or to be tried again
+    /// Wait until no job is ready, running or waiting for a retry
     #[command(after_help = "Example:\n  rowhouse jobs drain --queue mail --timeout 5m")]
     Drain {
         /// Of this queue only
@@ -72,10 +72,10 @@ pub struct ListArgs {
     /// Of this tenant
     #[arg(long)]
     pub tenant: Option<TenantId>,
-    /// How many
+    /// Most jobs to list
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
     pub limit: i64,
-    /// Below this number: the last of the page before
+    /// Only ids below this: the last of the previous page
     #[arg(long, value_name = "ID")]
     pub after: Option<i64>,
 }
@@ -83,7 +83,7 @@ pub struct ListArgs {
 /// `jobs retry`.
 #[derive(Debug, Args)]
 pub struct RetryArgs {
-    /// The job's number
+    /// The job's id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub id: Option<i64>,
     /// All dead jobs
@@ -111,12 +111,12 @@ pub struct ScopeArgs {
 /// `jobs enqueue`.
 #[derive(Debug, Args)]
 pub struct EnqueueArgs {
-    /// What is to be done
+    /// The kind
     pub kind: String,
-    /// An object for the handler
+    /// The payload, a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json)]
     pub payload: Value,
-    /// Where to
+    /// The queue
     #[arg(long, default_value = "default")]
     pub queue: String,
     /// Not before this time, as 2026-11-21T09:30:00Z
@@ -128,13 +128,13 @@ pub struct EnqueueArgs {
     /// 0 first, 9 last
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: u8,
-    /// For whom
+    /// The tenant
     #[arg(long)]
     pub tenant: Option<TenantId>,
-    /// One live job per value
+    /// At most one unfinished job per value
     #[arg(long)]
     pub unique_key: Option<String>,
-    /// Jobs of one value run one after another
+    /// Jobs with the same value run one at a time
     #[arg(long)]
     pub key: Option<String>,
 }

@@ -33,12 +33,12 @@ pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
     Ok(Outcome { yes: refused.is_empty(), json, text })
 }
 
-/// What the running instance uses: `up` sets what nobody has set, and the configuration may have changed since.
+/// The value of the running instance: `up` sets defaults, and the configuration may have changed since.
 fn used<'a>(effective: &Effective, running: Option<&'a Running>) -> Option<&'a str> {
     running?.get(&effective.name).map(String::as_str)
 }
 
-/// One line a setting; the last column holds what the running instance uses where that is something else.
+/// One line per setting; the last column holds the running instance's value if it differs.
 fn table(sources: &Sources, running: Option<&Running>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);

@@ -1,10 +1,10 @@
-//! Asking before something is changed that others may rely on.
+//! Consent before changes that others may rely on.
 
 use std::io::{BufRead, IsTerminal, Write};
 
 use rowhouse_module::CannotRun;
 
-/// Returns when `--yes` was given or the person at the terminal agrees; else says why nothing was done.
+/// Returns if `--yes` was given or the user at the terminal agrees; else fails without any change.
 pub(super) fn require(yes: bool, what: &str) -> Result<(), CannotRun> {
     if yes || (std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && agrees(what)?) {
         return Ok(());

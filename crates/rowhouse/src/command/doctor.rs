@@ -1,4 +1,4 @@
-//! `doctor`: each thing that has to be right, whether it is, and the remedy.
+//! `doctor`: checks, findings and remedies.
 
 mod database;
 mod machine;
@@ -38,7 +38,7 @@ impl Check {
 #[derive(Debug, Default)]
 struct Findings {
     checks: Vec<Check>,
-    /// What may be meant so, and somebody should know.
+    /// Notes about what may be intended.
     notes: Vec<String>,
 }
 

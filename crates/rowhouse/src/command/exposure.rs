@@ -1,12 +1,12 @@
-//! Says at start what the data API leaves open.
+//! Warns at start about tables that the data API exposes.
 
 use rowhouse_kernel::settings::{RestSettings, Settings};
 use tokio_postgres::Client;
 
-/// More would hide everything else; `doctor` lists all.
+/// Most warnings; `doctor` lists all.
 const MAX_WARNINGS: usize = 10;
 
-/// Warns of each table that callers may reach without row-level security.
+/// Warns of each table that callers can use without row-level security.
 pub(super) async fn warn(client: &Client, settings: &Settings) {
     let rest = settings.get::<RestSettings>();
     let exposures = match rowhouse_ops::exposures(client, &rest.schemas, rest.default_grants).await {

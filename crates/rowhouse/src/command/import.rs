@@ -9,7 +9,7 @@ use serde_json::json;
 
 use rowhouse_module::{CannotRun, Outcome};
 
-/// Prints the file's settings in our words; what would be a mistake here is one there.
+/// Prints the file's settings as `rowhouse.toml`; an invalid value is an error.
 pub(super) fn run(file: &Path) -> Result<Outcome, CannotRun> {
     let fail = |why: &dyn std::fmt::Display| CannotRun::because(format!("{}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| fail(&error))?;
@@ -39,7 +39,7 @@ fn document(translated: &Translated) -> Result<String, String> {
     Ok(format!("{notes}{body}"))
 }
 
-/// A TOML value of the kind that the setting has; anything else stays text, and loading it says what is wrong.
+/// A TOML value of the setting's type; anything else stays a string, and loading reports the mistake.
 fn value(given: &Given, kind: &str) -> Result<toml::Value, String> {
     let text = given.text.clone()?;
     let plain = || toml::Value::String(text.clone());

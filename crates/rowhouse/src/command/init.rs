@@ -1,4 +1,4 @@
-//! `init`: a project folder with the files every project has, and nothing that would have to be deleted.
+//! `init`: a project folder with the files that every project has.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ schemas = [\"public\"]
 const SEED: &str = "-- Development data; loaded once, when `rowhouse up` creates the database.\n";
 const IGNORE: &str = ".rowhouse/\n";
 
-/// Creates what is missing; refuses a folder that is a project already.
+/// Creates missing files; refuses a folder that is a project already.
 pub(super) fn run(folder: &Path) -> Result<Outcome, CannotRun> {
     if folder.join("rowhouse.toml").exists() {
         return Err(CannotRun::because(format!(

@@ -1,4 +1,4 @@
-//! `jobs`: looking at background jobs and steering them.
+//! `jobs`: inspecting and controlling background jobs.
 
 mod drain;
 mod shown;
@@ -48,7 +48,7 @@ async fn show(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
             let text = shown::job(&job);
             Ok(Outcome::yes(job, text))
         }
-        None => Ok(no(format!("no job {id}, or no longer"))),
+        None => Ok(no(format!("no job {id}, or it was pruned"))),
     }
 }
 
@@ -68,7 +68,7 @@ async fn cancel(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
         Some("cancelled") => format!("job {id} is cancelled"),
         Some("cancelling") => format!("job {id} is running; its worker stops it"),
         Some(state) => return Ok(no(format!("job {id} has ended already: {state}"))),
-        None => return Ok(no(format!("no job {id}, or no longer"))),
+        None => return Ok(no(format!("no job {id}, or it was pruned"))),
     };
     Ok(Outcome::yes(json!({ "id": id, "cancelled": true }), text))
 }
@@ -108,7 +108,7 @@ fn no(text: String) -> Outcome {
     Outcome { yes: false, json: json!({ "message": text }), text }
 }
 
-/// A field of a job's description as text; nothing where it is missing.
+/// A field of a job's description as text; empty if it is missing.
 fn field(job: &Value, name: &str) -> String {
     match &job[name] {
         Value::Null => String::new(),

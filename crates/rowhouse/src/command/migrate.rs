@@ -1,4 +1,4 @@
-//! `migrate`: what is applied, and applying what is not.
+//! `migrate`: status and applying of migrations.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::cli::{AdoptArgs, MigrateCommand};
 use crate::command::consent;
 use crate::{modules, platform};
 
-/// How long running processes may take to serve the new schema. Beyond the twenty seconds after which one that says nothing
-/// counts as gone.
+/// How long running processes may take to serve the new schema. Longer than the twenty seconds after which a process
+/// without heartbeat counts as gone.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(30);
 
 /// Connects to the project's database, wherever it is: the running `up`'s, else `DATABASE_URL`.
@@ -52,7 +52,7 @@ pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<O
     }
 }
 
-/// Exit code 1 when something waits to be applied.
+/// Exit code 1 if a migration is pending.
 async fn status(project: &Project) -> Result<Outcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
@@ -65,7 +65,7 @@ async fn status(project: &Project) -> Result<Outcome, CannotRun> {
     Ok(Outcome { yes: pending == 0, json, text: format!("{text}{pending} pending") })
 }
 
-/// What `up` would do, after the same checks; changes nothing.
+/// Prints what `up` would do, after the same checks; changes nothing.
 async fn dry_run(project: &Project) -> Result<Outcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
@@ -77,7 +77,7 @@ async fn dry_run(project: &Project) -> Result<Outcome, CannotRun> {
     Ok(Outcome::yes(json!({ "would_apply": names, "would_create_extensions": plan.extensions }), text))
 }
 
-/// Applies what is pending, and returns once every running process serves it. Exit code 1 when one does not.
+/// Applies pending migrations, and returns once every running process serves the new schema. Exit code 1 if one does not.
 async fn up(project: &Project, yes: bool, wait: bool) -> Result<Outcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
@@ -135,7 +135,7 @@ async fn apply(
     .await
 }
 
-/// Roles and grants of a server that is not `up`'s; without passwords of the data plane they are somebody else's work.
+/// Roles and grants on an external server; skipped without passwords of the data plane.
 async fn prepare_roles(client: &Client, settings: &DbSettings, yes: bool) -> Result<(), CannotRun> {
     let Some(urls) = data_plane(settings)? else { return Ok(()) };
     let logins = Logins::new(None, &urls)?;
@@ -149,7 +149,7 @@ async fn prepare_roles(client: &Client, settings: &DbSettings, yes: bool) -> Res
     Ok(rowhouse_db::require_sign_in(&urls).await?)
 }
 
-/// The data plane's URLs where `DATABASE_URL` and both passwords, or both URLs, are given.
+/// The data plane's URLs if `DATABASE_URL` and both passwords, or both URLs, are given.
 pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>, CannotRun> {
     let authenticator = settings.authenticator_password.is_some() || settings.authenticator_url.is_some();
     let service =
@@ -160,7 +160,7 @@ pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>,
     }
 }
 
-/// Gives tables that were there before to the role that migrations run as.
+/// Changes the owner of existing objects to the role that migrations run as.
 async fn adopt(project: &Project, args: &AdoptArgs) -> Result<Outcome, CannotRun> {
     let client = connect_project(project).await?;
     let found = rowhouse_db::adopt(&client, &args.schemas, true).await?;
@@ -180,7 +180,7 @@ async fn adopt(project: &Project, args: &AdoptArgs) -> Result<Outcome, CannotRun
     Ok(Outcome::yes(json!({ "adopted": adopted }), text))
 }
 
-/// The only command that changes passwords of logins that are there.
+/// The only command that changes passwords of existing logins.
 async fn passwords(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
     let (settings, _) = modules::settings(project)?;
     let urls = data_plane(&settings.get::<DbSettings>())?.ok_or_else(|| {
@@ -194,7 +194,7 @@ async fn passwords(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
     Ok(Outcome::yes(json!({ "changed": changed }), format!("changed: {}", changed.join(", "))))
 }
 
-/// A project's migration failed: says which of the platform's had been applied before.
+/// Adds to a failed project migration which platform migrations had been applied before.
 fn after(steps: &[migrate::Step], error: migrate::MigrateError) -> CannotRun {
     let mut failed = CannotRun::from(error);
     if !steps.is_empty() {
@@ -204,7 +204,7 @@ fn after(steps: &[migrate::Step], error: migrate::MigrateError) -> CannotRun {
     failed
 }
 
-/// Extensions that migrations ask for. Under `up` the server is the project's own, and its superuser creates them.
+/// Creates requested extensions. Under `up` the embedded server's superuser creates them.
 async fn create_extensions(
     project: &Project,
     client: &Client,

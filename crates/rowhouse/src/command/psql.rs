@@ -1,4 +1,4 @@
-//! `psql`: the real one, on the project's database.
+//! `psql`: runs psql on the project's database.
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use rowhouse_module::Project;
 use rowhouse_module::State;
 use rowhouse_module::{CannotRun, Outcome};
 
-/// So that statements of existing guides run as they are written.
+/// So that statements of existing guides run unchanged.
 const SEARCH_PATH: &str = "-c search_path=public,tenancy,auth,extensions";
 
 /// Replaces this process; returns only when that failed.
@@ -37,7 +37,7 @@ pub(super) fn run(project: &Project, args: &[String]) -> Result<Outcome, CannotR
     Err(CannotRun::because(format!("cannot run psql: {error}; install the PostgreSQL client package")))
 }
 
-/// The client beside the server found, else the one on PATH.
+/// The psql of the server that was found, else the one on PATH.
 fn program() -> PathBuf {
     find_binaries()
         .map(|binaries| binaries.program("psql"))

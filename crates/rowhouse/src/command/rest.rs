@@ -1,6 +1,6 @@
-//! `rest explain`: the SQL that a request becomes; and, asked as somebody, its plan and what decided about its rows.
+//! `rest explain`: the SQL of a request; with `--as`, its plan, policies and hints.
 
-mod door;
+mod impersonation;
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) async fn explain(project: &Project, args: &ExplainArgs) -> Result<Out
     let (settings, _) = crate::modules::settings(project)?;
     let request = Request::read(args)?;
     let caller = match &args.who {
-        Some(who) => Some(door::caller(project, who, args.tenant.as_deref()).await?),
+        Some(who) => Some(impersonation::caller(project, who, args.tenant.as_deref()).await?),
         None => None,
     };
     let client = connect_project(project).await?;
@@ -47,7 +47,7 @@ pub(super) async fn explain(project: &Project, args: &ExplainArgs) -> Result<Out
         &settings.get::<RestSettings>(),
     )
     .map_err(|failure| refused(&failure))?;
-    let report = door::ask(project, &client, &caller, &request, &prepared, args.analyze).await?;
+    let report = impersonation::explain(project, &client, &caller, &request, &prepared, args.analyze).await?;
     shown(args, &caller, &prepared, &report)
 }
 
@@ -111,7 +111,7 @@ fn context() -> Value {
     json!({ "sql": &*opening, "parameters": names })
 }
 
-/// What a request becomes, whoever sends it.
+/// The statement of a request, independent of the caller.
 fn statement_only(request: &Request, snapshot: &Snapshot, settings: &Settings) -> Result<Outcome, CannotRun> {
     let explained = rowhouse_rest::explain(&request.sample(), snapshot, &settings.get::<RestSettings>())
         .map_err(|failure| refused(&failure))?;
@@ -130,14 +130,14 @@ fn shown(
     prepared: &Prepared,
     report: &Report,
 ) -> Result<Outcome, CannotRun> {
-    let mut told = serde_json::to_value(report)?;
-    told["request"] = json!(args.request);
-    told["analyzed"] = json!(args.analyze);
-    told["context"] = context();
-    told["before"] = json!(prepared.before.as_ref().map(document));
-    told["query"] = document(&prepared.query);
+    let mut output = serde_json::to_value(report)?;
+    output["request"] = json!(args.request);
+    output["analyzed"] = json!(args.analyze);
+    output["context"] = context();
+    output["before"] = json!(prepared.before.as_ref().map(document));
+    output["query"] = document(&prepared.query);
     let [user, tenant] = [caller.user.map(|id| id.to_string()), caller.tenant.map(|id| id.to_string())];
-    told["caller"] = json!({ "role": &*caller.role, "user": user, "tenant": tenant });
+    output["caller"] = json!({ "role": &*caller.role, "user": user, "tenant": tenant });
     let who = args.who.as_deref().unwrap_or_default();
     let tenant = tenant.map(|tenant| format!(" in tenant {tenant}")).unwrap_or_default();
     let mut text =
@@ -146,5 +146,5 @@ fn shown(
         text.push_str(&format!("  ${} = {}\n", place + 1, value.as_deref().unwrap_or("null")));
     }
     text.push_str(&format!("\n{report}"));
-    Ok(Outcome::yes(told, text))
+    Ok(Outcome::yes(output, text))
 }

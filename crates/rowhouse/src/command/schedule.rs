@@ -1,4 +1,4 @@
-//! `schedule`: what is enqueued again and again, and how it last went.
+//! `schedule`: schedules and their last outcome.
 
 use comfy_table::{Table, presets};
 use rowhouse_db::{Control, DbError};
@@ -70,13 +70,13 @@ fn table(schedules: &[Schedule]) -> String {
     table.to_string()
 }
 
-/// To the second, in UTC; "never" where there is none.
+/// To the second, in UTC; "never" for `None`.
 fn moment(at: Option<OffsetDateTime>) -> String {
     let whole = at.and_then(|at| at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok());
     whole.unwrap_or_else(|| "never".to_owned())
 }
 
-/// The state, and behind it the error or else the result, cut to one line.
+/// The state and the error or result, truncated to one line.
 fn ending(result: Option<&Value>) -> String {
     let Some(result) = result else { return String::new() };
     let state = result["state"].as_str().unwrap_or_default();

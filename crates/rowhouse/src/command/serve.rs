@@ -20,7 +20,7 @@ use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::{descriptor, safety, telemetry};
 
-/// With `--retry`: the pause before the second attempt. Each further pause is twice as long.
+/// With `--retry`: the pause before the second attempt, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -77,8 +77,8 @@ fn ended() -> Outcome {
     Outcome::yes(json!({ "stopped": true }), "")
 }
 
-/// Mistakes in the configuration end the start. What the database lacks ends it too, or with `--retry` is waited for until
-/// a signal comes.
+/// Mistakes in the configuration end the start. So does an unavailable or unprepared database, or with `--retry` it
+/// is retried until a signal.
 async fn attempts(
     modules: &Modules,
     project: &Project,
@@ -101,7 +101,7 @@ async fn attempts(
     }
 }
 
-/// Reads the settings that are kept in the database, and makes sure that the database is prepared.
+/// Reads the settings that are stored in the database, and checks that the database is prepared.
 async fn attempt(
     modules: &Modules,
     project: &Project,
@@ -120,7 +120,7 @@ async fn attempt(
     Ok((settings, urls))
 }
 
-/// The settings, those kept in the database among them, when production has nothing against them.
+/// The settings including those stored in the database, if production accepts them.
 async fn with_stored(
     modules: &Modules,
     project: &Project,
@@ -143,7 +143,7 @@ fn roles(given: &[ServeRole]) -> Roles {
     Roles { api: given.contains(&ServeRole::Api), worker: given.contains(&ServeRole::Worker) }
 }
 
-/// The settings, when nothing speaks against them; otherwise every reason.
+/// The settings, or every reason against them.
 async fn checked(
     modules: &Modules,
     project: &Project,
@@ -157,7 +157,7 @@ async fn checked(
     Ok((settings, sources))
 }
 
-/// Settings that PostgREST's users keep with the data plane's login.
+/// Settings that PostgREST's users store in the data plane's login role.
 async fn stored(urls: &DatabaseUrls) -> Result<Vec<(String, String)>, CannotRun> {
     let login = rowhouse_db::url::login(&urls.data.authenticator)?;
     let rows = connect(&urls.control)
@@ -168,7 +168,7 @@ async fn stored(urls: &DatabaseUrls) -> Result<Vec<(String, String)>, CannotRun>
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Roles and platform schema when configured to; the data plane's powerlessness always.
+/// Prepares roles and platform schema if configured; always checks that the data plane's logins have no rights.
 async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotRun> {
     let client = connect(&urls.control).await?;
     let migrations = modules.migrations();
@@ -184,7 +184,7 @@ async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) ->
     Ok(())
 }
 
-/// Binds the listener; a taken port is named with its holder.
+/// Binds the listener; an error names the process that uses the port.
 pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, CannotRun> {
     TcpListener::bind((settings.host.as_str(), settings.port)).await.map_err(|error| {
         let holder = port_owner(settings.port).map(|owner| format!(" by {owner}")).unwrap_or_default();

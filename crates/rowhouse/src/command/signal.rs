@@ -4,7 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use rowhouse_module::CannotRun;
 
-/// SIGINT and SIGTERM; SIGHUP (a closed terminal) and SIGQUIT unless whoever started us had them ignored, as nohup does.
+/// SIGINT and SIGTERM; SIGHUP (a closed terminal) and SIGQUIT unless they were ignored at start, as by nohup.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -56,7 +56,7 @@ mod tests {
     use super::is_ignored;
 
     #[test]
-    fn mask_of_ignored_signals_is_read_bit_by_bit() {
+    fn mask_of_ignored_signals_is_parsed() {
         let nohup = "Name:\trowhouse\nSigBlk:\tffff\nSigIgn:\t0000000000000001\n";
         assert!(is_ignored(nohup, 1) && !is_ignored(nohup, 3));
         assert!(!is_ignored("", 1));

@@ -1,4 +1,4 @@
-//! `status`: does the project's server run, and is it ready?
+//! `status`: whether the project's server runs and is ready.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
     Ok(Outcome { yes: ready, json, text })
 }
 
-/// One plain request; an HTTP client would be more than the question.
+/// A minimal HTTP request, without an HTTP client.
 async fn is_ready(state: &State) -> bool {
     let host = state.url.trim_start_matches("http://");
     let Ok(mut stream) = TcpStream::connect(host).await else { return false };

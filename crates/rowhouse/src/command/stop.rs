@@ -1,4 +1,4 @@
-//! `stop`: asks the project's server to end, and waits until it has.
+//! `stop`: tells the project's server to stop, and waits for its end.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use rowhouse_module::Project;
 use rowhouse_module::State;
 use rowhouse_module::{CannotRun, Outcome};
 
-/// Requests in flight, then the database's shutdown.
+/// Time for requests in flight and the database's shutdown.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -42,7 +42,7 @@ pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
     ))
 }
 
-/// A program that was killed leaves its PostgreSQL running.
+/// Stops the PostgreSQL that a killed program has left running.
 async fn stop_orphan(project: &Project) -> Result<Outcome, CannotRun> {
     let orphan = match data_folder(project.root()) {
         Some(data) => embedded::stop_orphan(&data).await?,

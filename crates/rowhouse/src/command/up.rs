@@ -64,7 +64,7 @@ pub(super) async fn run(
     Ok(if as_json { Outcome::yes(Value::Null, "") } else { ended() })
 }
 
-/// A server that was started again has another process id, and `state.json` says so.
+/// Updates `state.json` when PostgreSQL was restarted under another process id.
 async fn follow_postgres(project: Project, mut state: State, mut pid: watch::Receiver<i32>) {
     loop {
         let now = *pid.borrow_and_update();
@@ -99,7 +99,7 @@ async fn read_settings(modules: &Modules, project: &Project, args: &UpArgs) -> R
     Ok(settings)
 }
 
-/// `DATABASE_URL` may be there for another program: its database is named, and somebody has to agree.
+/// `DATABASE_URL` may be meant for another program: names its database and requires consent.
 fn require_meant(settings: &Settings, sources: &Sources, yes: bool) -> Result<(), CannotRun> {
     let inherited = Source::Variable("DATABASE_URL".to_owned());
     match &settings.get::<DbSettings>().url {
@@ -114,7 +114,7 @@ fn require_meant(settings: &Settings, sources: &Sources, yes: bool) -> Result<()
     }
 }
 
-/// Takes the port before anything else is begun, and completes the settings that depend on it.
+/// Binds the port before anything else, and completes the settings that depend on it.
 async fn listen(settings: &mut Settings) -> Result<TcpListener, CannotRun> {
     let listener = super::serve::bind(&settings.get::<ServerSettings>()).await?;
     let port = listener.local_addr()?.port();
@@ -127,7 +127,7 @@ async fn listen(settings: &mut Settings) -> Result<TcpListener, CannotRun> {
     Ok(listener)
 }
 
-/// What it takes to start.
+/// Inputs of the start.
 struct Start<'a> {
     modules: &'a Modules,
     project: &'a Project,
@@ -136,7 +136,7 @@ struct Start<'a> {
     mode: Mode,
 }
 
-/// All that runs, before the first request is taken.
+/// Everything that runs before the first request is accepted.
 struct Started {
     app: App,
     server: Server,
@@ -161,7 +161,7 @@ impl Start<'_> {
         let app = self.start_app(&urls, listeners).await?;
         let state = self.state(&app, &urls, embedded.as_ref())?;
         let server = Server::from(&*settings.get::<ServerSettings>());
-        // In development nothing asks whether it is ready.
+        // In development there is no load balancer to wait for.
         let shutdown_delay = match settings.is_production() {
             true => settings.get::<ServerSettings>().shutdown_delay,
             false => Duration::ZERO,
@@ -223,7 +223,7 @@ impl Started {
         let serving = tokio::spawn(serve(listener, self.app.router.clone(), self.server, draining));
         signals.next().await;
         tracing::info!("stopping");
-        // A second signal waits neither for load balancers nor for requests and jobs.
+        // A second signal ends at once, without waiting for requests and jobs.
         tokio::select! {
             () = shutdown.begin(self.shutdown_delay) => {}
             () = signals.next() => shutdown.begin(Duration::ZERO).await,

@@ -79,7 +79,7 @@ fn short_signing_secret_of_a_job_handler_is_refused_in_production() {
 }
 
 #[test]
-fn development_is_comfortable_unless_told_otherwise() {
+fn development_defaults_apply_unless_set() {
     let mut sources = Sources::new("[auth]\ntoken_rate_per_5min = 7", []);
     let mut settings = Settings::load(&groups(), &mut sources).unwrap();
     settings.apply_development_defaults(&groups(), &sources);
@@ -97,7 +97,7 @@ fn development_is_comfortable_unless_told_otherwise() {
 }
 
 #[test]
-fn serving_is_production_unless_somebody_said_otherwise() {
+fn serve_is_production_unless_set_otherwise() {
     for (toml, refused) in [("", true), ("environment = \"development\"", false)] {
         let mut sources = Sources::new(toml, []);
         let mut settings = Settings::load(&groups(), &mut sources).unwrap();
@@ -121,7 +121,7 @@ async fn powers(urls: &DataPlaneUrls, db: &TestDatabase) -> String {
 }
 
 #[tokio::test]
-async fn data_plane_login_with_powers_is_refused_whatever_it_is_called() {
+async fn data_plane_login_with_rights_is_refused_whatever_its_name() {
     let db = TestDatabase::create(crate::platform::migrations()).await;
     let good = db.urls.data.clone();
     assert_eq!(powers(&good, &db).await, "");

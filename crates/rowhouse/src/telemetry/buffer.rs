@@ -1,8 +1,8 @@
-//! Gathers log lines for a moment and writes them together: one write per request line would cost a tenth of the
-//! server's throughput.
+//! Buffers log lines briefly and writes them together: one write per request would cost a tenth of the server's
+//! throughput.
 //!
-//! Only a thread of its own writes: a terminal that has been stopped or a pipe that nobody reads must hold up the log,
-//! never a request. What does not fit meanwhile is counted and dropped.
+//! A dedicated thread writes: a stopped terminal or a pipe that nobody reads must block the log only, never a
+//! request. Lines that do not fit are counted and dropped.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,16 +15,16 @@ use tracing_subscriber::fmt::MakeWriter;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// A fuller buffer is written before that.
 const FLUSH_BYTES: usize = 64 * 1024;
-/// Most bytes that wait for a writer that is held up.
+/// Most bytes buffered for a blocked writer.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// How long the program's end waits for its last lines.
+/// How long exit waits for the last lines.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Lines {
     bytes: Vec<u8>,
     dropped: u64,
-    /// Taken from here, not yet out.
+    /// A batch is being written.
     is_writing: bool,
 }
 
@@ -83,7 +83,7 @@ impl LineBuffer {
         }
     }
 
-    /// Waits until all lines are out, but not for ever.
+    /// Waits until all lines are written, for a bounded time.
     pub(super) fn drain(&self) {
         let _woken_already = self.wake.try_send(());
         let is_busy = |lines: &mut Lines| !lines.bytes.is_empty() || lines.is_writing;
@@ -104,7 +104,7 @@ fn write_all(shared: &Shared, woken: &Receiver<()>, out: &mut impl Write) {
         if batch.is_empty() {
             continue;
         }
-        // A reader that went away is no reason to stop serving.
+        // A closed pipe must not stop the server.
         let _closed = out.write_all(&batch);
         if dropped > 0 {
             let _closed =

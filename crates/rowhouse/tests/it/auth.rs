@@ -1,4 +1,4 @@
-//! Identity through the front door.
+//! Identity over HTTP.
 
 use reqwest::{Method, StatusCode};
 use rowhouse_kernel::settings::AuthSettings;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{SignedIn, TestApp, claims};
 
 #[tokio::test]
-async fn sign_up_gives_user_profile_organization_and_tenant_at_once() {
+async fn sign_up_creates_user_profile_organization_and_tenant() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     let token = claims(&user.token);
@@ -46,7 +46,7 @@ async fn refresh_token_rotates_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test]
-async fn wrong_password_and_unknown_user_read_the_same() {
+async fn wrong_password_and_unknown_user_get_the_same_answer() {
     let app = TestApp::start().await;
     app.sign_up("a@example.com").await;
     let mut answers = Vec::new();
@@ -65,7 +65,7 @@ async fn wrong_password_and_unknown_user_read_the_same() {
 }
 
 #[tokio::test]
-async fn bcrypt_password_from_a_former_system_signs_in() {
+async fn imported_bcrypt_password_signs_in() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     let client = app.db.superuser().await;
@@ -83,7 +83,7 @@ async fn bcrypt_password_from_a_former_system_signs_in() {
 }
 
 #[tokio::test]
-async fn rotation_of_the_signing_key_breaks_no_live_token() {
+async fn rotation_of_the_signing_key_invalidates_no_token() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     for _ in 0..3 {
@@ -126,7 +126,7 @@ async fn tenant_is_switched_only_to_one_that_the_user_belongs_to() {
 }
 
 #[tokio::test]
-async fn sign_out_bites_at_once_and_in_its_scope() {
+async fn sign_out_takes_effect_at_once_and_in_its_scope() {
     let app = TestApp::start().await;
     let first = app.sign_up("a@example.com").await;
     let sign_in = async || {

@@ -1,4 +1,4 @@
-//! What no client should send: each a 4xx in its surface's dialect, nothing half-written, the server still well.
+//! Malformed input: each a 4xx in its surface's dialect, nothing stored, the server still healthy.
 
 mod auth_case;
 mod fuzz;
@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use crate::support::{Answer, SignedIn, TestApp, settings};
 
-/// No refusal may take longer, however large or deep the input.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Longest time for a refusal, however large or deep the input.
+const TIMEOUT: Duration = Duration::from_secs(3);
 const BODY_LIMIT: u64 = 400_000;
 
-/// What is sent, and what must come back.
+/// A request and the expected answer.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) method: Method,
@@ -81,12 +81,12 @@ impl Case {
             request = request.header("x-supabase-api-version", "2024-01-01");
         }
         let sent = app.send(request.body(self.body.clone()));
-        tokio::time::timeout(PATIENCE, sent)
+        tokio::time::timeout(TIMEOUT, sent)
             .await
-            .unwrap_or_else(|_| panic!("{} took longer than {PATIENCE:?}", self.name))
+            .unwrap_or_else(|_| panic!("{} took longer than {TIMEOUT:?}", self.name))
     }
 
-    /// What is wrong with an answer.
+    /// How an answer differs from the expected one.
     fn complaint(&self, answer: &Answer, modern: bool) -> Option<String> {
         let story = |what: &str| {
             Some(format!("{what}: {}: {} {:.300}\n{answer:?}", self.name, self.method, self.path))
@@ -118,8 +118,8 @@ impl Case {
 fn rest_code(json: &Value) -> Option<String> {
     let mut keys: Vec<&str> = json.as_object()?.keys().map(String::as_str).collect();
     keys.sort_unstable();
-    let told = json["message"].as_str().is_some_and(|message| !message.is_empty());
-    (keys == ["code", "details", "hint", "message"] && told)
+    let has_message = json["message"].as_str().is_some_and(|message| !message.is_empty());
+    (keys == ["code", "details", "hint", "message"] && has_message)
         .then(|| json["code"].as_str().map(str::to_owned))?
 }
 
@@ -148,7 +148,7 @@ pub(crate) async fn arrange() -> (TestApp, SignedIn) {
     (app, user)
 }
 
-/// How much is stored, table by table.
+/// Number of rows, table by table.
 pub(crate) async fn stored(app: &TestApp) -> String {
     let tables = [
         "public.todos",
@@ -208,13 +208,13 @@ async fn malformed_identity_requests_are_refused_in_gotrue_terms() {
 }
 
 #[tokio::test]
-async fn no_token_but_a_genuine_one_is_believed() {
+async fn forged_and_invalid_tokens_are_refused() {
     let (app, user) = arrange().await;
     run(&app, &user, &token_case::cases(&app, &user), 40).await;
 }
 
 #[tokio::test]
-async fn duplicate_keys_are_whatever_postgres_makes_of_them() {
+async fn duplicate_json_keys_are_resolved_by_postgres() {
     let (app, user) = arrange().await;
     let bodies = [
         r#"{"title":"one","title":"two"}"#,

@@ -86,7 +86,7 @@ async fn query_cannot_write() {
 }
 
 #[tokio::test]
-async fn query_is_offered_to_browsers_and_beside_allow() {
+async fn query_is_announced_in_cors_and_accept_query() {
     let (app, user) = arrange().await;
     let preflight = app.request(Method::OPTIONS, "/rest/v1/todos").header("origin", "http://a.example");
     let preflight = app.send(preflight.header("access-control-request-method", "QUERY")).await;

@@ -1,4 +1,4 @@
-//! The command line: what is promised exists, exit codes, one JSON document; and a day in a project's life.
+//! The command line: documented commands, exit codes, one JSON document; and a whole project life cycle.
 
 mod document;
 mod ending;
@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use crate::program::{Folder, program, run};
 
 #[test]
-fn init_makes_a_project_once() {
+fn init_creates_a_project_once() {
     let folder = Folder::empty();
     let target = folder.path().join("my-saas");
     let target = target.to_str().unwrap();
@@ -68,7 +68,7 @@ fn folder_that_does_not_exist_is_one_clear_line() {
 }
 
 #[test]
-fn stopped_project_is_told_by_exit_code() {
+fn stopped_project_is_reported_by_exit_code() {
     let folder = Folder::with_settings("");
     let status = folder.run(&["status"]);
     assert_eq!(status.code, 1, "{status:?}");
@@ -109,7 +109,7 @@ fn port_taken_names_the_holder() {
 }
 
 #[test]
-fn reader_that_goes_away_is_no_failure() {
+fn closed_output_pipe_is_not_a_failure() {
     let mut child = program(&["completions", "bash"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));

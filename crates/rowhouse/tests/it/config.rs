@@ -1,4 +1,4 @@
-//! Configuration as the program judges it: every mistake at once, and nothing unsafe in production.
+//! Checks of the configuration: every mistake at once, and nothing unsafe in production.
 
 use serde_json::Value;
 
@@ -94,7 +94,7 @@ level = "debug"
 }
 
 #[test]
-fn inherited_database_is_named_and_nothing_is_done_without_a_yes() {
+fn inherited_database_url_needs_consent() {
     let folder = Folder::with_settings("");
     let run = program(&["up", "--dir"])
         .arg(folder.path())
@@ -133,7 +133,7 @@ fn production_without_secrets_is_refused() {
 }
 
 #[test]
-fn schedules_that_cannot_be_read_are_refused_under_their_keys_by_every_command() {
+fn malformed_schedules_are_refused_under_their_keys_by_every_command() {
     let toml = r#"
 [jobs.schedules.often]
 cron = "61 * * * *"

@@ -1,4 +1,4 @@
-//! Connections of a whole process, by pool: under load and at rest within the bounds of docs/database.md.
+//! Connections of a whole process, by pool, stay within the bounds of docs/database.md under load and when idle.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -57,7 +57,7 @@ async fn load(app: &TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_pool_stays_within_its_bound_under_load_and_at_rest() {
+async fn every_pool_stays_within_its_bound_under_load_and_when_idle() {
     let db = TestDatabase::create(rowhouse::platform::migrations()).await;
     db.migrate(PROJECT).await;
     let settings = settings();

@@ -8,7 +8,7 @@ const ROUNDS: u32 = 5;
 const SEED: u64 = 20_261_121;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_through_kills_and_recovery_needs_nobody() {
+async fn acknowledged_writes_survive_kills_and_recovery_is_automatic() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/todos");
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_rowhouse"));
     let campaign = Campaign { binary, project, rounds: ROUNDS, seed: SEED };

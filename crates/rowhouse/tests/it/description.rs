@@ -47,7 +47,7 @@ async fn description_shows_what_the_caller_may_do_and_no_more() {
 }
 
 #[tokio::test]
-async fn description_can_be_switched_off_or_show_everything() {
+async fn description_can_be_disabled_or_show_everything() {
     let mut settings = settings();
     settings.update(|rest: &mut RestSettings| rest.openapi_mode = OpenapiMode::Disabled);
     let app = TestApp::start_with(settings.clone()).await;
@@ -60,7 +60,7 @@ async fn description_can_be_switched_off_or_show_everything() {
 }
 
 #[tokio::test]
-async fn schema_asked_for_is_the_one_described() {
+async fn description_is_of_the_requested_schema() {
     let mut settings = settings();
     settings.update(|rest: &mut RestSettings| rest.schemas = vec!["public".to_owned(), "shop".to_owned()]);
     let app = TestApp::start_with(settings).await;
@@ -87,7 +87,7 @@ async fn schema_asked_for_is_the_one_described() {
 }
 
 #[tokio::test]
-async fn table_named_like_the_description_is_not_taken_away() {
+async fn table_named_like_the_description_takes_precedence() {
     let app = TestApp::start().await;
     let sql =
         "create table public.\"openapi.json\" (id int); grant select on public.\"openapi.json\" to anon;

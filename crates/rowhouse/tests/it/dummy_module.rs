@@ -1,4 +1,4 @@
-//! A capability in one file: that nothing but a line in the list of modules is needed for it to work.
+//! A module in one file: works with nothing but a line in the list of modules.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,7 @@ use crate::support::{TestApp, settings};
 rowhouse_kernel::settings! {
     /// A capability for tests.
     pub struct DummySettings in "dummy" {
-        /// What the surface says.
+        /// The surface's answer.
         pub greeting: String = "hello".to_owned(),
     }
 }
@@ -46,7 +46,7 @@ impl Check for DummySettings {
 
 const FIRED: BuiltInSchedule = BuiltInSchedule { name: "dummy.tick", cron: "* * * * *", kind: "dummy.job" };
 
-/// What a test sees of a running dummy.
+/// State shared with the test.
 #[derive(Default)]
 struct Seen {
     starts: AtomicU64,
@@ -126,7 +126,7 @@ fn modules(seen: &Arc<Seen>) -> Modules {
 }
 
 #[tokio::test]
-async fn module_of_one_file_is_served_run_scheduled_migrated_and_watched() {
+async fn module_of_one_file_is_served_run_scheduled_migrated_and_supervised() {
     let seen = Arc::<Seen>::default();
     let modules = modules(&seen);
     let mut sources = Sources::new("[dummy]\ngreeting = \"good day\"", []);
@@ -164,7 +164,7 @@ async fn module_of_one_file_is_served_run_scheduled_migrated_and_watched() {
 }
 
 #[test]
-fn module_brings_its_command_its_metrics_and_what_it_refuses() {
+fn module_contributes_its_command_metrics_and_checks() {
     let modules = modules(&Arc::default());
     let arguments = ["rowhouse", "--json", "dummy", "word"].map(Into::into);
     let (invocation, as_json) = cli::parse(&modules, arguments.into_iter()).unwrap();

@@ -51,7 +51,7 @@ impl Scene {
         self.folder.run(&[&["rest", "explain"], args].concat())
     }
 
-    /// The document for Ann.
+    /// The report as Ann.
     fn as_ann(&self, request: &str, more: &[&str]) -> Value {
         let run = self.explain(&[&[request, "--as", "ANN@example.com", "--json"], more].concat());
         assert_eq!(run.code, 0, "{run:?}");
@@ -64,7 +64,7 @@ fn statements(document: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn explain_tells_what_decides_about_a_users_rows() {
+async fn explain_reports_the_policies_of_a_users_rows() {
     let scene = Scene::start().await;
     document_has_all_parts(&scene);
     missing_index_is_told_until_it_is_there(&scene);
@@ -175,7 +175,7 @@ fn limits_of_the_tenant_bind(scene: &Scene) {
 
 fn whom_nobody_knows_is_refused(scene: &Scene) {
     let nobody = uuid(9);
-    for (args, told) in [
+    for (args, message) in [
         (vec!["--as", "bob@example.com"], "no user bob@example.com"),
         (vec!["--as", &nobody], "no user 00000000"),
         (vec!["--as", "nonsense"], "no user or role nonsense"),
@@ -185,7 +185,7 @@ fn whom_nobody_knows_is_refused(scene: &Scene) {
     ] {
         let run = scene.explain(&[&["GET /notes"], &args[..]].concat());
         assert_eq!((run.code, run.err.lines().count()), (2, 1), "{run:?}");
-        assert!(run.err.contains(told), "{told}: {run:?}");
+        assert!(run.err.contains(message), "{message}: {run:?}");
     }
 }
 

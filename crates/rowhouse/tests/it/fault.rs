@@ -1,5 +1,5 @@
-//! PostgreSQL stopped, killed or frozen under a running server: how fast everybody learns of it, how requests end, and
-//! that all is well again without help. The limits are the contract's.
+//! PostgreSQL stopped, killed or frozen under a running server: detection time, errors of requests, and automatic
+//! recovery. The limits are the contract's.
 
 mod load;
 
@@ -20,7 +20,7 @@ use crate::support::{PROJECT, TestApp, settings};
 
 /// Pause between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long the database stays away: longer than any request may take.
+/// How long the database is unavailable: longer than any request may take.
 const AWAY: Duration = Duration::from_millis(6500);
 /// Certainly in flight when the fault strikes.
 const SLOW: &str = "create function public.slow() returns text language sql volatile as $$ select 'done' from pg_sleep(30) $$";
@@ -33,27 +33,27 @@ enum Fault {
     Kill,
     /// SIGSTOP to every process.
     FreezeAll,
-    /// SIGSTOP to the postmaster: sessions work, nobody new gets in.
+    /// SIGSTOP to the postmaster: sessions work, new connections hang.
     FreezePostmaster,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stopped_database_is_told_clearly_and_its_return_is_noticed() {
+async fn stopped_database_is_reported_clearly_and_its_recovery_detected() {
     outage(Fault::Stop).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_database_is_told_clearly_and_its_return_is_noticed() {
+async fn killed_database_is_reported_clearly_and_its_recovery_detected() {
     outage(Fault::Kill).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frozen_database_is_told_clearly_and_its_return_is_noticed() {
+async fn frozen_database_is_reported_clearly_and_its_recovery_detected() {
     outage(Fault::FreezeAll).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frozen_postmaster_is_told_clearly_and_its_return_is_noticed() {
+async fn frozen_postmaster_is_reported_clearly_and_its_recovery_detected() {
     outage(Fault::FreezePostmaster).await;
 }
 
@@ -119,7 +119,7 @@ async fn until_at_least(watcher: &Client, count: &str, least: i64) {
 }
 
 impl Fault {
-    /// Returns the processes to thaw.
+    /// Returns the processes to continue.
     fn strike(self, cluster: &Cluster) -> Vec<i32> {
         let postmaster = cluster.postmaster();
         match self {

@@ -1,4 +1,4 @@
-//! Whoever changes the schema goes on once every running process serves the new one.
+//! A migration returns once every running process serves the new schema.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn every_process_serves_the_new_schema_once_the_wait_ends() {
 }
 
 #[tokio::test]
-async fn process_that_stays_behind_is_named_and_one_that_has_gone_is_not() {
+async fn process_with_the_old_schema_is_named_and_a_gone_one_is_not() {
     let app = TestApp::start().await;
     let client = rowhouse_db::connect(&app.db.urls.control).await.unwrap();
     let old = "insert into rowhouse.processes (id, host, pid, schema_read_at, seen_at) values

@@ -1,7 +1,7 @@
 //! Every verb on every table, view and function, aimed at another tenant's rows: nothing is seen, nothing is changed.
 //!
-//! The attacks are generated from the catalog. The same attacks are run by the rows' rightful owner first, and every
-//! one that can bite must bite there: a test that could not fail would prove nothing.
+//! The attacks are generated from the catalog. The same requests are first run by the rows' owner, and every one that
+//! can succeed must succeed there: otherwise its failure for others would prove nothing.
 
 mod attack;
 mod catalog;
@@ -19,7 +19,7 @@ use scene::Scene;
 
 use crate::support::Answer;
 
-/// Recipes that nobody can succeed with, not even the owner: the schema is not served, the row exists.
+/// Recipes that cannot succeed, not even for the owner: the schema is not served, the row exists.
 const TOOTHLESS: [&str; 2] = ["profile", "insert the target's row"];
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn owner_succeeds(scene: &Scene) -> BTreeSet<usize> {
     let (mut through, mut teeth) = (BTreeSet::new(), BTreeMap::<&str, usize>::new());
     let mut verbs = BTreeSet::new();
     for (place, attack) in scene.attacks(&scene.victim).await.iter().enumerate() {
-        // A count bites where the row is there, whatever the writes before have left.
+        // A count succeeds if the row exists.
         if attack.writes() || attack.recipe == "exact count" {
             scene.restore().await;
         }
@@ -80,7 +80,7 @@ async fn owner_succeeds(scene: &Scene) -> BTreeSet<usize> {
     through
 }
 
-/// The verbs that an owner must be able to use, so that their failure for others means something.
+/// The methods that an owner must be able to use, so that their failure for others is meaningful.
 fn verbs_of(relation: &Relation) -> &'static [&'static str] {
     match &*relation.name {
         "countries" | "todo_titles" | "visit_overview" => &["GET", "HEAD"],
@@ -92,7 +92,7 @@ fn verbs_of(relation: &Relation) -> &'static [&'static str] {
     }
 }
 
-/// Someone alive, but not of this tenant.
+/// A valid caller of another tenant.
 async fn stranger_fails(scene: &Scene, name: &str, token: Option<&str>, tenant: Option<&str>) -> usize {
     let attacks = scene.attacks(&scene.rival).await;
     for relation in attacks.chunk_by(|a, b| a.relation == b.relation) {
@@ -124,7 +124,7 @@ async fn stranger_fails(scene: &Scene, name: &str, token: Option<&str>, tenant: 
     attacks.len()
 }
 
-/// A caller without rows of his own may also be told that there was nothing to change.
+/// For a caller without own rows the answer may also be that nothing was changed.
 fn as_expected(attack: &Attack, answer: &Answer, has_rows: bool) -> bool {
     match attack.expect {
         Expect::OwnRows => true,
@@ -133,7 +133,7 @@ fn as_expected(attack: &Attack, answer: &Answer, has_rows: bool) -> bool {
     }
 }
 
-/// Someone whose token still names the tenant but must not count any more: what the owner may, he is refused.
+/// A caller whose token names the tenant but is no longer valid is refused what the owner may do.
 async fn dead_token_fails(
     scene: &Scene,
     name: &str,

@@ -1,4 +1,4 @@
-//! Jobs in the whole program: the worker inside it and how it ends, what people see and steer.
+//! Jobs in the whole program: the worker, its shutdown, and control by operators.
 
 mod admin;
 mod command;
@@ -45,7 +45,7 @@ async fn until(client: &Client, condition: &str) {
 }
 
 #[tokio::test]
-async fn process_with_all_roles_runs_jobs_and_health_shows_its_worker() {
+async fn process_with_all_roles_runs_jobs_and_reports_its_worker() {
     let app = start(Roles::ALL).await;
     let client = app.db.superuser().await;
     client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
@@ -55,7 +55,7 @@ async fn process_with_all_roles_runs_jobs_and_health_shows_its_worker() {
 }
 
 #[tokio::test]
-async fn worker_process_answers_for_its_health_and_serves_no_data() {
+async fn worker_process_serves_health_and_no_data() {
     let app = start(Roles { api: false, worker: true }).await;
     assert_eq!(app.get(&app.service_key, "/rest/v1/todos").await.status, StatusCode::NOT_FOUND);
     assert_eq!(app.get(&app.anon_key, "/auth/v1/health").await.status, StatusCode::NOT_FOUND);
@@ -65,7 +65,7 @@ async fn worker_process_answers_for_its_health_and_serves_no_data() {
 }
 
 #[tokio::test]
-async fn drained_worker_leaves_no_lease_and_no_name_behind() {
+async fn drained_worker_leaves_no_lease_and_no_worker_row() {
     let app = start(Roles::ALL).await;
     let client = app.db.superuser().await;
     until(&client, "exists (select from jobs.workers)").await;
@@ -78,7 +78,7 @@ async fn drained_worker_leaves_no_lease_and_no_name_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn worker_goes_on_after_the_database_was_away() {
+async fn worker_continues_after_a_database_outage() {
     let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let db = TestDatabase::on_own_cluster(&cluster, platform::migrations()).await;
     let app = Arc::new(TestApp::start_as(db, settings(), Roles::ALL).await);

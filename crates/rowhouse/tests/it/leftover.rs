@@ -1,4 +1,4 @@
-//! What a request leaves in the database's session never reaches the next caller, whoever that is.
+//! Session state that a request leaves never reaches the next caller.
 
 use reqwest::StatusCode;
 use rowhouse::platform;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{TestApp, settings};
 
-/// What a function leaves, and how the next caller would find it: nothing is 0.
+/// What a function leaves, and a query by which the next caller would see it; 0 is nothing.
 const KINDS: [(&str, &str, &str); 8] = [
     (
         "cursor WITH HOLD",
@@ -63,7 +63,7 @@ async fn no_session_state_reaches_the_next_caller() {
     let name: String = admin.query_one("select current_database()", &[]).await.unwrap().get(0);
     admin.batch_execute(&format!("grant temporary on database \"{name}\" to public")).await.unwrap();
     let mut settings = settings();
-    // Everybody gets the same session.
+    // All callers share one session.
     settings.update(|db: &mut DbSettings| db.data_pool_size = 1);
     let app = TestApp::start_on(db, settings).await;
     let (one, other) = (app.sign_up("one@example.com").await, app.sign_up("other@example.com").await);

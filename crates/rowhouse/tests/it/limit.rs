@@ -1,4 +1,4 @@
-//! Ceilings of roles and tenants through the front door: clear refusals, nothing written, nobody else touched.
+//! Limits of roles and tenants over HTTP: clear refusals, nothing written, no effect on others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 
 use crate::support::{Answer, SignedIn, TestApp, claims};
 
-/// What somebody might try in order to get rid of a ceiling, and something slow, and something costly.
+/// Functions that try to lift a limit, a slow one and a costly one.
 const FUNCTIONS: &str = "
 create function public.nap(seconds float) returns int language plpgsql volatile as
   $$ begin perform pg_sleep(seconds); return 1; end $$;
@@ -119,7 +119,7 @@ fn cost(cost: f64) -> Limits {
 }
 
 #[tokio::test]
-async fn statement_beyond_the_roles_timeout_is_the_callers_concern() {
+async fn statement_beyond_the_roles_timeout_is_reported_as_a_limit() {
     let world = World::start().await;
     let user = world.user_with_role(&world.limited, &[("statement_timeout", "100ms")]).await;
     let refusal = world.refusal(&user, "POST", "/rpc/nap", json!({ "seconds": 1 })).await;
@@ -138,7 +138,7 @@ async fn statement_beyond_the_roles_timeout_is_the_callers_concern() {
 }
 
 #[tokio::test]
-async fn tenants_timeout_holds_for_that_tenant_at_once_and_until_it_is_cleared() {
+async fn tenants_timeout_applies_to_that_tenant_at_once_and_until_it_is_cleared() {
     let world = World::start().await;
     world.limit(time(100)).await;
     for path in ["/rpc/nap", "/rpc/nap_long", "/rpc/lift_and_nap"] {
@@ -155,7 +155,7 @@ async fn tenants_timeout_holds_for_that_tenant_at_once_and_until_it_is_cleared()
 }
 
 #[tokio::test]
-async fn read_is_capped_by_the_ceiling_and_refused_beyond_it() {
+async fn read_is_capped_by_the_limit_and_refused_beyond_it() {
     let world = World::start().await;
     world.limit(rows(10)).await;
     let refusal = world.refusal(&world.limited, "GET", "/facts?limit=11", Value::Null).await;
@@ -184,7 +184,7 @@ async fn read_is_capped_by_the_ceiling_and_refused_beyond_it() {
 }
 
 #[tokio::test]
-async fn write_of_more_rows_than_the_ceiling_changes_nothing() {
+async fn write_of_more_rows_than_the_limit_changes_nothing() {
     let world = World::start().await;
     let user = &world.limited;
     let lists = |count: usize| (0..count).map(|n| json!({ "name": format!("list {n}") })).collect::<Value>();
@@ -257,7 +257,7 @@ async fn query_that_would_cost_too_much_is_not_run() {
     world.success(user, "/facts?select=name&name=like.*7*").await;
 }
 
-/// Sizes and statistics are of all tenants' rows: a refusal by them would tell how many a neighbour has.
+/// Sizes and statistics cover all tenants' rows: a refusal by them would reveal how many another tenant has.
 #[tokio::test]
 async fn cost_of_other_tenants_rows_refuses_nothing() {
     let world = World::start().await;
@@ -296,12 +296,12 @@ async fn role_and_tenant_limit_together_and_the_stricter_wins() {
 }
 
 #[tokio::test]
-async fn nothing_a_caller_runs_lifts_a_ceiling() {
+async fn sql_of_a_caller_cannot_lift_a_limit() {
     let world = World::start().await;
     world.limit(Limits { max_rows: Some(5), max_cost: Some(50.0), ..time(100) }).await;
     let user = &world.limited;
     world.refusal(user, "GET", "/facts?limit=6", Value::Null).await;
-    // More often than there are connections, so that every one of them has been tampered with.
+    // More often than there are connections, so that each of them is affected.
     for _ in 0..8 {
         assert_eq!(world.call(user, "POST", "/rpc/lift", json!({})).await.0, StatusCode::OK);
     }
@@ -317,7 +317,7 @@ async fn nothing_a_caller_runs_lifts_a_ceiling() {
 }
 
 #[tokio::test]
-async fn roles_of_callers_reach_neither_limits_nor_what_tells_of_them() {
+async fn callers_can_neither_read_nor_change_limits() {
     let world = World::start().await;
     world.limit(rows(5)).await;
     for role in ["anon", "authenticated", "service_role"] {
@@ -340,7 +340,7 @@ async fn roles_of_callers_reach_neither_limits_nor_what_tells_of_them() {
 }
 
 #[tokio::test]
-async fn ceilings_hold_for_many_requests_at_once() {
+async fn limits_hold_for_concurrent_requests() {
     let world = Arc::new(World::start().await);
     world.limit(rows(5)).await;
     world.refusal(&world.limited, "GET", "/facts?limit=6", Value::Null).await;

@@ -1,4 +1,4 @@
-//! Mail: its commands on a running project, and its paths.
+//! Mail: commands on a running project, and routes.
 
 mod bad;
 mod dns;
@@ -15,7 +15,7 @@ const NO_RELAY: &str =
     "[mail]\ntransport = \"relay\"\nrelay_host = \"127.0.0.1\"\nrelay_port = 1\nrelay_tls = \"none\"\n";
 
 #[test]
-fn test_mail_that_is_captured_is_a_yes_and_can_be_looked_up() {
+fn captured_test_mail_succeeds_and_can_be_found() {
     let folder = Folder::with_settings("");
     let up = Up::start(&folder, free_port());
     assert!(up.text("mail_url").starts_with("http://127.0.0.1:"));
@@ -32,7 +32,7 @@ fn test_mail_that_is_captured_is_a_yes_and_can_be_looked_up() {
 }
 
 #[test]
-fn test_mail_that_nobody_takes_is_a_no_and_given_up() {
+fn undelivered_test_mail_fails_and_is_cancelled() {
     let folder = Folder::with_settings(NO_RELAY);
     let up = Up::start(&folder, free_port());
     assert!(up.state["mail_url"].is_null() && up.state["smtp_port"].is_u64());
@@ -63,7 +63,7 @@ fn test_mail_that_nobody_takes_is_a_no_and_given_up() {
 }
 
 #[test]
-fn broken_template_is_a_mistake_of_the_project_and_nothing_starts() {
+fn broken_template_prevents_the_start() {
     let folder = Folder::with_settings("");
     std::fs::create_dir_all(folder.path().join("mail/en")).unwrap();
     std::fs::write(folder.path().join("mail/en/invite.txt"), "Hello\n{{ Nmae }}\n").unwrap();

@@ -1,4 +1,4 @@
-//! The whole product through its front door.
+//! The whole product over its public interfaces.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Every route with every kind of caller, over HTTP: `tests/routes.txt` of each crate is what must come.
+//! Every route with every kind of caller, over HTTP: `tests/routes.txt` of each crate has the expected statuses.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::support::TestApp;
 const CRATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const PASSWORD: &str = "correct horse battery";
 
-/// Their tokens, in the order of the file's columns.
+/// Tokens of the callers, in the order of the file's columns.
 struct Callers {
     tokens: Vec<String>,
     tenant: String,
@@ -46,7 +46,7 @@ async fn demoted(app: &TestApp) -> String {
     session["access_token"].as_str().unwrap().to_owned()
 }
 
-/// The line of a route with the statuses that come.
+/// The line of a route with the actual statuses.
 async fn tried(app: &TestApp, callers: &Callers, route: &str) -> String {
     let filled =
         route.replace("$TENANT", &callers.tenant).replace("$NOBODY", "0198d5a1-0000-7000-8000-000000000001");
@@ -62,7 +62,7 @@ async fn tried(app: &TestApp, callers: &Callers, route: &str) -> String {
     line
 }
 
-/// The files of all crates, with what they say.
+/// The files of all crates, with their content.
 fn files() -> Vec<(PathBuf, String)> {
     let crates = std::fs::read_dir(CRATES).unwrap().map(|folder| folder.unwrap().path());
     let files = crates.map(|folder| folder.join("tests/routes.txt")).filter(|file| file.exists());
@@ -73,7 +73,7 @@ fn files() -> Vec<(PathBuf, String)> {
 }
 
 #[tokio::test]
-async fn every_route_answers_every_caller_as_the_matrix_says() {
+async fn every_route_answers_every_caller_as_in_the_matrix() {
     let app = TestApp::start().await;
     let callers = callers(&app).await;
     let mut differing = String::new();

@@ -1,4 +1,4 @@
-//! Arranging: the real program on project folders of its own.
+//! Runs the real program on project folders of its own.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -12,9 +12,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longest wait for a first start, initdb included, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A project's folder; gone with the value.
+/// A project's folder; removed when dropped.
 pub(crate) struct Folder(TempDir);
 
 /// How a run of the program ended.
@@ -96,7 +96,7 @@ impl Folder {
     }
 }
 
-/// A running `up`; ended with the value, however the test ends.
+/// A running `up`; stopped when dropped.
 pub(crate) struct Up {
     child: Child,
     pub(crate) state: Value,
@@ -121,7 +121,7 @@ impl Up {
         let mut up = Self { child, state: Value::Null, _log: log };
         let mut seen = Vec::new();
         while !seen.last().is_some_and(|line: &String| line.starts_with("Rowhouse is ready")) {
-            seen.push(up._log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not ready: {seen:#?}")));
+            seen.push(up._log.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("not ready: {seen:#?}")));
         }
         let state = std::fs::read_to_string(folder.path().join(".rowhouse/state.json")).unwrap();
         up.state = serde_json::from_str(&state).unwrap();

@@ -1,4 +1,4 @@
-//! The data API through the front door: one golden line per request, and the schema's changes as they arrive.
+//! The data API over HTTP: one golden line per request, and schema changes.
 
 use rowhouse_kernel::settings::ServerSettings;
 use std::fmt::Write as _;

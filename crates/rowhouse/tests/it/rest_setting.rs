@@ -1,4 +1,4 @@
-//! Settings of the data API that change its surroundings rather than its answers.
+//! Settings of the data API.
 
 use reqwest::Method;
 use rowhouse_kernel::settings::{ErrorVerbosity, RestSettings};
@@ -31,7 +31,7 @@ async fn function_answers_the_root_in_place_of_the_description() {
 }
 
 #[tokio::test]
-async fn traced_header_comes_back_and_failures_say_little_where_told_to() {
+async fn trace_header_is_echoed_and_errors_are_minimal_if_configured() {
     let mut settings = settings();
     settings.update(|rest: &mut RestSettings| rest.trace_header = Some("X-Trace".to_owned()));
     settings.update(|rest: &mut RestSettings| rest.client_error_verbosity = ErrorVerbosity::Minimal);
@@ -48,7 +48,7 @@ async fn traced_header_comes_back_and_failures_say_little_where_told_to() {
 }
 
 #[tokio::test]
-async fn aliased_embed_may_be_filtered_by_its_table_until_that_is_switched_off() {
+async fn aliased_embed_may_be_filtered_by_its_table_unless_disabled() {
     const TARGET: &str = "/rest/v1/lists?select=name,open:todos(title)&todos.rank=gt.1&todos.order=rank";
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
@@ -67,7 +67,7 @@ async fn aliased_embed_may_be_filtered_by_its_table_until_that_is_switched_off()
     assert_eq!(app.get(&user.token, TARGET).await.code(), "PGRST108");
 }
 
-/// Stands in for PostGIS's function of the same signature, whose features have geometries.
+/// Replaces PostGIS's function of the same signature, whose features have geometries.
 const FEATURES: &str = "create schema if not exists extensions;
     grant usage on schema extensions to authenticated;
     create function extensions.st_asgeojson(r record, geom_column text default '', digits int default 9)
@@ -76,7 +76,7 @@ const FEATURES: &str = "create schema if not exists extensions;
     notify pgrst, 'reload schema'";
 
 #[tokio::test]
-async fn rows_are_answered_as_features_once_the_database_can_make_them() {
+async fn rows_are_returned_as_geojson_if_the_database_supports_it() {
     let app = TestApp::start().await;
     let user = app.sign_up("a@example.com").await;
     let ask = |method: Method, path: &str| {

@@ -1,4 +1,4 @@
-//! A server that lets nobody in any more: 503 with Retry-After in every dialect, and ready again without help.
+//! A server without free connections: 503 with Retry-After in every dialect, and automatic recovery.
 
 use std::time::Duration;
 

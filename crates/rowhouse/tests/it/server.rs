@@ -1,4 +1,4 @@
-//! The server's own manners: ids, limits, drain, operations.
+//! The HTTP server: ids, limits, drain, operational routes.
 
 use reqwest::{Method, StatusCode};
 use rowhouse_kernel::settings::RestSettings;
@@ -19,7 +19,7 @@ async fn raw(app: &TestApp, request: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn oversized_url_and_header_are_plain_refusals() {
+async fn oversized_url_and_header_are_refused() {
     let app = TestApp::start().await;
     let long = "a".repeat(70_000);
     let answer =

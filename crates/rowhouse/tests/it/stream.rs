@@ -1,4 +1,4 @@
-//! Large results and bodies through the front door: in pieces, whole or visibly cut, and never at others' expense.
+//! Large results and bodies over HTTP: streamed, complete or visibly cut off, without delaying others.
 
 use rowhouse_kernel::settings::{DbSettings, RestSettings};
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn lines(last: usize) -> String {
 }
 
 #[tokio::test]
-async fn rows_go_out_as_lines() {
+async fn rows_are_streamed_as_lines() {
     let app = start().await;
     app.import("/rest/v1/marks", "", lines(3)).await;
     let answer = app.read_lines("/rest/v1/marks?select=n&order=n.desc", &[]).await;
@@ -102,7 +102,7 @@ async fn rows_go_out_as_lines() {
 }
 
 #[tokio::test]
-async fn many_rows_arrive_whole() {
+async fn many_rows_arrive_completely() {
     let app = start().await;
     let answer = app.read_lines("/rest/v1/rpc/numbers?last=300000", &[]).await;
     let expected: String = (1..=300_000).map(|n| format!("{n}\n")).collect();
@@ -110,7 +110,7 @@ async fn many_rows_arrive_whole() {
 }
 
 #[tokio::test]
-async fn long_json_is_handed_on_with_its_length() {
+async fn long_json_is_streamed_with_its_length() {
     let app = start().await;
     let answer = app.send(app.request(Method::GET, "/rest/v1/wide").header("prefer", "count=exact")).await;
     assert_eq!(answer.headers["content-length"], answer.text.len().to_string().as_str());
@@ -120,7 +120,7 @@ async fn long_json_is_handed_on_with_its_length() {
 }
 
 #[tokio::test]
-async fn early_error_has_a_status_and_a_late_one_cuts_the_body() {
+async fn early_error_has_a_status_and_a_late_one_truncates_the_body() {
     let app = start().await;
     for view in ["breaks_early", "nothing"] {
         let answer = app.read_lines(&format!("/rest/v1/{view}"), &[]).await;
@@ -132,11 +132,11 @@ async fn early_error_has_a_status_and_a_late_one_cuts_the_body() {
 }
 
 #[tokio::test]
-async fn client_that_leaves_or_stalls_frees_its_connection() {
+async fn client_that_disconnects_or_stalls_releases_its_connection() {
     let app = start().await;
     let endless = format!("GET /rest/v1/endless HTTP/1.1\r\nhost: x\r\naccept: {NDJSON}\r\n\r\n");
     let mut stalled = app.begin(&endless).await;
-    // The only place for streams is taken until the stalled client has been cut off; others go on meanwhile.
+    // The only stream permit is held until the stalled client is disconnected; other requests continue meanwhile.
     assert_eq!(app.send(app.request(Method::GET, "/rest/v1/marks")).await.status, StatusCode::OK);
     let mut left = app.begin(&endless).await;
     let mut first = [0; 12];
@@ -150,7 +150,7 @@ async fn client_that_leaves_or_stalls_frees_its_connection() {
 }
 
 #[tokio::test]
-async fn request_that_is_given_up_cancels_its_query() {
+async fn dropped_request_cancels_its_query() {
     let app = start().await;
     for _ in 0..4 {
         let nap = "POST /rest/v1/rpc/nap HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
@@ -180,7 +180,7 @@ async fn lines_become_rows_in_one_transaction() {
 }
 
 #[tokio::test]
-async fn import_with_a_mistake_leaves_nothing_and_says_where() {
+async fn failed_import_is_rolled_back_and_reports_the_lines() {
     let app = start().await;
     let with = |bad: &str| format!("{}{bad}\n{}", lines(20_000), "{\"n\":30000,\"note\":\"\"}\n");
     let cases = [
@@ -209,7 +209,7 @@ async fn import_with_a_mistake_leaves_nothing_and_says_where() {
 }
 
 #[tokio::test]
-async fn import_that_stops_halfway_is_undone() {
+async fn interrupted_import_is_rolled_back() {
     let app = start().await;
     let head = |length: usize| {
         format!(

@@ -1,4 +1,4 @@
-//! Arranging: a running app on a database of its own, and typed callers.
+//! A running app on a database of its own, and typed callers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -173,12 +173,12 @@ impl TestApp {
         answer
     }
 
-    /// What the admin API says of itself.
+    /// The admin API's OpenAPI document.
     pub(crate) async fn contract(&self) -> Contract {
         Contract::new(self.send(self.request(Method::GET, "/admin/v1/openapi.json")).await.json())
     }
 
-    /// Every answer of the admin API in every test is as it is described.
+    /// Checks every answer of the admin API against its description.
     async fn hold_against_contract(&self, method: &Method, path: &str, answer: &Answer) {
         if path == "/openapi.json" {
             return;

@@ -1,4 +1,4 @@
-//! Every background task of the program, killed, ended and hung: health says so in time, and it is started again.
+//! Every background task of the program, when it panics, ends or hangs, is reported by health in time and restarted.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use rowhouse_testkit::{TestDatabase, until};
 
 use crate::support::{TestApp, settings};
 
-/// Within this time a fault is seen in health.
+/// A fault has to be reported by health within this time.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// Restarted tasks count as up after they have run for two seconds; pauses between restarts grow.
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_task_that_panics_returns_or_hangs_is_seen_in_health_and_started_again() {
+async fn every_task_that_panics_returns_or_hangs_is_reported_and_restarted() {
     let db = TestDatabase::create(rowhouse::platform::migrations()).await;
     let app = TestApp::start_as(db, settings(), Roles::ALL).await;
     let names: Vec<&str> = app.app.supervisor().statuses().iter().map(|task| task.name).collect();

@@ -13,7 +13,7 @@ pub(crate) const BULK: u32 = 1_000;
 /// Connections that share a load of single enqueues: one alone would wait for its commits.
 const CONNECTIONS: u32 = 32;
 /// Longer than any measurement should take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Empties the tables. The partitions go too: a measurement must not run beside another's tenants.
 pub(crate) async fn clear(client: &Client) -> Result<()> {
@@ -82,7 +82,7 @@ impl Counter {
             if done >= count {
                 return Ok(());
             }
-            anyhow::ensure!(started.elapsed() < PATIENCE, "only {done} of {count} are done");
+            anyhow::ensure!(started.elapsed() < TIMEOUT, "only {done} of {count} are done");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

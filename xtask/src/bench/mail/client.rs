@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 /// The way in.
 #[derive(Debug, Clone)]
-pub(super) enum Door {
+pub(super) enum Endpoint {
     /// The port of SMTP submission.
     Smtp(u16),
     /// The API's URL.
@@ -19,10 +19,10 @@ pub(super) enum Door {
 }
 
 /// Hands in until `end`; how long each mail took.
-pub(super) async fn run(door: Door, key: String, end: Instant) -> Result<Vec<Duration>> {
-    match door {
-        Door::Smtp(port) => smtp(port, &key, end).await,
-        Door::Http(url) => http(&url, &key, end).await,
+pub(super) async fn run(endpoint: Endpoint, key: String, end: Instant) -> Result<Vec<Duration>> {
+    match endpoint {
+        Endpoint::Smtp(port) => smtp(port, &key, end).await,
+        Endpoint::Http(url) => http(&url, &key, end).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What of the database has to be right: reachable, migrated, with logins that are let in; and what it leaves open.
+//! Checks of the database: reachable, migrated, sign-in of both logins; and notes on what it exposes.
 
 use rowhouse_db::migrate;
 use rowhouse_kernel::settings::{DbSettings, RestSettings, Settings};
@@ -17,7 +17,7 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
     found.check("database", schema(project, &client).await);
     if let Ok(Some(urls)) = data_plane(&settings.get::<DbSettings>()) {
         let signed_in = rowhouse_db::require_sign_in(&urls).await;
-        let detail = signed_in.map(|()| "both data-plane logins are let in".to_owned());
+        let detail = signed_in.map(|()| "both data-plane logins can sign in".to_owned());
         found.check("logins", detail.map_err(|error| error.to_string()));
     }
     let rest = settings.get::<RestSettings>();

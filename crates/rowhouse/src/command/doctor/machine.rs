@@ -1,4 +1,4 @@
-//! What of the machine and the project's folder has to be right.
+//! Checks of the machine and the project's folder.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ pub(super) fn postgresql(project: Option<&Project>) -> Result<String, String> {
         None => find_binaries(),
     };
     let binaries = binaries.map_err(|error| error.to_string())?;
-    let of = if data.is_some() { ", which the project's data is of" } else { "" };
+    let of = if data.is_some() { ", the version of the project's data" } else { "" };
     Ok(format!("version {}{of}, in {}", binaries.version, binaries.folder.display()))
 }
 
@@ -40,24 +40,24 @@ pub(super) fn secrets_mode(project: &Project) -> Result<String, String> {
     }
 }
 
-/// Extensions that migrations ask for and that are not installed on this machine.
+/// Extensions that migrations request and that are not installed on this machine.
 pub(super) fn extensions(project: &Project, migrations: &[Migration]) -> Result<String, String> {
     let wanted: Vec<&str> = migrations.iter().flat_map(Migration::extensions).collect();
     let data = data_folder(project.root()).unwrap_or_default();
     let available = find_binaries_for(&data).ok().and_then(|binaries| binaries.extensions());
-    let Some(available) = available else { return Ok("cannot be seen before the server runs".to_owned()) };
+    let Some(available) = available else { return Ok("unknown until the server runs".to_owned()) };
     let missing: Vec<&str> =
         wanted.iter().copied().filter(|name| available.iter().all(|there| there != name)).collect();
     match missing.as_slice() {
-        [] => Ok(format!("{} asked for by migrations, all installed", wanted.len())),
+        [] => Ok(format!("{} requested by migrations, all installed", wanted.len())),
         missing => Err(format!(
-            "migrations ask for {}, which PostgreSQL does not have; install its package (on Debian postgresql-VERSION-NAME)",
+            "migrations request {}, which PostgreSQL does not have; install its package (on Debian postgresql-VERSION-NAME)",
             missing.join(", ")
         )),
     }
 }
 
-/// An upgrade replaces PostgreSQL's programs under a running server, and ours.
+/// Whether an upgrade has replaced PostgreSQL's or rowhouse's binaries under the running server.
 pub(super) fn current_programs(project: &Project) -> Result<(), String> {
     let Some(state) = State::read(project) else { return Ok(()) };
     let ours = i32::try_from(state.pid).is_ok_and(is_replaced);
@@ -72,7 +72,7 @@ pub(super) fn current_programs(project: &Project) -> Result<(), String> {
     }
 }
 
-/// Binds each port that `up` takes, for only that tells: another account's sockets cannot be seen.
+/// Binds each port that `up` needs, since another account's sockets are not visible.
 pub(super) fn free_ports(settings: &Settings) -> Result<String, String> {
     let server = settings.get::<ServerSettings>();
     let mut wanted = vec![("the API", format!("{}:{}", server.host, server.port))];
@@ -97,6 +97,6 @@ fn taken(what: &str, address: &str) -> Option<String> {
     let by = port.and_then(port_owner).map(|owner| format!(" by {owner}")).unwrap_or_default();
     Some(match error.kind() {
         std::io::ErrorKind::AddrInUse => format!("{address} ({what}) is taken{by}"),
-        _ => format!("{address} ({what}) cannot be had: {error}"),
+        _ => format!("{address} ({what}) cannot be bound: {error}"),
     })
 }

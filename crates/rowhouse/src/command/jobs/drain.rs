@@ -1,4 +1,4 @@
-//! `jobs drain`: waits until nothing is left to do, and says how it goes on.
+//! `jobs drain`: waits until no jobs are left, and reports progress.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use tokio_postgres::Client;
 
 use rowhouse_module::{CannotRun, Outcome};
 
-/// Pause between two looks.
+/// Interval of polling.
 const LOOK: Duration = Duration::from_millis(500);
-/// Pause between two lines of progress.
-const TELL: Duration = Duration::from_secs(2);
+/// Interval of progress lines.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(
     client: &Client,
@@ -23,7 +23,7 @@ pub(super) async fn run(
         admin::require_queue(client, queue).await?;
     }
     let began = Instant::now();
-    let mut told: Option<Instant> = None;
+    let mut reported: Option<Instant> = None;
     loop {
         let left = left(client, queue).await?;
         if left == 0 {
@@ -33,15 +33,15 @@ pub(super) async fn run(
             let text = format!("{left} jobs are left");
             return Ok(Outcome { yes: false, json: json!({ "empty": false, "left": left }), text });
         }
-        if told.is_none_or(|told| told.elapsed() >= TELL) {
+        if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
             eprintln!("{left} jobs are left");
-            told = Some(Instant::now());
+            reported = Some(Instant::now());
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Jobs that are ready, running or to be tried again.
+/// Jobs that are ready, running or waiting for a retry.
 async fn left(client: &Client, queue: Option<&str>) -> Result<i64, DbError> {
     let stats = admin::stats(client).await?;
     let of_queue = stats.iter().filter(|kind| queue.is_none_or(|queue| kind["queue"] == queue));

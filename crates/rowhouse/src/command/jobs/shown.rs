@@ -1,4 +1,4 @@
-//! Jobs as people read them.
+//! Formats jobs for people.
 
 use comfy_table::{Table, presets};
 use serde_json::Value;
@@ -51,7 +51,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// One line for each thing known, then the log.
+/// One line per known field, then the log.
 pub(super) fn job(job: &Value) -> String {
     let names = [
         "id",

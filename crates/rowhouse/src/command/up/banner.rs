@@ -1,4 +1,4 @@
-//! What a developer wants to see when it is ready: lines on stderr, or with `--json` one document on stdout, at once.
+//! The banner when the server is ready: lines on stderr, or with `--json` one document on stdout.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,7 +26,7 @@ pub(super) fn print(state: &State, facts: &[Fact], as_json: bool) {
     let _closed_terminal = writeln!(std::io::stderr(), "{}", lines.join("\n"));
 }
 
-/// What `state.json` holds, without the settings.
+/// The content of `state.json`, without the settings.
 fn print_document(state: &State) {
     let state = State { settings: BTreeMap::new(), ..state.clone() };
     let mut document = json!(state);

@@ -1,4 +1,4 @@
-//! Brings a database to the state that `up` promises: roles, platform schema, project schema, seed.
+//! Prepares a database for `up`: roles, platform schema, project schema, seed.
 
 use rowhouse_db::embedded::{Embedded, Endpoint};
 use rowhouse_db::{DataPlaneUrls, DatabaseUrls, Logins, Sharing, bootstrap, connect, migrate};
@@ -7,7 +7,7 @@ use rowhouse_module::{CannotRun, Modules, Project, Secrets};
 
 use crate::safety;
 
-/// URLs over the embedded server's unix socket.
+/// URLs over the embedded server's Unix socket.
 pub(super) fn embedded_urls(endpoint: &Endpoint, secrets: &Secrets) -> DatabaseUrls {
     let data = DataPlaneUrls {
         authenticator: endpoint.socket_url("authenticator", &secrets.authenticator),
@@ -16,7 +16,7 @@ pub(super) fn embedded_urls(endpoint: &Endpoint, secrets: &Secrets) -> DatabaseU
     DatabaseUrls { control: endpoint.socket_url("rowhouse", &secrets.rowhouse), data }
 }
 
-/// What people and their tools connect with.
+/// The URL for people and their tools.
 pub(super) fn superuser_url(
     project: &Project,
     embedded: Option<&Embedded>,
@@ -27,7 +27,7 @@ pub(super) fn superuser_url(
     Ok(embedded.endpoint.tcp_url("postgres", &secrets.postgres).expose().to_owned())
 }
 
-/// Applies what is missing, in order; each step is safe to repeat.
+/// Runs every step, in order; each is idempotent.
 pub(super) async fn database(
     modules: &Modules,
     project: &Project,

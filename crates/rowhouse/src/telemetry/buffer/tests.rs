@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::{LineBuffer, MAX_BYTES};
 
-/// A terminal that takes nothing until it is let go.
+/// A stopped terminal: blocks until it is released.
 struct Stopped {
-    gate: Receiver<()>,
+    release: Receiver<()>,
     out: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Write for Stopped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Once the other end is gone, nothing waits any more.
-        let _let_go = self.gate.recv();
+        // Does not block once the other end is dropped.
+        let _let_go = self.release.recv();
         self.out.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -24,13 +24,13 @@ impl Write for Stopped {
 }
 
 fn stopped() -> (LineBuffer, Sender<()>, Arc<Mutex<Vec<u8>>>) {
-    let (let_go, gate) = channel();
+    let (let_go, release) = channel();
     let out = Arc::default();
-    (LineBuffer::writing_to(Stopped { gate, out: Arc::clone(&out) }), let_go, out)
+    (LineBuffer::writing_to(Stopped { release, out: Arc::clone(&out) }), let_go, out)
 }
 
 #[test]
-fn stopped_terminal_holds_up_nobody_and_memory_stays_bounded() {
+fn stopped_terminal_blocks_no_request_and_memory_stays_bounded() {
     let (buffer, let_go, out) = stopped();
     let began = Instant::now();
     let line = [b'x'; 1024];

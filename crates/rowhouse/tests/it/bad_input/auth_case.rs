@@ -18,7 +18,7 @@ pub(super) fn cases(app: &TestApp, user: &SignedIn) -> Vec<Case> {
         .collect()
 }
 
-/// The same bad documents at every door that takes one.
+/// The same malformed documents for every route that accepts one.
 fn documents() -> Vec<Case> {
     let mut all = Vec::new();
     for (method, path) in [

@@ -346,7 +346,7 @@ fn media() -> Vec<Case> {
     ]
 }
 
-/// The body of QUERY is as long as a body may be; what a URL's length alone used to bound must be bounded here.
+/// A body of QUERY may be long, so costs that a URL's length bounds must be bounded explicitly.
 fn queries() -> Vec<Case> {
     let case = |name: &str, path: &str, body: Vec<u8>| {
         Case::new(name, Method::from_bytes(b"QUERY").unwrap(), path)

@@ -1,4 +1,4 @@
-//! Tokens that must not be believed, on both surfaces.
+//! Tokens that must be refused, on both surfaces.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -84,7 +84,7 @@ fn with_hmac(head: &Value, claims: &Value, secret: &[u8]) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-/// Nobody with a key made these.
+/// Tokens not signed with a valid key.
 fn unbelievable(app: &TestApp, user: &SignedIn) -> Vec<(String, String)> {
     let (head, claims) = (header(&user.token), claims(&user.token));
     let [first, second, third] = parts(&user.token);
@@ -141,7 +141,7 @@ fn unbelievable(app: &TestApp, user: &SignedIn) -> Vec<(String, String)> {
     named.into_iter().map(|(name, token)| (name.to_owned(), token)).collect()
 }
 
-/// Genuinely signed, and still not good.
+/// Tokens with a valid signature and invalid claims.
 fn resigned(app: &TestApp, user: &SignedIn) -> Vec<(String, String)> {
     let good = claims(&user.token);
     let ring = app.keys.ring();

@@ -1,4 +1,4 @@
-//! What the pages tell people to type exists.
+//! Commands named in the documentation exist.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ fn pages() -> Vec<PathBuf> {
     ["README.md", "ARCHITECTURE.md"].map(|name| root.join(name)).into_iter().chain(manual).collect()
 }
 
-/// What stands in code: spans between backticks, and the lines of fenced blocks.
+/// Code in a page: spans between backticks, and the lines of fenced blocks.
 fn code(page: &str) -> Vec<String> {
     let (mut found, mut fenced) = (Vec::new(), false);
     for line in page.lines() {
@@ -79,7 +79,7 @@ fn complaint(words: &[String]) -> Option<String> {
 }
 
 #[test]
-fn every_command_that_the_pages_name_exists() {
+fn every_command_named_in_the_documentation_exists() {
     let mut checked = 0;
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
@@ -92,7 +92,7 @@ fn every_command_that_the_pages_name_exists() {
 }
 
 #[test]
-fn invented_command_is_noticed() {
+fn unknown_command_is_detected() {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     assert!(
         complaint(&words("keys invent")).is_some()

@@ -1,4 +1,4 @@
-//! However `up` ends, its PostgreSQL does not stay: signals, closed terminals, and kills that `stop` clears up after.
+//! However `up` ends, its PostgreSQL is stopped: signals, closed terminals, and `stop` after a kill.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -15,7 +15,7 @@ fn pid(up: &Up, name: &str) -> Pid {
 }
 
 #[test]
-fn closed_terminal_and_quit_end_the_database_too() {
+fn closed_terminal_and_sigquit_stop_the_database_too() {
     let folder = Folder::with_settings("");
     for signal in [Signal::SIGHUP, Signal::SIGQUIT] {
         let mut up = Up::start(&folder, free_port());
@@ -28,7 +28,7 @@ fn closed_terminal_and_quit_end_the_database_too() {
 }
 
 #[test]
-fn stop_clears_what_a_kill_left_behind() {
+fn stop_cleans_up_after_a_kill() {
     let folder = Folder::with_settings("");
     let mut up = Up::start(&folder, free_port());
     let data = up.text("pg_data_dir");
@@ -65,9 +65,9 @@ fn document_is_printed_when_ready_and_nothing_after_it() {
     assert!(!log.contains("WARN") && !log.contains("ERROR"), "an end without complaints: {log}");
 }
 
-/// As in another container, where the same number is somebody else.
+/// As in another container, where the same process id is another process.
 #[test]
-fn stop_signals_no_process_that_does_not_hold_the_project() {
+fn stop_signals_only_the_process_that_holds_the_project() {
     let folder = Folder::with_settings("");
     let up = Up::start(&folder, free_port());
     let path = folder.path().join(".rowhouse/state.json");

@@ -1,4 +1,4 @@
-//! A project's day through the real program: up, sign-up, rotation, commands, stop.
+//! A project's life cycle with the real program: up, sign-up, rotation, commands, stop.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Front<'_> {
         (answer.status(), answer.json().await.unwrap_or(Value::Null))
     }
 
-    /// The server hears of a rotation by notice; this returns when it has.
+    /// Waits until the server has been notified of a rotation.
     async fn knows_key(&self, kid: &str) {
         let end = Instant::now() + Duration::from_secs(20);
         while !self.get("", "/.well-known/jwks.json").await.1["keys"]
@@ -42,7 +42,7 @@ impl Front<'_> {
 }
 
 #[tokio::test]
-async fn project_lives_through_a_day_of_commands() {
+async fn project_life_cycle_works_by_commands() {
     let folder = Folder::todos();
     let mut up = Up::start(&folder, free_port());
     let front = Front { http: Client::new(), up: &up };
@@ -81,9 +81,9 @@ async fn project_lives_through_a_day_of_commands() {
 fn running_project_is_told(folder: &Folder, up: &Up) {
     assert_eq!(folder.run(&["status"]).code, 0);
     let status = folder.run(&["status", "--json"]);
-    let told = status.document();
+    let document = status.document();
     assert_eq!(
-        (status.code, &told["ready"], &told["url"], &told["pid"]),
+        (status.code, &document["ready"], &document["url"], &document["pid"]),
         (0, &json!(true), &up.state["url"], &up.state["pid"]),
         "{status:?}"
     );
@@ -113,15 +113,15 @@ async fn keys_rotate_and_nobody_is_signed_out(folder: &Folder, front: &Front<'_>
 async fn tenant_gets_limits_and_loses_them(folder: &Folder, front: &Front<'_>, token: &str) {
     let tenant = crate::support::claims(token)["tenant_id"].as_str().unwrap().to_owned();
     let limits = |args: &[&str]| folder.run(&[&["tenants", "limits", &*tenant, "--json"], args].concat());
-    let told = |timeout: Value, rows: Value, cost: Value| json!({ "tenant_id": tenant, "statement_timeout_ms": timeout, "max_rows": rows, "max_cost": cost });
-    let none = || told(Value::Null, Value::Null, Value::Null);
+    let document = |timeout: Value, rows: Value, cost: Value| json!({ "tenant_id": tenant, "statement_timeout_ms": timeout, "max_rows": rows, "max_cost": cost });
+    let none = || document(Value::Null, Value::Null, Value::Null);
     assert_eq!(limits(&[]).document(), none());
-    assert_eq!(limits(&["--max-rows", "3"]).document(), told(Value::Null, json!(3), Value::Null));
+    assert_eq!(limits(&["--max-rows", "3"]).document(), document(Value::Null, json!(3), Value::Null));
     let more = limits(&["--statement-timeout", "2s", "--max-cost", "1e5"]).document();
-    assert_eq!(more, told(json!(2000), json!(3), json!(1e5)), "others stay");
+    assert_eq!(more, document(json!(2000), json!(3), json!(1e5)), "others stay");
     while front.get(token, "/rest/v1/todos?limit=4").await.0 != StatusCode::UNPROCESSABLE_ENTITY {}
     let narrowed = limits(&["--clear", "--max-rows", "7"]).document();
-    assert_eq!(narrowed, told(Value::Null, json!(7), Value::Null));
+    assert_eq!(narrowed, document(Value::Null, json!(7), Value::Null));
     assert_eq!(limits(&["--clear"]).document(), none());
     while front.get(token, "/rest/v1/todos?limit=8").await.0 != StatusCode::OK {}
     for wrong in

@@ -1,4 +1,4 @@
-//! Clients that loop through an outage, and the judgement on everything that they saw.
+//! Clients that send requests through an outage, and checks of all answers.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use tokio::time::{interval, timeout};
 
 use crate::support::{Answer, SignedIn, TestApp};
 
-/// Every request has ended, a dead database is known, a living one is used again.
+/// Within this time requests end, an outage is detected, and a recovered database is used.
 pub(super) const WITHIN: Duration = Duration::from_secs(5);
 /// Every health route has answered, whatever the database does.
 const HEALTH_WITHIN: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ pub(super) struct Seen {
     kind: Kind,
     started: Instant,
     took: Duration,
-    /// What a write would have left behind.
+    /// The marker that a write stores.
     marker: String,
     answer: Result<Answer, String>,
 }
@@ -73,7 +73,7 @@ impl Seen {
         self.in_time() && self.answer.as_ref().is_ok_and(|answer| answer.status.is_success())
     }
 
-    /// 503 that says when to come again, or 504, in the surface's own words and in time.
+    /// 503 with Retry-After, or 504, in the surface's dialect and in time.
     pub(super) fn refused_clearly(&self) -> bool {
         let Ok(answer) = &self.answer else { return false };
         let clear = match answer.status {
@@ -106,7 +106,7 @@ impl Seen {
     }
 }
 
-/// A signed-in user who sends one request after the other.
+/// A signed-in user who sends requests in sequence.
 pub(super) struct Person {
     app: Arc<TestApp>,
     email: String,
@@ -195,7 +195,7 @@ async fn run(mut person: Person, kind: Kind, log: Arc<Mutex<Vec<Seen>>>, stopped
     }
 }
 
-/// Everything that clients saw.
+/// All requests and answers.
 pub(super) struct Log(Vec<Seen>);
 
 impl Log {
@@ -212,7 +212,7 @@ impl Log {
         );
     }
 
-    /// What was answered 201 is there.
+    /// Requires every write answered with 201 to be stored.
     pub(super) async fn require_acknowledged_writes(&self, app: &TestApp) {
         let rows = app.db.superuser().await.query("select title from public.todos", &[]).await.unwrap();
         let there: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();

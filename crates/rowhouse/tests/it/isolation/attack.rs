@@ -7,7 +7,7 @@ use super::catalog::{Function, Relation};
 use super::row::Row;
 use crate::support::{Answer, TestApp};
 
-/// What an answer may carry at best.
+/// What an answer may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expect {
     /// Perhaps the attacker's own rows.
@@ -29,7 +29,7 @@ pub(super) struct Attack {
     pub(super) expect: Expect,
 }
 
-/// What recipes are filled with: the attacker's row and the target's, of the same relation.
+/// Inputs of recipes: the attacker's row and the target's, of the same relation.
 #[derive(Debug)]
 pub(super) struct Field<'a> {
     pub(super) relations: &'a [Relation],
@@ -123,8 +123,8 @@ impl Attack {
         app.send(request).await
     }
 
-    /// Marks of the target in the answer that the attacker did not bring himself. What he wrote into a row of his own
-    /// comes back to him; of a read nothing may come back, not even what he asked for.
+    /// Values of the target in the answer that the attacker has not sent. Values that a write has stored in the
+    /// attacker's own row are returned; a read may return nothing, not even values in its filters.
     pub(super) fn leak<'a>(&self, answer: &Answer, marks: &'a [String]) -> Option<&'a String> {
         let sent = format!("{} {}", self.path, self.body.as_ref().map(Value::to_string).unwrap_or_default());
         let writes =
@@ -145,7 +145,7 @@ impl Attack {
         answer.headers.get("content-range")?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
     }
 
-    /// Rows that a reader was told to exist; a plan's estimate is not about rows.
+    /// The number of rows reported to a reader; a plan's estimate does not count.
     pub(super) fn counted(&self, answer: &Answer) -> Option<i64> {
         let reads = self.path.contains("/rpc/") || !self.writes();
         Self::total(answer).filter(|total| reads && *total > 0 && self.recipe != "planned count")

@@ -1,4 +1,4 @@
-//! What there is to attack, read from the database's own catalog, so that a new table is covered by itself.
+//! Targets, read from the database's catalog, so that new tables are covered automatically.
 
 use serde::Deserialize;
 use tokio_postgres::Client;

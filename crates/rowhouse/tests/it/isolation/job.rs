@@ -1,4 +1,4 @@
-//! Jobs: their tables and functions are nobody's but the platform's, and what a tenant's job does stays in its tenant.
+//! Jobs: only the platform may use their tables and functions, and a tenant's job is confined to its tenant.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 
 use crate::support::{PROJECT, TestApp, settings};
 
-/// What a role may do at all in the schema; every other function is the platform's own.
+/// Functions of the schema that a role may execute; all others are the platform's.
 const OPEN: [(&str, &[&str]); 6] = [
     ("anon", &[]),
     // Completes what it has called for a tenant; it takes the numbers of a lease, which are random.
@@ -63,7 +63,7 @@ async fn names(client: &Client, sql: &str, role: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_role_but_the_owner_reaches_into_the_tables_of_jobs() {
+async fn only_the_owner_can_access_the_tables_of_jobs() {
     let db = TestDatabase::create(platform::migrations()).await;
     let client = db.superuser().await;
     let open_tables = "select relname::text from pg_class where relnamespace = 'jobs'::regnamespace and relkind = 'r' \
@@ -87,7 +87,7 @@ async fn no_role_but_the_owner_reaches_into_the_tables_of_jobs() {
 }
 
 #[tokio::test]
-async fn jobs_are_not_served_to_anybody_as_data() {
+async fn jobs_are_not_served_by_the_data_api() {
     let (app, client) = start(Roles { api: true, worker: false }).await;
     let user = app.sign_up("a@example.com").await;
     let tables = "select relname::text from pg_class where relnamespace = 'jobs'::regnamespace and relkind = 'r' and $1 <> ''";
@@ -107,7 +107,7 @@ async fn jobs_are_not_served_to_anybody_as_data() {
 }
 
 #[tokio::test]
-async fn job_that_a_caller_asks_for_acts_in_the_callers_tenant_only() {
+async fn job_enqueued_by_a_caller_acts_in_the_callers_tenant_only() {
     let (app, client) = start(Roles::ALL).await;
     let (one, two) = (app.sign_up("one@example.com").await, app.sign_up("two@example.com").await);
     let ask = async |token: &str, tenant: &str| {
@@ -131,7 +131,7 @@ async fn job_that_a_caller_asks_for_acts_in_the_callers_tenant_only() {
             "{notes:?}"
         );
     }
-    // Somebody of no tenant gets nobody's rights.
+    // A caller without a tenant gets no rights.
     client.batch_execute("grant execute on function public.ask to anon").await.unwrap();
     let refused = ask(&app.anon_key, &one.tenant).await;
     assert_eq!(refused.code(), "42501", "{}", refused.text);

@@ -1,11 +1,11 @@
-//! Attacks that look: filters, logic trees, embeds, ranges, counts, functions.
+//! Attacks that read: filters, logic trees, embeds, ranges, counts, functions.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::attack::{Attack, Expect, Field, text};
 
-/// Every way to look at rows of one relation, by GET and by HEAD.
+/// Every way to read rows of one relation, by GET and by HEAD.
 pub(super) fn attacks(field: &Field<'_>) -> Vec<Attack> {
     let mut all = Vec::new();
     for method in [Method::GET, Method::HEAD] {

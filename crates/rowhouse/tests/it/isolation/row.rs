@@ -1,4 +1,4 @@
-//! Rows for every tenant table, made from the columns' types; and looking at what is really stored.
+//! Rows for every tenant table, generated from the columns' types; and reading what is stored.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::catalog::Relation;
 
 pub(super) type Row = Map<String, Value>;
 
-/// Somebody whose rows carry marks that occur nowhere else.
+/// A tenant whose rows contain unique values.
 #[derive(Debug, Clone)]
 pub(super) struct Party {
     pub(super) mark: &'static str,
@@ -86,7 +86,7 @@ impl Party {
         }
     }
 
-    /// Every mark in what is stored, as it would show in an answer.
+    /// Every unique value that is stored, as it would appear in an answer.
     pub(super) fn marks(&self, stored: &BTreeMap<String, Vec<Value>>) -> Vec<String> {
         let mut found = vec![self.mark.to_owned(), self.mark.to_uppercase(), self.tenant.clone()];
         for leaf in stored.values().flatten().flat_map(leaves).filter(|leaf| self.owns(leaf)) {

@@ -1,4 +1,4 @@
-//! Two tenants with rows in every table, and people who have no business with the first one's.
+//! Two tenants with rows in every table, and callers without access to the first one's.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::row::{self, Party};
 use super::{read, write};
 use crate::support::{PROJECT, SignedIn, TestApp, claims, settings};
 
-/// Ways for a token that once was good to be good no more.
+/// Ways for a valid token to become invalid.
 pub(super) const DEAD: [&str; 10] = [
     "expired",
     "signed out",
@@ -78,7 +78,7 @@ impl Scene {
         self.superuser.batch_execute(&self.refill).await.unwrap();
     }
 
-    /// Takes back what a stranger did to his own rows, so that no value of the target's is rightly his.
+    /// Restores an attacker's own rows, so that they contain no value of the target.
     pub(super) async fn restore_rival(&self) {
         self.superuser.batch_execute(&self.refill_rival).await.unwrap();
     }
@@ -136,7 +136,7 @@ impl Scene {
         }
     }
 
-    /// People of no or another tenant: name, token, tenant.
+    /// Callers of no or another tenant: name, token, tenant.
     pub(super) fn strangers(&self) -> [(&'static str, Option<String>, Option<&str>); 3] {
         [
             ("another tenant's user", Some(self.stranger.token.clone()), Some(self.rival.tenant.as_str())),
@@ -145,7 +145,7 @@ impl Scene {
         ]
     }
 
-    /// A token that named the victim's tenant, worked, and has just lost its right.
+    /// A token for the victim's tenant that has just become invalid.
     pub(super) async fn bury(&self, how: &str) -> String {
         let quick = format!("{}@example.com", how.replace(' ', "-"));
         match how {
@@ -200,7 +200,7 @@ impl Scene {
         }
     }
 
-    /// Takes back what hit the owner himself.
+    /// Reverts changes that affect the owner.
     pub(super) async fn revive(&self, how: &str) {
         match how {
             "tenant suspended" => {
@@ -220,7 +220,7 @@ impl Scene {
         assert!(seen.text.contains(self.victim.mark), "the owner still works: {seen:?}");
     }
 
-    /// Somebody who has joined the victim's tenant, works in it, and sees its rows.
+    /// A member of the victim's tenant who can read its rows.
     async fn member(&self, email: &str) -> SignedIn {
         let user = self.app.sign_up(email).await;
         let join = "insert into tenancy.memberships (tenant_id, user_id, role) values ($1::text::uuid, $2::text::uuid, 'member')";

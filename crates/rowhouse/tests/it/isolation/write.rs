@@ -45,7 +45,7 @@ fn marked(field: &Field<'_>, row: Row) -> Row {
 fn inserts(field: &Field<'_>) -> Vec<Attack> {
     let post = |recipe, query: &str, body: Value| Attack::new(recipe, field, Method::POST, query).body(body);
     let (fresh, target) = (writable(field, &field.fresh), writable(field, &field.target));
-    // Whole in itself, so that nothing but the tenant speaks against it.
+    // Otherwise valid, so that only the tenant can be the reason for a refusal.
     let foreign = with(writable(field, &field.reaching), "tenant_id", field.target_tenant);
     let names: Vec<&str> = foreign.keys().map(String::as_str).collect();
     let columns = format!("columns={}", names.join(","));
@@ -103,7 +103,7 @@ fn updates(field: &Field<'_>) -> Vec<Attack> {
         patch("update one column", &format!("{equal}&columns={name}&select={name}")).expect(Expect::NoRow),
         patch("update by tree", &format!("or=(and({tree}),and({tree}))")).expect(Expect::NoRow),
     ];
-    // Without a filter and without an answer PostgreSQL asks no policy but the one for the verb.
+    // Without a filter and without returned rows PostgreSQL applies only the policy of the command.
     all.push(patch("update blindly", "").prefer("return=minimal"));
     if field.relation.has_tenant() {
         all.push(
@@ -113,7 +113,7 @@ fn updates(field: &Field<'_>) -> Vec<Attack> {
     all
 }
 
-/// Rows that change hands: the target's to the attacker, the attacker's to the target.
+/// Rows moved between tenants, in both directions.
 fn moves(field: &Field<'_>) -> Vec<Attack> {
     if !field.relation.has_tenant() {
         return Vec::new();

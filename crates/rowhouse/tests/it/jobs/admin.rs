@@ -1,4 +1,4 @@
-//! `/admin/v1/jobs`: what it answers, whom, and that the description of it is true.
+//! `/admin/v1/jobs`: answers, authorization, and agreement with its description.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ async fn enqueue(app: &TestApp, body: Value) -> i64 {
 }
 
 #[tokio::test]
-async fn job_is_enqueued_listed_shown_cancelled_and_run_again() {
+async fn job_is_enqueued_listed_shown_cancelled_and_retried() {
     let (app, _client) = still().await;
     let key = app.service_key.clone();
     let first = enqueue(&app, json!({ "kind": "jobs.noop", "payload": { "n": 1 }, "priority": 2 })).await;
@@ -45,7 +45,7 @@ async fn job_is_enqueued_listed_shown_cancelled_and_run_again() {
 }
 
 #[tokio::test]
-async fn queue_rests_until_it_is_told_to_go_on() {
+async fn queue_is_paused_until_resumed() {
     let (app, client) = still().await;
     let paused =
         app.post(&app.service_key, "/admin/v1/jobs/pause", json!({ "queue": "default" })).await.json();
@@ -59,7 +59,7 @@ async fn queue_rests_until_it_is_told_to_go_on() {
 }
 
 #[tokio::test]
-async fn only_the_service_key_opens_it() {
+async fn admin_api_of_jobs_requires_the_service_key() {
     let (app, _client) = still().await;
     let user = app.sign_up("a@example.com").await;
     for (token, status) in [(&app.anon_key, 401), (&user.token, 403), (&"nonsense".to_owned(), 401)] {
@@ -118,7 +118,7 @@ async fn bad_input_is_a_problem_that_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn what_is_described_is_what_is_routed() {
+async fn description_and_routes_of_the_admin_api_agree() {
     let (app, client) = still().await;
     let contract = app.contract().await;
     let id = enqueue(&app, json!({ "kind": "jobs.noop" })).await;
@@ -152,7 +152,7 @@ async fn payload_keeps_its_digits() {
 }
 
 #[tokio::test]
-async fn request_sent_again_enqueues_once() {
+async fn repeated_request_enqueues_once() {
     let (app, _client) = still().await;
     let post = async |kind: &str| {
         let request = app.request(Method::POST, "/admin/v1/jobs").bearer_auth(&app.service_key);
@@ -189,11 +189,11 @@ async fn job_carries_the_id_of_the_request_that_enqueued_it() {
             let request = given.into_iter().fold(request, |request, id| request.header("x-request-id", id));
             let answer = app.send(request).await;
             assert!(answer.status.is_success(), "{}", answer.text);
-            let told = answer.headers["x-request-id"].to_str().unwrap();
+            let returned = answer.headers["x-request-id"].to_str().unwrap();
             let kept: String = client.query_one(last, &[]).await.unwrap().get(0);
             assert_eq!(
-                (kept.as_str(), told == "mine-1"),
-                (told, given == Some("mine-1")),
+                (kept.as_str(), returned == "mine-1"),
+                (returned, given == Some("mine-1")),
                 "{path} {given:?}"
             );
         }

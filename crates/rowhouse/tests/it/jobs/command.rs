@@ -14,7 +14,7 @@ async fn project() -> (TestDatabase, Folder) {
 }
 
 #[tokio::test]
-async fn jobs_are_enqueued_listed_shown_cancelled_and_run_again_from_the_command_line() {
+async fn jobs_are_enqueued_listed_shown_cancelled_and_retried_from_the_command_line() {
     let (_db, folder) = project().await;
     let json = |args: &[&str], code: i32| {
         let run = folder.run(&[args, &["--json"]].concat());
@@ -41,7 +41,7 @@ async fn jobs_are_enqueued_listed_shown_cancelled_and_run_again_from_the_command
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_has_its_own_exit_codes() {
+async fn failures_have_distinct_exit_codes() {
     let (_db, folder) = project().await;
     for (args, code) in [
         (&["jobs", "show", "4711"][..], 1),

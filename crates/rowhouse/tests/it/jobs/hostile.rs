@@ -1,5 +1,5 @@
-//! The real program with handlers that do not behave and input that makes no sense, through all three ways in: the
-//! command line, the admin API and SQL. Each is told clearly, the worker lives on, and nothing is lost.
+//! The real program with faulty handlers and malformed input by command line, admin API and SQL. Each gets a clear
+//! error, the worker continues, and nothing is lost.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use tokio_postgres::NoTls;
 use super::until;
 use crate::program::{Folder, Up, free_port};
 
-/// Kinds that end badly, with what their jobs say in the end. Of two clocks that ring together either may be first.
+/// Kinds with faulty handlers, and their jobs' final errors. Of two timeouts that expire together either may be first.
 const BAD: [(&str, &[&str]); 5] = [
     ("shop.hang", &["no answer in time", "it took longer than"]),
     ("shop.nonsense", &["invalid HTTP"]),
@@ -26,7 +26,7 @@ create function public.sleep() returns void language sql as 'select pg_sleep(600
 create function public.well() returns int language sql as 'select 7';
 select jobs.allow_function(f) from unnest(array['public.raise', 'public.sleep', 'public.well']) f;";
 
-/// Speaks no HTTP, or not at all.
+/// A service that sends something other than HTTP, or nothing.
 fn service(says: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -36,7 +36,7 @@ fn service(says: &'static [u8]) -> u16 {
             let mut stream = stream.unwrap();
             let _request = stream.read(&mut [0; 1024]);
             let _gone = stream.write_all(says);
-            // Who says nothing keeps the connection.
+            // A silent service keeps the connection open.
             held.extend(says.is_empty().then_some(stream));
         }
     });
@@ -78,7 +78,7 @@ async fn post(up: &Up, body: Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn bad_handlers_and_bad_input_are_told_and_harm_nobody_else() {
+async fn bad_handlers_and_bad_input_are_reported_and_isolated() {
     let folder = project();
     let mut up = Up::start(&folder, free_port());
     let (client, connection) = tokio_postgres::connect(&up.text("db_url"), NoTls).await.unwrap();
@@ -141,7 +141,7 @@ async fn refused_on_every_way(folder: &Folder, up: &Up, client: &tokio_postgres:
     assert_eq!(post(up, json!({ "kind": "shop.well", "payload": [] })).await.0, 400);
 }
 
-/// What only the database knows: which queues there are. The program says so and ends.
+/// Unknown queues are detected with the database; the program reports them and ends.
 fn schedules_of_nothing_are_refused_at_the_start(folder: &Folder) {
     let more = "[jobs.schedules.lost]\ncron = \"@daily\"\nkind = \"shop.nothing\"\nqueue = \"nowhere\"\n";
     std::fs::write(folder.path().join("rowhouse.toml"), settings() + more).unwrap();

@@ -1,4 +1,4 @@
-//! What a request causes can be found by its id.
+//! Log lines and jobs of a request carry its id.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ impl Write for Lines {
 }
 
 impl Lines {
-    /// The first line that says this, if there is one.
+    /// The first line with this message, if any.
     fn find(&self, message: &str, about: &str) -> Option<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -34,11 +34,11 @@ impl Lines {
 }
 
 #[tokio::test]
-async fn lines_of_a_request_and_of_its_job_carry_the_same_id() {
+async fn log_lines_of_a_request_and_of_its_job_carry_the_same_id() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-    // With one subscriber alone, a line that another test's thread meets first is switched off for all threads.
+    // With a single subscriber, tracing's callsite cache could disable a line for all threads.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _guard = tracing::subscriber::set_default(subscriber);
     let app = start(Roles::ALL).await;

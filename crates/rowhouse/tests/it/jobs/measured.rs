@@ -1,4 +1,4 @@
-//! Metrics of jobs, and that the alerts on them name nothing that does not exist.
+//! Metrics of jobs; the alerts name existing metrics only.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn named() -> BTreeSet<&'static str> {
 }
 
 #[tokio::test]
-async fn every_metric_that_an_alert_names_is_there() {
+async fn every_metric_named_in_an_alert_exists() {
     let app = start(Roles::ALL).await;
     let client = app.db.superuser().await;
     client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
@@ -37,7 +37,7 @@ async fn every_metric_that_an_alert_names_is_there() {
 }
 
 #[tokio::test]
-async fn counts_tell_what_is_where_and_workers_that_live() {
+async fn gauges_count_jobs_by_state_and_live_workers() {
     let app = start(Roles::ALL).await;
     let client = app.db.superuser().await;
     client

@@ -1,4 +1,4 @@
-//! Schedules as people see and run them: the command, the admin API, and those that come with the program.
+//! Schedules by command and admin API, and the built-in ones.
 
 use reqwest::{Method, StatusCode};
 use rowhouse_module::Roles;
@@ -55,8 +55,8 @@ async fn command_lists_schedules_and_runs_one_now() {
     for said in ["Europe/Berlin", "2096-05-04T00:30:00Z", "skip", "paused", "never", "ready"] {
         assert!(text.contains(said), "{said}: {text}");
     }
-    let stamped = "select payload ? 'scheduled_at' from jobs.ready";
-    assert!(client.query_one(stamped, &[]).await.unwrap().get::<_, bool>(0));
+    let has_scheduled_time = "select payload ? 'scheduled_at' from jobs.ready";
+    assert!(client.query_one(has_scheduled_time, &[]).await.unwrap().get::<_, bool>(0));
     let unknown = folder.run(&["schedule", "run", "weekly"]);
     assert_eq!((unknown.code, unknown.err.lines().count()), (2, 1), "{unknown:?}");
     assert!(unknown.err.contains("no schedule is called \"weekly\"; known: nightly, resting"), "{unknown:?}");
@@ -69,7 +69,7 @@ async fn command_lists_schedules_and_runs_one_now() {
 }
 
 #[tokio::test]
-async fn admin_api_runs_a_schedule_and_refuses_what_is_none() {
+async fn admin_api_runs_a_schedule_and_refuses_unknown_ones() {
     let (app, client, _folder) = scene(Roles { api: true, worker: false }).await;
     let post = async |token: &str, path: &str| {
         let request = app.request(Method::POST, path).bearer_auth(token).header("x-request-id", "mine-3");
@@ -94,7 +94,7 @@ async fn admin_api_runs_a_schedule_and_refuses_what_is_none() {
 }
 
 #[tokio::test]
-async fn schedules_of_the_program_fire_tidy_what_is_over_and_show_their_last_result() {
+async fn built_in_schedules_fire_and_show_their_last_result() {
     let (_app, client, folder) = scene(Roles::ALL).await;
     let over = "insert into auth.users (id, recovery_token, recovery_sent_at) \
                 values ('00000000-0000-7000-8000-000000000001', 'left', now() - interval '2 days'); \

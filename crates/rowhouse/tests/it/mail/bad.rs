@@ -1,5 +1,5 @@
-//! What should not be mailed, handed to the real program over HTTP and SMTP: a clear refusal, nothing half-done, and the
-//! next mail is delivered.
+//! Malformed mails to the real program over HTTP and SMTP: a clear refusal, nothing stored, and the next mail is
+//! delivered.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ fn start() -> (Folder, Up) {
     (folder, up)
 }
 
-/// A mail after all that was refused: it is the only one there is, and it is delivered.
+/// Sends a valid mail after the refused ones: it is the only one stored, and it is delivered.
 fn require_well(folder: &Folder) {
     let test = folder.run(&["mail", "test", "ada@shop.example", "--json"]);
     assert_eq!(test.code, 0, "{test:?}");
@@ -99,7 +99,7 @@ async fn attachment_of_30_megabytes_over_http_is_too_large() {
     require_well(&folder);
 }
 
-/// A signed-in conversation.
+/// A signed-in SMTP session.
 struct Smtp(BufReader<TcpStream>);
 
 impl Smtp {
@@ -131,13 +131,13 @@ impl Smtp {
 }
 
 #[test]
-fn addresses_over_smtp_carry_no_commands_and_no_headers() {
+fn addresses_over_smtp_cannot_inject_commands_or_headers() {
     let (folder, up) = start();
     for (words, code) in [
         ("MAIL FROM:<shop@shop.example\tBcc: eve@evil.example>\r\n", "500"),
         ("MAIL FROM:<shop@shop.example> <eve@evil.example>\r\n", "5"),
         ("MAIL FROM:<\"shop>\r\nRCPT TO:<eve@evil.example>\r\n", "5"),
-        // Once a line ends otherwise than lines do, nobody can say where the next begins: it is the last.
+        // After a malformed line end the session is closed.
         ("MAIL FROM:<shop@shop.example>\nRCPT TO:<eve@evil.example>\r\n", "500"),
         ("MAIL FROM:<shop@shop.example\r>\r\n", "500"),
     ] {
@@ -157,7 +157,7 @@ fn addresses_over_smtp_carry_no_commands_and_no_headers() {
 }
 
 #[test]
-fn attachment_of_30_megabytes_over_smtp_is_too_large_and_the_conversation_goes_on() {
+fn attachment_of_30_megabytes_over_smtp_is_refused_and_the_session_continues() {
     let (folder, up) = start();
     let mut smtp = Smtp::open(&up);
     let announced = smtp.ask(&format!("MAIL FROM:<shop@shop.example> SIZE={ATTACHMENT}\r\n"));

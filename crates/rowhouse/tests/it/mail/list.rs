@@ -1,4 +1,4 @@
-//! Lists that readers leave with one click.
+//! One-click unsubscribe.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn state(app: &TestApp, id: i64) -> String {
     message["recipients"][0]["state"].as_str().unwrap().to_owned()
 }
 
-/// As a mail program does it: without any token of ours.
+/// As a mail program does it: without a token.
 async fn post(app: &TestApp, link: &str, form: &'static str, media_type: &str) -> Answer {
     let request = app.request(Method::POST, link).header("content-type", media_type).body(form);
     app.send(request).await
@@ -43,7 +43,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
 
 #[tokio::test]
-async fn one_click_ends_mails_of_that_list_and_no_others() {
+async fn one_click_unsubscribes_from_that_list_only() {
     let app = TestApp::start().await;
     let (first, link) = send(&app, "Ada@b.example", json!({})).await;
     assert_eq!(state(&app, first).await, "captured");
@@ -66,7 +66,7 @@ async fn one_click_ends_mails_of_that_list_and_no_others() {
 }
 
 #[tokio::test]
-async fn looking_at_the_link_changes_nothing() {
+async fn get_of_the_unsubscribe_link_changes_nothing() {
     let app = TestApp::start().await;
     let (_, link) = send(&app, "ada&co@b.example", json!({})).await;
     let page = app.send(app.request(Method::GET, &link)).await;
@@ -107,7 +107,7 @@ async fn suppressions(app: &TestApp) -> i64 {
 }
 
 #[tokio::test]
-async fn link_that_is_not_ours_does_nothing() {
+async fn forged_unsubscribe_link_does_nothing() {
     let app = TestApp::start().await;
     let (_, link) = send(&app, "ada@b.example", json!({})).await;
     let (path, token) = link.split_once("token=").unwrap();
@@ -129,7 +129,7 @@ async fn link_that_is_not_ours_does_nothing() {
 }
 
 #[tokio::test]
-async fn template_of_a_list_knows_its_link() {
+async fn template_of_a_list_gets_its_unsubscribe_link() {
     let app = TestApp::start().await;
     let (id, link) = send(
         &app,

@@ -1,5 +1,5 @@
-//! Nothing accepted is lost while the relay is away and the program is killed. `cargo xtask check --long` runs the same
-//! campaign with ten minutes and a thousand mails.
+//! No accepted mail is lost while the relay is unreachable and the program is killed. `cargo xtask check --long` runs
+//! the same campaign with ten minutes and a thousand mails.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `mail test` where there is a relay: what it says is what the exit code says.
+//! `mail test` with a relay: output and exit code agree.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -41,7 +41,7 @@ fn converse(mut stream: &TcpStream) -> std::io::Result<()> {
 fn listener() -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mail", listener.local_addr().unwrap());
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let (mut request, mut piece) = (Vec::new(), [0; 4096]);
@@ -51,10 +51,10 @@ fn listener() -> (String, std::sync::mpsc::Receiver<String>) {
                 request.extend_from_slice(&piece[..read]);
             }
             stream.write_all(b"HTTP/1.1 204 Fine\r\nconnection: close\r\n\r\n").unwrap();
-            let _ended = tell.send(String::from_utf8(request).unwrap());
+            let _ended = sender.send(String::from_utf8(request).unwrap());
         }
     });
-    (url, told)
+    (url, receiver)
 }
 
 fn is_whole(request: &[u8]) -> bool {
@@ -64,8 +64,8 @@ fn is_whole(request: &[u8]) -> bool {
 }
 
 #[test]
-fn outcome_is_told_to_the_project_s_software_and_the_secret_is_private() {
-    let (port, (url, told)) = (relay(), listener());
+fn outcome_is_posted_to_the_webhook_and_the_secret_is_private() {
+    let (port, (url, receiver)) = (relay(), listener());
     let settings = format!(
         "[mail]\ntransport = \"relay\"\nrelay_host = \"127.0.0.1\"\nrelay_port = {port}\nrelay_tls = \"none\"\nwebhook_url = \"{url}\"\n"
     );
@@ -76,7 +76,7 @@ fn outcome_is_told_to_the_project_s_software_and_the_secret_is_private() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(secret.starts_with("whsec_") && secret.trim_end().len() == 50, "{secret}");
     assert_eq!(folder.run(&["mail", "test", "nobody@shop.example"]).code, 1);
-    let request = told.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let request = receiver.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert!(head.starts_with("POST /mail ") && head.contains("webhook-signature: v1,"), "{head}");
@@ -90,7 +90,7 @@ fn outcome_is_told_to_the_project_s_software_and_the_secret_is_private() {
 }
 
 #[test]
-fn exit_code_of_a_test_mail_is_the_relay_s_answer() {
+fn exit_code_of_a_test_mail_follows_the_relay_s_reply() {
     let port = relay();
     let settings = format!(
         "[mail]\ntransport = \"relay\"\nrelay_host = \"127.0.0.1\"\nrelay_port = {port}\nrelay_tls = \"none\"\n"
@@ -110,7 +110,7 @@ fn exit_code_of_a_test_mail_is_the_relay_s_answer() {
         let run = test(address);
         assert_eq!((run.code, run.out.trim_end()), (code, says), "{run:?}");
     }
-    // Given up is given up: it does not arrive in an hour.
+    // A cancelled mail is not delivered later.
     let list = folder.run(&["mail", "list", "--state", "delayed", "--json"]);
     assert_eq!(list.document()["mails"], serde_json::json!([]));
 }

@@ -11,7 +11,7 @@ async fn send(app: &TestApp, body: Value) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn mail_is_written_from_a_template_of_the_project() {
+async fn mail_is_rendered_from_a_project_template() {
     let app = TestApp::start().await;
     let body = json!({ "to": "ada@b.example", "template": "welcome", "language": "de-AT", "data": { "name": "<Ada>" } });
     let (status, accepted) = send(&app, body).await;
@@ -26,7 +26,7 @@ async fn mail_is_written_from_a_template_of_the_project() {
 }
 
 #[tokio::test]
-async fn letter_of_the_program_is_a_template_too() {
+async fn built_in_template_can_be_used_by_callers() {
     let app = TestApp::start().await;
     let data = json!({ "ConfirmationURL": "https://shop.example/join?a=1", "Token": "123456" });
     let body = json!({ "to": "ada@b.example", "template": "invite", "data": data });
@@ -78,7 +78,7 @@ async fn mistakes_about_templates_are_named() {
 }
 
 #[tokio::test]
-async fn nobody_but_the_holder_of_a_service_key_sends_or_looks() {
+async fn sending_and_reading_mail_requires_the_service_key() {
     let app = TestApp::start().await;
     let user = app.sign_up("eve@b.example").await;
     let body = json!({ "to": "ada@b.example", "text": "T" });

@@ -15,7 +15,7 @@ fn code_of(letter: &str) -> String {
 }
 
 #[tokio::test]
-async fn address_is_asked_for_proved_listed_and_taken_back() {
+async fn sender_address_is_requested_proved_listed_and_removed() {
     let app = TestApp::start().await;
     let tenant = app.sign_up("ada@b.example").await.tenant;
     let named = json!({ "tenant": tenant, "name": "Orders@Shop.example" });
@@ -38,7 +38,7 @@ async fn address_is_asked_for_proved_listed_and_taken_back() {
 }
 
 #[tokio::test]
-async fn domain_has_the_same_record_until_it_is_taken_back() {
+async fn sender_domain_keeps_its_record_until_it_is_removed() {
     let app = TestApp::start().await;
     let tenant = app.sign_up("ada@b.example").await.tenant;
     let ask = async |name: &str| {
@@ -60,7 +60,7 @@ async fn domain_has_the_same_record_until_it_is_taken_back() {
 }
 
 #[test]
-fn command_line_asks_lists_and_takes_back() {
+fn senders_are_requested_listed_and_removed_from_the_command_line() {
     let folder = Folder::with_settings("");
     let _up = Up::start(&folder, free_port());
     let senders = |args: &[&str]| folder.run(&[&["mail", "--json", "senders"], args].concat());

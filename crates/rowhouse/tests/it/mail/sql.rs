@@ -17,8 +17,8 @@ async fn running() -> TestApp {
 
 async fn until(client: &Client, condition: &str) {
     let wait = format!("do $$ begin while not ({condition}) loop perform pg_sleep(0.01); end loop; end $$");
-    let patience = Duration::from_secs(60);
-    tokio::time::timeout(patience, client.batch_execute(&wait)).await.expect(condition).unwrap();
+    let timeout = Duration::from_secs(60);
+    tokio::time::timeout(timeout, client.batch_execute(&wait)).await.expect(condition).unwrap();
 }
 
 async fn send(client: &Client, mail: Value) -> Result<i64, tokio_postgres::Error> {
@@ -26,7 +26,7 @@ async fn send(client: &Client, mail: Value) -> Result<i64, tokio_postgres::Error
 }
 
 #[tokio::test]
-async fn mail_of_a_trigger_goes_with_its_transaction() {
+async fn mail_of_a_trigger_is_sent_if_its_transaction_commits() {
     let app = running().await;
     let client = app.db.superuser().await;
     let tenant = "00000000-0000-7000-8000-000000000007";
@@ -50,7 +50,7 @@ async fn mail_of_a_trigger_goes_with_its_transaction() {
 }
 
 #[tokio::test]
-async fn mail_that_cannot_be_written_is_a_dead_job_that_says_why() {
+async fn mail_that_cannot_be_rendered_is_a_dead_job_with_the_reason() {
     let app = running().await;
     let client = app.db.superuser().await;
     for (mail, says) in [
@@ -71,7 +71,7 @@ async fn mail_that_cannot_be_written_is_a_dead_job_that_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_no_mail_fails_where_it_is_asked_for() {
+async fn malformed_mail_fails_in_the_calling_statement() {
     let db = TestDatabase::create(platform::migrations()).await;
     let client = db.superuser().await;
     for (mail, code, says) in [
@@ -89,7 +89,7 @@ async fn what_is_no_mail_fails_where_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn users_do_not_send_unless_the_project_lets_them() {
+async fn users_cannot_send_unless_the_project_allows_it() {
     let app = running().await;
     let client = app.db.superuser().await;
     for role in ["anon", "authenticated"] {
@@ -98,13 +98,13 @@ async fn users_do_not_send_unless_the_project_lets_them() {
         assert_eq!(error.code().unwrap().code(), "42501", "{role}");
         client.batch_execute("reset role").await.unwrap();
     }
-    // Nor by way of the job: it names what only the function writes.
+    // Nor by enqueueing the job: it refers to a draft that only the function writes.
     let forged = "select jobs.enqueue('mail.write', '{\"draft\": 1, \"message\": {\"to\": \"a@b.example\", \"text\": \"T\"}}')";
     client.batch_execute(&format!("set role rowhouse_project; {forged}; reset role")).await.unwrap();
     until(&client, "exists (select from jobs.done)").await;
     let sent: i64 = client.query_one("select count(*) from mail.messages", &[]).await.unwrap().get(0);
     assert_eq!(sent, 0);
-    // A function of the project's decides for them, and the mail is their tenant's whatever it says.
+    // A project function decides for them, and the mail belongs to their tenant whatever it specifies.
     let project = "set role rowhouse_project; \
         create function public.invite(address text) returns bigint language sql security definer as \
         $$ select mail.send(jsonb_build_object('to', address, 'text', 'Come', 'tenant', '00000000-0000-7000-8000-000000000008')) $$; \

@@ -23,7 +23,7 @@ fn job_shows_what_is_known_and_leaves_out_what_is_not() {
 }
 
 #[test]
-fn emptiness_is_said_in_words() {
+fn empty_lists_are_stated_in_words() {
     assert_eq!((list(&[]).as_str(), stats(&[]).as_str()), ("no jobs", "nothing has ever been enqueued"));
 }
 

@@ -1,5 +1,5 @@
-//! Asking through the same door as requests: as the caller, over the data plane's logins, in a transaction that is
-//! always undone. No session is opened: the flight judges user and tenant alone, as it does for tokens without one.
+//! Explains a request as a caller, over the data plane's logins, in a transaction that is always rolled back. No
+//! session is opened: the flight checks user and tenant only, as for tokens without a session.
 
 use rowhouse_auth::{ActAs, ActAsError};
 use rowhouse_db::flight::{End, Query, RequestContext};
@@ -52,7 +52,7 @@ pub(super) async fn caller(project: &Project, who: &str, tenant: Option<&str>) -
     })
 }
 
-/// A role that the data plane may become.
+/// A caller with a role of the data plane.
 async fn role(project: &Project, role: &str, tenant: Option<&str>) -> Result<Caller, CannotRun> {
     if tenant.is_some() {
         return Err(CannotRun::because(format!("--tenant is for users; {role} is a role")));
@@ -74,8 +74,8 @@ async fn role(project: &Project, role: &str, tenant: Option<&str>) -> Result<Cal
     }
 }
 
-/// Plans the query, or runs it with `analyze`, and looks up what the plan speaks of.
-pub(super) async fn ask(
+/// Plans the query, or runs it with `analyze`, and reads catalog data about the plan's relations.
+pub(super) async fn explain(
     project: &Project,
     client: &Client,
     caller: &Caller,
@@ -124,7 +124,7 @@ async fn facts(client: &Client, role: &str, prepared: &Prepared, tree: &Tree) ->
         (&plan_schemas, Type::TEXT_ARRAY),
         (&plan_names, Type::TEXT_ARRAY),
     ];
-    // So that policies come with every function's schema.
+    // So that policies are printed with every function's schema.
     client.batch_execute("set search_path = ''").await.map_err(DbError::from)?;
     let row = client.query_typed(FACTS, &parameters).await.map_err(DbError::from)?;
     let row = row.first().ok_or_else(|| CannotRun::because("the catalog gave no answer"))?;
