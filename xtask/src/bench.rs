@@ -1,6 +1,5 @@
-//! `cargo xtask bench rest`: the data API against pgbench running the very same transaction on the same server in the
-//! same run, and what the process needs of memory. Ratios within a run are the result; absolute numbers belong to the
-//! machine.
+//! `cargo xtask bench rest`: the data API against pgbench running the same transaction on the same server in the same
+//! run, and the process's memory. The result is the ratio within a run; absolute numbers depend on the machine.
 
 mod import;
 pub(crate) mod jobs;
@@ -29,14 +28,14 @@ use wrk::Wrk;
 /// Requests that wrk keeps in flight.
 const CONNECTIONS: u32 = 16;
 
-/// What is measured, how long and how often.
+/// Extent of the measurement.
 #[derive(Debug, Clone)]
 pub(crate) struct Effort {
     /// Seconds per measurement.
     pub(crate) seconds: u32,
     /// Measurements per side, taken in turns; the median counts.
     pub(crate) rounds: u32,
-    /// Only what has this in its name.
+    /// Only scenarios with this in their name.
     pub(crate) only: Option<String>,
 }
 
@@ -109,7 +108,7 @@ async fn measure(root: &Path, effort: &Effort) -> Result<Report> {
     Ok(report)
 }
 
-/// Takes turns, so that a noisy minute hits both sides.
+/// Alternates, so that noise affects both sides.
 fn compare(
     server: &Server,
     wrk: &Wrk,
@@ -157,7 +156,7 @@ fn under_load(server: &Server, wrk: &Wrk, effort: &Effort, report: &mut Report) 
     Ok(())
 }
 
-/// Reads that wait for a connection, sent together and one by one, in turns.
+/// Compares reads with and without shared sends, alternating.
 fn shared_sends(server: &mut Server, user: &User, effort: &Effort, report: &mut Report) -> Result<()> {
     const WHAT: &str = "reads from 64 connections without shared sends, against with";
     if !effort.wants(WHAT) {
@@ -179,7 +178,7 @@ fn shared_sends(server: &mut Server, user: &User, effort: &Effort, report: &mut 
     Ok(())
 }
 
-/// What is large. One that cannot be measured does not keep the others from it.
+/// Large bodies and results. A failed measurement does not prevent the others.
 async fn large(server: &mut Server, user: &User, pgbench: &Pgbench, effort: &Effort, report: &mut Report) {
     const IMPORT: &str = "import of 100,000 rows as NDJSON, against insert … select";
     const BODY: &str = "peak memory while 50 MB of JSON are inserted";

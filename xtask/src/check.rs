@@ -1,5 +1,5 @@
 //! `cargo xtask check --long`: campaigns of minutes to hours, each leaving a dated JSON in `docs/evidence/`.
-//! What belongs to every change is `./test`.
+//! Tests for every change are in `./test`.
 
 mod evidence;
 mod mail;
@@ -31,7 +31,7 @@ const FUZZ_TARGETS: [(&str, &str); 4] = [
 const PROPERTY_CASES: &str = "10000";
 const PROPERTY: &str = "property::requests_show_no_more_than_plain_sql_and_never_fail_with_5xx";
 
-/// Kills, where none are named.
+/// Default number of kills.
 const CRASH_ROUNDS: u32 = 50;
 const JOBS_ROUNDS: u32 = 200;
 /// Workers that race for one cap; `./test` has eight.
@@ -50,13 +50,13 @@ pub(crate) enum Name {
     Fuzz,
     /// Random requests against protected tables, compared with plain SQL
     Property,
-    /// kill -9 of workers and their database under load, and what became of the jobs
+    /// kill -9 of workers and their database under load, and the outcome of every job
     Jobs,
-    /// The mail relay away for ten minutes, and kill -9 of the program
+    /// An outage of the mail relay for ten minutes, and kill -9 of the program
     Mail,
 }
 
-/// Runs the campaigns; true if all held.
+/// Runs the campaigns; true if all succeeded.
 pub(crate) fn run(root: &Path, only: Option<Name>, rounds: Option<u32>, seed: u64) -> Result<bool> {
     let wanted = |name| only.is_none_or(|only| only == name);
     let mut held = true;
@@ -121,7 +121,7 @@ fn fuzz(root: &Path) -> Result<bool> {
         let output =
             cargo(root, &["test", "--package", package, "--lib", "--", "--exact", target], Some(FUZZ_CASES));
         let held = match output {
-            // A target that no longer exists must not count as held.
+            // A target that no longer exists must not count as success.
             Ok(text) => text.contains("test result: ok. 1 passed"),
             Err(error) => {
                 eprintln!("fuzz: {error:#}");
@@ -151,7 +151,7 @@ fn property(root: &Path) -> Result<bool> {
         eprintln!("property: {error:#}");
         String::new()
     });
-    // A target that no longer exists must not count as held.
+    // A target that no longer exists must not count as success.
     let holds = text.contains("test result: ok. 1 passed");
     let figures = text.lines().find_map(|line| line.strip_prefix("property: ")).unwrap_or_default();
     let parameters = json!({ "cases": PROPERTY_CASES });
@@ -162,7 +162,7 @@ fn property(root: &Path) -> Result<bool> {
 
 fn jobs(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
     let arguments = ["test", "--package", "rowhouse-jobs", "--test", "it", "--"];
-    // One after the other: each wants the machine.
+    // Sequentially: each needs the whole machine.
     let more = ["--exact", "--nocapture", "--test-threads=1"];
     let mut command = Command::new("cargo");
     command.args(arguments).args(more).args(JOBS).current_dir(root).stderr(std::process::Stdio::inherit());
@@ -170,7 +170,7 @@ fn jobs(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
     command.env("ROWHOUSE_CHAOS_WORKERS", JOBS_RACERS);
     let output = command.output().context("cargo")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // A target that no longer exists must not count as held.
+    // A target that no longer exists must not count as success.
     let holds = output.status.success() && text.contains("test result: ok. 2 passed");
     let report = |name: &str| -> Result<serde_json::Value> {
         let line = text.lines().find_map(|line| line.split_once(name));

@@ -1,6 +1,6 @@
 //! Licences, sources and banned crates among everything that is compiled, by `deny.toml`, which is in cargo-deny's form
-//! so that cargo-deny reads it as well. Checked here because the tool takes longer to build than all else in `./test`.
-//! Leaves crates that nothing names to tidy.
+//! so that cargo-deny reads it as well. Checked here because cargo-deny takes longer to build than everything else in
+//! `./test`. Leaves unused dependencies to tidy.
 
 mod advisory;
 
@@ -16,7 +16,7 @@ const REGISTRY: &str = concat!("registry+https://github.com/rust-lang/crates", "
 /// What ships is built for Linux.
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
-/// What the policy says.
+/// The policy.
 #[derive(Debug, Default)]
 struct Policy {
     /// SPDX identifiers.

@@ -1,4 +1,4 @@
-//! Pages that are generated from code, evidence or fragments, committed, and proved fresh by a test.
+//! Pages that are generated from code, evidence or fragments and committed; a test checks that they are current.
 //! Leaves the meaning of the settings to `rowhouse_kernel::settings`, where each is defined once.
 
 mod change;
@@ -37,7 +37,7 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Says whether every generated page is what would be generated now.
+/// Whether every generated page is current.
 pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
     let mut all_fresh = true;
     for (path, text) in pages(root)? {
@@ -86,7 +86,7 @@ fn row(field: &Field) -> String {
     )
 }
 
-/// Fixed words arrive as `"a" "b" `; everything else is already a phrase.
+/// Enumerations have the form `"a" "b" `; everything else is already a phrase.
 fn accepts(field: &Field) -> String {
     let words: Vec<&str> = field.kind.split('"').map(str::trim).filter(|word| !word.is_empty()).collect();
     if !field.kind.contains('"') {

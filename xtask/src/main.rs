@@ -1,4 +1,4 @@
-//! The project's chores: a table of contents. Each chore lives in its own module.
+//! Development commands of the project; each has a module of its own.
 #![expect(clippy::print_stdout, reason = "a command-line tool for developers; its answer is its output")]
 
 mod bench;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The project's own chores.
+/// Development commands of the project.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -22,7 +22,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Check the house rules: floors, sizes, names, pages. One line per finding.
+    /// Check the tidy rules: floors, sizes, names, pages. One line per finding.
     Tidy,
     /// Run the campaigns that are too long for `./test`; each leaves its result in docs/evidence.
     Check {
@@ -35,7 +35,7 @@ enum Chore {
         /// Kills in the campaigns that kill: 50 of the program, 200 of workers where nothing is said.
         #[arg(long)]
         rounds: Option<u32>,
-        /// The same seed makes the same choices.
+        /// Seed of the random choices.
         #[arg(long, default_value_t = 20_261_121)]
         seed: u64,
     },
@@ -66,7 +66,7 @@ enum Bench {
         /// Measurements per side.
         #[arg(long, default_value_t = 5)]
         rounds: u32,
-        /// Only what has this in its name; the result is printed and not kept.
+        /// Only scenarios with this in their name; the result is printed and not written.
         #[arg(long)]
         only: Option<String>,
     },
@@ -79,7 +79,7 @@ enum Bench {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         rounds: u32,
     },
-    /// Mails handed in over SMTP, each durable before it is answered.
+    /// Mails submitted over SMTP, each durable before it is acknowledged.
     Mail {
         /// Seconds per measurement.
         #[arg(long, default_value_t = 10)]
@@ -108,7 +108,7 @@ enum Bench {
         /// Run graphile-worker, pg-boss and BullMQ as well; needs npm and redis-server.
         #[arg(long)]
         peers: bool,
-        /// Only what has this in its name; the result is printed and not kept.
+        /// Only scenarios with this in their name; the result is printed and not written.
         #[arg(long)]
         only: Option<String>,
     },

@@ -1,4 +1,4 @@
-//! House rules that the compiler and clippy do not know: the list of rules and how findings are shown.
+//! Rules that the compiler and clippy do not check: the list of rules and the output of findings.
 //! Leaves each rule to its module; a rule reads the [`Tree`] and touches nothing else.
 
 mod circle;
@@ -20,7 +20,7 @@ use std::path::Path;
 
 use tree::Tree;
 
-/// One thing that is not as it should be.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Finding {
     /// Path from the repository's root.

@@ -12,8 +12,8 @@ use rowhouse_db::embedded::find_binaries;
 /// The password of every login in test clusters.
 pub(crate) const PASSWORD: &str = "test";
 
-/// A running server. It is stopped, and its folder removed, when this process ends in whatever way: a watcher
-/// process reads from a pipe whose other end only we hold.
+/// A running server. It is stopped and its folder removed however this process ends: a watcher process reads from a
+/// pipe whose other end only this process holds.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
@@ -47,7 +47,7 @@ impl Cluster {
     #[must_use]
     pub fn start_with(prepare: impl FnOnce(&Path) -> String) -> Self {
         let binaries = find_binaries().expect("PostgreSQL is installed");
-        // Short, for unix socket paths end at 107 bytes.
+        // Short, since Unix socket paths are limited to 107 bytes.
         let folder =
             tempfile::Builder::new().prefix("rh-").tempdir_in("/tmp").expect("a folder under /tmp").keep();
         let account = Account::choose();
@@ -124,7 +124,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Starts the server again after a test has stopped or killed it.
+    /// Restarts the server after a test has stopped or killed it.
     ///
     /// # Panics
     /// If it does not start.
@@ -158,8 +158,8 @@ fn options(folder: &Path) -> String {
     )
 }
 
-/// Ends with our end of the pipe, takes the server along, and cleans up; `sh` needs nothing from us any more.
-/// A replaced watcher finds another pid in the lock file and leaves all alone.
+/// When the pipe closes, stops the server and cleans up. A replaced watcher finds another pid in the lock file and
+/// does nothing.
 fn watch(postmaster: i32, folder: &Path) -> Child {
     let script = r#"read _; [ "$(head -n 1 "$2/data/postmaster.pid" 2>/dev/null)" = "$1" ] || exit 0; kill -CONT "$1"; kill -QUIT "$1"; while kill -0 "$1" 2>/dev/null; do sleep 0.05; done; rm -rf "$2""#;
     let mut command = Command::new("/bin/sh");

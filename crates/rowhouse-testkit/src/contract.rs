@@ -1,8 +1,8 @@
-//! An OpenAPI document held against what is really served.
+//! Checks served answers against an OpenAPI document.
 
 use serde_json::{Value, json};
 
-/// Methods that are asked for, to find operations that are served and not described.
+/// Methods to try, to find operations that are served and not described.
 pub const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// A document.
@@ -32,7 +32,7 @@ impl Contract {
         self.0["paths"].as_object().map(|paths| paths.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// Every operation; each has a name of its own, a summary and a tag.
+    /// Every operation; each has a unique name, a summary and a tag.
     #[must_use]
     pub fn operations(&self) -> Vec<Described> {
         let mut names = std::collections::BTreeSet::new();
@@ -60,10 +60,10 @@ impl Contract {
         self.0["paths"][path].get(method).is_some()
     }
 
-    /// Holds an answer against its description. `path` is that of the request, below the document's server.
+    /// Checks an answer against its description. `path` is that of the request, below the document's server.
     ///
     /// # Errors
-    /// What is not as it is described.
+    /// The difference from the description.
     pub fn check(
         &self,
         method: &str,

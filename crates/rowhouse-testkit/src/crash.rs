@@ -1,5 +1,5 @@
 //! kill -9 of the program, of its PostgreSQL, or of both, at random moments under load. After each, without a manual
-//! step: healthy again, and everything that was ever acknowledged is there.
+//! step, the program is healthy again and everything acknowledged is stored.
 
 mod ledger;
 mod load;
@@ -18,52 +18,52 @@ use load::Load;
 const BEFORE_KILL: std::ops::Range<u64> = 50..2000;
 /// One start in three of a killed program is killed as well, this long after its beginning.
 const DURING_START: std::ops::Range<u64> = 0..800;
-/// Longer than this is not recovery.
+/// Timeout of a recovery.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What to kill, how often, and in which order of chances.
+/// A campaign: number of kills and random seed.
 #[derive(Debug, Clone)]
 pub struct Campaign {
     /// The program.
     pub binary: PathBuf,
     /// A project with the example's `todos`; it is copied.
     pub project: PathBuf,
-    /// Number of kills; one of a start that follows is not counted.
+    /// Number of kills, without kills during the following start.
     pub rounds: u32,
     /// The same seed makes the same choices.
     pub seed: u64,
 }
 
-/// Who is killed.
+/// What is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Victim {
     /// The program; its PostgreSQL is orphaned.
     Rowhouse,
-    /// The postmaster; the program starts it again.
+    /// The postmaster; the program restarts it.
     Postgres,
     /// Both at once.
     Both,
 }
 
-/// One kill and what came after.
+/// One kill and its recovery.
 #[derive(Debug, Clone, Serialize)]
 pub struct Round {
     /// From 1.
     pub number: u32,
-    /// Who was killed.
+    /// What was killed.
     pub victim: Victim,
     /// How long the load had been running undisturbed.
     pub after_ms: u64,
     /// How long the next start had been running when it was killed too.
     pub start_killed_after_ms: Option<u64>,
-    /// From the last kill until `/health/ready` and `/health` were well.
+    /// From the last kill until `/health/ready` and `/health` succeeded.
     pub recovery_ms: u64,
     /// Rows, changes and users acknowledged so far, all of them found again.
     pub acknowledged: usize,
 }
 
-/// What a campaign found.
+/// The result of a campaign.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Every round that ended well.
@@ -85,7 +85,7 @@ pub struct Report {
 }
 
 impl Campaign {
-    /// Runs all rounds and tells of each as it ends. Ends early at the first failure, which the report names.
+    /// Runs all rounds and calls `on_round` after each. Ends early at the first failure, which the report names.
     pub async fn run(&self, on_round: impl FnMut(&Round)) -> Report {
         let mut report = Report::default();
         if let Err(error) = self.drive(&mut report, on_round).await {

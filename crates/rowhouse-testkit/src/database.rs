@@ -60,10 +60,10 @@ impl TestDatabase {
         }
     }
 
-    /// A superuser's connection, for arranging and for looking at what is really there.
+    /// A superuser's connection, for setup and for checking what is stored.
     ///
     /// # Panics
-    /// If it cannot be had.
+    /// If it cannot be opened.
     pub async fn superuser(&self) -> Client {
         connect(&self.superuser).await
     }

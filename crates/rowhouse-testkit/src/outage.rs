@@ -1,6 +1,6 @@
-//! The relay is away while mails are handed in, and the program, its worker with it, is killed with -9: once while the relay
-//! is away, then in the midst of delivering. Afterwards every mail that was accepted has arrived; twice only what was under
-//! way at a kill, and then with the same Message-ID.
+//! The relay is unreachable while mails are submitted, and the program with its worker is killed with -9: once during
+//! the outage, then during delivery. Afterwards every accepted mail has arrived; twice only those in delivery at a
+//! kill, and then with the same Message-ID.
 
 mod ledger;
 mod sender;
@@ -22,10 +22,10 @@ use sink::Sink;
 
 /// Longest wait for a start, or for a backlog to move, on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(180);
-/// Mails that are delivered before the relay goes away, so that its connections are in use.
+/// Mails that are delivered before the outage, so that connections to the relay exist.
 const BEFORE: u32 = 4;
 
-/// How long the relay is away, and how many mails are handed in meanwhile.
+/// A campaign: length of the outage and number of mails.
 #[derive(Debug, Clone)]
 pub struct Campaign {
     /// The program.
@@ -34,39 +34,39 @@ pub struct Campaign {
     pub project: PathBuf,
     /// Mails in all.
     pub mails: u32,
-    /// How long the relay is away; they are handed in evenly over this time.
+    /// Length of the outage; mails are submitted evenly over this time.
     pub outage: Duration,
-    /// Kills in the midst of delivering, besides the one during the outage.
+    /// Kills during delivery, besides the one during the outage.
     pub later_kills: u32,
 }
 
 /// One kill of the program.
 #[derive(Debug, Clone, Serialize)]
 pub struct Kill {
-    /// Whether the relay was away or back.
+    /// Whether the relay was unreachable or back.
     pub relay: &'static str,
     /// Mails accepted until then, and arrived.
     pub accepted: usize,
     /// Mails that had arrived.
     pub arrived: usize,
-    /// Those in conversation with the relay, as the database knows it.
+    /// Mails in delivery at the kill, by the database.
     pub in_flight: Vec<u32>,
-    /// From the kill until everything was well again.
+    /// From the kill until the program was healthy again.
     pub recovery_ms: u64,
 }
 
-/// What a campaign found.
+/// The result of a campaign.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// Mails that somebody wanted to send.
+    /// Mails to send.
     pub sent: u32,
-    /// Mails that were said to be durable.
+    /// Mails that were accepted.
     pub accepted: usize,
-    /// Of those, how many had been accepted while the relay was away.
+    /// Of those, how many were accepted during the outage.
     pub accepted_during_outage: usize,
-    /// Attempts to hand in that failed, around kills, and were repeated.
+    /// Failed submissions, around kills, that were repeated.
     pub refused: usize,
-    /// How long the relay was away.
+    /// Length of the outage.
     pub outage_seconds: f64,
     /// From the relay's return until nothing was left to deliver, kills included.
     pub drained_seconds: f64,
@@ -87,7 +87,7 @@ pub struct Report {
 }
 
 impl Campaign {
-    /// Runs it and tells what happens. Ends early at the first failure, which the report names.
+    /// Runs the campaign and calls `on_event` for each step. Ends early at the first failure, which the report names.
     pub async fn run(&self, on_event: impl Fn(&str)) -> Report {
         let (ledger, mut report) = (Arc::new(Ledger::default()), Report::default());
         if let Err(error) = self.drive(&ledger, &mut report, on_event).await {
@@ -145,7 +145,7 @@ impl Campaign {
 }
 
 impl Report {
-    /// Whether nothing was lost, and nothing arrived twice without an excuse or under another name.
+    /// Requires that nothing was lost, and that duplicates were in delivery at a kill and have the same Message-ID.
     ///
     /// # Errors
     /// What went wrong.
@@ -168,7 +168,7 @@ impl Report {
     }
 }
 
-/// Settings that lead to the sink.
+/// Settings with the sink as relay.
 fn relay(port: u16) -> Vec<(&'static str, String)> {
     vec![
         ("ROWHOUSE_MAIL__TRANSPORT", "relay".to_owned()),
@@ -183,7 +183,7 @@ fn endpoints(program: &Program) -> Result<Endpoints> {
     Ok(Endpoints { access: program.access()?, smtp_port: u16::try_from(smtp_port)? })
 }
 
-/// kill -9, a look at what was under way, and the next start.
+/// kill -9, recording of mails in delivery, and the next start.
 async fn kill(program: &mut Program, ledger: &Ledger, relay: &'static str) -> Result<Kill> {
     let killed = Instant::now();
     program.kill(Victim::Rowhouse)?;
@@ -191,7 +191,7 @@ async fn kill(program: &mut Program, ledger: &Ledger, relay: &'static str) -> Re
         let entries = ledger.entries();
         (entries.accepted.len(), entries.arrived.len())
     };
-    // Its PostgreSQL lives on, and knows which conversations had begun.
+    // Its PostgreSQL survives, and has the deliveries that had begun.
     let sql = "select m.subject from mail.recipients r join mail.messages m on m.id = r.message where r.state = 'sending'";
     let rows = database(program).await?.query(sql, &[]).await?;
     let in_flight: Vec<u32> = rows.iter().filter_map(|row| ledger::number(row.get(0))).collect();
@@ -205,7 +205,7 @@ async fn kill(program: &mut Program, ledger: &Ledger, relay: &'static str) -> Re
     Ok(Kill { relay, accepted, arrived, in_flight, recovery_ms })
 }
 
-/// Waits until no recipient is left to deliver to.
+/// Waits until no recipient is left to be delivered.
 async fn settled(program: &Program, what: &str) -> Result<()> {
     let wait = "do $$ begin while exists (select from mail.recipients where finished_at is null) loop \
                 perform pg_sleep(0.05); end loop; end $$";

@@ -1,4 +1,4 @@
-//! The real binary under `up` on a project of its own: started, killed, judged from outside, stopped.
+//! Runs the real binary under `up` on a project of its own: start, kill, checks from outside, stop.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ static STARTED: AtomicU16 = AtomicU16::new(0);
 
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Dropped, it takes all its processes along.
+/// Kills all its processes when dropped.
 pub(crate) struct Program {
     binary: PathBuf,
     folder: TempDir,
@@ -29,14 +29,14 @@ pub(crate) struct Program {
     http: reqwest::Client,
 }
 
-/// The processes of one run, to tell the next from it.
+/// The processes of one run, to distinguish it from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     rowhouse: i64,
     postmaster: i64,
 }
 
-/// How clients reach it. Stays true over restarts.
+/// How clients reach it; the same across restarts.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) url: String,
@@ -97,7 +97,7 @@ impl Program {
     pub(crate) fn kill(&mut self, victim: Victim) -> Result<Run> {
         let run = self.run()?;
         let postmaster = i32::try_from(run.postmaster)?;
-        // Nobody else's process may be hit.
+        // Must not hit another process.
         ensure!(
             works_in(postmaster, &self.data()),
             "state.json names {postmaster} as postmaster, which it is not"
@@ -210,7 +210,7 @@ fn spawn(binary: &Path, project: &Path, port: u16, variables: &[(&'static str, S
     command.spawn().with_context(|| binary.display().to_string())
 }
 
-/// Settings, migrations and seed; what else lies in the folder is somebody's own.
+/// Copies settings, migrations and seed only.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir(to.join("migrations"))?;
     let migrations = std::fs::read_dir(from.join("migrations"))?.filter_map(Result::ok);
@@ -221,10 +221,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A port P such that P, P+1, P+3 and P+4 are free (API, PostgreSQL, captured mail, SMTP), below the range from which clients' ports are taken.
+/// A port P such that P, P+1, P+3 and P+4 are free (API, PostgreSQL, captured mail, SMTP), below the ephemeral range.
 fn free_ports() -> Result<u16> {
     let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    // Two campaigns of one process begin at different places: what is free is not theirs until they have bound it.
+    // Campaigns of one process start at different ports, since a free port is not reserved until it is bound.
     let nth = STARTED.fetch_add(1, Ordering::Relaxed) % 100;
     let first = 20_000 + (u16::try_from(std::process::id() % 1000)? + nth) * 10;
     let mut candidates = (first..32_000).step_by(10);

@@ -1,14 +1,14 @@
-//! Waiting for a condition that sends no signal of its own, with a bound.
+//! Bounded waiting for a condition that sends no signal of its own.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// How often the condition is looked at.
+/// Interval of checks.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Waits until `condition` is true. One look may take as long as it wants, within the limit.
+/// Waits until `condition` is true. A check may take any time within the limit.
 ///
 /// # Panics
 /// If it is not true within `limit`; the message says what was waited for.

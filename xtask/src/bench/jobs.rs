@@ -19,7 +19,7 @@ use report::Report;
 /// Tenants of which the promises speak.
 pub(crate) const TENANTS: u32 = 100_000;
 
-/// What is measured, how long and how often.
+/// Extent of the measurement.
 #[derive(Debug, Clone)]
 pub(crate) struct Effort {
     /// Seconds per measurement of a steady load.
@@ -34,7 +34,7 @@ pub(crate) struct Effort {
     pub(crate) tenants: u32,
     /// Whether other queues run as well.
     pub(crate) peers: bool,
-    /// Only what has this in its name.
+    /// Only scenarios with this in their name.
     pub(crate) only: Option<String>,
 }
 

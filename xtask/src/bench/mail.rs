@@ -1,6 +1,6 @@
-//! `cargo xtask bench mail`: how many mails a second are taken in, each answered only when it is durable. Captured; queued
-//! for a relay that does not answer, over SMTP and over HTTP, while the worker tries to deliver; queued for a relay that
-//! refuses every mail for now.
+//! `cargo xtask bench mail`: how many mails a second are accepted, each acknowledged only when it is durable.
+//! Captured; queued for a relay that does not answer, over SMTP and over HTTP, while the worker tries to deliver;
+//! queued for a relay that refuses every mail for now.
 
 mod client;
 mod refuser;
@@ -19,7 +19,7 @@ use client::Endpoint;
 /// Mails a second that are promised.
 const ACCEPT: f64 = 1500.0;
 const CAPTURE: f64 = 1000.0;
-/// Where nobody listens.
+/// A port without a listener.
 const NOBODY: u16 = 9;
 
 /// How long, and from how many connections at once.
@@ -88,7 +88,7 @@ fn http(server: &Server) -> Result<Endpoint> {
     Ok(Endpoint::Http(server.url().to_owned()))
 }
 
-/// One phase of load, and whether the database has every mail that was said to be durable.
+/// Runs one phase of load, and checks that the database has every accepted mail.
 async fn figures(server: &Server, load: Load, endpoint: EndpointOf, promised: Option<f64>) -> Result<Value> {
     let key = server.state["service_role_key"].as_str().context("service_role_key")?;
     let endpoint = endpoint(server)?;

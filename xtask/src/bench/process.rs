@@ -1,4 +1,4 @@
-//! What the kernel says of the processes: CPU time and memory (proc_pid_stat(5), proc_pid_status(5)).
+//! CPU time and memory of processes (proc_pid_stat(5), proc_pid_status(5)).
 
 use anyhow::{Context, Result};
 
@@ -69,7 +69,7 @@ impl Stat {
     }
 }
 
-/// Resident memory of a process: now, or the most since the peak was last forgotten.
+/// Resident memory of a process: now, or the peak since it was last reset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Memory {
     Now,
@@ -87,7 +87,7 @@ pub(crate) fn resident_kib(pid: u32, memory: Memory) -> Result<u64> {
     Ok(line.split_whitespace().nth(1).context(label)?.parse()?)
 }
 
-/// Forgets the peak: from now on it is that of what follows.
+/// Resets the peak.
 pub(crate) fn forget_peak(pid: u32) -> Result<()> {
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5").context("forgetting the peak of memory")
 }

@@ -1,4 +1,4 @@
-//! The JSON that a run leaves behind. [`crate::generate`] makes the tables of it.
+//! The JSON of a run, from which [`crate::generate`] makes tables.
 
 use std::path::Path;
 
@@ -43,12 +43,12 @@ impl Row {
     }
 }
 
-/// Something that is promised to be at most so much.
+/// A promised upper bound.
 pub(crate) struct Limit {
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) most: f64,
-    /// None where it could not be measured; the promise does not hold then.
+    /// `None` if it could not be measured; the promise does not hold then.
     pub(crate) measured: Option<f64>,
 }
 
@@ -96,7 +96,7 @@ impl Report {
     }
 }
 
-/// A document that says what was run, when, of what, and where.
+/// A document with command, date, revision and machine.
 pub(super) fn dated_document(name: &str, command: &str, root: &Path) -> Value {
     json!({
         "name": name,

@@ -1,4 +1,4 @@
-//! What is measured: requests, each with the transaction that it becomes.
+//! Scenarios: requests, each with its transaction.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};

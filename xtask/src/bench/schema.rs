@@ -1,5 +1,5 @@
-//! `cargo xtask bench schema`: how long a reload of a large schema takes, and whether anybody notices. Times run from the
-//! NOTIFY to the first answer of a table that came with it, while other requests go on.
+//! `cargo xtask bench schema`: how long a reload of a large schema takes, and whether other requests are affected.
+//! Times run from the NOTIFY to the first answer of a table that came with it, while other requests go on.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const BATCH: u32 = 100;
 /// Longest a reload may take, in milliseconds.
 const MOST_MS: f64 = 2_000.0;
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two looks, so that looking does not take the machine from what is measured.
+/// Interval of polling, so that polling does not affect the measurement.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// How large the schema is and how often it is reloaded.
@@ -29,7 +29,7 @@ pub(crate) struct Size {
     pub(crate) rounds: u32,
 }
 
-/// What was found.
+/// The result.
 struct Found {
     reload_ms: Vec<f64>,
     answers: u64,
@@ -137,7 +137,7 @@ impl Front {
         Ok(started.elapsed().as_secs_f64() * 1000.0)
     }
 
-    /// Asks for a table that is there all the time; how many answers came, and how many of them were none of 200.
+    /// Requests a table that always exists; returns the number of answers, and of those other than 200.
     async fn keep_asking(&self, stopped: watch::Receiver<bool>) -> (u64, u64) {
         let (mut answers, mut failures) = (0, 0);
         while !*stopped.borrow() {

@@ -9,7 +9,7 @@ use super::scenario::Request;
 use super::server::{Server, User};
 use super::{Measured, word_after};
 
-/// Where the load goes and as whom.
+/// Target and caller of the load.
 pub(crate) struct Wrk {
     url: String,
     token: String,

@@ -1,4 +1,4 @@
-//! The JSON that a campaign leaves behind.
+//! The JSON of a campaign.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The relay away for ten minutes, a thousand mails, three kills: what became of each mail.
+//! An outage of the relay for ten minutes, a thousand mails, three kills: the outcome of each mail.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const OUTAGE: Duration = Duration::from_secs(600);
 /// Kills while mails are delivered, besides the one while the relay is away.
 const LATER_KILLS: u32 = 2;
 
-/// True if nothing was lost, and nothing arrived twice but what was under way at a kill.
+/// True if nothing was lost, and only mails in delivery at a kill arrived twice.
 pub(super) fn run(root: &Path) -> Result<bool> {
     super::cargo(root, &["build", "--package", "rowhouse"], None)?;
     let campaign = Campaign {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{name, version};
 
-/// One line per package that an advisory speaks of and no listed version excuses.
+/// One line per package version that is affected by an advisory.
 pub(super) fn findings(folder: &Path, packages: &[Value]) -> Result<Vec<String>> {
     let crates = folder.join("crates");
     ensure!(crates.is_dir(), "{} holds no advisory database: it has no folder `crates`", folder.display());

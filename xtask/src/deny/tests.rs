@@ -37,7 +37,7 @@ fn other_source_and_banned_crate_are_caught() {
 }
 
 #[test]
-fn advisory_affects_what_is_neither_patched_nor_excused() {
+fn advisory_affects_versions_neither_patched_nor_unaffected() {
     let text = "```toml\n[advisory]\nid = \"RUSTSEC-1\"\n[versions]\npatched = [\">= 1.2.3\"]\n\
                 unaffected = [\"< 1.0.0\"]\n```\n\n# Overflow\n";
     assert_eq!(affects(text, "1.2.2").unwrap(), Some("Overflow".to_owned()));

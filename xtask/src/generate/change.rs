@@ -1,5 +1,5 @@
-//! The changelog's unreleased part, composed from `changes/<topic>.md`, so that two authors never edit one file.
-//! Leaves the released parts and the page's head as they stand in `CHANGELOG.md`.
+//! The changelog's unreleased part, composed from `changes/<topic>.md`, so that parallel work edits different files.
+//! Leaves the released parts and the page's head in `CHANGELOG.md` unchanged.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ const NEXT_RELEASE: &str = "\n## [";
 /// In the order of Keep a Changelog.
 const KINDS: [&str; 6] = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
 
-/// The changelog as it should stand.
+/// The current changelog.
 pub(super) fn page(root: &Path) -> Result<String> {
     let page = std::fs::read_to_string(root.join(CHANGELOG)).context("cannot read CHANGELOG.md")?;
     compose(&page, &read_folder(root, FOLDER)?)
 }
 
-/// `page` with its unreleased part replaced by what the fragments say, kind by kind.
+/// `page` with its unreleased part replaced by the fragments, kind by kind.
 fn compose(page: &str, fragments: &[Fragment]) -> Result<String> {
     let (head, rest) = page.split_once(UNRELEASED).context("CHANGELOG.md has no part `## [Unreleased]`")?;
     let released = rest.find(NEXT_RELEASE).map_or("", |at| &rest[at..]);
@@ -39,11 +39,11 @@ fn compose(page: &str, fragments: &[Fragment]) -> Result<String> {
     Ok(composed + released)
 }
 
-/// What stands under one heading of a fragment.
+/// The bullets under one heading of a fragment.
 #[derive(Debug)]
 struct Entry {
     kind: &'static str,
-    /// Lines as they stand, without blank ones.
+    /// Its lines, without blank ones.
     bullets: String,
 }
 

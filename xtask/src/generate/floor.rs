@@ -1,5 +1,5 @@
 //! The table of floors in `ARCHITECTURE.md`, composed from the crates' manifests: floor, name and room of each.
-//! Leaves judging who may depend on whom to `tidy`.
+//! Leaves checking dependencies to `tidy`.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 pub(super) const MAP: &str = "ARCHITECTURE.md";
 const BEGIN: &str = "<!-- Composed by `cargo xtask gen` from the manifests. Edit those. -->\n";
 const END: &str = "<!-- End of the composed part. -->";
-const OWN: &str = "| beside | `xtask` | chores of the project: house rules, generated pages, measurements, long campaigns |\n";
+const OWN: &str = "| beside | `xtask` | development commands: tidy rules, generated pages, measurements, long campaigns |\n";
 
-/// The page as it should stand.
+/// The current page.
 pub(super) fn page(root: &Path) -> Result<String> {
     let page = std::fs::read_to_string(root.join(MAP)).context("cannot read ARCHITECTURE.md")?;
     let (head, rest) = page.split_once(BEGIN).with_context(|| format!("{MAP} lacks the line `{BEGIN}`"))?;
@@ -23,7 +23,7 @@ pub(super) fn page(root: &Path) -> Result<String> {
     Ok(format!("{head}{BEGIN}| floor | crate | its room |\n|---|---|---|\n{rows}{OWN}{END}{tail}"))
 }
 
-/// A row and where it stands; development tools come last.
+/// A row and its floor; development tools come last.
 fn row(path: &Path) -> Result<(u64, String)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let manifest: toml::Table = text.parse().with_context(|| format!("{} is no TOML", path.display()))?;

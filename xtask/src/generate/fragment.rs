@@ -1,4 +1,4 @@
-//! Small files from which a page is composed. Leaves what they mean to the page.
+//! Small files from which a page is composed. Leaves their meaning to the page.
 
 use std::path::Path;
 

@@ -75,7 +75,7 @@ fn read(root: &Path, evidence: &str) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("cannot understand {evidence}"))
 }
 
-/// How long a large schema takes to be read anew.
+/// The time of reloading a large schema.
 fn large_schema(run: &Value) -> Option<String> {
     let limits: Option<String> = run["limits"].as_array()?.iter().map(limit).collect();
     let mib = |size: &str| Some(run["figures"]["rss_kib"][size].as_f64()? / 1024.0);
@@ -112,7 +112,7 @@ fn render(run: &Value) -> Option<String> {
     ))
 }
 
-/// What jobs have measured; nothing before their first whole run.
+/// The figures of jobs; empty before the first complete run.
 fn jobs(root: &Path) -> Result<String> {
     if !root.join(JOBS_EVIDENCE).exists() {
         return Ok(String::new());

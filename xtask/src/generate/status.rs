@@ -16,13 +16,13 @@ const CELL: usize = 110;
 /// The middle cell of a capability that does not exist; such rows come last.
 const NOTHING_YET: &str = " | – | ";
 
-/// The README as it should stand.
+/// The current README.
 pub(super) fn page(root: &Path) -> Result<String> {
     let page = std::fs::read_to_string(root.join(README)).context("cannot read README.md")?;
     compose(&page, &read_folder(root, FOLDER)?)
 }
 
-/// `page` with the part between the marks replaced by a row for each fragment.
+/// `page` with the part between the markers replaced by a row for each fragment.
 fn compose(page: &str, fragments: &[Fragment]) -> Result<String> {
     let (head, rest) =
         page.split_once(BEGIN).with_context(|| format!("README.md lacks the line `{BEGIN}`"))?;
@@ -33,11 +33,11 @@ fn compose(page: &str, fragments: &[Fragment]) -> Result<String> {
     Ok(format!("{head}{BEGIN}| | today | not yet |\n|---|---|---|\n{rows}{END}{tail}"))
 }
 
-/// A fragment opens with `# Name`, then `today: …` and `not yet: …`; what follows is for the reader of that page.
+/// A fragment opens with `# Name`, then `today: …` and `not yet: …`; the rest is for readers of that page.
 fn row(fragment: &Fragment) -> Result<String> {
     let mut lines = fragment.text.lines().filter(|line| !line.trim().is_empty());
-    let mut next = |mark: &str| {
-        let line = lines.next().and_then(|line| line.strip_prefix(mark));
+    let mut next = |marker: &str| {
+        let line = lines.next().and_then(|line| line.strip_prefix(marker));
         line.map(str::trim).with_context(|| {
             format!("{}: opens with the lines `# Name`, `- today: …` and `- not yet: …`", fragment.path)
         })

@@ -15,7 +15,7 @@ fn missing_or_edited_page_is_stale() {
 }
 
 #[test]
-fn page_shows_every_setting_with_its_variable() {
+fn page_lists_every_setting_with_its_variable() {
     let page = configuration();
     assert!(page.contains("| `server.port` | `ROWHOUSE_SERVER__PORT` | whole number | `54321` |"), "{page}");
     assert!(

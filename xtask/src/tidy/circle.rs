@@ -1,5 +1,5 @@
-//! Modules of one crate do not use each other in a circle: siblings of one folder form layers, as crates do.
-//! A parent and its own children may know each other. Leaves finding who names whom to `path`.
+//! Modules of one crate have no cyclic dependencies: siblings of one folder form layers, as crates do. A parent and
+//! its own children may use each other. Leaves finding uses to `path`.
 
 mod path;
 
@@ -12,7 +12,7 @@ use path::Crate;
 /// Uses of one module by another, by the crate and the modules' paths.
 type Uses = BTreeMap<(String, String), (String, usize)>;
 
-/// A use that closes a circle and has to stay for now: crate, user, used, reason. The list only gets shorter.
+/// An accepted use in a cycle: crate, user, used, reason. The list only gets shorter.
 pub(super) type Exception = (&'static str, &'static str, &'static str, &'static str);
 
 const EXCEPTIONS: &[Exception] = &[

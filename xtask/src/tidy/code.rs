@@ -1,4 +1,4 @@
-//! Habits that clippy sees too late or not at all: unfinished work, silenced lints, skipped tests, tests that sleep.
+//! Patterns that clippy does not check: unfinished work, silenced lints, skipped tests, tests that sleep.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! A dependency that no line names is not one: it is compiled, audited and updated for nothing.
+//! Unused dependencies, which would be compiled, audited and updated for nothing.
 //! Leaves licences, sources and advisories to `cargo xtask deny`.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use super::code::{is_test_path, test_regions};
 use super::mask::{mask, words};
 use super::tree::Tree;
 
-/// Dependencies that are there for what they switch on: package, dependency, reason.
+/// Dependencies needed for their features only: package, dependency, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

@@ -1,4 +1,4 @@
-//! Nothing is named in a page that does not exist: links, files, chores, settings.
+//! Names in pages exist: links, files, commands, settings.
 //! Leaves `rowhouse …` commands to a test beside the command line, which knows them.
 
 mod chore;
@@ -11,7 +11,7 @@ use super::Finding;
 use super::tree::Tree;
 use page::Page;
 
-/// Tells of what was; it may name what is gone.
+/// Pages about the past, which may name what no longer exists.
 const HISTORY: [&str; 2] = ["CHANGELOG.md", "changes/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

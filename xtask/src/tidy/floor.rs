@@ -6,7 +6,7 @@
 use super::Finding;
 use super::tree::Tree;
 
-/// Development tools stand beside the house: they may use every floor, and nothing that ships may use them.
+/// The floor of development tools: they may use every floor, and nothing that ships may use them.
 const TOOLS: u8 = u8::MAX;
 
 /// The floor that the crate's manifest names.

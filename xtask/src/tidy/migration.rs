@@ -1,4 +1,4 @@
-//! Migrations run in one order over all crates, so their names carry a time, and no two carry the same.
+//! Migrations are ordered over all crates, so their names begin with a unique timestamp.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Modules are named after what they hold. A name that fits anything collects everything.
+//! Modules have specific names: one that fits anything collects everything.
 
 use super::Finding;
 use super::mask::{line_of, mask, words};

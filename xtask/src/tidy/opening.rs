@@ -1,4 +1,4 @@
-//! Every crate and every file says at its top what it is for.
+//! Every crate and every file begins with its purpose.
 
 use super::Finding;
 use super::code::is_test_path;

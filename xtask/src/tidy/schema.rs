@@ -1,6 +1,6 @@
 //! Schemas have floors, as crates do: SQL, in files and in strings of Rust, names objects of its own schema and of
-//! lower ones. What a lower schema must cause in a higher one is a hook: declared below, filled above.
-//! Leaves the floors of crates to `floor`; migrations tell which objects there are.
+//! lower ones. A lower schema calls a higher one through a hook: a function declared in the lower schema whose body
+//! the higher crate writes. Leaves the floors of crates to `floor`; objects are read from the migrations.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const SCHEMAS: &[(&str, &str, u8)] = &[
     ("mail", "rowhouse-mail", 4),
 ];
 
-/// Functions in a lower schema that a higher crate writes. The page of the house lists them for people.
+/// Functions in a lower schema that a higher crate writes. ARCHITECTURE.md lists them for people.
 pub(super) const HOOKS: &[(&str, &str)] = &[
     ("rowhouse.require_live_session", "rowhouse-tenancy"),
     ("auth.has_permission", "rowhouse-tenancy"),
@@ -33,7 +33,7 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
     ("jobs.is_tenant", "rowhouse-tenancy"),
 ];
 
-/// What names upwards and has to stay for now: crate, object, reason. The list only gets shorter.
+/// Accepted uses of a higher schema: crate, object, reason. The list only gets shorter.
 const EXCEPTIONS: &[(&str, &str, &str)] =
     &[("rowhouse-auth", "tenancy.default_tenant", "the tenant of a new session; belongs to tenancy's store")];
 

@@ -1,5 +1,4 @@
-//! No Rust or SQL file over 400 lines, no function over 60, in SQL neither. The median should be far below; this cuts
-//! the tail.
+//! No Rust or SQL file over 400 lines, no function over 60. The median should be far below.
 
 use super::Finding;
 use super::mask::{body, closing, line_of, mask, words};
@@ -10,8 +9,8 @@ const FILE: usize = 400;
 /// Lines that a function may have, from its `fn` to its closing brace.
 const FUNCTION: usize = 60;
 
-/// What is longer and was so when the limit came: a file, or a file and a function, and its lines. It may not grow, and
-/// the list only gets shorter.
+/// Files and functions that were longer when the limit was introduced, with their lines. They may not grow, and the
+/// list only gets shorter.
 const EXCEPTIONS: &[(&str, &str, usize)] = &[
     ("crates/rowhouse-jobs/migrations/20261121000610_jobs_enqueue.sql", "jobs.enqueue", 75),
     ("crates/rowhouse/tests/it/bad_input/rest_case.rs", "", 428),
@@ -61,7 +60,7 @@ impl Piece {
     }
 }
 
-/// Exceptions of what is short by now, or gone.
+/// Exceptions that are no longer needed.
 fn stale(tree: &Tree, pieces: &[Piece]) -> Vec<Finding> {
     let Some(own) = tree.ending("xtask/src/tidy/size.rs").next().map(|(path, _)| path) else {
         return Vec::new();
@@ -106,13 +105,13 @@ fn rust_function(path: &str, masked: &str, at: usize) -> Option<Piece> {
 /// From `create function` to the semicolon that ends it, which is none inside of its body.
 fn sql_functions(path: &str, text: &str) -> Vec<Piece> {
     let (mut pieces, mut open) = (Vec::new(), None::<(usize, String)>);
-    let mut marks = 0;
+    let mut quotes = 0;
     for (at, line) in text.lines().enumerate() {
         if let Some(name) = created(line) {
-            (open, marks) = (Some((at + 1, name.to_owned())), 0);
+            (open, quotes) = (Some((at + 1, name.to_owned())), 0);
         }
-        marks += line.matches("$$").count();
-        let ends = marks % 2 == 0 && line.trim_end().ends_with(';');
+        quotes += line.matches("$$").count();
+        let ends = quotes % 2 == 0 && line.trim_end().ends_with(';');
         if ends && let Some((line, name)) = open.take() {
             pieces.push(Piece { path: path.to_owned(), line, name, lines: at + 2 - line });
         }

@@ -1,4 +1,4 @@
-//! Each rule is shown a bad sample that it must catch and the good one next to it.
+//! Each rule catches a bad sample and accepts the good one next to it.
 
 use super::mask::mask;
 use super::tree::Tree;
@@ -11,12 +11,12 @@ fn found(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
     rule(&Tree::of(files)).iter().map(ToString::to_string).collect()
 }
 
-/// A manifest on a floor; `tools` stands beside the house.
+/// A manifest on a floor; `tools` for development tools.
 fn manifest(name: &str, floor: &str, dependencies: &str) -> String {
     format!("[package]\nname = \"{name}\"\nmetadata.rowhouse.floor = {floor}\n[dependencies]\n{dependencies}")
 }
 
-/// A small house with one crate more, which depends on others.
+/// A small workspace with one more crate, which depends on others.
 fn workspace_with(name: &str, floor: &str, dependencies: &str) -> Vec<String> {
     let others = [("low", "1"), ("middle", "6"), ("beside-middle", "6"), ("kit", "\"tools\"")];
     let others = others.map(|(name, floor)| {
@@ -208,7 +208,7 @@ fn setting_that_does_not_exist_is_caught() {
 }
 
 #[test]
-fn history_may_name_what_is_gone() {
+fn history_may_name_removed_items() {
     assert_eq!(found(doc::check, &[("CHANGELOG.md", "[a](gone.md) `server.prot`")]), [""; 0]);
 }
 

@@ -1,5 +1,5 @@
-//! What no committed file may contain, whatever its language: hosts of package registries and paths of somebody's
-//! machine. Both make a build depend on where it was written.
+//! Text that no committed file may contain: hosts of package registries and paths of a machine. Both make a build
+//! depend on where it was written.
 
 use super::Finding;
 use super::tree::Tree;

@@ -1,11 +1,11 @@
-//! The repository as the rules see it: paths and texts in memory. Leaves judging to the rules.
+//! The repository in memory, as input of the rules.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
 
-/// What holds nothing of ours: version control (in a second work tree a file), build output, installed packages, a project's own state.
+/// Skipped: version control (in a second work tree a file), build output, installed packages, a project's own state.
 const SKIPPED: &[&str] = &[".git", "target", "node_modules", ".rowhouse"];
 
 /// Every text file by its path from the root, with `/` between the parts.

@@ -1,4 +1,4 @@
-//! What clients sent and what was acknowledged, and the comparison with what is there.
+//! Records what clients sent and what was acknowledged, and compares it with what is stored.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,8 +38,8 @@ impl Ledger {
 }
 
 impl Entries {
-    /// Sorts an answer in; true if it acknowledges. A server that is away refuses with 503 or 504, a killed one
-    /// resets connections.
+    /// Records an answer; true if it acknowledges. Without a database the server refuses with 503 or 504, a killed
+    /// one resets connections.
     pub(super) fn take(
         &mut self,
         what: &str,
@@ -59,7 +59,7 @@ impl Entries {
         false
     }
 
-    /// What these entries promise and `found` does not hold.
+    /// Acknowledged entries that are missing in `found`.
     pub(super) fn missing(&self, found: &Found) -> Vec<String> {
         let titles: HashSet<&String> = found.titles.iter().collect();
         let inserts = self

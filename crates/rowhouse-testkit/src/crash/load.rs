@@ -1,4 +1,4 @@
-//! Clients that write without pause, with the tokens that they got at first, through every crash.
+//! Clients that write continuously, with their initial tokens, through every crash.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Load {
         Ok(Self { site, clients })
     }
 
-    /// Every writer is acknowledged again, with the token of before the crash.
+    /// Requires that every writer is acknowledged again, with the token from before the crash.
     pub(super) async fn require_progress(&self, timeout: Duration) -> Result<()> {
         let counts = || self.site.progress.each_ref().map(|count| count.load(Ordering::Relaxed));
         let (begun, before) = (Instant::now(), counts());
@@ -69,7 +69,7 @@ impl Load {
         Ok(())
     }
 
-    /// Compares what has been acknowledged with what is there; returns how much that was.
+    /// Compares what was acknowledged with what is stored; returns the number of entries.
     pub(super) async fn verify(&self) -> Result<usize> {
         let promised = self.site.ledger.entries().clone();
         let found = self.site.look().await?;
@@ -160,7 +160,7 @@ impl Site {
         session["access_token"].as_str().map(str::to_owned).context("an access token")
     }
 
-    /// Sends, and enters the answer; its body if it acknowledges.
+    /// Sends a request and records the answer; its body if it acknowledges.
     async fn ask(&self, what: &str, request: RequestBuilder) -> Option<String> {
         let begun = Instant::now();
         let answer = send(request).await;
@@ -183,7 +183,7 @@ impl Site {
         }
     }
 
-    /// Reads every row and every user, past row-level security.
+    /// Reads every row and every user, bypassing row-level security.
     async fn look(&self) -> Result<Found> {
         let mut found = Found::default();
         let mut last = 0;

@@ -1,4 +1,4 @@
-//! What was handed in, what was accepted, what arrived, and what was under way when somebody died.
+//! Records what was submitted, accepted and received, and what was in delivery at kills.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,15 +20,15 @@ pub(super) struct Ledger {
 /// Mails go by their numbers.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Entries {
-    /// Said to be durable.
+    /// Accepted.
     pub(super) accepted: BTreeSet<u32>,
-    /// Handed in, but the answer never came; handed in again afterwards.
+    /// Submitted without an answer, and submitted again afterwards.
     pub(super) unanswered: BTreeSet<u32>,
-    /// Attempts to hand in that failed clearly, and were repeated.
+    /// Submissions that were refused, and repeated.
     pub(super) refused: usize,
     /// The Message-IDs under which it arrived, once for each time.
     pub(super) arrived: BTreeMap<u32, Vec<String>>,
-    /// In conversation with the sink at a kill.
+    /// In delivery to the sink at a kill.
     pub(super) in_flight: BTreeMap<u32, String>,
     pub(super) trouble: Option<String>,
 }
@@ -38,11 +38,11 @@ pub(super) struct Entries {
 pub struct Duplicate {
     /// Its number.
     pub mail: u32,
-    /// Under which Message-IDs; one if all is well.
+    /// Its Message-IDs; one if correct.
     pub message_ids: BTreeSet<String>,
     /// How often.
     pub times: usize,
-    /// What excuses it: between which two parties it was when one of them was killed.
+    /// Why it is allowed: the step it was in at a kill.
     pub in_flight: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl Ledger {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the entries and wakes those who wait for something in them.
+    /// Changes the entries and wakes waiters.
     pub(super) fn note(&self, change: impl FnOnce(&mut Entries)) {
         change(&mut self.entries());
         self.changed.notify_waiters();
@@ -70,7 +70,7 @@ impl Ledger {
         self.note(|entries| entries.trouble = Some(format!("{error:#}")));
     }
 
-    /// Waits until the entries are as wanted.
+    /// Waits until the entries satisfy a condition.
     pub(super) async fn until(
         &self,
         what: &str,
@@ -101,7 +101,7 @@ impl Ledger {
 }
 
 impl Entries {
-    /// Accepted, and never arrived.
+    /// Accepted and never received.
     pub(super) fn lost(&self) -> Vec<u32> {
         self.accepted.iter().filter(|mail| !self.arrived.contains_key(mail)).copied().collect()
     }
@@ -124,7 +124,7 @@ impl Entries {
     }
 }
 
-/// What a mail's subject is, and what it tells.
+/// Conversion between a mail's number and its subject.
 pub(super) fn subject(mail: u32) -> String {
     format!("outage {mail}")
 }

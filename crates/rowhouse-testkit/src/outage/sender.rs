@@ -1,5 +1,4 @@
-//! Customers' software: hands mails in at a steady pace, by turns over SMTP and HTTP, and again and again until each is
-//! accepted.
+//! Submits mails at a steady pace, alternately over SMTP and HTTP, and repeats each until it is accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +13,29 @@ use tokio::net::TcpStream;
 use super::ledger::{Ledger, subject};
 use crate::program::Access;
 
-/// Mails on their way in at once.
+/// Concurrent submissions.
 const AT_ONCE: u32 = 4;
-/// Pause before a mail that was not accepted is handed in again.
+/// Pause before a submission is repeated.
 const AGAIN: Duration = Duration::from_millis(50);
-/// An answer that takes longer is none.
+/// Timeout of an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where mails go in.
+/// Where mails are submitted.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoints {
     pub(super) access: Access,
     pub(super) smtp_port: u16,
 }
 
-/// What became of one attempt.
+/// The result of a submission.
 enum Answer {
     Accepted,
     Refused,
-    /// Everything was said, and nothing came back.
+    /// Sent completely, without an answer.
     None,
 }
 
-/// Hands in `mails`, one every `pace`, until all are accepted.
+/// Submits `mails`, one every `pace`, until all are accepted.
 pub(super) async fn send(
     endpoints: Endpoints,
     mails: std::ops::Range<u32>,
@@ -96,7 +95,7 @@ async fn http(endpoints: &Endpoints, client: &reqwest::Client, mail: u32) -> Res
     let request = client
         .post(format!("{}/mail/v1/send", endpoints.access.url))
         .bearer_auth(&endpoints.access.service_key);
-    // With its key a repeated mail is the same one, so that no answer is as good as a refusal.
+    // With an idempotency key a repetition is the same mail, so that a missing answer counts as refused.
     let Ok(response) = request.body(document.to_string()).send().await else { return Ok(Answer::Refused) };
     match response.status().as_u16() {
         202 => Ok(Answer::Accepted),
@@ -105,10 +104,10 @@ async fn http(endpoints: &Endpoints, client: &reqwest::Client, mail: u32) -> Res
     }
 }
 
-/// A conversation of its own for each mail.
+/// An SMTP session for each mail.
 async fn smtp(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
     let said = tokio::time::timeout(TIMEOUT, converse(endpoints, mail)).await;
-    // Broken off by a timeout, it may have been anywhere.
+    // After a timeout the step is unknown.
     said.unwrap_or(Ok(Answer::None))
 }
 
@@ -148,7 +147,7 @@ async fn converse(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
     }
 }
 
-/// The last line of the reply; empty when the other side has gone.
+/// The last line of the reply; empty if the connection was closed.
 async fn ask(line: &mut BufReader<TcpStream>, words: &str) -> Result<String> {
     line.get_mut().write_all(words.as_bytes()).await?;
     loop {

@@ -1,4 +1,4 @@
-//! The other side: a real SMTP server beside the campaign; see `sink.py`.
+//! A real SMTP server as relay; see `sink.py`.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use tokio::process::{Child, Command};
 
 use super::ledger::Ledger;
 
-/// How long it keeps its answer to itself, in seconds.
+/// Delay of its replies, in seconds.
 const PAUSE: &str = "0.02";
 
-/// What it says of each mail that it has taken.
+/// A mail that it has accepted.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Taken {
     pub(super) message_id: String,
@@ -24,7 +24,7 @@ pub(super) struct Taken {
 pub(super) struct Sink(Child);
 
 impl Sink {
-    /// Listens on `port` and notes in the ledger what it takes.
+    /// Listens on `port` and records accepted mails in the ledger.
     pub(super) async fn start(port: u16, ledger: &Arc<Ledger>) -> Result<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/outage/sink.py");
         let mut command = Command::new("python3");
@@ -49,14 +49,14 @@ impl Sink {
         Ok(Self(child))
     }
 
-    /// Down at once, with every conversation that it had.
+    /// Kills it at once, with every connection.
     pub(super) async fn kill(mut self) -> Result<()> {
         self.0.kill().await?;
         Ok(())
     }
 }
 
-/// A port below the range from which clients' ports are taken, so that nobody gets it while the sink is down.
+/// A port below the ephemeral range, so that no client gets it while the sink is down.
 pub(super) fn free_port() -> Result<u16> {
     let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let first = 32_000 + u16::try_from(std::process::id() % 600)?;

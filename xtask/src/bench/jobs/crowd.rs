@@ -1,4 +1,4 @@
-//! Many tenants, and one key with many jobs: neither may cost the others anything.
+//! Many tenants, and one key with many jobs: neither may slow the others down.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::worker::Worker;
 
 /// Single enqueues beside many tenants, one after another.
 const SINGLY: u32 = 500;
-/// Tenants of which nothing was heard for a while.
+/// Tenants that were idle for a while.
 const IDLE: u32 = 20;
 const IDLE_PAUSE: Duration = Duration::from_millis(100);
 /// Jobs of the one key, and the others' enqueues a second, each with a key of its own.
@@ -93,7 +93,7 @@ async fn singly(client: &Client, tenants: u32) -> Result<Vec<Enqueued>> {
     Ok(all)
 }
 
-/// The longest that a tenant waits which had nothing to do, in milliseconds, while a worker knows all of them.
+/// The longest wait of an idle tenant's job, in milliseconds, while a worker knows all tenants.
 async fn idle_tenants(database: &Database, client: &Client, root: &Path, tenants: u32) -> Result<f64> {
     let statement = client.prepare(By::Tenant.sql()).await?;
     let mut counter = Counter::of_many_tenants();

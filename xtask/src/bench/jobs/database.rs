@@ -17,7 +17,7 @@ const CRATES: [&str; 5] =
 /// A running server.
 pub(crate) struct Database {
     server: Embedded,
-    /// Of the server's program and its logins; nobody else reaches this server's socket for long.
+    /// The password of the server's logins; only this run uses the server's socket.
     password: Secret,
     _folder: tempfile::TempDir,
 }
@@ -59,7 +59,7 @@ impl Database {
         self.server.endpoint.socket_url("rowhouse", &self.password)
     }
 
-    /// A superuser's connection, for arranging and looking.
+    /// A superuser's connection, for setup and checks.
     pub(crate) async fn client(&self) -> Result<Client> {
         connect(&self.server.endpoint.socket_url("postgres", &self.password)).await
     }
@@ -97,7 +97,7 @@ impl Database {
     pub(crate) async fn stop(self) {
         let home = self.server.paths.home.clone();
         self.server.stop().await;
-        // It lies elsewhere if the server's account could not enter the folder.
+        // The data is elsewhere if the server's account could not enter the folder.
         let _gone_with_the_folder = std::fs::remove_dir_all(home);
     }
 }

@@ -40,10 +40,10 @@ pub(crate) async fn enqueue_bulk(client: &Client, count: u32, tenant: Option<&st
     Ok(())
 }
 
-/// Counts what is done at a cost that does not grow with it: the looking would otherwise slow down what is looked at.
+/// Counts done jobs at a constant cost, since counting all of them would slow down the measurement.
 #[derive(Debug)]
 pub(crate) struct Counter {
-    /// Jobs in batches that will not be looked at again, and where the others begin.
+    /// Jobs in batches that are counted already, and where the others begin.
     behind: i64,
     from: i64,
     /// Numbers are drawn before a batch is visible; so many before the last that was seen are looked at again.
@@ -96,7 +96,7 @@ pub(crate) struct Enqueued {
     pub(crate) committed_at: i64,
 }
 
-/// What tells single enqueues apart.
+/// How single enqueues are grouped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum By {
     Tenant,

@@ -18,7 +18,7 @@ pub(crate) struct Peer {
     name: &'static str,
     script: &'static str,
     argument: &'static str,
-    /// Which part of the jobs it gets: the slow ones tell their pace with fewer.
+    /// Divisor of the number of jobs: slow queues are measured with fewer.
     divisor: u32,
 }
 
@@ -42,13 +42,13 @@ struct Run {
     enqueued: f64,
 }
 
-/// Everything that the peers did.
+/// The peers' runs.
 #[derive(Default)]
 pub(crate) struct Peers(Vec<(Peer, Vec<Run>, Option<String>)>);
 
 /// Installs the packages; all peers.
 pub(crate) fn install(root: &Path) -> Result<Vec<Peer>> {
-    // Not `npm ci`: it wants every platform's native parts in the lock, and not every registry has them.
+    // Not `npm ci`, which requires every platform's native packages in the lock file; not every registry has them.
     let status = Command::new("npm")
         .args(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"])
         .current_dir(root.join(FOLDER))
@@ -82,7 +82,7 @@ impl Peers {
         self.0.is_empty()
     }
 
-    /// Notes a run; one that failed counts as missing, not as slow.
+    /// Records a run; a failed one counts as missing, not as slow.
     pub(crate) fn add(&mut self, peer: &Peer, outcome: Result<Value>) {
         let run = outcome.and_then(|said| {
             let rate = |name: &str| said[name].as_f64().with_context(|| format!("no {name}"));

@@ -1,4 +1,4 @@
-//! What is promised, what was measured, and the JSON that a run leaves behind.
+//! Promises, measurements, and the JSON of a run.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::Effort;
 use super::peer::Peers;
 use crate::check::output;
 
-/// A figure and what is promised of it.
+/// A figure and its promise.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Figure {
     pub(crate) what: &'static str,
@@ -54,7 +54,7 @@ pub(crate) const CROWD_IDLE: Figure =
 pub(crate) const KEY: Figure =
     figure("p99 wait beside 5,000 jobs of one key, of that without", "×", Promise::AtMost(2.0));
 
-/// How many times the best other queue we promise to be.
+/// The promised ratio to the fastest other queue.
 pub(crate) const LEAST_RATIO: f64 = 2.0;
 
 impl Figure {
@@ -102,7 +102,7 @@ impl Report {
         self.figures.is_empty() && self.peers.is_empty()
     }
 
-    /// Notes one more measurement.
+    /// Records a measurement.
     pub(crate) fn add(&mut self, figure: &'static Figure, measured: f64) {
         eprintln!("{}: {} {}", figure.what, tenths(measured), figure.unit);
         match self.figures.iter_mut().find(|(known, _)| *known == figure) {
@@ -116,7 +116,7 @@ impl Report {
         Figure::median(rounds)
     }
 
-    /// Ours over the best other queue's; none if none ran.
+    /// The ratio to the fastest other queue; `None` if none ran.
     fn ratio(&self) -> Option<f64> {
         Some(self.median(&DRAINED)? / self.peers.best()?)
     }

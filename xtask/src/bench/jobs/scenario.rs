@@ -1,4 +1,4 @@
-//! What is measured of our own queue.
+//! Scenarios of Rowhouse's own queue.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ const QUIET: u32 = 500;
 const NOISY: u32 = 9 * QUIET;
 const TENANTS: u32 = 9;
 
-/// Each measurement once.
+/// Runs each measurement once.
 pub(crate) async fn round(
     database: &Database,
     root: &Path,
@@ -212,7 +212,7 @@ async fn enqueue(database: &Database, client: &Client, effort: &Effort, report: 
 }
 
 /// Drains again and again while a snapshot is held open, so that nothing can be vacuumed, and compares with draining
-/// without one just before and after. The later half counts: that is when much is dead.
+/// without one just before and after. The second half counts, when there are many dead rows.
 pub(crate) async fn held_snapshot(
     database: &Database,
     root: &Path,
@@ -249,7 +249,7 @@ pub(crate) async fn held_snapshot(
     Ok(())
 }
 
-/// Lets a running worker rest while jobs are enqueued; then jobs a second from the first completion to the last.
+/// Pauses a running worker while jobs are enqueued; then jobs a second from the first completion to the last.
 async fn paused_then_drained(client: &Client, counter: &mut Counter, jobs: u32) -> Result<f64> {
     client.batch_execute("update jobs.queues set paused = true where name = 'default'").await?;
     // Workers hear of it with their next beat, within a second.

@@ -21,7 +21,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A running worker. Its input ends with us, and it with its input.
+/// A running worker. It ends when its standard input is closed.
 pub(crate) struct Worker {
     child: Child,
     output: BufReader<ChildStdout>,

@@ -1,4 +1,4 @@
-//! Clients that hand in mail after mail, over SMTP or HTTP, and note how long each took to be durable.
+//! Clients that submit mails in sequence, over SMTP or HTTP, and record the time until each is accepted.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// The way in.
+/// Where mails are submitted.
 #[derive(Debug, Clone)]
 pub(super) enum Endpoint {
     /// The port of SMTP submission.
@@ -18,7 +18,7 @@ pub(super) enum Endpoint {
     Http(String),
 }
 
-/// Hands in until `end`; how long each mail took.
+/// Submits until `end`; returns how long each mail took.
 pub(super) async fn run(endpoint: Endpoint, key: String, end: Instant) -> Result<Vec<Duration>> {
     match endpoint {
         Endpoint::Smtp(port) => smtp(port, &key, end).await,

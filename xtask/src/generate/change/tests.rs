@@ -22,7 +22,7 @@ fn fragments_replace_the_unreleased_part_and_releases_stay() {
 }
 
 #[test]
-fn mistake_in_a_fragment_is_told_with_its_line() {
+fn mistake_in_a_fragment_is_reported_with_its_line() {
     let refused = |text: &str| composed(&[("changes/a.md", text)]).unwrap_err();
     assert_eq!(refused("- one\n"), "changes/a.md:1: begins without a heading");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What of a Markdown page can name something: links, inline code, fenced blocks. Leaves prose alone.
+//! Parts of a Markdown page that contain names: links, inline code, fenced blocks.
 
 /// A piece of a page and the line where it begins.
 #[derive(Debug)]
@@ -51,12 +51,12 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Cuts the fenced blocks out; their lines stay behind empty, so that line numbers hold.
+/// Cuts the fenced blocks out, leaving empty lines, so that line numbers do not change.
 fn split_fences(text: &str) -> (String, Vec<Fence>) {
     let (mut prose, mut fences, mut open) = (String::new(), Vec::new(), None::<Fence>);
     for (at, line) in text.lines().enumerate() {
-        let mark = line.trim_start().strip_prefix("```");
-        open = match (open, mark) {
+        let fence = line.trim_start().strip_prefix("```");
+        open = match (open, fence) {
             (None, None) => {
                 prose.push_str(line);
                 None

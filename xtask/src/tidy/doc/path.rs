@@ -1,4 +1,4 @@
-//! Files and folders named in code spans and shell blocks are there.
+//! Files and folders named in code spans and shell blocks exist.
 
 use super::super::{Finding, tree::Tree};
 use super::link::resolve;
@@ -42,7 +42,8 @@ fn is_plain(word: &str) -> bool {
         && !word.contains("YYYY")
 }
 
-/// Whether a word is no path of ours or names something that exists. In shell blocks only the unmistakable counts.
+/// Whether a word is not a path of the repository or names an existing one. In shell blocks only unmistakable paths
+/// are checked.
 fn stands(tree: &Tree, page: &Page<'_>, word: &str, is_span: bool) -> bool {
     if let Some((before, inside, after)) = braces(word) {
         return inside.split(',').all(|part| stands(tree, page, &format!("{before}{part}{after}"), is_span));

@@ -7,7 +7,7 @@ use rowhouse_kernel::settings::GroupSpec;
 use super::super::{Finding, tree::Tree};
 use super::page::Page;
 
-/// What the settings structs define, and what else may be written the same way.
+/// Known settings, and SQL names of the same form.
 pub(super) struct Known<'a> {
     sections: BTreeSet<String>,
     names: BTreeSet<String>,
@@ -49,7 +49,7 @@ impl<'a> Known<'a> {
             .collect()
     }
 
-    /// Names in one span or one shell line that look like settings and are none.
+    /// Names in a span or shell line that look like settings and do not exist.
     fn unknown(&self, text: &str) -> Vec<String> {
         let words = text
             .split(|c: char| c.is_whitespace() || "=,;:".contains(c))

@@ -76,7 +76,7 @@ fn object_in_a_foreign_schema_is_a_hook_that_the_map_lists() {
 }
 
 #[test]
-fn dependency_that_nothing_names_is_caught() {
+fn unused_dependency_is_caught() {
     let check = |manifest: &str, ships: &str, tests: &str| {
         let manifest = format!("[package]\nname = \"x\"\n{manifest}");
         let files = [
