@@ -1,4 +1,5 @@
--- Who did what. Written in the transaction of what it tells of; never changed, and removed only when it is too old.
+-- The audit log. Entries are written in the transaction of the change; never updated, and deleted only after their
+-- retention.
 create schema audit;
 
 create table audit.entries (
@@ -41,7 +42,7 @@ comment on column audit.entries.tenant_id is 'The tenant concerned, where there 
 comment on column audit.entries.target_kind is 'What kind of thing it was done to, such as user.';
 comment on column audit.entries.target_id is 'Which one.';
 comment on column audit.entries.address is 'The client''s address.';
-comment on column audit.entries.details is 'More, by source and action; 8 KiB at most.';
+comment on column audit.entries.details is 'Details by source and action; 8 KiB at most.';
 
 alter table audit.entries enable row level security;
 alter table audit.entries force row level security;
@@ -65,7 +66,7 @@ create trigger append_only before update or delete or truncate on audit.entries
   for each statement execute function audit.refuse_change();
 
 -- Writes an entry. Who and why come from the transaction's settings (rowhouse.actor and others), which the program sets
--- with every named transaction; without them it is SQL of whoever has signed in.
+-- with every named transaction; without them it is direct SQL of the login.
 create function audit.write(
   source text, action text, target_kind text, target_id text,
   details jsonb default '{}', tenant_id uuid default null, address inet default null

@@ -1,6 +1,6 @@
--- Settings of a transaction can be changed by any code that runs in it, so code of the project (triggers on auth.users,
--- what its foreign keys cascade into) could put another's name into the audit log. Where such code may run, the origin is
--- kept in a table before it does, and entries take it from there.
+-- Settings of a transaction can be changed by any code that runs in it, so project code (triggers on auth.users,
+-- cascades of its foreign keys) could forge the actor in the audit log. Where such code may run, the origin is stored
+-- in a table before it does, and entries take it from there.
 create table audit.origins (
   transaction_id xid8 not null,
   began_at timestamptz not null,
@@ -11,7 +11,7 @@ create table audit.origins (
 comment on table audit.origins is
   'Who caused a running transaction, out of reach of the project''s code; removed by audit.prune once the transaction is over.';
 comment on column audit.origins.transaction_id is 'The transaction.';
-comment on column audit.origins.began_at is 'When it began: transaction ids of a restored database begin anew.';
+comment on column audit.origins.began_at is 'When it began: transaction ids of a restored database start again.';
 comment on column audit.origins.origin is 'The settings rowhouse.actor, operation, request_id, tenant and address.';
 alter table audit.origins enable row level security;
 alter table audit.origins force row level security;
@@ -26,7 +26,7 @@ language sql stable set search_path = '' as $$
     'tenant', nullif(current_setting('rowhouse.tenant', true), ''),
     'address', nullif(current_setting('rowhouse.address', true), '')))
 $$;
-comment on function audit.origin() is 'Who caused the running transaction, as its settings say.';
+comment on function audit.origin() is 'The origin of the running transaction, by its settings.';
 revoke execute on function audit.origin() from public;
 
 create function audit.keep_origin() returns void

@@ -1,5 +1,5 @@
--- What became of accounts, in the table that Supabase users' SQL knows. Written by triggers, so that an entry and what it
--- tells of are one transaction, whoever did it. Refreshed tokens leave no entry: they would be most of what is written.
+-- The audit log of accounts, in the table that Supabase users' SQL reads. Written by triggers, so that an entry and
+-- its change are one transaction, whoever made it. Token refreshes leave no entry: they would be most of the entries.
 create table auth.audit_log_entries (
   instance_id uuid,
   id uuid not null default gen_random_uuid(),
@@ -12,7 +12,7 @@ create table auth.audit_log_entries (
 create index audit_log_entries_created_at_idx on auth.audit_log_entries (created_at);
 alter table auth.audit_log_entries enable row level security;
 alter table auth.audit_log_entries force row level security;
--- No policy for updates: what is written stays as it is until it is pruned.
+-- No policy for updates: entries are immutable until they are pruned.
 create policy owner_select on auth.audit_log_entries for select to rowhouse_owner using (true);
 create policy owner_insert on auth.audit_log_entries for insert to rowhouse_owner with check (true);
 create policy owner_delete on auth.audit_log_entries for delete to rowhouse_owner using (true);
@@ -31,7 +31,7 @@ begin
   elsif new.deleted_at is distinct from old.deleted_at then
     actions := array['user_deleted'];
   else
-    -- A sign-in may renew the hash of the password that was given: nothing that the user has changed.
+    -- A sign-in may rehash the password, which is not a change by the user.
     if new.encrypted_password is distinct from old.encrypted_password
       and new.last_sign_in_at is not distinct from old.last_sign_in_at then
       actions := actions || 'user_updated_password'::text;
@@ -58,7 +58,7 @@ declare
   email constant text := (select u.email from auth.users u where u.id = about.user_id);
   action constant text := case tg_op when 'INSERT' then 'login' when 'DELETE' then 'logout' else 'token_revoked' end;
 begin
-  -- Sessions that were over, and those of a deleted user, end no more.
+  -- Expired sessions and those of a deleted user are no sign-out.
   if tg_op = 'DELETE' and (old.not_after < clock_timestamp()
     or not exists (select from auth.users u where u.id = old.user_id)) then
     return null;
@@ -78,7 +78,7 @@ create trigger audited after insert or delete or update of
   encrypted_password, email, phone, role, raw_user_meta_data, raw_app_meta_data, banned_until, deleted_at
   on auth.users for each row execute function auth.audit_user();
 create trigger audited after insert or delete on auth.sessions for each row execute function auth.audit_session();
--- A refresh token that was presented twice ends its session so.
+-- The reuse of a refresh token ends its session this way.
 create trigger audited_end after update of not_after on auth.sessions for each row
   when (new.not_after < coalesce(old.not_after, 'infinity'))
   execute function auth.audit_session();

@@ -1,6 +1,6 @@
--- Tidying, called by jobs until nothing is left to do. Each call does one step of some thousand rows and returns how many.
+-- Cleanup, called by jobs until nothing is left to do. Each call deletes some thousand rows and returns how many.
 
--- Codes and tokens that nobody can use any more: one-time tokens a day after they were sent, and refresh tokens that were
+-- Expired codes and tokens: one-time tokens a day after they were sent, and refresh tokens that were
 -- rotated away 30 days ago; until then their second use still ends the session as theft.
 create function auth.prune_tokens() returns bigint
 language plpgsql set search_path = '' as $$
@@ -35,7 +35,7 @@ begin
 end
 $$;
 
--- Sessions that have been over for a day, with their refresh tokens.
+-- Sessions that expired a day ago, with their refresh tokens.
 create function auth.prune_sessions() returns bigint
 language plpgsql set search_path = '' as $$
 declare

@@ -1,5 +1,5 @@
--- Wrong passwords for addresses that nobody has. They are counted and locked as those of users are, so that a lock does
--- not tell which addresses are known.
+-- Failed sign-ins for unknown addresses. They are counted and locked like those of users, so that a lock does not
+-- reveal which addresses are known.
 create table auth.unknown_signins (
   address_digest text not null,
   failed_signins int not null,
@@ -12,14 +12,14 @@ create index unknown_signins_updated_at_idx on auth.unknown_signins (updated_at)
 comment on table auth.unknown_signins is
   'Failed sign-ins for addresses that no user has; an entry goes a day after the last one.';
 comment on column auth.unknown_signins.address_digest is 'SHA-256 of the address in lower case, in hex.';
-comment on column auth.unknown_signins.failed_signins is 'Wrong passwords in a row since the last lock.';
-comment on column auth.unknown_signins.locked_until is 'Until when sign-ins for the address are refused unseen.';
+comment on column auth.unknown_signins.failed_signins is 'Consecutive wrong passwords since the last lock.';
+comment on column auth.unknown_signins.locked_until is 'Until when sign-ins for the address are refused.';
 comment on column auth.unknown_signins.updated_at is 'When the last sign-in failed.';
 alter table auth.unknown_signins enable row level security;
 alter table auth.unknown_signins force row level security;
 create policy owner_all on auth.unknown_signins to rowhouse_owner using (true) with check (true);
 
--- Codes and tokens that nobody can use any more: one-time tokens a day after they were sent, refresh tokens that were
+-- Expired codes and tokens: one-time tokens a day after they were sent, refresh tokens that were
 -- rotated away 30 days ago (until then their second use still ends the session as theft), and failed sign-ins of a day ago.
 create or replace function auth.prune_tokens() returns bigint
 language plpgsql set search_path = '' as $$

@@ -1,4 +1,4 @@
--- API keys that were handed out, so that they can be listed and ended one by one.
+-- Issued API keys, so that they can be listed and revoked one by one.
 create table auth.api_keys (
   id uuid not null,
   kid text not null,
@@ -12,12 +12,12 @@ create table auth.api_keys (
 );
 create index api_keys_kid_idx on auth.api_keys (kid);
 create index api_keys_revoked_at_idx on auth.api_keys (revoked_at) where revoked_at is not null;
-comment on table auth.api_keys is 'API keys that were handed out; the keys themselves are nowhere stored.';
+comment on table auth.api_keys is 'Issued API keys; the keys themselves are not stored.';
 comment on column auth.api_keys.id is 'The claim jti of the key.';
 comment on column auth.api_keys.kid is 'The signing key; once that is removed, all keys that it signed are refused.';
 comment on column auth.api_keys.role is 'anon or service_role.';
-comment on column auth.api_keys.issued_at is 'When it was handed out.';
-comment on column auth.api_keys.expires_at is 'From when on it is refused in any case.';
+comment on column auth.api_keys.issued_at is 'When it was issued.';
+comment on column auth.api_keys.expires_at is 'When it expires.';
 comment on column auth.api_keys.revoked_at is 'When it was revoked; refused from then on.';
 alter table auth.api_keys enable row level security;
 alter table auth.api_keys force row level security;

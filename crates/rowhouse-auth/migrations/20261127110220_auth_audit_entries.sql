@@ -1,5 +1,5 @@
--- The audit log moves to audit.entries, which only grows; auth.audit_log_entries stays as the view that users of GoTrue
--- query, with its columns.
+-- The audit log moves to audit.entries, which is append-only; auth.audit_log_entries becomes a view with GoTrue's
+-- columns, for existing queries.
 
 insert into audit.entries (id, occurred_at, source, action, actor, target_kind, target_id, address, details)
 select e.id, e.created_at, 'auth', coalesce(left(nullif(e.payload ->> 'action', ''), 100), 'unknown'),
@@ -17,7 +17,7 @@ select null::uuid as instance_id, e.id,
   e.occurred_at as created_at, coalesce(host(e.address), '')::varchar(64) as ip_address
 from audit.entries e
 where e.source = 'auth' and e.target_kind = 'user';
-comment on view auth.audit_log_entries is 'What became of accounts, in GoTrue''s columns: a view of audit.entries.';
+comment on view auth.audit_log_entries is 'The audit log of accounts in GoTrue''s columns: a view of audit.entries.';
 
 create or replace function auth.audit_user() returns trigger
 language plpgsql security definer set search_path = '' as $$
@@ -33,7 +33,7 @@ begin
   elsif new.deleted_at is distinct from old.deleted_at then
     actions := array['user_deleted'];
   else
-    -- A sign-in may renew the hash of the password that was given: nothing that the user has changed.
+    -- A sign-in may rehash the password, which is not a change by the user.
     if new.encrypted_password is distinct from old.encrypted_password
       and new.last_sign_in_at is not distinct from old.last_sign_in_at then
       actions := actions || 'user_updated_password'::text;
@@ -59,7 +59,7 @@ declare
   email constant text := (select u.email from auth.users u where u.id = about.user_id);
   action constant text := case tg_op when 'INSERT' then 'login' when 'DELETE' then 'logout' else 'token_revoked' end;
 begin
-  -- Sessions that were over, and those of a deleted user, end no more.
+  -- Expired sessions and those of a deleted user are no sign-out.
   if tg_op = 'DELETE' and (old.not_after < clock_timestamp()
     or not exists (select from auth.users u where u.id = old.user_id)) then
     return null;

@@ -1,6 +1,6 @@
--- Triggers of the project on auth.users run in the platform's transactions, and a plain trigger function has the rights of
--- whoever runs the statement: the platform. They are made to run with the rights of their owner instead, and until that has
--- happened, users are not written.
+-- Triggers of the project on auth.users run in the platform's transactions, and a security invoker function has the
+-- rights of the platform there. They are changed to security definer with the project as owner, and until that has
+-- happened, writes to users are refused.
 
 create function auth.unconfined_triggers() returns table (trigger_name name, routine regprocedure)
 language sql stable set search_path = '' as $$
@@ -43,6 +43,6 @@ begin
 end
 $$;
 comment on function auth.refuse_unconfined() is 'Refuses writes to auth.users while a trigger of the project is unconfined.';
--- Triggers fire in the order of their names: before all others.
+-- Triggers fire in the order of their names; this one fires first.
 create trigger "!confined" before insert or update or delete on auth.users
   for each statement execute function auth.refuse_unconfined();

@@ -1,5 +1,5 @@
--- The check of the project's triggers comes before every one of them, sees what their WHEN conditions call, and keeps the
--- transaction's origin for the audit log before code of the project can change it.
+-- The check of the project's triggers fires before all of them, includes functions in their WHEN conditions, and
+-- stores the transaction's origin for the audit log before project code can change it.
 
 create or replace function auth.unconfined_triggers() returns table (trigger_name name, routine regprocedure)
 language sql stable set search_path = '' as $$

@@ -1,5 +1,5 @@
--- Processes that hear no notification find out by asking, so asking has to be cheap: one number that changes with the ring.
--- Triggers count and notify, so that changes by hand are told like those of the program.
+-- Processes poll for changes in case a notification is lost, so polling has to be cheap: one number that changes with
+-- the ring. Triggers count and notify, so that changes by hand are announced like those of the program.
 create table auth.key_version (
   id boolean not null default true,
   version bigint not null,
@@ -22,7 +22,7 @@ begin
   return null;
 end
 $$;
-comment on function auth.count_key_change() is 'Tells every process that keys have changed.';
+comment on function auth.count_key_change() is 'Notifies every process that keys have changed.';
 create trigger changed after insert or update or delete on auth.signing_keys
   for each statement execute function auth.count_key_change();
 create trigger changed after delete or update of revoked_at on auth.api_keys

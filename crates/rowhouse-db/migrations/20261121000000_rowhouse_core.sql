@@ -1,12 +1,12 @@
--- functions the program itself puts into its queries
+-- functions that the program's own queries call
 grant usage on schema rowhouse to public;
 
 alter table rowhouse.migrations enable row level security;
 alter table rowhouse.migrations force row level security;
 create policy owner_all on rowhouse.migrations to rowhouse_owner using (true) with check (true);
 
--- Raises RHROW, with the count as detail, unless low <= actual <= high; a null bound is open. Part of a
--- statement that wrote rows, it takes the writes back.
+-- Raises RHROW, with the count as detail, unless low <= actual <= high; a null bound is open. As part of a statement
+-- that writes rows, it rolls the writes back.
 create function rowhouse.require_rows(actual bigint, low bigint, high bigint) returns void
 language plpgsql immutable parallel safe as $$
 begin

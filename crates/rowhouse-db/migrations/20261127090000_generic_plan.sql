@@ -5,8 +5,9 @@ language sql stable set search_path = '' as $$
     where r.oid = 0 or pg_catalog.pg_has_role(r.oid, 'usage'))
 $$;
 
--- Whether the current role may read every row of `target`: it needs no policy, or one gives all rows to it and none takes
--- some away. True says that estimates about the table tell nothing beyond what a plain query tells.
+-- Whether the current role may read every row of `target`: no policy applies to it, or a permissive one gives all
+-- rows and no restrictive one takes some away. If true, estimates about the table reveal nothing beyond a plain
+-- query.
 create function rowhouse.reads_every_row(target regclass) returns boolean
 language sql stable set search_path = '' as $$
   select has_table_privilege(target, 'select') and (not row_security_active(target) or (
@@ -18,10 +19,10 @@ language sql stable set search_path = '' as $$
         and rowhouse.policy_is_for_me(p.polroles))))
 $$;
 
--- The plan of `query` for any values of its `parameters` placeholders; null where a table is concerned of which the caller
--- may not read every row. Sizes and statistics are of all rows, so such a plan would tell about other tenants' rows. With
--- values it would also follow the statistics of these very values. Runs with the caller's rights. What a cancelled call has
--- left prepared is removed by the next one.
+-- The plan of `query` for any values of its `parameters` placeholders; null if the caller may not read every row of
+-- one of its tables. Sizes and statistics cover all rows, so such a plan would reveal other tenants' rows; with
+-- values it would also depend on the statistics of these values. Runs with the caller's rights. A statement that a
+-- cancelled call has left prepared is removed by the next one.
 create function rowhouse.generic_plan(query text, parameters integer) returns json
 language plpgsql volatile set plan_cache_mode = force_generic_plan as $$
 declare

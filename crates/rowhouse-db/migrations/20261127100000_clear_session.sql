@@ -1,7 +1,7 @@
--- Removes what the requests before have left in a database session, before it serves another caller: settings, cursors
--- WITH HOLD, temporary objects, prepared statements, advisory locks, channels listened on, values of sequences. What the
--- protocol prepared stays. Runs as the login, in a transaction of its own. Names are qualified because the search path
--- is one of the things that may have been left.
+-- Removes state that earlier requests have left in a database session, before it serves another caller: settings, cursors
+-- WITH HOLD, temporary objects, prepared statements, advisory locks, LISTEN channels, values of sequences. Statements
+-- prepared by the protocol stay. Runs as the login, in a transaction of its own. Names are qualified because the
+-- search path may have been changed.
 create function rowhouse.clear_session(statement_timeout pg_catalog.text) returns void
 language plpgsql volatile as $$
 declare
@@ -25,5 +25,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowhouse.clear_session(pg_catalog.text) is 'Removes what requests have left in this database session.';
+comment on function rowhouse.clear_session(pg_catalog.text) is 'Removes state that requests have left in this database session.';
 grant execute on function rowhouse.clear_session(pg_catalog.text) to public;

@@ -1,5 +1,5 @@
--- Readiness asks whether the server can still write files: a sort that does not fit into memory writes a temporary one.
--- Unlike a row in a table it leaves nothing behind. On a full disk it fails with 53100.
+-- Readiness checks whether the server can write files: a sort that does not fit into memory writes a temporary one,
+-- which leaves no row behind. On a full disk it fails with 53100.
 create function rowhouse.write_temporary_file() returns bigint
 language sql volatile set work_mem = '64kB' as $$
   select count(*) from (select repeat('x', 1000) || n as line from generate_series(1, 200) n order by 1 offset 0) sorted

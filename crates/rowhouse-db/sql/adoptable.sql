@@ -1,5 +1,5 @@
 -- What `migrate adopt` gives to rowhouse_project in the schemas $1: each object, its owner, and the statements that do it.
--- Parts of extensions stay as they are, and what belongs to a table follows it: sequences of columns, row types, arrays.
+-- Parts of extensions stay as they are, and objects of a table follow it: sequences of columns, row types, arrays.
 with found as (
   select 1 as place, c.relowner as owner, 'pg_class'::regclass as class, c.oid,
     case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view'

@@ -1,4 +1,4 @@
--- Roles and the grants between them; idempotent, and what is there already is not changed: other databases of the server
+-- Roles and the grants between them; idempotent, and existing ones are not changed: other databases of the server
 -- may rely on it. Run by a superuser, or on a managed server by a role with CREATEROLE. Passwords are set separately; the
 -- names of the data plane's logins are in rowhouse.authenticator and rowhouse.authenticator_service.
 do $$
@@ -14,8 +14,8 @@ begin
       ('rowhouse_owner', 'nologin'),
       -- owns the project's objects and runs its migrations
       ('rowhouse_project', 'nologin'),
-      -- stands between rowhouse_owner and authenticated: noinherit, so that the platform may give functions to
-      -- authenticated and has none of its rights; policies for callers do not count for it either
+      -- between rowhouse_owner and authenticated, noinherit, so that the platform may change owners of functions to
+      -- authenticated without having its rights; policies for callers do not apply to it either
       ('rowhouse_caller', 'nologin noinherit'),
       -- control plane
       ('rowhouse', 'login'),
@@ -52,14 +52,14 @@ begin
       execute format('grant %I to %I', wanted.role, wanted.member);
     end if;
   end loop;
-  -- who is no superuser acts for these roles below, and in migrations, as their member
+  -- a role that is not a superuser acts for these roles below, and in migrations, as their member
   if not (select rolsuper from pg_roles where rolname = current_user) and current_user <> 'rowhouse' then
     execute format('grant rowhouse_owner to %I', current_user);
   end if;
 end
 $$;
 
--- what public may do by default is decided by grants, not by PUBLIC
+-- access to public is decided by grants, not by PUBLIC
 revoke all on schema public from public;
 grant usage, create on schema public to rowhouse_project;
 grant usage on schema public to anon, authenticated, service_role, rowhouse;

@@ -1,5 +1,6 @@
--- PUBLIC may call every new function. One that runs with its owner's rights looks past row-level security, so anon may call
--- it only where that was granted by name. Functions that policies call stay open, since whoever reads the table calls them.
+-- PUBLIC may call every new function. A security definer function bypasses row-level security, so anon may call it
+-- only if that was granted by name. Functions that policies call stay executable, since readers of the table call
+-- them.
 do $$
 declare
   open record;

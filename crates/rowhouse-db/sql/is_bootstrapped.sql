@@ -1,5 +1,5 @@
--- Whether roles and this database's grants are in place: roles belong to the whole server, and another database may
--- have brought them. $1 and $2 are the data plane's logins. Asked by oid, since a role that is missing is no error here.
+-- Whether roles and this database's grants are in place: roles belong to the whole server, and may have been created
+-- for another database. $1 and $2 are the data plane's logins. By oid, since a missing role is not an error here.
 select count(*) = 9
   and to_regnamespace('extensions') is not null
   and coalesce(bool_and(case

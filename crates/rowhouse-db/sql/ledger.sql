@@ -1,4 +1,4 @@
--- what has been applied, once; read under the migration lock
+-- applied migrations, once each; read under the migration lock
 do $$
 begin
   if to_regclass('rowhouse.migrations') is not null then
@@ -7,11 +7,11 @@ begin
   set local role rowhouse_owner;
   create schema if not exists rowhouse;
   create table rowhouse.migrations (
-    -- 'platform', 'project', or 'seed' for the one row that says development data was loaded
+    -- 'platform', 'project', or 'seed' for the row that records loading of development data
     kind text not null check (kind in ('platform', 'project', 'seed')),
-    -- file name without folder; the time stamp in front gives the order
+    -- file name without folder; its timestamp gives the order
     name text not null,
-    -- SHA-256 of the text, hex; a later difference is drift
+    -- SHA-256 of the text, hex; a different text later is refused as drift
     checksum text not null,
     -- version of the program that applied it
     program_version text not null,
@@ -21,7 +21,7 @@ begin
   comment on table rowhouse.migrations is 'migrations that have been applied, once each';
   comment on column rowhouse.migrations.kind is 'platform, project, or seed for the row that says development data was loaded';
   comment on column rowhouse.migrations.name is 'file name without folder; the time stamp in front gives the order';
-  comment on column rowhouse.migrations.checksum is 'SHA-256 of the text, hex; a later difference is drift';
+  comment on column rowhouse.migrations.checksum is 'SHA-256 of the text, hex; a different text later is refused as drift';
   comment on column rowhouse.migrations.program_version is 'version of the program that applied it';
   comment on column rowhouse.migrations.applied_at is 'when';
   reset role;

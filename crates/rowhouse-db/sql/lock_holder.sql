@@ -1,4 +1,4 @@
--- Who holds the advisory lock $1 of this database; a bigint key is split into classid and objid.
+-- The session that holds the advisory lock $1 of this database; a bigint key is split into classid and objid.
 select lock.pid, coalesce(left(activity.query, 200), '') as query
 from pg_locks lock left join pg_stat_activity activity on activity.pid = lock.pid
 where lock.locktype = 'advisory' and lock.granted and lock.objsubid = 1

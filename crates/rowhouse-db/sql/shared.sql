@@ -1,4 +1,5 @@
--- Objects of others in this database, and what PUBLIC holds that bootstrap.sql revokes. Objects of extensions do not count.
+-- Objects of other roles in this database, and privileges of PUBLIC that bootstrap.sql revokes. Objects of extensions
+-- are ignored.
 with others as (
   select c.relowner::regrole::text as owner
   from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -1,4 +1,4 @@
--- What has happened, for others to act on. Written in the transaction in which it happens, and never changed.
+-- The outbox of events. An event is written in the transaction in which it happens, and never changed.
 create schema events;
 grant usage on schema events to service_role;
 
@@ -27,7 +27,7 @@ comment on column events.outbox.id is 'Orders the events of a transaction.';
 comment on column events.outbox.txid is 'The transaction that wrote it.';
 comment on column events.outbox.kind is 'What has happened, such as auth.user_created.';
 comment on column events.outbox.tenant_id is 'The tenant concerned, where there is one. No reference: events outlive tenants.';
-comment on column events.outbox.payload is 'More; 64 KiB at most.';
+comment on column events.outbox.payload is 'Details; 64 KiB at most.';
 comment on column events.outbox.created_at is 'When it was written, by the database''s clock.';
 comment on column events.outbox.actor is
   'Who did it: a user''s id, a database role, system for the program, sql:LOGIN for SQL outside of a named transaction.';
@@ -40,7 +40,7 @@ create policy owner_select on events.outbox for select to rowhouse_owner using (
 create policy owner_insert on events.outbox for insert to rowhouse_owner with check (true);
 create policy owner_delete on events.outbox for delete to rowhouse_owner using (true);
 
--- Writes an event, and notifies once in each transaction: PostgreSQL drops a notice that is the same as one before it.
+-- Writes an event, and notifies once in each transaction: PostgreSQL drops duplicate notifications.
 create function events.emit(kind text, payload jsonb default '{}', tenant_id uuid default null) returns bigint
 language plpgsql security definer set search_path = '' as $$
 declare

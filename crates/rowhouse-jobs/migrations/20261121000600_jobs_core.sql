@@ -4,19 +4,19 @@
 create schema jobs;
 grant usage on schema jobs to authenticated, service_role, rowhouse_project;
 
--- What can be run. A process writes its kinds here when it starts.
+-- Kinds of jobs. A process writes its kinds here when it starts.
 create table jobs.kinds (
   name text not null check (name ~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' and length(name) <= 100),
   -- rowhouse (a handler in the program), http or sql
   handler text not null default 'rowhouse' check (handler in ('rowhouse', 'http', 'sql')),
-  -- processes of an older release leave it alone; compared part by part as numbers
+  -- processes of an older release do not fetch it; compared part by part as numbers
   min_release text not null default '0' check (min_release ~ '^[0-9]+(\.[0-9]+){0,3}$'),
   max_attempts smallint not null default 20 check (max_attempts between 1 and 1000),
   timeout interval not null default interval '5 minutes' check (timeout between interval '10 milliseconds' and interval '1 day'),
   constraint kinds_pkey primary key (name)
 );
 
--- Limits; null is none. Kept over all processes.
+-- Queues with their limits over all processes; null is none.
 create table jobs.queues (
   name text not null check (name ~ '^[a-z][a-z0-9_.-]{0,62}$'),
   paused boolean not null default false,
@@ -34,7 +34,7 @@ create table jobs.queues (
 );
 insert into jobs.queues (name) values ('default');
 
--- Tenants whose jobs rest, in one queue or (null) in all.
+-- Tenants whose jobs are paused, in one queue or (null) in all.
 create table jobs.pauses (
   tenant uuid not null,
   queue text references jobs.queues (name) on delete cascade,
@@ -42,7 +42,7 @@ create table jobs.pauses (
 );
 
 create sequence jobs.openings;
--- Jobs that are alike to the dispatcher. Everything that would be the same in many ready rows stands here once.
+-- Groups of jobs with the same queue, kind, tenant and priority. Values that many ready rows share are stored here once.
 create table jobs.partitions (
   id int generated always as identity,
   queue text not null references jobs.queues (name),
@@ -52,7 +52,7 @@ create table jobs.partitions (
   priority smallint not null check (priority between 0 and 9),
   -- its jobs have concurrency keys
   keyed boolean not null,
-  -- drawn whenever the partition is opened, so that workers find what is new; null: closed, no jobs are ready in it
+  -- a new number whenever the partition is opened, so that workers find new ones; null: closed, no jobs are ready in it
   opened bigint default nextval('jobs.openings'),
   opened_at timestamptz not null default clock_timestamp(),
   constraint partitions_pkey primary key (id),
@@ -62,13 +62,13 @@ create table jobs.partitions (
 create index partitions_opened_idx on jobs.partitions (opened) where opened is not null;
 
 create sequence jobs.ids;
--- Where a row stands in its partition; a job that comes back stands at the end.
+-- Order within a partition; a job that comes back goes to the end.
 create sequence jobs.positions;
 
 create table jobs.ready (
   partition int not null,
-  -- Whoever inserts has a transaction id before it draws one: workers pass positions by when no transaction is left that
-  -- could still add one below.
+  -- An insert gets a transaction id before it draws a position: workers skip lower positions once no transaction is
+  -- left that could still add one.
   position bigint not null default nextval('jobs.positions'),
   id bigint not null default nextval('jobs.ids'),
   enqueued_at timestamptz not null default clock_timestamp(),
@@ -76,17 +76,17 @@ create table jobs.ready (
   attempt smallint not null default 0,
   -- null is {}
   payload jsonb,
-  -- what few jobs have: key, unique_key, parent, max_attempts, timeout (seconds), request_id
+  -- optional properties: key, unique_key, parent, max_attempts, timeout (seconds), request_id
   options jsonb
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
         autovacuum_vacuum_insert_threshold = -1);
--- so that it is known without reading how large it is
+-- so that its size is known without detoasting
 alter table jobs.ready alter payload set storage external;
 create unique index ready_partition_position_idx on jobs.ready (partition, position);
--- what few jobs have, so that most rows are in no further index
+-- partial, so that most rows are in no further index
 create index ready_partition_key_idx on jobs.ready (partition, (options ->> 'key'), position) where options ? 'key';
 create index ready_parent_idx on jobs.ready ((options ->> 'parent')) where options ? 'parent';
--- numbers follow the order of the rows: this finds one job without a cost for every insert
+-- ids follow the physical order: finds one job at almost no cost per insert
 create index ready_id_idx on jobs.ready using brin (id) with (pages_per_range = 32, autosummarize = on);
 
 create table jobs.scheduled (
@@ -103,7 +103,7 @@ create table jobs.waiting (
   job jobs.ready not null,
   -- children that have not ended
   remaining int not null check (remaining >= 0),
-  -- what a child's death does to the parent
+  -- what a dead child does to the parent
   on_failure text not null default 'fail' check (on_failure in ('fail', 'ignore')),
   constraint waiting_pkey primary key (id)
 );
@@ -119,20 +119,20 @@ create table jobs.workers (
   constraint workers_pkey primary key (id)
 );
 
--- Jobs that run. The row is the right to complete them: whoever lost it cannot.
+-- Running jobs. The row is the right to complete them: a worker that has lost it cannot.
 create table jobs.leases (
-  -- drawn at random by the worker: a sequence would repeat numbers after a crash, for claims do not wait for the disk
+  -- random, generated by the worker: a sequence could repeat numbers after a crash, since fetches commit asynchronously
   id bigint not null,
   worker uuid not null,
   taken_at timestamptz not null default clock_timestamp(),
-  -- of a limited queue, whose running jobs are counted here
+  -- set for a limited queue, whose running jobs are counted here
   queue text,
   jobs jobs.ready[] not null,
   constraint leases_pkey primary key (id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 create index leases_queue_idx on jobs.leases (queue) where queue is not null;
 
--- Jobs of one row of jobs.done have this in common, so that the row of a given job is found.
+-- The range of ids that the jobs of one row of jobs.done share, so that the row of a given job is found.
 create function jobs.id_range(id bigint) returns bigint
 language sql immutable parallel safe return id / 10000;
 
@@ -151,7 +151,7 @@ create table jobs.results (
   id bigint not null,
   finished_at timestamptz not null default clock_timestamp(),
   result jsonb not null,
-  -- kept longer than the row of jobs.done
+  -- stored here, since results are kept longer than the row of jobs.done
   partition int not null,
   constraint results_pkey primary key (id)
 );
@@ -168,7 +168,7 @@ create table jobs.dead (
 create index dead_died_at_idx on jobs.dead (died_at);
 create index dead_parent_idx on jobs.dead (((job).options ->> 'parent')) where (job).options ? 'parent';
 
--- Lines that a job's runs have left: failures, and what handlers say.
+-- Log lines of jobs' runs: failures, and lines of handlers.
 create table jobs.log (
   id bigint not null,
   at timestamptz not null default clock_timestamp(),
@@ -187,22 +187,22 @@ create table jobs.progress (
 );
 create index progress_at_idx on jobs.progress using brin (at);
 
--- One live job per key.
+-- One unfinished job per key.
 create table jobs.unique_keys (
-  -- of a tenant's job, "<tenant> <key>": tenants do not meet
+  -- for a tenant's job "<tenant> <key>", so that tenants are separate
   key text not null check (length(key) <= 540),
   id bigint not null,
   constraint unique_keys_pkey primary key (key)
 );
 
--- Running jobs that somebody wants stopped.
+-- Running jobs that are to be cancelled.
 create table jobs.cancellations (
   id bigint not null,
   asked_at timestamptz not null default clock_timestamp(),
   constraint cancellations_pkey primary key (id)
 );
 
--- Latest starts of what has a rate: when, and how many at once.
+-- Latest starts of queues, tenants and keys with a rate: when, and how many.
 create table jobs.recent_starts (
   scope text not null,
   at timestamptz[] not null,
@@ -212,7 +212,7 @@ create table jobs.recent_starts (
 );
 create index recent_starts_last_at_idx on jobs.recent_starts (last_at);
 
--- Effects that have happened; see jobs.once.
+-- Keys of effects that have happened; see jobs.once.
 create table jobs.effects (
   key text not null check (length(key) <= 540),
   at timestamptz not null default clock_timestamp(),

@@ -1,6 +1,6 @@
 -- Enqueueing, in the caller's transaction.
 
--- The partition of these jobs if it exists. Two statements, so that each finds it by the index whatever the tenant is.
+-- The partition of these jobs if it exists. Two statements, so that each uses the index, with and without a tenant.
 create function jobs.find_partition(of_queue text, of_kind text, of_tenant uuid, of_priority smallint, is_keyed boolean)
 returns jobs.partitions
 language plpgsql volatile as $$
@@ -19,8 +19,8 @@ end
 $$;
 
 -- Opens a closed partition. A transaction that has read jobs.partitions keeps jobs.close_idle_partitions out until it ends,
--- so that what it found open stays so. Where its snapshot may be older than that, the row itself has to be locked, and is
--- refused (40001) if it has changed.
+-- so that an open partition stays open. If its snapshot may be older than that, the row itself is locked, which fails
+-- (40001) if it has changed.
 create function jobs.open_partition(of_partition int) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -32,7 +32,7 @@ begin
 end
 $$;
 
--- The partition's id; makes or opens it where that is needed.
+-- The partition's id; creates or opens it if necessary.
 create function jobs.partition_of(of_queue text, of_kind text, of_tenant uuid, of_priority smallint, is_keyed boolean)
 returns int
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -49,7 +49,7 @@ begin
     on conflict on constraint partitions_queue_kind_tenant_priority_keyed_key do nothing returning * into found_row;
   end if;
   if found_row.id is null then
-    -- somebody else made it just now
+    -- created concurrently
     found_row := jobs.find_partition(of_queue, of_kind, of_tenant, of_priority, is_keyed);
   end if;
   if found_row.opened is null or is_old_snapshot then
@@ -81,8 +81,8 @@ begin
 end
 $$;
 
--- Whether this transaction speaks for one caller or one tenant: a request of the data API without the service key, also
--- inside of functions with their owner's rights, or a tenant's own job.
+-- Whether this transaction is confined to one caller or tenant: a request of the data API without the service key,
+-- also inside security definer functions, or a tenant's own job.
 create function jobs.is_confined() returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(current_setting('role', true), '') in ('anon', 'authenticated')
@@ -90,14 +90,14 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
       and coalesce(current_setting('role', true), '') <> 'service_role')
 $$;
 
--- Who is confined enqueues for the own tenant; everybody else for whom they name.
+-- A confined caller enqueues for its own tenant; others for any tenant.
 create function jobs.tenant_of_caller(named uuid) returns uuid
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select case when jobs.is_confined() then own.tenant else coalesce(named, own.tenant) end
   from (select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid as tenant) own
 $$;
 
--- A job of no tenant calls functions with the rights of the project's owner. Who is confined cannot ask for that.
+-- A job without a tenant calls functions with the rights of the project's owner, so a confined caller cannot enqueue one.
 create function jobs.require_tenant(of_kind text, of_tenant uuid) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -109,7 +109,7 @@ begin
 end
 $$;
 
--- Refuses what is too large to be a job: such things belong into a table, and their key into the payload.
+-- Refuses oversized payloads: large data belongs into a table, and its key into the payload.
 create function jobs.require_small(payload jsonb) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -121,7 +121,7 @@ begin
       message = format('a job''s payload has at most %s bytes, this one has %s', most, octet_length(payload::text)),
       hint = 'Keep the data in a table and enqueue its key.';
   end if;
-  -- what is shorter cannot be so deep
+  -- shorter text cannot be nested that deep
   if octet_length(payload::text) > 2 * deepest and jsonb_path_exists(payload, '$.**{101 to last}') then
     raise exception using errcode = 'program_limit_exceeded',
       message = format('a job''s payload is at most %s levels deep', deepest);
@@ -129,14 +129,14 @@ begin
 end
 $$;
 
--- True while jobs.enqueue_parent is at work. Otherwise a tenant could name another's parent, and end it.
+-- True inside jobs.enqueue_parent. Otherwise a tenant could name another's parent, and end it.
 create function jobs.is_family() returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(current_setting('rowhouse.job_family', true), '') = pg_current_xact_id()::text
 $$;
 
--- Enqueues one job and returns its id; of a unique_key that is taken, the id of the live job that has it. A job whose
--- transaction rolls back has never been.
+-- Enqueues one job and returns its id; if its unique_key is in use, the id of the existing job. The job exists only
+-- if the transaction commits.
 create function jobs.enqueue(
   kind text,
   payload jsonb default '{}',
@@ -144,9 +144,9 @@ create function jobs.enqueue(
   run_at timestamptz default null,
   priority int default 5,
   tenant uuid default null,
-  -- one live job per value
+  -- one unfinished job per value
   unique_key text default null,
-  -- jobs with the same value run one after another (as many at once as the queue's key_concurrency says)
+  -- jobs with the same value run one at a time (or up to the queue's key_concurrency)
   key text default null,
   max_attempts int default null,
   timeout interval default null,
@@ -174,7 +174,7 @@ begin
   if length(key) > 500 or length(unique_key) > 500 then
     raise exception using errcode = 'invalid_parameter_value', message = 'a key has at most 500 characters';
   end if;
-  -- 'infinity' is how a parent is made, which nobody sees
+  -- 'infinity' is used internally to create a parent
   if isfinite(run_at) or not jobs.is_family() then
     perform jobs.require_run_at(run_at) where run_at is not null;
   end if;
@@ -199,7 +199,7 @@ begin
     insert into jobs.unique_keys as u (key, id) values (unique_key, job.id) on conflict on constraint unique_keys_pkey do nothing;
     if not found then
       select u.id into owner_id from jobs.unique_keys u where u.key = unique_key;
-      -- it may just have ended; then this one is the next
+      -- it may just have ended; then this one takes the key
       return coalesce(owner_id, jobs.enqueue(kind, payload, queue, run_at, priority, tenant, plain_key, key, max_attempts, timeout, parent));
     end if;
   end if;
@@ -301,8 +301,8 @@ begin
 end
 $$;
 
--- True the first time it is called with this key by a transaction that commits: the way to an effect that happens once,
--- however often its job runs. Keys are kept for 30 days, and are a tenant's own where one is spoken for.
+-- True the first time it is called with this key by a transaction that commits: for effects that must happen once,
+-- however often the job runs. Keys are kept for 30 days, and are separate per tenant.
 create function jobs.once(effect text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -313,11 +313,11 @@ begin
 end
 $$;
 
--- Not for callers of the data API themselves: a project opens what it wants to, kind by kind, with functions of its own that
--- have their owner's rights. Those stay confined; see jobs.is_confined.
+-- Not executable by callers of the data API: a project allows kinds by security definer functions of its own, which
+-- stay confined; see jobs.is_confined.
 grant execute on function jobs.enqueue(text, jsonb, text, timestamptz, int, uuid, text, text, int, interval, bigint)
   to service_role, rowhouse_project;
 grant execute on function jobs.enqueue_many(text, jsonb[], text, int, uuid) to service_role, rowhouse_project;
 grant execute on function jobs.enqueue_parent(jsonb, jsonb[], text) to service_role, rowhouse_project;
--- A tenant's jobs call functions as authenticated, and need it there; it touches keys of the own tenant only.
+-- A tenant's jobs call functions as authenticated and need it; it uses keys of the own tenant only.
 grant execute on function jobs.once(text) to authenticated, service_role, rowhouse_project;

@@ -1,7 +1,7 @@
--- What workers call. Only members of rowhouse_owner may.
+-- Functions for workers. Executable by members of rowhouse_owner only.
 
--- Jobs as they go back to where they came from: those with a key to their place among the jobs of that key, others to the
--- end of their partition.
+-- Returns jobs to jobs.ready: those with a key to their place among the jobs of that key, others to the end of their
+-- partition.
 create function jobs.make_ready(back jobs.ready[]) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -16,7 +16,7 @@ begin
 end
 $$;
 
--- Closes partitions of tenants in which nothing is ready, so that workers need not look into them; returns how many.
+-- Closes partitions of tenants without ready jobs, so that workers skip them; returns how many.
 create function jobs.close_idle_partitions(most int) returns int
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
@@ -31,7 +31,7 @@ begin
   if cardinality(idle) = 0 or not pg_try_advisory_xact_lock(hashtextextended('jobs.close_idle_partitions', 0)) then
     return 0;
   end if;
-  -- Who may still add a job has read this table and not ended; then the next turn closes them.
+  -- A transaction that may still add a job holds a lock from reading this table; then the next call closes them.
   perform set_config('lock_timeout', '20ms', true);
   lock table jobs.partitions in access exclusive mode;
   update jobs.partitions p set opened = null
@@ -43,14 +43,14 @@ exception when lock_not_available then
 end
 $$;
 
--- Runs a job may have.
+-- Attempts that a job may have.
 create function jobs.attempts_of(job jobs.ready) returns int
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce((job.options ->> 'max_attempts')::int, k.max_attempts)
   from jobs.partitions p join jobs.kinds k on k.name = p.kind where p.id = job.partition
 $$;
 
--- Moves what is due to ready; returns how many.
+-- Moves due jobs to ready; returns how many.
 create function jobs.promote_due(most int) returns int
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
@@ -69,8 +69,8 @@ begin
 end
 $$;
 
--- `rate` a second means floor(rate) starts, at least one, in as many seconds as belong to that. The span is a little longer,
--- for what is claimed begins a little later.
+-- `rate` a second means floor(rate) starts, at least one, in as many seconds as belong to that. The span is a little
+-- longer, since fetched jobs start a little later.
 create function jobs.rate_span(rate double precision) returns interval
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select make_interval(secs => 1.02 * floor(greatest(rate, 1)) / rate + 0.05)
@@ -93,7 +93,7 @@ language sql set search_path = pg_catalog, pg_temp as $$
     from unnest(s.at, s.counts) u (at, starts) where u.at > clock_timestamp() - jobs.rate_span(rate))
 $$;
 
--- What a limit of a queue counts: a tenant's jobs, and those of one key of one tenant (or of none).
+-- The scope that a limit of a queue counts: a tenant's jobs, or those of one key of one tenant (or of none).
 create function jobs.tenant_scope(of_queue text, of_tenant uuid) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select 'tenant ' || of_queue || ' ' || of_tenant
@@ -121,7 +121,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   select a || coalesce((select jsonb_object_agg(e.key, e.value::int + coalesce((a ->> e.key)::int, 0)) from jsonb_each_text(b) e), '{}')
 $$;
 
--- Takes ready jobs without a key from a partition, first come first served.
+-- Takes ready jobs without a key from a partition, in order.
 create function jobs.take_plain(from_partition int, most int, most_bytes bigint) returns jobs.ready[]
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
@@ -145,8 +145,8 @@ end
 $$;
 
 -- Takes ready jobs with keys from a partition: of each key as many as it may still run, the oldest first. It steps from key
--- to key, so that the jobs of one key, however many, do not hide those of others. Where there are more keys than it looks
--- at, the next call goes on behind the last.
+-- to key, so that the jobs of one key, however many, do not hide those of others. If there are more keys than it
+-- checks, the next call continues after the last.
 create function jobs.take_keyed(in_partition jobs.partitions, limits jobs.queues, running jsonb, most int, most_bytes bigint)
 returns jobs.ready[]
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
@@ -196,7 +196,7 @@ begin
 end
 $$;
 
--- Where the next look at a partition of very many keys begins.
+-- Where the next scan of a partition with very many keys begins.
 create table jobs.key_cursors (
   partition int not null,
   key text not null,
@@ -218,7 +218,7 @@ begin
 end
 $$;
 
--- Claims within a queue's limits. One at a time over all processes, and running jobs are counted from the leases, so no
+-- Fetches within a queue's limits. Serialized over all processes, and running jobs are counted from the leases, so no
 -- limit is ever exceeded. Partitions are tried in the order given, each for at most its quota.
 create function jobs.claim_limited(by_worker uuid, of_queue text, of_partitions int[], quotas int[], most int,
   most_bytes bigint, new_lease bigint)
@@ -236,7 +236,7 @@ declare
   bytes bigint := 0;
   partition_room int;
 begin
-  -- Who has been declared dead takes nothing more until it has noticed.
+  -- A worker that was declared dead takes nothing until it has registered again.
   if not exists (select from jobs.workers w where w.id = by_worker) then
     return;
   end if;

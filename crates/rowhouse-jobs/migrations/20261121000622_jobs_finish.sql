@@ -1,4 +1,4 @@
--- How runs end: completed, released, or lost with their worker. Only members of rowhouse_owner may.
+-- Ending runs: completed, released, or lost with their worker. Executable by members of rowhouse_owner only.
 
 -- Ends runs. `outcomes` is [{"lease": 7, "id": 1, "state": "done", "result": …}, {"id": 2, "state": "retry", "after": 2.5,
 -- "error": …}, {"id": 3, "state": "dead" or "cancelled", "error": …}, {"id": 4, "state": "release"}]; `release` gives a job
@@ -37,8 +37,8 @@ begin
 end
 $$;
 
--- Counts `ended` children of a waiting job, and lets it go when the last has ended, or die with the first that failed. The
--- mark failed_by_child lets it come back with a child that is run again.
+-- Counts `ended` children of a waiting job, and makes it ready when the last has ended, or dead with the first that
+-- failed. The flag failed_by_child lets it be retried together with that child.
 create function jobs.end_children(of_parent bigint, ended int, failed int) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -66,7 +66,7 @@ begin
 end
 $$;
 
--- What ends together with a job: its unique key, the wish to cancel it, its parent's waiting.
+-- Cleanup when a job ends: its unique key, a pending cancellation, its parent's count.
 create function jobs.end_jobs(ended jobs.ready[], failed boolean) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -146,7 +146,7 @@ begin
 end
 $$;
 
--- Gives back leases that their worker knows nothing of: the claim was committed, and its answer never arrived.
+-- Releases leases that their worker does not know: the fetch was committed, and its answer never arrived.
 create function jobs.release_leases(of_worker uuid, unknown bigint[]) returns int
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -175,9 +175,9 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   select 5
 $$;
 
--- Gives the jobs of workers that have not beaten since those beats to others; returns how many. Nobody knows which of
--- them had begun, so that this costs no attempt: a job that never ran must not die of it. A job that kills its workers is stopped by
--- a count of its own.
+-- Rescues the jobs of workers without a heartbeat since the given ones; returns how many. It is unknown which of them
+-- had begun, so no attempt is counted: a job that never ran must not become dead by it. Jobs that kill their workers
+-- are bounded by a count of their own.
 create function jobs.rescue(silent uuid[], beats timestamptz[]) returns int
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare

@@ -1,6 +1,6 @@
--- Stopping jobs, and bringing dead ones back. Only members of rowhouse_owner may.
+-- Cancelling jobs, and retrying dead ones. Executable by members of rowhouse_owner only.
 
--- One look for a job to be stopped; see jobs.cancel.
+-- One attempt to find and cancel a job; see jobs.cancel.
 create function jobs.try_cancel(job_id bigint) returns text
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
@@ -19,7 +19,7 @@ begin
     perform jobs.end_jobs(array[gone], true);
     return 'cancelled';
   end if;
-  -- Locked, so that the run cannot end before it can be seen that nobody wants it.
+  -- Locked, so that the run cannot end before the cancellation is visible.
   perform from jobs.leases l where exists (select from unnest(l.jobs) j where j.id = job_id) for update;
   if found then
     insert into jobs.cancellations (id) values (job_id) on conflict do nothing;
@@ -34,14 +34,14 @@ begin
 end
 $$;
 
--- Stops a job. Returns what became of it: cancelled, cancelling (it runs; its worker is told), finished, dead, or null if
--- there is none of this id.
+-- Cancels a job. Returns cancelled, cancelling (it runs; its worker is notified), finished, dead, or null if there is
+-- no job with this id.
 create function jobs.cancel(job_id bigint) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   outcome text;
 begin
-  -- A job that moves from one table to another while we look is found by the next look.
+  -- A job that moves between tables meanwhile is found by the next attempt.
   for look in 1 .. 3 loop
     outcome := jobs.try_cancel(job_id);
     exit when outcome is not null;
@@ -50,7 +50,7 @@ begin
 end
 $$;
 
--- Numbers of dead jobs that belong together: a parent that died of a child comes back with the child, and such a parent's
+-- Ids of dead jobs that are retried together: a parent that failed by a child with the child, and such a parent's
 -- dead children with it.
 create function jobs.dead_family(ids bigint[]) returns bigint[]
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -78,8 +78,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     + (select count(*) from jobs.leases l, unnest(l.jobs) j where j.options ->> 'parent' = of_parent::text))::int
 $$;
 
--- Gives dead or cancelled jobs, and the dead of their families, a new life with all their attempts; returns how many. One
--- whose unique key a live job has by now stays dead.
+-- Retries dead or cancelled jobs, and the dead of their families, with all their attempts; returns how many. One
+-- whose unique key is used by another job now stays dead.
 create function jobs.redrive(ids bigint[]) returns int
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -131,8 +131,8 @@ begin
 end
 $$;
 
--- The next dead jobs of a queue and kind (null: of all) that died before `until`, numbered above `after_id`: how many were
--- run again, and the last number looked at; null once there are none.
+-- Retries the next dead jobs of a queue and kind (null: of all) that died before `until`, with ids above `after_id`:
+-- returns how many, and the last id; null once there are none.
 create function jobs.redrive_some(of_queue text, of_kind text, after_id bigint, until timestamptz, most int)
 returns table (moved int, last_id bigint)
 language plpgsql set search_path = pg_catalog, pg_temp as $$

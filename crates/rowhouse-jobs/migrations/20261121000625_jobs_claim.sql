@@ -1,9 +1,9 @@
--- Claiming and finishing, which workers do all day. The tables are empty in one minute and long in the next, and a plan that
--- was made for the one is kept for the other: it may only use indexes.
+-- Fetching and completing. The tables are empty at one time and long at another, and cached plans are used for both:
+-- so they may only use indexes.
 
 -- Takes up to `most` jobs, partition by partition in the order given, at most the quota of each; they become one lease. The join goes
--- through the partitions in order and stops at the limit, so no more rows are looked at than are taken. `cut`: as their payloads
--- have `most_bytes`, more were left that would have been taken.
+-- through the partitions in order and stops at the limit, so no more rows are looked at than are taken. `cut`: more
+-- jobs were left because of `most_bytes`.
 create function jobs.claim(by_worker uuid, of_partitions int[], lows bigint[], quotas int[], kinds int[],
   kind_rooms bigint[], most bigint, most_bytes bigint, new_lease bigint)
 returns table (lease bigint, partition int, "position" bigint, id bigint, enqueued_at timestamptz, attempt smallint, payload jsonb,
@@ -24,7 +24,7 @@ begin
           where w.partition = wanted.partition and w.position >= wanted.low
           order by w.position limit wanted.quota for update skip locked
         ) r
-        -- who has been declared dead takes nothing more until it has noticed
+        -- a worker that was declared dead takes nothing until it has registered again
         where exists (select from jobs.workers k where k.id = by_worker)
         limit most
       ) l
@@ -46,7 +46,8 @@ begin
 end
 $$;
 
--- Completes whole leases whose jobs went well and returns them. Whoever finds a lease gone has lost it and completes nothing.
+-- Completes whole leases whose jobs succeeded and returns them. A missing lease was lost to another worker, and
+-- completes nothing.
 create function jobs.complete_leases(by_worker uuid, of_leases bigint[]) returns setof bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 begin

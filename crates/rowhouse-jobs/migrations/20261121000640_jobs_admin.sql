@@ -1,7 +1,7 @@
--- What people and running jobs do to jobs: resting, progress, lines, and the id of the request.
+-- Control of jobs and reports of running ones: pausing, progress, log lines, and the id of the request.
 
--- The request that is being served: named by the program, or, behind the data API, among the request's headers, where
--- the program has put it.
+-- The id of the current request: set by the program, or in the data API from the request's headers, where the program
+-- has put it.
 create function jobs.request_id() returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select left(coalesce(
@@ -9,8 +9,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     nullif(current_setting('request.headers', true), '')::json ->> 'x-request-id'), 64)
 $$;
 
--- Notes how far a running job has come: 0 to 100 percent. A second call within a tenth of a second changes nothing,
--- unless it says 100.
+-- Stores the progress of a running job: 0 to 100 percent. A second call within a tenth of a second changes nothing,
+-- unless it is 100.
 create function jobs.set_progress(job_id bigint, percent real, note text default null) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   insert into jobs.progress as p (id, percent, note)
@@ -37,23 +37,23 @@ begin
 end
 $$;
 
--- Not for callers of the data API: a number is no proof that the job is theirs.
+-- Not executable by callers of the data API: an id does not prove that the job is theirs.
 revoke execute on function jobs.set_progress(bigint, real, text), jobs.write_log(bigint, text, int) from public;
 grant execute on function jobs.set_progress(bigint, real, text), jobs.write_log(bigint, text, int)
   to service_role, rowhouse_project;
 
--- Replaced by the crate that has tenants.
+-- A hook; the body is written by rowhouse-tenancy.
 create function jobs.is_tenant(id uuid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select true
 $$;
--- Tenants whose jobs wait; the same.
+-- Tenants whose jobs are not fetched; a hook, too.
 create function jobs.suspended_tenants() returns setof uuid
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select null::uuid where false
 $$;
 
--- Lets a queue (null: every queue) rest or go on; for one tenant, or (null) for all. Returns the names of the queues, or of
+-- Pauses or resumes a queue (null: every queue), for one tenant, or (null) for all. Returns the names of the queues, or of
 -- the one word "all" for a tenant in every queue. Unknown queues and tenants are refused.
 create function jobs.pause(of_queue text, of_tenant uuid, rests boolean) returns setof text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -78,7 +78,7 @@ begin
 end
 $$;
 
--- Runs a job again: a dead or cancelled one with all its attempts, a failed or scheduled one at once. Returns how many.
+-- Retries a job: a dead or cancelled one with all its attempts, a failed or scheduled one at once. Returns how many.
 create function jobs.retry(job_id bigint) returns int
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -95,7 +95,7 @@ begin
 end
 $$;
 
--- Where a job is to be found, as one object; null if there is none of this id.
+-- A job in full as one object; null if there is no job with this id.
 create function jobs.find(job_id bigint) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
   with found (state, at, error, job, remaining, worker) as (
@@ -141,7 +141,7 @@ language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = o
   from (select about from live union all select about from done union all select about from kept) a
 $$;
 
--- What was counted last, by whichever process was first; the others show the same.
+-- The last counts, made by one process; the others export the same.
 create table jobs.measurement (
   is_only boolean not null default true check (is_only),
   at timestamptz not null,

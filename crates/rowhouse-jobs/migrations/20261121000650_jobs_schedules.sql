@@ -1,6 +1,6 @@
--- What rowhouse.toml declares: queues' limits, and schedules.
+-- Declarations of rowhouse.toml: limits of queues, and schedules.
 
--- Limits that came from the file go when the file no longer names the queue.
+-- Limits from the file are removed when the file no longer names the queue.
 alter table jobs.queues add column declared boolean not null default false;
 
 create table jobs.schedules (
@@ -10,22 +10,22 @@ create table jobs.schedules (
   kind text not null references jobs.kinds (name),
   payload jsonb not null default '{}' check (jsonb_typeof(payload) = 'object'),
   queue text not null references jobs.queues (name),
-  -- what becomes of times that passed while nobody could fire
+  -- policy for times that were missed while no process ran
   missed text not null check (missed in ('skip', 'once', 'all')),
   jitter interval not null check (jitter between interval '0' and interval '1 day'),
   paused boolean not null,
   -- false once the file no longer names it: it never fires
   declared boolean not null default true,
-  -- comes with the program; the file may only change it
+  -- built in; the file may only override it
   built_in boolean not null,
   -- the pattern's time that fires next, and that time with jitter; null is never
   slot timestamptz,
   next_at timestamptz,
   last_at timestamptz,
   last_job bigint,
-  -- why the last firing made no job
+  -- why the last firing enqueued no job
   last_error text,
-  -- what became of that job, kept when the job itself is pruned; see jobs.result_of
+  -- outcome of that job, kept when the job itself is pruned; see jobs.result_of
   last_result jsonb,
   constraint schedules_pkey primary key (name)
 );
@@ -33,8 +33,8 @@ alter table jobs.schedules enable row level security;
 alter table jobs.schedules force row level security;
 create policy owner_all on jobs.schedules to rowhouse_owner using (true) with check (true);
 
--- What has become of a job that was enqueued at `since`: its state, when that was reached, its error and its result. Null
--- once it is forgotten. Looks where it is cheap first.
+-- The outcome of a job that was enqueued at `since`: its state, when that was reached, its error and its result. Null
+-- once it is pruned. Searches the cheap tables first.
 create function jobs.result_of(job_id bigint, since timestamptz) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -66,7 +66,7 @@ begin
 end
 $$;
 
--- Writes down how the last jobs of schedules have ended, before they are forgotten: some come once a month.
+-- Stores the outcomes of schedules' last jobs before they are pruned: some schedules fire once a month.
 create function jobs.record_last_results() returns void
 language sql set search_path = pg_catalog, pg_temp as $$
   update jobs.schedules s set last_result = f.result
@@ -90,7 +90,7 @@ begin
     select * from (values
       ('done', 'finished_at', ages[1]), ('results', 'finished_at', ages[2]), ('log', 'at', ages[3]),
       ('progress', 'at', ages[3]), ('dead', 'died_at', ages[4]), ('effects', 'at', ages[5]),
-      -- the slowest rate that is worth its name is one in two days
+      -- the slowest supported rate is one in two days
       ('recent_starts', 'last_at', 172800)) as kept (relation, since, age)
   loop
     execute format('delete from jobs.%1$I where ctid = any (array(select ctid from jobs.%1$I '

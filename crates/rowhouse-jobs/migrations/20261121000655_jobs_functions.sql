@@ -1,14 +1,14 @@
 -- Jobs that call functions of the project: kind jobs.sql, payload {"function": "public.bump", "args": {"by": 2}}.
 --
 -- A job of a tenant calls as `authenticated` with that tenant in its claims, so that row-level security confines it to the
--- tenant, on the login `authenticator`, which has no rights of its own. Any other calls as `rowhouse_project` by a `security
--- definer` function, inside which PostgreSQL forbids to change the role. Cursors are closed before either commits, and the
--- session is emptied before it is used again.
+-- tenant, on the login `authenticator`, which has no rights of its own. A job without a tenant calls as
+-- `rowhouse_project` through a `security definer` function, inside which PostgreSQL forbids changing the role.
+-- Cursors are closed before the commit, and the session is reset before it is reused.
 
 create table jobs.allowed_functions (
   schema_name text not null,
   function_name text not null,
-  -- as pg_get_function_identity_arguments writes them; a function that is dropped and made again stays allowed
+  -- as pg_get_function_identity_arguments writes them; a function that is dropped and recreated stays allowed
   arguments text not null,
   allowed_at timestamptz not null default now(),
   constraint allowed_functions_pkey primary key (schema_name, function_name, arguments)
@@ -56,7 +56,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   order by i.place
 $$;
 
--- Lets jobs of the kind jobs.sql call a function of the project.
+-- Allows jobs of the kind jobs.sql to call a function of the project.
 create function jobs.allow_function(function text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -80,7 +80,7 @@ begin
 end
 $$;
 
--- Takes that back; false if it was not allowed. Also for functions that are gone, by name.
+-- Withdraws that; false if it was not allowed. Also for dropped functions, by name.
 create function jobs.disallow_function(function text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -148,13 +148,14 @@ begin
 end
 $$;
 
--- Whom a tenant's job speaks for.
+-- The claims of a tenant's job; a hook.
 create function jobs.claims_of(of_tenant uuid) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select jsonb_build_object('role', 'authenticated', 'tenant_id', of_tenant)
 $$;
 
--- Calls as the project's owner. Deferred constraints and triggers are brought forward: at commit they would run as the login.
+-- Calls as the project's owner. Deferred constraints and triggers run before the commit, at which they would run as
+-- the login.
 create function jobs.call_for_project(function text, args jsonb) returns jsonb
 language plpgsql security definer as $$
 declare
@@ -166,9 +167,10 @@ begin
 end
 $$;
 
--- Completes a job in the transaction of the function that it called for a tenant, on a login that may do nothing else here.
--- Who knows worker and lease, which are random numbers, is the worker: the login can read neither, and they travel as
--- parameters, which pg_stat_activity and pg_prepared_statements do not show. Even so it completes no job but a tenant's.
+-- Completes a job in the transaction of the function that it called for a tenant, on a login without other privileges
+-- here. Knowing worker and lease, which are random, proves to be the worker: the login can read neither, and they are
+-- sent as parameters, which pg_stat_activity and pg_prepared_statements do not show. It completes only a tenant's
+-- jobs.
 create function jobs.complete_call(by_worker uuid, of_lease bigint, job_id bigint, result jsonb) returns boolean
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   select job_id = any (jobs.complete(by_worker, jsonb_build_array(
@@ -178,7 +180,7 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
     where l.id = of_lease and l.worker = by_worker and j.id = job_id and p.tenant is not null)
 $$;
 
--- The data plane's login, whatever it is called.
+-- The data plane's login, whatever its name.
 do $$
 declare
   login name;
@@ -194,7 +196,7 @@ end
 $$;
 grant execute on function jobs.allow_function(text), jobs.disallow_function(text) to rowhouse_project;
 grant execute on function jobs.call_statement(text, jsonb) to authenticated, rowhouse_project;
--- Before the function changes hands: rowhouse_owner inherits from rowhouse_project.
+-- Before the change of the owner: rowhouse_owner inherits from rowhouse_project.
 grant execute on function jobs.call_for_project(text, jsonb) to rowhouse_project;
 grant create on schema jobs to rowhouse_project;
 alter function jobs.call_for_project(text, jsonb) owner to rowhouse_project;

@@ -1,5 +1,5 @@
--- A page of jobs, highest number first: $1 state, $2 queue, $3 kind, $4 tenant, $5 numbers below this, $6 how many. What
--- is done is looked for in the latest thousand batches only, so that a page costs the same however much was ever done.
+-- A page of jobs, highest number first: $1 state, $2 queue, $3 kind, $4 tenant, $5 numbers below this, $6 how many.
+-- Done jobs are searched in the latest thousand rows only, so that the cost of a page is bounded.
 with wanted as materialized (
   select n.id, n.queue, n.kind, n.tenant, n.priority from jobs.partitions n
   where ($2::text is null or n.queue = $2) and ($3::text is null or n.kind = $3) and ($4::uuid is null or n.tenant = $4)

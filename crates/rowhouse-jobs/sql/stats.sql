@@ -1,4 +1,4 @@
--- Per queue and kind: what is where. Each partition's jobs are counted up to $1, so that a long queue costs no more than that.
+-- Counts by state, per queue and kind. Each partition's jobs are counted up to $1, which bounds the cost.
 with ready as (
   select n.id as partition, c.jobs, o.enqueued_at
   from jobs.partitions n

@@ -1,7 +1,7 @@
--- What delivering a mail asks of the database before and after the conversation with the relay.
+-- Delivery of a mail: database work before and after the SMTP session.
 
--- The turn of the next mail to leave, so that neither the rate nor the cap of a day (UTC) is exceeded by all processes
--- together. A turn that is given is taken: who comes back at that time goes.
+-- Assigns the next slot, so that all processes together exceed neither the rate nor the cap of a day (UTC). An
+-- assigned slot is used: a run at that time may send.
 create function mail.take_turn(per_minute int, per_day int) returns timestamptz
 language plpgsql set search_path = '' as $$
 declare
@@ -34,7 +34,7 @@ declare
   of_list text;
   of_tenant uuid;
 begin
-  -- Lost in a crash, the next run begins again; nothing that was said to anybody depends on it.
+  -- Asynchronous commit: if it is lost in a crash, the next run begins again.
   perform set_config('synchronous_commit', 'off', true);
   select * into r from mail.recipients x where x.id = of_recipient for update;
   if r.id is null or r.finished_at is not null then
@@ -69,8 +69,7 @@ begin
 end
 $$;
 
--- Recipients whose jobs have died or been cancelled will not be tried any more, so they end; returns how many. Written by
--- `most` at a time.
+-- Ends recipients whose jobs are dead or cancelled; at most `most` per call, returns how many.
 create function mail.sweep(most int default 1000) returns bigint
 language sql set search_path = '' as $$
   with lost as (

@@ -1,7 +1,7 @@
--- Telling the customer's software what becomes of mails. Whatever writes an event also enqueues the job that tells of it,
--- in the same transaction; who is told, and signed with what, the process knows that runs the job.
+-- Webhooks for events of mails. A trigger on events enqueues a job in the same transaction; URL and secret are
+-- settings of the process that runs the job.
 
--- One row while somebody is to be told. Written by processes as they start, from mail.webhook_url.
+-- One row while webhooks are on. Written by processes at start, from mail.webhook_url.
 create table mail.hook (
   is_only boolean not null default true constraint hook_is_only_check check (is_only),
   constraint hook_pkey primary key (is_only)
@@ -10,7 +10,7 @@ alter table mail.hook enable row level security;
 alter table mail.hook force row level security;
 create policy owner_all on mail.hook to rowhouse_owner using (true) with check (true);
 
--- A service that is slow or away takes no more than this of the workers.
+-- Limits the workers that a slow or unreachable service can occupy.
 insert into jobs.queues (name, concurrency) values ('mail.webhook', 10);
 
 create function mail.tell() returns trigger
@@ -27,9 +27,9 @@ begin
     from added a join mail.recipients r on r.id = a.recipient join mail.messages m on m.id = r.message
     where a.event <> 'captured' order by a.id
   loop
-    -- the job belongs to the request that asked for the mail
+    -- the job carries the id of the request that sent the mail
     perform set_config('rowhouse.request_id', coalesce(e.request_id, ''), true);
-    -- The number only: the kind may be enqueued by others, who must not make up what is then signed.
+    -- The id only: others may enqueue the kind, and must not be able to forge what is signed.
     perform jobs.enqueue('mail.webhook', jsonb_build_object('event', e.id), queue => 'mail.webhook', tenant => e.tenant);
   end loop;
   perform set_config('rowhouse.request_id', before, true);

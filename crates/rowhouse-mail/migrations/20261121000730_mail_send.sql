@@ -1,7 +1,7 @@
--- Mails from SQL, for customers' triggers and functions. What they ask for is kept as it is, with a job that writes the mail
--- from it: composing, templates and links are the program's.
+-- Mails from SQL, for triggers and functions of the project. The request is stored as a draft, with a job that
+-- composes the mail from it in the program.
 
--- Mails that are still to be written. The job holds the number only: whoever may enqueue could otherwise send.
+-- Drafts to be composed. The job holds the id only: anybody who may enqueue could otherwise send.
 create table mail.drafts (
   id bigint generated always as identity,
   created_at timestamptz not null default clock_timestamp(),
@@ -17,7 +17,7 @@ create policy owner_all on mail.drafts to rowhouse_owner using (true) with check
 
 insert into jobs.kinds (name, max_attempts, timeout) values ('mail.write', 20, interval '1 minute');
 
--- Sends a mail if the caller's transaction commits, and returns the number of the job that writes it. The keys are those of
+-- Sends a mail if the caller's transaction commits, and returns the id of the job that composes it. The keys are those of
 -- POST /mail/v1/send: mail.send('{"to": "ada@example.com", "template": "welcome", "data": {"name": "Ada"}}').
 create function mail.send(message jsonb) returns bigint
 language plpgsql security definer set search_path = '' as $$
@@ -51,5 +51,5 @@ begin
   return jobs.enqueue('mail.write', jsonb_build_object('draft', draft), queue => 'mail', tenant => for_tenant);
 end
 $$;
--- Not to those who are signed in: a function of the project's, security definer, decides for them.
+-- Not for authenticated: a security definer function of the project decides for users.
 grant execute on function mail.send(jsonb) to service_role, rowhouse_project;

@@ -1,4 +1,4 @@
--- What belongs to a tenant: idempotency keys, and the senders that it has proved to be its own.
+-- Per tenant: idempotency keys, and proved senders.
 
 -- Two tenants may use the same key.
 alter table mail.messages drop constraint messages_idempotency_key_key;
@@ -24,11 +24,11 @@ create table mail.senders (
 );
 comment on table mail.senders is 'From addresses and domains that a tenant may send as over SMTP, once proved.';
 comment on column mail.senders.id is 'Number.';
-comment on column mail.senders.tenant is 'Whose it is.';
+comment on column mail.senders.tenant is 'The tenant.';
 comment on column mail.senders.kind is 'domain: every address of it, proved by a DNS record. address: only this one, proved by a code that was sent there.';
 comment on column mail.senders.name is 'The domain or address, in lower case and ASCII.';
-comment on column mail.senders.token is 'What the DNS record holds; of an address the SHA-256 of its code.';
-comment on column mail.senders.created_at is 'When it was asked for; of an address when the last code was sent, which is good for a day.';
+comment on column mail.senders.token is 'Content of the DNS record; for an address the SHA-256 of its code.';
+comment on column mail.senders.created_at is 'When the proof was requested; for an address when the last code was sent, which is valid for a day.';
 comment on column mail.senders.proved_at is 'When it was proved; null: not yet.';
 comment on column mail.senders.attempts is 'Wrong codes since the last one was sent.';
 alter table mail.senders enable row level security;
@@ -47,7 +47,7 @@ declare
   of_list text;
   of_tenant uuid;
 begin
-  -- Lost in a crash, the next run begins again; nothing that was said to anybody depends on it.
+  -- Asynchronous commit: if it is lost in a crash, the next run begins again.
   perform set_config('synchronous_commit', 'off', true);
   select * into r from mail.recipients x where x.id = of_recipient for update;
   if r.id is null or r.finished_at is not null then

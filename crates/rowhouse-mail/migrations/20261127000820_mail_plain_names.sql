@@ -12,7 +12,7 @@ declare
   of_list text;
   of_tenant uuid;
 begin
-  -- Lost in a crash, the next run begins again; nothing that was said to anybody depends on it.
+  -- Asynchronous commit: if it is lost in a crash, the next run begins again.
   perform set_config('synchronous_commit', 'off', true);
   select * into r from mail.recipients x where x.id = of_recipient for update;
   if r.id is null or r.finished_at is not null then

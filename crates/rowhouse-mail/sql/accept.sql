@@ -5,7 +5,7 @@ with message as (
   on conflict (coalesce(tenant, '00000000-0000-0000-0000-000000000000'), idempotency_key) do nothing
   returning id
 ), numbered as materialized (
-  -- the number is drawn first: the job names the recipient, and the recipient its job
+  -- the id is drawn first: the job names the recipient, and the recipient its job
   select m.id as message, a.address, a.place, nextval('mail.recipients_id_seq') as id
   from message m, unnest($11::text[]) with ordinality a (address, place)
 ), enqueued as materialized (

@@ -1,4 +1,4 @@
--- Who waits is given up, and their jobs with them. Returns how many.
+-- Cancels waiting recipients and their jobs. Returns how many.
 with given_up as (
   update mail.recipients
   set state = 'failed', finished_at = clock_timestamp(), last_reply = 'cancelled by an operator'

@@ -1,4 +1,4 @@
--- Another attempt later. While the relay is away, one line says so; more would bury the rest of the history.
+-- Schedules another attempt. While the relay is unreachable, one event is kept, so that the history stays readable.
 with delayed as (
   update mail.recipients
   set state = 'delayed', last_reply = $2, attempts = attempts - case when $4 then 0 else 1 end,

@@ -1,4 +1,4 @@
--- A recipient's end, in one statement: its state, its history and, for a bounce, the address's suppression.
+-- A recipient's final state, in one statement: its state, its history and, for a bounce, the address's suppression.
 with ended as (
   update mail.recipients set state = $2, finished_at = clock_timestamp(), last_reply = $3
   where id = $1 and finished_at is null

@@ -1,4 +1,4 @@
--- An event as webhooks tell it; the same whenever it is asked for.
+-- An event as webhooks post it; the same for every retry.
 select jsonb_build_object(
   'type', 'mail.' || e.event,
   'timestamp', to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),

@@ -1,4 +1,4 @@
--- A message, its recipients, and what has happened to each.
+-- A message, its recipients, and their history.
 select jsonb_build_object(
   'id', m.id, 'message_id', m.message_id, 'created_at', m.created_at, 'envelope_from', m.envelope_from,
   'sender', m.sender, 'subject', m.subject, 'kind', m.kind, 'tag', m.tag, 'list', m.list, 'tenant', m.tenant,

@@ -1,4 +1,4 @@
--- Messages all of whose recipients have ended, the last of them longer ago than the retention.
+-- Messages whose recipients all have a final state, the last of them older than the retention.
 delete from mail.messages
 where id in (
   select m.id

@@ -1,4 +1,4 @@
--- A new beginning, with a new job, for what has ended badly. Returns how many.
+-- Retries recipients that failed, bounced or were suppressed, with new jobs. Returns how many.
 with again as materialized (
   select r.id, jobs.enqueue('mail.send', jsonb_build_object('recipient', r.id), queue => 'mail', tenant => m.tenant) as job
   from mail.recipients r

@@ -1,4 +1,4 @@
--- A good credential's tenant. That it was used is written at most once an hour.
+-- The tenant of a valid credential. Its last use is written at most once an hour.
 with good as (
   select name, tenant, last_used_at from mail.credentials where name = $1 and digest = $2 and revoked_at is null
 ), touched as (

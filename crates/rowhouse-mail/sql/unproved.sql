@@ -1,4 +1,4 @@
--- Whether the tenant may work, and the first of the addresses that it has not proved; null if it has proved all.
+-- Whether the tenant is active, and the first of the addresses that it has not proved; null if it has proved all.
 select jobs.claims_of($1) is not null, (
   select a.address
   from unnest($2::text[], $3::text[]) with ordinality a (address, domain, place)

@@ -1,4 +1,4 @@
--- What callers of the data API may reach in the schemas $1 without row-level security deciding, one sentence each.
+-- Objects in the schemas $1 that callers of the data API can use without row-level security, one sentence each.
 with callers as (
   select oid, rolname from pg_roles where rolname in ('anon', 'authenticated')
 ), relations as (

@@ -1,5 +1,5 @@
--- What of a schema the caller may use, with comments: (kind, name, column, comment); of a table the third
--- is what may be done with it.
+-- Objects of a schema that the caller may use, with comments: (kind, name, column, comment); for a table the third is
+-- the allowed command.
 with tables as (
   select c.oid,
          c.relname,

@@ -8,7 +8,7 @@ create table tenancy.organizations (
   -- unique handle for URLs
   slug text not null check (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
   status text not null default 'active' check (status in ('active', 'suspended', 'cancelled')),
-  -- made by a sign-up for that user alone
+  -- created by a sign-up for that user
   is_personal boolean not null default false,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -152,7 +152,7 @@ language sql stable security definer set search_path = '' as $$
   limit 1
 $$;
 
--- Asked live, not from the token: a role taken away is gone with the next statement.
+-- Looked up, not taken from the token: a removed role is lost with the next statement.
 create function auth.has_permission(permission text) returns boolean
 language sql stable security definer set search_path = '' as $$
   select exists (

@@ -1,10 +1,10 @@
--- Turning a project's tables into tenant tables. Functions here run with the rights of their caller, who owns the
--- table; only the reference check looks past row-level security.
+-- Makes a project's tables tenant tables. Functions here run with the rights of their caller, who owns the table;
+-- only the reference check bypasses row-level security.
 
--- Refuses a reference to a protected row of another tenant. Foreign keys look past row-level security, so without
--- this a child could point at (and by trial find) another tenant's parent. Arguments: constraint name, parent,
--- and a query that takes the new row as jsonb and returns the parent's tenant. The refusal reads exactly like
--- that of a parent that does not exist.
+-- Refuses a reference to a protected row of another tenant. Foreign keys bypass row-level security, so without this a
+-- child could refer to (and by trial find) another tenant's parent. Arguments: constraint name, parent, and a query
+-- that takes the new row as jsonb and returns the parent's tenant. The error equals that of a parent that does not
+-- exist.
 create function tenancy.refuse_foreign_reference() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -20,8 +20,8 @@ begin
   return null;
 end
 $$;
--- It runs a query that whoever made the trigger wrote, so it must have no more rights than that: those of the
--- project, whose policy sees every tenant's parents.
+-- It runs a query written by the trigger's creator, so it must have no more rights than the project, whose policy
+-- gives access to every tenant's parents.
 grant create on schema tenancy to rowhouse_project;
 alter function tenancy.refuse_foreign_reference() owner to rowhouse_project;
 revoke create on schema tenancy from rowhouse_project;
@@ -33,8 +33,8 @@ language sql stable set search_path = '' as $$
 $$;
 grant execute on function tenancy.is_protected(regclass) to public;
 
--- Brings the reference checks of every protected table up to date: adds what is missing, drops what guards a
--- reference that is gone. Called after migrations and schema reloads. Returns how many were added.
+-- Brings the reference checks of every protected table up to date: adds what is missing, drops checks of dropped
+-- references. Called after migrations and schema reloads. Returns how many were added.
 create function tenancy.refresh_references() returns int
 language plpgsql set search_path = '' as $$
 declare
@@ -66,7 +66,7 @@ begin
       added := added + 1;
     end if;
   end loop;
-  -- of references that are gone
+  -- of dropped references
   for stale in
     select tgrelid::regclass as child, tgname from pg_catalog.pg_trigger
     where tgname like 'tenant\_reference\_%' and tgparentid = 0 and format('%s.%s', tgrelid, tgname) <> all (expected)
@@ -78,7 +78,7 @@ end
 $$;
 grant execute on function tenancy.refresh_references() to rowhouse_project;
 
--- Adds what is missing of one policy.
+-- Creates a policy if it is missing.
 create function tenancy.ensure_policy(target regclass, name text, definition text) returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -89,9 +89,9 @@ end
 $$;
 grant execute on function tenancy.ensure_policy(regclass, text, text) to rowhouse_project;
 
--- Forces row-level security and lets those see all rows of whom `everything` holds: the owner's migrations and, where
--- it cannot bypass, service_role. The owner's policy also decides what a view shows, since a view reads with its
--- owner's rights; `current_user` is then still who asks.
+-- Forces row-level security, with a policy for all rows for those for whom `everything` holds: the owner's migrations
+-- and, if it cannot bypass row-level security, service_role. The owner's policy also applies to views, which read
+-- with their owner's rights; `current_user` is then still the caller.
 create function tenancy.force_row_security(target regclass, everything text) returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -107,7 +107,7 @@ end
 $$;
 grant execute on function tenancy.force_row_security(regclass, text) to rowhouse_project;
 
--- Makes `target` a tenant table; called again, it changes nothing.
+-- Makes `target` a tenant table; idempotent.
 create function tenancy.protect(target regclass) returns void
 language plpgsql set search_path = '' as $$
 declare

@@ -1,4 +1,4 @@
--- What a tenant's callers of the data API may use at most. Read into memory by every server, never by a request.
+-- Limits of a tenant's callers of the data API. Read into memory by every server, never by a request.
 create table tenancy.tenant_limits (
   tenant_id uuid not null references tenancy.tenants (id) on delete cascade,
   -- null: no limit of the tenant's own, in each column
@@ -14,7 +14,7 @@ alter table tenancy.tenant_limits enable row level security;
 alter table tenancy.tenant_limits force row level security;
 create policy owner_all on tenancy.tenant_limits to rowhouse_owner using (true) with check (true);
 
--- Tells the servers, and keeps what they hold in memory bounded.
+-- Notifies the servers, and bounds what they hold in memory.
 create function tenancy.on_tenant_limits_changed() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare

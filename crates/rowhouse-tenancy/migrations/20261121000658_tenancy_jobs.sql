@@ -1,5 +1,5 @@
--- Whom a tenant's job speaks for: a member of no name. Null, so that the job waits, while the tenant or its organization
--- is suspended, and once it is gone. Takes the place of the function of the same name that knows no organizations.
+-- The claims of a tenant's job: a member without a user id. Null, so that the job waits, while the tenant or its
+-- organization is suspended or deleted. Writes the body of the hook.
 create or replace function jobs.claims_of(of_tenant uuid) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select jsonb_build_object('role', 'authenticated', 'tenant_id', t.id, 'org_id', t.organization_id)
@@ -7,14 +7,14 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where t.id = of_tenant and t.status = 'active' and o.status = 'active'
 $$;
 
--- Tenants whose jobs wait.
+-- Tenants whose jobs are not fetched.
 create or replace function jobs.suspended_tenants() returns setof uuid
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select t.id from tenancy.tenants t join tenancy.organizations o on o.id = t.organization_id
   where t.status <> 'active' or o.status <> 'active'
 $$;
 
--- Who can be paused.
+-- Whether a tenant exists, for pausing its jobs.
 create or replace function jobs.is_tenant(id uuid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select exists (select from tenancy.tenants t where t.id = is_tenant.id)

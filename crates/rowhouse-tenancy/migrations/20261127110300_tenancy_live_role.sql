@@ -1,12 +1,13 @@
--- What a token says of roles is looked up, too: the database role with every flight, the role within the tenant where a
+-- Roles in a token are looked up, too: the database role with every flight, the role within the tenant where a
 -- policy asks for it.
 
 drop function rowhouse.require_live_session(uuid, uuid, uuid);
 
--- The check that opens every flight of a signed-in caller. Raises RH401 when session or user is gone or the user has
--- another role now, RH403 when the tenant named by the token is no longer open to the user. Names are qualified
--- throughout: a `set search_path` clause would cost more than the lookup. A null session (a token minted with the legacy
--- secret) is judged by user, role and tenant alone; such a token may also name less than the user's role.
+-- The check that opens every flight of a signed-in caller. Raises RH401 if session or user no longer exists or the
+-- user has another role now, RH403 if the user is no longer an active member of the token's tenant. Names are
+-- qualified throughout: a `set search_path` clause would cost more than the lookup. A null session (a token minted
+-- with the legacy secret) is checked by user, role and tenant only; such a token may also name a lesser role than the
+-- user's.
 create function rowhouse.require_live_session(p_session uuid, p_user uuid, p_tenant uuid, p_role text) returns void
 language plpgsql stable security definer as $$
 declare
@@ -15,7 +16,7 @@ declare
   v_session boolean;
   v_tenant boolean;
 begin
-  -- In subqueries: starting one join of five tables takes longer by a fifth than all of this.
+  -- Subqueries, since starting one join of five tables takes a fifth longer.
   select u.deleted_at is null and (u.banned_until is null or u.banned_until < pg_catalog.now()),
     p_role = coalesce(nullif(u.role, ''), 'anon') or (p_session is null and p_role = 'authenticated'),
     p_session is null or exists (
@@ -45,11 +46,10 @@ end
 $$;
 comment on function rowhouse.require_live_session(uuid, uuid, uuid, text) is
   'Raises unless session, user, role and tenant of a token still stand. Part of every flight of a signed-in caller.';
--- to everybody: a project function may have left another role behind on the connection, and this runs before the
--- role is set
+-- to PUBLIC: a project function may have left another role set in the session, and this runs before the role is set
 grant execute on function rowhouse.require_live_session(uuid, uuid, uuid, text) to public;
 
--- The role within the tenant at this moment: who was an owner when the token was signed may be a member now.
+-- The current role within the tenant: an owner at the time of signing may be a member now.
 create or replace function auth.tenant_role() returns text
 language sql stable parallel safe security definer set search_path = '' as $$
   select m.role from tenancy.memberships m
@@ -58,7 +58,7 @@ $$;
 comment on function auth.tenant_role() is
   'owner, admin or member: the caller''s role in the tenant of the token, looked up; null for callers who are no members.';
 
--- The organization that the token names; tokens of other issuers name none that counts, and then it follows from the tenant.
+-- The organization that the token names; for tokens of other issuers it is derived from the tenant.
 create or replace function auth.org_id() returns uuid
 language sql stable parallel safe security definer set search_path = '' as $$
   select coalesce(

@@ -1,4 +1,4 @@
--- What a data-plane login ($1) can do that it must not; $2 is the one powerful role it may become, if any.
+-- Rights that a data-plane login ($1) must not have; $2 is the one privileged role that it may become, if any.
 select array_remove(array[
     case when r.rolsuper then 'is a superuser' end,
     case when r.rolbypassrls then 'has BYPASSRLS' end,

@@ -1,4 +1,4 @@
--- Names of the columns that keys and views are about. The inner query stands alone, so it is hashed once.
+-- Names of the columns of keys and views. The inner query is uncorrelated, so it is hashed once.
 select a.attrelid, a.attnum, a.attname::text, n.nspname::text, c.relname::text
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid

@@ -1,4 +1,4 @@
--- Columns in order. A domain's own default stands in where the column has none; an identity column's default
+-- Columns in order. A domain's default is used if the column has none; an identity column's default
 -- is its sequence's next value; a generated column has no default that could be written.
 with recursive base (oid, base) as (
   select t.oid, t.oid from pg_type t where t.typtype <> 'd'

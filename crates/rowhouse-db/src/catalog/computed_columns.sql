@@ -1,6 +1,6 @@
 -- Computed columns: functions of the project whose first argument takes the row of a served table, or of one that it
--- inherits from, and whose other arguments have defaults. Functions of PostgreSQL itself and of extensions can be written
--- as columns too (`select t.json_agg from t`); they are not the project's columns.
+-- inherits from, and whose other arguments have defaults. Functions of PostgreSQL itself and of extensions can be
+-- called as columns, too (`select t.json_agg from t`); they do not count as columns.
 with recursive line (relation, ancestor) as (
   select c.oid, c.oid
   from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -1,5 +1,5 @@
--- Makers of media types: aggregates and functions that return a domain named like one. An aggregate is for the
--- rows of one table or, over anyelement, of any; a function is its own maker.
+-- Media type handlers: aggregates and functions that return a domain named like a media type. An aggregate handles
+-- rows of one table or, over anyelement, of any; a function returns the body itself.
 with recursive base (oid, base) as (
   select t.oid, t.oid from pg_type t where t.typtype <> 'd'
   union all

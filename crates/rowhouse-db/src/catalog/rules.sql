@@ -1,4 +1,4 @@
--- Rules of all views, served or not: a served one may show what others show.
+-- Rules of all views, served or not: a served view may select from others.
 select r.ev_class, r.ev_action::text
 from pg_rewrite r
 join pg_class c on c.oid = r.ev_class

@@ -1,6 +1,6 @@
 -- Tables and views of the served schemas. The bits of pg_relation_is_updatable are 1 << command:
--- update 4, insert 8, delete 16; plain tables always take all three. A foreign table whose wrapper has no handler is an
--- error to that function, and takes nothing.
+-- update 4, insert 8, delete 16; plain tables always take all three. That function fails for a foreign table whose
+-- wrapper has no handler; such a table is not writable.
 select c.oid,
        n.nspname::text,
        c.relname::text,

@@ -1,7 +1,7 @@
--- What the catalog knows about the relations of a statement, as one JSON array.
+-- Catalog data about the relations of a statement, as one JSON array.
 -- $1 role; $2, $3 schemas and names that the request names; $4, $5 schemas and names in the plan.
 -- A view reads with its owner's rights unless it is `security_invoker`, so each relation comes with the role under
--- which it is read. Partitions are governed by the policies of the table that the request names.
+-- which it is read. For partitions the policies of the table that the request names apply.
 with recursive named as (
   select c.oid, $1::text collate "C" as role
   from unnest($2::text[], $3::text[]) as n (schema, name)
