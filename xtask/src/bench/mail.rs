@@ -46,7 +46,7 @@ async fn measure(root: &Path, load: Load) -> Result<Value> {
     phases.insert("capture".to_owned(), figures(&server, load, smtp, Some(CAPTURE)).await?);
     let refuser = refuser::start().await?;
     for (name, relay, endpoint, promised) in [
-        ("accept", NOBODY, smtp as Way, Some(ACCEPT)),
+        ("accept", NOBODY, smtp as EndpointOf, Some(ACCEPT)),
         ("accept_http", NOBODY, http, None),
         ("accept_while_refused", refuser, smtp, Some(ACCEPT)),
     ] {
