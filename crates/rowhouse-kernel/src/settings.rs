@@ -20,6 +20,7 @@ mod project;
 mod rest;
 mod server;
 mod source;
+mod translation;
 mod value;
 
 pub use app_settings::AppSettings;
@@ -34,6 +35,7 @@ pub use project::{Environment, ProjectSettings};
 pub use rest::{DefaultGrants, ErrorVerbosity, OpenapiMode, RestSettings, TxEnd};
 pub use server::ServerSettings;
 pub use source::{Effective, Field, Source, Sources};
+pub use translation::{Translated, Translation};
 pub use value::Setting;
 
 /// Declares a settings group: the struct, its defaults, its field table and its loader.
@@ -89,6 +91,10 @@ impl Settings {
     /// The list of mistakes, if there is any: wrong types, unknown keys, unreadable secret files, values that cannot work.
     pub fn load(groups: &[GroupSpec], sources: &mut Sources) -> Result<Self, Vec<String>> {
         let mut settings = Self::default();
+        for group in groups {
+            sources.add_aliases(group.section, group.aliases);
+            sources.translate(group.translate);
+        }
         groups.iter().for_each(|group| (group.load)(sources, &mut settings));
         sources.refuse_unknown_keys();
         let mut mistakes = sources.take_mistakes();

@@ -32,3 +32,6 @@ pub fn modules() -> Modules {
 pub fn settings(project: &Project) -> Result<(Settings, Sources), CannotRun> {
     project.settings(&modules().settings())
 }
+
+#[cfg(test)]
+mod tests;

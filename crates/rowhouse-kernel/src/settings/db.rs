@@ -46,6 +46,9 @@ settings! {
 }
 
 impl Check for DbSettings {
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("DATABASE_URL", "url"), ("DATABASE_DIRECT_URL", "direct_url")];
+
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("acquire_timeout", self.acquire_timeout);
         findings.positive_span("statement_timeout", self.statement_timeout);

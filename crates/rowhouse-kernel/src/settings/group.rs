@@ -2,10 +2,11 @@
 //! configuration. Leaves the groups to the crates whose behaviour they set.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::time::Duration;
 
-use super::{Field, Settings, Source, Sources};
+use super::{Field, Settings, Source, Sources, Translation};
 use crate::Secret;
 
 /// Longer spans overflow dates somewhere.
@@ -30,6 +31,15 @@ pub trait Group: Any + Clone + Debug + Default + Send + Sync {
 
 /// What a group makes of its values beyond each one's own form.
 pub trait Check: Group {
+    /// Variables that other tools set and that stand for a key beside its own: (variable, key).
+    const ALIASES: &'static [(&'static str, &'static str)] = &[];
+
+    /// What the variables of another tool mean here, in whatever group.
+    #[must_use]
+    fn translate(_variables: &BTreeMap<String, String>) -> Translation {
+        Translation::default()
+    }
+
     /// `up` in development: makes comfortable what nobody has set.
     fn development(&mut self, _given: &Given<'_>) {}
 
@@ -109,6 +119,9 @@ pub struct GroupSpec {
     pub about: &'static str,
     /// Every field.
     pub fields: fn() -> Vec<Field>,
+    /// Variables that stand for a key beside its own: (variable, key).
+    pub aliases: &'static [(&'static str, &'static str)],
+    pub(super) translate: fn(&BTreeMap<String, String>) -> Translation,
     pub(super) values: fn(&Settings) -> Vec<(String, String)>,
     pub(super) load: fn(&mut Sources, &mut Settings),
     pub(super) check: fn(&Settings, &mut Vec<String>),
@@ -126,6 +139,8 @@ impl GroupSpec {
             section: G::SECTION,
             about: G::ABOUT,
             fields: G::fields,
+            aliases: G::ALIASES,
+            translate: G::translate,
             values: |settings| {
                 let named = |(key, value): (&str, String)| (super::source::dotted(G::SECTION, key), value);
                 settings.get::<G>().values().into_iter().map(named).collect()

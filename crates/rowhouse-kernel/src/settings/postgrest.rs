@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::{Translated, Translation};
+
 /// What becomes of one of PostgREST's keys.
 enum Fate {
     /// The same thing under our name.
@@ -98,70 +100,68 @@ const KEYS: &[(&str, Fate)] = &[
     ("url-use-legacy-target-names", Ours("rest", "legacy_target_names", Truth)),
 ];
 
-/// One of our settings as PostgREST's configuration gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    /// Our group and key.
-    pub key: (&'static str, &'static str),
-    /// The value as a variable of ours would hold it; what is wrong with a file that should hold it.
-    pub text: Result<String, String>,
-    /// The name under which it was given.
-    pub origin: String,
+/// Those among the variables that are PostgREST's.
+#[must_use]
+pub fn from_variables(variables: &BTreeMap<String, String>) -> Translation {
+    let named = variables.iter().filter_map(|(name, value)| {
+        let rest = name.strip_prefix("PGRST_")?;
+        let key = match rest.strip_prefix("APP_SETTINGS_") {
+            Some(own) => format!("app.settings.{own}"),
+            None => rest.to_ascii_lowercase().replace('_', "-"),
+        };
+        Some((name.clone(), key, value.clone()))
+    });
+    translate(named)
 }
 
-/// PostgREST's configuration in our words.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Translated {
-    /// What has a setting here.
-    pub given: Vec<Given>,
-    /// What has none, each with its name and what to do.
-    pub notes: Vec<String>,
+/// Settings kept with the data plane's login, (`pgrst.db_schemas`, value). Only those of the data API: who may alter the
+/// role must not choose keys and logins.
+#[must_use]
+pub fn from_database(pairs: impl IntoIterator<Item = (String, String)>) -> Translation {
+    let found = translate(pairs.into_iter().map(|(name, value)| {
+        let key = name.strip_prefix("pgrst.").unwrap_or(&name).replace('_', "-");
+        (name, key, value)
+    }));
+    let (given, others): (Vec<_>, Vec<_>) = found.given.into_iter().partition(|given| given.key.0 == "rest");
+    let refused =
+        |given: Translated| format!("{} has no effect: it is not read from the database", given.origin);
+    let notes = found.notes.into_iter().chain(others.into_iter().map(refused)).collect();
+    Translation { given, notes }
 }
 
-impl Translated {
-    /// Those among the variables that are PostgREST's.
-    #[must_use]
-    pub fn from_variables(variables: &BTreeMap<String, String>) -> Self {
-        let named = variables.iter().filter_map(|(name, value)| {
-            let rest = name.strip_prefix("PGRST_")?;
-            let key = match rest.strip_prefix("APP_SETTINGS_") {
-                Some(own) => format!("app.settings.{own}"),
-                None => rest.to_ascii_lowercase().replace('_', "-"),
-            };
-            Some((name.clone(), key, value.clone()))
-        });
-        Self::of(named)
+/// Reads (origin, key, value); an empty value is as good as none, as there.
+pub fn translate(pairs: impl IntoIterator<Item = (String, String, String)>) -> Translation {
+    let mut found = Translation::default();
+    let mut own = serde_json::Map::new();
+    for (origin, key, value) in pairs {
+        if let Some(name) = key.strip_prefix("app.settings.") {
+            own.insert(name.to_owned(), value.into());
+            continue;
+        }
+        let empty_means = key == "db-extra-search-path";
+        match KEYS.iter().find(|(name, _)| *name == key).map(|(_, fate)| fate) {
+            _ if value.is_empty() && !empty_means => {}
+            Some(Ours(section, name, form)) => {
+                found.given.push(Translated { key: (section, name), text: form.read(&value), origin });
+            }
+            Some(Without(why)) => found.notes.push(format!("{origin} has no effect: {why}")),
+            None => found.notes.push(format!("{origin} has no effect: PostgREST 16 has no such key")),
+        }
     }
+    if !own.is_empty() {
+        let text = Ok(serde_json::Value::Object(own).to_string());
+        let origin = "app.settings.*".to_owned();
+        found.given.push(Translated { key: ("rest", "app_settings"), text, origin });
+    }
+    found
+}
 
-    /// Reads (origin, key, value); an empty value is as good as none, as there.
-    pub fn of(pairs: impl IntoIterator<Item = (String, String, String)>) -> Self {
-        let mut found = Self::default();
-        let mut own = serde_json::Map::new();
-        for (origin, key, value) in pairs {
-            if let Some(name) = key.strip_prefix("app.settings.") {
-                own.insert(name.to_owned(), value.into());
-                continue;
-            }
-            let empty_means = key == "db-extra-search-path";
-            match KEYS.iter().find(|(name, _)| *name == key).map(|(_, fate)| fate) {
-                _ if value.is_empty() && !empty_means => {}
-                Some(Ours(section, name, form)) => {
-                    found.given.push(Given { key: (section, name), text: form.read(&value), origin });
-                }
-                Some(Without(why)) => found.notes.push(format!("{origin} has no effect: {why}")),
-                None => found.notes.push(format!("{origin} has no effect: PostgREST 16 has no such key")),
-            }
-        }
-        if !own.is_empty() {
-            let text = Ok(serde_json::Value::Object(own).to_string());
-            found.given.push(Given {
-                key: ("rest", "app_settings"),
-                text,
-                origin: "app.settings.*".to_owned(),
-            });
-        }
-        found
-    }
+/// Every setting of this program that one of the keys stands for: (group, key).
+pub fn targets() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KEYS.iter().filter_map(|(_, fate)| match fate {
+        Ours(section, name, _) => Some((*section, *name)),
+        Without(_) => None,
+    })
 }
 
 impl Form {

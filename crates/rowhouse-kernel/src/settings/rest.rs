@@ -1,8 +1,9 @@
 //! `[rest]`: the data API.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{AppSettings, Check, Findings, settings, value::words};
+use super::{AppSettings, Check, Findings, Translation, postgrest, settings, value::words};
 
 words! {
     /// What `anon` and `authenticated` may do with new tables of the project.
@@ -101,6 +102,10 @@ settings! {
 }
 
 impl Check for RestSettings {
+    fn translate(variables: &BTreeMap<String, String>) -> Translation {
+        postgrest::from_variables(variables)
+    }
+
     fn check(&self, findings: &mut Findings<'_>) {
         if let Some(name) = &self.trace_header
             && let Err(why) = check_header(name)
@@ -124,3 +129,6 @@ fn check_header(name: &str) -> Result<(), &'static str> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,8 @@ settings! {
 const RESERVED: &[&str] = &["console", "oauth2", "portal", "realtime", "storage"];
 
 impl Check for ServerSettings {
+    const ALIASES: &'static [(&'static str, &'static str)] = &[("PORT", "port")];
+
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("header_timeout", self.header_timeout);
         findings.positive_span("request_timeout", self.request_timeout);
@@ -94,3 +96,6 @@ fn check_alias(alias: &str) -> Result<(), String> {
         _ => Err("expected a path such as /api".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Setting;
-use super::postgrest::{Given, Translated};
-
-/// Names that other tools set, and the key that each stands for.
-const COMMON_NAMES: &[(&str, &str, &str)] =
-    &[("DATABASE_URL", "db", "url"), ("DATABASE_DIRECT_URL", "db", "direct_url"), ("PORT", "server", "port")];
+use super::{Setting, Translated, Translation};
 
 /// One configurable key, as the reference page shows it.
 #[derive(Debug, Clone)]
@@ -72,10 +67,12 @@ pub struct Effective {
 pub struct Sources {
     file: toml::Table,
     variables: BTreeMap<String, String>,
-    /// What PostgREST's variables say.
-    borrowed: Translated,
+    /// Variables that stand for a key beside its own: (variable, group, key).
+    aliases: Vec<(&'static str, &'static str, &'static str)>,
+    /// What variables of other tools say.
+    translated: Translation,
     /// What settings in the database say.
-    stored: Translated,
+    stored: Translation,
     known: BTreeSet<String>,
     effective: Vec<Effective>,
     mistakes: Vec<String>,
@@ -85,7 +82,6 @@ impl Sources {
     /// Takes the text of `rowhouse.toml` (empty if there is none) and the process's variables.
     pub fn new(file: &str, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut sources = Self { variables: variables.into_iter().collect(), ..Self::default() };
-        sources.borrowed = Translated::from_variables(&sources.variables);
         match file.parse::<toml::Table>() {
             Ok(table) => sources.file = table,
             Err(error) => sources.mistakes.push(format!("rowhouse.toml: {}", error.to_string().trim_end())),
@@ -93,24 +89,25 @@ impl Sources {
         sources
     }
 
-    /// Takes settings kept in the database, (`pgrst.db_schemas`, value); they come before everything else, as in
-    /// PostgREST. Only those of the data API: who may alter the role must not choose keys and logins.
-    pub fn add_database(&mut self, pairs: impl IntoIterator<Item = (String, String)>) {
-        self.stored = Translated::of(pairs.into_iter().map(|(name, value)| {
-            let key = name.strip_prefix("pgrst.").unwrap_or(&name).replace('_', "-");
-            (name, key, value)
-        }));
-        let (rest, others) = self.stored.given.drain(..).partition(|given| given.key.0 == "rest");
-        self.stored.given = rest;
-        let refused =
-            |given: Given| format!("{} has no effect: it is not read from the database", given.origin);
-        self.stored.notes.extend(Vec::into_iter(others).map(refused));
+    /// Takes variables that stand for keys of the group beside their own: (variable, key).
+    pub(super) fn add_aliases(&mut self, section: &'static str, aliases: &[(&'static str, &'static str)]) {
+        self.aliases.extend(aliases.iter().map(|(name, key)| (*name, section, *key)));
     }
 
-    /// What of PostgREST's configuration has no effect here, each with its name and what to do.
+    /// Takes what a group makes of other tools' variables.
+    pub(super) fn translate(&mut self, of: fn(&BTreeMap<String, String>) -> Translation) {
+        self.translated.extend(of(&self.variables));
+    }
+
+    /// Takes settings that are kept in the database; they come before everything else.
+    pub fn add_database(&mut self, stored: Translation) {
+        self.stored.extend(stored);
+    }
+
+    /// What of other tools' configuration has no effect here, each with its name and what to do.
     #[must_use]
     pub fn notes(&self) -> Vec<&str> {
-        self.borrowed.notes.iter().chain(&self.stored.notes).map(String::as_str).collect()
+        self.translated.notes.iter().chain(&self.stored.notes).map(String::as_str).collect()
     }
 
     /// Reads one key; a mistake is noted and `default` stands in.
@@ -136,16 +133,13 @@ impl Sources {
     }
 
     fn find<T: Setting>(&self, section: &str, key: &str) -> Option<(Result<T, String>, Source)> {
-        let read = |given: &Given| given.text.clone().and_then(|text| T::from_text(&text));
-        let named = |given: &&Given| given.key == (section, key);
-        if let Some(given) = self.stored.given.iter().find(named) {
+        let read = |given: &Translated| given.text.clone().and_then(|text| T::from_text(&text));
+        if let Some(given) = self.stored.find(section, key) {
             return Some((read(given), Source::Database(given.origin.clone())));
         }
-        let common = COMMON_NAMES
-            .iter()
-            .filter(|(_, s, k)| (*s, *k) == (section, key))
-            .map(|(name, ..)| (*name).to_owned());
-        for name in std::iter::once(variable(section, key)).chain(common) {
+        let aliases = self.aliases.iter().filter(|(_, s, k)| (*s, *k) == (section, key));
+        let aliases = aliases.map(|(name, ..)| (*name).to_owned());
+        for name in std::iter::once(variable(section, key)).chain(aliases) {
             if let Some(text) = self.variables.get(&name) {
                 return Some((T::from_text(text), Source::Variable(name)));
             }
@@ -159,7 +153,7 @@ impl Sources {
                 ));
             }
         }
-        if let Some(given) = self.borrowed.given.iter().find(named) {
+        if let Some(given) = self.translated.find(section, key) {
             return Some((read(given), Source::Variable(given.origin.clone())));
         }
         let value = if section.is_empty() { self.file.get(key) } else { self.file.get(section)?.get(key) };

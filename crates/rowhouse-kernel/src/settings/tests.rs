@@ -1,18 +1,56 @@
+#![expect(unreachable_pub, reason = "the macro declares public groups")]
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    AuthSettings, DbSettings, GroupSpec, JobsSettings, LogSettings, ProjectSettings, RestSettings,
-    ServerSettings, Settings, Source, Sources,
+    Check, Findings, GroupSpec, LogSettings, ProjectSettings, Settings, Source, Sources, Translated,
+    Translation,
 };
+use crate::Secret;
 
-pub(super) fn groups() -> Vec<GroupSpec> {
+settings! {
+    /// A group as a crate above declares it.
+    pub struct ServerSettings in "server" {
+        /// Address.
+        pub host: String = "127.0.0.1".to_owned(),
+        /// Port.
+        pub port: u16 = 54321,
+        /// How long heads may take.
+        pub header_timeout: Duration = Duration::from_secs(30),
+        /// Key.
+        pub token: Option<Secret> = None,
+    }
+}
+
+impl Check for ServerSettings {
+    const ALIASES: &'static [(&'static str, &'static str)] = &[("PORT", "port"), ("TOKEN", "token")];
+
+    /// `OTHER_HOST` is the host; anything else of that tool has no effect.
+    fn translate(variables: &BTreeMap<String, String>) -> Translation {
+        let mut translation = Translation::default();
+        for (name, value) in variables.iter().filter(|(name, _)| name.starts_with("OTHER_")) {
+            match name.as_str() {
+                "OTHER_HOST" => translation.given.push(given(name, value)),
+                _ => translation.notes.push(format!("{name} has no effect")),
+            }
+        }
+        translation
+    }
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        findings.positive_span("header_timeout", self.header_timeout);
+    }
+}
+
+fn given(origin: &str, host: &str) -> Translated {
+    Translated { key: ("server", "host"), text: Ok(host.to_owned()), origin: origin.to_owned() }
+}
+
+fn groups() -> Vec<GroupSpec> {
     vec![
         GroupSpec::of::<ProjectSettings>(),
         GroupSpec::of::<ServerSettings>(),
-        GroupSpec::of::<DbSettings>(),
-        GroupSpec::of::<AuthSettings>(),
-        GroupSpec::of::<RestSettings>(),
-        GroupSpec::of::<JobsSettings>(),
         GroupSpec::of::<LogSettings>(),
     ]
 }
@@ -29,14 +67,13 @@ environment = "prod"
 [server]
 port = "many"
 prot = 1
-[db]
-acquire_timeout = "soon"
+header_timeout = "soon"
 [log]
 level = 3
 "#;
     let mistakes = load(file, &[]).0.unwrap_err();
     assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
-    for name in ["environment", "server.port", "server.prot", "db.acquire_timeout", "log.level"] {
+    for name in ["environment", "server.port", "server.prot", "server.header_timeout", "log.level"] {
         assert!(mistakes.iter().any(|m| m.starts_with(&format!("{name}:"))), "{name} in {mistakes:#?}");
     }
 }
@@ -53,17 +90,17 @@ fn environment_wins_over_file_and_file_over_default() {
     let source = |name: &str| sources.effective().iter().find(|e| e.name == name).unwrap().source.clone();
     assert_eq!(source("server.port"), Source::Variable("ROWHOUSE_SERVER__PORT".to_owned()));
     assert_eq!(source("server.host"), Source::File);
-    assert_eq!(source("server.max_connections"), Source::Default);
+    assert_eq!(source("server.token"), Source::Default);
 }
 
 #[test]
 fn secret_is_read_from_a_file_and_masked() {
     let path = std::env::temp_dir().join(format!("rowhouse-secret-{}", std::process::id()));
     std::fs::write(&path, "s3cret\n").unwrap();
-    let (settings, sources) = load("", &[("ROWHOUSE_AUTH__KEY_SECRET_FILE", path.to_str().unwrap())]);
+    let (settings, sources) = load("", &[("ROWHOUSE_SERVER__TOKEN_FILE", path.to_str().unwrap())]);
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(settings.unwrap().get::<AuthSettings>().key_secret.clone().unwrap().expose(), "s3cret");
-    let shown = sources.effective().iter().find(|e| e.name == "auth.key_secret").unwrap();
+    assert_eq!(settings.unwrap().get::<ServerSettings>().token.clone().unwrap().expose(), "s3cret");
+    let shown = sources.effective().iter().find(|e| e.name == "server.token").unwrap();
     assert_eq!(shown.value, "********");
 }
 
@@ -81,42 +118,45 @@ fn broken_toml_is_one_clear_mistake() {
 }
 
 #[test]
-fn every_field_is_documented() {
-    for GroupSpec { about, fields, .. } in groups() {
-        let fields = fields();
-        assert!(!about.trim().is_empty());
-        for field in fields {
-            assert!(field.doc.trim().ends_with('.'), "{} needs a sentence", field.name);
-        }
+fn spans_that_cannot_work_are_mistakes() {
+    for span in ["0", "\"0ms\"", "\"999999999999d\""] {
+        let mistakes = load(&format!("[server]\nheader_timeout = {span}"), &[]).0.unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with("server.header_timeout: "), "{mistakes:?}");
     }
 }
 
 #[test]
-fn alias_that_collides_and_spans_that_cannot_work_are_mistakes() {
-    for alias in ["/storage/v1", "/", "", "api", "/api/{x}", "/api//v1", "/portal/"] {
-        let mistakes = load(&format!("[server]\nrest_alias = \"{alias}\""), &[]).0.unwrap_err();
-        assert!(
-            mistakes.len() == 1 && mistakes[0].starts_with("server.rest_alias: "),
-            "{alias}: {mistakes:?}"
-        );
-    }
-    for alias in ["/api", "/api/", "/api/v1"] {
-        assert!(load(&format!("[server]\nrest_alias = \"{alias}\""), &[]).0.is_ok(), "{alias}");
-    }
-    let file = "[server]\nheader_timeout = 0\n[auth]\naccess_token_lifetime = \"999999999999d\"\n[db]\nstatement_timeout = \"0ms\"";
-    assert_eq!(load(file, &[]).0.unwrap_err().len(), 3);
+fn variable_of_another_name_stands_for_the_key_but_its_own_comes_first() {
+    let path = std::env::temp_dir().join(format!("rowhouse-alias-{}", std::process::id()));
+    std::fs::write(&path, "s3cret\n").unwrap();
+    let (settings, sources) = load("", &[("PORT", "7"), ("TOKEN_FILE", path.to_str().unwrap())]);
+    std::fs::remove_file(&path).unwrap();
+    let server = settings.unwrap().get::<ServerSettings>();
+    assert_eq!((server.port, server.token.as_ref().map(Secret::expose)), (7, Some("s3cret")));
+    assert_eq!(sources.source("server", "port"), Some(&Source::Variable("PORT".to_owned())));
+    let both = load("", &[("PORT", "7"), ("ROWHOUSE_SERVER__PORT", "8")]).0.unwrap();
+    assert_eq!(both.get::<ServerSettings>().port, 8);
 }
 
 #[test]
-fn trace_header_must_be_a_name_that_frames_nothing() {
-    for name in ["", "two words", "x:y", "Content-Length", "transfer-encoding", "connection", "grün"] {
-        let mistakes = load(&format!("[rest]\ntrace_header = \"{name}\""), &[]).0.unwrap_err();
-        assert!(
-            mistakes.len() == 1 && mistakes[0].starts_with("rest.trace_header: "),
-            "{name}: {mistakes:?}"
-        );
-    }
-    assert!(load("[rest]\ntrace_header = \"X-Request-Id\"", &[]).0.is_ok());
+fn translated_value_comes_before_the_file_and_after_our_own_variable() {
+    let host = |variables: &[(&str, &str)]| {
+        load("[server]\nhost = \"file\"", variables).0.unwrap().get::<ServerSettings>().host.clone()
+    };
+    assert_eq!(host(&[("OTHER_HOST", "other")]), "other");
+    assert_eq!(host(&[("OTHER_HOST", "other"), ("ROWHOUSE_SERVER__HOST", "own")]), "own");
+    let (settings, sources) = load("", &[("OTHER_PORT", "1")]);
+    assert!(settings.is_ok());
+    assert_eq!(sources.notes(), ["OTHER_PORT has no effect"]);
+}
+
+#[test]
+fn value_from_the_database_comes_before_everything() {
+    let mut sources = Sources::new("", [("ROWHOUSE_SERVER__HOST".to_owned(), "own".to_owned())]);
+    sources.add_database(Translation { given: vec![given("db.host", "database")], notes: Vec::new() });
+    let settings = Settings::load(&groups(), &mut sources).unwrap();
+    assert_eq!(settings.get::<ServerSettings>().host, "database");
+    assert_eq!(sources.source("server", "host"), Some(&Source::Database("db.host".to_owned())));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rowhouse_kernel::settings::postgrest::{Given, Translated, read_conf};
-use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_kernel::settings::postgrest::{read_conf, translate};
+use rowhouse_kernel::settings::{Settings, Sources, Translated, Translation};
 use serde_json::json;
 
 use rowhouse_module::{CannotRun, Outcome};
@@ -14,14 +14,14 @@ pub(super) fn run(file: &Path) -> Result<Outcome, CannotRun> {
     let fail = |why: &dyn std::fmt::Display| CannotRun::because(format!("{}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| fail(&error))?;
     let pairs = read_conf(&text).map_err(|error| fail(&error))?;
-    let translated = Translated::of(pairs.into_iter().map(|(key, value)| (key.clone(), key, value)));
+    let translated = translate(pairs.into_iter().map(|(key, value)| (key.clone(), key, value)));
     let toml = document(&translated).map_err(|error| fail(&error))?;
     Settings::load(&crate::modules::modules().settings(), &mut Sources::new(&toml, [])).map_err(CannotRun)?;
     let json = json!({ "toml": toml, "without_effect": translated.notes });
     Ok(Outcome::yes(json, toml.trim_end()))
 }
 
-fn document(translated: &Translated) -> Result<String, String> {
+fn document(translated: &Translation) -> Result<String, String> {
     let kinds: BTreeMap<String, &str> = crate::modules::modules()
         .settings()
         .into_iter()
@@ -40,7 +40,7 @@ fn document(translated: &Translated) -> Result<String, String> {
 }
 
 /// A TOML value of the setting's type; anything else stays a string, and loading reports the mistake.
-fn value(given: &Given, kind: &str) -> Result<toml::Value, String> {
+fn value(given: &Translated, kind: &str) -> Result<toml::Value, String> {
     let text = given.text.clone()?;
     let plain = || toml::Value::String(text.clone());
     Ok(match kind {

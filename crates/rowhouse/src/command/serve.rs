@@ -9,7 +9,9 @@ use rowhouse_db::{
 };
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{AuthSettings, DbSettings, LogSettings, ServerSettings, Settings, Sources};
+use rowhouse_kernel::settings::{
+    AuthSettings, DbSettings, LogSettings, ServerSettings, Settings, Sources, postgrest,
+};
 use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -128,7 +130,8 @@ async fn with_stored(
     local: &Settings,
 ) -> Result<Settings, CannotRun> {
     let mut sources = project.sources()?;
-    sources.add_database(stored(&urls(&local.get::<DbSettings>(), None)?).await?);
+    let stored = stored(&urls(&local.get::<DbSettings>(), None)?).await?;
+    sources.add_database(postgrest::from_database(stored));
     let (mut settings, sources) = checked(modules, project, sources).await?;
     telemetry::install(settings.get::<LogSettings>().level, args.log_format);
     let notes = sources.notes();

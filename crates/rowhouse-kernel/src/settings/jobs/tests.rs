@@ -2,11 +2,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::{Settings, Sources};
+use super::super::{GroupSpec, Settings, Sources};
 use super::{JobsSettings, KindHandler, Missed};
 
+fn groups() -> [GroupSpec; 1] {
+    [GroupSpec::of::<JobsSettings>()]
+}
+
 fn load(file: &str) -> Result<Settings, Vec<String>> {
-    Settings::load(&crate::settings::tests::groups(), &mut Sources::new(file, []))
+    Settings::load(&groups(), &mut Sources::new(file, []))
 }
 
 const GOOD: &str = r#"
@@ -110,7 +114,7 @@ jitter = "2d"
 fn variable_replaces_a_table_as_json_and_secrets_are_not_shown() {
     let kinds = r#"{"a.b": {"url": "http://x", "secret": "0123456789abcdef0123456789abcdef"}}"#;
     let mut sources = Sources::new(GOOD, [("ROWHOUSE_JOBS__KINDS".to_owned(), kinds.to_owned())]);
-    let jobs = Settings::load(&crate::settings::tests::groups(), &mut sources).unwrap().get::<JobsSettings>();
+    let jobs = Settings::load(&groups(), &mut sources).unwrap().get::<JobsSettings>();
     assert_eq!(jobs.kinds.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a.b"]);
     let shown = sources.effective().iter().find(|e| e.name == "jobs.kinds").unwrap();
     assert_eq!(shown.value, "a.b");

@@ -1,4 +1,4 @@
-use rowhouse_kernel::settings::postgrest::{Translated, read_conf};
+use rowhouse_kernel::settings::postgrest::{read_conf, translate};
 use rowhouse_kernel::settings::{DbSettings, RestSettings, ServerSettings, Settings, Sources};
 
 use super::document;
@@ -9,7 +9,7 @@ fn imported_file_means_the_same() {
                 db-aggregates-enabled = true\ndb-pool-acquisition-timeout = 7\ndb-channel = \"mine\"\n\
                 app.settings.host = \"a.example\"\nserver-port = 3000";
     let pairs = read_conf(conf).unwrap();
-    let toml = document(&Translated::of(pairs.into_iter().map(|(k, v)| (k.clone(), k, v)))).unwrap();
+    let toml = document(&translate(pairs.into_iter().map(|(k, v)| (k.clone(), k, v)))).unwrap();
     let settings =
         Settings::load(&crate::modules::modules().settings(), &mut Sources::new(&toml, [])).unwrap();
     assert_eq!(
