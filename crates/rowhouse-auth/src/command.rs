@@ -6,8 +6,8 @@ mod list;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand, ValueEnum};
 use rowhouse_crypto::Purpose;
-use rowhouse_db::Control;
-use rowhouse_kernel::settings::{AuthSettings, DbSettings, Settings};
+use rowhouse_db::{Control, DbSettings};
+use rowhouse_kernel::settings::{AuthSettings, Settings};
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Module};
 
 use crate::{AuthModule, KeyStore, KeyStoreError};

@@ -10,11 +10,12 @@ use deadpool_postgres::{
     Runtime, TimeoutType,
 };
 use metrics::{counter, histogram};
-use rowhouse_kernel::{Operation, Secret, settings::DbSettings};
+use rowhouse_kernel::{Operation, Secret};
 use tokio_postgres::CancelToken;
 
 use crate::error::{DbError, Reason};
 use crate::liveness::Liveness;
+use crate::settings::DbSettings;
 use crate::tls::Tls;
 use crate::url::Target;
 

@@ -1,12 +1,13 @@
 //! The handle on one database: control plane, data plane and liveness monitor.
 
-use rowhouse_kernel::{Secret, settings::DbSettings};
+use rowhouse_kernel::Secret;
 use tokio::task::JoinHandle;
 
 use crate::control::Control;
 use crate::error::DbError;
 use crate::flight::{DataPlane, DataPlaneUrls, Login};
 use crate::liveness::{Liveness, Monitor};
+use crate::settings::DbSettings;
 
 /// One for the check, and one to repeat it if the first does not answer.
 const MONITOR_CONNECTIONS: u32 = 2;

@@ -11,6 +11,7 @@ pub mod flight;
 mod listen;
 mod liveness;
 pub mod migrate;
+mod settings;
 mod tls;
 pub mod url;
 
@@ -25,6 +26,7 @@ pub use error::{DbError, PgError, Reason};
 pub use flight::{DataPlane, DataPlaneUrls};
 pub use listen::{Following, Heard, ListenHub, follow};
 pub use liveness::{Health, Liveness};
+pub use settings::DbSettings;
 
 /// Platform migrations of this crate: functions that its own queries call.
 pub const MIGRATIONS: &[migrate::Statement] = &[

@@ -7,9 +7,8 @@ use std::io::{Error, Write as _, stdout};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, Kind, Registry, Worker, WorkerParts};
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{Clock as _, Secret, SystemClock, SystemRng};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 mod app_settings;
 mod auth;
-mod db;
 mod group;
 mod jobs;
 mod log;
@@ -25,7 +24,6 @@ mod value;
 
 pub use app_settings::AppSettings;
 pub use auth::{AuthSettings, SigningAlgorithm};
-pub use db::DbSettings;
 pub use group::{Check, Findings, Given, Group, GroupSpec};
 pub use jobs::{JobsSettings, KindHandler, KindSettings, Missed, QueueSettings, ScheduleSettings};
 pub use log::{LogLevel, LogSettings};

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use clap::{ArgMatches, Command};
-use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::settings::{DbSettings, GroupSpec, Settings};
+use rowhouse_db::{Control, DbError, DbSettings};
+use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_kernel::{Origin, Secret, SharedClock, SharedRng};
 use tokio_postgres::Client;
 

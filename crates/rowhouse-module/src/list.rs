@@ -1,10 +1,9 @@
 //! The modules of a program, in the order in which they start, and the union of what they declare.
 
+use rowhouse_db::DbSettings;
 use rowhouse_db::migrate::Migration;
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{
-    DbSettings, GroupSpec, LogSettings, ProjectSettings, ServerSettings, Settings,
-};
+use rowhouse_kernel::settings::{GroupSpec, LogSettings, ProjectSettings, ServerSettings, Settings};
 use tokio_postgres::Client;
 
 use crate::{Assembly, CannotRun, CommandGroup, ListenerSpec, Metric, Mode, Module, Project};

@@ -5,12 +5,12 @@ mod reload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::apply_default_grants;
 use rowhouse_db::migrate::Process;
+use rowhouse_db::{DbSettings, apply_default_grants};
 use rowhouse_http::{BackgroundTask, Dialect, Surface};
 use rowhouse_kernel::new_id;
 use rowhouse_kernel::settings::{
-    DbSettings, Environment, GroupSpec, ProjectSettings, RestSettings, ServerSettings, Settings,
+    Environment, GroupSpec, ProjectSettings, RestSettings, ServerSettings, Settings,
 };
 use rowhouse_module::{Assembly, HealthCheck, Metric, Module, ModuleFuture, SearchPath, Weight};
 use rowhouse_tenancy::limit::TenantLimits;

@@ -1,10 +1,8 @@
 //! Checks of production: unsafe settings, as each group defines them, and data-plane logins with rights.
 
-use rowhouse_db::{DataPlaneUrls, DbError, connect};
+use rowhouse_db::{DataPlaneUrls, DbError, DbSettings, connect};
 use rowhouse_kernel::SERVICE_ROLE;
-use rowhouse_kernel::settings::{
-    self, DbSettings, Environment, GroupSpec, ProjectSettings, Settings, Source, Sources,
-};
+use rowhouse_kernel::settings::{self, Environment, GroupSpec, ProjectSettings, Settings, Source, Sources};
 use rowhouse_module::{CannotRun, Modules, Project};
 use tokio_postgres::Client;
 

@@ -2,9 +2,8 @@ use std::time::Duration;
 
 use rowhouse_auth::{API_KEY_LIFETIME, KeyStore, Revoked};
 use rowhouse_crypto::{Purpose, Status};
-use rowhouse_db::{Control, Heard, ListenHub};
+use rowhouse_db::{Control, DbSettings, Heard, ListenHub};
 use rowhouse_kernel::SystemRng;
-use rowhouse_kernel::settings::DbSettings;
 use serde_json::json;
 
 use crate::app::{App, settings};

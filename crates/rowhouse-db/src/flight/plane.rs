@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use metrics::{counter, gauge, histogram};
-use rowhouse_kernel::{Secret, settings::DbSettings};
+use rowhouse_kernel::Secret;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::context::open_query;
@@ -18,6 +18,7 @@ use super::shared_send::Flight;
 use super::{Access, End, Isolation, Query, RequestContext, Row};
 use crate::error::DbError;
 use crate::liveness::Liveness;
+use crate::settings::DbSettings;
 
 /// Without `begin`, so that an error before it leaves no transaction open: rolls back the flight's implicit transaction.
 pub(super) static UNDO: LazyLock<[Query; 2]> = LazyLock::new(|| {

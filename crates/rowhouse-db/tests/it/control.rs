@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_db::{Control, DbError, Transaction};
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::{Control, DbError, DbSettings, Transaction};
 use rowhouse_kernel::{Actor, Operation, SystemClock, TenantId, UserId};
 use rowhouse_testkit::TestDatabase;
 use uuid::Uuid;

@@ -146,7 +146,7 @@ async fn write_in_a_read_only_flight_is_refused() {
 
 #[tokio::test]
 async fn more_statements_than_the_cache_holds_all_work() {
-    let settings = rowhouse_kernel::settings::DbSettings { statement_cache_size: 16, ..one_connection() };
+    let settings = rowhouse_db::DbSettings { statement_cache_size: 16, ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
     for n in (0..80).chain(0..80) {
@@ -158,10 +158,8 @@ async fn more_statements_than_the_cache_holds_all_work() {
 
 #[tokio::test]
 async fn busy_pool_times_out() {
-    let settings = rowhouse_kernel::settings::DbSettings {
-        acquire_timeout: Duration::from_millis(100),
-        ..one_connection()
-    };
+    let settings =
+        rowhouse_db::DbSettings { acquire_timeout: Duration::from_millis(100), ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
     let (_, refused) = tokio::join!(world.fly(&anon, "select pg_sleep(0.6)", &[]), async {
@@ -173,10 +171,8 @@ async fn busy_pool_times_out() {
 
 #[tokio::test]
 async fn statement_that_runs_too_long_is_cancelled_by_the_server() {
-    let settings = rowhouse_kernel::settings::DbSettings {
-        statement_timeout: Duration::from_millis(100),
-        ..one_connection()
-    };
+    let settings =
+        rowhouse_db::DbSettings { statement_timeout: Duration::from_millis(100), ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
     assert_eq!(code(world.fly(&anon, "select pg_sleep(30)", &[]).await), "57014");
@@ -265,7 +261,7 @@ async fn isolation_holds_for_one_flight_and_from_its_first_statement() {
 #[tokio::test]
 async fn conflicting_serializable_flights_do_not_both_commit() {
     use rowhouse_db::flight::{Isolation, Query, RequestContext};
-    let settings = rowhouse_kernel::settings::DbSettings { data_pool_size: 2, ..one_connection() };
+    let settings = rowhouse_db::DbSettings { data_pool_size: 2, ..one_connection() };
     let world = World::new(settings).await;
     world
         .db

@@ -1,8 +1,8 @@
 //! State that one caller leaves in a database session is removed before the next, however its request ended.
 
+use rowhouse_db::DbSettings;
 use rowhouse_db::flight::{Access, Query, RequestContext};
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::DbSettings;
 
 use crate::support::{World, context, one_connection, service};
 

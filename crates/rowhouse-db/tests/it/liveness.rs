@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rowhouse_db::flight::{Access, Query, RequestContext};
-use rowhouse_db::{DataPlaneUrls, Database, DatabaseUrls, DbError, Health};
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::{DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Health};
 use rowhouse_kernel::{Caller, Secret};
 
 use crate::support::{World, context, one_connection};

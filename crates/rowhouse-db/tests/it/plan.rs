@@ -1,8 +1,8 @@
 //! Statements that were prepared before the schema changed: after the change is announced no connection uses one.
 
 use futures_util::future::join_all;
+use rowhouse_db::DbSettings;
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::DbSettings;
 
 use crate::support::{World, one_connection};
 

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use rowhouse_db::migrate::apply_platform;
 use rowhouse_db::{
-    Control, DataPlaneUrls, Database, DatabaseUrls, DbError, Heard, ListenHub, Logins, Sharing, Transaction,
-    bootstrap, connect, require_sessions,
+    Control, DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Heard, ListenHub, Logins, Sharing,
+    Transaction, bootstrap, connect, require_sessions,
 };
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{Operation, Secret};
 use rowhouse_testkit::{Cluster, TestDatabase, until};
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use rowhouse_db::DbError;
 use rowhouse_db::flight::{Access, Query, RequestContext, Row, Value};
+use rowhouse_db::{DbError, DbSettings};
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::DbSettings;
 
 use crate::support::{World, context, one_connection};
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rowhouse_db::DbError;
 use rowhouse_db::flight::{End, Import, Pieces, Query, RequestContext, Value};
+use rowhouse_db::{DbError, DbSettings};
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::DbSettings;
 
 use crate::support::{World, context, one_connection};
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::flight::Query;
-use rowhouse_db::{Control, DataPlaneUrls, Database, DatabaseUrls, DbError, Heard, ListenHub};
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::{Control, DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Heard, ListenHub};
 use rowhouse_kernel::{Caller, Operation, Secret};
 use rowhouse_testkit::Cluster;
 

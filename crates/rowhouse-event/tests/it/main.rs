@@ -5,9 +5,8 @@
 use std::collections::HashMap;
 
 use rowhouse_db::migrate::Migration;
-use rowhouse_db::{Control, DbError, Transaction, connect};
+use rowhouse_db::{Control, DbError, DbSettings, Transaction, connect};
 use rowhouse_event::{CHANNEL, Cursor, Event, MAX_PAYLOAD_BYTES, emit, read_after};
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{Operation, TenantId};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};

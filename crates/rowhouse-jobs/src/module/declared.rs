@@ -1,7 +1,7 @@
 //! The kinds of jobs that the process can run, and the declarations that are written before the first job runs.
 
-use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::settings::{DbSettings, JobsSettings};
+use rowhouse_db::{Control, DbError, DbSettings};
+use rowhouse_kernel::settings::JobsSettings;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, Preparation, Registry, SearchPath};
 

@@ -6,9 +6,9 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rowhouse_db::{Control, Following, ListenHub, follow};
+use rowhouse_db::{Control, DbSettings, Following, ListenHub, follow};
 use rowhouse_http::Heartbeat;
-use rowhouse_kernel::settings::{DbSettings, JobsSettings};
+use rowhouse_kernel::settings::JobsSettings;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_module::{Assembly, CannotRun};
 

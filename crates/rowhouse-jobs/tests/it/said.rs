@@ -9,8 +9,7 @@ use crate::support::{count, database, idle, registry, text, worker};
 async fn handler_reports_progress_and_log_lines() {
     let db = database().await;
     let url = db.urls.control.clone();
-    let control =
-        rowhouse_db::Control::open(&url, &rowhouse_kernel::settings::DbSettings::default()).unwrap();
+    let control = rowhouse_db::Control::open(&url, &rowhouse_db::DbSettings::default()).unwrap();
     let saying = registry(move |job| {
         let control = control.clone();
         async move {

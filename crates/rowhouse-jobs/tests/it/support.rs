@@ -4,10 +4,9 @@ use rowhouse_db::migrate::Migration;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JsonText, Kind, Registry, Worker, WorkerParts};
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SystemClock, SystemRng};
 use rowhouse_testkit::TestDatabase;
 use serde_json::Value;

@@ -1,8 +1,7 @@
 //! Accepting mails: rows and jobs in the caller's transaction.
 
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_kernel::Operation;
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_mail::{Attachment, Letter, MailError, NewMail, RawMail, Variables, read_mailbox};
 use rowhouse_mail::{MailSettings, MailTransport};
 use tokio_postgres::Client;

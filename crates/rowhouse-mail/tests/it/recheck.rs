@@ -3,8 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 
-use rowhouse_db::Control;
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_mail::sender::{Rechecked, recheck_all};
 use tokio_postgres::Client;
 

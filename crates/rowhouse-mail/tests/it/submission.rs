@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_http::{Supervisor, accept};
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SystemClock, SystemRng, TenantId};
 use rowhouse_mail::sender::{self, Verdict};
 use rowhouse_mail::{Intake, KeyCheck, Submission, SubmissionParts, Waker, credential};

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::Control;
 use rowhouse_db::migrate::Migration;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::{Handler, Job, JobResult, Lease, Registry, Worker, WorkerParts};
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SystemClock, SystemRng};
 use rowhouse_mail::MailSettings;
 use rowhouse_mail::{Accepted, Delivery, Mailer, NewMail, read_mailbox};

@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
-use rowhouse_db::Database;
 use rowhouse_db::migrate::Migration;
+use rowhouse_db::{Database, DbSettings};
 use rowhouse_kernel::SystemClock;
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_testkit::TestDatabase;
 
 use rowhouse_http::Supervisor;

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use rowhouse_db::Database;
 use rowhouse_db::migrate::Migration;
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::{Database, DbSettings};
 use rowhouse_testkit::{Cluster, TestDatabase};
 
 use super::Readiness;

@@ -5,9 +5,10 @@ mod machine;
 
 use std::path::Path;
 
+use rowhouse_db::DbSettings;
 use rowhouse_db::embedded::Account;
 use rowhouse_db::migrate::read_project;
-use rowhouse_kernel::settings::{DbSettings, Settings};
+use rowhouse_kernel::settings::Settings;
 use serde::Serialize;
 use serde_json::json;
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use rowhouse_db::{BootstrapError, DataPlaneUrls, Logins, Sharing, bootstrap, connect, migrate};
+use rowhouse_db::{BootstrapError, DataPlaneUrls, DbSettings, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_module::{CannotRun, Outcome, Project, Secrets, State};
 use serde_json::json;
 use tokio_postgres::Client;

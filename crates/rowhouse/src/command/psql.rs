@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rowhouse_db::embedded::find_binaries;
 
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::DbSettings;
 use rowhouse_module::Project;
 use rowhouse_module::State;
 use rowhouse_module::{CannotRun, Outcome};

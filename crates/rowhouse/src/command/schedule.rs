@@ -1,10 +1,9 @@
 //! `schedule`: schedules and their last outcome.
 
 use comfy_table::{Table, presets};
-use rowhouse_db::{Control, DbError};
+use rowhouse_db::{Control, DbError, DbSettings};
 use rowhouse_jobs::schedule::{self, Schedule};
 use rowhouse_kernel::Operation;
-use rowhouse_kernel::settings::DbSettings;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

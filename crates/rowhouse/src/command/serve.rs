@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
-    DataPlaneUrls, Database, DatabaseUrls, DbError, Logins, Sharing, bootstrap, connect, migrate,
+    DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Logins, Sharing, bootstrap, connect, migrate,
     require_sessions,
 };
 use rowhouse_http::{Server, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{
-    AuthSettings, DbSettings, LogSettings, ServerSettings, Settings, Sources, postgrest,
-};
+use rowhouse_kernel::settings::{AuthSettings, LogSettings, ServerSettings, Settings, Sources, postgrest};
 use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
 use serde_json::json;
 use tokio::net::TcpListener;

@@ -6,11 +6,9 @@ mod prepare;
 use std::time::Duration;
 
 use rowhouse_db::embedded::{Embedded, Progress};
-use rowhouse_db::{Database, DatabaseUrls};
+use rowhouse_db::{Database, DatabaseUrls, DbSettings};
 use rowhouse_http::{Server, serve};
-use rowhouse_kernel::settings::{
-    AuthSettings, DbSettings, LogSettings, ServerSettings, Settings, Source, Sources,
-};
+use rowhouse_kernel::settings::{AuthSettings, LogSettings, ServerSettings, Settings, Source, Sources};
 use rowhouse_module::{
     BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets, State,
 };

@@ -1,4 +1,5 @@
-use rowhouse_kernel::settings::{AuthSettings, DbSettings, RestSettings, ServerSettings, postgrest};
+use rowhouse_db::DbSettings;
+use rowhouse_kernel::settings::{AuthSettings, RestSettings, ServerSettings, postgrest};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Source, Sources};
 
 fn groups() -> Vec<GroupSpec> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Method;
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::DbSettings;
 use rowhouse_module::Roles;
 use rowhouse_testkit::{TestDatabase, until};
 use serde_json::json;

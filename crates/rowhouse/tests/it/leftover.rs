@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 use rowhouse::platform;
-use rowhouse_kernel::settings::DbSettings;
+use rowhouse_db::DbSettings;
 use rowhouse_testkit::TestDatabase;
 use serde_json::json;
 

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::{Worker, WorkerParts};
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{Secret, SystemClock, SystemRng};
 
 use super::act;

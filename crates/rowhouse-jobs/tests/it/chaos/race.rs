@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::{Worker, WorkerParts, enqueue_many};
-use rowhouse_kernel::settings::DbSettings;
 use rowhouse_kernel::{SystemClock, SystemRng};
 use rowhouse_testkit::{Cluster, TestDatabase};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Checks of the database: reachable, migrated, sign-in of both logins; and notes on what it exposes.
 
-use rowhouse_db::migrate;
-use rowhouse_kernel::settings::{DbSettings, RestSettings, Settings};
+use rowhouse_db::{DbSettings, migrate};
+use rowhouse_kernel::settings::{RestSettings, Settings};
 use rowhouse_module::Project;
 use tokio_postgres::Client;
 

@@ -1,5 +1,6 @@
+use rowhouse_db::DbSettings;
 use rowhouse_kernel::settings::postgrest::{read_conf, translate};
-use rowhouse_kernel::settings::{DbSettings, RestSettings, ServerSettings, Settings, Sources};
+use rowhouse_kernel::settings::{RestSettings, ServerSettings, Settings, Sources};
 
 use super::document;
 

@@ -3,8 +3,8 @@
 
 use rowhouse_auth::{ActAs, ActAsError};
 use rowhouse_db::flight::{End, Query, RequestContext};
-use rowhouse_db::{Control, Database, DatabaseUrls, DbError};
-use rowhouse_kernel::settings::{AuthSettings, DbSettings, ServerSettings, Settings};
+use rowhouse_db::{Control, Database, DatabaseUrls, DbError, DbSettings, connect};
+use rowhouse_kernel::settings::{AuthSettings, ServerSettings, Settings};
 use rowhouse_kernel::{Caller, SERVICE_ROLE, UserId};
 use rowhouse_rest::explain::{FACTS, Facts, Prepared, Report, Tree, analyse};
 use serde_json::json;
@@ -14,7 +14,6 @@ use tokio_postgres::types::Type;
 use super::Request;
 use crate::command::migrate::project_url;
 use crate::command::serve;
-use rowhouse_db::connect;
 use rowhouse_module::CannotRun;
 use rowhouse_module::Project;
 use rowhouse_module::Secrets;
