@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rowhouse_db::DbError;
 use rowhouse_db::migrate::Statement;
-use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, Surface};
+use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, ServerSettings, Surface};
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{AuthSettings, GroupSpec, ServerSettings, Settings};
+use rowhouse_kernel::settings::{AuthSettings, GroupSpec, Settings};
 use rowhouse_module::{
     Assembly, BuiltInSchedule, CannotRun, CommandGroup, Metric, Mode, Module, ModuleFuture, Project, Secrets,
 };

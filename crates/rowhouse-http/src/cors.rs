@@ -6,7 +6,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use rowhouse_kernel::settings::ServerSettings;
+
+use crate::settings::ServerSettings;
 
 /// Response headers that scripts may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(

@@ -11,6 +11,7 @@ mod layer;
 pub mod limit;
 mod metric;
 mod server;
+mod settings;
 mod surface;
 mod task;
 
@@ -23,6 +24,7 @@ pub use json::{JsonError, read_object, without_type_names};
 pub use layer::{Layers, RequestId, VerifyTime, observe};
 pub use metric::Metrics;
 pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};
+pub use settings::ServerSettings;
 pub use surface::{DEFAULT_BODY_LIMIT, Surface, SurfaceError, SurfaceIndex, Surfaces};
 pub use task::{
     BackgroundTask, Heartbeat, MAX_SILENCE, Supervisor, TaskEnd, TaskFault, TaskState, TaskStatus,

@@ -15,9 +15,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use rowhouse_kernel::settings::ServerSettings;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::settings::ServerSettings;
 
 pub use http::Http;
 pub use listener::{Listener, Peer};

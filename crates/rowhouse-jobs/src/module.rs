@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::migrate::Statement;
-use rowhouse_http::BackgroundTask;
-use rowhouse_kernel::settings::{GroupSpec, JobsSettings, ServerSettings};
+use rowhouse_http::{BackgroundTask, ServerSettings};
+use rowhouse_kernel::settings::{GroupSpec, JobsSettings};
 use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, Waker, Weight};
 
 use crate::outbound::Outbound;

@@ -2,8 +2,9 @@
 
 use rowhouse_db::DbSettings;
 use rowhouse_db::migrate::Migration;
+use rowhouse_http::ServerSettings;
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{GroupSpec, LogSettings, ProjectSettings, ServerSettings, Settings};
+use rowhouse_kernel::settings::{GroupSpec, LogSettings, ProjectSettings, Settings};
 use tokio_postgres::Client;
 
 use crate::{Assembly, CannotRun, CommandGroup, ListenerSpec, Metric, Mode, Module, Project};

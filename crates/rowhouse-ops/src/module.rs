@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use rowhouse_http::{BackgroundTask, Surface};
-use rowhouse_kernel::settings::ServerSettings;
+use rowhouse_http::{BackgroundTask, ServerSettings, Surface};
 use rowhouse_module::{Assembly, Module, ModuleFuture};
 
 use crate::{Health, Ops};

@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use rowhouse_db::migrate::Process;
 use rowhouse_db::{DbSettings, apply_default_grants};
-use rowhouse_http::{BackgroundTask, Dialect, Surface};
+use rowhouse_http::{BackgroundTask, Dialect, ServerSettings, Surface};
 use rowhouse_kernel::new_id;
-use rowhouse_kernel::settings::{
-    Environment, GroupSpec, ProjectSettings, RestSettings, ServerSettings, Settings,
-};
+use rowhouse_kernel::settings::{Environment, GroupSpec, ProjectSettings, RestSettings, Settings};
 use rowhouse_module::{Assembly, HealthCheck, Metric, Module, ModuleFuture, SearchPath, Weight};
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio_postgres::Client;

@@ -9,10 +9,10 @@ use axum::{Router, middleware};
 use rowhouse_db::ListenHub;
 use rowhouse_http::api::{Idempotency, MemoryStore, idempotent};
 use rowhouse_http::{
-    BackgroundTask, CallerResolver, Dialect, Layers, Metrics, Server, Shutdown, Supervisor, Surface,
-    Surfaces, cors, observe, serve,
+    BackgroundTask, CallerResolver, Dialect, Layers, Metrics, Server, ServerSettings, Shutdown, Supervisor,
+    Surface, Surfaces, cors, observe, serve,
 };
-use rowhouse_kernel::settings::{ServerSettings, Settings};
+use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{
     Assembled, Assembly, BoundListeners, CannotRun, Fact, HealthCheck, ListenerService, Modules, Origin,
 };

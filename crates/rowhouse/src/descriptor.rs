@@ -2,7 +2,7 @@
 //! descriptors that the database connections and the monitor need.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use rowhouse_kernel::settings::ServerSettings;
+use rowhouse_http::ServerSettings;
 
 /// Reserved for the database, listeners, logs and files.
 const RESERVED: u64 = 128;

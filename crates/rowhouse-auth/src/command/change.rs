@@ -1,7 +1,8 @@
 //! Commands that change the ring: `keys rotate`, `keys revoke`, `keys issue`.
 
 use rowhouse_crypto::Purpose;
-use rowhouse_kernel::settings::{ServerSettings, Settings};
+use rowhouse_http::ServerSettings;
+use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{CannotRun, Outcome, Project, State};
 use serde_json::{Value, json};
 

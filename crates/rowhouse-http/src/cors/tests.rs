@@ -6,10 +6,10 @@ use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use http::HeaderMap;
-use rowhouse_kernel::settings::ServerSettings;
 use tower::ServiceExt;
 
 use super::cors;
+use crate::settings::ServerSettings;
 
 const OURS: &str = "https://app.example.com";
 

@@ -7,9 +7,9 @@ use rowhouse_db::{
     DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Logins, Sharing, bootstrap, connect, migrate,
     require_sessions,
 };
-use rowhouse_http::{Server, serve};
+use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{AuthSettings, LogSettings, ServerSettings, Settings, Sources, postgrest};
+use rowhouse_kernel::settings::{AuthSettings, LogSettings, Settings, Sources, postgrest};
 use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
 use serde_json::json;
 use tokio::net::TcpListener;

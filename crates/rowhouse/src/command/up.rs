@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rowhouse_db::embedded::{Embedded, Progress};
 use rowhouse_db::{Database, DatabaseUrls, DbSettings};
-use rowhouse_http::{Server, serve};
-use rowhouse_kernel::settings::{AuthSettings, LogSettings, ServerSettings, Settings, Source, Sources};
+use rowhouse_http::{Server, ServerSettings, serve};
+use rowhouse_kernel::settings::{AuthSettings, LogSettings, Settings, Source, Sources};
 use rowhouse_module::{
     BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets, State,
 };

@@ -1,5 +1,6 @@
 use rowhouse_db::DbSettings;
-use rowhouse_kernel::settings::{AuthSettings, RestSettings, ServerSettings, postgrest};
+use rowhouse_http::ServerSettings;
+use rowhouse_kernel::settings::{AuthSettings, RestSettings, postgrest};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Source, Sources};
 
 fn groups() -> Vec<GroupSpec> {

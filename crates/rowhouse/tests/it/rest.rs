@@ -1,6 +1,6 @@
 //! The data API over HTTP: one golden line per request, and schema changes.
 
-use rowhouse_kernel::settings::ServerSettings;
+use rowhouse_http::ServerSettings;
 use std::fmt::Write as _;
 
 use reqwest::{Method, StatusCode};

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use rowhouse_db::DbSettings;
 use rowhouse_db::embedded::{data_folder, find_binaries, find_binaries_for, is_replaced, port_owner};
 use rowhouse_db::migrate::Migration;
-use rowhouse_kernel::settings::{ServerSettings, Settings};
+use rowhouse_http::ServerSettings;
+use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{Mode, Project, State};
 
 /// The server that the project's data needs; without data, the newest.

@@ -1,6 +1,7 @@
 use rowhouse_db::DbSettings;
+use rowhouse_http::ServerSettings;
 use rowhouse_kernel::settings::postgrest::{read_conf, translate};
-use rowhouse_kernel::settings::{RestSettings, ServerSettings, Settings, Sources};
+use rowhouse_kernel::settings::{RestSettings, Settings, Sources};
 
 use super::document;
 

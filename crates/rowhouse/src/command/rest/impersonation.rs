@@ -4,7 +4,8 @@
 use rowhouse_auth::{ActAs, ActAsError};
 use rowhouse_db::flight::{End, Query, RequestContext};
 use rowhouse_db::{Control, Database, DatabaseUrls, DbError, DbSettings, connect};
-use rowhouse_kernel::settings::{AuthSettings, ServerSettings, Settings};
+use rowhouse_http::ServerSettings;
+use rowhouse_kernel::settings::{AuthSettings, Settings};
 use rowhouse_kernel::{Caller, SERVICE_ROLE, UserId};
 use rowhouse_rest::explain::{FACTS, Facts, Prepared, Report, Tree, analyse};
 use serde_json::json;

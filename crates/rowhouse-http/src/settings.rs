@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Check, Findings, Settings, settings};
-use crate::Secret;
+use rowhouse_kernel::settings::{Check, Findings, Settings};
+use rowhouse_kernel::{Secret, settings};
 
 settings! {
     /// The HTTP listener, its limits and what browsers may do with it.
