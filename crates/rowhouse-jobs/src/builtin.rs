@@ -4,10 +4,10 @@ use rowhouse_kernel::Operation;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::settings::JobsSettings;
 use serde_json::json;
 
 use crate::BuiltInSchedule;
+use crate::settings::JobsSettings;
 use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
 use crate::{Kind, Registry};
 

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError, TransactionError};
-use rowhouse_kernel::settings::{JobsSettings, KindHandler, Missed, ScheduleSettings};
-use rowhouse_kernel::{Cron, Operation, Rng, SharedClock, SharedRng};
+use rowhouse_kernel::{Operation, Rng, SharedClock, SharedRng};
 use serde_json::Map;
 use time::OffsetDateTime;
 
+use crate::cron::Cron;
 use crate::schedule::plan::{Chance, Turn, turn_after};
+use crate::settings::{JobsSettings, KindHandler, Missed, ScheduleSettings};
 use crate::{BuiltInSchedule, Kind, Registry};
 use store::{take_turn, write_kinds, write_queues, write_schedules};
 

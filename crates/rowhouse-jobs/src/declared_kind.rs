@@ -1,10 +1,10 @@
 //! Handlers of the kinds that `rowhouse.toml` declares. Leaves the work to the handlers.
 
 use rowhouse_kernel::SharedClock;
-use rowhouse_kernel::settings::{JobsSettings, KindHandler, KindSettings};
 
 use crate::http_handler::HttpHandler;
 use crate::outbound::Outbound;
+use crate::settings::{JobsSettings, KindHandler, KindSettings};
 use crate::sql_handler::SqlHandler;
 use crate::{Kind, Registry};
 

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod builtin;
 pub mod config;
+mod cron;
 pub mod declared_kind;
 mod enqueue;
 pub mod gauge;
@@ -12,6 +13,7 @@ pub mod outbound;
 mod raw_json;
 mod route;
 pub mod schedule;
+mod settings;
 pub mod sql_handler;
 mod store;
 mod worker;
@@ -25,6 +27,7 @@ pub use rowhouse_module::job::{
     AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Lease, Permit,
 };
 pub use rowhouse_module::{BuiltInSchedule, JsonText, Kind, Registry};
+pub use settings::{JobsSettings, KindHandler, KindSettings, Missed, QueueSettings, ScheduleSettings};
 pub use store::complete;
 pub use worker::{Pulse, Wake, Worker, WorkerParts};
 

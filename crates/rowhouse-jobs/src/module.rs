@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::{BackgroundTask, ServerSettings};
-use rowhouse_kernel::settings::{GroupSpec, JobsSettings};
+use rowhouse_kernel::settings::GroupSpec;
 use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, Waker, Weight};
 
 use crate::outbound::Outbound;
 use crate::route::admin::{JobsAdmin, routes};
+use crate::settings::JobsSettings;
 use crate::{builtin, gauge};
 use declared::Declared;
 pub use event::EventModule;

@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::settings::{Missed, Setting};
-use rowhouse_kernel::{Cron, Operation, SharedClock, SharedRng};
+use rowhouse_kernel::settings::Setting;
+use rowhouse_kernel::{Operation, SharedClock, SharedRng};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::{Client, Row};
 
+use crate::cron::Cron;
 use crate::enqueue::{NewJob, enqueue};
+use crate::settings::Missed;
 pub use database_clock::{DatabaseClock, MAX_SKEW};
 use plan::{Chance, Plan, Turn};
 

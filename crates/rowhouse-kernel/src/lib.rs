@@ -2,7 +2,6 @@
 
 mod caller;
 mod clock;
-mod cron;
 mod id;
 mod operation;
 mod rng;
@@ -13,7 +12,6 @@ pub use caller::{ANON, AUTHENTICATED, Caller, SERVICE_ROLE};
 #[cfg(feature = "test-util")]
 pub use clock::FakeClock;
 pub use clock::{Clock, SharedClock, SystemClock};
-pub use cron::{Cron, CronError};
 pub use id::{OrganizationId, SessionId, TenantId, UserId, new_id};
 pub use operation::{Actor, Operation, Origin};
 #[cfg(feature = "test-util")]

@@ -7,10 +7,11 @@ use http::{HeaderMap, HeaderValue, header};
 use rowhouse_db::migrate::Statement;
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_http::{CallerResolver, Dialect, ServerSettings, ServiceKey, Surface};
+use rowhouse_jobs::JobsSettings;
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{AuthSettings, GroupSpec, JobsSettings, Settings};
+use rowhouse_kernel::settings::{AuthSettings, GroupSpec, Settings};
 use rowhouse_module::{
     Assembly, CannotRun, CommandGroup, HealthCheck, ListenerService, ListenerSpec, Metric, Mode, Module,
     ModuleFuture, Project, Secrets, Waker, Weight,

@@ -2,11 +2,12 @@
 
 use rowhouse_db::DbError;
 use rowhouse_db::Transaction;
-use rowhouse_kernel::settings::{JobsSettings, QueueSettings, Setting};
+use rowhouse_kernel::settings::Setting;
 use serde_json::Value;
 
 use super::{Schedules, Written};
 use crate::Kind;
+use crate::settings::{JobsSettings, QueueSettings};
 
 /// Serializes processes that start together by an advisory lock.
 pub(super) async fn take_turn(tx: &Transaction<'_>) -> Result<(), DbError> {

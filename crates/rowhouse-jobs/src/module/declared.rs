@@ -1,13 +1,13 @@
 //! The kinds of jobs that the process can run, and the declarations that are written before the first job runs.
 
 use rowhouse_db::{Control, DbError, DbSettings};
-use rowhouse_kernel::settings::JobsSettings;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, Preparation, Registry, SearchPath};
 
 use crate::config::{self, ConfigError, Declarations};
 use crate::declared_kind;
 use crate::outbound::Outbound;
+use crate::settings::JobsSettings;
 use crate::sql_handler::{self, SqlHandler};
 
 /// This program's version.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings, Following, ListenHub, follow};
 use rowhouse_http::Heartbeat;
-use rowhouse_kernel::settings::JobsSettings;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_module::{Assembly, CannotRun};
 
@@ -16,6 +15,7 @@ use super::CHANNEL;
 use super::declared::{Declared, RELEASE};
 use crate::config::ConfigError;
 use crate::schedule::{self, DatabaseClock};
+use crate::settings::JobsSettings;
 use crate::{Pulse, Wake, Worker, WorkerParts};
 
 /// One connection for fetching, two for completing, one each for maintaining and for releasing what is due, one to spare.

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use rowhouse_kernel::{Cron, Rng, settings::Missed};
+use rowhouse_kernel::Rng;
 use time::OffsetDateTime;
+
+use crate::cron::Cron;
+use crate::settings::Missed;
 
 /// A time further in the past counts as missed instead of late.
 const GRACE: Duration = Duration::from_secs(60);

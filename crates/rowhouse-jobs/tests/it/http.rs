@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_jobs::outbound::Outbound;
-use rowhouse_jobs::{Registry, declared_kind};
-use rowhouse_kernel::settings::{GroupSpec, JobsSettings, Settings, Sources};
+use rowhouse_jobs::{JobsSettings, Registry, declared_kind};
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_kernel::{SharedClock, SystemClock};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};

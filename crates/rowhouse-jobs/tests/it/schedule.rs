@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings};
-use rowhouse_jobs::BuiltInSchedule;
 use rowhouse_jobs::config::{ConfigError, Declarations, sync};
-use rowhouse_jobs::{JobError, Registry, builtin, schedule};
-use rowhouse_kernel::settings::{GroupSpec, JobsSettings, Settings, Sources};
+use rowhouse_jobs::{BuiltInSchedule, JobError, JobsSettings, Registry, builtin, schedule};
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_kernel::{Clock, FakeClock, SeededRng, SharedClock, SharedRng};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};

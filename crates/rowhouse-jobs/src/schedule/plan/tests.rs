@@ -1,10 +1,12 @@
 use std::time::Duration;
 
-use rowhouse_kernel::{Cron, SeededRng, settings::Missed};
+use rowhouse_kernel::SeededRng;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::{Chance, MOST_MISSED, Plan, Turn, plan, turn_after};
+use crate::cron::Cron;
+use crate::settings::Missed;
 
 const NOON: OffsetDateTime = datetime!(2026-05-04 12:00 UTC);
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use rowhouse_kernel::settings::{
+    Check, Entry, Fields, Findings, Given, Named, SHORTEST_SECRET, Settings, is_plain_name,
+};
+use rowhouse_kernel::{Secret, settings, words};
 use serde_json::{Map, Value};
 
-use super::named::{Entry, Fields, Named, is_plain_name};
-use super::{Check, Findings, Given, Settings, production, settings, value::words};
-use crate::{Cron, CronError, Secret};
+use crate::cron::{Cron, CronError};
 
 settings! {
     /// Background jobs. Queues, kinds and schedules are tables of their own: `[jobs.queues.NAME]`, `[jobs.kinds."room.verb"]`, `[jobs.schedules.NAME]`; `docs/jobs.md` lists their keys.
@@ -333,8 +335,8 @@ impl Check for JobsSettings {
     fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
         for (name, kind) in self.kinds.iter() {
             let secret = kind.secret.as_ref().map(Secret::expose);
-            if secret.is_some_and(|secret| secret.chars().count() < production::SHORTEST_SECRET) {
-                let why = format!("shorter than {} characters", production::SHORTEST_SECRET);
+            if secret.is_some_and(|secret| secret.chars().count() < SHORTEST_SECRET) {
+                let why = format!("shorter than {SHORTEST_SECRET} characters");
                 findings.refuse(&format!("kinds.\"{name}\".secret"), why);
             }
         }

@@ -1,4 +1,4 @@
-//! The times of a schedule: a cron pattern in a time zone. Leaves enqueueing at those times to `rowhouse-jobs`.
+//! The times of a schedule: a cron pattern in a time zone. Leaves enqueueing at those times to `schedule`.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use serde_json::json;
 
-use super::super::{GroupSpec, Settings, Sources};
 use super::{JobsSettings, KindHandler, Missed};
 
 fn groups() -> [GroupSpec; 1] {
