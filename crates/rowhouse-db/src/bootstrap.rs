@@ -6,7 +6,6 @@ mod adopt;
 mod login;
 mod shared;
 
-use rowhouse_kernel::settings::DefaultGrants;
 use tokio_postgres::Client;
 
 pub use adopt::{Adopted, adopt};
@@ -15,6 +14,7 @@ pub use shared::Shared;
 
 use crate::error::DbError;
 use crate::migrate::exclusive;
+use crate::settings::DefaultGrants;
 
 /// What to do with a database that has objects of other roles, which lose CONNECT and the schema `public` unless
 /// granted again.

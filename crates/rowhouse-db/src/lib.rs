@@ -26,7 +26,7 @@ pub use error::{DbError, PgError, Reason};
 pub use flight::{DataPlane, DataPlaneUrls};
 pub use listen::{Following, Heard, ListenHub, follow};
 pub use liveness::{Health, Liveness};
-pub use settings::DbSettings;
+pub use settings::{DbSettings, DefaultGrants};
 
 /// Platform migrations of this crate: functions that its own queries call.
 pub const MIGRATIONS: &[migrate::Statement] = &[

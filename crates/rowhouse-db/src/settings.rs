@@ -3,7 +3,17 @@
 use std::time::Duration;
 
 use rowhouse_kernel::settings::{Check, Findings, Settings};
-use rowhouse_kernel::{Secret, settings};
+use rowhouse_kernel::{Secret, settings, words};
+
+words! {
+    /// What `anon` and `authenticated` may do with new tables of the project.
+    pub enum DefaultGrants {
+        /// Nothing until a migration grants it.
+        None = "none",
+        /// Everything, as on Supabase; row-level security is then the only fence.
+        Supabase = "supabase",
+    }
+}
 
 settings! {
     /// PostgreSQL: who connects, how often, and for how long a statement may run.

@@ -7,27 +7,22 @@ use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-mod app_settings;
 mod auth;
 mod group;
 mod log;
 mod named;
-pub mod postgrest;
 mod production;
 mod project;
-mod rest;
 mod source;
 mod translation;
 mod value;
 
-pub use app_settings::AppSettings;
 pub use auth::{AuthSettings, SigningAlgorithm};
 pub use group::{Check, Findings, Given, Group, GroupSpec};
 pub use log::{LogLevel, LogSettings};
 pub use named::{Entry, Fields, Named, is_plain_name};
 pub use production::{SHORTEST_SECRET, unsafe_settings};
 pub use project::{Environment, ProjectSettings};
-pub use rest::{DefaultGrants, ErrorVerbosity, OpenapiMode, RestSettings, TxEnd};
 pub use source::{Effective, Field, Source, Sources};
 pub use translation::{Translated, Translation};
 pub use value::Setting;

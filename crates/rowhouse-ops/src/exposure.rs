@@ -1,8 +1,7 @@
 //! Tables, views and functions that callers of the data API can use without row-level security. Reported at
 //! start and by `doctor` and not refused, since a table may be public on purpose.
 
-use rowhouse_db::DbError;
-use rowhouse_kernel::settings::DefaultGrants;
+use rowhouse_db::{DbError, DefaultGrants};
 use tokio_postgres::Client;
 
 /// One sentence for each table, view and function.

@@ -5,8 +5,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use rowhouse_db::catalog::{
     Argument, Column, ForeignKey, Function, QualifiedName, Returns, Snapshot, Table, Volatility,
 };
-use rowhouse_kernel::settings::RestSettings;
-use rowhouse_rest::{Sample, explain};
+use rowhouse_rest::{RestSettings, Sample, explain};
 
 fn main() {
     divan::main();

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::error::Error;
 use crate::limit::{LimitSources, RequestLimits};
+use crate::settings::RestSettings;
 
 /// An admitted caller with the limits of the request; immutable.
 #[derive(Debug)]

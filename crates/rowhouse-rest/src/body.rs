@@ -5,10 +5,10 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::error::Error;
 use crate::import::{self, Import};
+use crate::settings::RestSettings;
 
 /// The part of a body that is read before the request is parsed.
 pub(crate) struct RequestBody {

@@ -8,12 +8,12 @@ use http::header::COOKIE;
 use http::request::Parts;
 use rowhouse_db::flight::End;
 use rowhouse_http::Identity;
-use rowhouse_kernel::settings::TxEnd;
 use rowhouse_kernel::{ANON, Caller};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::request::Tx;
+use crate::settings::TxEnd;
 
 /// Most bytes of header names and values passed to the database; further headers are left out.
 const MOST_BYTES: usize = 16 * 1024;

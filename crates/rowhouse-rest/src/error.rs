@@ -17,7 +17,6 @@ use http::{Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use rowhouse_crypto::TokenError;
 use rowhouse_db::DbError;
-use rowhouse_kernel::settings::ErrorVerbosity;
 use serde::Serialize;
 
 pub(crate) use database::from_database;
@@ -27,6 +26,7 @@ pub(crate) use status::is_refused_setting;
 use crate::limit::LimitError;
 use crate::parse::RequestError;
 use crate::plan::PlanError;
+use crate::settings::ErrorVerbosity;
 
 /// A failed request as the client sees it: `{code, message, details, hint}` and a status.
 #[derive(Debug, Clone, Serialize)]

@@ -7,7 +7,6 @@ use bytes::BytesMut;
 use http::Method;
 use http::request::Parts;
 use http_body_util::BodyExt;
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::error::Error;
 use crate::parse::{self, Batch};
@@ -15,6 +14,7 @@ use crate::plan::{PlanError, WritePlan};
 use crate::request::{ApiRequest, Media, Payload, Representation};
 use crate::respond::ResultSet;
 use crate::run::Task;
+use crate::settings::RestSettings;
 use crate::sql;
 
 /// Approximate bytes of a batch: large enough to make round trips negligible, small enough to buffer a few.

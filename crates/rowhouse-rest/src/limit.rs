@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::RestSettings;
 use rowhouse_tenancy::limit::{Limits, TenantLimits};
 
 use crate::plan::{Plan, ReadNode, RowBounds};
 use crate::request::{Action, ApiRequest};
+use crate::settings::RestSettings;
 
 const TIMEOUT: &str = "statement_timeout";
 const MAX_ROWS: &str = "rowhouse.max_rows";

@@ -9,11 +9,12 @@ use rowhouse_db::migrate::Process;
 use rowhouse_db::{DbSettings, apply_default_grants};
 use rowhouse_http::{BackgroundTask, Dialect, ServerSettings, Surface};
 use rowhouse_kernel::new_id;
-use rowhouse_kernel::settings::{Environment, GroupSpec, ProjectSettings, RestSettings, Settings};
+use rowhouse_kernel::settings::{Environment, GroupSpec, ProjectSettings, Settings};
 use rowhouse_module::{Assembly, HealthCheck, Metric, Module, ModuleFuture, SearchPath, Weight};
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio_postgres::Client;
 
+use crate::settings::RestSettings;
 use crate::{LimitSources, Rest, SchemaCache};
 use reload::Schema;
 

@@ -31,9 +31,9 @@ pub(crate) use prefer::parse as preferences;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::request::{Action, ApiRequest, CallMethod, Media, Mutation};
+use crate::settings::RestSettings;
 
 /// The deepest nesting of logic trees and embeds. PostgREST sets no limit; this one bounds recursion.
 pub(crate) const MAX_DEPTH: usize = 64;

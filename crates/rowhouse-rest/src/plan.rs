@@ -32,9 +32,9 @@ pub(crate) use write::{Conflict, Effect, Returning, RowBounds, RowSource, WriteP
 use column::Columns;
 use rowhouse_db::catalog::{Returns, Snapshot, Table};
 use rowhouse_db::flight::Access;
-use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::request::{Action, ApiRequest, Handling, Media, RowRange};
+use crate::settings::{OpenapiMode, RestSettings};
 
 /// The plan of a request.
 #[derive(Debug)]

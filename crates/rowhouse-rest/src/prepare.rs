@@ -5,7 +5,6 @@ use http::HeaderMap;
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::flight::{End, Isolation, Query, RequestContext};
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::admit::Admitted;
 use crate::error::Error;
@@ -13,6 +12,7 @@ use crate::limit::Timeout;
 use crate::parse::{Incoming, parse};
 use crate::plan::{Plan, plan};
 use crate::request::ApiRequest;
+use crate::settings::RestSettings;
 use crate::transaction::TransactionSettings;
 use crate::{context, sql};
 

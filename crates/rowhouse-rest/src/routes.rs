@@ -14,7 +14,6 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use rowhouse_db::DataPlane;
 use rowhouse_http::Deadline;
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::admit::Admitted;
 use crate::body::RequestBody;
@@ -27,6 +26,7 @@ use crate::plan::{Plan, plan};
 use crate::prepare::Prepared;
 use crate::respond::Outcome;
 use crate::run::{self, Task};
+use crate::settings::RestSettings;
 use crate::timing::Timing;
 use crate::{context, import, openapi, respond};
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use rowhouse_db::flight::{End, Query, RequestContext, Row, Value};
 use rowhouse_db::{DataPlane, DbError};
-use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
 
 use crate::error::{Error, is_refused_setting};
 use crate::limit::{Exceeded, LimitError, RequestLimits};
@@ -14,6 +13,7 @@ use crate::plan::{Plan, Total};
 use crate::prepare::Prepared;
 use crate::request::{ApiRequest, Mutation};
 use crate::respond::{ResponseBody, ResultSet};
+use crate::settings::{OpenapiMode, RestSettings};
 use crate::{sql, stream};
 
 /// A planned request to be executed.

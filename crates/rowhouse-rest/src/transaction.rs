@@ -1,7 +1,8 @@
 //! Settings of a request's transaction: those of the project, then of the role, then of the function.
 
 use rowhouse_db::flight::Isolation;
-use rowhouse_kernel::settings::RestSettings;
+
+use crate::settings::RestSettings;
 
 /// The isolation setting; unlike the others it cannot be set after a query has run.
 const ISOLATION: &str = "default_transaction_isolation";

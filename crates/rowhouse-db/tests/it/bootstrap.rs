@@ -1,11 +1,10 @@
 //! Roles and grants: on a managed server without a superuser, and for a second database of the same server.
 
 use rowhouse_db::{
-    BootstrapError, DataPlaneUrls, Database, DatabaseUrls, DbSettings, LoginError, Logins, Sharing, adopt,
-    bootstrap, migrate, require_sign_in, set_passwords,
+    BootstrapError, DataPlaneUrls, Database, DatabaseUrls, DbSettings, DefaultGrants, LoginError, Logins,
+    Sharing, adopt, bootstrap, migrate, require_sign_in, set_passwords,
 };
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::DefaultGrants;
 use rowhouse_testkit::Cluster;
 use tokio_postgres::{Client, NoTls};
 

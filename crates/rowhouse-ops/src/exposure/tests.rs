@@ -1,5 +1,5 @@
+use rowhouse_db::DefaultGrants;
 use rowhouse_db::migrate::Migration;
-use rowhouse_kernel::settings::DefaultGrants;
 use rowhouse_testkit::TestDatabase;
 
 use super::exposures;

@@ -45,8 +45,8 @@ fn header_map_is_bounded() {
 
 #[test]
 fn client_decides_how_the_transaction_ends_only_where_allowed() {
+    use crate::settings::TxEnd;
     use rowhouse_db::flight::End::{Commit, Rollback};
-    use rowhouse_kernel::settings::TxEnd;
     let asked = |setting, prefer: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert("prefer", HeaderValue::from_static(prefer));

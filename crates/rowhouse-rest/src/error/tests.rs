@@ -1,9 +1,9 @@
 use http::StatusCode;
 use http_body_util::BodyExt;
 use rowhouse_db::{DbError, PgError};
-use rowhouse_kernel::settings::ErrorVerbosity;
 
 use super::{Error, Failure};
+use crate::settings::ErrorVerbosity;
 
 fn refused(code: &str, message: &str, signed_in: bool) -> Failure {
     let error = PgError { code: code.to_owned(), message: message.to_owned(), ..PgError::default() };

@@ -3,7 +3,6 @@
 use rowhouse_db::catalog::{QualifiedName, RelationKind, Snapshot};
 use rowhouse_db::flight::{Access, Isolation, Query};
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::RestSettings;
 
 use super::Sample;
 use crate::admit::Admitted;
@@ -11,6 +10,7 @@ use crate::error::{Error, Failure};
 use crate::limit::LimitSources;
 use crate::parse::Incoming;
 use crate::plan::{Plan, PlanError, ReadNode, Source};
+use crate::settings::RestSettings;
 use crate::sql;
 
 /// A prepared request.

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::flight::{Access, Query};
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::error::{Error, Failure};
 use crate::parse::{Incoming, parse};
 use crate::plan::{PlanError, plan};
+use crate::settings::RestSettings;
 use crate::sql;
 
 /// A request's query.

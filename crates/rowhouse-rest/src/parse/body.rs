@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use rowhouse_kernel::settings::RestSettings;
 
 use super::json::{Fault, Outer, scan};
 use super::{RequestError, csv, pair};
 use crate::request::{Action, CallMethod, Media, Mutation, Payload, Shape};
+use crate::settings::RestSettings;
 
 const INVALID: RequestError = RequestError::Body(Cow::Borrowed("Empty or invalid json"));
 

@@ -1,10 +1,10 @@
 //! JSON lines (`application/x-ndjson`): whole lines become one JSON array, which PostgreSQL expands.
 
 use bytes::Bytes;
-use rowhouse_kernel::settings::RestSettings;
 
 use super::RequestError;
 use super::json::{Fault, scan};
+use crate::settings::RestSettings;
 
 /// Some lines of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]

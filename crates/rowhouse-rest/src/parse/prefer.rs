@@ -1,9 +1,9 @@
 //! The `Prefer` header (RFC 7240).
 
 use http::HeaderMap;
-use rowhouse_kernel::settings::TxEnd;
 
 use crate::request::{Count, Handling, Missing, Prefer, Representation, Resolution, Tx};
+use crate::settings::TxEnd;
 
 /// Reads all `Prefer` headers; of a repeated preference the first counts. `tx=` is ignored unless `tx_end` allows it.
 pub(crate) fn parse(headers: &HeaderMap, tx_end: TxEnd) -> Prefer {

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use super::content::QUERY;
 use super::{Incoming, QueryError, RequestError};
 use crate::request::{Action, CallMethod, Mutation};
-use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
+use crate::settings::{OpenapiMode, RestSettings};
 
 enum Resource {
     /// The OpenAPI description.

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use rowhouse_db::catalog::{Argument, Function, Returns, Snapshot, Volatility};
 use rowhouse_db::flight::Access;
-use rowhouse_kernel::settings::RestSettings;
 
 use super::column::Columns;
 use super::function::{self, Given};
 use super::place::Builder;
 use super::{Format, PlanError, ReadNode, RowBounds, Total, format, known_preferences, max_rows, write};
 use crate::request::{ApiRequest, CallMethod, Payload, RowRange, Shape};
+use crate::settings::RestSettings;
 
 /// A call and how its result is shown.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use rowhouse_db::catalog::{HandlerSource, MediaHandler, QualifiedName, Snapshot};
-use rowhouse_kernel::settings::RestSettings;
 
 use super::column::Columns;
 use super::{PlanError, ReadNode, Selected};
 use crate::request::{ApiRequest, ExplainMedia, Media, SelectItem};
+use crate::settings::RestSettings;
 
 /// How rows become a body.
 #[derive(Debug)]

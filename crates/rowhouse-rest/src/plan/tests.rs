@@ -4,11 +4,11 @@ use rowhouse_db::catalog::{
     Argument, Column, ForeignKey, Function, QualifiedName, Returns, Snapshot, Table, Volatility,
 };
 use rowhouse_db::flight::Access;
-use rowhouse_kernel::settings::RestSettings;
 
 use super::{Plan, PlanError, plan};
 use crate::parse::{Incoming, parse};
 use crate::request::ApiRequest;
+use crate::settings::RestSettings;
 
 fn table(name: &str, columns: &[(&str, &str)], key: &[&str]) -> Table {
     Table {

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use rowhouse_db::catalog::{Column, Snapshot, Table};
-use rowhouse_kernel::settings::RestSettings;
 
 use super::column::{self, Columns};
 use super::place::Builder;
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::request::{ApiRequest, Compare, Filter, Missing, Mutation, Operation, Payload, Representation};
 use crate::request::{Resolution, Shape};
+use crate::settings::RestSettings;
 
 /// A change to one table or view.
 #[derive(Debug)]

@@ -2,12 +2,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
-use rowhouse_kernel::settings::RestSettings;
 
 use super::{Outcome, ResultSet, respond};
 use crate::error::{Error, Failure};
 use crate::plan::tests::{request, schema};
 use crate::plan::{Plan, plan};
+use crate::settings::RestSettings;
 
 /// Total, page and body, then the rest.
 fn row(columns: &[Option<&str>]) -> ResultSet {

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 use rowhouse_db::flight::Query;
-use rowhouse_kernel::settings::RestSettings;
 
 use crate::plan::plan;
 use crate::plan::tests::{request, schema, schema_with, try_request};
 use crate::request::{ApiRequest, SelectItem};
+use crate::settings::RestSettings;
 
 mod clause;
 mod shape;

@@ -1,7 +1,8 @@
 use rowhouse_db::flight::Isolation;
-use rowhouse_kernel::settings::{AppSettings, RestSettings, Setting};
+use rowhouse_kernel::settings::Setting;
 
 use super::TransactionSettings;
+use crate::settings::{AppSettings, RestSettings};
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use rowhouse_http::Identity;
-use rowhouse_kernel::settings::{OpenapiMode, RestSettings, TxEnd};
-use rowhouse_rest::{Sample, SchemaCache};
+use rowhouse_rest::{OpenapiMode, RestSettings, Sample, SchemaCache, TxEnd};
 use rowhouse_testkit::TestDatabase;
 use tokio::sync::OnceCell;
 

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::Request;
 use rowhouse_http::Identity;
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_rest::RestSettings;
 use serde_json::{Value, json};
 
 use crate::world::{World, caller, send};

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rowhouse_http::Identity;
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::{RestSettings, TxEnd};
+use rowhouse_rest::{RestSettings, TxEnd};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;

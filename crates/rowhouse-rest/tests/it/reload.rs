@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use rowhouse_http::Identity;
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_rest::RestSettings;
 use serde_json::Value;
 
 use crate::world::{Answer, World, caller, send};

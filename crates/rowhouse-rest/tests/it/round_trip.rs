@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use rowhouse_http::Identity;
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_rest::RestSettings;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, World, caller, send};

@@ -1,6 +1,7 @@
 //! Warns at start about tables that the data API exposes.
 
-use rowhouse_kernel::settings::{RestSettings, Settings};
+use rowhouse_kernel::settings::Settings;
+use rowhouse_rest::RestSettings;
 use tokio_postgres::Client;
 
 /// Most warnings; `doctor` lists all.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rowhouse_kernel::settings::postgrest::{read_conf, translate};
 use rowhouse_kernel::settings::{Settings, Sources, Translated, Translation};
+use rowhouse_rest::postgrest::{read_conf, translate};
 use serde_json::json;
 
 use rowhouse_module::{CannotRun, Outcome};

@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::{DbSettings, catalog, flight};
 use rowhouse_kernel::Caller;
-use rowhouse_kernel::settings::{RestSettings, Settings};
+use rowhouse_kernel::settings::Settings;
 use rowhouse_rest::explain::{Prepared, Report};
-use rowhouse_rest::{Failure, LimitSources, Sample};
+use rowhouse_rest::{Failure, LimitSources, RestSettings, Sample};
 use rowhouse_tenancy::limit::TenantLimits;
 use serde_json::{Value, json};
 

@@ -9,8 +9,9 @@ use rowhouse_db::{
 };
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{AuthSettings, LogSettings, Settings, Sources, postgrest};
+use rowhouse_kernel::settings::{AuthSettings, LogSettings, Settings, Sources};
 use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
+use rowhouse_rest::postgrest;
 use serde_json::json;
 use tokio::net::TcpListener;
 

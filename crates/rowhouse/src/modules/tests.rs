@@ -1,7 +1,8 @@
 use rowhouse_db::DbSettings;
 use rowhouse_http::ServerSettings;
-use rowhouse_kernel::settings::{AuthSettings, RestSettings, postgrest};
+use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_kernel::settings::{GroupSpec, Settings, Source, Sources};
+use rowhouse_rest::{RestSettings, postgrest};
 
 fn groups() -> Vec<GroupSpec> {
     super::modules().settings()

@@ -1,7 +1,7 @@
 //! What the data API can do that PostgREST cannot: QUERY, `distinct`, `having` and order by aggregate.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_rest::RestSettings;
 use serde_json::{Value, json};
 
 use crate::support::{SignedIn, TestApp, settings};

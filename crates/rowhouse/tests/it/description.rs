@@ -1,7 +1,7 @@
 //! The description in OpenAPI 3.1, as callers get it.
 
 use reqwest::Method;
-use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
+use rowhouse_rest::{OpenapiMode, RestSettings};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, settings};

@@ -1,7 +1,7 @@
 //! Settings of the data API.
 
 use reqwest::Method;
-use rowhouse_kernel::settings::{ErrorVerbosity, RestSettings};
+use rowhouse_rest::{ErrorVerbosity, RestSettings};
 use serde_json::json;
 
 use crate::support::{TestApp, settings};

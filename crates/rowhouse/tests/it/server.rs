@@ -1,7 +1,7 @@
 //! The HTTP server: ids, limits, drain, operational routes.
 
 use reqwest::{Method, StatusCode};
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_rest::RestSettings;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

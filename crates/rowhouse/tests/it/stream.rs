@@ -1,7 +1,7 @@
 //! Large results and bodies over HTTP: streamed, complete or visibly cut off, without delaying others.
 
 use rowhouse_db::DbSettings;
-use rowhouse_kernel::settings::RestSettings;
+use rowhouse_rest::RestSettings;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};

@@ -1,6 +1,5 @@
-use rowhouse_kernel::settings::RestSettings;
-
 use super::{Batch, check};
+use crate::settings::RestSettings;
 
 fn batch(text: &str) -> Batch {
     Batch::of(text.as_bytes(), 1)

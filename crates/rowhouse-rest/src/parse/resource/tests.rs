@@ -1,7 +1,6 @@
-use rowhouse_kernel::settings::{OpenapiMode, RestSettings};
-
 use crate::plan::tests::request_with;
 use crate::request::{Action, CallMethod};
+use crate::settings::{OpenapiMode, RestSettings};
 
 fn settings(root_spec: &str) -> RestSettings {
     let schemas = vec!["public".to_owned(), "docs".to_owned()];

@@ -1,6 +1,6 @@
 use crate::plan::tests::{request, request_with};
 use crate::request::ApiRequest;
-use rowhouse_kernel::settings::RestSettings;
+use crate::settings::RestSettings;
 
 fn paths(request: &ApiRequest) -> Vec<String> {
     let filters = request.filters.iter().map(|(path, _)| path);

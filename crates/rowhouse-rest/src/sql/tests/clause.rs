@@ -1,9 +1,9 @@
 use proptest::prelude::*;
-use rowhouse_kernel::settings::RestSettings;
 
 use super::{OURS, literals, query_with, read, value};
 use crate::plan::tests::{request, schema, try_request};
 use crate::plan::{PlanError, plan};
+use crate::settings::RestSettings;
 
 fn grouped(target: &str) -> (String, Vec<String>) {
     let (sql, params) = query_with(&aggregating(), "GET", target, &[]);

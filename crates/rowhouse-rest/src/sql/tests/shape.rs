@@ -1,8 +1,7 @@
-use rowhouse_kernel::settings::RestSettings;
-
 use super::{query, read};
 use crate::plan::plan;
 use crate::plan::tests::{request, schema};
+use crate::settings::RestSettings;
 
 fn aggregate(target: &str) -> String {
     let schema = schema();

@@ -1,8 +1,9 @@
 //! Checks of the database: reachable, migrated, sign-in of both logins; and notes on what it exposes.
 
 use rowhouse_db::{DbSettings, migrate};
-use rowhouse_kernel::settings::{RestSettings, Settings};
+use rowhouse_kernel::settings::Settings;
 use rowhouse_module::Project;
+use rowhouse_rest::RestSettings;
 use tokio_postgres::Client;
 
 use super::Findings;

@@ -1,7 +1,8 @@
 use rowhouse_db::DbSettings;
 use rowhouse_http::ServerSettings;
-use rowhouse_kernel::settings::postgrest::{read_conf, translate};
-use rowhouse_kernel::settings::{RestSettings, Settings, Sources};
+use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_rest::RestSettings;
+use rowhouse_rest::postgrest::{read_conf, translate};
 
 use super::document;
 

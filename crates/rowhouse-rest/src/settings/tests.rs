@@ -1,4 +1,5 @@
-use super::super::{GroupSpec, Settings, Sources};
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
+
 use super::RestSettings;
 
 #[test]

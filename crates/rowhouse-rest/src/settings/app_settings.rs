@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Setting;
-use crate::Secret;
+use rowhouse_kernel::Secret;
+use rowhouse_kernel::settings::Setting;
 
 /// Names with `app.settings.` before them, and values, which may be secret.
 #[derive(Debug, Clone, Default)]

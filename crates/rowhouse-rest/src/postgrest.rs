@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Translated, Translation};
+use rowhouse_kernel::settings::{Translated, Translation};
 
 /// What becomes of one of PostgREST's keys.
 enum Fate {

@@ -1,19 +1,16 @@
 //! `[rest]`: the data API.
 
+mod app_settings;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{AppSettings, Check, Findings, Translation, postgrest, settings, value::words};
+use rowhouse_db::DefaultGrants;
+use rowhouse_kernel::settings::{Check, Findings, Translation};
+use rowhouse_kernel::{ANON, SERVICE_ROLE, settings, words};
 
-words! {
-    /// What `anon` and `authenticated` may do with new tables of the project.
-    pub enum DefaultGrants {
-        /// Nothing until a migration grants it.
-        None = "none",
-        /// Everything, as on Supabase; row-level security is then the only fence.
-        Supabase = "supabase",
-    }
-}
+use crate::postgrest;
+pub use app_settings::AppSettings;
 
 words! {
     /// What the root describes.
@@ -83,7 +80,7 @@ settings! {
         /// A function without arguments that runs before every request's query, as `schema.function`; what it raises refuses the request.
         pub pre_request: Option<String> = None,
         /// Database role of callers without a token, or whose token names none. Empty: they are refused.
-        pub anon_role: String = crate::ANON.to_owned(),
+        pub anon_role: String = ANON.to_owned(),
         /// A function that answers the root in place of the OpenAPI description, as `function` of the schema asked for or `schema.function` of a served one.
         pub root_spec: Option<String> = None,
         /// Name of a request header that is sent back on every response of the data API, for example `x-correlation-id`.
@@ -112,7 +109,7 @@ impl Check for RestSettings {
         {
             findings.refuse("trace_header", format!("{why}, found \"{name}\""));
         }
-        if self.anon_role == crate::SERVICE_ROLE {
+        if self.anon_role == SERVICE_ROLE {
             findings.refuse("anon_role", "service_role looks past row-level security and is for no stranger");
         }
     }
