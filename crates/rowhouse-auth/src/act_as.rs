@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use rowhouse_db::{Control, DbError, TransactionError};
-use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_kernel::{Caller, OrganizationId, Origin, TenantId, UserId};
 use rowhouse_tenancy::membership::{self, Membership};
 use tokio_postgres::Client;
@@ -13,6 +12,7 @@ use uuid::Uuid;
 use crate::claims::AccessClaims;
 use crate::fault::Fault;
 use crate::model::User;
+use crate::settings::AuthSettings;
 use crate::state::issuer;
 use crate::store::session::SessionRow;
 use crate::store::user;

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_tenancy::membership::Membership;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -10,6 +9,7 @@ use uuid::Uuid;
 
 use crate::metadata;
 use crate::model::{Object, User};
+use crate::settings::AuthSettings;
 use crate::store::session::SessionRow;
 
 /// Bytes of metadata in a token: tokens are sent in headers, and verifiers refuse more than 8 KiB. Larger user

@@ -7,9 +7,10 @@ mod list;
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand, ValueEnum};
 use rowhouse_crypto::Purpose;
 use rowhouse_db::{Control, DbSettings};
-use rowhouse_kernel::settings::{AuthSettings, Settings};
+use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Module};
 
+use crate::settings::AuthSettings;
 use crate::{AuthModule, KeyStore, KeyStoreError};
 use change::{Keys, Rotation};
 

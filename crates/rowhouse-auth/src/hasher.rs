@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use rowhouse_crypto::password::{self, Verdict};
 use rowhouse_kernel::SharedRng;
-use rowhouse_kernel::settings::AuthSettings;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::Fault;
 use crate::floor::Floor;
 use crate::policy::Password;
+use crate::settings::AuthSettings;
 
 /// The bounded pool. Callers must not hold a database connection while they wait.
 #[derive(Debug)]

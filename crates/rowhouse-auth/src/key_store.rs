@@ -10,7 +10,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rowhouse_crypto::{Algorithm, ChainKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys};
 use rowhouse_db::{Control, DbError, Heard, TransactionError};
-use rowhouse_kernel::settings::{AuthSettings, SigningAlgorithm};
 use rowhouse_kernel::{Origin, Secret, SharedRng};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -19,6 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::settings::{AuthSettings, SigningAlgorithm};
 use crate::store::api_key;
 use crate::store::key::{self, KeyRow};
 use vault::{Vault, note};

@@ -20,6 +20,7 @@ mod refusal;
 mod request;
 mod rotation;
 mod route;
+mod settings;
 mod state;
 mod store;
 
@@ -28,6 +29,7 @@ pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
+pub use settings::{AuthSettings, SigningAlgorithm};
 pub use state::{Auth, AuthParts};
 
 /// Platform migrations of this crate: schema `auth`.

@@ -7,12 +7,14 @@ use rowhouse_db::migrate::Statement;
 use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, ServerSettings, Surface};
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{AuthSettings, GroupSpec, Settings};
+use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_module::{
-    Assembly, BuiltInSchedule, CannotRun, CommandGroup, Metric, Mode, Module, ModuleFuture, Project, Secrets,
+    Assembly, BuiltInSchedule, CannotRun, CommandGroup, KeySecret, Metric, Mode, Module, ModuleFuture,
+    Project, Secrets,
 };
 use tokio_postgres::Client;
 
+use crate::settings::AuthSettings;
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
 /// Cleanup jobs without a configurable age.
@@ -39,7 +41,7 @@ const METRICS: &[Metric] = &[
     },
 ];
 
-/// People, sessions and keys. Provides [`KeyStore`] and [`CallerResolver`].
+/// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`] and [`KeySecret`].
 #[derive(Debug, Clone, Copy)]
 pub struct AuthModule;
 
@@ -96,6 +98,9 @@ impl Module for AuthModule {
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async move {
             let settings = assembly.origin.settings.get::<AuthSettings>();
+            if let Some(secret) = &settings.key_secret {
+                assembly.provide(Arc::new(KeySecret(secret.clone())));
+            }
             let keys = open_keys(assembly, &settings).await?;
             add_resolver(assembly, &settings, &keys)?;
             add_surfaces(assembly, &settings, &keys);
@@ -122,7 +127,8 @@ async fn open_keys(assembly: &Assembly, settings: &AuthSettings) -> Result<KeySt
 }
 
 fn add_resolver(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStore) -> Result<(), CannotRun> {
-    let foreign = ForeignTokens::from_settings(settings).map_err(CannotRun::because)?;
+    let foreign = ForeignTokens::new(settings.jwt_aud.as_deref(), &settings.jwt_role_claim_key)
+        .map_err(|why| CannotRun::because(format!("auth.jwt_role_claim_key: {why}")))?;
     let resolver = CallerResolver::new(keys.shared(), foreign, assembly.origin.clock.clone());
     assembly.provide(Arc::new(resolver));
     Ok(())

@@ -2,8 +2,9 @@
 
 use rowhouse_crypto::password::MAX_BYTES;
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::AuthSettings;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::settings::AuthSettings;
 
 /// Longest address stored.
 const MAX_EMAIL: usize = 255;

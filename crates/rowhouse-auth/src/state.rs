@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rowhouse_crypto::ChainKey;
 use rowhouse_db::Control;
-use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -12,6 +11,7 @@ use uuid::Uuid;
 use crate::hasher::Hasher;
 use crate::key_store::KeyStore;
 use crate::limit::AddressLimit;
+use crate::settings::AuthSettings;
 
 /// The parts of [`Auth`].
 #[derive(Debug)]

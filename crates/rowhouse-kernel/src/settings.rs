@@ -7,7 +7,6 @@ use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-mod auth;
 mod group;
 mod log;
 mod named;
@@ -17,7 +16,6 @@ mod source;
 mod translation;
 mod value;
 
-pub use auth::{AuthSettings, SigningAlgorithm};
 pub use group::{Check, Findings, Given, Group, GroupSpec};
 pub use log::{LogLevel, LogSettings};
 pub use named::{Entry, Fields, Named, is_plain_name};

@@ -11,10 +11,10 @@ use rowhouse_jobs::JobsSettings;
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{AuthSettings, GroupSpec, Settings};
+use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_module::{
-    Assembly, CannotRun, CommandGroup, HealthCheck, ListenerService, ListenerSpec, Metric, Mode, Module,
-    ModuleFuture, Project, Secrets, Waker, Weight,
+    Assembly, CannotRun, CommandGroup, HealthCheck, KeySecret, ListenerService, ListenerSpec, Metric, Mode,
+    Module, ModuleFuture, Project, Secrets, Waker, Weight,
 };
 
 use crate::settings::{MailSettings, MailTransport};
@@ -33,7 +33,8 @@ const REMEDY: &str = "choose another --port or mail.smtp_listen";
 /// Connections to the database that deliveries share, so that they never delay accepting mails.
 const DELIVERY_CONNECTIONS: u32 = 4;
 
-/// Mails: accepted over HTTP, SMTP and SQL, delivered or captured. Requires [`CallerResolver`], [`Waker`] and [`Outbound`].
+/// Mails: accepted over HTTP, SMTP and SQL, delivered or captured. Requires [`CallerResolver`], [`Waker`] and [`Outbound`];
+/// mails to lists need [`KeySecret`].
 #[derive(Debug, Clone, Copy)]
 pub struct MailModule;
 
@@ -134,8 +135,8 @@ fn mailer(assembly: &Assembly) -> Result<Mailer, CannotRun> {
     let mailer = Mailer::new((*settings).clone(), origin.clock.clone(), origin.rng.clone())?;
     let mailer = mailer.with_templates(templates);
     let url = origin.settings.get::<ServerSettings>().public_url.clone().unwrap_or_default();
-    Ok(match &origin.settings.get::<AuthSettings>().key_secret {
-        Some(secret) => mailer.with_lists(Lists::new(secret, &url)),
+    Ok(match assembly.find::<KeySecret>() {
+        Some(secret) => mailer.with_lists(Lists::new(&secret.0, &url)),
         None => mailer,
     })
 }

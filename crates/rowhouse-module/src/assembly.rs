@@ -12,7 +12,7 @@ use rowhouse_db::{Database, DatabaseUrls, DbError, Heard, ListenHub};
 use rowhouse_http::api::{AdminApi, Routes};
 use rowhouse_http::{BackgroundTask, Metrics, Shutdown, Supervisor, Surface};
 use rowhouse_kernel::settings::Settings;
-use rowhouse_kernel::{SharedClock, SharedRng};
+use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use tokio::sync::broadcast;
 
 use crate::job::Handler;
@@ -74,6 +74,10 @@ pub struct Waker(pub Arc<dyn Fn(&'static str) + Send + Sync>);
 /// the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPath(pub String);
+
+/// The secret behind signing keys at rest, from which modules derive keys of their own.
+#[derive(Debug, Clone)]
+pub struct KeySecret(pub Secret);
 
 /// Database work that precedes this process's first job; repeated until it succeeds.
 pub type Preparation =

@@ -19,7 +19,7 @@ use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use tokio_postgres::Client;
 
-pub use assembly::{Assembled, Assembly, Fact, Origin, Preparation, Roles, SearchPath, Waker};
+pub use assembly::{Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, Waker};
 pub use command::{CommandContext, CommandFuture, CommandGroup};
 pub use health::{HealthCheck, Weight};
 pub use json_text::JsonText;

@@ -1,10 +1,10 @@
-use rowhouse_kernel::settings::AuthSettings;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::AccessClaims;
 use crate::model::User;
+use crate::settings::AuthSettings;
 use crate::store::session::SessionRow;
 use rowhouse_tenancy::membership::Membership;
 

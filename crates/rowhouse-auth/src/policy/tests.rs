@@ -1,6 +1,5 @@
-use rowhouse_kernel::settings::AuthSettings;
-
 use super::{EmailError, Password, PasswordError, email};
+use crate::settings::AuthSettings;
 
 fn password(text: &str) -> Password {
     serde_json::from_value(text.into()).unwrap()

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_auth::AuthSettings;
 use serde_json::json;
 
 use crate::app::{App, PASSWORD, settings};
@@ -97,8 +97,7 @@ async fn new_address_takes_effect_or_is_pending() {
         (&json!("b@example.com"), &json!("b@example.com"))
     );
 
-    let strict =
-        rowhouse_kernel::settings::AuthSettings { mailer_autoconfirm: false, ..crate::app::settings() };
+    let strict = rowhouse_auth::AuthSettings { mailer_autoconfirm: false, ..crate::app::settings() };
     let app = App::on(app.database.clone(), strict).await;
     let user = app.put_as("/user", person.token(), json!({ "email": "c@example.com" })).await.ok();
     assert_eq!((&user["email"], &user["new_email"]), (&json!("b@example.com"), &json!("c@example.com")));
@@ -117,11 +116,8 @@ async fn large_metadata_stays_with_the_user_and_out_of_the_token() {
 
 #[tokio::test]
 async fn new_passwords_are_limited_like_sign_ins() {
-    let app = App::with(rowhouse_kernel::settings::AuthSettings {
-        signin_rate_per_5min: 2,
-        ..crate::app::settings()
-    })
-    .await;
+    let app =
+        App::with(rowhouse_auth::AuthSettings { signin_rate_per_5min: 2, ..crate::app::settings() }).await;
     let person = app.sign_up("a@example.com").await;
     app.put_as("/user", person.token(), json!({ "password": "battery staple" })).await.ok();
     let refused = app.put_as("/user", person.token(), json!({ "password": "correct battery" })).await;

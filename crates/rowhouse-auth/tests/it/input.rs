@@ -1,7 +1,7 @@
 //! Malformed input is answered with a 4xx in GoTrue's format.
 
 use http::Method;
-use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_auth::AuthSettings;
 use serde_json::json;
 
 use crate::app::{App, PASSWORD, settings};

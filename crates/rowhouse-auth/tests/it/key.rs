@@ -182,7 +182,7 @@ async fn revoked_keys_are_refused_within_a_second_without_notifications() {
 async fn wrong_key_secret_is_refused_by_name() {
     let app = App::start().await;
     let control = Control::open(&app.database.urls.control, &DbSettings::default()).unwrap();
-    let wrong = rowhouse_kernel::settings::AuthSettings {
+    let wrong = rowhouse_auth::AuthSettings {
         key_secret: Some(rowhouse_kernel::Secret::new("not the secret of thirty-two characters")),
         ..settings()
     };
@@ -193,13 +193,13 @@ async fn wrong_key_secret_is_refused_by_name() {
 
 #[tokio::test]
 async fn every_signing_algorithm_signs_and_verifies() {
-    use rowhouse_kernel::settings::SigningAlgorithm;
+    use rowhouse_auth::SigningAlgorithm;
     for (signing_algorithm, name) in [
         (SigningAlgorithm::Es256, "ES256"),
         (SigningAlgorithm::Rs256, "RS256"),
         (SigningAlgorithm::EdDsa, "EdDSA"),
     ] {
-        let wanted = rowhouse_kernel::settings::AuthSettings { signing_algorithm, ..settings() };
+        let wanted = rowhouse_auth::AuthSettings { signing_algorithm, ..settings() };
         let app = App::with(wanted).await;
         let person = app.sign_up("a@example.com").await;
         app.get("/user", person.token()).await.ok();

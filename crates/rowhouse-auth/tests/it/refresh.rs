@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use rowhouse_auth::AuthSettings;
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::AuthSettings;
 
 use crate::app::{App, Person, settings};
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_auth::AuthSettings;
 use serde_json::json;
 
 use crate::app::{App, PASSWORD, settings};

@@ -1,4 +1,4 @@
-use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_auth::AuthSettings;
 use serde_json::json;
 
 use crate::app::{App, PASSWORD, settings};

@@ -1,7 +1,6 @@
 //! Rules for tokens of other issuers: audience, role and claims that are removed.
 
 use rowhouse_crypto::{TokenError, TokenSource, VerifiedToken};
-use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_kernel::{ANON, SERVICE_ROLE};
 use serde_json::{Map, Value};
 
@@ -18,15 +17,13 @@ pub struct ForeignTokens {
 }
 
 impl ForeignTokens {
-    /// Reads `auth.jwt_aud` and `auth.jwt_role_claim_key`.
+    /// The audience that they must name, if they name any, and the path to the claim that names their role.
     ///
     /// # Errors
-    /// Which setting is invalid.
-    pub fn from_settings(settings: &AuthSettings) -> Result<Self, String> {
-        let role = RolePath::parse(&settings.jwt_role_claim_key)
-            .map_err(|why| format!("auth.jwt_role_claim_key: {why}"))?;
-        let audience = settings.jwt_aud.clone().filter(|audience| !audience.is_empty());
-        Ok(Self { audience, role })
+    /// Why the path is invalid.
+    pub fn new(audience: Option<&str>, role_claim_key: &str) -> Result<Self, String> {
+        let audience = audience.filter(|audience| !audience.is_empty()).map(str::to_owned);
+        Ok(Self { audience, role: RolePath::parse(role_claim_key)? })
     }
 
     /// Checks the audience and returns the role, which is also written into the claims, so that policies read the

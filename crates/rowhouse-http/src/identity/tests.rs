@@ -3,7 +3,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue};
 use rowhouse_crypto::{Algorithm, Key, KeyPair, KeyRing, Purpose, Status, TokenError, TrustedKeys};
-use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_kernel::{Caller, FakeClock, Secret};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -13,13 +12,12 @@ use super::{CallerResolver, ForeignTokens};
 const NOW: i64 = 1_800_000_000;
 
 /// A resolver that accepts `issuer`'s access key as an external key.
-fn resolver(issuer: &KeyRing, settings: &AuthSettings) -> CallerResolver {
+fn resolver(issuer: &KeyRing, foreign: &ForeignTokens) -> CallerResolver {
     let jwk = issuer.jwks().keys.iter().find(|jwk| jwk.kid == issuer.signing_kid(Purpose::Access)).unwrap();
     let secret = Secret::new(serde_json::to_string(jwk).unwrap());
     let ring = ring(Some(TrustedKeys::read(&secret, false).unwrap()));
     let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(NOW).unwrap());
-    let foreign = ForeignTokens::from_settings(settings).unwrap();
-    CallerResolver::new(Arc::new(ArcSwap::from_pointee(ring)), foreign, clock)
+    CallerResolver::new(Arc::new(ArcSwap::from_pointee(ring)), foreign.clone(), clock)
 }
 
 fn ring(trusted: Option<TrustedKeys>) -> KeyRing {
@@ -28,29 +26,30 @@ fn ring(trusted: Option<TrustedKeys>) -> KeyRing {
     KeyRing::new(vec![key(Purpose::Access), key(Purpose::Api)], trusted).unwrap()
 }
 
-fn resolve(settings: &AuthSettings, claims: &Value) -> Result<Caller, TokenError> {
+fn resolve(foreign: &ForeignTokens, claims: &Value) -> Result<Caller, TokenError> {
     let issuer = ring(None);
     let token = issuer.sign(claims, Purpose::Access).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
-    resolver(&issuer, settings).resolve(&headers).caller().map(|caller| (**caller).clone()).map_err(|e| *e)
+    resolver(&issuer, foreign).resolve(&headers).caller().map(|caller| (**caller).clone()).map_err(|e| *e)
 }
 
-fn path(path: &str) -> AuthSettings {
-    AuthSettings { jwt_role_claim_key: path.to_owned(), ..AuthSettings::default() }
+fn path(path: &str) -> ForeignTokens {
+    ForeignTokens::new(None, path).unwrap()
 }
 
 #[test]
 fn external_token_needs_no_session_and_acts_under_its_role() {
-    let caller = resolve(&AuthSettings::default(), &json!({ "role": "web_user", "sub": "auth0|1" })).unwrap();
+    let caller =
+        resolve(&ForeignTokens::default(), &json!({ "role": "web_user", "sub": "auth0|1" })).unwrap();
     assert_eq!((&*caller.role, caller.user, caller.session), ("web_user", None, None));
 }
 
 #[test]
 fn role_found_by_its_path_is_set_in_the_claims() {
     let claims = json!({ "role": "other", "app": { "roles": ["web_user"] } });
-    for settings in [path("$.app.roles[0]"), path(".app.roles[0]")] {
-        let caller = resolve(&settings, &claims).unwrap();
+    for foreign in [path("$.app.roles[0]"), path(".app.roles[0]")] {
+        let caller = resolve(&foreign, &claims).unwrap();
         let claims: Value = serde_json::from_str(&caller.claims).unwrap();
         assert_eq!((&*caller.role, &claims["role"]), ("web_user", &json!("web_user")));
     }
@@ -60,7 +59,7 @@ fn role_found_by_its_path_is_set_in_the_claims() {
 
 #[test]
 fn external_issuer_never_gives_service_role() {
-    let plain = resolve(&AuthSettings::default(), &json!({ "role": "service_role" }));
+    let plain = resolve(&ForeignTokens::default(), &json!({ "role": "service_role" }));
     assert_eq!(plain, Err(TokenError::ForbiddenRole));
     let by_path = resolve(&path("$.meta.role"), &json!({ "meta": { "role": "service_role" } }));
     assert_eq!(by_path, Err(TokenError::ForbiddenRole));
@@ -69,29 +68,29 @@ fn external_issuer_never_gives_service_role() {
 #[test]
 fn external_token_for_authenticated_must_name_an_existing_user() {
     let claims = json!({ "role": "authenticated", "sub": "auth0|1" });
-    assert_eq!(resolve(&AuthSettings::default(), &claims), Err(TokenError::Malformed));
+    assert_eq!(resolve(&ForeignTokens::default(), &claims), Err(TokenError::Malformed));
 }
 
 #[test]
 fn audience_is_checked_for_foreign_tokens_that_name_one() {
-    let settings = AuthSettings { jwt_aud: Some("us".to_owned()), ..AuthSettings::default() };
+    let foreign = ForeignTokens::new(Some("us"), "$.role").unwrap();
     for aud in [json!("us"), json!(["x", "us"]), json!([]), Value::Null] {
-        assert!(resolve(&settings, &json!({ "role": "r", "aud": aud })).is_ok(), "{aud}");
+        assert!(resolve(&foreign, &json!({ "role": "r", "aud": aud })).is_ok(), "{aud}");
     }
     for aud in [json!("them"), json!(""), json!(["them"])] {
-        let caller = resolve(&settings, &json!({ "role": "r", "aud": aud }));
+        let caller = resolve(&foreign, &json!({ "role": "r", "aud": aud }));
         assert_eq!(caller, Err(TokenError::WrongAudience), "{aud}");
-        assert!(resolve(&AuthSettings::default(), &json!({ "role": "r", "aud": aud })).is_ok(), "{aud}");
+        assert!(resolve(&ForeignTokens::default(), &json!({ "role": "r", "aud": aud })).is_ok(), "{aud}");
     }
     for aud in [json!({}), json!([1, "us"]), json!(7)] {
-        let caller = resolve(&AuthSettings::default(), &json!({ "role": "r", "aud": aud }));
+        let caller = resolve(&ForeignTokens::default(), &json!({ "role": "r", "aud": aud }));
         assert_eq!(caller, Err(TokenError::BadAudience), "{aud}");
     }
 }
 
 #[test]
 fn own_tokens_ignore_role_path_and_audience() {
-    let settings = AuthSettings { jwt_aud: Some("us".to_owned()), ..path("$.user_metadata.role") };
+    let foreign = ForeignTokens::new(Some("us"), "$.user_metadata.role").unwrap();
     let ours = ring(None);
     let id = "0198d5a1-0000-7000-8000-000000000001";
     let claims = json!({
@@ -100,7 +99,6 @@ fn own_tokens_ignore_role_path_and_audience() {
     });
     let token = ours.sign(&claims, Purpose::Access).unwrap();
     let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(NOW).unwrap());
-    let foreign = ForeignTokens::from_settings(&settings).unwrap();
     let resolver = CallerResolver::new(Arc::new(ArcSwap::from_pointee(ours)), foreign, clock);
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
@@ -144,7 +142,7 @@ fn membership_claims_of_other_issuers_are_ignored() {
     let id = "0198d5a1-0000-7000-8000-000000000001";
     let claims =
         json!({ "role": "authenticated", "sub": id, "tenant_id": id, "org_id": id, "tenant_role": "owner" });
-    let caller = resolve(&AuthSettings::default(), &claims).unwrap();
+    let caller = resolve(&ForeignTokens::default(), &claims).unwrap();
     let claims: Value = serde_json::from_str(&caller.claims).unwrap();
     assert_eq!(
         (claims.get("org_id"), claims.get("tenant_role"), &claims["tenant_id"]),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rowhouse_auth::AuthSettings;
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
     DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Logins, Sharing, bootstrap, connect, migrate,
@@ -9,7 +10,7 @@ use rowhouse_db::{
 };
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{AuthSettings, LogSettings, Settings, Sources};
+use rowhouse_kernel::settings::{LogSettings, Settings, Sources};
 use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
 use rowhouse_rest::postgrest;
 use serde_json::json;

@@ -5,10 +5,11 @@ mod prepare;
 
 use std::time::Duration;
 
+use rowhouse_auth::AuthSettings;
 use rowhouse_db::embedded::{Embedded, Progress};
 use rowhouse_db::{Database, DatabaseUrls, DbSettings};
 use rowhouse_http::{Server, ServerSettings, serve};
-use rowhouse_kernel::settings::{AuthSettings, LogSettings, Settings, Source, Sources};
+use rowhouse_kernel::settings::{LogSettings, Settings, Source, Sources};
 use rowhouse_module::{
     BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets, State,
 };

@@ -1,6 +1,6 @@
+use rowhouse_auth::AuthSettings;
 use rowhouse_db::DbSettings;
 use rowhouse_http::ServerSettings;
-use rowhouse_kernel::settings::AuthSettings;
 use rowhouse_kernel::settings::{GroupSpec, Settings, Source, Sources};
 use rowhouse_rest::{RestSettings, postgrest};
 

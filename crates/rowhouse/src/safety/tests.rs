@@ -1,7 +1,8 @@
+use rowhouse_auth::AuthSettings;
 use rowhouse_db::DataPlaneUrls;
 use rowhouse_jobs::JobsSettings;
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{AuthSettings, GroupSpec, Settings, Sources};
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_testkit::TestDatabase;
 
 use super::{assume_production, require_powerless_logins, unsafe_settings};

@@ -1,7 +1,7 @@
 //! Identity over HTTP.
 
 use reqwest::{Method, StatusCode};
-use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_auth::AuthSettings;
 use serde_json::json;
 
 use crate::support::{SignedIn, TestApp, claims};

@@ -5,7 +5,7 @@ mod fuzz;
 mod rest_case;
 mod token_case;
 
-use rowhouse_kernel::settings::AuthSettings;
+use rowhouse_auth::AuthSettings;
 use rowhouse_rest::RestSettings;
 use std::time::Duration;
 

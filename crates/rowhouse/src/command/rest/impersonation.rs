@@ -1,11 +1,11 @@
 //! Explains a request as a caller, over the data plane's logins, in a transaction that is always rolled back. No
 //! session is opened: the flight checks user and tenant only, as for tokens without a session.
 
-use rowhouse_auth::{ActAs, ActAsError};
+use rowhouse_auth::{ActAs, ActAsError, AuthSettings};
 use rowhouse_db::flight::{End, Query, RequestContext};
 use rowhouse_db::{Control, Database, DatabaseUrls, DbError, DbSettings, connect};
 use rowhouse_http::ServerSettings;
-use rowhouse_kernel::settings::{AuthSettings, Settings};
+use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Caller, SERVICE_ROLE, UserId};
 use rowhouse_rest::explain::{FACTS, Facts, Prepared, Report, Tree, analyse};
 use serde_json::json;

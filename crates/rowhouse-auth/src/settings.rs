@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Check, Findings, Given, Settings, settings, value::words};
-use crate::Secret;
+use rowhouse_kernel::settings::{Check, Findings, Given, Settings};
+use rowhouse_kernel::{Secret, settings, words};
 
 words! {
     /// What tokens are signed with (RFC 7518, RFC 8037).
