@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 mod group;
-mod log;
 mod named;
 mod production;
 mod project;
@@ -17,7 +16,6 @@ mod translation;
 mod value;
 
 pub use group::{Check, Findings, Given, Group, GroupSpec};
-pub use log::{LogLevel, LogSettings};
 pub use named::{Entry, Fields, Named, is_plain_name};
 pub use production::{SHORTEST_SECRET, unsafe_settings};
 pub use project::{Environment, ProjectSettings};

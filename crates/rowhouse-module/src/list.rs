@@ -4,31 +4,42 @@ use rowhouse_db::DbSettings;
 use rowhouse_db::migrate::Migration;
 use rowhouse_http::ServerSettings;
 use rowhouse_kernel::Rng;
-use rowhouse_kernel::settings::{GroupSpec, LogSettings, ProjectSettings, Settings};
+use rowhouse_kernel::settings::{GroupSpec, ProjectSettings, Settings};
 use tokio_postgres::Client;
 
 use crate::{Assembly, CannotRun, CommandGroup, ListenerSpec, Metric, Mode, Module, Project};
 
 /// Modules in the order in which they start.
-pub struct Modules(Vec<Box<dyn Module>>);
+pub struct Modules {
+    list: Vec<Box<dyn Module>>,
+    /// Settings of the program that belong to no module.
+    settings: Vec<GroupSpec>,
+}
 
 impl Modules {
     /// A list, in which what a module requires is provided by one before it.
     #[must_use]
     pub fn new(modules: Vec<Box<dyn Module>>) -> Self {
-        Self(modules)
+        Self { list: modules, settings: Vec::new() }
     }
 
     /// The same list with one more at its end.
     #[must_use]
     pub fn with(mut self, module: impl Module) -> Self {
-        self.0.push(Box::new(module));
+        self.list.push(Box::new(module));
+        self
+    }
+
+    /// The same list in a program with settings of its own.
+    #[must_use]
+    pub fn with_settings(mut self, group: GroupSpec) -> Self {
+        self.settings.push(group);
         self
     }
 
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|module| module.name())
+        self.list.iter().map(|module| module.name())
     }
 
     /// The settings of the program itself and of every module, in the order of the reference pages.
@@ -39,14 +50,14 @@ impl Modules {
             GroupSpec::of::<ServerSettings>(),
             GroupSpec::of::<DbSettings>(),
         ];
-        let theirs = self.0.iter().flat_map(|module| module.settings());
-        own.into_iter().chain(theirs).chain([GroupSpec::of::<LogSettings>()]).collect()
+        let theirs = self.list.iter().flat_map(|module| module.settings());
+        own.into_iter().chain(theirs).chain(self.settings.iter().copied()).collect()
     }
 
     /// Migrations of every module, ordered by timestamp; the audit log's belong to the program.
     #[must_use]
     pub fn migrations(&self) -> Vec<Migration> {
-        let theirs = self.0.iter().map(|module| module.migrations());
+        let theirs = self.list.iter().map(|module| module.migrations());
         let common = [rowhouse_db::MIGRATIONS, rowhouse_audit::MIGRATIONS];
         Migration::embedded(&common.into_iter().chain(theirs).collect::<Vec<_>>())
     }
@@ -54,19 +65,19 @@ impl Modules {
     /// The channels that one of them listens on.
     #[must_use]
     pub fn channels(&self) -> Vec<&'static str> {
-        self.0.iter().flat_map(|module| module.channels()).copied().collect()
+        self.list.iter().flat_map(|module| module.channels()).copied().collect()
     }
 
     /// The metrics that they write.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
-        self.0.iter().flat_map(|module| module.metrics()).copied().collect()
+        self.list.iter().flat_map(|module| module.metrics()).copied().collect()
     }
 
     /// Their commands.
     #[must_use]
     pub fn commands(&self) -> Vec<CommandGroup> {
-        self.0.iter().flat_map(|module| module.commands()).collect()
+        self.list.iter().flat_map(|module| module.commands()).collect()
     }
 
     /// Their listeners beside the API's.
@@ -74,7 +85,7 @@ impl Modules {
     /// # Errors
     /// If one of them cannot be specified.
     pub fn listeners(&self, settings: &Settings, mode: Mode) -> Result<Vec<ListenerSpec>, CannotRun> {
-        let listeners = self.0.iter().map(|module| module.listeners(settings, mode));
+        let listeners = self.list.iter().map(|module| module.listeners(settings, mode));
         Ok(listeners.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
@@ -83,7 +94,7 @@ impl Modules {
     /// # Errors
     /// Every mistake.
     pub fn check_project(&self, project: &Project, settings: &Settings) -> Result<(), CannotRun> {
-        let mistakes = self.0.iter().filter_map(|module| module.check_project(project, settings).err());
+        let mistakes = self.list.iter().filter_map(|module| module.check_project(project, settings).err());
         let mistakes: Vec<String> = mistakes.flat_map(|mistakes| mistakes.0).collect();
         if mistakes.is_empty() { Ok(()) } else { Err(CannotRun(mistakes)) }
     }
@@ -98,7 +109,7 @@ impl Modules {
         settings: &mut Settings,
         rng: &dyn Rng,
     ) -> Result<(), CannotRun> {
-        self.0.iter().try_for_each(|module| module.generate_secrets(project, settings, rng))
+        self.list.iter().try_for_each(|module| module.generate_secrets(project, settings, rng))
     }
 
     /// See [`Module::after_platform_migrations`].
@@ -110,7 +121,7 @@ impl Modules {
         client: &Client,
         settings: &Settings,
     ) -> Result<(), CannotRun> {
-        for module in &self.0 {
+        for module in &self.list {
             module.after_platform_migrations(client, settings).await?;
         }
         Ok(())
@@ -125,7 +136,7 @@ impl Modules {
         client: &Client,
         settings: &Settings,
     ) -> Result<(), CannotRun> {
-        for module in &self.0 {
+        for module in &self.list {
             module.after_project_migrations(client, settings).await?;
         }
         Ok(())
@@ -136,10 +147,10 @@ impl Modules {
     /// # Errors
     /// The first module's that fails.
     pub async fn start(&self, assembly: &mut Assembly) -> Result<(), CannotRun> {
-        for module in &self.0 {
+        for module in &self.list {
             module.start(assembly).await?;
         }
-        for module in &self.0 {
+        for module in &self.list {
             module.complete(assembly).await?;
         }
         Ok(())

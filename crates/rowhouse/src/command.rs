@@ -21,7 +21,6 @@ mod up;
 use std::path::Path;
 use std::sync::Arc;
 
-use rowhouse_kernel::settings::LogLevel;
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
 use rowhouse_module::{CannotRun, CommandContext, CommandGroup, Modules, Outcome, Project};
 use tokio::runtime::{Builder, Runtime};
@@ -102,6 +101,6 @@ fn half_the_cores() -> usize {
 
 /// The runtime of short commands: one thread, and only warnings in the log.
 fn quiet() -> Result<Runtime, CannotRun> {
-    telemetry::install(LogLevel::Warn, None);
+    telemetry::install(telemetry::LogLevel::Warn, None);
     Builder::new_current_thread().enable_all().build().map_err(Into::into)
 }

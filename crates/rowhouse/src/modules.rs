@@ -3,12 +3,14 @@
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
 use rowhouse_jobs::{EventModule, JobsModule};
-use rowhouse_kernel::settings::{Settings, Sources};
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_mail::MailModule;
 use rowhouse_module::{CannotRun, Modules, Project};
 use rowhouse_ops::OpsModule;
 use rowhouse_rest::RestModule;
 use rowhouse_tenancy::TenancyModule;
+
+use crate::telemetry::LogSettings;
 
 /// All modules.
 #[must_use]
@@ -23,6 +25,7 @@ pub fn modules() -> Modules {
         Box::new(AboutModule),
         Box::new(OpsModule),
     ])
+    .with_settings(GroupSpec::of::<LogSettings>())
 }
 
 /// A project's settings, with where each came from.

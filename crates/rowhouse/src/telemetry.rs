@@ -1,15 +1,16 @@
 //! Logs on standard error: readable lines on a terminal, JSON lines everywhere else.
 
 mod buffer;
+mod settings;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
-use rowhouse_kernel::settings::LogLevel;
 use tracing_subscriber::filter::LevelFilter;
 
 use buffer::LineBuffer;
+pub use settings::{LogLevel, LogSettings};
 
 static LINES: OnceLock<LineBuffer> = OnceLock::new();
 

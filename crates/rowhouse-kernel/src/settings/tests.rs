@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::value::words;
 use super::{
-    Check, Findings, GroupSpec, LogSettings, ProjectSettings, Settings, Source, Sources, Translated,
-    Translation,
+    Check, Findings, GroupSpec, ProjectSettings, Settings, Source, Sources, Translated, Translation,
 };
 use crate::Secret;
 
@@ -22,6 +22,26 @@ settings! {
         pub token: Option<Secret> = None,
     }
 }
+
+words! {
+    /// How much is logged.
+    pub enum LogLevel {
+        /// Little.
+        Warn = "warn",
+        /// Much.
+        Debug = "debug",
+    }
+}
+
+settings! {
+    /// A group with words.
+    pub struct LogSettings in "log" {
+        /// How much is logged.
+        pub level: LogLevel = LogLevel::Warn,
+    }
+}
+
+impl Check for LogSettings {}
 
 impl Check for ServerSettings {
     const ALIASES: &'static [(&'static str, &'static str)] = &[("PORT", "port"), ("TOKEN", "token")];

@@ -10,7 +10,7 @@ use rowhouse_db::{
 };
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::Secret;
-use rowhouse_kernel::settings::{LogSettings, Settings, Sources};
+use rowhouse_kernel::settings::{Settings, Sources};
 use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
 use rowhouse_rest::postgrest;
 use serde_json::json;
@@ -20,7 +20,8 @@ use crate::app::App;
 use crate::cli::{ServeArgs, ServeRole};
 use crate::command::signal::Signals;
 use crate::command::{clock, rng};
-use crate::{descriptor, safety, telemetry};
+use crate::telemetry::{self, LogSettings};
+use crate::{descriptor, safety};
 
 /// With `--retry`: the pause before the second attempt, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

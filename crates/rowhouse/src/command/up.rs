@@ -9,7 +9,7 @@ use rowhouse_auth::AuthSettings;
 use rowhouse_db::embedded::{Embedded, Progress};
 use rowhouse_db::{Database, DatabaseUrls, DbSettings};
 use rowhouse_http::{Server, ServerSettings, serve};
-use rowhouse_kernel::settings::{LogSettings, Settings, Source, Sources};
+use rowhouse_kernel::settings::{Settings, Source, Sources};
 use rowhouse_module::{
     BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets, State,
 };
@@ -22,7 +22,8 @@ use crate::app::App;
 use crate::cli::UpArgs;
 use crate::command::signal::Signals;
 use crate::command::{clock, consent, rng};
-use crate::{descriptor, safety, telemetry};
+use crate::telemetry::{self, LogSettings};
+use crate::{descriptor, safety};
 
 /// Runs until a signal ends it. With `--json` the document is printed when it is ready, and nothing at the end.
 pub(super) async fn run(

@@ -1,6 +1,7 @@
 //! `[log]`: what is written to standard error.
 
-use super::{Check, Findings, Settings, settings, value::words};
+use rowhouse_kernel::settings::{Check, Findings, Settings};
+use rowhouse_kernel::{settings, words};
 
 words! {
     /// How much is logged.
