@@ -1,6 +1,6 @@
 # Installs what is missing on this machine. Sourced by ./run and ./test; does nothing by itself.
-# Every need_… returns at once when the thing is there, ends the script with one message and its remedy when it
-# cannot be had, and never touches a PostgreSQL cluster that exists already.
+# Every need_… returns at once when its program is installed, ends the script with one message and the remedy when it
+# cannot be installed, and never touches an existing PostgreSQL cluster.
 
 POSTGRES_LEAST=15
 NODE_LEAST=20
@@ -20,7 +20,7 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# need_root WHAT COMMAND…: before anything is begun, so that the remedy is the whole of what has to be run.
+# need_root WHAT COMMAND…: called first, so that the remedy names the complete command to run.
 need_root() {
   local what=$1
   shift
@@ -123,7 +123,7 @@ fail_postgres() {
   fi
 }
 
-# Debian's package would create and start a cluster of its own; a file that stands while it installs prevents that.
+# Debian's package would create and start a cluster of its own; a file that exists during the installation prevents that.
 install_postgres_by_apt() {
   local package policy=/etc/postgresql-common/createcluster.d/rowhouse-install.conf done=0
   package=$(postgres_package)
@@ -190,7 +190,7 @@ apt_install() {
     -o DPkg::Lock::Timeout=120 "$@" >&2
 }
 
-# The SMTP server that mails are tested with.
+# The SMTP server for the tests of mail.
 need_smtp_peer() {
   if python3 -c 'import aiosmtpd' >/dev/null 2>&1 && has openssl; then return; fi
   install_packages "Python with aiosmtpd" \
@@ -199,7 +199,7 @@ need_smtp_peer() {
     fail "the mail tests need aiosmtpd" "install it with: python3 -m pip install aiosmtpd"
 }
 
-# The connection pooler that the database is tested behind. Debian's package starts none by itself in a container; where
+# The connection pooler for the tests of the database. Debian's package starts none by itself in a container; where
 # it does, that one listens on a port of its own and is left alone.
 need_pgbouncer() {
   if has pgbouncer; then return; fi

@@ -1,4 +1,4 @@
-// Mail through real clients: nodemailer and Python's smtplib hand it in, the mailbox tells what arrived.
+// Mail through real clients: nodemailer and Python's smtplib submit it, the captured mailbox shows what arrived.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
@@ -60,7 +60,7 @@ test('a mail with files, alternatives and hidden recipients arrives as it was wr
   assert.equal((await search('is:read subject:grüße')).messages_count, 1)
 })
 
-test('a pool of connections hands in many mails', async () => {
+test('a pool of connections submits many mails', async () => {
   const pool = transport({ pool: true, maxConnections: 5, maxMessages: 20 })
   const mails = Array.from({ length: 100 }, (_, n) => ({ from: 'a@x.example', to: 'b@y.example', subject: `pooled ${n}`, text: 'x' }))
   const answers = await Promise.all(mails.map((mail) => pool.sendMail(mail)))
@@ -69,7 +69,7 @@ test('a pool of connections hands in many mails', async () => {
   assert.equal((await search('subject:pooled')).messages_count, 100)
 })
 
-test('header injection stays text', async () => {
+test('line breaks in a header field do not inject headers', async () => {
   await transport().sendMail({
     from: 'a@x.example',
     to: 'b@y.example',
@@ -93,7 +93,7 @@ test('mails are read, unread and deleted', async () => {
   assert.equal(await (await mailbox('/readyz')).text(), 'ok')
 })
 
-test("Python's smtplib signs in, sends, and is refused what is too large", async () => {
+test("Python's smtplib signs in and sends, and a message that is too large is refused", async () => {
   const said = await python(state.smtp_port, server.serviceRoleKey)
   assert.deepEqual(JSON.parse(said), {
     signed_in: 235,
@@ -108,7 +108,7 @@ test("Python's smtplib signs in, sends, and is refused what is too large", async
   assert.equal(message.Text.trimEnd(), 'Grüße')
 })
 
-test('a client that only listens, and one that leaves in the middle, disturb nobody', async () => {
+test('a client that sends nothing, and one that disconnects during a message, do not affect others', async () => {
   const idle = connect(state.smtp_port, '127.0.0.1')
   const gone = connect(state.smtp_port, '127.0.0.1')
   await new Promise((resolve) => gone.once('data', resolve))
@@ -120,7 +120,7 @@ test('a client that only listens, and one that leaves in the middle, disturb nob
   idle.destroy()
 })
 
-test('over HTTP: accepted, known by its key, and refused in plain words', async () => {
+test('over HTTP a mail is accepted, recognised by its idempotency key, or refused with a reason', async () => {
   const send = (body, key = server.serviceRoleKey) =>
     fetch(`${server.url}/mail/v1/send`, {
       method: 'POST',
@@ -158,7 +158,7 @@ test('over HTTP: accepted, known by its key, and refused in plain words', async 
   assert.equal((await fetch(`${server.url}/mail/v1/messages/999999`, { headers })).status, 404)
 })
 
-test('the mailbox is for this machine', async () => {
+test('the mailbox answers only requests whose host is this machine', async () => {
   const answer = await new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(state.mail_url).port), '127.0.0.1')
     socket.once('error', reject)

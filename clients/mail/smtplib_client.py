@@ -1,4 +1,4 @@
-"""Hands mails in with Python's smtplib and prints what it was told, as JSON."""
+"""Submits mails with Python's smtplib and prints the replies as JSON."""
 import json
 import smtplib
 import sys

@@ -1,4 +1,4 @@
-// Captured mails through mailpit-api, the client that Mailpit's users have: each method does what it says, or says why not.
+// Captured mails through mailpit-api, Mailpit's client from npm: each method works, or fails with the reason.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -36,7 +36,7 @@ test('a mail that has only HTML has text, and a snippet of it', async () => {
   assert.match(await mailpit.renderMessageText(message.ID), /Your code is 4711/)
 })
 
-test('files are counted, searched, described and had', async () => {
+test('files are counted, searched, described and downloaded', async () => {
   const pdf = Buffer.from('%PDF-1.4 x')
   await send({
     subject: 'with files',
@@ -63,7 +63,7 @@ test('files are counted, searched, described and had', async () => {
   assert.equal(await (await fetch(new URL(shown, state.mail_url))).text(), 'png')
 })
 
-test('dates and sizes are searched, and what cannot be answered is refused', async () => {
+test('dates and sizes are searched, and unsupported terms are refused', async () => {
   await send({ subject: 'a large one', text: 'x '.repeat(5000) })
   const large = 'subject:"a large one"'
   for (const [query, found] of [
@@ -92,7 +92,7 @@ test('tags come from X-Tags and plus addresses, and can be changed', async () =>
   assert.equal(await count('is:tagged'), 0)
 })
 
-test('headers are named as they were sent', async () => {
+test('header names are those that were sent', async () => {
   await send({ subject: 'headers', text: 'x', headers: { 'X-MixedCASE': 'a', 'x-lower': 'b' } })
   const [{ ID }] = (await mailpit.searchMessages({ query: 'subject:headers' })).messages
   const headers = await mailpit.getMessageHeaders(ID)
@@ -131,7 +131,7 @@ test('mails are marked, listed and deleted', async () => {
   assert.equal((await mailpit.listMessages()).total, 0)
 })
 
-test('what the mailbox cannot do it says', async () => {
+test('unsupported methods are a 501 with the reason', async () => {
   await send({ subject: 'limits', text: 'x' })
   const { ID } = await mailpit.waitForMessage({ query: 'subject:limits' })
   for (const call of [
@@ -145,7 +145,7 @@ test('what the mailbox cannot do it says', async () => {
   assert.equal((await mailpit.getConfiguration()).SpamAssassin, false)
 })
 
-test('the page is there, and takes nothing from elsewhere', async () => {
+test('the page loads, and nothing from other hosts', async () => {
   const page = await fetch(`${state.mail_url}/`)
   assert.match(await page.text(), /<title>Captured mail<\/title>/)
   assert.match(page.headers.get('content-security-policy'), /default-src 'none'; script-src 'self'/)

@@ -1,5 +1,5 @@
-// Both descriptions of a schema with odd names, enumerated types, domains and defaults, as the linters see them. What a
-// description says is tested with the data API; here it only has to be one that tools accept.
+// Runs the linters on both descriptions of a schema with unusual names, enumerated types, domains and defaults. The
+// content of a description is tested with the data API; here tools only have to accept it.
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -34,7 +34,7 @@ async function described(version) {
 
 /** Fails with what the linter has found. */
 async function lint(program, args) {
-  // Redocly and Stoplight report use to their makers unless told not to.
+  // Redocly and Stoplight send telemetry unless it is turned off.
   const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true', SCARF_ANALYTICS: 'false', NO_COLOR: '1' }
   const run = promisify(execFile)(bin(program), args, { cwd: here, env, timeout: LINT_LIMIT_MS, maxBuffer: 1 << 24 })
   const found = await run.then(() => '', (error) => `${error.stdout}\n${error.stderr}`.slice(0, 6_000) || error.message)

@@ -1,5 +1,5 @@
-// postgrest-js used alone: no signing in, no key of its own accord, a URL that names the data API itself. What the
-// client asks of the data API is tested through supabase-js, which brings the same client.
+// postgrest-js used alone: without sign-in, without a default key, with the URL of the data API itself. The client's
+// features are tested through supabase-js, which contains the same client.
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -36,12 +36,12 @@ async function signUp() {
 }
 
 describe('without a key', () => {
-  test('a caller is anon, and reads what anon may', async () => {
+  test('a caller without a key is anon, and reads what anon may', async () => {
     assert.deepEqual(await rows(connect().from('notices').select('body').order('id')), [{ body: 'open' }, { body: 'closed' }])
     assert.equal((await rows(connect().rpc('whoami'))).role, 'anon')
   })
 
-  test('what anon may not read is refused with the way to sign in', async () => {
+  test('what anon may not read is a 401 with WWW-Authenticate', async () => {
     const asked = []
     const watched = async (...request) => {
       const answer = await fetch(...request)
@@ -62,7 +62,7 @@ describe('keys', () => {
     }
   })
 
-  test('give way to the token of a user', async () => {
+  test('are overridden by the token of a user', async () => {
     const { token, tenant } = await signUp()
     for (const apikey of [server.anonKey, server.serviceRoleKey]) {
       const { role, claims } = await rows(connect({ apikey, ...bearer(token) }).rpc('whoami'))
@@ -78,7 +78,7 @@ describe('keys', () => {
     assert.equal(all.length, 2)
   })
 
-  test('that do not verify are refused, wherever they stand', async () => {
+  test('that do not verify are refused in either header', async () => {
     const [head, claims] = server.serviceRoleKey.split('.')
     const forged = `${head}.${claims}.${'A'.repeat(86)}`
     for (const token of ['nonsense', forged]) {
@@ -99,25 +99,25 @@ describe('the client', () => {
     assert.equal((await rows(connect({ 'X-Agent': 'all' }).rpc('whoami').setHeader('X-Agent', 'one'))).agent, 'one')
   })
 
-  test('may be made for another schema, and leave it for one request', async () => {
+  test('may be created for another schema, and choose a different one per request', async () => {
     const archive = connect({}, { schema: 'archive' })
     assert.deepEqual(await rows(archive.from('notices').select('body')), [{ body: 'old' }])
     assert.equal((await rows(archive.schema('public').from('notices').select())).length, 2)
     await assertRefused(connect({}, { schema: 'tenancy' }).from('tenants').select(), 406, 'PGRST106')
   })
 
-  test('gets the whole answer for HEAD without a body', async () => {
+  test('gets status and headers for HEAD without a body', async () => {
     const answer = await connect().from('notices').select('*', { head: true, count: 'exact' })
     assert.deepEqual([answer.status, answer.count, answer.data, answer.error], [200, 2, null, null])
   })
 
-  test('learns the code and the text of a failure, thrown when asked', async () => {
+  test('gets code and message of an error, thrown on request', async () => {
     const asked = connect().from('notices').select('none').throwOnError()
     await assert.rejects(async () => asked, { name: 'PostgrestError', code: '42703', message: 'column notices.none does not exist', details: null })
     await assertRefused(connect().from('notice').select(), 404, 'PGRST205')
   })
 
-  test('may ask with a URL of many thousand letters', async () => {
+  test('may use a URL of many thousand characters', async () => {
     const ids = Array.from({ length: 3000 }, (_, at) => at + 1)
     assert.equal((await rows(connect({}, { urlLengthLimit: 100_000 }).from('notices').select().in('id', ids))).length, 2)
   })

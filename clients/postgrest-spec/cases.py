@@ -1,4 +1,4 @@
-"""Finds the requests of a specification and what they should be answered with."""
+"""Finds the requests of a specification and their expected responses."""
 
 import base64
 import functools
@@ -46,7 +46,7 @@ def content_type(value):
 
 
 def known_names():
-    """What the suite's helpers and the HTTP library call things."""
+    """Names that the suite's helpers and the HTTP library define."""
     names = {f"method{verb.capitalize()}": verb for verb in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
     ranged = lambda pair: [("Range-Unit", "items"), ("Range", pair)]
     names.update(
@@ -83,7 +83,7 @@ def known_names():
 
 
 def configurations(source):
-    """Offsets from which on a server configuration holds, with its changed keys as written, texts named there filled in."""
+    """Offsets from which a server configuration applies, with its changed keys, and names of texts replaced by the texts."""
     found, keys = [], dict(re.findall(r"(\w+) = encodeUtf8 \[str\|(.*?)\|\]", source))
     for match in re.finditer(r"withConfig(?:Dbs)?\s*\(?\s*(?:\$\s*)?\(?baseCfg\s*(\{[^}]*\})?", source):
         text = " ".join((match.group(1) or "").strip("{} ").split())
@@ -92,7 +92,7 @@ def configurations(source):
 
 
 def bind(all_tokens, at, names):
-    """Reads `let name = expression` or `name = expression`; unreadable ones are remembered as such."""
+    """Reads `let name = expression` or `name = expression`; unreadable ones are recorded as such."""
     name = all_tokens[at].text
     try:
         names[name] = Reader(all_tokens, at + 2, names).expression()

@@ -1,4 +1,4 @@
-"""Finds examples that hold an answer against expectations of their own instead of `shouldRespondWith`.
+"""Finds examples that check a response with assertions of their own instead of `shouldRespondWith`.
 
 Reads requests bound by `<-`, names bound by `let`, lenses (`r ^? key "a" . nth 0`), and what is said about status,
 headers and body. Whatever else an example says makes it unreadable as a whole.
@@ -64,7 +64,7 @@ def examples(feature, source, all_tokens, names, verbs, config_at):
 
 
 def read(example, all_tokens, start, end, names, verbs):
-    """The requests, then the bindings, then what should be."""
+    """The requests, then the bindings, then the assertions."""
     bound, at = {}, start
     while at < end:
         token = all_tokens[at]
@@ -96,7 +96,7 @@ def layout_right(all_tokens, at, left, end):
 
 
 def request(example, all_tokens, at, end, names, verbs):
-    """What is sent, and which part of the answer the name stands for."""
+    """The request, and the part of the response that the name stands for."""
     part = None
     if all_tokens[at].text in ("simpleBody", "simpleHeaders", "simpleStatus"):
         part, at = all_tokens[at].text, at + 1
@@ -117,7 +117,7 @@ def request(example, all_tokens, at, end, names, verbs):
 
 
 def lens(tokens, bound, requests, steps=None):
-    """`r ^? key "a" . nth 0` and the names that stand for such: which answer, which part, and the way into its body."""
+    """`r ^? key "a" . nth 0` and names bound to such expressions: the response, its part, and the path into its body."""
     words = [token for token in tokens if token.text not in ("(", ")", "liftIO")]
     if not words:
         raise Unreadable("nothing on the left")
@@ -164,7 +164,7 @@ def steps_of(tokens, bound, arguments):
 
 
 def expectation(tokens, names):
-    """A test of a value, with words for it."""
+    """A test of a value, with its description."""
     text = " ".join(token.text for token in tokens)
     if match := re.fullmatch(r"[a-zA-Z]+(\d{3})|Status \{ statusCode = (\d+) , statusMessage = (\".*?\") \}", text):
         reason = json.loads(match[3]) if match[3] else None
@@ -209,7 +209,7 @@ def same(found, wanted):
 
 
 def part_of(answer, part, way):
-    """What a lens finds in an answer."""
+    """The value that a lens selects in a response."""
     status, headers, content, reason = answer
     if part == "simpleStatus":
         return status, reason

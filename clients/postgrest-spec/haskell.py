@@ -1,4 +1,4 @@
-"""Reads as much Haskell as a hspec-wai specification needs: tokens, and expressions made of literals.
+"""Parses the subset of Haskell that hspec-wai specifications use: tokens, and expressions made of literals.
 
 Knows nothing of HTTP or of PostgREST; what names mean is given by the caller.
 """
@@ -71,7 +71,7 @@ def string(text):
 
 
 def relaxed_json(text):
-    """JSON whose keys may stand without quotes."""
+    """JSON whose keys may be unquoted."""
     parts = re.split(r'("(?:\\.|[^"\\])*")', text)
     for at in range(0, len(parts), 2):
         parts[at] = re.sub(r"([A-Za-z_][\w]*)(\s*:)", r'"\1"\2', parts[at])

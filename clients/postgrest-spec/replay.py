@@ -50,13 +50,13 @@ def wrong(case, status, headers, content, _reason):
 
 
 def escaped(path):
-    """The request target with what may not stand in one percent-encoded; a stray percent sign stands for itself."""
+    """The request target, percent-encoded where necessary; a stray percent sign stands for itself."""
     path = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", path if path.startswith("/") else f"/{path}")
     return urllib.parse.quote(path, safe="/?&=%:;,.!*()'+$@~[]{}|\\^`-_")
 
 
 def replay_example(server, example):
-    """Sends an example's requests; returns the first thing that is not as it should be."""
+    """Sends an example's requests; returns the first failed assertion."""
     answers = {}
     try:
         for name, (method, path, headers, body, _) in example.requests.items():

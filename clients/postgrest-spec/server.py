@@ -14,7 +14,7 @@ import time
 
 SECRET = "reallyreallyreallyreallyverysafe"
 PASSWORD = "scratch-only-password-0123456789"
-# Not the suite's superuser: our data plane refuses to start when it may become one.
+# Not the suite's superuser: our data plane refuses to start if it may switch to one.
 ROLES = ("postgrest_test_anonymous", "postgrest_test_default_role", "postgrest_test_author")
 
 
@@ -54,7 +54,7 @@ class Cluster:
         return subprocess.run([*command, *arguments], capture_output=True, text=True, env={**os.environ, "PGUSER": "postgres"}, check=False)
 
     def load(self, fixtures):
-        """Loads the suite's fixtures in its own order. What fails, for want of an extension, is shown."""
+        """Loads the suite's fixtures in its own order. Failures because of a missing extension are printed."""
         self.psql("-c", "create database spec")
         for name in ("database", "roles", "schema", "jwt", "jsonschema", "privileges", "data"):
             done = self.psql(
@@ -147,7 +147,7 @@ class Server:
         settings = {key: value for key, value in settings.items() if value is not None}
         self.folder = tempfile.mkdtemp(prefix="postgrest-spec-project-")
         self.log = open(f"{self.folder}/log", "w+", encoding="utf-8")
-        # The database holds the suite's tables already; that its PUBLIC loses rights has to be agreed to.
+        # The database has the suite's tables already, so that revoking rights from PUBLIC has to be confirmed.
         subprocess.run(
             [str(binary), "migrate", "up", "--yes", "--dir", self.folder],
             env={**os.environ, **settings}, stdout=self.log, stderr=self.log, check=False,

@@ -1,4 +1,4 @@
-// What a test expects of postgrest-js's answers: success with rows, or refusal with a status and a code.
+// Assertions on postgrest-js's responses: success with rows, or refusal with a status and a code.
 import assert from 'node:assert/strict'
 
 /** The request must succeed; gives its rows. */

@@ -5,7 +5,8 @@ import { startServer } from './server.mjs'
 import { claimsOf, connect, newEmail, signIn, signUp } from './person.mjs'
 
 let server
-// Without grace, so that reuse of a refresh token shows at once; auth-js itself never presents one twice here.
+// Without a reuse interval, so that reuse of a refresh token is detected at once; auth-js itself never sends one
+// twice here.
 before(async () => (server = await startServer('[auth]\nrefresh_reuse_interval = "0s"\n')))
 after(() => server?.stop())
 
@@ -63,7 +64,7 @@ describe('sign-up', () => {
     assert.deepEqual(error.reasons, ['length'])
   })
 
-  test('refuses what is no address', async () => {
+  test('refuses an invalid address', async () => {
     const { error } = await connect(server).auth.signUp({ email: 'nobody', password: 'correct horse' })
     assertAuthError(error, 400, 'validation_failed')
   })
@@ -103,7 +104,7 @@ describe('refresh', () => {
     assert.equal(claimsOf(data.session.access_token).tenant_id, claims.tenant_id)
   })
 
-  test('ends the session when a token comes back that was replaced twice', async () => {
+  test('ends the session when a token is used that was replaced twice', async () => {
     const { client, session: first } = await signUp(server)
     await client.auth.refreshSession()
     const { data } = await client.auth.refreshSession()
@@ -114,7 +115,7 @@ describe('refresh', () => {
     assert.equal(await stands(data.session.access_token), false)
   })
 
-  test('refuses a token that never was', async () => {
+  test('refuses an unknown token', async () => {
     const { error } = await connect(server).auth.refreshSession({ refresh_token: 'abcdefghijkl' })
     assertAuthError(error, 400, 'refresh_token_not_found')
   })
@@ -141,7 +142,7 @@ describe('user', () => {
     assert.equal(read.user.user_metadata.theme, 'light')
   })
 
-  test('changes the password, and the old one is dead', async () => {
+  test('changes the password, and the old one is refused', async () => {
     const person = await signUp(server)
     const { error } = await person.client.auth.updateUser({ password: 'another horse' })
     assert.equal(error, null)
@@ -213,14 +214,14 @@ describe('sign-out', () => {
     })
   }
 
-  test('makes the refresh token worthless', async () => {
+  test('revokes the refresh token', async () => {
     const { client, session } = await signUp(server)
     await client.auth.signOut()
     const { error } = await connect(server).auth.refreshSession({ refresh_token: session.refresh_token })
     assert.equal(error?.status, 400)
   })
 
-  test('is told to the client as a missing session', async () => {
+  test('is reported to the client as a missing session', async () => {
     const { client, session } = await signUp(server)
     await client.auth.signOut()
     const { error } = await connect(server).auth.getUser(session.access_token)
@@ -228,7 +229,7 @@ describe('sign-out', () => {
   })
 })
 
-test('settings say what the server offers', async () => {
+test('settings list what the server offers', async () => {
   const response = await fetch(`${server.url}/auth/v1/settings`, { headers: { apikey: server.anonKey } })
   assert.equal(response.status, 200)
   const settings = await response.json()
@@ -237,7 +238,7 @@ test('settings say what the server offers', async () => {
   assert.equal(settings.mailer_autoconfirm, true)
 })
 
-test('published keys hold no private part', async () => {
+test('published keys contain no private part', async () => {
   const response = await fetch(`${server.url}/auth/v1/.well-known/jwks.json`)
   const { keys } = await response.json()
   assert.ok(keys.length >= 1)

@@ -1,4 +1,4 @@
-// The example's demo, run as the README tells it, against a project of its own.
+// The example's demo, run as the README says, against a project of its own.
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Two sign-ups are two tenants. Bob tries everything that the client can express to reach what is Ann's; nothing of
-// hers may come back to him, and afterwards every row of hers must be what it was, as the service key sees it.
+// Two sign-ups are two tenants. Bob tries every operation of the client on Ann's rows; none may return any of them,
+// and afterwards all of her rows must be unchanged, read with the service key.
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'

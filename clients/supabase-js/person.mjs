@@ -1,4 +1,4 @@
-// People and their clients, as a product's front end makes them.
+// Users and their clients, as a front end creates them.
 import { randomUUID } from 'node:crypto'
 import { createClient } from '@supabase/supabase-js'
 import WebSocket from 'ws'
@@ -8,7 +8,7 @@ export function connect(server, { key = server.anonKey, token, fetch } = {}) {
   return createClient(server.url, key, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     global: { ...(token && { headers: { Authorization: `Bearer ${token}` } }), ...(fetch && { fetch }) },
-    // Node.js 20 has no WebSocket of its own, and the client wants one even if it is never used.
+    // Node.js 20 has no WebSocket, and the client requires one even if it is never used.
     realtime: { transport: globalThis.WebSocket ?? WebSocket },
   })
 }

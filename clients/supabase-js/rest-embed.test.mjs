@@ -34,11 +34,11 @@ describe('embeds', () => {
     ])
   })
 
-  test('of one name would hide each other and are refused', async () => {
+  test('with the same name are refused', async () => {
     await assertRefused(client.from('talks').select('notes!note_id(body), notes!second_note_id(body)'), 400, '42712')
   })
 
-  test('can be required, and be absent', async () => {
+  test('can be required, or required to be empty', async () => {
     const titles = async (request) => (await rows(request.order('id'))).map(({ title }) => title)
     assert.deepEqual(await titles(client.from('talks').select('title, notes!talks_note_id_fkey!inner(body)')), ['Opening', 'Rats'])
     const about = () => client.from('talks').select('title, about:notes!note_id()')
@@ -75,7 +75,7 @@ describe('embeds', () => {
     assert.deepEqual(many, { body: 'first', said: ['a', 'b', 'c'] })
   })
 
-  test('are there for what was written', async () => {
+  test('work on written rows', async () => {
     const { client } = await signUp(server)
     const made = await rows(client.from('lists').insert({ name: 'Home' }).select('id').single())
     const todo = await rows(client.from('todos').insert({ title: 'sweep', list_id: made.id, priority: 'high' }).select('title, lists(name), priorities(rank)').single())
@@ -85,7 +85,7 @@ describe('embeds', () => {
     assert.deepEqual(await rows(client.from('todos').delete().eq('title', 'sweep').select('lists(name)')), [{ lists: { name: 'Home' } }])
   })
 
-  test('that no relation answers are refused', async () => {
+  test('without a relation are refused', async () => {
     await assertRefused(client.from('notes').select('priorities(*)'), 400, 'PGRST200')
     await assertRefused(client.from('notes').select('comments!rank(*)'), 400, 'PGRST200')
     await assertRefused(client.from('notes').select('body').eq('comments.body', 'a'), 400, 'PGRST108')

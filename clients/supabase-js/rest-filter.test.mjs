@@ -56,7 +56,7 @@ describe('filters', () => {
       ['Rats', (q) => q.not('title', 'like', '%ing')],
     ]))
 
-  test('tell null from a value', () =>
+  test('distinguish null from a value', () =>
     assertTitles([
       ['Opening Closing', (q) => q.isDistinct('spoken in', 'Deutsch')],
       ['Opening', (q) => q.neq('spoken in', 'Deutsch')],

@@ -1,5 +1,5 @@
-// What changes an answer without changing what is asked, through supabase-js: counts, formats, plans, transactions,
-// limits, schemas, and the ways to call a function.
+// Modifiers through supabase-js: counts, formats, plans, transactions, limits, schemas, and the ways to call a
+// function.
 import { after, before, beforeEach, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { assertRefused, rows } from './answer.mjs'
@@ -33,7 +33,7 @@ describe('counts', () => {
     assert.deepEqual([gone.status, gone.count], [204, 3])
   })
 
-  test('tell the rows behind the last page', async () => {
+  test('are returned with the last page, and a page beyond the end is refused', async () => {
     const page = await client.from('talks').select('title', { count: 'exact' }).order('id').range(2, 9)
     assert.deepEqual([page.status, page.count, page.data.length], [206, 3, 1])
     await assertRefused(client.from('talks').select('title', { count: 'exact' }).range(5, 9), 416, 'PGRST103')
@@ -67,7 +67,7 @@ describe('formats', () => {
 })
 
 describe('transactions', () => {
-  test('are rolled back when asked, and answer as if they were not', async () => {
+  test('are rolled back on request, with the same response', async () => {
     const made = await rows(client.from('notes').insert({ body: 'gone' }).select('body').rollback())
     assert.deepEqual(made, [{ body: 'gone' }])
     await rows(client.from('talks').delete().eq('title', 'Rats').rollback())
@@ -84,14 +84,14 @@ describe('transactions', () => {
     assert.equal(await titles(), 'Rats')
   })
 
-  test('of a write wanted as one row fail as a whole', async () => {
+  test('of a write that must be one row fail as a whole', async () => {
     await assertRefused(client.from('talks').update({ abstract: 'x' }).neq('title', '').select().single(), 406, 'PGRST116')
     assert.deepEqual(await rows(client.from('talks').select('title').eq('abstract', 'x')), [])
   })
 })
 
 describe('limits', () => {
-  test('no answer has more rows than the server allows', async () => {
+  test('no response has more rows than the server allows', async () => {
     await rows(client.from('notes').insert(Array.from({ length: 60 }, (_, at) => ({ body: `n${at}` }))))
     const all = await client.from('notes').select('body', { count: 'exact' })
     assert.deepEqual([all.status, all.data.length, all.count], [206, 50, 62])
@@ -99,7 +99,7 @@ describe('limits', () => {
     assert.deepEqual(await rows(client.from('notes').select('body').limit(0)), [])
   })
 
-  test('a request that is given up ends at once', async () => {
+  test('an aborted request ends at once', async () => {
     const leave = new AbortController()
     const asked = client.rpc('doze').abortSignal(leave.signal)
     const answer = asked.then((given) => given)
@@ -109,7 +109,7 @@ describe('limits', () => {
     assert.equal(status, 0)
   })
 
-  test('errors are thrown when asked', async () => {
+  test('errors are thrown on request', async () => {
     await assert.rejects(async () => client.from('talks').select('none').throwOnError(), { name: 'PostgrestError', code: '42703' })
   })
 })
@@ -126,7 +126,7 @@ describe('schemas', () => {
     assert.equal(await rows(reports.rpc('count_talks', {}, { get: true })), 3)
   })
 
-  test('that are not served are refused, and nothing is found in the wrong one', async () => {
+  test('that are not served are refused, and tables are found in the requested one only', async () => {
     await assertRefused(client.schema('auth').from('users').select(), 406, 'PGRST106')
     await assertRefused(client.schema('auth').from('users').insert({}), 406, 'PGRST106')
     await assertRefused(client.schema('reports').from('notes').select(), 404, 'PGRST205')
@@ -145,7 +145,7 @@ describe('functions', () => {
     assert.equal(await titles(), 'Opening Rats Closing')
   })
 
-  test('give rows that are filtered, ordered, paged, counted and embedded', async () => {
+  test('return rows that are filtered, ordered, paged, counted and embedded', async () => {
     const found = await client.rpc('notes_like', { term: 's' }, { count: 'exact' }).select('body, comments(count)').gte('rank', 1).order('rank', { ascending: false }).range(0, 0)
     assert.deepEqual([found.status, found.count, found.data], [206, 2, [{ body: 'second', comments: [{ count: 0 }] }]])
     assert.deepEqual(await rows(client.rpc('notes_like', { term: 'sec' }).select('body').single()), { body: 'second' })
@@ -153,7 +153,7 @@ describe('functions', () => {
     assert.equal(await rows(client.rpc('notes_like', { term: 'sec' }).select('body').csv()), 'body\nsecond')
   })
 
-  test('give one row as an object', async () => {
+  test('return one row as an object', async () => {
     assert.deepEqual(await rows(client.rpc('shortest_talk').select('title, minutes')), { title: 'Closing', minutes: '[40,45)' })
   })
 

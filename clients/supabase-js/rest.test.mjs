@@ -44,7 +44,7 @@ describe('insert', () => {
     ])
   })
 
-  test('of no rows is no mistake', async () => {
+  test('of no rows succeeds', async () => {
     const { client } = await signUp(server)
     assert.deepEqual(await rows(client.from('notes').insert([]).select()), [])
   })
@@ -115,7 +115,7 @@ describe('select', () => {
     assert.deepEqual([head.status, head.count, head.data], [200, 4, null])
   })
 
-  test('wants exactly one row for single, and at most one for maybeSingle', async () => {
+  test('requires exactly one row for single, and at most one for maybeSingle', async () => {
     const { client } = await annWithNotes()
     const notes = () => client.from('notes').select('body')
     assert.deepEqual(await rows(notes().eq('body', 'alpha').single()), { body: 'alpha' })
@@ -147,13 +147,13 @@ describe('update and delete', () => {
     assert.equal((await client.from('notes').select('*', { count: 'exact', head: true })).count, 3)
   })
 
-  test('of nothing is an empty success', async () => {
+  test('of no rows succeed with an empty result', async () => {
     const { client } = await annWithNotes()
     assert.deepEqual(await rows(client.from('notes').update({ rank: 1 }).eq('body', 'omega').select()), [])
     assert.deepEqual(await rows(client.from('notes').delete().eq('id', randomUUID()).select()), [])
   })
 
-  test('that break a rule change nothing', async () => {
+  test('that violate a constraint change nothing', async () => {
     const { client } = await annWithNotes()
     await assertRefused(client.from('notes').update({ body: '' }).gte('rank', 0), 400, '23514')
     assert.equal((await rows(client.from('notes').select().eq('body', ''))).length, 0)
@@ -172,7 +172,7 @@ describe('upsert', () => {
     assert.equal((await rows(client.from('notes').select())).length, 1)
   })
 
-  test('can leave what is there', async () => {
+  test('can ignore duplicates', async () => {
     const { client } = await signUp(server)
     const id = randomUUID()
     await rows(client.from('notes').insert({ id, body: 'first' }))
@@ -181,7 +181,7 @@ describe('upsert', () => {
     assert.equal((await rows(client.from('notes').select().eq('id', id).single())).body, 'first')
   })
 
-  test('merges on a key of the team’s own choice', async () => {
+  test('merges on another unique key', async () => {
     const { client, tenant } = await signUp(server)
     const lists = () => client.from('lists')
     const made = await rows(lists().insert({ name: 'Home' }).select().single())
@@ -209,7 +209,7 @@ describe('rpc', () => {
     assert.equal((await rows(client.from('notes').select('body').eq('id', id).single())).body, 'omega')
   })
 
-  test('hands on what the function raised', async () => {
+  test('returns the error that the function raised', async () => {
     const { client } = await signUp(server)
     const error = await assertRefused(client.rpc('refuse', { reason: 'not on Sundays' }), 400, 'P0001')
     assert.deepEqual([error.message, error.hint], ['not on Sundays', 'ask again'])

@@ -1,5 +1,5 @@
-// A Rowhouse of one's own for a test file: a fresh project in a temporary folder on free ports, started and stopped
-// through the command line like anybody's. Leaves people and their clients to person.mjs.
+// A Rowhouse for one test file: a fresh project in a temporary folder on free ports, started and stopped through the
+// command line. Leaves users and their clients to person.mjs.
 import { spawn } from 'node:child_process'
 import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -42,7 +42,7 @@ export async function startServer(settings = '', { fill = fillWithExample, port 
 
 async function createProject(settings, fill) {
   const dir = await mkdtemp(join(tmpdir(), 'rowhouse-client-'))
-  // As root, the database runs under another account, which has to be able to enter.
+  // As root, the database runs under another account, which needs access to the folder.
   await chmod(dir, 0o755)
   await run(['init', dir])
   await writeFile(join(dir, 'rowhouse.toml'), settings)

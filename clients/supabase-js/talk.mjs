@@ -1,4 +1,4 @@
-// A server with every switch of the data API on, and a user with talks, which have columns of the rarer types.
+// A server with all optional features of the data API on, and a user with talks, which have columns of less common types.
 import { startServer } from './server.mjs'
 import { signUp } from './person.mjs'
 import { rows } from './answer.mjs'

@@ -1,5 +1,5 @@
 // Turns the fixtures of an upstream suite into a project's migrations and seed. They are read from the checkout at
-// every run; what our project cannot take as written is changed on the way, and only that.
+// every run; only what a project cannot use unchanged is changed.
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 

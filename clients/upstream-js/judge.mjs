@@ -1,4 +1,4 @@
-// Compares jest's report with the list of cases that cannot apply, and prints what came out.
+// Compares jest's report with the list of cases that cannot apply, and prints the result.
 import { basename } from 'node:path'
 
 /**

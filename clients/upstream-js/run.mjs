@@ -40,7 +40,7 @@ async function runJest(folder, args) {
   const report = join(out, 'report.json')
   try {
     const jest = join(folder, 'node_modules', '.bin', 'jest')
-    // The client wants a WebSocket, which Node.js has of its own from 22 on, even where nothing uses it.
+    // The client requires a WebSocket, which Node.js has from 22 on, even where nothing uses it.
     const NODE_OPTIONS = globalThis.WebSocket ? '' : '--experimental-websocket'
     const options = ['--runInBand', '--ci', '--json', `--outputFile=${report}`, ...args]
     const child = spawn(jest, options, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, NODE_OPTIONS } })

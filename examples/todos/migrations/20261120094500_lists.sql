@@ -21,7 +21,7 @@ alter table public.todos
   add column list_id bigint constraint todos_list_id_fkey references public.lists (id) on delete set null,
   add column priority text constraint todos_priority_fkey references public.priorities (name);
 create index todos_list_id_idx on public.todos (list_id);
--- Foreign keys look past row-level security. Called again, protect() guards the new reference as well: a todo cannot
+-- Foreign keys bypass row-level security. Called again, protect() checks the new reference as well: a todo cannot
 -- be put on the list of another tenant.
 select tenancy.protect('public.todos');
 
