@@ -22,7 +22,7 @@ enum Message {
 
 /// How a stream ended; the label of `rest_streams_total`.
 #[derive(Debug, Clone, Copy)]
-enum Outcome {
+enum StreamEnd {
     Done,
     /// The database failed.
     Failed,
@@ -39,7 +39,7 @@ pub(crate) fn body(first: Bytes, pieces: Pieces, stall: Duration) -> Body {
     let pump = async move {
         let outcome = pump(pieces, &sender, stall).await;
         metrics::counter!("rest_streams_total", "outcome" => outcome.name()).increment(1);
-        if !matches!(outcome, Outcome::Done) {
+        if !matches!(outcome, StreamEnd::Done) {
             tracing::warn!(outcome = outcome.name(), "a streamed answer was cut");
         }
     };
@@ -55,30 +55,30 @@ pub(crate) fn body(first: Bytes, pieces: Pieces, stall: Duration) -> Body {
     Body::from_stream(stream::iter((!first.is_empty()).then_some(Ok(first))).chain(rest))
 }
 
-async fn pump(mut pieces: Pieces, sender: &mpsc::Sender<Message>, stall: Duration) -> Outcome {
+async fn pump(mut pieces: Pieces, sender: &mpsc::Sender<Message>, stall: Duration) -> StreamEnd {
     loop {
         let piece = tokio::select! {
             piece = pieces.next() => piece,
-            () = sender.closed() => return Outcome::Left,
+            () = sender.closed() => return StreamEnd::Left,
         };
         let (message, is_end) = match piece {
             Ok(Some(piece)) => (Message::Piece(piece), false),
             Ok(None) => (Message::End, true),
             Err(error) => {
                 tracing::warn!(%error, "the database failed in the middle of an answer");
-                return Outcome::Failed;
+                return StreamEnd::Failed;
             }
         };
         match timeout(stall, sender.send(message)).await {
-            Ok(Ok(())) if is_end => return Outcome::Done,
+            Ok(Ok(())) if is_end => return StreamEnd::Done,
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return Outcome::Left,
-            Err(_) => return Outcome::Stalled,
+            Ok(Err(_)) => return StreamEnd::Left,
+            Err(_) => return StreamEnd::Stalled,
         }
     }
 }
 
-impl Outcome {
+impl StreamEnd {
     fn name(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -43,7 +43,7 @@ pub(crate) struct Refreshed {
 }
 
 /// The outcome of the transaction. Reuse is an outcome, not an error: the revocation must be committed.
-enum Outcome {
+enum RefreshOutcome {
     Granted(Box<Grant>, Option<RepeatCause>),
     Reused(Uuid),
 }
@@ -55,12 +55,12 @@ pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result
     let (service, client) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| exchange(&service, tx, &digest, &client, now).await;
     match auth.control.run_tx(&operation, work).await {
-        Ok(Outcome::Granted(grant, repeat)) => {
+        Ok(RefreshOutcome::Granted(grant, repeat)) => {
             let label = if repeat.is_some() { "repeated" } else { "rotated" };
             counter!("rowhouse_auth_refreshes_total", "outcome" => label).increment(1);
             Ok(Refreshed { session: grant.sign(auth, now)?, repeat })
         }
-        Ok(Outcome::Reused(session)) => {
+        Ok(RefreshOutcome::Reused(session)) => {
             tracing::warn!(%session, "a rotated refresh token was reused; the session has been ended");
             counter!("rowhouse_auth_refreshes_total", "outcome" => "reused").increment(1);
             Err(RefreshError::AlreadyUsed)
@@ -78,7 +78,7 @@ async fn exchange(
     digest: &str,
     client: &Client,
     now: OffsetDateTime,
-) -> Result<Outcome, RefreshError> {
+) -> Result<RefreshOutcome, RefreshError> {
     let session = session::lock_by_token(tx, digest).await?.ok_or(RefreshError::NotFound)?;
     let ((presented, active), row, membership) = tokio::try_join!(
         refresh_token::find(tx, session.id, digest),
@@ -89,7 +89,7 @@ async fn exchange(
     let rotation = decide(&presented, active.as_ref(), now, auth.settings.refresh_reuse_interval);
     let (Some(active), false) = (active, rotation == Rotation::Reused) else {
         session::revoke_family(tx, session.id, now).await?;
-        return Ok(Outcome::Reused(session.id));
+        return Ok(RefreshOutcome::Reused(session.id));
     };
     let user = require_open(row.map(|row| row.user), &session, now)?;
     let (refresh_token, is_new) = next_token(auth, &active, rotation)?;
@@ -106,7 +106,7 @@ async fn exchange(
         Rotation::Repeat(cause) => Some(cause),
         _ => None,
     };
-    Ok(Outcome::Granted(Box::new(Grant { user, session, membership, refresh_token }), repeat))
+    Ok(RefreshOutcome::Granted(Box::new(Grant { user, session, membership, refresh_token }), repeat))
 }
 
 /// The active token again if that was decided and it can be derived (not after a change of `auth.key_secret`), else
