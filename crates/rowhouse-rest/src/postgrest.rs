@@ -1,4 +1,4 @@
-//! PostgREST's configuration in our words: each of its keys has one of ours, or a sentence that says why not.
+//! PostgREST's configuration: each of its keys is mapped to one of ours, or has a note why it has no effect.
 //!
 //! Keys come from `PGRST_…` variables, from a `postgrest.conf`, or from the database (`alter role … set pgrst.…`).
 
@@ -6,101 +6,98 @@ use std::collections::BTreeMap;
 
 use rowhouse_kernel::settings::{Translated, Translation};
 
-/// What becomes of one of PostgREST's keys.
-enum Fate {
-    /// The same thing under our name.
-    Ours(&'static str, &'static str, Form),
-    /// Nothing to set: what is so anyway, or what to do instead.
-    Without(&'static str),
+/// How one of PostgREST's keys is handled.
+enum Mapping {
+    /// The equivalent setting of ours.
+    Setting(&'static str, &'static str, Form),
+    /// No equivalent: why it is not needed, or what to do instead.
+    Note(&'static str),
 }
 
-/// How a value is written there, and here.
+/// How a value is converted.
 #[derive(Clone, Copy)]
 enum Form {
-    /// As it stands.
+    /// Unchanged.
     Same,
     /// `true`, `TRUE`, `1` …
     Truth,
-    /// A text, or `@` and the file that holds it.
+    /// A text, or `@` and the path of a file with it.
     FileOrText,
     /// An address, or `*`, `*4`, `!4`, `*6`, `!6`.
     Host,
-    /// Levels, of which `crit` is not ours.
+    /// A log level; `crit` is read as `error`.
     Level,
 }
 
-use Fate::{Ours, Without};
 use Form::{FileOrText, Host, Level, Same, Truth};
+use Mapping::{Note, Setting};
 
 const ONE_PORT: &str = "health and metrics answer on the one port, under /health and /metrics";
 const LISTENS: &str = "it always listens on the channel pgrst; if you use another, notify pgrst";
 const RECYCLED: &str = "connections are replaced by age on their own";
 const SOCKET: &str = "it listens on TCP; put a proxy in front for a unix socket";
 
-/// Every key of version 16, former names included.
-const KEYS: &[(&str, Fate)] = &[
-    ("admin-server-host", Without(ONE_PORT)),
-    ("admin-server-port", Without(ONE_PORT)),
-    ("admin-server-unix-socket", Without(ONE_PORT)),
-    ("admin-server-unix-socket-mode", Without(ONE_PORT)),
-    ("client-error-verbosity", Ours("rest", "client_error_verbosity", Same)),
-    ("db-aggregates-enabled", Ours("rest", "aggregates", Truth)),
-    ("db-anon-role", Ours("rest", "anon_role", Same)),
-    ("db-channel", Without(LISTENS)),
-    ("db-channel-enabled", Without(LISTENS)),
-    ("db-config", Without("settings in the database are read at the start of `serve`")),
-    ("db-extra-search-path", Ours("rest", "extra_search_path", Same)),
-    ("db-hoisted-tx-settings", Ours("rest", "hoisted_tx_settings", Same)),
-    ("db-max-rows", Ours("rest", "max_rows", Same)),
-    ("max-rows", Ours("rest", "max_rows", Same)),
-    ("db-plan-enabled", Ours("rest", "plan_enabled", Truth)),
-    ("db-pool", Ours("db", "data_pool_size", Same)),
-    ("db-pool-acquisition-timeout", Ours("db", "acquire_timeout", Same)),
-    ("db-pool-automatic-recovery", Without("connections are always made anew")),
-    ("db-pool-max-idletime", Without(RECYCLED)),
-    ("db-pool-max-lifetime", Without(RECYCLED)),
-    ("db-pool-timeout", Without(RECYCLED)),
-    ("db-pre-config", Without("write what the function sets into rowhouse.toml")),
-    ("db-pre-request", Ours("rest", "pre_request", Same)),
-    ("pre-request", Ours("rest", "pre_request", Same)),
-    (
-        "db-prepared-statements",
-        Without("statements are always prepared; connect without a transaction pooler"),
-    ),
-    ("db-root-spec", Ours("rest", "root_spec", Same)),
-    ("root-spec", Ours("rest", "root_spec", Same)),
-    ("db-schemas", Ours("rest", "schemas", Same)),
-    ("db-schema", Ours("rest", "schemas", Same)),
-    ("db-tx-end", Ours("rest", "tx_end", Same)),
-    ("db-uri", Ours("db", "authenticator_url", FileOrText)),
-    ("jwt-aud", Ours("auth", "jwt_aud", Same)),
-    ("jwt-cache-max-entries", Without("verified tokens are kept within a fixed number of bytes")),
-    ("jwt-cache-max-lifetime", Without("verified tokens are kept within a fixed number of bytes")),
-    ("jwt-role-claim-key", Ours("auth", "jwt_role_claim_key", Same)),
-    ("role-claim-key", Ours("auth", "jwt_role_claim_key", Same)),
-    ("jwt-secret", Ours("auth", "jwt_secret", FileOrText)),
-    ("jwt-secret-is-base64", Ours("auth", "jwt_secret_is_base64", Truth)),
-    ("secret-is-base64", Ours("auth", "jwt_secret_is_base64", Truth)),
-    ("log-level", Ours("log", "level", Level)),
-    ("log-query", Without("set log_statement in PostgreSQL, or use `rowhouse rest explain`")),
-    ("openapi-mode", Ours("rest", "openapi_mode", Same)),
-    ("openapi-security-active", Without("the description names no security scheme")),
+/// All keys of version 16, former names included.
+const KEYS: &[(&str, Mapping)] = &[
+    ("admin-server-host", Note(ONE_PORT)),
+    ("admin-server-port", Note(ONE_PORT)),
+    ("admin-server-unix-socket", Note(ONE_PORT)),
+    ("admin-server-unix-socket-mode", Note(ONE_PORT)),
+    ("client-error-verbosity", Setting("rest", "client_error_verbosity", Same)),
+    ("db-aggregates-enabled", Setting("rest", "aggregates", Truth)),
+    ("db-anon-role", Setting("rest", "anon_role", Same)),
+    ("db-channel", Note(LISTENS)),
+    ("db-channel-enabled", Note(LISTENS)),
+    ("db-config", Note("settings in the database are read at the start of `serve`")),
+    ("db-extra-search-path", Setting("rest", "extra_search_path", Same)),
+    ("db-hoisted-tx-settings", Setting("rest", "hoisted_tx_settings", Same)),
+    ("db-max-rows", Setting("rest", "max_rows", Same)),
+    ("max-rows", Setting("rest", "max_rows", Same)),
+    ("db-plan-enabled", Setting("rest", "plan_enabled", Truth)),
+    ("db-pool", Setting("db", "data_pool_size", Same)),
+    ("db-pool-acquisition-timeout", Setting("db", "acquire_timeout", Same)),
+    ("db-pool-automatic-recovery", Note("it always reconnects")),
+    ("db-pool-max-idletime", Note(RECYCLED)),
+    ("db-pool-max-lifetime", Note(RECYCLED)),
+    ("db-pool-timeout", Note(RECYCLED)),
+    ("db-pre-config", Note("write what the function sets into rowhouse.toml")),
+    ("db-pre-request", Setting("rest", "pre_request", Same)),
+    ("pre-request", Setting("rest", "pre_request", Same)),
+    ("db-prepared-statements", Note("statements are always prepared; connect without a transaction pooler")),
+    ("db-root-spec", Setting("rest", "root_spec", Same)),
+    ("root-spec", Setting("rest", "root_spec", Same)),
+    ("db-schemas", Setting("rest", "schemas", Same)),
+    ("db-schema", Setting("rest", "schemas", Same)),
+    ("db-tx-end", Setting("rest", "tx_end", Same)),
+    ("db-uri", Setting("db", "authenticator_url", FileOrText)),
+    ("jwt-aud", Setting("auth", "jwt_aud", Same)),
+    ("jwt-cache-max-entries", Note("verified tokens are kept within a fixed number of bytes")),
+    ("jwt-cache-max-lifetime", Note("verified tokens are kept within a fixed number of bytes")),
+    ("jwt-role-claim-key", Setting("auth", "jwt_role_claim_key", Same)),
+    ("role-claim-key", Setting("auth", "jwt_role_claim_key", Same)),
+    ("jwt-secret", Setting("auth", "jwt_secret", FileOrText)),
+    ("jwt-secret-is-base64", Setting("auth", "jwt_secret_is_base64", Truth)),
+    ("secret-is-base64", Setting("auth", "jwt_secret_is_base64", Truth)),
+    ("log-level", Setting("log", "level", Level)),
+    ("log-query", Note("set log_statement in PostgreSQL, or use `rowhouse rest explain`")),
+    ("openapi-mode", Setting("rest", "openapi_mode", Same)),
+    ("openapi-security-active", Note("the description names no security scheme")),
     (
         "openapi-server-proxy-uri",
-        Without("the description names the path only; set server.public_url for tokens"),
+        Note("the description names the path only; set server.public_url for tokens"),
     ),
-    ("server-cors-allowed-origins", Ours("server", "cors_origins", Same)),
-    ("server-host", Ours("server", "host", Host)),
-    ("server-port", Ours("server", "port", Same)),
-    ("server-reuseport", Without("one process serves the port; put a proxy in front of several")),
-    ("server-timing-enabled", Ours("rest", "server_timing", Truth)),
-    ("server-trace-header", Ours("rest", "trace_header", Same)),
-    ("server-unix-socket", Without(SOCKET)),
-    ("server-unix-socket-mode", Without(SOCKET)),
-    ("url-use-legacy-target-names", Ours("rest", "legacy_target_names", Truth)),
+    ("server-cors-allowed-origins", Setting("server", "cors_origins", Same)),
+    ("server-host", Setting("server", "host", Host)),
+    ("server-port", Setting("server", "port", Same)),
+    ("server-reuseport", Note("one process serves the port; put a proxy in front of several")),
+    ("server-timing-enabled", Setting("rest", "server_timing", Truth)),
+    ("server-trace-header", Setting("rest", "trace_header", Same)),
+    ("server-unix-socket", Note(SOCKET)),
+    ("server-unix-socket-mode", Note(SOCKET)),
+    ("url-use-legacy-target-names", Setting("rest", "legacy_target_names", Truth)),
 ];
 
-/// Those among the variables that are PostgREST's.
+/// Reads PostgREST's variables.
 #[must_use]
 pub fn from_variables(variables: &BTreeMap<String, String>) -> Translation {
     let named = variables.iter().filter_map(|(name, value)| {
@@ -114,8 +111,8 @@ pub fn from_variables(variables: &BTreeMap<String, String>) -> Translation {
     translate(named)
 }
 
-/// Settings kept with the data plane's login, (`pgrst.db_schemas`, value). Only those of the data API: who may alter the
-/// role must not choose keys and logins.
+/// Settings kept with the data plane's login, (`pgrst.db_schemas`, value). Only those of the data API: whoever may
+/// alter the role must not set keys and logins.
 #[must_use]
 pub fn from_database(pairs: impl IntoIterator<Item = (String, String)>) -> Translation {
     let found = translate(pairs.into_iter().map(|(name, value)| {
@@ -129,7 +126,7 @@ pub fn from_database(pairs: impl IntoIterator<Item = (String, String)>) -> Trans
     Translation { given, notes }
 }
 
-/// Reads (origin, key, value); an empty value is as good as none, as there.
+/// Reads (origin, key, value); an empty value counts as unset, as in PostgREST.
 pub fn translate(pairs: impl IntoIterator<Item = (String, String, String)>) -> Translation {
     let mut found = Translation::default();
     let mut own = serde_json::Map::new();
@@ -139,12 +136,12 @@ pub fn translate(pairs: impl IntoIterator<Item = (String, String, String)>) -> T
             continue;
         }
         let empty_means = key == "db-extra-search-path";
-        match KEYS.iter().find(|(name, _)| *name == key).map(|(_, fate)| fate) {
+        match KEYS.iter().find(|(name, _)| *name == key).map(|(_, mapping)| mapping) {
             _ if value.is_empty() && !empty_means => {}
-            Some(Ours(section, name, form)) => {
+            Some(Setting(section, name, form)) => {
                 found.given.push(Translated { key: (section, name), text: form.read(&value), origin });
             }
-            Some(Without(why)) => found.notes.push(format!("{origin} has no effect: {why}")),
+            Some(Note(why)) => found.notes.push(format!("{origin} has no effect: {why}")),
             None => found.notes.push(format!("{origin} has no effect: PostgREST 16 has no such key")),
         }
     }
@@ -156,11 +153,11 @@ pub fn translate(pairs: impl IntoIterator<Item = (String, String, String)>) -> T
     found
 }
 
-/// Every setting of this program that one of the keys stands for: (group, key).
+/// Every setting of this program to which a key is mapped: (group, key).
 pub fn targets() -> impl Iterator<Item = (&'static str, &'static str)> {
-    KEYS.iter().filter_map(|(_, fate)| match fate {
-        Ours(section, name, _) => Some((*section, *name)),
-        Without(_) => None,
+    KEYS.iter().filter_map(|(_, mapping)| match mapping {
+        Setting(section, name, _) => Some((*section, *name)),
+        Note(_) => None,
     })
 }
 
@@ -193,7 +190,7 @@ impl Form {
 /// Reads a `postgrest.conf`: `key = value` by lines, texts in quotation marks, `#` before comments. Returns (key, value).
 ///
 /// # Errors
-/// The first line that is none of that.
+/// The first line with another form.
 pub fn read_conf(text: &str) -> Result<Vec<(String, String)>, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -211,7 +208,7 @@ fn assignment(line: &str) -> Option<(String, String)> {
     is_key.then(|| (key.to_owned(), value))
 }
 
-/// The text between quotation marks; a backslash takes away the next character's meaning, `$$` stands for `$`.
+/// The text between quotation marks; a backslash escapes the next character, `$$` stands for `$`.
 fn quoted(text: &str) -> Option<String> {
     let mut found = String::new();
     let mut rest = text.chars().skip(1);

@@ -1,7 +1,7 @@
-use super::{from_variables, read_conf, translate};
+use super::{KEYS, Mapping, from_variables, read_conf, translate};
 
 #[test]
-fn what_has_no_effect_is_said_with_its_name() {
+fn keys_without_effect_are_reported_by_name() {
     let variables = [("PGRST_DB_CHANNEL", "mine"), ("PGRST_DB_SHEMAS", "x"), ("PGRST_LOG_QUERY", "")];
     let notes = from_variables(&variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into()).notes;
     assert_eq!(notes.len(), 2, "{notes:?}");
@@ -27,4 +27,16 @@ fn conf_file_is_read_with_comments_quotes_and_escapes() {
     }
     let translated = translate(pairs.into_iter().map(|(k, v)| (k.clone(), k, v)));
     assert_eq!((translated.given.len(), translated.notes.len()), (5, 0));
+}
+
+#[test]
+fn every_key_has_its_row_in_the_manual() {
+    let manual = include_str!("../../../../docs/migrate-from-postgrest.md");
+    for (key, mapping) in KEYS {
+        let row = match mapping {
+            Mapping::Setting(section, name, _) => format!("| `{key}` | `{section}.{name}` |"),
+            Mapping::Note(why) => format!("| `{key}` | – {why} |"),
+        };
+        assert!(manual.lines().any(|line| line == row), "{row}");
+    }
 }
