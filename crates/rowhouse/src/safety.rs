@@ -6,7 +6,7 @@ use rowhouse_kernel::settings::{self, Environment, GroupSpec, ProjectSettings, S
 use rowhouse_module::{CannotRun, Modules, Project};
 use tokio_postgres::Client;
 
-/// `serve` is production unless somebody has said otherwise.
+/// `serve` runs in production mode unless `environment` is set.
 pub(crate) fn assume_production(settings: &mut Settings, sources: &Sources) {
     if sources.source("", "environment") == Some(&Source::Default) {
         settings.update(|project: &mut ProjectSettings| project.environment = Environment::Production);

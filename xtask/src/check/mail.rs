@@ -11,7 +11,7 @@ use super::evidence::Evidence;
 
 const MAILS: u32 = 1000;
 const OUTAGE: Duration = Duration::from_secs(600);
-/// Kills while mails are delivered, besides the one while the relay is away.
+/// Kills while mails are delivered, in addition to the one while the relay is unreachable.
 const LATER_KILLS: u32 = 2;
 
 /// True if nothing was lost, and only mails in delivery at a kill arrived twice.

@@ -203,7 +203,7 @@ insert into "Über".dinge values (7);
 grant select on "Über".dinge to authenticated;
 create table hidden.books (id int);
 
--- Roles belong to the server, which several databases share: whoever comes second finds them made.
+-- Roles belong to the server, which several databases share: the second one finds them existing.
 do $$ begin
   create role patient;
   alter role patient set statement_timeout = '9s';

@@ -89,7 +89,7 @@ impl World {
         (answer.status, answer.json())
     }
 
-    /// Repeats a call until the server has heard of a change and the call is refused.
+    /// Repeats a call until the server has read a changed limit and refuses it.
     async fn refusal(&self, user: &SignedIn, method: &str, path: &str, body: Value) -> Value {
         loop {
             let (status, refusal) = self.call(user, method, path, body.clone()).await;
@@ -100,7 +100,7 @@ impl World {
         }
     }
 
-    /// Repeats a call until the server has heard of a change and lets it through.
+    /// Repeats a call until the server has read a changed limit and accepts it.
     async fn success(&self, user: &SignedIn, path: &str) {
         while self.call(user, "GET", path, Value::Null).await.0 == StatusCode::UNPROCESSABLE_ENTITY {}
     }

@@ -53,7 +53,7 @@ impl TestApp {
         self.send(request.header("prefer", prefer).body(body)).await
     }
 
-    /// Waits until somebody runs `nap()`, or until nobody does.
+    /// Waits until a session runs `nap()`, or until none does.
     async fn naps(&self, running: bool) {
         let seen = "exists (select from pg_stat_activity where state = 'active' and query like '%\"nap\"%' \
                     and pid <> pg_backend_pid())";
