@@ -114,7 +114,7 @@ async fn execute(
     match (&prepared.plan, import) {
         (Plan::Describe(_), _) => Ok(Outcome::Nothing),
         (Plan::Root { version, .. }, _) => {
-            let visible = run::visible(task).await?;
+            let visible = Box::pin(run::visible(task)).await?;
             let schema = &prepared.request.schema;
             let document = openapi::document(*version, admitted.snapshot, schema, &visible, mount(head));
             Ok(Outcome::Document(document))
@@ -124,7 +124,7 @@ async fn execute(
             match (plan, import) {
                 (Plan::Write(write), Some(import)) => {
                     allow_time(head, settings.stream_timeout);
-                    import::run(task, write, import).await
+                    Box::pin(import::run(task, write, import)).await
                 }
                 _ => run::run(task, plan).await,
             }

@@ -33,7 +33,7 @@ pub(crate) async fn run(task: Task<'_>, plan: &Plan<'_>) -> Result<ResultSet, Er
     let fail = |error| refused(plan, error, task.is_signed_in());
     let estimate = task.estimate(plan).await?;
     let mut answer = if plan.streams() {
-        task.lines(plan).await?
+        Box::pin(task.lines(plan)).await?
     } else {
         let query = main(plan)?;
         if plan.format().is_some_and(|format| format.explain.is_some()) {

@@ -1,5 +1,6 @@
 //! The data plane: chooses the login by the caller's role and runs flights.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -119,7 +120,9 @@ impl DataPlane {
     /// or suspended; else what the query raised, or the database's absence.
     pub async fn fly(&self, context: &RequestContext<'_>, query: &Query) -> Result<Vec<Row>, DbError> {
         let started = Instant::now();
-        let result = self.0.liveness.guard(self.fly_now(context, query)).await;
+        // Pinned here: a future that is passed by value to an async function is kept there twice.
+        let work = pin!(self.fly_now(context, query));
+        let result = self.0.liveness.guard(work).await;
         histogram!("db_client_operation_duration_seconds", "operation" => "flight").record(started.elapsed());
         result
     }
@@ -156,7 +159,9 @@ impl DataPlane {
     /// Those of [`DataPlane::fly`], and [`DbError::PoolTimeout`] when too many results are being streamed.
     pub async fn fly_value(&self, context: &RequestContext<'_>, query: &Query) -> Result<Value, DbError> {
         let started = Instant::now();
-        let result = self.0.liveness.guard(self.value_now(context, query)).await;
+        // Pinned here: a future that is passed by value to an async function is kept there twice.
+        let work = pin!(self.value_now(context, query));
+        let result = self.0.liveness.guard(work).await;
         histogram!("db_client_operation_duration_seconds", "operation" => "flight").record(started.elapsed());
         result
     }

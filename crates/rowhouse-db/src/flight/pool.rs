@@ -90,28 +90,19 @@ impl Pool {
         Some(self.check_out(permit).await)
     }
 
+    /// What is rare is boxed, so that the futures of all requests stay small.
     async fn check_out(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<PooledConnection, DbError> {
+        let version = self.schema_version.load(Ordering::Acquire);
         let connection = match self.take_idle() {
-            Some(connection) => self.renew(connection).await,
+            Some(connection) if connection.session.schema_version == version => Some(connection),
+            Some(connection) => Box::pin(renew(connection, version)).await,
             None => None,
         };
         let connection = match connection {
             Some(connection) => connection,
-            None => self.open().await?,
+            None => Box::pin(self.open()).await?,
         };
         Ok(PooledConnection { connection: Some(connection), permit: Some(permit), pool: Arc::clone(self) })
-    }
-
-    /// The connection, without statements prepared before the schema changed, which would parse parameters by the old
-    /// types. `None` if that fails.
-    async fn renew(&self, mut connection: Connection) -> Option<Connection> {
-        let version = self.schema_version.load(Ordering::Acquire);
-        if connection.session.schema_version == version {
-            return Some(connection);
-        }
-        let forgotten = tokio::time::timeout(DRAIN_TIMEOUT, connection.forget_all()).await;
-        connection.session.schema_version = version;
-        matches!(forgotten, Ok(Ok(()))).then_some(connection)
     }
 
     /// Waits for a connection, or for a shared send.
@@ -291,6 +282,14 @@ impl Drop for PooledConnection {
             Phase::Idle | Phase::Broken => self.pool.give_back(connection),
         }
     }
+}
+
+/// The connection, without statements prepared before the schema changed, which would parse parameters by the old
+/// types. `None` if that fails.
+async fn renew(mut connection: Connection, version: u64) -> Option<Connection> {
+    let forgotten = tokio::time::timeout(DRAIN_TIMEOUT, connection.forget_all()).await;
+    connection.session.schema_version = version;
+    matches!(forgotten, Ok(Ok(()))).then_some(connection)
 }
 
 /// Cancels the connection's query and closes it: without a Sync its answer has no end.
