@@ -1,4 +1,4 @@
-//! The table of floors in `ARCHITECTURE.md`, composed from the crates' manifests: floor, name and room of each.
+//! The table of floors in `ARCHITECTURE.md`, composed from the crates' manifests: floor, name and responsibility of each.
 //! Leaves checking dependencies to `tidy`.
 
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) fn page(root: &Path) -> Result<String> {
         .collect::<Result<Vec<(u64, String)>>>()?;
     rows.sort();
     let rows: String = rows.into_iter().map(|(_, row)| row).collect();
-    Ok(format!("{head}{BEGIN}| floor | crate | its room |\n|---|---|---|\n{rows}{OWN}{END}{tail}"))
+    Ok(format!("{head}{BEGIN}| floor | crate | responsibility |\n|---|---|---|\n{rows}{OWN}{END}{tail}"))
 }
 
 /// A row and its floor; development tools come last.
