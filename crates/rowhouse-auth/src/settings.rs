@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_kernel::settings::{Check, Findings, Given, Settings};
+use rowhouse_kernel::settings::{Check, Findings, Given, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 
 words! {
@@ -43,23 +43,23 @@ settings! {
         /// Confirms addresses without a mail. Refused in production.
         pub mailer_autoconfirm: bool = false,
         /// Shortest password accepted.
-        pub password_min_length: u16 = 6,
+        pub password_min_length: u16 as "characters" = 6,
         /// Sign-up and password requests per address within five minutes.
-        pub signin_rate_per_5min: u32 = 30,
+        pub signin_rate_per_5min: u32 as "requests in 5 minutes" = 30,
         /// Token refreshes per address within five minutes.
-        pub token_rate_per_5min: u32 = 150,
+        pub token_rate_per_5min: u32 as "requests in 5 minutes" = 150,
         /// Failed sign-ins in a row on one account before it is locked for `lockout_duration`.
-        pub lockout_failures: u32 = 10,
+        pub lockout_failures: u32 as "sign-ins" = 10,
         /// How long an account stays locked after too many failures.
         pub lockout_duration: Duration = Duration::from_secs(60),
         /// Password hashes computed at once; each takes 19 MiB for some 50 ms.
-        pub hash_concurrency: u16 = 2,
+        pub hash_concurrency: u16 as "hashes" = 2,
         /// Requests that may wait for a password hash; further ones are answered 503.
-        pub hash_queue: u16 = 128,
+        pub hash_queue: u16 as "requests" = 128,
         /// How long entries of `auth.audit_log_entries` are kept.
         pub audit_retention: Duration = Duration::from_secs(365 * 86_400),
         /// Largest request body in bytes.
-        pub max_body_bytes: u64 = 1_048_576,
+        pub max_body_bytes: u64 as "bytes" = 1_048_576,
     }
 }
 
@@ -67,6 +67,13 @@ settings! {
 const DEVELOPMENT_RATE: u32 = 3_000;
 
 impl Check for AuthSettings {
+    const REFUSED: &'static [(&'static str, &'static str)] = &[
+        ("key_secret", "not set"),
+        ("key_secret", WEAK_SECRET),
+        ("jwt_secret", WEAK_SECRET),
+        ("mailer_autoconfirm", "`true`: addresses would be confirmed without a mail"),
+    ];
+
     fn development(&mut self, given: &Given<'_>) {
         if given.is_default("mailer_autoconfirm") {
             self.mailer_autoconfirm = true;

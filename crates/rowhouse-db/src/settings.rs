@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_kernel::settings::{Check, Findings, Settings};
+use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 
 words! {
@@ -33,11 +33,11 @@ settings! {
         /// Whether `serve` applies platform migrations at start. `up` always does.
         pub apply_migrations: bool = false,
         /// Connections for identity, tenancy and administration.
-        pub control_pool_size: u32 = 6,
+        pub control_pool_size: u32 as "connections" = 6,
         /// Connections for the data API under callers' roles.
-        pub data_pool_size: u32 = 8,
+        pub data_pool_size: u32 as "connections" = 8,
         /// Connections for the data API under `service_role`.
-        pub service_pool_size: u32 = 3,
+        pub service_pool_size: u32 as "connections" = 3,
         /// How long a request waits for a free connection before it is answered 504.
         pub acquire_timeout: Duration = Duration::from_secs(4),
         /// Statements of identity, tenancy, jobs and administration running longer are cancelled (57014); zero for none. Functions that run as jobs have the timeouts of their jobs.
@@ -49,13 +49,20 @@ settings! {
         /// Statements of the data API running longer are cancelled (57014).
         pub statement_timeout: Duration = Duration::from_secs(8),
         /// Prepared statements kept per data-plane connection; about 32 KB of server memory each.
-        pub statement_cache_size: u32 = 256,
+        pub statement_cache_size: u32 as "statements" = 256,
         /// Whether reads of the data API that wait for a connection are sent to it together. Off only to measure what that gains.
         pub shared_sends: bool = true,
     }
 }
 
 impl Check for DbSettings {
+    const REFUSED: &'static [(&'static str, &'static str)] = &[
+        ("authenticator_password", "not set, unless `db.authenticator_url` is"),
+        ("authenticator_password", WEAK_SECRET),
+        ("authenticator_service_password", "not set, unless `db.authenticator_service_url` is"),
+        ("authenticator_service_password", WEAK_SECRET),
+    ];
+
     const ALIASES: &'static [(&'static str, &'static str)] =
         &[("DATABASE_URL", "url"), ("DATABASE_DIRECT_URL", "direct_url")];
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_kernel::settings::{Check, Findings, Settings};
+use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings};
 
 settings! {
@@ -21,7 +21,7 @@ settings! {
         /// Second path prefix under which the data API answers, for example `/api`.
         pub rest_alias: Option<String> = None,
         /// Connections served at once; further ones wait in the listen queue.
-        pub max_connections: u32 = 4096,
+        pub max_connections: u32 as "connections" = 4096,
         /// How long a client may take to send its request head, and how long an idle connection is kept.
         pub header_timeout: Duration = Duration::from_secs(30),
         /// How long one request may take from head to answer; beyond it the answer is 504.
@@ -41,6 +41,13 @@ settings! {
 const RESERVED: &[&str] = &["console", "oauth2", "portal", "realtime", "storage"];
 
 impl Check for ServerSettings {
+    const REFUSED: &'static [(&'static str, &'static str)] = &[
+        ("public_url", "not set, or not https: it is the issuer of tokens"),
+        ("client_address_header", "not set; `none` says that no proxy stands in front"),
+        ("cors_origins", "`*` while `server.cors_credentials` is on: any site could act as the user"),
+        ("metrics_token", WEAK_SECRET),
+    ];
+
     const ALIASES: &'static [(&'static str, &'static str)] = &[("PORT", "port")];
 
     fn check(&self, findings: &mut Findings<'_>) {

@@ -16,7 +16,7 @@ settings! {
         /// Whether this process runs jobs and fires schedules. Enqueueing works either way.
         pub workers: bool = true,
         /// Jobs that this process runs at once.
-        pub concurrency: u16 = 50,
+        pub concurrency: u16 as "jobs" = 50,
         /// How long it is remembered that a job has ended well.
         pub keep_done: Duration = Duration::from_secs(3 * 86_400),
         /// How long results are kept.
@@ -308,6 +308,9 @@ fn is_kind_name(name: &str) -> bool {
 }
 
 impl Check for JobsSettings {
+    const REFUSED: &'static [(&'static str, &'static str)] =
+        &[("kinds", "a handler whose secret has fewer than 32 characters")];
+
     fn development(&mut self, given: &Given<'_>) {
         if given.is_default("allow_private_urls") {
             self.allow_private_urls = true;

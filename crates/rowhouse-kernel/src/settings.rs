@@ -17,19 +17,21 @@ mod value;
 
 pub use group::{Check, Findings, Given, Group, GroupSpec};
 pub use named::{Entry, Fields, Named, is_plain_name};
-pub use production::{SHORTEST_SECRET, unsafe_settings};
+pub use production::{SHORTEST_SECRET, WEAK_SECRET, unsafe_settings};
 pub use project::{Environment, ProjectSettings};
 pub use source::{Effective, Field, Source, Sources};
 pub use translation::{Translated, Translation};
 pub use value::Setting;
 
 /// Declares a settings group: the struct, its defaults, its field table and its loader.
+///
+/// `pub max_rows: u64 as "rows" = 100` names the unit of a number for the reference page.
 #[macro_export]
 macro_rules! settings {
     (
         $(#[doc = $doc:literal])*
         pub struct $name:ident in $section:literal {
-            $( $(#[doc = $fdoc:literal])* pub $field:ident: $ty:ty = $default:expr, )*
+            $( $(#[doc = $fdoc:literal])* pub $field:ident: $ty:ty $(as $unit:literal)? = $default:expr, )*
         }
     ) => {
         $(#[doc = $doc])*
@@ -50,7 +52,7 @@ macro_rules! settings {
             fn fields() -> Vec<$crate::settings::Field> {
                 vec![ $( $crate::settings::Field::new::<$ty>(
                     $section, stringify!($field), concat!($($fdoc, "
-",)*), &$default), )* ]
+",)*), concat!($($unit)?), &$default), )* ]
             }
 
             fn values(&self) -> Vec<(&'static str, String)> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_kernel::settings::{Check, Findings, Settings};
+use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 
 words! {
@@ -43,7 +43,7 @@ settings! {
         /// Name of the product in mails.
         pub site_name: String = "Rowhouse".to_owned(),
         /// Largest mail accepted, in bytes, with attachments as they travel (a third larger than the files).
-        pub max_message_bytes: u64 = 26_214_400,
+        pub max_message_bytes: u64 as "bytes" = 26_214_400,
         /// Address and port that take mails over SMTP from software that signs in, as `0.0.0.0:587`. Unset: `serve` opens none, and `up` opens the API's port + 4 on this machine.
         pub smtp_listen: Option<String> = None,
         /// File with the certificate chain (PEM) behind STARTTLS on that port; needed unless it is on loopback.
@@ -65,13 +65,13 @@ settings! {
         /// Password of the account at the relay.
         pub relay_password: Option<Secret> = None,
         /// Connections to the relay at once, in each process.
-        pub relay_connections: u16 = 4,
+        pub relay_connections: u16 as "connections" = 4,
         /// How long handing one mail to the relay may take. One that is cut off is sent again, so rather too long than too short.
         pub relay_timeout: Duration = Duration::from_secs(300),
         /// Mails handed over per minute, by all processes together; the others wait. Unset: no limit.
-        pub rate_per_minute: Option<u32> = None,
+        pub rate_per_minute: Option<u32> as "mails in a minute" = None,
         /// Mails handed over per day (UTC), by all processes together; the others wait. Unset: no limit.
-        pub daily_cap: Option<u32> = None,
+        pub daily_cap: Option<u32> as "mails in a day" = None,
         /// Domain that signs (DKIM), usually that of `from`. Unset: mails are not signed.
         pub dkim_domain: Option<String> = None,
         /// Name of the key below `_domainkey` in that domain.
@@ -90,6 +90,12 @@ settings! {
 }
 
 impl Check for MailSettings {
+    const REFUSED: &'static [(&'static str, &'static str)] = &[
+        ("transport", "`capture`: no mail would be delivered"),
+        ("webhook_secret", "not set, while `mail.webhook_url` is"),
+        ("webhook_secret", WEAK_SECRET),
+    ];
+
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("relay_timeout", self.relay_timeout);
         findings.span("suppression_lifetime", self.suppression_lifetime);

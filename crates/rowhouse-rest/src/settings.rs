@@ -54,19 +54,19 @@ settings! {
         /// Schemas served; the first is the default.
         pub schemas: Vec<String> = vec!["public".to_owned()],
         /// Most rows that one response carries; unset: no limit.
-        pub max_rows: Option<u64> = None,
+        pub max_rows: Option<u64> as "rows" = None,
         /// Default privileges on the project's new tables: `none`, or `supabase` for its wide grants.
         pub default_grants: DefaultGrants = DefaultGrants::None,
         /// Largest request body in bytes.
-        pub max_body_bytes: u64 = 52_428_800,
+        pub max_body_bytes: u64 as "bytes" = 52_428_800,
         /// Largest `application/x-ndjson` body in bytes; it is taken in as it arrives and never held as a whole.
-        pub max_import_bytes: u64 = 17_179_869_184,
+        pub max_import_bytes: u64 as "bytes" = 17_179_869_184,
         /// How long one streamed result or import may take.
         pub stream_timeout: Duration = Duration::from_secs(3600),
         /// How long the client of a streamed result may take in nothing, or that of an import send nothing, before it is cut off.
         pub stall_timeout: Duration = Duration::from_secs(30),
         /// Deepest nesting of arrays and objects in a JSON body.
-        pub max_json_depth: u32 = 512,
+        pub max_json_depth: u32 as "levels" = 512,
         /// How a request's transaction ends: `commit`, `rollback`, or either with `-allow-override`, which lets `Prefer: tx=` decide.
         pub tx_end: TxEnd = TxEnd::Commit,
         /// Allows `sum()`, `avg()`, `count()`, `max()` and `min()` in `select`. They can read whole tables, so they are off.

@@ -34,6 +34,10 @@ pub trait Check: Group {
     /// Variables that other tools set and that stand for a key beside its own: (variable, key).
     const ALIASES: &'static [(&'static str, &'static str)] = &[];
 
+    /// What production refuses, for the reference page: (key, what). Decided by [`production`](Self::production), and by
+    /// the rules for [`secrets`](Self::secrets).
+    const REFUSED: &'static [(&'static str, &'static str)] = &[];
+
     /// What the variables of another tool mean here, in whatever group.
     #[must_use]
     fn translate(_variables: &BTreeMap<String, String>) -> Translation {
@@ -121,6 +125,8 @@ pub struct GroupSpec {
     pub fields: fn() -> Vec<Field>,
     /// Variables that stand for a key beside its own: (variable, key).
     pub aliases: &'static [(&'static str, &'static str)],
+    /// What production refuses: (key, what).
+    pub refused: &'static [(&'static str, &'static str)],
     pub(super) translate: fn(&BTreeMap<String, String>) -> Translation,
     pub(super) values: fn(&Settings) -> Vec<(String, String)>,
     pub(super) load: fn(&mut Sources, &mut Settings),
@@ -140,6 +146,7 @@ impl GroupSpec {
             about: G::ABOUT,
             fields: G::fields,
             aliases: G::ALIASES,
+            refused: G::REFUSED,
             translate: G::translate,
             values: |settings| {
                 let named = |(key, value): (&str, String)| (super::source::dotted(G::SECTION, key), value);

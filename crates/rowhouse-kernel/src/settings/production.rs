@@ -6,6 +6,8 @@ use crate::Secret;
 
 /// Shortest secret that production accepts, in characters.
 pub const SHORTEST_SECRET: usize = 32;
+/// What production says of a secret that the operator has made up, as the reference page says it.
+pub const WEAK_SECRET: &str = "fewer than 32 characters, a value that is well known from examples, or one that serves as another secret as well";
 /// Secrets that examples all over the web carry.
 const WELL_KNOWN: &[&str] = &[
     "super-secret-jwt-token-with-at-least-32-characters-long",

@@ -13,6 +13,8 @@ pub struct Field {
     pub variable: String,
     /// What it accepts.
     pub kind: &'static str,
+    /// The unit of a number; empty where there is none.
+    pub unit: &'static str,
     /// The default as a person would write it; empty when there is none.
     pub default: String,
     /// What it means.
@@ -22,13 +24,20 @@ pub struct Field {
 }
 
 impl Field {
-    /// Describes `section.key` of type `T`.
+    /// Describes `section.key` of type `T`; without a unit of its own it has the type's.
     #[must_use]
-    pub fn new<T: Setting>(section: &str, key: &str, doc: &'static str, default: &T) -> Self {
+    pub fn new<T: Setting>(
+        section: &str,
+        key: &str,
+        doc: &'static str,
+        unit: &'static str,
+        default: &T,
+    ) -> Self {
         Self {
             name: dotted(section, key),
             variable: variable(section, key),
             kind: T::KIND,
+            unit: if unit.is_empty() { T::UNIT } else { unit },
             default: default.show(),
             doc,
             secret: T::SECRET,

@@ -8,6 +8,8 @@ use crate::Secret;
 pub trait Setting: Sized + Clone {
     /// What the reference page calls it.
     const KIND: &'static str;
+    /// The unit of a bare number; empty where there is none.
+    const UNIT: &'static str = "";
     /// Secret values are masked wherever they are shown and may be given as `<KEY>_FILE`.
     const SECRET: bool = false;
 
@@ -107,6 +109,7 @@ impl Setting for f64 {
 
 impl Setting for Duration {
     const KIND: &'static str = "duration";
+    const UNIT: &'static str = "seconds";
     fn from_text(text: &str) -> Result<Self, String> {
         let wrong =
             || format!("expected a duration such as \"500ms\", \"10s\", \"5m\" or \"1h\", found \"{text}\"");
@@ -154,6 +157,7 @@ impl Setting for Vec<String> {
 
 impl<T: Setting> Setting for Option<T> {
     const KIND: &'static str = T::KIND;
+    const UNIT: &'static str = T::UNIT;
     const SECRET: bool = T::SECRET;
     fn from_text(text: &str) -> Result<Self, String> {
         T::from_text(text).map(Some)

@@ -28,6 +28,9 @@ settings! {
 }
 
 impl Check for LogSettings {
+    const REFUSED: &'static [(&'static str, &'static str)] =
+        &[("level", "`debug` and `trace`: they may show personal data")];
+
     fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
         if matches!(self.level, LogLevel::Debug | LogLevel::Trace) {
             findings.refuse("level", "debug logging may show personal data");
