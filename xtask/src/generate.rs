@@ -40,7 +40,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
         }
     }
     for path in setting::leftover(root) {
-        println!("{path}:1: is of a section that is gone; run `cargo xtask gen`");
+        println!("{path}:1: belongs to a removed section; run `cargo xtask gen`");
         all_fresh = false;
     }
     Ok(all_fresh)

@@ -26,7 +26,7 @@ pub use json_text::JsonText;
 pub use list::Modules;
 pub use listener::{BoundListeners, ListenerService, ListenerSpec, Mode};
 pub use outcome::{CannotRun, Outcome, report};
-pub use project::{Project, ProjectLock, Secrets, State};
+pub use project::{Instance, InstanceRecord, Project, ProjectLock, Secrets, State};
 pub use registry::{Kind, Registry};
 pub use schedule::BuiltInSchedule;
 

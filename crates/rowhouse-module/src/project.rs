@@ -1,5 +1,6 @@
 //! A project on disk and its settings.
 
+mod instance;
 mod lock;
 mod secrets;
 mod state;
@@ -11,6 +12,7 @@ use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 
 use crate::CannotRun;
 
+pub use instance::{Instance, InstanceRecord};
 pub use lock::ProjectLock;
 pub use secrets::Secrets;
 pub use state::State;

@@ -7,6 +7,7 @@ mod doctor;
 mod exposure;
 mod import;
 mod init;
+mod instance;
 mod jobs;
 mod migrate;
 mod psql;

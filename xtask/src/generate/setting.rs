@@ -58,7 +58,7 @@ pub(super) fn pages() -> Vec<(String, String)> {
     std::iter::once((INDEX.to_owned(), index(&groups))).chain(sections).collect()
 }
 
-/// Pages of sections that are there no more.
+/// Pages of removed sections.
 pub(super) fn leftover(root: &Path) -> Vec<String> {
     let wanted: Vec<String> = pages().into_iter().map(|(path, _)| path).collect();
     let found = std::fs::read_dir(root.join(FOLDER)).into_iter().flatten().flatten();

@@ -1,7 +1,5 @@
 //! `.rowhouse/state.json`: the running server's addresses and keys, for other commands and scripts. Mode 600.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{CannotRun, Project};
@@ -25,9 +23,6 @@ pub struct State {
     pub pg_pid: Option<i32>,
     /// Its data directory; `null` for an external server.
     pub pg_data_dir: Option<String>,
-    /// The settings that it uses, by their dotted names; secrets are masked.
-    #[serde(default)]
-    pub settings: BTreeMap<String, String>,
     /// What the modules report: keys, URLs, ports.
     #[serde(flatten)]
     pub facts: serde_json::Map<String, serde_json::Value>,

@@ -1,15 +1,10 @@
 //! `config explain`: every effective value and where it came from.
 
-use std::collections::BTreeMap;
-
 use rowhouse_kernel::settings::{Effective, Source, Sources};
-use rowhouse_module::{CannotRun, Outcome, Project, State};
+use rowhouse_module::{CannotRun, Instance, Outcome, Project};
 use serde_json::{Value, json};
 
 use crate::safety;
-
-/// The values of a running instance, by name.
-type Running = BTreeMap<String, String>;
 
 /// Exit code 1 when production would refuse the configuration, 2 when nothing would start with it.
 pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
@@ -19,9 +14,9 @@ pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
     if let Err(mistakes) = modules.check_project(project, &settings) {
         return Err(CannotRun([mistakes.0, refused].concat()));
     }
-    let running = State::read(project).filter(|_| State::is_running(project)).map(|state| state.settings);
-    let rows: Vec<Value> = sources.effective().iter().map(|e| row(e, running.as_ref())).collect();
-    let mut text = table(&sources, running.as_ref());
+    let running = Instance::running(project);
+    let rows: Vec<Value> = sources.effective().iter().map(|effective| row(effective, &running)).collect();
+    let mut text = table(&sources, &running);
     for line in &refused {
         text.push_str(&format!("\nunsafe in production: {line}"));
     }
@@ -33,32 +28,33 @@ pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
     Ok(Outcome { yes: refused.is_empty(), json, text })
 }
 
-/// The value of the running instance: `up` sets defaults, and the configuration may have changed since.
-fn used<'a>(effective: &Effective, running: Option<&'a Running>) -> Option<&'a str> {
-    running?.get(&effective.name).map(String::as_str)
-}
-
-/// One line per setting; the last column holds the running instance's value if it differs.
-fn table(sources: &Sources, running: Option<&Running>) -> String {
+/// One line per setting; a column per running instance holds its value if it differs: `up` sets defaults, settings can be
+/// kept in the database, and the configuration may have changed since the start.
+fn table(sources: &Sources, running: &[Instance]) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    let header = ["setting", "value", "from"].into_iter().chain(running.map(|_| "running instance"));
-    table.set_header(header);
+    let header = ["setting", "value", "from"].map(str::to_owned).into_iter();
+    let used_by = running.iter().map(|instance| format!("used by process {}", instance.pid));
+    table.set_header(header.chain(used_by));
     for effective in sources.effective() {
-        let differs = |value: &&str| *value != effective.value;
-        let used = running.map(|_| used(effective, running).filter(differs).unwrap_or_default().to_owned());
         let cells = [effective.name.clone(), effective.value.clone(), source(effective)];
+        let used = running.iter().map(|instance| {
+            let used = instance.settings.get(&effective.name);
+            used.filter(|value| **value != effective.value).cloned().unwrap_or_default()
+        });
         table.add_row(cells.into_iter().chain(used));
     }
     table.to_string()
 }
 
-fn row(effective: &Effective, running: Option<&Running>) -> Value {
-    let mut row = json!({ "name": effective.name, "value": effective.value, "source": source(effective) });
-    if running.is_some() {
-        row["running"] = json!(used(effective, running));
-    }
-    row
+fn row(effective: &Effective, running: &[Instance]) -> Value {
+    let used = |instance: &Instance| {
+        let value = instance.settings.get(&effective.name)?;
+        Some(json!({ "pid": instance.pid, "value": value }))
+    };
+    let used: Vec<Value> = running.iter().filter_map(used).collect();
+    let (name, value) = (&effective.name, &effective.value);
+    json!({ "name": name, "value": value, "source": source(effective), "running": used })
 }
 
 fn source(effective: &Effective) -> String {

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::cli::{ServeArgs, ServeRole};
+use crate::command::instance::record;
 use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::telemetry::{self, LogSettings};
@@ -60,7 +61,9 @@ pub(super) async fn run(
         project: Some(project.clone()),
         addresses: listeners.addresses(),
     };
+    let used = origin.settings.clone();
     let app = App::start(modules, origin).await?;
+    let _recorded = record(modules, project, &used);
     tracing::info!(%address, roles = ?args.roles, "serving");
     let (shutdown, draining) = (app.shutdown(), app.shutdown().drain());
     let others = app.serve_listeners(listeners, &draining);

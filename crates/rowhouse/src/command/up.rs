@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::cli::UpArgs;
 use crate::command::signal::Signals;
-use crate::command::{clock, consent, rng};
+use crate::command::{clock, consent, instance::record, rng};
 use crate::telemetry::{self, LogSettings};
 use crate::{descriptor, safety};
 
@@ -50,6 +50,7 @@ pub(super) async fn run(
         () = signals.next() => return Ok(ended()),
     };
     started.state.write(project)?;
+    let _recorded = record(modules, project, &start.settings);
     banner::print(&started.state, &started.app.facts, as_json);
     let following = started.embedded.as_ref().map(|embedded| {
         tokio::spawn(follow_postgres(project.clone(), started.state.clone(), embedded.watch_pid()))
@@ -209,7 +210,6 @@ impl Start<'_> {
             db_url: prepare::superuser_url(self.project, embedded, urls)?,
             pg_pid: embedded.map(Embedded::pid),
             pg_data_dir: embedded.map(|embedded| embedded.paths.data.display().to_string()),
-            settings: self.settings.values(&self.modules.settings()),
             facts: app.facts.iter().map(|fact| (fact.key.to_owned(), fact.value.clone())).collect(),
         })
     }

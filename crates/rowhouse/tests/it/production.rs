@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rowhouse_kernel::Secret;
 use rowhouse_testkit::Cluster;
+use serde_json::{Value, json};
 
 use crate::program::{Folder, free_port, program};
 
@@ -98,7 +99,22 @@ async fn documented_block_starts_and_waits_for_its_database_when_asked() {
     assert_eq!(prepared.status.code(), Some(0), "{prepared:?}");
     admin.batch_execute(&format!("alter role rowhouse login password '{password}'")).await.unwrap();
     serving.says("serving");
+    let used = |name| used_by_running(&folder, &variables, name);
+    assert_eq!(used("db.url"), [json!({ "pid": serving.0.id(), "value": "********" })]);
+    assert_eq!(used("rest.schemas"), [json!({ "pid": serving.0.id(), "value": "public" })]);
     assert_eq!(serving.stop(), Some(0));
+    assert_eq!(used("rest.schemas"), [] as [Value; 0]);
+}
+
+/// What `config explain` says of running processes, where the configuration has changed since their start.
+fn used_by_running(folder: &Folder, variables: &[(String, String)], name: &str) -> Vec<Value> {
+    let mut explain = command(folder, variables, &["config", "explain", "--json"]);
+    let explained = explain.env("ROWHOUSE_REST__SCHEMAS", "later").output().unwrap();
+    let document: Value = serde_json::from_slice(&explained.stdout).unwrap();
+    let rows = document["settings"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["name"] == name).unwrap();
+    assert_eq!(row["value"], if name == "rest.schemas" { "later" } else { "********" });
+    row["running"].as_array().unwrap().clone()
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn every_number_but_a_port_has_a_unit() {
 }
 
 #[test]
-fn page_of_a_section_that_is_gone_is_left_over() {
+fn page_of_a_removed_section_is_left_over() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join(FOLDER)).unwrap();
     for name in ["server.md", "former.md"] {

@@ -1,6 +1,5 @@
 //! The banner when the server is ready: lines on stderr, or with `--json` one document on stdout.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use rowhouse_module::{Fact, State};
@@ -26,14 +25,10 @@ pub(super) fn print(state: &State, facts: &[Fact], as_json: bool) {
     let _closed_terminal = writeln!(std::io::stderr(), "{}", lines.join("\n"));
 }
 
-/// The content of `state.json`, without the settings.
+/// The content of `state.json`.
 fn print_document(state: &State) {
-    let state = State { settings: BTreeMap::new(), ..state.clone() };
     let mut document = json!(state);
     document["ready"] = json!(true);
-    if let Some(fields) = document.as_object_mut() {
-        fields.remove("settings");
-    }
     let mut out = std::io::stdout();
     let _closed = writeln!(out, "{document}").and_then(|()| out.flush());
 }

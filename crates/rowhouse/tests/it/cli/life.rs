@@ -89,9 +89,11 @@ fn running_project_is_told(folder: &Folder, up: &Up) {
     );
     let explained = folder.run(&["config", "explain", "--json"]);
     let rows = explained.document()["settings"].as_array().unwrap().clone();
-    let used = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap()["running"].clone();
-    assert_eq!(used("server.port"), json!(up.state["port"].to_string()), "{explained:?}");
-    assert_eq!(used("auth.mailer_autoconfirm"), json!("true"), "development's default: {explained:?}");
+    let used = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap()["running"][0].clone();
+    let port = json!({ "pid": up.state["pid"], "value": up.state["port"].to_string() });
+    assert_eq!(used("server.port"), port, "{explained:?}");
+    let autoconfirm = json!({ "pid": up.state["pid"], "value": "true" });
+    assert_eq!(used("auth.mailer_autoconfirm"), autoconfirm, "development's default: {explained:?}");
     let doctor = folder.run(&["doctor", "--json"]);
     assert_eq!(doctor.code, 0, "{doctor:?}");
 }
