@@ -35,7 +35,7 @@ comment on column audit.entries.occurred_at is 'When it was written, by the data
 comment on column audit.entries.source is 'The crate or module that wrote it, such as auth.';
 comment on column audit.entries.action is 'What was done, such as login.';
 comment on column audit.entries.actor is
-  'Who did it: a user''s id, a database role (anon, service_role), system for the program, sql:LOGIN for SQL of an operator.';
+  'Who did it: a user''s id, a database role (anon, service_role), operator:NAME for a command by the account that ran it, system for the program, sql:LOGIN for SQL of an operator.';
 comment on column audit.entries.operation is 'The named transaction; null outside of one.';
 comment on column audit.entries.request_id is 'The request that caused it, as in logs and in x-request-id.';
 comment on column audit.entries.tenant_id is 'The tenant concerned, where there is one. No reference: entries outlive tenants.';
@@ -65,6 +65,47 @@ comment on function audit.refuse_change() is 'Refuses changes of entries, except
 create trigger append_only before update or delete or truncate on audit.entries
   for each statement execute function audit.refuse_change();
 
+-- Settings of a transaction can be changed by any code that runs in it, so project code (triggers on auth.users,
+-- cascades of its foreign keys) could forge the actor in the audit log. Where such code may run, the origin is stored
+-- in a table before it does, and entries take it from there.
+create table audit.origins (
+  transaction_id xid8 not null,
+  began_at timestamptz not null,
+  origin jsonb not null,
+  constraint origins_pkey primary key (transaction_id, began_at),
+  constraint origins_origin_check check (jsonb_typeof(origin) = 'object')
+);
+comment on table audit.origins is
+  'Who caused a running transaction, out of reach of the project''s code; removed by audit.prune once the transaction is over.';
+comment on column audit.origins.transaction_id is 'The transaction.';
+comment on column audit.origins.began_at is 'When it began: transaction ids of a restored database start again.';
+comment on column audit.origins.origin is 'The settings rowhouse.actor, operation, request_id, tenant and address.';
+alter table audit.origins enable row level security;
+alter table audit.origins force row level security;
+create policy owner_all on audit.origins to rowhouse_owner using (true) with check (true);
+
+create function audit.origin() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'actor', coalesce(nullif(current_setting('rowhouse.actor', true), ''), 'sql:' || session_user),
+    'operation', nullif(current_setting('rowhouse.operation', true), ''),
+    'request_id', nullif(current_setting('rowhouse.request_id', true), ''),
+    'tenant', nullif(current_setting('rowhouse.tenant', true), ''),
+    'address', nullif(current_setting('rowhouse.address', true), '')))
+$$;
+comment on function audit.origin() is 'The origin of the running transaction, by its settings.';
+revoke execute on function audit.origin() from public;
+
+create function audit.keep_origin() returns void
+language sql security definer set search_path = '' as $$
+  insert into audit.origins (transaction_id, began_at, origin)
+  values (pg_current_xact_id(), transaction_timestamp(), audit.origin())
+  on conflict do nothing
+$$;
+comment on function audit.keep_origin() is
+  'Keeps who caused the running transaction for its later entries; only the first call in a transaction counts.';
+revoke execute on function audit.keep_origin() from public;
+
 -- Writes an entry. Who and why come from the transaction's settings (rowhouse.actor and others), which the program sets
 -- with every named transaction; without them it is direct SQL of the login.
 create function audit.write(
@@ -73,26 +114,27 @@ create function audit.write(
 ) returns uuid
 language sql security definer set search_path = '' as $$
   insert into audit.entries (source, action, actor, operation, request_id, tenant_id, target_kind, target_id, address, details)
-  values ($1, $2,
-    coalesce(nullif(current_setting('rowhouse.actor', true), ''), 'sql:' || session_user),
-    nullif(current_setting('rowhouse.operation', true), ''),
-    nullif(current_setting('rowhouse.request_id', true), ''),
-    coalesce($6, nullif(current_setting('rowhouse.tenant', true), '')::uuid),
-    $3, $4,
-    coalesce($7, nullif(current_setting('rowhouse.address', true), '')::inet),
-    $5)
+  select $1, $2, said.origin ->> 'actor', said.origin ->> 'operation', said.origin ->> 'request_id',
+    coalesce($6, (said.origin ->> 'tenant')::uuid), $3, $4, coalesce($7, (said.origin ->> 'address')::inet), $5
+  from (select coalesce(
+    (select o.origin from audit.origins o
+     where o.transaction_id = pg_current_xact_id_if_assigned() and o.began_at = transaction_timestamp()),
+    audit.origin()) as origin) said
   returning id
 $$;
 comment on function audit.write(text, text, text, text, jsonb, uuid, inet) is
   'Writes an entry in the running transaction; actor, request, operation and address come from its settings.';
 revoke execute on function audit.write(text, text, text, text, jsonb, uuid, inet) from public;
 
--- Removes entries of a source that are older than `age`, at most 5000 in one call; returns how many.
+-- Removes entries of a source that are older than `age`, at most 5000 in one call; returns how many. Origins of
+-- transactions that are over go, too.
 create function audit.prune(of_source text, age interval) returns bigint
 language plpgsql set search_path = '' as $$
 declare
   removed bigint;
 begin
+  delete from audit.origins o where o.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+    or o.began_at < clock_timestamp() - interval '1 day';
   perform set_config('audit.is_pruning', 'on', true);
   delete from audit.entries where id = any (array(
     select e.id from audit.entries e

@@ -8,10 +8,8 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 /// Platform migrations of this crate: schema `audit`.
-pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
-    ("20261127110100_audit_core.sql", include_str!("../migrations/20261127110100_audit_core.sql")),
-    ("20261127120400_audit_origin.sql", include_str!("../migrations/20261127120400_audit_origin.sql")),
-];
+pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] =
+    &[("20261127110100_audit_core.sql", include_str!("../migrations/20261127110100_audit_core.sql"))];
 
 /// What was done to what. Who did it is known from the transaction.
 #[derive(Debug, Clone)]

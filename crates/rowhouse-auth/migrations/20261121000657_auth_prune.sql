@@ -1,7 +1,7 @@
 -- Cleanup, called by jobs until nothing is left to do. Each call deletes some thousand rows and returns how many.
 
--- Expired codes and tokens: one-time tokens a day after they were sent, and refresh tokens that were
--- rotated away 30 days ago; until then their second use still ends the session as theft.
+-- Expired codes and tokens: one-time tokens a day after they were sent, refresh tokens that were
+-- rotated away 30 days ago (until then their second use still ends the session as theft), and failed sign-ins of a day ago.
 create function auth.prune_tokens() returns bigint
 language plpgsql set search_path = '' as $$
 declare
@@ -31,6 +31,10 @@ begin
       or (v.reauthentication_token <> '' and v.reauthentication_sent_at < too_old)
     limit most));
   get diagnostics step = row_count;
+  removed := removed + step;
+  delete from auth.unknown_signins where address_digest = any (array(
+    select n.address_digest from auth.unknown_signins n where n.updated_at < too_old limit most));
+  get diagnostics step = row_count;
   return removed + step;
 end
 $$;
@@ -43,20 +47,6 @@ declare
 begin
   delete from auth.sessions where id = any (array(
     select s.id from auth.sessions s where s.not_after < clock_timestamp() - interval '1 day' limit 1000));
-  get diagnostics removed = row_count;
-  return removed;
-end
-$$;
-
--- Entries of the audit log that are older than ages[1] seconds.
-create function auth.prune_audit(ages double precision[]) returns bigint
-language plpgsql set search_path = '' as $$
-declare
-  removed bigint;
-begin
-  delete from auth.audit_log_entries where id = any (array(
-    select e.id from auth.audit_log_entries e
-    where e.created_at < clock_timestamp() - make_interval(secs => ages[1]) limit 5000));
   get diagnostics removed = row_count;
   return removed;
 end

@@ -76,7 +76,7 @@ end
 $$;
 
 -- Entries of accounts that are older than ages[1] seconds.
-create or replace function auth.prune_audit(ages double precision[]) returns bigint
+create function auth.prune_audit(ages double precision[]) returns bigint
 language sql set search_path = '' as $$
   select audit.prune('auth', make_interval(secs => ages[1]))
 $$;

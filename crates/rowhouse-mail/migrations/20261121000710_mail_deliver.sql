@@ -2,7 +2,7 @@
 
 -- Assigns the next slot, so that all processes together exceed neither the rate nor the cap of a day (UTC). An
 -- assigned slot is used: a run at that time may send.
-create function mail.take_turn(per_minute int, per_day int) returns timestamptz
+create function mail.reserve_slot(per_minute int, per_day int) returns timestamptz
 language plpgsql set search_path = '' as $$
 declare
   gap constant interval := coalesce(interval '1 minute' / per_minute, interval '0');
@@ -24,10 +24,10 @@ end
 $$;
 
 -- Begins an attempt. `verdict` is go (and here is the recipient's copy), wait (not before `wait_seconds`), suppressed, or
--- ended (nothing is left to do).
+-- ended (nothing is left to do). `is_platforms`: no tenant's credential handed it in, so the platform may sign it.
 create function mail.begin(of_recipient bigint, per_minute int, per_day int,
   out verdict text, out wait_seconds double precision, out attempt smallint, out address text, out envelope_from text,
-  out message_id text, out request_id text, out tenant uuid, out created_at timestamptz, out mime bytea)
+  out message_id text, out request_id text, out is_platforms boolean, out created_at timestamptz, out mime bytea)
 language plpgsql set search_path = '' as $$
 declare
   r mail.recipients;
@@ -43,7 +43,6 @@ begin
   end if;
   attempt := r.attempts;
   select m.list, m.tenant into of_list, of_tenant from mail.messages m where m.id = r.message;
-  tenant := of_tenant;
   if exists (select from mail.suppressions s where s.address = lower(r.address)
       and (s.list is null or (s.list = of_list and s.tenant is not distinct from of_tenant))
       and (s.expires_at is null or s.expires_at > clock_timestamp())) then
@@ -51,7 +50,7 @@ begin
     return;
   end if;
   if r.slot_at is null and coalesce(per_minute, per_day) is not null then
-    r.slot_at := mail.take_turn(per_minute, per_day);
+    r.slot_at := mail.reserve_slot(per_minute, per_day);
   end if;
   if r.slot_at > clock_timestamp() then
     verdict := 'wait';
@@ -63,8 +62,8 @@ begin
   attempt := r.attempts + 1;
   update mail.recipients x set state = 'sending', attempts = r.attempts + 1, slot_at = null, next_attempt_at = clock_timestamp()
   where x.id = of_recipient;
-  select r.address, m.envelope_from, m.message_id, m.request_id, m.created_at, m.mime
-  into address, envelope_from, message_id, request_id, created_at, mime
+  select r.address, m.envelope_from, m.message_id, m.request_id, m.tenant is null or m.credential is null, m.created_at, m.mime
+  into address, envelope_from, message_id, request_id, is_platforms, created_at, mime
   from mail.messages m where m.id = r.message;
 end
 $$;

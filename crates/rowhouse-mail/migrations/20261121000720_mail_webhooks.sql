@@ -13,7 +13,7 @@ create policy owner_all on mail.hook to rowhouse_owner using (true) with check (
 -- Limits the workers that a slow or unreachable service can occupy.
 insert into jobs.queues (name, concurrency) values ('mail.webhook', 10);
 
-create function mail.tell() returns trigger
+create function mail.enqueue_webhooks() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
   before constant text := coalesce(current_setting('rowhouse.request_id', true), '');
@@ -36,5 +36,5 @@ begin
   return null;
 end
 $$;
-create trigger events_tell after insert on mail.events
-  referencing new table as added for each statement execute function mail.tell();
+create trigger events_enqueue_webhooks after insert on mail.events
+  referencing new table as added for each statement execute function mail.enqueue_webhooks();

@@ -67,7 +67,6 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261127000750_mail_tenants.sql",
     "20261127000800_mail_sender_checks.sql",
     "20261127000810_mail_captured_tags.sql",
-    "20261127000820_mail_plain_names.sql",
     "20261127120003_mail_comments.sql"
 ];
 
