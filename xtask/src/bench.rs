@@ -12,6 +12,7 @@ mod scenario;
 pub(crate) mod schema;
 mod script;
 mod server;
+mod tls;
 mod wrk;
 
 use std::path::Path;
@@ -103,6 +104,7 @@ async fn measure(root: &Path, effort: &Effort) -> Result<Report> {
     report.limits = starting(start, idle).into_iter().filter(|limit| effort.wants(limit.what)).collect();
     under_load(&server, &wrk, effort, &mut report)?;
     shared_sends(&mut server, &user, effort, &mut report)?;
+    over_tls(root, effort, &mut report).await;
     large(&mut server, &user, &pgbench, effort, &mut report).await;
     server.stop()?;
     Ok(report)
@@ -176,6 +178,15 @@ fn shared_sends(server: &mut Server, user: &User, effort: &Effort, report: &mut 
     let measured = median(without)?.per_second / median(with)?.per_second;
     report.limits.push(Limit { what: WHAT, unit: "×", most: 1.0 / 1.05, measured: Some(measured) });
     Ok(())
+}
+
+/// Reads over TLS to PostgreSQL. A failed measurement does not prevent the others.
+async fn over_tls(root: &Path, effort: &Effort, report: &mut Report) {
+    const WHAT: &str = "reads over plain text to PostgreSQL, against TLS";
+    if effort.wants(WHAT) {
+        let measured = known(WHAT, tls::plain_against_tls(root, effort).await);
+        report.limits.push(Limit { what: WHAT, unit: "×", most: 1.0 / 0.95, measured });
+    }
 }
 
 /// Large bodies and results. A failed measurement does not prevent the others.

@@ -69,6 +69,9 @@ enum Bench {
         /// Only scenarios with this in their name; the result is printed and not written.
         #[arg(long)]
         only: Option<String>,
+        /// Only reads over TLS to PostgreSQL against plain text; needs openssl.
+        #[arg(long, conflicts_with = "only")]
+        tls: bool,
     },
     /// Reloads of a schema of thousands of tables, with requests under way.
     Schema {
@@ -119,7 +122,8 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(&root()),
         Chore::Check { long: _, only, rounds, seed } => check::run(&root(), only, rounds, seed),
         Chore::Deny { advisories } => deny::run(&root(), advisories.as_deref()),
-        Chore::Bench(Bench::Rest { seconds, rounds, only }) => {
+        Chore::Bench(Bench::Rest { seconds, rounds, only, tls }) => {
+            let only = if tls { Some("TLS".to_owned()) } else { only };
             bench::run(&root(), &bench::Effort { seconds, rounds, only })
         }
         Chore::Bench(Bench::Schema { tables, rounds }) => {

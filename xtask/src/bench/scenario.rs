@@ -68,8 +68,7 @@ pub(crate) async fn all(
     user: &User,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Scenario>> {
-    let rows = (0..TODOS).map(|n| json!({ "title": format!("todo number {n}") })).collect();
-    let todo = insert(server, user, "todos", rows).await?[0];
+    let todo = fill_todos(server, user).await?;
     let (account, project) = fill_account(server, user).await?;
     let embed = "select=id,name,projects(id,name,tasks(id,title,done))";
     let of_project = json!({ "project": project });
@@ -90,6 +89,12 @@ pub(crate) async fn all(
             Ok(Scenario { name, request, least_ratio, script, reset })
         })
         .collect()
+}
+
+/// The todos of the tenant; the key of one.
+pub(crate) async fn fill_todos(server: &Server, user: &User) -> Result<i64> {
+    let rows = (0..TODOS).map(|n| json!({ "title": format!("todo number {n}") })).collect();
+    Ok(insert(server, user, "todos", rows).await?[0])
 }
 
 /// One account with its projects and their tasks; its key and that of a project.

@@ -30,6 +30,8 @@ pub(crate) struct Server {
     project: PathBuf,
     /// `.rowhouse/state.json`.
     pub(crate) state: Value,
+    /// The process of a PostgreSQL that it did not start.
+    postmaster: Option<u32>,
     http: reqwest::Client,
 }
 
@@ -53,10 +55,25 @@ impl Server {
         Ok((again, StartTimes { first_ms, again_ms }))
     }
 
+    /// Starts once on a fresh copy of the example project, over a PostgreSQL that is there.
+    pub(crate) fn start_on(
+        root: &Path,
+        folder: &Path,
+        variables: &[(&str, &str)],
+        postmaster: u32,
+    ) -> Result<Self> {
+        let project = folder.join("project");
+        copy_project(&root.join("examples/todos"), &project)?;
+        let (mut server, _) = Self::start(&root.join("target/release/rowhouse"), &project, variables)?;
+        server.postmaster = Some(postmaster);
+        Ok(server)
+    }
+
     /// A fresh process on the same project, with settings changed by variables.
     pub(crate) fn restart(&mut self, variables: &[(&str, &str)]) -> Result<()> {
         self.stop()?;
-        let (fresh, _) = Self::start(&self.binary.clone(), &self.project.clone(), variables)?;
+        let (mut fresh, _) = Self::start(&self.binary.clone(), &self.project.clone(), variables)?;
+        fresh.postmaster = self.postmaster;
         *self = fresh;
         Ok(())
     }
@@ -83,6 +100,7 @@ impl Server {
                 binary: binary.to_owned(),
                 project: project.to_owned(),
                 state,
+                postmaster: None,
                 http: reqwest::Client::new(),
             },
             took,
@@ -107,8 +125,9 @@ impl Server {
     }
 
     pub(crate) fn processes(&self) -> Result<Processes> {
-        let postmaster = self.state["pg_pid"].as_u64().context("pg_pid")?;
-        Ok(Processes { server: self.pid(), postmaster: u32::try_from(postmaster)? })
+        let started = || u32::try_from(self.state["pg_pid"].as_u64()?).ok();
+        let postmaster = self.postmaster.or_else(started).context("pg_pid")?;
+        Ok(Processes { server: self.pid(), postmaster })
     }
 
     /// Runs a statement as the superuser.
