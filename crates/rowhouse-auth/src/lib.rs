@@ -59,4 +59,8 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         "20261127120420_auth_key_version.sql",
         include_str!("../migrations/20261127120420_auth_key_version.sql"),
     ),
+    (
+        "20261127135000_auth_project_rights.sql",
+        include_str!("../migrations/20261127135000_auth_project_rights.sql"),
+    ),
 ];

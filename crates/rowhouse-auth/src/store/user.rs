@@ -370,7 +370,7 @@ pub(crate) async fn count_failure(
 
 /// Deletes a user with all dependent rows. False if there is none.
 pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
-    Ok(client.execute_typed("delete from auth.users where id = $1", &[(&id, Type::UUID)]).await? == 1)
+    Ok(client.query_typed_one("select auth.delete_user($1)", &[(&id, Type::UUID)]).await?.try_get(0)?)
 }
 
 /// Keeps the row for foreign keys, without address, number and metadata, and ends every session.

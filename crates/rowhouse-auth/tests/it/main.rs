@@ -9,6 +9,7 @@ mod doc;
 mod input;
 mod key;
 mod permission;
+mod project_code;
 mod refresh;
 mod signin;
 mod signup;

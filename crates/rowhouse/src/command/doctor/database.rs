@@ -15,7 +15,15 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
         Ok(client) => client,
         Err(error) => return found.check("database", Err(error.to_string())),
     };
-    found.check("database", schema(project, &client).await);
+    let schema = schema(project, &client).await;
+    let is_migrated = schema.is_ok();
+    found.check("database", schema);
+    if is_migrated {
+        match deferrable_triggers(&client).await {
+            Ok(named) => found.notes.extend(named),
+            Err(error) => found.check("triggers", Err(error.to_string())),
+        }
+    }
     if let Ok(Some(urls)) = data_plane(&settings.get::<DbSettings>()) {
         let signed_in = rowhouse_db::require_sign_in(&urls).await;
         let detail = signed_in.map(|()| "both data-plane logins can sign in".to_owned());
@@ -26,6 +34,12 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
         Ok(exposures) => found.notes.extend(exposures),
         Err(error) => found.check("exposure", Err(error.to_string())),
     }
+}
+
+/// Triggers of the project that may run with the rights of whoever commits.
+async fn deferrable_triggers(client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {
+    let rows = client.query(include_str!("../../../sql/deferrable_triggers.sql"), &[]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 async fn schema(project: &Project, client: &Client) -> Result<String, String> {

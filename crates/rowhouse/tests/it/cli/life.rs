@@ -65,6 +65,7 @@ async fn project_life_cycle_works_by_commands() {
     fresh_keys_are_good(&folder, &front).await;
     tenant_gets_limits_and_loses_them(&folder, &front, &token).await;
     database_is_within_reach(&folder);
+    trigger_that_may_run_at_commit_is_named(&folder);
     second_start_is_refused(&folder, &up);
 
     let data = up.text("pg_data_dir");
@@ -146,6 +147,24 @@ async fn fresh_keys_are_good(folder: &Folder, front: &Front<'_>) {
         (StatusCode::UNAUTHORIZED, Some("42501")),
         "known, but without rights"
     );
+}
+
+fn trigger_that_may_run_at_commit_is_named(folder: &Folder) {
+    let sql = "set role rowhouse_project; create function public.late() returns trigger language plpgsql as \
+        'begin return null; end'; create constraint trigger late after insert on public.todos deferrable \
+        for each row execute function public.late()";
+    let made = crate::program::run(&[
+        "--dir",
+        folder.path().to_str().unwrap(),
+        "psql",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-c",
+        sql,
+    ]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let notes = folder.run(&["doctor", "--json"]).document()["notes"].to_string();
+    assert!(notes.contains("trigger late on public.todos") && notes.contains("public.late()"), "{notes}");
 }
 
 fn database_is_within_reach(folder: &Folder) {
