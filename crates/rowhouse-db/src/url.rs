@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rowhouse_kernel::Secret;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode, TargetSessionAttrs};
 
 use crate::error::DbError;
 use crate::tls::{SslMode as Asked, Tls, TlsOptions};
@@ -127,8 +127,9 @@ fn has_remote(config: &Config) -> bool {
     })
 }
 
-/// The same hosts, database, TLS and `target_session_attrs` under another login. Nothing else is taken over: a `user=`
-/// among a URL's parameters would win over the login before the `@`.
+/// The same hosts, database, TLS, `target_session_attrs`, `channel_binding` and `options` under another login: what leads
+/// to the server and what it is told of the session. Nothing else is taken over: a `user=` among a URL's parameters would
+/// win over the login before the `@`.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -161,6 +162,12 @@ pub fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret,
         TargetSessionAttrs::ReadOnly => parameters.push(("target_session_attrs", "read-only".to_owned())),
         _ => {}
     }
+    match config.get_channel_binding() {
+        ChannelBinding::Require => parameters.push(("channel_binding", "require".to_owned())),
+        ChannelBinding::Disable => parameters.push(("channel_binding", "disable".to_owned())),
+        _ => {}
+    }
+    parameters.extend(config.get_options().map(|options| ("options", options.to_owned())));
     for (at, (name, value)) in parameters.iter().enumerate() {
         let sign = if at == 0 { '?' } else { '&' };
         text.push_str(&format!("{sign}{name}={}", escaped(value)));

@@ -8,7 +8,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::{backend, frontend};
 use rowhouse_kernel::Secret;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
 
 use super::stream::{Address, Stream};
 use crate::error::{DbError, PgError};
@@ -25,6 +25,9 @@ pub(crate) struct Login {
     user: String,
     password: Secret,
     database: String,
+    /// `options`: command-line options of the server, as libpq sends them.
+    options: Option<String>,
+    channel_binding: ChannelBinding,
     pub(super) statement_timeout: Duration,
 }
 
@@ -62,6 +65,8 @@ impl Login {
             user,
             password: Secret::new(password),
             database,
+            options: config.get_options().map(str::to_owned),
+            channel_binding: config.get_channel_binding(),
             statement_timeout,
         })
     }
@@ -98,13 +103,15 @@ impl Login {
     async fn sign_in(&self, address: &Address) -> Result<Greeted, DbError> {
         let mut stream = self.open(address).await?;
         let mut out = BytesMut::new();
-        // Only parameters that every pooler accepts; the rest is set after sign-in.
+        // Only parameters that every pooler accepts, and the URL's `options`; the rest is set after sign-in.
         let parameters = [
             ("user", self.user.as_str()),
             ("database", &self.database),
             ("application_name", "rowhouse-data"),
             ("client_encoding", "UTF8"),
         ];
+        let parameters =
+            parameters.into_iter().chain(self.options.as_deref().map(|options| ("options", options)));
         frontend::startup_message(parameters, &mut out).map_err(lost)?;
         stream.send(&out).await.map_err(lost)?;
         let mut greeting = Greeted {
@@ -145,7 +152,8 @@ impl Login {
         loop {
             let mut out = BytesMut::new();
             match greeting.next().await? {
-                backend::Message::AuthenticationOk | backend::Message::NoticeResponse(_) => {}
+                backend::Message::AuthenticationOk => self.require_binding(scram.is_some())?,
+                backend::Message::NoticeResponse(_) => {}
                 backend::Message::ParameterStatus(body) => {
                     // PostgreSQL reports both from version 14 on.
                     let is_reported =
@@ -153,16 +161,18 @@ impl Login {
                     greeting.is_read_only |= is_reported && body.value().is_ok_and(|value| value == "on");
                 }
                 backend::Message::AuthenticationCleartextPassword => {
+                    self.require_binding(false)?;
                     frontend::password_message(self.password.expose().as_bytes(), &mut out).map_err(lost)?;
                 }
                 backend::Message::AuthenticationMd5Password(body) => {
+                    self.require_binding(false)?;
                     let hash = md5_hash(self.user.as_bytes(), self.password.expose().as_bytes(), body.salt());
                     frontend::password_message(hash.as_bytes(), &mut out).map_err(lost)?;
                 }
                 backend::Message::AuthenticationSasl(body) => {
                     let offered: Vec<String> =
                         body.mechanisms().map(|m| Ok(m.to_owned())).collect().map_err(lost)?;
-                    let (mechanism, binding) = mechanism(&offered, greeting.stream.end_point())?;
+                    let (mechanism, binding) = self.mechanism(&offered, greeting.stream.end_point())?;
                     let exchange = sasl::ScramSha256::new(self.password.expose().as_bytes(), binding);
                     frontend::sasl_initial_response(mechanism, exchange.message(), &mut out).map_err(lost)?;
                     scram = Some(exchange);
@@ -189,6 +199,38 @@ impl Login {
         }
     }
 
+    /// The strongest mechanism that both sides support: with channel binding where the server offers it, TLS is spoken
+    /// and the URL does not disable it.
+    fn mechanism(
+        &self,
+        offered: &[String],
+        end_point: Option<Vec<u8>>,
+    ) -> Result<(&'static str, sasl::ChannelBinding), DbError> {
+        let has = |name: &str| offered.iter().any(|mechanism| mechanism == name);
+        let (is_bound, end_point) = match self.channel_binding {
+            ChannelBinding::Disable => (false, None),
+            _ => (has(sasl::SCRAM_SHA_256_PLUS), end_point),
+        };
+        match end_point {
+            Some(digest) if is_bound => {
+                Ok((sasl::SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(digest)))
+            }
+            _ if self.channel_binding == ChannelBinding::Require => Err(unbound()),
+            Some(_) if has(sasl::SCRAM_SHA_256) => {
+                Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unrequested()))
+            }
+            None if has(sasl::SCRAM_SHA_256) => {
+                Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unsupported()))
+            }
+            _ => Err(DbError::Protocol(format!("no usable SASL mechanism among {offered:?}").into())),
+        }
+    }
+
+    /// Refuses a sign-in by other means than SCRAM where the URL requires channel binding.
+    fn require_binding(&self, is_scram: bool) -> Result<(), DbError> {
+        if is_scram || self.channel_binding != ChannelBinding::Require { Ok(()) } else { Err(unbound()) }
+    }
+
     /// Asks the server to cancel a connection's query, and waits until it has received the request.
     pub(crate) async fn cancel(&self, greeted: &Greeted) -> Result<(), DbError> {
         let mut stream = self.open(&greeted.address).await?;
@@ -209,22 +251,6 @@ impl Greeted {
             }
             self.stream.fill(&mut self.read).await.map_err(lost)?;
         }
-    }
-}
-
-/// The strongest mechanism that both sides support: with channel binding where the server offers it and TLS is spoken.
-fn mechanism(
-    offered: &[String],
-    end_point: Option<Vec<u8>>,
-) -> Result<(&'static str, sasl::ChannelBinding), DbError> {
-    let has = |name: &str| offered.iter().any(|mechanism| mechanism == name);
-    match end_point {
-        Some(digest) if has(sasl::SCRAM_SHA_256_PLUS) => {
-            Ok((sasl::SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(digest)))
-        }
-        Some(_) if has(sasl::SCRAM_SHA_256) => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unrequested())),
-        None if has(sasl::SCRAM_SHA_256) => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unsupported())),
-        _ => Err(DbError::Protocol(format!("no usable SASL mechanism among {offered:?}").into())),
     }
 }
 
@@ -255,6 +281,13 @@ fn sign_in_refused(error: &PgError) -> DbError {
 
 fn unavailable(message: String) -> DbError {
     DbError::Unavailable(message.into())
+}
+
+fn unbound() -> DbError {
+    unavailable(
+        "channel_binding=require: the server does not bind the sign-in to the TLS connection (SCRAM-SHA-256-PLUS)"
+            .to_owned(),
+    )
 }
 
 fn out_of_turn() -> DbError {

@@ -1,6 +1,6 @@
 use rowhouse_kernel::Secret;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
 
 use crate::tls::SslMode;
 
@@ -23,7 +23,8 @@ fn tls_options_are_parsed_in_both_forms_and_kept() {
             (Some(SslMode::VerifyCa), Some("/etc/ca file.pem"))
         );
         let derived = with_login(&Secret::new(url), "authenticator", &Secret::new("x")).unwrap();
-        assert_eq!(super::parse(&derived).unwrap().1, options);
+        let (derived, handed_on) = super::parse(&derived).unwrap();
+        assert_eq!((derived.get_options(), handed_on), (Some("-c jit=off"), options));
     }
     assert!(
         read(&Secret::new("postgres://u@h/d?sslmode=maybe")).unwrap_err().to_string().contains("sslmode is")
@@ -63,6 +64,18 @@ fn several_hosts_and_target_session_attrs_are_kept() {
     assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
     for url in ["postgres://u:p@one/d?hostaddr=10.0.0.1", "postgres:///d", "postgres://u@%2Frun,one/d"] {
         assert!(read(&Secret::new(url)).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn channel_binding_is_handed_on() {
+    for (given, expected) in [
+        ("require", ChannelBinding::Require),
+        ("disable", ChannelBinding::Disable),
+        ("prefer", ChannelBinding::Prefer),
+    ] {
+        let config = derived(&format!("postgres://u:p@one/d?channel_binding={given}"), "x");
+        assert_eq!(config.get_channel_binding(), expected);
     }
 }
 
