@@ -8,19 +8,29 @@ use std::time::Duration;
 use rowhouse_kernel::Secret;
 use tokio_postgres::Client;
 
-pub use pooler::{PoolerError, require_sessions};
+pub use pooler::{PoolerError, require_control_sessions, require_data_sessions, require_sessions};
 
 use crate::error::{DbError, Reason};
+use crate::search_path::SET_SEARCH_PATH;
 
 /// Default of the URL's `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connects and drives the connection in the background.
+/// Connects for statements of the program, which name no object by the search path, and drives the connection in the
+/// background.
 ///
 /// # Errors
 /// If the URL cannot be read, or no connection is established in time.
 pub async fn connect(url: &Secret) -> Result<Client, DbError> {
-    let target = crate::url::target(url)?;
+    let client = open(url).await?;
+    client.batch_execute(SET_SEARCH_PATH).await?;
+    Ok(client)
+}
+
+/// The same with the settings that the server gives.
+async fn open(url: &Secret) -> Result<Client, DbError> {
+    let mut target = crate::url::target(url)?;
+    target.config.application_name("rowhouse-command");
     // tokio-postgres bounds the TCP connection only, not the server's first answer.
     let limit = target.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
     let connected = tokio::time::timeout(limit, target.connect()).await.map_err(|_| {

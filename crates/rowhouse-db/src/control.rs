@@ -1,5 +1,6 @@
 //! The control plane's pool: named transactions, retried after serialization failures and deadlocks, and named statements.
 
+mod session;
 mod transaction;
 
 use std::pin::Pin;
@@ -19,8 +20,9 @@ use crate::settings::DbSettings;
 use crate::tls::Tls;
 use crate::url::Target;
 
+use session::SessionReset;
+use transaction::InUse;
 pub use transaction::Transaction;
-use transaction::{InUse, Reuse};
 
 /// Most attempts of a transaction after serialization failures or deadlocks.
 const MAX_ATTEMPTS: u32 = 5;
@@ -31,6 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Control {
     pool: Pool,
     tls: Tls,
+    session_reset: SessionReset,
     acquire_timeout: Duration,
     liveness: Option<Liveness>,
 }
@@ -57,16 +60,17 @@ impl Control {
     pub fn open_named(name: &str, url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
         let Target { mut config, tls } = crate::url::target(url)?;
         config.application_name(name).connect_timeout(CONNECT_TIMEOUT);
+        let session_reset = SessionReset::new(name, settings);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, tls.clone(), recycling))
             .max_size(settings.control_pool_size.max(2) as usize)
             .wait_timeout(Some(settings.acquire_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
-            .post_create(Hook::async_fn(prepare(settings)))
+            .post_create(Hook::async_fn(prepare(&session_reset)))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| DbError::Unavailable(Reason::caused_by(error.to_string(), error)))?;
-        Ok(Self { pool, tls, acquire_timeout: settings.acquire_timeout, liveness: None })
+        Ok(Self { pool, tls, session_reset, acquire_timeout: settings.acquire_timeout, liveness: None })
     }
 
     /// The same pool, whose operations fail as soon as the monitor finds the database down.
@@ -102,7 +106,8 @@ impl Control {
     /// SQL reads the operation from the settings `rowhouse.operation`, `rowhouse.actor`, `rowhouse.request_id`,
     /// `rowhouse.tenant` and `rowhouse.address`.
     ///
-    /// It is retried after a serialization failure or deadlock, so `body` may run more than once.
+    /// It is retried after a serialization failure or deadlock, so `body` may run more than once. `body` may run a
+    /// project's code: the session is reset before the connection is reused.
     ///
     /// # Errors
     /// Those of `body`; and the database's.
@@ -111,21 +116,7 @@ impl Control {
         operation: &Operation,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.observed(operation, self.attempts(operation, Reuse::AsItIs, body)).await
-    }
-
-    /// As [`Control::run_tx`], for a body that runs a project's code: the session is reset afterwards (cursors,
-    /// temporary objects, settings, prepared statements, advisory locks, LISTEN); if that fails, the connection is
-    /// closed.
-    ///
-    /// # Errors
-    /// Those of [`Control::run_tx`].
-    pub async fn run_tx_and_discard<T, E: TransactionError>(
-        &self,
-        operation: &Operation,
-        body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.observed(operation, self.attempts(operation, Reuse::Discarded, body)).await
+        self.observed(operation, self.attempts(operation, body)).await
     }
 
     /// Runs `body` on a connection outside any transaction: one statement, which is its own transaction and not
@@ -140,12 +131,16 @@ impl Control {
         body: impl AsyncFn(&tokio_postgres::Client) -> Result<T, E>,
     ) -> Result<T, E> {
         let work = async {
-            let connection = InUse::new(self.connection().await?, self.tls.clone(), Reuse::AsItIs);
+            let connection = self.use_one().await?;
             let result = body(connection.client()?).await;
-            connection.finish().await;
+            connection.release();
             result
         };
         self.observed(operation, work).await
+    }
+
+    async fn use_one(&self) -> Result<InUse, DbError> {
+        Ok(InUse::new(self.connection().await?, self.session_reset.clone(), self.tls.clone()))
     }
 
     async fn observed<T, E: From<DbError>>(
@@ -167,12 +162,11 @@ impl Control {
     async fn attempts<T, E: TransactionError>(
         &self,
         operation: &Operation,
-        reuse: Reuse,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut attempt = 1;
         loop {
-            let connection = InUse::new(self.connection().await?, self.tls.clone(), reuse);
+            let connection = self.use_one().await?;
             match run_once(connection, operation, &body).await {
                 Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
                     counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);
@@ -213,19 +207,16 @@ impl Control {
 
 type Prepared<'a> = Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + 'a>>;
 
-/// Sets the timeouts of each new session after sign-in, since poolers refuse them as start-up parameters.
+/// Sets up each new session after sign-in, since poolers refuse settings as start-up parameters.
 fn prepare(
-    settings: &DbSettings,
+    session_reset: &SessionReset,
 ) -> impl for<'a> Fn(&'a mut ClientWrapper, &'a Metrics) -> Prepared<'a> + use<> {
-    let limits = [
-        ("statement_timeout", settings.control_statement_timeout),
-        ("lock_timeout", settings.control_lock_timeout),
-        ("idle_in_transaction_session_timeout", settings.control_idle_in_transaction_timeout),
-    ];
-    let sql = limits.map(|(name, limit)| format!("set {name} = {};", limit.as_millis())).concat();
+    let session_reset = session_reset.clone();
     move |client, _| {
-        let sql = sql.clone();
-        Box::pin(async move { client.batch_execute(&sql).await.map_err(HookError::Backend) })
+        let session_reset = session_reset.clone();
+        Box::pin(
+            async move { client.batch_execute(session_reset.settings()).await.map_err(HookError::Backend) },
+        )
     }
 }
 
@@ -237,15 +228,9 @@ async fn run_once<T, E: TransactionError>(
     let transaction = connection.begin(operation).await?;
     let result = body(&transaction).await;
     match result {
-        Ok(value) => {
-            let committed = transaction.batch_execute("commit").await;
-            connection.finish().await;
-            committed.map(|()| value).map_err(|error| DbError::from(error).into())
-        }
+        Ok(value) => connection.commit().await.map(|()| value).map_err(E::from),
         Err(error) => {
-            // If the rollback fails, the connection is lost, which also rolls back; the first error is more useful.
-            let _lost = transaction.batch_execute("rollback").await;
-            connection.finish().await;
+            connection.roll_back().await;
             Err(error)
         }
     }

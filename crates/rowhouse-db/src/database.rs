@@ -12,11 +12,13 @@ use crate::settings::DbSettings;
 /// One for the check, and one to repeat it if the first does not answer.
 const MONITOR_CONNECTIONS: u32 = 2;
 
-/// The three URLs of one database.
+/// The URLs of one database.
 #[derive(Debug, Clone)]
 pub struct DatabaseUrls {
-    /// As `rowhouse`.
+    /// As `rowhouse`, perhaps through a pooler.
     pub control: Secret,
+    /// As `rowhouse`, to the server itself: for LISTEN, migrations and locks.
+    pub direct: Secret,
     /// As the two data-plane logins.
     pub data: DataPlaneUrls,
 }

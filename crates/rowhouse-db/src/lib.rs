@@ -11,6 +11,7 @@ pub mod flight;
 mod listen;
 mod liveness;
 pub mod migrate;
+mod search_path;
 mod settings;
 mod tls;
 pub mod url;
@@ -19,7 +20,7 @@ pub use bootstrap::{
     Adopted, BootstrapError, LoginError, Logins, Shared, Sharing, adopt, apply_default_grants, bootstrap,
     require_sign_in, set_passwords,
 };
-pub use connect::{PoolerError, connect, require_sessions};
+pub use connect::{PoolerError, connect, require_control_sessions, require_data_sessions, require_sessions};
 pub use control::{Control, Transaction, TransactionError};
 pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError, Reason};

@@ -20,7 +20,7 @@ settings! {
     pub struct DbSettings in "db" {
         /// URL of the control plane's login (`rowhouse`). The variable `DATABASE_URL` is understood too. Unset under `up`: the embedded server.
         pub url: Option<Secret> = None,
-        /// URL of the server itself, where `url` leads to a pooler in transaction mode: every connection goes there. The variable `DATABASE_DIRECT_URL` is understood too.
+        /// URL of the server itself, where `url` leads to a pooler: LISTEN, migrations, locks and commands go there, and every other connection too if the pooler shares sessions. The variable `DATABASE_DIRECT_URL` is understood too.
         pub direct_url: Option<Secret> = None,
         /// Password of the login `authenticator`, which may become `anon`, `authenticated` and project roles.
         pub authenticator_password: Option<Secret> = None,
@@ -110,7 +110,7 @@ impl Check for DbSettings {
 }
 
 impl DbSettings {
-    /// Where connections go: the server's own address if it is given, else what may be a pooler.
+    /// Where commands, LISTEN, migrations and locks go: the server's own address if it is given, else what may be a pooler.
     #[must_use]
     pub fn server_url(&self) -> Option<&Secret> {
         self.direct_url.as_ref().or(self.url.as_ref())

@@ -26,6 +26,8 @@ settings! {
         pub header_timeout: Duration = Duration::from_secs(30),
         /// How long one request may take from head to answer; beyond it the answer is 504.
         pub request_timeout: Duration = Duration::from_secs(30),
+        /// Whether `serve` tries again, as with `--retry`, while the database is unreachable, refuses the logins or lacks migrations.
+        pub start_retry: bool = false,
         /// How long the program goes on serving, not ready any more, before it stops accepting: time for load balancers to notice.
         pub shutdown_delay: Duration = Duration::ZERO,
         /// How long shutdown waits for requests in flight.

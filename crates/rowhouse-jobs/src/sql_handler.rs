@@ -81,7 +81,7 @@ impl SqlHandler {
             begun.store(true, Ordering::Relaxed);
             call.complete(tx, &job, &path, claims.as_deref()).await
         };
-        match control.run_tx_and_discard(&operation, work).await {
+        match control.run_tx(&operation, work).await {
             Err(CallError::Database(error)) if !has_begun.load(Ordering::Relaxed) => {
                 Err(CallError::Unreachable(error))
             }

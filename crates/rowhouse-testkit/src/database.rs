@@ -55,7 +55,7 @@ impl TestDatabase {
             DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
         Self {
             name: name.to_owned(),
-            urls: DatabaseUrls { control: url("rowhouse"), data },
+            urls: DatabaseUrls { control: url("rowhouse"), direct: url("rowhouse"), data },
             superuser: cluster.url("postgres", name),
         }
     }

@@ -6,10 +6,12 @@ mod contract;
 pub mod crash;
 mod database;
 pub mod outage;
+mod pooler;
 mod program;
 mod until;
 
 pub use cluster::Cluster;
 pub use contract::{Contract, Described, METHODS};
 pub use database::TestDatabase;
+pub use pooler::Pooler;
 pub use until::until;

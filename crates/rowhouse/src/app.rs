@@ -112,7 +112,7 @@ fn monitor(assembly: &Assembly) -> BackgroundTask {
 
 /// The LISTEN hub of all modules.
 fn listener(assembly: &Assembly, channels: Vec<&'static str>) -> BackgroundTask {
-    let (hub, url) = (assembly.hub(), assembly.origin.urls.control.clone());
+    let (hub, url) = (assembly.hub(), assembly.origin.urls.direct.clone());
     BackgroundTask::new("db.listen", move |heartbeat| {
         hub.clone().run(url.clone(), channels.clone(), move || heartbeat.beat())
     })

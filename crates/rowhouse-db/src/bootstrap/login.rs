@@ -90,7 +90,8 @@ pub async fn require_sign_in(urls: &DataPlaneUrls) -> Result<(), LoginError> {
 async fn sign_in(url: &Secret, setting: &'static str) -> Result<(), LoginError> {
     let login = crate::url::login(url).unwrap_or_default();
     let refused = |cause| LoginError::Refused { login: login.clone(), cause };
-    let target = crate::url::target(url).map_err(refused)?;
+    let mut target = crate::url::target(url).map_err(refused)?;
+    target.config.application_name("rowhouse-command");
     let connected = tokio::time::timeout(SIGN_IN_TIMEOUT, target.connect()).await.map_err(|_| {
         refused(DbError::Unavailable(format!("no answer to the sign-in within {SIGN_IN_TIMEOUT:?}").into()))
     })?;

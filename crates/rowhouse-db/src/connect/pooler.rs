@@ -7,9 +7,10 @@ use rowhouse_kernel::Secret;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::connect;
+use super::open;
 use crate::database::DatabaseUrls;
 use crate::error::DbError;
+use crate::flight::DataPlaneUrls;
 
 /// Poolers reuse the most recently released session; on a busy one another client may get it first, but not every time.
 const ROUNDS: usize = 5;
@@ -39,25 +40,41 @@ pub enum PoolerError {
 /// # Errors
 /// Which setting is at fault; or the database's.
 pub async fn require_sessions(urls: &DatabaseUrls) -> Result<(), PoolerError> {
-    let all = [
-        ("db.url", &urls.control),
-        ("db.authenticator_url", &urls.data.authenticator),
-        ("db.authenticator_service_url", &urls.data.service),
-    ];
-    for (setting, url) in all {
-        let limited = tokio::time::timeout(TIMEOUT, shares_sessions(url)).await;
-        let silent = |_| DbError::Unavailable(format!("{setting}: no answer within {TIMEOUT:?}").into());
-        if limited.map_err(silent)?? {
-            return Err(PoolerError::SharedSessions { setting });
-        }
+    require_control_sessions(urls).await?;
+    require_data_sessions(&urls.data).await
+}
+
+/// The part of [`require_sessions`] that can be asked before the data plane's logins exist.
+///
+/// # Errors
+/// Those of [`require_sessions`].
+pub async fn require_control_sessions(urls: &DatabaseUrls) -> Result<(), PoolerError> {
+    if urls.direct.expose() != urls.control.expose() {
+        require("db.direct_url", &urls.direct).await?;
     }
-    Ok(())
+    require("db.url", &urls.control).await
+}
+
+/// The other part.
+///
+/// # Errors
+/// Those of [`require_sessions`].
+pub async fn require_data_sessions(urls: &DataPlaneUrls) -> Result<(), PoolerError> {
+    require("db.authenticator_url", &urls.authenticator).await?;
+    require("db.authenticator_service_url", &urls.service).await
+}
+
+async fn require(setting: &'static str, url: &Secret) -> Result<(), PoolerError> {
+    let limited = tokio::time::timeout(TIMEOUT, shares_sessions(url)).await;
+    let silent = |_| DbError::Unavailable(format!("{setting}: no answer within {TIMEOUT:?}").into());
+    if limited.map_err(silent)?? { Err(PoolerError::SharedSessions { setting }) } else { Ok(()) }
 }
 
 /// Two connections open at the same time have different backends, and each keeps its own, unless a pooler shares
 /// them.
 async fn shares_sessions(url: &Secret) -> Result<bool, DbError> {
-    let mut pair = (connect(url).await?, connect(url).await?);
+    // Nothing is set: somebody else may get the session next.
+    let mut pair = (open(url).await?, open(url).await?);
     for _ in 0..ROUNDS {
         let (one, other) = &pair;
         let first = backend(one).await?;

@@ -8,6 +8,7 @@ use postgres_protocol::escape::escape_literal;
 use rowhouse_kernel::Operation;
 use tokio_postgres::Client;
 
+use super::session::SessionReset;
 use crate::error::DbError;
 use crate::tls::Tls;
 
@@ -37,26 +38,18 @@ impl Deref for Transaction<'_> {
     }
 }
 
-/// How a connection returns to the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reuse {
-    AsItIs,
-    /// After DISCARD ALL; a dropped one is closed.
-    Discarded,
-}
-
-/// A pooled connection in use. Dropped before [`InUse::finish`], it is cancelled and rolled back before it is reused,
-/// or closed.
+/// A pooled connection in use. Its session is reset before it returns to the pool; if that fails, it is closed. Dropped
+/// before its end, it is cancelled and rolled back first.
 pub(super) struct InUse {
-    reuse: Reuse,
     object: Option<deadpool_postgres::Object>,
+    session_reset: SessionReset,
     /// For the cancel request, which is a connection of its own.
     tls: Tls,
 }
 
 impl InUse {
-    pub(super) fn new(object: deadpool_postgres::Object, tls: Tls, reuse: Reuse) -> Self {
-        Self { object: Some(object), tls, reuse }
+    pub(super) fn new(object: deadpool_postgres::Object, session_reset: SessionReset, tls: Tls) -> Self {
+        Self { object: Some(object), session_reset, tls }
     }
 
     pub(super) fn client(&self) -> Result<&Client, DbError> {
@@ -71,17 +64,35 @@ impl InUse {
         Ok(Transaction { client, operation })
     }
 
-    /// Returns the connection; nothing is running on it.
-    pub(super) async fn finish(mut self) {
-        if self.reuse == Reuse::Discarded
-            && let Some(object) = &self.object
-            && let Err(error) = object.batch_execute("discard all").await
-        {
-            // The commit is not affected; only the connection cannot be reused.
-            tracing::debug!(%error, "a session could not be discarded; its connection is closed");
-            self.object.take().map(deadpool_postgres::Object::take);
+    /// Commits and resets the session, in one message.
+    pub(super) async fn commit(self) -> Result<(), DbError> {
+        self.end("commit;").await
+    }
+
+    /// Rolls back and resets the session, in one message.
+    pub(super) async fn roll_back(self) {
+        // If the rollback fails, the connection is lost, which also rolls back.
+        let _lost = self.end("rollback;").await;
+    }
+
+    /// Resets the session in the background; no transaction is open.
+    pub(super) fn release(self) {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(async move { self.end("").await });
         }
-        drop(self.object.take());
+    }
+
+    async fn end(mut self, statement: &str) -> Result<(), DbError> {
+        let client = self.client()?;
+        let mut ended = self.session_reset.run(client, statement).await;
+        if ended.failed.is_some() && !client.is_closed() {
+            // What followed the statement in its message was skipped.
+            ended.is_reset = self.session_reset.run(client, "").await.is_reset;
+        }
+        if let Some(object) = self.object.take() {
+            give_back(object, ended.is_reset);
+        }
+        ended.failed.map_or(Ok(()), |error| Err(error.into()))
     }
 }
 
@@ -89,25 +100,27 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else { return };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(abandon(object, self.tls.clone(), self.reuse))),
+            Ok(runtime) => drop(runtime.spawn(abandon(object, self.session_reset.clone(), self.tls.clone()))),
             Err(_) => drop(deadpool_postgres::Object::take(object)),
         }
     }
 }
 
-async fn abandon(object: deadpool_postgres::Object, tls: Tls, reuse: Reuse) {
+async fn abandon(object: deadpool_postgres::Object, session_reset: SessionReset, tls: Tls) {
     counter!("rowhouse_db_transactions_abandoned_total").increment(1);
     let token = object.cancel_token();
     let end = async {
         token.cancel_query(tls).await?;
-        object.batch_execute("rollback").await
+        Ok::<_, tokio_postgres::Error>(session_reset.run(&object, "rollback;").await.is_reset)
     };
-    match tokio::time::timeout(CANCEL_TIMEOUT, end).await {
-        Ok(Ok(())) if reuse == Reuse::AsItIs => drop(object),
-        failed => {
-            tracing::debug!(?failed, "the connection of a dropped transaction is closed");
-            drop(deadpool_postgres::Object::take(object));
-        }
+    let is_reset = matches!(tokio::time::timeout(CANCEL_TIMEOUT, end).await, Ok(Ok(true)));
+    give_back(object, is_reset);
+}
+
+fn give_back(object: deadpool_postgres::Object, is_reset: bool) {
+    if !is_reset {
+        tracing::debug!("a session could not be reset; its connection is closed");
+        drop(deadpool_postgres::Object::take(object));
     }
 }
 
@@ -122,7 +135,7 @@ fn begin_sql(operation: &Operation) -> String {
         ("rowhouse.address", origin.address.map(|address| address.to_string()).unwrap_or_default()),
     ];
     let set = |(name, value): (&str, String)| {
-        format!("set_config('{name}', {}, true)", escape_literal(&value.replace('\0', "")))
+        format!("pg_catalog.set_config('{name}', {}, true)", escape_literal(&value.replace('\0', "")))
     };
     format!("begin; select {}", settings.map(set).join(", "))
 }

@@ -8,6 +8,7 @@ use tokio_postgres::error::{ErrorPosition, SqlState};
 use super::ledger::{self, Kind};
 use super::script::{Command, split};
 use super::{Failure, MigrateError, Migration, Step};
+use crate::search_path::SET_SEARCH_PATH;
 
 /// How long a statement waits for a lock, since every request on the same table queues behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
@@ -79,7 +80,7 @@ async fn attempts(client: &Client, kind: Kind, migration: &Migration) -> Result<
     loop {
         let Err(stop) = once(client, kind, migration).await else { return Ok(()) };
         // Outside a transaction this is a warning, nothing more; a lost connection has rolled back already.
-        let _ended_already = client.batch_execute("rollback; reset role; reset all").await;
+        let _ended_already = client.batch_execute(&format!("rollback; {}", clear())).await;
         if attempt == MAX_ATTEMPTS || !migration.is_transactional() || !stop.is_retryable() {
             return Err(stop);
         }
@@ -91,9 +92,9 @@ async fn attempts(client: &Client, kind: Kind, migration: &Migration) -> Result<
 }
 
 async fn once(client: &Client, kind: Kind, migration: &Migration) -> Result<(), Stop> {
-    let (begin, commit) =
-        if migration.is_transactional() { (begin(), "commit") } else { (String::new(), "") };
-    client.batch_execute(&format!("{begin}; set role {}", kind.role())).await?;
+    let is_transactional = migration.is_transactional();
+    let (begin, commit) = if is_transactional { (begin(), "commit;") } else { (String::new(), "") };
+    client.batch_execute(&format!("{begin} {}; set role {}", search_path(kind), kind.role())).await?;
     for command in split(&migration.sql) {
         client.batch_execute(command.text).await.map_err(|error| Stop::at(command, error))?;
     }
@@ -101,14 +102,34 @@ async fn once(client: &Client, kind: Kind, migration: &Migration) -> Result<(), 
         let close = include_str!("../../sql/close_definers.sql");
         client.batch_execute(&format!("set role {}; {close}", kind.role())).await?;
     }
-    client.batch_execute("reset role").await?;
+    if is_transactional {
+        // Deferred triggers of the project would run as the login at commit.
+        client.batch_execute("set constraints all immediate").await?;
+    }
+    // Settings that a migration leaves in the session must affect neither its record nor the next migration.
+    client.batch_execute(&clear()).await?;
     ledger::record(client, kind, migration).await?;
-    // Settings that a migration leaves in the session must not affect the next one.
-    Ok(client.batch_execute(&format!("{commit}; reset all")).await?)
+    Ok(client.batch_execute(&format!("{commit} {}", clear())).await?)
+}
+
+/// The platform's migrations qualify every name, and a better match in a schema of the project must not replace
+/// PostgreSQL's own functions. Those of the project and the seed use the database's search path.
+const fn search_path(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Platform => SET_SEARCH_PATH,
+        Kind::Project | Kind::Seed => "reset search_path",
+    }
+}
+
+/// Resets the session between migrations, except advisory locks, one of which is the runner's.
+fn clear() -> String {
+    format!(
+        "reset role; reset all; {SET_SEARCH_PATH}; close all; unlisten *; discard sequences; discard temp"
+    )
 }
 
 /// No lock timeout outside a transaction: `create index concurrently` waits for other transactions, and would leave
 /// an invalid index if it gave up.
 fn begin() -> String {
-    format!("begin; set local lock_timeout = {}", LOCK_TIMEOUT.as_millis())
+    format!("begin; set local lock_timeout = {};", LOCK_TIMEOUT.as_millis())
 }

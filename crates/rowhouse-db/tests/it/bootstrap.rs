@@ -68,8 +68,8 @@ async fn administrator_without_superuser_prepares_every_database_and_service_see
         "insert into tenancy.tenants (organization_id, name, slug) values ($1, 't', 't') returning id";
     let tenant: uuid::Uuid = client.query_one(tenant, &[&organization]).await.unwrap().get(0);
     client.execute("insert into public.notes (n, tenant_id) values (1, $1)", &[&tenant]).await.unwrap();
-    let urls =
-        DatabaseUrls { control: Secret::new(cluster.url("admin", "two")), data: urls(&cluster, "two") };
+    let admin = Secret::new(cluster.url("admin", "two"));
+    let urls = DatabaseUrls { control: admin.clone(), direct: admin, data: urls(&cluster, "two") };
     let (database, _monitor) = Database::open_monitored(&urls, &DbSettings::default(), true).unwrap();
     let query =
         rowhouse_db::flight::Query { sql: "select count(*)::text from public.notes".into(), params: vec![] };

@@ -1,8 +1,8 @@
 //! State that one caller leaves in a database session is removed before the next, however its request ended.
 
-use rowhouse_db::DbSettings;
 use rowhouse_db::flight::{Access, Query, RequestContext};
-use rowhouse_kernel::Caller;
+use rowhouse_db::{Control, DbError, DbSettings, Transaction};
+use rowhouse_kernel::{Caller, Operation};
 
 use crate::support::{World, context, one_connection, service};
 
@@ -69,7 +69,7 @@ const FUNCTIONS: &str = "create sequence public.numbers; grant all on public.num
     create table public.t (a int); grant all on public.t to anon, authenticated;";
 
 async fn world() -> World {
-    let world = World::new(one_connection()).await;
+    let world = World::new(DbSettings { control_pool_size: 2, ..one_connection() }).await;
     let grant = "grant temporary on database current to public";
     let database: String =
         world.db.superuser().await.query_one("select current_database()", &[]).await.unwrap().get(0);
@@ -179,4 +179,98 @@ async fn concurrent_users_do_not_see_each_other_s_session_state() {
         }
     };
     futures_util::future::join_all((0..12).map(one)).await;
+}
+
+/// What the program's own transactions and statements find, by text.
+async fn told(control: &Control, sql: &str) -> [String; 2] {
+    let text = |row: &tokio_postgres::Row| row.get::<_, String>(0);
+    let sql = format!("select ({sql})::text");
+    let operation = Operation::system("test.told");
+    let in_transaction = async |tx: &Transaction<'_>| Ok::<_, DbError>(text(&tx.query_one(&sql, &[]).await?));
+    let alone =
+        async |client: &tokio_postgres::Client| Ok::<_, DbError>(text(&client.query_one(&sql, &[]).await?));
+    let first = control.run_tx(&operation, in_transaction).await.unwrap();
+    [first, control.statement(&operation, alone).await.unwrap()]
+}
+
+/// Runs `sql` as a function of the project with its owner's rights does, in a transaction that ends well or not.
+async fn run_project_code(control: &Control, sql: &str, ends_well: bool) {
+    let work = async |tx: &Transaction<'_>| {
+        tx.execute("select public.run($1)", &[&sql]).await?;
+        if ends_well { Ok(()) } else { Err(DbError::Protocol("failed".into())) }
+    };
+    let ended = control.run_tx(&Operation::system("test.project"), work).await;
+    assert_eq!(ended.is_ok(), ends_well, "{ended:?}");
+}
+
+#[tokio::test]
+async fn nothing_that_project_code_leaves_reaches_the_programs_own_statements() {
+    let world = world().await;
+    world.db.migrate("alter function public.run(text) security definer").await;
+    let control = &world.database.control;
+    let mut backends = std::collections::BTreeSet::new();
+    for ends_well in [true, false] {
+        // What is prepared can stand in the place of the client's own statements: that connection is closed.
+        for (kind, leave, ask) in KINDS.into_iter().filter(|(kind, ..)| *kind != "prepared statement") {
+            run_project_code(control, leave, ends_well).await;
+            assert_eq!(told(control, ask).await, ["0", "0"], "{kind}, {ends_well}");
+            backends.extend(told(control, "select pg_backend_pid()").await);
+        }
+        for (setting, value) in
+            [("statement_timeout", "30s"), ("lock_timeout", "10s"), ("row_security", "on")]
+        {
+            run_project_code(control, &format!("select set_config('{setting}', '0', false)"), ends_well)
+                .await;
+            let found = told(control, &format!("select current_setting('{setting}')")).await;
+            assert_eq!(found, [value, value], "{setting}");
+        }
+    }
+    assert!(backends.len() <= 2, "as many connections as the pool has: {backends:?}");
+    for ends_well in [true, false] {
+        run_project_code(control, "prepare kept as select 1", ends_well).await;
+        let count = "select count(*) from pg_prepared_statements where from_sql";
+        assert_eq!(told(control, count).await, ["0", "0"]);
+    }
+}
+
+#[tokio::test]
+async fn names_in_the_programs_statements_never_lead_to_the_project() {
+    let world = world().await;
+    let theirs = "alter function public.run(text) security definer; \
+        create function theirs.now() returns timestamptz language sql as $$ select '-infinity'::timestamptz $$; \
+        create function theirs.same(int, int) returns boolean language sql as 'select false'; \
+        create operator theirs.= (function = theirs.same, leftarg = int, rightarg = int); \
+        create function public.repeat(int, int) returns text language sql as $$ select 'theirs' $$";
+    let schema = "create schema theirs authorization rowhouse_project";
+    world.db.superuser().await.batch_execute(schema).await.unwrap();
+    world.db.migrate(theirs).await;
+    let control = &world.database.control;
+    let path = "select set_config('search_path', 'theirs, pg_catalog', false)";
+    for ends_well in [true, false] {
+        run_project_code(control, path, ends_well).await;
+        assert_eq!(told(control, "select now() > 'epoch' and 1::int = 1::int").await, ["true", "true"]);
+    }
+    // Nor without any doing of the project: what fits better than PostgreSQL's own function is not looked for in `public`.
+    let operation = Operation::system("test.better_fit");
+    let call = async |client: &tokio_postgres::Client| {
+        client.query_one("select repeat(1, 2)", &[]).await.map(drop).map_err(DbError::from)
+    };
+    assert_eq!(control.statement(&operation, call).await.unwrap_err().code(), Some("42883"));
+}
+
+/// A time-out that no statement can keep, left behind by a transaction that ends within it.
+#[tokio::test]
+async fn session_of_the_program_that_cannot_be_cleared_is_closed() {
+    let world = world().await;
+    world.db.migrate("alter function public.run(text) security definer").await;
+    let control = &world.database.control;
+    for _ in 0..20 {
+        let work = async |tx: &Transaction<'_>| {
+            let leave = "select set_config('statement_timeout', '1', false)";
+            tx.execute("select public.run($1)", &[&leave]).await.map(drop).map_err(DbError::from)
+        };
+        // It may be over before the transaction ends.
+        let _either = control.run_tx(&Operation::system("test.timeout"), work).await;
+        assert_eq!(told(control, "select current_setting('statement_timeout')").await, ["30s", "30s"]);
+    }
 }

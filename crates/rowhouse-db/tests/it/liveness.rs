@@ -67,7 +67,7 @@ async fn silent_server_is_reported_within_the_deadline() {
     });
     let url = |user: &str| Secret::new(format!("postgres://{user}:x@{address}/app?sslmode=disable"));
     let data = DataPlaneUrls { authenticator: url("authenticator"), service: url("authenticator_service") };
-    let urls = DatabaseUrls { control: url("rowhouse"), data };
+    let urls = DatabaseUrls { control: url("rowhouse"), direct: url("rowhouse"), data };
     let (database, monitor) = Database::open_monitored(&urls, &one_connection(), true).unwrap();
     let anon = Caller::anonymous();
     let asked = context(&anon);

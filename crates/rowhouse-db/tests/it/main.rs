@@ -8,6 +8,7 @@ mod flight;
 mod leftover;
 mod liveness;
 mod migrate;
+mod options;
 mod plan;
 mod pooler;
 mod protect;

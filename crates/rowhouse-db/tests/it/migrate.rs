@@ -334,3 +334,23 @@ async fn security_definer_functions_are_closed_to_anon_unless_granted_by_name() 
         assert_eq!((may("anon", name).await, may("authenticated", name).await), (anon, true), "{name}");
     }
 }
+
+#[tokio::test]
+async fn text_of_the_project_decides_nothing_of_what_follows_and_defers_nothing_to_the_login() {
+    let db = TestDatabase::create(platform_migrations()).await;
+    let client = client(&db).await;
+    let text = "create table seen (who text); create table t (a int); \
+        create function note() returns trigger language plpgsql as \
+          $$ begin insert into public.seen values (current_user); return null; end $$; \
+        create constraint trigger at_commit after insert on t deferrable initially deferred \
+          for each row execute function note(); \
+        insert into t values (1); declare c cursor with hold for select 1; \
+        set search_path = public; set statement_timeout = '7s'";
+    apply_project(&client, &project(&[("20260101000000_a.sql", text)])).await.unwrap();
+    let left = "select current_setting('search_path') || ' ' || current_setting('statement_timeout') || ' ' || \
+        current_user || ' ' || (select count(*) from pg_cursors where name = 'c')";
+    let left: String = client.query_one(left, &[]).await.unwrap().get(0);
+    assert_eq!(left, "pg_catalog, pg_temp 0 rowhouse 0");
+    let who: String = client.query_one("select who from public.seen", &[]).await.unwrap().get(0);
+    assert_eq!(who, "rowhouse_project");
+}

@@ -103,14 +103,14 @@ impl Server {
 
     async fn flight(&self, url: &Secret) -> Result<String, DbError> {
         let data = DataPlaneUrls { authenticator: url.clone(), service: url.clone() };
-        let urls = DatabaseUrls { control: url.clone(), data };
-        let (database, monitor) = Database::open_monitored(&urls, &DbSettings::default(), false)?;
+        let urls = DatabaseUrls { control: url.clone(), direct: url.clone(), data };
+        // Without the monitor, whose connections would be refused for reasons of their own.
+        let database = Database::open(&urls, &DbSettings::default(), false)?;
         let query = Query { sql: Arc::from(IS_SECURED), params: Vec::new() };
         // pg_stat_ssl shows a session to its own login only.
         let caller = Caller { role: "postgres".into(), ..Caller::anonymous() };
-        let rows = database.data.fly(&context(&caller), &query).await;
-        monitor.abort();
-        let value = rows?.first().and_then(|row| row.first()?.clone()).unwrap_or_default();
+        let rows = database.data.fly(&context(&caller), &query).await?;
+        let value = rows.first().and_then(|row| row.first()?.clone()).unwrap_or_default();
         Ok(String::from_utf8(value.to_vec()).unwrap())
     }
 
@@ -190,4 +190,26 @@ async fn listening_is_secured_and_channel_binding_is_used_where_there_is_tls() {
     rowhouse_db::connect(&url).await.unwrap();
     let plain = server.url("localhost", "sslmode=disable&channel_binding=require");
     assert!(rowhouse_db::connect(&plain).await.is_err(), "there is no channel to bind to");
+}
+
+/// A server takes a client for attacked that speaks TLS and thinks the server could not bind, so what signs in here has
+/// bound where it says that it must.
+#[tokio::test(flavor = "multi_thread")]
+async fn channel_binding_is_used_where_it_is_required_and_refused_by_name_where_it_cannot_be() {
+    let server = Server::start().await;
+    let tls = "sslmode=require&channel_binding=require";
+    server.all_are(true, "localhost", tls).await;
+    server.all_are(true, "localhost", "sslmode=require&channel_binding=disable").await;
+    let plain = server.flight(&server.url("localhost", "sslmode=disable&channel_binding=require")).await;
+    let why = plain.unwrap_err().to_string();
+    assert!(why.contains("channel_binding=require"), "{why}");
+
+    let md5 = Server::start_with("host all all all md5").await;
+    let client = md5.superuser().await;
+    client.batch_execute("set password_encryption = md5; alter role postgres password 'test'").await.unwrap();
+    let refused = md5.flight(&md5.url("localhost", tls)).await.unwrap_err().to_string();
+    assert!(refused.contains("channel_binding=require"), "{refused}");
+    let trust = Server::start_with("host all all all trust").await;
+    let refused = trust.flight(&trust.url("localhost", tls)).await.unwrap_err().to_string();
+    assert!(refused.contains("channel_binding=require"), "{refused}");
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rowhouse_auth::AuthSettings;
 use rowhouse_db::embedded::port_owner;
 use rowhouse_db::{
-    DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Logins, Sharing, bootstrap, connect, migrate,
-    require_sessions,
+    DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Logins, PoolerError, Sharing, bootstrap,
+    connect, migrate, require_control_sessions, require_data_sessions,
 };
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::Secret;
@@ -24,7 +24,7 @@ use crate::command::{clock, rng};
 use crate::telemetry::{self, LogSettings};
 use crate::{descriptor, safety};
 
-/// With `--retry`: the pause before the second attempt, doubled each time.
+/// With `--retry` or `server.start_retry`: the pause before the second attempt, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -83,21 +83,22 @@ fn ended() -> Outcome {
     Outcome::yes(json!({ "stopped": true }), "")
 }
 
-/// Mistakes in the configuration end the start. So does an unavailable or unprepared database, or with `--retry` it
-/// is retried until a signal.
+/// Mistakes in the configuration end the start. So does an unavailable or unprepared database, or with `--retry` or
+/// `server.start_retry` it is retried until a signal.
 async fn attempts(
     modules: &Modules,
     project: &Project,
     args: &ServeArgs,
 ) -> Result<(Settings, DatabaseUrls), CannotRun> {
     let local = checked(modules, project, project.sources()?).await?.0;
-    if args.retry {
+    let retries = args.retry || local.get::<ServerSettings>().start_retry;
+    if retries {
         telemetry::install(local.get::<LogSettings>().level, args.log_format);
     }
     let mut pause = FIRST_PAUSE;
     loop {
         match attempt(modules, project, args, &local).await {
-            Err(error) if args.retry => {
+            Err(error) if retries => {
                 tracing::warn!("cannot start: {}; trying again in {pause:?}", error.0.join("; "));
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -115,13 +116,12 @@ async fn attempt(
     local: &Settings,
 ) -> Result<(Settings, DatabaseUrls), CannotRun> {
     let settings = with_stored(modules, project, args, local).await?;
-    let urls = urls(&settings.get::<DbSettings>(), None)?;
+    let urls = lasting_urls(&settings.get::<DbSettings>(), None).await?;
     if rowhouse_db::url::is_remote(&urls.control)? && rowhouse_db::url::is_plain(&urls.control)? {
         tracing::warn!(
             "the database is on another machine and is spoken to in plain text; keep that network private"
         );
     }
-    require_sessions(&urls).await.map_err(|error| CannotRun::because(error.to_string()))?;
     prepare(modules, &settings, &urls).await?;
     Ok((settings, urls))
 }
@@ -167,7 +167,7 @@ async fn checked(
 /// Settings that PostgREST's users store in the data plane's login role.
 async fn stored(urls: &DatabaseUrls) -> Result<Vec<(String, String)>, CannotRun> {
     let login = rowhouse_db::url::login(&urls.data.authenticator)?;
-    let rows = connect(&urls.control)
+    let rows = connect(&urls.direct)
         .await?
         .query(include_str!("../../sql/stored_settings.sql"), &[&login])
         .await
@@ -177,7 +177,7 @@ async fn stored(urls: &DatabaseUrls) -> Result<Vec<(String, String)>, CannotRun>
 
 /// Prepares roles and platform schema if configured; always checks that the data plane's logins have no rights.
 async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) -> Result<(), CannotRun> {
-    let client = connect(&urls.control).await?;
+    let client = connect(&urls.direct).await?;
     let migrations = modules.migrations();
     if settings.get::<DbSettings>().apply_migrations {
         bootstrap(&client, &Logins::new(None, &urls.data)?, Sharing::Refuse).await?;
@@ -185,7 +185,7 @@ async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) ->
         modules.after_platform_migrations(&client, settings).await?;
     }
     migrate::require_platform(&client, &migrations).await?;
-    rowhouse_db::require_sign_in(&urls.data).await?;
+    require_data_plane(&urls.data).await?;
     safety::require_powerless_logins(&client, &urls.data).await?;
     super::exposure::warn(&client, settings).await;
     Ok(())
@@ -204,7 +204,40 @@ pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, Canno
     })
 }
 
-/// The three URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
+/// The URLs, if those of the control plane lead to sessions that stay. If `db.url` leads to a pooler that shares sessions,
+/// all connections use `db.direct_url`.
+pub(super) async fn lasting_urls(
+    settings: &DbSettings,
+    generated: Option<&Secrets>,
+) -> Result<DatabaseUrls, CannotRun> {
+    let pooled = urls(settings, generated)?;
+    match (require_control_sessions(&pooled).await, &settings.direct_url) {
+        (Ok(()), _) => Ok(pooled),
+        (Err(PoolerError::SharedSessions { setting }), Some(direct)) => {
+            tracing::info!(
+                "{setting} leads to a pooler that shares sessions; all connections use db.direct_url"
+            );
+            let direct = DbSettings { url: Some(direct.clone()), ..settings.clone() };
+            let direct = urls(&direct, generated)?;
+            require_control_sessions(&direct).await.map_err(because)?;
+            Ok(direct)
+        }
+        (Err(error), _) => Err(because(error)),
+    }
+}
+
+/// Requires that both logins of the data plane can sign in, to sessions that stay.
+pub(super) async fn require_data_plane(urls: &DataPlaneUrls) -> Result<(), CannotRun> {
+    rowhouse_db::require_sign_in(urls).await?;
+    require_data_sessions(urls).await.map_err(because)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn because(error: PoolerError) -> CannotRun {
+    CannotRun::because(error.to_string())
+}
+
+/// The URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
 pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result<DatabaseUrls, CannotRun> {
     let password = |given: &Option<Secret>, generated: Option<&Secret>| given.as_ref().or(generated).cloned();
     let authenticator = password(&settings.authenticator_password, generated.map(|s| &s.authenticator));
@@ -218,7 +251,8 @@ pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result
         (given.is_none() && password.is_none()).then(|| format!("db.{name}_password: not set"))
     };
     let mut missing: Vec<String> = logins.iter().filter_map(unknown).collect();
-    let Some(control) = settings.server_url().cloned() else {
+    let through_pooler = settings.url.as_ref().or(settings.direct_url.as_ref());
+    let (Some(control), Some(direct)) = (through_pooler.cloned(), settings.server_url().cloned()) else {
         missing.push("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development".to_owned());
         return Err(CannotRun(missing));
     };
@@ -231,5 +265,5 @@ pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result
     };
     let [authenticator, service] = logins.map(derive);
     let data = DataPlaneUrls { authenticator: authenticator?, service: service? };
-    Ok(DatabaseUrls { control, data })
+    Ok(DatabaseUrls { control, direct, data })
 }

@@ -155,7 +155,7 @@ impl Start<'_> {
         };
         let urls = match &embedded {
             Some(embedded) => prepare::embedded_urls(&embedded.endpoint, &self.secrets),
-            None => super::serve::urls(&db, Some(&self.secrets))?,
+            None => super::serve::lasting_urls(&db, Some(&self.secrets)).await?,
         };
         let Self { modules, project, settings, secrets, .. } = self;
         prepare::database(modules, project, settings, secrets, embedded.as_ref(), &urls).await?;

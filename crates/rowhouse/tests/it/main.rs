@@ -25,6 +25,7 @@ mod leftover;
 mod limit;
 mod mail;
 mod matrix;
+mod pooler;
 mod production;
 mod program;
 mod rest;

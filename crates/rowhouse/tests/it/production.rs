@@ -125,4 +125,10 @@ fn start_that_waits_for_its_database_ends_on_a_signal() {
     let serving = Serving::start(command(&folder, &variables, &["serve", "--retry"]));
     serving.says("trying again");
     assert_eq!(serving.stop(), Some(0));
+
+    let mut variables = variables;
+    variables.push(("ROWHOUSE_SERVER__START_RETRY".to_owned(), "true".to_owned()));
+    let serving = Serving::start(command(&folder, &variables, &["serve"]));
+    serving.says("trying again");
+    assert_eq!(serving.stop(), Some(0), "the setting means the same");
 }

@@ -13,7 +13,8 @@ pub(super) fn embedded_urls(endpoint: &Endpoint, secrets: &Secrets) -> DatabaseU
         authenticator: endpoint.socket_url("authenticator", &secrets.authenticator),
         service: endpoint.socket_url("authenticator_service", &secrets.authenticator_service),
     };
-    DatabaseUrls { control: endpoint.socket_url("rowhouse", &secrets.rowhouse), data }
+    let control = endpoint.socket_url("rowhouse", &secrets.rowhouse);
+    DatabaseUrls { direct: control.clone(), control, data }
 }
 
 /// The URL for people and their tools.
@@ -22,7 +23,7 @@ pub(super) fn superuser_url(
     embedded: Option<&Embedded>,
     urls: &DatabaseUrls,
 ) -> Result<String, CannotRun> {
-    let Some(embedded) = embedded else { return Ok(urls.control.expose().to_owned()) };
+    let Some(embedded) = embedded else { return Ok(urls.direct.expose().to_owned()) };
     let secrets = Secrets::ensure(project, &*crate::command::rng())?;
     Ok(embedded.endpoint.tcp_url("postgres", &secrets.postgres).expose().to_owned())
 }
@@ -42,12 +43,15 @@ pub(super) async fn database(
             let url = embedded.endpoint.socket_url("postgres", &secrets.postgres);
             (url, Some(secrets.rowhouse.clone()), Sharing::Accept)
         }
-        None => (urls.control.clone(), None, Sharing::Refuse),
+        None => (urls.direct.clone(), None, Sharing::Refuse),
     };
     let admin = connect(&admin_url).await?;
     bootstrap(&admin, &Logins::new(control, &urls.data)?, sharing).await?;
-    rowhouse_db::require_sign_in(&urls.data).await?;
-    let client = connect(&urls.control).await?;
+    match embedded {
+        Some(_) => rowhouse_db::require_sign_in(&urls.data).await?,
+        None => crate::command::serve::require_data_plane(&urls.data).await?,
+    }
+    let client = connect(&urls.direct).await?;
     migrate::apply_platform(&client, &modules.migrations()).await?;
     modules.after_platform_migrations(&client, settings).await?;
     migrate::create_extensions(&admin, &migrations).await?;
