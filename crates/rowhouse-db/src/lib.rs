@@ -36,4 +36,8 @@ pub const MIGRATIONS: &[migrate::Statement] = &[
     ("20261127100000_clear_session.sql", include_str!("../migrations/20261127100000_clear_session.sql")),
     ("20261127130000_processes.sql", include_str!("../migrations/20261127130000_processes.sql")),
     ("20261127130010_disk_probe.sql", include_str!("../migrations/20261127130010_disk_probe.sql")),
+    (
+        "20261127140000_idempotency_keys.sql",
+        include_str!("../migrations/20261127140000_idempotency_keys.sql"),
+    ),
 ];

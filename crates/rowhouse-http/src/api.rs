@@ -20,11 +20,9 @@ use serde_json::Value;
 
 pub use aide::axum::routing;
 pub use describe::operation;
-pub use idempotency::{
-    Answer, Begun, Idempotency, IdempotencyStore, KEPT, KeyScope, MemoryStore, RUNNING_LIMIT, idempotent,
-};
-pub use input::{Body, Params, Segment, SentBody};
-pub use output::{Created, Raw};
+pub use idempotency::{Answer, Idempotency, KeptAnswer, Once, idempotent};
+pub use input::{Body, Params, Segment, Segments, SentBody};
+pub use output::{Created, NoContent, Raw};
 pub use page::{Cursor, Page, limit};
 pub use problem::Problem;
 pub use version::{ETag, IfMatch, Tagged};

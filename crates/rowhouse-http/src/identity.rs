@@ -1,10 +1,12 @@
 //! From a request's headers to a verified caller.
 
 mod foreign;
+mod live_caller;
 mod role_path;
 mod service_key;
 
 pub use foreign::ForeignTokens;
+pub use live_caller::{LiveCaller, LiveCallerError};
 pub use service_key::{ServiceKey, ServiceKeyError};
 
 use std::sync::Arc;

@@ -12,8 +12,13 @@ use serde_json::{Value, json};
 
 use super::Problem;
 
-/// Where an operation keeps the schema of its path's variable part until the path is known.
-pub(super) const SEGMENT: &str = "x-segment";
+/// Extension that holds the schemas of the path parameters until the path is known.
+pub(super) const SEGMENTS: &str = "x-segments";
+/// Additional responses of requests with an `Idempotency-Key`.
+const KEY_PROBLEMS: [(&str, &str); 2] = [
+    ("409", "A request with this Idempotency-Key is under way"),
+    ("422", "This Idempotency-Key belongs to another request"),
+];
 /// Statuses that any operation may answer with.
 const ALWAYS: [u16; 2] = [401, 403];
 
@@ -56,15 +61,15 @@ pub(super) fn empty() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Rowhouse admin API", "version": "1",
-            "description": "The control plane. Every request carries the service key as bearer token.",
+            "description": "The control plane. Every request carries a bearer token: the service key, or the access token of a user who has the permission that the operation names.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/admin/v1" }],
-        "security": [{ "service_key": [] }],
+        "security": [{ "bearer": [] }],
         "tags": [],
         "paths": {},
         "components": {
-            "securitySchemes": { "service_key": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
             "schemas": {},
         },
     })
@@ -99,8 +104,8 @@ fn merge(document: &mut Value, described: &Value, tag: &str) {
     for (path, operations) in paths.as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             operation["tags"] = json!([tag]);
-            name_segment(path, operation);
-            if method == "post" {
+            name_segments(path, operation);
+            if method == "post" || method == "patch" {
                 add_idempotency_key(operation);
             }
         }
@@ -123,17 +128,32 @@ fn add_idempotency_key(operation: &mut Value) {
         Some(parameters) => parameters.push(parameter),
         None => operation["parameters"] = json!([parameter]),
     }
+    let problem = operation["responses"]["default"].clone();
+    for (status, description) in KEY_PROBLEMS {
+        let response = &mut operation["responses"][status];
+        if response.is_null() && problem.is_object() {
+            *response = problem.clone();
+            response["description"] = json!(description);
+        }
+    }
 }
 
-/// The schema of the variable part becomes a parameter with the name that it has in the path.
-fn name_segment(path: &str, operation: &mut Value) {
-    let Some(schema) = operation.as_object_mut().and_then(|operation| operation.remove(SEGMENT)) else {
+/// Turns the schemas in [`SEGMENTS`] into path parameters, named as in the path.
+fn name_segments(path: &str, operation: &mut Value) {
+    let schemas = operation.as_object_mut().and_then(|operation| operation.remove(SEGMENTS));
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    let schemas = schemas.as_ref().and_then(Value::as_array).into_iter().flatten();
+    let parameters: Vec<Value> = names
+        .zip(schemas)
+        .map(|((name, _), schema)| json!({ "name": name, "in": "path", "required": true, "schema": schema }))
+        .collect();
+    if parameters.is_empty() {
         return;
-    };
-    let name = path.rsplit_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(name, _)| name);
-    let parameter = json!({ "name": name, "in": "path", "required": true, "schema": schema });
+    }
     match operation["parameters"].as_array_mut() {
-        Some(parameters) => parameters.insert(0, parameter),
-        None => operation["parameters"] = json!([parameter]),
+        Some(all) => {
+            all.splice(0..0, parameters);
+        }
+        None => operation["parameters"] = parameters.into(),
     }
 }

@@ -1,27 +1,29 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is repeated because its answer was
-//! lost has no second effect and gets the first answer.
+//! lost has no second effect and gets the first answer, whichever process handles it.
 //!
-//! Keys are scoped by tenant and caller. Storage is left to an [`IdempotencyStore`].
+//! A key is claimed before its request runs. Routes store their answer in the transaction of their effect ([`Once`]); for
+//! other routes the layer stores it afterwards.
 
-mod memory;
+mod once;
+mod store;
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use rowhouse_crypto::digest_hex;
-use rowhouse_kernel::{Caller, SharedClock};
-use time::OffsetDateTime;
+use rowhouse_db::Control;
+use rowhouse_kernel::{Caller, Origin, SharedClock, TenantId};
 
 use super::Problem;
 use crate::Identity;
 
-pub use memory::MemoryStore;
+pub use once::{KeptAnswer, Once};
+use store::{Begun, Claim};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Marks a replayed answer.
@@ -32,97 +34,73 @@ const MAX_KEY_BYTES: usize = 255;
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Most bytes of an answer that is kept; a longer one is not kept, and its request runs again.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
-/// A request without a recorded end counts as lost after this time, and may run again.
-pub const RUNNING_LIMIT: time::Duration = time::Duration::minutes(1);
-/// How long answers are kept.
-pub const KEPT: time::Duration = time::Duration::hours(24);
+/// Shortest time after which a request without a recorded end counts as lost, and may run again.
+const MIN_RUNNING: Duration = Duration::from_mins(1);
+/// Answers that are not stored: repeated later, the same request may succeed.
+const NOT_KEPT: [StatusCode; 4] = [
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::TOO_MANY_REQUESTS,
+];
 
 /// A key and its owner.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct KeyScope {
-    /// Tenant and caller.
-    pub caller: String,
-    /// The key as the client sent it.
-    pub key: String,
+#[derive(Debug, Clone)]
+struct KeyScope {
+    tenant: Option<TenantId>,
+    caller: String,
+    key: String,
 }
 
 /// An answer that can be replayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its content type.
-    pub content_type: Option<HeaderValue>,
-    /// Its body.
-    pub body: Bytes,
-}
-
-/// The state of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// Unused; it is now taken by this request.
-    First,
-    /// A request with this key is under way.
-    Running,
-    /// The key belongs to another request.
-    OtherRequest,
-    /// The request was answered with this.
-    Answered(Answer),
-}
-
-/// Keeps keys and answers.
-pub trait IdempotencyStore: Send + Sync {
-    /// Takes the key for the request with this digest, unless it is in use.
-    fn begin<'s>(
-        &'s self,
-        scope: &'s KeyScope,
-        request: &'s str,
-        now: OffsetDateTime,
-    ) -> BoxFuture<'s, Result<Begun, Problem>>;
-
-    /// Keeps the answer; without one, frees the key.
-    fn end<'s>(
-        &'s self,
-        scope: &'s KeyScope,
-        answer: Option<Answer>,
-        now: OffsetDateTime,
-    ) -> BoxFuture<'s, Result<(), Problem>>;
+    status: StatusCode,
+    content_type: Option<HeaderValue>,
+    etag: Option<HeaderValue>,
+    body: Bytes,
 }
 
 /// Deduplicates requests that carry a key. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Idempotency {
-    store: Arc<dyn IdempotencyStore>,
+    control: Control,
     clock: SharedClock,
+    running: Duration,
 }
 
 impl Idempotency {
-    /// Uses that store.
+    /// Stores keys in the database. A request counts as lost after twice `request_timeout`.
     #[must_use]
-    pub fn new(store: Arc<dyn IdempotencyStore>, clock: SharedClock) -> Self {
-        Self { store, clock }
+    pub fn new(control: Control, clock: SharedClock, request_timeout: Duration) -> Self {
+        Self { control, clock, running: MIN_RUNNING.max(request_timeout.saturating_mul(2)) }
     }
 
     async fn run(&self, request: Request, next: Next) -> Result<Response, Problem> {
         let Some(scope) = scope(&request)? else { return Ok(next.run(request).await) };
-        let (head, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "the body is too long for an idempotency key",
-            )
-        })?;
+        let (mut head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| too_large())?;
         let digest = digest_hex(&format!("{} {}\n{}", head.method, head.uri, String::from_utf8_lossy(&body)));
-        match self.store.begin(&scope, &digest, self.clock.now()).await? {
-            Begun::First => {}
+        let origin = head.extensions.get::<Origin>().cloned();
+        let origin = origin.unwrap_or_else(|| Origin::system(&self.clock));
+        let claim = match store::begin(&self.control, &origin, &scope, &digest, self.running).await? {
+            Begun::First(claim) => claim,
             Begun::Running => return Err(running()),
             Begun::OtherRequest => return Err(other_request()),
             Begun::Answered(answer) => return Ok(replay(answer)),
-        }
+        };
+        head.extensions.insert(Once::of(claim));
         let response = next.run(Request::from_parts(head, Body::from(body))).await;
-        let (response, answer) = keep(response).await?;
-        self.store.end(&scope, answer, self.clock.now()).await?;
+        self.end(&origin, claim, response).await
+    }
+
+    /// Stores an answer that its route has not stored, or frees the key.
+    async fn end(&self, origin: &Origin, claim: Claim, response: Response) -> Result<Response, Problem> {
+        let (response, answer) = read(response).await?;
+        // The request has had its effect; a claim that could not be ended expires.
+        if let Err(error) = store::end(&self.control, origin, claim, answer).await {
+            tracing::warn!(%error, "the end of a request with an Idempotency-Key was not noted");
+        }
         Ok(response)
     }
 }
@@ -143,23 +121,31 @@ fn scope(request: &Request) -> Result<Option<KeyScope>, Problem> {
         Problem::malformed(format!("Idempotency-Key: 1 to {MAX_KEY_BYTES} plain characters"))
     })?;
     let caller = request.extensions().get::<Identity>().and_then(|identity| identity.caller().ok());
-    let caller = caller.filter(|caller| !caller.is_anonymous()).map(|caller| caller_name(caller));
-    Ok(caller.map(|caller| KeyScope { caller, key: key.to_owned() }))
+    let caller = caller.filter(|caller| !caller.is_anonymous());
+    Ok(caller.map(|caller| KeyScope {
+        tenant: caller.tenant,
+        caller: caller_name(caller),
+        key: key.to_owned(),
+    }))
 }
 
-/// Callers with a user are that user in that tenant; others are their role in that tenant.
+/// The user, or the role of a caller without one.
 fn caller_name(caller: &Caller) -> String {
-    let tenant = caller.tenant.map(|tenant| tenant.0.to_string()).unwrap_or_default();
     match caller.user {
-        Some(user) => format!("{tenant}/user/{}", user.0),
-        None => format!("{tenant}/role/{}", caller.role),
+        Some(user) => format!("user/{}", user.0),
+        None => format!("role/{}", caller.role),
     }
+}
+
+fn too_large() -> Problem {
+    let text = "the body is too long for an Idempotency-Key";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
 }
 
 fn running() -> Problem {
     let text = "a request with this Idempotency-Key is under way";
     let problem = Problem::new(StatusCode::CONFLICT, "idempotency_key_in_use", text);
-    problem.after(std::time::Duration::from_secs(1))
+    problem.after(Duration::from_secs(1))
 }
 
 fn other_request() -> Problem {
@@ -170,18 +156,30 @@ fn other_request() -> Problem {
 fn replay(answer: Answer) -> Response {
     let mut response = (answer.status, answer.body).into_response();
     let headers = response.headers_mut();
-    if let Some(content_type) = answer.content_type {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    let mut set = |name, value: Option<HeaderValue>| {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, answer.content_type);
+    set(header::ETAG, answer.etag);
+    set(REPLAYED, Some(HeaderValue::from_static("true")));
     response
 }
 
-/// Reads a response in order to store it. 5xx responses are not stored: the request may be retried.
-async fn keep(response: Response) -> Result<(Response, Option<Answer>), Problem> {
+impl Answer {
+    /// `None` for answers that are not stored: 5xx, [`NOT_KEPT`], and bodies over [`MAX_ANSWER_BYTES`].
+    fn new(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Option<Self> {
+        let fits = body.len() <= MAX_ANSWER_BYTES && !status.is_server_error() && !NOT_KEPT.contains(&status);
+        let (content_type, etag) = (headers.get(header::CONTENT_TYPE), headers.get(header::ETAG));
+        fits.then(|| Self { status, content_type: content_type.cloned(), etag: etag.cloned(), body })
+    }
+}
+
+/// Reads a response in order to store it.
+async fn read(response: Response) -> Result<(Response, Option<Answer>), Problem> {
     let known = http_body::Body::size_hint(response.body()).exact();
-    let short = known.is_some_and(|length| length <= MAX_ANSWER_BYTES as u64);
-    if response.status().is_server_error() || !short {
+    if known.is_none_or(|length| length > MAX_ANSWER_BYTES as u64) {
         return Ok((response, None));
     }
     let (head, body) = response.into_parts();
@@ -189,10 +187,6 @@ async fn keep(response: Response) -> Result<(Response, Option<Answer>), Problem>
         tracing::error!(%error, "an answer could not be read");
         Problem::internal()
     })?;
-    let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-    let answer = Answer { status: head.status, content_type, body: body.clone() };
-    Ok((Response::from_parts(head, Body::from(body)), Some(answer)))
+    let answer = Answer::new(head.status, &head.headers, body.clone());
+    Ok((Response::from_parts(head, Body::from(body)), answer))
 }
-
-#[cfg(test)]
-mod tests;

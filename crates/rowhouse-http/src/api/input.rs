@@ -111,24 +111,53 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path((name, text)) = Path::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map(|Path(mut all)| Path(all.pop().unwrap_or_default()))
-            .map_err(|_| Problem::malformed("the path is not UTF-8"))?;
-        if text.contains('\0') {
-            return Err(no_nul());
-        }
-        text.parse().map(Self).map_err(|_| Problem::malformed(format!("{name}: not of the right form")))
+        let mut all = segments(parts, state).await?.into_iter();
+        Ok(Self(read_segment(all.next())?))
     }
+}
+
+/// The two parameters of the path, in order.
+#[derive(Debug, Clone)]
+pub struct Segments<A, B>(pub A, pub B);
+
+impl<A: FromStr, B: FromStr, S: Send + Sync> FromRequestParts<S> for Segments<A, B> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut all = segments(parts, state).await?.into_iter();
+        Ok(Self(read_segment(all.next())?, read_segment(all.next())?))
+    }
+}
+
+impl<A: JsonSchema, B: JsonSchema> OperationInput for Segments<A, B> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let schemas = [context.schema.subschema_for::<A>(), context.schema.subschema_for::<B>()];
+        let schemas = schemas.map(schemars::Schema::to_value).to_vec();
+        operation.extensions.insert(super::describe::SEGMENTS.to_owned(), schemas.into());
+    }
+}
+
+async fn segments<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<(String, String)>, Problem> {
+    let all = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+    all.map(|Path(all)| all).map_err(|_| Problem::malformed("the path is not UTF-8"))
+}
+
+fn read_segment<T: FromStr>(segment: Option<(String, String)>) -> Result<T, Problem> {
+    let (name, text) = segment.unwrap_or_default();
+    if text.contains('\0') {
+        return Err(no_nul());
+    }
+    text.parse().map_err(|_| Problem::malformed(format!("{name}: not of the right form")))
 }
 
 /// The parameter's name comes from the path; [`super::AdminApi`] fills it in.
 impl<T: JsonSchema> OperationInput for Segment<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
-        let schema = context.schema.subschema_for::<T>();
-        operation.extensions.insert(super::describe::SEGMENT.to_owned(), schema.to_value());
+        let schemas = vec![context.schema.subschema_for::<T>().to_value()];
+        operation.extensions.insert(super::describe::SEGMENTS.to_owned(), schemas.into());
     }
 }
 
-/// Every operation names the service key as its security scheme.
+/// Every operation names the bearer token as its security scheme.
 impl OperationInput for crate::ServiceKey {}
+impl OperationInput for crate::LiveCaller {}

@@ -39,6 +39,32 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
     }
 }
 
+/// 204 without a body.
+#[derive(Debug, Clone, Copy)]
+pub struct NoContent;
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+impl OperationOutput for NoContent {
+    type Inner = ();
+
+    fn operation_response(_: &mut GenContext, _: &mut Operation) -> Option<Described> {
+        Some(Described { description: "Done".to_owned(), ..Described::default() })
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, Described)> {
+        let response = Self::operation_response(context, operation);
+        response.map(|response| (Some(204), response)).into_iter().collect()
+    }
+}
+
 /// JSON written by the database, described by the schema of `T`.
 pub struct Raw<T> {
     value: Value,

@@ -106,7 +106,7 @@ fn routes_are_described_without_a_state() {
         document["paths"]["/things"]["get"]["parameters"][0]["schema"]["type"],
         json!(["string", "null"])
     );
-    assert!(!document.to_string().contains("x-segment"));
+    assert!(!document.to_string().contains("x-segments"));
 }
 
 #[tokio::test]

@@ -27,6 +27,10 @@ impl ETag {
         let plain: String = version.chars().filter(|c| c.is_ascii_graphic() && *c != '"').collect();
         Self(format!("\"{plain}\""))
     }
+
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.0).ok()
+    }
 }
 
 /// JSON with its version.
@@ -36,7 +40,7 @@ pub struct Tagged<T>(pub T, pub ETag);
 impl<T: Serialize> IntoResponse for Tagged<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.0).into_response();
-        if let Ok(tag) = HeaderValue::from_str(&self.1.0) {
+        if let Some(tag) = self.1.header() {
             response.headers_mut().insert(header::ETAG, tag);
         }
         response

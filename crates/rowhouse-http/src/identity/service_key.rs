@@ -7,16 +7,11 @@ use http::StatusCode;
 use http::request::Parts;
 use rowhouse_crypto::TokenError;
 use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::{Caller, Operation, Origin};
-use tokio_postgres::types::Type;
+use rowhouse_kernel::{Caller, Origin};
 
 use super::Identity;
+use super::live_caller::{LiveCaller, LiveCallerError};
 use crate::Dialect;
-
-/// Name of the look-up's statement.
-const OPERATION: &str = "http.require_service";
-/// SQLSTATEs of `rowhouse.require_live_session`.
-const ENDED: [&str; 2] = ["RH401", "RH403"];
 
 /// Proof that the caller has the role `service_role` at this moment; an extractor wherever the state has a [`Control`].
 ///
@@ -45,39 +40,37 @@ pub enum ServiceKeyError {
     Db(#[from] DbError),
 }
 
-impl ServiceKey {
-    /// Requires `service_role` of the request's caller.
-    ///
-    /// # Errors
-    /// [`ServiceKeyError`].
-    pub async fn require(parts: &Parts, control: &Control) -> Result<Self, ServiceKeyError> {
-        let identity = parts.extensions.get::<Identity>().ok_or(ServiceKeyError::NoToken)?;
-        let asking = parts.extensions.get::<Origin>().map(|origin| origin.operation(OPERATION));
-        Self::ask(identity, control, &asking.unwrap_or_else(|| Operation::system(OPERATION))).await
-    }
-
-    /// The same for a caller outside HTTP.
-    ///
-    /// # Errors
-    /// [`ServiceKeyError`].
-    pub async fn require_identity(identity: &Identity, control: &Control) -> Result<Self, ServiceKeyError> {
-        Self::ask(identity, control, &Operation::system(OPERATION)).await
-    }
-
-    async fn ask(
-        identity: &Identity,
-        control: &Control,
-        operation: &Operation,
-    ) -> Result<Self, ServiceKeyError> {
-        let caller = identity.caller().map_err(|error| ServiceKeyError::BadToken(*error))?;
-        match caller.is_service() {
-            true => require_live(caller, control, operation).await.map(|()| Self(())),
-            false if caller.is_anonymous() && caller.user.is_none() => Err(ServiceKeyError::NoToken),
-            false => Err(ServiceKeyError::NotService),
+impl From<LiveCallerError> for ServiceKeyError {
+    fn from(error: LiveCallerError) -> Self {
+        match error {
+            LiveCallerError::NoToken => Self::NoToken,
+            LiveCallerError::BadToken(error) => Self::BadToken(error),
+            LiveCallerError::Ended => Self::Ended,
+            LiveCallerError::Db(error) => Self::Db(error),
         }
     }
 }
 
+impl ServiceKey {
+    /// Requires `service_role` of the identity's caller. `origin` is that of the request or SMTP session.
+    ///
+    /// # Errors
+    /// [`ServiceKeyError`].
+    pub async fn require(
+        identity: &Identity,
+        control: &Control,
+        origin: &Origin,
+    ) -> Result<Self, ServiceKeyError> {
+        let is_stranger = |caller: &Caller| caller.is_anonymous() && caller.user.is_none();
+        if identity.caller().is_ok_and(|caller| !(caller.is_service() || is_stranger(caller))) {
+            return Err(ServiceKeyError::NotService);
+        }
+        LiveCaller::require(identity, control, origin).await?;
+        Ok(Self(()))
+    }
+}
+
+/// Identity and origin are set by the layer.
 impl<S: Send + Sync> FromRequestParts<S> for ServiceKey
 where
     Control: FromRef<S>,
@@ -85,33 +78,10 @@ where
     type Rejection = ServiceKeyError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ServiceKeyError> {
-        Self::require(parts, &Control::from_ref(state)).await
+        let identity = parts.extensions.get::<Identity>().ok_or(ServiceKeyError::NoToken)?;
+        let origin = parts.extensions.get::<Origin>().ok_or(ServiceKeyError::NoToken)?;
+        Self::require(identity, &Control::from_ref(state), origin).await
     }
-}
-
-/// Requires a live session; the service key itself has none.
-async fn require_live(
-    caller: &Caller,
-    control: &Control,
-    operation: &Operation,
-) -> Result<(), ServiceKeyError> {
-    if caller.session.is_none() && caller.user.is_none() {
-        return Ok(());
-    }
-    let session = caller.session.map(|id| id.0);
-    let (user, tenant) = (caller.user.map(|id| id.0), caller.tenant.map(|id| id.0));
-    let role = caller.role.to_string();
-    let ask = async move |client: &tokio_postgres::Client| {
-        let sql = "select rowhouse.require_live_session($1, $2, $3, $4)";
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] =
-            [(&session, Type::UUID), (&user, Type::UUID), (&tenant, Type::UUID), (&role, Type::TEXT)];
-        client.query_typed(sql, &parameters).await.map(|_| ()).map_err(DbError::from)
-    };
-    let asked = control.statement(operation, ask).await;
-    asked.map_err(|error| match error.code() {
-        Some(code) if ENDED.contains(&code) => ServiceKeyError::Ended,
-        _ => ServiceKeyError::Db(error),
-    })
 }
 
 /// As problem details (RFC 9457); a surface with another dialect matches the error itself.

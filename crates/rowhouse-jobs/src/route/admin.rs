@@ -5,11 +5,11 @@ mod schema;
 
 use axum::Json;
 use axum::extract::{Extension, FromRef, State};
-use rowhouse_db::{Control, DbError, Transaction};
+use rowhouse_db::{Control, Transaction};
 use rowhouse_http::ServiceKey;
 use rowhouse_http::api::routing::{get_with, post_with};
 use rowhouse_http::api::{
-    Body, Created, Cursor, Page, Params, Problem, Raw, Routes, Segment, SentBody, limit, operation,
+    Body, Created, Cursor, Once, Page, Params, Problem, Raw, Routes, Segment, SentBody, limit, operation,
 };
 use rowhouse_kernel::{Origin, SharedClock, TenantId};
 use schemars::JsonSchema;
@@ -147,32 +147,35 @@ async fn retry(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
+    once: Once,
     Segment(id): Segment<i64>,
 ) -> Answer<Raw<Job>> {
-    let work = async move |tx: &Transaction<'_>| {
-        Ok::<_, DbError>((admin::retry(tx, id).await?, admin::find(tx, id).await?))
-    };
-    match jobs.control.run_tx(&origin.operation("jobs.retry"), work).await? {
-        (true, Some(job)) => Ok(Json(Raw::new(job))),
-        (_, None) => Err(no_job(id)),
-        (false, Some(_)) => {
-            Err(Problem::conflict(format!("job {id} is not dead, cancelled, failed or scheduled")))
-        }
-    }
+    let work =
+        async move |tx: &Transaction<'_>| match (admin::retry(tx, id).await?, admin::find(tx, id).await?) {
+            (true, Some(job)) => once.keep(tx, Json(Raw::new(job))).await,
+            (_, None) => Err(no_job(id)),
+            (false, Some(_)) => {
+                Err(Problem::conflict(format!("job {id} is not dead, cancelled, failed or scheduled")))
+            }
+        };
+    jobs.control.run_tx(&origin.operation("jobs.retry"), work).await
 }
 
 async fn cancel(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
+    once: Once,
     Segment(id): Segment<i64>,
 ) -> Answer<Cancelled> {
-    let work = async move |tx: &Transaction<'_>| admin::cancel(tx, id).await;
-    match jobs.control.run_tx(&origin.operation("jobs.cancel"), work).await? {
+    let work = async move |tx: &Transaction<'_>| match admin::cancel(tx, id).await? {
         None => Err(no_job(id)),
-        Some(state) if state == "cancelled" || state == "cancelling" => Ok(Json(Cancelled { id, state })),
+        Some(state) if state == "cancelled" || state == "cancelling" => {
+            once.keep(tx, Json(Cancelled { id, state })).await
+        }
         Some(state) => Err(Problem::conflict(format!("job {id} has ended already: {state}"))),
-    }
+    };
+    jobs.control.run_tx(&origin.operation("jobs.cancel"), work).await
 }
 
 /// The job carries the id of the request that enqueued it, which the transaction knows.
@@ -180,6 +183,7 @@ async fn new(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
+    once: Once,
     SentBody(new, text): SentBody<NewJobBody>,
 ) -> Result<Created<Id>, Problem> {
     let (run_at, timeout, payload) = (new.run_at()?, new.timeout()?, new.payload(&text));
@@ -196,10 +200,10 @@ async fn new(
             timeout,
             ..plain
         };
-        enqueue(tx, &job).await
+        let id = enqueue(tx, &job).await?;
+        once.keep(tx, Created(Id { id })).await
     };
-    let id = jobs.control.run_tx(&origin.operation("jobs.enqueue"), work).await?;
-    Ok(Created(Id { id }))
+    jobs.control.run_tx(&origin.operation("jobs.enqueue"), work).await
 }
 
 /// What is paused: a queue or all, for a tenant or for all.
@@ -214,27 +218,38 @@ async fn pause(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
+    once: Once,
     Body(scope): Body<Scope>,
 ) -> Answer<Paused> {
-    set_paused(&jobs, &origin, scope, true).await
+    set_paused(&jobs, &origin, once, scope, true).await
 }
 
 async fn resume(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
+    once: Once,
     Body(scope): Body<Scope>,
 ) -> Answer<Paused> {
-    set_paused(&jobs, &origin, scope, false).await
+    set_paused(&jobs, &origin, once, scope, false).await
 }
 
-async fn set_paused(jobs: &JobsAdmin, origin: &Origin, scope: Scope, paused: bool) -> Answer<Paused> {
+async fn set_paused(
+    jobs: &JobsAdmin,
+    origin: &Origin,
+    once: Once,
+    scope: Scope,
+    paused: bool,
+) -> Answer<Paused> {
     let (queue, tenant) = (scope.queue, scope.tenant.map(TenantId));
-    let work = async move |tx: &Transaction<'_>| admin::pause(tx, queue.as_deref(), tenant, paused).await;
-    match jobs.control.run_tx(&origin.operation("jobs.pause"), work).await? {
-        queues if queues.is_empty() => Err(Problem::not_found("no queue of that name")),
-        queues => Ok(Json(Paused { queues, tenant: scope.tenant, paused })),
-    }
+    let work = async move |tx: &Transaction<'_>| {
+        let queues = admin::pause(tx, queue.as_deref(), tenant, paused).await?;
+        if queues.is_empty() {
+            return Err(Problem::not_found("no queue of that name"));
+        }
+        once.keep(tx, Json(Paused { queues, tenant: scope.tenant, paused })).await
+    };
+    jobs.control.run_tx(&origin.operation("jobs.pause"), work).await
 }
 
 fn no_job(id: i64) -> Problem {

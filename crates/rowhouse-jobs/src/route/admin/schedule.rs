@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use rowhouse_db::Transaction;
 use rowhouse_http::ServiceKey;
-use rowhouse_http::api::{Created, Problem, Raw, Segment};
+use rowhouse_http::api::{Created, Once, Problem, Raw, Segment};
 use rowhouse_kernel::Origin;
 
 use super::schema::{Id, Schedules};
@@ -26,12 +26,13 @@ pub(super) async fn run(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
+    once: Once,
     Segment(name): Segment,
 ) -> Result<Created<Id>, Problem> {
-    let (wanted, now) = (name.clone(), jobs.clock.now());
-    let work = async move |tx: &Transaction<'_>| schedule::run(tx, now, &wanted).await;
-    match jobs.control.run_tx(&origin.operation("jobs.schedule_run"), work).await? {
-        Some(id) => Ok(Created(Id { id })),
+    let now = jobs.clock.now();
+    let work = async move |tx: &Transaction<'_>| match schedule::run(tx, now, &name).await? {
+        Some(id) => once.keep(tx, Created(Id { id })).await,
         None => Err(Problem::not_found(format!("no schedule is called \"{name}\""))),
-    }
+    };
+    jobs.control.run_tx(&origin.operation("jobs.schedule_run"), work).await
 }
