@@ -2,9 +2,12 @@
 
 mod command;
 pub mod limit;
+mod member;
 pub mod membership;
 mod module;
 pub mod permission;
+mod route;
+mod tenant;
 
 use rowhouse_db::migrate::Statement;
 
@@ -23,6 +26,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000658_tenancy_jobs.sql",
     "20261127110300_tenancy_live_role.sql",
     "20261127120001_tenancy_comments.sql",
+    "20261127140200_tenancy_member_may.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

@@ -12,6 +12,7 @@ use rowhouse_module::{Assembly, CannotRun, CommandGroup, Module, ModuleFuture};
 use tokio_postgres::Client;
 
 use crate::limit::{CHANNEL, TenantLimits};
+use crate::route::admin::{TenancyAdmin, routes};
 
 const FOLLOWING: Following = Following {
     channel: CHANNEL,
@@ -59,6 +60,8 @@ impl Module for TenancyModule {
                 tracing::warn!(%error, "the tenants' limits could not be loaded yet");
             }
             assembly.provide(Arc::clone(&limits.limits));
+            let admin = TenancyAdmin { control: assembly.origin.database.control.clone() };
+            assembly.admin("/tenants", routes, admin);
             let hub = assembly.hub();
             assembly.task(BackgroundTask::new("tenancy.limits", move |heartbeat| {
                 let (limits, hub) = (limits.clone(), hub.clone());

@@ -78,7 +78,7 @@ pub enum PermissionError {
 }
 
 /// Succeeds if the caller has `permission` in `tenant` now, whatever the token says. A service key has every
-/// permission; `rowhouse_http::ServiceKey` checks that a user of that role still has it.
+/// permission; `rowhouse_http::LiveCaller` checks that a user's session, role and tenant are still valid.
 ///
 /// # Errors
 /// [`PermissionError`].
@@ -93,12 +93,7 @@ pub async fn require(
         None if caller.is_service() => return Ok(()),
         None => return Err(PermissionError::Denied(permission)),
     };
-    let sql = "select exists (
-                 select from tenancy.memberships m
-                 join tenancy.role_permissions p on p.role = m.role and p.permission = $3
-                 join tenancy.tenants t on t.id = m.tenant_id and t.status = 'active'
-                 join tenancy.organizations o on o.id = t.organization_id and o.status = 'active'
-                 where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active')";
+    let sql = "select tenancy.member_may($1, $2, $3)";
     let name = permission.as_str();
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&tenant.0, Type::UUID), (&user, Type::UUID), (&name, Type::TEXT)];

@@ -123,9 +123,11 @@ async fn description_and_routes_of_the_admin_api_agree() {
     let contract = app.contract().await;
     let id = enqueue(&app, json!({ "kind": "jobs.noop" })).await;
     client.batch_execute(super::schedule::NIGHTLY).await.unwrap();
+    let user = app.sign_up("a@example.com").await;
     assert!(contract.operations().len() >= 10);
     for path in contract.paths() {
         let url = path.replace("{id}", &id.to_string()).replace("{name}", "nightly");
+        let url = url.replace("{tenant}", &user.tenant).replace("{user}", &user.id);
         for method in METHODS {
             let body = (method == "post").then(|| match path.as_str() {
                 "/jobs" => json!({ "kind": "jobs.noop" }),

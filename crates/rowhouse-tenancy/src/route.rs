@@ -1,0 +1,3 @@
+//! What of tenancy is served over HTTP.
+
+pub(crate) mod admin;
