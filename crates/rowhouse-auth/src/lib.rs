@@ -63,4 +63,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         "20261127135000_auth_project_rights.sql",
         include_str!("../migrations/20261127135000_auth_project_rights.sql"),
     ),
+    ("20261127140100_auth_bounds.sql", include_str!("../migrations/20261127140100_auth_bounds.sql")),
 ];

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use rowhouse_http::limit::{Quota, RateLimited, RateLimiter};
-use rowhouse_kernel::SharedClock;
+use rowhouse_http::limit::{AddressLimit, Charge, Quota, RateKey, RateLimited, RateLimiter, Subject};
+use rowhouse_kernel::{SharedClock, UserId};
 
 use crate::request::Client;
 
@@ -24,23 +24,31 @@ impl From<RateLimited> for TooManyRequests {
     }
 }
 
-/// A budget per address, refilled evenly over five minutes.
+/// A budget per address, and another per user, refilled evenly over five minutes.
 #[derive(Debug)]
-pub(crate) struct AddressLimit {
+pub(crate) struct ClientLimit {
     name: &'static str,
     quota: Quota,
     limiter: RateLimiter,
+    addresses: AddressLimit,
 }
 
-impl AddressLimit {
-    /// Allows `per_5min` requests (at least one) per address.
+impl ClientLimit {
+    /// Allows `per_5min` requests (at least one) per address and per user.
     pub(crate) fn new(name: &'static str, per_5min: u32, clock: SharedClock) -> Self {
-        Self { name, quota: Quota::new(per_5min, WINDOW), limiter: RateLimiter::in_memory(clock) }
+        let (quota, limiter) = (Quota::new(per_5min, WINDOW), RateLimiter::in_memory(clock));
+        Self { name, quota, addresses: AddressLimit::new(name, quota, limiter.clone()), limiter }
     }
 
-    /// Counts one request; requests without an address share a budget.
+    /// Counts one request of an address; a client without one is not counted.
     pub(crate) async fn check(&self, client: &Client) -> Result<(), TooManyRequests> {
         let address = client.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Ok(self.limiter.check_address(self.name, address, self.quota, &client.rates).await?)
+        Ok(self.addresses.check(address, &client.rates).await?)
+    }
+
+    /// Counts one request of a user, from wherever it comes.
+    pub(crate) async fn check_user(&self, user: UserId, client: &Client) -> Result<(), TooManyRequests> {
+        let key = RateKey { limit: self.name, subject: Subject::User(user.0) };
+        Ok(self.limiter.check(&[Charge { key, quota: self.quota }], &client.rates).await?)
     }
 }

@@ -126,7 +126,7 @@ impl FromRequestParts<Auth> for Administrator {
 
     async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Refusal> {
         caller(parts)?;
-        match ServiceKey::require(parts, &auth.control).await {
+        match ServiceKey::from_request_parts(parts, auth).await {
             Ok(_) => Ok(Self),
             Err(ServiceKeyError::Db(error)) => Err(Fault::from(error).into()),
             Err(ServiceKeyError::BadToken(error)) => Err(CallerError::BadJwt(error).into()),

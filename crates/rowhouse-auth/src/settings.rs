@@ -38,6 +38,8 @@ settings! {
         pub live_sessions: bool = true,
         /// Within this time after its rotation, a refresh token may be presented again without ending the session.
         pub refresh_reuse_interval: Duration = Duration::from_secs(10),
+        /// Sessions that a user may have at once; a further sign-in ends the one that was not used for the longest time.
+        pub max_sessions_per_user: u32 as "sessions" = 100,
         /// Refuses new accounts.
         pub disable_signup: bool = false,
         /// Confirms addresses without a mail. Refused in production.
@@ -90,6 +92,9 @@ impl Check for AuthSettings {
         findings.positive_span("access_token_lifetime", self.access_token_lifetime);
         findings.span("refresh_reuse_interval", self.refresh_reuse_interval);
         findings.span("lockout_duration", self.lockout_duration);
+        if self.max_sessions_per_user == 0 {
+            findings.refuse("max_sessions_per_user", "expected at least 1; nobody could sign in");
+        }
     }
 
     fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {

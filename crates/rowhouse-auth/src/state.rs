@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use rowhouse_crypto::ChainKey;
 use rowhouse_db::Control;
 use rowhouse_kernel::{SharedClock, SharedRng};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::hasher::Hasher;
 use crate::key_store::KeyStore;
-use crate::limit::AddressLimit;
+use crate::limit::ClientLimit;
 use crate::settings::AuthSettings;
 
 /// The parts of [`Auth`].
@@ -43,8 +44,14 @@ pub struct Auth {
     /// Derives each refresh token from its predecessor.
     pub(crate) chain: Arc<ChainKey>,
     pub(crate) hasher: Arc<Hasher>,
-    pub(crate) signin_limit: Arc<AddressLimit>,
-    pub(crate) refresh_limit: Arc<AddressLimit>,
+    pub(crate) signin_limit: Arc<ClientLimit>,
+    pub(crate) refresh_limit: Arc<ClientLimit>,
+}
+
+impl FromRef<Auth> for Control {
+    fn from_ref(auth: &Auth) -> Self {
+        auth.control.clone()
+    }
 }
 
 impl Auth {
@@ -56,12 +63,8 @@ impl Auth {
             issuer: issuer(&public_url).into(),
             chain: Arc::new(keys.chain_key()),
             hasher: Arc::new(Hasher::new(&settings, rng.clone())),
-            signin_limit: Arc::new(AddressLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
-            refresh_limit: Arc::new(AddressLimit::new(
-                "refresh",
-                settings.token_rate_per_5min,
-                clock.clone(),
-            )),
+            signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
+            refresh_limit: Arc::new(ClientLimit::new("refresh", settings.token_rate_per_5min, clock.clone())),
             settings: Arc::new(settings),
             control,
             keys,

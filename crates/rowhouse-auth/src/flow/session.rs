@@ -13,7 +13,7 @@ use crate::fault::{Fault, carry_fault};
 use crate::live::{NotLive, require_live};
 use crate::model::{Session, User};
 use crate::request::{Client, SignedIn};
-use crate::store::session::{self, Scope, SessionRow};
+use crate::store::session::{self, NewSession, Scope, SessionRow};
 use crate::store::{refresh_token, user};
 
 /// Why a session cannot be changed or ended.
@@ -72,7 +72,10 @@ pub(crate) async fn open(
     now: OffsetDateTime,
 ) -> Result<Option<Grant>, Fault> {
     let refresh_token = OpaqueSecret::generate(&*auth.rng);
-    let session = session::open(tx, auth.new_id(), user, &refresh_token.digest(), client, now).await?;
+    let token_digest = refresh_token.digest();
+    let most = auth.settings.max_sessions_per_user;
+    let new = NewSession { id: auth.new_id(), user, token_digest: &token_digest, most };
+    let session = session::open(tx, new, client, now).await?;
     let (row, membership) = tokio::try_join!(user::find(tx, user), async {
         Ok(membership::find_or_default(tx, user, session.tenant_id).await?)
     })?;

@@ -85,6 +85,7 @@ pub(super) async fn put(
         true => auth.signin_limit.check(&client).await?,
         false => auth.refresh_limit.check(&client).await?,
     }
+    auth.refresh_limit.check_user(caller.user, &client).await?;
     let change = AccountChange { email: body.email, password, data: body.data };
     Ok(user_answer(account::update(&auth, caller, change, &client).await?))
 }

@@ -60,18 +60,34 @@ pub(crate) enum Scope {
     Others,
 }
 
-/// Opens a session in the user's default tenant, with `token_digest` as its first refresh token, and stores the time
-/// of the sign-in.
+/// A new session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewSession<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) user: Uuid,
+    /// Digest of its first refresh token.
+    pub(crate) token_digest: &'a str,
+    /// Most sessions of the user, including this one.
+    pub(crate) most: u32,
+}
+
+/// Opens a session in the user's default tenant and stores the time of the sign-in. Deletes the user's sessions beyond the
+/// bound: ended ones first, then those that were not used for the longest time.
 pub(crate) async fn open(
     client: &Connection,
-    id: Uuid,
-    user: Uuid,
-    token_digest: &str,
+    new: NewSession<'_>,
     from: &Client,
     now: OffsetDateTime,
 ) -> Result<SessionRow, Fault> {
+    let NewSession { id, user, token_digest, most } = new;
+    let others = i64::from(most.max(1) - 1);
     let sql = concat!(
-        "with session as (
+        "with surplus as (
+           delete from auth.sessions where id = any (array(
+             select s.id from auth.sessions s where s.user_id = $2
+             order by s.not_after is null or s.not_after > $4 desc, coalesce(s.refreshed_at, s.created_at) desc
+             offset $7 limit 100))
+         ), session as (
            insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, tenant_id)
            values ($1, $2, $4, $4, 'aal1', $5, $6, tenancy.default_tenant($2))
            returning *
@@ -95,6 +111,7 @@ pub(crate) async fn open(
                 (&now, Type::TIMESTAMPTZ),
                 (&from.user_agent, Type::TEXT),
                 (&from.address, Type::INET),
+                (&others, Type::INT8),
             ],
         )
         .await?;

@@ -144,3 +144,18 @@ async fn new_address_does_not_reveal_whether_it_is_taken_and_is_rate_limited() {
     let refused = app.put_as("/user", person.token(), json!({ "email": "b@example.com" })).await;
     refused.is(429, "over_request_rate_limit");
 }
+
+#[tokio::test]
+async fn changes_of_one_user_are_limited_wherever_they_come_from() {
+    let app = App::with(AuthSettings { token_rate_per_5min: 3, ..settings() }).await;
+    let (first, second) = (app.sign_up("a@example.com").await, app.sign_up("b@example.com").await);
+    let change = async |token: &str, n: u8, address: u8| {
+        app.come_from(address);
+        app.put_as("/user", token, json!({ "data": { "n": n } })).await
+    };
+    for n in 0..3 {
+        change(first.token(), n, n).await.ok();
+    }
+    change(first.token(), 3, 3).await.is(429, "over_request_rate_limit");
+    change(second.token(), 0, 4).await.ok();
+}

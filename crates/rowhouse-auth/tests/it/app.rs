@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -32,6 +33,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) database: TestDatabase,
     pub(crate) service_key: String,
+    /// The last part of the client's address.
+    address: Arc<AtomicU8>,
 }
 
 /// An answer, read to its end.
@@ -74,10 +77,11 @@ impl App {
     pub(crate) async fn on(database: TestDatabase, settings: AuthSettings) -> Self {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
         let rng = Arc::new(SystemRng);
+        let address = Arc::new(AtomicU8::new(1));
         let control = Control::open(&database.urls.control, &DbSettings::default()).unwrap();
         let shared: SharedClock = clock.clone();
         let origin = Origin::system(&shared);
-        let keys = KeyStore::open(control.clone(), &settings, origin, rng.clone()).await.unwrap();
+        let keys = KeyStore::open(control.clone(), &settings, origin.clone(), rng.clone()).await.unwrap();
         let resolver = Arc::new(CallerResolver::new(keys.shared(), ForeignTokens::default(), clock.clone()));
         let service_key = keys.issue_api_key("service_role", URL, API_KEY_LIFETIME).await.unwrap();
         let parts = AuthParts {
@@ -88,8 +92,9 @@ impl App {
             clock: clock.clone(),
             rng,
         };
-        let router = router(Auth::new(parts)).layer(from_fn_with_state(resolver, introduce));
-        Self { router, keys, clock, database, service_key }
+        let router = router(Auth::new(parts))
+            .layer(from_fn_with_state((resolver, origin, address.clone()), introduce));
+        Self { router, keys, clock, database, service_key, address }
     }
 
     /// The origin of operations outside requests.
@@ -155,6 +160,11 @@ impl App {
         self.keys.issue_api_key("anon", URL, API_KEY_LIFETIME).await.unwrap()
     }
 
+    /// Requests come from 192.0.2.`last` from here on.
+    pub(crate) fn come_from(&self, last: u8) {
+        self.address.store(last, Ordering::Relaxed);
+    }
+
     pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time.try_into().unwrap());
     }
@@ -205,12 +215,14 @@ impl Answer {
 
 /// The extensions that the server's layer adds to every request.
 async fn introduce(
-    State(resolver): State<Arc<CallerResolver>>,
+    State((resolver, origin, last)): State<(Arc<CallerResolver>, Origin, Arc<AtomicU8>)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let identity = resolver.resolve(request.headers());
     request.extensions_mut().insert(identity);
-    request.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, 1])));
+    request.extensions_mut().insert(origin);
+    let last = last.load(Ordering::Relaxed);
+    request.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, last])));
     next.run(request).await
 }

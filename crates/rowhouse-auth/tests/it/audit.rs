@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use http::Method;
+use rowhouse_auth::AuthSettings;
 use serde_json::{Value, json};
 
-use crate::app::{App, PASSWORD};
+use crate::app::{App, PASSWORD, settings};
 
 /// Actions in their order, of one user where named.
 async fn actions(app: &App, user: &str) -> Vec<String> {
@@ -153,4 +154,52 @@ async fn entries_of_the_former_table_are_migrated() {
     let deleted = json!({ "action": "user_deleted", "log_type": "team" });
     assert_eq!(payloads, [login, deleted, json!({ "action": "unknown" })]);
     assert_eq!((rows[0].get::<_, &str>(2), rows[1].get::<_, &str>(2)), ("192.0.2.7", ""));
+}
+
+#[tokio::test]
+async fn flood_of_sign_ins_leaves_a_bounded_number_of_sessions_and_entries() {
+    let app = App::with(AuthSettings { max_sessions_per_user: 3, ..settings() }).await;
+    let person = app.sign_up("a@example.com").await;
+    let client = app.sql().await;
+    let count = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    let entries = "insert into audit.entries (source, action, actor, target_kind, target_id) \
+         select 'auth', action, 'anon', 'user', $1 from unnest(array['login', 'logout']) action, generate_series(1, 97)";
+    client.execute(entries, &[&person.id()]).await.unwrap();
+    for _ in 0..8 {
+        app.sign_in("a@example.com").await;
+    }
+    assert_eq!(count("select count(*) from auth.sessions").await, 3);
+    assert_eq!(count("select count(*) from auth.refresh_tokens").await, 3, "they go with their sessions");
+    for action in ["login", "logout"] {
+        let written = format!("select count(*) from audit.entries where action = '{action}'");
+        assert_eq!(count(&written).await, 100, "{action}");
+        let left_out = format!(
+            "select count(*) from audit.entries where action = 'entries_left_out' and details ->> 'action' = '{action}'"
+        );
+        assert_eq!(count(&left_out).await, 1, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn session_that_was_not_used_for_the_longest_time_makes_room() {
+    let app = App::with(AuthSettings { max_sessions_per_user: 2, ..settings() }).await;
+    let first = app.sign_up("a@example.com").await;
+    app.pass(Duration::from_secs(60));
+    let second = app.sign_in("a@example.com").await;
+    app.pass(Duration::from_secs(60));
+    let first = crate::app::Person(app.refresh(first.refresh_token()).await.ok());
+    app.pass(Duration::from_secs(60));
+    app.sign_in("a@example.com").await;
+    app.get("/user", first.token()).await.ok();
+    app.get("/user", second.token()).await.is(403, "session_not_found");
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_and_only_the_lock_is_written_down() {
+    let app = App::with(AuthSettings { lockout_failures: 3, ..settings() }).await;
+    let person = app.sign_up("a@example.com").await;
+    for _ in 0..10 {
+        app.password("a@example.com", "wrong").await;
+    }
+    assert_eq!(actions(&app, person.id()).await, ["user_signedup", "login", "user_locked"]);
 }
