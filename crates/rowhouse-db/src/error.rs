@@ -22,11 +22,15 @@ pub struct PgError {
     pub routine: Option<String>,
 }
 
+/// Bytes of a message in logs: it may repeat what a caller sent.
+const MOST_SHOWN: usize = 1000;
+
 impl Error for PgError {}
 
 impl fmt::Display for PgError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.code)
+        let shown = &self.message[..self.message.floor_char_boundary(MOST_SHOWN)];
+        write!(f, "{shown} ({})", self.code)
     }
 }
 

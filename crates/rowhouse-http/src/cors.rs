@@ -12,7 +12,7 @@ use crate::settings::ServerSettings;
 /// Response headers that scripts may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "content-encoding, content-location, content-range, content-type, date, location, preference-applied, proxy-status, range-unit, server, \
-     transfer-encoding, x-request-id, x-total-count, link, x-supabase-api-version, ratelimit, ratelimit-policy, retry-after",
+     transfer-encoding, x-request-id, x-total-count, link, etag, idempotency-replayed, x-supabase-api-version, ratelimit, ratelimit-policy, retry-after",
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS");
 const VARY: HeaderValue = HeaderValue::from_static("Origin");
@@ -33,6 +33,10 @@ pub async fn cors(State(settings): State<Arc<ServerSettings>>, request: Request,
     // Always sent: a cache must not serve one origin's response to another, nor a response to a request without
     // Origin to one with it.
     headers.append(header::VARY, if is_preflight { PREFLIGHT_VARY } else { VARY });
+    // The data API answers OPTIONS with `*`, as PostgREST does.
+    if !allows_any(&settings) {
+        headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    }
     let Some(origin) = origin.filter(|origin| is_allowed(&settings, origin)) else { return response };
     name_origin(&settings, origin, headers);
     if !is_preflight {

@@ -24,6 +24,8 @@ pub enum Fault {
     NoPath,
     /// The request has no `Host`, or several (RFC 9112 section 3.2).
     Host,
+    /// The address has sent too many invalid tokens.
+    Guessing,
     /// The answer takes longer than the deadline.
     Late,
     /// A panic or another bug.
@@ -35,6 +37,7 @@ impl Fault {
         match self {
             Self::NoPath => StatusCode::NOT_FOUND,
             Self::Host => StatusCode::BAD_REQUEST,
+            Self::Guessing => StatusCode::TOO_MANY_REQUESTS,
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -44,6 +47,7 @@ impl Fault {
         match self {
             Self::NoPath => "no such path",
             Self::Host => "a request names exactly one host",
+            Self::Guessing => "too many invalid tokens",
             Self::Late => "the request took too long",
             Self::Broken => "internal error",
         }
@@ -55,6 +59,7 @@ impl Fault {
         match self {
             Self::NoPath => "not_found",
             Self::Host => "bad_request",
+            Self::Guessing => "over_request_rate_limit",
             Self::Late => "request_timeout",
             Self::Broken => "unexpected_failure",
         }
@@ -123,6 +128,8 @@ fn rest_code(fault: Fault) -> &'static str {
     match fault {
         Fault::NoPath => "PGRST125",
         Fault::Host => "PGRST100",
+        // PostgREST has no limit of this kind.
+        Fault::Guessing => "RHL03",
         Fault::Late => "PGRST003",
         Fault::Broken => "PGRSTX00",
     }

@@ -1,24 +1,21 @@
-//! The middleware of every request: id, address, caller and deadline before it; metrics, log line and headers after
-//! it.
+//! The middleware of every request: id, address and caller before it; metrics, log line and headers after it. Refusals
+//! and the deadline are left to `guard`.
+
+mod guard;
 
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use rowhouse_kernel::{Actor, Origin, SharedClock, SharedRng, new_id};
-use tracing::Instrument;
 
 use crate::address::ClientAddress;
-use crate::deadline::Deadline;
-use crate::dialect::{Dialect, Fault};
 use crate::identity::{CallerResolver, Identity};
-use crate::limit::RateReport;
+use crate::limit::{AddressLimit, RateReport};
 use crate::metric::{Metrics, known_method};
 use crate::surface::SurfaceIndex;
 
@@ -37,6 +34,8 @@ pub struct Layers {
     pub request_timeout: Duration,
     /// The surfaces behind the layer.
     pub surfaces: SurfaceIndex,
+    /// Limits invalid tokens per client address; expired ones are not counted.
+    pub bad_tokens: AddressLimit,
     /// Header of a trusted proxy with the client's address.
     pub client_address_header: Option<String>,
     /// For request ids.
@@ -44,6 +43,8 @@ pub struct Layers {
     /// For request ids.
     pub rng: SharedRng,
 }
+
+pub use guard::guard;
 
 /// A request's id; a request extension. Its log lines, jobs and mails carry the same.
 #[derive(Debug, Clone)]
@@ -53,14 +54,14 @@ pub struct RequestId(pub Arc<str>);
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyTime(pub Duration);
 
-/// The layer itself, for `axum::middleware::from_fn_with_state`.
+/// The outermost layer, for `axum::middleware::from_fn_with_state`; [`guard`] stands below it.
 pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = layers.request_id(request.headers());
     layers.introduce(&mut request, &id);
     let line = Line::begin(&request, &id);
     let rates = request.extensions().get::<RateReport>().cloned().unwrap_or_default();
-    let mut response = layers.answer(request, next, &line).await;
+    let mut response = next.run(request).await;
     line.end(&layers.metrics, response.status(), started.elapsed());
     let status = response.status();
     let headers = response.headers_mut();
@@ -109,27 +110,6 @@ impl Layers {
         RequestId(text.into())
     }
 
-    /// The handler's answer, or that of a fault.
-    async fn answer(&self, request: Request, next: Next, line: &Line<'_>) -> Response {
-        let dialect = self.surfaces.dialect(&line.path);
-        if !names_one_host(&request) {
-            return dialect.fault(Fault::Host);
-        }
-        let mut request = request;
-        let limit = self.surfaces.deadline(&line.path).unwrap_or(self.request_timeout);
-        let deadline = Deadline::new(limit);
-        request.extensions_mut().insert(deadline.clone());
-        // A span of level ERROR, so that every log line within has the id.
-        let span = tracing::error_span!("request", request_id = &*line.id.0);
-        // A panic ends one request, not the connection or the process.
-        let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
-        match deadline.wait(answer).await {
-            Some(Ok(response)) => response,
-            Some(Err(_)) => broken(dialect, line),
-            None => dialect.fault(Fault::Late),
-        }
-    }
-
     /// Puts id, address, identity and origin into the request's extensions.
     fn introduce(&self, request: &mut Request, id: &RequestId) {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -173,18 +153,5 @@ fn host_from_authority(request: &mut Request) {
     let authority = request.uri().authority().and_then(|name| HeaderValue::from_str(name.as_str()).ok());
     if let Some(authority) = authority {
         request.headers_mut().insert(header::HOST, authority);
-    }
-}
-
-fn broken(dialect: Dialect, line: &Line<'_>) -> Response {
-    tracing::error!(request_id = &*line.id.0, path = line.path, "a request panicked");
-    dialect.fault(Fault::Broken)
-}
-
-/// HTTP/1.1 requires exactly one `Host` (RFC 9112 section 3.2); no version may have several.
-fn names_one_host(request: &Request) -> bool {
-    match request.headers().get_all(header::HOST).iter().count() {
-        0 => request.version() != Version::HTTP_11,
-        count => count == 1,
     }
 }

@@ -3,6 +3,7 @@
 //! A limit is a quota for each subject: an address and the networks it lies in, a user, a key, a tenant, a plan.
 //! Leaves storage to a [`RateStore`], and the choice of limits to the surfaces.
 
+mod address;
 mod header;
 mod memory;
 mod quota;
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 use rowhouse_kernel::SharedClock;
 use time::OffsetDateTime;
 
+pub use address::AddressLimit;
 pub use header::RateReport;
 pub use memory::MemoryRates;
 pub use quota::{Allowance, Quota};
@@ -48,6 +50,13 @@ pub trait RateStore: Send + Sync {
     /// Counts one request against every charge, or against none if one of them does not allow it. Returns the
     /// allowance of each, in the same order.
     fn take<'s>(
+        &'s self,
+        charges: &'s [Charge],
+        now: OffsetDateTime,
+    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>>;
+
+    /// The allowance that one request would get, without counting it.
+    fn look<'s>(
         &'s self,
         charges: &'s [Charge],
         now: OffsetDateTime,
@@ -94,37 +103,35 @@ impl RateLimiter {
     /// # Errors
     /// If one of the charges does not allow it; then none is counted.
     pub async fn check(&self, charges: &[Charge], report: &RateReport) -> Result<(), RateLimited> {
-        let taken = match self.store.take(charges, self.clock.now()).await {
-            Ok(taken) => taken,
-            Err(error) => {
-                tracing::warn!(%error, "a request passes without being counted");
-                return Ok(());
-            }
-        };
-        let tightest = charges.iter().zip(&taken).min_by_key(|(_, allowance)| allowance.tightness());
-        let Some((charge, allowance)) = tightest else { return Ok(()) };
-        report.record(charge, *allowance);
-        let longest = taken.iter().filter_map(|allowance| allowance.retry_after).max();
-        longest.map_or(Ok(()), |retry_after| Err(RateLimited { retry_after }))
+        judge(charges, self.store.take(charges, self.clock.now()).await, report)
     }
 
-    /// As [`Self::check`] for a client's address: IPv6 networks share budgets that grow with them.
+    /// As [`Self::check`], without counting: for what is counted only when it fails.
     ///
     /// # Errors
     /// As [`Self::check`].
-    pub async fn check_address(
-        &self,
-        limit: &'static str,
-        address: std::net::IpAddr,
-        quota: Quota,
-        report: &RateReport,
-    ) -> Result<(), RateLimited> {
-        let networks = Subject::networks(address);
-        let charge =
-            |(subject, factor)| Charge { key: RateKey { limit, subject }, quota: quota.times(factor) };
-        let charges: Vec<_> = networks.into_iter().map(charge).collect();
-        self.check(&charges, report).await
+    pub async fn look(&self, charges: &[Charge], report: &RateReport) -> Result<(), RateLimited> {
+        judge(charges, self.store.look(charges, self.clock.now()).await, report)
     }
+}
+
+fn judge(
+    charges: &[Charge],
+    told: Result<Vec<Allowance>, StoreError>,
+    report: &RateReport,
+) -> Result<(), RateLimited> {
+    let told = match told {
+        Ok(told) => told,
+        Err(error) => {
+            tracing::warn!(%error, "a request passes without being counted");
+            return Ok(());
+        }
+    };
+    let tightest = charges.iter().zip(&told).min_by_key(|(_, allowance)| allowance.tightness());
+    let Some((charge, allowance)) = tightest else { return Ok(()) };
+    report.record(charge, *allowance);
+    let longest = told.iter().filter_map(|allowance| allowance.retry_after).max();
+    longest.map_or(Ok(()), |retry_after| Err(RateLimited { retry_after }))
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ settings! {
         pub drain_timeout: Duration = Duration::from_secs(25),
         /// Header that carries the client's address when a proxy of yours stands in front, for example `x-forwarded-for`; `none` if nothing does. Unset: the connection's address, which production refuses, since everybody behind a proxy would share one rate limit.
         pub client_address_header: Option<String> = None,
+        /// Invalid tokens that one client address may send within five minutes to the surfaces, and as many to `/metrics`; expired tokens are not counted.
+        pub bad_token_rate_per_5min: u32 as "tokens in 5 minutes" = 300,
         /// Bearer token that opens `/metrics` to addresses other than loopback.
         pub metrics_token: Option<Secret> = None,
     }

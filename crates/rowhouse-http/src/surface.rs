@@ -180,6 +180,12 @@ impl SurfaceIndex {
         self.find(path).and_then(|known| known.deadline)
     }
 
+    /// Whether the path is below a surface's prefix.
+    #[must_use]
+    pub fn contains(&self, path: &str) -> bool {
+        self.find(path).is_some()
+    }
+
     fn find(&self, path: &str) -> Option<&Known> {
         let is_below = |known: &&Known| {
             let rest = path.strip_prefix(known.prefix.as_str());

@@ -68,10 +68,11 @@ impl Tidy {
         Kind { max_attempts: 5, ..Kind::new(name) }
     }
 
-    async fn step(&self) -> Result<i64, DbError> {
+    async fn step(&self, job: &Job) -> Result<i64, DbError> {
+        let operation = Operation::system("jobs_tidy").for_request(job.request_id.as_deref());
         let (statement, ages) = (self.statement.to_owned(), self.ages.clone());
         self.control
-            .run_tx(&Operation::system("jobs_tidy"), async move |tx| {
+            .run_tx(&operation, async move |tx| {
                 let row = match &ages {
                     Some(ages) => tx.query_one(&statement, &[ages]).await?,
                     None => tx.query_one(&statement, &[]).await?,
@@ -81,10 +82,10 @@ impl Tidy {
             .await
     }
 
-    async fn tidy(&self) -> JobResult {
+    async fn tidy(&self, job: &Job) -> JobResult {
         let mut removed = 0;
         for _ in 0..MOST_STEPS {
-            match self.step().await.map_err(|error| JobError::Retry(error.to_string()))? {
+            match self.step(job).await.map_err(|error| JobError::Retry(error.to_string()))? {
                 0 => break,
                 count => removed += count,
             }
@@ -94,7 +95,7 @@ impl Tidy {
 }
 
 impl Handler for Tidy {
-    fn run<'a>(&'a self, _: &'a Job) -> HandlerFuture<'a> {
-        Box::pin(self.tidy())
+    fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
+        Box::pin(self.tidy(job))
     }
 }

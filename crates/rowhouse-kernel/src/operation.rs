@@ -21,6 +21,8 @@ pub enum Actor {
     User(UserId),
     /// A caller that is not a row of `auth.users`, by database role: `anon`, `service_role`, a project's own.
     Role(Arc<str>),
+    /// Software that has signed in with a credential of this name.
+    Credential(Arc<str>),
 }
 
 impl Actor {
@@ -31,7 +33,7 @@ impl Actor {
     }
 }
 
-/// A user's id, a role's name, `operator:NAME`, or `system`.
+/// A user's id, a role's name, `operator:NAME`, `credential:NAME`, or `system`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -39,6 +41,7 @@ impl fmt::Display for Actor {
             Self::Operator(name) => write!(f, "operator:{name}"),
             Self::User(id) => id.fmt(f),
             Self::Role(role) => f.write_str(role),
+            Self::Credential(name) => write!(f, "credential:{name}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
 use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::{Operation, Rng, SERVICE_ROLE, Secret, TenantId};
+use rowhouse_kernel::{Origin, Rng, SERVICE_ROLE, Secret, TenantId};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio_postgres::Client;
@@ -103,12 +103,13 @@ pub(crate) async fn require_good(client: &Client, names: &[&str]) -> Result<(), 
 /// The tenant of a valid credential; `None` if name and secret do not match or it is revoked.
 pub(crate) async fn check(
     control: &Control,
+    origin: &Origin,
     name: String,
     secret: Secret,
 ) -> Result<Option<Option<TenantId>>, DbError> {
     let digest = digest_hex(secret.expose());
     let row = control
-        .run_tx(&Operation::system("mail.sign_in"), async move |tx: &rowhouse_db::Transaction<'_>| {
+        .run_tx(&origin.operation("mail.sign_in"), async move |tx: &rowhouse_db::Transaction<'_>| {
             tx.query_opt(include_str!("../sql/sign_in.sql"), &[&name, &digest]).await.map_err(DbError::from)
         })
         .await?;

@@ -81,7 +81,8 @@ impl Drafts {
         let draft = draft.ok_or_else(|| JobError::Fatal("the payload names no draft".to_owned()))?;
         let mailer = self.mailer.clone();
         let write = async move |tx: &Transaction<'_>| become_mail(tx, &mailer, draft).await;
-        let mail = self.control.run_tx(&Operation::system("mail_write"), write).await?;
+        let operation = Operation::system("mail_write").for_request(job.request_id.as_deref());
+        let mail = self.control.run_tx(&operation.in_tenant(job.tenant), write).await?;
         Ok(mail.map(|id| json!({ "mail": id }).into()))
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use metrics::histogram;
 use rowhouse_db::{Control, DbError};
 use rowhouse_http::{BackgroundTask, Heartbeat};
-use rowhouse_kernel::{Operation, SERVICE_ROLE};
+use rowhouse_kernel::{Operation, Origin, SERVICE_ROLE};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::credential;
@@ -17,6 +17,8 @@ use crate::mailer::Mailer;
 use crate::message::{NewMail, RawMail};
 use crate::store::Accepted;
 
+/// The transaction's name.
+const ACCEPT: &str = "mail_accept";
 /// Messages of one transaction.
 const MAX_BATCH: usize = 64;
 /// Names of the tasks that commit; each runs one transaction at a time.
@@ -37,6 +39,7 @@ pub(crate) enum Draft {
 
 struct Waiting {
     mail: Arc<Draft>,
+    origin: Origin,
     answer: oneshot::Sender<Result<Accepted, MailError>>,
 }
 
@@ -76,10 +79,10 @@ impl Intake {
         &self.mailer
     }
 
-    /// Waits until the mail is durable.
-    pub(crate) async fn accept(&self, mail: Draft) -> Result<Accepted, MailError> {
+    /// Waits until the mail is durable. `origin` is who hands it in.
+    pub(crate) async fn accept(&self, mail: Draft, origin: Origin) -> Result<Accepted, MailError> {
         let (answer, outcome) = oneshot::channel();
-        let waiting = Waiting { mail: Arc::new(mail), answer };
+        let waiting = Waiting { mail: Arc::new(mail), origin, answer };
         self.queue.send(waiting).await.map_err(|_| unanswered())?;
         outcome.await.unwrap_or_else(|_| Err(unanswered()))
     }
@@ -122,7 +125,7 @@ impl Committer {
     /// If a batch fails, its mails are stored one by one, so that one bad mail does not fail the others.
     async fn commit_batch(&self, batch: &mut Vec<Waiting>) {
         let mails: Vec<_> = batch.iter().map(|waiting| Arc::clone(&waiting.mail)).collect();
-        match self.commit(mails).await {
+        match self.commit(mails, operation(batch)).await {
             Ok(all) => batch.drain(..).zip(all).for_each(|(waiting, accepted)| {
                 let _caller_gone = waiting.answer.send(Ok(accepted));
             }),
@@ -131,7 +134,7 @@ impl Committer {
             }),
             Err(_) => {
                 for waiting in batch.drain(..) {
-                    let alone = self.commit(vec![waiting.mail]).await;
+                    let alone = self.commit(vec![waiting.mail], waiting.origin.operation(ACCEPT)).await;
                     let alone = alone.and_then(|mut one| one.pop().ok_or_else(unanswered));
                     let _caller_gone = waiting.answer.send(alone);
                 }
@@ -140,7 +143,7 @@ impl Committer {
     }
 
     /// Stores all of them or none, with pipelined statements.
-    async fn commit(&self, mails: Vec<Arc<Draft>>) -> Result<Vec<Accepted>, MailError> {
+    async fn commit(&self, mails: Vec<Arc<Draft>>, operation: Operation) -> Result<Vec<Accepted>, MailError> {
         let (mailer, mails) = (self.mailer.clone(), Arc::new(mails));
         let all = async move |tx: &rowhouse_db::Transaction<'_>| {
             credential::require_good(tx, &credentials(&mailer, &mails)).await?;
@@ -150,7 +153,15 @@ impl Committer {
             };
             try_join_all(mails.iter().map(accept)).await
         };
-        self.control.run_tx(&Operation::system("mail_accept"), all).await
+        self.control.run_tx(&operation, all).await
+    }
+}
+
+/// The origin of a single mail; a batch of several is the program's own, and each mail keeps its request id.
+fn operation(batch: &[Waiting]) -> Operation {
+    match batch {
+        [waiting] => waiting.origin.operation(ACCEPT),
+        _ => Operation::system(ACCEPT),
     }
 }
 

@@ -185,7 +185,9 @@ impl Mailer {
         self.require_size(mail.mime.len())?;
         let composed = raw::prepare(mail, &*self.inner.clock, &*self.inner.rng)?;
         if let (Some(tenant), Some(_)) = (mail.tenant, &mail.credential) {
-            sender::require_proved(client, tenant, mail.from.as_ref(), &composed.authors).await?;
+            let lifetime = self.inner.settings.sender_proof_lifetime;
+            let (from, authors) = (mail.from.as_ref(), &composed.authors);
+            sender::require_proved(client, tenant, from, authors, lifetime).await?;
         }
         let label = Label {
             envelope_from: mail.from.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -199,6 +201,11 @@ impl Mailer {
             is_urgent: false,
         };
         self.accept(client, &composed, &label).await
+    }
+
+    /// How long the proof of a sender's address holds.
+    pub(crate) fn sender_proof_lifetime(&self) -> std::time::Duration {
+        self.inner.settings.sender_proof_lifetime
     }
 
     fn require_size(&self, bytes: usize) -> Result<(), MailError> {

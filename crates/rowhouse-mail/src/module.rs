@@ -19,8 +19,8 @@ use rowhouse_module::{
 
 use crate::settings::{MailSettings, MailTransport};
 use crate::{
-    Capture, Delivery, Drafts, Intake, KeyCheck, Lists, MailApi, Mailer, Submission, SubmissionParts,
-    Templates, Webhook, sender,
+    Capture, Delivery, Drafts, Intake, KeyCheck, Lists, MailApi, MailLimits, Mailer, Submission,
+    SubmissionParts, Templates, Webhook, sender,
 };
 
 /// Names of the listeners.
@@ -106,9 +106,12 @@ impl Module for MailModule {
             if assembly.origin.roles.worker {
                 add_jobs(assembly, &mailer)?;
             }
-            let api = MailApi { intake: intake.clone(), control: control.clone() };
+            let settings = &assembly.origin.settings;
+            let (mail, server) = (settings.get::<MailSettings>(), settings.get::<ServerSettings>());
+            let limits = MailLimits::new(&mail, &server, Arc::clone(&assembly.origin.clock));
+            let api = MailApi { intake: intake.clone(), control: control.clone(), limits: limits.clone() };
             assembly.surface(Surface::new("/mail/v1", Dialect::PLAIN, crate::router(api)));
-            add_listeners(assembly, intake, control)
+            add_listeners(assembly, intake, control, limits)
         })
     }
 }
@@ -173,10 +176,15 @@ fn add_jobs(assembly: &mut Assembly, mailer: &Mailer) -> Result<(), CannotRun> {
     Ok(())
 }
 
-fn add_listeners(assembly: &mut Assembly, intake: Intake, control: Control) -> Result<(), CannotRun> {
+fn add_listeners(
+    assembly: &mut Assembly,
+    intake: Intake,
+    control: Control,
+    limits: MailLimits,
+) -> Result<(), CannotRun> {
     let addresses = assembly.origin.addresses.clone();
     if addresses.contains_key(SMTP) {
-        let submission = submission(assembly, intake.clone(), control.clone())?;
+        let submission = submission(assembly, intake.clone(), control.clone(), limits)?;
         let serve = move |listener, drain| {
             let serving = rowhouse_http::accept(listener, submission.clone(), Submission::limits(), drain);
             Box::pin(async move {
@@ -186,7 +194,8 @@ fn add_listeners(assembly: &mut Assembly, intake: Intake, control: Control) -> R
         assembly.serve(SMTP, ListenerService::Protocol(Arc::new(serve)));
     }
     if addresses.contains_key(CAPTURE) {
-        assembly.serve(CAPTURE, ListenerService::Http(crate::capture_router(Capture::new(control, intake))));
+        let capture = Capture::new(control, intake, Arc::clone(&assembly.origin.clock));
+        assembly.serve(CAPTURE, ListenerService::Http(crate::capture_router(capture)));
     }
     let url = addresses.get(CAPTURE).map(|address| format!("http://{address}"));
     assembly.fact("mail_url", Some("Captured mail"), url);
@@ -198,7 +207,12 @@ fn add_listeners(assembly: &mut Assembly, intake: Intake, control: Control) -> R
     Ok(())
 }
 
-fn submission(assembly: &Assembly, intake: Intake, control: Control) -> Result<Submission, CannotRun> {
+fn submission(
+    assembly: &Assembly,
+    intake: Intake,
+    control: Control,
+    limits: MailLimits,
+) -> Result<Submission, CannotRun> {
     let origin = &assembly.origin;
     let resolver = assembly.require::<CallerResolver>()?;
     let is_service_key = key_check(resolver, control.clone());
@@ -206,6 +220,7 @@ fn submission(assembly: &Assembly, intake: Intake, control: Control) -> Result<S
         intake,
         control,
         settings: (*origin.settings.get::<MailSettings>()).clone(),
+        limits,
         host: host(origin.settings.get::<ServerSettings>().public_url.as_deref()),
         is_service_key,
         clock: origin.clock.clone(),
@@ -215,14 +230,14 @@ fn submission(assembly: &Assembly, intake: Intake, control: Control) -> Result<S
 }
 
 fn key_check(resolver: Arc<CallerResolver>, control: Control) -> KeyCheck {
-    Arc::new(move |key| {
+    Arc::new(move |key, origin| {
         let bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
         let headers = bearer.map(|bearer| HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]));
         let identity = headers.map(|headers| resolver.resolve(&headers));
         let control = control.clone();
         Box::pin(async move {
             let Ok(identity) = identity else { return false };
-            match ServiceKey::require_identity(&identity, &control).await {
+            match ServiceKey::require(&identity, &control, &origin).await {
                 Ok(_) => true,
                 Err(error) => {
                     tracing::info!(%error, "a service_role key was refused over SMTP");

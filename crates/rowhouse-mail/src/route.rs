@@ -3,7 +3,6 @@
 mod sender;
 mod unsubscribe;
 
-use rowhouse_kernel::Operation;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -13,12 +12,15 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::StatusCode;
 use rowhouse_db::{Control, DbError};
+use rowhouse_http::limit::{RateLimited, RateReport};
 use rowhouse_http::{Dialect, Identity, RequestId, ServiceKey, ServiceKeyError};
+use rowhouse_kernel::Origin;
 use serde_json::json;
 
 use crate::error::MailError;
 use crate::history;
 use crate::intake::{Draft, Intake};
+use crate::limit::MailLimits;
 use crate::request;
 use crate::store::Accepted;
 use crate::template::TemplateError;
@@ -30,6 +32,8 @@ pub struct MailApi {
     pub intake: Intake,
     /// The database in which they are looked up.
     pub control: Control,
+    /// How many a tenant may hand in.
+    pub limits: MailLimits,
 }
 
 /// The routes below `/mail/v1`.
@@ -52,6 +56,14 @@ enum MailApiError {
     Body(&'static str),
     Template(TemplateError),
     Mail(MailError),
+    /// The tenant has handed in too many.
+    TooMany(RateLimited),
+}
+
+impl From<RateLimited> for MailApiError {
+    fn from(limited: RateLimited) -> Self {
+        Self::TooMany(limited)
+    }
 }
 
 impl From<MailError> for MailApiError {
@@ -85,6 +97,7 @@ impl IntoResponse for MailApiError {
             Self::Body(message) => (StatusCode::BAD_REQUEST, "invalid_mail", message.to_owned()),
             Self::Template(error) => (StatusCode::BAD_REQUEST, code(&error), error.to_string()),
             Self::Mail(error) => describe(&error),
+            Self::TooMany(limited) => (StatusCode::TOO_MANY_REQUESTS, "too_many", limited.to_string()),
         };
         Dialect::PLAIN.error(status, code, &message)
     }
@@ -120,8 +133,12 @@ fn describe(error: &MailError) -> (StatusCode, &'static str, String) {
     }
 }
 
-async fn require_service(identity: &Identity, control: &Control) -> Result<(), MailApiError> {
-    match ServiceKey::require_identity(identity, control).await {
+async fn require_service(
+    identity: &Identity,
+    control: &Control,
+    origin: &Origin,
+) -> Result<(), MailApiError> {
+    match ServiceKey::require(identity, control, origin).await {
         Ok(_) => Ok(()),
         Err(ServiceKeyError::Db(error)) => Err(error.into()),
         Err(ServiceKeyError::NotService) => Err(MailApiError::NotAllowed),
@@ -136,15 +153,18 @@ async fn send(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
     Extension(request_id): Extension<RequestId>,
+    Extension(origin): Extension<Origin>,
+    Extension(rates): Extension<RateReport>,
     request: Request,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control).await?;
+    require_service(&identity, &api.control, &origin).await?;
     let body = read(request.into_body(), api.intake.mailer().max_message_bytes()).await?;
     let asked = request::read(&body)?;
     drop(body);
     let mut mail = asked.write(api.intake.mailer())?;
     mail.request_id = Some(request_id.0.to_string());
-    let accepted = api.intake.accept(Draft::New(Box::new(mail))).await?;
+    api.limits.take_submission(mail.tenant, &rates).await?;
+    let accepted = api.intake.accept(Draft::New(Box::new(mail)), origin).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(document(&accepted))).into_response())
 }
 
@@ -176,11 +196,12 @@ fn document(accepted: &Accepted) -> serde_json::Value {
 async fn message(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
+    Extension(origin): Extension<Origin>,
     Path(id): Path<String>,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control).await?;
+    require_service(&identity, &api.control, &origin).await?;
     let id: i64 = id.parse().map_err(|_| MailApiError::Missing)?;
     let find = async move |client: &tokio_postgres::Client| history::find(client, id).await;
-    let found = api.control.statement(&Operation::system("mail.history"), find).await?;
+    let found = api.control.statement(&origin.operation("mail.history"), find).await?;
     Ok(axum::Json(found.ok_or(MailApiError::Missing)?).into_response())
 }

@@ -4,6 +4,8 @@
 pub(crate) mod proof;
 pub(crate) mod recheck;
 
+use std::time::Duration;
+
 use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
 use serde::Serialize;
@@ -48,6 +50,10 @@ pub struct Sender {
     /// When it was proved; `None` while mails from it are refused.
     #[serde(with = "time::serde::rfc3339::option")]
     pub proved_at: Option<OffsetDateTime>,
+    /// From when on an address has to be proved again; `None` for what is not proved, and for domains, whose record is asked
+    /// for all the time.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 /// Reads a domain or an address.
@@ -81,6 +87,7 @@ pub(crate) async fn require_proved(
     tenant: TenantId,
     envelope_from: Option<&Address>,
     authors: &[Address],
+    lifetime: Duration,
 ) -> Result<(), MailError> {
     let mut addresses = Vec::new();
     for address in authors.iter().chain(envelope_from) {
@@ -89,7 +96,8 @@ pub(crate) async fn require_proved(
     }
     let (names, domains): (Vec<&str>, Vec<&str>) =
         addresses.iter().map(|(address, domain)| (address.as_str(), domain.as_str())).unzip();
-    let row = client.query_one(include_str!("../sql/unproved.sql"), &[&tenant.0, &names, &domains]).await;
+    let (sql, seconds) = (include_str!("../sql/unproved.sql"), lifetime.as_secs_f64());
+    let row = client.query_one(sql, &[&tenant.0, &names, &domains, &seconds]).await;
     let row = row.map_err(DbError::from)?;
     if !row.get::<_, bool>(0) {
         return Err(MailError::NotAllowed("this credential's tenant is suspended or gone".to_owned()));
@@ -97,19 +105,25 @@ pub(crate) async fn require_proved(
     match row.get::<_, Option<String>>(1) {
         None => Ok(()),
         Some(address) => Err(MailError::NotAllowed(format!(
-            "this credential's tenant has not proved that it may send as {address}"
+            "this credential's tenant has not proved that it may send as {address}, or too long ago"
         ))),
     }
 }
 
-/// A tenant's senders, or all; the first thousand of them.
+/// A tenant's senders, or all; the first thousand of them. The proof of an address holds for `lifetime`.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(client: &Client, tenant: Option<TenantId>) -> Result<Vec<Sender>, DbError> {
-    let sql = "select tenant, kind, name, created_at, proved_at from mail.senders \
+pub async fn list(
+    client: &Client,
+    tenant: Option<TenantId>,
+    lifetime: Duration,
+) -> Result<Vec<Sender>, DbError> {
+    let sql = "select tenant, kind, name, created_at, proved_at, \
+                 case kind when 'address' then proved_at + make_interval(secs => $3) end from mail.senders \
                where tenant = $1 or $1::uuid is null order by tenant, name limit $2";
-    let rows = client.query(sql, &[&tenant.map(|tenant| tenant.0), &MOST_LISTED]).await?;
+    let rows =
+        client.query(sql, &[&tenant.map(|tenant| tenant.0), &MOST_LISTED, &lifetime.as_secs_f64()]).await?;
     Ok(rows.iter().map(sender).collect())
 }
 
@@ -120,6 +134,7 @@ fn sender(row: &Row) -> Sender {
         name: row.get(2),
         created_at: row.get(3),
         proved_at: row.get(4),
+        expires_at: row.get(5),
     }
 }
 

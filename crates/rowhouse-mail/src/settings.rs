@@ -46,6 +46,10 @@ settings! {
         pub max_message_bytes: u64 as "bytes" = 26_214_400,
         /// Address and port that take mails over SMTP from software that signs in, as `0.0.0.0:587`. Unset: `serve` opens none, and `up` opens the API's port + 4 on this machine.
         pub smtp_listen: Option<String> = None,
+        /// Failed SMTP sign-ins per client address and name within five minutes; ten times as many per address for all names, unless `server.client_address_header` names the header of a proxy.
+        pub signin_rate_per_5min: u32 as "sign-ins in 5 minutes" = 30,
+        /// Mails per tenant and minute over SMTP and HTTP together, in each process.
+        pub tenant_submissions_per_minute: u32 as "mails in a minute" = 6_000,
         /// File with the certificate chain (PEM) behind STARTTLS on that port; needed unless it is on loopback.
         pub smtp_certificate: Option<String> = None,
         /// File with the private key (PEM) of that certificate.
@@ -84,6 +88,8 @@ settings! {
         pub webhook_secret: Option<Secret> = None,
         /// How long an address that refused a mail for good gets none.
         pub suppression_lifetime: Duration = Duration::from_secs(30 * 86_400),
+        /// How long the proof of a tenant's sender address holds; then a new code is asked for. That of a domain holds as long as its DNS record is there.
+        pub sender_proof_lifetime: Duration = Duration::from_secs(365 * 86_400),
         /// How long mails and their history are kept after their end.
         pub retention: Duration = Duration::from_secs(30 * 86_400),
     }
@@ -99,6 +105,7 @@ impl Check for MailSettings {
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("relay_timeout", self.relay_timeout);
         findings.span("suppression_lifetime", self.suppression_lifetime);
+        findings.positive_span("sender_proof_lifetime", self.sender_proof_lifetime);
         findings.positive_span("retention", self.retention);
         self.check_pairs(findings);
         self.check_listener(findings);

@@ -20,7 +20,7 @@ use rowhouse_kernel::settings::{GroupSpec, Settings};
 use tokio_postgres::Client;
 
 pub use assembly::{Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, Waker};
-pub use command::{CommandContext, CommandFuture, CommandGroup};
+pub use command::{CommandContext, CommandFuture, CommandGroup, operator};
 pub use health::{HealthCheck, Weight};
 pub use json_text::JsonText;
 pub use list::Modules;

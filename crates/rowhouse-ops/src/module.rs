@@ -2,7 +2,9 @@
 //! modules, since it collects the checks of all others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
 use rowhouse_http::{BackgroundTask, ServerSettings, Surface};
 use rowhouse_module::{Assembly, Module, ModuleFuture};
 
@@ -30,6 +32,9 @@ impl Module for OpsModule {
         Box::pin(async move {
             let (origin, checks) = (&assembly.origin, assembly.assembled.checks.clone());
             let supervisor = assembly.supervisor.clone();
+            let server = origin.settings.get::<ServerSettings>();
+            let quota = Quota::new(server.bad_token_rate_per_5min, Duration::from_mins(5));
+            let limiter = RateLimiter::in_memory(origin.clock.clone());
             let ops = Ops {
                 health: Health::new(
                     origin.database.clone(),
@@ -41,7 +46,8 @@ impl Module for OpsModule {
                 metrics: assembly.metrics.clone(),
                 shutdown: assembly.shutdown.clone(),
                 database: origin.database.clone(),
-                metrics_token: origin.settings.get::<ServerSettings>().metrics_token.clone().map(Arc::new),
+                metrics_token: server.metrics_token.clone().map(Arc::new),
+                bad_tokens: AddressLimit::new("metrics-token", quota, limiter),
             };
             assembly.surface(Surface::root(crate::router(ops)));
             Ok(())

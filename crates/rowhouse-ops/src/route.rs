@@ -9,7 +9,8 @@ use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use metrics::gauge;
 use rowhouse_db::Database;
-use rowhouse_http::{ClientAddress, Dialect, Metrics, Shutdown};
+use rowhouse_http::limit::{AddressLimit, RateReport};
+use rowhouse_http::{ClientAddress, Dialect, Fault, Metrics, Shutdown};
 use rowhouse_kernel::Secret;
 use serde_json::json;
 
@@ -29,6 +30,8 @@ pub struct Ops {
     pub database: Database,
     /// Allows `/metrics` from addresses other than loopback.
     pub metrics_token: Option<Arc<Secret>>,
+    /// Wrong tokens, by address.
+    pub bad_tokens: AddressLimit,
 }
 
 /// `/health`, `/health/live`, `/health/ready`, `/version`, `/metrics`, and a URL that existing deployment
@@ -86,14 +89,17 @@ async fn version() -> Json<serde_json::Value> {
 async fn metrics(
     State(ops): State<Ops>,
     Extension(address): Extension<ClientAddress>,
+    Extension(rates): Extension<RateReport>,
     headers: HeaderMap,
 ) -> Response {
     if !address.0.is_loopback() && !has_token(&headers, ops.metrics_token.as_deref()) {
-        return Dialect::PLAIN.error(
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            "metrics are open to loopback and to the metrics token",
-        );
+        return match ops.bad_tokens.check(address.0, &rates).await {
+            Ok(()) => {
+                let message = "metrics are open to loopback and to the metrics token";
+                Dialect::PLAIN.error(StatusCode::FORBIDDEN, "forbidden", message)
+            }
+            Err(_) => Dialect::PLAIN.fault(Fault::Guessing),
+        };
     }
     process::record();
     ops.database.data.record_counts();

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use rowhouse_db::ListenHub;
-use rowhouse_http::api::{Idempotency, MemoryStore, idempotent};
+use rowhouse_http::api::{Idempotency, idempotent};
+use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
 use rowhouse_http::{
     BackgroundTask, CallerResolver, Dialect, Layers, Metrics, Server, ServerSettings, Shutdown, Supervisor,
-    Surface, Surfaces, cors, observe, serve,
+    Surface, Surfaces, cors, guard, observe, serve,
 };
+use rowhouse_kernel::SharedClock;
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{
     Assembled, Assembly, BoundListeners, CannotRun, Fact, HealthCheck, ListenerService, Modules, Origin,
@@ -131,19 +133,21 @@ async fn wait_for(checks: &[HealthCheck]) {
 /// All surfaces in a process with the API; otherwise only those at the root, for health and metrics.
 fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRun> {
     let origin = &assembly.origin;
-    let idempotency = Idempotency::new(Arc::new(MemoryStore::default()), Arc::clone(&origin.clock));
+    let server = origin.settings.get::<ServerSettings>();
+    let (control, clock) = (origin.database.control.clone(), Arc::clone(&origin.clock));
+    let idempotency = Idempotency::new(control, clock, server.request_timeout);
     let admin = assembled.admin.clone().router();
     let admin = admin.layer(middleware::from_fn_with_state(idempotency, idempotent));
     let admin = Surface::new("/admin/v1", Dialect::PROBLEM, admin);
     let surfaces = assembled.surfaces.iter().cloned().chain([admin]);
     let served = surfaces.filter(|surface| origin.roles.api || surface.prefix.is_empty()).collect();
     let surfaces = Surfaces::new(served).map_err(|error| CannotRun::because(error.to_string()))?;
-    let server = origin.settings.get::<ServerSettings>();
     let layers = Layers {
         resolver: assembly.require::<CallerResolver>()?,
         metrics: assembly.metrics.clone(),
         request_timeout: server.request_timeout,
         surfaces: surfaces.index(),
+        bad_tokens: bad_tokens(&server, &origin.clock),
         client_address_header: server.client_address_header.clone(),
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
@@ -151,10 +155,17 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
     Ok(around(&origin.settings, surfaces.router(), layers))
 }
 
+fn bad_tokens(server: &ServerSettings, clock: &SharedClock) -> AddressLimit {
+    let quota = Quota::new(server.bad_token_rate_per_5min, Duration::from_mins(5));
+    AddressLimit::new("bad-token", quota, RateLimiter::in_memory(Arc::clone(clock)))
+}
+
 /// The middleware of every request.
 fn around(settings: &Settings, router: Router, layers: Layers) -> Router {
     let server = Arc::new((*settings.get::<ServerSettings>()).clone());
+    let layers = Arc::new(layers);
     router
+        .layer(middleware::from_fn_with_state(Arc::clone(&layers), guard))
         .layer(middleware::from_fn_with_state(server, cors))
-        .layer(middleware::from_fn_with_state(Arc::new(layers), observe))
+        .layer(middleware::from_fn_with_state(layers, observe))
 }

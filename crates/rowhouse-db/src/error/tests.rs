@@ -19,3 +19,9 @@ fn unavailability_keeps_the_server_s_error() {
 fn reason_without_a_source_has_no_cause() {
     assert!(DbError::Protocol("no row".into()).source().is_none());
 }
+
+#[test]
+fn message_in_logs_has_a_bounded_length() {
+    let error = PgError { message: "é".repeat(5000), ..refused("22P02") };
+    assert_eq!(error.to_string(), format!("{} (22P02)", "é".repeat(500)));
+}

@@ -33,8 +33,8 @@ impl RateReport {
         }
     }
 
-    /// Writes the headers.
-    pub(crate) fn write(&self, status: StatusCode, headers: &mut HeaderMap) {
+    /// Writes the headers; the layer does it for every response that passes through it.
+    pub fn write(&self, status: StatusCode, headers: &mut HeaderMap) {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Reported { policy, quota, allowance }) = kept else { return };
         let window = seconds(quota.window());

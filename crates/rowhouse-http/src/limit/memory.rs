@@ -39,10 +39,15 @@ struct Counts {
 }
 
 impl Counts {
+    /// For each charge, when it is full again after one request, and the allowance.
+    fn look(&self, charges: &[Charge], now: Duration) -> Vec<(Duration, Allowance)> {
+        let take = |charge: &Charge| charge.quota.take(self.full_at.get(&charge.key).copied(), now);
+        charges.iter().map(take).collect()
+    }
+
     fn take(&mut self, charges: &[Charge], now: Duration, most: usize) -> Vec<Allowance> {
         self.forget(now);
-        let taken = |charge: &Charge| charge.quota.take(self.full_at.get(&charge.key).copied(), now);
-        let taken: Vec<_> = charges.iter().map(taken).collect();
+        let taken = self.look(charges, now);
         let refused = taken.iter().any(|(_, allowance)| allowance.retry_after.is_some());
         if !refused {
             charges
@@ -104,8 +109,21 @@ impl RateStore for MemoryRates {
         charges: &'s [Charge],
         now: OffsetDateTime,
     ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
-        let now = now.unix_timestamp_nanos().try_into().map_or(Duration::ZERO, Duration::from_nanos);
-        let taken = self.counts().take(charges, now, self.most);
+        let taken = self.counts().take(charges, since_1970(now), self.most);
         Box::pin(std::future::ready(Ok(taken)))
     }
+
+    fn look<'s>(
+        &'s self,
+        charges: &'s [Charge],
+        now: OffsetDateTime,
+    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
+        let told = self.counts().look(charges, since_1970(now));
+        let told = told.into_iter().map(|(_, allowance)| allowance).collect();
+        Box::pin(std::future::ready(Ok(told)))
+    }
+}
+
+fn since_1970(now: OffsetDateTime) -> Duration {
+    now.unix_timestamp_nanos().try_into().map_or(Duration::ZERO, Duration::from_nanos)
 }

@@ -7,7 +7,9 @@ use rowhouse_kernel::FakeClock;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Charge, MemoryRates, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject};
+use super::{
+    AddressLimit, Charge, MemoryRates, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject,
+};
 
 const WINDOW: Duration = Duration::from_secs(300);
 
@@ -27,7 +29,11 @@ impl World {
     /// One request from an address with a quota of `burst` in five minutes.
     async fn from(&self, address: IpAddr, burst: u32) -> Result<(), RateLimited> {
         let quota = Quota::new(burst, WINDOW);
-        self.limiter.check_address("signin", address, quota, &RateReport::default()).await
+        self.limit(quota).check(address, &RateReport::default()).await
+    }
+
+    fn limit(&self, quota: Quota) -> AddressLimit {
+        AddressLimit::new("signin", quota, self.limiter.clone())
     }
 }
 
@@ -105,12 +111,35 @@ async fn request_that_one_limit_refuses_counts_against_none() {
 }
 
 #[tokio::test]
+async fn looking_counts_nothing_and_sees_what_was_counted() {
+    let world = world(10);
+    let limit = world.limit(Quota::new(2, WINDOW));
+    let report = RateReport::default();
+    for _ in 0..5 {
+        limit.look(v4(1), &report).await.unwrap();
+    }
+    assert_eq!(world.store.len(), 0);
+    limit.check(v4(1), &report).await.unwrap();
+    limit.check(v4(1), &report).await.unwrap();
+    assert_eq!(limit.look(v4(1), &report).await.unwrap_err().retry_after, Duration::from_secs(150));
+}
+
+/// As behind a proxy whose header cannot be read.
+#[tokio::test]
+async fn callers_without_an_address_share_no_budget() {
+    let world = world(10);
+    for _ in 0..100 {
+        world.from(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1).await.unwrap();
+    }
+    assert_eq!(world.store.len(), 0);
+}
+
+#[tokio::test]
 async fn headers_report_the_tightest_limit() {
     let world = world(10);
     let told = async |status| {
         let (report, mut headers) = (RateReport::default(), HeaderMap::new());
-        let quota = Quota::new(2, WINDOW);
-        let _told = world.limiter.check_address("signin", v6(7 << 16), quota, &report).await;
+        let _told = world.limit(Quota::new(2, WINDOW)).check(v6(7 << 16), &report).await;
         report.write(status, &mut headers);
         ["ratelimit", "ratelimit-policy", "retry-after"]
             .map(|name| headers.get(name).map(|v| v.to_str().unwrap().to_owned()))

@@ -1,6 +1,7 @@
 //! Routes of Mailpit's API.
 
 mod info;
+mod limit;
 mod page;
 mod send;
 mod tag;
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::SharedClock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,6 +29,8 @@ use crate::intake::Intake;
 /// Messages of a page.
 const PAGE: i64 = 50;
 const MOST_PAGE: i64 = 500;
+/// Requests per client address and minute.
+const MOST_PER_MINUTE: u32 = 6_000;
 /// Largest request body; base64 makes files a third larger.
 const MOST_BODY: usize = 64 * 1024 * 1024;
 
@@ -35,14 +39,15 @@ const MOST_BODY: usize = 64 * 1024 * 1024;
 pub struct Capture {
     pub(crate) control: Control,
     pub(crate) intake: Intake,
+    pub(crate) clock: SharedClock,
     pub(crate) began: Instant,
 }
 
 impl Capture {
     /// A mailbox over `control`'s database; mails sent through it go to `intake`.
     #[must_use]
-    pub fn new(control: Control, intake: Intake) -> Self {
-        Self { control, intake, began: Instant::now() }
+    pub fn new(control: Control, intake: Intake, clock: SharedClock) -> Self {
+        Self { control, intake, clock, began: Instant::now() }
     }
 }
 
@@ -55,6 +60,7 @@ impl FromRef<Capture> for Control {
 /// The mailbox's routes. Answers only requests whose Host is this machine, against DNS rebinding by another site's
 /// page.
 pub fn router(capture: Capture) -> Router {
+    let limit = limit::per_address(MOST_PER_MINUTE, capture.clock.clone());
     Router::new()
         .merge(page::routes())
         .route("/livez", get(|| async { "ok" }))
@@ -74,6 +80,7 @@ pub fn router(capture: Capture) -> Router {
         .merge(missing())
         .fallback(|| async { error(StatusCode::NOT_FOUND, "no such path") })
         .layer(middleware::from_fn(require_this_machine))
+        .layer(middleware::from_fn_with_state(limit, limit::limit_address))
         .with_state(capture)
 }
 

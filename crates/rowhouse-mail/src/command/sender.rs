@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use super::arguments::SendersCommand;
 use super::{mailer, table};
 use crate::sender::{self, Verdict};
+use crate::settings::MailSettings;
 
 pub(super) async fn run(
     context: &CommandContext,
@@ -15,8 +16,9 @@ pub(super) async fn run(
 ) -> Result<Outcome, CannotRun> {
     match command {
         SendersCommand::List { tenant } => {
-            let all = serde_json::to_value(sender::list(client, *tenant).await?)?;
-            let columns = ["tenant", "kind", "name", "created_at", "proved_at"];
+            let lifetime = context.settings()?.get::<MailSettings>().sender_proof_lifetime;
+            let all = serde_json::to_value(sender::list(client, *tenant, lifetime).await?)?;
+            let columns = ["tenant", "kind", "name", "created_at", "proved_at", "expires_at"];
             let text = table(&columns, all.as_array().map(Vec::as_slice).unwrap_or_default());
             Ok(Outcome::yes(json!({ "senders": all }), text))
         }
@@ -35,8 +37,9 @@ pub(super) async fn run(
             Ok(Outcome::yes(json!({ "kind": asked.kind, "name": asked.name, "record": record }), text))
         }
         SendersCommand::Prove { tenant, name, code, server } => {
+            let (control, origin) = (context.control()?, context.origin());
             let verdict =
-                sender::verify(context.control()?, *tenant, name.clone(), code.clone(), *server).await?;
+                sender::verify(control, &origin, *tenant, name.clone(), code.clone(), *server).await?;
             Ok(match verdict {
                 Verdict::Proved => Outcome::yes(json!({ "proved": true }), format!("{name} is proved")),
                 Verdict::NotProved(why) => {

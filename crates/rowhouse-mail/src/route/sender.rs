@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
 use rowhouse_http::Identity;
-use rowhouse_kernel::{Operation, TenantId};
+use rowhouse_kernel::{Origin, TenantId};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -41,11 +41,14 @@ fn read(body: &Bytes) -> Result<Named, MailApiError> {
 pub(super) async fn list(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
+    Extension(origin): Extension<Origin>,
     Query(whose): Query<Whose>,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control).await?;
-    let list = async move |client: &tokio_postgres::Client| sender::list(client, whose.tenant).await;
-    let senders = api.control.statement(&Operation::system("mail.senders"), list).await?;
+    require_service(&identity, &api.control, &origin).await?;
+    let lifetime = api.intake.mailer().sender_proof_lifetime();
+    let list =
+        async move |client: &tokio_postgres::Client| sender::list(client, whose.tenant, lifetime).await;
+    let senders = api.control.statement(&origin.operation("mail.senders"), list).await?;
     Ok(Json(json!({ "senders": senders })).into_response())
 }
 
@@ -53,17 +56,18 @@ pub(super) async fn list(
 pub(super) async fn ask(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
+    Extension(origin): Extension<Origin>,
     body: Bytes,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control).await?;
+    require_service(&identity, &api.control, &origin).await?;
     let named = read(&body)?;
     let secret = sender::new_secret(&*api.intake.mailer().rng());
     let asked = async move |tx: &rowhouse_db::Transaction<'_>| {
         sender::ask(tx, named.tenant, named.name.clone(), secret.clone()).await
     };
-    let asked = api.control.run_tx(&Operation::system("mail.ask_sender"), asked).await?;
+    let asked = api.control.run_tx(&origin.operation("mail.ask_sender"), asked).await?;
     if let Some(letter) = asked.letter {
-        api.intake.accept(Draft::New(Box::new(letter))).await?;
+        api.intake.accept(Draft::New(Box::new(letter)), origin).await?;
     }
     let record = asked.record.map(|(name, value)| json!({ "name": name, "type": "TXT", "value": value }));
     let document = json!({ "kind": asked.kind, "name": asked.name, "record": record });
@@ -74,13 +78,14 @@ pub(super) async fn ask(
 pub(super) async fn verify(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
+    Extension(origin): Extension<Origin>,
     body: Bytes,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control).await?;
+    require_service(&identity, &api.control, &origin).await?;
     let named = read(&body)?;
     const MACHINE_S: Option<SocketAddr> = None;
-    let verdict =
-        sender::verify(api.control.clone(), named.tenant, named.name, named.code, MACHINE_S).await?;
+    let Named { tenant, name, code } = named;
+    let verdict = sender::verify(api.control.clone(), &origin, tenant, name, code, MACHINE_S).await?;
     let document = match verdict {
         Verdict::Proved => json!({ "proved": true }),
         Verdict::NotProved(why) => json!({ "proved": false, "reason": why }),
@@ -91,12 +96,13 @@ pub(super) async fn verify(
 pub(super) async fn remove(
     State(api): State<Arc<MailApi>>,
     Extension(identity): Extension<Identity>,
+    Extension(origin): Extension<Origin>,
     Query(named): Query<Named>,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control).await?;
+    require_service(&identity, &api.control, &origin).await?;
     let (_, name) = sender::read_name(&named.name)?;
     let remove =
         async move |tx: &rowhouse_db::Transaction<'_>| sender::remove(tx, named.tenant, name.clone()).await;
-    let removed = api.control.run_tx(&Operation::system("mail.remove_sender"), remove).await?;
+    let removed = api.control.run_tx(&origin.operation("mail.remove_sender"), remove).await?;
     if removed { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(MailApiError::Missing) }
 }

@@ -1,15 +1,16 @@
 //! One-click unsubscribe (RFC 8058), for everybody who has the link. Only a POST unsubscribes: scanners and previews
 //! follow links with GET, and get a page with a button.
 
-use rowhouse_kernel::Operation;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rowhouse_db::Transaction;
+use rowhouse_kernel::Origin;
 use serde::Deserialize;
 
 use super::MailApi;
@@ -147,6 +148,7 @@ pub(super) async fn ask(State(api): State<Arc<MailApi>>, asked: Link, headers: H
 pub(super) async fn post(
     State(api): State<Arc<MailApi>>,
     asked: Link,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     request: Request,
 ) -> Response {
@@ -156,7 +158,7 @@ pub(super) async fn post(
     }
     let left = unsubscription.clone();
     let write = async move |tx: &Transaction<'_>| leave(tx, &left).await;
-    match api.control.run_tx(&Operation::system("mail.unsubscribe"), write).await {
+    match api.control.run_tx(&origin.operation("mail.unsubscribe"), write).await {
         Ok(()) => Page::Done.show(Some(&unsubscription), &headers),
         Err(error) => {
             tracing::warn!(%error, "an unsubscription was not written");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
 use rowhouse_db::{Control, DbError, Transaction};
-use rowhouse_kernel::{Operation, Rng, TenantId};
+use rowhouse_kernel::{Origin, Rng, TenantId};
 use tokio_postgres::Client;
 
 use super::{MOST_SENDERS, SenderKind, read_name, require_tenant};
@@ -119,6 +119,7 @@ fn letter(tenant: TenantId, address: &str, code: &str) -> Result<NewMail, MailEr
 /// database's.
 pub async fn verify(
     control: Control,
+    origin: &Origin,
     tenant: TenantId,
     name: String,
     code: Option<String>,
@@ -130,7 +131,7 @@ pub async fn verify(
         let sql = "select token from mail.senders where tenant = $1 and name = $2";
         tx.query_opt(sql, &[&tenant.0, &wanted]).await.map_err(DbError::from)
     };
-    let found = control.run_tx(&Operation::system("mail.find_sender"), find).await?;
+    let found = control.run_tx(&origin.operation("mail.find_sender"), find).await?;
     let token: String =
         found.ok_or_else(|| MailError::invalid(format!("sender: {name} has not been asked for")))?.get(0);
     match kind {
@@ -144,7 +145,7 @@ pub async fn verify(
                                where tenant = $1 and name = $2 and token = $3";
                     tx.execute(sql, &[&tenant.0, &name, &token]).await.map_err(DbError::from)
                 };
-                control.run_tx(&Operation::system("mail.prove_sender"), prove).await?;
+                control.run_tx(&origin.operation("mail.prove_sender"), prove).await?;
             }
             Ok(verdict)
         }
@@ -154,7 +155,7 @@ pub async fn verify(
             })?;
             let digest = digest_hex(code.trim());
             let check = async move |tx: &Transaction<'_>| check_code(tx, tenant, &name, &digest).await;
-            Ok(control.run_tx(&Operation::system("mail.check_sender"), check).await?)
+            Ok(control.run_tx(&origin.operation("mail.check_sender"), check).await?)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The interface of an SMTP session to the database: checking credentials and storing messages. Implemented in `database`.
 
-use rowhouse_kernel::{Secret, TenantId};
+use rowhouse_kernel::{Origin, Secret, TenantId};
 
 use super::sasl::Claimed;
 use crate::message::RawMail;
@@ -38,8 +38,17 @@ pub(crate) struct Unknown;
 /// Credentials and storage for a session.
 pub(crate) trait Backend: Send + Sync + 'static {
     /// Authenticates; `None` if name and secret do not match.
-    fn check(&self, claimed: Claimed) -> impl Future<Output = Result<Option<Sender>, Unknown>> + Send;
+    fn check(
+        &self,
+        claimed: Claimed,
+        origin: Origin,
+    ) -> impl Future<Output = Result<Option<Sender>, Unknown>> + Send;
 
     /// Makes the message durable and returns its id, if the sender's credential is still valid.
-    fn accept(&self, sender: &Sender, mail: RawMail) -> impl Future<Output = Result<i64, Refused>> + Send;
+    fn accept(
+        &self,
+        sender: &Sender,
+        mail: RawMail,
+        origin: Origin,
+    ) -> impl Future<Output = Result<i64, Refused>> + Send;
 }

@@ -1,7 +1,7 @@
 //! The SMTP backend: credentials and messages in the database. Leaves the conversation to `session`.
 
 use rowhouse_db::{Control, TransactionError};
-use rowhouse_kernel::SERVICE_ROLE;
+use rowhouse_kernel::{Origin, SERVICE_ROLE};
 
 use super::backend::{Backend, Refused, Sender, Unknown};
 use super::listener::KeyCheck;
@@ -19,13 +19,13 @@ pub(crate) struct DatabaseBackend {
 }
 
 impl Backend for DatabaseBackend {
-    async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
+    async fn check(&self, claimed: Claimed, origin: Origin) -> Result<Option<Sender>, Unknown> {
         if claimed.name == SERVICE_ROLE {
-            let is_good = (self.is_service_key)(claimed.secret.clone()).await;
+            let is_good = (self.is_service_key)(claimed.secret.clone(), origin).await;
             let sender = Sender { name: claimed.name, tenant: None, key: Some(claimed.secret) };
             return Ok(is_good.then_some(sender));
         }
-        let found = credential::check(&self.control, claimed.name.clone(), claimed.secret).await;
+        let found = credential::check(&self.control, &origin, claimed.name.clone(), claimed.secret).await;
         let found = found.map_err(|error| {
             tracing::warn!(%error, "SMTP credentials cannot be checked");
             Unknown
@@ -34,13 +34,13 @@ impl Backend for DatabaseBackend {
     }
 
     /// Credentials are checked again in the transaction that stores the mail.
-    async fn accept(&self, sender: &Sender, mail: RawMail) -> Result<i64, Refused> {
+    async fn accept(&self, sender: &Sender, mail: RawMail, origin: Origin) -> Result<i64, Refused> {
         if let Some(key) = &sender.key
-            && !(self.is_service_key)(key.clone()).await
+            && !(self.is_service_key)(key.clone(), origin.clone()).await
         {
             return Err(Refused::Credential);
         }
-        let accepted = self.intake.accept(Draft::Raw(Box::new(mail))).await;
+        let accepted = self.intake.accept(Draft::Raw(Box::new(mail)), origin).await;
         accepted.map(|accepted| accepted.id).map_err(|error| refusal(&error))
     }
 }

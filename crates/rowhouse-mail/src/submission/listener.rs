@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rowhouse_db::Control;
 use rowhouse_http::{Drain, Protocol, Server, Stream};
-use rowhouse_kernel::{Secret, SharedClock, SharedRng};
+use rowhouse_kernel::{Origin, Secret, SharedClock, SharedRng};
 use tokio_rustls::TlsAcceptor;
 
 use super::database::DatabaseBackend;
@@ -16,6 +16,7 @@ use super::session::{Peer, ServerContext, SessionEnd, converse};
 use super::tls;
 use crate::error::MailError;
 use crate::intake::Intake;
+use crate::limit::MailLimits;
 use crate::settings::MailSettings;
 
 /// Connections at once; further ones wait.
@@ -27,8 +28,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long sessions may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Checks whether this is a valid service_role key now.
-pub type KeyCheck = Arc<dyn Fn(Secret) -> KeyChecked + Send + Sync>;
+/// Checks for an origin whether this is a valid service_role key now.
+pub type KeyCheck = Arc<dyn Fn(Secret, Origin) -> KeyChecked + Send + Sync>;
 /// The result of a [`KeyCheck`].
 pub type KeyChecked = Pin<Box<dyn Future<Output = bool> + Send>>;
 
@@ -40,6 +41,8 @@ pub struct SubmissionParts {
     pub control: Control,
     /// `[mail]`: certificate and limits.
     pub settings: MailSettings,
+    /// Failed sign-ins and submissions.
+    pub limits: MailLimits,
     /// Name in the greeting.
     pub host: String,
     /// service_role keys are accepted as credentials, too.
@@ -78,6 +81,7 @@ impl Submission {
             is_capture,
             has_tls: tls.is_some(),
             memory: MemoryBudget::new(MEMORY),
+            limits: parts.limits,
             clock: parts.clock,
             rng: parts.rng,
         };
@@ -93,9 +97,8 @@ impl Submission {
 
 impl Protocol for Submission {
     async fn serve<S: Stream>(self, stream: S, peer: rowhouse_http::Peer, drain: Drain) {
-        // A Unix socket counts as loopback.
-        let is_loopback = peer.address.is_none_or(|address| address.ip().to_canonical().is_loopback());
-        let plain = Peer { is_loopback, is_secure: false };
+        let address = peer.address.map(|address| address.ip().to_canonical());
+        let plain = Peer { address, is_secure: false };
         let SessionEnd::Tls(stream) = converse(&self.context, stream, plain, true, drain.clone()).await
         else {
             return;
@@ -103,7 +106,7 @@ impl Protocol for Submission {
         let Some(tls) = &self.tls else { return };
         match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let secure = Peer { is_loopback, is_secure: true };
+                let secure = Peer { address, is_secure: true };
                 converse(&self.context, stream, secure, false, drain).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, ?peer, "TLS handshake failed"),

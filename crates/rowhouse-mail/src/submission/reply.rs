@@ -31,6 +31,9 @@ pub(crate) const TOO_MANY_COMMANDS: Reply = reply(421, "4.7.0", "Too many comman
 pub(crate) const NO_LONGER_GOOD: Reply = reply(421, "4.7.0", "This credential is no longer good; closing");
 pub(crate) const NOT_NOW: Reply = reply(451, "4.3.0", "The queue cannot be written; nothing was accepted");
 pub(crate) const CANNOT_ASK: Reply = reply(454, "4.7.0", "Credentials cannot be checked at the moment");
+pub(crate) const TOO_MANY_SIGN_INS: Reply =
+    reply(421, "4.7.0", "Too many failed sign-ins; come again in some minutes");
+pub(crate) const TOO_MANY_MAILS: Reply = reply(451, "4.7.0", "Too many mails of this tenant; come again");
 pub(crate) const NO_MEMORY: Reply = reply(452, "4.3.1", "Too many messages under way; come again");
 pub(crate) const TOO_MANY_RECIPIENTS: Reply =
     reply(452, "4.5.3", "Too many recipients; send the rest in another message");

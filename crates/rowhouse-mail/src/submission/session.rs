@@ -4,9 +4,11 @@
 mod command;
 mod sign_in;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use rowhouse_kernel::{SharedClock, SharedRng, new_id};
+use rowhouse_http::limit::RateReport;
+use rowhouse_kernel::{ANON, Actor, Origin, SERVICE_ROLE, SharedClock, SharedRng, new_id};
 use time::format_description::well_known::Rfc2822;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -17,6 +19,7 @@ use super::body::Body;
 use super::codec::{Codec, Disconnect};
 use super::memory::{MemoryBudget, Reservation};
 use super::reply::{self, Reply};
+use crate::limit::MailLimits;
 use crate::message::{Address, RawMail};
 
 /// Recipients of one message.
@@ -46,6 +49,7 @@ pub(crate) struct ServerContext<D> {
     pub(crate) is_capture: bool,
     pub(crate) has_tls: bool,
     pub(crate) memory: MemoryBudget,
+    pub(crate) limits: MailLimits,
     pub(crate) clock: SharedClock,
     pub(crate) rng: SharedRng,
 }
@@ -53,10 +57,17 @@ pub(crate) struct ServerContext<D> {
 /// What is known about the client before its first command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// On loopback.
-    pub(crate) is_loopback: bool,
+    /// The client's address; `None` on a Unix socket.
+    pub(crate) address: Option<IpAddr>,
     /// Over TLS.
     pub(crate) is_secure: bool,
+}
+
+impl Peer {
+    /// A Unix socket counts as loopback.
+    fn is_loopback(self) -> bool {
+        self.address.is_none_or(|address| address.is_loopback())
+    }
 }
 
 /// The end of a session.
@@ -123,7 +134,7 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
             codec: Codec::new(stream),
             peer,
             has_greeted: false,
-            sender: (context.is_capture && peer.is_loopback).then(captured),
+            sender: (context.is_capture && peer.is_loopback()).then(captured),
             draft: None,
             commands: 0,
             errors: 0,
@@ -185,6 +196,22 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
         self.say(&answer)
     }
 
+    /// The origin of the operations of this session.
+    fn origin(&self) -> Origin {
+        let actor = match &self.sender {
+            Some(sender) if sender.name == SERVICE_ROLE => Actor::Role(SERVICE_ROLE.into()),
+            Some(sender) => Actor::Credential(sender.name.as_str().into()),
+            None => Actor::Role(ANON.into()),
+        };
+        Origin {
+            request_id: Some(self.id.as_str().into()),
+            actor,
+            tenant: self.sender.as_ref().and_then(|sender| sender.tenant),
+            address: self.peer.address,
+            clock: self.context.clock.clone(),
+        }
+    }
+
     /// The trace header (RFC 5321 section 4.4), without the client's name and address, which are not the recipients'
     /// business.
     fn trace(&self) -> String {
@@ -215,7 +242,10 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
             credential: Some(sender.name.clone()),
             ..RawMail::default()
         };
-        let outcome = self.context.backend.accept(&sender, mail).await;
+        if self.context.limits.take_submission(sender.tenant, &RateReport::default()).await.is_err() {
+            return Ok(reply::TOO_MANY_MAILS);
+        }
+        let outcome = self.context.backend.accept(&sender, mail, self.origin()).await;
         drop(reservation);
         tracing::info!(request_id = self.id, sender = sender.name, ?outcome, "mail handed in");
         Ok(match outcome {

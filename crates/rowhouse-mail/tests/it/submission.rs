@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rowhouse_db::{Control, DbSettings};
-use rowhouse_http::{Supervisor, accept};
-use rowhouse_kernel::{SystemClock, SystemRng, TenantId};
+use rowhouse_http::{ServerSettings, Supervisor, accept};
+use rowhouse_kernel::{Origin, SharedClock, SystemClock, SystemRng, TenantId};
 use rowhouse_mail::sender::{self, Verdict};
-use rowhouse_mail::{Intake, KeyCheck, Submission, SubmissionParts, Waker, credential};
+use rowhouse_mail::{Intake, KeyCheck, MailLimits, Submission, SubmissionParts, Waker, credential};
 use rowhouse_mail::{MailSettings, MailTransport};
 use rowhouse_testkit::TestDatabase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +25,7 @@ struct Port {
 }
 
 async fn serve(db: &TestDatabase, transport: MailTransport) -> Port {
-    serve_keys(db, transport, Arc::new(|key| Box::pin(async move { key.expose() == "service" }))).await
+    serve_keys(db, transport, Arc::new(|key, _| Box::pin(async move { key.expose() == "service" }))).await
 }
 
 async fn serve_keys(db: &TestDatabase, transport: MailTransport, is_service_key: KeyCheck) -> Port {
@@ -38,6 +38,7 @@ async fn serve_keys(db: &TestDatabase, transport: MailTransport, is_service_key:
     let submission = Submission::new(SubmissionParts {
         intake,
         control,
+        limits: MailLimits::new(&settings, &ServerSettings::default(), Arc::new(SystemClock)),
         settings,
         host: "mail.example".to_owned(),
         is_service_key,
@@ -132,7 +133,7 @@ async fn open_session_is_refused_once_its_user_has_lost_the_role() {
     let db = database().await;
     let is_service = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&is_service);
-    let check: KeyCheck = Arc::new(move |_| {
+    let check: KeyCheck = Arc::new(move |_, _| {
         let answer = asked.load(Ordering::SeqCst);
         Box::pin(async move { answer })
     });
@@ -247,6 +248,14 @@ async fn tenant_s_credential_sends_only_from_proved_senders() {
     ] {
         assert_eq!(said(envelope, headers).await, expected, "{envelope} {headers}");
     }
+    let age = "update mail.senders set proved_at = now() - interval '366 days' where proved_at is not null";
+    client.batch_execute(age).await.unwrap();
+    assert_eq!(said("", "From: ada@mine.example").await, "550 5.7.1", "the code was given too long ago");
+    assert_eq!(
+        said("", "From: a@own.example").await,
+        "250 2.0.0",
+        "a domain's record is asked for all the time"
+    );
     let signed = "select count(*) from mail.messages where tenant is null or credential is null";
     assert_eq!(client.query_one(signed, &[]).await.unwrap().get::<_, i64>(0), 0, "none is the platform's");
     client.batch_execute("update tenancy.tenants set status = 'suspended'").await.unwrap();
@@ -265,6 +274,8 @@ async fn address_is_proved_by_the_code_sent_to_it() {
     let (client, tenant) = (db.superuser().await, tenant(&db).await);
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
     let mailer = mailer(MailSettings::default());
+    let clock: SharedClock = Arc::new(SystemClock);
+    let origin = Origin::system(&clock);
     let ask = async || {
         let name = "Ada@Mine.example".to_owned();
         let asked = sender::ask(&client, tenant, name, sender::new_secret(&SystemRng)).await.unwrap();
@@ -272,9 +283,8 @@ async fn address_is_proved_by_the_code_sent_to_it() {
         asked
     };
     let verify = async |code: &str| {
-        sender::verify(control.clone(), tenant, "ada@mine.example".to_owned(), Some(code.to_owned()), None)
-            .await
-            .unwrap()
+        let (name, code) = ("ada@mine.example".to_owned(), Some(code.to_owned()));
+        sender::verify(control.clone(), &origin, tenant, name, code, None).await.unwrap()
     };
     assert_eq!(ask().await.name, "ada@mine.example");
     let sql = "select convert_from(mime, 'UTF8') from mail.messages order by id desc limit 1";
@@ -289,6 +299,31 @@ async fn address_is_proved_by_the_code_sent_to_it() {
     let letter: String = client.query_one(sql, &[]).await.unwrap().get(0);
     let code = code_of(&letter);
     assert_eq!(verify(&code).await, Verdict::Proved);
-    assert!(sender::list(&client, Some(tenant)).await.unwrap()[0].proved_at.is_some());
+    let year = MailSettings::default().sender_proof_lifetime;
+    let listed = sender::list(&client, Some(tenant), year).await.unwrap().remove(0);
+    assert_eq!(listed.expires_at, listed.proved_at.map(|proved_at| proved_at + year));
     assert!(sender::remove(&client, tenant, "ada@mine.example".to_owned()).await.unwrap());
+}
+
+#[tokio::test]
+async fn transaction_of_a_mail_names_the_credential_that_hands_it_in() {
+    let db = database().await;
+    let (client, tenant) = (db.superuser().await, tenant(&db).await);
+    let secret = credential::create(&client, "ten", Some(tenant), &SystemRng).await.unwrap();
+    let sql = "insert into mail.senders (tenant, kind, name, token, proved_at) values ($1, 'domain', 'own.example', 't', now())";
+    client.execute(sql, &[&tenant.0]).await.unwrap();
+    let watch = "create table public.seen (actor text, tenant text, address text, is_the_mails boolean);
+        create function public.see() returns trigger language plpgsql security definer as $$ begin
+          insert into public.seen values (current_setting('rowhouse.actor'), current_setting('rowhouse.tenant'),
+            current_setting('rowhouse.address'), current_setting('rowhouse.request_id') = new.request_id);
+          return null; end $$;
+        create trigger see after insert on mail.messages for each row execute function public.see()";
+    client.batch_execute(watch).await.unwrap();
+    let server = serve(&db, MailTransport::Relay).await;
+    let message = "MAIL FROM:<>\r\nRCPT TO:<b@y.example>\r\nDATA\r\nFrom: a@own.example\r\nSubject: s\r\n\r\nx\r\n.\r\n";
+    let said = talk(server.port, plain("ten", secret.expose()) + message).await;
+    assert!(said.contains("OK queued as"), "{said}");
+    let row = client.query_one("select * from public.seen", &[]).await.unwrap();
+    let seen: (String, String, String, bool) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    assert_eq!(seen, ("credential:ten".to_owned(), tenant.to_string(), "127.0.0.1".to_owned(), true));
 }

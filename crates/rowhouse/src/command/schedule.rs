@@ -3,7 +3,6 @@
 use comfy_table::{Table, presets};
 use rowhouse_db::{Control, DbError, DbSettings};
 use rowhouse_jobs::schedule::{self, Schedule};
-use rowhouse_kernel::Operation;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -12,7 +11,7 @@ use crate::cli::schedule::ScheduleCommand;
 use crate::command::clock;
 use crate::command::migrate::project_url;
 use rowhouse_module::Project;
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, Outcome, operator};
 
 /// Longest result or error in the table, in characters.
 const WIDEST: usize = 60;
@@ -36,13 +35,13 @@ async fn list(control: &Control) -> Result<Outcome, CannotRun> {
 
 async fn all(control: &Control) -> Result<Vec<Schedule>, DbError> {
     let work = async move |client: &tokio_postgres::Client| schedule::list(client).await;
-    control.statement(&Operation::system("jobs.schedules_list"), work).await
+    control.statement(&operator(&clock()).operation("jobs.schedules_list"), work).await
 }
 
 async fn run_now(control: &Control, name: &str) -> Result<Outcome, CannotRun> {
     let wanted = name.to_owned();
     let work = async move |tx: &rowhouse_db::Transaction<'_>| schedule::run(tx, clock().now(), &wanted).await;
-    if let Some(id) = control.run_tx(&Operation::system("jobs.schedule_run"), work).await? {
+    if let Some(id) = control.run_tx(&operator(&clock()).operation("jobs.schedule_run"), work).await? {
         return Ok(Outcome::yes(json!({ "schedule": name, "id": id }), format!("job {id}")));
     }
     let known: Vec<String> = all(control).await?.into_iter().map(|schedule| schedule.name).collect();

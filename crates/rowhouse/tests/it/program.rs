@@ -100,7 +100,7 @@ impl Folder {
 pub(crate) struct Up {
     child: Child,
     pub(crate) state: Value,
-    _log: Receiver<String>,
+    log: Receiver<String>,
 }
 
 impl Up {
@@ -118,10 +118,10 @@ impl Up {
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)));
         });
-        let mut up = Self { child, state: Value::Null, _log: log };
+        let mut up = Self { child, state: Value::Null, log };
         let mut seen = Vec::new();
         while !seen.last().is_some_and(|line: &String| line.starts_with("Rowhouse is ready")) {
-            seen.push(up._log.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("not ready: {seen:#?}")));
+            seen.push(up.log.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("not ready: {seen:#?}")));
         }
         let state = std::fs::read_to_string(folder.path().join(".rowhouse/state.json")).unwrap();
         up.state = serde_json::from_str(&state).unwrap();
@@ -130,6 +130,16 @@ impl Up {
 
     pub(crate) fn text(&self, name: &str) -> String {
         self.state[name].as_str().unwrap().to_owned()
+    }
+
+    /// The log from here on, up to the first line that holds `word`.
+    pub(crate) fn log_until(&self, word: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        while !seen.last().is_some_and(|line: &String| line.contains(word)) {
+            let next = self.log.recv_timeout(TIMEOUT);
+            seen.push(next.unwrap_or_else(|_| panic!("no line with {word}: {seen:#?}")));
+        }
+        seen
     }
 
     /// The exit code, once it has ended by itself.

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};
+use rowhouse_kernel::{ANON, Actor, Origin};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -68,7 +69,8 @@ pub(super) async fn send(State(capture): State<Capture>, headers: HeaderMap, bod
     }
     let sent: Sent =
         serde_json::from_slice(&body).map_err(|error| CaptureError::Caller(error.to_string()))?;
-    let accepted = capture.intake.accept(Draft::New(Box::new(mail(sent)?))).await?;
+    let somebody = Origin { actor: Actor::Role(ANON.into()), ..Origin::system(&capture.clock) };
+    let accepted = capture.intake.accept(Draft::New(Box::new(mail(sent)?)), somebody).await?;
     Ok(axum::Json(json!({ "ID": accepted.id.to_string() })).into_response())
 }
 

@@ -22,7 +22,7 @@ enum Instead {
 impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S> {
     /// AUTH is allowed over TLS, and without a certificate on loopback only.
     pub(super) fn may_sign_in(&self) -> bool {
-        self.peer.is_secure || self.peer.is_loopback || !self.context.has_tls
+        self.peer.is_secure || self.peer.is_loopback() || !self.context.has_tls
     }
 
     pub(super) async fn sign_in(&mut self, mechanism: u64, initial: &str) -> Result<Step, Disconnect> {
@@ -50,19 +50,26 @@ impl<D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'_, D, S>
             self.sender = Some(Sender { name: claimed.name, tenant: None, key: None });
             return self.say(&reply::SIGNED_IN);
         }
-        match self.context.backend.check(claimed).await {
+        let (limits, address, name) = (&self.context.limits, self.peer.address, claimed.name.clone());
+        if limits.look_at_sign_in(address, &name).await.is_err() {
+            return Err(Disconnect::With(reply::TOO_MANY_SIGN_INS));
+        }
+        match self.context.backend.check(claimed, self.origin()).await {
             Ok(Some(sender)) => {
                 tracing::debug!(credential = sender.name, "signed in over SMTP");
                 self.sender = Some(sender);
                 self.say(&reply::SIGNED_IN)
             }
-            Ok(None) => self.say(&reply::WRONG_CREDENTIALS),
+            Ok(None) => {
+                limits.count_failed_sign_in(address, &name).await;
+                self.say(&reply::WRONG_CREDENTIALS)
+            }
             Err(_) => self.say(&reply::CANNOT_ASK),
         }
     }
 
     fn is_captured(&self) -> bool {
-        self.context.is_capture && self.peer.is_loopback
+        self.context.is_capture && self.peer.is_loopback()
     }
 
     async fn plain(&mut self, initial: &str) -> Result<Result<Claimed, Instead>, Disconnect> {

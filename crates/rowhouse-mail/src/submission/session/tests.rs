@@ -1,17 +1,22 @@
 use std::sync::{Arc, Mutex};
 
-use rowhouse_kernel::{SystemClock, SystemRng};
+use std::net::{IpAddr, Ipv4Addr};
+
+use rowhouse_http::ServerSettings;
+use rowhouse_kernel::{Origin, SystemClock, SystemRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
 
 use super::{Peer, ServerContext, SessionEnd, converse};
+use crate::limit::MailLimits;
 use crate::message::RawMail;
+use crate::settings::MailSettings;
 use crate::submission::backend::{Backend, Refused, Sender, Unknown};
 use crate::submission::memory::MemoryBudget;
 use crate::submission::sasl::Claimed;
 
-const HERE: Peer = Peer { is_loopback: true, is_secure: false };
-const AWAY: Peer = Peer { is_loopback: false, is_secure: false };
+const HERE: Peer = Peer { address: None, is_secure: false };
+const AWAY: Peer = Peer { address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))), is_secure: false };
 const PLAIN: &str = "AUTH PLAIN AHNob3AAczNjcmV0\r\n";
 const MESSAGE: &str = "DATA\r\nFrom: a@x.example\r\nSubject: s\r\n\r\nHello\r\n.\r\n";
 
@@ -20,12 +25,12 @@ const MESSAGE: &str = "DATA\r\nFrom: a@x.example\r\nSubject: s\r\n\r\nHello\r\n.
 struct RecordingBackend(Arc<Mutex<Vec<RawMail>>>);
 
 impl Backend for RecordingBackend {
-    async fn check(&self, claimed: Claimed) -> Result<Option<Sender>, Unknown> {
+    async fn check(&self, claimed: Claimed, _origin: Origin) -> Result<Option<Sender>, Unknown> {
         let is_known = claimed.name == "shop" && claimed.secret.expose() == "s3cret";
         Ok(is_known.then_some(Sender { name: claimed.name, tenant: None, key: None }))
     }
 
-    async fn accept(&self, _sender: &Sender, mail: RawMail) -> Result<i64, Refused> {
+    async fn accept(&self, _sender: &Sender, mail: RawMail, _origin: Origin) -> Result<i64, Refused> {
         if mail.mime.ends_with(b"refuse\r\n") {
             return Err(Refused::Message("bad\r\n250 good".to_owned()));
         }
@@ -38,6 +43,12 @@ impl Backend for RecordingBackend {
     }
 }
 
+/// Three failed sign-ins of a name.
+fn limits() -> MailLimits {
+    let mail = MailSettings { signin_rate_per_5min: 3, ..MailSettings::default() };
+    MailLimits::new(&mail, &ServerSettings::default(), Arc::new(SystemClock))
+}
+
 fn context(backend: RecordingBackend, is_capture: bool, has_tls: bool) -> ServerContext<RecordingBackend> {
     ServerContext {
         backend,
@@ -46,6 +57,7 @@ fn context(backend: RecordingBackend, is_capture: bool, has_tls: bool) -> Server
         is_capture,
         has_tls,
         memory: MemoryBudget::new(1 << 20),
+        limits: limits(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
     }
@@ -298,4 +310,15 @@ async fn session_is_notified_of_shutdown() {
     drain.send(true).unwrap();
     let _closed = converse(&context, server, HERE, true, draining).await;
     assert!(read_all(client).await.contains("421 4.3.2"));
+}
+
+/// Base64 of NUL, shop, NUL, guess.
+const WRONG: &str = "AUTH PLAIN AHNob3AAZ3Vlc3M=\r\n";
+
+#[tokio::test]
+async fn name_that_failed_too_often_from_an_address_is_not_asked_for_there() {
+    let script = format!("{}{PLAIN}", WRONG.repeat(3));
+    assert_eq!(answers(AWAY, false, &script).await, ["535 5.7.8", "535 5.7.8", "535 5.7.8", "421 4.7.0"]);
+    let twice = format!("{}{PLAIN}", WRONG.repeat(2));
+    assert_eq!(answers(AWAY, false, &twice).await, ["535 5.7.8", "535 5.7.8", "235 2.7.0"]);
 }

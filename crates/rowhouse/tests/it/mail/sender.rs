@@ -38,6 +38,26 @@ async fn sender_address_is_requested_proved_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn transaction_of_a_request_names_its_caller_and_its_id() {
+    let app = TestApp::start().await;
+    let tenant = app.sign_up("ada@b.example").await.tenant;
+    let client = app.db.superuser().await;
+    let watch = "create table public.seen (actor text, operation text, request_id text, address text);
+        create function public.see() returns trigger language plpgsql security definer as $$ begin
+          insert into public.seen values (current_setting('rowhouse.actor'), current_setting('rowhouse.operation'),
+            current_setting('rowhouse.request_id'), current_setting('rowhouse.address'));
+          return null; end $$;
+        create trigger see after insert on mail.senders for each row execute function public.see()";
+    client.batch_execute(watch).await.unwrap();
+    let asked =
+        app.post(&app.service_key, SENDERS, json!({ "tenant": tenant, "name": "shop.example" })).await;
+    let row = client.query_one("select * from public.seen", &[]).await.unwrap();
+    let seen: [String; 4] = [row.get(0), row.get(1), row.get(2), row.get(3)];
+    let id = asked.headers["x-request-id"].to_str().unwrap();
+    assert_eq!(seen, ["service_role", "mail.ask_sender", id, "127.0.0.1"]);
+}
+
+#[tokio::test]
 async fn sender_domain_keeps_its_record_until_it_is_removed() {
     let app = TestApp::start().await;
     let tenant = app.sign_up("ada@b.example").await.tenant;
