@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod builtin;
+mod command;
 pub mod config;
 mod cron;
 pub mod declared_kind;

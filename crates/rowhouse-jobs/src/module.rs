@@ -10,12 +10,12 @@ use std::time::Duration;
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::{BackgroundTask, ServerSettings};
 use rowhouse_kernel::settings::GroupSpec;
-use rowhouse_module::{Assembly, HealthCheck, Module, ModuleFuture, Waker, Weight};
+use rowhouse_module::{Assembly, CommandGroup, HealthCheck, Module, ModuleFuture, Waker, Weight};
 
 use crate::outbound::Outbound;
 use crate::route::admin::{JobsAdmin, routes};
 use crate::settings::JobsSettings;
-use crate::{builtin, gauge};
+use crate::{builtin, command, gauge};
 use declared::Declared;
 pub use event::EventModule;
 use worker::{Starter, Working};
@@ -42,6 +42,10 @@ impl Module for JobsModule {
 
     fn channels(&self) -> &'static [&'static str] {
         &[CHANNEL]
+    }
+
+    fn commands(&self) -> Vec<CommandGroup> {
+        vec![command::JOBS, command::schedule::SCHEDULE]
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {

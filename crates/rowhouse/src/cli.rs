@@ -1,8 +1,5 @@
 //! The commands and their help.
 
-pub mod jobs;
-pub mod schedule;
-
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -115,12 +112,6 @@ pub enum Command {
     /// Inspect the data API
     #[command(subcommand)]
     Rest(RestCommand),
-    /// Inspect and control background jobs
-    #[command(subcommand)]
-    Jobs(jobs::JobsCommand),
-    /// Schedules of periodic jobs and their last outcome
-    #[command(subcommand)]
-    Schedule(schedule::ScheduleCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
     Completions {

@@ -8,11 +8,9 @@ mod exposure;
 mod import;
 mod init;
 mod instance;
-mod jobs;
 mod migrate;
 mod psql;
 mod rest;
-mod schedule;
 mod serve;
 pub(crate) mod signal;
 mod status;
@@ -81,8 +79,6 @@ fn run_own(modules: &Modules, cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Rest(RestCommand::Explain(args)) => {
             quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))
         }
-        Command::Jobs(command) => quiet()?.block_on(jobs::run(&Project::open(&dir)?, &command)),
-        Command::Schedule(command) => quiet()?.block_on(schedule::run(&Project::open(&dir)?, &command)),
     }
 }
 

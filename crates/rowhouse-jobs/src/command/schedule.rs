@@ -1,50 +1,80 @@
 //! `schedule`: schedules and their last outcome.
 
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 use comfy_table::{Table, presets};
-use rowhouse_db::{Control, DbError, DbSettings};
-use rowhouse_jobs::schedule::{self, Schedule};
+use rowhouse_db::{Control, DbError};
+use rowhouse_kernel::Origin;
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::cli::schedule::ScheduleCommand;
-use crate::command::clock;
-use crate::command::migrate::project_url;
-use rowhouse_module::Project;
-use rowhouse_module::{CannotRun, Outcome, operator};
+use crate::schedule::{self, Schedule};
 
 /// Longest result or error in the table, in characters.
 const WIDEST: usize = 60;
 const COLUMNS: [&str; 8] =
     ["schedule", "pattern", "time zone", "kind", "missed", "next firing", "last firing", "last result"];
 
-pub(super) async fn run(project: &Project, command: &ScheduleCommand) -> Result<Outcome, CannotRun> {
-    let settings = DbSettings { control_pool_size: 1, ..DbSettings::default() };
-    let control = Control::open(&project_url(project)?, &settings)?;
-    match command {
-        ScheduleCommand::List => list(&control).await,
-        ScheduleCommand::Run { name } => run_now(&control, name).await,
-    }
+/// `schedule …`.
+pub(crate) const SCHEDULE: CommandGroup = CommandGroup { command, run };
+
+/// `schedule …`.
+#[derive(Debug, Subcommand)]
+enum ScheduleCommand {
+    /// List schedules with their next time and the outcome of their last job
+    #[command(
+        after_help = "Example:\n  rowhouse schedule list\n  rowhouse schedule list --json | jq '.schedules[].next_at'"
+    )]
+    List,
+    /// Enqueue a schedule's job now, in addition to its times
+    #[command(after_help = "Example:\n  rowhouse schedule run jobs.prune")]
+    Run {
+        /// The schedule's name
+        name: String,
+    },
 }
 
-async fn list(control: &Control) -> Result<Outcome, CannotRun> {
-    let schedules = all(control).await?;
+fn command() -> Command {
+    let about = "Schedules of periodic jobs and their last outcome";
+    let command = Command::new("schedule").about(about);
+    ScheduleCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+}
+
+fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
+    Box::pin(async move {
+        let command = ScheduleCommand::from_arg_matches(matches)?;
+        let (control, origin) = (context.control()?, context.origin());
+        match command {
+            ScheduleCommand::List => list(&control, &origin).await,
+            ScheduleCommand::Run { name } => run_now(&control, &origin, context.clock.now(), &name).await,
+        }
+    })
+}
+
+async fn list(control: &Control, origin: &Origin) -> Result<Outcome, CannotRun> {
+    let schedules = all(control, origin).await?;
     let text = if schedules.is_empty() { "no schedules".to_owned() } else { table(&schedules) };
     Ok(Outcome::yes(json!({ "schedules": schedules }), text))
 }
 
-async fn all(control: &Control) -> Result<Vec<Schedule>, DbError> {
+async fn all(control: &Control, origin: &Origin) -> Result<Vec<Schedule>, DbError> {
     let work = async move |client: &tokio_postgres::Client| schedule::list(client).await;
-    control.statement(&operator(&clock()).operation("jobs.schedules_list"), work).await
+    control.statement(&origin.operation("jobs.schedules_list"), work).await
 }
 
-async fn run_now(control: &Control, name: &str) -> Result<Outcome, CannotRun> {
+async fn run_now(
+    control: &Control,
+    origin: &Origin,
+    now: OffsetDateTime,
+    name: &str,
+) -> Result<Outcome, CannotRun> {
     let wanted = name.to_owned();
-    let work = async move |tx: &rowhouse_db::Transaction<'_>| schedule::run(tx, clock().now(), &wanted).await;
-    if let Some(id) = control.run_tx(&operator(&clock()).operation("jobs.schedule_run"), work).await? {
+    let work = async move |tx: &rowhouse_db::Transaction<'_>| schedule::run(tx, now, &wanted).await;
+    if let Some(id) = control.run_tx(&origin.operation("jobs.schedule_run"), work).await? {
         return Ok(Outcome::yes(json!({ "schedule": name, "id": id }), format!("job {id}")));
     }
-    let known: Vec<String> = all(control).await?.into_iter().map(|schedule| schedule.name).collect();
+    let known: Vec<String> = all(control, origin).await?.into_iter().map(|schedule| schedule.name).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Err(CannotRun::because(format!("no schedule is called \"{name}\"; known: {known}")))
 }

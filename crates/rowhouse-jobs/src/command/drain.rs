@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use rowhouse_db::DbError;
-use rowhouse_jobs::admin;
+use rowhouse_module::{CannotRun, Outcome};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use rowhouse_module::{CannotRun, Outcome};
+use crate::admin;
 
 /// Interval of polling.
 const LOOK: Duration = Duration::from_millis(500);

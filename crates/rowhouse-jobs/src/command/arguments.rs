@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use rowhouse_jobs::admin::STATES;
 use rowhouse_kernel::TenantId;
 use rowhouse_kernel::settings::Setting;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::admin::STATES;
+
 /// `jobs …`.
 #[derive(Debug, Subcommand)]
-pub enum JobsCommand {
+pub(super) enum JobsCommand {
     /// List jobs, newest first
     #[command(after_help = "Example:\n  rowhouse jobs list --state dead --queue mail")]
     List(ListArgs),
@@ -59,84 +60,84 @@ pub enum JobsCommand {
 
 /// `jobs list`.
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// ready, scheduled, waiting, running, done, dead or cancelled
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(STATES))]
-    pub state: Option<String>,
+    pub(super) state: Option<String>,
     /// Of this queue
     #[arg(long)]
-    pub queue: Option<String>,
+    pub(super) queue: Option<String>,
     /// Of this kind
     #[arg(long)]
-    pub kind: Option<String>,
+    pub(super) kind: Option<String>,
     /// Of this tenant
     #[arg(long)]
-    pub tenant: Option<TenantId>,
+    pub(super) tenant: Option<TenantId>,
     /// Most jobs to list
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
-    pub limit: i64,
+    pub(super) limit: i64,
     /// Only ids below this: the last of the previous page
     #[arg(long, value_name = "ID")]
-    pub after: Option<i64>,
+    pub(super) after: Option<i64>,
 }
 
 /// `jobs retry`.
 #[derive(Debug, Args)]
-pub struct RetryArgs {
+pub(super) struct RetryArgs {
     /// The job's id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    pub id: Option<i64>,
+    pub(super) id: Option<i64>,
     /// All dead jobs
     #[arg(long)]
-    pub all: bool,
+    pub(super) all: bool,
     /// Of this queue
     #[arg(long, requires = "all")]
-    pub queue: Option<String>,
+    pub(super) queue: Option<String>,
     /// Of this kind
     #[arg(long, requires = "all")]
-    pub kind: Option<String>,
+    pub(super) kind: Option<String>,
 }
 
 /// `jobs pause` and `jobs resume`.
 #[derive(Debug, Args)]
-pub struct ScopeArgs {
+pub(super) struct ScopeArgs {
     /// Of this queue only
     #[arg(long)]
-    pub queue: Option<String>,
+    pub(super) queue: Option<String>,
     /// Of this tenant only
     #[arg(long)]
-    pub tenant: Option<TenantId>,
+    pub(super) tenant: Option<TenantId>,
 }
 
 /// `jobs enqueue`.
 #[derive(Debug, Args)]
-pub struct EnqueueArgs {
+pub(super) struct EnqueueArgs {
     /// The kind
-    pub kind: String,
+    pub(super) kind: String,
     /// The payload, a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json)]
-    pub payload: Value,
+    pub(super) payload: Value,
     /// The queue
     #[arg(long, default_value = "default")]
-    pub queue: String,
+    pub(super) queue: String,
     /// Not before this time, as 2026-11-21T09:30:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
-    pub run_at: Option<OffsetDateTime>,
+    pub(super) run_at: Option<OffsetDateTime>,
     /// Not before this long has passed
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "run_at")]
-    pub delay: Option<Duration>,
+    pub(super) delay: Option<Duration>,
     /// 0 first, 9 last
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
-    pub priority: u8,
+    pub(super) priority: u8,
     /// The tenant
     #[arg(long)]
-    pub tenant: Option<TenantId>,
+    pub(super) tenant: Option<TenantId>,
     /// At most one unfinished job per value
     #[arg(long)]
-    pub unique_key: Option<String>,
+    pub(super) unique_key: Option<String>,
     /// Jobs with the same value run one at a time
     #[arg(long)]
-    pub key: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

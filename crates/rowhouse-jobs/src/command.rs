@@ -1,21 +1,33 @@
 //! `jobs`: inspecting and controlling background jobs.
 
+mod arguments;
 mod drain;
+pub(crate) mod schedule;
 mod shown;
 
-use rowhouse_jobs::admin::{self, Filter};
-use rowhouse_jobs::{NewJob, enqueue};
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::cli::jobs::{EnqueueArgs, JobsCommand, ListArgs, RetryArgs, ScopeArgs};
-use crate::command::clock;
-use crate::command::migrate::connect_project;
-use rowhouse_module::Project;
-use rowhouse_module::{CannotRun, Outcome};
+use crate::admin::{self, Filter};
+use crate::{NewJob, enqueue};
+use arguments::{EnqueueArgs, JobsCommand, ListArgs, RetryArgs, ScopeArgs};
 
-pub(super) async fn run(project: &Project, command: &JobsCommand) -> Result<Outcome, CannotRun> {
-    let client = connect_project(project).await?;
+/// `jobs …`.
+pub(crate) const JOBS: CommandGroup = CommandGroup { command, run };
+
+fn command() -> Command {
+    let command = Command::new("jobs").about("Inspect and control background jobs");
+    JobsCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+}
+
+fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
+    Box::pin(async move { steer(&JobsCommand::from_arg_matches(matches)?, context).await })
+}
+
+async fn steer(command: &JobsCommand, context: &CommandContext) -> Result<Outcome, CannotRun> {
+    let client = context.connect().await?;
     match command {
         JobsCommand::List(args) => list(&client, args).await,
         JobsCommand::Show { id } => show(&client, *id).await,
@@ -25,7 +37,7 @@ pub(super) async fn run(project: &Project, command: &JobsCommand) -> Result<Outc
         JobsCommand::Pause(args) => pause(&client, args, true).await,
         JobsCommand::Resume(args) => pause(&client, args, false).await,
         JobsCommand::Drain { queue, timeout } => drain::run(&client, queue.as_deref(), *timeout).await,
-        JobsCommand::Enqueue(args) => new(&client, args).await,
+        JobsCommand::Enqueue(args) => new(&client, context, args).await,
     }
 }
 
@@ -90,10 +102,10 @@ async fn pause(client: &Client, args: &ScopeArgs, rests: bool) -> Result<Outcome
     Ok(Outcome::yes(json!({ "queues": queues, "tenant": args.tenant, "paused": rests }), text))
 }
 
-async fn new(client: &Client, args: &EnqueueArgs) -> Result<Outcome, CannotRun> {
+async fn new(client: &Client, context: &CommandContext, args: &EnqueueArgs) -> Result<Outcome, CannotRun> {
     let job = NewJob {
         queue: &args.queue,
-        run_at: args.run_at.or_else(|| args.delay.map(|delay| clock().now() + delay)),
+        run_at: args.run_at.or_else(|| args.delay.map(|delay| context.clock.now() + delay)),
         priority: args.priority,
         tenant: args.tenant,
         unique_key: args.unique_key.as_deref(),
