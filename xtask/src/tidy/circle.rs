@@ -61,7 +61,6 @@ const EXCEPTIONS: &[Exception] = &[
         "capture::query",
         "a search filters what the mailbox holds and is called by it",
     ),
-    ("rowhouse-jobs", "worker::fetch_connection", "worker::fetcher", "`start` belongs to the connection"),
     ("rowhouse-mail", "relay", "transport", "`Envelope` and `TransportError` belong below both"),
     ("rowhouse-mail", "submission::database", "submission::listener", "`KeyCheck` belongs to the backend"),
     ("rowhouse-ops", "user_sync", "health", "the status of a check belongs below both"),

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -10,9 +9,6 @@ use crate::store::{Claimed, PartitionRow, Picks};
 
 /// Every so many claims go without regard to priority, so that the last priority is never starved.
 const AGING: u64 = 16;
-/// Beyond so many partitions all are read less often.
-const MANY: usize = 5_000;
-const REFRESH_MANY: Duration = Duration::from_secs(5);
 /// Openings are drawn before they are visible, and not in that order: so many are read again.
 const OVERLAP: i64 = 100;
 /// Partitions looked into at once; the others have their turn in the next round.
@@ -41,8 +37,6 @@ pub(crate) struct Partitions {
     /// Learnt since the last round: they have their turn at once, however many others there are.
     fresh: Vec<i32>,
     newest: i64,
-    /// When all of them were last read.
-    refreshed: Option<Instant>,
     /// How often everything was forgotten.
     epoch: u64,
 }
@@ -93,15 +87,9 @@ impl Partitions {
         self.newest.saturating_sub(OVERLAP).max(0)
     }
 
-    /// Whether it is time to read all of them again, for what has changed or was closed: every second, or where there are
-    /// very many so often that reading them is a small part of the work.
-    pub(crate) fn is_refresh_due(&mut self, now: Instant) -> bool {
-        let pause = if self.partitions.len() > MANY { REFRESH_MANY } else { Duration::ZERO };
-        let is_due = self.refreshed.is_none_or(|last| now.duration_since(last) >= pause);
-        if is_due {
-            self.refreshed = Some(now);
-        }
-        is_due
+    /// In how many rounds each partition has its turn.
+    pub(crate) fn rounds(&self) -> u32 {
+        u32::try_from(self.partitions.len().div_ceil(MOST_PARTITIONS)).unwrap_or(u32::MAX).max(1)
     }
 
     pub(crate) fn row(&self, partition: i32) -> Option<&Arc<PartitionRow>> {
@@ -247,6 +235,10 @@ impl Picks {
 
 /// Compares releases part by part as numbers; what is no number counts as 0.
 fn is_at_least(release: &str, least: &str) -> bool {
+    // That of nearly all kinds; asked for each of thousands of partitions.
+    if least == "0" {
+        return true;
+    }
     let parts = |text: &str| -> Vec<u64> {
         let core = text.split(['-', '+']).next().unwrap_or_default();
         let mut parts: Vec<u64> = core.split('.').map(|part| part.parse().unwrap_or(0)).collect();
