@@ -1,9 +1,10 @@
 -- Jobs that call functions of the project: kind jobs.sql, payload {"function": "public.bump", "args": {"by": 2}}.
 --
 -- A job of a tenant calls as `authenticated` with that tenant in its claims, so that row-level security confines it to the
--- tenant, on the login `authenticator`, which has no rights of its own. A job without a tenant calls as
--- `rowhouse_project` through a `security definer` function, inside which PostgreSQL forbids changing the role.
--- Cursors are closed before the commit, and the session is reset before it is reused.
+-- tenant. Any other calls as `rowhouse_project` by a `security definer` function, inside which PostgreSQL forbids to change
+-- the role. Both sign in as `authenticator`, which has no rights of its own: a trigger may defer itself anew for as long as it
+-- likes, and before PostgreSQL 18 runs as the login when the transaction ends. Cursors are closed before either commits, and
+-- the session is emptied before it is used again.
 
 create table jobs.allowed_functions (
   schema_name text not null,
@@ -154,30 +155,41 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select jsonb_build_object('role', 'authenticated', 'tenant_id', of_tenant)
 $$;
 
--- Calls as the project's owner. Deferred constraints and triggers run before the commit, at which they would run as
--- the login.
-create function jobs.call_for_project(function text, args jsonb) returns jsonb
+-- Whether a running job with these numbers calls functions, and (unless null) for the project or for a tenant. Who knows
+-- worker and lease, which are random numbers, is the worker: the login can read neither, and they travel as parameters,
+-- which no view shows.
+create function jobs.is_call(by_worker uuid, of_lease bigint, job_id bigint, for_project boolean) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select exists (
+    select from jobs.leases l cross join unnest(l.jobs) j
+    join jobs.partitions p on p.id = j.partition join jobs.kinds k on k.name = p.kind
+    where l.id = of_lease and l.worker = by_worker and j.id = job_id and k.handler = 'sql'
+      and coalesce((p.tenant is null) = for_project, true))
+$$;
+
+-- Calls as the project's owner, for a running job of no tenant. The search path is the project's, in which a caller may have
+-- put types of its own. Deferred constraints and triggers are brought forward: at commit they would run as the login.
+create function jobs.call_for_project(by_worker uuid, of_lease bigint, job_id bigint, function text, args jsonb) returns jsonb
 language plpgsql security definer as $$
 declare
-  result jsonb;
+  result pg_catalog.jsonb;
 begin
+  if not jobs.is_call(by_worker, of_lease, job_id, true) then
+    raise exception using errcode = 'no_data_found', message = 'another worker has taken the job over';
+  end if;
   execute jobs.call_statement(function, args) into result using args;
   set constraints all immediate;
   return result;
 end
 $$;
 
--- Completes a job in the transaction of the function that it called for a tenant, on a login without other privileges
--- here. Knowing worker and lease, which are random, proves to be the worker: the login can read neither, and they are
--- sent as parameters, which pg_stat_activity and pg_prepared_statements do not show. It completes only a tenant's
--- jobs.
+-- Completes a job in the transaction of the function that it called; null if it has been taken over. Jobs that call no
+-- functions cannot be completed like this.
 create function jobs.complete_call(by_worker uuid, of_lease bigint, job_id bigint, result jsonb) returns boolean
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   select job_id = any (jobs.complete(by_worker, jsonb_build_array(
     jsonb_build_object('lease', of_lease, 'id', job_id, 'state', 'done', 'result', result))))
-  where has_table_privilege(session_user, 'jobs.leases', 'delete') or exists (
-    select from jobs.leases l cross join unnest(l.jobs) j join jobs.partitions p on p.id = j.partition
-    where l.id = of_lease and l.worker = by_worker and j.id = job_id and p.tenant is not null)
+  where jobs.is_call(by_worker, of_lease, job_id, null)
 $$;
 
 -- The data plane's login, whatever its name.
@@ -190,14 +202,16 @@ begin
     where m.roleid = 'authenticated'::regrole and l.rolcanlogin and not l.rolsuper
   loop
     execute format('grant usage on schema jobs to %I', login);
-    execute format('grant execute on function jobs.complete_call(uuid, bigint, bigint, jsonb) to %I', login);
+    execute format('grant execute on function jobs.call_statement(text, jsonb), '
+      'jobs.call_for_project(uuid, bigint, bigint, text, jsonb), jobs.complete_call(uuid, bigint, bigint, jsonb) to %I', login);
   end loop;
 end
 $$;
 grant execute on function jobs.allow_function(text), jobs.disallow_function(text) to rowhouse_project;
 grant execute on function jobs.call_statement(text, jsonb) to authenticated, rowhouse_project;
--- Before the change of the owner: rowhouse_owner inherits from rowhouse_project.
-grant execute on function jobs.call_for_project(text, jsonb) to rowhouse_project;
+grant execute on function jobs.is_call(uuid, bigint, bigint, boolean) to rowhouse_project;
+-- Before the function changes hands: rowhouse_owner inherits from rowhouse_project.
+grant execute on function jobs.call_for_project(uuid, bigint, bigint, text, jsonb) to rowhouse_project;
 grant create on schema jobs to rowhouse_project;
-alter function jobs.call_for_project(text, jsonb) owner to rowhouse_project;
+alter function jobs.call_for_project(uuid, bigint, bigint, text, jsonb) owner to rowhouse_project;
 revoke create on schema jobs from rowhouse_project;

@@ -27,8 +27,8 @@ const UNREACHABLE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Calls functions. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct SqlHandler {
-    project: Control,
-    tenants: Control,
+    control: Control,
+    calls: Control,
     search_path: String,
     permits: Arc<Semaphore>,
     /// The function of a declared kind; else the job names it.
@@ -36,13 +36,13 @@ pub struct SqlHandler {
 }
 
 impl SqlHandler {
-    /// `project` is the control login, for jobs without a tenant; `tenants` is the login `authenticator`, which has
-    /// no rights of its own, for jobs of a tenant. Both pools have at least [`MOST_AT_ONCE`] connections for this
-    /// handler alone. `search_path` is that of the functions.
+    /// `control` is the control login, which looks up tenants' claims; `calls` is the login `authenticator`, which has
+    /// no rights of its own, for the functions. Its pool has at least [`MOST_AT_ONCE`] connections for this handler
+    /// alone. `search_path` is that of the functions.
     #[must_use]
-    pub fn new(project: Control, tenants: Control, search_path: impl Into<String>) -> Self {
+    pub fn new(control: Control, calls: Control, search_path: impl Into<String>) -> Self {
         let permits = Arc::new(Semaphore::new(MOST_AT_ONCE as usize));
-        Self { project, tenants, search_path: search_path.into(), permits, function: None }
+        Self { control, calls, search_path: search_path.into(), permits, function: None }
     }
 
     /// The same for a declared kind: it calls this function, and the payload holds its arguments.
@@ -71,7 +71,6 @@ impl SqlHandler {
             Some(tenant) => Some(self.claims(tenant).await?),
             None => None,
         };
-        let control = if job.tenant.is_some() { &self.tenants } else { &self.project };
         let operation =
             Operation::system("jobs_function").for_request(job.request_id.as_deref()).in_tenant(job.tenant);
         let has_begun = Arc::new(AtomicBool::new(false));
@@ -81,7 +80,7 @@ impl SqlHandler {
             begun.store(true, Ordering::Relaxed);
             call.complete(tx, &job, &path, claims.as_deref()).await
         };
-        match control.run_tx(&operation, work).await {
+        match self.calls.run_tx(&operation, work).await {
             Err(CallError::Database(error)) if !has_begun.load(Ordering::Relaxed) => {
                 Err(CallError::Unreachable(error))
             }
@@ -96,7 +95,7 @@ impl SqlHandler {
             Ok::<Option<String>, DbError>(row.get(0))
         };
         let operation = Operation::system("jobs_claims").in_tenant(Some(tenant));
-        let claims = self.project.statement(&operation, ask).await.map_err(CallError::Unreachable)?;
+        let claims = self.control.statement(&operation, ask).await.map_err(CallError::Unreachable)?;
         claims
             .ok_or_else(|| CallError::Job(JobError::Snooze(SUSPENDED, "the tenant is not active".to_owned())))
     }

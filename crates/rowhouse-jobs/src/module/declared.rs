@@ -73,6 +73,6 @@ fn sql_handler(assembly: &Assembly) -> Result<SqlHandler, CannotRun> {
     };
     let path = assembly.require::<SearchPath>()?;
     let open = |url| rowhouse_db::Control::open_named("rowhouse-functions", url, &settings);
-    let (project, tenants) = (open(&origin.urls.control)?, open(&origin.urls.data.authenticator)?);
-    Ok(SqlHandler::new(project, tenants, path.0.clone()))
+    let (control, calls) = (open(&origin.urls.control)?, open(&origin.urls.data.authenticator)?);
+    Ok(SqlHandler::new(control, calls, path.0.clone()))
 }

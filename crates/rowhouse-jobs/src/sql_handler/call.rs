@@ -96,9 +96,7 @@ impl Call {
         let statement = self.require_allowed(client).await?;
         let result = match claims {
             Some(_) => self.call(client, &statement).await,
-            None => {
-                client.query_one("select jobs.call_for_project($1, $2)", &[&self.function, &self.args]).await
-            }
+            None => self.call_for_project(client, job).await,
         };
         let result: Option<RawJson> = result.map_err(DbError::from)?.get(0);
         client.batch_execute(CLOSE).await.map_err(DbError::from)?;
@@ -113,6 +111,12 @@ impl Call {
             return client.query_one(&statement, &[]).await;
         }
         client.query_one(&statement, &[&self.args]).await
+    }
+
+    async fn call_for_project(&self, client: &Client, job: &Job) -> Result<Row, tokio_postgres::Error> {
+        let sql = "select jobs.call_for_project($1, $2, $3, $4, $5)";
+        let lease = &job.lease;
+        client.query_one(sql, &[&lease.worker, &lease.id, &job.id, &self.function, &self.args]).await
     }
 
     /// The statement of the call. Checked first, because a refusal here is permanent, whereas a failing function may

@@ -129,14 +129,14 @@ async fn effects_of_one_tenant_are_not_those_of_another() {
     }
 }
 
-/// The login on which tenants' functions run can complete their jobs, and for that it needs numbers that it cannot learn.
+/// The login on which functions run can complete their jobs, and for that it needs numbers that it cannot learn.
 #[tokio::test]
-async fn login_of_tenants_functions_cannot_read_leases_or_complete_the_projects_jobs() {
+async fn login_of_functions_cannot_read_leases_and_completes_only_calls_whose_numbers_it_is_given() {
     const WORKER: &str = "00000000-0000-0000-0000-000000000001";
     let (db, client) = scene().await;
     let leased = format!(
         "insert into jobs.workers (id, release, host, pid) values ('{WORKER}', '1', 'h', 1); \
-         select jobs.enqueue('test.work'); \
+         select jobs.enqueue('test.work', tenant => '{OWN}'); \
          select jobs.claim('{WORKER}', array(select id from jobs.partitions), '{{0}}', '{{100}}', '{{1}}', '{{100}}', \
            100, 1000000, 7)"
     );
@@ -147,26 +147,28 @@ async fn login_of_tenants_functions_cannot_read_leases_or_complete_the_projects_
             "select * from jobs.leases",
             "select * from jobs.workers",
             "select jobs.complete('00000000-0000-0000-0000-000000000001', '[]')",
+            "select jobs.is_call('00000000-0000-0000-0000-000000000001', 7, 1, null)",
             "select * from jobs.ready",
         ] {
             assert_eq!(speak(&login, role, Some(OWN), sql).await, Err("42501".to_owned()), "{role}: {sql}");
         }
     }
     let id: i64 = client.query_one("select (jobs[1]).id from jobs.leases", &[]).await.unwrap().get(0);
-    let complete = "select jobs.complete_call($1::text::uuid, 7, $2, null)";
-    let completed: Option<bool> = login.query_one(complete, &[&WORKER, &id]).await.unwrap().get(0);
-    assert_eq!((completed, count(&client, "leases").await), (None, 1), "a job of no tenant is not its own");
-    let seen =
-        "select count(*) from pg_stat_activity where query like '%' || $1 || '%' and query not like '%$1%'";
-    let seen: i64 = login.query_one(seen, &[&WORKER]).await.unwrap().get(0);
-    assert_eq!(seen, 0);
-    client.execute("update jobs.partitions set tenant = $1", &[&OWN]).await.unwrap();
-    let other: Option<bool> = login
-        .query_one("select jobs.complete_call($1::text::uuid, 8, $2, null)", &[&WORKER, &id])
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!((other, count(&client, "leases").await), (None, 1), "another lease");
-    let completed: Option<bool> = login.query_one(complete, &[&WORKER, &id]).await.unwrap().get(0);
-    assert_eq!((completed, count(&client, "leases").await), (Some(true), 0));
+    let complete = format!("select jobs.complete_call('{WORKER}', 7, {id}, null)");
+    let call = format!("select jobs.call_for_project('{WORKER}', 7, {id}, 'public.door', '{{}}')");
+    // Callers of the data API may not even with the right numbers.
+    for role in ["anon", "authenticated"] {
+        for sql in [&complete, &call] {
+            assert_eq!(speak(&login, role, Some(OWN), sql).await, Err("42501".to_owned()), "{role}: {sql}");
+        }
+    }
+    let completed = async |sql: &str| login.query_one(sql, &[]).await.unwrap().get::<_, Option<bool>>(0);
+    assert_eq!(completed(&complete).await, None, "it calls no function");
+    client.batch_execute("update jobs.partitions set kind = 'test.sql'").await.unwrap();
+    assert_eq!(completed(&complete.replace(" 7,", " 8,")).await, None, "another lease");
+    assert_eq!(completed(&complete.replace("0001'", "0002'")).await, None, "another worker");
+    let refused = login.batch_execute(&call).await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "P0002", "a tenant's job calls with the tenant's rights");
+    assert_eq!(count(&client, "leases").await, 1);
+    assert_eq!((completed(&complete).await, count(&client, "leases").await), (Some(true), 0));
 }

@@ -9,6 +9,7 @@ mod confined;
 mod declared;
 mod enqueue;
 mod family;
+mod hostile;
 mod http;
 mod key;
 mod room;

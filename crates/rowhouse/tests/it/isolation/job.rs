@@ -14,8 +14,8 @@ use crate::support::{PROJECT, TestApp, settings};
 /// Functions of the schema that a role may execute; all others are the platform's.
 const OPEN: [(&str, &[&str]); 6] = [
     ("anon", &[]),
-    // Completes what it has called for a tenant; it takes the numbers of a lease, which are random.
-    ("authenticator", &["complete_call"]),
+    // Calls functions for jobs and completes those; it takes the numbers of a lease, which are random.
+    ("authenticator", &["call_for_project", "call_statement", "complete_call"]),
     ("authenticator_service", &[]),
     // The first says how a tenant's job calls what is allowed.
     ("authenticated", &["call_statement", "once"]),
@@ -30,6 +30,7 @@ const OPEN: [(&str, &[&str]); 6] = [
             "enqueue",
             "enqueue_many",
             "enqueue_parent",
+            "is_call",
             "once",
             "set_progress",
             "write_log",
