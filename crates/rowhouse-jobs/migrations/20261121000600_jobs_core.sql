@@ -139,9 +139,12 @@ language sql immutable parallel safe return id / 10000;
 create table jobs.done (
   id bigint generated always as identity,
   finished_at timestamptz not null default clock_timestamp(),
-  partition int not null,
+  -- of all its jobs; or of each in turn, so that the jobs of many tenants that end together are one row, too
+  partition int,
+  partitions int[],
   ids bigint[] not null,
-  constraint done_pkey primary key (id)
+  constraint done_pkey primary key (id),
+  constraint done_partition_partitions_check check (num_nonnulls(partition, partitions) = 1)
 );
 create index done_ids_idx on jobs.done (jobs.id_range(ids[1]));
 create index done_finished_at_idx on jobs.done using brin (finished_at);

@@ -127,7 +127,10 @@ begin
     array_agg(t.job) filter (where t.state in ('dead', 'cancelled')), array_agg(t.after_run) filter (where t.state = 'release')
   into completed, well, badly, released from told t;
   if well is not null then
-    insert into jobs.done (partition, ids) select j.partition, array_agg(j.id) from unnest(well) j group by j.partition, jobs.id_range(j.id);
+    insert into jobs.done (partition, partitions, ids)
+    select case when min(j.partition) = max(j.partition) then min(j.partition) end,
+      case when min(j.partition) <> max(j.partition) then array_agg(j.partition) end, array_agg(j.id)
+    from unnest(well) j group by jobs.id_range(j.id);
     perform jobs.end_jobs(well, false);
   end if;
   if badly is not null then

@@ -55,9 +55,34 @@ begin
     with gone as (
       delete from jobs.leases l where l.id = any (of_leases) and l.worker = by_worker returning l.id, l.jobs
     ), done as (
-      insert into jobs.done (partition, ids)
-      select j.partition, array_agg(j.id) from gone g, unnest(g.jobs) j group by j.partition, jobs.id_range(j.id)
+      insert into jobs.done (partition, partitions, ids)
+      select case when min(j.partition) = max(j.partition) then min(j.partition) end,
+        case when min(j.partition) <> max(j.partition) then array_agg(j.partition) end, array_agg(j.id)
+      from gone g, unnest(g.jobs) j group by jobs.id_range(j.id)
     )
     select g.id from gone g;
+end
+$$;
+
+-- Open partitions of these kinds that were opened after `after`. There may be very many; compiling the statement would take
+-- as long as running it.
+create function jobs.open_partitions(of_kinds text[], after bigint)
+returns table (id int, queue text, kind text, tenant uuid, priority smallint, is_limited boolean, is_paused boolean,
+  min_release text, opened bigint)
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
+#variable_conflict use_column
+begin
+  return query
+    select n.id, n.queue, n.kind, n.tenant, n.priority, q.is_limited or n.keyed,
+      -- sets that are made once, instead of a look for each partition
+      q.paused or coalesce(n.tenant in (select jobs.suspended_tenants()), false)
+        or coalesce(n.tenant in (select p.tenant from jobs.pauses p where p.queue is null), false)
+        or coalesce((n.tenant, n.queue) in (select p.tenant, p.queue from jobs.pauses p where p.queue is not null), false),
+      k.min_release, n.opened
+    from jobs.partitions n
+    join jobs.queues q on q.name = n.queue
+    join jobs.kinds k on k.name = n.kind
+    where n.kind = any (of_kinds) and n.opened > after
+    order by n.opened;
 end
 $$;

@@ -122,7 +122,7 @@ language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = o
   ), done as (
     select jsonb_build_object('id', job_id, 'state', 'done', 'queue', n.queue, 'kind', n.kind, 'tenant', n.tenant,
       'priority', n.priority, 'at', d.finished_at) as about
-    from jobs.done d join jobs.partitions n on n.id = d.partition
+    from jobs.done d join jobs.partitions n on n.id = coalesce(d.partition, d.partitions[array_position(d.ids, job_id)])
     where not exists (select from live) and jobs.id_range(d.ids[1]) = jobs.id_range(job_id) and job_id = any (d.ids)
     limit 1
   ), kept as (

@@ -30,7 +30,8 @@ comment on column jobs.leases.jobs is 'the whole rows';
 comment on table jobs.done is 'jobs that succeeded, many per row';
 comment on column jobs.done.id is 'key';
 comment on column jobs.done.finished_at is 'when';
-comment on column jobs.done.partition is 'their partition';
+comment on column jobs.done.partition is 'their partition; null if they have several';
+comment on column jobs.done.partitions is 'partition of each job in the order of ids; null if they have one';
 comment on column jobs.done.ids is 'the jobs, in order';
 
 comment on table jobs.results is 'results of jobs';

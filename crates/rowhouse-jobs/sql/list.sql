@@ -29,10 +29,10 @@ with wanted as materialized (
    where coalesce($1, d.state) = d.state and (d.job).partition in (select w.id from wanted w) and d.id < $5
    order by d.id desc limit $6)
   union all
-  (select 'done', i, d.partition, null, null, d.finished_at, null
-   from (select * from jobs.done order by done.id desc limit 1000) d, unnest(d.ids) i
-   where coalesce($1, 'done') = 'done' and d.partition in (select w.id from wanted w) and i < $5
-   order by i desc limit $6)
+  (select 'done', j.id, coalesce(d.partition, j.partition), null, null, d.finished_at, null
+   from (select * from jobs.done order by done.id desc limit 1000) d, unnest(d.ids, d.partitions) j (id, partition)
+   where coalesce($1, 'done') = 'done' and coalesce(d.partition, j.partition) in (select w.id from wanted w) and j.id < $5
+   order by j.id desc limit $6)
 )
 select jsonb_build_object('id', f.id, 'state', f.state, 'queue', w.queue, 'kind', w.kind, 'tenant', w.tenant,
   'priority', w.priority, 'enqueued_at', f.enqueued_at, 'attempts', f.attempts, 'at', f.at, 'error', f.error)

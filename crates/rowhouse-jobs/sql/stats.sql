@@ -15,10 +15,18 @@ with ready as (
 ), dead as (
   select (d.job).partition as partition, count(*) as jobs
   from (select d.job from jobs.dead d where d.state = 'dead' limit $1) d group by 1
+), latest as (
+  select d.partition, d.partitions, cardinality(d.ids) as jobs
+  from (select * from jobs.done d order by d.id desc limit $1) d
+  where d.finished_at > clock_timestamp() - interval '1 minute'
 ), done as (
-  select d.partition, sum(cardinality(d.ids)) as jobs
-  from (select d.partition, d.ids, d.finished_at from jobs.done d order by d.id desc limit $1) d
-  where d.finished_at > clock_timestamp() - interval '1 minute' group by 1
+  select e.partition, sum(e.jobs) as jobs
+  from (
+    select l.partition, l.jobs from latest l where l.partition is not null
+    union all
+    select p, 1 from latest l, unnest(l.partitions) p
+  ) e
+  group by 1
 )
 select jsonb_build_object('queue', n.queue, 'kind', n.kind,
   'paused', bool_or(q.paused),

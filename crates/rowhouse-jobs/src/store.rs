@@ -14,7 +14,7 @@ use crate::raw_json::RawJson;
 use crate::worker::failure_detector::Heartbeat;
 use crate::worker::partition::Passed;
 
-const PARTITIONS: &str = include_str!("../sql/partitions.sql");
+const PARTITIONS: &str = "select * from jobs.open_partitions($1, $2)";
 
 /// The worker that fetches.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use super::Effort;
 use super::database::Database;
 use super::load::{self, By, Counter, Enqueued};
 use super::report::{CROWD, CROWD_COMMIT, CROWD_IDLE, KEY, Report};
-use super::scenario::{drain, drain_counted, percentile_ms, waits};
+use super::scenario::{drain, percentile_ms, waits};
 use super::worker::Worker;
 
 /// Single enqueues beside many tenants, one after another.
@@ -41,7 +41,7 @@ pub(crate) async fn round(
     Ok(())
 }
 
-/// Drains as many jobs of one tenant and of a tenant each.
+/// Drains as many jobs of one tenant and of a tenant each; the worker's first reading of the tenants is no part of the pace.
 async fn crowd(
     database: &Database,
     client: &Client,
@@ -53,18 +53,25 @@ async fn crowd(
     for _ in 0..tenants / load::BULK {
         load::enqueue_bulk(client, load::BULK, Some(&tenant(0))).await?;
     }
-    let alone = drain(database, client, root, tenants / load::BULK * load::BULK, 1).await?;
+    drain(database, client, root, tenants / load::BULK * load::BULK, 1).await?;
+    let alone = pace(client).await?;
     load::clear(client).await?;
     enqueue_for_each(client, tenants).await?;
     let singly = singly(client, tenants).await?;
-    let counter = Counter::of_many_tenants();
-    let together = drain_counted(database, client, root, tenants + SINGLY, 1, counter).await?;
+    drain(database, client, root, tenants + SINGLY, 1).await?;
+    let together = pace(client).await?;
     eprintln!("{alone:.0} jobs/s of one tenant, {together:.0} of {tenants}");
     report.add(&CROWD, together / alone * 100.0);
     let mut commits: Vec<i64> = singly.iter().map(|job| job.committed_at - job.asked_at).collect();
     report.add(&CROWD_COMMIT, percentile_ms(&mut commits, 50));
     report.add(&CROWD_IDLE, idle_tenants(database, client, root, tenants).await?);
     Ok(())
+}
+
+/// Jobs a second from the first completion to the last.
+async fn pace(client: &Client) -> Result<f64> {
+    let sql = "select sum(cardinality(ids)) / extract(epoch from max(finished_at) - min(finished_at))::float8 from jobs.done";
+    Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
 fn tenant(number: u32) -> String {
@@ -96,7 +103,7 @@ async fn singly(client: &Client, tenants: u32) -> Result<Vec<Enqueued>> {
 /// The longest wait of an idle tenant's job, in milliseconds, while a worker knows all tenants.
 async fn idle_tenants(database: &Database, client: &Client, root: &Path, tenants: u32) -> Result<f64> {
     let statement = client.prepare(By::Tenant.sql()).await?;
-    let mut counter = Counter::of_many_tenants();
+    let mut counter = Counter::default();
     let goal = counter.done(client).await? + 1;
     let worker = Worker::start_noting_each(root, database)?;
     // Once this is done the worker has read them.

@@ -41,26 +41,16 @@ pub(crate) async fn enqueue_bulk(client: &Client, count: u32, tenant: Option<&st
 }
 
 /// Counts done jobs at a constant cost, since counting all of them would slow down the measurement.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Counter {
     /// Jobs in batches that are counted already, and where the others begin.
     behind: i64,
     from: i64,
-    /// Numbers are drawn before a batch is visible; so many before the last that was seen are looked at again.
-    unsure: i64,
-}
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self { behind: 0, from: 0, unsure: 64 }
-    }
 }
 
 impl Counter {
-    /// For jobs of a tenant each: every one is a row then, and a worker has up to 2,000 under way.
-    pub(crate) fn of_many_tenants() -> Self {
-        Self { unsure: 5_000, ..Self::default() }
-    }
+    /// Numbers are drawn before a batch is visible; so many after the last that was seen are settled.
+    const UNSURE: i64 = 64;
 
     /// Jobs done so far.
     pub(crate) async fn done(&mut self, client: &Client) -> Result<i64> {
@@ -68,7 +58,7 @@ impl Counter {
         let batches: Vec<(i64, i64)> =
             client.query(sql, &[&self.from]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
         let count = self.behind + batches.iter().map(|(_, jobs)| jobs).sum::<i64>();
-        let sure = batches.last().map_or(self.from, |(last, _)| last - self.unsure);
+        let sure = batches.last().map_or(self.from, |(last, _)| last - Self::UNSURE);
         self.behind += batches.iter().filter(|(id, _)| *id <= sure).map(|(_, jobs)| jobs).sum::<i64>();
         self.from = self.from.max(sure);
         Ok(count)

@@ -69,17 +69,7 @@ pub(crate) async fn drain(
     jobs: u32,
     workers: u32,
 ) -> Result<f64> {
-    drain_counted(database, client, root, jobs, workers, Counter::default()).await
-}
-
-pub(crate) async fn drain_counted(
-    database: &Database,
-    client: &Client,
-    root: &Path,
-    jobs: u32,
-    workers: u32,
-    mut counter: Counter,
-) -> Result<f64> {
+    let mut counter = Counter::default();
     let goal = counter.done(client).await? + i64::from(jobs);
     let mut running = vec![Worker::start(root, database)?];
     let started = Instant::now();
