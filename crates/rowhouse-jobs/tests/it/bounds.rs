@@ -29,6 +29,11 @@ async fn large_payloads_are_fetched_a_few_at_a_time_and_all_run() {
         enqueue_many(&client, "test.work", &large, queue, None).await.unwrap();
     }
     let (wait, ran) = (Arc::clone(&gate), Arc::clone(&runs));
+    let note = "create table public.claims (jobs int); \
+        create function public.note_claim() returns trigger language plpgsql security definer as \
+          $$begin insert into public.claims values (cardinality(new.jobs)); return new; end$$; \
+        create trigger note_claim after insert on jobs.leases for each row execute function public.note_claim()";
+    client.batch_execute(note).await.unwrap();
     let worker = worker(
         &db,
         registry(move |_| {
@@ -45,6 +50,8 @@ async fn large_payloads_are_fetched_a_few_at_a_time_and_all_run() {
     gate.add_permits(1000);
     idle(&client).await;
     assert_eq!(runs.load(Ordering::Relaxed), 120);
+    // 8 MiB at once, or one job more; there are slots for all sixty.
+    assert_eq!(text(&client, "select max(jobs)::text from public.claims").await, "42");
     assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "120");
     worker.stop(TIMEOUT).await;
 }

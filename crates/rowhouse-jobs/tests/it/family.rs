@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rowhouse_jobs::{JobError, admin};
+use serde_json::json;
 
 use crate::support::{count, database, idle, registry, text, until, worker};
 
@@ -102,9 +103,9 @@ async fn worker_shutdown_counts_no_attempt() {
         until(&client, "exists (select from jobs.leases)").await;
         worker.stop(Duration::ZERO).await;
     }
-    let worker = worker(&db, registry(|_| async { Ok(None) })).await;
+    let worker = worker(&db, registry(|job| async move { Ok(Some(json!(job.attempt))) })).await;
     idle(&client).await;
-    assert_eq!(text(&client, "select sum(cardinality(ids))::text from jobs.done").await, "1");
+    assert_eq!(text(&client, "select result::text from jobs.results").await, "1");
     worker.stop(TIMEOUT).await;
 }
 

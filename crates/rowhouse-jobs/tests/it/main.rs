@@ -12,6 +12,7 @@ mod family;
 mod hostile;
 mod http;
 mod key;
+mod manual;
 mod room;
 mod said;
 mod schedule;

@@ -78,36 +78,54 @@ async fn failed_run_is_retried_and_the_last_failure_makes_the_job_dead() {
     worker.stop(TIMEOUT).await;
 }
 
+const OTHER: &str = "00000000-0000-0000-0000-000000000001";
+
+/// What happens while a worker is thought dead, without its hearing of it: its jobs are released, and `OTHER` claims them
+/// under this lease.
+fn taken_over(lease: &str) -> String {
+    format!(
+        "begin; create temp table stale as select * from jobs.leases; \
+         select jobs.complete_lease(l, (select jsonb_agg(jsonb_build_object('id', j.id, 'lost', true, 'state', 'release')) \
+           from unnest(l.jobs) j)) from jobs.leases l; \
+         insert into jobs.workers (id, release, host, pid) values ('{OTHER}', '1', 'h', 1); \
+         select count(*) from jobs.claim('{OTHER}', array(select id from jobs.partitions), '{{0}}', '{{1}}', '{{1}}', '{{1}}', \
+           1, 1000000, (select {lease} from stale)); commit"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stale_worker_s_completion_is_refused() {
-    let db = database().await;
-    let client = db.superuser().await;
-    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (said, wait) = (Arc::clone(&begun), Arc::clone(&go));
-    let stale = worker(
-        &db,
-        registry(move |_| {
+    // Without a result the lease is completed as a whole. Ids of leases are random and may repeat: the worker counts, too.
+    for (result, lease) in [(None, "id"), (None, "7"), (Some("stale"), "id"), (Some("stale"), "7")] {
+        let db = database().await;
+        let client = db.superuser().await;
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (said, wait) = (Arc::clone(&begun), Arc::clone(&go));
+        let run = move |_: rowhouse_jobs::Job| {
             let (said, wait) = (Arc::clone(&said), Arc::clone(&wait));
             async move {
                 said.notify_one();
                 wait.notified().await;
-                Ok(Some(json!("stale")))
+                Ok(result.map(|result| json!(result)))
             }
-        }),
-    )
-    .await;
-    let id = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
-    begun.notified().await;
-    // Somebody else judges it dead and takes its jobs, before it has noticed.
-    client.batch_execute("delete from jobs.workers; select jobs.rescue('{}', '{}')").await.unwrap();
-    go.notify_one();
-    until(&client, "exists (select from jobs.workers)").await;
-    let state = format!("select count(*)::text from jobs.results where id = {id}");
-    go.notify_one();
-    idle(&client).await;
-    assert_eq!(text(&client, &state).await, "1", "the second run counts");
-    assert_eq!(text(&client, "select count(*)::text from jobs.done, unnest(ids)").await, "1");
-    stale.stop(TIMEOUT).await;
+        };
+        let stale = worker(&db, registry(run)).await;
+        let id = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
+        begun.notified().await;
+        client.batch_execute(&taken_over(lease)).await.unwrap();
+        go.notify_one();
+        // Before it ends it reports how its jobs have ended.
+        stale.stop(TIMEOUT).await;
+        let left = "select format('%s %s %s', (select count(*) from jobs.results), (select count(*) from jobs.done), \
+                    (select string_agg(worker::text, ' ') from jobs.leases))";
+        assert_eq!(text(&client, left).await, format!("0 0 {OTHER}"), "{result:?} {lease}");
+        let complete = format!(
+            "select jobs.complete('{OTHER}', jsonb_build_array(jsonb_build_object( \
+             'lease', l.id, 'id', {id}, 'state', 'done', 'result', 'theirs')))::text from jobs.leases l"
+        );
+        assert_eq!(text(&client, &complete).await, format!("{{{id}}}"));
+        assert_eq!(text(&client, "select result #>> '{}' from jobs.results").await, "theirs");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +191,8 @@ async fn cap_of_a_queue_a_tenant_and_a_key_is_never_exceeded() {
         workers.push(worker(&db, registry(work.clone())).await);
     }
     for n in 0..200_u128 {
-        let key = format!("k{}", n % 8);
+        // More keys of each tenant than the tenant may run at once, so that each of the caps is what holds.
+        let key = format!("k{}", n % 16);
         let job = NewJob {
             queue: "narrow",
             tenant: Some(rowhouse_kernel::TenantId(uuid::Uuid::from_u128(n % 4 + 1))),
@@ -185,14 +204,9 @@ async fn cap_of_a_queue_a_tenant_and_a_key_is_never_exceeded() {
     idle(&client).await;
     let worst = worst.lock().unwrap().clone();
     assert_eq!(worst["queue"], 5, "{worst:?}");
-    assert!(
-        worst.iter().filter(|(scope, _)| scope.starts_with("tenant")).all(|(_, most)| *most <= 2),
-        "{worst:?}"
-    );
-    assert!(
-        worst.iter().filter(|(scope, _)| scope.starts_with('"')).all(|(_, most)| *most == 1),
-        "{worst:?}"
-    );
+    let most =
+        |scope: &str| worst.iter().filter(|(name, _)| name.starts_with(scope)).map(|(_, most)| *most).max();
+    assert_eq!((most("tenant"), most("\"")), (Some(2), Some(1)), "{worst:?}");
     for worker in workers {
         worker.stop(TIMEOUT).await;
     }
@@ -330,10 +344,13 @@ async fn paused_queue_and_tenant_are_not_fetched_until_resumed() {
     .unwrap();
     enqueue_many(&client, "test.work", &vec![json!({}); 5], "default", None).await.unwrap();
     until(&client, "(select count(*) from jobs.done, unnest(ids)) = 5").await;
+    // What is enqueued later goes past those.
+    enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
+    until(&client, "(select count(*) from jobs.done, unnest(ids)) = 6").await;
     assert_eq!(count(&client, "ready").await, 10);
     client.batch_execute("delete from jobs.pauses; update jobs.queues set paused = false").await.unwrap();
     idle(&client).await;
-    assert_eq!(runs.load(Ordering::Relaxed), 15);
+    assert_eq!(runs.load(Ordering::Relaxed), 16);
     worker.stop(TIMEOUT).await;
 }
 
