@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use rowhouse_db::{Control, DbError, TransactionError};
+use rowhouse_http::ServerSettings;
 use rowhouse_kernel::{Caller, OrganizationId, Origin, TenantId, UserId};
+use rowhouse_module::{CallerFuture, CannotRun, CommandContext, State};
 use rowhouse_tenancy::membership::{self, Membership};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -19,16 +21,16 @@ use crate::store::user;
 
 /// The user and tenant to act as.
 #[derive(Debug, Clone, Copy)]
-pub struct ActAs<'a> {
+struct ActAs<'a> {
     /// E-mail address or id.
-    pub user: &'a str,
+    user: &'a str,
     /// Slug or id of the tenant; without it the user's oldest active membership.
-    pub tenant: Option<&'a str>,
+    tenant: Option<&'a str>,
 }
 
 /// Why a caller cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ActAsError {
+enum ActAsError {
     /// No user has this address or id.
     #[error("no such user")]
     NoSuchUser,
@@ -74,7 +76,7 @@ impl TransactionError for ActAsError {
 ///
 /// # Errors
 /// [`ActAsError`].
-pub async fn caller(
+async fn caller(
     control: &Control,
     who: ActAs<'_>,
     settings: &AuthSettings,
@@ -107,6 +109,33 @@ pub async fn caller(
         tenant: membership.as_ref().map(|membership| TenantId(membership.tenant_id)),
         expires_at: None,
     })
+}
+
+/// The same for a command, with an error that names the user and the tenant.
+pub(crate) fn find_caller<'a>(
+    context: &'a CommandContext,
+    user: &'a str,
+    tenant: Option<&'a str>,
+) -> CallerFuture<'a> {
+    Box::pin(async move {
+        let settings = context.settings()?;
+        let url = State::read(&context.project)
+            .map(|state| state.url)
+            .or_else(|| settings.get::<ServerSettings>().public_url.clone());
+        let who = ActAs { user, tenant };
+        let (auth, url) = (settings.get::<AuthSettings>(), url.unwrap_or_default());
+        let found = caller(&context.control()?, who, &auth, &url, &Origin::system(&context.clock)).await;
+        found.map_err(|error| CannotRun::because(message(&error, who)))
+    })
+}
+
+fn message(error: &ActAsError, ActAs { user, tenant }: ActAs<'_>) -> String {
+    match error {
+        ActAsError::NoSuchUser => format!("no user {user}"),
+        ActAsError::Banned => format!("user {user} is banned"),
+        ActAsError::NotAMember => format!("no tenant {} that is open to {user}", tenant.unwrap_or_default()),
+        other => other.to_string(),
+    }
 }
 
 async fn find(client: &Client, who: ActAs<'_>) -> Result<(User, Option<Membership>), ActAsError> {

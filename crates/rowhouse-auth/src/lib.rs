@@ -24,7 +24,6 @@ mod settings;
 mod state;
 mod store;
 
-pub use act_as::{ActAs, ActAsError, caller};
 pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;

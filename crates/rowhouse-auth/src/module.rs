@@ -9,8 +9,8 @@ use rowhouse_jobs::builtin::Tidy;
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_module::{
-    Assembly, BuiltInSchedule, CannotRun, CommandGroup, KeySecret, Metric, Mode, Module, ModuleFuture,
-    Project, Secrets,
+    Assembly, BuiltInSchedule, CannotRun, CommandGroup, FindCaller, KeySecret, Metric, Mode, Module,
+    ModuleFuture, Project, Secrets,
 };
 use tokio_postgres::Client;
 
@@ -64,6 +64,10 @@ impl Module for AuthModule {
 
     fn commands(&self) -> Vec<CommandGroup> {
         vec![crate::command::KEYS]
+    }
+
+    fn find_caller(&self) -> Option<FindCaller> {
+        Some(crate::act_as::find_caller)
     }
 
     fn channels(&self) -> &'static [&'static str] {

@@ -3,9 +3,9 @@
 use std::pin::Pin;
 
 use clap::{ArgMatches, Command};
-use rowhouse_db::{Control, DbError, DbSettings};
+use rowhouse_db::{Control, DatabaseUrls, DbError, DbSettings};
 use rowhouse_kernel::settings::{GroupSpec, Settings};
-use rowhouse_kernel::{Origin, Secret, SharedClock, SharedRng};
+use rowhouse_kernel::{Caller, Origin, Secret, SharedClock, SharedRng};
 use tokio_postgres::Client;
 
 use crate::{CannotRun, Outcome, Project, Secrets, State};
@@ -15,6 +15,12 @@ const MAX_OPERATOR: usize = 100;
 
 /// A command under way.
 pub type CommandFuture<'a> = Pin<Box<dyn Future<Output = Result<Outcome, CannotRun>> + 'a>>;
+
+/// The caller that a user's requests would have, being looked up.
+pub type CallerFuture<'a> = Pin<Box<dyn Future<Output = Result<Caller, CannotRun>> + 'a>>;
+
+/// Finds the caller of requests that a user (address or id) would send, in a tenant (slug or id) or the oldest open one.
+pub type FindCaller = for<'a> fn(&'a CommandContext, &'a str, Option<&'a str>) -> CallerFuture<'a>;
 
 /// A command with its subcommands.
 #[derive(Clone, Copy)]
@@ -35,6 +41,8 @@ pub struct CommandContext {
     pub clock: SharedClock,
     /// For ids and secrets.
     pub rng: SharedRng,
+    /// Finds the caller of a user's requests; none without a module that has users.
+    pub find_caller: Option<FindCaller>,
 }
 
 /// Whoever runs this program, by the account.
@@ -77,6 +85,19 @@ impl CommandContext {
     pub fn control(&self) -> Result<Control, CannotRun> {
         let settings = self.settings()?;
         Control::open(&self.control_url()?, &settings.get::<DbSettings>()).map_err(CannotRun::from)
+    }
+
+    /// The URLs of the project's database for all three logins: those of the running `up`, else of the settings.
+    ///
+    /// # Errors
+    /// If there is no database, or a login's password is not known.
+    pub fn database_urls(&self) -> Result<DatabaseUrls, CannotRun> {
+        let mut settings = (*self.settings()?.get::<DbSettings>()).clone();
+        settings.url = Some(self.control_url()?);
+        settings.direct_url = None;
+        let is_generated = self.project.private("keys/secrets.toml").exists();
+        let secrets = if is_generated { Some(Secrets::ensure(&self.project, &*self.rng)?) } else { None };
+        crate::database_urls(&settings, secrets.as_ref())
     }
 
     /// The URL of the project's database: that of the running `up`, else `DATABASE_URL`.

@@ -11,6 +11,7 @@ mod outcome;
 mod project;
 mod registry;
 mod schedule;
+mod url;
 
 use std::pin::Pin;
 
@@ -20,7 +21,7 @@ use rowhouse_kernel::settings::{GroupSpec, Settings};
 use tokio_postgres::Client;
 
 pub use assembly::{Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, Waker};
-pub use command::{CommandContext, CommandFuture, CommandGroup, operator};
+pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller, operator};
 pub use health::{HealthCheck, Weight};
 pub use json_text::JsonText;
 pub use list::Modules;
@@ -29,6 +30,7 @@ pub use outcome::{CannotRun, Outcome, report};
 pub use project::{Instance, InstanceRecord, Project, ProjectLock, Secrets, State};
 pub use registry::{Kind, Registry};
 pub use schedule::BuiltInSchedule;
+pub use url::database_urls;
 
 /// Asynchronous work of a module, or the reason why the process cannot run.
 pub type ModuleFuture<'a> = Pin<Box<dyn Future<Output = Result<(), CannotRun>> + Send + 'a>>;
@@ -70,6 +72,11 @@ pub trait Module: Send + Sync + 'static {
     /// Its commands.
     fn commands(&self) -> Vec<CommandGroup> {
         Vec::new()
+    }
+
+    /// How commands of other modules find the caller of a user's requests; one module has users.
+    fn find_caller(&self) -> Option<FindCaller> {
+        None
     }
 
     /// Listeners beside the API's.

@@ -7,7 +7,7 @@ use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, ProjectSettings, Settings};
 use tokio_postgres::Client;
 
-use crate::{Assembly, CannotRun, CommandGroup, ListenerSpec, Metric, Mode, Module, Project};
+use crate::{Assembly, CannotRun, CommandGroup, FindCaller, ListenerSpec, Metric, Mode, Module, Project};
 
 /// Modules in the order in which they start.
 pub struct Modules {
@@ -78,6 +78,12 @@ impl Modules {
     #[must_use]
     pub fn commands(&self) -> Vec<CommandGroup> {
         self.list.iter().flat_map(|module| module.commands()).collect()
+    }
+
+    /// How the caller that a user's requests would have is found.
+    #[must_use]
+    pub fn find_caller(&self) -> Option<FindCaller> {
+        self.list.iter().find_map(|module| module.find_caller())
     }
 
     /// Their listeners beside the API's.

@@ -3,6 +3,7 @@
 mod admit;
 mod body;
 mod cache;
+mod command;
 mod context;
 mod error;
 pub mod explain;

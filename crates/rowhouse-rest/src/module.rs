@@ -10,7 +10,9 @@ use rowhouse_db::{DbSettings, apply_default_grants};
 use rowhouse_http::{BackgroundTask, Dialect, ServerSettings, Surface};
 use rowhouse_kernel::new_id;
 use rowhouse_kernel::settings::{Environment, GroupSpec, ProjectSettings, Settings};
-use rowhouse_module::{Assembly, HealthCheck, Metric, Module, ModuleFuture, SearchPath, Weight};
+use rowhouse_module::{
+    Assembly, CommandGroup, HealthCheck, Metric, Module, ModuleFuture, SearchPath, Weight,
+};
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio_postgres::Client;
 
@@ -44,6 +46,10 @@ impl Module for RestModule {
 
     fn settings(&self) -> Vec<GroupSpec> {
         vec![GroupSpec::of::<RestSettings>()]
+    }
+
+    fn commands(&self) -> Vec<CommandGroup> {
+        vec![crate::command::GROUP]
     }
 
     fn channels(&self) -> &'static [&'static str] {

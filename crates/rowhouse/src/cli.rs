@@ -109,9 +109,6 @@ pub enum Command {
     /// Show and apply the project's migrations
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Inspect the data API
-    #[command(subcommand)]
-    Rest(RestCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
     Completions {
@@ -217,36 +214,4 @@ pub struct AdoptArgs {
     /// Agree without a prompt
     #[arg(long)]
     pub yes: bool,
-}
-
-/// `rest …`.
-#[derive(Debug, Subcommand)]
-pub enum RestCommand {
-    /// Print the SQL of a request; with --as, also its plan, the applied policies and hints
-    #[command(
-        after_help = "Example:\n  rowhouse rest explain 'GET /todos?select=id,title&done=is.false' --as ann@example.com\n  rowhouse rest explain 'DELETE /todos?id=eq.1' --as ann@example.com --tenant acme --analyze\n  rowhouse rest explain 'POST /todos' --body '{\"title\":\"x\"}' --as service_role"
-    )]
-    Explain(ExplainArgs),
-}
-
-/// `rest explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// Method and path with query, in one argument
-    pub request: String,
-    /// Run as this user (e-mail address or id) or role (anon, service_role, …)
-    #[arg(long = "as", value_name = "USER|ROLE")]
-    pub who: Option<String>,
-    /// The user's tenant [default: that of the oldest active membership]
-    #[arg(long, value_name = "SLUG|ID", requires = "who")]
-    pub tenant: Option<String>,
-    /// Run the request to measure it; its changes are rolled back
-    #[arg(long, requires = "who")]
-    pub analyze: bool,
-    /// The body of a write
-    #[arg(long, alias = "data", value_name = "TEXT")]
-    pub body: Option<String>,
-    /// A header of the request; may be given several times
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    pub headers: Vec<String>,
 }

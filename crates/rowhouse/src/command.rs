@@ -10,7 +10,6 @@ mod init;
 mod instance;
 mod migrate;
 mod psql;
-mod rest;
 mod serve;
 pub(crate) mod signal;
 mod status;
@@ -24,7 +23,7 @@ use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
 use rowhouse_module::{CannotRun, CommandContext, CommandGroup, Modules, Outcome, Project};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{Cli, Command, ConfigCommand, Invocation, RestCommand};
+use crate::cli::{Cli, Command, ConfigCommand, Invocation};
 use crate::telemetry;
 
 /// The program's one clock.
@@ -56,7 +55,8 @@ fn run_group(
     dir: &Path,
 ) -> Result<Outcome, CannotRun> {
     let (project, groups) = (Project::open(dir)?, modules.settings());
-    let context = CommandContext { project, groups, clock: clock(), rng: rng() };
+    let find_caller = modules.find_caller();
+    let context = CommandContext { project, groups, clock: clock(), rng: rng(), find_caller };
     quiet()?.block_on((group.run)(matches, &context))
 }
 
@@ -76,9 +76,6 @@ fn run_own(modules: &Modules, cli: Cli) -> Result<Outcome, CannotRun> {
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
         Command::Config(ConfigCommand::Import { file }) => import::run(&file),
         Command::Migrate(command) => quiet()?.block_on(migrate::run(&Project::open(&dir)?, &command)),
-        Command::Rest(RestCommand::Explain(args)) => {
-            quiet()?.block_on(rest::explain(&Project::open(&dir)?, &args))
-        }
     }
 }
 

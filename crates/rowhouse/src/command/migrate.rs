@@ -154,7 +154,7 @@ pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>,
     let service =
         settings.authenticator_service_password.is_some() || settings.authenticator_service_url.is_some();
     match settings.server_url().is_some() && authenticator && service {
-        true => Ok(Some(super::serve::urls(settings, None)?.data)),
+        true => Ok(Some(rowhouse_module::database_urls(settings, None)?.data)),
         false => Ok(None),
     }
 }

@@ -9,9 +9,10 @@ use rowhouse_db::{
     connect, migrate, require_control_sessions, require_data_sessions,
 };
 use rowhouse_http::{Server, ServerSettings, serve};
-use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::{Settings, Sources};
-use rowhouse_module::{BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets};
+use rowhouse_module::{
+    BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets, database_urls,
+};
 use rowhouse_rest::postgrest;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -134,7 +135,7 @@ async fn with_stored(
     local: &Settings,
 ) -> Result<Settings, CannotRun> {
     let mut sources = project.sources()?;
-    let stored = stored(&urls(&local.get::<DbSettings>(), None)?).await?;
+    let stored = stored(&database_urls(&local.get::<DbSettings>(), None)?).await?;
     sources.add_database(postgrest::from_database(stored));
     let (mut settings, sources) = checked(modules, project, sources).await?;
     telemetry::install(settings.get::<LogSettings>().level, args.log_format);
@@ -158,7 +159,7 @@ async fn checked(
 ) -> Result<(Settings, Sources), CannotRun> {
     let mut settings = Settings::load(&modules.settings(), &mut sources).map_err(CannotRun)?;
     safety::assume_production(&mut settings, &sources);
-    let incomplete = urls(&settings.get::<DbSettings>(), None).err();
+    let incomplete = database_urls(&settings.get::<DbSettings>(), None).err();
     let incomplete = incomplete.map(|error| error.0).unwrap_or_default();
     safety::require_startable(modules, project, &settings, incomplete).await?;
     Ok((settings, sources))
@@ -210,7 +211,7 @@ pub(super) async fn lasting_urls(
     settings: &DbSettings,
     generated: Option<&Secrets>,
 ) -> Result<DatabaseUrls, CannotRun> {
-    let pooled = urls(settings, generated)?;
+    let pooled = database_urls(settings, generated)?;
     match (require_control_sessions(&pooled).await, &settings.direct_url) {
         (Ok(()), _) => Ok(pooled),
         (Err(PoolerError::SharedSessions { setting }), Some(direct)) => {
@@ -218,7 +219,7 @@ pub(super) async fn lasting_urls(
                 "{setting} leads to a pooler that shares sessions; all connections use db.direct_url"
             );
             let direct = DbSettings { url: Some(direct.clone()), ..settings.clone() };
-            let direct = urls(&direct, generated)?;
+            let direct = database_urls(&direct, generated)?;
             require_control_sessions(&direct).await.map_err(because)?;
             Ok(direct)
         }
@@ -235,35 +236,4 @@ pub(super) async fn require_data_plane(urls: &DataPlaneUrls) -> Result<(), Canno
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn because(error: PoolerError) -> CannotRun {
     CannotRun::because(error.to_string())
-}
-
-/// The URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
-pub(super) fn urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result<DatabaseUrls, CannotRun> {
-    let password = |given: &Option<Secret>, generated: Option<&Secret>| given.as_ref().or(generated).cloned();
-    let authenticator = password(&settings.authenticator_password, generated.map(|s| &s.authenticator));
-    let service =
-        password(&settings.authenticator_service_password, generated.map(|s| &s.authenticator_service));
-    let logins = [
-        ("authenticator", &settings.authenticator_url, authenticator),
-        ("authenticator_service", &settings.authenticator_service_url, service),
-    ];
-    let unknown = |(name, given, password): &(&str, &Option<Secret>, Option<Secret>)| {
-        (given.is_none() && password.is_none()).then(|| format!("db.{name}_password: not set"))
-    };
-    let mut missing: Vec<String> = logins.iter().filter_map(unknown).collect();
-    let through_pooler = settings.url.as_ref().or(settings.direct_url.as_ref());
-    let (Some(control), Some(direct)) = (through_pooler.cloned(), settings.server_url().cloned()) else {
-        missing.push("db.url: not set; give DATABASE_URL, or use `rowhouse up` for development".to_owned());
-        return Err(CannotRun(missing));
-    };
-    let derive = |(name, given, password): (&str, &Option<Secret>, Option<Secret>)| match (given, password) {
-        (Some(given), _) => Ok(given.clone()),
-        (None, Some(password)) => {
-            rowhouse_db::url::with_login(&control, name, &password).map_err(CannotRun::from)
-        }
-        (None, None) => Err(CannotRun(missing.clone())),
-    };
-    let [authenticator, service] = logins.map(derive);
-    let data = DataPlaneUrls { authenticator: authenticator?, service: service? };
-    Ok(DatabaseUrls { control, direct, data })
 }
