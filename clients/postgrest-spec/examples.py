@@ -4,6 +4,7 @@ Reads requests bound by `<-`, names bound by `let`, lenses (`r ^? key "a" . nth 
 headers and body. Whatever else an example says makes it unreadable as a whole.
 """
 
+import functools
 import json
 import re
 
@@ -11,7 +12,8 @@ from haskell import Json, Reader, Unreadable
 
 ABSENT = object()
 BLOCKS = ("it", "describe", "context", "specify", "xit", "xdescribe", "xcontext", "whenever")
-SHOULD = ("`shouldBe`", "`shouldSatisfy`", "`shouldContain`")
+SHOULD = ("`shouldBe`", "`shouldNotBe`", "`shouldSatisfy`", "`shouldContain`")
+ASSERTED = ("`shouldRespondWith`", "validateOpenApiResponse")
 
 
 class Example:
@@ -20,7 +22,7 @@ class Example:
     def __init__(self, feature, line, config):
         self.feature, self.line, self.config = feature, line, config
         self.method, self.path, self.unreadable = "", "", None
-        self.requests, self.checks = {}, []
+        self.requests, self.checks, self.pending = {}, [], False
 
 
 def spans(all_tokens):
@@ -47,14 +49,12 @@ def layout(all_tokens, at, end):
 
 def examples(feature, source, all_tokens, names, verbs, config_at):
     """Every example of a module that has no `shouldRespondWith`."""
-    for previous, token in zip([None, *all_tokens], all_tokens):
-        token.before = source[previous.at + len(previous.text) if previous else 0:token.at]
     found = []
     for start, end in spans(all_tokens):
         span = all_tokens[start:end]
-        if any(token.text == "`shouldRespondWith`" for token in span):
+        if any(token.text in ASSERTED for token in span):
             continue
-        example = Example(feature, source.count("\n", 0, span[0].at) + 1, config_at(span[0].at))
+        example = Example(feature, source.count("\n", 0, span[0].at) + 1, config_at(span[0]))
         try:
             read(example, all_tokens, start, end, dict(names), verbs)
         except (Unreadable, TypeError, ValueError, IndexError, KeyError) as error:
@@ -69,22 +69,44 @@ def read(example, all_tokens, start, end, names, verbs):
     while at < end:
         token = all_tokens[at]
         following = all_tokens[at + 1].text if at + 1 < end else ""
-        if following == "<-":
+        if token.text == "pendingWith":
+            example.pending = True
+        if following == "<-" and all_tokens[at + 2].text == "liftIO":
+            names[token.text] = Reader(all_tokens, at + 4, names).expression()
+        elif following == "<-":
             example.requests[token.text] = request(example, all_tokens, at + 2, end, names, verbs)
         elif token.kind == "name" and all_tokens[at - 1].text not in (",", "{", ".") and "=" in (following, all_tokens[min(at + 2, end - 1)].text):
             parameter = None if following == "=" else following
             first = at + (2 if parameter is None else 3)
             bound[token.text] = (parameter, all_tokens[first:layout(all_tokens, at, end)])
+            name_value(names, token.text, all_tokens, first)
         elif token.text in SHOULD:
             left = at
             while left > start and "\n" not in all_tokens[left].before and all_tokens[left - 1].text != "$":
                 left -= 1
-            right = layout_right(all_tokens, at, left, end)
-            value = lens(all_tokens[left:at], bound, example.requests)
-            example.checks.append((value, token.text, expectation(all_tokens[at + 1:right], names)))
+            right = layout_right(all_tokens, at, line_start(all_tokens, left), end)
+            value = found_by(all_tokens[left:at], bound, example.requests)
+            holds, text = expectation(all_tokens[at + 1:right], names)
+            if token.text == "`shouldNotBe`":
+                holds = functools.partial(lambda holds, found: not holds(found), holds)
+            example.checks.append((value, token.text, holds, text))
         at += 1
     if not example.requests or not example.checks:
         raise Unreadable("no request or nothing said about its answer")
+
+
+def name_value(names, name, all_tokens, first):
+    """Remembers what a name stands for where that is more than a way into an answer."""
+    try:
+        names[name] = Reader(all_tokens, first, names).expression()
+    except (Unreadable, TypeError, KeyError, IndexError):
+        pass
+
+
+def line_start(all_tokens, at):
+    while at > 0 and "\n" not in all_tokens[at].before:
+        at -= 1
+    return at
 
 
 def layout_right(all_tokens, at, left, end):
@@ -116,7 +138,34 @@ def request(example, all_tokens, at, end, names, verbs):
     return method, path, headers, body, part
 
 
-def lens(tokens, bound, requests, steps=None):
+def found_by(tokens, bound, requests):
+    """A function from the answers to what the tokens stand for, and words for it."""
+    words = [token.text for token in tokens if token.text not in ("liftIO",)]
+    text = " ".join(words)
+    if len(words) == 1 and words[0] in bound and bound[words[0]][0] is None:
+        inner = bound[words[0]][1]
+        if inner and inner[0].text in ("subtract", "fromMaybe", "maybe", "M.lookup"):
+            return found_by(inner, bound, requests)
+    of = lambda name: found_by([token for token in tokens if token.text == name][:1], bound, requests)[0]
+    if match := re.fullmatch(r'subtract 1 \$ length \$ T\.splitOn "(.*)" \( decodeUtf8 \$ LBS\.toStrict (\w+) \)', text):
+        return (lambda answers, inner=of(match[2]): inner(answers).decode().count(match[1])), text
+    if match := re.fullmatch(r'M\.lookup "(\w+)" \$ parseServerTimingHeader \$ simpleHeaders (\w+)', text):
+        return (lambda answers: timing(answers[match[2]], match[1])), text
+    if match := re.fullmatch(r"fromMaybe False \$ liftA2 \( < = \) (\w+) (\w+)", text):
+        return (lambda answers, a=of(match[1]), b=of(match[2]): a(answers) <= b(answers)), text
+    if match := re.fullmatch(r"maybe False \( > = 0 \) (\w+)", text):
+        return (lambda answers, inner=of(match[1]): inner(answers) >= 0), text
+    name, part, way = lens(tokens, bound, requests)
+    return (lambda answers: part_of(answers[name], part, way)), f"{part} {way}"
+
+
+def timing(answer, name):
+    """The duration that `Server-Timing` has for a part of the work."""
+    header = next(value for key, value in answer[1] if key.lower() == "server-timing")
+    return float(re.search(rf"\b{name};dur=([\d.]+)", header)[1])
+
+
+def lens(tokens, bound, requests):
     """`r ^? key "a" . nth 0` and names bound to such expressions: the response, its part, and the path into its body."""
     words = [token for token in tokens if token.text not in ("(", ")", "liftIO")]
     if not words:
@@ -175,6 +224,8 @@ def expectation(tokens, names):
     if match := re.fullmatch(r"\( \\ ?\w+ - ?> (not \$ )?T \. isInfixOf (\".*?\") .*\)|\( \\ \w+ -> (not \$ )?T.isInfixOf (\".*?\") .*\)", text):
         wanted, negated = json.loads(match[2] or match[4]), bool(match[1] or match[3])
         return lambda body: (wanted in body.decode()) != negated, text
+    if match := re.fullmatch(r'\( \\ (\w+) - ?> LBS\.take (\d+) \1 = = "(.*)" \)', text):
+        return lambda body: body[:int(match[2])] == match[3].encode(), text
     special = {
         "notZeroContentLength": lambda headers: ("content-length", "0") not in headers,
         "noBlankHeader": lambda headers: all(name for name, _ in headers),
@@ -194,7 +245,7 @@ def expectation(tokens, names):
         name, value = reader.atom(), reader.atom()
         return lambda headers: any(key == name.lower() and re.search(value.replace("*", r"\*"), given) for key, given in headers), text
     reader = Reader(tokens, 1 if tokens[0].text == "Just" else 0, names)
-    value = reader.expression()
+    value = reader.application() if tokens[0].text == "Just" else reader.expression()
     if reader.at != len(tokens):
         raise Unreadable(f"expectation goes on with {reader.peek().text}")
     wanted = value.value if isinstance(value, Json) else value
@@ -202,9 +253,13 @@ def expectation(tokens, names):
 
 
 def same(found, wanted):
-    """A whole body is bytes; a part of it is a JSON value."""
+    """A whole body is bytes, a part of it is a JSON value; of headers some are wanted."""
+    if isinstance(wanted, bytes):
+        return found == wanted
     if isinstance(found, bytes):
         return found == wanted.encode() if isinstance(wanted, str) else json.loads(found) == wanted
+    if isinstance(found, list) and found and isinstance(found[0], tuple):
+        return all((name.lower(), value) in found for name, value in wanted)
     return found is not ABSENT and found == wanted
 
 

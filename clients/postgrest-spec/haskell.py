@@ -27,12 +27,12 @@ class Unreadable(Exception):
 
 
 class Token:
-    """One token with its offset and column."""
+    """One token: its offset and column, the white space before it, and the offset that decides what holds for it."""
 
-    __slots__ = ("kind", "text", "at", "column", "before")
+    __slots__ = ("kind", "text", "at", "column", "before", "place")
 
-    def __init__(self, kind, text, at, column):
-        self.kind, self.text, self.at, self.column = kind, text, at, column
+    def __init__(self, kind, text, at, column, before=""):
+        self.kind, self.text, self.at, self.column, self.before, self.place = kind, text, at, column, before, at
 
     def __repr__(self):
         return f"{self.kind}:{self.text[:40]}"
@@ -47,13 +47,15 @@ class Json:
 
 def tokens(source):
     """All tokens of a module but white space and comments."""
-    found = []
+    found, before = [], ""
     for match in TOKEN.finditer(source):
         kind = match.lastgroup
         if kind == "space":
+            before += match.group()
             continue
         column = match.start() - source.rfind("\n", 0, match.start()) - 1
-        found.append(Token(kind, match.group(), match.start(), column))
+        found.append(Token(kind, match.group(), match.start(), column, before))
+        before = ""
     return found
 
 
@@ -86,13 +88,12 @@ def str_number(text):
     return float(text)
 
 
-def quasi(text):
-    """The value of a quasi-quote."""
+def quasi(text, names):
+    """The value of a quasi-quote; `#{name}` stands for the value of a name."""
     kind, body = text[1:-2].split("|", 1)
     if kind == "str":
         return re.sub(r"\n\s*$", "\n", re.sub(r"\n\s*\|", "\n", body))
-    if "#{" in body:
-        raise Unreadable("interpolation")
+    body = re.sub(r"#\{(\w+)\}", lambda name: json.dumps(names[name[1]]), body)
     return Json(relaxed_json(body))
 
 
@@ -145,11 +146,15 @@ class Reader:
         if token.kind == "string":
             return string(token.text)
         if token.kind == "quasi":
-            return quasi(token.text)
+            return quasi(token.text, self.names)
         if token.kind == "number":
             return float(token.text) if "." in token.text else int(token.text)
         if token.text == "[":
             return self.items("]")
+        if token.text == "if":
+            return self.choice()
+        if token.text == "(" and self.peek().text == "/":
+            return self.section()
         if token.text == "(":
             items = self.items(")")
             return items[0] if len(items) == 1 else tuple(items)
@@ -159,6 +164,22 @@ class Reader:
                 raise value
             return value
         raise Unreadable(f"unknown name {token.text}")
+
+    def choice(self):
+        """`if a < b then c else d`."""
+        left, operator, right = self.application(), self.take().text, self.application()
+        self.take("then")
+        first = self.expression()
+        self.take("else")
+        second = self.expression()
+        holds = {"<": left < right, ">": left > right}[operator]
+        return first if holds else second
+
+    def section(self):
+        """An operator with one side, `(/= ' ')`: nothing here depends on which."""
+        while self.take().text != ")":
+            pass
+        return None
 
     def items(self, end):
         found = []

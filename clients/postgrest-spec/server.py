@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 import time
 
-SECRET = "reallyreallyreallyreallyverysafe"
+from later import SECRET, filled
+
 PASSWORD = "scratch-only-password-0123456789"
 # Not the suite's superuser: our data plane refuses to start if it may switch to one.
 ROLES = ("postgrest_test_anonymous", "postgrest_test_default_role", "postgrest_test_author")
@@ -32,6 +33,12 @@ def binaries():
     return pathlib.Path(found).resolve().parent
 
 
+def server_version():
+    """The server's major version times ten, as the suite's names have it."""
+    told = subprocess.run([str(binaries() / "initdb"), "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"(\d+)", told)[1]) * 10
+
+
 class Cluster:
     """PostgreSQL in a temporary folder; under root as the account postgres."""
 
@@ -41,7 +48,7 @@ class Cluster:
         if self.prefix:
             shutil.chown(self.folder, "postgres")
         self.run("initdb", "-D", f"{self.folder}/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-        options = f"-p {self.port} -k {self.folder} -c fsync=off -c listen_addresses=127.0.0.1"
+        options = f"-p {self.port} -k {self.folder} -c fsync=off -c listen_addresses=127.0.0.1 -c compute_query_id=on"
         self.run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", f"{self.folder}/log", "-o", options, "start")
 
     def run(self, program, *arguments):
@@ -84,6 +91,9 @@ def environment(config):
         "configDbPreparedStatements": lambda v: {},
         "configJwtCacheMaxEntries": lambda v: {},
         "configJWKS": lambda v: {},
+        # Names a function that changes settings; its case is about the name.
+        "configDbPreConfig": lambda v: {},
+        "configOpenApiSecurityActive": lambda v: {"REST__OPENAPI_SECURITY_ACTIVE": v.lower()},
         "configServerTimingEnabled": lambda v: {"REST__SERVER_TIMING": v.lower()},
         "configJwtSecret": secret,
         "configJwtAudience": lambda v: {"AUTH__JWT_AUD": ",".join(texts(v))},
@@ -124,13 +134,15 @@ class Server:
     """Our server under one configuration."""
 
     def __init__(self, binary, cluster, changed):
-        self.port = free_port()
+        self.port, self.last_headers = free_port(), []
         url = f"postgres://postgres@127.0.0.1:{cluster.port}/spec"
         settings = {
             "DATABASE_URL": url,
             "ROWHOUSE_ENVIRONMENT": "development",
             "ROWHOUSE_SERVER__PORT": str(self.port),
             "ROWHOUSE_DB__APPLY_MIGRATIONS": "true",
+            # As upstream's servers, which have none: the function that validates descriptions is slow.
+            "ROWHOUSE_DB__STATEMENT_TIMEOUT": "60s",
             "ROWHOUSE_DB__AUTHENTICATOR_PASSWORD": PASSWORD,
             "ROWHOUSE_DB__AUTHENTICATOR_SERVICE_PASSWORD": PASSWORD,
             "ROWHOUSE_AUTH__JWT_SECRET": SECRET,
@@ -174,8 +186,11 @@ class Server:
 
     def send(self, method, path, headers, body, base="/rest/v1"):
         """Status, headers, body and reason phrase of one request."""
+        path, body = filled(path, self.last_headers), filled(body, self.last_headers)
+        headers = [(name, filled(value, self.last_headers)) for name, value in headers]
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.putrequest(method, base + path, skip_accept_encoding=True)
+        names = {name.lower() for name, _ in headers}
+        connection.putrequest(method, base + path, skip_host="host" in names, skip_accept_encoding=True)
         for name, value in headers:
             connection.putheader(name, value.encode("utf-8") if isinstance(value, str) else value)
         data = body.encode() if isinstance(body, str) else body
@@ -185,6 +200,8 @@ class Server:
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
+        if answer.getheader("Location"):
+            self.last_headers = answer.getheaders()
         return answer.status, answer.getheaders(), content, answer.reason
 
     def stop(self):
