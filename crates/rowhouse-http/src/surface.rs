@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::Response;
 use axum::routing::any_service;
-use http::Uri;
+use futures_util::{TryFutureExt, stream};
+use http::{Method, Uri};
 use tower::{Service, ServiceExt, service_fn};
 
 use crate::dialect::{Dialect, Fault};
@@ -139,8 +141,16 @@ fn without_slash(router: Router, path: String) -> impl AnyService {
         if let Ok(uri) = Uri::try_from(target) {
             *request.uri_mut() = uri;
         }
-        router.clone().oneshot(request)
+        let is_head = request.method() == Method::HEAD;
+        let answered = router.clone().oneshot(request);
+        answered.map_ok(move |response| if is_head { of_unknown_length(response) } else { response })
     })
+}
+
+/// An answer to HEAD, emptied by the inner router: the outer one would take the empty body for the answer's and announce
+/// its length, 0.
+fn of_unknown_length(response: Response) -> Response {
+    response.map(|_| Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()))
 }
 
 fn is_prefix(text: &str) -> bool {

@@ -78,15 +78,17 @@ impl Visible {
     }
 }
 
-/// The whole document. `base` is the path below which the API is served.
+/// The whole document. `base` is the path below which the API is served; `is_secured` says in 2.0 that a token may be
+/// asked for, as 3.1 always does.
 pub(crate) fn document(
     version: OpenapiVersion,
     snapshot: &Snapshot,
     schema: &str,
     visible: &Visible,
-    base: &str,
+    (base, is_secured): (&str, bool),
 ) -> Value {
     match version {
+        OpenapiVersion::Two if is_secured => secured(v2(snapshot, schema, visible, base)),
         OpenapiVersion::Two => v2(snapshot, schema, visible, base),
         OpenapiVersion::ThreeOne => v31::document(snapshot, schema, visible, base),
     }
@@ -122,7 +124,7 @@ fn v2(snapshot: &Snapshot, schema: &str, visible: &Visible, base: &str) -> Value
         // The API is PostgREST's, and so is the reference of its grammar.
         "externalDocs": {
             "description": "PostgREST Documentation",
-            "url": "https://docs.postgrest.org/en/stable/references/api.html",
+            "url": "https://postgrest.org/en/v16/references/api.html",
         },
         "basePath": base,
         "consumes": MEDIA,
@@ -131,6 +133,18 @@ fn v2(snapshot: &Snapshot, schema: &str, visible: &Visible, base: &str) -> Value
         "definitions": definitions,
         "parameters": operation::parameters(&tables, visible),
     })
+}
+
+/// How a token is presented, in PostgREST's words: tools made for it look for this name.
+fn secured(mut document: Value) -> Value {
+    document["securityDefinitions"] = json!({ "JWT": {
+        "type": "apiKey",
+        "name": "Authorization",
+        "in": "header",
+        "description": "Add the token prepending \"Bearer \" (without quotes) to it",
+    }});
+    document["security"] = json!([{ "JWT": [] }]);
+    document
 }
 
 /// One for the document, for each table, and for each function.

@@ -81,7 +81,7 @@ const KEYS: &[(&str, Mapping)] = &[
     ("log-level", Setting("log", "level", Level)),
     ("log-query", Note("set log_statement in PostgreSQL, or use `rowhouse rest explain`")),
     ("openapi-mode", Setting("rest", "openapi_mode", Same)),
-    ("openapi-security-active", Note("the description names no security scheme")),
+    ("openapi-security-active", Setting("rest", "openapi_security_active", Truth)),
     (
         "openapi-server-proxy-uri",
         Note("the description names the path only; set server.public_url for tokens"),

@@ -116,7 +116,8 @@ async fn execute(
         (Plan::Root { version, .. }, _) => {
             let visible = Box::pin(run::visible(task)).await?;
             let schema = &prepared.request.schema;
-            let document = openapi::document(*version, admitted.snapshot, schema, &visible, mount(head));
+            let presented = (mount(head), settings.openapi_security_active);
+            let document = openapi::document(*version, admitted.snapshot, schema, &visible, presented);
             Ok(Outcome::Document(document))
         }
         (plan, import) => {

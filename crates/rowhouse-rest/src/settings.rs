@@ -77,6 +77,8 @@ settings! {
         pub server_timing: bool = false,
         /// What the OpenAPI descriptions show: `follow-privileges`, `ignore-privileges` or `disabled`.
         pub openapi_mode: OpenapiMode = OpenapiMode::FollowPrivileges,
+        /// Says in the OpenAPI 2.0 description how a token is presented, so that its tools ask for one.
+        pub openapi_security_active: bool = false,
         /// A function without arguments that runs before every request's query, as `schema.function`; what it raises refuses the request.
         pub pre_request: Option<String> = None,
         /// Database role of callers without a token, or whose token names none. Empty: they are refused.

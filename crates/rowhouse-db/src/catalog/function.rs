@@ -42,6 +42,20 @@ pub struct Argument {
     pub variadic: bool,
 }
 
+impl Argument {
+    /// The type to cast a value to: `bit` and `character` mean length 1 in a cast, but any length in an argument.
+    #[must_use]
+    pub fn cast_type(&self) -> &str {
+        match self.type_name.as_str() {
+            "bit" => "bit varying",
+            "bit[]" => "bit varying[]",
+            "character" => "character varying",
+            "character[]" => "character varying[]",
+            other => other,
+        }
+    }
+}
+
 /// The kind of a function's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Returns {

@@ -209,7 +209,7 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
     let last = names.len();
     let arguments = names.into_iter().zip(types).enumerate().map(|(at, (name, type_name))| Argument {
         name,
-        type_name: without_length(type_name),
+        type_name,
         required: at < required,
         variadic: variadic && at + 1 == last,
     });
@@ -232,13 +232,4 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
         volatility,
         settings: row.try_get::<_, Vec<String>>(11)?.iter().filter_map(|s| assignment(s)).collect(),
     })
-}
-
-/// `bit` and `character` written bare mean length 1, but as an argument's type any length.
-fn without_length(type_name: String) -> String {
-    match type_name.as_str() {
-        "bit" | "bit[]" => type_name.replacen("bit", "bit varying", 1),
-        "character" | "character[]" => type_name.replacen("character", "character varying", 1),
-        _ => type_name,
-    }
 }

@@ -1,7 +1,10 @@
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::extract::{OriginalUri, Request};
 use axum::routing::{any, get, post};
 use axum::{Router, http::StatusCode};
+use futures_util::stream;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -40,6 +43,26 @@ async fn surface_sees_paths_below_its_prefix() {
         ("/health", "/health as /health"),
     ] {
         assert_eq!(ask("GET", asked, "").await, (StatusCode::OK, seen.to_owned()), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn head_announces_the_length_of_the_answer_or_none() {
+    let unknown = async || Body::from_stream(stream::once(async { Ok::<_, Infallible>("text") }));
+    let streamed = Router::new().route("/", any(unknown));
+    let whole = Router::new().route("/", any(async || "text"));
+    let surfaces = vec![
+        Surface::new("/streamed", Dialect::PLAIN, streamed),
+        Surface::new("/whole", Dialect::PLAIN, whole),
+    ];
+    let router = Surfaces::new(surfaces).unwrap().router();
+    for (path, length) in
+        [("/streamed", None), ("/streamed/", None), ("/whole", Some("4")), ("/whole/", Some("4"))]
+    {
+        let request = Request::head(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let told = response.headers().get("content-length").map(|value| value.to_str().unwrap());
+        assert_eq!(told, length, "{path}");
     }
 }
 

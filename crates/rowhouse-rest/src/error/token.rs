@@ -33,6 +33,9 @@ pub(super) fn failure(error: TokenError) -> Failure {
     };
     let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{message}\"");
     let mut failure = Failure::new(StatusCode::UNAUTHORIZED, code, message);
+    if matches!(error, TokenError::UnknownKey | TokenError::BadSignature) {
+        failure.details = Some("None of the keys was able to decode the JWT".into());
+    }
     if let Ok(value) = HeaderValue::from_str(&challenge) {
         failure.headers.push((WWW_AUTHENTICATE, value));
     }

@@ -139,8 +139,11 @@ fn without_length(name: &str) -> &str {
     if name.ends_with(')') { name.split_once('(').map_or(name, |(name, _)| name) } else { name }
 }
 
-/// The length in `character varying(20)`.
+/// The length in `character varying(20)`; of an array it is not the array's.
 fn length(type_name: &str) -> Option<u32> {
+    if type_name.ends_with("[]") {
+        return None;
+    }
     let inside = type_name.strip_prefix("character")?.split_once('(')?.1.split_once(')')?.0;
     inside.parse().ok()
 }

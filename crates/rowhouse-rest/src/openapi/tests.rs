@@ -3,6 +3,7 @@ use rowhouse_db::flight::Row;
 use serde_json::{Value, json};
 
 use super::{Visible, v2};
+use crate::plan::OpenapiVersion;
 use crate::plan::tests::schema;
 
 pub(super) fn rows(rows: &[[Option<&str>; 4]]) -> Vec<Row> {
@@ -31,6 +32,16 @@ fn only_what_is_visible_is_described() {
     assert_eq!(document["info"]["title"], "To-dos");
     assert_eq!(document["info"]["description"], "for teams");
     assert_eq!(document["basePath"], "/rest/v1");
+}
+
+#[test]
+fn how_a_token_is_presented_is_told_where_it_is_asked_for() {
+    let document = |is_secured| {
+        super::document(OpenapiVersion::Two, &schema(), "public", &Visible::default(), ("/", is_secured))
+    };
+    assert_eq!(document(false).get("security"), None);
+    assert_eq!(document(true)["security"], json!([{ "JWT": [] }]));
+    assert_eq!(document(true)["securityDefinitions"]["JWT"]["name"], "Authorization");
 }
 
 #[test]

@@ -23,6 +23,8 @@ impl Mistake {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let unexpected = match parsed.get(self.at..).and_then(|rest| rest.chars().next()) {
+            // Parsec's way to say that the text might have ended here.
+            Some(character) if self.expecting.ends_with("end of input") => format!("'{character}'"),
             Some(character) => format!("\"{character}\""),
             None => "end of input".to_owned(),
         };

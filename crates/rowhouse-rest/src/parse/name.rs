@@ -4,6 +4,7 @@ use super::cursor::{Cursor, Mistake};
 use crate::request::{Field, JsonKey, JsonStep};
 
 const NAME: &str = "field name (* or [a..z0..9_$])";
+const KEY: &str = "\"-\", digit or any non reserved character different from: .,>()";
 const PATH_END: [&str; 5] = ["->", "::", ".", ",", ")"];
 
 /// A name: quoted text, or letters, digits, `_`, `$`, spaces and single dashes inside.
@@ -75,7 +76,7 @@ fn json_key(cursor: &mut Cursor<'_>) -> Result<JsonKey, Mistake> {
         return quoted(cursor).map(JsonKey::Name);
     }
     let is_key_char = |c| !matches!(c, '(' | '-' | ':' | '.' | ',' | '>' | ')');
-    dashed(cursor, is_key_char, "any non reserved character different from: .,>()").map(JsonKey::Name)
+    dashed(cursor, is_key_char, KEY).map(JsonKey::Name)
 }
 
 /// A string in double quotes; a backslash escapes the next character.

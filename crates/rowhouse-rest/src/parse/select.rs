@@ -3,7 +3,10 @@
 use super::cursor::{Cursor, Mistake};
 use super::name::{field, name, type_name};
 use super::{MAX_DEPTH, MAX_ITEMS};
-use crate::request::{Aggregate, Applied, Embed, Field, JoinType, SelectColumn, SelectItem};
+use crate::request::{Aggregate, Applied, Embed, Field, JoinType, JsonKey, SelectColumn, SelectItem};
+
+/// What PostgreSQL keeps of a name (`NAMEDATALEN` less its closing byte).
+const MAX_NAME_BYTES: usize = 63;
 
 /// The whole parameter; empty text selects nothing in particular, which means every column.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<SelectItem>, Mistake> {
@@ -40,8 +43,9 @@ fn forest(cursor: &mut Cursor<'_>, depth: usize) -> Result<Vec<SelectItem>, Mist
 }
 
 fn item(cursor: &mut Cursor<'_>, depth: usize) -> Result<SelectItem, Mistake> {
-    let mut ahead = *cursor;
+    let (start, mut ahead) = (*cursor, *cursor);
     if let Some(mut embed) = embed_head(&mut ahead) {
+        check_length(&start, embed.alias.as_deref())?;
         *cursor = ahead;
         cursor.expect("(", "\"(\"")?;
         embed.items = forest(cursor, depth + 1)?;
@@ -91,6 +95,7 @@ fn column(cursor: &mut Cursor<'_>) -> Result<SelectColumn, Mistake> {
         end(cursor, "\")\", \",\" or end of input")?;
         return Ok(plain(star()));
     }
+    let start = *cursor;
     let alias = alias(cursor);
     let mut column = if cursor.eat("count()") {
         SelectColumn { aggregate: Some(Aggregate::Count), ..plain(star()) }
@@ -102,8 +107,24 @@ fn column(cursor: &mut Cursor<'_>) -> Result<SelectColumn, Mistake> {
     };
     column.aggregate_cast = if column.aggregate.is_some() { cast(cursor)? } else { None };
     column.alias = alias;
+    check_length(&start, column.alias.as_deref().or(key(&column)))?;
     end(cursor, "letter, digit, \"-\", \"->>\", \"->\", \"::\", \".\", \")\", \",\" or end of input")?;
     Ok(column)
+}
+
+/// The JSON key that a column without an alias is named after.
+fn key(column: &SelectColumn) -> Option<&str> {
+    let keys = column.field.path.iter().rev().filter(|_| column.aggregate.is_none());
+    keys.map(|step| &step.key)
+        .find_map(|key| if let JsonKey::Name(name) = key { Some(name.as_str()) } else { None })
+}
+
+/// PostgreSQL cuts a longer name without an error, and two of them may become one.
+fn check_length(start: &Cursor<'_>, name: Option<&str>) -> Result<(), Mistake> {
+    match name {
+        Some(name) if name.len() > MAX_NAME_BYTES => Err(start.mistake("an alias of at most 63 bytes")),
+        _ => Ok(()),
+    }
 }
 
 /// `count()` or `column::cast.sum()`; a column alone is left for the caller to go on with.

@@ -159,6 +159,28 @@ fn names_may_be_quoted_dashed_and_unicode() {
 }
 
 #[test]
+fn aliases_that_postgresql_would_cut_are_refused() {
+    let (fits, long) = ("a".repeat(63), "a".repeat(64));
+    for alias in [
+        format!("{fits}:id"),
+        format!("{fits}:lists(id)"),
+        format!("data->>{fits}"),
+        format!("b:data->>{long}"),
+    ] {
+        request("GET", &format!("/t?select={alias}"), &[], "");
+    }
+    for alias in [
+        format!("{long}:id"),
+        format!("lists({long}:id.sum())"),
+        format!("id,{long}:lists(id)"),
+        format!("data->>{long}"),
+    ] {
+        let (_, details) = query_error(&format!("/t?select={alias}"));
+        assert!(details.ends_with("expecting an alias of at most 63 bytes"), "{alias}: {details}");
+    }
+}
+
+#[test]
 fn order_knows_direction_nulls_and_relations() {
     let terms =
         request("GET", "/t?order=a.desc.nullslast,b->>c,rel(d).asc,e.nullsfirst", &[], "").order.remove(0).1;
@@ -173,7 +195,7 @@ fn order_mistakes_are_worded_as_postgrest_words_them() {
         query_error("/t?order=id.descc"),
         (
             "\"failed to parse order (id.descc)\" (line 1, column 8)".into(),
-            "unexpected \"c\" expecting delimiter (.), \",\" or end of input".into()
+            "unexpected 'c' expecting delimiter (.), \",\" or end of input".into()
         )
     );
     assert_eq!(

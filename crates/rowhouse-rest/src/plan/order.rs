@@ -1,7 +1,7 @@
 //! What a level is ordered by: its columns, aggregates of groups, and columns of its to-one embeds.
 
 use super::column::Columns;
-use super::node::{EmbedNode, OrderBy, Ordering, Source};
+use super::node::{EmbedNode, OrderBy, Ordering, Selected, Source};
 use super::place::Place;
 use super::{Measure, PlanError, ResolvedField, column};
 use crate::request::OrderTerm;
@@ -69,8 +69,9 @@ fn output<'a>(embed: &EmbedNode<'a>, field: &ResolvedField<'a>) -> Option<&'a st
 /// Whether the embed's rows have this name once.
 fn shows(embed: &EmbedNode<'_>, name: &str) -> bool {
     let node = &embed.node;
-    let selected =
-        node.select.iter().filter(|selected| selected.output() == name || selected.field.name == "*");
+    // A whole row that is counted further up is one value, not all columns.
+    let is_star = |selected: &Selected<'_>| selected.field.name == "*" && !selected.whole_row;
+    let selected = node.select.iter().filter(|selected| selected.output() == name || is_star(selected));
     let embedded = node.embeds.iter().map(|inner| match &inner.spread {
         Some(lifted) => lifted.iter().filter(|lifted| lifted.name == name).count(),
         None => usize::from(inner.name == name),

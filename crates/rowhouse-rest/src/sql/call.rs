@@ -90,12 +90,12 @@ fn call(sql: &mut Sql, plan: &CallPlan<'_>) {
     match &plan.arguments {
         Arguments::None => {}
         Arguments::Single(argument, value) => {
-            sql.bind(Some(value.clone())).push("::").push(&argument.type_name);
+            sql.bind(Some(value.clone())).push("::").push(argument.cast_type());
         }
         Arguments::Direct(values) => {
             sql.list(values, ", ", |sql, (argument, value)| {
                 name(sql, argument);
-                sql.bind(Some(value.clone())).push("::").push(&argument.type_name);
+                sql.bind(Some(value.clone())).push("::").push(argument.cast_type());
             });
         }
         Arguments::Json { arguments, is_text, .. } => {
@@ -103,7 +103,7 @@ fn call(sql: &mut Sql, plan: &CallPlan<'_>) {
                 name(sql, argument);
                 sql.push("rowhouse_body.").ident(&argument.name);
                 if *is_text && is_document(argument) {
-                    sql.push("::").push(&argument.type_name);
+                    sql.push("::").push(argument.cast_type());
                 }
             });
         }
@@ -122,7 +122,7 @@ fn body_row(sql: &mut Sql, arguments: &[&Argument], text: bytes::Bytes, (shape, 
     sql.bind(Some(text)).push(if array { "::json) as _(" } else { "::json) as rowhouse_body(" });
     sql.list(arguments, ", ", |sql, argument| {
         let is_read_later = is_text && is_document(argument);
-        sql.ident(&argument.name).push(" ").push(if is_read_later { "text" } else { &argument.type_name });
+        sql.ident(&argument.name).push(" ").push(if is_read_later { "text" } else { argument.cast_type() });
     });
     sql.push(if array { ") limit 1) as rowhouse_body" } else { ")" });
 }

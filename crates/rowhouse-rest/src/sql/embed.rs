@@ -3,7 +3,9 @@
 use rowhouse_db::catalog::RelationKind;
 
 use super::builder::Sql;
-use super::filter::{EmbedAlias, KEY, OrderAlias, all, field, from, order, qualifier, within};
+use super::filter::all;
+use super::order::{order, within};
+use super::reference::{EmbedAlias, KEY, OrderAlias, field, from, qualifier};
 use super::select;
 use crate::plan::{EmbedNode, Joined, Ordering, Qualifier, ReadNode, ResolvedField};
 

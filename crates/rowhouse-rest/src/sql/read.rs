@@ -3,7 +3,9 @@
 use rowhouse_db::flight::Query;
 
 use super::builder::Sql;
-use super::filter::{filter_rows, from, order, within};
+use super::filter::filter_rows;
+use super::order::{order, within};
+use super::reference::from;
 use super::{GUC, body, embed, select};
 use crate::plan::{MAX_COUNTED_ESTIMATE, ReadNode, ReadPlan, Total};
 

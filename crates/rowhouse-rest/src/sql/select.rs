@@ -1,7 +1,9 @@
 //! Select lists: columns, aggregates, embeds and lifted columns; and the grouping that aggregates require.
 
 use super::builder::Sql;
-use super::filter::{EmbedAlias, all, field, key, no_embed, qualifier};
+use super::filter::{all, no_embed};
+use super::order::key;
+use super::reference::{EmbedAlias, field, qualifier};
 use crate::plan::{Aggregated, Distinct, EmbedNode, Qualifier, ReadNode, Selected};
 
 /// The columns of a level, then its embeds. `inside` is the depth of the embeds.

@@ -4,7 +4,8 @@ use rowhouse_db::catalog::Column;
 use rowhouse_db::flight::Query;
 
 use super::builder::Sql;
-use super::filter::{all, filter_rows, no_embed, qualifier};
+use super::filter::{all, filter_rows, no_embed};
+use super::reference::qualifier;
 use super::value::{self, is_document};
 use super::{GUC, body, read};
 use crate::plan::{Condition, Conflict, Effect, Qualifier, Returning, RowBounds, RowSource, WritePlan};
