@@ -3,6 +3,7 @@
 
 mod evidence;
 mod mail;
+mod property;
 
 use std::path::Path;
 use std::process::Command;
@@ -27,13 +28,11 @@ const FUZZ_TARGETS: [(&str, &str); 4] = [
     ("rowhouse-crypto", "ring::tests::arbitrary_parts_are_refused_without_panic"),
 ];
 
-/// Random requests against protected tables at length; `./test` sends 400.
-const PROPERTY_CASES: &str = "10000";
-const PROPERTY: &str = "property::requests_show_no_more_than_plain_sql_and_never_fail_with_5xx";
-
 /// Default number of kills.
 const CRASH_ROUNDS: u32 = 50;
 const JOBS_ROUNDS: u32 = 200;
+/// How long the schema changes between requests.
+const PROPERTY_MINUTES: u32 = 10;
 /// Workers that race for one cap; `./test` has eight.
 const JOBS_RACERS: &str = "64";
 const JOBS: [&str; 2] = [
@@ -56,8 +55,21 @@ pub(crate) enum Name {
     Mail,
 }
 
+/// Which campaigns, and how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    /// Only this one.
+    pub(crate) only: Option<Name>,
+    /// Kills.
+    pub(crate) rounds: Option<u32>,
+    /// Duration of the changes of the schema.
+    pub(crate) minutes: Option<u32>,
+    pub(crate) seed: u64,
+}
+
 /// Runs the campaigns; true if all succeeded.
-pub(crate) fn run(root: &Path, only: Option<Name>, rounds: Option<u32>, seed: u64) -> Result<bool> {
+pub(crate) fn run(root: &Path, effort: &Effort) -> Result<bool> {
+    let Effort { only, rounds, minutes, seed } = *effort;
     let wanted = |name| only.is_none_or(|only| only == name);
     let mut held = true;
     if wanted(Name::Crash) {
@@ -67,7 +79,7 @@ pub(crate) fn run(root: &Path, only: Option<Name>, rounds: Option<u32>, seed: u6
         held &= fuzz(root)?;
     }
     if wanted(Name::Property) {
-        held &= property(root)?;
+        held &= property::run(root, minutes.unwrap_or(PROPERTY_MINUTES), seed)?;
     }
     if wanted(Name::Jobs) {
         held &= jobs(root, rounds.unwrap_or(JOBS_ROUNDS), seed)?;
@@ -139,24 +151,6 @@ fn fuzz(root: &Path) -> Result<bool> {
         figures: json!(figures),
     }
     .write(root)?;
-    Ok(holds)
-}
-
-/// The answers of the data API against what the same callers see by plain SQL.
-fn property(root: &Path) -> Result<bool> {
-    let arguments =
-        ["test", "--package", "rowhouse-rest", "--test", "it", "--", "--exact", "--nocapture", PROPERTY];
-    let output = cargo(root, &arguments, Some(PROPERTY_CASES));
-    let text = output.unwrap_or_else(|error| {
-        eprintln!("property: {error:#}");
-        String::new()
-    });
-    // A target that no longer exists must not count as success.
-    let holds = text.contains("test result: ok. 1 passed");
-    let figures = text.lines().find_map(|line| line.strip_prefix("property: ")).unwrap_or_default();
-    let parameters = json!({ "cases": PROPERTY_CASES });
-    Evidence { name: "property", only: "property", parameters, holds, figures: json!(figures) }
-        .write(root)?;
     Ok(holds)
 }
 

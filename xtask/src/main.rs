@@ -35,6 +35,9 @@ enum Chore {
         /// Kills in the campaigns that kill: 50 of the program, 200 of workers where nothing is said.
         #[arg(long)]
         rounds: Option<u32>,
+        /// Minutes of schema changes in the property campaign; 10 where nothing is said.
+        #[arg(long)]
+        minutes: Option<u32>,
         /// Seed of the random choices.
         #[arg(long, default_value_t = 20_261_121)]
         seed: u64,
@@ -120,7 +123,9 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root()),
-        Chore::Check { long: _, only, rounds, seed } => check::run(&root(), only, rounds, seed),
+        Chore::Check { long: _, only, rounds, minutes, seed } => {
+            check::run(&root(), &check::Effort { only, rounds, minutes, seed })
+        }
         Chore::Deny { advisories } => deny::run(&root(), advisories.as_deref()),
         Chore::Bench(Bench::Rest { seconds, rounds, only, tls }) => {
             let only = if tls { Some("TLS".to_owned()) } else { only };

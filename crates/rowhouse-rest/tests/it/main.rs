@@ -11,6 +11,7 @@ mod binding;
 mod case;
 mod checklist;
 mod golden;
+mod moving;
 mod name;
 mod property;
 mod reload;

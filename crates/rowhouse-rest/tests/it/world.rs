@@ -48,18 +48,27 @@ fn platform_migrations() -> Vec<Migration> {
 impl World {
     /// A database of its own with `sql` run by its superuser, and `schemas` known.
     pub(crate) async fn new(sql: &str, schemas: &[&str]) -> Self {
+        Self::with_connections(sql, schemas, 1).await
+    }
+
+    /// The same with schema and number of connections as wanted.
+    pub(crate) async fn with_connections(sql: &str, schemas: &[&str], connections: u32) -> Self {
         let db = TestDatabase::create(platform_migrations()).await;
         let admin = db.superuser().await;
         admin.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}"));
-        let world = Self::on(db, SchemaCache::new());
+        let world = Self::connected(db, SchemaCache::new(), connections);
         world.reload(schemas).await;
         world
     }
 
     /// Connections of its own to a database that others use too.
     pub(crate) fn on(db: TestDatabase, cache: Arc<SchemaCache>) -> Self {
+        Self::connected(db, cache, 1)
+    }
+
+    fn connected(db: TestDatabase, cache: Arc<SchemaCache>, connections: u32) -> Self {
         let settings = DbSettings {
-            data_pool_size: 1,
+            data_pool_size: connections,
             service_pool_size: 1,
             acquire_timeout: Duration::from_millis(300),
             ..DbSettings::default()
@@ -71,6 +80,14 @@ impl World {
     pub(crate) async fn reload(&self, schemas: &[&str]) {
         let schemas: Vec<String> = schemas.iter().map(|name| (*name).to_owned()).collect();
         self.cache.reload(&self.db.superuser().await, &schemas).await.unwrap();
+    }
+
+    /// The schema read again, and connections told, as the server does after `NOTIFY pgrst`.
+    pub(crate) async fn schema_changed(&self, schemas: &[&str]) {
+        let schemas: Vec<String> = schemas.iter().map(|name| (*name).to_owned()).collect();
+        let snapshot = rowhouse_db::catalog::load(&self.db.superuser().await, &schemas).await.unwrap();
+        self.database.data.schema_changed();
+        self.cache.replace(snapshot);
     }
 
     pub(crate) fn router(&self, settings: RestSettings) -> Router {
