@@ -6,6 +6,7 @@
 mod attack;
 mod catalog;
 mod job;
+mod oracle;
 mod read;
 mod row;
 mod scene;
