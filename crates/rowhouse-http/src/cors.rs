@@ -1,9 +1,6 @@
 //! Cross-origin rules for browsers (Fetch standard, "CORS protocol").
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
@@ -20,25 +17,29 @@ const PREFLIGHT_VARY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 const ONE_DAY: HeaderValue = HeaderValue::from_static("86400");
 
-/// Answers preflights and adds headers to responses, for `axum::middleware::from_fn_with_state`.
-pub async fn cors(State(settings): State<Arc<ServerSettings>>, request: Request, next: Next) -> Response {
+/// Answers preflights, lets `answer` answer everything else, and adds headers to the response.
+pub(crate) async fn cors<F: Future<Output = Response>>(
+    settings: &ServerSettings,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = request.method() == Method::OPTIONS
         && origin.is_some()
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let mut response =
-        if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+        if is_preflight { StatusCode::NO_CONTENT.into_response() } else { answer(request).await };
     let headers = response.headers_mut();
     // Always sent: a cache must not serve one origin's response to another, nor a response to a request without
     // Origin to one with it.
     headers.append(header::VARY, if is_preflight { PREFLIGHT_VARY } else { VARY });
     // The data API answers OPTIONS with `*`, as PostgREST does.
-    if !allows_any(&settings) {
+    if !allows_any(settings) {
         headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     }
-    let Some(origin) = origin.filter(|origin| is_allowed(&settings, origin)) else { return response };
-    name_origin(&settings, origin, headers);
+    let Some(origin) = origin.filter(|origin| is_allowed(settings, origin)) else { return response };
+    name_origin(settings, origin, headers);
     if !is_preflight {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         return response;

@@ -14,10 +14,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use rowhouse_kernel::{Actor, Origin, SharedClock, SharedRng, new_id};
 
 use crate::address::ClientAddress;
+use crate::cors::cors;
 use crate::identity::{CallerResolver, Identity};
 use crate::limit::{AddressLimit, RateReport};
 use crate::metric::{Metrics, known_method};
+use crate::settings::ServerSettings;
 use crate::surface::SurfaceIndex;
+use guard::guard;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,6 +37,8 @@ pub struct Layers {
     pub request_timeout: Duration,
     /// The surfaces behind the layer.
     pub surfaces: SurfaceIndex,
+    /// Which origins may read responses.
+    pub cors: Arc<ServerSettings>,
     /// Limits invalid tokens per client address; expired ones are not counted.
     pub bad_tokens: AddressLimit,
     /// Header of a trusted proxy with the client's address.
@@ -44,8 +49,6 @@ pub struct Layers {
     pub rng: SharedRng,
 }
 
-pub use guard::guard;
-
 /// A request's id; a request extension. Its log lines, jobs and mails carry the same.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
@@ -54,14 +57,15 @@ pub struct RequestId(pub Arc<str>);
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyTime(pub Duration);
 
-/// The outermost layer, for `axum::middleware::from_fn_with_state`; [`guard`] stands below it.
+/// The layer itself, for `axum::middleware::from_fn_with_state`. It is one layer, since each costs every request a boxed
+/// future.
 pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = layers.request_id(request.headers());
     layers.introduce(&mut request, &id);
     let line = Line::begin(&request, &id);
     let rates = request.extensions().get::<RateReport>().cloned().unwrap_or_default();
-    let mut response = next.run(request).await;
+    let mut response = cors(&layers.cors, request, |request| guard(&layers, request, next, &line)).await;
     line.end(&layers.metrics, response.status(), started.elapsed());
     let status = response.status();
     let headers = response.headers_mut();

@@ -16,14 +16,13 @@ mod surface;
 mod task;
 
 pub use address::ClientAddress;
-pub use cors::cors;
 pub use deadline::Deadline;
 pub use dialect::{Dialect, Fault};
 pub use identity::{
     CallerResolver, ForeignTokens, Identity, LiveCaller, LiveCallerError, ServiceKey, ServiceKeyError,
 };
 pub use json::{JsonError, read_object, without_type_names};
-pub use layer::{Layers, RequestId, VerifyTime, guard, observe};
+pub use layer::{Layers, RequestId, VerifyTime, observe};
 pub use metric::Metrics;
 pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};
 pub use settings::ServerSettings;

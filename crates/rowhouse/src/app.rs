@@ -11,10 +11,9 @@ use rowhouse_http::api::{Idempotency, idempotent};
 use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
 use rowhouse_http::{
     BackgroundTask, CallerResolver, Dialect, Layers, Metrics, Server, ServerSettings, Shutdown, Supervisor,
-    Surface, Surfaces, cors, guard, observe, serve,
+    Surface, Surfaces, observe, serve,
 };
 use rowhouse_kernel::SharedClock;
-use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{
     Assembled, Assembly, BoundListeners, CannotRun, Fact, HealthCheck, ListenerService, Modules, Origin,
 };
@@ -147,25 +146,16 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
         metrics: assembly.metrics.clone(),
         request_timeout: server.request_timeout,
         surfaces: surfaces.index(),
+        cors: Arc::new((*server).clone()),
         bad_tokens: bad_tokens(&server, &origin.clock),
         client_address_header: server.client_address_header.clone(),
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
     };
-    Ok(around(&origin.settings, surfaces.router(), layers))
+    Ok(surfaces.router().layer(middleware::from_fn_with_state(Arc::new(layers), observe)))
 }
 
 fn bad_tokens(server: &ServerSettings, clock: &SharedClock) -> AddressLimit {
     let quota = Quota::new(server.bad_token_rate_per_5min, Duration::from_mins(5));
     AddressLimit::new("bad-token", quota, RateLimiter::in_memory(Arc::clone(clock)))
-}
-
-/// The middleware of every request.
-fn around(settings: &Settings, router: Router, layers: Layers) -> Router {
-    let server = Arc::new((*settings.get::<ServerSettings>()).clone());
-    let layers = Arc::new(layers);
-    router
-        .layer(middleware::from_fn_with_state(Arc::clone(&layers), guard))
-        .layer(middleware::from_fn_with_state(server, cors))
-        .layer(middleware::from_fn_with_state(layers, observe))
 }

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::any;
 use http::HeaderMap;
 use tower::ServiceExt;
@@ -13,12 +14,16 @@ use crate::settings::ServerSettings;
 
 const OURS: &str = "https://app.example.com";
 
+async fn layer(State(settings): State<Arc<ServerSettings>>, request: Request, next: Next) -> Response {
+    cors(&settings, request, |request| next.run(request)).await
+}
+
 async fn headers(method: &str, origins: &[&str], credentials: bool, request: &[(&str, &str)]) -> HeaderMap {
     let cors_origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
     let settings =
         ServerSettings { cors_origins, cors_credentials: credentials, ..ServerSettings::default() };
     let router = Router::new().route("/", any(async || [("vary", "Accept"), ("allow", "GET")]));
-    let router = router.layer(from_fn_with_state(Arc::new(settings), cors));
+    let router = router.layer(from_fn_with_state(Arc::new(settings), layer));
     let request = request
         .iter()
         .fold(Request::builder().method(method), |request, (name, value)| request.header(*name, *value));

@@ -1,13 +1,10 @@
-//! What refuses or ends a request before or around its route: its host, guessed tokens, the deadline, a panic. Below [`cors`],
-//! so that browsers can read these answers, too.
-//!
-//! [`cors`]: crate::cors
+//! What refuses or ends a request before or around its route: its host, guessed tokens, the deadline, a panic. Called within
+//! `cors`, so that browsers can read these answers, too.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
@@ -15,38 +12,35 @@ use http::{Version, header};
 use rowhouse_crypto::TokenError;
 use tracing::Instrument;
 
-use super::{Layers, MAX_LOGGED_PATH, RequestId};
+use super::{Layers, Line};
 use crate::address::ClientAddress;
 use crate::deadline::Deadline;
 use crate::dialect::Fault;
 use crate::identity::Identity;
 use crate::limit::RateReport;
 
-/// The layer between [`cors`](crate::cors) and the surfaces, for `axum::middleware::from_fn_with_state`.
-pub async fn guard(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let dialect = layers.surfaces.dialect(&path);
+/// The answer of the surfaces, or the refusal.
+pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, line: &Line<'_>) -> Response {
+    let dialect = layers.surfaces.dialect(&line.path);
     if !names_one_host(&request) {
         return dialect.fault(Fault::Host);
     }
-    if let Some((address, report)) = bad_token(&request).filter(|_| layers.surfaces.contains(&path))
+    if let Some((address, report)) = bad_token(&request).filter(|_| layers.surfaces.contains(&line.path))
         && layers.bad_tokens.check(address, &report).await.is_err()
     {
         return dialect.fault(Fault::Guessing);
     }
-    let limit = layers.surfaces.deadline(&path).unwrap_or(layers.request_timeout);
+    let limit = layers.surfaces.deadline(&line.path).unwrap_or(layers.request_timeout);
     let deadline = Deadline::new(limit);
     request.extensions_mut().insert(deadline.clone());
-    let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
     // A span of level ERROR, so that every log line within has the id.
-    let span = tracing::error_span!("request", request_id = &*id);
+    let span = tracing::error_span!("request", request_id = &*line.id.0);
     // A panic ends one request, not the connection or the process.
     let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
     match deadline.wait(answer).await {
         Some(Ok(response)) => response,
         Some(Err(_)) => {
-            let path = &path[..path.floor_char_boundary(MAX_LOGGED_PATH)];
-            tracing::error!(request_id = &*id, path, "a request panicked");
+            tracing::error!(request_id = &*line.id.0, path = line.path, "a request panicked");
             dialect.fault(Fault::Broken)
         }
         None => dialect.fault(Fault::Late),
