@@ -52,7 +52,7 @@ create policy owner_insert on audit.entries for insert to rowhouse_owner with ch
 create policy owner_delete on audit.entries for delete to rowhouse_owner using (true);
 
 create function audit.refuse_change() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if tg_op = 'DELETE' and current_setting('audit.is_pruning', true) = 'on' then
     return null;
@@ -85,7 +85,7 @@ alter table audit.origins force row level security;
 create policy owner_all on audit.origins to rowhouse_owner using (true) with check (true);
 
 create function audit.origin() returns jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select jsonb_strip_nulls(jsonb_build_object(
     'actor', coalesce(nullif(current_setting('rowhouse.actor', true), ''), 'sql:' || session_user),
     'operation', nullif(current_setting('rowhouse.operation', true), ''),
@@ -97,7 +97,7 @@ comment on function audit.origin() is 'The origin of the running transaction, by
 revoke execute on function audit.origin() from public;
 
 create function audit.keep_origin() returns void
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
   insert into audit.origins (transaction_id, began_at, origin)
   values (pg_current_xact_id(), transaction_timestamp(), audit.origin())
   on conflict do nothing
@@ -112,7 +112,7 @@ create function audit.write(
   source text, action text, target_kind text, target_id text,
   details jsonb default '{}', tenant_id uuid default null, address inet default null
 ) returns uuid
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
   insert into audit.entries (source, action, actor, operation, request_id, tenant_id, target_kind, target_id, address, details)
   select $1, $2, said.origin ->> 'actor', said.origin ->> 'operation', said.origin ->> 'request_id',
     coalesce($6, (said.origin ->> 'tenant')::uuid), $3, $4, coalesce($7, (said.origin ->> 'address')::inet), $5
@@ -129,7 +129,7 @@ revoke execute on function audit.write(text, text, text, text, jsonb, uuid, inet
 -- Removes entries of a source that are older than `age`, at most 5000 in one call; returns how many. Origins of
 -- transactions that are over go, too.
 create function audit.prune(of_source text, age interval) returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   removed bigint;
 begin

@@ -18,7 +18,7 @@ create policy owner_insert on auth.audit_log_entries for insert to rowhouse_owne
 create policy owner_delete on auth.audit_log_entries for delete to rowhouse_owner using (true);
 
 create function auth.audit_user() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   about constant auth.users := case tg_op when 'DELETE' then old else new end;
   actions text[] := '{}';
@@ -52,7 +52,7 @@ end
 $$;
 
 create function auth.audit_session() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   about constant auth.sessions := case tg_op when 'DELETE' then old else new end;
   email constant text := (select u.email from auth.users u where u.id = about.user_id);

@@ -3,7 +3,7 @@
 -- Expired codes and tokens: one-time tokens a day after they were sent, refresh tokens that were
 -- rotated away 30 days ago (until then their second use still ends the session as theft), and failed sign-ins of a day ago.
 create function auth.prune_tokens() returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   most constant int := 5000;
   too_old constant timestamptz := clock_timestamp() - interval '1 day';
@@ -41,7 +41,7 @@ $$;
 
 -- Sessions that expired a day ago, with their refresh tokens.
 create function auth.prune_sessions() returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   removed bigint;
 begin

@@ -20,7 +20,7 @@ where e.source = 'auth' and e.target_kind = 'user';
 comment on view auth.audit_log_entries is 'The audit log of accounts in GoTrue''s columns: a view of audit.entries.';
 
 create or replace function auth.audit_user() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   about constant auth.users := case tg_op when 'DELETE' then old else new end;
   actions text[] := '{}';
@@ -53,7 +53,7 @@ end
 $$;
 
 create or replace function auth.audit_session() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   about constant auth.sessions := case tg_op when 'DELETE' then old else new end;
   email constant text := (select u.email from auth.users u where u.id = about.user_id);
@@ -77,6 +77,6 @@ $$;
 
 -- Entries of accounts that are older than ages[1] seconds.
 create function auth.prune_audit(ages double precision[]) returns bigint
-language sql set search_path = '' as $$
+language sql set search_path = pg_catalog, pg_temp as $$
   select audit.prune('auth', make_interval(secs => ages[1]))
 $$;

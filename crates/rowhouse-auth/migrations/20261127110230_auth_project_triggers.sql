@@ -3,7 +3,7 @@
 -- happened, writes to users are refused.
 
 create function auth.unconfined_triggers() returns table (trigger_name name, routine regprocedure)
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select t.tgname, p.oid::regprocedure
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_proc p on p.oid = t.tgfoid
@@ -14,7 +14,7 @@ comment on function auth.unconfined_triggers() is
   'Triggers of the project on auth.users whose function would run with the platform''s rights.';
 
 create function auth.confine_triggers() returns int
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   found record;
   confined int := 0;
@@ -30,7 +30,7 @@ comment on function auth.confine_triggers() is
   'Makes functions of the project''s triggers on auth.users run as their owner; called after project migrations. How many.';
 
 create function auth.refuse_unconfined() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   named text := (select string_agg(format('%I', u.trigger_name), ', ') from auth.unconfined_triggers() u);
 begin

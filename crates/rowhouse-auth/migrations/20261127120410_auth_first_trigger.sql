@@ -2,7 +2,7 @@
 -- stores the transaction's origin for the audit log before project code can change it.
 
 create or replace function auth.unconfined_triggers() returns table (trigger_name name, routine regprocedure)
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   with projects as (
     select t.oid, t.tgname, t.tgfoid from pg_catalog.pg_trigger t
     where t.tgrelid = 'auth.users'::regclass and not t.tgisinternal
@@ -24,7 +24,7 @@ comment on function auth.unconfined_triggers() is
   'Triggers of the project on auth.users that would run something with the platform''s rights: their function, or what their WHEN condition calls. Routine is null for an operator or a type, which cannot be made to run as its owner.';
 
 create or replace function auth.confine_triggers() returns int
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   found record;
   confined int := 0;
@@ -38,7 +38,7 @@ end
 $$;
 
 create function auth.is_observed() returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select exists (
     select from pg_catalog.pg_trigger t
     left join pg_catalog.pg_proc p on not t.tgisinternal and p.oid = t.tgfoid
@@ -50,7 +50,7 @@ comment on function auth.is_observed() is
   'Whether code of the project may run when auth.users is written: its triggers, or tables of its that refer to users.';
 
 create or replace function auth.refuse_unconfined() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   named text := (select string_agg(distinct format('%I', u.trigger_name), ', ') from auth.unconfined_triggers() u);
 begin

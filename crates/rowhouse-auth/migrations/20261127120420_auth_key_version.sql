@@ -15,7 +15,7 @@ create policy owner_all on auth.key_version to rowhouse_owner using (true) with 
 insert into auth.key_version (version) values (0);
 
 create function auth.count_key_change() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update auth.key_version set version = version + 1;
   perform pg_notify('rowhouse_keys', '');

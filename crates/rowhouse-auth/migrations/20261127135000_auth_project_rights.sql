@@ -3,7 +3,7 @@
 -- run where the user is deleted. And a search path that such code leaves is taken back before the platform goes on.
 
 create function auth.deferrable_triggers() returns table (trigger_name name, relation regclass, routine regprocedure)
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select t.tgname, t.tgrelid::regclass, p.oid::regprocedure
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_proc p on p.oid = t.tgfoid
@@ -22,7 +22,7 @@ $$;
 comment on function auth.run_deferred() is 'Runs what is deferred to the end of the transaction, as the owner of the project.';
 
 create function auth.end_project_code() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if not auth.is_observed() then
     return null;
@@ -37,7 +37,7 @@ $$;
 comment on function auth.end_project_code() is 'Ends what the project''s code has begun or set in a statement on auth.users.';
 
 create function auth.take_back_search_path() returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   -- The platform's own transactions have this one from their beginning; by hand, everybody has the own.
   if exists (select from audit.origins o where o.transaction_id = pg_current_xact_id()
@@ -69,11 +69,13 @@ alter table auth.deletions enable row level security;
 alter table auth.deletions force row level security;
 create policy owner_all on auth.deletions to rowhouse_owner using (true) with check (true);
 
-create view auth.users_being_deleted as
+-- security_barrier: a function in a query's condition must not see the users that the view hides.
+create view auth.users_being_deleted with (security_barrier) as
   select u.id from auth.users u where exists (
     select from auth.deletions d where d.user_id = u.id and d.transaction_id = pg_current_xact_id_if_assigned());
 comment on view auth.users_being_deleted is
   'What the owner of the project may delete, so that triggers of its tables run with its rights: users that the platform is deleting.';
+comment on column auth.users_being_deleted.id is 'The user.';
 grant select, delete on auth.users_being_deleted to rowhouse_project;
 
 create function auth.delete_as_project(of_user uuid) returns boolean
@@ -90,7 +92,7 @@ $$;
 comment on function auth.delete_as_project(uuid) is 'Deletes a user of auth.users_being_deleted as the owner of the project.';
 
 create function auth.delete_user(of_user uuid) returns boolean
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   is_deleted boolean;
 begin
@@ -106,7 +108,7 @@ comment on function auth.delete_user(uuid) is
 
 -- Names in the functions mean what they mean in the data API.
 create or replace function auth.confine_triggers() returns int
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   found record;
   confined int := 0;

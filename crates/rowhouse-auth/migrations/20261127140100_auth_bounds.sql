@@ -6,7 +6,7 @@
 create function auth.audit_repeated(
   action text, about uuid, details jsonb, tenant_id uuid default null, address inet default null
 ) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   most constant int := 100;
   since constant timestamptz := clock_timestamp() - interval '1 hour';
@@ -32,7 +32,7 @@ comment on function auth.audit_repeated(text, uuid, jsonb, uuid, inet) is
 revoke execute on function auth.audit_repeated(text, uuid, jsonb, uuid, inet) from public;
 
 create or replace function auth.audit_session() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   about constant auth.sessions := case tg_op when 'DELETE' then old else new end;
   email constant text := (select u.email from auth.users u where u.id = about.user_id);
@@ -56,7 +56,7 @@ $$;
 
 -- Wrong passwords are counted, not written down one by one; the lock that ends a row of them is.
 create function auth.audit_lock() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform auth.audit_repeated('user_locked', new.id, jsonb_build_object(
     'log_type', 'account', 'locked_until', new.locked_until,

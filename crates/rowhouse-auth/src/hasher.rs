@@ -48,11 +48,12 @@ impl Hasher {
         self.run(move || password::verify(password.expose(), stored.as_deref())).await
     }
 
-    /// The same for a sign-in: a mismatch takes the same time for every kind of hash.
+    /// The same for a sign-in: a mismatch takes the same time for every kind of hash, with `refuse`, which it runs.
     pub(crate) async fn verify_evenly(
         &self,
         password: Password,
         stored: Option<String>,
+        refuse: impl Future<Output = Result<(), Fault>>,
     ) -> Result<Verdict, Fault> {
         self.rehearsed.get_or_try_init(|| self.rehearse()).await?;
         let kind = password::kind(stored.as_deref());
@@ -60,7 +61,10 @@ impl Hasher {
         let (verdict, took) = self.run(work).await?;
         self.floor.note(kind, took);
         if !verdict.is_match() {
-            tokio::time::sleep(self.floor.rest(took)).await;
+            let begun = Instant::now();
+            let refused = refuse.await;
+            tokio::time::sleep(self.floor.rest(took + begun.elapsed())).await;
+            refused?;
         }
         Ok(verdict)
     }

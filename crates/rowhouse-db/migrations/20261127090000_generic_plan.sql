@@ -1,6 +1,6 @@
 -- Whether a policy for `roles` is one for the current role.
 create function rowhouse.policy_is_for_me(roles oid[]) returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select exists (select from unnest(roles) r (oid)
     where r.oid = 0 or pg_catalog.pg_has_role(r.oid, 'usage'))
 $$;
@@ -9,7 +9,7 @@ $$;
 -- rows and no restrictive one takes some away. If true, estimates about the table reveal nothing beyond a plain
 -- query.
 create function rowhouse.reads_every_row(target regclass) returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select has_table_privilege(target, 'select') and (not row_security_active(target) or (
     exists (select from pg_catalog.pg_policy p
       where p.polrelid = target and p.polpermissive and p.polcmd in ('r', '*')

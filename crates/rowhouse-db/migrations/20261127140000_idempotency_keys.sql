@@ -50,7 +50,7 @@ create function rowhouse.claim_idempotency_key(
   of_tenant uuid, of_caller text, of_key text, of_request text, moment timestamptz, until timestamptz, most int,
   out is_first boolean, out claim bigint, out digest text, out status smallint, out content_type text, out etag text,
   out body bytea)
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   forgotten constant int := 10;
 begin

@@ -9,7 +9,7 @@ mod shared;
 use tokio_postgres::Client;
 
 pub use adopt::{Adopted, adopt};
-pub use login::{LoginError, Logins, require_sign_in, set_passwords};
+pub use login::{LoginError, Logins, require_sign_in, restore_logins, set_passwords};
 pub use shared::Shared;
 
 use crate::error::DbError;

@@ -18,7 +18,7 @@ pub mod url;
 
 pub use bootstrap::{
     Adopted, BootstrapError, LoginError, Logins, Shared, Sharing, adopt, apply_default_grants, bootstrap,
-    require_sign_in, set_passwords,
+    require_sign_in, restore_logins, set_passwords,
 };
 pub use connect::{PoolerError, connect, require_control_sessions, require_data_sessions, require_sessions};
 pub use control::{Control, Transaction, TransactionError};

@@ -42,7 +42,7 @@ create policy owner_delete on events.outbox for delete to rowhouse_owner using (
 
 -- Writes an event, and notifies once in each transaction: PostgreSQL drops duplicate notifications.
 create function events.emit(kind text, payload jsonb default '{}', tenant_id uuid default null) returns bigint
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   made bigint;
 begin
@@ -63,7 +63,7 @@ grant execute on function events.emit(text, jsonb, uuid) to service_role;
 
 -- Removes events that are older than ages[1] seconds, at most 5000 in one call; returns how many.
 create function events.prune(ages double precision[]) returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   removed bigint;
 begin

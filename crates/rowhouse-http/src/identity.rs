@@ -131,7 +131,12 @@ enum Authorization<'a> {
 }
 
 fn authorization(headers: &HeaderMap) -> Authorization<'_> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Authorization::Absent };
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Authorization::Absent };
+    // Readers disagree on which of several counts.
+    if values.next().is_some() {
+        return Authorization::NoBearer(TokenError::Malformed);
+    }
     match value.to_str().ok().and_then(strip_bearer) {
         Some("") => Authorization::NoBearer(TokenError::Empty),
         Some(token) => Authorization::Bearer(token),
@@ -139,9 +144,10 @@ fn authorization(headers: &HeaderMap) -> Authorization<'_> {
     }
 }
 
-/// An empty `apikey` counts as absent, since some clients send it.
+/// An empty `apikey` counts as absent, since some clients send it; so do several.
 fn api_key(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::HeaderName::from_static("apikey"))?;
+    let mut values = headers.get_all(header::HeaderName::from_static("apikey")).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
     value.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
 }
 

@@ -3,7 +3,7 @@
 -- Assigns the next slot, so that all processes together exceed neither the rate nor the cap of a day (UTC). An
 -- assigned slot is used: a run at that time may send.
 create function mail.reserve_slot(per_minute int, per_day int) returns timestamptz
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   gap constant interval := coalesce(interval '1 minute' / per_minute, interval '0');
   slot timestamptz;
@@ -28,7 +28,7 @@ $$;
 create function mail.begin(of_recipient bigint, per_minute int, per_day int,
   out verdict text, out wait_seconds double precision, out attempt smallint, out address text, out envelope_from text,
   out message_id text, out request_id text, out is_platforms boolean, out created_at timestamptz, out mime bytea)
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   r mail.recipients;
   of_list text;
@@ -70,7 +70,7 @@ $$;
 
 -- Ends recipients whose jobs are dead or cancelled; at most `most` per call, returns how many.
 create function mail.sweep(most int default 1000) returns bigint
-language sql set search_path = '' as $$
+language sql set search_path = pg_catalog, pg_temp as $$
   with lost as (
     select r.id, r.attempts, left('its job ended as ' || d.state || ': ' || d.error, 2000) as reply
     from mail.recipients r join jobs.dead d on d.id = r.job

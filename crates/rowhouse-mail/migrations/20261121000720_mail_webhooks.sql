@@ -14,7 +14,7 @@ create policy owner_all on mail.hook to rowhouse_owner using (true) with check (
 insert into jobs.queues (name, concurrency) values ('mail.webhook', 10);
 
 create function mail.enqueue_webhooks() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   before constant text := coalesce(current_setting('rowhouse.request_id', true), '');
   e record;

@@ -20,7 +20,7 @@ insert into jobs.kinds (name, max_attempts, timeout) values ('mail.write', 20, i
 -- Sends a mail if the caller's transaction commits, and returns the id of the job that composes it. The keys are those of
 -- POST /mail/v1/send: mail.send('{"to": "ada@example.com", "template": "welcome", "data": {"name": "Ada"}}').
 create function mail.send(message jsonb) returns bigint
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   most constant int := 1024 * 1024;
   known constant text[] := array['from', 'to', 'cc', 'bcc', 'reply_to', 'subject', 'text', 'html', 'template', 'language', 'data',

@@ -117,7 +117,7 @@ alter table auth.sessions add constraint sessions_tenant_id_fkey
 -- Profile, personal organization, tenant and membership come with the user, in the same transaction. Invited
 -- users join an existing tenant and get the profile only.
 create function tenancy.on_auth_user_created() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   organization uuid;
   tenant uuid;
@@ -142,7 +142,7 @@ create trigger on_auth_user_created after insert on auth.users
 
 -- the tenant a new session starts in: the oldest that is still open to the user
 create function tenancy.default_tenant(member uuid) returns uuid
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select m.tenant_id
   from tenancy.memberships m
   join tenancy.tenants t on t.id = m.tenant_id
@@ -154,7 +154,7 @@ $$;
 
 -- Looked up, not taken from the token: a removed role is lost with the next statement.
 create function auth.has_permission(permission text) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select exists (
     select from tenancy.memberships m
     join tenancy.role_permissions p on p.role = m.role
@@ -162,7 +162,7 @@ language sql stable security definer set search_path = '' as $$
       and p.permission = has_permission.permission)
 $$;
 create function auth.has_entitlement(product text, role text) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select exists (
     select from tenancy.entitlements e
     join tenancy.products p on p.id = e.product_id

@@ -6,7 +6,7 @@
 -- that takes the new row as jsonb and returns the parent's tenant. The error equals that of a parent that does not
 -- exist.
 create function tenancy.refuse_foreign_reference() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   parent_tenant uuid;
 begin
@@ -28,7 +28,7 @@ revoke create on schema tenancy from rowhouse_project;
 
 -- true for a table that tenancy.protect has been called on
 create function tenancy.is_protected(target regclass) returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select exists (select from pg_catalog.pg_policy where polrelid = target and polname = 'tenant_select')
 $$;
 grant execute on function tenancy.is_protected(regclass) to public;
@@ -36,7 +36,7 @@ grant execute on function tenancy.is_protected(regclass) to public;
 -- Brings the reference checks of every protected table up to date: adds what is missing, drops checks of dropped
 -- references. Called after migrations and schema reloads. Returns how many were added.
 create function tenancy.refresh_references() returns int
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   fk record;
   stale record;
@@ -80,7 +80,7 @@ grant execute on function tenancy.refresh_references() to rowhouse_project;
 
 -- Creates a policy if it is missing.
 create function tenancy.ensure_policy(target regclass, name text, definition text) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if not exists (select from pg_catalog.pg_policy where polrelid = target and polname = name) then
     execute format('create policy %I on %s %s', name, target, definition);
@@ -93,7 +93,7 @@ grant execute on function tenancy.ensure_policy(regclass, text, text) to rowhous
 -- and, if it cannot bypass row-level security, service_role. The owner's policy also applies to views, which read
 -- with their owner's rights; `current_user` is then still the caller.
 create function tenancy.force_row_security(target regclass, everything text) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if not exists (select from pg_catalog.pg_class where oid = target and relrowsecurity and relforcerowsecurity) then
     execute format('alter table %s enable row level security', target);
@@ -109,7 +109,7 @@ grant execute on function tenancy.force_row_security(regclass, text) to rowhouse
 
 -- Makes `target` a tenant table; idempotent.
 create function tenancy.protect(target regclass) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   kind "char";
   bare_name text;
@@ -156,7 +156,7 @@ grant execute on function tenancy.protect(regclass) to rowhouse_project;
 
 -- Declares a table as common to all tenants and read-only for them.
 create function tenancy.share(target regclass) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if tenancy.is_protected(target) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = format('%s is a tenant table already', target);

@@ -16,7 +16,7 @@ create policy owner_all on tenancy.tenant_limits to rowhouse_owner using (true) 
 
 -- Notifies the servers, and bounds what they hold in memory.
 create function tenancy.on_tenant_limits_changed() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   -- 20 MB in a server's memory
   most constant int := 200000;

@@ -1,7 +1,7 @@
 -- What a member may do is said in one place: routes ask it, and policies ask it through auth.has_permission. Looked up at
 -- this moment: a role taken away, and a tenant or organization that is closed, count at once.
 create function tenancy.member_may(of_tenant uuid, member uuid, permission text) returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select exists (
     select from tenancy.memberships m
     join tenancy.role_permissions p on p.role = m.role and p.permission = $3
@@ -14,6 +14,6 @@ comment on function tenancy.member_may(uuid, uuid, text) is
 revoke execute on function tenancy.member_may(uuid, uuid, text) from public;
 
 create or replace function auth.has_permission(permission text) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select tenancy.member_may(auth.tenant_id(), auth.uid(), permission)
 $$;

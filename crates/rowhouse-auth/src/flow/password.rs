@@ -74,9 +74,9 @@ async fn attempt(
     let (found, unknown_lock): (Option<UserRow>, _) = found.map_err(|fault: Fault| fault)?;
     require_unlocked(found.as_ref().map_or(unknown_lock, |row| row.locked_until), auth.now())?;
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
-    let verdict = auth.hasher.verify_evenly(password.clone(), stored.clone()).await?;
+    let refuse = count_failure(auth, client, found.as_ref().map(|row| row.user.id), digest);
+    let verdict = auth.hasher.verify_evenly(password.clone(), stored.clone(), refuse).await?;
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
-        count_failure(auth, client, found.as_ref().map(|row| row.user.id), digest).await?;
         return Err(SignInError::InvalidCredentials);
     };
     require_open(row, auth.now())?;

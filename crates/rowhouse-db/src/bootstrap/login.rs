@@ -140,6 +140,25 @@ pub async fn set_passwords(client: &Client, urls: &DataPlaneUrls) -> Result<Vec<
     Ok(logins.iter().map(|login| login.name.clone()).collect())
 }
 
+/// Gives the data plane's logins that exist their passwords and their defaults back. For a server of the project's own: a
+/// function that a request calls may change both, since PostgreSQL lets every login alter itself.
+///
+/// # Errors
+/// If the connected role may not.
+pub async fn restore_logins(client: &Client, urls: &DataPlaneUrls) -> Result<(), DbError> {
+    let logins = Logins::new(None, urls)?;
+    let present = present(client, &logins).await?;
+    for login in logins.iter().filter(|login| present.contains(&login.name)) {
+        set_password(client, login).await?;
+        let sql =
+            "select pg_catalog.format('alter role %I reset all; alter role %1$I in database %I reset all',
+                     $1::text, pg_catalog.current_database())";
+        let reset: String = client.query_one(sql, &[&login.name]).await?.get(0);
+        client.batch_execute(&reset).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn set_password(client: &Client, login: &LoginRole) -> Result<(), DbError> {
     // The server gets the verifier, never the password; the verifier's alphabet needs no quoting.
     let verifier = scram_sha_256(login.password.expose().as_bytes());

@@ -29,18 +29,19 @@ static OPEN: LazyLock<[[Arc<str>; 2]; 2]> =
     LazyLock::new(|| [false, true].map(|live| [false, true].map(|zone| open_sql(live, zone).into())));
 
 /// The session check precedes the role in the select list, which PostgreSQL evaluates from left to right; it raises
-/// if session, user, membership or tenant are not live, so that neither role nor query is reached.
+/// if session, user, membership or tenant are not live, so that neither role nor query is reached. Names are qualified:
+/// a function may have set a search path for its login, which `reset all` brings back.
 fn open_sql(live: bool, zone: bool) -> String {
     let mut items: Vec<String> = SETTINGS
         .iter()
         .enumerate()
-        .map(|(i, name)| format!("set_config('{name}', ${}, true)", i + 1))
+        .map(|(i, name)| format!("pg_catalog.set_config('{name}', ${}, true)", i + 1))
         .collect();
     if live {
         items.insert(1, "rowhouse.require_live_session($12, $13, $14, $2)".to_owned());
     }
     if zone {
-        items.push(format!("set_config('TimeZone', ${}, true)", if live { 15 } else { 12 }));
+        items.push(format!("pg_catalog.set_config('TimeZone', ${}, true)", if live { 15 } else { 12 }));
     }
     format!("select {}", items.join(", "))
 }

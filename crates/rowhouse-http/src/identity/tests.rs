@@ -138,6 +138,26 @@ fn present_authorization_decides_and_never_falls_back_to_a_service_key() {
 }
 
 #[test]
+fn of_several_credentials_none_counts() {
+    let ours = ring(None);
+    let token = |role: &str| ours.sign(&json!({ "role": role, "exp": NOW + 60 }), Purpose::Api).unwrap();
+    let (anon, service) = (token("anon"), token("service_role"));
+    let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(NOW).unwrap());
+    let resolver =
+        CallerResolver::new(Arc::new(ArcSwap::from_pointee(ours)), ForeignTokens::default(), clock);
+    let twice = |name: &'static str, values: [String; 2]| {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, HeaderValue::from_str(&value).unwrap());
+        }
+        resolver.resolve(&headers).caller().map(|caller| caller.role.to_string()).map_err(|error| *error)
+    };
+    let bearers = [format!("Bearer {service}"), format!("Bearer {anon}")];
+    assert_eq!(twice("authorization", bearers), Err(TokenError::Malformed));
+    assert_eq!(twice("apikey", [service, anon]).as_deref(), Ok("anon"));
+}
+
+#[test]
 fn membership_claims_of_other_issuers_are_ignored() {
     let id = "0198d5a1-0000-7000-8000-000000000001";
     let claims =

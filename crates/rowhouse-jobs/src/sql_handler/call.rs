@@ -151,9 +151,10 @@ async fn set_context(
 ) -> Result<(), CallError> {
     let parsed = claims.and_then(|claims| serde_json::from_str::<serde_json::Value>(claims).ok());
     let organization = parsed.as_ref().and_then(|claims| claims.get("org_id")?.as_str()).unwrap_or_default();
-    let sql = "select set_config('request.jwt.claims', $1, true), set_config('app.current_organization_id', $2, true), \
-               set_config('search_path', $3, true), set_config('statement_timeout', $4, true), \
-               set_config('role', $5, true)";
+    let sql = "select pg_catalog.set_config('request.jwt.claims', $1, true), \
+               pg_catalog.set_config('app.current_organization_id', $2, true), \
+               pg_catalog.set_config('search_path', $3, true), pg_catalog.set_config('statement_timeout', $4, true), \
+               pg_catalog.set_config('role', $5, true)";
     let timeout = job.timeout.max(Duration::from_millis(1)).as_millis().to_string();
     let role = if claims.is_some() { "authenticated" } else { "none" };
     client

@@ -1,4 +1,5 @@
--- Constraints of the platform that are not named by the rule, and tables and columns without a comment.
+-- Constraints of the platform that are not named by the rule, tables and columns without a comment, and
+-- functions whose search_path lets others choose what they run.
 with platform as (
   select c.oid, n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v') and pg_get_userbyid(c.relowner) = 'rowhouse_owner'
@@ -21,4 +22,13 @@ select schema || '.' || name || ' has no comment' from platform where obj_descri
 union all
 select p.schema || '.' || p.name || '.' || a.attname || ' has no comment' from platform p join pg_attribute a on a.attrelid = p.oid
 where a.attnum > 0 and not a.attisdropped and col_description(p.oid, a.attnum) is null
+union all
+-- A function with its owner's rights must find neither operators of a project nor types of the caller's pg_temp: by its
+-- path, or by qualified operators alone (RAISE's options aside).
+select f.oid::regprocedure || ' is security definer without search_path = pg_catalog, pg_temp'
+from pg_proc f
+where f.prosecdef and pg_get_userbyid(f.proowner) = 'rowhouse_owner'
+  and 'search_path=pg_catalog, pg_temp' <> all (coalesce(f.proconfig, '{}'))
+  and (f.proname <> 'require_live_session'
+    or regexp_replace(f.prosrc, '(using|,) \w+ =', '', 'g') ~ '\s(=|<>|<|>|<=|>=|\|\||->|->>)\s|nullif|case (?!when)\w|\yin\s*\(')
 order by 1

@@ -27,6 +27,7 @@ mod limit;
 mod mail;
 mod manners;
 mod matrix;
+mod operator;
 mod pooler;
 mod production;
 mod program;

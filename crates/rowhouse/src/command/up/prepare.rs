@@ -46,6 +46,9 @@ pub(super) async fn database(
         None => (urls.direct.clone(), None, Sharing::Refuse),
     };
     let admin = connect(&admin_url).await?;
+    if embedded.is_some() {
+        rowhouse_db::restore_logins(&admin, &urls.data).await?;
+    }
     bootstrap(&admin, &Logins::new(control, &urls.data)?, sharing).await?;
     match embedded {
         Some(_) => rowhouse_db::require_sign_in(&urls.data).await?,

@@ -67,6 +67,7 @@ async fn project_life_cycle_works_by_commands() {
     database_is_within_reach(&folder);
     trigger_that_may_run_at_commit_is_named(&folder);
     second_start_is_refused(&folder, &up);
+    login_changes_itself(&folder);
 
     let data = up.text("pg_data_dir");
     assert!(!processes_in(&data).is_empty(), "the database works in its folder");
@@ -77,6 +78,19 @@ async fn project_life_cycle_works_by_commands() {
     assert!(!Path::new(&data).join("postmaster.pid").exists());
     assert_eq!(folder.run(&["status"]).code, 1);
     assert_eq!(folder.run(&["stop"]).code, 0, "stopping twice is no mistake");
+
+    let mut again = Up::start(&folder, free_port());
+    assert_eq!(folder.run(&["stop"]).code, 0);
+    assert_eq!(again.wait(), Some(0));
+}
+
+/// What a function that a request calls can do to the login that runs it; the next start gives password and defaults back.
+fn login_changes_itself(folder: &Folder) {
+    let change = "set role authenticator; alter role authenticator password 'other'; \
+        alter role authenticator set search_path = 'evil, pg_catalog'";
+    let dir = folder.path().to_str().unwrap();
+    let changed = crate::program::run(&["--dir", dir, "psql", "-c", change]);
+    assert_eq!(changed.code, 0, "{changed:?}");
 }
 
 fn running_project_is_told(folder: &Folder, up: &Up) {
