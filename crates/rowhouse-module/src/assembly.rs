@@ -1,6 +1,6 @@
 //! The composition of a process: what modules receive, and what they add.
 //!
-//! Leaves running what was added to the binary.
+//! Leaves running what was added to `App`.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::{BTreeMap, HashMap};

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod app;
 mod assembly;
 mod command;
 mod health;
@@ -20,6 +21,7 @@ use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use tokio_postgres::Client;
 
+pub use app::App;
 pub use assembly::{Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, Waker};
 pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller, operator};
 pub use health::{HealthCheck, Weight};

@@ -1,8 +1,9 @@
 //! A database per test.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rowhouse_db::migrate::{Migration, apply_platform};
+use rowhouse_db::migrate::{Migration, apply_platform, read_project};
 use rowhouse_db::{DataPlaneUrls, DatabaseUrls, Logins, Sharing, bootstrap};
 use rowhouse_kernel::Secret;
 use tokio::sync::OnceCell;
@@ -21,11 +22,19 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Clones one on the shared server. `migrations` are the platform's; the first caller's make the template.
+    /// Clones one with the whole platform on the shared server.
     ///
     /// # Panics
     /// If it cannot be made.
-    pub async fn create(migrations: Vec<Migration>) -> Self {
+    pub async fn create() -> Self {
+        Self::create_with(platform_migrations()).await
+    }
+
+    /// Clones one on the shared server. All of a process have the same `migrations`: the first caller's make the template.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub async fn create_with(migrations: Vec<Migration>) -> Self {
         static TEMPLATE: OnceCell<()> = OnceCell::const_new();
         static NEXT: AtomicU32 = AtomicU32::new(1);
         // Several test threads may ask at once; the server start blocks.
@@ -40,11 +49,19 @@ impl TestDatabase {
         Self::on(cluster, &name)
     }
 
-    /// Prepares the database `postgres` of a server of its own.
+    /// Prepares the database `postgres` of a server of its own, with the whole platform.
     ///
     /// # Panics
     /// If it cannot be prepared.
-    pub async fn on_own_cluster(cluster: &Cluster, migrations: Vec<Migration>) -> Self {
+    pub async fn on_own_cluster(cluster: &Cluster) -> Self {
+        Self::on_own_cluster_with(cluster, platform_migrations()).await
+    }
+
+    /// The same with other migrations.
+    ///
+    /// # Panics
+    /// If it cannot be prepared.
+    pub async fn on_own_cluster_with(cluster: &Cluster, migrations: Vec<Migration>) -> Self {
         prepare(cluster, "postgres", migrations).await;
         Self::on(cluster, "postgres")
     }
@@ -77,6 +94,21 @@ impl TestDatabase {
         client.batch_execute("set role rowhouse_project").await.expect("the project's role");
         client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}\nin {sql}"));
     }
+}
+
+/// The platform's migrations in their order, found in the crates' folders: a test may need a schema whose crate its own
+/// may not depend on.
+///
+/// # Panics
+/// If a folder cannot be read.
+#[must_use]
+pub fn platform_migrations() -> Vec<Migration> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crates' folder");
+    let folders = std::fs::read_dir(crates).expect("the crates' folder").filter_map(Result::ok);
+    let read = |folder: PathBuf| read_project(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let mut all: Vec<Migration> = folders.flat_map(|entry| read(entry.path().join("migrations"))).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
 }
 
 async fn make_template(cluster: &Cluster, migrations: Vec<Migration>) {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod app;
 mod cluster;
 mod contract;
 pub mod crash;
@@ -8,10 +9,13 @@ mod database;
 pub mod outage;
 mod pooler;
 mod program;
+mod receiver;
 mod until;
 
+pub use app::{Answer, Setup, TestApp};
 pub use cluster::Cluster;
 pub use contract::{Contract, Described, METHODS};
-pub use database::TestDatabase;
+pub use database::{TestDatabase, platform_migrations};
 pub use pooler::Pooler;
-pub use until::until;
+pub use receiver::{Received, Receiver, SILENCE};
+pub use until::{LIMIT, in_time, until, until_own_time, until_some, until_true};

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::crash::Victim;
 use crate::program::Program;
+use crate::until_some;
 pub use ledger::Duplicate;
 use ledger::Ledger;
 use sender::Endpoints;
@@ -207,11 +208,13 @@ async fn kill(program: &mut Program, ledger: &Ledger, relay: &'static str) -> Re
 
 /// Waits until no recipient is left to be delivered.
 async fn settled(program: &Program, what: &str) -> Result<()> {
-    let wait = "do $$ begin while exists (select from mail.recipients where finished_at is null) loop \
-                perform pg_sleep(0.05); end loop; end $$";
     let client = database(program).await?;
-    let waited = tokio::time::timeout(2 * TIMEOUT, client.batch_execute(wait)).await;
-    Ok(waited.with_context(|| format!("{what}: not within {:?}", 2 * TIMEOUT))??)
+    let settled = "select not exists (select from mail.recipients where finished_at is null)";
+    let asked = async || match client.query_one(settled, &[]).await {
+        Ok(row) => row.get::<_, bool>(0).then_some(Ok(())),
+        Err(error) => Some(Err(error)),
+    };
+    Ok(until_some(what, 2 * TIMEOUT, asked).await?)
 }
 
 async fn states(program: &Program) -> Result<std::collections::BTreeMap<String, i64>> {

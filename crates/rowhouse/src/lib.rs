@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod app;
 pub mod cli;
 pub mod command;
 mod descriptor;

@@ -21,7 +21,8 @@ fn entry(details: Value) -> Entry<'static> {
 }
 
 async fn start() -> TestDatabase {
-    TestDatabase::create(Migration::embedded(&[rowhouse_db::MIGRATIONS, rowhouse_audit::MIGRATIONS])).await
+    let own = Migration::embedded(&[rowhouse_db::MIGRATIONS, rowhouse_audit::MIGRATIONS]);
+    TestDatabase::create_with(own).await
 }
 
 async fn count(client: &Client) -> i64 {

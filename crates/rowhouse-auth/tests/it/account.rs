@@ -98,7 +98,7 @@ async fn new_address_takes_effect_or_is_pending() {
     );
 
     let strict = rowhouse_auth::AuthSettings { mailer_autoconfirm: false, ..crate::app::settings() };
-    let app = App::on(app.database.clone(), strict).await;
+    let app = App::on(app.db.clone(), strict).await;
     let user = app.put_as("/user", person.token(), json!({ "email": "c@example.com" })).await.ok();
     assert_eq!((&user["email"], &user["new_email"]), (&json!("b@example.com"), &json!("c@example.com")));
 }

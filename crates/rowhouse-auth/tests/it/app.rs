@@ -1,40 +1,42 @@
 //! The surface under test, and users' sessions.
 
-use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
-use http::{HeaderMap, Method, StatusCode};
-use http_body_util::BodyExt as _;
-use rowhouse_auth::{API_KEY_LIFETIME, Auth, AuthParts, AuthSettings, KeyStore, router};
-use rowhouse_db::migrate::Migration;
-use rowhouse_db::{Control, DbSettings};
-use rowhouse_http::{CallerResolver, ClientAddress, ForeignTokens};
-use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock, SystemRng};
-use rowhouse_testkit::TestDatabase;
+use reqwest::header::HeaderMap;
+use reqwest::{Body, Method, RequestBuilder, StatusCode};
+use rowhouse_auth::{API_KEY_LIFETIME, AuthModule, AuthSettings, KeyStore};
+use rowhouse_http::ServerSettings;
+use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock};
+use rowhouse_module::Modules;
+use rowhouse_tenancy::TenancyModule;
+use rowhouse_testkit::{Setup, TestApp, TestDatabase};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
-use tower::ServiceExt as _;
 
-pub(crate) const URL: &str = "http://127.0.0.1:54321";
+pub(crate) const URL: &str = "http://rowhouse.test";
+/// The header in which a proxy would tell the client's address.
+const ADDRESS: &str = "x-real-ip";
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// One server on a database of its own, with a clock that stands still.
+/// Identity, and what it stands on, on a database of its own, with a clock that stands still.
 pub(crate) struct App {
-    pub(crate) router: Router,
-    pub(crate) keys: KeyStore,
+    app: TestApp,
+    pub(crate) keys: Arc<KeyStore>,
     pub(crate) clock: Arc<FakeClock>,
-    pub(crate) database: TestDatabase,
-    pub(crate) service_key: String,
     /// The last part of the client's address.
     address: Arc<AtomicU8>,
+}
+
+impl Deref for App {
+    type Target = TestApp;
+
+    fn deref(&self) -> &TestApp {
+        &self.app
+    }
 }
 
 /// An answer, read to its end.
@@ -55,46 +57,24 @@ pub(crate) fn settings() -> AuthSettings {
     }
 }
 
-pub(crate) fn migrations() -> Vec<Migration> {
-    Migration::embedded(&[
-        rowhouse_db::MIGRATIONS,
-        rowhouse_audit::MIGRATIONS,
-        rowhouse_auth::MIGRATIONS,
-        rowhouse_tenancy::MIGRATIONS,
-        rowhouse_jobs::MIGRATIONS,
-    ])
-}
-
 impl App {
     pub(crate) async fn start() -> Self {
         Self::with(settings()).await
     }
 
     pub(crate) async fn with(settings: AuthSettings) -> Self {
-        Self::on(TestDatabase::create(migrations()).await, settings).await
+        Self::on(TestDatabase::create().await, settings).await
     }
 
-    pub(crate) async fn on(database: TestDatabase, settings: AuthSettings) -> Self {
+    pub(crate) async fn on(db: TestDatabase, settings: AuthSettings) -> Self {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
-        let rng = Arc::new(SystemRng);
-        let address = Arc::new(AtomicU8::new(1));
-        let control = Control::open(&database.urls.control, &DbSettings::default()).unwrap();
-        let shared: SharedClock = clock.clone();
-        let origin = Origin::system(&shared);
-        let keys = KeyStore::open(control.clone(), &settings, origin.clone(), rng.clone()).await.unwrap();
-        let resolver = Arc::new(CallerResolver::new(keys.shared(), ForeignTokens::default(), clock.clone()));
-        let service_key = keys.issue_api_key("service_role", URL, API_KEY_LIFETIME).await.unwrap();
-        let parts = AuthParts {
-            control,
-            keys: keys.clone(),
-            settings,
-            public_url: URL.to_owned(),
-            clock: clock.clone(),
-            rng,
-        };
-        let router = router(Auth::new(parts))
-            .layer(from_fn_with_state((resolver, origin, address.clone()), introduce));
-        Self { router, keys, clock, database, service_key, address }
+        let mut setup = Setup { clock: clock.clone(), ..Setup::default() };
+        setup.settings.put(settings);
+        let header = Some(ADDRESS.to_owned());
+        setup.settings.update(|server: &mut ServerSettings| server.client_address_header = header);
+        let modules = Modules::new(vec![Box::new(TenancyModule), Box::new(AuthModule)]);
+        let app = TestApp::start(&modules, db, setup).await;
+        Self { keys: app.provided(), app, clock, address: Arc::new(AtomicU8::new(1)) }
     }
 
     /// The origin of operations outside requests.
@@ -103,6 +83,7 @@ impl App {
         Origin::system(&clock)
     }
 
+    /// Below the surface's prefix.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -110,16 +91,13 @@ impl App {
         token: Option<&str>,
         body: impl Into<Body>,
     ) -> Answer {
-        let mut request =
-            Request::builder().method(method).uri(path).header("x-supabase-api-version", "2024-01-01");
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body }
+        let request = self.request(method, &format!("/auth/v1{path}"));
+        let address = format!("192.0.2.{}", self.address.load(Ordering::Relaxed));
+        let request = request.header(ADDRESS, address);
+        let request = request.header("x-supabase-api-version", "2024-01-01").body(body);
+        let request = token.into_iter().fold(request, RequestBuilder::bearer_auth);
+        let answer = self.app.send(request).await;
+        Answer { status: answer.status, body: answer.json(), headers: answer.headers }
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
@@ -170,7 +148,7 @@ impl App {
     }
 
     pub(crate) async fn sql(&self) -> Client {
-        self.database.superuser().await
+        self.db.superuser().await
     }
 }
 
@@ -211,18 +189,4 @@ impl Answer {
         assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &Value::from(code)), "{}", self.body);
         assert_eq!(self.headers["x-sb-error-code"], code);
     }
-}
-
-/// The extensions that the server's layer adds to every request.
-async fn introduce(
-    State((resolver, origin, last)): State<(Arc<CallerResolver>, Origin, Arc<AtomicU8>)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let identity = resolver.resolve(request.headers());
-    request.extensions_mut().insert(identity);
-    request.extensions_mut().insert(origin);
-    let last = last.load(Ordering::Relaxed);
-    request.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, last])));
-    next.run(request).await
 }

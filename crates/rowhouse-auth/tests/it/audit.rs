@@ -80,7 +80,7 @@ async fn entries_are_immutable_and_deleted_by_age() {
     let old = "insert into audit.entries (source, action, actor, target_kind, target_id, occurred_at) \
          values ('auth', 'old', 'system', 'user', '', now() - interval '11 days')";
     client.batch_execute(old).await.unwrap();
-    let owner = app.database.urls.control.expose();
+    let owner = app.db.urls.control.expose();
     let (owner, connection) = tokio_postgres::connect(owner, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     for change in
@@ -108,13 +108,13 @@ async fn project_code_cannot_forge_the_actor_in_the_log() {
     let trigger = "create trigger \"a lie\" before insert or update on auth.users for each row execute function public.lie();";
     let cascade = "create table public.pets (owner uuid references auth.users on delete cascade); \
         create trigger lie before delete on public.pets for each row execute function public.lie();";
-    app.database.migrate(&format!("{lie}{cascade}")).await;
+    app.db.migrate(&format!("{lie}{cascade}")).await;
     let person = app.sign_up("b@example.com").await;
     let pet = format!("insert into public.pets values ('{}')", person.id());
     app.sql().await.batch_execute(&pet).await.unwrap();
     let key = app.service_key.clone();
     app.send(Method::DELETE, &format!("/admin/users/{}", person.id()), Some(&key), "").await.ok();
-    app.database.migrate(trigger).await;
+    app.db.migrate(trigger).await;
     app.sign_up("a@example.com").await;
     let lies = "select count(*) from audit.entries where actor = 'somebody else' or address = '203.0.113.9'";
     assert_eq!(app.sql().await.query_one(lies, &[]).await.unwrap().get::<_, i64>(0), 0);

@@ -14,7 +14,7 @@ fn blocks(page: &str) -> Vec<&str> {
 async fn every_sql_block_runs() {
     let app = App::start().await;
     for block in blocks(TENANCY) {
-        app.database.migrate(block).await;
+        app.db.migrate(block).await;
     }
     app.sign_up("a@example.com").await;
     let client = app.sql().await;

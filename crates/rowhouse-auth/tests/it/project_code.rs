@@ -30,7 +30,7 @@ async fn world(sql: &str) -> (App, Client) {
     let app = App::start().await;
     let schema = "create schema theirs authorization rowhouse_project";
     app.sql().await.batch_execute(schema).await.unwrap();
-    app.database.migrate(&format!("{SEEN}{sql}")).await;
+    app.db.migrate(&format!("{SEEN}{sql}")).await;
     let client = app.sql().await;
     client.query_one("select auth.confine_triggers()", &[]).await.unwrap();
     (app, client)

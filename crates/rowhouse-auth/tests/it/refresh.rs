@@ -1,6 +1,6 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use rowhouse_auth::AuthSettings;
 use rowhouse_kernel::Secret;
 
@@ -68,21 +68,12 @@ async fn reuse_ends_no_other_sessions() {
 
 #[tokio::test]
 async fn concurrent_requests_get_the_same_successor() {
-    let app = App::start().await;
+    let app = Arc::new(App::start().await);
     let first = app.sign_up("a@example.com").await;
     let mut crossing = tokio::task::JoinSet::new();
     for _ in 0..20 {
-        let (router, token) = (app.router.clone(), first.refresh_token().to_owned());
-        crossing.spawn(async move {
-            let body = serde_json::json!({ "refresh_token": token }).to_string();
-            let request = http::Request::post("/token?grant_type=refresh_token")
-                .body(axum::body::Body::from(body))
-                .unwrap();
-            let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
-            assert_eq!(response.status(), StatusCode::OK);
-            let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
-            Person(serde_json::from_slice(&body).unwrap()).refresh_token().to_owned()
-        });
+        let (app, token) = (Arc::clone(&app), first.refresh_token().to_owned());
+        crossing.spawn(async move { Person(app.refresh(&token).await.ok()).refresh_token().to_owned() });
     }
     let mut successors = crossing.join_all().await;
     successors.dedup();
@@ -101,7 +92,7 @@ async fn sessions_continue_after_a_change_of_the_secret() {
         key_secret: Some(Secret::new("another secret of thirty-two characters")),
         ..settings()
     };
-    let app = App::on(app.database.clone(), changed).await;
+    let app = App::on(app.db.clone(), changed).await;
     let third = Person(app.refresh(first.refresh_token()).await.ok());
     assert_ne!(third.refresh_token(), second.refresh_token());
     assert_eq!(live_tokens(&app).await, 1);

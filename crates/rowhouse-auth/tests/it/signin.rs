@@ -104,15 +104,12 @@ async fn grants_report_missing_parameters() {
 async fn right_password_does_not_undo_a_lock_set_by_concurrent_guesses() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
-    let sql = app.sql().await;
+    let (sql, watcher) = (app.sql().await, app.sql().await);
     sql.batch_execute("begin; update auth.users set locked_until = '2100-01-01'").await.unwrap();
     let lock = async {
         // By then the sign-in has read the unlocked row and waits for its lock.
-        let waits = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
-        while !sql.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
-            // Within a transaction the view's snapshot is cached otherwise.
-            sql.batch_execute("select pg_stat_clear_snapshot()").await.unwrap();
-        }
+        let waits = "exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+        rowhouse_testkit::until_true(&watcher, waits).await;
         sql.batch_execute("commit").await.unwrap();
     };
     let (answer, ()) = tokio::join!(app.password("a@example.com", PASSWORD), lock);

@@ -29,7 +29,7 @@ async fn sign_up_creates_session_profile_organization_and_tenant() {
     let claims = person.claims(&app);
     assert_eq!(
         (&claims["iss"], &claims["tenant_role"]),
-        (&json!("http://127.0.0.1:54321/auth/v1"), &json!("owner"))
+        (&json!(format!("{}/auth/v1", crate::app::URL)), &json!("owner"))
     );
     let sql = app.sql().await;
     let count = "select count(*) from tenancy.user_profiles p
@@ -141,7 +141,7 @@ async fn triggers_of_the_project_run_with_its_own_rights_or_not_at_all() {
         create function public.see() returns trigger language plpgsql as \
         $$ begin insert into public.seen values (current_user); return new; end $$; \
         create trigger a_see after insert on auth.users for each row execute function public.see()";
-    app.database.migrate(sql).await;
+    app.db.migrate(sql).await;
     let refused = app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await;
     refused.is(500, "unexpected_failure");
     let client = app.sql().await;
@@ -168,7 +168,7 @@ async fn unconfined_project_trigger_is_refused_before_it_runs() {
     let sequence = "create sequence public.runs; create function public.run() returns trigger language plpgsql as \
         $$ begin perform nextval('public.runs'); return null; end $$; \
         create trigger \"\t\" before insert on auth.users for each statement execute function public.run(); ";
-    app.database.migrate(&format!("{SEEN}{sequence}{first}")).await;
+    app.db.migrate(&format!("{SEEN}{sequence}{first}")).await;
     let refused = app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await;
     refused.is(500, "unexpected_failure");
     let client = app.sql().await;
@@ -186,7 +186,7 @@ async fn conditions_of_the_projects_triggers_do_not_run_as_the_platform() {
     let app = App::start().await;
     let plain = "create trigger plain after insert on auth.users for each row \
         when (new.email is not null) execute function public.see();";
-    app.database.migrate(&format!("{SEEN}{plain}")).await;
+    app.db.migrate(&format!("{SEEN}{plain}")).await;
     let client = app.sql().await;
     let confine =
         async || client.query_one("select auth.confine_triggers()", &[]).await.unwrap().get::<_, i32>(0);
@@ -195,7 +195,7 @@ async fn conditions_of_the_projects_triggers_do_not_run_as_the_platform() {
     let condition = "create function public.note() returns boolean language plpgsql as \
         $$ begin insert into public.seen values ('when ' || current_user); return true; end $$; \
         create trigger noted after insert on auth.users for each row when (public.note()) execute function public.see();";
-    app.database.migrate(condition).await;
+    app.db.migrate(condition).await;
     let refused = app.post("/signup", json!({ "email": "b@example.com", "password": PASSWORD })).await;
     refused.is(500, "unexpected_failure");
     assert_eq!(confine().await, 1);
@@ -207,7 +207,7 @@ async fn conditions_of_the_projects_triggers_do_not_run_as_the_platform() {
         create operator public.=== (function = public.same, leftarg = text, rightarg = text); \
         create trigger compared after insert on auth.users for each row \
           when (new.email::text operator(public.===) 'x') execute function public.see();";
-    app.database.migrate(operator).await;
+    app.db.migrate(operator).await;
     confine().await;
     let refused = app.post("/signup", json!({ "email": "c@example.com", "password": PASSWORD })).await;
     refused.is(500, "unexpected_failure");

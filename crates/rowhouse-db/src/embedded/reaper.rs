@@ -26,6 +26,8 @@ impl Reaper {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::Reaper;
     use crate::embedded::process::ended_children;
 
@@ -34,7 +36,8 @@ mod tests {
     fn orphaned_child_is_reaped_at_the_second_check() {
         let child = std::process::Command::new("true").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        while !ended_children().contains(&pid) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(60) && !ended_children().contains(&pid) {
             std::thread::yield_now();
         }
         let mut reaper = Reaper::default();

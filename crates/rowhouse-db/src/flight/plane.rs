@@ -274,12 +274,6 @@ impl DataPlane {
         gauge!("pgrst_db_pool_available").set(f64::from(self.0.sizes.0) - used as f64);
     }
 
-    /// Flights of shared sends, over both pools.
-    #[must_use]
-    pub fn shared_flights(&self) -> u64 {
-        self.0.callers.shared_flights() + self.0.service.shared_flights()
-    }
-
     /// Connections open, in use or idle.
     pub(crate) fn connection_count(&self) -> usize {
         let count = |pool: &Arc<Pool>, size: u32| {

@@ -5,10 +5,10 @@ use rowhouse_db::{
     Sharing, adopt, bootstrap, migrate, require_sign_in, set_passwords,
 };
 use rowhouse_kernel::Secret;
-use rowhouse_testkit::Cluster;
+use rowhouse_testkit::{Cluster, platform_migrations};
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{platform_migrations, service};
+use crate::support::service;
 
 async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use rowhouse_db::{Control, DbError, DbSettings, Transaction};
 use rowhouse_kernel::{Actor, Operation, SystemClock, TenantId, UserId};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{LIMIT, TestDatabase, until, until_some, until_true};
 use uuid::Uuid;
 
 const SETTINGS: &str = "select array(select current_setting('rowhouse.' || name, true) \
     from unnest(array['operation', 'actor', 'request_id', 'tenant', 'address']) name)";
 
-/// One connection, so that the next transaction sees what the previous one has left.
+/// As few connections as a pool has: one until two are needed at once, so that the next transaction meets what the one before
+/// has left.
 async fn control() -> (TestDatabase, Control) {
-    let db = TestDatabase::create(crate::support::platform_migrations()).await;
-    let settings = DbSettings { control_pool_size: 1, ..DbSettings::default() };
+    let db = TestDatabase::create().await;
+    // Only a cancellation ends a long statement in time.
+    let control_statement_timeout = Duration::from_secs(600);
+    let settings = DbSettings { control_pool_size: 1, control_statement_timeout, ..DbSettings::default() };
     let control = Control::open(&db.urls.control, &settings).unwrap();
     (db, control)
 }
@@ -47,29 +50,41 @@ async fn transaction_has_its_operation_in_settings_that_end_with_it() {
 
 #[tokio::test]
 async fn dropped_transaction_is_cancelled_and_its_connection_serves_the_next() {
-    let (_db, control) = control().await;
-    let long = Operation::system("test.long");
+    let (db, control) = control().await;
+    let (long, watcher) = (Operation::system("test.long"), db.superuser().await);
     let work = async |tx: &Transaction<'_>| {
         tx.batch_execute("create temp table half (id int) on commit preserve rows").await?;
         tx.batch_execute("select pg_sleep(600)").await.map_err(DbError::from)
     };
-    let dropped = tokio::time::timeout(Duration::from_millis(300), control.run_tx(&long, work)).await;
-    assert!(dropped.is_err(), "it had no time to end");
+    let sleeps =
+        "exists (select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep')";
+    tokio::select! {
+        _ = control.run_tx(&long, work) => panic!("it had no time to end"),
+        () = until_true(&watcher, sleeps) => {}
+    }
+    until_true(&watcher, &format!("not {sleeps}")).await;
+    let opened = "select pid from pg_stat_activity where datname = current_database() and application_name = 'rowhouse-control'";
+    let dropped: i32 = watcher.query_one(opened, &[]).await.unwrap().get(0);
     let next = async |client: &tokio_postgres::Client| {
-        Ok::<bool, DbError>(client.query_one("select to_regclass('pg_temp.half') is null", &[]).await?.get(0))
+        let sql = "select pg_backend_pid(), to_regclass('pg_temp.half') is null";
+        let row = client.query_one(sql, &[]).await?;
+        Ok::<(i32, bool), DbError>((row.get(0), row.get(1)))
     };
-    // The pool has one connection: this waits until the statement has been cancelled.
-    assert!(control.statement(&Operation::system("test.next"), next).await.unwrap());
+    let served = until_some("its connection serves the next", LIMIT, async || {
+        let (pid, is_clean) = control.statement(&Operation::system("test.next"), next).await.unwrap();
+        (pid == dropped).then_some(is_clean)
+    });
+    assert!(served.await, "it was rolled back");
 }
 
 #[tokio::test]
 async fn session_has_limits_for_statements_locks_and_idle_transactions() {
-    let db = TestDatabase::create(crate::support::platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let settings = DbSettings {
         control_pool_size: 2,
         control_statement_timeout: Duration::from_millis(1_500),
         control_lock_timeout: Duration::from_millis(100),
-        control_idle_in_transaction_timeout: Duration::from_millis(200),
+        control_idle_in_transaction_timeout: Duration::from_secs(1),
         ..DbSettings::default()
     };
     let control = Control::open(&db.urls.control, &settings).unwrap();
@@ -85,7 +100,7 @@ async fn session_has_limits_for_statements_locks_and_idle_transactions() {
     // The server ends the session, and the next statement fails.
     let idle = async |tx: &Transaction<'_>| {
         let gone = async || tx.is_closed();
-        rowhouse_testkit::until("the session is ended", Duration::from_secs(10), gone).await;
+        until("the session is ended", Duration::from_secs(10), gone).await;
         tx.batch_execute("select 1").await.map_err(DbError::from)
     };
     let error = control.run_tx(&operation, idle).await.unwrap_err();

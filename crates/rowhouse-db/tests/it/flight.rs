@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::Caller;
+use rowhouse_testkit::until_true;
 
-use crate::support::{World, context, one_connection, service};
+use crate::support::{Busy, World, abandon, context, one_connection, service, waiting};
 
 const WHO: &str = "select current_user || '|' || coalesce(auth.tenant_id()::text, '') || '|' || current_setting('app.current_user_id', true)";
 
@@ -36,8 +37,7 @@ async fn every_context_is_its_own_on_one_connection_with_errors_cancels_and_drop
                 let sleeping = context(caller);
                 let query =
                     rowhouse_db::flight::Query { sql: "select pg_sleep(30)".into(), params: Vec::new() };
-                let flight = world.database.data.fly(&sleeping, &query);
-                assert!(tokio::time::timeout(Duration::from_millis(15), flight).await.is_err());
+                abandon(&world, world.database.data.fly(&sleeping, &query)).await;
             }
             3 => {
                 // The caller's SQL tries to leave settings for the next one.
@@ -162,11 +162,12 @@ async fn busy_pool_times_out() {
         rowhouse_db::DbSettings { acquire_timeout: Duration::from_millis(100), ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
-    let (_, refused) = tokio::join!(world.fly(&anon, "select pg_sleep(0.6)", &[]), async {
-        tokio::task::yield_now().await;
-        world.fly(&anon, "select 1", &[]).await
-    });
+    let mut busy = Busy::none(&world).await;
+    busy.take(&world).await;
+    let refused = world.fly(&anon, "select 1", &[]).await;
     assert!(matches!(refused, Err(DbError::PoolTimeout(_))), "{refused:?}");
+    busy.release().await;
+    world.fly(&anon, "select 1", &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -276,14 +277,21 @@ async fn conflicting_serializable_flights_do_not_both_commit() {
     let leave = |n: u8| Query {
         sql: format!(
             "delete from public.duty where n = {n} and (select count(*) from public.duty) = 2 \
-             and pg_sleep(0.3) is not null"
+             and pg_advisory_xact_lock_shared(9) is not null"
         )
         .into(),
         params: Vec::new(),
     };
+    // Both are in the middle before either ends.
+    let holder = world.db.superuser().await;
+    holder.batch_execute("select pg_advisory_lock(9)").await.unwrap();
+    let release = async {
+        until_true(&holder, &format!("{} = 2", waiting(9))).await;
+        holder.batch_execute("select pg_advisory_unlock(9)").await.unwrap();
+    };
     let (one, two) = (leave(1), leave(2));
-    let (one, two) =
-        tokio::join!(world.database.data.fly(&context, &one), world.database.data.fly(&context, &two));
+    let plane = &world.database.data;
+    let (one, two, ()) = tokio::join!(plane.fly(&context, &one), plane.fly(&context, &two), release);
     let failed = [one, two].into_iter().filter_map(Result::err).count();
     assert_eq!(failed, 1);
     assert_eq!(world.text(&anon, "select count(*)::text from public.duty").await.unwrap(), "1");

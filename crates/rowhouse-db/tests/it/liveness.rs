@@ -1,10 +1,13 @@
 //! What counts as the server being unavailable.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rowhouse_db::flight::{Access, Query, RequestContext};
 use rowhouse_db::{DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Health};
 use rowhouse_kernel::{Caller, Secret};
+use rowhouse_testkit::{LIMIT, until, until_some};
 
 use crate::support::{World, context, one_connection};
 
@@ -13,16 +16,37 @@ async fn loss_of_the_monitor_s_connections_is_not_an_outage() {
     let world = World::new(DbSettings::default()).await;
     let superuser = world.db.superuser().await;
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-        where datname = current_database() and application_name = 'rowhouse-monitor'";
-    let (began, mut ended) = (Instant::now(), 0);
-    while began.elapsed() < Duration::from_secs(5) {
+        where datname = current_database() and application_name = 'rowhouse-monitor'
+        and state = 'idle' and state_change < clock_timestamp() - interval '300 ms'";
+    let mut ended = 0;
+    // Between two questions only: each time the monitor finds its connection gone and asks over a new one.
+    let asked_anew = async || {
         ended += superuser.query_one(end, &[]).await.unwrap().get::<_, i64>(0);
-        for _ in 0..20 {
-            assert_eq!(world.database.liveness.health(), Health::Up);
-            superuser.batch_execute("select pg_sleep(0.01)").await.unwrap();
-        }
-    }
-    assert!(ended > 2, "the monitor has asked meanwhile");
+        assert_eq!(world.database.liveness.health(), Health::Up);
+        ended > 4
+    };
+    until("five connections of the monitor have been ended", LIMIT, asked_anew).await;
+}
+
+/// A backend that is stopped answers nothing, and its connection does not look closed.
+#[tokio::test]
+async fn silence_of_one_backend_is_not_an_outage() {
+    let world = World::new(DbSettings::default()).await;
+    let superuser = world.db.superuser().await;
+    let idle = "select pid from pg_stat_activity where datname = current_database() \
+        and application_name = 'rowhouse-monitor' and state = 'idle' and query = 'select 1' and pid <> $1 limit 1";
+    let asked = async |except: i32| -> Option<i32> {
+        superuser.query_opt(idle, &[&except]).await.unwrap().map(|row| row.get(0))
+    };
+    let stopped = until_some("the monitor has asked", LIMIT, async || asked(0).await).await;
+    kill(Pid::from_raw(stopped), Signal::SIGSTOP).unwrap();
+    let asked_again = async || {
+        assert_eq!(world.database.liveness.health(), Health::Up);
+        asked(stopped).await.is_some()
+    };
+    until("the monitor has asked over another connection", LIMIT, asked_again).await;
+    assert_eq!(world.database.liveness.health(), Health::Up);
+    kill(Pid::from_raw(stopped), Signal::SIGCONT).unwrap();
 }
 
 /// After a fail-over the old primary is a standby, or is made read-only by hand.

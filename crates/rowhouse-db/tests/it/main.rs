@@ -1,5 +1,5 @@
 //! The database crate against a real server.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod bootstrap;
 mod catalog;

@@ -1,14 +1,10 @@
 //! The migration runner: once, in order, unchanged.
 
-use std::time::Duration;
-
 use rowhouse_db::DbError;
 use rowhouse_db::migrate::{
     MigrateError, Migration, apply_platform, apply_project, apply_seed, exclusive, plan, watched,
 };
-use rowhouse_testkit::TestDatabase;
-
-use crate::support::platform_migrations;
+use rowhouse_testkit::{TestDatabase, platform_migrations, until_true};
 
 fn project(files: &[(&str, &str)]) -> Vec<Migration> {
     files.iter().map(|(name, sql)| Migration::new(*name, sql)).collect()
@@ -23,7 +19,7 @@ async fn client(db: &TestDatabase) -> tokio_postgres::Client {
 
 #[tokio::test]
 async fn concurrent_starters_apply_each_migration_once() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let files = project(&[
         ("20260101000000_a.sql", "create table public.a ()"),
         ("20260102000000_b.sql", "create table public.b ()"),
@@ -41,7 +37,7 @@ async fn concurrent_starters_apply_each_migration_once() {
 
 #[tokio::test]
 async fn changed_missing_and_late_migrations_are_refused_by_name() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let first = project(&[("20260102000000_b.sql", "create table public.b ()")]);
     apply_project(&client, &first).await.unwrap();
@@ -60,7 +56,7 @@ async fn changed_missing_and_late_migrations_are_refused_by_name() {
 
 #[tokio::test]
 async fn failed_migration_names_file_and_line_and_is_rolled_back() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let files = project(&[("20260101000000_a.sql", "create table public.a ();\nselect no_such_column;\n")]);
     let error = apply_project(&client, &files).await.unwrap_err().to_string();
@@ -71,7 +67,7 @@ async fn failed_migration_names_file_and_line_and_is_rolled_back() {
 
 #[tokio::test]
 async fn project_migrations_own_what_they_create_and_cannot_touch_the_platform() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     apply_project(&client, &project(&[("20260101000000_a.sql", "create table public.a ();")])).await.unwrap();
     let owner: String = client
@@ -90,7 +86,7 @@ async fn project_migrations_own_what_they_create_and_cannot_touch_the_platform()
 
 #[tokio::test]
 async fn migration_may_run_outside_a_transaction() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let files = project(&[
         ("20260101000000_a.sql", "create table public.a (n int);"),
@@ -104,7 +100,7 @@ async fn migration_may_run_outside_a_transaction() {
 
 #[tokio::test]
 async fn seed_is_loaded_once() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     apply_project(&client, &project(&[("20260101000000_a.sql", "create table public.a (n int);")]))
         .await
@@ -120,7 +116,7 @@ async fn seed_is_loaded_once() {
 /// As dumps do at their top.
 #[tokio::test]
 async fn session_settings_of_a_migration_end_with_it() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let files = project(&[
         (
@@ -134,7 +130,7 @@ async fn session_settings_of_a_migration_end_with_it() {
 
 #[tokio::test]
 async fn failure_carries_detail_hint_line_and_statement_and_what_was_applied_before() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let files = project(&[
         ("20260101000000_a.sql", "create table public.a (id int);"),
@@ -164,7 +160,7 @@ async fn failure_carries_detail_hint_line_and_statement_and_what_was_applied_bef
 
 #[tokio::test]
 async fn byte_order_marks_and_line_ends_do_not_change_the_checksum() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let unix = project(&[("20260101000000_a.sql", "create table public.a (\nid int);\n")]);
     let windows = project(&[("20260101000000_a.sql", "\u{feff}create table public.a (\r\nid int);\r\n")]);
@@ -174,7 +170,7 @@ async fn byte_order_marks_and_line_ends_do_not_change_the_checksum() {
 
 #[tokio::test]
 async fn statements_outside_a_transaction_run_one_by_one_and_stay() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let files = project(&[
         ("20260101000000_a.sql", "create table public.a (n int);"),
@@ -194,7 +190,7 @@ async fn statements_outside_a_transaction_run_one_by_one_and_stay() {
 
 #[tokio::test]
 async fn transactions_in_a_file_and_unknown_directives_are_refused_before_anything_is_done() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     for bad in [
         "select 1;\ncommit",
@@ -219,7 +215,7 @@ async fn transactions_in_a_file_and_unknown_directives_are_refused_before_anythi
 
 #[tokio::test]
 async fn plan_makes_the_checks_of_applying_and_changes_nothing() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let superuser = db.superuser().await;
     let client = client(&db).await;
     let files = project(&[("20260101000000_a.sql", "create table public.a ()")]);
@@ -236,7 +232,7 @@ async fn plan_makes_the_checks_of_applying_and_changes_nothing() {
 
 #[tokio::test]
 async fn changed_migration_is_refused_by_the_plan_too() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     apply_project(&client, &project(&[("20260101000000_a.sql", "create table public.a ()")])).await.unwrap();
     let changed = project(&[("20260101000000_a.sql", "create table public.b ()")]);
@@ -246,7 +242,7 @@ async fn changed_migration_is_refused_by_the_plan_too() {
 
 #[tokio::test]
 async fn extension_that_only_a_superuser_may_create_is_asked_for_by_name() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let files = project(&[("20260101000000_a.sql", "-- rowhouse: extension pg_buffercache\nselect 1")]);
     let planned = plan(&client, &platform_migrations(), &files).await.unwrap();
@@ -257,20 +253,9 @@ async fn extension_that_only_a_superuser_may_create_is_asked_for_by_name() {
     assert_eq!(apply_project(&client, &files).await.unwrap().len(), 1);
 }
 
-/// Waits until a query returns true.
-async fn until(client: &tokio_postgres::Client, question: &str) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(50));
-    let asked = async {
-        while !client.query_one(question, &[]).await.unwrap().get::<_, bool>(0) {
-            ticks.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), asked).await.is_ok(), "{question}");
-}
-
 #[tokio::test]
 async fn migration_without_a_lock_is_retried_and_lets_others_proceed() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let (holder, observer) = (client(&db).await, db.superuser().await);
     let files = project(&[("20260101000000_a.sql", "create table public.a ()")]);
     apply_project(&holder, &files).await.unwrap();
@@ -281,27 +266,33 @@ async fn migration_without_a_lock_is_retried_and_lets_others_proceed() {
     ]);
     let runner = client(&db).await;
     let applying = tokio::spawn(async move { apply_project(&runner, &more).await.map(|steps| steps.len()) });
-    until(&observer, "select exists (select from pg_stat_activity where query like 'rollback; reset role%' and state = 'idle')").await;
+    until_true(
+        &observer,
+        "exists (select from pg_stat_activity where query like 'rollback; reset role%' and state = 'idle')",
+    )
+    .await;
     holder.batch_execute("commit").await.unwrap();
     assert_eq!(applying.await.unwrap().unwrap(), 1);
 }
 
 #[tokio::test]
 async fn stopping_cancels_the_statement_and_waiting_runners_end() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let (runner, watcher, observer) = (client(&db).await, client(&db).await, db.superuser().await);
-    let files = project(&[("20260101000000_a.sql", "create table public.a (); select pg_sleep(60)")]);
-    let sleeping = "select exists (select from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active')";
-    let result = watched(&runner, &watcher, until(&observer, sleeping), apply_project(&runner, &files)).await;
+    let files = project(&[("20260101000000_a.sql", "create table public.a (); select pg_sleep(600)")]);
+    let sleeping =
+        "exists (select from pg_stat_activity where query = 'select pg_sleep(600)' and state = 'active')";
+    let result =
+        watched(&runner, &watcher, until_true(&observer, sleeping), apply_project(&runner, &files)).await;
     assert!(matches!(result, Err(MigrateError::Interrupted)), "{result:?}");
-    let left = "select to_regclass('public.a') is null and not exists (select from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active')";
-    until(&observer, left).await;
+    let left = "to_regclass('public.a') is null and not exists (select from pg_stat_activity where query = 'select pg_sleep(600)' and state = 'active')";
+    until_true(&observer, left).await;
     // Another runner holds the lock.
     let (holder, waiting) = (client(&db).await, client(&db).await);
     exclusive(&holder, async || {
-        let polls = "select exists (select from pg_stat_activity where query like '%pg_locks lock left join%' and pid <> pg_backend_pid())";
+        let polls = "exists (select from pg_stat_activity where query like '%pg_locks lock left join%' and pid <> pg_backend_pid())";
         let result =
-            watched(&waiting, &watcher, until(&observer, polls), apply_project(&waiting, &files)).await;
+            watched(&waiting, &watcher, until_true(&observer, polls), apply_project(&waiting, &files)).await;
         assert!(matches!(result, Err(MigrateError::Interrupted)), "{result:?}");
         Ok::<_, DbError>(())
     })
@@ -311,7 +302,7 @@ async fn stopping_cancels_the_statement_and_waiting_runners_end() {
 
 #[tokio::test]
 async fn security_definer_functions_are_closed_to_anon_unless_granted_by_name() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let files = project(&[(
         "20260101000000_a.sql",
@@ -337,7 +328,7 @@ async fn security_definer_functions_are_closed_to_anon_unless_granted_by_name() 
 
 #[tokio::test]
 async fn text_of_the_project_decides_nothing_of_what_follows_and_defers_nothing_to_the_login() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let client = client(&db).await;
     let text = "create table seen (who text); create table t (a int); \
         create function note() returns trigger language plpgsql as \

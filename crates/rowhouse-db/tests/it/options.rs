@@ -6,12 +6,12 @@ use rowhouse_db::{DataPlaneUrls, Database, DatabaseUrls, DbError, Transaction};
 use rowhouse_kernel::{Caller, Operation, Secret};
 use rowhouse_testkit::TestDatabase;
 
-use crate::support::{context, one_connection, platform_migrations, service};
+use crate::support::{context, one_connection, service};
 
 /// They are what a session is reset to when it serves another caller, too.
 #[tokio::test]
 async fn options_of_the_url_hold_for_every_connection_and_stay() {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let options = "options=-c%20geqo%3Doff%20-c%20app.note%3Dmine";
     let control = Secret::new(format!("{}?{options}", db.urls.control.expose()));
     let derived = |login| with_login(&control, login, &Secret::new("test")).unwrap();

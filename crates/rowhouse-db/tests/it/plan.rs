@@ -4,7 +4,9 @@ use futures_util::future::join_all;
 use rowhouse_db::DbSettings;
 use rowhouse_kernel::Caller;
 
-use crate::support::{World, one_connection};
+use crate::support::{Busy, World, one_connection};
+
+const CONNECTIONS: u32 = 4;
 
 /// A change, a statement with the value that it is asked with, and what it answers afterwards.
 const CHANGES: [(&str, &str, &str, &str); 6] = [
@@ -58,17 +60,18 @@ const TABLE: &str = "create type public.mood as enum ('sad');
 
 #[tokio::test]
 async fn announced_schema_change_reaches_every_connection() {
-    let world = World::new(DbSettings { data_pool_size: 4, ..one_connection() }).await;
+    let world = World::new(DbSettings { data_pool_size: CONNECTIONS, ..one_connection() }).await;
     world.db.migrate(TABLE).await;
     let anon = Caller::anonymous();
-    // Each statement is prepared on each connection.
-    for ((_, sql, ..), value) in CHANGES.iter().zip(BEFORE) {
-        let one = async |_: usize| {
-            world.fly(&anon, "select pg_sleep(0.05)", &[]).await.unwrap();
+    // Each statement is prepared on each connection: those that have them all are kept busy.
+    let mut busy = Busy::none(&world).await;
+    for _ in 0..CONNECTIONS {
+        for ((_, sql, ..), value) in CHANGES.iter().zip(BEFORE) {
             world.fly(&anon, sql, &[value]).await.unwrap();
-        };
-        join_all((0..4).map(one)).await;
+        }
+        busy.take(&world).await;
     }
+    busy.release().await;
     world.db.migrate("delete from public.inv where id = 3").await;
     for (change, sql, value, expected) in CHANGES {
         if change.contains("glad") {

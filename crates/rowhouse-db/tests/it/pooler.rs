@@ -8,9 +8,9 @@ use rowhouse_db::{
     Transaction, bootstrap, connect, require_sessions,
 };
 use rowhouse_kernel::{Operation, Secret};
-use rowhouse_testkit::{Pooler, TestDatabase, until};
+use rowhouse_testkit::{Pooler, TestDatabase, in_time, platform_migrations, until_true};
 
-use crate::support::{context, platform_migrations, service};
+use crate::support::{context, service};
 
 fn urls(pooler: &Pooler, database: &str) -> DatabaseUrls {
     let url = |login| Secret::new(pooler.url(login, database));
@@ -20,7 +20,7 @@ fn urls(pooler: &Pooler, database: &str) -> DatabaseUrls {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_pooling_works_from_an_empty_database_on() {
-    let (pooler, base) = (Pooler::start("session").await, TestDatabase::create(platform_migrations()).await);
+    let (pooler, base) = (Pooler::start("session").await, TestDatabase::create().await);
     base.superuser().await.batch_execute("create database behind_pooler").await.unwrap();
     let urls = urls(&pooler, "behind_pooler");
     let logins = Logins::new(Some(Secret::new("test")), &urls.data).unwrap();
@@ -50,36 +50,37 @@ async fn session_pooling_works_from_an_empty_database_on() {
     let hub = ListenHub::default();
     let mut heard = hub.subscribe();
     let listening = tokio::spawn(hub.run(urls.control.clone(), vec!["pooled"], || ()));
-    assert_eq!(heard.recv().await.unwrap(), Heard::Resync);
+    assert_eq!(in_time("the first look", heard.recv()).await.unwrap(), Heard::Resync);
     connect(&urls.control).await.unwrap().batch_execute("notify pooled, 'hello'").await.unwrap();
     let said = Heard::Notice { channel: "pooled".to_owned(), payload: "hello".to_owned() };
-    assert_eq!(heard.recv().await.unwrap(), said);
+    assert_eq!(in_time("the notice", heard.recv()).await.unwrap(), said);
     listening.abort();
     monitor.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_transaction_is_cancelled_through_the_pooler() {
-    let (pooler, base) = (Pooler::start("session").await, TestDatabase::create(platform_migrations()).await);
-    let settings = DbSettings { control_pool_size: 2, ..DbSettings::default() };
+    let (pooler, base) = (Pooler::start("session").await, TestDatabase::create().await);
+    // Only a cancellation ends the statement in time.
+    let control_statement_timeout = Duration::from_secs(600);
+    let settings = DbSettings { control_pool_size: 2, control_statement_timeout, ..DbSettings::default() };
     let control = Control::open(&urls(&pooler, &base.name).control, &settings).unwrap();
     let work =
         async |tx: &Transaction<'_>| tx.batch_execute("select pg_sleep(600)").await.map_err(DbError::from);
     let long = Operation::system("test.long");
-    let dropped = tokio::time::timeout(Duration::from_millis(300), control.run_tx(&long, work)).await;
-    assert!(dropped.is_err(), "it had no time to end");
-    let looking = base.superuser().await;
-    let gone = async || {
-        let sql = "select count(*) = 0 from pg_stat_activity where query like 'select pg_sleep(600)%' \
-                   and state = 'active' and datname = current_database()";
-        looking.query_one(sql, &[]).await.unwrap().get(0)
-    };
-    until("the statement is cancelled", Duration::from_secs(10), gone).await;
+    let watcher = base.superuser().await;
+    let sleeps = "exists (select from pg_stat_activity where query like 'select pg_sleep(600)%' \
+                  and state = 'active' and datname = current_database())";
+    tokio::select! {
+        _ = control.run_tx(&long, work) => panic!("it had no time to end"),
+        () = until_true(&watcher, sleeps) => {}
+    }
+    until_true(&watcher, &format!("not {sleeps}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_and_statement_pooling_are_refused_by_name() {
-    let base = TestDatabase::create(platform_migrations()).await;
+    let base = TestDatabase::create().await;
     require_sessions(&base.urls).await.unwrap();
     for mode in ["transaction", "statement"] {
         let pooler = Pooler::start(mode).await;

@@ -1,19 +1,32 @@
 //! Shared sends: flights that waited for one connection together are each a transaction of their own, whatever the
 //! others do.
 
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use rowhouse_db::flight::{Access, Query, RequestContext, Row, Value};
 use rowhouse_db::{DbError, DbSettings};
 use rowhouse_kernel::Caller;
+use rowhouse_testkit::LIMIT;
+use tokio_postgres::Client;
 
-use crate::support::{World, context, one_connection};
+use crate::support::{Busy, World, context, one_connection, seen, waiting};
 
 const WHO: &str = "select current_user || '|' || coalesce(auth.tenant_id()::text, '')";
 const SLEEP: &str = "select pg_sleep($1::float8)::text";
+/// Quick as long as nobody holds the lock.
+const WAIT: &str = "select pg_advisory_xact_lock_shared($1::int)::text";
+/// A lock that nobody holds, and one that a test holds.
+const FREE: &str = "1";
+const HELD: &str = "2";
+/// Longer than flights stay behind one that holds them up.
+const HELD_UP: Duration = Duration::from_millis(200);
+/// However busy the machine is, in one of so many rounds the statements before were answered as quickly as they are.
+const ROUNDS: usize = 20;
 const DIVIDE: &str = "select (1 / $1::int)::text";
 const KEEP: &str =
     "select set_config('request.jwt.claims', '{}', false) || set_config('search_path', 'x', false)";
@@ -44,24 +57,49 @@ fn expected(caller: &Caller) -> String {
 /// Runs the statements once, so that they are known to be quick and others are pipelined behind them.
 async fn warm(world: &World, callers: &[&Caller]) {
     for caller in callers {
-        for (sql, param) in [(WHO, None), (SLEEP, Some("0")), (DIVIDE, Some("1"))] {
+        for (sql, param) in [(WHO, None), (SLEEP, Some("0")), (WAIT, Some(FREE)), (DIVIDE, Some("1"))] {
             read(world, caller, sql, param.as_slice()).await.unwrap();
         }
         assert_eq!(code(read(world, caller, "select * from no_such_table", &[]).await), "42P01");
     }
 }
 
-/// Runs `waiting` while the only connection is busy.
+/// Runs `waiting` once every connection is busy, and then lets them go: `join!` begins with the first.
 async fn behind<T>(world: &World, waiting: impl Future<Output = T>) -> T {
-    let anon = Caller::anonymous();
-    let (held, done) = tokio::join!(world.fly(&anon, "select pg_sleep(0.2)", &[]), waiting);
-    held.unwrap();
-    done
+    let mut busy = Busy::none(world).await;
+    for _ in 0..world.connections {
+        busy.take(world).await;
+    }
+    tokio::join!(waiting, busy.release()).0
 }
 
-/// Requires that flights were shared: without it the tests would also pass with flights sent one by one.
-fn assert_shared(world: &World) {
-    assert!(world.database.data.shared_flights() > 1, "no flights were sent together");
+/// The counter `db_client_shared_flights_total` of the callers' pool, as it is scraped.
+fn counted(world: &World) -> u64 {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || world.database.data.record_counts());
+    let shown = recorder.handle().render();
+    let counter = "db_client_shared_flights_total{pool=\"data\"} ";
+    let value = shown.lines().find_map(|line| line.strip_prefix(counter));
+    value.unwrap_or_else(|| panic!("no {counter} in {shown}")).parse().unwrap()
+}
+
+/// Rounds of a test until what is tested did happen: without that all would hold of flights that are sent one by one.
+async fn until_shared(world: &World, round: impl AsyncFn()) {
+    let before = counted(world);
+    for _ in 0..ROUNDS {
+        round().await;
+        if counted(world) > before {
+            return;
+        }
+    }
+    panic!("no flights were sent together");
+}
+
+/// Holds the lock that is called held.
+async fn hold(world: &World) -> Client {
+    let holder = world.db.superuser().await;
+    holder.execute("select pg_advisory_lock($1::text::int)", &[&HELD]).await.unwrap();
+    holder
 }
 
 #[tokio::test]
@@ -80,8 +118,7 @@ async fn each_flight_has_its_own_caller_and_its_own_error() {
             _ => assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller), "{n}"),
         }
     };
-    behind(&world, join_all((0..60).map(one))).await;
-    assert_shared(&world);
+    until_shared(&world, async || drop(behind(&world, join_all((0..60).map(one))).await)).await;
 }
 
 #[tokio::test]
@@ -89,25 +126,35 @@ async fn dropped_flight_is_cancelled_and_the_others_are_answered() {
     let world = World::new(one_connection()).await;
     let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
     let callers = [&a, &b];
-    warm(&world, &callers).await;
+    let _holder = hold(&world).await;
+    let blocked = format!("{} = 1", waiting(HELD.parse().unwrap()));
     for leaves in 0..4_usize {
-        let backend = "select pg_backend_pid()::text";
-        let before = text(read(&world, &a, backend, &[]).await);
         let one = async |n: usize| {
             let caller = callers[n % 2];
             if n == leaves {
-                let asleep = read(&world, caller, SLEEP, &["30"]);
-                assert!(tokio::time::timeout(Duration::from_millis(400), asleep).await.is_err());
+                let mut waits = pin!(read(&world, caller, WAIT, &[HELD]));
+                tokio::select! {
+                    biased;
+                    _ = &mut waits => panic!("it ended before it was left"),
+                    () = seen(&world, &blocked) => {}
+                }
+                if leaves % 2 == 1 {
+                    assert!(tokio::time::timeout(HELD_UP, waits).await.is_err());
+                }
             } else {
                 assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller), "{leaves} {n}");
             }
         };
-        let all = behind(&world, join_all((0..8).map(one)));
-        tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
-        assert_eq!(text(read(&world, &a, backend, &[]).await), before, "the connection was saved");
-        warm(&world, &callers).await;
+        until_shared(&world, async || {
+            warm(&world, &callers).await;
+            let backend = "select pg_backend_pid()::text";
+            let before = text(read(&world, &a, backend, &[]).await);
+            let all = behind(&world, join_all((0..8).map(one)));
+            tokio::time::timeout(LIMIT, all).await.unwrap();
+            assert_eq!(text(read(&world, &a, backend, &[]).await), before, "the connection was saved");
+        })
+        .await;
     }
-    assert_shared(&world);
 }
 
 #[tokio::test]
@@ -115,18 +162,23 @@ async fn slow_flight_does_not_delay_the_others() {
     let world = World::new(DbSettings { data_pool_size: 2, ..one_connection() }).await;
     let anon = Caller::anonymous();
     let callers = [&anon];
-    tokio::join!(warm(&world, &callers), warm(&world, &callers));
-    let answered = Mutex::new(Vec::new());
-    let one = async |n: usize| {
-        match n {
-            1 => assert_eq!(text(read(&world, &anon, SLEEP, &["1"]).await), ""),
-            _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
-        }
-        answered.lock().unwrap().push(n);
-    };
-    behind(&world, behind(&world, join_all((0..8).map(one)))).await;
-    assert_eq!(answered.lock().unwrap().last(), Some(&1));
-    assert_shared(&world);
+    until_shared(&world, async || {
+        tokio::join!(warm(&world, &callers), warm(&world, &callers));
+        let (holder, answered) = (hold(&world).await, AtomicUsize::new(0));
+        let one = async |n: usize| {
+            if n == 1 {
+                assert_eq!(text(read(&world, &anon, WAIT, &[HELD]).await), "");
+                return;
+            }
+            assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
+            // The slow one ends when all the others have, and not before.
+            if answered.fetch_add(1, Ordering::Relaxed) == 6 {
+                holder.batch_execute("select pg_advisory_unlock_all()").await.unwrap();
+            }
+        };
+        tokio::time::timeout(LIMIT, behind(&world, join_all((0..8).map(one)))).await.unwrap();
+    })
+    .await;
 }
 
 /// The request to cancel a flight may arrive when it has ended.
@@ -143,17 +195,18 @@ async fn late_cancel_request_does_not_hit_another_flight() {
     warm(&world, &[&anon]).await;
     let tolerant = "select public.tolerant($1::float8)";
     read(&world, &anon, tolerant, &["0"]).await.unwrap();
+    let before = counted(&world);
     for delay in 0..30 {
         let one = async |n: usize| match n {
             0 => {
                 let leaving = read(&world, &anon, SLEEP, &["0.01"]);
-                let _left = tokio::time::timeout(Duration::from_millis(205 + delay / 3), leaving).await;
+                let _left = tokio::time::timeout(Duration::from_millis(5 + delay / 3), leaving).await;
             }
             _ => assert_eq!(text(read(&world, &anon, tolerant, &["0.003"]).await), "slept"),
         };
         behind(&world, join_all((0..4).map(one))).await;
     }
-    assert_shared(&world);
+    assert!(counted(&world) > before, "no flights were sent together");
 }
 
 #[tokio::test]
@@ -161,13 +214,16 @@ async fn flight_that_times_out_does_not_affect_the_others() {
     let settings = DbSettings { statement_timeout: Duration::from_millis(500), ..one_connection() };
     let world = World::new(settings).await;
     let anon = Caller::anonymous();
-    warm(&world, &[&anon]).await;
+    let _holder = hold(&world).await;
     let one = async |n: usize| match n {
-        1 => assert_eq!(code(read(&world, &anon, SLEEP, &["30"]).await), "57014"),
+        1 => assert_eq!(code(read(&world, &anon, WAIT, &[HELD]).await), "57014"),
         _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
     };
-    behind(&world, join_all((0..4).map(one))).await;
-    assert_shared(&world);
+    until_shared(&world, async || {
+        warm(&world, &[&anon]).await;
+        behind(&world, join_all((0..4).map(one))).await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -179,20 +235,20 @@ async fn flights_with_stale_plans_are_repeated() {
         .await;
     let anon = Caller::anonymous();
     warm(&world, &[&anon]).await;
-    for columns in 2..5 {
-        read(&world, &anon, "select * from public.things", &[]).await.unwrap();
+    let columns = AtomicUsize::new(1);
+    let things = "select * from public.things";
+    until_shared(&world, async || {
+        read(&world, &anon, things, &[]).await.unwrap();
         read(&world, &anon, WHO, &[]).await.unwrap();
+        let columns = columns.fetch_add(1, Ordering::Relaxed) + 1;
         world.db.migrate(&format!("alter table public.things add column c{columns} int")).await;
         let one = async |n: usize| match n % 2 {
-            0 => assert_eq!(
-                read(&world, &anon, "select * from public.things", &[]).await.unwrap()[0].len(),
-                columns
-            ),
+            0 => assert_eq!(read(&world, &anon, things, &[]).await.unwrap()[0].len(), columns),
             _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
         };
         behind(&world, join_all((0..6).map(one))).await;
-    }
-    assert_shared(&world);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -216,8 +272,7 @@ async fn flight_with_a_long_value_is_repeated_alone() {
             assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
         }
     };
-    behind(&world, join_all((0..5).map(one))).await;
-    assert_shared(&world);
+    until_shared(&world, async || drop(behind(&world, join_all((0..5).map(one))).await)).await;
 }
 
 /// Random requests are started and dropped; each gets its own answer.
@@ -241,17 +296,18 @@ async fn random_traffic_never_mixes_answers() {
             match kind {
                 0 => assert_eq!(code(read(&world, caller, DIVIDE, &["0"]).await), "22012"),
                 1 => {
-                    let asleep = read(&world, caller, SLEEP, &["5"]);
-                    let _left = tokio::time::timeout(Duration::from_millis(10), asleep).await;
+                    let waits = read(&world, caller, WAIT, &[HELD]);
+                    let _left = tokio::time::timeout(Duration::from_millis(10), waits).await;
                 }
                 2 => assert_eq!(text(world.fly(caller, WHO, &[]).await), expected(caller)),
                 _ => assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller)),
             }
         }
     };
+    let (_holder, before) = (hold(&world).await, counted(&world));
     let all = join_all(plans.into_iter().map(client));
-    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
-    assert_shared(&world);
+    tokio::time::timeout(LIMIT, all).await.unwrap();
+    assert!(counted(&world) > before, "no flights were sent together");
 }
 
 #[tokio::test]
@@ -260,8 +316,10 @@ async fn with_shared_sends_off_every_flight_is_sent_alone() {
     let anon = Caller::anonymous();
     warm(&world, &[&anon]).await;
     let one = async |_: usize| assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
-    behind(&world, join_all((0..8).map(one))).await;
-    assert_eq!(world.database.data.shared_flights(), 0);
+    for _ in 0..ROUNDS {
+        behind(&world, join_all((0..8).map(one))).await;
+    }
+    assert_eq!(counted(&world), 0);
 }
 
 /// The session is cleared between flights of different callers in the same send.
@@ -277,6 +335,5 @@ async fn callers_in_a_shared_send_do_not_see_each_other_s_session_state() {
         let found = text(read(&world, caller, leave, &[own]).await);
         assert_eq!(found.replace(own, ""), "", "{n}: only what is its own");
     };
-    behind(&world, join_all((0..12).map(one))).await;
-    assert_shared(&world);
+    until_shared(&world, async || drop(behind(&world, join_all((0..12).map(one))).await)).await;
 }

@@ -1,34 +1,25 @@
 //! Arranging: a database with tenants, callers in them, and the data plane.
 
+mod busy;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rowhouse_db::flight::{Access, Query, RequestContext, Row};
-use rowhouse_db::migrate::Migration;
 use rowhouse_db::{Database, DbError, DbSettings};
 use rowhouse_kernel::{AUTHENTICATED, Caller, SERVICE_ROLE, SessionId, TenantId, UserId};
 use rowhouse_testkit::TestDatabase;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// The platform's migrations, read from the crates' folders: this crate may not depend on those above it.
-pub(crate) fn platform_migrations() -> Vec<Migration> {
-    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut all: Vec<Migration> = Vec::new();
-    for entry in std::fs::read_dir(crates).unwrap() {
-        let folder = entry.unwrap().path().join("migrations");
-        if folder.is_dir() {
-            all.extend(rowhouse_db::migrate::read_project(&folder).unwrap());
-        }
-    }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
-}
+pub(crate) use busy::{Busy, abandon, seen, waiting};
 
 pub(crate) struct World {
     pub(crate) db: TestDatabase,
     pub(crate) database: Database,
+    /// How many the callers' pool has.
+    pub(crate) connections: u32,
     _monitor: JoinHandle<()>,
 }
 
@@ -43,9 +34,9 @@ pub(crate) fn one_connection() -> DbSettings {
 
 impl World {
     pub(crate) async fn new(settings: DbSettings) -> Self {
-        let db = TestDatabase::create(platform_migrations()).await;
+        let db = TestDatabase::create().await;
         let (database, monitor) = Database::open_monitored(&db.urls, &settings, true).unwrap();
-        Self { db, database, _monitor: monitor }
+        Self { db, database, connections: settings.data_pool_size, _monitor: monitor }
     }
 
     /// A user with a tenant of his own and a live session in it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rowhouse_db::flight::Query;
 use rowhouse_db::{Control, DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, Heard, ListenHub};
 use rowhouse_kernel::{Caller, Operation, Secret};
-use rowhouse_testkit::Cluster;
+use rowhouse_testkit::{Cluster, in_time};
 
 use crate::support::context;
 
@@ -178,13 +178,14 @@ async fn listening_is_secured_and_channel_binding_is_used_where_there_is_tls() {
     let hub = ListenHub::default();
     let mut heard = hub.subscribe();
     let listening = tokio::spawn(hub.run(url.clone(), vec!["secured"], || ()));
-    assert_eq!(heard.recv().await.unwrap(), Heard::Resync);
+    assert_eq!(in_time("the first look", heard.recv()).await.unwrap(), Heard::Resync);
     let sql = "select bool_and(ssl) from pg_stat_ssl join pg_stat_activity using (pid) \
                where application_name = 'rowhouse-listen'";
     let client = server.superuser().await;
     assert!(client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
     client.batch_execute("notify secured, 'hello'").await.unwrap();
-    assert!(matches!(heard.recv().await.unwrap(), Heard::Notice { payload, .. } if payload == "hello"));
+    let notice = in_time("the notice", heard.recv()).await.unwrap();
+    assert!(matches!(notice, Heard::Notice { payload, .. } if payload == "hello"));
     listening.abort();
 
     rowhouse_db::connect(&url).await.unwrap();

@@ -8,7 +8,7 @@ use rowhouse_db::migrate::Migration;
 use rowhouse_db::{Control, DbError, DbSettings, Transaction, connect};
 use rowhouse_event::{CHANNEL, Cursor, Event, MAX_PAYLOAD_BYTES, emit, read_after};
 use rowhouse_kernel::{Operation, TenantId};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{LIMIT, TestDatabase, in_time, until};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -26,7 +26,7 @@ impl World {
     async fn start() -> Self {
         let cluster = tokio::task::spawn_blocking(rowhouse_testkit::Cluster::start).await.unwrap();
         let migrations = Migration::embedded(&[rowhouse_db::MIGRATIONS, rowhouse_event::MIGRATIONS]);
-        let database = TestDatabase::on_own_cluster(&cluster, migrations).await;
+        let database = TestDatabase::on_own_cluster_with(&cluster, migrations).await;
         Self { _cluster: cluster, database }
     }
 
@@ -115,23 +115,20 @@ async fn events_of_ten_writers_are_read_exactly_once_and_in_the_order_of_each() 
     let mut read: HashMap<u64, Vec<u64>> = HashMap::new();
     let reading = async {
         let (mut cursor, mut total) = (Cursor::default(), 0);
-        while total < WRITERS * EVENTS {
-            let events = read_after(&reader, cursor, 37).await.unwrap();
-            if events.is_empty() {
-                tokio::task::yield_now().await;
-            }
-            for event in events {
+        let all_read = async || {
+            for event in read_after(&reader, cursor, 370).await.unwrap() {
                 assert!(event.cursor > cursor);
                 cursor = event.cursor;
                 total += 1;
                 let number = |field: &str| event.payload[field].as_u64().unwrap();
                 read.entry(number("writer")).or_default().push(number("number"));
             }
-        }
+            total >= WRITERS * EVENTS
+        };
+        until("all events are read", LIMIT, all_read).await;
         assert_eq!(read_after(&reader, cursor, 10).await.unwrap(), []);
     };
-    let limit = std::time::Duration::from_secs(60);
-    tokio::time::timeout(limit, reading).await.expect("all are read");
+    reading.await;
     writing.join_all().await;
     let all: Vec<u64> = (0..EVENTS as u64).collect();
     assert_eq!(read.len(), WRITERS);
@@ -158,8 +155,8 @@ async fn transaction_notifies_once() {
         emit(&client, "test.done", None, &Value::Null).await.unwrap();
     }
     client.batch_execute(&format!("commit; notify {CHANNEL}, 'end'")).await.unwrap();
-    assert_eq!(heard.recv().await.as_deref(), Some(""));
-    assert_eq!(heard.recv().await.as_deref(), Some("end"));
+    assert_eq!(in_time("a notice", heard.recv()).await.as_deref(), Some(""));
+    assert_eq!(in_time("the end", heard.recv()).await.as_deref(), Some("end"));
 }
 
 #[tokio::test]

@@ -77,6 +77,19 @@ async fn draining_begins_although_every_connection_is_held_by_an_endless_request
 }
 
 #[tokio::test]
+async fn connection_beyond_the_limit_waits_until_another_ends() {
+    let server = Running::start(hello(), Server { max_connections: 1, ..limits() }).await;
+    let (mut first, mut answer) = (server.connect().await, [0; 12]);
+    first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    timeout(LIMIT, first.read_exact(&mut answer)).await.unwrap().unwrap();
+    let mut second = server.connect().await;
+    second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert!(timeout(SECOND / 5, second.read_exact(&mut answer)).await.is_err(), "there is one place");
+    drop(first);
+    assert!(read_all(&mut second).await.contains("HTTP/1.1"));
+}
+
+#[tokio::test]
 async fn http2_with_prior_knowledge_is_served() {
     let server = Running::start(hello(), limits()).await;
     let io = hyper_util::rt::TokioIo::new(server.connect().await);
@@ -226,7 +239,7 @@ mod upgraded {
     }
 
     async fn deaf(upgrade: WebSocketUpgrade) -> Response {
-        upgrade.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
+        upgrade.on_upgrade(async |mut socket| while let Some(Ok(_)) = socket.recv().await {})
     }
 
     type Client = tokio_tungstenite::WebSocketStream<TcpStream>;

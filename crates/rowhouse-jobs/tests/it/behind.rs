@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use rowhouse_jobs::{NewJob, enqueue, enqueue_many};
+use rowhouse_testkit::until_true;
 use serde_json::json;
 use tokio_postgres::Client;
 
-use crate::support::{database, idle, registry, text, until, worker};
+use crate::support::{database, idle, registry, text, worker};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Rounds of jobs, each of which is waited for: the worker reads the positions many times meanwhile.
@@ -15,7 +16,8 @@ const ROUNDS: usize = 30;
 async fn rounds(client: &Client, queue: &str) {
     for _ in 0..ROUNDS {
         let ids = enqueue_many(client, "test.work", &vec![json!({}); 10], queue, None).await.unwrap();
-        until(client, &format!("not exists (select from jobs.ready where id = any (array{ids:?}))")).await;
+        until_true(client, &format!("not exists (select from jobs.ready where id = any (array{ids:?}))"))
+            .await;
     }
 }
 
@@ -35,7 +37,7 @@ async fn job_whose_transaction_commits_late_is_fetched_before_later_ones() {
     rounds(&client, "default").await;
     slow.batch_execute("commit").await.unwrap();
     let after = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
-    until(&client, &format!("not {}", is_ready(after))).await;
+    until_true(&client, &format!("not {}", is_ready(after))).await;
     // A claim goes up the partition: what it takes leaves nothing below.
     let left = format!("select {}::text", is_ready(late));
     assert_eq!(text(&client, &left).await, "false");
@@ -56,7 +58,7 @@ async fn jobs_restored_by_a_crash_are_fetched_by_the_next_connection() {
                where application_name = 'rowhouse-control' and datname = current_database()";
     client.query_one(end, &[]).await.unwrap();
     let after = enqueue(&client, &NewJob::new("test.work", json!({}))).await.unwrap();
-    until(&client, &format!("not {}", is_ready(after))).await;
+    until_true(&client, &format!("not {}", is_ready(after))).await;
     assert_eq!(text(&client, &format!("select {}::text", is_ready(back))).await, "false");
     idle(&client).await;
     worker.stop(TIMEOUT).await;
@@ -73,7 +75,7 @@ async fn new_partition_is_found_while_others_are_busy() {
             "select jobs.enqueue('test.work', tenant => '00000000-0000-0000-0000-{tenant:012}')::text"
         );
         let id: i64 = text(&client, &first).await.parse().unwrap();
-        until(&client, &format!("not {}", is_ready(id))).await;
+        until_true(&client, &format!("not {}", is_ready(id))).await;
     }
     idle(&client).await;
     worker.stop(TIMEOUT).await;
@@ -95,7 +97,7 @@ async fn job_of_a_rolled_back_fetch_is_found_below_the_start_position() {
     client.batch_execute("update jobs.queues set paused = false").await.unwrap();
     rounds(&client, "default").await;
     other.batch_execute("rollback").await.unwrap();
-    until(&client, &format!("not {}", is_ready(first))).await;
+    until_true(&client, &format!("not {}", is_ready(first))).await;
     idle(&client).await;
     assert_eq!(
         text(&client, "select count(*)::text from jobs.done, unnest(ids)").await,

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rowhouse_jobs::{admin, enqueue_many};
+use rowhouse_testkit::until_true;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::support::{count, database, idle, registry, text, until, worker};
+use crate::support::{count, database, idle, registry, text, worker};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -46,7 +47,7 @@ async fn large_payloads_are_fetched_a_few_at_a_time_and_all_run() {
         }),
     )
     .await;
-    until(&client, "exists (select from jobs.leases)").await;
+    until_true(&client, "exists (select from jobs.leases)").await;
     gate.add_permits(1000);
     idle(&client).await;
     assert_eq!(runs.load(Ordering::Relaxed), 120);

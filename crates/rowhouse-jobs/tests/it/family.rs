@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rowhouse_jobs::{JobError, admin};
+use rowhouse_testkit::until_true;
 use serde_json::json;
 
-use crate::support::{count, database, idle, registry, text, until, worker};
+use crate::support::{count, database, idle, registry, text, worker};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,7 +41,7 @@ async fn parent_also_waits_for_its_own_run_at() {
         array['{"kind":"jobs.noop"}']::jsonb[])"#;
     client.batch_execute(family).await.unwrap();
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
-    until(&client, "exists (select from jobs.scheduled where run_at = '2090-01-01T00:00:00Z')").await;
+    until_true(&client, "exists (select from jobs.scheduled where run_at = '2090-01-01T00:00:00Z')").await;
     assert_eq!(count(&client, "waiting").await, 0);
     worker.stop(TIMEOUT).await;
 }
@@ -64,9 +65,9 @@ async fn dead_family_is_retried_together() {
     let family = r#"select jobs.enqueue_parent('{"kind":"test.work","payload":{"name":"parent"}}',
         array['{"kind":"test.work","payload":{"name":"child"}}']::jsonb[])"#;
     client.batch_execute(family).await.unwrap();
-    until(&client, "(select count(*) from jobs.dead) = 2").await;
+    until_true(&client, "(select count(*) from jobs.dead) = 2").await;
     assert_eq!(admin::retry_all(&client, None, None).await.unwrap(), 2);
-    until(&client, "(select coalesce(sum(cardinality(ids)), 0) from jobs.done) = 2").await;
+    until_true(&client, "(select coalesce(sum(cardinality(ids)), 0) from jobs.done) = 2").await;
     assert_eq!(*ran.lock().unwrap(), ["child", "child", "parent"]);
     worker.stop(TIMEOUT).await;
 }
@@ -78,7 +79,7 @@ async fn unique_key_holds_for_a_retried_job() {
     let unique = "select jobs.enqueue('test.work', unique_key => 'u')";
     let worker = worker(&db, registry(|_| async { Err(JobError::Fatal("no".to_owned())) })).await;
     let first: i64 = client.query_one(unique, &[]).await.unwrap().get(0);
-    until(&client, "exists (select from jobs.dead)").await;
+    until_true(&client, "exists (select from jobs.dead)").await;
     worker.stop(TIMEOUT).await;
     assert!(admin::retry(&client, first).await.unwrap());
     let second: i64 = client.query_one(unique, &[]).await.unwrap().get(0);
@@ -100,7 +101,7 @@ async fn worker_shutdown_counts_no_attempt() {
     client.batch_execute("select jobs.enqueue('test.work', max_attempts => 1)").await.unwrap();
     for _deploy in 0..2 {
         let worker = worker(&db, registry(|_| std::future::pending())).await;
-        until(&client, "exists (select from jobs.leases)").await;
+        until_true(&client, "exists (select from jobs.leases)").await;
         worker.stop(Duration::ZERO).await;
     }
     let worker = worker(&db, registry(|job| async move { Ok(Some(json!(job.attempt))) })).await;

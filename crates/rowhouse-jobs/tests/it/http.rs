@@ -7,54 +7,13 @@ use rowhouse_jobs::outbound::Outbound;
 use rowhouse_jobs::{JobsSettings, Registry, declared_kind};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_kernel::{SharedClock, SystemClock};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{Receiver, SILENCE, TestDatabase, until_true};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use crate::support::{count, database, functions, idle, text, until, worker};
+use crate::support::{count, database, functions, idle, text, worker};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// A request as it came in: head and body.
-type Seen = Arc<Mutex<Vec<(String, Value)>>>;
-
-/// Answers the requests one after another with the given raw answers; the last one is repeated.
-async fn service(answers: &'static [&'static str]) -> (u16, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (port, seen) = (listener.local_addr().unwrap().port(), Seen::default());
-    let all = Arc::clone(&seen);
-    tokio::spawn(async move {
-        for place in 0.. {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut bytes = Vec::new();
-            let (head, body) = loop {
-                let mut piece = [0; 4096];
-                let read = stream.read(&mut piece).await.unwrap();
-                bytes.extend_from_slice(&piece[..read]);
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                if let Some((head, body)) = text.split_once("\r\n\r\n")
-                    && let Ok(body) = serde_json::from_str(body)
-                {
-                    break (head.to_owned(), body);
-                }
-                assert!(read > 0, "cut: {text}");
-            };
-            all.lock().await.push((head, body));
-            let answer = answers[place.min(answers.len() - 1)];
-            if answer == "hang" {
-                // held open until the runtime ends
-                tokio::spawn(async move { stream.read_u8().await });
-                continue;
-            }
-            // A client that has read enough leaves.
-            let _left = stream.write_all(answer.as_bytes()).await;
-        }
-    });
-    (port, seen)
-}
 
 struct House {
     db: TestDatabase,
@@ -97,66 +56,60 @@ impl House {
     }
 }
 
-fn header<'a>(head: &'a str, name: &str) -> &'a str {
-    let line = head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
-    line.and_then(|line| line.split_once(": ")).map(|(_, value)| value).unwrap_or_default()
-}
-
 #[tokio::test]
 async fn job_is_posted_signed_and_its_answer_kept() {
-    let (port, seen) = service(&[
+    let mut service = Receiver::start(&[
         "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 12\r\nconnection: close\r\n\r\n{\"order\": 17}",
     ])
     .await;
-    let house = House::new(&format!("http://127.0.0.1:{port}/jobs?x=1"), "", true).await;
+    let house = House::new(&format!("http://127.0.0.1:{}/jobs?x=1", service.port), "", true).await;
     house.client.batch_execute("select set_config('rowhouse.request_id', 'req-1', false)").await.unwrap();
     let id = house.run(json!({ "item": "ink" })).await;
-    let seen = seen.lock().await;
+    let seen = service.take();
     assert_eq!(seen.len(), 2);
-    let attempts: Vec<&Value> = seen.iter().map(|(_, body)| &body["attempt"]).collect();
-    assert_eq!(attempts, [&json!(1), &json!(2)]);
-    for (head, body) in seen.iter() {
-        assert!(head.starts_with("POST /jobs?x=1 HTTP/1.1"), "{head}");
-        assert_eq!(header(head, "webhook-id"), format!("job_{id}"));
-        assert_eq!(header(head, "x-request-id"), "req-1");
-        assert_eq!(header(head, "content-type"), "application/json");
+    for (request, attempt) in seen.iter().zip(1..) {
+        assert!(request.head.starts_with("POST /jobs?x=1 HTTP/1.1"), "{request:?}");
+        assert_eq!(request.header("webhook-id"), format!("job_{id}"));
+        assert_eq!(request.header("x-request-id"), "req-1");
+        assert_eq!(request.header("content-type"), "application/json");
+        let body: Value = serde_json::from_str(&request.body).unwrap();
         let rest = json!({ "id": id, "kind": "shop.order", "queue": "default", "payload": { "item": "ink" },
             "tenant_id": "00000000-0000-0000-0000-000000000001",
-            "attempt": body["attempt"], "enqueued_at": body["enqueued_at"] });
-        assert_eq!(*body, rest);
-        assert!(header(head, "webhook-timestamp").parse::<i64>().unwrap() > 1_700_000_000);
-        assert!(header(head, "webhook-signature").starts_with("v1,"));
+            "attempt": attempt, "enqueued_at": body["enqueued_at"] });
+        assert_eq!(body, rest);
+        assert!(request.header("webhook-timestamp").parse::<i64>().unwrap() > 1_700_000_000);
+        assert!(request.header("webhook-signature").starts_with("v1,"));
     }
 }
 
 #[tokio::test]
 async fn permanent_failure_makes_the_job_dead_at_once() {
-    let (port, seen) =
-        service(&["HTTP/1.1 422 No\r\ncontent-length: 7\r\nconnection: close\r\n\r\nno such"]).await;
-    let house = House::new(&format!("http://127.0.0.1:{port}/"), "", true).await;
+    let mut service =
+        Receiver::start(&["HTTP/1.1 422 No\r\ncontent-length: 7\r\nconnection: close\r\n\r\nno such"]).await;
+    let house = House::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
     house.run(json!({})).await;
-    assert_eq!((house.error().await.as_str(), seen.lock().await.len()), ("HTTP 422: no such", 1));
+    assert_eq!((house.error().await.as_str(), service.take().len()), ("HTTP 422: no such", 1));
 }
 
 #[tokio::test]
 async fn retry_after_of_a_service_is_honoured() {
-    let (port, _) = service(&[
+    let service = Receiver::start(&[
         "HTTP/1.1 429 Busy\r\nretry-after: 3600\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     ])
     .await;
-    let house = House::new(&format!("http://127.0.0.1:{port}/"), "", true).await;
+    let house = House::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
     house.client.batch_execute("select jobs.enqueue('shop.order')").await.unwrap();
     let running = worker(&house.db, house.registry.clone()).await;
     let put_off = "exists (select from jobs.scheduled where run_at > now() + interval '59 minutes')";
-    until(&house.client, put_off).await;
+    until_true(&house.client, put_off).await;
     running.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
 async fn timeouts_malformed_responses_and_redirects_are_retried() {
     for (answer, says) in [
-        ("hang", "it took longer than"),
+        (SILENCE, "it took longer than"),
         ("SSH-2.0-OpenSSH_9.2\r\n", "invalid HTTP"),
         ("", "connection closed"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{", "end of file"),
@@ -165,41 +118,39 @@ async fn timeouts_malformed_responses_and_redirects_are_retried() {
             "redirects are not followed",
         ),
     ] {
-        let answers: &'static [&'static str] = Box::leak(vec![answer].into_boxed_slice());
-        let (port, seen) = service(answers).await;
-        let house = House::new(&format!("http://127.0.0.1:{port}/"), "timeout = \"300ms\"\n", true).await;
+        let mut service = Receiver::start(&[answer]).await;
+        // However busy this machine is, only silence takes longer.
+        let timeout = if answer == SILENCE { "timeout = \"300ms\"\n" } else { "" };
+        let house = House::new(&format!("http://127.0.0.1:{}/", service.port), timeout, true).await;
         house.run(json!({})).await;
         let error = house.error().await;
         assert!(
-            error.contains(says) || (answer == "hang" && error.contains("no answer in time")),
+            error.contains(says) || (answer == SILENCE && error.contains("no answer in time")),
             "{answer:?}: {error}"
         );
-        assert_eq!(seen.lock().await.len(), 3, "{answer:?}");
+        assert_eq!(service.take().len(), 3, "{answer:?}");
     }
 }
 
 #[tokio::test]
 async fn endless_response_is_cut_off_and_the_job_done() {
-    let large: &'static str = Box::leak(
-        format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n[{}", "1,".repeat(500_000))
-            .into_boxed_str(),
-    );
-    let (port, _) = service(Box::leak(vec![large].into_boxed_slice())).await;
-    let house = House::new(&format!("http://127.0.0.1:{port}/"), "", true).await;
+    let large = format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n[{}", "1,".repeat(500_000));
+    let service = Receiver::start(&[&large]).await;
+    let house = House::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
     house.run(json!({})).await;
     assert_eq!((count(&house.client, "done").await, count(&house.client, "results").await), (1, 0));
 }
 
 #[tokio::test]
 async fn private_addresses_are_never_connected_to_unless_allowed() {
-    let (port, seen) = service(&["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"]).await;
+    let mut service = Receiver::with_statuses(&[200]).await;
     for host in ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433"] {
-        let house = House::new(&format!("http://{host}:{port}/"), "", false).await;
+        let house = House::new(&format!("http://{host}:{}/", service.port), "", false).await;
         house.run(json!({})).await;
         let error = house.error().await;
         assert!(error.contains("a private address; jobs.allow_private_urls"), "{host}: {error}");
     }
-    assert_eq!(seen.lock().await.len(), 0);
+    assert_eq!(service.take(), []);
 }
 
 #[tokio::test]

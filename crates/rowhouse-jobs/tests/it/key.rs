@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rowhouse_jobs::{JobError, NewJob, enqueue};
+use rowhouse_testkit::until_true;
 use serde_json::json;
 
-use crate::support::{count, database, idle, registry, text, until, worker};
+use crate::support::{count, database, idle, note_starts, registry, text, worker};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,7 +28,7 @@ async fn backlog_of_one_key_does_not_starve_others() {
         }),
     )
     .await;
-    until(&client, "exists (select from jobs.done)").await;
+    until_true(&client, "exists (select from jobs.done)").await;
     assert_eq!(text(&client, "select count(*)::text from jobs.leases l, unnest(l.jobs)").await, "1");
     worker.stop(Duration::ZERO).await;
 }
@@ -44,7 +45,7 @@ async fn keys_that_may_not_run_hide_no_other_though_one_fetch_sees_only_them() {
         select jobs.enqueue('test.work', queue => 'slow', key => 'z')";
     client.batch_execute(many).await.unwrap();
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
-    until(&client, "not exists (select from jobs.ready where options ->> 'key' = 'z')").await;
+    until_true(&client, "not exists (select from jobs.ready where options ->> 'key' = 'z')").await;
     assert_eq!(count(&client, "ready").await, 4500);
     worker.stop(TIMEOUT).await;
 }
@@ -103,19 +104,14 @@ async fn job_of_a_dead_worker_keeps_its_place_in_its_key() {
 async fn rate_is_not_exceeded_in_any_second() {
     let db = database().await;
     let client = db.superuser().await;
-    // What the limit counts, by the database's clock; when a trigger runs says nothing, for it waits for a processor.
-    let setup = "create table public.claims (at timestamptz not null, jobs int not null); \
-        create function public.note_starts() returns trigger language plpgsql security definer as \
-          $$begin insert into public.claims values (new.last_at, new.counts[cardinality(new.counts)]); return new; end$$; \
-        create trigger note_starts after insert or update on jobs.recent_starts \
-          for each row execute function public.note_starts(); \
-        insert into jobs.queues (name, rate) values ('slow', 5); \
+    note_starts(&client).await;
+    let setup = "insert into jobs.queues (name, rate) values ('slow', 5); \
         select count(jobs.enqueue('test.work', queue => 'slow')) from generate_series(1, 16)";
     client.batch_execute(setup).await.unwrap();
     let worker = worker(&db, registry(|_| async { Ok(None) })).await;
     idle(&client).await;
     worker.stop(TIMEOUT).await;
-    let most = "select format('%s of %s', max(n), sum(jobs)) from (select c.jobs, (select sum(d.jobs) from public.claims d \
-        where d.at >= c.at and d.at < c.at + interval '1 second') as n from public.claims c) w";
+    let most = "select format('%s of %s', max(n), sum(jobs)) from (select c.jobs, (select sum(d.jobs) from public.starts d \
+        where d.at >= c.at and d.at < c.at + interval '1 second') as n from public.starts c) w";
     assert_eq!(text(&client, most).await, "5 of 16");
 }

@@ -1,5 +1,5 @@
 //! Jobs against a real PostgreSQL.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod bad;
 mod behind;

@@ -8,13 +8,13 @@ use rowhouse_jobs::config::{ConfigError, Declarations, sync};
 use rowhouse_jobs::{BuiltInSchedule, JobError, JobsSettings, Registry, builtin, schedule};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_kernel::{Clock, FakeClock, SeededRng, SharedClock, SharedRng};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio_postgres::Client;
 
-use crate::support::{count, database, idle, registry, text, until, worker};
+use crate::support::{count, database, idle, registry, text, worker};
 
 const START: OffsetDateTime = datetime!(2026-05-04 11:59:30 UTC);
 const BUILT_IN: &[BuiltInSchedule] =
@@ -242,7 +242,7 @@ async fn list_shows_the_outcome_of_the_last_job() {
     let failing = registry(async |_| Err(JobError::Fatal("no ink".to_owned())));
     schedule::run(&house.client, house.clock.now(), "bad").await.unwrap().unwrap();
     let running = worker(&house.db, failing).await;
-    until(&house.client, "exists (select from jobs.dead)").await;
+    until_true(&house.client, "exists (select from jobs.dead)").await;
     let (_, result) = last(0).await;
     assert_eq!((&result["state"], &result["error"]), (&json!("dead"), &json!("no ink")));
     running.stop(Duration::from_secs(5)).await;
@@ -272,7 +272,7 @@ async fn pruning_removes_expired_rows_and_nothing_else() {
         .await
         .unwrap();
     let running = worker(&house.db, registry).await;
-    until(&house.client, "exists (select from jobs.results where id < 1000)").await;
+    until_true(&house.client, "exists (select from jobs.results where id < 1000)").await;
     running.stop(Duration::from_secs(5)).await;
     let kept = "select format('%s %s %s %s', (select count(*) from jobs.done where ids[1] >= 1000), \
                 (select count(*) from jobs.results where id >= 1000), (select count(*) from jobs.log), \

@@ -6,13 +6,13 @@ use std::time::Duration;
 use rowhouse_jobs::sql_handler::SqlHandler;
 use rowhouse_jobs::{Handler, Job, JobError, Kind, Lease, Registry, Worker};
 use rowhouse_kernel::TenantId;
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{count, database, functions, idle, text, until, worker};
+use crate::support::{count, database, functions, idle, text, worker};
 
 const PROJECT: &str = r#"
 set role rowhouse_project;
@@ -208,7 +208,7 @@ async fn job_of_a_suspended_tenant_waits_without_counting_attempts() {
         .batch_execute("select jobs.enqueue('jobs.sql', '{\"function\": \"public.bump\"}')")
         .await
         .unwrap();
-    until(&house.client, "(select n from public.counters) = 1").await;
+    until_true(&house.client, "(select n from public.counters) = 1").await;
     let waits = format!("select attempt::text from jobs.ready where id = {id}");
     assert_eq!(text(&house.client, &waits).await, "0");
     // A worker that has not heard of it yet is told by the function.
@@ -377,13 +377,13 @@ async fn cancelled_run_stops_its_statement() {
     house.client.batch_execute("select pg_advisory_lock(77); select jobs.enqueue('jobs.sql', '{\"function\": \"public.sleeps\"}')").await.unwrap();
     let running = Arc::new(house.work().await);
     let waits = "exists (select from pg_locks where locktype = 'advisory' and objid = 77 and not granted)";
-    until(&house.client, waits).await;
+    until_true(&house.client, waits).await;
     let watcher = house.db.superuser().await;
     watcher
         .batch_execute("select jobs.cancel(id) from (select (unnest(jobs)).id from jobs.leases) j")
         .await
         .unwrap();
     running.look_for_cancellations().await;
-    until(&watcher, "exists (select from jobs.dead where state = 'cancelled')").await;
-    until(&watcher, &format!("not {waits}")).await;
+    until_true(&watcher, "exists (select from jobs.dead where state = 'cancelled')").await;
+    until_true(&watcher, &format!("not {waits}")).await;
 }

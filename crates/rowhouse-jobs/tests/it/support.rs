@@ -1,6 +1,5 @@
 //! Arranging: a database with the platform's schema, and clients in it.
 
-use rowhouse_db::migrate::Migration;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,23 +7,12 @@ use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JsonText, Kind, Registry, Worker, WorkerParts};
 use rowhouse_kernel::{SystemClock, SystemRng};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::Value;
 use tokio_postgres::Client;
 
-/// The platform's migrations, read from the crates' folders: this crate may not depend on those above it.
-pub(crate) fn platform_migrations() -> Vec<Migration> {
-    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut all: Vec<Migration> = Vec::new();
-    for room in ["rowhouse-db", "rowhouse-audit", "rowhouse-auth", "rowhouse-tenancy", "rowhouse-jobs"] {
-        all.extend(rowhouse_db::migrate::read_project(&crates.join(room).join("migrations")).unwrap());
-    }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
-}
-
 pub(crate) async fn database() -> TestDatabase {
-    let db = TestDatabase::create(platform_migrations()).await;
+    let db = TestDatabase::create().await;
     let kinds = "insert into jobs.kinds (name) values ('jobs.noop'), ('test.work')";
     db.superuser().await.batch_execute(kinds).await.unwrap();
     db
@@ -94,24 +82,31 @@ pub(crate) async fn worker_with(
 
 /// What calls the project's functions.
 pub(crate) fn functions(db: &TestDatabase) -> SqlHandler {
-    let settings = DbSettings { control_pool_size: MOST_AT_ONCE, ..DbSettings::default() };
+    // Only their jobs bound them, as in the program.
+    let settings = DbSettings {
+        control_pool_size: MOST_AT_ONCE,
+        control_statement_timeout: Duration::ZERO,
+        control_lock_timeout: Duration::ZERO,
+        ..DbSettings::default()
+    };
     let open = |url| Control::open(url, &settings).unwrap();
     SqlHandler::new(open(&db.urls.control), open(&db.urls.data.authenticator), "public, extensions")
 }
 
-/// Waits until a query says true.
-pub(crate) async fn until(client: &Client, sql: &str) {
-    let wait = format!(
-        "do $$ begin for i in 1..3000 loop if ({sql}) then return; end if; perform pg_sleep(0.01); end loop; \
-         raise 'not so in 30 s: {}'; end $$",
-        sql.replace('\'', "''")
-    );
-    client.batch_execute(&wait).await.unwrap();
+/// Has `public.starts` filled with what the limit of a rate counts, by the database's clock. When a trigger or a handler runs
+/// says nothing: it waits for a processor.
+pub(crate) async fn note_starts(client: &Client) {
+    let setup = "create table public.starts (at timestamptz not null, jobs int not null); \
+        create function public.note_starts() returns trigger language plpgsql security definer as \
+          $$begin insert into public.starts values (new.last_at, new.counts[cardinality(new.counts)]); return new; end$$; \
+        create trigger note_starts after insert or update on jobs.recent_starts \
+          for each row execute function public.note_starts()";
+    client.batch_execute(setup).await.unwrap();
 }
 
 /// Waits until nothing is left to run.
 pub(crate) async fn idle(client: &Client) {
-    until(
+    until_true(
         client,
         "not exists (select from jobs.ready) and not exists (select from jobs.leases) \
                    and not exists (select from jobs.scheduled)",

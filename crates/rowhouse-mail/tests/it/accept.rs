@@ -4,9 +4,10 @@ use rowhouse_db::{Control, DbSettings};
 use rowhouse_kernel::Operation;
 use rowhouse_mail::{Attachment, Letter, MailError, NewMail, RawMail, Variables, read_mailbox};
 use rowhouse_mail::{MailSettings, MailTransport};
+use rowhouse_testkit::TestDatabase;
 use tokio_postgres::Client;
 
-use crate::support::{database, mail, mailer};
+use crate::support::{mail, mailer};
 
 fn relayed() -> MailSettings {
     MailSettings { transport: MailTransport::Relay, ..MailSettings::default() }
@@ -21,7 +22,7 @@ async fn counts(client: &Client) -> (i64, i64, i64) {
 
 #[tokio::test]
 async fn mail_exists_if_and_only_if_its_transaction_commits() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let mut mail = mail("a@b.example");
     mail.bcc.push(read_mailbox("bcc", "c@b.example").unwrap());
@@ -43,7 +44,7 @@ async fn mail_exists_if_and_only_if_its_transaction_commits() {
 
 #[tokio::test]
 async fn login_of_the_control_plane_can_send() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
     let mailer = mailer(relayed());
     let accepted = control
@@ -56,7 +57,7 @@ async fn login_of_the_control_plane_can_send() {
 
 #[tokio::test]
 async fn same_key_makes_one_mail() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let mail = NewMail { idempotency_key: Some("order 7".to_owned()), ..mail("a@b.example") };
     let first = mailer.send(&client, &mail).await.unwrap();
@@ -71,7 +72,7 @@ async fn same_key_makes_one_mail() {
 
 #[tokio::test]
 async fn two_tenants_may_use_one_key() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let tenants =
         [None, Some("00000000-0000-7000-8000-000000000001"), Some("00000000-0000-7000-8000-000000000002")];
@@ -90,7 +91,7 @@ async fn two_tenants_may_use_one_key() {
 
 #[tokio::test]
 async fn captured_mail_is_listed_at_once_and_has_no_job() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, mailer) = (db.superuser().await, mailer(MailSettings::default()));
     mailer.send(&client, &mail("a@b.example")).await.unwrap();
     assert_eq!(counts(&client).await, (1, 1, 0));
@@ -100,7 +101,7 @@ async fn captured_mail_is_listed_at_once_and_has_no_job() {
 
 #[tokio::test]
 async fn submitted_message_is_stored_as_it_is_sent() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let raw = RawMail {
         from: Some("bounce@x.example".parse().unwrap()),
@@ -121,7 +122,7 @@ async fn submitted_message_is_stored_as_it_is_sent() {
 
 #[tokio::test]
 async fn oversized_mail_is_refused_before_anything_is_stored() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let file = Attachment {
         name: "big.bin".to_owned(),
@@ -141,7 +142,7 @@ async fn oversized_mail_is_refused_before_anything_is_stored() {
 
 #[tokio::test]
 async fn callers_of_the_data_api_cannot_read_mails() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     for role in ["anon", "authenticated", "service_role", "rowhouse_project"] {
         for table in [
@@ -166,7 +167,7 @@ async fn callers_of_the_data_api_cannot_read_mails() {
 
 #[tokio::test]
 async fn letter_is_written_in_the_nearest_language_and_sent_like_any_mail() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, mailer) = (db.superuser().await, mailer(relayed()));
     let variables = Variables { token: "424242".to_owned(), ..Variables::default() };
     let to = read_mailbox("to", "a@b.example").unwrap();
@@ -181,7 +182,7 @@ async fn letter_is_written_in_the_nearest_language_and_sent_like_any_mail() {
 
 #[tokio::test]
 async fn project_may_call_mail_send_only_and_users_no_function() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     for (role, expected) in [
         ("anon", vec![]),

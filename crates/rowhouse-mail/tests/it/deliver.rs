@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rowhouse_jobs::{Handler, JobError};
 use rowhouse_mail::{MailSettings, MailTransport, NewMail, history};
+use rowhouse_testkit::until_true;
 use tokio_postgres::Client;
 
 use crate::peer::Peer;
@@ -99,8 +100,7 @@ async fn connection_cut_before_the_reply_repeats_the_same_message() {
 #[tokio::test]
 async fn silent_relay_times_out() {
     let peer = Peer::plain().await;
-    let post =
-        TestMail::new(MailSettings { relay_timeout: Duration::from_millis(300), ..peer.settings() }).await;
+    let post = TestMail::new(MailSettings { relay_timeout: Duration::from_secs(2), ..peer.settings() }).await;
     let recipient = post.send("silent@b.example").await.recipients[0].0;
     let Err(JobError::RetryAfter(_, why)) = post.deliver(recipient).await else { panic!() };
     assert!(why.contains("mail.relay_timeout"), "{why}");
@@ -156,14 +156,14 @@ async fn backlog_leaves_in_order_once_the_relay_is_back() {
     }
     worker.wake().wake_for("mail.send");
     let shut = "exists (select from mail.recipients where state = 'delayed')";
-    post.until(shut).await;
+    until_true(&post.client, shut).await;
     let mut peer = Peer::at(port).await;
     let mut got = std::collections::BTreeSet::new();
     for _ in 0..30 {
         got.insert(peer.next().await["to"][0].as_str().unwrap().to_owned());
     }
     assert_eq!(got.len(), 30);
-    post.until("not exists (select from mail.recipients where state <> 'sent')").await;
+    until_true(&post.client, "not exists (select from mail.recipients where state <> 'sent')").await;
     let tried: i64 = {
         let sql = "select count(*) from mail.events where event = 'delayed'";
         post.client.query_one(sql, &[]).await.unwrap().get(0)
@@ -212,7 +212,7 @@ async fn mail_whose_job_is_dead_becomes_failed() {
         )
         .await
         .unwrap();
-    post.until("exists (select from jobs.results)").await;
+    until_true(&post.client, "exists (select from jobs.results)").await;
     let (ended, _, reply) = state(&post.client, first.recipients[0].0).await;
     assert_eq!(
         (ended.as_str(), reply.as_str()),
@@ -322,7 +322,7 @@ async fn mails_past_their_retention_are_deleted_and_no_others() {
     let enqueue = "select jobs.enqueue('mail.prune')";
     post.client.batch_execute(enqueue).await.unwrap();
     worker.wake().wake();
-    post.until("exists (select from jobs.results)").await;
+    until_true(&post.client, "exists (select from jobs.results)").await;
     let left = post.client.query("select id from mail.messages order by id", &[]).await.unwrap();
     assert_eq!(left.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [2, 3]);
     let kept: i64 =

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_mail::sender::{Rechecked, recheck_all};
+use rowhouse_testkit::TestDatabase;
 use tokio_postgres::Client;
-
-use crate::support::database;
 
 /// How the name server answers every query.
 #[derive(Clone)]
@@ -57,7 +56,7 @@ async fn run(client: &Client, control: &Control, server: SocketAddr) -> Rechecke
 
 #[tokio::test]
 async fn domain_without_its_record_loses_its_proof_and_a_missing_answer_does_not_count() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
     let (server, says) = name_server();

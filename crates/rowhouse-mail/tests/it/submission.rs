@@ -9,12 +9,12 @@ use rowhouse_kernel::{Origin, SharedClock, SystemClock, SystemRng, TenantId};
 use rowhouse_mail::sender::{self, Verdict};
 use rowhouse_mail::{Intake, KeyCheck, MailLimits, Submission, SubmissionParts, Waker, credential};
 use rowhouse_mail::{MailSettings, MailTransport};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{LIMIT, TestDatabase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::support::{database, mailer};
+use crate::support::mailer;
 
 /// A running server; it ends with the value.
 struct Port {
@@ -80,7 +80,7 @@ async fn counts(db: &TestDatabase) -> (i64, i64) {
 
 #[tokio::test]
 async fn credential_submits_mail_until_it_is_revoked() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     let secret = credential::create(&client, "shop", None, &SystemRng).await.unwrap();
     assert!(credential::create(&client, "shop", None, &SystemRng).await.is_err());
@@ -102,12 +102,17 @@ async fn refused_after(server: &Port, opening: &str, revoked: impl AsyncFnOnce()
     let mut said = String::new();
     let message = mail("From: a@x.example\r\nSubject: s\r\n\r\nHello");
     stream.write_all(format!("EHLO me\r\n{opening}{message}").as_bytes()).await.unwrap();
-    while !said.contains("OK queued as") {
-        let mut piece = [0; 1024];
-        let read = stream.read(&mut piece).await.unwrap();
-        assert!(read > 0, "{said}");
-        said.push_str(std::str::from_utf8(&piece[..read]).unwrap());
-    }
+    let mut piece = [0; 1024];
+    let queued = async {
+        while let Ok(read @ 1..) = stream.read(&mut piece).await {
+            said.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+            if said.contains("OK queued as") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, queued).await.expect("an answer in time");
+    assert!(said.contains("OK queued as"), "{said}");
     revoked().await;
     stream.write_all(message.as_bytes()).await.unwrap();
     let mut rest = String::new();
@@ -117,7 +122,7 @@ async fn refused_after(server: &Port, opening: &str, revoked: impl AsyncFnOnce()
 
 #[tokio::test]
 async fn open_session_is_refused_once_its_credential_is_revoked() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     let secret = credential::create(&client, "shop", None, &SystemRng).await.unwrap();
     let server = serve(&db, MailTransport::Relay).await;
@@ -130,7 +135,7 @@ async fn open_session_is_refused_once_its_credential_is_revoked() {
 
 #[tokio::test]
 async fn open_session_is_refused_once_its_user_has_lost_the_role() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let is_service = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&is_service);
     let check: KeyCheck = Arc::new(move |_, _| {
@@ -147,7 +152,7 @@ async fn open_session_is_refused_once_its_user_has_lost_the_role() {
 
 #[tokio::test]
 async fn reserved_and_malformed_credential_names_are_refused() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     for name in ["", "service_role", "a b", "-x", &"x".repeat(101)] {
         assert!(credential::create(&client, name, None, &SystemRng).await.is_err(), "{name}");
@@ -156,7 +161,7 @@ async fn reserved_and_malformed_credential_names_are_refused() {
 
 #[tokio::test]
 async fn bad_mail_in_a_batch_does_not_affect_the_others() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let server = serve(&db, MailTransport::Relay).await;
     let talks = (0..20).map(|n| {
         let script =
@@ -177,7 +182,7 @@ async fn bad_mail_in_a_batch_does_not_affect_the_others() {
 
 #[tokio::test]
 async fn without_the_database_no_mail_is_accepted() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let server = serve(&db, MailTransport::Capture).await;
     db.superuser().await.batch_execute("alter table mail.messages rename to gone").await.unwrap();
     let said = talk(server.port, &mail("From: a@x.example\r\nSubject: s\r\n\r\nHello")).await;
@@ -186,7 +191,7 @@ async fn without_the_database_no_mail_is_accepted() {
 
 #[tokio::test]
 async fn server_stops_after_its_sessions_have_ended() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let server = serve(&db, MailTransport::Capture).await;
     let mut idle = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let mut greeting = [0; 4];
@@ -211,7 +216,7 @@ async fn tenant(db: &TestDatabase) -> TenantId {
 
 #[tokio::test]
 async fn credential_of_an_unknown_tenant_is_refused() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     let made = credential::create(&client, "ten", Some(TENANT.parse().unwrap()), &SystemRng).await;
     assert!(made.unwrap_err().to_string().contains("no active tenant"));
@@ -219,7 +224,7 @@ async fn credential_of_an_unknown_tenant_is_refused() {
 
 #[tokio::test]
 async fn tenant_s_credential_sends_only_from_proved_senders() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, tenant) = (db.superuser().await, tenant(&db).await);
     let secret = credential::create(&client, "ten", Some(tenant), &SystemRng).await.unwrap();
     let server = serve(&db, MailTransport::Relay).await;
@@ -270,7 +275,7 @@ fn code_of(letter: &str) -> String {
 
 #[tokio::test]
 async fn address_is_proved_by_the_code_sent_to_it() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, tenant) = (db.superuser().await, tenant(&db).await);
     let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
     let mailer = mailer(MailSettings::default());
@@ -307,7 +312,7 @@ async fn address_is_proved_by_the_code_sent_to_it() {
 
 #[tokio::test]
 async fn transaction_of_a_mail_names_the_credential_that_hands_it_in() {
-    let db = database().await;
+    let db = TestDatabase::create().await;
     let (client, tenant) = (db.superuser().await, tenant(&db).await);
     let secret = credential::create(&client, "ten", Some(tenant), &SystemRng).await.unwrap();
     let sql = "insert into mail.senders (tenant, kind, name, token, proved_at) values ($1, 'domain', 'own.example', 't', now())";

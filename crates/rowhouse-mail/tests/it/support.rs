@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_db::migrate::Migration;
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::{Handler, Job, JobResult, Lease, Registry, Worker, WorkerParts};
 use rowhouse_kernel::{SystemClock, SystemRng};
@@ -11,28 +10,6 @@ use rowhouse_mail::MailSettings;
 use rowhouse_mail::{Accepted, Delivery, Mailer, NewMail, read_mailbox};
 use rowhouse_testkit::TestDatabase;
 use tokio_postgres::Client;
-
-/// The platform's migrations, read from the crates' folders: this crate may not depend on those above it.
-fn platform_migrations() -> Vec<Migration> {
-    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut all: Vec<Migration> = Vec::new();
-    for room in [
-        "rowhouse-db",
-        "rowhouse-audit",
-        "rowhouse-auth",
-        "rowhouse-tenancy",
-        "rowhouse-jobs",
-        "rowhouse-mail",
-    ] {
-        all.extend(rowhouse_db::migrate::read_project(&crates.join(room).join("migrations")).unwrap());
-    }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
-}
-
-pub(crate) async fn database() -> TestDatabase {
-    TestDatabase::create(platform_migrations()).await
-}
 
 pub(crate) fn mailer(settings: MailSettings) -> Mailer {
     Mailer::new(settings, Arc::new(SystemClock), Arc::new(SystemRng)).unwrap()
@@ -63,7 +40,7 @@ pub(crate) struct TestMail {
 
 impl TestMail {
     pub(crate) async fn new(settings: MailSettings) -> Self {
-        let db = database().await;
+        let db = TestDatabase::create().await;
         let delivery = deliverer(&db, &settings);
         Self { client: db.superuser().await, db, delivery, mailer: mailer(settings.clone()), settings }
     }
@@ -71,16 +48,6 @@ impl TestMail {
     /// Starts again as a new process does: with a closed breaker.
     pub(crate) fn begin_anew(&mut self) {
         self.delivery = deliverer(&self.db, &self.settings);
-    }
-
-    /// Waits until a query says true.
-    pub(crate) async fn until(&self, sql: &str) {
-        let wait = format!(
-            "do $$ begin for i in 1..6000 loop if ({sql}) then return; end if; perform pg_sleep(0.01); end loop; \
-             raise 'not so in 60 s: {}'; end $$",
-            sql.replace('\'', "''")
-        );
-        self.client.batch_execute(&wait).await.unwrap();
     }
 
     pub(crate) async fn send(&self, to: &str) -> Accepted {

@@ -12,64 +12,26 @@ use rowhouse_jobs::{Registry, Worker, WorkerParts};
 use rowhouse_kernel::{Secret, SystemClock, SystemRng};
 use rowhouse_mail::MailSettings;
 use rowhouse_mail::{MailError, Webhook};
+use rowhouse_testkit::{Received, Receiver, until_true};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::Client;
 
 use crate::peer::Peer;
 use crate::support::TestMail;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A request: head and body.
-type Request = (String, String);
-
-/// Answers with the statuses in sequence, then with the last one.
-async fn service(statuses: &'static [u16]) -> (String, UnboundedReceiver<Request>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let (tell, told) = unbounded_channel();
-    tokio::spawn(async move {
-        for place in 0.. {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut text = String::new();
-            let request = loop {
-                let mut piece = [0; 4096];
-                let read = stream.read(&mut piece).await.unwrap();
-                text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
-                if let Some((head, body)) = text.split_once("\r\n\r\n")
-                    && header(head, "content-length") == body.len().to_string()
-                {
-                    break (head.to_owned(), body.to_owned());
-                }
-            };
-            let status = statuses[place.min(statuses.len() - 1)];
-            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            let _ended = tell.send(request);
-        }
-    });
-    (url, told)
-}
-
-async fn next(told: &mut UnboundedReceiver<Request>) -> Request {
-    tokio::time::timeout(TIMEOUT, told.recv()).await.expect("a request in time").unwrap()
-}
-
-fn header<'a>(head: &'a str, name: &str) -> &'a str {
-    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap_or_default()
-}
 
 /// Verifies the signature as a receiver does.
-fn is_signed((head, body): &Request) -> bool {
+fn is_signed(request: &Received) -> bool {
     let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
-    let signed = format!("{}.{}.{body}", header(head, "webhook-id"), header(head, "webhook-timestamp"));
+    let (id, timestamp) = (request.header("webhook-id"), request.header("webhook-timestamp"));
+    let signed = format!("{id}.{timestamp}.{}", request.body);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), signed.as_bytes());
-    header(head, "webhook-signature") == format!("v1,{}", STANDARD.encode(tag.as_ref()))
+    request.header("webhook-signature") == format!("v1,{}", STANDARD.encode(tag.as_ref()))
+}
+
+fn url(receiver: &Receiver) -> String {
+    format!("http://127.0.0.1:{}/hook", receiver.port)
 }
 
 fn settings(url: String, rest: MailSettings) -> MailSettings {
@@ -105,16 +67,11 @@ async fn webhooks(client: &Client) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-async fn until(client: &Client, condition: &str) {
-    let wait = format!("do $$ begin while not ({condition}) loop perform pg_sleep(0.01); end loop; end $$");
-    tokio::time::timeout(TIMEOUT, client.batch_execute(&wait)).await.expect(condition).unwrap();
-}
-
 #[tokio::test]
 async fn every_outcome_is_posted_once_and_signed() {
     let peer = Peer::plain().await;
-    let (url, mut told) = service(&[204]).await;
-    let settings = settings(url, peer.settings());
+    let mut receiver = Receiver::with_statuses(&[204]).await;
+    let settings = settings(url(&receiver), peer.settings());
     let post = TestMail::new(settings.clone()).await;
     let (webhook, control) = webhook(&post, &settings);
     webhook.declare().await.unwrap();
@@ -129,10 +86,10 @@ async fn every_outcome_is_posted_once_and_signed() {
     let worker = worker(&webhook, &control).await;
     let mut seen = Vec::new();
     for _ in 0..5 {
-        let request = next(&mut told).await;
+        let request = receiver.next().await;
         assert!(is_signed(&request), "{request:?}");
-        let body: Value = serde_json::from_str(&request.1).unwrap();
-        let (data, id) = (&body["data"], header(&request.0, "webhook-id"));
+        let body: Value = serde_json::from_str(&request.body).unwrap();
+        let (data, id) = (&body["data"], request.header("webhook-id"));
         seen.push((id.to_owned(), body["type"].clone(), data["address"].clone(), data["reply"].clone()));
     }
     seen.sort_by(|one, other| one.0.cmp(&other.0));
@@ -153,14 +110,14 @@ async fn every_outcome_is_posted_once_and_signed() {
         assert_eq!(seen[place], expected);
     }
     worker.stop(Duration::from_secs(10)).await;
-    assert!(told.try_recv().is_err(), "nothing was told twice");
+    assert_eq!(receiver.take(), [], "nothing was told twice");
 }
 
 #[tokio::test]
 async fn refused_webhook_is_sent_again_as_the_same_message() {
     let peer = Peer::plain().await;
-    let (url, mut told) = service(&[500, 200]).await;
-    let settings = settings(url, peer.settings());
+    let mut receiver = Receiver::with_statuses(&[500, 200]).await;
+    let settings = settings(url(&receiver), peer.settings());
     let post = TestMail::new(settings.clone()).await;
     let (webhook, control) = webhook(&post, &settings);
     webhook.declare().await.unwrap();
@@ -168,14 +125,17 @@ async fn refused_webhook_is_sent_again_as_the_same_message() {
     let recipient = post.send("ada@b.example").await.recipients[0].0;
     post.deliver(recipient).await.unwrap();
     let worker = worker(&webhook, &control).await;
-    let first = next(&mut told).await;
-    until(&post.client, "exists (select from jobs.scheduled)").await;
+    let first = receiver.next().await;
+    until_true(&post.client, "exists (select from jobs.scheduled)").await;
     post.client.batch_execute("update jobs.scheduled set run_at = clock_timestamp()").await.unwrap();
-    let second = next(&mut told).await;
+    let second = receiver.next().await;
     assert!(is_signed(&first) && is_signed(&second));
-    assert_eq!((header(&first.0, "webhook-id"), &first.1), (header(&second.0, "webhook-id"), &second.1));
-    until(&post.client, "not exists (select from jobs.leases) and not exists (select from jobs.scheduled)")
-        .await;
+    assert_eq!((first.header("webhook-id"), &first.body), (second.header("webhook-id"), &second.body));
+    until_true(
+        &post.client,
+        "not exists (select from jobs.leases) and not exists (select from jobs.scheduled)",
+    )
+    .await;
     worker.stop(Duration::from_secs(10)).await;
     let dead: i64 = post.client.query_one("select count(*) from jobs.dead", &[]).await.unwrap().get(0);
     assert_eq!(dead, 0);

@@ -1,19 +1,11 @@
 use rowhouse_db::DefaultGrants;
-use rowhouse_db::migrate::Migration;
 use rowhouse_testkit::TestDatabase;
 
 use super::exposures;
 
 #[tokio::test]
 async fn what_is_open_without_row_level_security_is_named() {
-    let migrations = Migration::embedded(&[
-        rowhouse_audit::MIGRATIONS,
-        rowhouse_db::MIGRATIONS,
-        rowhouse_auth::MIGRATIONS,
-        rowhouse_tenancy::MIGRATIONS,
-        rowhouse_jobs::MIGRATIONS,
-    ]);
-    let db = TestDatabase::create(migrations).await;
+    let db = TestDatabase::create().await;
     let schemas = ["public".to_owned()];
     let client = db.superuser().await;
     assert_eq!(exposures(&client, &schemas, DefaultGrants::None).await.unwrap(), Vec::<String>::new());

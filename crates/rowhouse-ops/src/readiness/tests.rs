@@ -1,39 +1,30 @@
 use std::time::Duration;
 
-use rowhouse_db::migrate::Migration;
 use rowhouse_db::{Database, DbSettings};
-use rowhouse_testkit::{Cluster, TestDatabase};
+use rowhouse_testkit::{Cluster, TestDatabase, until};
 
 use super::Readiness;
 
-fn migrations() -> Vec<Migration> {
-    Migration::embedded(&[
-        rowhouse_audit::MIGRATIONS,
-        rowhouse_db::MIGRATIONS,
-        rowhouse_auth::MIGRATIONS,
-        rowhouse_tenancy::MIGRATIONS,
-        rowhouse_jobs::MIGRATIONS,
-    ])
-}
+/// Readiness tells of a change in this time.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// A reason that names `part`, within ten seconds.
 async fn turns_unready(readiness: &Readiness, part: &str) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    let asked = async {
-        while !readiness.check(true).await.is_err_and(|reason| reason.contains(part)) {
-            ticks.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), asked).await.is_ok(), "{part}");
+    let named = async || readiness.check(true).await.is_err_and(|reason| reason.contains(part));
+    until(part, WITHIN, named).await;
+}
+
+async fn turns_ready(readiness: &Readiness) {
+    until("ready again", WITHIN, async || readiness.check(true).await.is_ok()).await;
 }
 
 #[tokio::test]
 async fn refused_login_makes_the_process_not_ready() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
+    let db = TestDatabase::on_own_cluster(&cluster).await;
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
-    assert_eq!(readiness.check(true).await, Ok(()));
+    turns_ready(&readiness).await;
     db.superuser()
         .await
         .batch_execute(
@@ -44,15 +35,16 @@ async fn refused_login_makes_the_process_not_ready() {
         .unwrap();
     turns_unready(&readiness, "service_role").await;
     let workers_only = Readiness::new(readiness.database.clone());
-    assert_eq!(workers_only.check(false).await, Ok(()), "a worker flies nothing");
+    let ready = async || workers_only.check(false).await.is_ok();
+    until("a worker flies nothing, and is ready", WITHIN, ready).await;
 }
 
 #[tokio::test]
 async fn read_only_database_makes_the_process_not_ready() {
-    let db = TestDatabase::create(migrations()).await;
+    let db = TestDatabase::create().await;
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
-    assert_eq!(readiness.check(true).await, Ok(()));
+    turns_ready(&readiness).await;
     let client = db.superuser().await;
     client
         .batch_execute(&format!(
@@ -68,10 +60,10 @@ async fn read_only_database_makes_the_process_not_ready() {
 #[tokio::test]
 async fn server_without_free_connections_makes_the_process_not_ready() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
+    let db = TestDatabase::on_own_cluster(&cluster).await;
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
-    assert_eq!(readiness.check(true).await, Ok(()));
+    turns_ready(&readiness).await;
     let client = db.superuser().await;
     for (login, limit) in [("authenticator", 0), ("authenticator", -1), ("rowhouse", 0), ("rowhouse", -1)] {
         client
@@ -86,16 +78,6 @@ async fn server_without_free_connections_makes_the_process_not_ready() {
             _ => turns_ready(&readiness).await,
         }
     }
-}
-
-async fn turns_ready(readiness: &Readiness) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    let asked = async {
-        while readiness.check(true).await.is_err() {
-            ticks.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), asked).await.is_ok(), "ready again");
 }
 
 /// A file system of its own, of 4 MB.
@@ -127,7 +109,7 @@ async fn full_disk_makes_the_process_not_ready() {
     let Some(disk) = SmallDisk::mount(&cluster) else {
         return eprintln!("skipped: a file system of its own cannot be mounted here");
     };
-    let db = TestDatabase::on_own_cluster(&cluster, migrations()).await;
+    let db = TestDatabase::on_own_cluster(&cluster).await;
     let client = db.superuser().await;
     let tablespace = format!("create tablespace small location '{}'", disk.0.display());
     client.batch_execute(&tablespace).await.unwrap();
@@ -135,7 +117,7 @@ async fn full_disk_makes_the_process_not_ready() {
     client.batch_execute(used).await.unwrap();
     let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
     let readiness = Readiness::new(database);
-    assert_eq!(readiness.check(true).await, Ok(()));
+    turns_ready(&readiness).await;
     let filler = disk.0.join("filler");
     let _no_room_for_all = std::fs::write(&filler, vec![0; 5 << 20]);
     turns_unready(&readiness, "53100").await;

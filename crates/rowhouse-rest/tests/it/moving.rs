@@ -35,8 +35,6 @@ const CONNECTIONS: u32 = 3;
 /// Requests after each change, and beside it.
 const REQUESTS: usize = 12;
 const BESIDE: usize = 4;
-/// Attempts to change the schema.
-const ATTEMPTS: usize = 5;
 const SEED: u64 = 20_261_127;
 
 /// Somebody who asks over HTTP, and by plain SQL.
@@ -112,18 +110,9 @@ impl Town {
     async fn change(&self, sql: &str, beside: &[Ask]) {
         let sent = beside.iter().zip(self.askers.iter().cycle());
         let requests = join_all(sent.map(|(ask, asker)| asker.over_http(&self.router, ask)));
-        tokio::join!(self.migrate(sql), requests);
+        let (changed, _) = tokio::join!(self.admin.batch_execute(sql), requests);
+        changed.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
         self.world.schema_changed(&["public"]).await;
-    }
-
-    /// Runs a change. One that PostgreSQL gives up in a deadlock with requests has changed nothing and is run again.
-    async fn migrate(&self, sql: &str) {
-        for _ in 0..ATTEMPTS {
-            let Err(error) = self.admin.batch_execute(sql).await else { return };
-            let is_deadlock = error.code().is_some_and(|code| code.code() == "40P01");
-            assert!(is_deadlock, "{error:?}: {sql}");
-        }
-        panic!("{ATTEMPTS} deadlocks: {sql}");
     }
 
     /// Asks on several connections at a time; the number of rows that were the same by plain SQL.

@@ -7,6 +7,7 @@ use axum::body::Body;
 use http::Request;
 use rowhouse_http::Identity;
 use rowhouse_rest::RestSettings;
+use rowhouse_testkit::until_true;
 use serde_json::Value;
 
 use crate::world::{Answer, World, caller, send};
@@ -70,8 +71,9 @@ async fn request_without_a_connection_gets_504() {
         let router = router.clone();
         async move { send(&router, Some(identity), request).await }
     });
-    let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
-    while admin.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    let waiting = "exists (select from pg_locks join pg_database d on d.oid = database
+        where locktype = 'advisory' and not granted and datname = current_database())";
+    until_true(&admin, waiting).await;
     let refused = get(&router, "/first").await;
     assert_eq!(code(&refused), "504 PGRST003");
     assert_eq!(refused.headers["proxy-status"], "PostgREST; error=PGRST003");

@@ -9,7 +9,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use rowhouse_db::migrate::Migration;
 use rowhouse_db::{Database, DbSettings};
 use rowhouse_http::Identity;
 use rowhouse_kernel::Caller;
@@ -33,18 +32,6 @@ impl Drop for World {
     }
 }
 
-/// The platform's migrations, found in the crates' folders: this crate may not depend on its neighbours.
-fn platform_migrations() -> Vec<Migration> {
-    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let folders = std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path().join("migrations"));
-    let mut all: Vec<Migration> = folders
-        .filter(|folder| folder.is_dir())
-        .flat_map(|folder| rowhouse_db::migrate::read_project(&folder).unwrap())
-        .collect();
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
-}
-
 impl World {
     /// A database of its own with `sql` run by its superuser, and `schemas` known.
     pub(crate) async fn new(sql: &str, schemas: &[&str]) -> Self {
@@ -53,7 +40,7 @@ impl World {
 
     /// The same with schema and number of connections as wanted.
     pub(crate) async fn with_connections(sql: &str, schemas: &[&str], connections: u32) -> Self {
-        let db = TestDatabase::create(platform_migrations()).await;
+        let db = TestDatabase::create().await;
         let admin = db.superuser().await;
         admin.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}"));
         let world = Self::connected(db, SchemaCache::new(), connections);

@@ -11,13 +11,12 @@ use rowhouse_db::{
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::settings::{Settings, Sources};
 use rowhouse_module::{
-    BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets, database_urls,
+    App, BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets, database_urls,
 };
 use rowhouse_rest::postgrest;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::app::App;
 use crate::cli::{ServeArgs, ServeRole};
 use crate::command::instance::record;
 use crate::command::signal::Signals;

@@ -11,14 +11,14 @@ use rowhouse_db::{Database, DatabaseUrls, DbSettings};
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::settings::{Settings, Source, Sources};
 use rowhouse_module::{
-    BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets, State,
+    App, BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets,
+    State,
 };
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::App;
 use crate::cli::UpArgs;
 use crate::command::signal::Signals;
 use crate::command::{clock, consent, instance::record, rng};

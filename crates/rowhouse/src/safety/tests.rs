@@ -124,7 +124,7 @@ async fn powers(urls: &DataPlaneUrls, db: &TestDatabase) -> String {
 
 #[tokio::test]
 async fn data_plane_login_with_rights_is_refused_whatever_its_name() {
-    let db = TestDatabase::create(crate::platform::migrations()).await;
+    let db = TestDatabase::create().await;
     let good = db.urls.data.clone();
     assert_eq!(powers(&good, &db).await, "");
     for (login, why) in [

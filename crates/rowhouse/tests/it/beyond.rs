@@ -2,6 +2,7 @@
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use rowhouse_rest::RestSettings;
+use rowhouse_testkit::{LIMIT, until};
 use serde_json::{Value, json};
 
 use crate::support::{SignedIn, TestApp, settings};
@@ -80,7 +81,7 @@ async fn query_cannot_write() {
         notify pgrst, 'reload schema'";
     app.db.migrate(sql).await;
     let call = || app.send(query(&app, &user, "/rpc/add_list", ""));
-    while call().await.code() == "PGRST202" {}
+    until("the function is known", LIMIT, async || call().await.code() != "PGRST202").await;
     let answer = call().await;
     assert_eq!((answer.status, answer.code()), (StatusCode::METHOD_NOT_ALLOWED, "25006".to_owned()));
 }

@@ -116,7 +116,7 @@ async fn most_during(client: &tokio_postgres::Client, load: impl Future<Output =
 }
 
 async fn within_bounds(roles: Roles, used: &[&str]) {
-    let db = TestDatabase::create(rowhouse::platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.migrate(PROJECT).await;
     let settings = settings();
     let bounds = bounds(&settings.get::<DbSettings>());

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use rowhouse_rest::{OpenapiMode, RestSettings};
+use rowhouse_testkit::{LIMIT, until, until_some};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, settings};
@@ -72,10 +73,11 @@ async fn description_is_of_the_requested_schema() {
         notify pgrst, 'reload schema'";
     app.db.superuser().await.batch_execute(sql).await.unwrap();
     let ask = || app.request(Method::GET, PATH).bearer_auth(&app.anon_key).header("accept-profile", "shop");
-    let mut document = app.send(ask()).await.json();
-    while methods(&document, "/shirts").is_empty() {
-        document = app.send(ask()).await.json();
-    }
+    let document = until_some("the table is described", LIMIT, async || {
+        let document = app.send(ask()).await.json();
+        (!methods(&document, "/shirts").is_empty()).then_some(document)
+    });
+    let document = document.await;
     assert_eq!(document["paths"].as_object().unwrap().len(), 1);
     let shirts = &document["components"]["schemas"]["shirts"]["properties"];
     assert_eq!(
@@ -93,5 +95,5 @@ async fn table_named_like_the_description_takes_precedence() {
         "create table public.\"openapi.json\" (id int); grant select on public.\"openapi.json\" to anon;
         notify pgrst, 'reload schema'";
     app.db.superuser().await.batch_execute(sql).await.unwrap();
-    while app.get(&app.anon_key, PATH).await.text != "[]" {}
+    until("the table is served", LIMIT, async || app.get(&app.anon_key, PATH).await.text == "[]").await;
 }

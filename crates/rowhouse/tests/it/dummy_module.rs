@@ -132,7 +132,7 @@ async fn module_of_one_file_is_served_run_scheduled_migrated_and_supervised() {
     let mut sources = Sources::new("[dummy]\ngreeting = \"good day\"", []);
     let mut given = settings();
     given.put((*Settings::load(&modules.settings(), &mut sources).unwrap().get::<DummySettings>()).clone());
-    let db = TestDatabase::create(rowhouse::platform::migrations()).await;
+    let db = TestDatabase::create().await;
     // A clone of the template lacks the grants on the database itself, which bootstrap makes.
     let grant = format!("grant create on database {} to rowhouse_owner", db.name);
     db.superuser().await.batch_execute(&grant).await.unwrap();

@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Method, StatusCode};
-use rowhouse::platform;
-use rowhouse_testkit::{Cluster, TestDatabase};
+use rowhouse_testkit::{Cluster, LIMIT, TestDatabase, until, until_true};
 use serde_json::json;
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 use tokio_postgres::Client;
 
 use crate::fault::load::{Kind, Load, Person, Seen, WITHIN};
 use crate::support::{PROJECT, TestApp, settings};
 
-/// Pause between two looks at a condition.
-const LOOK: Duration = Duration::from_millis(20);
+/// Pause between two rounds of requests while the database is away.
+const PACE: Duration = Duration::from_millis(100);
 /// How long the database is unavailable: longer than any request may take.
 const AWAY: Duration = Duration::from_millis(6500);
 /// Certainly in flight when the fault strikes.
@@ -59,7 +58,7 @@ async fn frozen_postmaster_is_reported_clearly_and_its_recovery_detected() {
 
 async fn outage(fault: Fault) {
     let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let db = TestDatabase::on_own_cluster(&cluster, platform::migrations()).await;
+    let db = TestDatabase::on_own_cluster(&cluster).await;
     db.migrate(PROJECT).await;
     db.migrate(SLOW).await;
     let app = Arc::new(TestApp::start_on(db, settings()).await);
@@ -99,23 +98,15 @@ async fn call_slow(app: Arc<TestApp>) -> Seen {
 async fn block_everybody(app: &TestApp) -> Client {
     let holder = app.db.superuser().await;
     let watcher = app.db.superuser().await;
-    let sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
-    until_at_least(&watcher, sleeping, 1).await;
+    until_true(&watcher, "exists (select from pg_stat_activity where wait_event = 'PgSleep')").await;
     holder.batch_execute("begin; lock table auth.users in access exclusive mode").await.unwrap();
     for application in ["rowhouse-data", "rowhouse-control"] {
         let waiting = format!(
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = '{application}'"
+            "(select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = '{application}') >= 2"
         );
-        until_at_least(&watcher, &waiting, 2).await;
+        until_true(&watcher, &waiting).await;
     }
     holder
-}
-
-async fn until_at_least(watcher: &Client, count: &str, least: i64) {
-    let mut look = interval(LOOK);
-    while watcher.query_one(count, &[]).await.unwrap().get::<_, i64>(0) < least {
-        look.tick().await;
-    }
 }
 
 impl Fault {
@@ -144,10 +135,7 @@ impl Fault {
             frozen.iter().for_each(|pid| signal(*pid, Signal::SIGCONT));
             return;
         }
-        let mut look = interval(LOOK);
-        while !cluster.processes().is_empty() {
-            look.tick().await;
-        }
+        until("the server is gone", LIMIT, async || cluster.processes().is_empty()).await;
         tokio::task::block_in_place(|| cluster.restart());
     }
 }
@@ -159,16 +147,8 @@ fn signal(pid: i32, signal: Signal) {
 
 /// Polls `/health/ready` until it answers `status`; how long after `since` that was.
 async fn ready_turns(app: &TestApp, status: StatusCode, since: Instant) -> Duration {
-    let mut look = interval(LOOK);
-    let polling = async {
-        while app.send(app.request(Method::GET, "/health/ready")).await.status != status {
-            look.tick().await;
-        }
-    };
-    let limit = WITHIN.saturating_sub(since.elapsed());
-    timeout(limit, polling)
-        .await
-        .unwrap_or_else(|_| panic!("/health/ready is not {status} after {WITHIN:?}"));
+    let turned = async || app.send(app.request(Method::GET, "/health/ready")).await.status == status;
+    until(format!("/health/ready is {status}"), WITHIN.saturating_sub(since.elapsed()), turned).await;
     since.elapsed()
 }
 
@@ -176,9 +156,9 @@ async fn ready_turns(app: &TestApp, status: StatusCode, since: Instant) -> Durat
 ///
 /// Readiness opens connections, so it may notice earlier than requests on connections that a frozen postmaster left working.
 async fn stays_away(prober: &mut Person, struck: Instant) {
-    let mut look = interval(LOOK * 5);
-    let noticed = async { while !prober.send(Kind::Read).await.refused_clearly() {} };
-    timeout(WITHIN.saturating_sub(struck.elapsed()), noticed).await.expect("requests are refused in time");
+    let mut look = interval(PACE);
+    let noticed = async || prober.send(Kind::Read).await.refused_clearly();
+    until("requests are refused", WITHIN.saturating_sub(struck.elapsed()), noticed).await;
     while struck.elapsed() < AWAY {
         look.tick().await;
         for kind in Kind::ALL {
@@ -190,16 +170,8 @@ async fn stays_away(prober: &mut Person, struck: Instant) {
 
 /// Waits until every kind of request succeeds and health says so; after that, none may fail again.
 async fn works_again(app: &TestApp, prober: &mut Person, back: Instant) -> Duration {
-    let mut look = interval(LOOK);
-    let recovering = async {
-        while !all_succeed(app, prober).await {
-            look.tick().await;
-        }
-    };
     let limit = WITHIN.saturating_sub(back.elapsed());
-    timeout(limit, recovering)
-        .await
-        .unwrap_or_else(|_| panic!("not recovered {WITHIN:?} after the database's return"));
+    until("all is well again", limit, async || all_succeed(app, prober).await).await;
     let recovered = back.elapsed();
     for _ in 0..5 {
         assert!(all_succeed(app, prober).await, "a failure after recovery");

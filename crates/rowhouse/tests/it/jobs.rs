@@ -13,15 +13,14 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::StatusCode;
-use rowhouse::platform;
 use rowhouse_module::Roles;
-use rowhouse_testkit::{Cluster, TestDatabase};
+use rowhouse_testkit::{Cluster, LIMIT, TestDatabase, until, until_true};
 use tokio_postgres::Client;
 
 use crate::support::{PROJECT, TestApp, settings};
 
 async fn start(roles: Roles) -> TestApp {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.migrate(PROJECT).await;
     TestApp::start_as(db, settings(), roles).await
 }
@@ -34,22 +33,12 @@ async fn still() -> (TestApp, Client) {
     (app, client)
 }
 
-/// Waits inside the database until a condition holds.
-async fn until(client: &Client, condition: &str) {
-    let text = condition.replace('\'', "''");
-    let wait = format!(
-        "do $$ begin for i in 1..3000 loop if ({condition}) then return; end if; perform pg_sleep(0.01); \
-         end loop; raise 'not so in 30 s: {text}'; end $$"
-    );
-    client.batch_execute(&wait).await.unwrap();
-}
-
 #[tokio::test]
 async fn process_with_all_roles_runs_jobs_and_reports_its_worker() {
     let app = start(Roles::ALL).await;
     let client = app.db.superuser().await;
     client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
-    until(&client, "exists (select from jobs.done) and not exists (select from jobs.leases)").await;
+    until_true(&client, "exists (select from jobs.done) and not exists (select from jobs.leases)").await;
     let health = app.get(&app.anon_key, "/health").await.json();
     assert_eq!((&health["status"], &health["services"]["worker"]), (&"healthy".into(), &"healthy".into()));
 }
@@ -68,7 +57,7 @@ async fn worker_process_serves_health_and_no_data() {
 async fn drained_worker_leaves_no_lease_and_no_worker_row() {
     let app = start(Roles::ALL).await;
     let client = app.db.superuser().await;
-    until(&client, "exists (select from jobs.workers)").await;
+    until_true(&client, "exists (select from jobs.workers)").await;
     client.batch_execute("select jobs.enqueue('jobs.noop') from generate_series(1, 2000)").await.unwrap();
     app.app.stop().await;
     let left = "select (select count(*) from jobs.workers) + (select count(*) from jobs.leases)";
@@ -80,17 +69,14 @@ async fn drained_worker_leaves_no_lease_and_no_worker_row() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_continues_after_a_database_outage() {
     let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let db = TestDatabase::on_own_cluster(&cluster, platform::migrations()).await;
+    let db = TestDatabase::on_own_cluster(&cluster).await;
     let app = Arc::new(TestApp::start_as(db, settings(), Roles::ALL).await);
     kill(Pid::from_raw(cluster.postmaster()), Signal::SIGINT).unwrap();
-    let mut look = tokio::time::interval(Duration::from_millis(20));
-    while !cluster.processes().is_empty() {
-        look.tick().await;
-    }
+    until("the server is gone", LIMIT, async || cluster.processes().is_empty()).await;
     tokio::task::block_in_place(|| cluster.restart());
     let client = app.db.superuser().await;
     client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
-    until(&client, "exists (select from jobs.done)").await;
+    until_true(&client, "exists (select from jobs.done)").await;
     app.app.stop().await;
     let workers = "select count(*) from jobs.workers";
     let gone = tokio::time::timeout(Duration::from_secs(5), client.query_one(workers, &[])).await;

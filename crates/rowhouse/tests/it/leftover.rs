@@ -1,7 +1,6 @@
 //! Session state that a request leaves never reaches the next caller.
 
 use reqwest::StatusCode;
-use rowhouse::platform;
 use rowhouse_db::DbSettings;
 use rowhouse_testkit::TestDatabase;
 use serde_json::json;
@@ -57,7 +56,7 @@ const SCHEMA: &str =
 
 #[tokio::test]
 async fn no_session_state_reaches_the_next_caller() {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.migrate(SCHEMA).await;
     let admin = db.superuser().await;
     let name: String = admin.query_one("select current_database()", &[]).await.unwrap().get(0);

@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use rowhouse_crypto::Purpose;
 use rowhouse_kernel::TenantId;
 use rowhouse_tenancy::limit::{self, Limits};
+use rowhouse_testkit::{LIMIT, until, until_some};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -46,9 +47,7 @@ impl World {
         let superuser = app.db.superuser().await;
         let world = Self { app, superuser, limited, other };
         world.notify("notify pgrst").await;
-        while world.call(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0 })).await.0
-            != StatusCode::OK
-        {}
+        world.success(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0 })).await;
         world
     }
 
@@ -91,18 +90,19 @@ impl World {
 
     /// Repeats a call until the server has read a changed limit and refuses it.
     async fn refusal(&self, user: &SignedIn, method: &str, path: &str, body: Value) -> Value {
-        loop {
-            let (status, refusal) = self.call(user, method, path, body.clone()).await;
-            if status == StatusCode::UNPROCESSABLE_ENTITY {
-                return refusal;
-            }
-            assert!(status.is_success(), "{status} {refusal}");
-        }
+        let refused = async || {
+            let (status, answer) = self.call(user, method, path, body.clone()).await;
+            let refused = status == StatusCode::UNPROCESSABLE_ENTITY;
+            assert!(refused || status.is_success(), "{status} {answer}");
+            refused.then_some(answer)
+        };
+        until_some(format!("{method} {path} is refused"), LIMIT, refused).await
     }
 
     /// Repeats a call until the server has read a changed limit and accepts it.
-    async fn success(&self, user: &SignedIn, path: &str) {
-        while self.call(user, "GET", path, Value::Null).await.0 == StatusCode::UNPROCESSABLE_ENTITY {}
+    async fn success(&self, user: &SignedIn, method: &str, path: &str, body: Value) {
+        let passes = async || self.call(user, method, path, body.clone()).await.0 == StatusCode::OK;
+        until(format!("{method} {path} passes"), LIMIT, passes).await;
     }
 }
 
@@ -149,9 +149,7 @@ async fn tenants_timeout_applies_to_that_tenant_at_once_and_until_it_is_cleared(
     let free = world.call(&world.other, "POST", "/rpc/nap", json!({ "seconds": 0.3 })).await;
     assert_eq!(free, (StatusCode::OK, json!(1)), "another tenant");
     world.limit(Limits::default()).await;
-    while world.call(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0.3 })).await.0 != StatusCode::OK
-    {
-    }
+    world.success(&world.limited, "POST", "/rpc/nap", json!({ "seconds": 0.3 })).await;
 }
 
 #[tokio::test]
@@ -254,7 +252,7 @@ async fn query_that_would_cost_too_much_is_not_run() {
     let (status, _) = world.call(&world.other, "GET", "/facts?select=name&name=like.*7*", Value::Null).await;
     assert_eq!(status, StatusCode::OK, "another tenant");
     world.limit(Limits::default()).await;
-    world.success(user, "/facts?select=name&name=like.*7*").await;
+    world.success(user, "GET", "/facts?select=name&name=like.*7*", Value::Null).await;
 }
 
 /// Sizes and statistics cover all tenants' rows: a refusal by them would reveal how many another tenant has.
@@ -298,7 +296,7 @@ async fn role_and_tenant_limit_together_and_the_stricter_wins() {
 #[tokio::test]
 async fn sql_of_a_caller_cannot_lift_a_limit() {
     let world = World::start().await;
-    world.limit(Limits { max_rows: Some(5), max_cost: Some(50.0), ..time(100) }).await;
+    world.limit(Limits { max_rows: Some(5), max_cost: Some(50.0), ..time(500) }).await;
     let user = &world.limited;
     world.refusal(user, "GET", "/facts?limit=6", Value::Null).await;
     // More often than there are connections, so that each of them is affected.

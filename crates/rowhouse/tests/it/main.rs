@@ -28,6 +28,7 @@ mod mail;
 mod manners;
 mod matrix;
 mod operator;
+mod platform;
 mod pooler;
 mod production;
 mod program;

@@ -1,7 +1,6 @@
 //! The platform's SQL uses PostgreSQL's own operators, whatever a project defines under their names.
 
 use reqwest::StatusCode;
-use rowhouse::platform;
 use rowhouse_testkit::TestDatabase;
 
 use crate::support::{PROJECT, TestApp, settings};
@@ -19,7 +18,7 @@ create operator public.= (leftarg = text, rightarg = varchar, function = public.
 
 #[tokio::test]
 async fn operator_of_a_project_is_not_used_by_the_platform() {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.migrate(PROJECT).await;
     db.migrate(BETTER_FITS).await;
     let app = TestApp::start_on(db, settings()).await;

@@ -8,7 +8,7 @@ use crate::program::{Folder, Up, free_port};
 
 /// A prepared database. Privileges on a database are not part of the template that it is copied from.
 async fn database() -> TestDatabase {
-    let base = TestDatabase::create(rowhouse::platform::migrations()).await;
+    let base = TestDatabase::create().await;
     let grants = "grant create on database NAME to rowhouse_owner, rowhouse_project; \
         grant connect on database NAME to rowhouse, authenticator, authenticator_service";
     base.superuser().await.batch_execute(&grants.replace("NAME", &base.name)).await.unwrap();

@@ -1,6 +1,7 @@
 //! The data API over HTTP: one golden line per request, and schema changes.
 
 use rowhouse_http::ServerSettings;
+use rowhouse_testkit::{LIMIT, until};
 use std::fmt::Write as _;
 
 use reqwest::{Method, StatusCode};
@@ -116,7 +117,8 @@ async fn table_made_while_serving_is_served_after_a_notice() {
         grant all on public.notes to authenticated;
         notify pgrst, 'reload schema'";
     app.db.migrate(sql).await;
-    while app.get(&user.token, "/rest/v1/notes").await.status != StatusCode::OK {}
+    let served = async || app.get(&user.token, "/rest/v1/notes").await.status == StatusCode::OK;
+    until("the table is served", LIMIT, served).await;
     let other = app.sign_up("b@example.com").await;
     let list =
         app.post(&other.token, "/rest/v1/lists", json!({ "name": "of b" })).await.json()[0]["id"].clone();

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use rowhouse_rest::{ErrorVerbosity, RestSettings};
+use rowhouse_testkit::{LIMIT, until};
 use serde_json::json;
 
 use crate::support::{TestApp, settings};
@@ -21,7 +22,7 @@ async fn function_answers_the_root_in_place_of_the_description() {
     };
     assert_eq!(ask("/rest/v1/", "*/*").await.code(), "PGRST202");
     app.db.migrate(ROOT).await;
-    while ask("/rest/v1/", "*/*").await.code() == "PGRST202" {}
+    until("the function is known", LIMIT, async || ask("/rest/v1/", "*/*").await.code() != "PGRST202").await;
     for path in ["/rest/v1/", "/rest/v1"] {
         let answer = ask(path, "application/openapi+json").await;
         assert_eq!(answer.headers["content-type"], "application/openapi+json; charset=utf-8");
@@ -87,7 +88,7 @@ async fn rows_are_returned_as_geojson_if_the_database_supports_it() {
     let refused = read().await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (406, "PGRST107"));
     app.db.superuser().await.batch_execute(FEATURES).await.unwrap();
-    while read().await.status.as_u16() == 406 {}
+    until("the functions are known", LIMIT, async || read().await.status.as_u16() != 406).await;
     let answer = read().await;
     assert_eq!(answer.headers["content-type"], "application/geo+json; charset=utf-8");
     let feature = |properties| json!({ "type": "Feature", "geometry": null, "properties": properties });

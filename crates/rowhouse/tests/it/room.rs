@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use rowhouse::platform;
-use rowhouse_testkit::{Cluster, TestDatabase};
+use rowhouse_testkit::{Cluster, TestDatabase, until};
 use serde_json::json;
 
 use crate::support::{PROJECT, TestApp, settings};
@@ -24,19 +23,14 @@ async fn limit_connections(app: &TestApp, limit: i32) {
 }
 
 async fn readiness_turns(app: &TestApp, status: StatusCode) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    let asked = async {
-        while app.get(&app.anon_key, READINESS).await.status != status {
-            ticks.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), asked).await.is_ok(), "{status}");
+    let turned = async || app.get(&app.anon_key, READINESS).await.status == status;
+    until(format!("readiness is {status}"), Duration::from_secs(10), turned).await;
 }
 
 #[tokio::test]
 async fn too_many_connections_are_503_with_retry_after_in_every_dialect() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let db = TestDatabase::on_own_cluster(&cluster, platform::migrations()).await;
+    let db = TestDatabase::on_own_cluster(&cluster).await;
     db.migrate(PROJECT).await;
     let app = TestApp::start_on(db, settings()).await;
     limit_connections(&app, 0).await;

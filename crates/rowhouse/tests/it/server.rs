@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use rowhouse_rest::RestSettings;
+use rowhouse_testkit::{LIMIT, until, until_true};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -108,20 +109,22 @@ async fn browser_preflight_is_answered_without_a_token() {
 #[tokio::test]
 async fn request_in_flight_is_finished_while_new_connections_are_refused() {
     let app = TestApp::start().await;
-    app.db.migrate("create function public.slow() returns text language sql volatile as $$ select 'done' from pg_sleep(0.6) $$; notify pgrst").await;
+    let slow = "create function public.slow() returns text language sql volatile as \
+        $$ select 'done' from pg_advisory_xact_lock_shared(7) $$; notify pgrst";
+    app.db.migrate(slow).await;
     let user = app.sign_up("a@example.com").await;
     // The schema is reloaded after the notice; until then the function is unknown.
-    while app.post(&user.token, "/rest/v1/rpc/slow", json!({})).await.status != StatusCode::OK {}
-    let (answer, ()) = tokio::join!(app.post(&user.token, "/rest/v1/rpc/slow", json!({})), async {
-        wait_for_a_running_query(&app).await;
+    let call = || app.post(&user.token, "/rest/v1/rpc/slow", json!({}));
+    until("the function is known", LIMIT, async || call().await.status == StatusCode::OK).await;
+    let holder = app.db.superuser().await;
+    holder.batch_execute("select pg_advisory_lock(7)").await.unwrap();
+    let (answer, ()) = tokio::join!(call(), async {
+        let runs = "exists (select from pg_stat_activity where datname = current_database() and wait_event = 'advisory')";
+        until_true(&holder, runs).await;
         app.drain();
+        let refused = async || TcpStream::connect(app.address).await.is_err();
+        until("new connections are refused", LIMIT, refused).await;
+        holder.batch_execute("select pg_advisory_unlock(7)").await.unwrap();
     });
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "\"done\""));
-    assert!(TcpStream::connect(app.address).await.is_err());
-}
-
-async fn wait_for_a_running_query(app: &TestApp) {
-    let client = app.db.superuser().await;
-    let sql = "select count(*) from pg_stat_activity where datname = current_database() and state = 'active' and pid <> pg_backend_pid() and wait_event = 'PgSleep'";
-    while client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
 }

@@ -5,12 +5,11 @@ use rowhouse_rest::RestSettings;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{TestDatabase, until_true};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{Answer, TestApp, settings};
-use rowhouse::platform;
 
 const NDJSON: &str = "application/x-ndjson";
 const SCHEMA: &str = "
@@ -18,7 +17,7 @@ const SCHEMA: &str = "
     grant all on public.marks to anon;
     create function public.numbers(last bigint) returns setof bigint language sql stable as
         'select generate_series(1, last)';
-    create function public.nap() returns text language sql stable as 'select pg_sleep(60)::text';
+    create function public.nap() returns text language sql stable as 'select pg_sleep(600)::text';
     create view public.endless as select generate_series(1, 1000000000000) as n, repeat('x', 1000) as filler;
     create view public.breaks as select n / (n - 100000) as n from public.numbers(200000) n;
     create view public.breaks_early as select 1 / (n - 3) as n from public.numbers(200000) n;
@@ -31,10 +30,10 @@ async fn start() -> TestApp {
     settings.update(|db: &mut DbSettings| db.data_pool_size = 2);
     settings.update(|db: &mut DbSettings| db.acquire_timeout = Duration::from_secs(20));
     settings.update(|db: &mut DbSettings| db.statement_timeout = Duration::from_secs(120));
-    settings.update(|rest: &mut RestSettings| rest.stall_timeout = Duration::from_millis(300));
+    settings.update(|rest: &mut RestSettings| rest.stall_timeout = Duration::from_secs(1));
     settings.update(|rest: &mut RestSettings| rest.max_body_bytes = 1_000_000);
     settings.update(|rest: &mut RestSettings| rest.max_import_bytes = 4_000_000);
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.migrate(SCHEMA).await;
     TestApp::start_on(db, settings).await
 }
@@ -57,11 +56,7 @@ impl TestApp {
     async fn naps(&self, running: bool) {
         let seen = "exists (select from pg_stat_activity where state = 'active' and query like '%\"nap\"%' \
                     and pid <> pg_backend_pid())";
-        let wait = format!(
-            "do $$ begin for i in 1..1000 loop if {seen} = {running} then return; end if; \
-             perform pg_sleep(0.01), pg_stat_clear_snapshot(); end loop; raise 'not seen'; end $$"
-        );
-        self.db.superuser().await.batch_execute(&wait).await.unwrap();
+        until_true(&self.db.superuser().await, &format!("{seen} = {running}")).await;
     }
 
     async fn marks(&self) -> i64 {

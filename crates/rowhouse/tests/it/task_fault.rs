@@ -17,7 +17,7 @@ const UP_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_task_that_panics_returns_or_hangs_is_reported_and_restarted() {
-    let db = TestDatabase::create(rowhouse::platform::migrations()).await;
+    let db = TestDatabase::create().await;
     let app = TestApp::start_as(db, settings(), Roles::ALL).await;
     let names: Vec<&str> = app.app.supervisor().statuses().iter().map(|task| task.name).collect();
     assert!(names.contains(&"jobs.worker") && names.contains(&"rest.schema"), "{names:?}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rowhouse_kernel::{Rng, SeededRng};
-use rowhouse_testkit::{Cluster, TestDatabase};
+use rowhouse_testkit::{Cluster, LIMIT, TestDatabase, until, until_some};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -15,7 +15,6 @@ use super::link::{FROZEN, Link, Mode};
 use super::load::{self, Load, connect};
 use super::process::{Process, folder};
 use super::recovery::{held, taken_over};
-use crate::support::platform_migrations;
 
 /// Killed in turn.
 const VICTIMS: u64 = 3;
@@ -83,7 +82,7 @@ pub(super) struct Report {
 impl Campaign {
     pub(super) async fn start(seed: u64) -> Self {
         let cluster = Cluster::start();
-        let db = TestDatabase::on_own_cluster(&cluster, platform_migrations()).await;
+        let db = TestDatabase::on_own_cluster(&cluster).await;
         load::arrange(&db).await;
         let url = cluster.url("postgres", "postgres");
         let folder = folder();
@@ -144,11 +143,11 @@ impl Campaign {
 
     /// Kills a worker that holds jobs, waits until others have them all, and only then starts the next.
     async fn kill_one(&mut self) {
-        let mut had = held(&self.url, self.workers[0].pid()).await;
-        while had.is_nothing() {
-            pause(Duration::from_millis(20)).await;
-            had = held(&self.url, self.workers[0].pid()).await;
-        }
+        let had = until_some("the worker holds jobs", LIMIT, async || {
+            let had = held(&self.url, self.workers[0].pid()).await;
+            (!had.is_nothing()).then_some(had)
+        });
+        let had = had.await;
         self.workers[0].kill();
         self.report.lone_kills += 1;
         let (_, took) = taken_over(self.url.clone(), had).await;
@@ -211,9 +210,8 @@ impl Campaign {
         let postmaster = Pid::from_raw(self.cluster.postmaster());
         kill(postmaster, Signal::SIGKILL).unwrap();
         // Whoever cleans up after it may take a moment, and its lock lasts as long as its number.
-        while !self.cluster.processes().is_empty() || kill(postmaster, None).is_ok() {
-            pause(Duration::from_millis(20)).await;
-        }
+        let gone = async || self.cluster.processes().is_empty() && kill(postmaster, None).is_err();
+        until("the server is gone", LIMIT, gone).await;
         tokio::task::block_in_place(|| self.cluster.restart());
         self.restarts.push(Instant::now());
     }

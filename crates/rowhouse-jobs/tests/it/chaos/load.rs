@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{LIMIT, TestDatabase};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
@@ -76,13 +76,15 @@ async fn transaction(client: &Client, ghost: bool) -> Result<(), tokio_postgres:
 
 /// As soon as the database is there.
 pub(super) async fn connect(url: &str) -> Client {
-    loop {
+    let begun = Instant::now();
+    while begun.elapsed() < LIMIT {
         if let Ok((client, connection)) = tokio_postgres::connect(url, NoTls).await {
             tokio::spawn(connection);
             return client;
         }
         pause(Duration::from_millis(50)).await;
     }
+    panic!("the database is not there after {LIMIT:?}")
 }
 
 pub(super) async fn arrange(db: &TestDatabase) {

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::{Worker, WorkerParts};
 use rowhouse_kernel::{Secret, SystemClock, SystemRng};
+use rowhouse_testkit::{LIMIT, until_some};
 
 use super::act;
 
@@ -29,7 +30,7 @@ async fn worker_process_runs_jobs_until_its_parent_ends() {
     // The worker's connections are its own: handlers that wait for one must not silence it.
     let settings = DbSettings { control_pool_size: 3, ..settings };
     let handlers = Control::open(&url, &settings).unwrap();
-    let worker = loop {
+    let start = async || {
         let parts = WorkerParts {
             control: control.clone(),
             registry: act::registry(&handlers),
@@ -39,13 +40,10 @@ async fn worker_process_runs_jobs_until_its_parent_ends() {
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
         };
-        match Worker::start(parts).await {
-            Ok(worker) => break worker,
-            // The database may be away.
-            Err(error) => tracing::warn!(%error, "the worker cannot start"),
-        }
-        act::pause(Duration::from_millis(100)).await;
+        // The database may be away.
+        Worker::start(parts).await.inspect_err(|error| tracing::warn!(%error, "the worker cannot start")).ok()
     };
+    let worker = until_some("the worker starts", LIMIT, start).await;
     let eof = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
     let _eof = eof.await;
     worker.stop(Duration::from_secs(5)).await;

@@ -10,7 +10,7 @@ use rowhouse_testkit::{Cluster, TestDatabase};
 use serde_json::json;
 
 use super::{act, load};
-use crate::support::{idle, platform_migrations};
+use crate::support::idle;
 
 const WORKERS: usize = 8;
 /// For each worker.
@@ -19,7 +19,7 @@ const JOBS: usize = 10;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cap_of_a_queue_is_reached_and_never_exceeded_by_racing_workers() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let db = TestDatabase::on_own_cluster(&cluster, platform_migrations()).await;
+    let db = TestDatabase::on_own_cluster(&cluster).await;
     load::arrange(&db).await;
     let client = db.superuser().await;
     let settings = DbSettings { control_pool_size: 8, ..DbSettings::default() };

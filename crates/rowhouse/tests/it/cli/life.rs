@@ -1,9 +1,9 @@
 //! A project's life cycle with the real program: up, sign-up, rotation, commands, stop.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
+use rowhouse_testkit::{LIMIT, until};
 use serde_json::{Value, json};
 
 use crate::program::{Folder, Up, free_port, processes_in};
@@ -29,15 +29,17 @@ impl Front<'_> {
 
     /// Waits until the server has been notified of a rotation.
     async fn knows_key(&self, kid: &str) {
-        let end = Instant::now() + Duration::from_secs(20);
-        while !self.get("", "/.well-known/jwks.json").await.1["keys"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|key| key["kid"] == kid)
-        {
-            assert!(Instant::now() < end, "the server does not learn of {kid}");
-        }
+        let knows = async || {
+            let keys = self.get("", "/.well-known/jwks.json").await.1["keys"].clone();
+            keys.as_array().unwrap().iter().any(|key| key["kid"] == kid)
+        };
+        until(format!("the server learns of {kid}"), LIMIT, knows).await;
+    }
+
+    /// The server hears of a change by notice; this returns when a request is answered accordingly.
+    async fn answers(&self, status: StatusCode, token: &str, path: &str) {
+        let answers = async || self.get(token, path).await.0 == status;
+        until(format!("{path} is answered {status}"), LIMIT, answers).await;
     }
 }
 
@@ -136,11 +138,11 @@ async fn tenant_gets_limits_and_loses_them(folder: &Folder, front: &Front<'_>, t
     assert_eq!(limits(&["--max-rows", "3"]).document(), document(Value::Null, json!(3), Value::Null));
     let more = limits(&["--statement-timeout", "2s", "--max-cost", "1e5"]).document();
     assert_eq!(more, document(json!(2000), json!(3), json!(1e5)), "others stay");
-    while front.get(token, "/rest/v1/todos?limit=4").await.0 != StatusCode::UNPROCESSABLE_ENTITY {}
+    front.answers(StatusCode::UNPROCESSABLE_ENTITY, token, "/rest/v1/todos?limit=4").await;
     let narrowed = limits(&["--clear", "--max-rows", "7"]).document();
     assert_eq!(narrowed, document(Value::Null, json!(7), Value::Null));
     assert_eq!(limits(&["--clear"]).document(), none());
-    while front.get(token, "/rest/v1/todos?limit=8").await.0 != StatusCode::OK {}
+    front.answers(StatusCode::OK, token, "/rest/v1/todos?limit=8").await;
     for wrong in
         [["--max-rows", "0"], ["--max-cost", "-1"], ["--max-cost", "inf"], ["--statement-timeout", "0"]]
     {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
+use rowhouse_testkit::{LIMIT, until};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -171,10 +172,8 @@ impl Load {
 
     /// Returns when every client has been answered several times.
     pub(super) async fn settled(&self) {
-        let mut look = interval(PACE);
-        while self.log.lock().unwrap().len() < 20 * (CLIENTS.len() + HEALTH.len()) {
-            look.tick().await;
-        }
+        let answered = async || self.log.lock().unwrap().len() >= 20 * (CLIENTS.len() + HEALTH.len());
+        until("every client has been answered", LIMIT, answered).await;
     }
 
     /// Ends the clients after the request that each is at.

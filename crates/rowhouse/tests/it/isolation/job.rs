@@ -1,11 +1,8 @@
 //! Jobs: only the platform may use their tables and functions, and a tenant's job is confined to its tenant.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
-use rowhouse::platform;
 use rowhouse_module::Roles;
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{LIMIT, TestDatabase, until, until_true};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -52,7 +49,7 @@ const DOOR: &str = "set role rowhouse_project; \
     reset role; notify pgrst";
 
 async fn start(roles: Roles) -> (TestApp, Client) {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.migrate(PROJECT).await;
     let client = db.superuser().await;
     client.batch_execute(DOOR).await.unwrap();
@@ -65,7 +62,7 @@ async fn names(client: &Client, sql: &str, role: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn only_the_owner_can_access_the_tables_of_jobs() {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     let open_tables = "select relname::text from pg_class where relnamespace = 'jobs'::regnamespace and relkind = 'r' \
         and not (relrowsecurity and relforcerowsecurity and (select array_agg(polname::text || polroles::text) from pg_policy \
@@ -115,15 +112,11 @@ async fn job_enqueued_by_a_caller_acts_in_the_callers_tenant_only() {
         app.post(token, "/rest/v1/rpc/ask", json!({ "body": "mine", "tenant": tenant })).await
     };
     // Each names the other's tenant. Until the schema is read again the function is unknown.
-    let mut look = tokio::time::interval(Duration::from_millis(50));
-    while ask(&one.token, &two.tenant).await.status == StatusCode::NOT_FOUND {
-        look.tick().await;
-    }
+    let known = async || ask(&one.token, &two.tenant).await.status != StatusCode::NOT_FOUND;
+    until("the function is known", LIMIT, known).await;
     let asked = ask(&two.token, &one.tenant).await;
     assert_eq!(asked.status, StatusCode::OK, "{}", asked.text);
-    let wait = "do $$ begin for i in 1..3000 loop if (select count(distinct tenant_id) from public.notes) = 2 then return; \
-        end if; perform pg_sleep(0.01); end loop; raise 'no notes in 30 s'; end $$";
-    client.batch_execute(wait).await.unwrap();
+    until_true(&client, "(select count(distinct tenant_id) from public.notes) = 2").await;
     for user in [&one, &two] {
         let notes = app.get(&user.token, "/rest/v1/notes?select=tenant_id").await.json();
         let notes = notes.as_array().unwrap();

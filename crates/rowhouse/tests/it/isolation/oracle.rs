@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use rowhouse::platform;
 use rowhouse_kernel::TenantId;
 use rowhouse_kernel::settings::{Environment, ProjectSettings};
 use rowhouse_rest::RestSettings;
@@ -53,7 +52,7 @@ fn write(method: Method, path: impl Into<String>, body: Value) -> Question {
 
 /// As in production, with everything on that an operator may switch on.
 async fn start() -> Scene {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.migrate(include_str!("oracle.sql")).await;
     let mut settings = settings();
     settings.update(|project: &mut ProjectSettings| project.environment = Environment::Production);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use reqwest::{Method, StatusCode};
-use rowhouse::platform;
 use rowhouse_crypto::Purpose;
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
@@ -44,7 +43,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn start() -> Self {
-        let db = TestDatabase::create(platform::migrations()).await;
+        let db = TestDatabase::create().await;
         db.migrate(PROJECT).await;
         db.migrate(include_str!("project.sql")).await;
         let app = TestApp::start_on(db, settings()).await;

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use rowhouse_testkit::METHODS;
+use rowhouse_testkit::{LIMIT, METHODS, until};
 
 use super::still;
 use crate::support::TestApp;
@@ -178,7 +178,9 @@ async fn job_carries_the_id_of_the_request_that_enqueued_it() {
         .await;
     let user = app.sign_up("a@example.com").await;
     // The schema is reloaded after the notice; until then the function is unknown.
-    while app.post(&user.token, "/rest/v1/rpc/begin_work", json!({})).await.status != StatusCode::OK {}
+    let known =
+        async || app.post(&user.token, "/rest/v1/rpc/begin_work", json!({})).await.status.is_success();
+    until("the function is known", LIMIT, known).await;
     let last = "select options ->> 'request_id' from jobs.ready order by id desc limit 1";
     for (path, token) in [("/rest/v1/rpc/begin_work", &user.token), ("/admin/v1/jobs", &app.service_key)] {
         for given in [Some("mine-1"), Some("not plain, so another is made"), None] {

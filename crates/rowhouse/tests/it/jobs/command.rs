@@ -1,13 +1,12 @@
 //! The command `jobs` on a running database.
 
-use rowhouse::platform;
 use rowhouse_testkit::TestDatabase;
 use serde_json::json;
 
 use crate::program::Folder;
 
 async fn project() -> (TestDatabase, Folder) {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     db.superuser().await.batch_execute("insert into jobs.kinds (name) values ('jobs.noop')").await.unwrap();
     let folder = Folder::with_settings(&format!("[db]\nurl = \"{}\"\n", db.urls.control.expose()));
     (db, folder)

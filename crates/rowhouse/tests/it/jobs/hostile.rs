@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use reqwest::Client;
+use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 use tokio_postgres::NoTls;
 
-use super::until;
 use crate::program::{Folder, Up, free_port};
 
 /// Kinds with faulty handlers, and their jobs' final errors. Of two timeouts that expire together either may be first.
@@ -92,7 +92,7 @@ async fn bad_handlers_and_bad_input_are_reported_and_isolated() {
     }
     refused_on_every_way(&folder, &up, &client).await;
     client.batch_execute("select jobs.enqueue('shop.well')").await.unwrap();
-    until(
+    until_true(
         &client,
         "(select count(*) from jobs.dead) = 15 and exists (select from jobs.results where result = '7')",
     )
@@ -107,7 +107,7 @@ async fn bad_handlers_and_bad_input_are_reported_and_isolated() {
         }
     }
     let left = "select (select count(*) from jobs.ready) + (select count(*) from jobs.leases) + (select count(*) from jobs.scheduled)";
-    until(&client, &format!("({left}) = 0")).await;
+    until_true(&client, &format!("({left}) = 0")).await;
     let after: String = client.query_one(worker, &[]).await.unwrap().get(0);
     assert_eq!(before, after, "the worker lives");
     assert_eq!(folder.run(&["stop"]).code, 0);

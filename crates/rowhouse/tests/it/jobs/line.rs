@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::{Method, StatusCode};
 use rowhouse_module::Roles;
+use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 
-use super::{start, until};
+use super::start;
 
 /// Log lines as they are written.
 #[derive(Clone, Default)]
@@ -48,7 +49,7 @@ async fn log_lines_of_a_request_and_of_its_job_carry_the_same_id() {
     let request = app.request(Method::POST, "/admin/v1/jobs").bearer_auth(&app.service_key);
     let answer = app.send(request.header("x-request-id", "mine-7").json(&nothing)).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
-    until(&client, "exists (select from jobs.dead)").await;
+    until_true(&client, "exists (select from jobs.dead)").await;
     let answered = lines.find("answered", "/admin/v1/jobs").unwrap();
     let died = lines.find("job is dead", "mail.send").unwrap();
     assert_eq!(

@@ -1,11 +1,11 @@
 //! Metrics of jobs; the alerts name existing metrics only.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use rowhouse_module::Roles;
+use rowhouse_testkit::{LIMIT, until, until_true};
 
-use super::{start, until};
+use super::start;
 
 const ALERTS: &str = include_str!("../../../../../docs/alerts/jobs.rules.yml");
 
@@ -20,20 +20,16 @@ async fn every_metric_named_in_an_alert_exists() {
     let app = start(Roles::ALL).await;
     let client = app.db.superuser().await;
     client.batch_execute("select jobs.enqueue('jobs.noop')").await.unwrap();
-    until(&client, "exists (select from jobs.done)").await;
-    until(&client, "exists (select from jobs.measurement where jsonb_array_length(kinds) > 0)").await;
+    until_true(&client, "exists (select from jobs.done)").await;
+    until_true(&client, "exists (select from jobs.measurement where jsonb_array_length(kinds) > 0)").await;
     assert!(named().len() >= 6, "{:?}", named());
-    let mut look = tokio::time::interval(Duration::from_millis(50));
-    let mut missing = named();
-    for _ in 0..400 {
-        look.tick().await;
+    let shown = async |name: &str| {
         let text = app.get(&app.anon_key, "/metrics").await.text;
-        missing.retain(|name| !text.lines().any(|line| line.starts_with(name)));
-        if missing.is_empty() {
-            return;
-        }
+        text.lines().any(|line| line.starts_with(name))
+    };
+    for name in named() {
+        until(format!("{name} is in /metrics"), LIMIT, async || shown(name).await).await;
     }
-    panic!("not in /metrics: {missing:?}");
 }
 
 #[tokio::test]
@@ -47,7 +43,7 @@ async fn gauges_count_jobs_by_state_and_live_workers() {
         )
         .await
         .unwrap();
-    until(
+    until_true(
         &client,
         "exists (select from jobs.measurement where workers = 1 and kinds @> \
          '[{\"queue\": \"default\", \"kind\": \"jobs.noop\", \"scheduled\": 1, \"dead\": 0}]')",

@@ -2,10 +2,11 @@
 
 use reqwest::{Method, StatusCode};
 use rowhouse_module::Roles;
+use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use super::{start, until};
+use super::start;
 use crate::program::Folder;
 use crate::support::TestApp;
 
@@ -105,12 +106,15 @@ async fn built_in_schedules_fire_and_show_their_last_result() {
                 insert into jobs.done (finished_at, partition, ids) values (now() - interval '1 year', 1, '{-1}'); \
                 update jobs.schedules set next_at = now() where built_in";
     client.batch_execute(over).await.unwrap();
-    until(&client, "(select count(*) from auth.sessions) = 1").await;
-    until(&client, "not exists (select from auth.users where recovery_token <> '')").await;
-    until(&client, "(select count(*) from auth.audit_log_entries where payload ->> 'action' = 'old') = 1")
-        .await;
-    until(&client, "not exists (select from jobs.done where -1 = any (ids))").await;
-    until(
+    until_true(&client, "(select count(*) from auth.sessions) = 1").await;
+    until_true(&client, "not exists (select from auth.users where recovery_token <> '')").await;
+    until_true(
+        &client,
+        "(select count(*) from auth.audit_log_entries where payload ->> 'action' = 'old') = 1",
+    )
+    .await;
+    until_true(&client, "not exists (select from jobs.done where -1 = any (ids))").await;
+    until_true(
         &client,
         "not exists (select from jobs.schedules where built_in and \
          jobs.result_of(last_job, last_at) ->> 'state' is distinct from 'done')",

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rowhouse_testkit::LIMIT;
 use serde_json::{Value, json};
 
 use crate::program::{Folder, Up, free_port};
@@ -105,7 +106,9 @@ struct Smtp(BufReader<TcpStream>);
 impl Smtp {
     fn open(up: &Up) -> Self {
         let port = u16::try_from(up.state["smtp_port"].as_u64().unwrap()).unwrap();
-        let mut smtp = Self(BufReader::new(TcpStream::connect(("127.0.0.1", port)).unwrap()));
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut smtp = Self(BufReader::new(stream));
         assert!(smtp.reply().starts_with("220"));
         assert!(smtp.ask("EHLO shop.example\r\n").starts_with("250"));
         let sign_in = STANDARD.encode(format!("\0service_role\0{}", up.text("service_role_key")));

@@ -1,24 +1,15 @@
 //! Mails that are sent from SQL.
 
-use std::time::Duration;
-
-use rowhouse::platform;
 use rowhouse_module::Roles;
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use crate::support::{TestApp, settings};
 
 async fn running() -> TestApp {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     TestApp::start_as(db, settings(), Roles::ALL).await
-}
-
-async fn until(client: &Client, condition: &str) {
-    let wait = format!("do $$ begin while not ({condition}) loop perform pg_sleep(0.01); end loop; end $$");
-    let timeout = Duration::from_secs(60);
-    tokio::time::timeout(timeout, client.batch_execute(&wait)).await.expect(condition).unwrap();
 }
 
 async fn send(client: &Client, mail: Value) -> Result<i64, tokio_postgres::Error> {
@@ -40,7 +31,7 @@ async fn mail_of_a_trigger_is_sent_if_its_transaction_commits() {
     client.batch_execute("rollback").await.unwrap();
     send(&client, mail("Ada")).await.unwrap();
     client.batch_execute("reset role").await.unwrap();
-    until(&client, "exists (select from mail.messages) and not exists (select from jobs.leases)").await;
+    until_true(&client, "exists (select from mail.messages) and not exists (select from jobs.leases)").await;
     let sql = "select subject, kind, tenant::text, request_id from mail.messages";
     let rows = client.query(sql, &[]).await.unwrap();
     let found: Vec<[String; 4]> = rows.iter().map(|row| [0, 1, 2, 3].map(|column| row.get(column))).collect();
@@ -63,7 +54,7 @@ async fn mail_that_cannot_be_rendered_is_a_dead_job_with_the_reason() {
         (json!({ "to": "a@b.example", "text": 7 }), "invalid type"),
     ] {
         let job = send(&client, mail).await.unwrap();
-        until(&client, &format!("exists (select from jobs.dead where id = {job})")).await;
+        until_true(&client, &format!("exists (select from jobs.dead where id = {job})")).await;
         let error: String =
             client.query_one("select error from jobs.dead where id = $1", &[&job]).await.unwrap().get(0);
         assert!(error.contains(says), "{says}: {error}");
@@ -72,7 +63,7 @@ async fn mail_that_cannot_be_rendered_is_a_dead_job_with_the_reason() {
 
 #[tokio::test]
 async fn malformed_mail_fails_in_the_calling_statement() {
-    let db = TestDatabase::create(platform::migrations()).await;
+    let db = TestDatabase::create().await;
     let client = db.superuser().await;
     for (mail, code, says) in [
         (json!([]), "22023", "a mail is a JSON object"),
@@ -101,7 +92,7 @@ async fn users_cannot_send_unless_the_project_allows_it() {
     // Nor by enqueueing the job: it refers to a draft that only the function writes.
     let forged = "select jobs.enqueue('mail.write', '{\"draft\": 1, \"message\": {\"to\": \"a@b.example\", \"text\": \"T\"}}')";
     client.batch_execute(&format!("set role rowhouse_project; {forged}; reset role")).await.unwrap();
-    until(&client, "exists (select from jobs.done)").await;
+    until_true(&client, "exists (select from jobs.done)").await;
     let sent: i64 = client.query_one("select count(*) from mail.messages", &[]).await.unwrap().get(0);
     assert_eq!(sent, 0);
     // A project function decides for them, and the mail belongs to their tenant whatever it specifies.
@@ -111,7 +102,7 @@ async fn users_cannot_send_unless_the_project_allows_it() {
         reset role; select set_config('request.jwt.claims', '{\"tenant_id\": \"00000000-0000-7000-8000-000000000007\"}', false); \
         set role authenticated; select public.invite('ada@b.example'); reset role";
     client.batch_execute(project).await.unwrap();
-    until(&client, "exists (select from mail.messages)").await;
+    until_true(&client, "exists (select from mail.messages)").await;
     let tenant: String =
         client.query_one("select tenant::text from mail.messages", &[]).await.unwrap().get(0);
     assert_eq!(tenant, "00000000-0000-7000-8000-000000000007");

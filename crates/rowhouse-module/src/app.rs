@@ -14,11 +14,12 @@ use rowhouse_http::{
     Surface, Surfaces, observe, serve,
 };
 use rowhouse_kernel::SharedClock;
-use rowhouse_module::{
-    Assembled, Assembly, BoundListeners, CannotRun, Fact, HealthCheck, ListenerService, Modules, Origin,
-};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::{
+    Assembled, Assembly, BoundListeners, CannotRun, Fact, HealthCheck, ListenerService, Modules, Origin,
+};
 
 /// How long the start waits for parts that start in the background, such as the worker.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
