@@ -14,6 +14,7 @@ mod schema;
 mod size;
 mod text;
 mod tree;
+mod wait;
 
 use std::fmt;
 use std::path::Path;
@@ -52,6 +53,7 @@ const RULES: &[Rule] = &[
     opening::check,
     text::check,
     code::check,
+    wait::check,
     migration::check,
     circle::check,
     schema::check,

@@ -5,6 +5,7 @@ use super::tree::Tree;
 use super::{Rule, code, doc, floor, migration, name, opening, size, text};
 
 mod layer;
+mod wait;
 
 /// Findings of one rule over a handful of files, as they are printed.
 fn found(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
