@@ -1,8 +1,9 @@
 //! State that one caller leaves in a database session is removed before the next, however its request ended.
 
 use rowhouse_db::flight::{Access, Query, RequestContext};
-use rowhouse_db::{Control, DbError, DbSettings, Transaction};
-use rowhouse_kernel::{Caller, Operation};
+use rowhouse_db::{Control, DbError, DbSettings, Logins, Sharing, Transaction, bootstrap};
+use rowhouse_kernel::{Caller, Operation, Secret};
+use rowhouse_testkit::Cluster;
 
 use crate::support::{World, abandon, context, one_connection, service};
 
@@ -272,4 +273,20 @@ async fn session_of_the_program_that_cannot_be_cleared_is_closed() {
         let _either = control.run_tx(&Operation::system("test.timeout"), work).await;
         assert_eq!(told(control, "select current_setting('statement_timeout')").await, ["30s", "30s"]);
     }
+}
+
+/// What prepares a database runs as a superuser.
+#[tokio::test]
+async fn names_in_an_administrators_statements_never_lead_to_the_project() {
+    let world = world().await;
+    let theirs = "create table public.ran (who text); \
+        create function public.has_database_privilege(oid, name, text) returns boolean language plpgsql as \
+          $$ begin insert into public.ran values (current_user); return true; end $$";
+    world.db.migrate(theirs).await;
+    let url = Secret::new(Cluster::shared().url("postgres", &world.db.name));
+    let administrator = rowhouse_db::connect(&url).await.unwrap();
+    let logins = Logins::new(None, &world.db.urls.data).unwrap();
+    bootstrap(&administrator, &logins, Sharing::Accept).await.unwrap();
+    let ran = administrator.query_one("select count(*) from public.ran", &[]).await.unwrap();
+    assert_eq!(ran.get::<_, i64>(0), 0);
 }

@@ -153,8 +153,10 @@ pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>,
     let authenticator = settings.authenticator_password.is_some() || settings.authenticator_url.is_some();
     let service =
         settings.authenticator_service_password.is_some() || settings.authenticator_service_url.is_some();
-    match settings.server_url().is_some() && authenticator && service {
-        true => Ok(Some(rowhouse_module::database_urls(settings, None)?.data)),
+    // Commands do not go through a pooler.
+    let direct = DbSettings { url: settings.server_url().cloned(), ..settings.clone() };
+    match direct.url.is_some() && authenticator && service {
+        true => Ok(Some(rowhouse_module::database_urls(&direct, None)?.data)),
         false => Ok(None),
     }
 }
