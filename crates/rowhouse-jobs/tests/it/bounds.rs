@@ -154,3 +154,25 @@ async fn fetch_takes_no_more_of_a_kind_than_it_has_room_for() {
         join jobs.partitions p on p.id = c.partition group by 1) k";
     assert_eq!(text(&client, claim).await, "jobs.noop 20, test.work 3");
 }
+
+#[tokio::test]
+async fn jobs_of_many_tenants_are_completed_in_one_row_and_each_is_found() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let run = "insert into jobs.workers (id, release, host, pid) values ('00000000-0000-0000-0000-000000000001', '1', 'h', 1); \
+        select jobs.enqueue('test.work', tenant => ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid) \
+        from generate_series(1, 9) n; \
+        select count(*) from jobs.claim('00000000-0000-0000-0000-000000000001', array(select id from jobs.partitions order by id), \
+          array_fill(0::bigint, array[9]), array_fill(1, array[9]), array_fill(1, array[9]), '{9}', 9, 1000000, 7); \
+        select jobs.complete_leases('00000000-0000-0000-0000-000000000001', '{7}')";
+    client.batch_execute(run).await.unwrap();
+    assert_eq!(count(&client, "done").await, 1);
+    let tenant = rowhouse_kernel::TenantId(uuid::Uuid::from_u128(7));
+    let filter = admin::Filter { tenant: Some(tenant), ..admin::Filter::default() };
+    let listed = admin::list(&client, &filter, 10).await.unwrap();
+    let [job] = &listed[..] else { panic!("{listed:?}") };
+    let found = admin::find(&client, job["id"].as_i64().unwrap()).await.unwrap().unwrap();
+    assert_eq!((&found["tenant"], &found["state"]), (&job["tenant"], &json!("done")));
+    assert_eq!(found["tenant"], tenant.0.to_string());
+    assert_eq!(admin::stats(&client).await.unwrap()[0]["done_per_minute"], 9);
+}
