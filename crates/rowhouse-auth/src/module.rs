@@ -33,6 +33,10 @@ const TIDYING: &[(BuiltInSchedule, &str)] = &[
 const AUDIT: BuiltInSchedule =
     BuiltInSchedule { name: "auth.prune-audit", cron: "47 * * * *", kind: "auth.prune_audit" };
 
+/// The same for sessions that nobody uses.
+const IDLE: BuiltInSchedule =
+    BuiltInSchedule { name: "auth.end-idle-sessions", cron: "57 * * * *", kind: "auth.end_idle_sessions" };
+
 const METRICS: &[Metric] = &[
     Metric { name: "rowhouse_auth_signins_total", help: "Sign-ins by password, by outcome." },
     Metric {
@@ -162,6 +166,9 @@ fn add_tidying(assembly: &mut Assembly, settings: &AuthSettings) {
     let ages = vec![settings.audit_retention.as_secs_f64()];
     assembly.kind(Tidy::kind(AUDIT.kind), Tidy::with(&control, "select auth.prune_audit($1)", ages));
     assembly.schedule(AUDIT);
+    let ages = vec![settings.session_idle_limit.as_secs_f64()];
+    assembly.kind(Tidy::kind(IDLE.kind), Tidy::with(&control, "select auth.end_idle_sessions($1)", ages));
+    assembly.schedule(IDLE);
 }
 
 /// In development, adds the API keys to the banner and `state.json`.

@@ -40,6 +40,8 @@ settings! {
         pub refresh_reuse_interval: Duration = Duration::from_secs(10),
         /// Sessions that a user may have at once; a further sign-in ends the one that was not used for the longest time.
         pub max_sessions_per_user: u32 as "sessions" = 100,
+        /// A session that was not used for so long ends: neither signed in nor refreshed. At least `access_token_lifetime`.
+        pub session_idle_limit: Duration = Duration::from_secs(90 * 86_400),
         /// Refuses new accounts.
         pub disable_signup: bool = false,
         /// Confirms addresses without a mail. Refused in production.
@@ -92,6 +94,9 @@ impl Check for AuthSettings {
         findings.positive_span("access_token_lifetime", self.access_token_lifetime);
         findings.span("refresh_reuse_interval", self.refresh_reuse_interval);
         findings.span("lockout_duration", self.lockout_duration);
+        if self.session_idle_limit < self.access_token_lifetime {
+            findings.refuse("session_idle_limit", "expected at least auth.access_token_lifetime");
+        }
         if self.max_sessions_per_user == 0 {
             findings.refuse("max_sessions_per_user", "expected at least 1; nobody could sign in");
         }

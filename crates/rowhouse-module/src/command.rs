@@ -45,16 +45,6 @@ pub struct CommandContext {
     pub find_caller: Option<FindCaller>,
 }
 
-/// Whoever runs this program, by the account.
-#[must_use]
-pub fn operator(clock: &SharedClock) -> Origin {
-    let uid = nix::unistd::getuid();
-    let account = nix::unistd::User::from_uid(uid).ok().flatten();
-    let name = account.map_or_else(|| uid.to_string(), |account| account.name);
-    let name: String = name.chars().take(MAX_OPERATOR).collect();
-    Origin::operator(&name, clock)
-}
-
 impl CommandContext {
     /// The project's settings.
     ///
@@ -67,7 +57,11 @@ impl CommandContext {
     /// The origin of the command's operations: the operator, named by the operating-system account.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        operator(&self.clock)
+        let uid = nix::unistd::getuid();
+        let account = nix::unistd::User::from_uid(uid).ok().flatten();
+        let name = account.map_or_else(|| uid.to_string(), |account| account.name);
+        let name: String = name.chars().take(MAX_OPERATOR).collect();
+        Origin::operator(&name, &self.clock)
     }
 
     /// A connection to the project's database as the login `rowhouse`.

@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 
 pub use app::App;
 pub use assembly::{Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, Waker};
-pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller, operator};
+pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller};
 pub use health::{HealthCheck, Weight};
 pub use json_text::JsonText;
 pub use list::Modules;

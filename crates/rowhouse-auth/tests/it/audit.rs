@@ -203,3 +203,20 @@ async fn wrong_passwords_are_counted_and_only_the_lock_is_written_down() {
     }
     assert_eq!(actions(&app, person.id()).await, ["user_signedup", "login", "user_locked"]);
 }
+
+#[tokio::test]
+async fn sessions_that_nobody_uses_end() {
+    let app = App::start().await;
+    app.sign_up("idle@example.com").await;
+    let client = app.sql().await;
+    client.batch_execute("update auth.sessions set created_at = now() - interval '91 days'").await.unwrap();
+    app.sign_up("refreshed@example.com").await;
+    let sql = "update auth.sessions set created_at = now() - interval '1 year', refreshed_at = now() - interval '1 day' \
+               where created_at > now()";
+    client.batch_execute(sql).await.unwrap();
+    let end = "select auth.end_idle_sessions(array[extract(epoch from interval '90 days')::float8])";
+    assert_eq!(client.query_one(end, &[]).await.unwrap().get::<_, i64>(0), 1);
+    let left = "select u.email::text from auth.sessions s join auth.users u on u.id = s.user_id";
+    let left: Vec<String> = client.query(left, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(left, ["refreshed@example.com"]);
+}

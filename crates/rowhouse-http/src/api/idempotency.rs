@@ -1,12 +1,15 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is repeated because its answer was
 //! lost has no second effect and gets the first answer, whichever process handles it.
 //!
-//! A key is claimed before its request runs. Routes store their answer in the transaction of their effect ([`Once`]); for
-//! other routes the layer stores it afterwards.
+//! A key is claimed before its request runs. A route takes part by extracting [`Once`] after it has authorized the caller:
+//! answers are stored and replayed only for authorized requests. The route can store its answer in the transaction of its
+//! effect; otherwise the layer stores it afterwards.
 
 mod once;
 mod store;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,7 +25,7 @@ use rowhouse_kernel::{Caller, Origin, SharedClock, TenantId};
 use super::Problem;
 use crate::Identity;
 
-pub use once::{KeptAnswer, Once};
+pub use once::{KeptAnswer, Once, Replay};
 use store::{Begun, Claim};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -61,6 +64,15 @@ pub struct Answer {
     body: Bytes,
 }
 
+/// What [`Once`] finds; a request extension.
+#[derive(Debug, Clone)]
+enum Pending {
+    /// The request has claimed its key. True once its route has authorized the caller.
+    Claimed(Claim, Arc<AtomicBool>),
+    /// The request has had its effect before.
+    Answered(Answer),
+}
+
 /// Deduplicates requests that carry a key. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
@@ -87,16 +99,27 @@ impl Idempotency {
             Begun::First(claim) => claim,
             Begun::Running => return Err(running()),
             Begun::OtherRequest => return Err(other_request()),
-            Begun::Answered(answer) => return Ok(replay(answer)),
+            Begun::Answered(answer) => {
+                head.extensions.insert(Pending::Answered(answer));
+                return Ok(next.run(Request::from_parts(head, Body::from(body))).await);
+            }
         };
-        head.extensions.insert(Once::of(claim));
+        let authorized = Arc::new(AtomicBool::new(false));
+        head.extensions.insert(Pending::Claimed(claim, Arc::clone(&authorized)));
         let response = next.run(Request::from_parts(head, Body::from(body))).await;
-        self.end(&origin, claim, response).await
+        self.end(&origin, claim, response, authorized.load(Ordering::Relaxed)).await
     }
 
     /// Stores an answer that its route has not stored, or frees the key.
-    async fn end(&self, origin: &Origin, claim: Claim, response: Response) -> Result<Response, Problem> {
+    async fn end(
+        &self,
+        origin: &Origin,
+        claim: Claim,
+        response: Response,
+        authorized: bool,
+    ) -> Result<Response, Problem> {
         let (response, answer) = read(response).await?;
+        let answer = answer.filter(|_| authorized);
         // The request has had its effect; a claim that could not be ended expires.
         if let Err(error) = store::end(&self.control, origin, claim, answer).await {
             tracing::warn!(%error, "the end of a request with an Idempotency-Key was not noted");

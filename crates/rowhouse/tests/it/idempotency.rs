@@ -125,6 +125,8 @@ async fn refused_callers_leave_nothing_and_mistakes_are_remembered() {
     for token in [&user.token, &app.anon_key] {
         assert!(post(&app, token, "k", noop()).await.status.is_client_error());
     }
+    let unknown = app.request(Method::POST, "/admin/v1/nothing").bearer_auth(&user.token);
+    app.send(unknown.header("idempotency-key", "k")).await;
     assert_eq!(count(&client, "rowhouse.idempotency_keys").await, 0);
     let wrong = json!({ "kind": "no.such" });
     let refused = post(&app, &app.service_key, "k", wrong.clone()).await;
@@ -133,6 +135,27 @@ async fn refused_callers_leave_nothing_and_mistakes_are_remembered() {
     assert_eq!((&again.text, again.headers.contains_key("idempotency-replayed")), (&refused.text, true));
     let long = post(&app, &app.service_key, &"k".repeat(256), noop()).await;
     assert_eq!(long.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn caller_who_was_demoted_gets_no_earlier_answer() {
+    let (app, _second, client) = two().await;
+    let email = "op@example.com";
+    app.sign_up(email).await;
+    let set_role = async |role: &str| {
+        let sql = "update auth.users set role = $1 where email = $2";
+        client.execute(sql, &[&role, &email]).await.unwrap();
+    };
+    set_role("service_role").await;
+    let login = json!({ "email": email, "password": "correct horse" });
+    let session = app.post(&app.anon_key, "/auth/v1/token?grant_type=password", login).await.json();
+    let token = session["access_token"].as_str().unwrap();
+    assert_eq!(post(&app, token, "op-1", noop()).await.status, StatusCode::CREATED);
+    assert!(post(&app, token, "op-1", noop()).await.headers.contains_key("idempotency-replayed"));
+    set_role("authenticated").await;
+    let refused = post(&app, token, "op-1", noop()).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert!(!refused.headers.contains_key("idempotency-replayed"));
 }
 
 #[tokio::test]

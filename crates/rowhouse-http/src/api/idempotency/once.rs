@@ -1,29 +1,27 @@
 //! Storing the answer in the transaction of its effect, so that a crash leaves both or neither.
 
-use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 
 use aide::OperationInput;
 use axum::Json;
 use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rowhouse_db::Transaction;
 use serde::Serialize;
 
 use super::store::{self, Claim};
-use super::{Answer, Problem, running};
+use super::{Answer, Pending, Problem, replay, running};
 use crate::api::output::Created;
 use crate::api::version::Tagged;
 
-/// Extractor: the request's claim on its `Idempotency-Key`, if it has one.
-#[derive(Debug, Clone, Copy, Default)]
+/// Extractor: the request's claim on its `Idempotency-Key`, if it has one. Comes after the extractors that authorize the
+/// caller; a request that was answered before ends here with that answer.
+#[derive(Debug, Clone, Copy)]
 pub struct Once(Option<Claim>);
 
 impl Once {
-    pub(super) fn of(claim: Claim) -> Self {
-        Self(Some(claim))
-    }
-
     /// Stores the answer in the transaction that has the effect, and returns it; without a key it stores nothing.
     ///
     /// # Errors
@@ -41,10 +39,27 @@ impl Once {
 }
 
 impl<S: Sync> FromRequestParts<S> for Once {
-    type Rejection = Infallible;
+    type Rejection = Replay;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().copied().unwrap_or_default())
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Replay> {
+        match parts.extensions.get() {
+            None => Ok(Self(None)),
+            Some(Pending::Claimed(claim, authorized)) => {
+                authorized.store(true, Ordering::Relaxed);
+                Ok(Self(Some(*claim)))
+            }
+            Some(Pending::Answered(answer)) => Err(Replay(answer.clone())),
+        }
+    }
+}
+
+/// The stored answer of a request that is repeated.
+#[derive(Debug)]
+pub struct Replay(Answer);
+
+impl IntoResponse for Replay {
+    fn into_response(self) -> Response {
+        replay(self.0)
     }
 }
 
