@@ -34,6 +34,23 @@ create table jobs.queues (
 );
 insert into jobs.queues (name) values ('default');
 
+-- What one process does at a time locks its row here. Advisory locks would not do: any session of the database may take
+-- them, and a function of the project may leave them in a session of the data API.
+create table jobs.turns (
+  name text not null,
+  constraint turns_pkey primary key (name)
+);
+insert into jobs.turns (name) values ('close_idle_partitions'), ('measure'), ('rescue'), ('sync');
+
+-- Takes a turn until the end of the transaction, unless somebody else has it.
+create function jobs.try_turn(of_name text) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from jobs.turns t where t.name = of_name for update skip locked;
+  return found;
+end
+$$;
+
 -- Tenants whose jobs are paused, in one queue or (null) in all.
 create table jobs.pauses (
   tenant uuid not null,

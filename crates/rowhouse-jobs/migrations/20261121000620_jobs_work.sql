@@ -28,7 +28,7 @@ declare
     order by p.opened limit most);
   closed int;
 begin
-  if cardinality(idle) = 0 or not pg_try_advisory_xact_lock(hashtextextended('jobs.close_idle_partitions', 0)) then
+  if cardinality(idle) = 0 or not jobs.try_turn('close_idle_partitions') then
     return 0;
   end if;
   -- A transaction that may still add a job holds a lock from reading this table; then the next call closes them.
@@ -240,8 +240,11 @@ begin
   if not exists (select from jobs.workers w where w.id = by_worker) then
     return;
   end if;
-  perform pg_advisory_xact_lock(hashtextextended('jobs.claim.' || of_queue, 0));
-  select * into limits from jobs.queues q where q.name = of_queue;
+  -- One claim at a time, so that what is running is counted once. Partitions of a queue without a row are not offered.
+  select * into limits from jobs.queues q where q.name = of_queue for no key update;
+  if not found then
+    return;
+  end if;
   select coalesce(array_agg(j), '{}') into running from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue;
   room := least(most, limits.concurrency - cardinality(running));
   if limits.rate is not null then

@@ -187,7 +187,7 @@ declare
   held jobs.leases;
   rescued int := 0;
 begin
-  if not pg_try_advisory_xact_lock(hashtextextended('jobs.rescue', 0)) then
+  if not jobs.try_turn('rescue') then
     return 0;
   end if;
   delete from jobs.workers w using unnest(silent, beats) s (id, beat_at) where w.id = s.id and w.beat_at = s.beat_at;

@@ -84,6 +84,9 @@ comment on table jobs.pauses is 'tenants whose jobs are paused';
 comment on column jobs.pauses.queue is 'the queue; null means all';
 comment on column jobs.pauses.tenant is 'the tenant';
 
+comment on table jobs.turns is 'what one process does at a time, which locks the row';
+comment on column jobs.turns.name is 'what';
+
 comment on table jobs.measurement is 'figures that workers share, one row';
 comment on column jobs.measurement.is_only is 'keeps it at one row';
 comment on column jobs.measurement.workers is 'counted';

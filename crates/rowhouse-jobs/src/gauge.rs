@@ -57,8 +57,7 @@ async fn measure(tx: &Transaction<'_>) -> Result<Option<Counts>, DbError> {
     if let Some(row) = last.as_ref().filter(|row| row.get(2)) {
         return Ok(Some(Counts { kinds: row.get(0), workers: row.get(1) }));
     }
-    let turn = "select pg_try_advisory_xact_lock(hashtextextended('jobs.measure', 0))";
-    if !tx.query_one(turn, &[]).await?.get::<_, bool>(0) {
+    if !tx.query_one("select jobs.try_turn('measure')", &[]).await?.get::<_, bool>(0) {
         let usable = last.filter(|row| row.get(3));
         return Ok(usable.map(|row| Counts { kinds: row.get(0), workers: row.get(1) }));
     }

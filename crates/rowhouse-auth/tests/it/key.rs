@@ -39,6 +39,15 @@ async fn rotation_invalidates_no_token_and_removes_expired_keys() {
 }
 
 #[tokio::test]
+async fn advisory_locks_of_others_hold_up_no_change_of_keys() {
+    let app = App::start().await;
+    let other = app.sql().await;
+    // the number that changes of keys had locked
+    other.batch_execute("select pg_advisory_lock(x'726f77686b657973'::bit(64)::bigint)").await.unwrap();
+    app.keys.rotate(Purpose::Access, false).await.unwrap();
+}
+
+#[tokio::test]
 async fn standby_key_is_published_before_it_signs() {
     let app = App::start().await;
     let before = app.get("/.well-known/jwks.json", "").await;

@@ -9,9 +9,9 @@ use super::{Schedules, Written};
 use crate::Kind;
 use crate::settings::{JobsSettings, QueueSettings};
 
-/// Serializes processes that start together by an advisory lock.
+/// Serializes processes that start together.
 pub(super) async fn take_turn(tx: &Transaction<'_>) -> Result<(), DbError> {
-    tx.batch_execute("select pg_advisory_xact_lock(hashtextextended('jobs.sync', 0))").await?;
+    tx.batch_execute("select from jobs.turns where name = 'sync' for update").await?;
     Ok(())
 }
 

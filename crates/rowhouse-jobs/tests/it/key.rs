@@ -85,18 +85,45 @@ async fn released_job_keeps_its_place_in_its_key() {
     assert_eq!(order_with(|| Some(JobError::Release)).await, [1, 2, 3, 3, 4, 5, 6]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn job_of_a_dead_worker_keeps_its_place_in_its_key() {
-    let db = database().await;
-    let client = db.superuser().await;
-    let take = "select count(jobs.enqueue('test.work', key => 'k')) from generate_series(1, 3); \
+/// A worker claims one of three jobs of a key and dies.
+const CLAIM_AND_RESCUE: &str = "select count(jobs.enqueue('test.work', key => 'k')) from generate_series(1, 3); \
         insert into jobs.workers (id, release, host, pid) values ('00000000-0000-0000-0000-000000000001', '1', '', 1); \
         select count(*) from jobs.claim_limited('00000000-0000-0000-0000-000000000001', 'default', \
           (select array_agg(id) from jobs.partitions), array[10], 10, 1000000, 7); \
         delete from jobs.workers; select jobs.rescue('{}', '{}')";
-    client.batch_execute(take).await.unwrap();
-    let order = "select string_agg(id::text || ':' || coalesce(options ->> 'deaths', '0'), ' ' order by position) from jobs.ready";
-    assert_eq!(text(&client, order).await, "1:1 2:0 3:0");
+const DEATHS: &str = "select string_agg(id::text || ':' || coalesce(options ->> 'deaths', '0'), ' ' order by position) from jobs.ready";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advisory_locks_of_others_hold_up_no_claim() {
+    let db = database().await;
+    let (client, other) = (db.superuser().await, db.superuser().await);
+    let locks = "select pg_advisory_lock(hashtextextended(name, 0)) from unnest(array['jobs.claim.default', 'jobs.rescue']) name";
+    other.batch_execute(locks).await.unwrap();
+    client.batch_execute("set lock_timeout = '5s'").await.unwrap();
+    client.batch_execute(CLAIM_AND_RESCUE).await.unwrap();
+    assert_eq!(text(&client, DEATHS).await, "1:1 2:0 3:0");
+    let users = "select count(*)::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
+        where n.nspname = 'jobs' and p.prosrc like '%advisory%'";
+    assert_eq!(text(&client, users).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turn_is_taken_by_one_transaction() {
+    let db = database().await;
+    let (client, other) = (db.superuser().await, db.superuser().await);
+    client.batch_execute("begin; select jobs.try_turn('rescue')").await.unwrap();
+    let tried = "select jobs.try_turn('rescue')::text";
+    assert_eq!(text(&other, tried).await, "false");
+    client.batch_execute("commit").await.unwrap();
+    assert_eq!(text(&other, tried).await, "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_of_a_dead_worker_keeps_its_place_in_its_key() {
+    let db = database().await;
+    let client = db.superuser().await;
+    client.batch_execute(CLAIM_AND_RESCUE).await.unwrap();
+    assert_eq!(text(&client, DEATHS).await, "1:1 2:0 3:0");
     assert_eq!(count(&client, "leases").await, 0);
 }
 
