@@ -145,7 +145,8 @@ begin
   end loop;
 end
 $$;
--- the project's tables may have foreign keys and triggers on users, which allows reading no row
+-- The project's tables may have foreign keys and triggers on users. Such a trigger is given whole rows, with the hashes of
+-- passwords, and may change them, the role included: whoever may create one is trusted with accounts.
 grant references, trigger on auth.users to rowhouse_project;
 
 -- Functions for policies. nullif: after a transaction that set it, a setting is '' and not null. The single-claim settings

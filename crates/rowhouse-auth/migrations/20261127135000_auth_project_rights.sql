@@ -4,14 +4,18 @@
 
 create function auth.deferrable_triggers() returns table (trigger_name name, relation regclass, routine regprocedure)
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select t.tgname, t.tgrelid::regclass, p.oid::regprocedure
-  from pg_catalog.pg_trigger t
-  join pg_catalog.pg_proc p on p.oid = t.tgfoid
-  where t.tgdeferrable and not t.tgisinternal and not p.prosecdef
-    and not pg_catalog.pg_has_role(p.proowner, 'rowhouse_owner', 'member')
+  select coalesce(k.conname, t.tgname), t.tgrelid::regclass, p.oid::regprocedure
+  from pg_trigger t
+  join pg_proc p on p.oid = t.tgfoid
+  join pg_class c on c.oid = t.tgrelid
+  left join pg_constraint k on k.oid = t.tgconstraint
+  -- of constraints only unique ones, whose check evaluates the index's expressions; checks of foreign keys run as the owner
+  where t.tgdeferrable and (not t.tgisinternal or p.proname = 'unique_key_recheck')
+    and not (pg_has_role(p.proowner, 'rowhouse_owner', 'member') and pg_has_role(c.relowner, 'rowhouse_owner', 'member'))
+    and c.relkind = 'r' and (c.relpersistence <> 't' or c.relnamespace = pg_my_temp_schema())
 $$;
 comment on function auth.deferrable_triggers() is
-  'Triggers of the project that may run at commit, with the rights of whoever commits; named by rowhouse doctor.';
+  'Triggers and unique constraints of the project that can be put off to the commit; rowhouse doctor names the triggers.';
 
 create function auth.run_deferred() returns void
 language plpgsql security definer set search_path = public, extensions, pg_temp as $$
@@ -21,15 +25,74 @@ end
 $$;
 comment on function auth.run_deferred() is 'Runs what is deferred to the end of the transaction, as the owner of the project.';
 
+-- A trigger that runs early can defer others anew, and a definer's function could at commit make another one an invoker's.
+-- So none may be left. PostgreSQL tells by refusing to alter a table with pending events; the change itself is none, and
+-- taking it back releases its lock. On auth.users itself nothing can be pending: all of its events were there to be run.
+create function auth.refuse_deferred() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  found record;
+begin
+  for found in
+    select d.relation, string_agg(quote_ident(d.trigger_name), ', ' order by d.trigger_name) as names
+    from auth.deferrable_triggers() d where d.relation <> 'auth.users'::regclass group by d.relation order by d.relation
+  loop
+    begin
+      execute format('alter table only %s set without cluster', found.relation);
+      raise exception using errcode = 'RH000';
+    exception
+      when sqlstate 'RH000' then
+        null;
+      when object_in_use or insufficient_privilege then
+        raise exception using errcode = 'object_not_in_prerequisite_state',
+          message = format('a trigger on %s is deferred to the commit and would run with the platform''s rights: %s', found.relation, found.names),
+          detail = sqlerrm, hint = 'No function of a trigger may run set constraints … deferred in a transaction of accounts.';
+    end;
+  end loop;
+end
+$$;
+comment on function auth.refuse_deferred() is 'Refuses to go on while a trigger of the project is put off to the commit.';
+
+-- The query of a cursor WITH HOLD is run to its end at commit.
+create function auth.close_held_cursors() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  held text;
+begin
+  foreach held in array array(select c.name from pg_cursors c where c.is_holdable) loop
+    execute format('close %I', held);
+  end loop;
+end
+$$;
+comment on function auth.close_held_cursors() is 'Closes cursors that would outlive the transaction.';
+
+create function auth.end_what_is_deferred() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from auth.deferrable_triggers()) then
+    perform auth.run_deferred();
+    perform auth.refuse_deferred();
+  end if;
+  perform auth.close_held_cursors();
+  perform auth.take_back_search_path();
+end
+$$;
+comment on function auth.end_what_is_deferred() is 'Leaves nothing of the project that would run at commit, with the rights of whoever commits.';
+
 create function auth.end_project_code() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if not auth.is_observed() then
     return null;
+  elsif tg_op <> 'DELETE' then
+    perform auth.end_what_is_deferred();
+    return null;
   end if;
+  -- Triggers of tables that refer to users come later; auth.delete_user ends what they begin.
   if exists (select from auth.deferrable_triggers()) then
     perform auth.run_deferred();
   end if;
+  perform auth.close_held_cursors();
   perform auth.take_back_search_path();
   return null;
 end
@@ -99,7 +162,7 @@ begin
   insert into auth.deletions (user_id) values (of_user);
   is_deleted := auth.delete_as_project(of_user);
   delete from auth.deletions where user_id = of_user;
-  perform auth.take_back_search_path();
+  perform auth.end_what_is_deferred();
   return is_deleted;
 end
 $$;

@@ -49,6 +49,48 @@ async fn deferred_and_cascaded_triggers_of_its_tables_run_as_the_project() {
     assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
+/// Defers what follows to the commit, however often it is brought forward.
+const REDEFER: &str = "create table public.later (n int); \
+    create function public.begin_later() returns trigger language plpgsql as \
+    $$ begin set constraints all deferred; insert into public.later values (9); return null; end $$; \
+    create constraint trigger redefer after insert or delete on public.profiles deferrable initially deferred \
+      for each row execute function public.begin_later(); \
+    create function public.late() returns trigger language plpgsql as \
+    $$ begin insert into public.seen values (tg_name, current_user); set constraints all deferred; \
+      if new.n > 0 then insert into public.later values (new.n - 1); end if; return null; end $$; \
+    create constraint trigger late after insert on public.later deferrable initially deferred \
+      for each row execute function public.late()";
+
+#[tokio::test]
+async fn trigger_that_is_deferred_to_the_commit_refuses_writes_of_accounts() {
+    let (app, client) = world(PROFILES).await;
+    let person = app.sign_up("a@example.com").await;
+    let redefer = format!("set role rowhouse_project; {REDEFER}; reset role; delete from public.seen");
+    client.batch_execute(&redefer).await.unwrap();
+    let body = serde_json::json!({ "email": "b@example.com", "password": "long enough 1" });
+    let refused = app.post("/signup", body).await;
+    assert_eq!(refused.status.as_u16(), 500);
+    let path = format!("/admin/users/{}", person.id());
+    let refused = app.send(Method::DELETE, &path, Some(&app.service_key), "").await;
+    assert_eq!(refused.status.as_u16(), 500);
+    assert_eq!(seen(&client).await, [""; 0]);
+    client.batch_execute("drop trigger redefer on public.profiles").await.unwrap();
+    app.send(Method::DELETE, &path, Some(&app.service_key), "").await.ok();
+    app.sign_up("b@example.com").await;
+}
+
+#[tokio::test]
+async fn cursor_that_a_trigger_holds_is_not_run_at_commit() {
+    let held = "create function public.note_now() returns text language plpgsql as \
+          $$ begin insert into public.seen values ('cursor', current_user); return ''; end $$; \
+        create function public.hold() returns trigger language plpgsql as $$ begin \
+          execute 'declare held cursor with hold for select public.note_now()'; return null; end $$; \
+        create trigger hold after insert on auth.users for each row execute function public.hold()";
+    let (app, client) = world(held).await;
+    app.sign_up("a@example.com").await;
+    assert_eq!(seen(&client).await, [""; 0]);
+}
+
 #[tokio::test]
 async fn project_deletes_no_user_that_the_platform_does_not_delete() {
     let (app, client) = world("").await;
