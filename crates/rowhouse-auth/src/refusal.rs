@@ -76,7 +76,7 @@ impl From<Fault> for Refusal {
                 Self::new(S::SERVICE_UNAVAILABLE, UNEXPECTED, "Database is unavailable, try again shortly")
                     .retry_after(SHORTLY)
             }
-            Fault::Db(DbError::PoolTimeout(_)) => {
+            Fault::Db(DbError::PoolTimeout(_) | DbError::ShareTimeout(_)) => {
                 let message = "Processing this request timed out, please retry";
                 Self::new(S::GATEWAY_TIMEOUT, "request_timeout", message).retry_after(SHORTLY)
             }

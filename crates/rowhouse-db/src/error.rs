@@ -69,6 +69,8 @@ pub enum DbError {
     Unavailable(Reason),
     /// Every connection was busy for the whole acquire time-out.
     PoolTimeout(std::time::Duration),
+    /// The tenant, or the caller without one, had its whole share of the connections busy for that time.
+    ShareTimeout(std::time::Duration),
     /// The server broke the protocol, or a row had another shape than the query promised: a bug.
     Protocol(Reason),
 }
@@ -79,6 +81,9 @@ impl fmt::Display for DbError {
             Self::Refused(error) => write!(f, "{error}"),
             Self::Unavailable(why) => write!(f, "database unavailable: {why}"),
             Self::PoolTimeout(limit) => write!(f, "no free database connection within {limit:?}"),
+            Self::ShareTimeout(limit) => {
+                write!(f, "no database connection of the caller's share was free within {limit:?}")
+            }
             Self::Protocol(why) => write!(f, "unexpected answer from the database: {why}"),
         }
     }
@@ -90,7 +95,7 @@ impl Error for DbError {
             Self::Unavailable(why) | Self::Protocol(why) => {
                 why.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
             }
-            Self::Refused(_) | Self::PoolTimeout(_) => None,
+            Self::Refused(_) | Self::PoolTimeout(_) | Self::ShareTimeout(_) => None,
         }
     }
 }

@@ -12,8 +12,10 @@ mod import;
 mod login;
 mod outgoing;
 mod pipeline;
+mod places;
 mod plane;
 mod pool;
+mod queue;
 mod session;
 mod shared_send;
 mod statement;
@@ -26,6 +28,7 @@ pub(crate) use login::Login;
 pub use plane::{DataPlane, DataPlaneUrls};
 pub(crate) use stream::{Address, Stream};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,6 +39,8 @@ use rowhouse_kernel::Caller;
 pub struct RequestContext<'a> {
     /// The caller: decides login, role, claims and the live-session check.
     pub caller: &'a Caller,
+    /// The client's address, if known: whose share of the connections a caller without tenant and user has.
+    pub address: Option<IpAddr>,
     /// `request.method`.
     pub method: &'a str,
     /// `request.path`.

@@ -36,6 +36,8 @@ settings! {
         pub control_pool_size: u32 as "connections" = 6,
         /// Connections for the data API under callers' roles.
         pub data_pool_size: u32 as "connections" = 8,
+        /// How many of these connections, in percent, the requests of one tenant, of one user without a tenant, or of one address without a user may use at a time: at least one, and below 100 one less than all. 100 turns the limit off, also that of exports and imports.
+        pub data_pool_share: u32 as "percent" = 75,
         /// Connections for the data API under `service_role`.
         pub service_pool_size: u32 as "connections" = 3,
         /// How long a request waits for a free connection before it is answered 504.
@@ -69,6 +71,9 @@ impl Check for DbSettings {
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("acquire_timeout", self.acquire_timeout);
         findings.positive_span("statement_timeout", self.statement_timeout);
+        if !(1..=100).contains(&self.data_pool_share) {
+            findings.refuse("data_pool_share", "expected a percentage from 1 to 100");
+        }
     }
 
     fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {

@@ -97,6 +97,7 @@ impl Readiness {
     async fn flight(&self, caller: &Caller) -> Finding {
         let context = RequestContext {
             caller,
+            address: None,
             method: "GET",
             path: "/health/ready",
             headers: "{}",
@@ -110,7 +111,7 @@ impl Readiness {
         };
         let query = Query { sql: Arc::from("select 1"), params: Vec::new() };
         match self.database.data.fly(&context, &query).await {
-            Ok(_) | Err(DbError::PoolTimeout(_)) => Ok(()),
+            Ok(_) | Err(DbError::PoolTimeout(_) | DbError::ShareTimeout(_)) => Ok(()),
             Err(error) => Err(format!("data plane, role {}: {error}", caller.role)),
         }
     }

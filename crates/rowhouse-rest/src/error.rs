@@ -146,6 +146,8 @@ pub(crate) enum Error {
     Import(Box<Error>, usize, usize),
     /// The body did not arrive.
     Aborted,
+    /// The body of an import arrives too slowly.
+    Slow,
     /// Not exactly one row where one object was asked for.
     Singular(i64),
     /// More rows than `max-affected`.
@@ -233,6 +235,9 @@ impl From<Error> for Failure {
             }
             Error::Import(error, first, last) => Self::from(*error).in_lines(first, last),
             Error::Aborted => Self::new(StatusCode::BAD_REQUEST, "PGRST102", "Request body did not arrive"),
+            Error::Slow => Self::new(StatusCode::REQUEST_TIMEOUT, "RHL03", "The body arrives too slowly")
+                .details("Nothing was written.")
+                .hint("Collect the lines first and send them at once."),
             Error::Singular(_) | Error::MaxAffected(_) | Error::PutMismatch => wrong_rows(&error),
             Error::Limit(error) => match *error {
                 LimitError::Exceeded(exceeded) => limit::failure(&exceeded),

@@ -1,5 +1,7 @@
 //! Imports: an `application/x-ndjson` body is inserted into a table while it arrives, in one transaction.
 
+mod rate;
+
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,6 +9,8 @@ use bytes::BytesMut;
 use http::Method;
 use http::request::Parts;
 use http_body_util::BodyExt;
+use rate::Rate;
+use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
 use crate::parse::{self, Batch};
@@ -50,6 +54,7 @@ struct Lines {
     taken: u64,
     ended: bool,
     stall: Duration,
+    rate: Rate,
     max_bytes: u64,
     max_line: usize,
 }
@@ -63,6 +68,7 @@ impl Lines {
             taken: 0,
             ended: false,
             stall: settings.stall_timeout,
+            rate: Rate::new(settings.import_min_rate),
             max_bytes: settings.max_import_bytes,
             max_line: usize::try_from(settings.max_body_bytes).unwrap_or(usize::MAX),
         }
@@ -88,17 +94,19 @@ impl Lines {
     }
 
     async fn read(&mut self) -> Result<(), Error> {
-        let frame = tokio::time::timeout(self.stall, self.body.frame()).await.map_err(|_| Error::Aborted)?;
-        match frame {
-            None => self.ended = true,
-            Some(Err(_)) => return Err(Error::Aborted),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    self.taken += data.len() as u64;
-                    self.text.extend_from_slice(&data);
-                }
+        let since = Instant::now();
+        let frame = timeout(self.stall, self.body.frame()).await.map_err(|_| Error::Aborted)?;
+        let data = match frame {
+            None => {
+                self.ended = true;
+                return Ok(());
             }
-        }
+            Some(Err(_)) => return Err(Error::Aborted),
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+        };
+        self.rate.count(since.elapsed(), data.len()).map_err(|_| Error::Slow)?;
+        self.taken += data.len() as u64;
+        self.text.extend_from_slice(&data);
         if self.taken > self.max_bytes { Err(Error::TooLarge) } else { Ok(()) }
     }
 }
@@ -153,3 +161,6 @@ fn require_room(plan: &WritePlan<'_>, batch: &Batch) -> Result<(), Error> {
     let most = plan.bounds.and_then(|bounds| bounds.high);
     if most.is_some_and(|most| last > most) { Err(Error::MaxAffected(last)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,7 @@ impl Prepared<'_> {
     pub(crate) fn context(&self) -> RequestContext<'_> {
         RequestContext {
             caller: self.caller,
+            address: None,
             method: self.method,
             path: self.path,
             headers: &self.headers,

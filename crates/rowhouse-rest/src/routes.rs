@@ -13,7 +13,8 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use rowhouse_db::DataPlane;
-use rowhouse_http::Deadline;
+use rowhouse_db::flight::RequestContext;
+use rowhouse_http::{ClientAddress, Deadline};
 
 use crate::admit::Admitted;
 use crate::body::RequestBody;
@@ -109,7 +110,9 @@ async fn execute(
     import: Option<Import>,
     head: &Parts,
 ) -> Result<Outcome, Error> {
-    let (context, settings) = (&prepared.context(), &*admitted.settings);
+    let address = head.extensions.get::<ClientAddress>().map(|address| address.0);
+    let context = &RequestContext { address, ..prepared.context() };
+    let settings = &*admitted.settings;
     let task = Task { database: &rest.database, context, request: prepared.request, settings };
     match (&prepared.plan, import) {
         (Plan::Describe(_), _) => Ok(Outcome::Nothing),

@@ -65,6 +65,8 @@ settings! {
         pub stream_timeout: Duration = Duration::from_secs(3600),
         /// How long the client of a streamed result may take in nothing, or that of an import send nothing, before it is cut off.
         pub stall_timeout: Duration = Duration::from_secs(30),
+        /// Bytes a second, averaged over each minute spent waiting for the client, that an import must send; a slower one is refused with 408. Zero: no limit.
+        pub import_min_rate: u64 as "bytes per second" = 1024,
         /// Deepest nesting of arrays and objects in a JSON body.
         pub max_json_depth: u32 as "levels" = 512,
         /// How a request's transaction ends: `commit`, `rollback`, or either with `-allow-override`, which lets `Prefer: tx=` decide.

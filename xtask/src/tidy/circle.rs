@@ -42,6 +42,12 @@ const EXCEPTIONS: &[Exception] = &[
     ),
     (
         "rowhouse-db",
+        "flight::queue",
+        "flight::shared_send",
+        "what waits is a flight of a shared send, which holds its share",
+    ),
+    (
+        "rowhouse-db",
         "flight::stream",
         "flight::login",
         "`lost`, the error of a broken stream, belongs below both",

@@ -6,12 +6,12 @@ mod long;
 
 use bytes::{Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Row;
 use super::connection::{Flying, Phase, Taken};
 use super::login::lost;
 use super::pipeline::Pipeline;
+use super::places::Place;
 use super::pool::PooledConnection;
 use crate::error::DbError;
 use crate::liveness::Liveness;
@@ -30,8 +30,8 @@ pub struct Pieces {
     kind: Kind,
     ended: bool,
     liveness: Liveness,
-    /// A permit of this pool's streams.
-    _place: OwnedSemaphorePermit,
+    /// One of this pool's streams.
+    _place: Place,
 }
 
 enum Kind {
@@ -70,18 +70,14 @@ impl Lines {
 }
 
 impl Pieces {
-    pub(super) fn of_lines(
-        pooled: PooledConnection,
-        place: OwnedSemaphorePermit,
-        liveness: Liveness,
-    ) -> Self {
+    pub(super) fn of_lines(pooled: PooledConnection, place: Place, liveness: Liveness) -> Self {
         let flying = Flying::default();
         Self { pooled, flying, kind: Kind::Lines, ended: false, liveness, _place: place }
     }
 
     pub(super) fn of_value(
         pooled: PooledConnection,
-        place: OwnedSemaphorePermit,
+        place: Place,
         liveness: Liveness,
         (flying, length): (Flying, usize),
     ) -> Self {

@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::connection::{Flying, Phase, Taken, read_row};
 use super::pipeline::{Pipeline, Statement};
+use super::places::Place;
 use super::plane::UNDO;
 use super::pool::PooledConnection;
 use super::{End, Query, Row};
@@ -27,14 +26,14 @@ pub struct Import {
     role: Arc<str>,
     end: End,
     liveness: Liveness,
-    /// A permit of this pool's streams.
-    _place: OwnedSemaphorePermit,
+    /// One of this pool's streams.
+    _place: Place,
 }
 
 impl Import {
     /// Sends the opening statements and the first batch, which is the last of them, and waits for their answers.
     pub(super) async fn start(
-        (pooled, place): (PooledConnection, OwnedSemaphorePermit),
+        (pooled, place): (PooledConnection, Place),
         liveness: Liveness,
         end: End,
         pipeline: &Pipeline<'_>,

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use metrics::{counter, gauge, histogram};
 use rowhouse_kernel::Secret;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::context::open_query;
 use super::export::{Begun, Lines, Pieces, Value, begin};
 use super::import::Import;
 use super::login::Login;
 use super::pipeline::{Pipeline, Statement};
+use super::places::{Holder, Place, Size};
 use super::pool::{Pool, PooledConnection};
 use super::shared_send::Flight;
 use super::{Access, End, Isolation, Query, RequestContext, Row};
@@ -101,8 +101,8 @@ impl DataPlane {
         };
         let sizes = (settings.data_pool_size.max(1), settings.service_pool_size.max(1));
         Ok(Self(Arc::new(Inner {
-            callers: pool("data", &urls.authenticator, sizes.0)?,
-            service: pool("service", &urls.service, sizes.1)?,
+            callers: pool("data", &urls.authenticator, Size::divided(sizes.0, settings.data_pool_share))?,
+            service: pool("service", &urls.service, Size::undivided(sizes.1))?,
             sizes,
             schema_version: Arc::clone(&schema_version),
             liveness,
@@ -138,18 +138,18 @@ impl DataPlane {
 
     /// Gets a connection; if none is free, a read may join a shared send.
     async fn way(&self, context: &RequestContext<'_>, pipeline: &Pipeline<'_>) -> Result<Way, DbError> {
-        let pool = self.pool(context);
-        if let Some(pooled) = pool.borrow_now().await {
+        let (pool, holder) = (self.pool(context), Holder::of(context));
+        if let Some(pooled) = pool.borrow_now(holder).await {
             return pooled.map(Way::Alone);
         }
         if self.0.shared_sends
             && context.access == Access::ReadOnly
             && let Some(flight) = Flight::of(pipeline)
-            && let Some(rows) = pool.fly_shared(flight).await?
+            && let Some(rows) = pool.fly_shared(holder, flight).await?
         {
             return Ok(Way::Together(rows));
         }
-        pool.borrow().await.map(Way::Alone)
+        pool.borrow(holder).await.map(Way::Alone)
     }
 
     /// As [`DataPlane::fly`], for a query of one row: a last column of several megabytes is streamed in pieces. For
@@ -176,7 +176,8 @@ impl DataPlane {
         match begin(pooled.connection()?, &pipeline).await? {
             Begun::Whole(rows) => Ok(Value::Whole(rows)),
             Begun::Long(leading, rest) => {
-                let (place, length) = (self.pool(context).stream_place().await?, rest.1);
+                let place = self.pool(context).stream_place(Holder::of(context)).await?;
+                let length = rest.1;
                 let pieces = Pieces::of_value(pooled, place, self.0.liveness.clone(), *rest);
                 Ok(Value::Long(leading, length, Box::new(pieces)))
             }
@@ -214,15 +215,12 @@ impl DataPlane {
         Import::start(places, self.0.liveness.clone(), context.end, &pipeline).await
     }
 
-    /// A connection for a stream, and a stream permit.
-    async fn stream(
-        &self,
-        context: &RequestContext<'_>,
-    ) -> Result<(PooledConnection, OwnedSemaphorePermit), DbError> {
-        let pool = self.pool(context);
+    /// A connection for a stream, and a place for it.
+    async fn stream(&self, context: &RequestContext<'_>) -> Result<(PooledConnection, Place), DbError> {
+        let (pool, holder) = (self.pool(context), Holder::of(context));
         let borrowing = async {
-            let place = pool.stream_place().await?;
-            Ok::<_, DbError>((pool.borrow().await?, place))
+            let place = pool.stream_place(holder).await?;
+            Ok::<_, DbError>((pool.borrow(holder).await?, place))
         };
         self.0.liveness.guard(borrowing).await
     }
@@ -268,6 +266,7 @@ impl DataPlane {
             gauge!("db_client_connection_count", "pool" => label, "state" => "used").set(used as f64);
             gauge!("db_client_connection_count", "pool" => label, "state" => "idle").set(idle as f64);
             counter!("db_client_shared_flights_total", "pool" => label).absolute(pool.shared_flights());
+            gauge!("db_client_share_holders", "pool" => label).set(pool.share_holders() as f64);
         }
         let (used, _) = self.0.callers.counts(self.0.sizes.0 as usize);
         gauge!("pgrst_db_pool_max").set(f64::from(self.0.sizes.0));

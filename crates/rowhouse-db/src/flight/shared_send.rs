@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::connection::{Connection, Flying, Phase, Taken};
 use super::export::{PREFIX, long_message};
 use super::pipeline::{Pipeline, Statement};
+use super::places::{Granted, Holder};
 use super::pool::{DRAIN_TIMEOUT, Pool, PooledConnection};
 use super::statement::Key;
 use super::{Query, Row};
@@ -38,7 +39,11 @@ pub(super) struct Flight {
 
 /// A waiting flight and the channel for its answer.
 pub(super) struct Waiter {
+    /// Its place in a queue.
     pub(super) number: u64,
+    pub(super) holder: Holder,
+    /// Its share, held until it is answered. `None` while it waits for it, or when it flies at another's expense.
+    pub(super) share: Option<Granted>,
     flight: Flight,
     reply: oneshot::Sender<Landed>,
 }
@@ -77,9 +82,9 @@ impl Flight {
 }
 
 impl Waiter {
-    pub(super) fn new(number: u64, flight: Flight) -> (Self, oneshot::Receiver<Landed>) {
+    pub(super) fn new(holder: Holder, flight: Flight) -> (Self, oneshot::Receiver<Landed>) {
         let (reply, answer) = oneshot::channel();
-        (Self { number, flight, reply }, answer)
+        (Self { number: 0, holder, share: None, flight, reply }, answer)
     }
 
     pub(super) fn is_awaited(&self) -> bool {
@@ -144,6 +149,7 @@ pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>, error: &DbError)
     for waiter in waiters {
         let error = match error {
             DbError::PoolTimeout(waited) => DbError::PoolTimeout(*waited),
+            DbError::ShareTimeout(waited) => DbError::ShareTimeout(*waited),
             other => DbError::Unavailable(other.to_string().into()),
         };
         let _gone = waiter.reply.send(Err(error));

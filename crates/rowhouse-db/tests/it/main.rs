@@ -12,6 +12,7 @@ mod options;
 mod plan;
 mod pooler;
 mod protect;
+mod share;
 mod shared_send;
 mod stream;
 mod support;

@@ -188,8 +188,12 @@ async fn import_survives_a_change_of_its_table_between_two() {
 
 #[tokio::test]
 async fn streams_use_half_of_the_connections_at_most() {
-    let settings =
-        DbSettings { data_pool_size: 2, acquire_timeout: Duration::from_millis(50), ..DbSettings::default() };
+    let settings = DbSettings {
+        data_pool_size: 2,
+        data_pool_share: 100,
+        acquire_timeout: Duration::from_millis(50),
+        ..DbSettings::default()
+    };
     let world = with_marks(settings).await;
     let anon = Caller::anonymous();
     let keep = context(&anon);

@@ -27,6 +27,7 @@ pub(crate) fn one_connection() -> DbSettings {
     DbSettings {
         data_pool_size: 1,
         service_pool_size: 1,
+        data_pool_share: 100,
         acquire_timeout: Duration::from_secs(10),
         ..DbSettings::default()
     }
@@ -77,6 +78,7 @@ impl World {
 pub(crate) fn context(caller: &Caller) -> RequestContext<'_> {
     RequestContext {
         caller,
+        address: None,
         method: "GET",
         path: "/x",
         headers: "{}",

@@ -59,6 +59,7 @@ pub(super) async fn ask(
     let (database, monitor) = Database::open_monitored(&context.database_urls()?, &settings, true)?;
     let asked = RequestContext {
         caller,
+        address: None,
         method: request.method.as_str(),
         path: request.path(),
         headers: &prepared.headers,

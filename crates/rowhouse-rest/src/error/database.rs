@@ -6,6 +6,9 @@ use rowhouse_db::{DbError, PgError};
 use super::status::status;
 use super::{Failure, raise};
 
+const SHARE_HINT: &str = "Send fewer requests at a time or less expensive ones. One tenant, or one caller without a \
+                          tenant, may use a part of the connections (db.data_pool_share).";
+
 /// The failure for a database error; some depend on whether the caller is signed in.
 pub(crate) fn from_database(error: &DbError, signed_in: bool) -> Failure {
     match error {
@@ -18,6 +21,11 @@ pub(crate) fn from_database(error: &DbError, signed_in: bool) -> Failure {
             "PGRST003",
             "Timed out acquiring connection from connection pool.",
         ),
+        DbError::ShareTimeout(_) => {
+            let message = "Timed out waiting for other requests of the same tenant or caller.";
+            let failure = Failure::new(StatusCode::GATEWAY_TIMEOUT, "PGRST003", message);
+            failure.hint(SHARE_HINT)
+        }
         DbError::Protocol(_) => {
             Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "PGRSTX00", "Unexpected answer from the database")
         }

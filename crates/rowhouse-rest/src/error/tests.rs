@@ -96,6 +96,10 @@ fn unavailable_database_has_retry_after() {
     let timeout =
         Failure::from(Error::Database(DbError::PoolTimeout(std::time::Duration::from_secs(1)), true));
     assert_eq!((timeout.status, timeout.code.as_str()), (StatusCode::GATEWAY_TIMEOUT, "PGRST003"));
+    let share =
+        Failure::from(Error::Database(DbError::ShareTimeout(std::time::Duration::from_secs(1)), true));
+    assert_eq!((share.status, share.code.as_str()), (StatusCode::GATEWAY_TIMEOUT, "PGRST003"));
+    assert!(share.hint.unwrap().contains("db.data_pool_share"));
     assert_eq!(
         Failure::from(Error::NoSnapshot).respond(ErrorVerbosity::Verbose).headers()["retry-after"],
         "1"

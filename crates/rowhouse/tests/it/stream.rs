@@ -28,6 +28,7 @@ const SCHEMA: &str = "
 async fn start() -> TestApp {
     let mut settings = settings();
     settings.update(|db: &mut DbSettings| db.data_pool_size = 2);
+    settings.update(|db: &mut DbSettings| db.data_pool_share = 100);
     settings.update(|db: &mut DbSettings| db.acquire_timeout = Duration::from_secs(20));
     settings.update(|db: &mut DbSettings| db.statement_timeout = Duration::from_secs(120));
     settings.update(|rest: &mut RestSettings| rest.stall_timeout = Duration::from_secs(1));
