@@ -188,6 +188,7 @@ impl Mailer {
             let lifetime = self.inner.settings.sender_proof_lifetime;
             let (from, authors) = (mail.from.as_ref(), &composed.authors);
             sender::require_proved(client, tenant, from, authors, lifetime).await?;
+            raw::require_plain_senders(&composed)?;
         }
         let label = Label {
             envelope_from: mail.from.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -1,6 +1,8 @@
 //! Prepares a submitted message (RFC 6409 section 8): line ends, missing headers added, headers that must not be sent
 //! removed. Everything else is left byte for byte.
 
+mod mailbox;
+
 use lettre::Address;
 use lettre::message::Mailbox;
 use mail_parser::{Message, MessageParser};
@@ -63,6 +65,11 @@ pub(crate) fn prepare(mail: &RawMail, clock: &dyn Clock, rng: &dyn Rng) -> Resul
         recipients: distinct(&mail.to),
         mime,
     })
+}
+
+/// Refuses what is not one plain mailbox in From or Sender.
+pub(crate) fn require_plain_senders(mail: &Composed) -> Result<(), MailError> {
+    mailbox::require_one_each(split(&mail.mime)?.0)
 }
 
 /// Every line ends in CR LF (RFC 5322 section 2.1); a bare CR or LF is completed.

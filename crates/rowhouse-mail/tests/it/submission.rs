@@ -250,6 +250,7 @@ async fn tenant_s_credential_sends_only_from_proved_senders() {
         ("a@x.example", "From: a@own.example", "550 5.7.1"),
         ("", "From: a@own.example, a@x.example", "550 5.7.1"),
         ("", "From: a@own.example\r\nSender: a@x.example", "550 5.7.1"),
+        ("", "From: a@x.example: a@own.example;", "554 5.6.0"),
     ] {
         assert_eq!(said(envelope, headers).await, expected, "{envelope} {headers}");
     }
