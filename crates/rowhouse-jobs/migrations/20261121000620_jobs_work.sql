@@ -242,9 +242,6 @@ begin
   end if;
   -- One claim at a time, so that what is running is counted once. Partitions of a queue without a row are not offered.
   select * into limits from jobs.queues q where q.name = of_queue for no key update;
-  if not found then
-    return;
-  end if;
   select coalesce(array_agg(j), '{}') into running from jobs.leases l, unnest(l.jobs) j where l.queue = of_queue;
   room := least(most, limits.concurrency - cardinality(running));
   if limits.rate is not null then
