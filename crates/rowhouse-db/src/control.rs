@@ -214,9 +214,15 @@ fn prepare(
     let session_reset = session_reset.clone();
     move |client, _| {
         let session_reset = session_reset.clone();
-        Box::pin(
-            async move { client.batch_execute(session_reset.settings()).await.map_err(HookError::Backend) },
-        )
+        Box::pin(async move {
+            // The pool's time for creating a connection does not cover its hooks, and a pooler may accept a sign-in for which
+            // it has no session.
+            match tokio::time::timeout(CONNECT_TIMEOUT, client.batch_execute(session_reset.settings())).await
+            {
+                Ok(set) => set.map_err(HookError::Backend),
+                Err(_) => Err(HookError::message("signed in, but no answer to the first statement")),
+            }
+        })
     }
 }
 

@@ -84,6 +84,15 @@ begin
 end
 $$;
 
+-- One row for the jobs of a lease that succeeded, with their partitions if they are of several.
+create function jobs.record_done(succeeded jobs.ready[]) returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+  insert into jobs.done (partition, partitions, ids)
+  select case when min(j.partition) = max(j.partition) then min(j.partition) end,
+    case when min(j.partition) <> max(j.partition) then array_agg(j.partition) end, array_agg(j.id)
+  from unnest(succeeded) j group by jobs.id_range(j.id)
+$$;
+
 -- The part of jobs.complete for one lease, which the caller has locked. It keeps its number until its last job has ended.
 create function jobs.complete_lease(held jobs.leases, outcomes jsonb) returns bigint[]
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -127,10 +136,7 @@ begin
     array_agg(t.job) filter (where t.state in ('dead', 'cancelled')), array_agg(t.after_run) filter (where t.state = 'release')
   into completed, well, badly, released from told t;
   if well is not null then
-    insert into jobs.done (partition, partitions, ids)
-    select case when min(j.partition) = max(j.partition) then min(j.partition) end,
-      case when min(j.partition) <> max(j.partition) then array_agg(j.partition) end, array_agg(j.id)
-    from unnest(well) j group by jobs.id_range(j.id);
+    perform jobs.record_done(well);
     perform jobs.end_jobs(well, false);
   end if;
   if badly is not null then

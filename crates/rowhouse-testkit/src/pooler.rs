@@ -35,11 +35,19 @@ impl Pooler {
     /// # Panics
     /// If it does not start: PgBouncer has to be installed.
     pub async fn start(mode: &str) -> Self {
+        Self::start_with(mode, 40).await
+    }
+
+    /// Starts one with this many connections for each login and database.
+    ///
+    /// # Panics
+    /// As [`Pooler::start`].
+    pub async fn start_with(mode: &str, connections: u32) -> Self {
         let cluster = tokio::task::spawn_blocking(Cluster::shared).await.expect("the cluster");
         let folder = tempfile::tempdir_in("/tmp").expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.expect("a free port").port();
-        write_config(folder.path(), port, mode);
+        write_config(folder.path(), port, mode, connections);
         // PgBouncer refuses root as PostgreSQL does: it runs as whoever owns the server's data.
         let owner = std::fs::metadata(cluster.folder().join("data")).expect("the server's data");
         let (uid, gid) = (owner.uid(), owner.gid());
@@ -78,7 +86,7 @@ impl Pooler {
     }
 }
 
-fn write_config(folder: &Path, port: u16, mode: &str) {
+fn write_config(folder: &Path, port: u16, mode: &str, connections: u32) {
     let server = Cluster::shared().folder().display();
     let users: String = LOGINS.map(|login| format!("\"{login}\" \"test\"\n")).concat();
     std::fs::write(folder.join("users"), users).expect("the users");
@@ -86,7 +94,7 @@ fn write_config(folder: &Path, port: u16, mode: &str) {
     let config = format!(
         "[databases]\n* = host={server} port=5432\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {at}/users\nadmin_users = postgres\n\
-         pool_mode = {mode}\ndefault_pool_size = 40\nmax_client_conn = 200\n"
+         pool_mode = {mode}\ndefault_pool_size = {connections}\nmax_client_conn = 200\n"
     );
     std::fs::write(folder.join("config"), config).expect("the configuration");
 }

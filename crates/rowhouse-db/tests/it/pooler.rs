@@ -99,3 +99,14 @@ async fn transaction_and_statement_pooling_are_refused_by_name() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pooler_that_has_no_session_to_give_is_an_error_in_time() {
+    let (pooler, base) = (Pooler::start_with("session", 1).await, TestDatabase::create().await);
+    let url = Secret::new(pooler.url("rowhouse", &base.name));
+    let taken = connect(&url).await.unwrap();
+    let control = Control::open(&url, &DbSettings::default()).unwrap();
+    let refused = in_time("an answer", control.connection()).await;
+    assert!(matches!(refused, Err(DbError::Unavailable(_))), "{refused:?}");
+    drop(taken);
+}

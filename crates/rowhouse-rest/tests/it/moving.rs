@@ -122,7 +122,7 @@ impl Town {
             let sent = together.iter().zip(self.askers.iter().cycle());
             let answers = join_all(sent.clone().map(|(ask, asker)| asker.over_http(&self.router, ask))).await;
             for ((ask, asker), answer) in sent.zip(answers) {
-                rows += same(ask, asker.plainly(ask).await, &answer)?;
+                rows += same(ask, &asker.plainly(ask).await, &answer)?;
             }
         }
         Ok(rows)
@@ -130,7 +130,7 @@ impl Town {
 }
 
 /// Whether an answer is that of plain SQL.
-fn same(ask: &Ask, plainly: Result<Value, String>, answer: &Answer) -> Result<usize, String> {
+fn same(ask: &Ask, plainly: &Result<Value, String>, answer: &Answer) -> Result<usize, String> {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let is_same = match &plainly {
         Ok(rows) => answer.status.is_success() && body == *rows,

@@ -35,36 +35,15 @@ pub(super) async fn run(
     args: &ServeArgs,
 ) -> Result<Outcome, CannotRun> {
     let mut signals = Signals::install()?;
-    let prepared = tokio::select! {
-        prepared = attempts(modules, project, args) => prepared?,
+    let started = tokio::select! {
+        started = attempts(modules, project, args) => started?,
         () = signals.next() => return Ok(ended()),
     };
-    let (mut settings, urls) = prepared;
-    let listener = bind(&settings.get::<ServerSettings>()).await?;
-    let address = listener.local_addr()?;
-    let listeners = BoundListeners::bind(modules.listeners(&settings, Mode::Serve)?).await?;
-    settings.update(|server: &mut ServerSettings| {
-        server.public_url.get_or_insert_with(|| format!("http://{address}"));
-    });
-    let live_sessions = settings.get::<AuthSettings>().live_sessions;
-    let database = Database::open(&urls, &settings.get::<DbSettings>(), live_sessions)?;
+    let Started { app, listener, listeners, settings } = started;
     let server = Server::from(&*settings.get::<ServerSettings>());
     let shutdown_delay = settings.get::<ServerSettings>().shutdown_delay;
-    let origin = Origin {
-        settings,
-        database,
-        urls,
-        clock: clock(),
-        rng: rng(),
-        roles: roles(&args.roles),
-        mode: Mode::Serve,
-        project: Some(project.clone()),
-        addresses: listeners.addresses(),
-    };
-    let used = origin.settings.clone();
-    let app = App::start(modules, origin).await?;
-    let _recorded = record(modules, project, &used);
-    tracing::info!(%address, roles = ?args.roles, "serving");
+    let _recorded = record(modules, project, &settings);
+    tracing::info!(address = %listener.local_addr()?, roles = ?args.roles, "serving");
     let (shutdown, draining) = (app.shutdown(), app.shutdown().drain());
     let others = app.serve_listeners(listeners, &draining);
     let serving = tokio::spawn(serve(listener, app.router.clone(), server, draining));
@@ -79,17 +58,21 @@ pub(super) async fn run(
     Ok(ended())
 }
 
+/// A program that has started and does not accept connections yet.
+struct Started {
+    app: App,
+    listener: TcpListener,
+    listeners: BoundListeners,
+    settings: Settings,
+}
+
 fn ended() -> Outcome {
     Outcome::yes(json!({ "stopped": true }), "")
 }
 
-/// Mistakes in the configuration end the start. So does an unavailable or unprepared database, or with `--retry` or
-/// `server.start_retry` it is retried until a signal.
-async fn attempts(
-    modules: &Modules,
-    project: &Project,
-    args: &ServeArgs,
-) -> Result<(Settings, DatabaseUrls), CannotRun> {
+/// Mistakes in the configuration end the start. So does an unavailable, read-only or unprepared database or a port that is
+/// taken, or with `--retry` or `server.start_retry` it is retried until a signal.
+async fn attempts(modules: &Modules, project: &Project, args: &ServeArgs) -> Result<Started, CannotRun> {
     let local = checked(modules, project, project.sources()?).await?.0;
     let retries = args.retry || local.get::<ServerSettings>().start_retry;
     if retries {
@@ -108,13 +91,13 @@ async fn attempts(
     }
 }
 
-/// Reads the settings that are stored in the database, and checks that the database is prepared.
+/// Reads the settings that are stored in the database, checks that the database is prepared, and starts.
 async fn attempt(
     modules: &Modules,
     project: &Project,
     args: &ServeArgs,
     local: &Settings,
-) -> Result<(Settings, DatabaseUrls), CannotRun> {
+) -> Result<Started, CannotRun> {
     let settings = with_stored(modules, project, args, local).await?;
     let urls = lasting_urls(&settings.get::<DbSettings>(), None).await?;
     if rowhouse_db::url::is_remote(&urls.control)? && rowhouse_db::url::is_plain(&urls.control)? {
@@ -123,7 +106,37 @@ async fn attempt(
         );
     }
     prepare(modules, &settings, &urls).await?;
-    Ok((settings, urls))
+    start(modules, project, args, settings, urls).await
+}
+
+async fn start(
+    modules: &Modules,
+    project: &Project,
+    args: &ServeArgs,
+    mut settings: Settings,
+    urls: DatabaseUrls,
+) -> Result<Started, CannotRun> {
+    let listener = bind(&settings.get::<ServerSettings>()).await?;
+    let address = listener.local_addr()?;
+    let listeners = BoundListeners::bind(modules.listeners(&settings, Mode::Serve)?).await?;
+    settings.update(|server: &mut ServerSettings| {
+        server.public_url.get_or_insert_with(|| format!("http://{address}"));
+    });
+    let live_sessions = settings.get::<AuthSettings>().live_sessions;
+    let database = Database::open(&urls, &settings.get::<DbSettings>(), live_sessions)?;
+    let origin = Origin {
+        settings: settings.clone(),
+        database,
+        urls,
+        clock: clock(),
+        rng: rng(),
+        roles: roles(&args.roles),
+        mode: Mode::Serve,
+        project: Some(project.clone()),
+        addresses: listeners.addresses(),
+    };
+    let app = App::start(modules, origin).await?;
+    Ok(Started { app, listener, listeners, settings })
 }
 
 /// The settings including those stored in the database, if production accepts them.

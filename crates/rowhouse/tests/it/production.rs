@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -58,8 +58,9 @@ impl Serving {
 
     fn says(&self, part: &str) {
         let mut seen = Vec::new();
+        let begun = Instant::now();
         while !seen.last().is_some_and(|line: &String| line.contains(part)) {
-            let line = self.1.recv_timeout(LINE_TIMEOUT);
+            let line = self.1.recv_timeout(LINE_TIMEOUT.saturating_sub(begun.elapsed()));
             seen.push(line.unwrap_or_else(|_| panic!("not said: {part}: {seen:#?}")));
         }
     }

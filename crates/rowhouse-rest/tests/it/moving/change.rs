@@ -163,8 +163,7 @@ fn policy(dice: &mut Dice, model: &mut Model) -> String {
 }
 
 fn tables(dice: &mut Dice, model: &mut Model) -> String {
-    let other_of = |table: &str| if table == "items" { "boxes" } else { "items" };
-    model.parent = other_of(model.parent);
+    model.parent = if model.parent == "items" { "boxes" } else { "items" };
     if dice.once_in(2) {
         return format!("alter table public.parts drop constraint parts_item_fkey; {}", model.reference());
     }
