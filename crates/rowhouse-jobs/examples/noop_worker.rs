@@ -41,7 +41,6 @@ async fn main() -> Result<(), Error> {
         control: Control::open(&Secret::new(url), &settings).map_err(Error::other)?,
         registry,
         concurrency: 50,
-        reserved_kinds: &[],
         release: "1.0.0".to_owned(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

@@ -47,8 +47,6 @@ pub struct WorkerParts {
     pub registry: Registry,
     /// Jobs running at once.
     pub concurrency: usize,
-    /// Kinds that people wait for: some slots are kept for them.
-    pub reserved_kinds: &'static [&'static str],
     /// This program's version.
     pub release: String,
     /// For ids.
@@ -120,7 +118,7 @@ impl Worker {
             metrics::counter!(name).increment(0);
         }
         store::register_kinds(&parts.control, &parts.registry).await?;
-        let slots = Slots::new(parts.concurrency, &parts.registry, parts.reserved_kinds);
+        let slots = Slots::new(parts.concurrency, &parts.registry);
         let (worker, id) = watch::channel(new_id(&*parts.clock, &*parts.rng));
         let (leaving, left) = watch::channel(false);
         let context = Arc::new(Context::new(parts, id, left));

@@ -57,7 +57,8 @@ impl Delivery {
     /// Adds the kinds `mail.send`, `mail.prune` and `mail.sweep`.
     pub fn register(&self, registry: &mut Registry) {
         // Many runs only wait for a slot or for the relay; delivery attempts are counted in the recipient's row.
-        let kind = Kind { max_attempts: 1000, timeout: RUN_TIMEOUT, ..Kind::new(crate::SEND) };
+        let kind =
+            Kind { max_attempts: 1000, timeout: RUN_TIMEOUT, is_urgent: true, ..Kind::new(crate::SEND) };
         registry.add(kind, self.clone());
         let prune = Prune { control: self.inner.control.clone(), retention: self.inner.settings.retention };
         registry.add(Tidy::kind(crate::PRUNE), prune);

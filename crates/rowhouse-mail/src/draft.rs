@@ -71,7 +71,7 @@ impl Drafts {
     /// Adds the kind `mail.write`.
     pub fn register(&self, registry: &mut Registry) {
         registry.add(
-            Kind { timeout: std::time::Duration::from_secs(60), ..Kind::new(crate::WRITE) },
+            Kind { timeout: std::time::Duration::from_secs(60), is_urgent: true, ..Kind::new(crate::WRITE) },
             self.clone(),
         );
     }

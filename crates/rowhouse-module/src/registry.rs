@@ -24,8 +24,10 @@ pub struct Kind {
     /// Processes of an older release do not fetch such jobs.
     pub min_release: String,
     /// Concurrent runs in one process; four fifths of its slots by default, and never more than those that are not
-    /// reserved for mail.
+    /// reserved for urgent kinds.
     pub concurrency: Option<usize>,
+    /// People wait for it: a part of the slots is reserved for such kinds.
+    pub is_urgent: bool,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             max_backoff: Duration::from_secs(2 * 3600),
             min_release: "0".to_owned(),
             concurrency: None,
+            is_urgent: false,
         }
     }
 

@@ -34,14 +34,8 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
 ];
 
 /// Accepted uses of a higher schema: crate, object, reason. The list only gets shorter.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    ("rowhouse-auth", "tenancy.default_tenant", "the tenant of a new session; belongs to tenancy's store"),
-    (
-        "rowhouse-jobs",
-        "mail.send",
-        "the kind of that name, for reserved slots; a flag of `Kind` would do without",
-    ),
-];
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("rowhouse-auth", "tenancy.default_tenant", "the tenant of a new session; belongs to tenancy's store")];
 
 /// Its settings are named like tables, and it has no SQL.
 const WITHOUT_SQL: &[&str] = &["rowhouse-kernel", "rowhouse-module"];

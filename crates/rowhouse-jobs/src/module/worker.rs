@@ -20,8 +20,6 @@ use crate::{Pulse, Wake, Worker, WorkerParts};
 
 /// One connection for fetching, two for completing, one each for maintaining and for releasing what is due, one to spare.
 const CONNECTIONS: u32 = 6;
-/// What sends letters: people wait for them.
-const LETTERS: &[&str] = &["mail.write", "mail.send"];
 /// How often schedules are looked at.
 const SCHEDULE_TICK: Duration = Duration::from_secs(1);
 /// Pauses between two attempts to start while the database is away.
@@ -95,7 +93,6 @@ impl Starter {
             control: self.control.clone(),
             registry: self.declared.registry.clone(),
             concurrency: self.concurrency,
-            reserved_kinds: LETTERS,
             release: RELEASE.to_owned(),
             clock: Arc::clone(&self.clock),
             rng: Arc::clone(&self.rng),

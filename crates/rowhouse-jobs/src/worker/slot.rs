@@ -1,7 +1,7 @@
 //! How many jobs may run, and how many more may be claimed, so that kinds do not hold each other up: no kind takes all
 //! slots, and some are kept for kinds that people wait for. Leaves it to the fetcher what to claim.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -96,29 +96,29 @@ impl Drop for Held {
 pub(super) struct Slots {
     general: Arc<Pool>,
     reserved: Arc<Pool>,
-    reserved_kinds: Vec<String>,
+    urgent: HashSet<Arc<str>>,
     kinds: HashMap<Arc<str>, Arc<Pool>>,
 }
 
 impl Slots {
-    /// `concurrency` slots in all, a part of them for `reserved_kinds` only, if there are any.
-    pub(super) fn new(concurrency: usize, registry: &Registry, reserved_kinds: &[&str]) -> Self {
+    /// `concurrency` slots in all, a part of them for urgent kinds only, if there are any.
+    pub(super) fn new(concurrency: usize, registry: &Registry) -> Self {
         let concurrency = concurrency.max(1);
-        let reserved = if reserved_kinds.is_empty() { 0 } else { (concurrency / RESERVED_SHARE).max(1) };
+        let (urgent, plain): (Vec<&Kind>, Vec<&Kind>) = registry.kinds().partition(|kind| kind.is_urgent);
+        let reserved = if urgent.is_empty() { 0 } else { (concurrency / RESERVED_SHARE).max(1) };
         let general = concurrency.saturating_sub(reserved).max(1);
         let of_kind = (general - general / OTHERS_SHARE).max(1);
-        let reserved_kinds: Vec<String> = reserved_kinds.iter().map(ToString::to_string).collect();
-        let plain = registry.kinds().filter(|kind| !reserved_kinds.iter().any(|name| **name == *kind.name));
         let most = |kind: &Kind| kind.concurrency.map_or(of_kind, |most| most.clamp(1, general));
-        let kinds = plain.map(|kind| (Arc::clone(&kind.name), Pool::new(most(kind)))).collect();
-        Self { general: Pool::new(general), reserved: Pool::new(reserved), reserved_kinds, kinds }
+        let kinds = plain.iter().map(|kind| (Arc::clone(&kind.name), Pool::new(most(kind)))).collect();
+        let urgent = urgent.iter().map(|kind| Arc::clone(&kind.name)).collect();
+        Self { general: Pool::new(general), reserved: Pool::new(reserved), urgent, kinds }
     }
 
     /// A claimed job takes its place.
     pub(super) fn hold(&self, kind: &str) -> Held {
         match self.kinds.get(kind) {
             Some(of_kind) => Held::new(vec![Arc::clone(of_kind), Arc::clone(&self.general)]),
-            None if self.is_reserved(kind) => Held::new(vec![Arc::clone(&self.reserved)]),
+            None if self.urgent.contains(kind) => Held::new(vec![Arc::clone(&self.reserved)]),
             None => Held::new(vec![Arc::clone(&self.general)]),
         }
     }
@@ -140,10 +140,6 @@ impl Slots {
             *room = (*room).min(i32::try_from(own).unwrap_or(i32::MAX));
         }
         rooms
-    }
-
-    fn is_reserved(&self, kind: &str) -> bool {
-        self.reserved_kinds.iter().any(|name| name == kind)
     }
 }
 

@@ -179,10 +179,12 @@ async fn unknown_kinds_and_queues_are_reported_all_at_once_and_nothing_is_writte
     let house = House::new().await;
     let file = "[jobs.queues.slow]\n[jobs.schedules.a]\ncron = \"@daily\"\nkind = \"no.kind\"\nqueue = \"nowhere\"\n\
                 [jobs.schedules.\"b.c\"]\ncron = \"@daily\"\nkind = \"jobs.noop\"\nqueue = \"elsewhere\"\n";
+    // Other modules' migrations make queues of their own.
+    let queues = count(&house.client, "queues").await;
     let Err(ConfigError::Mistakes(mistakes)) = house.try_declare(file).await else { panic!("accepted") };
     let keys: Vec<&str> = mistakes.iter().map(|mistake| mistake.split(": ").next().unwrap()).collect();
     assert_eq!(keys, ["jobs.schedules.a.kind", "jobs.schedules.a.queue", "jobs.schedules.\"b.c\".queue"]);
-    assert_eq!((count(&house.client, "schedules").await, count(&house.client, "queues").await), (0, 1));
+    assert_eq!((count(&house.client, "schedules").await, count(&house.client, "queues").await), (0, queues));
 }
 
 #[tokio::test]

@@ -58,21 +58,11 @@ where
 }
 
 pub(crate) async fn worker(db: &TestDatabase, registry: Registry) -> Worker {
-    worker_with(db, registry, &[]).await
-}
-
-/// One that keeps slots for some kinds.
-pub(crate) async fn worker_with(
-    db: &TestDatabase,
-    registry: Registry,
-    reserved_kinds: &'static [&'static str],
-) -> Worker {
     let settings = DbSettings { control_pool_size: 6, ..DbSettings::default() };
     let parts = WorkerParts {
         control: Control::open(&db.urls.control, &settings).unwrap(),
         registry,
         concurrency: 20,
-        reserved_kinds,
         release: "1.0.0".to_owned(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

@@ -64,11 +64,9 @@ fn tests_below(folder: &Path, text: &mut String) {
 fn every_test_named_in_the_manual_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut tests = String::new();
-    for folder in ["crates/rowhouse-mail", "crates/rowhouse/tests/it/mail", "clients/mail", "clients/mailpit"]
-    {
+    for folder in ["crates/rowhouse-mail", "crates/rowhouse/tests/it", "clients/mail", "clients/mailpit"] {
         tests_below(&root.join(folder), &mut tests);
     }
-    tests.push_str(&std::fs::read_to_string(root.join("crates/rowhouse/tests/it/mail.rs")).unwrap());
     let list = std::fs::read_to_string(root.join("docs/mail-tests.md")).unwrap();
     let rows = list.lines().filter_map(|line| line.split('|').nth(2));
     let names: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();

@@ -82,7 +82,6 @@ impl TestMail {
             control: Control::open(&self.db.urls.control, &settings).unwrap(),
             registry,
             concurrency: 20,
-            reserved_kinds: &[],
             release: "1.0.0".to_owned(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),

@@ -54,7 +54,6 @@ async fn worker(webhook: &Webhook, control: &Control) -> Worker {
         control: control.clone(),
         registry,
         concurrency: 5,
-        reserved_kinds: &[],
         release: "1.0.0".to_owned(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

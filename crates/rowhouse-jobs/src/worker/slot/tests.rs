@@ -14,11 +14,12 @@ impl Handler for Idle {
 
 fn slots() -> (Slots, Registry) {
     let mut registry = Registry::new();
-    for name in ["shop.slow", "shop.other", "mail.send"] {
+    for name in ["shop.slow", "shop.other"] {
         registry.add(Kind::new(name), Idle);
     }
     registry.add(Kind { concurrency: Some(3), ..Kind::new("shop.few") }, Idle);
-    (Slots::new(20, &registry, &["mail.send"]), registry)
+    registry.add(Kind { is_urgent: true, ..Kind::new("shop.urgent") }, Idle);
+    (Slots::new(20, &registry), registry)
 }
 
 /// Takes all there is for a kind whose runs are long.
@@ -52,7 +53,7 @@ fn kind_takes_no_more_slots_than_it_is_given() {
 fn reserved_slots_are_there_whatever_the_others_do() {
     let (slots, registry) = slots();
     let _slow = (fill(&slots, &registry, "shop.slow"), fill(&slots, &registry, "shop.other"));
-    assert_eq!(fill(&slots, &registry, "mail.send").len(), 2);
+    assert_eq!(fill(&slots, &registry, "shop.urgent").len(), 2);
 }
 
 #[test]

@@ -35,7 +35,6 @@ async fn worker_process_runs_jobs_until_its_parent_ends() {
             control: control.clone(),
             registry: act::registry(&handlers),
             concurrency: 8,
-            reserved_kinds: &[],
             release: "1.0.0".to_owned(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),

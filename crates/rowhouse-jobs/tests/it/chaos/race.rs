@@ -32,7 +32,6 @@ async fn cap_of_a_queue_is_reached_and_never_exceeded_by_racing_workers() {
             control: Control::open(&db.urls.control, &settings).unwrap(),
             registry: act::registry(&handlers),
             concurrency: 4,
-            reserved_kinds: &[],
             release: "1.0.0".to_owned(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
