@@ -25,7 +25,7 @@ pub(super) enum JobsCommand {
     },
     /// Run a dead, cancelled, failed or scheduled job now, or retry all dead ones
     #[command(
-        after_help = "Example:\n  rowhouse jobs retry 4711\n  rowhouse jobs retry --all --kind mail.send"
+        after_help = "Example:\n  rowhouse jobs retry 4711\n  rowhouse jobs retry --all --kind invoice.send"
     )]
     Retry(RetryArgs),
     /// Cancel a job, also while it runs
