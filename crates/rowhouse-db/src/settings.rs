@@ -37,7 +37,7 @@ settings! {
         /// Connections for the data API under callers' roles.
         pub data_pool_size: u32 as "connections" = 8,
         /// How many of these connections, in percent, the requests of one tenant, of one user without a tenant, or of one address without a user may use at a time: at least one, and below 100 one less than all. 100 turns the limit off, also that of exports and imports.
-        pub data_pool_share: u32 as "percent" = 75,
+        pub data_pool_share: u32 as "percent" = 88,
         /// Connections for the data API under `service_role`.
         pub service_pool_size: u32 as "connections" = 3,
         /// How long a request waits for a free connection before it is answered 504.
