@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::claims::AccessClaims;
 use crate::fault::Fault;
+use crate::method::{Amr, Method};
 use crate::model::User;
 use crate::settings::AuthSettings;
 use crate::state::issuer;
@@ -95,6 +96,11 @@ async fn caller(
         created_at: now,
         not_after: None,
         aal: "aal1".to_owned(),
+        amr: vec![Amr {
+            method: Method::Password.as_str().to_owned(),
+            timestamp: now.unix_timestamp(),
+            provider: None,
+        }],
         tenant_id: None,
     };
     let issuer = issuer(public_url);

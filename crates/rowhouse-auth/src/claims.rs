@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::metadata;
+use crate::method::Amr;
 use crate::model::{Object, User};
 use crate::settings::AuthSettings;
 use crate::store::session::SessionRow;
@@ -31,7 +32,7 @@ pub(crate) struct AccessClaims<'a> {
     user_metadata: &'a Object,
     role: &'a str,
     aal: &'a str,
-    amr: [Method; 1],
+    amr: &'a [Amr],
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<Uuid>,
     is_anonymous: bool,
@@ -41,13 +42,6 @@ pub(crate) struct AccessClaims<'a> {
     tenant_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_role: Option<&'a str>,
-}
-
-/// One step of authentication (`amr`).
-#[derive(Debug, Serialize)]
-struct Method {
-    method: &'static str,
-    timestamp: i64,
 }
 
 static NO_METADATA: LazyLock<Object> = LazyLock::new(Object::new);
@@ -74,7 +68,7 @@ impl<'a> AccessClaims<'a> {
             user_metadata,
             role: &user.role,
             aal: &session.aal,
-            amr: [Method { method: "password", timestamp: session.created_at.unix_timestamp() }],
+            amr: &session.amr,
             session_id: Some(session.id),
             is_anonymous: user.is_anonymous,
             org_id: membership.map(|membership| membership.organization_id),

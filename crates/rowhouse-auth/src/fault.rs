@@ -26,9 +26,9 @@ pub(crate) enum Fault {
     /// No successor of a refresh token could be derived: the crypto library failed.
     #[error("the refresh token has no successor")]
     NoSuccessor,
-    /// `auth.identities` has a malformed row.
-    #[error("auth.identities holds a malformed row")]
-    Identity(#[source] serde_json::Error),
+    /// A row of schema `auth` cannot be read.
+    #[error("schema auth holds a malformed row")]
+    Json(#[source] serde_json::Error),
     /// A row that the same transaction has written is missing.
     #[error("the new user's row is missing")]
     Vanished,

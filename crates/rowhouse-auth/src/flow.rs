@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod password;
+pub(crate) mod pkce;
 pub(crate) mod refresh;
 pub(crate) mod session;
 pub(crate) mod signup;

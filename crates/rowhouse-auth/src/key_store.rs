@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rowhouse_crypto::{Algorithm, ChainKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys};
+use rowhouse_crypto::{
+    Algorithm, ChainKey, CodeKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys,
+};
 use rowhouse_db::{Control, DbError, Heard, TransactionError};
 use rowhouse_kernel::{Origin, Secret, SharedRng};
 use serde_json::json;
@@ -166,7 +168,7 @@ impl KeyStore {
         rng: SharedRng,
     ) -> Result<Self, KeyStoreError> {
         let secret = settings.key_secret.clone().ok_or(KeyStoreError::NoSecret)?;
-        let envelope = Envelope::new(&secret).map_err(KeyError::from)?;
+        let envelope = Arc::new(Envelope::new(&secret).map_err(KeyError::from)?);
         let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
         let trusted = settings.jwt_secret.as_ref().map(read).transpose()?;
         let clock = Arc::clone(&origin.clock);
@@ -199,6 +201,14 @@ impl KeyStore {
     /// The time by the clock that keys are issued by.
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.0.vault.clock.now()
+    }
+
+    pub(crate) fn code_key(&self) -> CodeKey {
+        CodeKey::new(&self.0.secret)
+    }
+
+    pub(crate) fn envelope(&self) -> Arc<Envelope> {
+        Arc::clone(&self.0.vault.envelope)
     }
 
     pub(crate) fn chain_key(&self) -> ChainKey {

@@ -13,9 +13,12 @@ mod key_store;
 mod limit;
 mod live;
 mod metadata;
+mod method;
 mod model;
 mod module;
+mod pkce;
 mod policy;
+mod redirect;
 mod refusal;
 mod request;
 mod rotation;
@@ -63,4 +66,9 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         include_str!("../migrations/20261127135000_auth_project_rights.sql"),
     ),
     ("20261127140100_auth_bounds.sql", include_str!("../migrations/20261127140100_auth_bounds.sql")),
+    ("20261127150000_auth_flows.sql", include_str!("../migrations/20261127150000_auth_flows.sql")),
+    (
+        "20261127150010_auth_flow_comments.sql",
+        include_str!("../migrations/20261127150010_auth_flow_comments.sql"),
+    ),
 ];

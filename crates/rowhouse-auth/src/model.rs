@@ -45,6 +45,9 @@ pub(crate) struct User {
     pub(crate) last_sign_in_at: Option<OffsetDateTime>,
     pub(crate) app_metadata: Object,
     pub(crate) user_metadata: Object,
+    /// Second factors; left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) factors: Vec<Factor>,
     pub(crate) identities: Vec<Identity>,
     #[serde(with = "rfc3339")]
     pub(crate) created_at: OffsetDateTime,
@@ -91,6 +94,36 @@ pub(crate) struct Identity {
     pub(crate) updated_at: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
+}
+
+/// A second factor of a user; read from the JSON that the user query aggregates.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Factor {
+    pub(crate) id: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) friendly_name: Option<String>,
+    pub(crate) factor_type: String,
+    /// `unverified` or `verified`.
+    pub(crate) status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phone: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "utc",
+        serialize_with = "rfc3339::option::serialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) last_challenged_at: Option<OffsetDateTime>,
+    #[serde(default, deserialize_with = "utc", serialize_with = "rfc3339::option::serialize")]
+    pub(crate) created_at: Option<OffsetDateTime>,
+    #[serde(default, deserialize_with = "utc", serialize_with = "rfc3339::option::serialize")]
+    pub(crate) updated_at: Option<OffsetDateTime>,
+}
+
+impl Factor {
+    pub(crate) fn is_verified(&self) -> bool {
+        self.status == "verified"
+    }
 }
 
 /// PostgreSQL writes instants in the session's time zone; clients get UTC.

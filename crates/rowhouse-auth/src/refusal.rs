@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::limit::TooManyRequests;
 use crate::live::NotLive;
 use crate::metadata::MetadataError;
+use crate::pkce::PkceError;
 use crate::policy::{EmailError, PasswordError};
 use crate::request::{CallerError, InputError};
 use crate::store::user::WriteError;
@@ -92,7 +93,7 @@ impl From<Fault> for Refusal {
             | Fault::Hash(_)
             | Fault::HashTask(_)
             | Fault::NoSuccessor
-            | Fault::Identity(_)
+            | Fault::Json(_)
             | Fault::Vanished => Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure"),
         };
         answer.because(fault)
@@ -119,6 +120,12 @@ impl From<PasswordError> for Refusal {
                 ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "weak_password", weak.message)
             },
         }
+    }
+}
+
+impl From<PkceError> for Refusal {
+    fn from(error: PkceError) -> Self {
+        Self::validation(error.to_string())
     }
 }
 

@@ -160,6 +160,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// Where the answer to this request, or the link in its mail, is to lead: the query's or the header's `redirect_to`, else
+/// the page that made the request; if neither is allowed, the site's URL.
+#[derive(Debug)]
+pub(crate) struct RedirectTo(pub(crate) String);
+
+impl FromRequestParts<Auth> for RedirectTo {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "redirect_to");
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let asked = asked.map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty());
+        let asked = asked.as_deref().or_else(|| header("redirect_to"));
+        Ok(Self(auth.targets.choose([asked, header("referer")])))
+    }
+}
+
 /// A JSON body, whatever its content type says.
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);

@@ -42,6 +42,10 @@ settings! {
         pub max_sessions_per_user: u32 as "sessions" = 100,
         /// A session that was not used for so long ends: neither signed in nor refreshed. At least `access_token_lifetime`.
         pub session_idle_limit: Duration = Duration::from_secs(90 * 86_400),
+        /// The front end's URL: where links in mails lead unless the request names another target. Defaults to `server.public_url`.
+        pub site_url: Option<String> = None,
+        /// Further targets that links and sign-ins may redirect to: URLs, in which `*` stands for characters other than `.` and `/`, `**` for any, and `?` for one. Wildcards stay within host or path.
+        pub redirect_urls: Vec<String> = Vec::new(),
         /// Refuses new accounts.
         pub disable_signup: bool = false,
         /// Confirms addresses without a mail. Refused in production.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use rowhouse_crypto::ChainKey;
+use rowhouse_crypto::{ChainKey, CodeKey, Envelope};
 use rowhouse_db::Control;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use time::OffsetDateTime;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::hasher::Hasher;
 use crate::key_store::KeyStore;
 use crate::limit::ClientLimit;
+use crate::redirect::RedirectTargets;
 use crate::settings::AuthSettings;
 
 /// The parts of [`Auth`].
@@ -43,6 +44,11 @@ pub struct Auth {
     pub(crate) rng: SharedRng,
     /// Derives each refresh token from its predecessor.
     pub(crate) chain: Arc<ChainKey>,
+    /// Makes the digests of codes that people type in.
+    pub(crate) codes: Arc<CodeKey>,
+    /// Seals what is stored and needed again in plain: secrets of second factors, tokens of providers.
+    pub(crate) envelope: Arc<Envelope>,
+    pub(crate) targets: Arc<RedirectTargets>,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
@@ -59,9 +65,13 @@ impl Auth {
     #[must_use]
     pub fn new(parts: AuthParts) -> Self {
         let AuthParts { control, keys, settings, public_url, clock, rng } = parts;
+        let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         Self {
             issuer: issuer(&public_url).into(),
             chain: Arc::new(keys.chain_key()),
+            codes: Arc::new(keys.code_key()),
+            envelope: keys.envelope(),
+            targets: Arc::new(RedirectTargets::new(&site, &settings.redirect_urls)),
             hasher: Arc::new(Hasher::new(&settings, rng.clone())),
             signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
             refresh_limit: Arc::new(ClientLimit::new("refresh", settings.token_rate_per_5min, clock.clone())),

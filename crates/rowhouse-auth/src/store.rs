@@ -3,6 +3,7 @@
 //! Statements are sent with their parameter types, which saves the round trip for preparing.
 
 pub(crate) mod api_key;
+pub(crate) mod flow_state;
 pub(crate) mod key;
 pub(crate) mod refresh_token;
 pub(crate) mod session;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod base64url;
+mod code;
 mod envelope;
 mod jwk;
 mod key;
@@ -11,6 +12,7 @@ mod signed_text;
 mod token;
 mod trusted;
 
+pub use code::{CodeKey, is_equal, random_digits, sha256_base64url};
 pub use envelope::{Envelope, EnvelopeError};
 pub use jwk::{Jwk, JwkSet};
 pub use key::{Algorithm, KeyError, KeyPair, VerifyingKey};

@@ -3,6 +3,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::AccessClaims;
+use crate::method::Amr;
 use crate::model::User;
 use crate::settings::AuthSettings;
 use crate::store::session::SessionRow;
@@ -39,6 +40,7 @@ pub(crate) fn user() -> User {
         last_sign_in_at: None,
         app_metadata: json!({ "provider": "email" }).as_object().unwrap().clone(),
         user_metadata: json!({ "name": "Ann" }).as_object().unwrap().clone(),
+        factors: Vec::new(),
         identities: Vec::new(),
         created_at: at(NOW - 100),
         updated_at: at(NOW - 100),
@@ -55,6 +57,7 @@ fn claims(user: &User, membership: Option<&Membership>) -> Value {
         created_at: at(NOW - 50),
         not_after: None,
         aal: "aal1".to_owned(),
+        amr: vec![Amr { method: "password".to_owned(), timestamp: NOW - 50, provider: None }],
         tenant_id: None,
     };
     let claims = AccessClaims::new(

@@ -11,6 +11,7 @@ use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{self, Grant};
 use crate::limit::TooManyRequests;
+use crate::method::Method;
 use crate::model::Session;
 use crate::policy::Password;
 use crate::request::Client;
@@ -106,7 +107,9 @@ async fn open(
     if !user::note_sign_in(tx, id, checked, renewed, now).await? {
         return Err(SignInError::InvalidCredentials);
     }
-    session::open(auth, tx, id, client, now).await?.ok_or(SignInError::InvalidCredentials)
+    session::open(auth, tx, id, Method::Password.into(), client, now)
+        .await?
+        .ok_or(SignInError::InvalidCredentials)
 }
 
 /// The password of a locked account is not compared, so that guessing costs no hashing.

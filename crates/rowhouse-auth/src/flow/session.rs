@@ -11,6 +11,7 @@ use crate::Auth;
 use crate::claims::AccessClaims;
 use crate::fault::{Fault, carry_fault};
 use crate::live::{NotLive, require_live};
+use crate::method::SignedInBy;
 use crate::model::{Session, User};
 use crate::request::{Client, SignedIn};
 use crate::store::session::{self, NewSession, Scope, SessionRow};
@@ -68,13 +69,15 @@ pub(crate) async fn open(
     auth: &Auth,
     tx: &Transaction<'_>,
     user: Uuid,
+    by: SignedInBy<'_>,
     client: &Client,
     now: OffsetDateTime,
 ) -> Result<Option<Grant>, Fault> {
     let refresh_token = OpaqueSecret::generate(&*auth.rng);
     let token_digest = refresh_token.digest();
     let most = auth.settings.max_sessions_per_user;
-    let new = NewSession { id: auth.new_id(), user, token_digest: &token_digest, most };
+    let new =
+        NewSession { id: auth.new_id(), user, token_digest: &token_digest, most, by, claim: auth.new_id() };
     let session = session::open(tx, new, client, now).await?;
     let (row, membership) = tokio::try_join!(user::find(tx, user), async {
         Ok(membership::find_or_default(tx, user, session.tenant_id).await?)

@@ -11,6 +11,7 @@ use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{self, Grant};
 use crate::metadata::{self, MetadataError};
+use crate::method::Method;
 use crate::model::{Object, Session, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
@@ -101,7 +102,9 @@ async fn create(
     user::insert(tx, new, auth.new_id(), now).await?;
     if new.is_confirmed {
         user::note_first_sign_in(tx, new.id, now).await?;
-        let grant = session::open(auth, tx, new.id, client, now).await?.ok_or(Fault::Vanished)?;
+        let grant = session::open(auth, tx, new.id, Method::Password.into(), client, now)
+            .await?
+            .ok_or(Fault::Vanished)?;
         return Ok(Created::SignedIn(grant));
     }
     let row = user::find(tx, new.id).await?.ok_or(Fault::Vanished)?;
@@ -165,6 +168,7 @@ fn invented(id: Uuid, asked: &NewUser, now: OffsetDateTime) -> User {
         last_sign_in_at: None,
         app_metadata: app_metadata(),
         user_metadata,
+        factors: Vec::new(),
         identities: Vec::new(),
         created_at: now,
         updated_at: now,

@@ -8,7 +8,7 @@ use crate::store::key::KeyRow;
 fn vault(secret: &str) -> Vault {
     let (clock, rng) = (FakeClock::at(OffsetDateTime::UNIX_EPOCH), SeededRng::new(1));
     Vault {
-        envelope: Envelope::new(&Secret::new(secret)).unwrap(),
+        envelope: Envelope::new(&Secret::new(secret)).unwrap().into(),
         trusted: None,
         algorithm: Algorithm::Es256,
         clock,

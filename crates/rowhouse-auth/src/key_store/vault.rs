@@ -1,6 +1,7 @@
 //! Conversion between stored rows and keys, and the changes that a rotation or revocation makes in the store. Leaves
 //! the ring in use and notifications to the parent module.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_audit::Entry;
@@ -17,7 +18,7 @@ use crate::store::key::{self, KeyRow};
 /// Seals and unseals stored keys.
 #[derive(Debug)]
 pub(super) struct Vault {
-    pub(super) envelope: Envelope,
+    pub(super) envelope: Arc<Envelope>,
     pub(super) trusted: Option<TrustedKeys>,
     /// Algorithm of new keys.
     pub(super) algorithm: Algorithm,

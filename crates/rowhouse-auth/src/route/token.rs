@@ -1,4 +1,4 @@
-//! POST /token?grant_type=password|refresh_token
+//! POST /token?grant_type=password|refresh_token|pkce
 
 use axum::extract::State;
 use axum::response::Response;
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::session_answer;
 use crate::Auth;
 use crate::flow::password::{self, SignInError};
+use crate::flow::pkce::{self, ExchangeError};
 use crate::flow::refresh::{self, RefreshError};
 use crate::policy::Password;
 use crate::refusal::Refusal;
@@ -30,6 +31,22 @@ pub(super) struct GrantBody {
     phone: Option<String>,
     password: Option<Password>,
     refresh_token: Option<String>,
+    auth_code: Option<String>,
+    code_verifier: Option<String>,
+}
+
+impl From<ExchangeError> for Refusal {
+    fn from(error: ExchangeError) -> Self {
+        let (status, code) = match error {
+            ExchangeError::Incomplete => (StatusCode::BAD_REQUEST, "validation_failed"),
+            ExchangeError::NotFound => (StatusCode::NOT_FOUND, "flow_state_not_found"),
+            ExchangeError::Expired => (StatusCode::UNPROCESSABLE_ENTITY, "flow_state_expired"),
+            ExchangeError::Verifier(_) => (StatusCode::BAD_REQUEST, "bad_code_verifier"),
+            ExchangeError::Banned => (StatusCode::BAD_REQUEST, "user_banned"),
+            ExchangeError::Fault(fault) => return fault.into(),
+        };
+        Self::new(status, code, error.to_string())
+    }
 }
 
 impl From<SignInError> for Refusal {
@@ -67,6 +84,7 @@ pub(super) async fn post(
     match grant.grant_type.as_deref() {
         Some("password") => sign_in(&auth, body, &client).await,
         Some("refresh_token") => rotate(&auth, body, &client).await,
+        Some("pkce") => exchange(&auth, body, &client).await,
         _ => Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_credentials", "unsupported_grant_type")),
     }
 }
@@ -85,6 +103,13 @@ async fn sign_in(auth: &Auth, body: GrantBody, client: &Client) -> Result<Respon
     };
     let password = body.password.ok_or(SignInError::InvalidCredentials)?;
     Ok(session_answer(password::sign_in(auth, &email, password, client).await?))
+}
+
+async fn exchange(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
+    auth.refresh_limit.check(client).await?;
+    let (code, verifier) = (body.auth_code.unwrap_or_default(), body.code_verifier.unwrap_or_default());
+    let exchanged = pkce::exchange(auth, &code, &verifier, client).await?;
+    Ok(session_answer(exchanged.session))
 }
 
 async fn rotate(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {

@@ -8,6 +8,7 @@ use tokio_postgres::{Client as Connection, Row};
 use uuid::Uuid;
 
 use crate::fault::Fault;
+use crate::method::{Amr, SignedInBy};
 use crate::request::Client;
 
 /// The columns of a session that tokens need.
@@ -20,17 +21,20 @@ pub(crate) struct SessionRow {
     pub(crate) not_after: Option<OffsetDateTime>,
     /// `aal1`, `aal2` or `aal3`.
     pub(crate) aal: String,
+    /// How it was authenticated, the latest method first.
+    pub(crate) amr: Vec<Amr>,
     pub(crate) tenant_id: Option<Uuid>,
 }
 
 impl SessionRow {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(row: &Row) -> Result<Self, Fault> {
         Ok(Self {
             id: row.try_get("id")?,
             user_id: row.try_get("user_id")?,
             created_at: row.try_get("created_at")?,
             not_after: row.try_get("not_after")?,
             aal: row.try_get("aal")?,
+            amr: serde_json::from_value(row.try_get("amr")?).map_err(Fault::Json)?,
             tenant_id: row.try_get("tenant_id")?,
         })
     }
@@ -45,7 +49,11 @@ macro_rules! columns {
     () => {
         "id, user_id, coalesce(created_at, now()) as created_at,
          case when not_after = 'infinity' then '9999-12-31' else not_after end as not_after,
-         coalesce(aal, 'aal1')::text as aal, tenant_id"
+         coalesce(aal, 'aal1')::text as aal, tenant_id,
+         coalesce((
+           select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('method', a.authentication_method,
+             'timestamp', extract(epoch from a.updated_at)::bigint, 'provider', a.provider)) order by a.updated_at desc)
+           from auth.mfa_amr_claims a where a.session_id = sessions.id), '[]') as amr"
     };
 }
 
@@ -69,6 +77,9 @@ pub(crate) struct NewSession<'a> {
     pub(crate) token_digest: &'a str,
     /// Most sessions of the user, including this one.
     pub(crate) most: u32,
+    pub(crate) by: SignedInBy<'a>,
+    /// Id of the entry that keeps the method.
+    pub(crate) claim: Uuid,
 }
 
 /// Opens a session in the user's default tenant and stores the time of the sign-in. Deletes the user's sessions beyond the
@@ -79,28 +90,31 @@ pub(crate) async fn open(
     from: &Client,
     now: OffsetDateTime,
 ) -> Result<SessionRow, Fault> {
-    let NewSession { id, user, token_digest, most } = new;
+    let NewSession { id, user, token_digest, most, by, claim } = new;
     let others = i64::from(most.max(1) - 1);
-    let sql = concat!(
-        "with surplus as (
+    let sql = "with surplus as (
            delete from auth.sessions where id = any (array(
              select s.id from auth.sessions s where s.user_id = $2
              order by s.not_after is null or s.not_after > $4 desc, coalesce(s.refreshed_at, s.created_at) desc
              offset $7 limit 100))
-         ), session as (
+         ), sessions as (
            insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, tenant_id)
            values ($1, $2, $4, $4, 'aal1', $5, $6, tenancy.default_tenant($2))
            returning *
          ), token as (
            insert into auth.refresh_tokens (token, user_id, revoked, created_at, updated_at, session_id)
-           select $3, $2::text, false, $4, $4, id from session
+           select $3, $2::text, false, $4, $4, id from sessions
+         ), claim as (
+           insert into auth.mfa_amr_claims (id, session_id, authentication_method, provider, created_at, updated_at)
+           select $8, id, $9, $10, $4, $4 from sessions
          ), signed_in as (
-           update auth.identities set last_sign_in_at = $4, updated_at = $4 where user_id = $2 and provider = 'email'
+           update auth.identities set last_sign_in_at = $4, updated_at = $4
+           where user_id = $2 and provider = coalesce($10, 'email')
          )
-         select ",
-        columns!(),
-        " from session"
-    );
+         select id, user_id, created_at, not_after, aal::text as aal, tenant_id,
+           jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('method', $9, 'timestamp', extract(epoch from $4)::bigint,
+             'provider', $10))) as amr
+         from sessions";
     let row = client
         .query_typed_one(
             sql,
@@ -112,10 +126,13 @@ pub(crate) async fn open(
                 (&from.user_agent, Type::TEXT),
                 (&from.address, Type::INET),
                 (&others, Type::INT8),
+                (&claim, Type::UUID),
+                (&by.method.as_str(), Type::TEXT),
+                (&by.provider, Type::TEXT),
             ],
         )
         .await?;
-    Ok(SessionRow::from_row(&row)?)
+    SessionRow::from_row(&row)
 }
 
 /// Locks the session that a refresh token belongs to, so that its rotations are serialized.
@@ -129,14 +146,14 @@ pub(crate) async fn lock_by_token(
         " from auth.sessions where id = (select session_id from auth.refresh_tokens where token = $1) for update"
     );
     let row = client.query_typed_opt(sql, &[(&token_digest, Type::TEXT)]).await?;
-    Ok(row.as_ref().map(SessionRow::from_row).transpose()?)
+    row.as_ref().map(SessionRow::from_row).transpose()
 }
 
 /// Locks a session of a user.
 pub(crate) async fn lock(client: &Connection, id: Uuid, user: Uuid) -> Result<Option<SessionRow>, Fault> {
     let sql = concat!("select ", columns!(), " from auth.sessions where id = $1 and user_id = $2 for update");
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
-    Ok(row.as_ref().map(SessionRow::from_row).transpose()?)
+    row.as_ref().map(SessionRow::from_row).transpose()
 }
 
 /// Stores the time of a refresh, and the tenant of the new token.

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::model::{Identity, Object, User};
+use crate::model::{Object, User};
 
 /// A user with columns that clients never see.
 #[derive(Debug, Clone)]
@@ -43,7 +43,12 @@ macro_rules! select_user {
                  select jsonb_agg(jsonb_build_object('identity_id', i.id, 'id', i.provider_id, 'user_id', i.user_id,
                    'identity_data', i.identity_data, 'provider', i.provider, 'last_sign_in_at', i.last_sign_in_at,
                    'created_at', i.created_at, 'updated_at', i.updated_at, 'email', i.email) order by i.created_at, i.id)
-                 from auth.identities i where i.user_id = u.id), '[]') as identities",
+                 from auth.identities i where i.user_id = u.id), '[]') as identities,
+               coalesce((
+                 select jsonb_agg(jsonb_build_object('id', f.id, 'friendly_name', f.friendly_name, 'factor_type', f.factor_type,
+                   'status', f.status, 'phone', f.phone, 'last_challenged_at', f.last_challenged_at, 'created_at', f.created_at,
+                   'updated_at', f.updated_at) order by f.created_at, f.id)
+                 from auth.mfa_factors f where f.user_id = u.id), '[]') as factors",
             $more,
             " from auth.users u ",
             $rest
@@ -75,7 +80,8 @@ impl UserRow {
             last_sign_in_at: instant("last_sign_in_at")?,
             app_metadata: object(row.try_get("raw_app_meta_data")?),
             user_metadata: object(row.try_get("raw_user_meta_data")?),
-            identities: identities(row.try_get("identities")?)?,
+            factors: serde_json::from_value(row.try_get("factors")?).map_err(Fault::Json)?,
+            identities: serde_json::from_value(row.try_get("identities")?).map_err(Fault::Json)?,
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
             banned_until: instant("banned_until")?,
@@ -95,10 +101,6 @@ fn object(value: Option<Value>) -> Object {
         Some(Value::Object(object)) => object,
         _ => Object::new(),
     }
-}
-
-fn identities(value: Value) -> Result<Vec<Identity>, Fault> {
-    serde_json::from_value(value).map_err(Fault::Identity)
 }
 
 /// By lower-case address; without users of single sign-on, who have no password.

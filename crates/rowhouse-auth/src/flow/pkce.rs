@@ -1,0 +1,105 @@
+//! The exchange of a code for a session (RFC 7636), and the issuing of codes.
+
+use rowhouse_crypto::{OpaqueSecret, digest_hex};
+use rowhouse_db::Transaction;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use crate::Auth;
+use crate::fault::{Fault, carry_fault};
+use crate::flow::session::{self, Grant};
+use crate::method::{Method, SignedInBy};
+use crate::model::Session;
+use crate::pkce::PkceError;
+use crate::request::Client;
+use crate::store::flow_state::{self, FlowRow};
+
+/// How long a code may wait to be exchanged, as GoTrue has it.
+const LIFETIME: Duration = Duration::minutes(5);
+
+/// Why a code is not exchanged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    #[error("invalid request: both auth code and code verifier should be non-empty")]
+    Incomplete,
+    /// No such code, or it was exchanged.
+    #[error("invalid flow state, no valid flow state found")]
+    NotFound,
+    #[error("invalid flow state, flow state has expired")]
+    Expired,
+    #[error(transparent)]
+    Verifier(#[from] PkceError),
+    #[error("User is banned")]
+    Banned,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(ExchangeError);
+
+/// What a code was exchanged for.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    pub(crate) session: Session,
+    /// Sealed tokens of the provider, if the sign-in was another one's.
+    pub(crate) flow: FlowRow,
+}
+
+/// Gives a flow its code; `None` if the flow is gone.
+pub(crate) async fn issue_code(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    flow: Uuid,
+    user: Uuid,
+) -> Result<Option<OpaqueSecret>, Fault> {
+    let code = OpaqueSecret::generate(&*auth.rng);
+    let is_issued = flow_state::issue_code(tx, flow, user, &code.digest(), auth.now()).await?;
+    Ok(is_issued.then_some(code))
+}
+
+/// Exchanges a code once. A wrong verifier leaves it in place: it belongs to the client that has the right one.
+pub(crate) async fn exchange(
+    auth: &Auth,
+    code: &str,
+    verifier: &str,
+    client: &Client,
+) -> Result<Exchanged, ExchangeError> {
+    if code.is_empty() || verifier.is_empty() {
+        return Err(ExchangeError::Incomplete);
+    }
+    let (digest, now) = (digest_hex(code), auth.now());
+    let operation = client.operation("auth.exchange_code");
+    let (service, client, verifier) = (auth.clone(), client.clone(), verifier.to_owned());
+    let work = async move |tx: &Transaction<'_>| {
+        let flow = flow_state::lock_by_code(tx, &digest).await?.ok_or(ExchangeError::NotFound)?;
+        require_fresh(&flow, now)?;
+        flow.challenge.as_ref().ok_or(ExchangeError::NotFound)?.require(&verifier)?;
+        let grant = open(&service, tx, &flow, &client, now).await?;
+        Ok((grant, flow))
+    };
+    let (grant, flow): (Grant, FlowRow) = auth.control.run_tx::<_, ExchangeError>(&operation, work).await?;
+    Ok(Exchanged { session: grant.sign(auth, now)?, flow })
+}
+
+fn require_fresh(flow: &FlowRow, now: OffsetDateTime) -> Result<(), ExchangeError> {
+    let issued = flow.issued_at.ok_or(ExchangeError::NotFound)?;
+    if issued + LIFETIME < now { Err(ExchangeError::Expired) } else { Ok(()) }
+}
+
+async fn open(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    flow: &FlowRow,
+    client: &Client,
+    now: OffsetDateTime,
+) -> Result<Grant, ExchangeError> {
+    let user = flow.user_id.ok_or(ExchangeError::NotFound)?;
+    let method = Method::parse(&flow.method).ok_or(ExchangeError::NotFound)?;
+    let provider = (method == Method::Oauth).then_some(flow.provider.as_str());
+    let grant = session::open(auth, tx, user, SignedInBy { method, provider }, client, now).await?;
+    let grant = grant.filter(|grant| grant.user.deleted_at.is_none()).ok_or(ExchangeError::NotFound)?;
+    if grant.user.is_banned(now) {
+        return Err(ExchangeError::Banned);
+    }
+    flow_state::delete(tx, flow.id).await?;
+    Ok(grant)
+}
