@@ -43,9 +43,6 @@ create table auth.users (
   is_sso_user boolean not null default false,
   deleted_at timestamptz,
   is_anonymous boolean not null default false,
-  -- ours: wrong passwords in a row, and until when that locks the account
-  failed_signins int not null default 0,
-  locked_until timestamptz,
   constraint users_pkey primary key (id),
   constraint users_phone_key unique (phone)
 );

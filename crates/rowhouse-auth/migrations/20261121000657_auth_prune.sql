@@ -32,8 +32,15 @@ begin
     limit most));
   get diagnostics step = row_count;
   removed := removed + step;
-  delete from auth.unknown_signins where address_digest = any (array(
-    select n.address_digest from auth.unknown_signins n where n.updated_at < too_old limit most));
+  delete from auth.signin_failures f using (
+    select n.account_digest, n.network from auth.signin_failures n where n.updated_at < too_old limit most) old
+  where f.account_digest = old.account_digest and f.network = old.network;
+  get diagnostics step = row_count;
+  removed := removed + step;
+  delete from auth.known_networks k using (
+    select n.user_id, n.network from auth.known_networks n
+    where n.last_seen_at < clock_timestamp() - interval '180 days' limit most) old
+  where k.user_id = old.user_id and k.network = old.network;
   get diagnostics step = row_count;
   return removed + step;
 end

@@ -36,8 +36,6 @@ comment on column auth.users.reauthentication_sent_at is 'when that letter was s
 comment on column auth.users.is_sso_user is 'GoTrue''s: from a single sign-on';
 comment on column auth.users.deleted_at is 'when deleted; null if not';
 comment on column auth.users.is_anonymous is 'signed in without an address';
-comment on column auth.users.failed_signins is 'wrong passwords since the last right one';
-comment on column auth.users.locked_until is 'no password sign-in until then';
 
 comment on table auth.identities is 'identities by which a user signs in';
 comment on column auth.identities.provider_id is 'name at the provider';

@@ -58,15 +58,16 @@ $$;
 create function auth.audit_lock() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform auth.audit_repeated('user_locked', new.id, jsonb_build_object(
-    'log_type', 'account', 'locked_until', new.locked_until,
-    'traits', jsonb_build_object('user_id', new.id, 'user_email', new.email)));
+  perform auth.audit_repeated('user_locked', new.user_id, jsonb_build_object(
+    'log_type', 'account', 'locked_until', new.locked_until, 'network', new.network,
+    'traits', jsonb_build_object('user_id', new.user_id,
+      'user_email', (select u.email from auth.users u where u.id = new.user_id))));
   return null;
 end
 $$;
 comment on function auth.audit_lock() is 'Writes down that too many wrong passwords have locked an account.';
-create trigger audited_lock after update of locked_until on auth.users for each row
-  when (new.locked_until is distinct from old.locked_until and new.locked_until is not null)
+create trigger audited_lock after update of locked_until on auth.signin_failures for each row
+  when (new.user_id is not null and new.locked_until is distinct from old.locked_until and new.locked_until is not null)
   execute function auth.audit_lock();
 
 -- Ends sessions that were not used for ages[1] seconds, with their refresh tokens; at most 1000 in one call.

@@ -3,6 +3,7 @@
 mod act_as;
 mod answer;
 mod api_key;
+mod breach;
 mod claims;
 mod command;
 mod fault;
@@ -40,8 +41,8 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ("20261121000150_auth_audit.sql", include_str!("../migrations/20261121000150_auth_audit.sql")),
     ("20261121000657_auth_prune.sql", include_str!("../migrations/20261121000657_auth_prune.sql")),
     (
-        "20261127110200_auth_unknown_signins.sql",
-        include_str!("../migrations/20261127110200_auth_unknown_signins.sql"),
+        "20261127110200_auth_signin_failures.sql",
+        include_str!("../migrations/20261127110200_auth_signin_failures.sql"),
     ),
     ("20261127110210_auth_api_keys.sql", include_str!("../migrations/20261127110210_auth_api_keys.sql")),
     (

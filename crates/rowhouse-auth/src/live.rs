@@ -45,8 +45,7 @@ mod tests {
     }
 
     fn live(change: impl FnOnce(&mut LiveUser)) -> Option<LiveUser> {
-        let row =
-            UserRow { user: crate::claims::tests::user(), encrypted_password: None, locked_until: None };
+        let row = UserRow { user: crate::claims::tests::user(), encrypted_password: None };
         let mut live = LiveUser { row, has_session: true, not_after: None };
         change(&mut live);
         Some(live)

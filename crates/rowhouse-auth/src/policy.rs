@@ -4,12 +4,15 @@ use rowhouse_crypto::password::MAX_BYTES;
 use rowhouse_kernel::Secret;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::breach::{BreachError, BreachList};
 use crate::settings::AuthSettings;
 
 /// Longest address stored.
 const MAX_EMAIL: usize = 255;
-/// The one rule of this policy, as GoTrue names it.
+/// The rules, as GoTrue names them.
 const REASON_LENGTH: &str = "length";
+const REASON_CHARACTERS: &str = "characters";
+const REASON_PWNED: &str = "pwned";
 
 /// A password as it arrived: masked in `Debug`, wiped when dropped.
 #[derive(Debug, Clone)]
@@ -35,13 +38,41 @@ impl Password {
         self.weakness(settings).map_or(Ok(()), |weak| Err(PasswordError::Weak(weak)))
     }
 
+    /// The same, and those in a list of breached passwords.
+    pub(crate) async fn require_safe(
+        &self,
+        settings: &AuthSettings,
+        breaches: &BreachList,
+    ) -> Result<(), PasswordError> {
+        self.require_acceptable(settings)?;
+        match breaches.has(self).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(PasswordError::Weak(WeakPassword::breached())),
+            Err(error) if settings.password_breached_required => Err(PasswordError::Unchecked(error)),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "a new password was not compared with breached ones");
+                Ok(())
+            }
+        }
+    }
+
     /// How it violates the policy; also reported, without refusing, at sign-ins with an older password.
     pub(crate) fn weakness(&self, settings: &AuthSettings) -> Option<WeakPassword> {
         let shortest = usize::from(settings.password_min_length);
-        (self.expose().chars().count() < shortest).then(|| WeakPassword {
-            message: format!("Password should be at least {shortest} characters."),
-            reasons: vec![REASON_LENGTH],
-        })
+        let classes = &settings.password_required_characters;
+        let has = |class: &String| self.expose().chars().any(|character| class.contains(character));
+        let (mut messages, mut reasons) = (Vec::new(), Vec::new());
+        if self.expose().chars().count() < shortest {
+            messages.push(format!("Password should be at least {shortest} characters."));
+            reasons.push(REASON_LENGTH);
+        }
+        if !classes.iter().all(has) {
+            let classes = classes.join(", ");
+            messages.push(format!("Password should contain at least one character of each: {classes}."));
+            reasons.push(REASON_CHARACTERS);
+        }
+        (!reasons.is_empty()).then(|| WeakPassword { message: messages.join(" "), reasons })
     }
 }
 
@@ -54,6 +85,18 @@ pub(crate) enum PasswordError {
     /// Against the policy.
     #[error("{}", .0.message)]
     Weak(WeakPassword),
+    /// Nobody knows whether it is breached, and `auth.password_breached_required` is on.
+    #[error(transparent)]
+    Unchecked(BreachError),
+}
+
+impl WeakPassword {
+    /// In a list of breached passwords.
+    pub(crate) fn breached() -> Self {
+        let message =
+            "Password is known to be weak and easy to guess, please choose a different one.".to_owned();
+        Self { message, reasons: vec![REASON_PWNED] }
+    }
 }
 
 /// Why an address is refused.
@@ -72,7 +115,7 @@ pub(crate) enum EmailError {
 pub(crate) struct WeakPassword {
     /// For people.
     pub(crate) message: String,
-    /// For programs: `length`.
+    /// For programs: `length`, `characters`, `pwned`.
     pub(crate) reasons: Vec<&'static str>,
 }
 

@@ -119,6 +119,10 @@ impl From<PasswordError> for Refusal {
                 weak_reasons: Some(weak.reasons),
                 ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "weak_password", weak.message)
             },
+            PasswordError::Unchecked(error) => {
+                let message = "Failed to perform password strength check";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected_failure", message).because(error)
+            }
         }
     }
 }

@@ -52,13 +52,23 @@ settings! {
         pub mailer_autoconfirm: bool = false,
         /// Shortest password accepted.
         pub password_min_length: u16 as "characters" = 6,
+        /// Classes of characters, each written as all its characters; a password needs one of each.
+        pub password_required_characters: Vec<String> = Vec::new(),
+        /// File of SHA-1 digests of breached passwords, which are refused: upper-case hex, sorted, one a line.
+        pub password_breached_file: Option<String> = None,
+        /// Service with the range API of Have I Been Pwned, for example `https://api.pwnedpasswords.com`; it is sent five of forty digits of a password's SHA-1.
+        pub password_breached_url: Option<String> = None,
+        /// Whether no password is accepted while file or service cannot be asked; else it is accepted with a warning in the log.
+        pub password_breached_required: bool = false,
         /// Sign-up and password requests per address within five minutes.
         pub signin_rate_per_5min: u32 as "requests in 5 minutes" = 30,
         /// Token refreshes per address within five minutes.
         pub token_rate_per_5min: u32 as "requests in 5 minutes" = 150,
-        /// Failed sign-ins in a row on one account before it is locked for `lockout_duration`.
+        /// Failed sign-ins in a row for one account from one network (an IPv4 address, 64 bits of IPv6) before further ones from there are refused for `lockout_duration`.
         pub lockout_failures: u32 as "sign-ins" = 10,
-        /// How long an account stays locked after too many failures.
+        /// The same from all networks together; then only networks from which the user has signed in before are not refused.
+        pub lockout_account_failures: u32 as "sign-ins" = 50,
+        /// How long sign-ins are refused after too many failures; twice as long each further time, up to an hour.
         pub lockout_duration: Duration = Duration::from_secs(60),
         /// Password hashes computed at once; each takes 19 MiB for some 50 ms.
         pub hash_concurrency: u16 as "hashes" = 2,
@@ -100,6 +110,14 @@ impl Check for AuthSettings {
         findings.span("lockout_duration", self.lockout_duration);
         if self.session_idle_limit < self.access_token_lifetime {
             findings.refuse("session_idle_limit", "expected at least auth.access_token_lifetime");
+        }
+        if self.password_required_characters.iter().any(String::is_empty) {
+            findings.refuse("password_required_characters", "an empty class: no password could meet it");
+        }
+        if let Some(file) = &self.password_breached_file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            findings.refuse("password_breached_file", format!("cannot be read: {error}"));
         }
         if self.max_sessions_per_user == 0 {
             findings.refuse("max_sessions_per_user", "expected at least 1; nobody could sign in");

@@ -9,6 +9,7 @@ use rowhouse_kernel::{SharedClock, SharedRng};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::breach::BreachList;
 use crate::hasher::Hasher;
 use crate::key_store::KeyStore;
 use crate::limit::ClientLimit;
@@ -50,6 +51,7 @@ pub struct Auth {
     pub(crate) envelope: Arc<Envelope>,
     pub(crate) targets: Arc<RedirectTargets>,
     pub(crate) hasher: Arc<Hasher>,
+    pub(crate) breaches: Arc<BreachList>,
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
 }
@@ -72,6 +74,7 @@ impl Auth {
             codes: Arc::new(keys.code_key()),
             envelope: keys.envelope(),
             targets: Arc::new(RedirectTargets::new(&site, &settings.redirect_urls)),
+            breaches: Arc::new(BreachList::new(&settings)),
             hasher: Arc::new(Hasher::new(&settings, rng.clone())),
             signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
             refresh_limit: Arc::new(ClientLimit::new("refresh", settings.token_rate_per_5min, clock.clone())),

@@ -7,5 +7,5 @@ pub(crate) mod flow_state;
 pub(crate) mod key;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
-pub(crate) mod unknown_signin;
+pub(crate) mod signin_failure;
 pub(crate) mod user;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use aws_lc_rs::hmac;
 use rowhouse_kernel::{Rng, Secret};
 
@@ -58,6 +58,18 @@ impl CodeKey {
 #[must_use]
 pub fn sha256_base64url(bytes: &[u8]) -> String {
     base64url::encode(digest(&SHA256, bytes))
+}
+
+/// SHA-1 in upper-case hex, the key of lists of breached passwords. Protects nothing.
+#[must_use]
+pub fn sha1_hex(bytes: &[u8]) -> String {
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref().iter().fold(
+        String::with_capacity(40),
+        |mut hex, byte| {
+            let _ = write!(hex, "{byte:02X}");
+            hex
+        },
+    )
 }
 
 /// Compares in a time that depends on the lengths alone.

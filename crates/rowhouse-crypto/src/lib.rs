@@ -12,7 +12,7 @@ mod signed_text;
 mod token;
 mod trusted;
 
-pub use code::{CodeKey, is_equal, random_digits, sha256_base64url};
+pub use code::{CodeKey, is_equal, random_digits, sha1_hex, sha256_base64url};
 pub use envelope::{Envelope, EnvelopeError};
 pub use jwk::{Jwk, JwkSet};
 pub use key::{Algorithm, KeyError, KeyPair, VerifyingKey};

@@ -88,7 +88,7 @@ pub(crate) async fn update(
 }
 
 async fn new_hash(auth: &Auth, password: Password, old: Option<String>) -> Result<String, AccountError> {
-    password.require_acceptable(&auth.settings)?;
+    password.require_safe(&auth.settings, &auth.breaches).await?;
     if old.is_some() && auth.hasher.verify(password.clone(), old).await?.is_match() {
         return Err(AccountError::SamePassword);
     }

@@ -149,7 +149,7 @@ async fn hash(
     match (password, imported) {
         (Some(_), Some(_)) => Err(AdminError::PasswordAndHash),
         (Some(password), None) => {
-            password.require_acceptable(&auth.settings)?;
+            password.require_safe(&auth.settings, &auth.breaches).await?;
             Ok(Some(auth.hasher.hash(password).await?))
         }
         (None, Some(hash)) if is_supported(&hash) => Ok(Some(hash)),

@@ -15,7 +15,7 @@ use crate::method::Method;
 use crate::model::Session;
 use crate::policy::Password;
 use crate::request::Client;
-use crate::store::unknown_signin;
+use crate::store::signin_failure::{self, Attempt, Lockout};
 use crate::store::user::{self, UserRow};
 
 /// Why a sign-in is refused.
@@ -65,17 +65,17 @@ async fn attempt(
     client: &Client,
 ) -> Result<Session, SignInError> {
     let email = email.to_ascii_lowercase();
-    let digest = digest_hex(&email);
-    let asked = digest.clone();
+    let attempt = Attempt { account_digest: digest_hex(&email), from: client.address };
+    let asked = attempt.clone();
     let find = async move |db: &tokio_postgres::Client| {
-        tokio::try_join!(user::find_by_email(db, &email), unknown_signin::find_lock(db, &asked))
+        tokio::try_join!(user::find_by_email(db, &email), signin_failure::find_lock(db, &asked, &email))
     };
     let operation = client.operation("auth.find_by_email");
     let found = auth.control.statement(&operation, find).await;
-    let (found, unknown_lock): (Option<UserRow>, _) = found.map_err(|fault: Fault| fault)?;
-    require_unlocked(found.as_ref().map_or(unknown_lock, |row| row.locked_until), auth.now())?;
+    let (found, locked_until): (Option<UserRow>, _) = found.map_err(|fault: Fault| fault)?;
+    require_unlocked(locked_until, auth.now())?;
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
-    let refuse = count_failure(auth, client, found.as_ref().map(|row| row.user.id), digest);
+    let refuse = count_failure(auth, client, found.as_ref().map(|row| row.user.id), attempt.clone());
     let verdict = auth.hasher.verify_evenly(password.clone(), stored.clone(), refuse).await?;
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
         return Err(SignInError::InvalidCredentials);
@@ -90,6 +90,9 @@ async fn attempt(
     let operation = client.operation("auth.sign_in");
     let (service, id, client) = (auth.clone(), row.user.id, client.clone());
     let open = async move |tx: &Transaction<'_>| {
+        if !signin_failure::clear(tx, &attempt, now).await? {
+            return Err(SignInError::InvalidCredentials);
+        }
         open(&service, tx, id, (&checked, renewed.as_deref()), &client, now).await
     };
     let session = auth.control.run_tx(&operation, open).await?.sign(auth, now)?;
@@ -133,13 +136,16 @@ async fn count_failure(
     auth: &Auth,
     client: &Client,
     user: Option<Uuid>,
-    address_digest: String,
+    attempt: Attempt,
 ) -> Result<(), Fault> {
-    let limit = i32::try_from(auth.settings.lockout_failures.max(1)).unwrap_or(i32::MAX);
-    let (now, until) = (auth.now(), auth.now() + auth.settings.lockout_duration);
-    let count = async move |tx: &Transaction<'_>| match user {
-        Some(id) => user::count_failure(tx, id, limit, until).await,
-        None => unknown_signin::count_failure(tx, &address_digest, limit, until, now).await,
+    let bound = |failures: u32| i32::try_from(failures.max(1)).unwrap_or(i32::MAX);
+    let lockout = Lockout {
+        failures: bound(auth.settings.lockout_failures),
+        account_failures: bound(auth.settings.lockout_account_failures),
+        seconds: auth.settings.lockout_duration.as_secs_f64(),
     };
+    let now = auth.now();
+    let count =
+        async move |tx: &Transaction<'_>| signin_failure::count(tx, &attempt, user, lockout, now).await;
     auth.control.run_tx(&client.operation("auth.count_failure"), count).await
 }

@@ -15,7 +15,7 @@ use crate::method::SignedInBy;
 use crate::model::{Session, User};
 use crate::request::{Client, SignedIn};
 use crate::store::session::{self, NewSession, Scope, SessionRow};
-use crate::store::{refresh_token, user};
+use crate::store::{refresh_token, signin_failure, user};
 
 /// Why a session cannot be changed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +79,11 @@ pub(crate) async fn open(
     let new =
         NewSession { id: auth.new_id(), user, token_digest: &token_digest, most, by, claim: auth.new_id() };
     let session = session::open(tx, new, client, now).await?;
-    let (row, membership) = tokio::try_join!(user::find(tx, user), async {
-        Ok(membership::find_or_default(tx, user, session.tenant_id).await?)
-    })?;
+    let (row, membership, ()) = tokio::try_join!(
+        user::find(tx, user),
+        async { Ok(membership::find_or_default(tx, user, session.tenant_id).await?) },
+        signin_failure::note_network(tx, user, client.address, now),
+    )?;
     Ok(row.map(|row| Grant { user: row.user, session, membership, refresh_token }))
 }
 

@@ -46,3 +46,17 @@ fn password_beyond_72_bytes_is_refused_instead_of_truncated() {
 fn password_is_masked_in_debug() {
     assert!(!format!("{:?}", password("hunter2")).contains("hunter2"));
 }
+
+#[test]
+fn a_character_of_each_class_is_required() {
+    let settings = AuthSettings {
+        password_required_characters: vec!["abc".to_owned(), "0123456789".to_owned(), "äß".to_owned()],
+        ..AuthSettings::default()
+    };
+    assert!(password("xxxxa1ß").require_acceptable(&settings).is_ok());
+    let PasswordError::Weak(weak) = password("xaß").require_acceptable(&settings).unwrap_err() else {
+        panic!()
+    };
+    assert_eq!(weak.reasons, ["length", "characters"]);
+    assert!(weak.message.ends_with("one character of each: abc, 0123456789, äß."), "{}", weak.message);
+}

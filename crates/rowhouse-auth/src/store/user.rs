@@ -16,7 +16,6 @@ pub(crate) struct UserRow {
     pub(crate) user: User,
     /// PHC string or bcrypt.
     pub(crate) encrypted_password: Option<String>,
-    pub(crate) locked_until: Option<OffsetDateTime>,
 }
 
 /// A user with the state of a session.
@@ -38,7 +37,7 @@ macro_rules! select_user {
                u.phone_change_sent_at, u.reauthentication_sent_at, u.last_sign_in_at, u.raw_app_meta_data, u.raw_user_meta_data,
                coalesce(u.created_at, now()) as created_at, coalesce(u.updated_at, u.created_at, now()) as updated_at,
                case when u.banned_until = 'infinity' then '9999-12-31' else u.banned_until end as banned_until,
-               u.deleted_at, u.is_anonymous, nullif(u.encrypted_password, '') as encrypted_password, u.locked_until,
+               u.deleted_at, u.is_anonymous, nullif(u.encrypted_password, '') as encrypted_password,
                coalesce((
                  select jsonb_agg(jsonb_build_object('identity_id', i.id, 'id', i.provider_id, 'user_id', i.user_id,
                    'identity_data', i.identity_data, 'provider', i.provider, 'last_sign_in_at', i.last_sign_in_at,
@@ -88,11 +87,7 @@ impl UserRow {
             deleted_at: instant("deleted_at")?,
             is_anonymous: row.try_get("is_anonymous")?,
         };
-        Ok(Self {
-            user,
-            encrypted_password: row.try_get("encrypted_password")?,
-            locked_until: instant("locked_until")?,
-        })
+        Ok(Self { user, encrypted_password: row.try_get("encrypted_password")? })
     }
 }
 
@@ -281,14 +276,14 @@ pub(crate) async fn update(
                    email_change = case when $2 is not null then '' else coalesce($3, email_change) end,
                    email_confirmed_at = case when $4 then coalesce(email_confirmed_at, $11) else email_confirmed_at end,
                    encrypted_password = coalesce($5, encrypted_password),
-                   failed_signins = case when $5 is null then failed_signins else 0 end,
-                   locked_until = case when $5 is null then locked_until end,
                    raw_user_meta_data = coalesce($6, raw_user_meta_data),
                    raw_app_meta_data = coalesce($7, raw_app_meta_data),
                    role = coalesce($8, role),
                    banned_until = case when $9 then $10 else banned_until end,
                    updated_at = $11
                  where id = $1
+               ), unlocked as (
+                 delete from auth.signin_failures where user_id = $1 and $5::text is not null
                )
                update auth.identities set
                  identity_data = identity_data || jsonb_strip_nulls(jsonb_build_object('email', $2,
@@ -319,8 +314,7 @@ pub(crate) async fn update(
 }
 
 /// Stores the time of a sign-in with the password whose hash was `checked`, and replaces the hash by `renewed` if
-/// given. False if since the check the password was changed, or the user was deleted or locked (by concurrent
-/// guesses).
+/// given. False if since the check the password was changed or the user was deleted.
 pub(crate) async fn note_sign_in(
     client: &Client,
     id: Uuid,
@@ -329,10 +323,8 @@ pub(crate) async fn note_sign_in(
     now: OffsetDateTime,
 ) -> Result<bool, Fault> {
     let sql = "update auth.users
-               set last_sign_in_at = $4, updated_at = $4, failed_signins = 0, locked_until = null,
-                 encrypted_password = coalesce($3, encrypted_password)
-               where id = $1 and encrypted_password = $2 and deleted_at is null
-                 and (locked_until is null or locked_until <= $4)";
+               set last_sign_in_at = $4, updated_at = $4, encrypted_password = coalesce($3, encrypted_password)
+               where id = $1 and encrypted_password = $2 and deleted_at is null";
     let count = client
         .execute_typed(
             sql,
@@ -346,27 +338,6 @@ pub(crate) async fn note_sign_in(
 pub(crate) async fn note_first_sign_in(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
-    Ok(())
-}
-
-/// Counts a wrong password and locks the account until `locked_until` at the `limit`th consecutive failure.
-///
-/// Losing a count in a crash is harmless, so the commit is asynchronous.
-pub(crate) async fn count_failure(
-    client: &Client,
-    id: Uuid,
-    limit: i32,
-    locked_until: OffsetDateTime,
-) -> Result<(), Fault> {
-    let sql = "with lax as (select set_config('synchronous_commit', 'off', true))
-               update auth.users
-               set failed_signins = case when failed_signins + 1 >= $2 then 0 else failed_signins + 1 end,
-                 locked_until = case when failed_signins + 1 >= $2 then $3 else locked_until end
-               from lax
-               where id = $1";
-    client
-        .execute_typed(sql, &[(&id, Type::UUID), (&limit, Type::INT4), (&locked_until, Type::TIMESTAMPTZ)])
-        .await?;
     Ok(())
 }
 

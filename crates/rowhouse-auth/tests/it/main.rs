@@ -5,6 +5,7 @@ mod account;
 mod admin;
 mod app;
 mod audit;
+mod breach;
 mod doc;
 mod input;
 mod key;

@@ -104,8 +104,9 @@ async fn grants_report_missing_parameters() {
 async fn right_password_does_not_undo_a_lock_set_by_concurrent_guesses() {
     let app = App::start().await;
     app.sign_up("a@example.com").await;
+    app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
     let (sql, watcher) = (app.sql().await, app.sql().await);
-    sql.batch_execute("begin; update auth.users set locked_until = '2100-01-01'").await.unwrap();
+    sql.batch_execute("begin; update auth.signin_failures set locked_until = '2100-01-01'").await.unwrap();
     let lock = async {
         // By then the sign-in has read the unlocked row and waits for its lock.
         let waits = "exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
@@ -143,4 +144,42 @@ async fn truncated_bcrypt_password_signs_in_whatever_follows_byte_72() {
     for _ in 0..2 {
         app.password("a@example.com", &"x".repeat(80)).await.ok();
     }
+}
+
+/// A stranger's guesses, from one network or many, keep the owner out neither from a network of theirs nor for longer than
+/// each lock from a new one.
+#[tokio::test]
+async fn guesses_of_strangers_do_not_keep_the_owner_out() {
+    let limits = AuthSettings { lockout_failures: 3, lockout_account_failures: 6, ..settings() };
+    let app = App::with(limits).await;
+    app.sign_up("a@example.com").await;
+    for stranger in [2, 3] {
+        app.come_from(stranger);
+        for _ in 0..3 {
+            app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
+        }
+        app.password("a@example.com", PASSWORD).await.is(429, "over_request_rate_limit");
+    }
+    app.come_from(4);
+    app.password("a@example.com", PASSWORD).await.is(429, "over_request_rate_limit");
+    app.come_from(1);
+    app.sign_in("a@example.com").await;
+    app.come_from(4);
+    app.pass(Duration::from_secs(60));
+    app.sign_in("a@example.com").await;
+}
+
+#[tokio::test]
+async fn each_further_lock_lasts_twice_as_long() {
+    let app = App::with(AuthSettings { lockout_failures: 1, ..settings() }).await;
+    app.sign_up("a@example.com").await;
+    for seconds in [60, 120, 240] {
+        app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
+        let locked = app.password("a@example.com", PASSWORD).await;
+        assert_eq!(locked.headers["retry-after"], seconds.to_string().as_str());
+        app.pass(Duration::from_secs(seconds));
+    }
+    app.sign_in("a@example.com").await;
+    app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
+    assert_eq!(app.password("a@example.com", "wrong").await.headers["retry-after"], "60");
 }
