@@ -1,5 +1,7 @@
 //! Claims of access tokens: GoTrue's and the active tenant.
 
+pub(crate) mod custom;
+
 use std::sync::LazyLock;
 
 use rowhouse_tenancy::membership::Membership;

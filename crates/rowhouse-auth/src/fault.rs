@@ -5,6 +5,8 @@ use rowhouse_crypto::KeyError;
 use rowhouse_crypto::password::HashError;
 use rowhouse_db::{DbError, TransactionError};
 
+use crate::hook::HookError;
+
 /// Why a flow failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -26,6 +28,9 @@ pub(crate) enum Fault {
     /// No successor of a refresh token could be derived: the crypto library failed.
     #[error("the refresh token has no successor")]
     NoSuccessor,
+    /// A hook of the project refuses or fails.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// A row of schema `auth` cannot be read.
     #[error("schema auth holds a malformed row")]
     Json(#[source] serde_json::Error),

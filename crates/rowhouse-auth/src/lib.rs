@@ -10,6 +10,7 @@ mod fault;
 mod floor;
 mod flow;
 mod hasher;
+mod hook;
 mod key_store;
 mod limit;
 mod live;
@@ -32,7 +33,7 @@ pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
-pub use settings::{AuthSettings, SigningAlgorithm};
+pub use settings::{AuthHookSettings, AuthSettings, SigningAlgorithm};
 pub use state::{Auth, AuthParts};
 
 /// Platform migrations of this crate: schema `auth`.
@@ -72,4 +73,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         "20261127150010_auth_flow_comments.sql",
         include_str!("../migrations/20261127150010_auth_flow_comments.sql"),
     ),
+    ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
 ];

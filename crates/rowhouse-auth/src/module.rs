@@ -6,6 +6,7 @@ use rowhouse_db::DbError;
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, ServerSettings, Surface};
 use rowhouse_jobs::builtin::Tidy;
+use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_module::{
@@ -14,7 +15,7 @@ use rowhouse_module::{
 };
 use tokio_postgres::Client;
 
-use crate::settings::AuthSettings;
+use crate::settings::{AuthHookSettings, AuthSettings, HookTarget};
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
 /// Cleanup jobs without a configurable age.
@@ -59,7 +60,7 @@ impl Module for AuthModule {
     }
 
     fn settings(&self) -> Vec<GroupSpec> {
-        vec![GroupSpec::of::<AuthSettings>()]
+        vec![GroupSpec::of::<AuthSettings>(), GroupSpec::of::<AuthHookSettings>()]
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -91,14 +92,19 @@ impl Module for AuthModule {
         Ok(())
     }
 
-    /// Confines triggers on users that the migrations have created to the project's rights.
-    fn after_project_migrations<'a>(&'a self, client: &'a Client, _: &'a Settings) -> ModuleFuture<'a> {
+    /// Confines triggers on users that the migrations have created, and the functions of hooks, to the project's rights.
+    fn after_project_migrations<'a>(
+        &'a self,
+        client: &'a Client,
+        settings: &'a Settings,
+    ) -> ModuleFuture<'a> {
         Box::pin(async move {
             let row = client.query_one("select auth.confine_triggers()", &[]).await.map_err(DbError::from)?;
             let confined: i32 = row.try_get(0).map_err(DbError::from)?;
             if confined > 0 {
                 tracing::info!(confined, "functions of triggers on auth.users run as their owner now");
             }
+            confine_hooks(client, &settings.get::<AuthHookSettings>()).await?;
             Ok(())
         })
     }
@@ -111,7 +117,7 @@ impl Module for AuthModule {
             }
             let keys = open_keys(assembly, &settings).await?;
             add_resolver(assembly, &settings, &keys)?;
-            add_surfaces(assembly, &settings, &keys);
+            add_surfaces(assembly, &settings, &keys)?;
             add_tidying(assembly, &settings);
             tell_keys(assembly, &keys).await?;
             let hub = assembly.hub();
@@ -124,6 +130,16 @@ impl Module for AuthModule {
             Ok(())
         })
     }
+}
+
+async fn confine_hooks(client: &Client, hooks: &AuthHookSettings) -> Result<(), CannotRun> {
+    for (hook, uri) in hooks.all() {
+        if let Some(Ok(HookTarget::Function(name))) = uri.map(HookTarget::read) {
+            let confined = crate::store::hook::confine(client, &name).await;
+            confined.map_err(|error| CannotRun::because(format!("auth_hooks.{hook}: {error}")))?;
+        }
+    }
+    Ok(())
 }
 
 async fn open_keys(assembly: &Assembly, settings: &AuthSettings) -> Result<KeyStore, CannotRun> {
@@ -142,19 +158,24 @@ fn add_resolver(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStor
     Ok(())
 }
 
-fn add_surfaces(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStore) {
+fn add_surfaces(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStore) -> Result<(), CannotRun> {
     let origin = &assembly.origin;
+    let hooks = AuthHookSettings::clone(&origin.settings.get());
+    let outbound = Outbound::new(hooks.allow_private_urls).map_err(CannotRun::because)?;
     let public_url = origin.settings.get::<ServerSettings>().public_url.clone();
     let auth = Auth::new(AuthParts {
         control: origin.database.control.clone(),
         keys: keys.clone(),
         settings: settings.clone(),
+        hooks,
+        outbound,
         public_url: public_url.unwrap_or_default(),
         clock: origin.clock.clone(),
         rng: origin.rng.clone(),
     });
     assembly.surface(Surface::new("/auth/v1", Dialect::AUTH, crate::router(auth.clone())));
     assembly.surface(Surface::root(crate::well_known_router(auth)));
+    Ok(())
 }
 
 fn add_tidying(assembly: &mut Assembly, settings: &AuthSettings) {

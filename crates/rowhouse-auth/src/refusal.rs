@@ -9,6 +9,7 @@ use http::StatusCode;
 use rowhouse_db::DbError;
 
 use crate::fault::Fault;
+use crate::hook::HookError;
 use crate::limit::TooManyRequests;
 use crate::live::NotLive;
 use crate::metadata::MetadataError;
@@ -89,6 +90,7 @@ impl From<Fault> for Refusal {
                 let message = "Too many sign-ins at once, try again shortly";
                 Self::new(S::SERVICE_UNAVAILABLE, "over_request_rate_limit", message).retry_after(SHORTLY)
             }
+            Fault::Hook(error) => hook_refusal(error),
             Fault::Key(_)
             | Fault::Hash(_)
             | Fault::HashTask(_)
@@ -97,6 +99,34 @@ impl From<Fault> for Refusal {
             | Fault::Vanished => Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure"),
         };
         answer.because(fault)
+    }
+}
+
+/// What a hook says is for the client; why it fails is for the log, as its cause.
+fn hook_refusal(error: &HookError) -> Refusal {
+    use StatusCode as S;
+    let (status, code) = match error {
+        HookError::Refused { status, message } => {
+            return Refusal::new(*status, code_of(*status), message.clone());
+        }
+        HookError::Timeout(_) => (S::UNPROCESSABLE_ENTITY, "hook_timeout"),
+        HookError::Unreachable => (S::UNPROCESSABLE_ENTITY, "hook_timeout_after_retry"),
+        HookError::TooLong => (S::UNPROCESSABLE_ENTITY, "hook_payload_over_size_limit"),
+        HookError::Broken(_) => {
+            return Refusal::new(S::INTERNAL_SERVER_ERROR, "unexpected_failure", "Error running hook");
+        }
+    };
+    Refusal::new(status, code, error.to_string())
+}
+
+/// The code of an error that a hook has made up: GoTrue gives those of its own only.
+fn code_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "validation_failed",
+        StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => "no_authorization",
+        StatusCode::CONFLICT => "conflict",
+        StatusCode::TOO_MANY_REQUESTS => "over_request_rate_limit",
+        _ => "unexpected_failure",
     }
 }
 

@@ -1,9 +1,14 @@
 //! `[auth]`: identity.
 
+mod hook;
+
 use std::time::Duration;
 
 use rowhouse_kernel::settings::{Check, Findings, Given, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
+
+pub use hook::AuthHookSettings;
+pub(crate) use hook::HookTarget;
 
 words! {
     /// What tokens are signed with (RFC 7518, RFC 8037).

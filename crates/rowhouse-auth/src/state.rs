@@ -5,16 +5,18 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use rowhouse_crypto::{ChainKey, CodeKey, Envelope};
 use rowhouse_db::Control;
+use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::breach::BreachList;
 use crate::hasher::Hasher;
+use crate::hook::Hooks;
 use crate::key_store::KeyStore;
 use crate::limit::ClientLimit;
 use crate::redirect::RedirectTargets;
-use crate::settings::AuthSettings;
+use crate::settings::{AuthHookSettings, AuthSettings};
 
 /// The parts of [`Auth`].
 #[derive(Debug)]
@@ -25,6 +27,10 @@ pub struct AuthParts {
     pub keys: KeyStore,
     /// `[auth]`.
     pub settings: AuthSettings,
+    /// `[auth_hooks]`.
+    pub hooks: AuthHookSettings,
+    /// The client for HTTP hooks.
+    pub outbound: Outbound,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
     /// The time.
@@ -49,6 +55,7 @@ pub struct Auth {
     pub(crate) codes: Arc<CodeKey>,
     /// Seals what is stored and needed again in plain: secrets of second factors, tokens of providers.
     pub(crate) envelope: Arc<Envelope>,
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) targets: Arc<RedirectTargets>,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) breaches: Arc<BreachList>,
@@ -66,11 +73,13 @@ impl Auth {
     /// Builds the service.
     #[must_use]
     pub fn new(parts: AuthParts) -> Self {
-        let AuthParts { control, keys, settings, public_url, clock, rng } = parts;
+        let AuthParts { control, keys, settings, hooks, outbound, public_url, clock, rng } = parts;
+        let hooks = Hooks::new(hooks, control.clone(), outbound, clock.clone(), rng.clone());
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         Self {
             issuer: issuer(&public_url).into(),
             chain: Arc::new(keys.chain_key()),
+            hooks: Arc::new(hooks),
             codes: Arc::new(keys.code_key()),
             envelope: keys.envelope(),
             targets: Arc::new(RedirectTargets::new(&site, &settings.redirect_urls)),

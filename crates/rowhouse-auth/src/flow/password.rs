@@ -4,17 +4,21 @@ use metrics::counter;
 use rowhouse_crypto::digest_hex;
 use rowhouse_crypto::password::Verdict;
 use rowhouse_db::Transaction;
+use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{self, Grant};
+use crate::hook::Hook;
 use crate::limit::TooManyRequests;
 use crate::method::Method;
 use crate::model::Session;
 use crate::policy::Password;
 use crate::request::Client;
+use crate::store;
+use crate::store::session::Scope;
 use crate::store::signin_failure::{self, Attempt, Lockout};
 use crate::store::user::{self, UserRow};
 
@@ -24,6 +28,9 @@ pub(crate) enum SignInError {
     /// Wrong password or no such user: one answer for both.
     #[error("Invalid login credentials")]
     InvalidCredentials,
+    /// The project's hook refuses, right or wrong.
+    #[error("{0}")]
+    Rejected(String),
     /// The password was right but the address is not confirmed.
     #[error("Email not confirmed")]
     EmailNotConfirmed,
@@ -37,6 +44,9 @@ pub(crate) enum SignInError {
     Fault(#[from] Fault),
 }
 carry_fault!(SignInError);
+
+/// What clients are told where the hook says nothing.
+const REJECTED: &str = "Further password verification attempts will be rejected.";
 
 /// Reads the user, hashes while holding no connection, then opens the session if nothing has changed meanwhile.
 ///
@@ -77,6 +87,7 @@ async fn attempt(
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
     let refuse = count_failure(auth, client, found.as_ref().map(|row| row.user.id), attempt.clone());
     let verdict = auth.hasher.verify_evenly(password.clone(), stored.clone(), refuse).await?;
+    ask_hook(auth, found.as_ref(), verdict.is_match(), client).await?;
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
         return Err(SignInError::InvalidCredentials);
     };
@@ -88,15 +99,37 @@ async fn attempt(
     };
     let now = auth.now();
     let operation = client.operation("auth.sign_in");
-    let (service, id, client) = (auth.clone(), row.user.id, client.clone());
+    let (service, id, from) = (auth.clone(), row.user.id, client.clone());
     let open = async move |tx: &Transaction<'_>| {
         if !signin_failure::clear(tx, &attempt, now).await? {
             return Err(SignInError::InvalidCredentials);
         }
-        open(&service, tx, id, (&checked, renewed.as_deref()), &client, now).await
+        open(&service, tx, id, (&checked, renewed.as_deref()), &from, now).await
     };
-    let session = auth.control.run_tx(&operation, open).await?.sign(auth, now)?;
+    let session = auth.control.run_tx(&operation, open).await?.sign(auth, client, now).await?;
     Ok(Session { weak_password, ..session })
+}
+
+/// Lets the project's hook refuse a known user; it may end all sessions of the user, too.
+async fn ask_hook(
+    auth: &Auth,
+    found: Option<&UserRow>,
+    valid: bool,
+    client: &Client,
+) -> Result<(), SignInError> {
+    let Some(row) = found else { return Ok(()) };
+    let event = json!({ "user_id": row.user.id, "valid": valid });
+    let answer = auth.hooks.call(Hook::PasswordVerification, event, client).await?.unwrap_or_default();
+    if answer["decision"] != "reject" {
+        return Ok(());
+    }
+    if answer["should_logout_user"] == true {
+        let id = row.user.id;
+        let end = async move |tx: &Transaction<'_>| store::session::end(tx, id, None, Scope::Global).await;
+        auth.control.run_tx::<_, Fault>(&client.operation("auth.end_sessions"), end).await?;
+    }
+    let message = answer["message"].as_str().filter(|message| !message.is_empty());
+    Err(SignInError::Rejected(message.unwrap_or(REJECTED).to_owned()))
 }
 
 async fn open(

@@ -68,16 +68,16 @@ pub(crate) async fn exchange(
     }
     let (digest, now) = (digest_hex(code), auth.now());
     let operation = client.operation("auth.exchange_code");
-    let (service, client, verifier) = (auth.clone(), client.clone(), verifier.to_owned());
+    let (service, from, verifier) = (auth.clone(), client.clone(), verifier.to_owned());
     let work = async move |tx: &Transaction<'_>| {
         let flow = flow_state::lock_by_code(tx, &digest).await?.ok_or(ExchangeError::NotFound)?;
         require_fresh(&flow, now)?;
         flow.challenge.as_ref().ok_or(ExchangeError::NotFound)?.require(&verifier)?;
-        let grant = open(&service, tx, &flow, &client, now).await?;
+        let grant = open(&service, tx, &flow, &from, now).await?;
         Ok((grant, flow))
     };
     let (grant, flow): (Grant, FlowRow) = auth.control.run_tx::<_, ExchangeError>(&operation, work).await?;
-    Ok(Exchanged { session: grant.sign(auth, now)?, flow })
+    Ok(Exchanged { session: grant.sign(auth, client, now).await?, flow })
 }
 
 fn require_fresh(flow: &FlowRow, now: OffsetDateTime) -> Result<(), ExchangeError> {

@@ -52,13 +52,13 @@ enum RefreshOutcome {
 pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Refreshed, RefreshError> {
     let (digest, now) = (digest_hex(token), auth.now());
     let operation = client.operation("auth.refresh");
-    let (service, client) = (auth.clone(), client.clone());
-    let work = async move |tx: &Transaction<'_>| exchange(&service, tx, &digest, &client, now).await;
+    let (service, from) = (auth.clone(), client.clone());
+    let work = async move |tx: &Transaction<'_>| exchange(&service, tx, &digest, &from, now).await;
     match auth.control.run_tx(&operation, work).await {
         Ok(RefreshOutcome::Granted(grant, repeat)) => {
             let label = if repeat.is_some() { "repeated" } else { "rotated" };
             counter!("rowhouse_auth_refreshes_total", "outcome" => label).increment(1);
-            Ok(Refreshed { session: grant.sign(auth, now)?, repeat })
+            Ok(Refreshed { session: grant.sign(auth, client, now).await?, repeat })
         }
         Ok(RefreshOutcome::Reused(session)) => {
             tracing::warn!(%session, "a rotated refresh token was reused; the session has been ended");

@@ -4,15 +4,17 @@ use rowhouse_crypto::{OpaqueSecret, Purpose};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::TenantId;
 use rowhouse_tenancy::membership::{self, Membership};
+use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Auth;
-use crate::claims::AccessClaims;
+use crate::claims::{AccessClaims, custom};
 use crate::fault::{Fault, carry_fault};
+use crate::hook::Hook;
 use crate::live::{NotLive, require_live};
 use crate::method::SignedInBy;
-use crate::model::{Session, User};
+use crate::model::{Object, Session, User};
 use crate::request::{Client, SignedIn};
 use crate::store::session::{self, NewSession, Scope, SessionRow};
 use crate::store::{refresh_token, signin_failure, user};
@@ -41,8 +43,13 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    /// Signs the access token.
-    pub(crate) fn sign(self, auth: &Auth, now: OffsetDateTime) -> Result<Session, Fault> {
+    /// Signs the access token, with the claims that the project's hook makes of ours.
+    pub(crate) async fn sign(
+        self,
+        auth: &Auth,
+        client: &Client,
+        now: OffsetDateTime,
+    ) -> Result<Session, Fault> {
         let claims = AccessClaims::new(
             &auth.issuer,
             &self.user,
@@ -51,17 +58,41 @@ impl Grant {
             &auth.settings,
             now,
         );
+        let expires_at = claims.expires_at();
+        let changed = custom_claims(auth, &claims, &self.session, client).await?;
+        let ring = auth.keys.ring();
+        let access_token = match changed {
+            Some(changed) => ring.sign(&changed, Purpose::Access)?,
+            None => ring.sign(&claims, Purpose::Access)?,
+        };
         Ok(Session {
-            access_token: auth.keys.ring().sign(&claims, Purpose::Access)?,
+            access_token,
             token_type: "bearer",
             expires_in: auth.settings.access_token_lifetime.as_secs(),
-            expires_at: claims.expires_at(),
+            expires_at,
             refresh_token: self.refresh_token.expose().to_owned(),
             session_id: self.session.id,
             user: self.user,
             weak_password: None,
         })
     }
+}
+
+/// The claims as the hook changes them, if there is one.
+async fn custom_claims(
+    auth: &Auth,
+    claims: &AccessClaims<'_>,
+    session: &SessionRow,
+    client: &Client,
+) -> Result<Option<Object>, Fault> {
+    if !auth.hooks.has(Hook::CustomAccessToken) {
+        return Ok(None);
+    }
+    let ours = serde_json::to_value(claims).map_err(Fault::Json)?;
+    let method = session.amr.first().map(|latest| latest.method.as_str());
+    let event = json!({ "user_id": session.user_id, "claims": ours, "authentication_method": method });
+    let answer = auth.hooks.call(Hook::CustomAccessToken, event, client).await?;
+    Ok(Some(custom::merge(&ours, answer.unwrap_or_default())?))
 }
 
 /// Opens a session for a user whose credentials have been checked; `None` if the user was deleted.
@@ -98,7 +129,7 @@ pub(crate) async fn switch_tenant(
     let now = auth.now();
     let id = caller.require_session()?.0;
     let operation = client.operation("auth.switch_tenant");
-    let (service, client) = (auth.clone(), client.clone());
+    let (service, from) = (auth.clone(), client.clone());
     let switch = async move |tx: &Transaction<'_>| {
         let session = session::lock(tx, id, caller.user.0).await?.ok_or(NotLive::SessionNotFound)?;
         let (live, membership) = tokio::try_join!(user::find_live(tx, caller.user.0, Some(id)), async {
@@ -109,11 +140,11 @@ pub(crate) async fn switch_tenant(
         let active = refresh_token::find_active(tx, id).await?.ok_or(NotLive::SessionNotFound)?;
         let refresh_token = successor(&service, &active.digest)?;
         refresh_token::replace(tx, id, user.id, &active.digest, &refresh_token.digest(), now).await?;
-        session::touch(tx, id, Some(tenant.0), &client, now).await?;
+        session::touch(tx, id, Some(tenant.0), &from, now).await?;
         Ok(Grant { user, session, membership: Some(membership), refresh_token })
     };
     let grant: Result<Grant, SessionError> = auth.control.run_tx(&operation, switch).await;
-    Ok(grant?.sign(auth, now)?)
+    Ok(grant?.sign(auth, client, now).await?)
 }
 
 /// Signs the caller out.

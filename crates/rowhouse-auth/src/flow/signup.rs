@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::session::{self, Grant};
+use crate::hook::Hook;
 use crate::metadata::{self, MetadataError};
 use crate::method::Method;
 use crate::model::{Object, Session, User};
@@ -76,12 +77,14 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
     let is_confirmed = auth.settings.mailer_autoconfirm;
     let new =
         NewUser { encrypted_password, is_confirmed, ..new_user(auth.new_id(), email, data, is_confirmed) };
+    let announced = json!({ "user": invented(new.id, &new, now) });
+    auth.hooks.call(Hook::BeforeUserCreated, announced, client).await?;
     let new = Arc::new(new);
     let operation = client.operation("auth.sign_up");
-    let (service, asked, client) = (auth.clone(), Arc::clone(&new), client.clone());
-    let work = async move |tx: &Transaction<'_>| create(&service, tx, &asked, &client, now).await;
+    let (service, asked, from) = (auth.clone(), Arc::clone(&new), client.clone());
+    let work = async move |tx: &Transaction<'_>| create(&service, tx, &asked, &from, now).await;
     match auth.control.run_tx(&operation, work).await {
-        Ok(Created::SignedIn(grant)) => Ok(SignedUp::Session(Box::new(grant.sign(auth, now)?))),
+        Ok(Created::SignedIn(grant)) => Ok(SignedUp::Session(Box::new(grant.sign(auth, client, now).await?))),
         Ok(Created::Unconfirmed(user)) => Ok(SignedUp::Unconfirmed(Box::new(user))),
         Err(SignUpError::Write(WriteError::EmailTaken)) if is_confirmed => Err(SignUpError::UserExists),
         Err(SignUpError::Write(WriteError::EmailTaken)) => {

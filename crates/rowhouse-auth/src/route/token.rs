@@ -52,7 +52,7 @@ impl From<ExchangeError> for Refusal {
 impl From<SignInError> for Refusal {
     fn from(error: SignInError) -> Self {
         let code = match error {
-            SignInError::InvalidCredentials => "invalid_credentials",
+            SignInError::InvalidCredentials | SignInError::Rejected(_) => "invalid_credentials",
             SignInError::EmailNotConfirmed => "email_not_confirmed",
             SignInError::Banned => "user_banned",
             SignInError::Locked(error) => return error.into(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
-use rowhouse_auth::{API_KEY_LIFETIME, AuthModule, AuthSettings, KeyStore};
+use rowhouse_auth::{API_KEY_LIFETIME, AuthHookSettings, AuthModule, AuthSettings, KeyStore};
 use rowhouse_http::ServerSettings;
 use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock};
 use rowhouse_module::Modules;
@@ -67,9 +67,15 @@ impl App {
     }
 
     pub(crate) async fn on(db: TestDatabase, settings: AuthSettings) -> Self {
+        Self::hooked(db, settings, AuthHookSettings::default()).await
+    }
+
+    /// The same with hooks.
+    pub(crate) async fn hooked(db: TestDatabase, settings: AuthSettings, hooks: AuthHookSettings) -> Self {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
         let mut setup = Setup { clock: clock.clone(), ..Setup::default() };
         setup.settings.put(settings);
+        setup.settings.put(hooks);
         let header = Some(ADDRESS.to_owned());
         setup.settings.update(|server: &mut ServerSettings| server.client_address_header = header);
         let modules = Modules::new(vec![Box::new(TenancyModule), Box::new(AuthModule)]);

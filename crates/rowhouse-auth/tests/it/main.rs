@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod breach;
 mod doc;
+mod hook;
 mod input;
 mod key;
 mod permission;

@@ -1,0 +1,228 @@
+//! Hooks: the project changes claims and refuses sign-ups, passwords and second factors, by functions in the database or
+//! signed HTTP calls. Inputs, answers and failures are GoTrue's. Where a hook is called is left to the flows.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use rowhouse_db::{Control, DbError, Transaction};
+use rowhouse_jobs::outbound::{self, Message, Outbound, SendError};
+use rowhouse_kernel::{Operation, Secret, SharedClock, SharedRng};
+use serde::Serialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::request::Client;
+use crate::settings::{AuthHookSettings, HookTarget};
+use crate::store::hook;
+
+/// Most requests of one call of an HTTP hook.
+const ATTEMPTS: u32 = 3;
+/// SQLSTATE of a statement that took too long.
+const CANCELED: &str = "57014";
+
+/// A hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hook {
+    CustomAccessToken,
+    BeforeUserCreated,
+    PasswordVerification,
+}
+
+impl Hook {
+    /// The name in the event's metadata, as GoTrue has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::CustomAccessToken => "customize-access-token",
+            Self::BeforeUserCreated => "before-user-created",
+            Self::PasswordVerification => "password-verification",
+        }
+    }
+}
+
+/// Why a hook's answer is no consent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HookError {
+    /// The hook says no, with a status and a message for the client.
+    #[error("{message}")]
+    Refused { status: StatusCode, message: String },
+    #[error("Failed to reach hook within maximum time of {} seconds", .0.as_secs_f64())]
+    Timeout(Duration),
+    #[error("Failed to reach hook after maximum retries")]
+    Unreachable,
+    #[error("Payload size exceeded size limit of {} bytes", outbound::MOST_ANSWER)]
+    TooLong,
+    /// The hook answered something else than its interface has; the text says what.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// The configured hooks.
+#[derive(Debug)]
+pub(crate) struct Hooks {
+    settings: AuthHookSettings,
+    control: Control,
+    outbound: Outbound,
+    clock: SharedClock,
+    rng: SharedRng,
+}
+
+impl Hooks {
+    pub(crate) fn new(
+        settings: AuthHookSettings,
+        control: Control,
+        outbound: Outbound,
+        clock: SharedClock,
+        rng: SharedRng,
+    ) -> Self {
+        Self { settings, control, outbound, clock, rng }
+    }
+
+    fn target(&self, hook: Hook) -> Option<HookTarget> {
+        let uri = match hook {
+            Hook::CustomAccessToken => &self.settings.custom_access_token,
+            Hook::BeforeUserCreated => &self.settings.before_user_created,
+            Hook::PasswordVerification => &self.settings.password_verification_attempt,
+        };
+        uri.as_deref().and_then(|uri| HookTarget::read(uri).ok())
+    }
+
+    /// Whether the project has set this hook.
+    pub(crate) fn has(&self, hook: Hook) -> bool {
+        self.target(hook).is_some()
+    }
+
+    /// Calls a hook with its input, to which `metadata` is added; `None` if it is not set.
+    pub(crate) async fn call(
+        &self,
+        hook: Hook,
+        input: impl Serialize,
+        client: &Client,
+    ) -> Result<Option<Value>, Fault> {
+        let Some(target) = self.target(hook) else { return Ok(None) };
+        let mut event = serde_json::to_value(input).map_err(Fault::Json)?;
+        event["metadata"] = self.metadata(hook, client);
+        let answer = match target {
+            HookTarget::Function(name) => self.call_function(&name, event, client).await,
+            HookTarget::Url(url) => self.post(&url, &event, client).await,
+        };
+        let answer = answer.inspect_err(|error| {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(hook = hook.name(), error, "a hook has refused or failed");
+        })?;
+        Ok(Some(checked(answer)?))
+    }
+
+    fn metadata(&self, hook: Hook, client: &Client) -> Value {
+        let now: OffsetDateTime = self.clock.now();
+        json!({
+            "uuid": self.id(),
+            "time": now.format(&Rfc3339).unwrap_or_default(),
+            "name": hook.name(),
+            "ip_address": client.address.map(|address| address.to_string()),
+        })
+    }
+
+    fn id(&self) -> Uuid {
+        rowhouse_kernel::new_id(&*self.clock, &*self.rng)
+    }
+
+    async fn call_function(&self, name: &str, event: Value, client: &Client) -> Result<Value, Fault> {
+        let limit = self.settings.function_timeout;
+        let operation: Operation = client.operation("auth.hook");
+        let (name, event) = (name.to_owned(), event);
+        let call = async move |tx: &Transaction<'_>| hook::call(tx, &name, &event, limit).await;
+        match self.control.run_tx(&operation, call).await {
+            Err(Fault::Db(DbError::Refused(error))) if error.code == CANCELED => {
+                Err(HookError::Timeout(limit).into())
+            }
+            Err(Fault::Db(DbError::Refused(error))) => Err(HookError::Broken(error.message.clone()).into()),
+            answer => answer,
+        }
+    }
+
+    /// Repeats while the hook is unreachable, or asks for it with Retry-After.
+    async fn post(&self, url: &str, event: &Value, client: &Client) -> Result<Value, Fault> {
+        let limit = self.settings.http_timeout;
+        let attempts = async {
+            for _ in 0..ATTEMPTS {
+                if let Some(answer) = self.post_once(url, event, client).await? {
+                    return Ok(answer);
+                }
+            }
+            Err(HookError::Unreachable)
+        };
+        match tokio::time::timeout(limit, attempts).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(HookError::Timeout(limit).into()),
+        }
+    }
+
+    async fn post_once(&self, url: &str, event: &Value, client: &Client) -> Result<Option<Value>, HookError> {
+        let id = self.id().to_string();
+        let nothing = Secret::new("");
+        let request_id = client.origin.request_id.as_deref();
+        let message = Message {
+            url,
+            id: &id,
+            body: event.to_string().into_bytes(),
+            secret: self.settings.secret.as_ref().unwrap_or(&nothing),
+            request_id,
+            timeout: self.settings.http_timeout,
+        };
+        match self.outbound.send(message, &*self.clock).await {
+            Ok(answer) => read(answer),
+            Err(SendError::NoAnswer(_)) => Ok(None),
+            Err(SendError::Address(why)) => Err(HookError::Broken(why)),
+        }
+    }
+}
+
+/// `None` asks for a repetition.
+fn read(answer: outbound::Answer) -> Result<Option<Value>, HookError> {
+    let broken = |text: String| Err(HookError::Broken(text));
+    match answer.status {
+        204 => Ok(Some(Value::Null)),
+        200 | 202 if answer.is_cut => Err(HookError::TooLong),
+        200 | 202 => match serde_json::from_slice(&answer.body) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => broken("Error unmarshaling JSON output.".to_owned()),
+        },
+        429 | 503 if answer.retry_after.is_some() => Ok(None),
+        429 | 503 => broken("Service currently unavailable due to hook".to_owned()),
+        400 => broken("Invalid payload sent to hook".to_owned()),
+        401 => broken("Hook requires authorization token".to_owned()),
+        status => broken(format!("Unexpected status code returned from hook: {status}")),
+    }
+}
+
+/// An answer that is not an error: `{"error": {"http_code": 403, "message": "…"}}`.
+fn checked(answer: Value) -> Result<Value, HookError> {
+    let Some(error) = answer.get("error").filter(|error| !error.is_null()) else { return Ok(answer) };
+    let message = error["message"].as_str().unwrap_or_default().to_owned();
+    let status = error["http_code"].as_u64().and_then(|code| u16::try_from(code).ok());
+    let status = status.and_then(|code| StatusCode::from_u16(code).ok()).filter(|code| code.as_u16() >= 400);
+    Err(HookError::Refused { status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_of_a_hook_keeps_its_status_unless_that_is_no_error() {
+        let refused = |code: Value| match checked(json!({ "error": { "http_code": code, "message": "no" } }))
+        {
+            Err(HookError::Refused { status, message }) => (status.as_u16(), message),
+            other => unreachable!("{other:?}"),
+        };
+        assert_eq!(refused(json!(403)), (403, "no".to_owned()));
+        for wrong in [json!(200), json!(99_999), json!(-1), json!("403"), Value::Null] {
+            assert_eq!(refused(wrong).0, 500);
+        }
+        assert!(checked(json!({ "error": null })).is_ok());
+        assert!(checked(Value::Null).is_ok());
+    }
+}

@@ -1,0 +1,141 @@
+//! `[auth_hooks]`: what the project decides itself.
+
+use std::time::Duration;
+
+use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
+use rowhouse_kernel::{Secret, settings};
+
+settings! {
+    /// Hooks of identity. Each is `pg-functions://postgres/SCHEMA/FUNCTION`, a function from jsonb to jsonb, or an `https://` URL that is sent a signed POST.
+    pub struct AuthHookSettings in "auth_hooks" {
+        /// Changes the claims of access tokens: `{user_id, claims, authentication_method}` → `{claims}`.
+        pub custom_access_token: Option<String> = None,
+        /// May refuse new users: `{user, metadata}` → `{}` or `{error}`.
+        pub before_user_created: Option<String> = None,
+        /// May refuse a sign-in by password, right or wrong: `{user_id, valid}` → `{decision, message, should_logout_user}`.
+        pub password_verification_attempt: Option<String> = None,
+        /// May refuse a second factor, right or wrong: `{user_id, factor_id, factor_type, valid}` → `{decision, message}`.
+        pub mfa_verification_attempt: Option<String> = None,
+        /// Sends the letters of identity instead of the mail server: `{user, email_data}` → `{}`.
+        pub send_email: Option<String> = None,
+        /// Sends text messages: `{user, sms}` → `{}`.
+        pub send_sms: Option<String> = None,
+        /// Key of the signatures of HTTP hooks: `v1,whsec_` and base64, or any text of at least 32 characters.
+        pub secret: Option<Secret> = None,
+        /// Whether HTTP hooks may be on this machine or in a private network.
+        pub allow_private_urls: bool = true,
+        /// How long a function may take.
+        pub function_timeout: Duration = Duration::from_secs(2),
+        /// How long an HTTP hook may take, repetitions included.
+        pub http_timeout: Duration = Duration::from_secs(5),
+    }
+}
+
+/// Scheme of functions; GoTrue's.
+const FUNCTION: &str = "pg-functions://postgres/";
+
+/// Where a hook leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HookTarget {
+    /// A function with its schema, quoted.
+    Function(String),
+    Url(String),
+}
+
+impl HookTarget {
+    /// Reads a setting; an error says what is expected.
+    pub(crate) fn read(uri: &str) -> Result<Self, &'static str> {
+        if uri.starts_with("https://") || uri.starts_with("http://") {
+            return Ok(Self::Url(uri.to_owned()));
+        }
+        let path = uri.strip_prefix(FUNCTION).and_then(|path| path.split_once('/'));
+        match path.filter(|(schema, name)| is_name(schema) && is_name(name)) {
+            Some((schema, name)) => Ok(Self::Function(format!("\"{schema}\".\"{name}\""))),
+            None => Err("expected pg-functions://postgres/SCHEMA/FUNCTION or an http(s) URL"),
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80)
+}
+
+impl AuthHookSettings {
+    /// Every hook with its setting.
+    pub(crate) fn all(&self) -> [(&'static str, Option<&str>); 6] {
+        [
+            ("custom_access_token", self.custom_access_token.as_deref()),
+            ("before_user_created", self.before_user_created.as_deref()),
+            ("password_verification_attempt", self.password_verification_attempt.as_deref()),
+            ("mfa_verification_attempt", self.mfa_verification_attempt.as_deref()),
+            ("send_email", self.send_email.as_deref()),
+            ("send_sms", self.send_sms.as_deref()),
+        ]
+    }
+}
+
+impl Check for AuthHookSettings {
+    const REFUSED: &'static [(&'static str, &'static str)] = &[
+        ("secret", "not set while a hook is a URL: the receiver knows by it that a request is from here"),
+        ("secret", WEAK_SECRET),
+        ("custom_access_token", "`http:` to another machine; so for each hook"),
+    ];
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        findings.positive_span("function_timeout", self.function_timeout);
+        findings.positive_span("http_timeout", self.http_timeout);
+        for (name, uri) in self.all() {
+            match uri.map(HookTarget::read) {
+                Some(Err(why)) => findings.refuse(name, why),
+                Some(Ok(HookTarget::Url(_))) if self.secret.is_none() => {
+                    findings.refuse(
+                        name,
+                        "auth_hooks.secret is not set; the receiver knows by it that a request is from here",
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+        for (name, uri) in self.all() {
+            if uri.is_some_and(is_open_line) {
+                findings.refuse(name, "http: to another machine than this: anybody in between could answer");
+            }
+        }
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        self.secret.iter().map(|secret| ("secret", secret)).collect()
+    }
+}
+
+/// Plain HTTP to another machine.
+fn is_open_line(uri: &str) -> bool {
+    let local = ["localhost", "127.", "[::1]"];
+    uri.strip_prefix("http://").is_some_and(|rest| !local.iter().any(|host| rest.starts_with(host)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HookTarget;
+
+    #[test]
+    fn targets_are_functions_and_urls() {
+        let read = |uri: &str| HookTarget::read(uri).ok();
+        let function = HookTarget::Function("\"public\".\"my_hook\"".to_owned());
+        assert_eq!(read("pg-functions://postgres/public/my_hook"), Some(function));
+        assert!(read("https://hooks.example/a").is_some());
+        for wrong in [
+            "",
+            "public.my_hook",
+            "pg-functions://postgres/my_hook",
+            "pg-functions://postgres/public/a\"b",
+            "pg-functions://postgres/public/a/b",
+            "ftp://hooks.example",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Hooks: functions of the project and signed HTTP calls.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use http::{HeaderMap, StatusCode};
+use rowhouse_auth::AuthHookSettings;
+use rowhouse_kernel::Secret;
+use rowhouse_testkit::TestDatabase;
+use serde_json::{Value, json};
+
+use crate::app::{App, PASSWORD, Person, settings};
+
+/// A function of the project as a hook, made safe as `migrate up` does it.
+async fn with_function(body: &str, set: impl FnOnce(&mut AuthHookSettings, String)) -> App {
+    let mut hooks =
+        AuthHookSettings { function_timeout: Duration::from_millis(500), ..AuthHookSettings::default() };
+    set(&mut hooks, "pg-functions://postgres/public/decide".to_owned());
+    let app = App::hooked(TestDatabase::create().await, settings(), hooks).await;
+    let sql = "create function public.decide(event jsonb) returns jsonb language plpgsql as ";
+    app.db.migrate(&format!("create table public.seen (who text, event jsonb); {sql} $$ {body} $$")).await;
+    app.sql().await.query_one("select auth.confine_hook('\"public\".\"decide\"')", &[]).await.unwrap();
+    app
+}
+
+#[tokio::test]
+async fn function_adds_claims_to_every_token_and_cannot_change_whose_it_is() {
+    let body = "begin insert into public.seen values (current_user, event);
+        return jsonb_build_object('claims', event -> 'claims' || '{\"plan\": \"gold\", \"sub\": \"x\", \"role\": \"service_role\"}');
+      end";
+    let app = with_function(body, |hooks, uri| hooks.custom_access_token = Some(uri)).await;
+    let person = app.sign_up("a@example.com").await;
+    for person in [person.clone(), Person(app.refresh(person.refresh_token()).await.ok())] {
+        let claims = person.claims(&app);
+        assert_eq!(
+            (&claims["plan"], &claims["sub"], &claims["role"]),
+            (&json!("gold"), &json!(person.id()), &json!("authenticated"))
+        );
+    }
+    app.get("/user", person.token()).await.ok();
+    let seen =
+        "select who, event ->> 'user_id' || (event ->> 'authentication_method') from public.seen limit 1";
+    let seen = app.sql().await.query_one(seen, &[]).await.unwrap();
+    assert_eq!(seen.get::<_, String>(0), "rowhouse_project");
+    assert_eq!(seen.get::<_, String>(1), format!("{}password", person.id()));
+}
+
+#[tokio::test]
+async fn hook_refuses_sign_ups_with_its_own_status_and_nothing_is_created() {
+    let body = "begin if event -> 'user' ->> 'email' like '%@example.com' then
+          return '{\"error\": {\"http_code\": 403, \"message\": \"not from there\"}}';
+        end if; return '{}'; end";
+    let app = with_function(body, |hooks, uri| hooks.before_user_created = Some(uri)).await;
+    let refused = app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await;
+    assert_eq!((refused.status, &refused.body["message"]), (StatusCode::FORBIDDEN, &json!("not from there")));
+    app.sign_up("a@elsewhere.example").await;
+    let count = app.sql().await.query_one("select count(*) from auth.users", &[]).await.unwrap();
+    assert_eq!(count.get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn hook_refuses_a_right_password_and_ends_all_sessions() {
+    let body = "begin return jsonb_build_object('decision', case when (event ->> 'valid')::boolean then 'reject' else 'continue' end,
+        'message', 'not today', 'should_logout_user', true); end";
+    let app = with_function(body, |hooks, uri| hooks.password_verification_attempt = Some(uri)).await;
+    let person = app.sign_up("a@example.com").await;
+    app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
+    app.get("/user", person.token()).await.ok();
+    let refused = app.password("a@example.com", PASSWORD).await;
+    refused.is(400, "invalid_credentials");
+    assert_eq!(refused.body["message"], "not today");
+    app.get("/user", person.token()).await.is(403, "session_not_found");
+}
+
+#[tokio::test]
+async fn slow_missing_and_unsafe_functions_fail_and_say_nothing_to_the_client() {
+    let app = with_function("begin perform pg_sleep(60); return '{}'; end", |hooks, uri| {
+        hooks.before_user_created = Some(uri);
+    })
+    .await;
+    let sign_up =
+        async || app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await;
+    sign_up().await.is(422, "hook_timeout");
+    let sql = app.sql().await;
+    sql.batch_execute("alter function public.decide(jsonb) security invoker").await.unwrap();
+    sign_up().await.is(500, "unexpected_failure");
+    sql.batch_execute("drop function public.decide(jsonb)").await.unwrap();
+    let missing = sign_up().await;
+    missing.is(500, "unexpected_failure");
+    assert!(!missing.body.to_string().contains("decide"), "{}", missing.body);
+}
+
+type Requests = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
+
+async fn receive(
+    State(seen): State<Requests>,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, HeaderMap, String) {
+    let mut seen = seen.lock().unwrap();
+    seen.push((headers, serde_json::from_str(&body).unwrap()));
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", "application/json".parse().unwrap());
+    if seen.len() == 1 {
+        headers.insert("retry-after", "0".parse().unwrap());
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, String::new());
+    }
+    let refusal = r#"{"error": {"http_code": 422, "message": "no"}}"#;
+    (StatusCode::OK, headers, if seen.len() == 2 { "{}" } else { refusal }.to_owned())
+}
+
+#[tokio::test]
+async fn http_hook_is_signed_repeated_when_it_asks_and_believed() {
+    let seen = Requests::default();
+    let router = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&seen));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let server = tokio::spawn(async { axum::serve(listener, router).await });
+    let hooks = AuthHookSettings {
+        before_user_created: Some(url),
+        secret: Some(Secret::new("a secret of the project's hooks, 32+")),
+        ..AuthHookSettings::default()
+    };
+    let app = App::hooked(TestDatabase::create().await, settings(), hooks).await;
+    app.sign_up("a@example.com").await;
+    let second = app.post("/signup", json!({ "email": "b@example.com", "password": PASSWORD })).await;
+    assert_eq!((second.status.as_u16(), &second.body["message"]), (422, &json!("no")));
+    {
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), 3);
+        let (headers, event) = &seen[1];
+        assert!(headers["webhook-signature"].to_str().unwrap().starts_with("v1,"));
+        assert_eq!(
+            (&event["user"]["email"], &event["metadata"]["name"]),
+            (&json!("a@example.com"), &json!("before-user-created"))
+        );
+        assert!(event["metadata"]["ip_address"].is_string());
+    }
+    server.abort();
+    let _ = server.await;
+    app.post("/signup", json!({ "email": "c@example.com", "password": PASSWORD }))
+        .await
+        .is(422, "hook_timeout_after_retry");
+}
