@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 port, key = int(sys.argv[1]), sys.argv[2]
-told = {}
+results = {}
 
 
 def mail(subject, text, **options):
@@ -24,16 +24,16 @@ def code_of(action):
 
 
 with smtplib.SMTP("127.0.0.1", port, timeout=30) as smtp:
-    told["signed_in"] = smtp.login("service_role", key)[0]
-    told["refused"] = smtp.send_message(mail("from python", "Grüße"))
-    told["eight_bit"] = smtp.send_message(mail("eight bits", "Grüße", cte="8bit"))
+    results["signed_in"] = smtp.login("service_role", key)[0]
+    results["refused"] = smtp.send_message(mail("from python", "Grüße"))
+    results["eight_bit"] = smtp.send_message(mail("eight bits", "Grüße", cte="8bit"))
     large = b"x" * 70 + b"\r\n"
     large = b"From: py@x.example\r\n\r\n" + large * (27 * 1024 * 1024 // len(large))
-    told["too_large"] = code_of(lambda: smtp.sendmail("py@x.example", "bob@y.example", large))
+    results["too_large"] = code_of(lambda: smtp.sendmail("py@x.example", "bob@y.example", large))
     smtp.rset()
     smtp.mail("py@x.example")
     smtp.rcpt("bob@y.example")
-    told["too_large_unannounced"] = smtp.data(large)[0]
+    results["too_large_unannounced"] = smtp.data(large)[0]
     long_line = b"From: py@x.example\r\n\r\n" + b"x" * 2000 + b"\r\n"
-    told["long_line"] = code_of(lambda: smtp.sendmail("py@x.example", "bob@y.example", long_line))
-print(json.dumps(told))
+    results["long_line"] = code_of(lambda: smtp.sendmail("py@x.example", "bob@y.example", long_line))
+print(json.dumps(results))

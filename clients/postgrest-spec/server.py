@@ -35,8 +35,8 @@ def binaries():
 
 def server_version():
     """The server's major version times ten, as the suite's names have it."""
-    told = subprocess.run([str(binaries() / "initdb"), "--version"], capture_output=True, text=True, check=True).stdout
-    return int(re.search(r"(\d+)", told)[1]) * 10
+    version = subprocess.run([str(binaries() / "initdb"), "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"(\d+)", version)[1]) * 10
 
 
 class Cluster:

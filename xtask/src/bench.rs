@@ -21,7 +21,7 @@ use anyhow::{Context, Result};
 
 use pgbench::{Pgbench, Repeat};
 use process::{CpuTime, Memory, resident_kib};
-use report::{Limit, Report, Row};
+use report::{BenchReport, Limit, Row};
 use scenario::Scenario;
 use server::{Server, StartTimes, User};
 use wrk::Wrk;
@@ -91,13 +91,13 @@ fn build(root: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn measure(root: &Path, effort: &Effort) -> Result<Report> {
+async fn measure(root: &Path, effort: &Effort) -> Result<BenchReport> {
     let folder = tempfile::tempdir().context("a folder for the project")?;
     let (mut server, start) = Server::first_start(root, folder.path())?;
     let idle = resident_kib(server.pid(), Memory::Now)?;
     let user = server.sign_up().await?;
     let (wrk, pgbench) = (Wrk::new(&server, &user)?, Pgbench::new(&server)?);
-    let mut report = Report::default();
+    let mut report = BenchReport::default();
     for scenario in scenario::all(&server, &user, |name| effort.wants(name)).await? {
         report.rows.push(compare(&server, &wrk, &pgbench, &scenario, effort)?);
     }
@@ -148,7 +148,7 @@ fn starting(start: StartTimes, idle_kib: u64) -> Vec<Limit> {
     ]
 }
 
-fn under_load(server: &Server, wrk: &Wrk, effort: &Effort, report: &mut Report) -> Result<()> {
+fn under_load(server: &Server, wrk: &Wrk, effort: &Effort, report: &mut BenchReport) -> Result<()> {
     const WHAT: &str = "memory after a minute of load from 64 connections";
     if effort.wants(WHAT) {
         eprintln!("{WHAT}");
@@ -159,7 +159,7 @@ fn under_load(server: &Server, wrk: &Wrk, effort: &Effort, report: &mut Report) 
 }
 
 /// Compares reads with and without shared sends, alternating.
-fn shared_sends(server: &mut Server, user: &User, effort: &Effort, report: &mut Report) -> Result<()> {
+fn shared_sends(server: &mut Server, user: &User, effort: &Effort, report: &mut BenchReport) -> Result<()> {
     const WHAT: &str = "reads from 64 connections without shared sends, against with";
     if !effort.wants(WHAT) {
         return Ok(());
@@ -181,7 +181,7 @@ fn shared_sends(server: &mut Server, user: &User, effort: &Effort, report: &mut 
 }
 
 /// Reads over TLS to PostgreSQL. A failed measurement does not prevent the others.
-async fn over_tls(root: &Path, effort: &Effort, report: &mut Report) {
+async fn over_tls(root: &Path, effort: &Effort, report: &mut BenchReport) {
     const WHAT: &str = "reads over plain text to PostgreSQL, against TLS";
     if effort.wants(WHAT) {
         let measured = known(WHAT, tls::plain_against_tls(root, effort).await);
@@ -190,7 +190,13 @@ async fn over_tls(root: &Path, effort: &Effort, report: &mut Report) {
 }
 
 /// Large bodies and results. A failed measurement does not prevent the others.
-async fn large(server: &mut Server, user: &User, pgbench: &Pgbench, effort: &Effort, report: &mut Report) {
+async fn large(
+    server: &mut Server,
+    user: &User,
+    pgbench: &Pgbench,
+    effort: &Effort,
+    report: &mut BenchReport,
+) {
     const IMPORT: &str = "import of 100,000 rows as NDJSON, against insert … select";
     const BODY: &str = "peak memory while 50 MB of JSON are inserted";
     const READ: &str = "peak memory over idle while 1,000,000 rows are read as NDJSON";

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use rowhouse_testkit::crash::{Campaign, Report};
+use rowhouse_testkit::crash::{Campaign, CrashReport};
 use serde_json::json;
 
 pub(crate) use evidence::output;
@@ -115,7 +115,7 @@ fn crash(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
     Ok(verdict.is_ok())
 }
 
-fn figures(report: &Report) -> Result<serde_json::Value> {
+fn figures(report: &CrashReport) -> Result<serde_json::Value> {
     let mut recovery: Vec<u64> = report.rounds.iter().map(|round| round.recovery_ms).collect();
     recovery.sort_unstable();
     let middle = recovery.get(recovery.len() / 2);

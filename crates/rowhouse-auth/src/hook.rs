@@ -181,7 +181,7 @@ impl Hooks {
 }
 
 /// `None` asks for a repetition.
-fn read(answer: outbound::Answer) -> Result<Option<Value>, HookError> {
+fn read(answer: outbound::OutboundResponse) -> Result<Option<Value>, HookError> {
     let broken = |text: String| Err(HookError::Broken(text));
     match answer.status {
         204 => Ok(Some(Value::Null)),

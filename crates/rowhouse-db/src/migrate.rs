@@ -15,14 +15,14 @@ mod watch;
 
 use tokio_postgres::Client;
 
-pub use error::{Failure, MigrateError};
+pub use error::{MigrateError, RefusedStatement};
 pub use extension::create_extensions;
 pub use follow::{Process, database_time, wait_for_processes};
 pub use lock::exclusive;
 pub use source::{Migration, SourceError, Statement, read_project};
 pub use watch::watched;
 
-use crate::migrate::ledger::{Applied, Kind};
+use crate::migrate::ledger::{Applied, MigrationKind};
 
 /// One step of a finished run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -72,8 +72,8 @@ pub async fn plan(
 ) -> Result<Plan, MigrateError> {
     let missing = extension::missing(client, project).await?;
     Ok(Plan {
-        platform: planned(platform, &checked(client, Kind::Platform, platform).await?),
-        project: planned(project, &checked(client, Kind::Project, project).await?),
+        platform: planned(platform, &checked(client, MigrationKind::Platform, platform).await?),
+        project: planned(project, &checked(client, MigrationKind::Project, project).await?),
         extensions: missing.into_iter().map(|(_, name)| name).collect(),
     })
 }
@@ -85,7 +85,7 @@ pub async fn plan(
 pub async fn apply_platform(client: &Client, migrations: &[Migration]) -> Result<Vec<Step>, MigrateError> {
     exclusive(client, async || {
         ledger::ensure(client).await?;
-        apply(client, Kind::Platform, migrations).await
+        apply(client, MigrationKind::Platform, migrations).await
     })
     .await
 }
@@ -95,7 +95,7 @@ pub async fn apply_platform(client: &Client, migrations: &[Migration]) -> Result
 /// # Errors
 /// [`MigrateError::Pending`], [`MigrateError::Newer`], [`MigrateError::Drift`].
 pub async fn require_platform(client: &Client, migrations: &[Migration]) -> Result<(), MigrateError> {
-    let applied = checked(client, Kind::Platform, migrations).await?;
+    let applied = checked(client, MigrationKind::Platform, migrations).await?;
     match pending(migrations, &applied).next() {
         Some(pending) => Err(MigrateError::Pending(pending.name.clone())),
         None => Ok(()),
@@ -108,9 +108,9 @@ pub async fn require_platform(client: &Client, migrations: &[Migration]) -> Resu
 /// See [`MigrateError`].
 pub async fn apply_project(client: &Client, migrations: &[Migration]) -> Result<Vec<Step>, MigrateError> {
     exclusive(client, async || {
-        checked(client, Kind::Project, migrations).await?;
+        checked(client, MigrationKind::Project, migrations).await?;
         create_extensions(client, migrations).await?;
-        let steps = apply(client, Kind::Project, migrations).await?;
+        let steps = apply(client, MigrationKind::Project, migrations).await?;
         if !steps.is_empty() {
             client.batch_execute("notify pgrst, 'reload schema'").await?;
         }
@@ -127,17 +127,21 @@ pub async fn apply_project(client: &Client, migrations: &[Migration]) -> Result<
 pub async fn apply_seed(client: &Client, seed: Option<String>) -> Result<bool, MigrateError> {
     let seed = Migration::new("seed.sql", &seed.unwrap_or_default());
     exclusive(client, async || {
-        if !ledger::read(client, Kind::Seed).await?.is_empty() {
+        if !ledger::read(client, MigrationKind::Seed).await?.is_empty() {
             return Ok(false);
         }
         seed.check()?;
-        run::all(client, Kind::Seed, std::iter::once(&seed)).await?;
+        run::all(client, MigrationKind::Seed, std::iter::once(&seed)).await?;
         Ok(!seed.sql.is_empty())
     })
     .await
 }
 
-async fn apply(client: &Client, kind: Kind, migrations: &[Migration]) -> Result<Vec<Step>, MigrateError> {
+async fn apply(
+    client: &Client,
+    kind: MigrationKind,
+    migrations: &[Migration],
+) -> Result<Vec<Step>, MigrateError> {
     let applied = checked(client, kind, migrations).await?;
     run::all(client, kind, pending(migrations, &applied)).await
 }
@@ -145,15 +149,15 @@ async fn apply(client: &Client, kind: Kind, migrations: &[Migration]) -> Result<
 /// The applied migrations, if they agree with `migrations` and the rest can be applied.
 async fn checked(
     client: &Client,
-    kind: Kind,
+    kind: MigrationKind,
     migrations: &[Migration],
 ) -> Result<Vec<Applied>, MigrateError> {
     let applied = ledger::find(client, kind).await?;
     if let Some(unknown) = applied.iter().find(|a| migrations.iter().all(|m| m.name != a.name)) {
         let name = unknown.name.clone();
         return Err(match kind {
-            Kind::Platform => MigrateError::Newer(name),
-            Kind::Project | Kind::Seed => MigrateError::Missing(name),
+            MigrationKind::Platform => MigrateError::Newer(name),
+            MigrationKind::Project | MigrationKind::Seed => MigrateError::Missing(name),
         });
     }
     for migration in migrations {
@@ -162,7 +166,7 @@ async fn checked(
             return Err(MigrateError::Drift { kind: kind.as_str(), name: migration.name.clone() });
         }
     }
-    if kind == Kind::Project
+    if kind == MigrationKind::Project
         && let (Some(last), Some(late)) = (applied.last(), pending(migrations, &applied).next())
         && late.name < last.name
     {

@@ -128,7 +128,7 @@ fn has_remote(config: &Config) -> bool {
 }
 
 /// The same hosts, database, TLS, `target_session_attrs`, `channel_binding` and `options` under another login: what leads
-/// to the server and what it is told of the session. Nothing else is taken over: a `user=` among a URL's parameters would
+/// to the server and the parameters of the session. Nothing else is taken over: a `user=` among a URL's parameters would
 /// win over the login before the `@`.
 ///
 /// # Errors

@@ -117,20 +117,20 @@ impl RateLimiter {
 
 fn judge(
     charges: &[Charge],
-    told: Result<Vec<Allowance>, StoreError>,
+    looked_up: Result<Vec<Allowance>, StoreError>,
     report: &RateReport,
 ) -> Result<(), RateLimited> {
-    let told = match told {
-        Ok(told) => told,
+    let allowances = match looked_up {
+        Ok(allowances) => allowances,
         Err(error) => {
             tracing::warn!(%error, "a request passes without being counted");
             return Ok(());
         }
     };
-    let tightest = charges.iter().zip(&told).min_by_key(|(_, allowance)| allowance.tightness());
+    let tightest = charges.iter().zip(&allowances).min_by_key(|(_, allowance)| allowance.tightness());
     let Some((charge, allowance)) = tightest else { return Ok(()) };
     report.record(charge, *allowance);
-    let longest = told.iter().filter_map(|allowance| allowance.retry_after).max();
+    let longest = allowances.iter().filter_map(|allowance| allowance.retry_after).max();
     longest.map_or(Ok(()), |retry_after| Err(RateLimited { retry_after }))
 }
 

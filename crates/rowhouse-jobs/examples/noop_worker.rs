@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings};
-use rowhouse_jobs::{Handler, HandlerFuture, Job, Kind, Registry, Worker, WorkerParts};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobKind, Registry, Worker, WorkerParts};
 use rowhouse_kernel::{Clock as _, Secret, SystemClock, SystemRng};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Error> {
     let settings = DbSettings { control_pool_size: 6, ..DbSettings::default() };
     let noop = Noop(std::env::args().any(|argument| argument == "starts").then(Arc::default));
     let mut registry = Registry::new();
-    registry.add(Kind::new("jobs.noop"), noop.clone());
+    registry.add(JobKind::new("jobs.noop"), noop.clone());
     let parts = WorkerParts {
         control: Control::open(&Secret::new(url), &settings).map_err(Error::other)?,
         registry,

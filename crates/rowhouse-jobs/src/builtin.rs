@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::BuiltInSchedule;
 use crate::settings::JobsSettings;
 use crate::{Handler, HandlerFuture, Job, JobError, JobResult};
-use crate::{Kind, Registry};
+use crate::{JobKind, Registry};
 
 /// Most steps of one run; the next run continues.
 const MOST_STEPS: u32 = 1_000;
@@ -22,7 +22,7 @@ pub const SCHEDULES: &[BuiltInSchedule] =
 
 /// Adds `jobs.noop` and `jobs.prune`.
 pub fn add_kinds(registry: &mut Registry, control: &Control, settings: &JobsSettings) {
-    registry.add(Kind::new("jobs.noop"), Noop);
+    registry.add(JobKind::new("jobs.noop"), Noop);
     let ages =
         [settings.keep_done, settings.keep_results, settings.keep_log, settings.keep_dead, KEEP_EFFECTS];
     let ages = ages.map(|age| age.as_secs_f64()).to_vec();
@@ -64,8 +64,8 @@ impl Tidy {
 
     /// The kind of such a job: few attempts are enough, since the next scheduled run continues.
     #[must_use]
-    pub fn kind(name: &str) -> Kind {
-        Kind { max_attempts: 5, ..Kind::new(name) }
+    pub fn kind(name: &str) -> JobKind {
+        JobKind { max_attempts: 5, ..JobKind::new(name) }
     }
 
     async fn step(&self, job: &Job) -> Result<i64, DbError> {

@@ -6,7 +6,7 @@ pub(crate) mod schedule;
 mod shown;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -26,7 +26,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
     Box::pin(async move { steer(&JobsCommand::from_arg_matches(matches)?, context).await })
 }
 
-async fn steer(command: &JobsCommand, context: &CommandContext) -> Result<Outcome, CannotRun> {
+async fn steer(command: &JobsCommand, context: &CommandContext) -> Result<CommandOutcome, CannotRun> {
     let client = context.connect().await?;
     match command {
         JobsCommand::List(args) => list(&client, args).await,
@@ -41,7 +41,7 @@ async fn steer(command: &JobsCommand, context: &CommandContext) -> Result<Outcom
     }
 }
 
-async fn list(client: &Client, args: &ListArgs) -> Result<Outcome, CannotRun> {
+async fn list(client: &Client, args: &ListArgs) -> Result<CommandOutcome, CannotRun> {
     let filter = Filter {
         state: args.state.clone(),
         queue: args.queue.clone(),
@@ -51,47 +51,47 @@ async fn list(client: &Client, args: &ListArgs) -> Result<Outcome, CannotRun> {
     };
     let jobs = admin::list(client, &filter, args.limit).await?;
     let text = shown::list(&jobs);
-    Ok(Outcome::yes(json!({ "jobs": jobs }), text))
+    Ok(CommandOutcome::yes(json!({ "jobs": jobs }), text))
 }
 
-async fn show(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
+async fn show(client: &Client, id: i64) -> Result<CommandOutcome, CannotRun> {
     match admin::find(client, id).await? {
         Some(job) => {
             let text = shown::job(&job);
-            Ok(Outcome::yes(job, text))
+            Ok(CommandOutcome::yes(job, text))
         }
         None => Ok(no(format!("no job {id}, or it was pruned"))),
     }
 }
 
-async fn retry(client: &Client, args: &RetryArgs) -> Result<Outcome, CannotRun> {
+async fn retry(client: &Client, args: &RetryArgs) -> Result<CommandOutcome, CannotRun> {
     let Some(id) = args.id else {
         let count = admin::retry_all(client, args.queue.as_deref(), args.kind.as_deref()).await?;
-        return Ok(Outcome::yes(json!({ "retried": count }), format!("{count} dead jobs run again")));
+        return Ok(CommandOutcome::yes(json!({ "retried": count }), format!("{count} dead jobs run again")));
     };
     if admin::retry(client, id).await? {
-        return Ok(Outcome::yes(json!({ "retried": 1 }), format!("job {id} runs again")));
+        return Ok(CommandOutcome::yes(json!({ "retried": 1 }), format!("job {id} runs again")));
     }
     Ok(no(format!("job {id} is not dead, cancelled, failed or scheduled")))
 }
 
-async fn cancel(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
+async fn cancel(client: &Client, id: i64) -> Result<CommandOutcome, CannotRun> {
     let text = match admin::cancel(client, id).await?.as_deref() {
         Some("cancelled") => format!("job {id} is cancelled"),
         Some("cancelling") => format!("job {id} is running; its worker stops it"),
         Some(state) => return Ok(no(format!("job {id} has ended already: {state}"))),
         None => return Ok(no(format!("no job {id}, or it was pruned"))),
     };
-    Ok(Outcome::yes(json!({ "id": id, "cancelled": true }), text))
+    Ok(CommandOutcome::yes(json!({ "id": id, "cancelled": true }), text))
 }
 
-async fn stats(client: &Client) -> Result<Outcome, CannotRun> {
+async fn stats(client: &Client) -> Result<CommandOutcome, CannotRun> {
     let stats = admin::stats(client).await?;
     let text = shown::stats(&stats);
-    Ok(Outcome::yes(json!({ "kinds": stats }), text))
+    Ok(CommandOutcome::yes(json!({ "kinds": stats }), text))
 }
 
-async fn pause(client: &Client, args: &ScopeArgs, rests: bool) -> Result<Outcome, CannotRun> {
+async fn pause(client: &Client, args: &ScopeArgs, rests: bool) -> Result<CommandOutcome, CannotRun> {
     let queues = admin::pause(client, args.queue.as_deref(), args.tenant, rests).await?;
     if queues.is_empty() {
         let queue = args.queue.as_deref().unwrap_or_default();
@@ -99,10 +99,14 @@ async fn pause(client: &Client, args: &ScopeArgs, rests: bool) -> Result<Outcome
     }
     let word = if rests { "paused" } else { "resumed" };
     let text = format!("{word}: {}", queues.join(", "));
-    Ok(Outcome::yes(json!({ "queues": queues, "tenant": args.tenant, "paused": rests }), text))
+    Ok(CommandOutcome::yes(json!({ "queues": queues, "tenant": args.tenant, "paused": rests }), text))
 }
 
-async fn new(client: &Client, context: &CommandContext, args: &EnqueueArgs) -> Result<Outcome, CannotRun> {
+async fn new(
+    client: &Client,
+    context: &CommandContext,
+    args: &EnqueueArgs,
+) -> Result<CommandOutcome, CannotRun> {
     let job = NewJob {
         queue: &args.queue,
         run_at: args.run_at.or_else(|| args.delay.map(|delay| context.clock.now() + delay)),
@@ -113,11 +117,11 @@ async fn new(client: &Client, context: &CommandContext, args: &EnqueueArgs) -> R
         ..NewJob::new(&args.kind, args.payload.clone())
     };
     let id = enqueue(client, &job).await?;
-    Ok(Outcome::yes(json!({ "id": id }), format!("job {id}")))
+    Ok(CommandOutcome::yes(json!({ "id": id }), format!("job {id}")))
 }
 
-fn no(text: String) -> Outcome {
-    Outcome { yes: false, json: json!({ "message": text }), text }
+fn no(text: String) -> CommandOutcome {
+    CommandOutcome { yes: false, json: json!({ "message": text }), text }
 }
 
 /// A field of a job's description as text; empty if it is missing.

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use crate::cron::Cron;
 use crate::schedule::plan::{Chance, Turn, turn_after};
 use crate::settings::{JobsSettings, KindHandler, Missed, ScheduleSettings};
-use crate::{BuiltInSchedule, Kind, Registry};
+use crate::{BuiltInSchedule, JobKind, Registry};
 use store::{take_turn, write_kinds, write_queues, write_schedules};
 
 /// A built-in schedule as the file would declare it. The file may override it under the same name.
@@ -83,7 +83,7 @@ pub async fn sync(
 /// The declarations to be written.
 struct Everything {
     settings: JobsSettings,
-    kinds: Vec<(Kind, String)>,
+    kinds: Vec<(JobKind, String)>,
     schedules: Schedules,
     release: String,
 }
@@ -161,7 +161,7 @@ fn schedules(
 /// Refuses schedules of unknown kinds or into undeclared queues.
 async fn require_known(
     tx: &Transaction<'_>,
-    kinds: &[(Kind, String)],
+    kinds: &[(JobKind, String)],
     schedules: &Schedules,
 ) -> Result<(), ConfigError> {
     let rows = tx.query("select name from jobs.queues", &[]).await.map_err(DbError::from)?;

@@ -6,7 +6,7 @@ use crate::http_handler::HttpHandler;
 use crate::outbound::Outbound;
 use crate::settings::{JobsSettings, KindHandler, KindSettings};
 use crate::sql_handler::SqlHandler;
-use crate::{Kind, Registry};
+use crate::{JobKind, Registry};
 
 /// Adds the kinds that the file declares. Returns a mistake for each name of a built-in kind.
 pub fn add_kinds(
@@ -37,8 +37,8 @@ pub fn add_kinds(
 }
 
 /// A kind as the file declares it.
-fn kind(name: &str, declared: &KindSettings) -> Kind {
-    Kind {
+fn kind(name: &str, declared: &KindSettings) -> JobKind {
+    JobKind {
         max_attempts: declared.max_attempts,
         timeout: declared.timeout,
         backoff: declared.backoff,
@@ -46,6 +46,6 @@ fn kind(name: &str, declared: &KindSettings) -> Kind {
         max_backoff: declared.max_backoff,
         min_release: declared.min_release.clone(),
         concurrency: declared.concurrency.map(usize::from),
-        ..Kind::new(name)
+        ..JobKind::new(name)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::outbound::{Answer, Message, Outbound, SendError};
+use crate::outbound::{Message, Outbound, OutboundResponse, SendError};
 use crate::{Handler, HandlerFuture, Job, JobError, JobResult, JsonText};
 
 /// Longest part of a refusal's body in the job's error, in characters.
@@ -81,7 +81,7 @@ fn body(job: &Job) -> Result<Vec<u8>, serde_json::Error> {
 ///
 /// # Errors
 /// The failure that follows from the response.
-pub fn outcome(answer: &Answer) -> JobResult {
+pub fn outcome(answer: &OutboundResponse) -> JobResult {
     match (answer.status, answer.retry_after) {
         (200..=299, _) if answer.is_cut => Ok(None),
         // A body that is not JSON is not stored as result.
@@ -99,7 +99,7 @@ pub fn outcome(answer: &Answer) -> JobResult {
 }
 
 /// The status and the beginning of the body, without control characters.
-fn reason(answer: &Answer) -> String {
+fn reason(answer: &OutboundResponse) -> String {
     let text = String::from_utf8_lossy(&answer.body);
     let text: String = text.chars().filter(|c| !c.is_control()).take(MOST_REASON).collect();
     let text = text.trim();

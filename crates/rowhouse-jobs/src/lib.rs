@@ -27,7 +27,7 @@ pub use module::{EventModule, JobsModule};
 pub use rowhouse_module::job::{
     AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Lease, Permit,
 };
-pub use rowhouse_module::{BuiltInSchedule, JsonText, Kind, Registry};
+pub use rowhouse_module::{BuiltInSchedule, JobKind, JsonText, Registry};
 pub use settings::{JobsSettings, KindHandler, KindSettings, Missed, QueueSettings, ScheduleSettings};
 pub use store::complete;
 pub use worker::{Pulse, Wake, Worker, WorkerParts};

@@ -44,7 +44,7 @@ pub struct Message<'a> {
 
 /// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct OutboundResponse {
     /// The status code.
     pub status: u16,
     /// The parsed Retry-After.
@@ -95,7 +95,7 @@ impl Outbound {
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn send(&self, message: Message<'_>, clock: &dyn Clock) -> Result<Answer, SendError> {
+    pub async fn send(&self, message: Message<'_>, clock: &dyn Clock) -> Result<OutboundResponse, SendError> {
         let url = self.check(message.url)?;
         let now = clock.now();
         let timestamp = now.unix_timestamp();
@@ -115,7 +115,7 @@ impl Outbound {
         let response = request.body(message.body).send().await.map_err(no_answer)?;
         let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers(), now));
         let (body, is_cut) = read(response).await?;
-        Ok(Answer { status, retry_after, body, is_cut })
+        Ok(OutboundResponse { status, retry_after, body, is_cut })
     }
 
     /// Errors name scheme, host and port only, since the rest may contain a password or a key. Names are checked when

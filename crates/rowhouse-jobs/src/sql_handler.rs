@@ -11,7 +11,7 @@ use rowhouse_db::{Control, DbError, Transaction};
 use rowhouse_kernel::{Operation, TenantId};
 use tokio::sync::Semaphore;
 
-use crate::Kind;
+use crate::JobKind;
 use crate::{AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Permit};
 use call::{Call, CallError};
 
@@ -53,8 +53,8 @@ impl SqlHandler {
 
     /// The kind.
     #[must_use]
-    pub fn kind() -> Kind {
-        Kind::new(KIND)
+    pub fn kind() -> JobKind {
+        JobKind::new(KIND)
     }
 
     async fn call(&self, job: &Job) -> JobResult {

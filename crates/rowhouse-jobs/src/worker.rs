@@ -1,9 +1,9 @@
-//! The worker: claims jobs, runs them, and tells the database how they ended.
+//! The worker: claims jobs, runs them, and writes their outcomes to the database.
 //!
-//! Parts with a state of their own, which know each other by handles only. The *fetcher* knows the partitions, takes as many
-//! jobs as there is room for and hands them to the *runner*, which knows the slots and the runs. The *completer* knows the
-//! batches and reports ends together, so that a commit is shared by all that ended meanwhile. The *maintainer* shows that the
-//! worker lives, takes over from workers that do not, and learns what has changed.
+//! Each part owns its state and reaches the others through their handles only. The *fetcher* owns the partitions, claims as
+//! many jobs as there are free slots and hands them to the *runner*, which owns the slots and the runs. The *completer* owns
+//! the batches and writes outcomes together, so that one commit serves all jobs that ended meanwhile. The *maintainer* writes
+//! the heartbeat, rescues the jobs of workers without one, and refreshes the list of partitions.
 
 mod batch;
 mod completer;
@@ -36,12 +36,12 @@ use run::Stop;
 use runner::Runner;
 use slot::Slots;
 
-/// How long a worker that has stopped its runs goes on telling how they ended. Others rescue the rest.
+/// How long a worker that has stopped its runs goes on writing their outcomes. Other workers rescue the rest.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// What a worker is made of.
 pub struct WorkerParts {
-    /// Connections of its own: claiming keeps one, settling takes two, keeping one.
+    /// A pool of its own: the fetcher keeps one connection, the completer uses two, the maintainer one.
     pub control: Control,
     /// What it can run.
     pub registry: Registry,
@@ -67,7 +67,7 @@ pub struct Worker {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// When the database has last heard from a worker.
+/// When the last heartbeat of a worker was committed.
 #[derive(Clone)]
 pub struct Pulse(watch::Receiver<Instant>);
 
@@ -79,7 +79,7 @@ impl Pulse {
     }
 }
 
-/// Tells a worker that there may be work, right after a commit that enqueued some.
+/// Wakes a worker right after a commit that enqueued jobs.
 #[derive(Clone)]
 pub struct Wake {
     context: Arc<Context>,
@@ -88,17 +88,17 @@ pub struct Wake {
 }
 
 impl Wake {
-    /// Makes the worker look now instead of at its next poll.
+    /// Makes the fetcher poll now.
     pub fn wake(&self) {
         self.fetcher.wake();
     }
 
-    /// Looks for cancelled jobs now; called when the channel `rowhouse_jobs` speaks.
+    /// Looks for cancelled jobs now; called at a notification on the channel `rowhouse_jobs`.
     pub async fn look_for_cancellations(&self) {
         self.maintainer.cancel().await;
     }
 
-    /// Makes it look now, unless jobs of that kind would get nowhere now.
+    /// Makes the fetcher poll now, unless the handler of that kind admits no job at present.
     pub fn wake_for(&self, kind: &str) {
         if self.context.registry.get(kind).is_some_and(|(_, handler)| handler.room() > 0) {
             self.wake();
@@ -107,12 +107,12 @@ impl Wake {
 }
 
 impl Worker {
-    /// Registers the kinds, signs the worker in and starts it.
+    /// Registers the kinds and the worker, and starts its loops.
     ///
     /// # Errors
     /// The database's.
     pub async fn start(parts: WorkerParts) -> Result<Self, DbError> {
-        // They exist from the start, so that a first increase is seen as one.
+        // A counter that appears with its first increase shows no increase to `rate()`.
         for name in ["rowhouse_jobs_rescued_total", "rowhouse_jobs_refused_total", "rowhouse_jobs_lost_total"]
         {
             metrics::counter!(name).increment(0);
@@ -142,7 +142,7 @@ impl Worker {
         }
     }
 
-    /// A handle that says whether it lives.
+    /// A handle for its last heartbeat.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
         Pulse(self.maintainer.beaten())
@@ -166,27 +166,27 @@ impl Worker {
         self.fetcher.is_finished() || self.tasks.iter().any(JoinHandle::is_finished)
     }
 
-    /// Looks for cancelled jobs now; called when the channel `rowhouse_jobs` speaks.
+    /// Looks for cancelled jobs now; called at a notification on the channel `rowhouse_jobs`.
     pub fn look_for_cancellations(&self) -> impl Future<Output = ()> + Send + use<> {
         let maintainer = Arc::clone(&self.maintainer);
         async move { maintainer.cancel().await }
     }
 
     /// Claims nothing more, gives back what has not begun, and waits up to `timeout` for what runs; the rest is stopped
-    /// and will be run again elsewhere.
+    /// and released for other workers.
     pub async fn stop(mut self, timeout: Duration) {
         self.leaving.send_replace(true);
         self.handle.wake();
         self.context.room.notify_one();
         let completed = tokio::time::timeout(timeout, async {
-            // The answer to its last claim may be under way.
+            // The fetcher may still receive the jobs of its last claim.
             let _ended = (&mut self.fetcher).await;
             self.completer.all_complete().await;
         })
         .await;
         if completed.is_err() {
             self.runner.stop_all(Stop::Leaving);
-            let _told = tokio::time::timeout(LAST_REPORTS, self.completer.all_complete()).await;
+            let _reported = tokio::time::timeout(LAST_REPORTS, self.completer.all_complete()).await;
         }
         self.abort();
         self.maintainer.sign_out().await;

@@ -80,7 +80,7 @@ language sql set search_path = pg_catalog, pg_temp as $$
   ), ended as (
     update mail.recipients r set state = 'failed', finished_at = clock_timestamp(), last_reply = l.reply
     from lost l where r.id = l.id
-  ), told as (
+  ), recorded as (
     insert into mail.events (recipient, event, attempt, reply) select l.id, 'failed', l.attempts, l.reply from lost l
   )
   select count(*) from lost

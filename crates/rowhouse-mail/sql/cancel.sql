@@ -4,7 +4,7 @@ with given_up as (
   set state = 'failed', finished_at = clock_timestamp(), last_reply = 'cancelled by an operator'
   where message = $1 and state in ('queued', 'delayed')
   returning id, attempts, job
-), told as (
+), recorded as (
   insert into mail.events (recipient, event, attempt, reply)
   select id, 'failed', attempts, 'cancelled by an operator' from given_up
 )

@@ -10,7 +10,7 @@ mod trial;
 use std::sync::Arc;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -34,7 +34,7 @@ fn run_matches<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> Comm
     })
 }
 
-async fn run(context: &CommandContext, command: &MailCommand) -> Result<Outcome, CannotRun> {
+async fn run(context: &CommandContext, command: &MailCommand) -> Result<CommandOutcome, CannotRun> {
     if let MailCommand::Dns { check, server } = command {
         return dns::run(context, *check, *server).await;
     }
@@ -69,14 +69,14 @@ fn mailer(context: &CommandContext) -> Result<Mailer, CannotRun> {
     Ok(mailer.with_templates(templates))
 }
 
-async fn list(client: &Client, state: Option<&str>, limit: i64) -> Result<Outcome, CannotRun> {
+async fn list(client: &Client, state: Option<&str>, limit: i64) -> Result<CommandOutcome, CannotRun> {
     let mails = history::list(client, state, limit).await?;
     let columns = ["id", "created_at", "address", "state", "attempts", "subject"];
     let text = table(&columns, &mails);
-    Ok(Outcome::yes(json!({ "mails": mails }), text))
+    Ok(CommandOutcome::yes(json!({ "mails": mails }), text))
 }
 
-async fn show(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
+async fn show(client: &Client, id: i64) -> Result<CommandOutcome, CannotRun> {
     let mail = history::find(client, id).await?.ok_or_else(|| missing(id))?;
     let mut text = String::new();
     for key in ["id", "message_id", "created_at", "sender", "subject", "size", "tag", "tenant", "request_id"]
@@ -93,7 +93,7 @@ async fn show(client: &Client, id: i64) -> Result<Outcome, CannotRun> {
             text.push_str(&format!("  {at}  {name}  {reply}\n"));
         }
     }
-    Ok(Outcome::yes(mail, text))
+    Ok(CommandOutcome::yes(mail, text))
 }
 
 /// Exit code 1 when there was nothing to change.
@@ -103,11 +103,11 @@ async fn change(
     changed: u64,
     done: &str,
     nothing: &str,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let mail = history::find(client, id).await?.ok_or_else(|| missing(id))?;
     let text =
         if changed > 0 { format!("recipients {done}: {changed}") } else { format!("mail {id} {nothing}") };
-    Ok(Outcome { yes: changed > 0, json: json!({ "changed": changed, "mail": mail }), text })
+    Ok(CommandOutcome { yes: changed > 0, json: json!({ "changed": changed, "mail": mail }), text })
 }
 
 fn missing(id: i64) -> CannotRun {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, histogram};
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::builtin::Tidy;
-use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobKind, JobResult, Registry};
 use rowhouse_kernel::{Operation, SharedClock};
 
 use crate::breaker::{CircuitBreaker, Permit};
@@ -57,8 +57,12 @@ impl Delivery {
     /// Adds the kinds `mail.send`, `mail.prune` and `mail.sweep`.
     pub fn register(&self, registry: &mut Registry) {
         // Many runs only wait for a slot or for the relay; delivery attempts are counted in the recipient's row.
-        let kind =
-            Kind { max_attempts: 1000, timeout: RUN_TIMEOUT, is_urgent: true, ..Kind::new(crate::SEND) };
+        let kind = JobKind {
+            max_attempts: 1000,
+            timeout: RUN_TIMEOUT,
+            is_urgent: true,
+            ..JobKind::new(crate::SEND)
+        };
         registry.add(kind, self.clone());
         let prune = Prune { control: self.inner.control.clone(), retention: self.inner.settings.retention };
         registry.add(Tidy::kind(crate::PRUNE), prune);

@@ -3,7 +3,7 @@
 
 use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError, TransactionError};
-use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobKind, JobResult, Registry};
 use rowhouse_kernel::{Operation, TenantId};
 use serde_json::{Value, json};
 
@@ -71,7 +71,11 @@ impl Drafts {
     /// Adds the kind `mail.write`.
     pub fn register(&self, registry: &mut Registry) {
         registry.add(
-            Kind { timeout: std::time::Duration::from_secs(60), is_urgent: true, ..Kind::new(crate::WRITE) },
+            JobKind {
+                timeout: std::time::Duration::from_secs(60),
+                is_urgent: true,
+                ..JobKind::new(crate::WRITE)
+            },
             self.clone(),
         );
     }

@@ -82,7 +82,7 @@ settings! {
         pub dkim_selector: String = "rowhouse".to_owned(),
         /// Private key (PEM, PKCS#8: RSA with 2048 bits or more, or Ed25519) that signs.
         pub dkim_key: Option<Secret> = None,
-        /// Where your software is told what becomes of mails (sent, delayed, failed, bounced, suppressed), by signed POSTs. `jobs.allow_private_urls` holds for it. Unset: nobody is told.
+        /// The URL to which the state of mails is reported (sent, delayed, failed, bounced, suppressed), by signed POSTs. `jobs.allow_private_urls` holds for it. Unset: nobody is told.
         pub webhook_url: Option<String> = None,
         /// What these POSTs are signed with: `whsec_` and base64, or text. Needed with `webhook_url`; unset, `up` makes one in `.rowhouse/keys/mail_webhook_secret`.
         pub webhook_secret: Option<Secret> = None,

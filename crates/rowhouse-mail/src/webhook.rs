@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use rowhouse_db::Transaction;
 use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::outbound::{Message, Outbound, SendError};
-use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult, Kind, Registry, http_handler};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobKind, JobResult, Registry, http_handler};
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::{Operation, Secret, SharedClock};
 use serde_json::Value;
@@ -66,13 +66,13 @@ impl Webhook {
 
     /// Adds the kind `mail.webhook`: twelve attempts over about a day.
     pub fn register(&self, registry: &mut Registry) {
-        let kind = Kind {
+        let kind = JobKind {
             max_attempts: 12,
             timeout: 2 * TIMEOUT,
             backoff: Duration::from_secs(5),
             growth: 300,
             max_backoff: Duration::from_secs(6 * 3600),
-            ..Kind::new(crate::WEBHOOK)
+            ..JobKind::new(crate::WEBHOOK)
         };
         registry.add(kind, self.clone());
     }
@@ -94,7 +94,7 @@ impl Webhook {
         Box::pin(async move { self.inner.control.run_tx(&Operation::system("mail_hook"), write).await })
     }
 
-    async fn tell(&self, job: &Job) -> JobResult {
+    async fn post(&self, job: &Job) -> JobResult {
         let event = job.payload.get("event").and_then(Value::as_i64);
         let event = event.ok_or_else(|| JobError::Fatal("the payload names no event".to_owned()))?;
         let Some(target) = &self.inner.target else { return Ok(None) };
@@ -127,7 +127,7 @@ impl Webhook {
 
 impl Handler for Webhook {
     fn run<'a>(&'a self, job: &'a Job) -> HandlerFuture<'a> {
-        Box::pin(self.tell(job))
+        Box::pin(self.post(job))
     }
 }
 

@@ -16,7 +16,7 @@ use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use tokio::sync::broadcast;
 
 use crate::job::Handler;
-use crate::{BuiltInSchedule, CannotRun, HealthCheck, Kind, ListenerService, Mode, Project, Registry};
+use crate::{BuiltInSchedule, CannotRun, HealthCheck, JobKind, ListenerService, Mode, Project, Registry};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Assembly {
     }
 
     /// Adds a kind of job.
-    pub fn kind(&mut self, kind: Kind, handler: impl Handler) {
+    pub fn kind(&mut self, kind: JobKind, handler: impl Handler) {
         self.assembled.kinds.add(kind, handler);
     }
 

@@ -8,13 +8,13 @@ use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_kernel::{Caller, Origin, Secret, SharedClock, SharedRng};
 use tokio_postgres::Client;
 
-use crate::{CannotRun, Outcome, Project, Secrets, State};
+use crate::{CannotRun, CommandOutcome, Project, Secrets, State};
 
 /// Longest name of an operator in the audit log, in characters.
 const MAX_OPERATOR: usize = 100;
 
 /// A command under way.
-pub type CommandFuture<'a> = Pin<Box<dyn Future<Output = Result<Outcome, CannotRun>> + 'a>>;
+pub type CommandFuture<'a> = Pin<Box<dyn Future<Output = Result<CommandOutcome, CannotRun>> + 'a>>;
 
 /// The caller that a user's requests would have, being looked up.
 pub type CallerFuture<'a> = Pin<Box<dyn Future<Output = Result<Caller, CannotRun>> + 'a>>;

@@ -28,9 +28,9 @@ pub use health::{HealthCheck, Weight};
 pub use json_text::JsonText;
 pub use list::Modules;
 pub use listener::{BoundListeners, ListenerService, ListenerSpec, Mode};
-pub use outcome::{CannotRun, Outcome, report};
+pub use outcome::{CannotRun, CommandOutcome, report};
 pub use project::{Instance, InstanceRecord, Project, ProjectLock, Secrets, State};
-pub use registry::{Kind, Registry};
+pub use registry::{JobKind, Registry};
 pub use schedule::BuiltInSchedule;
 pub use url::database_urls;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// The result of a command that could run.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct CommandOutcome {
     /// False: the check failed (exit code 1).
     pub yes: bool,
     /// The document for `--json`; null when it has been printed already.
@@ -16,7 +16,7 @@ pub struct Outcome {
     pub text: String,
 }
 
-impl Outcome {
+impl CommandOutcome {
     /// A success with a document and a text.
     #[must_use]
     pub fn yes(json: Value, text: impl Into<String>) -> Self {
@@ -65,7 +65,7 @@ impl From<rowhouse_db::migrate::MigrateError> for CannotRun {
 
 /// Prints the result and gives the exit code.
 #[must_use]
-pub fn report(as_json: bool, result: Result<Outcome, CannotRun>) -> ExitCode {
+pub fn report(as_json: bool, result: Result<CommandOutcome, CannotRun>) -> ExitCode {
     let (code, json, text) = match result {
         Ok(outcome) => (if outcome.yes { 0 } else { 1 }, outcome.json, outcome.text),
         Err(error) => {

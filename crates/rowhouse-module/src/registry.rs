@@ -8,7 +8,7 @@ use crate::job::Handler;
 
 /// A kind of job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kind {
+pub struct JobKind {
     /// Lower case, with dots: `mail.send`.
     pub name: Arc<str>,
     /// Attempts before a job is dead.
@@ -30,7 +30,7 @@ pub struct Kind {
     pub is_urgent: bool,
 }
 
-impl Kind {
+impl JobKind {
     /// A kind with twenty attempts over about a day, five minutes each.
     #[must_use]
     pub fn new(name: &str) -> Self {
@@ -58,7 +58,7 @@ impl Kind {
 
 /// Kinds and their handlers.
 #[derive(Clone, Default)]
-pub struct Registry(BTreeMap<Arc<str>, (Kind, Arc<dyn Handler>)>);
+pub struct Registry(BTreeMap<Arc<str>, (JobKind, Arc<dyn Handler>)>);
 
 impl Registry {
     /// An empty registry.
@@ -68,13 +68,13 @@ impl Registry {
     }
 
     /// Adds a kind; a later one of the same name replaces it.
-    pub fn add(&mut self, kind: Kind, handler: impl Handler) {
+    pub fn add(&mut self, kind: JobKind, handler: impl Handler) {
         self.0.insert(Arc::clone(&kind.name), (kind, Arc::new(handler)));
     }
 
     /// The kind of that name and its handler.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&(Kind, Arc<dyn Handler>)> {
+    pub fn get(&self, name: &str) -> Option<&(JobKind, Arc<dyn Handler>)> {
         self.0.get(name)
     }
 
@@ -86,7 +86,7 @@ impl Registry {
     }
 
     /// All kinds, by name.
-    pub fn kinds(&self) -> impl Iterator<Item = &Kind> {
+    pub fn kinds(&self) -> impl Iterator<Item = &JobKind> {
         self.0.values().map(|(kind, _)| kind)
     }
 }

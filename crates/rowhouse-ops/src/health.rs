@@ -47,7 +47,7 @@ impl From<Weight> for Status {
 
 /// `GET /health`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct HealthReport {
     /// The worst of what follows.
     pub status: Status,
     /// When it was measured, RFC 3339.
@@ -115,7 +115,7 @@ impl Health {
     }
 
     /// Measures everything once.
-    pub async fn report(&self) -> Report {
+    pub async fn report(&self) -> HealthReport {
         let (user_sync, database) = match self.user_sync().await {
             Ok(sync) => (Some(sync), "healthy".to_owned()),
             Err(error) => (None, error),
@@ -134,7 +134,7 @@ impl Health {
         services.insert("tasks", word(tasks_are_up));
         status = status.max(if tasks_are_up { Status::Healthy } else { Status::Degraded });
         let timestamp = self.clock.now().format(&Rfc3339).unwrap_or_default();
-        Report { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
+        HealthReport { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
     }
 
     /// Concurrent calls share one count. A count that takes longer than the time-out continues in the

@@ -9,7 +9,7 @@ mod route;
 mod user_sync;
 
 pub use exposure::exposures;
-pub use health::{Health, Report, Status};
+pub use health::{Health, HealthReport, Status};
 pub use module::OpsModule;
 pub use route::{Ops, router};
 pub use user_sync::UserSync;

@@ -11,14 +11,14 @@ use rowhouse_db::catalog::{self, Snapshot};
 use rowhouse_db::flight::{self, Query};
 use rowhouse_kernel::Caller;
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use rowhouse_tenancy::limit::TenantLimits;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::explain::{Prepared, Report};
+use crate::explain::{ExplainReport, Prepared};
 use crate::settings::RestSettings;
-use crate::{Failure, LimitSources};
+use crate::{ErrorResponse, LimitSources};
 use request::Request;
 
 /// `rest …` on the command line.
@@ -69,7 +69,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
     })
 }
 
-async fn explain(context: &CommandContext, args: &ExplainArgs) -> Result<Outcome, CannotRun> {
+async fn explain(context: &CommandContext, args: &ExplainArgs) -> Result<CommandOutcome, CannotRun> {
     let settings = context.settings()?;
     let request = Request::read(args)?;
     let caller = match &args.who {
@@ -97,7 +97,7 @@ async fn limits(client: &Client, settings: &Settings) -> Result<LimitSources, Ca
     })
 }
 
-fn refused(failure: &Failure) -> CannotRun {
+fn refused(failure: &ErrorResponse) -> CannotRun {
     CannotRun::because(format!("{} {}: {}", failure.status.as_u16(), failure.code, failure.message))
 }
 
@@ -120,7 +120,7 @@ fn statement_only(
     request: &Request,
     snapshot: &Snapshot,
     settings: &RestSettings,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let explained =
         crate::explain(&request.sample(), snapshot, settings).map_err(|failure| refused(&failure))?;
     let (context, _) = flight::opening();
@@ -129,23 +129,23 @@ fn statement_only(
         values.iter().enumerate().map(|(i, value)| format!("-- ${} = {value:?}\n", i + 1)).collect();
     let text =
         format!("-- context, in the same round trip\n{context};\n-- query\n{values}{};", explained.query.sql);
-    Ok(Outcome::yes(json!({ "context": opening(), "query": document(&explained.query) }), text))
+    Ok(CommandOutcome::yes(json!({ "context": opening(), "query": document(&explained.query) }), text))
 }
 
 fn shown(
     args: &ExplainArgs,
     caller: &Caller,
     prepared: &Prepared,
-    report: &Report,
-) -> Result<Outcome, CannotRun> {
-    let mut told = serde_json::to_value(report)?;
-    told["request"] = json!(args.request);
-    told["analyzed"] = json!(args.analyze);
-    told["context"] = opening();
-    told["before"] = json!(prepared.before.as_ref().map(document));
-    told["query"] = document(&prepared.query);
+    report: &ExplainReport,
+) -> Result<CommandOutcome, CannotRun> {
+    let mut json_report = serde_json::to_value(report)?;
+    json_report["request"] = json!(args.request);
+    json_report["analyzed"] = json!(args.analyze);
+    json_report["context"] = opening();
+    json_report["before"] = json!(prepared.before.as_ref().map(document));
+    json_report["query"] = document(&prepared.query);
     let [user, tenant] = [caller.user.map(|id| id.to_string()), caller.tenant.map(|id| id.to_string())];
-    told["caller"] = json!({ "role": &*caller.role, "user": user, "tenant": tenant });
+    json_report["caller"] = json!({ "role": &*caller.role, "user": user, "tenant": tenant });
     let who = args.who.as_deref().unwrap_or_default();
     let tenant = tenant.map(|tenant| format!(" in tenant {tenant}")).unwrap_or_default();
     let mut text =
@@ -154,5 +154,5 @@ fn shown(
         text.push_str(&format!("  ${} = {}\n", place + 1, value.as_deref().unwrap_or("null")));
     }
     text.push_str(&format!("\n{report}"));
-    Ok(Outcome::yes(told, text))
+    Ok(CommandOutcome::yes(json_report, text))
 }

@@ -30,7 +30,7 @@ use crate::settings::ErrorVerbosity;
 
 /// A failed request as the client sees it: `{code, message, details, hint}` and a status.
 #[derive(Debug, Clone, Serialize)]
-pub struct Failure {
+pub struct ErrorResponse {
     /// HTTP status.
     #[serde(skip)]
     pub status: StatusCode,
@@ -57,7 +57,7 @@ struct Minimal<'a> {
     message: &'a str,
 }
 
-impl Failure {
+impl ErrorResponse {
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -208,7 +208,7 @@ impl From<LimitError> for Error {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for ErrorResponse {
     fn from(error: Error) -> Self {
         match error {
             Error::Request(error) => request::failure(error),
@@ -260,20 +260,20 @@ impl From<Error> for Failure {
 }
 
 /// Errors about the number of rows.
-fn wrong_rows(error: &Error) -> Failure {
+fn wrong_rows(error: &Error) -> ErrorResponse {
     const SINGULAR: &str = "Cannot coerce the result to a single JSON object";
     const MOST: &str = "Query result exceeds max-affected preference constraint";
     const OTHER_KEY: &str = "Payload values do not match URL in primary key column(s)";
     match error {
-        Error::Singular(rows) => Failure::new(StatusCode::NOT_ACCEPTABLE, "PGRST116", SINGULAR)
+        Error::Singular(rows) => ErrorResponse::new(StatusCode::NOT_ACCEPTABLE, "PGRST116", SINGULAR)
             .details(format!("The result contains {rows} rows")),
-        Error::MaxAffected(rows) => Failure::new(StatusCode::BAD_REQUEST, "PGRST124", MOST)
+        Error::MaxAffected(rows) => ErrorResponse::new(StatusCode::BAD_REQUEST, "PGRST124", MOST)
             .details(format!("The query affects {rows} rows")),
-        _ => Failure::new(StatusCode::BAD_REQUEST, "PGRST115", OTHER_KEY),
+        _ => ErrorResponse::new(StatusCode::BAD_REQUEST, "PGRST115", OTHER_KEY),
     }
 }
 
-fn out_of_bounds(offset: i64, total: i64) -> Failure {
+fn out_of_bounds(offset: i64, total: i64) -> ErrorResponse {
     let mut failure = not_satisfiable()
         .details(format!("An offset of {offset} was requested, but there are only {total} rows."));
     if let Ok(range) = HeaderValue::from_str(&format!("*/{total}")) {
@@ -282,8 +282,8 @@ fn out_of_bounds(offset: i64, total: i64) -> Failure {
     failure
 }
 
-fn not_satisfiable() -> Failure {
-    Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", "Requested range not satisfiable")
+fn not_satisfiable() -> ErrorResponse {
+    ErrorResponse::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", "Requested range not satisfiable")
 }
 
 #[cfg(test)]

@@ -15,6 +15,6 @@ pub use fact::{FACTS, Facts, Index, Policy, RelationFacts};
 pub use governed::Governed;
 pub use hint::Hint;
 pub use prepare::{Prepared, prepare};
-pub use report::{Report, Scan, analyse};
+pub use report::{ExplainReport, Scan, analyse};
 pub use statement::{Explained, Sample, explain};
 pub use tree::{Actual, Condition, Node, Tree};

@@ -28,7 +28,7 @@ mod timing;
 mod transaction;
 
 pub use cache::SchemaCache;
-pub use error::Failure;
+pub use error::ErrorResponse;
 pub use explain::{Explained, Sample, explain};
 pub use limit::LimitSources;
 pub use module::RestModule;

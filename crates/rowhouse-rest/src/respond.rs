@@ -23,7 +23,7 @@ use crate::request::{Action, ApiRequest, Count, Media, Mutation, Resolution};
 
 /// The answer of the database.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum QueryOutcome {
     /// No query was run.
     Nothing,
     /// A description of the schema.
@@ -45,12 +45,12 @@ struct Draft {
 pub(crate) fn respond(
     request: &ApiRequest,
     plan: &Plan<'_>,
-    outcome: Outcome,
+    outcome: QueryOutcome,
 ) -> Result<Response<Body>, Error> {
     match outcome {
-        Outcome::Nothing => Ok(describe(request, plan)),
-        Outcome::Document(document) => Ok(schema(request, plan, &document)),
-        Outcome::Rows(rows) => result(request, plan, rows),
+        QueryOutcome::Nothing => Ok(describe(request, plan)),
+        QueryOutcome::Document(document) => Ok(schema(request, plan, &document)),
+        QueryOutcome::Rows(rows) => result(request, plan, rows),
     }
 }
 

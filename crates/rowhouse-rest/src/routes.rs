@@ -19,13 +19,13 @@ use rowhouse_http::{ClientAddress, Deadline};
 use crate::admit::Admitted;
 use crate::body::RequestBody;
 use crate::cache::SchemaCache;
-use crate::error::{Error, Failure};
+use crate::error::{Error, ErrorResponse};
 use crate::import::Import;
 use crate::limit::LimitSources;
 use crate::parse::{Incoming, parse};
 use crate::plan::{Plan, plan};
 use crate::prepare::Prepared;
-use crate::respond::Outcome;
+use crate::respond::QueryOutcome;
 use crate::run::{self, Task};
 use crate::settings::RestSettings;
 use crate::timing::Timing;
@@ -109,19 +109,19 @@ async fn execute(
     prepared: &Prepared<'_>,
     import: Option<Import>,
     head: &Parts,
-) -> Result<Outcome, Error> {
+) -> Result<QueryOutcome, Error> {
     let address = head.extensions.get::<ClientAddress>().map(|address| address.0);
     let context = &RequestContext { address, ..prepared.context() };
     let settings = &*admitted.settings;
     let task = Task { database: &rest.database, context, request: prepared.request, settings };
     match (&prepared.plan, import) {
-        (Plan::Describe(_), _) => Ok(Outcome::Nothing),
+        (Plan::Describe(_), _) => Ok(QueryOutcome::Nothing),
         (Plan::Root { version, .. }, _) => {
             let visible = Box::pin(run::visible(task)).await?;
             let schema = &prepared.request.schema;
             let presented = (mount(head), settings.openapi_security_active);
             let document = openapi::document(*version, admitted.snapshot, schema, &visible, presented);
-            Ok(Outcome::Document(document))
+            Ok(QueryOutcome::Document(document))
         }
         (plan, import) => {
             run::require_affordable(task, &admitted.limits, plan).await?;
@@ -132,7 +132,7 @@ async fn execute(
                 }
                 _ => run::run(task, plan).await,
             }
-            .map(Outcome::Rows)
+            .map(QueryOutcome::Rows)
         }
     }
 }
@@ -185,12 +185,12 @@ fn allowed(rest: &Rest, head: &Parts) -> Option<String> {
 const CALLS: &str = "OPTIONS,GET,HEAD,POST";
 
 /// Logs server errors, once; the client sees less.
-fn log(error: Error) -> Failure {
+fn log(error: Error) -> ErrorResponse {
     let cause = error.cause();
     if error.is_policy_violation() {
         violations().increment(1);
     }
-    let failure = Failure::from(error);
+    let failure = ErrorResponse::from(error);
     if failure.status.is_server_error() {
         tracing::warn!(
             status = failure.status.as_u16(),

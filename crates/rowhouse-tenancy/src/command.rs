@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rowhouse_kernel::TenantId;
 use rowhouse_kernel::settings::Setting;
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde_json::{Value, json};
 
 use crate::limit::{self, Limits};
@@ -67,7 +67,7 @@ fn cost(text: &str) -> Result<f64, String> {
 }
 
 /// Changes the limits that are given, if any, and shows all.
-async fn limits(context: &CommandContext, args: &LimitsArgs) -> Result<Outcome, CannotRun> {
+async fn limits(context: &CommandContext, args: &LimitsArgs) -> Result<CommandOutcome, CannotRun> {
     let client = context.connect().await?;
     let tenant = args.tenant;
     let missing = || CannotRun::because(format!("no tenant {tenant}"));
@@ -81,7 +81,7 @@ async fn limits(context: &CommandContext, args: &LimitsArgs) -> Result<Outcome, 
     if limits != before {
         limit::replace(&client, tenant, limits).await?;
     }
-    Ok(Outcome::yes(document(tenant, &limits), text(&limits)))
+    Ok(CommandOutcome::yes(document(tenant, &limits), text(&limits)))
 }
 
 fn document(tenant: TenantId, limits: &Limits) -> Value {

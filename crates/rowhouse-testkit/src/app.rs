@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::{Contract, TestDatabase};
-pub use answer::Answer;
+pub use answer::TestResponse;
 
 /// Where a test's process says that it is reached.
 const PUBLIC_URL: &str = "http://rowhouse.test";
@@ -118,17 +118,17 @@ impl TestApp {
     ///
     /// # Panics
     /// If there is no answer.
-    pub async fn send(&self, request: RequestBuilder) -> Answer {
+    pub async fn send(&self, request: RequestBuilder) -> TestResponse {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("a whole answer") }
+        TestResponse { status, headers, text: response.text().await.expect("a whole answer") }
     }
 
     /// A request with a bearer token and perhaps a JSON body. Answers of the admin API are held against its description.
     ///
     /// # Panics
     /// If there is no answer, or it is not as it is described.
-    pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> TestResponse {
         let mut request =
             self.request(method.clone(), path).header("apikey", &self.anon_key).bearer_auth(token);
         if let Some(body) = body {
@@ -144,12 +144,12 @@ impl TestApp {
     }
 
     /// GET.
-    pub async fn get(&self, token: &str, path: &str) -> Answer {
+    pub async fn get(&self, token: &str, path: &str) -> TestResponse {
         self.call(token, Method::GET, path, None).await
     }
 
     /// POST of JSON.
-    pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> TestResponse {
         self.call(token, Method::POST, path, Some(body)).await
     }
 

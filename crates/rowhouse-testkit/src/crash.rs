@@ -65,7 +65,7 @@ pub struct Round {
 
 /// The result of a campaign.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Report {
+pub struct CrashReport {
     /// Every round that ended well.
     pub rounds: Vec<Round>,
     /// Inserted rows that were acknowledged.
@@ -86,15 +86,15 @@ pub struct Report {
 
 impl Campaign {
     /// Runs all rounds and calls `on_round` after each. Ends early at the first failure, which the report names.
-    pub async fn run(&self, on_round: impl FnMut(&Round)) -> Report {
-        let mut report = Report::default();
+    pub async fn run(&self, on_round: impl FnMut(&Round)) -> CrashReport {
+        let mut report = CrashReport::default();
         if let Err(error) = self.drive(&mut report, on_round).await {
             report.failure = Some(format!("{error:#}"));
         }
         report
     }
 
-    async fn drive(&self, report: &mut Report, mut on_round: impl FnMut(&Round)) -> Result<()> {
+    async fn drive(&self, report: &mut CrashReport, mut on_round: impl FnMut(&Round)) -> Result<()> {
         let mut chance = Chance(SeededRng::new(self.seed), Vec::new());
         let mut program = Program::start(&self.binary, &self.project, Vec::new())?;
         program.require_well(TIMEOUT, None).await?;
@@ -155,7 +155,7 @@ impl Chance {
     }
 }
 
-impl Report {
+impl CrashReport {
     /// Whether every round of `campaign` ended well.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ mod program;
 mod receiver;
 mod until;
 
-pub use app::{Answer, Setup, TestApp};
+pub use app::{Setup, TestApp, TestResponse};
 pub use cluster::Cluster;
 pub use contract::{Contract, Described, METHODS};
 pub use database::{TestDatabase, platform_migrations};

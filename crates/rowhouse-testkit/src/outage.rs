@@ -58,7 +58,7 @@ pub struct Kill {
 
 /// The result of a campaign.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Report {
+pub struct OutageReport {
     /// Mails to send.
     pub sent: u32,
     /// Mails that were accepted.
@@ -89,8 +89,8 @@ pub struct Report {
 
 impl Campaign {
     /// Runs the campaign and calls `on_event` for each step. Ends early at the first failure, which the report names.
-    pub async fn run(&self, on_event: impl Fn(&str)) -> Report {
-        let (ledger, mut report) = (Arc::new(Ledger::default()), Report::default());
+    pub async fn run(&self, on_event: impl Fn(&str)) -> OutageReport {
+        let (ledger, mut report) = (Arc::new(Ledger::default()), OutageReport::default());
         if let Err(error) = self.drive(&ledger, &mut report, on_event).await {
             report.failure = Some(format!("{error:#}"));
         }
@@ -105,7 +105,12 @@ impl Campaign {
         report
     }
 
-    async fn drive(&self, ledger: &Arc<Ledger>, report: &mut Report, on_event: impl Fn(&str)) -> Result<()> {
+    async fn drive(
+        &self,
+        ledger: &Arc<Ledger>,
+        report: &mut OutageReport,
+        on_event: impl Fn(&str),
+    ) -> Result<()> {
         let port = sink::free_port()?;
         let mut program = Program::start(&self.binary, &self.project, relay(port))?;
         program.require_well(TIMEOUT, None).await?;
@@ -145,7 +150,7 @@ impl Campaign {
     }
 }
 
-impl Report {
+impl OutageReport {
     /// Requires that nothing was lost, and that duplicates were in delivery at a kill and have the same Message-ID.
     ///
     /// # Errors

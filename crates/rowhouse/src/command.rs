@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
-use rowhouse_module::{CannotRun, CommandContext, CommandGroup, Modules, Outcome, Project};
+use rowhouse_module::{CannotRun, CommandContext, CommandGroup, CommandOutcome, Modules, Project};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command, ConfigCommand, Invocation};
@@ -40,7 +40,7 @@ pub(crate) fn rng() -> SharedRng {
 ///
 /// # Errors
 /// Why the command could not run.
-pub fn run(modules: &Modules, invocation: Invocation) -> Result<Outcome, CannotRun> {
+pub fn run(modules: &Modules, invocation: Invocation) -> Result<CommandOutcome, CannotRun> {
     match invocation {
         Invocation::Own(cli) => run_own(modules, cli),
         Invocation::Module { group, matches, dir } => run_group(modules, group, &matches, &dir),
@@ -53,14 +53,14 @@ fn run_group(
     group: CommandGroup,
     matches: &clap::ArgMatches,
     dir: &Path,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let (project, groups) = (Project::open(dir)?, modules.settings());
     let find_caller = modules.find_caller();
     let context = CommandContext { project, groups, clock: clock(), rng: rng(), find_caller };
     quiet()?.block_on((group.run)(matches, &context))
 }
 
-fn run_own(modules: &Modules, cli: Cli) -> Result<Outcome, CannotRun> {
+fn run_own(modules: &Modules, cli: Cli) -> Result<CommandOutcome, CannotRun> {
     let dir = cli.dir;
     match cli.command {
         Command::Init { folder } => init::run(&folder.unwrap_or(dir)),

@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use database::Database;
-use report::Report;
+use report::JobsReport;
 
 /// Tenants of which the promises speak.
 pub(crate) const TENANTS: u32 = 100_000;
@@ -60,10 +60,10 @@ pub(crate) fn run(root: &Path, effort: &Effort) -> Result<bool> {
     Ok(report.holds())
 }
 
-async fn measure(root: &Path, effort: &Effort) -> Result<Report> {
+async fn measure(root: &Path, effort: &Effort) -> Result<JobsReport> {
     let database = Database::start(root).await?;
     let peers = if effort.peers { peer::install(root)? } else { Vec::new() };
-    let mut report = Report::default();
+    let mut report = JobsReport::default();
     let outcome = async {
         for round in 1..=effort.rounds {
             eprintln!("round {round} of {}", effort.rounds);

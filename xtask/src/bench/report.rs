@@ -70,12 +70,12 @@ impl Limit {
 
 /// A finished run.
 #[derive(Default)]
-pub(crate) struct Report {
+pub(crate) struct BenchReport {
     pub(crate) rows: Vec<Row>,
     pub(crate) limits: Vec<Limit>,
 }
 
-impl Report {
+impl BenchReport {
     /// Whether every promise holds.
     pub(crate) fn holds(&self) -> bool {
         self.rows.iter().all(|row| row.ratio() >= row.least_ratio) && self.limits.iter().all(Limit::holds)

@@ -3,7 +3,7 @@
 use rowhouse_crypto::Purpose;
 use rowhouse_http::ServerSettings;
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::{CannotRun, Outcome, Project, State};
+use rowhouse_module::{CannotRun, CommandOutcome, Project, State};
 use serde_json::{Value, json};
 
 use super::{ApiRole, failed};
@@ -23,15 +23,18 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    pub(super) fn preview(&self, keys: &KeyStore) -> Outcome {
+    pub(super) fn preview(&self, keys: &KeyStore) -> CommandOutcome {
         let (ring, purpose) = (keys.ring(), self.purpose.as_str());
         let current = ring.signing_kid(self.purpose);
         let fate = if self.revoke { "is refused at once" } else { "stays valid" };
         let text = format!("would retire the {purpose} key {current}; what it signed {fate}");
-        Outcome::yes(json!({ "purpose": purpose, "would_retire": current, "revoke": self.revoke }), text)
+        CommandOutcome::yes(
+            json!({ "purpose": purpose, "would_retire": current, "revoke": self.revoke }),
+            text,
+        )
     }
 
-    pub(super) async fn run(&self, keys: &Keys<'_>) -> Result<Outcome, CannotRun> {
+    pub(super) async fn run(&self, keys: &Keys<'_>) -> Result<CommandOutcome, CannotRun> {
         let current = keys.store.ring().signing_kid(self.purpose).to_owned();
         let Rotated { signing, revoked } =
             keys.store.rotate(self.purpose, self.revoke).await.map_err(failed)?;
@@ -53,9 +56,9 @@ impl Keys<'_> {
         &self,
         purpose: Purpose,
         (mut document, text): (Value, String),
-    ) -> Result<Outcome, CannotRun> {
+    ) -> Result<CommandOutcome, CannotRun> {
         if purpose != Purpose::Api {
-            return Ok(Outcome::yes(document, text));
+            return Ok(CommandOutcome::yes(document, text));
         }
         let fresh = match ApiKeys::renew(self.project, self.store).await? {
             Some(fresh) => fresh,
@@ -65,10 +68,10 @@ impl Keys<'_> {
         document["service_role_key"] = fresh.service_role_key.clone().into();
         let (anon, service) = (fresh.anon_key, fresh.service_role_key);
         let text = format!("{text}\nanon_key          {anon}\nservice_role_key  {service}");
-        Ok(Outcome::yes(document, text))
+        Ok(CommandOutcome::yes(document, text))
     }
 
-    pub(super) async fn revoke(&self, id: &str) -> Result<Outcome, CannotRun> {
+    pub(super) async fn revoke(&self, id: &str) -> Result<CommandOutcome, CannotRun> {
         let revoked = self.store.revoke(id).await.map_err(failed)?;
         let revoked = revoked.ok_or_else(|| CannotRun::because(format!("no key {id} (see `keys list`)")))?;
         match revoked {
@@ -76,7 +79,7 @@ impl Keys<'_> {
             Revoked::SigningKey(purpose) => {
                 let text = format!("everything that {id} signed is refused from now on");
                 let document = json!({ "revoked": id, "kind": "key", "purpose": purpose.as_str() });
-                Ok(Outcome::yes(document, text))
+                Ok(CommandOutcome::yes(document, text))
             }
             Revoked::Signer(purpose) => {
                 let signing = self.store.ring().signing_kid(purpose).to_owned();
@@ -89,24 +92,24 @@ impl Keys<'_> {
     }
 
     /// If the revoked key is one of those that `up` shows, issues new ones.
-    async fn replace_shown(&self, id: &str) -> Result<Outcome, CannotRun> {
+    async fn replace_shown(&self, id: &str) -> Result<CommandOutcome, CannotRun> {
         let text = format!("the API key {id} is refused from now on");
         let mut document = json!({ "revoked": id, "kind": "api_key" });
         if let Some(current) = ApiKeys::renew(self.project, self.store).await? {
             document["anon_key"] = current.anon_key.into();
             document["service_role_key"] = current.service_role_key.into();
         }
-        Ok(Outcome::yes(document, text))
+        Ok(CommandOutcome::yes(document, text))
     }
 
-    pub(super) async fn issue(&self, role: ApiRole, days: u32) -> Result<Outcome, CannotRun> {
+    pub(super) async fn issue(&self, role: ApiRole, days: u32) -> Result<CommandOutcome, CannotRun> {
         let role = match role {
             ApiRole::Anon => "anon",
             ApiRole::ServiceRole => "service_role",
         };
         let lifetime = time::Duration::days(i64::from(days));
         let key = self.store.issue_api_key(role, &self.public_url(), lifetime).await.map_err(failed)?;
-        Ok(Outcome::yes(json!({ "role": role, "expires_in_days": days, "key": key }), key.clone()))
+        Ok(CommandOutcome::yes(json!({ "role": role, "expires_in_days": days, "key": key }), key.clone()))
     }
 
     /// The URL under which users reach the server.

@@ -1,6 +1,6 @@
 //! `keys list`.
 
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use super::failed;
 use crate::{ApiKeyInfo, KeyInfo, KeyStore};
 
-pub(super) async fn list(keys: &KeyStore) -> Result<Outcome, CannotRun> {
+pub(super) async fn list(keys: &KeyStore) -> Result<CommandOutcome, CannotRun> {
     let (signing, api) = (keys.list().await.map_err(failed)?, keys.list_api_keys().await.map_err(failed)?);
     let mut table = table(["kid", "purpose", "algorithm", "status", "created", "rotated"]);
     let mut rows: Vec<Value> = Vec::new();
@@ -20,7 +20,7 @@ pub(super) async fn list(keys: &KeyStore) -> Result<Outcome, CannotRun> {
     }
     let (api_table, api_rows) = api_keys(&api);
     let text = format!("signing keys\n{table}\n\nAPI keys\n{api_table}");
-    Ok(Outcome::yes(json!({ "keys": rows, "api_keys": api_rows }), text))
+    Ok(CommandOutcome::yes(json!({ "keys": rows, "api_keys": api_rows }), text))
 }
 
 fn api_keys(keys: &[ApiKeyInfo]) -> (comfy_table::Table, Vec<Value>) {

@@ -2,7 +2,7 @@
 //!
 //! Some transactions run a project's code: triggers on users, tables that refer to them, functions called as jobs. Such
 //! code can leave any kind of session state; a `search_path` that stays would make the program's own statements call the
-//! project's functions and operators. Whether it has left any cannot be told cheaply, so every session is reset, in the
+//! project's functions and operators. Finding out whether it has left any is not cheap, so every session is reset, in the
 //! message that commits.
 
 use std::pin::pin;

@@ -10,7 +10,7 @@ use super::Row;
 use super::login::{Greeted, Login, lost, read_error};
 use super::outgoing::Outgoing;
 use super::pipeline::{Pipeline, Statement};
-use super::session::Session;
+use super::session::SessionState;
 use super::statement::{Key, Prepared, StatementCache};
 use crate::error::{DbError, PgError};
 
@@ -37,7 +37,7 @@ pub(crate) struct Connection {
     pub(super) greeted: Greeted,
     pub(super) out: Outgoing,
     pub(super) statements: StatementCache,
-    pub(super) session: Session,
+    pub(super) session: SessionState,
     opened: Instant,
     pub(crate) phase: Phase,
     /// The last flight failed because of the session's state, and may be repeated after [`Connection::recover`].
@@ -83,7 +83,7 @@ impl Connection {
             greeted: login.connect().await?,
             out: Outgoing::new(),
             statements: StatementCache::new(statement_cache_size),
-            session: Session::new(login.statement_timeout, schema_version),
+            session: SessionState::new(login.statement_timeout, schema_version),
             opened: Instant::now(),
             phase: Phase::Idle,
             must_recover: false,

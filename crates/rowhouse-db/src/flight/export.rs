@@ -27,14 +27,14 @@ const CANCELED: &str = "57014";
 pub struct Pieces {
     pooled: PooledConnection,
     flying: Flying,
-    kind: Kind,
+    kind: ResultShape,
     ended: bool,
     liveness: Liveness,
     /// One of this pool's streams.
     _place: Place,
 }
 
-enum Kind {
+enum ResultShape {
     /// The first column of each row, a line each.
     Lines,
     /// Remaining bytes of the long value.
@@ -72,7 +72,7 @@ impl Lines {
 impl Pieces {
     pub(super) fn of_lines(pooled: PooledConnection, place: Place, liveness: Liveness) -> Self {
         let flying = Flying::default();
-        Self { pooled, flying, kind: Kind::Lines, ended: false, liveness, _place: place }
+        Self { pooled, flying, kind: ResultShape::Lines, ended: false, liveness, _place: place }
     }
 
     pub(super) fn of_value(
@@ -81,7 +81,7 @@ impl Pieces {
         liveness: Liveness,
         (flying, length): (Flying, usize),
     ) -> Self {
-        Self { pooled, flying, kind: Kind::Value(length), ended: false, liveness, _place: place }
+        Self { pooled, flying, kind: ResultShape::Value(length), ended: false, liveness, _place: place }
     }
 
     /// The next piece; `None` after the last, which is returned only once the flight has been committed.
@@ -94,8 +94,8 @@ impl Pieces {
         }
         let liveness = self.liveness.clone();
         let piece = match self.kind {
-            Kind::Lines => liveness.guard(self.lines()).await?,
-            Kind::Value(left) => liveness.guard(self.value(left)).await?,
+            ResultShape::Lines => liveness.guard(self.lines()).await?,
+            ResultShape::Value(left) => liveness.guard(self.value(left)).await?,
         };
         Ok((!piece.is_empty()).then_some(piece))
     }
@@ -143,7 +143,7 @@ impl Pieces {
         }
         let read = &mut connection.greeted.read;
         let piece = read.split_to(left.min(read.len())).freeze();
-        self.kind = Kind::Value(left - piece.len());
+        self.kind = ResultShape::Value(left - piece.len());
         if left == piece.len() {
             connection.phase = Phase::Reading;
             connection.read_to_end(&mut self.flying).await?;

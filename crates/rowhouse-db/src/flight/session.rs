@@ -39,14 +39,14 @@ impl Clear {
 
 /// The state of one database session.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct SessionState {
     served: Served,
     clear: Arc<Clear>,
     /// The version of the schema under which its statements were prepared.
     pub(super) schema_version: u64,
 }
 
-impl Session {
+impl SessionState {
     pub(super) fn new(statement_timeout: Duration, schema_version: u64) -> Self {
         let timeout = statement_timeout.as_millis().to_string();
         let query = |sql: &str, params| Query { sql: sql.into(), params };

@@ -69,7 +69,7 @@ pub enum MigrateError {
     },
     /// PostgreSQL refused a statement.
     #[error(transparent)]
-    Failed(Box<Failure>),
+    Failed(Box<RefusedStatement>),
     /// Interrupted; the running statement was cancelled.
     #[error("interrupted: the statement that ran was cancelled; migrations that were complete stay applied")]
     Interrupted,
@@ -86,7 +86,7 @@ impl From<tokio_postgres::Error> for MigrateError {
 
 /// A statement that PostgreSQL refused.
 #[derive(Debug)]
-pub struct Failure {
+pub struct RefusedStatement {
     /// File name of the migration.
     pub name: String,
     /// Line of the file, from 1; none when committing failed.
@@ -101,13 +101,13 @@ pub struct Failure {
     pub applied: Vec<String>,
 }
 
-impl std::error::Error for Failure {
+impl std::error::Error for RefusedStatement {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.cause)
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RefusedStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.line.map_or_else(|| " at its commit".to_owned(), |line| format!(" at line {line}"));
         write!(f, "migration {} failed{place}: ", self.name)?;

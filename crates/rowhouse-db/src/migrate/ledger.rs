@@ -6,14 +6,14 @@ use super::Migration;
 
 /// Whose migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MigrationKind {
     Platform,
     Project,
     /// Development data, loaded once.
     Seed,
 }
 
-impl Kind {
+impl MigrationKind {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Platform => "platform",
@@ -46,7 +46,10 @@ pub(super) async fn ensure(client: &Client) -> Result<(), tokio_postgres::Error>
 }
 
 /// What has been applied; nothing where the table is not there.
-pub(super) async fn find(client: &Client, kind: Kind) -> Result<Vec<Applied>, tokio_postgres::Error> {
+pub(super) async fn find(
+    client: &Client,
+    kind: MigrationKind,
+) -> Result<Vec<Applied>, tokio_postgres::Error> {
     // Looked up in the catalog: to_regclass would fail for roles without usage on the schema.
     let there = "select exists (select from pg_class where relname = 'migrations' and relnamespace = (
         select oid from pg_namespace where nspname = 'rowhouse'))";
@@ -56,7 +59,10 @@ pub(super) async fn find(client: &Client, kind: Kind) -> Result<Vec<Applied>, to
     }
 }
 
-pub(super) async fn read(client: &Client, kind: Kind) -> Result<Vec<Applied>, tokio_postgres::Error> {
+pub(super) async fn read(
+    client: &Client,
+    kind: MigrationKind,
+) -> Result<Vec<Applied>, tokio_postgres::Error> {
     let sql = "select name, checksum from rowhouse.migrations where kind = $1 order by name";
     let rows = client.query(sql, &[&kind.as_str()]).await?;
     Ok(rows.iter().map(|row| Applied { name: row.get(0), checksum: row.get(1) }).collect())
@@ -64,7 +70,7 @@ pub(super) async fn read(client: &Client, kind: Kind) -> Result<Vec<Applied>, to
 
 pub(super) async fn record(
     client: &Client,
-    kind: Kind,
+    kind: MigrationKind,
     migration: &Migration,
 ) -> Result<(), tokio_postgres::Error> {
     let sql =

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
-use super::ledger::{self, Kind};
+use super::ledger::{self, MigrationKind};
 use super::script::{Command, split};
-use super::{Failure, MigrateError, Migration, Step};
+use super::{MigrateError, Migration, RefusedStatement, Step};
 use crate::search_path::SET_SEARCH_PATH;
 
 /// How long a statement waits for a lock, since every request on the same table queues behind it.
@@ -52,14 +52,14 @@ impl Stop {
 /// Applies `migrations` in order.
 pub(super) async fn all<'a>(
     client: &Client,
-    kind: Kind,
+    kind: MigrationKind,
     migrations: impl Iterator<Item = &'a Migration>,
 ) -> Result<Vec<Step>, MigrateError> {
     let mut steps: Vec<Step> = Vec::new();
     for migration in migrations {
         let started = Instant::now();
         if let Err(stop) = attempts(client, kind, migration).await {
-            return Err(MigrateError::Failed(Box::new(Failure {
+            return Err(MigrateError::Failed(Box::new(RefusedStatement {
                 name: migration.name.clone(),
                 line: stop.line,
                 statement: stop.statement,
@@ -75,7 +75,7 @@ pub(super) async fn all<'a>(
     Ok(steps)
 }
 
-async fn attempts(client: &Client, kind: Kind, migration: &Migration) -> Result<(), Stop> {
+async fn attempts(client: &Client, kind: MigrationKind, migration: &Migration) -> Result<(), Stop> {
     let mut attempt = 1;
     loop {
         let Err(stop) = once(client, kind, migration).await else { return Ok(()) };
@@ -91,14 +91,14 @@ async fn attempts(client: &Client, kind: Kind, migration: &Migration) -> Result<
     }
 }
 
-async fn once(client: &Client, kind: Kind, migration: &Migration) -> Result<(), Stop> {
+async fn once(client: &Client, kind: MigrationKind, migration: &Migration) -> Result<(), Stop> {
     let is_transactional = migration.is_transactional();
     let (begin, commit) = if is_transactional { (begin(), "commit;") } else { (String::new(), "") };
     client.batch_execute(&format!("{begin} {}; set role {}", search_path(kind), kind.role())).await?;
     for command in split(&migration.sql) {
         client.batch_execute(command.text).await.map_err(|error| Stop::at(command, error))?;
     }
-    if kind == Kind::Project {
+    if kind == MigrationKind::Project {
         let close = include_str!("../../sql/close_definers.sql");
         client.batch_execute(&format!("set role {}; {close}", kind.role())).await?;
     }
@@ -114,10 +114,10 @@ async fn once(client: &Client, kind: Kind, migration: &Migration) -> Result<(), 
 
 /// The platform's migrations qualify every name, and a better match in a schema of the project must not replace
 /// PostgreSQL's own functions. Those of the project and the seed use the database's search path.
-const fn search_path(kind: Kind) -> &'static str {
+const fn search_path(kind: MigrationKind) -> &'static str {
     match kind {
-        Kind::Platform => SET_SEARCH_PATH,
-        Kind::Project | Kind::Seed => "reset search_path",
+        MigrationKind::Platform => SET_SEARCH_PATH,
+        MigrationKind::Project | MigrationKind::Seed => "reset search_path",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rowhouse_db::catalog::{self, RelationKind};
 
-use crate::support::{World, one_connection};
+use crate::support::{Harness, one_connection};
 
 const SCHEMA: &str = "
     create table public.lists (id int primary key, name text);
@@ -24,8 +24,8 @@ const SCHEMA: &str = "
 
 #[tokio::test]
 async fn views_functions_and_roles_are_read_correctly() {
-    let world = World::new(one_connection()).await;
-    let client = world.db.superuser().await;
+    let harness = Harness::new(one_connection()).await;
+    let client = harness.db.superuser().await;
     client.batch_execute(SCHEMA).await.unwrap();
     let snapshot = catalog::load(&client, &["public".to_owned()]).await.unwrap();
     client.batch_execute("alter role anon reset all").await.unwrap();

@@ -5,7 +5,7 @@ use rowhouse_db::{Control, DbError, DbSettings, Logins, Sharing, Transaction, bo
 use rowhouse_kernel::{Caller, Operation, Secret};
 use rowhouse_testkit::Cluster;
 
-use crate::support::{World, abandon, context, one_connection, service};
+use crate::support::{Harness, abandon, context, one_connection, service};
 
 /// What a project's functions can leave in a session, and a query by which the next caller would see it; empty if
 /// nothing is left.
@@ -69,94 +69,94 @@ const FUNCTIONS: &str = "create sequence public.numbers; grant all on public.num
       begin return lastval(); exception when object_not_in_prerequisite_state then return 0; end $$;
     create table public.t (a int); grant all on public.t to anon, authenticated;";
 
-async fn world() -> World {
-    let world = World::new(DbSettings { control_pool_size: 2, ..one_connection() }).await;
+async fn harness() -> Harness {
+    let harness = Harness::new(DbSettings { control_pool_size: 2, ..one_connection() }).await;
     let grant = "grant temporary on database current to public";
     let database: String =
-        world.db.superuser().await.query_one("select current_database()", &[]).await.unwrap().get(0);
+        harness.db.superuser().await.query_one("select current_database()", &[]).await.unwrap().get(0);
     let grant = grant.replace("database current", &format!("database {database:?}"));
-    world.db.superuser().await.batch_execute(&grant).await.unwrap();
-    world.db.migrate(FUNCTIONS).await;
-    world
+    harness.db.superuser().await.batch_execute(&grant).await.unwrap();
+    harness.db.migrate(FUNCTIONS).await;
+    harness
 }
 
-async fn found(world: &World, caller: &Caller, ask: &str) -> String {
+async fn found(harness: &Harness, caller: &Caller, ask: &str) -> String {
     let query = Query { sql: "select public.ask($1)".into(), params: vec![Some(ask.to_owned().into())] };
     let reading = RequestContext { access: Access::ReadOnly, ..context(caller) };
-    let rows = world.database.data.fly(&reading, &query).await.unwrap();
+    let rows = harness.database.data.fly(&reading, &query).await.unwrap();
     String::from_utf8(rows[0][0].as_deref().unwrap().to_vec()).unwrap()
 }
 
 #[tokio::test]
 async fn session_state_of_a_caller_does_not_reach_the_next() {
-    let world = world().await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
-    let backend = found(&world, &a, "select pg_backend_pid()").await;
+    let harness = harness().await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
+    let backend = found(&harness, &a, "select pg_backend_pid()").await;
     for (kind, leave, ask) in KINDS {
-        world.fly(&a, "select public.run($1)", &[leave]).await.unwrap();
-        assert_ne!(found(&world, &a, ask).await, "0", "{kind}: it was there");
-        assert_eq!(found(&world, &b, ask).await, "0", "{kind}");
+        harness.fly(&a, "select public.run($1)", &[leave]).await.unwrap();
+        assert_ne!(found(&harness, &a, ask).await, "0", "{kind}: it was there");
+        assert_eq!(found(&harness, &b, ask).await, "0", "{kind}");
     }
     for (kind, leave, ask) in KINDS {
-        world.fly(&a, "select public.run_and_fail($1)", &[leave]).await.unwrap_err();
-        assert_eq!(found(&world, &b, ask).await, "0", "{kind}, of a request that failed");
+        harness.fly(&a, "select public.run_and_fail($1)", &[leave]).await.unwrap_err();
+        assert_eq!(found(&harness, &b, ask).await, "0", "{kind}, of a request that failed");
     }
-    assert_eq!(found(&world, &a, "select pg_backend_pid()").await, backend, "it was one connection");
+    assert_eq!(found(&harness, &a, "select pg_backend_pid()").await, backend, "it was one connection");
 }
 
 #[tokio::test]
 async fn session_is_cleared_between_anonymous_callers() {
-    let world = world().await;
+    let harness = harness().await;
     let anon = Caller::anonymous();
     for (kind, leave, ask) in KINDS {
-        world.fly(&anon, "select public.run($1)", &[leave]).await.unwrap();
-        assert_eq!(found(&world, &anon, ask).await, "0", "{kind}");
+        harness.fly(&anon, "select public.run($1)", &[leave]).await.unwrap();
+        assert_eq!(found(&harness, &anon, ask).await, "0", "{kind}");
     }
 }
 
 #[tokio::test]
 async fn session_is_cleared_between_requests_of_service_keys() {
-    let world = world().await;
+    let harness = harness().await;
     for (kind, leave, ask) in KINDS {
-        world.fly(&service(), "select public.run($1)", &[leave]).await.unwrap();
-        assert_eq!(found(&world, &service(), ask).await, "0", "{kind}");
+        harness.fly(&service(), "select public.run($1)", &[leave]).await.unwrap();
+        assert_eq!(found(&harness, &service(), ask).await, "0", "{kind}");
     }
 }
 
 /// A time-out that no statement can keep makes clearing itself fail.
 #[tokio::test]
 async fn session_that_cannot_be_cleared_is_not_used() {
-    let world = world().await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
-    world.fly(&a, "select public.run($1)", &["deallocate all"]).await.unwrap();
-    world.fly(&a, "select public.run($1)", &["set statement_timeout = 1"]).await.unwrap();
-    let timeout = world.text(&b, "select current_setting('statement_timeout')").await.unwrap();
+    let harness = harness().await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
+    harness.fly(&a, "select public.run($1)", &["deallocate all"]).await.unwrap();
+    harness.fly(&a, "select public.run($1)", &["set statement_timeout = 1"]).await.unwrap();
+    let timeout = harness.text(&b, "select current_setting('statement_timeout')").await.unwrap();
     assert_eq!(timeout, "8s", "as the settings say");
-    assert_eq!(world.text(&b, "select current_setting('jit')").await.unwrap(), "off");
+    assert_eq!(harness.text(&b, "select current_setting('jit')").await.unwrap(), "off");
 }
 
 #[tokio::test]
 async fn dropped_request_leaves_no_session_state() {
-    let world = world().await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = harness().await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     let sql = "select public.run('prepare kept as select 1'), pg_advisory_lock(7), pg_sleep(30)";
     let query = Query { sql: sql.into(), params: Vec::new() };
     let leaving = context(&a);
-    abandon(&world, world.database.data.fly(&leaving, &query)).await;
+    abandon(&harness, harness.database.data.fly(&leaving, &query)).await;
     for (kind, _, ask) in KINDS {
-        assert_eq!(found(&world, &b, ask).await, "0", "{kind}");
+        assert_eq!(found(&harness, &b, ask).await, "0", "{kind}");
     }
 }
 
 #[tokio::test]
 async fn session_is_cleared_before_an_import() {
-    let world = world().await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = harness().await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     for (kind, leave, ask) in KINDS {
-        world.fly(&a, "select public.run($1)", &[leave]).await.unwrap();
+        harness.fly(&a, "select public.run($1)", &[leave]).await.unwrap();
         let batch = Query { sql: "select public.ask($1)".into(), params: vec![Some(ask.to_owned().into())] };
         let context = RequestContext { path: "/import", ..context(&b) };
-        let import = world.database.data.import(&context, &batch).await.unwrap();
+        let import = harness.database.data.import(&context, &batch).await.unwrap();
         assert_eq!(import.finish().await.unwrap(), [[Some("0".into())]], "{kind}");
     }
 }
@@ -164,28 +164,28 @@ async fn session_is_cleared_before_an_import() {
 /// On shared connections users see only state that they left themselves.
 #[tokio::test]
 async fn concurrent_users_do_not_see_each_other_s_session_state() {
-    let world = World::new(DbSettings { data_pool_size: 3, ..one_connection() }).await;
-    world.db.migrate(FUNCTIONS).await;
+    let harness = Harness::new(DbSettings { data_pool_size: 3, ..one_connection() }).await;
+    harness.db.migrate(FUNCTIONS).await;
     let users =
-        [world.sign_up("a@example.com").await, world.sign_up("b@example.com").await, Caller::anonymous()];
+        [harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await, Caller::anonymous()];
     let one = async |n: usize| {
         let (name, user) = (format!("of {}", n % 3), &users[n % 3]);
         let keep = format!("select set_config('app.note', '{name}', false)");
         let note = "select coalesce(current_setting('app.note', true), '')";
         for _ in 0..20 {
-            let noted = found(&world, user, note).await;
+            let noted = found(&harness, user, note).await;
             assert!(noted.is_empty() || noted == name, "{name} reads {noted}");
-            found(&world, user, &keep).await;
+            found(&harness, user, &keep).await;
         }
     };
     futures_util::future::join_all((0..12).map(one)).await;
 }
 
 /// What the program's own transactions and statements find, by text.
-async fn told(control: &Control, sql: &str) -> [String; 2] {
+async fn in_both_ways(control: &Control, sql: &str) -> [String; 2] {
     let text = |row: &tokio_postgres::Row| row.get::<_, String>(0);
     let sql = format!("select ({sql})::text");
-    let operation = Operation::system("test.told");
+    let operation = Operation::system("test.in_both_ways");
     let in_transaction = async |tx: &Transaction<'_>| Ok::<_, DbError>(text(&tx.query_one(&sql, &[]).await?));
     let alone =
         async |client: &tokio_postgres::Client| Ok::<_, DbError>(text(&client.query_one(&sql, &[]).await?));
@@ -205,23 +205,23 @@ async fn run_project_code(control: &Control, sql: &str, ends_well: bool) {
 
 #[tokio::test]
 async fn nothing_that_project_code_leaves_reaches_the_programs_own_statements() {
-    let world = world().await;
-    world.db.migrate("alter function public.run(text) security definer").await;
-    let control = &world.database.control;
+    let harness = harness().await;
+    harness.db.migrate("alter function public.run(text) security definer").await;
+    let control = &harness.database.control;
     let mut backends = std::collections::BTreeSet::new();
     for ends_well in [true, false] {
         // What is prepared can stand in the place of the client's own statements: that connection is closed.
         for (kind, leave, ask) in KINDS.into_iter().filter(|(kind, ..)| *kind != "prepared statement") {
             run_project_code(control, leave, ends_well).await;
-            assert_eq!(told(control, ask).await, ["0", "0"], "{kind}, {ends_well}");
-            backends.extend(told(control, "select pg_backend_pid()").await);
+            assert_eq!(in_both_ways(control, ask).await, ["0", "0"], "{kind}, {ends_well}");
+            backends.extend(in_both_ways(control, "select pg_backend_pid()").await);
         }
         for (setting, value) in
             [("statement_timeout", "30s"), ("lock_timeout", "10s"), ("row_security", "on")]
         {
             run_project_code(control, &format!("select set_config('{setting}', '0', false)"), ends_well)
                 .await;
-            let found = told(control, &format!("select current_setting('{setting}')")).await;
+            let found = in_both_ways(control, &format!("select current_setting('{setting}')")).await;
             assert_eq!(found, [value, value], "{setting}");
         }
     }
@@ -229,26 +229,29 @@ async fn nothing_that_project_code_leaves_reaches_the_programs_own_statements() 
     for ends_well in [true, false] {
         run_project_code(control, "prepare kept as select 1", ends_well).await;
         let count = "select count(*) from pg_prepared_statements where from_sql";
-        assert_eq!(told(control, count).await, ["0", "0"]);
+        assert_eq!(in_both_ways(control, count).await, ["0", "0"]);
     }
 }
 
 #[tokio::test]
 async fn names_in_the_programs_statements_never_lead_to_the_project() {
-    let world = world().await;
+    let harness = harness().await;
     let theirs = "alter function public.run(text) security definer; \
         create function theirs.now() returns timestamptz language sql as $$ select '-infinity'::timestamptz $$; \
         create function theirs.same(int, int) returns boolean language sql as 'select false'; \
         create operator theirs.= (function = theirs.same, leftarg = int, rightarg = int); \
         create function public.repeat(int, int) returns text language sql as $$ select 'theirs' $$";
     let schema = "create schema theirs authorization rowhouse_project";
-    world.db.superuser().await.batch_execute(schema).await.unwrap();
-    world.db.migrate(theirs).await;
-    let control = &world.database.control;
+    harness.db.superuser().await.batch_execute(schema).await.unwrap();
+    harness.db.migrate(theirs).await;
+    let control = &harness.database.control;
     let path = "select set_config('search_path', 'theirs, pg_catalog', false)";
     for ends_well in [true, false] {
         run_project_code(control, path, ends_well).await;
-        assert_eq!(told(control, "select now() > 'epoch' and 1::int = 1::int").await, ["true", "true"]);
+        assert_eq!(
+            in_both_ways(control, "select now() > 'epoch' and 1::int = 1::int").await,
+            ["true", "true"]
+        );
     }
     // Nor without any doing of the project: what fits better than PostgreSQL's own function is not looked for in `public`.
     let operation = Operation::system("test.better_fit");
@@ -261,9 +264,9 @@ async fn names_in_the_programs_statements_never_lead_to_the_project() {
 /// A time-out that no statement can keep, left behind by a transaction that ends within it.
 #[tokio::test]
 async fn session_of_the_program_that_cannot_be_cleared_is_closed() {
-    let world = world().await;
-    world.db.migrate("alter function public.run(text) security definer").await;
-    let control = &world.database.control;
+    let harness = harness().await;
+    harness.db.migrate("alter function public.run(text) security definer").await;
+    let control = &harness.database.control;
     for _ in 0..20 {
         let work = async |tx: &Transaction<'_>| {
             let leave = "select set_config('statement_timeout', '1', false)";
@@ -271,21 +274,24 @@ async fn session_of_the_program_that_cannot_be_cleared_is_closed() {
         };
         // It may be over before the transaction ends.
         let _either = control.run_tx(&Operation::system("test.timeout"), work).await;
-        assert_eq!(told(control, "select current_setting('statement_timeout')").await, ["30s", "30s"]);
+        assert_eq!(
+            in_both_ways(control, "select current_setting('statement_timeout')").await,
+            ["30s", "30s"]
+        );
     }
 }
 
 /// What prepares a database runs as a superuser.
 #[tokio::test]
 async fn names_in_an_administrators_statements_never_lead_to_the_project() {
-    let world = world().await;
+    let harness = harness().await;
     let theirs = "create table public.ran (who text); \
         create function public.has_database_privilege(oid, name, text) returns boolean language plpgsql as \
           $$ begin insert into public.ran values (current_user); return true; end $$";
-    world.db.migrate(theirs).await;
-    let url = Secret::new(Cluster::shared().url("postgres", &world.db.name));
+    harness.db.migrate(theirs).await;
+    let url = Secret::new(Cluster::shared().url("postgres", &harness.db.name));
     let administrator = rowhouse_db::connect(&url).await.unwrap();
-    let logins = Logins::new(None, &world.db.urls.data).unwrap();
+    let logins = Logins::new(None, &harness.db.urls.data).unwrap();
     bootstrap(&administrator, &logins, Sharing::Accept).await.unwrap();
     let ran = administrator.query_one("select count(*) from public.ran", &[]).await.unwrap();
     assert_eq!(ran.get::<_, i64>(0), 0);

@@ -9,12 +9,12 @@ use rowhouse_db::{DataPlaneUrls, Database, DatabaseUrls, DbError, DbSettings, He
 use rowhouse_kernel::{Caller, Secret};
 use rowhouse_testkit::{LIMIT, until, until_some};
 
-use crate::support::{World, context, one_connection};
+use crate::support::{Harness, context, one_connection};
 
 #[tokio::test]
 async fn loss_of_the_monitor_s_connections_is_not_an_outage() {
-    let world = World::new(DbSettings::default()).await;
-    let superuser = world.db.superuser().await;
+    let harness = Harness::new(DbSettings::default()).await;
+    let superuser = harness.db.superuser().await;
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
         where datname = current_database() and application_name = 'rowhouse-monitor'
         and state = 'idle' and state_change < clock_timestamp() - interval '300 ms'";
@@ -22,7 +22,7 @@ async fn loss_of_the_monitor_s_connections_is_not_an_outage() {
     // Between two questions only: each time the monitor finds its connection gone and asks over a new one.
     let asked_anew = async || {
         ended += superuser.query_one(end, &[]).await.unwrap().get::<_, i64>(0);
-        assert_eq!(world.database.liveness.health(), Health::Up);
+        assert_eq!(harness.database.liveness.health(), Health::Up);
         ended > 4
     };
     until("five connections of the monitor have been ended", LIMIT, asked_anew).await;
@@ -31,8 +31,8 @@ async fn loss_of_the_monitor_s_connections_is_not_an_outage() {
 /// A backend that is stopped answers nothing, and its connection does not look closed.
 #[tokio::test]
 async fn silence_of_one_backend_is_not_an_outage() {
-    let world = World::new(DbSettings::default()).await;
-    let superuser = world.db.superuser().await;
+    let harness = Harness::new(DbSettings::default()).await;
+    let superuser = harness.db.superuser().await;
     let idle = "select pid from pg_stat_activity where datname = current_database() \
         and application_name = 'rowhouse-monitor' and state = 'idle' and query = 'select 1' and pid <> $1 limit 1";
     let asked = async |except: i32| -> Option<i32> {
@@ -41,22 +41,22 @@ async fn silence_of_one_backend_is_not_an_outage() {
     let stopped = until_some("the monitor has asked", LIMIT, async || asked(0).await).await;
     kill(Pid::from_raw(stopped), Signal::SIGSTOP).unwrap();
     let asked_again = async || {
-        assert_eq!(world.database.liveness.health(), Health::Up);
+        assert_eq!(harness.database.liveness.health(), Health::Up);
         asked(stopped).await.is_some()
     };
     until("the monitor has asked over another connection", LIMIT, asked_again).await;
-    assert_eq!(world.database.liveness.health(), Health::Up);
+    assert_eq!(harness.database.liveness.health(), Health::Up);
     kill(Pid::from_raw(stopped), Signal::SIGCONT).unwrap();
 }
 
 /// After a fail-over the old primary is a standby, or is made read-only by hand.
 #[tokio::test]
 async fn writes_to_a_read_only_database_are_unavailable_and_reads_continue() {
-    let world = World::new(one_connection()).await;
-    world.db.migrate("create table public.t (a int); grant all on public.t to anon").await;
+    let harness = Harness::new(one_connection()).await;
+    harness.db.migrate("create table public.t (a int); grant all on public.t to anon").await;
     let anon = Caller::anonymous();
-    world.fly(&anon, "insert into public.t values (1)", &[]).await.unwrap();
-    let superuser = world.db.superuser().await;
+    harness.fly(&anon, "insert into public.t values (1)", &[]).await.unwrap();
+    let superuser = harness.db.superuser().await;
     let name: String = superuser.query_one("select current_database()", &[]).await.unwrap().get(0);
     let make = format!("alter database \"{name}\" set default_transaction_read_only = on");
     superuser.batch_execute(&make).await.unwrap();
@@ -65,15 +65,15 @@ async fn writes_to_a_read_only_database_are_unavailable_and_reads_continue() {
         and datname = current_database()";
     superuser.batch_execute(end).await.unwrap();
     for _ in 0..3 {
-        let refused = world.fly(&anon, "insert into public.t values (2)", &[]).await;
+        let refused = harness.fly(&anon, "insert into public.t values (2)", &[]).await;
         assert!(matches!(refused, Err(DbError::Unavailable(_))), "{refused:?}");
         let reading = RequestContext { access: Access::ReadOnly, ..context(&anon) };
         let count = Query { sql: "select count(*)::text from public.t".into(), params: Vec::new() };
-        let rows = world.database.data.fly(&reading, &count).await.unwrap();
+        let rows = harness.database.data.fly(&reading, &count).await.unwrap();
         assert_eq!(rows, [[Some("1".into())]]);
         // A request that may not write and does is the caller's mistake, here as anywhere.
         let insert = Query { sql: "insert into public.t values (3)".into(), params: Vec::new() };
-        let refused = world.database.data.fly(&reading, &insert).await.unwrap_err();
+        let refused = harness.database.data.fly(&reading, &insert).await.unwrap_err();
         assert_eq!(refused.code(), Some("25006"));
     }
 }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use rowhouse_db::DbSettings;
 use rowhouse_kernel::Caller;
 
-use crate::support::{Busy, World, one_connection};
+use crate::support::{Busy, Harness, one_connection};
 
 const CONNECTIONS: u32 = 4;
 
@@ -60,34 +60,34 @@ const TABLE: &str = "create type public.mood as enum ('sad');
 
 #[tokio::test]
 async fn announced_schema_change_reaches_every_connection() {
-    let world = World::new(DbSettings { data_pool_size: CONNECTIONS, ..one_connection() }).await;
-    world.db.migrate(TABLE).await;
+    let harness = Harness::new(DbSettings { data_pool_size: CONNECTIONS, ..one_connection() }).await;
+    harness.db.migrate(TABLE).await;
     let anon = Caller::anonymous();
     // Each statement is prepared on each connection: those that have them all are kept busy.
-    let mut busy = Busy::none(&world).await;
+    let mut busy = Busy::none(&harness).await;
     for _ in 0..CONNECTIONS {
         for ((_, sql, ..), value) in CHANGES.iter().zip(BEFORE) {
-            world.fly(&anon, sql, &[value]).await.unwrap();
+            harness.fly(&anon, sql, &[value]).await.unwrap();
         }
-        busy.take(&world).await;
+        busy.take(&harness).await;
     }
     busy.release().await;
-    world.db.migrate("delete from public.inv where id = 3").await;
+    harness.db.migrate("delete from public.inv where id = 3").await;
     for (change, sql, value, expected) in CHANGES {
         if change.contains("glad") {
-            world.db.migrate("drop view public.seen").await;
-            world.db.migrate(change).await;
-            world.db.migrate("update public.inv set mood = 'glad' where id = 1; create view public.seen as select id, code from public.inv; grant select on public.seen to anon").await;
+            harness.db.migrate("drop view public.seen").await;
+            harness.db.migrate(change).await;
+            harness.db.migrate("update public.inv set mood = 'glad' where id = 1; create view public.seen as select id, code from public.inv; grant select on public.seen to anon").await;
         } else if change.contains("code type") {
-            world.db.migrate("drop view public.seen").await;
-            world.db.migrate(change).await;
-            world.db.migrate("create view public.seen as select id, code from public.inv; grant select on public.seen to anon").await;
+            harness.db.migrate("drop view public.seen").await;
+            harness.db.migrate(change).await;
+            harness.db.migrate("create view public.seen as select id, code from public.inv; grant select on public.seen to anon").await;
         } else {
-            world.db.migrate(change).await;
+            harness.db.migrate(change).await;
         }
-        world.database.data.schema_changed();
+        harness.database.data.schema_changed();
         let one = async |_: usize| {
-            let rows = world.fly(&anon, sql, &[value]).await.unwrap();
+            let rows = harness.fly(&anon, sql, &[value]).await.unwrap();
             assert_eq!(rows[0], [Some(expected.into())], "{change}");
         };
         join_all((0..8).map(one)).await;

@@ -11,7 +11,7 @@ use rowhouse_db::{DbError, DbSettings};
 use rowhouse_kernel::Caller;
 use rowhouse_testkit::until;
 
-use crate::support::{World, context};
+use crate::support::{Harness, context};
 
 const WAIT: Duration = Duration::from_secs(30);
 /// Waits until the test releases the lock.
@@ -25,7 +25,7 @@ fn shared_pool(data_pool_size: u32) -> DbSettings {
     DbSettings { data_pool_size, acquire_timeout: WAIT, statement_timeout: WAIT, ..DbSettings::default() }
 }
 
-impl World {
+impl Harness {
     async fn read(&self, caller: &Caller, sql: &str, params: &[&str]) -> Result<(), DbError> {
         let reading = RequestContext { access: Access::ReadOnly, ..context(caller) };
         let params = params.iter().map(|text| Some(Bytes::copy_from_slice(text.as_bytes()))).collect();
@@ -67,109 +67,109 @@ impl World {
 
 #[tokio::test]
 async fn slow_requests_of_one_tenant_leave_connections_to_others() {
-    let world = World::new(shared_pool(4)).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
-    let admin = world.db.superuser().await;
+    let harness = Harness::new(shared_pool(4)).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
+    let admin = harness.db.superuser().await;
     admin.batch_execute("select pg_advisory_lock(77)").await.unwrap();
     let slow = join_all((0..8).map(async |n: usize| match n % 2 {
-        0 => world.read(&a, SLOW, &["77"]).await,
-        _ => world.fly(&a, SLOW, &["77"]).await.map(drop),
+        0 => harness.read(&a, SLOW, &["77"]).await,
+        _ => harness.fly(&a, SLOW, &["77"]).await.map(drop),
     }));
     let others = async {
-        world.all_stopped(77, 3).await;
+        harness.all_stopped(77, 3).await;
         for _ in 0..10 {
-            assert_eq!(world.text(&b, "select 'at once'").await.unwrap(), "at once");
-            world.read(&Caller::anonymous(), "select 1", &[]).await.unwrap();
+            assert_eq!(harness.text(&b, "select 'at once'").await.unwrap(), "at once");
+            harness.read(&Caller::anonymous(), "select 1", &[]).await.unwrap();
         }
-        assert_eq!(world.stopped(77).await, 3);
+        assert_eq!(harness.stopped(77).await, 3);
         admin.batch_execute("select pg_advisory_unlock(77)").await.unwrap();
     };
     let (slow, ()) = tokio::join!(slow, others);
     slow.into_iter().for_each(|answer| answer.unwrap());
-    world.share_is_forgotten().await;
+    harness.share_is_forgotten().await;
 }
 
 /// Flights that a slow one of their shared send delays move to other connections, but only within the share.
 #[tokio::test]
 async fn delayed_flights_of_a_shared_send_stay_within_the_share() {
-    let world = World::new(shared_pool(4)).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = Harness::new(shared_pool(4)).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     // Known to be quick on every connection, so that others are pipelined behind it.
     for _ in 0..3 {
-        join_all((0..8).map(async |_| world.read(&a, SLOW, &["1"]).await.unwrap())).await;
+        join_all((0..8).map(async |_| harness.read(&a, SLOW, &["1"]).await.unwrap())).await;
     }
-    let admin = world.db.superuser().await;
+    let admin = harness.db.superuser().await;
     admin.batch_execute("select pg_advisory_lock(76), pg_advisory_lock(77)").await.unwrap();
-    let first = join_all((0..3).map(async |_| world.read(&a, OTHER, &["76"]).await));
-    let then = join_all((0..12).map(async |_| world.read(&a, SLOW, &["77"]).await));
+    let first = join_all((0..3).map(async |_| harness.read(&a, OTHER, &["76"]).await));
+    let then = join_all((0..12).map(async |_| harness.read(&a, SLOW, &["77"]).await));
     let rest = async {
-        world.all_stopped(76, 3).await;
+        harness.all_stopped(76, 3).await;
         let mut then = pin!(then);
         let unlock = admin.batch_execute("select pg_advisory_unlock(76)");
         let held_up = tokio::join!(tokio::time::timeout(HELD_UP, &mut then), unlock).0;
         assert!(held_up.is_err());
-        assert_eq!(world.text(&b, "select 'at once'").await.unwrap(), "at once");
-        assert_eq!(world.stopped(77).await, 3);
+        assert_eq!(harness.text(&b, "select 'at once'").await.unwrap(), "at once");
+        assert_eq!(harness.stopped(77).await, 3);
         admin.batch_execute("select pg_advisory_unlock(77)").await.unwrap();
         then.await
     };
     let (first, then) = tokio::join!(first, rest);
     first.into_iter().chain(then).for_each(|answer| answer.unwrap());
-    world.share_is_forgotten().await;
+    harness.share_is_forgotten().await;
 }
 
 #[tokio::test]
 async fn reads_that_wait_for_their_share_are_sent_together() {
-    let world = World::new(shared_pool(2)).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = Harness::new(shared_pool(2)).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     for _ in 0..3 {
-        world.read(&a, "select 1", &[]).await.unwrap();
+        harness.read(&a, "select 1", &[]).await.unwrap();
     }
-    let admin = world.db.superuser().await;
+    let admin = harness.db.superuser().await;
     admin.batch_execute("select pg_advisory_lock(77)").await.unwrap();
-    let slow = world.read(&a, SLOW, &["77"]);
-    let quick = join_all((0..8).map(async |_| world.read(&a, "select 1", &[]).await));
+    let slow = harness.read(&a, SLOW, &["77"]);
+    let quick = join_all((0..8).map(async |_| harness.read(&a, "select 1", &[]).await));
     let others = async {
-        assert_eq!(world.text(&b, "select 'at once'").await.unwrap(), "at once");
+        assert_eq!(harness.text(&b, "select 'at once'").await.unwrap(), "at once");
         admin.batch_execute("select pg_advisory_unlock(77)").await.unwrap();
     };
     let rest = async {
-        world.all_stopped(77, 1).await;
+        harness.all_stopped(77, 1).await;
         tokio::join!(quick, others)
     };
     let (slow, (quick, ())) = tokio::join!(slow, rest);
     quick.into_iter().chain([slow]).for_each(|answer| answer.unwrap());
-    assert!(world.scraped("db_client_shared_flights_total") > 1, "no flights were sent together");
-    world.share_is_forgotten().await;
+    assert!(harness.scraped("db_client_shared_flights_total") > 1, "no flights were sent together");
+    harness.share_is_forgotten().await;
 }
 
 #[tokio::test]
 async fn imports_of_one_tenant_leave_streams_to_others() {
     let settings = DbSettings { acquire_timeout: Duration::from_millis(100), ..shared_pool(8) };
-    let world = World::new(settings).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
-    let open = [world.import(&a).await.unwrap(), world.import(&a).await.unwrap()];
-    assert!(matches!(world.import(&a).await, Err(DbError::ShareTimeout(_))));
-    world.import(&b).await.unwrap().finish().await.unwrap();
-    world.text(&a, "select 'other requests go on'").await.unwrap();
+    let harness = Harness::new(settings).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
+    let open = [harness.import(&a).await.unwrap(), harness.import(&a).await.unwrap()];
+    assert!(matches!(harness.import(&a).await, Err(DbError::ShareTimeout(_))));
+    harness.import(&b).await.unwrap().finish().await.unwrap();
+    harness.text(&a, "select 'other requests go on'").await.unwrap();
     for import in open {
         import.finish().await.unwrap();
     }
-    world.import(&a).await.unwrap().finish().await.unwrap();
-    world.share_is_forgotten().await;
+    harness.import(&a).await.unwrap().finish().await.unwrap();
+    harness.share_is_forgotten().await;
 }
 
 #[tokio::test]
 async fn request_that_waits_too_long_for_its_share_is_refused_alone() {
     let settings = DbSettings { acquire_timeout: Duration::from_millis(100), ..shared_pool(2) };
-    let world = World::new(settings).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
-    let open = world.import(&a).await.unwrap();
-    assert!(matches!(world.read(&a, "select 1", &[]).await, Err(DbError::ShareTimeout(_))));
-    assert!(matches!(world.fly(&a, "select 1", &[]).await, Err(DbError::ShareTimeout(_))));
-    world.read(&b, "select 1", &[]).await.unwrap();
+    let harness = Harness::new(settings).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
+    let open = harness.import(&a).await.unwrap();
+    assert!(matches!(harness.read(&a, "select 1", &[]).await, Err(DbError::ShareTimeout(_))));
+    assert!(matches!(harness.fly(&a, "select 1", &[]).await, Err(DbError::ShareTimeout(_))));
+    harness.read(&b, "select 1", &[]).await.unwrap();
     drop(open);
-    until("the import's connection is free", WAIT, async || world.read(&a, "select 1", &[]).await.is_ok())
+    until("the import's connection is free", WAIT, async || harness.read(&a, "select 1", &[]).await.is_ok())
         .await;
-    world.share_is_forgotten().await;
+    harness.share_is_forgotten().await;
 }

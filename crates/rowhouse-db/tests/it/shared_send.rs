@@ -14,7 +14,7 @@ use rowhouse_kernel::Caller;
 use rowhouse_testkit::LIMIT;
 use tokio_postgres::Client;
 
-use crate::support::{Busy, World, context, one_connection, seen, waiting};
+use crate::support::{Busy, Harness, context, one_connection, seen, waiting};
 
 const WHO: &str = "select current_user || '|' || coalesce(auth.tenant_id()::text, '')";
 const SLEEP: &str = "select pg_sleep($1::float8)::text";
@@ -36,9 +36,9 @@ fn query(sql: &str, params: &[&str]) -> Query {
     Query { sql: sql.into(), params }
 }
 
-async fn read(world: &World, caller: &Caller, sql: &str, params: &[&str]) -> Result<Vec<Row>, DbError> {
+async fn read(harness: &Harness, caller: &Caller, sql: &str, params: &[&str]) -> Result<Vec<Row>, DbError> {
     let reading = RequestContext { access: Access::ReadOnly, ..context(caller) };
-    world.database.data.fly(&reading, &query(sql, params)).await
+    harness.database.data.fly(&reading, &query(sql, params)).await
 }
 
 fn text(answer: Result<Vec<Row>, DbError>) -> String {
@@ -55,28 +55,28 @@ fn expected(caller: &Caller) -> String {
 }
 
 /// Runs the statements once, so that they are known to be quick and others are pipelined behind them.
-async fn warm(world: &World, callers: &[&Caller]) {
+async fn warm(harness: &Harness, callers: &[&Caller]) {
     for caller in callers {
         for (sql, param) in [(WHO, None), (SLEEP, Some("0")), (WAIT, Some(FREE)), (DIVIDE, Some("1"))] {
-            read(world, caller, sql, param.as_slice()).await.unwrap();
+            read(harness, caller, sql, param.as_slice()).await.unwrap();
         }
-        assert_eq!(code(read(world, caller, "select * from no_such_table", &[]).await), "42P01");
+        assert_eq!(code(read(harness, caller, "select * from no_such_table", &[]).await), "42P01");
     }
 }
 
 /// Runs `waiting` once every connection is busy, and then lets them go: `join!` begins with the first.
-async fn behind<T>(world: &World, waiting: impl Future<Output = T>) -> T {
-    let mut busy = Busy::none(world).await;
-    for _ in 0..world.connections {
-        busy.take(world).await;
+async fn behind<T>(harness: &Harness, waiting: impl Future<Output = T>) -> T {
+    let mut busy = Busy::none(harness).await;
+    for _ in 0..harness.connections {
+        busy.take(harness).await;
     }
     tokio::join!(waiting, busy.release()).0
 }
 
 /// The counter `db_client_shared_flights_total` of the callers' pool, as it is scraped.
-fn counted(world: &World) -> u64 {
+fn counted(harness: &Harness) -> u64 {
     let recorder = PrometheusBuilder::new().build_recorder();
-    metrics::with_local_recorder(&recorder, || world.database.data.record_counts());
+    metrics::with_local_recorder(&recorder, || harness.database.data.record_counts());
     let shown = recorder.handle().render();
     let counter = "db_client_shared_flights_total{pool=\"data\"} ";
     let value = shown.lines().find_map(|line| line.strip_prefix(counter));
@@ -84,11 +84,11 @@ fn counted(world: &World) -> u64 {
 }
 
 /// Rounds of a test until what is tested did happen: without that all would hold of flights that are sent one by one.
-async fn until_shared(world: &World, round: impl AsyncFn()) {
-    let before = counted(world);
+async fn until_shared(harness: &Harness, round: impl AsyncFn()) {
+    let before = counted(harness);
     for _ in 0..ROUNDS {
         round().await;
-        if counted(world) > before {
+        if counted(harness) > before {
             return;
         }
     }
@@ -96,62 +96,62 @@ async fn until_shared(world: &World, round: impl AsyncFn()) {
 }
 
 /// Holds the lock that is called held.
-async fn hold(world: &World) -> Client {
-    let holder = world.db.superuser().await;
+async fn hold(harness: &Harness) -> Client {
+    let holder = harness.db.superuser().await;
     holder.execute("select pg_advisory_lock($1::text::int)", &[&HELD]).await.unwrap();
     holder
 }
 
 #[tokio::test]
 async fn each_flight_has_its_own_caller_and_its_own_error() {
-    let world = World::new(one_connection()).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = Harness::new(one_connection()).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     let anon = Caller::anonymous();
     let callers = [&a, &b, &anon];
-    warm(&world, &callers).await;
+    warm(&harness, &callers).await;
     let one = async |n: usize| {
         let caller = callers[n % 3];
         match n % 5 {
-            1 => assert_eq!(code(read(&world, caller, DIVIDE, &["0"]).await), "22012"),
-            2 => assert_eq!(code(read(&world, caller, "select * from no_such_table", &[]).await), "42P01"),
-            3 => drop(read(&world, caller, KEEP, &[]).await.unwrap()),
-            _ => assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller), "{n}"),
+            1 => assert_eq!(code(read(&harness, caller, DIVIDE, &["0"]).await), "22012"),
+            2 => assert_eq!(code(read(&harness, caller, "select * from no_such_table", &[]).await), "42P01"),
+            3 => drop(read(&harness, caller, KEEP, &[]).await.unwrap()),
+            _ => assert_eq!(text(read(&harness, caller, WHO, &[]).await), expected(caller), "{n}"),
         }
     };
-    until_shared(&world, async || drop(behind(&world, join_all((0..60).map(one))).await)).await;
+    until_shared(&harness, async || drop(behind(&harness, join_all((0..60).map(one))).await)).await;
 }
 
 #[tokio::test]
 async fn dropped_flight_is_cancelled_and_the_others_are_answered() {
-    let world = World::new(one_connection()).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = Harness::new(one_connection()).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     let callers = [&a, &b];
-    let _holder = hold(&world).await;
+    let _holder = hold(&harness).await;
     let blocked = format!("{} = 1", waiting(HELD.parse().unwrap()));
     for leaves in 0..4_usize {
         let one = async |n: usize| {
             let caller = callers[n % 2];
             if n == leaves {
-                let mut waits = pin!(read(&world, caller, WAIT, &[HELD]));
+                let mut waits = pin!(read(&harness, caller, WAIT, &[HELD]));
                 tokio::select! {
                     biased;
                     _ = &mut waits => panic!("it ended before it was left"),
-                    () = seen(&world, &blocked) => {}
+                    () = seen(&harness, &blocked) => {}
                 }
                 if leaves % 2 == 1 {
                     assert!(tokio::time::timeout(HELD_UP, waits).await.is_err());
                 }
             } else {
-                assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller), "{leaves} {n}");
+                assert_eq!(text(read(&harness, caller, WHO, &[]).await), expected(caller), "{leaves} {n}");
             }
         };
-        until_shared(&world, async || {
-            warm(&world, &callers).await;
+        until_shared(&harness, async || {
+            warm(&harness, &callers).await;
             let backend = "select pg_backend_pid()::text";
-            let before = text(read(&world, &a, backend, &[]).await);
-            let all = behind(&world, join_all((0..8).map(one)));
+            let before = text(read(&harness, &a, backend, &[]).await);
+            let all = behind(&harness, join_all((0..8).map(one)));
             tokio::time::timeout(LIMIT, all).await.unwrap();
-            assert_eq!(text(read(&world, &a, backend, &[]).await), before, "the connection was saved");
+            assert_eq!(text(read(&harness, &a, backend, &[]).await), before, "the connection was saved");
         })
         .await;
     }
@@ -159,24 +159,24 @@ async fn dropped_flight_is_cancelled_and_the_others_are_answered() {
 
 #[tokio::test]
 async fn slow_flight_does_not_delay_the_others() {
-    let world = World::new(DbSettings { data_pool_size: 2, ..one_connection() }).await;
+    let harness = Harness::new(DbSettings { data_pool_size: 2, ..one_connection() }).await;
     let anon = Caller::anonymous();
     let callers = [&anon];
-    until_shared(&world, async || {
-        tokio::join!(warm(&world, &callers), warm(&world, &callers));
-        let (holder, answered) = (hold(&world).await, AtomicUsize::new(0));
+    until_shared(&harness, async || {
+        tokio::join!(warm(&harness, &callers), warm(&harness, &callers));
+        let (holder, answered) = (hold(&harness).await, AtomicUsize::new(0));
         let one = async |n: usize| {
             if n == 1 {
-                assert_eq!(text(read(&world, &anon, WAIT, &[HELD]).await), "");
+                assert_eq!(text(read(&harness, &anon, WAIT, &[HELD]).await), "");
                 return;
             }
-            assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
+            assert_eq!(text(read(&harness, &anon, WHO, &[]).await), expected(&anon));
             // The slow one ends when all the others have, and not before.
             if answered.fetch_add(1, Ordering::Relaxed) == 6 {
                 holder.batch_execute("select pg_advisory_unlock_all()").await.unwrap();
             }
         };
-        tokio::time::timeout(LIMIT, behind(&world, join_all((0..8).map(one)))).await.unwrap();
+        tokio::time::timeout(LIMIT, behind(&harness, join_all((0..8).map(one)))).await.unwrap();
     })
     .await;
 }
@@ -184,105 +184,105 @@ async fn slow_flight_does_not_delay_the_others() {
 /// The request to cancel a flight may arrive when it has ended.
 #[tokio::test]
 async fn late_cancel_request_does_not_hit_another_flight() {
-    let world = World::new(one_connection()).await;
-    world.db.migrate(
+    let harness = Harness::new(one_connection()).await;
+    harness.db.migrate(
         "create function public.tolerant(seconds float8) returns text language plpgsql stable as $$
          begin perform pg_sleep(seconds); return 'slept'; exception when query_canceled then return 'hit'; end $$;
          grant execute on function public.tolerant to anon",
     )
     .await;
     let anon = Caller::anonymous();
-    warm(&world, &[&anon]).await;
+    warm(&harness, &[&anon]).await;
     let tolerant = "select public.tolerant($1::float8)";
-    read(&world, &anon, tolerant, &["0"]).await.unwrap();
-    let before = counted(&world);
+    read(&harness, &anon, tolerant, &["0"]).await.unwrap();
+    let before = counted(&harness);
     for delay in 0..30 {
         let one = async |n: usize| match n {
             0 => {
-                let leaving = read(&world, &anon, SLEEP, &["0.01"]);
+                let leaving = read(&harness, &anon, SLEEP, &["0.01"]);
                 let _left = tokio::time::timeout(Duration::from_millis(5 + delay / 3), leaving).await;
             }
-            _ => assert_eq!(text(read(&world, &anon, tolerant, &["0.003"]).await), "slept"),
+            _ => assert_eq!(text(read(&harness, &anon, tolerant, &["0.003"]).await), "slept"),
         };
-        behind(&world, join_all((0..4).map(one))).await;
+        behind(&harness, join_all((0..4).map(one))).await;
     }
-    assert!(counted(&world) > before, "no flights were sent together");
+    assert!(counted(&harness) > before, "no flights were sent together");
 }
 
 #[tokio::test]
 async fn flight_that_times_out_does_not_affect_the_others() {
     let settings = DbSettings { statement_timeout: Duration::from_millis(500), ..one_connection() };
-    let world = World::new(settings).await;
+    let harness = Harness::new(settings).await;
     let anon = Caller::anonymous();
-    let _holder = hold(&world).await;
+    let _holder = hold(&harness).await;
     let one = async |n: usize| match n {
-        1 => assert_eq!(code(read(&world, &anon, WAIT, &[HELD]).await), "57014"),
-        _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
+        1 => assert_eq!(code(read(&harness, &anon, WAIT, &[HELD]).await), "57014"),
+        _ => assert_eq!(text(read(&harness, &anon, WHO, &[]).await), expected(&anon)),
     };
-    until_shared(&world, async || {
-        warm(&world, &[&anon]).await;
-        behind(&world, join_all((0..4).map(one))).await;
+    until_shared(&harness, async || {
+        warm(&harness, &[&anon]).await;
+        behind(&harness, join_all((0..4).map(one))).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn flights_with_stale_plans_are_repeated() {
-    let world = World::new(one_connection()).await;
-    world
+    let harness = Harness::new(one_connection()).await;
+    harness
         .db
         .migrate("create table public.things (a int); insert into public.things values (1); grant select on public.things to anon")
         .await;
     let anon = Caller::anonymous();
-    warm(&world, &[&anon]).await;
+    warm(&harness, &[&anon]).await;
     let columns = AtomicUsize::new(1);
     let things = "select * from public.things";
-    until_shared(&world, async || {
-        read(&world, &anon, things, &[]).await.unwrap();
-        read(&world, &anon, WHO, &[]).await.unwrap();
+    until_shared(&harness, async || {
+        read(&harness, &anon, things, &[]).await.unwrap();
+        read(&harness, &anon, WHO, &[]).await.unwrap();
         let columns = columns.fetch_add(1, Ordering::Relaxed) + 1;
-        world.db.migrate(&format!("alter table public.things add column c{columns} int")).await;
+        harness.db.migrate(&format!("alter table public.things add column c{columns} int")).await;
         let one = async |n: usize| match n % 2 {
-            0 => assert_eq!(read(&world, &anon, things, &[]).await.unwrap()[0].len(), columns),
-            _ => assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon)),
+            0 => assert_eq!(read(&harness, &anon, things, &[]).await.unwrap()[0].len(), columns),
+            _ => assert_eq!(text(read(&harness, &anon, WHO, &[]).await), expected(&anon)),
         };
-        behind(&world, join_all((0..6).map(one))).await;
+        behind(&harness, join_all((0..6).map(one))).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn flight_with_a_long_value_is_repeated_alone() {
-    let world = World::new(one_connection()).await;
+    let harness = Harness::new(one_connection()).await;
     let anon = Caller::anonymous();
-    warm(&world, &[&anon]).await;
+    warm(&harness, &[&anon]).await;
     let repeat = query("select repeat('x', $1::int)", &["1"]);
     let reading = RequestContext { access: Access::ReadOnly, ..context(&anon) };
-    world.database.data.fly_value(&reading, &repeat).await.map(drop).unwrap();
+    harness.database.data.fly_value(&reading, &repeat).await.map(drop).unwrap();
     let long = query("select repeat('x', $1::int)", &["6000000"]);
     let one = async |n: usize| {
         if n == 1 {
-            let Ok(Value::Long(_, length, pieces)) = world.database.data.fly_value(&reading, &long).await
+            let Ok(Value::Long(_, length, pieces)) = harness.database.data.fly_value(&reading, &long).await
             else {
                 panic!("6 MB at once")
             };
             assert_eq!(length, 6_000_000);
             drop(pieces);
         } else {
-            assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
+            assert_eq!(text(read(&harness, &anon, WHO, &[]).await), expected(&anon));
         }
     };
-    until_shared(&world, async || drop(behind(&world, join_all((0..5).map(one))).await)).await;
+    until_shared(&harness, async || drop(behind(&harness, join_all((0..5).map(one))).await)).await;
 }
 
 /// Random requests are started and dropped; each gets its own answer.
 #[tokio::test]
 async fn random_traffic_never_mixes_answers() {
-    let world = World::new(one_connection()).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = Harness::new(one_connection()).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     let anon = Caller::anonymous();
     let callers = [&a, &b, &anon];
-    warm(&world, &callers).await;
+    warm(&harness, &callers).await;
     let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = move |below: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -294,46 +294,46 @@ async fn random_traffic_never_mixes_answers() {
         for (kind, who) in plan {
             let caller = callers[usize::try_from(who).unwrap()];
             match kind {
-                0 => assert_eq!(code(read(&world, caller, DIVIDE, &["0"]).await), "22012"),
+                0 => assert_eq!(code(read(&harness, caller, DIVIDE, &["0"]).await), "22012"),
                 1 => {
-                    let waits = read(&world, caller, WAIT, &[HELD]);
+                    let waits = read(&harness, caller, WAIT, &[HELD]);
                     let _left = tokio::time::timeout(Duration::from_millis(10), waits).await;
                 }
-                2 => assert_eq!(text(world.fly(caller, WHO, &[]).await), expected(caller)),
-                _ => assert_eq!(text(read(&world, caller, WHO, &[]).await), expected(caller)),
+                2 => assert_eq!(text(harness.fly(caller, WHO, &[]).await), expected(caller)),
+                _ => assert_eq!(text(read(&harness, caller, WHO, &[]).await), expected(caller)),
             }
         }
     };
-    let (_holder, before) = (hold(&world).await, counted(&world));
+    let (_holder, before) = (hold(&harness).await, counted(&harness));
     let all = join_all(plans.into_iter().map(client));
     tokio::time::timeout(LIMIT, all).await.unwrap();
-    assert!(counted(&world) > before, "no flights were sent together");
+    assert!(counted(&harness) > before, "no flights were sent together");
 }
 
 #[tokio::test]
 async fn with_shared_sends_off_every_flight_is_sent_alone() {
-    let world = World::new(DbSettings { shared_sends: false, ..one_connection() }).await;
+    let harness = Harness::new(DbSettings { shared_sends: false, ..one_connection() }).await;
     let anon = Caller::anonymous();
-    warm(&world, &[&anon]).await;
-    let one = async |_: usize| assert_eq!(text(read(&world, &anon, WHO, &[]).await), expected(&anon));
+    warm(&harness, &[&anon]).await;
+    let one = async |_: usize| assert_eq!(text(read(&harness, &anon, WHO, &[]).await), expected(&anon));
     for _ in 0..ROUNDS {
-        behind(&world, join_all((0..8).map(one))).await;
+        behind(&harness, join_all((0..8).map(one))).await;
     }
-    assert_eq!(counted(&world), 0);
+    assert_eq!(counted(&harness), 0);
 }
 
 /// The session is cleared between flights of different callers in the same send.
 #[tokio::test]
 async fn callers_in_a_shared_send_do_not_see_each_other_s_session_state() {
-    let world = World::new(one_connection()).await;
-    let (a, b) = (world.sign_up("a@example.com").await, world.sign_up("b@example.com").await);
+    let harness = Harness::new(one_connection()).await;
+    let (a, b) = (harness.sign_up("a@example.com").await, harness.sign_up("b@example.com").await);
     let leave = "select coalesce(current_setting('app.note', true), '') || set_config('app.note', $1, false)";
-    read(&world, &a, leave, &["a"]).await.unwrap();
-    read(&world, &b, leave, &["b"]).await.unwrap();
+    read(&harness, &a, leave, &["a"]).await.unwrap();
+    read(&harness, &b, leave, &["b"]).await.unwrap();
     let one = async |n: usize| {
         let (caller, own) = if n.is_multiple_of(2) { (&a, "a") } else { (&b, "b") };
-        let found = text(read(&world, caller, leave, &[own]).await);
+        let found = text(read(&harness, caller, leave, &[own]).await);
         assert_eq!(found.replace(own, ""), "", "{n}: only what is its own");
     };
-    until_shared(&world, async || drop(behind(&world, join_all((0..12).map(one))).await)).await;
+    until_shared(&harness, async || drop(behind(&harness, join_all((0..12).map(one))).await)).await;
 }

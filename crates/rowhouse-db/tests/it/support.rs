@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub(crate) use busy::{Busy, abandon, seen, waiting};
 
-pub(crate) struct World {
+pub(crate) struct Harness {
     pub(crate) db: TestDatabase,
     pub(crate) database: Database,
     /// How many the callers' pool has.
@@ -33,7 +33,7 @@ pub(crate) fn one_connection() -> DbSettings {
     }
 }
 
-impl World {
+impl Harness {
     pub(crate) async fn new(settings: DbSettings) -> Self {
         let db = TestDatabase::create().await;
         let (database, monitor) = Database::open_monitored(&db.urls, &settings, true).unwrap();

@@ -17,12 +17,12 @@ const WRITERS: usize = 10;
 const EVENTS: usize = 100;
 
 /// A server of its own: transactions of other tests would hold readers back.
-struct World {
+struct Harness {
     _cluster: rowhouse_testkit::Cluster,
     database: TestDatabase,
 }
 
-impl World {
+impl Harness {
     async fn start() -> Self {
         let cluster = tokio::task::spawn_blocking(rowhouse_testkit::Cluster::start).await.unwrap();
         let migrations = Migration::embedded(&[rowhouse_db::MIGRATIONS, rowhouse_event::MIGRATIONS]);
@@ -43,8 +43,8 @@ async fn kinds_after(client: &Client, cursor: &mut Cursor) -> Vec<String> {
 
 #[tokio::test]
 async fn event_carries_its_operation_and_exists_if_and_only_if_its_transaction_commits() {
-    let world = World::start().await;
-    let control = Control::open(&world.database.urls.control, &DbSettings::default()).unwrap();
+    let harness = Harness::start().await;
+    let control = Control::open(&harness.database.urls.control, &DbSettings::default()).unwrap();
     let tenant = TenantId(Uuid::from_u128(7));
     let operation = Operation::system("test.emit").for_request(Some("req-1")).in_tenant(Some(tenant));
     for fails in [true, false] {
@@ -54,7 +54,7 @@ async fn event_carries_its_operation_and_exists_if_and_only_if_its_transaction_c
         };
         assert_eq!(control.run_tx(&operation, work).await.is_err(), fails);
     }
-    let events = read_after(&world.client().await, Cursor::default(), 10).await.unwrap();
+    let events = read_after(&harness.client().await, Cursor::default(), 10).await.unwrap();
     let [Event { kind, tenant: of, payload, actor, request_id, .. }] = events.as_slice() else {
         panic!("{events:?}");
     };
@@ -64,8 +64,8 @@ async fn event_carries_its_operation_and_exists_if_and_only_if_its_transaction_c
 
 #[tokio::test]
 async fn open_transaction_holds_back_what_comes_after_it_and_nothing_is_skipped() {
-    let world = World::start().await;
-    let (slow, quick, reader) = tokio::join!(world.client(), world.client(), world.client());
+    let harness = Harness::start().await;
+    let (slow, quick, reader) = tokio::join!(harness.client(), harness.client(), harness.client());
     let mut cursor = Cursor::default();
     // The slow one has the lower number and the higher id.
     slow.batch_execute("begin; select pg_current_xact_id()").await.unwrap();
@@ -88,11 +88,11 @@ async fn open_transaction_holds_back_what_comes_after_it_and_nothing_is_skipped(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_ten_writers_are_read_exactly_once_and_in_the_order_of_each() {
-    let world = World::start().await;
-    let reader = world.client().await;
+    let harness = Harness::start().await;
+    let reader = harness.client().await;
     let mut writing = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
-        let client = world.client().await;
+        let client = harness.client().await;
         writing.spawn(async move {
             for number in 0..EVENTS {
                 let event = json!({ "writer": writer, "number": number });
@@ -138,9 +138,9 @@ async fn events_of_ten_writers_are_read_exactly_once_and_in_the_order_of_each() 
 #[tokio::test]
 async fn transaction_notifies_once() {
     use futures_util::StreamExt;
-    let world = World::start().await;
+    let harness = Harness::start().await;
     let (client, mut connection) =
-        tokio_postgres::connect(world.database.urls.control.expose(), tokio_postgres::NoTls).await.unwrap();
+        tokio_postgres::connect(harness.database.urls.control.expose(), tokio_postgres::NoTls).await.unwrap();
     let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
     let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -161,14 +161,14 @@ async fn transaction_notifies_once() {
 
 #[tokio::test]
 async fn only_service_role_may_emit_and_nobody_reads_changes_or_exceeds_the_bounds() {
-    let world = World::start().await;
-    let client = world.client().await;
+    let harness = Harness::start().await;
+    let client = harness.client().await;
     let long = Value::String("x".repeat(MAX_PAYLOAD_BYTES));
     for (kind, payload) in [("test.done", &long), ("No kind", &Value::Null)] {
         let error = emit(&client, kind, None, payload).await.unwrap_err();
         assert_eq!(error.code(), Some("23514"), "{error}");
     }
-    let admin = world.database.superuser().await;
+    let admin = harness.database.superuser().await;
     admin.batch_execute("set role service_role; select events.emit('project.done', '{}')").await.unwrap();
     let refused = admin.query("select * from events.outbox", &[]).await.unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "42501");

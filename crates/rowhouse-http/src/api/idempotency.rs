@@ -57,7 +57,7 @@ struct KeyScope {
 
 /// An answer that can be replayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct StoredResponse {
     status: StatusCode,
     content_type: Option<HeaderValue>,
     etag: Option<HeaderValue>,
@@ -70,7 +70,7 @@ enum Pending {
     /// The request has claimed its key. True once its route has authorized the caller.
     Claimed(Claim, Arc<AtomicBool>),
     /// The request has had its effect before.
-    Answered(Answer),
+    Answered(StoredResponse),
 }
 
 /// Deduplicates requests that carry a key. Cheap to clone.
@@ -176,7 +176,7 @@ fn other_request() -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text)
 }
 
-fn replay(answer: Answer) -> Response {
+fn replay(answer: StoredResponse) -> Response {
     let mut response = (answer.status, answer.body).into_response();
     let headers = response.headers_mut();
     let mut set = |name, value: Option<HeaderValue>| {
@@ -190,7 +190,7 @@ fn replay(answer: Answer) -> Response {
     response
 }
 
-impl Answer {
+impl StoredResponse {
     /// `None` for answers that are not stored: 5xx, [`NOT_KEPT`], and bodies over [`MAX_ANSWER_BYTES`].
     fn new(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Option<Self> {
         let fits = body.len() <= MAX_ANSWER_BYTES && !status.is_server_error() && !NOT_KEPT.contains(&status);
@@ -200,7 +200,7 @@ impl Answer {
 }
 
 /// Reads a response in order to store it.
-async fn read(response: Response) -> Result<(Response, Option<Answer>), Problem> {
+async fn read(response: Response) -> Result<(Response, Option<StoredResponse>), Problem> {
     let known = http_body::Body::size_hint(response.body()).exact();
     if known.is_none_or(|length| length > MAX_ANSWER_BYTES as u64) {
         return Ok((response, None));
@@ -210,6 +210,6 @@ async fn read(response: Response) -> Result<(Response, Option<Answer>), Problem>
         tracing::error!(%error, "an answer could not be read");
         Problem::internal()
     })?;
-    let answer = Answer::new(head.status, &head.headers, body.clone());
+    let answer = StoredResponse::new(head.status, &head.headers, body.clone());
     Ok((Response::from_parts(head, Body::from(body)), answer))
 }

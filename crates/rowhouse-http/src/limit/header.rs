@@ -54,7 +54,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
-/// Whole seconds, rounded up, so that a client that waits as told is not refused again.
+/// Whole seconds, rounded up, so that a client that waits so long is not refused again.
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

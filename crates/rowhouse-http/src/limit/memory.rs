@@ -118,9 +118,9 @@ impl RateStore for MemoryRates {
         charges: &'s [Charge],
         now: OffsetDateTime,
     ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
-        let told = self.counts().look(charges, since_1970(now));
-        let told = told.into_iter().map(|(_, allowance)| allowance).collect();
-        Box::pin(std::future::ready(Ok(told)))
+        let allowances = self.counts().look(charges, since_1970(now));
+        let allowances = allowances.into_iter().map(|(_, allowance)| allowance).collect();
+        Box::pin(std::future::ready(Ok(allowances)))
     }
 }
 

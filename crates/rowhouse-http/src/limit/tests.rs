@@ -13,19 +13,19 @@ use super::{
 
 const WINDOW: Duration = Duration::from_secs(300);
 
-struct World {
+struct Harness {
     clock: Arc<FakeClock>,
     store: Arc<MemoryRates>,
     limiter: RateLimiter,
 }
 
-fn world(most: usize) -> World {
+fn harness(most: usize) -> Harness {
     let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
     let store = Arc::new(MemoryRates::with_room_for(most));
-    World { limiter: RateLimiter::new(store.clone(), clock.clone()), store, clock }
+    Harness { limiter: RateLimiter::new(store.clone(), clock.clone()), store, clock }
 }
 
-impl World {
+impl Harness {
     /// One request from an address with a quota of `burst` in five minutes.
     async fn from(&self, address: IpAddr, burst: u32) -> Result<(), RateLimited> {
         let quota = Quota::new(burst, WINDOW);
@@ -47,78 +47,78 @@ fn v6(network: u64) -> IpAddr {
 
 #[tokio::test]
 async fn address_is_limited_until_its_budget_comes_back() {
-    let world = world(10);
+    let harness = harness(10);
     for _ in 0..30 {
-        world.from(v4(1), 30).await.unwrap();
+        harness.from(v4(1), 30).await.unwrap();
     }
-    let refused = world.from(v4(1), 30).await.unwrap_err();
+    let refused = harness.from(v4(1), 30).await.unwrap_err();
     assert_eq!(refused.retry_after, Duration::from_secs(10));
-    world.from(v4(2), 30).await.unwrap();
-    world.clock.advance(time::Duration::seconds(10));
-    world.from(v4(1), 30).await.unwrap();
-    world.clock.advance(time::Duration::seconds(300));
-    world.from(v4(3), 30).await.unwrap();
-    assert_eq!(world.store.len(), 1, "who has the full budget is forgotten");
+    harness.from(v4(2), 30).await.unwrap();
+    harness.clock.advance(time::Duration::seconds(10));
+    harness.from(v4(1), 30).await.unwrap();
+    harness.clock.advance(time::Duration::seconds(300));
+    harness.from(v4(3), 30).await.unwrap();
+    assert_eq!(harness.store.len(), 1, "who has the full budget is forgotten");
 }
 
 /// The /48 `2001:db8:1::` contains 65,536 /64 networks.
 #[tokio::test]
 async fn owner_of_a_whole_network_does_not_use_up_others_budgets() {
-    let world = world(1000);
+    let harness = harness(1000);
     let site = 0x2001_0db8_0001_0000;
     let mut allowed = 0;
     for n in 0..65_536 {
-        allowed += u32::from(world.from(v6(site + n), 1).await.is_ok());
+        allowed += u32::from(harness.from(v6(site + n), 1).await.is_ok());
     }
     assert_eq!(allowed, 16, "a /48 has sixteen times the budget of a /64");
     for n in 0..400 {
-        world.from(v4(0xcb00_0000 + n), 1).await.unwrap();
+        harness.from(v4(0xcb00_0000 + n), 1).await.unwrap();
     }
-    world.from(v6(0x2001_0db8_0002_0000), 1).await.unwrap();
+    harness.from(v6(0x2001_0db8_0002_0000), 1).await.unwrap();
 }
 
 #[tokio::test]
 async fn flood_of_addresses_neither_resets_an_attacker_nor_locks_out_others() {
-    let world = world(1000);
+    let harness = harness(1000);
     for _ in 0..10 {
-        world.from(v4(1), 10).await.unwrap();
+        harness.from(v4(1), 10).await.unwrap();
     }
-    assert!(world.from(v4(1), 10).await.is_err());
+    assert!(harness.from(v4(1), 10).await.is_err());
     for n in 0..50_000 {
-        world.from(v4(0x0a00_0000 + n), 10).await.expect("a new subject finds room");
+        harness.from(v4(0x0a00_0000 + n), 10).await.expect("a new subject finds room");
     }
-    assert!(world.from(v4(1), 10).await.is_err(), "who is at the limit stays there");
-    assert!(world.store.len() <= 1000);
+    assert!(harness.from(v4(1), 10).await.is_err(), "who is at the limit stays there");
+    assert!(harness.store.len() <= 1000);
 }
 
 #[tokio::test]
 async fn request_that_one_limit_refuses_counts_against_none() {
-    let world = world(10);
+    let harness = harness(10);
     let charge =
         |subject, burst| Charge { key: RateKey { limit: "api", subject }, quota: Quota::new(burst, WINDOW) };
     let tenant = Uuid::from_u128(1);
     let both = [charge(Subject::User(Uuid::from_u128(2)), 1), charge(Subject::Tenant(tenant), 3)];
     let report = RateReport::default();
-    world.limiter.check(&both, &report).await.unwrap();
+    harness.limiter.check(&both, &report).await.unwrap();
     for _ in 0..5 {
-        assert!(world.limiter.check(&both, &report).await.is_err());
+        assert!(harness.limiter.check(&both, &report).await.is_err());
     }
     let other =
         [charge(Subject::key("k"), 9), charge(Subject::plan("free"), 9), charge(Subject::Tenant(tenant), 3)];
-    assert!(world.limiter.check(&other, &report).await.is_ok());
-    assert!(world.limiter.check(&other, &report).await.is_ok());
-    assert!(world.limiter.check(&other, &report).await.is_err());
+    assert!(harness.limiter.check(&other, &report).await.is_ok());
+    assert!(harness.limiter.check(&other, &report).await.is_ok());
+    assert!(harness.limiter.check(&other, &report).await.is_err());
 }
 
 #[tokio::test]
 async fn looking_counts_nothing_and_sees_what_was_counted() {
-    let world = world(10);
-    let limit = world.limit(Quota::new(2, WINDOW));
+    let harness = harness(10);
+    let limit = harness.limit(Quota::new(2, WINDOW));
     let report = RateReport::default();
     for _ in 0..5 {
         limit.look(v4(1), &report).await.unwrap();
     }
-    assert_eq!(world.store.len(), 0);
+    assert_eq!(harness.store.len(), 0);
     limit.check(v4(1), &report).await.unwrap();
     limit.check(v4(1), &report).await.unwrap();
     assert_eq!(limit.look(v4(1), &report).await.unwrap_err().retry_after, Duration::from_secs(150));
@@ -127,28 +127,34 @@ async fn looking_counts_nothing_and_sees_what_was_counted() {
 /// As behind a proxy whose header cannot be read.
 #[tokio::test]
 async fn callers_without_an_address_share_no_budget() {
-    let world = world(10);
+    let harness = harness(10);
     for _ in 0..100 {
-        world.from(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1).await.unwrap();
+        harness.from(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1).await.unwrap();
     }
-    assert_eq!(world.store.len(), 0);
+    assert_eq!(harness.store.len(), 0);
 }
 
 #[tokio::test]
 async fn headers_report_the_tightest_limit() {
-    let world = world(10);
-    let told = async |status| {
+    let harness = harness(10);
+    let rate_headers = async |status| {
         let (report, mut headers) = (RateReport::default(), HeaderMap::new());
-        let _told = world.limit(Quota::new(2, WINDOW)).check(v6(7 << 16), &report).await;
+        let _checked = harness.limit(Quota::new(2, WINDOW)).check(v6(7 << 16), &report).await;
         report.write(status, &mut headers);
         ["ratelimit", "ratelimit-policy", "retry-after"]
             .map(|name| headers.get(name).map(|v| v.to_str().unwrap().to_owned()))
     };
     let policy = Some("\"signin-network\";q=2;w=300".to_owned());
     let text = |text: &str| Some(text.to_owned());
-    assert_eq!(told(StatusCode::OK).await, [text("\"signin-network\";r=1;t=150"), policy.clone(), None]);
-    assert_eq!(told(StatusCode::OK).await, [text("\"signin-network\";r=0;t=300"), policy.clone(), None]);
-    let refused = told(StatusCode::TOO_MANY_REQUESTS).await;
+    assert_eq!(
+        rate_headers(StatusCode::OK).await,
+        [text("\"signin-network\";r=1;t=150"), policy.clone(), None]
+    );
+    assert_eq!(
+        rate_headers(StatusCode::OK).await,
+        [text("\"signin-network\";r=0;t=300"), policy.clone(), None]
+    );
+    let refused = rate_headers(StatusCode::TOO_MANY_REQUESTS).await;
     assert_eq!(refused, [text("\"signin-network\";r=0;t=300"), policy, text("150")]);
     let mut headers = HeaderMap::new();
     RateReport::default().write(StatusCode::OK, &mut headers);

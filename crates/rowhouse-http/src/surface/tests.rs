@@ -61,8 +61,8 @@ async fn head_announces_the_length_of_the_answer_or_none() {
     {
         let request = Request::head(path).body(Body::empty()).unwrap();
         let response = router.clone().oneshot(request).await.unwrap();
-        let told = response.headers().get("content-length").map(|value| value.to_str().unwrap());
-        assert_eq!(told, length, "{path}");
+        let content_length = response.headers().get("content-length").map(|value| value.to_str().unwrap());
+        assert_eq!(content_length, length, "{path}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rowhouse_db::DbError;
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
     client: &Client,
     queue: Option<&str>,
     timeout: Option<Duration>,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     if let Some(queue) = queue {
         admin::require_queue(client, queue).await?;
     }
@@ -27,11 +27,11 @@ pub(super) async fn run(
     loop {
         let left = left(client, queue).await?;
         if left == 0 {
-            return Ok(Outcome::yes(json!({ "empty": true }), "empty"));
+            return Ok(CommandOutcome::yes(json!({ "empty": true }), "empty"));
         }
         if timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
             let text = format!("{left} jobs are left");
-            return Ok(Outcome { yes: false, json: json!({ "empty": false, "left": left }), text });
+            return Ok(CommandOutcome { yes: false, json: json!({ "empty": false, "left": left }), text });
         }
         if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
             eprintln!("{left} jobs are left");

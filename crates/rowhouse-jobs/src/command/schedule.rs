@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 use comfy_table::{Table, presets};
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::Origin;
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -52,10 +52,10 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
     })
 }
 
-async fn list(control: &Control, origin: &Origin) -> Result<Outcome, CannotRun> {
+async fn list(control: &Control, origin: &Origin) -> Result<CommandOutcome, CannotRun> {
     let schedules = all(control, origin).await?;
     let text = if schedules.is_empty() { "no schedules".to_owned() } else { table(&schedules) };
-    Ok(Outcome::yes(json!({ "schedules": schedules }), text))
+    Ok(CommandOutcome::yes(json!({ "schedules": schedules }), text))
 }
 
 async fn all(control: &Control, origin: &Origin) -> Result<Vec<Schedule>, DbError> {
@@ -68,11 +68,11 @@ async fn run_now(
     origin: &Origin,
     now: OffsetDateTime,
     name: &str,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let wanted = name.to_owned();
     let work = async move |tx: &rowhouse_db::Transaction<'_>| schedule::run(tx, now, &wanted).await;
     if let Some(id) = control.run_tx(&origin.operation("jobs.schedule_run"), work).await? {
-        return Ok(Outcome::yes(json!({ "schedule": name, "id": id }), format!("job {id}")));
+        return Ok(CommandOutcome::yes(json!({ "schedule": name, "id": id }), format!("job {id}")));
     }
     let known: Vec<String> = all(control, origin).await?.into_iter().map(|schedule| schedule.name).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

@@ -6,7 +6,7 @@ use rowhouse_kernel::settings::Setting;
 use serde_json::Value;
 
 use super::{Schedules, Written};
-use crate::Kind;
+use crate::JobKind;
 use crate::settings::{JobsSettings, QueueSettings};
 
 /// Serializes processes that start together.
@@ -18,7 +18,7 @@ pub(super) async fn take_turn(tx: &Transaction<'_>) -> Result<(), DbError> {
 /// A process older than a kind's `min_release` does not overwrite its row.
 pub(super) async fn write_kinds(
     tx: &Transaction<'_>,
-    kinds: &[(Kind, String)],
+    kinds: &[(JobKind, String)],
     release: &String,
 ) -> Result<(), DbError> {
     let sql = "insert into jobs.kinds as k (name, handler, min_release, max_attempts, timeout) \

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::outcome;
 use crate::JobError;
-use crate::outbound::Answer;
+use crate::outbound::OutboundResponse;
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, retry_after: None, body: body.as_bytes().to_vec(), is_cut: false }
+fn answer(status: u16, body: &str) -> OutboundResponse {
+    OutboundResponse { status, retry_after: None, body: body.as_bytes().to_vec(), is_cut: false }
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn success_stores_a_json_body_and_no_other() {
     assert_eq!(outcome(&answer(200, digits)).unwrap().unwrap().as_str(), digits);
     assert_eq!(outcome(&answer(204, "")), Ok(None));
     assert_eq!(outcome(&answer(201, "<p>done")), Ok(None));
-    assert_eq!(outcome(&Answer { is_cut: true, ..answer(200, "[1") }), Ok(None));
+    assert_eq!(outcome(&OutboundResponse { is_cut: true, ..answer(200, "[1") }), Ok(None));
 }
 
 #[test]
@@ -30,13 +30,13 @@ fn each_error_status_has_its_consequence() {
     let moved = outcome(&answer(302, "")).unwrap_err().to_string();
     assert_eq!(moved, "HTTP 302; redirects are not followed");
     for status in [429, 503] {
-        let busy = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(status, "") };
+        let busy = OutboundResponse { retry_after: Some(Duration::from_secs(7)), ..answer(status, "") };
         assert_eq!(
             outcome(&busy),
             Err(JobError::RetryAfter(Duration::from_secs(7), format!("HTTP {status}")))
         );
     }
-    let ignored = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(500, "") };
+    let ignored = OutboundResponse { retry_after: Some(Duration::from_secs(7)), ..answer(500, "") };
     assert_eq!(outcome(&ignored), Err(JobError::Retry("HTTP 500".into())));
 }
 

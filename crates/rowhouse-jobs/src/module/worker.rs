@@ -41,7 +41,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked whether all parts of the worker run.
 const CHECK: Duration = Duration::from_secs(1);
-/// How long the worker may take to tell the last ends and to sign out, after jobs have had their time.
+/// How long the worker may take to write the last outcomes and to sign out, after `drain_timeout`.
 const SIGN_OUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The part of the drain timeout that jobs get; the rest is for telling the database how they ended.
 const DRAIN_SHARE: f32 = 0.8;

@@ -33,7 +33,7 @@ impl FromRef<JobsAdmin> for Control {
     }
 }
 
-type Answer<T> = Result<Json<T>, Problem>;
+type JsonResult<T> = Result<Json<T>, Problem>;
 
 /// The routes below `/admin/v1/jobs`.
 pub(crate) fn routes() -> Routes<JobsAdmin> {
@@ -110,7 +110,7 @@ async fn list(
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
     Params(query): Params<ListQuery>,
-) -> Answer<JobPage> {
+) -> JsonResult<JobPage> {
     let limit = limit(query.limit, MOST_LISTED as u32)?;
     let after = query.cursor.map(|cursor| cursor.position::<i64>()).transpose()?;
     let (state, tenant) = (query.state.map(|state| state.name().to_owned()), query.tenant.map(TenantId));
@@ -127,7 +127,7 @@ async fn show(
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
     Segment(id): Segment<i64>,
-) -> Answer<Raw<Job>> {
+) -> JsonResult<Raw<Job>> {
     let find = async move |client: &tokio_postgres::Client| admin::find(client, id).await;
     let job = jobs.control.statement(&origin.operation("jobs.find"), find).await?;
     job.map(|job| Json(Raw::new(job))).ok_or_else(|| no_job(id))
@@ -137,7 +137,7 @@ async fn stats(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
-) -> Answer<Stats> {
+) -> JsonResult<Stats> {
     let count = async move |client: &tokio_postgres::Client| admin::stats(client).await;
     let kinds = jobs.control.statement(&origin.operation("jobs.stats"), count).await?;
     Ok(Json(Stats { kinds: kinds.into_iter().map(Raw::new).collect() }))
@@ -149,7 +149,7 @@ async fn retry(
     Extension(origin): Extension<Origin>,
     once: Once,
     Segment(id): Segment<i64>,
-) -> Answer<Raw<Job>> {
+) -> JsonResult<Raw<Job>> {
     let work =
         async move |tx: &Transaction<'_>| match (admin::retry(tx, id).await?, admin::find(tx, id).await?) {
             (true, Some(job)) => once.keep(tx, Json(Raw::new(job))).await,
@@ -167,7 +167,7 @@ async fn cancel(
     Extension(origin): Extension<Origin>,
     once: Once,
     Segment(id): Segment<i64>,
-) -> Answer<Cancelled> {
+) -> JsonResult<Cancelled> {
     let work = async move |tx: &Transaction<'_>| match admin::cancel(tx, id).await? {
         None => Err(no_job(id)),
         Some(state) if state == "cancelled" || state == "cancelling" => {
@@ -220,7 +220,7 @@ async fn pause(
     Extension(origin): Extension<Origin>,
     once: Once,
     Body(scope): Body<Scope>,
-) -> Answer<Paused> {
+) -> JsonResult<Paused> {
     set_paused(&jobs, &origin, once, scope, true).await
 }
 
@@ -230,7 +230,7 @@ async fn resume(
     Extension(origin): Extension<Origin>,
     once: Once,
     Body(scope): Body<Scope>,
-) -> Answer<Paused> {
+) -> JsonResult<Paused> {
     set_paused(&jobs, &origin, once, scope, false).await
 }
 
@@ -240,7 +240,7 @@ async fn set_paused(
     once: Once,
     scope: Scope,
     paused: bool,
-) -> Answer<Paused> {
+) -> JsonResult<Paused> {
     let (queue, tenant) = (scope.queue, scope.tenant.map(TenantId));
     let work = async move |tx: &Transaction<'_>| {
         let queues = admin::pause(tx, queue.as_deref(), tenant, paused).await?;

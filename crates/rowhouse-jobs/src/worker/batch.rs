@@ -1,4 +1,4 @@
-//! Claimed batches and how their jobs end: what is still to be told to the database. Pure but for the clock.
+//! Claimed batches, and the outcomes of their jobs that are not in the database yet. Pure but for the clock.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::JsonText;
 
-/// How long the end of a job may wait for the rest of its batch.
+/// How long the outcome of a job may wait for the rest of its batch.
 const LINGER: Duration = Duration::from_millis(50);
 
 /// Seconds until a run that was cut off is repeated.
@@ -35,10 +35,10 @@ pub(crate) enum Completion {
 struct Batch {
     lease: i64,
     left: usize,
-    ends: Vec<(i64, Completion)>,
-    /// Nothing hangs on its jobs: no unique key, no parent.
+    completions: Vec<(i64, Completion)>,
+    /// No job has a unique key or a parent, so that its lease can be completed without naming its jobs.
     plain: bool,
-    /// A part of it has been told already.
+    /// The outcomes of some of its jobs have been reported, so that it cannot be completed by its lease alone.
     split: bool,
     /// Of the payloads of jobs that have not ended.
     bytes: usize,
@@ -51,31 +51,31 @@ pub(crate) struct Batches {
     batches: HashMap<u64, Batch>,
     next: u64,
     inflight: usize,
-    /// Jobs ended and not told.
+    /// Jobs that have ended and are not reported.
     unreported: usize,
-    /// Of the payloads of those in flight, and of what the unreported have left.
+    /// Of the payloads of jobs in flight, and of the results and errors of unreported ones.
     bytes: usize,
-    /// Leases that may be in the database: asked for, held, or with ends that are being told.
+    /// Leases that may be in the database: those of claims without an answer, and those held until their last report.
     asked: HashSet<i64>,
     leases: HashSet<i64>,
-    /// Reports taken and not yet told.
+    /// Reports taken and not yet written.
     reporting: usize,
 }
 
-/// What is to be told next.
+/// The outcomes to write next.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct CompletionReport {
-    /// Leases whose jobs all went well and left nothing, with their jobs.
+    /// Leases whose jobs all succeeded without a result, with their jobs.
     pub(crate) plain: Vec<(i64, Vec<i64>)>,
-    pub(crate) ends: Vec<CompletedRun>,
-    /// Leases of which nothing is left to be told.
+    pub(crate) completions: Vec<CompletedRun>,
+    /// Leases that have nothing left to report.
     pub(crate) closed: Vec<i64>,
-    /// Jobs in all, and bytes that they have left.
+    /// Number of jobs, and bytes of their results and errors.
     pub(crate) jobs: usize,
     pub(crate) bytes: usize,
 }
 
-/// A job's end, and the lease under which it ran.
+/// A job's outcome, and the lease under which it ran.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CompletedRun {
     pub(crate) lease: i64,
@@ -85,18 +85,18 @@ pub(crate) struct CompletedRun {
 
 impl CompletionReport {
     pub(crate) fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.ends.is_empty()
+        self.plain.is_empty() && self.completions.is_empty()
     }
 
     /// The argument of `jobs.complete`.
-    pub(crate) fn outcomes(ends: &[CompletedRun]) -> Vec<Outcome<'_>> {
-        ends.iter().filter_map(CompletedRun::outcome).collect()
+    pub(crate) fn outcomes(completions: &[CompletedRun]) -> Vec<CompletionRow<'_>> {
+        completions.iter().filter_map(CompletedRun::outcome).collect()
     }
 }
 
-/// An end as `jobs.complete` takes it.
+/// An outcome as `jobs.complete` takes it.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Outcome<'a> {
+pub(crate) struct CompletionRow<'a> {
     lease: i64,
     id: i64,
     state: &'static str,
@@ -113,29 +113,37 @@ pub(crate) struct Outcome<'a> {
 }
 
 impl CompletedRun {
-    fn outcome(&self) -> Option<Outcome<'_>> {
-        let plain = Outcome { lease: self.lease, id: self.job, ..Outcome::default() };
+    fn outcome(&self) -> Option<CompletionRow<'_>> {
+        let plain = CompletionRow { lease: self.lease, id: self.job, ..CompletionRow::default() };
         Some(match &self.end {
-            Completion::Done(result) => Outcome { state: "done", result: result.as_ref(), ..plain },
+            Completion::Done(result) => CompletionRow { state: "done", result: result.as_ref(), ..plain },
             Completion::Retry(after, error) => {
-                Outcome { state: "retry", after: Some(*after), error: Some(error), ..plain }
+                CompletionRow { state: "retry", after: Some(*after), error: Some(error), ..plain }
             }
-            Completion::Snooze(after, error) => {
-                Outcome { state: "retry", after: Some(*after), error: Some(error), uncounted: true, ..plain }
-            }
-            Completion::Interrupted(error) => {
-                Outcome { state: "retry", after: Some(INTERRUPTED), error: Some(error), lost: true, ..plain }
-            }
-            Completion::Dead(error) => Outcome { state: "dead", error: Some(error), ..plain },
-            Completion::Cancelled(error) => Outcome { state: "cancelled", error: Some(error), ..plain },
-            Completion::Release => Outcome { state: "release", ..plain },
+            Completion::Snooze(after, error) => CompletionRow {
+                state: "retry",
+                after: Some(*after),
+                error: Some(error),
+                uncounted: true,
+                ..plain
+            },
+            Completion::Interrupted(error) => CompletionRow {
+                state: "retry",
+                after: Some(INTERRUPTED),
+                error: Some(error),
+                lost: true,
+                ..plain
+            },
+            Completion::Dead(error) => CompletionRow { state: "dead", error: Some(error), ..plain },
+            Completion::Cancelled(error) => CompletionRow { state: "cancelled", error: Some(error), ..plain },
+            Completion::Release => CompletionRow { state: "release", ..plain },
             Completion::ByHandler => return None,
         })
     }
 }
 
 impl Completion {
-    /// Bytes that it takes until it is told.
+    /// Bytes that it takes until it is reported.
     fn bytes(&self) -> usize {
         match self {
             Self::Done(Some(result)) => result.as_str().len(),
@@ -166,48 +174,48 @@ impl Batches {
         self.inflight
     }
 
-    /// Jobs ended and not told yet.
+    /// Jobs that have ended and are not reported yet.
     pub(crate) fn unreported(&self) -> usize {
         self.unreported
     }
 
-    /// What jobs in flight have brought and ended ones have left, in bytes.
+    /// Payloads of jobs in flight, and results and errors of unreported ones, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Claims are going to be sent for these leases; of the former claims nothing is to come.
+    /// Claims are about to be sent for these leases; the answers to earlier claims have arrived or never will.
     pub(crate) fn ask(&mut self, leases: impl IntoIterator<Item = i64>) {
         self.asked = leases.into_iter().collect();
     }
 
-    /// Those leases that this worker has lost sight of: their claims were committed and never answered.
+    /// Those leases that this worker does not know: their claims were committed, but the answers were lost.
     pub(crate) fn unknown(&self, leases: &[i64]) -> Vec<i64> {
         let known = |lease: &i64| self.asked.contains(lease) || self.leases.contains(lease);
         leases.iter().filter(|lease| !known(lease)).copied().collect()
     }
 
-    /// Whether the batch is this worker's still.
+    /// Whether this worker still holds the batch.
     pub(crate) fn holds(&self, batch: u64) -> bool {
         self.batches.contains_key(&batch)
     }
 
-    /// A new batch of `count` jobs, whose payloads have `bytes`; its number is ours, not the lease's.
+    /// A new batch of `count` jobs, whose payloads have `bytes`. Returns the batch's number, which is not the lease's.
     pub(crate) fn open(&mut self, lease: i64, count: usize, plain: bool, bytes: usize) -> u64 {
         self.leases.insert(lease);
         self.next += 1;
-        let ends = Vec::with_capacity(count);
-        let batch = Batch { lease, left: count, ends, plain, split: false, bytes, first_end: None };
+        let completions = Vec::with_capacity(count);
+        let batch = Batch { lease, left: count, completions, plain, split: false, bytes, first_end: None };
         self.batches.insert(self.next, batch);
         self.bytes += bytes;
         self.inflight += count;
         self.next
     }
 
-    /// Notes an end; true if something can be told now.
+    /// Records an outcome; true if the batch is complete and can be reported.
     pub(crate) fn end(&mut self, batch: u64, job: i64, end: Completion, now: Instant) -> bool {
         let Some(batch) = self.batches.get_mut(&batch) else { return false };
-        // Payloads of one batch count alike.
+        // The bytes of a batch are divided evenly among its jobs: the size of each is not kept.
         let brought = batch.bytes / batch.left.max(1);
         batch.bytes -= brought;
         self.bytes = self.bytes.saturating_sub(brought) + end.bytes();
@@ -215,12 +223,13 @@ impl Batches {
         batch.left = batch.left.saturating_sub(1);
         batch.first_end.get_or_insert(now);
         batch.split |= end == Completion::ByHandler;
-        batch.ends.push((job, end));
+        batch.completions.push((job, end));
         self.inflight = self.inflight.saturating_sub(1);
         batch.left == 0
     }
 
-    /// Takes what can be told: whole batches, and parts of those that linger (`all`: of every one).
+    /// Takes what can be reported: complete batches, and the ended jobs of those that have waited for [`LINGER`] (`all`: of
+    /// every batch).
     pub(crate) fn report(&mut self, now: Instant, all: bool) -> CompletionReport {
         let mut report = CompletionReport::default();
         self.batches.retain(|_, batch| {
@@ -237,14 +246,14 @@ impl Batches {
         report
     }
 
-    /// As [`Batches::report`], for a reporter who will say [`Batches::reported`].
+    /// As [`Batches::report`], for a caller that calls [`Batches::reported`] afterwards.
     pub(crate) fn take_report(&mut self, now: Instant, all: bool) -> CompletionReport {
         let report = self.report(now, all);
         self.reporting += usize::from(!report.is_empty());
         report
     }
 
-    /// A report has arrived, or has lost its meaning.
+    /// A report is written, or void because the worker has lost its leases.
     pub(crate) fn reported(&mut self, report: &CompletionReport) {
         self.reporting = self.reporting.saturating_sub(1);
         self.unreported = self.unreported.saturating_sub(report.jobs);
@@ -254,16 +263,16 @@ impl Batches {
         }
     }
 
-    /// Every job has ended and the database knows.
+    /// Every job has ended and its outcome is written.
     pub(crate) fn is_complete(&self) -> bool {
         self.batches.is_empty() && self.reporting == 0
     }
 
-    /// The worker was declared dead: its batches are others' now.
+    /// The worker was declared dead, and other workers have rescued its jobs. Returns how many were in flight.
     pub(crate) fn forget(&mut self) -> usize {
         let lost = std::mem::take(&mut self.inflight);
         for batch in self.batches.values() {
-            self.unreported = self.unreported.saturating_sub(batch.ends.len());
+            self.unreported = self.unreported.saturating_sub(batch.completions.len());
             self.bytes = self.bytes.saturating_sub(batch.bytes + batch.left_bytes());
         }
         self.batches.clear();
@@ -275,25 +284,29 @@ impl Batches {
 impl Batch {
     fn report_whole(&mut self, report: &mut CompletionReport) {
         report.closed.push(self.lease);
-        let well = self.ends.iter().all(|(_, end)| *end == Completion::Done(None));
+        let well = self.completions.iter().all(|(_, end)| *end == Completion::Done(None));
         if self.plain && !self.split && well {
-            report.jobs += self.ends.len();
-            report.plain.push((self.lease, self.ends.iter().map(|(id, _)| *id).collect()));
+            report.jobs += self.completions.len();
+            report.plain.push((self.lease, self.completions.iter().map(|(id, _)| *id).collect()));
         } else {
             self.report_completions(report);
         }
     }
 
-    /// What its ended jobs have left.
+    /// Bytes of the results and errors of its ended jobs.
     fn left_bytes(&self) -> usize {
-        self.ends.iter().map(|(_, end)| end.bytes()).sum()
+        self.completions.iter().map(|(_, end)| end.bytes()).sum()
     }
 
     fn report_completions(&mut self, report: &mut CompletionReport) {
         let lease = self.lease;
-        report.jobs += self.ends.len();
+        report.jobs += self.completions.len();
         report.bytes += self.left_bytes();
-        report.ends.extend(self.ends.drain(..).map(|(job, end)| CompletedRun { lease, job, end }));
+        report.completions.extend(self.completions.drain(..).map(|(job, end)| CompletedRun {
+            lease,
+            job,
+            end,
+        }));
     }
 }
 

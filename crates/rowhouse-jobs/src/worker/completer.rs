@@ -1,5 +1,5 @@
-//! How jobs end: keeps what is still to be told to the database, and tells it, many at a time. Leaves running the jobs to
-//! the runner, and how batches and ends are counted to `batch`.
+//! Collects the outcomes of jobs and writes them to the database, many at a time. Leaves running the jobs to the runner,
+//! and the accounting of batches to `batch`.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use super::context::Context;
 use crate::raw_json::RawJson;
 use crate::store;
 
-/// How often ends are looked for that wait for slow neighbours.
+/// How often outcomes are looked for that wait for slower jobs of their batch.
 const TICK: Duration = Duration::from_millis(25);
 /// Pause after the database failed; nothing is forgotten meanwhile.
 const TROUBLE: Duration = Duration::from_millis(100);
-/// One end by itself: as it is, without its result, and as a death.
+/// Attempts to write one outcome by itself: as it is, without its result, and as a dead job.
 const SINGLE_ATTEMPTS: u32 = 3;
-/// An answer that takes longer does not come.
+/// Timeout of one write.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Owns the batches that this worker holds.
@@ -28,16 +28,16 @@ pub(super) struct Completer {
     context: Arc<Context>,
     /// Held for moments only, never across an await.
     batches: Mutex<Batches>,
-    /// Something can be told.
+    /// A batch is complete.
     ended: Notify,
 }
 
 /// What the completer holds: how much the fetcher may add depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
-    /// Jobs ended and not told yet.
+    /// Jobs that have ended and are not reported yet.
     pub(super) unreported: usize,
-    /// What jobs in flight have brought and ended ones have left, in bytes.
+    /// Payloads of jobs in flight, and results and errors of unreported ones, in bytes.
     pub(super) bytes: usize,
 }
 
@@ -60,12 +60,12 @@ impl Completer {
         self.batches().inflight()
     }
 
-    /// A claim is going to be sent for this lease; of the former claims nothing is to come.
+    /// A claim is about to be sent for this lease; the answers to earlier claims have arrived or never will.
     pub(super) fn ask(&self, lease: i64) {
         self.batches().ask([lease]);
     }
 
-    /// Whatever was asked for has been answered, or never will be.
+    /// Every claim sent has been answered, or never will be.
     pub(super) fn asked_nothing(&self) {
         self.batches().ask([]);
     }
@@ -75,17 +75,17 @@ impl Completer {
         self.batches().open(lease, count, plain, bytes)
     }
 
-    /// Whether the batch is this worker's still.
+    /// Whether this worker still holds the batch.
     pub(super) fn holds(&self, batch: u64) -> bool {
         self.batches().holds(batch)
     }
 
-    /// Those leases that this worker has lost sight of.
+    /// Those leases that this worker does not know; see [`Batches::unknown`].
     pub(super) fn unknown(&self, leases: &[i64]) -> Vec<i64> {
         self.batches().unknown(leases)
     }
 
-    /// Notes how a job ended and makes room for another.
+    /// Records a job's outcome and frees its slot.
     pub(super) fn end(&self, batch: u64, job: i64, end: Completion) {
         let whole = self.batches().end(batch, job, end, Instant::now());
         if whole {
@@ -94,14 +94,14 @@ impl Completer {
         self.context.room.notify_one();
     }
 
-    /// The worker was declared dead: its batches are others' now. How many jobs they had.
+    /// The worker was declared dead, and other workers have rescued its jobs. Returns how many were in flight.
     pub(super) fn forget(&self) -> usize {
         let lost = self.batches().forget();
         self.context.room.notify_one();
         lost
     }
 
-    /// Waits until every job has ended and the database knows.
+    /// Waits until every job has ended and its outcome is written.
     pub(super) async fn all_complete(&self) {
         let mut tick = tokio::time::interval(Duration::from_millis(10));
         loop {
@@ -112,7 +112,7 @@ impl Completer {
         }
     }
 
-    /// Tells the database, until it is dropped. Two of these work side by side.
+    /// Writes outcomes until it is dropped. Two of these loops run side by side.
     pub(super) async fn run(self: Arc<Self>) {
         loop {
             let _either = tokio::time::timeout(TICK, self.ended.notified()).await;
@@ -126,13 +126,13 @@ impl Completer {
         }
     }
 
-    /// Until the database knows, or the worker has lost these jobs.
+    /// Repeats until the outcomes are written, or the worker has lost these jobs.
     async fn report(&self, report: &mut CompletionReport) {
         let worker = self.context.worker();
         while let Err(error) = self.context.within(TIMEOUT, self.report_once(worker, report)).await {
-            tracing::warn!(%error, "ends of jobs cannot be told");
+            tracing::warn!(%error, "outcomes of jobs cannot be written");
             if is_permanently_refused(&error) {
-                self.report_singly(worker, std::mem::take(&mut report.ends)).await;
+                self.report_singly(worker, std::mem::take(&mut report.completions)).await;
             } else {
                 tokio::time::sleep(TROUBLE).await;
             }
@@ -142,19 +142,20 @@ impl Completer {
         }
     }
 
-    /// One end that cannot be kept must not hold up all others. Work that is done is not made undone by its result, which is
-    /// dropped; of another end the job is dead.
-    async fn report_singly(&self, worker: Uuid, ends: Vec<CompletedRun>) {
-        for mut ended in ends {
+    /// Writes each outcome by itself, so that one which PostgreSQL refuses does not hold up the others. A result that is
+    /// refused is dropped, since its job has succeeded; with any other refused outcome the job is dead.
+    async fn report_singly(&self, worker: Uuid, completions: Vec<CompletedRun>) {
+        for mut ended in completions {
             for _attempt in 0..SINGLE_ATTEMPTS {
-                let report = CompletionReport { ends: vec![ended.clone()], ..CompletionReport::default() };
+                let report =
+                    CompletionReport { completions: vec![ended.clone()], ..CompletionReport::default() };
                 match self.context.within(TIMEOUT, self.report_once(worker, &report)).await {
                     Ok(()) => break,
                     Err(error) => {
-                        tracing::error!(%error, job_id = ended.job, "the end of a job cannot be kept");
+                        tracing::error!(%error, job_id = ended.job, "the outcome of a job cannot be written");
                         ended.end = match ended.end {
                             Completion::Done(Some(_)) => Completion::Done(None),
-                            _ => Completion::Dead("its end could not be kept; see the log".to_owned()),
+                            _ => Completion::Dead("its outcome could not be written; see the log".to_owned()),
                         };
                     }
                 }
@@ -172,20 +173,21 @@ impl Completer {
             let gone = report.plain.iter().filter(|(lease, _)| !had.contains(lease));
             refused += gone.map(|(_, jobs)| jobs.len()).sum::<usize>();
         }
-        let outcomes = CompletionReport::outcomes(&report.ends);
+        let outcomes = CompletionReport::outcomes(&report.completions);
         if !outcomes.is_empty() {
-            let told = store::complete(&client, worker, &RawJson::write(&outcomes)?).await?.len();
-            refused += outcomes.len().saturating_sub(told);
+            let written = store::complete(&client, worker, &RawJson::write(&outcomes)?).await?.len();
+            refused += outcomes.len().saturating_sub(written);
         }
         if refused > 0 {
-            tracing::warn!(refused, "jobs ended that others had taken over; their ends do not count");
+            tracing::warn!(refused, "outcomes were refused: other workers had rescued these jobs");
             metrics::counter!("rowhouse_jobs_refused_total").increment(refused as u64);
         }
         Ok(())
     }
 }
 
-/// The database understood and will refuse it again. Not so a deadlock, a time-out or a lack of space.
+/// Whether the statement will be refused again: cardinality, data, integrity and limit errors, but not a deadlock, a
+/// timeout or a lack of space.
 fn is_permanently_refused(error: &DbError) -> bool {
     error.code().is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "54")))
 }

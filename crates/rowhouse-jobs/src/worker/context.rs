@@ -1,5 +1,5 @@
-//! What every part of a worker works with and none of them changes: the pool, the kinds, time and randomness, and who the
-//! worker is. Leaves what changes to the part that owns it.
+//! What all parts of a worker share and none changes: the pool, the kinds, time and randomness, and the worker's id. Leaves
+//! mutable state to the part that owns it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ impl Context {
         let _left = leaving.wait_for(|leaving| *leaving).await;
     }
 
-    /// Work with the database that is worth waiting for so long. A connection without an answer is of no use to others.
+    /// Runs `work` with a timeout. After one, idle connections are closed: the server at their other end may be gone.
     pub(super) async fn within<T>(
         &self,
         timeout: Duration,
@@ -79,7 +79,7 @@ impl Context {
             return done;
         }
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
-        // Once is enough: where everything is slow, new connections make it slower.
+        // At most once in `FORGET_EVERY`: if the server is only slow, new connections make it slower.
         if forgotten.is_none_or(|last| last.elapsed() > FORGET_EVERY) {
             self.control.forget_idle();
             *forgotten = Some(Instant::now());

@@ -1,5 +1,5 @@
-//! Which workers have fallen silent, by what this one has seen itself: a beat that stays the same. Only time in which it
-//! reached the database counts, so an outage makes nobody dead. Pure.
+//! Detects workers whose heartbeat has stopped, by what this worker has read itself: a heartbeat that does not change. Only
+//! time during which this worker reached the database counts, so that an outage of the database makes no worker dead. Pure.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// A worker and its last beat, on the database's clock.
+/// A worker and its last heartbeat, on the database's clock.
 pub(crate) type Heartbeat = (Uuid, OffsetDateTime);
 
 #[derive(Debug)]
 pub(crate) struct FailureDetector {
     /// Silent for this long a worker counts as dead.
     silence: Duration,
-    /// More than this between two looks is no observation.
+    /// A longer time between two looks is not counted.
     gap: Duration,
     looked: Option<Instant>,
     seen: HashMap<Uuid, (OffsetDateTime, Duration)>,
@@ -25,7 +25,7 @@ impl FailureDetector {
         Self { silence, gap, looked: None, seen: HashMap::new() }
     }
 
-    /// A look at everybody's beats; gives those that are dead.
+    /// Takes the heartbeats of all other workers; returns those that are dead.
     pub(crate) fn look(&mut self, now: Instant, beats: Vec<Heartbeat>) -> Vec<Heartbeat> {
         let since = self.looked.replace(now).map_or(Duration::ZERO, |looked| now.duration_since(looked));
         let passed = if since > self.gap { Duration::ZERO } else { since };

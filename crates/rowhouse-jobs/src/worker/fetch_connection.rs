@@ -1,5 +1,4 @@
-//! The fetcher's connection, and what is known while it lasts: how far the positions have come, and, with it, where claims
-//! begin. Leaves it to the fetcher how much to claim and when.
+//! The fetcher's connection, and the watermark, which is valid only as long as the connection: where claims begin. Leaves it to the fetcher how much to claim and when.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +10,11 @@ use super::partition::Partitions;
 use super::watermark::Watermark;
 use crate::store::{self, Claimed, Picks, Room};
 
-/// How often to look for new partitions and how far the positions have come. Claims look past what is dead and cannot be vacuumed yet, and that
-/// is as much as was done since.
+/// How often new partitions and the watermark are read. A claim scans the dead rows above the watermark, as many as were
+/// claimed since it was read.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A claim that is to be sent: as which worker, for which lease, and how much.
+/// The arguments of a claim.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim {
     pub(super) worker: Uuid,
@@ -23,8 +22,8 @@ pub(super) struct Claim {
     pub(super) room: Room,
 }
 
-/// Claims' commits are not waited for, so a crash of the database may bring claimed jobs back. It ends the connection too,
-/// and with it all knowledge of which positions are behind us.
+/// Claims commit asynchronously, so a crash of the database can bring claimed jobs back. It also ends the connection, and
+/// the watermark with it.
 pub(super) struct FetchConnection {
     client: deadpool_postgres::Object,
     watermark: Watermark,
@@ -42,13 +41,13 @@ impl FetchConnection {
         !self.client.is_closed()
     }
 
-    /// Nobody else gets the connection: an answer may be under way.
+    /// Closes the connection instead of returning it to the pool: an answer may still arrive on it.
     pub(super) fn close(self) {
         drop(deadpool_postgres::Object::take(self.client));
     }
 
-    /// Finds out about new partitions and how far the positions have come, every now and then; at first three times, which is
-    /// how many readings it takes to make one stable.
+    /// Reads new partitions and the watermark, if the last reading is older than [`LOOK`]. The first time the watermark is
+    /// read three times: a position is stable no earlier than at the third reading.
     pub(super) async fn look(
         &mut self,
         context: &Context,
@@ -68,8 +67,8 @@ impl FetchConnection {
         Ok(())
     }
 
-    /// From partitions without limits. The commit is not waited for: a claim that a crash of the database undoes has left its
-    /// jobs where they were, and whatever this worker makes of them finds no lease.
+    /// Claims from partitions without limits, with `synchronous_commit` off: after a crash of the database that loses the
+    /// claim, its jobs are ready as before, and the outcomes that this worker writes find no lease.
     pub(super) async fn claim_free(
         &self,
         claim: Claim,
@@ -78,13 +77,13 @@ impl FetchConnection {
     ) -> Result<Vec<Claimed>, DbError> {
         let Claim { worker, lease, room } = claim;
         let (claimed, cut) = store::claim(&self.client, worker, picks, room, lease).await?;
-        // Partitions beyond a cut have not been looked into.
+        // A claim that was cut has not looked into its last partitions.
         let whole = !cut && claimed.len() < room.jobs;
         partitions.gave(picks, &claimed, whole, self.watermark.stable());
         Ok(claimed)
     }
 
-    /// From those of a queue with limits.
+    /// Claims from those of a queue with limits.
     pub(super) async fn claim_limited(
         &self,
         claim: Claim,

@@ -1,5 +1,5 @@
-//! Takes jobs as there is room, and hands them to the runner. It alone knows the partitions; others reach it through its
-//! handle. Leaves the statements to its connection, and the order of partitions to `partition`.
+//! Claims as many jobs as there are free slots, and hands them to the runner. It owns the partitions; other parts reach it
+//! through its handle. Leaves the statements to its connection, and the order of partitions to `partition`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,39 +17,39 @@ use super::partition::{Partitions, Passed};
 use super::runner::{Runner, Start};
 use crate::store::{Claimed, PartitionRow, Room};
 
-/// Pauses between two looks: while there is work now and then, and after a long quiet.
+/// Shortest and longest pause between two polls: it grows while no job is found.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
-/// The pauses between the looks at all partitions, together, where there are too many for one look: a job of any of them
-/// starts within this and the time of the looks.
+/// The sum of the pauses of one circuit through all partitions, where they are too many for one claim: a job of any of them
+/// starts within this and the duration of the claims.
 const LONGEST_CIRCUIT: Duration = Duration::from_millis(400);
 /// Pause after a claim that has emptied the partitions, so that the jobs of a moment share the next one.
 const GATHER: Duration = Duration::from_millis(1);
-/// An answer that takes longer does not come. Claims of a limited queue wait for each other.
+/// Timeout of one round. Claims of a limited queue wait for each other.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause after the database failed.
 const TROUBLE: Duration = Duration::from_millis(250);
 /// Jobs claimed at once.
 const MOST: usize = 500;
-/// Jobs ended of which the database does not know yet: where it takes claims and no ends, claiming has to wait.
+/// Outcomes that are not written yet, at most: if the database accepts claims but no outcomes, claiming pauses.
 const MAX_UNREPORTED: usize = 10_000;
-/// Bytes of payloads of what is claimed, and of results and errors that are not told yet; and of one claim.
+/// Bytes of payloads of claimed jobs, and of results and errors not written yet; and bytes of one claim.
 const MOST_BYTES: usize = 64 << 20;
 const MOST_CLAIMED_BYTES: usize = 8 << 20;
-/// Messages of the maintainer that wait; it sends one of each kind at a time.
+/// Waiting messages of the maintainer, which sends one of each kind at a time.
 const MAX_MESSAGES: usize = 4;
 
-/// What the maintainer has found out, or wants to know.
+/// What the maintainer reports or asks.
 enum Message {
     /// All open partitions.
     Partitions(Vec<PartitionRow>),
-    /// Asks for what claims have passed by.
+    /// Asks for the positions that claims have passed; see [`Partitions::passed`].
     Passed(oneshot::Sender<Passed>),
-    /// It has been looked there; see [`Partitions::check`].
+    /// The result of a look at those positions; see [`Partitions::check`].
     Checked(Passed, BTreeMap<i32, i64>),
 }
 
-/// The way to the fetcher.
+/// How other parts reach the fetcher.
 #[derive(Clone)]
 pub(super) struct FetcherHandle {
     /// There may be work.
@@ -58,30 +58,30 @@ pub(super) struct FetcherHandle {
 }
 
 impl FetcherHandle {
-    /// Makes it look now instead of at its next poll.
+    /// Makes it poll now.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Tells it all open partitions. While it is busy with claims of long ago nothing is told: the next reading is newer.
+    /// Passes on all open partitions. Dropped while earlier messages wait: the next reading is newer.
     pub(super) fn learn(&self, partitions: Vec<PartitionRow>) {
         let _busy = self.messages.try_send(Message::Partitions(partitions));
     }
 
-    /// What claims have passed by; nothing once it has ended.
+    /// The positions that claims have passed; `None` once the fetcher has ended.
     pub(super) async fn passed(&self) -> Option<Passed> {
         let (sender, answer) = oneshot::channel();
         self.messages.send(Message::Passed(sender)).await.ok()?;
         answer.await.ok()
     }
 
-    /// Tells it the first job left behind in each of the partitions that it had passed by.
+    /// Passes on the first position with a job in each of the partitions, below those that claims had passed.
     pub(super) async fn check(&self, passed: Passed, left: BTreeMap<i32, i64>) {
         let _ended = self.messages.send(Message::Checked(passed, left)).await;
     }
 }
 
-/// Owns what is known of the partitions.
+/// Owns the partitions.
 pub(super) struct Fetcher {
     context: Arc<Context>,
     completer: Arc<Completer>,
@@ -119,7 +119,7 @@ impl Fetcher {
             let room = self.room_to_claim().await;
             let context = Arc::clone(&self.context);
             let claimed = context.within(TIMEOUT, self.claim(&mut connection, room)).await;
-            // Whatever has been asked and not answered is seen by the maintainer.
+            // A lease whose claim was not answered is released by the maintainer.
             self.completer.asked_nothing();
             match claimed {
                 Ok(0) => {
@@ -144,7 +144,7 @@ impl Fetcher {
         }
     }
 
-    /// One round; how many jobs it gave.
+    /// One round; returns the number of jobs.
     async fn claim(
         &mut self,
         connection: &mut Option<FetchConnection>,
@@ -164,7 +164,7 @@ impl Fetcher {
         self.claim_planned(connection, room).await
     }
 
-    /// Takes as many jobs as there is room for and starts them; how many it were.
+    /// Claims what the plan says and starts it; returns the number of jobs.
     async fn claim_planned(
         &mut self,
         connection: &FetchConnection,
@@ -220,7 +220,7 @@ impl Fetcher {
         }
     }
 
-    /// What to claim, as soon as that is anything; nothing when leaving.
+    /// Waits until there is room for a job; returns no room when the worker leaves.
     async fn room_to_claim(&mut self) -> Room {
         loop {
             let room = self.room();
@@ -237,7 +237,7 @@ impl Fetcher {
         }
     }
 
-    /// How much more can be held.
+    /// The room for further jobs.
     fn room(&self) -> Room {
         let load = self.completer.load();
         let bytes = MOST_BYTES.saturating_sub(load.bytes);
@@ -245,7 +245,7 @@ impl Fetcher {
         Room { jobs, bytes }
     }
 
-    /// A number for a lease. The maintainer knows it before the database does.
+    /// A random number for a lease, noted before the claim is sent: so the maintainer does not release it as unknown.
     fn ask(&self) -> i64 {
         let mut bytes = [0; 8];
         self.context.rng.fill(&mut bytes);

@@ -1,5 +1,5 @@
-//! Keeps the worker alive in the eyes of others, and others' jobs from being forgotten. It alone says what the worker is
-//! called in the database; what it finds out for the others goes to their handles.
+//! Heartbeat, rescue, partitions and due jobs. Owns the worker's id in the database; what concerns the other parts goes to
+//! their handles.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,19 +19,20 @@ use super::run::Stop;
 use super::runner::Runner;
 use crate::store::{self, Identity};
 
-/// A worker shows every so often that it lives, and looks as often at the others.
+/// Period of the heartbeat, and of reading those of other workers.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Silent for so long a worker counts as dead. Its jobs run elsewhere within 15 seconds: one until a beat is known to be its
-/// last, these, one until the next look; the rest is for machines that are busy.
+/// Without a heartbeat for so long a worker counts as dead. Its jobs run elsewhere within 15 seconds: one until the first
+/// missing heartbeat, these, one until the next look; the rest is a margin for busy machines.
 const SILENCE: Duration = Duration::from_secs(7);
-/// A worker that has not reached the database for so long may not be surprised that others have not.
+/// After more than this between two looks this worker was cut off itself, and the time does not count against others.
 const GAP: Duration = Duration::from_secs(3);
-/// An answer to a beat that takes longer does not come. After an outage all have beaten again before anybody is judged.
+/// Timeout of one heartbeat: below [`SILENCE`], so that after an outage every worker has written one before it could count
+/// as dead.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Looking back may take its time.
+/// Timeout of the statements that read whole partitions.
 const LOOK_BACK_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often it is looked behind claims.
+/// How often positions that claims have passed are searched for jobs.
 const LOOK_BACK: Duration = Duration::from_secs(5);
 /// How often idle partitions are closed, and how many at once.
 const CLOSE_IDLE: Duration = Duration::from_secs(10);
@@ -40,13 +41,13 @@ const MAX_CLOSED: i32 = 20_000;
 const DUE: Duration = Duration::from_millis(200);
 /// Due jobs released at once.
 const MOST_DUE: i32 = 1_000;
-/// Beyond so many partitions all are read less often.
+/// With more partitions than this, the list of all is read less often.
 const MANY: usize = 5_000;
 const REFRESH_MANY: Duration = Duration::from_secs(5);
-/// Less than the time between two looks, so that each of them reads.
+/// Less than [`HEARTBEAT`], so that every round reads the list.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// Owns the worker's name and the knowledge of when the database last heard from it.
+/// Owns the worker's id and the time of its last heartbeat.
 pub(super) struct Maintainer {
     context: Arc<Context>,
     worker: watch::Sender<Uuid>,
@@ -57,7 +58,7 @@ pub(super) struct Maintainer {
     runner: Arc<Runner>,
 }
 
-/// What looking after others needs from one look to the next.
+/// State of the rescue loop.
 struct Watch {
     detector: FailureDetector,
     /// When all partitions were last read, and how many there were.
@@ -70,8 +71,8 @@ impl Watch {
         Self { detector: FailureDetector::new(SILENCE, GAP), refreshed: (now, 0) }
     }
 
-    /// Whether it is time to read all partitions again, for what has changed or was closed: every second, or where there are
-    /// very many so often that reading them is a small part of the work.
+    /// Whether to read the list of all partitions again, because some may have been changed or closed: every second, or less
+    /// often where they are [`MANY`].
     fn is_refresh_due(&self, now: Instant) -> bool {
         let (last, count) = self.refreshed;
         let pause = if count > MANY { REFRESH_MANY } else { REFRESH };
@@ -99,7 +100,7 @@ impl Maintainer {
         }
     }
 
-    /// When the database last heard from this worker.
+    /// When the last heartbeat was committed.
     pub(super) fn beaten(&self) -> watch::Receiver<Instant> {
         self.beaten.subscribe()
     }
@@ -117,25 +118,26 @@ impl Maintainer {
         }
     }
 
-    /// Another worker has taken our jobs: what still runs is stopped, and nothing of it is told.
+    /// Another worker has rescued this worker's jobs: their runs are stopped without writing an outcome, and the worker goes
+    /// on with a new id.
     async fn register_anew(&self) -> Result<(), DbError> {
-        // First the name, so that no claim under the old one begins any more.
+        // The id first, so that no claim begins under the old one.
         self.worker.send_replace(new_id(&*self.context.clock, &*self.context.rng));
         self.runner.stop_all(Stop::Lost);
         let lost = self.completer.forget();
-        tracing::warn!(lost, "this worker was declared dead; it begins anew");
+        tracing::warn!(lost, "this worker was declared dead; it goes on with a new id");
         metrics::counter!("rowhouse_jobs_lost_total").increment(lost as u64);
         self.sign_in().await
     }
 
-    /// Shows that this worker lives. Nothing else waits in this loop.
+    /// Writes the heartbeat. A loop of its own, so that no slow statement delays it.
     pub(super) async fn beat(self: Arc<Self>) {
         let mut tick = every(HEARTBEAT);
         loop {
             tick.tick().await;
             self.runner.end_overdue();
             if let Err(error) = self.context.within(HEARTBEAT_TIMEOUT, self.beat_once()).await {
-                tracing::warn!(%error, "the worker cannot show that it lives");
+                tracing::warn!(%error, "the heartbeat of the worker cannot be written");
             }
         }
     }
@@ -149,14 +151,14 @@ impl Maintainer {
         Ok(())
     }
 
-    /// Takes over from workers that fell silent, and learns what has changed.
+    /// Rescues the jobs of dead workers, releases unknown leases, and reads partitions and cancellations.
     pub(super) async fn tend(self: Arc<Self>) {
         let mut watch = Watch::begin(Instant::now());
         let mut tick = every(HEARTBEAT);
         loop {
             tick.tick().await;
             if let Err(error) = self.context.within(TIMEOUT, self.tend_once(&mut watch)).await {
-                tracing::warn!(%error, "the worker cannot look after others' jobs");
+                tracing::warn!(%error, "the worker cannot look for jobs to rescue");
             }
         }
     }
@@ -167,7 +169,7 @@ impl Maintainer {
         let rescued = store::rescue(&client, &dead).await?;
         metrics::counter!("rowhouse_jobs_rescued_total").increment(u64::try_from(rescued).unwrap_or(0));
         if rescued > 0 {
-            tracing::warn!(rescued, "jobs of workers that fell silent are taken over");
+            tracing::warn!(rescued, "jobs of workers without heartbeat are rescued");
         }
         self.release_unknown(&client).await?;
         if watch.is_refresh_due(Instant::now()) {
@@ -180,15 +182,15 @@ impl Maintainer {
         Ok(())
     }
 
-    /// Stops those running jobs that somebody wants stopped.
+    /// Stops running jobs that are cancelled.
     pub(super) async fn cancel(&self) {
         let Ok(client) = self.context.control.connection().await else { return };
         let Ok(unwanted) = store::cancellations(&client).await else { return };
         self.runner.cancel(&unwanted);
     }
 
-    /// A claim that was committed and never answered has left a lease that nobody works on. A lease that has been asked for
-    /// is known before it is there; so what is there and not known here is lost.
+    /// Releases leases whose claims were committed but whose answers were lost. A lease is noted before its claim is sent, so
+    /// one in the database that is not noted here is such a lease.
     async fn release_unknown(&self, client: &Client) -> Result<(), DbError> {
         let worker = self.context.worker();
         let leases = store::own_leases(client, worker).await?;
@@ -197,11 +199,11 @@ impl Maintainer {
             return Ok(());
         }
         let given_back = store::release_leases(client, worker, &unknown).await?;
-        tracing::warn!(unknown = given_back, "jobs were claimed and never arrived; they are given back");
+        tracing::warn!(unknown = given_back, "the answer to a claim was lost; its jobs are released");
         Ok(())
     }
 
-    /// Closes partitions in which nothing is ready, so that what is looked at is no more than what there is to do.
+    /// Closes partitions without ready jobs, so that claims read only those with jobs.
     pub(super) async fn close_idle(self: Arc<Self>) {
         let mut tick = every(CLOSE_IDLE);
         loop {
@@ -216,7 +218,8 @@ impl Maintainer {
         }
     }
 
-    /// A claim that came to nothing may have left jobs where others' claims have passed by meanwhile.
+    /// Finds ready jobs below the positions at which claims begin: a claim skips jobs that another transaction has locked,
+    /// and if that one rolls back, they are left behind.
     pub(super) async fn look_back(self: Arc<Self>) {
         let mut tick = every(LOOK_BACK);
         loop {
@@ -237,7 +240,7 @@ impl Maintainer {
         }
     }
 
-    /// Moves jobs whose time has come to where they are claimed.
+    /// Moves due jobs from `jobs.scheduled` to `jobs.ready`.
     pub(super) async fn release_due(self: Arc<Self>) {
         let mut tick = every(DUE);
         loop {

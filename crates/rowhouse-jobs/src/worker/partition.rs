@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use crate::store::{Claimed, PartitionRow, Picks};
 
-/// Every so many claims go without regard to priority, so that the last priority is never starved.
+/// Every 16th claim ignores priorities, so that the last one is never starved.
 const AGING: u64 = 16;
-/// Openings are drawn before they are visible, and not in that order: so many are read again.
+/// `opened` comes from a sequence, and rows become visible in another order: so many of the last are read again.
 const OVERLAP: i64 = 100;
 /// Partitions looked into at once; the others have their turn in the next round.
 const MOST_PARTITIONS: usize = 2_000;
@@ -20,11 +20,11 @@ struct Partition {
     row: Arc<PartitionRow>,
     /// No job stands below.
     low: i64,
-    /// Up to here that has been looked at since; see [`Partitions::passed`].
+    /// The positions below have been searched since claims passed them; see [`Partitions::passed`].
     checked: i64,
-    /// It gave all that was asked last time, so there is probably more.
+    /// The last claim filled its quota, so there is probably more.
     backlog: bool,
-    /// When its tenant's turn was, in rounds.
+    /// The last round that claimed from it.
     served: u64,
 }
 
@@ -34,14 +34,14 @@ pub(crate) struct Partitions {
     partitions: BTreeMap<i32, Partition>,
     round: u64,
     cursor: i32,
-    /// Learnt since the last round: they have their turn at once, however many others there are.
+    /// New since the last round: they are in the next one, however many others there are.
     fresh: Vec<i32>,
     newest: i64,
-    /// How often everything was forgotten.
+    /// Counts calls of [`Partitions::forget_lows`], after which earlier [`Passed`] are void.
     epoch: u64,
 }
 
-/// Positions that claims have passed by, partition by partition: from, and the first beyond.
+/// Positions that claims have passed: of each partition the first, and the first one beyond.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
     epoch: u64,
@@ -60,7 +60,7 @@ pub(crate) struct Plan {
 }
 
 impl Partitions {
-    /// Takes in what stands in the database; `whole` if that is all of it. True if there are partitions it did not know.
+    /// Takes the rows of partitions; `whole` if these are all. True if some are new.
     pub(crate) fn learn(&mut self, rows: Vec<PartitionRow>, whole: bool) -> bool {
         if whole {
             let known: BTreeSet<i32> = rows.iter().map(|row| row.id).collect();
@@ -82,12 +82,12 @@ impl Partitions {
         self.partitions.len() > before
     }
 
-    /// The last opening known, less those that may become visible after it.
+    /// The highest `opened` known, less [`OVERLAP`].
     pub(crate) fn newest(&self) -> i64 {
         self.newest.saturating_sub(OVERLAP).max(0)
     }
 
-    /// In how many rounds each partition has its turn.
+    /// Rounds in which each partition has one turn.
     pub(crate) fn rounds(&self) -> u32 {
         u32::try_from(self.partitions.len().div_ceil(MOST_PARTITIONS)).unwrap_or(u32::MAX).max(1)
     }
@@ -96,8 +96,8 @@ impl Partitions {
         self.partitions.get(&partition).map(|partition| &partition.row)
     }
 
-    /// What claims have passed by since it was last looked behind them. Somebody else's claim may have held a job there and
-    /// have come to nothing. Nobody can add one, so looking once is enough.
+    /// The positions that claims have passed and that have not been searched since. A job there may have been locked by
+    /// another worker's claim that was rolled back. No job can be added there, so one search is enough.
     pub(crate) fn passed(&self) -> Passed {
         let mut passed = Passed { epoch: self.epoch, ..Passed::default() };
         for (id, partition) in
@@ -110,7 +110,7 @@ impl Partitions {
         passed
     }
 
-    /// It has been looked there, and `left` is the first position in each partition where a job stands after all.
+    /// Takes the result of the search: `left` is the first position with a job in each partition that has one.
     pub(crate) fn check(&mut self, passed: &Passed, left: &BTreeMap<i32, i64>) {
         if passed.epoch != self.epoch {
             return;
@@ -123,7 +123,7 @@ impl Partitions {
         }
     }
 
-    /// Nothing is known any more of what stands where.
+    /// Makes claims begin at the first position again.
     pub(crate) fn forget_lows(&mut self) {
         self.epoch += 1;
         for partition in self.partitions.values_mut() {
@@ -144,7 +144,7 @@ impl Partitions {
             .filter(|partition| !partition.row.paused && is_at_least(release, &partition.row.min_release))
             .filter(|partition| room(partition) > 0)
             .collect();
-        // Who has waited longest comes first; a partition with a backlog comes after those that want little.
+        // Partitions with a backlog come after those without, so that few jobs do not wait for many; then by last turn.
         open.sort_by_key(|partition| {
             let priority = if aging { 0 } else { partition.row.priority };
             (priority, partition.backlog, partition.served)
@@ -178,7 +178,7 @@ impl Partitions {
         turn
     }
 
-    /// Takes in what a claim gave. `whole`: every partition was looked into. Below `stable` nothing can appear any more.
+    /// Takes the jobs of a claim. `whole`: it looked into every partition. No job can be added up to `stable`.
     pub(crate) fn gave(&mut self, picks: &Picks, claimed: &[Claimed], whole: bool, stable: i64) {
         let mut given: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
         for job in claimed {

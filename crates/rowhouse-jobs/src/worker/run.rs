@@ -1,4 +1,4 @@
-//! One run of one job: within its time, inside catch_unwind, and stopped when somebody wants it stopped.
+//! One run of one job: with its timeout, inside `catch_unwind`, and with cancellation.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::batch::Completion;
-use crate::Kind;
+use crate::JobKind;
 use crate::store::{Claimed, PartitionRow};
 use crate::{Handler, Job, JobError, JobResult, JsonText};
 
@@ -21,7 +21,7 @@ const MOST_ERROR: usize = 10_000;
 /// Seconds until another run, at most: a year.
 const LONGEST_PAUSE: f64 = 31_536_000.0;
 
-/// A handler that blocks its thread cannot be stopped; so long after its time others may have its job.
+/// A handler that blocks its thread cannot be stopped; so long after its timeout the job ends without it.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
 /// Why a run is stopped from outside.
@@ -30,20 +30,20 @@ pub(crate) enum Stop {
     No,
     /// Somebody cancelled the job.
     Cancelled,
-    /// The worker goes away.
+    /// The worker shuts down.
     Leaving,
-    /// The jobs are others' now; nobody wants to know.
+    /// Other workers have rescued the jobs; an outcome would be refused.
     Lost,
 }
 
 /// Makes a job out of what was claimed.
 ///
 /// # Errors
-/// Why the payload cannot be read: PostgreSQL takes JSON that no program does, deeper and with larger numbers.
+/// Why the payload cannot be read: PostgreSQL stores JSON that `serde_json` refuses, nested deeper or with larger numbers.
 pub(crate) fn job(
     claimed: &Claimed,
     partition: &PartitionRow,
-    kind: &Kind,
+    kind: &JobKind,
     lease: crate::Lease,
 ) -> Result<Job, String> {
     let payload: Map<String, Value> = match &claimed.payload {
@@ -73,14 +73,14 @@ pub(crate) fn job(
 /// Runs a job to its end.
 pub(crate) async fn run(
     job: &Job,
-    kind: &Kind,
+    kind: &JobKind,
     handler: &dyn Handler,
     mut stop: watch::Receiver<Stop>,
     rng: &dyn Rng,
 ) -> Completion {
     let stopped = async {
-        let told = stop.wait_for(|stop| *stop != Stop::No).await.map(|stop| *stop);
-        match told {
+        let reason = stop.wait_for(|stop| *stop != Stop::No).await.map(|stop| *stop);
+        match reason {
             Ok(stop) => stop,
             Err(_) => std::future::pending().await,
         }
@@ -116,8 +116,8 @@ pub(crate) fn late(job: &Job) -> JobError {
     JobError::Retry(format!("it took longer than {:?}", job.timeout))
 }
 
-/// What a result means for the job, in words and numbers that PostgreSQL can keep.
-pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completion {
+/// The outcome that a result means for the job, with texts and numbers that PostgreSQL can store.
+pub(crate) fn ended(job: &Job, kind: &JobKind, result: JobResult, rng: &dyn Rng) -> Completion {
     match meaning(job, kind, result, rng) {
         Completion::Retry(after, error) => Completion::Retry(after.clamp(0.0, LONGEST_PAUSE), clean(&error)),
         Completion::Dead(error) => Completion::Dead(clean(&error)),
@@ -127,12 +127,12 @@ pub(crate) fn ended(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) ->
     }
 }
 
-/// An error as it can be kept: jsonb has no NUL, and a page of it is enough.
+/// An error as it can be stored: without NUL, which jsonb refuses, and cut at [`MOST_ERROR`].
 fn clean(error: &str) -> String {
     error.chars().take(MOST_ERROR).map(|c| if c == '\0' { '\u{FFFD}' } else { c }).collect()
 }
 
-/// The work is done and must not be done again because its result cannot be kept.
+/// Whether the result can be stored. One that cannot is dropped, and the job counts as done: its work must not be repeated.
 fn is_kept(job: &Job, result: &JsonText) -> bool {
     let why = if result.as_str().len() > MOST_RESULT {
         "it has more than 64 KiB"
@@ -145,7 +145,7 @@ fn is_kept(job: &Job, result: &JsonText) -> bool {
     false
 }
 
-fn meaning(job: &Job, kind: &Kind, result: JobResult, rng: &dyn Rng) -> Completion {
+fn meaning(job: &Job, kind: &JobKind, result: JobResult, rng: &dyn Rng) -> Completion {
     let last = job.attempt >= job.max_attempts;
     match result {
         Ok(result) => Completion::Done(result.filter(|result| is_kept(job, result))),

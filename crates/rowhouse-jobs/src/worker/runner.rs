@@ -1,5 +1,5 @@
-//! Runs claimed jobs: each from its claim to its end, within the slots there are. Leaves what to claim to the fetcher, and
-//! telling how jobs ended to the completer.
+//! Runs claimed jobs, each on a task of its own once it has a slot. Leaves what to claim to the fetcher, and writing
+//! outcomes to the completer.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -63,14 +63,14 @@ impl Runner {
         }
     }
 
-    /// Stops the runs of these jobs, which somebody wants cancelled.
+    /// Stops the runs of these jobs, which were cancelled.
     pub(super) fn cancel(&self, unwanted: &[i64]) {
         for (_, run) in self.running().iter().filter(|((_, job), _)| unwanted.contains(job)) {
             run.stop.send_replace(Stop::Cancelled);
         }
     }
 
-    /// Ends runs in the name of handlers that block their threads.
+    /// Ends the runs of handlers that block their threads, and so do not notice their timeouts.
     pub(super) fn end_overdue(&self) {
         let now = Instant::now();
         let overdue: Vec<_> = self.running().extract_if(|_, run| run.until < now).collect();
@@ -115,13 +115,13 @@ impl Runner {
         let took = started.elapsed();
         held.took(took);
         note(&job, &end, &labels, took);
-        // Nobody waits for it any more if the maintainer has ended it.
+        // `end_overdue` may have ended it already.
         if self.running().remove(&(batch, id)).is_some() {
             self.completer.end(batch, id, end);
         }
     }
 
-    /// Waits for what the job needs before it can begin; nothing once the worker leaves.
+    /// Waits for the handler's permit and a slot; `None` once the worker leaves.
     async fn admitted(
         &self,
         handler: &dyn Handler,
@@ -135,12 +135,12 @@ impl Runner {
         }
     }
 
-    /// The run itself, which others may stop meanwhile.
+    /// The run itself.
     async fn run(
         &self,
         batch: u64,
         job: &crate::Job,
-        kind: &crate::Kind,
+        kind: &crate::JobKind,
         handler: &dyn Handler,
     ) -> Completion {
         let rng = &*self.context.rng;
@@ -148,11 +148,11 @@ impl Runner {
         let late = run::ended(job, kind, Err(run::late(job)), rng);
         let running = Running { stop: sender, until: Instant::now() + job.timeout + run::GRACE, late };
         self.running().insert((batch, job.id), running);
-        // At every log level, so that no line of the handler's is without the request's id.
+        // At the highest level, so that no level filter removes the request's id from the handler's log lines.
         let request_id = job.request_id.as_deref();
         let span = tracing::error_span!("job", job_id = job.id, kind = &*job.kind, request_id);
         let run = run::run(job, kind, handler, stop, rng);
-        // What a run leaves behind may panic when it is dropped.
+        // Dropping the handler's future may panic too.
         let end = tracing::Instrument::instrument(AssertUnwindSafe(run).catch_unwind(), span).await;
         end.unwrap_or_else(|_| run::ended(job, kind, Err(run::panicked()), rng))
     }

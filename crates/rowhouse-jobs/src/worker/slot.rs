@@ -1,5 +1,5 @@
-//! How many jobs may run, and how many more may be claimed, so that kinds do not hold each other up: no kind takes all
-//! slots, and some are kept for kinds that people wait for. Leaves it to the fetcher what to claim.
+//! Slots for running jobs, and how many jobs to claim ahead. No kind can take all slots, and some are reserved for urgent
+//! kinds, so that kinds do not delay each other. Leaves it to the fetcher what to claim.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Kind, Registry};
+use crate::{JobKind, Registry};
 
-/// Jobs claimed and not ended, however short they are.
+/// Bound of jobs claimed and not ended, however short they are.
 const MAX_INFLIGHT: usize = 2_000;
-/// Jobs are claimed ahead of their turn for so much work, so that quick ones do not wait for a round trip.
+/// So much work is claimed ahead of free slots, so that short jobs do not wait for a round trip.
 const AHEAD: Duration = Duration::from_millis(20);
 /// One in so many slots is kept for reserved kinds.
 const RESERVED_SHARE: usize = 10;
 /// One in so many of the others is kept from each kind.
 const OTHERS_SHARE: usize = 5;
-/// What a run is taken to last until one has ended, in nanoseconds.
+/// Assumed duration of a run until one has ended, in nanoseconds.
 const FIRST_GUESS: u64 = 1_000_000;
 /// Runs count as this long at least, and at most.
 const SHORTEST_RUN: Duration = Duration::from_micros(5);
@@ -68,7 +68,7 @@ impl Held {
         Self(pools)
     }
 
-    /// Waits for a slot. The kind's first: whoever waits for that keeps no slot from others.
+    /// Waits for a slot: first in the kind's pool, so that a job waiting there occupies none of the shared ones.
     pub(super) async fn slot(&self) -> Option<Vec<OwnedSemaphorePermit>> {
         let mut slots = Vec::with_capacity(self.0.len());
         for pool in &self.0 {
@@ -104,11 +104,12 @@ impl Slots {
     /// `concurrency` slots in all, a part of them for urgent kinds only, if there are any.
     pub(super) fn new(concurrency: usize, registry: &Registry) -> Self {
         let concurrency = concurrency.max(1);
-        let (urgent, plain): (Vec<&Kind>, Vec<&Kind>) = registry.kinds().partition(|kind| kind.is_urgent);
+        let (urgent, plain): (Vec<&JobKind>, Vec<&JobKind>) =
+            registry.kinds().partition(|kind| kind.is_urgent);
         let reserved = if urgent.is_empty() { 0 } else { (concurrency / RESERVED_SHARE).max(1) };
         let general = concurrency.saturating_sub(reserved).max(1);
         let of_kind = (general - general / OTHERS_SHARE).max(1);
-        let most = |kind: &Kind| kind.concurrency.map_or(of_kind, |most| most.clamp(1, general));
+        let most = |kind: &JobKind| kind.concurrency.map_or(of_kind, |most| most.clamp(1, general));
         let kinds = plain.iter().map(|kind| (Arc::clone(&kind.name), Pool::new(most(kind)))).collect();
         let urgent = urgent.iter().map(|kind| Arc::clone(&kind.name)).collect();
         Self { general: Pool::new(general), reserved: Pool::new(reserved), urgent, kinds }

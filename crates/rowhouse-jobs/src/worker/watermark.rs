@@ -1,15 +1,15 @@
-//! Up to which position everything is stable: no transaction can add a job there any more. Pure.
+//! The position below which no transaction can add a job any more. Pure.
 //!
-//! A position is drawn before its row is visible, and perhaps long before; but never before its transaction has its id
-//! (whatever inserts into jobs.ready sees to that). So a reading of the sequence is stable once every transaction has
-//! ended that had an id one reading later.
+//! A position is drawn from the sequence before its row is visible, but only after its transaction has an id (every
+//! function that inserts into `jobs.ready` assigns one first). So a reading of the sequence is stable once all transactions
+//! have ended that had an id at the following reading.
 
 use std::collections::VecDeque;
 
 use crate::store::Horizon;
 
-/// Readings that wait for transactions to end; beyond, every second is dropped. (Not the oldest: where some transaction
-/// always runs for longer than the readings span, none would ever be stable.)
+/// Readings that wait for transactions to end; at this number every second one is dropped. (Not the oldest: if some
+/// transaction always runs longer than the readings span, none would ever become stable.)
 const MOST: usize = 64;
 
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ impl Watermark {
         self.stable
     }
 
-    /// True if the positions have gone back, so that everything that was known of them is void: a crash takes along
-    /// those that had not reached the disk.
+    /// True if the sequence has gone back, so that earlier positions mean nothing: a crash loses the values that had not
+    /// reached the disk.
     pub(crate) fn read(&mut self, now: Horizon) -> bool {
         let went_back = now.last_position < self.last;
         if went_back {
@@ -54,7 +54,7 @@ impl Watermark {
         went_back
     }
 
-    /// A database that was restored or failed over may count from elsewhere.
+    /// Starts over: a restored or failed-over database may have another sequence.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }

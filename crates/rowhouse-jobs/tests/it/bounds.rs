@@ -128,10 +128,10 @@ async fn two_thousand_outcomes_of_as_many_leases_are_completed_in_one_call() {
                 select id, '00000000-0000-0000-0000-000000000001', array[row(gone.*)::jobs.ready] from gone";
     client.batch_execute(take).await.unwrap();
     // Each with a result, and of every fourth the lease is not named.
-    let settle = "select cardinality(jobs.complete('00000000-0000-0000-0000-000000000001', ( \
+    let complete = "select cardinality(jobs.complete('00000000-0000-0000-0000-000000000001', ( \
                   select jsonb_agg(jsonb_build_object('id', id, 'state', 'done', 'result', id) \
                     || case when id % 4 = 0 then '{}' else jsonb_build_object('lease', id) end) from jobs.leases)))::text";
-    assert_eq!(text(&client, settle).await, "2000");
+    assert_eq!(text(&client, complete).await, "2000");
     assert_eq!((count(&client, "leases").await, count(&client, "results").await), (0, 2000));
     assert_eq!(text(&client, "select count(distinct i)::text from jobs.done, unnest(ids) i").await, "2000");
 }

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use crate::support::{count, database, text};
 
-/// A project's way for its callers to enqueue: the function has its owner's rights.
-const DOOR: &str = "set role rowhouse_project; \
-    create function public.door(kind text, tenant uuid default null) returns bigint \
+/// Functions with which a project lets its callers enqueue: they have their owner's rights.
+const ENQUEUE_FUNCTIONS: &str = "set role rowhouse_project; \
+    create function public.one(kind text, tenant uuid default null) returns bigint \
     language sql security definer set search_path = '' as \
     $$select jobs.enqueue(kind, tenant => tenant, unique_key => 'one')$$; \
     create function public.many(kind text, tenant uuid default null) returns setof bigint \
@@ -27,7 +27,7 @@ const FOREIGN: Uuid = Uuid::from_u128(2);
 async fn scene() -> (TestDatabase, Client) {
     let db = database().await;
     let client = db.superuser().await;
-    client.batch_execute(DOOR).await.unwrap();
+    client.batch_execute(ENQUEUE_FUNCTIONS).await.unwrap();
     (db, client)
 }
 
@@ -58,7 +58,7 @@ async fn callers_of_the_data_api_cannot_enqueue_by_themselves() {
             "jobs.enqueue_many('test.work', '{\"{}\"}')",
             "jobs.enqueue_parent('{\"kind\": \"test.work\"}', array['{\"kind\": \"test.work\"}']::jsonb[])",
             "jobs.enqueue_spec('{\"kind\": \"test.work\"}', null, null)",
-            "jobs.allow_function('public.door')",
+            "jobs.allow_function('public.one')",
             "jobs.write_log(1, 'x')",
             "jobs.set_progress(1, 1)",
             "jobs.cancel(1)",
@@ -75,13 +75,13 @@ async fn callers_of_the_data_api_cannot_enqueue_by_themselves() {
 #[tokio::test]
 async fn project_function_enqueues_for_the_callers_own_tenant_only() {
     let (_db, client) = scene().await;
-    for call in ["door('test.work', ", "many('test.work', ", "family("] {
+    for call in ["one('test.work', ", "many('test.work', ", "family("] {
         let call = format!("select public.{call}'{FOREIGN}')");
         speak(&client, "authenticated", Some(OWN), &call).await.unwrap();
     }
     assert_eq!(tenants_of_jobs(&client).await, OWN.to_string());
     // Another tenant's key is another key.
-    speak(&client, "authenticated", Some(FOREIGN), "select public.door('test.work')").await.unwrap();
+    speak(&client, "authenticated", Some(FOREIGN), "select public.one('test.work')").await.unwrap();
     assert_eq!(count(&client, "unique_keys").await, 2);
     // The service key names for whom.
     let named = format!("select jobs.enqueue('test.work', tenant => '{}')", Uuid::from_u128(3));
@@ -92,7 +92,7 @@ async fn project_function_enqueues_for_the_callers_own_tenant_only() {
 #[tokio::test]
 async fn tenants_own_job_enqueues_for_that_tenant_only() {
     let (_db, client) = scene().await;
-    let call = format!("select public.door('test.work', '{FOREIGN}')");
+    let call = format!("select public.one('test.work', '{FOREIGN}')");
     speak(&client, "none", Some(OWN), &call).await.unwrap();
     assert_eq!(tenants_of_jobs(&client).await, OWN.to_string());
 }
@@ -101,18 +101,18 @@ async fn tenants_own_job_enqueues_for_that_tenant_only() {
 async fn caller_without_a_tenant_cannot_ask_for_a_call_with_the_owners_rights() {
     let (_db, client) = scene().await;
     for role in ["anon", "authenticated", "none"] {
-        for door in ["door", "many"] {
-            let call = |kind: &str| format!("select public.{door}('{kind}', '{FOREIGN}')");
+        for function in ["one", "many"] {
+            let call = |kind: &str| format!("select public.{function}('{kind}', '{FOREIGN}')");
             assert_eq!(
                 speak(&client, role, None, &call("test.sql")).await,
                 Err("42501".to_owned()),
-                "{role} {door}"
+                "{role} {function}"
             );
             speak(&client, role, None, &call("test.work")).await.unwrap();
         }
     }
     assert_eq!(tenants_of_jobs(&client).await, "none");
-    speak(&client, "authenticated", Some(OWN), "select public.door('test.sql')").await.unwrap();
+    speak(&client, "authenticated", Some(OWN), "select public.one('test.sql')").await.unwrap();
     assert_eq!(tenants_of_jobs(&client).await, format!("{OWN} none"));
 }
 
@@ -155,7 +155,7 @@ async fn login_of_functions_cannot_read_leases_and_completes_only_calls_whose_nu
     }
     let id: i64 = client.query_one("select (jobs[1]).id from jobs.leases", &[]).await.unwrap().get(0);
     let complete = format!("select jobs.complete_call('{WORKER}', 7, {id}, null)");
-    let call = format!("select jobs.call_for_project('{WORKER}', 7, {id}, 'public.door', '{{}}')");
+    let call = format!("select jobs.call_for_project('{WORKER}', 7, {id}, 'public.one', '{{}}')");
     // Callers of the data API may not even with the right numbers.
     for role in ["anon", "authenticated"] {
         for sql in [&complete, &call] {

@@ -51,13 +51,13 @@ select jobs.allow_function('public.tally'), jobs.allow_function('public.stamp');
 reset role;
 "#;
 
-struct House {
+struct Harness {
     db: TestDatabase,
     client: Client,
     registry: Registry,
 }
 
-impl House {
+impl Harness {
     async fn new() -> Self {
         let db = database().await;
         let client = db.superuser().await;
@@ -97,9 +97,9 @@ impl House {
 
 #[tokio::test]
 async fn payload_of_a_declared_kind_holds_the_arguments_of_its_function() {
-    let house = House::new().await;
+    let harness = Harness::new().await;
     let tenant = Uuid::from_u128(7);
-    house
+    harness
         .client
         .batch_execute(&format!(
             "insert into tenancy.organizations (id, name, slug) values ('{tenant}', 'x', 'x'); \
@@ -109,21 +109,21 @@ async fn payload_of_a_declared_kind_holds_the_arguments_of_its_function() {
         .unwrap();
     assert_eq!(
         text(
-            &house.client,
+            &harness.client,
             "select string_agg(distinct handler, ',') from jobs.kinds where name like 'shop.%'"
         )
         .await,
         "sql"
     );
-    let done = house.call("shop.tally", json!({ "by": 5 }), Some(tenant)).await;
+    let done = harness.call("shop.tally", json!({ "by": 5 }), Some(tenant)).await;
     assert_eq!(done, Ok(json!("authenticated")));
     let tallies = "select string_agg(tenant_id || ' ' || n, ',') from public.tallies";
-    assert_eq!(text(&house.client, tallies).await, format!("{tenant} 5"));
+    assert_eq!(text(&harness.client, tallies).await, format!("{tenant} 5"));
 }
 
 #[tokio::test]
 async fn declaring_a_kind_allows_no_function_and_its_job_names_none() {
-    let house = House::new().await;
+    let harness = Harness::new().await;
     for (kind, payload, says) in [
         (
             "shop.closed",
@@ -138,26 +138,26 @@ async fn declaring_a_kind_allows_no_function_and_its_job_names_none() {
         ),
         ("shop.tally", json!({ "by": "many" }), "invalid input syntax"),
     ] {
-        let error = house.call(kind, payload.clone(), None).await.unwrap_err();
+        let error = harness.call(kind, payload.clone(), None).await.unwrap_err();
         assert!(error.contains(says), "{kind} {payload}: {error}");
     }
-    assert_eq!(text(&house.client, "select count(*)::text from public.tallies").await, "0");
+    assert_eq!(text(&harness.client, "select count(*)::text from public.tallies").await, "0");
 }
 
 #[tokio::test]
 async fn schedule_calls_a_function_and_passes_the_scheduled_time() {
-    let house = House::new().await;
+    let harness = Harness::new().await;
     for name in ["tally", "stamp"] {
         // A tenant's default is missing for a schedule, which has none.
-        house
+        harness
             .client
             .batch_execute("alter table public.tallies alter tenant_id set default gen_random_uuid()")
             .await
             .unwrap();
-        schedule::run(&house.client, SystemClock.now(), name).await.unwrap().unwrap();
+        schedule::run(&harness.client, SystemClock.now(), name).await.unwrap().unwrap();
     }
-    house.work().await;
-    let listed = schedule::list(&house.client).await.unwrap();
+    harness.work().await;
+    let listed = schedule::list(&harness.client).await.unwrap();
     let results: Vec<Value> = listed.iter().map(|s| s.last_result.clone().unwrap_or_default()).collect();
     assert_eq!(
         (&results[0]["state"], &results[1]["state"], &results[1]["result"]),

@@ -15,13 +15,13 @@ use crate::support::{count, database, functions, idle, text, worker};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-struct House {
+struct Harness {
     db: TestDatabase,
     client: Client,
     registry: Registry,
 }
 
-impl House {
+impl Harness {
     async fn new(url: &str, more: &str, allow_private: bool) -> Self {
         let db = database().await;
         let client = db.superuser().await;
@@ -63,9 +63,9 @@ async fn job_is_posted_signed_and_its_answer_kept() {
         "HTTP/1.1 200 OK\r\ncontent-length: 12\r\nconnection: close\r\n\r\n{\"order\": 17}",
     ])
     .await;
-    let house = House::new(&format!("http://127.0.0.1:{}/jobs?x=1", service.port), "", true).await;
-    house.client.batch_execute("select set_config('rowhouse.request_id', 'req-1', false)").await.unwrap();
-    let id = house.run(json!({ "item": "ink" })).await;
+    let harness = Harness::new(&format!("http://127.0.0.1:{}/jobs?x=1", service.port), "", true).await;
+    harness.client.batch_execute("select set_config('rowhouse.request_id', 'req-1', false)").await.unwrap();
+    let id = harness.run(json!({ "item": "ink" })).await;
     let seen = service.take();
     assert_eq!(seen.len(), 2);
     for (request, attempt) in seen.iter().zip(1..) {
@@ -87,9 +87,9 @@ async fn job_is_posted_signed_and_its_answer_kept() {
 async fn permanent_failure_makes_the_job_dead_at_once() {
     let mut service =
         Receiver::start(&["HTTP/1.1 422 No\r\ncontent-length: 7\r\nconnection: close\r\n\r\nno such"]).await;
-    let house = House::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
-    house.run(json!({})).await;
-    assert_eq!((house.error().await.as_str(), service.take().len()), ("HTTP 422: no such", 1));
+    let harness = Harness::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
+    harness.run(json!({})).await;
+    assert_eq!((harness.error().await.as_str(), service.take().len()), ("HTTP 422: no such", 1));
 }
 
 #[tokio::test]
@@ -98,11 +98,11 @@ async fn retry_after_of_a_service_is_honoured() {
         "HTTP/1.1 429 Busy\r\nretry-after: 3600\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     ])
     .await;
-    let house = House::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
-    house.client.batch_execute("select jobs.enqueue('shop.order')").await.unwrap();
-    let running = worker(&house.db, house.registry.clone()).await;
+    let harness = Harness::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
+    harness.client.batch_execute("select jobs.enqueue('shop.order')").await.unwrap();
+    let running = worker(&harness.db, harness.registry.clone()).await;
     let put_off = "exists (select from jobs.scheduled where run_at > now() + interval '59 minutes')";
-    until_true(&house.client, put_off).await;
+    until_true(&harness.client, put_off).await;
     running.stop(Duration::from_secs(5)).await;
 }
 
@@ -121,9 +121,9 @@ async fn timeouts_malformed_responses_and_redirects_are_retried() {
         let mut service = Receiver::start(&[answer]).await;
         // However busy this machine is, only silence takes longer.
         let timeout = if answer == SILENCE { "timeout = \"300ms\"\n" } else { "" };
-        let house = House::new(&format!("http://127.0.0.1:{}/", service.port), timeout, true).await;
-        house.run(json!({})).await;
-        let error = house.error().await;
+        let harness = Harness::new(&format!("http://127.0.0.1:{}/", service.port), timeout, true).await;
+        harness.run(json!({})).await;
+        let error = harness.error().await;
         assert!(
             error.contains(says) || (answer == SILENCE && error.contains("no answer in time")),
             "{answer:?}: {error}"
@@ -136,18 +136,18 @@ async fn timeouts_malformed_responses_and_redirects_are_retried() {
 async fn endless_response_is_cut_off_and_the_job_done() {
     let large = format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n[{}", "1,".repeat(500_000));
     let service = Receiver::start(&[&large]).await;
-    let house = House::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
-    house.run(json!({})).await;
-    assert_eq!((count(&house.client, "done").await, count(&house.client, "results").await), (1, 0));
+    let harness = Harness::new(&format!("http://127.0.0.1:{}/", service.port), "", true).await;
+    harness.run(json!({})).await;
+    assert_eq!((count(&harness.client, "done").await, count(&harness.client, "results").await), (1, 0));
 }
 
 #[tokio::test]
 async fn private_addresses_are_never_connected_to_unless_allowed() {
     let mut service = Receiver::with_statuses(&[200]).await;
     for host in ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433"] {
-        let house = House::new(&format!("http://{host}:{}/", service.port), "", false).await;
-        house.run(json!({})).await;
-        let error = house.error().await;
+        let harness = Harness::new(&format!("http://{host}:{}/", service.port), "", false).await;
+        harness.run(json!({})).await;
+        let error = harness.error().await;
         assert!(error.contains("a private address; jobs.allow_private_urls"), "{host}: {error}");
     }
     assert_eq!(service.take(), []);
@@ -175,10 +175,10 @@ async fn url_in_errors_is_reduced_to_scheme_host_and_port() {
         ("http://user:hunter2@127.0.0.1:1/path?key=hunter2", false),
         ("http://user:hunter2@[bad/path?key=hunter2", true),
     ] {
-        let house = House::new(url, "", private).await;
-        house.run(json!({})).await;
-        let told = "select string_agg(line, ' ') || ' ' || (select error from jobs.dead) from jobs.log";
-        let told = text(&house.client, told).await;
-        assert!(!told.contains("hunter2") && !told.contains("path"), "{told}");
+        let harness = Harness::new(url, "", private).await;
+        harness.run(json!({})).await;
+        let logged = "select string_agg(line, ' ') || ' ' || (select error from jobs.dead) from jobs.log";
+        let logged = text(&harness.client, logged).await;
+        assert!(!logged.contains("hunter2") && !logged.contains("path"), "{logged}");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, Kind, Registry, enqueue_many};
+use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobKind, Registry, enqueue_many};
 use rowhouse_testkit::until_true;
 use serde_json::json;
 
@@ -13,12 +13,12 @@ use crate::support::{Does, database, idle, kind, text, worker};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Says whether there is room, and counts runs.
-struct Door {
+struct LimitedHandler {
     room: Arc<AtomicUsize>,
     runs: Arc<AtomicUsize>,
 }
 
-impl Handler for Door {
+impl Handler for LimitedHandler {
     fn run<'a>(&'a self, _: &'a Job) -> HandlerFuture<'a> {
         self.runs.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Ok(None) })
@@ -35,7 +35,7 @@ async fn jobs_without_room_stay_queued_and_delay_no_others() {
     let client = db.superuser().await;
     let (room, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut registry = Registry::new();
-    registry.add(kind("test.work"), Door { room: Arc::clone(&room), runs: Arc::clone(&runs) });
+    registry.add(kind("test.work"), LimitedHandler { room: Arc::clone(&room), runs: Arc::clone(&runs) });
     registry.add(kind("jobs.noop"), Does(async |_| Ok(None)));
     let payloads = vec![json!({}); 50];
     enqueue_many(&client, "test.work", &payloads, "default", None).await.unwrap();
@@ -78,7 +78,7 @@ async fn two_slow_kinds_together_do_not_delay_an_urgent_one() {
     for slow in ["test.slow", "test.slower"] {
         registry.add(kind(slow), Does(async |_| std::future::pending().await));
     }
-    registry.add(Kind { is_urgent: true, ..kind("test.urgent") }, Does(async |_| Ok(None)));
+    registry.add(JobKind { is_urgent: true, ..kind("test.urgent") }, Does(async |_| Ok(None)));
     let _worker = worker(&db, registry).await;
     let payloads = vec![json!({}); 50];
     for slow in ["test.slow", "test.slower"] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_jobs::sql_handler::SqlHandler;
-use rowhouse_jobs::{Handler, Job, JobError, Kind, Lease, Registry, Worker};
+use rowhouse_jobs::{Handler, Job, JobError, JobKind, Lease, Registry, Worker};
 use rowhouse_kernel::TenantId;
 use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::{Value, json};
@@ -41,13 +41,13 @@ select jobs.allow_function(f) from unnest(array['public.bump(bigint,text)', 'pub
 reset role;
 "#;
 
-struct House {
+struct Harness {
     db: TestDatabase,
     client: Client,
     registry: Registry,
 }
 
-impl House {
+impl Harness {
     async fn new() -> Self {
         let db = database().await;
         let client = db.superuser().await;
@@ -58,7 +58,7 @@ impl House {
             .unwrap();
         let mut registry = Registry::new();
         let kind =
-            Kind { backoff: Duration::from_millis(1), growth: 100, max_attempts: 2, ..SqlHandler::kind() };
+            JobKind { backoff: Duration::from_millis(1), growth: 100, max_attempts: 2, ..SqlHandler::kind() };
         registry.add(kind, functions(&db));
         Self { db, client, registry }
     }
@@ -95,19 +95,19 @@ fn bump(args: impl Into<Value>) -> Value {
 
 #[tokio::test]
 async fn function_is_called_by_name_and_its_result_stored() {
-    let house = House::new().await;
-    assert_eq!(house.call(bump(json!({ "by": 2 })), None).await, Ok(json!(2)));
-    assert_eq!(house.call(json!({ "function": "public.bump(bigint,text)" }), None).await, Ok(json!(3)));
-    assert_eq!(house.call(bump(json!({ "by": 1, "name": "a", "twice": true })), None).await, Ok(json!(2)));
-    assert_eq!(house.n().await, 3);
+    let harness = Harness::new().await;
+    assert_eq!(harness.call(bump(json!({ "by": 2 })), None).await, Ok(json!(2)));
+    assert_eq!(harness.call(json!({ "function": "public.bump(bigint,text)" }), None).await, Ok(json!(3)));
+    assert_eq!(harness.call(bump(json!({ "by": 1, "name": "a", "twice": true })), None).await, Ok(json!(2)));
+    assert_eq!(harness.n().await, 3);
     let args = json!({ "a": [1, 2], "b": { "x": "y" }, "c": "2026-05-04T12:00:00Z", "Odd name": "'); drop table counters; --" });
-    let typed = house.call(json!({ "function": "public.types", "args": args }), None).await.unwrap();
+    let typed = harness.call(json!({ "function": "public.types", "args": args }), None).await.unwrap();
     assert_eq!(typed, json!(["{1,2}", "y", "2026", "'); drop table counters; --"]));
 }
 
 #[tokio::test]
 async fn invalid_calls_are_dead_at_once_with_the_reason() {
-    let house = House::new().await;
+    let harness = Harness::new().await;
     for (payload, says) in [
         (json!({}), "names no function"),
         (json!({ "function": "public.bump", "by": 2 }), "unknown key \"by\""),
@@ -118,32 +118,32 @@ async fn invalid_calls_are_dead_at_once_with_the_reason() {
         (bump(json!({ "times": 2 })), "does not take these arguments: times"),
         (json!({ "function": "public.note" }), "does not take these arguments: none"),
     ] {
-        let error = house.call(payload.clone(), None).await.unwrap_err();
+        let error = harness.call(payload.clone(), None).await.unwrap_err();
         assert!(error.contains(says), "{payload}: {error}");
     }
-    assert_eq!(text(&house.client, "select max((job).attempt)::text from jobs.dead").await, "1");
+    assert_eq!(text(&harness.client, "select max((job).attempt)::text from jobs.dead").await, "1");
 }
 
 #[tokio::test]
 async fn dropped_function_fails_clearly_and_its_replacement_is_allowed() {
-    let house = House::new().await;
-    let (one, _) = tenants(&house).await;
-    house.client.batch_execute("drop function public.note").await.unwrap();
+    let harness = Harness::new().await;
+    let (one, _) = tenants(&harness).await;
+    harness.client.batch_execute("drop function public.note").await.unwrap();
     let payload = json!({ "function": "public.note", "args": { "body": "x" } });
-    let error = house.call(payload.clone(), Some(one)).await.unwrap_err();
+    let error = harness.call(payload.clone(), Some(one)).await.unwrap_err();
     assert!(error.contains("public.note does not exist any more"), "{error}");
     let again = "set role rowhouse_project; create function public.note(body text) returns void language sql as ''; reset role";
-    house.client.batch_execute(again).await.unwrap();
-    house.call(payload.clone(), None).await.unwrap();
+    harness.client.batch_execute(again).await.unwrap();
+    harness.call(payload.clone(), None).await.unwrap();
     let taken: bool =
-        house.client.query_one("select jobs.disallow_function('public.note')", &[]).await.unwrap().get(0);
+        harness.client.query_one("select jobs.disallow_function('public.note')", &[]).await.unwrap().get(0);
     assert!(taken);
-    assert!(house.call(payload, None).await.unwrap_err().contains("may not call"));
+    assert!(harness.call(payload, None).await.unwrap_err().contains("may not call"));
 }
 
 #[tokio::test]
 async fn functions_that_cannot_be_called_by_name_cannot_be_allowed() {
-    let house = House::new().await;
+    let harness = Harness::new().await;
     for (function, says) in [
         ("public.variadic", "cannot be called by name"),
         ("public.unnamed", "cannot be called by name"),
@@ -155,77 +155,77 @@ async fn functions_that_cannot_be_called_by_name_cannot_be_allowed() {
         ("tenancy.on_auth_user_created", "is not a plain function"),
     ] {
         let sql = format!("select jobs.allow_function('{function}')");
-        let error = house.client.batch_execute(&sql).await.unwrap_err();
+        let error = harness.client.batch_execute(&sql).await.unwrap_err();
         assert!(error.as_db_error().unwrap().message().contains(says), "{function}: {error:?}");
     }
     let denied = "set role authenticated; select jobs.allow_function('public.secret')";
-    assert_eq!(house.client.batch_execute(denied).await.unwrap_err().code().unwrap().code(), "42501");
+    assert_eq!(harness.client.batch_execute(denied).await.unwrap_err().code().unwrap().code(), "42501");
 }
 
 /// Two tenants with one note each.
-async fn tenants(house: &House) -> (Uuid, Uuid) {
+async fn tenants(harness: &Harness) -> (Uuid, Uuid) {
     let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
     for id in [one, two] {
         let sql = format!(
             "insert into tenancy.organizations (id, name, slug) values ('{id}', 'x', 'o-{id}'); \
              insert into tenancy.tenants (id, organization_id, name, slug) values ('{id}', '{id}', 'x', 'x')"
         );
-        house.client.batch_execute(&sql).await.unwrap();
+        harness.client.batch_execute(&sql).await.unwrap();
         let note = json!({ "function": "public.note", "args": { "body": "x" } });
-        house.call(note, Some(id)).await.unwrap();
+        harness.call(note, Some(id)).await.unwrap();
     }
     (one, two)
 }
 
 #[tokio::test]
 async fn job_of_a_tenant_is_confined_to_the_tenant() {
-    let house = House::new().await;
-    let (one, two) = tenants(&house).await;
+    let harness = Harness::new().await;
+    let (one, two) = tenants(&harness).await;
     let filled = "select string_agg(tenant_id::text, ' ' order by id) from public.notes";
-    assert_eq!(text(&house.client, filled).await, format!("{one} {two}"));
-    let who = house.call(json!({ "function": "public.who" }), Some(two)).await.unwrap();
+    assert_eq!(text(&harness.client, filled).await, format!("{one} {two}"));
+    let who = harness.call(json!({ "function": "public.who" }), Some(two)).await.unwrap();
     assert_eq!(who, json!({ "user": "authenticated", "tenant": two, "notes": 1 }));
-    let who = house.call(json!({ "function": "public.who" }), None).await.unwrap();
+    let who = harness.call(json!({ "function": "public.who" }), None).await.unwrap();
     assert_eq!(who, json!({ "user": "rowhouse_project", "tenant": null, "notes": 2 }));
 }
 
 #[tokio::test]
 async fn job_of_a_suspended_tenant_waits_without_counting_attempts() {
-    let house = House::new().await;
-    let (one, _) = tenants(&house).await;
-    house.client.batch_execute("update tenancy.organizations set status = 'suspended'").await.unwrap();
+    let harness = Harness::new().await;
+    let (one, _) = tenants(&harness).await;
+    harness.client.batch_execute("update tenancy.organizations set status = 'suspended'").await.unwrap();
     let note = json!({ "function": "public.note", "args": { "body": "y" } });
-    let id: i64 = house
+    let id: i64 = harness
         .client
         .query_one("select jobs.enqueue('jobs.sql', $1, tenant => $2)", &[&note, &one])
         .await
         .unwrap()
         .get(0);
-    let running = house.work().await;
+    let running = harness.work().await;
     // Others go on meanwhile.
-    house
+    harness
         .client
         .batch_execute("select jobs.enqueue('jobs.sql', '{\"function\": \"public.bump\"}')")
         .await
         .unwrap();
-    until_true(&house.client, "(select n from public.counters) = 1").await;
+    until_true(&harness.client, "(select n from public.counters) = 1").await;
     let waits = format!("select attempt::text from jobs.ready where id = {id}");
-    assert_eq!(text(&house.client, &waits).await, "0");
+    assert_eq!(text(&harness.client, &waits).await, "0");
     // A worker that has not heard of it yet is told by the function.
-    let handler = functions(&house.db);
+    let handler = functions(&harness.db);
     let mut job = job(Lease { id: 1, worker: one }, id, &note);
     job.tenant = Some(TenantId(one));
     assert!(matches!(handler.run(&job).await, Err(JobError::Snooze(..))));
-    house.client.batch_execute("update tenancy.organizations set status = 'active'").await.unwrap();
-    idle(&house.client).await;
-    assert_eq!(text(&house.client, "select count(*)::text from public.notes").await, "3");
+    harness.client.batch_execute("update tenancy.organizations set status = 'active'").await.unwrap();
+    idle(&harness.client).await;
+    assert_eq!(text(&harness.client, "select count(*)::text from public.notes").await, "3");
     running.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
 async fn function_cannot_change_its_role_or_leave_session_state() {
-    let house = House::new().await;
-    let (one, _) = tenants(&house).await;
+    let harness = Harness::new().await;
+    let (one, _) = tenants(&harness).await;
     for how in [
         "reset role",
         "set role rowhouse",
@@ -238,21 +238,21 @@ async fn function_cannot_change_its_role_or_leave_session_state() {
     ] {
         for tenant in [None, Some(one)] {
             let call = json!({ "function": "public.escape", "args": { "how": how } });
-            let ended = house.call(call, tenant).await;
+            let ended = harness.call(call, tenant).await;
             // A tenant's job runs on a login that may do nothing.
             let is_powerless = tenant.is_some() && ended == Ok(json!("authenticator"));
             assert!(ended.is_err() || is_powerless, "{how}: {ended:?}");
         }
     }
     let sticky = json!({ "function": "public.escape", "args": { "how": "select set_config('search_path', 'evil', false)" } });
-    assert_eq!(house.call(sticky, None).await, Ok(json!("rowhouse_project")));
-    assert_eq!(house.call(bump(json!({})), None).await, Ok(json!(1)));
+    assert_eq!(harness.call(sticky, None).await, Ok(json!("rowhouse_project")));
+    assert_eq!(harness.call(bump(json!({})), None).await, Ok(json!(1)));
 }
 
 #[tokio::test]
 async fn large_result_is_dropped_and_the_job_is_done() {
-    let house = House::new().await;
-    let ended = house.call(json!({ "function": "public.large" }), None).await;
+    let harness = Harness::new().await;
+    let ended = harness.call(json!({ "function": "public.large" }), None).await;
     assert_eq!(ended, Ok(Value::Null));
 }
 
@@ -277,58 +277,58 @@ const LEFTOVERS: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn session_state_does_not_reach_the_next_call_or_run_as_the_platform() {
-    let house = House::new().await;
-    let (one, two) = tenants(&house).await;
+    let harness = Harness::new().await;
+    let (one, two) = tenants(&harness).await;
     let setup = "create table public.trail (who text); grant insert on public.trail to public; \
         create function public.note_role() returns int language plpgsql as \
           $$begin insert into public.trail values (current_user); return 1; end$$; \
         create function public.look(how text) returns bigint language plpgsql as \
           $$declare n bigint; begin execute how into n; return n; end$$; \
         select jobs.allow_function('public.look')";
-    house.client.batch_execute(setup).await.unwrap();
+    harness.client.batch_execute(setup).await.unwrap();
     for (leave, look) in LEFTOVERS {
         for tenant in [Some(one), None] {
             let call = json!({ "function": "public.escape", "args": { "how": leave } });
-            let _left = house.call(call, tenant).await;
+            let _left = harness.call(call, tenant).await;
             for next in [Some(two), None] {
                 let call = json!({ "function": "public.look", "args": { "how": look } });
-                let found = house.call(call, next).await.unwrap();
+                let found = harness.call(call, next).await.unwrap();
                 assert!(found == json!(0) || found.is_null(), "{leave}: {found}");
             }
         }
     }
     let who = "select coalesce(string_agg(distinct who, ' ' order by who), '') from public.trail \
                where who in ('rowhouse', 'rowhouse_owner', 'postgres')";
-    assert_eq!(text(&house.client, who).await, "");
+    assert_eq!(text(&harness.client, who).await, "");
     let owned = "select coalesce(string_agg(proname, ' '), '') from pg_proc where pronamespace = 'jobs'::regnamespace \
                  and pg_get_userbyid(proowner) in ('anon', 'authenticated')";
-    assert_eq!(text(&house.client, owned).await, "");
+    assert_eq!(text(&harness.client, owned).await, "");
 }
 
 #[tokio::test]
 async fn numbers_keep_their_digits_on_the_way_to_a_function_and_back() {
-    let house = House::new().await;
+    let harness = Harness::new().await;
     let same = "create function public.same(n numeric) returns numeric language sql as 'select n'; \
                 select jobs.allow_function('public.same')";
-    house.client.batch_execute(same).await.unwrap();
+    harness.client.batch_execute(same).await.unwrap();
     let n = "12345678901234567890.1234567890123456789012345";
     let sql = format!(
         "select jobs.enqueue('jobs.sql', '{{\"function\": \"public.same\", \"args\": {{\"n\": {n}}}}}')"
     );
-    house.client.batch_execute(&sql).await.unwrap();
-    let running = house.work().await;
-    idle(&house.client).await;
-    assert_eq!(text(&house.client, "select result::text from jobs.results").await, n);
+    harness.client.batch_execute(&sql).await.unwrap();
+    let running = harness.work().await;
+    idle(&harness.client).await;
+    assert_eq!(text(&harness.client, "select result::text from jobs.results").await, n);
     running.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
 async fn failed_function_is_rolled_back_and_retried() {
-    let house = House::new().await;
-    let error = house.call(json!({ "function": "public.fail" }), None).await.unwrap_err();
+    let harness = Harness::new().await;
+    let error = harness.call(json!({ "function": "public.fail" }), None).await.unwrap_err();
     assert!(error.contains("out of paper"), "{error}");
-    assert_eq!(house.n().await, 0);
-    assert_eq!(count(&house.client, "log").await, 2);
+    assert_eq!(harness.n().await, 0);
+    assert_eq!(count(&harness.client, "log").await, 2);
 }
 
 fn job(lease: Lease, id: i64, payload: &Value) -> Job {
@@ -350,35 +350,35 @@ fn job(lease: Lease, id: i64, payload: &Value) -> Job {
 
 #[tokio::test]
 async fn effect_is_rolled_back_if_the_job_was_taken_over() {
-    let house = House::new().await;
+    let harness = Harness::new().await;
     let sql = "select jobs.enqueue('jobs.sql', '{\"function\": \"public.bump\"}')";
-    let id: i64 = house.client.query_one(sql, &[]).await.unwrap().get(0);
+    let id: i64 = harness.client.query_one(sql, &[]).await.unwrap().get(0);
     let claim = "with gone as (delete from jobs.ready r returning row(r.partition, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options)::jobs.ready as job) \
                  insert into jobs.leases (id, worker, jobs) select 7, $1, array_agg(job) from gone returning id";
     let (mine, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    let lease: i64 = house.client.query_one(claim, &[&theirs]).await.unwrap().get(0);
-    let handler = functions(&house.db);
+    let lease: i64 = harness.client.query_one(claim, &[&theirs]).await.unwrap().get(0);
+    let handler = functions(&harness.db);
     let run = async |worker| handler.run(&job(Lease { id: lease, worker }, id, &bump(json!({})))).await;
     let refused = run(mine).await.unwrap_err();
     assert!(matches!(&refused, JobError::Retry(why) if why.contains("taken the job over")), "{refused}");
-    assert_eq!((house.n().await, count(&house.client, "leases").await), (0, 1));
+    assert_eq!((harness.n().await, count(&harness.client, "leases").await), (0, 1));
     run(theirs).await.unwrap();
     assert_eq!(
-        (house.n().await, count(&house.client, "leases").await, count(&house.client, "done").await),
+        (harness.n().await, count(&harness.client, "leases").await, count(&harness.client, "done").await),
         (1, 0, 1)
     );
     assert!(run(theirs).await.is_err());
-    assert_eq!(house.n().await, 1);
+    assert_eq!(harness.n().await, 1);
 }
 
 #[tokio::test]
 async fn cancelled_run_stops_its_statement() {
-    let house = House::new().await;
-    house.client.batch_execute("select pg_advisory_lock(77); select jobs.enqueue('jobs.sql', '{\"function\": \"public.sleeps\"}')").await.unwrap();
-    let running = Arc::new(house.work().await);
+    let harness = Harness::new().await;
+    harness.client.batch_execute("select pg_advisory_lock(77); select jobs.enqueue('jobs.sql', '{\"function\": \"public.sleeps\"}')").await.unwrap();
+    let running = Arc::new(harness.work().await);
     let waits = "exists (select from pg_locks where locktype = 'advisory' and objid = 77 and not granted)";
-    until_true(&house.client, waits).await;
-    let watcher = house.db.superuser().await;
+    until_true(&harness.client, waits).await;
+    let watcher = harness.db.superuser().await;
     watcher
         .batch_execute("select jobs.cancel(id) from (select (unnest(jobs)).id from jobs.leases) j")
         .await

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
-use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JsonText, Kind, Registry, Worker, WorkerParts};
+use rowhouse_jobs::{
+    Handler, HandlerFuture, Job, JobError, JobKind, JsonText, Registry, Worker, WorkerParts,
+};
 use rowhouse_kernel::{SystemClock, SystemRng};
 use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::Value;
@@ -37,12 +39,12 @@ where
 }
 
 /// A kind that is retried at once.
-pub(crate) fn kind(name: &str) -> Kind {
-    Kind {
+pub(crate) fn kind(name: &str) -> JobKind {
+    JobKind {
         backoff: Duration::from_millis(1),
         growth: 100,
         timeout: Duration::from_secs(20),
-        ..Kind::new(name)
+        ..JobKind::new(name)
     }
 }
 

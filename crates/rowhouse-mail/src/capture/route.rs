@@ -137,7 +137,7 @@ fn ok() -> Response {
 }
 
 /// A route's result.
-type Answer = Result<Response, CaptureError>;
+type CaptureResult = Result<Response, CaptureError>;
 
 enum CaptureError {
     Caller(String),
@@ -173,7 +173,7 @@ impl IntoResponse for CaptureError {
     }
 }
 
-async fn ready(State(control): State<Control>) -> Answer {
+async fn ready(State(control): State<Control>) -> CaptureResult {
     mailbox::list(&control, 0, 0, document::summary).await?;
     Ok(ok())
 }
@@ -214,19 +214,19 @@ fn page(start: i64, page: &Page<Value>) -> Response {
     axum::Json(document).into_response()
 }
 
-async fn list(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> Answer {
+async fn list(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> CaptureResult {
     let (start, limit) = asked.page();
     Ok(page(start, &mailbox::list(&control, start, limit, document::summary).await?))
 }
 
-async fn search(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> Answer {
+async fn search(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> CaptureResult {
     let (start, limit) = asked.page();
     let [from, most] = [start, limit].map(|number| usize::try_from(number).unwrap_or(0));
     let found = mailbox::search(&control, asked.query()?, from, most, document::summary).await?;
     Ok(page(start, &found))
 }
 
-async fn delete_found(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> Answer {
+async fn delete_found(State(control): State<Control>, UrlQuery(asked): UrlQuery<PageQuery>) -> CaptureResult {
     let ids = found(&control, asked.query()?).await?;
     if !ids.is_empty() {
         mailbox::delete(&control, ids).await?;
@@ -263,7 +263,7 @@ fn selection(body: &Bytes) -> Result<Selection, CaptureError> {
     serde_json::from_slice(body).map_err(|_| caller("expected a JSON object with IDs"))
 }
 
-async fn mark(State(control): State<Control>, body: Bytes) -> Answer {
+async fn mark(State(control): State<Control>, body: Bytes) -> CaptureResult {
     let selection = selection(&body)?;
     let ids = match Query::read(&selection.search).map_err(CaptureError::Caller)? {
         Some(_) if !selection.ids.is_empty() => {
@@ -279,7 +279,7 @@ async fn mark(State(control): State<Control>, body: Bytes) -> Answer {
     Ok(ok())
 }
 
-async fn delete(State(control): State<Control>, body: Bytes) -> Answer {
+async fn delete(State(control): State<Control>, body: Bytes) -> CaptureResult {
     mailbox::delete(&control, selection(&body)?.numbers()).await?;
     Ok(ok())
 }
@@ -293,20 +293,20 @@ async fn get_message(control: &Control, id: &str, reads: bool) -> Result<Capture
     mailbox::find(control, id, reads).await?.ok_or(CaptureError::Missing)
 }
 
-async fn message(State(control): State<Control>, Path(id): Path<String>) -> Answer {
+async fn message(State(control): State<Control>, Path(id): Path<String>) -> CaptureResult {
     Ok(axum::Json(document::whole(&get_message(&control, &id, true).await?)).into_response())
 }
 
-async fn headers(State(control): State<Control>, Path(id): Path<String>) -> Answer {
+async fn headers(State(control): State<Control>, Path(id): Path<String>) -> CaptureResult {
     Ok(axum::Json(document::headers(&get_message(&control, &id, false).await?)).into_response())
 }
 
-async fn raw(State(control): State<Control>, Path(id): Path<String>) -> Answer {
+async fn raw(State(control): State<Control>, Path(id): Path<String>) -> CaptureResult {
     let message = get_message(&control, &id, false).await?;
     Ok(content("text/plain; charset=utf-8", message.mime))
 }
 
-async fn part(State(control): State<Control>, Path((id, part)): Path<(String, u32)>) -> Answer {
+async fn part(State(control): State<Control>, Path((id, part)): Path<(String, u32)>) -> CaptureResult {
     let message = get_message(&control, &id, false).await?;
     let file = parts::content(&message, part).ok_or(CaptureError::Missing)?;
     let disposition = HeaderValue::from_str(&file.disposition).map_err(|_| CaptureError::Missing)?;
@@ -327,7 +327,7 @@ async fn view(
     State(control): State<Control>,
     Path(name): Path<String>,
     UrlQuery(asked): UrlQuery<ViewQuery>,
-) -> Answer {
+) -> CaptureResult {
     let (id, kind) = name.rsplit_once('.').ok_or(CaptureError::Missing)?;
     let message = get_message(&control, id, false).await?;
     let document = document::whole(&message);

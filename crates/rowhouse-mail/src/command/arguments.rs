@@ -31,7 +31,7 @@ pub(super) enum MailCommand {
         /// The recipient
         address: String,
         /// How long to wait for the outcome
-        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = timeout)]
         timeout: Duration,
     },
     /// Retry the recipients of a mail that failed, bounced or were suppressed
@@ -199,8 +199,8 @@ impl MailState {
     }
 }
 
-fn patience(text: &str) -> Result<Duration, String> {
-    let patience = <Duration as Setting>::from_text(text)?;
-    let fits = Duration::from_secs(1) <= patience && patience <= Duration::from_secs(3600);
-    if fits { Ok(patience) } else { Err("expected a duration from 1s to 1h".to_owned()) }
+fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = <Duration as Setting>::from_text(text)?;
+    let fits = Duration::from_secs(1) <= timeout && timeout <= Duration::from_secs(3600);
+    if fits { Ok(timeout) } else { Err("expected a duration from 1s to 1h".to_owned()) }
 }

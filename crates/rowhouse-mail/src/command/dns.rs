@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use rowhouse_module::{CannotRun, CommandContext, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
 use serde_json::json;
 
 use crate::dns::{self, Finding, Record, RecordState};
@@ -14,12 +14,12 @@ pub(super) async fn run(
     context: &CommandContext,
     checks: bool,
     server: Option<SocketAddr>,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let settings = context.settings()?.get::<MailSettings>();
     let (records, notes) = (dns::records(&settings)?, dns::notes(&settings));
     if !checks {
         let text = with_notes(records.iter().map(line).collect(), &notes);
-        return Ok(Outcome::yes(json!({ "records": records, "notes": notes }), text));
+        return Ok(CommandOutcome::yes(json!({ "records": records, "notes": notes }), text));
     }
     let findings = dns::look_up(&records, server).await?;
     let is = |state: RecordState| move |finding: &&Finding| finding.state == state;
@@ -32,7 +32,7 @@ pub(super) async fn run(
     });
     let text = with_notes(lines.collect(), &notes);
     let yes = findings.iter().all(|finding| finding.state == RecordState::Good);
-    Ok(Outcome { yes, json: json!({ "records": findings, "notes": notes }), text })
+    Ok(CommandOutcome { yes, json: json!({ "records": findings, "notes": notes }), text })
 }
 
 fn line(record: &Record) -> String {

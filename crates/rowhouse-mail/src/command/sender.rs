@@ -1,6 +1,6 @@
 //! `mail senders`: senders that tenants' credentials may use.
 
-use rowhouse_module::{CannotRun, CommandContext, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -13,14 +13,14 @@ pub(super) async fn run(
     context: &CommandContext,
     client: &Client,
     command: &SendersCommand,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     match command {
         SendersCommand::List { tenant } => {
             let lifetime = context.settings()?.get::<MailSettings>().sender_proof_lifetime;
             let all = serde_json::to_value(sender::list(client, *tenant, lifetime).await?)?;
             let columns = ["tenant", "kind", "name", "created_at", "proved_at", "expires_at"];
             let text = table(&columns, all.as_array().map(Vec::as_slice).unwrap_or_default());
-            Ok(Outcome::yes(json!({ "senders": all }), text))
+            Ok(CommandOutcome::yes(json!({ "senders": all }), text))
         }
         SendersCommand::Add { tenant, name } => {
             let secret = sender::new_secret(&*context.rng);
@@ -34,16 +34,18 @@ pub(super) async fn run(
             };
             let record = asked.record.as_ref();
             let record = record.map(|(name, value)| json!({ "name": name, "type": "TXT", "value": value }));
-            Ok(Outcome::yes(json!({ "kind": asked.kind, "name": asked.name, "record": record }), text))
+            Ok(CommandOutcome::yes(json!({ "kind": asked.kind, "name": asked.name, "record": record }), text))
         }
         SendersCommand::Prove { tenant, name, code, server } => {
             let (control, origin) = (context.control()?, context.origin());
             let verdict =
                 sender::verify(control, &origin, *tenant, name.clone(), code.clone(), *server).await?;
             Ok(match verdict {
-                Verdict::Proved => Outcome::yes(json!({ "proved": true }), format!("{name} is proved")),
+                Verdict::Proved => {
+                    CommandOutcome::yes(json!({ "proved": true }), format!("{name} is proved"))
+                }
                 Verdict::NotProved(why) => {
-                    Outcome { yes: false, json: json!({ "proved": false, "reason": why }), text: why }
+                    CommandOutcome { yes: false, json: json!({ "proved": false, "reason": why }), text: why }
                 }
             })
         }
@@ -55,7 +57,7 @@ pub(super) async fn run(
             } else {
                 format!("the tenant has no sender {name}")
             };
-            Ok(Outcome { yes: removed, json: json!({ "name": name, "removed": removed }), text })
+            Ok(CommandOutcome { yes: removed, json: json!({ "name": name, "removed": removed }), text })
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `mail suppressions`: addresses that get no mail.
 
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -8,18 +8,18 @@ use super::arguments::SuppressionsCommand;
 use super::table;
 use crate::suppression;
 
-pub(super) async fn run(client: &Client, command: &SuppressionsCommand) -> Result<Outcome, CannotRun> {
+pub(super) async fn run(client: &Client, command: &SuppressionsCommand) -> Result<CommandOutcome, CannotRun> {
     match command {
         SuppressionsCommand::List => {
             let all = suppression::list(client).await?;
             let text =
                 table(&["address", "reason", "list", "tenant", "created_at", "expires_at", "detail"], &all);
-            Ok(Outcome::yes(json!({ "suppressions": all }), text))
+            Ok(CommandOutcome::yes(json!({ "suppressions": all }), text))
         }
         SuppressionsCommand::Add { address } => {
             let address = suppression::add(client, address).await?;
             let text = format!("{address} gets no mail any more");
-            Ok(Outcome::yes(json!({ "address": address, "suppressed": true }), text))
+            Ok(CommandOutcome::yes(json!({ "address": address, "suppressed": true }), text))
         }
         SuppressionsCommand::Remove { address, list } => {
             let removed = suppression::remove(client, address, list.as_deref()).await?;
@@ -28,7 +28,7 @@ pub(super) async fn run(client: &Client, command: &SuppressionsCommand) -> Resul
             } else {
                 format!("{address} was not suppressed")
             };
-            Ok(Outcome { yes: removed, json: json!({ "address": address, "removed": removed }), text })
+            Ok(CommandOutcome { yes: removed, json: json!({ "address": address, "removed": removed }), text })
         }
     }
 }

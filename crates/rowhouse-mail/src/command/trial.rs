@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rowhouse_module::{CannotRun, CommandContext, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
 use serde_json::Value;
 use tokio_postgres::Client;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
     client: &Client,
     address: &str,
     timeout: Duration,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let transport = context.settings()?.get::<MailSettings>().transport;
     let mailer = super::mailer(context)?;
     let to = read_mailbox("address", address)?;
@@ -27,16 +27,16 @@ pub(super) async fn run(
     let accepted = mailer.send(client, &mail).await?;
     let mut document = wait(client, accepted.id, timeout).await?;
     if is_open(&document) || state(&document) == "delayed" {
-        let told = state(&document) == "delayed";
+        let is_delayed = state(&document) == "delayed";
         let given_up = history::cancel(client, accepted.id).await? > 0;
         // If it has reached a final state in the meantime, that state is reported.
-        if !(given_up && told) {
+        if !(given_up && is_delayed) {
             document = look(client, accepted.id).await?;
         }
     }
     let (yes, text) = judge(&document, transport, timeout);
     document["says"] = text.as_str().into();
-    Ok(Outcome { yes, text, json: document })
+    Ok(CommandOutcome { yes, text, json: document })
 }
 
 /// The mail once it has an outcome, or its state after `timeout`.

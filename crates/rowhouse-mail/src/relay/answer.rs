@@ -3,12 +3,12 @@
 
 /// One reply: its code, and the text of its lines joined by spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct RelayReply {
     pub(crate) code: u16,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl RelayReply {
     /// The first digit: 2 success, 3 intermediate, 4 transient failure, 5 permanent failure.
     pub(crate) fn class(&self) -> u16 {
         self.code / 100

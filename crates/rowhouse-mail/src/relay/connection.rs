@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::TcpStream;
 
 use self::extension::Extensions;
-use super::answer::{self, Answer};
+use super::answer::{self, RelayReply};
 use super::tls::{Encryption, Tls};
 use super::{Account, Server, data};
 use crate::transport::{Envelope, Stage, TransportError};
@@ -120,7 +120,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn command(&mut self, stage: Stage, text: &str, class: u16) -> Result<Answer, TransportError> {
+    async fn command(&mut self, stage: Stage, text: &str, class: u16) -> Result<RelayReply, TransportError> {
         let sent = self.write(format!("{text}\r\n").as_bytes()).await;
         sent.map_err(|error| if stage.is_before_mail() { before_mail(&error) } else { error })?;
         self.reply(stage, class).await
@@ -136,9 +136,9 @@ impl Connection {
         written.await.map_err(|error| TransportError::Broken(error.to_string()))
     }
 
-    async fn reply(&mut self, stage: Stage, class: u16) -> Result<Answer, TransportError> {
+    async fn reply(&mut self, stage: Stage, class: u16) -> Result<RelayReply, TransportError> {
         let (code, lines) = self.lines(stage, class).await?;
-        Ok(Answer { code, text: lines.join(" ") })
+        Ok(RelayReply { code, text: lines.join(" ") })
     }
 
     /// Reads a reply and requires its class. After a refusal the connection is still usable; after anything else it is not.
@@ -148,7 +148,7 @@ impl Connection {
             false => TransportError::Broken(text),
         };
         let (code, lines) = self.read().await.map_err(broken)?;
-        let answer = Answer { code, text: lines.join(" ") };
+        let answer = RelayReply { code, text: lines.join(" ") };
         self.is_in_step = code != 421 && (answer.class() == class || answer.class() >= 4);
         match answer.class() {
             found if found == class => Ok((code, lines)),

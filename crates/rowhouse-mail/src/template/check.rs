@@ -91,11 +91,11 @@ impl Templates {
         let mut used: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         used.sort();
         used.retain(|name| !sample.contains_key(name) && !is_global(name));
-        let told = |name: &String| {
+        let mistake = |name: &String| {
             let line = line_of(template.source(), name);
             format!("mail/{}:{line}: there is no variable {name}", template.name())
         };
-        used.iter().map(told).collect()
+        used.iter().map(mistake).collect()
     }
 }
 

@@ -61,7 +61,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// Classifies a file by its path below the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind<'a> {
+enum FileKind<'a> {
     Template,
     Sample(&'a str),
 }
@@ -71,8 +71,8 @@ impl Found {
         let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
         let read = kind(&name).map_err(str::to_owned).and_then(|kind| Ok((kind, text(path)?)));
         match read {
-            Ok((Kind::Template, text)) => self.templates.push((name, text)),
-            Ok((Kind::Sample(template), text)) => match serde_json::from_str(&text) {
+            Ok((FileKind::Template, text)) => self.templates.push((name, text)),
+            Ok((FileKind::Sample(template), text)) => match serde_json::from_str(&text) {
                 Ok(Value::Object(sample)) => drop(self.samples.insert(template.to_owned(), sample)),
                 Ok(_) => self.mistakes.push(format!("mail/{name}:1: expected a JSON object")),
                 Err(error) => self.mistakes.push(format!("mail/{name}:{}: {error}", error.line())),
@@ -90,23 +90,23 @@ fn text(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
-fn kind(name: &str) -> Result<Kind<'_>, &'static str> {
+fn kind(name: &str) -> Result<FileKind<'_>, &'static str> {
     const EXPECTED: &str = "no template's name; expected <language>/<name>.subject, .txt or .html, \
                             <name>.json with a sample, or layout.html";
     if name == "layout.html" {
-        return Ok(Kind::Template);
+        return Ok(FileKind::Template);
     }
     let Some((language, file)) = name.split_once('/') else {
         let template = name.strip_suffix(".json").filter(|template| is_name(template)).ok_or(EXPECTED)?;
         return if Letter::is_name(template) {
             Err("a letter of the program's, which has a sample of its own")
         } else {
-            Ok(Kind::Sample(template))
+            Ok(FileKind::Sample(template))
         };
     };
     let (stem, part) = file.split_once('.').ok_or(EXPECTED)?;
     let fits = is_language(language) && is_name(stem) && ["subject", "txt", "html"].contains(&part);
-    if fits { Ok(Kind::Template) } else { Err(EXPECTED) }
+    if fits { Ok(FileKind::Template) } else { Err(EXPECTED) }
 }
 
 fn is_language(text: &str) -> bool {

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::Request;
-use crate::explain::{FACTS, Facts, Prepared, Report, Tree, analyse};
+use crate::explain::{ExplainReport, FACTS, Facts, Prepared, Tree, analyse};
 
 /// The caller that `who` names: an e-mail address or id is a user, everything else a role.
 pub(super) async fn caller(
@@ -54,7 +54,7 @@ pub(super) async fn ask(
     request: &Request,
     prepared: &Prepared,
     analyze: bool,
-) -> Result<Report, CannotRun> {
+) -> Result<ExplainReport, CannotRun> {
     let settings = context.settings()?.get::<DbSettings>();
     let (database, monitor) = Database::open_monitored(&context.database_urls()?, &settings, true)?;
     let asked = RequestContext {

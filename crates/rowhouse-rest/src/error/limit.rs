@@ -4,13 +4,13 @@
 
 use http::StatusCode;
 
-use super::Failure;
+use super::ErrorResponse;
 use crate::limit::{Exceeded, Limit};
 
-pub(super) fn failure(exceeded: &Exceeded) -> Failure {
+pub(super) fn failure(exceeded: &Exceeded) -> ErrorResponse {
     match exceeded {
         // PostgreSQL's own code, since clients check for it.
-        Exceeded::Time(bound) => Failure::new(
+        Exceeded::Time(bound) => ErrorResponse::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "57014",
             "canceling statement due to statement timeout",
@@ -42,7 +42,7 @@ pub(super) fn failure(exceeded: &Exceeded) -> Failure {
                 }
                 None => format!("The estimated cost of a query of {holder} may be {most}. It was not run."),
             };
-            Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL02", "The query costs more than allowed")
+            ErrorResponse::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL02", "The query costs more than allowed")
                 .details(details)
                 .hint("Ask for less: add filters that an index serves, or a limit.")
         }
@@ -50,14 +50,18 @@ pub(super) fn failure(exceeded: &Exceeded) -> Failure {
 }
 
 /// A mistake of the operator, not of the caller.
-pub(super) fn unreadable(name: &str, value: &str) -> Failure {
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "RHL00", format!("The role's setting {name} is no limit"))
-        .details(format!("It is \"{value}\"."))
-        .hint("Correct it with ALTER ROLE, then NOTIFY pgrst.")
+pub(super) fn unreadable(name: &str, value: &str) -> ErrorResponse {
+    ErrorResponse::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "RHL00",
+        format!("The role's setting {name} is no limit"),
+    )
+    .details(format!("It is \"{value}\"."))
+    .hint("Correct it with ALTER ROLE, then NOTIFY pgrst.")
 }
 
-fn rows_failure(message: &str) -> Failure {
-    Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL01", message)
+fn rows_failure(message: &str) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::UNPROCESSABLE_ENTITY, "RHL01", message)
 }
 
 fn holder<T>(bound: &Limit<T>) -> String {

@@ -2,18 +2,18 @@
 
 use http::StatusCode;
 
-use super::{Failure, schema};
+use super::{ErrorResponse, schema};
 use crate::plan::PlanError;
 
-pub(super) fn failure(error: PlanError) -> Failure {
+pub(super) fn failure(error: PlanError) -> ErrorResponse {
     match error {
-        PlanError::Media(types) => Failure::new(
+        PlanError::Media(types) => ErrorResponse::new(
             StatusCode::NOT_ACCEPTABLE,
             "PGRST107",
             format!("None of these media types are available: {}", types.join(", ")),
         ),
         PlanError::UnknownTable { schema, table, like } => schema::unknown_table(&schema, &table, like),
-        PlanError::UnknownColumn { table, column } => Failure::new(
+        PlanError::UnknownColumn { table, column } => ErrorResponse::new(
             StatusCode::BAD_REQUEST,
             "PGRST204",
             format!("Could not find the '{column}' column of '{table}' in the schema cache"),
@@ -21,23 +21,25 @@ pub(super) fn failure(error: PlanError) -> Failure {
         PlanError::UndefinedColumn { column, like } => schema::undefined_column(&column, &like),
         PlanError::UnknownFunction(unknown) => schema::unknown_function(&unknown),
         PlanError::AmbiguousFunction(candidates) => schema::ambiguous_function(&candidates),
-        PlanError::PutFilters => Failure::new(
+        PlanError::PutFilters => ErrorResponse::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "PGRST105",
             "Filters must include all and only primary key columns with 'eq' operators",
         ),
-        PlanError::Preferences(words) => Failure::new(
+        PlanError::Preferences(words) => ErrorResponse::new(
             StatusCode::BAD_REQUEST,
             "PGRST122",
             "Invalid preferences given with handling=strict",
         )
         .details(format!("Invalid preferences: {}", words.join(", "))),
-        PlanError::Aggregates => {
-            Failure::new(StatusCode::BAD_REQUEST, "PGRST123", "Use of aggregate functions is not allowed")
-        }
+        PlanError::Aggregates => ErrorResponse::new(
+            StatusCode::BAD_REQUEST,
+            "PGRST123",
+            "Use of aggregate functions is not allowed",
+        ),
         // An extension: PostgREST has no such clauses.
-        PlanError::Clause(message) => Failure::new(StatusCode::BAD_REQUEST, "PGRST190", message),
-        PlanError::MaxAffectedCall => Failure::new(
+        PlanError::Clause(message) => ErrorResponse::new(StatusCode::BAD_REQUEST, "PGRST190", message),
+        PlanError::MaxAffectedCall => ErrorResponse::new(
             StatusCode::BAD_REQUEST,
             "PGRST128",
             "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
@@ -49,16 +51,16 @@ pub(super) fn failure(error: PlanError) -> Failure {
             schema::ambiguous_relation(&parent, &child, &candidates)
         }
         // PostgREST leaves it to PostgreSQL to find this.
-        PlanError::RepeatedEmbed(name) => Failure::new(
+        PlanError::RepeatedEmbed(name) => ErrorResponse::new(
             StatusCode::BAD_REQUEST,
             "42712",
             format!("table name \"{name}\" specified more than once"),
         ),
         PlanError::NotImplemented(what) => {
-            Failure::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented").details(what)
+            ErrorResponse::new(StatusCode::BAD_REQUEST, "PGRST127", "Feature not implemented").details(what)
         }
         PlanError::RootDisabled => {
-            Failure::new(StatusCode::NOT_FOUND, "PGRST126", "Root endpoint metadata is disabled")
+            ErrorResponse::new(StatusCode::NOT_FOUND, "PGRST126", "Root endpoint metadata is disabled")
         }
     }
 }

@@ -7,7 +7,7 @@ use hyper::ext::ReasonPhrase;
 use rowhouse_db::PgError;
 use serde::Deserialize;
 
-use super::Failure;
+use super::ErrorResponse;
 use super::status::own_status;
 
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ struct Detail {
     headers: BTreeMap<String, String>,
 }
 
-pub(super) fn respond(error: &PgError) -> Failure {
+pub(super) fn respond(error: &PgError) -> ErrorResponse {
     let message: Message = match serde_json::from_str(&error.message) {
         Ok(message) => message,
         Err(_) => return unreadable_message(&error.message),
@@ -39,7 +39,7 @@ pub(super) fn respond(error: &PgError) -> Failure {
     else {
         return unreadable_detail(&format!("Invalid JSON value for DETAIL: '{text}'"));
     };
-    let mut failure = Failure::new(status, &message.code, message.message);
+    let mut failure = ErrorResponse::new(status, &message.code, message.message);
     failure.details = message.details.map(serde_json::Value::String);
     failure.hint = message.hint;
     failure.reason = detail.status_text.and_then(|text| ReasonPhrase::try_from(text.into_bytes()).ok());
@@ -53,18 +53,18 @@ pub(super) fn respond(error: &PgError) -> Failure {
     failure
 }
 
-fn unreadable(details: &str) -> Failure {
+fn unreadable(details: &str) -> ErrorResponse {
     let message = "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error";
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "PGRST121", message).details(details)
+    ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, "PGRST121", message).details(details)
 }
 
-fn unreadable_message(text: &str) -> Failure {
+fn unreadable_message(text: &str) -> ErrorResponse {
     unreadable(&format!("Invalid JSON value for MESSAGE: '{text}'")).hint(
         "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'.",
     )
 }
 
-fn unreadable_detail(details: &str) -> Failure {
+fn unreadable_detail(details: &str) -> ErrorResponse {
     unreadable(details).hint(
         "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'.",
     )

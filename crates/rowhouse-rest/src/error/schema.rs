@@ -3,40 +3,40 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::Failure;
+use super::ErrorResponse;
 use crate::plan::{Candidate, NoRelation, UnknownFunction};
 
-pub(super) fn unknown_table(schema: &str, table: &str, like: Option<String>) -> Failure {
+pub(super) fn unknown_table(schema: &str, table: &str, like: Option<String>) -> ErrorResponse {
     let message = format!("Could not find the table '{schema}.{table}' in the schema cache");
-    let mut failure = Failure::new(StatusCode::NOT_FOUND, "PGRST205", message);
+    let mut failure = ErrorResponse::new(StatusCode::NOT_FOUND, "PGRST205", message);
     failure.hint = like.map(|like| format!("Perhaps you meant the table '{schema}.{like}'"));
     failure
 }
 
 /// As PostgreSQL words it (`errorMissingColumn`).
-pub(super) fn undefined_column(column: &str, like: &[String]) -> Failure {
+pub(super) fn undefined_column(column: &str, like: &[String]) -> ErrorResponse {
     let mut failure =
-        Failure::new(StatusCode::BAD_REQUEST, "42703", format!("column {column} does not exist"));
+        ErrorResponse::new(StatusCode::BAD_REQUEST, "42703", format!("column {column} does not exist"));
     let names: Vec<String> = like.iter().map(|name| format!("the column \"{name}\"")).collect();
     failure.hint =
         (!names.is_empty()).then(|| format!("Perhaps you meant to reference {}.", names.join(" or ")));
     failure
 }
 
-pub(super) fn ambiguous_function(candidates: &[String]) -> Failure {
+pub(super) fn ambiguous_function(candidates: &[String]) -> ErrorResponse {
     let message = format!("Could not choose the best candidate function between: {}", candidates.join(", "));
-    Failure::new(StatusCode::MULTIPLE_CHOICES, "PGRST203", message).hint(
+    ErrorResponse::new(StatusCode::MULTIPLE_CHOICES, "PGRST203", message).hint(
         "Try renaming the parameters or the function itself in the database so function overloading can be resolved",
     )
 }
 
-pub(super) fn related_order(origin: &str, target: &str) -> Failure {
+pub(super) fn related_order(origin: &str, target: &str) -> ErrorResponse {
     let message = format!("A related order on '{target}' is not possible");
-    Failure::new(StatusCode::BAD_REQUEST, "PGRST118", message)
+    ErrorResponse::new(StatusCode::BAD_REQUEST, "PGRST118", message)
         .details(format!("'{origin}' and '{target}' do not form a many-to-one or one-to-one relationship"))
 }
 
-pub(super) fn unknown_function(unknown: &UnknownFunction) -> Failure {
+pub(super) fn unknown_function(unknown: &UnknownFunction) -> ErrorResponse {
     let name = format!("{}.{}", unknown.schema, unknown.name);
     let list = unknown.arguments.join(", ");
     let none = unknown.arguments.is_empty();
@@ -56,7 +56,7 @@ pub(super) fn unknown_function(unknown: &UnknownFunction) -> Failure {
         (None, _) => named,
     };
     let message = format!("Could not find the function {name}{shown} in the schema cache");
-    let mut failure = Failure::new(StatusCode::NOT_FOUND, "PGRST202", message).details(format!(
+    let mut failure = ErrorResponse::new(StatusCode::NOT_FOUND, "PGRST202", message).details(format!(
         "Searched for the function {name}{searched}, but no matches were found in the schema cache."
     ));
     failure.hint = unknown
@@ -66,9 +66,9 @@ pub(super) fn unknown_function(unknown: &UnknownFunction) -> Failure {
     failure
 }
 
-pub(super) fn not_embedded(target: &str, alias: Option<&str>) -> Failure {
+pub(super) fn not_embedded(target: &str, alias: Option<&str>) -> ErrorResponse {
     let message = format!("'{target}' is not an embedded resource in this request");
-    let failure = Failure::new(StatusCode::BAD_REQUEST, "PGRST108", message);
+    let failure = ErrorResponse::new(StatusCode::BAD_REQUEST, "PGRST108", message);
     match alias {
         Some(alias) => failure
             .details("Target names are not allowed in filters if they have an alias")
@@ -77,10 +77,10 @@ pub(super) fn not_embedded(target: &str, alias: Option<&str>) -> Failure {
     }
 }
 
-pub(super) fn no_relation(missing: NoRelation) -> Failure {
+pub(super) fn no_relation(missing: NoRelation) -> ErrorResponse {
     let NoRelation { parent, child, hint, schema, like } = missing;
     let using = hint.map(|hint| format!("' using the hint '{hint}")).unwrap_or_default();
-    let mut failure = Failure::new(
+    let mut failure = ErrorResponse::new(
         StatusCode::BAD_REQUEST,
         "PGRST200",
         format!("Could not find a relationship between '{parent}' and '{child}' in the schema cache"),
@@ -93,7 +93,7 @@ pub(super) fn no_relation(missing: NoRelation) -> Failure {
     failure
 }
 
-pub(super) fn ambiguous_relation(parent: &str, child: &str, candidates: &[Candidate]) -> Failure {
+pub(super) fn ambiguous_relation(parent: &str, child: &str, candidates: &[Candidate]) -> ErrorResponse {
     let details: Vec<_> = candidates
         .iter()
         .map(|candidate| {
@@ -105,7 +105,7 @@ pub(super) fn ambiguous_relation(parent: &str, child: &str, candidates: &[Candid
         })
         .collect();
     let hints: Vec<String> = candidates.iter().map(|c| format!("'{}!{}'", c.target, c.hint)).collect();
-    let mut failure = Failure::new(
+    let mut failure = ErrorResponse::new(
         StatusCode::MULTIPLE_CHOICES,
         "PGRST201",
         format!("Could not embed because more than one relationship was found for '{parent}' and '{child}'"),

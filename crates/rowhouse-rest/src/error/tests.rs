@@ -2,12 +2,12 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use rowhouse_db::{DbError, PgError};
 
-use super::{Error, Failure};
+use super::{Error, ErrorResponse};
 use crate::settings::ErrorVerbosity;
 
-fn refused(code: &str, message: &str, signed_in: bool) -> Failure {
+fn refused(code: &str, message: &str, signed_in: bool) -> ErrorResponse {
     let error = PgError { code: code.to_owned(), message: message.to_owned(), ..PgError::default() };
-    Failure::from(Error::Database(DbError::Refused(Box::new(error)), signed_in))
+    ErrorResponse::from(Error::Database(DbError::Refused(Box::new(error)), signed_in))
 }
 
 #[test]
@@ -60,12 +60,16 @@ fn routine_distinguishes_causes_of_the_same_sqlstate() {
     };
     let failed = |error: PgError| Error::Database(DbError::Refused(Box::new(error)), true);
     for routine in ["rewriteTargetView", "error_view_not_updatable", "CheckValidResultRel"] {
-        assert_eq!(Failure::from(failed(error("55000", routine))).status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(
+            ErrorResponse::from(failed(error("55000", routine))).status,
+            StatusCode::METHOD_NOT_ALLOWED
+        );
     }
-    assert_eq!(Failure::from(failed(error("55000", "exec_stmt_raise"))).status.as_u16(), 500);
+    assert_eq!(ErrorResponse::from(failed(error("55000", "exec_stmt_raise"))).status.as_u16(), 500);
     assert!(failed(error("42501", "ExecWithCheckOptions")).is_policy_violation());
     assert!(!failed(error("42501", "aclcheck_error")).is_policy_violation());
-    let no_role = Failure::from(Error::NoRole(Box::new(failed(error("22023", "call_string_check_hook")))));
+    let no_role =
+        ErrorResponse::from(Error::NoRole(Box::new(failed(error("22023", "call_string_check_hook")))));
     assert_eq!((no_role.status, &*no_role.code), (StatusCode::UNAUTHORIZED, "22023"));
 }
 
@@ -86,7 +90,7 @@ fn missing_privileges_challenge_anonymous_callers() {
 
 #[test]
 fn unavailable_database_has_retry_after() {
-    let failure = Failure::from(Error::Database(DbError::Unavailable("secret host".into()), true));
+    let failure = ErrorResponse::from(Error::Database(DbError::Unavailable("secret host".into()), true));
     assert!(!failure.message.contains("secret"));
     let response = failure.respond(ErrorVerbosity::Verbose);
     assert_eq!(
@@ -94,14 +98,14 @@ fn unavailable_database_has_retry_after() {
         (StatusCode::SERVICE_UNAVAILABLE, "1")
     );
     let timeout =
-        Failure::from(Error::Database(DbError::PoolTimeout(std::time::Duration::from_secs(1)), true));
+        ErrorResponse::from(Error::Database(DbError::PoolTimeout(std::time::Duration::from_secs(1)), true));
     assert_eq!((timeout.status, timeout.code.as_str()), (StatusCode::GATEWAY_TIMEOUT, "PGRST003"));
     let share =
-        Failure::from(Error::Database(DbError::ShareTimeout(std::time::Duration::from_secs(1)), true));
+        ErrorResponse::from(Error::Database(DbError::ShareTimeout(std::time::Duration::from_secs(1)), true));
     assert_eq!((share.status, share.code.as_str()), (StatusCode::GATEWAY_TIMEOUT, "PGRST003"));
     assert!(share.hint.unwrap().contains("db.data_pool_share"));
     assert_eq!(
-        Failure::from(Error::NoSnapshot).respond(ErrorVerbosity::Verbose).headers()["retry-after"],
+        ErrorResponse::from(Error::NoSnapshot).respond(ErrorVerbosity::Verbose).headers()["retry-after"],
         "1"
     );
 }
@@ -129,7 +133,7 @@ fn sql_can_raise_a_whole_response() {
             detail: detail.map(str::to_owned),
             ..PgError::default()
         };
-        Failure::from(Error::Database(DbError::Refused(Box::new(error)), true))
+        ErrorResponse::from(Error::Database(DbError::Refused(Box::new(error)), true))
     };
     let failure = raise(
         r#"{"code":"123","message":"pay","hint":"more"}"#,
@@ -157,7 +161,7 @@ fn sql_can_raise_a_whole_response() {
 
 #[test]
 fn body_has_all_four_fields() {
-    let failure = Failure::from(Error::Singular(2));
+    let failure = ErrorResponse::from(Error::Singular(2));
     let json = serde_json::to_value(&failure).unwrap();
     assert_eq!(
         json,
@@ -168,7 +172,8 @@ fn body_has_all_four_fields() {
 #[tokio::test]
 async fn details_and_hints_are_omitted_with_minimal_verbosity() {
     let body = async |verbosity| {
-        let failure = Failure::new(StatusCode::NOT_FOUND, "PGRST205", "gone").details("why").hint("how");
+        let failure =
+            ErrorResponse::new(StatusCode::NOT_FOUND, "PGRST205", "gone").details("why").hint("how");
         let bytes = failure.respond(verbosity).into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
     };

@@ -6,10 +6,10 @@ use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use rowhouse_crypto::TokenError;
 
-use super::Failure;
+use super::ErrorResponse;
 
 /// 401 with the challenge of RFC 6750 section 3.
-pub(super) fn failure(error: TokenError) -> Failure {
+pub(super) fn failure(error: TokenError) -> ErrorResponse {
     let (code, message): (_, Cow<'_, str>) = match error {
         TokenError::Empty => ("PGRST301", "Empty JWT is sent in Authorization header".into()),
         TokenError::Parts(found) => ("PGRST301", format!("Expected 3 parts in JWT; got {found}").into()),
@@ -32,7 +32,7 @@ pub(super) fn failure(error: TokenError) -> Failure {
         TokenError::IssuedAhead => ("PGRST303", "JWT issued at future".into()),
     };
     let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{message}\"");
-    let mut failure = Failure::new(StatusCode::UNAUTHORIZED, code, message);
+    let mut failure = ErrorResponse::new(StatusCode::UNAUTHORIZED, code, message);
     if matches!(error, TokenError::UnknownKey | TokenError::BadSignature) {
         failure.details = Some("None of the keys was able to decode the JWT".into());
     }

@@ -6,7 +6,7 @@ use rowhouse_kernel::Caller;
 
 use super::Sample;
 use crate::admit::Admitted;
-use crate::error::{Error, Failure};
+use crate::error::{Error, ErrorResponse};
 use crate::limit::LimitSources;
 use crate::parse::Incoming;
 use crate::plan::{Plan, PlanError, ReadNode, Source};
@@ -47,8 +47,8 @@ pub fn prepare(
     limits: &LimitSources,
     snapshot: &Snapshot,
     settings: &RestSettings,
-) -> Result<Prepared, Box<Failure>> {
-    prepared(sample, caller, limits, snapshot, settings).map_err(|error| Box::new(Failure::from(error)))
+) -> Result<Prepared, Box<ErrorResponse>> {
+    prepared(sample, caller, limits, snapshot, settings).map_err(|error| Box::new(ErrorResponse::from(error)))
 }
 
 fn prepared(

@@ -11,7 +11,7 @@ use super::tree::{Node, Tree};
 
 /// The report on a statement.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct ExplainReport {
     /// The plan.
     pub plan: Tree,
     /// Each relation with the policies that applied.
@@ -41,7 +41,7 @@ pub struct Scan {
 
 /// Combines plan and facts. A pure function.
 #[must_use]
-pub fn analyse(plan: Tree, facts: &Facts) -> Report {
+pub fn analyse(plan: Tree, facts: &Facts) -> ExplainReport {
     let relations: Vec<Governed> = facts.iter().map(|facts| governed(facts, &plan.root)).collect();
     let (mut indexes, mut sequential) = (Vec::new(), Vec::new());
     plan.root.visit(&mut |node, _| {
@@ -52,7 +52,7 @@ pub fn analyse(plan: Tree, facts: &Facts) -> Report {
         }
     });
     let hints = hint::hints(&plan, facts, &relations);
-    Report { plan, relations, indexes, sequential, hints }
+    ExplainReport { plan, relations, indexes, sequential, hints }
 }
 
 fn scan(node: &Node) -> Scan {

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use super::governed::Governed;
-use super::report::{Report, Scan};
+use super::report::{ExplainReport, Scan};
 use super::tree::{Node, Tree};
 
 /// Where the plan's numbers begin, unless a step is longer.
 const WIDTH: usize = 60;
 
-impl std::fmt::Display for Report {
+impl std::fmt::Display for ExplainReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&plan(&self.plan))?;
         f.write_str("\nPolicies\n")?;

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use rowhouse_db::catalog::Snapshot;
 use rowhouse_db::flight::{Access, Query};
 
-use crate::error::{Error, Failure};
+use crate::error::{Error, ErrorResponse};
 use crate::parse::{Incoming, parse};
 use crate::plan::{PlanError, plan};
 use crate::settings::RestSettings;
@@ -41,7 +41,7 @@ pub fn explain(
     sample: &Sample<'_>,
     snapshot: &Snapshot,
     settings: &RestSettings,
-) -> Result<Explained, Box<Failure>> {
+) -> Result<Explained, Box<ErrorResponse>> {
     let (path, query) = sample.path_and_query.split_once('?').unwrap_or((sample.path_and_query, ""));
     let incoming = Incoming {
         method: sample.method.as_str(),
@@ -50,7 +50,7 @@ pub fn explain(
         headers: sample.headers,
         body: sample.body.clone(),
     };
-    let fail = |error: Error| Box::new(Failure::from(error));
+    let fail = |error: Error| Box::new(ErrorResponse::from(error));
     let request = parse(&incoming, settings).map_err(|error| fail(error.into()))?;
     let plan = plan(&request, snapshot, settings).map_err(|error| fail(error.into()))?;
     let nothing = || fail(Error::Plan(PlanError::NotImplemented("Explaining OPTIONS is not implemented.")));

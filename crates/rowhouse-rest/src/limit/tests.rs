@@ -1,5 +1,5 @@
 use super::*;
-use crate::error::{Error, Failure};
+use crate::error::{Error, ErrorResponse};
 use crate::plan::tests::{request, schema};
 use crate::plan::{Total, plan};
 use crate::sql;
@@ -27,7 +27,7 @@ fn with(settings: &[(&str, &str)]) -> Snapshot {
 }
 
 fn refused(error: LimitError) -> (u16, String, String) {
-    let failure = Failure::from(Error::from(error));
+    let failure = ErrorResponse::from(Error::from(error));
     (failure.status.as_u16(), failure.code, failure.details.unwrap_or_default().to_string())
 }
 
@@ -48,16 +48,16 @@ fn times(
 
 #[test]
 fn timeout_is_the_functions_or_the_roles_or_the_servers_and_at_most_the_tenants() {
-    let told = |millis: &str, holder: Option<&str>| (Some(millis.to_owned()), holder.map(str::to_owned));
+    let times_of = |millis: &str, holder: Option<&str>| (Some(millis.to_owned()), holder.map(str::to_owned));
     assert_eq!(times(None, None, None), (None, None), "nothing is sent where nothing is set");
-    assert_eq!(times(Some("3s"), None, None), told("3000", Some("reader")));
-    assert_eq!(times(Some("30s"), None, None), told("30000", Some("reader")), "a role may have more");
-    assert_eq!(times(Some("3s"), Some("20s"), None), told("20000", None));
-    assert_eq!(times(Some("3s"), Some("20s"), Some(2_000)), told("2000", Some("tenant")));
-    assert_eq!(times(Some("3s"), None, Some(5_000)), told("3000", Some("reader")));
-    assert_eq!(times(None, None, Some(2_000)), told("2000", Some("tenant")));
-    assert_eq!(times(None, None, Some(60_000)), told("8000", None), "a tenant's limit lifts nothing");
-    assert_eq!(times(Some("0"), None, Some(60_000)), told("60000", Some("tenant")));
+    assert_eq!(times(Some("3s"), None, None), times_of("3000", Some("reader")));
+    assert_eq!(times(Some("30s"), None, None), times_of("30000", Some("reader")), "a role may have more");
+    assert_eq!(times(Some("3s"), Some("20s"), None), times_of("20000", None));
+    assert_eq!(times(Some("3s"), Some("20s"), Some(2_000)), times_of("2000", Some("tenant")));
+    assert_eq!(times(Some("3s"), None, Some(5_000)), times_of("3000", Some("reader")));
+    assert_eq!(times(None, None, Some(2_000)), times_of("2000", Some("tenant")));
+    assert_eq!(times(None, None, Some(60_000)), times_of("8000", None), "a tenant's limit lifts nothing");
+    assert_eq!(times(Some("0"), None, Some(60_000)), times_of("60000", Some("tenant")));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn durations_are_read_as_postgresql_reads_them() {
 fn invalid_limit_refuses_requests_instead_of_lifting_the_limit() {
     for (name, value) in [(MAX_ROWS, "1k"), (MAX_ROWS, "0"), (MAX_COST, "inf"), (MAX_COST, "-1")] {
         let (caller, snapshot) = (reader(), with(&[(name, value)]));
-        let failure = Failure::from(Error::from(of(&caller, &snapshot).err().unwrap()));
+        let failure = ErrorResponse::from(Error::from(of(&caller, &snapshot).err().unwrap()));
         assert_eq!((failure.status.as_u16(), &*failure.code), (500, "RHL00"), "{name} {value}");
         assert!(failure.message.contains(name), "{failure:?}");
     }

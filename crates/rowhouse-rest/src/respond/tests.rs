@@ -3,8 +3,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 
-use super::{Outcome, ResultSet, respond};
-use crate::error::{Error, Failure};
+use super::{QueryOutcome, ResultSet, respond};
+use crate::error::{Error, ErrorResponse};
 use crate::plan::tests::{request, schema};
 use crate::plan::{Plan, plan};
 use crate::settings::RestSettings;
@@ -27,7 +27,7 @@ fn answer_to(
 ) -> Result<Response<Body>, Error> {
     let schema = schema();
     let request = request(method, target, headers, body);
-    respond(&request, &plan(&request, &schema, &RestSettings::default()).unwrap(), Outcome::Rows(answer))
+    respond(&request, &plan(&request, &schema, &RestSettings::default()).unwrap(), QueryOutcome::Rows(answer))
 }
 
 fn header(response: &Response<Body>, name: &str) -> Option<String> {
@@ -85,7 +85,7 @@ fn page_of_a_larger_total_has_status_206() {
         (response.status(), header(&response, "content-range").as_deref()),
         (StatusCode::OK, Some("*/0"))
     );
-    let failure = Failure::from(counted("/todos?offset=10", "9", "0").unwrap_err());
+    let failure = ErrorResponse::from(counted("/todos?offset=10", "9", "0").unwrap_err());
     assert_eq!((failure.status, failure.code.as_str()), (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"));
     assert_eq!(failure.details, Some("An offset of 10 was requested, but there are only 9 rows.".into()));
 }
@@ -106,7 +106,7 @@ fn one_object_needs_one_row() {
         header(&response, "content-type").as_deref(),
         Some("application/vnd.pgrst.object+json; charset=utf-8")
     );
-    let failure = Failure::from(ask("0").unwrap_err());
+    let failure = ErrorResponse::from(ask("0").unwrap_err());
     assert_eq!((failure.status, failure.code.as_str()), (StatusCode::NOT_ACCEPTABLE, "PGRST116"));
     assert_eq!(failure.message, "Cannot coerce the result to a single JSON object");
     assert_eq!(failure.details, Some("The result contains 0 rows".into()));
@@ -184,7 +184,7 @@ fn sql_sets_status_and_headers() {
         (None, Some("abc"), "PGRST112"),
         (None, Some("101"), "PGRST112"),
     ] {
-        assert_eq!(Failure::from(set(headers, status).unwrap_err()).code, code);
+        assert_eq!(ErrorResponse::from(set(headers, status).unwrap_err()).code, code);
     }
 }
 

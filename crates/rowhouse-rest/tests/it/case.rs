@@ -20,7 +20,7 @@
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
-use crate::world::Answer;
+use crate::harness::RouterResponse;
 
 /// One request and the answer it must get.
 #[derive(Debug, Clone, Default)]
@@ -168,7 +168,7 @@ impl Case {
     }
 
     /// An answer in the file's format: status, every header but the unchanging `vary`, body.
-    pub(crate) fn lines_of(&self, answer: &Answer) -> Vec<String> {
+    pub(crate) fn lines_of(&self, answer: &RouterResponse) -> Vec<String> {
         let mut lines = vec![answer.status.as_u16().to_string()];
         let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value));
         let mut headers: Vec<String> = headers

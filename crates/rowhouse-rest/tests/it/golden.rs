@@ -11,7 +11,7 @@ use rowhouse_testkit::TestDatabase;
 use tokio::sync::OnceCell;
 
 use crate::case::{Case, parse};
-use crate::world::{World, caller, send};
+use crate::harness::{Harness, caller, send};
 
 pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 /// Schemas in the snapshot; a case serves `lib` unless it sets others.
@@ -82,34 +82,34 @@ fn identity(case: &Case) -> Option<Identity> {
     (case.caller != "nobody").then(|| Identity::Caller(Arc::new(caller(&case.caller))))
 }
 
-async fn answer(world: &World, case: &Case) -> Vec<String> {
+async fn answer(harness: &Harness, case: &Case) -> Vec<String> {
     let router = if case.settings.iter().any(|pair| pair == "cache=empty") {
-        world.blind_router(settings(case))
+        harness.blind_router(settings(case))
     } else {
-        world.router(settings(case))
+        harness.router(settings(case))
     };
     case.lines_of(&send(&router, identity(case), case.http()).await)
 }
 
 /// The library's database, made once; every test has connections of its own.
-pub(crate) async fn library() -> World {
+pub(crate) async fn library() -> Harness {
     static MADE: OnceCell<(TestDatabase, Arc<SchemaCache>)> = OnceCell::const_new();
     let make = || async {
-        let world = World::new(SCHEMA, &SCHEMAS).await;
-        (world.db.clone(), Arc::clone(&world.cache))
+        let harness = Harness::new(SCHEMA, &SCHEMAS).await;
+        (harness.db.clone(), Arc::clone(&harness.cache))
     };
     let (db, cache) = MADE.get_or_init(make).await;
-    World::on(db.clone(), Arc::clone(cache))
+    Harness::on(db.clone(), Arc::clone(cache))
 }
 
 /// Runs a file's cases and compares.
 async fn check(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/cases/{name}.txt"));
     let cases = parse(&std::fs::read_to_string(&path).unwrap());
-    let world = library().await;
+    let harness = library().await;
     let (mut written, mut wrong) = (Vec::new(), Vec::new());
     for case in &cases {
-        let lines = answer(&world, case).await;
+        let lines = answer(&harness, case).await;
         written.push(case.render(&lines));
         if lines != case.answer {
             wrong.push(format!("wanted\n{}\ngot\n{}", case.render(&case.answer), case.render(&lines)));

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
-use crate::world::{Answer, World, send};
+use crate::harness::{Harness, RouterResponse, send};
 use ask::Ask;
 use model::{Dice, Model};
 
@@ -74,7 +74,7 @@ impl Asker {
         }
     }
 
-    async fn over_http(&self, router: &Router, ask: &Ask) -> Answer {
+    async fn over_http(&self, router: &Router, ask: &Ask) -> RouterResponse {
         let mut request = Request::builder().method(ask.method).uri(&ask.target);
         for (name, value) in [("prefer", "return=representation"), ("content-type", "application/json")] {
             request = request.header(name, value);
@@ -86,7 +86,7 @@ impl Asker {
 
 /// The database whose schema moves.
 struct Town {
-    world: World,
+    harness: Harness,
     router: Router,
     askers: Vec<Asker>,
     admin: Client,
@@ -94,16 +94,16 @@ struct Town {
 
 impl Town {
     async fn new(model: &Model) -> Self {
-        let world = World::with_connections(&model.create(), &["public"], CONNECTIONS).await;
-        let router = world.router(RestSettings { tx_end: TxEnd::Rollback, ..RestSettings::default() });
-        let admin = world.db.superuser().await;
+        let harness = Harness::with_connections(&model.create(), &["public"], CONNECTIONS).await;
+        let router = harness.router(RestSettings { tx_end: TxEnd::Rollback, ..RestSettings::default() });
+        let admin = harness.db.superuser().await;
         let mut askers = Vec::new();
         for tenant in [1_u128, 2] {
             let tenant = Uuid::from_u128(0x5eed_0000 + tenant);
             admin.execute("select public.fill($1)", &[&tenant]).await.unwrap();
-            askers.push(Asker::new(&world.db, tenant).await);
+            askers.push(Asker::new(&harness.db, tenant).await);
         }
-        Self { world, router, askers, admin }
+        Self { harness, router, askers, admin }
     }
 
     /// Changes the schema while requests are under way, whose answers may be of before or after, and has it read again.
@@ -112,7 +112,7 @@ impl Town {
         let requests = join_all(sent.map(|(ask, asker)| asker.over_http(&self.router, ask)));
         let (changed, _) = tokio::join!(self.admin.batch_execute(sql), requests);
         changed.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
-        self.world.schema_changed(&["public"]).await;
+        self.harness.schema_changed(&["public"]).await;
     }
 
     /// Asks on several connections at a time; the number of rows that were the same by plain SQL.
@@ -130,7 +130,7 @@ impl Town {
 }
 
 /// Whether an answer is that of plain SQL.
-fn same(ask: &Ask, plainly: &Result<Value, String>, answer: &Answer) -> Result<usize, String> {
+fn same(ask: &Ask, plainly: &Result<Value, String>, answer: &RouterResponse) -> Result<usize, String> {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let is_same = match &plainly {
         Ok(rows) => answer.status.is_success() && body == *rows,
@@ -180,7 +180,7 @@ async fn no_answer_differs_from_plain_sql_while_the_schema_changes() {
     assert!(changes.len() > 8, "{report}");
 }
 
-/// Without being told, connections go on with what they have prepared, and the comparison sees it.
+/// Without `schema_changed`, connections go on with what they have prepared, and the comparison sees it.
 #[tokio::test]
 async fn schema_that_is_not_read_again_is_caught() {
     let (mut dice, mut model) = (Dice(SEED), Model::new());

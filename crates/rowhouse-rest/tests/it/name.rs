@@ -6,12 +6,18 @@ use rowhouse_http::Identity;
 use rowhouse_rest::RestSettings;
 use serde_json::{Value, json};
 
-use crate::world::{World, caller, send};
+use crate::harness::{Harness, caller, send};
 
 const SCHEMA: &str = include_str!("name.sql");
 
 /// What `anon` is answered: the status, and the body as JSON.
-async fn ask(world: &World, settings: RestSettings, method: &str, target: &str, body: &str) -> (u16, Value) {
+async fn ask(
+    harness: &Harness,
+    settings: RestSettings,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> (u16, Value) {
     let request = Request::builder()
         .method(method)
         .uri(target)
@@ -20,7 +26,7 @@ async fn ask(world: &World, settings: RestSettings, method: &str, target: &str, 
         .body(Body::from(body.to_owned()))
         .unwrap();
     let identity = Identity::Caller(std::sync::Arc::new(caller("anon")));
-    let answer = send(&world.router(settings), Some(identity), request).await;
+    let answer = send(&harness.router(settings), Some(identity), request).await;
     (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
 }
 
@@ -33,7 +39,7 @@ fn settings(schemas: &[&str]) -> RestSettings {
 
 #[tokio::test]
 async fn numbered_long_and_equal_names_are_distinguished() {
-    let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
+    let harness = Harness::new(SCHEMA, &["names", "v1", "v2"]).await;
     let long = "a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by";
     let two_levels = format!("/{long}?select=id,parent(id,parent(id))&id=eq.3");
     let cases = [
@@ -59,13 +65,13 @@ async fn numbered_long_and_equal_names_are_distinguished() {
         ),
     ];
     for (method, target, body, right) in cases {
-        assert_eq!(ask(&world, settings(&["names"]), method, target, body).await, (200, right), "{target}");
+        assert_eq!(ask(&harness, settings(&["names"]), method, target, body).await, (200, right), "{target}");
     }
 }
 
 #[tokio::test]
 async fn names_like_generated_aliases_are_supported() {
-    let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
+    let harness = Harness::new(SCHEMA, &["names", "v1", "v2"]).await;
     let upper = r#"{"id":1,"rowhouse_row":"row"}"#;
     for (method, target, body, right) in [
         ("GET", "/rowhouse_t1?select=id,rowhouse_1_0(id,rowhouse_row)&id=eq.1", "", format!(r#"[{{"id":1,"rowhouse_1_0":{upper}}}]"#)),
@@ -85,7 +91,7 @@ async fn names_like_generated_aliases_are_supported() {
         ("GET", "/rpc/rowhouse_call?rowhouse_body=4&rowhouse_call=eq.4", "", r#"[{"rowhouse_call":4,"rowhouse_scalar":2}]"#.to_owned()),
         ("POST", "/rpc/rowhouse_call", r#"{"rowhouse_body":4}"#, r#"[{"rowhouse_call":4,"rowhouse_scalar":2}]"#.to_owned()),
     ] {
-        let (status, answer) = ask(&world, settings(&["names"]), method, target, body).await;
+        let (status, answer) = ask(&harness, settings(&["names"]), method, target, body).await;
         if right.is_empty() {
             assert_eq!(status, 400, "{target}: {answer}");
             continue;
@@ -97,11 +103,11 @@ async fn names_like_generated_aliases_are_supported() {
 
 #[tokio::test]
 async fn longest_names_and_aliases_named_like_other_tables_are_resolved_correctly() {
-    let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
+    let harness = Harness::new(SCHEMA, &["names", "v1", "v2"]).await;
     let long = "a_table_whose_name_is_as_long_as_postgresql_lets_names_be_63_by";
     let twin = "a_column_whose_name_is_as_long_as_postgresql_lets_names_be_63_b";
     let ask = async |method: &str, target: &str, body: &str| {
-        ask(&world, settings(&["names"]), method, target, body).await.1
+        ask(&harness, settings(&["names"]), method, target, body).await.1
     };
     let cases = [
         (
@@ -162,17 +168,17 @@ async fn longest_names_and_aliases_named_like_other_tables_are_resolved_correctl
 
 #[tokio::test]
 async fn views_of_another_schema_add_no_relations_and_are_not_shown() {
-    let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
+    let harness = Harness::new(SCHEMA, &["names", "v1", "v2"]).await;
     let served = || settings(&["v1", "v2"]);
-    let both = ask(&world, served(), "GET", "/todos?select=id,lists(name),tags(name)", "").await;
+    let both = ask(&harness, served(), "GET", "/todos?select=id,lists(name),tags(name)", "").await;
     assert_eq!(both, (200, json!([{"id": 1, "lists": {"name": "home"}, "tags": [{"name": "red"}]}])));
-    let (status, failure) = ask(&world, served(), "GET", "/todos?select=id,secre(id)", "").await;
+    let (status, failure) = ask(&harness, served(), "GET", "/todos?select=id,secre(id)", "").await;
     assert_eq!((status, &failure["hint"]), (400, &Value::Null), "{failure}");
 }
 
 #[tokio::test]
 async fn only_the_project_s_functions_of_a_row_are_columns() {
-    let world = World::new(SCHEMA, &["names", "v1", "v2"]).await;
+    let harness = Harness::new(SCHEMA, &["names", "v1", "v2"]).await;
     for name in ["json_agg", "array_agg", "row_to_json", "pg_typeof"] {
         for target in [
             format!("/tag?select={name}"),
@@ -182,15 +188,15 @@ async fn only_the_project_s_functions_of_a_row_are_columns() {
             format!("/rpc/pairs?select={name}"),
             format!("/tag?select=id,items({name})"),
         ] {
-            let (status, failure) = ask(&world, settings(&["names"]), "GET", &target, "").await;
+            let (status, failure) = ask(&harness, settings(&["names"]), "GET", &target, "").await;
             assert_eq!((status, &failure["code"]), (400, &json!("42703")), "{target}: {failure}");
         }
     }
-    let (status, failure) = ask(&world, settings(&["names"]), "GET", "/tag?select=count", "").await;
+    let (status, failure) = ask(&harness, settings(&["names"]), "GET", "/tag?select=count", "").await;
     assert_eq!((status, &failure["code"]), (400, &json!("PGRST123")), "{failure}");
-    let computed = ask(&world, settings(&["names"]), "GET", "/tag?select=loud&loud=eq.A!", "").await;
+    let computed = ask(&harness, settings(&["names"]), "GET", "/tag?select=loud&loud=eq.A!", "").await;
     assert_eq!(computed, (200, json!([{"loud": "A!"}])));
-    let (_, failure) = ask(&world, settings(&["names"]), "GET", "/tag?select=tagg", "").await;
+    let (_, failure) = ask(&harness, settings(&["names"]), "GET", "/tag?select=tagg", "").await;
     assert_eq!(failure["message"], "column tag.tagg does not exist");
     assert_eq!(failure["hint"], "Perhaps you meant to reference the column \"tag.tag\".");
 }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::world::{Answer, World, send};
+use crate::harness::{Harness, RouterResponse, send};
 use grammar::{Shaped, shaped};
 use oracle::Oracle;
 
@@ -44,24 +44,24 @@ struct Town {
     router: Router,
     people: Vec<Person>,
     runtime: Runtime,
-    _world: World,
+    _world: Harness,
 }
 
 impl Town {
     /// `planted`: SQL after the schema; empty, or a leak for the test to find.
     fn new(planted: &str) -> Self {
         let runtime = Runtime::new().unwrap();
-        let (world, people) = runtime.block_on(settle(planted));
+        let (harness, people) = runtime.block_on(settle(planted));
         let settings = RestSettings {
             tx_end: TxEnd::Rollback,
             aggregates: true,
             plan_enabled: true,
             ..RestSettings::default()
         };
-        Self { router: world.router(settings), people, runtime, _world: world }
+        Self { router: harness.router(settings), people, runtime, _world: harness }
     }
 
-    fn ask(&self, person: &Person, request: &Shaped) -> Answer {
+    fn ask(&self, person: &Person, request: &Shaped) -> RouterResponse {
         let identity = Identity::Caller(Arc::new(person.caller.clone()));
         let encoded: String = request
             .target
@@ -81,10 +81,10 @@ impl Town {
     }
 }
 
-async fn settle(planted: &str) -> (World, Vec<Person>) {
+async fn settle(planted: &str) -> (Harness, Vec<Person>) {
     let sql = format!("set role rowhouse_project; {SCHEMA} reset role; {planted}");
-    let world = World::new(&sql, &["public"]).await;
-    let admin = world.db.superuser().await;
+    let harness = Harness::new(&sql, &["public"]).await;
+    let admin = harness.db.superuser().await;
     let mut people = vec![(Caller::anonymous(), "none at all")];
     for (base, mark) in [100, 200].into_iter().zip(MARKS) {
         let tenant = Uuid::from_u128(0x5eed_0000 + u128::from(base == 200));
@@ -97,14 +97,14 @@ async fn settle(planted: &str) -> (World, Vec<Person>) {
     }
     let mut settled = Vec::new();
     for (caller, mark) in people {
-        let oracle = Oracle::ask(&world.db, &caller).await;
+        let oracle = Oracle::ask(&harness.db, &caller).await;
         settled.push(Person { caller, mark, oracle });
     }
-    (world, settled)
+    (harness, settled)
 }
 
 /// What is wrong with an answer; the number of rows looked at otherwise.
-fn judge(person: &Person, request: &Shaped, answer: &Answer) -> Result<usize, String> {
+fn judge(person: &Person, request: &Shaped, answer: &RouterResponse) -> Result<usize, String> {
     let text = String::from_utf8_lossy(&answer.body);
     let story = |what: String| format!("{what}\n{request:?}\n{} {text}", answer.status);
     if answer.status.is_server_error() {

@@ -10,7 +10,7 @@ use rowhouse_rest::RestSettings;
 use rowhouse_testkit::until_true;
 use serde_json::Value;
 
-use crate::world::{Answer, World, caller, send};
+use crate::harness::{Harness, RouterResponse, caller, send};
 
 const SQL: &str = "create schema lib;
     create table lib.first (id int primary key);
@@ -19,12 +19,12 @@ const SQL: &str = "create schema lib;
     grant usage on schema lib to authenticated;
     grant select on lib.first to authenticated";
 
-async fn get(router: &Router, path: &str) -> Answer {
+async fn get(router: &Router, path: &str) -> RouterResponse {
     let identity = Identity::Caller(Arc::new(caller("authenticated")));
     send(router, Some(identity), Request::get(path).body(Body::empty()).unwrap()).await
 }
 
-fn code(answer: &Answer) -> String {
+fn code(answer: &RouterResponse) -> String {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     format!("{} {}", answer.status.as_u16(), body["code"].as_str().unwrap_or_default())
 }
@@ -35,15 +35,15 @@ fn settings() -> RestSettings {
 
 #[tokio::test]
 async fn requests_use_the_last_loaded_schema_until_a_reload() {
-    let world = World::new(SQL, &["lib"]).await;
-    let router = world.router(settings());
-    let admin = world.db.superuser().await;
+    let harness = Harness::new(SQL, &["lib"]).await;
+    let router = harness.router(settings());
+    let admin = harness.db.superuser().await;
     admin
         .batch_execute("create table lib.second (id int); grant select on lib.second to authenticated")
         .await
         .unwrap();
     assert_eq!(code(&get(&router, "/second").await), "404 PGRST205");
-    world.reload(&["lib"]).await;
+    harness.reload(&["lib"]).await;
     assert_eq!(code(&get(&router, "/second").await), "200 ");
     admin.batch_execute("drop table lib.first").await.unwrap();
     assert_eq!(code(&get(&router, "/first").await), "404 42P01", "PostgreSQL knows better than the snapshot");
@@ -51,19 +51,19 @@ async fn requests_use_the_last_loaded_schema_until_a_reload() {
 
 #[tokio::test]
 async fn failed_reload_leaves_the_old_schema_in_place() {
-    let world = World::new(SQL, &["lib"]).await;
-    let router = world.router(settings());
-    let closed = world.db.superuser().await;
+    let harness = Harness::new(SQL, &["lib"]).await;
+    let router = harness.router(settings());
+    let closed = harness.db.superuser().await;
     let _ended = closed.batch_execute("select pg_terminate_backend(pg_backend_pid())").await;
-    assert!(world.cache.reload(&closed, &["lib".to_owned()]).await.is_err());
+    assert!(harness.cache.reload(&closed, &["lib".to_owned()]).await.is_err());
     assert_eq!(code(&get(&router, "/first").await), "200 ");
 }
 
 #[tokio::test]
 async fn request_without_a_connection_gets_504() {
-    let world = World::new(SQL, &["lib"]).await;
-    let router = world.router(settings());
-    let admin = world.db.superuser().await;
+    let harness = Harness::new(SQL, &["lib"]).await;
+    let router = harness.router(settings());
+    let admin = harness.db.superuser().await;
     admin.batch_execute("select pg_advisory_lock(5)").await.unwrap();
     let identity = Identity::Caller(Arc::new(caller("authenticated")));
     let request = Request::post("/rpc/wait_for_lock").body(Body::empty()).unwrap();

@@ -8,17 +8,17 @@ use rowhouse_http::Identity;
 use rowhouse_rest::RestSettings;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, World, caller, send};
+use crate::harness::{Harness, RouterResponse, caller, send};
 
 pub(crate) const SCHEMA: &str = include_str!("round_trip.sql");
 
 pub(crate) async fn ask(
-    world: &World,
+    harness: &Harness,
     method: &str,
     target: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> Answer {
+) -> RouterResponse {
     let settings =
         RestSettings { schemas: vec!["trips".to_owned()], aggregates: true, ..RestSettings::default() };
     let mut request = Request::builder().method(method).uri(target);
@@ -26,22 +26,22 @@ pub(crate) async fn ask(
         request = request.header(*name, *value);
     }
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    send(&world.router(settings), Some(Identity::Caller(Arc::new(caller("anon")))), request).await
+    send(&harness.router(settings), Some(Identity::Caller(Arc::new(caller("anon")))), request).await
 }
 
-pub(crate) fn text(answer: &Answer) -> String {
+pub(crate) fn text(answer: &RouterResponse) -> String {
     String::from_utf8(answer.body.to_vec()).unwrap()
 }
 
-pub(crate) async fn rows(world: &World, target: &str) -> Value {
-    let answer = ask(world, "GET", target, &[], "").await;
+pub(crate) async fn rows(harness: &Harness, target: &str) -> Value {
+    let answer = ask(harness, "GET", target, &[], "").await;
     serde_json::from_slice(&answer.body).unwrap()
 }
 
 #[tokio::test]
 async fn csv_is_read_back_as_it_was_written() {
-    let world = World::new(SCHEMA, &["trips"]).await;
-    let exported = ask(&world, "GET", "/docs?order=id", &[("accept", "text/csv")], "").await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
+    let exported = ask(&harness, "GET", "/docs?order=id", &[("accept", "text/csv")], "").await;
     let csv = text(&exported);
     assert_eq!(
         csv.lines().next(),
@@ -49,53 +49,53 @@ async fn csv_is_read_back_as_it_was_written() {
         "names are quoted where they have to be: {csv}"
     );
     assert!(csv.contains(r"C:\dir"), "{csv}");
-    let before = rows(&world, "/docs?order=id").await;
-    ask(&world, "DELETE", "/docs?id=gt.0", &[], "").await;
+    let before = rows(&harness, "/docs?order=id").await;
+    ask(&harness, "DELETE", "/docs?id=gt.0", &[], "").await;
     for mark in ["", "\u{feff}"] {
         let body = format!("{mark}{csv}");
-        let imported = ask(&world, "POST", "/docs", &[("content-type", "text/csv")], &body).await;
+        let imported = ask(&harness, "POST", "/docs", &[("content-type", "text/csv")], &body).await;
         assert_eq!(imported.status, StatusCode::CREATED, "{}", text(&imported));
-        assert_eq!(rows(&world, "/docs?order=id").await, before);
-        ask(&world, "DELETE", "/docs?id=gt.0", &[], "").await;
+        assert_eq!(rows(&harness, "/docs?order=id").await, before);
+        ask(&harness, "DELETE", "/docs?id=gt.0", &[], "").await;
     }
-    let lone = ask(&world, "GET", "/lone?select=say", &[("accept", "text/csv")], "").await;
+    let lone = ask(&harness, "GET", "/lone?select=say", &[("accept", "text/csv")], "").await;
     assert_eq!(text(&lone), "say\nNULL\n\"\"\n\"NULL\"\nx");
 }
 
 #[tokio::test]
 async fn form_holds_documents() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     let form = [("content-type", "application/x-www-form-urlencoded"), ("prefer", "return=representation")];
-    let answer = ask(&world, "POST", "/docs?select=d", &form, "id=9&d=%7B%22k%22%3A1%7D").await;
+    let answer = ask(&harness, "POST", "/docs?select=d", &form, "id=9&d=%7B%22k%22%3A1%7D").await;
     assert_eq!(text(&answer), r#"[{"d":{"k": 1}}]"#);
 }
 
 #[tokio::test]
 async fn record_is_one_line_whatever_it_contains() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     for target in ["/places?select=id,visits(id)&order=id", "/raw?order=id"] {
-        let answer = ask(&world, "GET", target, &[("accept", "application/x-ndjson")], "").await;
+        let answer = ask(&harness, "GET", target, &[("accept", "application/x-ndjson")], "").await;
         let lines: Vec<Value> =
             text(&answer).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(Value::from(lines), rows(&world, target).await, "{target}");
+        assert_eq!(Value::from(lines), rows(&harness, target).await, "{target}");
     }
 }
 
 #[tokio::test]
 async fn missing_values_take_defaults_for_any_width_and_domain() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     let names: Vec<String> = (0..60).map(|at| format!("c{at}")).collect();
     let target = format!("/wide?columns=id,{}&select=id,c0,c59", names.join(","));
     let prefer = [("prefer", "missing=default,return=representation")];
-    let answer = ask(&world, "POST", &target, &prefer, r#"[{"id":1},{"id":2,"c59":7}]"#).await;
+    let answer = ask(&harness, "POST", &target, &prefer, r#"[{"id":1},{"id":2,"c59":7}]"#).await;
     assert_eq!(text(&answer), "[{\"id\":1,\"c0\":0,\"c59\":59}, \n {\"id\":2,\"c0\":0,\"c59\":7}]");
-    let answer = ask(&world, "POST", "/docs?columns=id,hue&select=hue", &prefer, r#"{"id":10}"#).await;
+    let answer = ask(&harness, "POST", "/docs?columns=id,hue&select=hue", &prefer, r#"{"id":10}"#).await;
     assert_eq!(text(&answer), r##"[{"hue":"#0000ff"}]"##);
 }
 
 #[tokio::test]
 async fn represented_values_are_read_by_every_operator() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     for (filter, ids) in [
         ("hue=eq.%230000ff", json!([{"id": 1}])),
         ("hue=isdistinct.%230000ff", json!([{"id": 2}])),
@@ -103,15 +103,15 @@ async fn represented_values_are_read_by_every_operator() {
         ("hue=gt(all).{%23000001,%230000ff}", json!([{"id": 2}])),
         ("hue=not.in.(%230000ff)", json!([{"id": 2}])),
     ] {
-        assert_eq!(rows(&world, &format!("/docs?select=id&order=id&{filter}")).await, ids, "{filter}");
+        assert_eq!(rows(&harness, &format!("/docs?select=id&order=id&{filter}")).await, ids, "{filter}");
     }
 }
 
 #[tokio::test]
 async fn inner_means_the_same_for_arrays_aggregates_offsets_and_totals() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     let total = async |target: &str| {
-        let answer = ask(&world, "GET", target, &[("prefer", "count=exact")], "").await;
+        let answer = ask(&harness, "GET", target, &[("prefer", "count=exact")], "").await;
         (text(&answer), answer.headers["content-range"].to_str().unwrap().to_owned())
     };
     for (target, body, range) in [
@@ -148,10 +148,10 @@ async fn inner_means_the_same_for_arrays_aggregates_offsets_and_totals() {
 
 #[tokio::test]
 async fn rows_are_ordered_by_what_an_embed_does_not_show() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     for embed in ["places(id)", "places()", "places!inner()", "...places(name:id)", "places(id,name:id)"] {
         let target = format!("/visits?select=id,{embed}&order=places(name).desc,id");
-        let ids: Vec<i64> = rows(&world, &target)
+        let ids: Vec<i64> = rows(&harness, &target)
             .await
             .as_array()
             .unwrap()
@@ -164,7 +164,7 @@ async fn rows_are_ordered_by_what_an_embed_does_not_show() {
 
 #[tokio::test]
 async fn bytes_are_the_same_under_any_bytea_output() {
-    let world = World::new(SCHEMA, &["trips"]).await;
-    let answer = ask(&world, "GET", "/rpc/blob", &[("accept", "application/octet-stream")], "").await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
+    let answer = ask(&harness, "GET", "/rpc/blob", &[("accept", "application/octet-stream")], "").await;
     assert_eq!(&answer.body[..], [0, 255, 10]);
 }

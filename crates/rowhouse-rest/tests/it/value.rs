@@ -4,14 +4,14 @@
 use http::StatusCode;
 use serde_json::json;
 
+use crate::harness::Harness;
 use crate::round_trip::{SCHEMA, ask, rows, text};
-use crate::world::World;
 
 const BIG: &str = "12345678901234567890123456789.123456789";
 
 #[tokio::test]
 async fn numbers_money_and_bytes_are_unchanged_in_every_media_type() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     for (media, number) in [
         ("application/json", BIG),
         ("application/x-ndjson", BIG),
@@ -19,7 +19,7 @@ async fn numbers_money_and_bytes_are_unchanged_in_every_media_type() {
         ("application/vnd.pgrst.array+json;nulls=stripped", BIG),
         ("text/csv", BIG),
     ] {
-        let answer = ask(&world, "GET", "/exact?id=eq.1", &[("accept", media)], "").await;
+        let answer = ask(&harness, "GET", "/exact?id=eq.1", &[("accept", media)], "").await;
         let body = text(&answer);
         assert_eq!(answer.status, StatusCode::OK, "{media}: {body}");
         for part in [
@@ -35,7 +35,7 @@ async fn numbers_money_and_bytes_are_unchanged_in_every_media_type() {
     }
     let body = r#"{"id":3,"big":12345678901234567890123456789.123456789,"raw":"\\x00ff","price":"$1,234.56","lists":[0.10,1e30]}"#;
     let prefer = [("prefer", "return=representation")];
-    let made = ask(&world, "POST", "/exact?select=big,raw,price,lists", &prefer, body).await;
+    let made = ask(&harness, "POST", "/exact?select=big,raw,price,lists", &prefer, body).await;
     assert_eq!(
         text(&made),
         format!(
@@ -46,22 +46,22 @@ async fn numbers_money_and_bytes_are_unchanged_in_every_media_type() {
 
 #[tokio::test]
 async fn texts_and_documents_survive_csv_and_lines_whatever_they_look_like() {
-    let world = World::new(SCHEMA, &["trips"]).await;
-    let before = ask(&world, "GET", "/texts?order=id", &[], "").await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
+    let before = ask(&harness, "GET", "/texts?order=id", &[], "").await;
     for media in ["text/csv", "application/x-ndjson", "application/json"] {
-        let out = ask(&world, "GET", "/texts?order=id", &[("accept", media)], "").await;
+        let out = ask(&harness, "GET", "/texts?order=id", &[("accept", media)], "").await;
         let body = text(&out);
-        ask(&world, "DELETE", "/texts?id=gt.0", &[], "").await;
-        let taken = ask(&world, "POST", "/texts", &[("content-type", media)], &body).await;
+        ask(&harness, "DELETE", "/texts?id=gt.0", &[], "").await;
+        let taken = ask(&harness, "POST", "/texts", &[("content-type", media)], &body).await;
         assert_eq!(taken.status, StatusCode::CREATED, "{media}: {} of {body}", text(&taken));
-        let after = ask(&world, "GET", "/texts?order=id", &[], "").await;
+        let after = ask(&harness, "GET", "/texts?order=id", &[], "").await;
         assert_eq!(text(&after), text(&before), "{media}: {body}");
     }
 }
 
 #[tokio::test]
 async fn lists_hold_empty_strings_or_no_element() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     for (filter, ids) in [
         ("say=in.(%22%22)", json!([{"id": 1}])),
         ("say=in.(%22%22,NULL)", json!([{"id": 1}, {"id": 5}])),
@@ -71,7 +71,7 @@ async fn lists_hold_empty_strings_or_no_element() {
         ("id=in.()", json!([])),
     ] {
         let target = format!("/texts?select=id&order=id&{filter}");
-        let found = rows(&world, &target).await;
+        let found = rows(&harness, &target).await;
         if filter == "say=not.in.()" {
             assert!(found == ids || found.as_array().is_some_and(|all| all.len() == 7), "{filter}: {found}");
             continue;
@@ -82,7 +82,7 @@ async fn lists_hold_empty_strings_or_no_element() {
 
 #[tokio::test]
 async fn represented_domains_take_every_operator_and_their_defaults() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     for (filter, ids) in [
         ("hue=eq.%230000ff", json!([{"id": 1}])),
         ("hue=neq.%230000ff", json!([{"id": 2}])),
@@ -99,11 +99,11 @@ async fn represented_domains_take_every_operator_and_their_defaults() {
         ("other=not.is.null", json!([{"id": 1}])),
         ("and=(hue.gt.%23000000,or(hue.eq.%230000ff,other.eq.%23000009))", json!([{"id": 1}])),
     ] {
-        assert_eq!(rows(&world, &format!("/hues?select=id&order=id&{filter}")).await, ids, "{filter}");
+        assert_eq!(rows(&harness, &format!("/hues?select=id&order=id&{filter}")).await, ids, "{filter}");
     }
     let prefer = [("prefer", "missing=default,return=representation")];
     let made = ask(
-        &world,
+        &harness,
         "POST",
         "/hues?columns=id,hue,other&select=id,hue,other",
         &prefer,
@@ -118,9 +118,9 @@ async fn represented_domains_take_every_operator_and_their_defaults() {
 
 #[tokio::test]
 async fn inner_embeds_with_nulls_limits_and_counts_agree_with_their_totals() {
-    let world = World::new(SCHEMA, &["trips"]).await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
     let ask = async |target: &str| {
-        let answer = ask(&world, "GET", target, &[("prefer", "count=exact")], "").await;
+        let answer = ask(&harness, "GET", target, &[("prefer", "count=exact")], "").await;
         let range = answer.headers.get("content-range").map(|range| range.to_str().unwrap().to_owned());
         (text(&answer).replace(", \n ", ","), range.unwrap_or_default())
     };
@@ -176,15 +176,15 @@ async fn inner_embeds_with_nulls_limits_and_counts_agree_with_their_totals() {
 
 #[tokio::test]
 async fn statuses_have_the_reason_set_by_sql_and_405_has_allow() {
-    let world = World::new(SCHEMA, &["trips"]).await;
-    let refused = ask(&world, "GET", "/rpc/refuse", &[], "").await;
+    let harness = Harness::new(SCHEMA, &["trips"]).await;
+    let refused = ask(&harness, "GET", "/rpc/refuse", &[], "").await;
     assert_eq!(refused.status.as_u16(), 332);
     for (method, target, allowed) in [
         ("PATCH", "/rpc/blob", "OPTIONS,GET,HEAD,POST"),
         ("TRACE", "/docs", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"),
         ("POST", "/", "OPTIONS,GET,HEAD"),
     ] {
-        let answer = ask(&world, method, target, &[], "{}").await;
+        let answer = ask(&harness, method, target, &[], "{}").await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {target}");
         assert_eq!(answer.headers["allow"], allowed, "{method} {target}");
     }

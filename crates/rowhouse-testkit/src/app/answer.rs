@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Read to its end.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     /// The status.
     pub status: StatusCode,
     /// Every header.
@@ -15,7 +15,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl TestResponse {
     /// The body, or null where it is no JSON.
     #[must_use]
     pub fn json(&self) -> Value {

@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::Report;
+use super::CrashReport;
 use super::ledger::{Found, Ledger};
 use crate::program::Access;
 
@@ -92,7 +92,7 @@ impl Load {
         Ok(())
     }
 
-    pub(super) fn fill(&self, report: &mut Report) {
+    pub(super) fn fill(&self, report: &mut CrashReport) {
         let entries = self.site.ledger.entries();
         report.acknowledged_inserts = entries.inserted.len();
         report.acknowledged_updates = entries.done.len();

@@ -28,7 +28,7 @@ pub(super) struct Endpoints {
 }
 
 /// The result of a submission.
-enum Answer {
+enum SubmissionResult {
     Accepted,
     Refused,
     /// Sent completely, without an answer.
@@ -44,19 +44,19 @@ pub(super) async fn send(
 ) -> Result<()> {
     let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
     let begun = tokio::time::Instant::now();
-    let mut lanes = tokio::task::JoinSet::new();
-    for lane in 0..AT_ONCE {
+    let mut senders = tokio::task::JoinSet::new();
+    for sender in 0..AT_ONCE {
         let (endpoints, client, ledger, first) =
             (endpoints.clone(), client.clone(), Arc::clone(&ledger), mails.start);
-        let own = mails.clone().skip(lane as usize).step_by(AT_ONCE as usize);
-        lanes.spawn(async move {
+        let own = mails.clone().skip(sender as usize).step_by(AT_ONCE as usize);
+        senders.spawn(async move {
             for mail in own {
                 tokio::time::sleep_until(begun + pace * (mail - first)).await;
                 send_until_accepted(&endpoints, &client, mail, &ledger).await;
             }
         });
     }
-    while let Some(ended) = lanes.join_next().await {
+    while let Some(ended) = senders.join_next().await {
         ended?;
     }
     Ok(())
@@ -70,22 +70,22 @@ async fn send_until_accepted(endpoints: &Endpoints, client: &reqwest::Client, ma
             http(endpoints, client, mail).await
         };
         match answer {
-            Ok(Answer::Accepted) => {
+            Ok(SubmissionResult::Accepted) => {
                 return ledger.note(|entries| {
                     entries.accepted.insert(mail);
                 });
             }
-            Ok(Answer::None) => ledger.note(|entries| {
+            Ok(SubmissionResult::None) => ledger.note(|entries| {
                 entries.unanswered.insert(mail);
             }),
-            Ok(Answer::Refused) => ledger.note(|entries| entries.refused += 1),
+            Ok(SubmissionResult::Refused) => ledger.note(|entries| entries.refused += 1),
             Err(error) => return ledger.stumbled(&error.context(format!("mail {mail}"))),
         }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn http(endpoints: &Endpoints, client: &reqwest::Client, mail: u32) -> Result<Answer> {
+async fn http(endpoints: &Endpoints, client: &reqwest::Client, mail: u32) -> Result<SubmissionResult> {
     let document = json!({
         "to": format!("reader-{mail}@sink.example"),
         "subject": subject(mail),
@@ -96,24 +96,26 @@ async fn http(endpoints: &Endpoints, client: &reqwest::Client, mail: u32) -> Res
         .post(format!("{}/mail/v1/send", endpoints.access.url))
         .bearer_auth(&endpoints.access.service_key);
     // With an idempotency key a repetition is the same mail, so that a missing answer counts as refused.
-    let Ok(response) = request.body(document.to_string()).send().await else { return Ok(Answer::Refused) };
+    let Ok(response) = request.body(document.to_string()).send().await else {
+        return Ok(SubmissionResult::Refused);
+    };
     match response.status().as_u16() {
-        202 => Ok(Answer::Accepted),
-        503 | 504 => Ok(Answer::Refused),
+        202 => Ok(SubmissionResult::Accepted),
+        503 | 504 => Ok(SubmissionResult::Refused),
         status => bail!("{status} {}", response.text().await?),
     }
 }
 
 /// An SMTP session for each mail.
-async fn smtp(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
+async fn smtp(endpoints: &Endpoints, mail: u32) -> Result<SubmissionResult> {
     let said = tokio::time::timeout(TIMEOUT, converse(endpoints, mail)).await;
     // After a timeout the step is unknown.
-    said.unwrap_or(Ok(Answer::None))
+    said.unwrap_or(Ok(SubmissionResult::None))
 }
 
-async fn converse(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
+async fn converse(endpoints: &Endpoints, mail: u32) -> Result<SubmissionResult> {
     let Ok(stream) = TcpStream::connect(("127.0.0.1", endpoints.smtp_port)).await else {
-        return Ok(Answer::Refused);
+        return Ok(SubmissionResult::Refused);
     };
     let mut line = BufReader::new(stream);
     let sign_in = STANDARD.encode(format!("\0service_role\0{}", endpoints.access.service_key));
@@ -129,9 +131,9 @@ async fn converse(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
     for (words, code) in steps {
         match ask(&mut line, words).await {
             Ok(reply) if reply.starts_with(code) => {}
-            Ok(reply) if reply.is_empty() || reply.starts_with('4') => return Ok(Answer::Refused),
+            Ok(reply) if reply.is_empty() || reply.starts_with('4') => return Ok(SubmissionResult::Refused),
             Ok(reply) => bail!("{words:?} was answered by {reply:?}"),
-            Err(_) => return Ok(Answer::Refused),
+            Err(_) => return Ok(SubmissionResult::Refused),
         }
     }
     let message = format!(
@@ -139,11 +141,11 @@ async fn converse(endpoints: &Endpoints, mail: u32) -> Result<Answer> {
         subject(mail)
     );
     match ask(&mut line, &message).await {
-        Ok(reply) if reply.starts_with("250") => Ok(Answer::Accepted),
-        Ok(reply) if reply.starts_with('4') => Ok(Answer::Refused),
-        Ok(reply) if reply.is_empty() => Ok(Answer::None),
+        Ok(reply) if reply.starts_with("250") => Ok(SubmissionResult::Accepted),
+        Ok(reply) if reply.starts_with('4') => Ok(SubmissionResult::Refused),
+        Ok(reply) if reply.is_empty() => Ok(SubmissionResult::None),
         Ok(reply) => bail!("the message was answered by {reply:?}"),
-        Err(_) => Ok(Answer::None),
+        Err(_) => Ok(SubmissionResult::None),
     }
 }
 

@@ -1,13 +1,13 @@
 //! `config explain`: every effective value and where it came from.
 
 use rowhouse_kernel::settings::{Effective, Source, Sources};
-use rowhouse_module::{CannotRun, Instance, Outcome, Project};
+use rowhouse_module::{CannotRun, CommandOutcome, Instance, Project};
 use serde_json::{Value, json};
 
 use crate::safety;
 
 /// Exit code 1 when production would refuse the configuration, 2 when nothing would start with it.
-pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
+pub(super) fn explain(project: &Project) -> Result<CommandOutcome, CannotRun> {
     let (settings, sources) = crate::modules::settings(project)?;
     let modules = crate::modules::modules();
     let refused = safety::unsafe_settings(&modules.settings(), &settings);
@@ -25,7 +25,7 @@ pub(super) fn explain(project: &Project) -> Result<Outcome, CannotRun> {
         text.push_str(&format!("\n{note}"));
     }
     let json = json!({ "settings": rows, "unsafe": refused, "without_effect": notes });
-    Ok(Outcome { yes: refused.is_empty(), json, text })
+    Ok(CommandOutcome { yes: refused.is_empty(), json, text })
 }
 
 /// One line per setting; a column per running instance holds its value if it differs: `up` sets defaults, settings can be

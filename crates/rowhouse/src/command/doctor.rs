@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::safety;
 use rowhouse_module::Project;
 use rowhouse_module::State;
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 
 /// One finding.
 #[derive(Debug, Serialize)]
@@ -49,7 +49,7 @@ impl Findings {
     }
 }
 
-pub(super) async fn run(dir: &Path) -> Result<Outcome, CannotRun> {
+pub(super) async fn run(dir: &Path) -> Result<CommandOutcome, CannotRun> {
     let project = Project::open(dir);
     let mut found = Findings::default();
     found.check("postgresql", machine::postgresql(project.as_ref().ok()));
@@ -64,7 +64,7 @@ pub(super) async fn run(dir: &Path) -> Result<Outcome, CannotRun> {
     Ok(report(&found))
 }
 
-fn report(found: &Findings) -> Outcome {
+fn report(found: &Findings) -> CommandOutcome {
     let good = found.checks.iter().all(|check| check.ok);
     let checks = found
         .checks
@@ -72,7 +72,11 @@ fn report(found: &Findings) -> Outcome {
         .map(|c| format!("{} {:<12} {}\n", if c.ok { "ok  " } else { "FAIL" }, c.name, c.detail));
     let notes = found.notes.iter().map(|note| format!("note {note}\n"));
     let text: String = checks.chain(notes).collect();
-    Outcome { yes: good, json: json!({ "ok": good, "checks": found.checks, "notes": found.notes }), text }
+    CommandOutcome {
+        yes: good,
+        json: json!({ "ok": good, "checks": found.checks, "notes": found.notes }),
+        text,
+    }
 }
 
 async fn check_project(project: &Project, found: &mut Findings) {

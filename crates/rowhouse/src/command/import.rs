@@ -7,10 +7,10 @@ use rowhouse_kernel::settings::{Settings, Sources, Translated, Translation};
 use rowhouse_rest::postgrest::{read_conf, translate};
 use serde_json::json;
 
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 
 /// Prints the file's settings as `rowhouse.toml`; an invalid value is an error.
-pub(super) fn run(file: &Path) -> Result<Outcome, CannotRun> {
+pub(super) fn run(file: &Path) -> Result<CommandOutcome, CannotRun> {
     let fail = |why: &dyn std::fmt::Display| CannotRun::because(format!("{}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| fail(&error))?;
     let pairs = read_conf(&text).map_err(|error| fail(&error))?;
@@ -18,7 +18,7 @@ pub(super) fn run(file: &Path) -> Result<Outcome, CannotRun> {
     let toml = document(&translated).map_err(|error| fail(&error))?;
     Settings::load(&crate::modules::modules().settings(), &mut Sources::new(&toml, [])).map_err(CannotRun)?;
     let json = json!({ "toml": toml, "without_effect": translated.notes });
-    Ok(Outcome::yes(json, toml.trim_end()))
+    Ok(CommandOutcome::yes(json, toml.trim_end()))
 }
 
 fn document(translated: &Translation) -> Result<String, String> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 
 const SETTINGS: &str = "# Every key is optional; docs/configuration.md lists them all.
 # environment = \"production\"
@@ -16,7 +16,7 @@ const SEED: &str = "-- Development data; loaded once, when `rowhouse up` creates
 const IGNORE: &str = ".rowhouse/\n";
 
 /// Creates missing files; refuses a folder that is a project already.
-pub(super) fn run(folder: &Path) -> Result<Outcome, CannotRun> {
+pub(super) fn run(folder: &Path) -> Result<CommandOutcome, CannotRun> {
     if folder.join("rowhouse.toml").exists() {
         return Err(CannotRun::because(format!(
             "{} is a project already; start it with: rowhouse up --dir {0}",
@@ -39,5 +39,5 @@ pub(super) fn run(folder: &Path) -> Result<Outcome, CannotRun> {
         folder.display(),
         folder.display()
     );
-    Ok(Outcome::yes(json!({ "dir": folder.display().to_string(), "created": created }), text))
+    Ok(CommandOutcome::yes(json!({ "dir": folder.display().to_string(), "created": created }), text))
 }

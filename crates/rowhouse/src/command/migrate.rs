@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rowhouse_db::{BootstrapError, DataPlaneUrls, DbSettings, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::Secret;
-use rowhouse_module::{CannotRun, Outcome, Project, Secrets, State};
+use rowhouse_module::{CannotRun, CommandOutcome, Project, Secrets, State};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -41,7 +41,7 @@ pub(super) fn project_url(project: &Project) -> Result<Secret, CannotRun> {
     Ok(Secret::new(format!("postgres://rowhouse:{}@{host}", secrets.rowhouse.expose())))
 }
 
-pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<Outcome, CannotRun> {
+pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<CommandOutcome, CannotRun> {
     match command {
         MigrateCommand::Status => status(project).await,
         MigrateCommand::Up { dry_run: true, .. } => dry_run(project).await,
@@ -52,7 +52,7 @@ pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<O
 }
 
 /// Exit code 1 if a migration is pending.
-async fn status(project: &Project) -> Result<Outcome, CannotRun> {
+async fn status(project: &Project) -> Result<CommandOutcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
     let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
@@ -61,11 +61,11 @@ async fn status(project: &Project) -> Result<Outcome, CannotRun> {
     let text: String =
         shown.map(|m| format!("{} {}\n", if m.applied { "applied" } else { "pending" }, m.name)).collect();
     let json = json!({ "migrations": plan.project, "platform": plan.platform, "extensions": plan.extensions, "pending": pending });
-    Ok(Outcome { yes: pending == 0, json, text: format!("{text}{pending} pending") })
+    Ok(CommandOutcome { yes: pending == 0, json, text: format!("{text}{pending} pending") })
 }
 
 /// Prints what `up` would do, after the same checks; changes nothing.
-async fn dry_run(project: &Project) -> Result<Outcome, CannotRun> {
+async fn dry_run(project: &Project) -> Result<CommandOutcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
     let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
@@ -73,11 +73,11 @@ async fn dry_run(project: &Project) -> Result<Outcome, CannotRun> {
     let extensions: String =
         plan.extensions.iter().map(|name| format!("would create extension {name}\n")).collect();
     let text = format!("{extensions}would apply {}\n{}", names.len(), names.join("\n"));
-    Ok(Outcome::yes(json!({ "would_apply": names, "would_create_extensions": plan.extensions }), text))
+    Ok(CommandOutcome::yes(json!({ "would_apply": names, "would_create_extensions": plan.extensions }), text))
 }
 
 /// Applies pending migrations, and returns once every running process serves the new schema. Exit code 1 if one does not.
-async fn up(project: &Project, yes: bool, wait: bool) -> Result<Outcome, CannotRun> {
+async fn up(project: &Project, yes: bool, wait: bool) -> Result<CommandOutcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
     let watcher = connect_project(project).await?;
@@ -98,7 +98,7 @@ async fn up(project: &Project, yes: bool, wait: bool) -> Result<Outcome, CannotR
         ));
     }
     let json = json!({ "applied": steps, "behind": behind });
-    Ok(Outcome { yes: behind.is_empty(), json, text: format!("{text}{} applied", steps.len()) })
+    Ok(CommandOutcome { yes: behind.is_empty(), json, text: format!("{text}{} applied", steps.len()) })
 }
 
 /// Completes on a signal that ends the command.
@@ -162,13 +162,13 @@ pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>,
 }
 
 /// Changes the owner of existing objects to the role that migrations run as.
-async fn adopt(project: &Project, args: &AdoptArgs) -> Result<Outcome, CannotRun> {
+async fn adopt(project: &Project, args: &AdoptArgs) -> Result<CommandOutcome, CannotRun> {
     let client = connect_project(project).await?;
     let found = rowhouse_db::adopt(&client, &args.schemas, true).await?;
     let listed: String = found.iter().map(|a| format!("{} (of {})\n", a.object, a.former_owner)).collect();
     if args.dry_run || found.is_empty() {
         let text = format!("{listed}{} to adopt", found.len());
-        return Ok(Outcome::yes(json!({ "would_adopt": found }), text));
+        return Ok(CommandOutcome::yes(json!({ "would_adopt": found }), text));
     }
     let what = format!(
         "{} objects in {} become rowhouse_project's, which migrations run as; their former owners keep every privilege on them as a grant, and can no longer alter or drop them",
@@ -178,11 +178,11 @@ async fn adopt(project: &Project, args: &AdoptArgs) -> Result<Outcome, CannotRun
     consent::require(args.yes, &what)?;
     let adopted = rowhouse_db::adopt(&client, &args.schemas, false).await?;
     let text = format!("{listed}{} adopted", adopted.len());
-    Ok(Outcome::yes(json!({ "adopted": adopted }), text))
+    Ok(CommandOutcome::yes(json!({ "adopted": adopted }), text))
 }
 
 /// The only command that changes passwords of existing logins.
-async fn passwords(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
+async fn passwords(project: &Project, yes: bool) -> Result<CommandOutcome, CannotRun> {
     let (settings, _) = modules::settings(project)?;
     let urls = data_plane(&settings.get::<DbSettings>())?.ok_or_else(|| {
         CannotRun::because(
@@ -192,7 +192,7 @@ async fn passwords(project: &Project, yes: bool) -> Result<Outcome, CannotRun> {
     let what = "the data plane's logins get the configured passwords, for every database of this server; processes that sign in with the old ones are locked out";
     consent::require(yes, what)?;
     let changed = rowhouse_db::set_passwords(&connect_project(project).await?, &urls).await?;
-    Ok(Outcome::yes(json!({ "changed": changed }), format!("changed: {}", changed.join(", "))))
+    Ok(CommandOutcome::yes(json!({ "changed": changed }), format!("changed: {}", changed.join(", "))))
 }
 
 /// Adds to a failed project migration which platform migrations had been applied before.

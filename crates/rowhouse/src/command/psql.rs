@@ -9,13 +9,13 @@ use rowhouse_db::embedded::find_binaries;
 use rowhouse_db::DbSettings;
 use rowhouse_module::Project;
 use rowhouse_module::State;
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 
 /// So that statements of existing guides run unchanged.
 const SEARCH_PATH: &str = "-c search_path=public,tenancy,auth,extensions";
 
 /// Replaces this process; returns only when that failed.
-pub(super) fn run(project: &Project, args: &[String]) -> Result<Outcome, CannotRun> {
+pub(super) fn run(project: &Project, args: &[String]) -> Result<CommandOutcome, CannotRun> {
     let (settings, _) = crate::modules::settings(project)?;
     let url = match State::read(project).filter(|_| State::is_running(project)) {
         Some(state) => state.db_url,

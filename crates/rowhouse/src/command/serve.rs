@@ -11,7 +11,8 @@ use rowhouse_db::{
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::settings::{Settings, Sources};
 use rowhouse_module::{
-    App, BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, Roles, Secrets, database_urls,
+    App, BoundListeners, CannotRun, CommandOutcome, Mode, Modules, Origin, Project, Roles, Secrets,
+    database_urls,
 };
 use rowhouse_rest::postgrest;
 use serde_json::json;
@@ -33,7 +34,7 @@ pub(super) async fn run(
     modules: &Modules,
     project: &Project,
     args: &ServeArgs,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let mut signals = Signals::install()?;
     let started = tokio::select! {
         started = attempts(modules, project, args) => started?,
@@ -66,8 +67,8 @@ struct Started {
     settings: Settings,
 }
 
-fn ended() -> Outcome {
-    Outcome::yes(json!({ "stopped": true }), "")
+fn ended() -> CommandOutcome {
+    CommandOutcome::yes(json!({ "stopped": true }), "")
 }
 
 /// Mistakes in the configuration end the start. So does an unavailable, read-only or unprepared database or a port that is

@@ -8,20 +8,20 @@ use tokio::net::TcpStream;
 
 use rowhouse_module::Project;
 use rowhouse_module::State;
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
+pub(super) async fn run(project: &Project) -> Result<CommandOutcome, CannotRun> {
     let Some(state) = State::read(project).filter(|_| State::is_running(project)) else {
         let text = format!("not running; start it with: rowhouse up --dir {}", project.root().display());
-        return Ok(Outcome { yes: false, json: json!({ "running": false, "ready": false }), text });
+        return Ok(CommandOutcome { yes: false, json: json!({ "running": false, "ready": false }), text });
     };
     let ready = tokio::time::timeout(READY_TIMEOUT, is_ready(&state)).await.unwrap_or(false);
     let word = if ready { "ready" } else { "running, not ready" };
     let text = format!("{word}: {} (pid {}, since {})", state.url, state.pid, state.started_at);
     let json = json!({ "running": true, "ready": ready, "url": state.url, "port": state.port, "pid": state.pid, "pg_pid": state.pg_pid, "version": state.version, "started_at": state.started_at });
-    Ok(Outcome { yes: ready, json, text })
+    Ok(CommandOutcome { yes: ready, json, text })
 }
 
 /// A minimal HTTP request, without an HTTP client.

@@ -9,13 +9,13 @@ use serde_json::json;
 
 use rowhouse_module::Project;
 use rowhouse_module::State;
-use rowhouse_module::{CannotRun, Outcome};
+use rowhouse_module::{CannotRun, CommandOutcome};
 
 /// Time for requests in flight and the database's shutdown.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
+pub(super) async fn run(project: &Project) -> Result<CommandOutcome, CannotRun> {
     if !State::is_running(project) {
         return stop_orphan(project).await;
     }
@@ -36,14 +36,14 @@ pub(super) async fn run(project: &Project) -> Result<Outcome, CannotRun> {
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    Ok(Outcome::yes(
+    Ok(CommandOutcome::yes(
         json!({ "stopped": true, "was_running": true, "pid": pid }),
         format!("stopped (pid {pid})"),
     ))
 }
 
 /// Stops the PostgreSQL that a killed program has left running.
-async fn stop_orphan(project: &Project) -> Result<Outcome, CannotRun> {
+async fn stop_orphan(project: &Project) -> Result<CommandOutcome, CannotRun> {
     let orphan = match data_folder(project.root()) {
         Some(data) => embedded::stop_orphan(&data).await?,
         None => None,
@@ -52,5 +52,8 @@ async fn stop_orphan(project: &Project) -> Result<Outcome, CannotRun> {
         Some(pid) => format!("not running; stopped the PostgreSQL that it had left behind (pid {pid})"),
         None => "not running".to_owned(),
     };
-    Ok(Outcome::yes(json!({ "stopped": orphan.is_some(), "was_running": false, "pg_pid": orphan }), text))
+    Ok(CommandOutcome::yes(
+        json!({ "stopped": orphan.is_some(), "was_running": false, "pg_pid": orphan }),
+        text,
+    ))
 }

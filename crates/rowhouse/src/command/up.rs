@@ -11,8 +11,8 @@ use rowhouse_db::{Database, DatabaseUrls, DbSettings};
 use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::settings::{Settings, Source, Sources};
 use rowhouse_module::{
-    App, BoundListeners, CannotRun, Mode, Modules, Origin, Outcome, Project, ProjectLock, Roles, Secrets,
-    State,
+    App, BoundListeners, CannotRun, CommandOutcome, Mode, Modules, Origin, Project, ProjectLock, Roles,
+    Secrets, State,
 };
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -31,7 +31,7 @@ pub(super) async fn run(
     project: &Project,
     args: &UpArgs,
     as_json: bool,
-) -> Result<Outcome, CannotRun> {
+) -> Result<CommandOutcome, CannotRun> {
     let mut settings = read_settings(modules, project, args).await?;
     telemetry::install(settings.get::<LogSettings>().level, args.log_format);
     settings.update(descriptor::raise);
@@ -62,7 +62,7 @@ pub(super) async fn run(
     }
     State::clear(project);
     tracing::info!(cut_connections = cut, "stopped");
-    Ok(if as_json { Outcome::yes(Value::Null, "") } else { ended() })
+    Ok(if as_json { CommandOutcome::yes(Value::Null, "") } else { ended() })
 }
 
 /// Updates `state.json` when PostgreSQL was restarted under another process id.
@@ -81,8 +81,8 @@ async fn follow_postgres(project: Project, mut state: State, mut pid: watch::Rec
     }
 }
 
-fn ended() -> Outcome {
-    Outcome::yes(json!({ "stopped": true }), "")
+fn ended() -> CommandOutcome {
+    CommandOutcome::yes(json!({ "stopped": true }), "")
 }
 
 async fn read_settings(modules: &Modules, project: &Project, args: &UpArgs) -> Result<Settings, CannotRun> {

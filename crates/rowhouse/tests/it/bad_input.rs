@@ -12,7 +12,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::{Answer, SignedIn, TestApp, settings};
+use crate::support::{SignedIn, TestApp, TestResponse, settings};
 
 /// Longest time for a refusal, however large or deep the input.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -70,7 +70,7 @@ impl Case {
         self
     }
 
-    async fn send(&self, app: &TestApp, token: &str, modern: bool) -> Answer {
+    async fn send(&self, app: &TestApp, token: &str, modern: bool) -> TestResponse {
         let mut request = app.request(self.method.clone(), &self.path);
         if !self.headers.iter().any(|(name, _)| *name == "authorization") {
             request = request.bearer_auth(token);
@@ -88,7 +88,7 @@ impl Case {
     }
 
     /// How an answer differs from the expected one.
-    fn complaint(&self, answer: &Answer, modern: bool) -> Option<String> {
+    fn complaint(&self, answer: &TestResponse, modern: bool) -> Option<String> {
         let story = |what: &str| {
             Some(format!("{what}: {}: {} {:.300}\n{answer:?}", self.name, self.method, self.path))
         };
@@ -125,7 +125,7 @@ fn rest_code(json: &Value) -> Option<String> {
 }
 
 /// GoTrue's dialects: `code, error_code, msg`, and since 2024 `code, message`.
-fn auth_code(json: &Value, answer: &Answer, modern: bool) -> Option<String> {
+fn auth_code(json: &Value, answer: &TestResponse, modern: bool) -> Option<String> {
     if modern {
         let versioned =
             answer.headers.get("x-supabase-api-version").is_some_and(|version| version == "2024-01-01");

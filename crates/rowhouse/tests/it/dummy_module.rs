@@ -16,8 +16,8 @@ use rowhouse_http::{BackgroundTask, Dialect, Surface};
 use rowhouse_kernel::settings::{Check, Findings, GroupSpec, Settings, Sources};
 use rowhouse_module::job::{Handler, HandlerFuture, Job};
 use rowhouse_module::{
-    Assembly, BuiltInSchedule, CommandGroup, HealthCheck, Kind, Metric, Module, ModuleFuture, Modules,
-    Outcome, Roles, Weight,
+    Assembly, BuiltInSchedule, CommandGroup, CommandOutcome, HealthCheck, JobKind, Metric, Module,
+    ModuleFuture, Modules, Roles, Weight,
 };
 use rowhouse_testkit::TestDatabase;
 use tokio::sync::Notify;
@@ -91,7 +91,7 @@ impl Module for Dummy {
             command: || Command::new("dummy").about("Says a word").arg(clap::arg!([word] "The word")),
             run: |matches, _| {
                 let word = matches.get_one::<String>("word").cloned().unwrap_or_default();
-                Box::pin(async move { Ok(Outcome::yes(serde_json::json!({ "word": word }), word)) })
+                Box::pin(async move { Ok(CommandOutcome::yes(serde_json::json!({ "word": word }), word)) })
             },
         }]
     }
@@ -101,7 +101,7 @@ impl Module for Dummy {
             let greeting = assembly.origin.settings.get::<DummySettings>().greeting.clone();
             let router = Router::new().route("/greeting", get(async || greeting));
             assembly.surface(Surface::new("/dummy/v1", Dialect::PLAIN, router));
-            assembly.kind(Kind::new(FIRED.kind), Counted(Arc::clone(&self.0)));
+            assembly.kind(JobKind::new(FIRED.kind), Counted(Arc::clone(&self.0)));
             assembly.schedule(FIRED);
             let (hub, seen) = (assembly.hub(), Arc::clone(&self.0));
             assembly.task(BackgroundTask::new("dummy.listener", move |heartbeat| {

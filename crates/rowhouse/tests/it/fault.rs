@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::time::interval;
 use tokio_postgres::Client;
 
-use crate::fault::load::{Kind, Load, Person, Seen, WITHIN};
+use crate::fault::load::{Load, Person, RequestKind, Seen, WITHIN};
 use crate::support::{PROJECT, TestApp, settings};
 
 /// Pause between two rounds of requests while the database is away.
@@ -91,7 +91,7 @@ async fn outage(fault: Fault) {
 /// As anon, whose transaction looks at no table, so that a lock does not wait for it.
 async fn call_slow(app: Arc<TestApp>) -> Seen {
     let request = app.request(Method::POST, "/rest/v1/rpc/slow").bearer_auth(&app.anon_key).json(&json!({}));
-    Seen::of(Kind::Write, request, String::new()).await
+    Seen::of(RequestKind::Write, request, String::new()).await
 }
 
 /// Holds a lock that every request waits for, and returns once requests of both planes do, the slow one besides.
@@ -157,11 +157,11 @@ async fn ready_turns(app: &TestApp, status: StatusCode, since: Instant) -> Durat
 /// Readiness opens connections, so it may notice earlier than requests on connections that a frozen postmaster left working.
 async fn stays_away(prober: &mut Person, struck: Instant) {
     let mut look = interval(PACE);
-    let noticed = async || prober.send(Kind::Read).await.refused_clearly();
+    let noticed = async || prober.send(RequestKind::Read).await.refused_clearly();
     until("requests are refused", WITHIN.saturating_sub(struck.elapsed()), noticed).await;
     while struck.elapsed() < AWAY {
         look.tick().await;
-        for kind in Kind::ALL {
+        for kind in RequestKind::ALL {
             let seen = prober.send(kind).await;
             assert!(seen.refused_clearly(), "while the database is away: {seen:?}");
         }
@@ -180,7 +180,7 @@ async fn works_again(app: &TestApp, prober: &mut Person, back: Instant) -> Durat
 }
 
 async fn all_succeed(app: &TestApp, prober: &mut Person) -> bool {
-    for kind in Kind::ALL {
+    for kind in RequestKind::ALL {
         if !prober.send(kind).await.succeeded() {
             return false;
         }

@@ -8,7 +8,7 @@ use rowhouse_testkit::until;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::support::{Answer, TestApp};
+use crate::support::{TestApp, TestResponse};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -21,7 +21,7 @@ async fn two() -> (TestApp, TestApp, Client) {
     (first, second, client)
 }
 
-async fn post(app: &TestApp, token: &str, key: &str, body: Value) -> Answer {
+async fn post(app: &TestApp, token: &str, key: &str, body: Value) -> TestResponse {
     let request = app.request(Method::POST, "/admin/v1/jobs").bearer_auth(token);
     app.send(request.header("idempotency-key", key).json(&body)).await
 }

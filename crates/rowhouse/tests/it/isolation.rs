@@ -18,7 +18,7 @@ use attack::{Attack, Expect};
 use catalog::Relation;
 use scene::Scene;
 
-use crate::support::Answer;
+use crate::support::TestResponse;
 
 /// Recipes that cannot succeed, not even for the owner: the schema is not served, the row exists.
 const TOOTHLESS: [&str; 2] = ["profile", "insert the target's row"];
@@ -126,7 +126,7 @@ async fn stranger_fails(scene: &Scene, name: &str, token: Option<&str>, tenant: 
 }
 
 /// For a caller without own rows the answer may also be that nothing was changed.
-fn as_expected(attack: &Attack, answer: &Answer, has_rows: bool) -> bool {
+fn as_expected(attack: &Attack, answer: &TestResponse, has_rows: bool) -> bool {
     match attack.expect {
         Expect::OwnRows => true,
         Expect::NoRow => Attack::is_empty(answer) || attack.recipe == "planned count",

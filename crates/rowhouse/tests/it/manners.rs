@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::program::{Folder, Up, free_port};
-use crate::support::{Answer, TestApp, settings};
+use crate::support::{TestApp, TestResponse, settings};
 
 const OURS: &str = "https://app.example.com";
 /// A path of each surface, and what belongs to none.
@@ -67,7 +67,7 @@ async fn every_answer_varies_by_origin_and_names_only_those_that_are_allowed() {
         });
         app.send(request).await
     };
-    let header = |answer: &Answer, name: &str| {
+    let header = |answer: &TestResponse, name: &str| {
         let values = answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap());
         values.collect::<Vec<_>>().join(", ")
     };

@@ -4,8 +4,8 @@ use rowhouse_db::migrate::Migration;
 
 #[test]
 fn every_migration_in_the_tree_belongs_to_a_module() {
-    let told = |all: Vec<Migration>| -> Vec<(String, String)> {
+    let listed = |all: Vec<Migration>| -> Vec<(String, String)> {
         all.into_iter().map(|migration| (migration.name.to_string(), migration.checksum())).collect()
     };
-    assert_eq!(told(rowhouse::platform::migrations()), told(rowhouse_testkit::platform_migrations()));
+    assert_eq!(listed(rowhouse::platform::migrations()), listed(rowhouse_testkit::platform_migrations()));
 }

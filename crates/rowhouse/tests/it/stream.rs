@@ -9,7 +9,7 @@ use rowhouse_testkit::{TestDatabase, until_true};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Answer, TestApp, settings};
+use crate::support::{TestApp, TestResponse, settings};
 
 const NDJSON: &str = "application/x-ndjson";
 const SCHEMA: &str = "
@@ -40,7 +40,7 @@ async fn start() -> TestApp {
 }
 
 impl TestApp {
-    async fn read_lines(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    async fn read_lines(&self, path: &str, headers: &[(&str, &str)]) -> TestResponse {
         let mut request = self.request(Method::GET, path).header("accept", NDJSON);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -48,7 +48,7 @@ impl TestApp {
         self.send(request).await
     }
 
-    async fn import(&self, path: &str, prefer: &str, body: impl Into<reqwest::Body>) -> Answer {
+    async fn import(&self, path: &str, prefer: &str, body: impl Into<reqwest::Body>) -> TestResponse {
         let request = self.request(Method::POST, path).header("content-type", NDJSON);
         self.send(request.header("prefer", prefer).body(body)).await
     }

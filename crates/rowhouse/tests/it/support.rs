@@ -9,7 +9,7 @@ use rowhouse_auth::{AuthSettings, KeyStore};
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{Modules, Roles};
-pub(crate) use rowhouse_testkit::Answer;
+pub(crate) use rowhouse_testkit::TestResponse;
 use rowhouse_testkit::{Setup, TestDatabase};
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use super::Effort;
 use super::database::Database;
 use super::load::{self, By, Counter, Enqueued};
-use super::report::{CROWD, CROWD_COMMIT, CROWD_IDLE, KEY, Report};
+use super::report::{CROWD, CROWD_COMMIT, CROWD_IDLE, JobsReport, KEY};
 use super::scenario::{drain, percentile_ms, waits};
 use super::worker::Worker;
 
@@ -27,7 +27,7 @@ pub(crate) async fn round(
     client: &Client,
     root: &Path,
     effort: &Effort,
-    report: &mut Report,
+    report: &mut JobsReport,
 ) -> Result<()> {
     if effort.wants(CROWD.what) || effort.wants(CROWD_COMMIT.what) || effort.wants(CROWD_IDLE.what) {
         crowd(database, client, root, effort.tenants, report).await?;
@@ -47,7 +47,7 @@ async fn crowd(
     client: &Client,
     root: &Path,
     tenants: u32,
-    report: &mut Report,
+    report: &mut JobsReport,
 ) -> Result<()> {
     load::clear(client).await?;
     for _ in 0..tenants / load::BULK {

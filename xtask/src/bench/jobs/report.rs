@@ -92,12 +92,12 @@ impl Figure {
 
 /// A finished run.
 #[derive(Default)]
-pub(crate) struct Report {
+pub(crate) struct JobsReport {
     figures: Vec<(&'static Figure, Vec<f64>)>,
     pub(crate) peers: Peers,
 }
 
-impl Report {
+impl JobsReport {
     pub(crate) fn is_empty(&self) -> bool {
         self.figures.is_empty() && self.peers.is_empty()
     }

@@ -12,7 +12,7 @@ use super::database::Database;
 use super::load::{self, By, Counter, Enqueued};
 use super::report::{
     BUSY, COMMIT_P50, COMMIT_P99, DRAINED, DRAINED_BY_TWO, ENQUEUED_BULK, ENQUEUED_SINGLY, Figure, HELD,
-    NOISE, Report, WAIT_P50, WAIT_P99, WAL,
+    JobsReport, NOISE, WAIT_P50, WAIT_P99, WAL,
 };
 use super::worker::Worker;
 
@@ -30,7 +30,7 @@ pub(crate) async fn round(
     database: &Database,
     root: &Path,
     effort: &Effort,
-    report: &mut Report,
+    report: &mut JobsReport,
 ) -> Result<()> {
     let client = database.client().await?;
     if effort.wants(DRAINED.what) || effort.wants(HELD.what) {
@@ -102,7 +102,7 @@ async fn wait_when_idle(
     client: &Client,
     root: &Path,
     effort: &Effort,
-    report: &mut Report,
+    report: &mut JobsReport,
 ) -> Result<()> {
     load::clear(client).await?;
     let worker = Worker::start_noting_each(root, database)?;
@@ -188,7 +188,12 @@ async fn wal(database: &Database, client: &Client, root: &Path, jobs: u32) -> Re
     Ok(each(after - before))
 }
 
-async fn enqueue(database: &Database, client: &Client, effort: &Effort, report: &mut Report) -> Result<()> {
+async fn enqueue(
+    database: &Database,
+    client: &Client,
+    effort: &Effort,
+    report: &mut JobsReport,
+) -> Result<()> {
     if effort.wants(ENQUEUED_SINGLY.what) {
         load::clear(client).await?;
         let rate = database.pgbench("select jobs.enqueue('jobs.noop')", CLIENTS, effort.seconds)?;
@@ -207,7 +212,7 @@ pub(crate) async fn held_snapshot(
     database: &Database,
     root: &Path,
     effort: &Effort,
-    report: &mut Report,
+    report: &mut JobsReport,
 ) -> Result<()> {
     if !effort.wants(HELD.what) {
         return Ok(());

@@ -6,7 +6,7 @@ fn user(id: u128) -> Caller {
     Caller { role: AUTHENTICATED.into(), user: Some(UserId(Uuid::from_u128(id))), ..Caller::anonymous() }
 }
 
-fn is_cleared(session: &mut Session, caller: &Caller) -> bool {
+fn is_cleared(session: &mut SessionState, caller: &Caller) -> bool {
     let cleared = session.clearing(caller).is_some();
     session.serve(caller);
     cleared
@@ -14,7 +14,7 @@ fn is_cleared(session: &mut Session, caller: &Caller) -> bool {
 
 #[test]
 fn session_is_cleared_whenever_its_caller_changes() {
-    let mut session = Session::new(Duration::from_secs(1), 0);
+    let mut session = SessionState::new(Duration::from_secs(1), 0);
     let calls = [(1, false), (1, false), (2, true), (2, false), (1, true)];
     assert_eq!(calls.map(|(id, _)| is_cleared(&mut session, &user(id))), calls.map(|(_, cleared)| cleared));
     session.distrust();
@@ -25,7 +25,7 @@ fn session_is_cleared_whenever_its_caller_changes() {
 fn anonymous_and_service_callers_are_never_the_same() {
     let service = Caller { role: SERVICE_ROLE.into(), ..user(1) };
     for caller in [Caller::anonymous(), service] {
-        let mut session = Session::new(Duration::from_secs(1), 0);
+        let mut session = SessionState::new(Duration::from_secs(1), 0);
         let calls = [(); 3].map(|()| is_cleared(&mut session, &caller));
         assert_eq!(calls, [false, true, true]);
     }

@@ -7,7 +7,7 @@ use rowhouse_testkit::until_true;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
-use super::{World, context};
+use super::{Harness, context};
 
 /// Flights that wait for a lock, each on a connection of its own.
 pub(crate) struct Busy {
@@ -17,15 +17,15 @@ pub(crate) struct Busy {
 
 impl Busy {
     /// Holds the lock; no connection is busy yet.
-    pub(crate) async fn none(world: &World) -> Self {
-        let lock = world.db.superuser().await;
+    pub(crate) async fn none(harness: &Harness) -> Self {
+        let lock = harness.db.superuser().await;
         lock.batch_execute("select pg_advisory_lock(4711)").await.unwrap();
         Self { lock, flights: JoinSet::new() }
     }
 
     /// Takes one connection more: the one that was used last, if it is free.
-    pub(crate) async fn take(&mut self, world: &World) {
-        let plane = world.database.data.clone();
+    pub(crate) async fn take(&mut self, harness: &Harness) {
+        let plane = harness.database.data.clone();
         self.flights.spawn(async move {
             let sql = "select pg_advisory_xact_lock_shared(4711)::text".into();
             plane.fly(&context(&Caller::anonymous()), &Query { sql, params: Vec::new() }).await
@@ -49,17 +49,17 @@ pub(crate) fn waiting(key: u32) -> String {
 }
 
 /// Begins a flight and goes away while it sleeps.
-pub(crate) async fn abandon<T>(world: &World, flight: impl Future<Output = T>) {
+pub(crate) async fn abandon<T>(harness: &Harness, flight: impl Future<Output = T>) {
     let sleeps =
         "exists (select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep')";
     tokio::select! {
         biased;
         _ = flight => panic!("it ended before it was left"),
-        () = seen(world, sleeps) => {}
+        () = seen(harness, sleeps) => {}
     }
 }
 
 /// Waits for a condition in SQL.
-pub(crate) async fn seen(world: &World, condition: &str) {
-    until_true(&world.db.superuser().await, condition).await;
+pub(crate) async fn seen(harness: &Harness, condition: &str) {
+    until_true(&harness.db.superuser().await, condition).await;
 }

@@ -12,7 +12,7 @@ use rowhouse_db::Transaction;
 use serde::Serialize;
 
 use super::store::{self, Claim};
-use super::{Answer, Pending, Problem, replay, running};
+use super::{Pending, Problem, StoredResponse, replay, running};
 use crate::api::output::Created;
 use crate::api::version::Tagged;
 
@@ -55,7 +55,7 @@ impl<S: Sync> FromRequestParts<S> for Once {
 
 /// The stored answer of a request that is repeated.
 #[derive(Debug)]
-pub struct Replay(Answer);
+pub struct Replay(StoredResponse);
 
 impl IntoResponse for Replay {
     fn into_response(self) -> Response {
@@ -69,30 +69,30 @@ impl OperationInput for Once {}
 /// An answer that can be stored.
 pub trait KeptAnswer {
     /// The stored form; `None` if it is too long.
-    fn answer(&self) -> Option<Answer>;
+    fn answer(&self) -> Option<StoredResponse>;
 }
 
-fn json(status: StatusCode, etag: Option<HeaderValue>, body: &impl Serialize) -> Option<Answer> {
+fn json(status: StatusCode, etag: Option<HeaderValue>, body: &impl Serialize) -> Option<StoredResponse> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.extend(etag.map(|etag| (header::ETAG, etag)));
-    Answer::new(status, &headers, serde_json::to_vec(body).ok()?.into())
+    StoredResponse::new(status, &headers, serde_json::to_vec(body).ok()?.into())
 }
 
 impl<T: Serialize> KeptAnswer for Json<T> {
-    fn answer(&self) -> Option<Answer> {
+    fn answer(&self) -> Option<StoredResponse> {
         json(StatusCode::OK, None, &self.0)
     }
 }
 
 impl<T: Serialize> KeptAnswer for Created<T> {
-    fn answer(&self) -> Option<Answer> {
+    fn answer(&self) -> Option<StoredResponse> {
         json(StatusCode::CREATED, None, &self.0)
     }
 }
 
 impl<T: Serialize> KeptAnswer for Tagged<T> {
-    fn answer(&self) -> Option<Answer> {
+    fn answer(&self) -> Option<StoredResponse> {
         json(StatusCode::OK, self.1.header(), &self.0)
     }
 }

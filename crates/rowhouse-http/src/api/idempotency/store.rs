@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::{Answer, KeyScope};
+use super::{KeyScope, StoredResponse};
 
 /// How long answers are kept.
 const KEPT: Duration = Duration::from_hours(24);
@@ -30,7 +30,7 @@ pub(super) enum Begun {
     /// The key belongs to another request.
     OtherRequest,
     /// The request was answered with this.
-    Answered(Answer),
+    Answered(StoredResponse),
 }
 
 /// Claims the key for the request with this digest, unless it is in use.
@@ -73,13 +73,13 @@ fn begun(row: &Row, digest: &str) -> Result<Begun, tokio_postgres::Error> {
     Ok(answer(row)?.map_or(Begun::Running, Begun::Answered))
 }
 
-fn answer(row: &Row) -> Result<Option<Answer>, tokio_postgres::Error> {
+fn answer(row: &Row) -> Result<Option<StoredResponse>, tokio_postgres::Error> {
     let status: Option<i16> = row.try_get("status")?;
     let status = status.and_then(|status| StatusCode::from_u16(status.unsigned_abs()).ok());
     let Some(status) = status else { return Ok(None) };
     let body: Vec<u8> = row.try_get("body")?;
     let (content_type, etag) = (header(row, "content_type")?, header(row, "etag")?);
-    Ok(Some(Answer { status, content_type, etag, body: body.into() }))
+    Ok(Some(StoredResponse { status, content_type, etag, body: body.into() }))
 }
 
 fn header(row: &Row, column: &str) -> Result<Option<HeaderValue>, tokio_postgres::Error> {
@@ -91,7 +91,7 @@ fn header(row: &Row, column: &str) -> Result<Option<HeaderValue>, tokio_postgres
 pub(super) async fn keep(
     client: &Client,
     Claim(claim): Claim,
-    answer: &Answer,
+    answer: &StoredResponse,
     now: OffsetDateTime,
 ) -> Result<bool, DbError> {
     let sql = "update rowhouse.idempotency_keys
@@ -120,7 +120,7 @@ pub(super) async fn end(
     control: &Control,
     origin: &Origin,
     claim: Claim,
-    answer: Option<Answer>,
+    answer: Option<StoredResponse>,
 ) -> Result<(), DbError> {
     let now = origin.clock.now();
     let end = async move |client: &Client| match &answer {

@@ -8,14 +8,14 @@ use rowhouse_http::api::{Created, Once, Problem, Raw, Segment};
 use rowhouse_kernel::Origin;
 
 use super::schema::{Id, Schedules};
-use super::{Answer, JobsAdmin};
+use super::{JobsAdmin, JsonResult};
 use crate::schedule;
 
 pub(super) async fn list(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
-) -> Answer<Schedules> {
+) -> JsonResult<Schedules> {
     let find = async move |client: &tokio_postgres::Client| schedule::list(client).await;
     let schedules = jobs.control.statement(&origin.operation("jobs.schedules_list"), find).await?;
     Ok(Json(Schedules { schedules: schedules.iter().map(Raw::of).collect() }))

@@ -9,7 +9,7 @@ fn ended(job: i64, end: Completion) -> CompletedRun {
 }
 
 #[test]
-fn batch_that_went_well_is_told_by_its_lease() {
+fn batch_that_went_well_is_completed_by_its_lease() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     let batch = batches.open(7, 2, true, 0);
     assert!(!batches.end(batch, 1, DONE, now));
@@ -21,7 +21,7 @@ fn batch_that_went_well_is_told_by_its_lease() {
 }
 
 #[test]
-fn failure_result_or_hanger_on_is_told_job_by_job() {
+fn failure_result_or_unique_key_is_reported_job_by_job() {
     let now = Instant::now();
     for (plain, end) in [
         (true, Completion::Retry(1.0, "x".to_owned())),
@@ -31,37 +31,37 @@ fn failure_result_or_hanger_on_is_told_job_by_job() {
         let mut batches = Batches::default();
         let batch = batches.open(7, 1, plain, 0);
         batches.end(batch, 1, end.clone(), now);
-        let told = batches.report(now, false);
-        assert_eq!((told.plain, told.ends, told.closed), (vec![], vec![ended(1, end)], vec![7]));
+        let report = batches.report(now, false);
+        assert_eq!((report.plain, report.completions, report.closed), (vec![], vec![ended(1, end)], vec![7]));
     }
 }
 
 #[test]
-fn ends_do_not_wait_long_for_a_slow_neighbour() {
+fn outcomes_do_not_wait_long_for_a_slow_neighbour() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     let batch = batches.open(7, 2, true, 0);
     batches.end(batch, 1, DONE, now);
     let later = now + Duration::from_millis(60);
-    assert_eq!(batches.report(later, false).ends, [ended(1, DONE)]);
+    assert_eq!(batches.report(later, false).completions, [ended(1, DONE)]);
     assert!(batches.report(later, true).is_empty());
     batches.end(batch, 2, DONE, later);
     let report = batches.report(later, false);
-    assert!(report.plain.is_empty(), "a part has been told already");
-    assert_eq!(report.ends, [ended(2, DONE)]);
+    assert!(report.plain.is_empty(), "a part has been reported already");
+    assert_eq!(report.completions, [ended(2, DONE)]);
 }
 
 #[test]
-fn what_a_handler_has_settled_is_not_told_again() {
+fn what_a_handler_has_completed_is_not_reported_again() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     let batch = batches.open(7, 2, true, 0);
     batches.end(batch, 1, Completion::ByHandler, now);
     batches.end(batch, 2, DONE, now);
     let report = batches.report(now, false);
-    assert_eq!(CompletionReport::outcomes(&report.ends).len(), 1);
+    assert_eq!(CompletionReport::outcomes(&report.completions).len(), 1);
 }
 
 #[test]
-fn lease_is_known_from_the_question_until_its_last_end_is_told() {
+fn lease_is_known_from_its_claim_until_its_last_report() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     batches.ask([7, 8]);
     assert_eq!(batches.unknown(&[7, 8, 9]), [9]);
@@ -70,13 +70,13 @@ fn lease_is_known_from_the_question_until_its_last_end_is_told() {
     assert_eq!(batches.unknown(&[7, 8]), [8], "8 was never answered");
     batches.end(batch, 1, DONE, now);
     let report = batches.take_report(now, false);
-    assert!(batches.unknown(&[7]).is_empty(), "being told");
+    assert!(batches.unknown(&[7]).is_empty(), "being reported");
     batches.reported(&report);
     assert_eq!(batches.unknown(&[7]), [7]);
 }
 
 #[test]
-fn what_is_held_counts_until_it_is_told() {
+fn what_is_held_counts_until_it_is_reported() {
     let (mut batches, now) = (Batches::default(), Instant::now());
     let batch = batches.open(7, 2, true, 101);
     batches.end(batch, 1, Completion::Done(Some(serde_json::json!("x").into())), now);

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Slots;
 use crate::{Handler, HandlerFuture, Job};
-use crate::{Kind, Registry};
+use crate::{JobKind, Registry};
 
 struct Idle;
 
@@ -15,10 +15,10 @@ impl Handler for Idle {
 fn slots() -> (Slots, Registry) {
     let mut registry = Registry::new();
     for name in ["shop.slow", "shop.other"] {
-        registry.add(Kind::new(name), Idle);
+        registry.add(JobKind::new(name), Idle);
     }
-    registry.add(Kind { concurrency: Some(3), ..Kind::new("shop.few") }, Idle);
-    registry.add(Kind { is_urgent: true, ..Kind::new("shop.urgent") }, Idle);
+    registry.add(JobKind { concurrency: Some(3), ..JobKind::new("shop.few") }, Idle);
+    registry.add(JobKind { is_urgent: true, ..JobKind::new("shop.urgent") }, Idle);
     (Slots::new(20, &registry), registry)
 }
 

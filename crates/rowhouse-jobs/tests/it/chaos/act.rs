@@ -39,7 +39,7 @@ impl Act {
             "work" | "capped" | "keyed" | "unique" => pause(WORK).await,
             "result" => return Ok(Some(json!({ "id": job.id }).into())),
             "effect" => self.call("select chaos.effect($1)", &[&job.id]).await?,
-            "settle" => self.complete(job).await?,
+            "complete" => self.complete(job).await?,
             "child" => {
                 self.call(
                     "insert into chaos.ended values ($2, $1) on conflict do nothing",

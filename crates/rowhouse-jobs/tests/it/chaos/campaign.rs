@@ -23,8 +23,8 @@ const OTHERS: u64 = 3;
 const BETWEEN: std::ops::Range<u64> = 600..1600;
 /// Every so many rounds something else happens too.
 const EXTRA: u64 = 3;
-/// After a restart of the database nobody can be told dead for some time.
-const SETTLING: Duration = Duration::from_secs(12);
+/// After a restart of the database no worker counts as dead for so long.
+const RESTART_GRACE: Duration = Duration::from_secs(12);
 /// For so many kills one more at the end, with nothing else happening: only there is it known what the worker's death cost,
 /// since before that whoever takes over may be killed too.
 const LONE: u64 = 20;
@@ -48,13 +48,13 @@ pub(super) struct Campaign {
     workers: Vec<Process>,
     chance: std::sync::Arc<SeededRng>,
     load: Load,
-    report: Report,
+    report: CampaignReport,
     /// When the database was killed.
     restarts: Vec<Instant>,
 }
 
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
+pub(super) struct CampaignReport {
     pub(super) kills: u64,
     pub(super) extras: std::collections::BTreeMap<String, u64>,
     jobs: i64,
@@ -92,11 +92,11 @@ impl Campaign {
         let log = folder.path().join("workers.log");
         let workers = links.iter().map(|link| Process::start(&link.url(), &log)).collect();
         let load = Load::start(&url, seed);
-        let (chance, report, restarts) = (SeededRng::new(seed), Report::default(), Vec::new());
+        let (chance, report, restarts) = (SeededRng::new(seed), CampaignReport::default(), Vec::new());
         Self { cluster, url, folder, links, workers, chance, load, report, restarts }
     }
 
-    pub(super) async fn run(mut self, rounds: u64) -> Report {
+    pub(super) async fn run(mut self, rounds: u64) -> CampaignReport {
         let mut watches = JoinSet::new();
         let mut bag = Vec::new();
         for round in 1..=rounds {
@@ -112,7 +112,7 @@ impl Campaign {
             self.workers[victim] = Process::start(&self.links[victim].url(), &self.log());
         }
         self.read_watches(watches).await;
-        pause(SETTLING).await;
+        pause(RESTART_GRACE).await;
         for _ in 0..rounds / LONE {
             self.kill_one().await;
         }
@@ -219,7 +219,7 @@ impl Campaign {
 
 /// Whether the database stood, from long enough before the kill until the jobs were taken over.
 fn is_calm(restarts: &[Instant], killed: Instant, took: Duration) -> bool {
-    !restarts.iter().any(|restart| (killed - SETTLING..killed + took).contains(restart))
+    !restarts.iter().any(|restart| (killed - RESTART_GRACE..killed + took).contains(restart))
 }
 
 async fn until_quiet(url: &str) {
@@ -239,7 +239,7 @@ fn sockets(url: &str) -> std::path::PathBuf {
     folder.clone()
 }
 
-impl Report {
+impl CampaignReport {
     async fn read(&mut self, url: &str) {
         let client = connect(url).await;
         let number = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
@@ -249,11 +249,11 @@ impl Report {
         self.effects = number("select count(*) from chaos.effects").await;
         self.refused_in_transactions = number("select count(*) from chaos.refused").await;
         let rows = client.query("select finding, figure, example from chaos.verdict()", &[]).await.unwrap();
-        let tell = |row: &tokio_postgres::Row| {
+        let describe = |row: &tokio_postgres::Row| {
             let (what, count, id): (String, i64, Option<String>) = (row.get(0), row.get(1), row.get(2));
             format!("{what}: {count}, for example {}", id.unwrap_or_default())
         };
-        self.findings = rows.iter().map(tell).collect();
+        self.findings = rows.iter().map(describe).collect();
     }
 
     fn read_log(&mut self, log: &str) {

@@ -15,7 +15,7 @@ const ENQUEUERS: u64 = 2;
 const BATCH: i32 = 8;
 const PACE: Duration = Duration::from_millis(150);
 /// One transaction in so many is rolled back.
-const GHOSTS: u64 = 4;
+const ROLLED_BACK_EVERY: u64 = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -56,22 +56,22 @@ async fn enqueue(url: String, counts: Arc<Counts>, seed: u64) {
         let _seeded = client.execute("select setseed($1)", &[&seed]).await;
         while !counts.stop.load(Ordering::Relaxed) {
             round += 1;
-            let ghost = round.is_multiple_of(GHOSTS);
-            if transaction(&client, ghost).await.is_err() {
+            let rolled_back = round.is_multiple_of(ROLLED_BACK_EVERY);
+            if transaction(&client, rolled_back).await.is_err() {
                 counts.lost.fetch_add(1, Ordering::Relaxed);
                 break;
             }
-            let count = if ghost { &counts.rolled_back } else { &counts.committed };
+            let count = if rolled_back { &counts.rolled_back } else { &counts.committed };
             count.fetch_add(1, Ordering::Relaxed);
             pause(PACE).await;
         }
     }
 }
 
-async fn transaction(client: &Client, ghost: bool) -> Result<(), tokio_postgres::Error> {
+async fn transaction(client: &Client, rolled_back: bool) -> Result<(), tokio_postgres::Error> {
     client.batch_execute("begin").await?;
-    client.execute("select chaos.send($1, $2)", &[&BATCH, &ghost]).await?;
-    client.batch_execute(if ghost { "rollback" } else { "commit" }).await
+    client.execute("select chaos.send($1, $2)", &[&BATCH, &rolled_back]).await?;
+    client.batch_execute(if rolled_back { "rollback" } else { "commit" }).await
 }
 
 /// As soon as the database is there.

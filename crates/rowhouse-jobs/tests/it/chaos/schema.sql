@@ -36,20 +36,20 @@ begin
 end
 $$;
 
--- One job of a random sort. A ghost's transaction is going to be rolled back.
-create function chaos.send_one(ghost boolean) returns void
+-- One job of a random sort. `rolled_back`: its transaction is going to be rolled back.
+create function chaos.send_one(rolled_back boolean) returns void
 language plpgsql as $$
 declare
   pick constant float := random();
   what constant text := case
-    when ghost then 'ghost'
+    when rolled_back then 'rolled_back'
     when pick < 0.30 then 'short'
     when pick < 0.38 then 'work'
     when pick < 0.44 then 'result'
     when pick < 0.50 then 'flaky'
     when pick < 0.52 then 'fatal'
     when pick < 0.62 then 'effect'
-    when pick < 0.70 then 'settle'
+    when pick < 0.70 then 'complete'
     when pick < 0.76 then 'unique'
     when pick < 0.82 then 'keyed'
     when pick < 0.92 then 'capped'
@@ -72,16 +72,16 @@ begin
 end
 $$;
 
-create function chaos.send(count int, ghost boolean) returns void
+create function chaos.send(count int, rolled_back boolean) returns void
 language plpgsql as $$
 begin
   for n in 1 .. count loop
-    perform chaos.send_one(ghost);
+    perform chaos.send_one(rolled_back);
   end loop;
-  if random() < 0.3 and not ghost then
+  if random() < 0.3 and not rolled_back then
     perform chaos.send_family(random() < 0.2);
   end if;
-  with plain as (select i from jobs.enqueue_many('jobs.noop', array_fill('{}'::jsonb, array[case when ghost then 0 else count end])) i)
+  with plain as (select i from jobs.enqueue_many('jobs.noop', array_fill('{}'::jsonb, array[case when rolled_back then 0 else count end])) i)
   insert into chaos.sent select i, 'noop', 'done' from plain;
 end
 $$;
@@ -108,10 +108,10 @@ language sql as $$
     union all select 'never sent', e.id from ended e where not exists (select from chaos.sent s where s.id = e.id)
     union all select 'ended as ' || e.state || ' not ' || s.expect || ', ' || s.what, s.id
       from chaos.sent s join ended e using (id) where s.expect <> 'any' and s.expect <> e.state
-    union all select 'rolled back and ran', id from chaos.runs where what = 'ghost'
+    union all select 'rolled back and ran', id from chaos.runs where what = 'rolled_back'
     union all select 'effect twice', id from chaos.effects group by id having count(*) > 1
     union all select 'done without effect', e.id from ended e join chaos.sent s using (id)
-      where e.state = 'done' and s.what in ('effect', 'settle') and not exists (select from chaos.effects f where f.id = e.id)
+      where e.state = 'done' and s.what in ('effect', 'complete') and not exists (select from chaos.effects f where f.id = e.id)
     union all select 'done and never run, ' || s.what, e.id from ended e join chaos.sent s using (id)
       where e.state = 'done' and s.what <> 'noop' and not exists (select from chaos.runs r where r.id = e.id)
     union all select w.what, w.id from chaos.wrong w

@@ -4,12 +4,12 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
-use super::{Answer, Capture};
+use super::{Capture, CaptureResult};
 use crate::capture::mailbox;
 
 const VERSION: &str = concat!("rowhouse-", env!("CARGO_PKG_VERSION"));
 
-pub(super) async fn info(State(capture): State<Capture>) -> Answer {
+pub(super) async fn info(State(capture): State<Capture>) -> CaptureResult {
     let totals = mailbox::totals(&capture.control).await?;
     let tags: Value = totals.tags.into_iter().map(|(tag, count)| (tag, Value::from(count))).collect();
     let document = json!({
@@ -26,7 +26,7 @@ pub(super) async fn info(State(capture): State<Capture>) -> Answer {
 }
 
 /// The configuration that Mailpit's own page requests; every optional feature is off.
-pub(super) async fn webui() -> Answer {
+pub(super) async fn webui() -> CaptureResult {
     let document = json!({
         "Label": "Rowhouse",
         "MessageRelay": { "Enabled": false, "SMTPServer": "" },

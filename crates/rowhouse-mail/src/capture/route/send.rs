@@ -12,7 +12,7 @@ use rowhouse_kernel::{ANON, Actor, Origin};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Capture, CaptureError, caller};
+use super::{Capture, CaptureError, CaptureResult, caller};
 use crate::error::MailError;
 use crate::intake::Draft;
 use crate::message::{Attachment, Mailbox, NewMail, read_mailbox};
@@ -62,7 +62,7 @@ struct Sent {
 }
 
 /// Requires the content type JSON, which another site's form cannot send.
-pub(super) async fn send(State(capture): State<Capture>, headers: HeaderMap, body: Bytes) -> Answer {
+pub(super) async fn send(State(capture): State<Capture>, headers: HeaderMap, body: Bytes) -> CaptureResult {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !media_type.is_some_and(|value| value.starts_with("application/json")) {
         return Err(caller("expected application/json"));

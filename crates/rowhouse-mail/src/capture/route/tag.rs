@@ -6,11 +6,11 @@ use axum::response::IntoResponse;
 use rowhouse_db::Control;
 use serde::Deserialize;
 
-use super::{Answer, CaptureError, caller, ok};
+use super::{CaptureError, CaptureResult, caller, ok};
 use crate::capture::mailbox;
 use crate::tag;
 
-pub(super) async fn list(State(control): State<Control>) -> Answer {
+pub(super) async fn list(State(control): State<Control>) -> CaptureResult {
     let totals = mailbox::totals(&control).await?;
     let tags: Vec<String> = totals.tags.into_iter().map(|(tag, _)| tag).collect();
     Ok(axum::Json(tags).into_response())
@@ -34,7 +34,7 @@ fn read<T: for<'d> Deserialize<'d>>(body: &Bytes) -> Result<T, CaptureError> {
     serde_json::from_slice(body).map_err(|error| CaptureError::Caller(error.to_string()))
 }
 
-pub(super) async fn set(State(control): State<Control>, body: Bytes) -> Answer {
+pub(super) async fn set(State(control): State<Control>, body: Bytes) -> CaptureResult {
     let tagged: Tagged = read(&body)?;
     if tagged.tags.len() > tag::MOST_TAGS {
         return Err(caller("Tags: too many"));
@@ -46,14 +46,18 @@ pub(super) async fn set(State(control): State<Control>, body: Bytes) -> Answer {
     Ok(ok())
 }
 
-pub(super) async fn rename(State(control): State<Control>, Path(old): Path<String>, body: Bytes) -> Answer {
+pub(super) async fn rename(
+    State(control): State<Control>,
+    Path(old): Path<String>,
+    body: Bytes,
+) -> CaptureResult {
     let renamed: Renamed = read(&body)?;
     let new = tag::read(&renamed.name).ok_or_else(|| caller("Name: has characters that are not allowed"))?;
     mailbox::replace_tag(&control, old, Some(new)).await?;
     Ok(ok())
 }
 
-pub(super) async fn remove(State(control): State<Control>, Path(old): Path<String>) -> Answer {
+pub(super) async fn remove(State(control): State<Control>, Path(old): Path<String>) -> CaptureResult {
     mailbox::replace_tag(&control, old, None).await?;
     Ok(ok())
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::explain::{Facts, Hint, Report, Tree, analyse};
+use crate::explain::{ExplainReport, Facts, Hint, Tree, analyse};
 
 /// A recorded plan of a filtered read of 10,000 rows below a tenant policy, with another filter.
 fn plan(filter: &str) -> Value {
@@ -38,7 +38,7 @@ fn facts(indexes: &[&[&str]], using: &str) -> Facts {
 const WRAPPED: &str = "(tenant_id = ( SELECT auth.tenant_id() AS tenant_id))";
 const BARE: &str = "(tenant_id = auth.tenant_id())";
 
-fn report(filter: &str, facts: &Facts) -> Report {
+fn report(filter: &str, facts: &Facts) -> ExplainReport {
     analyse(Tree::read(&plan(filter)).unwrap(), facts)
 }
 

@@ -5,7 +5,7 @@ use super::super::tests::rows;
 use super::{Visible, document, key};
 
 /// A schema with everything that a description has to get right.
-fn world() -> Snapshot {
+fn snapshot() -> Snapshot {
     let column = |name: &str, kind: &str, nullable: bool, default: Option<&str>| Column {
         nullable,
         default: default.map(str::to_owned),
@@ -43,7 +43,7 @@ fn odd(rights: &str) -> Value {
         [Some("table"), Some("odd {name}/ü"), Some(rights), Some("Odd\nvery")],
         [Some("column"), Some("odd {name}/ü"), Some("rank"), Some("Where it stands")],
     ]));
-    document(&world(), "public", &visible, "/rest/v1")
+    document(&snapshot(), "public", &visible, "/rest/v1")
 }
 
 fn todos() -> Value {

@@ -51,14 +51,14 @@ impl Oracle {
     }
 
     fn check_row(&self, node: &Node, row: &Value, changed: &[&str]) -> Result<usize, String> {
-        let told = |column: &&str| {
+        let value = |column: &&str| {
             let (name, _) = node.columns.iter().find(|(_, own)| own == column).expect("the key is asked for");
             row.get(name).map(Value::to_string).unwrap_or_default()
         };
         let key = key(node.table);
-        let name = key.iter().map(told).collect::<Vec<_>>().join(" ");
+        let name = key.iter().map(value).collect::<Vec<_>>().join(" ");
         // A spread or left join without a partner.
-        if key.iter().all(|column| told(column) == "null") {
+        if key.iter().all(|column| value(column) == "null") {
             return Ok(0);
         }
         let is_renamed = key.iter().any(|column| changed.contains(column));

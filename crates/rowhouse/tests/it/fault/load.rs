@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use crate::support::{Answer, SignedIn, TestApp};
+use crate::support::{SignedIn, TestApp, TestResponse};
 
 /// Within this time requests end, an outage is detected, and a recovered database is used.
 pub(super) const WITHIN: Duration = Duration::from_secs(5);
@@ -25,11 +25,19 @@ const PACE: Duration = Duration::from_millis(25);
 
 const PASSWORD: &str = "correct horse";
 const HEALTH: [&str; 5] = ["/health", "/health/live", "/health/ready", "/version", "/metrics"];
-const CLIENTS: [Kind; 8] =
-    [Kind::Read, Kind::Read, Kind::Write, Kind::Write, Kind::Read, Kind::SignIn, Kind::Refresh, Kind::User];
+const CLIENTS: [RequestKind; 8] = [
+    RequestKind::Read,
+    RequestKind::Read,
+    RequestKind::Write,
+    RequestKind::Write,
+    RequestKind::Read,
+    RequestKind::SignIn,
+    RequestKind::Refresh,
+    RequestKind::User,
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     Read,
     Write,
     SignIn,
@@ -38,7 +46,7 @@ pub(super) enum Kind {
     Health(&'static str),
 }
 
-impl Kind {
+impl RequestKind {
     /// Those that need the database.
     pub(super) const ALL: [Self; 5] = [Self::Read, Self::Write, Self::SignIn, Self::Refresh, Self::User];
 
@@ -50,21 +58,25 @@ impl Kind {
 /// One request and how it ended; the error is the client's own.
 #[derive(Debug)]
 pub(super) struct Seen {
-    kind: Kind,
+    kind: RequestKind,
     started: Instant,
     took: Duration,
     /// The marker that a write stores.
     marker: String,
-    answer: Result<Answer, String>,
+    answer: Result<TestResponse, String>,
 }
 
 impl Seen {
-    pub(super) async fn of(kind: Kind, request: RequestBuilder, marker: String) -> Self {
+    pub(super) async fn of(kind: RequestKind, request: RequestBuilder, marker: String) -> Self {
         let started = Instant::now();
         let answer = async {
             let response = request.send().await.map_err(|error| format!("{error:?}"))?;
             let (status, headers) = (response.status(), response.headers().clone());
-            Ok(Answer { status, headers, text: response.text().await.map_err(|error| format!("{error:?}"))? })
+            Ok(TestResponse {
+                status,
+                headers,
+                text: response.text().await.map_err(|error| format!("{error:?}"))?,
+            })
         };
         let answer = timeout(HANGING, answer).await.unwrap_or_else(|_| Err("hangs".to_owned()));
         Self { kind, started, took: started.elapsed(), marker, answer }
@@ -84,7 +96,7 @@ impl Seen {
         clear && self.in_time() && self.in_dialect(answer)
     }
 
-    fn in_dialect(&self, answer: &Answer) -> bool {
+    fn in_dialect(&self, answer: &TestResponse) -> bool {
         let json = answer.json();
         let text = |name: &str| json[name].as_str().is_some_and(|text| !text.is_empty());
         if self.kind.is_rest() {
@@ -95,11 +107,11 @@ impl Seen {
     }
 
     fn in_time(&self) -> bool {
-        self.took <= if matches!(self.kind, Kind::Health(_)) { HEALTH_WITHIN } else { WITHIN }
+        self.took <= if matches!(self.kind, RequestKind::Health(_)) { HEALTH_WITHIN } else { WITHIN }
     }
 
     fn is_fine(&self) -> bool {
-        let Kind::Health(path) = self.kind else { return self.succeeded() || self.refused_clearly() };
+        let RequestKind::Health(path) = self.kind else { return self.succeeded() || self.refused_clearly() };
         let may_refuse = matches!(path, "/health" | "/health/ready");
         let refused =
             self.answer.as_ref().is_ok_and(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE);
@@ -122,32 +134,34 @@ impl Person {
         Self { app: Arc::clone(app), email, user, sent: 0 }
     }
 
-    pub(super) async fn send(&mut self, kind: Kind) -> Seen {
+    pub(super) async fn send(&mut self, kind: RequestKind) -> Seen {
         self.sent += 1;
         let marker = format!("{} {}", self.email, self.sent);
         let seen = Seen::of(kind, self.request(kind, &marker), marker).await;
-        if let (Kind::Refresh, true, Ok(answer)) = (kind, seen.succeeded(), &seen.answer) {
+        if let (RequestKind::Refresh, true, Ok(answer)) = (kind, seen.succeeded(), &seen.answer) {
             self.user = SignedIn::from(&answer.json());
         }
         seen
     }
 
-    fn request(&self, kind: Kind, marker: &str) -> RequestBuilder {
+    fn request(&self, kind: RequestKind, marker: &str) -> RequestBuilder {
         let to = |method, path: &str| self.app.request(method, path).header("apikey", &self.app.anon_key);
         let token = |grant: &str| to(Method::POST, &format!("/auth/v1/token?grant_type={grant}"));
         match kind {
-            Kind::Read => {
+            RequestKind::Read => {
                 to(Method::GET, "/rest/v1/todos?select=id,title&limit=20").bearer_auth(&self.user.token)
             }
-            Kind::Write => to(Method::POST, "/rest/v1/todos")
+            RequestKind::Write => to(Method::POST, "/rest/v1/todos")
                 .bearer_auth(&self.user.token)
                 .json(&json!({ "title": marker })),
-            Kind::SignIn => token("password").json(&json!({ "email": self.email, "password": PASSWORD })),
-            Kind::Refresh => {
+            RequestKind::SignIn => {
+                token("password").json(&json!({ "email": self.email, "password": PASSWORD }))
+            }
+            RequestKind::Refresh => {
                 token("refresh_token").json(&json!({ "refresh_token": self.user.refresh_token }))
             }
-            Kind::User => to(Method::GET, "/auth/v1/user").bearer_auth(&self.user.token),
-            Kind::Health(path) => to(Method::GET, path),
+            RequestKind::User => to(Method::GET, "/auth/v1/user").bearer_auth(&self.user.token),
+            RequestKind::Health(path) => to(Method::GET, path),
         }
     }
 }
@@ -163,7 +177,7 @@ impl Load {
     pub(super) async fn start(app: &Arc<TestApp>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut load = Self { log: Arc::default(), stop, clients: JoinSet::new() };
-        for (i, kind) in CLIENTS.into_iter().chain(HEALTH.map(Kind::Health)).enumerate() {
+        for (i, kind) in CLIENTS.into_iter().chain(HEALTH.map(RequestKind::Health)).enumerate() {
             let person = Person::sign_up(app, &format!("client{i}")).await;
             load.clients.spawn(run(person, kind, Arc::clone(&load.log), stopped.clone()));
         }
@@ -184,7 +198,12 @@ impl Load {
     }
 }
 
-async fn run(mut person: Person, kind: Kind, log: Arc<Mutex<Vec<Seen>>>, stopped: watch::Receiver<bool>) {
+async fn run(
+    mut person: Person,
+    kind: RequestKind,
+    log: Arc<Mutex<Vec<Seen>>>,
+    stopped: watch::Receiver<bool>,
+) {
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !*stopped.borrow() {
@@ -215,7 +234,7 @@ impl Log {
     pub(super) async fn require_acknowledged_writes(&self, app: &TestApp) {
         let rows = app.db.superuser().await.query("select title from public.todos", &[]).await.unwrap();
         let there: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
-        let acknowledged = self.0.iter().filter(|seen| seen.kind == Kind::Write && seen.succeeded());
+        let acknowledged = self.0.iter().filter(|seen| seen.kind == RequestKind::Write && seen.succeeded());
         let lost: Vec<&str> =
             acknowledged.map(|seen| seen.marker.as_str()).filter(|marker| !there.contains(*marker)).collect();
         assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
@@ -227,7 +246,7 @@ impl fmt::Display for Log {
         let slowest = |health| {
             self.0
                 .iter()
-                .filter(|seen| matches!(seen.kind, Kind::Health(_)) == health)
+                .filter(|seen| matches!(seen.kind, RequestKind::Health(_)) == health)
                 .map(|seen| seen.took)
                 .max()
         };

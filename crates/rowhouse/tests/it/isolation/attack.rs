@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::catalog::{Function, Relation};
 use super::row::Row;
-use crate::support::{Answer, TestApp};
+use crate::support::{TestApp, TestResponse};
 
 /// What an answer may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Attack {
         self.method != "GET" && self.method != "HEAD"
     }
 
-    pub(super) async fn send(&self, app: &TestApp, token: Option<&str>) -> Answer {
+    pub(super) async fn send(&self, app: &TestApp, token: Option<&str>) -> TestResponse {
         let mut request = app.request(self.method.clone(), &self.path);
         if let Some(token) = token {
             request = request.bearer_auth(token);
@@ -125,7 +125,7 @@ impl Attack {
 
     /// Values of the target in the answer that the attacker has not sent. Values that a write has stored in the
     /// attacker's own row are returned; a read may return nothing, not even values in its filters.
-    pub(super) fn leak<'a>(&self, answer: &Answer, marks: &'a [String]) -> Option<&'a String> {
+    pub(super) fn leak<'a>(&self, answer: &TestResponse, marks: &'a [String]) -> Option<&'a String> {
         let sent = format!("{} {}", self.path, self.body.as_ref().map(Value::to_string).unwrap_or_default());
         let writes =
             matches!(self.method, Method::POST | Method::PATCH | Method::PUT) && !self.path.contains("/rpc/");
@@ -141,18 +141,18 @@ impl Attack {
     }
 
     /// The total in `Content-Range`, if one was counted.
-    pub(super) fn total(answer: &Answer) -> Option<i64> {
+    pub(super) fn total(answer: &TestResponse) -> Option<i64> {
         answer.headers.get("content-range")?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
     }
 
     /// The number of rows reported to a reader; a plan's estimate does not count.
-    pub(super) fn counted(&self, answer: &Answer) -> Option<i64> {
+    pub(super) fn counted(&self, answer: &TestResponse) -> Option<i64> {
         let reads = self.path.contains("/rpc/") || !self.writes();
         Self::total(answer).filter(|total| reads && *total > 0 && self.recipe != "planned count")
     }
 
     /// An answer that carries no row: none, an empty list, null, or a count of nothing.
-    pub(super) fn is_empty(answer: &Answer) -> bool {
+    pub(super) fn is_empty(answer: &TestResponse) -> bool {
         !answer.status.is_success()
             || matches!(answer.text.trim(), "" | "[]" | "null" | "0") && Self::total(answer).unwrap_or(0) == 0
     }

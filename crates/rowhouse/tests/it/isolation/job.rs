@@ -35,7 +35,7 @@ const OPEN: [(&str, &[&str]); 6] = [
     ),
 ];
 
-const DOOR: &str = "set role rowhouse_project; \
+const PROJECT_FUNCTIONS: &str = "set role rowhouse_project; \
     create table public.notes (id bigint generated always as identity, body text not null); \
     select tenancy.protect('public.notes'); \
     grant select, insert on public.notes to authenticated; \
@@ -52,7 +52,7 @@ async fn start(roles: Roles) -> (TestApp, Client) {
     let db = TestDatabase::create().await;
     db.migrate(PROJECT).await;
     let client = db.superuser().await;
-    client.batch_execute(DOOR).await.unwrap();
+    client.batch_execute(PROJECT_FUNCTIONS).await.unwrap();
     (TestApp::start_as(db, settings(), roles).await, client)
 }
 

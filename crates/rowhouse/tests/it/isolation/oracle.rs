@@ -12,7 +12,7 @@ use rowhouse_testkit::{TestDatabase, until};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::support::{Answer, SignedIn, TestApp, settings};
+use crate::support::{SignedIn, TestApp, TestResponse, settings};
 
 /// A neighbour's row whose id the attacker has come by.
 const KNOWN: &str = "5ec2e700-0000-4000-8000-000000000001";
@@ -93,7 +93,7 @@ impl Scene {
         self.superuser.batch_execute("vacuum (full, analyze) public.handles").await.unwrap();
     }
 
-    async fn send(&self, question: &Question) -> Answer {
+    async fn send(&self, question: &Question) -> TestResponse {
         let path = format!("/rest/v1{}", question.path);
         let mut request = self.app.request(question.method.clone(), &path).bearer_auth(&self.attacker.token);
         for (name, value) in &question.headers {
@@ -105,9 +105,9 @@ impl Scene {
         self.app.send(request).await
     }
 
-    /// Everything that an answer tells.
-    async fn told(&self, question: &Question) -> String {
-        let Answer { status, headers, text } = self.send(question).await;
+    /// Everything in a response that a caller can observe.
+    async fn observed(&self, question: &Question) -> String {
+        let TestResponse { status, headers, text } = self.send(question).await;
         let mut headers: Vec<String> = headers
             .iter()
             .filter(|(name, _)| !OF_THE_MOMENT.contains(&name.as_str()))
@@ -119,17 +119,17 @@ impl Scene {
 
     /// Asks with the neighbour's rows away and there.
     async fn nothing_differs(&self, questions: &[Question]) {
-        let mut told = Vec::new();
+        let mut observations = Vec::new();
         for is_there in [false, true] {
             self.with_neighbour(is_there).await;
             let mut answers = Vec::new();
             for question in questions {
-                answers.push(self.told(question).await);
+                answers.push(self.observed(question).await);
             }
-            told.push(answers);
+            observations.push(answers);
         }
         for (place, question) in questions.iter().enumerate() {
-            let [away, there] = [&told[0][place], &told[1][place]];
+            let [away, there] = [&observations[0][place], &observations[1][place]];
             assert_eq!(away, there, "{} {} {:?}", question.method, question.path, question.headers);
         }
     }
@@ -256,7 +256,7 @@ async fn writes_meet_no_neighbours_row() {
     let answer = |id| {
         let question = refer(id);
         let scene = &scene;
-        async move { scene.told(&question).await }
+        async move { scene.observed(&question).await }
     };
     assert_eq!(answer(KNOWN).await, answer(NOBODYS).await, "a neighbour's row is like one that is not there");
     let own_code = write(Method::POST, "/letters?select=code", json!({ "word": "w", "code": "code7" }));

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp};
+use crate::support::{TestApp, TestResponse};
 
 /// Sends a mail of `list` and returns its number and its link's path.
 async fn send(app: &TestApp, to: &str, more: Value) -> (i64, String) {
@@ -34,7 +34,7 @@ async fn state(app: &TestApp, id: i64) -> String {
 }
 
 /// As a mail program does it: without a token.
-async fn post(app: &TestApp, link: &str, form: &'static str, media_type: &str) -> Answer {
+async fn post(app: &TestApp, link: &str, form: &'static str, media_type: &str) -> TestResponse {
     let request = app.request(Method::POST, link).header("content-type", media_type).body(form);
     app.send(request).await
 }

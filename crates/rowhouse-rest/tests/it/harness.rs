@@ -19,20 +19,20 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 /// A database, the snapshot of its schema, and a data plane.
-pub(crate) struct World {
+pub(crate) struct Harness {
     pub(crate) db: TestDatabase,
     pub(crate) cache: Arc<SchemaCache>,
     database: Database,
     monitor: JoinHandle<()>,
 }
 
-impl Drop for World {
+impl Drop for Harness {
     fn drop(&mut self) {
         self.monitor.abort();
     }
 }
 
-impl World {
+impl Harness {
     /// A database of its own with `sql` run by its superuser, and `schemas` known.
     pub(crate) async fn new(sql: &str, schemas: &[&str]) -> Self {
         Self::with_connections(sql, schemas, 1).await
@@ -43,9 +43,9 @@ impl World {
         let db = TestDatabase::create().await;
         let admin = db.superuser().await;
         admin.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}"));
-        let world = Self::connected(db, SchemaCache::new(), connections);
-        world.reload(schemas).await;
-        world
+        let harness = Self::connected(db, SchemaCache::new(), connections);
+        harness.reload(schemas).await;
+        harness
     }
 
     /// Connections of its own to a database that others use too.
@@ -69,7 +69,7 @@ impl World {
         self.cache.reload(&self.db.superuser().await, &schemas).await.unwrap();
     }
 
-    /// The schema read again, and connections told, as the server does after `NOTIFY pgrst`.
+    /// The schema read again, and connections made to prepare anew, as the server does after `NOTIFY pgrst`.
     pub(crate) async fn schema_changed(&self, schemas: &[&str]) {
         let schemas: Vec<String> = schemas.iter().map(|name| (*name).to_owned()).collect();
         let snapshot = rowhouse_db::catalog::load(&self.db.superuser().await, &schemas).await.unwrap();
@@ -103,14 +103,18 @@ pub(crate) fn caller(role: &str) -> Caller {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct RouterResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
 /// Sends a request as `identity`, without one if there is none.
-pub(crate) async fn send(router: &Router, identity: Option<Identity>, mut request: Request<Body>) -> Answer {
+pub(crate) async fn send(
+    router: &Router,
+    identity: Option<Identity>,
+    mut request: Request<Body>,
+) -> RouterResponse {
     if let Some(identity) = identity {
         request.extensions_mut().insert(identity);
     }
@@ -120,5 +124,5 @@ pub(crate) async fn send(router: &Router, identity: Option<Identity>, mut reques
     };
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: head.status, headers: head.headers, body }
+    RouterResponse { status: head.status, headers: head.headers, body }
 }
