@@ -108,6 +108,7 @@ postgres_major() {
 fail_postgres() {
   local folder newest=0 major
   while IFS= read -r folder; do
+    if [ ! -x "$folder/initdb" ]; then continue; fi
     major=$(postgres_major "$folder")
     if [ "$major" -gt "$newest" ]; then newest=$major; fi
   done < <(postgres_folders)
