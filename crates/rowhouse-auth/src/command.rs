@@ -2,6 +2,7 @@
 //! names the operator's account.
 
 mod change;
+mod import;
 mod list;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand, ValueEnum};
@@ -13,6 +14,7 @@ use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Mo
 use crate::settings::AuthSettings;
 use crate::{AuthModule, KeyStore, KeyStoreError};
 use change::{Keys, Rotation};
+pub(crate) use import::AUTH;
 
 /// `keys …` on the command line.
 pub(crate) const KEYS: CommandGroup = CommandGroup { command, run };

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod admin;
+pub(crate) mod import;
 pub(crate) mod password;
 pub(crate) mod pkce;
 pub(crate) mod refresh;

@@ -68,7 +68,7 @@ impl Module for AuthModule {
     }
 
     fn commands(&self) -> Vec<CommandGroup> {
-        vec![crate::command::KEYS]
+        vec![crate::command::KEYS, crate::command::AUTH]
     }
 
     fn find_caller(&self) -> Option<FindCaller> {

@@ -5,6 +5,7 @@
 pub(crate) mod api_key;
 pub(crate) mod flow_state;
 pub(crate) mod hook;
+pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
