@@ -204,6 +204,7 @@ impl From<CallerError> for Refusal {
         let (status, code) = match error {
             CallerError::NoAuthorization => (StatusCode::UNAUTHORIZED, "no_authorization"),
             CallerError::BadJwt(_) | CallerError::MissingSubject => (StatusCode::FORBIDDEN, "bad_jwt"),
+            CallerError::ForeignSubject => (StatusCode::BAD_REQUEST, "bad_jwt"),
             CallerError::NotAdmin => (StatusCode::FORBIDDEN, "not_admin"),
         };
         Self::new(status, code, error.to_string())

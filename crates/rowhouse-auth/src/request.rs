@@ -37,6 +37,9 @@ pub(crate) enum CallerError {
     /// A valid token without a user (an API key) where a user is required.
     #[error("invalid claim: missing sub claim")]
     MissingSubject,
+    /// A valid token whose subject is no user's id.
+    #[error("invalid claim: sub claim must be a UUID")]
+    ForeignSubject,
     /// An administrator's endpoint with a token of another role.
     #[error("User not allowed")]
     NotAdmin,
@@ -112,6 +115,7 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
         let caller = caller(parts)?;
         match caller.user {
             Some(user) => Ok(Self { user, session: caller.session }),
+            None if names_a_subject(caller) => Err(CallerError::ForeignSubject.into()),
             None => Err(CallerError::MissingSubject.into()),
         }
     }
@@ -136,8 +140,18 @@ impl FromRequestParts<Auth> for Administrator {
     }
 }
 
-/// The caller, if a token was presented at all.
+/// Whether the claims have a subject, which then is no UUID.
+fn names_a_subject(caller: &Caller) -> bool {
+    let claims: Result<Object, _> = serde_json::from_str(&caller.claims);
+    claims.is_ok_and(|claims| claims.get("sub").and_then(Value::as_str).is_some_and(|sub| !sub.is_empty()))
+}
+
+/// The caller, if a token was presented at all. A header of another scheme presents none.
 fn caller(parts: &Parts) -> Result<&Arc<Caller>, CallerError> {
+    let scheme = parts.headers.get(header::AUTHORIZATION).map(|value| value.as_bytes().get(..7));
+    if scheme.is_some_and(|scheme| !scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))) {
+        return Err(CallerError::NoAuthorization);
+    }
     let identity = parts.extensions.get::<Identity>().ok_or(CallerError::NoAuthorization)?;
     let caller = identity.caller().map_err(|error| CallerError::BadJwt(*error))?;
     let bare =

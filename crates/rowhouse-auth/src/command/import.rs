@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rowhouse_kernel::Secret;
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Outcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde_json::{Value, json};
 
 use crate::flow::import::{Imported, Plan, import};
@@ -74,7 +74,7 @@ fn show(done: u64, total: i64) {
     }
 }
 
-fn outcome(plan: &Plan, imported: &Imported) -> Outcome {
+fn outcome(plan: &Plan, imported: &Imported) -> CommandOutcome {
     let Imported { users, known, taken, taken_ids, without_password, rows } = imported;
     let verb = if plan.dry_run { "would be imported" } else { "imported" };
     let rows_text: Vec<String> = rows.iter().map(|(table, count)| format!("{count} {table}")).collect();
@@ -94,5 +94,5 @@ fn outcome(plan: &Plan, imported: &Imported) -> Outcome {
         "dry_run": plan.dry_run, "users": users, "known": known, "taken": taken, "taken_ids": taken_ids,
         "without_password": without_password, "rows": rows,
     });
-    Outcome::yes(document, text)
+    CommandOutcome::yes(document, text)
 }

@@ -68,12 +68,15 @@ pub(crate) async fn create(auth: &Auth, client: &Client, directive: Directive) -
         directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?.flatten();
     let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
     let id = directive.id.unwrap_or_else(|| auth.new_id());
-    let user_metadata = metadata::user(0, directive.user_metadata.unwrap_or_default())?;
-    let base = new_user(id, email, user_metadata, directive.email_confirm);
+    let mut user_metadata = metadata::user(0, directive.user_metadata.unwrap_or_default())?;
+    if directive.email_confirm {
+        user_metadata.insert("email_verified".to_owned(), true.into());
+    }
+    let base = new_user(id, email, Object::new(), directive.email_confirm);
     let role = directive.role.filter(|role| !role.is_empty()).unwrap_or(base.role);
     let app_metadata =
         metadata::app(0, merged(base.app_metadata, &directive.app_metadata.unwrap_or_default()))?;
-    let new = NewUser { encrypted_password, banned_until, role, app_metadata, ..base };
+    let new = NewUser { encrypted_password, banned_until, role, app_metadata, user_metadata, ..base };
     let identity = auth.new_id();
     let work = async move |tx: &Transaction<'_>| {
         user::require_free(tx, &new.email, id).await?;

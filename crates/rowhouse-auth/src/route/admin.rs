@@ -29,6 +29,7 @@ type UserPath = Result<Path<Uuid>, PathRejection>;
 pub(super) struct Page {
     page: Option<String>,
     per_page: Option<String>,
+    filter: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,7 +63,8 @@ pub(super) async fn list(
         positive(page.per_page.as_deref(), PAGE_SIZE)?.min(LARGEST_PAGE),
     );
     let offset = i64::from(number - 1) * i64::from(size);
-    let list = async move |db: &tokio_postgres::Client| user::list(db, size.into(), offset).await;
+    let filter = page.filter.unwrap_or_default();
+    let list = async move |db: &tokio_postgres::Client| user::list(db, &filter, size.into(), offset).await;
     let operation = client.operation("auth.admin_list_users");
     let (users, total): (_, i64) =
         auth.control.statement(&operation, list).await.map_err(|fault: Fault| fault)?;
@@ -160,7 +162,8 @@ impl DirectiveBody {
 }
 
 fn user_id(path: UserPath) -> Result<Uuid, Refusal> {
-    path.map(|Path(id)| id).map_err(|_| Refusal::validation("user_id must be an UUID"))
+    let malformed = |_| Refusal::new(StatusCode::NOT_FOUND, "validation_failed", "user_id must be an UUID");
+    path.map(|Path(id)| id).map_err(malformed)
 }
 
 fn positive(text: Option<&str>, default: u32) -> Result<u32, Refusal> {

@@ -37,12 +37,12 @@ const PROVIDERS: [&str; 25] = [
     "phone",
 ];
 
-/// GET /health
+/// GET /health. GoTrue's Go client accepts no other name.
 pub(super) async fn health() -> Json<Value> {
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "name": "Rowhouse",
-        "description": "Identity under GoTrue's paths and shapes",
+        "name": "GoTrue",
+        "description": "Rowhouse's identity, in the shapes of GoTrue, a user registration and authentication API",
     }))
 }
 

@@ -153,13 +153,29 @@ pub(crate) async fn find_live(
     .transpose()
 }
 
-/// One page of users, oldest first, and their total number.
-pub(crate) async fn list(client: &Client, limit: i64, offset: i64) -> Result<(Vec<User>, i64), Fault> {
-    let sql = select_user!("", "order by u.created_at, u.id limit $1 offset $2");
-    let rows = client.query_typed(sql, &[(&limit, Type::INT8), (&offset, Type::INT8)]).await?;
+/// One page of users, newest first, and the number of all. `filter` is a part of the address, the number or the
+/// name; empty for everybody.
+pub(crate) async fn list(
+    client: &Client,
+    filter: &str,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<User>, i64), Fault> {
+    let sql = select_user!(
+        "",
+        "where $3 = '' or strpos(lower(u.email), lower($3)) > 0 or strpos(u.phone, $3) > 0
+           or strpos(lower(u.raw_user_meta_data ->> 'full_name'), lower($3)) > 0
+         order by u.created_at desc, u.id desc limit $1 offset $2"
+    );
+    let rows = client
+        .query_typed(sql, &[(&limit, Type::INT8), (&offset, Type::INT8), (&filter, Type::TEXT)])
+        .await?;
     let users =
         rows.iter().map(|row| UserRow::from_row(row).map(|row| row.user)).collect::<Result<_, _>>()?;
-    let total = client.query_typed_one("select count(*) from auth.users", &[]).await?.try_get(0)?;
+    let count = "select count(*) from auth.users u
+                 where $1 = '' or strpos(lower(u.email), lower($1)) > 0 or strpos(u.phone, $1) > 0
+                   or strpos(lower(u.raw_user_meta_data ->> 'full_name'), lower($1)) > 0";
+    let total = client.query_typed_one(count, &[(&filter, Type::TEXT)]).await?.try_get(0)?;
     Ok((users, total))
 }
 

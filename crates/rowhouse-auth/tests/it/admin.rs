@@ -20,6 +20,7 @@ async fn user_is_created_changed_listed_and_deleted() {
     let body = json!({ "email": "A@example.com", "password": PASSWORD, "user_metadata": { "n": 1 }, "app_metadata": { "plan": "pro" } });
     let user = app.post_as("/admin/users", key, body.clone()).await.ok();
     assert_eq!(user["app_metadata"], json!({ "plan": "pro", "provider": "email", "providers": ["email"] }));
+    assert_eq!(user["user_metadata"], json!({ "n": 1 }), "as given");
     app.password("a@example.com", PASSWORD).await.is(400, "email_not_confirmed");
     app.post_as("/admin/users", key, body).await.is(422, "email_exists");
 
@@ -70,7 +71,7 @@ async fn supported_hash_is_imported_and_others_are_refused() {
 async fn malformed_ids_and_pages_are_refused() {
     let app = App::start().await;
     let key = &app.service_key;
-    app.get("/admin/users/1", key).await.is(400, "validation_failed");
+    app.get("/admin/users/1", key).await.is(404, "validation_failed");
     app.get("/admin/users?page=0", key).await.is(400, "validation_failed");
     app.post_as("/admin/users", key, json!({ "email": "a@example.com", "ban_duration": "soon" }))
         .await
@@ -95,4 +96,33 @@ async fn user_of_role_service_role_is_an_administrator_while_session_and_role_la
     let operator = app.sign_in("op@example.com").await;
     app.send(Method::DELETE, &path, Some(&app.service_key), "").await.ok();
     app.get("/admin/users", operator.token()).await.is(403, "session_not_found");
+}
+
+#[tokio::test]
+async fn list_is_newest_first_and_filtered() {
+    let app = App::start().await;
+    for n in 0..3 {
+        let body = json!({ "email": format!("u{n}@example.com"), "user_metadata": { "full_name": format!("Ann {n}%") } });
+        app.post_as("/admin/users", &app.service_key, body).await.ok();
+        app.pass(std::time::Duration::from_secs(1));
+    }
+    let emails = async |query: &str| {
+        let list = app.get(&format!("/admin/users?{query}"), &app.service_key).await.ok();
+        let users = list["users"].as_array().unwrap().clone();
+        users.iter().map(|user| user["email"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(emails("").await, ["u2@example.com", "u1@example.com", "u0@example.com"]);
+    assert_eq!(emails("filter=U1@").await, ["u1@example.com"]);
+    assert_eq!(emails("filter=ann%202%25").await, ["u2@example.com"]);
+    assert_eq!(emails("filter=%25%25").await, [""; 0], "no pattern");
+}
+
+#[tokio::test]
+async fn headers_and_ids_that_name_nobody_are_answered_as_gotrue_does() {
+    let app = App::start().await;
+    let request = app.request(Method::GET, "/auth/v1/user").header("authorization", "Basic YTpi");
+    let answer = app.app_send(request).await;
+    assert_eq!((answer.0, &answer.1["error_code"]), (401, &json!("no_authorization")));
+    app.get("/admin/users/7", &app.service_key).await.is(404, "validation_failed");
+    assert_eq!(app.get("/health", &app.service_key).await.ok()["name"], "GoTrue");
 }

@@ -106,6 +106,12 @@ impl App {
         Answer { status: answer.status, body: answer.json(), headers: answer.headers }
     }
 
+    /// A request as it is, with status and body.
+    pub(crate) async fn app_send(&self, request: RequestBuilder) -> (u16, Value) {
+        let answer = self.app.send(request).await;
+        (answer.status.as_u16(), answer.json())
+    }
+
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         self.send(Method::GET, path, Some(token), "").await
     }
