@@ -4,6 +4,7 @@ mod act_as;
 mod answer;
 mod api_key;
 mod breach;
+mod captcha;
 mod claims;
 mod command;
 mod fault;
@@ -33,7 +34,7 @@ pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
-pub use settings::{AuthHookSettings, AuthSettings, SigningAlgorithm};
+pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, SigningAlgorithm};
 pub use state::{Auth, AuthParts};
 
 /// Platform migrations of this crate: schema `auth`.

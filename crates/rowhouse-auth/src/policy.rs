@@ -108,6 +108,9 @@ pub(crate) enum EmailError {
     TooLong,
     #[error("Unable to validate email address: invalid format")]
     Malformed,
+    /// Not in a domain of `auth.allowed_email_domains`.
+    #[error("Email address cannot be used as it is not authorized")]
+    NotAuthorized,
 }
 
 /// Why a password is weak, in GoTrue's shape.
@@ -130,6 +133,15 @@ pub(crate) fn email(address: &str) -> Result<String, EmailError> {
     let well_formed =
         address.rsplit_once('@').is_some_and(|(local, domain)| is_local(local) && is_domain(domain));
     if well_formed { Ok(address.to_ascii_lowercase()) } else { Err(EmailError::Malformed) }
+}
+
+/// The same for addresses that users choose themselves, which may be bound to domains.
+pub(crate) fn chosen_email(address: &str, settings: &AuthSettings) -> Result<String, EmailError> {
+    let address = email(address)?;
+    let domains = &settings.allowed_email_domains;
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let is_allowed = domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain));
+    if is_allowed { Ok(address) } else { Err(EmailError::NotAuthorized) }
 }
 
 fn is_local(text: &str) -> bool {

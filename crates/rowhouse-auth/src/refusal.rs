@@ -64,7 +64,7 @@ impl Refusal {
         Self { retry_after: Some(retry_after), ..self }
     }
 
-    fn because(self, cause: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn because(self, cause: impl Error + Send + Sync + 'static) -> Self {
         Self { cause: Some(Box::new(cause)), ..self }
     }
 }
@@ -137,7 +137,11 @@ fn is_data_fault(sqlstate: &str) -> bool {
 
 impl From<EmailError> for Refusal {
     fn from(error: EmailError) -> Self {
-        Self::validation(error.to_string())
+        let code = match error {
+            EmailError::NotAuthorized => "email_address_not_authorized",
+            EmailError::Missing | EmailError::TooLong | EmailError::Malformed => "validation_failed",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error.to_string())
     }
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::model::{Session, User};
 use crate::refusal::Refusal;
-use crate::{Auth, answer};
+use crate::{Auth, answer, captcha};
 
 /// The identity surface, to be nested under `/auth/v1`.
 pub fn router(auth: Auth) -> Router {
@@ -33,6 +33,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
+        .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))
         .layer(DefaultBodyLimit::max(largest_body))
         .layer(middleware::from_fn(answer::render))
         .with_state(auth)

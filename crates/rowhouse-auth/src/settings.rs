@@ -22,6 +22,16 @@ words! {
     }
 }
 
+words! {
+    /// Services of captchas.
+    pub enum CaptchaProvider {
+        /// Cloudflare Turnstile.
+        Turnstile = "turnstile",
+        /// hCaptcha.
+        Hcaptcha = "hcaptcha",
+    }
+}
+
 settings! {
     /// Identity: sign-up, passwords, sessions and tokens.
     pub struct AuthSettings in "auth" {
@@ -65,6 +75,14 @@ settings! {
         pub password_breached_url: Option<String> = None,
         /// Whether no password is accepted while file or service cannot be asked; else it is accepted with a warning in the log.
         pub password_breached_required: bool = false,
+        /// Service whose captcha sign-ups, sign-ins by password and requests for mails must have solved; with `captcha_secret`.
+        pub captcha_provider: Option<CaptchaProvider> = None,
+        /// The secret key that the service gave for this site.
+        pub captcha_secret: Option<Secret> = None,
+        /// Where the service verifies tokens, if not at its usual address.
+        pub captcha_url: Option<String> = None,
+        /// Domains whose addresses may sign up and be changed to; empty for all.
+        pub allowed_email_domains: Vec<String> = Vec::new(),
         /// Sign-up and password requests per address within five minutes.
         pub signin_rate_per_5min: u32 as "requests in 5 minutes" = 30,
         /// Token refreshes per address within five minutes.
@@ -94,6 +112,7 @@ impl Check for AuthSettings {
         ("key_secret", "not set"),
         ("key_secret", WEAK_SECRET),
         ("jwt_secret", WEAK_SECRET),
+        ("captcha_secret", WEAK_SECRET),
         ("mailer_autoconfirm", "`true`: addresses would be confirmed without a mail"),
     ];
 
@@ -124,6 +143,9 @@ impl Check for AuthSettings {
         {
             findings.refuse("password_breached_file", format!("cannot be read: {error}"));
         }
+        if self.captcha_provider.is_some() != self.captcha_secret.is_some() {
+            findings.refuse("captcha_secret", "expected together with auth.captcha_provider");
+        }
         if self.max_sessions_per_user == 0 {
             findings.refuse("max_sessions_per_user", "expected at least 1; nobody could sign in");
         }
@@ -139,9 +161,11 @@ impl Check for AuthSettings {
     }
 
     fn secrets(&self) -> Vec<(&'static str, &Secret)> {
-        [("key_secret", &self.key_secret), ("jwt_secret", &self.jwt_secret)]
-            .into_iter()
-            .filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
-            .collect()
+        let secrets = [
+            ("key_secret", &self.key_secret),
+            ("jwt_secret", &self.jwt_secret),
+            ("captcha_secret", &self.captcha_secret),
+        ];
+        secrets.into_iter().filter_map(|(key, secret)| Some((key, secret.as_ref()?))).collect()
     }
 }

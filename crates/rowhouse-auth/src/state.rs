@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::breach::BreachList;
+use crate::captcha::Captcha;
 use crate::hasher::Hasher;
 use crate::hook::Hooks;
 use crate::key_store::KeyStore;
@@ -58,6 +59,7 @@ pub struct Auth {
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) targets: Arc<RedirectTargets>,
     pub(crate) hasher: Arc<Hasher>,
+    pub(crate) captcha: Option<Arc<Captcha>>,
     pub(crate) breaches: Arc<BreachList>,
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
@@ -83,6 +85,7 @@ impl Auth {
             codes: Arc::new(keys.code_key()),
             envelope: keys.envelope(),
             targets: Arc::new(RedirectTargets::new(&site, &settings.redirect_urls)),
+            captcha: Captcha::new(&settings).map(Arc::new),
             breaches: Arc::new(BreachList::new(&settings)),
             hasher: Arc::new(Hasher::new(&settings, rng.clone())),
             signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),

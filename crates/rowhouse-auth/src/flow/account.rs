@@ -67,7 +67,8 @@ pub(crate) async fn update(
     client: &Client,
 ) -> Result<User, AccountError> {
     let before = find(auth, caller, client).await?;
-    let email = change.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
+    let email = change.email.as_deref().filter(|email| !email.is_empty());
+    let email = email.map(|email| policy::chosen_email(email, &auth.settings)).transpose()?;
     let email = email.filter(|email| *email != before.user.email);
     let encrypted_password = match change.password {
         Some(password) => Some(new_hash(auth, password, before.encrypted_password).await?),

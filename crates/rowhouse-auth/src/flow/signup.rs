@@ -69,7 +69,7 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
     if auth.settings.disable_signup {
         return Err(SignUpError::Disabled);
     }
-    let email = policy::email(&request.email)?;
+    let email = policy::chosen_email(&request.email, &auth.settings)?;
     request.password.require_safe(&auth.settings, &auth.breaches).await?;
     let data = metadata::user(0, request.data)?;
     let encrypted_password = Some(auth.hasher.hash(request.password).await?);

@@ -60,3 +60,14 @@ fn a_character_of_each_class_is_required() {
     assert_eq!(weak.reasons, ["length", "characters"]);
     assert!(weak.message.ends_with("one character of each: abc, 0123456789, äß."), "{}", weak.message);
 }
+
+#[test]
+fn chosen_addresses_are_bound_to_the_domains_given() {
+    let settings =
+        AuthSettings { allowed_email_domains: vec!["Example.com".to_owned()], ..AuthSettings::default() };
+    assert_eq!(super::chosen_email("A@EXAMPLE.com", &settings).unwrap(), "a@example.com");
+    for wrong in ["a@sub.example.com", "a@example.com.evil.example", "a@xexample.com"] {
+        assert_eq!(super::chosen_email(wrong, &settings), Err(EmailError::NotAuthorized), "{wrong}");
+    }
+    assert!(super::chosen_email("a@anywhere.example", &AuthSettings::default()).is_ok());
+}

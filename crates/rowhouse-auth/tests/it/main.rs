@@ -6,6 +6,7 @@ mod admin;
 mod app;
 mod audit;
 mod breach;
+mod captcha;
 mod doc;
 mod hook;
 mod input;
