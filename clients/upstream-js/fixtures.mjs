@@ -1,5 +1,7 @@
 // Turns the fixtures of an upstream suite into a project's migrations and seed. They are read from the checkout at
 // every run; only what a project cannot use unchanged is changed.
+import { execFileSync } from 'node:child_process'
+import { createPublicKey } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
@@ -49,6 +51,34 @@ mailer_autoconfirm = true
 signin_rate_per_5min = 300
 `,
   },
+  '@supabase/auth-js': {
+    migrations: [],
+    changes: [],
+    // As upstream runs it: the other folder is for four GoTrues in containers.
+    jest: ['--config=jest.config.cli.js', '--coverage=false', '--forceExit'],
+    keys: authKeys,
+    // Continues the section with the keys.
+    settings: `jwt_grants_service_role = true
+mailer_autoconfirm = true
+site_url = "http://127.0.0.1:3000"
+redirect_urls = ["https://127.0.0.1:3000", "http://localhost:5173"]
+signin_rate_per_5min = 10000
+token_rate_per_5min = 10000
+`,
+  },
+}
+
+/** The keys that the suite of auth-js signs its own tokens with, as a setting; its script makes the one for RS256. */
+async function authKeys(folder) {
+  execFileSync(process.execPath, [join(folder, 'test/generate-signing-keys.js')], { stdio: 'ignore' })
+  const [key] = JSON.parse(await readFile(join(folder, 'test/supabase/signing_keys.json'), 'utf8'))
+  const jwk = { ...createPublicKey({ key, format: 'jwk' }).export({ format: 'jwk' }), kid: key.kid, alg: 'RS256' }
+  return `[auth]\njwt_secret = '${JSON.stringify({ keys: [jwk] })}'\n`
+}
+
+/** The suite's settings. */
+export async function settingsOf(suite, folder) {
+  return (suite.keys ? await suite.keys(folder) : '') + suite.settings
 }
 
 /** Writes the suite's fixtures into the project in `dir`. */
@@ -62,6 +92,6 @@ export async function fill(suite, folder, dir) {
   for (const path of suite.migrations) {
     await writeFile(join(dir, 'migrations', basename(path)), change(await readFile(join(folder, path), 'utf8')))
   }
-  await writeFile(join(dir, 'seed.sql'), change(await readFile(join(folder, suite.seed), 'utf8')))
+  if (suite.seed) await writeFile(join(dir, 'seed.sql'), change(await readFile(join(folder, suite.seed), 'utf8')))
   if (unseen.size > 0) throw new Error(`the fixtures no longer contain ${[...unseen].join(', ')}`)
 }

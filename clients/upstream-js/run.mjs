@@ -3,7 +3,7 @@
 //
 //     clients/upstream-js/run.mjs FOLDER [--verbose]
 //
-// FOLDER is the package postgrest-js or supabase-js in a checkout of supabase-js, with its packages installed and those
+// FOLDER is the package postgrest-js, supabase-js or auth-js in a checkout of supabase-js, with its packages installed and those
 // it depends on built. Nothing of it is part of this project. Exit 0 when every case passes but those listed in
 // inapplicable.json, 1 when another fails or a listed one passes, 2 when the suite could not be run.
 import { spawn } from 'node:child_process'
@@ -11,7 +11,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startServer } from '../supabase-js/server.mjs'
-import { SUITES, fill } from './fixtures.mjs'
+import { SUITES, fill, settingsOf } from './fixtures.mjs'
 import { judge, show } from './judge.mjs'
 
 /** The suites have it in their sources. */
@@ -24,7 +24,7 @@ async function main([folder, option]) {
   const suite = SUITES[name]
   if (!suite) throw new Error(`${folder} is ${name}; known are ${Object.keys(SUITES).join(' and ')}`)
   const listed = JSON.parse(await readFile(join(import.meta.dirname, 'inapplicable.json'), 'utf8'))[name]
-  const server = await startServer(suite.settings, { fill: (dir) => fill(suite, folder, dir), port: PORT })
+  const server = await startServer(await settingsOf(suite, folder), { fill: (dir) => fill(suite, folder, dir), port: PORT })
   try {
     const verdict = judge(await runJest(folder, suite.jest), listed)
     show(name, verdict, option === '--verbose')

@@ -153,6 +153,7 @@ async fn open_keys(assembly: &Assembly, settings: &AuthSettings) -> Result<KeySt
 fn add_resolver(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStore) -> Result<(), CannotRun> {
     let foreign = ForeignTokens::new(settings.jwt_aud.as_deref(), &settings.jwt_role_claim_key)
         .map_err(|why| CannotRun::because(format!("auth.jwt_role_claim_key: {why}")))?;
+    let foreign = foreign.trusting_public_keys(settings.jwt_grants_service_role);
     let resolver = CallerResolver::new(keys.shared(), foreign, assembly.origin.clock.clone());
     assembly.provide(Arc::new(resolver));
     Ok(())

@@ -24,6 +24,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/health", get(service::health))
         .route("/settings", get(service::settings))
         .route("/.well-known/jwks.json", get(service::jwks))
+        .route("/sso", post(service::sso))
         .route("/signup", post(signup::post))
         .route("/token", post(token::post))
         .route("/user", get(account::get).put(account::put))

@@ -45,6 +45,8 @@ settings! {
         pub jwt_aud: Option<String> = None,
         /// Where tokens of another issuer name their database role: JSONPath (RFC 9535), or PostgREST's former syntax `.a.b[0]`.
         pub jwt_role_claim_key: String = "$.role".to_owned(),
+        /// Whether public keys in `jwt_secret` may give the roles `service_role` and `supabase_admin`, as a shared secret may. Only for an issuer whose users cannot choose the claim `role`.
+        pub jwt_grants_service_role: bool = false,
         /// What new signing keys are for; keys that exist keep theirs, so a change shows after two rotations.
         pub signing_algorithm: SigningAlgorithm = SigningAlgorithm::Es256,
         /// Lifetime of access tokens.

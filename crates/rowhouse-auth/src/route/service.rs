@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header;
+use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::Auth;
+use crate::refusal::Refusal;
 
 /// Providers that clients of GoTrue look for; those reported `true` below are supported.
 const PROVIDERS: [&str; 25] = [
@@ -62,6 +63,11 @@ pub(super) async fn settings(State(auth): State<Auth>) -> Json<Value> {
         "saml_private_key_next_configured": false,
         "passkeys_enabled": false,
     }))
+}
+
+/// POST /sso
+pub(super) async fn sso() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "saml_provider_disabled", "SAML 2.0 is disabled")
 }
 
 /// GET /.well-known/jwks.json

@@ -84,6 +84,10 @@ pub(super) async fn post(
     match grant.grant_type.as_deref() {
         Some("password") => sign_in(&auth, body, &client).await,
         Some("refresh_token") => rotate(&auth, body, &client).await,
+        Some("web3") => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Err(Refusal::new(status, "web3_provider_disabled", "Web3 provider is disabled"))
+        }
         Some("pkce") => exchange(&auth, body, &client).await,
         _ => Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_credentials", "unsupported_grant_type")),
     }

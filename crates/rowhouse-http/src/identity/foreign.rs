@@ -9,11 +9,16 @@ use super::role_path::RolePath;
 /// Claims about membership, which only this installation may set.
 const OURS: [&str; 2] = ["org_id", "tenant_role"];
 
+/// Roles that may do more than any user: ours, and GoTrue's.
+const ADMINISTRATORS: [&str; 2] = [SERVICE_ROLE, "supabase_admin"];
+
 /// The rules for tokens that keys of other issuers have signed.
 #[derive(Debug, Clone, Default)]
 pub struct ForeignTokens {
     audience: Option<String>,
     role: RolePath,
+    /// Whether public keys, too, may give the roles of administrators.
+    trusts_public_keys: bool,
 }
 
 impl ForeignTokens {
@@ -23,7 +28,13 @@ impl ForeignTokens {
     /// Why the path is invalid.
     pub fn new(audience: Option<&str>, role_claim_key: &str) -> Result<Self, String> {
         let audience = audience.filter(|audience| !audience.is_empty()).map(str::to_owned);
-        Ok(Self { audience, role: RolePath::parse(role_claim_key)? })
+        Ok(Self { audience, role: RolePath::parse(role_claim_key)?, trusts_public_keys: false })
+    }
+
+    /// The same where public keys may give the roles of administrators, as a shared secret may.
+    #[must_use]
+    pub fn trusting_public_keys(self, trusts_public_keys: bool) -> Self {
+        Self { trusts_public_keys, ..self }
     }
 
     /// Checks the audience and returns the role, which is also written into the claims, so that policies read the
@@ -32,8 +43,9 @@ impl ForeignTokens {
     /// `org_id` and `tenant_role` are removed: the tenant is checked against the user's memberships on every request,
     /// and the database derives the rest from it.
     ///
-    /// `service_role` bypasses row-level security, so only a shared secret can grant it, and only by the claim `role`
-    /// itself: what a role path selects can often be edited by the user.
+    /// `service_role` bypasses row-level security and `supabase_admin` manages users, so only a shared secret can grant
+    /// them unless configured otherwise, and only by the claim `role` itself: what a role path selects can often be
+    /// edited by the user.
     pub(super) fn admit(&self, token: &mut VerifiedToken) -> Result<String, TokenError> {
         check_audience(token.claims.get("aud"), self.audience.as_deref())?;
         let claims = Value::Object(std::mem::take(&mut token.claims));
@@ -45,7 +57,8 @@ impl ForeignTokens {
         };
         let (role, own) = (role.to_owned(), claims.get("role").and_then(Value::as_str));
         let is_plain = own == Some(&*role);
-        if role == SERVICE_ROLE && !(is_plain && token.source == TokenSource::Legacy) {
+        let is_trusted = token.source == TokenSource::Legacy || self.trusts_public_keys;
+        if ADMINISTRATORS.contains(&&*role) && !(is_plain && is_trusted) {
             return Err(TokenError::ForbiddenRole);
         }
         let Value::Object(mut claims) = claims else { return Err(TokenError::Malformed) };

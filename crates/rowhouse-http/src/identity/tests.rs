@@ -66,6 +66,19 @@ fn external_issuer_never_gives_service_role() {
 }
 
 #[test]
+fn administrators_of_either_name_come_from_public_keys_only_where_these_are_trusted() {
+    for role in ["service_role", "supabase_admin"] {
+        let claims = json!({ "role": role, "sub": "1234567890" });
+        assert_eq!(resolve(&ForeignTokens::default(), &claims), Err(TokenError::ForbiddenRole), "{role}");
+        let trusting = ForeignTokens::default().trusting_public_keys(true);
+        assert_eq!(&*resolve(&trusting, &claims).unwrap().role, role);
+        let by_path = path("$.app.role").trusting_public_keys(true);
+        let claims = json!({ "role": "authenticated", "app": { "role": role } });
+        assert_eq!(resolve(&by_path, &claims), Err(TokenError::ForbiddenRole), "{role}");
+    }
+}
+
+#[test]
 fn external_token_for_authenticated_must_name_an_existing_user() {
     let claims = json!({ "role": "authenticated", "sub": "auth0|1" });
     assert_eq!(resolve(&ForeignTokens::default(), &claims), Err(TokenError::Malformed));
