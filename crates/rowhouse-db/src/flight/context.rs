@@ -28,9 +28,13 @@ const SETTINGS: [&str; 11] = [
 static OPEN: LazyLock<[[Arc<str>; 2]; 2]> =
     LazyLock::new(|| [false, true].map(|live| [false, true].map(|zone| open_sql(live, zone).into())));
 
-/// The session check precedes the role in the select list, which PostgreSQL evaluates from left to right; it raises
+/// The session check precedes the role among the arguments, which PostgreSQL evaluates from left to right; it raises
 /// if session, user, membership or tenant are not live, so that neither role nor query is reached. Names are qualified:
 /// a function may have set a search path for its login, which `reset all` brings back.
+///
+/// The values are arguments of a function that counts them, since `set_config` returns what it has set: claims and
+/// headers would come back with every answer, twice its own size, to be formatted by the server, and encrypted and
+/// decrypted under TLS.
 fn open_sql(live: bool, zone: bool) -> String {
     let mut items: Vec<String> = SETTINGS
         .iter()
@@ -43,7 +47,7 @@ fn open_sql(live: bool, zone: bool) -> String {
     if zone {
         items.push(format!("pg_catalog.set_config('TimeZone', ${}, true)", if live { 15 } else { 12 }));
     }
-    format!("select {}", items.join(", "))
+    format!("select pg_catalog.num_nonnulls({})", items.join(", "))
 }
 
 /// The opening statement of a signed-in caller: its SQL, and its parameters' names in order.

@@ -103,6 +103,15 @@ async fn ended_session_and_suspended_tenant_fail_the_next_flight() {
 }
 
 #[tokio::test]
+async fn opening_statement_does_not_return_the_context() {
+    let harness = Harness::new(one_connection()).await;
+    let (opening, _) = rowhouse_db::flight::opening();
+    let statement = harness.db.superuser().await.prepare(&opening).await.unwrap();
+    let types: Vec<_> = statement.columns().iter().map(|column| column.type_().name()).collect();
+    assert_eq!(types, ["int4"]);
+}
+
+#[tokio::test]
 async fn nothing_runs_when_the_session_has_ended() {
     let harness = Harness::new(one_connection()).await;
     harness
