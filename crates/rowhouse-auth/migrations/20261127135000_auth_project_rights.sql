@@ -169,30 +169,6 @@ $$;
 comment on function auth.delete_user(uuid) is
   'Deletes a user and all that refers to the user; false if there is none. Triggers of the project''s tables run with its rights.';
 
--- Names in the functions mean what they mean in the data API.
-create or replace function auth.confine_triggers() returns int
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  found record;
-  confined int := 0;
-begin
-  for found in select distinct u.routine from auth.unconfined_triggers() u where u.routine is not null loop
-    execute format('alter function %s security definer', found.routine);
-    confined := confined + 1;
-  end loop;
-  for found in
-    select distinct p.oid::regprocedure as routine
-    from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
-    where t.tgrelid = 'auth.users'::regclass and not t.tgisinternal
-      and not pg_catalog.pg_has_role(p.proowner, 'rowhouse_owner', 'member')
-      and not exists (select from unnest(p.proconfig) as c (setting) where c.setting like 'search\_path=%')
-  loop
-    execute format('alter function %s set search_path = public, extensions, pg_temp', found.routine);
-  end loop;
-  return confined;
-end
-$$;
-
 -- Before the functions change hands: rowhouse_owner inherits from rowhouse_project.
 grant create on schema auth to rowhouse_project;
 alter function auth.run_deferred() owner to rowhouse_project;

@@ -40,26 +40,18 @@ pub use state::{Auth, AuthParts};
 /// Platform migrations of this crate: schema `auth`.
 pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ("20261121000100_auth_core.sql", include_str!("../migrations/20261121000100_auth_core.sql")),
-    ("20261121000150_auth_audit.sql", include_str!("../migrations/20261121000150_auth_audit.sql")),
     ("20261121000657_auth_prune.sql", include_str!("../migrations/20261121000657_auth_prune.sql")),
     (
         "20261127110200_auth_signin_failures.sql",
         include_str!("../migrations/20261127110200_auth_signin_failures.sql"),
     ),
     ("20261127110210_auth_api_keys.sql", include_str!("../migrations/20261127110210_auth_api_keys.sql")),
-    (
-        "20261127110220_auth_audit_entries.sql",
-        include_str!("../migrations/20261127110220_auth_audit_entries.sql"),
-    ),
+    ("20261127110220_auth_audit.sql", include_str!("../migrations/20261127110220_auth_audit.sql")),
     (
         "20261127110230_auth_project_triggers.sql",
         include_str!("../migrations/20261127110230_auth_project_triggers.sql"),
     ),
     ("20261127120000_auth_comments.sql", include_str!("../migrations/20261127120000_auth_comments.sql")),
-    (
-        "20261127120410_auth_first_trigger.sql",
-        include_str!("../migrations/20261127120410_auth_first_trigger.sql"),
-    ),
     (
         "20261127120420_auth_key_version.sql",
         include_str!("../migrations/20261127120420_auth_key_version.sql"),

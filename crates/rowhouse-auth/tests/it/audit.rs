@@ -126,36 +126,6 @@ async fn project_code_cannot_forge_the_actor_in_the_log() {
     assert_eq!(app.sql().await.query_one(kept, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
-/// The statements of a migration up to the first that begins with `end`.
-fn statements(name: &str, end: &str) -> &'static str {
-    let (_, text) = rowhouse_auth::MIGRATIONS.iter().find(|(file, _)| file.ends_with(name)).unwrap();
-    text.split_once(end).unwrap().0
-}
-
-#[tokio::test]
-async fn entries_of_the_former_table_are_migrated() {
-    let app = App::start().await;
-    let client = app.sql().await;
-    let former = statements("auth_audit.sql", "create function");
-    let fill = r#"insert into auth.audit_log_entries (id, payload, created_at, ip_address) values
-        ('00000000-0000-4000-8000-000000000001', '{"action":"login","actor_id":"00000000-0000-4000-8000-00000000000a","actor_username":"a@example.com","log_type":"account","traits":{"user_id":"00000000-0000-4000-8000-00000000000a","user_email":"a@example.com"}}', '2026-01-02T03:04:05Z', '192.0.2.7'),
-        ('00000000-0000-4000-8000-000000000002', '{"action":"user_deleted","log_type":"team"}', '2026-01-03T03:04:05Z', ''),
-        ('00000000-0000-4000-8000-000000000003', '{}', '2026-01-04T03:04:05Z', '');"#;
-    let taken_over = statements("auth_audit_entries.sql", "create or replace function");
-    let all = format!("drop view auth.audit_log_entries; {former} {fill} {taken_over}");
-    client.batch_execute(&all).await.unwrap();
-    let sql = "select payload::jsonb, created_at::text, ip_address from auth.audit_log_entries \
-               where created_at < '2026-02-01' order by created_at";
-    let rows = client.query(sql, &[]).await.unwrap();
-    let payloads: Vec<Value> = rows.iter().map(|row| row.get(0)).collect();
-    let id = "00000000-0000-4000-8000-00000000000a";
-    let login = json!({ "action": "login", "actor_id": id, "actor_username": "a@example.com", "log_type": "account",
-        "traits": { "user_id": id, "user_email": "a@example.com" } });
-    let deleted = json!({ "action": "user_deleted", "log_type": "team" });
-    assert_eq!(payloads, [login, deleted, json!({ "action": "unknown" })]);
-    assert_eq!((rows[0].get::<_, &str>(2), rows[1].get::<_, &str>(2)), ("192.0.2.7", ""));
-}
-
 #[tokio::test]
 async fn flood_of_sign_ins_leaves_a_bounded_number_of_sessions_and_entries() {
     let app = App::with(AuthSettings { max_sessions_per_user: 3, ..settings() }).await;

@@ -1,0 +1,134 @@
+-- The audit log of accounts: entries in audit.entries, written by triggers, so that an entry and its change are one
+-- transaction, whoever made it. Token refreshes leave no entry: they would be most of the entries.
+
+-- GoTrue's table, for existing queries.
+create view auth.audit_log_entries as
+select null::uuid as instance_id, e.id,
+  json_strip_nulls(json_build_object(
+    'action', e.action, 'log_type', e.details ->> 'log_type',
+    'actor_id', coalesce(e.details ->> 'actor_id', substring(e.actor from '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$')),
+    'actor_username', e.details ->> 'actor_username', 'traits', e.details -> 'traits')) as payload,
+  e.occurred_at as created_at, coalesce(host(e.address), '')::varchar(64) as ip_address
+from audit.entries e
+where e.source = 'auth' and e.target_kind = 'user';
+comment on view auth.audit_log_entries is 'The audit log of accounts in GoTrue''s columns: a view of audit.entries.';
+
+create function auth.audit_user() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  about constant auth.users := case tg_op when 'DELETE' then old else new end;
+  actions text[] := '{}';
+  action text;
+begin
+  if tg_op = 'INSERT' then
+    actions := array[case when new.invited_at is null then 'user_signedup' else 'user_invited' end];
+  elsif tg_op = 'DELETE' then
+    actions := array['user_deleted'];
+  elsif new.deleted_at is distinct from old.deleted_at then
+    actions := array['user_deleted'];
+  else
+    -- A sign-in may rehash the password, which is not a change by the user.
+    if new.encrypted_password is distinct from old.encrypted_password
+      and new.last_sign_in_at is not distinct from old.last_sign_in_at then
+      actions := actions || 'user_updated_password'::text;
+    end if;
+    if (new.email, new.phone, new.role, new.raw_user_meta_data, new.raw_app_meta_data, new.banned_until)
+      is distinct from (old.email, old.phone, old.role, old.raw_user_meta_data, old.raw_app_meta_data, old.banned_until) then
+      actions := actions || 'user_modified'::text;
+    end if;
+  end if;
+  foreach action in array actions loop
+    perform audit.write('auth', action, 'user', about.id::text, jsonb_build_object(
+      'log_type', case when action = 'user_updated_password' then 'user' else 'team' end,
+      'traits', jsonb_build_object('user_id', about.id, 'user_email', about.email)));
+  end loop;
+  return null;
+end
+$$;
+
+-- What repeats itself leaves a bounded number of entries: somebody who signs in again and again, or guesses passwords,
+-- must not grow the audit log without end. Each action has its own bound, so that a flood of one does not hide another.
+
+-- Writes an entry about an account, unless it had a hundred of this action within the hour: then once, that more are left
+-- out.
+create function auth.audit_repeated(
+  action text, about uuid, details jsonb, tenant_id uuid default null, address inet default null
+) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  most constant int := 100;
+  since constant timestamptz := clock_timestamp() - interval '1 hour';
+  written constant int := (select count(*) from (
+    select from audit.entries e
+    where e.target_kind = 'user' and e.target_id = about::text and e.occurred_at > since
+      and e.source = 'auth' and e.action = audit_repeated.action
+    limit most) recent);
+begin
+  if written < most then
+    perform audit.write('auth', action, 'user', about::text, details, tenant_id, address);
+  elsif not exists (
+    select from audit.entries e
+    where e.target_kind = 'user' and e.target_id = about::text and e.occurred_at > since
+      and e.source = 'auth' and e.action = 'entries_left_out' and e.details ->> 'action' = audit_repeated.action) then
+    perform audit.write('auth', 'entries_left_out', 'user', about::text, details || jsonb_build_object('action', action),
+      tenant_id, address);
+  end if;
+end
+$$;
+comment on function auth.audit_repeated(text, uuid, jsonb, uuid, inet) is
+  'Writes an entry about an account, at most a hundred of one action within an hour; then one that says that more are left out.';
+revoke execute on function auth.audit_repeated(text, uuid, jsonb, uuid, inet) from public;
+
+create function auth.audit_session() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  about constant auth.sessions := case tg_op when 'DELETE' then old else new end;
+  email constant text := (select u.email from auth.users u where u.id = about.user_id);
+  action constant text := case tg_op when 'INSERT' then 'login' when 'DELETE' then 'logout' else 'token_revoked' end;
+begin
+  -- Sessions that were over, and those of a deleted user, end no more.
+  if tg_op = 'DELETE' and (old.not_after < clock_timestamp()
+    or not exists (select from auth.users u where u.id = old.user_id)) then
+    return null;
+  end if;
+  perform auth.audit_repeated(action, about.user_id,
+    jsonb_strip_nulls(jsonb_build_object(
+      'log_type', case when action = 'token_revoked' then 'token' else 'account' end,
+      'actor_id', case when action = 'login' then about.user_id end,
+      'actor_username', case when action = 'login' then email end,
+      'traits', jsonb_build_object('user_id', about.user_id, 'user_email', email, 'session_id', about.id))),
+    about.tenant_id, about.ip);
+  return null;
+end
+$$;
+
+-- Wrong passwords are counted, not written down one by one; the lock that ends a row of them is.
+create function auth.audit_lock() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform auth.audit_repeated('user_locked', new.user_id, jsonb_build_object(
+    'log_type', 'account', 'locked_until', new.locked_until, 'network', new.network,
+    'traits', jsonb_build_object('user_id', new.user_id,
+      'user_email', (select u.email from auth.users u where u.id = new.user_id))));
+  return null;
+end
+$$;
+comment on function auth.audit_lock() is 'Writes down that too many wrong passwords have locked an account.';
+create trigger audited_lock after update of locked_until on auth.signin_failures for each row
+  when (new.user_id is not null and new.locked_until is distinct from old.locked_until and new.locked_until is not null)
+  execute function auth.audit_lock();
+
+create trigger audited after insert or delete or update of
+  encrypted_password, email, phone, role, raw_user_meta_data, raw_app_meta_data, banned_until, deleted_at
+  on auth.users for each row execute function auth.audit_user();
+create trigger audited after insert or delete on auth.sessions for each row execute function auth.audit_session();
+-- The reuse of a refresh token ends its session this way.
+create trigger audited_end after update of not_after on auth.sessions for each row
+  when (new.not_after < coalesce(old.not_after, 'infinity'))
+  execute function auth.audit_session();
+
+-- Entries of accounts that are older than ages[1] seconds.
+create function auth.prune_audit(ages double precision[]) returns bigint
+language sql set search_path = pg_catalog, pg_temp as $$
+  select audit.prune('auth', make_interval(secs => ages[1]))
+$$;
