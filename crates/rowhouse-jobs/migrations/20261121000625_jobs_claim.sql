@@ -18,7 +18,10 @@ begin
           and row_number() over (partition by l.kind order by l.nth) <= kind_rooms[l.kind] as fits
       from (
         select r.place, r.bytes, wanted.kind, row_number() over () as nth
-        from unnest(of_partitions, lows, quotas, kinds) wanted (partition, low, quota, kind)
+        -- in the select list, which is expanded row by row: in `from`, all would be stored before the first is looked at
+        from (
+          select unnest(of_partitions) as partition, unnest(lows) as low, unnest(quotas) as quota, unnest(kinds) as kind
+        ) wanted
         cross join lateral (
           select w.ctid as place, coalesce(pg_column_size(w.payload), 0) as bytes from jobs.ready w
           where w.partition = wanted.partition and w.position >= wanted.low
@@ -64,12 +67,14 @@ begin
 end
 $$;
 
--- Open partitions of these kinds that were opened after `after`. There may be very many; compiling the statement would take
--- as long as running it.
+-- Open partitions of these kinds that were opened after `after`: very many at first, mostly few and many times a second.
+-- Compiling the statement would take as long as running it, and planning it anew longer. The subquery keeps the one plan
+-- to the index on `opened`, whatever is known of the tables when it is made.
 create function jobs.open_partitions(of_kinds text[], after bigint)
 returns table (id int, queue text, kind text, tenant uuid, priority smallint, is_limited boolean, is_paused boolean,
   min_release text, opened bigint)
-language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
+set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
@@ -79,10 +84,10 @@ begin
         or coalesce(n.tenant in (select p.tenant from jobs.pauses p where p.queue is null), false)
         or coalesce((n.tenant, n.queue) in (select p.tenant, p.queue from jobs.pauses p where p.queue is not null), false),
       k.min_release, n.opened
-    from jobs.partitions n
+    from (select * from jobs.partitions a where a.opened > after order by a.opened offset 0) n
     join jobs.queues q on q.name = n.queue
     join jobs.kinds k on k.name = n.kind
-    where n.kind = any (of_kinds) and n.opened > after
+    where n.kind = any (of_kinds)
     order by n.opened;
 end
 $$;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rowhouse_db::DbError;
@@ -55,6 +56,7 @@ pub(super) struct FetcherHandle {
     /// There may be work.
     wake: Arc<Notify>,
     messages: mpsc::Sender<Message>,
+    known: Arc<AtomicUsize>,
 }
 
 impl FetcherHandle {
@@ -66,6 +68,11 @@ impl FetcherHandle {
     /// Passes on all open partitions. Dropped while earlier messages wait: the next reading is newer.
     pub(super) fn learn(&self, partitions: Vec<PartitionRow>) {
         let _busy = self.messages.try_send(Message::Partitions(partitions));
+    }
+
+    /// How many partitions it knows.
+    pub(super) fn known(&self) -> usize {
+        self.known.load(Ordering::Relaxed)
     }
 
     /// The positions that claims have passed; `None` once the fetcher has ended.
@@ -89,6 +96,7 @@ pub(super) struct Fetcher {
     partitions: Partitions,
     wake: Arc<Notify>,
     messages: mpsc::Receiver<Message>,
+    known: Arc<AtomicUsize>,
 }
 
 impl Fetcher {
@@ -99,7 +107,8 @@ impl Fetcher {
     ) -> (Self, FetcherHandle) {
         let (sender, messages) = mpsc::channel(MAX_MESSAGES);
         let wake = Arc::new(Notify::new());
-        let handle = FetcherHandle { wake: Arc::clone(&wake), messages: sender };
+        let known = Arc::new(AtomicUsize::new(0));
+        let handle = FetcherHandle { wake: Arc::clone(&wake), messages: sender, known: Arc::clone(&known) };
         let fetcher = Self {
             context: Arc::clone(context),
             completer: Arc::clone(completer),
@@ -107,6 +116,7 @@ impl Fetcher {
             partitions: Partitions::default(),
             wake,
             messages,
+            known,
         };
         (fetcher, handle)
     }
@@ -161,6 +171,7 @@ impl Fetcher {
             gone => gone.insert(FetchConnection::open(&self.context, &mut self.partitions).await?),
         };
         connection.look(&self.context, &mut self.partitions).await?;
+        self.known.store(self.partitions.len(), Ordering::Relaxed);
         self.claim_planned(connection, room).await
     }
 

@@ -61,22 +61,21 @@ pub(super) struct Maintainer {
 /// State of the rescue loop.
 struct Watch {
     detector: FailureDetector,
-    /// When all partitions were last read, and how many there were.
-    refreshed: (Instant, usize),
+    /// When all partitions were last read.
+    refreshed: Instant,
 }
 
 impl Watch {
     /// The fetcher itself reads all partitions when it begins.
     fn begin(now: Instant) -> Self {
-        Self { detector: FailureDetector::new(SILENCE, GAP), refreshed: (now, 0) }
+        Self { detector: FailureDetector::new(SILENCE, GAP), refreshed: now }
     }
 
     /// Whether to read the list of all partitions again, because some may have been changed or closed: every second, or less
-    /// often where they are [`MANY`].
-    fn is_refresh_due(&self, now: Instant) -> bool {
-        let (last, count) = self.refreshed;
-        let pause = if count > MANY { REFRESH_MANY } else { REFRESH };
-        now.duration_since(last) >= pause
+    /// often where the fetcher `knows` more than [`MANY`]. It finds new ones by itself.
+    fn is_refresh_due(&self, now: Instant, knows: usize) -> bool {
+        let pause = if knows > MANY { REFRESH_MANY } else { REFRESH };
+        knows > 0 && now.duration_since(self.refreshed) >= pause
     }
 }
 
@@ -172,9 +171,9 @@ impl Maintainer {
             tracing::warn!(rescued, "jobs of workers without heartbeat are rescued");
         }
         self.release_unknown(&client).await?;
-        if watch.is_refresh_due(Instant::now()) {
+        if watch.is_refresh_due(Instant::now(), self.fetcher.known()) {
             let partitions = store::partitions(&client, &self.context.kinds, 0).await?;
-            watch.refreshed = (Instant::now(), partitions.len());
+            watch.refreshed = Instant::now();
             self.fetcher.learn(partitions);
         }
         drop(client);

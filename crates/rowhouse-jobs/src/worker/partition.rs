@@ -39,6 +39,9 @@ pub(crate) struct Partitions {
     newest: i64,
     /// Counts calls of [`Partitions::forget_lows`], after which earlier [`Passed`] are void.
     epoch: u64,
+    /// The last claim took all the jobs that were wanted, so the partitions with a backlog are known: the next plan has only
+    /// as many as it needs, since each costs time even if the claim does not reach it.
+    full: bool,
 }
 
 /// Positions that claims have passed: of each partition the first, and the first one beyond.
@@ -87,6 +90,10 @@ impl Partitions {
         self.newest.saturating_sub(OVERLAP).max(0)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
     /// Rounds in which each partition has one turn.
     pub(crate) fn rounds(&self) -> u32 {
         u32::try_from(self.partitions.len().div_ceil(MOST_PARTITIONS)).unwrap_or(u32::MAX).max(1)
@@ -133,53 +140,57 @@ impl Partitions {
 
     /// Plans a claim of `want` jobs for a worker of this `release`; from each partition not more than its kind has room for.
     pub(crate) fn plan(&mut self, want: i32, release: &str, rooms: &BTreeMap<Arc<str>, i32>) -> Plan {
-        let room =
-            |partition: &Partition| rooms.get(partition.row.kind.as_str()).copied().unwrap_or(i32::MAX);
         self.round += 1;
-        let aging = self.round.is_multiple_of(AGING);
-        let mut open: Vec<&Partition> = self
+        let (aging, full) = (self.round.is_multiple_of(AGING), self.full);
+        let room = |row: &PartitionRow| rooms.get(row.kind.as_str()).copied().unwrap_or(i32::MAX);
+        let runs = |row: &PartitionRow| !row.paused && is_at_least(release, &row.min_release);
+        let mut open: Vec<(&Partition, i32)> = self
             .turn()
             .into_iter()
-            .filter_map(|id| self.partitions.get(&id))
-            .filter(|partition| !partition.row.paused && is_at_least(release, &partition.row.min_release))
-            .filter(|partition| room(partition) > 0)
+            .map(|(_, partition)| (partition, room(&partition.row)))
+            .filter(|(partition, room)| *room > 0 && runs(&partition.row))
             .collect();
         // Partitions with a backlog come after those without, so that few jobs do not wait for many; then by last turn.
-        open.sort_by_key(|partition| {
+        open.sort_by_key(|(partition, _)| {
             let priority = if aging { 0 } else { partition.row.priority };
             (priority, partition.backlog, partition.served)
         });
-        let backlogged: BTreeSet<Option<Uuid>> =
-            open.iter().filter(|partition| partition.backlog).map(|partition| partition.row.tenant).collect();
-        let share = (want / i32::try_from(backlogged.len()).unwrap_or(i32::MAX).max(1)).max(1);
+        let share = (want / i32::try_from(backlogged_tenants(&open)).unwrap_or(i32::MAX).max(1)).max(1);
         let little = (want / 4).max(1);
         let mut plan = Plan::default();
-        for partition in open {
-            let quota = if partition.backlog { share } else { little };
-            let quota = quota.min(room(partition));
-            let kind_room = room(partition);
-            plan.picks_of(&partition.row).push(partition, quota, kind_room);
+        let mut missing = i64::from(want) * 5 / 4;
+        for (partition, room) in open {
+            let quota = room.min(if partition.backlog { share } else { little });
+            if partition.row.limited || missing > 0 || !full {
+                plan.picks_of(&partition.row).push(partition, quota, room);
+            }
+            if partition.backlog && !partition.row.limited {
+                missing -= i64::from(quota);
+            }
         }
         plan
     }
 
-    /// The partitions that have their turn: all, or as many as go into one statement.
-    fn turn(&mut self) -> Vec<i32> {
+    /// The partitions that have their turn, in the order of their numbers: all, or as many as go into one statement.
+    fn turn(&mut self) -> Vec<(i32, &Partition)> {
         let fresh = std::mem::take(&mut self.fresh);
+        let all = self.partitions.iter().map(|(id, partition)| (*id, partition));
         if self.partitions.len() <= MOST_PARTITIONS {
-            return self.partitions.keys().copied().collect();
+            return all.collect();
         }
-        let after = self.partitions.range(self.cursor + 1..).map(|(id, _)| *id);
-        let mut turn: Vec<i32> = after.chain(self.partitions.keys().copied()).take(MOST_PARTITIONS).collect();
-        self.cursor = turn.last().copied().unwrap_or(0);
-        turn.extend(fresh.into_iter().take(MOST_PARTITIONS));
-        turn.sort_unstable();
-        turn.dedup();
+        let after = self.partitions.range(self.cursor + 1..).map(|(id, partition)| (*id, partition));
+        let mut turn: Vec<_> = after.chain(all).take(MOST_PARTITIONS).collect();
+        self.cursor = turn.last().map_or(0, |(id, _)| *id);
+        let fresh = fresh.into_iter().take(MOST_PARTITIONS);
+        turn.extend(fresh.filter_map(|id| Some((id, self.partitions.get(&id)?))));
+        turn.sort_unstable_by_key(|(id, _)| *id);
+        turn.dedup_by_key(|(id, _)| *id);
         turn
     }
 
     /// Takes the jobs of a claim. `whole`: it looked into every partition. No job can be added up to `stable`.
     pub(crate) fn gave(&mut self, picks: &Picks, claimed: &[Claimed], whole: bool, stable: i64) {
+        self.full = !whole;
         let mut given: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
         for job in claimed {
             let (count, last) = given.entry(job.partition).or_default();
@@ -202,6 +213,14 @@ impl Partitions {
             }
         }
     }
+}
+
+fn backlogged_tenants(open: &[(&Partition, i32)]) -> usize {
+    let backlogged = open.iter().filter(|(partition, _)| partition.backlog);
+    let mut tenants: Vec<Option<Uuid>> = backlogged.map(|(partition, _)| partition.row.tenant).collect();
+    tenants.sort_unstable();
+    tenants.dedup();
+    tenants.len()
 }
 
 impl Plan {

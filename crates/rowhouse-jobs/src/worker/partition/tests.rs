@@ -165,6 +165,39 @@ fn of_many_partitions_each_has_its_turn() {
 }
 
 #[test]
+fn no_more_partitions_are_offered_than_a_full_claim_needs() {
+    let mut partitions = partitions((1..=100).map(|id| row(id, id as u128, 5)).collect());
+    let first = partitions.plan(8, "1.0", &roomy()).free;
+    assert_eq!(first.partitions.len(), 100, "it is not known yet where jobs are");
+    let given: Vec<_> = (1..=8).map(|id| claimed(id, 1)).collect();
+    partitions.gave(&first, &given, false, 0);
+    let next = partitions.plan(8, "1.0", &roomy()).free;
+    assert_eq!(
+        next.partitions,
+        (9..=18).collect::<Vec<_>>(),
+        "those that waited longest, and a quarter more"
+    );
+    partitions.gave(&next, &[claimed(9, 1)], true, 0);
+    assert_eq!(
+        partitions.plan(8, "1.0", &roomy()).free.partitions.len(),
+        100,
+        "there was less than expected"
+    );
+}
+
+#[test]
+fn partitions_that_want_little_are_offered_beside_any_backlog() {
+    let mut partitions = partitions((1..=40).map(|id| row(id, id as u128, 5)).collect());
+    let all = partitions.plan(4, "1.0", &roomy()).free;
+    let given: Vec<_> = (1..=20).map(|id| claimed(id, 1)).collect();
+    partitions.gave(&all, &given, true, 0);
+    let backlogged = partitions.plan(4, "1.0", &roomy()).free;
+    partitions.gave(&backlogged, &[claimed(1, 2), claimed(2, 2), claimed(3, 2), claimed(4, 2)], false, 0);
+    let next = partitions.plan(4, "1.0", &roomy()).free.partitions;
+    assert_eq!(next, (21..=40).chain(5..=9).collect::<Vec<_>>());
+}
+
+#[test]
 fn releases_compare_as_numbers() {
     assert!(is_at_least("0.10.0", "0.9"));
     assert!(is_at_least("1.0.0-rc.1", "1.0"));
