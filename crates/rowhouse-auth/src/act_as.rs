@@ -102,6 +102,7 @@ async fn caller(
             provider: None,
         }],
         tenant_id: None,
+        current: None,
     };
     let issuer = issuer(public_url);
     let claims = AccessClaims::new(&issuer, &user, &session, membership.as_ref(), settings, now);

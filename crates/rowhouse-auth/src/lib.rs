@@ -13,6 +13,7 @@ mod flow;
 mod hasher;
 mod hook;
 mod key_store;
+mod lifetime;
 mod limit;
 mod live;
 mod metadata;
@@ -75,4 +76,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         include_str!("../migrations/20261127150010_auth_flow_comments.sql"),
     ),
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
+    ("20261127160100_auth_refresh.sql", include_str!("../migrations/20261127160100_auth_refresh.sql")),
 ];

@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod service;
+mod session;
 mod signup;
 mod token;
 
@@ -30,8 +31,12 @@ pub fn router(auth: Auth) -> Router {
         .route("/user", get(account::get).put(account::put))
         .route("/tenant", post(account::post_tenant))
         .route("/logout", post(account::post_logout))
+        .route("/sessions", get(session::list))
+        .route("/sessions/{id}", axum::routing::delete(session::delete))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
+        .route("/admin/users/{id}/sessions", get(session::admin_list))
+        .route("/admin/users/{id}/sessions/{session}", axum::routing::delete(session::admin_delete))
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))

@@ -59,6 +59,14 @@ settings! {
         pub max_sessions_per_user: u32 as "sessions" = 100,
         /// A session that was not used for so long ends: neither signed in nor refreshed. At least `access_token_lifetime`.
         pub session_idle_limit: Duration = Duration::from_secs(90 * 86_400),
+        /// A session ends so long after its sign-in, at the next refresh; unlimited if not set.
+        pub session_timebox: Option<Duration> = None,
+        /// A session that was not refreshed for so long ends, at the next refresh; `session_idle_limit` holds besides.
+        pub session_inactivity: Option<Duration> = None,
+        /// A session without the second factor that its user has ends so long after its sign-in; unlimited if not set.
+        pub session_aal_limit: Option<Duration> = None,
+        /// Whether a sign-in ends the user's other sessions.
+        pub single_session_per_user: bool = false,
         /// The front end's URL: where links in mails lead unless the request names another target. Defaults to `server.public_url`.
         pub site_url: Option<String> = None,
         /// Further targets that links and sign-ins may redirect to: URLs, in which `*` stands for characters other than `.` and `/`, `**` for any, and `?` for one. Wildcards stay within host or path.

@@ -52,6 +52,7 @@ pub(crate) fn user() -> User {
 
 fn claims(user: &User, membership: Option<&Membership>) -> Value {
     let session = SessionRow {
+        current: None,
         id: id(2),
         user_id: id(1),
         created_at: at(NOW - 50),
