@@ -51,6 +51,9 @@ pub enum KeyStoreError {
         /// Which key.
         kid: String,
     },
+    /// The end of the window for another issuer's key is no time.
+    #[error("auth.jwt_secret_until: {0}")]
+    Until(#[source] time::error::Parse),
     /// A rotation found no standby key.
     #[error("there is no standby key")]
     NoStandby,
@@ -172,7 +175,8 @@ impl KeyStore {
         let secret = settings.key_secret.clone().ok_or(KeyStoreError::NoSecret)?;
         let envelope = Arc::new(Envelope::new(&secret).map_err(KeyError::from)?);
         let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
-        let trusted = settings.jwt_secret.as_ref().map(read).transpose()?;
+        let until = settings.trusted_until().map_err(KeyStoreError::Until)?;
+        let trusted = settings.jwt_secret.as_ref().map(read).transpose()?.map(|keys| keys.until(until));
         let clock = Arc::clone(&origin.clock);
         let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);

@@ -37,6 +37,7 @@ pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, SigningAlgorithm};
 pub use state::{Auth, AuthParts};
+pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};
 
 /// Platform migrations of this crate: schema `auth`.
 pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[

@@ -15,3 +15,8 @@ pub(crate) mod session_list;
 pub(crate) mod sign_in;
 pub(crate) mod signin_failure;
 pub(crate) mod user;
+
+/// The statements of a refresh, which are sent together, and the one of `GET /user`: for measuring PostgreSQL alone.
+pub const REFRESH_STATEMENTS: [&str; 2] = [refresh::EXCHANGE, user::OF_SESSION];
+/// See [`REFRESH_STATEMENTS`].
+pub const USER_STATEMENT: &str = user::LIVE;

@@ -25,6 +25,11 @@ pub(crate) enum Outcome {
     Over(SessionEnd),
 }
 
+pub(super) const EXCHANGE: &str =
+    "select outcome, $1 as id, user_id, created_at, not_after, aal, amr, counter as refresh_token_counter,
+       null::timestamptz as rotated_at, tenant_id, organization_id, tenant_role
+     from auth.refresh_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
 /// Decides about the token and changes the session accordingly.
 pub(crate) async fn exchange(
     client: &OwnSession<'_>,
@@ -33,12 +38,9 @@ pub(crate) async fn exchange(
     from: &Client,
     now: OffsetDateTime,
 ) -> Result<Outcome, Fault> {
-    let sql = "select outcome, $1 as id, user_id, created_at, not_after, aal, amr, counter as refresh_token_counter,
-                 null::timestamptz as rotated_at, tenant_id, organization_id, tenant_role
-               from auth.refresh_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let row = client
         .query_prepared_opt(
-            sql,
+            EXCHANGE,
             &[
                 (&token.session.0, Type::UUID),
                 (&token.counter, Type::INT8),
