@@ -155,9 +155,9 @@ impl Control {
             let connection = self.use_one().await?;
             let result = body(&OwnSession::new(connection.object()?)).await;
             if result.is_ok() {
-                connection.keep()
+                connection.keep();
             } else {
-                connection.release()
+                connection.release();
             }
             result
         };
@@ -174,8 +174,18 @@ impl Control {
         operation: &Operation,
         statements: &[Batched<'_>],
     ) -> Result<Vec<Vec<tokio_postgres::Row>>, DbError> {
-        let work =
-            self.retried(operation, async || self.use_one().await?.run_batch(operation, statements).await);
+        let work = async {
+            let mut attempt = 1;
+            loop {
+                match self.use_one().await?.run_batch(operation, statements).await {
+                    Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
+                        pause(operation, attempt).await;
+                        attempt += 1;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        };
         self.observed(operation, work).await
     }
 
@@ -204,20 +214,12 @@ impl Control {
         operation: &Operation,
         body: impl AsyncFn(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.retried(operation, async || run_once(self.use_one().await?, operation, &body).await).await
-    }
-
-    async fn retried<T, E: TransactionError>(
-        &self,
-        operation: &Operation,
-        attempt_once: impl AsyncFn() -> Result<T, E>,
-    ) -> Result<T, E> {
         let mut attempt = 1;
         loop {
-            match attempt_once().await {
+            let connection = self.use_one().await?;
+            match run_once(connection, operation, &body).await {
                 Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
-                    counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);
-                    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
+                    pause(operation, attempt).await;
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -287,6 +289,12 @@ async fn run_once<T, E: TransactionError>(
             Err(error)
         }
     }
+}
+
+/// Before another attempt.
+async fn pause(operation: &Operation, attempt: u32) {
+    counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);
+    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
 }
 
 /// Serialization failure or deadlock: another attempt may succeed.

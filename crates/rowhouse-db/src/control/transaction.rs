@@ -99,13 +99,14 @@ impl InUse {
     ) -> Result<Vec<Vec<Row>>, DbError> {
         let client = self.client()?;
         let begin = begin_sql(operation);
+        let mut asked = Vec::with_capacity(statements.len());
+        for statement in statements {
+            asked.push(client.query_typed(statement.sql, statement.parameters));
+        }
         // Each of them sends its message when it is polled first, and they are polled in this order.
-        let (begun, rows, ended) = join3(
-            client.batch_execute(&begin),
-            join_all(statements.iter().map(|each| client.query_typed(each.sql, each.parameters))),
-            self.session_reset.run(client, "commit;"),
-        )
-        .await;
+        let (begun, rows, ended) =
+            join3(client.batch_execute(&begin), join_all(asked), self.session_reset.run(client, "commit;"))
+                .await;
         let closed = self.close(ended).await;
         begun?;
         let rows = rows.into_iter().collect::<Result<_, _>>()?;
