@@ -93,7 +93,6 @@ async fn caller(
     let session = SessionRow {
         id: Uuid::nil(),
         user_id: user.id,
-        created_at: now,
         not_after: None,
         aal: "aal1".to_owned(),
         amr: vec![Amr {

@@ -16,7 +16,6 @@ use crate::rotation::Current;
 pub(crate) struct SessionRow {
     pub(crate) id: Uuid,
     pub(crate) user_id: Uuid,
-    pub(crate) created_at: OffsetDateTime,
     /// When it expires.
     pub(crate) not_after: Option<OffsetDateTime>,
     /// `aal1`, `aal2` or `aal3`.
@@ -32,14 +31,13 @@ impl SessionRow {
     pub(super) fn from_row(row: &Row) -> Result<Self, Fault> {
         let (counter, rotated_at): (Option<i64>, Option<OffsetDateTime>) =
             (row.try_get("refresh_token_counter")?, row.try_get("rotated_at")?);
-        let created_at = row.try_get("created_at")?;
+        let created_at: OffsetDateTime = row.try_get("created_at")?;
         let current =
             counter.map(|counter| Current { counter, rotated_at: rotated_at.unwrap_or(created_at) });
         Ok(Self {
             current,
             id: row.try_get("id")?,
             user_id: row.try_get("user_id")?,
-            created_at,
             not_after: row.try_get("not_after")?,
             aal: row.try_get("aal")?,
             amr: serde_json::from_value(row.try_get("amr")?).map_err(Fault::Json)?,
