@@ -3,8 +3,12 @@
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod import;
+pub(crate) mod letter_request;
+pub(crate) mod one_time;
 pub(crate) mod password;
 pub(crate) mod pkce;
 pub(crate) mod refresh;
 pub(crate) mod session;
 pub(crate) mod signup;
+mod signup_letter;
+pub(crate) mod verify;

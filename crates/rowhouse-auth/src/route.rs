@@ -2,9 +2,12 @@
 
 mod account;
 mod admin;
+mod letter;
 mod service;
 mod signup;
 mod token;
+mod verify;
+mod verify_page;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
@@ -27,6 +30,11 @@ pub fn router(auth: Auth) -> Router {
         .route("/sso", post(service::sso))
         .route("/signup", post(signup::post))
         .route("/token", post(token::post))
+        .route("/otp", post(letter::sign_in))
+        .route("/magiclink", post(letter::sign_in))
+        .route("/recover", post(letter::recover))
+        .route("/resend", post(letter::resend))
+        .route("/verify", get(verify::get).head(verify::head).post(verify::post))
         .route("/user", get(account::get).put(account::put))
         .route("/tenant", post(account::post_tenant))
         .route("/logout", post(account::post_logout))

@@ -67,6 +67,18 @@ settings! {
         pub disable_signup: bool = false,
         /// Confirms addresses without a mail. Refused in production.
         pub mailer_autoconfirm: bool = false,
+        /// How long links and codes in mails are valid.
+        pub mailer_otp_expiry: Duration = Duration::from_secs(86_400),
+        /// Digits of the codes in mails, 6 to 10.
+        pub mailer_otp_length: u16 as "digits" = 6,
+        /// Wrong codes after which the code of a mail is void; its link stays valid.
+        pub otp_attempts: u16 as "codes" = 10,
+        /// Time between two mails of one kind to one address. Zero: none.
+        pub mailer_max_frequency: Duration = Duration::from_mins(1),
+        /// Mails that may be asked for within an hour, for each address that they go to and for each client address.
+        pub email_rate_per_hour: u32 as "mails in an hour" = 30,
+        /// Whether a link shows a page with a button, and only the button uses it up: scanners of mail gateways open links. `false`: opening the link uses it up, as with GoTrue.
+        pub verify_page: bool = true,
         /// Shortest password accepted.
         pub password_min_length: u16 as "characters" = 6,
         /// Classes of characters, each written as all its characters; a password needs one of each.
@@ -106,8 +118,13 @@ settings! {
     }
 }
 
-/// Requests within five minutes that development allows one address, unless somebody says otherwise.
+/// Requests within five minutes, and mails within an hour, that development allows one address, unless somebody says
+/// otherwise.
 const DEVELOPMENT_RATE: u32 = 3_000;
+/// Time between two mails in development.
+const DEVELOPMENT_GAP: Duration = Duration::from_secs(1);
+/// Lengths of codes that people can be expected to type in.
+const CODE_LENGTHS: std::ops::RangeInclusive<u16> = 6..=10;
 
 impl Check for AuthSettings {
     const REFUSED: &'static [(&'static str, &'static str)] = &[
@@ -128,12 +145,26 @@ impl Check for AuthSettings {
         if given.is_default("token_rate_per_5min") {
             self.token_rate_per_5min = DEVELOPMENT_RATE;
         }
+        if given.is_default("email_rate_per_hour") {
+            self.email_rate_per_hour = DEVELOPMENT_RATE;
+        }
+        if given.is_default("mailer_max_frequency") {
+            self.mailer_max_frequency = DEVELOPMENT_GAP;
+        }
+        if given.is_default("verify_page") {
+            self.verify_page = false;
+        }
     }
 
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("access_token_lifetime", self.access_token_lifetime);
         findings.span("refresh_reuse_interval", self.refresh_reuse_interval);
         findings.span("lockout_duration", self.lockout_duration);
+        findings.positive_span("mailer_otp_expiry", self.mailer_otp_expiry);
+        findings.span("mailer_max_frequency", self.mailer_max_frequency);
+        if !CODE_LENGTHS.contains(&self.mailer_otp_length) {
+            findings.refuse("mailer_otp_length", "expected 6 to 10; shorter codes can be guessed");
+        }
         if self.session_idle_limit < self.access_token_lifetime {
             findings.refuse("session_idle_limit", "expected at least auth.access_token_lifetime");
         }

@@ -7,6 +7,8 @@ pub(crate) mod flow_state;
 pub(crate) mod hook;
 pub(crate) mod import;
 pub(crate) mod key;
+pub(crate) mod letter_user;
+pub(crate) mod one_time_token;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 pub(crate) mod signin_failure;

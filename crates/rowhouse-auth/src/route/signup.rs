@@ -7,11 +7,13 @@ use serde::Deserialize;
 
 use super::{session_answer, user_answer};
 use crate::Auth;
+use crate::flow::one_time::Return;
 use crate::flow::signup::{SignUp, SignUpError, SignedUp, sign_up};
 use crate::model::Object;
+use crate::pkce::Challenge;
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{Body, Client};
+use crate::request::{Body, Client, RedirectTo};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct SignUpBody {
@@ -19,15 +21,18 @@ pub(super) struct SignUpBody {
     phone: Option<String>,
     password: Option<Password>,
     data: Option<Object>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
 }
 
 pub(super) async fn post(
     State(auth): State<Auth>,
     client: Client,
+    RedirectTo(redirect_to): RedirectTo,
     Body(body): Body<SignUpBody>,
 ) -> Result<Response, Refusal> {
     auth.signin_limit.check(&client).await?;
-    match sign_up(&auth, body.request()?, &client).await? {
+    match sign_up(&auth, body.request(redirect_to)?, &client).await? {
         SignedUp::Session(session) => Ok(session_answer(*session)),
         SignedUp::Unconfirmed(user) => Ok(user_answer(*user)),
     }
@@ -41,6 +46,7 @@ impl From<SignUpError> for Refusal {
             SignUpError::Email(error) => return error.into(),
             SignUpError::Password(error) => return error.into(),
             SignUpError::Metadata(error) => return error.into(),
+            SignUpError::Letters(error) => return error.into(),
             SignUpError::Write(error) => return error.into(),
             SignUpError::Fault(fault) => return fault.into(),
         };
@@ -55,7 +61,9 @@ fn anonymous_disabled() -> Refusal {
 }
 
 impl SignUpBody {
-    fn request(self) -> Result<SignUp, Refusal> {
+    fn request(self, redirect_to: String) -> Result<SignUp, Refusal> {
+        let challenge =
+            Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
         let named = |text: Option<String>| text.filter(|text| !text.is_empty());
         let email = match (named(self.email), named(self.phone)) {
             (Some(email), _) => email,
@@ -64,6 +72,11 @@ impl SignUpBody {
         };
         let password = self.password.filter(|password| !password.expose().is_empty());
         let password = password.ok_or_else(|| Refusal::validation("Signup requires a valid password"))?;
-        Ok(SignUp { email, password, data: self.data.unwrap_or_default() })
+        Ok(SignUp {
+            email,
+            password,
+            data: self.data.unwrap_or_default(),
+            back: Return { challenge, redirect_to },
+        })
     }
 }

@@ -189,6 +189,8 @@ pub(crate) struct NewUser {
     pub(crate) is_confirmed: bool,
     pub(crate) app_metadata: Object,
     pub(crate) user_metadata: Object,
+    /// Of the identity of the provider `email`.
+    pub(crate) identity_data: Object,
     pub(crate) banned_until: Option<OffsetDateTime>,
 }
 
@@ -209,8 +211,7 @@ pub(crate) async fn insert(
                  returning id, email
                )
                insert into auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
-               select $9, id, id, jsonb_build_object('sub', id, 'email', email, 'email_verified', $5, 'phone_verified', false),
-                 'email', $8, $8, $8
+               select $9, id, id, $11, 'email', $8, $8, $8
                from person";
     let result = client
         .execute_typed(
@@ -226,6 +227,7 @@ pub(crate) async fn insert(
                 (&now, Type::TIMESTAMPTZ),
                 (&identity, Type::UUID),
                 (&user.banned_until, Type::TIMESTAMPTZ),
+                (&json(&user.identity_data), Type::JSONB),
             ],
         )
         .await;
@@ -350,8 +352,8 @@ pub(crate) async fn note_sign_in(
     Ok(count == 1)
 }
 
-/// Stores the time of the first sign-in, at sign-up.
-pub(crate) async fn note_first_sign_in(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
+/// Stores the time of a sign-in that checked no password.
+pub(crate) async fn note_sign_in_time(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
     Ok(())
@@ -365,6 +367,7 @@ pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
 /// Keeps the row for foreign keys, without address, number and metadata, and ends every session.
 pub(crate) async fn soft_delete(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<bool, Fault> {
     let sql = "with sessions as (delete from auth.sessions where user_id = $1),
+                 tokens as (delete from auth.one_time_tokens where user_id = $1),
                  identities as (delete from auth.identities where user_id = $1)
                update auth.users
                set email = encode(sha256(convert_to(id || coalesce(email, ''), 'utf8')), 'hex'),
