@@ -19,6 +19,8 @@ const HOUR: Duration = Duration::from_hours(1);
 pub(crate) enum LetterKind {
     Confirmation,
     Recovery,
+    EmailChange,
+    Reauthentication,
 }
 
 /// Too many letters, or too soon after another.
@@ -85,6 +87,8 @@ impl LetterKind {
         match self {
             Self::Confirmation => "letters-confirmation",
             Self::Recovery => "letters-recovery",
+            Self::EmailChange => "letters-email-change",
+            Self::Reauthentication => "letters-reauthentication",
         }
     }
 }

@@ -13,6 +13,7 @@ mod flow;
 mod hasher;
 mod hook;
 mod key_store;
+mod language;
 mod letter;
 mod letter_limit;
 mod limit;

@@ -12,6 +12,12 @@ pub(crate) enum TokenType {
     Confirmation,
     /// That the owner of a confirmed address is there.
     Recovery,
+    /// A change of the address, by the owner of the new one.
+    EmailChangeNew,
+    /// The same, by the owner of the account's own.
+    EmailChangeCurrent,
+    /// That the user of a session owns the address.
+    Reauthentication,
 }
 
 impl TokenType {
@@ -20,6 +26,9 @@ impl TokenType {
         match self {
             Self::Confirmation => "confirmation_token",
             Self::Recovery => "recovery_token",
+            Self::EmailChangeNew => "email_change_token_new",
+            Self::EmailChangeCurrent => "email_change_token_current",
+            Self::Reauthentication => "reauthentication_token",
         }
     }
 }
@@ -31,6 +40,8 @@ pub(crate) enum Purpose {
     Invite,
     MagicLink,
     Recovery,
+    EmailChange,
+    Reauthentication,
 }
 
 impl Purpose {
@@ -41,12 +52,21 @@ impl Purpose {
             Self::Invite => "invite",
             Self::MagicLink => "magiclink",
             Self::Recovery => "recovery",
+            Self::EmailChange => "email_change",
+            Self::Reauthentication => "reauthentication",
         }
     }
 
     /// The purpose stored under this name.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let all = [Self::SignUp, Self::Invite, Self::MagicLink, Self::Recovery];
+        let all = [
+            Self::SignUp,
+            Self::Invite,
+            Self::MagicLink,
+            Self::Recovery,
+            Self::EmailChange,
+            Self::Reauthentication,
+        ];
         all.into_iter().find(|purpose| purpose.as_str() == name)
     }
 }
@@ -59,32 +79,49 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// The link's `type`. Somebody without a confirmed account who asks for a magic link confirms a sign-up.
-    pub(crate) fn verify_type(self) -> VerifyType {
-        match (self.token_type, self.purpose) {
+    /// A change of the address, to be confirmed by the owner of the new one.
+    pub(crate) const EMAIL_CHANGE_NEW: Self =
+        Self { token_type: TokenType::EmailChangeNew, purpose: Purpose::EmailChange };
+    /// The same, by the owner of the account's own.
+    pub(crate) const EMAIL_CHANGE_CURRENT: Self =
+        Self { token_type: TokenType::EmailChangeCurrent, purpose: Purpose::EmailChange };
+    /// The nonce of a session.
+    pub(crate) const REAUTHENTICATION: Self =
+        Self { token_type: TokenType::Reauthentication, purpose: Purpose::Reauthentication };
+
+    /// The link's `type`; `None` without a link. Somebody without a confirmed account who asks for a magic link confirms a
+    /// sign-up.
+    pub(crate) fn verify_type(self) -> Option<VerifyType> {
+        Some(match (self.token_type, self.purpose) {
             (TokenType::Confirmation, Purpose::Invite) => VerifyType::Invite,
             (TokenType::Confirmation, _) => VerifyType::Signup,
             (TokenType::Recovery, Purpose::Recovery) => VerifyType::Recovery,
             (TokenType::Recovery, _) => VerifyType::MagicLink,
-        }
+            (TokenType::EmailChangeNew | TokenType::EmailChangeCurrent, _) => VerifyType::EmailChange,
+            (TokenType::Reauthentication, _) => return None,
+        })
     }
 
     pub(crate) fn letter(self) -> Letter {
         match self.verify_type() {
-            VerifyType::Invite => Letter::Invite,
-            VerifyType::Signup | VerifyType::Email => Letter::Confirmation,
-            VerifyType::Recovery => Letter::Recovery,
-            VerifyType::MagicLink => Letter::MagicLink,
+            Some(VerifyType::Invite) => Letter::Invite,
+            Some(VerifyType::Signup | VerifyType::Email) => Letter::Confirmation,
+            Some(VerifyType::Recovery) => Letter::Recovery,
+            Some(VerifyType::MagicLink) => Letter::MagicLink,
+            Some(VerifyType::EmailChange) => Letter::EmailChange,
+            None => Letter::Reauthentication,
         }
     }
 
     /// How a session is authenticated that a code challenge leads to.
     pub(crate) fn method(self) -> Method {
         match self.verify_type() {
-            VerifyType::Invite => Method::Invite,
-            VerifyType::Signup | VerifyType::Email => Method::EmailSignup,
-            VerifyType::Recovery => Method::Recovery,
-            VerifyType::MagicLink => Method::MagicLink,
+            Some(VerifyType::Invite) => Method::Invite,
+            Some(VerifyType::Signup | VerifyType::Email) => Method::EmailSignup,
+            Some(VerifyType::Recovery) => Method::Recovery,
+            Some(VerifyType::MagicLink) => Method::MagicLink,
+            Some(VerifyType::EmailChange) => Method::EmailChange,
+            None => Method::Otp,
         }
     }
 }
@@ -98,6 +135,7 @@ pub(crate) enum VerifyType {
     MagicLink,
     /// Any code for signing in.
     Email,
+    EmailChange,
 }
 
 impl VerifyType {
@@ -108,11 +146,13 @@ impl VerifyType {
             Self::Recovery => "recovery",
             Self::MagicLink => "magiclink",
             Self::Email => "email",
+            Self::EmailChange => "email_change",
         }
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Signup, Self::Invite, Self::Recovery, Self::MagicLink, Self::Email];
+        let all =
+            [Self::Signup, Self::Invite, Self::Recovery, Self::MagicLink, Self::Email, Self::EmailChange];
         all.into_iter().find(|kind| kind.as_str() == name)
     }
 
@@ -122,6 +162,7 @@ impl VerifyType {
             Self::Signup | Self::Invite => &["confirmation_token"],
             Self::Recovery | Self::MagicLink => &["recovery_token"],
             Self::Email => &["confirmation_token", "recovery_token"],
+            Self::EmailChange => &["email_change_token_new", "email_change_token_current"],
         }
     }
 }
@@ -132,11 +173,17 @@ mod tests {
 
     #[test]
     fn what_a_link_names_accepts_the_token_in_it() {
-        for token_type in [TokenType::Confirmation, TokenType::Recovery] {
+        let types = [
+            TokenType::Confirmation,
+            TokenType::Recovery,
+            TokenType::EmailChangeNew,
+            TokenType::EmailChangeCurrent,
+        ];
+        for token_type in types {
             for purpose in [Purpose::SignUp, Purpose::Invite, Purpose::MagicLink, Purpose::Recovery] {
-                let sent = Sent { token_type, purpose };
-                assert!(sent.verify_type().token_types().contains(&token_type.as_str()), "{sent:?}");
-                assert_eq!(VerifyType::parse(sent.verify_type().as_str()), Some(sent.verify_type()));
+                let kind = Sent { token_type, purpose }.verify_type().unwrap();
+                assert!(kind.token_types().contains(&token_type.as_str()), "{token_type:?} {purpose:?}");
+                assert_eq!(VerifyType::parse(kind.as_str()), Some(kind));
                 assert_eq!(Purpose::parse(purpose.as_str()), Some(purpose));
             }
         }

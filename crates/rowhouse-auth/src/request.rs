@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::Auth;
 use crate::fault::Fault;
-use crate::letter::preferred_language;
+use crate::language;
 use crate::live::NotLive;
 use crate::model::Object;
 use crate::refusal::Refusal;
@@ -93,7 +93,7 @@ impl FromRequestParts<Auth> for Client {
             address: parts.extensions.get::<ClientAddress>().map(|address| address.0),
             rates: parts.extensions.get::<RateReport>().cloned().unwrap_or_default(),
             user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
-            language: languages.and_then(preferred_language),
+            language: languages.and_then(language::preferred),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod invite;
 mod letter;
 mod service;
 mod signup;
@@ -34,10 +35,13 @@ pub fn router(auth: Auth) -> Router {
         .route("/magiclink", post(letter::sign_in))
         .route("/recover", post(letter::recover))
         .route("/resend", post(letter::resend))
+        .route("/reauthenticate", get(letter::reauthenticate))
         .route("/verify", get(verify::get).head(verify::head).post(verify::post))
         .route("/user", get(account::get).put(account::put))
         .route("/tenant", post(account::post_tenant))
         .route("/logout", post(account::post_logout))
+        .route("/invite", post(invite::post))
+        .route("/admin/generate_link", post(invite::post_link))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
         .fallback(async || Refusal::no_route())

@@ -65,6 +65,10 @@ settings! {
         pub redirect_urls: Vec<String> = Vec::new(),
         /// Refuses new accounts.
         pub disable_signup: bool = false,
+        /// Whether somebody may sign up without address and number.
+        pub anonymous_users: bool = false,
+        /// Such sign-ups per address within an hour.
+        pub anonymous_rate_per_hour: u32 as "sign-ups in an hour" = 30,
         /// Confirms addresses without a mail. Refused in production.
         pub mailer_autoconfirm: bool = false,
         /// How long links and codes in mails are valid.
@@ -79,6 +83,10 @@ settings! {
         pub email_rate_per_hour: u32 as "mails in an hour" = 30,
         /// Whether a link shows a page with a button, and only the button uses it up: scanners of mail gateways open links. `false`: opening the link uses it up, as with GoTrue.
         pub verify_page: bool = true,
+        /// Whether a changed address has to be confirmed from the former one, too.
+        pub secure_email_change: bool = true,
+        /// Whether a new password needs a code by mail if the session is older than 24 hours.
+        pub secure_password_change: bool = false,
         /// Shortest password accepted.
         pub password_min_length: u16 as "characters" = 6,
         /// Classes of characters, each written as all its characters; a password needs one of each.
@@ -147,6 +155,9 @@ impl Check for AuthSettings {
         }
         if given.is_default("email_rate_per_hour") {
             self.email_rate_per_hour = DEVELOPMENT_RATE;
+        }
+        if given.is_default("anonymous_rate_per_hour") {
+            self.anonymous_rate_per_hour = DEVELOPMENT_RATE;
         }
         if given.is_default("mailer_max_frequency") {
             self.mailer_max_frequency = DEVELOPMENT_GAP;

@@ -1,10 +1,12 @@
 //! State of the routes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use rowhouse_crypto::{ChainKey, CodeKey, Envelope};
 use rowhouse_db::Control;
+use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_mail::Mailer;
@@ -69,6 +71,7 @@ pub struct Auth {
     pub(crate) breaches: Arc<BreachList>,
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
+    pub(crate) anonymous_limit: AddressLimit,
     pub(crate) letters: Letters,
     pub(crate) letter_limit: Arc<LetterLimit>,
     /// Of requests for letters.
@@ -94,6 +97,7 @@ impl Auth {
         Self {
             letters: Letters::new(mailer, &site, &issuer),
             letter_limit: Arc::new(LetterLimit::new(&settings, clock.clone())),
+            anonymous_limit: anonymous_limit(&settings, &clock),
             letter_pace: Arc::default(),
             code_pace: Arc::default(),
             issuer: issuer.into(),
@@ -122,6 +126,11 @@ impl Auth {
     pub(crate) fn new_id(&self) -> Uuid {
         rowhouse_kernel::new_id(&*self.clock, &*self.rng)
     }
+}
+
+fn anonymous_limit(settings: &AuthSettings, clock: &SharedClock) -> AddressLimit {
+    let quota = Quota::new(settings.anonymous_rate_per_hour, Duration::from_hours(1));
+    AddressLimit::new("anonymous", quota, RateLimiter::in_memory(Arc::clone(clock)))
 }
 
 /// The issuer of tokens for a server at `public_url`.

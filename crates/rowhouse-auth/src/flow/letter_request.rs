@@ -7,8 +7,10 @@ use rowhouse_db::Transaction;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::email_change;
+use crate::flow::new_user::{new_user, new_user_id};
 use crate::flow::one_time::{self, Return};
-use crate::flow::signup::{announce, new_user, new_user_id};
+use crate::flow::signup::announce;
 use crate::flow::signup_letter;
 use crate::hook::{Hook, HookError};
 use crate::letter_limit::{LetterKind, TooManyLetters};
@@ -177,6 +179,27 @@ pub(crate) async fn resend_confirmation(
     };
     let (kind, name) = (LetterKind::Confirmation, "auth.resend_confirmation");
     to_account(auth, request, kind, name, choose, client).await
+}
+
+/// The letters of a pending change of the address once more.
+pub(crate) async fn resend_email_change(
+    auth: &Auth,
+    request: LetterRequest,
+    client: &Client,
+) -> Result<(), LetterError> {
+    let email = policy::email(&request.email)?;
+    auth.letter_limit.check(LetterKind::EmailChange, &email, client).await?;
+    let (service, from) = (auth.clone(), client.clone());
+    let work = async move |tx: &Transaction<'_>| {
+        let Some(row) = user::find_by_email(tx, &email).await? else { return Ok(Written::Nothing) };
+        let user = lock(tx, row.user).await?;
+        if user.new_email.is_empty() {
+            return Ok(Written::Nothing);
+        }
+        email_change::begin(&service, tx, &user, &request.back, &from).await?;
+        Ok(Written::Letter)
+    };
+    keep_pace(auth, auth.control.run_tx(&client.operation("auth.resend_email_change"), work)).await
 }
 
 /// Writes what `choose` says to an address's account.

@@ -10,7 +10,7 @@ use crate::Auth;
 use crate::fault::Fault;
 use crate::letter::{Issued, NewLetter};
 use crate::model::User;
-use crate::one_time::{Sent, VerifyType};
+use crate::one_time::Sent;
 use crate::pkce::Challenge;
 use crate::request::Client;
 use crate::store::flow_state::{self, NewFlow};
@@ -37,15 +37,28 @@ pub(crate) async fn send(
     back: &Return,
     client: &Client,
 ) -> Result<(), Fault> {
-    let issued = issue(auth, tx, user.id, &user.email, sent, back).await?;
-    letter_user::note_sent(tx, user.id, sent, auth.now()).await?;
+    send_to(auth, tx, (user, &user.email), sent, back, client).await?;
+    letter_user::note_sent(tx, user.id, sent, auth.now()).await
+}
+
+/// The same to another address, without storing when.
+pub(crate) async fn send_to(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    (user, address): (&User, &str),
+    sent: Sent,
+    back: &Return,
+    client: &Client,
+) -> Result<(), Fault> {
+    let issued = issue(auth, tx, user.id, address, sent, back).await?;
     let letter = NewLetter {
         letter: sent.letter(),
-        to: &user.email,
+        to: address,
         email: &user.email,
         new_email: &user.new_email,
         user_metadata: &user.user_metadata,
-        issued: Some((&issued, sent.verify_type())),
+        issued: Some(&issued),
+        link: sent.verify_type(),
         redirect_to: &back.redirect_to,
     };
     auth.letters.send(tx, &letter, client).await
@@ -121,12 +134,12 @@ pub(crate) async fn find_by_token(
     auth: &Auth,
     tx: &Transaction<'_>,
     token: &str,
-    kind: VerifyType,
+    types: &[&str],
 ) -> Result<Option<Found>, Fault> {
     let hash = digest_hex(token);
     let Some(holder) = one_time_token::find_holder(tx, &hash).await? else { return Ok(None) };
     let Some(holder) = find_holder(tx, holder).await? else { return Ok(None) };
-    let token = one_time_token::lock(tx, &hash, kind.token_types()).await?;
+    let token = one_time_token::lock(tx, &hash, types).await?;
     let token = token.filter(|token| is_fresh(token, auth.now()));
     Ok(token.map(|token| Found { token, holder }))
 }
@@ -138,9 +151,8 @@ pub(crate) async fn find_by_code(
     tx: &Transaction<'_>,
     address: &str,
     code: &str,
-    kind: VerifyType,
+    types: &[&str],
 ) -> Result<Option<Found>, Fault> {
-    let types = kind.token_types();
     let mut holders = Vec::new();
     for id in one_time_token::find_holders(tx, address, types).await? {
         holders.extend(find_holder(tx, id).await?);

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::new_user::{new_user, new_user_id};
 use crate::flow::one_time::Return;
 use crate::flow::session::{self, Grant};
 use crate::flow::signup_letter;
@@ -99,17 +100,6 @@ pub(crate) async fn announce(auth: &Auth, new: &NewUser, client: &Client) -> Res
     auth.hooks.call(Hook::BeforeUserCreated, event, client).await.map(drop)
 }
 
-/// Where addresses are confirmed by mail, an id without a time: one that is shown for an address that has an account is
-/// computed from the address.
-pub(crate) fn new_user_id(auth: &Auth) -> Uuid {
-    if auth.settings.mailer_autoconfirm {
-        return auth.new_id();
-    }
-    let mut random = [0_u8; 16];
-    auth.rng.fill(&mut random);
-    uuid::Builder::from_random_bytes(random).into_uuid()
-}
-
 /// Creates a confirmed user with a session.
 async fn sign_in(auth: &Auth, new: Arc<NewUser>, client: &Client) -> Result<Session, SignUpError> {
     let now = auth.now();
@@ -145,8 +135,9 @@ pub(crate) async fn write_letter(
 ) -> Result<User, SignUpError> {
     let write = async || {
         let (service, new, back, from) = (auth.clone(), Arc::clone(&new), back.clone(), client.clone());
-        let work =
-            async move |tx: &Transaction<'_>| signup_letter::sign_up(&service, tx, &new, &back, &from).await;
+        let work = async move |tx: &Transaction<'_>| {
+            Ok(signup_letter::sign_up(&service, tx, &new, &back, &from).await?)
+        };
         auth.control.run_tx(&client.operation("auth.sign_up"), work).await
     };
     let id = match write().await {
@@ -154,39 +145,4 @@ pub(crate) async fn write_letter(
         written => written?,
     };
     Ok(signup_letter::shown(auth, id, &new, auth.now()))
-}
-
-/// A user of the provider `email`. As in GoTrue, the platform's own entries in the metadata override what the user
-/// has sent.
-pub(crate) fn new_user(id: Uuid, email: String, data: Object, is_confirmed: bool) -> NewUser {
-    let mut user_metadata = data;
-    let identity_data: Object = [
-        ("sub", json!(id)),
-        ("email", json!(email)),
-        ("email_verified", json!(is_confirmed)),
-        ("phone_verified", json!(false)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into_iter()
-    .collect();
-    user_metadata.extend(identity_data.clone());
-    NewUser {
-        id,
-        email,
-        role: rowhouse_kernel::AUTHENTICATED.to_owned(),
-        encrypted_password: None,
-        is_confirmed,
-        app_metadata: app_metadata(),
-        user_metadata,
-        identity_data,
-        banned_until: None,
-    }
-}
-
-/// What every user of the provider `email` has.
-pub(crate) fn app_metadata() -> Object {
-    [("provider", json!("email")), ("providers", json!(["email"]))]
-        .map(|(k, v)| (k.to_owned(), v))
-        .into_iter()
-        .collect()
 }

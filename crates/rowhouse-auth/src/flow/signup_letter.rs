@@ -9,14 +9,15 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::Fault;
+use crate::flow::new_user::app_metadata;
 use crate::flow::one_time::{self, Return};
-use crate::flow::signup::{SignUpError, app_metadata};
+
 use crate::letter::NewLetter;
 use crate::model::{Identity, Object, User};
 use crate::one_time::{Purpose, Sent, TokenType};
 use crate::request::Client;
 use crate::store::letter_user;
-use crate::store::user::{self, NewUser};
+use crate::store::user::{self, NewUser, WriteError};
 
 /// Writes what a sign-up does to the address's account, and the letter to its owner. Returns the user's id for the
 /// answer.
@@ -26,7 +27,7 @@ pub(crate) async fn sign_up(
     new: &NewUser,
     back: &Return,
     client: &Client,
-) -> Result<Uuid, SignUpError> {
+) -> Result<Uuid, WriteError> {
     let Some(row) = user::find_by_email(tx, &new.email).await? else {
         user::insert(tx, new, identity_id(auth, new.id), auth.now()).await?;
         send(auth, tx, new.id, Purpose::SignUp, back, client).await?;
@@ -62,7 +63,7 @@ async fn send(
 }
 
 /// Tells the owner of an account that somebody, perhaps they themselves, has signed up again.
-async fn tell_owner(
+pub(crate) async fn tell_owner(
     auth: &Auth,
     tx: &Transaction<'_>,
     user: &User,
@@ -76,6 +77,7 @@ async fn tell_owner(
         new_email: "",
         user_metadata: &user.user_metadata,
         issued: None,
+        link: None,
         redirect_to,
     };
     auth.letters.send(tx, &letter, client).await

@@ -7,14 +7,16 @@ use rowhouse_kernel::Secret;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::email_change::Confirmed;
 use crate::flow::one_time::{self, Found, PKCE_PREFIX};
 use crate::flow::session::{self, Grant};
-use crate::flow::{pkce, signup_letter};
+use crate::flow::{email_change, pkce, signup_letter};
 use crate::method::Method;
 use crate::model::{Session, User};
 use crate::one_time::{Purpose, VerifyType};
 use crate::request::Client;
-use crate::store::{letter_user, one_time_token, user};
+use crate::store::user::{self, WriteError};
+use crate::store::{letter_user, one_time_token};
 
 /// Why nothing is verified.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,9 @@ pub(crate) enum VerifyError {
     /// The code challenge that the link was asked for with is gone.
     #[error("No associated flow state found")]
     NoFlow,
+    /// Another user has the new address by now.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -58,11 +63,14 @@ pub(crate) enum Verified {
     Session(Box<Session>),
     /// To be exchanged by the client that has the code verifier.
     Code(OpaqueSecret),
+    /// One of two owners has confirmed a change of the address.
+    Half,
 }
 
 enum Done {
     Granted(Box<Grant>),
     Code(OpaqueSecret),
+    Half,
     /// A wrong code, which the commit counts.
     Refused,
 }
@@ -81,10 +89,11 @@ pub(crate) async fn verify(
     let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| attempt(&service, tx, &proof, (kind, answer), &from).await;
     let run = auth.control.run_tx(&operation, work);
-    let done = auth.code_pace.keep(run, |done| matches!(done, Ok(Done::Granted(_) | Done::Code(_)))).await?;
+    let done = auth.code_pace.keep(run, |done| !matches!(done, Ok(Done::Refused) | Err(_))).await?;
     match done {
         Done::Granted(grant) => Ok(Verified::Session(Box::new(grant.sign(auth, client, auth.now()).await?))),
         Done::Code(code) => Ok(Verified::Code(code)),
+        Done::Half => Ok(Verified::Half),
         Done::Refused => Err(refused()),
     }
 }
@@ -96,17 +105,22 @@ async fn attempt(
     (kind, answer): (VerifyType, Answer),
     client: &Client,
 ) -> Result<Done, VerifyError> {
+    let types = kind.token_types();
     let found = match proof {
-        Proof::Link(token) => one_time::find_by_token(auth, tx, token.expose(), kind).await?,
-        Proof::Code { email, code } => one_time::find_by_code(auth, tx, email, code.expose(), kind).await?,
+        Proof::Link(token) => one_time::find_by_token(auth, tx, token.expose(), types).await?,
+        Proof::Code { email, code } => one_time::find_by_code(auth, tx, email, code.expose(), types).await?,
     };
-    // The letter went to an address that is the account's no more.
-    let found = found.filter(|found| found.token.address == found.holder.user.email.to_ascii_lowercase());
-    let Some(found) = found else { return Ok(Done::Refused) };
+    let Some(found) = found.filter(|found| is_current(found, kind)) else { return Ok(Done::Refused) };
     if found.holder.user.is_banned(auth.now()) {
         return Err(VerifyError::Banned);
     }
-    confirm(auth, tx, &found).await?;
+    match kind {
+        VerifyType::EmailChange => match email_change::confirm(auth, tx, &found).await? {
+            Confirmed::Half => return Ok(Done::Half),
+            Confirmed::Changed => {}
+        },
+        _ => confirm(auth, tx, &found).await?,
+    }
     let is_pkce = matches!(proof, Proof::Link(token) if token.expose().starts_with(PKCE_PREFIX));
     if answer == Answer::Redirect && is_pkce {
         let flow = found.token.flow.ok_or(VerifyError::NoFlow)?;
@@ -114,6 +128,14 @@ async fn attempt(
         return Ok(Done::Code(code.ok_or(VerifyError::NoFlow)?));
     }
     open(auth, tx, &found.holder.user, client).await
+}
+
+/// Whether the letter went to an address that is still the account's, or part of its change.
+fn is_current(found: &Found, kind: VerifyType) -> bool {
+    match kind {
+        VerifyType::EmailChange => email_change::is_current(found),
+        _ => found.token.address == found.holder.user.email.to_ascii_lowercase(),
+    }
 }
 
 /// What every letter to an account's own address proves. The other letters to it are void: each of them could do the

@@ -1,4 +1,4 @@
-//! Requests for letters: POST /otp, /magiclink, /recover, /resend.
+//! Requests for letters: POST /otp, /magiclink, /recover, /resend; GET /reauthenticate.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::Auth;
 use crate::flow::letter_request::{self, LetterError, LetterRequest, NewAccount};
 use crate::flow::one_time::Return;
+use crate::flow::reauthenticate::{self, ReauthenticationError};
 use crate::model::Object;
 use crate::pkce::Challenge;
 use crate::refusal::Refusal;
-use crate::request::{Body, Client, RedirectTo};
+use crate::request::{Body, Client, RedirectTo, SignedIn};
 
 /// The fields of all of them; each reads its own.
 #[derive(Debug, Deserialize)]
@@ -90,6 +91,36 @@ pub(super) async fn resend(
         _ => return Err(Refusal::validation("Unsupported type")),
     }
     Ok(nothing())
+}
+
+/// GET /reauthenticate
+pub(super) async fn reauthenticate(
+    State(auth): State<Auth>,
+    caller: SignedIn,
+    client: Client,
+    RedirectTo(redirect_to): RedirectTo,
+) -> Result<Json<Value>, Refusal> {
+    auth.signin_limit.check(&client).await?;
+    let back = Return { challenge: None, redirect_to };
+    reauthenticate::send(&auth, caller, back, &client).await?;
+    Ok(nothing())
+}
+
+impl From<ReauthenticationError> for Refusal {
+    fn from(error: ReauthenticationError) -> Self {
+        let (status, code) = match error {
+            ReauthenticationError::NotLive(error) => return error.into(),
+            ReauthenticationError::NoAddress => return Self::validation(error.to_string()),
+            ReauthenticationError::NotConfirmed => (StatusCode::UNPROCESSABLE_ENTITY, "email_not_confirmed"),
+            ReauthenticationError::Letters(error) => return error.into(),
+            ReauthenticationError::Needed => (StatusCode::BAD_REQUEST, "reauthentication_needed"),
+            ReauthenticationError::NotValid => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "reauthentication_not_valid")
+            }
+            ReauthenticationError::Fault(fault) => return fault.into(),
+        };
+        Self::new(status, code, error.to_string())
+    }
 }
 
 /// The answer, whatever was done.

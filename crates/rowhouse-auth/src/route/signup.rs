@@ -1,5 +1,7 @@
 //! POST /signup
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -7,8 +9,10 @@ use serde::Deserialize;
 
 use super::{session_answer, user_answer};
 use crate::Auth;
+use crate::flow::anonymous;
 use crate::flow::one_time::Return;
 use crate::flow::signup::{SignUp, SignUpError, SignedUp, sign_up};
+use crate::limit::TooManyRequests;
 use crate::model::Object;
 use crate::pkce::Challenge;
 use crate::policy::Password;
@@ -32,10 +36,22 @@ pub(super) async fn post(
     Body(body): Body<SignUpBody>,
 ) -> Result<Response, Refusal> {
     auth.signin_limit.check(&client).await?;
+    if body.is_anonymous() {
+        return sign_up_anonymously(&auth, body, &client).await;
+    }
     match sign_up(&auth, body.request(redirect_to)?, &client).await? {
         SignedUp::Session(session) => Ok(session_answer(*session)),
         SignedUp::Unconfirmed(user) => Ok(user_answer(*user)),
     }
+}
+
+async fn sign_up_anonymously(auth: &Auth, body: SignUpBody, client: &Client) -> Result<Response, Refusal> {
+    if !auth.settings.anonymous_users {
+        return Err(anonymous_disabled());
+    }
+    let address = client.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    auth.anonymous_limit.check(address, &client.rates).await.map_err(TooManyRequests::from)?;
+    Ok(session_answer(anonymous::sign_up(auth, body.data.unwrap_or_default(), client).await?))
 }
 
 impl From<SignUpError> for Refusal {
@@ -61,12 +77,20 @@ fn anonymous_disabled() -> Refusal {
 }
 
 impl SignUpBody {
+    fn is_anonymous(&self) -> bool {
+        [&self.email, &self.phone].into_iter().all(|text| text.as_deref().unwrap_or_default().is_empty())
+    }
+
     fn request(self, redirect_to: String) -> Result<SignUp, Refusal> {
         let challenge =
             Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
         let named = |text: Option<String>| text.filter(|text| !text.is_empty());
         let email = match (named(self.email), named(self.phone)) {
-            (Some(email), _) => email,
+            (Some(email), None) => email,
+            (Some(_), Some(_)) => {
+                let message = "Only an email address or phone number should be provided on signup.";
+                return Err(Refusal::validation(message));
+            }
             (None, Some(_)) => return Err(Refusal::phone_disabled()),
             (None, None) => return Err(anonymous_disabled()),
         };

@@ -1,11 +1,13 @@
 //! /verify: GET for links in mails, POST for clients and for the button of the page that a link shows.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use rowhouse_kernel::Secret;
 use serde::Deserialize;
+use serde_json::json;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -18,6 +20,9 @@ use crate::one_time::VerifyType;
 use crate::policy;
 use crate::refusal::Refusal;
 use crate::request::{Client, Params, RedirectTo, read_object};
+
+/// Answer to the first of two confirmations of a change of the address.
+const HALF: &str = "Confirmation link accepted. Please proceed to confirm link sent to the other email";
 
 /// The query of a link.
 #[derive(Debug, Deserialize)]
@@ -43,6 +48,7 @@ impl From<VerifyError> for Refusal {
             VerifyError::Link | VerifyError::Code => (StatusCode::FORBIDDEN, "otp_expired"),
             VerifyError::Banned => (StatusCode::FORBIDDEN, "user_banned"),
             VerifyError::NoFlow => (StatusCode::BAD_REQUEST, "flow_state_not_found"),
+            VerifyError::Write(error) => return error.into(),
             VerifyError::Fault(fault) => return fault.into(),
         };
         Self::new(status, code, error.to_string())
@@ -84,6 +90,7 @@ pub(super) async fn post(
     auth.signin_limit.check(&client).await?;
     match verify(&auth, proof, kind, Answer::Session, &client).await? {
         Verified::Session(session) => Ok(session_answer(*session)),
+        Verified::Half => Ok(Json(json!({ "msg": HALF, "code": "200" })).into_response()),
         Verified::Code(_) => Err(VerifyError::NoFlow.into()),
     }
 }
@@ -107,6 +114,7 @@ async fn follow(
     let location = match verified {
         Ok(Verified::Session(session)) => with_fragment(target, &tokens(&session, kind)),
         Ok(Verified::Code(code)) => with_query(target, &[("code", code.expose().to_owned())]),
+        Ok(Verified::Half) => with_message(target, HALF, is_pkce),
         Err(refusal) if refusal.status.is_server_error() => return Err(refusal),
         Err(refusal) => with_error(target, &refusal, is_pkce),
     };
@@ -135,6 +143,12 @@ fn tokens(session: &Session, kind: &str) -> Vec<(&'static str, String)> {
         ("token_type", session.token_type.to_owned()),
         ("type", kind.to_owned()),
     ]
+}
+
+fn with_message(target: &str, message: &str, is_pkce: bool) -> String {
+    let message = ("message", message.to_owned());
+    let target = if is_pkce { with_query(target, std::slice::from_ref(&message)) } else { target.to_owned() };
+    with_fragment(&target, &[message, ("sb", String::new())])
 }
 
 /// In the fragment, and for a sign-in with a code challenge also in the query, where its clients look.

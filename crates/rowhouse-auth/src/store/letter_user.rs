@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::model::Object;
 use crate::one_time::{Purpose, Sent, TokenType};
+use crate::store::user::{WriteError, taken};
 
 /// Stores when a letter was sent.
 pub(crate) async fn note_sent(
@@ -25,6 +26,12 @@ pub(crate) async fn note_sent(
         }
         (TokenType::Recovery, _) => {
             "update auth.users set recovery_sent_at = $2, updated_at = $2 where id = $1"
+        }
+        (TokenType::EmailChangeNew | TokenType::EmailChangeCurrent, _) => {
+            "update auth.users set email_change_sent_at = $2, email_change_confirm_status = 0, updated_at = $2 where id = $1"
+        }
+        (TokenType::Reauthentication, _) => {
+            "update auth.users set reauthentication_sent_at = $2, updated_at = $2 where id = $1"
         }
     };
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
@@ -81,4 +88,44 @@ pub(crate) async fn confirm(
         .execute_typed(sql, &[(&id, Type::UUID), (&keeps_password, Type::BOOL), (&now, Type::TIMESTAMPTZ)])
         .await?;
     Ok(())
+}
+
+/// Stores that one of two owners has confirmed a change of the address. False if one had before.
+pub(crate) async fn confirm_half(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<bool, Fault> {
+    let sql = "update auth.users set email_change_confirm_status = 1, updated_at = $2
+               where id = $1 and email_change_confirm_status = 0";
+    Ok(client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await? == 1)
+}
+
+/// Makes the pending address the account's, and that of its e-mail identity, which it gets if it had none; an anonymous
+/// user becomes a permanent one.
+pub(crate) async fn apply_email_change(
+    client: &Client,
+    id: Uuid,
+    identity: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), WriteError> {
+    let sql = "with person as (
+                 update auth.users set email = email_change, email_change = '', email_change_confirm_status = 0,
+                   email_confirmed_at = coalesce(email_confirmed_at, $3), is_anonymous = false, updated_at = $3,
+                   raw_user_meta_data = coalesce(raw_user_meta_data, '{}') || '{\"email_verified\": true}',
+                   raw_app_meta_data = coalesce(raw_app_meta_data, '{}') || jsonb_build_object(
+                     'provider', coalesce(raw_app_meta_data ->> 'provider', 'email'),
+                     'providers', coalesce(raw_app_meta_data -> 'providers', '[]') ||
+                       case when coalesce(raw_app_meta_data -> 'providers', '[]') ? 'email' then '[]' else '[\"email\"]' end::jsonb)
+                 where id = $1 and email_change <> ''
+                 returning id, email
+               ), changed as (
+                 update auth.identities i set updated_at = $3,
+                   identity_data = i.identity_data || jsonb_build_object('email', person.email, 'email_verified', true)
+                 from person where i.user_id = person.id and i.provider = 'email'
+                 returning i.user_id
+               )
+               insert into auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
+               select $2, id, id, jsonb_build_object('sub', id, 'email', email, 'email_verified', true, 'phone_verified', false),
+                 'email', $3, $3, $3
+               from person where id not in (select user_id from changed)";
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        [(&id, Type::UUID), (&identity, Type::UUID), (&now, Type::TIMESTAMPTZ)];
+    client.execute_typed(sql, &parameters).await.map(|_| ()).map_err(taken)
 }

@@ -151,6 +151,20 @@ pub(crate) async fn count_attempt(
     rows.iter().map(TokenRow::from_row).collect()
 }
 
+/// Uses a token up. False if it was already.
+pub(crate) async fn take(client: &Client, id: Uuid) -> Result<bool, Fault> {
+    let sql = "delete from auth.one_time_tokens where id = $1";
+    Ok(client.execute_typed(sql, &[(&id, Type::UUID)]).await? == 1)
+}
+
+/// Voids all of a user's tokens.
+pub(crate) async fn delete_all(client: &Client, user: Uuid) -> Result<(), Fault> {
+    client
+        .execute_typed("delete from auth.one_time_tokens where user_id = $1", &[(&user, Type::UUID)])
+        .await?;
+    Ok(())
+}
+
 /// Voids a user's tokens of these types.
 pub(crate) async fn delete_of_user(client: &Client, user: Uuid, types: &[&str]) -> Result<(), Fault> {
     let sql = "delete from auth.one_time_tokens where user_id = $1 and token_type::text = any ($2)";

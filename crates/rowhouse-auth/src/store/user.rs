@@ -187,6 +187,8 @@ pub(crate) struct NewUser {
     pub(crate) role: String,
     pub(crate) encrypted_password: Option<String>,
     pub(crate) is_confirmed: bool,
+    /// Invited users join somebody else's tenant and get none of their own.
+    pub(crate) is_invited: bool,
     pub(crate) app_metadata: Object,
     pub(crate) user_metadata: Object,
     /// Of the identity of the provider `email`.
@@ -205,9 +207,9 @@ pub(crate) async fn insert(
 ) -> Result<(), WriteError> {
     let sql = "with person as (
                  insert into auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at,
-                   raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until)
+                   raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until, invited_at)
                  values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, $3, coalesce($4, ''),
-                   case when $5 then $8 end, $6, $7, $8, $8, $10)
+                   case when $5 then $8 end, $6, $7, $8, $8, $10, case when $12 then $8 end)
                  returning id, email
                )
                insert into auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
@@ -228,10 +230,27 @@ pub(crate) async fn insert(
                 (&identity, Type::UUID),
                 (&user.banned_until, Type::TIMESTAMPTZ),
                 (&json(&user.identity_data), Type::JSONB),
+                (&user.is_invited, Type::BOOL),
             ],
         )
         .await;
     result.map(|_| ()).map_err(taken)
+}
+
+/// Creates a user without address, number and identities.
+pub(crate) async fn insert_anonymous(
+    client: &Client,
+    id: Uuid,
+    user_metadata: &Object,
+    now: OffsetDateTime,
+) -> Result<(), Fault> {
+    let sql = "insert into auth.users (instance_id, id, aud, role, encrypted_password, raw_app_meta_data, raw_user_meta_data,
+                 created_at, updated_at, is_anonymous)
+               values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', 'authenticated', '', '{}', $2, $3, $3, true)";
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        [(&id, Type::UUID), (&json(user_metadata), Type::JSONB), (&now, Type::TIMESTAMPTZ)];
+    client.execute_typed(sql, &parameters).await?;
+    Ok(())
 }
 
 fn json(object: &Object) -> Value {
@@ -256,7 +275,7 @@ pub(crate) enum WriteError {
 }
 
 /// Maps a unique violation of `auth.users` (SQLSTATE 23505) by the name of its constraint.
-fn taken(error: tokio_postgres::Error) -> WriteError {
+pub(super) fn taken(error: tokio_postgres::Error) -> WriteError {
     let error = DbError::from(error);
     match (error.code(), error.constraint()) {
         (Some("23505"), Some("users_email_partial_key")) => WriteError::EmailTaken,
