@@ -72,4 +72,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         include_str!("../migrations/20261127150010_auth_flow_comments.sql"),
     ),
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
+    ("20261127150030_auth_letters.sql", include_str!("../migrations/20261127150030_auth_letters.sql")),
 ];

@@ -22,7 +22,7 @@ pub(crate) enum TokenType {
 
 impl TokenType {
     /// The name in the database.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Confirmation => "confirmation_token",
             Self::Recovery => "recovery_token",

@@ -105,7 +105,8 @@ async fn allows_account(auth: &Auth, new: &NewUser, client: &Client) -> Result<b
     if !auth.hooks.has(Hook::BeforeUserCreated) {
         return Ok(true);
     }
-    let find = async |db: &tokio_postgres::Client| user::find_by_email(db, &new.email).await;
+    let email = new.email.clone();
+    let find = async move |db: &tokio_postgres::Client| user::find_by_email(db, &email).await;
     let operation = client.operation("auth.find_by_email");
     if auth.control.statement(&operation, find).await.map_err(|fault: Fault| fault)?.is_some() {
         return Ok(true);

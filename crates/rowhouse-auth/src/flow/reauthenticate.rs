@@ -19,6 +19,9 @@ use crate::store::{session, user};
 /// Sessions up to this age need no proof, as with GoTrue.
 const FRESH: Duration = Duration::hours(24);
 
+/// The tokens in question.
+const TYPES: &[&str] = &[TokenType::Reauthentication.as_str()];
+
 /// Why no letter is written, or a password is not changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReauthenticationError {
@@ -96,9 +99,8 @@ pub(crate) async fn require(
     }
     let nonce = nonce.ok_or(ReauthenticationError::Needed)?;
     let (service, address) = (auth.clone(), user.email.to_ascii_lowercase());
-    let types = [TokenType::Reauthentication.as_str()];
     let work = async move |tx: &Transaction<'_>| {
-        one_time::find_by_code(&service, tx, &address, nonce.expose(), &types).await
+        one_time::find_by_code(&service, tx, &address, nonce.expose(), TYPES).await
     };
     let found = auth.control.run_tx(&client.operation("auth.check_nonce"), work).await;
     let found = found.map_err(|fault: Fault| fault)?.filter(|found| found.token.user == caller.user.0);

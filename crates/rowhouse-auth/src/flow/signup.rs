@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rowhouse_db::Transaction;
 use serde_json::json;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};

@@ -37,6 +37,7 @@ pub(crate) async fn sign_up(
     let user = user::lock(tx, id).await?.ok_or(Fault::Vanished)?.user;
     if user.is_confirmed() {
         tell_owner(auth, tx, &user, &back.redirect_to, client).await?;
+        letter_user::audit_repeated_sign_up(tx, id).await?;
         return Ok(stand_in(auth, &new.email));
     }
     if !is_own(&user) {

@@ -129,3 +129,13 @@ pub(crate) async fn apply_email_change(
         [(&id, Type::UUID), (&identity, Type::UUID), (&now, Type::TIMESTAMPTZ)];
     client.execute_typed(sql, &parameters).await.map(|_| ()).map_err(taken)
 }
+
+/// Writes into the audit log that somebody signed up with the address of an account.
+pub(crate) async fn audit_repeated_sign_up(client: &Client, id: Uuid) -> Result<(), Fault> {
+    let sql =
+        "select auth.audit_repeated('user_repeated_signup', u.id, jsonb_build_object('log_type', 'user',
+                 'traits', jsonb_build_object('user_id', u.id, 'user_email', u.email)))
+               from auth.users u where u.id = $1";
+    client.execute_typed(sql, &[(&id, Type::UUID)]).await?;
+    Ok(())
+}

@@ -43,7 +43,8 @@ impl App {
     pub(crate) async fn open(&self, method: Method, link: &Url) -> Opened {
         let path = format!("{}?{}", link.path(), link.query().unwrap());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let request = client.request(method, format!("http://{}{path}", self.address));
+        let served: &rowhouse_testkit::TestApp = self;
+        let request = client.request(method, format!("http://{}{path}", served.address));
         let response = request.header("accept-language", "de-AT,en;q=0.5").send().await.unwrap();
         let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
         let (status, headers) = (response.status(), response.headers().clone());
