@@ -127,7 +127,7 @@ async fn write_sign_in(
 ) -> Result<Written, LetterError> {
     let user = match user::find_by_email(tx, &new.email).await? {
         Some(row) => lock(tx, row.user).await?,
-        None => match refuse_account(auth, wanted) {
+        None => match refuse_account(auth, wanted, &new.email) {
             None => {
                 user::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
                 user::find(tx, new.id).await?.ok_or(Fault::Vanished)?.user
@@ -148,11 +148,11 @@ async fn write_sign_in(
 }
 
 /// Why no account is made for an unknown address.
-fn refuse_account(auth: &Auth, wanted: bool) -> Option<LetterError> {
+fn refuse_account(auth: &Auth, wanted: bool, email: &str) -> Option<LetterError> {
     match (wanted, auth.settings.disable_signup) {
         (false, _) => Some(LetterError::NoAccount),
         (true, true) => Some(LetterError::SignUpDisabled),
-        (true, false) => None,
+        (true, false) => policy::chosen_email(email, &auth.settings).err().map(LetterError::Email),
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) async fn resend(
     let request = body.request(redirect_to, "Missing email address or phone number")?;
     match kind.as_str() {
         "signup" => letter_request::resend_confirmation(&auth, request, &client).await?,
+        "email_change" => letter_request::resend_email_change(&auth, request, &client).await?,
         "" => {
             return Err(Refusal::validation(
                 "Missing one of these types: signup, email_change, sms, phone_change",
