@@ -94,6 +94,7 @@ create table auth.one_time_tokens (
 );
 create index one_time_tokens_token_hash_hash_idx on auth.one_time_tokens using hash (token_hash);
 create index one_time_tokens_relates_to_hash_idx on auth.one_time_tokens using hash (relates_to);
+create index one_time_tokens_flow_state_id_idx on auth.one_time_tokens (flow_state_id);
 create index one_time_tokens_expires_at_idx on auth.one_time_tokens (expires_at);
 comment on table auth.one_time_tokens is 'Links and codes that were sent and not used yet; digests only.';
 
@@ -209,7 +210,9 @@ begin
   get diagnostics removed = row_count;
   total := total + removed;
   delete from auth.flow_state where id = any (array(
-    select f.id from auth.flow_state f where f.created_at < too_old limit most));
+    select f.id from auth.flow_state f
+    where f.created_at < too_old and not exists (
+      select from auth.one_time_tokens t where t.flow_state_id = f.id and t.expires_at >= too_old) limit most));
   get diagnostics removed = row_count;
   total := total + removed;
   delete from auth.mfa_challenges where id = any (array(

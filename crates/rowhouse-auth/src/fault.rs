@@ -4,6 +4,7 @@
 use rowhouse_crypto::KeyError;
 use rowhouse_crypto::password::HashError;
 use rowhouse_db::{DbError, TransactionError};
+use rowhouse_mail::MailError;
 
 use crate::hook::HookError;
 
@@ -31,6 +32,9 @@ pub(crate) enum Fault {
     /// A row of schema `auth` cannot be read.
     #[error("schema auth holds a malformed row")]
     Json(#[source] serde_json::Error),
+    /// A letter could not be written: a template or an address that cannot be used.
+    #[error("a letter could not be written")]
+    Letter(#[source] MailError),
     /// A row that the same transaction has written is missing.
     #[error("the new user's row is missing")]
     Vanished,
@@ -39,6 +43,15 @@ pub(crate) enum Fault {
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Db(error.into())
+    }
+}
+
+impl From<MailError> for Fault {
+    fn from(error: MailError) -> Self {
+        match error {
+            MailError::Db(error) => Self::Db(error),
+            error => Self::Letter(error),
+        }
     }
 }
 

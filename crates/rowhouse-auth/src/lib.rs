@@ -14,12 +14,17 @@ mod hasher;
 mod hook;
 mod key_store;
 mod lifetime;
+mod language;
+mod letter;
+mod letter_limit;
 mod limit;
 mod live;
 mod metadata;
 mod method;
 mod model;
 mod module;
+mod one_time;
+mod pace;
 mod pkce;
 mod policy;
 mod redirect;
@@ -70,4 +75,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ),
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
     ("20261127160100_auth_refresh.sql", include_str!("../migrations/20261127160100_auth_refresh.sql")),
+    ("20261127150030_auth_letters.sql", include_str!("../migrations/20261127150030_auth_letters.sql")),
 ];

@@ -9,6 +9,7 @@ use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
+use rowhouse_mail::Mailer;
 use rowhouse_module::{
     Assembly, BuiltInSchedule, CannotRun, CommandGroup, FindCaller, KeySecret, Metric, Mode, Module,
     ModuleFuture, Project, Secrets,
@@ -28,6 +29,10 @@ const TIDYING: &[(BuiltInSchedule, &str)] = &[
         BuiltInSchedule { name: "auth.prune-sessions", cron: "37 * * * *", kind: "auth.prune_sessions" },
         "select auth.prune_sessions()",
     ),
+    (
+        BuiltInSchedule { name: "auth.prune-flows", cron: "17 * * * *", kind: "auth.prune_flows" },
+        "select auth.prune_flows()",
+    ),
 ];
 
 /// The cleanup job of the audit log, whose age is a setting.
@@ -46,7 +51,8 @@ const METRICS: &[Metric] = &[
     },
 ];
 
-/// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`] and [`KeySecret`].
+/// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`] and [`KeySecret`]; requires [`Mailer`] when all have
+/// started.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthModule;
 
@@ -117,7 +123,6 @@ impl Module for AuthModule {
             }
             let keys = open_keys(assembly, &settings).await?;
             add_resolver(assembly, &settings, &keys)?;
-            add_surfaces(assembly, &settings, &keys)?;
             add_tidying(assembly, &settings);
             tell_keys(assembly, &keys).await?;
             let hub = assembly.hub();
@@ -128,6 +133,14 @@ impl Module for AuthModule {
             }));
             assembly.provide(Arc::new(keys));
             Ok(())
+        })
+    }
+
+    /// The surfaces write letters, and the module of mail starts after this one, which it needs.
+    fn complete<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            let (keys, mailer) = (assembly.require::<KeyStore>()?, assembly.require::<Mailer>()?);
+            add_surfaces(assembly, &keys, &mailer)
         })
     }
 }
@@ -159,17 +172,19 @@ fn add_resolver(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStor
     Ok(())
 }
 
-fn add_surfaces(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStore) -> Result<(), CannotRun> {
+fn add_surfaces(assembly: &mut Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<(), CannotRun> {
     let origin = &assembly.origin;
+    let settings = origin.settings.get::<AuthSettings>();
     let hooks = AuthHookSettings::clone(&origin.settings.get());
     let outbound = Outbound::new(hooks.allow_private_urls).map_err(CannotRun::because)?;
     let public_url = origin.settings.get::<ServerSettings>().public_url.clone();
     let auth = Auth::new(AuthParts {
         control: origin.database.control.clone(),
         keys: keys.clone(),
-        settings: settings.clone(),
+        settings: (*settings).clone(),
         hooks,
         outbound,
+        mailer: mailer.clone(),
         public_url: public_url.unwrap_or_default(),
         clock: origin.clock.clone(),
         rng: origin.rng.clone(),

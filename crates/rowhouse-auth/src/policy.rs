@@ -132,6 +132,8 @@ pub(crate) fn email(address: &str) -> Result<String, EmailError> {
     }
     let well_formed =
         address.rsplit_once('@').is_some_and(|(local, domain)| is_local(local) && is_domain(domain));
+    // What mail cannot be sent to would be found out only when a letter is written.
+    let well_formed = well_formed && rowhouse_mail::read_mailbox("email", address).is_ok();
     if well_formed { Ok(address.to_ascii_lowercase()) } else { Err(EmailError::Malformed) }
 }
 

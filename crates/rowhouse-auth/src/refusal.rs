@@ -10,6 +10,7 @@ use rowhouse_db::DbError;
 
 use crate::fault::Fault;
 use crate::hook::HookError;
+use crate::letter_limit::TooManyLetters;
 use crate::limit::TooManyRequests;
 use crate::live::NotLive;
 use crate::metadata::MetadataError;
@@ -91,9 +92,12 @@ impl From<Fault> for Refusal {
                 Self::new(S::SERVICE_UNAVAILABLE, "over_request_rate_limit", message).retry_after(SHORTLY)
             }
             Fault::Hook(error) => hook_refusal(error),
-            Fault::Key(_) | Fault::Hash(_) | Fault::HashTask(_) | Fault::Json(_) | Fault::Vanished => {
-                Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure")
-            }
+            Fault::Key(_)
+            | Fault::Hash(_)
+            | Fault::HashTask(_)
+            | Fault::Json(_)
+            | Fault::Letter(_)
+            | Fault::Vanished => Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure"),
         };
         answer.because(fault)
     }
@@ -186,6 +190,13 @@ impl From<TooManyRequests> for Refusal {
     fn from(TooManyRequests { retry_after }: TooManyRequests) -> Self {
         let message = "Request rate limit reached";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "over_request_rate_limit", message).retry_after(retry_after)
+    }
+}
+
+impl From<TooManyLetters> for Refusal {
+    fn from(error: TooManyLetters) -> Self {
+        let code = "over_email_send_rate_limit";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code, error.to_string()).retry_after(error.retry_after)
     }
 }
 

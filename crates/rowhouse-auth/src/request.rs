@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::Auth;
 use crate::fault::Fault;
+use crate::language;
 use crate::live::NotLive;
 use crate::model::Object;
 use crate::refusal::Refusal;
@@ -69,6 +70,8 @@ pub(crate) struct Client {
     pub(crate) address: Option<IpAddr>,
     pub(crate) rates: RateReport,
     pub(crate) user_agent: Option<String>,
+    /// The language that it prefers.
+    pub(crate) language: Option<String>,
 }
 
 impl Client {
@@ -83,12 +86,14 @@ impl FromRequestParts<Auth> for Client {
 
     async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let languages = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let origin = parts.extensions.get::<Origin>().cloned();
         Ok(Self {
             origin: origin.unwrap_or_else(|| Origin::system(&auth.clock)),
             address: parts.extensions.get::<ClientAddress>().map(|address| address.0),
             rates: parts.extensions.get::<RateReport>().cloned().unwrap_or_default(),
             user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
+            language: languages.and_then(language::preferred),
         })
     }
 }

@@ -3,10 +3,14 @@
 mod account;
 mod admin;
 mod discovery;
+mod invite;
+mod letter;
 mod service;
 mod session;
 mod signup;
 mod token;
+mod verify;
+mod verify_page;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
@@ -31,11 +35,19 @@ pub fn router(auth: Auth) -> Router {
         .route("/.well-known/oauth-authorization-server", get(discovery::document))
         .route("/signup", post(signup::post))
         .route("/token", post(token::post))
+        .route("/otp", post(letter::sign_in))
+        .route("/magiclink", post(letter::sign_in))
+        .route("/recover", post(letter::recover))
+        .route("/resend", post(letter::resend))
+        .route("/reauthenticate", get(letter::reauthenticate))
+        .route("/verify", get(verify::get).head(verify::head).post(verify::post))
         .route("/user", get(account::get).put(account::put))
         .route("/tenant", post(account::post_tenant))
         .route("/logout", post(account::post_logout))
         .route("/sessions", get(session::list))
         .route("/sessions/{id}", axum::routing::delete(session::delete))
+        .route("/invite", post(invite::post))
+        .route("/admin/generate_link", post(invite::post_link))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
         .route("/admin/users/{id}/sessions", get(session::admin_list))

@@ -77,8 +77,28 @@ settings! {
         pub redirect_urls: Vec<String> = Vec::new(),
         /// Refuses new accounts.
         pub disable_signup: bool = false,
+        /// Whether somebody may sign up without address and number.
+        pub anonymous_users: bool = false,
+        /// Such sign-ups per address within an hour.
+        pub anonymous_rate_per_hour: u32 as "sign-ups in an hour" = 30,
         /// Confirms addresses without a mail. Refused in production.
         pub mailer_autoconfirm: bool = false,
+        /// How long links and codes in mails are valid.
+        pub mailer_otp_expiry: Duration = Duration::from_secs(86_400),
+        /// Digits of the codes in mails, 6 to 10.
+        pub mailer_otp_length: u16 as "digits" = 6,
+        /// Wrong codes after which the code of a mail is void; its link stays valid.
+        pub otp_attempts: u16 as "codes" = 10,
+        /// Time between two mails of one kind to one address. Zero: none.
+        pub mailer_max_frequency: Duration = Duration::from_mins(1),
+        /// Mails that may be asked for within an hour, for each address that they go to and for each client address.
+        pub email_rate_per_hour: u32 as "mails in an hour" = 30,
+        /// Whether a link shows a page with a button, and only the button uses it up: scanners of mail gateways open links. `false`: opening the link uses it up, as with GoTrue.
+        pub verify_page: bool = true,
+        /// Whether a changed address has to be confirmed from the former one, too.
+        pub secure_email_change: bool = true,
+        /// Whether a new password needs a code by mail if the session is older than 24 hours.
+        pub secure_password_change: bool = false,
         /// Shortest password accepted.
         pub password_min_length: u16 as "characters" = 6,
         /// Classes of characters, each written as all its characters; a password needs one of each.
@@ -118,8 +138,13 @@ settings! {
     }
 }
 
-/// Requests within five minutes that development allows one address, unless somebody says otherwise.
+/// Requests within five minutes, and mails within an hour, that development allows one address, unless somebody says
+/// otherwise.
 const DEVELOPMENT_RATE: u32 = 3_000;
+/// Time between two mails in development.
+const DEVELOPMENT_GAP: Duration = Duration::from_secs(1);
+/// Lengths of codes that people can be expected to type in.
+const CODE_LENGTHS: std::ops::RangeInclusive<u16> = 6..=10;
 
 impl AuthSettings {
     /// When `jwt_secret` is accepted no more.
@@ -147,6 +172,18 @@ impl Check for AuthSettings {
         if given.is_default("token_rate_per_5min") {
             self.token_rate_per_5min = DEVELOPMENT_RATE;
         }
+        if given.is_default("email_rate_per_hour") {
+            self.email_rate_per_hour = DEVELOPMENT_RATE;
+        }
+        if given.is_default("anonymous_rate_per_hour") {
+            self.anonymous_rate_per_hour = DEVELOPMENT_RATE;
+        }
+        if given.is_default("mailer_max_frequency") {
+            self.mailer_max_frequency = DEVELOPMENT_GAP;
+        }
+        if given.is_default("verify_page") {
+            self.verify_page = false;
+        }
     }
 
     fn check(&self, findings: &mut Findings<'_>) {
@@ -155,6 +192,11 @@ impl Check for AuthSettings {
         findings.span("lockout_duration", self.lockout_duration);
         if self.trusted_until().is_err() {
             findings.refuse("jwt_secret_until", "expected a time such as \"2027-01-31T00:00:00Z\"");
+        }
+        findings.positive_span("mailer_otp_expiry", self.mailer_otp_expiry);
+        findings.span("mailer_max_frequency", self.mailer_max_frequency);
+        if !CODE_LENGTHS.contains(&self.mailer_otp_length) {
+            findings.refuse("mailer_otp_length", "expected 6 to 10; shorter codes can be guessed");
         }
         if self.session_idle_limit < self.access_token_lifetime {
             findings.refuse("session_idle_limit", "expected at least auth.access_token_lifetime");

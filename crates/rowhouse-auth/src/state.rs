@@ -1,12 +1,15 @@
 //! State of the routes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use rowhouse_crypto::{CodeKey, CounterKey, Envelope};
 use rowhouse_db::Control;
+use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::{SharedClock, SharedRng};
+use rowhouse_mail::Mailer;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,7 +18,10 @@ use crate::captcha::Captcha;
 use crate::hasher::Hasher;
 use crate::hook::Hooks;
 use crate::key_store::KeyStore;
+use crate::letter::Letters;
+use crate::letter_limit::LetterLimit;
 use crate::limit::ClientLimit;
+use crate::pace::Pace;
 use crate::redirect::RedirectTargets;
 use crate::settings::{AuthHookSettings, AuthSettings};
 
@@ -34,6 +40,8 @@ pub struct AuthParts {
     pub outbound: Outbound,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
+    /// Writes letters.
+    pub mailer: Mailer,
     /// The time.
     pub clock: SharedClock,
     /// For ids, salts and refresh tokens.
@@ -63,6 +71,13 @@ pub struct Auth {
     pub(crate) breaches: Arc<BreachList>,
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
+    pub(crate) anonymous_limit: AddressLimit,
+    pub(crate) letters: Letters,
+    pub(crate) letter_limit: Arc<LetterLimit>,
+    /// Of requests for letters.
+    pub(crate) letter_pace: Arc<Pace>,
+    /// Of verifications by code.
+    pub(crate) code_pace: Arc<Pace>,
 }
 
 impl FromRef<Auth> for Control {
@@ -75,11 +90,17 @@ impl Auth {
     /// Builds the service.
     #[must_use]
     pub fn new(parts: AuthParts) -> Self {
-        let AuthParts { control, keys, settings, hooks, outbound, public_url, clock, rng } = parts;
+        let AuthParts { control, keys, settings, hooks, outbound, public_url, mailer, clock, rng } = parts;
         let hooks = Hooks::new(hooks, control.clone(), outbound, clock.clone(), rng.clone());
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
+        let issuer = issuer(&public_url);
         Self {
-            issuer: issuer(&public_url).into(),
+            letters: Letters::new(mailer, &site, &issuer),
+            letter_limit: Arc::new(LetterLimit::new(&settings, clock.clone())),
+            anonymous_limit: anonymous_limit(&settings, &clock),
+            letter_pace: Arc::default(),
+            code_pace: Arc::default(),
+            issuer: issuer.into(),
             refresh_key: keys.refresh_key(),
             hooks: Arc::new(hooks),
             codes: Arc::new(keys.code_key()),
@@ -105,6 +126,11 @@ impl Auth {
     pub(crate) fn new_id(&self) -> Uuid {
         rowhouse_kernel::new_id(&*self.clock, &*self.rng)
     }
+}
+
+fn anonymous_limit(settings: &AuthSettings, clock: &SharedClock) -> AddressLimit {
+    let quota = Quota::new(settings.anonymous_rate_per_hour, Duration::from_hours(1));
+    AddressLimit::new("anonymous", quota, RateLimiter::in_memory(Arc::clone(clock)))
 }
 
 /// The issuer of tokens for a server at `public_url`.

@@ -9,6 +9,8 @@ pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod prepared_user;
 pub(crate) mod refresh;
+pub(crate) mod letter_user;
+pub(crate) mod one_time_token;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 pub(crate) mod session_list;

@@ -33,8 +33,8 @@ const REMEDY: &str = "choose another --port or mail.smtp_listen";
 /// Connections to the database that deliveries share, so that they never delay accepting mails.
 const DELIVERY_CONNECTIONS: u32 = 4;
 
-/// Mails: accepted over HTTP, SMTP and SQL, delivered or captured. Requires [`CallerResolver`], [`Waker`] and [`Outbound`];
-/// mails to lists need [`KeySecret`].
+/// Mails: accepted over HTTP, SMTP and SQL, delivered or captured. Provides [`Mailer`]. Requires [`CallerResolver`], [`Waker`]
+/// and [`Outbound`]; mails to lists need [`KeySecret`].
 #[derive(Debug, Clone, Copy)]
 pub struct MailModule;
 
@@ -98,6 +98,7 @@ impl Module for MailModule {
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async move {
             let mailer = mailer(assembly)?;
+            assembly.provide(Arc::new(mailer.clone()));
             let control = assembly.origin.database.control.clone();
             let waker = assembly.require::<Waker>()?;
             let waker: crate::Waker = Arc::new(move || (waker.0)(crate::SEND));

@@ -1,11 +1,16 @@
 //! The signed-in user's own record.
 
 use rowhouse_db::{OwnSession, Transaction};
+use rowhouse_kernel::Secret;
 use serde_json::Value;
-use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::email_change;
+use crate::flow::one_time::Return;
+use crate::flow::reauthenticate::{self, Nonce, ReauthenticationError};
+use crate::letter_limit::TooManyLetters;
 use crate::live::{NotLive, require_live};
 use crate::metadata::{self, MetadataError};
 use crate::model::{Object, User};
@@ -13,7 +18,7 @@ use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::{Client, SignedIn};
 use crate::store::session::Scope;
 use crate::store::user::{UserChange, UserRow, WriteError};
-use crate::store::{prepared_user, session, user};
+use crate::store::{one_time_token, prepared_user, session, user};
 
 /// Why the user's record is not shown or changed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,13 @@ pub(crate) enum AccountError {
     /// The new password is the old one.
     #[error("New password should be different from the old password.")]
     SamePassword,
+    /// Nobody could sign in with it.
+    #[error("Updating password of an anonymous user without an email or phone is not allowed")]
+    PasswordWithoutAddress,
+    #[error(transparent)]
+    Reauthentication(#[from] ReauthenticationError),
+    #[error(transparent)]
+    Letters(#[from] TooManyLetters),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error(transparent)]
@@ -38,12 +50,15 @@ pub(crate) enum AccountError {
 carry_fault!(AccountError);
 
 /// What users may change about themselves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AccountChange {
     pub(crate) email: Option<String>,
     pub(crate) password: Option<Password>,
     /// Merged into user metadata; null removes a key.
     pub(crate) data: Option<Object>,
+    /// The code of a letter, which a new password may need.
+    pub(crate) nonce: Option<Secret>,
+    pub(crate) back: Return,
 }
 
 /// The user, if session and user are still valid.
@@ -58,8 +73,8 @@ async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<UserRow,
     Ok(require_live(live, caller, auth.now())?)
 }
 
-/// Changes the user. A new password ends all other sessions; a new address is pending until it is confirmed, unless
-/// addresses are confirmed at once.
+/// Changes the user. A new password ends all other sessions; a new address is pending until it is confirmed, but for
+/// anonymous users where addresses are confirmed at once.
 pub(crate) async fn update(
     auth: &Auth,
     caller: SignedIn,
@@ -70,22 +85,32 @@ pub(crate) async fn update(
     let email = change.email.as_deref().filter(|email| !email.is_empty());
     let email = email.map(|email| policy::chosen_email(email, &auth.settings)).transpose()?;
     let email = email.filter(|email| *email != before.user.email);
-    let encrypted_password = match change.password {
-        Some(password) => Some(new_hash(auth, password, before.encrypted_password).await?),
-        None => None,
+    if before.user.is_anonymous && change.password.is_some() && email.is_none() {
+        return Err(AccountError::PasswordWithoutAddress);
+    }
+    if let Some(email) = &email {
+        email_change::count(auth, &before.user, email, client).await?;
+    }
+    let (encrypted_password, nonce) = match change.password {
+        Some(password) => {
+            let nonce = reauthenticate::require(auth, caller, &before.user, change.nonce, client).await?;
+            (Some(new_hash(auth, password, before.encrypted_password).await?), nonce)
+        }
+        None => (None, None),
     };
-    let (now, at_once) = (auth.now(), auth.settings.mailer_autoconfirm);
-    let (email, pending_email) = if at_once { (email, None) } else { (None, email) };
-    let base = UserChange {
-        confirm_email: email.is_some(),
-        email,
-        pending_email,
-        encrypted_password,
-        ..UserChange::default()
-    };
-    let data = change.data;
-    let work = async move |tx: &Transaction<'_>| apply(tx, caller, &base, data.as_ref(), now).await;
+    let base = Change { email, encrypted_password, nonce, data: change.data, back: change.back };
+    let (service, from) = (auth.clone(), client.clone());
+    let work = async move |tx: &Transaction<'_>| apply(&service, tx, caller, &base, &from).await;
     auth.control.run_tx(&client.operation("auth.update_user"), work).await
+}
+
+/// What is written.
+struct Change {
+    email: Option<String>,
+    encrypted_password: Option<String>,
+    nonce: Option<Nonce>,
+    data: Option<Object>,
+    back: Return,
 }
 
 async fn new_hash(auth: &Auth, password: Password, old: Option<String>) -> Result<String, AccountError> {
@@ -97,35 +122,57 @@ async fn new_hash(auth: &Auth, password: Password, old: Option<String>) -> Resul
 }
 
 async fn apply(
+    auth: &Auth,
     tx: &Transaction<'_>,
     caller: SignedIn,
-    base: &UserChange,
-    data: Option<&Object>,
-    now: OffsetDateTime,
+    asked: &Change,
+    client: &Client,
 ) -> Result<User, AccountError> {
-    let row = user::lock(tx, caller.user.0).await?.ok_or(NotLive::UserNotFound)?;
+    let (id, now) = (caller.user.0, auth.now());
+    let row = user::lock(tx, id).await?.ok_or(NotLive::UserNotFound)?;
     let current = caller.session.map(|session| session.0);
-    require_live(user::find_live(tx, caller.user.0, current).await?, caller, now)?;
-    // A pending address is not looked up: the answer would reveal whether a user has it.
-    if let Some(email) = &base.email {
-        user::require_free(tx, email, caller.user.0).await?;
+    require_live(user::find_live(tx, id, current).await?, caller, now)?;
+    if let Some(nonce) = asked.nonce
+        && !one_time_token::take(tx, nonce.token).await?
+    {
+        return Err(ReauthenticationError::NotValid.into());
+    }
+    // Where letters confirm addresses, a pending one is not looked up: the answer would reveal whether a user has it.
+    if let (Some(email), true) = (&asked.email, auth.settings.mailer_autoconfirm) {
+        user::require_free(tx, email, id).await?;
     }
     let before = metadata::size(&row.user.user_metadata);
+    let data = asked.data.as_ref();
     let user_metadata = data.map(|data| metadata::user(before, merged(row.user.user_metadata, data)));
     let change = UserChange {
-        email: base.email.clone(),
-        pending_email: base.pending_email.clone(),
-        confirm_email: base.confirm_email,
-        encrypted_password: base.encrypted_password.clone(),
+        pending_email: asked.email.clone(),
+        encrypted_password: asked.encrypted_password.clone(),
         user_metadata: user_metadata.transpose()?,
         ..UserChange::default()
     };
-    user::update(tx, caller.user.0, &change, now).await?;
+    user::update(tx, id, &change, now).await?;
     if change.encrypted_password.is_some() {
-        session::end(tx, caller.user.0, current, Scope::Others).await?;
+        session::end(tx, id, current, Scope::Others).await?;
     }
-    let row = user::find(tx, caller.user.0).await?;
+    if asked.email.is_some() {
+        change_email(auth, tx, id, &asked.back, client).await?;
+    }
+    let row = user::find(tx, id).await?;
     Ok(row.map(|row| row.user).ok_or(NotLive::UserNotFound)?)
+}
+
+async fn change_email(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    id: Uuid,
+    back: &Return,
+    client: &Client,
+) -> Result<(), AccountError> {
+    let user = user::find(tx, id).await?.ok_or(NotLive::UserNotFound)?.user;
+    match user.is_anonymous && auth.settings.mailer_autoconfirm {
+        true => Ok(email_change::apply(auth, tx, &user).await?),
+        false => Ok(email_change::begin(auth, tx, &user, back, client).await?),
+    }
 }
 
 /// `metadata` merged with `changes`, key by key; null removes a key.

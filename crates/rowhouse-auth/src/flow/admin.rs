@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::account::merged;
-use crate::flow::signup::new_user;
+use crate::flow::new_user::new_user;
 use crate::metadata::{self, MetadataError};
 use crate::model::{Object, User};
 use crate::policy::{self, EmailError, Password, PasswordError};

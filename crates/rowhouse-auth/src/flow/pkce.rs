@@ -13,6 +13,7 @@ use crate::model::Session;
 use crate::pkce::PkceError;
 use crate::request::Client;
 use crate::store::flow_state::{self, FlowRow};
+use crate::store::user;
 
 /// How long a code may wait to be exchanged, as GoTrue has it.
 const LIFETIME: Duration = Duration::minutes(5);
@@ -100,6 +101,7 @@ async fn open(
     if grant.user.is_banned(now) {
         return Err(ExchangeError::Banned);
     }
+    user::note_sign_in_time(tx, user, now).await?;
     flow_state::delete(tx, flow.id).await?;
     Ok(grant)
 }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use rowhouse_db::Transaction;
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::new_user::{new_user, new_user_id};
+use crate::flow::one_time::Return;
 use crate::flow::session::{self, Grant};
+use crate::flow::signup_letter;
 use crate::hook::Hook;
+use crate::letter_limit::{LetterKind, TooManyLetters};
 use crate::metadata::{self, MetadataError};
 use crate::method::Method;
 use crate::model::{Object, Session, User};
@@ -34,6 +37,8 @@ pub(crate) enum SignUpError {
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error(transparent)]
+    Letters(#[from] TooManyLetters),
+    #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -47,6 +52,7 @@ pub(crate) struct SignUp {
     pub(crate) password: Password,
     /// Becomes user metadata.
     pub(crate) data: Object,
+    pub(crate) back: Return,
 }
 
 /// The result of a sign-up.
@@ -54,13 +60,8 @@ pub(crate) struct SignUp {
 pub(crate) enum SignedUp {
     /// Addresses are confirmed at once: signed in.
     Session(Box<Session>),
-    /// The address has to be confirmed; if it was taken, the user is a fabricated one.
+    /// The address has to be confirmed.
     Unconfirmed(Box<User>),
-}
-
-enum Created {
-    SignedIn(Grant),
-    Unconfirmed(User),
 }
 
 /// Creates user, profile, personal organization, tenant and, where addresses are confirmed at once, a session: all in
@@ -72,24 +73,40 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
     let email = policy::chosen_email(&request.email, &auth.settings)?;
     request.password.require_safe(&auth.settings, &auth.breaches).await?;
     let data = metadata::user(0, request.data)?;
-    let encrypted_password = Some(auth.hasher.hash(request.password).await?);
-    let now = auth.now();
     let is_confirmed = auth.settings.mailer_autoconfirm;
-    let new =
-        NewUser { encrypted_password, is_confirmed, ..new_user(auth.new_id(), email, data, is_confirmed) };
-    let announced = json!({ "user": invented(new.id, &new, now) });
-    auth.hooks.call(Hook::BeforeUserCreated, announced, client).await?;
-    let new = Arc::new(new);
-    let operation = client.operation("auth.sign_up");
-    let (service, asked, from) = (auth.clone(), Arc::clone(&new), client.clone());
-    let work = async move |tx: &Transaction<'_>| create(&service, tx, &asked, &from, now).await;
-    match auth.control.run_tx(&operation, work).await {
-        Ok(Created::SignedIn(grant)) => Ok(SignedUp::Session(Box::new(grant.sign(auth, client, now).await?))),
-        Ok(Created::Unconfirmed(user)) => Ok(SignedUp::Unconfirmed(Box::new(user))),
-        Err(SignUpError::Write(WriteError::EmailTaken)) if is_confirmed => Err(SignUpError::UserExists),
-        Err(SignUpError::Write(WriteError::EmailTaken)) => {
-            Ok(SignedUp::Unconfirmed(Box::new(invented(auth.new_id(), &new, now))))
+    if !is_confirmed {
+        auth.letter_limit.check(LetterKind::Confirmation, &email, client).await?;
+    }
+    let encrypted_password = Some(auth.hasher.hash(request.password).await?);
+    let new = new_user(new_user_id(auth), email, data, is_confirmed);
+    let identity_data = new.user_metadata.clone();
+    let new = Arc::new(NewUser { encrypted_password, identity_data, ..new });
+    announce(auth, &new, client).await?;
+    match is_confirmed {
+        true => sign_in(auth, new, client).await.map(|session| SignedUp::Session(Box::new(session))),
+        false => {
+            let write = write_letter(auth, new, request.back, client);
+            let user = auth.letter_pace.keep(write, Result::is_ok).await?;
+            Ok(SignedUp::Unconfirmed(Box::new(user)))
         }
+    }
+}
+
+/// Asks the project's hook. Where addresses are confirmed by mail it is asked for addresses that have an account, too: its
+/// refusal would tell them apart.
+pub(crate) async fn announce(auth: &Auth, new: &NewUser, client: &Client) -> Result<(), Fault> {
+    let event = json!({ "user": signup_letter::shown(auth, new.id, new, auth.now()) });
+    auth.hooks.call(Hook::BeforeUserCreated, event, client).await.map(drop)
+}
+
+/// Creates a confirmed user with a session.
+async fn sign_in(auth: &Auth, new: Arc<NewUser>, client: &Client) -> Result<Session, SignUpError> {
+    let now = auth.now();
+    let (service, from) = (auth.clone(), client.clone());
+    let work = async move |tx: &Transaction<'_>| create(&service, tx, &new, &from, now).await;
+    match auth.control.run_tx(&client.operation("auth.sign_up"), work).await {
+        Ok(grant) => Ok(grant.sign(auth, client, now).await?),
+        Err(SignUpError::Write(WriteError::EmailTaken)) => Err(SignUpError::UserExists),
         Err(error) => Err(error),
     }
 }
@@ -100,83 +117,31 @@ async fn create(
     new: &NewUser,
     client: &Client,
     now: OffsetDateTime,
-) -> Result<Created, SignUpError> {
+) -> Result<Grant, SignUpError> {
     user::require_free(tx, &new.email, new.id).await?;
     user::insert(tx, new, auth.new_id(), now).await?;
-    if new.is_confirmed {
-        user::note_first_sign_in(tx, new.id, now).await?;
-        let grant = session::open(auth, tx, new.id, Method::Password.into(), client, now)
-            .await?
-            .ok_or(Fault::Vanished)?;
-        return Ok(Created::SignedIn(grant));
-    }
-    let row = user::find(tx, new.id).await?.ok_or(Fault::Vanished)?;
-    Ok(Created::Unconfirmed(row.user))
+    user::note_sign_in_time(tx, new.id, now).await?;
+    let grant = session::open(auth, tx, new.id, Method::Password.into(), client, now).await?;
+    Ok(grant.ok_or(Fault::Vanished)?)
 }
 
-/// A user of the provider `email`. As in GoTrue, the platform's own entries in the metadata override what the user
-/// has sent.
-pub(crate) fn new_user(id: Uuid, email: String, data: Object, is_confirmed: bool) -> NewUser {
-    let mut user_metadata = data;
-    let known = [
-        ("sub", json!(id)),
-        ("email", json!(email)),
-        ("email_verified", json!(is_confirmed)),
-        ("phone_verified", json!(false)),
-    ];
-    user_metadata.extend(known.map(|(name, value)| (name.to_owned(), value)));
-    NewUser {
-        id,
-        email,
-        role: rowhouse_kernel::AUTHENTICATED.to_owned(),
-        encrypted_password: None,
-        is_confirmed,
-        app_metadata: app_metadata(),
-        user_metadata,
-        banned_until: None,
-    }
-}
-
-fn app_metadata() -> Object {
-    [("provider", json!("email")), ("providers", json!(["email"]))]
-        .map(|(k, v)| (k.to_owned(), v))
-        .into_iter()
-        .collect()
-}
-
-/// The fabricated user returned for an address that is taken, so that the answer does not reveal it; only the list of
-/// identities is empty, which clients of GoTrue check.
-fn invented(id: Uuid, asked: &NewUser, now: OffsetDateTime) -> User {
-    // The times of real users come from the database, in microseconds.
-    let now = now.replace_nanosecond(now.microsecond() * 1000).unwrap_or(now);
-    let mut user_metadata = asked.user_metadata.clone();
-    user_metadata.insert("sub".to_owned(), Value::String(id.to_string()));
-    User {
-        id,
-        aud: rowhouse_kernel::AUTHENTICATED.to_owned(),
-        role: asked.role.clone(),
-        email: asked.email.clone(),
-        email_confirmed_at: None,
-        invited_at: None,
-        phone: String::new(),
-        phone_confirmed_at: None,
-        confirmation_sent_at: None,
-        confirmed_at: None,
-        recovery_sent_at: None,
-        new_email: String::new(),
-        email_change_sent_at: None,
-        new_phone: String::new(),
-        phone_change_sent_at: None,
-        reauthentication_sent_at: None,
-        last_sign_in_at: None,
-        app_metadata: app_metadata(),
-        user_metadata,
-        factors: Vec::new(),
-        identities: Vec::new(),
-        created_at: now,
-        updated_at: now,
-        banned_until: None,
-        deleted_at: None,
-        is_anonymous: false,
-    }
+/// Writes the letter that the address's owner gets. The second of two sign-ups at once finds the user of the first.
+pub(crate) async fn write_letter(
+    auth: &Auth,
+    new: Arc<NewUser>,
+    back: Return,
+    client: &Client,
+) -> Result<User, SignUpError> {
+    let write = async || {
+        let (service, new, back, from) = (auth.clone(), Arc::clone(&new), back.clone(), client.clone());
+        let work = async move |tx: &Transaction<'_>| {
+            Ok(signup_letter::sign_up(&service, tx, &new, &back, &from).await?)
+        };
+        auth.control.run_tx(&client.operation("auth.sign_up"), work).await
+    };
+    let id = match write().await {
+        Err(SignUpError::Write(WriteError::EmailTaken)) => write().await?,
+        written => written?,
+    };
+    Ok(signup_letter::shown(auth, id, &new, auth.now()))
 }

@@ -3,17 +3,19 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use rowhouse_kernel::TenantId;
+use rowhouse_kernel::{Secret, TenantId};
 use serde::Deserialize;
 
 use super::{session_answer, user_answer};
 use crate::Auth;
 use crate::flow::account::{self, AccountChange, AccountError};
+use crate::flow::one_time::Return;
 use crate::flow::session::{self, SessionError};
 use crate::model::Object;
+use crate::pkce::Challenge;
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{Body, Client, Params, SignedIn};
+use crate::request::{Body, Client, Params, RedirectTo, SignedIn};
 use crate::store::session::Scope;
 
 #[derive(Debug, Deserialize)]
@@ -22,6 +24,9 @@ pub(super) struct AccountBody {
     phone: Option<String>,
     password: Option<Password>,
     data: Option<Object>,
+    nonce: Option<String>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,6 +48,11 @@ impl From<AccountError> for Refusal {
             AccountError::SamePassword => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "same_password", error.to_string())
             }
+            AccountError::PasswordWithoutAddress => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", error.to_string())
+            }
+            AccountError::Reauthentication(error) => error.into(),
+            AccountError::Letters(error) => error.into(),
             AccountError::Metadata(error) => error.into(),
             AccountError::Write(error) => error.into(),
             AccountError::Fault(fault) => fault.into(),
@@ -74,6 +84,7 @@ pub(super) async fn put(
     State(auth): State<Auth>,
     caller: SignedIn,
     client: Client,
+    RedirectTo(redirect_to): RedirectTo,
     Body(body): Body<AccountBody>,
 ) -> Result<Response, Refusal> {
     if body.phone.is_some_and(|phone| !phone.is_empty()) {
@@ -86,7 +97,14 @@ pub(super) async fn put(
         false => auth.refresh_limit.check(&client).await?,
     }
     auth.refresh_limit.check_user(caller.user, &client).await?;
-    let change = AccountChange { email: body.email, password, data: body.data };
+    let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;
+    let change = AccountChange {
+        email: body.email,
+        password,
+        data: body.data,
+        nonce: body.nonce.filter(|nonce| !nonce.is_empty()).map(Secret::new),
+        back: Return { challenge, redirect_to },
+    };
     Ok(user_answer(account::update(&auth, caller, change, &client).await?))
 }
 

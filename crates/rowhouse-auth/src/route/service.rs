@@ -52,7 +52,7 @@ pub(super) async fn settings(State(auth): State<Auth>) -> Json<Value> {
     let mut external: serde_json::Map<String, Value> =
         PROVIDERS.iter().map(|provider| ((*provider).to_owned(), Value::Bool(false))).collect();
     external.insert("email".to_owned(), Value::Bool(true));
-    external.insert("anonymous_users".to_owned(), Value::Bool(false));
+    external.insert("anonymous_users".to_owned(), Value::Bool(auth.settings.anonymous_users));
     Json(json!({
         "external": external,
         "disable_signup": auth.settings.disable_signup,

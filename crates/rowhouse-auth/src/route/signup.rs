@@ -1,5 +1,7 @@
 //! POST /signup
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -7,11 +9,15 @@ use serde::Deserialize;
 
 use super::{session_answer, user_answer};
 use crate::Auth;
+use crate::flow::anonymous;
+use crate::flow::one_time::Return;
 use crate::flow::signup::{SignUp, SignUpError, SignedUp, sign_up};
+use crate::limit::TooManyRequests;
 use crate::model::Object;
+use crate::pkce::Challenge;
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{Body, Client};
+use crate::request::{Body, Client, RedirectTo};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct SignUpBody {
@@ -19,18 +25,33 @@ pub(super) struct SignUpBody {
     phone: Option<String>,
     password: Option<Password>,
     data: Option<Object>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
 }
 
 pub(super) async fn post(
     State(auth): State<Auth>,
     client: Client,
+    RedirectTo(redirect_to): RedirectTo,
     Body(body): Body<SignUpBody>,
 ) -> Result<Response, Refusal> {
     auth.signin_limit.check(&client).await?;
-    match sign_up(&auth, body.request()?, &client).await? {
+    if body.is_anonymous() {
+        return sign_up_anonymously(&auth, body, &client).await;
+    }
+    match sign_up(&auth, body.request(redirect_to)?, &client).await? {
         SignedUp::Session(session) => Ok(session_answer(*session)),
         SignedUp::Unconfirmed(user) => Ok(user_answer(*user)),
     }
+}
+
+async fn sign_up_anonymously(auth: &Auth, body: SignUpBody, client: &Client) -> Result<Response, Refusal> {
+    if !auth.settings.anonymous_users {
+        return Err(anonymous_disabled());
+    }
+    let address = client.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    auth.anonymous_limit.check(address, &client.rates).await.map_err(TooManyRequests::from)?;
+    Ok(session_answer(anonymous::sign_up(auth, body.data.unwrap_or_default(), client).await?))
 }
 
 impl From<SignUpError> for Refusal {
@@ -41,6 +62,7 @@ impl From<SignUpError> for Refusal {
             SignUpError::Email(error) => return error.into(),
             SignUpError::Password(error) => return error.into(),
             SignUpError::Metadata(error) => return error.into(),
+            SignUpError::Letters(error) => return error.into(),
             SignUpError::Write(error) => return error.into(),
             SignUpError::Fault(fault) => return fault.into(),
         };
@@ -55,15 +77,30 @@ fn anonymous_disabled() -> Refusal {
 }
 
 impl SignUpBody {
-    fn request(self) -> Result<SignUp, Refusal> {
+    fn is_anonymous(&self) -> bool {
+        [&self.email, &self.phone].into_iter().all(|text| text.as_deref().unwrap_or_default().is_empty())
+    }
+
+    fn request(self, redirect_to: String) -> Result<SignUp, Refusal> {
+        let challenge =
+            Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
         let named = |text: Option<String>| text.filter(|text| !text.is_empty());
         let email = match (named(self.email), named(self.phone)) {
-            (Some(email), _) => email,
+            (Some(email), None) => email,
+            (Some(_), Some(_)) => {
+                let message = "Only an email address or phone number should be provided on signup.";
+                return Err(Refusal::validation(message));
+            }
             (None, Some(_)) => return Err(Refusal::phone_disabled()),
             (None, None) => return Err(anonymous_disabled()),
         };
         let password = self.password.filter(|password| !password.expose().is_empty());
         let password = password.ok_or_else(|| Refusal::validation("Signup requires a valid password"))?;
-        Ok(SignUp { email, password, data: self.data.unwrap_or_default() })
+        Ok(SignUp {
+            email,
+            password,
+            data: self.data.unwrap_or_default(),
+            back: Return { challenge, redirect_to },
+        })
     }
 }

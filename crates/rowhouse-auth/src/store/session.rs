@@ -150,6 +150,17 @@ pub(crate) async fn lock(client: &Connection, id: Uuid, user: Uuid) -> Result<Op
     row.as_ref().map(SessionRow::from_row).transpose()
 }
 
+/// When a user's session began.
+pub(crate) async fn find_start(
+    client: &Connection,
+    id: Uuid,
+    user: Uuid,
+) -> Result<Option<OffsetDateTime>, Fault> {
+    let sql = "select coalesce(created_at, now()) from auth.sessions where id = $1 and user_id = $2";
+    let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
+}
+
 /// Replaces the current refresh token by the one `steps` further, with which the session goes on in `tenant`. With one step
 /// the former token is still accepted, until the new one is used; with two it is not, beyond the reuse interval.
 pub(crate) async fn advance(

@@ -196,8 +196,12 @@ pub(crate) struct NewUser {
     pub(crate) role: String,
     pub(crate) encrypted_password: Option<String>,
     pub(crate) is_confirmed: bool,
+    /// Invited users join somebody else's tenant and get none of their own.
+    pub(crate) is_invited: bool,
     pub(crate) app_metadata: Object,
     pub(crate) user_metadata: Object,
+    /// Of the identity of the provider `email`.
+    pub(crate) identity_data: Object,
     pub(crate) banned_until: Option<OffsetDateTime>,
 }
 
@@ -212,14 +216,13 @@ pub(crate) async fn insert(
 ) -> Result<(), WriteError> {
     let sql = "with person as (
                  insert into auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at,
-                   raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until)
+                   raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until, invited_at)
                  values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, $3, coalesce($4, ''),
-                   case when $5 then $8 end, $6, $7, $8, $8, $10)
+                   case when $5 then $8 end, $6, $7, $8, $8, $10, case when $12 then $8 end)
                  returning id, email
                )
                insert into auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
-               select $9, id, id, jsonb_build_object('sub', id, 'email', email, 'email_verified', $5, 'phone_verified', false),
-                 'email', $8, $8, $8
+               select $9, id, id, $11, 'email', $8, $8, $8
                from person";
     let result = client
         .execute_typed(
@@ -235,10 +238,28 @@ pub(crate) async fn insert(
                 (&now, Type::TIMESTAMPTZ),
                 (&identity, Type::UUID),
                 (&user.banned_until, Type::TIMESTAMPTZ),
+                (&json(&user.identity_data), Type::JSONB),
+                (&user.is_invited, Type::BOOL),
             ],
         )
         .await;
     result.map(|_| ()).map_err(taken)
+}
+
+/// Creates a user without address, number and identities.
+pub(crate) async fn insert_anonymous(
+    client: &Client,
+    id: Uuid,
+    user_metadata: &Object,
+    now: OffsetDateTime,
+) -> Result<(), Fault> {
+    let sql = "insert into auth.users (instance_id, id, aud, role, encrypted_password, raw_app_meta_data, raw_user_meta_data,
+                 created_at, updated_at, is_anonymous)
+               values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', 'authenticated', '', '{}', $2, $3, $3, true)";
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        [(&id, Type::UUID), (&json(user_metadata), Type::JSONB), (&now, Type::TIMESTAMPTZ)];
+    client.execute_typed(sql, &parameters).await?;
+    Ok(())
 }
 
 fn json(object: &Object) -> Value {
@@ -263,7 +284,7 @@ pub(crate) enum WriteError {
 }
 
 /// Maps a unique violation of `auth.users` (SQLSTATE 23505) by the name of its constraint.
-fn taken(error: tokio_postgres::Error) -> WriteError {
+pub(super) fn taken(error: tokio_postgres::Error) -> WriteError {
     let error = DbError::from(error);
     match (error.code(), error.constraint()) {
         (Some("23505"), Some("users_email_partial_key")) => WriteError::EmailTaken,
@@ -338,8 +359,8 @@ pub(crate) async fn update(
     result.map(|_| ()).map_err(taken)
 }
 
-/// Stores the time of the first sign-in, at sign-up.
-pub(crate) async fn note_first_sign_in(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
+/// Stores the time of a sign-in that checked no password.
+pub(crate) async fn note_sign_in_time(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
     Ok(())
@@ -353,6 +374,7 @@ pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
 /// Keeps the row for foreign keys, without address, number and metadata, and ends every session.
 pub(crate) async fn soft_delete(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<bool, Fault> {
     let sql = "with sessions as (delete from auth.sessions where user_id = $1),
+                 tokens as (delete from auth.one_time_tokens where user_id = $1),
                  identities as (delete from auth.identities where user_id = $1)
                update auth.users
                set email = encode(sha256(convert_to(id || coalesce(email, ''), 'utf8')), 'hex'),

@@ -9,7 +9,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use rowhouse_auth::{API_KEY_LIFETIME, AuthHookSettings, AuthModule, AuthSettings, KeyStore};
 use rowhouse_http::ServerSettings;
+use rowhouse_jobs::JobsModule;
 use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock};
+use rowhouse_mail::MailModule;
 use rowhouse_module::Modules;
 use rowhouse_tenancy::TenancyModule;
 use rowhouse_testkit::{Setup, TestApp, TestDatabase};
@@ -51,6 +53,9 @@ pub(crate) fn settings() -> AuthSettings {
     AuthSettings {
         key_secret: Some(Secret::new("a key secret of thirty-two characters")),
         mailer_autoconfirm: true,
+        mailer_max_frequency: Duration::ZERO,
+        email_rate_per_hour: 10_000,
+        verify_page: false,
         signin_rate_per_5min: 10_000,
         token_rate_per_5min: 10_000,
         ..AuthSettings::default()
@@ -78,7 +83,12 @@ impl App {
         setup.settings.put(hooks);
         let header = Some(ADDRESS.to_owned());
         setup.settings.update(|server: &mut ServerSettings| server.client_address_header = header);
-        let modules = Modules::new(vec![Box::new(TenancyModule), Box::new(AuthModule)]);
+        let modules = Modules::new(vec![
+            Box::new(TenancyModule),
+            Box::new(AuthModule),
+            Box::new(JobsModule),
+            Box::new(MailModule),
+        ]);
         let app = TestApp::start(&modules, db, setup).await;
         Self { keys: app.provided(), app, clock, address: Arc::new(AtomicU8::new(1)) }
     }

@@ -190,3 +190,32 @@ async fn sessions_that_nobody_uses_end() {
     let left: Vec<String> = client.query(left, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert_eq!(left, ["refreshed@example.com"]);
 }
+
+#[tokio::test]
+async fn letters_are_audited() {
+    let app = App::with(crate::confirmation::strict()).await;
+    let body = json!({ "email": "a@example.com", "password": PASSWORD });
+    app.post("/signup", body.clone()).await.ok();
+    let code = app.mail_to("a@example.com").await.code();
+    let person = crate::app::Person(app.verify("signup", "a@example.com", &code).await.ok());
+    app.post("/signup", body).await.ok();
+    app.post("/recover", json!({ "email": "a@example.com" })).await.ok();
+    app.get("/reauthenticate", person.token()).await.ok();
+    let seen = actions(&app, person.id()).await;
+    for action in [
+        "user_signedup",
+        "user_confirmation_requested",
+        "login",
+        "user_repeated_signup",
+        "user_recovery_requested",
+        "user_reauthenticate_requested",
+    ] {
+        assert!(seen.iter().any(|seen| seen == action), "{action} of {seen:?}");
+    }
+    let invite = json!({ "email": "b@example.com" });
+    for _ in 0..2 {
+        app.post_as("/invite", &app.service_key, invite.clone()).await.ok();
+    }
+    let sql = "select count(*) from audit.entries where action = 'user_invited'";
+    assert_eq!(app.sql().await.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 2);
+}

@@ -3,14 +3,20 @@
 
 mod account;
 mod admin;
+mod anonymous;
 mod app;
 mod audit;
 mod breach;
 mod captcha;
+mod confirmation;
 mod doc;
+mod email_change;
 mod hook;
 mod input;
+mod invite;
 mod key;
+mod letter;
+mod mailbox;
 mod permission;
 mod project_code;
 mod refresh;

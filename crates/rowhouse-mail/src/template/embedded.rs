@@ -3,6 +3,9 @@
 /// Path below `mail/` and text.
 pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("layout.html", include_str!("../../templates/layout.html")),
+    ("de/account_exists.html", include_str!("../../templates/de/account_exists.html")),
+    ("de/account_exists.subject", include_str!("../../templates/de/account_exists.subject")),
+    ("de/account_exists.txt", include_str!("../../templates/de/account_exists.txt")),
     ("de/confirmation.html", include_str!("../../templates/de/confirmation.html")),
     ("de/confirmation.subject", include_str!("../../templates/de/confirmation.subject")),
     ("de/confirmation.txt", include_str!("../../templates/de/confirmation.txt")),
@@ -24,6 +27,9 @@ pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("de/test.html", include_str!("../../templates/de/test.html")),
     ("de/test.subject", include_str!("../../templates/de/test.subject")),
     ("de/test.txt", include_str!("../../templates/de/test.txt")),
+    ("en/account_exists.html", include_str!("../../templates/en/account_exists.html")),
+    ("en/account_exists.subject", include_str!("../../templates/en/account_exists.subject")),
+    ("en/account_exists.txt", include_str!("../../templates/en/account_exists.txt")),
     ("en/confirmation.html", include_str!("../../templates/en/confirmation.html")),
     ("en/confirmation.subject", include_str!("../../templates/en/confirmation.subject")),
     ("en/confirmation.txt", include_str!("../../templates/en/confirmation.txt")),

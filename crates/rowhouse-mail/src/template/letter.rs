@@ -18,6 +18,8 @@ pub enum Letter {
     EmailChange,
     /// Confirm an identity with a code.
     Reauthentication,
+    /// Told to the owner of an account when somebody signs up with its address again.
+    AccountExists,
     /// Test delivery.
     Test,
 }
@@ -31,10 +33,11 @@ impl Letter {
         Self::Invite,
         Self::EmailChange,
         Self::Reauthentication,
+        Self::AccountExists,
         Self::Test,
     ];
 
-    /// The name of its files, which is that of GoTrue's template.
+    /// The name of its files, which is that of GoTrue's template if it has one.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -44,6 +47,7 @@ impl Letter {
             Self::Invite => "invite",
             Self::EmailChange => "email_change",
             Self::Reauthentication => "reauthentication",
+            Self::AccountExists => "account_exists",
             Self::Test => "test",
         }
     }

@@ -1,0 +1,147 @@
+//! Requests for letters: POST /otp, /magiclink, /recover, /resend; GET /reauthenticate.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Auth;
+use crate::flow::letter_request::{self, LetterError, LetterRequest, NewAccount};
+use crate::flow::one_time::Return;
+use crate::flow::reauthenticate::{self, ReauthenticationError};
+use crate::model::Object;
+use crate::pkce::Challenge;
+use crate::refusal::Refusal;
+use crate::request::{Body, Client, RedirectTo, SignedIn};
+
+/// The fields of all of them; each reads its own.
+#[derive(Debug, Deserialize)]
+pub(super) struct LetterBody {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    create_user: Option<bool>,
+    data: Option<Object>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
+}
+
+impl From<LetterError> for Refusal {
+    fn from(error: LetterError) -> Self {
+        let code = match error {
+            LetterError::SignUpDisabled => "signup_disabled",
+            LetterError::NoAccount => "otp_disabled",
+            LetterError::Email(error) => return error.into(),
+            LetterError::Metadata(error) => return error.into(),
+            LetterError::Letters(error) => return error.into(),
+            LetterError::Write(error) => return error.into(),
+            LetterError::Fault(fault) => return fault.into(),
+        };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
+    }
+}
+
+/// POST /otp and /magiclink
+pub(super) async fn sign_in(
+    State(auth): State<Auth>,
+    client: Client,
+    RedirectTo(redirect_to): RedirectTo,
+    Body(body): Body<LetterBody>,
+) -> Result<Json<Value>, Refusal> {
+    auth.signin_limit.check(&client).await?;
+    let account =
+        NewAccount { wanted: body.create_user.unwrap_or(true), data: body.data.clone().unwrap_or_default() };
+    let request = body.request(redirect_to, "One of email or phone must be set")?;
+    letter_request::sign_in(&auth, request, account, &client).await?;
+    Ok(nothing())
+}
+
+/// POST /recover
+pub(super) async fn recover(
+    State(auth): State<Auth>,
+    client: Client,
+    RedirectTo(redirect_to): RedirectTo,
+    Body(body): Body<LetterBody>,
+) -> Result<Json<Value>, Refusal> {
+    auth.signin_limit.check(&client).await?;
+    let request = body.request(redirect_to, "Password recovery requires an email")?;
+    letter_request::recover(&auth, request, &client).await?;
+    Ok(nothing())
+}
+
+/// POST /resend
+pub(super) async fn resend(
+    State(auth): State<Auth>,
+    client: Client,
+    RedirectTo(redirect_to): RedirectTo,
+    Body(body): Body<LetterBody>,
+) -> Result<Json<Value>, Refusal> {
+    auth.signin_limit.check(&client).await?;
+    let kind = body.kind.clone().unwrap_or_default();
+    let request = body.request(redirect_to, "Missing email address or phone number")?;
+    match kind.as_str() {
+        "signup" => letter_request::resend_confirmation(&auth, request, &client).await?,
+        "email_change" => letter_request::resend_email_change(&auth, request, &client).await?,
+        "" => {
+            return Err(Refusal::validation(
+                "Missing one of these types: signup, email_change, sms, phone_change",
+            ));
+        }
+        _ => return Err(Refusal::validation("Unsupported type")),
+    }
+    Ok(nothing())
+}
+
+/// GET /reauthenticate
+pub(super) async fn reauthenticate(
+    State(auth): State<Auth>,
+    caller: SignedIn,
+    client: Client,
+    RedirectTo(redirect_to): RedirectTo,
+) -> Result<Json<Value>, Refusal> {
+    auth.signin_limit.check(&client).await?;
+    let back = Return { challenge: None, redirect_to };
+    reauthenticate::send(&auth, caller, back, &client).await?;
+    Ok(nothing())
+}
+
+impl From<ReauthenticationError> for Refusal {
+    fn from(error: ReauthenticationError) -> Self {
+        let (status, code) = match error {
+            ReauthenticationError::NotLive(error) => return error.into(),
+            ReauthenticationError::NoAddress => return Self::validation(error.to_string()),
+            ReauthenticationError::NotConfirmed => (StatusCode::UNPROCESSABLE_ENTITY, "email_not_confirmed"),
+            ReauthenticationError::Letters(error) => return error.into(),
+            ReauthenticationError::Needed => (StatusCode::BAD_REQUEST, "reauthentication_needed"),
+            ReauthenticationError::NotValid => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "reauthentication_not_valid")
+            }
+            ReauthenticationError::Fault(fault) => return fault.into(),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// The answer, whatever was done.
+fn nothing() -> Json<Value> {
+    Json(json!({}))
+}
+
+impl LetterBody {
+    fn request(self, redirect_to: String, missing: &'static str) -> Result<LetterRequest, Refusal> {
+        let challenge =
+            Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
+        let named = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let email = match (named(self.email), named(self.phone)) {
+            (Some(email), None) => email,
+            (Some(_), Some(_)) => {
+                return Err(Refusal::validation("Only an email address or phone number should be provided"));
+            }
+            (None, Some(_)) => return Err(Refusal::phone_disabled()),
+            (None, None) => return Err(Refusal::validation(missing)),
+        };
+        Ok(LetterRequest { email, back: Return { challenge, redirect_to } })
+    }
+}
