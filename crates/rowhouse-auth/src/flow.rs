@@ -3,6 +3,10 @@
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod import;
+pub(crate) mod assurance;
+pub(crate) mod challenge;
+pub(crate) mod factor;
+pub(crate) mod holder;
 pub(crate) mod password;
 pub(crate) mod pkce;
 pub(crate) mod refresh;

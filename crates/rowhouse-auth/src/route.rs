@@ -2,13 +2,15 @@
 
 mod account;
 mod admin;
+mod admin_factor;
+mod factor;
 mod service;
 mod signup;
 mod token;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router, middleware};
 use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
@@ -32,12 +34,24 @@ pub fn router(auth: Auth) -> Router {
         .route("/logout", post(account::post_logout))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
+        .merge(factors())
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))
         .layer(DefaultBodyLimit::max(largest_body))
         .layer(middleware::from_fn(answer::render))
         .with_state(auth)
+}
+
+/// Second factors.
+fn factors() -> Router<Auth> {
+    Router::new()
+        .route("/factors", post(factor::enroll))
+        .route("/factors/{id}", delete(factor::unenroll))
+        .route("/factors/{id}/challenge", post(factor::challenge))
+        .route("/factors/{id}/verify", post(factor::verify))
+        .route("/admin/users/{id}/factors", get(admin_factor::list))
+        .route("/admin/users/{id}/factors/{factor}", put(admin_factor::put).delete(admin_factor::delete))
 }
 
 /// The public keys at the server's root, where OpenID clients look for them.

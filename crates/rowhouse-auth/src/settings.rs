@@ -1,6 +1,7 @@
 //! `[auth]`: identity.
 
 mod hook;
+mod mfa;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use rowhouse_kernel::{Secret, settings, words};
 
 pub use hook::AuthHookSettings;
 pub(crate) use hook::HookTarget;
+pub use mfa::MfaSettings;
 
 words! {
     /// What tokens are signed with (RFC 7518, RFC 8037).

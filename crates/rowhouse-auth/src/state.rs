@@ -17,7 +17,7 @@ use crate::hook::Hooks;
 use crate::key_store::KeyStore;
 use crate::limit::ClientLimit;
 use crate::redirect::RedirectTargets;
-use crate::settings::{AuthHookSettings, AuthSettings};
+use crate::settings::{AuthHookSettings, AuthSettings, MfaSettings};
 
 /// The parts of [`Auth`].
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct AuthParts {
     pub hooks: AuthHookSettings,
     /// The client for HTTP hooks.
     pub outbound: Outbound,
+    /// `[auth]`, second factors.
+    pub mfa: MfaSettings,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
     /// The time.
@@ -46,6 +48,9 @@ pub struct Auth {
     pub(crate) control: Control,
     pub(crate) keys: KeyStore,
     pub(crate) settings: Arc<AuthSettings>,
+    pub(crate) mfa: Arc<MfaSettings>,
+    /// The front end's URL.
+    pub(crate) site: Arc<str>,
     /// `iss` of every token.
     pub(crate) issuer: Arc<str>,
     pub(crate) clock: SharedClock,
@@ -63,6 +68,7 @@ pub struct Auth {
     pub(crate) breaches: Arc<BreachList>,
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
+    pub(crate) mfa_limit: Arc<ClientLimit>,
 }
 
 impl FromRef<Auth> for Control {
@@ -75,7 +81,7 @@ impl Auth {
     /// Builds the service.
     #[must_use]
     pub fn new(parts: AuthParts) -> Self {
-        let AuthParts { control, keys, settings, hooks, outbound, public_url, clock, rng } = parts;
+        let AuthParts { control, keys, settings, mfa, hooks, outbound, public_url, clock, rng } = parts;
         let hooks = Hooks::new(hooks, control.clone(), outbound, clock.clone(), rng.clone());
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         Self {
@@ -90,6 +96,9 @@ impl Auth {
             hasher: Arc::new(Hasher::new(&settings, rng.clone())),
             signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
             refresh_limit: Arc::new(ClientLimit::new("refresh", settings.token_rate_per_5min, clock.clone())),
+            mfa_limit: Arc::new(ClientLimit::new("mfa", mfa.mfa_rate_per_5min, clock.clone())),
+            mfa: Arc::new(mfa),
+            site: site.into(),
             settings: Arc::new(settings),
             control,
             keys,

@@ -3,6 +3,10 @@
 //! Statements are sent with their parameter types, which saves the round trip for preparing.
 
 pub(crate) mod api_key;
+pub(crate) mod assurance;
+pub(crate) mod audit;
+pub(crate) mod challenge;
+pub(crate) mod factor;
 pub(crate) mod flow_state;
 pub(crate) mod hook;
 pub(crate) mod import;

@@ -9,6 +9,7 @@ mod breach;
 mod captcha;
 mod doc;
 mod hook;
+mod factor;
 mod input;
 mod key;
 mod permission;
