@@ -31,6 +31,7 @@ mod sealed;
 mod settings;
 mod state;
 mod store;
+mod webauthn;
 
 pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};

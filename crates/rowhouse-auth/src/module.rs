@@ -64,7 +64,11 @@ impl Module for AuthModule {
     }
 
     fn settings(&self) -> Vec<GroupSpec> {
-        vec![GroupSpec::of::<AuthSettings>(), GroupSpec::of::<MfaSettings>(), GroupSpec::of::<AuthHookSettings>()]
+        vec![
+            GroupSpec::of::<AuthSettings>(),
+            GroupSpec::of::<MfaSettings>(),
+            GroupSpec::of::<AuthHookSettings>(),
+        ]
     }
 
     fn metrics(&self) -> &'static [Metric] {

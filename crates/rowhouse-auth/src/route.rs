@@ -4,13 +4,15 @@ mod account;
 mod admin;
 mod admin_factor;
 mod factor;
+mod passkey;
+mod recovery_code;
 mod service;
 mod signup;
 mod token;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router, middleware};
 use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
@@ -35,6 +37,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
         .merge(factors())
+        .merge(passkeys())
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))
@@ -47,11 +50,25 @@ pub fn router(auth: Auth) -> Router {
 fn factors() -> Router<Auth> {
     Router::new()
         .route("/factors", post(factor::enroll))
+        .route("/factors/recovery_codes", get(recovery_code::get).post(recovery_code::issue))
+        .route("/factors/recovery_codes/verify", post(recovery_code::verify))
         .route("/factors/{id}", delete(factor::unenroll))
         .route("/factors/{id}/challenge", post(factor::challenge))
         .route("/factors/{id}/verify", post(factor::verify))
         .route("/admin/users/{id}/factors", get(admin_factor::list))
         .route("/admin/users/{id}/factors/{factor}", put(admin_factor::put).delete(admin_factor::delete))
+}
+
+fn passkeys() -> Router<Auth> {
+    Router::new()
+        .route("/passkeys", get(passkey::list))
+        .route("/passkeys/{id}", patch(passkey::rename).delete(passkey::delete))
+        .route("/passkeys/registration/options", post(passkey::begin_registration))
+        .route("/passkeys/registration/verify", post(passkey::register))
+        .route("/passkeys/authentication/options", post(passkey::begin_signin))
+        .route("/passkeys/authentication/verify", post(passkey::sign_in))
+        .route("/admin/users/{id}/passkeys", get(passkey::admin_list))
+        .route("/admin/users/{id}/passkeys/{passkey}", delete(passkey::admin_delete))
 }
 
 /// The public keys at the server's root, where OpenID clients look for them.

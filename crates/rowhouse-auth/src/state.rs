@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use rowhouse_crypto::webauthn::RelyingParty;
 use rowhouse_crypto::{ChainKey, CodeKey, Envelope};
 use rowhouse_db::Control;
 use rowhouse_jobs::outbound::Outbound;
@@ -18,6 +19,7 @@ use crate::key_store::KeyStore;
 use crate::limit::ClientLimit;
 use crate::redirect::RedirectTargets;
 use crate::settings::{AuthHookSettings, AuthSettings, MfaSettings};
+use crate::webauthn::{self, Terms};
 
 /// The parts of [`Auth`].
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub struct Auth {
     pub(crate) keys: KeyStore,
     pub(crate) settings: Arc<AuthSettings>,
     pub(crate) mfa: Arc<MfaSettings>,
+    pub(crate) relying_party: Arc<RelyingParty>,
     /// The front end's URL.
     pub(crate) site: Arc<str>,
     /// `iss` of every token.
@@ -97,6 +100,7 @@ impl Auth {
             signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
             refresh_limit: Arc::new(ClientLimit::new("refresh", settings.token_rate_per_5min, clock.clone())),
             mfa_limit: Arc::new(ClientLimit::new("mfa", mfa.mfa_rate_per_5min, clock.clone())),
+            relying_party: Arc::new(webauthn::relying_party(&mfa, &site)),
             mfa: Arc::new(mfa),
             site: site.into(),
             settings: Arc::new(settings),
@@ -109,6 +113,13 @@ impl Auth {
 
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.clock.now()
+    }
+
+    /// What browsers are told in WebAuthn ceremonies.
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        let id = self.relying_party.id.as_str();
+        let name = self.mfa.webauthn_rp_display_name.as_deref().unwrap_or(id);
+        Terms { id, name, time: self.mfa.mfa_challenge_expiry }
     }
 
     pub(crate) fn new_id(&self) -> Uuid {

@@ -11,6 +11,8 @@ pub(crate) mod flow_state;
 pub(crate) mod hook;
 pub(crate) mod import;
 pub(crate) mod key;
+pub(crate) mod passkey;
+pub(crate) mod recovery_code;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 pub(crate) mod signin_failure;

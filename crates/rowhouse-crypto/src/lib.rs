@@ -12,6 +12,7 @@ mod signed_text;
 mod token;
 mod totp;
 mod trusted;
+pub mod webauthn;
 
 pub use code::{CodeKey, is_equal, random_digits, sha1_hex, sha256_base64url};
 pub use envelope::{Envelope, EnvelopeError};

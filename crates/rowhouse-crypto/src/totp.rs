@@ -74,7 +74,7 @@ impl TotpSecret {
         let tag = hmac::sign(&key, &counter.to_be_bytes());
         let bytes = tag.as_ref();
         let offset = usize::from(bytes.last().copied().unwrap_or_default() & 0xf);
-        let word = bytes.iter().skip(offset).take(4).fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
+        let word = bytes.iter().skip(offset).take(4).fold(0_u32, |word, byte| (word << 8) | u32::from(*byte));
         let width = digits as usize;
         format!("{:0width$}", (word & 0x7fff_ffff) % 10_u32.pow(digits))
     }

@@ -1,33 +1,21 @@
-//! Challenges to second factors, and their answers.
+//! Challenges to second factors. Leaves their answers to `verification.rs`.
 
-use metrics::counter;
-use rowhouse_crypto::TotpSecret;
 use rowhouse_db::Transaction;
-use serde_json::json;
-use time::{Duration, OffsetDateTime};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Auth;
 use crate::factor::FactorType;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::assurance;
 use crate::flow::factor::kind_name;
 use crate::flow::holder::{self, Holder, HolderError};
-use crate::flow::session::Grant;
 use crate::limit::TooManyRequests;
-use crate::model::Session;
 use crate::request::{Client, SignedIn};
-use crate::sealed;
 use crate::store::audit;
-use crate::store::challenge::{self, ChallengeRow};
+use crate::store::challenge::{self, ChallengeRow, NewChallenge};
 use crate::store::factor::{self, FactorRow};
-
-/// Wrong codes in a row before a factor is locked. Three codes of a million are right at any time.
-const FREE_ATTEMPTS: i32 = 5;
-/// The lock after the last free attempt; each further wrong code doubles it.
-const FIRST_LOCK: Duration = Duration::seconds(30);
-/// The longest lock: 96 guesses a day, of which one in 3,500 days is right.
-const LONGEST_LOCK: Duration = Duration::minutes(15);
+use crate::webauthn::{Discoverable, SessionData, StoredCredential, creation_options, request_options};
 
 /// Why a factor is not challenged, or an answer is refused.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +39,12 @@ pub(crate) enum ChallengeError {
     /// A code that is wrong, or was used.
     #[error("Invalid TOTP code entered")]
     WrongCode,
+    /// An authenticator's answer that is not what was asked for.
+    #[error("Failed to validate WebAuthn MFA response")]
+    WrongAssertion,
+    /// The project's hook refuses, right or wrong.
+    #[error("{0}")]
+    Rejected(String),
     /// Too many wrong codes.
     #[error(transparent)]
     Locked(#[from] TooManyRequests),
@@ -65,6 +59,8 @@ pub(crate) struct Challenged {
     pub(crate) id: Uuid,
     pub(crate) kind: FactorType,
     pub(crate) expires_at: OffsetDateTime,
+    /// For an authenticator: `{type, credential_options}`.
+    pub(crate) webauthn: Option<Value>,
 }
 
 /// Challenges a factor of the caller.
@@ -80,15 +76,49 @@ pub(crate) async fn challenge(
         let holder = holder::lock(tx, caller, now).await?;
         let found = lock_factor(&service, tx, &holder, factor).await?;
         let id = service.new_id();
-        challenge::insert(tx, id, found.id, address, now).await?;
+        let session = (found.kind == FactorType::WebAuthn).then(|| SessionData::new(&*service.rng));
+        let stored = session.as_ref().map(SessionData::to_json);
+        let new = NewChallenge { id, factor: found.id, address, session: stored };
+        challenge::insert(tx, &new, now).await?;
         audit::write(tx, "challenge_created", "factor", holder.user.id, json!({ "factor_id": found.id }))
             .await?;
-        Ok(Challenged { id, kind: found.kind, expires_at: now + service.mfa.mfa_challenge_expiry })
+        let webauthn = match &session {
+            Some(session) => Some(options(&service, tx, &holder, &found, session).await?),
+            None => None,
+        };
+        let expires_at = now + service.mfa.mfa_challenge_expiry;
+        Ok(Challenged { id, kind: found.kind, expires_at, webauthn })
     };
     auth.control.run_tx(&client.operation("auth.challenge_factor"), work).await
 }
 
-async fn lock_factor(
+/// What the browser is asked for: to create a credential while the factor is enrolled, to use it afterwards.
+async fn options(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    holder: &Holder,
+    factor: &FactorRow,
+    session: &SessionData,
+) -> Result<Value, Fault> {
+    let stored = match &factor.credential {
+        Some(own) if factor.is_verified => vec![own.clone()],
+        _ => factor::credentials(tx, holder.user.id).await?,
+    };
+    let known = stored.into_iter().map(serde_json::from_value::<StoredCredential>);
+    let ids = known.map(|known| known.map(|known| known.id)).collect::<Result<Vec<_>, _>>();
+    let ids = ids.map_err(Fault::Json)?;
+    let (kind, options) = match factor.is_verified {
+        true => ("request", request_options(auth.terms(), session, &ids)),
+        false => {
+            let discoverable = Discoverable::Discouraged;
+            ("create", creation_options(auth.terms(), &holder.user, session, &ids, discoverable))
+        }
+    };
+    Ok(json!({ "type": kind, "credential_options": { "publicKey": options } }))
+}
+
+/// A factor of the caller, of an allowed kind.
+pub(super) async fn lock_factor(
     auth: &Auth,
     tx: &Transaction<'_>,
     holder: &Holder,
@@ -98,52 +128,8 @@ async fn lock_factor(
     if auth.mfa.is_enabled(found.kind) { Ok(found) } else { Err(ChallengeError::Disabled(found.kind)) }
 }
 
-/// The outcome of the transaction. A wrong code is an outcome, not an error: its count must be committed.
-enum Outcome {
-    Raised(Box<Grant>),
-    WrongCode,
-}
-
-/// Verifies the answer to a challenge, and raises the caller's session to `aal2`.
-pub(crate) async fn verify(
-    auth: &Auth,
-    caller: SignedIn,
-    (factor, challenge): (Uuid, Uuid),
-    code: String,
-    client: &Client,
-) -> Result<Session, ChallengeError> {
-    let now = auth.now();
-    let operation = client.operation("auth.verify_factor");
-    let (service, from) = (auth.clone(), client.clone());
-    let work = async move |tx: &Transaction<'_>| {
-        let holder = holder::lock(tx, caller, now).await?;
-        let found = lock_factor(&service, tx, &holder, factor).await?;
-        let challenge = lock_challenge(&service, tx, &found, challenge, &from, now).await?;
-        require_unlocked(&found, now)?;
-        let Some(proof) = check(&service, &found, &code, now)? else {
-            refuse(tx, &holder, &found, now).await?;
-            return Ok(Outcome::WrongCode);
-        };
-        challenge::note_answer(tx, challenge.id, now).await?;
-        factor::note_success(tx, found.id, proof.resealed.as_deref(), Some(proof.step), now).await?;
-        let grant = accept(&service, tx, &holder, &found, &from, now).await?;
-        Ok(Outcome::Raised(Box::new(grant)))
-    };
-    let outcome = auth.control.run_tx(&operation, work).await;
-    let label = match &outcome {
-        Ok(Outcome::Raised(_)) => "success",
-        Ok(Outcome::WrongCode) => "invalid",
-        Err(ChallengeError::Locked(_)) => "locked",
-        Err(_) => "refused",
-    };
-    counter!("rowhouse_auth_factor_verifications_total", "outcome" => label).increment(1);
-    match outcome? {
-        Outcome::Raised(grant) => Ok(grant.sign(auth, client, now).await?),
-        Outcome::WrongCode => Err(ChallengeError::WrongCode),
-    }
-}
-
-async fn lock_challenge(
+/// A challenge that may still be answered, by this client.
+pub(super) async fn lock_challenge(
     auth: &Auth,
     tx: &Transaction<'_>,
     factor: &FactorRow,
@@ -157,98 +143,4 @@ async fn lock_challenge(
     }
     let is_over = row.created_at + auth.mfa.mfa_challenge_expiry <= now;
     if is_over { Err(ChallengeError::Expired(id)) } else { Ok(row) }
-}
-
-fn require_unlocked(factor: &FactorRow, now: OffsetDateTime) -> Result<(), TooManyRequests> {
-    match factor.locked_until.map(|until| until - now) {
-        Some(left) if left.is_positive() => Err(TooManyRequests { retry_after: left.unsigned_abs() }),
-        _ => Ok(()),
-    }
-}
-
-/// What a right code leaves to be stored.
-struct TotpProof {
-    step: i64,
-    /// The secret, if it was not sealed yet.
-    resealed: Option<String>,
-}
-
-fn check(
-    auth: &Auth,
-    factor: &FactorRow,
-    code: &str,
-    now: OffsetDateTime,
-) -> Result<Option<TotpProof>, Fault> {
-    let (stored, label) = (factor.secret.as_deref().unwrap_or_default(), factor.id.to_string());
-    let opened = sealed::open(auth, stored, &label)?;
-    let plain = match &opened {
-        Some(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
-        None => stored,
-    };
-    let Some(secret) = TotpSecret::from_base32(plain) else { return Ok(None) };
-    let Some(step) = secret.find_step(code, now.unix_timestamp(), factor.last_step) else { return Ok(None) };
-    let resealed = match opened {
-        Some(_) => None,
-        None => Some(sealed::seal(auth, plain.as_bytes(), &label)?),
-    };
-    Ok(Some(TotpProof { step, resealed }))
-}
-
-/// Counts a wrong answer.
-async fn refuse(
-    tx: &Transaction<'_>,
-    holder: &Holder,
-    factor: &FactorRow,
-    now: OffsetDateTime,
-) -> Result<(), Fault> {
-    let locked_until = lock_after(factor.failed_attempts + 1).map(|lock| now + lock);
-    factor::note_failure(tx, factor.id, locked_until, now).await?;
-    attempted(tx, holder, factor, "failure").await
-}
-
-/// How long a factor is locked after so many wrong codes in a row.
-fn lock_after(failures: i32) -> Option<Duration> {
-    let doublings = u32::try_from(failures - FREE_ATTEMPTS).ok()?;
-    let factor = 1_i32.checked_shl(doublings.min(16)).unwrap_or(i32::MAX);
-    Some(FIRST_LOCK.saturating_mul(factor).min(LONGEST_LOCK))
-}
-
-/// Raises the session; other unfinished enrolments of the kind are given up, as GoTrue does.
-async fn accept(
-    auth: &Auth,
-    tx: &Transaction<'_>,
-    holder: &Holder,
-    factor: &FactorRow,
-    client: &Client,
-    now: OffsetDateTime,
-) -> Result<Grant, Fault> {
-    factor::delete_unverified(tx, holder.user.id, factor.kind).await?;
-    attempted(tx, holder, factor, "success").await?;
-    assurance::raise(auth, tx, holder, (Some(factor.id), factor.kind.method()), client, now).await
-}
-
-async fn attempted(
-    tx: &Transaction<'_>,
-    holder: &Holder,
-    factor: &FactorRow,
-    outcome: &str,
-) -> Result<(), Fault> {
-    let traits = json!({ "factor_id": factor.id, "factor_type": factor.kind.as_str(), "outcome": outcome });
-    audit::write(tx, "verification_attempted", "factor", holder.user.id, traits).await
-}
-
-#[cfg(test)]
-mod tests {
-    use time::Duration;
-
-    use super::lock_after;
-
-    #[test]
-    fn locks_double_from_the_fifth_wrong_code_up_to_a_quarter_of_an_hour() {
-        let locks: Vec<_> = (0..=4).map(lock_after).collect();
-        assert_eq!(locks, [None; 5]);
-        let seconds: Vec<_> = (5..12).map(|n| lock_after(n).map(Duration::whole_seconds)).collect();
-        assert_eq!(seconds, [30, 60, 120, 240, 480, 900, 900].map(Some));
-        assert_eq!(lock_after(i32::MAX), Some(Duration::minutes(15)));
-    }
 }

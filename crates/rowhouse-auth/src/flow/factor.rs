@@ -15,7 +15,7 @@ use crate::model::Factor;
 use crate::request::{Client, SignedIn};
 use crate::sealed;
 use crate::store::factor::{self, FactorRow, NewFactor, RenameError};
-use crate::store::{assurance, audit, user};
+use crate::store::{assurance, audit, recovery_code, user};
 
 /// Longest name of a factor.
 pub(crate) const MAX_NAME: usize = 120;
@@ -183,6 +183,7 @@ async fn remove(
 ) -> Result<(), FactorError> {
     factor::delete(tx, found.id).await?;
     assurance::lower(tx, found.id, found.kind.method(), now).await?;
+    recovery_code::delete_without_factor(tx, user).await?;
     let traits = json!({ "factor_id": found.id, "factor_type": found.kind.as_str() });
     Ok(audit::write(tx, action, "factor", user, traits).await?)
 }

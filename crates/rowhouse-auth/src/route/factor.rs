@@ -5,6 +5,7 @@ use axum::extract::{Path, State, rejection::PathRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,6 +15,8 @@ use crate::factor::{FactorType, otpauth_uri, qr_svg};
 use crate::flow::challenge::{self, ChallengeError};
 use crate::flow::factor::{self, AppKey, Enrolment, FactorError};
 use crate::flow::holder::HolderError;
+use crate::flow::proof::Answer;
+use crate::flow::verification;
 use crate::refusal::Refusal;
 use crate::request::{Body, Client, SignedIn};
 use crate::store::factor::RenameError;
@@ -33,6 +36,40 @@ pub(super) struct EnrollBody {
 pub(super) struct VerifyBody {
     challenge_id: Option<Uuid>,
     code: Option<String>,
+    webauthn: Option<WebAuthnBody>,
+}
+
+/// The answer of a browser; clients also send their own idea of `rpId` and `rpOrigins`, which decides nothing.
+#[derive(Debug, Deserialize)]
+pub(super) struct WebAuthnBody {
+    r#type: Option<String>,
+    credential_response: Option<Value>,
+}
+
+impl VerifyBody {
+    fn answer(self) -> Result<Answer, Refusal> {
+        if let Some(webauthn) = self.webauthn {
+            return webauthn.answer();
+        }
+        let code = self.code.filter(|code| !code.is_empty());
+        code.map(Answer::Code).ok_or_else(|| Refusal::validation("Code needs to be non-empty"))
+    }
+}
+
+impl WebAuthnBody {
+    fn answer(self) -> Result<Answer, Refusal> {
+        let response = self.credential_response;
+        let response = || response.ok_or_else(|| Refusal::validation("credential_response required"));
+        match self.r#type.as_deref() {
+            Some("create") => Ok(Answer::Creation(Box::new(read(response()?)?))),
+            Some("request") => Ok(Answer::Assertion(Box::new(read(response()?)?))),
+            _ => Err(Refusal::validation("WebAuthn type must be create or request")),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(response: Value) -> Result<T, Refusal> {
+    T::deserialize(response).map_err(|_| Refusal::validation("Invalid credential_response"))
 }
 
 impl From<HolderError> for Refusal {
@@ -79,7 +116,10 @@ impl From<ChallengeError> for Refusal {
             ChallengeError::ChallengeNotFound => (S::UNPROCESSABLE_ENTITY, "mfa_factor_not_found"),
             ChallengeError::AddressMismatch => (S::UNPROCESSABLE_ENTITY, "mfa_ip_address_mismatch"),
             ChallengeError::Expired(_) => (S::UNPROCESSABLE_ENTITY, "mfa_challenge_expired"),
-            ChallengeError::WrongCode => (S::UNPROCESSABLE_ENTITY, "mfa_verification_failed"),
+            ChallengeError::WrongCode | ChallengeError::WrongAssertion => {
+                (S::UNPROCESSABLE_ENTITY, "mfa_verification_failed")
+            }
+            ChallengeError::Rejected(_) => (S::FORBIDDEN, "mfa_verification_rejected"),
             ChallengeError::Locked(error) => return error.into(),
             ChallengeError::Fault(fault) => return fault.into(),
         };
@@ -110,7 +150,7 @@ pub(super) fn factor_id(path: FactorPath) -> Result<Uuid, Refusal> {
 }
 
 /// Counts a request about factors: by user, too, since whoever guesses codes may have many addresses.
-async fn count(auth: &Auth, caller: SignedIn, client: &Client) -> Result<(), Refusal> {
+pub(super) async fn count(auth: &Auth, caller: SignedIn, client: &Client) -> Result<(), Refusal> {
     auth.mfa_limit.check(client).await?;
     Ok(auth.mfa_limit.check_user(caller.user, client).await?)
 }
@@ -151,11 +191,14 @@ pub(super) async fn challenge(
 ) -> Result<Response, Refusal> {
     count(&auth, caller, &client).await?;
     let challenged = challenge::challenge(&auth, caller, factor_id(id)?, &client).await?;
-    let answer = json!({
+    let mut answer = json!({
         "id": challenged.id,
         "type": challenged.kind.as_str(),
         "expires_at": challenged.expires_at.unix_timestamp(),
     });
+    if let Some(webauthn) = challenged.webauthn {
+        answer["webauthn"] = webauthn;
+    }
     Ok(Json(answer).into_response())
 }
 
@@ -167,10 +210,8 @@ pub(super) async fn verify(
     Body(body): Body<VerifyBody>,
 ) -> Result<Response, Refusal> {
     count(&auth, caller, &client).await?;
-    let code = body.code.filter(|code| !code.is_empty());
-    let code = code.ok_or_else(|| Refusal::validation("Code needs to be non-empty"))?;
     let ids = (factor_id(id)?, body.challenge_id.unwrap_or_default());
-    Ok(session_answer(challenge::verify(&auth, caller, ids, code, &client).await?))
+    Ok(session_answer(verification::verify(&auth, caller, ids, body.answer()?, &client).await?))
 }
 
 pub(super) async fn unenroll(

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -20,16 +21,21 @@ pub(crate) struct ChallengeRow {
     pub(crate) verified_at: Option<OffsetDateTime>,
     /// The address of the client that asked for it.
     pub(crate) address: Option<IpAddr>,
+    /// Of WebAuthn.
+    pub(crate) session: Option<Value>,
+}
+
+/// A challenge to a factor.
+#[derive(Debug, Clone)]
+pub(crate) struct NewChallenge {
+    pub(crate) id: Uuid,
+    pub(crate) factor: Uuid,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) session: Option<Value>,
 }
 
 /// Stores a challenge to a factor.
-pub(crate) async fn insert(
-    client: &Client,
-    id: Uuid,
-    factor: Uuid,
-    address: Option<IpAddr>,
-    now: OffsetDateTime,
-) -> Result<(), Fault> {
+pub(crate) async fn insert(client: &Client, new: &NewChallenge, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "with surplus as (
                  delete from auth.mfa_challenges where id = any (array(
                    select c.id from auth.mfa_challenges c where c.factor_id = $2
@@ -37,16 +43,18 @@ pub(crate) async fn insert(
                ), factor as (
                  update auth.mfa_factors set last_challenged_at = $4 where id = $2
                )
-               insert into auth.mfa_challenges (id, factor_id, created_at, ip_address) values ($1, $2, $4, $3)";
+               insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, web_authn_session_data)
+               values ($1, $2, $4, $3, $6)";
     client
         .execute_typed(
             sql,
             &[
-                (&id, Type::UUID),
-                (&factor, Type::UUID),
-                (&address, Type::INET),
+                (&new.id, Type::UUID),
+                (&new.factor, Type::UUID),
+                (&new.address, Type::INET),
                 (&now, Type::TIMESTAMPTZ),
                 (&(MOST - 1), Type::INT8),
+                (&new.session, Type::JSONB),
             ],
         )
         .await?;
@@ -55,7 +63,8 @@ pub(crate) async fn insert(
 
 /// Locks a challenge to a factor: it is answered once.
 pub(crate) async fn lock(client: &Client, id: Uuid, factor: Uuid) -> Result<Option<ChallengeRow>, Fault> {
-    let sql = "select id, created_at, verified_at, ip_address from auth.mfa_challenges
+    let sql =
+        "select id, created_at, verified_at, ip_address, web_authn_session_data from auth.mfa_challenges
                where id = $1 and factor_id = $2 for update";
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&factor, Type::UUID)]).await?;
     row.map(|row| {
@@ -64,6 +73,7 @@ pub(crate) async fn lock(client: &Client, id: Uuid, factor: Uuid) -> Result<Opti
             created_at: row.try_get("created_at")?,
             verified_at: row.try_get("verified_at")?,
             address: row.try_get("ip_address")?,
+            session: row.try_get("web_authn_session_data")?,
         })
     })
     .transpose()

@@ -1,6 +1,7 @@
 //! `auth.mfa_factors`.
 
 use rowhouse_db::DbError;
+use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
@@ -19,6 +20,8 @@ pub(crate) struct FactorRow {
     pub(crate) secret: Option<String>,
     /// The last time step whose code was accepted.
     pub(crate) last_step: Option<i64>,
+    /// Of WebAuthn, once verified.
+    pub(crate) credential: Option<Value>,
     /// Wrong codes in a row.
     pub(crate) failed_attempts: i32,
     /// No code is compared before.
@@ -35,6 +38,7 @@ impl FactorRow {
             is_verified: row.try_get("is_verified")?,
             secret: row.try_get("secret")?,
             last_step: row.try_get("last_totp_step")?,
+            credential: row.try_get("web_authn_credential")?,
             failed_attempts: row.try_get("failed_attempts")?,
             locked_until: row.try_get("locked_until")?,
         }))
@@ -45,10 +49,22 @@ impl FactorRow {
 pub(crate) async fn lock(client: &Client, id: Uuid, user: Uuid) -> Result<Option<FactorRow>, Fault> {
     let sql =
         "select id, factor_type::text, status = 'verified' as is_verified, secret, last_totp_step, failed_attempts,
-                 locked_until
+                 locked_until, web_authn_credential
                from auth.mfa_factors where id = $1 and user_id = $2 for update";
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
     row.as_ref().map_or(Ok(None), FactorRow::from_row)
+}
+
+/// What a right answer leaves to be stored.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    /// The time step of a code.
+    pub(crate) step: Option<i64>,
+    /// The secret, if it was not sealed yet.
+    pub(crate) secret: Option<String>,
+    pub(crate) credential: Option<Value>,
+    /// The authenticator's model.
+    pub(crate) aaguid: Option<Uuid>,
 }
 
 /// A factor to be enrolled.
@@ -108,26 +124,42 @@ pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Stores that the factor was proved: it is verified, and its failures are forgotten. `secret` replaces the stored one,
-/// `step` is the time step of a TOTP code.
+/// Stores that the factor was proved: it is verified, and its failures are forgotten.
 pub(crate) async fn note_success(
     client: &Client,
     id: Uuid,
-    secret: Option<&str>,
-    step: Option<i64>,
+    learned: &Learned,
     now: OffsetDateTime,
 ) -> Result<(), Fault> {
     let sql = "update auth.mfa_factors
                set status = 'verified', secret = coalesce($2, secret), last_totp_step = coalesce($3, last_totp_step),
-                 failed_attempts = 0, locked_until = null, updated_at = $4
+                 web_authn_credential = coalesce($4, web_authn_credential),
+                 web_authn_aaguid = coalesce($5, web_authn_aaguid),
+                 failed_attempts = 0, locked_until = null, updated_at = $6
                where id = $1";
     client
         .execute_typed(
             sql,
-            &[(&id, Type::UUID), (&secret, Type::TEXT), (&step, Type::INT8), (&now, Type::TIMESTAMPTZ)],
+            &[
+                (&id, Type::UUID),
+                (&learned.secret, Type::TEXT),
+                (&learned.step, Type::INT8),
+                (&learned.credential, Type::JSONB),
+                (&learned.aaguid, Type::UUID),
+                (&now, Type::TIMESTAMPTZ),
+            ],
         )
         .await?;
     Ok(())
+}
+
+/// The credentials of a user's verified factors of WebAuthn.
+pub(crate) async fn credentials(client: &Client, user: Uuid) -> Result<Vec<Value>, Fault> {
+    let sql = "select web_authn_credential from auth.mfa_factors
+               where user_id = $1 and factor_type = 'webauthn' and status = 'verified' and web_authn_credential is not null
+               order by created_at, id";
+    let rows = client.query_typed(sql, &[(&user, Type::UUID)]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Counts a wrong code, and refuses further ones until `locked_until`.

@@ -113,7 +113,8 @@ async fn secret_is_stored_sealed_and_an_imported_one_is_read_and_sealed() {
     app.pass(STEP);
     authenticator.verify(&app, &person).await.ok();
     // Sealed for another factor, it does not open.
-    let moved = "update auth.mfa_factors set id = gen_random_uuid() returning id::text";
+    let moved = "with answered as (delete from auth.mfa_challenges) \
+                 update auth.mfa_factors set id = gen_random_uuid() returning id::text";
     let id: String = app.sql().await.query_one(moved, &[]).await.unwrap().get(0);
     app.pass(STEP);
     let moved = Authenticator { id, ..authenticator };
@@ -351,7 +352,7 @@ async fn what_happens_to_factors_is_audited() {
     authenticator.answer(&app, &person, &challenge["id"], "000000").await.is(422, "mfa_verification_failed");
     app.delete_as(&format!("/factors/{}", authenticator.id), person.token()).await.ok();
     let sql = "select payload ->> 'action', payload -> 'traits' ->> 'outcome', payload ->> 'actor_id' \
-               from auth.audit_log_entries where payload ->> 'log_type' = 'factor' order by id";
+               from auth.audit_log_entries where payload ->> 'log_type' = 'factor' order by created_at";
     let rows = app.sql().await.query(sql, &[]).await.unwrap();
     let told: Vec<(String, Option<String>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let expected = [
