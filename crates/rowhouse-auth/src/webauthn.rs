@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rowhouse_crypto::webauthn::{
     ALGORITHMS, Asserted, Assertion, Flags, KnownCredential, NewCredential, RelyingParty, WebAuthnError,
 };
@@ -48,7 +48,9 @@ impl Serialize for Base64Url {
 
 /// Bytes as padded base64, Go's form.
 mod base64_text {
-    use super::{Deserialize, Deserializer, Engine as _, STANDARD, Serializer};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&STANDARD.encode(bytes))
