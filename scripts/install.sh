@@ -207,3 +207,10 @@ need_pgbouncer() {
   install_packages "PgBouncer" apt "pgbouncer" dnf "pgbouncer" apk "pgbouncer" pacman "pgbouncer"
   has pgbouncer || fail "there is still no pgbouncer on the PATH" "install PgBouncer with your package manager"
 }
+
+# A browser for the tests of WebAuthn. They are skipped without one, so that a system without such a package can be used.
+want_browser() {
+  if has chromium || has chromium-browser || has google-chrome || [ -n "${CHROMIUM:-}" ]; then return; fi
+  (install_packages "Chromium" apt "chromium" dnf "chromium" apk "chromium" pacman "chromium") ||
+    say "going on without a browser: the tests of WebAuthn in one are skipped"
+}

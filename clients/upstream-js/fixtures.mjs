@@ -64,6 +64,11 @@ site_url = "http://127.0.0.1:3000"
 redirect_urls = ["https://127.0.0.1:3000", "http://localhost:5173"]
 signin_rate_per_5min = 10000
 token_rate_per_5min = 10000
+mfa_rate_per_5min = 10000
+mfa_webauthn_enabled = true
+passkeys_enabled = true
+webauthn_rp_id = "localhost"
+webauthn_rp_origins = ["http://localhost:5173"]
 `,
   },
 }

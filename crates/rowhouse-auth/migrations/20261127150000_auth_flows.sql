@@ -41,6 +41,8 @@ create table auth.mfa_factors (
   last_totp_step bigint,
   -- ours: wrong codes in a row
   failed_attempts int not null default 0,
+  -- ours: no code is compared before this time
+  locked_until timestamptz,
   constraint mfa_factors_pkey primary key (id),
   constraint mfa_factors_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade
 );

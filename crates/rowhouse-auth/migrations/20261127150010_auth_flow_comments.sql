@@ -20,6 +20,7 @@ comment on column auth.mfa_factors.web_authn_aaguid is 'model of its authenticat
 comment on column auth.mfa_factors.last_webauthn_challenge_data is 'GoTrue''s, unused';
 comment on column auth.mfa_factors.last_totp_step is 'time step of the last code accepted';
 comment on column auth.mfa_factors.failed_attempts is 'wrong codes in a row';
+comment on column auth.mfa_factors.locked_until is 'no code is compared before this time';
 comment on column auth.mfa_challenges.id is 'key';
 comment on column auth.mfa_challenges.factor_id is 'factor';
 comment on column auth.mfa_challenges.created_at is 'start';

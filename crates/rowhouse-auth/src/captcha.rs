@@ -23,7 +23,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Largest answer of the service.
 const LARGEST: usize = 64 * 1024;
 /// Routes that are protected; of `/token`, sign-ins by password.
-const ROUTES: [&str; 6] = ["/signup", "/token", "/otp", "/magiclink", "/recover", "/resend"];
+const ROUTES: [&str; 7] =
+    ["/signup", "/token", "/otp", "/magiclink", "/recover", "/resend", "/passkeys/authentication/options"];
 
 /// Why a request is not let through.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,8 @@
 //! Failures common to all flows and not caused by the caller: the database, the crypto library, a malformed row,
 //! overload. What a flow refuses is an error of that flow.
 
-use rowhouse_crypto::KeyError;
 use rowhouse_crypto::password::HashError;
+use rowhouse_crypto::{EnvelopeError, KeyError};
 use rowhouse_db::{DbError, TransactionError};
 use rowhouse_mail::MailError;
 
@@ -29,6 +29,9 @@ pub(crate) enum Fault {
     /// A hook of the project refuses or fails.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// A stored secret cannot be opened, or a new one sealed.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
     /// A row of schema `auth` cannot be read.
     #[error("schema auth holds a malformed row")]
     Json(#[source] serde_json::Error),

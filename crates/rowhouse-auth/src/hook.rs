@@ -29,6 +29,7 @@ pub(crate) enum Hook {
     CustomAccessToken,
     BeforeUserCreated,
     PasswordVerification,
+    MfaVerification,
 }
 
 impl Hook {
@@ -38,6 +39,7 @@ impl Hook {
             Self::CustomAccessToken => "customize-access-token",
             Self::BeforeUserCreated => "before-user-created",
             Self::PasswordVerification => "password-verification",
+            Self::MfaVerification => "mfa-verification",
         }
     }
 }
@@ -85,6 +87,7 @@ impl Hooks {
             Hook::CustomAccessToken => &self.settings.custom_access_token,
             Hook::BeforeUserCreated => &self.settings.before_user_created,
             Hook::PasswordVerification => &self.settings.password_verification_attempt,
+            Hook::MfaVerification => &self.settings.mfa_verification_attempt,
         };
         uri.as_deref().and_then(|uri| HookTarget::read(uri).ok())
     }

@@ -7,6 +7,7 @@ mod breach;
 mod captcha;
 mod claims;
 mod command;
+mod factor;
 mod fault;
 mod floor;
 mod flow;
@@ -32,15 +33,17 @@ mod refusal;
 mod request;
 mod rotation;
 mod route;
+mod sealed;
 mod settings;
 mod state;
 mod store;
+mod webauthn;
 
 pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
-pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, SigningAlgorithm};
+pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, SigningAlgorithm};
 pub use state::{Auth, AuthParts};
 pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};
 

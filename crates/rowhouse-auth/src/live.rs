@@ -46,7 +46,7 @@ mod tests {
 
     fn live(change: impl FnOnce(&mut LiveUser)) -> Option<LiveUser> {
         let row = UserRow { user: crate::claims::tests::user(), encrypted_password: None };
-        let mut live = LiveUser { row, has_session: true, not_after: None };
+        let mut live = LiveUser { row, has_session: true, not_after: None, aal: None };
         change(&mut live);
         Some(live)
     }

@@ -66,6 +66,11 @@ impl User {
         self.banned_until.is_some_and(|until| until > now)
     }
 
+    /// Whether a second factor was verified.
+    pub(crate) fn has_second_factor(&self) -> bool {
+        self.factors.iter().any(Factor::is_verified)
+    }
+
     /// True once an address or number is confirmed.
     pub(crate) fn is_confirmed(&self) -> bool {
         self.confirmed_at.is_some()

@@ -16,7 +16,7 @@ use rowhouse_module::{
 };
 use tokio_postgres::Client;
 
-use crate::settings::{AuthHookSettings, AuthSettings, HookTarget};
+use crate::settings::{AuthHookSettings, AuthSettings, HookTarget, MfaSettings};
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
 /// Cleanup jobs without a configurable age.
@@ -49,6 +49,10 @@ const METRICS: &[Metric] = &[
         name: "rowhouse_auth_refreshes_total",
         help: "Refresh tokens presented, by outcome; `reused` ends the session as stolen.",
     },
+    Metric {
+        name: "rowhouse_auth_factor_verifications_total",
+        help: "Answers to challenges of second factors, by outcome.",
+    },
 ];
 
 /// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`] and [`KeySecret`]; requires [`Mailer`] when all have
@@ -66,7 +70,11 @@ impl Module for AuthModule {
     }
 
     fn settings(&self) -> Vec<GroupSpec> {
-        vec![GroupSpec::of::<AuthSettings>(), GroupSpec::of::<AuthHookSettings>()]
+        vec![
+            GroupSpec::of::<AuthSettings>(),
+            GroupSpec::of::<MfaSettings>(),
+            GroupSpec::of::<AuthHookSettings>(),
+        ]
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -185,6 +193,7 @@ fn add_surfaces(assembly: &mut Assembly, keys: &KeyStore, mailer: &Mailer) -> Re
         hooks,
         outbound,
         mailer: mailer.clone(),
+        mfa: (*origin.settings.get::<MfaSettings>()).clone(),
         public_url: public_url.unwrap_or_default(),
         clock: origin.clock.clone(),
         rng: origin.rng.clone(),

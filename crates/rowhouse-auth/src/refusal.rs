@@ -95,6 +95,7 @@ impl From<Fault> for Refusal {
             Fault::Key(_)
             | Fault::Hash(_)
             | Fault::HashTask(_)
+            | Fault::Envelope(_)
             | Fault::Json(_)
             | Fault::Letter(_)
             | Fault::Vanished => Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure"),

@@ -5,6 +5,10 @@ mod admin;
 mod discovery;
 mod invite;
 mod letter;
+mod admin_factor;
+mod factor;
+mod passkey;
+mod recovery_code;
 mod service;
 mod session;
 mod signup;
@@ -14,7 +18,7 @@ mod verify_page;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router, middleware};
 use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
@@ -52,12 +56,39 @@ pub fn router(auth: Auth) -> Router {
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
         .route("/admin/users/{id}/sessions", get(session::admin_list))
         .route("/admin/users/{id}/sessions/{session}", axum::routing::delete(session::admin_delete))
+        .merge(factors())
+        .merge(passkeys())
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))
         .layer(DefaultBodyLimit::max(largest_body))
         .layer(middleware::from_fn(answer::render))
         .with_state(auth)
+}
+
+/// Second factors.
+fn factors() -> Router<Auth> {
+    Router::new()
+        .route("/factors", post(factor::enroll))
+        .route("/factors/recovery_codes", get(recovery_code::get).post(recovery_code::issue))
+        .route("/factors/recovery_codes/verify", post(recovery_code::verify))
+        .route("/factors/{id}", delete(factor::unenroll))
+        .route("/factors/{id}/challenge", post(factor::challenge))
+        .route("/factors/{id}/verify", post(factor::verify))
+        .route("/admin/users/{id}/factors", get(admin_factor::list))
+        .route("/admin/users/{id}/factors/{factor}", put(admin_factor::put).delete(admin_factor::delete))
+}
+
+fn passkeys() -> Router<Auth> {
+    Router::new()
+        .route("/passkeys", get(passkey::list))
+        .route("/passkeys/{id}", patch(passkey::rename).delete(passkey::delete))
+        .route("/passkeys/registration/options", post(passkey::begin_registration))
+        .route("/passkeys/registration/verify", post(passkey::register))
+        .route("/passkeys/authentication/options", post(passkey::begin_signin))
+        .route("/passkeys/authentication/verify", post(passkey::sign_in))
+        .route("/admin/users/{id}/passkeys", get(passkey::admin_list))
+        .route("/admin/users/{id}/passkeys/{passkey}", delete(passkey::admin_delete))
 }
 
 /// The public keys and the discovery documents at the server's root, where clients look for them; RFC 8414 puts the

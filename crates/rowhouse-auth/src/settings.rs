@@ -1,6 +1,7 @@
 //! `[auth]`: identity.
 
 mod hook;
+mod mfa;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 pub use hook::AuthHookSettings;
 pub(crate) use hook::HookTarget;
+pub use mfa::MfaSettings;
 
 words! {
     /// What tokens are signed with (RFC 7518, RFC 8037).

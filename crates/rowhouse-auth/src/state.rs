@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
+use rowhouse_crypto::webauthn::RelyingParty;
 use rowhouse_crypto::{CodeKey, CounterKey, Envelope};
 use rowhouse_db::Control;
 use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
@@ -23,7 +24,8 @@ use crate::letter_limit::LetterLimit;
 use crate::limit::ClientLimit;
 use crate::pace::Pace;
 use crate::redirect::RedirectTargets;
-use crate::settings::{AuthHookSettings, AuthSettings};
+use crate::settings::{AuthHookSettings, AuthSettings, MfaSettings};
+use crate::webauthn::{self, Terms};
 
 /// The parts of [`Auth`].
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct AuthParts {
     pub hooks: AuthHookSettings,
     /// The client for HTTP hooks.
     pub outbound: Outbound,
+    /// `[auth]`, second factors.
+    pub mfa: MfaSettings,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
     /// Writes letters.
@@ -54,6 +58,10 @@ pub struct Auth {
     pub(crate) control: Control,
     pub(crate) keys: KeyStore,
     pub(crate) settings: Arc<AuthSettings>,
+    pub(crate) mfa: Arc<MfaSettings>,
+    pub(crate) relying_party: Arc<RelyingParty>,
+    /// The front end's URL.
+    pub(crate) site: Arc<str>,
     /// `iss` of every token.
     pub(crate) issuer: Arc<str>,
     pub(crate) clock: SharedClock,
@@ -78,6 +86,7 @@ pub struct Auth {
     pub(crate) letter_pace: Arc<Pace>,
     /// Of verifications by code.
     pub(crate) code_pace: Arc<Pace>,
+    pub(crate) mfa_limit: Arc<ClientLimit>,
 }
 
 impl FromRef<Auth> for Control {
@@ -90,7 +99,7 @@ impl Auth {
     /// Builds the service.
     #[must_use]
     pub fn new(parts: AuthParts) -> Self {
-        let AuthParts { control, keys, settings, hooks, outbound, public_url, mailer, clock, rng } = parts;
+        let AuthParts { control, keys, settings, mfa, hooks, outbound, public_url, mailer, clock, rng } = parts;
         let hooks = Hooks::new(hooks, control.clone(), outbound, clock.clone(), rng.clone());
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         let issuer = issuer(&public_url);
@@ -111,6 +120,10 @@ impl Auth {
             hasher: Arc::new(Hasher::new(&settings, rng.clone())),
             signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
             refresh_limit: Arc::new(ClientLimit::new("refresh", settings.token_rate_per_5min, clock.clone())),
+            mfa_limit: Arc::new(ClientLimit::new("mfa", mfa.mfa_rate_per_5min, clock.clone())),
+            relying_party: Arc::new(webauthn::relying_party(&mfa, &site)),
+            mfa: Arc::new(mfa),
+            site: site.into(),
             settings: Arc::new(settings),
             control,
             keys,
@@ -121,6 +134,13 @@ impl Auth {
 
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.clock.now()
+    }
+
+    /// What browsers are told in WebAuthn ceremonies.
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        let id = self.relying_party.id.as_str();
+        let name = self.mfa.webauthn_rp_display_name.as_deref().unwrap_or(id);
+        Terms { id, name, time: self.mfa.mfa_challenge_expiry }
     }
 
     pub(crate) fn new_id(&self) -> Uuid {

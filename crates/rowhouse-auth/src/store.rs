@@ -3,6 +3,10 @@
 //! Statements are sent with their parameter types, which saves the round trip for preparing.
 
 pub(crate) mod api_key;
+pub(crate) mod assurance;
+pub(crate) mod audit;
+pub(crate) mod challenge;
+pub(crate) mod factor;
 pub(crate) mod flow_state;
 pub(crate) mod hook;
 pub(crate) mod import;
@@ -11,6 +15,8 @@ pub(crate) mod prepared_user;
 pub(crate) mod refresh;
 pub(crate) mod letter_user;
 pub(crate) mod one_time_token;
+pub(crate) mod passkey;
+pub(crate) mod recovery_code;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 pub(crate) mod session_list;

@@ -54,6 +54,13 @@ impl CodeKey {
     }
 }
 
+/// SHA-256.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
+}
+
 /// SHA-256 in base64url without padding, as RFC 7636 has it.
 #[must_use]
 pub fn sha256_base64url(bytes: &[u8]) -> String {

@@ -11,7 +11,9 @@ pub mod password;
 mod ring;
 mod signed_text;
 mod token;
+mod totp;
 mod trusted;
+pub mod webauthn;
 
 pub use code::{CodeKey, is_equal, random_digits, sha1_hex, sha256_base64url};
 pub use counter_token::{CounterKey, CounterToken, CounterTokenError};
@@ -22,4 +24,5 @@ pub use opaque::{OpaqueSecret, digest_bytes_hex, digest_hex};
 pub use ring::{Key, KeyRing, Purpose, Status};
 pub use signed_text::SignedText;
 pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};
+pub use totp::TotpSecret;
 pub use trusted::TrustedKeys;

@@ -17,7 +17,7 @@ use crate::model::{Object, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::{Client, SignedIn};
 use crate::store::session::Scope;
-use crate::store::user::{UserChange, UserRow, WriteError};
+use crate::store::user::{LiveUser, UserChange, UserRow, WriteError};
 use crate::store::{one_time_token, prepared_user, session, user};
 
 /// Why the user's record is not shown or changed.
@@ -30,6 +30,9 @@ pub(crate) enum AccountError {
     Email(#[from] EmailError),
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// A stolen password alone must not be enough to take the account over.
+    #[error("AAL2 session is required to update email or password when MFA is enabled.")]
+    NeedsAal2,
     /// The new password is the old one.
     #[error("New password should be different from the old password.")]
     SamePassword,
@@ -63,14 +66,16 @@ pub(crate) struct AccountChange {
 
 /// The user, if session and user are still valid.
 pub(crate) async fn get(auth: &Auth, caller: SignedIn, client: &Client) -> Result<User, AccountError> {
-    find(auth, caller, client).await.map(|row| row.user)
+    find(auth, caller, client).await.map(|(row, _)| row.user)
 }
 
-async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<UserRow, AccountError> {
+/// The user, and whether the session lacks the second factor that the user has.
+async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<(UserRow, bool), AccountError> {
     let session = caller.session.map(|session| session.0);
     let find = async move |db: &OwnSession<'_>| prepared_user::find_live(db, caller.user.0, session).await;
     let live = auth.control.own_statement(&client.operation("auth.get_user"), find).await?;
-    Ok(require_live(live, caller, auth.now())?)
+    let lacks_factor = live.as_ref().is_some_and(LiveUser::lacks_factor);
+    Ok((require_live(live, caller, auth.now())?, lacks_factor))
 }
 
 /// Changes the user. A new password ends all other sessions; a new address is pending until it is confirmed, but for
@@ -81,10 +86,13 @@ pub(crate) async fn update(
     change: AccountChange,
     client: &Client,
 ) -> Result<User, AccountError> {
-    let before = find(auth, caller, client).await?;
+    let (before, lacks_factor) = find(auth, caller, client).await?;
     let email = change.email.as_deref().filter(|email| !email.is_empty());
     let email = email.map(|email| policy::chosen_email(email, &auth.settings)).transpose()?;
     let email = email.filter(|email| *email != before.user.email);
+    if lacks_factor && (email.is_some() || change.password.is_some()) {
+        return Err(AccountError::NeedsAal2);
+    }
     if before.user.is_anonymous && change.password.is_some() && email.is_none() {
         return Err(AccountError::PasswordWithoutAddress);
     }

@@ -45,6 +45,9 @@ impl From<AccountError> for Refusal {
             AccountError::NotLive(error) => error.into(),
             AccountError::Email(error) => error.into(),
             AccountError::Password(error) => error.into(),
+            AccountError::NeedsAal2 => {
+                Self::new(StatusCode::UNAUTHORIZED, "insufficient_aal", error.to_string())
+            }
             AccountError::SamePassword => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "same_password", error.to_string())
             }

@@ -61,7 +61,7 @@ pub(super) async fn settings(State(auth): State<Auth>) -> Json<Value> {
         "sms_provider": "",
         "saml_enabled": false,
         "saml_private_key_next_configured": false,
-        "passkeys_enabled": false,
+        "passkeys_enabled": auth.mfa.passkeys_enabled,
     }))
 }
 

@@ -45,6 +45,11 @@ impl SessionRow {
         })
     }
 
+    /// Whether a second factor was verified in this session.
+    pub(crate) fn is_aal2(&self) -> bool {
+        self.aal != "aal1"
+    }
+
     /// True once the session has expired.
     pub(crate) fn is_over(&self, now: OffsetDateTime) -> bool {
         self.not_after.is_some_and(|end| end <= now)

@@ -26,6 +26,15 @@ pub(crate) struct LiveUser {
     pub(crate) has_session: bool,
     /// When it ends.
     pub(crate) not_after: Option<OffsetDateTime>,
+    /// Its assurance level.
+    pub(crate) aal: Option<String>,
+}
+
+impl LiveUser {
+    /// Whether a second factor is missing: the user has one, and it was not verified in this session.
+    pub(crate) fn lacks_factor(&self) -> bool {
+        self.row.user.has_second_factor() && self.aal.as_deref().unwrap_or("aal1") == "aal1"
+    }
 }
 
 /// The user with identities in one row; tolerates nulls and infinities that hand-written SQL leaves.
@@ -141,7 +150,7 @@ pub(crate) async fn lock(client: &Client, id: Uuid) -> Result<Option<UserRow>, F
 }
 
 pub(super) const LIVE: &str = select_user!(
-    ", s.id is not null as has_session, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
+    ", s.id is not null as has_session, s.aal::text as aal, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
     "left join auth.sessions s on s.id = $2 and s.user_id = u.id where u.id = $1"
 );
 
@@ -158,7 +167,7 @@ pub(crate) async fn find_live(
 impl LiveUser {
     pub(super) fn from_row(row: &Row) -> Result<Self, Fault> {
         let (has_session, not_after) = (row.try_get("has_session")?, row.try_get("not_after")?);
-        Ok(Self { row: UserRow::from_row(row)?, has_session, not_after })
+        Ok(Self { row: UserRow::from_row(row)?, has_session, not_after, aal: row.try_get("aal")? })
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
-use rowhouse_auth::{API_KEY_LIFETIME, AuthHookSettings, AuthModule, AuthSettings, KeyStore};
+use rowhouse_auth::{API_KEY_LIFETIME, AuthHookSettings, AuthModule, AuthSettings, KeyStore, MfaSettings};
 use rowhouse_http::ServerSettings;
 use rowhouse_jobs::JobsModule;
+use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock};
 use rowhouse_mail::MailModule;
 use rowhouse_module::Modules;
@@ -62,6 +63,10 @@ pub(crate) fn settings() -> AuthSettings {
     }
 }
 
+pub(crate) fn mfa_settings() -> MfaSettings {
+    MfaSettings { mfa_rate_per_5min: 10_000, ..MfaSettings::default() }
+}
+
 impl App {
     pub(crate) async fn start() -> Self {
         Self::with(settings()).await
@@ -72,15 +77,31 @@ impl App {
     }
 
     pub(crate) async fn on(db: TestDatabase, settings: AuthSettings) -> Self {
-        Self::hooked(db, settings, AuthHookSettings::default()).await
+        Self::started(db, settings, |_| {}).await
     }
 
     /// The same with hooks.
     pub(crate) async fn hooked(db: TestDatabase, settings: AuthSettings, hooks: AuthHookSettings) -> Self {
+        Self::started(db, settings, |all| all.put(hooks)).await
+    }
+
+    /// The same with other settings of second factors.
+    pub(crate) async fn with_mfa(mfa: MfaSettings) -> Self {
+        let db = TestDatabase::create().await;
+        Self::started(db, settings(), |all| all.put(mfa)).await
+    }
+
+    /// The same with settings of other groups.
+    pub(crate) async fn started(
+        db: TestDatabase,
+        settings: AuthSettings,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
         let mut setup = Setup { clock: clock.clone(), ..Setup::default() };
         setup.settings.put(settings);
-        setup.settings.put(hooks);
+        setup.settings.put(mfa_settings());
+        change(&mut setup.settings);
         let header = Some(ADDRESS.to_owned());
         setup.settings.update(|server: &mut ServerSettings| server.client_address_header = header);
         let modules = Modules::new(vec![
@@ -134,6 +155,10 @@ impl App {
         self.send(Method::POST, path, Some(token), body.to_string()).await
     }
 
+    pub(crate) async fn delete_as(&self, path: &str, token: &str) -> Answer {
+        self.send(Method::DELETE, path, Some(token), "").await
+    }
+
     pub(crate) async fn put_as(&self, path: &str, token: &str, body: Value) -> Answer {
         self.send(Method::PUT, path, Some(token), body.to_string()).await
     }
@@ -167,6 +192,11 @@ impl App {
 
     pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time.try_into().unwrap());
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        rowhouse_kernel::Clock::now(&*self.clock).unix_timestamp()
     }
 
     pub(crate) async fn sql(&self) -> Client {

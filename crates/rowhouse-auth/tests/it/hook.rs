@@ -13,6 +13,7 @@ use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
 
 use crate::app::{App, PASSWORD, Person, settings};
+use crate::factor::Authenticator;
 
 /// A function of the project as a hook, made safe as `migrate up` does it.
 async fn with_function(body: &str, set: impl FnOnce(&mut AuthHookSettings, String)) -> App {
@@ -72,6 +73,21 @@ async fn hook_refuses_a_right_password_and_ends_all_sessions() {
     let refused = app.password("a@example.com", PASSWORD).await;
     refused.is(400, "invalid_credentials");
     assert_eq!(refused.body["message"], "not today");
+    app.get("/user", person.token()).await.is(403, "session_not_found");
+}
+
+#[tokio::test]
+async fn rejected_second_factor_ends_the_users_sessions() {
+    let body = "begin return case when (event ->> 'valid')::boolean and event ->> 'factor_type' = 'totp' \
+                then '{\"decision\": \"reject\", \"message\": \"not here\"}' else '{\"decision\": \"continue\"}' end::jsonb; end";
+    let app = with_function(body, |hooks, uri| hooks.mfa_verification_attempt = Some(uri)).await;
+    let person = app.sign_up("a@example.com").await;
+    let authenticator = Authenticator::enroll(&app, &person, "phone").await;
+    let challenge = authenticator.challenge(&app, &person).await.ok();
+    authenticator.answer(&app, &person, &challenge["id"], "000000").await.is(422, "mfa_verification_failed");
+    let refused = authenticator.verify(&app, &person).await;
+    refused.is(403, "mfa_verification_rejected");
+    assert_eq!(refused.body["message"], "not here");
     app.get("/user", person.token()).await.is(403, "session_not_found");
 }
 
