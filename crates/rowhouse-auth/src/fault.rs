@@ -1,8 +1,8 @@
 //! Failures common to all flows and not caused by the caller: the database, the crypto library, a malformed row,
 //! overload. What a flow refuses is an error of that flow.
 
-use rowhouse_crypto::KeyError;
 use rowhouse_crypto::password::HashError;
+use rowhouse_crypto::{EnvelopeError, KeyError};
 use rowhouse_db::{DbError, TransactionError};
 
 use crate::hook::HookError;
@@ -16,6 +16,9 @@ pub(crate) enum Fault {
     /// A token could not be signed.
     #[error("a token could not be signed")]
     Key(#[from] KeyError),
+    /// A secret could not be sealed or opened.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
     /// A password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),

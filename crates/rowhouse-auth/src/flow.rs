@@ -2,6 +2,8 @@
 
 pub(crate) mod account;
 pub(crate) mod admin;
+pub(crate) mod custom_provider;
+pub(crate) mod external;
 pub(crate) mod import;
 pub(crate) mod password;
 pub(crate) mod pkce;

@@ -21,11 +21,13 @@ mod model;
 mod module;
 mod pkce;
 mod policy;
+mod provider;
 mod redirect;
 mod refusal;
 mod request;
 mod rotation;
 mod route;
+mod sealed;
 mod settings;
 mod state;
 mod store;
@@ -34,7 +36,7 @@ pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
-pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, SigningAlgorithm};
+pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, ProviderSettings, SigningAlgorithm};
 pub use state::{Auth, AuthParts};
 
 /// Platform migrations of this crate: schema `auth`.
@@ -75,4 +77,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         include_str!("../migrations/20261127150010_auth_flow_comments.sql"),
     ),
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
+    ("20261127151000_auth_external.sql", include_str!("../migrations/20261127151000_auth_external.sql")),
 ];

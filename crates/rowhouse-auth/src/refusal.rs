@@ -92,6 +92,7 @@ impl From<Fault> for Refusal {
             }
             Fault::Hook(error) => hook_refusal(error),
             Fault::Key(_)
+            | Fault::Envelope(_)
             | Fault::Hash(_)
             | Fault::HashTask(_)
             | Fault::NoSuccessor

@@ -2,13 +2,18 @@
 
 mod account;
 mod admin;
+mod custom_provider;
+mod external;
+mod id_token;
+mod identity;
+mod redirect;
 mod service;
 mod signup;
 mod token;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
 use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
@@ -30,8 +35,17 @@ pub fn router(auth: Auth) -> Router {
         .route("/user", get(account::get).put(account::put))
         .route("/tenant", post(account::post_tenant))
         .route("/logout", post(account::post_logout))
+        .route("/authorize", get(external::authorize))
+        .route("/callback", get(external::callback).post(external::post_callback))
+        .route("/user/identities/authorize", get(identity::authorize))
+        .route("/user/identities/{id}", delete(identity::delete))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
+        .route("/admin/custom-providers", get(custom_provider::list).post(custom_provider::create))
+        .route(
+            "/admin/custom-providers/{identifier}",
+            get(custom_provider::get).put(custom_provider::put).delete(custom_provider::delete),
+        )
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))

@@ -16,6 +16,7 @@ use crate::hasher::Hasher;
 use crate::hook::Hooks;
 use crate::key_store::KeyStore;
 use crate::limit::ClientLimit;
+use crate::provider::Directory;
 use crate::redirect::RedirectTargets;
 use crate::settings::{AuthHookSettings, AuthSettings};
 
@@ -34,6 +35,8 @@ pub struct AuthParts {
     pub outbound: Outbound,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
+    /// Whether providers from the admin API may live at private addresses: `jobs.allow_private_urls`.
+    pub allow_private_urls: bool,
     /// The time.
     pub clock: SharedClock,
     /// For ids, salts and refresh tokens.
@@ -58,6 +61,8 @@ pub struct Auth {
     pub(crate) envelope: Arc<Envelope>,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) targets: Arc<RedirectTargets>,
+    /// What providers of external sign-in publish.
+    pub(crate) providers: Arc<Directory>,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) captcha: Option<Arc<Captcha>>,
     pub(crate) breaches: Arc<BreachList>,
@@ -73,12 +78,25 @@ impl FromRef<Auth> for Control {
 
 impl Auth {
     /// Builds the service.
-    #[must_use]
-    pub fn new(parts: AuthParts) -> Self {
-        let AuthParts { control, keys, settings, hooks, outbound, public_url, clock, rng } = parts;
+    ///
+    /// # Errors
+    /// If TLS cannot be set up for requests to providers.
+    pub fn new(parts: AuthParts) -> Result<Self, String> {
+        let AuthParts {
+            control,
+            keys,
+            settings,
+            hooks,
+            outbound,
+            public_url,
+            allow_private_urls,
+            clock,
+            rng,
+        } = parts;
         let hooks = Hooks::new(hooks, control.clone(), outbound, clock.clone(), rng.clone());
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
-        Self {
+        Ok(Self {
+            providers: Arc::new(Directory::new(allow_private_urls, clock.clone())?),
             issuer: issuer(&public_url).into(),
             chain: Arc::new(keys.chain_key()),
             hooks: Arc::new(hooks),
@@ -95,7 +113,7 @@ impl Auth {
             keys,
             clock,
             rng,
-        }
+        })
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

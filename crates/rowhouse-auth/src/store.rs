@@ -3,8 +3,12 @@
 //! Statements are sent with their parameter types, which saves the round trip for preparing.
 
 pub(crate) mod api_key;
+pub(crate) mod audit;
+pub(crate) mod custom_provider;
+pub(crate) mod external_flow;
 pub(crate) mod flow_state;
 pub(crate) mod hook;
+pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod refresh_token;

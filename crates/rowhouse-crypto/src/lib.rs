@@ -20,4 +20,4 @@ pub use opaque::{ChainKey, OpaqueSecret, digest_bytes_hex, digest_hex};
 pub use ring::{Key, KeyRing, Purpose, Status};
 pub use signed_text::SignedText;
 pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};
-pub use trusted::TrustedKeys;
+pub use trusted::{IdToken, TrustedKeys};

@@ -146,7 +146,7 @@ fn app_metadata() -> Object {
 
 /// The fabricated user returned for an address that is taken, so that the answer does not reveal it; only the list of
 /// identities is empty, which clients of GoTrue check.
-fn invented(id: Uuid, asked: &NewUser, now: OffsetDateTime) -> User {
+pub(crate) fn invented(id: Uuid, asked: &NewUser, now: OffsetDateTime) -> User {
     // The times of real users come from the database, in microseconds.
     let now = now.replace_nanosecond(now.microsecond() * 1000).unwrap_or(now);
     let mut user_metadata = asked.user_metadata.clone();

@@ -67,17 +67,26 @@ impl App {
     }
 
     pub(crate) async fn on(db: TestDatabase, settings: AuthSettings) -> Self {
-        Self::hooked(db, settings, AuthHookSettings::default()).await
+        Self::with_setup(db, settings, |_| {}).await
     }
 
     /// The same with hooks.
     pub(crate) async fn hooked(db: TestDatabase, settings: AuthSettings, hooks: AuthHookSettings) -> Self {
+        Self::with_setup(db, settings, |setup| setup.settings.put(hooks)).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn with_setup(
+        db: TestDatabase,
+        settings: AuthSettings,
+        change: impl FnOnce(&mut Setup),
+    ) -> Self {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
         let mut setup = Setup { clock: clock.clone(), ..Setup::default() };
         setup.settings.put(settings);
-        setup.settings.put(hooks);
         let header = Some(ADDRESS.to_owned());
         setup.settings.update(|server: &mut ServerSettings| server.client_address_header = header);
+        change(&mut setup);
         let modules = Modules::new(vec![Box::new(TenancyModule), Box::new(AuthModule)]);
         let app = TestApp::start(&modules, db, setup).await;
         Self { keys: app.provided(), app, clock, address: Arc::new(AtomicU8::new(1)) }

@@ -8,6 +8,7 @@ mod audit;
 mod breach;
 mod captcha;
 mod doc;
+mod external;
 mod hook;
 mod input;
 mod key;
