@@ -22,6 +22,9 @@ pub(crate) use token::{Code, Tokens};
 
 use crate::model::Object;
 
+/// Where Microsoft signs in.
+const MICROSOFT: &str = "https://login.microsoftonline.com";
+
 /// A provider, ready for use.
 #[derive(Debug, Clone)]
 pub(crate) struct Provider {
@@ -56,7 +59,7 @@ impl Provider {
     pub(crate) fn is_of(&self, issuer: &str) -> bool {
         match &self.protocol {
             Protocol::Oidc { issuer: Issuers::Of(known), .. } => known.iter().any(|known| known == issuer),
-            Protocol::Oidc { issuer: Issuers::AnyDirectory, .. } => issuer.starts_with(preset::MICROSOFT),
+            Protocol::Oidc { issuer: Issuers::AnyDirectory, .. } => issuer.starts_with(MICROSOFT),
             Protocol::OAuth2(_) => false,
         }
     }

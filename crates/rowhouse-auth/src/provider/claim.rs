@@ -3,8 +3,7 @@
 use rowhouse_crypto::IdToken;
 use serde_json::Value;
 
-use super::Issuers;
-use super::preset::MICROSOFT;
+use super::{Issuers, MICROSOFT};
 use crate::model::Object;
 
 /// Longest `sub`, as OpenID Connect Core has it in section 2.
@@ -63,15 +62,20 @@ pub(super) fn check(token: &IdToken, issuers: &Issuers, expected: Expected<'_>) 
 }
 
 fn check_issuer(claims: &Object, issuers: &Issuers) -> Result<(), ClaimError> {
-    let issuer = text(claims, "iss").ok_or(ClaimError::Missing("iss"))?;
-    let is_known = match issuers {
+    text(claims, "iss").ok_or(ClaimError::Missing("iss"))?;
+    if is_issuer(claims, issuers) { Ok(()) } else { Err(ClaimError::Issuer) }
+}
+
+/// Whether `iss` is one of these.
+pub(super) fn is_issuer(claims: &Object, issuers: &Issuers) -> bool {
+    let issuer = text(claims, "iss").unwrap_or_default();
+    match issuers {
         Issuers::Of(known) => known.iter().any(|known| known == issuer),
         Issuers::AnyDirectory => {
             let directory = text(claims, "tid").and_then(|tid| tid.parse::<uuid::Uuid>().ok());
             directory.is_some_and(|tid| issuer == format!("{MICROSOFT}/{tid}/v2.0"))
         }
-    };
-    if is_known { Ok(()) } else { Err(ClaimError::Issuer) }
+    }
 }
 
 /// With several audiences the token must name the party that it was issued to. With one, that party may be another

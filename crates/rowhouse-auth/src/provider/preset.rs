@@ -2,11 +2,9 @@
 //! other name.
 
 use super::apple::AppleKey;
-use super::{ClientSecret, Endpoints, Issuers, Profile, Protocol, Provider, Shape, Trust};
+use super::{ClientSecret, Endpoints, Issuers, MICROSOFT, Profile, Protocol, Provider, Shape, Trust};
 use crate::settings::ProviderSettings;
 
-/// Where Microsoft signs in.
-pub(super) const MICROSOFT: &str = "https://login.microsoftonline.com";
 /// Microsoft's endpoints for more than one directory.
 const SHARED_DIRECTORIES: [&str; 3] = ["common", "organizations", "consumers"];
 /// Both are in use for the same accounts.
@@ -120,3 +118,6 @@ fn github(settings: &ProviderSettings) -> Provider {
     provider.shape.mapping = Profile::GITHUB.map(|(to, from)| (to.to_owned(), from.to_owned())).to_vec();
     provider
 }
+
+#[cfg(test)]
+mod tests;
