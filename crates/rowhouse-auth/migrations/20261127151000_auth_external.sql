@@ -85,12 +85,12 @@ comment on function auth.evict_unproved(uuid) is
 revoke execute on function auth.evict_unproved(uuid) from public;
 
 -- Lists the providers of a user's identities, the oldest first, where tokens tell them.
-create function auth.list_providers(account uuid, at timestamptz) returns void
+create function auth.list_providers(account uuid, changed_at timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $$
   update auth.users u set
     raw_app_meta_data = coalesce(u.raw_app_meta_data, '{}') || jsonb_strip_nulls(jsonb_build_object(
       'provider', known.names[1], 'providers', to_jsonb(known.names))),
-    updated_at = at
+    updated_at = changed_at
   from (
     select coalesce(array_agg(p.provider order by p.since), '{}') as names from (
       select i.provider, min(i.created_at) as since from auth.identities i where i.user_id = account group by i.provider

@@ -136,7 +136,7 @@ impl Outbound {
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn fetch(&self, fetch: Fetch<'_>, clock: &dyn Clock) -> Result<Answer, SendError> {
+    pub async fn fetch(&self, fetch: Fetch<'_>, clock: &dyn Clock) -> Result<OutboundResponse, SendError> {
         let url = self.check(fetch.url)?;
         let request = match fetch.form {
             Some(form) => {
@@ -151,7 +151,7 @@ impl Outbound {
         let (status, retry_after) =
             (response.status().as_u16(), retry_after(response.headers(), clock.now()));
         let (body, is_cut) = read(response).await?;
-        Ok(Answer { status, retry_after, body, is_cut })
+        Ok(OutboundResponse { status, retry_after, body, is_cut })
     }
 
     /// Errors name scheme, host and port only, since the rest may contain a password or a key. Names are checked when

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rowhouse_crypto::{IdToken, TokenError, TrustedKeys};
-use rowhouse_jobs::outbound::{Answer, Fetch, Outbound};
+use rowhouse_jobs::outbound::{Fetch, Outbound, OutboundResponse};
 use rowhouse_kernel::SharedClock;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -25,6 +25,8 @@ const FRESH: Duration = Duration::from_secs(3600);
 const KEY_PAUSE: Duration = Duration::from_secs(30);
 /// Pause after a request that failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(3);
+/// How long older ones serve while the issuer does not answer.
+const STALE: Duration = Duration::from_secs(86_400);
 /// Most issuers kept.
 const MOST_ISSUERS: usize = 256;
 
@@ -70,13 +72,15 @@ struct Issuer {
 struct Kept<T> {
     value: Option<Arc<T>>,
     asked: Option<OffsetDateTime>,
+    /// When the value was got.
+    got: Option<OffsetDateTime>,
     /// Why the last request failed.
     failure: Option<ProviderError>,
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { value: None, asked: None, failure: None }
+        Self { value: None, asked: None, got: None, failure: None }
     }
 }
 
@@ -101,11 +105,12 @@ impl<T> Kept<T> {
         self.asked = Some(now);
         match got {
             Ok(value) => {
-                self.failure = None;
+                (self.failure, self.got) = (None, Some(now));
                 Ok(Arc::clone(self.value.insert(Arc::new(value))))
             }
             Err(failure) => {
                 self.failure = Some(failure.clone());
+                self.value.take_if(|_| self.got.is_none_or(|got| now - got > STALE));
                 self.value.clone().ok_or(failure)
             }
         }
@@ -132,7 +137,7 @@ impl Directory {
         provider: &Provider,
         what: &'static str,
         fetch: Fetch<'_>,
-    ) -> Result<Answer, ProviderError> {
+    ) -> Result<OutboundResponse, ProviderError> {
         let outbound = match provider.trust {
             Trust::Operator => &self.operator,
             Trust::Api => &self.api,
