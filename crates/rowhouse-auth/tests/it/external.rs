@@ -10,6 +10,7 @@ mod provider;
 use reqwest::{Client, StatusCode, redirect};
 use rowhouse_auth::{AuthSettings, ProviderSettings};
 use rowhouse_kernel::settings::{Named, Setting};
+use rowhouse_testkit::TestApp;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -34,10 +35,15 @@ impl Visit {
     }
 }
 
+/// Where the surface is reached.
+pub(crate) fn surface(app: &TestApp) -> String {
+    format!("http://{}/auth/v1", app.address)
+}
+
 /// GET of a path below `/auth/v1`, as a browser on a page of another site does it; redirects are not followed.
 pub(crate) async fn visit(app: &App, path: &str) -> Visit {
     let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
-    let url = format!("http://{}/auth/v1{path}", app.address);
+    let url = format!("{}{path}", surface(app));
     let answer = client.get(url).header("apikey", &app.anon_key).send().await.unwrap();
     let location = answer.headers().get("location").map(|value| Url::parse(value.to_str().unwrap()).unwrap());
     let status = answer.status();

@@ -238,7 +238,7 @@ async fn apple_posts_the_name_the_first_time() {
     let user: String = url::form_urlencoded::byte_serialize(user.as_bytes()).collect();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let posted = client
-        .post(format!("http://{}/auth/v1/callback", app.address))
+        .post(format!("{}/callback", super::surface(&app)))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(format!("{form}&user={user}"))
         .send()

@@ -140,19 +140,14 @@ async fn token(
     body: String,
 ) -> (StatusCode, Json<Value>) {
     let mut says = says.lock().unwrap();
-    let mut form: Value =
-        url::form_urlencoded::parse(body.as_bytes()).into_owned().collect::<serde_json::Map<_, _>>().into();
+    let pairs = url::form_urlencoded::parse(body.as_bytes()).into_owned();
+    let pairs: serde_json::Map<String, Value> = pairs.map(|(name, value)| (name, value.into())).collect();
+    let mut form = Value::Object(pairs);
     form["authorization"] =
         headers.get("authorization").map_or(Value::Null, |value| value.to_str().unwrap().into());
     says.exchanges.push(form);
-    if says.exchanges.len() > 1
-        && says
-            .exchanges
-            .iter()
-            .rev()
-            .skip(1)
-            .any(|other| other["code_verifier"] == says.exchanges.last().unwrap()["code_verifier"])
-    {
+    let (last, earlier) = says.exchanges.split_last().unwrap();
+    if earlier.iter().any(|other| other["code_verifier"] == last["code_verifier"]) {
         return (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" })));
     }
     let header = json!({ "alg": says.key.jwk().alg, "kid": says.key.jwk().kid });
