@@ -17,6 +17,9 @@ pub(crate) enum Fault {
     /// A token could not be signed.
     #[error("a token could not be signed")]
     Key(#[from] KeyError),
+    /// A secret could not be sealed or opened.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
     /// A password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -29,9 +32,6 @@ pub(crate) enum Fault {
     /// A hook of the project refuses or fails.
     #[error(transparent)]
     Hook(#[from] HookError),
-    /// A stored secret cannot be opened, or a new one sealed.
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
     /// A row of schema `auth` cannot be read.
     #[error("schema auth holds a malformed row")]
     Json(#[source] serde_json::Error),

@@ -14,10 +14,10 @@ mod flow;
 mod hasher;
 mod hook;
 mod key_store;
-mod lifetime;
 mod language;
 mod letter;
 mod letter_limit;
+mod lifetime;
 mod limit;
 mod live;
 mod metadata;
@@ -28,6 +28,7 @@ mod one_time;
 mod pace;
 mod pkce;
 mod policy;
+mod provider;
 mod redirect;
 mod refusal;
 mod request;
@@ -43,7 +44,9 @@ pub use api_key::ApiKeys;
 pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
-pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, SigningAlgorithm};
+pub use settings::{
+    AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, ProviderSettings, SigningAlgorithm,
+};
 pub use state::{Auth, AuthParts};
 pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};
 
@@ -79,4 +82,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
     ("20261127160100_auth_refresh.sql", include_str!("../migrations/20261127160100_auth_refresh.sql")),
     ("20261127150030_auth_letters.sql", include_str!("../migrations/20261127150030_auth_letters.sql")),
+    ("20261127151000_auth_external.sql", include_str!("../migrations/20261127151000_auth_external.sql")),
 ];

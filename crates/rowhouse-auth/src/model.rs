@@ -1,5 +1,6 @@
 //! Users, identities and sessions as clients see them: GoTrue's JSON, field for field.
 
+use rowhouse_kernel::Secret;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use time::serde::rfc3339;
@@ -149,9 +150,22 @@ pub(crate) struct Session {
     pub(crate) user: User,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) weak_password: Option<WeakPassword>,
+    /// Tokens of the provider that has authenticated the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provider_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provider_refresh_token: Option<String>,
     /// For response headers.
     #[serde(skip)]
     pub(crate) refresh_counter: i64,
     #[serde(skip)]
     pub(crate) session_id: Uuid,
+}
+
+impl Session {
+    /// The same with the tokens of the provider.
+    pub(crate) fn with_provider_tokens(self, access: Option<Secret>, refresh: Option<Secret>) -> Self {
+        let plain = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+        Self { provider_token: plain(access), provider_refresh_token: plain(refresh), ..self }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rowhouse_db::DbError;
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, ServerSettings, Surface};
+use rowhouse_jobs::JobsSettings;
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::Rng;
@@ -195,9 +196,11 @@ fn add_surfaces(assembly: &mut Assembly, keys: &KeyStore, mailer: &Mailer) -> Re
         mailer: mailer.clone(),
         mfa: (*origin.settings.get::<MfaSettings>()).clone(),
         public_url: public_url.unwrap_or_default(),
+        allow_private_urls: origin.settings.get::<JobsSettings>().allow_private_urls,
         clock: origin.clock.clone(),
         rng: origin.rng.clone(),
-    });
+    })
+    .map_err(CannotRun::because)?;
     assembly.surface(Surface::new("/auth/v1", Dialect::AUTH, crate::router(auth.clone())));
     assembly.surface(Surface::root(crate::well_known_router(auth)));
     Ok(())

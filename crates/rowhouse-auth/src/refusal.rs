@@ -93,9 +93,9 @@ impl From<Fault> for Refusal {
             }
             Fault::Hook(error) => hook_refusal(error),
             Fault::Key(_)
+            | Fault::Envelope(_)
             | Fault::Hash(_)
             | Fault::HashTask(_)
-            | Fault::Envelope(_)
             | Fault::Json(_)
             | Fault::Letter(_)
             | Fault::Vanished => Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure"),

@@ -2,13 +2,18 @@
 
 mod account;
 mod admin;
+mod admin_factor;
+mod custom_provider;
 mod discovery;
+mod external;
+mod factor;
+mod id_token;
+mod identity;
 mod invite;
 mod letter;
-mod admin_factor;
-mod factor;
 mod passkey;
 mod recovery_code;
+mod redirect;
 mod service;
 mod session;
 mod signup;
@@ -58,6 +63,15 @@ pub fn router(auth: Auth) -> Router {
         .route("/admin/users/{id}/sessions/{session}", axum::routing::delete(session::admin_delete))
         .merge(factors())
         .merge(passkeys())
+        .route("/authorize", get(external::authorize))
+        .route("/callback", get(external::callback).post(external::post_callback))
+        .route("/user/identities/authorize", get(identity::authorize))
+        .route("/user/identities/{id}", delete(identity::delete))
+        .route("/admin/custom-providers", get(custom_provider::list).post(custom_provider::create))
+        .route(
+            "/admin/custom-providers/{identifier}",
+            get(custom_provider::get).put(custom_provider::put).delete(custom_provider::delete),
+        )
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))

@@ -1,15 +1,17 @@
 //! `[auth]`: identity.
 
+pub(crate) mod external;
 mod hook;
 mod mfa;
 
 use std::time::Duration;
 
-use rowhouse_kernel::settings::{Check, Findings, Given, Settings, WEAK_SECRET};
+use rowhouse_kernel::settings::{Check, Findings, Given, Named, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use external::ProviderSettings;
 pub use hook::AuthHookSettings;
 pub(crate) use hook::HookTarget;
 pub use mfa::MfaSettings;
@@ -77,6 +79,10 @@ settings! {
         pub site_url: Option<String> = None,
         /// Further targets that links and sign-ins may redirect to: URLs, in which `*` stands for characters other than `.` and `/`, `**` for any, and `?` for one. Wildcards stay within host or path.
         pub redirect_urls: Vec<String> = Vec::new(),
+        /// Providers of external sign-in by name, each a table of its own: `[auth.external.NAME]`; `docs/auth/providers.md` lists their keys.
+        pub external: Named<ProviderSettings> = Named::default(),
+        /// Whether users may link further identities to their account, and unlink them.
+        pub manual_linking: bool = false,
         /// Refuses new accounts.
         pub disable_signup: bool = false,
         /// Whether somebody may sign up without address and number.
@@ -189,6 +195,7 @@ impl Check for AuthSettings {
     }
 
     fn check(&self, findings: &mut Findings<'_>) {
+        self.external.report("external", findings);
         findings.positive_span("access_token_lifetime", self.access_token_lifetime);
         findings.span("refresh_reuse_interval", self.refresh_reuse_interval);
         findings.span("lockout_duration", self.lockout_duration);

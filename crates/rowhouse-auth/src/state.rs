@@ -23,6 +23,7 @@ use crate::letter::Letters;
 use crate::letter_limit::LetterLimit;
 use crate::limit::ClientLimit;
 use crate::pace::Pace;
+use crate::provider::Directory;
 use crate::redirect::RedirectTargets;
 use crate::settings::{AuthHookSettings, AuthSettings, MfaSettings};
 use crate::webauthn::{self, Terms};
@@ -46,6 +47,8 @@ pub struct AuthParts {
     pub public_url: String,
     /// Writes letters.
     pub mailer: Mailer,
+    /// Whether providers from the admin API may live at private addresses: `jobs.allow_private_urls`.
+    pub allow_private_urls: bool,
     /// The time.
     pub clock: SharedClock,
     /// For ids, salts and refresh tokens.
@@ -74,6 +77,8 @@ pub struct Auth {
     pub(crate) envelope: Arc<Envelope>,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) targets: Arc<RedirectTargets>,
+    /// What providers of external sign-in publish.
+    pub(crate) providers: Arc<Directory>,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) captcha: Option<Arc<Captcha>>,
     pub(crate) breaches: Arc<BreachList>,
@@ -97,13 +102,28 @@ impl FromRef<Auth> for Control {
 
 impl Auth {
     /// Builds the service.
-    #[must_use]
-    pub fn new(parts: AuthParts) -> Self {
-        let AuthParts { control, keys, settings, mfa, hooks, outbound, public_url, mailer, clock, rng } = parts;
+    ///
+    /// # Errors
+    /// If TLS cannot be set up for requests to providers.
+    pub fn new(parts: AuthParts) -> Result<Self, String> {
+        let AuthParts {
+            control,
+            keys,
+            settings,
+            mfa,
+            hooks,
+            outbound,
+            public_url,
+            allow_private_urls,
+            mailer,
+            clock,
+            rng,
+        } = parts;
         let hooks = Hooks::new(hooks, control.clone(), outbound, clock.clone(), rng.clone());
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         let issuer = issuer(&public_url);
-        Self {
+        Ok(Self {
+            providers: Arc::new(Directory::new(allow_private_urls, clock.clone())?),
             letters: Letters::new(mailer, &site, &issuer),
             letter_limit: Arc::new(LetterLimit::new(&settings, clock.clone())),
             anonymous_limit: anonymous_limit(&settings, &clock),
@@ -129,7 +149,7 @@ impl Auth {
             keys,
             clock,
             rng,
-        }
+        })
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

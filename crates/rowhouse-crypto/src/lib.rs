@@ -25,4 +25,4 @@ pub use ring::{Key, KeyRing, Purpose, Status};
 pub use signed_text::SignedText;
 pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};
 pub use totp::TotpSecret;
-pub use trusted::TrustedKeys;
+pub use trusted::{IdToken, TrustedKeys};

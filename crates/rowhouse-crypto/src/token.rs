@@ -134,7 +134,12 @@ pub(crate) struct Parts<'t> {
 
 impl<'t> Parts<'t> {
     pub(crate) fn parse(token: &'t str) -> Result<Self, TokenError> {
-        if token.len() > MAX_TOKEN_LENGTH {
+        Self::parse_up_to(token, MAX_TOKEN_LENGTH)
+    }
+
+    /// The same for a token of at most `longest` bytes.
+    pub(crate) fn parse_up_to(token: &'t str, longest: usize) -> Result<Self, TokenError> {
+        if token.len() > longest {
             return Err(TokenError::Malformed);
         }
         let parts = token.split('.').count();

@@ -3,6 +3,7 @@
 //! An algorithm follows from the kind of key, never from the token alone, so a public key can never serve as a shared
 //! secret. Leaves what such a token may do to the caller.
 
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
@@ -15,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rowhouse_kernel::Secret;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -32,6 +34,11 @@ static RSA: [(&str, &RsaParameters); 6] = [
 ];
 const MACS: [(&str, hmac::Algorithm); 3] =
     [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)];
+
+/// Most keys of a published set that are used.
+const MOST_PUBLISHED: usize = 64;
+/// Longest ID token in bytes; those of directories list groups.
+const LONGEST_ID_TOKEN: usize = 16 * 1024;
 
 /// The keys that the configured secret of another issuer contains.
 #[derive(Debug, Clone)]
@@ -73,7 +80,7 @@ struct ForeignJwk {
 
 #[derive(Deserialize)]
 struct ForeignSet {
-    keys: Vec<serde_json::Value>,
+    keys: Vec<Value>,
 }
 
 impl TrustedKeys {
@@ -115,6 +122,33 @@ impl TrustedKeys {
         expires_at.into_iter().chain(self.until).min()
     }
 
+    /// Reads the key set that another issuer publishes. Shared keys in it are ignored: whoever reads the set could sign
+    /// with them.
+    ///
+    /// # Errors
+    /// [`KeyError::Trusted`] when no usable key remains.
+    pub fn read_published(set: &[u8]) -> Result<Self, KeyError> {
+        let set: ForeignSet = serde_json::from_slice(set).map_err(|_| KeyError::Trusted("no JWK set"))?;
+        let readable = set.keys.into_iter().filter_map(|jwk| serde_json::from_value::<ForeignJwk>(jwk).ok());
+        let public = readable.filter(|jwk| jwk.kty != "oct").filter_map(TrustedKey::from_jwk);
+        let keys: Vec<_> = public.take(MOST_PUBLISHED).collect();
+        if keys.is_empty() {
+            return Err(KeyError::Trusted("the set holds no public key that can verify tokens"));
+        }
+        Ok(Self { keys, until: None })
+    }
+
+    /// Verifies an ID token against a published set, and its claims of time.
+    ///
+    /// # Errors
+    /// [`TokenError`]; [`TokenError::UnknownKey`] if a newer set may have the key.
+    pub fn verify_id_token(&self, token: &str, now: OffsetDateTime) -> Result<IdToken, TokenError> {
+        let parts = Parts::parse_up_to(token, LONGEST_ID_TOKEN)?;
+        let source = self.verify(&parts, now)?;
+        let claims = parts.claims(source, now)?.claims;
+        Ok(IdToken { claims, alg: parts.header.alg })
+    }
+
     /// Verifies a token and says which kind of key has signed it.
     pub(crate) fn verify(&self, parts: &Parts<'_>, now: OffsetDateTime) -> Result<TokenSource, TokenError> {
         if self.until.is_some_and(|until| until <= now) {
@@ -135,6 +169,29 @@ impl TrustedKeys {
             }
         }
         Err(refusal)
+    }
+}
+
+/// An ID token (OpenID Connect Core) whose signature and claims of time have been verified.
+#[derive(Debug, Clone)]
+pub struct IdToken {
+    /// The claims.
+    pub claims: Map<String, Value>,
+    alg: String,
+}
+
+impl IdToken {
+    /// The hash that binds a code or access token to this token: the left half, in base64url (OpenID Connect Core,
+    /// section 3.1.3.6).
+    #[must_use]
+    pub fn hash_of(&self, text: &str) -> String {
+        let algorithm = match self.alg.as_str() {
+            "RS384" | "PS384" | "ES384" => &SHA384,
+            "RS512" | "PS512" | "ES512" | "EdDSA" => &SHA512,
+            _ => &SHA256,
+        };
+        let hash = digest(algorithm, text.as_bytes());
+        base64url::encode(&hash.as_ref()[..hash.as_ref().len() / 2])
     }
 }
 

@@ -1,5 +1,5 @@
-//! The HTTP client for webhooks: signed POSTs as <https://www.standardwebhooks.com> specifies them. One client per
-//! process, for jobs and for the webhooks of mail. Leaves interpreting responses to the caller.
+//! The HTTP client for requests to other servers: webhooks, which are signed POSTs as
+//! <https://www.standardwebhooks.com> specifies them, and plain requests. Leaves interpreting responses to the caller.
 
 mod address;
 
@@ -22,6 +22,7 @@ use address::is_public;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest part of a response that is read.
 pub const MOST_ANSWER: usize = 64 * 1024;
+const AGENT: &str = concat!("rowhouse/", env!("CARGO_PKG_VERSION"));
 /// Longest Retry-After that is honoured.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
@@ -38,6 +39,19 @@ pub struct Message<'a> {
     pub secret: &'a Secret,
     /// The request that caused it.
     pub request_id: Option<&'a str>,
+    /// Timeout of the request as a whole.
+    pub timeout: Duration,
+}
+
+/// A plain request.
+#[derive(Default)]
+pub struct Fetch<'a> {
+    /// The URL.
+    pub url: &'a str,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The form of a POST (`application/x-www-form-urlencoded`); a GET without one.
+    pub form: Option<String>,
     /// Timeout of the request as a whole.
     pub timeout: Duration,
 }
@@ -105,7 +119,7 @@ impl Outbound {
             .post(url)
             .timeout(message.timeout)
             .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, concat!("rowhouse/", env!("CARGO_PKG_VERSION")))
+            .header(USER_AGENT, AGENT)
             .header("webhook-id", message.id)
             .header("webhook-timestamp", timestamp.to_string())
             .header("webhook-signature", signature);
@@ -114,6 +128,28 @@ impl Outbound {
         }
         let response = request.body(message.body).send().await.map_err(no_answer)?;
         let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers(), now));
+        let (body, is_cut) = read(response).await?;
+        Ok(OutboundResponse { status, retry_after, body, is_cut })
+    }
+
+    /// Sends a plain request once. Redirects are not followed.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn fetch(&self, fetch: Fetch<'_>, clock: &dyn Clock) -> Result<OutboundResponse, SendError> {
+        let url = self.check(fetch.url)?;
+        let request = match fetch.form {
+            Some(form) => {
+                self.client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
+            }
+            None => self.client.get(url),
+        };
+        let request = request.timeout(fetch.timeout).header(USER_AGENT, AGENT);
+        let request =
+            fetch.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let response = request.send().await.map_err(no_answer)?;
+        let (status, retry_after) =
+            (response.status().as_u16(), retry_after(response.headers(), clock.now()));
         let (body, is_cut) = read(response).await?;
         Ok(OutboundResponse { status, retry_after, body, is_cut })
     }

@@ -110,7 +110,7 @@ async fn open(
         return Ok(Err(error));
     }
     passkey::note_use(tx, found.id, asserted, now).await?;
-    user::note_first_sign_in(tx, found.user, now).await?;
+    user::note_sign_in_time(tx, found.user, now).await?;
     let grant = session::open(auth, tx, found.user, Method::Passkey.into(), client, now).await?;
     Ok(grant.ok_or(PasskeySignInError::Refused))
 }

@@ -2,6 +2,7 @@
 
 use rowhouse_crypto::{OpaqueSecret, digest_hex};
 use rowhouse_db::Transaction;
+use rowhouse_kernel::Secret;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use crate::method::{Method, SignedInBy};
 use crate::model::Session;
 use crate::pkce::PkceError;
 use crate::request::Client;
+use crate::sealed;
 use crate::store::flow_state::{self, FlowRow};
 use crate::store::user;
 
@@ -37,14 +39,6 @@ pub(crate) enum ExchangeError {
 }
 carry_fault!(ExchangeError);
 
-/// What a code was exchanged for.
-#[derive(Debug)]
-pub(crate) struct Exchanged {
-    pub(crate) session: Session,
-    /// Sealed tokens of the provider, if the sign-in was another one's.
-    pub(crate) flow: FlowRow,
-}
-
 /// Gives a flow its code; `None` if the flow is gone.
 pub(crate) async fn issue_code(
     auth: &Auth,
@@ -63,7 +57,7 @@ pub(crate) async fn exchange(
     code: &str,
     verifier: &str,
     client: &Client,
-) -> Result<Exchanged, ExchangeError> {
+) -> Result<Session, ExchangeError> {
     if code.is_empty() || verifier.is_empty() {
         return Err(ExchangeError::Incomplete);
     }
@@ -78,7 +72,26 @@ pub(crate) async fn exchange(
         Ok((grant, flow))
     };
     let (grant, flow): (Grant, FlowRow) = auth.control.run_tx::<_, ExchangeError>(&operation, work).await?;
-    Ok(Exchanged { session: grant.sign(auth, client, now).await?, flow })
+    let access = open_token(auth, &flow, "access_token", flow.provider_access_token.as_deref())?;
+    let refresh = open_token(auth, &flow, "refresh_token", flow.provider_refresh_token.as_deref())?;
+    Ok(grant.sign(auth, client, now).await?.with_provider_tokens(access, refresh))
+}
+
+/// The label under which a value of a flow is sealed.
+pub(crate) fn label(flow: Uuid, what: &str) -> String {
+    format!("flow_state/{flow}/{what}")
+}
+
+/// A token of the provider, if the sign-in was another one's.
+fn open_token(
+    auth: &Auth,
+    flow: &FlowRow,
+    what: &str,
+    stored: Option<&str>,
+) -> Result<Option<Secret>, Fault> {
+    let Some(stored) = stored else { return Ok(None) };
+    let plain = sealed::open(auth, stored, &label(flow.id, what))?;
+    Ok(plain.and_then(|plain| std::str::from_utf8(&plain).map(Secret::new).ok()))
 }
 
 fn require_fresh(flow: &FlowRow, now: OffsetDateTime) -> Result<(), ExchangeError> {

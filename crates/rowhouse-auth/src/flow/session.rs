@@ -84,6 +84,8 @@ impl Grant {
             session_id: self.session.id,
             user: self.user,
             weak_password: None,
+            provider_token: None,
+            provider_refresh_token: None,
         })
     }
 }

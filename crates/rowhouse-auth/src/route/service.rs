@@ -51,6 +51,9 @@ pub(super) async fn health() -> Json<Value> {
 pub(super) async fn settings(State(auth): State<Auth>) -> Json<Value> {
     let mut external: serde_json::Map<String, Value> =
         PROVIDERS.iter().map(|provider| ((*provider).to_owned(), Value::Bool(false))).collect();
+    for (name, provider) in auth.settings.external.iter() {
+        external.insert(name.to_owned(), Value::Bool(provider.enabled));
+    }
     external.insert("email".to_owned(), Value::Bool(true));
     external.insert("anonymous_users".to_owned(), Value::Bool(auth.settings.anonymous_users));
     Json(json!({

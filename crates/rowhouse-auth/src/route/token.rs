@@ -1,10 +1,11 @@
-//! POST /token?grant_type=password|refresh_token|pkce
+//! POST /token?grant_type=password|refresh_token|pkce|id_token
 
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
+use super::id_token::{self, IdTokenBody};
 use super::session_answer;
 use crate::Auth;
 use crate::flow::password::{self, SignInError};
@@ -12,7 +13,7 @@ use crate::flow::pkce::{self, ExchangeError};
 use crate::flow::refresh::{self, RefreshError};
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{Body, Client, Params};
+use crate::request::{Body, Client, Params, SignedIn};
 use crate::rotation::RepeatCause;
 
 const ROTATED: HeaderName = HeaderName::from_static("sb-auth-refresh-token-rotated");
@@ -37,6 +38,8 @@ pub(super) struct GrantBody {
     refresh_token: Option<String>,
     auth_code: Option<String>,
     code_verifier: Option<String>,
+    #[serde(flatten)]
+    id_token: IdTokenBody,
 }
 
 impl From<ExchangeError> for Refusal {
@@ -82,6 +85,7 @@ impl From<RefreshError> for Refusal {
 pub(super) async fn post(
     State(auth): State<Auth>,
     client: Client,
+    caller: Result<SignedIn, Refusal>,
     Params(grant): Params<Grant>,
     Body(body): Body<GrantBody>,
 ) -> Result<Response, Refusal> {
@@ -93,6 +97,7 @@ pub(super) async fn post(
             Err(Refusal::new(status, "web3_provider_disabled", "Web3 provider is disabled"))
         }
         Some("pkce") => exchange(&auth, body, &client).await,
+        Some("id_token") => id_token::sign_in(&auth, body.id_token, caller, &client).await,
         _ => Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_credentials", "unsupported_grant_type")),
     }
 }
@@ -116,8 +121,7 @@ async fn sign_in(auth: &Auth, body: GrantBody, client: &Client) -> Result<Respon
 async fn exchange(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
     auth.refresh_limit.check(client).await?;
     let (code, verifier) = (body.auth_code.unwrap_or_default(), body.code_verifier.unwrap_or_default());
-    let exchanged = pkce::exchange(auth, &code, &verifier, client).await?;
-    Ok(session_answer(exchanged.session))
+    Ok(session_answer(pkce::exchange(auth, &code, &verifier, client).await?))
 }
 
 async fn rotate(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {

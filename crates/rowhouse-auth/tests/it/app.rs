@@ -10,7 +10,6 @@ use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use rowhouse_auth::{API_KEY_LIFETIME, AuthHookSettings, AuthModule, AuthSettings, KeyStore, MfaSettings};
 use rowhouse_http::ServerSettings;
 use rowhouse_jobs::JobsModule;
-use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock};
 use rowhouse_mail::MailModule;
 use rowhouse_module::Modules;
@@ -77,33 +76,33 @@ impl App {
     }
 
     pub(crate) async fn on(db: TestDatabase, settings: AuthSettings) -> Self {
-        Self::started(db, settings, |_| {}).await
+        Self::with_setup(db, settings, |_| {}).await
     }
 
     /// The same with hooks.
     pub(crate) async fn hooked(db: TestDatabase, settings: AuthSettings, hooks: AuthHookSettings) -> Self {
-        Self::started(db, settings, |all| all.put(hooks)).await
+        Self::with_setup(db, settings, |setup| setup.settings.put(hooks)).await
     }
 
     /// The same with other settings of second factors.
     pub(crate) async fn with_mfa(mfa: MfaSettings) -> Self {
         let db = TestDatabase::create().await;
-        Self::started(db, settings(), |all| all.put(mfa)).await
+        Self::with_setup(db, settings(), |setup| setup.settings.put(mfa)).await
     }
 
-    /// The same with settings of other groups.
-    pub(crate) async fn started(
+    /// The same with further settings.
+    pub(crate) async fn with_setup(
         db: TestDatabase,
         settings: AuthSettings,
-        change: impl FnOnce(&mut Settings),
+        change: impl FnOnce(&mut Setup),
     ) -> Self {
         let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
         let mut setup = Setup { clock: clock.clone(), ..Setup::default() };
         setup.settings.put(settings);
         setup.settings.put(mfa_settings());
-        change(&mut setup.settings);
         let header = Some(ADDRESS.to_owned());
         setup.settings.update(|server: &mut ServerSettings| server.client_address_header = header);
+        change(&mut setup);
         let modules = Modules::new(vec![
             Box::new(TenancyModule),
             Box::new(AuthModule),

@@ -285,7 +285,7 @@ async fn kinds_that_are_switched_off_are_refused() {
     let app = App::start().await;
     let (authenticator, person) = with_factor(&app, "a@example.com").await;
     let off = MfaSettings { mfa_totp_enabled: false, ..mfa_settings() };
-    let app = App::started(app.db.clone(), crate::app::settings(), |all| all.put(off)).await;
+    let app = App::with_setup(app.db.clone(), crate::app::settings(), |setup| setup.settings.put(off)).await;
     authenticator.challenge(&app, &person).await.is(422, "mfa_totp_verify_not_enabled");
     let body = json!({ "factor_type": "totp", "friendly_name": "second" });
     app.post_as("/factors", person.token(), body).await.is(422, "mfa_totp_enroll_not_enabled");

@@ -11,6 +11,7 @@ mod captcha;
 mod confirmation;
 mod doc;
 mod email_change;
+mod external;
 mod factor;
 mod hook;
 mod input;

@@ -136,10 +136,11 @@ async fn passkeys_have_their_limits() {
     let app = start().await;
     let limited = MfaSettings { passkeys_enabled: true, max_passkeys_per_user: 1, ..mfa_settings() };
     let (_, person, _) = with_passkey(&app, "a@example.com").await;
-    let app = App::started(app.db.clone(), crate::app::settings(), |all| all.put(limited)).await;
+    let app =
+        App::with_setup(app.db.clone(), crate::app::settings(), |setup| setup.settings.put(limited)).await;
     let begun = app.post_as("/passkeys/registration/options", person.token(), json!({})).await;
     begun.is(422, "too_many_passkeys");
-    let off = App::started(app.db.clone(), crate::app::settings(), |_| {}).await;
+    let off = App::with_setup(app.db.clone(), crate::app::settings(), |_| {}).await;
     off.get("/passkeys", person.token()).await.is(404, "passkey_disabled");
     off.post("/passkeys/authentication/options", json!({})).await.is(404, "passkey_disabled");
     assert_eq!(off.send(Method::GET, "/settings", None, "").await.ok()["passkeys_enabled"], false);

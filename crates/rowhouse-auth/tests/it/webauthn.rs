@@ -148,7 +148,7 @@ async fn forged_answers_are_refused_and_use_the_challenge_up() {
         |key| key.flags = 0,
         |key| {
             let id = key.id.clone();
-            *key = authenticator();
+            *key = self::authenticator();
             key.id = id;
         },
     ];
@@ -222,7 +222,9 @@ async fn keys_are_off_unless_they_are_switched_on() {
     app.post_as("/factors", person.token(), body).await.is(422, "mfa_webauthn_enroll_not_enabled");
     let on = start().await;
     let (_, factor, person) = with_key(&on, "a@example.com").await;
-    let off = App::started(on.db.clone(), crate::app::settings(), |all| all.put(mfa_settings())).await;
+    let off =
+        App::with_setup(on.db.clone(), crate::app::settings(), |setup| setup.settings.put(mfa_settings()))
+            .await;
     let path = format!("/factors/{factor}/challenge");
     off.post_as(&path, person.token(), json!({})).await.is(422, "mfa_webauthn_verify_not_enabled");
 }

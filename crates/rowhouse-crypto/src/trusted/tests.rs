@@ -116,3 +116,28 @@ fn keys_are_trusted_until_their_end_and_tokens_end_with_them() {
     assert_eq!(ending(Some(later)).end(Some(soon)), Some(soon));
     assert_eq!((ending(Some(soon)).end(None), ending(None).end(None)), (Some(soon), None));
 }
+
+#[test]
+fn published_set_verifies_id_tokens_with_its_public_keys_only() {
+    let now = time::OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+    for (algorithm, hash) in [
+        (Algorithm::Es256, "LCa0a2j_xo_5m0U8HTBBNA"),
+        (Algorithm::Rs256, "LCa0a2j_xo_5m0U8HTBBNA"),
+        (Algorithm::EdDsa, "9_u6bgY2-JDlb7vzKD5STG-jIErimDgtYkdB0NxmODI"),
+    ] {
+        let pair = KeyPair::generate(algorithm).unwrap();
+        let shared = json!({ "kty": "oct", "kid": "s", "k": encode(SECRET) });
+        let set = json!({ "keys": [shared, pair.jwk()] }).to_string();
+        let keys = TrustedKeys::read_published(set.as_bytes()).unwrap();
+        let token = signed(&json!({ "alg": algorithm, "kid": pair.jwk().kid }), &pair);
+        let hashed = keys.verify_id_token(&token, now).unwrap().hash_of("foo");
+        assert_eq!(hashed, hash, "{algorithm:?}");
+        let forged = mac(&json!({ "alg": "HS256", "kid": "s" }), hmac::HMAC_SHA256, SECRET.as_bytes());
+        assert_eq!(keys.verify_id_token(&forged, now).unwrap_err(), TokenError::WrongAlgorithm);
+        let long = format!("{token}{}", "A".repeat(16 * 1024));
+        assert_eq!(keys.verify_id_token(&long, now).unwrap_err(), TokenError::Malformed);
+    }
+    for set in [r#"{"keys":[]}"#, "[]", r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#] {
+        assert!(matches!(TrustedKeys::read_published(set.as_bytes()), Err(KeyError::Trusted(_))));
+    }
+}

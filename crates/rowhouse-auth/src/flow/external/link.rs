@@ -1,0 +1,156 @@
+//! Identities that a signed-in user links and unlinks.
+
+use rowhouse_db::Transaction;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::admit::{merged_metadata, note};
+use crate::Auth;
+use crate::fault::{Fault, carry_fault};
+use crate::live::{NotLive, require_live};
+use crate::model::{Identity, User};
+use crate::provider::Profile;
+use crate::request::{Client, SignedIn};
+use crate::store::identity::{self, AccountUpdate, AtProvider};
+use crate::store::user;
+use crate::store::user::WriteError;
+
+/// Most identities of one user.
+const MOST_IDENTITIES: usize = 50;
+
+/// Why an identity is not linked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    #[error("Linking target user not found")]
+    NoSuchUser,
+    #[error("User is banned")]
+    Banned,
+    #[error("Identity is already linked")]
+    Linked,
+    #[error("Identity is already linked to another user")]
+    LinkedToAnother,
+    #[error("A user has at most {MOST_IDENTITIES} identities")]
+    TooMany,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why an identity is not unlinked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnlinkError {
+    #[error(transparent)]
+    NotLive(#[from] NotLive),
+    #[error("Manual linking is disabled")]
+    LinkingDisabled,
+    #[error("User must have at least 1 identity after unlinking")]
+    LastIdentity,
+    #[error("Identity doesn't exist")]
+    NotFound,
+    /// The account would need the address of another one.
+    #[error("Unable to unlink identity due to email conflict")]
+    EmailConflict,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+carry_fault!(UnlinkError);
+
+/// Links the identity to `target`. An account without an address gets the provider's, if that is verified.
+pub(crate) async fn link(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    target: Uuid,
+    provider: &str,
+    profile: &Profile,
+    now: OffsetDateTime,
+) -> Result<(), LinkError> {
+    let at = AtProvider { provider, subject: &profile.subject };
+    match identity::lock(tx, at).await? {
+        Some(user) if user == target => return Err(LinkError::Linked),
+        Some(_) => return Err(LinkError::LinkedToAnother),
+        None => {}
+    }
+    let row = user::lock(tx, target).await?.filter(|row| row.user.deleted_at.is_none());
+    let user = row.ok_or(LinkError::NoSuchUser)?.user;
+    if user.is_banned(now) {
+        return Err(LinkError::Banned);
+    }
+    if user.identities.len() >= MOST_IDENTITIES {
+        return Err(LinkError::TooMany);
+    }
+    let id = auth.new_id();
+    identity::insert(tx, id, target, at, &profile.data, now).await?;
+    let email = profile.email.as_deref().filter(|_| user.email.is_empty() && profile.is_verified);
+    if let Some(email) = email {
+        user::require_free(tx, email, target).await?;
+    }
+    let user_metadata = user.is_anonymous.then(|| merged_metadata(&user, profile)).flatten();
+    identity::update_user(tx, target, &AccountUpdate { user_metadata, email, confirm: false }, now).await?;
+    identity::list_providers(tx, target, now).await?;
+    note(tx, "identity_linked", target, id, at).await?;
+    Ok(())
+}
+
+/// Unlinks an identity of the caller.
+pub(crate) async fn unlink(
+    auth: &Auth,
+    caller: SignedIn,
+    id: Uuid,
+    client: &Client,
+) -> Result<(), UnlinkError> {
+    if !auth.settings.manual_linking {
+        return Err(UnlinkError::LinkingDisabled);
+    }
+    let now = auth.now();
+    let work = async move |tx: &Transaction<'_>| {
+        user::lock(tx, caller.user.0).await?;
+        let session = caller.session.map(|session| session.0);
+        let live = user::find_live(tx, caller.user.0, session).await?;
+        remove(tx, require_live(live, caller, now)?.user, id, now).await
+    };
+    auth.control.run_tx(&client.operation("auth.unlink_identity"), work).await
+}
+
+async fn remove(tx: &Transaction<'_>, user: User, id: Uuid, now: OffsetDateTime) -> Result<(), UnlinkError> {
+    if user.identities.len() <= 1 {
+        return Err(UnlinkError::LastIdentity);
+    }
+    let (gone, left): (Vec<_>, Vec<_>) =
+        user.identities.iter().partition(|identity| identity.identity_id == id);
+    let gone = gone.first().ok_or(UnlinkError::NotFound)?;
+    identity::delete(tx, user.id, id).await?;
+    let keeps_address = gone.provider == "phone"
+        || user.email.is_empty()
+        || left.iter().any(|identity| identity.email.as_deref() == Some(&user.email));
+    if !keeps_address {
+        readdress(tx, user.id, &left, now).await?;
+    }
+    identity::list_providers(tx, user.id, now).await?;
+    let at = AtProvider { provider: &gone.provider, subject: &gone.id };
+    Ok(note(tx, "identity_unlinked", user.id, id, at).await?)
+}
+
+/// The address went with its identity: the first verified one of the others follows.
+async fn readdress(
+    tx: &Transaction<'_>,
+    user: Uuid,
+    left: &[&Identity],
+    now: OffsetDateTime,
+) -> Result<(), UnlinkError> {
+    let is_verified =
+        |identity: &&&Identity| identity.identity_data.get("email_verified") == Some(&true.into());
+    let next = left.iter().filter(is_verified).find_map(|identity| identity.email.as_deref());
+    if let Some(email) = next {
+        match user::require_free(tx, email, user).await {
+            Err(WriteError::Fault(fault)) => return Err(fault.into()),
+            Err(_) => return Err(UnlinkError::EmailConflict),
+            Ok(()) => {}
+        }
+    }
+    match identity::set_address(tx, user, next, next.is_some(), now).await {
+        Err(WriteError::Fault(fault)) => Err(fault.into()),
+        Err(_) => Err(UnlinkError::EmailConflict),
+        Ok(()) => Ok(()),
+    }
+}
