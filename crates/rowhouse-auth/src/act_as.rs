@@ -93,7 +93,6 @@ async fn caller(
     let session = SessionRow {
         id: Uuid::nil(),
         user_id: user.id,
-        created_at: now,
         not_after: None,
         aal: "aal1".to_owned(),
         amr: vec![Amr {
@@ -102,6 +101,7 @@ async fn caller(
             provider: None,
         }],
         tenant_id: None,
+        current: None,
     };
     let issuer = issuer(public_url);
     let claims = AccessClaims::new(&issuer, &user, &session, membership.as_ref(), settings, now);

@@ -25,9 +25,6 @@ pub(crate) enum Fault {
     /// Too many passwords wait to be hashed.
     #[error("too many passwords wait to be hashed")]
     Busy,
-    /// No successor of a refresh token could be derived: the crypto library failed.
-    #[error("the refresh token has no successor")]
-    NoSuccessor,
     /// A hook of the project refuses or fails.
     #[error(transparent)]
     Hook(#[from] HookError),

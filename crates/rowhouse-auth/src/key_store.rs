@@ -1,6 +1,7 @@
 //! The key ring in the database: created at first start, reloaded when another process changes it, rotated without
 //! invalidating tokens.
 
+mod refresh_key;
 mod vault;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rowhouse_crypto::{
-    Algorithm, ChainKey, CodeKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys,
+    Algorithm, CodeKey, CounterKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys,
 };
 use rowhouse_db::{Control, DbError, Heard, TransactionError};
 use rowhouse_kernel::{Origin, Secret, SharedRng};
@@ -50,6 +51,9 @@ pub enum KeyStoreError {
         /// Which key.
         kid: String,
     },
+    /// The end of the window for another issuer's key is no time.
+    #[error("auth.jwt_secret_until: {0}")]
+    Until(#[source] time::error::Parse),
     /// A rotation found no standby key.
     #[error("there is no standby key")]
     NoStandby,
@@ -133,6 +137,7 @@ pub struct KeyStore(Arc<Inner>);
 struct Inner {
     ring: Arc<ArcSwap<KeyRing>>,
     vault: Arc<Vault>,
+    refresh_key: Arc<CounterKey>,
     control: Control,
     origin: Origin,
     secret: Secret,
@@ -170,20 +175,30 @@ impl KeyStore {
         let secret = settings.key_secret.clone().ok_or(KeyStoreError::NoSecret)?;
         let envelope = Arc::new(Envelope::new(&secret).map_err(KeyError::from)?);
         let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
-        let trusted = settings.jwt_secret.as_ref().map(read).transpose()?;
+        let until = settings.trusted_until().map_err(KeyStoreError::Until)?;
+        let trusted = settings.jwt_secret.as_ref().map(read).transpose()?.map(|keys| keys.until(until));
         let clock = Arc::clone(&origin.clock);
         let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);
         let maker = Arc::clone(&vault);
         let make = async move |tx: &rowhouse_db::Transaction<'_>| {
             maker.complete(tx).await?;
-            Stored::read(tx).await
+            Ok::<_, KeyStoreError>((refresh_key::ensure(&maker, tx).await?, Stored::read(tx).await?))
         };
-        let stored = control.run_tx(&origin.operation("auth.open_keys"), make).await?;
+        let (refresh_key, stored) = control.run_tx(&origin.operation("auth.open_keys"), make).await?;
         let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&stored.rows, &stored.revoked)?));
         let token_lifetime = settings.access_token_lifetime;
         let version = AtomicI64::new(stored.version);
-        Ok(Self(Arc::new(Inner { ring, vault, control, origin, secret, token_lifetime, version })))
+        Ok(Self(Arc::new(Inner {
+            ring,
+            vault,
+            refresh_key: Arc::new(refresh_key),
+            control,
+            origin,
+            secret,
+            token_lifetime,
+            version,
+        })))
     }
 
     /// The current ring.
@@ -211,8 +226,8 @@ impl KeyStore {
         Arc::clone(&self.0.vault.envelope)
     }
 
-    pub(crate) fn chain_key(&self) -> ChainKey {
-        ChainKey::new(&self.0.secret)
+    pub(crate) fn refresh_key(&self) -> Arc<CounterKey> {
+        Arc::clone(&self.0.refresh_key)
     }
 
     /// Every key in use, oldest first.

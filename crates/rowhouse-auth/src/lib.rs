@@ -13,6 +13,7 @@ mod flow;
 mod hasher;
 mod hook;
 mod key_store;
+mod lifetime;
 mod limit;
 mod live;
 mod metadata;
@@ -36,6 +37,7 @@ pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use settings::{AuthHookSettings, AuthSettings, CaptchaProvider, SigningAlgorithm};
 pub use state::{Auth, AuthParts};
+pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};
 
 /// Platform migrations of this crate: schema `auth`.
 pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
@@ -67,4 +69,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         include_str!("../migrations/20261127150010_auth_flow_comments.sql"),
     ),
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
+    ("20261127160100_auth_refresh.sql", include_str!("../migrations/20261127160100_auth_refresh.sql")),
 ];

@@ -146,5 +146,7 @@ pub(crate) struct Session {
     pub(crate) weak_password: Option<WeakPassword>,
     /// For response headers.
     #[serde(skip)]
+    pub(crate) refresh_counter: i64,
+    #[serde(skip)]
     pub(crate) session_id: Uuid,
 }

@@ -91,12 +91,9 @@ impl From<Fault> for Refusal {
                 Self::new(S::SERVICE_UNAVAILABLE, "over_request_rate_limit", message).retry_after(SHORTLY)
             }
             Fault::Hook(error) => hook_refusal(error),
-            Fault::Key(_)
-            | Fault::Hash(_)
-            | Fault::HashTask(_)
-            | Fault::NoSuccessor
-            | Fault::Json(_)
-            | Fault::Vanished => Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure"),
+            Fault::Key(_) | Fault::Hash(_) | Fault::HashTask(_) | Fault::Json(_) | Fault::Vanished => {
+                Self::new(S::INTERNAL_SERVER_ERROR, UNEXPECTED, "Unexpected failure")
+            }
         };
         answer.because(fault)
     }

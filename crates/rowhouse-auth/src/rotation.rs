@@ -1,121 +1,94 @@
-//! The decision about a presented refresh token, a pure function of the stored state.
-//!
-//! Tokens of a session form one chain, each the successor of its parent, and only the last is not revoked.
+//! The decision about a presented refresh token, a pure function of the stored state: by its counter, or by its row if it
+//! is a token of before. `auth.judge_counter` is the first of them in SQL; tests hold both against the same rule.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// The stored row of the token that a client presents.
-#[derive(Debug, Clone)]
-pub(crate) struct Presented {
-    /// Its digest.
-    pub(crate) digest: String,
-    /// Whether it has been rotated or its family revoked.
-    pub(crate) revoked: bool,
-    /// When that happened.
-    pub(crate) updated_at: OffsetDateTime,
-}
-
-/// The session's one active token.
-#[derive(Debug, Clone)]
-pub(crate) struct Active {
-    /// Its digest.
-    pub(crate) digest: String,
-    /// The digest of the token that it replaced.
-    pub(crate) parent: Option<String>,
+/// What the session knows of its refresh tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Current {
+    /// The counter of the current token.
+    pub(crate) counter: i64,
+    /// When it became the current one.
+    pub(crate) rotated_at: OffsetDateTime,
 }
 
 /// The decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rotation {
-    /// The active token itself: revoke it and issue its successor.
+    /// The current token itself: issue its successor.
     Rotate,
-    /// A token that was just replaced: the client has lost the answer. Return the active one again.
+    /// A token that was just replaced: the client has lost the answer. Return the current one again.
     Repeat(RepeatCause),
-    /// An older token: it or the active one has been stolen. End the session.
+    /// An older token: it or the current one has been stolen. End the session.
     Reused,
+    /// A token that was not issued yet, which the signature excludes unless the database is older than the token.
+    Unknown,
 }
 
-/// Why a revoked token was accepted.
+/// Why a replaced token was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RepeatCause {
-    /// It is the parent of the active token, so no newer one was ever used.
+    /// It is the one before the current token, so no newer one was ever used.
     ParentOfActive,
-    /// It was replaced within the reuse interval: concurrent requests.
+    /// The current token was issued within the reuse interval: concurrent requests.
     WithinInterval,
 }
 
-/// Decides as GoTrue does for its first token format. In a session without an active token the family was revoked.
-pub(crate) fn decide(
+/// Decides by counters, as GoTrue does for its second token format.
+pub(crate) fn judge(current: Current, presented: i64, now: OffsetDateTime, interval: Duration) -> Rotation {
+    match current.counter - presented {
+        0 => Rotation::Rotate,
+        1 => Rotation::Repeat(RepeatCause::ParentOfActive),
+        behind if behind < 0 => Rotation::Unknown,
+        _ if current.rotated_at >= now - interval => Rotation::Repeat(RepeatCause::WithinInterval),
+        _ => Rotation::Reused,
+    }
+}
+
+/// The counter of the newest token that has a row; those with a counter start at 1.
+const NEWEST_ROW: i64 = 0;
+
+/// The row of a token that a client presents.
+#[derive(Debug, Clone)]
+pub(crate) struct Presented {
+    /// What the row has of it: its digest, or itself in an imported database.
+    pub(crate) token: String,
+    /// When it was rotated or its family revoked.
+    pub(crate) updated_at: OffsetDateTime,
+}
+
+/// The newest row of the session.
+#[derive(Debug, Clone)]
+pub(crate) struct Newest {
+    pub(crate) token: String,
+    /// The token that it replaced.
+    pub(crate) parent: Option<String>,
+    /// Whether it is replaced by a token with a counter, or its family was revoked.
+    pub(crate) revoked: bool,
+}
+
+/// Decides about a token that has a row. Without a counter in the session, the rules are GoTrue's for its first format.
+pub(crate) fn judge_row(
     presented: &Presented,
-    active: Option<&Active>,
+    newest: &Newest,
+    current: Option<Current>,
     now: OffsetDateTime,
     interval: Duration,
 ) -> Rotation {
-    let Some(active) = active else { return Rotation::Reused };
-    if !presented.revoked {
-        return Rotation::Rotate;
+    let is_newest = newest.token == presented.token;
+    let is_parent = newest.parent.as_ref() == Some(&presented.token);
+    match current {
+        Some(current) if is_newest || is_parent => judge(current, NEWEST_ROW, now, interval),
+        Some(current) => judge(current, NEWEST_ROW - 1, now, interval),
+        None if newest.revoked => Rotation::Reused,
+        None if is_newest => Rotation::Rotate,
+        None if is_parent => Rotation::Repeat(RepeatCause::ParentOfActive),
+        None if now <= presented.updated_at + interval => Rotation::Repeat(RepeatCause::WithinInterval),
+        None => Rotation::Reused,
     }
-    if active.parent.as_deref() == Some(&presented.digest) {
-        return Rotation::Repeat(RepeatCause::ParentOfActive);
-    }
-    if now <= presented.updated_at + interval {
-        return Rotation::Repeat(RepeatCause::WithinInterval);
-    }
-    Rotation::Reused
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const INTERVAL: Duration = Duration::from_secs(10);
-
-    fn now() -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
-    }
-
-    fn presented(digest: &str, revoked: bool, seconds_ago: i64) -> Presented {
-        Presented {
-            digest: digest.to_owned(),
-            revoked,
-            updated_at: now() - time::Duration::seconds(seconds_ago),
-        }
-    }
-
-    fn active(digest: &str, parent: Option<&str>) -> Active {
-        Active { digest: digest.to_owned(), parent: parent.map(str::to_owned) }
-    }
-
-    fn decided(presented: &Presented, active: Option<&Active>) -> Rotation {
-        decide(presented, active, now(), INTERVAL)
-    }
-
-    #[test]
-    fn active_token_is_rotated_however_old() {
-        let rotation = decided(&presented("a", false, 86_400 * 365), Some(&active("a", None)));
-        assert_eq!(rotation, Rotation::Rotate);
-    }
-
-    #[test]
-    fn parent_of_the_active_token_gets_the_active_token_however_late() {
-        let rotation = decided(&presented("a", true, 86_400), Some(&active("b", Some("a"))));
-        assert_eq!(rotation, Rotation::Repeat(RepeatCause::ParentOfActive));
-    }
-
-    #[test]
-    fn grandparent_is_accepted_within_the_interval_only() {
-        let live = active("c", Some("b"));
-        assert_eq!(
-            decided(&presented("a", true, 10), Some(&live)),
-            Rotation::Repeat(RepeatCause::WithinInterval)
-        );
-        assert_eq!(decided(&presented("a", true, 11), Some(&live)), Rotation::Reused);
-    }
-
-    #[test]
-    fn revoked_family_is_refused() {
-        assert_eq!(decided(&presented("a", true, 0), None), Rotation::Reused);
-    }
-}
+mod tests;

@@ -2,7 +2,9 @@
 
 mod account;
 mod admin;
+mod discovery;
 mod service;
+mod session;
 mod signup;
 mod token;
 
@@ -25,13 +27,19 @@ pub fn router(auth: Auth) -> Router {
         .route("/settings", get(service::settings))
         .route("/.well-known/jwks.json", get(service::jwks))
         .route("/sso", post(service::sso))
+        .route("/.well-known/openid-configuration", get(discovery::document))
+        .route("/.well-known/oauth-authorization-server", get(discovery::document))
         .route("/signup", post(signup::post))
         .route("/token", post(token::post))
         .route("/user", get(account::get).put(account::put))
         .route("/tenant", post(account::post_tenant))
         .route("/logout", post(account::post_logout))
+        .route("/sessions", get(session::list))
+        .route("/sessions/{id}", axum::routing::delete(session::delete))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
+        .route("/admin/users/{id}/sessions", get(session::admin_list))
+        .route("/admin/users/{id}/sessions/{session}", axum::routing::delete(session::admin_delete))
         .fallback(async || Refusal::no_route())
         .method_not_allowed_fallback(async || Refusal::wrong_method())
         .layer(middleware::from_fn_with_state(auth.clone(), captcha::protect))
@@ -40,9 +48,15 @@ pub fn router(auth: Auth) -> Router {
         .with_state(auth)
 }
 
-/// The public keys at the server's root, where OpenID clients look for them.
+/// The public keys and the discovery documents at the server's root, where clients look for them; RFC 8414 puts the
+/// issuer's path behind.
 pub fn well_known_router(auth: Auth) -> Router {
-    Router::new().route("/.well-known/jwks.json", get(service::jwks)).with_state(auth)
+    Router::new()
+        .route("/.well-known/jwks.json", get(service::jwks))
+        .route("/.well-known/openid-configuration", get(discovery::document))
+        .route("/.well-known/oauth-authorization-server", get(discovery::document))
+        .route("/.well-known/oauth-authorization-server/auth/v1", get(discovery::document))
+        .with_state(auth)
 }
 
 const USER_ID: HeaderName = HeaderName::from_static("sb-auth-user-id");

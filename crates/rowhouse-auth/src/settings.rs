@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rowhouse_kernel::settings::{Check, Findings, Given, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub use hook::AuthHookSettings;
 pub(crate) use hook::HookTarget;
@@ -41,6 +43,8 @@ settings! {
         pub jwt_secret: Option<Secret> = None,
         /// Whether `jwt_secret` is base64 of the real one.
         pub jwt_secret_is_base64: bool = false,
+        /// Until when `jwt_secret` is accepted, as RFC 3339 has it (`2027-01-31T00:00:00Z`); without end if not set.
+        pub jwt_secret_until: Option<String> = None,
         /// Audience that tokens of another issuer must name, if they name any.
         pub jwt_aud: Option<String> = None,
         /// Where tokens of another issuer name their database role: JSONPath (RFC 9535), or PostgREST's former syntax `.a.b[0]`.
@@ -59,6 +63,14 @@ settings! {
         pub max_sessions_per_user: u32 as "sessions" = 100,
         /// A session that was not used for so long ends: neither signed in nor refreshed. At least `access_token_lifetime`.
         pub session_idle_limit: Duration = Duration::from_secs(90 * 86_400),
+        /// A session ends so long after its sign-in, at the next refresh; unlimited if not set.
+        pub session_timebox: Option<Duration> = None,
+        /// A session that was not refreshed for so long ends, at the next refresh; `session_idle_limit` holds besides.
+        pub session_inactivity: Option<Duration> = None,
+        /// A session without the second factor that its user has ends so long after its sign-in; unlimited if not set.
+        pub session_aal_limit: Option<Duration> = None,
+        /// Whether a sign-in ends the user's other sessions.
+        pub single_session_per_user: bool = false,
         /// The front end's URL: where links in mails lead unless the request names another target. Defaults to `server.public_url`.
         pub site_url: Option<String> = None,
         /// Further targets that links and sign-ins may redirect to: URLs, in which `*` stands for characters other than `.` and `/`, `**` for any, and `?` for one. Wildcards stay within host or path.
@@ -109,6 +121,13 @@ settings! {
 /// Requests within five minutes that development allows one address, unless somebody says otherwise.
 const DEVELOPMENT_RATE: u32 = 3_000;
 
+impl AuthSettings {
+    /// When `jwt_secret` is accepted no more.
+    pub(crate) fn trusted_until(&self) -> Result<Option<OffsetDateTime>, time::error::Parse> {
+        self.jwt_secret_until.as_deref().map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose()
+    }
+}
+
 impl Check for AuthSettings {
     const REFUSED: &'static [(&'static str, &'static str)] = &[
         ("key_secret", "not set"),
@@ -134,6 +153,9 @@ impl Check for AuthSettings {
         findings.positive_span("access_token_lifetime", self.access_token_lifetime);
         findings.span("refresh_reuse_interval", self.refresh_reuse_interval);
         findings.span("lockout_duration", self.lockout_duration);
+        if self.trusted_until().is_err() {
+            findings.refuse("jwt_secret_until", "expected a time such as \"2027-01-31T00:00:00Z\"");
+        }
         if self.session_idle_limit < self.access_token_lifetime {
             findings.refuse("session_idle_limit", "expected at least auth.access_token_lifetime");
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use rowhouse_crypto::{ChainKey, CodeKey, Envelope};
+use rowhouse_crypto::{CodeKey, CounterKey, Envelope};
 use rowhouse_db::Control;
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::{SharedClock, SharedRng};
@@ -50,8 +50,8 @@ pub struct Auth {
     pub(crate) issuer: Arc<str>,
     pub(crate) clock: SharedClock,
     pub(crate) rng: SharedRng,
-    /// Derives each refresh token from its predecessor.
-    pub(crate) chain: Arc<ChainKey>,
+    /// Signs refresh tokens.
+    pub(crate) refresh_key: Arc<CounterKey>,
     /// Makes the digests of codes that people type in.
     pub(crate) codes: Arc<CodeKey>,
     /// Seals what is stored and needed again in plain: secrets of second factors, tokens of providers.
@@ -80,7 +80,7 @@ impl Auth {
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         Self {
             issuer: issuer(&public_url).into(),
-            chain: Arc::new(keys.chain_key()),
+            refresh_key: keys.refresh_key(),
             hooks: Arc::new(hooks),
             codes: Arc::new(keys.code_key()),
             envelope: keys.envelope(),

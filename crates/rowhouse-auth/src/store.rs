@@ -7,7 +7,16 @@ pub(crate) mod flow_state;
 pub(crate) mod hook;
 pub(crate) mod import;
 pub(crate) mod key;
+pub(crate) mod prepared_user;
+pub(crate) mod refresh;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
+pub(crate) mod session_list;
+pub(crate) mod sign_in;
 pub(crate) mod signin_failure;
 pub(crate) mod user;
+
+/// The statements of a refresh, which are sent together, and the one of `GET /user`: for measuring PostgreSQL alone.
+pub const REFRESH_STATEMENTS: [&str; 2] = [refresh::EXCHANGE, user::OF_SESSION];
+/// See [`REFRESH_STATEMENTS`].
+pub const USER_STATEMENT: &str = user::LIVE;

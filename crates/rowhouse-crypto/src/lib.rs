@@ -2,6 +2,7 @@
 
 mod base64url;
 mod code;
+mod counter_token;
 mod envelope;
 mod jwk;
 mod key;
@@ -13,10 +14,11 @@ mod token;
 mod trusted;
 
 pub use code::{CodeKey, is_equal, random_digits, sha1_hex, sha256_base64url};
+pub use counter_token::{CounterKey, CounterToken, CounterTokenError};
 pub use envelope::{Envelope, EnvelopeError};
 pub use jwk::{Jwk, JwkSet};
 pub use key::{Algorithm, KeyError, KeyPair, VerifyingKey};
-pub use opaque::{ChainKey, OpaqueSecret, digest_bytes_hex, digest_hex};
+pub use opaque::{OpaqueSecret, digest_bytes_hex, digest_hex};
 pub use ring::{Key, KeyRing, Purpose, Status};
 pub use signed_text::SignedText;
 pub use token::{MAX_TOKEN_LENGTH, TokenError, TokenSource, VerifiedToken};

@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::hkdf;
 use rowhouse_kernel::{Rng, Secret};
-use zeroize::Zeroizing;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Characters of a secret: 62^22 is a little more than 2^130.
@@ -13,7 +11,7 @@ const LENGTH: usize = 22;
 /// Largest multiple of 62 below 256. Bytes from there on are rejected, so that every character is equally likely.
 const FAIR: u8 = 248;
 
-/// A new secret of 22 letters and digits, for refresh tokens and one-time links.
+/// A new secret of 22 letters and digits, for codes and one-time links.
 #[derive(Debug, Clone)]
 pub struct OpaqueSecret(Secret);
 
@@ -43,45 +41,6 @@ impl OpaqueSecret {
     }
 }
 
-/// Derives each secret of a chain from the digest of the one before, so that a client which lost an answer gets the
-/// same successor again although only digests are stored.
-///
-/// A successor follows only from the stored digest and the configured secret together; neither a stolen database nor
-/// a stolen secret alone gives one.
-pub struct ChainKey(hkdf::Prk);
-
-impl std::fmt::Debug for ChainKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ChainKey")
-    }
-}
-
-impl ChainKey {
-    /// Derives the key (HKDF-SHA256) from the configured `secret`.
-    #[must_use]
-    pub fn new(secret: &Secret) -> Self {
-        Self(hkdf::Salt::new(hkdf::HKDF_SHA256, b"rowhouse/chain").extract(secret.expose().as_bytes()))
-    }
-
-    /// The successor of the secret whose digest is `parent`; `None` only when the crypto library refuses.
-    #[must_use]
-    pub fn successor(&self, parent: &str) -> Option<OpaqueSecret> {
-        // Fewer than 22 of 64 bytes are accepted with a probability below 2^-200.
-        let mut bytes = Zeroizing::new([0_u8; 64]);
-        self.0.expand(&[parent.as_bytes()], Bytes64).ok()?.fill(&mut *bytes).ok()?;
-        let text: String = bytes.iter().filter_map(|byte| letter(*byte)).take(LENGTH).collect();
-        (text.len() == LENGTH).then(|| OpaqueSecret(Secret::new(text)))
-    }
-}
-
-struct Bytes64;
-
-impl hkdf::KeyType for Bytes64 {
-    fn len(&self) -> usize {
-        64
-    }
-}
-
 fn letter(byte: u8) -> Option<char> {
     (byte < FAIR).then(|| char::from(ALPHABET[usize::from(byte % 62)]))
 }
@@ -103,9 +62,9 @@ pub fn digest_bytes_hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rowhouse_kernel::{Secret, SeededRng};
+    use rowhouse_kernel::SeededRng;
 
-    use super::{ChainKey, OpaqueSecret, digest_hex, letter};
+    use super::{OpaqueSecret, digest_hex, letter};
 
     #[test]
     fn digest_is_sha256() {
@@ -130,17 +89,6 @@ mod tests {
         }
         assert_eq!(counts.len(), 62);
         assert!(counts.values().all(|count| *count == 4));
-    }
-
-    #[test]
-    fn successor_depends_on_parent_and_secret_alone() {
-        let successor = |secret: &str, parent: &str| {
-            ChainKey::new(&Secret::new(secret)).successor(parent).unwrap().expose().to_owned()
-        };
-        assert_eq!(successor("s", "p"), successor("s", "p"));
-        assert_ne!(successor("s", "p"), successor("t", "p"));
-        assert_ne!(successor("s", "p"), successor("s", "q"));
-        assert_eq!(successor("s", "p").len(), 22);
     }
 
     #[test]

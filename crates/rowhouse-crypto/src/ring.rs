@@ -219,13 +219,16 @@ impl KeyRing {
             (Some(key), _) if parts.header.alg != key.algorithm => return Err(TokenError::WrongAlgorithm),
             (Some(key), _) if key.verifier.verify(parts.signed, &parts.signature) => key.source,
             (Some(_), _) => return Err(TokenError::BadSignature),
-            (None, Some(trusted)) => trusted.verify(&parts)?,
+            (None, Some(trusted)) => trusted.verify(&parts, now)?,
             (None, None) if crate::Algorithm::parse(&parts.header.alg).is_none() => {
                 return Err(TokenError::WrongAlgorithm);
             }
             (None, None) => return Err(TokenError::UnknownKey),
         };
-        let token = parts.claims(source, now)?;
+        let mut token = parts.claims(source, now)?;
+        if let Some(trusted) = self.trusted.as_ref().filter(|_| source.is_foreign()) {
+            token.expires_at = trusted.end(token.expires_at);
+        }
         match token.text("jti") {
             Some(id) if source == TokenSource::Api && self.revoked.contains(id) => {
                 Err(TokenError::UnknownKey)

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rowhouse_kernel::Secret;
 use serde::Deserialize;
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::token::Parts;
@@ -34,7 +35,11 @@ const MACS: [(&str, hmac::Algorithm); 3] =
 
 /// The keys that the configured secret of another issuer contains.
 #[derive(Debug, Clone)]
-pub struct TrustedKeys(Vec<TrustedKey>);
+pub struct TrustedKeys {
+    keys: Vec<TrustedKey>,
+    /// When they are trusted no more.
+    until: Option<OffsetDateTime>,
+}
 
 #[derive(Debug, Clone)]
 struct TrustedKey {
@@ -84,7 +89,7 @@ impl TrustedKeys {
             false => secret.expose().as_bytes().to_vec(),
         });
         if !plain.trim_ascii_start().starts_with(b"{") {
-            return Ok(Self(vec![TrustedKey::bare(&plain)]));
+            return Ok(Self { keys: vec![TrustedKey::bare(&plain)], until: None });
         }
         let given: Vec<_> = match serde_json::from_slice::<ForeignSet>(&plain) {
             Ok(set) => set.keys,
@@ -95,19 +100,33 @@ impl TrustedKeys {
             keys if keys.is_empty() => {
                 Err(KeyError::Trusted("the secret holds no JWK that can verify tokens"))
             }
-            keys => Ok(Self(keys)),
+            keys => Ok(Self { keys, until: None }),
         }
     }
 
+    /// The same keys, trusted until then.
+    #[must_use]
+    pub fn until(self, until: Option<OffsetDateTime>) -> Self {
+        Self { until, ..self }
+    }
+
+    /// The end of a token that these keys have signed.
+    pub(crate) fn end(&self, expires_at: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
+        expires_at.into_iter().chain(self.until).min()
+    }
+
     /// Verifies a token and says which kind of key has signed it.
-    pub(crate) fn verify(&self, parts: &Parts<'_>) -> Result<TokenSource, TokenError> {
+    pub(crate) fn verify(&self, parts: &Parts<'_>, now: OffsetDateTime) -> Result<TokenSource, TokenError> {
+        if self.until.is_some_and(|until| until <= now) {
+            return Err(TokenError::UnknownKey);
+        }
         let alg = parts.header.alg.as_str();
         let mut refusal = match MACS.iter().any(|(name, _)| *name == alg) {
             true => TokenError::WrongAlgorithm,
             false if is_known(alg) => TokenError::UnknownKey,
             false => return Err(TokenError::WrongAlgorithm),
         };
-        for key in self.0.iter().filter(|key| key.is_named(parts.header.kid.as_deref())) {
+        for key in self.keys.iter().filter(|key| key.is_named(parts.header.kid.as_deref())) {
             for (_, verifier) in key.verifiers.iter().filter(|(name, _)| *name == alg) {
                 if let Some(source) = verifier.vouch(parts) {
                     return Ok(source);

@@ -1,5 +1,6 @@
 //! The control plane's pool: named transactions, retried after serialization failures and deadlocks, and named statements.
 
+mod own;
 mod session;
 mod transaction;
 
@@ -20,9 +21,10 @@ use crate::settings::DbSettings;
 use crate::tls::Tls;
 use crate::url::Target;
 
+pub use own::OwnSession;
 use session::SessionReset;
 use transaction::InUse;
-pub use transaction::Transaction;
+pub use transaction::{Batched, Transaction};
 
 /// Most attempts of a transaction after serialization failures or deadlocks.
 const MAX_ATTEMPTS: u32 = 5;
@@ -139,6 +141,54 @@ impl Control {
         self.observed(operation, work).await
     }
 
+    /// The same for statements that run no code of the project: they write neither `auth.users` nor a table of the project.
+    /// The session is not reset afterwards, which takes as long as a short statement, and statements can be prepared.
+    ///
+    /// # Errors
+    /// Those of `body`; and the database's.
+    pub async fn own_statement<T, E: TransactionError>(
+        &self,
+        operation: &Operation,
+        body: impl AsyncFn(&OwnSession<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let work = async {
+            let connection = self.use_one().await?;
+            let result = body(&OwnSession::new(connection.object()?)).await;
+            if result.is_ok() {
+                connection.keep();
+            } else {
+                connection.release();
+            }
+            result
+        };
+        self.observed(operation, work).await
+    }
+
+    /// Runs statements as one transaction in one round trip: what [`Control::run_tx`] does, for statements that are known
+    /// before the first one is answered. Returns the rows of each.
+    ///
+    /// # Errors
+    /// The first statement's that failed; and the database's.
+    pub async fn run_batch(
+        &self,
+        operation: &Operation,
+        statements: &[Batched<'_>],
+    ) -> Result<Vec<Vec<tokio_postgres::Row>>, DbError> {
+        let work = async {
+            let mut attempt = 1;
+            loop {
+                match self.use_one().await?.run_batch(operation, statements).await {
+                    Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
+                        pause(operation, attempt).await;
+                        attempt += 1;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        };
+        self.observed(operation, work).await
+    }
+
     async fn use_one(&self) -> Result<InUse, DbError> {
         Ok(InUse::new(self.connection().await?, self.session_reset.clone(), self.tls.clone()))
     }
@@ -169,8 +219,7 @@ impl Control {
             let connection = self.use_one().await?;
             match run_once(connection, operation, &body).await {
                 Err(error) if attempt < MAX_ATTEMPTS && is_retryable(&error) => {
-                    counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);
-                    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
+                    pause(operation, attempt).await;
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -240,6 +289,12 @@ async fn run_once<T, E: TransactionError>(
             Err(error)
         }
     }
+}
+
+/// Before another attempt.
+async fn pause(operation: &Operation, attempt: u32) {
+    counter!("rowhouse_db_retries_total", "operation" => operation.name).increment(1);
+    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
 }
 
 /// Serialization failure or deadlock: another attempt may succeed.

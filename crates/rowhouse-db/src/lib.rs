@@ -21,7 +21,7 @@ pub use bootstrap::{
     require_sign_in, restore_logins, set_passwords,
 };
 pub use connect::{PoolerError, connect, require_control_sessions, require_data_sessions, require_sessions};
-pub use control::{Control, Transaction, TransactionError};
+pub use control::{Batched, Control, OwnSession, Transaction, TransactionError};
 pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError, Reason};
 pub use flight::{DataPlane, DataPlaneUrls};

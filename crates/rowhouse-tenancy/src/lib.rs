@@ -27,6 +27,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261127110300_tenancy_live_role.sql",
     "20261127120001_tenancy_comments.sql",
     "20261127140200_tenancy_member_may.sql",
+    "20261127160200_tenancy_membership.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

@@ -26,6 +26,7 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
     ("rowhouse.require_live_session", "rowhouse-tenancy"),
     ("auth.has_permission", "rowhouse-tenancy"),
     ("auth.has_entitlement", "rowhouse-tenancy"),
+    ("auth.membership_of", "rowhouse-tenancy"),
     ("auth.tenant_role", "rowhouse-tenancy"),
     ("auth.org_id", "rowhouse-tenancy"),
     ("jobs.claims_of", "rowhouse-tenancy"),
@@ -34,8 +35,7 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
 ];
 
 /// Accepted uses of a higher schema: crate, object, reason. The list only gets shorter.
-const EXCEPTIONS: &[(&str, &str, &str)] =
-    &[("rowhouse-auth", "tenancy.default_tenant", "the tenant of a new session; belongs to tenancy's store")];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Its settings are named like tables, and it has no SQL.
 const WITHOUT_SQL: &[&str] = &["rowhouse-kernel", "rowhouse-module"];

@@ -115,7 +115,7 @@ fn codes_have_the_statuses_of_gotrue() {
         (SignInError::Banned.into(), 400, "user_banned"),
         (RefreshError::NotFound.into(), 400, "refresh_token_not_found"),
         (RefreshError::AlreadyUsed.into(), 400, "refresh_token_already_used"),
-        (RefreshError::SessionExpired.into(), 400, "session_expired"),
+        (RefreshError::SessionOver(crate::lifetime::SessionEnd::Expired).into(), 400, "session_expired"),
         (RefreshError::Banned.into(), 400, "user_banned"),
         (CallerError::NoAuthorization.into(), 401, "no_authorization"),
         (CallerError::BadJwt(TokenError::Expired).into(), 403, "bad_jwt"),

@@ -52,9 +52,9 @@ pub(crate) fn user() -> User {
 
 fn claims(user: &User, membership: Option<&Membership>) -> Value {
     let session = SessionRow {
+        current: None,
         id: id(2),
         user_id: id(1),
-        created_at: at(NOW - 50),
         not_after: None,
         aal: "aal1".to_owned(),
         amr: vec![Amr { method: "password".to_owned(), timestamp: NOW - 50, provider: None }],

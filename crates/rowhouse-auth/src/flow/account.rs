@@ -1,6 +1,6 @@
 //! The signed-in user's own record.
 
-use rowhouse_db::Transaction;
+use rowhouse_db::{OwnSession, Transaction};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -13,7 +13,7 @@ use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::{Client, SignedIn};
 use crate::store::session::Scope;
 use crate::store::user::{UserChange, UserRow, WriteError};
-use crate::store::{session, user};
+use crate::store::{prepared_user, session, user};
 
 /// Why the user's record is not shown or changed.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +53,8 @@ pub(crate) async fn get(auth: &Auth, caller: SignedIn, client: &Client) -> Resul
 
 async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<UserRow, AccountError> {
     let session = caller.session.map(|session| session.0);
-    let find = async move |db: &tokio_postgres::Client| user::find_live(db, caller.user.0, session).await;
-    let live = auth.control.statement(&client.operation("auth.get_user"), find).await?;
+    let find = async move |db: &OwnSession<'_>| prepared_user::find_live(db, caller.user.0, session).await;
+    let live = auth.control.own_statement(&client.operation("auth.get_user"), find).await?;
     Ok(require_live(live, caller, auth.now())?)
 }
 

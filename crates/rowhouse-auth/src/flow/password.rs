@@ -3,7 +3,7 @@
 use metrics::counter;
 use rowhouse_crypto::digest_hex;
 use rowhouse_crypto::password::Verdict;
-use rowhouse_db::Transaction;
+use rowhouse_db::{OwnSession, Transaction};
 use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -17,10 +17,10 @@ use crate::method::Method;
 use crate::model::Session;
 use crate::policy::Password;
 use crate::request::Client;
-use crate::store;
 use crate::store::session::Scope;
 use crate::store::signin_failure::{self, Attempt, Lockout};
-use crate::store::user::{self, UserRow};
+use crate::store::user::UserRow;
+use crate::store::{self, prepared_user};
 
 /// Why a sign-in is refused.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +77,14 @@ async fn attempt(
     let email = email.to_ascii_lowercase();
     let attempt = Attempt { account_digest: digest_hex(&email), from: client.address };
     let asked = attempt.clone();
-    let find = async move |db: &tokio_postgres::Client| {
-        tokio::try_join!(user::find_by_email(db, &email), signin_failure::find_lock(db, &asked, &email))
+    let find = async move |db: &OwnSession<'_>| {
+        tokio::try_join!(
+            prepared_user::find_by_email(db, &email),
+            signin_failure::find_lock(db, &asked, &email)
+        )
     };
     let operation = client.operation("auth.find_by_email");
-    let found = auth.control.statement(&operation, find).await;
+    let found = auth.control.own_statement(&operation, find).await;
     let (found, locked_until): (Option<UserRow>, _) = found.map_err(|fault: Fault| fault)?;
     require_unlocked(locked_until, auth.now())?;
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
@@ -99,14 +102,12 @@ async fn attempt(
     };
     let now = auth.now();
     let operation = client.operation("auth.sign_in");
-    let (service, id, from) = (auth.clone(), row.user.id, client.clone());
-    let open = async move |tx: &Transaction<'_>| {
-        if !signin_failure::clear(tx, &attempt, now).await? {
-            return Err(SignInError::InvalidCredentials);
-        }
-        open(&service, tx, id, (&checked, renewed.as_deref()), &from, now).await
-    };
-    let session = auth.control.run_tx(&operation, open).await?.sign(auth, client, now).await?;
+    let new = session::new_session(auth, row.user.id, Method::Password.into());
+    let hashes = (checked.as_str(), renewed.as_deref());
+    let opened =
+        store::sign_in::open(&auth.control, &operation, new, hashes, (client, &attempt), now).await?;
+    let (opened, user) = opened.ok_or(SignInError::InvalidCredentials)?;
+    let session = Grant::of_opened(opened, user).sign(auth, client, now).await?;
     Ok(Session { weak_password, ..session })
 }
 
@@ -130,22 +131,6 @@ async fn ask_hook(
     }
     let message = answer["message"].as_str().filter(|message| !message.is_empty());
     Err(SignInError::Rejected(message.unwrap_or(REJECTED).to_owned()))
-}
-
-async fn open(
-    auth: &Auth,
-    tx: &Transaction<'_>,
-    id: Uuid,
-    (checked, renewed): (&str, Option<&str>),
-    client: &Client,
-    now: OffsetDateTime,
-) -> Result<Grant, SignInError> {
-    if !user::note_sign_in(tx, id, checked, renewed, now).await? {
-        return Err(SignInError::InvalidCredentials);
-    }
-    session::open(auth, tx, id, Method::Password.into(), client, now)
-        .await?
-        .ok_or(SignInError::InvalidCredentials)
 }
 
 /// The password of a locked account is not compared, so that guessing costs no hashing.

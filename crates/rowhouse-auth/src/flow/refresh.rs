@@ -1,20 +1,21 @@
 //! Exchange of a refresh token.
 
 use metrics::counter;
-use rowhouse_crypto::{OpaqueSecret, digest_hex};
-use rowhouse_db::Transaction;
-use rowhouse_tenancy::membership;
+use rowhouse_crypto::{CounterToken, CounterTokenError};
+use rowhouse_db::{OwnSession, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::session::{Grant, successor};
-use crate::model::{Session, User};
+use crate::flow::row_token;
+use crate::flow::session::Grant;
+use crate::lifetime::{Bounds, SessionEnd};
+use crate::model::Session;
 use crate::request::Client;
-use crate::rotation::{Active, RepeatCause, Rotation, decide};
-use crate::store::session::{self, SessionRow};
-use crate::store::{refresh_token, user};
+use crate::rotation::RepeatCause;
+use crate::store::refresh::{self, Outcome};
+use crate::store::{prepared_user, session};
 
 /// Why a refresh token is not exchanged.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +25,8 @@ pub(crate) enum RefreshError {
     /// A rotated token came back outside the reuse interval; the session has been ended.
     #[error("Invalid Refresh Token: Already Used")]
     AlreadyUsed,
-    /// The session has expired.
-    #[error("Invalid Refresh Token: Session Expired")]
-    SessionExpired,
+    #[error("Invalid Refresh Token: {0}")]
+    SessionOver(SessionEnd),
     #[error("User is banned")]
     Banned,
     #[error(transparent)]
@@ -42,89 +42,76 @@ pub(crate) struct Refreshed {
     pub(crate) repeat: Option<RepeatCause>,
 }
 
-/// The outcome of the transaction. Reuse is an outcome, not an error: the revocation must be committed.
-enum RefreshOutcome {
+/// What was decided. Reuse is no error yet: the session has to be ended first.
+pub(crate) enum Decided {
     Granted(Box<Grant>, Option<RepeatCause>),
     Reused(Uuid),
 }
 
-/// Rotates the token, returns the current one again, or ends the session; see [`decide`].
+/// Rotates the token, returns the current one again, or ends the session; see [`crate::rotation`]. A token that was not
+/// signed here costs no query.
 pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Refreshed, RefreshError> {
-    let (digest, now) = (digest_hex(token), auth.now());
-    let operation = client.operation("auth.refresh");
-    let (service, from) = (auth.clone(), client.clone());
-    let work = async move |tx: &Transaction<'_>| exchange(&service, tx, &digest, &from, now).await;
-    match auth.control.run_tx(&operation, work).await {
-        Ok(RefreshOutcome::Granted(grant, repeat)) => {
-            let label = if repeat.is_some() { "repeated" } else { "rotated" };
-            counter!("rowhouse_auth_refreshes_total", "outcome" => label).increment(1);
+    let now = auth.now();
+    let decided = match auth.refresh_key.read(token) {
+        Ok(token) => by_counter(auth, token, client, now).await,
+        Err(CounterTokenError::Layout) => row_token::exchange(auth, token, client, now).await,
+        Err(CounterTokenError::Signature) => Err(RefreshError::NotFound),
+    };
+    let refreshed = match decided {
+        Ok(Decided::Granted(grant, repeat)) => {
             Ok(Refreshed { session: grant.sign(auth, client, now).await?, repeat })
         }
-        Ok(RefreshOutcome::Reused(session)) => {
-            tracing::warn!(%session, "a rotated refresh token was reused; the session has been ended");
-            counter!("rowhouse_auth_refreshes_total", "outcome" => "reused").increment(1);
-            Err(RefreshError::AlreadyUsed)
-        }
-        Err(error) => {
-            counter!("rowhouse_auth_refreshes_total", "outcome" => "refused").increment(1);
-            Err(error)
-        }
-    }
+        Ok(Decided::Reused(id)) => Err(end(auth, id, client, now).await),
+        Err(error) => Err(error),
+    };
+    let label = match &refreshed {
+        Ok(Refreshed { repeat: None, .. }) => "rotated",
+        Ok(_) => "repeated",
+        Err(RefreshError::AlreadyUsed) => "reused",
+        Err(_) => "refused",
+    };
+    counter!("rowhouse_auth_refreshes_total", "outcome" => label).increment(1);
+    refreshed
 }
 
-async fn exchange(
+/// Two statements in one round trip, each a transaction of its own.
+async fn by_counter(
     auth: &Auth,
-    tx: &Transaction<'_>,
-    digest: &str,
+    token: CounterToken,
     client: &Client,
     now: OffsetDateTime,
-) -> Result<RefreshOutcome, RefreshError> {
-    let session = session::lock_by_token(tx, digest).await?.ok_or(RefreshError::NotFound)?;
-    let ((presented, active), row, membership) = tokio::try_join!(
-        refresh_token::find(tx, session.id, digest),
-        user::find(tx, session.user_id),
-        async { Ok(membership::find_or_default(tx, session.user_id, session.tenant_id).await?) },
-    )?;
-    let presented = presented.ok_or(RefreshError::NotFound)?;
-    let rotation = decide(&presented, active.as_ref(), now, auth.settings.refresh_reuse_interval);
-    let (Some(active), false) = (active, rotation == Rotation::Reused) else {
-        session::revoke_family(tx, session.id, now).await?;
-        return Ok(RefreshOutcome::Reused(session.id));
+) -> Result<Decided, RefreshError> {
+    let (bounds, from) = (Bounds::at(&auth.settings, now), client.clone());
+    let work = async move |db: &OwnSession<'_>| {
+        tokio::try_join!(
+            refresh::exchange(db, token, bounds, &from, now),
+            prepared_user::find_of_session(db, token.session.0)
+        )
     };
-    let user = require_open(row.map(|row| row.user), &session, now)?;
-    let (refresh_token, is_new) = next_token(auth, &active, rotation)?;
-    let tenant = membership.as_ref().map(|membership| membership.tenant_id);
-    let digest = refresh_token.digest();
-    let replace = async {
-        match is_new {
-            true => refresh_token::replace(tx, session.id, user.id, &active.digest, &digest, now).await,
-            false => Ok(()),
+    let operation = client.operation("auth.refresh");
+    let (outcome, user) = auth.control.own_statement(&operation, work).await.map_err(|fault: Fault| fault)?;
+    match outcome {
+        Outcome::Granted(session, membership, repeat) => {
+            let counter = session.current.map_or(token.counter, |current| current.counter);
+            let user = user.ok_or(RefreshError::NotFound)?.user;
+            Ok(Decided::Granted(Box::new(Grant { user, session, membership, counter }), repeat))
         }
-    };
-    tokio::try_join!(replace, session::touch(tx, session.id, tenant, client, now))?;
-    let repeat = match rotation {
-        Rotation::Repeat(cause) => Some(cause),
-        _ => None,
-    };
-    Ok(RefreshOutcome::Granted(Box::new(Grant { user, session, membership, refresh_token }), repeat))
+        Outcome::Reused => Ok(Decided::Reused(token.session.0)),
+        Outcome::Unknown => Err(RefreshError::NotFound),
+        Outcome::Banned => Err(RefreshError::Banned),
+        Outcome::Over(end) => Err(RefreshError::SessionOver(end)),
+    }
 }
 
-/// The active token again if that was decided and it can be derived (not after a change of `auth.key_secret`), else
-/// its successor, which replaces it.
-fn next_token(auth: &Auth, active: &Active, rotation: Rotation) -> Result<(OpaqueSecret, bool), Fault> {
-    if let (Rotation::Repeat(_), Some(parent)) = (rotation, &active.parent) {
-        let live = successor(auth, parent)?;
-        if live.digest() == active.digest {
-            return Ok((live, false));
+/// Ends a session as stolen, in a transaction whose settings the audit log needs. The client is answered after its commit:
+/// if the process dies before, the next use of such a token ends the session.
+async fn end(auth: &Auth, id: Uuid, client: &Client, now: OffsetDateTime) -> RefreshError {
+    let revoke = async move |tx: &Transaction<'_>| session::revoke_family(tx, id, now).await;
+    match auth.control.run_tx(&client.operation("auth.end_stolen_session"), revoke).await {
+        Ok(()) => {
+            tracing::warn!(session = %id, "a rotated refresh token was reused; the session has been ended");
+            RefreshError::AlreadyUsed
         }
+        Err(fault) => fault.into(),
     }
-    Ok((successor(auth, &active.digest)?, true))
-}
-
-fn require_open(user: Option<User>, session: &SessionRow, now: OffsetDateTime) -> Result<User, RefreshError> {
-    let user = user.filter(|user| user.deleted_at.is_none()).ok_or(RefreshError::NotFound)?;
-    if user.is_banned(now) {
-        return Err(RefreshError::Banned);
-    }
-    if session.is_over(now) { Err(RefreshError::SessionExpired) } else { Ok(user) }
 }

@@ -1,8 +1,8 @@
 //! Sessions: opening, signing their tokens, switching the tenant, ending.
 
-use rowhouse_crypto::{OpaqueSecret, Purpose};
+use rowhouse_crypto::{CounterToken, Purpose};
 use rowhouse_db::Transaction;
-use rowhouse_kernel::TenantId;
+use rowhouse_kernel::{SessionId, TenantId};
 use rowhouse_tenancy::membership::{self, Membership};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -16,8 +16,8 @@ use crate::live::{NotLive, require_live};
 use crate::method::SignedInBy;
 use crate::model::{Object, Session, User};
 use crate::request::{Client, SignedIn};
-use crate::store::session::{self, NewSession, Scope, SessionRow};
-use crate::store::{refresh_token, signin_failure, user};
+use crate::store::session::{self, NewSession, Opened, Scope, SessionRow};
+use crate::store::{signin_failure, user};
 
 /// Why a session cannot be changed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,11 +39,19 @@ pub(crate) struct Grant {
     pub(crate) user: User,
     pub(crate) session: SessionRow,
     pub(crate) membership: Option<Membership>,
-    pub(crate) refresh_token: OpaqueSecret,
+    /// Of its refresh token.
+    pub(crate) counter: i64,
 }
 
 impl Grant {
-    /// Signs the access token, with the claims that the project's hook makes of ours.
+    /// A session's first tokens.
+    pub(crate) fn of_opened(opened: Opened, user: User) -> Self {
+        let Opened { session, membership } = opened;
+        let counter = session.current.map_or(FIRST_COUNTER, |current| current.counter);
+        Self { user, session, membership, counter }
+    }
+
+    /// Signs both tokens, the access token with the claims that the project's hook makes of ours.
     pub(crate) async fn sign(
         self,
         auth: &Auth,
@@ -65,12 +73,14 @@ impl Grant {
             Some(changed) => ring.sign(&changed, Purpose::Access)?,
             None => ring.sign(&claims, Purpose::Access)?,
         };
+        let token = CounterToken { session: SessionId(self.session.id), counter: self.counter };
         Ok(Session {
             access_token,
             token_type: "bearer",
             expires_in: auth.settings.access_token_lifetime.as_secs(),
             expires_at,
-            refresh_token: self.refresh_token.expose().to_owned(),
+            refresh_token: auth.refresh_key.sign(token),
+            refresh_counter: self.counter,
             session_id: self.session.id,
             user: self.user,
             weak_password: None,
@@ -95,6 +105,15 @@ async fn custom_claims(
     Ok(Some(custom::merge(&ours, answer.unwrap_or_default())?))
 }
 
+/// The counter of a session's first token.
+pub(crate) const FIRST_COUNTER: i64 = 1;
+
+/// What opens a session of `user`.
+pub(crate) fn new_session<'a>(auth: &Auth, user: Uuid, by: SignedInBy<'a>) -> NewSession<'a> {
+    let most = if auth.settings.single_session_per_user { 1 } else { auth.settings.max_sessions_per_user };
+    NewSession { id: auth.new_id(), user, others: i64::from(most.max(1) - 1), by, claim: auth.new_id() }
+}
+
 /// Opens a session for a user whose credentials have been checked; `None` if the user was deleted.
 pub(crate) async fn open(
     auth: &Auth,
@@ -104,18 +123,12 @@ pub(crate) async fn open(
     client: &Client,
     now: OffsetDateTime,
 ) -> Result<Option<Grant>, Fault> {
-    let refresh_token = OpaqueSecret::generate(&*auth.rng);
-    let token_digest = refresh_token.digest();
-    let most = auth.settings.max_sessions_per_user;
-    let new =
-        NewSession { id: auth.new_id(), user, token_digest: &token_digest, most, by, claim: auth.new_id() };
-    let session = session::open(tx, new, client, now).await?;
-    let (row, membership, ()) = tokio::try_join!(
+    let opened = session::open(tx, new_session(auth, user, by), client, now).await?;
+    let (row, ()) = tokio::try_join!(
         user::find(tx, user),
-        async { Ok(membership::find_or_default(tx, user, session.tenant_id).await?) },
-        signin_failure::note_network(tx, user, client.address, now),
+        signin_failure::note_network(tx, opened.session.id, client.address, now),
     )?;
-    Ok(row.map(|row| Grant { user: row.user, session, membership, refresh_token }))
+    Ok(row.map(|row| Grant::of_opened(opened, row.user)))
 }
 
 /// Switches the session to another tenant of the user. The refresh token is rotated, too, so that the answer is a
@@ -129,7 +142,7 @@ pub(crate) async fn switch_tenant(
     let now = auth.now();
     let id = caller.require_session()?.0;
     let operation = client.operation("auth.switch_tenant");
-    let (service, from) = (auth.clone(), client.clone());
+    let from = client.clone();
     let switch = async move |tx: &Transaction<'_>| {
         let session = session::lock(tx, id, caller.user.0).await?.ok_or(NotLive::SessionNotFound)?;
         let (live, membership) = tokio::try_join!(user::find_live(tx, caller.user.0, Some(id)), async {
@@ -137,11 +150,8 @@ pub(crate) async fn switch_tenant(
         })?;
         let user = require_live(live, caller, now)?.user;
         let membership = membership.ok_or(SessionError::NotAMember)?;
-        let active = refresh_token::find_active(tx, id).await?.ok_or(NotLive::SessionNotFound)?;
-        let refresh_token = successor(&service, &active.digest)?;
-        refresh_token::replace(tx, id, user.id, &active.digest, &refresh_token.digest(), now).await?;
-        session::touch(tx, id, Some(tenant.0), &from, now).await?;
-        Ok(Grant { user, session, membership: Some(membership), refresh_token })
+        let counter = session::advance(tx, id, 1, Some(tenant.0), &from, now).await?;
+        Ok(Grant { user, session, membership: Some(membership), counter })
     };
     let grant: Result<Grant, SessionError> = auth.control.run_tx(&operation, switch).await;
     Ok(grant?.sign(auth, client, now).await?)
@@ -161,9 +171,4 @@ pub(crate) async fn sign_out(
         Ok(session::end(tx, caller.user.0, current, scope).await?)
     };
     auth.control.run_tx(&client.operation("auth.sign_out"), end).await
-}
-
-/// The successor of the token with this digest.
-pub(crate) fn successor(auth: &Auth, parent_digest: &str) -> Result<OpaqueSecret, Fault> {
-    auth.chain.successor(parent_digest).ok_or(Fault::NoSuccessor)
 }

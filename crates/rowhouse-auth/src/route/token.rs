@@ -16,6 +16,10 @@ use crate::request::{Body, Client, Params};
 use crate::rotation::RepeatCause;
 
 const ROTATED: HeaderName = HeaderName::from_static("sb-auth-refresh-token-rotated");
+const COUNTER: HeaderName = HeaderName::from_static("sb-auth-refresh-token-counter");
+const PREFIX: HeaderName = HeaderName::from_static("sb-auth-refresh-token-prefix");
+/// Characters of a token that may be logged.
+const PREFIX_LENGTH: usize = 5;
 const REUSE: HeaderName = HeaderName::from_static("sb-auth-refresh-token-reuse");
 const REUSE_CAUSE: HeaderName = HeaderName::from_static("sb-auth-refresh-token-reuse-cause");
 
@@ -67,7 +71,7 @@ impl From<RefreshError> for Refusal {
         let code = match error {
             RefreshError::NotFound => "refresh_token_not_found",
             RefreshError::AlreadyUsed => "refresh_token_already_used",
-            RefreshError::SessionExpired => "session_expired",
+            RefreshError::SessionOver(_) => "session_expired",
             RefreshError::Banned => "user_banned",
             RefreshError::Fault(fault) => return fault.into(),
         };
@@ -121,12 +125,18 @@ async fn rotate(auth: &Auth, body: GrantBody, client: &Client) -> Result<Respons
     let token = body.refresh_token.filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| Refusal::validation("refresh_token required"))?;
     let refreshed = refresh::refresh(auth, &token, client).await?;
+    let counter = HeaderValue::from(refreshed.session.refresh_counter);
+    let prefix = refreshed.session.refresh_token.get(..PREFIX_LENGTH).map(HeaderValue::from_str);
     let mut response = session_answer(refreshed.session);
     let cause = refreshed.repeat.map(|cause| match cause {
         RepeatCause::ParentOfActive => "parent_of_active",
         RepeatCause::WithinInterval => "within_interval",
     });
     let headers = response.headers_mut();
+    headers.insert(COUNTER, counter);
+    if let Some(Ok(prefix)) = prefix {
+        headers.insert(PREFIX, prefix);
+    }
     headers.insert(ROTATED, HeaderValue::from_static(if cause.is_none() { "true" } else { "false" }));
     if let Some(cause) = cause {
         headers.insert(REUSE, HeaderValue::from_static("true"));

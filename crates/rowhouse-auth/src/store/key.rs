@@ -1,4 +1,4 @@
-//! `auth.signing_keys`.
+//! `auth.signing_keys` and `auth.refresh_keys`.
 
 use rowhouse_crypto::{Jwk, KeyError, Purpose, Status};
 use serde_json::Value;
@@ -120,4 +120,22 @@ pub(crate) async fn remove_verifying(
 /// The version of the ring, which counts changes and revocations.
 pub(crate) async fn version(client: &Client) -> Result<i64, KeyStoreError> {
     Ok(client.query_typed_one("select version from auth.key_version", &[]).await?.try_get(0)?)
+}
+
+/// The sealed key of refresh tokens.
+pub(crate) async fn find_refresh_key(client: &Client) -> Result<Option<Vec<u8>>, KeyStoreError> {
+    let row = client.query_typed_opt("select sealed from auth.refresh_keys", &[]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Stores the sealed key of refresh tokens in place of the former one.
+pub(crate) async fn put_refresh_key(
+    client: &Client,
+    sealed: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), KeyStoreError> {
+    let sql = "insert into auth.refresh_keys (sealed, created_at) values ($1, $2)
+               on conflict (id) do update set sealed = excluded.sealed";
+    client.execute_typed(sql, &[(&sealed, Type::BYTEA), (&now, Type::TIMESTAMPTZ)]).await?;
+    Ok(())
 }

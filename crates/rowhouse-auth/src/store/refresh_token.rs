@@ -1,69 +1,35 @@
-//! `auth.refresh_tokens`: digests only.
+//! `auth.refresh_tokens`: tokens of before the counter, read to be exchanged once. Nothing is added.
 
-use time::OffsetDateTime;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::rotation::{Active, Presented};
+use crate::rotation::{Newest, Presented};
 
-/// The presented token and its session's active one. Read after the session is locked.
+/// The presented token, stored in one of these forms, and its session's newest one. Read after the session is locked.
 pub(crate) async fn find(
     client: &Client,
     session: Uuid,
-    digest: &str,
-) -> Result<(Option<Presented>, Option<Active>), Fault> {
-    let sql = "select token, coalesce(revoked, false) as revoked, coalesce(updated_at, created_at, now()) as updated_at, parent
-               from auth.refresh_tokens
-               where session_id = $1 and (token = $2 or revoked is not true)
-               order by id desc";
-    let rows = client.query_typed(sql, &[(&session, Type::UUID), (&digest, Type::TEXT)]).await?;
-    let (mut presented, mut active) = (None, None);
-    for row in &rows {
-        let token: String = row.try_get("token")?;
-        let revoked: bool = row.try_get("revoked")?;
-        if token == digest {
-            presented =
-                Some(Presented { digest: token.clone(), revoked, updated_at: row.try_get("updated_at")? });
-        }
-        if !revoked && active.is_none() {
-            active = Some(Active { digest: token, parent: row.try_get("parent")? });
-        }
-    }
-    Ok((presented, active))
-}
-
-/// The active token of a locked session.
-pub(crate) async fn find_active(client: &Client, session: Uuid) -> Result<Option<Active>, Fault> {
-    Ok(find(client, session, "").await?.1)
-}
-
-/// Revokes the active token and inserts its successor.
-pub(crate) async fn replace(
-    client: &Client,
-    session: Uuid,
-    user: Uuid,
-    parent: &str,
-    successor: &str,
-    now: OffsetDateTime,
-) -> Result<(), Fault> {
-    let sql = "with spent as (
-                 update auth.refresh_tokens set revoked = true, updated_at = $5 where session_id = $1 and revoked is not true
-               )
-               insert into auth.refresh_tokens (token, user_id, revoked, parent, created_at, updated_at, session_id)
-               values ($4, $2::text, false, $3, $5, $5, $1)";
-    client
-        .execute_typed(
-            sql,
-            &[
-                (&session, Type::UUID),
-                (&user, Type::UUID),
-                (&parent, Type::TEXT),
-                (&successor, Type::TEXT),
-                (&now, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
-    Ok(())
+    forms: &[&str],
+) -> Result<Option<(Presented, Newest)>, Fault> {
+    let sql = "select p.token, coalesce(p.updated_at, p.created_at, now()) as updated_at,
+                 n.token as newest, nullif(n.parent, '') as parent, coalesce(n.revoked, false) as revoked
+               from auth.refresh_tokens p
+               cross join lateral (
+                 select t.token, t.parent, t.revoked from auth.refresh_tokens t where t.session_id = $1 order by t.id desc limit 1
+               ) n
+               where p.session_id = $1 and p.token = any ($2)
+               limit 1";
+    let row = client.query_typed_opt(sql, &[(&session, Type::UUID), (&forms, Type::TEXT_ARRAY)]).await?;
+    row.map(|row| {
+        let presented = Presented { token: row.try_get("token")?, updated_at: row.try_get("updated_at")? };
+        let newest = Newest {
+            token: row.try_get("newest")?,
+            parent: row.try_get("parent")?,
+            revoked: row.try_get("revoked")?,
+        };
+        Ok((presented, newest))
+    })
+    .transpose()
 }

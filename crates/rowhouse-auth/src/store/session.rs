@@ -1,7 +1,6 @@
 //! `auth.sessions`.
 
-use std::net::IpAddr;
-
+use rowhouse_tenancy::membership::Membership;
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client as Connection, Row};
@@ -10,13 +9,13 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::method::{Amr, SignedInBy};
 use crate::request::Client;
+use crate::rotation::Current;
 
 /// The columns of a session that tokens need.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionRow {
     pub(crate) id: Uuid,
     pub(crate) user_id: Uuid,
-    pub(crate) created_at: OffsetDateTime,
     /// When it expires.
     pub(crate) not_after: Option<OffsetDateTime>,
     /// `aal1`, `aal2` or `aal3`.
@@ -24,14 +23,21 @@ pub(crate) struct SessionRow {
     /// How it was authenticated, the latest method first.
     pub(crate) amr: Vec<Amr>,
     pub(crate) tenant_id: Option<Uuid>,
+    /// The counter of its refresh tokens; a session of before has none until it is refreshed.
+    pub(crate) current: Option<Current>,
 }
 
 impl SessionRow {
-    fn from_row(row: &Row) -> Result<Self, Fault> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, Fault> {
+        let (counter, rotated_at): (Option<i64>, Option<OffsetDateTime>) =
+            (row.try_get("refresh_token_counter")?, row.try_get("rotated_at")?);
+        let created_at: OffsetDateTime = row.try_get("created_at")?;
+        let current =
+            counter.map(|counter| Current { counter, rotated_at: rotated_at.unwrap_or(created_at) });
         Ok(Self {
+            current,
             id: row.try_get("id")?,
             user_id: row.try_get("user_id")?,
-            created_at: row.try_get("created_at")?,
             not_after: row.try_get("not_after")?,
             aal: row.try_get("aal")?,
             amr: serde_json::from_value(row.try_get("amr")?).map_err(Fault::Json)?,
@@ -50,10 +56,7 @@ macro_rules! columns {
         "id, user_id, coalesce(created_at, now()) as created_at,
          case when not_after = 'infinity' then '9999-12-31' else not_after end as not_after,
          coalesce(aal, 'aal1')::text as aal, tenant_id,
-         coalesce((
-           select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('method', a.authentication_method,
-             'timestamp', extract(epoch from a.updated_at)::bigint, 'provider', a.provider)) order by a.updated_at desc)
-           from auth.mfa_amr_claims a where a.session_id = sessions.id), '[]') as amr"
+          refresh_token_counter, rotated_at, auth.amr_of(id) as amr"
     };
 }
 
@@ -73,79 +76,70 @@ pub(crate) enum Scope {
 pub(crate) struct NewSession<'a> {
     pub(crate) id: Uuid,
     pub(crate) user: Uuid,
-    /// Digest of its first refresh token.
-    pub(crate) token_digest: &'a str,
-    /// Most sessions of the user, including this one.
-    pub(crate) most: u32,
+    /// Most sessions of the user besides this one.
+    pub(crate) others: i64,
     pub(crate) by: SignedInBy<'a>,
     /// Id of the entry that keeps the method.
     pub(crate) claim: Uuid,
 }
 
-/// Opens a session in the user's default tenant and stores the time of the sign-in. Deletes the user's sessions beyond the
-/// bound: ended ones first, then those that were not used for the longest time.
+/// A session that was opened, in its tenant.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) session: SessionRow,
+    pub(crate) membership: Option<Membership>,
+}
+
+impl Opened {
+    pub(crate) fn from_row(row: &Row) -> Result<Self, Fault> {
+        Ok(Self { session: SessionRow::from_row(row)?, membership: find_membership(row)? })
+    }
+}
+
+/// The tenant in a row of `auth.open_session` or `auth.refresh_session`.
+pub(super) fn find_membership(row: &Row) -> Result<Option<Membership>, Fault> {
+    let tenant: Option<Uuid> = row.try_get("tenant_id")?;
+    let organization: Option<Uuid> = row.try_get("organization_id")?;
+    let role: Option<String> = row.try_get("tenant_role")?;
+    let all = tenant.zip(organization).zip(role);
+    Ok(all.map(|((tenant_id, organization_id), role)| Membership { tenant_id, organization_id, role }))
+}
+
+/// Opens a session and makes room for it: `auth.open_session`.
 pub(crate) async fn open(
     client: &Connection,
     new: NewSession<'_>,
     from: &Client,
     now: OffsetDateTime,
-) -> Result<SessionRow, Fault> {
-    let NewSession { id, user, token_digest, most, by, claim } = new;
-    let others = i64::from(most.max(1) - 1);
-    let sql = "with surplus as (
-           delete from auth.sessions where id = any (array(
-             select s.id from auth.sessions s where s.user_id = $2
-             order by s.not_after is null or s.not_after > $4 desc, coalesce(s.refreshed_at, s.created_at) desc
-             offset $7 limit 100))
-         ), sessions as (
-           insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, tenant_id)
-           values ($1, $2, $4, $4, 'aal1', $5, $6, tenancy.default_tenant($2))
-           returning *
-         ), token as (
-           insert into auth.refresh_tokens (token, user_id, revoked, created_at, updated_at, session_id)
-           select $3, $2::text, false, $4, $4, id from sessions
-         ), claim as (
-           insert into auth.mfa_amr_claims (id, session_id, authentication_method, provider, created_at, updated_at)
-           select $8, id, $9, $10, $4, $4 from sessions
-         ), signed_in as (
-           update auth.identities set last_sign_in_at = $4, updated_at = $4
-           where user_id = $2 and provider = coalesce($10, 'email')
-         )
-         select id, user_id, created_at, not_after, aal::text as aal, tenant_id,
-           jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('method', $9, 'timestamp', extract(epoch from $4)::bigint,
-             'provider', $10))) as amr
-         from sessions";
+) -> Result<Opened, Fault> {
+    let sql = "select * from auth.open_session($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let row = client
         .query_typed_one(
             sql,
             &[
-                (&id, Type::UUID),
-                (&user, Type::UUID),
-                (&token_digest, Type::TEXT),
+                (&new.id, Type::UUID),
+                (&new.user, Type::UUID),
                 (&now, Type::TIMESTAMPTZ),
                 (&from.user_agent, Type::TEXT),
                 (&from.address, Type::INET),
-                (&others, Type::INT8),
-                (&claim, Type::UUID),
-                (&by.method.as_str(), Type::TEXT),
-                (&by.provider, Type::TEXT),
+                (&new.others, Type::INT8),
+                (&new.claim, Type::UUID),
+                (&new.by.method.as_str(), Type::TEXT),
+                (&new.by.provider, Type::TEXT),
             ],
         )
         .await?;
-    SessionRow::from_row(&row)
+    Opened::from_row(&row)
 }
 
-/// Locks the session that a refresh token belongs to, so that its rotations are serialized.
-pub(crate) async fn lock_by_token(
-    client: &Connection,
-    token_digest: &str,
-) -> Result<Option<SessionRow>, Fault> {
+/// Locks the session that a token with a row belongs to, stored in one of these forms.
+pub(crate) async fn lock_by_token(client: &Connection, forms: &[&str]) -> Result<Option<SessionRow>, Fault> {
     let sql = concat!(
         "select ",
         columns!(),
-        " from auth.sessions where id = (select session_id from auth.refresh_tokens where token = $1) for update"
+        " from auth.sessions where id = (select session_id from auth.refresh_tokens where token = any ($1) limit 1) for update"
     );
-    let row = client.query_typed_opt(sql, &[(&token_digest, Type::TEXT)]).await?;
+    let row = client.query_typed_opt(sql, &[(&forms, Type::TEXT_ARRAY)]).await?;
     row.as_ref().map(SessionRow::from_row).transpose()
 }
 
@@ -156,31 +150,38 @@ pub(crate) async fn lock(client: &Connection, id: Uuid, user: Uuid) -> Result<Op
     row.as_ref().map(SessionRow::from_row).transpose()
 }
 
-/// Stores the time of a refresh, and the tenant of the new token.
-pub(crate) async fn touch(
+/// Replaces the current refresh token by the one `steps` further, with which the session goes on in `tenant`. With one step
+/// the former token is still accepted, until the new one is used; with two it is not, beyond the reuse interval.
+pub(crate) async fn advance(
     client: &Connection,
     id: Uuid,
+    steps: i64,
     tenant: Option<Uuid>,
     from: &Client,
     now: OffsetDateTime,
-) -> Result<(), Fault> {
-    let sql = "update auth.sessions
-               set refreshed_at = $3, updated_at = $3, tenant_id = $2, user_agent = coalesce($4, user_agent), ip = coalesce($5, ip)
-               where id = $1";
-    let ip: Option<IpAddr> = from.address;
-    client
-        .execute_typed(
+) -> Result<i64, Fault> {
+    let sql = "with spent as (
+                 update auth.refresh_tokens set revoked = true, updated_at = $4 where session_id = $1 and revoked is not true
+               )
+               update auth.sessions
+               set refresh_token_counter = coalesce(refresh_token_counter, 0) + $2, rotated_at = $4, refreshed_at = $4,
+                 updated_at = $4, tenant_id = $3, user_agent = coalesce($5, user_agent), ip = coalesce($6, ip)
+               where id = $1
+               returning refresh_token_counter";
+    let row = client
+        .query_typed_one(
             sql,
             &[
                 (&id, Type::UUID),
+                (&steps, Type::INT8),
                 (&tenant, Type::UUID),
                 (&now, Type::TIMESTAMPTZ),
                 (&from.user_agent, Type::TEXT),
-                (&ip, Type::INET),
+                (&from.address, Type::INET),
             ],
         )
         .await?;
-    Ok(())
+    Ok(row.try_get(0)?)
 }
 
 /// Ends a session whose token was reused: its refresh tokens are revoked and kept, so that further reuse is

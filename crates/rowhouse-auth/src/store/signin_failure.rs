@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use rowhouse_db::OwnSession;
 use time::OffsetDateTime;
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -29,7 +30,7 @@ pub(crate) struct Lockout {
 
 /// The time until which sign-ins are refused, if any: for this network, or for all that the user does not know.
 pub(crate) async fn find_lock(
-    client: &Client,
+    client: &OwnSession<'_>,
     attempt: &Attempt,
     email: &str,
 ) -> Result<Option<OffsetDateTime>, Fault> {
@@ -39,12 +40,12 @@ pub(crate) async fn find_lock(
                    select from auth.known_networks k join auth.users u on u.id = k.user_id
                    where lower(u.email) = $3 and k.network = auth.network_of($2)))";
     let row = client
-        .query_typed_one(
+        .query_prepared_opt(
             sql,
             &[(&attempt.account_digest, Type::TEXT), (&attempt.from, Type::INET), (&email, Type::TEXT)],
         )
         .await?;
-    Ok(row.try_get(0)?)
+    Ok(row.map(|row| row.try_get(0)).transpose()?.flatten())
 }
 
 /// Counts a wrong password. Losing a count in a crash is harmless, so the commit is asynchronous.
@@ -74,39 +75,29 @@ pub(crate) async fn count(
     Ok(())
 }
 
-/// Forgets the failures of this network after a right password. False if concurrent guesses have locked it meanwhile;
-/// then the transaction must not be committed.
-pub(crate) async fn clear(client: &Client, attempt: &Attempt, now: OffsetDateTime) -> Result<bool, Fault> {
-    let sql = "with gone as (
-                 delete from auth.signin_failures where account_digest = $1 and network = auth.network_of($2)
-                 returning locked_until
-               )
-               select not coalesce(bool_or(locked_until > $3), false) from gone";
-    let row = client
-        .query_typed_one(
-            sql,
-            &[(&attempt.account_digest, Type::TEXT), (&attempt.from, Type::INET), (&now, Type::TIMESTAMPTZ)],
-        )
-        .await?;
-    Ok(row.try_get(0)?)
-}
+/// Stores from where the user of a session signs in, to the day; `$1` the session, `$2` the address, `$3` now.
+pub(super) const NOTE_NETWORK: &str = "with s as (
+       select s.user_id, auth.network_of($2) as network from auth.sessions s where s.id = $1 and $2 is not null
+     ), surplus as (
+       delete from auth.known_networks k using s
+       where k.user_id = s.user_id and k.network <> s.network and k.network = any (array(
+         select o.network from auth.known_networks o where o.user_id = s.user_id
+         order by o.last_seen_at desc offset 49))
+     )
+     insert into auth.known_networks as k (user_id, network, last_seen_at)
+     select s.user_id, s.network, $3 from s
+     on conflict (user_id, network) do update set last_seen_at = $3
+     where k.last_seen_at < $3 - interval '1 day'";
 
-/// Stores from where a user has signed in, to the day.
+/// Stores from where the user of a session that was opened signs in.
 pub(crate) async fn note_network(
     client: &Client,
-    user: Uuid,
+    session: Uuid,
     from: Option<IpAddr>,
     now: OffsetDateTime,
 ) -> Result<(), Fault> {
-    let sql = "with surplus as (
-                 delete from auth.known_networks where user_id = $1 and network = any (array(
-                   select k.network from auth.known_networks k where k.user_id = $1
-                   order by k.last_seen_at desc offset 49)) and network <> auth.network_of($2)
-               )
-               insert into auth.known_networks as k (user_id, network, last_seen_at)
-               select $1, auth.network_of($2), $3 where $2 is not null
-               on conflict (user_id, network) do update set last_seen_at = $3
-               where k.last_seen_at < $3 - interval '1 day'";
-    client.execute_typed(sql, &[(&user, Type::UUID), (&from, Type::INET), (&now, Type::TIMESTAMPTZ)]).await?;
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&session, Type::UUID), (&from, Type::INET), (&now, Type::TIMESTAMPTZ)];
+    client.execute_typed(NOTE_NETWORK, &parameters).await?;
     Ok(())
 }

@@ -56,7 +56,7 @@ macro_rules! select_user {
 }
 
 impl UserRow {
-    fn from_row(row: &Row) -> Result<Self, Fault> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, Fault> {
         let text = |name: &str| row.try_get::<_, Option<String>>(name).map(Option::unwrap_or_default);
         let instant = |name: &str| row.try_get::<_, Option<OffsetDateTime>>(name);
         let user = User {
@@ -98,14 +98,15 @@ fn object(value: Option<Value>) -> Object {
     }
 }
 
+pub(super) const BY_EMAIL: &str = select_user!(
+    "",
+    "where lower(u.email) = $1 and u.is_sso_user = false and u.deleted_at is null
+     order by u.email = $1 desc, u.created_at limit 1"
+);
+
 /// By lower-case address; without users of single sign-on, who have no password.
 pub(crate) async fn find_by_email(client: &Client, email: &str) -> Result<Option<UserRow>, Fault> {
-    let sql = select_user!(
-        "",
-        "where lower(u.email) = $1 and u.is_sso_user = false and u.deleted_at is null
-         order by u.email = $1 desc, u.created_at limit 1"
-    );
-    let row = client.query_typed_opt(sql, &[(&email, Type::TEXT)]).await?;
+    let row = client.query_typed_opt(BY_EMAIL, &[(&email, Type::TEXT)]).await?;
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
@@ -121,9 +122,13 @@ pub(crate) async fn require_free(client: &Client, email: &str, except: Uuid) -> 
     if taken.try_get(0).map_err(Fault::from)? { Err(WriteError::EmailTaken) } else { Ok(()) }
 }
 
+pub(super) const BY_ID: &str = select_user!("", "where u.id = $1");
+pub(super) const OF_SESSION: &str =
+    select_user!("", "where u.id = (select s.user_id from auth.sessions s where s.id = $1)");
+
 /// By id, deleted or not.
 pub(crate) async fn find(client: &Client, id: Uuid) -> Result<Option<UserRow>, Fault> {
-    let row = client.query_typed_opt(select_user!("", "where u.id = $1"), &[(&id, Type::UUID)]).await?;
+    let row = client.query_typed_opt(BY_ID, &[(&id, Type::UUID)]).await?;
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
@@ -135,22 +140,26 @@ pub(crate) async fn lock(client: &Client, id: Uuid) -> Result<Option<UserRow>, F
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
+pub(super) const LIVE: &str = select_user!(
+    ", s.id is not null as has_session, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
+    "left join auth.sessions s on s.id = $2 and s.user_id = u.id where u.id = $1"
+);
+
 /// The user and the state of a session, in one query.
 pub(crate) async fn find_live(
     client: &Client,
     id: Uuid,
     session: Option<Uuid>,
 ) -> Result<Option<LiveUser>, Fault> {
-    let sql = select_user!(
-        ", s.id is not null as has_session, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
-        "left join auth.sessions s on s.id = $2 and s.user_id = u.id where u.id = $1"
-    );
-    let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&session, Type::UUID)]).await?;
-    row.map(|row| {
+    let row = client.query_typed_opt(LIVE, &[(&id, Type::UUID), (&session, Type::UUID)]).await?;
+    row.as_ref().map(LiveUser::from_row).transpose()
+}
+
+impl LiveUser {
+    pub(super) fn from_row(row: &Row) -> Result<Self, Fault> {
         let (has_session, not_after) = (row.try_get("has_session")?, row.try_get("not_after")?);
-        Ok(LiveUser { row: UserRow::from_row(&row)?, has_session, not_after })
-    })
-    .transpose()
+        Ok(Self { row: UserRow::from_row(row)?, has_session, not_after })
+    }
 }
 
 /// One page of users, newest first, and the number of all. `filter` is a part of the address, the number or the
@@ -327,27 +336,6 @@ pub(crate) async fn update(
         )
         .await;
     result.map(|_| ()).map_err(taken)
-}
-
-/// Stores the time of a sign-in with the password whose hash was `checked`, and replaces the hash by `renewed` if
-/// given. False if since the check the password was changed or the user was deleted.
-pub(crate) async fn note_sign_in(
-    client: &Client,
-    id: Uuid,
-    checked: &str,
-    renewed: Option<&str>,
-    now: OffsetDateTime,
-) -> Result<bool, Fault> {
-    let sql = "update auth.users
-               set last_sign_in_at = $4, updated_at = $4, encrypted_password = coalesce($3, encrypted_password)
-               where id = $1 and encrypted_password = $2 and deleted_at is null";
-    let count = client
-        .execute_typed(
-            sql,
-            &[(&id, Type::UUID), (&checked, Type::TEXT), (&renewed, Type::TEXT), (&now, Type::TIMESTAMPTZ)],
-        )
-        .await?;
-    Ok(count == 1)
 }
 
 /// Stores the time of the first sign-in, at sign-up.

@@ -211,3 +211,50 @@ async fn every_signing_algorithm_signs_and_verifies() {
         assert!(app.keys.ring().jwks().keys.iter().all(|key| key.alg.as_str() == name), "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rotations_under_load_fail_no_verification() {
+    let app = std::sync::Arc::new(App::start().await);
+    let mut users = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let app = std::sync::Arc::clone(&app);
+        users.spawn(async move {
+            let first = app.sign_up(&format!("user{number}@example.com")).await;
+            let mut current = first.clone();
+            for _ in 0..25 {
+                app.get("/user", current.token()).await.ok();
+                app.get("/user", first.token()).await.ok();
+                current = crate::app::Person(app.refresh(current.refresh_token()).await.ok());
+            }
+        });
+    }
+    let before = app.keys.ring().signing_kid(Purpose::Access).to_owned();
+    let mut rotations = 0;
+    while !users.is_empty() {
+        app.keys.rotate(Purpose::Access, false).await.unwrap();
+        rotations += 1;
+        while users.try_join_next().is_some_and(|ended| ended.map(|()| true).unwrap()) {}
+    }
+    assert!(rotations >= 3, "{rotations}");
+    assert_ne!(app.keys.ring().signing_kid(Purpose::Access), before);
+}
+
+#[tokio::test]
+async fn discovery_names_the_issuer_and_its_keys_under_every_path() {
+    let app = App::start().await;
+    let document = app.get("/.well-known/openid-configuration", "").await;
+    assert_eq!(document.headers["cache-control"], "public, max-age=600");
+    let document = document.ok();
+    assert_eq!(document["issuer"], "http://rowhouse.test/auth/v1");
+    assert_eq!(document["jwks_uri"], "http://rowhouse.test/auth/v1/.well-known/jwks.json");
+    assert_eq!(document["id_token_signing_alg_values_supported"], json!(["ES256"]));
+    for path in [
+        "/auth/v1/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/auth/v1",
+    ] {
+        let request = app.request(http::Method::GET, path);
+        assert_eq!(rowhouse_testkit::TestApp::send(&app, request).await.json(), document, "{path}");
+    }
+}

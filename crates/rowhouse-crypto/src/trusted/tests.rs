@@ -1,12 +1,14 @@
 use aws_lc_rs::hmac;
 use rowhouse_kernel::Secret;
 use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
 
 use super::TrustedKeys;
 use crate::base64url::encode;
 use crate::token::Parts;
 use crate::{Algorithm, KeyError, KeyPair, TokenError, TokenSource};
 
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 const SECRET: &str = "reallyreallyreallyreallyverysafe";
 
 fn keys(text: &str) -> TrustedKeys {
@@ -14,7 +16,7 @@ fn keys(text: &str) -> TrustedKeys {
 }
 
 fn vouch(keys: &TrustedKeys, token: &str) -> Result<TokenSource, TokenError> {
-    keys.verify(&Parts::parse(token)?)
+    keys.verify(&Parts::parse(token)?, NOW)
 }
 
 fn mac(header: &Value, algorithm: hmac::Algorithm, secret: &[u8]) -> String {
@@ -101,4 +103,16 @@ fn json_without_a_usable_key_is_refused_instead_of_taken_as_a_secret() {
         assert!(matches!(read, Err(KeyError::Trusted(_))), "{text}");
     }
     assert!(matches!(TrustedKeys::read(&Secret::new("no base64!"), true), Err(KeyError::Trusted(_))));
+}
+
+#[test]
+fn keys_are_trusted_until_their_end_and_tokens_end_with_them() {
+    let token = mac(&json!({ "alg": "HS256" }), hmac::HMAC_SHA256, SECRET.as_bytes());
+    let (soon, later) = (NOW + Duration::SECOND, NOW + Duration::HOUR);
+    let ending = |until| keys(SECRET).until(until);
+    assert_eq!(vouch(&ending(Some(soon)), &token), Ok(TokenSource::Legacy));
+    assert_eq!(vouch(&ending(Some(NOW)), &token), Err(TokenError::UnknownKey));
+    assert_eq!(ending(Some(soon)).end(Some(later)), Some(soon));
+    assert_eq!(ending(Some(later)).end(Some(soon)), Some(soon));
+    assert_eq!((ending(Some(soon)).end(None), ending(None).end(None)), (Some(soon), None));
 }

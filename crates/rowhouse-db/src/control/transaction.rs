@@ -3,12 +3,14 @@
 use std::ops::Deref;
 use std::time::Duration;
 
+use futures_util::future::{join_all, join3};
 use metrics::counter;
 use postgres_protocol::escape::escape_literal;
 use rowhouse_kernel::Operation;
-use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
 
-use super::session::SessionReset;
+use super::session::{Ended, SessionReset};
 use crate::error::DbError;
 use crate::tls::Tls;
 
@@ -38,6 +40,15 @@ impl Deref for Transaction<'_> {
     }
 }
 
+/// A statement of [`super::Control::run_batch`].
+#[derive(Debug, Clone, Copy)]
+pub struct Batched<'a> {
+    /// Its text, with `$1`…
+    pub sql: &'a str,
+    /// Its values.
+    pub parameters: &'a [(&'a (dyn ToSql + Sync), Type)],
+}
+
 /// A pooled connection in use. Its session is reset before it returns to the pool; if that fails, it is closed. Dropped
 /// before its end, it is cancelled and rolled back first.
 pub(super) struct InUse {
@@ -53,8 +64,12 @@ impl InUse {
     }
 
     pub(super) fn client(&self) -> Result<&Client, DbError> {
+        Ok(self.object()?)
+    }
+
+    pub(super) fn object(&self) -> Result<&deadpool_postgres::ClientWrapper, DbError> {
         let object = self.object.as_ref();
-        object.map(|object| &***object).ok_or_else(|| DbError::Protocol("the connection is gone".into()))
+        object.map(|object| &**object).ok_or_else(|| DbError::Protocol("the connection is gone".into()))
     }
 
     /// Begins `operation`: BEGIN and its settings are sent in one message.
@@ -75,6 +90,34 @@ impl InUse {
         let _lost = self.end("rollback;").await;
     }
 
+    /// Sends BEGIN with its settings, the statements, COMMIT and the reset without waiting in between. After a failed
+    /// statement PostgreSQL takes COMMIT for a rollback.
+    pub(super) async fn run_batch(
+        self,
+        operation: &Operation,
+        statements: &[Batched<'_>],
+    ) -> Result<Vec<Vec<Row>>, DbError> {
+        let client = self.client()?;
+        let begin = begin_sql(operation);
+        let mut asked = Vec::with_capacity(statements.len());
+        for statement in statements {
+            asked.push(client.query_typed(statement.sql, statement.parameters));
+        }
+        // Each of them sends its message when it is polled first, and they are polled in this order.
+        let (begun, rows, ended) =
+            join3(client.batch_execute(&begin), join_all(asked), self.session_reset.run(client, "commit;"))
+                .await;
+        let closed = self.close(ended).await;
+        begun?;
+        let rows = rows.into_iter().collect::<Result<_, _>>()?;
+        closed.map(|()| rows)
+    }
+
+    /// Returns the connection without a reset; no transaction is open.
+    pub(super) fn keep(mut self) {
+        drop(self.object.take());
+    }
+
     /// Resets the session in the background; no transaction is open.
     pub(super) fn release(self) {
         if tokio::runtime::Handle::try_current().is_ok() {
@@ -82,9 +125,13 @@ impl InUse {
         }
     }
 
-    async fn end(mut self, statement: &str) -> Result<(), DbError> {
+    async fn end(self, statement: &str) -> Result<(), DbError> {
+        let ended = self.session_reset.run(self.client()?, statement).await;
+        self.close(ended).await
+    }
+
+    async fn close(mut self, mut ended: Ended) -> Result<(), DbError> {
         let client = self.client()?;
-        let mut ended = self.session_reset.run(client, statement).await;
         if ended.failed.is_some() && !client.is_closed() {
             // What followed the statement in its message was skipped.
             ended.is_reset = self.session_reset.run(client, "").await.is_reset;

@@ -1,0 +1,33 @@
+//! Users by prepared statements, for the requests that are sent most often.
+
+use rowhouse_db::OwnSession;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::store::user::{BY_EMAIL, LIVE, LiveUser, OF_SESSION, UserRow};
+
+/// The user of a session, deleted or not.
+pub(crate) async fn find_of_session(
+    client: &OwnSession<'_>,
+    session: Uuid,
+) -> Result<Option<UserRow>, Fault> {
+    let row = client.query_prepared_opt(OF_SESSION, &[(&session, Type::UUID)]).await?;
+    row.as_ref().map(UserRow::from_row).transpose()
+}
+
+/// By lower-case address, as [`super::user::find_by_email`] does.
+pub(crate) async fn find_by_email(client: &OwnSession<'_>, email: &str) -> Result<Option<UserRow>, Fault> {
+    let row = client.query_prepared_opt(BY_EMAIL, &[(&email, Type::TEXT)]).await?;
+    row.as_ref().map(UserRow::from_row).transpose()
+}
+
+/// The user and the state of a session, as [`super::user::find_live`] does.
+pub(crate) async fn find_live(
+    client: &OwnSession<'_>,
+    id: Uuid,
+    session: Option<Uuid>,
+) -> Result<Option<LiveUser>, Fault> {
+    let row = client.query_prepared_opt(LIVE, &[(&id, Type::UUID), (&session, Type::UUID)]).await?;
+    row.as_ref().map(LiveUser::from_row).transpose()
+}

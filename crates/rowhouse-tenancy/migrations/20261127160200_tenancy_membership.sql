@@ -1,0 +1,18 @@
+-- Identity asks for the tenant of a session here.
+create function auth.membership_of(member uuid, preferred uuid)
+returns table (tenant_id uuid, organization_id uuid, role text)
+language plpgsql stable rows 1 set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select m.tenant_id, t.organization_id, m.role::text
+    from tenancy.memberships m
+    join tenancy.tenants t on t.id = m.tenant_id and t.status = 'active'
+    join tenancy.organizations o on o.id = t.organization_id and o.status = 'active'
+    where m.user_id = member and m.status = 'active'
+    order by m.tenant_id is not distinct from preferred desc, m.created_at, m.tenant_id
+    limit 1;
+end
+$$;
+comment on function auth.membership_of(uuid, uuid) is
+  'The user''s active membership in the preferred tenant, else the oldest; in active tenants of active organizations only.';
+revoke execute on function auth.membership_of(uuid, uuid) from public;
