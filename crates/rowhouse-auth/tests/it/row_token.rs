@@ -15,8 +15,8 @@ async fn session_of_before() -> (App, Person) {
     let client = app.sql().await;
     let sql = "with s as (update auth.sessions set refresh_token_counter = null, rotated_at = null returning id, user_id)
                insert into auth.refresh_tokens (token, user_id, revoked, parent, created_at, updated_at, session_id)
-               select t, s.user_id, n < 3, $1[n - 1], $2, $2, s.id
-               from s, unnest($1) with ordinality u (t, n) order by n";
+               select t, s.user_id::text, n < 3, ($1::text[])[(n - 1)::int], $2::timestamptz, $2, s.id
+               from s, unnest($1::text[]) with ordinality u (t, n) order by n";
     client.execute(sql, &[&PLAIN.as_slice(), &now]).await.unwrap();
     (app, person)
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::app::{App, Person, settings};
 
 const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 async fn refused_as(app: &App, token: &str, message: &str) {
     let answer = app.refresh(token).await;
@@ -68,7 +69,7 @@ async fn single_session_ends_the_others_at_the_next_sign_in() {
     let app = App::with(AuthSettings { single_session_per_user: true, ..settings() }).await;
     let first = app.sign_up("a@example.com").await;
     let other = app.sign_up("b@example.com").await;
-    app.pass(HOUR);
+    app.pass(MINUTE);
     let second = app.sign_in("a@example.com").await;
     app.get("/user", first.token()).await.is(403, "session_not_found");
     app.refresh(first.refresh_token()).await.is(400, "refresh_token_not_found");
@@ -95,7 +96,7 @@ fn ids(list: &Value) -> Vec<&str> {
 async fn user_lists_and_ends_sessions() {
     let app = App::start().await;
     let first = app.sign_up("a@example.com").await;
-    app.pass(HOUR);
+    app.pass(MINUTE);
     let second = app.sign_in("a@example.com").await;
     let stranger = app.sign_up("b@example.com").await;
     let id = |person: &Person| person.claims(&app)["session_id"].as_str().unwrap().to_owned();

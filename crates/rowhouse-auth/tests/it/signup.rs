@@ -41,12 +41,13 @@ async fn sign_up_creates_session_profile_organization_and_tenant() {
 }
 
 #[tokio::test]
-async fn refresh_token_is_stored_as_its_digest_only() {
+async fn refresh_token_is_not_stored() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
-    let stored: String =
-        app.sql().await.query_one("select token from auth.refresh_tokens", &[]).await.unwrap().get(0);
-    assert_eq!(stored, rowhouse_crypto::digest_hex(person.refresh_token()));
+    let sql = "select s::text, (select count(*) from auth.refresh_tokens) from auth.sessions s";
+    let row = app.sql().await.query_one(sql, &[]).await.unwrap();
+    assert!(!row.get::<_, String>(0).contains(person.refresh_token()));
+    assert_eq!(row.get::<_, i64>(1), 0);
 }
 
 #[tokio::test]
