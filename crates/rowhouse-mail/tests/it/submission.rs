@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_http::{ServerSettings, Supervisor, accept};
 use rowhouse_kernel::{Origin, SharedClock, SystemClock, SystemRng, TenantId};
-use rowhouse_mail::sender::{self, Verdict};
+use rowhouse_mail::sender::{self, ProofResult};
 use rowhouse_mail::{Intake, KeyCheck, MailLimits, Submission, SubmissionParts, Waker, credential};
 use rowhouse_mail::{MailSettings, MailTransport};
 use rowhouse_testkit::{LIMIT, TestDatabase};
@@ -297,14 +297,14 @@ async fn address_is_proved_by_the_code_sent_to_it() {
     let letter: String = client.query_one(sql, &[]).await.unwrap().get(0);
     let code = code_of(&letter);
     for _ in 0..10 {
-        assert!(matches!(verify("wrong").await, Verdict::NotProved(_)));
+        assert!(matches!(verify("wrong").await, ProofResult::NotProved(_)));
     }
-    assert!(matches!(verify(&code).await, Verdict::NotProved(_)), "guessed too often");
+    assert!(matches!(verify(&code).await, ProofResult::NotProved(_)), "guessed too often");
     ask().await;
-    assert!(matches!(verify(&code).await, Verdict::NotProved(_)), "another was sent");
+    assert!(matches!(verify(&code).await, ProofResult::NotProved(_)), "another was sent");
     let letter: String = client.query_one(sql, &[]).await.unwrap().get(0);
     let code = code_of(&letter);
-    assert_eq!(verify(&code).await, Verdict::Proved);
+    assert_eq!(verify(&code).await, ProofResult::Proved);
     let year = MailSettings::default().sender_proof_lifetime;
     let listed = sender::list(&client, Some(tenant), year).await.unwrap().remove(0);
     assert_eq!(listed.expires_at, listed.proved_at.map(|proved_at| proved_at + year));
