@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rowhouse_crypto::password::Kind;
+use rowhouse_crypto::password::HashKind;
 
 /// Most kinds whose durations are stored; imports bring a handful.
 const MAX_KINDS: usize = 64;
@@ -16,11 +16,11 @@ const SMOOTHING: u32 = 8;
 
 /// Average durations of comparisons, by kind of hash.
 #[derive(Debug, Default)]
-pub(crate) struct Floor(Mutex<BTreeMap<Kind, Duration>>);
+pub(crate) struct Floor(Mutex<BTreeMap<HashKind, Duration>>);
 
 impl Floor {
     /// Adds a comparison to the average of its kind.
-    pub(crate) fn note(&self, kind: Kind, took: Duration) {
+    pub(crate) fn note(&self, kind: HashKind, took: Duration) {
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(average) = times.get_mut(&kind) {
             *average = (*average * (SMOOTHING - 1) + took) / SMOOTHING;
@@ -48,8 +48,8 @@ mod tests {
     fn refusal_takes_equally_long_for_every_kind_of_hash() {
         let floor = Floor::default();
         assert_eq!(floor.rest(50 * MS), Duration::ZERO);
-        floor.note(Kind::Current, 40 * MS);
-        floor.note(Kind::Bcrypt { cost: 10 }, 80 * MS);
+        floor.note(HashKind::Current, 40 * MS);
+        floor.note(HashKind::Bcrypt { cost: 10 }, 80 * MS);
         for took in [Duration::ZERO, 40 * MS, 80 * MS, 100 * MS] {
             assert_eq!(took + floor.rest(took), 100 * MS);
         }
@@ -59,10 +59,10 @@ mod tests {
     #[test]
     fn one_slow_comparison_moves_the_average_little_and_none_moves_it_beyond_the_limit() {
         let floor = Floor::default();
-        floor.note(Kind::Current, 40 * MS);
-        floor.note(Kind::Current, 120 * MS);
+        floor.note(HashKind::Current, 40 * MS);
+        floor.note(HashKind::Current, 120 * MS);
         assert_eq!(floor.rest(Duration::ZERO), 50 * MS * 5 / 4);
-        floor.note(Kind::Bcrypt { cost: 15 }, 3000 * MS);
+        floor.note(HashKind::Bcrypt { cost: 15 }, 3000 * MS);
         assert_eq!(floor.rest(Duration::ZERO), LONGEST * 5 / 4);
     }
 }

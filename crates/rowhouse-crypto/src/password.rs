@@ -32,7 +32,7 @@ const NOBODY_BCRYPT: &str = "$2b$10$abcdefghijklmnopqrstuuAAAAAAAAAAAAAAAAAAAAAA
 
 /// What comparing with a hash costs: the same for all of one kind, other kinds take longer or shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum HashKind {
     /// No such account, or Argon2 with today's parameters.
     Current,
     /// Argon2 with other parameters.
@@ -51,25 +51,25 @@ pub enum Kind {
 
 /// The kind of a stored hash.
 #[must_use]
-pub fn kind(stored: Option<&str>) -> Kind {
-    let Some(stored) = stored.filter(|stored| !stored.is_empty()) else { return Kind::Current };
+pub fn kind(stored: Option<&str>) -> HashKind {
+    let Some(stored) = stored.filter(|stored| !stored.is_empty()) else { return HashKind::Current };
     if stored.starts_with("$2") {
         let cost = stored.parse::<bcrypt::HashParts>().map(|parts| parts.get_cost());
-        return cost.map_or(Kind::Unusable, |cost| Kind::Bcrypt { cost });
+        return cost.map_or(HashKind::Unusable, |cost| HashKind::Bcrypt { cost });
     }
     match PasswordHash::new(stored) {
-        Ok(hash) if is_current(&hash) => Kind::Current,
-        Ok(hash) => Params::try_from(&hash).map_or(Kind::Unusable, |params| Kind::Argon2 {
+        Ok(hash) if is_current(&hash) => HashKind::Current,
+        Ok(hash) => Params::try_from(&hash).map_or(HashKind::Unusable, |params| HashKind::Argon2 {
             work: params.m_cost().saturating_mul(params.t_cost()),
         }),
-        Err(_) => Kind::Unusable,
+        Err(_) => HashKind::Unusable,
     }
 }
 
 /// Compares with one dummy hash of each usual kind, so that their durations are known before the first sign-in
 /// of a user whose hash is of that kind.
-pub fn rehearse(mut took: impl FnMut(Kind, &mut dyn FnMut())) {
-    took(Kind::Current, &mut || _ = verify_argon2("", NOBODY));
+pub fn rehearse(mut took: impl FnMut(HashKind, &mut dyn FnMut())) {
+    took(HashKind::Current, &mut || _ = verify_argon2("", NOBODY));
     took(kind(Some(NOBODY_BCRYPT)), &mut || _ = verify_bcrypt("", NOBODY_BCRYPT));
 }
 

@@ -55,7 +55,7 @@ pub struct Intake {
 
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Intake").field("room", &self.queue.capacity()).finish_non_exhaustive()
+        f.debug_struct("Intake").field("waiting", &self.waiting()).finish_non_exhaustive()
     }
 }
 
@@ -72,6 +72,12 @@ impl Intake {
             BackgroundTask::new(name, move |heartbeat| committer.clone().run(heartbeat))
         };
         (Self { queue, mailer: mailer.clone() }, COMMITTERS.map(task).into())
+    }
+
+    /// Mails that wait for a transaction.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// The mailer that it uses.

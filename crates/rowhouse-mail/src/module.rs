@@ -261,3 +261,6 @@ impl From<crate::MailError> for CannotRun {
         Self::because(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

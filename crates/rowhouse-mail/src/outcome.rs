@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::counter;
 use rowhouse_jobs::Job;
 
-use crate::reply::{MOST_ATTEMPTS, Verdict, judge, pause};
+use crate::reply::{MOST_ATTEMPTS, ReplyClass, judge, pause};
 use crate::store::FinalState;
 use crate::transport::{Stage, TransportError};
 
@@ -25,7 +25,9 @@ impl AttemptOutcome {
 /// Whether the failure is the relay's (unreachable, or the account refused) and would meet every mail.
 pub(crate) fn concerns_all(error: &TransportError) -> bool {
     match error {
-        TransportError::Refused { stage, code, text } => judge(*stage, *code, text) == Verdict::Misconfigured,
+        TransportError::Refused { stage, code, text } => {
+            judge(*stage, *code, text) == ReplyClass::Misconfigured
+        }
         TransportError::Unreachable(_) => true,
         TransportError::Unfit(_) | TransportError::Broken(_) => false,
     }
@@ -37,13 +39,13 @@ pub(crate) fn after(error: &TransportError, attempt: u16, job: &Job) -> AttemptO
     let counts = !concerns_all(error);
     let hint = match error {
         TransportError::Refused { stage, code, text } => match judge(*stage, *code, text) {
-            Verdict::Bounced => return AttemptOutcome::Ended(FinalState::Bounced, reply),
-            Verdict::Failed => {
+            ReplyClass::Bounced => return AttemptOutcome::Ended(FinalState::Bounced, reply),
+            ReplyClass::Failed => {
                 report_refusal(*stage, &reply);
                 return AttemptOutcome::failed(reply);
             }
-            Verdict::Later(hint) => hint,
-            Verdict::Misconfigured => None,
+            ReplyClass::Later(hint) => hint,
+            ReplyClass::Misconfigured => None,
         },
         TransportError::Unfit(_) => return AttemptOutcome::failed(reply),
         TransportError::Unreachable(_) | TransportError::Broken(_) => None,

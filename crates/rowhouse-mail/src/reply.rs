@@ -16,7 +16,7 @@ const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
 
 /// The consequence of a 4xx or 5xx reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ReplyClass {
     /// Try again, not before this time has passed if the server said so.
     Later(Option<Duration>),
     /// No such mailbox: the address is suppressed for a while.
@@ -28,17 +28,17 @@ pub(crate) enum Verdict {
 }
 
 /// Classifies a reply by stage, code and text. Codes are classified by their first digit.
-pub(crate) fn judge(stage: Stage, code: u16, text: &str) -> Verdict {
+pub(crate) fn judge(stage: Stage, code: u16, text: &str) -> ReplyClass {
     if stage.is_before_mail() {
-        return Verdict::Misconfigured;
+        return ReplyClass::Misconfigured;
     }
     match (code, enhanced(text)) {
         // RFC 4954 section 6: sign-in needed, too weak, wrong, encryption needed.
-        (530 | 534 | 535 | 538, _) => Verdict::Misconfigured,
-        (400..=499, _) => Verdict::Later(hint(text)),
+        (530 | 534 | 535 | 538, _) => ReplyClass::Misconfigured,
+        (400..=499, _) => ReplyClass::Later(hint(text)),
         // RFC 3463: bad destination mailbox, system, syntax, moved, null MX; mailbox disabled.
-        (_, Some((5, 1, 1 | 2 | 3 | 6 | 10) | (5, 2, 1))) if stage == Stage::Recipient => Verdict::Bounced,
-        _ => Verdict::Failed,
+        (_, Some((5, 1, 1 | 2 | 3 | 6 | 10) | (5, 2, 1))) if stage == Stage::Recipient => ReplyClass::Bounced,
+        _ => ReplyClass::Failed,
     }
 }
 

@@ -6,11 +6,12 @@ mod unsubscribe;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::StatusCode;
+use http::request::Parts;
 use rowhouse_db::{Control, DbError};
 use rowhouse_http::limit::{RateLimited, RateReport};
 use rowhouse_http::{Dialect, Identity, RequestId, ServiceKey, ServiceKeyError};
@@ -133,31 +134,43 @@ fn describe(error: &MailError) -> (StatusCode, &'static str, String) {
     }
 }
 
-async fn require_service(
-    identity: &Identity,
-    control: &Control,
-    origin: &Origin,
-) -> Result<(), MailApiError> {
-    match ServiceKey::require(identity, control, origin).await {
-        Ok(_) => Ok(()),
-        Err(ServiceKeyError::Db(error)) => Err(error.into()),
-        Err(ServiceKeyError::NotService) => Err(MailApiError::NotAllowed),
-        Err(ServiceKeyError::NoToken | ServiceKeyError::BadToken(_) | ServiceKeyError::Ended) => {
-            Err(MailApiError::Stranger)
+impl From<ServiceKeyError> for MailApiError {
+    fn from(error: ServiceKeyError) -> Self {
+        match error {
+            ServiceKeyError::Db(error) => error.into(),
+            ServiceKeyError::NotService => Self::NotAllowed,
+            ServiceKeyError::NoToken | ServiceKeyError::BadToken(_) | ServiceKeyError::Ended => {
+                Self::Stranger
+            }
         }
+    }
+}
+
+/// Extractor: a request that is authorized by a service_role key.
+struct ServiceRequest {
+    api: Arc<MailApi>,
+    origin: Origin,
+}
+
+/// Identity and origin are set by the layer.
+impl FromRequestParts<Arc<MailApi>> for ServiceRequest {
+    type Rejection = MailApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<MailApi>) -> Result<Self, MailApiError> {
+        let identity = parts.extensions.get::<Identity>().ok_or(MailApiError::Stranger)?;
+        let origin = parts.extensions.get::<Origin>().ok_or(MailApiError::Stranger)?;
+        ServiceKey::require(identity, &api.control, origin).await?;
+        Ok(Self { api: Arc::clone(api), origin: origin.clone() })
     }
 }
 
 /// 202: the mail is durable, and will reach a final state.
 async fn send(
-    State(api): State<Arc<MailApi>>,
-    Extension(identity): Extension<Identity>,
+    ServiceRequest { api, origin }: ServiceRequest,
     Extension(request_id): Extension<RequestId>,
-    Extension(origin): Extension<Origin>,
     Extension(rates): Extension<RateReport>,
     request: Request,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control, &origin).await?;
     let body = read(request.into_body(), api.intake.mailer().max_message_bytes()).await?;
     let asked = request::read(&body)?;
     drop(body);
@@ -194,12 +207,9 @@ fn document(accepted: &Accepted) -> serde_json::Value {
 }
 
 async fn message(
-    State(api): State<Arc<MailApi>>,
-    Extension(identity): Extension<Identity>,
-    Extension(origin): Extension<Origin>,
+    ServiceRequest { api, origin }: ServiceRequest,
     Path(id): Path<String>,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control, &origin).await?;
     let id: i64 = id.parse().map_err(|_| MailApiError::Missing)?;
     let find = async move |client: &tokio_postgres::Client| history::find(client, id).await;
     let found = api.control.statement(&origin.operation("mail.history"), find).await?;

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Row};
 use crate::error::MailError;
 use crate::message::{Address, ascii_address, read_mailbox};
 
-pub use proof::{Asked, Verdict, ask, new_secret, verify};
+pub use proof::{Asked, ProofResult, ask, new_secret, verify};
 pub use recheck::{Rechecked, recheck_all};
 
 /// Rows of a list.

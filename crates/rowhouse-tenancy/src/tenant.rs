@@ -4,7 +4,7 @@ use rowhouse_db::DbError;
 use rowhouse_kernel::TenantId;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
@@ -56,24 +56,29 @@ macro_rules! columns {
 
 /// The tenant, if there is one.
 pub(crate) async fn find(client: &Client, tenant: TenantId) -> Result<Option<Tenant>, DbError> {
-    let sql = columns!("select", "from tenancy.tenants where id = $1");
-    let row = client.query_typed_opt(sql, &[(&tenant.0, Type::UUID)]).await?;
-    Ok(row.as_ref().map(Tenant::from_row).transpose()?)
+    read(client, columns!("select", "from tenancy.tenants where id = $1"), &[(&tenant.0, Type::UUID)]).await
 }
 
 /// The same, locked until the transaction ends, which serializes changes of a tenant and its members.
 pub(crate) async fn lock(client: &Client, tenant: TenantId) -> Result<Option<Tenant>, DbError> {
     let sql = columns!("select", "from tenancy.tenants where id = $1 for no key update");
-    let row = client.query_typed_opt(sql, &[(&tenant.0, Type::UUID)]).await?;
-    Ok(row.as_ref().map(Tenant::from_row).transpose()?)
+    read(client, sql, &[(&tenant.0, Type::UUID)]).await
 }
 
-/// Renames an existing tenant; the name has 1 to 200 characters.
-pub(crate) async fn rename(client: &Client, tenant: TenantId, name: &str) -> Result<Tenant, DbError> {
+/// Renames a tenant, if there is one; the name has 1 to 200 characters.
+pub(crate) async fn rename(client: &Client, tenant: TenantId, name: &str) -> Result<Option<Tenant>, DbError> {
     let sql = columns!(
         "update tenancy.tenants set name = $2, updated_at = clock_timestamp() where id = $1 returning",
         ""
     );
-    let row = client.query_typed_one(sql, &[(&tenant.0, Type::UUID), (&name, Type::TEXT)]).await?;
-    Ok(Tenant::from_row(&row)?)
+    read(client, sql, &[(&tenant.0, Type::UUID), (&name, Type::TEXT)]).await
+}
+
+async fn read(
+    client: &Client,
+    sql: &str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<Option<Tenant>, DbError> {
+    let row = client.query_typed_opt(sql, parameters).await?;
+    Ok(row.as_ref().map(Tenant::from_row).transpose()?)
 }

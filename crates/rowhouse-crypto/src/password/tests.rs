@@ -3,7 +3,7 @@ use std::time::Instant;
 use rowhouse_kernel::SeededRng;
 
 use super::{
-    Kind, NOBODY, NOBODY_BCRYPT, PasswordHash, Verdict, hash, is_current, is_supported, kind, rehearse,
+    HashKind, NOBODY, NOBODY_BCRYPT, PasswordHash, Verdict, hash, is_current, is_supported, kind, rehearse,
     verify,
 };
 
@@ -90,10 +90,10 @@ fn password_that_bcrypt_may_have_truncated_is_not_rehashed() {
 
 #[test]
 fn kinds_are_distinguished_and_the_usual_ones_measured_ahead() {
-    assert_eq!([kind(None), kind(Some("")), kind(Some(NOBODY))], [Kind::Current; 3]);
-    assert_eq!(kind(Some(NOBODY_BCRYPT)), Kind::Bcrypt { cost: 10 });
-    assert_eq!(kind(Some("text")), Kind::Unusable);
+    assert_eq!([kind(None), kind(Some("")), kind(Some(NOBODY))], [HashKind::Current; 3]);
+    assert_eq!(kind(Some(NOBODY_BCRYPT)), HashKind::Bcrypt { cost: 10 });
+    assert_eq!(kind(Some("text")), HashKind::Unusable);
     let mut kinds = Vec::new();
     rehearse(|kind, _| kinds.push(kind));
-    assert_eq!(kinds, [Kind::Current, Kind::Bcrypt { cost: 10 }]);
+    assert_eq!(kinds, [HashKind::Current, HashKind::Bcrypt { cost: 10 }]);
 }

@@ -34,9 +34,13 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
         context: &mut GenContext,
         operation: &mut Operation,
     ) -> Vec<(Option<u16>, Described)> {
-        let response = Self::operation_response(context, operation);
-        response.map(|response| (Some(201), response)).into_iter().collect()
+        only(201, Self::operation_response(context, operation))
     }
+}
+
+/// The one response of a successful operation.
+fn only(status: u16, response: Option<Described>) -> Vec<(Option<u16>, Described)> {
+    response.map(|response| (Some(status), response)).into_iter().collect()
 }
 
 /// 204 without a body.
@@ -60,8 +64,7 @@ impl OperationOutput for NoContent {
         context: &mut GenContext,
         operation: &mut Operation,
     ) -> Vec<(Option<u16>, Described)> {
-        let response = Self::operation_response(context, operation);
-        response.map(|response| (Some(204), response)).into_iter().collect()
+        only(204, Self::operation_response(context, operation))
     }
 }
 

@@ -73,11 +73,17 @@ pub(crate) fn routes() -> Routes<JobsAdmin> {
         .at(
             "/pause",
             post_with(
-                pause,
+                set_paused::<true>,
                 operation("pauseJobs", "Pause a queue, a tenant's jobs or everything", &[400, 404, 422]),
             ),
         )
-        .at("/resume", post_with(resume, operation("resumeJobs", "Resume what is paused", &[400, 404, 422])))
+        .at(
+            "/resume",
+            post_with(
+                set_paused::<false>,
+                operation("resumeJobs", "Resume what is paused", &[400, 404, 422]),
+            ),
+        )
         .at("/{id}", get_with(show, operation("getJob", "A job in full", &[400, 404])))
         .at(
             "/{id}/retry",
@@ -214,40 +220,20 @@ struct Scope {
     tenant: Option<Uuid>,
 }
 
-async fn pause(
+async fn set_paused<const PAUSED: bool>(
     State(jobs): State<JobsAdmin>,
     _: ServiceKey,
     Extension(origin): Extension<Origin>,
     once: Once,
     Body(scope): Body<Scope>,
-) -> JsonResult<Paused> {
-    set_paused(&jobs, &origin, once, scope, true).await
-}
-
-async fn resume(
-    State(jobs): State<JobsAdmin>,
-    _: ServiceKey,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Body(scope): Body<Scope>,
-) -> JsonResult<Paused> {
-    set_paused(&jobs, &origin, once, scope, false).await
-}
-
-async fn set_paused(
-    jobs: &JobsAdmin,
-    origin: &Origin,
-    once: Once,
-    scope: Scope,
-    paused: bool,
 ) -> JsonResult<Paused> {
     let (queue, tenant) = (scope.queue, scope.tenant.map(TenantId));
     let work = async move |tx: &Transaction<'_>| {
-        let queues = admin::pause(tx, queue.as_deref(), tenant, paused).await?;
+        let queues = admin::pause(tx, queue.as_deref(), tenant, PAUSED).await?;
         if queues.is_empty() {
             return Err(Problem::not_found("no queue of that name"));
         }
-        once.keep(tx, Json(Paused { queues, tenant: scope.tenant, paused })).await
+        once.keep(tx, Json(Paused { queues, tenant: scope.tenant, paused: PAUSED })).await
     };
     jobs.control.run_tx(&origin.operation("jobs.pause"), work).await
 }

@@ -1,20 +1,15 @@
 //! Kinds that the file declares with `handler = "sql"`: from the settings to the effect in the database.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::config::{Declarations, sync};
-use rowhouse_jobs::outbound::Outbound;
-use rowhouse_jobs::{JobsSettings, Registry, declared_kind, schedule};
-use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
+use rowhouse_jobs::schedule;
 use rowhouse_kernel::{Clock, SharedClock, SharedRng, SystemClock, SystemRng};
-use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
-use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{database, functions, idle, text, worker};
+use crate::support::{Harness, database, declared, settings, text};
 
 const FILE: &str = r#"
 [jobs.kinds."shop.tally"]
@@ -51,53 +46,24 @@ select jobs.allow_function('public.tally'), jobs.allow_function('public.stamp');
 reset role;
 "#;
 
-struct Harness {
-    db: TestDatabase,
-    client: Client,
-    registry: Registry,
-}
-
-impl Harness {
-    async fn new() -> Self {
-        let db = database().await;
-        let client = db.superuser().await;
-        client.batch_execute(PROJECT).await.unwrap();
-        let settings = (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(FILE, []))
-            .unwrap()
-            .get::<JobsSettings>())
-        .clone();
-        let clock = Arc::new(SystemClock) as SharedClock;
-        let (mut registry, outbound) = (Registry::new(), Outbound::new(false).unwrap());
-        let mistakes = declared_kind::add_kinds(&mut registry, &settings, &outbound, &functions(&db), &clock);
-        assert_eq!(mistakes, Vec::<String>::new());
-        let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
-        let declared =
-            Declarations { settings: &settings, registry: &registry, built_in: &[], release: "1.0.0" };
-        sync(&control, &declared, &clock, &(Arc::new(SystemRng) as SharedRng)).await.unwrap();
-        Self { db, client, registry }
-    }
-
-    async fn work(&self) {
-        let running = worker(&self.db, self.registry.clone()).await;
-        idle(&self.client).await;
-        running.stop(Duration::from_secs(5)).await;
-    }
-
-    /// Runs one job to its end and returns its result, or the error it died of.
-    async fn call(&self, kind: &str, payload: Value, tenant: Option<Uuid>) -> Result<Value, String> {
-        let sql = "select jobs.enqueue($1, $2, tenant => $3)";
-        let id: i64 = self.client.query_one(sql, &[&kind, &payload, &tenant]).await.unwrap().get(0);
-        self.work().await;
-        let sql = "select result, error from (select $1::bigint as id) i \
-                   left join jobs.results r using (id) left join jobs.dead d using (id)";
-        let row = self.client.query_one(sql, &[&id]).await.unwrap();
-        row.get::<_, Option<String>>(1).map_or_else(|| Ok(row.get(0)), Err)
-    }
+/// A project with these functions and kinds.
+async fn harness() -> Harness {
+    let db = database().await;
+    let client = db.superuser().await;
+    client.batch_execute(PROJECT).await.unwrap();
+    let settings = settings(FILE);
+    let registry = declared(&db, &settings, false);
+    let control = Control::open(&db.urls.control, &DbSettings::default()).unwrap();
+    let declarations =
+        Declarations { settings: &settings, registry: &registry, built_in: &[], release: "1.0.0" };
+    let (clock, rng) = (Arc::new(SystemClock) as SharedClock, Arc::new(SystemRng) as SharedRng);
+    sync(&control, &declarations, &clock, &rng).await.unwrap();
+    Harness { db, client, registry }
 }
 
 #[tokio::test]
 async fn payload_of_a_declared_kind_holds_the_arguments_of_its_function() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let tenant = Uuid::from_u128(7);
     harness
         .client
@@ -123,7 +89,7 @@ async fn payload_of_a_declared_kind_holds_the_arguments_of_its_function() {
 
 #[tokio::test]
 async fn declaring_a_kind_allows_no_function_and_its_job_names_none() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     for (kind, payload, says) in [
         (
             "shop.closed",
@@ -146,7 +112,7 @@ async fn declaring_a_kind_allows_no_function_and_its_job_names_none() {
 
 #[tokio::test]
 async fn schedule_calls_a_function_and_passes_the_scheduled_time() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     for name in ["tally", "stamp"] {
         // A tenant's default is missing for a schedule, which has none.
         harness

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::config::{ConfigError, Declarations, sync};
-use rowhouse_jobs::{BuiltInSchedule, JobError, JobsSettings, Registry, builtin, schedule};
-use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
+use rowhouse_jobs::{BuiltInSchedule, JobError, Registry, builtin, schedule};
 use rowhouse_kernel::{Clock, FakeClock, SeededRng, SharedClock, SharedRng};
 use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio_postgres::Client;
 
-use crate::support::{count, database, idle, registry, text, worker};
+use crate::support::{count, database, idle, registry, settings, text, worker};
 
 const START: OffsetDateTime = datetime!(2026-05-04 11:59:30 UTC);
 const BUILT_IN: &[BuiltInSchedule] =
@@ -40,7 +39,7 @@ impl Harness {
     }
 
     async fn try_declare(&self, file: &str) -> Result<(), ConfigError> {
-        let (settings, clock) = (jobs(file), Arc::clone(&self.clock) as SharedClock);
+        let (settings, clock) = (settings(file), Arc::clone(&self.clock) as SharedClock);
         let declared = Declarations {
             settings: &settings,
             registry: &self.registry,
@@ -63,13 +62,6 @@ impl Harness {
         let sql = "select next_at from jobs.schedules where name = $1";
         self.client.query_one(sql, &[&name]).await.unwrap().get(0)
     }
-}
-
-fn jobs(file: &str) -> JobsSettings {
-    (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(file, []))
-        .unwrap()
-        .get::<JobsSettings>())
-    .clone()
 }
 
 const HOURLY: &str =
@@ -268,7 +260,7 @@ async fn pruning_removes_expired_rows_and_nothing_else() {
                 values ('old', '{}', '{}', now() - interval '3 days'), ('new', '{}', '{}', now())";
     harness.client.batch_execute(fill).await.unwrap();
     let mut registry = Registry::new();
-    let settings = jobs("[jobs]\nkeep_done = \"84h\"\nkeep_results = \"36h\"\nkeep_log = \"60h\"");
+    let settings = settings("[jobs]\nkeep_done = \"84h\"\nkeep_results = \"36h\"\nkeep_log = \"60h\"");
     builtin::add_kinds(&mut registry, &harness.control, &settings);
     harness
         .client

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_jobs::sql_handler::SqlHandler;
-use rowhouse_jobs::{Handler, Job, JobError, JobKind, Lease, Registry, Worker};
+use rowhouse_jobs::{Handler, Job, JobError, JobKind, Lease, Registry};
 use rowhouse_kernel::TenantId;
-use rowhouse_testkit::{TestDatabase, until_true};
+use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{count, database, functions, idle, text, worker};
+use crate::support::{Harness, count, database, functions, idle, text};
 
 const PROJECT: &str = r#"
 set role rowhouse_project;
@@ -41,51 +40,25 @@ select jobs.allow_function(f) from unnest(array['public.bump(bigint,text)', 'pub
 reset role;
 "#;
 
-struct Harness {
-    db: TestDatabase,
-    client: Client,
-    registry: Registry,
+/// A project with these functions.
+async fn harness() -> Harness {
+    let db = database().await;
+    let client = db.superuser().await;
+    client.batch_execute(PROJECT).await.unwrap();
+    client.batch_execute("insert into jobs.kinds (name, handler) values ('jobs.sql', 'sql')").await.unwrap();
+    let mut registry = Registry::new();
+    let kind =
+        JobKind { backoff: Duration::from_millis(1), growth: 100, max_attempts: 2, ..SqlHandler::kind() };
+    registry.add(kind, functions(&db));
+    Harness { db, client, registry }
 }
 
-impl Harness {
-    async fn new() -> Self {
-        let db = database().await;
-        let client = db.superuser().await;
-        client.batch_execute(PROJECT).await.unwrap();
-        client
-            .batch_execute("insert into jobs.kinds (name, handler) values ('jobs.sql', 'sql')")
-            .await
-            .unwrap();
-        let mut registry = Registry::new();
-        let kind =
-            JobKind { backoff: Duration::from_millis(1), growth: 100, max_attempts: 2, ..SqlHandler::kind() };
-        registry.add(kind, functions(&db));
-        Self { db, client, registry }
-    }
+async fn call_function(harness: &Harness, payload: Value, tenant: Option<Uuid>) -> Result<Value, String> {
+    harness.call("jobs.sql", payload, tenant).await
+}
 
-    async fn work(&self) -> Worker {
-        worker(&self.db, self.registry.clone()).await
-    }
-
-    /// Runs one job to its end and returns its result, or the error it died of.
-    async fn call(&self, payload: Value, tenant: Option<Uuid>) -> Result<Value, String> {
-        let sql = "select jobs.enqueue('jobs.sql', $1, tenant => $2)";
-        let id: i64 = self.client.query_one(sql, &[&payload, &tenant]).await.unwrap().get(0);
-        let running = self.work().await;
-        idle(&self.client).await;
-        running.stop(Duration::from_secs(5)).await;
-        let dead = self.client.query_opt("select error from jobs.dead where id = $1", &[&id]).await.unwrap();
-        if let Some(row) = dead {
-            return Err(row.get(0));
-        }
-        let result =
-            self.client.query_opt("select result from jobs.results where id = $1", &[&id]).await.unwrap();
-        Ok(result.map_or(Value::Null, |row| row.get(0)))
-    }
-
-    async fn n(&self) -> i64 {
-        self.client.query_one("select n from public.counters", &[]).await.unwrap().get(0)
-    }
+async fn counter(harness: &Harness) -> i64 {
+    harness.client.query_one("select n from public.counters", &[]).await.unwrap().get(0)
 }
 
 fn bump(args: impl Into<Value>) -> Value {
@@ -95,19 +68,26 @@ fn bump(args: impl Into<Value>) -> Value {
 
 #[tokio::test]
 async fn function_is_called_by_name_and_its_result_stored() {
-    let harness = Harness::new().await;
-    assert_eq!(harness.call(bump(json!({ "by": 2 })), None).await, Ok(json!(2)));
-    assert_eq!(harness.call(json!({ "function": "public.bump(bigint,text)" }), None).await, Ok(json!(3)));
-    assert_eq!(harness.call(bump(json!({ "by": 1, "name": "a", "twice": true })), None).await, Ok(json!(2)));
-    assert_eq!(harness.n().await, 3);
+    let harness = harness().await;
+    assert_eq!(call_function(&harness, bump(json!({ "by": 2 })), None).await, Ok(json!(2)));
+    assert_eq!(
+        call_function(&harness, json!({ "function": "public.bump(bigint,text)" }), None).await,
+        Ok(json!(3))
+    );
+    assert_eq!(
+        call_function(&harness, bump(json!({ "by": 1, "name": "a", "twice": true })), None).await,
+        Ok(json!(2))
+    );
+    assert_eq!(counter(&harness).await, 3);
     let args = json!({ "a": [1, 2], "b": { "x": "y" }, "c": "2026-05-04T12:00:00Z", "Odd name": "'); drop table counters; --" });
-    let typed = harness.call(json!({ "function": "public.types", "args": args }), None).await.unwrap();
+    let typed =
+        call_function(&harness, json!({ "function": "public.types", "args": args }), None).await.unwrap();
     assert_eq!(typed, json!(["{1,2}", "y", "2026", "'); drop table counters; --"]));
 }
 
 #[tokio::test]
 async fn invalid_calls_are_dead_at_once_with_the_reason() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     for (payload, says) in [
         (json!({}), "names no function"),
         (json!({ "function": "public.bump", "by": 2 }), "unknown key \"by\""),
@@ -118,7 +98,7 @@ async fn invalid_calls_are_dead_at_once_with_the_reason() {
         (bump(json!({ "times": 2 })), "does not take these arguments: times"),
         (json!({ "function": "public.note" }), "does not take these arguments: none"),
     ] {
-        let error = harness.call(payload.clone(), None).await.unwrap_err();
+        let error = call_function(&harness, payload.clone(), None).await.unwrap_err();
         assert!(error.contains(says), "{payload}: {error}");
     }
     assert_eq!(text(&harness.client, "select max((job).attempt)::text from jobs.dead").await, "1");
@@ -126,24 +106,24 @@ async fn invalid_calls_are_dead_at_once_with_the_reason() {
 
 #[tokio::test]
 async fn dropped_function_fails_clearly_and_its_replacement_is_allowed() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let (one, _) = tenants(&harness).await;
     harness.client.batch_execute("drop function public.note").await.unwrap();
     let payload = json!({ "function": "public.note", "args": { "body": "x" } });
-    let error = harness.call(payload.clone(), Some(one)).await.unwrap_err();
+    let error = call_function(&harness, payload.clone(), Some(one)).await.unwrap_err();
     assert!(error.contains("public.note does not exist any more"), "{error}");
     let again = "set role rowhouse_project; create function public.note(body text) returns void language sql as ''; reset role";
     harness.client.batch_execute(again).await.unwrap();
-    harness.call(payload.clone(), None).await.unwrap();
+    call_function(&harness, payload.clone(), None).await.unwrap();
     let taken: bool =
         harness.client.query_one("select jobs.disallow_function('public.note')", &[]).await.unwrap().get(0);
     assert!(taken);
-    assert!(harness.call(payload, None).await.unwrap_err().contains("may not call"));
+    assert!(call_function(&harness, payload, None).await.unwrap_err().contains("may not call"));
 }
 
 #[tokio::test]
 async fn functions_that_cannot_be_called_by_name_cannot_be_allowed() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     for (function, says) in [
         ("public.variadic", "cannot be called by name"),
         ("public.unnamed", "cannot be called by name"),
@@ -172,26 +152,26 @@ async fn tenants(harness: &Harness) -> (Uuid, Uuid) {
         );
         harness.client.batch_execute(&sql).await.unwrap();
         let note = json!({ "function": "public.note", "args": { "body": "x" } });
-        harness.call(note, Some(id)).await.unwrap();
+        call_function(&harness, note, Some(id)).await.unwrap();
     }
     (one, two)
 }
 
 #[tokio::test]
 async fn job_of_a_tenant_is_confined_to_the_tenant() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let (one, two) = tenants(&harness).await;
     let filled = "select string_agg(tenant_id::text, ' ' order by id) from public.notes";
     assert_eq!(text(&harness.client, filled).await, format!("{one} {two}"));
-    let who = harness.call(json!({ "function": "public.who" }), Some(two)).await.unwrap();
+    let who = call_function(&harness, json!({ "function": "public.who" }), Some(two)).await.unwrap();
     assert_eq!(who, json!({ "user": "authenticated", "tenant": two, "notes": 1 }));
-    let who = harness.call(json!({ "function": "public.who" }), None).await.unwrap();
+    let who = call_function(&harness, json!({ "function": "public.who" }), None).await.unwrap();
     assert_eq!(who, json!({ "user": "rowhouse_project", "tenant": null, "notes": 2 }));
 }
 
 #[tokio::test]
 async fn job_of_a_suspended_tenant_waits_without_counting_attempts() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let (one, _) = tenants(&harness).await;
     harness.client.batch_execute("update tenancy.organizations set status = 'suspended'").await.unwrap();
     let note = json!({ "function": "public.note", "args": { "body": "y" } });
@@ -201,7 +181,7 @@ async fn job_of_a_suspended_tenant_waits_without_counting_attempts() {
         .await
         .unwrap()
         .get(0);
-    let running = harness.work().await;
+    let running = harness.worker().await;
     // Others go on meanwhile.
     harness
         .client
@@ -211,7 +191,7 @@ async fn job_of_a_suspended_tenant_waits_without_counting_attempts() {
     until_true(&harness.client, "(select n from public.counters) = 1").await;
     let waits = format!("select attempt::text from jobs.ready where id = {id}");
     assert_eq!(text(&harness.client, &waits).await, "0");
-    // A worker that has not heard of it yet is told by the function.
+    // A worker that does not know of it yet is refused by the function.
     let handler = functions(&harness.db);
     let mut job = job(Lease { id: 1, worker: one }, id, &note);
     job.tenant = Some(TenantId(one));
@@ -224,7 +204,7 @@ async fn job_of_a_suspended_tenant_waits_without_counting_attempts() {
 
 #[tokio::test]
 async fn function_cannot_change_its_role_or_leave_session_state() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let (one, _) = tenants(&harness).await;
     for how in [
         "reset role",
@@ -238,21 +218,21 @@ async fn function_cannot_change_its_role_or_leave_session_state() {
     ] {
         for tenant in [None, Some(one)] {
             let call = json!({ "function": "public.escape", "args": { "how": how } });
-            let ended = harness.call(call, tenant).await;
+            let ended = call_function(&harness, call, tenant).await;
             // A tenant's job runs on a login that may do nothing.
             let is_powerless = tenant.is_some() && ended == Ok(json!("authenticator"));
             assert!(ended.is_err() || is_powerless, "{how}: {ended:?}");
         }
     }
     let sticky = json!({ "function": "public.escape", "args": { "how": "select set_config('search_path', 'evil', false)" } });
-    assert_eq!(harness.call(sticky, None).await, Ok(json!("rowhouse_project")));
-    assert_eq!(harness.call(bump(json!({})), None).await, Ok(json!(1)));
+    assert_eq!(call_function(&harness, sticky, None).await, Ok(json!("rowhouse_project")));
+    assert_eq!(call_function(&harness, bump(json!({})), None).await, Ok(json!(1)));
 }
 
 #[tokio::test]
 async fn large_result_is_dropped_and_the_job_is_done() {
-    let harness = Harness::new().await;
-    let ended = harness.call(json!({ "function": "public.large" }), None).await;
+    let harness = harness().await;
+    let ended = call_function(&harness, json!({ "function": "public.large" }), None).await;
     assert_eq!(ended, Ok(Value::Null));
 }
 
@@ -277,7 +257,7 @@ const LEFTOVERS: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn session_state_does_not_reach_the_next_call_or_run_as_the_platform() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let (one, two) = tenants(&harness).await;
     let setup = "create table public.trail (who text); grant insert on public.trail to public; \
         create function public.note_role() returns int language plpgsql as \
@@ -289,10 +269,10 @@ async fn session_state_does_not_reach_the_next_call_or_run_as_the_platform() {
     for (leave, look) in LEFTOVERS {
         for tenant in [Some(one), None] {
             let call = json!({ "function": "public.escape", "args": { "how": leave } });
-            let _left = harness.call(call, tenant).await;
+            let _left = call_function(&harness, call, tenant).await;
             for next in [Some(two), None] {
                 let call = json!({ "function": "public.look", "args": { "how": look } });
-                let found = harness.call(call, next).await.unwrap();
+                let found = call_function(&harness, call, next).await.unwrap();
                 assert!(found == json!(0) || found.is_null(), "{leave}: {found}");
             }
         }
@@ -307,7 +287,7 @@ async fn session_state_does_not_reach_the_next_call_or_run_as_the_platform() {
 
 #[tokio::test]
 async fn numbers_keep_their_digits_on_the_way_to_a_function_and_back() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let same = "create function public.same(n numeric) returns numeric language sql as 'select n'; \
                 select jobs.allow_function('public.same')";
     harness.client.batch_execute(same).await.unwrap();
@@ -316,7 +296,7 @@ async fn numbers_keep_their_digits_on_the_way_to_a_function_and_back() {
         "select jobs.enqueue('jobs.sql', '{{\"function\": \"public.same\", \"args\": {{\"n\": {n}}}}}')"
     );
     harness.client.batch_execute(&sql).await.unwrap();
-    let running = harness.work().await;
+    let running = harness.worker().await;
     idle(&harness.client).await;
     assert_eq!(text(&harness.client, "select result::text from jobs.results").await, n);
     running.stop(Duration::from_secs(5)).await;
@@ -324,10 +304,10 @@ async fn numbers_keep_their_digits_on_the_way_to_a_function_and_back() {
 
 #[tokio::test]
 async fn failed_function_is_rolled_back_and_retried() {
-    let harness = Harness::new().await;
-    let error = harness.call(json!({ "function": "public.fail" }), None).await.unwrap_err();
+    let harness = harness().await;
+    let error = call_function(&harness, json!({ "function": "public.fail" }), None).await.unwrap_err();
     assert!(error.contains("out of paper"), "{error}");
-    assert_eq!(harness.n().await, 0);
+    assert_eq!(counter(&harness).await, 0);
     assert_eq!(count(&harness.client, "log").await, 2);
 }
 
@@ -350,7 +330,7 @@ fn job(lease: Lease, id: i64, payload: &Value) -> Job {
 
 #[tokio::test]
 async fn effect_is_rolled_back_if_the_job_was_taken_over() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     let sql = "select jobs.enqueue('jobs.sql', '{\"function\": \"public.bump\"}')";
     let id: i64 = harness.client.query_one(sql, &[]).await.unwrap().get(0);
     let claim = "with gone as (delete from jobs.ready r returning row(r.partition, r.position, r.id, r.enqueued_at, r.attempt, r.payload, r.options)::jobs.ready as job) \
@@ -361,21 +341,25 @@ async fn effect_is_rolled_back_if_the_job_was_taken_over() {
     let run = async |worker| handler.run(&job(Lease { id: lease, worker }, id, &bump(json!({})))).await;
     let refused = run(mine).await.unwrap_err();
     assert!(matches!(&refused, JobError::Retry(why) if why.contains("taken the job over")), "{refused}");
-    assert_eq!((harness.n().await, count(&harness.client, "leases").await), (0, 1));
+    assert_eq!((counter(&harness).await, count(&harness.client, "leases").await), (0, 1));
     run(theirs).await.unwrap();
     assert_eq!(
-        (harness.n().await, count(&harness.client, "leases").await, count(&harness.client, "done").await),
+        (
+            counter(&harness).await,
+            count(&harness.client, "leases").await,
+            count(&harness.client, "done").await
+        ),
         (1, 0, 1)
     );
     assert!(run(theirs).await.is_err());
-    assert_eq!(harness.n().await, 1);
+    assert_eq!(counter(&harness).await, 1);
 }
 
 #[tokio::test]
 async fn cancelled_run_stops_its_statement() {
-    let harness = Harness::new().await;
+    let harness = harness().await;
     harness.client.batch_execute("select pg_advisory_lock(77); select jobs.enqueue('jobs.sql', '{\"function\": \"public.sleeps\"}')").await.unwrap();
-    let running = Arc::new(harness.work().await);
+    let running = Arc::new(harness.worker().await);
     let waits = "exists (select from pg_locks where locktype = 'advisory' and objid = 77 and not granted)";
     until_true(&harness.client, waits).await;
     let watcher = harness.db.superuser().await;

@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings};
+use rowhouse_jobs::outbound::Outbound;
 use rowhouse_jobs::sql_handler::{MOST_AT_ONCE, SqlHandler};
 use rowhouse_jobs::{
-    Handler, HandlerFuture, Job, JobError, JobKind, JsonText, Registry, Worker, WorkerParts,
+    Handler, HandlerFuture, Job, JobError, JobKind, JobsSettings, JsonText, Registry, Worker, WorkerParts,
+    declared_kind,
 };
-use rowhouse_kernel::{SystemClock, SystemRng};
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
+use rowhouse_kernel::{SharedClock, SystemClock, SystemRng};
 use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::Value;
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 pub(crate) async fn database() -> TestDatabase {
     let db = TestDatabase::create().await;
@@ -70,6 +74,74 @@ pub(crate) async fn worker(db: &TestDatabase, registry: Registry) -> Worker {
         rng: Arc::new(SystemRng),
     };
     Worker::start(parts).await.unwrap()
+}
+
+/// A database, a client in it, and what a worker runs there.
+pub(crate) struct Harness {
+    pub(crate) db: TestDatabase,
+    pub(crate) client: Client,
+    pub(crate) registry: Registry,
+}
+
+impl Harness {
+    /// A worker, which has to be stopped.
+    pub(crate) async fn worker(&self) -> Worker {
+        worker(&self.db, self.registry.clone()).await
+    }
+
+    /// Runs all jobs to their end.
+    pub(crate) async fn work(&self) {
+        let running = self.worker().await;
+        idle(&self.client).await;
+        running.stop(Duration::from_secs(5)).await;
+    }
+
+    /// Runs one job to its end; its id.
+    pub(crate) async fn run(&self, kind: &str, payload: Value, tenant: Option<Uuid>) -> i64 {
+        let sql = "select jobs.enqueue($1, $2, tenant => $3)";
+        let id = self.client.query_one(sql, &[&kind, &payload, &tenant]).await.unwrap().get(0);
+        self.work().await;
+        id
+    }
+
+    /// Runs one job to its end; its result, or the error it died of.
+    pub(crate) async fn call(
+        &self,
+        kind: &str,
+        payload: Value,
+        tenant: Option<Uuid>,
+    ) -> Result<Value, String> {
+        let id = self.run(kind, payload, tenant).await;
+        let sql = "select result, error from (select $1::bigint as id) i \
+                   left join jobs.results r using (id) left join jobs.dead d using (id)";
+        let row = self.client.query_one(sql, &[&id]).await.unwrap();
+        let result = row.get::<_, Option<Value>>(0).unwrap_or_default();
+        row.get::<_, Option<String>>(1).map_or(Ok(result), Err)
+    }
+}
+
+/// The settings of jobs in a file.
+pub(crate) fn settings(file: &str) -> JobsSettings {
+    let mut sources = Sources::new(file, []);
+    (*Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut sources).unwrap().get::<JobsSettings>()).clone()
+}
+
+/// The kinds that settings declare, with their handlers.
+pub(crate) fn declared(db: &TestDatabase, settings: &JobsSettings, allow_private: bool) -> Registry {
+    let mut registry = Registry::new();
+    assert_eq!(add_declared(&mut registry, db, settings, allow_private), Vec::<String>::new());
+    registry
+}
+
+/// Adds them; the mistakes in their declarations.
+pub(crate) fn add_declared(
+    registry: &mut Registry,
+    db: &TestDatabase,
+    settings: &JobsSettings,
+    allow_private: bool,
+) -> Vec<String> {
+    let (outbound, clock) = (Outbound::new(allow_private).unwrap(), Arc::new(SystemClock) as SharedClock);
+    declared_kind::add_kinds(registry, settings, &outbound, &functions(db), &clock)
 }
 
 /// What calls the project's functions.

@@ -356,3 +356,17 @@ fn content(media_type: &str, bytes: Vec<u8>) -> Response {
     ];
     (headers, bytes).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PageQuery;
+
+    #[test]
+    fn page_has_at_most_500_messages() {
+        let page = |start, limit| PageQuery { start, limit, ..PageQuery::default() }.page();
+        assert_eq!(
+            [page(None, None), page(Some(7), Some(501)), page(Some(-1), Some(-1))],
+            [(0, 50), (7, 500), (0, 0)]
+        );
+    }
+}

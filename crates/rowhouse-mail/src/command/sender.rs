@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::arguments::SendersCommand;
 use super::{mailer, table};
-use crate::sender::{self, Verdict};
+use crate::sender::{self, ProofResult};
 use crate::settings::MailSettings;
 
 pub(super) async fn run(
@@ -41,10 +41,10 @@ pub(super) async fn run(
             let verdict =
                 sender::verify(control, &origin, *tenant, name.clone(), code.clone(), *server).await?;
             Ok(match verdict {
-                Verdict::Proved => {
+                ProofResult::Proved => {
                     CommandOutcome::yes(json!({ "proved": true }), format!("{name} is proved"))
                 }
-                Verdict::NotProved(why) => {
+                ProofResult::NotProved(why) => {
                     CommandOutcome { yes: false, json: json!({ "proved": false, "reason": why }), text: why }
                 }
             })

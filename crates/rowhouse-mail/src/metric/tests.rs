@@ -64,7 +64,14 @@ fn tests_below(folder: &Path, text: &mut String) {
 fn every_test_named_in_the_manual_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut tests = String::new();
-    for folder in ["crates/rowhouse-mail", "crates/rowhouse/tests/it", "clients/mail", "clients/mailpit"] {
+    for folder in [
+        "crates/rowhouse-mail",
+        "crates/rowhouse-jobs",
+        "crates/rowhouse-http",
+        "crates/rowhouse/tests/it",
+        "clients/mail",
+        "clients/mailpit",
+    ] {
         tests_below(&root.join(folder), &mut tests);
     }
     let list = std::fs::read_to_string(root.join("docs/mail-tests.md")).unwrap();

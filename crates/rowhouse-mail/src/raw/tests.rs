@@ -78,6 +78,18 @@ fn unreadable_date_is_replaced() {
 }
 
 #[test]
+fn unreadable_message_id_is_replaced() {
+    for id in ["", "<>", " \r\n "] {
+        let composed =
+            prepare_one(format!("From: a@x.example\r\nMessage-ID: {id}\r\n\r\nBody").as_bytes()).unwrap();
+        let text = String::from_utf8(composed.mime).unwrap();
+        let ids: Vec<&str> = text.lines().filter(|line| line.starts_with("Message-ID:")).collect();
+        assert_eq!(ids, [format!("Message-ID: <{}>", composed.message_id)], "{id:?}");
+        assert!(composed.message_id.ends_with("@x.example"), "{}", composed.message_id);
+    }
+}
+
+#[test]
 fn malformed_message_is_refused() {
     for mime in [&b""[..], b"\r\n\r\nBody", b"no header", b"A: \0", b"A: \xff\r\n\r\n"] {
         assert!(matches!(prepare_one(mime), Err(MailError::Invalid(_))), "{mime:?}");

@@ -1,22 +1,20 @@
 //! `/mail/v1/senders`: senders that tenants' credentials may use, for holders of a service_role key.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use http::StatusCode;
-use rowhouse_http::Identity;
-use rowhouse_kernel::{Origin, TenantId};
+use rowhouse_kernel::TenantId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{MailApi, MailApiError, require_service};
+use super::{MailApiError, ServiceRequest};
 use crate::error::MailError;
 use crate::intake::Draft;
-use crate::sender::{self, Verdict};
+use crate::sender::{self, ProofResult};
 
 /// A tenant's sender.
 #[derive(Debug, Deserialize)]
@@ -39,12 +37,9 @@ fn read(body: &Bytes) -> Result<Named, MailApiError> {
 }
 
 pub(super) async fn list(
-    State(api): State<Arc<MailApi>>,
-    Extension(identity): Extension<Identity>,
-    Extension(origin): Extension<Origin>,
+    ServiceRequest { api, origin }: ServiceRequest,
     Query(whose): Query<Whose>,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control, &origin).await?;
     let lifetime = api.intake.mailer().sender_proof_lifetime();
     let list =
         async move |client: &tokio_postgres::Client| sender::list(client, whose.tenant, lifetime).await;
@@ -54,12 +49,9 @@ pub(super) async fn list(
 
 /// 201 with the record to publish for a domain; to an address a code is sent.
 pub(super) async fn ask(
-    State(api): State<Arc<MailApi>>,
-    Extension(identity): Extension<Identity>,
-    Extension(origin): Extension<Origin>,
+    ServiceRequest { api, origin }: ServiceRequest,
     body: Bytes,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control, &origin).await?;
     let named = read(&body)?;
     let secret = sender::new_secret(&*api.intake.mailer().rng());
     let asked = async move |tx: &rowhouse_db::Transaction<'_>| {
@@ -76,30 +68,24 @@ pub(super) async fn ask(
 
 /// 200 whether or not it is proved: `proved`, and why not.
 pub(super) async fn verify(
-    State(api): State<Arc<MailApi>>,
-    Extension(identity): Extension<Identity>,
-    Extension(origin): Extension<Origin>,
+    ServiceRequest { api, origin }: ServiceRequest,
     body: Bytes,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control, &origin).await?;
     let named = read(&body)?;
     const MACHINE_S: Option<SocketAddr> = None;
     let Named { tenant, name, code } = named;
     let verdict = sender::verify(api.control.clone(), &origin, tenant, name, code, MACHINE_S).await?;
     let document = match verdict {
-        Verdict::Proved => json!({ "proved": true }),
-        Verdict::NotProved(why) => json!({ "proved": false, "reason": why }),
+        ProofResult::Proved => json!({ "proved": true }),
+        ProofResult::NotProved(why) => json!({ "proved": false, "reason": why }),
     };
     Ok(Json(document).into_response())
 }
 
 pub(super) async fn remove(
-    State(api): State<Arc<MailApi>>,
-    Extension(identity): Extension<Identity>,
-    Extension(origin): Extension<Origin>,
+    ServiceRequest { api, origin }: ServiceRequest,
     Query(named): Query<Named>,
 ) -> Result<Response, MailApiError> {
-    require_service(&identity, &api.control, &origin).await?;
     let (_, name) = sender::read_name(&named.name)?;
     let remove =
         async move |tx: &rowhouse_db::Transaction<'_>| sender::remove(tx, named.tenant, name.clone()).await;

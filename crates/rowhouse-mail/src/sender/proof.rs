@@ -41,7 +41,7 @@ pub struct Asked {
 
 /// The result of verifying a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ProofResult {
     /// The tenant may send as it.
     Proved,
     /// Not proved, and why.
@@ -124,7 +124,7 @@ pub async fn verify(
     name: String,
     code: Option<String>,
     server: Option<SocketAddr>,
-) -> Result<Verdict, MailError> {
+) -> Result<ProofResult, MailError> {
     let (kind, name) = read_name(&name)?;
     let wanted = name.clone();
     let find = async move |tx: &Transaction<'_>| {
@@ -139,7 +139,7 @@ pub async fn verify(
             let record = record_of(&name);
             let answers = dns::text(&record, server).await?;
             let verdict = judge(&record, &token, &answers);
-            if verdict == Verdict::Proved {
+            if verdict == ProofResult::Proved {
                 let prove = async move |tx: &Transaction<'_>| {
                     let sql = "update mail.senders set proved_at = clock_timestamp(), checked_at = null, misses = 0 \
                                where tenant = $1 and name = $2 and token = $3";
@@ -161,7 +161,12 @@ pub async fn verify(
 }
 
 /// The statement that compares also counts the attempt, so that concurrent attempts cannot exceed the bound.
-async fn check_code(client: &Client, tenant: TenantId, name: &str, digest: &str) -> Result<Verdict, DbError> {
+async fn check_code(
+    client: &Client,
+    tenant: TenantId,
+    name: &str,
+    digest: &str,
+) -> Result<ProofResult, DbError> {
     let sql = "update mail.senders set attempts = attempts + 1, \
                  proved_at = case when token = $3 then clock_timestamp() else proved_at end \
                where tenant = $1 and name = $2 and attempts < $4 \
@@ -169,35 +174,35 @@ async fn check_code(client: &Client, tenant: TenantId, name: &str, digest: &str)
                returning token = $3";
     let row = client.query_opt(sql, &[&tenant.0, &name, &digest, &MOST_ATTEMPTS, &CODE_HOURS]).await;
     Ok(match row?.map(|row| row.get::<_, bool>(0)) {
-        Some(true) => Verdict::Proved,
-        Some(false) => Verdict::NotProved("another code was sent".to_owned()),
-        None => Verdict::NotProved("the code is no longer good; ask for another".to_owned()),
+        Some(true) => ProofResult::Proved,
+        Some(false) => ProofResult::NotProved("another code was sent".to_owned()),
+        None => ProofResult::NotProved("the code is no longer good; ask for another".to_owned()),
     })
 }
 
-pub(super) fn judge(record: &str, token: &str, answers: &Result<Vec<String>, String>) -> Verdict {
+pub(super) fn judge(record: &str, token: &str, answers: &Result<Vec<String>, String>) -> ProofResult {
     match answers {
-        Err(error) => Verdict::NotProved(format!("{record} could not be looked up: {error}")),
-        Ok(all) if all.iter().any(|one| one.trim() == format!("{PREFIX}{token}")) => Verdict::Proved,
-        Ok(none) if none.is_empty() => Verdict::NotProved(format!("{record} has no TXT record")),
-        Ok(_) => Verdict::NotProved(format!("{record} has another TXT record")),
+        Err(error) => ProofResult::NotProved(format!("{record} could not be looked up: {error}")),
+        Ok(all) if all.iter().any(|one| one.trim() == format!("{PREFIX}{token}")) => ProofResult::Proved,
+        Ok(none) if none.is_empty() => ProofResult::NotProved(format!("{record} has no TXT record")),
+        Ok(_) => ProofResult::NotProved(format!("{record} has another TXT record")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, judge};
+    use super::{ProofResult, judge};
 
     #[test]
     fn only_the_requested_record_proves_a_domain() {
         let found = |all: &[&str]| {
             judge("_rowhouse.x.example", "t1", &Ok(all.iter().map(|one| (*one).to_owned()).collect()))
         };
-        assert_eq!(found(&["other", "rowhouse-sender=t1"]), Verdict::Proved);
+        assert_eq!(found(&["other", "rowhouse-sender=t1"]), ProofResult::Proved);
         for all in [&[][..], &["rowhouse-sender=t2"], &["t1"], &["rowhouse-sender="]] {
-            assert!(matches!(found(all), Verdict::NotProved(_)), "{all:?}");
+            assert!(matches!(found(all), ProofResult::NotProved(_)), "{all:?}");
         }
         let unknown = judge("_rowhouse.x.example", "t1", &Err("time-out".to_owned()));
-        assert!(matches!(unknown, Verdict::NotProved(_)));
+        assert!(matches!(unknown, ProofResult::NotProved(_)));
     }
 }

@@ -9,7 +9,7 @@ use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobResult};
 use rowhouse_kernel::Operation;
 use serde_json::json;
 
-use super::proof::{Verdict, judge, record_of};
+use super::proof::{ProofResult, judge, record_of};
 use crate::dns;
 use crate::error::MailError;
 
@@ -95,7 +95,7 @@ async fn look(due: Due, server: Option<SocketAddr>) -> Result<(Due, Option<bool>
         tracing::info!(domain = due.name, error, "the record of a sender could not be looked up");
         return Ok((due, None));
     }
-    let is_there = judge(&record, &due.token, &answers) == Verdict::Proved;
+    let is_there = judge(&record, &due.token, &answers) == ProofResult::Proved;
     Ok((due, Some(is_there)))
 }
 

@@ -11,7 +11,7 @@ const LONGEST_LINE: usize = 1000;
 
 /// Why a message is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum BodyFault {
     BareLineBreak,
     Nul,
     LongLine,
@@ -19,7 +19,7 @@ pub(crate) enum Fault {
     NoMemory,
 }
 
-impl Fault {
+impl BodyFault {
     pub(crate) fn reply(self) -> Reply {
         match self {
             Self::BareLineBreak => reply::BARE_IN_MESSAGE,
@@ -37,7 +37,7 @@ pub(crate) struct Body {
     bytes: Vec<u8>,
     most: usize,
     reservation: Reservation,
-    fault: Option<Fault>,
+    fault: Option<BodyFault>,
     /// Bytes of the current line so far, and whether it began with a dot.
     line_len: usize,
     dotted: bool,
@@ -65,7 +65,7 @@ impl Body {
     }
 
     /// The complete message and its memory reservation.
-    pub(crate) fn finish(self) -> Result<(Vec<u8>, Reservation), Fault> {
+    pub(crate) fn finish(self) -> Result<(Vec<u8>, Reservation), BodyFault> {
         match self.fault {
             Some(fault) => Err(fault),
             None => Ok((self.bytes, self.reservation)),
@@ -87,10 +87,10 @@ impl Body {
         let ends = last == b'\n' && before == b'\r';
         let is_end_of_message = ends && self.dotted && self.line_len == 3;
         if last == b'\n' && !ends {
-            self.fail(Fault::BareLineBreak);
+            self.fail(BodyFault::BareLineBreak);
         }
         if self.line_len > LONGEST_LINE + usize::from(self.dotted) {
-            self.fail(Fault::LongLine);
+            self.fail(BodyFault::LongLine);
         }
         self.keep(if begins && self.dotted { &piece[1..] } else { piece });
         if ends {
@@ -106,26 +106,26 @@ impl Body {
     fn check(&mut self, piece: &[u8], first: u8) {
         let alone = |at: usize| piece.get(at + 1).is_some_and(|next| *next != b'\n');
         if (self.last == b'\r' && first != b'\n') || memchr_iter(b'\r', piece).any(alone) {
-            self.fail(Fault::BareLineBreak);
+            self.fail(BodyFault::BareLineBreak);
         }
         if memchr(0, piece).is_some() {
-            self.fail(Fault::Nul);
+            self.fail(BodyFault::Nul);
         }
     }
 
     fn keep(&mut self, piece: &[u8]) {
         if self.bytes.len() + piece.len() > self.most + 2 {
-            self.fail(Fault::TooLarge);
+            self.fail(BodyFault::TooLarge);
         }
         if self.fault.is_none() && !self.reservation.grow(self.bytes.len() + piece.len()) {
-            self.fail(Fault::NoMemory);
+            self.fail(BodyFault::NoMemory);
         }
         if self.fault.is_none() {
             self.bytes.extend_from_slice(piece);
         }
     }
 
-    fn fail(&mut self, fault: Fault) {
+    fn fail(&mut self, fault: BodyFault) {
         if self.fault.is_none() {
             self.fault = Some(fault);
             self.bytes = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rowhouse_jobs::{Handler, JobError};
 use rowhouse_mail::{MailSettings, MailTransport, NewMail, history};
-use rowhouse_testkit::until_true;
+use rowhouse_testkit::{LIMIT, until, until_true};
 use tokio_postgres::Client;
 
 use crate::peer::Peer;
@@ -281,6 +281,47 @@ async fn mails_over_the_rate_or_the_cap_get_one_later_slot() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     let taken: i64 = post.client.query_one("select sum(taken) from mail.days", &[]).await.unwrap().get(0);
     assert_eq!(taken, 4);
+}
+
+#[tokio::test]
+async fn transport_file_writes_a_file_for_each_recipient() {
+    let folder = tempfile::tempdir().unwrap();
+    let file_folder = folder.path().display().to_string();
+    let files = MailSettings { transport: MailTransport::File, file_folder, ..MailSettings::default() };
+    let post = TestMail::new(files.clone()).await;
+    let mut both = mail("ada@b.example");
+    both.to.push(rowhouse_mail::read_mailbox("to", "bob@b.example").unwrap());
+    let accepted = mailer(files).send(&post.client, &both).await.unwrap();
+    for (recipient, _) in &accepted.recipients {
+        assert_eq!(post.deliver(*recipient).await, Ok(None));
+        assert_eq!(state(&post.client, *recipient).await.0, "sent");
+    }
+    let written: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(written.len(), 2);
+    for path in written {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            path.extension().is_some_and(|ext| ext == "eml") && text.contains("Hello"),
+            "{path:?}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_names_the_relay_after_three_failures_in_a_row() {
+    let post = TestMail::new(nowhere()).await;
+    let recipient = post.send("ada@b.example").await.recipients[0].0;
+    assert!(matches!(post.deliver(recipient).await, Err(JobError::RetryAfter(..))));
+    assert_eq!(post.delivery.check(), Ok(()), "once is not enough");
+    // The breaker lets a probe through after a second, and the next after two.
+    until("the check fails", LIMIT, async || {
+        let _released_or_failed = post.deliver(recipient).await;
+        post.delivery.check().is_err()
+    })
+    .await;
+    let found = post.delivery.check().unwrap_err();
+    assert!(found.contains("3 times in a row"), "{found}");
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Unsubscribed readers get no mail of the list through the relay.
 
+use rowhouse_mail::suppression;
+
+use crate::deliver::state;
 use crate::peer::Peer;
 use crate::support::TestMail;
 
@@ -29,4 +32,11 @@ async fn unsubscribed_reader_is_suppressed_for_that_list_and_tenant() {
         let event: String = post.client.query_one(sql, &[&accepted.recipients[0].0]).await.unwrap().get(0);
         assert_eq!(event, expected, "{address} {list:?} {of:?}");
     }
+    let again = async |list| suppression::remove(&post.client, "ADA@b.example", list).await.unwrap();
+    assert_eq!((again(Some("offers")).await, again(Some("news")).await), (false, true), "subscribed again");
+    let accepted = post.send("ada@b.example").await;
+    let sql = "update mail.messages set list = 'news' where id = $1";
+    post.client.execute(sql, &[&accepted.id]).await.unwrap();
+    post.deliver(accepted.recipients[0].0).await.unwrap();
+    assert_eq!(state(&post.client, accepted.recipients[0].0).await.0, "sent");
 }

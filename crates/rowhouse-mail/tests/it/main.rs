@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod accept;
+mod capture;
 mod deliver;
 mod list;
 mod peer;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_http::{ServerSettings, Supervisor, accept};
 use rowhouse_kernel::{Origin, SharedClock, SystemClock, SystemRng, TenantId};
-use rowhouse_mail::sender::{self, Verdict};
+use rowhouse_mail::sender::{self, ProofResult};
 use rowhouse_mail::{Intake, KeyCheck, MailLimits, Submission, SubmissionParts, Waker, credential};
 use rowhouse_mail::{MailSettings, MailTransport};
-use rowhouse_testkit::{LIMIT, TestDatabase};
+use rowhouse_testkit::{LIMIT, TestDatabase, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ struct Port {
     port: u16,
     drain: watch::Sender<bool>,
     served: tokio::task::JoinHandle<usize>,
+    intake: Intake,
     _committers: Supervisor,
 }
 
@@ -36,7 +37,7 @@ async fn serve_keys(db: &TestDatabase, transport: MailTransport, is_service_key:
     let committers = Supervisor::default();
     tasks.into_iter().for_each(|task| committers.spawn(task));
     let submission = Submission::new(SubmissionParts {
-        intake,
+        intake: intake.clone(),
         control,
         limits: MailLimits::new(&settings, &ServerSettings::default(), Arc::new(SystemClock)),
         settings,
@@ -49,7 +50,7 @@ async fn serve_keys(db: &TestDatabase, transport: MailTransport, is_service_key:
     let port = listener.local_addr().unwrap().port();
     let (drain, draining) = watch::channel(false);
     let served = tokio::spawn(accept(listener, submission.unwrap(), Submission::limits(), draining));
-    Port { port, drain, served, _committers: committers }
+    Port { port, drain, served, intake, _committers: committers }
 }
 
 /// Sends everything at once and reads every reply.
@@ -90,6 +91,8 @@ async fn credential_submits_mail_until_it_is_revoked() {
     assert!(said.contains("235 2.7.0") && said.contains("OK queued as 1"), "{said}");
     assert_eq!(counts(&db).await, (1, 1));
     assert!(credential::list(&client).await.unwrap()[0].last_used_at.is_some());
+    let row = client.query_one("select to_jsonb(c)::text from mail.credentials c", &[]).await.unwrap();
+    assert!(!row.get::<_, &str>(0).contains(secret.expose()), "only its digest is stored");
     assert!(credential::revoke(&client, "shop").await.unwrap());
     let said = talk(server.port, &script).await;
     assert!(said.contains("535 5.7.8") && said.contains("530 5.7.0"), "{said}");
@@ -181,12 +184,49 @@ async fn bad_mail_in_a_batch_does_not_affect_the_others() {
 }
 
 #[tokio::test]
+async fn mails_of_many_connections_share_a_commit() {
+    let db = TestDatabase::create().await;
+    let server = serve(&db, MailTransport::Relay).await;
+    let (locker, client) = (db.superuser().await, db.superuser().await);
+    locker.batch_execute("begin; lock table mail.messages in exclusive mode").await.unwrap();
+    let script = plain("service_role", "service") + &mail("From: a@x.example\r\nSubject: s\r\n\r\nHello");
+    let mut talks = Vec::new();
+    let mut begin = || {
+        let script = script.clone();
+        talks.push(tokio::spawn(async move { talk(server.port, script).await }));
+    };
+    let held_up = "select count(*) from pg_locks where not granted and relation = 'mail.messages'::regclass";
+    for committers in 1..=3 {
+        begin();
+        until("another commit waits for the lock", LIMIT, async || {
+            client.query_one(held_up, &[]).await.unwrap().get::<_, i64>(0) == committers
+        })
+        .await;
+    }
+    (0..10).for_each(|_| begin());
+    until("two mails wait for a commit", LIMIT, async || server.intake.waiting() >= 2).await;
+    locker.batch_execute("commit").await.unwrap();
+    for talk in talks {
+        assert!(talk.await.unwrap().contains("OK queued as"));
+    }
+    let sql = "select count(*), count(distinct xmin::text) from mail.messages";
+    let row = client.query_one(sql, &[]).await.unwrap();
+    let (mails, commits): (i64, i64) = (row.get(0), row.get(1));
+    assert!(mails == 13 && commits < 13, "{mails} mails in {commits} commits");
+}
+
+#[tokio::test]
 async fn without_the_database_no_mail_is_accepted() {
     let db = TestDatabase::create().await;
     let server = serve(&db, MailTransport::Capture).await;
     db.superuser().await.batch_execute("alter table mail.messages rename to gone").await.unwrap();
     let said = talk(server.port, &mail("From: a@x.example\r\nSubject: s\r\n\r\nHello")).await;
     assert!(said.contains("451 4.3.0"), "{said}");
+}
+
+#[test]
+fn number_of_connections_is_limited() {
+    assert_eq!(Submission::limits().max_connections, 1000);
 }
 
 #[tokio::test]
@@ -297,14 +337,21 @@ async fn address_is_proved_by_the_code_sent_to_it() {
     let letter: String = client.query_one(sql, &[]).await.unwrap().get(0);
     let code = code_of(&letter);
     for _ in 0..10 {
-        assert!(matches!(verify("wrong").await, Verdict::NotProved(_)));
+        assert!(matches!(verify("wrong").await, ProofResult::NotProved(_)));
     }
-    assert!(matches!(verify(&code).await, Verdict::NotProved(_)), "guessed too often");
+    assert!(matches!(verify(&code).await, ProofResult::NotProved(_)), "guessed too often");
     ask().await;
-    assert!(matches!(verify(&code).await, Verdict::NotProved(_)), "another was sent");
+    assert!(matches!(verify(&code).await, ProofResult::NotProved(_)), "another was sent");
     let letter: String = client.query_one(sql, &[]).await.unwrap().get(0);
     let code = code_of(&letter);
-    assert_eq!(verify(&code).await, Verdict::Proved);
+    let age = async |hours: &str| {
+        let sql = format!("update mail.senders set created_at = created_at - interval '{hours} hours'");
+        client.batch_execute(&sql).await.unwrap();
+    };
+    age("25").await;
+    assert!(matches!(verify(&code).await, ProofResult::NotProved(_)), "a code is valid for a day");
+    age("-2").await;
+    assert_eq!(verify(&code).await, ProofResult::Proved);
     let year = MailSettings::default().sender_proof_lifetime;
     let listed = sender::list(&client, Some(tenant), year).await.unwrap().remove(0);
     assert_eq!(listed.expires_at, listed.proved_at.map(|proved_at| proved_at + year));

@@ -141,6 +141,31 @@ async fn refused_webhook_is_sent_again_as_the_same_message() {
 }
 
 #[tokio::test]
+async fn webhook_that_is_gone_is_a_dead_job_and_others_are_tried_for_a_day() {
+    let peer = Peer::plain().await;
+    let mut receiver = Receiver::with_statuses(&[410]).await;
+    let settings = settings(url(&receiver), peer.settings());
+    let post = TestMail::new(settings.clone()).await;
+    let (webhook, control) = webhook(&post, &settings);
+    webhook.declare().await.unwrap();
+    let recipient = post.send("ada@b.example").await.recipients[0].0;
+    post.deliver(recipient).await.unwrap();
+    let worker = worker(&webhook, &control).await;
+    receiver.next().await;
+    until_true(&post.client, "exists (select from jobs.dead where error like '%410%')").await;
+    worker.stop(Duration::from_secs(10)).await;
+    assert_eq!(receiver.take(), [], "asked once");
+
+    let mut registry = Registry::new();
+    webhook.register(&mut registry);
+    let (kind, _) = registry.get("mail.webhook").unwrap();
+    let all: Duration = (1..kind.max_attempts).map(|attempt| kind.pause(attempt)).sum();
+    assert_eq!((kind.max_attempts, all.as_secs() / 3600), (12, 22));
+    let sql = "select concurrency from jobs.queues where name = 'mail.webhook'";
+    assert_eq!(post.client.query_one(sql, &[]).await.unwrap().get::<_, i32>(0), 10);
+}
+
+#[tokio::test]
 async fn rolled_back_event_is_not_posted_nor_any_without_a_url() {
     let settings = settings("http://127.0.0.1:1/".to_owned(), MailSettings::default());
     let post = TestMail::new(settings.clone()).await;

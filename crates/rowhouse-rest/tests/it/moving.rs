@@ -85,14 +85,14 @@ impl Asker {
 }
 
 /// The database whose schema moves.
-struct Town {
+struct Fixture {
     harness: Harness,
     router: Router,
     askers: Vec<Asker>,
     admin: Client,
 }
 
-impl Town {
+impl Fixture {
     async fn new(model: &Model) -> Self {
         let harness = Harness::with_connections(&model.create(), &["public"], CONNECTIONS).await;
         let router = harness.router(RestSettings { tx_end: TxEnd::Rollback, ..RestSettings::default() });
@@ -157,16 +157,16 @@ async fn no_answer_differs_from_plain_sql_while_the_schema_changes() {
     let seed =
         std::env::var("ROWHOUSE_PROPERTY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
     let (mut dice, mut model) = (Dice(seed), Model::new());
-    let town = Town::new(&model).await;
+    let fixture = Fixture::new(&model).await;
     let (mut changes, mut requests, mut rows) = (BTreeMap::<&str, usize>::new(), 0, 0);
     let (started, mut story) = (Instant::now(), Vec::new());
     while goes_on(started, changes.values().sum()) {
         let beside = asks(&mut dice, &model, BESIDE);
         let (kind, sql) = change::random(&mut dice, &mut model);
-        town.change(&sql, &beside).await;
+        fixture.change(&sql, &beside).await;
         story.push(sql);
         let asks = asks(&mut dice, &model, REQUESTS);
-        rows += town.compare(&asks).await.unwrap_or_else(|complaint| {
+        rows += fixture.compare(&asks).await.unwrap_or_else(|complaint| {
             let last = story[story.len().saturating_sub(3)..].join("\n-- then\n");
             panic!("seed {seed}, change {}:\n{last}\n{complaint}", story.len())
         });
@@ -184,12 +184,12 @@ async fn no_answer_differs_from_plain_sql_while_the_schema_changes() {
 #[tokio::test]
 async fn schema_that_is_not_read_again_is_caught() {
     let (mut dice, mut model) = (Dice(SEED), Model::new());
-    let town = Town::new(&model).await;
+    let fixture = Fixture::new(&model).await;
     let mut caught = false;
     for _ in 0..CHANGES {
         let (_, sql) = change::random(&mut dice, &mut model);
-        town.admin.batch_execute(&sql).await.unwrap();
-        caught |= town.compare(&asks(&mut dice, &model, REQUESTS)).await.is_err();
+        fixture.admin.batch_execute(&sql).await.unwrap();
+        caught |= fixture.compare(&asks(&mut dice, &model, REQUESTS)).await.is_err();
     }
     assert!(caught);
 }

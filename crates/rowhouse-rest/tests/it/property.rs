@@ -40,14 +40,14 @@ struct Person {
 }
 
 /// Two tenants with rows, a caller in each, and one in none.
-struct Town {
+struct Fixture {
     router: Router,
     people: Vec<Person>,
     runtime: Runtime,
     _world: Harness,
 }
 
-impl Town {
+impl Fixture {
     /// `planted`: SQL after the schema; empty, or a leak for the test to find.
     fn new(planted: &str) -> Self {
         let runtime = Runtime::new().unwrap();
@@ -125,18 +125,18 @@ fn judge(person: &Person, request: &Shaped, answer: &RouterResponse) -> Result<u
 }
 
 /// Sends random requests: the first complaint, or how many succeeded and how many rows they showed.
-fn hunt(town: &Town, cases: u32) -> Result<(usize, usize), String> {
+fn hunt(fixture: &Fixture, cases: u32) -> Result<(usize, usize), String> {
     let config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { cases };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config { cases, ..config }, rng);
     let (succeeded, rows) = (Cell::new(0), Cell::new(0));
-    let choices = (prop::collection::vec(any::<u32>(), 40..120), 0..town.people.len() * 2);
+    let choices = (prop::collection::vec(any::<u32>(), 40..120), 0..fixture.people.len() * 2);
     let outcome = runner.run(&choices, |(choices, who)| {
         let request = shaped(&choices);
         // The anonymous caller is refused most of the time.
-        let person = &town.people[who.min(who % 2 + 1)];
-        let answer = town.ask(person, &request);
+        let person = &fixture.people[who.min(who % 2 + 1)];
+        let answer = fixture.ask(person, &request);
         let seen = judge(person, &request, &answer).map_err(TestCaseError::fail)?;
         succeeded.set(succeeded.get() + usize::from(answer.status.is_success()));
         rows.set(rows.get() + seen);
@@ -147,9 +147,12 @@ fn hunt(town: &Town, cases: u32) -> Result<(usize, usize), String> {
 
 #[test]
 fn requests_show_no_more_than_plain_sql_and_never_fail_with_5xx() {
-    let town = Town::new("");
-    assert_eq!(town.people.iter().map(|person| person.oracle.count("notes")).collect::<Vec<_>>(), [0, 9, 9]);
-    let (succeeded, rows) = hunt(&town, CASES).unwrap_or_else(|complaint| panic!("{complaint}"));
+    let fixture = Fixture::new("");
+    assert_eq!(
+        fixture.people.iter().map(|person| person.oracle.count("notes")).collect::<Vec<_>>(),
+        [0, 9, 9]
+    );
+    let (succeeded, rows) = hunt(&fixture, CASES).unwrap_or_else(|complaint| panic!("{complaint}"));
     // The long campaign reads its figures here.
     println!("property: {succeeded} succeeded, {rows} rows checked");
     assert!(succeeded > 100 && rows > 300, "{succeeded} requests succeeded and showed {rows} rows");
@@ -159,21 +162,21 @@ fn requests_show_no_more_than_plain_sql_and_never_fail_with_5xx() {
 #[test]
 fn leaky_view_is_caught() {
     let hole = "alter view public.starred set (security_invoker = false); alter view public.starred owner to postgres";
-    let complaint = hunt(&Town::new(hole), CASES).unwrap_err();
+    let complaint = hunt(&Fixture::new(hole), CASES).unwrap_err();
     assert!(complaint.contains("not the caller's to see") || complaint.contains("seen by"), "{complaint}");
 }
 
 #[test]
 fn leaky_policy_is_caught() {
     let hole = "create policy leak on public.people for select to authenticated using (true)";
-    let complaint = hunt(&Town::new(hole), CASES).unwrap_err();
+    let complaint = hunt(&Fixture::new(hole), CASES).unwrap_err();
     assert!(complaint.contains("seen by"), "{complaint}");
 }
 
 #[test]
 fn answer_to_somebody_else_is_caught() {
-    let mut town = Town::new("");
-    let [_, elm, fir] = &mut town.people[..] else { panic!("three people") };
+    let mut fixture = Fixture::new("");
+    let [_, elm, fir] = &mut fixture.people[..] else { panic!("three people") };
     std::mem::swap(&mut elm.caller, &mut fir.caller);
-    assert!(hunt(&town, CASES).is_err());
+    assert!(hunt(&fixture, CASES).is_err());
 }

@@ -11,7 +11,7 @@ use rowhouse_http::api::{
     Body, Cursor, ETag, IfMatch, NoContent, Once, Page, Params, Problem, Routes, Segment, Segments, Tagged,
     limit, operation,
 };
-use rowhouse_kernel::{Origin, TenantId};
+use rowhouse_kernel::{Caller, Origin, TenantId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -95,12 +95,31 @@ async fn show(
     Segment(id): Segment<Uuid>,
 ) -> Result<Tagged<Tenant>, Problem> {
     let id = TenantId(id);
-    let find = async move |client: &Client| {
-        require(client, &caller, id, Permission::TenantView).await?;
-        tenant::find(client, id).await?.ok_or_else(no_tenant)
-    };
+    let find = async move |client: &Client| get_tenant(client, &caller, id, Permission::TenantView).await;
     let found = tenancy.control.statement(&origin.operation("tenancy.find_tenant"), find).await?;
     Ok(tagged(found))
+}
+
+/// The tenant, for a caller with the permission.
+async fn get_tenant(
+    client: &Client,
+    caller: &Caller,
+    id: TenantId,
+    permission: Permission,
+) -> Result<Tenant, Problem> {
+    require(client, caller, id, permission).await?;
+    tenant::find(client, id).await?.ok_or_else(no_tenant)
+}
+
+/// The same, locked until the transaction ends.
+async fn lock_tenant(
+    tx: &Transaction<'_>,
+    caller: &Caller,
+    id: TenantId,
+    permission: Permission,
+) -> Result<Tenant, Problem> {
+    require(tx, caller, id, permission).await?;
+    tenant::lock(tx, id).await?.ok_or_else(no_tenant)
 }
 
 fn tagged(tenant: Tenant) -> Tagged<Tenant> {
@@ -130,10 +149,9 @@ async fn rename(
         return Err(Problem::invalid("name: 1 to 200 characters"));
     }
     let rename = async move |tx: &Transaction<'_>| {
-        require(tx, &caller, id, Permission::TenantUpdate).await?;
-        let before = tenant::lock(tx, id).await?.ok_or_else(no_tenant)?;
+        let before = lock_tenant(tx, &caller, id, Permission::TenantUpdate).await?;
         seen.require(&ETag::new(&before.version))?;
-        let after = tenant::rename(tx, id, &change.name).await?;
+        let after = tenant::rename(tx, id, &change.name).await?.ok_or_else(no_tenant)?;
         let details = json!({ "before": before.name, "after": after.name });
         audit(tx, id, "tenant_renamed", ("tenant", id.0), details).await?;
         once.keep(tx, tagged(after)).await
@@ -160,8 +178,7 @@ async fn list_members(
     let (id, limit) = (TenantId(id), limit(query.limit, MOST_LISTED)?);
     let after = query.cursor.map(|cursor| cursor.position::<Uuid>()).transpose()?;
     let list = async move |client: &Client| {
-        require(client, &caller, id, Permission::MembersView).await?;
-        tenant::find(client, id).await?.ok_or_else(no_tenant)?;
+        get_tenant(client, &caller, id, Permission::MembersView).await?;
         Ok::<_, Problem>(member::list(client, id, after, limit).await?)
     };
     let members = tenancy.control.statement(&origin.operation("tenancy.list_members"), list).await?;
@@ -184,8 +201,7 @@ async fn set_member_role(
 ) -> Result<Json<Member>, Problem> {
     let id = TenantId(id);
     let set = async move |tx: &Transaction<'_>| {
-        require(tx, &caller, id, Permission::MembersManage).await?;
-        tenant::lock(tx, id).await?.ok_or_else(no_tenant)?;
+        lock_tenant(tx, &caller, id, Permission::MembersManage).await?;
         let member = member::set_role(tx, &caller, id, user, change.role).await?;
         audit(tx, id, "member_role_changed", ("user", user), json!({ "role": member.role })).await?;
         Ok::<_, Problem>(Json(member))
@@ -201,8 +217,7 @@ async fn remove_member(
 ) -> Result<NoContent, Problem> {
     let id = TenantId(id);
     let remove = async move |tx: &Transaction<'_>| {
-        require(tx, &caller, id, Permission::MembersManage).await?;
-        tenant::lock(tx, id).await?.ok_or_else(no_tenant)?;
+        lock_tenant(tx, &caller, id, Permission::MembersManage).await?;
         let member = member::remove(tx, &caller, id, user).await?;
         audit(tx, id, "member_removed", ("user", user), json!({ "role": member.role })).await
     };

@@ -5,7 +5,7 @@ use crate::capture::mailbox::Captured;
 
 fn message() -> Captured {
     let mime = "From: Ada <ada@x.example>\r\nTo: Bob <bob@y.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= from us\r\n\
-                Message-ID: <1@x.example>\r\n\r\nYour code is 123456.\r\n";
+                Message-ID: <1@x.example>\r\n\r\nYour code is 123456, or https://x.example/c.\r\n";
     Captured {
         id: 1,
         created_at: OffsetDateTime::UNIX_EPOCH,
@@ -38,6 +38,7 @@ fn terms_find_the_message() {
         "tag:\"a b\"",
         "before:1970-01-02",
         "after:\"1969-12-31 23:59\" larger:100 smaller:1k",
+        "https://x.example",
     ] {
         assert!(Query::read(query).unwrap().unwrap().matches(&message()), "{query}");
     }
@@ -54,6 +55,7 @@ fn terms_that_do_not_hold_find_nothing() {
         "has:attachment",
         "tag:wel",
         "code nothing",
+        "http://x.example",
         "has:inline",
         "before:1970-01-01",
         "after:1970-01-02",

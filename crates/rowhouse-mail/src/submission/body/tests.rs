@@ -1,14 +1,14 @@
-use super::{Body, Fault};
+use super::{Body, BodyFault};
 use crate::submission::memory::MemoryBudget;
 
 /// Fed in pieces of every size, the result is the same.
-fn read(input: &[u8]) -> (usize, Result<Vec<u8>, Fault>) {
+fn read(input: &[u8]) -> (usize, Result<Vec<u8>, BodyFault>) {
     let results: Vec<_> = [1, 2, 3, 7, 64, input.len().max(1)].map(|size| read_in(input, size)).into();
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "{results:?}");
     results[0].clone()
 }
 
-fn read_in(input: &[u8], size: usize) -> (usize, Result<Vec<u8>, Fault>) {
+fn read_in(input: &[u8], size: usize) -> (usize, Result<Vec<u8>, BodyFault>) {
     let mut body = Body::new(5000, MemoryBudget::new(1 << 20).reserve());
     let mut taken = 0;
     for chunk in input.chunks(size) {
@@ -41,7 +41,7 @@ fn bare_line_break_neither_ends_the_message_nor_passes() {
     ] {
         assert_eq!(
             read(smuggled),
-            (smuggled.len(), Err(Fault::BareLineBreak)),
+            (smuggled.len(), Err(BodyFault::BareLineBreak)),
             "{}",
             smuggled.escape_ascii()
         );
@@ -52,14 +52,14 @@ fn bare_line_break_neither_ends_the_message_nor_passes() {
 fn message_with_long_lines_excess_size_or_nul_is_read_to_its_end_and_refused() {
     let line = |length: usize| [vec![b'x'; length], b"\r\n.\r\n".to_vec()].concat();
     assert_eq!(read(&line(998)).1.unwrap().len(), 1000);
-    assert_eq!(read(&line(999)).1, Err(Fault::LongLine));
+    assert_eq!(read(&line(999)).1, Err(BodyFault::LongLine));
     let dotted = [b".".to_vec(), line(998)].concat();
     assert_eq!(read(&dotted).1.unwrap().len(), 1000);
-    assert_eq!(read(b"a\0b\r\n.\r\n").1, Err(Fault::Nul));
+    assert_eq!(read(b"a\0b\r\n.\r\n").1, Err(BodyFault::Nul));
     let exact = [b"0123456\r\n".repeat(555), b"012\r\n.\r\n".to_vec()].concat();
     assert_eq!(read(&exact).1.unwrap().len(), 5000);
     let beyond = [b"0123456\r\n".repeat(555), b"0123\r\n.\r\n".to_vec()].concat();
-    assert_eq!(read(&beyond), (beyond.len(), Err(Fault::TooLarge)));
+    assert_eq!(read(&beyond), (beyond.len(), Err(BodyFault::TooLarge)));
 }
 
 #[test]

@@ -295,6 +295,57 @@ async fn slow_sign_in_and_slow_data_time_out() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn idle_session_and_endless_message_time_out() {
+    let context = context(RecordingBackend::default(), true, false);
+    let (_drain, draining) = watch::channel(false);
+    let (mut client, server) = duplex(4096);
+    client.write_all(b"EHLO me\r\n").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let _closed = converse(&context, server, HERE, true, draining.clone()).await;
+    assert_eq!(begun.elapsed().as_secs(), 300, "between commands");
+    assert!(read_all(client).await.contains("421 4.4.2"));
+
+    let (mut client, server) = duplex(4096);
+    let opening = "EHLO me\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n";
+    client.write_all(opening.as_bytes()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let drip = async {
+        let mut tick = tokio::time::interval(std::time::Duration::from_secs(50));
+        for _ in 0..100 {
+            tick.tick().await;
+            client.write_all(b"X: y\r\n").await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = drip => panic!("all of it was taken"),
+        _closed = converse(&context, server, HERE, true, draining) => {}
+    }
+    assert_eq!(begun.elapsed().as_secs(), 600, "a whole message");
+    assert!(read_all(client).await.contains("421 4.4.2"));
+}
+
+#[tokio::test]
+async fn headers_beyond_255_kib_are_refused_and_a_body_of_that_size_is_not() {
+    let backend = RecordingBackend::default();
+    let context = ServerContext { max_message_bytes: 1 << 20, ..context(backend.clone(), true, false) };
+    let line = "X-Filler: 0123456789012345678901234567890123456789012345678901234567890\r\n";
+    let filler = line.repeat(256 * 1024 / line.len() + 1);
+    for (message, expected) in [
+        (format!("From: a@x.example\r\n{filler}\r\nHello\r\n.\r\n"), "552 5.3.4"),
+        (format!("From: a@x.example\r\n\r\n{filler}.\r\n"), "250 2.0.0"),
+    ] {
+        let (mut client, server) = duplex(1 << 20);
+        let (_drain, draining) = watch::channel(false);
+        let opening = "EHLO me\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n";
+        client.write_all(format!("{opening}{message}QUIT\r\n").as_bytes()).await.unwrap();
+        let _closed = converse(&context, server, HERE, true, draining).await;
+        let said = read_all(client).await;
+        let code = said.lines().rev().nth(1).map(|line| &line[..9]);
+        assert_eq!(code, Some(expected), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn session_of_a_revoked_credential_ends() {
     let message = "MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\nFrom: a@x.example\r\n\r\nrevoked\r\n.\r\n";
