@@ -12,7 +12,7 @@ use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_mail::Mailer;
 use rowhouse_module::{
-    Assembly, BuiltInSchedule, CannotRun, CommandGroup, FindCaller, KeySecret, Metric, Mode, Module,
+    Assembly, BuiltInSchedule, CannotRun, CommandGroup, FindCaller, JobKind, KeySecret, Metric, Mode, Module,
     ModuleFuture, Project, Secrets,
 };
 use tokio_postgres::Client;
@@ -122,6 +122,11 @@ impl Module for AuthModule {
             confine_hooks(client, &settings.get::<AuthHookSettings>()).await?;
             Ok(())
         })
+    }
+
+    fn kinds(&self, _: &Settings) -> Vec<JobKind> {
+        let schedules = TIDYING.iter().map(|(schedule, _)| schedule).chain([&AUDIT, &IDLE]);
+        schedules.map(|schedule| Tidy::kind(schedule.kind)).collect()
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {

@@ -20,7 +20,13 @@ const KEEP_EFFECTS: Duration = Duration::from_secs(30 * 86_400);
 pub const SCHEDULES: &[BuiltInSchedule] =
     &[BuiltInSchedule { name: "jobs.prune", cron: "17 * * * *", kind: "jobs.prune" }];
 
-/// Adds `jobs.noop` and `jobs.prune`.
+/// `jobs.noop` and `jobs.prune`.
+#[must_use]
+pub fn kinds() -> Vec<JobKind> {
+    vec![JobKind::new("jobs.noop"), Tidy::kind("jobs.prune")]
+}
+
+/// Adds them.
 pub fn add_kinds(registry: &mut Registry, control: &Control, settings: &JobsSettings) {
     registry.add(JobKind::new("jobs.noop"), Noop);
     let ages =

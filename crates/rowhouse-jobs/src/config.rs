@@ -1,5 +1,6 @@
 //! Writes the declarations of `rowhouse.toml` and the program into the database when a process starts: kinds, limits
-//! of queues, schedules. The process that started last wins; nothing is deleted.
+//! of queues, schedules. The process that started last wins; nothing is deleted. Kinds and queues are added before the
+//! project's migrations, too.
 
 mod store;
 
@@ -10,12 +11,13 @@ use rowhouse_db::{Control, DbError, TransactionError};
 use rowhouse_kernel::{Operation, Rng, SharedClock, SharedRng};
 use serde_json::Map;
 use time::OffsetDateTime;
+use tokio_postgres::Client;
 
 use crate::cron::Cron;
 use crate::schedule::plan::{Chance, Turn, turn_after};
 use crate::settings::{JobsSettings, KindHandler, Missed, ScheduleSettings};
 use crate::{BuiltInSchedule, JobKind, Registry};
-use store::{take_turn, write_kinds, write_queues, write_schedules};
+use store::{add_kinds, add_queues, take_turn, write_kinds, write_queues, write_schedules};
 
 /// A built-in schedule as the file would declare it. The file may override it under the same name.
 fn built_in_schedule(schedule: &BuiltInSchedule) -> ScheduleSettings {
@@ -78,6 +80,34 @@ pub async fn sync(
 ) -> Result<(), ConfigError> {
     let everything = Everything::of(declared, clock.now(), &**rng);
     control.run_tx(&Operation::system("jobs_sync"), async move |tx| everything.write(tx).await).await
+}
+
+/// Adds the kinds and queues that the database does not know yet, so that migrations can enqueue before a worker has
+/// started. What it knows stays as the process that started last has written it.
+///
+/// # Errors
+/// The database's.
+pub async fn announce(client: &Client, settings: &JobsSettings, kinds: &[JobKind]) -> Result<(), DbError> {
+    let kinds: Vec<_> =
+        kinds.iter().map(|kind| (kind.clone(), handler_of(&kind.name, settings).to_owned())).collect();
+    client.batch_execute("begin").await?;
+    match add_missing(client, settings, &kinds).await {
+        Ok(()) => Ok(client.batch_execute("commit").await?),
+        Err(error) => {
+            client.batch_execute("rollback").await?;
+            Err(error)
+        }
+    }
+}
+
+async fn add_missing(
+    client: &Client,
+    settings: &JobsSettings,
+    kinds: &[(JobKind, String)],
+) -> Result<(), DbError> {
+    take_turn(client).await?;
+    add_kinds(client, kinds).await?;
+    add_queues(client, settings).await
 }
 
 /// The declarations to be written.

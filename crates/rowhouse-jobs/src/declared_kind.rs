@@ -36,6 +36,11 @@ pub fn add_kinds(
     mistakes
 }
 
+/// The kinds that the file declares.
+pub fn kinds(settings: &JobsSettings) -> Vec<JobKind> {
+    settings.kinds.iter().map(|(name, declared)| kind(name, declared)).collect()
+}
+
 /// A kind as the file declares it.
 fn kind(name: &str, declared: &KindSettings) -> JobKind {
     JobKind {

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use rowhouse_db::migrate::Statement;
 use rowhouse_http::{BackgroundTask, ServerSettings};
-use rowhouse_kernel::settings::GroupSpec;
-use rowhouse_module::{Assembly, CommandGroup, HealthCheck, Module, ModuleFuture, Waker, Weight};
+use rowhouse_kernel::settings::{GroupSpec, Settings};
+use rowhouse_module::{Assembly, CommandGroup, HealthCheck, JobKind, Module, ModuleFuture, Waker, Weight};
+use tokio_postgres::Client;
 
 use crate::outbound::Outbound;
 use crate::route::admin::{JobsAdmin, routes};
 use crate::settings::JobsSettings;
-use crate::{builtin, command, gauge};
+use crate::sql_handler::SqlHandler;
+use crate::{builtin, command, config, declared_kind, gauge};
 use declared::Declared;
 pub use event::EventModule;
 use worker::{Starter, Working};
@@ -46,6 +48,22 @@ impl Module for JobsModule {
 
     fn commands(&self) -> Vec<CommandGroup> {
         vec![command::JOBS, command::schedule::SCHEDULE]
+    }
+
+    fn kinds(&self, settings: &Settings) -> Vec<JobKind> {
+        let mut kinds = builtin::kinds();
+        kinds.push(SqlHandler::kind());
+        kinds.extend(declared_kind::kinds(&settings.get::<JobsSettings>()));
+        kinds
+    }
+
+    fn after_platform_migrations<'a>(
+        &'a self,
+        client: &'a Client,
+        settings: &'a Settings,
+        kinds: &'a [JobKind],
+    ) -> ModuleFuture<'a> {
+        Box::pin(async move { Ok(config::announce(client, &settings.get::<JobsSettings>(), kinds).await?) })
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {

@@ -54,16 +54,16 @@ impl Delivery {
         Ok(Self { inner: Arc::new(Inner { control, settings, transport, breaker, signer, clock }) })
     }
 
+    /// The kind `mail.send`.
+    #[must_use]
+    pub fn kind() -> JobKind {
+        // Many runs only wait for a slot or for the relay; delivery attempts are counted in the recipient's row.
+        JobKind { max_attempts: 1000, timeout: RUN_TIMEOUT, is_urgent: true, ..JobKind::new(crate::SEND) }
+    }
+
     /// Adds the kinds `mail.send`, `mail.prune` and `mail.sweep`.
     pub fn register(&self, registry: &mut Registry) {
-        // Many runs only wait for a slot or for the relay; delivery attempts are counted in the recipient's row.
-        let kind = JobKind {
-            max_attempts: 1000,
-            timeout: RUN_TIMEOUT,
-            is_urgent: true,
-            ..JobKind::new(crate::SEND)
-        };
-        registry.add(kind, self.clone());
+        registry.add(Self::kind(), self.clone());
         let prune = Prune { control: self.inner.control.clone(), retention: self.inner.settings.retention };
         registry.add(Tidy::kind(crate::PRUNE), prune);
         registry.add(Tidy::kind(crate::SWEEP), Tidy::new(&self.inner.control, "select mail.sweep()"));

@@ -68,16 +68,15 @@ impl Drafts {
         Self { mailer, control }
     }
 
-    /// Adds the kind `mail.write`.
+    /// The kind `mail.write`.
+    #[must_use]
+    pub fn kind() -> JobKind {
+        JobKind { timeout: std::time::Duration::from_secs(60), is_urgent: true, ..JobKind::new(crate::WRITE) }
+    }
+
+    /// Adds it.
     pub fn register(&self, registry: &mut Registry) {
-        registry.add(
-            JobKind {
-                timeout: std::time::Duration::from_secs(60),
-                is_urgent: true,
-                ..JobKind::new(crate::WRITE)
-            },
-            self.clone(),
-        );
+        registry.add(Self::kind(), self.clone());
     }
 
     async fn write(&self, job: &Job) -> JobResult {

@@ -13,8 +13,8 @@ use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_module::{
-    Assembly, CannotRun, CommandGroup, HealthCheck, KeySecret, ListenerService, ListenerSpec, Metric, Mode,
-    Module, ModuleFuture, Project, Secrets, Waker, Weight,
+    Assembly, CannotRun, CommandGroup, HealthCheck, JobKind, KeySecret, ListenerService, ListenerSpec,
+    Metric, Mode, Module, ModuleFuture, Project, Secrets, Waker, Weight,
 };
 
 use crate::settings::{MailSettings, MailTransport};
@@ -93,6 +93,11 @@ impl Module for MailModule {
             listeners.push(spec(CAPTURE, beside(api_port, CAPTURE_OFFSET)?));
         }
         Ok(listeners)
+    }
+
+    fn kinds(&self, _: &Settings) -> Vec<JobKind> {
+        let tidying = [crate::PRUNE, crate::SWEEP, crate::CHECK_SENDERS].map(Tidy::kind);
+        [Delivery::kind(), Drafts::kind(), Webhook::kind()].into_iter().chain(tidying).collect()
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {

@@ -64,17 +64,22 @@ impl Webhook {
         Ok(Self { inner: Arc::new(Inner { control, outbound, target, clock }) })
     }
 
-    /// Adds the kind `mail.webhook`: twelve attempts over about a day.
-    pub fn register(&self, registry: &mut Registry) {
-        let kind = JobKind {
+    /// The kind `mail.webhook`: twelve attempts over about a day.
+    #[must_use]
+    pub fn kind() -> JobKind {
+        JobKind {
             max_attempts: 12,
             timeout: 2 * TIMEOUT,
             backoff: Duration::from_secs(5),
             growth: 300,
             max_backoff: Duration::from_secs(6 * 3600),
             ..JobKind::new(crate::WEBHOOK)
-        };
-        registry.add(kind, self.clone());
+        }
+    }
+
+    /// Adds it.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.add(Self::kind(), self.clone());
     }
 
     /// Stores in the database whether events are to be posted; idempotent.

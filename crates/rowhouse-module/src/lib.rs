@@ -12,6 +12,7 @@ mod outcome;
 mod project;
 mod registry;
 mod schedule;
+mod shell_word;
 mod url;
 
 use std::pin::Pin;
@@ -32,6 +33,7 @@ pub use outcome::{CannotRun, CommandOutcome, report};
 pub use project::{Instance, InstanceRecord, Project, ProjectLock, Secrets, State};
 pub use registry::{JobKind, Registry};
 pub use schedule::BuiltInSchedule;
+pub use shell_word::shell_word;
 pub use url::database_urls;
 
 /// Asynchronous work of a module, or the reason why the process cannot run.
@@ -110,11 +112,17 @@ pub trait Module: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Database work after the platform's migrations and before the project's.
+    /// The kinds of jobs that its workers will run, so that the project's migrations can enqueue before one has started.
+    fn kinds(&self, _settings: &Settings) -> Vec<JobKind> {
+        Vec::new()
+    }
+
+    /// Database work after the platform's migrations and before the project's. `kinds` are those of all modules.
     fn after_platform_migrations<'a>(
         &'a self,
         _client: &'a Client,
         _settings: &'a Settings,
+        _kinds: &'a [JobKind],
     ) -> ModuleFuture<'a> {
         Box::pin(async { Ok(()) })
     }

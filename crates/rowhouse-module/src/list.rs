@@ -7,7 +7,9 @@ use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, ProjectSettings, Settings};
 use tokio_postgres::Client;
 
-use crate::{Assembly, CannotRun, CommandGroup, FindCaller, ListenerSpec, Metric, Mode, Module, Project};
+use crate::{
+    Assembly, CannotRun, CommandGroup, FindCaller, JobKind, ListenerSpec, Metric, Mode, Module, Project,
+};
 
 /// Modules in the order in which they start.
 pub struct Modules {
@@ -118,6 +120,12 @@ impl Modules {
         self.list.iter().try_for_each(|module| module.generate_secrets(project, settings, rng))
     }
 
+    /// The kinds of jobs that a worker of this program will run.
+    #[must_use]
+    pub fn kinds(&self, settings: &Settings) -> Vec<JobKind> {
+        self.list.iter().flat_map(|module| module.kinds(settings)).collect()
+    }
+
     /// See [`Module::after_platform_migrations`].
     ///
     /// # Errors
@@ -127,8 +135,9 @@ impl Modules {
         client: &Client,
         settings: &Settings,
     ) -> Result<(), CannotRun> {
+        let kinds = self.kinds(settings);
         for module in &self.list {
-            module.after_platform_migrations(client, settings).await?;
+            module.after_platform_migrations(client, settings, &kinds).await?;
         }
         Ok(())
     }

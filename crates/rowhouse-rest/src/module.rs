@@ -11,7 +11,7 @@ use rowhouse_http::{BackgroundTask, Dialect, ServerSettings, Surface};
 use rowhouse_kernel::new_id;
 use rowhouse_kernel::settings::{Environment, GroupSpec, ProjectSettings, Settings};
 use rowhouse_module::{
-    Assembly, CommandGroup, HealthCheck, Metric, Module, ModuleFuture, SearchPath, Weight,
+    Assembly, CommandGroup, HealthCheck, JobKind, Metric, Module, ModuleFuture, SearchPath, Weight,
 };
 use rowhouse_tenancy::limit::TenantLimits;
 use tokio_postgres::Client;
@@ -64,6 +64,7 @@ impl Module for RestModule {
         &'a self,
         client: &'a Client,
         settings: &'a Settings,
+        _: &'a [JobKind],
     ) -> ModuleFuture<'a> {
         let grants = settings.get::<RestSettings>().default_grants;
         Box::pin(async move { Ok(apply_default_grants(client, grants).await?) })

@@ -4,16 +4,20 @@ use rowhouse_db::DbError;
 use rowhouse_db::Transaction;
 use rowhouse_kernel::settings::Setting;
 use serde_json::Value;
+use tokio_postgres::Client;
 
 use super::{Schedules, Written};
 use crate::JobKind;
 use crate::settings::{JobsSettings, QueueSettings};
 
 /// Serializes processes that start together.
-pub(super) async fn take_turn(tx: &Transaction<'_>) -> Result<(), DbError> {
+pub(super) async fn take_turn(tx: &Client) -> Result<(), DbError> {
     tx.batch_execute("select from jobs.turns where name = 'sync' for update").await?;
     Ok(())
 }
+
+const INSERT_KIND: &str = "insert into jobs.kinds as k (name, handler, min_release, max_attempts, timeout) \
+    values ($1, $2, $3, $4, make_interval(secs => $5)) on conflict on constraint kinds_pkey";
 
 /// A process older than a kind's `min_release` does not overwrite its row.
 pub(super) async fn write_kinds(
@@ -21,18 +25,31 @@ pub(super) async fn write_kinds(
     kinds: &[(JobKind, String)],
     release: &String,
 ) -> Result<(), DbError> {
-    let sql = "insert into jobs.kinds as k (name, handler, min_release, max_attempts, timeout) \
-               values ($1, $2, $3, $4, make_interval(secs => $5)) \
-               on conflict on constraint kinds_pkey do update set handler = excluded.handler, \
-               min_release = excluded.min_release, max_attempts = excluded.max_attempts, timeout = excluded.timeout \
-               where string_to_array(k.min_release, '.')::int[] <= string_to_array($6, '.')::int[]";
+    let sql = format!(
+        "{INSERT_KIND} do update set handler = excluded.handler, \
+         min_release = excluded.min_release, max_attempts = excluded.max_attempts, timeout = excluded.timeout \
+         where string_to_array(k.min_release, '.')::int[] <= string_to_array($6, '.')::int[]"
+    );
     for (kind, handler) in kinds {
-        let attempts = i16::try_from(kind.max_attempts).unwrap_or(1000);
-        let timeout = kind.timeout.as_secs_f64();
-        let name = kind.name.to_string();
-        tx.execute(sql, &[&name, handler, &kind.min_release, &attempts, &timeout, release]).await?;
+        let (name, attempts, timeout) = columns(kind);
+        tx.execute(&sql, &[&name, handler, &kind.min_release, &attempts, &timeout, release]).await?;
     }
     Ok(())
+}
+
+/// Leaves those that there are.
+pub(super) async fn add_kinds(tx: &Client, kinds: &[(JobKind, String)]) -> Result<(), DbError> {
+    let sql = format!("{INSERT_KIND} do nothing");
+    for (kind, handler) in kinds {
+        let (name, attempts, timeout) = columns(kind);
+        tx.execute(&sql, &[&name, handler, &kind.min_release, &attempts, &timeout]).await?;
+    }
+    Ok(())
+}
+
+fn columns(kind: &JobKind) -> (String, i16, f64) {
+    let attempts = i16::try_from(kind.max_attempts).unwrap_or(1000);
+    (kind.name.to_string(), attempts, kind.timeout.as_secs_f64())
 }
 
 pub(super) async fn write_queues(tx: &Transaction<'_>, settings: &JobsSettings) -> Result<(), DbError> {
@@ -50,7 +67,24 @@ pub(super) async fn write_queues(tx: &Transaction<'_>, settings: &JobsSettings) 
     Ok(())
 }
 
-async fn write_queue(tx: &Transaction<'_>, name: &String, queue: &QueueSettings) -> Result<(), DbError> {
+/// Leaves those that there are.
+pub(super) async fn add_queues(tx: &Client, settings: &JobsSettings) -> Result<(), DbError> {
+    let names: Vec<String> = settings.queues.iter().map(|(name, _)| name.to_owned()).collect();
+    let known = "select name from jobs.queues where name = any ($1)";
+    let known: Vec<String> = tx.query(known, &[&names]).await?.iter().map(|row| row.get(0)).collect();
+    let missing: Vec<(String, QueueSettings)> = settings
+        .queues
+        .iter()
+        .filter(|(name, _)| known.iter().all(|known| known != name))
+        .map(|(name, queue)| (name.to_owned(), queue.clone()))
+        .collect();
+    for (name, queue) in &missing {
+        write_queue(tx, name, queue).await?;
+    }
+    Ok(())
+}
+
+async fn write_queue(tx: &Client, name: &String, queue: &QueueSettings) -> Result<(), DbError> {
     let sql = "insert into jobs.queues as q (name, paused, concurrency, tenant_concurrency, key_concurrency, \
                rate, tenant_rate, key_rate, declared) values ($1, coalesce($2, false), $3, $4, $5, $6, $7, $8, true) \
                on conflict on constraint queues_pkey do update set paused = coalesce($2, q.paused), \

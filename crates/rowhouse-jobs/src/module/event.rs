@@ -4,8 +4,8 @@
 
 use rowhouse_db::migrate::Statement;
 use rowhouse_event::EventSettings;
-use rowhouse_kernel::settings::GroupSpec;
-use rowhouse_module::{Assembly, BuiltInSchedule, Module, ModuleFuture};
+use rowhouse_kernel::settings::{GroupSpec, Settings};
+use rowhouse_module::{Assembly, BuiltInSchedule, JobKind, Module, ModuleFuture};
 
 use crate::builtin::Tidy;
 
@@ -27,6 +27,10 @@ impl Module for EventModule {
 
     fn settings(&self) -> Vec<GroupSpec> {
         vec![GroupSpec::of::<EventSettings>()]
+    }
+
+    fn kinds(&self, _: &Settings) -> Vec<JobKind> {
+        vec![Tidy::kind(PRUNE.kind)]
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {

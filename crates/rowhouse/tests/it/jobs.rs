@@ -5,6 +5,7 @@ mod command;
 mod hostile;
 mod line;
 mod measured;
+mod migration;
 mod schedule;
 
 use std::sync::Arc;
