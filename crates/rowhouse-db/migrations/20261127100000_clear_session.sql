@@ -13,6 +13,7 @@ begin
     pg_catalog.set_config('idle_in_transaction_session_timeout', '10000', false),
     pg_catalog.set_config('jit', 'off', false),
     pg_catalog.set_config('bytea_output', 'hex', false),
+    pg_catalog.set_config('standard_conforming_strings', 'on', false),
     pg_catalog.pg_advisory_unlock_all();
   execute 'close all';
   unlisten *;

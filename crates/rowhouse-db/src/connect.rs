@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 pub use pooler::{PoolerError, require_control_sessions, require_data_sessions, require_sessions};
 
 use crate::error::{DbError, Reason};
-use crate::search_path::SET_SEARCH_PATH;
+use crate::session::{SET_SEARCH_PATH, SET_STANDARD_STRINGS};
 
 /// Default of the URL's `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// If the URL cannot be read, or no connection is established in time.
 pub async fn connect(url: &Secret) -> Result<Client, DbError> {
     let client = open(url).await?;
-    client.batch_execute(SET_SEARCH_PATH).await?;
+    client.batch_execute(&format!("{SET_SEARCH_PATH}; {SET_STANDARD_STRINGS}")).await?;
     Ok(client)
 }
 
@@ -43,6 +43,20 @@ async fn open(url: &Secret) -> Result<Client, DbError> {
         let why = crate::tls::explain(&error).or_else(source).unwrap_or_else(|| error.to_string());
         DbError::Unavailable(Reason::caused_by(format!("cannot connect to the database: {why}"), error))
     })?;
+    require_utf8(url, connection.parameter("server_encoding"))?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// In another encoding some texts cannot be stored, and JSON escapes beyond it fail. A pooler may not report it.
+fn require_utf8(url: &Secret, encoding: Option<&str>) -> Result<(), DbError> {
+    let Some(other) = encoding.filter(|encoding| *encoding != "UTF8") else { return Ok(()) };
+    let database = crate::url::describe(url)?;
+    Err(DbError::Unusable(
+        format!(
+            "the database {database} has the encoding {other}; Rowhouse needs UTF8, which is chosen when a database is \
+             created: createdb -E UTF8 -T template0 NAME, or in SQL create database NAME encoding 'UTF8' template template0"
+        )
+        .into(),
+    ))
 }

@@ -8,18 +8,20 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError, RecyclingMethod,
-    Runtime, TimeoutType,
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError,
+    RecyclingMethod, Runtime, TimeoutType,
 };
+use futures_util::future::BoxFuture;
 use metrics::{counter, histogram};
 use rowhouse_kernel::{Operation, Secret};
+use tokio::task::JoinHandle;
 use tokio_postgres::CancelToken;
 
 use crate::error::{DbError, Reason};
 use crate::liveness::Liveness;
 use crate::settings::DbSettings;
 use crate::tls::Tls;
-use crate::url::Target;
+use crate::url::{ServerState, SessionAttrs, Target};
 
 pub use own::OwnSession;
 use session::SessionReset;
@@ -35,6 +37,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Control {
     pool: Pool,
     tls: Tls,
+    attrs: SessionAttrs,
     session_reset: SessionReset,
     acquire_timeout: Duration,
     liveness: Option<Liveness>,
@@ -60,11 +63,12 @@ impl Control {
     /// # Errors
     /// If the URL cannot be read.
     pub fn open_named(name: &str, url: &Secret, settings: &DbSettings) -> Result<Self, DbError> {
-        let Target { mut config, tls } = crate::url::target(url)?;
-        config.application_name(name).connect_timeout(CONNECT_TIMEOUT);
+        let mut target = crate::url::target(url)?;
+        target.config.application_name(name).connect_timeout(CONNECT_TIMEOUT);
+        let (config, tls, attrs) = (target.config.clone(), target.tls.clone(), target.attrs);
         let session_reset = SessionReset::new(name, settings);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, tls.clone(), recycling))
+        let pool = Pool::builder(Manager::from_connect(config, target, recycling))
             .max_size(settings.control_pool_size.max(2) as usize)
             .wait_timeout(Some(settings.acquire_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
@@ -72,7 +76,14 @@ impl Control {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| DbError::Unavailable(Reason::caused_by(error.to_string(), error)))?;
-        Ok(Self { pool, tls, session_reset, acquire_timeout: settings.acquire_timeout, liveness: None })
+        Ok(Self {
+            pool,
+            tls,
+            attrs,
+            session_reset,
+            acquire_timeout: settings.acquire_timeout,
+            liveness: None,
+        })
     }
 
     /// The same pool, whose operations fail as soon as the monitor finds the database down.
@@ -235,10 +246,20 @@ impl Control {
         Ok(token.cancel_query(self.tls.clone()).await?)
     }
 
-    /// Runs one statement on any connection, to test whether a backend answers.
+    /// Runs one statement on any connection, to test whether a backend of a server answers that `target_session_attrs`
+    /// accepts.
     pub(crate) async fn ping(&self) -> Result<(), DbError> {
         let client = self.connection().await?;
-        client.batch_execute("select 1").await.map_err(DbError::from)
+        if self.attrs == SessionAttrs::Any {
+            return client.batch_execute("select 1").await.map_err(DbError::from);
+        }
+        let sql = "select pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on'";
+        let row = client.query_one(sql, &[]).await?;
+        let server = ServerState { is_standby: row.get(0), is_read_only: row.get(1) };
+        match self.attrs.accepts(server) {
+            true => Ok(()),
+            false => Err(DbError::Unavailable(self.attrs.refusal().into())),
+        }
     }
 
     /// Closes idle connections: to be called after a connection gave no answer, since others may be dead, too.
@@ -251,6 +272,23 @@ impl Control {
     pub fn counts(&self) -> (usize, usize) {
         let status = self.pool.status();
         (status.size, status.available)
+    }
+}
+
+impl Connect for Target {
+    fn connect(
+        &self,
+        _config: &tokio_postgres::Config,
+    ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>> {
+        Box::pin(async move {
+            let (client, connection) = Target::connect(self).await?;
+            let driving = tokio::spawn(async move {
+                if let Err(error) = crate::url::drive(connection).await {
+                    tracing::debug!(%error, "a connection of the control plane has ended");
+                }
+            });
+            Ok((client, driving))
+        })
     }
 }
 

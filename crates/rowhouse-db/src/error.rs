@@ -67,6 +67,8 @@ pub enum DbError {
     Refused(Box<PgError>),
     /// The server cannot be reached, is starting, stopping or does not answer. Worth retrying later.
     Unavailable(Reason),
+    /// The URL is malformed, or a file that it names for TLS cannot be read: an operator's mistake, which no retry mends.
+    Unusable(Reason),
     /// Every connection was busy for the whole acquire time-out.
     PoolTimeout(std::time::Duration),
     /// The tenant, or the caller without one, had its whole share of the connections busy for that time.
@@ -80,6 +82,7 @@ impl fmt::Display for DbError {
         match self {
             Self::Refused(error) => write!(f, "{error}"),
             Self::Unavailable(why) => write!(f, "database unavailable: {why}"),
+            Self::Unusable(why) => write!(f, "{why}"),
             Self::PoolTimeout(limit) => write!(f, "no free database connection within {limit:?}"),
             Self::ShareTimeout(limit) => {
                 write!(f, "no database connection of the caller's share was free within {limit:?}")
@@ -92,7 +95,7 @@ impl fmt::Display for DbError {
 impl Error for DbError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unavailable(why) | Self::Protocol(why) => {
+            Self::Unavailable(why) | Self::Unusable(why) | Self::Protocol(why) => {
                 why.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
             }
             Self::Refused(_) | Self::PoolTimeout(_) | Self::ShareTimeout(_) => None,

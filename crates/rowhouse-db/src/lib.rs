@@ -11,7 +11,7 @@ pub mod flight;
 mod listen;
 mod liveness;
 pub mod migrate;
-mod search_path;
+mod session;
 mod settings;
 mod tls;
 pub mod url;

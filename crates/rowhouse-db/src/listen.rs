@@ -88,6 +88,7 @@ async fn listen(
     let mut target = crate::url::target(url)?;
     target.config.application_name("rowhouse-listen");
     let (client, mut connection) = answered(CONNECT_TIMEOUT, target.connect()).await?;
+    let server = crate::url::state(&connection);
     let statements: String = channels.iter().map(|channel| format!("listen \"{channel}\";")).collect();
     let asking = async {
         answered(ANSWER_TIMEOUT, client.batch_execute(&statements)).await?;
@@ -97,7 +98,8 @@ async fn listen(
             answered(ANSWER_TIMEOUT, client.batch_execute("select 1")).await?;
         }
     };
-    let mut messages = stream::poll_fn(|context| connection.poll_message(context));
+    let mut messages =
+        stream::poll_fn(|context| crate::url::poll_fit(&mut connection, context, |now| now == server));
     let hearing = async {
         while let Some(message) = messages.next().await {
             if let AsyncMessage::Notification(note) = message? {

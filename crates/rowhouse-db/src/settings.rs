@@ -71,6 +71,11 @@ impl Check for DbSettings {
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("acquire_timeout", self.acquire_timeout);
         findings.positive_span("statement_timeout", self.statement_timeout);
+        for (key, url) in self.urls() {
+            if let Some(Err(error)) = url.as_ref().map(crate::url::read) {
+                findings.refuse(key, error);
+            }
+        }
         if !(1..=100).contains(&self.data_pool_share) {
             findings.refuse("data_pool_share", "expected a percentage from 1 to 100");
         }
@@ -102,19 +107,34 @@ impl Check for DbSettings {
     }
 
     fn passwords(&self) -> Vec<(&'static str, String)> {
+        let urls = self.urls().into_iter();
+        urls.filter_map(|(key, url)| Some((key, password_in(url.as_ref()?)?))).collect()
+    }
+}
+
+impl DbSettings {
+    fn urls(&self) -> [(&'static str, &Option<Secret>); 4] {
         [
             ("url", &self.url),
             ("direct_url", &self.direct_url),
             ("authenticator_url", &self.authenticator_url),
             ("authenticator_service_url", &self.authenticator_service_url),
         ]
-        .into_iter()
-        .filter_map(|(key, url)| Some((key, password_in(url.as_ref()?)?)))
-        .collect()
     }
-}
 
-impl DbSettings {
+    /// Refuses URLs that cannot be used: malformed, or with files for TLS that cannot be read.
+    ///
+    /// # Errors
+    /// Each by its setting.
+    pub fn check_urls(&self) -> Result<(), Vec<String>> {
+        let check = |(key, url): (&str, &Option<Secret>)| match crate::url::check(url.as_ref()?) {
+            Ok(()) => None,
+            Err(error) => Some(format!("db.{key}: {error}")),
+        };
+        let mistakes: Vec<String> = self.urls().into_iter().filter_map(check).collect();
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    }
+
     /// Where commands, LISTEN, migrations and locks go: the server's own address if it is given, else what may be a pooler.
     #[must_use]
     pub fn server_url(&self) -> Option<&Secret> {

@@ -102,10 +102,11 @@ impl TlsOptions {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => {
                 let chain = certificates(certificate, "sslcert")?;
-                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("sslkey", &error))?;
+                let key = PrivateKeyDer::from_pem_file(key)
+                    .map_err(|error| unusable(&format!("sslkey {key}"), &error))?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| unusable("sslcert", &error))?
             }
-            _ => return Err(DbError::Unavailable("sslcert and sslkey belong together".into())),
+            _ => return Err(DbError::Unusable("sslcert and sslkey belong together".into())),
         };
         Ok(Tls::new(mode, config))
     }
@@ -119,7 +120,7 @@ impl TlsOptions {
                 if store.is_empty() {
                     let why = "this machine has no certificate authorities (package ca-certificates); \
                                name those of the server with sslrootcert=FILE";
-                    return Err(DbError::Unavailable(why.to_owned().into()));
+                    return Err(DbError::Unusable(why.to_owned().into()));
                 }
             }
             Some(file) => {
@@ -136,13 +137,13 @@ fn certificates(file: &str, option: &str) -> Result<Vec<CertificateDer<'static>>
     let all = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let all = all.map_err(|error| unusable(&format!("{option} {file}"), &error))?;
     match all.is_empty() {
-        true => Err(DbError::Unavailable(format!("{option} {file}: there is no certificate in it").into())),
+        true => Err(DbError::Unusable(format!("{option} {file}: there is no certificate in it").into())),
         false => Ok(all),
     }
 }
 
 fn unusable(what: &str, error: &dyn std::fmt::Display) -> DbError {
-    DbError::Unavailable(format!("{what}: {error}").into())
+    DbError::Unusable(format!("{what}: {error}").into())
 }
 
 /// Why a handshake failed, with the remedy; `None` if TLS is not the cause.

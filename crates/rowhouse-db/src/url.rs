@@ -1,39 +1,29 @@
 //! Database URLs, parsed in one place, so that every connection interprets them alike. All forms of libpq are
 //! read: `postgres://` with several hosts, and `key=value` pairs. Leaves TLS to `tls`.
 
+mod environment;
 mod option;
+mod part;
+mod session_attrs;
+mod target;
 
+use std::error::Error;
 use std::time::Duration;
 
 use rowhouse_kernel::Secret;
 use tokio_postgres::Config;
-use tokio_postgres::config::{ChannelBinding, Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode};
 
 use crate::error::DbError;
-use crate::tls::{SslMode as Asked, Tls, TlsOptions};
+use crate::tls::SslMode as Asked;
+pub use environment::environment;
+use option::Options;
+pub(crate) use session_attrs::{ServerState, SessionAttrs};
+pub(crate) use target::{Target, drive, poll_fit, state};
 
 /// A peer that vanished without closing (failover, network failure) is given up after about this long.
 pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(5);
-
-/// A parsed URL.
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    pub(crate) config: Config,
-    pub(crate) tls: Tls,
-}
-
-impl Target {
-    /// Signs in with tokio-postgres.
-    pub(crate) async fn connect(
-        &self,
-    ) -> Result<(tokio_postgres::Client, Connection), tokio_postgres::Error> {
-        self.config.connect(self.tls.clone()).await
-    }
-}
-
-pub(crate) type Connection =
-    tokio_postgres::Connection<tokio_postgres::Socket, crate::tls::Secured<tokio_postgres::Socket>>;
 
 /// Reads a URL.
 ///
@@ -41,7 +31,7 @@ pub(crate) type Connection =
 /// If it is malformed, or the files that it names for TLS cannot be read.
 pub(crate) fn target(url: &Secret) -> Result<Target, DbError> {
     let (mut config, options) = parse(url)?;
-    let mode = options.mode(has_remote(&config));
+    let mode = options.tls.mode(has_remote(&config));
     let is_socket = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
     let mode = if is_socket { Asked::Disable } else { mode };
     config.ssl_mode(match mode {
@@ -49,7 +39,15 @@ pub(crate) fn target(url: &Secret) -> Result<Target, DbError> {
         Asked::Prefer => SslMode::Prefer,
         _ => SslMode::Require,
     });
-    Ok(Target { tls: options.connector(mode)?, config })
+    Ok(Target { tls: options.tls.connector(mode)?, attrs: options.attrs, config })
+}
+
+/// Refuses a URL that cannot be used: malformed, or with files for TLS that cannot be read.
+///
+/// # Errors
+/// Which part of it is wrong.
+pub fn check(url: &Secret) -> Result<(), DbError> {
+    target(url).map(drop)
 }
 
 /// The URL without what TLS needs.
@@ -60,11 +58,18 @@ pub fn read(url: &Secret) -> Result<Config, DbError> {
     parse(url).map(|(config, _)| config)
 }
 
-fn parse(url: &Secret) -> Result<(Config, TlsOptions), DbError> {
+fn parse(url: &Secret) -> Result<(Config, Options), DbError> {
+    part::check(url.expose()).map_err(|why| bad(&why))?;
     let (text, options) = option::split(url.expose()).map_err(|why| bad(&why))?;
-    let mut config: Config = text.parse().map_err(|error| bad(&format!("{error}")))?;
-    if config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
-        return Err(bad("it must name a host, and no hostaddr"));
+    let mut config: Config = text.parse().map_err(|error: tokio_postgres::Error| {
+        // The error itself says only that something is wrong.
+        bad(&error.source().map_or_else(|| error.to_string(), ToString::to_string))
+    })?;
+    if config.get_hosts().is_empty() {
+        return Err(bad("the host is missing"));
+    }
+    if !config.get_hostaddrs().is_empty() {
+        return Err(bad("hostaddr is not supported; give the address as the host"));
     }
     let sockets = config.get_hosts().iter().filter(|host| matches!(host, Host::Unix(_))).count();
     if sockets > 0 && sockets < config.get_hosts().len() {
@@ -114,7 +119,7 @@ pub fn is_remote(url: &Secret) -> Result<bool, DbError> {
 /// Those of [`read`].
 pub fn is_plain(url: &Secret) -> Result<bool, DbError> {
     let (config, options) = parse(url)?;
-    Ok(options.mode(has_remote(&config)) == Asked::Disable)
+    Ok(options.tls.mode(has_remote(&config)) == Asked::Disable)
 }
 
 fn has_remote(config: &Config) -> bool {
@@ -156,11 +161,9 @@ pub fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret,
         hosts.join(","),
         escaped(database)
     );
-    let mut parameters = options.pairs();
-    match config.get_target_session_attrs() {
-        TargetSessionAttrs::ReadWrite => parameters.push(("target_session_attrs", "read-write".to_owned())),
-        TargetSessionAttrs::ReadOnly => parameters.push(("target_session_attrs", "read-only".to_owned())),
-        _ => {}
+    let mut parameters = options.tls.pairs();
+    if options.attrs != SessionAttrs::Any {
+        parameters.push(("target_session_attrs", options.attrs.name().to_owned()));
     }
     match config.get_channel_binding() {
         ChannelBinding::Require => parameters.push(("channel_binding", "require".to_owned())),
@@ -192,7 +195,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn bad(why: &str) -> DbError {
-    DbError::Unavailable(
+    DbError::Unusable(
         format!("bad database URL (expected postgres://user:password@host:port/database): {why}").into(),
     )
 }

@@ -9,8 +9,9 @@ use crate::{CannotRun, Secrets};
 /// The URLs: given, or derived from `DATABASE_URL` with the data plane's logins and passwords.
 ///
 /// # Errors
-/// Everything that is missing.
+/// Everything that is missing; URLs that cannot be used, by their settings.
 pub fn database_urls(settings: &DbSettings, generated: Option<&Secrets>) -> Result<DatabaseUrls, CannotRun> {
+    settings.check_urls().map_err(CannotRun)?;
     let password = |given: &Option<Secret>, generated: Option<&Secret>| given.as_ref().or(generated).cloned();
     let authenticator = password(&settings.authenticator_password, generated.map(|s| &s.authenticator));
     let service =

@@ -12,14 +12,15 @@ use futures_util::TryStreamExt;
 use postgres_protocol::escape::escape_literal;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
-use crate::search_path::SET_SEARCH_PATH;
+use crate::session::{SET_SEARCH_PATH, SET_STANDARD_STRINGS};
 use crate::settings::DbSettings;
 
-/// Resets everything but settings. The last column tells whether SQL has prepared statements, which can replace the
-/// client's own.
+/// Resets everything but settings. The last column tells whether the session cannot be used again: SQL has prepared
+/// statements, which can replace the client's own, or the server takes no writes any more, and another may be the primary.
 const RESET: &str = "unlisten *; close all; discard sequences; discard temp; \
     select pg_catalog.pg_advisory_unlock_all(), \
-      exists (select from pg_catalog.pg_prepared_statement() as s where s.from_sql)";
+      pg_catalog.pg_is_in_recovery() or pg_catalog.current_setting('default_transaction_read_only') = 'on' \
+      or exists (select from pg_catalog.pg_prepared_statement() as s where s.from_sql)";
 
 /// Resets sessions of one pool. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl SessionReset {
         let limits = limits.map(|(name, limit)| format!("set {name} = {};", limit.as_millis())).concat();
         // Behind a pooler the session is another client's, so `reset` may restore that client's name and encoding.
         let settings = format!(
-            "{SET_SEARCH_PATH}; set client_encoding = 'UTF8'; set application_name = {}; {limits}",
+            "{SET_SEARCH_PATH}; {SET_STANDARD_STRINGS}; set client_encoding = 'UTF8'; set application_name = {}; {limits}",
             escape_literal(name)
         );
         let sql = format!("reset role; reset all; {settings} {RESET}");

@@ -91,7 +91,10 @@ impl Connection {
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        self.phase == Phase::Idle && self.opened.elapsed() < LIFETIME && self.greeted.stream.is_quiet()
+        self.phase == Phase::Idle
+            && self.opened.elapsed() < LIFETIME
+            && self.greeted.is_fit()
+            && self.greeted.stream.is_quiet()
     }
 
     /// Runs the statements as one transaction and returns the rows of the one that answers.
@@ -159,17 +162,17 @@ impl Connection {
             self.statements.took(key, since.elapsed());
         }
         match flying.error {
+            Some(error) if flying.is_opening() && is_read_only(&error) => {
+                // Another server may be the primary now.
+                self.phase = Phase::Broken;
+                Err(DbError::Unavailable(error.to_string().into()))
+            }
             Some(error) if flying.clearing > 0 => {
                 self.session.distrust();
                 self.must_recover = true;
                 Err(DbError::Unavailable(
                     format!("the database session could not be cleared: {error}").into(),
                 ))
-            }
-            Some(error) if flying.completed < flying.opening && is_read_only(&error) => {
-                // Another server may be the primary now.
-                self.phase = Phase::Broken;
-                Err(DbError::Unavailable(error.to_string().into()))
             }
             Some(error) => {
                 self.must_recover = is_stale(&error);
@@ -210,6 +213,9 @@ impl Connection {
     /// Reads one message and updates the flight's state.
     pub(super) async fn take(&mut self, flying: &mut Flying) -> Result<Taken, DbError> {
         let message = self.next().await?;
+        if let backend::Message::ParameterStatus(status) = &message {
+            self.greeted.note(status);
+        }
         take(message, flying).inspect_err(|_| self.phase = Phase::Broken)
     }
 
@@ -280,6 +286,11 @@ impl Flying {
         if let Some((_, since)) = &mut self.timed {
             *since = Instant::now();
         }
+    }
+
+    /// Whether the caller's own statements have not begun.
+    fn is_opening(&self) -> bool {
+        self.clearing > 0 || self.completed < self.opening
     }
 
     /// A flight whose rows are dropped.

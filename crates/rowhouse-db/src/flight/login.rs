@@ -8,19 +8,19 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::{backend, frontend};
 use rowhouse_kernel::Secret;
-use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host};
 
 use super::stream::{Address, Stream};
 use crate::error::{DbError, PgError};
 use crate::tls::Tls;
-use crate::url::Target;
+use crate::url::{ServerState, SessionAttrs, Target};
 
 /// Addresses and credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
     /// Tried in turn.
     pub(crate) addresses: Vec<Address>,
-    wanted: TargetSessionAttrs,
+    attrs: SessionAttrs,
     tls: Tls,
     user: String,
     password: Secret,
@@ -37,7 +37,10 @@ pub(crate) struct Greeted {
     pub(crate) read: BytesMut,
     /// Which server it is, for cancel requests.
     address: Address,
-    is_read_only: bool,
+    /// What the server was and is, and what it has to be.
+    accepted: ServerState,
+    server: ServerState,
+    attrs: SessionAttrs,
     pub(crate) process_id: i32,
     pub(crate) secret_key: i32,
 }
@@ -45,7 +48,7 @@ pub(crate) struct Greeted {
 impl Login {
     /// Reads a `postgres://` URL.
     pub(crate) fn from_url(url: &Secret, statement_timeout: Duration) -> Result<Self, DbError> {
-        let Target { config, tls } = crate::url::target(url)?;
+        let Target { config, tls, attrs } = crate::url::target(url)?;
         let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| {
             let port = crate::url::port(config.get_ports(), at);
             match host {
@@ -54,13 +57,12 @@ impl Login {
             }
         });
         let addresses = hosts.collect();
-        let wanted = config.get_target_session_attrs();
         let user = config.get_user().unwrap_or("postgres").to_owned();
         let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
         let database = config.get_dbname().unwrap_or(&user).to_owned();
         Ok(Self {
             addresses,
-            wanted,
+            attrs,
             tls,
             user,
             password: Secret::new(password),
@@ -74,25 +76,18 @@ impl Login {
     /// Signs in to the first server that answers as `target_session_attrs` asks.
     pub(crate) async fn connect(&self) -> Result<Greeted, DbError> {
         let mut failure = unavailable("the database URL names no host".to_owned());
-        for address in &self.addresses {
-            match self.sign_in(address).await {
-                Ok(greeted) if self.is_wanted(&greeted) => return Ok(greeted),
-                Ok(_) => {
-                    failure =
-                        unavailable(format!("no server is as target_session_attrs asks: {:?}", self.wanted));
+        for attrs in self.attrs.passes() {
+            for address in &self.addresses {
+                match self.sign_in(address).await {
+                    Ok(greeted) if attrs.accepts(greeted.server) => {
+                        return Ok(Greeted { accepted: greeted.server, attrs: *attrs, ..greeted });
+                    }
+                    Ok(_) => failure = unavailable(self.attrs.refusal()),
+                    Err(error) => failure = error,
                 }
-                Err(error) => failure = error,
             }
         }
         Err(failure)
-    }
-
-    fn is_wanted(&self, greeted: &Greeted) -> bool {
-        match self.wanted {
-            TargetSessionAttrs::ReadWrite => !greeted.is_read_only,
-            TargetSessionAttrs::ReadOnly => greeted.is_read_only,
-            _ => true,
-        }
     }
 
     async fn open(&self, address: &Address) -> Result<Stream, DbError> {
@@ -118,7 +113,9 @@ impl Login {
             stream,
             read: BytesMut::with_capacity(8192),
             address: address.clone(),
-            is_read_only: false,
+            accepted: ServerState::default(),
+            server: ServerState::default(),
+            attrs: SessionAttrs::Any,
             process_id: 0,
             secret_key: 0,
         };
@@ -133,7 +130,7 @@ impl Login {
         // `bytea_output` makes results independent of the database's setting.
         let sql = format!(
             "set statement_timeout = {}; set idle_in_transaction_session_timeout = 10000; set jit = off; \
-             set bytea_output = hex",
+             set bytea_output = hex; set standard_conforming_strings = on",
             self.statement_timeout.as_millis()
         );
         frontend::query(&sql, &mut out).map_err(lost)?;
@@ -154,12 +151,7 @@ impl Login {
             match greeting.next().await? {
                 backend::Message::AuthenticationOk => self.require_binding(scram.is_some())?,
                 backend::Message::NoticeResponse(_) => {}
-                backend::Message::ParameterStatus(body) => {
-                    // PostgreSQL reports both from version 14 on.
-                    let is_reported =
-                        matches!(body.name(), Ok("in_hot_standby" | "default_transaction_read_only"));
-                    greeting.is_read_only |= is_reported && body.value().is_ok_and(|value| value == "on");
-                }
+                backend::Message::ParameterStatus(body) => greeting.note(&body),
                 backend::Message::AuthenticationCleartextPassword => {
                     self.require_binding(false)?;
                     frontend::password_message(self.password.expose().as_bytes(), &mut out).map_err(lost)?;
@@ -244,6 +236,18 @@ impl Login {
 }
 
 impl Greeted {
+    /// Takes over what the server reports of itself.
+    pub(super) fn note(&mut self, status: &backend::ParameterStatusBody) {
+        if let (Ok(name), Ok(value)) = (status.name(), status.value()) {
+            self.server.note(name, value);
+        }
+    }
+
+    /// Whether the server still is what it was at sign-in.
+    pub(super) fn is_fit(&self) -> bool {
+        self.server.is_standby == self.accepted.is_standby && self.attrs.accepts(self.server)
+    }
+
     async fn next(&mut self) -> Result<backend::Message, DbError> {
         loop {
             if let Some(message) = backend::Message::parse(&mut self.read).map_err(lost)? {

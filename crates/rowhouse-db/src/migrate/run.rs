@@ -8,7 +8,7 @@ use tokio_postgres::error::{ErrorPosition, SqlState};
 use super::ledger::{self, MigrationKind};
 use super::script::{Command, split};
 use super::{MigrateError, Migration, RefusedStatement, Step};
-use crate::search_path::SET_SEARCH_PATH;
+use crate::session::{SET_SEARCH_PATH, SET_STANDARD_STRINGS};
 
 /// How long a statement waits for a lock, since every request on the same table queues behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
@@ -124,7 +124,8 @@ const fn search_path(kind: MigrationKind) -> &'static str {
 /// Resets the session between migrations, except advisory locks, one of which is the runner's.
 fn clear() -> String {
     format!(
-        "reset role; reset all; {SET_SEARCH_PATH}; close all; unlisten *; discard sequences; discard temp"
+        "reset role; reset all; {SET_SEARCH_PATH}; {SET_STANDARD_STRINGS}; close all; unlisten *; discard sequences; \
+         discard temp"
     )
 }
 

@@ -1,11 +1,19 @@
-//! Options that tokio-postgres does not support (`sslmode` in full, `sslrootcert`, `sslcert`, `sslkey`), removed from
-//! a URL or `key=value` pairs before it parses the rest.
+//! Options that tokio-postgres does not support (`sslmode` and `target_session_attrs` in full, `sslrootcert`, `sslcert`,
+//! `sslkey`), removed from a URL or `key=value` pairs before it parses the rest.
 
+use super::session_attrs::SessionAttrs;
 use crate::tls::{SslMode, TlsOptions};
 
+/// These options.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Options {
+    pub(super) tls: TlsOptions,
+    pub(super) attrs: SessionAttrs,
+}
+
 /// The text without those options, and the options.
-pub(super) fn split(text: &str) -> Result<(String, TlsOptions), String> {
-    let mut options = TlsOptions::default();
+pub(super) fn split(text: &str) -> Result<(String, Options), String> {
+    let mut options = Options::default();
     let rest = match text.starts_with("postgres://") || text.starts_with("postgresql://") {
         true => split_url(text, &mut options)?,
         false => split_pairs(text, &mut options)?,
@@ -13,7 +21,7 @@ pub(super) fn split(text: &str) -> Result<(String, TlsOptions), String> {
     Ok((rest, options))
 }
 
-fn split_url(text: &str, options: &mut TlsOptions) -> Result<String, String> {
+fn split_url(text: &str, options: &mut Options) -> Result<String, String> {
     let Some((head, query)) = text.split_once('?') else { return Ok(text.to_owned()) };
     let mut kept = Vec::new();
     for pair in query.split('&') {
@@ -25,10 +33,13 @@ fn split_url(text: &str, options: &mut TlsOptions) -> Result<String, String> {
     Ok(if kept.is_empty() { head.to_owned() } else { format!("{head}?{}", kept.join("&")) })
 }
 
-fn split_pairs(text: &str, options: &mut TlsOptions) -> Result<String, String> {
+fn split_pairs(text: &str, options: &mut Options) -> Result<String, String> {
     let (mut kept, mut rest) = (String::new(), text.trim_start());
     while !rest.is_empty() {
         let (name, after) = rest.split_once('=').ok_or("a key without a value")?;
+        if name.trim().contains(char::is_whitespace) {
+            return Err("a value with spaces has no quotes: password='two words'".to_owned());
+        }
         let (value, end) = quoted(after.trim_start())?;
         if !options.take(name.trim(), &value)? {
             let value = value.replace('\\', "\\\\").replace('\'', "\\'");
@@ -72,6 +83,25 @@ fn decoded(text: &str) -> Result<String, String> {
         rest = after;
     }
     String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+impl Options {
+    /// True if `name` is one of these options.
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
+        match name {
+            "target_session_attrs" => {
+                let known = SessionAttrs::parse(value);
+                self.attrs = known.ok_or_else(|| {
+                    format!(
+                        "target_session_attrs is any, read-write, read-only, primary, standby or prefer-standby, \
+                         not {value:?}"
+                    )
+                })?;
+                Ok(true)
+            }
+            _ => self.tls.take(name, value),
+        }
+    }
 }
 
 impl TlsOptions {

@@ -4,7 +4,7 @@ use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
 
 use crate::tls::SslMode;
 
-use super::{is_remote, login, read, with_login};
+use super::{SessionAttrs, environment, is_remote, login, read, with_login};
 
 fn derived(url: &str, password: &str) -> Config {
     with_login(&Secret::new(url), "authenticator", &Secret::new(password)).unwrap().expose().parse().unwrap()
@@ -19,7 +19,7 @@ fn tls_options_are_parsed_in_both_forms_and_kept() {
         let (config, options) = super::parse(&Secret::new(url)).unwrap();
         assert_eq!(config.get_options(), Some("-c jit=off"));
         assert_eq!(
-            (options.mode, options.root.as_deref()),
+            (options.tls.mode, options.tls.root.as_deref()),
             (Some(SslMode::VerifyCa), Some("/etc/ca file.pem"))
         );
         let derived = with_login(&Secret::new(url), "authenticator", &Secret::new("x")).unwrap();
@@ -64,6 +64,99 @@ fn several_hosts_and_target_session_attrs_are_kept() {
     assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
     for url in ["postgres://u:p@one/d?hostaddr=10.0.0.1", "postgres:///d", "postgres://u@%2Frun,one/d"] {
         assert!(read(&Secret::new(url)).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn target_session_attrs_are_those_of_libpq_and_handed_on() {
+    for (name, expected) in [
+        ("any", SessionAttrs::Any),
+        ("read-write", SessionAttrs::ReadWrite),
+        ("read-only", SessionAttrs::ReadOnly),
+        ("primary", SessionAttrs::Primary),
+        ("standby", SessionAttrs::Standby),
+        ("prefer-standby", SessionAttrs::PreferStandby),
+    ] {
+        let url = format!("postgres://u:p@one,two/d?target_session_attrs={name}");
+        for url in [Secret::new(url), Secret::new(format!("host=one,two target_session_attrs='{name}'"))] {
+            assert_eq!(super::target(&url).unwrap().attrs, expected);
+            let derived = with_login(&url, "authenticator", &Secret::new("x")).unwrap();
+            assert_eq!(super::target(&derived).unwrap().attrs, expected);
+        }
+    }
+    let wrong = read(&Secret::new("postgres://u@h/d?target_session_attrs=master")).unwrap_err().to_string();
+    assert!(
+        wrong.contains("any, read-write, read-only, primary, standby or prefer-standby, not \"master\""),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn environment_of_psql_leads_to_the_same_servers() {
+    let url = "postgres://u:p%40@one:6000,two/d?target_session_attrs=primary&sslmode=verify-ca&sslrootcert=/ca.pem\
+               &options=-c%20jit%3Doff&channel_binding=require";
+    let expected = [
+        ("PGHOST", "one,two"),
+        ("PGPORT", "6000,5432"),
+        ("PGUSER", "u"),
+        ("PGDATABASE", "d"),
+        ("PGPASSWORD", "p@"),
+        ("PGSSLMODE", "verify-ca"),
+        ("PGSSLROOTCERT", "/ca.pem"),
+        ("PGTARGETSESSIONATTRS", "primary"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGOPTIONS", "-c jit=off"),
+    ];
+    assert_eq!(
+        environment(&Secret::new(url)).unwrap(),
+        expected.map(|(name, value)| (name, value.to_owned()))
+    );
+    let socket = environment(&Secret::new("postgres://u:p@%2Frun%2Fpg/d")).unwrap();
+    assert_eq!(socket[0], ("PGHOST", "/run/pg".to_owned()));
+    assert!(socket.iter().all(|(name, _)| *name != "PGSSLMODE"));
+}
+
+#[test]
+fn each_mode_accepts_the_servers_that_libpq_would() {
+    let states = [(false, false), (false, true), (true, false), (true, true)];
+    for (attrs, accepted) in [
+        (SessionAttrs::Any, [true, true, true, true]),
+        (SessionAttrs::ReadWrite, [true, false, false, false]),
+        (SessionAttrs::ReadOnly, [false, true, true, true]),
+        (SessionAttrs::Primary, [true, true, false, false]),
+        (SessionAttrs::Standby, [false, false, true, true]),
+    ] {
+        let found = states
+            .map(|(is_standby, is_read_only)| attrs.accepts(super::ServerState { is_standby, is_read_only }));
+        assert_eq!(found, accepted, "{attrs:?}");
+    }
+    assert_eq!(SessionAttrs::PreferStandby.passes(), [SessionAttrs::Standby, SessionAttrs::Any]);
+}
+
+#[test]
+fn wrong_part_of_a_url_is_named_and_no_password_told() {
+    for (url, part) in [
+        ("mysql://u:hidden@h/d", "the scheme is postgres or postgresql, not \"mysql\""),
+        ("localhost", "no scheme"),
+        ("postgres://u:hid@den@h/d", "the password contains an @, which is written %40"),
+        ("postgres://u:hidden@h:54a/d", "the port of host 1 is not a number"),
+        ("postgres://u:hidden", "the port of host 1 is not a number"),
+        ("postgres://u:hidden@h,i:70000/d", "the port of host 2 is not a number"),
+        ("postgres://u:hidden@h,,i/d", "host 2 is empty"),
+        ("postgres://u:hidden@:5432/d", "host 1 is empty"),
+        ("postgres://u:hidden@::1:5432/d", "brackets: [::1]"),
+        ("postgres://u:hidden@[::1/d", "the [ of a host has no ]"),
+        ("postgres://u:hidden@[::1]5432/d", "after ] comes a colon"),
+        ("postgres://u:hidden@/d", "the host is missing"),
+        ("postgres://u:hidden@h/d?hostaddr=10.0.0.1", "hostaddr is not supported"),
+        ("postgres://u:hidden@h/d?sslmod=require", "unknown option `sslmod`"),
+        ("postgres://u:hidden@h/d?connect_timeout=soon", "invalid value for option `connect_timeout`"),
+        ("postgres://u:hidden@h/d?channel_binding=maybe", "invalid value for option `channel_binding`"),
+        ("host=h password=two hidden dbname=d", "a value with spaces has no quotes"),
+        ("host=h port=5x password=hidden", "invalid value for option `port`"),
+    ] {
+        let error = read(&Secret::new(url)).unwrap_err().to_string();
+        assert!(error.contains(part) && !error.contains("hid"), "{url}: {error}");
     }
 }
 

@@ -4,6 +4,8 @@
 mod bootstrap;
 mod catalog;
 mod control;
+mod database_setting;
+mod failover;
 mod flight;
 mod leftover;
 mod liveness;

@@ -103,7 +103,10 @@ impl From<DbError> for Problem {
                 let hint = refused.hint.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
                 Self::invalid(format!("{}{hint}", refused.message))
             }
-            DbError::Unavailable(_) | DbError::PoolTimeout(_) | DbError::ShareTimeout(_) => {
+            DbError::Unavailable(_)
+            | DbError::Unusable(_)
+            | DbError::PoolTimeout(_)
+            | DbError::ShareTimeout(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the database does not answer")
             }
             DbError::Refused(_) | DbError::Protocol(_) => Self::internal(),

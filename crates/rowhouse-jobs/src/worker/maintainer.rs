@@ -17,6 +17,7 @@ use super::failure_detector::FailureDetector;
 use super::fetcher::FetcherHandle;
 use super::run::Stop;
 use super::runner::Runner;
+use super::trouble::Duty;
 use crate::store::{self, Identity};
 
 /// Period of the heartbeat, and of reading those of other workers.
@@ -137,6 +138,8 @@ impl Maintainer {
             self.runner.end_overdue();
             if let Err(error) = self.context.within(HEARTBEAT_TIMEOUT, self.beat_once()).await {
                 tracing::warn!(%error, "the heartbeat of the worker cannot be written");
+                // Another server may be the primary now: the next connection looks for it.
+                self.context.control.forget_idle();
             }
         }
     }
@@ -156,7 +159,7 @@ impl Maintainer {
         let mut tick = every(HEARTBEAT);
         loop {
             tick.tick().await;
-            if let Err(error) = self.context.within(TIMEOUT, self.tend_once(&mut watch)).await {
+            if let Err(error) = self.context.perform(Duty::Tend, TIMEOUT, self.tend_once(&mut watch)).await {
                 tracing::warn!(%error, "the worker cannot look for jobs to rescue");
             }
         }
@@ -244,7 +247,7 @@ impl Maintainer {
         let mut tick = every(DUE);
         loop {
             tick.tick().await;
-            while let Ok(moved) = self.context.within(TIMEOUT, self.promote_due()).await {
+            while let Ok(moved) = self.context.perform(Duty::ReleaseDue, TIMEOUT, self.promote_due()).await {
                 if moved > 0 {
                     self.fetcher.wake();
                 }

@@ -13,7 +13,7 @@ const SHARE_HINT: &str = "Send fewer requests at a time or less expensive ones. 
 pub(crate) fn from_database(error: &DbError, signed_in: bool) -> ErrorResponse {
     match error {
         DbError::Refused(error) => refused(error, signed_in),
-        DbError::Unavailable(_) => {
+        DbError::Unavailable(_) | DbError::Unusable(_) => {
             ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "PGRST000", "Database connection error.")
         }
         DbError::PoolTimeout(_) => ErrorResponse::new(
