@@ -16,6 +16,7 @@ pub(crate) mod partition;
 mod run;
 mod runner;
 mod slot;
+mod trouble;
 mod watermark;
 
 use std::sync::Arc;
@@ -67,15 +68,24 @@ pub struct Worker {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// When the last heartbeat of a worker was committed.
+/// When the last heartbeat of a worker was committed, and what the worker fails at.
 #[derive(Clone)]
-pub struct Pulse(watch::Receiver<Instant>);
+pub struct Pulse {
+    beaten: watch::Receiver<Instant>,
+    context: Arc<Context>,
+}
 
 impl Pulse {
     /// How long ago.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.0.borrow().elapsed()
+        self.beaten.borrow().elapsed()
+    }
+
+    /// What the worker has tried in vain for at least so long: fetching, reporting ends, releasing what is due, rescuing.
+    #[must_use]
+    pub fn troubles(&self, limit: Duration) -> Vec<&'static str> {
+        self.context.troubles.lasting(limit)
     }
 }
 
@@ -145,7 +155,7 @@ impl Worker {
     /// A handle for its last heartbeat.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
-        Pulse(self.maintainer.beaten())
+        Pulse { beaten: self.maintainer.beaten(), context: Arc::clone(&self.context) }
     }
 
     /// This worker's id in `jobs.workers`.

@@ -25,7 +25,8 @@ const SCHEDULE_TICK: Duration = Duration::from_secs(1);
 /// Pauses between two attempts to start while the database is away.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// A worker whose heartbeats the database has not taken for this long is not well.
+/// A worker whose heartbeats the database has not taken, or that has fetched or reported nothing it tried to, for this long
+/// is not well.
 const SILENCE: Duration = Duration::from_secs(8);
 /// A look that comes to nothing is made up for by the worker's own every second.
 const CANCELLATIONS: Following = Following {
@@ -170,14 +171,17 @@ impl Working {
         running.as_ref().map(|(_, wake)| wake.clone())
     }
 
-    /// Whether the database has heard from the worker lately.
+    /// Whether the database has heard from the worker lately, and the worker does its work.
     pub(super) fn check(&self) -> Result<(), String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Err("the worker has not started yet".to_owned()),
             Some((pulse, _)) if pulse.age() >= SILENCE => {
                 Err("the database has not heard from the worker lately".to_owned())
             }
-            Some(_) => Ok(()),
+            Some((pulse, _)) => match pulse.troubles(SILENCE).as_slice() {
+                [] => Ok(()),
+                troubles => Err(format!("for more than {SILENCE:?}: {}; see the log", troubles.join(", "))),
+            },
         }
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::batch::{Batches, CompletedRun, Completion, CompletionReport};
 use super::context::Context;
+use super::trouble::Duty;
 use crate::raw_json::RawJson;
 use crate::store;
 
@@ -129,9 +130,12 @@ impl Completer {
     /// Repeats until the outcomes are written, or the worker has lost these jobs.
     async fn report(&self, report: &mut CompletionReport) {
         let worker = self.context.worker();
-        while let Err(error) = self.context.within(TIMEOUT, self.report_once(worker, report)).await {
+        while let Err(error) =
+            self.context.perform(Duty::Report, TIMEOUT, self.report_once(worker, report)).await
+        {
             tracing::warn!(%error, "outcomes of jobs cannot be written");
             if is_permanently_refused(&error) {
+                self.context.troubles.note(Duty::Report, true);
                 self.report_singly(worker, std::mem::take(&mut report.completions)).await;
             } else {
                 tokio::time::sleep(TROUBLE).await;

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::WorkerParts;
+use super::trouble::{Duty, Troubles};
 use crate::Registry;
 
 /// Idle connections are closed at most so often.
@@ -26,6 +27,8 @@ pub(super) struct Context {
     pub(super) kinds: Vec<String>,
     /// Tells the fetcher that there may be room for more.
     pub(super) room: Notify,
+    /// For the worker's health.
+    pub(super) troubles: Troubles,
     worker: watch::Receiver<Uuid>,
     leaving: watch::Receiver<bool>,
     /// When connections were last closed because one gave no answer.
@@ -47,6 +50,7 @@ impl Context {
             release: parts.release,
             kinds,
             room: Notify::new(),
+            troubles: Troubles::default(),
             worker,
             leaving,
             forgotten: Mutex::default(),
@@ -85,5 +89,17 @@ impl Context {
             *forgotten = Some(Instant::now());
         }
         Err(DbError::Unavailable(format!("no answer within {timeout:?}").into()))
+    }
+
+    /// The same for what the worker has to do all the time; its health reports lasting failures.
+    pub(super) async fn perform<T>(
+        &self,
+        duty: Duty,
+        timeout: Duration,
+        work: impl Future<Output = Result<T, DbError>>,
+    ) -> Result<T, DbError> {
+        let done = self.within(timeout, work).await;
+        self.troubles.note(duty, done.is_ok());
+        done
     }
 }

@@ -16,6 +16,7 @@ use super::context::Context;
 use super::fetch_connection::{Claim, FetchConnection};
 use super::partition::{Partitions, Passed};
 use super::runner::{Runner, Start};
+use super::trouble::Duty;
 use crate::store::{Claimed, PartitionRow, Room};
 
 /// Shortest and longest pause between two polls: it grows while no job is found.
@@ -128,7 +129,7 @@ impl Fetcher {
         while !self.context.is_leaving() {
             let room = self.room_to_claim().await;
             let context = Arc::clone(&self.context);
-            let claimed = context.within(TIMEOUT, self.claim(&mut connection, room)).await;
+            let claimed = context.perform(Duty::Fetch, TIMEOUT, self.claim(&mut connection, room)).await;
             // A lease whose claim was not answered is released by the maintainer.
             self.completer.asked_nothing();
             match claimed {

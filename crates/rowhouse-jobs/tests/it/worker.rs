@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rowhouse_jobs::{JobError, NewJob, enqueue, enqueue_many};
-use rowhouse_testkit::{in_time, until_true};
+use rowhouse_testkit::{LIMIT, in_time, until, until_true};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -36,6 +36,26 @@ async fn every_job_runs_once_and_is_done() {
     assert!(ids.iter().all(|id| runs[id] == 1) && runs.len() == 5000);
     worker.stop(TIMEOUT).await;
     assert_eq!(count(&client, "workers").await, 0);
+}
+
+/// Its heartbeat alone would say that all is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn worker_that_cannot_fetch_says_so_until_it_can() {
+    let db = database().await;
+    let client = db.superuser().await;
+    let worker = worker(&db, registry(async |_| Ok(None))).await;
+    let pulse = worker.pulse();
+    client.batch_execute("alter table jobs.partitions rename to partitions_away").await.unwrap();
+    until("the failure is reported", LIMIT, async || {
+        pulse.troubles(Duration::from_millis(300)).contains(&"jobs cannot be fetched")
+    })
+    .await;
+    assert!(pulse.troubles(Duration::from_mins(10)).is_empty());
+    client.batch_execute("alter table jobs.partitions_away rename to partitions").await.unwrap();
+    until("it fetches again", LIMIT, async || pulse.troubles(Duration::ZERO).is_empty()).await;
+    client.batch_execute("select jobs.enqueue('test.work')").await.unwrap();
+    idle(&client).await;
+    worker.stop(TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
