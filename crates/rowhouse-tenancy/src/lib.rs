@@ -7,11 +7,13 @@ pub mod membership;
 mod module;
 pub mod permission;
 mod route;
+mod settings;
 mod tenant;
 
 use rowhouse_db::migrate::Statement;
 
 pub use module::TenancyModule;
+pub use settings::TenancySettings;
 
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../migrations/", $name)))),*] };

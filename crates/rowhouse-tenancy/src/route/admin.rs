@@ -1,6 +1,8 @@
 //! `/admin/v1/tenants`: a tenant and its members, for users with the permission that each route requires, and for the
 //! service key.
 
+mod may_update;
+
 use axum::Json;
 use axum::extract::{Extension, FromRef, State};
 use rowhouse_audit::Entry;
@@ -21,6 +23,7 @@ use uuid::Uuid;
 use crate::member::{self, Member, MemberError, Role};
 use crate::permission::{Permission, PermissionError, require};
 use crate::tenant::{self, Tenant};
+use may_update::MayUpdate;
 
 /// Longest page.
 const MOST_LISTED: u32 = 1000;
@@ -137,7 +140,7 @@ struct TenantChange {
 
 async fn rename(
     State(tenancy): State<TenancyAdmin>,
-    caller: LiveCaller,
+    MayUpdate(caller): MayUpdate,
     Extension(origin): Extension<Origin>,
     once: Once,
     seen: IfMatch,
