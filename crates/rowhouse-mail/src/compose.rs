@@ -19,8 +19,12 @@ const LONGEST_HEADER_LINE: usize = 999;
 const MOST_FILES: usize = 100;
 /// Longest name of a file, content id or media type, in bytes.
 const LONGEST_NAME: usize = 500;
-/// Headers that are composed from other fields.
+/// Headers that are composed from other fields, or that receivers and signers add.
 const RESERVED: &[&str] = &[
+    "arc-authentication-results",
+    "arc-message-signature",
+    "arc-seal",
+    "authentication-results",
     "bcc",
     "cc",
     "date",
@@ -29,6 +33,7 @@ const RESERVED: &[&str] = &[
     "message-id",
     "mime-version",
     "received",
+    "received-spf",
     "reply-to",
     "return-path",
     "sender",
@@ -157,7 +162,7 @@ fn check(mail: &NewMail, from: &Mailbox) -> Result<(), MailError> {
 fn header(name: &str, value: &str) -> Result<HeaderValue, MailError> {
     let lower = name.to_ascii_lowercase();
     if RESERVED.contains(&lower.as_str()) || lower.starts_with("content-") {
-        return Err(MailError::invalid(format!("headers: {name} is set by other fields")));
+        return Err(MailError::invalid(format!("headers: {name} is not set here")));
     }
     // A field's name is printable ASCII without colon (RFC 5322 section 2.2); only letters, digits and -_ are accepted.
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));

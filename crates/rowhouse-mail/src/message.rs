@@ -70,7 +70,8 @@ pub struct RawMail {
     pub from: Option<Address>,
     /// Envelope recipients; the headers To and Cc are not read.
     pub to: Vec<Address>,
-    /// The message (RFC 5322). Missing `Message-ID` and `Date` are added, `Bcc` and `Return-Path` removed.
+    /// The message (RFC 5322). Missing `Message-ID` and `Date` are added; `Bcc`, `Return-Path` and results of
+    /// authentication are removed, and a tenant's signatures.
     pub mime: Vec<u8>,
     /// A label for searching.
     pub tag: Option<String>,

@@ -17,8 +17,12 @@ use crate::message::{RawMail, require_address};
 const MOST_HEADER_BYTES: usize = 256 * 1024;
 /// Headers that may occur once (RFC 5322 section 3.6): with two, the signature and the reader may pick different ones.
 const ONCE: &[&str] = &["from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id"];
-/// Headers that are removed.
-const DROPPED: &[&str] = &["bcc", "resent-bcc", "return-path"];
+/// Headers that are removed. What a receiver found out about a mail is no sender's to say (RFC 8601 section 5).
+const DROPPED: &[&str] = &["bcc", "resent-bcc", "return-path", "authentication-results", "received-spf"];
+/// Headers that are removed from a tenant's mail: who signs it is decided by the platform. Several of the first would make
+/// receivers try each.
+const SIGNATURES: &[&str] =
+    &["dkim-signature", "arc-authentication-results", "arc-message-signature", "arc-seal"];
 /// Longest subject or sender stored for lists, in characters.
 const LONGEST_SHOWN: usize = 1000;
 
@@ -54,7 +58,8 @@ pub(crate) fn prepare(mail: &RawMail, clock: &dyn Clock, rng: &dyn Rng) -> Resul
     // An added header replaces one that could not be parsed.
     let replaced = [(given.is_none(), "message-id"), (!has_date, "date")];
     let replaced = replaced.iter().filter(|(is_new, _)| *is_new).map(|(_, name)| *name);
-    let drops: Vec<&str> = DROPPED.iter().copied().chain(replaced).collect();
+    let signatures = if mail.tenant.is_some() { SIGNATURES } else { &[] };
+    let drops: Vec<&str> = DROPPED.iter().chain(signatures).copied().chain(replaced).collect();
     keep_headers(head, &drops, &mut mime);
     mime.extend_from_slice(body);
     Ok(Composed {

@@ -98,6 +98,11 @@ settings! {
 impl Check for MailSettings {
     const REFUSED: &'static [(&'static str, &'static str)] = &[
         ("transport", "`capture`: no mail would be delivered"),
+        (
+            "from",
+            "under a domain that exists nowhere: `localhost`, `.local`, `.invalid`, `.example`, `.test`, unless mails go into files",
+        ),
+        ("return_path", "the same"),
         ("webhook_secret", "not set, while `mail.webhook_url` is"),
         ("webhook_secret", WEAK_SECRET),
     ];
@@ -127,6 +132,13 @@ impl Check for MailSettings {
         if self.transport == MailTransport::Capture {
             findings.refuse("transport", "capture would deliver no mail; name a relay");
         }
+        let addresses = [("from", Some(&self.from)), ("return_path", self.return_path.as_ref())];
+        for (key, address) in addresses.into_iter().filter(|_| self.transport != MailTransport::File) {
+            if let Some(domain) = address.and_then(|address| unreachable_domain(address)) {
+                let why = format!("no mail reaches the domain {domain}; name an address of your own");
+                findings.refuse(key, why);
+            }
+        }
         if self.webhook_url.is_some() && self.webhook_secret.is_none() {
             findings.refuse("webhook_secret", "not set");
         }
@@ -135,6 +147,16 @@ impl Check for MailSettings {
     fn secrets(&self) -> Vec<(&'static str, &Secret)> {
         self.webhook_secret.iter().map(|secret| ("webhook_secret", secret)).collect()
     }
+}
+
+/// Top-level domains that exist nowhere (RFC 6761, RFC 6762): mails from them are refused, and answers get lost.
+const UNREACHABLE: &[&str] = &["localhost", "localdomain", "local", "invalid", "example", "test"];
+
+/// The domain of a mailbox, if it is under one of these.
+fn unreachable_domain(mailbox: &str) -> Option<String> {
+    let domain = mailbox.rsplit_once('@')?.1.trim_end_matches(['>', ' ']).to_ascii_lowercase();
+    let top = domain.trim_end_matches('.').rsplit('.').next()?;
+    UNREACHABLE.contains(&top).then_some(domain)
 }
 
 impl MailSettings {

@@ -7,6 +7,7 @@
 mod check;
 mod embedded;
 mod letter;
+mod missing;
 mod project;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -236,20 +237,6 @@ impl Templates {
         let subject = part("subject")?.unwrap_or_default();
         let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(Rendered { subject, text: part("txt")?, html: part("html")? })
-    }
-
-    /// Variables that the parts use and the data lack; dots lead into objects.
-    fn missing(&self, name: &str, language: &str, data: &Map<String, Value>) -> Vec<String> {
-        let lacks = |path: &String| {
-            let mut path = path.split('.');
-            let first = path.next().and_then(|key| data.get(key));
-            path.try_fold(first, |value, key| value.map(|value| value.get(key)))
-                .is_none_or(|value| value.is_none_or(Value::is_null))
-        };
-        let parts = ["subject", "txt", "html"].into_iter();
-        let parts = parts.filter_map(|part| self.part(&self.strict, name, language, part));
-        let used: BTreeSet<String> = parts.flat_map(|part| part.undeclared_variables(true)).collect();
-        used.into_iter().filter(lacks).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The text of a mail that has only HTML. Pure.
+//! The text of a mail that has only HTML, and the page of one that has only text. Pure.
 
 use mail_parser::decoders::html::html_to_text;
 
@@ -90,6 +90,12 @@ fn tidy(text: &str) -> String {
         }
     }
     kept.join("\n").trim().to_owned()
+}
+
+/// A page that shows a text as it is.
+pub(crate) fn page(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    format!("<!doctype html><meta charset=\"utf-8\"><pre style=\"white-space: pre-wrap\">{escaped}</pre>")
 }
 
 /// The value of href, still with its entities; `lower` is the tag in lower case.

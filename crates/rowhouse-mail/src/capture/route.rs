@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::mailbox::{self, Captured, Page};
 use super::query::Query;
-use super::{document, part as parts};
+use super::{document, part as parts, plain};
 use crate::error::MailError;
 use crate::intake::Intake;
 
@@ -336,8 +336,14 @@ async fn view(
         "txt" => ("Text", "text/plain; charset=utf-8"),
         _ => return Err(CaptureError::Missing),
     };
-    let text = document[field].as_str().filter(|text| !text.is_empty()).ok_or(CaptureError::Missing)?;
-    let text = if kind == "html" { parts::with_parts(text, &message) } else { text.to_owned() };
+    let text = document[field].as_str().filter(|text| !text.is_empty());
+    let text = match (text, kind) {
+        (Some(html), "html") => parts::with_parts(html, &message),
+        (Some(text), _) => text.to_owned(),
+        // A mail without HTML is shown all the same.
+        (None, "html") => plain::page(document["Text"].as_str().unwrap_or_default()),
+        (None, _) => return Err(CaptureError::Missing),
+    };
     let base = if asked.framed { "<base target=\"_blank\">" } else { "" };
     Ok(content(media_type, [base, &text].concat().into_bytes()))
 }

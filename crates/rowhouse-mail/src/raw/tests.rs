@@ -1,5 +1,5 @@
 use lettre::Address;
-use rowhouse_kernel::{FakeClock, SeededRng};
+use rowhouse_kernel::{FakeClock, SeededRng, TenantId};
 use time::macros::datetime;
 
 use super::prepare;
@@ -38,6 +38,28 @@ fn missing_headers_are_added_and_hidden_ones_removed() {
     );
     assert_eq!(text, expected);
     assert!(composed.message_id.ends_with("@x.example"));
+}
+
+/// Receivers believe such headers, and mail providers remove them at submission.
+#[test]
+fn signatures_and_results_of_authentication_are_not_a_tenant_s_to_write() {
+    let mime = b"From: a@x.example\r\nDKIM-Signature: v=1; d=bank.example;\r\n b=abc\r\n\
+        Authentication-Results: mx.example; dkim=pass\r\nReceived-SPF: pass\r\nARC-Seal: i=1\r\n\
+        arc-message-signature: i=1\r\nARC-Authentication-Results: i=1\r\nX-Mine: kept\r\n\r\nBody";
+    let prepared = |tenant| {
+        let to = vec!["ada@b.example".parse().unwrap()];
+        let mail = RawMail { to, mime: mime.to_vec(), tenant, ..RawMail::default() };
+        let clock = FakeClock::at(datetime!(2026-11-21 10:00 UTC));
+        let composed = prepare(&mail, &*clock, &*SeededRng::new(1)).unwrap();
+        let text = String::from_utf8(composed.mime).unwrap();
+        let (_, after) = text.split_once("From:").unwrap();
+        after.to_owned()
+    };
+    let tenant = TenantId(uuid::Uuid::from_u128(7));
+    assert_eq!(prepared(Some(tenant)), " a@x.example\r\nX-Mine: kept\r\n\r\nBody");
+    let own = " a@x.example\r\nDKIM-Signature: v=1; d=bank.example;\r\n b=abc\r\nARC-Seal: i=1\r\n\
+        arc-message-signature: i=1\r\nARC-Authentication-Results: i=1\r\nX-Mine: kept\r\n\r\nBody";
+    assert_eq!(prepared(None), own);
 }
 
 #[test]

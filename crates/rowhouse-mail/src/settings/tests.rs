@@ -1,6 +1,6 @@
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 
-use super::MailSettings;
+use super::{MailSettings, unreachable_domain};
 
 #[test]
 fn settings_that_cannot_work_together_are_refused_by_name() {
@@ -16,5 +16,22 @@ fn settings_that_cannot_work_together_are_refused_by_name() {
         let mut sources = Sources::new(&format!("[mail]\n{toml}"), std::iter::empty());
         let mistakes = Settings::load(&[GroupSpec::of::<MailSettings>()], &mut sources).unwrap_err();
         assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{name}:")), "{toml}: {mistakes:#?}");
+    }
+}
+
+#[test]
+fn addresses_of_domains_that_exist_nowhere_are_known() {
+    for mailbox in [
+        "Rowhouse <noreply@localhost>",
+        "noreply@app.local",
+        "noreply@APP.Invalid",
+        "Shop <orders@shop.example>",
+        "orders@shop.test.",
+        "root@localhost.localdomain",
+    ] {
+        assert!(unreachable_domain(mailbox).is_some(), "{mailbox}");
+    }
+    for mailbox in ["noreply@example.com", "Shop <a@local.shop.com>", "test@latest.dev", "nobody"] {
+        assert_eq!(unreachable_domain(mailbox), None, "{mailbox}");
     }
 }

@@ -122,6 +122,29 @@ fn missing_and_unfit_data_is_reported_to_the_caller() {
 }
 
 #[test]
+fn only_data_that_the_template_cannot_do_without_is_reported_missing() {
+    let folder = project(&[
+        ("en/note.subject", "{{ title }}"),
+        (
+            "en/note.txt",
+            "{{ year | default('ever') }}{% if nick is defined %}{{ nick }}{% endif %}{{ user.name }}\
+             {% for item in items %}{{ item.title }}{% endfor %}",
+        ),
+        ("note.json", r#"{ "title": "T", "year": 1, "nick": "N", "user": { "name": "A" }, "items": [] }"#),
+    ]);
+    let templates = Templates::of_project(folder.path(), "en").unwrap();
+    for (data, expected) in [
+        (json!({}), &["items", "title", "user.name"][..]),
+        (json!({ "title": "T", "user": {}, "items": [] }), &["user.name"]),
+        (json!({ "title": "T", "user": { "name": "A" } }), &["items"]),
+    ] {
+        let error = templates.fill("note", None, &object(data)).unwrap_err();
+        let TemplateError::Missing { missing, .. } = error else { panic!("{error}") };
+        assert_eq!(missing, expected);
+    }
+}
+
+#[test]
 fn template_that_never_ends_or_grows_without_bound_is_stopped() {
     let folder = project(&[
         ("en/loop.subject", "S"),

@@ -22,6 +22,7 @@ environment = "production"
 [mail]
 transport = "relay"
 relay_host = "smtp.app.example"
+from = "App <noreply@example.com>"
 [server]
 public_url = "https://app.example"
 client_address_header = "none"
@@ -52,6 +53,7 @@ authenticator_service_password = "short"
 [log]
 level = "debug"
 [mail]
+return_path = "bounces@shop.test"
 webhook_url = "https://shop.example/mail"
 [jobs.kinds."a.b"]
 url = "https://x"

@@ -67,6 +67,7 @@ level = "debug"
         "auth.key_secret",
         "auth.mailer_autoconfirm",
         "mail.transport",
+        "mail.from",
         "log.level",
     ];
     for command in ["serve", "up"] {

@@ -14,8 +14,8 @@ use crate::program::{Folder, Up, free_port};
 const NO_RELAY: &str =
     "[mail]\ntransport = \"relay\"\nrelay_host = \"127.0.0.1\"\nrelay_port = 1\nrelay_tls = \"none\"\n";
 
-#[test]
-fn captured_test_mail_succeeds_and_can_be_found() {
+#[tokio::test(flavor = "multi_thread")]
+async fn captured_test_mail_succeeds_and_can_be_found() {
     let folder = Folder::with_settings("");
     let up = Up::start(&folder, free_port());
     assert!(up.text("mail_url").starts_with("http://127.0.0.1:"));
@@ -29,6 +29,20 @@ fn captured_test_mail_succeeds_and_can_be_found() {
     assert_eq!(mail(&["show", &id]).document()["tag"], "mail-test");
     assert_eq!((mail(&["retry", &id]).code, mail(&["cancel", &id]).code), (1, 1));
     assert_eq!((mail(&["show", "999"]).code, mail(&["test", "no address"]).code), (2, 2));
+    mail_without_html_is_a_page_all_the_same(&up.text("mail_url")).await;
+}
+
+async fn mail_without_html_is_a_page_all_the_same(mail_url: &str) {
+    let sent = serde_json::json!({
+        "From": { "Email": "a@example.com" }, "To": [{ "Email": "b@example.com" }], "Subject": "s", "Text": "1 < 2\n  & 3"
+    });
+    let http = reqwest::Client::new();
+    let taken = http.post(format!("{mail_url}/api/v1/send")).json(&sent).send().await.unwrap();
+    assert!(taken.status().is_success(), "{taken:?}");
+    let page = http.get(format!("{mail_url}/view/latest.html")).send().await.unwrap();
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let page = page.text().await.unwrap();
+    assert!(page.contains("1 &lt; 2") && page.contains("  &amp; 3"), "{page}");
 }
 
 #[test]
