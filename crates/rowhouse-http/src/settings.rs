@@ -8,7 +8,7 @@ use rowhouse_kernel::{Secret, settings};
 settings! {
     /// The HTTP listener, its limits and what browsers may do with it.
     pub struct ServerSettings in "server" {
-        /// Address to listen on.
+        /// Address to listen on: a name or an IP address, IPv6 with or without brackets.
         pub host: String = "127.0.0.1".to_owned(),
         /// Port to listen on; 0 takes a free one. The variable `PORT` is understood too.
         pub port: u16 = 54321,
@@ -93,6 +93,36 @@ impl Check for ServerSettings {
     fn secrets(&self) -> Vec<(&'static str, &Secret)> {
         self.metrics_token.iter().map(|token| ("metrics_token", token)).collect()
     }
+}
+
+impl ServerSettings {
+    /// The host to listen on; an IPv6 address has no brackets here.
+    #[must_use]
+    pub fn bare_host(&self) -> &str {
+        let bracketed = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        bracketed.unwrap_or(&self.host)
+    }
+
+    /// Host and port as in a URL: `127.0.0.1:54321`, `[::1]:54321`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        authority(self.bare_host(), self.port)
+    }
+
+    /// The URL by which this machine reaches the listener.
+    #[must_use]
+    pub fn local_url(&self) -> String {
+        let host = match self.bare_host() {
+            "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            host => host,
+        };
+        format!("http://{}", authority(host, self.port))
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Whether another surface answers there is seen when the surfaces are put together.

@@ -98,7 +98,8 @@ async fn pause(client: &Client, args: &ScopeArgs, rests: bool) -> Result<Command
         return Err(CannotRun::because(format!("no queue is called \"{queue}\"")));
     }
     let word = if rests { "paused" } else { "resumed" };
-    let text = format!("{word}: {}", queues.join(", "));
+    let whose = args.tenant.map(|tenant| format!(" of tenant {tenant}")).unwrap_or_default();
+    let text = format!("{word}: {}{whose}", queues.join(", "));
     Ok(CommandOutcome::yes(json!({ "queues": queues, "tenant": args.tenant, "paused": rests }), text))
 }
 

@@ -106,8 +106,8 @@ impl CommandContext {
         let project = &self.project;
         let state = State::read(project).filter(|_| State::is_running(project)).ok_or_else(|| {
             CannotRun::because(format!(
-                "no database: start it with `rowhouse up --dir {}`, or set DATABASE_URL",
-                project.root().display()
+                "no database: start it with `rowhouse up{}`, or set DATABASE_URL",
+                project.dir_option()
             ))
         })?;
         let secrets = Secrets::ensure(project, &*self.rng)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 
-use crate::CannotRun;
+use crate::{CannotRun, shell_word};
 
 pub use instance::{Instance, InstanceRecord};
 pub use lock::ProjectLock;
@@ -31,8 +31,9 @@ impl Project {
     pub fn open(dir: &Path) -> Result<Self, CannotRun> {
         let root = dir.canonicalize().map_err(|error| {
             CannotRun::because(format!(
-                "{}: {error}; create a project with: rowhouse init {0}",
-                dir.display()
+                "{}: {error}; create a project with: rowhouse init {}",
+                dir.display(),
+                shell_word(dir)
             ))
         })?;
         if root.is_dir() {
@@ -46,6 +47,17 @@ impl Project {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// ` --dir FOLDER` for commands in hints; nothing if the project is the current folder.
+    #[must_use]
+    pub fn dir_option(&self) -> String {
+        let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+        let folder = self.root.strip_prefix(here).unwrap_or(&self.root);
+        match folder.as_os_str().is_empty() {
+            true => String::new(),
+            false => format!(" --dir {}", shell_word(folder)),
+        }
     }
 
     /// The project's migrations.

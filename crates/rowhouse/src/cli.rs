@@ -93,9 +93,14 @@ pub enum Command {
     /// Stop the project's server and wait for its end
     #[command(after_help = "Example:\n  rowhouse stop --dir my-saas")]
     Stop,
-    /// Open psql on the project's database; arguments go to psql unchanged
-    #[command(after_help = "Example:\n  rowhouse psql -c 'select * from tenants'")]
+    /// Open psql on the project's database, under `up` as its superuser; arguments go to psql unchanged
+    #[command(
+        after_help = "Example:\n  rowhouse psql -c 'select * from tenants'\n  rowhouse psql --as-project -c 'select * from todos'"
+    )]
     Psql {
+        /// Open it with the rights of the project's migrations only (the role rowhouse_project); before psql's arguments
+        #[arg(long)]
+        as_project: bool,
         /// For psql
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,

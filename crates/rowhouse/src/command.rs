@@ -71,7 +71,7 @@ fn run_own(modules: &Modules, cli: Cli) -> Result<CommandOutcome, CannotRun> {
         Command::Serve(args) => runtime(cores())?.block_on(serve::run(modules, &Project::open(&dir)?, &args)),
         Command::Status => quiet()?.block_on(status::run(&Project::open(&dir)?)),
         Command::Stop => quiet()?.block_on(stop::run(&Project::open(&dir)?)),
-        Command::Psql { args } => psql::run(&Project::open(&dir)?, &args),
+        Command::Psql { as_project, args } => psql::run(&Project::open(&dir)?, as_project, &args),
         Command::Doctor => quiet()?.block_on(doctor::run(&dir)),
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
         Command::Config(ConfigCommand::Import { file }) => import::run(&file),

@@ -19,7 +19,10 @@ pub(super) async fn list(keys: &KeyStore) -> Result<CommandOutcome, CannotRun> {
         rows.push(json!({ "kid": key.jwk.kid, "purpose": purpose, "algorithm": algorithm(key), "status": status, "created_at": created, "rotated_at": rotated }));
     }
     let (api_table, api_rows) = api_keys(&api);
-    let text = format!("signing keys\n{table}\n\nAPI keys\n{api_table}");
+    let mut text = format!("signing keys\n{table}\n\nAPI keys\n{api_table}");
+    if api.is_empty() {
+        text.push_str("\nnone yet; front ends and servers get theirs by: rowhouse keys issue --role anon, and --role service_role");
+    }
     Ok(CommandOutcome::yes(json!({ "keys": rows, "api_keys": api_rows }), text))
 }
 

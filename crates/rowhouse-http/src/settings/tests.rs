@@ -27,3 +27,21 @@ fn timeouts_of_nothing_are_mistakes() {
         2
     );
 }
+
+#[test]
+fn ipv6_host_is_read_with_and_without_brackets() {
+    for (host, bare, authority, url) in [
+        ("[::1]", "::1", "[::1]:54321", "http://[::1]:54321"),
+        ("::1", "::1", "[::1]:54321", "http://[::1]:54321"),
+        ("::", "::", "[::]:54321", "http://[::1]:54321"),
+        ("0.0.0.0", "0.0.0.0", "0.0.0.0:54321", "http://127.0.0.1:54321"),
+        ("localhost", "localhost", "localhost:54321", "http://localhost:54321"),
+    ] {
+        let settings = load(&format!("host = \"{host}\"")).unwrap();
+        let server = settings.get::<ServerSettings>();
+        assert_eq!(
+            (server.bare_host(), server.authority(), server.local_url()),
+            (bare, authority.to_owned(), url.to_owned())
+        );
+    }
+}

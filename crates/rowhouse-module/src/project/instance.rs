@@ -1,9 +1,11 @@
-//! `.rowhouse/instances/ID.json`: a running `up` or `serve` and the settings that it uses. Mode 600. The process holds
-//! a lock on its file, so that the file of a killed process is recognized. Leaves comparing settings to `config explain`.
+//! `.rowhouse/instances/ID.json`: a running `up` or `serve`, its address and the settings that it uses. Mode 600. The process
+//! holds a lock on its file, so that the file of a killed process is recognized. Leaves comparing settings to
+//! `config explain`.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,12 @@ const FOLDER: &str = "instances";
 pub struct Instance {
     /// Its process id, where it runs.
     pub pid: u32,
+    /// `up` or `serve`; empty in files of older releases.
+    #[serde(default)]
+    pub command: String,
+    /// Where its API listens.
+    #[serde(default)]
+    pub address: Option<SocketAddr>,
     /// The settings that it uses, by their dotted names; secrets are masked.
     pub settings: BTreeMap<String, String>,
 }
@@ -33,12 +41,6 @@ pub struct InstanceRecord {
 }
 
 impl Instance {
-    /// This process.
-    #[must_use]
-    pub fn this(settings: BTreeMap<String, String>) -> Self {
-        Self { pid: std::process::id(), settings }
-    }
-
     /// Writes the file, and removes those of processes that were killed.
     ///
     /// # Errors

@@ -33,8 +33,8 @@ impl ProjectLock {
                     .map(|state| format!(" (pid {}, {})", state.pid, state.url))
                     .unwrap_or_default();
                 Err(CannotRun::because(format!(
-                    "this project is running already{holder}; stop it with: rowhouse stop --dir {}",
-                    project.root().display()
+                    "this project is running already{holder}; stop it with: rowhouse stop{}",
+                    project.dir_option()
                 )))
             }
             Err((_, error)) => Err(CannotRun::because(format!("cannot lock the project: {error}"))),

@@ -34,3 +34,13 @@ fn private_file_is_replaced_whole_and_never_through_a_link() {
     assert!(written.is_file() && written.permissions().mode() & 0o777 == 0o600 && written.nlink() == 1);
     assert!(!project.private("state.json.new").exists());
 }
+
+#[test]
+fn hints_name_the_folder_as_a_shell_takes_it_unless_it_is_the_current_one() {
+    let place = tempfile::Builder::new().prefix("my saas").tempdir().unwrap();
+    let project = Project::open(place.path()).unwrap();
+    assert_eq!(project.dir_option(), format!(" --dir '{}'", project.root().display()));
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(Project::open(&here).unwrap().dir_option(), "");
+    assert_eq!(Project::open(&here.join("src")).unwrap().dir_option(), " --dir src");
+}

@@ -12,6 +12,7 @@ use rowhouse_kernel::settings::Settings;
 use serde::Serialize;
 use serde_json::json;
 
+use super::instance::serving;
 use crate::safety;
 use rowhouse_module::Project;
 use rowhouse_module::State;
@@ -93,7 +94,7 @@ async fn check_project(project: &Project, found: &mut Findings) {
     if settings.get::<DbSettings>().server_url().is_none() {
         found.check("extensions", machine::extensions(project, &migrations.unwrap_or_default()));
     }
-    let running = State::is_running(project);
+    let running = State::is_running(project) || !serving(project).is_empty();
     if running {
         found.check("server", server(project).await);
     } else {

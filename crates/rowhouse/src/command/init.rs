@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use rowhouse_module::{CannotRun, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandOutcome, shell_word};
 
 const SETTINGS: &str = "# Every key is optional; docs/configuration.md lists them all.
 # environment = \"production\"
@@ -19,8 +19,9 @@ const IGNORE: &str = ".rowhouse/\n";
 pub(super) fn run(folder: &Path) -> Result<CommandOutcome, CannotRun> {
     if folder.join("rowhouse.toml").exists() {
         return Err(CannotRun::because(format!(
-            "{} is a project already; start it with: rowhouse up --dir {0}",
-            folder.display()
+            "{} is a project already; start it with: rowhouse up --dir {}",
+            folder.display(),
+            shell_word(folder)
         )));
     }
     let fail =
@@ -37,7 +38,7 @@ pub(super) fn run(folder: &Path) -> Result<CommandOutcome, CannotRun> {
         "created {} in {}\nnext: rowhouse up --dir {}",
         created.join(", "),
         folder.display(),
-        folder.display()
+        shell_word(folder)
     );
     Ok(CommandOutcome::yes(json!({ "dir": folder.display().to_string(), "created": created }), text))
 }

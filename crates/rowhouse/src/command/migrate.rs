@@ -29,8 +29,8 @@ pub(super) fn project_url(project: &Project) -> Result<Secret, CannotRun> {
     }
     let state = State::read(project).filter(|_| State::is_running(project)).ok_or_else(|| {
         CannotRun::because(format!(
-            "no database: start it with `rowhouse up --dir {}`, or set DATABASE_URL",
-            project.root().display()
+            "no database: start it with `rowhouse up{}`, or set DATABASE_URL",
+            project.dir_option()
         ))
     })?;
     let secrets = Secrets::ensure(project, &*super::rng())?;

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::cli::{ServeArgs, ServeRole};
-use crate::command::instance::record;
+use crate::command::instance::{Running, record};
 use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::telemetry::{self, LogSettings};
@@ -43,8 +43,9 @@ pub(super) async fn run(
     let Started { app, listener, listeners, settings } = started;
     let server = Server::from(&*settings.get::<ServerSettings>());
     let shutdown_delay = settings.get::<ServerSettings>().shutdown_delay;
-    let _recorded = record(modules, project, &settings);
-    tracing::info!(address = %listener.local_addr()?, roles = ?args.roles, "serving");
+    let address = listener.local_addr()?;
+    let _recorded = record(modules, project, &settings, Running::serve(address));
+    tracing::info!(%address, roles = ?args.roles, "serving");
     let (shutdown, draining) = (app.shutdown(), app.shutdown().drain());
     let others = app.serve_listeners(listeners, &draining);
     let serving = tokio::spawn(serve(listener, app.router.clone(), server, draining));
@@ -207,13 +208,13 @@ async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) ->
 
 /// Binds the listener; an error names the process that uses the port.
 pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, CannotRun> {
-    TcpListener::bind((settings.host.as_str(), settings.port)).await.map_err(|error| {
+    TcpListener::bind((settings.bare_host(), settings.port)).await.map_err(|error| {
         let holder = port_owner(settings.port).map(|owner| format!(" by {owner}")).unwrap_or_default();
         CannotRun::because(match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 format!("port {} is taken{holder}; choose another with --port or server.port", settings.port)
             }
-            _ => format!("cannot listen on {}:{}: {error}", settings.host, settings.port),
+            _ => format!("cannot listen on {}: {error}", settings.authority()),
         })
     })
 }

@@ -11,6 +11,8 @@ use rowhouse_module::Project;
 use rowhouse_module::State;
 use rowhouse_module::{CannotRun, CommandOutcome};
 
+use super::instance::serving;
+
 /// Time for requests in flight and the database's shutdown.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -50,7 +52,13 @@ async fn stop_orphan(project: &Project) -> Result<CommandOutcome, CannotRun> {
     };
     let text = match orphan {
         Some(pid) => format!("not running; stopped the PostgreSQL that it had left behind (pid {pid})"),
-        None => "not running".to_owned(),
+        None => match serving(project).as_slice() {
+            [] => "not running".to_owned(),
+            [first, ..] => format!(
+                "no `up` is running; a `serve` is (pid {}), which ends on SIGTERM or by whatever has started it",
+                first.pid
+            ),
+        },
     };
     Ok(CommandOutcome::yes(
         json!({ "stopped": orphan.is_some(), "was_running": false, "pg_pid": orphan }),

@@ -20,8 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cli::UpArgs;
+use crate::command::instance::{Running, record};
 use crate::command::signal::Signals;
-use crate::command::{clock, consent, instance::record, rng};
+use crate::command::{clock, consent, rng};
 use crate::telemetry::{self, LogSettings};
 use crate::{descriptor, safety};
 
@@ -50,8 +51,8 @@ pub(super) async fn run(
         () = signals.next() => return Ok(ended()),
     };
     started.state.write(project)?;
-    let _recorded = record(modules, project, &start.settings);
-    banner::print(&started.state, &started.app.facts, as_json);
+    let _recorded = record(modules, project, &start.settings, Running::up(listener.local_addr()?));
+    banner::print(project, &started.state, &started.app.facts, as_json);
     let following = started.embedded.as_ref().map(|embedded| {
         tokio::spawn(follow_postgres(project.clone(), started.state.clone(), embedded.watch_pid()))
     });
@@ -121,8 +122,7 @@ async fn listen(settings: &mut Settings) -> Result<TcpListener, CannotRun> {
     let port = listener.local_addr()?.port();
     settings.update(|server: &mut ServerSettings| {
         server.port = port;
-        let host = if server.host == "0.0.0.0" { "127.0.0.1" } else { server.host.as_str() };
-        let url = format!("http://{host}:{port}");
+        let url = server.local_url();
         server.public_url.get_or_insert(url);
     });
     Ok(listener)

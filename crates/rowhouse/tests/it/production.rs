@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rowhouse_kernel::Secret;
-use rowhouse_testkit::Cluster;
+use rowhouse_testkit::{Cluster, LIMIT, until};
 use serde_json::{Value, json};
 
 use crate::program::{Folder, free_port, program};
@@ -103,8 +103,30 @@ async fn documented_block_starts_and_waits_for_its_database_when_asked() {
     let used = |name| used_by_running(&folder, &variables, name);
     assert_eq!(used("db.url"), [json!({ "pid": serving.0.id(), "value": "********" })]);
     assert_eq!(used("rest.schemas"), [json!({ "pid": serving.0.id(), "value": "public" })]);
+    serve_is_seen_by_other_commands(&folder, &variables, serving.0.id());
     assert_eq!(serving.stop(), Some(0));
     assert_eq!(used("rest.schemas"), [] as [Value; 0]);
+    let status = command(&folder, &variables, &["status"]).output().unwrap();
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+}
+
+fn serve_is_seen_by_other_commands(folder: &Folder, variables: &[(String, String)], pid: u32) {
+    let run = |args: &[&str]| command(folder, variables, args).output().unwrap();
+    let port = &variables.iter().find(|(name, _)| name == "ROWHOUSE_SERVER__PORT").unwrap().1;
+    let url = format!("http://127.0.0.1:{port}");
+    let status = run(&["status", "--json"]);
+    let document: Value = serde_json::from_slice(&status.stdout).unwrap();
+    let process = json!({ "ready": true, "url": url, "pid": pid });
+    assert_eq!((status.status.code(), &document["serve"]), (Some(0), &json!([process])), "{status:?}");
+    let doctor: Value = serde_json::from_slice(&run(&["doctor", "--json"]).stdout).unwrap();
+    let checks = doctor["checks"].as_array().unwrap();
+    let server = checks.iter().find(|check| check["name"] == "server").unwrap();
+    assert_eq!(
+        server,
+        &json!({ "name": "server", "ok": true, "detail": format!("ready: {url} (serve, pid {pid})") })
+    );
+    let keys = String::from_utf8(run(&["keys", "list"]).stdout).unwrap();
+    assert!(keys.contains("rowhouse keys issue --role anon"), "{keys}");
 }
 
 /// What `config explain` says of running processes, where the configuration has changed since their start.
@@ -116,6 +138,27 @@ fn used_by_running(folder: &Folder, variables: &[(String, String)], name: &str) 
     let row = rows.iter().find(|row| row["name"] == name).unwrap();
     assert_eq!(row["value"], if name == "rest.schemas" { "later" } else { "********" });
     row["running"].as_array().unwrap().clone()
+}
+
+/// No retry mends a URL, or a file that is not there.
+#[tokio::test]
+async fn database_url_that_cannot_be_used_ends_the_start_also_with_retry() {
+    let folder = Folder::with_settings("");
+    for (url, why) in [
+        (
+            "postgres://rowhouse:secret@127.0.0.1:1/app?sslmode=verify-full&sslrootcert=/nowhere/ca.pem",
+            "db.url: sslrootcert /nowhere/ca.pem: ",
+        ),
+        ("postgres://rowhouse:secret@127.0.0.1:many/app", "db.url: bad database URL"),
+        ("mysql://rowhouse:secret@127.0.0.1/app", "the scheme is postgres or postgresql"),
+    ] {
+        let variables = variables(&folder, url, "none");
+        let mut serving = Serving::start(command(&folder, &variables, &["serve", "--retry"]));
+        serving.says(why);
+        let ended = async || serving.0.try_wait().unwrap().is_some();
+        until("the start has ended", LIMIT, ended).await;
+        assert_eq!(serving.0.wait().unwrap().code(), Some(2));
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use super::{FOLDER, Instance};
 use crate::Project;
 
 fn instance(pid: u32) -> Instance {
-    Instance { pid, settings: [("server.port".to_owned(), pid.to_string())].into() }
+    let settings = [("server.port".to_owned(), pid.to_string())].into();
+    Instance { pid, command: "serve".to_owned(), address: "127.0.0.1:1".parse().ok(), settings }
 }
 
 fn files(project: &Project) -> usize {
@@ -39,4 +40,10 @@ fn file_of_a_killed_process_is_passed_over_and_removed_by_the_next() {
     assert_eq!(Instance::running(&project), [instance(1)]);
     let _next = instance(2).record(&project, Uuid::from_u128(2)).unwrap();
     assert_eq!((Instance::running(&project), files(&project)), (vec![instance(1), instance(2)], 2));
+}
+
+#[test]
+fn file_of_an_older_release_is_read() {
+    let read: Instance = serde_json::from_str(r#"{ "pid": 7, "settings": {} }"#).unwrap();
+    assert_eq!((read.command.as_str(), read.address), ("", None));
 }

@@ -47,6 +47,8 @@ async fn schema(project: &Project, client: &Client) -> Result<String, String> {
     let plan = migrate::plan(client, &platform::migrations(), &migrations).await;
     match plan.map_err(|error| error.to_string())?.pending().count() {
         0 => Ok("reached; nothing pending".to_owned()),
-        pending => Err(format!("{pending} migrations are pending; run: rowhouse migrate up")),
+        pending => {
+            Err(format!("{pending} migrations are pending; run: rowhouse migrate up{}", project.dir_option()))
+        }
     }
 }

@@ -8,7 +8,7 @@ use rowhouse_db::embedded::{data_folder, find_binaries, find_binaries_for, is_re
 use rowhouse_db::migrate::Migration;
 use rowhouse_http::ServerSettings;
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::{Mode, Project, State};
+use rowhouse_module::{Mode, Project, State, shell_word};
 
 /// The server that the project's data needs; without data, the newest.
 pub(super) fn postgresql(project: Option<&Project>) -> Result<String, String> {
@@ -37,7 +37,7 @@ pub(super) fn secrets_mode(project: &Project) -> Result<String, String> {
     let path = project.private("keys/secrets.toml");
     match path.metadata().map(|file| file.permissions().mode() & 0o777) {
         Ok(0o600) => Ok("secrets are mode 600".to_owned()),
-        Ok(mode) => Err(format!("{} is mode {mode:o}; run: chmod 600 {0}", path.display())),
+        Ok(mode) => Err(format!("{} is mode {mode:o}; run: chmod 600 {}", path.display(), shell_word(&path))),
         Err(_) => Ok("no secrets yet".to_owned()),
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn current_programs(project: &Project) -> Result<(), String> {
 /// Binds each port that `up` needs, since another account's sockets are not visible.
 pub(super) fn free_ports(settings: &Settings) -> Result<String, String> {
     let server = settings.get::<ServerSettings>();
-    let mut wanted = vec![("the API", format!("{}:{}", server.host, server.port))];
+    let mut wanted = vec![("the API", server.authority())];
     if settings.get::<DbSettings>().server_url().is_none() {
         let port = server.port.checked_add(1).ok_or("port 65535 leaves none for PostgreSQL")?;
         wanted.push(("PostgreSQL", format!("127.0.0.1:{port}")));

@@ -2,15 +2,16 @@
 
 use std::io::Write;
 
-use rowhouse_module::{Fact, State};
+use rowhouse_module::{Fact, Project, State};
 use serde_json::json;
 
-pub(super) fn print(state: &State, facts: &[Fact], as_json: bool) {
+pub(super) fn print(project: &Project, state: &State, facts: &[Fact], as_json: bool) {
     if as_json {
         print_document(state);
     }
     let mut lines = vec![format!("Rowhouse is ready: {}", state.url)];
     if !as_json {
+        let dir = project.dir_option();
         lines.extend([
             format!("  REST API          {}/rest/v1", state.url),
             format!("  Auth              {}/auth/v1", state.url),
@@ -18,8 +19,8 @@ pub(super) fn print(state: &State, facts: &[Fact], as_json: bool) {
         ]);
         lines.extend(facts.iter().filter_map(line));
         lines.extend([
-            "  Database          rowhouse psql (the URL stands in .rowhouse/state.json)".to_owned(),
-            "  Stop with Ctrl-C, or: rowhouse stop".to_owned(),
+            format!("  Database          rowhouse psql{dir} (the URL stands in .rowhouse/state.json)"),
+            format!("  Stop with Ctrl-C, or: rowhouse stop{dir}"),
         ]);
     }
     let _closed_terminal = writeln!(std::io::stderr(), "{}", lines.join("\n"));

@@ -96,6 +96,11 @@ fn login_changes_itself(folder: &Folder) {
 }
 
 fn running_project_is_told(folder: &Folder, up: &Up) {
+    let banner = up.log_until("Stop with Ctrl-C").join("\n");
+    for command in ["psql", "stop"] {
+        let hint = format!("rowhouse {command} --dir {}", folder.path().display());
+        assert!(banner.contains(&hint), "{banner}");
+    }
     assert_eq!(folder.run(&["status"]).code, 0);
     let status = folder.run(&["status", "--json"]);
     let document = status.document();
@@ -197,6 +202,9 @@ fn database_is_within_reach(folder: &Folder) {
         "select title from todos where title = 'first'",
     ]);
     assert_eq!((answer.code, answer.out.as_str()), (0, "first\n"), "{answer:?}");
+    let who = "select current_user || ' ' || session_user";
+    let project = crate::program::run(&["--dir", dir, "psql", "--as-project", "-At", "-c", who]);
+    assert_eq!((project.code, project.out.as_str()), (0, "rowhouse_project rowhouse\n"), "{project:?}");
     let failed =
         crate::program::run(&["--dir", dir, "psql", "-v", "ON_ERROR_STOP=1", "-c", "select nonsense"]);
     assert_ne!(failed.code, 0, "psql's own exit code: {failed:?}");

@@ -59,3 +59,19 @@ async fn failures_have_distinct_exit_codes() {
         assert_eq!(run.code, code, "{args:?}: {run:?}");
     }
 }
+
+#[tokio::test]
+async fn pause_of_a_tenant_is_not_reported_as_one_of_all() {
+    let (db, folder) = project().await;
+    let tenant = "01900000-0000-7000-8000-000000000001";
+    let made = format!(
+        "insert into tenancy.organizations (id, name, slug) values ('{tenant}', 'x', 'x'); \
+         insert into tenancy.tenants (id, organization_id, name, slug) values ('{tenant}', '{tenant}', 'x', 'x')"
+    );
+    db.superuser().await.batch_execute(&made).await.unwrap();
+    for (command, word) in [("pause", "paused"), ("resume", "resumed")] {
+        let run = folder.run(&["jobs", command, "--tenant", tenant]);
+        assert!(run.out.starts_with(&format!("{word}: ")), "{run:?}");
+        assert!(run.out.trim_end().ends_with(&format!(" of tenant {tenant}")), "{run:?}");
+    }
+}
