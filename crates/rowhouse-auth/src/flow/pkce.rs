@@ -109,12 +109,12 @@ async fn open(
     let user = flow.user_id.ok_or(ExchangeError::NotFound)?;
     let method = Method::parse(&flow.method).ok_or(ExchangeError::NotFound)?;
     let provider = (method == Method::Oauth).then_some(flow.provider.as_str());
+    user::note_sign_in_time(tx, user, now).await?;
     let grant = session::open(auth, tx, user, SignedInBy { method, provider }, client, now).await?;
     let grant = grant.filter(|grant| grant.user.deleted_at.is_none()).ok_or(ExchangeError::NotFound)?;
     if grant.user.is_banned(now) {
         return Err(ExchangeError::Banned);
     }
-    user::note_sign_in_time(tx, user, now).await?;
     flow_state::delete(tx, flow.id).await?;
     Ok(grant)
 }

@@ -187,7 +187,7 @@ async fn malformed_requests_for_letters_are_refused() {
 #[tokio::test]
 async fn hook_that_refuses_does_not_tell_that_the_address_is_unknown() {
     let app = with_user(strict()).await;
-    let refuse = "create function public.refuse(event jsonb) returns jsonb language sql as \
+    let refuse = "create function public.refuse(event jsonb) returns jsonb language sql security definer set search_path = public as \
         $$ select '{\"error\": {\"http_code\": 403, \"message\": \"no\"}}'::jsonb $$";
     app.db.migrate(refuse).await;
     let hooks = rowhouse_auth::AuthHookSettings {
