@@ -165,10 +165,10 @@ impl Control {
         let work = async {
             let connection = self.use_one().await?;
             let result = body(&OwnSession::new(connection.object()?)).await;
-            if result.is_ok() {
-                connection.keep();
-            } else {
-                connection.release();
+            match &result {
+                Ok(_) => connection.keep(),
+                Err(error) if is_stale(error) => connection.discard(),
+                Err(_) => connection.release(),
             }
             result
         };
@@ -327,6 +327,11 @@ async fn run_once<T, E: TransactionError>(
             Err(error)
         }
     }
+}
+
+/// A prepared statement that a migration has changed the result of, or that is gone: the connection would keep failing.
+fn is_stale(error: &impl TransactionError) -> bool {
+    matches!(error.database().and_then(DbError::code), Some("0A000" | "26000"))
 }
 
 /// Before another attempt.

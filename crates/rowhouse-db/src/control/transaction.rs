@@ -118,6 +118,11 @@ impl InUse {
         drop(self.object.take());
     }
 
+    /// Closes the connection; no transaction is open.
+    pub(super) fn discard(mut self) {
+        drop(self.object.take().map(deadpool_postgres::Object::take));
+    }
+
     /// Resets the session in the background; no transaction is open.
     pub(super) fn release(self) {
         if tokio::runtime::Handle::try_current().is_ok() {
