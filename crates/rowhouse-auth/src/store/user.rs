@@ -50,7 +50,7 @@ macro_rules! select_user {
                coalesce((
                  select jsonb_agg(jsonb_build_object('identity_id', i.id, 'id', i.provider_id, 'user_id', i.user_id,
                    'identity_data', i.identity_data, 'provider', i.provider, 'last_sign_in_at', i.last_sign_in_at,
-                   'created_at', i.created_at, 'updated_at', i.updated_at, 'email', i.email) order by i.created_at, i.id)
+                   'created_at', i.created_at, 'updated_at', i.updated_at, 'email', i.email) order by i.created_at, i.provider <> 'email', i.id)
                  from auth.identities i where i.user_id = u.id), '[]') as identities,
                coalesce((
                  select jsonb_agg(jsonb_build_object('id', f.id, 'friendly_name', f.friendly_name, 'factor_type', f.factor_type,

@@ -190,6 +190,7 @@ async fn hook_that_refuses_does_not_tell_that_the_address_is_unknown() {
     let refuse = "create function public.refuse(event jsonb) returns jsonb language sql security definer set search_path = public as \
         $$ select '{\"error\": {\"http_code\": 403, \"message\": \"no\"}}'::jsonb $$";
     app.db.migrate(refuse).await;
+    app.sql().await.query_one("select auth.confine_hook('\"public\".\"refuse\"')", &[]).await.unwrap();
     let hooks = rowhouse_auth::AuthHookSettings {
         before_user_created: Some("pg-functions://postgres/public/refuse".to_owned()),
         ..Default::default()

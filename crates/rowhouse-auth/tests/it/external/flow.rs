@@ -103,7 +103,7 @@ async fn same_person_comes_back_to_the_same_account_under_another_address() {
     let app = start(&provider).await;
     sign_in(&app, &provider, person("1", "a@example.com", true)).await;
     let back = sign_in(&app, &provider, json!({ "sub": "1", "email": "b@example.com", "name": "Bea" })).await;
-    let user = app.get("/user", &parameter(&back, "access_token").unwrap()).await.ok();
+    let user = app.get("/user", &token_of(&back)).await.ok();
     assert_eq!((&user["email"], &user["user_metadata"]["name"]), (&json!("a@example.com"), &json!("Bea")));
     let count = app.sql().await.query_one("select count(*) from auth.users", &[]).await.unwrap();
     assert_eq!(count.get::<_, i64>(0), 1);
@@ -115,7 +115,7 @@ async fn verified_address_links_to_the_confirmed_account() {
     let app = start(&provider).await;
     let ann = app.sign_up("a@example.com").await;
     let back = sign_in(&app, &provider, person("1", "A@example.com", true)).await;
-    let user = app.get("/user", &parameter(&back, "access_token").unwrap()).await.ok();
+    let user = app.get("/user", &token_of(&back)).await.ok();
     assert_eq!(user["id"], ann.id());
     assert_eq!(user["app_metadata"], json!({ "provider": "email", "providers": ["email", "acme"] }));
     app.get("/user", ann.token()).await.ok();
@@ -175,6 +175,11 @@ async fn closed_sign_up_and_bans_hold_for_external_sign_in() {
     is_error(&sign_in(&open, &provider, person("3", "b@example.com", true)).await, "user_banned");
 }
 
+/// The access token in the fragment of an answer that signs in.
+fn token_of(back: &url::Url) -> String {
+    parameter(back, "access_token").unwrap_or_else(|| panic!("{back}"))
+}
+
 #[tokio::test]
 async fn address_is_required_unless_the_provider_may_do_without() {
     let provider = FakeProvider::start().await;
@@ -183,7 +188,7 @@ async fn address_is_required_unless_the_provider_may_do_without() {
     let acme = json!({ "client_id": ["web"], "issuer": provider.url, "email_optional": true });
     let lax = App::with(with_providers(json!({ "acme": acme }))).await;
     let back = sign_in(&lax, &provider, json!({ "sub": "1" })).await;
-    let user = lax.get("/user", &parameter(&back, "access_token").unwrap()).await.ok();
+    let user = lax.get("/user", &token_of(&back)).await.ok();
     assert_eq!((&user["email"], &user["identities"][0]["provider"]), (&json!(""), &json!("acme")));
 }
 
@@ -215,7 +220,7 @@ async fn github_tells_the_primary_address() {
         (Some("user:email"), None)
     );
     let back = visit(&app, &provider.admit(&there, json!({}))).await.target();
-    let user = app.get("/user", &parameter(&back, "access_token").unwrap()).await.ok();
+    let user = app.get("/user", &token_of(&back)).await.ok();
     let data = &user["identities"][0]["identity_data"];
     assert_eq!(
         (&user["email"], &data["sub"], &data["user_name"]),
@@ -245,7 +250,7 @@ async fn apple_posts_the_name_the_first_time() {
         .await
         .unwrap();
     let back = url::Url::parse(posted.headers()["location"].to_str().unwrap()).unwrap();
-    let user = app.get("/user", &parameter(&back, "access_token").unwrap()).await.ok();
+    let user = app.get("/user", &token_of(&back)).await.ok();
     assert_eq!(user["user_metadata"]["full_name"], "Ann Example");
     assert_eq!(user["user_metadata"]["custom_claims"], json!({ "is_private_email": "true" }));
 }
@@ -288,7 +293,7 @@ async fn password_of_an_account_that_nobody_has_proved_to_own_is_gone() {
         json!({ "email": "a@example.com", "password": PASSWORD, "data": { "name": "Mallory", "x": 1 } });
     app.post("/signup", squatted).await.ok();
     let back = sign_in(&app, &provider, person("1", "a@example.com", true)).await;
-    let user = app.get("/user", &parameter(&back, "access_token").unwrap()).await.ok();
+    let user = app.get("/user", &token_of(&back)).await.ok();
     assert_eq!(
         (&user["user_metadata"]["name"], &user["user_metadata"]["x"]),
         (&json!("Ann Example"), &Value::Null)
