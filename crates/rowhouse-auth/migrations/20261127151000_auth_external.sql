@@ -69,12 +69,13 @@ begin
   delete from auth.sessions s where s.user_id = account;
   delete from auth.identities i where i.user_id = account;
   delete from auth.mfa_factors f where f.user_id = account;
+  delete from auth.known_networks n where n.user_id = account;
   delete from auth.one_time_tokens t where t.user_id = account;
   delete from auth.webauthn_credentials c where c.user_id = account;
   delete from auth.mfa_recovery_codes r where r.user_id = account;
   delete from auth.flow_state f where f.user_id = account or f.linking_target_id = account;
   update auth.users u set
-    encrypted_password = '', failed_signins = 0, locked_until = null, raw_user_meta_data = '{}',
+    encrypted_password = '', raw_user_meta_data = '{}',
     email_change = '', phone = null, phone_change = '', confirmation_token = '', recovery_token = '',
     email_change_token_new = '', email_change_token_current = '', phone_change_token = '', reauthentication_token = ''
   where u.id = account;

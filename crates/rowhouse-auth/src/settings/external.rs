@@ -82,3 +82,47 @@ impl ProviderSettings {
 fn is_web_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_kernel::settings::{Findings, Named, Setting};
+
+    use super::ProviderSettings;
+
+    fn mistakes(json: &str) -> Vec<String> {
+        let named: Named<ProviderSettings> = Named::from_text(json).unwrap();
+        let mut found = Vec::new();
+        named.report("external", &mut Findings::new("auth", &mut found));
+        found
+    }
+
+    #[test]
+    fn whole_providers_have_no_mistakes() {
+        let whole = r#"{"google": {"client_id": ["a"]}, "my-idp": {"client_id": ["a"], "issuer": "https://id.example"}}"#;
+        assert_eq!(mistakes(whole), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_mistake_names_its_key() {
+        let unknown = "not set; it is known of apple, azure, github, gitlab and google only";
+        for (json, mistake) in [
+            (r#"{"google": {}}"#, "auth.external.google.client_id: not set".to_owned()),
+            (r#"{"acme": {"client_id": ["a"]}}"#, format!("auth.external.acme.issuer: {unknown}")),
+            (
+                r#"{"acme": {"client_id": ["a"], "issuer": "acme"}}"#,
+                "auth.external.acme.issuer: expected a URL with https:// or http://".to_owned(),
+            ),
+            (
+                r#"{"apple": {"client_id": ["a"], "secret": "-----BEGIN PRIVATE KEY-----"}}"#,
+                "auth.external.apple.team_id: a private key needs team_id and key_id".to_owned(),
+            ),
+            (
+                r#"{"google": {"client_id": ["a"], "colour": "red"}}"#,
+                "auth.external.google.colour: no such setting".to_owned(),
+            ),
+        ] {
+            assert_eq!(mistakes(json), [mistake], "{json}");
+        }
+        assert_eq!(mistakes(r#"{"email": {"client_id": ["a"], "issuer": "https://id.example"}}"#).len(), 1);
+    }
+}

@@ -114,6 +114,7 @@ async fn verified_address_links_to_the_confirmed_account() {
     let provider = FakeProvider::start().await;
     let app = start(&provider).await;
     let ann = app.sign_up("a@example.com").await;
+    app.pass(std::time::Duration::from_secs(1));
     let back = sign_in(&app, &provider, person("1", "A@example.com", true)).await;
     let user = app.get("/user", &token_of(&back)).await.ok();
     assert_eq!(user["id"], ann.id());
@@ -184,6 +185,7 @@ fn token_of(back: &url::Url) -> String {
 async fn address_is_required_unless_the_provider_may_do_without() {
     let provider = FakeProvider::start().await;
     let app = start(&provider).await;
+    provider.set(|says| says.userinfo = json!({ "sub": "1" }));
     is_error(&sign_in(&app, &provider, json!({ "sub": "1" })).await, "unexpected_failure");
     let acme = json!({ "client_id": ["web"], "issuer": provider.url, "email_optional": true });
     let lax = App::with(with_providers(json!({ "acme": acme }))).await;

@@ -14,6 +14,8 @@ async fn authorize(app: &App, token: &str) -> Answer {
 }
 
 async fn link(app: &App, provider: &FakeProvider, token: &str, claims: serde_json::Value) -> Url {
+    // Identities are listed in the order of their making.
+    app.pass(std::time::Duration::from_secs(1));
     let told = authorize(app, token).await.ok();
     let there = Url::parse(told["url"].as_str().unwrap()).unwrap();
     visit(app, &provider.admit(&there, claims)).await.target()
