@@ -1,6 +1,7 @@
 //! `cargo xtask bench rest`: the data API against pgbench running the same transaction on the same server in the same
 //! run, and the process's memory. The result is the ratio within a run; absolute numbers depend on the machine.
 
+pub(crate) mod auth;
 mod import;
 pub(crate) mod jobs;
 pub(crate) mod mail;

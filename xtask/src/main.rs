@@ -76,6 +76,21 @@ enum Bench {
         #[arg(long, conflicts_with = "only")]
         tls: bool,
     },
+    /// Sign-ins, refreshes and tokens against pgbench running the same statements; needs wrk.
+    Auth {
+        /// Seconds per measurement.
+        #[arg(long, default_value_t = 6)]
+        seconds: u32,
+        /// Measurements per side.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// A folder with GoTrue's program, named `auth`, and its `migrations`: measured as well.
+        #[arg(long)]
+        peers: Option<PathBuf>,
+        /// Only figures with this in their name; the result is printed and not written.
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Reloads of a schema of thousands of tables, with requests under way.
     Schema {
         /// Tables.
@@ -130,6 +145,9 @@ fn main() -> ExitCode {
         Chore::Bench(Bench::Rest { seconds, rounds, only, tls }) => {
             let only = if tls { Some("TLS".to_owned()) } else { only };
             bench::run(&root(), &bench::Effort { seconds, rounds, only })
+        }
+        Chore::Bench(Bench::Auth { seconds, rounds, peers, only }) => {
+            bench::auth::run(&root(), &bench::Effort { seconds, rounds, only }, peers.as_deref())
         }
         Chore::Bench(Bench::Schema { tables, rounds }) => {
             bench::schema::run(&root(), bench::schema::Size { tables, rounds })

@@ -23,9 +23,11 @@ pub(crate) enum Repeat {
     Once,
 }
 
-/// Where the load goes: as the login of the data plane, over the socket that it uses.
+/// Where the load goes: as a login of the program, over the socket that it uses.
 pub(crate) struct Pgbench {
     program: PathBuf,
+    login: &'static str,
+    clients: u32,
     password: String,
     socket_dir: String,
     port: String,
@@ -33,13 +35,20 @@ pub(crate) struct Pgbench {
 }
 
 impl Pgbench {
+    /// As the login of the data plane.
     pub(crate) fn new(server: &Server) -> Result<Self> {
+        Self::of_login(server, "authenticator", CLIENTS)
+    }
+
+    pub(crate) fn of_login(server: &Server, login: &'static str, clients: u32) -> Result<Self> {
         let binaries = find_binaries().map_err(|error| anyhow::anyhow!("{error}"))?;
         let data_dir = PathBuf::from(server.state["pg_data_dir"].as_str().context("pg_data_dir")?);
         let port = server.state["port"].as_u64().context("port")? + 1;
         Ok(Self {
             program: binaries.program("pgbench"),
-            password: server.authenticator_password()?,
+            login,
+            clients,
+            password: server.password(login)?,
             socket_dir: data_dir.with_file_name("run").display().to_string(),
             port: port.to_string(),
             processes: server.processes()?,
@@ -48,24 +57,34 @@ impl Pgbench {
 
     /// The transaction, prepared. Latencies come from pgbench's log.
     pub(crate) fn run(&self, script: &Script, repeat: Repeat) -> Result<Measured> {
+        self.run_text(&script.transaction(), &script.variables, repeat)
+    }
+
+    /// The same of a script's text.
+    pub(crate) fn run_text(
+        &self,
+        text: &str,
+        variables: &[(String, String)],
+        repeat: Repeat,
+    ) -> Result<Measured> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("transaction.sql");
-        std::fs::write(&file, script.transaction())?;
+        std::fs::write(&file, text)?;
         let log = tempfile::tempdir()?;
         let mut command = Command::new(&self.program);
         command.args(["--no-vacuum", "--protocol", "prepared", "--jobs", "1", "--log", "--log-prefix"]);
         command.arg(log.path().join("t")).arg("--file").arg(&file);
         match repeat {
             Repeat::Seconds(seconds) => {
-                command.args(["--client", &CLIENTS.to_string()]).args(["--time", &seconds.to_string()])
+                command.args(["--client", &self.clients.to_string()]).args(["--time", &seconds.to_string()])
             }
             Repeat::Once => command.args(["--client", "1", "--transactions", "1"]),
         };
-        for (name, value) in &script.variables {
+        for (name, value) in variables {
             command.arg("--define").arg(format!("{name}={value}"));
         }
         command.args(["--host", &self.socket_dir, "--port", &self.port]);
-        command.args(["--username", "authenticator", "postgres"]).env("PGPASSWORD", &self.password);
+        command.args(["--username", self.login, "postgres"]).env("PGPASSWORD", &self.password);
         let before = self.processes.cpu_time()?;
         let output = command.output().context("pgbench")?;
         let spent = self.processes.cpu_time()?.since(before);

@@ -17,11 +17,11 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn ratio(&self) -> f64 {
+    pub(super) fn ratio(&self) -> f64 {
         self.ours.per_second / self.pgbench.per_second
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let side = |m: &Measured| {
             json!({
                 "per_second": m.per_second.round(),
@@ -117,6 +117,6 @@ pub(crate) fn write(document: &Value, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn hundredths(number: f64) -> f64 {
+pub(super) fn hundredths(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }

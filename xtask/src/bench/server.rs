@@ -203,11 +203,12 @@ impl Server {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// The password of the login `authenticator`.
-    pub(crate) fn authenticator_password(&self) -> Result<String> {
+    /// The password of a login of the program.
+    pub(crate) fn password(&self, login: &str) -> Result<String> {
         let secrets: toml::Table =
             std::fs::read_to_string(self.project.join(".rowhouse/keys/secrets.toml"))?.parse()?;
-        Ok(secrets["authenticator_password"].as_str().context("the password")?.to_owned())
+        let password = secrets.get(&format!("{login}_password")).and_then(toml::Value::as_str);
+        Ok(password.context("the password")?.to_owned())
     }
 }
 

@@ -33,8 +33,24 @@ impl Wrk {
 
     /// `connections` keep one request each in flight for `seconds`.
     pub(crate) fn run(&self, request: &Request, connections: u32, seconds: u32) -> Result<Measured> {
+        self.run_lua(&lua(request), request, connections, seconds)
+    }
+
+    /// The same at a rate: each connection pauses between its requests, for `pause_ms` on average.
+    pub(crate) fn run_paused(
+        &self,
+        request: &Request,
+        connections: u32,
+        seconds: u32,
+        pause_ms: u32,
+    ) -> Result<Measured> {
+        let pause = format!("function delay() return math.random(0, {}) end\n", pause_ms * 2);
+        self.run_lua(&(lua(request) + &pause), request, connections, seconds)
+    }
+
+    fn run_lua(&self, lua: &str, request: &Request, connections: u32, seconds: u32) -> Result<Measured> {
         let script = self.folder.path().join("request.lua");
-        std::fs::write(&script, lua(request))?;
+        std::fs::write(&script, lua)?;
         let mut command = Command::new("wrk");
         command.args(["--threads", "1", "--latency", "--connections", &connections.to_string()]);
         command.args(["--duration", &format!("{seconds}s")]).arg("--script").arg(&script);
@@ -58,7 +74,8 @@ fn lua(request: &Request) -> String {
     format!("wrk.method = '{}'\n{}", request.method, body.unwrap_or_default())
 }
 
-fn read(text: &str) -> Result<Measured> {
+/// The figures that wrk printed.
+pub(crate) fn read(text: &str) -> Result<Measured> {
     anyhow::ensure!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "failed requests");
     let number = |label| word_after(text, label).and_then(|word| word.parse::<f64>().ok());
     let distribution = text.split_once("Latency Distribution").map(|(_, rest)| rest).context("latencies")?;

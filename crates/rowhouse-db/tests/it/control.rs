@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_db::{Control, DbError, DbSettings, Transaction};
+use rowhouse_db::{Batched, Control, DbError, DbSettings, OwnSession, Transaction};
 use rowhouse_kernel::{Actor, Operation, SystemClock, TenantId, UserId};
 use rowhouse_testkit::{LIMIT, TestDatabase, until, until_some, until_true};
 use uuid::Uuid;
@@ -46,6 +46,64 @@ async fn transaction_has_its_operation_in_settings_that_end_with_it() {
     };
     let after = control.statement(&Operation::system("test.after"), read).await.unwrap();
     assert!(after.iter().all(|value| value.as_deref().unwrap_or_default().is_empty()), "{after:?}");
+}
+
+#[tokio::test]
+async fn batch_is_one_transaction_with_the_operations_settings() {
+    let (db, control) = control().await;
+    let client = db.superuser().await;
+    client.batch_execute("create table public.noted (id int primary key, operation text); grant all on public.noted to rowhouse").await.unwrap();
+    let note = |sql| Batched { sql, parameters: &[] };
+    let one =
+        note("insert into public.noted select 1, current_setting('rowhouse.operation') returning operation");
+    let twice = note("insert into public.noted values (1)");
+    let leaves = note("select set_config('search_path', 'public', false)");
+    let refused = control.run_batch(&operation(), &[one, twice, one]).await.unwrap_err();
+    assert_eq!(refused.code(), Some("23505"), "the first statement that failed");
+    let rows = control.run_batch(&operation(), &[one, leaves]).await.unwrap();
+    assert_eq!((rows.len(), rows[0][0].get::<_, &str>(0)), (2, "test.settings"));
+    let path = async |client: &tokio_postgres::Client| {
+        Ok::<String, DbError>(client.query_one("show search_path", &[]).await?.get(0))
+    };
+    let path = control.statement(&Operation::system("test.after"), path).await.unwrap();
+    assert!(!path.contains("public"), "the session is reset: {path}");
+    let count = client.query_one("select count(*) from public.noted", &[]).await.unwrap();
+    assert_eq!(count.get::<_, i64>(0), 1, "the refused batch has left nothing");
+}
+
+#[tokio::test]
+async fn own_statement_is_prepared_once_and_a_failed_one_spoils_nothing() {
+    let (_db, control) = control().await;
+    let operation = Operation::system("test.own");
+    let prepared = async |session: &OwnSession<'_>| {
+        let sql = "select count(*) from pg_prepared_statements where statement like '%of this test%' -- of this test";
+        let row = session.query_prepared_opt(sql, &[]).await?;
+        Ok::<Option<i64>, DbError>(row.map(|row| row.get(0)))
+    };
+    let fail =
+        async |session: &OwnSession<'_>| session.batch_execute("select 1 / 0").await.map_err(DbError::from);
+    for _ in 0..3 {
+        assert_eq!(control.own_statement(&operation, prepared).await.unwrap(), Some(1));
+    }
+    assert_eq!(control.own_statement(&operation, fail).await.unwrap_err().code(), Some("22012"));
+    assert_eq!(control.own_statement(&operation, prepared).await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn prepared_statement_whose_result_a_migration_changes_fails_once() {
+    let (db, control) = control().await;
+    let (client, operation) = (db.superuser().await, Operation::system("test.own"));
+    client
+        .batch_execute("create table public.noted (id int); grant all on public.noted to rowhouse")
+        .await
+        .unwrap();
+    let read = async |session: &OwnSession<'_>| {
+        session.query_prepared_opt("select id from public.noted", &[]).await.map_err(DbError::from)
+    };
+    assert!(control.own_statement(&operation, read).await.unwrap().is_none());
+    client.batch_execute("alter table public.noted alter id type bigint").await.unwrap();
+    assert_eq!(control.own_statement(&operation, read).await.unwrap_err().code(), Some("0A000"));
+    assert!(control.own_statement(&operation, read).await.unwrap().is_none());
 }
 
 #[tokio::test]
