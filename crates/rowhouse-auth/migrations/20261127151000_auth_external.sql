@@ -93,7 +93,7 @@ language sql set search_path = pg_catalog, pg_temp as $$
       'provider', known.names[1], 'providers', to_jsonb(known.names))),
     updated_at = changed_at
   from (
-    select coalesce(array_agg(p.provider order by p.since), '{}') as names from (
+    select coalesce(array_agg(p.provider order by p.since, p.provider <> 'email', p.provider), '{}') as names from (
       select i.provider, min(i.created_at) as since from auth.identities i where i.user_id = account group by i.provider
     ) p
   ) known
