@@ -26,7 +26,13 @@ export async function serveFrontEnd() {
     response.end(isScript ? client : '<!doctype html><title>front end</title><script src="/supabase.js"></script>')
   })
   await new Promise((resolve) => server.listen(0, 'localhost', resolve))
-  return { port: server.address().port, stop: () => new Promise((resolve) => server.close(resolve)) }
+  const stop = async () => {
+    // Browsers keep connections open that they have not used yet.
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    await closed
+  }
+  return { port: server.address().port, stop }
 }
 
 /** Opens the browser. `page.evaluate` runs functions in it; `authenticator` speaks the domain WebAuthn of the protocol. */
