@@ -69,6 +69,22 @@ impl Server {
         Ok(server)
     }
 
+    /// A second server of this one's keys over the same PostgreSQL, with settings changed by variables.
+    pub(crate) fn start_beside(
+        &self,
+        root: &Path,
+        folder: &Path,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        let (from, to) = (self.project.join(".rowhouse/keys"), folder.join("project/.rowhouse/keys"));
+        std::fs::create_dir_all(&to)?;
+        for entry in std::fs::read_dir(from)? {
+            let path = entry?.path();
+            std::fs::copy(&path, to.join(path.file_name().unwrap_or_default()))?;
+        }
+        Self::start_on(root, folder, variables, self.postmaster.context("a PostgreSQL of its own")?)
+    }
+
     /// A fresh process on the same project, with settings changed by variables.
     pub(crate) fn restart(&mut self, variables: &[(&str, &str)]) -> Result<()> {
         self.stop()?;

@@ -1,5 +1,5 @@
-//! What TLS to PostgreSQL costs: the same reads with and without it, in turns, over TCP on loopback to a server with an
-//! authority of its own. Certificates are made by openssl.
+//! What TLS to PostgreSQL costs: the same reads with and without it, in turns, over TCP on loopback to a PostgreSQL with
+//! an authority of its own. Certificates are made by openssl.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,36 +7,61 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use rowhouse_testkit::Cluster;
 
-use super::server::{Server, User};
+use super::server::Server;
 use super::wrk::Wrk;
 use super::{CONNECTIONS, Effort, Measured, median, scenario};
 
-/// The throughput of plain text as a multiple of that of TLS: the medians of all rounds.
+/// Seconds of one measurement. Short, so that both of a pair meet the same machine.
+const SLICE: u32 = 1;
+
+/// The throughput of plain text as a multiple of that of TLS: the median over pairs of measurements. Two servers run at
+/// the same time, so that no restart lies between the two of a pair, and take turns in going first.
 pub(super) async fn plain_against_tls(root: &Path, effort: &Effort) -> Result<f64> {
     let postgres = Postgres::start()?;
-    let folder = tempfile::tempdir().context("a folder for the project")?;
-    let mut server =
-        Server::start_on(root, folder.path(), &[("ROWHOUSE_DB__URL", &postgres.plain())], postgres.pid()?)?;
-    let user = server.sign_up().await?;
-    scenario::fill_todos(&server, &user).await?;
-    let (mut plain, mut secured) = (Vec::new(), Vec::new());
-    for round in 1..=effort.rounds {
-        eprintln!("reads over TLS: round {round} of {}", effort.rounds);
-        for (url, measured) in [(postgres.plain(), &mut plain), (postgres.secured(), &mut secured)] {
-            server.restart(&[("ROWHOUSE_DB__URL", &url)])?;
-            measured.push(reads(&server, &user, effort.seconds)?);
-        }
-    }
-    server.stop()?;
-    let (plain, secured) = (median(plain)?, median(secured)?);
-    eprintln!("plain: {:.0} a second; TLS: {:.0} a second", plain.per_second, secured.per_second);
-    Ok(plain.per_second / secured.per_second)
+    let folder = tempfile::tempdir().context("a folder for the projects")?;
+    let url = |url| [("ROWHOUSE_DB__URL", url)];
+    let (plain, secured) = (postgres.plain(), postgres.secured());
+    let mut plain = Server::start_on(root, &folder.path().join("plain"), &url(&plain), postgres.pid()?)?;
+    let user = plain.sign_up().await?;
+    scenario::fill_todos(&plain, &user).await?;
+    let mut secured = plain.start_beside(root, &folder.path().join("secured"), &url(&secured))?;
+    let sides = [Wrk::new(&plain, &user)?, Wrk::new(&secured, &user)?];
+    let pairs = measure(&sides, effort)?;
+    secured.stop()?;
+    plain.stop()?;
+    summarize(pairs)
 }
 
-fn reads(server: &Server, user: &User, seconds: u32) -> Result<Measured> {
-    let wrk = Wrk::new(server, user)?;
-    wrk.run(&scenario::twenty_rows(), CONNECTIONS, 2)?;
-    wrk.run(&scenario::twenty_rows(), CONNECTIONS, seconds)
+/// Pairs of plain text and TLS.
+fn measure(sides: &[Wrk; 2], effort: &Effort) -> Result<Vec<[Measured; 2]>> {
+    let reads = |side: usize, seconds| sides[side].run(&scenario::twenty_rows(), CONNECTIONS, seconds);
+    (reads(0, 2)?, reads(1, 2)?);
+    let pairs = effort.rounds * effort.seconds / SLICE;
+    (1..=pairs)
+        .map(|pair| {
+            eprintln!("reads over TLS: {pair} of {pairs}");
+            if pair % 2 == 0 {
+                return Ok([reads(0, SLICE)?, reads(1, SLICE)?]);
+            }
+            let secured = reads(1, SLICE)?;
+            Ok([reads(0, SLICE)?, secured])
+        })
+        .collect()
+}
+
+fn summarize(pairs: Vec<[Measured; 2]>) -> Result<f64> {
+    let mut ratios: Vec<f64> =
+        pairs.iter().map(|[plain, secured]| plain.per_second / secured.per_second).collect();
+    ratios.sort_by(f64::total_cmp);
+    for (side, name) in ["plain", "TLS"].into_iter().enumerate() {
+        let middle = median(pairs.iter().map(|pair| pair[side]).collect())?;
+        let Measured { per_second, server_cpu_us, postgres_cpu_us, .. } = middle;
+        eprintln!(
+            "{name}: {per_second:.0} a second; {server_cpu_us:.0} µs and PostgreSQL's {postgres_cpu_us:.0} µs each"
+        );
+    }
+    eprintln!("plain / TLS, by pair: {ratios:.2?}");
+    ratios.get(ratios.len() / 2).copied().context("nothing was measured")
 }
 
 /// A server that speaks both, on loopback.

@@ -51,8 +51,9 @@ CPU is the user and system time of the server's process, and of PostgreSQL's pos
 measurement, divided by the requests or transactions answered in it.
 
 Shared sends are switched off by `db.shared_sends` and measured in turns, 64 requests in flight, with a fresh process each
-time; so are reads over TLS and over plain text, 16 in flight, over TCP on loopback to a PostgreSQL with an authority of its
-own (`sslmode=verify-full`, TLS 1.3). `cargo xtask bench rest --only \"shared sends\"` and `--tls` measure these alone.
+time. Reads over TLS and over plain text, 16 in flight, go over TCP on loopback to a PostgreSQL with an authority of its own
+(`sslmode=verify-full`, TLS 1.3). Two processes run at the same time and are loaded in turns for a second each; the median of
+the ratios of neighbouring seconds counts. `cargo xtask bench rest --only \"shared sends\"` and `--tls` measure these alone.
 
 The import is timed from the first byte sent to the end of the answer. It takes turns with `insert … select` of the same
 rows by the same role in the same context, into the same table, emptied before each. Peak memory is what the kernel
