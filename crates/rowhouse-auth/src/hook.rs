@@ -176,7 +176,7 @@ impl Hooks {
             timeout: self.settings.http_timeout,
         };
         match self.outbound.send(message, &*self.clock).await {
-            Ok(answer) => read(answer),
+            Ok(answer) => read(&answer),
             Err(SendError::NoAnswer(_)) => Ok(None),
             Err(SendError::Address(why)) => Err(HookError::Broken(why)),
         }
@@ -184,7 +184,7 @@ impl Hooks {
 }
 
 /// `None` asks for a repetition.
-fn read(answer: outbound::OutboundResponse) -> Result<Option<Value>, HookError> {
+fn read(answer: &outbound::OutboundResponse) -> Result<Option<Value>, HookError> {
     let broken = |text: String| Err(HookError::Broken(text));
     match answer.status {
         204 => Ok(Some(Value::Null)),

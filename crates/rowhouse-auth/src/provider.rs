@@ -120,11 +120,11 @@ pub(crate) enum ProviderError {
 }
 
 impl Provider {
-    fn unusable(&self, what: &'static str, why: impl ToString) -> ProviderError {
+    fn unusable(&self, what: &'static str, why: impl std::fmt::Display) -> ProviderError {
         ProviderError::Unusable { provider: self.name.clone(), what, why: why.to_string() }
     }
 
-    fn bad_token(&self, why: impl ToString) -> ProviderError {
+    fn bad_token(&self, why: impl std::fmt::Display) -> ProviderError {
         ProviderError::IdToken { provider: self.name.clone(), why: why.to_string() }
     }
 }

@@ -19,12 +19,21 @@ const SLICE: u32 = 1;
 pub(super) async fn plain_against_tls(root: &Path, effort: &Effort) -> Result<f64> {
     let postgres = Postgres::start()?;
     let folder = tempfile::tempdir().context("a folder for the projects")?;
-    let url = |url| [("ROWHOUSE_DB__URL", url)];
-    let (plain, secured) = (postgres.plain(), postgres.secured());
-    let mut plain = Server::start_on(root, &folder.path().join("plain"), &url(&plain), postgres.pid()?)?;
+
+    let (plain, secured): (String, String) = (postgres.plain(), postgres.secured());
+    let mut plain = Server::start_on(
+        root,
+        &folder.path().join("plain"),
+        &[("ROWHOUSE_DB__URL", plain.as_str())],
+        postgres.pid()?,
+    )?;
     let user = plain.sign_up().await?;
     scenario::fill_todos(&plain, &user).await?;
-    let mut secured = plain.start_beside(root, &folder.path().join("secured"), &url(&secured))?;
+    let mut secured = plain.start_beside(
+        root,
+        &folder.path().join("secured"),
+        &[("ROWHOUSE_DB__URL", secured.as_str())],
+    )?;
     let sides = [Wrk::new(&plain, &user)?, Wrk::new(&secured, &user)?];
     let pairs = measure(&sides, effort)?;
     secured.stop()?;

@@ -52,13 +52,16 @@ pub(crate) struct Metadata {
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
+/// Issuers by trust and address; each is locked while it is asked.
+type IssuersInUse = HashMap<(Trust, String), Arc<tokio::sync::Mutex<Issuer>>>;
+
 /// The issuers in use.
 #[derive(Debug)]
 pub(crate) struct Directory {
     operator: Outbound,
     api: Outbound,
     clock: SharedClock,
-    issuers: Mutex<HashMap<(Trust, String), Arc<tokio::sync::Mutex<Issuer>>>>,
+    issuers: Mutex<IssuersInUse>,
 }
 
 #[derive(Debug, Default)]

@@ -58,6 +58,7 @@ pub(crate) fn parameter(url: &Url, wanted: &str) -> Option<String> {
 }
 
 /// Settings with providers as `[auth.external]` has them.
+#[expect(clippy::needless_pass_by_value, reason = "callers write json!")]
 pub(crate) fn with_providers(providers: Value) -> AuthSettings {
     let external: Named<ProviderSettings> = Named::from_text(&providers.to_string()).unwrap();
     AuthSettings { site_url: Some(SITE.to_owned()), manual_linking: true, external, ..settings() }

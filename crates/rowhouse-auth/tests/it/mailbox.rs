@@ -36,7 +36,7 @@ impl App {
     /// The latest letter to an address.
     pub(crate) async fn mail_to(&self, address: &str) -> Mail {
         let mails = self.mails().await;
-        mails.into_iter().rev().find(|mail| mail.to == address).expect("a letter to the address")
+        mails.into_iter().rev().find(|mail| mail.to == address).unwrap()
     }
 
     /// Opens a link, or presses the button of its page, without following the redirect.
@@ -60,14 +60,14 @@ impl App {
 impl Mail {
     /// The link in it.
     pub(crate) fn link(&self) -> Url {
-        let line = self.text.lines().find(|line| line.starts_with("http")).expect("a link");
+        let line = self.text.lines().find(|line| line.starts_with("http")).unwrap();
         Url::parse(line.trim()).unwrap()
     }
 
     /// The code in it.
     pub(crate) fn code(&self) -> String {
-        let words = self.text.split(|c: char| !c.is_ascii_digit());
-        words.filter(|word| word.len() == 6).next_back().expect("a code").to_owned()
+        let mut words = self.text.split(|c: char| !c.is_ascii_digit());
+        words.rfind(|word| word.len() == 6).unwrap().to_owned()
     }
 }
 

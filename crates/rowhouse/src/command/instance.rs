@@ -40,7 +40,7 @@ pub(super) fn record(
     modules: &Modules,
     project: &Project,
     settings: &Settings,
-    running: Running,
+    running: &Running,
 ) -> Option<InstanceRecord> {
     let id = new_id(&*clock(), &*rng());
     let instance = Instance {

@@ -44,7 +44,7 @@ pub(super) async fn run(
     let server = Server::from(&*settings.get::<ServerSettings>());
     let shutdown_delay = settings.get::<ServerSettings>().shutdown_delay;
     let address = listener.local_addr()?;
-    let _recorded = record(modules, project, &settings, Running::serve(address));
+    let _recorded = record(modules, project, &settings, &Running::serve(address));
     tracing::info!(%address, roles = ?args.roles, "serving");
     let (shutdown, draining) = (app.shutdown(), app.shutdown().drain());
     let others = app.serve_listeners(listeners, &draining);

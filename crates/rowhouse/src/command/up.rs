@@ -51,7 +51,7 @@ pub(super) async fn run(
         () = signals.next() => return Ok(ended()),
     };
     started.state.write(project)?;
-    let _recorded = record(modules, project, &start.settings, Running::up(listener.local_addr()?));
+    let _recorded = record(modules, project, &start.settings, &Running::up(listener.local_addr()?));
     banner::print(project, &started.state, &started.app.facts, as_json);
     let following = started.embedded.as_ref().map(|embedded| {
         tokio::spawn(follow_postgres(project.clone(), started.state.clone(), embedded.watch_pid()))

@@ -6,6 +6,7 @@ use crate::provider::claim::is_issuer;
 
 const TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write json!")]
 fn provider(name: &str, more: Value) -> Provider {
     let mut entry = json!({ "client_id": ["app"], "secret": "s" });
     entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -13,11 +14,13 @@ fn provider(name: &str, more: Value) -> Provider {
     configured(name, named.get(name).unwrap())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write json!")]
 fn accepts(provider: &Provider, claims: Value) -> bool {
     let Protocol::Oidc { issuer, .. } = &provider.protocol else { return false };
     is_issuer(claims.as_object().unwrap(), issuer)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write json!")]
 fn is_verified(provider: &Provider, claims: Value) -> bool {
     Profile::of(claims.as_object().unwrap().clone(), &provider.shape).unwrap().is_verified
 }

@@ -178,7 +178,9 @@ async fn closed_sign_up_and_bans_hold_for_external_sign_in() {
 
 /// The access token in the fragment of an answer that signs in.
 fn token_of(back: &url::Url) -> String {
-    parameter(back, "access_token").unwrap_or_else(|| panic!("{back}"))
+    let token = parameter(back, "access_token");
+    assert!(token.is_some(), "{back}");
+    token.unwrap()
 }
 
 #[tokio::test]
