@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rowhouse_crypto::sha1_hex;
 
-use crate::policy::Password;
 use crate::settings::AuthSettings;
 
 /// Timeout of the service.
@@ -51,8 +50,8 @@ impl BreachList {
     }
 
     /// Whether a list has the password.
-    pub(crate) async fn has(&self, password: &Password) -> Result<bool, BreachError> {
-        let digest = sha1_hex(password.expose().as_bytes());
+    pub(crate) async fn has(&self, password: &str) -> Result<bool, BreachError> {
+        let digest = sha1_hex(password.as_bytes());
         if let Some(file) = self.file.clone() {
             let wanted = digest.clone();
             if tokio::task::spawn_blocking(move || is_in_file(&file, &wanted)).await?? {

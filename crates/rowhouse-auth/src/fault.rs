@@ -1,12 +1,31 @@
 //! Failures common to all flows and not caused by the caller: the database, the crypto library, a malformed row,
 //! overload. What a flow refuses is an error of that flow.
 
+use std::time::Duration;
+
+use http::StatusCode;
 use rowhouse_crypto::password::HashError;
 use rowhouse_crypto::{EnvelopeError, KeyError};
 use rowhouse_db::{DbError, TransactionError};
+use rowhouse_jobs::outbound;
 use rowhouse_mail::MailError;
 
-use crate::hook::HookError;
+/// Why a hook's answer is no consent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HookError {
+    /// The hook says no, with a status and a message for the client.
+    #[error("{message}")]
+    Refused { status: StatusCode, message: String },
+    #[error("Failed to reach hook within maximum time of {} seconds", .0.as_secs_f64())]
+    Timeout(Duration),
+    #[error("Failed to reach hook after maximum retries")]
+    Unreachable,
+    #[error("Payload size exceeded size limit of {} bytes", outbound::MOST_ANSWER)]
+    TooLong,
+    /// The hook answered something else than its interface has; the text says what.
+    #[error("{0}")]
+    Broken(String),
+}
 
 /// Why a flow failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,6 @@
 //! Hooks: the project changes claims and refuses sign-ups, passwords and second factors, by functions in the database or
 //! signed HTTP calls. Inputs, answers and failures are GoTrue's. Where a hook is called is left to the flows.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use rowhouse_db::{Control, DbError, Transaction};
 use rowhouse_jobs::outbound::{self, Message, Outbound, SendError};
@@ -13,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, HookError};
 use crate::request::Client;
 use crate::settings::{AuthHookSettings, HookTarget};
 use crate::store::hook;
@@ -42,23 +40,6 @@ impl Hook {
             Self::MfaVerification => "mfa-verification",
         }
     }
-}
-
-/// Why a hook's answer is no consent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HookError {
-    /// The hook says no, with a status and a message for the client.
-    #[error("{message}")]
-    Refused { status: StatusCode, message: String },
-    #[error("Failed to reach hook within maximum time of {} seconds", .0.as_secs_f64())]
-    Timeout(Duration),
-    #[error("Failed to reach hook after maximum retries")]
-    Unreachable,
-    #[error("Payload size exceeded size limit of {} bytes", outbound::MOST_ANSWER)]
-    TooLong,
-    /// The hook answered something else than its interface has; the text says what.
-    #[error("{0}")]
-    Broken(String),
 }
 
 /// The configured hooks.

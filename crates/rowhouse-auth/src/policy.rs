@@ -45,7 +45,7 @@ impl Password {
         breaches: &BreachList,
     ) -> Result<(), PasswordError> {
         self.require_acceptable(settings)?;
-        match breaches.has(self).await {
+        match breaches.has(self.expose()).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(PasswordError::Weak(WeakPassword::breached())),
             Err(error) if settings.password_breached_required => Err(PasswordError::Unchecked(error)),

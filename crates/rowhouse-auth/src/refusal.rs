@@ -9,7 +9,7 @@ use http::StatusCode;
 use rowhouse_db::DbError;
 
 use crate::fault::Fault;
-use crate::hook::HookError;
+use crate::fault::HookError;
 use crate::letter_limit::TooManyLetters;
 use crate::limit::TooManyRequests;
 use crate::live::NotLive;

@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod admin_factor;
+mod captcha;
 mod custom_provider;
 mod discovery;
 mod external;
@@ -30,7 +31,7 @@ use uuid::Uuid;
 
 use crate::model::{Session, User};
 use crate::refusal::Refusal;
-use crate::{Auth, answer, captcha};
+use crate::{Auth, answer};
 
 /// The identity surface, to be nested under `/auth/v1`.
 pub fn router(auth: Auth) -> Router {

@@ -1,7 +1,8 @@
 //! Measures one thread: the verification of an ES256 token by the crypto library alone, by the key ring, and with the cache
 //! of verified tokens; and one password hash. Prints microseconds as JSON. Run it for release.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
+#![expect(clippy::print_stdout, reason = "a measurement")]
 
+use std::error::Error;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,19 +17,19 @@ use serde_json::json;
 /// Measurements in turns, of which the median counts.
 const ROUNDS: usize = 15;
 
-fn main() {
-    let (pair, kid) = key(Purpose::Access);
-    let verifier = VerifyingKey::from_jwk(&kid).unwrap();
-    let keys = vec![pair, key(Purpose::Api).0];
-    let ring = Arc::new(KeyRing::new(keys, None).unwrap());
+fn main() -> Result<(), Box<dyn Error>> {
+    let (pair, kid) = key(Purpose::Access)?;
+    let verifier = VerifyingKey::from_jwk(&kid)?;
+    let keys = vec![pair, key(Purpose::Api)?.0];
+    let ring = Arc::new(KeyRing::new(keys, None)?);
     let now = SystemClock.now();
-    let token = ring.sign(&claims(now.unix_timestamp()), Purpose::Access).unwrap();
-    let (signed, signature) = parts(&token);
+    let token = ring.sign(&claims(now.unix_timestamp()), Purpose::Access)?;
+    let (signed, signature) = parts(&token)?;
     let shared = Arc::new(ArcSwap::from(Arc::clone(&ring)));
-    let foreign = ForeignTokens::new(None, "$.role").unwrap();
+    let foreign = ForeignTokens::new(None, "$.role")?;
     let resolver = CallerResolver::new(shared, foreign, Arc::new(SystemClock));
-    let headers = headers(&token);
-    let hash = password::hash("correct horse", &SystemRng).unwrap();
+    let headers = headers(&token)?;
+    let hash = password::hash("correct horse", &SystemRng)?;
     let (mut library, mut uncached, mut cached, mut hashed) = (vec![], vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
         library.push(each(1000, || verifier.verify(signed.as_bytes(), &signature)));
@@ -40,12 +41,13 @@ fn main() {
     let said =
         json!({ "library_us": library, "uncached_us": uncached, "cached_us": cached, "hash_us": hashed });
     println!("{said}");
+    Ok(())
 }
 
-fn key(purpose: Purpose) -> (Key, rowhouse_crypto::Jwk) {
-    let pair = KeyPair::generate(Algorithm::Es256).unwrap();
+fn key(purpose: Purpose) -> Result<(Key, rowhouse_crypto::Jwk), Box<dyn Error>> {
+    let pair = KeyPair::generate(Algorithm::Es256)?;
     let jwk = pair.jwk().clone();
-    (Key::new(pair, purpose, Status::Signing).unwrap(), jwk)
+    Ok((Key::new(pair, purpose, Status::Signing)?, jwk))
 }
 
 /// What a user's token has.
@@ -60,17 +62,17 @@ fn claims(now: i64) -> serde_json::Value {
     })
 }
 
-fn headers(token: &str) -> HeaderMap {
+fn headers(token: &str) -> Result<HeaderMap, Box<dyn Error>> {
     let mut headers = HeaderMap::new();
-    let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+    let value = HeaderValue::from_str(&format!("Bearer {token}"))?;
     headers.insert(header::AUTHORIZATION, value);
-    headers
+    Ok(headers)
 }
 
-fn parts(token: &str) -> (String, Vec<u8>) {
-    let (signed, signature) = token.rsplit_once('.').unwrap();
+fn parts(token: &str) -> Result<(String, Vec<u8>), Box<dyn Error>> {
+    let (signed, signature) = token.rsplit_once('.').ok_or("no signature")?;
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    (signed.to_owned(), base64::Engine::decode(&engine, signature).unwrap())
+    Ok((signed.to_owned(), base64::Engine::decode(&engine, signature)?))
 }
 
 /// Microseconds of one call.

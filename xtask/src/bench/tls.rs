@@ -38,13 +38,14 @@ pub(super) async fn plain_against_tls(root: &Path, effort: &Effort) -> Result<f6
     let pairs = measure(&sides, effort)?;
     secured.stop()?;
     plain.stop()?;
-    summarize(pairs)
+    summarize(&pairs)
 }
 
 /// Pairs of plain text and TLS.
 fn measure(sides: &[Wrk; 2], effort: &Effort) -> Result<Vec<[Measured; 2]>> {
     let reads = |side: usize, seconds| sides[side].run(&scenario::twenty_rows(), CONNECTIONS, seconds);
-    (reads(0, 2)?, reads(1, 2)?);
+    reads(0, 2)?;
+    reads(1, 2)?;
     let pairs = effort.rounds * effort.seconds / SLICE;
     (1..=pairs)
         .map(|pair| {
@@ -58,7 +59,7 @@ fn measure(sides: &[Wrk; 2], effort: &Effort) -> Result<Vec<[Measured; 2]>> {
         .collect()
 }
 
-fn summarize(pairs: Vec<[Measured; 2]>) -> Result<f64> {
+fn summarize(pairs: &[[Measured; 2]]) -> Result<f64> {
     let mut ratios: Vec<f64> =
         pairs.iter().map(|[plain, secured]| plain.per_second / secured.per_second).collect();
     ratios.sort_by(f64::total_cmp);

@@ -18,6 +18,12 @@ pub(super) type Exception = (&'static str, &'static str, &'static str, &'static 
 const EXCEPTIONS: &[Exception] = &[
     ("rowhouse-auth", "command", "module", "making secrets belongs below both: `keys` makes what is missing"),
     ("rowhouse-auth", "key_store", "state", "the issuer's name belongs to the keys"),
+    (
+        "rowhouse-auth",
+        "flow::refresh",
+        "flow::row_token",
+        "tokens with rows are the other half of a refresh and have its errors",
+    ),
     ("rowhouse-auth", "request", "state", "what a request needs is reached through the state"),
     ("rowhouse-auth", "request", "live", "an error of a request names why somebody is not live"),
     (

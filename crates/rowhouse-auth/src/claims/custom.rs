@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::fault::Fault;
-use crate::hook::HookError;
+use crate::fault::HookError;
 use crate::model::Object;
 
 /// Claims that stay as they are, whatever the hook says: who it is, whose session, where and until when. What a token may

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rowhouse_db::Transaction;
 
 use crate::Auth;
-use crate::fault::{Fault, carry_fault};
+use crate::fault::{Fault, HookError, carry_fault};
 use crate::flow::email_change;
 use crate::flow::new_user::{new_user, new_user_id};
 use crate::flow::one_time::{self, Return};
 use crate::flow::signup::announce;
 use crate::flow::signup_letter;
-use crate::hook::{Hook, HookError};
+use crate::hook::Hook;
 use crate::letter_limit::{LetterKind, TooManyLetters};
 use crate::metadata::{self, MetadataError};
 use crate::model::{Object, User};

@@ -38,7 +38,7 @@ type JsonResult<T> = Result<Json<T>, Problem>;
 /// The routes below `/admin/v1/jobs`.
 pub(crate) fn routes() -> Routes<JobsAdmin> {
     let enqueued = operation("enqueueJob", "Enqueue a job", &[400, 409, 413, 422]);
-    Routes::default()
+    schedules(Routes::default())
         .at(
             "/",
             get_with(list, operation("listJobs", "List jobs, highest number first", &[400, 422]))
@@ -47,28 +47,6 @@ pub(crate) fn routes() -> Routes<JobsAdmin> {
         .at(
             "/stats",
             get_with(stats, operation("getJobStats", "Counts of jobs by state, per queue and kind", &[])),
-        )
-        .at(
-            "/schedules",
-            get_with(
-                schedule::list,
-                operation(
-                    "listSchedules",
-                    "List schedules with their next time and the outcome of their last job",
-                    &[],
-                ),
-            ),
-        )
-        .at(
-            "/schedules/{name}/run",
-            post_with(
-                schedule::run,
-                operation(
-                    "runSchedule",
-                    "Enqueue a schedule's job now, in addition to its times, even while it is paused",
-                    &[400, 404, 422],
-                ),
-            ),
         )
         .at(
             "/pause",
@@ -95,6 +73,32 @@ pub(crate) fn routes() -> Routes<JobsAdmin> {
         .at(
             "/{id}/cancel",
             post_with(cancel, operation("cancelJob", "Cancel a job, also while it runs", &[400, 404, 409])),
+        )
+}
+
+fn schedules(routes: Routes<JobsAdmin>) -> Routes<JobsAdmin> {
+    routes
+        .at(
+            "/schedules",
+            get_with(
+                schedule::list,
+                operation(
+                    "listSchedules",
+                    "List schedules with their next time and the outcome of their last job",
+                    &[],
+                ),
+            ),
+        )
+        .at(
+            "/schedules/{name}/run",
+            post_with(
+                schedule::run,
+                operation(
+                    "runSchedule",
+                    "Enqueue a schedule's job now, in addition to its times, even while it is paused",
+                    &[400, 404, 422],
+                ),
+            ),
         )
 }
 

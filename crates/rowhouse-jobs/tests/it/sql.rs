@@ -152,7 +152,7 @@ async fn tenants(harness: &Harness) -> (Uuid, Uuid) {
         );
         harness.client.batch_execute(&sql).await.unwrap();
         let note = json!({ "function": "public.note", "args": { "body": "x" } });
-        call_function(&harness, note, Some(id)).await.unwrap();
+        call_function(harness, note, Some(id)).await.unwrap();
     }
     (one, two)
 }

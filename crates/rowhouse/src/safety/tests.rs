@@ -47,7 +47,12 @@ cors_credentials = true
 metrics_token = "short"
 [auth]
 mailer_autoconfirm = true
+captcha_provider = "turnstile"
+captcha_secret = "short"
 jwt_secret = "super-secret-jwt-token-with-at-least-32-characters-long"
+[auth_hooks]
+custom_access_token = "http://hooks.example"
+secret = "short"
 [db]
 authenticator_service_password = "short"
 [log]
