@@ -57,8 +57,9 @@ impl TotpSecret {
         let present = now.div_euclid(STEP);
         let mut steps = present - WINDOW..=present + WINDOW;
         steps.find(|step| {
-            let expected = self.code(u64::try_from(*step).unwrap_or_default(), DIGITS);
-            last.is_none_or(|last| *step > last) && is_equal(expected.as_bytes(), code.as_bytes())
+            let expected = u64::try_from(*step).map(|counter| self.code(counter, DIGITS));
+            let is_code = expected.is_ok_and(|expected| is_equal(expected.as_bytes(), code.as_bytes()));
+            is_code && last.is_none_or(|last| *step > last)
         })
     }
 

@@ -1,5 +1,7 @@
 //! Security keys as second factors, with an authenticator in software.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rowhouse_auth::MfaSettings;
@@ -125,6 +127,7 @@ async fn key_is_enrolled_and_raises_further_sessions() {
         options["allowCredentials"],
         json!([{ "type": "public-key", "id": encode(&authenticator.id) }])
     );
+    app.pass(Duration::from_secs(1));
     let asserted = asserted(&mut authenticator, &options, person.id());
     let raised = Person(answer(&app, &low, &factor, &id, "request", asserted).await.ok());
     let claims = raised.claims(&app);
@@ -160,7 +163,7 @@ async fn forged_answers_are_refused_and_use_the_challenge_up() {
         answer(&app, &person, &factor, &id, "request", forged).await.is(422, "mfa_verification_failed");
         let right = asserted(&mut authenticator, &options, person.id());
         answer(&app, &person, &factor, &id, "request", right).await.is(422, "mfa_ip_address_mismatch");
-        app.pass(std::time::Duration::from_secs(900));
+        app.pass(Duration::from_secs(900));
     }
 }
 

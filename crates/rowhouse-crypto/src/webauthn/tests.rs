@@ -106,7 +106,6 @@ fn counter_must_grow_unless_there_is_none() {
         authenticator.counter = Some(counter);
         assert_eq!(authenticate(&known, &authenticator.get(CHALLENGE)).unwrap_err(), WebAuthnError::Cloned);
     }
-    assert_eq!(authenticate(&known, &authenticator.get(CHALLENGE)).unwrap_err(), WebAuthnError::Cloned);
     authenticator.counter = Some(5);
     assert_eq!(authenticate(&known, &authenticator.get(CHALLENGE)).unwrap().sign_count, 6);
     (known.sign_count, authenticator.counter) = (0, None);
