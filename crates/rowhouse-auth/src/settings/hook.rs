@@ -16,10 +16,6 @@ settings! {
         pub password_verification_attempt: Option<String> = None,
         /// May refuse a second factor, right or wrong: `{user_id, factor_id, factor_type, valid}` → `{decision, message}`.
         pub mfa_verification_attempt: Option<String> = None,
-        /// Sends the letters of identity instead of the mail server: `{user, email_data}` → `{}`.
-        pub send_email: Option<String> = None,
-        /// Sends text messages: `{user, sms}` → `{}`.
-        pub send_sms: Option<String> = None,
         /// Key of the signatures of HTTP hooks: `v1,whsec_` and base64, or any text of at least 32 characters.
         pub secret: Option<Secret> = None,
         /// Whether HTTP hooks may be on this machine or in a private network.
@@ -62,14 +58,12 @@ fn is_name(text: &str) -> bool {
 
 impl AuthHookSettings {
     /// Every hook with its setting.
-    pub(crate) fn all(&self) -> [(&'static str, Option<&str>); 6] {
+    pub(crate) fn all(&self) -> [(&'static str, Option<&str>); 4] {
         [
             ("custom_access_token", self.custom_access_token.as_deref()),
             ("before_user_created", self.before_user_created.as_deref()),
             ("password_verification_attempt", self.password_verification_attempt.as_deref()),
             ("mfa_verification_attempt", self.mfa_verification_attempt.as_deref()),
-            ("send_email", self.send_email.as_deref()),
-            ("send_sms", self.send_sms.as_deref()),
         ]
     }
 }
