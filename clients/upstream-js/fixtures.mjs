@@ -65,10 +65,17 @@ redirect_urls = ["https://127.0.0.1:3000", "http://localhost:5173"]
 signin_rate_per_5min = 10000
 token_rate_per_5min = 10000
 mfa_rate_per_5min = 10000
+anonymous_users = true
 mfa_webauthn_enabled = true
 passkeys_enabled = true
 webauthn_rp_id = "localhost"
 webauthn_rp_origins = ["http://localhost:5173"]
+
+# As in the suite's own configuration, from which the two texts are. Nobody signs in there.
+[auth.external.google]
+client_id = ["53566906701-bmhc1ndue7hild39575gkpimhs06b7ds.apps.googleusercontent.com"]
+secret = "env(SUPABASE_AUTH_EXTERNAL_GOOGLE_SECRET)"
+skip_nonce_check = true
 `,
   },
 }

@@ -7,7 +7,7 @@ use rowhouse_db::Transaction;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::account::merged;
-use crate::flow::new_user::new_user;
+use crate::flow::new_user::named_user;
 use crate::flow::one_time::{self, Return};
 use crate::flow::signup::announce;
 use crate::letter::Issued;
@@ -125,7 +125,7 @@ pub(crate) async fn invite(
     client: &Client,
 ) -> Result<User, LinkError> {
     let email = policy::email(email)?;
-    let new = new_user(auth.new_id(), email, metadata::user(0, data)?, false);
+    let new = named_user(auth.new_id(), email, metadata::user(0, data)?);
     let new = NewUser { is_invited: true, ..new };
     announce(auth, &new, client).await?;
     let back = Return { challenge: None, redirect_to };
@@ -164,7 +164,7 @@ pub(crate) async fn generate(
     if request.kind == LinkKind::EmailChangeCurrent && !auth.settings.secure_email_change {
         return Err(LinkError::NotSecure);
     }
-    let new = new_user(auth.new_id(), email, metadata::user(0, request.data.clone())?, false);
+    let new = named_user(auth.new_id(), email, metadata::user(0, request.data.clone())?);
     let encrypted_password = match request.password {
         Some(password) => {
             password.require_safe(&auth.settings, &auth.breaches).await?;

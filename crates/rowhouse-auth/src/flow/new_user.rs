@@ -46,6 +46,12 @@ pub(crate) fn new_user(id: Uuid, email: String, data: Object, is_confirmed: bool
     }
 }
 
+/// A user whom an administrator names, not confirmed: as in GoTrue, nothing is added to what the administrator says of
+/// them.
+pub(crate) fn named_user(id: Uuid, email: String, user_metadata: Object) -> NewUser {
+    NewUser { user_metadata, ..new_user(id, email, Object::new(), false) }
+}
+
 /// What every user of the provider `email` has.
 pub(crate) fn app_metadata() -> Object {
     [("provider", json!("email")), ("providers", json!(["email"]))]

@@ -21,7 +21,7 @@ async fn invitation_is_accepted_by_its_link_and_sent_again_until_then() {
     let body = json!({ "email": "a@example.com", "data": { "n": 1 } });
     let user = admin(&app, "/invite", body.clone()).await.ok();
     assert!(user["invited_at"].is_string() && user["confirmation_sent_at"].is_string());
-    assert_eq!((&user["user_metadata"]["n"], &user["email_confirmed_at"]), (&json!(1), &json!(null)));
+    assert_eq!((&user["user_metadata"], &user["email_confirmed_at"]), (&json!({ "n": 1 }), &json!(null)));
     let first = app.mail_to("a@example.com").await;
     assert_eq!(first.kind, "invite");
     assert_eq!(admin(&app, "/invite", body.clone()).await.ok()["id"], user["id"]);
@@ -52,8 +52,10 @@ async fn strangers_sign_up_gets_no_password_into_an_invited_account() {
 #[tokio::test]
 async fn link_of_each_kind_is_in_the_answer_and_not_sent() {
     let app = App::with(strict()).await;
-    let signup = json!({ "type": "signup", "email": "a@example.com", "password": PASSWORD });
+    let signup =
+        json!({ "type": "signup", "email": "a@example.com", "password": PASSWORD, "data": { "n": 1 } });
     let made = link(&app, signup).await;
+    assert_eq!(made["user_metadata"], json!({ "n": 1 }));
     assert_eq!((&made["verification_type"], &made["email"]), (&json!("signup"), &json!("a@example.com")));
     assert_eq!(made["redirect_to"], "http://rowhouse.test");
     let url = url::Url::parse(made["action_link"].as_str().unwrap()).unwrap();
