@@ -89,6 +89,16 @@ describe('redirects', () => {
     assert.equal(back.searchParams.get('code'), null)
   })
 
+  test('the end of a sign-in is refused in another browser', async () => {
+    const there = await begin(connect('implicit'))
+    const back = await browse(there, 'ann', [`${server.url}/auth/v1/authorize`, provider.url])
+    assert.equal(back.pathname, '/auth/v1/callback')
+    const answer = await fetch(back, { redirect: 'manual' })
+    const refused = new URL(answer.headers.get('location'))
+    assert.equal(refused.searchParams.get('error_code'), 'bad_oauth_state')
+    assert.equal(new URLSearchParams(refused.hash.slice(1)).get('access_token'), null)
+  })
+
   test('a foreign target becomes the site', async () => {
     const back = await browse(await begin(connect('pkce'), { redirectTo: 'https://evil.example/' }), 'ann', within())
     assert.equal(back.origin, SITE)

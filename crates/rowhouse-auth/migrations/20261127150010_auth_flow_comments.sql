@@ -57,7 +57,7 @@ comment on column auth.flow_state.referrer is 'where the answer is redirected to
 comment on column auth.flow_state.oauth_client_state_id is 'GoTrue''s, unused';
 comment on column auth.flow_state.linking_target_id is 'user to link the identity to';
 comment on column auth.flow_state.email_optional is 'whether the provider may give no address';
-comment on column auth.flow_state.provider_state is 'nonce and code verifier for the provider, sealed';
+comment on column auth.flow_state.provider_state is 'nonce and code verifier for the provider, then the identity to be linked, sealed';
 comment on column auth.webauthn_credentials.id is 'key';
 comment on column auth.webauthn_credentials.user_id is 'user';
 comment on column auth.webauthn_credentials.credential_id is 'id that the authenticator gave';

@@ -3,6 +3,8 @@
 alter table auth.flow_state add column state_digest text;
 create unique index flow_state_state_digest_key on auth.flow_state (state_digest);
 comment on column auth.flow_state.state_digest is 'SHA-256 of the state sent to the provider; null once it came back';
+alter table auth.flow_state add column browser_digest text;
+comment on column auth.flow_state.browser_digest is 'SHA-256 of the cookie of the browser that may bring the state back';
 
 -- GoTrue's table; client_secret is sealed with [auth] key_secret.
 create table auth.custom_oauth_providers (

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod anonymous;
 pub(crate) mod assurance;
+pub(crate) mod auth_code;
 pub(crate) mod challenge;
 pub(crate) mod custom_provider;
 pub(crate) mod email_change;

@@ -3,6 +3,8 @@
 mod account;
 mod admin;
 mod admin_factor;
+mod authorize;
+mod browser;
 mod captcha;
 mod custom_provider;
 mod discovery;
@@ -12,6 +14,7 @@ mod id_token;
 mod identity;
 mod invite;
 mod letter;
+mod page;
 mod passkey;
 mod recovery_code;
 mod redirect;
@@ -64,7 +67,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/admin/users/{id}/sessions/{session}", axum::routing::delete(session::admin_delete))
         .merge(factors())
         .merge(passkeys())
-        .route("/authorize", get(external::authorize))
+        .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/callback", get(external::callback).post(external::post_callback))
         .route("/user/identities/authorize", get(identity::authorize))
         .route("/user/identities/{id}", delete(identity::delete))

@@ -1,13 +1,14 @@
-//! The exchange of a code for a session (RFC 7636), and the issuing of codes.
+//! The exchange of a code for a session (RFC 7636).
 
-use rowhouse_crypto::{OpaqueSecret, digest_hex};
+use rowhouse_crypto::digest_hex;
 use rowhouse_db::Transaction;
 use rowhouse_kernel::Secret;
 use time::{Duration, OffsetDateTime};
-use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::auth_code::label;
+use crate::flow::external::link::{self, LinkError};
 use crate::flow::session::{self, Grant};
 use crate::method::{Method, SignedInBy};
 use crate::model::Session;
@@ -34,21 +35,21 @@ pub(crate) enum ExchangeError {
     Verifier(#[from] PkceError),
     #[error("User is banned")]
     Banned,
+    /// The sign-in was to link an identity.
+    #[error(transparent)]
+    Link(LinkError),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 carry_fault!(ExchangeError);
 
-/// Gives a flow its code; `None` if the flow is gone.
-pub(crate) async fn issue_code(
-    auth: &Auth,
-    tx: &Transaction<'_>,
-    flow: Uuid,
-    user: Uuid,
-) -> Result<Option<OpaqueSecret>, Fault> {
-    let code = OpaqueSecret::generate(&*auth.rng);
-    let is_issued = flow_state::issue_code(tx, flow, user, &code.digest(), auth.now()).await?;
-    Ok(is_issued.then_some(code))
+impl From<LinkError> for ExchangeError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Fault(fault) => fault.into(),
+            error => Self::Link(error),
+        }
+    }
 }
 
 /// Exchanges a code once. A wrong verifier leaves it in place: it belongs to the client that has the right one.
@@ -68,6 +69,9 @@ pub(crate) async fn exchange(
         let flow = flow_state::lock_by_code(tx, &digest).await?.ok_or(ExchangeError::NotFound)?;
         require_fresh(&flow, now)?;
         flow.challenge.as_ref().ok_or(ExchangeError::NotFound)?.require(&verifier)?;
+        if let Some(user) = flow.link_to {
+            link::finish(&service, tx, user, &flow, now).await?;
+        }
         let grant = open(&service, tx, &flow, &from, now).await?;
         Ok((grant, flow))
     };
@@ -75,11 +79,6 @@ pub(crate) async fn exchange(
     let access = open_token(auth, &flow, "access_token", flow.provider_access_token.as_deref())?;
     let refresh = open_token(auth, &flow, "refresh_token", flow.provider_refresh_token.as_deref())?;
     Ok(grant.sign(auth, client, now).await?.with_provider_tokens(access, refresh))
-}
-
-/// The label under which a value of a flow is sealed.
-pub(crate) fn label(flow: Uuid, what: &str) -> String {
-    format!("flow_state/{flow}/{what}")
 }
 
 /// A token of the provider, if the sign-in was another one's.

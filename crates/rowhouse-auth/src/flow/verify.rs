@@ -10,7 +10,7 @@ use crate::fault::{Fault, carry_fault};
 use crate::flow::email_change::Confirmed;
 use crate::flow::one_time::{self, Found, PKCE_PREFIX};
 use crate::flow::session::{self, Grant};
-use crate::flow::{email_change, pkce, signup_letter};
+use crate::flow::{auth_code, email_change, signup_letter};
 use crate::method::Method;
 use crate::model::{Session, User};
 use crate::one_time::{Purpose, VerifyType};
@@ -124,7 +124,7 @@ async fn attempt(
     let is_pkce = matches!(proof, Proof::Link(token) if token.expose().starts_with(PKCE_PREFIX));
     if answer == Answer::Redirect && is_pkce {
         let flow = found.token.flow.ok_or(VerifyError::NoFlow)?;
-        let code = pkce::issue_code(auth, tx, flow, found.holder.user.id).await?;
+        let code = auth_code::issue(auth, tx, flow, found.holder.user.id).await?;
         return Ok(Done::Code(code.ok_or(VerifyError::NoFlow)?));
     }
     open(auth, tx, &found.holder.user, client).await

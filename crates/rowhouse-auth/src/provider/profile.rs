@@ -1,5 +1,6 @@
 //! What a provider says of a person. Only known claims are kept, each bounded: nothing of them decides about access.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::model::Object;
@@ -51,7 +52,7 @@ impl Default for Shape {
 }
 
 /// A person at a provider.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Profile {
     /// The person's id there.
     pub(crate) subject: String,

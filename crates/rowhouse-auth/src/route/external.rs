@@ -1,115 +1,51 @@
-//! GET /authorize, GET and POST /callback.
+//! GET and POST /callback.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
-use serde_json::json;
-use url::form_urlencoded;
+use url::form_urlencoded::{self, Serializer};
 
+use super::browser::Browser;
 use super::redirect::{error_of, redirect, with_code, with_error, with_session};
 use crate::Auth;
 use crate::flow::external::admit::AdmitError;
-use crate::flow::external::begin::{self, Begin, BeginError};
+use crate::flow::external::begin::BeginError;
 use crate::flow::external::callback::{self, Callback, CallbackError, Refused, Returned};
 use crate::flow::external::find::FindError;
 use crate::flow::external::link::LinkError;
-use crate::pkce::Challenge;
-use crate::provider::RESERVED;
 use crate::refusal::Refusal;
-use crate::request::{Client, RedirectTo, SignedIn};
+use crate::request::Client;
 
-/// Parameters for this installation, which the provider is not told.
-const OWN: [&str; 8] = [
-    "provider",
-    "scopes",
-    "redirect_to",
-    "skip_http_redirect",
-    "apikey",
-    "flow_type",
-    "invite_token",
-    "access_token",
-];
-/// Most parameters that are passed on.
-const MOST_PARAMS: usize = 20;
-/// Longest name and value that are passed on, in bytes.
-const LONGEST_PARAM: usize = 512;
 /// Longest text of a provider that is passed on, in characters.
 const LONGEST_ERROR: usize = 300;
-
-pub(super) async fn authorize(
-    State(auth): State<Auth>,
-    client: Client,
-    target: RedirectTo,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    begin(&auth, &query.unwrap_or_default(), target, None, &client).await
-}
-
-/// Redirects, or tells the URL where the client cannot be redirected.
-pub(super) async fn begin(
-    auth: &Auth,
-    query: &str,
-    RedirectTo(referrer): RedirectTo,
-    link_to: Option<SignedIn>,
-    client: &Client,
-) -> Result<Response, Refusal> {
-    auth.refresh_limit.check(client).await?;
-    let given: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let first = |wanted: &str| given.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let asked = Begin {
-        provider: first("provider").unwrap_or_default().to_owned(),
-        scopes: scopes(first("scopes").unwrap_or_default()),
-        challenge: Challenge::read(first("code_challenge"), first("code_challenge_method"))?,
-        referrer,
-        params: passed_on(&given),
-        link_to,
-    };
-    let tells = first("skip_http_redirect") == Some("true");
-    let url = begin::begin(auth, asked, client).await?;
-    if tells {
-        return Ok(Json(json!({ "url": url })).into_response());
-    }
-    redirect(StatusCode::FOUND, &url).ok_or_else(no_redirect)
-}
-
-/// GoTrue takes commas between them, RFC 6749 spaces.
-fn scopes(text: &str) -> Vec<String> {
-    text.split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).take(MOST_PARAMS).collect()
-}
-
-fn passed_on(given: &[(String, String)]) -> Vec<(String, String)> {
-    let is_ours = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        OWN.contains(&name.as_str()) || RESERVED.contains(&name.as_str())
-    };
-    let foreign = given.iter().filter(|(name, value)| {
-        !is_ours(name) && name.len() <= LONGEST_PARAM && value.len() <= LONGEST_PARAM
-    });
-    foreign.take(MOST_PARAMS).cloned().collect()
-}
+/// What is read of a callback.
+const FIELDS: [&str; 6] = ["state", "code", "error", "error_description", "iss", "user"];
+/// Longest value of a form that is led on, in bytes.
+const LONGEST_FIELD: usize = 2048;
 
 pub(super) async fn callback(
     State(auth): State<Auth>,
     client: Client,
+    browser: Browser,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    finish(&auth, query.unwrap_or_default().as_bytes(), &client).await
+    auth.refresh_limit.check(&client).await?;
+    let sent = read(query.unwrap_or_default().as_bytes(), browser.known_digest());
+    finish(&auth, sent, &client).await
 }
 
-/// Apple posts a form.
-pub(super) async fn post_callback(
-    State(auth): State<Auth>,
-    client: Client,
-    form: Bytes,
-) -> Result<Response, Refusal> {
-    finish(&auth, &form, &client).await
+/// Apple posts a form. From another site no cookie comes with a POST, but one comes with the GET to which it leads.
+pub(super) async fn post_callback(form: Bytes) -> Result<Response, Refusal> {
+    let known = |name: &str| FIELDS.contains(&name);
+    let given = form_urlencoded::parse(&form);
+    let given = given.filter(|(name, value)| known(name) && value.len() <= LONGEST_FIELD).take(FIELDS.len());
+    let query = Serializer::new(String::new()).extend_pairs(given).finish();
+    redirect(StatusCode::SEE_OTHER, &format!("?{query}")).ok_or_else(no_redirect)
 }
 
-async fn finish(auth: &Auth, form: &[u8], client: &Client) -> Result<Response, Refusal> {
-    auth.refresh_limit.check(client).await?;
-    let mut sent = Callback::default();
+fn read(form: &[u8], browser: Option<String>) -> Callback {
+    let mut sent = Callback { browser, ..Callback::default() };
     for (name, value) in form_urlencoded::parse(form) {
         let field = match &*name {
             "state" => &mut sent.state,
@@ -124,6 +60,10 @@ async fn finish(auth: &Auth, form: &[u8], client: &Client) -> Result<Response, R
             *field = value.into_owned();
         }
     }
+    sent
+}
+
+async fn finish(auth: &Auth, sent: Callback, client: &Client) -> Result<Response, Refusal> {
     let url = match callback::finish(auth, sent, client).await {
         Ok(Returned::Code { target, code }) => with_code(&target, &code),
         Ok(Returned::Session { target, session }) => with_session(&target, &session),
@@ -150,7 +90,7 @@ fn refuse(auth: &Auth, Refused { target, error }: Refused) -> Result<Response, R
 }
 
 /// The site's URL is none, so there is nowhere to go.
-fn no_redirect() -> Refusal {
+pub(super) fn no_redirect() -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected_failure", "auth.site_url is not a URL")
 }
 
@@ -168,6 +108,7 @@ impl From<BeginError> for Refusal {
         let message = error.to_string();
         match error {
             BeginError::LinkingDisabled => linking_disabled(message),
+            BeginError::UnknownLink => Self::new(StatusCode::BAD_REQUEST, "bad_oauth_state", message),
             BeginError::NotLive(error) => error.into(),
             BeginError::Find(error) => error.into(),
             BeginError::Provider(cause) => {
@@ -226,7 +167,9 @@ impl From<CallbackError> for Refusal {
             CallbackError::NoState | CallbackError::NoCode | CallbackError::OtherIssuer => {
                 bad("bad_oauth_callback")
             }
-            CallbackError::UnknownState | CallbackError::Expired => bad("bad_oauth_state"),
+            CallbackError::OtherBrowser | CallbackError::UnknownState | CallbackError::Expired => {
+                bad("bad_oauth_state")
+            }
             CallbackError::Provider { .. } => bad("bad_oauth_callback"),
             CallbackError::Find(FindError::Fault(fault)) => fault.into(),
             CallbackError::Find(_) => bad("oauth_provider_not_supported"),

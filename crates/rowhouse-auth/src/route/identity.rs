@@ -6,20 +6,37 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
-use super::external::{begin, linking_disabled};
+use super::authorize::Asked;
+use super::external::{linking_disabled, no_redirect};
+use super::redirect::redirect;
 use crate::Auth;
+use crate::flow::external::begin::entry_url;
+use crate::flow::external::find;
 use crate::flow::external::link::{self, UnlinkError};
+use crate::flow::external::link_begin::{self, NewLink};
 use crate::refusal::Refusal;
 use crate::request::{Client, RedirectTo, SignedIn};
 
+/// The URL with which a browser begins the link.
 pub(super) async fn authorize(
     State(auth): State<Auth>,
     caller: SignedIn,
     client: Client,
-    target: RedirectTo,
+    RedirectTo(referrer): RedirectTo,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    begin(&auth, &query.unwrap_or_default(), target, Some(caller), &client).await
+    auth.refresh_limit.check(&client).await?;
+    link_begin::require_linking(&auth)?;
+    let asked = Asked::read(query.as_deref());
+    let challenge = asked.challenge()?;
+    let provider = find::provider(&auth, asked.provider(), &client).await?;
+    let entry = entry_url(&auth, &provider);
+    let state = link_begin::start(&auth, NewLink { caller, provider, challenge, referrer }, &client).await?;
+    let url = asked.link_url(&entry, state.expose())?;
+    if asked.wants_url() {
+        return Ok(Json(json!({ "url": url })).into_response());
+    }
+    redirect(StatusCode::FOUND, &url).ok_or_else(no_redirect)
 }
 
 pub(super) async fn delete(

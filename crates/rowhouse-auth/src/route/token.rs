@@ -50,6 +50,7 @@ impl From<ExchangeError> for Refusal {
             ExchangeError::Expired => (StatusCode::UNPROCESSABLE_ENTITY, "flow_state_expired"),
             ExchangeError::Verifier(_) => (StatusCode::BAD_REQUEST, "bad_code_verifier"),
             ExchangeError::Banned => (StatusCode::BAD_REQUEST, "user_banned"),
+            ExchangeError::Link(error) => return error.into(),
             ExchangeError::Fault(fault) => return fault.into(),
         };
         Self::new(status, code, error.to_string())

@@ -1,58 +1,13 @@
-//! The page that a link shows. Scanners of mail gateways open links with GET; only the POST of the button verifies.
+//! The page that a link in a mail shows.
 
-use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
 
-const STYLE: &str = "body{margin:0;padding:24px;background:#f4f5f7;color:#1c2430;font:16px/1.5 system-ui,sans-serif}\
-    main{max-width:520px;margin:0 auto;padding:32px;background:#fff;border-radius:8px}h1{margin:0 0 16px;font-size:22px}\
-    button{padding:12px 20px;border:0;border-radius:6px;background:#1f5fd0;color:#fff;font:inherit}";
+use super::page::{self, Words, is_german};
 
-/// Nothing but its own style. The form may lead anywhere: Chromium holds its redirects against `form-action`, and where
-/// applications redirect to is not known here.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
-
-struct Words {
-    language: &'static str,
-    title: &'static str,
-    text: &'static str,
-    button: &'static str,
-}
-
-const ENGLISH: Words = Words {
-    language: "en",
-    title: "Confirm",
-    text: "One step is left: go on with this button.",
-    button: "Go on",
-};
-
-const GERMAN: Words = Words {
-    language: "de",
-    title: "Bestätigen",
-    text: "Ein Schritt fehlt noch: weiter geht es mit dieser Taste.",
-    button: "Weiter",
-};
-
-/// The page, in German or English. It holds nothing of the request: the form goes to the address that was opened.
+/// The page, in German or English. It holds nothing of the request.
 pub(super) fn show(language: Option<&str>) -> Response {
-    let is_german = language.is_some_and(|language| language.to_ascii_lowercase().starts_with("de"));
-    let Words { language, title, text, button } = if is_german { GERMAN } else { ENGLISH };
-    let html = format!(
-        "<!doctype html>\n<html lang=\"{language}\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n\
-         <body><main><h1>{title}</h1><p>{text}</p><form method=\"post\"><button>{button}</button></form></main></body>\n\
-         </html>\n"
-    );
-    (StatusCode::OK, headers(), html).into_response()
-}
-
-/// The address of the page is a credential: no caching, no referrer, and no framing, so that no other site can embed the
-/// button.
-fn headers() -> [(HeaderName, HeaderValue); 5] {
-    [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
-    ]
+    let english = ("Confirm", "One step is left: go on with this button.", "Go on");
+    let german = ("Bestätigen", "Ein Schritt fehlt noch: weiter geht es mit dieser Taste.", "Weiter");
+    let (title, text, button) = if is_german(language) { german } else { english };
+    page::show(language, &Words { title, text: text.to_owned(), button })
 }

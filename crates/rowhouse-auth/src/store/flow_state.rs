@@ -22,6 +22,10 @@ pub(crate) struct FlowRow {
     /// Sealed tokens of the provider.
     pub(crate) provider_access_token: Option<String>,
     pub(crate) provider_refresh_token: Option<String>,
+    /// The user to whom an identity is to be linked.
+    pub(crate) link_to: Option<Uuid>,
+    /// That identity, sealed.
+    pub(crate) provider_state: Option<String>,
 }
 
 /// A sign-in to begin.
@@ -84,7 +88,7 @@ pub(crate) async fn issue_code(
 /// The flow of a code, locked: a code is exchanged once.
 pub(crate) async fn lock_by_code(client: &Client, code_digest: &str) -> Result<Option<FlowRow>, Fault> {
     let sql = "select id, user_id, code_challenge, code_challenge_method::text, provider_type, authentication_method,
-                 auth_code_issued_at, provider_access_token, provider_refresh_token
+                 auth_code_issued_at, provider_access_token, provider_refresh_token, linking_target_id, provider_state
                from auth.flow_state where auth_code = $1 for update";
     let row = client.query_typed_opt(sql, &[(&code_digest, Type::TEXT)]).await?;
     row.as_ref().map(from_row).transpose()
@@ -103,6 +107,8 @@ fn from_row(row: &tokio_postgres::Row) -> Result<FlowRow, Fault> {
         issued_at: row.try_get("auth_code_issued_at")?,
         provider_access_token: row.try_get("provider_access_token")?,
         provider_refresh_token: row.try_get("provider_refresh_token")?,
+        link_to: row.try_get("linking_target_id")?,
+        provider_state: row.try_get("provider_state")?,
     })
 }
 

@@ -1,16 +1,16 @@
 //! External sign-in against a provider in the same process.
 
 mod attack;
+mod browser;
 mod custom;
 mod flow;
 mod id_token;
 mod link;
 mod provider;
 
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, Method, StatusCode, redirect};
 use rowhouse_auth::{AuthSettings, ProviderSettings};
 use rowhouse_kernel::settings::{Named, Setting};
-use rowhouse_testkit::TestApp;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -20,34 +20,63 @@ pub(crate) use provider::FakeProvider;
 /// Where the front end lives.
 pub(crate) const SITE: &str = "https://app.example/";
 
+/// The cookie of the browser in which visits are made.
+pub(crate) const BROWSER: &str = "rowhouse-sign-in=0123456789abcdefghijAB";
+
 /// An answer that may be a redirect.
 pub(crate) struct Visit {
     pub(crate) status: StatusCode,
-    pub(crate) location: Option<Url>,
+    pub(crate) location: Option<String>,
+    pub(crate) set_cookie: Option<String>,
+    pub(crate) text: String,
     pub(crate) body: Value,
 }
 
 impl Visit {
     /// The redirect's target.
     pub(crate) fn target(self) -> Url {
-        assert!(self.status.is_redirection(), "{} {}", self.status, self.body);
-        self.location.unwrap()
+        assert!(self.status.is_redirection(), "{} {}", self.status, self.text);
+        Url::parse(&self.location.unwrap()).unwrap()
     }
 }
 
-/// Where the surface is reached.
-pub(crate) fn surface(app: &TestApp) -> String {
-    format!("http://{}/auth/v1", app.address)
+/// A browser on a page of another site; it follows no redirects and keeps no cookies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visitor<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) cookie: Option<&'a str>,
 }
 
-/// GET of a path below `/auth/v1`, as a browser on a page of another site does it; redirects are not followed.
+impl Default for Visitor<'_> {
+    fn default() -> Self {
+        Self { host: "rowhouse.test", cookie: Some(BROWSER) }
+    }
+}
+
+impl Visitor<'_> {
+    /// A request for a path below `/auth/v1`.
+    pub(crate) async fn send(self, app: &App, method: Method, path: &str, headers: &[(&str, &str)]) -> Visit {
+        let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
+        let request = client.request(method, format!("http://{}/auth/v1{path}", app.address));
+        let cookie = self.cookie.map(|cookie| ("cookie", cookie));
+        let headers = headers.iter().copied().chain(cookie).chain([("host", self.host)]);
+        let request = headers.fold(request, |request, (name, value)| request.header(name, value));
+        let answer = request.send().await.unwrap();
+        let header = |name: &str| Some(answer.headers().get(name)?.to_str().unwrap().to_owned());
+        let (status, location, set_cookie) = (answer.status(), header("location"), header("set-cookie"));
+        let text = answer.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Visit { status, location, set_cookie, text, body }
+    }
+
+    pub(crate) async fn get(self, app: &App, path: &str) -> Visit {
+        self.send(app, Method::GET, path, &[]).await
+    }
+}
+
+/// GET of a path below `/auth/v1`, in one browser.
 pub(crate) async fn visit(app: &App, path: &str) -> Visit {
-    let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
-    let url = format!("{}{path}", surface(app));
-    let answer = client.get(url).header("apikey", &app.anon_key).send().await.unwrap();
-    let location = answer.headers().get("location").map(|value| Url::parse(value.to_str().unwrap()).unwrap());
-    let status = answer.status();
-    Visit { status, location, body: answer.json().await.unwrap_or_default() }
+    Visitor::default().get(app, path).await
 }
 
 /// A parameter of the query, or else of the fragment.

@@ -1,34 +1,40 @@
-//! The redirect to a provider.
+//! The redirect to a provider. Its state belongs to the browser that is redirected: somebody else's way back, opened in
+//! that browser, signs nobody in.
 
 use rowhouse_crypto::{OpaqueSecret, sha256_base64url};
-use rowhouse_db::Transaction;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::find::{self, FindError};
+use super::find::FindError;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::pkce::label;
-use crate::live::{NotLive, require_live};
+use crate::flow::auth_code::label;
+use crate::live::NotLive;
 use crate::pkce::Challenge;
-use crate::provider::{ProviderError, Redirect};
-use crate::request::{Client, SignedIn};
+use crate::provider::{Provider, ProviderError, Redirect};
+use crate::request::Client;
 use crate::sealed;
 use crate::store::external_flow::{self, NewExternalFlow};
-use crate::store::user;
 
 /// What a client asks for.
 #[derive(Debug)]
 pub(crate) struct Begin {
-    pub(crate) provider: String,
-    pub(crate) scopes: Vec<String>,
+    pub(crate) provider: Provider,
+    pub(crate) told: Told,
     /// The client's own challenge: it exchanges a code in the end.
     pub(crate) challenge: Option<Challenge>,
     /// Where the answer is redirected to; allowed.
     pub(crate) referrer: String,
-    /// Further parameters for the provider.
+    /// SHA-256 of what the browser keeps.
+    pub(crate) browser: String,
+}
+
+/// What of a request is told to the provider.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) scopes: Vec<String>,
+    /// Further parameters.
     pub(crate) params: Vec<(String, String)>,
-    /// The user who links an identity.
-    pub(crate) link_to: Option<SignedIn>,
 }
 
 /// Why there is no redirect.
@@ -36,6 +42,9 @@ pub(crate) struct Begin {
 pub(crate) enum BeginError {
     #[error("Manual linking is disabled")]
     LinkingDisabled,
+    /// The URL that begins a link is unknown, used or too old.
+    #[error("OAuth state not found or expired")]
+    UnknownLink,
     #[error(transparent)]
     NotLive(#[from] NotLive),
     #[error(transparent)]
@@ -56,12 +65,22 @@ pub(super) struct ProviderState {
 
 impl ProviderState {
     /// Each two secrets long: a verifier has at least 43 characters (RFC 7636 section 4.1).
-    fn new(auth: &Auth) -> Self {
+    pub(super) fn new(auth: &Auth) -> Self {
         let text = || {
             let (one, two) = (OpaqueSecret::generate(&*auth.rng), OpaqueSecret::generate(&*auth.rng));
             format!("{}{}", one.expose(), two.expose())
         };
         Self { nonce: text(), verifier: text() }
+    }
+
+    pub(super) fn seal(&self, auth: &Auth, flow: Uuid) -> Result<String, Fault> {
+        let plain = serde_json::to_vec(self).map_err(Fault::Json)?;
+        sealed::seal(auth, &plain, &label(flow, "provider_state"))
+    }
+
+    pub(super) fn open(auth: &Auth, flow: Uuid, stored: &str) -> Result<Self, Fault> {
+        let plain = sealed::open(auth, stored, &label(flow, "provider_state"))?;
+        serde_json::from_slice(plain.as_deref().map_or(&[], Vec::as_slice)).map_err(Fault::Json)
     }
 }
 
@@ -70,41 +89,46 @@ pub(super) fn callback_url(auth: &Auth, own: Option<&str>) -> String {
     own.map_or_else(|| format!("{}/callback", auth.issuer), str::to_owned)
 }
 
-/// The URL at the provider. What the callback needs is kept under the digest of the state.
-pub(crate) async fn begin(auth: &Auth, begin: Begin, client: &Client) -> Result<String, BeginError> {
-    if begin.link_to.is_some() && !auth.settings.manual_linking {
-        return Err(BeginError::LinkingDisabled);
-    }
-    let provider = find::provider(auth, &begin.provider, client).await?;
-    let (state, own, id) = (OpaqueSecret::generate(&*auth.rng), ProviderState::new(auth), auth.new_id());
+/// Where a sign-in begins: beside the callback, so that the browser returns what it was given here.
+pub(crate) fn entry_url(auth: &Auth, provider: &Provider) -> String {
+    let back = callback_url(auth, provider.redirect_uri.as_deref());
+    format!("{}/authorize", back.strip_suffix("/callback").unwrap_or(&auth.issuer))
+}
+
+/// The URL at the provider.
+pub(super) async fn provider_url(
+    auth: &Auth,
+    provider: &Provider,
+    (state, own): (&str, &ProviderState),
+    told: &Told,
+) -> Result<String, BeginError> {
     let redirect = Redirect {
         back: &callback_url(auth, provider.redirect_uri.as_deref()),
-        state: state.expose(),
+        state,
         nonce: &own.nonce,
         challenge: &sha256_base64url(own.verifier.as_bytes()),
-        scopes: &begin.scopes,
-        params: &begin.params,
+        scopes: &told.scopes,
+        params: &told.params,
     };
-    let url = auth.providers.authorization_url(&provider, redirect).await?;
-    let plain = serde_json::to_vec(&own).map_err(Fault::Json)?;
+    Ok(auth.providers.authorization_url(provider, redirect).await?)
+}
+
+/// The URL at the provider. What the callback needs is kept under the digest of the state.
+pub(crate) async fn begin(auth: &Auth, begin: Begin, client: &Client) -> Result<String, BeginError> {
+    let (state, own, id) = (OpaqueSecret::generate(&*auth.rng), ProviderState::new(auth), auth.new_id());
+    let url = provider_url(auth, &begin.provider, (state.expose(), &own), &begin.told).await?;
     let new = NewExternalFlow {
         id,
         state_digest: state.digest(),
-        provider: provider.name,
+        browser_digest: Some(begin.browser),
+        provider: begin.provider.name,
         challenge: begin.challenge,
         referrer: begin.referrer,
-        link_to: begin.link_to.map(|caller| caller.user.0),
-        provider_state: sealed::seal(auth, &plain, &label(id, "provider_state"))?,
+        link_to: None,
+        provider_state: own.seal(auth, id)?,
     };
     let now = auth.now();
-    let link_to = begin.link_to;
-    let work = async move |tx: &Transaction<'_>| {
-        if let Some(caller) = link_to {
-            let session = caller.session.map(|session| session.0);
-            require_live(user::find_live(tx, caller.user.0, session).await?, caller, now)?;
-        }
-        Ok::<_, BeginError>(external_flow::insert(tx, &new, now).await?)
-    };
-    auth.control.run_tx(&client.operation("auth.begin_external"), work).await?;
+    let insert = async move |db: &tokio_postgres::Client| external_flow::insert(db, &new, now).await;
+    auth.control.statement(&client.operation("auth.begin_external"), insert).await?;
     Ok(url)
 }

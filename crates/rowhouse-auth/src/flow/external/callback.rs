@@ -2,7 +2,8 @@
 //!
 //! The state serves once, whatever comes of it: it is taken before the provider is asked, which happens outside of
 //! transactions. Then one transaction finds or makes the account and issues the code or the session. A crash in between
-//! leaves neither, and the user begins anew.
+//! leaves neither, and the user begins anew. Only the browser that was sent to the provider may come back with the state;
+//! another one uses nothing up.
 
 use rowhouse_db::Transaction;
 use rowhouse_kernel::Secret;
@@ -13,10 +14,10 @@ use uuid::Uuid;
 use super::admit::{AdmitError, admit, announce};
 use super::begin::{ProviderState, callback_url};
 use super::find::{self, FindError};
-use super::link::{LinkError, link};
+use super::link::{self, LinkError};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::pkce::{issue_code, label};
+use crate::flow::auth_code::{self, label};
 use crate::flow::session::{self, Grant};
 use crate::method::{Method, SignedInBy};
 use crate::model::Session;
@@ -25,14 +26,17 @@ use crate::request::Client;
 use crate::sealed;
 use crate::store::external_flow::{self, ExternalFlow};
 use crate::store::flow_state;
+use crate::store::identity::AtProvider;
 
 /// How long somebody may take at the provider.
-const LIFETIME: Duration = Duration::minutes(10);
+pub(super) const LIFETIME: Duration = Duration::minutes(10);
 
 /// What the provider sends along.
 #[derive(Debug, Default)]
 pub(crate) struct Callback {
     pub(crate) state: String,
+    /// SHA-256 of what the browser keeps, if it keeps anything.
+    pub(crate) browser: Option<String>,
     pub(crate) code: String,
     /// Set if the provider refuses.
     pub(crate) error: String,
@@ -69,7 +73,10 @@ pub(crate) struct Refused {
 pub(crate) enum CallbackError {
     #[error("OAuth state parameter missing")]
     NoState,
-    /// Never issued, or used.
+    /// The browser was sent to no provider, or too long ago.
+    #[error("OAuth state not found in this browser")]
+    OtherBrowser,
+    /// Never issued, issued to another browser, or used.
     #[error("OAuth state not found or expired")]
     UnknownState,
     #[error("OAuth state has expired")]
@@ -114,7 +121,7 @@ enum Effect {
 
 /// Ends a flow in a code, a session or a refusal.
 pub(crate) async fn finish(auth: &Auth, callback: Callback, client: &Client) -> Result<Returned, Refused> {
-    let flow = take_flow(auth, &callback.state, client).await;
+    let flow = take_flow(auth, &callback, client).await;
     let flow = flow.map_err(|error| Refused { target: None, error })?;
     let (target, id) = (flow.referrer.clone(), flow.id);
     match complete(auth, flow, callback, client).await {
@@ -129,12 +136,13 @@ pub(crate) async fn finish(auth: &Auth, callback: Callback, client: &Client) -> 
     }
 }
 
-async fn take_flow(auth: &Auth, state: &str, client: &Client) -> Result<ExternalFlow, CallbackError> {
-    if state.is_empty() {
+async fn take_flow(auth: &Auth, callback: &Callback, client: &Client) -> Result<ExternalFlow, CallbackError> {
+    if callback.state.is_empty() {
         return Err(CallbackError::NoState);
     }
-    let digest = rowhouse_crypto::digest_hex(state);
-    let take = async move |tx: &Transaction<'_>| external_flow::take(tx, &digest).await;
+    let browser = callback.browser.clone().ok_or(CallbackError::OtherBrowser)?;
+    let digest = rowhouse_crypto::digest_hex(&callback.state);
+    let take = async move |tx: &Transaction<'_>| external_flow::take(tx, &digest, &browser).await;
     let taken: Result<_, Fault> = auth.control.run_tx(&client.operation("auth.take_external"), take).await;
     let flow = taken?.ok_or(CallbackError::UnknownState)?;
     if flow.created_at + LIFETIME < auth.now() { Err(CallbackError::Expired) } else { Ok(flow) }
@@ -188,9 +196,7 @@ async fn ask(
     flow: &ExternalFlow,
     code: &str,
 ) -> Result<(Tokens, Profile), CallbackError> {
-    let own = sealed::open(auth, &flow.provider_state, &label(flow.id, "provider_state"))?;
-    let own: ProviderState =
-        serde_json::from_slice(own.as_deref().map_or(&[], Vec::as_slice)).map_err(Fault::Json)?;
+    let own = ProviderState::open(auth, flow.id, &flow.provider_state)?;
     let back = callback_url(auth, provider.redirect_uri.as_deref());
     let code = Code { code, verifier: &own.verifier, back: &back };
     let tokens = auth.providers.exchange(provider, code).await.map_err(CallbackError::Exchange)?;
@@ -213,18 +219,27 @@ async fn settle(
 ) -> Result<Effect, CallbackError> {
     let Arrival { flow, provider, profile, tokens, new } = arrival;
     let user = match flow.link_to {
-        Some(user) => link(auth, tx, user, &provider.name, profile, now).await.map(|()| user)?,
+        Some(user) if flow.has_challenge => postpone(auth, tx, user, arrival).await.map(|()| user)?,
+        Some(user) => link::link(auth, tx, user, &provider.name, profile, now).await.map(|()| user)?,
         None => admit(auth, tx, provider, profile, *new, now).await?,
     };
     if flow.has_challenge {
         keep(auth, tx, flow.id, tokens).await?;
-        let code = issue_code(auth, tx, flow.id, user).await?.ok_or(CallbackError::UnknownState)?;
+        let code = auth_code::issue(auth, tx, flow.id, user).await?.ok_or(CallbackError::UnknownState)?;
         return Ok(Effect::Code(code.expose().to_owned()));
     }
     flow_state::delete(tx, flow.id).await?;
     let by = SignedInBy { method: Method::Oauth, provider: Some(&provider.name) };
     let grant = session::open(auth, tx, user, by, client, now).await?.ok_or(Fault::Vanished)?;
     Ok(Effect::Session(Box::new(grant)))
+}
+
+/// Keeps the identity to be linked until the code is exchanged; one that somebody has is refused here already.
+async fn postpone(auth: &Auth, tx: &Transaction<'_>, user: Uuid, arrival: &Arrival) -> Result<(), LinkError> {
+    let Arrival { flow, provider, profile, .. } = arrival;
+    let at = AtProvider { provider: &provider.name, subject: &profile.subject };
+    link::require_unlinked(tx, user, at).await?;
+    Ok(external_flow::keep_profile(tx, flow.id, &link::keep(auth, flow.id, profile)?).await?)
 }
 
 /// Seals the provider's tokens until the code is exchanged.

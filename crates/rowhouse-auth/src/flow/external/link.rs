@@ -7,16 +7,21 @@ use uuid::Uuid;
 use super::admit::{merged_metadata, note};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::auth_code::label;
 use crate::live::{NotLive, require_live};
 use crate::model::{Identity, User};
 use crate::provider::Profile;
 use crate::request::{Client, SignedIn};
+use crate::sealed;
+use crate::store::flow_state::FlowRow;
 use crate::store::identity::{self, AccountUpdate, AtProvider};
 use crate::store::user;
 use crate::store::user::WriteError;
 
 /// Most identities of one user.
 const MOST_IDENTITIES: usize = 50;
+/// What the profile of a link in progress is sealed as.
+const PROFILE: &str = "profile";
 
 /// Why an identity is not linked.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +61,39 @@ pub(crate) enum UnlinkError {
 }
 carry_fault!(UnlinkError);
 
+/// Refuses an identity that somebody has, `target` included.
+pub(super) async fn require_unlinked(
+    tx: &Transaction<'_>,
+    target: Uuid,
+    at: AtProvider<'_>,
+) -> Result<(), LinkError> {
+    match identity::lock(tx, at).await? {
+        Some(user) if user == target => Err(LinkError::Linked),
+        Some(_) => Err(LinkError::LinkedToAnother),
+        None => Ok(()),
+    }
+}
+
+/// Seals who came back, until the client that asked for the link exchanges its code.
+pub(super) fn keep(auth: &Auth, flow: Uuid, profile: &Profile) -> Result<String, Fault> {
+    let plain = serde_json::to_vec(profile).map_err(Fault::Json)?;
+    sealed::seal(auth, &plain, &label(flow, PROFILE))
+}
+
+/// Links the identity that came back in this flow.
+pub(crate) async fn finish(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    target: Uuid,
+    flow: &FlowRow,
+    now: OffsetDateTime,
+) -> Result<(), LinkError> {
+    let stored = flow.provider_state.as_deref().unwrap_or_default();
+    let plain = sealed::open(auth, stored, &label(flow.id, PROFILE))?;
+    let profile = serde_json::from_slice(plain.as_deref().map_or(&[], Vec::as_slice)).map_err(Fault::Json)?;
+    link(auth, tx, target, &flow.provider, &profile, now).await
+}
+
 /// Links the identity to `target`. An account without an address gets the provider's, if that is verified.
 pub(crate) async fn link(
     auth: &Auth,
@@ -66,11 +104,7 @@ pub(crate) async fn link(
     now: OffsetDateTime,
 ) -> Result<(), LinkError> {
     let at = AtProvider { provider, subject: &profile.subject };
-    match identity::lock(tx, at).await? {
-        Some(user) if user == target => return Err(LinkError::Linked),
-        Some(_) => return Err(LinkError::LinkedToAnother),
-        None => {}
-    }
+    require_unlinked(tx, target, at).await?;
     let row = user::lock(tx, target).await?.filter(|row| row.user.deleted_at.is_none());
     let user = row.ok_or(LinkError::NoSuchUser)?.user;
     if user.is_banned(now) {

@@ -5,19 +5,25 @@ use rowhouse_auth::AuthSettings;
 use serde_json::json;
 use url::Url;
 
-use super::{FakeProvider, acme, is_error, parameter, person, sign_in, start, visit};
+use super::{FakeProvider, Visitor, acme, is_error, parameter, person, sign_in, start, visit};
 use crate::app::{Answer, App, Person};
 
 /// Where the provider is asked to link an identity of the caller.
-async fn authorize(app: &App, token: &str) -> Answer {
-    app.get("/user/identities/authorize?provider=acme&skip_http_redirect=true", token).await
+pub(super) async fn authorize(app: &App, token: &str, query: &str) -> Answer {
+    app.get(&format!("/user/identities/authorize?provider=acme&skip_http_redirect=true{query}"), token).await
+}
+
+/// Below the surface's prefix.
+pub(super) fn path_of(url: &Url) -> String {
+    url[url::Position::BeforePath..].strip_prefix("/auth/v1").unwrap().to_owned()
 }
 
 async fn link(app: &App, provider: &FakeProvider, token: &str, claims: serde_json::Value) -> Url {
     // Identities are listed in the order of their making.
     app.pass(std::time::Duration::from_secs(1));
-    let told = authorize(app, token).await.ok();
-    let there = Url::parse(told["url"].as_str().unwrap()).unwrap();
+    let told = authorize(app, token, "").await.ok();
+    let path = path_of(&Url::parse(told["url"].as_str().unwrap()).unwrap());
+    let there = Visitor::default().send(app, Method::POST, &path, &[]).await.target();
     visit(app, &provider.admit(&there, claims)).await.target()
 }
 
@@ -25,7 +31,7 @@ async fn unlink(app: &App, token: &str, id: &str) -> Answer {
     app.send(Method::DELETE, &format!("/user/identities/{id}"), Some(token), "").await
 }
 
-async fn identities(app: &App, person: &Person) -> Vec<serde_json::Value> {
+pub(super) async fn identities(app: &App, person: &Person) -> Vec<serde_json::Value> {
     app.get("/user", person.token()).await.ok()["identities"].as_array().unwrap().clone()
 }
 
@@ -77,7 +83,7 @@ async fn linking_can_be_off_and_needs_a_live_session() {
     let provider = FakeProvider::start().await;
     let off = App::with(AuthSettings { manual_linking: false, ..acme(&provider) }).await;
     let ann = off.sign_up("a@example.com").await;
-    authorize(&off, ann.token()).await.is(404, "manual_linking_disabled");
+    authorize(&off, ann.token(), "").await.is(404, "manual_linking_disabled");
     unlink(&off, ann.token(), ann.id()).await.is(404, "manual_linking_disabled");
     let token = provider.id_token(person("9", "b@example.com", true));
     let body = json!({ "provider": "acme", "id_token": token, "link_identity": true });
@@ -90,7 +96,7 @@ async fn linking_can_be_off_and_needs_a_live_session() {
     unlink(&app, ann.token(), nobody).await.is(422, "identity_not_found");
     unlink(&app, ann.token(), "x").await.is(404, "validation_failed");
     app.post_as("/logout", ann.token(), json!({})).await;
-    authorize(&app, ann.token()).await.is(403, "session_not_found");
+    authorize(&app, ann.token(), "").await.is(403, "session_not_found");
     unlink(&app, ann.token(), nobody).await.is(403, "session_not_found");
 }
 
