@@ -14,6 +14,7 @@ create table audit.entries (
   target_kind text not null,
   target_id text not null,
   address inet,
+  user_agent text,
   details jsonb not null default '{}',
   constraint entries_pkey primary key (id),
   constraint entries_source_check check (source ~ '^[a-z][a-z0-9_]{0,62}$'),
@@ -22,6 +23,7 @@ create table audit.entries (
   constraint entries_operation_check check (length(operation) <= 100),
   constraint entries_request_id_check check (length(request_id) <= 100),
   constraint entries_target_kind_target_id_check check (length(target_kind) between 1 and 100 and length(target_id) <= 255),
+  constraint entries_user_agent_check check (length(user_agent) <= 512),
   constraint entries_details_check check (jsonb_typeof(details) = 'object' and length(details::text) <= 8192)
 );
 create index entries_occurred_at_idx on audit.entries (occurred_at);
@@ -42,6 +44,7 @@ comment on column audit.entries.tenant_id is 'The tenant concerned, where there 
 comment on column audit.entries.target_kind is 'What kind of thing it was done to, such as user.';
 comment on column audit.entries.target_id is 'Which one.';
 comment on column audit.entries.address is 'The client''s address.';
+comment on column audit.entries.user_agent is 'What the client said it is, its header User-Agent.';
 comment on column audit.entries.details is 'Details by source and action; 8 KiB at most.';
 
 alter table audit.entries enable row level security;
@@ -79,7 +82,7 @@ comment on table audit.origins is
   'Who caused a running transaction, out of reach of the project''s code; removed by audit.prune once the transaction is over.';
 comment on column audit.origins.transaction_id is 'The transaction.';
 comment on column audit.origins.began_at is 'When it began: transaction ids of a restored database start again.';
-comment on column audit.origins.origin is 'The settings rowhouse.actor, operation, request_id, tenant and address.';
+comment on column audit.origins.origin is 'The settings rowhouse.actor, operation, request_id, tenant, address and user_agent.';
 alter table audit.origins enable row level security;
 alter table audit.origins force row level security;
 create policy owner_all on audit.origins to rowhouse_owner using (true) with check (true);
@@ -91,7 +94,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     'operation', nullif(current_setting('rowhouse.operation', true), ''),
     'request_id', nullif(current_setting('rowhouse.request_id', true), ''),
     'tenant', nullif(current_setting('rowhouse.tenant', true), ''),
-    'address', nullif(current_setting('rowhouse.address', true), '')))
+    'address', nullif(current_setting('rowhouse.address', true), ''),
+    'user_agent', nullif(current_setting('rowhouse.user_agent', true), '')))
 $$;
 comment on function audit.origin() is 'The origin of the running transaction, by its settings.';
 revoke execute on function audit.origin() from public;
@@ -113,9 +117,11 @@ create function audit.write(
   details jsonb default '{}', tenant_id uuid default null, address inet default null
 ) returns uuid
 language sql security definer set search_path = pg_catalog, pg_temp as $$
-  insert into audit.entries (source, action, actor, operation, request_id, tenant_id, target_kind, target_id, address, details)
+  insert into audit.entries (source, action, actor, operation, request_id, tenant_id, target_kind, target_id, address, user_agent,
+    details)
   select $1, $2, said.origin ->> 'actor', said.origin ->> 'operation', said.origin ->> 'request_id',
-    coalesce($6, (said.origin ->> 'tenant')::uuid), $3, $4, coalesce($7, (said.origin ->> 'address')::inet), $5
+    coalesce($6, (said.origin ->> 'tenant')::uuid), $3, $4, coalesce($7, (said.origin ->> 'address')::inet),
+    left(said.origin ->> 'user_agent', 512), $5
   from (select coalesce(
     (select o.origin from audit.origins o
      where o.transaction_id = pg_current_xact_id_if_assigned() and o.began_at = transaction_timestamp()),

@@ -7,16 +7,39 @@ select null::uuid as instance_id, e.id,
   json_strip_nulls(json_build_object(
     'action', e.action, 'log_type', e.details ->> 'log_type',
     'actor_id', coalesce(e.details ->> 'actor_id', substring(e.actor from '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$')),
-    'actor_username', e.details ->> 'actor_username', 'traits', e.details -> 'traits')) as payload,
+    'actor_username', coalesce(e.details ->> 'actor_username',
+      case when e.actor in ('anon', 'service_role', 'supabase_admin') then e.actor end),
+    'user_agent', e.user_agent, 'request_id', e.request_id, 'traits', e.details -> 'traits')) as payload,
   e.occurred_at as created_at, coalesce(host(e.address), '')::varchar(64) as ip_address
 from audit.entries e
 where e.source = 'auth' and e.target_kind = 'user';
 comment on view auth.audit_log_entries is 'The audit log of accounts in GoTrue''s columns: a view of audit.entries.';
 
+-- Names only: what was changed to what may be a secret of the user.
+create function auth.changed_fields(before auth.users, after auth.users) returns text[]
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select array_remove(array[
+    case when after.email is distinct from before.email then 'email' end,
+    case when after.phone is distinct from before.phone then 'phone' end,
+    case when nullif(after.email_change, '') is distinct from nullif(before.email_change, '')
+      and after.email_change <> '' then 'new_email' end,
+    case when nullif(after.phone_change, '') is distinct from nullif(before.phone_change, '')
+      and after.phone_change <> '' then 'new_phone' end,
+    case when after.role is distinct from before.role then 'role' end,
+    case when after.raw_user_meta_data is distinct from before.raw_user_meta_data then 'user_metadata' end,
+    case when after.raw_app_meta_data is distinct from before.raw_app_meta_data then 'app_metadata' end,
+    case when after.banned_until is distinct from before.banned_until then 'banned_until' end], null)
+$$;
+comment on function auth.changed_fields(auth.users, auth.users) is 'Names of the fields of an account that differ, as clients know them.';
+revoke execute on function auth.changed_fields(auth.users, auth.users) from public;
+
 create function auth.audit_user() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   about constant auth.users := case tg_op when 'DELETE' then old else new end;
+  changed constant text[] := auth.changed_fields(old, new);
+  confirmed constant boolean := (old.email_confirmed_at is null and new.email_confirmed_at is not null)
+    or (old.phone_confirmed_at is null and new.phone_confirmed_at is not null);
   actions text[] := '{}';
   action text;
 begin
@@ -32,15 +55,20 @@ begin
       and new.last_sign_in_at is not distinct from old.last_sign_in_at then
       actions := actions || 'user_updated_password'::text;
     end if;
-    if (new.email, new.phone, new.role, new.raw_user_meta_data, new.raw_app_meta_data, new.banned_until)
-      is distinct from (old.email, old.phone, old.role, old.raw_user_meta_data, old.raw_app_meta_data, old.banned_until) then
+    if confirmed then
+      actions := actions || case when old.invited_at is null then 'user_confirmed' else 'invite_accepted' end;
+    end if;
+    -- A confirmation is noted in the metadata, too.
+    if cardinality(changed) > 0 and not (confirmed and changed = array['user_metadata']) then
       actions := actions || 'user_modified'::text;
     end if;
   end if;
   foreach action in array actions loop
     perform audit.write('auth', action, 'user', about.id::text, jsonb_build_object(
-      'log_type', case when action = 'user_updated_password' then 'user' else 'team' end,
-      'traits', jsonb_build_object('user_id', about.id, 'user_email', about.email)));
+      'log_type', case when action in ('user_updated_password', 'user_modified', 'user_confirmed') then 'user'
+        when action = 'invite_accepted' then 'account' else 'team' end,
+      'traits', jsonb_strip_nulls(jsonb_build_object('user_id', about.id, 'user_email', about.email,
+        'changed', case when action = 'user_modified' then to_jsonb(changed) end))));
   end loop;
   return null;
 end
@@ -119,7 +147,8 @@ create trigger audited_lock after update of locked_until on auth.signin_failures
   execute function auth.audit_lock();
 
 create trigger audited after insert or delete or update of
-  encrypted_password, email, phone, role, raw_user_meta_data, raw_app_meta_data, banned_until, deleted_at
+  encrypted_password, email, phone, email_change, phone_change, email_confirmed_at, phone_confirmed_at, role,
+  raw_user_meta_data, raw_app_meta_data, banned_until, deleted_at
   on auth.users for each row execute function auth.audit_user();
 create trigger audited after insert or delete on auth.sessions for each row execute function auth.audit_session();
 -- The reuse of a refresh token ends its session this way.

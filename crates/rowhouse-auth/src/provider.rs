@@ -16,11 +16,39 @@ pub(crate) use claim::{Expected, Nonce};
 pub(crate) use custom::custom;
 pub(crate) use directory::{Directory, Trust};
 pub(crate) use endpoint::{RESERVED, Redirect};
-pub(crate) use preset::configured;
+pub(crate) use preset::{configured, known_issuer};
 pub(crate) use profile::{Profile, Shape};
 pub(crate) use token::{Code, Tokens};
 
 use crate::model::Object;
+
+/// Providers that clients of GoTrue know. Those that are not configured are off here, too, instead of unknown.
+pub(crate) const KNOWN: [&str; 24] = [
+    "apple",
+    "azure",
+    "bitbucket",
+    "discord",
+    "facebook",
+    "figma",
+    "fly",
+    "github",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "linkedin",
+    "linkedin_oidc",
+    "notion",
+    "slack",
+    "slack_oidc",
+    "snapchat",
+    "spotify",
+    "twitch",
+    "twitter",
+    "workos",
+    "x",
+    "zoom",
+];
 
 /// Where Microsoft signs in.
 const MICROSOFT: &str = "https://login.microsoftonline.com";

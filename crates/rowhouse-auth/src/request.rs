@@ -23,9 +23,6 @@ use crate::live::NotLive;
 use crate::model::Object;
 use crate::refusal::Refusal;
 
-/// Longest user agent stored with a session.
-const MAX_USER_AGENT: usize = 512;
-
 /// Why a caller is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallerError {
@@ -44,6 +41,15 @@ pub(crate) enum CallerError {
     /// An administrator's endpoint with a token of another role.
     #[error("User not allowed")]
     NotAdmin,
+}
+
+impl From<TokenError> for CallerError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NotAUuid("sub") => Self::ForeignSubject,
+            error => Self::BadJwt(error),
+        }
+    }
 }
 
 /// Why a request's query or body cannot be read.
@@ -85,14 +91,14 @@ impl FromRequestParts<Auth> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
-        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let languages = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let origin = parts.extensions.get::<Origin>().cloned();
+        let origin = origin.unwrap_or_else(|| Origin::system(&auth.clock));
         Ok(Self {
-            origin: origin.unwrap_or_else(|| Origin::system(&auth.clock)),
+            user_agent: origin.user_agent.as_deref().map(str::to_owned),
+            origin,
             address: parts.extensions.get::<ClientAddress>().map(|address| address.0),
             rates: parts.extensions.get::<RateReport>().cloned().unwrap_or_default(),
-            user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
             language: languages.and_then(language::preferred),
         })
     }
@@ -164,7 +170,7 @@ fn caller(parts: &Parts) -> Result<&Arc<Caller>, CallerError> {
         return Err(CallerError::NoAuthorization);
     }
     let identity = parts.extensions.get::<Identity>().ok_or(CallerError::NoAuthorization)?;
-    let caller = identity.caller().map_err(|error| CallerError::BadJwt(*error))?;
+    let caller = identity.caller().map_err(|error| CallerError::from(*error))?;
     let bare =
         caller.is_anonymous() && caller.user.is_none() && !parts.headers.contains_key(header::AUTHORIZATION);
     if bare { Err(CallerError::NoAuthorization) } else { Ok(caller) }

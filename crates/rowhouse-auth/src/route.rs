@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod admin_factor;
+mod audit;
 mod authorize;
 mod browser;
 mod captcha;
@@ -15,6 +16,7 @@ mod identity;
 mod invite;
 mod letter;
 mod page;
+mod paging;
 mod passkey;
 mod recovery_code;
 mod redirect;
@@ -61,6 +63,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/sessions/{id}", axum::routing::delete(session::delete))
         .route("/invite", post(invite::post))
         .route("/admin/generate_link", post(invite::post_link))
+        .route("/admin/audit", get(audit::list))
         .route("/admin/users", get(admin::list).post(admin::create))
         .route("/admin/users/{id}", get(admin::get).put(admin::put).delete(admin::delete))
         .route("/admin/users/{id}/sessions", get(session::admin_list))

@@ -5,6 +5,7 @@
 pub(crate) mod api_key;
 pub(crate) mod assurance;
 pub(crate) mod audit;
+pub(crate) mod audit_log;
 pub(crate) mod challenge;
 pub(crate) mod custom_provider;
 pub(crate) mod external_flow;

@@ -41,6 +41,9 @@ pub enum TokenError {
     /// A claim of time is not a number.
     #[error("claim {0} must be a number")]
     NotANumber(&'static str),
+    /// A claim that names something of this installation is no UUID.
+    #[error("claim {0} must be a UUID")]
+    NotAUuid(&'static str),
     /// `aud` is neither a text nor a list of texts.
     #[error("claim aud must be a text or a list of texts")]
     BadAudience,

@@ -149,6 +149,14 @@ impl TrustedKeys {
         Ok(IdToken { claims, alg: parts.header.alg })
     }
 
+    /// Whether a text has the form of an ID token; without a look at its signature.
+    ///
+    /// # Errors
+    /// If it has not.
+    pub fn require_form_of_id_token(token: &str) -> Result<(), TokenError> {
+        Parts::parse_up_to(token, LONGEST_ID_TOKEN).map(drop)
+    }
+
     /// Verifies a token and says which kind of key has signed it.
     pub(crate) fn verify(&self, parts: &Parts<'_>, now: OffsetDateTime) -> Result<TokenSource, TokenError> {
         if self.until.is_some_and(|until| until <= now) {

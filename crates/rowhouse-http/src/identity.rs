@@ -161,7 +161,7 @@ fn strip_bearer(value: &str) -> Option<&str> {
 fn id<T: std::str::FromStr>(token: &VerifiedToken, claim: &'static str) -> Result<Option<T>, TokenError> {
     match token.text(claim) {
         None | Some("") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| TokenError::Malformed),
+        Some(text) => text.parse().map(Some).map_err(|_| TokenError::NotAUuid(claim)),
     }
 }
 

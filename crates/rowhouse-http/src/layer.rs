@@ -26,6 +26,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest path in a log line, in bytes.
 const MAX_LOGGED_PATH: usize = 512;
+/// Longest user agent that is stored.
+const MAX_USER_AGENT: usize = 512;
 
 /// What the layer needs.
 pub struct Layers {
@@ -121,6 +123,7 @@ impl Layers {
         let address = ClientAddress::find(peer, self.client_address_header.as_deref(), request.headers());
         let started = Instant::now();
         let identity = self.resolver.resolve(request.headers());
+        let user_agent = user_agent(request.headers());
         host_from_authority(request);
         // SQL finds the id in `request.headers`, also when it was generated here.
         if let Ok(value) = HeaderValue::from_str(&id.0) {
@@ -129,7 +132,7 @@ impl Layers {
         let extensions = request.extensions_mut();
         extensions.insert(VerifyTime(started.elapsed()));
         extensions.insert(id.clone());
-        extensions.insert(self.origin(id, address, &identity));
+        extensions.insert(Origin { user_agent, ..self.origin(id, address, &identity) });
         extensions.insert(RateReport::default());
         extensions.insert(address);
         extensions.insert(identity);
@@ -144,9 +147,16 @@ impl Layers {
                 .map_or_else(|| Actor::Role(rowhouse_kernel::ANON.into()), |caller| Actor::of(caller)),
             tenant: caller.and_then(|caller| caller.tenant),
             address: Some(address.0),
+            user_agent: None,
             clock: Arc::clone(&self.clock),
         }
     }
+}
+
+/// What the client says it is, as far as it is stored.
+fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(text.get(..MAX_USER_AGENT).unwrap_or(text).into())
 }
 
 /// HTTP/2 names the host in `:authority`; handlers find it in `Host`, as with HTTP/1.1.

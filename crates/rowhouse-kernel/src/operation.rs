@@ -1,4 +1,4 @@
-//! What a named transaction is done for: its name, and which request, actor, tenant and address caused it.
+//! What a named transaction is done for: its name, and which request, actor, tenant and client caused it.
 //! How the database learns of it is `rowhouse-db`'s business.
 
 use std::fmt;
@@ -57,6 +57,8 @@ pub struct Origin {
     pub tenant: Option<TenantId>,
     /// The client's address.
     pub address: Option<IpAddr>,
+    /// What the client says it is: its `User-Agent`, of bounded length.
+    pub user_agent: Option<Arc<str>>,
     /// The time.
     pub clock: SharedClock,
 }
@@ -66,7 +68,7 @@ impl Origin {
     #[must_use]
     pub fn system(clock: &SharedClock) -> Self {
         let clock = Arc::clone(clock);
-        Self { request_id: None, actor: Actor::System, tenant: None, address: None, clock }
+        Self { request_id: None, actor: Actor::System, tenant: None, address: None, user_agent: None, clock }
     }
 
     /// An origin for a command that this operator runs.

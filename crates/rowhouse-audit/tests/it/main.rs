@@ -36,7 +36,7 @@ async fn entry_exists_if_and_only_if_its_transaction_commits() {
     for (end, entries) in [("rollback", 0), ("commit", 1)] {
         client.batch_execute("begin; select set_config('rowhouse.actor', 'system', true), \
             set_config('rowhouse.request_id', 'req-1', true), set_config('rowhouse.operation', 'test.do', true), \
-            set_config('rowhouse.address', '192.0.2.1', true)").await.unwrap();
+            set_config('rowhouse.address', '192.0.2.1', true), set_config('rowhouse.user_agent', 'curl/8', true)").await.unwrap();
         write(&client, entry(json!({ "n": 1 }))).await.unwrap();
         client.batch_execute(end).await.unwrap();
         assert_eq!(count(&client).await, entries, "{end}");
@@ -45,7 +45,8 @@ async fn entry_exists_if_and_only_if_its_transaction_commits() {
     let written: Value = client.query_one(sql, &[]).await.unwrap().get(0);
     let expected = json!({
         "source": "test", "action": "done", "actor": "system", "operation": "test.do", "request_id": "req-1",
-        "tenant_id": null, "target_kind": "thing", "target_id": "7", "address": "192.0.2.1", "details": { "n": 1 },
+        "tenant_id": null, "target_kind": "thing", "target_id": "7", "address": "192.0.2.1",
+        "user_agent": "curl/8", "details": { "n": 1 },
     });
     assert_eq!(written, expected);
 }

@@ -126,7 +126,12 @@ pub(crate) async fn update(
 /// Both kinds of metadata after the change, where they are changed.
 fn metadata_of(user: User, directive: &Directive) -> Result<(Option<Object>, Option<Object>), MetadataError> {
     let (user_size, app_size) = (metadata::size(&user.user_metadata), metadata::size(&user.app_metadata));
-    let user_metadata = directive.user_metadata.as_ref().map(|data| merged(user.user_metadata, data));
+    let mut user_metadata =
+        directive.user_metadata.as_ref().map(|data| merged(user.user_metadata.clone(), data));
+    if directive.email_confirm {
+        let told = user_metadata.get_or_insert(user.user_metadata);
+        told.insert("email_verified".to_owned(), true.into());
+    }
     let app_metadata = directive.app_metadata.as_ref().map(|data| merged(user.app_metadata, data));
     Ok((
         user_metadata.map(|after| metadata::user(user_size, after)).transpose()?,

@@ -3,6 +3,7 @@
 use rowhouse_crypto::{OpaqueSecret, digest_hex, is_equal, random_digits};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::Secret;
+use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -14,9 +15,9 @@ use crate::one_time::Sent;
 use crate::pkce::Challenge;
 use crate::request::Client;
 use crate::store::flow_state::{self, NewFlow};
-use crate::store::letter_user;
 use crate::store::one_time_token::{self, NewToken, TokenRow};
 use crate::store::user::{self, UserRow};
+use crate::store::{audit, letter_user};
 
 /// What links of sign-ins with a code challenge begin with; clients and templates of GoTrue know it.
 pub(crate) const PKCE_PREFIX: &str = "pkce_";
@@ -166,7 +167,13 @@ pub(crate) async fn find_by_code(
             && token.failed_attempts <= most
             && is_fresh(token, auth.now())
     };
-    let Some(token) = tokens.into_iter().find(fits) else { return Ok(None) };
+    let asked = tokens.first().map(|token| token.user);
+    let Some(token) = tokens.into_iter().find(fits) else {
+        if let Some(user) = asked {
+            audit::write(tx, "code_rejected", "user", user, json!({})).await?;
+        }
+        return Ok(None);
+    };
     let holder = holders.into_iter().find(|holder| holder.user.id == token.user);
     Ok(holder.map(|holder| Found { token, holder }))
 }

@@ -20,7 +20,7 @@ use crate::request::Client;
 use crate::store::session::Scope;
 use crate::store::signin_failure::{self, Attempt, Lockout};
 use crate::store::user::UserRow;
-use crate::store::{self, prepared_user};
+use crate::store::{self, audit, prepared_user};
 
 /// Why a sign-in is refused.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,10 @@ async fn attempt(
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
         return Err(SignInError::InvalidCredentials);
     };
-    require_open(row, auth.now())?;
+    if let Some((error, outcome)) = closed(row, auth.now()) {
+        note_refusal(auth, client, row.user.id, outcome).await?;
+        return Err(error);
+    }
     let weak_password = password.weakness(&auth.settings);
     let renewed = match verdict {
         Verdict::MatchOutdated => Some(auth.hasher.hash(password).await?),
@@ -141,12 +144,21 @@ fn require_unlocked(locked_until: Option<OffsetDateTime>, now: OffsetDateTime) -
     }
 }
 
-/// Checks that are reported only after the right password.
-fn require_open(row: &UserRow, now: OffsetDateTime) -> Result<(), SignInError> {
+/// Why the right password opens nothing, which is told only with it; and the same for the audit log.
+fn closed(row: &UserRow, now: OffsetDateTime) -> Option<(SignInError, &'static str)> {
     if row.user.is_banned(now) {
-        return Err(SignInError::Banned);
+        return Some((SignInError::Banned, "user_banned"));
     }
-    if row.user.is_confirmed() { Ok(()) } else { Err(SignInError::EmailNotConfirmed) }
+    (!row.user.is_confirmed()).then_some((SignInError::EmailNotConfirmed, "email_not_confirmed"))
+}
+
+/// Writes down that the right password was of no use.
+async fn note_refusal(auth: &Auth, client: &Client, user: Uuid, outcome: &'static str) -> Result<(), Fault> {
+    let traits = json!({ "outcome": outcome });
+    let note = async move |tx: &Transaction<'_>| {
+        audit::write(tx, "login_failed", "account", user, traits.clone()).await
+    };
+    auth.control.run_tx::<_, Fault>(&client.operation("auth.note_refused_sign_in"), note).await
 }
 
 /// Counts a failure; unknown addresses are locked like those of users.
@@ -163,7 +175,12 @@ async fn count_failure(
         seconds: auth.settings.lockout_duration.as_secs_f64(),
     };
     let now = auth.now();
-    let count =
-        async move |tx: &Transaction<'_>| signin_failure::count(tx, &attempt, user, lockout, now).await;
+    let count = async move |tx: &Transaction<'_>| {
+        if let Some(user) = user {
+            let traits = json!({ "outcome": "invalid_credentials" });
+            audit::write(tx, "login_failed", "account", user, traits).await?;
+        }
+        signin_failure::count(tx, &attempt, user, lockout, now).await
+    };
     auth.control.run_tx(&client.operation("auth.count_failure"), count).await
 }

@@ -17,7 +17,7 @@ use crate::method::SignedInBy;
 use crate::model::{Object, Session, User};
 use crate::request::{Client, SignedIn};
 use crate::store::session::{self, NewSession, Opened, Scope, SessionRow};
-use crate::store::{signin_failure, user};
+use crate::store::{audit, signin_failure, user};
 
 /// Why a session cannot be changed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +153,8 @@ pub(crate) async fn switch_tenant(
         let user = require_live(live, caller, now)?.user;
         let membership = membership.ok_or(SessionError::NotAMember)?;
         let counter = session::advance(tx, id, 1, Some(tenant.0), &from, now).await?;
+        let traits = json!({ "session_id": id, "tenant_id": tenant });
+        audit::write(tx, "tenant_switched", "account", user.id, traits).await?;
         Ok(Grant { user, session, membership: Some(membership), counter })
     };
     let grant: Result<Grant, SessionError> = auth.control.run_tx(&operation, switch).await;

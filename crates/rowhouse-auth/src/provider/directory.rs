@@ -220,6 +220,8 @@ impl Directory {
         token: &str,
         expected: Expected<'_>,
     ) -> Result<IdToken, ProviderError> {
+        // Nothing is fetched for the sake of a text that is no token.
+        TrustedKeys::require_form_of_id_token(token).map_err(|error| provider.bad_token(error))?;
         let issuer = self.issuer(provider.trust, url);
         let mut keys = self.keys(&mut *issuer.lock().await, provider, (issuers, url), FRESH).await?;
         let mut read = keys.verify_id_token(token, self.now());

@@ -10,13 +10,26 @@ const SHARED_DIRECTORIES: [&str; 3] = ["common", "organizations", "consumers"];
 /// Both are in use for the same accounts.
 const APPLE: [&str; 2] = ["https://appleid.apple.com", "https://account.apple.com"];
 
+const GOOGLE: &str = "https://accounts.google.com";
+const GITLAB: &str = "https://gitlab.com";
+
+/// The issuer of the ID tokens of a provider that everybody knows; empty for all others.
+pub(crate) fn known_issuer(name: &str) -> &'static str {
+    match name {
+        "apple" => APPLE[0],
+        "gitlab" => GITLAB,
+        "google" => GOOGLE,
+        _ => "",
+    }
+}
+
 /// The provider of that name.
 pub(crate) fn configured(name: &str, settings: &ProviderSettings) -> Provider {
     let mut provider = match name {
         "apple" => apple(settings),
         "azure" => azure(settings),
         "github" => github(settings),
-        "gitlab" => oidc(settings, "https://gitlab.com"),
+        "gitlab" => oidc(settings, GITLAB),
         "google" => google(settings),
         _ => oidc(settings, ""),
     };
@@ -60,7 +73,7 @@ fn oidc(settings: &ProviderSettings, known: &str) -> Provider {
 }
 
 fn google(settings: &ProviderSettings) -> Provider {
-    let mut provider = oidc(settings, "https://accounts.google.com");
+    let mut provider = oidc(settings, GOOGLE);
     // Google's documentation names both.
     if let (Protocol::Oidc { issuer: Issuers::Of(issuers), .. }, None) =
         (&mut provider.protocol, &settings.issuer)

@@ -24,6 +24,7 @@ pub(super) struct AccountBody {
     phone: Option<String>,
     password: Option<Password>,
     data: Option<Object>,
+    app_metadata: Option<Object>,
     nonce: Option<String>,
     code_challenge: Option<String>,
     code_challenge_method: Option<String>,
@@ -92,6 +93,10 @@ pub(super) async fn put(
 ) -> Result<Response, Refusal> {
     if body.phone.is_some_and(|phone| !phone.is_empty()) {
         return Err(Refusal::phone_disabled());
+    }
+    if body.app_metadata.is_some() {
+        let message = "Updating app_metadata requires admin privileges";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "not_admin", message));
     }
     let password = body.password.filter(|password| !password.expose().is_empty());
     // A password costs as much hashing as a sign-in; an address can be probed for being taken.

@@ -4,11 +4,12 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State, rejection::PathRejection};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::paging::Paging;
 use super::user_answer;
 use crate::Auth;
 use crate::fault::Fault;
@@ -18,10 +19,6 @@ use crate::policy::Password;
 use crate::refusal::Refusal;
 use crate::request::{Administrator, Body, Client, Params, read_object};
 use crate::store::user;
-
-const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
-const PAGE_SIZE: u32 = 50;
-const LARGEST_PAGE: u32 = 1000;
 
 type UserPath = Result<Path<Uuid>, PathRejection>;
 
@@ -34,7 +31,7 @@ pub(super) struct Page {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct DirectiveBody {
-    id: Option<Uuid>,
+    id: Option<String>,
     email: Option<String>,
     email_confirm: Option<bool>,
     phone: Option<String>,
@@ -58,21 +55,16 @@ pub(super) async fn list(
     client: Client,
     Params(page): Params<Page>,
 ) -> Result<Response, Refusal> {
-    let (number, size) = (
-        positive(page.page.as_deref(), 1)?,
-        positive(page.per_page.as_deref(), PAGE_SIZE)?.min(LARGEST_PAGE),
-    );
-    let offset = i64::from(number - 1) * i64::from(size);
+    let paging = Paging::read(page.page.as_deref(), page.per_page.as_deref())?;
+    let (limit, offset) = paging.limit_and_offset();
     let filter = page.filter.unwrap_or_default();
-    let list = async move |db: &tokio_postgres::Client| user::list(db, &filter, size.into(), offset).await;
+    let part = filter.clone();
+    let list = async move |db: &tokio_postgres::Client| user::list(db, &part, limit, offset).await;
     let operation = client.operation("auth.admin_list_users");
     let (users, total): (_, i64) =
         auth.control.statement(&operation, list).await.map_err(|fault: Fault| fault)?;
     let mut response = Json(json!({ "users": users, "aud": rowhouse_kernel::AUTHENTICATED })).into_response();
-    response.headers_mut().insert(TOTAL, HeaderValue::from(total));
-    if let Ok(links) = HeaderValue::from_str(&links(number, size, total)) {
-        response.headers_mut().insert(header::LINK, links);
-    }
+    paging.describe(response.headers_mut(), "/admin/users", &[("filter", &filter)], total);
     Ok(response)
 }
 
@@ -147,8 +139,10 @@ impl DirectiveBody {
         if self.phone.is_some_and(|phone| !phone.is_empty()) {
             return Err(Refusal::phone_disabled());
         }
+        let id = self.id.filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
+        let id = id.map_err(|_| Refusal::validation("ID must conform to the uuid v4 format"))?;
         Ok(Directive {
-            id: self.id,
+            id,
             email: self.email,
             email_confirm: self.email_confirm.unwrap_or(false),
             password: self.password.filter(|password| !password.expose().is_empty()),
@@ -164,45 +158,4 @@ impl DirectiveBody {
 fn user_id(path: UserPath) -> Result<Uuid, Refusal> {
     let malformed = |_| Refusal::new(StatusCode::NOT_FOUND, "validation_failed", "user_id must be an UUID");
     path.map(|Path(id)| id).map_err(malformed)
-}
-
-fn positive(text: Option<&str>, default: u32) -> Result<u32, Refusal> {
-    match text {
-        None | Some("") => Ok(default),
-        Some(text) => {
-            let number = text.parse().ok().filter(|number| *number > 0);
-            number.ok_or_else(|| Refusal::validation(format!("Bad Pagination Parameters: {text:?}")))
-        }
-    }
-}
-
-/// RFC 8288, as auth-js reads it: the next page if there is one, and the last.
-fn links(page: u32, size: u32, total: i64) -> String {
-    let last = u32::try_from(total).unwrap_or(u32::MAX).div_ceil(size).max(1);
-    let link = |page: u32, name: &str| format!("</admin/users?page={page}&per_page={size}>; rel=\"{name}\"");
-    let last_link = link(last, "last");
-    if page < last { format!("{}, {last_link}", link(page + 1, "next")) } else { last_link }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_name_the_next_and_the_last_page() {
-        let first =
-            r#"</admin/users?page=2&per_page=50>; rel="next", </admin/users?page=3&per_page=50>; rel="last""#;
-        assert_eq!(links(1, 50, 101), first);
-        assert_eq!(links(3, 50, 101), r#"</admin/users?page=3&per_page=50>; rel="last""#);
-        assert_eq!(links(1, 50, 0), r#"</admin/users?page=1&per_page=50>; rel="last""#);
-    }
-
-    #[test]
-    fn pages_are_positive_numbers() {
-        assert_eq!(positive(None, 50).unwrap(), 50);
-        assert_eq!(positive(Some("7"), 50).unwrap(), 7);
-        for wrong in ["0", "-1", "x", "99999999999"] {
-            assert!(positive(Some(wrong), 50).is_err(), "{wrong}");
-        }
-    }
 }

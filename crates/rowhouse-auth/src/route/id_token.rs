@@ -49,6 +49,7 @@ impl From<IdTokenError> for Refusal {
             IdTokenError::NoToken
             | IdTokenError::NoProvider
             | IdTokenError::NotOidc(_)
+            | IdTokenError::NotAllowed(_)
             | IdTokenError::OtherIssuer => Self::validation(message),
             IdTokenError::BadToken(cause) => {
                 tracing::info!(error = %cause, "an ID token was refused");
@@ -57,9 +58,9 @@ impl From<IdTokenError> for Refusal {
             IdTokenError::Unreachable(cause) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected_failure", message).because(cause)
             }
+            IdTokenError::Disabled(_) => Self::new(StatusCode::BAD_REQUEST, "provider_disabled", message),
             IdTokenError::LinkingDisabled => linking_disabled(message),
             IdTokenError::NotLive(error) => error.into(),
-            IdTokenError::Find(error) => error.into(),
             IdTokenError::Admit(error) => error.into(),
             IdTokenError::Link(error) => error.into(),
             IdTokenError::Fault(fault) => fault.into(),

@@ -77,7 +77,7 @@ pub(super) async fn post_link(
 ) -> Result<Response, Refusal> {
     let kind = body.kind.unwrap_or_default();
     let kind = LinkKind::parse(&kind)
-        .ok_or_else(|| Refusal::validation(format!("Invalid email action link type requested: {kind:?}")))?;
+        .ok_or_else(|| Refusal::validation(format!("Invalid email action link type requested: {kind}")))?;
     let asked = body.redirect_to.filter(|target| auth.targets.allows(target));
     let request = LinkRequest {
         kind,

@@ -7,36 +7,8 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::Auth;
+use crate::provider::KNOWN;
 use crate::refusal::Refusal;
-
-/// Providers that clients of GoTrue look for; those reported `true` below are supported.
-const PROVIDERS: [&str; 25] = [
-    "apple",
-    "azure",
-    "bitbucket",
-    "discord",
-    "facebook",
-    "figma",
-    "fly",
-    "github",
-    "gitlab",
-    "google",
-    "kakao",
-    "keycloak",
-    "linkedin",
-    "linkedin_oidc",
-    "notion",
-    "slack",
-    "slack_oidc",
-    "snapchat",
-    "spotify",
-    "twitch",
-    "twitter",
-    "workos",
-    "x",
-    "zoom",
-    "phone",
-];
 
 /// GET /health. GoTrue's Go client accepts no other name.
 pub(super) async fn health() -> Json<Value> {
@@ -50,11 +22,12 @@ pub(super) async fn health() -> Json<Value> {
 /// GET /settings
 pub(super) async fn settings(State(auth): State<Auth>) -> Json<Value> {
     let mut external: serde_json::Map<String, Value> =
-        PROVIDERS.iter().map(|provider| ((*provider).to_owned(), Value::Bool(false))).collect();
+        KNOWN.iter().map(|provider| ((*provider).to_owned(), Value::Bool(false))).collect();
     for (name, provider) in auth.settings.external.iter() {
         external.insert(name.to_owned(), Value::Bool(provider.enabled));
     }
     external.insert("email".to_owned(), Value::Bool(true));
+    external.insert("phone".to_owned(), Value::Bool(false));
     external.insert("anonymous_users".to_owned(), Value::Bool(auth.settings.anonymous_users));
     Json(json!({
         "external": external,

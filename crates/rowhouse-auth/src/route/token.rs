@@ -128,7 +128,7 @@ async fn exchange(auth: &Auth, body: GrantBody, client: &Client) -> Result<Respo
 async fn rotate(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
     auth.refresh_limit.check(client).await?;
     let token = body.refresh_token.filter(|token| !token.is_empty());
-    let token = token.ok_or_else(|| Refusal::validation("refresh_token required"))?;
+    let token = token.ok_or_else(|| Refusal::validation("Refresh token is not valid"))?;
     let refreshed = refresh::refresh(auth, &token, client).await?;
     let counter = HeaderValue::from(refreshed.session.refresh_counter);
     let prefix = refreshed.session.refresh_token.get(..PREFIX_LENGTH).map(HeaderValue::from_str);

@@ -8,7 +8,6 @@ use http::{HeaderValue, StatusCode, header};
 use rowhouse_kernel::Secret;
 use serde::Deserialize;
 use serde_json::json;
-use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::{session_answer, verify_page};
@@ -109,7 +108,7 @@ async fn follow(
         Some(kind) => {
             verify(auth, Proof::Link(token), kind, Answer::Redirect, client).await.map_err(Refusal::from)
         }
-        None => Err(Refusal::validation("Unsupported verification type")),
+        None => Err(Refusal::validation("Invalid email verification type")),
     };
     let location = match verified {
         Ok(Verified::Session(session)) => with_fragment(target, &tokens(&session, kind)),
@@ -172,9 +171,11 @@ fn with_fragment(target: &str, parameters: &[(&str, String)]) -> String {
 }
 
 fn with_query(target: &str, parameters: &[(&str, String)]) -> String {
-    let Ok(mut url) = Url::parse(target) else { return target.to_owned() };
-    url.query_pairs_mut().extend_pairs(parameters);
-    url.into()
+    let (target, fragment) = target.split_once('#').map_or((target, None), |(a, b)| (a, Some(b)));
+    let joint = if target.contains('?') { '&' } else { '?' };
+    let query = Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    format!("{target}{joint}{query}{fragment}")
 }
 
 impl Link {
@@ -236,5 +237,6 @@ mod tests {
     fn codes_are_added_to_the_query() {
         let code = [("code", "x".to_owned())];
         assert_eq!(with_query("myapp://in?a=1", &code), "myapp://in?a=1&code=x");
+        assert_eq!(with_query("https://app.example#top", &code), "https://app.example?code=x#top");
     }
 }

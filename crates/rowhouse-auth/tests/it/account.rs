@@ -28,6 +28,18 @@ async fn bearer_is_required_and_must_be_a_users() {
 }
 
 #[tokio::test]
+async fn app_metadata_is_not_for_its_user_to_change() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    let asked = json!({ "app_metadata": { "admin": true }, "data": { "n": 1 } });
+    app.put_as("/user", person.token(), asked).await.is(403, "not_admin");
+    app.put_as("/user", person.token(), json!({ "role": "service_role" })).await.ok();
+    let user = app.get("/user", person.token()).await.ok();
+    assert_eq!(user["app_metadata"], json!({ "provider": "email", "providers": ["email"] }));
+    assert_eq!((&user["role"], &user["user_metadata"]["n"]), (&json!("authenticated"), &json!(null)));
+}
+
+#[tokio::test]
 async fn sign_out_takes_effect_at_once_in_its_scope() {
     let app = App::start().await;
     let first = app.sign_up("a@example.com").await;

@@ -16,7 +16,7 @@ async fn actions(app: &App, user: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn actions_of_users_are_audited_and_failed_ones_are_not() {
+async fn actions_of_users_are_audited_with_failed_sign_ins() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     app.password("a@example.com", "wrong").await.is(400, "invalid_credentials");
@@ -26,7 +26,7 @@ async fn actions_of_users_are_audited_and_failed_ones_are_not() {
     app.send(Method::POST, "/logout?scope=local", Some(person.token()), "").await;
     assert_eq!(
         actions(&app, person.id()).await,
-        ["user_signedup", "login", "user_modified", "user_updated_password", "logout"]
+        ["user_signedup", "login", "login_failed", "user_modified", "user_updated_password", "logout"]
     );
     let login =
         "select payload::text, ip_address from auth.audit_log_entries where payload ->> 'action' = 'login'";
@@ -165,13 +165,172 @@ async fn session_that_was_not_used_for_the_longest_time_makes_room() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_are_counted_and_only_the_lock_is_written_down() {
+async fn wrong_passwords_and_their_lock_are_written_down_and_what_the_lock_refuses_is_not() {
     let app = App::with(AuthSettings { lockout_failures: 3, ..settings() }).await;
     let person = app.sign_up("a@example.com").await;
     for _ in 0..10 {
         app.password("a@example.com", "wrong").await;
+        app.password("nobody@example.com", "wrong").await;
     }
-    assert_eq!(actions(&app, person.id()).await, ["user_signedup", "login", "user_locked"]);
+    let failed = "login_failed";
+    assert_eq!(
+        actions(&app, person.id()).await,
+        ["user_signedup", "login", failed, failed, failed, "user_locked"]
+    );
+    let sql = "select distinct details -> 'traits' ->> 'outcome', host(address), actor from audit.entries where action = 'login_failed'";
+    let row = app.sql().await.query_one(sql, &[]).await.unwrap();
+    let told: (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
+    assert_eq!(told, ("invalid_credentials", "192.0.2.1", "anon"));
+}
+
+#[tokio::test]
+async fn right_password_that_opens_nothing_is_written_down_with_the_reason() {
+    let app = App::with(crate::confirmation::strict()).await;
+    app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await.ok();
+    app.password("a@example.com", PASSWORD).await.is(400, "email_not_confirmed");
+    let ban = "update auth.users set email_confirmed_at = now(), banned_until = '2200-01-01'";
+    app.sql().await.batch_execute(ban).await.unwrap();
+    app.password("a@example.com", PASSWORD).await.is(400, "user_banned");
+    let sql = "select details -> 'traits' ->> 'outcome' from audit.entries where action = 'login_failed' order by occurred_at";
+    let rows = app.sql().await.query(sql, &[]).await.unwrap();
+    let outcomes: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(outcomes, ["email_not_confirmed", "user_banned"]);
+}
+
+#[tokio::test]
+async fn confirmation_change_of_address_wrong_code_and_other_tenant_are_written_down() {
+    let app = App::with(crate::confirmation::strict()).await;
+    app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await.ok();
+    let code = app.mail_to("a@example.com").await.code();
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    app.verify("signup", "a@example.com", wrong).await.is(403, "otp_expired");
+    let person = crate::app::Person(app.verify("signup", "a@example.com", &code).await.ok());
+    app.put_as("/user", person.token(), json!({ "email": "b@example.com" })).await.ok();
+    let tenant = json!({ "tenant_id": person.claims(&app)["tenant_id"] });
+    app.post_as("/tenant", person.token(), tenant).await.ok();
+    let seen = actions(&app, person.id()).await;
+    for action in ["user_confirmed", "code_rejected", "user_modified", "tenant_switched"] {
+        assert_eq!(seen.iter().filter(|seen| *seen == action).count(), 1, "{action} of {seen:?}");
+    }
+    let sql = "select details -> 'traits' -> 'changed' from audit.entries where action = 'user_modified'";
+    let changed: Value = app.sql().await.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(changed, json!(["new_email"]));
+    let invited = json!({ "type": "invite", "email": "c@example.com" });
+    let link = app.post_as("/admin/generate_link", &app.service_key, invited).await.ok();
+    app.verify("invite", "c@example.com", link["email_otp"].as_str().unwrap()).await.ok();
+    let seen = actions(&app, link["id"].as_str().unwrap()).await;
+    assert!(seen.contains(&"invite_accepted".to_owned()), "{seen:?}");
+}
+
+#[tokio::test]
+async fn entries_name_the_client_and_hold_no_secret() {
+    let app = App::with(crate::confirmation::strict()).await;
+    let agent = "browser/1 ".to_owned() + &"x".repeat(600);
+    let post = async |path: &str, body: Value| {
+        let request = app.request(Method::POST, &format!("/auth/v1{path}")).header("user-agent", &agent);
+        app.app_send(request.body(body.to_string())).await.1
+    };
+    post("/signup", json!({ "email": "a@example.com", "password": PASSWORD })).await;
+    let mail = app.mail_to("a@example.com").await;
+    let (code, link) = (mail.code(), mail.link().to_string());
+    let verify = json!({ "type": "signup", "email": "a@example.com", "token": code });
+    let first = crate::app::Person(post("/verify", verify).await);
+    let grant = json!({ "email": "a@example.com", "password": PASSWORD });
+    let second = crate::app::Person(post("/token?grant_type=password", grant).await);
+    app.put_as(
+        "/user",
+        second.token(),
+        json!({ "password": "battery staple", "data": { "pin": "4711-pin" } }),
+    )
+    .await
+    .ok();
+    post("/token?grant_type=password", json!({ "email": "a@example.com", "password": "guessed-wrong" }))
+        .await;
+    let sql = "select jsonb_agg(to_jsonb(e))::text from audit.entries e";
+    let log: String = app.sql().await.query_one(sql, &[]).await.unwrap().get(0);
+    let secrets = [
+        PASSWORD,
+        "battery staple",
+        "guessed-wrong",
+        "4711-pin",
+        first.token(),
+        first.refresh_token(),
+        second.refresh_token(),
+    ];
+    for secret in secrets.iter().copied().chain([link.rsplit("token=").next().unwrap()]) {
+        assert!(!log.contains(secret), "{secret} is in {log}");
+    }
+    let sql = "select count(*) filter (where user_agent = $1), count(*) from audit.entries where action in ('user_signedup', 'login')";
+    let kept = &agent[..512];
+    let row = app.sql().await.query_one(sql, &[&kept]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 3));
+}
+
+#[tokio::test]
+async fn administrators_read_the_log_in_pages_and_by_field() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    app.sign_up("b@example.com").await;
+    let list = async |query: &str| app.get(&format!("/admin/audit{query}"), &app.service_key).await;
+    let page = list("?per_page=3").await;
+    assert_eq!(page.headers["x-total-count"], "4");
+    let next =
+        r#"</admin/audit?page=2&per_page=3>; rel="next", </admin/audit?page=2&per_page=3>; rel="last""#;
+    assert_eq!(page.headers["link"], next);
+    let (page, last) = (page.ok(), list("?per_page=3&page=2").await.ok());
+    assert_eq!((page.as_array().unwrap().len(), last.as_array().unwrap().len()), (3, 1));
+    let logins = list("?query=action%3ALOGIN").await.ok();
+    assert_eq!(logins.as_array().unwrap().len(), 2);
+    let (newest, older) = (&logins[0], &logins[1]);
+    assert_eq!(newest["payload"]["actor_username"], "b@example.com");
+    assert_eq!(
+        (&older["payload"]["actor_id"], &older["ip_address"]),
+        (&json!(person.id()), &json!("192.0.2.1"))
+    );
+    assert!(newest["created_at"].as_str().unwrap() >= older["created_at"].as_str().unwrap());
+    for (query, found) in [("author:a@EXAMPLE", 1), ("type:team", 2), ("action:%25", 0), ("author:", 4)] {
+        let entries = list(&format!("?query={query}")).await.ok();
+        assert_eq!(entries.as_array().unwrap().len(), found, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn refused_requests_for_the_log() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    for query in ["?query=color:red", "?query=action", "?page=0", "?page=x", "?per_page=-1"] {
+        app.get(&format!("/admin/audit{query}"), &app.service_key).await.is(400, "validation_failed");
+    }
+    app.get("/admin/audit", person.token()).await.is(403, "not_admin");
+    app.get("/admin/audit", &app.anon_key).await.is(403, "not_admin");
+    app.send(Method::GET, "/admin/audit", None, "").await.is(401, "no_authorization");
+}
+
+#[test]
+fn every_action_is_in_the_manual() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("../../docs/auth.md")).unwrap();
+    let mut written = std::collections::BTreeSet::new();
+    crate::source::each(&root.join("src"), "rs", &mut |_, text| {
+        let calls = text.split("audit::write(").skip(1);
+        written.extend(calls.filter_map(|rest| Some(rest.split('"').nth(1)?.to_owned())));
+    });
+    crate::source::each(&root.join("migrations"), "sql", &mut |_, text| {
+        let quoted = text.split('\'').skip(1).step_by(1);
+        written.extend(quoted.filter(|word| is_action(word)).map(str::to_owned));
+    });
+    assert!(written.len() > 25, "{written:?}");
+    for action in written {
+        assert!(page.contains(&format!("| `{action}` |")), "{action}");
+    }
+}
+
+/// Whether a text of a migration is the name of an action on accounts.
+fn is_action(word: &str) -> bool {
+    let fields = ["user_id", "user_email", "user_metadata", "user_agent", "login_failed"];
+    let is_named = ["user_", "token_", "invite_", "entries_"].iter().any(|prefix| word.starts_with(prefix));
+    let is_word = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    is_word && !fields.contains(&word) && (is_named || ["login", "logout"].contains(&word))
 }
 
 #[tokio::test]

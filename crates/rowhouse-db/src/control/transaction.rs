@@ -185,6 +185,7 @@ fn begin_sql(operation: &Operation) -> String {
         ("rowhouse.request_id", origin.request_id.as_deref().unwrap_or_default().to_owned()),
         ("rowhouse.tenant", origin.tenant.map(|tenant| tenant.to_string()).unwrap_or_default()),
         ("rowhouse.address", origin.address.map(|address| address.to_string()).unwrap_or_default()),
+        ("rowhouse.user_agent", origin.user_agent.as_deref().unwrap_or_default().to_owned()),
     ];
     let set = |(name, value): (&str, String)| {
         format!("pg_catalog.set_config('{name}', {}, true)", escape_literal(&value.replace('\0', "")))

@@ -81,7 +81,7 @@ fn administrators_of_either_name_come_from_public_keys_only_where_these_are_trus
 #[test]
 fn external_token_for_authenticated_must_name_an_existing_user() {
     let claims = json!({ "role": "authenticated", "sub": "auth0|1" });
-    assert_eq!(resolve(&ForeignTokens::default(), &claims), Err(TokenError::Malformed));
+    assert_eq!(resolve(&ForeignTokens::default(), &claims), Err(TokenError::NotAUuid("sub")));
 }
 
 #[test]

@@ -208,6 +208,7 @@ impl<'h, D: Backend, S: AsyncRead + AsyncWrite + Unpin + Send> SmtpSession<'h, D
             actor,
             tenant: self.sender.as_ref().and_then(|sender| sender.tenant),
             address: self.peer.address,
+            user_agent: None,
             clock: self.context.clock.clone(),
         }
     }

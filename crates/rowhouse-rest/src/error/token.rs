@@ -13,7 +13,9 @@ pub(super) fn failure(error: TokenError) -> ErrorResponse {
     let (code, message): (_, Cow<'_, str>) = match error {
         TokenError::Empty => ("PGRST301", "Empty JWT is sent in Authorization header".into()),
         TokenError::Parts(found) => ("PGRST301", format!("Expected 3 parts in JWT; got {found}").into()),
-        TokenError::Malformed => ("PGRST301", "JWT cryptographic operation failed".into()),
+        TokenError::Malformed | TokenError::NotAUuid(_) => {
+            ("PGRST301", "JWT cryptographic operation failed".into())
+        }
         TokenError::WrongAlgorithm => ("PGRST301", "Wrong or unsupported encoding algorithm".into()),
         TokenError::UnknownKey | TokenError::BadSignature => {
             ("PGRST301", "No suitable key or wrong key type".into())

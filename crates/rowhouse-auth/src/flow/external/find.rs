@@ -5,7 +5,7 @@ use rowhouse_kernel::Secret;
 use crate::Auth;
 use crate::fault::Fault;
 use crate::flow::custom_provider;
-use crate::provider::{self, Provider};
+use crate::provider::{self, KNOWN, Provider};
 use crate::request::Client;
 use crate::sealed;
 
@@ -21,7 +21,7 @@ pub(crate) enum FindError {
 }
 
 /// Longest name that is repeated in an answer.
-const LONGEST_NAME: usize = 64;
+pub(super) const LONGEST_NAME: usize = 64;
 
 /// The provider of that name, in any case.
 pub(crate) async fn provider(auth: &Auth, name: &str, client: &Client) -> Result<Provider, FindError> {
@@ -37,7 +37,10 @@ pub(crate) async fn provider(auth: &Auth, name: &str, client: &Client) -> Result
         let ready = provider::custom(&found, secret.unwrap_or_else(|| Secret::new("")));
         return if found.enabled { Ok(ready) } else { Err(FindError::Disabled) };
     }
-    let unknown = || FindError::Unknown(name.chars().take(LONGEST_NAME).collect());
+    let unknown = || match KNOWN.contains(&name.as_str()) {
+        true => FindError::Disabled,
+        false => FindError::Unknown(name.chars().take(LONGEST_NAME).collect()),
+    };
     let settings = auth.settings.external.get(&name).ok_or_else(unknown)?;
     if settings.enabled { Ok(provider::configured(&name, settings)) } else { Err(FindError::Disabled) }
 }

@@ -4,7 +4,7 @@ use rowhouse_db::Transaction;
 use uuid::Uuid;
 
 use super::admit::{AdmitError, admit, announce};
-use super::find::{self, FindError};
+use super::find::{self, FindError, LONGEST_NAME};
 use super::link::{LinkError, link};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
@@ -12,7 +12,7 @@ use crate::flow::session;
 use crate::live::{NotLive, require_live};
 use crate::method::{Method, SignedInBy};
 use crate::model::Session;
-use crate::provider::{Expected, Nonce, Profile, Protocol, Provider, ProviderError};
+use crate::provider::{Expected, Nonce, Profile, Protocol, Provider, ProviderError, known_issuer};
 use crate::request::{Client, SignedIn};
 use crate::store::user;
 
@@ -38,6 +38,10 @@ pub(crate) enum IdTokenError {
     NoProvider,
     #[error("Provider {0:?} is not an OIDC provider")]
     NotOidc(String),
+    #[error("Custom OIDC provider {0:?} not allowed")]
+    NotAllowed(String),
+    #[error("Provider (issuer {0:?}) is not enabled")]
+    Disabled(String),
     #[error("Provided issuer does not match ID token issuer")]
     OtherIssuer,
     #[error("Bad ID token")]
@@ -48,8 +52,6 @@ pub(crate) enum IdTokenError {
     LinkingDisabled,
     #[error(transparent)]
     NotLive(#[from] NotLive),
-    #[error(transparent)]
-    Find(#[from] FindError),
     #[error(transparent)]
     Admit(#[from] AdmitError),
     #[error(transparent)]
@@ -71,11 +73,12 @@ pub(crate) async fn sign_in(
     if grant.link_to.is_some() && !auth.settings.manual_linking {
         return Err(IdTokenError::LinkingDisabled);
     }
-    let provider = match (grant.provider.as_str(), grant.issuer.as_str()) {
+    let found = match (grant.provider.as_str(), grant.issuer.as_str()) {
         ("", "") => return Err(IdTokenError::NoProvider),
-        ("", issuer) => find::provider_of_issuer(auth, issuer)?,
-        (name, _) => find::provider(auth, name, client).await?,
+        ("", issuer) => find::provider_of_issuer(auth, issuer),
+        (name, _) => find::provider(auth, name, client).await,
     };
+    let provider = found.map_err(|error| not_found(error, &grant))?;
     let profile = verify(auth, &provider, &grant).await?;
     let new = match grant.link_to {
         Some(caller) => caller.user.0,
@@ -99,6 +102,18 @@ pub(crate) async fn sign_in(
     };
     let opened = auth.control.run_tx(&client.operation("auth.sign_in_id_token"), work).await?;
     Ok(opened.sign(auth, client, now).await?)
+}
+
+/// In the words of this grant, which names the issuer.
+fn not_found(error: FindError, grant: &IdTokenGrant) -> IdTokenError {
+    match error {
+        FindError::Unknown(name) => IdTokenError::NotAllowed(name),
+        FindError::Disabled if grant.issuer.is_empty() => {
+            IdTokenError::Disabled(known_issuer(&grant.provider.to_ascii_lowercase()).to_owned())
+        }
+        FindError::Disabled => IdTokenError::Disabled(grant.issuer.chars().take(LONGEST_NAME).collect()),
+        FindError::Fault(fault) => fault.into(),
+    }
 }
 
 async fn verify(auth: &Auth, provider: &Provider, grant: &IdTokenGrant) -> Result<Profile, IdTokenError> {

@@ -85,6 +85,10 @@ async fn each_refusal_has_its_code() {
     ] {
         present(&app, body).await.is(400, "validation_failed");
     }
+    for provider in ["google", "facebook"] {
+        let body = json!({ "provider": provider, "id_token": token });
+        present(&app, body).await.is(400, "provider_disabled");
+    }
     let linking = json!({ "provider": "acme", "id_token": token, "link_identity": true });
     present(&app, linking).await.is(401, "no_authorization");
     let unverified = provider.id_token(person("2", "b@example.com", false));
