@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 use crate::request::{Administrator, Body, Client, Params, read_object};
 use crate::store::user;
 
-type UserPath = Result<Path<Uuid>, PathRejection>;
+pub(super) type UserPath = Result<Path<Uuid>, PathRejection>;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
@@ -155,7 +155,7 @@ impl DirectiveBody {
     }
 }
 
-fn user_id(path: UserPath) -> Result<Uuid, Refusal> {
+pub(super) fn user_id(path: UserPath) -> Result<Uuid, Refusal> {
     let malformed = |_| Refusal::new(StatusCode::NOT_FOUND, "validation_failed", "user_id must be an UUID");
     path.map(|Path(id)| id).map_err(malformed)
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::admin::{UserPath, user_id};
 use super::factor::count;
 use super::session_answer;
 use crate::Auth;
@@ -173,9 +174,9 @@ pub(super) async fn admin_list(
     State(auth): State<Auth>,
     _: Administrator,
     client: Client,
-    Path(user): Path<String>,
+    path: UserPath,
 ) -> Result<Response, Refusal> {
-    let user: Uuid = user.parse().map_err(|_| AdminError::NoSuchUser)?;
+    let user = user_id(path)?;
     let list = async move |db: &tokio_postgres::Client| {
         tokio::try_join!(store::user::find(db, user), store::passkey::list(db, user))
     };

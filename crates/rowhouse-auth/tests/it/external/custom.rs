@@ -76,6 +76,17 @@ async fn provider_is_made_shown_changed_used_and_removed() {
 }
 
 #[tokio::test]
+async fn provider_that_was_removed_meanwhile_signs_nobody_in() {
+    let provider = FakeProvider::start().await;
+    let app = start().await;
+    admin(&app, Method::POST, PATH, oidc(&provider)).await;
+    let there = visit(&app, "/authorize?provider=custom:acme").await.target();
+    admin(&app, Method::DELETE, &format!("{PATH}/custom:acme"), json!({})).await;
+    let back = visit(&app, &provider.admit(&there, person("1", "a@example.com", true))).await.target();
+    is_error(&back, "oauth_provider_not_supported");
+}
+
+#[tokio::test]
 async fn oauth2_provider_tells_the_profile_in_its_own_names() {
     let provider = FakeProvider::start().await;
     let app = start().await;

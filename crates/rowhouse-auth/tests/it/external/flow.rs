@@ -5,7 +5,9 @@ use rowhouse_auth::AuthSettings;
 use rowhouse_crypto::sha256_base64url;
 use serde_json::{Value, json};
 
-use super::{FakeProvider, SITE, acme, is_error, parameter, person, sign_in, start, visit, with_providers};
+use super::{
+    FakeProvider, SITE, Visitor, acme, is_error, parameter, person, sign_in, start, visit, with_providers,
+};
 use crate::app::{App, PASSWORD, Person};
 
 const VERIFIER: &str = "a verifier of at least forty-three characters";
@@ -144,6 +146,8 @@ async fn each_refusal_of_the_callback_has_its_code() {
     assert_eq!(no_state.status, StatusCode::SEE_OTHER);
     is_error(&no_state.target(), "bad_oauth_callback");
     is_error(&visit(&app, "/callback?code=x&state=unknown").await.target(), "bad_oauth_state");
+    let posted = Visitor::default().send(&app, Method::POST, "/callback", &[]).await;
+    is_error(&posted.target(), "bad_oauth_callback");
     let there = visit(&app, "/authorize?provider=acme").await.target();
     let state = parameter(&there, "state").unwrap();
     is_error(&visit(&app, &format!("/callback?state={state}")).await.target(), "bad_oauth_callback");

@@ -63,6 +63,22 @@ async fn identity_is_linked_by_redirect_and_unlinked_again() {
 }
 
 #[tokio::test]
+async fn identity_is_linked_to_nobody_who_was_deleted_meanwhile() {
+    let provider = FakeProvider::start().await;
+    let app = start(&provider).await;
+    let ann = app.sign_up("a@example.com").await;
+    let told = authorize(&app, ann.token(), "").await.ok();
+    let path = path_of(&Url::parse(told["url"].as_str().unwrap()).unwrap());
+    let there = Visitor::default().send(&app, Method::POST, &path, &[]).await.target();
+    let softly = json!({ "should_soft_delete": true }).to_string();
+    app.send(Method::DELETE, &format!("/admin/users/{}", ann.id()), Some(&app.service_key), softly)
+        .await
+        .ok();
+    let back = visit(&app, &provider.admit(&there, person("9", "a@example.com", true))).await.target();
+    is_error(&back, "user_not_found");
+}
+
+#[tokio::test]
 async fn address_follows_the_identities_that_are_left() {
     let provider = FakeProvider::start().await;
     let app = start(&provider).await;
