@@ -13,14 +13,19 @@ import { isDeepStrictEqual } from 'node:util'
 import { join } from 'node:path'
 import { startServer } from '../supabase-js/server.mjs'
 import { normal } from './normal.mjs'
-import { requests } from './requests.mjs'
+import { confirmed, unconfirmed } from './requests.mjs'
 
 const SECRET = 'a secret of two servers that are compared'
 const PORT = 24_999
 const START_LIMIT_MS = 60_000
-const SETTINGS = `[auth]
+/** The two ways to run a server: with addresses that are confirmed at once, and by mail. */
+const RUNS = [
+  { autoconfirm: true, requests: confirmed },
+  { autoconfirm: false, requests: unconfirmed },
+]
+const settings = (autoconfirm) => `[auth]
 jwt_secret = "${SECRET}"
-mailer_autoconfirm = true
+mailer_autoconfirm = ${autoconfirm}
 anonymous_users = true
 site_url = "http://127.0.0.1:3000"
 redirect_urls = ["https://app.example.com/**"]
@@ -31,8 +36,8 @@ webauthn_rp_origins = ["http://localhost:5173"]
 mailer_max_frequency = "0s"
 `
 
-/** The same for GoTrue. */
-function environment(database) {
+/** The same for GoTrue. It sends its mails nowhere. */
+function environment(database, autoconfirm) {
   return {
     DATABASE_URL: database,
     GOTRUE_DB_DRIVER: 'postgres',
@@ -48,7 +53,7 @@ function environment(database) {
     GOTRUE_JWT_AUD: 'authenticated',
     GOTRUE_JWT_ADMIN_ROLES: 'supabase_admin,service_role',
     GOTRUE_JWT_DEFAULT_GROUP_NAME: 'authenticated',
-    GOTRUE_MAILER_AUTOCONFIRM: 'true',
+    GOTRUE_MAILER_AUTOCONFIRM: String(autoconfirm),
     GOTRUE_EXTERNAL_ANONYMOUS_USERS_ENABLED: 'true',
     GOTRUE_EXTERNAL_PHONE_ENABLED: 'false',
     GOTRUE_SMTP_MAX_FREQUENCY: '1ns',
@@ -68,34 +73,44 @@ async function main([program, database, option]) {
     throw new Error('usage: clients/gotrue/compare.mjs PROGRAM DATABASE_URL [--verbose]')
   }
   const listed = JSON.parse(await readFile(join(import.meta.dirname, 'different.json'), 'utf8'))
-  const ours = await startServer(SETTINGS, { fill: async () => {} })
-  const theirs = await startGoTrue(program, database)
-  try {
-    const answers = await Promise.all([ask(`${ours.url}/auth/v1`), ask(theirs.url)])
-    return report(answers, listed, option === '--verbose')
-  } finally {
-    theirs.stop()
-    await ours.stop()
+  const answers = [[], []]
+  for (const { autoconfirm, requests } of RUNS) {
+    const ours = await startServer(settings(autoconfirm), { fill: async () => {} })
+    const theirs = await startGoTrue(program, environment(database, autoconfirm))
+    try {
+      const both = await Promise.all([ask(`${ours.url}/auth/v1`, requests), ask(theirs.url, requests)])
+      both.forEach((some, index) => answers[index].push(...some))
+    } finally {
+      await theirs.stop()
+      await ours.stop()
+    }
   }
+  return report(answers, listed, option === '--verbose')
 }
 
-async function startGoTrue(program, database) {
-  const child = spawn(program, [], { env: environment(database), stdio: ['ignore', 'ignore', 'pipe'] })
+async function startGoTrue(program, env) {
+  const child = spawn(program, [], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (text) => (said += text))
   const url = `http://127.0.0.1:${PORT}`
   const limit = Date.now() + START_LIMIT_MS
   while (Date.now() < limit && child.exitCode === null) {
     const response = await fetch(`${url}/health`).catch(() => null)
-    if (response?.ok) return { url, stop: () => child.kill('SIGTERM') }
+    if (response?.ok) return { url, stop: () => ended(child) }
     await new Promise((wake) => setTimeout(wake, 100))
   }
   child.kill('SIGTERM')
   throw new Error(`${program} is not ready\n${said}`)
 }
 
+function ended(child) {
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  return exited
+}
+
 /** The answers of a server to all requests; each may need what an earlier one has answered. */
-async function ask(base) {
+async function ask(base, requests) {
   const kept = { service: sign({ role: 'service_role' }), anon: sign({ role: 'anon' }), sign, run: randomUUID().slice(0, 8) }
   const answers = []
   for (const request of requests) {

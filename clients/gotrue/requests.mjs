@@ -6,7 +6,7 @@ const session = (name) => (body) => ({ [name]: body.access_token, [`${name}_refr
 const id = (name) => (body) => ({ [name]: body.id ?? 'none' })
 
 /** Name, method and path, and what else: `as` whose token, `body`, `keep` of the answer, `headers`. */
-const rows = [
+const autoconfirm = [
   ['health', 'GET /health'],
   ['settings', 'GET /settings'],
   ['jwks is public', 'GET /.well-known/jwks.json'],
@@ -211,9 +211,41 @@ const rows = [
   ['refresh after the sign-out', 'POST /token?grant_type=refresh_token', { body: { refresh_token: '{h_refresh}' } }],
 ]
 
+/** The same where addresses are confirmed by mail. */
+const byMail = [
+  ['sign-up by mail', 'POST /signup', { body: { email: 'p-{run}@example.com', password: PASSWORD, data: { n: 1 } } }],
+  ['sign-up by mail again', 'POST /signup', { body: { email: 'p-{run}@example.com', password: PASSWORD, data: { n: 1 } } }],
+  ['sign-in before the confirmation', 'POST /token?grant_type=password', { body: { email: 'p-{run}@example.com', password: PASSWORD } }],
+  ['wrong password before the confirmation', 'POST /token?grant_type=password', { body: { email: 'p-{run}@example.com', password: 'wrong' } }],
+  ['confirmation once more', 'POST /resend', { body: { type: 'signup', email: 'p-{run}@example.com' } }],
+  ['recovery before the confirmation', 'POST /recover', { body: { email: 'p-{run}@example.com' } }],
+  ['recovery of an address that is unknown', 'POST /recover', { body: { email: 'nobody-{run}@example.com' } }],
+  ['code by mail for an unknown address', 'POST /otp', { body: { email: 'q-{run}@example.com', data: { n: 2 } } }],
+  ['code by mail for nobody', 'POST /otp', { body: { email: 'nobody-{run}@example.com', create_user: false } }],
+  ['sign-up with a code challenge', 'POST /signup', { body: { email: 'r-{run}@example.com', password: PASSWORD, code_challenge: 'x'.repeat(43), code_challenge_method: 'plain' } }],
+  ['link for the sign-up', 'POST /admin/generate_link', { as: 'service', body: { type: 'signup', email: 'p-{run}@example.com', password: PASSWORD, data: { n: 3 } }, keep: (body) => ({ p: body.email_otp, p_hash: body.hashed_token }) }],
+  ['wrong code for the sign-up', 'POST /verify', { body: { type: 'signup', email: 'p-{run}@example.com', token: '000000' } }],
+  ['code for the sign-up', 'POST /verify', { body: { type: 'signup', email: 'p-{run}@example.com', token: '{p}' }, keep: session('p') }],
+  ['code that was used', 'POST /verify', { body: { type: 'signup', email: 'p-{run}@example.com', token: '{p}' } }],
+  ['link that was used', 'GET /verify?type=signup&token={p_hash}'],
+  ['sign-in after the confirmation', 'POST /token?grant_type=password', { body: { email: 'p-{run}@example.com', password: PASSWORD } }],
+  ['sign-up of a confirmed address', 'POST /signup', { body: { email: 'p-{run}@example.com', password: PASSWORD } }],
+  ['confirmation of a confirmed address', 'POST /resend', { body: { type: 'signup', email: 'p-{run}@example.com' } }],
+  ['change of the address by mail', 'PUT /user', { as: 'p', body: { email: 'p-new-{run}@example.com' } }],
+  ['change of the address once more', 'POST /resend', { body: { type: 'email_change', email: 'p-{run}@example.com' } }],
+  ['change to a taken address', 'PUT /user', { as: 'p', body: { email: 'r-{run}@example.com' } }],
+  ['link of the former address', 'POST /admin/generate_link', { as: 'service', body: { type: 'email_change_current', email: 'p-{run}@example.com', new_email: 'p-next-{run}@example.com' }, keep: (body) => ({ former: body.hashed_token }) }],
+  ['first half of a change', 'POST /verify', { body: { type: 'email_change', token_hash: '{former}' } }],
+  ['code of a session', 'GET /reauthenticate', { as: 'p' }],
+  ['invitation by mail', 'POST /invite', { as: 'service', body: { email: 's-{run}@example.com', data: { n: 4 } } }],
+  ['invitation once more', 'POST /invite', { as: 'service', body: { email: 's-{run}@example.com' } }],
+  ['sign-up of who is invited', 'POST /signup', { body: { email: 's-{run}@example.com', password: PASSWORD } }],
+  ['settings with mails', 'GET /settings'],
+]
+
 const filled = (text, kept) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in kept ? kept[name] : whole))
 
-export const requests = rows.map(([name, line, { body, as, ...rest } = {}]) => ({
+const sent = ([name, line, { body, as, ...rest } = {}]) => ({
   name,
   ...rest,
   as,
@@ -222,4 +254,7 @@ export const requests = rows.map(([name, line, { body, as, ...rest } = {}]) => (
     const text = typeof body === 'object' ? JSON.stringify(body) : body
     return [method, path, text && filled(text, kept)]
   },
-}))
+})
+
+export const confirmed = autoconfirm.map(sent)
+export const unconfirmed = byMail.map(sent)
