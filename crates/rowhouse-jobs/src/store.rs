@@ -201,6 +201,8 @@ pub(crate) struct Picks {
     pub(crate) partitions: Vec<i32>,
     pub(crate) lows: Vec<i64>,
     pub(crate) quotas: Vec<i32>,
+    /// One that gives so many has probably more.
+    pub(crate) expected: Vec<i32>,
     /// The index into `kind_rooms` of each.
     pub(crate) kinds: Vec<i32>,
     pub(crate) kind_rooms: Vec<i64>,

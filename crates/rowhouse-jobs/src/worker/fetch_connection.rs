@@ -13,6 +13,8 @@ use crate::store::{self, Claimed, Picks, Room};
 /// How often new partitions and the watermark are read. A claim scans the dead rows above the watermark, as many as were
 /// claimed since it was read.
 const LOOK: Duration = Duration::from_millis(20);
+/// Every fifth look also reads the last partitions again: rows become visible in another order than their numbers.
+const LATE: u32 = 5;
 
 /// The arguments of a claim.
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +30,14 @@ pub(super) struct FetchConnection {
     client: deadpool_postgres::Object,
     watermark: Watermark,
     looked: Option<Instant>,
+    looks: u32,
 }
 
 impl FetchConnection {
     pub(super) async fn open(context: &Context, partitions: &mut Partitions) -> Result<Self, DbError> {
         let client = context.control.connection().await?;
         partitions.forget_lows();
-        Ok(Self { client, watermark: Watermark::default(), looked: None })
+        Ok(Self { client, watermark: Watermark::default(), looked: None, looks: 0 })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -61,7 +64,9 @@ impl FetchConnection {
                 partitions.forget_lows();
             }
         }
-        let new = store::partitions(&self.client, &context.kinds, partitions.newest()).await?;
+        let after = partitions.newest(self.looks.is_multiple_of(LATE));
+        self.looks = self.looks.wrapping_add(1);
+        let new = store::partitions(&self.client, &context.kinds, after).await?;
         partitions.learn(new, false);
         self.looked = Some(Instant::now());
         Ok(())

@@ -14,15 +14,27 @@ const OVERLAP: i64 = 100;
 /// Partitions looked into at once; the others have their turn in the next round.
 const MOST_PARTITIONS: usize = 2_000;
 
-/// What is known of a partition.
+/// A partition with a backlog gives up to this part of a claim, however many others have one: a look at a partition costs
+/// more than a second job of it.
+const LEAST_SHARE: i32 = 100;
+
+/// What is known of a partition. What each plan asks of thousands is copied from the row, which lies elsewhere in memory.
 #[derive(Debug)]
 struct Partition {
     row: Arc<PartitionRow>,
+    tenant: Option<Uuid>,
+    priority: i16,
+    /// The index into [`Partitions::kinds`].
+    kind: u16,
+    limited: bool,
+    paused: bool,
+    /// Any release may claim from it, which is so of nearly all.
+    for_any_release: bool,
     /// No job stands below.
     low: i64,
     /// The positions below have been searched since claims passed them; see [`Partitions::passed`].
     checked: i64,
-    /// The last claim filled its quota, so there is probably more.
+    /// The last claim filled its fair share, so there is probably more.
     backlog: bool,
     /// The last round that claimed from it.
     served: u64,
@@ -32,6 +44,8 @@ struct Partition {
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     partitions: BTreeMap<i32, Partition>,
+    /// The kinds of all partitions seen.
+    kinds: Vec<String>,
     round: u64,
     cursor: i32,
     /// New since the last round: they are in the next one, however many others there are.
@@ -72,22 +86,31 @@ impl Partitions {
         self.newest = rows.iter().map(|row| row.opened).max().unwrap_or(0).max(self.newest);
         let before = self.partitions.len();
         for row in rows {
+            let kind = self.kind(&row.kind);
             match self.partitions.get_mut(&row.id) {
-                Some(partition) => partition.row = Arc::new(row),
+                Some(partition) => partition.describe(row, kind),
                 None => {
-                    let partition =
-                        Partition { low: 0, checked: 0, backlog: true, served: 0, row: Arc::new(row) };
-                    self.fresh.push(partition.row.id);
-                    self.partitions.insert(partition.row.id, partition);
+                    self.fresh.push(row.id);
+                    self.partitions.insert(row.id, Partition::new(row, kind));
                 }
             }
         }
         self.partitions.len() > before
     }
 
-    /// The highest `opened` known, less [`OVERLAP`].
-    pub(crate) fn newest(&self) -> i64 {
-        self.newest.saturating_sub(OVERLAP).max(0)
+    /// Its index. A worker has few kinds, and they stay.
+    fn kind(&mut self, name: &str) -> u16 {
+        let known = self.kinds.iter().position(|kind| kind == name);
+        let place = known.unwrap_or_else(|| {
+            self.kinds.push(name.to_owned());
+            self.kinds.len() - 1
+        });
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    /// The highest `opened` known, less [`OVERLAP`] if rows that became visible late are wanted too.
+    pub(crate) fn newest(&self, late: bool) -> i64 {
+        self.newest.saturating_sub(if late { OVERLAP } else { 0 }).max(0)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -142,30 +165,32 @@ impl Partitions {
     pub(crate) fn plan(&mut self, want: i32, release: &str, rooms: &BTreeMap<Arc<str>, i32>) -> Plan {
         self.round += 1;
         let (aging, full) = (self.round.is_multiple_of(AGING), self.full);
-        let room = |row: &PartitionRow| rooms.get(row.kind.as_str()).copied().unwrap_or(i32::MAX);
-        let runs = |row: &PartitionRow| !row.paused && is_at_least(release, &row.min_release);
+        let rooms: Vec<i32> =
+            self.kinds.iter().map(|kind| rooms.get(kind.as_str()).copied().unwrap_or(i32::MAX)).collect();
+        let room = |partition: &Partition| rooms.get(usize::from(partition.kind)).copied().unwrap_or(0);
         let mut open: Vec<(&Partition, i32)> = self
             .turn()
             .into_iter()
-            .map(|(_, partition)| (partition, room(&partition.row)))
-            .filter(|(partition, room)| *room > 0 && runs(&partition.row))
+            .map(|(_, partition)| (partition, room(partition)))
+            .filter(|(partition, room)| *room > 0 && partition.runs(release))
             .collect();
         // Partitions with a backlog come after those without, so that few jobs do not wait for many; then by last turn.
         open.sort_by_key(|(partition, _)| {
-            let priority = if aging { 0 } else { partition.row.priority };
+            let priority = if aging { 0 } else { partition.priority };
             (priority, partition.backlog, partition.served)
         });
         let share = (want / i32::try_from(backlogged_tenants(&open)).unwrap_or(i32::MAX).max(1)).max(1);
-        let little = (want / 4).max(1);
+        let (most, little) = (share.max(want / LEAST_SHARE), (want / 4).max(1));
         let mut plan = Plan::default();
         let mut missing = i64::from(want) * 5 / 4;
         for (partition, room) in open {
-            let quota = room.min(if partition.backlog { share } else { little });
-            if partition.row.limited || missing > 0 || !full {
-                plan.picks_of(&partition.row).push(partition, quota, room);
+            let quota = room.min(if partition.backlog { most } else { little });
+            if partition.limited || missing > 0 || !full {
+                plan.picks_of(&partition.row).push(partition, quota, share, room);
             }
-            if partition.backlog && !partition.row.limited {
-                missing -= i64::from(quota);
+            // It may have no more than its share.
+            if partition.backlog && !partition.limited {
+                missing -= i64::from(quota.min(share));
             }
         }
         plan
@@ -197,11 +222,11 @@ impl Partitions {
             *count += 1;
             *last = (*last).max(job.position);
         }
-        for (id, quota) in picks.partitions.iter().zip(&picks.quotas) {
+        for (id, expected) in picks.partitions.iter().zip(&picks.expected) {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
             match given.get(id) {
                 Some((count, last)) => {
-                    partition.backlog = count >= quota;
+                    partition.backlog = count >= expected;
                     partition.served = self.round;
                     partition.low = partition.low.max((stable + 1).min(last + 1));
                 }
@@ -217,10 +242,38 @@ impl Partitions {
 
 fn backlogged_tenants(open: &[(&Partition, i32)]) -> usize {
     let backlogged = open.iter().filter(|(partition, _)| partition.backlog);
-    let mut tenants: Vec<Option<Uuid>> = backlogged.map(|(partition, _)| partition.row.tenant).collect();
+    let mut tenants: Vec<Option<Uuid>> = backlogged.map(|(partition, _)| partition.tenant).collect();
     tenants.sort_unstable();
     tenants.dedup();
     tenants.len()
+}
+
+impl Partition {
+    fn new(row: PartitionRow, kind: u16) -> Self {
+        Self {
+            tenant: row.tenant,
+            priority: row.priority,
+            kind,
+            limited: row.limited,
+            paused: row.paused,
+            for_any_release: row.min_release == "0",
+            row: Arc::new(row),
+            low: 0,
+            checked: 0,
+            backlog: true,
+            served: 0,
+        }
+    }
+
+    /// Takes a newer row, and keeps what claims have shown.
+    fn describe(&mut self, row: PartitionRow, kind: u16) {
+        let Self { low, checked, backlog, served, .. } = *self;
+        *self = Self { low, checked, backlog, served, ..Self::new(row, kind) };
+    }
+
+    fn runs(&self, release: &str) -> bool {
+        !self.paused && (self.for_any_release || is_at_least(release, &self.row.min_release))
+    }
 }
 
 impl Plan {
@@ -237,10 +290,11 @@ impl Plan {
 }
 
 impl Picks {
-    fn push(&mut self, partition: &Partition, quota: i32, kind_room: i32) {
+    fn push(&mut self, partition: &Partition, quota: i32, share: i32, kind_room: i32) {
         self.partitions.push(partition.row.id);
         self.lows.push(partition.low);
         self.quotas.push(quota);
+        self.expected.push(if partition.backlog { quota.min(share) } else { quota });
         // The database counts from 1.
         let names = &mut self.kind_names;
         let place = names.iter().position(|name| *name == partition.row.kind).unwrap_or_else(|| {
@@ -254,10 +308,6 @@ impl Picks {
 
 /// Compares releases part by part as numbers; what is no number counts as 0.
 fn is_at_least(release: &str, least: &str) -> bool {
-    // That of nearly all kinds; asked for each of thousands of partitions.
-    if least == "0" {
-        return true;
-    }
     let parts = |text: &str| -> Vec<u64> {
         let core = text.split(['-', '+']).next().unwrap_or_default();
         let mut parts: Vec<u64> = core.split('.').map(|part| part.parse().unwrap_or(0)).collect();

@@ -186,6 +186,30 @@ fn no_more_partitions_are_offered_than_a_full_claim_needs() {
 }
 
 #[test]
+fn further_jobs_of_a_partition_come_with_its_first_and_are_no_sign_of_more() {
+    let mut partitions = partitions((1..=1_000).map(|id| row(id, id as u128, 5)).collect());
+    let first = partitions.plan(500, "1.0", &roomy()).free;
+    assert_eq!((first.quotas[0], first.expected[0]), (5, 1));
+    let given: Vec<_> = (1..=500).map(|id| claimed(id, 1)).collect();
+    partitions.gave(&first, &given, false, 0);
+    let next = partitions.plan(500, "1.0", &roomy()).free;
+    assert_eq!(next.partitions.len(), 625, "each may have one job only");
+    assert_eq!(next.partitions[0], 501, "those that gave their share still come later");
+}
+
+#[test]
+fn newer_row_changes_what_is_asked_and_keeps_what_was_seen() {
+    let mut partitions = partitions(vec![row(1, 1, 5), row(2, 2, 5)]);
+    let plan = partitions.plan(4, "1.0", &roomy()).free;
+    partitions.gave(&plan, &[claimed(1, 7)], false, 10);
+    partitions.learn(vec![PartitionRow { priority: 9, ..row(1, 1, 5) }], false);
+    let next = partitions.plan(4, "1.0", &roomy()).free;
+    assert_eq!((next.partitions, next.lows), (vec![2, 1], vec![0, 8]));
+    partitions.learn(vec![PartitionRow { paused: true, ..row(2, 2, 5) }], false);
+    assert_eq!(partitions.plan(4, "1.0", &roomy()).free.partitions, [1]);
+}
+
+#[test]
 fn partitions_that_want_little_are_offered_beside_any_backlog() {
     let mut partitions = partitions((1..=40).map(|id| row(id, id as u128, 5)).collect());
     let all = partitions.plan(4, "1.0", &roomy()).free;
