@@ -1,7 +1,12 @@
 //! Hooks: the project changes claims and refuses sign-ups, passwords and second factors, by functions in the database or
 //! signed HTTP calls. Inputs, answers and failures are GoTrue's. Where a hook is called is left to the flows.
 
+pub(crate) mod job;
+
+use std::sync::Arc;
+
 use http::StatusCode;
+use rowhouse_crypto::Envelope;
 use rowhouse_db::{Control, DbError, Transaction};
 use rowhouse_jobs::outbound::{self, Message, Outbound, SendError};
 use rowhouse_kernel::{Operation, Secret, SharedClock, SharedRng};
@@ -28,9 +33,14 @@ pub(crate) enum Hook {
     BeforeUserCreated,
     PasswordVerification,
     MfaVerification,
+    SendEmail,
+    AfterUserCreated,
 }
 
 impl Hook {
+    /// Those that are told what was done.
+    const TOLD: [Self; 2] = [Self::SendEmail, Self::AfterUserCreated];
+
     /// The name in the event's metadata, as GoTrue has it.
     fn name(self) -> &'static str {
         match self {
@@ -38,6 +48,8 @@ impl Hook {
             Self::BeforeUserCreated => "before-user-created",
             Self::PasswordVerification => "password-verification",
             Self::MfaVerification => "mfa-verification",
+            Self::SendEmail => "send-email",
+            Self::AfterUserCreated => "after-user-created",
         }
     }
 }
@@ -48,6 +60,8 @@ pub(crate) struct Hooks {
     settings: AuthHookSettings,
     control: Control,
     outbound: Outbound,
+    /// Seals events that wait.
+    envelope: Arc<Envelope>,
     clock: SharedClock,
     rng: SharedRng,
 }
@@ -57,10 +71,10 @@ impl Hooks {
         settings: AuthHookSettings,
         control: Control,
         outbound: Outbound,
-        clock: SharedClock,
-        rng: SharedRng,
+        envelope: Arc<Envelope>,
+        (clock, rng): (SharedClock, SharedRng),
     ) -> Self {
-        Self { settings, control, outbound, clock, rng }
+        Self { settings, control, outbound, envelope, clock, rng }
     }
 
     fn target(&self, hook: Hook) -> Option<HookTarget> {
@@ -69,6 +83,8 @@ impl Hooks {
             Hook::BeforeUserCreated => &self.settings.before_user_created,
             Hook::PasswordVerification => &self.settings.password_verification_attempt,
             Hook::MfaVerification => &self.settings.mfa_verification_attempt,
+            Hook::SendEmail => &self.settings.send_email,
+            Hook::AfterUserCreated => &self.settings.after_user_created,
         };
         uri.as_deref().and_then(|uri| HookTarget::read(uri).ok())
     }
@@ -86,8 +102,24 @@ impl Hooks {
         client: &Client,
     ) -> Result<Option<Value>, Fault> {
         let Some(target) = self.target(hook) else { return Ok(None) };
+        let event = self.event(hook, input, client)?;
+        self.invoke(hook, target, event, client).await.map(Some)
+    }
+
+    fn event(&self, hook: Hook, input: impl Serialize, client: &Client) -> Result<Value, Fault> {
         let mut event = serde_json::to_value(input).map_err(Fault::Json)?;
         event["metadata"] = self.metadata(hook, client);
+        Ok(event)
+    }
+
+    /// Calls a hook that has this target; a refusal is an error.
+    async fn invoke(
+        &self,
+        hook: Hook,
+        target: HookTarget,
+        event: Value,
+        client: &Client,
+    ) -> Result<Value, Fault> {
         let answer = match target {
             HookTarget::Function(name) => self.call_function(&name, event, client).await,
             HookTarget::Url(url) => self.post(&url, &event, client).await,
@@ -96,7 +128,7 @@ impl Hooks {
             let error: &dyn std::error::Error = error;
             tracing::warn!(hook = hook.name(), error, "a hook has refused or failed");
         })?;
-        Ok(Some(checked(answer)?))
+        Ok(checked(answer)?)
     }
 
     fn metadata(&self, hook: Hook, client: &Client) -> Value {
@@ -144,13 +176,14 @@ impl Hooks {
         }
     }
 
+    /// Each repetition has the event's id, by which the receiver can tell that it has seen it.
     async fn post_once(&self, url: &str, event: &Value, client: &Client) -> Result<Option<Value>, HookError> {
-        let id = self.id().to_string();
+        let id = event["metadata"]["uuid"].as_str().unwrap_or_default();
         let nothing = Secret::new("");
         let request_id = client.origin.request_id.as_deref();
         let message = Message {
             url,
-            id: &id,
+            id,
             body: event.to_string().into_bytes(),
             secret: self.settings.secret.as_ref().unwrap_or(&nothing),
             request_id,

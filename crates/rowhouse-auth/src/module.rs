@@ -17,6 +17,8 @@ use rowhouse_module::{
 };
 use tokio_postgres::Client;
 
+use crate::hook::Hooks;
+use crate::hook::job::HookJobs;
 use crate::settings::{AuthHookSettings, AuthSettings, HookTarget, MfaSettings};
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
@@ -124,9 +126,10 @@ impl Module for AuthModule {
         })
     }
 
-    fn kinds(&self, _: &Settings) -> Vec<JobKind> {
+    fn kinds(&self, settings: &Settings) -> Vec<JobKind> {
+        let hooks = Hooks::job_kind(settings.get::<AuthHookSettings>().longest_call());
         let schedules = TIDYING.iter().map(|(schedule, _)| schedule).chain([&AUDIT, &IDLE]);
-        schedules.map(|schedule| Tidy::kind(schedule.kind)).collect()
+        schedules.map(|schedule| Tidy::kind(schedule.kind)).chain([hooks]).collect()
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
@@ -154,7 +157,11 @@ impl Module for AuthModule {
     fn complete<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async move {
             let (keys, mailer) = (assembly.require::<KeyStore>()?, assembly.require::<Mailer>()?);
-            add_surfaces(assembly, &keys, &mailer)
+            let auth = make(assembly, &keys, &mailer)?;
+            let longest = assembly.origin.settings.get::<AuthHookSettings>().longest_call();
+            assembly.kind(Hooks::job_kind(longest), HookJobs(Arc::clone(&auth.hooks)));
+            add_surfaces(assembly, auth);
+            Ok(())
         })
     }
 }
@@ -186,13 +193,13 @@ fn add_resolver(assembly: &mut Assembly, settings: &AuthSettings, keys: &KeyStor
     Ok(())
 }
 
-fn add_surfaces(assembly: &mut Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<(), CannotRun> {
+fn make(assembly: &Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<Auth, CannotRun> {
     let origin = &assembly.origin;
     let settings = origin.settings.get::<AuthSettings>();
     let hooks = AuthHookSettings::clone(&origin.settings.get());
     let outbound = Outbound::new(hooks.allow_private_urls).map_err(CannotRun::because)?;
     let public_url = origin.settings.get::<ServerSettings>().public_url.clone();
-    let auth = Auth::new(AuthParts {
+    Auth::new(AuthParts {
         control: origin.database.control.clone(),
         keys: keys.clone(),
         settings: (*settings).clone(),
@@ -205,10 +212,12 @@ fn add_surfaces(assembly: &mut Assembly, keys: &KeyStore, mailer: &Mailer) -> Re
         clock: origin.clock.clone(),
         rng: origin.rng.clone(),
     })
-    .map_err(CannotRun::because)?;
+    .map_err(CannotRun::because)
+}
+
+fn add_surfaces(assembly: &mut Assembly, auth: Auth) {
     assembly.surface(Surface::new("/auth/v1", Dialect::AUTH, crate::router(auth.clone())));
     assembly.surface(Surface::root(crate::well_known_router(auth)));
-    Ok(())
 }
 
 fn add_tidying(assembly: &mut Assembly, settings: &AuthSettings) {

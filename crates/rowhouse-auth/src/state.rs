@@ -119,19 +119,20 @@ impl Auth {
             clock,
             rng,
         } = parts;
-        let hooks = Hooks::new(hooks, control.clone(), outbound, clock.clone(), rng.clone());
+        let sources = (clock.clone(), rng.clone());
+        let hooks = Arc::new(Hooks::new(hooks, control.clone(), outbound, keys.envelope(), sources));
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         let issuer = issuer(&public_url);
         Ok(Self {
             providers: Arc::new(Directory::new(allow_private_urls, clock.clone())?),
-            letters: Letters::new(mailer, &site, &issuer),
+            letters: Letters::new(mailer, &hooks, &site, &issuer),
             letter_limit: Arc::new(LetterLimit::new(&settings, clock.clone())),
             anonymous_limit: anonymous_limit(&settings, &clock),
             letter_pace: Arc::default(),
             code_pace: Arc::default(),
             issuer: issuer.into(),
             refresh_key: keys.refresh_key(),
-            hooks: Arc::new(hooks),
+            hooks,
             codes: Arc::new(keys.code_key()),
             envelope: keys.envelope(),
             targets: Arc::new(RedirectTargets::new(&site, &settings.redirect_urls)),

@@ -220,6 +220,10 @@ impl Mailer {
         composed: &Composed,
         label: &Label<'_>,
     ) -> Result<Accepted, MailError> {
+        if self.inner.settings.transport == MailTransport::None {
+            let why = "mail.transport: none, so no mails are accepted";
+            return Err(MailError::Unusable(why.to_owned()));
+        }
         self.require_size(composed.mime.len())?;
         check_label(label)?;
         let recipients: Vec<&str> = composed.recipients.iter().map(AsRef::as_ref).collect();

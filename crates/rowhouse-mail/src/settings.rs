@@ -14,6 +14,8 @@ words! {
         Relay = "relay",
         /// Into `file_folder`, one `.eml` per recipient.
         File = "file",
+        /// None are accepted, for installations whose letters a hook sends.
+        None = "none",
     }
 }
 
@@ -32,7 +34,7 @@ words! {
 settings! {
     /// Mails: transport, limits and signatures.
     pub struct MailSettings in "mail" {
-        /// What becomes of mails: `capture` keeps them for looking at, `relay` hands them to an SMTP server, `file` writes them into a folder. `capture` is refused in production.
+        /// What becomes of mails: `capture` keeps them for looking at, `relay` hands them to an SMTP server, `file` writes them into a folder, `none` accepts no mails (with `auth_hooks.send_email`). `capture` is refused in production.
         pub transport: MailTransport = MailTransport::Capture,
         /// The sender of mails that name none, as `Name <address>`.
         pub from: String = "Rowhouse <noreply@localhost>".to_owned(),
@@ -133,7 +135,7 @@ impl Check for MailSettings {
             findings.refuse("transport", "capture would deliver no mail; name a relay");
         }
         let addresses = [("from", Some(&self.from)), ("return_path", self.return_path.as_ref())];
-        for (key, address) in addresses.into_iter().filter(|_| self.transport != MailTransport::File) {
+        for (key, address) in addresses.into_iter().filter(|_| self.leaves_machine()) {
             if let Some(domain) = address.and_then(|address| unreachable_domain(address)) {
                 let why = format!("no mail reaches the domain {domain}; name an address of your own");
                 findings.refuse(key, why);
@@ -160,6 +162,10 @@ fn unreachable_domain(mailbox: &str) -> Option<String> {
 }
 
 impl MailSettings {
+    fn leaves_machine(&self) -> bool {
+        !matches!(self.transport, MailTransport::File | MailTransport::None)
+    }
+
     /// Settings that are only valid together.
     fn check_pairs(&self, findings: &mut Findings<'_>) {
         if self.transport == MailTransport::Relay && self.relay_host.is_none() {

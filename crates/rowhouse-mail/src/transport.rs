@@ -101,6 +101,8 @@ pub(crate) enum Transport {
     Relay(Box<Relay>),
     /// Into a folder.
     File(PathBuf),
+    /// Not at all.
+    None,
 }
 
 impl Transport {
@@ -112,6 +114,7 @@ impl Transport {
         Ok(match settings.transport {
             MailTransport::Capture => Self::Capture,
             MailTransport::File => Self::File(PathBuf::from(&settings.file_folder)),
+            MailTransport::None => Self::None,
             MailTransport::Relay => Self::Relay(Box::new(Relay::new(settings)?)),
         })
     }
@@ -129,6 +132,8 @@ impl Transport {
         match self {
             Self::Capture => Ok(String::new()),
             Self::File(folder) => write(folder, name, message).await,
+            // Accepted under another setting: they wait.
+            Self::None => Err(TransportError::Unreachable("mail.transport is none".to_owned())),
             Self::Relay(relay) => relay.deliver(envelope, message).await,
         }
     }

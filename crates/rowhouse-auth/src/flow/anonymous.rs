@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::Auth;
 use crate::fault::Fault;
-use crate::flow::new_user::new_user;
+use crate::flow::new_user::{new_user, tell_created};
 use crate::flow::session::{self, Grant};
 use crate::flow::signup::SignUpError;
 use crate::flow::signup_letter;
@@ -30,6 +30,7 @@ pub(crate) async fn sign_up(auth: &Auth, data: Object, client: &Client) -> Resul
     let work = async move |tx: &Transaction<'_>| {
         user::insert_anonymous(tx, id, &data, now).await?;
         user::note_sign_in_time(tx, id, now).await?;
+        tell_created(&service, tx, id, &from).await?;
         let grant = session::open(&service, tx, id, Method::Anonymous.into(), &from, now).await?;
         grant.ok_or(Fault::Vanished)
     };

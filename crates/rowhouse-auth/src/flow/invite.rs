@@ -7,7 +7,7 @@ use rowhouse_db::Transaction;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::account::merged;
-use crate::flow::new_user::named_user;
+use crate::flow::new_user::{named_user, tell_created};
 use crate::flow::one_time::{self, Return};
 use crate::flow::signup::announce;
 use crate::letter::Issued;
@@ -134,7 +134,11 @@ pub(crate) async fn invite(
         let user = match find(tx, &new.email).await? {
             Some(user) if user.is_confirmed() => return Err(WriteError::EmailTaken.into()),
             Some(user) => user,
-            None => create(&service, tx, &new).await?,
+            None => {
+                let user = create(&service, tx, &new).await?;
+                tell_created(&service, tx, user.id, &from).await?;
+                user
+            }
         };
         one_time::send(&service, tx, &user, LinkKind::Invite.sent(), &back, &from).await?;
         Ok(user::find(tx, user.id).await?.ok_or(Fault::Vanished)?.user)

@@ -8,7 +8,7 @@ use rowhouse_db::Transaction;
 use crate::Auth;
 use crate::fault::{Fault, HookError, carry_fault};
 use crate::flow::email_change;
-use crate::flow::new_user::{new_user, new_user_id};
+use crate::flow::new_user::{new_user, new_user_id, tell_created};
 use crate::flow::one_time::{self, Return};
 use crate::flow::signup::announce;
 use crate::flow::signup_letter;
@@ -130,6 +130,7 @@ async fn write_sign_in(
         None => match refuse_account(auth, wanted, &new.email) {
             None => {
                 user::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
+                tell_created(auth, tx, new.id, client).await?;
                 user::find(tx, new.id).await?.ok_or(Fault::Vanished)?.user
             }
             // Refusing would tell that the address is unknown.

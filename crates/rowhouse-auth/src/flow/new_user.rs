@@ -1,11 +1,15 @@
 //! What a new user of the provider `email` consists of, whoever makes it.
 
+use rowhouse_db::Transaction;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::Auth;
+use crate::fault::Fault;
+use crate::hook::Hook;
 use crate::model::Object;
-use crate::store::user::NewUser;
+use crate::request::Client;
+use crate::store::user::{self, NewUser};
 
 /// Where addresses are confirmed by mail, an id without a time: one that is shown for an address that has an account is
 /// computed from the address.
@@ -50,6 +54,20 @@ pub(crate) fn new_user(id: Uuid, email: String, data: Object, is_confirmed: bool
 /// them.
 pub(crate) fn named_user(id: Uuid, email: String, user_metadata: Object) -> NewUser {
     NewUser { user_metadata, ..new_user(id, email, Object::new(), false) }
+}
+
+/// Tells the project's hook of a user that this transaction has made.
+pub(crate) async fn tell_created(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    id: Uuid,
+    client: &Client,
+) -> Result<(), Fault> {
+    if !auth.hooks.has(Hook::AfterUserCreated) {
+        return Ok(());
+    }
+    let user = user::find(tx, id).await?.ok_or(Fault::Vanished)?.user;
+    auth.hooks.tell(tx, Hook::AfterUserCreated, json!({ "user": user }), client).await
 }
 
 /// What every user of the provider `email` has.

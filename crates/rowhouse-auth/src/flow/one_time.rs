@@ -55,9 +55,7 @@ pub(crate) async fn send_to(
     let letter = NewLetter {
         letter: sent.letter(),
         to: address,
-        email: &user.email,
-        new_email: &user.new_email,
-        user_metadata: &user.user_metadata,
+        user,
         issued: Some(&issued),
         link: sent.verify_type(),
         redirect_to: &back.redirect_to,

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::new_user::{new_user, new_user_id};
+use crate::flow::new_user::{new_user, new_user_id, tell_created};
 use crate::flow::one_time::Return;
 use crate::flow::session::{self, Grant};
 use crate::flow::signup_letter;
@@ -121,6 +121,7 @@ async fn create(
     user::require_free(tx, &new.email, new.id).await?;
     user::insert(tx, new, auth.new_id(), now).await?;
     user::note_sign_in_time(tx, new.id, now).await?;
+    tell_created(auth, tx, new.id, client).await?;
     let grant = session::open(auth, tx, new.id, Method::Password.into(), client, now).await?;
     Ok(grant.ok_or(Fault::Vanished)?)
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::Fault;
-use crate::flow::new_user::app_metadata;
+use crate::flow::new_user::{app_metadata, tell_created};
 use crate::flow::one_time::{self, Return};
 
 use crate::letter::NewLetter;
@@ -30,6 +30,7 @@ pub(crate) async fn sign_up(
 ) -> Result<Uuid, WriteError> {
     let Some(row) = user::find_by_email(tx, &new.email).await? else {
         user::insert(tx, new, identity_id(auth, new.id), auth.now()).await?;
+        tell_created(auth, tx, new.id, client).await?;
         send(auth, tx, new.id, Purpose::SignUp, back, client).await?;
         return Ok(new.id);
     };
@@ -74,9 +75,7 @@ pub(crate) async fn tell_owner(
     let letter = NewLetter {
         letter: Letter::AccountExists,
         to: &user.email,
-        email: &user.email,
-        new_email: "",
-        user_metadata: &user.user_metadata,
+        user,
         issued: None,
         link: None,
         redirect_to,

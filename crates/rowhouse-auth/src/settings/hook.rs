@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings};
+use rowhouse_mail::{MailSettings, MailTransport};
 
 settings! {
     /// Hooks of identity. Each is `pg-functions://postgres/SCHEMA/FUNCTION`, a function from jsonb to jsonb, or an `https://` URL that is sent a signed POST.
@@ -16,6 +17,10 @@ settings! {
         pub password_verification_attempt: Option<String> = None,
         /// May refuse a second factor, right or wrong: `{user_id, factor_id, factor_type, valid}` → `{decision, message}`.
         pub mfa_verification_attempt: Option<String> = None,
+        /// Sends letters instead of the mailer: `{user, email_data}` → `{}`. Called by a job after the commit.
+        pub send_email: Option<String> = None,
+        /// Is told of new users: `{user}` → `{}`. Called by a job after the commit.
+        pub after_user_created: Option<String> = None,
         /// Key of the signatures of HTTP hooks: `v1,whsec_` and base64, or any text of at least 32 characters.
         pub secret: Option<Secret> = None,
         /// Whether HTTP hooks may be on this machine or in a private network.
@@ -57,13 +62,20 @@ fn is_name(text: &str) -> bool {
 }
 
 impl AuthHookSettings {
+    /// The longest that a hook may take.
+    pub(crate) fn longest_call(&self) -> Duration {
+        self.function_timeout.max(self.http_timeout)
+    }
+
     /// Every hook with its setting.
-    pub(crate) fn all(&self) -> [(&'static str, Option<&str>); 4] {
+    pub(crate) fn all(&self) -> [(&'static str, Option<&str>); 6] {
         [
             ("custom_access_token", self.custom_access_token.as_deref()),
             ("before_user_created", self.before_user_created.as_deref()),
             ("password_verification_attempt", self.password_verification_attempt.as_deref()),
             ("mfa_verification_attempt", self.mfa_verification_attempt.as_deref()),
+            ("send_email", self.send_email.as_deref()),
+            ("after_user_created", self.after_user_created.as_deref()),
         ]
     }
 }
@@ -73,6 +85,7 @@ impl Check for AuthHookSettings {
         ("secret", "not set while a hook is a URL: the receiver knows by it that a request is from here"),
         ("secret", WEAK_SECRET),
         ("custom_access_token", "`http:` to another machine; so for each hook"),
+        ("send_email", "not set while `mail.transport` is `none`: no letter would leave"),
     ];
 
     fn check(&self, findings: &mut Findings<'_>) {
@@ -92,7 +105,10 @@ impl Check for AuthHookSettings {
         }
     }
 
-    fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
+    fn production(&self, all: &Settings, findings: &mut Findings<'_>) {
+        if self.send_email.is_none() && all.get::<MailSettings>().transport == MailTransport::None {
+            findings.refuse("send_email", "not set while mail.transport is none: no letter would leave");
+        }
         for (name, uri) in self.all() {
             if uri.is_some_and(is_open_line) {
                 findings.refuse(name, "http: to another machine than this: anybody in between could answer");
@@ -113,7 +129,24 @@ fn is_open_line(uri: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::HookTarget;
+    use rowhouse_kernel::settings::{GroupSpec, Settings, unsafe_settings};
+    use rowhouse_mail::{MailSettings, MailTransport};
+
+    use super::{AuthHookSettings, HookTarget};
+
+    #[test]
+    fn production_needs_the_hook_where_no_mails_are_sent() {
+        let mut settings = Settings::default();
+        let found = |settings: &Settings| unsafe_settings(&[GroupSpec::of::<AuthHookSettings>()], settings);
+        settings.update(|mail: &mut MailSettings| mail.transport = MailTransport::None);
+        let refused = found(&settings);
+        assert!(refused.len() == 1 && refused[0].starts_with("auth_hooks.send_email"), "{refused:?}");
+        let uri = Some("pg-functions://postgres/public/send".to_owned());
+        settings.update(|hooks: &mut AuthHookSettings| hooks.send_email = uri);
+        assert_eq!(found(&settings), Vec::<String>::new());
+        let none = unsafe_settings(&[GroupSpec::of::<MailSettings>()], &settings);
+        assert_eq!(none, Vec::<String>::new());
+    }
 
     #[test]
     fn targets_are_functions_and_urls() {

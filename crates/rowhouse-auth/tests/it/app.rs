@@ -12,7 +12,7 @@ use rowhouse_http::ServerSettings;
 use rowhouse_jobs::JobsModule;
 use rowhouse_kernel::{FakeClock, Origin, Secret, SharedClock};
 use rowhouse_mail::MailModule;
-use rowhouse_module::Modules;
+use rowhouse_module::{Assembly, Module, ModuleFuture, Modules, SearchPath};
 use rowhouse_tenancy::TenancyModule;
 use rowhouse_testkit::{Setup, TestApp, TestDatabase};
 use serde_json::{Value, json};
@@ -38,6 +38,20 @@ impl Deref for App {
 
     fn deref(&self) -> &TestApp {
         &self.app
+    }
+}
+
+/// In the place of the data API: workers need the search path of the project's functions.
+struct Paths;
+
+impl Module for Paths {
+    fn name(&self) -> &'static str {
+        "paths"
+    }
+
+    fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        assembly.provide(Arc::new(SearchPath("public".to_owned())));
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -106,6 +120,7 @@ impl App {
         let modules = Modules::new(vec![
             Box::new(TenancyModule),
             Box::new(AuthModule),
+            Box::new(Paths),
             Box::new(JobsModule),
             Box::new(MailModule),
         ]);

@@ -36,4 +36,5 @@ mod signin;
 mod signup;
 mod source;
 mod tenant;
+mod told_hook;
 mod webauthn;

@@ -18,6 +18,7 @@ use super::link::{self, LinkError};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::auth_code::{self, label};
+use crate::flow::new_user::tell_created;
 use crate::flow::session::{self, Grant};
 use crate::method::{Method, SignedInBy};
 use crate::model::Session;
@@ -223,6 +224,9 @@ async fn settle(
         Some(user) => link::link(auth, tx, user, &provider.name, profile, now).await.map(|()| user)?,
         None => admit(auth, tx, provider, profile, *new, now).await?,
     };
+    if flow.link_to.is_none() && user == *new {
+        tell_created(auth, tx, user, client).await?;
+    }
     if flow.has_challenge {
         keep(auth, tx, flow.id, tokens).await?;
         let code = auth_code::issue(auth, tx, flow.id, user).await?.ok_or(CallbackError::UnknownState)?;

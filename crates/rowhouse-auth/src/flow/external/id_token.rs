@@ -8,6 +8,7 @@ use super::find::{self, FindError, LONGEST_NAME};
 use super::link::{LinkError, link};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::new_user::tell_created;
 use crate::flow::session;
 use crate::live::{NotLive, require_live};
 use crate::method::{Method, SignedInBy};
@@ -96,6 +97,9 @@ pub(crate) async fn sign_in(
             }
             None => admit(&service, tx, &provider, &profile, new, now).await?,
         };
+        if link_to.is_none() && user == new {
+            tell_created(&service, tx, user, &from).await?;
+        }
         let by = SignedInBy { method: Method::Oauth, provider: Some(&provider.name) };
         let grant = session::open(&service, tx, user, by, &from, now).await?;
         Ok::<_, IdTokenError>(grant.ok_or(Fault::Vanished)?)
