@@ -4,6 +4,7 @@
 mod change;
 mod import;
 mod list;
+mod reseal;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand, ValueEnum};
 use rowhouse_crypto::Purpose;
@@ -48,6 +49,18 @@ pub(super) enum KeysCommand {
         /// The id of an API key, or the kid of a signing key (the first part of a token names it)
         id: String,
     },
+    /// Encrypt everything stored with auth.key_secret that was encrypted with the secret before it
+    #[command(
+        after_help = "The former secret is auth.key_secret_previous (ROWHOUSE_AUTH__KEY_SECRET_PREVIOUS, or …_FILE with a file's path), or in\nthe file of --old-key-file. Servers need both settings before; see docs/auth/keys.md.\n\nExample:\n  rowhouse keys reseal --dry-run\n  rowhouse keys reseal --old-key-file /run/secrets/old_key"
+    )]
+    Reseal {
+        /// File with the former secret
+        #[arg(long)]
+        old_key_file: Option<std::path::PathBuf>,
+        /// Print what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Issue and print an API key for a role
     #[command(after_help = "Example:\n  rowhouse keys issue --role service_role --expires-in-days 30")]
     Issue {
@@ -78,7 +91,10 @@ fn command() -> Command {
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
     Box::pin(async move {
         let command = KeysCommand::from_arg_matches(matches)?;
-        let settings = settings(context)?;
+        let mut settings = settings(context)?;
+        if let KeysCommand::Reseal { old_key_file: Some(file), .. } = &command {
+            reseal::read_old_key(file, &mut settings)?;
+        }
         let store = open(context, &settings).await?;
         let keys = Keys { project: &context.project, settings: &settings, store: &store };
         match command {
@@ -89,6 +105,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
                 if dry_run { Ok(asked.preview(&store)) } else { asked.run(&keys).await }
             }
             KeysCommand::Revoke { id } => keys.revoke(&id).await,
+            KeysCommand::Reseal { dry_run, .. } => reseal::reseal(&store, dry_run).await,
             KeysCommand::Issue { role, expires_in_days } => keys.issue(role, expires_in_days).await,
         }
     })

@@ -1,7 +1,10 @@
 //! The key ring in the database: created at first start, reloaded when another process changes it, rotated without
 //! invalidating tokens.
 
+mod error;
 mod refresh_key;
+mod reseal;
+mod root;
 mod vault;
 
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use arc_swap::ArcSwap;
 use rowhouse_crypto::{
     Algorithm, CodeKey, CounterKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys,
 };
-use rowhouse_db::{Control, DbError, Heard, TransactionError};
+use rowhouse_db::{Control, Heard};
 use rowhouse_kernel::{Origin, Secret, SharedRng};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -24,6 +27,8 @@ use uuid::Uuid;
 use crate::settings::{AuthSettings, SigningAlgorithm};
 use crate::store::api_key;
 use crate::store::key::{self, KeyRow};
+pub use error::KeyStoreError;
+pub use reseal::{Resealed, sealed_columns};
 use vault::{Vault, note};
 
 /// Default lifetime of API keys: ten years.
@@ -35,47 +40,6 @@ const POLL: Duration = Duration::from_millis(500);
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
 /// How long a retired access key is kept after its last token has expired, for clock differences.
 const GRACE: Duration = Duration::from_secs(300);
-
-/// Why the key ring cannot be loaded, changed or used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyStoreError {
-    /// There is no secret to open the stored keys.
-    #[error("auth.key_secret is not set")]
-    NoSecret,
-    /// A key could not be generated, loaded or used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// A stored key is malformed.
-    #[error("auth.signing_keys: the row {kid} is malformed")]
-    Row {
-        /// Which key.
-        kid: String,
-    },
-    /// The end of the window for another issuer's key is no time.
-    #[error("auth.jwt_secret_until: {0}")]
-    Until(#[source] time::error::Parse),
-    /// A rotation found no standby key.
-    #[error("there is no standby key")]
-    NoStandby,
-    /// The database's part.
-    #[error(transparent)]
-    Db(#[from] DbError),
-}
-
-impl From<tokio_postgres::Error> for KeyStoreError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
-
-impl TransactionError for KeyStoreError {
-    fn database(&self) -> Option<&DbError> {
-        match self {
-            Self::Db(error) => Some(error),
-            _ => None,
-        }
-    }
-}
 
 /// A signing key as `keys list` shows it.
 #[derive(Debug, Clone)]
@@ -140,7 +104,8 @@ struct Inner {
     refresh_key: Arc<CounterKey>,
     control: Control,
     origin: Origin,
-    secret: Secret,
+    /// From which keys of codes and links derive.
+    root: Secret,
     token_lifetime: Duration,
     /// The stored version from which the ring in use was loaded.
     version: AtomicI64,
@@ -173,7 +138,12 @@ impl KeyStore {
         rng: SharedRng,
     ) -> Result<Self, KeyStoreError> {
         let secret = settings.key_secret.clone().ok_or(KeyStoreError::NoSecret)?;
-        let envelope = Arc::new(Envelope::new(&secret).map_err(KeyError::from)?);
+        let previous = settings.key_secret_previous.clone();
+        let mut envelope = Envelope::new(&secret).map_err(KeyError::from)?;
+        if let Some(previous) = &previous {
+            envelope = envelope.replacing(previous).map_err(KeyError::from)?;
+        }
+        let envelope = Arc::new(envelope);
         let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
         let until = settings.trusted_until().map_err(KeyStoreError::Until)?;
         let trusted = settings.jwt_secret.as_ref().map(read).transpose()?.map(|keys| keys.until(until));
@@ -183,9 +153,10 @@ impl KeyStore {
         let maker = Arc::clone(&vault);
         let make = async move |tx: &rowhouse_db::Transaction<'_>| {
             maker.complete(tx).await?;
-            Ok::<_, KeyStoreError>((refresh_key::ensure(&maker, tx).await?, Stored::read(tx).await?))
+            let root = root::find(&maker, tx, (&secret, previous.as_ref())).await?;
+            Ok::<_, KeyStoreError>((refresh_key::ensure(&maker, tx).await?, Stored::read(tx).await?, root))
         };
-        let (refresh_key, stored) = control.run_tx(&origin.operation("auth.open_keys"), make).await?;
+        let (refresh_key, stored, root) = control.run_tx(&origin.operation("auth.open_keys"), make).await?;
         let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&stored.rows, &stored.revoked)?));
         let token_lifetime = settings.access_token_lifetime;
         let version = AtomicI64::new(stored.version);
@@ -195,7 +166,7 @@ impl KeyStore {
             refresh_key: Arc::new(refresh_key),
             control,
             origin,
-            secret,
+            root,
             token_lifetime,
             version,
         })))
@@ -219,7 +190,12 @@ impl KeyStore {
     }
 
     pub(crate) fn code_key(&self) -> CodeKey {
-        CodeKey::new(&self.0.secret)
+        CodeKey::new(&self.0.root)
+    }
+
+    /// The secret from which further keys derive; stays the same when `auth.key_secret` is replaced.
+    pub(crate) fn root(&self) -> Secret {
+        self.0.root.clone()
     }
 
     pub(crate) fn envelope(&self) -> Arc<Envelope> {

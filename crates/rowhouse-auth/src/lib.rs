@@ -35,13 +35,17 @@ mod request;
 mod rotation;
 mod route;
 mod sealed;
+mod sealed_text;
 mod settings;
 mod state;
 mod store;
 mod webauthn;
 
 pub use api_key::ApiKeys;
-pub use key_store::{API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Revoked, Rotated};
+pub use key_store::{
+    API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Resealed, Revoked, Rotated,
+    sealed_columns,
+};
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use settings::{
@@ -81,6 +85,10 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ),
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
     ("20261127160100_auth_refresh.sql", include_str!("../migrations/20261127160100_auth_refresh.sql")),
+    (
+        "20261127160200_auth_root_secrets.sql",
+        include_str!("../migrations/20261127160200_auth_root_secrets.sql"),
+    ),
     ("20261127150030_auth_letters.sql", include_str!("../migrations/20261127150030_auth_letters.sql")),
     ("20261127151000_auth_external.sql", include_str!("../migrations/20261127151000_auth_external.sql")),
 ];

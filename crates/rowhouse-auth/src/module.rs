@@ -135,10 +135,8 @@ impl Module for AuthModule {
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async move {
             let settings = assembly.origin.settings.get::<AuthSettings>();
-            if let Some(secret) = &settings.key_secret {
-                assembly.provide(Arc::new(KeySecret(secret.clone())));
-            }
             let keys = open_keys(assembly, &settings).await?;
+            assembly.provide(Arc::new(KeySecret(keys.root())));
             add_resolver(assembly, &settings, &keys)?;
             add_tidying(assembly, &settings);
             tell_keys(assembly, &keys).await?;

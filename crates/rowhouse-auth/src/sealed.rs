@@ -1,24 +1,18 @@
 //! Secrets in text columns: sealed bytes as base64, told apart from plain text by a prefix.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rowhouse_crypto::EnvelopeError;
 use zeroize::Zeroizing;
 
 use crate::Auth;
 use crate::fault::Fault;
+use crate::sealed_text;
 
-/// No alphabet of a secret that is stored in plain text elsewhere has a colon.
-const PREFIX: &str = "sealed:";
-
-/// Seals `plain`; it opens under the same `label` only.
+/// Seals `plain`; it opens under the same `label` only. `key_store/reseal.rs` has to know the column.
 pub(crate) fn seal(auth: &Auth, plain: &[u8], label: &str) -> Result<String, Fault> {
-    Ok(format!("{PREFIX}{}", STANDARD.encode(auth.envelope.seal(plain, label, &*auth.rng)?)))
+    Ok(sealed_text::write(&auth.envelope.seal(plain, label, &*auth.rng)?))
 }
 
 /// Opens what [`seal`] made; `None` for a text that was never sealed.
 pub(crate) fn open(auth: &Auth, text: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
-    let Some(sealed) = text.strip_prefix(PREFIX) else { return Ok(None) };
-    let sealed = STANDARD.decode(sealed).map_err(|_| EnvelopeError::Layout)?;
+    let Some(sealed) = sealed_text::read(text)? else { return Ok(None) };
     Ok(Some(auth.envelope.open(&sealed, label)?))
 }

@@ -43,6 +43,8 @@ settings! {
     pub struct AuthSettings in "auth" {
         /// Encrypts signing keys at rest; at least 32 characters. Generated under `up`.
         pub key_secret: Option<Secret> = None,
+        /// A second secret, whose encrypted values open as well: the former one while `key_secret` is changed. `docs/auth/keys.md` has the order.
+        pub key_secret_previous: Option<Secret> = None,
         /// Key of another issuer whose tokens are accepted: the HS256 secret of a Supabase or PostgREST project as text, a JWK, or a JWK set with public or shared keys. Nothing new is signed with it.
         pub jwt_secret: Option<Secret> = None,
         /// Whether `jwt_secret` is base64 of the real one.

@@ -22,6 +22,7 @@ pub(crate) mod prepared_user;
 pub(crate) mod recovery_code;
 pub(crate) mod refresh;
 pub(crate) mod refresh_token;
+pub(crate) mod sealed_column;
 pub(crate) mod session;
 pub(crate) mod session_list;
 pub(crate) mod sign_in;

@@ -30,6 +30,8 @@ pub enum EnvelopeError {
 #[derive(Debug)]
 pub struct Envelope {
     key: LessSafeKey,
+    /// Of the secret that this one replaces.
+    previous: Option<LessSafeKey>,
 }
 
 impl Envelope {
@@ -38,12 +40,32 @@ impl Envelope {
     /// # Errors
     /// Only [`EnvelopeError::Library`].
     pub fn new(secret: &Secret) -> Result<Self, EnvelopeError> {
-        let mut bytes = Zeroizing::new([0_u8; 32]);
-        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(secret.expose().as_bytes());
-        let okm = prk.expand(&[INFO], &AES_256_GCM).map_err(|_| EnvelopeError::Library)?;
-        okm.fill(&mut *bytes).map_err(|_| EnvelopeError::Library)?;
-        let key = UnboundKey::new(&AES_256_GCM, &*bytes).map_err(|_| EnvelopeError::Library)?;
-        Ok(Self { key: LessSafeKey::new(key) })
+        Ok(Self { key: derive(secret)?, previous: None })
+    }
+
+    /// The same, which also opens what was sealed under the secret that was in use before.
+    ///
+    /// # Errors
+    /// Only [`EnvelopeError::Library`].
+    pub fn replacing(self, previous: &Secret) -> Result<Self, EnvelopeError> {
+        Ok(Self { previous: Some(derive(previous)?), ..self })
+    }
+
+    /// Whether a value is sealed under the current secret.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8], label: &str) -> bool {
+        open(&self.key, sealed, label).is_ok()
+    }
+
+    /// Seals anew what was sealed under the former secret; `None` if it is sealed under the current one.
+    ///
+    /// # Errors
+    /// Those of [`Envelope::open`] and [`Envelope::seal`].
+    pub fn renew(&self, sealed: &[u8], label: &str, rng: &dyn Rng) -> Result<Option<Vec<u8>>, EnvelopeError> {
+        match open(&self.key, sealed, label) {
+            Err(EnvelopeError::Refused) => self.seal(&*self.open(sealed, label)?, label, rng).map(Some),
+            opened => opened.map(|_| None),
+        }
     }
 
     /// Seals `plain` so that it opens only under the same secret and the same `label` (for a signing key, its kid).
@@ -69,18 +91,33 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError::Layout`] or [`EnvelopeError::Refused`].
     pub fn open(&self, sealed: &[u8], label: &str) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
-        let (&version, rest) = sealed.split_first().ok_or(EnvelopeError::Layout)?;
-        let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or(EnvelopeError::Layout)?;
-        if version != VERSION {
-            return Err(EnvelopeError::Layout);
+        match (open(&self.key, sealed, label), &self.previous) {
+            (Err(EnvelopeError::Refused), Some(previous)) => open(previous, sealed, label),
+            (opened, _) => opened,
         }
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| EnvelopeError::Layout)?;
-        let mut body = Zeroizing::new(body.to_vec());
-        let length =
-            self.key.open_in_place(nonce, aad(label), &mut body).map_err(|_| EnvelopeError::Refused)?.len();
-        body.truncate(length);
-        Ok(body)
     }
+}
+
+fn derive(secret: &Secret) -> Result<LessSafeKey, EnvelopeError> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(secret.expose().as_bytes());
+    let okm = prk.expand(&[INFO], &AES_256_GCM).map_err(|_| EnvelopeError::Library)?;
+    okm.fill(&mut *bytes).map_err(|_| EnvelopeError::Library)?;
+    let key = UnboundKey::new(&AES_256_GCM, &*bytes).map_err(|_| EnvelopeError::Library)?;
+    Ok(LessSafeKey::new(key))
+}
+
+fn open(key: &LessSafeKey, sealed: &[u8], label: &str) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
+    let (&version, rest) = sealed.split_first().ok_or(EnvelopeError::Layout)?;
+    let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or(EnvelopeError::Layout)?;
+    if version != VERSION {
+        return Err(EnvelopeError::Layout);
+    }
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| EnvelopeError::Layout)?;
+    let mut body = Zeroizing::new(body.to_vec());
+    let length = key.open_in_place(nonce, aad(label), &mut body).map_err(|_| EnvelopeError::Refused)?.len();
+    body.truncate(length);
+    Ok(body)
 }
 
 fn aad(label: &str) -> Aad<Vec<u8>> {
@@ -121,6 +158,21 @@ mod tests {
             assert!(envelope("one").open(&changed, "kid").is_err(), "byte {index}");
             assert!(envelope("one").open(&sealed[..index], "kid").is_err(), "cut at {index}");
         }
+    }
+
+    #[test]
+    fn replaced_secret_still_opens_and_is_renewed_once() {
+        let rng = SeededRng::new(1);
+        let old = envelope("one").seal(b"key", "kid", &*rng).unwrap();
+        let both = envelope("two").replacing(&Secret::new("one")).unwrap();
+        assert_eq!(both.open(&old, "kid").unwrap().as_slice(), b"key");
+        assert_eq!(both.open(&old, "dik").unwrap_err(), EnvelopeError::Refused);
+        let renewed = both.renew(&old, "kid", &*rng).unwrap().unwrap();
+        assert_eq!(envelope("two").open(&renewed, "kid").unwrap().as_slice(), b"key");
+        assert_eq!(both.renew(&renewed, "kid", &*rng).unwrap(), None);
+        assert!(both.is_current(&renewed, "kid") && !both.is_current(&old, "kid"));
+        assert_eq!(both.renew(&old, "dik", &*rng).unwrap_err(), EnvelopeError::Refused);
+        assert_eq!(both.renew(&old[..5], "kid", &*rng).unwrap_err(), EnvelopeError::Layout);
     }
 
     #[test]

@@ -19,8 +19,3 @@ pub(crate) async fn issue(
     let is_issued = flow_state::issue_code(tx, flow, user, &code.digest(), auth.now()).await?;
     Ok(is_issued.then_some(code))
 }
-
-/// The label under which a value of a flow is sealed.
-pub(crate) fn label(flow: Uuid, what: &str) -> String {
-    format!("flow_state/{flow}/{what}")
-}

@@ -4,7 +4,6 @@ use rowhouse_audit::Entry;
 use rowhouse_db::Transaction;
 use rowhouse_kernel::Secret;
 use url::Url;
-use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
@@ -12,6 +11,7 @@ use crate::model::Object;
 use crate::provider::{ProviderError, RESERVED, custom};
 use crate::request::Client;
 use crate::sealed;
+use crate::sealed_text::provider_label;
 use crate::store::custom_provider::{self, CustomProvider};
 
 /// Most providers of an installation.
@@ -219,15 +219,10 @@ fn apply(auth: &Auth, mut to: CustomProvider, draft: Draft) -> Result<CustomProv
         *field = Some(url).filter(|url| !url.is_empty());
     }
     if let Some(secret) = draft.client_secret {
-        to.client_secret = sealed::seal(auth, secret.expose().as_bytes(), &label(to.id))?;
+        to.client_secret = sealed::seal(auth, secret.expose().as_bytes(), &provider_label(to.id))?;
     }
     to.updated_at = auth.now();
     Ok(to)
-}
-
-/// The label under which a provider's secret is sealed.
-pub(crate) fn label(id: Uuid) -> String {
-    format!("custom_provider/{id}")
 }
 
 fn require(holds: bool, problem: impl FnOnce() -> String) -> Result<(), CustomProviderError> {

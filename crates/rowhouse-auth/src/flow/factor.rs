@@ -14,6 +14,7 @@ use crate::flow::holder::{self, Holder, HolderError};
 use crate::model::Factor;
 use crate::request::{Client, SignedIn};
 use crate::sealed;
+use crate::sealed_text::factor_label;
 use crate::store::factor::{self, FactorRow, NewFactor, RenameError};
 use crate::store::{assurance, audit, recovery_code, user};
 
@@ -133,7 +134,7 @@ async fn insert(
 ) -> Result<Enrolled, FactorError> {
     let (id, kind) = (auth.new_id(), enrolment.kind);
     let secret = (kind == FactorType::Totp).then(|| TotpSecret::generate(&*auth.rng).to_base32());
-    let sealed = secret.as_ref().map(|secret| sealed::seal(auth, secret.as_bytes(), &id.to_string()));
+    let sealed = secret.as_ref().map(|secret| sealed::seal(auth, secret.as_bytes(), &factor_label(id)));
     let sealed = sealed.transpose()?;
     let friendly_name = enrolment.friendly_name.as_str();
     let new = NewFactor { id, user: holder.user.id, kind, friendly_name, secret: sealed.as_deref() };

@@ -7,7 +7,6 @@ use time::{Duration, OffsetDateTime};
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::auth_code::label;
 use crate::flow::external::link::{self, LinkError};
 use crate::flow::session::{self, Grant};
 use crate::method::{Method, SignedInBy};
@@ -15,6 +14,7 @@ use crate::model::Session;
 use crate::pkce::PkceError;
 use crate::request::Client;
 use crate::sealed;
+use crate::sealed_text::flow_label;
 use crate::store::flow_state::{self, FlowRow};
 use crate::store::user;
 
@@ -89,7 +89,7 @@ fn open_token(
     stored: Option<&str>,
 ) -> Result<Option<Secret>, Fault> {
     let Some(stored) = stored else { return Ok(None) };
-    let plain = sealed::open(auth, stored, &label(flow.id, what))?;
+    let plain = sealed::open(auth, stored, &flow_label(flow.id, what))?;
     Ok(plain.and_then(|plain| std::str::from_utf8(&plain).map(Secret::new).ok()))
 }
 

@@ -9,6 +9,7 @@ use crate::Auth;
 use crate::factor::FactorType;
 use crate::fault::Fault;
 use crate::sealed;
+use crate::sealed_text::factor_label;
 use crate::store::challenge::ChallengeRow;
 use crate::store::factor::{FactorRow, Learned};
 use crate::webauthn::{self, Creation, SessionData, StoredCredential};
@@ -49,7 +50,7 @@ fn check_code(
     code: &str,
     now: OffsetDateTime,
 ) -> Result<Option<Learned>, Fault> {
-    let (stored, label) = (factor.secret.as_deref().unwrap_or_default(), factor.id.to_string());
+    let (stored, label) = (factor.secret.as_deref().unwrap_or_default(), factor_label(factor.id));
     let opened = sealed::open(auth, stored, &label)?;
     let plain = match &opened {
         Some(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),

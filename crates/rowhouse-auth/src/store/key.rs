@@ -1,4 +1,4 @@
-//! `auth.signing_keys` and `auth.refresh_keys`.
+//! `auth.signing_keys`, `auth.refresh_keys` and `auth.root_secrets`.
 
 use rowhouse_crypto::{Jwk, KeyError, Purpose, Status};
 use serde_json::Value;
@@ -73,6 +73,13 @@ pub(crate) async fn insert(client: &Client, key: &KeyRow) -> Result<(), KeyStore
     Ok(())
 }
 
+/// Replaces the sealed private half of a key.
+pub(crate) async fn put_private(client: &Client, kid: &str, sealed: &[u8]) -> Result<(), KeyStoreError> {
+    let sql = "update auth.signing_keys set private_sealed = $2 where kid = $1 and private_sealed <> ''";
+    client.execute_typed(sql, &[(&kid, Type::TEXT), (&sealed, Type::BYTEA)]).await?;
+    Ok(())
+}
+
 /// The signing key of `purpose` stops signing; its private half is destroyed.
 pub(crate) async fn retire_signer(
     client: &Client,
@@ -135,6 +142,24 @@ pub(crate) async fn put_refresh_key(
     now: OffsetDateTime,
 ) -> Result<(), KeyStoreError> {
     let sql = "insert into auth.refresh_keys (sealed, created_at) values ($1, $2)
+               on conflict (id) do update set sealed = excluded.sealed";
+    client.execute_typed(sql, &[(&sealed, Type::BYTEA), (&now, Type::TIMESTAMPTZ)]).await?;
+    Ok(())
+}
+
+/// The sealed first secret, if it was replaced.
+pub(crate) async fn find_root_secret(client: &Client) -> Result<Option<Vec<u8>>, KeyStoreError> {
+    let row = client.query_typed_opt("select sealed from auth.root_secrets", &[]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Stores the sealed first secret in place of the former value.
+pub(crate) async fn put_root_secret(
+    client: &Client,
+    sealed: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), KeyStoreError> {
+    let sql = "insert into auth.root_secrets (sealed, created_at) values ($1, $2)
                on conflict (id) do update set sealed = excluded.sealed";
     client.execute_typed(sql, &[(&sealed, Type::BYTEA), (&now, Type::TIMESTAMPTZ)]).await?;
     Ok(())

@@ -29,6 +29,7 @@ mod recovery_code;
 mod refresh;
 mod refresh_storm;
 mod refusal;
+mod reseal;
 mod round_trip;
 mod row_token;
 mod session;

@@ -88,7 +88,8 @@ async fn tokens_of_another_key_are_refused() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;
     // A changed secret cannot open the stored keys, so they are removed with the change.
-    let remove = "delete from auth.signing_keys; delete from auth.refresh_keys";
+    let remove =
+        "delete from auth.signing_keys; delete from auth.refresh_keys; delete from auth.root_secrets";
     app.sql().await.batch_execute(remove).await.unwrap();
     let changed = AuthSettings {
         key_secret: Some(Secret::new("another secret of thirty-two characters")),

@@ -36,6 +36,7 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["stop"], 0),
         (&["keys", "list"], 2),
         (&["keys", "rotate"], 2),
+        (&["keys", "reseal"], 2),
         (&["tenants", "limits", "00000000-0000-7000-8000-000000000001"], 2),
         (&["tenants", "limits", "nonsense"], 2),
         (&["migrate", "status"], 2),

@@ -8,12 +8,12 @@ use uuid::Uuid;
 use super::find::FindError;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::auth_code::label;
 use crate::live::NotLive;
 use crate::pkce::Challenge;
 use crate::provider::{Provider, ProviderError, Redirect};
 use crate::request::Client;
 use crate::sealed;
+use crate::sealed_text::flow_label;
 use crate::store::external_flow::{self, NewExternalFlow};
 
 /// What a client asks for.
@@ -75,11 +75,11 @@ impl ProviderState {
 
     pub(super) fn seal(&self, auth: &Auth, flow: Uuid) -> Result<String, Fault> {
         let plain = serde_json::to_vec(self).map_err(Fault::Json)?;
-        sealed::seal(auth, &plain, &label(flow, "provider_state"))
+        sealed::seal(auth, &plain, &flow_label(flow, "provider_state"))
     }
 
     pub(super) fn open(auth: &Auth, flow: Uuid, stored: &str) -> Result<Self, Fault> {
-        let plain = sealed::open(auth, stored, &label(flow, "provider_state"))?;
+        let plain = sealed::open(auth, stored, &flow_label(flow, "provider_state"))?;
         serde_json::from_slice(plain.as_deref().map_or(&[], Vec::as_slice)).map_err(Fault::Json)
     }
 }

@@ -17,7 +17,7 @@ use super::find::{self, FindError};
 use super::link::{self, LinkError};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::auth_code::{self, label};
+use crate::flow::auth_code;
 use crate::flow::new_user::tell_created;
 use crate::flow::session::{self, Grant};
 use crate::method::{Method, SignedInBy};
@@ -25,6 +25,7 @@ use crate::model::Session;
 use crate::provider::{Code, Expected, Nonce, Profile, Protocol, Provider, ProviderError, Tokens};
 use crate::request::Client;
 use crate::sealed;
+use crate::sealed_text::flow_label;
 use crate::store::external_flow::{self, ExternalFlow};
 use crate::store::flow_state;
 use crate::store::identity::AtProvider;
@@ -249,7 +250,7 @@ async fn postpone(auth: &Auth, tx: &Transaction<'_>, user: Uuid, arrival: &Arriv
 /// Seals the provider's tokens until the code is exchanged.
 async fn keep(auth: &Auth, tx: &Transaction<'_>, flow: Uuid, tokens: &Tokens) -> Result<(), Fault> {
     let seal =
-        |secret: &Secret, what: &str| sealed::seal(auth, secret.expose().as_bytes(), &label(flow, what));
+        |secret: &Secret, what: &str| sealed::seal(auth, secret.expose().as_bytes(), &flow_label(flow, what));
     let access = seal(&tokens.access_token, "access_token")?;
     let refresh = tokens.refresh_token.as_ref().map(|token| seal(token, "refresh_token")).transpose()?;
     external_flow::keep_tokens(tx, flow, &access, refresh.as_deref()).await

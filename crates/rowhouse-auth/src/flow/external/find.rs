@@ -8,6 +8,7 @@ use crate::flow::custom_provider;
 use crate::provider::{self, KNOWN, Provider};
 use crate::request::Client;
 use crate::sealed;
+use crate::sealed_text::provider_label;
 
 /// Why a provider cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ pub(crate) async fn provider(auth: &Auth, name: &str, client: &Client) -> Result
         None
     };
     if let Some(found) = found {
-        let secret = sealed::open(auth, &found.client_secret, &custom_provider::label(found.id))?;
+        let secret = sealed::open(auth, &found.client_secret, &provider_label(found.id))?;
         let secret = secret.and_then(|plain| std::str::from_utf8(&plain).map(Secret::new).ok());
         let ready = provider::custom(&found, secret.unwrap_or_else(|| Secret::new("")));
         return if found.enabled { Ok(ready) } else { Err(FindError::Disabled) };

@@ -7,12 +7,12 @@ use uuid::Uuid;
 use super::admit::{merged_metadata, note};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
-use crate::flow::auth_code::label;
 use crate::live::{NotLive, require_live};
 use crate::model::{Identity, User};
 use crate::provider::Profile;
 use crate::request::{Client, SignedIn};
 use crate::sealed;
+use crate::sealed_text::flow_label;
 use crate::store::flow_state::FlowRow;
 use crate::store::identity::{self, AccountUpdate, AtProvider};
 use crate::store::user;
@@ -77,7 +77,7 @@ pub(super) async fn require_unlinked(
 /// Seals who came back, until the client that asked for the link exchanges its code.
 pub(super) fn keep(auth: &Auth, flow: Uuid, profile: &Profile) -> Result<String, Fault> {
     let plain = serde_json::to_vec(profile).map_err(Fault::Json)?;
-    sealed::seal(auth, &plain, &label(flow, PROFILE))
+    sealed::seal(auth, &plain, &flow_label(flow, PROFILE))
 }
 
 /// Links the identity that came back in this flow.
@@ -89,7 +89,7 @@ pub(crate) async fn finish(
     now: OffsetDateTime,
 ) -> Result<(), LinkError> {
     let stored = flow.provider_state.as_deref().unwrap_or_default();
-    let plain = sealed::open(auth, stored, &label(flow.id, PROFILE))?;
+    let plain = sealed::open(auth, stored, &flow_label(flow.id, PROFILE))?;
     let profile = serde_json::from_slice(plain.as_deref().map_or(&[], Vec::as_slice)).map_err(Fault::Json)?;
     link(auth, tx, target, &flow.provider, &profile, now).await
 }

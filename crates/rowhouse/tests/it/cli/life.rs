@@ -130,6 +130,8 @@ async fn keys_rotate_and_nobody_is_signed_out(folder: &Folder, front: &Front<'_>
             assert_eq!((status, todos), (StatusCode::OK, json!([{ "title": "first" }])), "after {args:?}");
         }
     }
+    let reseal = folder.run(&["keys", "reseal", "--dry-run", "--json"]);
+    assert_eq!((reseal.code, &reseal.document()["resealed"]), (0, &json!(0)), "{reseal:?}");
     let listed = folder.run(&["keys", "list", "--json"]).document();
     assert!(listed["keys"].as_array().is_some_and(|keys| keys.len() >= 4), "{listed}");
 }

@@ -1,0 +1,98 @@
+//! Columns with sealed texts, and their values a batch at a time.
+
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::KeyStoreError;
+
+/// A column; its table has a uuid as key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SealedColumn {
+    FactorSecret,
+    ProviderSecret,
+    FlowState,
+    FlowAccessToken,
+    FlowRefreshToken,
+}
+
+impl SealedColumn {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::FactorSecret,
+        Self::ProviderSecret,
+        Self::FlowState,
+        Self::FlowAccessToken,
+        Self::FlowRefreshToken,
+    ];
+
+    /// Table and column.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::FactorSecret => "auth.mfa_factors.secret",
+            Self::ProviderSecret => "auth.custom_oauth_providers.client_secret",
+            Self::FlowState => "auth.flow_state.provider_state",
+            Self::FlowAccessToken => "auth.flow_state.provider_access_token",
+            Self::FlowRefreshToken => "auth.flow_state.provider_refresh_token",
+        }
+    }
+
+    fn select(self) -> &'static str {
+        match self {
+            Self::FactorSecret => {
+                "select id, secret from auth.mfa_factors
+                 where secret like 'sealed:%' and id > $1 order by id limit $2 for update"
+            }
+            Self::ProviderSecret => {
+                "select id, client_secret from auth.custom_oauth_providers
+                 where client_secret like 'sealed:%' and id > $1 order by id limit $2 for update"
+            }
+            Self::FlowState => {
+                "select id, provider_state from auth.flow_state
+                 where provider_state like 'sealed:%' and id > $1 order by id limit $2 for update"
+            }
+            Self::FlowAccessToken => {
+                "select id, provider_access_token from auth.flow_state
+                 where provider_access_token like 'sealed:%' and id > $1 order by id limit $2 for update"
+            }
+            Self::FlowRefreshToken => {
+                "select id, provider_refresh_token from auth.flow_state
+                 where provider_refresh_token like 'sealed:%' and id > $1 order by id limit $2 for update"
+            }
+        }
+    }
+
+    fn update(self) -> &'static str {
+        match self {
+            Self::FactorSecret => "update auth.mfa_factors set secret = $2 where id = $1",
+            Self::ProviderSecret => "update auth.custom_oauth_providers set client_secret = $2 where id = $1",
+            Self::FlowState => "update auth.flow_state set provider_state = $2 where id = $1",
+            Self::FlowAccessToken => "update auth.flow_state set provider_access_token = $2 where id = $1",
+            Self::FlowRefreshToken => "update auth.flow_state set provider_refresh_token = $2 where id = $1",
+        }
+    }
+}
+
+/// The next values behind a key, locked.
+pub(crate) async fn list(
+    client: &Client,
+    column: SealedColumn,
+    after: Uuid,
+    most: i64,
+) -> Result<Vec<(Uuid, String)>, KeyStoreError> {
+    let rows = client.query_typed(column.select(), &[(&after, Type::UUID), (&most, Type::INT8)]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<_, tokio_postgres::Error>>()?)
+}
+
+/// Replaces a value.
+pub(crate) async fn put(
+    client: &Client,
+    column: SealedColumn,
+    id: Uuid,
+    value: &str,
+) -> Result<(), KeyStoreError> {
+    client.execute_typed(column.update(), &[(&id, Type::UUID), (&value, Type::TEXT)]).await?;
+    Ok(())
+}
