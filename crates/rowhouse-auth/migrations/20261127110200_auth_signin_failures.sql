@@ -19,6 +19,7 @@ create table auth.signin_failures (
   locks int not null,
   locked_until timestamptz,
   updated_at timestamptz not null,
+  told_at timestamptz,
   constraint signin_failures_pkey primary key (account_digest, network),
   constraint signin_failures_account_digest_check check (length(account_digest) = 64),
   constraint signin_failures_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade
@@ -33,6 +34,7 @@ comment on column auth.signin_failures.failures is 'Consecutive wrong passwords 
 comment on column auth.signin_failures.locks is 'Locks so far; each lasts twice as long as the one before.';
 comment on column auth.signin_failures.locked_until is 'Until when sign-ins are refused.';
 comment on column auth.signin_failures.updated_at is 'When the last sign-in failed.';
+comment on column auth.signin_failures.told_at is 'When the user was told of a lock, in the row for all networks.';
 
 create table auth.known_networks (
   user_id uuid not null,
@@ -58,11 +60,12 @@ create policy owner_all on auth.known_networks to rowhouse_owner using (true) wi
 -- at first, then twice as long each time, up to an hour. Counts start anew after a day.
 create function auth.count_failed_signin(
   digest text, about uuid, client inet, most int, most_of_all int, duration interval, at timestamptz
-) returns void
+) returns cidr
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   spot record;
   counted auth.signin_failures;
+  locked cidr;
 begin
   for spot in
     select * from (values (auth.network_of(client), most), ('0.0.0.0/0'::cidr, most_of_all)) v (network, most)
@@ -78,9 +81,11 @@ begin
       update auth.signin_failures f
       set failures = 0, locks = f.locks + 1, locked_until = at + least(duration * (2 ^ least(f.locks, 10)), greatest(interval '1 hour', duration))
       where f.account_digest = digest and f.network = spot.network;
+      locked := spot.network;
     end if;
   end loop;
+  return locked;
 end
 $$;
 comment on function auth.count_failed_signin(text, uuid, inet, int, int, interval, timestamptz) is
-  'Counts a wrong password for an account, by network and over all networks; locks after too many.';
+  'Counts a wrong password for an account, by network and over all networks; returns the network that is locked now, if any.';

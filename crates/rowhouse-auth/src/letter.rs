@@ -69,6 +69,14 @@ fn action(letter: Letter) -> &'static str {
     }
 }
 
+/// What notifications tell beside the account; empty where it does not apply.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Details<'a> {
+    pub(crate) old_email: &'a str,
+    pub(crate) provider: &'a str,
+    pub(crate) factor_type: &'a str,
+}
+
 /// A letter to be sent.
 #[derive(Debug)]
 pub(crate) struct NewLetter<'a> {
@@ -78,6 +86,8 @@ pub(crate) struct NewLetter<'a> {
     pub(crate) user: &'a User,
     /// `None` in a letter that only tells something.
     pub(crate) issued: Option<&'a Issued>,
+    /// What a notification tells.
+    pub(crate) details: Details<'a>,
     /// What its link verifies.
     pub(crate) link: Option<VerifyType>,
     pub(crate) redirect_to: &'a str,
@@ -126,7 +136,11 @@ impl Letters {
         let action = action(new.letter);
         let data = match new.issued {
             Some(issued) => self.email_data(action, issued, None, new.redirect_to),
-            None => EmailData::about(action, &self.issuer, new.redirect_to),
+            None => {
+                let Details { old_email, provider, factor_type } = new.details;
+                let base = EmailData::about(action, &self.issuer, new.redirect_to);
+                EmailData { old_email, provider, factor_type, ..base }
+            }
         };
         let event = json!({ "user": new.user, "email_data": data });
         self.hooks.tell(tx, Hook::SendEmail, event, client).await
@@ -184,6 +198,9 @@ impl Letters {
             redirect_to: new.redirect_to.to_owned(),
             email: new.user.email.clone(),
             new_email: new.user.new_email.clone(),
+            old_email: new.details.old_email.to_owned(),
+            provider: new.details.provider.to_owned(),
+            factor_type: new.details.factor_type.to_owned(),
             data: Value::Object(new.user.user_metadata.clone()),
         }
     }

@@ -3,6 +3,7 @@
 mod act_as;
 mod answer;
 mod api_key;
+mod authenticator;
 mod breach;
 mod captcha;
 mod claims;
@@ -49,7 +50,8 @@ pub use key_store::{
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use settings::{
-    AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, ProviderSettings, SigningAlgorithm,
+    AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, NotificationSettings, ProviderSettings,
+    SigningAlgorithm,
 };
 pub use state::{Auth, AuthParts};
 pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};

@@ -17,9 +17,10 @@ use rowhouse_module::{
 };
 use tokio_postgres::Client;
 
+use crate::flow::lock_letter::LockLetters;
 use crate::hook::Hooks;
 use crate::hook::job::HookJobs;
-use crate::settings::{AuthHookSettings, AuthSettings, HookTarget, MfaSettings};
+use crate::settings::{AuthHookSettings, AuthSettings, HookTarget, MfaSettings, NotificationSettings};
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
 /// Cleanup jobs without a configurable age.
@@ -76,6 +77,7 @@ impl Module for AuthModule {
         vec![
             GroupSpec::of::<AuthSettings>(),
             GroupSpec::of::<MfaSettings>(),
+            GroupSpec::of::<NotificationSettings>(),
             GroupSpec::of::<AuthHookSettings>(),
         ]
     }
@@ -129,7 +131,7 @@ impl Module for AuthModule {
     fn kinds(&self, settings: &Settings) -> Vec<JobKind> {
         let hooks = Hooks::job_kind(settings.get::<AuthHookSettings>().longest_call());
         let schedules = TIDYING.iter().map(|(schedule, _)| schedule).chain([&AUDIT, &IDLE]);
-        schedules.map(|schedule| Tidy::kind(schedule.kind)).chain([hooks]).collect()
+        schedules.map(|schedule| Tidy::kind(schedule.kind)).chain([hooks, LockLetters::kind()]).collect()
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
@@ -158,6 +160,7 @@ impl Module for AuthModule {
             let auth = make(assembly, &keys, &mailer)?;
             let longest = assembly.origin.settings.get::<AuthHookSettings>().longest_call();
             assembly.kind(Hooks::job_kind(longest), HookJobs(Arc::clone(&auth.hooks)));
+            assembly.kind(LockLetters::kind(), LockLetters(auth.clone()));
             add_surfaces(assembly, auth);
             Ok(())
         })
@@ -205,6 +208,7 @@ fn make(assembly: &Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<Auth, C
         outbound,
         mailer: mailer.clone(),
         mfa: (*origin.settings.get::<MfaSettings>()).clone(),
+        notifications: (*origin.settings.get::<NotificationSettings>()).clone(),
         public_url: public_url.unwrap_or_default(),
         allow_private_urls: origin.settings.get::<JobsSettings>().allow_private_urls,
         clock: origin.clock.clone(),

@@ -11,7 +11,7 @@ use http::{StatusCode, header};
 use rowhouse_crypto::TokenError;
 use rowhouse_http::limit::RateReport;
 use rowhouse_http::{ClientAddress, Identity, ServiceKey, ServiceKeyError};
-use rowhouse_kernel::{Caller, Operation, Origin, SessionId, UserId};
+use rowhouse_kernel::{Caller, Operation, Origin, SessionId, SharedClock, UserId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
@@ -81,6 +81,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// The program itself, in a job that a request has enqueued.
+    pub(crate) fn of_job(request_id: Option<&str>, clock: &SharedClock) -> Self {
+        Self {
+            origin: Origin { request_id: request_id.map(Arc::from), ..Origin::system(clock) },
+            address: None,
+            rates: RateReport::default(),
+            user_agent: None,
+            language: None,
+        }
+    }
+
     /// An operation of this request.
     pub(crate) fn operation(&self, name: &'static str) -> Operation {
         self.origin.operation(name)

@@ -3,6 +3,7 @@
 pub(crate) mod external;
 mod hook;
 mod mfa;
+mod notification;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use external::ProviderSettings;
 pub use hook::AuthHookSettings;
 pub(crate) use hook::HookTarget;
 pub use mfa::MfaSettings;
+pub use notification::NotificationSettings;
 
 words! {
     /// What tokens are signed with (RFC 7518, RFC 8037).

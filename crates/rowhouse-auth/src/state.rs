@@ -25,7 +25,7 @@ use crate::limit::ClientLimit;
 use crate::pace::Pace;
 use crate::provider::Directory;
 use crate::redirect::RedirectTargets;
-use crate::settings::{AuthHookSettings, AuthSettings, MfaSettings};
+use crate::settings::{AuthHookSettings, AuthSettings, MfaSettings, NotificationSettings};
 use crate::webauthn::{self, Terms};
 
 /// The parts of [`Auth`].
@@ -43,6 +43,8 @@ pub struct AuthParts {
     pub outbound: Outbound,
     /// `[auth]`, second factors.
     pub mfa: MfaSettings,
+    /// `[auth]`, letters about changes.
+    pub notifications: NotificationSettings,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
     /// Writes letters.
@@ -62,6 +64,7 @@ pub struct Auth {
     pub(crate) keys: KeyStore,
     pub(crate) settings: Arc<AuthSettings>,
     pub(crate) mfa: Arc<MfaSettings>,
+    pub(crate) notifications: Arc<NotificationSettings>,
     pub(crate) relying_party: Arc<RelyingParty>,
     /// The front end's URL.
     pub(crate) site: Arc<str>,
@@ -111,6 +114,7 @@ impl Auth {
             keys,
             settings,
             mfa,
+            notifications,
             hooks,
             outbound,
             public_url,
@@ -144,6 +148,7 @@ impl Auth {
             mfa_limit: Arc::new(ClientLimit::new("mfa", mfa.mfa_rate_per_5min, clock.clone())),
             relying_party: Arc::new(webauthn::relying_party(&mfa, &site)),
             mfa: Arc::new(mfa),
+            notifications: Arc::new(notifications),
             site: site.into(),
             settings: Arc::new(settings),
             control,

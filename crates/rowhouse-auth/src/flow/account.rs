@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::email_change;
+use crate::flow::notification::{self, Notification};
 use crate::flow::one_time::Return;
 use crate::flow::reauthenticate::{self, Nonce, ReauthenticationError};
 use crate::letter_limit::TooManyLetters;
@@ -161,6 +162,8 @@ async fn apply(
     user::update(tx, id, &change, now).await?;
     if change.encrypted_password.is_some() {
         session::end(tx, id, current, Scope::Others).await?;
+        let user = user::find(tx, id).await?.ok_or(NotLive::UserNotFound)?.user;
+        notification::tell(auth, tx, &user, Notification::PasswordChanged, client).await?;
     }
     if asked.email.is_some() {
         change_email(auth, tx, id, &asked.back, client).await?;

@@ -11,7 +11,8 @@ use crate::Auth;
 use crate::factor::{FactorType, host};
 use crate::fault::{Fault, carry_fault};
 use crate::flow::holder::{self, Holder, HolderError};
-use crate::model::Factor;
+use crate::flow::notification::{self, Notification};
+use crate::model::{Factor, User};
 use crate::request::{Client, SignedIn};
 use crate::sealed;
 use crate::sealed_text::factor_label;
@@ -164,13 +165,15 @@ pub(crate) async fn unenroll(
     client: &Client,
 ) -> Result<(), FactorError> {
     let now = auth.now();
+    let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
         let holder = holder::lock(tx, caller, now).await?;
         let found = factor::lock(tx, id, holder.user.id).await?.ok_or(FactorError::NotFound)?;
         if found.is_verified && !holder.is_aal2() {
             return Err(FactorError::UnenrollNeedsAal2);
         }
-        remove(tx, holder.user.id, &found, "factor_unenrolled", now).await
+        remove(tx, holder.user.id, &found, "factor_unenrolled", now).await?;
+        Ok(tell_removed(&service, tx, &holder.user, &found, &from).await?)
     };
     auth.control.run_tx(&client.operation("auth.unenroll_factor"), work).await
 }
@@ -189,6 +192,21 @@ async fn remove(
     Ok(audit::write(tx, action, "factor", user, traits).await?)
 }
 
+/// Tells the owner, whoever has removed the factor; one that was never verified protected nothing.
+async fn tell_removed(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    owner: &User,
+    removed: &FactorRow,
+    client: &Client,
+) -> Result<(), Fault> {
+    if !removed.is_verified {
+        return Ok(());
+    }
+    let what = Notification::FactorUnenrolled { factor_type: removed.kind.as_str() };
+    notification::tell(auth, tx, owner, what, client).await
+}
+
 /// Removes a factor of any user, for the operator. Returns it.
 pub(crate) async fn admin_delete(
     auth: &Auth,
@@ -197,11 +215,14 @@ pub(crate) async fn admin_delete(
     client: &Client,
 ) -> Result<Factor, FactorError> {
     let now = auth.now();
+    let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
         assurance::lock_user(tx, user).await?;
         let found = factor::lock(tx, id, user).await?.ok_or(FactorError::NotFound)?;
         let shown = shown(tx, user, id).await?;
+        let owner = user::find(tx, user).await?.ok_or(FactorError::NotFound)?.user;
         remove(tx, user, &found, "factor_deleted", now).await?;
+        tell_removed(&service, tx, &owner, &found, &from).await?;
         Ok(shown)
     };
     auth.control.run_tx(&client.operation("auth.admin_delete_factor"), work).await

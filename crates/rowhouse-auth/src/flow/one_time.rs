@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::Fault;
-use crate::letter::{Issued, NewLetter};
+use crate::letter::{Details, Issued, NewLetter};
 use crate::model::User;
 use crate::one_time::Sent;
 use crate::pkce::Challenge;
@@ -56,6 +56,7 @@ pub(crate) async fn send_to(
         letter: sent.letter(),
         to: address,
         user,
+        details: Details::default(),
         issued: Some(&issued),
         link: sent.verify_type(),
         redirect_to: &back.redirect_to,

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Auth;
+use crate::authenticator;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::factor::MAX_NAME;
 use crate::flow::holder::{self, Holder, HolderError};
@@ -89,9 +90,13 @@ pub(crate) async fn register(
     auth: &Auth,
     caller: SignedIn,
     ceremony: Uuid,
-    creation: Creation,
+    (creation, friendly_name): (Creation, Option<String>),
     client: &Client,
 ) -> Result<Passkey, PasskeyError> {
+    let friendly_name = friendly_name.filter(|name| !name.is_empty());
+    if friendly_name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
+        return Err(PasskeyError::NameTooLong);
+    }
     let now = auth.now();
     let service = auth.clone();
     let work = async move |tx: &Transaction<'_>| {
@@ -102,7 +107,7 @@ pub(crate) async fn register(
             return Ok(Err(PasskeyError::ChallengeExpired));
         }
         let session: SessionData = serde_json::from_value(row.session).map_err(Fault::Json)?;
-        store(&service, tx, &holder, &session, &creation, now).await
+        store(&service, tx, &holder, &session, (&creation, friendly_name.as_deref()), now).await
     };
     auth.control.run_tx::<_, PasskeyError>(&client.operation("auth.register_passkey"), work).await?
 }
@@ -113,7 +118,7 @@ async fn store(
     tx: &Transaction<'_>,
     holder: &Holder,
     session: &SessionData,
-    creation: &Creation,
+    (creation, friendly_name): (&Creation, Option<&str>),
     now: OffsetDateTime,
 ) -> Result<Result<Passkey, PasskeyError>, PasskeyError> {
     let Ok(created) = creation.verify(&auth.relying_party, &session.challenge.0).map_err(note) else {
@@ -124,7 +129,8 @@ async fn store(
         return Ok(Err(error));
     }
     let id = auth.new_id();
-    let stored = passkey::insert(tx, id, user, (&created, &creation.transports()), now).await?;
+    let name = friendly_name.unwrap_or_else(|| authenticator::name(Uuid::from_bytes(created.aaguid)));
+    let stored = passkey::insert(tx, id, user, (&created, &creation.transports(), name), now).await?;
     if stored.is_some() {
         audit::write(tx, "passkey_created", "user", user, json!({ "passkey_id": id })).await?;
     }

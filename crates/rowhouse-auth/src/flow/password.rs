@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::lock_letter;
 use crate::flow::session::{self, Grant};
 use crate::hook::Hook;
 use crate::limit::TooManyRequests;
@@ -182,5 +183,9 @@ async fn count_failure(
         }
         signin_failure::count(tx, &attempt, user, lockout, now).await
     };
-    auth.control.run_tx(&client.operation("auth.count_failure"), count).await
+    let locked: Result<_, Fault> = auth.control.run_tx(&client.operation("auth.count_failure"), count).await;
+    if let Some(lock) = locked? {
+        lock_letter::enqueue_letter(auth, lock, client).await;
+    }
+    Ok(())
 }

@@ -70,7 +70,7 @@ pub(crate) async fn exchange(
         require_fresh(&flow, now)?;
         flow.challenge.as_ref().ok_or(ExchangeError::NotFound)?.require(&verifier)?;
         if let Some(user) = flow.link_to {
-            link::finish(&service, tx, user, &flow, now).await?;
+            link::finish(&service, tx, user, &flow, &from, now).await?;
         }
         let grant = open(&service, tx, &flow, &from, now).await?;
         Ok((grant, flow))

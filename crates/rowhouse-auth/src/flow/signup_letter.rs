@@ -11,8 +11,7 @@ use crate::Auth;
 use crate::fault::Fault;
 use crate::flow::new_user::{app_metadata, tell_created};
 use crate::flow::one_time::{self, Return};
-
-use crate::letter::NewLetter;
+use crate::letter::{Details, NewLetter};
 use crate::model::{Identity, Object, User};
 use crate::one_time::{Purpose, Sent, TokenType};
 use crate::request::Client;
@@ -76,6 +75,7 @@ pub(crate) async fn tell_owner(
         letter: Letter::AccountExists,
         to: &user.email,
         user,
+        details: Details::default(),
         issued: None,
         link: None,
         redirect_to,

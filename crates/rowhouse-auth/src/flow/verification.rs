@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::flow::assurance;
 use crate::flow::challenge::{ChallengeError, lock_challenge, lock_factor};
 use crate::flow::holder::{self, Holder};
+use crate::flow::notification::{self, Notification};
 use crate::flow::proof::{self, Answer};
 use crate::flow::session::Grant;
 use crate::hook::Hook;
@@ -157,6 +158,10 @@ async fn accept(
 ) -> Result<Grant, Fault> {
     factor::delete_unverified(tx, holder.user.id, factor.kind).await?;
     attempted(tx, holder, factor, "success").await?;
+    if !factor.is_verified {
+        let enrolled = Notification::FactorEnrolled { factor_type: factor.kind.as_str() };
+        notification::tell(auth, tx, &holder.user, enrolled, client).await?;
+    }
     assurance::raise(auth, tx, holder, (Some(factor.id), factor.kind.method()), client, now).await
 }
 

@@ -8,6 +8,7 @@ use rowhouse_kernel::Secret;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::email_change::Confirmed;
+use crate::flow::notification::{self, Notification};
 use crate::flow::one_time::{self, Found, PKCE_PREFIX};
 use crate::flow::session::{self, Grant};
 use crate::flow::{auth_code, email_change, signup_letter};
@@ -117,7 +118,7 @@ async fn attempt(
     match kind {
         VerifyType::EmailChange => match email_change::confirm(auth, tx, &found).await? {
             Confirmed::Half => return Ok(Done::Half),
-            Confirmed::Changed => {}
+            Confirmed::Changed => tell_change(auth, tx, &found.holder.user, client).await?,
         },
         _ => confirm(auth, tx, &found).await?,
     }
@@ -128,6 +129,11 @@ async fn attempt(
         return Ok(Done::Code(code.ok_or(VerifyError::NoFlow)?));
     }
     open(auth, tx, &found.holder.user, client).await
+}
+
+async fn tell_change(auth: &Auth, tx: &Transaction<'_>, before: &User, client: &Client) -> Result<(), Fault> {
+    let user = user::find(tx, before.id).await?.ok_or(Fault::Vanished)?.user;
+    notification::tell(auth, tx, &user, Notification::EmailChanged { old: &before.email }, client).await
 }
 
 /// Whether the letter went to an address that is still the account's, or part of its change.

@@ -7,9 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rowhouse_db::Transaction;
-use rowhouse_http::limit::RateReport;
 use rowhouse_jobs::{Handler, HandlerFuture, Job, JobError, JobKind, JobResult, NewJob, enqueue};
-use rowhouse_kernel::Origin;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -71,23 +69,12 @@ impl Hooks {
         let (hook, event) = self.open(job)?;
         let target = self.target(hook);
         let target = target.ok_or_else(|| JobError::Fatal(format!("{} is not set any more", hook.name())))?;
-        match self.invoke(hook, target, event, &self.client(job)).await {
+        let client = Client::of_job(job.request_id.as_deref(), &self.clock);
+        match self.invoke(hook, target, event, &client).await {
             Ok(_) => Ok(None),
             // What it has decided it decides again.
             Err(Fault::Hook(error @ HookError::Refused { .. })) => Err(JobError::Fatal(error.to_string())),
             Err(error) => Err(JobError::Retry(error.to_string())),
-        }
-    }
-
-    /// Nobody waits for the answer.
-    fn client(&self, job: &Job) -> Client {
-        let request_id = job.request_id.as_deref().map(Arc::from);
-        Client {
-            origin: Origin { request_id, ..Origin::system(&self.clock) },
-            address: None,
-            rates: RateReport::default(),
-            user_agent: None,
-            language: None,
         }
     }
 }

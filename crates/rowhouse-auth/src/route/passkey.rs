@@ -28,6 +28,8 @@ type AdminPath = Result<Path<(String, String)>, PathRejection>;
 pub(super) struct AnswerBody {
     challenge_id: Option<String>,
     credential: Option<Value>,
+    /// What a new passkey is called; else its model.
+    friendly_name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,8 +115,9 @@ pub(super) async fn register(
 ) -> Result<Response, Refusal> {
     require_enabled(&auth)?;
     count(&auth, caller, &client).await?;
+    let name = body.friendly_name.clone();
     let (id, creation) = body.read()?;
-    Ok(Json(passkey::register(&auth, caller, id, creation, &client).await?).into_response())
+    Ok(Json(passkey::register(&auth, caller, id, (creation, name), &client).await?).into_response())
 }
 
 pub(super) async fn begin_signin(State(auth): State<Auth>, client: Client) -> Result<Response, Refusal> {

@@ -125,12 +125,12 @@ pub(crate) async fn insert(
     client: &Client,
     id: Uuid,
     user: Uuid,
-    (new, transports): (&NewCredential, &[&'static str]),
+    (new, transports, friendly_name): (&NewCredential, &[&'static str], &str),
     now: OffsetDateTime,
 ) -> Result<Option<Passkey>, Fault> {
     let sql = "insert into auth.webauthn_credentials (id, user_id, credential_id, public_key, attestation_type, aaguid,
                  sign_count, transports, backup_eligible, backed_up, friendly_name, created_at, updated_at)
-               values ($1, $2, $3, $4, 'none', $5, $6, $7, $8, $9, 'Passkey', $10, $10)
+               values ($1, $2, $3, $4, 'none', $5, $6, $7, $8, $9, $11, $10, $10)
                on conflict (credential_id) do nothing
                returning id, friendly_name, created_at, last_used_at";
     let row = client
@@ -147,6 +147,7 @@ pub(crate) async fn insert(
                 (&new.flags.backup_eligible, Type::BOOL),
                 (&new.flags.backed_up, Type::BOOL),
                 (&now, Type::TIMESTAMPTZ),
+                (&friendly_name, Type::TEXT),
             ],
         )
         .await?;

@@ -48,6 +48,36 @@ pub(crate) async fn find_lock(
     Ok(row.map(|row| row.try_get(0)).transpose()?.flatten())
 }
 
+/// A lock that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lock {
+    pub(crate) account_digest: String,
+    /// The network; `0.0.0.0/0` for all that the user does not know.
+    pub(crate) network: String,
+}
+
+/// The user who is to be told of a lock now: none of an unknown address, none twice a day, and none of a lock of a
+/// network from which they have signed in.
+pub(crate) async fn claim_letter(
+    client: &Client,
+    lock: &Lock,
+    now: OffsetDateTime,
+) -> Result<Option<Uuid>, Fault> {
+    let sql = "update auth.signin_failures f set told_at = $3
+               where f.account_digest = $1 and f.network = '0.0.0.0/0' and f.user_id is not null
+                 and (f.told_at is null or f.told_at <= $3 - interval '1 day')
+                 and not exists (select from auth.known_networks k
+                   where k.user_id = f.user_id and k.network = $2::text::cidr)
+               returning f.user_id";
+    let row = client
+        .query_typed_opt(
+            sql,
+            &[(&lock.account_digest, Type::TEXT), (&lock.network, Type::TEXT), (&now, Type::TIMESTAMPTZ)],
+        )
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
 /// Counts a wrong password. Losing a count in a crash is harmless, so the commit is asynchronous.
 pub(crate) async fn count(
     client: &Client,
@@ -55,11 +85,11 @@ pub(crate) async fn count(
     user: Option<Uuid>,
     lockout: Lockout,
     now: OffsetDateTime,
-) -> Result<(), Fault> {
-    let sql = "select auth.count_failed_signin($1, $2, $3, $4, $5, make_interval(secs => $6), $7)
+) -> Result<Option<Lock>, Fault> {
+    let sql = "select auth.count_failed_signin($1, $2, $3, $4, $5, make_interval(secs => $6), $7)::text
                from (select set_config('synchronous_commit', 'off', true)) lax";
-    client
-        .execute_typed(
+    let row = client
+        .query_typed_one(
             sql,
             &[
                 (&attempt.account_digest, Type::TEXT),
@@ -72,7 +102,8 @@ pub(crate) async fn count(
             ],
         )
         .await?;
-    Ok(())
+    let network: Option<String> = row.try_get(0)?;
+    Ok(network.map(|network| Lock { account_digest: attempt.account_digest.clone(), network }))
 }
 
 /// Stores from where the user of a session signs in, to the day; `$1` the session, `$2` the address, `$3` now.

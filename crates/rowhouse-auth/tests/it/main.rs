@@ -22,6 +22,7 @@ mod invite;
 mod key;
 mod letter;
 mod mailbox;
+mod notification;
 mod passkey;
 mod permission;
 mod project_code;

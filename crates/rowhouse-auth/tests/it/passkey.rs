@@ -52,7 +52,7 @@ async fn passkey_is_registered_and_signs_its_user_in() {
     assert_eq!(begun["expires_at"], app.now() + 300);
     assert_eq!(begun["options"]["authenticatorSelection"]["residentKey"], "required");
     let passkey = register(&app, &person, &begun, &key).await.ok();
-    assert_eq!(passkey["friendly_name"], "Passkey");
+    assert_eq!(passkey["friendly_name"], "Passkey", "its authenticator tells no model");
     let begun = begin_signin(&app).await;
     assert!(begun["options"].get("allowCredentials").is_none());
     app.pass(Duration::from_secs(60));
@@ -215,4 +215,19 @@ async fn malformed_requests_are_refused() {
     post(odd).await.is(400, "webauthn_verification_failed");
     answer(&app, &begun, right).await.ok();
     app.send(Method::POST, "/passkeys/registration/options", None, "{}").await.is(401, "no_authorization");
+}
+
+#[tokio::test]
+async fn client_names_a_new_passkey() {
+    let app = start().await;
+    let (key, person) = (authenticator(), app.sign_up("a@example.com").await);
+    let register = async |name: &str| {
+        let begun = begin(&app, &person).await;
+        let credential = created(&key, &begun["options"]);
+        let body =
+            json!({ "challenge_id": begun["challenge_id"], "credential": credential, "friendly_name": name });
+        app.post_as("/passkeys/registration/verify", person.token(), body).await
+    };
+    register(&"x".repeat(121)).await.is(400, "validation_failed");
+    assert_eq!(register("Ann's laptop").await.ok()["friendly_name"], "Ann's laptop");
 }

@@ -20,6 +20,20 @@ pub enum Letter {
     Reauthentication,
     /// Told to the owner of an account when somebody signs up with its address again.
     AccountExists,
+    /// A password was changed.
+    PasswordChanged,
+    /// An address was changed; to the former one.
+    EmailChanged,
+    /// Another way to sign in was added.
+    IdentityLinked,
+    /// A way to sign in was removed.
+    IdentityUnlinked,
+    /// A second factor was added.
+    FactorEnrolled,
+    /// A second factor was removed.
+    FactorUnenrolled,
+    /// Somebody has entered many wrong passwords.
+    SignInLocked,
     /// Test delivery.
     Test,
 }
@@ -34,6 +48,13 @@ impl Letter {
         Self::EmailChange,
         Self::Reauthentication,
         Self::AccountExists,
+        Self::PasswordChanged,
+        Self::EmailChanged,
+        Self::IdentityLinked,
+        Self::IdentityUnlinked,
+        Self::FactorEnrolled,
+        Self::FactorUnenrolled,
+        Self::SignInLocked,
         Self::Test,
     ];
 
@@ -48,8 +69,21 @@ impl Letter {
             Self::EmailChange => "email_change",
             Self::Reauthentication => "reauthentication",
             Self::AccountExists => "account_exists",
+            Self::PasswordChanged => "password_changed_notification",
+            Self::EmailChanged => "email_changed_notification",
+            Self::IdentityLinked => "identity_linked_notification",
+            Self::IdentityUnlinked => "identity_unlinked_notification",
+            Self::FactorEnrolled => "mfa_factor_enrolled_notification",
+            Self::FactorUnenrolled => "mfa_factor_unenrolled_notification",
+            Self::SignInLocked => "sign_in_locked_notification",
             Self::Test => "test",
         }
+    }
+
+    /// Whether it only tells something: nothing can be done with it.
+    #[must_use]
+    pub fn is_notification(self) -> bool {
+        self == Self::AccountExists || self.name().ends_with("_notification")
     }
 
     /// Whether a built-in template has that name.
@@ -81,6 +115,12 @@ pub struct Variables {
     pub email: String,
     /// The new address.
     pub new_email: String,
+    /// The former address, in the letter about its change.
+    pub old_email: String,
+    /// The provider of an identity that was linked or unlinked.
+    pub provider: String,
+    /// The kind of a second factor that was added or removed: `totp`, `phone` or `webauthn`.
+    pub factor_type: String,
     /// The user's metadata.
     pub data: Value,
 }
@@ -98,6 +138,9 @@ impl Variables {
             redirect_to: "https://app.example/welcome".to_owned(),
             email: "ada@b.example".to_owned(),
             new_email: "lovelace@b.example".to_owned(),
+            old_email: "byron@b.example".to_owned(),
+            provider: "google".to_owned(),
+            factor_type: "totp".to_owned(),
             data: json!({ "name": "Ada" }),
         }
     }

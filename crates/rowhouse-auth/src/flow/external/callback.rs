@@ -222,7 +222,9 @@ async fn settle(
     let Arrival { flow, provider, profile, tokens, new } = arrival;
     let user = match flow.link_to {
         Some(user) if flow.has_challenge => postpone(auth, tx, user, arrival).await.map(|()| user)?,
-        Some(user) => link::link(auth, tx, user, &provider.name, profile, now).await.map(|()| user)?,
+        Some(user) => {
+            link::link(auth, tx, user, (&provider.name, profile), client, now).await.map(|()| user)?
+        }
         None => admit(auth, tx, provider, profile, *new, now).await?,
     };
     if flow.link_to.is_none() && user == *new {

@@ -92,7 +92,7 @@ pub(crate) async fn sign_in(
             Some(caller) => {
                 let session = caller.session.map(|session| session.0);
                 require_live(user::find_live(tx, caller.user.0, session).await?, caller, now)?;
-                link(&service, tx, caller.user.0, &provider.name, &profile, now).await?;
+                link(&service, tx, caller.user.0, (&provider.name, &profile), &from, now).await?;
                 caller.user.0
             }
             None => admit(&service, tx, &provider, &profile, new, now).await?,

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::admit::{merged_metadata, note};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::notification::{self, Notification};
 use crate::live::{NotLive, require_live};
 use crate::model::{Identity, User};
 use crate::provider::Profile;
@@ -86,12 +87,13 @@ pub(crate) async fn finish(
     tx: &Transaction<'_>,
     target: Uuid,
     flow: &FlowRow,
+    client: &Client,
     now: OffsetDateTime,
 ) -> Result<(), LinkError> {
     let stored = flow.provider_state.as_deref().unwrap_or_default();
     let plain = sealed::open(auth, stored, &flow_label(flow.id, PROFILE))?;
     let profile = serde_json::from_slice(plain.as_deref().map_or(&[], Vec::as_slice)).map_err(Fault::Json)?;
-    link(auth, tx, target, &flow.provider, &profile, now).await
+    link(auth, tx, target, (&flow.provider, &profile), client, now).await
 }
 
 /// Links the identity to `target`. An account without an address gets the provider's, if that is verified.
@@ -99,8 +101,8 @@ pub(crate) async fn link(
     auth: &Auth,
     tx: &Transaction<'_>,
     target: Uuid,
-    provider: &str,
-    profile: &Profile,
+    (provider, profile): (&str, &Profile),
+    client: &Client,
     now: OffsetDateTime,
 ) -> Result<(), LinkError> {
     let at = AtProvider { provider, subject: &profile.subject };
@@ -123,6 +125,8 @@ pub(crate) async fn link(
     identity::update_user(tx, target, &AccountUpdate { user_metadata, email, confirm: false }, now).await?;
     identity::list_providers(tx, target, now).await?;
     note(tx, "identity_linked", target, id, at).await?;
+    let owner = user::find(tx, target).await?.ok_or(Fault::Vanished)?.user;
+    notification::tell(auth, tx, &owner, Notification::IdentityLinked { provider }, client).await?;
     Ok(())
 }
 
@@ -137,16 +141,26 @@ pub(crate) async fn unlink(
         return Err(UnlinkError::LinkingDisabled);
     }
     let now = auth.now();
+    let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
         user::lock(tx, caller.user.0).await?;
         let session = caller.session.map(|session| session.0);
         let live = user::find_live(tx, caller.user.0, session).await?;
-        remove(tx, require_live(live, caller, now)?.user, id, now).await
+        let owner = require_live(live, caller, now)?.user;
+        let provider = remove(tx, &owner, id, now).await?;
+        let what = Notification::IdentityUnlinked { provider: &provider };
+        Ok(notification::tell(&service, tx, &owner, what, &from).await?)
     };
     auth.control.run_tx(&client.operation("auth.unlink_identity"), work).await
 }
 
-async fn remove(tx: &Transaction<'_>, user: User, id: Uuid, now: OffsetDateTime) -> Result<(), UnlinkError> {
+/// Returns the provider.
+async fn remove(
+    tx: &Transaction<'_>,
+    user: &User,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<String, UnlinkError> {
     if user.identities.len() <= 1 {
         return Err(UnlinkError::LastIdentity);
     }
@@ -162,7 +176,8 @@ async fn remove(tx: &Transaction<'_>, user: User, id: Uuid, now: OffsetDateTime)
     }
     identity::list_providers(tx, user.id, now).await?;
     let at = AtProvider { provider: &gone.provider, subject: &gone.id };
-    Ok(note(tx, "identity_unlinked", user.id, id, at).await?)
+    note(tx, "identity_unlinked", user.id, id, at).await?;
+    Ok(gone.provider.clone())
 }
 
 /// The address went with its identity: the first verified one of the others follows.
