@@ -21,11 +21,27 @@ use evidence::Evidence;
 const FUZZ_CASES: &str = "200000";
 
 /// The properties that are fuzzed: package, and a word that selects the tests.
-const FUZZ_TARGETS: [(&str, &str); 4] = [
+const FUZZ_TARGETS: [(&str, &str); 14] = [
     ("rowhouse-rest", "parse::tests::parse_never_panics"),
     ("rowhouse-rest", "parse::tests::grammar_never_panics"),
     ("rowhouse-crypto", "ring::tests::arbitrary_text_is_refused_without_panic"),
     ("rowhouse-crypto", "ring::tests::arbitrary_parts_are_refused_without_panic"),
+    ("rowhouse-crypto", "counter_token::tests::arbitrary_text_is_no_refresh_token"),
+    ("rowhouse-crypto", "counter_token::tests::counter_has_one_token_and_every_changed_letter_is_refused"),
+    (
+        "rowhouse-crypto",
+        "password::tests::arbitrary_hashes_of_an_import_match_nothing_and_cost_a_bounded_time",
+    ),
+    ("rowhouse-crypto", "trusted::tests::arbitrary_key_sets_and_tokens_are_refused_without_panic"),
+    ("rowhouse-auth", "captcha::tests::arbitrary_answers_of_a_captcha_service_are_no_success"),
+    ("rowhouse-auth", "hook::tests::arbitrary_answers_of_a_hook_are_read_or_refused"),
+    ("rowhouse-auth", "redirect::tests::arbitrary_targets_stay_with_their_pattern"),
+    ("rowhouse-auth", "route::external::tests::arbitrary_forms_of_a_callback_are_read_and_led_on"),
+    ("rowhouse-auth", "provider::directory::tests::arbitrary_discovery_documents_are_read_or_refused"),
+    (
+        "rowhouse-auth",
+        "provider::directory::tests::arbitrary_claims_of_an_id_token_are_accepted_for_this_client_alone",
+    ),
 ];
 
 /// Default number of kills.

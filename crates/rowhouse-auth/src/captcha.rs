@@ -89,8 +89,13 @@ impl Captcha {
                 return Err(CaptchaError::Failed(None));
             }
         }
-        serde_json::from_slice(&answer).map_err(|_| CaptchaError::Failed(None))
+        read(&answer)
     }
+}
+
+/// What the service says.
+fn read(answer: &[u8]) -> Result<Verdict, CaptchaError> {
+    serde_json::from_slice(answer).map_err(|_| CaptchaError::Failed(None))
 }
 
 fn form(secret: &str, token: &str, address: Option<IpAddr>) -> String {
@@ -100,4 +105,23 @@ fn form(secret: &str, token: &str, address: Option<IpAddr>) -> String {
         form.append_pair("remoteip", &address.to_string());
     }
     form.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn arbitrary_answers_of_a_captcha_service_are_no_success(
+            text in ".{0,120}", word in "(true|false|1|\"true\"|null|\\[\\])", more in "[a-z\",: ]{0,40}",
+        ) {
+            prop_assert!(!read(text.as_bytes()).is_ok_and(|verdict| verdict.success));
+            let answer = format!("{{\"success\": {word}{more}}}");
+            let success = read(answer.as_bytes()).is_ok_and(|verdict| verdict.success);
+            prop_assert!(!success || word == "true", "{answer}");
+        }
+    }
 }

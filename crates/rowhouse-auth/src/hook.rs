@@ -226,7 +226,32 @@ fn checked(answer: Value) -> Result<Value, HookError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn arbitrary_answers_of_a_hook_are_read_or_refused(
+            status in 100..600_u16, body in ".{0,160}", code in any::<i64>(), message in any::<Option<i8>>(), is_cut in any::<bool>(),
+        ) {
+            let answer = |body: String| outbound::OutboundResponse { status, retry_after: None, body: body.into_bytes(), is_cut };
+            let told = json!({ "error": { "http_code": code, "message": message } }).to_string();
+            for body in [body, told.clone()] {
+                let read = read(&answer(body));
+                let is_success = matches!(status, 200 | 202 | 204);
+                prop_assert!(is_success || read.is_err(), "{status}");
+                if let Ok(Some(value)) = read
+                    && let Err(HookError::Refused { status, .. }) = checked(value)
+                {
+                    prop_assert!((400..1000).contains(&status.as_u16()), "{status}");
+                }
+            }
+            if status == 200 && !is_cut {
+                prop_assert!(read(&answer(told)).is_ok_and(|value| checked(value.unwrap_or_default()).is_err()));
+            }
+        }
+    }
 
     #[test]
     fn error_of_a_hook_keeps_its_status_unless_that_is_no_error() {

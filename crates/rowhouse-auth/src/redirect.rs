@@ -162,6 +162,28 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_targets_stay_with_their_pattern(
+            pattern in "[a-z*?./:#-]{0,24}", target in "\\PC{0,40}",
+            host in "[a-z0-9.@:\\\\/%-]{0,30}", path in "[a-z0-9/.?#%@\\\\-]{0,20}",
+        ) {
+            let targets = RedirectTargets::new("https://app.example", &[pattern, "https://*.shop.example/**".to_owned()]);
+            let _ = targets.allows(&target);
+            let _ = targets.choose([Some(&target), None]);
+            let own = RedirectTargets::new("https://app.example", &["https://*.shop.example/**".to_owned()]);
+            let target = format!("https://{host}/{path}");
+            if own.allows(&target) {
+                // What browsers make of it.
+                let url = url::Url::parse(&target).unwrap();
+                let host = url.host_str().unwrap_or_default();
+                let label = host.strip_suffix(".shop.example").unwrap_or_default();
+                proptest::prop_assert!(host == "app.example" || !label.contains('.') && !label.is_empty(), "{target}");
+                proptest::prop_assert!(url.username().is_empty() && url.port().is_none(), "{target}");
+            }
+        }
+    }
+
     #[test]
     fn site_is_the_default_and_all_its_paths_are_allowed() {
         let targets = RedirectTargets::new("https://app.example/start", &[]);

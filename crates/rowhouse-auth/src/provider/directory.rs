@@ -203,8 +203,7 @@ impl Directory {
     ) -> Result<Metadata, ProviderError> {
         let what = "discovery document";
         let body = self.get(provider, what, url, None).await?;
-        let metadata: Metadata =
-            serde_json::from_slice(&body).map_err(|error| provider.unusable(what, error))?;
+        let metadata = read(&body).map_err(|error| provider.unusable(what, error))?;
         let is_its_own = match issuers {
             Issuers::Of(known) => known.contains(&metadata.issuer),
             Issuers::AnyDirectory => true,
@@ -271,5 +270,68 @@ impl Directory {
             issuers.clear();
         }
         Arc::clone(issuers.entry(key).or_default())
+    }
+}
+
+/// A discovery document.
+fn read(body: &[u8]) -> Result<Metadata, serde_json::Error> {
+    serde_json::from_slice(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::provider::{Nonce, Profile, Shape};
+
+    /// Values that claims may have where others are expected.
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(|truth| json!(truth)),
+            any::<i64>().prop_map(|number| json!(number)),
+            "\\PC{0,40}".prop_map(|text| json!(text)),
+            Just(json!("web")),
+            Just(json!("https://issuer.example")),
+            proptest::collection::vec("(web|phone|x)", 0..3).prop_map(|list| json!(list)),
+            Just(json!({ "a": { "b": [1, 2] } })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_discovery_documents_are_read_or_refused(text in ".{0,200}", issuer in value(), endpoint in value()) {
+            let _ = read(text.as_bytes());
+            let document = json!({
+                "issuer": issuer, "authorization_endpoint": endpoint, "token_endpoint": endpoint, "jwks_uri": endpoint,
+                "token_endpoint_auth_methods_supported": issuer,
+            });
+            let read = read(document.to_string().as_bytes());
+            prop_assert!(read.is_err() || issuer.is_string() && endpoint.is_string(), "{document}");
+        }
+
+        #[test]
+        fn arbitrary_claims_of_an_id_token_are_accepted_for_this_client_alone(
+            (iss, sub, aud) in (value(), value(), value()), (azp, nonce, email) in (value(), value(), value()), verified in value(),
+        ) {
+            let claims = json!({
+                "iss": iss, "sub": sub, "aud": aud, "azp": azp, "nonce": nonce, "email": email, "email_verified": verified,
+                "iat": 1, "exp": 2, "name": email, "picture": verified,
+            });
+            let claims = claims.as_object().cloned().unwrap_or_default();
+            let token = IdToken { claims: claims.clone(), alg: "ES256".to_owned() };
+            let client_ids = ["web".to_owned()];
+            let expected = Expected { client_ids: &client_ids, nonce: Nonce::Sent("mine"), access_token: None };
+            let issuers = Issuers::Of(vec!["https://issuer.example".to_owned()]);
+            if check(&token, &issuers, expected).is_ok() {
+                prop_assert_eq!((&iss, &nonce), (&json!("https://issuer.example"), &json!("mine")));
+                prop_assert!(aud.to_string().contains("web"));
+            }
+            if let Some(profile) = Profile::of(claims, &Shape::default()) {
+                prop_assert!(!profile.subject.is_empty() && (!profile.is_verified || profile.email.is_some()));
+            }
+        }
     }
 }

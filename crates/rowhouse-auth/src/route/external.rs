@@ -182,3 +182,30 @@ impl From<CallbackError> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn arbitrary_forms_of_a_callback_are_read_and_led_on(
+            form in proptest::collection::vec(any::<u8>(), 0..200), name in "(state|code|error|iss|user|State)", value in "\\PC{0,60}",
+        ) {
+            let _ = read(&form, None);
+            let pair = Serializer::new(String::new()).append_pair(&name, &value).append_pair(&name, "second").finish();
+            let sent = read(pair.as_bytes(), None);
+            let fields = [&sent.state, &sent.code, &sent.error, &sent.issuer, &sent.user];
+            let is_first = fields.into_iter().filter(|field| !field.is_empty()).all(|field| *field == value || value.is_empty());
+            prop_assert!(is_first, "{sent:?}");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            for form in [form, pair.into_bytes()] {
+                let led = runtime.block_on(post_callback(Bytes::from(form))).unwrap();
+                let location = led.headers()[http::header::LOCATION].to_str().unwrap();
+                prop_assert!(location.starts_with('?') && location.len() <= 6 * 3 * LONGEST_FIELD);
+            }
+        }
+    }
+}

@@ -97,3 +97,33 @@ fn kinds_are_distinguished_and_the_usual_ones_measured_ahead() {
     rehearse(|kind, _| kinds.push(kind));
     assert_eq!(kinds, [HashKind::Current, HashKind::Bcrypt { cost: 10 }]);
 }
+
+/// Texts like hashes, whose cost is small where they are well-formed.
+fn hash_like() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let bcrypt = ("[2xyab$]{0,4}", "[0-9a-z-]{0,3}", "[./A-Za-z0-9ä$]{0,60}")
+        .prop_map(|(version, cost, rest)| format!("$2{version}${cost}${rest}"));
+    let cheap_bcrypt = "[./A-Za-z0-9]{53}".prop_map(|rest| format!("$2b$04${rest}"));
+    let argon2 =
+        ("argon2(id|i|d|x)?", "[mtpvk=,0-9-]{0,24}", "[A-Za-z0-9+/=$]{0,48}", "[A-Za-z0-9+/=]{0,48}")
+            .prop_map(|(name, params, salt, hash)| format!("${name}$v=19${params}${salt}${hash}"));
+    prop_oneof![".{0,80}", bcrypt, cheap_bcrypt, argon2]
+}
+
+/// The most that comparing with one of them may take.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(20);
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { max_shrink_iters: 200, ..Default::default() })]
+
+    #[test]
+    fn arbitrary_hashes_of_an_import_match_nothing_and_cost_a_bounded_time(stored in hash_like()) {
+        let _ = (kind(Some(&stored)), is_supported(&stored));
+        // Comparing is for what fits, and for what is refused at once.
+        let is_dear = stored.starts_with("$argon2") && is_supported(&stored);
+        let begun = std::time::Instant::now();
+        let verdict = if is_dear { Verdict::Mismatch } else { verify("no such password", Some(&stored)) };
+        proptest::prop_assert!(stored.is_empty() || !verdict.is_match(), "{stored}");
+        proptest::prop_assert!(begun.elapsed() < LONGEST, "{stored}");
+    }
+}

@@ -141,3 +141,24 @@ fn published_set_verifies_id_tokens_with_its_public_keys_only() {
         assert!(matches!(TrustedKeys::read_published(set.as_bytes()), Err(KeyError::Trusted(_))));
     }
 }
+
+static ISSUER: std::sync::LazyLock<KeyPair> =
+    std::sync::LazyLock::new(|| KeyPair::generate(Algorithm::Es256).unwrap());
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_key_sets_and_tokens_are_refused_without_panic(
+        set in ".{0,200}", kty in "(RSA|EC|OKP|oct|X)", member in "[A-Za-z0-9_=-]{0,90}",
+        header in "[{}a-zA-Z0-9:,\" ]{0,80}", claims in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+    ) {
+        let _ = TrustedKeys::read_published(set.as_bytes());
+        let jwk = serde_json::json!({ "kty": kty, "crv": "P-256", "n": member, "e": member, "x": member, "y": member, "k": member });
+        let keys = serde_json::json!({ "keys": [jwk, ISSUER.jwk()] }).to_string();
+        if let Ok(keys) = TrustedKeys::read_published(keys.as_bytes()) {
+            let now = time::OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+            let parts = [header.as_bytes(), &claims, member.as_bytes()].map(crate::base64url::encode);
+            proptest::prop_assert!(keys.verify_id_token(&parts.join("."), now).is_err());
+            proptest::prop_assert!(keys.verify_id_token(&set, now).is_err());
+        }
+    }
+}
