@@ -19,5 +19,5 @@ pub use contract::{Contract, Described, METHODS};
 pub use database::{TestDatabase, platform_migrations};
 pub use pooler::Pooler;
 pub use receiver::{Received, Receiver, SILENCE};
-pub use trip::TripCounter;
+pub use trip::{Break, TripCounter};
 pub use until::{LIMIT, in_time, until, until_own_time, until_some, until_true};

@@ -220,3 +220,26 @@ async fn url_of_a_link_expires_and_its_text_is_no_markup() {
     let pressed = Visitor::default().send(&app, Method::POST, &path, &[]).await;
     assert_eq!(pressed.body["error_code"], "bad_oauth_state");
 }
+
+/// A further cookie has to be checked for its attributes, too.
+#[test]
+fn no_other_place_sets_a_cookie() {
+    let crates = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut folders: Vec<_> =
+        std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path().join("src")).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default().to_lowercase();
+            if text.contains("set_cookie,") || text.contains("\"set-cookie\"") {
+                found.push(path.file_name().unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(found, ["browser.rs"]);
+}
