@@ -75,6 +75,8 @@ begin
   delete from auth.one_time_tokens t where t.user_id = account;
   delete from auth.webauthn_credentials c where c.user_id = account;
   delete from auth.mfa_recovery_codes r where r.user_id = account;
+  delete from auth.oauth_consents c where c.user_id = account;
+  delete from auth.oauth_authorizations a where a.user_id = account;
   delete from auth.flow_state f where f.user_id = account or f.linking_target_id = account;
   update auth.users u set
     encrypted_password = '', raw_user_meta_data = '{}',

@@ -54,11 +54,12 @@ begin
   return case
     when s.not_after <= at or s.created_at <= opened_after then 'expired'
     when coalesce(s.refreshed_at, s.created_at) <= used_after then 'inactive'
-    when s.created_at <= opened_after_low_aal and coalesce(s.aal, 'aal1') = 'aal1' and exists (
+    when s.created_at <= opened_after_low_aal and coalesce(s.aal, 'aal1') = 'aal1' and s.factor_id is null and exists (
       select from auth.mfa_factors f where f.user_id = s.user_id and f.status = 'verified') then 'low_aal'
-    when is_single and exists (
+    when is_single and s.oauth_client_id is null and exists (
       select from auth.sessions n
-      where n.user_id = s.user_id and n.created_at > s.created_at and (n.not_after is null or n.not_after > at)) then 'superseded'
+      where n.user_id = s.user_id and n.oauth_client_id is null and n.created_at > s.created_at
+        and (n.not_after is null or n.not_after > at)) then 'superseded'
   end;
 end
 $$;
@@ -135,7 +136,7 @@ comment on function auth.amr_of(uuid) is 'How a session was authenticated, as th
 revoke execute on function auth.amr_of(uuid) from public;
 
 -- Opens a session in the user's default tenant. Deletes the user's sessions beyond the bound: ended ones first, then
--- those that were not used for the longest time.
+-- those that were not used for the longest time. Sessions of applications have a bound of their own.
 create function auth.open_session(
   session uuid, member uuid, at timestamptz, agent text, address inet, others bigint, claim uuid, method text, provider text
 ) returns table (
@@ -146,7 +147,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   delete from auth.sessions where id = any (array(
-    select s.id from auth.sessions s where s.user_id = member
+    select s.id from auth.sessions s where s.user_id = member and s.oauth_client_id is null
     order by s.not_after is null or s.not_after > at desc, coalesce(s.refreshed_at, s.created_at) desc
     offset others limit 100));
   select m.tenant_id, m.organization_id, m.role into tenant_id, organization_id, tenant_role

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::metadata;
 use crate::method::Amr;
 use crate::model::{Object, User};
+use crate::oauth::Delegation;
 use crate::settings::AuthSettings;
 use crate::store::session::SessionRow;
 
@@ -44,6 +45,11 @@ pub(crate) struct AccessClaims<'a> {
     tenant_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_role: Option<&'a str>,
+    /// The application, if the token is one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
 }
 
 static NO_METADATA: LazyLock<Object> = LazyLock::new(Object::new);
@@ -76,7 +82,16 @@ impl<'a> AccessClaims<'a> {
             org_id: membership.map(|membership| membership.organization_id),
             tenant_id: membership.map(|membership| membership.tenant_id),
             tenant_role: membership.map(|membership| membership.role.as_str()),
+            client_id: None,
+            scope: None,
         }
+    }
+
+    /// The same for an application.
+    pub(crate) fn delegated(mut self, delegation: &Delegation) -> Self {
+        self.client_id = Some(delegation.client);
+        self.scope = Some(delegation.scopes.to_string());
+        self
     }
 
     /// The same for a user without a session.

@@ -12,9 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rowhouse_crypto::{
-    Algorithm, CodeKey, CounterKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys,
-};
+use rowhouse_crypto::{Algorithm, CodeKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys};
 use rowhouse_db::{Control, Heard};
 use rowhouse_kernel::{Origin, Secret, SharedRng};
 use serde_json::json;
@@ -28,6 +26,7 @@ use crate::settings::{AuthSettings, SigningAlgorithm};
 use crate::store::api_key;
 use crate::store::key::{self, KeyRow};
 pub use error::KeyStoreError;
+pub(crate) use refresh_key::RefreshKeys;
 pub use reseal::{Resealed, sealed_columns};
 use vault::{Vault, note};
 
@@ -101,7 +100,7 @@ pub struct KeyStore(Arc<Inner>);
 struct Inner {
     ring: Arc<ArcSwap<KeyRing>>,
     vault: Arc<Vault>,
-    refresh_key: Arc<CounterKey>,
+    refresh_keys: RefreshKeys,
     control: Control,
     origin: Origin,
     /// From which keys of codes and links derive.
@@ -156,14 +155,14 @@ impl KeyStore {
             let root = root::find(&maker, tx, (&secret, previous.as_ref())).await?;
             Ok::<_, KeyStoreError>((refresh_key::ensure(&maker, tx).await?, Stored::read(tx).await?, root))
         };
-        let (refresh_key, stored, root) = control.run_tx(&origin.operation("auth.open_keys"), make).await?;
+        let (refresh_keys, stored, root) = control.run_tx(&origin.operation("auth.open_keys"), make).await?;
         let ring = Arc::new(ArcSwap::from_pointee(vault.ring(&stored.rows, &stored.revoked)?));
         let token_lifetime = settings.access_token_lifetime;
         let version = AtomicI64::new(stored.version);
         Ok(Self(Arc::new(Inner {
             ring,
             vault,
-            refresh_key: Arc::new(refresh_key),
+            refresh_keys,
             control,
             origin,
             root,
@@ -202,8 +201,8 @@ impl KeyStore {
         Arc::clone(&self.0.vault.envelope)
     }
 
-    pub(crate) fn refresh_key(&self) -> Arc<CounterKey> {
-        Arc::clone(&self.0.refresh_key)
+    pub(crate) fn refresh_keys(&self) -> RefreshKeys {
+        self.0.refresh_keys.clone()
     }
 
     /// Every key in use, oldest first.

@@ -25,6 +25,7 @@ mod metadata;
 mod method;
 mod model;
 mod module;
+mod oauth;
 mod one_time;
 mod pace;
 mod pkce;
@@ -50,8 +51,8 @@ pub use key_store::{
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use settings::{
-    AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, NotificationSettings, ProviderSettings,
-    SigningAlgorithm,
+    AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, NotificationSettings, OauthServerSettings,
+    ProviderSettings, SigningAlgorithm,
 };
 pub use state::{Auth, AuthParts};
 pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};
@@ -93,4 +94,8 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ),
     ("20261127150030_auth_letters.sql", include_str!("../migrations/20261127150030_auth_letters.sql")),
     ("20261127151000_auth_external.sql", include_str!("../migrations/20261127151000_auth_external.sql")),
+    (
+        "20261127170000_auth_oauth_server.sql",
+        include_str!("../migrations/20261127170000_auth_oauth_server.sql"),
+    ),
 ];

@@ -22,6 +22,8 @@ pub(crate) enum Method {
     EmailSignup,
     EmailChange,
     Passkey,
+    /// A user's consent, for an application's session.
+    OauthAuthorizationCode,
 }
 
 impl Method {
@@ -42,6 +44,7 @@ impl Method {
             Self::EmailSignup => "email/signup",
             Self::EmailChange => "email_change",
             Self::Passkey => "passkey",
+            Self::OauthAuthorizationCode => "oauth_provider/authorization_code",
         }
     }
 
@@ -50,7 +53,7 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.as_str() == name)
     }
 
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Password,
         Self::Otp,
         Self::Oauth,
@@ -65,6 +68,7 @@ impl Method {
         Self::EmailSignup,
         Self::EmailChange,
         Self::Passkey,
+        Self::OauthAuthorizationCode,
     ];
 }
 

@@ -20,7 +20,9 @@ use tokio_postgres::Client;
 use crate::flow::lock_letter::LockLetters;
 use crate::hook::Hooks;
 use crate::hook::job::HookJobs;
-use crate::settings::{AuthHookSettings, AuthSettings, HookTarget, MfaSettings, NotificationSettings};
+use crate::settings::{
+    AuthHookSettings, AuthSettings, HookTarget, MfaSettings, NotificationSettings, OauthServerSettings,
+};
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
 /// Cleanup jobs without a configurable age.
@@ -36,6 +38,10 @@ const TIDYING: &[(BuiltInSchedule, &str)] = &[
     (
         BuiltInSchedule { name: "auth.prune-flows", cron: "17 * * * *", kind: "auth.prune_flows" },
         "select auth.prune_flows()",
+    ),
+    (
+        BuiltInSchedule { name: "auth.prune-oauth", cron: "7 * * * *", kind: "auth.prune_oauth" },
+        "select auth.prune_oauth()",
     ),
 ];
 
@@ -79,6 +85,7 @@ impl Module for AuthModule {
             GroupSpec::of::<MfaSettings>(),
             GroupSpec::of::<NotificationSettings>(),
             GroupSpec::of::<AuthHookSettings>(),
+            GroupSpec::of::<OauthServerSettings>(),
         ]
     }
 
@@ -209,6 +216,7 @@ fn make(assembly: &Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<Auth, C
         mailer: mailer.clone(),
         mfa: (*origin.settings.get::<MfaSettings>()).clone(),
         notifications: (*origin.settings.get::<NotificationSettings>()).clone(),
+        oauth: (*origin.settings.get::<OauthServerSettings>()).clone(),
         public_url: public_url.unwrap_or_default(),
         allow_private_urls: origin.settings.get::<JobsSettings>().allow_private_urls,
         clock: origin.clock.clone(),

@@ -41,6 +41,9 @@ pub(crate) enum CallerError {
     /// An administrator's endpoint with a token of another role.
     #[error("User not allowed")]
     NotAdmin,
+    /// An application's token where only the user's own counts.
+    #[error("The token of an application is not accepted here")]
+    Delegated,
 }
 
 impl From<TokenError> for CallerError {
@@ -115,7 +118,8 @@ impl FromRequestParts<Auth> for Client {
     }
 }
 
-/// A caller with a verified token of a user. Whether user and session are still valid is checked with the first query.
+/// A caller with a verified token of a user's own session. Whether user and session are still valid is checked with the
+/// first query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignedIn {
     pub(crate) user: UserId,
@@ -135,11 +139,34 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let caller = caller(parts)?;
-        match caller.user {
-            Some(user) => Ok(Self { user, session: caller.session }),
-            None if names_a_subject(caller) => Err(CallerError::ForeignSubject.into()),
-            None => Err(CallerError::MissingSubject.into()),
-        }
+        let signed_in = signed_in(caller)?;
+        if caller.is_delegated() { Err(CallerError::Delegated.into()) } else { Ok(signed_in) }
+    }
+}
+
+fn signed_in(caller: &Caller) -> Result<SignedIn, CallerError> {
+    match caller.user {
+        Some(user) => Ok(SignedIn { user, session: caller.session }),
+        None if names_a_subject(caller) => Err(CallerError::ForeignSubject),
+        None => Err(CallerError::MissingSubject),
+    }
+}
+
+/// A user, or an application on the user's behalf: for what applications may read.
+#[derive(Debug, Clone)]
+pub(crate) struct AnySignedIn {
+    pub(crate) caller: SignedIn,
+    /// What the user has allowed the application; none in a token of the user's own.
+    pub(crate) scope: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for AnySignedIn {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let caller = caller(parts)?;
+        let scope = caller.is_delegated().then(|| claim_text(caller, "scope").unwrap_or_default());
+        Ok(Self { caller: signed_in(caller)?, scope })
     }
 }
 
@@ -155,6 +182,9 @@ impl FromRequestParts<Auth> for Administrator {
 
     async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Refusal> {
         let caller = caller(parts)?;
+        if caller.is_delegated() {
+            return Err(CallerError::NotAdmin.into());
+        }
         if &*caller.role == SUPABASE_ADMIN && caller.user.is_none() && caller.session.is_none() {
             return Ok(Self);
         }
@@ -170,8 +200,12 @@ impl FromRequestParts<Auth> for Administrator {
 
 /// Whether the claims have a subject, which then is no UUID.
 fn names_a_subject(caller: &Caller) -> bool {
-    let claims: Result<Object, _> = serde_json::from_str(&caller.claims);
-    claims.is_ok_and(|claims| claims.get("sub").and_then(Value::as_str).is_some_and(|sub| !sub.is_empty()))
+    claim_text(caller, "sub").is_some_and(|sub| !sub.is_empty())
+}
+
+fn claim_text(caller: &Caller, name: &str) -> Option<String> {
+    let claims: Object = serde_json::from_str(&caller.claims).ok()?;
+    claims.get(name)?.as_str().map(str::to_owned)
 }
 
 /// The caller, if a token was presented at all. A header of another scheme presents none.

@@ -15,6 +15,11 @@ mod id_token;
 mod identity;
 mod invite;
 mod letter;
+mod oauth;
+mod oauth_client;
+mod oauth_dialect;
+mod oauth_grant;
+mod oauth_token;
 mod page;
 mod paging;
 mod passkey;
@@ -47,7 +52,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/.well-known/jwks.json", get(service::jwks))
         .route("/sso", post(service::sso))
         .route("/.well-known/openid-configuration", get(discovery::document))
-        .route("/.well-known/oauth-authorization-server", get(discovery::document))
+        .route("/.well-known/oauth-authorization-server", get(discovery::server_metadata))
         .route("/signup", post(signup::post))
         .route("/token", post(token::post))
         .route("/otp", post(letter::sign_in))
@@ -70,6 +75,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/admin/users/{id}/sessions/{session}", axum::routing::delete(session::admin_delete))
         .merge(factors())
         .merge(passkeys())
+        .merge(oauth_server())
         .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/callback", get(external::callback).post(external::post_callback))
         .route("/user/identities/authorize", get(identity::authorize))
@@ -112,14 +118,33 @@ fn passkeys() -> Router<Auth> {
         .route("/admin/users/{id}/passkeys/{passkey}", delete(passkey::admin_delete))
 }
 
+/// The authorization server, for applications and the users whom they ask.
+fn oauth_server() -> Router<Auth> {
+    Router::new()
+        .route("/oauth/authorize", get(oauth::authorize))
+        .route("/oauth/authorizations/{id}", get(oauth::show))
+        .route("/oauth/authorizations/{id}/consent", post(oauth::decide))
+        .route("/oauth/token", post(oauth_token::post))
+        .route("/oauth/userinfo", get(oauth_token::user_info).post(oauth_token::user_info))
+        .route("/oauth/clients/register", post(oauth_client::register))
+        .route("/user/oauth/grants", get(oauth_grant::list).delete(oauth_grant::revoke))
+        .route("/admin/oauth/clients", get(oauth_client::list).post(oauth_client::create))
+        .route(
+            "/admin/oauth/clients/{id}",
+            get(oauth_client::get).put(oauth_client::put).delete(oauth_client::delete),
+        )
+        .route("/admin/oauth/clients/{id}/regenerate_secret", post(oauth_client::regenerate_secret))
+}
+
 /// The public keys and the discovery documents at the server's root, where clients look for them; RFC 8414 puts the
 /// issuer's path behind.
 pub fn well_known_router(auth: Auth) -> Router {
     Router::new()
         .route("/.well-known/jwks.json", get(service::jwks))
         .route("/.well-known/openid-configuration", get(discovery::document))
-        .route("/.well-known/oauth-authorization-server", get(discovery::document))
-        .route("/.well-known/oauth-authorization-server/auth/v1", get(discovery::document))
+        .route("/.well-known/oauth-authorization-server", get(discovery::server_metadata))
+        .route("/.well-known/oauth-authorization-server/auth/v1", get(discovery::server_metadata))
+        .layer(middleware::from_fn(answer::render))
         .with_state(auth)
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod external;
 mod hook;
 mod mfa;
 mod notification;
+mod oauth_server;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use hook::AuthHookSettings;
 pub(crate) use hook::HookTarget;
 pub use mfa::MfaSettings;
 pub use notification::NotificationSettings;
+pub use oauth_server::OauthServerSettings;
 
 words! {
     /// What tokens are signed with (RFC 7518, RFC 8037).

@@ -25,7 +25,9 @@ use crate::limit::ClientLimit;
 use crate::pace::Pace;
 use crate::provider::Directory;
 use crate::redirect::RedirectTargets;
-use crate::settings::{AuthHookSettings, AuthSettings, MfaSettings, NotificationSettings};
+use crate::settings::{
+    AuthHookSettings, AuthSettings, MfaSettings, NotificationSettings, OauthServerSettings,
+};
 use crate::webauthn::{self, Terms};
 
 /// The parts of [`Auth`].
@@ -45,6 +47,8 @@ pub struct AuthParts {
     pub mfa: MfaSettings,
     /// `[auth]`, letters about changes.
     pub notifications: NotificationSettings,
+    /// `[auth_oauth]`.
+    pub oauth: OauthServerSettings,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
     /// Writes letters.
@@ -65,6 +69,7 @@ pub struct Auth {
     pub(crate) settings: Arc<AuthSettings>,
     pub(crate) mfa: Arc<MfaSettings>,
     pub(crate) notifications: Arc<NotificationSettings>,
+    pub(crate) oauth: Arc<OauthServerSettings>,
     pub(crate) relying_party: Arc<RelyingParty>,
     /// The front end's URL.
     pub(crate) site: Arc<str>,
@@ -74,6 +79,8 @@ pub struct Auth {
     pub(crate) rng: SharedRng,
     /// Signs refresh tokens.
     pub(crate) refresh_key: Arc<CounterKey>,
+    /// Signs those of applications.
+    pub(crate) client_refresh_key: Arc<CounterKey>,
     /// Makes the digests of codes that people type in.
     pub(crate) codes: Arc<CodeKey>,
     /// Seals what is stored and needed again in plain: secrets of second factors, tokens of providers.
@@ -88,6 +95,8 @@ pub struct Auth {
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
     pub(crate) anonymous_limit: AddressLimit,
+    /// Of applications that register themselves.
+    pub(crate) registration_limit: AddressLimit,
     pub(crate) letters: Letters,
     pub(crate) letter_limit: Arc<LetterLimit>,
     /// Of requests for letters.
@@ -115,6 +124,7 @@ impl Auth {
             settings,
             mfa,
             notifications,
+            oauth,
             hooks,
             outbound,
             public_url,
@@ -127,15 +137,19 @@ impl Auth {
         let hooks = Arc::new(Hooks::new(hooks, control.clone(), outbound, keys.envelope(), sources));
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
         let issuer = issuer(&public_url);
+        let refresh_keys = keys.refresh_keys();
         Ok(Self {
             providers: Arc::new(Directory::new(allow_private_urls, clock.clone())?),
             letters: Letters::new(mailer, &hooks, &site, &issuer),
             letter_limit: Arc::new(LetterLimit::new(&settings, clock.clone())),
-            anonymous_limit: anonymous_limit(&settings, &clock),
+            anonymous_limit: hourly("anonymous", settings.anonymous_rate_per_hour, &clock),
             letter_pace: Arc::default(),
             code_pace: Arc::default(),
             issuer: issuer.into(),
-            refresh_key: keys.refresh_key(),
+            refresh_key: refresh_keys.own,
+            client_refresh_key: refresh_keys.client,
+            registration_limit: hourly("oauth_registration", oauth.registration_rate_per_hour, &clock),
+            oauth: Arc::new(oauth),
             hooks,
             codes: Arc::new(keys.code_key()),
             envelope: keys.envelope(),
@@ -174,9 +188,9 @@ impl Auth {
     }
 }
 
-fn anonymous_limit(settings: &AuthSettings, clock: &SharedClock) -> AddressLimit {
-    let quota = Quota::new(settings.anonymous_rate_per_hour, Duration::from_hours(1));
-    AddressLimit::new("anonymous", quota, RateLimiter::in_memory(Arc::clone(clock)))
+fn hourly(name: &'static str, rate: u32, clock: &SharedClock) -> AddressLimit {
+    let quota = Quota::new(rate, Duration::from_hours(1));
+    AddressLimit::new(name, quota, RateLimiter::in_memory(Arc::clone(clock)))
 }
 
 /// The issuer of tokens for a server at `public_url`.

@@ -61,4 +61,36 @@ impl Caller {
     pub fn is_anonymous(&self) -> bool {
         &*self.role == ANON
     }
+
+    /// True for an application that acts for a user who has agreed (claim `client_id`). It sees the user's rows; what is
+    /// the user's own to decide it is refused.
+    #[must_use]
+    pub fn is_delegated(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Claims {
+            client_id: Option<serde::de::IgnoredAny>,
+        }
+        // Most claims are not parsed.
+        self.session.is_some()
+            && self.claims.contains("client_id")
+            && serde_json::from_str(&self.claims).map_or(true, |Claims { client_id }| client_id.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claim_of_an_application_makes_a_caller_delegated() {
+        let session = Some(SessionId(uuid::Uuid::from_u128(1)));
+        let with = |session, claims: &str| {
+            Caller { session, claims: claims.into(), ..Caller::anonymous() }.is_delegated()
+        };
+        assert!(with(session, r#"{"client_id":"a"}"#));
+        assert!(!with(session, r#"{"client_id":null}"#));
+        assert!(!with(session, r#"{"user_metadata":{"client_id":"a"}}"#));
+        assert!(!with(session, r#"{"sub":"a"}"#));
+        assert!(!with(None, r#"{"client_id":"a"}"#));
+    }
 }

@@ -8,8 +8,19 @@ use crate::model::Object;
 
 /// Claims that stay as they are, whatever the hook says: who it is, whose session, where and until when. What a token may
 /// do is looked up under them with every request.
-const FIXED: [&str; 10] =
-    ["iss", "sub", "aud", "exp", "iat", "role", "session_id", "org_id", "tenant_id", "tenant_role"];
+const FIXED: [&str; 11] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "role",
+    "session_id",
+    "org_id",
+    "tenant_id",
+    "tenant_role",
+    "client_id",
+];
 /// Claims without which clients do not understand a token, besides the fixed ones.
 const REQUIRED: [&str; 4] = ["email", "phone", "aal", "is_anonymous"];
 
@@ -25,6 +36,10 @@ pub(crate) fn merge(ours: &Value, answer: Value) -> Result<Object, Fault> {
             Some(value) => claims.insert(name.to_owned(), value.clone()),
             None => claims.remove(name),
         };
+    }
+    // What a user has allowed an application; without one the project may use the name.
+    if let Some(scope) = ours.get("scope") {
+        claims.insert("scope".to_owned(), scope.clone());
     }
     match REQUIRED.iter().find(|name| !claims.contains_key(**name)) {
         Some(missing) => Err(broken(&format!(
@@ -52,6 +67,11 @@ mod tests {
             json!({ "sub": "a", "role": "authenticated", "tenant_id": "t", "email": "x", "phone": "", "aal": "aal1",
                 "is_anonymous": false, "plan": "gold" })
         );
+        let of_application = json!({ "client_id": "c", "scope": "email", "email": "", "phone": "", "aal": "aal1",
+            "is_anonymous": false });
+        let theirs = json!({ "claims": { "client_id": "d", "scope": "openid", "email": "", "phone": "", "aal": "aal1",
+            "is_anonymous": false } });
+        assert_eq!(json!(merge(&of_application, theirs).unwrap()), of_application);
         for broken in [json!(null), json!({}), json!({ "claims": [] }), json!({ "claims": { "email": "" } })]
         {
             assert!(merge(&ours, broken).is_err());

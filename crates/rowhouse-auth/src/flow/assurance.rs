@@ -37,5 +37,5 @@ pub(crate) async fn raise(
             Ok(membership::find_or_default(tx, user, tenant).await?)
         })?;
     let (session, row) = session.zip(row).ok_or(Fault::Vanished)?;
-    Ok(Grant { user: row.user, session, membership, counter })
+    Ok(Grant { user: row.user, session, membership, counter, delegation: None })
 }

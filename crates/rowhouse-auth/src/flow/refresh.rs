@@ -12,6 +12,7 @@ use crate::flow::row_token;
 use crate::flow::session::Grant;
 use crate::lifetime::{Bounds, SessionEnd};
 use crate::model::Session;
+use crate::oauth::Delegation;
 use crate::request::Client;
 use crate::rotation::RepeatCause;
 use crate::store::refresh::{self, Outcome};
@@ -57,8 +58,31 @@ pub(crate) async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result
         Err(CounterTokenError::Layout) => row_token::exchange(auth, token, client, now).await,
         Err(CounterTokenError::Signature) => Err(RefreshError::NotFound),
     };
+    finish(auth, decided, None, client, now).await
+}
+
+/// The same for a token of an application, whose session it has been found to be.
+pub(crate) async fn refresh_delegated(
+    auth: &Auth,
+    token: CounterToken,
+    delegation: Delegation,
+    client: &Client,
+) -> Result<Refreshed, RefreshError> {
+    let now = auth.now();
+    let decided = by_counter(auth, token, client, now).await;
+    finish(auth, decided, Some(delegation), client, now).await
+}
+
+async fn finish(
+    auth: &Auth,
+    decided: Result<Decided, RefreshError>,
+    delegation: Option<Delegation>,
+    client: &Client,
+    now: OffsetDateTime,
+) -> Result<Refreshed, RefreshError> {
     let refreshed = match decided {
-        Ok(Decided::Granted(grant, repeat)) => {
+        Ok(Decided::Granted(mut grant, repeat)) => {
+            grant.delegation = delegation;
             Ok(Refreshed { session: grant.sign(auth, client, now).await?, repeat })
         }
         Ok(Decided::Reused(id)) => Err(end(auth, id, client, now).await),
@@ -94,7 +118,8 @@ async fn by_counter(
         Outcome::Granted(session, membership, repeat) => {
             let counter = session.current.map_or(token.counter, |current| current.counter);
             let user = user.ok_or(RefreshError::NotFound)?.user;
-            Ok(Decided::Granted(Box::new(Grant { user, session, membership, counter }), repeat))
+            let grant = Grant { user, session, membership, counter, delegation: None };
+            Ok(Decided::Granted(Box::new(grant), repeat))
         }
         Outcome::Reused => Ok(Decided::Reused(token.session.0)),
         Outcome::Unknown => Err(RefreshError::NotFound),

@@ -68,7 +68,7 @@ async fn adopt(
             session::advance(tx, session.id, FIRST_COUNTER, tenant, client, now).await?
         }
     };
-    Ok(Decided::Granted(Box::new(Grant { user, session, membership, counter }), repeat))
+    Ok(Decided::Granted(Box::new(Grant { user, session, membership, counter, delegation: None }), repeat))
 }
 
 fn require_open(user: &User, session: &SessionRow, now: OffsetDateTime) -> Result<(), RefreshError> {

@@ -15,6 +15,7 @@ use crate::hook::Hook;
 use crate::live::{NotLive, require_live};
 use crate::method::SignedInBy;
 use crate::model::{Object, Session, User};
+use crate::oauth::Delegation;
 use crate::request::{Client, SignedIn};
 use crate::store::session::{self, NewSession, Opened, Scope, SessionRow};
 use crate::store::{audit, signin_failure, user};
@@ -41,6 +42,8 @@ pub(crate) struct Grant {
     pub(crate) membership: Option<Membership>,
     /// Of its refresh token.
     pub(crate) counter: i64,
+    /// Set in an application's session, whose tokens are for that application alone.
+    pub(crate) delegation: Option<Delegation>,
 }
 
 impl Grant {
@@ -48,7 +51,7 @@ impl Grant {
     pub(crate) fn of_opened(opened: Opened, user: User) -> Self {
         let Opened { session, membership } = opened;
         let counter = session.current.map_or(FIRST_COUNTER, |current| current.counter);
-        Self { user, session, membership, counter }
+        Self { user, session, membership, counter, delegation: None }
     }
 
     /// Signs both tokens, the access token with the claims that the project's hook makes of ours.
@@ -66,6 +69,10 @@ impl Grant {
             &auth.settings,
             now,
         );
+        let claims = match &self.delegation {
+            Some(delegation) => claims.delegated(delegation),
+            None => claims,
+        };
         let expires_at = claims.expires_at();
         let changed = custom_claims(auth, &claims, &self.session, client).await?;
         let ring = auth.keys.ring();
@@ -73,13 +80,15 @@ impl Grant {
             Some(changed) => ring.sign(&changed, Purpose::Access)?,
             None => ring.sign(&claims, Purpose::Access)?,
         };
+        let refresh_key =
+            if self.delegation.is_some() { &auth.client_refresh_key } else { &auth.refresh_key };
         let token = CounterToken { session: SessionId(self.session.id), counter: self.counter };
         Ok(Session {
             access_token,
             token_type: "bearer",
             expires_in: auth.settings.access_token_lifetime.as_secs(),
             expires_at,
-            refresh_token: auth.refresh_key.sign(token),
+            refresh_token: refresh_key.sign(token),
             refresh_counter: self.counter,
             session_id: self.session.id,
             user: self.user,
@@ -155,7 +164,7 @@ pub(crate) async fn switch_tenant(
         let counter = session::advance(tx, id, 1, Some(tenant.0), &from, now).await?;
         let traits = json!({ "session_id": id, "tenant_id": tenant });
         audit::write(tx, "tenant_switched", "account", user.id, traits).await?;
-        Ok(Grant { user, session, membership: Some(membership), counter })
+        Ok(Grant { user, session, membership: Some(membership), counter, delegation: None })
     };
     let grant: Result<Grant, SessionError> = auth.control.run_tx(&operation, switch).await;
     Ok(grant?.sign(auth, client, now).await?)

@@ -15,7 +15,7 @@ use crate::model::Object;
 use crate::pkce::Challenge;
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{Body, Client, Params, RedirectTo, SignedIn};
+use crate::request::{AnySignedIn, Body, Client, Params, RedirectTo, SignedIn};
 use crate::store::session::Scope;
 
 #[derive(Debug, Deserialize)]
@@ -78,7 +78,7 @@ impl From<SessionError> for Refusal {
 
 pub(super) async fn get(
     State(auth): State<Auth>,
-    caller: SignedIn,
+    AnySignedIn { caller, .. }: AnySignedIn,
     client: Client,
 ) -> Result<Response, Refusal> {
     Ok(user_answer(account::get(&auth, caller, &client).await?))

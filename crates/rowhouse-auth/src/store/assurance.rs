@@ -25,7 +25,8 @@ pub(crate) async fn lock_user(client: &Client, user: Uuid) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Raises a session to `aal2`, and ends the user's sessions without a second factor.
+/// Raises a session to `aal2`, and ends the user's sessions without a second factor. One of an application has the factor that
+/// the user who agreed had verified.
 pub(crate) async fn raise(
     client: &Client,
     session: Uuid,
@@ -40,7 +41,7 @@ pub(crate) async fn raise(
                ), raised as (
                  update auth.sessions set aal = 'aal2', factor_id = $3, updated_at = $6 where id = $1
                )
-               delete from auth.sessions where user_id = $2 and id <> $1 and coalesce(aal, 'aal1') < 'aal2'";
+               delete from auth.sessions where user_id = $2 and id <> $1 and coalesce(aal, 'aal1') < 'aal2' and factor_id is null";
     client
         .execute_typed(
             sql,

@@ -137,20 +137,25 @@ pub(crate) async fn open(
     Opened::from_row(&row)
 }
 
-/// Locks the session that a token with a row belongs to, stored in one of these forms.
+/// Locks the session that a token with a row belongs to, stored in one of these forms; not an application's.
 pub(crate) async fn lock_by_token(client: &Connection, forms: &[&str]) -> Result<Option<SessionRow>, Fault> {
     let sql = concat!(
         "select ",
         columns!(),
-        " from auth.sessions where id = (select session_id from auth.refresh_tokens where token = any ($1) limit 1) for update"
+        " from auth.sessions where id = (select session_id from auth.refresh_tokens where token = any ($1) limit 1)
+           and oauth_client_id is null for update"
     );
     let row = client.query_typed_opt(sql, &[(&forms, Type::TEXT_ARRAY)]).await?;
     row.as_ref().map(SessionRow::from_row).transpose()
 }
 
-/// Locks a session of a user.
+/// Locks a session of a user; not an application's, which must not become the user's own.
 pub(crate) async fn lock(client: &Connection, id: Uuid, user: Uuid) -> Result<Option<SessionRow>, Fault> {
-    let sql = concat!("select ", columns!(), " from auth.sessions where id = $1 and user_id = $2 for update");
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from auth.sessions where id = $1 and user_id = $2 and oauth_client_id is null for update"
+    );
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
     row.as_ref().map(SessionRow::from_row).transpose()
 }

@@ -25,6 +25,9 @@ pub(crate) struct SessionInfo {
     aal: String,
     amr: Vec<Amr>,
     tenant_id: Option<Uuid>,
+    /// The application whose session it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth_client_id: Option<Uuid>,
     user_agent: Option<String>,
     ip: Option<IpAddr>,
     /// Whether the request came from it.
@@ -41,6 +44,7 @@ impl SessionInfo {
             aal: row.try_get("aal")?,
             amr: serde_json::from_value(row.try_get("amr")?).map_err(Fault::Json)?,
             tenant_id: row.try_get("tenant_id")?,
+            oauth_client_id: row.try_get("oauth_client_id")?,
             user_agent: row.try_get("user_agent")?,
             ip: row.try_get("ip")?,
             is_current: false,
@@ -57,7 +61,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<SessionInfo>, Fault> {
     let sql = "select id, coalesce(created_at, $2) as created_at, coalesce(refreshed_at, created_at, $2) as last_used_at,
                  nullif(not_after, 'infinity') as not_after, coalesce(aal, 'aal1')::text as aal, auth.amr_of(id) as amr,
-                 tenant_id, user_agent, ip
+                 tenant_id, oauth_client_id, user_agent, ip
                from auth.sessions
                where user_id = $1 and (not_after is null or not_after > $2)
                order by last_used_at desc, id limit $3";

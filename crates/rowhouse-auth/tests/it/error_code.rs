@@ -10,13 +10,11 @@ const PAGE: &str = include_str!("../../../../docs/auth-tests.md");
 const ROUTER: &str = include_str!("../../src/route.rs");
 const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "head"];
 /// Endpoints that nobody is refused at.
-const ALWAYS_ANSWERED: [&str; 7] = [
+const ALWAYS_ANSWERED: [&str; 5] = [
     "GET /health",
     "GET /settings",
     "GET /.well-known/jwks.json",
     "GET /.well-known/openid-configuration",
-    "GET /.well-known/oauth-authorization-server",
-    "GET /.well-known/oauth-authorization-server/auth/v1",
     "HEAD /verify",
 ];
 /// Words that stand where codes do.

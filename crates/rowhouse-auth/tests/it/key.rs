@@ -247,7 +247,7 @@ async fn rotations_under_load_fail_no_verification() {
 
 #[tokio::test]
 async fn discovery_names_the_issuer_and_its_keys_under_every_path() {
-    let app = App::start().await;
+    let app = crate::oauth_server::start().await;
     let document = app.get("/.well-known/openid-configuration", "").await;
     assert_eq!(document.headers["cache-control"], "public, max-age=600");
     let document = document.ok();

@@ -24,6 +24,7 @@ mod key;
 mod letter;
 mod mailbox;
 mod notification;
+mod oauth_server;
 mod passkey;
 mod permission;
 mod project_code;

@@ -19,6 +19,17 @@ fn token_is_read_with_its_key_only() {
 }
 
 #[test]
+fn derived_keys_read_only_their_own_tokens() {
+    let bytes = CounterKey::generate(&*SeededRng::new(1));
+    let (own, derived) = (CounterKey::new(&bytes), CounterKey::derived(&bytes, "a"));
+    let text = derived.sign(token(7, 300));
+    assert_eq!(CounterKey::derived(&bytes, "a").read(&text), Ok(token(7, 300)));
+    assert_eq!(own.read(&text), Err(CounterTokenError::Signature));
+    assert_eq!(CounterKey::derived(&bytes, "b").read(&text), Err(CounterTokenError::Signature));
+    assert_eq!(derived.read(&own.sign(token(7, 300))), Err(CounterTokenError::Signature));
+}
+
+#[test]
 fn token_of_another_counter_session_or_version_is_refused() {
     let bytes = base64url::decode(&key(1).sign(token(7, 5))).unwrap();
     for at in 0..bytes.len() {

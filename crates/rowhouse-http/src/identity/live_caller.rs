@@ -38,6 +38,9 @@ pub enum LiveCallerError {
     /// The session has ended, the tenant is closed, or the user has another role now.
     #[error("the session has ended")]
     Ended,
+    /// An application's token, where a user's own is needed.
+    #[error("the token of an application is not accepted here")]
+    Delegated,
     /// The session cannot be looked up.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -56,6 +59,9 @@ impl LiveCaller {
         let caller = identity.caller().map_err(|error| LiveCallerError::BadToken(*error))?;
         if caller.is_anonymous() && caller.user.is_none() {
             return Err(LiveCallerError::NoToken);
+        }
+        if caller.is_delegated() {
+            return Err(LiveCallerError::Delegated);
         }
         require_live(caller, control, &origin.operation(OPERATION)).await?;
         Ok(Self(Arc::clone(caller)))
@@ -116,6 +122,7 @@ impl IntoResponse for LiveCallerError {
             Self::NoToken | Self::BadToken(_) | Self::Ended => {
                 Dialect::PROBLEM.error(StatusCode::UNAUTHORIZED, "unauthorized", &self.to_string())
             }
+            Self::Delegated => Dialect::PROBLEM.error(StatusCode::FORBIDDEN, "forbidden", &self.to_string()),
             Self::Db(error) => {
                 tracing::warn!(%error, "the session of a caller could not be looked up");
                 let message = "the session cannot be looked up; try again";

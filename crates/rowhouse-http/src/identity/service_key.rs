@@ -46,6 +46,7 @@ impl From<LiveCallerError> for ServiceKeyError {
             LiveCallerError::NoToken => Self::NoToken,
             LiveCallerError::BadToken(error) => Self::BadToken(error),
             LiveCallerError::Ended => Self::Ended,
+            LiveCallerError::Delegated => Self::NotService,
             LiveCallerError::Db(error) => Self::Db(error),
         }
     }
