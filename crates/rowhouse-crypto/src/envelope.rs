@@ -63,7 +63,7 @@ impl Envelope {
     /// Those of [`Envelope::open`] and [`Envelope::seal`].
     pub fn renew(&self, sealed: &[u8], label: &str, rng: &dyn Rng) -> Result<Option<Vec<u8>>, EnvelopeError> {
         match open(&self.key, sealed, label) {
-            Err(EnvelopeError::Refused) => self.seal(&*self.open(sealed, label)?, label, rng).map(Some),
+            Err(EnvelopeError::Refused) => self.seal(&self.open(sealed, label)?, label, rng).map(Some),
             opened => opened.map(|_| None),
         }
     }

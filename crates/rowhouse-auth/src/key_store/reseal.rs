@@ -105,7 +105,7 @@ impl KeyStore {
         let mut signing = Resealed::of(SIGNING_KEYS);
         for row in key::list(tx).await?.into_iter().filter(|row| !row.private_sealed.is_empty()) {
             let kid = row.jwk.kid;
-            let renewed = signing.renew(vault, &row.private_sealed, &[kid.clone()], &kid)?;
+            let renewed = signing.renew(vault, &row.private_sealed, std::slice::from_ref(&kid), &kid)?;
             if let (Some(renewed), false) = (renewed, dry_run) {
                 key::put_private(tx, &kid, &renewed).await?;
             }

@@ -107,7 +107,7 @@ impl Shop {
             None => decide(app, person, &name, "approve").await.ok(),
         };
         let back = Url::parse(answer["redirect_url"].as_str().unwrap()).unwrap();
-        parameter(&back, "code").unwrap_or_else(|| panic!("{back}"))
+        parameter(&back, "code").unwrap()
     }
 
     /// The token endpoint, with Basic authentication unless the application is public.

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use rowhouse_rest::RestSettings;
-use rowhouse_testkit::{LIMIT, until, until_true};
+use rowhouse_testkit::{LIMIT, until, until_some, until_true};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
