@@ -89,8 +89,8 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     ("20261127150020_auth_hooks.sql", include_str!("../migrations/20261127150020_auth_hooks.sql")),
     ("20261127160100_auth_refresh.sql", include_str!("../migrations/20261127160100_auth_refresh.sql")),
     (
-        "20261127160200_auth_root_secrets.sql",
-        include_str!("../migrations/20261127160200_auth_root_secrets.sql"),
+        "20261127160210_auth_root_secrets.sql",
+        include_str!("../migrations/20261127160210_auth_root_secrets.sql"),
     ),
     ("20261127150030_auth_letters.sql", include_str!("../migrations/20261127150030_auth_letters.sql")),
     ("20261127151000_auth_external.sql", include_str!("../migrations/20261127151000_auth_external.sql")),
