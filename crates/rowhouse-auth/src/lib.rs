@@ -26,6 +26,7 @@ mod method;
 mod model;
 mod module;
 mod oauth;
+mod oauth_scope;
 mod one_time;
 mod pace;
 mod pkce;

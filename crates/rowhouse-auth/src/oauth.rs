@@ -7,11 +7,10 @@ pub(crate) mod parameter;
 pub(crate) mod profile;
 pub(crate) mod reply;
 pub(crate) mod request;
-pub(crate) mod scope;
 
 use uuid::Uuid;
 
-use scope::Scopes;
+use crate::oauth_scope::Scopes;
 
 /// What a user has allowed an application: kept with its session, told by its tokens.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use crate::Auth;
 use crate::flow::account::{self, AccountError};
 use crate::model::{Object, User};
 use crate::oauth::profile;
-use crate::oauth::scope::{Scope, Scopes};
+use crate::oauth_scope::{Scope, Scopes};
 use crate::request::{AnySignedIn, Client};
 
 /// The claims that the token's scopes allow; of a token of the user's own only `sub`.

@@ -16,7 +16,7 @@ use crate::model::{Session, User};
 use crate::oauth::Delegation;
 use crate::oauth::client::{AuthMethod, GrantType, OauthClient};
 use crate::oauth::id_token::{self, Occasion};
-use crate::oauth::scope::{Scope, Scopes};
+use crate::oauth_scope::{Scope, Scopes};
 use crate::request::Client;
 use crate::store::oauth_authorization::{self, Authorization};
 use crate::store::{oauth_consent, user};

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::scope::{Scope, Scopes};
 use crate::model::{Object, User};
+use crate::oauth_scope::{Scope, Scopes};
 
 /// The claims that the scopes allow, without `sub`.
 pub(crate) fn claims(user: &User, scopes: &Scopes) -> Object {

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::parameter::{Parameters, Repeated};
-use super::scope::{Scope, Scopes};
+use crate::oauth_scope::{Scope, Scopes};
 use crate::pkce::{Challenge, ChallengeMethod, PkceError};
 
 /// Characters; what the application sends is stored until the user has decided.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::oauth_dialect::OauthServer;
 use crate::Auth;
 use crate::oauth::client::{AuthMethod, GrantType};
-use crate::oauth::scope::Scope;
+use crate::oauth_scope::Scope;
 
 /// Claims of access tokens.
 const CLAIMS: [&str; 17] = [

@@ -6,7 +6,7 @@ use rowhouse_kernel::settings;
 use rowhouse_kernel::settings::{Check, Findings, Given, Settings};
 
 use super::AuthSettings;
-use crate::oauth::scope::Scopes;
+use crate::oauth_scope::Scopes;
 
 settings! {
     /// The authorization server (OAuth 2.1, OpenID Connect): other applications sign people in with their accounts here.

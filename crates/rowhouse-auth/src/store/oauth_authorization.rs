@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::oauth::request::AuthorizationRequest;
-use crate::oauth::scope::Scopes;
+use crate::oauth_scope::Scopes;
 use crate::pkce::{Challenge, ChallengeMethod};
 
 /// A request that was stored.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::oauth::Delegation;
-use crate::oauth::scope::Scopes;
+use crate::oauth_scope::Scopes;
 use crate::request::Client;
 use crate::store::session::{NewSession, Opened, SessionRow};
 
