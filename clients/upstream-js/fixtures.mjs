@@ -76,6 +76,11 @@ webauthn_rp_origins = ["http://localhost:5173"]
 client_id = ["53566906701-bmhc1ndue7hild39575gkpimhs06b7ds.apps.googleusercontent.com"]
 secret = "env(SUPABASE_AUTH_EXTERNAL_GOOGLE_SECRET)"
 skip_nonce_check = true
+
+[auth_oauth]
+enabled = true
+allow_dynamic_registration = true
+authorization_path = "/oauth/consent"
 `,
   },
 }
