@@ -68,7 +68,7 @@ begin
       'log_type', case when action in ('user_updated_password', 'user_modified', 'user_confirmed') then 'user'
         when action = 'invite_accepted' then 'account' else 'team' end,
       'traits', jsonb_strip_nulls(jsonb_build_object('user_id', about.id, 'user_email', about.email,
-        'changed', case when action = 'user_modified' then to_jsonb(changed) end))));
+        'user_phone', about.phone, 'changed', case when action = 'user_modified' then to_jsonb(changed) end))));
   end loop;
   return null;
 end

@@ -14,8 +14,9 @@ begin
   if action is null or (action = 'user_invited' and tg_op = 'INSERT') then
     return null;
   end if;
-  perform auth.audit_repeated(action, new.user_id, jsonb_build_object('log_type', 'user', 'traits', jsonb_build_object(
-    'user_id', new.user_id, 'user_email', (select u.email from auth.users u where u.id = new.user_id))));
+  perform auth.audit_repeated(action, new.user_id, jsonb_build_object('log_type', 'user', 'traits', (
+    select jsonb_strip_nulls(jsonb_build_object('user_id', u.id, 'user_email', u.email, 'user_phone', u.phone))
+    from auth.users u where u.id = new.user_id)));
   return null;
 end
 $$;

@@ -1,5 +1,5 @@
-//! Hooks: the project changes claims and refuses sign-ups, passwords and second factors, by functions in the database or
-//! signed HTTP calls. Inputs, answers and failures are GoTrue's. Where a hook is called is left to the flows.
+//! Hooks: the project changes claims, refuses sign-ups, passwords and second factors, and sends messages, by functions in the
+//! database or signed HTTP calls. Inputs, answers and failures are GoTrue's. Where a hook is called is left to the flows.
 
 pub(crate) mod job;
 
@@ -35,6 +35,7 @@ pub(crate) enum Hook {
     MfaVerification,
     SendEmail,
     AfterUserCreated,
+    SendSms,
 }
 
 impl Hook {
@@ -50,6 +51,7 @@ impl Hook {
             Self::MfaVerification => "mfa-verification",
             Self::SendEmail => "send-email",
             Self::AfterUserCreated => "after-user-created",
+            Self::SendSms => "send-sms",
         }
     }
 }
@@ -85,6 +87,7 @@ impl Hooks {
             Hook::MfaVerification => &self.settings.mfa_verification_attempt,
             Hook::SendEmail => &self.settings.send_email,
             Hook::AfterUserCreated => &self.settings.after_user_created,
+            Hook::SendSms => &self.settings.send_sms,
         };
         uri.as_deref().and_then(|uri| HookTarget::read(uri).ok())
     }

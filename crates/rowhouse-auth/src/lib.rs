@@ -29,6 +29,7 @@ mod oauth;
 mod oauth_scope;
 mod one_time;
 mod pace;
+mod phone;
 mod pkce;
 mod policy;
 mod provider;
@@ -40,6 +41,8 @@ mod route;
 mod sealed;
 mod sealed_text;
 mod settings;
+mod sms;
+mod sms_limit;
 mod state;
 mod store;
 mod webauthn;
@@ -53,7 +56,7 @@ pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use settings::{
     AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, NotificationSettings, OauthServerSettings,
-    ProviderSettings, SigningAlgorithm,
+    ProviderSettings, SigningAlgorithm, SmsProvider, SmsSettings,
 };
 pub use state::{Auth, AuthParts};
 pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};
@@ -99,4 +102,5 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         "20261127170000_auth_oauth_server.sql",
         include_str!("../migrations/20261127170000_auth_oauth_server.sql"),
     ),
+    ("20261127170100_auth_phone.sql", include_str!("../migrations/20261127170100_auth_phone.sql")),
 ];

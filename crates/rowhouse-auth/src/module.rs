@@ -22,6 +22,7 @@ use crate::hook::Hooks;
 use crate::hook::job::HookJobs;
 use crate::settings::{
     AuthHookSettings, AuthSettings, HookTarget, MfaSettings, NotificationSettings, OauthServerSettings,
+    SmsSettings,
 };
 use crate::{ApiKeys, Auth, AuthParts, KeyStore};
 
@@ -60,6 +61,10 @@ const METRICS: &[Metric] = &[
         help: "Refresh tokens presented, by outcome; `reused` ends the session as stolen.",
     },
     Metric {
+        name: "rowhouse_auth_messages_total",
+        help: "Messages to phones, by outcome: `sent` or `failed`.",
+    },
+    Metric {
         name: "rowhouse_auth_factor_verifications_total",
         help: "Answers to challenges of second factors, by outcome.",
     },
@@ -86,6 +91,7 @@ impl Module for AuthModule {
             GroupSpec::of::<NotificationSettings>(),
             GroupSpec::of::<AuthHookSettings>(),
             GroupSpec::of::<OauthServerSettings>(),
+            GroupSpec::of::<SmsSettings>(),
         ]
     }
 
@@ -217,6 +223,7 @@ fn make(assembly: &Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<Auth, C
         mfa: (*origin.settings.get::<MfaSettings>()).clone(),
         notifications: (*origin.settings.get::<NotificationSettings>()).clone(),
         oauth: (*origin.settings.get::<OauthServerSettings>()).clone(),
+        sms: (*origin.settings.get::<SmsSettings>()).clone(),
         public_url: public_url.unwrap_or_default(),
         allow_private_urls: origin.settings.get::<JobsSettings>().allow_private_urls,
         clock: origin.clock.clone(),

@@ -18,6 +18,10 @@ pub(crate) enum TokenType {
     EmailChangeCurrent,
     /// That the user of a session owns the address.
     Reauthentication,
+    /// The number of an account, confirmed or not.
+    PhoneConfirmation,
+    /// A change of the number, by the owner of the new one.
+    PhoneChange,
 }
 
 impl TokenType {
@@ -29,6 +33,8 @@ impl TokenType {
             Self::EmailChangeNew => "email_change_token_new",
             Self::EmailChangeCurrent => "email_change_token_current",
             Self::Reauthentication => "reauthentication_token",
+            Self::PhoneConfirmation => "phone_confirmation_token",
+            Self::PhoneChange => "phone_change_token",
         }
     }
 }
@@ -41,6 +47,7 @@ pub(crate) enum Purpose {
     MagicLink,
     Recovery,
     EmailChange,
+    PhoneChange,
     Reauthentication,
 }
 
@@ -53,6 +60,7 @@ impl Purpose {
             Self::MagicLink => "magiclink",
             Self::Recovery => "recovery",
             Self::EmailChange => "email_change",
+            Self::PhoneChange => "phone_change",
             Self::Reauthentication => "reauthentication",
         }
     }
@@ -65,6 +73,7 @@ impl Purpose {
             Self::MagicLink,
             Self::Recovery,
             Self::EmailChange,
+            Self::PhoneChange,
             Self::Reauthentication,
         ];
         all.into_iter().find(|purpose| purpose.as_str() == name)
@@ -85,6 +94,9 @@ impl Sent {
     /// The same, by the owner of the account's own.
     pub(crate) const EMAIL_CHANGE_CURRENT: Self =
         Self { token_type: TokenType::EmailChangeCurrent, purpose: Purpose::EmailChange };
+    /// A change of the number.
+    pub(crate) const PHONE_CHANGE: Self =
+        Self { token_type: TokenType::PhoneChange, purpose: Purpose::PhoneChange };
     /// The nonce of a session.
     pub(crate) const REAUTHENTICATION: Self =
         Self { token_type: TokenType::Reauthentication, purpose: Purpose::Reauthentication };
@@ -98,7 +110,9 @@ impl Sent {
             (TokenType::Recovery, Purpose::Recovery) => VerifyType::Recovery,
             (TokenType::Recovery, _) => VerifyType::MagicLink,
             (TokenType::EmailChangeNew | TokenType::EmailChangeCurrent, _) => VerifyType::EmailChange,
-            (TokenType::Reauthentication, _) => return None,
+            (TokenType::Reauthentication | TokenType::PhoneConfirmation | TokenType::PhoneChange, _) => {
+                return None;
+            }
         })
     }
 
@@ -109,7 +123,7 @@ impl Sent {
             Some(VerifyType::Recovery) => Letter::Recovery,
             Some(VerifyType::MagicLink) => Letter::MagicLink,
             Some(VerifyType::EmailChange) => Letter::EmailChange,
-            None => Letter::Reauthentication,
+            Some(VerifyType::Sms | VerifyType::PhoneChange) | None => Letter::Reauthentication,
         }
     }
 
@@ -121,7 +135,7 @@ impl Sent {
             Some(VerifyType::Recovery) => Method::Recovery,
             Some(VerifyType::MagicLink) => Method::MagicLink,
             Some(VerifyType::EmailChange) => Method::EmailChange,
-            None => Method::Otp,
+            Some(VerifyType::Sms | VerifyType::PhoneChange) | None => Method::Otp,
         }
     }
 }
@@ -136,6 +150,9 @@ pub(crate) enum VerifyType {
     /// Any code for signing in.
     Email,
     EmailChange,
+    /// A code for signing in by number.
+    Sms,
+    PhoneChange,
 }
 
 impl VerifyType {
@@ -147,12 +164,27 @@ impl VerifyType {
             Self::MagicLink => "magiclink",
             Self::Email => "email",
             Self::EmailChange => "email_change",
+            Self::Sms => "sms",
+            Self::PhoneChange => "phone_change",
         }
     }
 
+    /// Whether it is about a number; then only codes are sent, no links.
+    pub(crate) fn is_of_phone(self) -> bool {
+        matches!(self, Self::Sms | Self::PhoneChange)
+    }
+
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let all =
-            [Self::Signup, Self::Invite, Self::Recovery, Self::MagicLink, Self::Email, Self::EmailChange];
+        let all = [
+            Self::Signup,
+            Self::Invite,
+            Self::Recovery,
+            Self::MagicLink,
+            Self::Email,
+            Self::EmailChange,
+            Self::Sms,
+            Self::PhoneChange,
+        ];
         all.into_iter().find(|kind| kind.as_str() == name)
     }
 
@@ -163,6 +195,8 @@ impl VerifyType {
             Self::Recovery | Self::MagicLink => &["recovery_token"],
             Self::Email => &["confirmation_token", "recovery_token"],
             Self::EmailChange => &["email_change_token_new", "email_change_token_current"],
+            Self::Sms => &["phone_confirmation_token"],
+            Self::PhoneChange => &["phone_change_token"],
         }
     }
 }

@@ -47,10 +47,6 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "validation_failed", message)
     }
 
-    pub(crate) fn phone_disabled() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "phone_provider_disabled", "Phone logins are disabled")
-    }
-
     /// No such path.
     pub(crate) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not Found")

@@ -23,6 +23,7 @@ mod oauth_token;
 mod page;
 mod paging;
 mod passkey;
+mod phone;
 mod recovery_code;
 mod redirect;
 mod service;

@@ -5,6 +5,7 @@ mod hook;
 mod mfa;
 mod notification;
 mod oauth_server;
+mod sms;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub(crate) use hook::HookTarget;
 pub use mfa::MfaSettings;
 pub use notification::NotificationSettings;
 pub use oauth_server::OauthServerSettings;
+pub use sms::{SmsProvider, SmsSettings};
 
 words! {
     /// What tokens are signed with (RFC 7518, RFC 8037).

@@ -26,8 +26,9 @@ use crate::pace::Pace;
 use crate::provider::Directory;
 use crate::redirect::RedirectTargets;
 use crate::settings::{
-    AuthHookSettings, AuthSettings, MfaSettings, NotificationSettings, OauthServerSettings,
+    AuthHookSettings, AuthSettings, MfaSettings, NotificationSettings, OauthServerSettings, SmsSettings,
 };
+use crate::sms::Sms;
 use crate::webauthn::{self, Terms};
 
 /// The parts of [`Auth`].
@@ -49,6 +50,8 @@ pub struct AuthParts {
     pub notifications: NotificationSettings,
     /// `[auth_oauth]`.
     pub oauth: OauthServerSettings,
+    /// `[auth_sms]`.
+    pub sms: SmsSettings,
     /// The URL under which users reach the server, without a trailing slash.
     pub public_url: String,
     /// Writes letters.
@@ -104,6 +107,8 @@ pub struct Auth {
     /// Of verifications by code.
     pub(crate) code_pace: Arc<Pace>,
     pub(crate) mfa_limit: Arc<ClientLimit>,
+    /// Messages to phones.
+    pub(crate) sms: Arc<Sms>,
 }
 
 impl FromRef<Auth> for Control {
@@ -125,6 +130,7 @@ impl Auth {
             mfa,
             notifications,
             oauth,
+            sms,
             hooks,
             outbound,
             public_url,
@@ -133,6 +139,7 @@ impl Auth {
             clock,
             rng,
         } = parts;
+        let sms = Sms::new(sms, outbound.clone(), control.clone(), (clock.clone(), rng.clone()));
         let sources = (clock.clone(), rng.clone());
         let hooks = Arc::new(Hooks::new(hooks, control.clone(), outbound, keys.envelope(), sources));
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
@@ -163,6 +170,7 @@ impl Auth {
             relying_party: Arc::new(webauthn::relying_party(&mfa, &site)),
             mfa: Arc::new(mfa),
             notifications: Arc::new(notifications),
+            sms: Arc::new(sms),
             site: site.into(),
             settings: Arc::new(settings),
             control,

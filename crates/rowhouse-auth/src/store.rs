@@ -6,6 +6,7 @@ pub(crate) mod api_key;
 pub(crate) mod assurance;
 pub(crate) mod audit;
 pub(crate) mod audit_log;
+pub(crate) mod captured_message;
 pub(crate) mod challenge;
 pub(crate) mod custom_provider;
 pub(crate) mod external_flow;
@@ -21,6 +22,7 @@ pub(crate) mod oauth_client;
 pub(crate) mod oauth_consent;
 pub(crate) mod one_time_token;
 pub(crate) mod passkey;
+pub(crate) mod phone_user;
 pub(crate) mod prepared_user;
 pub(crate) mod recovery_code;
 pub(crate) mod refresh;
@@ -31,6 +33,7 @@ pub(crate) mod session_list;
 pub(crate) mod sign_in;
 pub(crate) mod signin_failure;
 pub(crate) mod user;
+pub(crate) mod user_deletion;
 
 /// The statements of a refresh, which are sent together, and the one of `GET /user`: for measuring PostgreSQL alone.
 pub const REFRESH_STATEMENTS: [&str; 2] = [refresh::EXCHANGE, user::OF_SESSION];

@@ -10,6 +10,8 @@ use crate::fault::{Fault, carry_fault};
 use crate::flow::email_change;
 use crate::flow::notification::{self, Notification};
 use crate::flow::one_time::Return;
+use crate::flow::phone_change::{self, PhoneChange, WantedPhone};
+use crate::flow::phone_code::CodeError;
 use crate::flow::reauthenticate::{self, Nonce, ReauthenticationError};
 use crate::letter_limit::TooManyLetters;
 use crate::live::{NotLive, require_live};
@@ -45,6 +47,8 @@ pub(crate) enum AccountError {
     #[error(transparent)]
     Letters(#[from] TooManyLetters),
     #[error(transparent)]
+    Code(#[from] CodeError),
+    #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -57,6 +61,7 @@ carry_fault!(AccountError);
 #[derive(Debug)]
 pub(crate) struct AccountChange {
     pub(crate) email: Option<String>,
+    pub(crate) phone: Option<WantedPhone>,
     pub(crate) password: Option<Password>,
     /// Merged into user metadata; null removes a key.
     pub(crate) data: Option<Object>,
@@ -79,8 +84,8 @@ async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<(UserRow
     Ok((require_live(live, caller, auth.now())?, lacks_factor))
 }
 
-/// Changes the user. A new password ends all other sessions; a new address is pending until it is confirmed, but for
-/// anonymous users where addresses are confirmed at once.
+/// Changes the user. A new password ends all other sessions; a new address or number is pending until it is confirmed, but
+/// for numbers, and addresses of anonymous users, where they are confirmed at once.
 pub(crate) async fn update(
     auth: &Auth,
     caller: SignedIn,
@@ -91,10 +96,11 @@ pub(crate) async fn update(
     let email = change.email.as_deref().filter(|email| !email.is_empty());
     let email = email.map(|email| policy::chosen_email(email, &auth.settings)).transpose()?;
     let email = email.filter(|email| *email != before.user.email);
-    if lacks_factor && (email.is_some() || change.password.is_some()) {
+    let phone = change.phone.filter(|wanted| wanted.phone.as_str() != before.user.phone);
+    if lacks_factor && (email.is_some() || phone.is_some() || change.password.is_some()) {
         return Err(AccountError::NeedsAal2);
     }
-    if before.user.is_anonymous && change.password.is_some() && email.is_none() {
+    if before.user.is_anonymous && change.password.is_some() && email.is_none() && phone.is_none() {
         return Err(AccountError::PasswordWithoutAddress);
     }
     if let Some(email) = &email {
@@ -107,7 +113,11 @@ pub(crate) async fn update(
         }
         None => (None, None),
     };
-    let base = Change { email, encrypted_password, nonce, data: change.data, back: change.back };
+    let phone = match phone {
+        Some(wanted) => Some(phone_change::send(auth, &before.user, wanted, client).await?),
+        None => None,
+    };
+    let base = Change { email, phone, encrypted_password, nonce, data: change.data, back: change.back };
     let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| apply(&service, tx, caller, &base, &from).await;
     auth.control.run_tx(&client.operation("auth.update_user"), work).await
@@ -116,6 +126,7 @@ pub(crate) async fn update(
 /// What is written.
 struct Change {
     email: Option<String>,
+    phone: Option<PhoneChange>,
     encrypted_password: Option<String>,
     nonce: Option<Nonce>,
     data: Option<Object>,
@@ -167,6 +178,9 @@ async fn apply(
     }
     if asked.email.is_some() {
         change_email(auth, tx, id, &asked.back, client).await?;
+    }
+    if let Some(change) = &asked.phone {
+        phone_change::write(auth, tx, id, change).await?;
     }
     let row = user::find(tx, id).await?;
     Ok(row.map(|row| row.user).ok_or(NotLive::UserNotFound)?)

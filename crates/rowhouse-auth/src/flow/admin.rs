@@ -8,20 +8,24 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::account::merged;
-use crate::flow::new_user::new_user;
+use crate::flow::new_user::{EMAIL, PHONE, new_phone_user, new_user};
+use crate::flow::phone_change;
 use crate::metadata::{self, MetadataError};
 use crate::model::{Object, User};
+use crate::phone::Phone;
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
 use crate::store::session::Scope;
 use crate::store::user::{NewUser, UserChange, WriteError};
-use crate::store::{session, user};
+use crate::store::{phone_user, session, user, user_deletion};
 
 /// Why a user is not shown, created, changed or deleted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
     #[error("User not found")]
     NoSuchUser,
+    #[error("Cannot create a user without either an email or phone")]
+    NoAddress,
     #[error(transparent)]
     Email(#[from] EmailError),
     #[error(transparent)]
@@ -50,6 +54,8 @@ pub(crate) struct Directive {
     pub(crate) id: Option<Uuid>,
     pub(crate) email: Option<String>,
     pub(crate) email_confirm: bool,
+    pub(crate) phone: Option<Phone>,
+    pub(crate) phone_confirm: bool,
     pub(crate) password: Option<Password>,
     /// An imported hash, instead of a password.
     pub(crate) password_hash: Option<String>,
@@ -62,28 +68,58 @@ pub(crate) struct Directive {
 
 /// Creates a user, confirmed only if so directed.
 pub(crate) async fn create(auth: &Auth, client: &Client, directive: Directive) -> Result<User, AdminError> {
-    let email = policy::email(directive.email.as_deref().unwrap_or_default())?;
+    let id = directive.id.unwrap_or_else(|| auth.new_id());
+    let base = base(id, &directive)?;
     let now = auth.now();
     let banned_until =
         directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?.flatten();
     let encrypted_password = hash(auth, directive.password, directive.password_hash).await?;
-    let id = directive.id.unwrap_or_else(|| auth.new_id());
     let mut user_metadata = metadata::user(0, directive.user_metadata.unwrap_or_default())?;
-    if directive.email_confirm {
+    if base.is_confirmed {
         user_metadata.insert("email_verified".to_owned(), true.into());
     }
-    let base = new_user(id, email, Object::new(), directive.email_confirm);
+    if base.is_phone_confirmed {
+        user_metadata.insert("phone_verified".to_owned(), true.into());
+    }
     let role = directive.role.filter(|role| !role.is_empty()).unwrap_or(base.role);
     let app_metadata =
         metadata::app(0, merged(base.app_metadata, &directive.app_metadata.unwrap_or_default()))?;
     let new = NewUser { encrypted_password, banned_until, role, app_metadata, user_metadata, ..base };
     let identity = auth.new_id();
     let work = async move |tx: &Transaction<'_>| {
-        user::require_free(tx, &new.email, id).await?;
+        require_free(tx, &new).await?;
         user::insert(tx, &new, identity, now).await?;
         user::find(tx, id).await?.map(|row| row.user).ok_or(AdminError::NoSuchUser)
     };
     auth.control.run_tx(&client.operation("auth.admin_create_user"), work).await
+}
+
+/// A new user with what names it: address, number, or both.
+fn base(id: Uuid, directive: &Directive) -> Result<NewUser, AdminError> {
+    let email =
+        directive.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
+    let of_phone = |phone| new_phone_user(id, phone, Object::new(), directive.phone_confirm);
+    match (email, &directive.phone) {
+        (None, None) => Err(AdminError::NoAddress),
+        (None, Some(phone)) => Ok(of_phone(phone)),
+        (Some(email), None) => Ok(new_user(id, email, Object::new(), directive.email_confirm)),
+        (Some(email), Some(phone)) => {
+            let NewUser { phone, is_phone_confirmed, .. } = of_phone(phone);
+            let mut new = new_user(id, email, Object::new(), directive.email_confirm);
+            new.app_metadata.insert("providers".to_owned(), serde_json::json!([EMAIL, PHONE]));
+            Ok(NewUser { phone, is_phone_confirmed, ..new })
+        }
+    }
+}
+
+async fn require_free(tx: &Transaction<'_>, new: &NewUser) -> Result<(), WriteError> {
+    if !new.email.is_empty() {
+        user::require_free(tx, &new.email, new.id).await?;
+    }
+    match new.phone.is_empty() {
+        true => Ok(()),
+        false => phone_user::require_free(tx, &new.phone, new.id).await,
+    }
 }
 
 /// Changes a user; an address takes effect at once, a new password ends every session.
@@ -98,6 +134,7 @@ pub(crate) async fn update(
         directive.email.as_deref().filter(|email| !email.is_empty()).map(policy::email).transpose()?;
     let banned_until = directive.ban_duration.as_deref().map(|text| ban_end(text, now)).transpose()?;
     let encrypted_password = hash(auth, directive.password.take(), directive.password_hash.take()).await?;
+    let service = auth.clone();
     let work = async move |tx: &Transaction<'_>| {
         let row = user::lock(tx, id).await?.ok_or(AdminError::NoSuchUser)?;
         if let Some(email) = &email {
@@ -115,6 +152,14 @@ pub(crate) async fn update(
             ..UserChange::default()
         };
         user::update(tx, id, &change, now).await?;
+        match &directive.phone {
+            Some(phone) => {
+                let change = (phone.as_str(), directive.phone_confirm);
+                phone_change::apply(&service, tx, id, change).await?;
+            }
+            None if directive.phone_confirm => phone_user::confirm(tx, id, true, now).await?,
+            None => {}
+        }
         if change.encrypted_password.is_some() {
             session::end(tx, id, None, Scope::Global).await?;
         }
@@ -143,7 +188,11 @@ fn metadata_of(user: User, directive: &Directive) -> Result<(Option<Object>, Opt
 pub(crate) async fn delete(auth: &Auth, client: &Client, id: Uuid, soft: bool) -> Result<(), AdminError> {
     let now = auth.now();
     let work = async move |tx: &Transaction<'_>| {
-        let found = if soft { user::soft_delete(tx, id, now).await? } else { user::delete(tx, id).await? };
+        let found = if soft {
+            user_deletion::soft_delete(tx, id, now).await?
+        } else {
+            user_deletion::delete(tx, id).await?
+        };
         if found { Ok(()) } else { Err(AdminError::NoSuchUser) }
     };
     auth.control.run_tx(&client.operation("auth.admin_delete_user"), work).await

@@ -1,4 +1,5 @@
-//! Challenges to second factors. Leaves their answers to `verification.rs`.
+//! Challenges to second factors. Leaves those that need a message to `phone_challenge.rs`, and their answers to
+//! `verification.rs`.
 
 use rowhouse_db::Transaction;
 use serde_json::{Value, json};
@@ -10,7 +11,9 @@ use crate::factor::FactorType;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::factor::kind_name;
 use crate::flow::holder::{self, Holder, HolderError};
+use crate::flow::phone_code::CodeError;
 use crate::limit::TooManyRequests;
+use crate::model::User;
 use crate::request::{Client, SignedIn};
 use crate::store::audit;
 use crate::store::challenge::{self, ChallengeRow, NewChallenge};
@@ -37,8 +40,8 @@ pub(crate) enum ChallengeError {
     #[error("MFA challenge {0} has expired, verify against another challenge or create a new challenge.")]
     Expired(Uuid),
     /// A code that is wrong, or was used.
-    #[error("Invalid TOTP code entered")]
-    WrongCode,
+    #[error("Invalid {} code entered", code_name(*.0))]
+    WrongCode(FactorType),
     /// An authenticator's answer that is not what was asked for.
     #[error("Failed to validate WebAuthn MFA response")]
     WrongAssertion,
@@ -48,6 +51,9 @@ pub(crate) enum ChallengeError {
     /// Too many wrong codes.
     #[error(transparent)]
     Locked(#[from] TooManyRequests),
+    /// No message with a code was sent.
+    #[error(transparent)]
+    Code(#[from] CodeError),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -63,22 +69,46 @@ pub(crate) struct Challenged {
     pub(crate) webauthn: Option<Value>,
 }
 
-/// Challenges a factor of the caller.
-pub(crate) async fn challenge(
+fn code_name(kind: FactorType) -> &'static str {
+    if kind == FactorType::Phone { "MFA Phone" } else { kind_name(kind) }
+}
+
+/// What challenging a factor begins with.
+#[derive(Debug)]
+pub(super) enum Begun {
+    Challenged(Challenged),
+    /// A code has to be sent first, while no connection is held.
+    ToBeSent(Box<Recipient>),
+}
+
+/// Who is sent a code.
+#[derive(Debug)]
+pub(super) struct Recipient {
+    pub(super) user: User,
+    pub(super) factor: Uuid,
+    pub(super) phone: String,
+}
+
+/// Challenges a factor of the caller, unless a code has to be sent.
+pub(super) async fn begin(
     auth: &Auth,
     caller: SignedIn,
     factor: Uuid,
     client: &Client,
-) -> Result<Challenged, ChallengeError> {
+) -> Result<Begun, ChallengeError> {
     let now = auth.now();
     let (service, address) = (auth.clone(), client.address);
     let work = async move |tx: &Transaction<'_>| {
         let holder = holder::lock(tx, caller, now).await?;
         let found = lock_factor(&service, tx, &holder, factor).await?;
+        if let (FactorType::Phone, Some(phone)) = (found.kind, found.phone.clone()) {
+            let recipient = Recipient { user: holder.user, factor: found.id, phone };
+            return Ok(Begun::ToBeSent(Box::new(recipient)));
+        }
         let id = service.new_id();
         let session = (found.kind == FactorType::WebAuthn).then(|| SessionData::new(&*service.rng));
         let stored = session.as_ref().map(SessionData::to_json);
-        let new = NewChallenge { id, factor: found.id, address, session: stored };
+        let new = NewChallenge { id, factor: found.id, address, session: stored, otp_code: None };
         challenge::insert(tx, &new, now).await?;
         audit::write(tx, "challenge_created", "factor", holder.user.id, json!({ "factor_id": found.id }))
             .await?;
@@ -87,7 +117,7 @@ pub(crate) async fn challenge(
             None => None,
         };
         let expires_at = now + service.mfa.mfa_challenge_expiry;
-        Ok(Challenged { id, kind: found.kind, expires_at, webauthn })
+        Ok(Begun::Challenged(Challenged { id, kind: found.kind, expires_at, webauthn }))
     };
     auth.control.run_tx(&client.operation("auth.challenge_factor"), work).await
 }

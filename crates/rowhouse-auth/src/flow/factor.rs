@@ -13,6 +13,7 @@ use crate::fault::{Fault, carry_fault};
 use crate::flow::holder::{self, Holder, HolderError};
 use crate::flow::notification::{self, Notification};
 use crate::model::{Factor, User};
+use crate::phone::Phone;
 use crate::request::{Client, SignedIn};
 use crate::sealed;
 use crate::sealed_text::factor_label;
@@ -35,6 +36,9 @@ pub(crate) enum FactorError {
     /// The user has another factor of this name.
     #[error("A factor with the friendly name {0:?} for this user already exists")]
     NameTaken(String),
+    /// The user has a verified factor with this number.
+    #[error("A verified phone factor already exists, unenroll the existing factor to continue")]
+    PhoneExists,
     /// The user has as many factors as are allowed.
     #[error("Maximum number of verified factors reached, unenroll to continue")]
     TooMany,
@@ -70,6 +74,8 @@ pub(crate) struct Enrolment {
     pub(crate) friendly_name: String,
     /// The service's name in the authenticator app.
     pub(crate) issuer: Option<String>,
+    /// Of a factor of the kind `phone`.
+    pub(crate) phone: Option<Phone>,
 }
 
 /// An enrolled factor, to be verified.
@@ -107,11 +113,21 @@ pub(crate) async fn enroll(
     let work = async move |tx: &Transaction<'_>| {
         let abandoned = now - service.mfa.mfa_factor_expiry;
         factor::delete_abandoned(tx, caller.user.0, abandoned).await?;
+        if let Some(phone) = &enrolment.phone {
+            factor::delete_unverified_phone(tx, caller.user.0, phone.as_str()).await?;
+        }
         let holder = holder::lock(tx, caller, now).await?;
+        require_other_phone(&holder, enrolment.phone.as_ref())?;
         require_room(&holder, &enrolment.friendly_name, service.mfa.mfa_max_enrolled_factors.into())?;
         insert(&service, tx, &holder, &enrolment, now).await
     };
     auth.control.run_tx(&operation, work).await
+}
+
+fn require_other_phone(holder: &Holder, phone: Option<&Phone>) -> Result<(), FactorError> {
+    let Some(phone) = phone else { return Ok(()) };
+    let has = holder.user.factors.iter().any(|factor| factor.phone.as_deref() == Some(phone.as_str()));
+    if has { Err(FactorError::PhoneExists) } else { Ok(()) }
 }
 
 /// In GoTrue's order.
@@ -138,7 +154,8 @@ async fn insert(
     let sealed = secret.as_ref().map(|secret| sealed::seal(auth, secret.as_bytes(), &factor_label(id)));
     let sealed = sealed.transpose()?;
     let friendly_name = enrolment.friendly_name.as_str();
-    let new = NewFactor { id, user: holder.user.id, kind, friendly_name, secret: sealed.as_deref() };
+    let phone = enrolment.phone.as_ref().map(Phone::as_str);
+    let new = NewFactor { id, user: holder.user.id, kind, friendly_name, secret: sealed.as_deref(), phone };
     factor::insert(tx, new, now).await?;
     let traits = json!({ "factor_id": id, "factor_type": kind.as_str() });
     audit::write(tx, "factor_in_progress", "factor", holder.user.id, traits).await?;

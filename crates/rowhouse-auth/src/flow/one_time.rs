@@ -118,7 +118,7 @@ async fn begin_flow(
 }
 
 /// The digest of a code; another one for each user and type.
-fn code_hash(auth: &Auth, token_type: &str, user: Uuid, code: &str) -> String {
+pub(super) fn code_hash(auth: &Auth, token_type: &str, user: Uuid, code: &str) -> String {
     auth.codes.digest(&format!("{token_type}:{user}"), code)
 }
 

@@ -1,4 +1,4 @@
-//! Sign-in with address and password.
+//! Sign-in with address or number and password.
 
 use metrics::counter;
 use rowhouse_crypto::digest_hex;
@@ -16,6 +16,7 @@ use crate::hook::Hook;
 use crate::limit::TooManyRequests;
 use crate::method::Method;
 use crate::model::Session;
+use crate::phone;
 use crate::policy::Password;
 use crate::request::Client;
 use crate::store::session::Scope;
@@ -35,6 +36,9 @@ pub(crate) enum SignInError {
     /// The password was right but the address is not confirmed.
     #[error("Email not confirmed")]
     EmailNotConfirmed,
+    /// The same of the number.
+    #[error("Phone not confirmed")]
+    PhoneNotConfirmed,
     /// The password was right but the user is banned.
     #[error("User is banned")]
     Banned,
@@ -49,16 +53,23 @@ carry_fault!(SignInError);
 /// What clients are told where the hook says nothing.
 const REJECTED: &str = "Further password verification attempts will be rejected.";
 
+/// By what an account is named.
+#[derive(Debug, Clone)]
+pub(crate) enum Login {
+    Email(String),
+    Phone(String),
+}
+
 /// Reads the user, hashes while holding no connection, then opens the session if nothing has changed meanwhile.
 ///
 /// Whether an address is known cannot be seen from the answer, its timing or a lock.
 pub(crate) async fn sign_in(
     auth: &Auth,
-    email: &str,
+    login: Login,
     password: Password,
     client: &Client,
 ) -> Result<Session, SignInError> {
-    let outcome = attempt(auth, email, password, client).await;
+    let outcome = attempt(auth, login, password, client).await;
     let label = match &outcome {
         Ok(_) => "success",
         Err(SignInError::InvalidCredentials) => "invalid",
@@ -71,22 +82,13 @@ pub(crate) async fn sign_in(
 
 async fn attempt(
     auth: &Auth,
-    email: &str,
+    login: Login,
     password: Password,
     client: &Client,
 ) -> Result<Session, SignInError> {
-    let email = email.to_ascii_lowercase();
-    let attempt = Attempt { account_digest: digest_hex(&email), from: client.address };
-    let asked = attempt.clone();
-    let find = async move |db: &OwnSession<'_>| {
-        tokio::try_join!(
-            prepared_user::find_by_email(db, &email),
-            signin_failure::find_lock(db, &asked, &email)
-        )
-    };
-    let operation = client.operation("auth.find_by_email");
-    let found = auth.control.own_statement(&operation, find).await;
-    let (found, locked_until): (Option<UserRow>, _) = found.map_err(|fault: Fault| fault)?;
+    let login = login.normalized();
+    let attempt = Attempt { account_digest: digest_hex(login.name()), from: client.address };
+    let (found, locked_until) = find(auth, &login, attempt.clone(), client).await?;
     require_unlocked(locked_until, auth.now())?;
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
     let refuse = count_failure(auth, client, found.as_ref().map(|row| row.user.id), attempt.clone());
@@ -95,7 +97,7 @@ async fn attempt(
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
         return Err(SignInError::InvalidCredentials);
     };
-    if let Some((error, outcome)) = closed(row, auth.now()) {
+    if let Some((error, outcome)) = closed(row, &login, auth.now()) {
         note_refusal(auth, client, row.user.id, outcome).await?;
         return Err(error);
     }
@@ -113,6 +115,42 @@ async fn attempt(
     let (opened, user) = opened.ok_or(SignInError::InvalidCredentials)?;
     let session = Grant::of_opened(opened, user).sign(auth, client, now).await?;
     Ok(Session { weak_password, ..session })
+}
+
+impl Login {
+    fn normalized(self) -> Self {
+        match self {
+            Self::Email(email) => Self::Email(email.to_ascii_lowercase()),
+            Self::Phone(phone) => Self::Phone(phone::plain(&phone)),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Email(name) | Self::Phone(name) => name,
+        }
+    }
+}
+
+/// The account, and until when sign-ins are refused.
+async fn find(
+    auth: &Auth,
+    login: &Login,
+    attempt: Attempt,
+    client: &Client,
+) -> Result<(Option<UserRow>, Option<OffsetDateTime>), Fault> {
+    let (login, name) = (login.clone(), "auth.find_by_email");
+    let find = async move |db: &OwnSession<'_>| match &login {
+        Login::Email(email) => tokio::try_join!(
+            prepared_user::find_by_email(db, email),
+            signin_failure::find_lock(db, &attempt, email)
+        ),
+        Login::Phone(phone) => tokio::try_join!(
+            prepared_user::find_by_phone(db, phone),
+            signin_failure::find_phone_lock(db, &attempt, phone)
+        ),
+    };
+    auth.control.own_statement(&client.operation(name), find).await
 }
 
 /// Lets the project's hook refuse a known user; it may end all sessions of the user, too.
@@ -146,11 +184,19 @@ fn require_unlocked(locked_until: Option<OffsetDateTime>, now: OffsetDateTime) -
 }
 
 /// Why the right password opens nothing, which is told only with it; and the same for the audit log.
-fn closed(row: &UserRow, now: OffsetDateTime) -> Option<(SignInError, &'static str)> {
+fn closed(row: &UserRow, login: &Login, now: OffsetDateTime) -> Option<(SignInError, &'static str)> {
     if row.user.is_banned(now) {
         return Some((SignInError::Banned, "user_banned"));
     }
-    (!row.user.is_confirmed()).then_some((SignInError::EmailNotConfirmed, "email_not_confirmed"))
+    match login {
+        Login::Email(_) if row.user.email_confirmed_at.is_none() => {
+            Some((SignInError::EmailNotConfirmed, "email_not_confirmed"))
+        }
+        Login::Phone(_) if row.user.phone_confirmed_at.is_none() => {
+            Some((SignInError::PhoneNotConfirmed, "phone_not_confirmed"))
+        }
+        _ => None,
+    }
 }
 
 /// Writes down that the right password was of no use.

@@ -1,7 +1,7 @@
-//! Whether an answer proves that somebody has a factor: a code, or an authenticator's signature.
+//! Whether an answer proves that somebody has a factor: a code of an app or in a message, or an authenticator's signature.
 
-use rowhouse_crypto::TotpSecret;
 use rowhouse_crypto::webauthn::WebAuthnError;
+use rowhouse_crypto::{TotpSecret, is_equal};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -34,6 +34,7 @@ pub(crate) fn check(
 ) -> Result<Option<Learned>, Fault> {
     match (factor.kind, answer) {
         (FactorType::Totp, Answer::Code(code)) => check_code(auth, factor, code, now),
+        (FactorType::Phone, Answer::Code(code)) => Ok(check_message(auth, challenge, code)),
         (FactorType::WebAuthn, Answer::Creation(creation)) if !factor.is_verified => {
             check_creation(auth, challenge, creation)
         }
@@ -63,6 +64,17 @@ fn check_code(
         None => Some(sealed::seal(auth, plain.as_bytes(), &label)?),
     };
     Ok(Some(Learned { step: Some(step), secret, ..Learned::default() }))
+}
+
+/// The digest of the code in a message; another one for each challenge.
+pub(super) fn message_digest(auth: &Auth, challenge: Uuid, code: &str) -> String {
+    auth.codes.digest(&format!("challenge:{challenge}"), code)
+}
+
+fn check_message(auth: &Auth, challenge: &ChallengeRow, code: &str) -> Option<Learned> {
+    let sent = challenge.otp_code.as_deref()?;
+    let given = message_digest(auth, challenge.id, code);
+    is_equal(sent.as_bytes(), given.as_bytes()).then(Learned::default)
 }
 
 fn check_creation(

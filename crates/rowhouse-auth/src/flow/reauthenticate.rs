@@ -1,4 +1,4 @@
-//! Proof that the user of an old session still owns the account's address: a code by mail, which a new password needs with
+//! Proof that the user of an old session still owns the account's address or number: a code by mail or message, which a new password needs with
 //! `auth.secure_password_change`.
 
 use rowhouse_db::Transaction;
@@ -9,11 +9,14 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::one_time::{self, Return};
+use crate::flow::phone_code::{self, CodeError, Text};
 use crate::letter_limit::{LetterKind, TooManyLetters};
 use crate::live::{NotLive, require_live};
 use crate::model::User;
 use crate::one_time::{Sent, TokenType};
+use crate::phone::Channel;
 use crate::request::{Client, SignedIn};
+use crate::sms_limit::SmsKind;
 use crate::store::{session, user};
 
 /// Sessions up to this age need no proof, as with GoTrue.
@@ -31,8 +34,12 @@ pub(crate) enum ReauthenticationError {
     NoAddress,
     #[error("Please verify your email first.")]
     NotConfirmed,
+    #[error("Please verify your phone first.")]
+    PhoneNotConfirmed,
     #[error(transparent)]
     Letters(#[from] TooManyLetters),
+    #[error(transparent)]
+    Code(#[from] CodeError),
     /// The session is old and no code was sent along.
     #[error("Password update requires reauthentication")]
     Needed,
@@ -43,13 +50,14 @@ pub(crate) enum ReauthenticationError {
 }
 carry_fault!(ReauthenticationError);
 
-/// Writes a letter with a code to the user's own address.
+/// Writes a letter with a code to the user's own address, or a message to the number of a user without one. Returns the
+/// provider's id of a message.
 pub(crate) async fn send(
     auth: &Auth,
     caller: SignedIn,
     back: Return,
     client: &Client,
-) -> Result<(), ReauthenticationError> {
+) -> Result<Option<String>, ReauthenticationError> {
     let session = caller.session.map(|session| session.0);
     let find = async move |db: &tokio_postgres::Client| user::find_live(db, caller.user.0, session).await;
     let live = auth
@@ -59,9 +67,9 @@ pub(crate) async fn send(
         .map_err(|fault: Fault| fault)?;
     let user = require_live(live, caller, auth.now())?.user;
     if user.email.is_empty() {
-        return Err(ReauthenticationError::NoAddress);
+        return send_message(auth, user, client).await;
     }
-    if !user.is_confirmed() {
+    if user.email_confirmed_at.is_none() {
         return Err(ReauthenticationError::NotConfirmed);
     }
     auth.letter_limit.check(LetterKind::Reauthentication, &user.email, client).await?;
@@ -70,7 +78,36 @@ pub(crate) async fn send(
         let user = user::lock(tx, user.id).await?.ok_or(NotLive::UserNotFound)?.user;
         Ok(one_time::send(&service, tx, &user, Sent::REAUTHENTICATION, &back, &from).await?)
     };
-    auth.control.run_tx(&client.operation("auth.reauthenticate"), work).await
+    auth.control
+        .run_tx::<_, ReauthenticationError>(&client.operation("auth.reauthenticate"), work)
+        .await
+        .map(|()| None)
+}
+
+async fn send_message(
+    auth: &Auth,
+    user: User,
+    client: &Client,
+) -> Result<Option<String>, ReauthenticationError> {
+    if user.phone.is_empty() {
+        return Err(ReauthenticationError::NoAddress);
+    }
+    if user.phone_confirmed_at.is_none() {
+        return Err(ReauthenticationError::PhoneNotConfirmed);
+    }
+    let kind = SmsKind::Reauthentication;
+    auth.sms.limit.check(kind, &user.phone, client).await.map_err(CodeError::from)?;
+    let text = Text { user: &user, phone: &user.phone, kind, channel: Channel::Sms };
+    let sent = phone_code::send(auth, text, client).await?;
+    let (service, code) = (auth.clone(), sent.code);
+    let work = async move |tx: &Transaction<'_>| {
+        let user = user::lock(tx, user.id).await?.ok_or(NotLive::UserNotFound)?.user;
+        let about = (Sent::REAUTHENTICATION, user.phone.as_str());
+        Ok(phone_code::put(&service, tx, user.id, about, &code).await?)
+    };
+    let operation = client.operation("auth.reauthenticate");
+    auth.control.run_tx::<_, ReauthenticationError>(&operation, work).await?;
+    Ok(sent.message_id)
 }
 
 /// The right code of a session that needed one; used up in the transaction of the change.
@@ -98,7 +135,8 @@ pub(crate) async fn require(
         return Ok(None);
     }
     let nonce = nonce.ok_or(ReauthenticationError::Needed)?;
-    let (service, address) = (auth.clone(), user.email.to_ascii_lowercase());
+    let address = if user.email.is_empty() { &user.phone } else { &user.email };
+    let (service, address) = (auth.clone(), address.to_ascii_lowercase());
     let work = async move |tx: &Transaction<'_>| {
         one_time::find_by_code(&service, tx, &address, nonce.expose(), TYPES).await
     };

@@ -10,6 +10,7 @@ use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::new_user::{new_user, new_user_id, tell_created};
 use crate::flow::one_time::Return;
+use crate::flow::phone_code::CodeError;
 use crate::flow::session::{self, Grant};
 use crate::flow::signup_letter;
 use crate::hook::Hook;
@@ -19,6 +20,7 @@ use crate::method::Method;
 use crate::model::{Object, Session, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
+use crate::store::phone_user;
 use crate::store::user::{self, NewUser, WriteError};
 
 /// Why a sign-up is refused.
@@ -27,7 +29,7 @@ pub(crate) enum SignUpError {
     /// New accounts are refused by configuration.
     #[error("Signups not allowed for this instance")]
     Disabled,
-    /// The address is taken, where addresses are confirmed at once.
+    /// Address or number is taken, where they are confirmed at once.
     #[error("User already registered")]
     UserExists,
     #[error(transparent)]
@@ -38,6 +40,8 @@ pub(crate) enum SignUpError {
     Metadata(#[from] MetadataError),
     #[error(transparent)]
     Letters(#[from] TooManyLetters),
+    #[error(transparent)]
+    Code(#[from] CodeError),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -100,13 +104,15 @@ pub(crate) async fn announce(auth: &Auth, new: &NewUser, client: &Client) -> Res
 }
 
 /// Creates a confirmed user with a session.
-async fn sign_in(auth: &Auth, new: Arc<NewUser>, client: &Client) -> Result<Session, SignUpError> {
+pub(super) async fn sign_in(auth: &Auth, new: Arc<NewUser>, client: &Client) -> Result<Session, SignUpError> {
     let now = auth.now();
     let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| create(&service, tx, &new, &from, now).await;
     match auth.control.run_tx(&client.operation("auth.sign_up"), work).await {
         Ok(grant) => Ok(grant.sign(auth, client, now).await?),
-        Err(SignUpError::Write(WriteError::EmailTaken)) => Err(SignUpError::UserExists),
+        Err(SignUpError::Write(WriteError::EmailTaken | WriteError::PhoneTaken)) => {
+            Err(SignUpError::UserExists)
+        }
         Err(error) => Err(error),
     }
 }
@@ -118,7 +124,10 @@ async fn create(
     client: &Client,
     now: OffsetDateTime,
 ) -> Result<Grant, SignUpError> {
-    user::require_free(tx, &new.email, new.id).await?;
+    match new.email.is_empty() {
+        true => phone_user::require_free(tx, &new.phone, new.id).await?,
+        false => user::require_free(tx, &new.email, new.id).await?,
+    }
     user::insert(tx, new, auth.new_id(), now).await?;
     user::note_sign_in_time(tx, new.id, now).await?;
     tell_created(auth, tx, new.id, client).await?;

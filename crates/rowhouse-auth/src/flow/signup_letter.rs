@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::Fault;
-use crate::flow::new_user::{app_metadata, tell_created};
+use crate::flow::new_user::{EMAIL, PHONE, app_metadata, tell_created};
 use crate::flow::one_time::{self, Return};
 use crate::letter::{Details, NewLetter};
 use crate::model::{Identity, Object, User};
@@ -88,12 +88,14 @@ pub(crate) async fn tell_owner(
 pub(crate) fn is_own(user: &User) -> bool {
     user.invited_at.is_none()
         && user.role == rowhouse_kernel::AUTHENTICATED
-        && user.app_metadata == app_metadata()
-        && user.identities.iter().all(|identity| identity.provider == "email")
+        && [EMAIL, PHONE].into_iter().any(|provider| {
+            let is_of = |identity: &Identity| identity.provider == provider;
+            user.app_metadata == app_metadata(provider) && user.identities.iter().all(is_of)
+        })
 }
 
-/// The id shown for an address that has an account: always the same, as for one that waits for its confirmation.
-fn stand_in(auth: &Auth, email: &str) -> Uuid {
+/// The id shown for an address or number that has an account: always the same, as for one that waits for its confirmation.
+pub(crate) fn stand_in(auth: &Auth, email: &str) -> Uuid {
     derived(auth, "stand-in", email)
 }
 
@@ -108,7 +110,7 @@ pub(crate) fn identity_id(auth: &Auth, user: Uuid) -> Uuid {
     derived(auth, "identity", &user.to_string())
 }
 
-fn with_subject(mut metadata: Object, id: Uuid) -> Object {
+pub(crate) fn with_subject(mut metadata: Object, id: Uuid) -> Object {
     metadata.insert("sub".to_owned(), Value::String(id.to_string()));
     metadata
 }
@@ -122,11 +124,11 @@ pub(crate) fn shown(auth: &Auth, id: Uuid, asked: &NewUser, now: OffsetDateTime)
         id: id.to_string(),
         user_id: id,
         identity_data: with_subject(asked.identity_data.clone(), id),
-        provider: "email".to_owned(),
+        provider: if asked.email.is_empty() { PHONE } else { EMAIL }.to_owned(),
         last_sign_in_at: Some(now),
         created_at: Some(now),
         updated_at: Some(now),
-        email: Some(asked.email.clone()),
+        email: Some(asked.email.clone()).filter(|email| !email.is_empty()),
     };
     User {
         id,
@@ -135,7 +137,7 @@ pub(crate) fn shown(auth: &Auth, id: Uuid, asked: &NewUser, now: OffsetDateTime)
         email: asked.email.clone(),
         email_confirmed_at: None,
         invited_at: None,
-        phone: String::new(),
+        phone: asked.phone.clone(),
         phone_confirmed_at: None,
         confirmation_sent_at: Some(now),
         confirmed_at: None,
@@ -146,7 +148,7 @@ pub(crate) fn shown(auth: &Auth, id: Uuid, asked: &NewUser, now: OffsetDateTime)
         phone_change_sent_at: None,
         reauthentication_sent_at: None,
         last_sign_in_at: None,
-        app_metadata: app_metadata(),
+        app_metadata: app_metadata(if asked.email.is_empty() { PHONE } else { EMAIL }),
         user_metadata: with_subject(asked.user_metadata.clone(), id),
         factors: Vec::new(),
         identities: vec![identity],

@@ -79,7 +79,7 @@ pub(crate) async fn verify(
     match outcome? {
         Outcome::Raised(grant) => Ok(grant.sign(auth, client, now).await?),
         Outcome::Wrong(FactorType::WebAuthn) => Err(ChallengeError::WrongAssertion),
-        Outcome::Wrong(_) => Err(ChallengeError::WrongCode),
+        Outcome::Wrong(kind) => Err(ChallengeError::WrongCode(kind)),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::flow::email_change::Confirmed;
 use crate::flow::notification::{self, Notification};
 use crate::flow::one_time::{self, Found, PKCE_PREFIX};
 use crate::flow::session::{self, Grant};
-use crate::flow::{auth_code, email_change, signup_letter};
+use crate::flow::{auth_code, email_change, phone_change, phone_signup, signup_letter};
 use crate::method::Method;
 use crate::model::{Session, User};
 use crate::one_time::{Purpose, VerifyType};
@@ -34,7 +34,7 @@ pub(crate) enum VerifyError {
     /// The code challenge that the link was asked for with is gone.
     #[error("No associated flow state found")]
     NoFlow,
-    /// Another user has the new address by now.
+    /// Another user has the new address or number by now.
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -46,7 +46,11 @@ carry_fault!(VerifyError);
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
     Link(Secret),
-    Code { email: String, code: Secret },
+    /// Of an address, or of a number where the kind of verification is about one.
+    Code {
+        address: String,
+        code: Secret,
+    },
 }
 
 /// How the answer reaches the client.
@@ -109,7 +113,9 @@ async fn attempt(
     let types = kind.token_types();
     let found = match proof {
         Proof::Link(token) => one_time::find_by_token(auth, tx, token.expose(), types).await?,
-        Proof::Code { email, code } => one_time::find_by_code(auth, tx, email, code.expose(), types).await?,
+        Proof::Code { address, code } => {
+            one_time::find_by_code(auth, tx, address, code.expose(), types).await?
+        }
     };
     let Some(found) = found.filter(|found| is_current(found, kind)) else { return Ok(Done::Refused) };
     if found.holder.user.is_banned(auth.now()) {
@@ -120,6 +126,8 @@ async fn attempt(
             Confirmed::Half => return Ok(Done::Half),
             Confirmed::Changed => tell_change(auth, tx, &found.holder.user, client).await?,
         },
+        VerifyType::PhoneChange => phone_change::confirm(auth, tx, &found).await?,
+        VerifyType::Sms => phone_signup::confirm(auth, tx, &found).await?,
         _ => confirm(auth, tx, &found).await?,
     }
     let is_pkce = matches!(proof, Proof::Link(token) if token.expose().starts_with(PKCE_PREFIX));
@@ -136,10 +144,12 @@ async fn tell_change(auth: &Auth, tx: &Transaction<'_>, before: &User, client: &
     notification::tell(auth, tx, &user, Notification::EmailChanged { old: &before.email }, client).await
 }
 
-/// Whether the letter went to an address that is still the account's, or part of its change.
+/// Whether letter or message went to an address or number that is still the account's, or part of its change.
 fn is_current(found: &Found, kind: VerifyType) -> bool {
     match kind {
         VerifyType::EmailChange => email_change::is_current(found),
+        VerifyType::PhoneChange => phone_change::is_current(found),
+        VerifyType::Sms => found.token.address == found.holder.user.phone,
         _ => found.token.address == found.holder.user.email.to_ascii_lowercase(),
     }
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use rowhouse_kernel::{Secret, TenantId};
 use serde::Deserialize;
 
-use super::{session_answer, user_answer};
+use super::{phone, session_answer, user_answer};
 use crate::Auth;
 use crate::flow::account::{self, AccountChange, AccountError};
 use crate::flow::one_time::Return;
@@ -26,6 +26,7 @@ pub(super) struct AccountBody {
     data: Option<Object>,
     app_metadata: Option<Object>,
     nonce: Option<String>,
+    channel: Option<String>,
     code_challenge: Option<String>,
     code_challenge_method: Option<String>,
 }
@@ -57,6 +58,7 @@ impl From<AccountError> for Refusal {
             }
             AccountError::Reauthentication(error) => error.into(),
             AccountError::Letters(error) => error.into(),
+            AccountError::Code(error) => error.into(),
             AccountError::Metadata(error) => error.into(),
             AccountError::Write(error) => error.into(),
             AccountError::Fault(fault) => fault.into(),
@@ -91,16 +93,14 @@ pub(super) async fn put(
     RedirectTo(redirect_to): RedirectTo,
     Body(body): Body<AccountBody>,
 ) -> Result<Response, Refusal> {
-    if body.phone.is_some_and(|phone| !phone.is_empty()) {
-        return Err(Refusal::phone_disabled());
-    }
     if body.app_metadata.is_some() {
         let message = "Updating app_metadata requires admin privileges";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "not_admin", message));
     }
+    let phone = phone::wanted(&auth, body.phone.as_deref(), body.channel.as_deref())?;
     let password = body.password.filter(|password| !password.expose().is_empty());
-    // A password costs as much hashing as a sign-in; an address can be probed for being taken.
-    match password.is_some() || body.email.is_some() {
+    // A password costs as much hashing as a sign-in; an address or number can be probed for being taken.
+    match password.is_some() || body.email.is_some() || phone.is_some() {
         true => auth.signin_limit.check(&client).await?,
         false => auth.refresh_limit.check(&client).await?,
     }
@@ -108,6 +108,7 @@ pub(super) async fn put(
     let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;
     let change = AccountChange {
         email: body.email,
+        phone,
         password,
         data: body.data,
         nonce: body.nonce.filter(|nonce| !nonce.is_empty()).map(Secret::new),

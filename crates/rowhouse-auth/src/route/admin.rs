@@ -15,6 +15,7 @@ use crate::Auth;
 use crate::fault::Fault;
 use crate::flow::admin::{self, AdminError, Directive};
 use crate::model::Object;
+use crate::phone::Phone;
 use crate::policy::Password;
 use crate::refusal::Refusal;
 use crate::request::{Administrator, Body, Client, Params, read_object};
@@ -35,6 +36,7 @@ pub(super) struct DirectiveBody {
     email: Option<String>,
     email_confirm: Option<bool>,
     phone: Option<String>,
+    phone_confirm: Option<bool>,
     password: Option<Password>,
     password_hash: Option<String>,
     user_metadata: Option<Object>,
@@ -124,9 +126,10 @@ impl From<AdminError> for Refusal {
             AdminError::NoSuchUser => Self::new(StatusCode::NOT_FOUND, "user_not_found", error.to_string()),
             AdminError::Email(error) => error.into(),
             AdminError::Password(error) => error.into(),
-            AdminError::PasswordAndHash | AdminError::UnsupportedHash | AdminError::BanDuration => {
-                Self::validation(error.to_string())
-            }
+            AdminError::NoAddress
+            | AdminError::PasswordAndHash
+            | AdminError::UnsupportedHash
+            | AdminError::BanDuration => Self::validation(error.to_string()),
             AdminError::Metadata(error) => error.into(),
             AdminError::Write(error) => error.into(),
             AdminError::Fault(fault) => fault.into(),
@@ -136,12 +139,12 @@ impl From<AdminError> for Refusal {
 
 impl DirectiveBody {
     fn directive(self) -> Result<Directive, Refusal> {
-        if self.phone.is_some_and(|phone| !phone.is_empty()) {
-            return Err(Refusal::phone_disabled());
-        }
         let id = self.id.filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
         let id = id.map_err(|_| Refusal::validation("ID must conform to the uuid v4 format"))?;
+        let phone = self.phone.filter(|phone| !phone.is_empty());
         Ok(Directive {
+            phone: phone.map(|phone| Phone::parse(&phone)).transpose()?,
+            phone_confirm: self.phone_confirm.unwrap_or(false),
             id,
             email: self.email,
             email_confirm: self.email_confirm.unwrap_or(false),

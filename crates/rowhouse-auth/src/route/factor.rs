@@ -1,6 +1,7 @@
 //! /factors: the signed-in user's second factors.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State, rejection::PathRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -9,16 +10,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::session_answer;
+use super::{phone, session_answer};
 use crate::Auth;
 use crate::factor::{FactorType, otpauth_uri, qr_svg};
-use crate::flow::challenge::{self, ChallengeError};
+use crate::flow::challenge::ChallengeError;
 use crate::flow::factor::{self, AppKey, Enrolment, FactorError};
 use crate::flow::holder::HolderError;
+use crate::flow::phone_challenge;
 use crate::flow::proof::Answer;
 use crate::flow::verification;
+use crate::phone::Phone;
 use crate::refusal::Refusal;
-use crate::request::{Body, Client, SignedIn};
+use crate::request::{Body, Client, SignedIn, read_object};
 use crate::store::factor::RenameError;
 
 pub(super) type FactorPath = Result<Path<Uuid>, PathRejection>;
@@ -30,6 +33,12 @@ pub(super) struct EnrollBody {
     #[serde(default)]
     friendly_name: Option<String>,
     issuer: Option<String>,
+    phone: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ChallengeBody {
+    channel: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,6 +102,7 @@ impl From<FactorError> for Refusal {
             FactorError::NameTaken(_) | FactorError::Rename(RenameError::Taken) => {
                 (S::UNPROCESSABLE_ENTITY, "mfa_factor_name_conflict")
             }
+            FactorError::PhoneExists => (S::UNPROCESSABLE_ENTITY, "mfa_verified_factor_exists"),
             FactorError::TooMany => (S::UNPROCESSABLE_ENTITY, "too_many_enrolled_mfa_factors"),
             FactorError::EnrollNeedsAal2 => (S::FORBIDDEN, "insufficient_aal"),
             FactorError::UnenrollNeedsAal2 => (S::UNPROCESSABLE_ENTITY, "insufficient_aal"),
@@ -116,11 +126,12 @@ impl From<ChallengeError> for Refusal {
             ChallengeError::ChallengeNotFound => (S::UNPROCESSABLE_ENTITY, "mfa_factor_not_found"),
             ChallengeError::AddressMismatch => (S::UNPROCESSABLE_ENTITY, "mfa_ip_address_mismatch"),
             ChallengeError::Expired(_) => (S::UNPROCESSABLE_ENTITY, "mfa_challenge_expired"),
-            ChallengeError::WrongCode | ChallengeError::WrongAssertion => {
+            ChallengeError::WrongCode(_) | ChallengeError::WrongAssertion => {
                 (S::UNPROCESSABLE_ENTITY, "mfa_verification_failed")
             }
             ChallengeError::Rejected(_) => (S::FORBIDDEN, "mfa_verification_rejected"),
             ChallengeError::Locked(error) => return error.into(),
+            ChallengeError::Code(error) => return error.into(),
             ChallengeError::Fault(fault) => return fault.into(),
         };
         Self::new(status, code, message)
@@ -164,17 +175,34 @@ pub(super) async fn enroll(
     count(&auth, caller, &client).await?;
     let kind = FactorType::parse(&body.factor_type)
         .ok_or_else(|| Refusal::validation("factor_type needs to be totp, phone, or webauthn"))?;
+    let phone = match kind {
+        FactorType::Phone => number(&auth, body.phone.as_deref())?,
+        FactorType::Totp | FactorType::WebAuthn => None,
+    };
     let friendly_name = body.friendly_name.unwrap_or_default();
-    let enrolment = Enrolment { kind, friendly_name, issuer: body.issuer };
+    let enrolment = Enrolment { kind, friendly_name, issuer: body.issuer, phone };
     let enrolled = factor::enroll(&auth, caller, enrolment, &client).await?;
     let mut answer =
         json!({ "id": enrolled.id, "type": kind.as_str(), "friendly_name": enrolled.friendly_name });
     if let Some(key) = enrolled.key {
         answer["totp"] = app_key(&key)?;
     }
+    if let (FactorType::Phone, Some(phone)) = (kind, body.phone) {
+        answer["phone"] = phone.into();
+    }
     let mut response = Json(answer).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The number of a factor. What the flow refuses altogether is refused before.
+fn number(auth: &Auth, phone: Option<&str>) -> Result<Option<Phone>, Refusal> {
+    if !auth.mfa.is_enabled(FactorType::Phone) {
+        return Err(FactorError::Disabled(FactorType::Phone).into());
+    }
+    let phone = phone.filter(|phone| !phone.is_empty());
+    let phone = phone.ok_or_else(|| Refusal::validation("Phone number required to enroll Phone factor"))?;
+    Ok(Some(Phone::parse(phone)?))
 }
 
 fn app_key(key: &AppKey) -> Result<Value, Refusal> {
@@ -188,9 +216,15 @@ pub(super) async fn challenge(
     caller: SignedIn,
     client: Client,
     id: FactorPath,
+    body: Bytes,
 ) -> Result<Response, Refusal> {
     count(&auth, caller, &client).await?;
-    let challenged = challenge::challenge(&auth, caller, factor_id(id)?, &client).await?;
+    let body: ChallengeBody = match body.is_empty() {
+        true => ChallengeBody::default(),
+        false => read_object(&body)?,
+    };
+    let asked = (factor_id(id)?, phone::channel(&auth, body.channel.as_deref())?);
+    let challenged = phone_challenge::challenge(&auth, caller, asked, &client).await?;
     let mut answer = json!({
         "id": challenged.id,
         "type": challenged.kind.as_str(),

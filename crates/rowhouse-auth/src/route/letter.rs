@@ -6,9 +6,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::phone::{self, Named};
 use crate::Auth;
 use crate::flow::letter_request::{self, LetterError, LetterRequest, NewAccount};
 use crate::flow::one_time::Return;
+use crate::flow::phone_request::Again;
 use crate::flow::reauthenticate::{self, ReauthenticationError};
 use crate::model::Object;
 use crate::pkce::Challenge;
@@ -24,6 +26,7 @@ pub(super) struct LetterBody {
     phone: Option<String>,
     create_user: Option<bool>,
     data: Option<Object>,
+    channel: Option<String>,
     code_challenge: Option<String>,
     code_challenge_method: Option<String>,
 }
@@ -53,9 +56,17 @@ pub(super) async fn sign_in(
     auth.signin_limit.check(&client).await?;
     let account =
         NewAccount { wanted: body.create_user.unwrap_or(true), data: body.data.clone().unwrap_or_default() };
-    let request = body.request(redirect_to, "One of email or phone must be set")?;
-    letter_request::sign_in(&auth, request, account, &client).await?;
-    Ok(nothing())
+    let channel = body.channel.clone().filter(|channel| !channel.is_empty());
+    match body.asked(redirect_to, "One of email or phone must be set")? {
+        Asked::Email(_) if channel.is_some() => {
+            Err(Refusal::validation("Channel should only be specified with Phone OTP"))
+        }
+        Asked::Email(request) => {
+            letter_request::sign_in(&auth, request, account, &client).await?;
+            Ok(nothing())
+        }
+        Asked::Phone(phone) => phone::sign_in(&auth, (&phone, channel.as_deref()), account, &client).await,
+    }
 }
 
 /// POST /recover
@@ -66,7 +77,10 @@ pub(super) async fn recover(
     Body(body): Body<LetterBody>,
 ) -> Result<Json<Value>, Refusal> {
     auth.signin_limit.check(&client).await?;
-    let request = body.request(redirect_to, "Password recovery requires an email")?;
+    let missing = "Password recovery requires an email";
+    let Asked::Email(request) = body.asked(redirect_to, missing)? else {
+        return Err(Refusal::validation(missing));
+    };
     letter_request::recover(&auth, request, &client).await?;
     Ok(nothing())
 }
@@ -80,16 +94,30 @@ pub(super) async fn resend(
 ) -> Result<Json<Value>, Refusal> {
     auth.signin_limit.check(&client).await?;
     let kind = body.kind.clone().unwrap_or_default();
-    let request = body.request(redirect_to, "Missing email address or phone number")?;
-    match kind.as_str() {
-        "signup" => letter_request::resend_confirmation(&auth, request, &client).await?,
-        "email_change" => letter_request::resend_email_change(&auth, request, &client).await?,
-        "" => {
+    match (kind.as_str(), body.asked(redirect_to, "Missing email address or phone number")?) {
+        ("signup", Asked::Email(request)) => {
+            letter_request::resend_confirmation(&auth, request, &client).await?;
+        }
+        ("email_change", Asked::Email(request)) => {
+            letter_request::resend_email_change(&auth, request, &client).await?;
+        }
+        ("signup" | "email_change", Asked::Phone(_)) => {
+            return Err(Refusal::validation("Type provided requires an email address"));
+        }
+        ("sms", Asked::Phone(phone)) => {
+            return phone::resend(&auth, Again::Confirmation, &phone, &client).await;
+        }
+        ("phone_change", Asked::Phone(phone)) => {
+            return phone::resend(&auth, Again::Change, &phone, &client).await;
+        }
+        ("sms" | "phone_change", Asked::Email(_)) => {
+            return Err(Refusal::validation("Type provided requires a phone number"));
+        }
+        _ => {
             return Err(Refusal::validation(
                 "Missing one of these types: signup, email_change, sms, phone_change",
             ));
         }
-        _ => return Err(Refusal::validation("Unsupported type")),
     }
     Ok(nothing())
 }
@@ -103,8 +131,7 @@ pub(super) async fn reauthenticate(
 ) -> Result<Json<Value>, Refusal> {
     auth.signin_limit.check(&client).await?;
     let back = Return { challenge: None, redirect_to };
-    reauthenticate::send(&auth, caller, back, &client).await?;
-    Ok(nothing())
+    Ok(phone::message(reauthenticate::send(&auth, caller, back, &client).await?))
 }
 
 impl From<ReauthenticationError> for Refusal {
@@ -113,7 +140,11 @@ impl From<ReauthenticationError> for Refusal {
             ReauthenticationError::NotLive(error) => return error.into(),
             ReauthenticationError::NoAddress => return Self::validation(error.to_string()),
             ReauthenticationError::NotConfirmed => (StatusCode::UNPROCESSABLE_ENTITY, "email_not_confirmed"),
+            ReauthenticationError::PhoneNotConfirmed => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "phone_not_confirmed")
+            }
             ReauthenticationError::Letters(error) => return error.into(),
+            ReauthenticationError::Code(error) => return error.into(),
             ReauthenticationError::Needed => (StatusCode::BAD_REQUEST, "reauthentication_needed"),
             ReauthenticationError::NotValid => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "reauthentication_not_valid")
@@ -129,19 +160,25 @@ fn nothing() -> Json<Value> {
     Json(json!({}))
 }
 
+/// A letter to an address, or a message to a number.
+enum Asked {
+    Email(LetterRequest),
+    Phone(String),
+}
+
 impl LetterBody {
-    fn request(self, redirect_to: String, missing: &'static str) -> Result<LetterRequest, Refusal> {
+    fn asked(self, redirect_to: String, missing: &'static str) -> Result<Asked, Refusal> {
         let challenge =
             Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
-        let named = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let email = match (named(self.email), named(self.phone)) {
-            (Some(email), None) => email,
-            (Some(_), Some(_)) => {
-                return Err(Refusal::validation("Only an email address or phone number should be provided"));
+        match Named::of(self.email, self.phone) {
+            Named::Email(email) => {
+                Ok(Asked::Email(LetterRequest { email, back: Return { challenge, redirect_to } }))
             }
-            (None, Some(_)) => return Err(Refusal::phone_disabled()),
-            (None, None) => return Err(Refusal::validation(missing)),
-        };
-        Ok(LetterRequest { email, back: Return { challenge, redirect_to } })
+            Named::Phone(phone) => Ok(Asked::Phone(phone)),
+            Named::Both => {
+                Err(Refusal::validation("Only an email address or phone number should be provided"))
+            }
+            Named::Nothing => Err(Refusal::validation(missing)),
+        }
     }
 }

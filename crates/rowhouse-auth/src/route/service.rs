@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
+use rowhouse_kernel::settings::Setting;
 use serde_json::{Value, json};
 
 use crate::Auth;
@@ -27,14 +28,14 @@ pub(super) async fn settings(State(auth): State<Auth>) -> Json<Value> {
         external.insert(name.to_owned(), Value::Bool(provider.enabled));
     }
     external.insert("email".to_owned(), Value::Bool(true));
-    external.insert("phone".to_owned(), Value::Bool(false));
+    external.insert("phone".to_owned(), Value::Bool(auth.sms.settings.enabled));
     external.insert("anonymous_users".to_owned(), Value::Bool(auth.settings.anonymous_users));
     Json(json!({
         "external": external,
         "disable_signup": auth.settings.disable_signup,
         "mailer_autoconfirm": auth.settings.mailer_autoconfirm,
-        "phone_autoconfirm": false,
-        "sms_provider": "",
+        "phone_autoconfirm": auth.sms.settings.autoconfirm,
+        "sms_provider": if auth.sms.settings.enabled { auth.sms.settings.provider.show() } else { String::new() },
         "saml_enabled": false,
         "saml_private_key_next_configured": false,
         "passkeys_enabled": auth.mfa.passkeys_enabled,

@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::phone::{self, Named, SignUpParts};
 use super::{session_answer, user_answer};
 use crate::Auth;
 use crate::flow::anonymous;
@@ -25,6 +26,7 @@ pub(super) struct SignUpBody {
     phone: Option<String>,
     password: Option<Password>,
     data: Option<Object>,
+    channel: Option<String>,
     code_challenge: Option<String>,
     code_challenge_method: Option<String>,
 }
@@ -39,10 +41,19 @@ pub(super) async fn post(
     if body.is_anonymous() {
         return sign_up_anonymously(&auth, body, &client).await;
     }
-    match sign_up(&auth, body.request(redirect_to)?, &client).await? {
-        SignedUp::Session(session) => Ok(session_answer(*session)),
-        SignedUp::Unconfirmed(user) => Ok(user_answer(*user)),
+    match body.request(redirect_to)? {
+        Asked::Email(request) => match sign_up(&auth, request, &client).await? {
+            SignedUp::Session(session) => Ok(session_answer(*session)),
+            SignedUp::Unconfirmed(user) => Ok(user_answer(*user)),
+        },
+        Asked::Phone(parts) => phone::sign_up(&auth, parts, &client).await,
     }
+}
+
+/// A sign-up with an address, or with a number.
+enum Asked {
+    Email(SignUp),
+    Phone(SignUpParts),
 }
 
 async fn sign_up_anonymously(auth: &Auth, body: SignUpBody, client: &Client) -> Result<Response, Refusal> {
@@ -63,6 +74,7 @@ impl From<SignUpError> for Refusal {
             SignUpError::Password(error) => return error.into(),
             SignUpError::Metadata(error) => return error.into(),
             SignUpError::Letters(error) => return error.into(),
+            SignUpError::Code(error) => return error.into(),
             SignUpError::Write(error) => return error.into(),
             SignUpError::Fault(fault) => return fault.into(),
         };
@@ -81,26 +93,26 @@ impl SignUpBody {
         [&self.email, &self.phone].into_iter().all(|text| text.as_deref().unwrap_or_default().is_empty())
     }
 
-    fn request(self, redirect_to: String) -> Result<SignUp, Refusal> {
+    fn request(self, redirect_to: String) -> Result<Asked, Refusal> {
         let challenge =
             Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
-        let named = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let email = match (named(self.email), named(self.phone)) {
-            (Some(email), None) => email,
-            (Some(_), Some(_)) => {
-                let message = "Only an email address or phone number should be provided on signup.";
-                return Err(Refusal::validation(message));
-            }
-            (None, Some(_)) => return Err(Refusal::phone_disabled()),
-            (None, None) => return Err(anonymous_disabled()),
-        };
         let password = self.password.filter(|password| !password.expose().is_empty());
-        let password = password.ok_or_else(|| Refusal::validation("Signup requires a valid password"))?;
-        Ok(SignUp {
-            email,
-            password,
-            data: self.data.unwrap_or_default(),
-            back: Return { challenge, redirect_to },
-        })
+        let no_password = || Refusal::validation("Signup requires a valid password");
+        let (data, channel) = (self.data.unwrap_or_default(), self.channel);
+        match Named::of(self.email, self.phone) {
+            Named::Email(email) => {
+                let (password, back) = (password.ok_or_else(no_password)?, Return { challenge, redirect_to });
+                Ok(Asked::Email(SignUp { email, password, data, back }))
+            }
+            Named::Phone(phone) => {
+                let (password, has_challenge) = (password.ok_or_else(no_password)?, challenge.is_some());
+                Ok(Asked::Phone(SignUpParts { phone, password, data, channel, has_challenge }))
+            }
+            Named::Both => {
+                let message = "Only an email address or phone number should be provided on signup.";
+                Err(Refusal::validation(message))
+            }
+            Named::Nothing => Err(anonymous_disabled()),
+        }
     }
 }

@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use super::id_token::{self, IdTokenBody};
+use super::phone::{self, Named};
 use super::session_answer;
 use crate::Auth;
-use crate::flow::password::{self, SignInError};
+use crate::flow::password::{self, Login, SignInError};
 use crate::flow::pkce::{self, ExchangeError};
 use crate::flow::refresh::{self, RefreshError};
 use crate::policy::Password;
@@ -62,6 +63,7 @@ impl From<SignInError> for Refusal {
         let code = match error {
             SignInError::InvalidCredentials | SignInError::Rejected(_) => "invalid_credentials",
             SignInError::EmailNotConfirmed => "email_not_confirmed",
+            SignInError::PhoneNotConfirmed => "phone_not_confirmed",
             SignInError::Banned => "user_banned",
             SignInError::Locked(error) => return error.into(),
             SignInError::Fault(fault) => return fault.into(),
@@ -105,18 +107,20 @@ pub(super) async fn post(
 
 async fn sign_in(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {
     auth.signin_limit.check(client).await?;
-    let named = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let email = match (named(body.email), named(body.phone)) {
-        (Some(email), None) => email,
-        (Some(_), Some(_)) => {
+    let login = match Named::of(body.email, body.phone) {
+        Named::Email(email) => Login::Email(email),
+        Named::Phone(phone) => {
+            phone::require_enabled(auth, "Phone logins are disabled")?;
+            Login::Phone(phone)
+        }
+        Named::Both => {
             let message = "Only an email address or phone number should be provided on login.";
             return Err(Refusal::validation(message));
         }
-        (None, Some(_)) => return Err(Refusal::phone_disabled()),
-        (None, None) => return Err(Refusal::validation("missing email or phone")),
+        Named::Nothing => return Err(Refusal::validation("missing email or phone")),
     };
     let password = body.password.ok_or(SignInError::InvalidCredentials)?;
-    Ok(session_answer(password::sign_in(auth, &email, password, client).await?))
+    Ok(session_answer(password::sign_in(auth, login, password, client).await?))
 }
 
 async fn exchange(auth: &Auth, body: GrantBody, client: &Client) -> Result<Response, Refusal> {

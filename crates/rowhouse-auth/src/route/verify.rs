@@ -10,12 +10,14 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded::Serializer;
 
+use super::phone::{self, Named};
 use super::{session_answer, verify_page};
 use crate::Auth;
 use crate::flow::one_time::PKCE_PREFIX;
 use crate::flow::verify::{Answer, Proof, Verified, VerifyError, verify};
 use crate::model::Session;
 use crate::one_time::VerifyType;
+use crate::phone::Phone;
 use crate::policy;
 use crate::refusal::Refusal;
 use crate::request::{Client, Params, RedirectTo, read_object};
@@ -85,7 +87,7 @@ pub(super) async fn post(
         let (token, kind) = link.parts()?;
         return follow(&auth, token, &kind, &target, &client).await;
     }
-    let (proof, kind) = read_object::<VerifyBody>(&body)?.proof()?;
+    let (proof, kind) = read_object::<VerifyBody>(&body)?.proof(&auth)?;
     auth.signin_limit.check(&client).await?;
     match verify(&auth, proof, kind, Answer::Session, &client).await? {
         Verified::Session(session) => Ok(session_answer(*session)),
@@ -104,7 +106,7 @@ async fn follow(
 ) -> Result<Response, Refusal> {
     auth.signin_limit.check(client).await?;
     let is_pkce = token.expose().starts_with(PKCE_PREFIX);
-    let verified = match VerifyType::parse(kind) {
+    let verified = match VerifyType::parse(kind).filter(|kind| !kind.is_of_phone()) {
         Some(kind) => {
             verify(auth, Proof::Link(token), kind, Answer::Redirect, client).await.map_err(Refusal::from)
         }
@@ -193,29 +195,35 @@ fn no_type() -> Refusal {
 }
 
 impl VerifyBody {
-    fn proof(self) -> Result<(Proof, VerifyType), Refusal> {
-        let named = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let kind = named(self.kind).ok_or_else(no_type)?;
-        let (email, phone) = (named(self.email), named(self.phone));
-        let proof = match (named(self.token), named(self.token_hash)) {
-            (Some(code), None) => match (email, phone) {
-                (Some(email), None) => Proof::Code { email: policy::email(&email)?, code: Secret::new(code) },
-                (None, Some(_)) => return Err(Refusal::phone_disabled()),
-                _ => {
-                    return Err(Refusal::validation(
-                        "Only an email address or phone number should be provided on verify",
-                    ));
-                }
-            },
-            (None, Some(_)) if email.is_some() || phone.is_some() => {
+    fn proof(self, auth: &Auth) -> Result<(Proof, VerifyType), Refusal> {
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let kind = given(self.kind).ok_or_else(no_type)?;
+        let named = Named::of(self.email, self.phone);
+        let (proof, is_of_phone) = match (given(self.token), given(self.token_hash), named) {
+            (Some(code), None, Named::Email(email)) => {
+                let address = policy::email(&email)?;
+                (Proof::Code { address, code: Secret::new(code) }, false)
+            }
+            (Some(code), None, Named::Phone(phone)) => {
+                phone::require_enabled(auth, "Phone logins are disabled")?;
+                let address = Phone::parse(&phone)?.as_str().to_owned();
+                (Proof::Code { address, code: Secret::new(code) }, true)
+            }
+            (Some(_), None, Named::Both | Named::Nothing) => {
+                let message = "Only an email address or phone number should be provided on verify";
+                return Err(Refusal::validation(message));
+            }
+            (None, Some(token), Named::Nothing) => (Proof::Link(Secret::new(token)), false),
+            (None, Some(_), _) => {
                 return Err(Refusal::validation("Only the token_hash and type should be provided"));
             }
-            (None, Some(token)) => Proof::Link(Secret::new(token)),
             _ => return Err(Refusal::validation("Verify requires either a token or a token hash")),
         };
         let kind =
-            VerifyType::parse(&kind).ok_or_else(|| Refusal::validation("Invalid email verification type"))?;
-        Ok((proof, kind))
+            VerifyType::parse(&kind).filter(|kind| !matches!(proof, Proof::Link(_)) || !kind.is_of_phone());
+        let kind = kind.ok_or_else(|| Refusal::validation("Invalid email verification type"))?;
+        // A code is looked up by what it was sent to: an address has none of the other kind.
+        if kind.is_of_phone() == is_of_phone { Ok((proof, kind)) } else { Err(VerifyError::Code.into()) }
     }
 }
 

@@ -21,6 +21,8 @@ settings! {
         pub send_email: Option<String> = None,
         /// Is told of new users: `{user}` → `{}`. Called by a job after the commit.
         pub after_user_created: Option<String> = None,
+        /// Delivers messages to phones in place of `auth_sms.provider`: `{user, sms: {otp, phone, sms_type}}` → `{}`.
+        pub send_sms: Option<String> = None,
         /// Key of the signatures of HTTP hooks: `v1,whsec_` and base64, or any text of at least 32 characters.
         pub secret: Option<Secret> = None,
         /// Whether HTTP hooks may be on this machine or in a private network.
@@ -68,7 +70,7 @@ impl AuthHookSettings {
     }
 
     /// Every hook with its setting.
-    pub(crate) fn all(&self) -> [(&'static str, Option<&str>); 6] {
+    pub(crate) fn all(&self) -> [(&'static str, Option<&str>); 7] {
         [
             ("custom_access_token", self.custom_access_token.as_deref()),
             ("before_user_created", self.before_user_created.as_deref()),
@@ -76,6 +78,7 @@ impl AuthHookSettings {
             ("mfa_verification_attempt", self.mfa_verification_attempt.as_deref()),
             ("send_email", self.send_email.as_deref()),
             ("after_user_created", self.after_user_created.as_deref()),
+            ("send_sms", self.send_sms.as_deref()),
         ]
     }
 }
@@ -122,7 +125,7 @@ impl Check for AuthHookSettings {
 }
 
 /// Plain HTTP to another machine.
-fn is_open_line(uri: &str) -> bool {
+pub(super) fn is_open_line(uri: &str) -> bool {
     let local = ["localhost", "127.", "[::1]"];
     uri.strip_prefix("http://").is_some_and(|rest| !local.iter().any(|host| rest.starts_with(host)))
 }

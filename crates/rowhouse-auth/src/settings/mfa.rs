@@ -16,6 +16,8 @@ settings! {
         pub mfa_totp_enabled: bool = true,
         /// Whether security keys and platform authenticators (WebAuthn) can be enrolled and used as second factors.
         pub mfa_webauthn_enabled: bool = false,
+        /// Whether phone numbers can be enrolled and used as second factors; `[auth_sms]` says who delivers the codes.
+        pub mfa_phone_enabled: bool = false,
         /// Second factors that a user may have, verified or not.
         pub mfa_max_enrolled_factors: u16 as "factors" = 10,
         /// How long a challenge to a factor or a passkey may be answered.
@@ -46,7 +48,7 @@ impl MfaSettings {
         match kind {
             FactorType::Totp => self.mfa_totp_enabled,
             FactorType::WebAuthn => self.mfa_webauthn_enabled,
-            FactorType::Phone => false,
+            FactorType::Phone => self.mfa_phone_enabled,
         }
     }
 }

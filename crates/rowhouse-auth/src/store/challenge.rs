@@ -23,6 +23,8 @@ pub(crate) struct ChallengeRow {
     pub(crate) address: Option<IpAddr>,
     /// Of WebAuthn.
     pub(crate) session: Option<Value>,
+    /// Digest of a code in a message.
+    pub(crate) otp_code: Option<String>,
 }
 
 /// A challenge to a factor.
@@ -32,6 +34,7 @@ pub(crate) struct NewChallenge {
     pub(crate) factor: Uuid,
     pub(crate) address: Option<IpAddr>,
     pub(crate) session: Option<Value>,
+    pub(crate) otp_code: Option<String>,
 }
 
 /// Stores a challenge to a factor.
@@ -43,8 +46,8 @@ pub(crate) async fn insert(client: &Client, new: &NewChallenge, now: OffsetDateT
                ), factor as (
                  update auth.mfa_factors set last_challenged_at = $4 where id = $2
                )
-               insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, web_authn_session_data)
-               values ($1, $2, $4, $3, $6)";
+               insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, web_authn_session_data, otp_code)
+               values ($1, $2, $4, $3, $6, $7)";
     client
         .execute_typed(
             sql,
@@ -55,6 +58,7 @@ pub(crate) async fn insert(client: &Client, new: &NewChallenge, now: OffsetDateT
                 (&now, Type::TIMESTAMPTZ),
                 (&(MOST - 1), Type::INT8),
                 (&new.session, Type::JSONB),
+                (&new.otp_code, Type::TEXT),
             ],
         )
         .await?;
@@ -64,7 +68,7 @@ pub(crate) async fn insert(client: &Client, new: &NewChallenge, now: OffsetDateT
 /// Locks a challenge to a factor: it is answered once.
 pub(crate) async fn lock(client: &Client, id: Uuid, factor: Uuid) -> Result<Option<ChallengeRow>, Fault> {
     let sql =
-        "select id, created_at, verified_at, ip_address, web_authn_session_data from auth.mfa_challenges
+        "select id, created_at, verified_at, ip_address, web_authn_session_data, otp_code from auth.mfa_challenges
                where id = $1 and factor_id = $2 for update";
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&factor, Type::UUID)]).await?;
     row.map(|row| {
@@ -74,6 +78,7 @@ pub(crate) async fn lock(client: &Client, id: Uuid, factor: Uuid) -> Result<Opti
             verified_at: row.try_get("verified_at")?,
             address: row.try_get("ip_address")?,
             session: row.try_get("web_authn_session_data")?,
+            otp_code: row.try_get("otp_code")?,
         })
     })
     .transpose()

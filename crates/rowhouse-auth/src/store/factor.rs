@@ -20,6 +20,8 @@ pub(crate) struct FactorRow {
     pub(crate) secret: Option<String>,
     /// The last time step whose code was accepted.
     pub(crate) last_step: Option<i64>,
+    /// Of a factor of the kind `phone`.
+    pub(crate) phone: Option<String>,
     /// Of WebAuthn, once verified.
     pub(crate) credential: Option<Value>,
     /// Wrong codes in a row.
@@ -38,6 +40,7 @@ impl FactorRow {
             is_verified: row.try_get("is_verified")?,
             secret: row.try_get("secret")?,
             last_step: row.try_get("last_totp_step")?,
+            phone: row.try_get("phone")?,
             credential: row.try_get("web_authn_credential")?,
             failed_attempts: row.try_get("failed_attempts")?,
             locked_until: row.try_get("locked_until")?,
@@ -49,7 +52,7 @@ impl FactorRow {
 pub(crate) async fn lock(client: &Client, id: Uuid, user: Uuid) -> Result<Option<FactorRow>, Fault> {
     let sql =
         "select id, factor_type::text, status = 'verified' as is_verified, secret, last_totp_step, failed_attempts,
-                 locked_until, web_authn_credential
+                 locked_until, web_authn_credential, phone
                from auth.mfa_factors where id = $1 and user_id = $2 for update";
     let row = client.query_typed_opt(sql, &[(&id, Type::UUID), (&user, Type::UUID)]).await?;
     row.as_ref().map_or(Ok(None), FactorRow::from_row)
@@ -75,13 +78,14 @@ pub(crate) struct NewFactor<'a> {
     pub(crate) kind: FactorType,
     pub(crate) friendly_name: &'a str,
     pub(crate) secret: Option<&'a str>,
+    pub(crate) phone: Option<&'a str>,
 }
 
 /// Stores a factor that is not verified yet.
 pub(crate) async fn insert(client: &Client, new: NewFactor<'_>, now: OffsetDateTime) -> Result<(), Fault> {
     let sql =
-        "insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, secret, created_at, updated_at)
-               values ($1, $2, $3, $4::text::auth.factor_type, 'unverified', $5, $6, $6)";
+        "insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, secret, created_at, updated_at, phone)
+               values ($1, $2, $3, $4::text::auth.factor_type, 'unverified', $5, $6, $6, $7)";
     client
         .execute_typed(
             sql,
@@ -92,9 +96,17 @@ pub(crate) async fn insert(client: &Client, new: NewFactor<'_>, now: OffsetDateT
                 (&new.kind.as_str(), Type::TEXT),
                 (&new.secret, Type::TEXT),
                 (&now, Type::TIMESTAMPTZ),
+                (&new.phone, Type::TEXT),
             ],
         )
         .await?;
+    Ok(())
+}
+
+/// Deletes a user's factor with a number, if it is not verified.
+pub(crate) async fn delete_unverified_phone(client: &Client, user: Uuid, phone: &str) -> Result<(), Fault> {
+    let sql = "delete from auth.mfa_factors where user_id = $1 and status = 'unverified' and phone = $2";
+    client.execute_typed(sql, &[(&user, Type::UUID), (&phone, Type::TEXT)]).await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::model::Object;
 use crate::one_time::{Purpose, Sent, TokenType};
+use crate::store::phone_user;
 use crate::store::user::{WriteError, taken};
 
 /// Stores when a letter was sent.
@@ -32,6 +33,9 @@ pub(crate) async fn note_sent(
         }
         (TokenType::Reauthentication, _) => {
             "update auth.users set reauthentication_sent_at = $2, updated_at = $2 where id = $1"
+        }
+        (TokenType::PhoneConfirmation | TokenType::PhoneChange, _) => {
+            return phone_user::note_sent(client, id, sent.token_type, now).await;
         }
     };
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;

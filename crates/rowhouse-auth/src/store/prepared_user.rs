@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::store::user::{BY_EMAIL, LIVE, LiveUser, OF_SESSION, UserRow};
+use crate::store::user::{BY_EMAIL, BY_PHONE, LIVE, LiveUser, OF_SESSION, UserRow};
 
 /// The user of a session, deleted or not.
 pub(crate) async fn find_of_session(
@@ -19,6 +19,12 @@ pub(crate) async fn find_of_session(
 /// By lower-case address, as [`super::user::find_by_email`] does.
 pub(crate) async fn find_by_email(client: &OwnSession<'_>, email: &str) -> Result<Option<UserRow>, Fault> {
     let row = client.query_prepared_opt(BY_EMAIL, &[(&email, Type::TEXT)]).await?;
+    row.as_ref().map(UserRow::from_row).transpose()
+}
+
+/// By number, as [`super::user::find_by_phone`] does.
+pub(crate) async fn find_by_phone(client: &OwnSession<'_>, phone: &str) -> Result<Option<UserRow>, Fault> {
+    let row = client.query_prepared_opt(BY_PHONE, &[(&phone, Type::TEXT)]).await?;
     row.as_ref().map(UserRow::from_row).transpose()
 }
 

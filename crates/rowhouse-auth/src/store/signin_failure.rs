@@ -13,7 +13,7 @@ use crate::fault::Fault;
 /// An account as it was given, and the client that gave it.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
-    /// Digest of the address in lower case.
+    /// Digest of the address in lower case, or of the number.
     pub(crate) account_digest: String,
     pub(crate) from: Option<IpAddr>,
 }
@@ -28,23 +28,48 @@ pub(crate) struct Lockout {
     pub(crate) seconds: f64,
 }
 
+/// `$1` the account's digest, `$2` the client's address, `$3` by what the account is named.
+macro_rules! locked_until {
+    ($name:literal) => {
+        concat!(
+            "select max(f.locked_until) from auth.signin_failures f
+             where f.account_digest = $1 and (f.network = auth.network_of($2)
+               or f.network = '0.0.0.0/0' and not exists (
+                 select from auth.known_networks k join auth.users u on u.id = k.user_id
+                 where ",
+            $name,
+            " = $3 and k.network = auth.network_of($2)))"
+        )
+    };
+}
+
 /// The time until which sign-ins are refused, if any: for this network, or for all that the user does not know.
 pub(crate) async fn find_lock(
     client: &OwnSession<'_>,
     attempt: &Attempt,
     email: &str,
 ) -> Result<Option<OffsetDateTime>, Fault> {
-    let sql = "select max(f.locked_until) from auth.signin_failures f
-               where f.account_digest = $1 and (f.network = auth.network_of($2)
-                 or f.network = '0.0.0.0/0' and not exists (
-                   select from auth.known_networks k join auth.users u on u.id = k.user_id
-                   where lower(u.email) = $3 and k.network = auth.network_of($2)))";
-    let row = client
-        .query_prepared_opt(
-            sql,
-            &[(&attempt.account_digest, Type::TEXT), (&attempt.from, Type::INET), (&email, Type::TEXT)],
-        )
-        .await?;
+    find_lock_by(client, locked_until!("lower(u.email)"), attempt, email).await
+}
+
+/// The same for an account that was named by its number.
+pub(crate) async fn find_phone_lock(
+    client: &OwnSession<'_>,
+    attempt: &Attempt,
+    phone: &str,
+) -> Result<Option<OffsetDateTime>, Fault> {
+    find_lock_by(client, locked_until!("u.phone"), attempt, phone).await
+}
+
+async fn find_lock_by(
+    client: &OwnSession<'_>,
+    sql: &'static str,
+    attempt: &Attempt,
+    name: &str,
+) -> Result<Option<OffsetDateTime>, Fault> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&attempt.account_digest, Type::TEXT), (&attempt.from, Type::INET), (&name, Type::TEXT)];
+    let row = client.query_prepared_opt(sql, &parameters).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?.flatten())
 }
 

@@ -119,6 +119,15 @@ pub(crate) async fn find_by_email(client: &Client, email: &str) -> Result<Option
     row.as_ref().map(UserRow::from_row).transpose()
 }
 
+pub(super) const BY_PHONE: &str =
+    select_user!("", "where u.phone = $1 and u.is_sso_user = false and u.deleted_at is null");
+
+/// By number, without plus sign and spaces.
+pub(crate) async fn find_by_phone(client: &Client, phone: &str) -> Result<Option<UserRow>, Fault> {
+    let row = client.query_typed_opt(BY_PHONE, &[(&phone, Type::TEXT)]).await?;
+    row.as_ref().map(UserRow::from_row).transpose()
+}
+
 /// Refuses an address that a user other than `except` has in any case. The unique index, GoTrue's over the exact
 /// text, decides between concurrent requests.
 pub(crate) async fn require_free(client: &Client, email: &str, except: Uuid) -> Result<(), WriteError> {
@@ -201,22 +210,28 @@ pub(crate) async fn list(
 #[derive(Debug)]
 pub(crate) struct NewUser {
     pub(crate) id: Uuid,
+    /// Empty for none.
     pub(crate) email: String,
+    /// Empty for none.
+    pub(crate) phone: String,
     pub(crate) role: String,
     pub(crate) encrypted_password: Option<String>,
+    /// Of the address.
     pub(crate) is_confirmed: bool,
+    /// Of the number.
+    pub(crate) is_phone_confirmed: bool,
     /// Invited users join somebody else's tenant and get none of their own.
     pub(crate) is_invited: bool,
     pub(crate) app_metadata: Object,
     pub(crate) user_metadata: Object,
-    /// Of the identity of the provider `email`.
+    /// Of the identity of the provider `email`, or `phone` for a user without address.
     pub(crate) identity_data: Object,
     pub(crate) banned_until: Option<OffsetDateTime>,
 }
 
-/// Creates a user with an e-mail identity; triggers create profile, organization and tenant.
+/// Creates a user with an identity for the address and one for the number; triggers create profile, organization and tenant.
 ///
-/// The address of another user ends in [`WriteError::EmailTaken`].
+/// The address of another user ends in [`WriteError::EmailTaken`], the number in [`WriteError::PhoneTaken`].
 pub(crate) async fn insert(
     client: &Client,
     user: &NewUser,
@@ -225,14 +240,19 @@ pub(crate) async fn insert(
 ) -> Result<(), WriteError> {
     let sql = "with person as (
                  insert into auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at,
-                   raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until, invited_at)
-                 values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, $3, coalesce($4, ''),
-                   case when $5 then $8 end, $6, $7, $8, $8, $10, case when $12 then $8 end)
-                 returning id, email
+                   raw_app_meta_data, raw_user_meta_data, created_at, updated_at, banned_until, invited_at, phone, phone_confirmed_at)
+                 values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, nullif($3, ''), coalesce($4, ''),
+                   case when $5 then $8 end, $6, $7, $8, $8, $10, case when $12 then $8 end, nullif($13, ''),
+                   case when $14 then $8 end)
+                 returning id, email, phone
                )
                insert into auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
-               select $9, id, id, $11, 'email', $8, $8, $8
-               from person";
+               select $9, id, id, $11, case when email is null then 'phone' else 'email' end, $8, $8, $8
+               from person
+               union all
+               select gen_random_uuid(), id, id, jsonb_build_object('sub', id, 'phone', phone, 'email_verified', false,
+                 'phone_verified', $14), 'phone', $8, $8, $8
+               from person where email is not null and phone is not null";
     let result = client
         .execute_typed(
             sql,
@@ -249,6 +269,8 @@ pub(crate) async fn insert(
                 (&user.banned_until, Type::TIMESTAMPTZ),
                 (&json(&user.identity_data), Type::JSONB),
                 (&user.is_invited, Type::BOOL),
+                (&user.phone, Type::TEXT),
+                (&user.is_phone_confirmed, Type::BOOL),
             ],
         )
         .await;
@@ -373,22 +395,4 @@ pub(crate) async fn note_sign_in_time(client: &Client, id: Uuid, now: OffsetDate
     let sql = "update auth.users set last_sign_in_at = $2 where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
     Ok(())
-}
-
-/// Deletes a user with all dependent rows. False if there is none.
-pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
-    Ok(client.query_typed_one("select auth.delete_user($1)", &[(&id, Type::UUID)]).await?.try_get(0)?)
-}
-
-/// Keeps the row for foreign keys, without address, number and metadata, and ends every session.
-pub(crate) async fn soft_delete(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<bool, Fault> {
-    let sql = "with sessions as (delete from auth.sessions where user_id = $1),
-                 tokens as (delete from auth.one_time_tokens where user_id = $1),
-                 identities as (delete from auth.identities where user_id = $1)
-               update auth.users
-               set email = encode(sha256(convert_to(id || coalesce(email, ''), 'utf8')), 'hex'),
-                 phone = null, email_change = '', phone_change = '', encrypted_password = '',
-                 raw_user_meta_data = '{}', raw_app_meta_data = '{}', deleted_at = $2, updated_at = $2
-               where id = $1 and deleted_at is null";
-    Ok(client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await? == 1)
 }

@@ -68,7 +68,7 @@ fn every_action_is_in_the_manual() {
 
 /// Whether a text of a migration is the name of an action on accounts.
 fn is_action(word: &str) -> bool {
-    let fields = ["user_id", "user_email", "user_metadata", "user_agent", "login_failed"];
+    let fields = ["user_id", "user_email", "user_phone", "user_metadata", "user_agent", "login_failed"];
     let is_named = ["user_", "token_", "invite_", "entries_"].iter().any(|prefix| word.starts_with(prefix));
     let is_word = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     is_word && !fields.contains(&word) && (is_named || ["login", "logout"].contains(&word))
