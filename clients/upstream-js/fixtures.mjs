@@ -81,6 +81,12 @@ skip_nonce_check = true
 enabled = true
 allow_dynamic_registration = true
 authorization_path = "/oauth/consent"
+[auth_sms]
+enabled = true
+# Nobody listens there: the suite expects that no message can be sent.
+provider = "webhook"
+webhook_url = "http://127.0.0.1:9/"
+webhook_secret = "the secret of a webhook that nobody serves"
 `,
   },
 }

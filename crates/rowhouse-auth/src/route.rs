@@ -57,7 +57,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/signup", post(signup::post))
         .route("/token", post(token::post))
         .route("/otp", post(letter::sign_in))
-        .route("/magiclink", post(letter::sign_in))
+        .route("/magiclink", post(letter::magic_link))
         .route("/recover", post(letter::recover))
         .route("/resend", post(letter::resend))
         .route("/reauthenticate", get(letter::reauthenticate))

@@ -46,7 +46,22 @@ impl From<LetterError> for Refusal {
     }
 }
 
-/// POST /otp and /magiclink
+/// POST /magiclink: as /otp, by mail only.
+pub(super) async fn magic_link(
+    state: State<Auth>,
+    client: Client,
+    redirect_to: RedirectTo,
+    Body(body): Body<LetterBody>,
+) -> Result<Json<Value>, Refusal> {
+    if body.email.as_deref().unwrap_or_default().is_empty() {
+        state.signin_limit.check(&client).await?;
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return Err(Refusal::new(status, "validation_failed", "Password recovery requires an email"));
+    }
+    sign_in(state, client, redirect_to, Body(body)).await
+}
+
+/// POST /otp
 pub(super) async fn sign_in(
     State(auth): State<Auth>,
     client: Client,
@@ -94,15 +109,21 @@ pub(super) async fn resend(
 ) -> Result<Json<Value>, Refusal> {
     auth.signin_limit.check(&client).await?;
     let kind = body.kind.clone().unwrap_or_default();
-    match (kind.as_str(), body.asked(redirect_to, "Missing email address or phone number")?) {
+    if body.names_both() {
+        let message = "Only an email address or phone number should be provided.";
+        return Err(Refusal::validation(message));
+    }
+    let missing = match kind.as_str() {
+        "signup" | "email_change" => "Type provided requires an email address",
+        "sms" | "phone_change" => "Type provided requires a phone number",
+        _ => "Missing one of these types: signup, email_change, sms, phone_change",
+    };
+    match (kind.as_str(), body.asked(redirect_to, missing)?) {
         ("signup", Asked::Email(request)) => {
             letter_request::resend_confirmation(&auth, request, &client).await?;
         }
         ("email_change", Asked::Email(request)) => {
             letter_request::resend_email_change(&auth, request, &client).await?;
-        }
-        ("signup" | "email_change", Asked::Phone(_)) => {
-            return Err(Refusal::validation("Type provided requires an email address"));
         }
         ("sms", Asked::Phone(phone)) => {
             return phone::resend(&auth, Again::Confirmation, &phone, &client).await;
@@ -110,14 +131,7 @@ pub(super) async fn resend(
         ("phone_change", Asked::Phone(phone)) => {
             return phone::resend(&auth, Again::Change, &phone, &client).await;
         }
-        ("sms" | "phone_change", Asked::Email(_)) => {
-            return Err(Refusal::validation("Type provided requires a phone number"));
-        }
-        _ => {
-            return Err(Refusal::validation(
-                "Missing one of these types: signup, email_change, sms, phone_change",
-            ));
-        }
+        _ => return Err(Refusal::validation(missing)),
     }
     Ok(nothing())
 }
@@ -167,6 +181,12 @@ enum Asked {
 }
 
 impl LetterBody {
+    fn names_both(&self) -> bool {
+        [&self.email, &self.phone]
+            .into_iter()
+            .all(|text| text.as_deref().is_some_and(|text| !text.is_empty()))
+    }
+
     fn asked(self, redirect_to: String, missing: &'static str) -> Result<Asked, Refusal> {
         let challenge =
             Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;

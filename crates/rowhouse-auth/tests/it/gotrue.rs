@@ -75,6 +75,22 @@ async fn messages_of_refused_grants_are_gotrues() {
     assert_eq!(post("/signup", both.clone()).await, told(400, message));
     let message = "Only an email address or phone number should be provided on login.";
     assert_eq!(post("/token?grant_type=password", both).await, told(400, message));
+    let types = "Missing one of these types: signup, email_change, sms, phone_change";
+    let address = "Type provided requires an email address";
+    for (body, message) in [
+        (json!({ "email": "a@example.com" }), types),
+        (json!({ "type": "nothing", "email": "a@example.com" }), types),
+        (json!({ "type": "signup" }), address),
+        (json!({ "type": "email_change", "phone": "15551234567" }), address),
+        (json!({ "type": "sms", "email": "a@example.com" }), "Type provided requires a phone number"),
+        (
+            json!({ "type": "signup", "email": "a@example.com", "phone": "15551234567" }),
+            "Only an email address or phone number should be provided.",
+        ),
+    ] {
+        assert_eq!(post("/resend", body).await, told(400, message));
+    }
+    assert_eq!(post("/magiclink", json!({})).await, told(422, "Password recovery requires an email"));
     let google = json!({ "provider": "google", "id_token": "x" });
     let message = "Provider (issuer \"https://accounts.google.com\") is not enabled";
     assert_eq!(post("/token?grant_type=id_token", google).await, told(400, message));
