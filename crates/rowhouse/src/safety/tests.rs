@@ -50,8 +50,18 @@ mailer_autoconfirm = true
 captcha_provider = "turnstile"
 captcha_secret = "short"
 jwt_secret = "super-secret-jwt-token-with-at-least-32-characters-long"
+site_url = "http://app.example"
+[auth_oauth]
+enabled = true
+[auth_sms]
+enabled = true
+autoconfirm = true
+webhook_secret = "short"
+webhook_url = "http://sms.example"
+test_otp = "491701234567=123456"
 [auth_hooks]
 custom_access_token = "http://hooks.example"
+send_email = "http://hooks.example"
 secret = "short"
 [db]
 authenticator_service_password = "short"
