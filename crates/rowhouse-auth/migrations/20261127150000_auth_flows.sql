@@ -129,6 +129,7 @@ create table auth.flow_state (
 create unique index flow_state_auth_code_key on auth.flow_state (auth_code);
 create index flow_state_created_at_idx on auth.flow_state (created_at desc);
 create index flow_state_user_id_idx on auth.flow_state (user_id);
+create index flow_state_linking_target_id_idx on auth.flow_state (linking_target_id) where linking_target_id is not null;
 comment on table auth.flow_state is 'Sign-ins in progress: code challenges that wait for their verifier, redirects that wait for their callback.';
 
 alter table auth.one_time_tokens add constraint one_time_tokens_flow_state_id_fkey

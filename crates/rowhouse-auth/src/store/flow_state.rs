@@ -112,8 +112,9 @@ fn from_row(row: &tokio_postgres::Row) -> Result<FlowRow, Fault> {
     })
 }
 
-/// Ends a flow.
-pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<(), Fault> {
-    client.execute_typed("delete from auth.flow_state where id = $1", &[(&id, Type::UUID)]).await?;
-    Ok(())
+/// Ends a flow; false if it has ended.
+pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
+    let count =
+        client.execute_typed("delete from auth.flow_state where id = $1", &[(&id, Type::UUID)]).await?;
+    Ok(count == 1)
 }

@@ -216,7 +216,28 @@ pub(crate) async fn revoke_family(client: &Connection, id: Uuid, now: OffsetDate
     Ok(())
 }
 
-/// Deletes sessions of `user` with their refresh tokens. `current` is the caller's own.
+/// What a user's sessions have begun and nobody has exchanged: links of identities, codes, and codes of applications. What
+/// waits for a letter stays: it needs the letter.
+macro_rules! pending {
+    () => {
+        "flows as (
+           delete from auth.flow_state
+           where linking_target_id = $1 or (user_id = $1 and auth_code is not null)
+         ), codes as (
+           delete from auth.oauth_authorizations where user_id = $1 and status = 'approved' and consumed_at is null
+         )"
+    };
+}
+
+/// Ends what sessions of `user` have begun and nobody has exchanged.
+pub(crate) async fn end_pending(client: &Connection, user: Uuid) -> Result<(), Fault> {
+    let sql = concat!("with ", pending!(), " select");
+    client.query_typed(sql, &[(&user, Type::UUID)]).await?;
+    Ok(())
+}
+
+/// Deletes sessions of `user` with their refresh tokens; with more than one, also what they have begun and nobody has
+/// exchanged. `current` is the caller's own.
 pub(crate) async fn end(
     client: &Connection,
     user: Uuid,
@@ -224,9 +245,17 @@ pub(crate) async fn end(
     scope: Scope,
 ) -> Result<(), Fault> {
     let sql = match scope {
-        Scope::Global => "delete from auth.sessions where user_id = $1 and ($2::uuid is null or true)",
+        Scope::Global => concat!(
+            "with ",
+            pending!(),
+            " delete from auth.sessions where user_id = $1 and ($2::uuid is null or true)"
+        ),
         Scope::Local => "delete from auth.sessions where user_id = $1 and id = $2",
-        Scope::Others => "delete from auth.sessions where user_id = $1 and id is distinct from $2",
+        Scope::Others => concat!(
+            "with ",
+            pending!(),
+            " delete from auth.sessions where user_id = $1 and id is distinct from $2"
+        ),
     };
     client.execute_typed(sql, &[(&user, Type::UUID), (&current, Type::UUID)]).await?;
     Ok(())

@@ -131,8 +131,8 @@ pub(crate) async fn finish(auth: &Auth, callback: Callback, client: &Client) -> 
         Err(error) => {
             let operation = client.operation("auth.drop_external");
             let drop = async move |db: &tokio_postgres::Client| flow_state::delete(db, id).await;
-            let dropped: Result<(), Fault> = auth.control.statement(&operation, drop).await;
-            let error = dropped.map_or_else(CallbackError::from, |()| error);
+            let dropped: Result<bool, Fault> = auth.control.statement(&operation, drop).await;
+            let error = dropped.map_or_else(CallbackError::from, |_| error);
             Err(Refused { target: Some(target), error })
         }
     }
@@ -220,6 +220,10 @@ async fn settle(
     now: OffsetDateTime,
 ) -> Result<Effect, CallbackError> {
     let Arrival { flow, provider, profile, tokens, new } = arrival;
+    // The user may have signed out everywhere while the provider was asked.
+    if !flow.has_challenge && !flow_state::delete(tx, flow.id).await? {
+        return Err(CallbackError::UnknownState);
+    }
     let user = match flow.link_to {
         Some(user) if flow.has_challenge => postpone(auth, tx, user, arrival).await.map(|()| user)?,
         Some(user) => {
@@ -235,7 +239,6 @@ async fn settle(
         let code = auth_code::issue(auth, tx, flow.id, user).await?.ok_or(CallbackError::UnknownState)?;
         return Ok(Effect::Code(code.expose().to_owned()));
     }
-    flow_state::delete(tx, flow.id).await?;
     let by = SignedInBy { method: Method::Oauth, provider: Some(&provider.name) };
     let grant = session::open(auth, tx, user, by, client, now).await?.ok_or(Fault::Vanished)?;
     Ok(Effect::Session(Box::new(grant)))

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::link::{authorize, identities, path_of};
 use super::{BROWSER, FakeProvider, SITE, Visitor, acme, is_error, parameter, person, start, visit};
-use crate::app::App;
+use crate::app::{App, Person};
 
 const VERIFIER: &str = "a verifier of at least forty-three characters";
 
@@ -173,6 +173,46 @@ async fn identity_that_somebody_got_meanwhile_is_not_linked_by_the_exchange() {
     let exchange = json!({ "auth_code": parameter(&back, "code").unwrap(), "code_verifier": VERIFIER });
     app.post("/token?grant_type=pkce", exchange).await.is(422, "identity_already_exists");
     assert_eq!(identities(&app, &ann).await.len(), 1);
+}
+
+/// The path of the URL with which a link begins.
+async fn begin(app: &App, person: &Person, query: &str) -> String {
+    let told = authorize(app, person.token(), query).await.ok();
+    path_of(&Url::parse(told["url"].as_str().unwrap()).unwrap())
+}
+
+/// A session that was stolen has begun a link; then the owner ends it.
+#[tokio::test]
+async fn link_of_a_session_that_was_ended_has_no_effect() {
+    let provider = FakeProvider::start().await;
+    let app = start(&provider).await;
+    let query =
+        format!("&code_challenge={}&code_challenge_method=s256", sha256_base64url(VERIFIER.as_bytes()));
+    let sign_out = ("/logout?scope=global", json!({}));
+    let change = ("/user", json!({ "password": "another horse" }));
+    for (at, (path, body)) in [sign_out, change.clone(), change].into_iter().enumerate() {
+        let email = format!("{at}@example.com");
+        let (owner, stolen) = (app.sign_up(&email).await, app.sign_in(&email).await);
+        let begun = begin(&app, &stolen, &query).await;
+        let waiting = begin(&app, &stolen, "").await;
+        let there = visit(&app, &begun).await.target();
+        let claims = person(&email, "thief@example.com", true);
+        let back = visit(&app, &provider.admit(&there, claims)).await.target();
+        match (at, path) {
+            (_, "/logout?scope=global") => drop(app.post_as(path, owner.token(), body).await),
+            (1, _) => drop(app.put_as(path, owner.token(), body).await.ok()),
+            _ => {
+                let path = format!("/admin/users/{}", owner.id());
+                app.put_as(&path, &app.service_key, body).await.ok();
+            }
+        }
+        let exchange = json!({ "auth_code": parameter(&back, "code").unwrap(), "code_verifier": VERIFIER });
+        app.post("/token?grant_type=pkce", exchange).await.is(404, "flow_state_not_found");
+        assert_eq!(visit(&app, &waiting).await.body["error_code"], "bad_oauth_state");
+        let count = "select count(*) from auth.identities where user_id::text = $1";
+        let count: i64 = app.sql().await.query_one(count, &[&owner.id()]).await.unwrap().get(0);
+        assert_eq!(count, 1, "{email}");
+    }
 }
 
 /// Without a code challenge the URL asks whoever opens it; nothing but its button goes on.

@@ -276,3 +276,13 @@ async fn signed_out_user_decides_nothing() {
     app.post_as("/logout", person.token(), json!({})).await;
     show(&app, &person, &name).await.is(403, "session_not_found");
 }
+
+#[tokio::test]
+async fn code_of_a_user_who_signed_out_everywhere_is_refused() {
+    let app = start().await;
+    let shop = Shop::register(&app, json!({})).await;
+    let person = app.sign_up("ann@example.com").await;
+    let code = shop.code(&app, &person, "openid").await;
+    app.post_as("/logout?scope=global", person.token(), json!({})).await;
+    is_oauth_error(&shop.exchange(&app, &code).await, 400, "invalid_grant");
+}
