@@ -31,6 +31,9 @@ pub(crate) enum ChallengeError {
     /// Configuration does not allow such factors.
     #[error("MFA verification is disabled for {}", kind_name(*.0))]
     Disabled(FactorType),
+    /// A further factor is verified in a session that has one.
+    #[error("AAL2 required to verify a new factor")]
+    NeedsAal2,
     /// The factor has no such challenge.
     #[error("MFA factor with the provided challenge ID not found")]
     ChallengeNotFound,
@@ -147,7 +150,8 @@ async fn options(
     Ok(json!({ "type": kind, "credential_options": { "publicKey": options } }))
 }
 
-/// A factor of the caller, of an allowed kind.
+/// A factor of the caller, of an allowed kind. One that was enrolled before the user's first factor was verified does not
+/// raise sessions that lack that: somebody with the password alone may have enrolled it.
 pub(super) async fn lock_factor(
     auth: &Auth,
     tx: &Transaction<'_>,
@@ -155,7 +159,11 @@ pub(super) async fn lock_factor(
     factor: Uuid,
 ) -> Result<FactorRow, ChallengeError> {
     let found = factor::lock(tx, factor, holder.user.id).await?.ok_or(ChallengeError::FactorNotFound)?;
-    if auth.mfa.is_enabled(found.kind) { Ok(found) } else { Err(ChallengeError::Disabled(found.kind)) }
+    if !auth.mfa.is_enabled(found.kind) {
+        return Err(ChallengeError::Disabled(found.kind));
+    }
+    let is_weak = !found.is_verified && holder.lacks_factor();
+    if is_weak { Err(ChallengeError::NeedsAal2) } else { Ok(found) }
 }
 
 /// A challenge that may still be answered, by this client.

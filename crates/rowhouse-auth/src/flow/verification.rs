@@ -147,7 +147,7 @@ fn lock_after(failures: i32) -> Option<Duration> {
     Some(FIRST_LOCK.saturating_mul(factor).min(LONGEST_LOCK))
 }
 
-/// Raises the session; other unfinished enrolments of the kind are given up, as GoTrue does.
+/// Raises the session; other unfinished enrolments are given up. The first factor ends what began without it, too.
 async fn accept(
     auth: &Auth,
     tx: &Transaction<'_>,
@@ -156,11 +156,12 @@ async fn accept(
     client: &Client,
     now: OffsetDateTime,
 ) -> Result<Grant, Fault> {
-    factor::delete_unverified(tx, holder.user.id, factor.kind).await?;
+    factor::delete_unverified(tx, holder.user.id).await?;
     attempted(tx, holder, factor, "success").await?;
     if !factor.is_verified {
         let enrolled = Notification::FactorEnrolled { factor_type: factor.kind.as_str() };
         notification::tell(auth, tx, &holder.user, enrolled, client).await?;
+        session::end_pending(tx, holder.user.id).await?;
     }
     assurance::raise(auth, tx, holder, (Some(factor.id), factor.kind.method()), client, now).await
 }

@@ -123,6 +123,7 @@ impl From<ChallengeError> for Refusal {
             ChallengeError::Holder(error) => return error.into(),
             ChallengeError::FactorNotFound => (S::NOT_FOUND, "mfa_factor_not_found"),
             ChallengeError::Disabled(kind) => (S::UNPROCESSABLE_ENTITY, verify_code(kind)),
+            ChallengeError::NeedsAal2 => (S::FORBIDDEN, "insufficient_aal"),
             ChallengeError::ChallengeNotFound => (S::UNPROCESSABLE_ENTITY, "mfa_factor_not_found"),
             ChallengeError::AddressMismatch => (S::UNPROCESSABLE_ENTITY, "mfa_ip_address_mismatch"),
             ChallengeError::Expired(_) => (S::UNPROCESSABLE_ENTITY, "mfa_challenge_expired"),

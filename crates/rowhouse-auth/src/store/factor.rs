@@ -122,11 +122,10 @@ pub(crate) async fn delete_abandoned(
     Ok(())
 }
 
-/// Deletes a user's factors of a kind that are not verified.
-pub(crate) async fn delete_unverified(client: &Client, user: Uuid, kind: FactorType) -> Result<(), Fault> {
-    let sql = "delete from auth.mfa_factors
-               where user_id = $1 and status = 'unverified' and factor_type = $2::text::auth.factor_type";
-    client.execute_typed(sql, &[(&user, Type::UUID), (&kind.as_str(), Type::TEXT)]).await?;
+/// Deletes a user's factors that are not verified, of any kind.
+pub(crate) async fn delete_unverified(client: &Client, user: Uuid) -> Result<(), Fault> {
+    let sql = "delete from auth.mfa_factors where user_id = $1 and status = 'unverified'";
+    client.execute_typed(sql, &[(&user, Type::UUID)]).await?;
     Ok(())
 }
 

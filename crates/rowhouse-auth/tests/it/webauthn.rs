@@ -9,6 +9,7 @@ use rowhouse_crypto::webauthn::soft::SoftAuthenticator;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, App, Person, mfa_settings};
+use crate::factor::Authenticator;
 
 pub(crate) const ORIGIN: &str = "http://rowhouse.test";
 pub(crate) const RP_ID: &str = "rowhouse.test";
@@ -91,12 +92,37 @@ async fn answer(
 
 /// A new user with a verified key.
 async fn with_key(app: &App, email: &str) -> (SoftAuthenticator, String, Person) {
-    let (authenticator, person) = (authenticator(), app.sign_up(email).await);
-    let factor = enroll(app, &person, "key").await;
-    let (id, _, options) = ask(app, &person, &factor).await;
+    let person = app.sign_up(email).await;
+    add_key(app, &person).await
+}
+
+async fn add_key(app: &App, person: &Person) -> (SoftAuthenticator, String, Person) {
+    let authenticator = authenticator();
+    let factor = enroll(app, person, "key").await;
+    let (id, _, options) = ask(app, person, &factor).await;
     let created = created(&authenticator, &options);
-    let raised = Person(answer(app, &person, &factor, &id, "create", created).await.ok());
+    let raised = Person(answer(app, person, &factor, &id, "create", created).await.ok());
     (authenticator, factor, raised)
+}
+
+#[tokio::test]
+async fn factor_enrolled_by_somebody_with_the_password_alone_raises_nothing() {
+    let app = start().await;
+    let ann = app.sign_up("a@example.com").await;
+    let stranger = app.sign_in("a@example.com").await;
+    let planted = Authenticator::enroll(&app, &stranger, "planted").await;
+    let (_, _, raised) = add_key(&app, &ann).await;
+    let user = app.get("/user", raised.token()).await.ok();
+    assert_eq!(user["factors"].as_array().unwrap().len(), 1, "{user}");
+    let stranger = app.sign_in("a@example.com").await;
+    planted.challenge(&app, &stranger).await.is(404, "mfa_factor_not_found");
+    // Nor one that the user is enrolling.
+    let second = Authenticator::enroll(&app, &raised, "second").await;
+    second.challenge(&app, &stranger).await.is(403, "insufficient_aal");
+    let challenge = second.challenge(&app, &raised).await.ok()["id"].clone();
+    let code = second.code(&app);
+    second.answer(&app, &stranger, &challenge, &code).await.is(403, "insufficient_aal");
+    second.answer(&app, &raised, &challenge, &code).await.ok();
 }
 
 #[tokio::test]
