@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::request::SignedIn;
 use crate::store::user::{LiveUser, UserRow};
 
-/// Why a genuine token is no longer valid.
+/// Why a genuine token is no longer valid, or not enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotLive {
     /// The user was deleted.
@@ -17,6 +17,9 @@ pub(crate) enum NotLive {
     /// The user is banned.
     #[error("User is banned")]
     UserBanned,
+    /// The user has a second factor, and the session has not verified it.
+    #[error("AAL2 session is required to link or unlink identities when MFA is enabled.")]
+    NeedsAal2,
 }
 
 /// Refuses users who were deleted, banned or signed out since the token was signed.
@@ -31,6 +34,17 @@ pub(crate) fn require_live(
         return Err(NotLive::SessionNotFound);
     }
     if live.row.user.is_banned(now) { Err(NotLive::UserBanned) } else { Ok(live.row) }
+}
+
+/// The same for what a session without the user's second factor may not do.
+pub(crate) fn require_strong(
+    live: Option<LiveUser>,
+    caller: SignedIn,
+    now: OffsetDateTime,
+) -> Result<UserRow, NotLive> {
+    let lacks_factor = live.as_ref().is_some_and(LiveUser::lacks_factor);
+    let row = require_live(live, caller, now)?;
+    if lacks_factor { Err(NotLive::NeedsAal2) } else { Ok(row) }
 }
 
 #[cfg(test)]

@@ -203,6 +203,9 @@ impl From<NotLive> for Refusal {
             NotLive::UserNotFound => "user_not_found",
             NotLive::SessionNotFound => "session_not_found",
             NotLive::UserBanned => "user_banned",
+            NotLive::NeedsAal2 => {
+                return Self::new(StatusCode::UNAUTHORIZED, "insufficient_aal", error.to_string());
+            }
         };
         Self::new(StatusCode::FORBIDDEN, code, error.to_string())
     }

@@ -194,29 +194,3 @@ pub(crate) async fn update_user(
         .await;
     result.map(|_| ()).map_err(taken)
 }
-
-/// The address of the account after one of its identities was removed: as it is, or that of another identity. `None`
-/// leaves the account without one.
-pub(crate) async fn set_address(
-    client: &Client,
-    user: Uuid,
-    email: Option<&str>,
-    is_verified: bool,
-    now: OffsetDateTime,
-) -> Result<(), WriteError> {
-    let sql = "update auth.users set email = $2, updated_at = $4,
-                 email_confirmed_at = case when $3 then coalesce(email_confirmed_at, $4) end
-               where id = $1";
-    let result = client
-        .execute_typed(
-            sql,
-            &[
-                (&user, Type::UUID),
-                (&email, Type::TEXT),
-                (&is_verified, Type::BOOL),
-                (&now, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await;
-    result.map(|_| ()).map_err(taken)
-}

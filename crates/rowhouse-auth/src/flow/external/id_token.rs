@@ -10,7 +10,7 @@ use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::new_user::tell_created;
 use crate::flow::session;
-use crate::live::{NotLive, require_live};
+use crate::live::{NotLive, require_strong};
 use crate::method::{Method, SignedInBy};
 use crate::model::Session;
 use crate::provider::{Expected, Nonce, Profile, Protocol, Provider, ProviderError, known_issuer};
@@ -91,7 +91,7 @@ pub(crate) async fn sign_in(
         let user: Uuid = match link_to {
             Some(caller) => {
                 let session = caller.session.map(|session| session.0);
-                require_live(user::find_live(tx, caller.user.0, session).await?, caller, now)?;
+                require_strong(user::find_live(tx, caller.user.0, session).await?, caller, now)?;
                 link(&service, tx, caller.user.0, (&provider.name, &profile), &from, now).await?;
                 caller.user.0
             }

@@ -8,7 +8,7 @@ use super::admit::{merged_metadata, note};
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::notification::{self, Notification};
-use crate::live::{NotLive, require_live};
+use crate::live::{NotLive, require_strong};
 use crate::model::{Identity, User};
 use crate::provider::Profile;
 use crate::request::{Client, SignedIn};
@@ -54,8 +54,8 @@ pub(crate) enum UnlinkError {
     LastIdentity,
     #[error("Identity doesn't exist")]
     NotFound,
-    /// The account would need the address of another one.
-    #[error("Unable to unlink identity due to email conflict")]
+    /// The account's address is this identity's alone. It is changed by letters, not by unlinking.
+    #[error("Unable to unlink identity that has the email of the user, change the email first")]
     EmailConflict,
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -146,7 +146,7 @@ pub(crate) async fn unlink(
         user::lock(tx, caller.user.0).await?;
         let session = caller.session.map(|session| session.0);
         let live = user::find_live(tx, caller.user.0, session).await?;
-        let owner = require_live(live, caller, now)?.user;
+        let owner = require_strong(live, caller, now)?.user;
         let provider = remove(tx, &owner, id, now).await?;
         let what = Notification::IdentityUnlinked { provider: &provider };
         Ok(notification::tell(&service, tx, &owner, what, &from).await?)
@@ -167,39 +167,16 @@ async fn remove(
     let (gone, left): (Vec<_>, Vec<_>) =
         user.identities.iter().partition(|identity| identity.identity_id == id);
     let gone = gone.first().ok_or(UnlinkError::NotFound)?;
-    identity::delete(tx, user.id, id).await?;
-    let keeps_address = gone.provider == "phone"
-        || user.email.is_empty()
-        || left.iter().any(|identity| identity.email.as_deref() == Some(&user.email));
-    if !keeps_address {
-        readdress(tx, user.id, &left, now).await?;
+    let has_address = |identity: &&&Identity| {
+        identity.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(&user.email))
+    };
+    let is_address = gone.provider == "email" || has_address(&gone);
+    if !user.email.is_empty() && is_address && !left.iter().any(|other| has_address(&other)) {
+        return Err(UnlinkError::EmailConflict);
     }
+    identity::delete(tx, user.id, id).await?;
     identity::list_providers(tx, user.id, now).await?;
     let at = AtProvider { provider: &gone.provider, subject: &gone.id };
     note(tx, "identity_unlinked", user.id, id, at).await?;
     Ok(gone.provider.clone())
-}
-
-/// The address went with its identity: the first verified one of the others follows.
-async fn readdress(
-    tx: &Transaction<'_>,
-    user: Uuid,
-    left: &[&Identity],
-    now: OffsetDateTime,
-) -> Result<(), UnlinkError> {
-    let is_verified =
-        |identity: &&&Identity| identity.identity_data.get("email_verified") == Some(&true.into());
-    let next = left.iter().filter(is_verified).find_map(|identity| identity.email.as_deref());
-    if let Some(email) = next {
-        match user::require_free(tx, email, user).await {
-            Err(WriteError::Fault(fault)) => return Err(fault.into()),
-            Err(_) => return Err(UnlinkError::EmailConflict),
-            Ok(()) => {}
-        }
-    }
-    match identity::set_address(tx, user, next, next.is_some(), now).await {
-        Err(WriteError::Fault(fault)) => Err(fault.into()),
-        Err(_) => Err(UnlinkError::EmailConflict),
-        Ok(()) => Ok(()),
-    }
 }

@@ -11,7 +11,7 @@ use super::callback::LIFETIME;
 use super::find;
 use crate::Auth;
 use crate::fault::Fault;
-use crate::live::require_live;
+use crate::live::require_strong;
 use crate::pkce::Challenge;
 use crate::provider::Provider;
 use crate::request::{Client, SignedIn};
@@ -49,7 +49,7 @@ pub(crate) async fn start(auth: &Auth, link: NewLink, client: &Client) -> Result
     let now = auth.now();
     let work = async move |tx: &Transaction<'_>| {
         let session = caller.session.map(|session| session.0);
-        require_live(user::find_live(tx, caller.user.0, session).await?, caller, now)?;
+        require_strong(user::find_live(tx, caller.user.0, session).await?, caller, now)?;
         Ok::<_, BeginError>(external_flow::insert(tx, &new, now).await?)
     };
     auth.control.run_tx(&client.operation("auth.begin_link"), work).await?;

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{FakeProvider, Visitor, acme, is_error, parameter, person, sign_in, start, visit};
 use crate::app::{Answer, App, Person};
+use crate::factor::{Authenticator, with_factor};
 
 /// Where the provider is asked to link an identity of the caller.
 pub(super) async fn authorize(app: &App, token: &str, query: &str) -> Answer {
@@ -79,19 +80,51 @@ async fn identity_is_linked_to_nobody_who_was_deleted_meanwhile() {
 }
 
 #[tokio::test]
-async fn address_follows_the_identities_that_are_left() {
+async fn address_is_not_moved_by_unlinking() {
     let provider = FakeProvider::start().await;
     let app = start(&provider).await;
     let ann = app.sign_up("a@example.com").await;
     link(&app, &provider, ann.token(), person("9", "b@example.com", true)).await;
     let email = identities(&app, &ann).await[0]["identity_id"].as_str().unwrap().to_owned();
-    let bea = app.sign_up("b@example.com").await;
     unlink(&app, ann.token(), &email).await.is(422, "email_conflict_identity_not_deletable");
-    let delete = "select auth.delete_user(id) from auth.users where id::text = $1";
-    app.sql().await.query_one(delete, &[&bea.id()]).await.unwrap();
+    link(&app, &provider, ann.token(), person("10", "a@example.com", true)).await;
     unlink(&app, ann.token(), &email).await.ok();
     let user = app.get("/user", ann.token()).await.ok();
-    assert_eq!((&user["email"], user["identities"].as_array().unwrap().len()), (&json!("b@example.com"), 1));
+    assert_eq!((&user["email"], user["identities"].as_array().unwrap().len()), (&json!("a@example.com"), 2));
+}
+
+#[tokio::test]
+async fn identities_are_linked_and_unlinked_with_the_second_factor() {
+    let provider = FakeProvider::start().await;
+    let app = start(&provider).await;
+    let (_, strong) = with_factor(&app, "a@example.com").await;
+    link(&app, &provider, strong.token(), person("9", "b@example.com", true)).await;
+    let linked = identities(&app, &strong).await[1]["identity_id"].as_str().unwrap().to_owned();
+    let weak = app.sign_in("a@example.com").await;
+    authorize(&app, weak.token(), "").await.is(401, "insufficient_aal");
+    unlink(&app, weak.token(), &linked).await.is(401, "insufficient_aal");
+    let token = provider.id_token(person("10", "c@example.com", true));
+    let body = json!({ "provider": "acme", "id_token": token, "link_identity": true });
+    let path = "/token?grant_type=id_token";
+    app.post_as(path, weak.token(), body.clone()).await.is(401, "insufficient_aal");
+    app.post_as(path, strong.token(), body).await.ok();
+    unlink(&app, strong.token(), &linked).await.ok();
+}
+
+#[tokio::test]
+async fn first_factor_ends_links_that_were_begun_without_it() {
+    let provider = FakeProvider::start().await;
+    let app = start(&provider).await;
+    let ann = app.sign_up("a@example.com").await;
+    let stranger = app.sign_in("a@example.com").await;
+    let told = authorize(&app, stranger.token(), "").await.ok();
+    let path = path_of(&Url::parse(told["url"].as_str().unwrap()).unwrap());
+    let there = Visitor::default().send(&app, Method::POST, &path, &[]).await.target();
+    let authenticator = Authenticator::enroll(&app, &ann, "phone").await;
+    let raised = Person(authenticator.verify(&app, &ann).await.ok());
+    let back = visit(&app, &provider.admit(&there, person("9", "b@example.com", true))).await.target();
+    is_error(&back, "bad_oauth_state");
+    assert_eq!(identities(&app, &raised).await.len(), 1);
 }
 
 #[tokio::test]
