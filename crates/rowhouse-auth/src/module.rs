@@ -233,7 +233,8 @@ fn make(assembly: &Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<Auth, C
 }
 
 fn add_surfaces(assembly: &mut Assembly, auth: Auth) {
-    assembly.surface(Surface::new("/auth/v1", Dialect::AUTH, crate::router(auth.clone())));
+    let surface = Surface::new("/auth/v1", Dialect::AUTH, crate::router(auth.clone()));
+    assembly.surface(Surface { basic: &["/oauth/token"], ..surface });
     assembly.surface(Surface::root(crate::well_known_router(auth)));
 }
 

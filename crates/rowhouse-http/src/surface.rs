@@ -31,6 +31,9 @@ pub struct Surface {
     pub router: Router,
     /// Largest body that axum's extractors accept, in bytes; a route that reads the body itself has its own limit.
     pub body_limit: usize,
+    /// Paths below the prefix whose routes read `Authorization: Basic` themselves, and limit who guesses there: it is no
+    /// invalid token.
+    pub basic: &'static [&'static str],
     /// How long a request may take from head to answer; `server.request_timeout` if `None`.
     pub deadline: Option<Duration>,
 }
@@ -39,7 +42,8 @@ impl Surface {
     /// A surface with the usual limits.
     #[must_use]
     pub fn new(prefix: impl Into<String>, dialect: Dialect, router: Router) -> Self {
-        Self { prefix: prefix.into(), dialect, router, body_limit: DEFAULT_BODY_LIMIT, deadline: None }
+        let (body_limit, basic) = (DEFAULT_BODY_LIMIT, &[][..]);
+        Self { prefix: prefix.into(), dialect, router, body_limit, basic, deadline: None }
     }
 
     /// A surface of single paths at the server's root.
@@ -168,12 +172,14 @@ pub struct SurfaceIndex(Arc<[Known]>);
 struct Known {
     prefix: String,
     dialect: Dialect,
+    basic: &'static [&'static str],
     deadline: Option<Duration>,
 }
 
 impl Known {
     fn of(surface: &Surface) -> Self {
-        Self { prefix: surface.prefix.clone(), dialect: surface.dialect, deadline: surface.deadline }
+        let Surface { prefix, dialect, basic, deadline, .. } = surface;
+        Self { prefix: prefix.clone(), dialect: *dialect, basic, deadline: *deadline }
     }
 }
 
@@ -194,6 +200,15 @@ impl SurfaceIndex {
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
         self.find(path).is_some()
+    }
+
+    /// Whether the route of this path reads `Authorization: Basic` itself.
+    #[must_use]
+    pub fn reads_basic(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|known| {
+            let rest = path.strip_prefix(known.prefix.as_str());
+            rest.is_some_and(|rest| known.basic.contains(&rest))
+        })
     }
 
     fn find(&self, path: &str) -> Option<&Known> {

@@ -25,7 +25,8 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     if !names_one_host(&request) {
         return dialect.fault(Fault::Host);
     }
-    if let Some((address, report)) = bad_token(&request).filter(|_| layers.surfaces.contains(&line.path))
+    let guessed = bad_token(&request).filter(|_| is_token(layers, &request, &line.path));
+    if let Some((address, report)) = guessed
         && layers.bad_tokens.check(address, &report).await.is_err()
     {
         return dialect.fault(Fault::Guessing);
@@ -57,6 +58,19 @@ fn bad_token(request: &Request) -> Option<(IpAddr, RateReport)> {
             Some((extensions.get::<ClientAddress>()?.0, report))
         }
     }
+}
+
+/// Whether what was refused was meant for a surface as a token.
+fn is_token(layers: &Layers, request: &Request, path: &str) -> bool {
+    layers.surfaces.contains(path) && !(layers.surfaces.reads_basic(path) && is_basic(request))
+}
+
+/// Whether the only `Authorization` is of the scheme `Basic`.
+fn is_basic(request: &Request) -> bool {
+    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
+    let scheme = value.and_then(|value| value.trim().split(' ').next());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
 }
 
 /// HTTP/1.1 requires exactly one `Host` (RFC 9112 section 3.2); no version may have several.

@@ -3,9 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
+use rowhouse_http::ServerSettings;
+use rowhouse_testkit::TestDatabase;
 use serde_json::json;
 
 use super::{BACK, Shop, VERIFIER, is_oauth_error, start, token, user_info};
+use crate::app::App;
 
 #[tokio::test]
 async fn incomplete_and_repeated_parameters_are_invalid_requests() {
@@ -198,4 +201,21 @@ async fn guesses_are_limited_and_applications_with_a_secret_are_not() {
     is_oauth_error(&public.refresh(&app, "x").await, 429, "temporarily_unavailable");
     is_oauth_error(&wrong.refresh(&app, "x").await, 429, "temporarily_unavailable");
     is_oauth_error(&shop.refresh(&app, "x").await, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn credentials_of_an_application_are_no_bad_tokens() {
+    let db = TestDatabase::create().await;
+    let app = App::with_setup(db, super::with_site(), |setup| {
+        setup.settings.put(super::oauth_settings());
+        setup.settings.update(|server: &mut ServerSettings| server.bad_token_rate_per_5min = 2);
+    })
+    .await;
+    let shop = Shop::register(&app, json!({})).await;
+    for _ in 0..5 {
+        is_oauth_error(&shop.refresh(&app, "x").await, 400, "invalid_grant");
+    }
+    for status in [401, 401, 429] {
+        assert_eq!(token(&app, Some("Bearer x"), &[("grant_type", "refresh_token")]).await.status, status);
+    }
 }
