@@ -6,6 +6,7 @@ pub(crate) mod anonymous;
 pub(crate) mod assurance;
 pub(crate) mod auth_code;
 pub(crate) mod challenge;
+mod claim;
 pub(crate) mod custom_provider;
 pub(crate) mod email_change;
 pub(crate) mod external;

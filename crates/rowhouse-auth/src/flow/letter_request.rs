@@ -7,6 +7,7 @@ use rowhouse_db::Transaction;
 
 use crate::Auth;
 use crate::fault::{Fault, HookError, carry_fault};
+use crate::flow::claim;
 use crate::flow::email_change;
 use crate::flow::new_user::{new_user, new_user_id, tell_created};
 use crate::flow::one_time::{self, Return};
@@ -144,6 +145,7 @@ async fn write_sign_in(
             Sent { token_type: TokenType::Confirmation, purpose: first_purpose(&user, Purpose::MagicLink) }
         }
     };
+    claim::drop_password(auth, tx, &user).await?;
     one_time::send(auth, tx, &user, sent, back, client).await?;
     Ok(Written::Letter)
 }

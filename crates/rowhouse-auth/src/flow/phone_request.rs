@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::{Fault, HookError, carry_fault};
+use crate::flow::claim;
 use crate::flow::letter_request::NewAccount;
 use crate::flow::new_user::{new_phone_user, new_phone_user_id, tell_created};
 use crate::flow::phone_code::{self, CodeError, SentCode, Text};
@@ -141,7 +142,11 @@ impl SignIn {
     async fn write(&self, tx: &Transaction<'_>, sent: &SentCode) -> Result<(), PhoneRequestError> {
         let (auth, new) = (&self.auth, &self.new);
         let user = match user::find_by_phone(tx, &new.phone).await? {
-            Some(row) => user::lock(tx, row.user.id).await?.ok_or(Fault::Vanished)?.user.id,
+            Some(row) => {
+                let user = user::lock(tx, row.user.id).await?.ok_or(Fault::Vanished)?.user;
+                claim::drop_password(auth, tx, &user).await?;
+                user.id
+            }
             None => {
                 self.require_account()?;
                 user::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;

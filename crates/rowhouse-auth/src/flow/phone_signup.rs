@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::Fault;
+use crate::flow::claim;
 use crate::flow::new_user::{new_phone_user, new_phone_user_id, tell_created};
 use crate::flow::one_time::Found;
 use crate::flow::phone_code::{self, CodeError, SentCode, Text};
@@ -51,7 +52,10 @@ pub(crate) async fn sign_up(
         let phone = request.phone.as_str();
         auth.sms.limit.check(SmsKind::Confirmation, phone, client).await.map_err(CodeError::from)?;
     }
-    let encrypted_password = Some(auth.hasher.hash(request.password).await?);
+    let encrypted_password = match is_confirmed {
+        true => Some(auth.hasher.hash(request.password).await?),
+        false => claim::hash(auth, ("", request.phone.as_str()), request.password, client).await?,
+    };
     let new = new_phone_user(new_phone_user_id(auth), &request.phone, data, is_confirmed);
     let identity_data = new.user_metadata.clone();
     let new = Arc::new(NewUser { encrypted_password, identity_data, ..new });
@@ -104,16 +108,19 @@ async fn write(
         return Ok(new.id);
     };
     let id = row.user.id;
-    let user = user::lock(tx, id).await?.ok_or(Fault::Vanished)?.user;
+    let row = user::lock(tx, id).await?.ok_or(Fault::Vanished)?;
+    let claim = claim::repeated(auth, &row, new);
+    let user = row.user;
     if user.is_confirmed() || !signup_letter::is_own(&user) {
         phone_code::put(auth, tx, id, (SIGN_IN, &new.phone), &sent.code).await?;
         letter_user::audit_repeated_sign_up(tx, id).await?;
         let is_known = user.phone_confirmed_at.is_some();
         return Ok(if is_known { signup_letter::stand_in(auth, &new.phone) } else { id });
     }
-    let metadata = signup_letter::with_subject(new.user_metadata.clone(), id);
-    phone_user::restart(tx, id, new.encrypted_password.as_deref(), &metadata, auth.now()).await?;
-    phone_code::put(auth, tx, id, (first, &new.phone), &sent.code).await?;
+    let metadata = signup_letter::with_subject(claim.user_metadata, id);
+    phone_user::restart(tx, id, claim.encrypted_password, &metadata, auth.now()).await?;
+    let again = Sent { purpose: claim.purpose, ..SIGN_IN };
+    phone_code::put(auth, tx, id, (again, &new.phone), &sent.code).await?;
     Ok(id)
 }
 

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
+use crate::flow::claim;
 use crate::flow::new_user::{new_user, new_user_id, tell_created};
 use crate::flow::one_time::Return;
 use crate::flow::phone_code::CodeError;
@@ -81,7 +82,10 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
     if !is_confirmed {
         auth.letter_limit.check(LetterKind::Confirmation, &email, client).await?;
     }
-    let encrypted_password = Some(auth.hasher.hash(request.password).await?);
+    let encrypted_password = match is_confirmed {
+        true => Some(auth.hasher.hash(request.password).await?),
+        false => claim::hash(auth, (&email, ""), request.password, client).await?,
+    };
     let new = new_user(new_user_id(auth), email, data, is_confirmed);
     let identity_data = new.user_metadata.clone();
     let new = Arc::new(NewUser { encrypted_password, identity_data, ..new });

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::Fault;
+use crate::flow::claim;
 use crate::flow::new_user::{EMAIL, PHONE, app_metadata, tell_created};
 use crate::flow::one_time::{self, Return};
 use crate::letter::{Details, NewLetter};
@@ -34,7 +35,9 @@ pub(crate) async fn sign_up(
         return Ok(new.id);
     };
     let id = row.user.id;
-    let user = user::lock(tx, id).await?.ok_or(Fault::Vanished)?.user;
+    let row = user::lock(tx, id).await?.ok_or(Fault::Vanished)?;
+    let claim = claim::repeated(auth, &row, new);
+    let user = row.user;
     if user.is_confirmed() {
         tell_owner(auth, tx, &user, &back.redirect_to, client).await?;
         letter_user::audit_repeated_sign_up(tx, id).await?;
@@ -44,9 +47,9 @@ pub(crate) async fn sign_up(
         send(auth, tx, id, Purpose::Invite, back, client).await?;
         return Ok(id);
     }
-    let metadata = with_subject(new.user_metadata.clone(), id);
-    letter_user::restart(tx, id, new.encrypted_password.as_deref(), &metadata, auth.now()).await?;
-    send(auth, tx, id, Purpose::SignUp, back, client).await?;
+    let metadata = with_subject(claim.user_metadata, id);
+    letter_user::restart(tx, id, claim.encrypted_password, &metadata, auth.now()).await?;
+    send(auth, tx, id, claim.purpose, back, client).await?;
     Ok(id)
 }
 

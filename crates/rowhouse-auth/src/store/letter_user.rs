@@ -71,6 +71,13 @@ pub(crate) async fn restart(
     Ok(())
 }
 
+/// Takes the password from an account, if it has one.
+pub(crate) async fn drop_password(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<(), Fault> {
+    let sql = "update auth.users set encrypted_password = '', updated_at = $2 where id = $1 and encrypted_password <> ''";
+    client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
+    Ok(())
+}
+
 /// Confirms the account's address. `keeps_password` is false where whoever set the password has not been shown to own
 /// the address.
 pub(crate) async fn confirm(
