@@ -103,4 +103,8 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         include_str!("../migrations/20261127170000_auth_oauth_server.sql"),
     ),
     ("20261127170100_auth_phone.sql", include_str!("../migrations/20261127170100_auth_phone.sql")),
+    (
+        "20261127173000_auth_code_failures.sql",
+        include_str!("../migrations/20261127173000_auth_code_failures.sql"),
+    ),
 ];

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod audit_log;
 pub(crate) mod captured_message;
 pub(crate) mod challenge;
+pub(crate) mod code_failure;
 pub(crate) mod custom_provider;
 pub(crate) mod external_flow;
 pub(crate) mod factor;

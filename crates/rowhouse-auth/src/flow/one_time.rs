@@ -17,7 +17,7 @@ use crate::request::Client;
 use crate::store::flow_state::{self, NewFlow};
 use crate::store::one_time_token::{self, NewToken, TokenRow};
 use crate::store::user::{self, UserRow};
-use crate::store::{audit, letter_user};
+use crate::store::{audit, code_failure, letter_user};
 
 /// What links of sign-ins with a code challenge begin with; clients and templates of GoTrue know it.
 pub(crate) const PKCE_PREFIX: &str = "pkce_";
@@ -144,6 +144,10 @@ pub(crate) async fn find_by_token(
     Ok(token.map(|token| Found { token, holder }))
 }
 
+/// Wrong codes for an address within a day from which on each new code has one attempt: the owner can still get in by it,
+/// and who guesses learns next to nothing. Links are not affected.
+const MANY_FAILURES: i32 = 30;
+
 /// The token with this code that was sent to the address, unless it has expired or too many wrong codes came before.
 /// The attempt is counted first, for every token that the code could be of.
 pub(crate) async fn find_by_code(
@@ -159,7 +163,11 @@ pub(crate) async fn find_by_code(
     }
     let ids: Vec<Uuid> = holders.iter().map(|holder| holder.user.id).collect();
     let tokens = one_time_token::count_attempt(tx, address, &ids, types).await?;
-    let most = i32::from(auth.settings.otp_attempts);
+    let digest = auth.codes.digest("code_failures", address);
+    let most = match code_failure::recent(tx, &digest, auth.now()).await? {
+        MANY_FAILURES.. => 1,
+        _ => i32::from(auth.settings.otp_attempts),
+    };
     let fits = |token: &TokenRow| {
         let digest = code_hash(auth, &token.token_type, token.user, code);
         is_equal(digest.as_bytes(), token.code_hash.as_bytes())
@@ -169,10 +177,12 @@ pub(crate) async fn find_by_code(
     let asked = tokens.first().map(|token| token.user);
     let Some(token) = tokens.into_iter().find(fits) else {
         if let Some(user) = asked {
+            code_failure::count(tx, &digest, auth.now()).await?;
             audit::write(tx, "code_rejected", "user", user, json!({})).await?;
         }
         return Ok(None);
     };
+    code_failure::forget(tx, &digest).await?;
     let holder = holders.into_iter().find(|holder| holder.user.id == token.user);
     Ok(holder.map(|holder| Found { token, holder }))
 }

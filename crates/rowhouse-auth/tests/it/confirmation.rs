@@ -196,6 +196,42 @@ async fn wrong_codes_void_the_code_and_not_the_link() {
 }
 
 #[tokio::test]
+async fn wrong_codes_count_across_letters_for_a_day_or_until_the_right_one() {
+    let app = App::with(strict()).await;
+    sign_up(&app, "a@example.com", PASSWORD).await;
+    let guess = async || app.verify("signup", "a@example.com", "x").await.is(403, "otp_expired");
+    let again = async || {
+        app.post("/resend", json!({ "type": "signup", "email": "a@example.com" })).await.ok();
+        app.mail_to("a@example.com").await
+    };
+    for _ in 0..3 {
+        for _ in 0..10 {
+            guess().await;
+        }
+        again().await;
+    }
+    // One attempt is left for each code, and the link works.
+    guess().await;
+    let code = app.mail_to("a@example.com").await.code();
+    app.verify("signup", "a@example.com", &code).await.is(403, "otp_expired");
+    let code = again().await.code();
+    app.verify("signup", "a@example.com", &code).await.ok();
+    assert_eq!(app.count("auth.code_failures").await, 0);
+
+    sign_up(&app, "b@example.com", PASSWORD).await;
+    for _ in 0..3 {
+        app.verify("signup", "b@example.com", "x").await.is(403, "otp_expired");
+    }
+    let sql = app.sql().await;
+    sql.execute("update auth.code_failures set failures = 30", &[]).await.unwrap();
+    app.pass(std::time::Duration::from_secs(86_400));
+    app.post("/resend", json!({ "type": "signup", "email": "b@example.com" })).await.ok();
+    app.verify("signup", "b@example.com", "x").await.is(403, "otp_expired");
+    let code = app.mail_to("b@example.com").await.code();
+    app.verify("signup", "b@example.com", &code).await.ok();
+}
+
+#[tokio::test]
 async fn last_allowed_attempt_with_the_right_code_counts() {
     let app = App::with(AuthSettings { otp_attempts: 2, ..strict() }).await;
     sign_up(&app, "a@example.com", PASSWORD).await;
