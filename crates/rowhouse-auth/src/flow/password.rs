@@ -4,7 +4,7 @@ use metrics::counter;
 use rowhouse_crypto::digest_hex;
 use rowhouse_crypto::password::Verdict;
 use rowhouse_db::{OwnSession, Transaction};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::lock_letter;
 use crate::flow::session::{self, Grant};
+use crate::flow::signup_letter;
 use crate::hook::Hook;
 use crate::limit::TooManyRequests;
 use crate::method::Method;
@@ -30,7 +31,7 @@ pub(crate) enum SignInError {
     /// Wrong password or no such user: one answer for both.
     #[error("Invalid login credentials")]
     InvalidCredentials,
-    /// The project's hook refuses, right or wrong.
+    /// The project's hook refuses the right password.
     #[error("{0}")]
     Rejected(String),
     /// The password was right but the address is not confirmed.
@@ -91,9 +92,15 @@ async fn attempt(
     let (found, locked_until) = find(auth, &login, attempt.clone(), client).await?;
     require_unlocked(locked_until, auth.now())?;
     let stored = found.as_ref().and_then(|row| row.encrypted_password.clone());
-    let refuse = count_failure(auth, client, found.as_ref().map(|row| row.user.id), attempt.clone());
+    let known = found.as_ref().map(|row| row.user.id);
+    let refuse = async {
+        count_failure(auth, client, known, attempt.clone()).await?;
+        tell_hook(auth, known, &login, client).await
+    };
     let verdict = auth.hasher.verify_evenly(password.clone(), stored.clone(), refuse).await?;
-    ask_hook(auth, found.as_ref(), verdict.is_match(), client).await?;
+    if verdict.is_match() {
+        ask_hook(auth, found.as_ref(), client).await?;
+    }
     let (Some(row), Some(checked), true) = (found.as_ref(), stored, verdict.is_match()) else {
         return Err(SignInError::InvalidCredentials);
     };
@@ -153,26 +160,42 @@ async fn find(
     auth.control.own_statement(&client.operation(name), find).await
 }
 
-/// Lets the project's hook refuse a known user; it may end all sessions of the user, too.
-async fn ask_hook(
-    auth: &Auth,
-    found: Option<&UserRow>,
-    valid: bool,
-    client: &Client,
-) -> Result<(), SignInError> {
+/// Lets the project's hook refuse the right password; it may end all sessions of the user, too.
+async fn ask_hook(auth: &Auth, found: Option<&UserRow>, client: &Client) -> Result<(), SignInError> {
     let Some(row) = found else { return Ok(()) };
-    let event = json!({ "user_id": row.user.id, "valid": valid });
-    let answer = auth.hooks.call(Hook::PasswordVerification, event, client).await?.unwrap_or_default();
+    let answer = call_hook(auth, row.user.id, true, client).await?;
     if answer["decision"] != "reject" {
         return Ok(());
     }
-    if answer["should_logout_user"] == true {
-        let id = row.user.id;
-        let end = async move |tx: &Transaction<'_>| store::session::end(tx, id, None, Scope::Global).await;
-        auth.control.run_tx::<_, Fault>(&client.operation("auth.end_sessions"), end).await?;
-    }
+    obey(auth, row.user.id, &answer, client).await?;
     let message = answer["message"].as_str().filter(|message| !message.is_empty());
     Err(SignInError::Rejected(message.unwrap_or(REJECTED).to_owned()))
+}
+
+/// Tells the hook of a wrong password; for an unknown address with an id that nobody has. What it says, and whether it
+/// fails, is not told: it could depend on whether there is such a user.
+async fn tell_hook(auth: &Auth, known: Option<Uuid>, login: &Login, client: &Client) -> Result<(), Fault> {
+    let id = known.unwrap_or_else(|| signup_letter::stand_in(auth, login.name()));
+    // Its failure is in the log, and the sign-in is refused anyhow.
+    let Ok(answer) = call_hook(auth, id, false, client).await else { return Ok(()) };
+    match known {
+        Some(id) if answer["decision"] == "reject" => obey(auth, id, &answer, client).await,
+        _ => Ok(()),
+    }
+}
+
+async fn call_hook(auth: &Auth, user: Uuid, valid: bool, client: &Client) -> Result<Value, Fault> {
+    let event = json!({ "user_id": user, "valid": valid });
+    Ok(auth.hooks.call(Hook::PasswordVerification, event, client).await?.unwrap_or_default())
+}
+
+/// Ends the user's sessions if the hook says so.
+async fn obey(auth: &Auth, id: Uuid, answer: &Value, client: &Client) -> Result<(), Fault> {
+    if answer["should_logout_user"] != true {
+        return Ok(());
+    }
+    let end = async move |tx: &Transaction<'_>| store::session::end(tx, id, None, Scope::Global).await;
+    auth.control.run_tx::<_, Fault>(&client.operation("auth.end_sessions"), end).await.map(drop)
 }
 
 /// The password of a locked account is not compared, so that guessing costs no hashing.

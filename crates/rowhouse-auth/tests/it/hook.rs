@@ -77,6 +77,32 @@ async fn hook_refuses_a_right_password_and_ends_all_sessions() {
 }
 
 #[tokio::test]
+async fn hook_for_passwords_does_not_tell_which_addresses_are_known() {
+    let body = "begin insert into public.seen values (event ->> 'valid', event);
+        if exists (select from public.strangers s where s.id::text = event ->> 'user_id') then raise 'nobody'; end if;
+        return '{\"decision\": \"reject\", \"message\": \"no more\", \"should_logout_user\": true}'; end";
+    let app = with_function(body, |hooks, uri| hooks.password_verification_attempt = Some(uri)).await;
+    app.db.migrate("create table public.strangers (id text)").await;
+    let person = app.sign_up("a@example.com").await;
+    let known = app.password("a@example.com", "wrong").await;
+    let unknown = async || app.password("nobody@example.com", "wrong").await;
+    let first = unknown().await;
+    known.is(400, "invalid_credentials");
+    assert_eq!((known.status, &known.body), (first.status, &first.body));
+    // It is told of both, and what it says about the known one is done.
+    app.get("/user", person.token()).await.is(403, "session_not_found");
+    let sql = app.sql().await;
+    let seen = "select event ->> 'user_id' from public.seen order by event ->> 'user_id' = $1";
+    let seen = sql.query(seen, &[&person.id()]).await.unwrap();
+    let ids: Vec<String> = seen.iter().map(|row| row.get(0)).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1] && ids[1] == person.id(), "{ids:?}");
+    // Neither does its failure, as with a reference to users in its table.
+    sql.execute("insert into public.strangers values ($1)", &[&ids[0]]).await.unwrap();
+    let failed = unknown().await;
+    assert_eq!((failed.status, &failed.body), (first.status, &first.body));
+}
+
+#[tokio::test]
 async fn rejected_second_factor_ends_the_users_sessions() {
     let body = "begin return case when (event ->> 'valid')::boolean and event ->> 'factor_type' = 'totp' \
                 then '{\"decision\": \"reject\", \"message\": \"not here\"}' else '{\"decision\": \"continue\"}' end::jsonb; end";
