@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 
 use super::browser::Browser;
 use super::external::no_redirect;
-use super::page::{self, Words, is_german};
+use super::page::{self, Words, is_german, is_own_form};
 use super::redirect::redirect;
 use crate::Auth;
 use crate::flow::external::begin::{self, Begin, BeginError, Told};
@@ -173,8 +173,7 @@ pub(super) async fn post(
     auth.refresh_limit.check(&client).await?;
     let asked = Asked::read(query.as_deref());
     let Some(state) = asked.first(LINK) else { return Err(Refusal::wrong_method()) };
-    let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
-    let is_own = site.is_none_or(|site| site == b"same-origin");
+    let is_own = is_own_form(&headers);
     let digest = browser.known_digest().filter(|_| is_own).ok_or(BeginError::UnknownLink)?;
     let link = link_begin::find(&auth, state, &client).await?;
     let url = link_begin::open(&auth, (state, link), digest, &asked.told(), &client).await?;

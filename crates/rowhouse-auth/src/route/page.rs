@@ -2,7 +2,7 @@
 //! what the link is for.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 const STYLE: &str = "body{margin:0;padding:24px;background:#f4f5f7;color:#1c2430;font:16px/1.5 system-ui,sans-serif}\
     main{max-width:520px;margin:0 auto;padding:32px;background:#fff;border-radius:8px}h1{margin:0 0 16px;font-size:22px}\
@@ -19,6 +19,11 @@ pub(super) struct Words {
     /// Plain text; shown as such, whatever it contains.
     pub(super) text: String,
     pub(super) button: &'static str,
+}
+
+/// Whether a form was sent from a page of this server, as far as the browser says.
+pub(super) fn is_own_form(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
 
 /// Whether a client that prefers `language` gets German, else English.

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rowhouse_kernel::Secret;
 use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded::Serializer;
 
+use super::page::is_own_form;
 use super::phone::{self, Named};
 use super::{session_answer, verify_page};
 use crate::Auth;
@@ -81,9 +82,14 @@ pub(super) async fn post(
     client: Client,
     RedirectTo(target): RedirectTo,
     Params(link): Params<Link>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
     if link.token.is_some() {
+        // A form on another site would sign its visitor in to somebody else's account, past the page.
+        if auth.settings.verify_page && !is_own_form(&headers) {
+            return Ok(verify_page::show(client.language.as_deref()));
+        }
         let (token, kind) = link.parts()?;
         return follow(&auth, token, &kind, &target, &client).await;
     }

@@ -292,7 +292,13 @@ async fn scanner_uses_nothing_up_and_the_button_does() {
         let policy = page.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
     }
-    let tokens = app.open(Method::POST, &link).await.fragment();
+    // A form on another site only gets to the page.
+    for site in ["cross-site", "same-site"] {
+        let page = app.open_from(Method::POST, &link, Some(site)).await;
+        assert_eq!((page.status, page.location), (StatusCode::OK, None), "{site}");
+        assert!(page.text.contains("<form method=\"post\">"));
+    }
+    let tokens = app.open_from(Method::POST, &link, Some("same-origin")).await.fragment();
     app.get("/user", &tokens["access_token"]).await.ok();
 }
 

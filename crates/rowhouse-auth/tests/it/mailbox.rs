@@ -41,11 +41,21 @@ impl App {
 
     /// Opens a link, or presses the button of its page, without following the redirect.
     pub(crate) async fn open(&self, method: Method, link: &Url) -> Opened {
+        self.open_from(method, link, None).await
+    }
+
+    /// The same with what the browser says of the page where it began.
+    pub(crate) async fn open_from(&self, method: Method, link: &Url, site: Option<&str>) -> Opened {
         let path = format!("{}?{}", link.path(), link.query().unwrap());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let served: &rowhouse_testkit::TestApp = self;
         let request = client.request(method, format!("http://{}{path}", served.address));
-        let response = request.header("accept-language", "de-AT,en;q=0.5").send().await.unwrap();
+        let request = request.header("accept-language", "de-AT,en;q=0.5");
+        let request = match site {
+            Some(site) => request.header("sec-fetch-site", site),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
         let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
         let (status, headers) = (response.status(), response.headers().clone());
         Opened { status, headers, location, text: response.text().await.unwrap() }
