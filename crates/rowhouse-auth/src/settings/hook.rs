@@ -5,6 +5,7 @@ use std::time::Duration;
 use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings};
 use rowhouse_mail::{MailSettings, MailTransport};
+use url::{Host, Url};
 
 settings! {
     /// Hooks of identity. Each is `pg-functions://postgres/SCHEMA/FUNCTION`, a function from jsonb to jsonb, or an `https://` URL that is sent a signed POST.
@@ -126,8 +127,14 @@ impl Check for AuthHookSettings {
 
 /// Plain HTTP to another machine.
 pub(super) fn is_open_line(uri: &str) -> bool {
-    let local = ["localhost", "127.", "[::1]"];
-    uri.strip_prefix("http://").is_some_and(|rest| !local.iter().any(|host| rest.starts_with(host)))
+    let Ok(url) = Url::parse(uri) else { return false };
+    let is_local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !is_local
 }
 
 #[cfg(test)]
@@ -149,6 +156,28 @@ mod tests {
         assert_eq!(found(&settings), Vec::<String>::new());
         let none = unsafe_settings(&[GroupSpec::of::<MailSettings>()], &settings);
         assert_eq!(none, Vec::<String>::new());
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for open in [
+            "http://localhost.evil.example/a",
+            "http://127.evil.example/a",
+            "http://127.0.0.1.evil.example/a",
+            "http://localhost@evil.example/a",
+            "HTTP://hooks.example/a",
+        ] {
+            assert!(super::is_open_line(open), "{open}");
+        }
+        for closed in [
+            "http://localhost:3000/a",
+            "http://127.0.0.2/a",
+            "http://[::1]:80/a",
+            "https://hooks.example/a",
+            "pg-functions://postgres/public/a",
+        ] {
+            assert!(!super::is_open_line(closed), "{closed}");
+        }
     }
 
     #[test]
