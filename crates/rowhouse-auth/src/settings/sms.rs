@@ -49,7 +49,7 @@ settings! {
         pub timeout: Duration = Duration::from_secs(10),
         /// Numbers with codes of their own, to which nothing is sent: `491701234567=123456,…`.
         pub test_otp: Option<Secret> = None,
-        /// Until when those codes are valid, as RFC 3339 has it (`2027-01-31T00:00:00Z`); without end if not set.
+        /// Until when those codes are valid, as RFC 3339 has it (`2027-01-31T00:00:00Z`); without end if not set, which production refuses.
         pub test_otp_valid_until: Option<String> = None,
         /// Twilio's account SID.
         pub twilio_account_sid: Option<String> = None,
@@ -132,6 +132,7 @@ impl Check for SmsSettings {
     const REFUSED: &'static [(&'static str, &'static str)] = &[
         ("provider", "`sink` while messages are sent: with phone sign-in or `auth.mfa_phone_enabled`"),
         ("autoconfirm", "`true`: numbers would be confirmed without a message"),
+        ("test_otp", "set without `test_otp_valid_until`: known codes would sign in for ever"),
         ("webhook_secret", WEAK_SECRET),
         ("webhook_url", "`http:` to another machine; so for `twilio_url`"),
     ];
@@ -181,6 +182,9 @@ impl Check for SmsSettings {
         if self.enabled && self.autoconfirm {
             findings.refuse("autoconfirm", "numbers would be confirmed without a message");
         }
+        if self.enabled && self.test_otp.is_some() && self.test_otp_valid_until.is_none() {
+            findings.refuse("test_otp", "known codes without an end; expected test_otp_valid_until, too");
+        }
         let urls = [("twilio_url", Some(&self.twilio_url)), ("webhook_url", self.webhook_url.as_ref())];
         for (key, _) in
             urls.into_iter().filter(|(_, url)| url.is_some_and(|url| super::hook::is_open_line(url)))
@@ -197,6 +201,7 @@ impl Check for SmsSettings {
 #[cfg(test)]
 mod tests {
     use rowhouse_kernel::Secret;
+    use rowhouse_kernel::settings::{GroupSpec, Settings, unsafe_settings};
     use time::{Duration, OffsetDateTime};
 
     use super::SmsSettings;
@@ -211,6 +216,23 @@ mod tests {
         for wrong in ["", "Code", "{{ .Token }}", "{{ .Code"] {
             assert_eq!(text(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn production_wants_an_end_of_test_codes() {
+        let mut settings = Settings::default();
+        settings.update(|sms: &mut SmsSettings| {
+            sms.enabled = true;
+            sms.test_otp = Some(Secret::new("491701=123456"));
+        });
+        let is_refused = |settings: &Settings| {
+            let refused = unsafe_settings(&[GroupSpec::of::<SmsSettings>()], settings);
+            refused.iter().any(|line| line.starts_with("auth_sms.test_otp:"))
+        };
+        assert!(is_refused(&settings));
+        let end = Some("2027-01-31T00:00:00Z".to_owned());
+        settings.update(|sms: &mut SmsSettings| sms.test_otp_valid_until = end);
+        assert!(!is_refused(&settings));
     }
 
     #[test]
