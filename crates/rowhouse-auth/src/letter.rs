@@ -73,6 +73,7 @@ fn action(letter: Letter) -> &'static str {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Details<'a> {
     pub(crate) old_email: &'a str,
+    pub(crate) old_phone: &'a str,
     pub(crate) provider: &'a str,
     pub(crate) factor_type: &'a str,
 }
@@ -137,9 +138,9 @@ impl Letters {
         let data = match new.issued {
             Some(issued) => self.email_data(action, issued, None, new.redirect_to),
             None => {
-                let Details { old_email, provider, factor_type } = new.details;
+                let Details { old_email, old_phone, provider, factor_type } = new.details;
                 let base = EmailData::about(action, &self.issuer, new.redirect_to);
-                EmailData { old_email, provider, factor_type, ..base }
+                EmailData { old_email, old_phone, provider, factor_type, ..base }
             }
         };
         let event = json!({ "user": new.user, "email_data": data });

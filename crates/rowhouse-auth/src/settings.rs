@@ -113,7 +113,7 @@ settings! {
         pub verify_page: bool = true,
         /// Whether a changed address has to be confirmed from the former one, too.
         pub secure_email_change: bool = true,
-        /// Whether a new password needs a code by mail if the session is older than 24 hours.
+        /// Whether a new password or number needs a code by mail if the session is older than 24 hours.
         pub secure_password_change: bool = false,
         /// Shortest password accepted.
         pub password_min_length: u16 as "characters" = 6,

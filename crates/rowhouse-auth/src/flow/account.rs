@@ -106,12 +106,15 @@ pub(crate) async fn update(
     if let Some(email) = &email {
         email_change::count(auth, &before.user, email, client).await?;
     }
-    let (encrypted_password, nonce) = match change.password {
-        Some(password) => {
-            let nonce = reauthenticate::require(auth, caller, &before.user, change.nonce, client).await?;
-            (Some(new_hash(auth, password, before.encrypted_password).await?), nonce)
-        }
-        None => (None, None),
+    // A number signs in, too. An anonymous user has nothing yet by which to prove anything.
+    let is_guarded = change.password.is_some() || (phone.is_some() && !before.user.is_anonymous);
+    let nonce = match is_guarded {
+        true => reauthenticate::require(auth, caller, &before.user, change.nonce, client).await?,
+        false => None,
+    };
+    let encrypted_password = match change.password {
+        Some(password) => Some(new_hash(auth, password, before.encrypted_password).await?),
+        None => None,
     };
     let phone = match phone {
         Some(wanted) => Some(phone_change::send(auth, &before.user, wanted, client).await?),
@@ -180,7 +183,8 @@ async fn apply(
         change_email(auth, tx, id, &asked.back, client).await?;
     }
     if let Some(change) = &asked.phone {
-        phone_change::write(auth, tx, id, change).await?;
+        let user = user::find(tx, id).await?.ok_or(NotLive::UserNotFound)?.user;
+        phone_change::write(auth, tx, &user, change, client).await?;
     }
     let row = user::find(tx, id).await?;
     Ok(row.map(|row| row.user).ok_or(NotLive::UserNotFound)?)

@@ -30,6 +30,11 @@ pub(crate) enum Notification<'a> {
     FactorUnenrolled {
         factor_type: &'a str,
     },
+    PasskeyAdded,
+    PasskeyRemoved,
+    PhoneChanged {
+        old: &'a str,
+    },
     SignInLocked,
 }
 
@@ -42,6 +47,9 @@ impl<'a> Notification<'a> {
             Self::IdentityUnlinked { .. } => Letter::IdentityUnlinked,
             Self::FactorEnrolled { .. } => Letter::FactorEnrolled,
             Self::FactorUnenrolled { .. } => Letter::FactorUnenrolled,
+            Self::PasskeyAdded => Letter::PasskeyAdded,
+            Self::PasskeyRemoved => Letter::PasskeyRemoved,
+            Self::PhoneChanged { .. } => Letter::PhoneChanged,
             Self::SignInLocked => Letter::SignInLocked,
         }
     }
@@ -56,7 +64,8 @@ impl<'a> Notification<'a> {
             Self::FactorEnrolled { factor_type } | Self::FactorUnenrolled { factor_type } => {
                 Details { factor_type, ..none }
             }
-            Self::PasswordChanged | Self::SignInLocked => none,
+            Self::PhoneChanged { old } => Details { old_phone: old, ..none },
+            Self::PasswordChanged | Self::PasskeyAdded | Self::PasskeyRemoved | Self::SignInLocked => none,
         }
     }
 
@@ -69,6 +78,9 @@ impl<'a> Notification<'a> {
             Self::IdentityUnlinked { .. } => settings.mailer_notifications_identity_unlinked_enabled,
             Self::FactorEnrolled { .. } => settings.mailer_notifications_mfa_factor_enrolled_enabled,
             Self::FactorUnenrolled { .. } => settings.mailer_notifications_mfa_factor_unenrolled_enabled,
+            Self::PasskeyAdded => settings.mailer_notifications_passkey_added_enabled,
+            Self::PasskeyRemoved => settings.mailer_notifications_passkey_removed_enabled,
+            Self::PhoneChanged { .. } => settings.mailer_notifications_phone_changed_enabled,
             Self::SignInLocked => settings.mailer_notifications_sign_in_locked_enabled,
         }
     }

@@ -10,10 +10,11 @@ use crate::authenticator;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::factor::MAX_NAME;
 use crate::flow::holder::{self, Holder, HolderError};
+use crate::flow::notification::{self, Notification};
 use crate::flow::proof::note;
 use crate::request::{Client, SignedIn};
 use crate::store::passkey::{self, NewCeremony, Passkey, Purpose};
-use crate::store::{assurance, audit};
+use crate::store::{assurance, audit, user};
 use crate::webauthn::{Creation, Discoverable, SessionData, creation_options};
 
 /// Why a passkey is not registered, shown, renamed or removed.
@@ -98,7 +99,7 @@ pub(crate) async fn register(
         return Err(PasskeyError::NameTooLong);
     }
     let now = auth.now();
-    let service = auth.clone();
+    let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
         let holder = lock(tx, caller, now).await?;
         let row = passkey::end(tx, ceremony, Purpose::Registration, Some(holder.user.id)).await?;
@@ -107,7 +108,12 @@ pub(crate) async fn register(
             return Ok(Err(PasskeyError::ChallengeExpired));
         }
         let session: SessionData = serde_json::from_value(row.session).map_err(Fault::Json)?;
-        store(&service, tx, &holder, &session, (&creation, friendly_name.as_deref()), now).await
+        let made = (&creation, friendly_name.as_deref());
+        let stored = store(&service, tx, &holder, &session, made, now).await?;
+        if stored.is_ok() {
+            notification::tell(&service, tx, &holder.user, Notification::PasskeyAdded, &from).await?;
+        }
+        Ok(stored)
     };
     auth.control.run_tx::<_, PasskeyError>(&client.operation("auth.register_passkey"), work).await?
 }
@@ -196,9 +202,10 @@ pub(crate) async fn delete(
     client: &Client,
 ) -> Result<(), PasskeyError> {
     let now = auth.now();
+    let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
         let holder = lock(tx, caller, now).await?;
-        remove(tx, holder.user.id, id).await
+        remove(&service, tx, (holder.user.id, id), &from).await
     };
     auth.control.run_tx(&client.operation("auth.delete_passkey"), work).await
 }
@@ -210,16 +217,24 @@ pub(crate) async fn admin_delete(
     id: Uuid,
     client: &Client,
 ) -> Result<(), PasskeyError> {
+    let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
         assurance::lock_user(tx, user).await?;
-        remove(tx, user, id).await
+        remove(&service, tx, (user, id), &from).await
     };
     auth.control.run_tx(&client.operation("auth.admin_delete_passkey"), work).await
 }
 
-async fn remove(tx: &Transaction<'_>, user: Uuid, id: Uuid) -> Result<(), PasskeyError> {
+async fn remove(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    (user, id): (Uuid, Uuid),
+    client: &Client,
+) -> Result<(), PasskeyError> {
     if !passkey::delete(tx, user, id).await? {
         return Err(PasskeyError::NotFound);
     }
-    Ok(audit::write(tx, "passkey_deleted", "user", user, json!({ "passkey_id": id })).await?)
+    audit::write(tx, "passkey_deleted", "user", user, json!({ "passkey_id": id })).await?;
+    let owner = user::find(tx, user).await?.ok_or(Fault::Vanished)?.user;
+    Ok(notification::tell(auth, tx, &owner, Notification::PasskeyRemoved, client).await?)
 }

@@ -4,6 +4,8 @@ use rowhouse_db::Transaction;
 use uuid::Uuid;
 
 use crate::Auth;
+use crate::fault::Fault;
+use crate::flow::notification::{self, Notification};
 use crate::flow::one_time::Found;
 use crate::flow::phone_code::{self, CodeError, SentCode, Text};
 use crate::model::User;
@@ -54,13 +56,17 @@ pub(crate) async fn send(
 pub(crate) async fn write(
     auth: &Auth,
     tx: &Transaction<'_>,
-    user: Uuid,
+    user: &User,
     change: &PhoneChange,
+    client: &Client,
 ) -> Result<(), WriteError> {
     let phone = change.phone.as_str();
-    let Some(sent) = &change.code else { return apply(auth, tx, user, (phone, true)).await };
-    phone_user::set_pending(tx, user, phone, auth.now()).await?;
-    Ok(phone_code::put(auth, tx, user, (Sent::PHONE_CHANGE, phone), &sent.code).await?)
+    let Some(sent) = &change.code else {
+        apply(auth, tx, user.id, (phone, true)).await?;
+        return Ok(tell(auth, tx, user, client).await?);
+    };
+    phone_user::set_pending(tx, user.id, phone, auth.now()).await?;
+    Ok(phone_code::put(auth, tx, user.id, (Sent::PHONE_CHANGE, phone), &sent.code).await?)
 }
 
 /// Whether the code was sent to the number that is still wanted.
@@ -69,8 +75,21 @@ pub(crate) fn is_current(found: &Found) -> bool {
 }
 
 /// Makes the number that the code was sent to the account's.
-pub(crate) async fn confirm(auth: &Auth, tx: &Transaction<'_>, found: &Found) -> Result<(), WriteError> {
-    apply(auth, tx, found.holder.user.id, (&found.token.address, true)).await
+pub(crate) async fn confirm(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    found: &Found,
+    client: &Client,
+) -> Result<(), WriteError> {
+    let user = &found.holder.user;
+    apply(auth, tx, user.id, (&found.token.address, true)).await?;
+    Ok(tell(auth, tx, user, client).await?)
+}
+
+/// Tells the owner; `user` is as before the change.
+async fn tell(auth: &Auth, tx: &Transaction<'_>, user: &User, client: &Client) -> Result<(), Fault> {
+    let changed = Notification::PhoneChanged { old: &user.phone };
+    notification::tell(auth, tx, user, changed, client).await
 }
 
 /// Gives an account a number.

@@ -126,7 +126,7 @@ async fn attempt(
             Confirmed::Half => return Ok(Done::Half),
             Confirmed::Changed => tell_change(auth, tx, &found.holder.user, client).await?,
         },
-        VerifyType::PhoneChange => phone_change::confirm(auth, tx, &found).await?,
+        VerifyType::PhoneChange => phone_change::confirm(auth, tx, &found, client).await?,
         VerifyType::Sms => phone_signup::confirm(auth, tx, &found).await?,
         _ => confirm(auth, tx, &found).await?,
     }

@@ -18,6 +18,12 @@ settings! {
         pub mailer_notifications_mfa_factor_enrolled_enabled: bool = false,
         /// Whether users are told that a second factor was removed.
         pub mailer_notifications_mfa_factor_unenrolled_enabled: bool = false,
+        /// Whether users are told that a passkey was added.
+        pub mailer_notifications_passkey_added_enabled: bool = true,
+        /// Whether users are told that a passkey was removed.
+        pub mailer_notifications_passkey_removed_enabled: bool = true,
+        /// Whether users are told that their number was changed, or that they got one.
+        pub mailer_notifications_phone_changed_enabled: bool = true,
         /// Whether users are told that wrong passwords from elsewhere have locked sign-ins, at most once a day.
         pub mailer_notifications_sign_in_locked_enabled: bool = true,
     }

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use rowhouse_auth::{AuthSettings, NotificationSettings};
+use rowhouse_auth::{AuthSettings, MfaSettings, NotificationSettings, SmsSettings};
 use rowhouse_module::Roles;
 use rowhouse_testkit::{TestDatabase, until_true};
 use serde_json::{Value, json};
 
-use crate::app::{App, PASSWORD, Person, settings};
+use crate::app::{App, PASSWORD, Person, mfa_settings, settings};
 use crate::external::{FakeProvider, acme, person};
 use crate::factor::with_factor;
 use crate::mailbox::Mail;
+use crate::passkey::with_passkey;
+use crate::phone::{NUMBER, sms};
 
 fn all() -> NotificationSettings {
     NotificationSettings {
@@ -21,7 +23,7 @@ fn all() -> NotificationSettings {
         mailer_notifications_identity_unlinked_enabled: true,
         mailer_notifications_mfa_factor_enrolled_enabled: true,
         mailer_notifications_mfa_factor_unenrolled_enabled: true,
-        mailer_notifications_sign_in_locked_enabled: true,
+        ..NotificationSettings::default()
     }
 }
 
@@ -139,4 +141,33 @@ async fn owner_is_told_once_a_day_of_a_strangers_wrong_passwords() {
     assert_eq!(told(&app).await.len(), 1, "the owner's own network");
     lock_from(&app, 8, "a@example.com").await;
     assert_eq!(told(&app).await.len(), 2);
+}
+
+/// What outlasts a new password is told of by default.
+#[tokio::test]
+async fn owner_is_told_of_passkeys_and_numbers_unless_that_is_switched_off() {
+    for is_on in [true, false] {
+        let notifications = NotificationSettings {
+            mailer_notifications_passkey_added_enabled: is_on,
+            mailer_notifications_passkey_removed_enabled: is_on,
+            mailer_notifications_phone_changed_enabled: is_on,
+            ..NotificationSettings::default()
+        };
+        let app = App::with_setup(TestDatabase::create().await, settings(), |setup| {
+            if !is_on {
+                setup.settings.put(notifications);
+            }
+            setup.settings.put(MfaSettings { passkeys_enabled: true, ..mfa_settings() });
+            setup.settings.put(SmsSettings { autoconfirm: true, ..sms() });
+        })
+        .await;
+        let (_, ann, passkey) = with_passkey(&app, "a@example.com").await;
+        let path = format!("/passkeys/{}", passkey["id"].as_str().unwrap());
+        app.delete_as(&path, ann.token()).await;
+        app.put_as("/user", ann.token(), json!({ "phone": NUMBER })).await.ok();
+        let kinds: Vec<String> = told(&app).await.into_iter().map(|mail| mail.kind).collect();
+        let expected =
+            ["passkey_added_notification", "passkey_removed_notification", "phone_changed_notification"];
+        assert_eq!(kinds, if is_on { &expected[..] } else { &[] });
+    }
 }

@@ -37,7 +37,7 @@ async fn sign_in(app: &App, key: &mut SoftAuthenticator, user: &str) -> Answer {
 }
 
 /// A new user with a passkey.
-async fn with_passkey(app: &App, email: &str) -> (SoftAuthenticator, Person, Value) {
+pub(crate) async fn with_passkey(app: &App, email: &str) -> (SoftAuthenticator, Person, Value) {
     let (key, person) = (authenticator(), app.sign_up(email).await);
     let begun = begin(app, &person).await;
     let passkey = register(app, &person, &begun, &key).await.ok();

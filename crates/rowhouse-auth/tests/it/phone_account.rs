@@ -144,6 +144,24 @@ async fn user_without_address_reauthenticates_by_message() {
 }
 
 #[tokio::test]
+async fn new_number_from_an_old_session_needs_reauthentication_as_a_password_does() {
+    let strict = AuthSettings { secure_password_change: true, ..settings() };
+    let app = with(sms(), strict, AuthHookSettings::default()).await;
+    let person = app.sign_up("a@example.com").await;
+    app.pass(Duration::from_secs(25 * 3600));
+    let person = crate::app::Person(app.refresh(person.refresh_token()).await.ok());
+    let change = async |nonce: &str| {
+        app.put_as("/user", person.token(), json!({ "phone": NUMBER, "nonce": nonce })).await
+    };
+    change("").await.is(400, "reauthentication_needed");
+    assert!(app.messages().await.is_empty());
+    app.get("/reauthenticate", person.token()).await.ok();
+    let code = app.mail_to("a@example.com").await.code();
+    assert_eq!(change(&code).await.ok()["new_phone"], STORED);
+    change(&code).await.is(422, "reauthentication_not_valid");
+}
+
+#[tokio::test]
 async fn administrators_give_and_confirm_numbers() {
     let app = App::start().await;
     let key = &app.service_key;

@@ -76,6 +76,36 @@ pub(super) const EMBEDDED: &[(&str, &str)] = &[
         include_str!("../../templates/de/mfa_factor_unenrolled_notification.txt"),
     ),
     (
+        "de/passkey_added_notification.html",
+        include_str!("../../templates/de/passkey_added_notification.html"),
+    ),
+    (
+        "de/passkey_added_notification.subject",
+        include_str!("../../templates/de/passkey_added_notification.subject"),
+    ),
+    ("de/passkey_added_notification.txt", include_str!("../../templates/de/passkey_added_notification.txt")),
+    (
+        "de/passkey_removed_notification.html",
+        include_str!("../../templates/de/passkey_removed_notification.html"),
+    ),
+    (
+        "de/passkey_removed_notification.subject",
+        include_str!("../../templates/de/passkey_removed_notification.subject"),
+    ),
+    (
+        "de/passkey_removed_notification.txt",
+        include_str!("../../templates/de/passkey_removed_notification.txt"),
+    ),
+    (
+        "de/phone_changed_notification.html",
+        include_str!("../../templates/de/phone_changed_notification.html"),
+    ),
+    (
+        "de/phone_changed_notification.subject",
+        include_str!("../../templates/de/phone_changed_notification.subject"),
+    ),
+    ("de/phone_changed_notification.txt", include_str!("../../templates/de/phone_changed_notification.txt")),
+    (
         "de/password_changed_notification.html",
         include_str!("../../templates/de/password_changed_notification.html"),
     ),
@@ -180,6 +210,36 @@ pub(super) const EMBEDDED: &[(&str, &str)] = &[
         "en/mfa_factor_unenrolled_notification.txt",
         include_str!("../../templates/en/mfa_factor_unenrolled_notification.txt"),
     ),
+    (
+        "en/passkey_added_notification.html",
+        include_str!("../../templates/en/passkey_added_notification.html"),
+    ),
+    (
+        "en/passkey_added_notification.subject",
+        include_str!("../../templates/en/passkey_added_notification.subject"),
+    ),
+    ("en/passkey_added_notification.txt", include_str!("../../templates/en/passkey_added_notification.txt")),
+    (
+        "en/passkey_removed_notification.html",
+        include_str!("../../templates/en/passkey_removed_notification.html"),
+    ),
+    (
+        "en/passkey_removed_notification.subject",
+        include_str!("../../templates/en/passkey_removed_notification.subject"),
+    ),
+    (
+        "en/passkey_removed_notification.txt",
+        include_str!("../../templates/en/passkey_removed_notification.txt"),
+    ),
+    (
+        "en/phone_changed_notification.html",
+        include_str!("../../templates/en/phone_changed_notification.html"),
+    ),
+    (
+        "en/phone_changed_notification.subject",
+        include_str!("../../templates/en/phone_changed_notification.subject"),
+    ),
+    ("en/phone_changed_notification.txt", include_str!("../../templates/en/phone_changed_notification.txt")),
     (
         "en/password_changed_notification.html",
         include_str!("../../templates/en/password_changed_notification.html"),

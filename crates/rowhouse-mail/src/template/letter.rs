@@ -32,6 +32,12 @@ pub enum Letter {
     FactorEnrolled,
     /// A second factor was removed.
     FactorUnenrolled,
+    /// A passkey was added.
+    PasskeyAdded,
+    /// A passkey was removed.
+    PasskeyRemoved,
+    /// A number was changed.
+    PhoneChanged,
     /// Somebody has entered many wrong passwords.
     SignInLocked,
     /// Test delivery.
@@ -54,6 +60,9 @@ impl Letter {
         Self::IdentityUnlinked,
         Self::FactorEnrolled,
         Self::FactorUnenrolled,
+        Self::PasskeyAdded,
+        Self::PasskeyRemoved,
+        Self::PhoneChanged,
         Self::SignInLocked,
         Self::Test,
     ];
@@ -75,6 +84,9 @@ impl Letter {
             Self::IdentityUnlinked => "identity_unlinked_notification",
             Self::FactorEnrolled => "mfa_factor_enrolled_notification",
             Self::FactorUnenrolled => "mfa_factor_unenrolled_notification",
+            Self::PasskeyAdded => "passkey_added_notification",
+            Self::PasskeyRemoved => "passkey_removed_notification",
+            Self::PhoneChanged => "phone_changed_notification",
             Self::SignInLocked => "sign_in_locked_notification",
             Self::Test => "test",
         }
