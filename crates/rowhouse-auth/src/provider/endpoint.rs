@@ -57,7 +57,10 @@ impl Directory {
         }
         let scopes = scopes(provider, redirect.scopes, is_oidc).join(" ");
         let mut query = url.query_pairs_mut();
-        for (name, value) in redirect.params.iter().chain(&provider.params) {
+        // Providers read the first or the last of two; the administrator's is the only one.
+        let is_set = |name: &str| provider.params.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
+        let asked = redirect.params.iter().filter(|(name, _)| !is_set(name));
+        for (name, value) in provider.params.iter().chain(asked) {
             query.append_pair(name, value);
         }
         query

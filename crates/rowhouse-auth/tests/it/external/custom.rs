@@ -48,7 +48,11 @@ async fn provider_is_made_shown_changed_used_and_removed() {
     let none = admin(&app, Method::GET, &format!("{PATH}?type=oauth2"), json!({})).await.ok();
     assert_eq!(none, json!({ "providers": [] }));
 
-    let there = visit(&app, "/authorize?provider=custom:acme&scopes=email").await.target();
+    let path = "/authorize?provider=custom:acme&scopes=email&prompt=none&Prompt=none&login_hint=ann";
+    let there = visit(&app, path).await.target();
+    let prompts = there.query_pairs().filter(|(name, _)| name.eq_ignore_ascii_case("prompt"));
+    assert_eq!(prompts.count(), 1, "the administrator's alone: {there}");
+    assert_eq!(parameter(&there, "login_hint").as_deref(), Some("ann"));
     assert_eq!(parameter(&there, "scope").as_deref(), Some("openid email"));
     assert_eq!(parameter(&there, "prompt").as_deref(), Some("login"));
     let mut claims = person("1", "a@example.com", true);
