@@ -13,6 +13,7 @@ use crate::metadata;
 use crate::method::Amr;
 use crate::model::{Object, User};
 use crate::oauth::Delegation;
+use crate::oauth_scope::Scope;
 use crate::settings::AuthSettings;
 use crate::store::session::SessionRow;
 
@@ -87,8 +88,12 @@ impl<'a> AccessClaims<'a> {
         }
     }
 
-    /// The same for an application.
+    /// The same for an application, with what the user has allowed. `app_metadata` stays: policies decide by it.
     pub(crate) fn delegated(mut self, delegation: &Delegation) -> Self {
+        let allows = |scope| delegation.scopes.has(scope);
+        self.email = if allows(Scope::Email) { self.email } else { "" };
+        self.phone = if allows(Scope::Phone) { self.phone } else { "" };
+        self.user_metadata = if allows(Scope::Profile) { self.user_metadata } else { &NO_METADATA };
         self.client_id = Some(delegation.client);
         self.scope = Some(delegation.scopes.to_string());
         self

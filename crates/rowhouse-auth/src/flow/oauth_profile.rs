@@ -19,6 +19,24 @@ pub(crate) async fn find(auth: &Auth, caller: AnySignedIn, client: &Client) -> R
     Ok(claims)
 }
 
+/// What an application sees of the user object with these scopes.
+pub(crate) fn limited(user: User, scopes: &Scopes) -> User {
+    let (email, phone) = (scopes.has(Scope::Email), scopes.has(Scope::Phone));
+    let text = |is_shown: bool, text: String| if is_shown { text } else { String::new() };
+    User {
+        email: text(email, user.email),
+        email_confirmed_at: user.email_confirmed_at.filter(|_| email),
+        phone: text(phone, user.phone),
+        phone_confirmed_at: user.phone_confirmed_at.filter(|_| phone),
+        user_metadata: if scopes.has(Scope::Profile) { user.user_metadata } else { Object::new() },
+        new_email: String::new(),
+        new_phone: String::new(),
+        factors: Vec::new(),
+        identities: Vec::new(),
+        ..user
+    }
+}
+
 /// Names that GoTrue has beside those of the specification.
 fn of_gotrue(user: User, scopes: &Scopes) -> Object {
     let mut claims = Object::new();

@@ -9,9 +9,11 @@ use serde::Deserialize;
 use super::{phone, session_answer, user_answer};
 use crate::Auth;
 use crate::flow::account::{self, AccountChange, AccountError};
+use crate::flow::oauth_profile;
 use crate::flow::one_time::Return;
 use crate::flow::session::{self, SessionError};
 use crate::model::Object;
+use crate::oauth_scope::Scopes;
 use crate::pkce::Challenge;
 use crate::policy::Password;
 use crate::refusal::Refusal;
@@ -80,10 +82,14 @@ impl From<SessionError> for Refusal {
 
 pub(super) async fn get(
     State(auth): State<Auth>,
-    AnySignedIn { caller, .. }: AnySignedIn,
+    AnySignedIn { caller, scope }: AnySignedIn,
     client: Client,
 ) -> Result<Response, Refusal> {
-    Ok(user_answer(account::get(&auth, caller, &client).await?))
+    let user = account::get(&auth, caller, &client).await?;
+    Ok(user_answer(match scope {
+        Some(scope) => oauth_profile::limited(user, &Scopes::of_stored(&scope)),
+        None => user,
+    }))
 }
 
 pub(super) async fn put(

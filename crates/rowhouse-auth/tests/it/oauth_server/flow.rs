@@ -201,3 +201,27 @@ async fn consent_page_is_below_the_site() {
     let page = visit(&app, &shop.request("email", &[])).await.target();
     assert_eq!(page.path(), "/shop/oauth/consent");
 }
+
+#[tokio::test]
+async fn scopes_limit_what_an_application_sees_of_the_account() {
+    let app = start().await;
+    let person = app.sign_up("ann@example.com").await;
+    app.put_as("/user", person.token(), json!({ "data": { "name": "Ann" } })).await.ok();
+    let shop = Shop::public(&app).await;
+    for (scope, email, metadata) in [
+        ("openid", "", json!({})),
+        ("email", "ann@example.com", json!({})),
+        ("openid profile", "", json!({ "name": "Ann" })),
+    ] {
+        let tokens = shop.tokens(&app, &person, scope).await;
+        let token = tokens["access_token"].as_str().unwrap();
+        let user = app.get("/user", token).await.ok();
+        for told in [&user, &claims(&app, token)] {
+            assert_eq!(told["email"], email, "{scope} {told}");
+            assert_eq!(told["user_metadata"].get("name"), metadata.get("name"), "{scope} {told}");
+            assert_eq!(told["app_metadata"]["provider"], "email");
+        }
+        assert_eq!(user["identities"], json!([]));
+        assert_eq!(user["email_confirmed_at"].is_string(), !email.is_empty());
+    }
+}
