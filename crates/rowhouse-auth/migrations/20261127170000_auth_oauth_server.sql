@@ -208,7 +208,17 @@ comment on function auth.end_client_access(uuid, uuid, timestamptz) is
   'Revokes consents, codes and sessions of an application, of one user or, without one, of all.';
 revoke execute on function auth.end_client_access(uuid, uuid, timestamptz) from public;
 
--- Requests that expired a day ago, and applications that registered themselves a month ago and that nobody uses.
+-- Requests that nobody has agreed to do not count: anybody can make them.
+create function auth.is_unused_client(client uuid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select not exists (select from auth.oauth_consents g where g.client_id = client and g.revoked_at is null)
+    and not exists (select from auth.oauth_authorizations a where a.client_id = client and a.status = 'approved')
+    and not exists (select from auth.sessions s where s.oauth_client_id = client)
+$$;
+comment on function auth.is_unused_client(uuid) is 'Whether no user has agreed to an application.';
+revoke execute on function auth.is_unused_client(uuid) from public;
+
+-- Requests that expired a day ago, and applications that registered themselves a day ago and that nobody uses.
 create function auth.prune_oauth() returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -222,10 +232,8 @@ begin
   total := total + removed;
   delete from auth.oauth_clients where id = any (array(
     select c.id from auth.oauth_clients c
-    where c.registration_type = 'dynamic' and c.created_at < clock_timestamp() - interval '30 days'
-      and not exists (select from auth.oauth_consents g where g.client_id = c.id and g.revoked_at is null)
-      and not exists (select from auth.oauth_authorizations a where a.client_id = c.id)
-      and not exists (select from auth.sessions s where s.oauth_client_id = c.id)
+    where c.registration_type = 'dynamic' and c.created_at < clock_timestamp() - interval '1 day'
+      and auth.is_unused_client(c.id)
     limit most));
   get diagnostics removed = row_count;
   return total + removed;

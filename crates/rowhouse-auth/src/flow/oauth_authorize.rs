@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::{Fault, carry_fault};
 use crate::flow::oauth_client;
+use crate::oauth::client::Registration;
 use crate::oauth::parameter::{Parameters, Repeated};
 use crate::oauth::reply::Reply;
 use crate::oauth::request::AuthorizationRequest;
@@ -23,6 +24,10 @@ pub(crate) enum AuthorizeError {
     NoSuchClient,
     #[error("invalid redirect_uri")]
     OtherRedirect,
+    /// A malformed request of an application that registered itself: anybody may have chosen its redirect URI, and nobody
+    /// has agreed to it yet.
+    #[error("{0}")]
+    Malformed(String),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -47,6 +52,9 @@ pub(crate) async fn begin(auth: &Auth, sent: &Parameters, from: &Client) -> Resu
     }
     let request = match AuthorizationRequest::read(sent, &auth.oauth.default_scope) {
         Ok(request) => request,
+        Err(error) if client.registration == Registration::Dynamic => {
+            return Err(AuthorizeError::Malformed(error.to_string()));
+        }
         Err(error) => {
             let state = sent.one("state").ok().flatten();
             let told = (error.code(), error.to_string());

@@ -61,7 +61,10 @@ pub(crate) async fn register(
     let registered = with_secret(auth, client);
     let new = registered.client.clone();
     let work = async move |tx: &Transaction<'_>| {
-        if oauth_client::lock_and_count(tx, registration).await? >= most {
+        let is_full = oauth_client::lock_and_count(tx, registration).await? >= most;
+        let has_room =
+            !is_full || registration == Registration::Dynamic && oauth_client::evict_unused(tx).await?;
+        if !has_room {
             return Err(OauthClientError::TooMany);
         }
         oauth_client::put(tx, &new).await?;

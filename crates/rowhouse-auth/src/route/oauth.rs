@@ -123,9 +123,10 @@ impl From<AuthorizeError> for Refusal {
     fn from(error: AuthorizeError) -> Self {
         let code = match error {
             AuthorizeError::NoSuchClient => "oauth_client_not_found",
-            AuthorizeError::Missing(_) | AuthorizeError::Repeated(_) | AuthorizeError::OtherRedirect => {
-                "validation_failed"
-            }
+            AuthorizeError::Missing(_)
+            | AuthorizeError::Repeated(_)
+            | AuthorizeError::OtherRedirect
+            | AuthorizeError::Malformed(_) => "validation_failed",
             AuthorizeError::Fault(fault) => return fault.into(),
         };
         Self::new(StatusCode::BAD_REQUEST, code, error.to_string())

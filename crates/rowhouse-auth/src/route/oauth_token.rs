@@ -19,7 +19,7 @@ use crate::flow::oauth_profile;
 use crate::flow::oauth_token::{self, Credentials, Exchange, OauthTokenError, Tokens};
 use crate::flow::refresh::RefreshError;
 use crate::model::Object;
-use crate::oauth::client::{AuthMethod, GrantType, OauthClient};
+use crate::oauth::client::{AuthMethod, GrantType, OauthClient, Registration};
 use crate::oauth::parameter::Parameters;
 use crate::refusal::Refusal;
 use crate::request::{AnySignedIn, Client, read_object};
@@ -49,14 +49,18 @@ pub(super) async fn post(
     Ok(answer(tokens))
 }
 
-/// An application that has proved who it is is not limited: it asks for all its users from one address.
+/// An application of an administrator that has proved who it is is not limited: it asks for all its users from one address.
+/// One that registered itself is: anybody can have a secret that way.
 async fn authenticate(
     auth: &Auth,
     credentials: Credentials,
     client: &Client,
 ) -> Result<OauthClient, OauthRefusal> {
     let found = oauth_token::authenticate(auth, credentials, client).await;
-    if !found.as_ref().is_ok_and(|application| !application.is_public()) {
+    let is_trusted = |application: &OauthClient| {
+        application.registration == Registration::Manual && !application.is_public()
+    };
+    if !found.as_ref().is_ok_and(is_trusted) {
         auth.refresh_limit.check(client).await.map_err(Refusal::from)?;
     }
     Ok(found?)

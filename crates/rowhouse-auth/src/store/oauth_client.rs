@@ -87,6 +87,15 @@ pub(crate) async fn lock_and_count(client: &Client, registration: Registration) 
     Ok(client.query_typed_one(sql, &[(&registration.as_str(), Type::TEXT)]).await?.try_get(0)?)
 }
 
+/// Deletes the oldest application that registered itself and that nobody has agreed to. False if there is none.
+pub(crate) async fn evict_unused(client: &Client) -> Result<bool, Fault> {
+    let sql = "delete from auth.oauth_clients where id = (
+                 select c.id from auth.oauth_clients c
+                 where c.registration_type = 'dynamic' and c.deleted_at is null and auth.is_unused_client(c.id)
+                 order by c.created_at, c.id limit 1)";
+    Ok(client.execute_typed(sql, &[]).await? == 1)
+}
+
 /// Writes an application, new or changed.
 pub(crate) async fn put(client: &Client, new: &OauthClient) -> Result<(), Fault> {
     let sql = "insert into auth.oauth_clients as known (id, client_secret_hash, registration_type, client_type,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{BACK, Shop, is_oauth_error, oauth_settings, start, start_with, user_info, with_site};
 use crate::app::{Answer, App};
+use crate::external::visit;
 
 async fn admin(app: &App, method: Method, path: &str, body: Value) -> Answer {
     let key = app.service_key.clone();
@@ -179,7 +180,17 @@ async fn registrations_are_refused_in_the_words_of_the_rfc_and_limited() {
     let made = register(body.clone()).await;
     assert_eq!(made.status, 201);
     assert!(made.body.get("client_secret").is_none());
-    is_oauth_error(&register(body.clone()).await, 400, "access_denied");
+    // Whom nobody has agreed to makes room.
+    let id = |made: &Answer| made.body["client_id"].as_str().unwrap().to_owned();
+    let used = register(body.clone()).await;
+    assert_eq!(used.status, 201, "{}", used.body);
+    let evicted = Shop { id: id(&made), secret: String::new() };
+    assert_eq!(
+        visit(&app, &evicted.request("email", &[])).await.body["error_code"],
+        "oauth_client_not_found"
+    );
+    let person = app.sign_up("ann@example.com").await;
+    Shop { id: id(&used), secret: String::new() }.tokens(&app, &person, "email").await;
     app.come_from(2);
     is_oauth_error(&register(body.clone()).await, 400, "access_denied");
     app.come_from(1);
@@ -202,15 +213,32 @@ async fn unused_applications_and_old_requests_are_pruned() {
     used.tokens(&app, &person, "email").await;
     unused.ask(&app, "email").await;
     let client = app.sql().await;
-    let sql = "update auth.oauth_clients set created_at = now() - interval '31 days';
-               update auth.oauth_authorizations set expires_at = now() - interval '2 days'";
+    let sql = "update auth.oauth_clients set created_at = now() - interval '25 hours';
+               update auth.oauth_authorizations set expires_at = now() - interval '2 days' where user_id is not null";
     client.batch_execute(sql).await.unwrap();
     let removed: i64 = client.query_one("select auth.prune_oauth()", &[]).await.unwrap().get(0);
-    assert_eq!(removed, 3);
+    assert_eq!(removed, 2, "a pending request keeps nothing");
     let rows = client.query("select id::text from auth.oauth_clients order by 1", &[]).await.unwrap();
     let mut left: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let mut expected = vec![used.id, manual.id];
     left.sort();
     expected.sort();
     assert_eq!(left, expected);
+}
+
+#[tokio::test]
+async fn application_that_registered_itself_is_trusted_with_nothing_before_consent() {
+    let settings = rowhouse_auth::AuthSettings { token_rate_per_5min: 4, ..with_site() };
+    let app = start_with(settings, open()).await;
+    let made = app.post("/oauth/clients/register", json!({ "redirect_uris": [BACK] })).await.body;
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    let stranger = Shop { id: text("client_id"), secret: text("client_secret") };
+    // The browser is not sent to a page that anybody may have registered.
+    let answer = visit(&app, &stranger.request("email", &[("response_type", "token")])).await;
+    assert_eq!((answer.status.as_u16(), answer.location.as_deref()), (400, None));
+    assert_eq!(answer.body["error_code"], "validation_failed");
+    for _ in 0..4 {
+        is_oauth_error(&stranger.refresh(&app, "x").await, 400, "invalid_grant");
+    }
+    is_oauth_error(&stranger.refresh(&app, "x").await, 429, "temporarily_unavailable");
 }
