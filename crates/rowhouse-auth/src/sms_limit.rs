@@ -1,5 +1,6 @@
 //! Limits of messages to phones, counted before anything is looked up: a number gets the same answer whether it is known or
-//! not. Each message costs money, so that all of them together have a limit, too.
+//! not. Each message costs money, so that all of them together have a limit, too: two of them, so that strangers who ask for
+//! messages keep nobody from their second factor. Only what is sent counts there.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -88,9 +89,16 @@ impl SmsLimit {
         };
         let number = digest_hex(phone);
         let gap = self.gap.map(|gap| charge(kind.counter(), &number, gap));
-        let others = [charge("messages-to", &number, self.number), charge("messages-all", "", self.total)];
-        let charges: Vec<Charge> = gap.into_iter().chain(others).collect();
+        let charges: Vec<Charge> =
+            gap.into_iter().chain([charge("messages-to", &number, self.number)]).collect();
         Ok(self.limiter.check(&charges, &RateReport::default()).await?)
+    }
+
+    /// Counts one message of a kind that is about to be sent.
+    pub(crate) async fn check_total(&self, kind: SmsKind) -> Result<(), TooManyMessages> {
+        let key = RateKey { limit: kind.total(), subject: Subject::key("") };
+        let charge = Charge { key, quota: self.total };
+        Ok(self.limiter.check(&[charge], &RateReport::default()).await?)
     }
 }
 
@@ -101,6 +109,14 @@ impl SmsKind {
             Self::PhoneChange => "messages-phone-change",
             Self::Reauthentication => "messages-reauthentication",
             Self::Factor => "messages-factor",
+        }
+    }
+
+    /// Who has a password or a session already shares nothing with strangers.
+    fn total(self) -> &'static str {
+        match self {
+            Self::Confirmation | Self::PhoneChange => "messages-all",
+            Self::Reauthentication | Self::Factor => "messages-all-of-users",
         }
     }
 

@@ -43,7 +43,7 @@ settings! {
         pub number_rate_per_hour: u32 as "messages in an hour" = 10,
         /// Messages within an hour that one client address (an IPv4 address, 64 bits of IPv6) may ask for.
         pub address_rate_per_hour: u32 as "messages in an hour" = 30,
-        /// Messages within an hour altogether: the bound of the bill.
+        /// Messages within an hour altogether: the bound of the bill. Second factors and reauthentication have as many of their own.
         pub total_rate_per_hour: u32 as "messages in an hour" = 300,
         /// How long the provider may take.
         pub timeout: Duration = Duration::from_secs(10),

@@ -65,6 +65,28 @@ async fn number_is_enrolled_raises_the_session_and_is_removed() {
 }
 
 #[tokio::test]
+async fn strangers_who_use_up_all_messages_keep_nobody_from_a_second_factor() {
+    let few = SmsSettings { total_rate_per_hour: 2, ..sms() };
+    let app = with(few, settings(), AuthHookSettings::default()).await;
+    let person = app.sign_up("a@example.com").await;
+    let handset = Handset::enroll(&app, &person, NUMBER).await;
+    // What sends nothing does not count.
+    for n in 0..3 {
+        let phone = format!("4366455500{n}");
+        app.post("/otp", json!({ "phone": phone, "create_user": false })).await.ok();
+        app.post("/resend", json!({ "type": "sms", "phone": phone })).await.ok();
+    }
+    for n in 3..5 {
+        app.post("/otp", json!({ "phone": format!("4366455500{n}") })).await.ok();
+    }
+    app.post("/otp", json!({ "phone": OTHER })).await.is(429, "over_sms_send_rate_limit");
+    for _ in 0..2 {
+        handset.challenge(&app, &person).await.ok();
+    }
+    handset.challenge(&app, &person).await.is(429, "over_sms_send_rate_limit");
+}
+
+#[tokio::test]
 async fn code_is_of_one_challenge_ends_and_is_guessed_in_vain() {
     let app = with_phones().await;
     let person = app.sign_up("a@example.com").await;
