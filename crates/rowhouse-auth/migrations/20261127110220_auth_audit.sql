@@ -42,6 +42,7 @@ declare
     or (old.phone_confirmed_at is null and new.phone_confirmed_at is not null);
   actions text[] := '{}';
   action text;
+  details jsonb;
 begin
   if tg_op = 'INSERT' then
     actions := array[case when new.invited_at is null then 'user_signedup' else 'user_invited' end];
@@ -64,11 +65,17 @@ begin
     end if;
   end if;
   foreach action in array actions loop
-    perform audit.write('auth', action, 'user', about.id::text, jsonb_build_object(
+    details := jsonb_build_object(
       'log_type', case when action in ('user_updated_password', 'user_modified', 'user_confirmed') then 'user'
         when action = 'invite_accepted' then 'account' else 'team' end,
       'traits', jsonb_strip_nulls(jsonb_build_object('user_id', about.id, 'user_email', about.email,
-        'user_phone', about.phone, 'changed', case when action = 'user_modified' then to_jsonb(changed) end))));
+        'user_phone', about.phone, 'changed', case when action = 'user_modified' then to_jsonb(changed) end)));
+    -- What users can do without end. A flood of it must not hide a change of the address, which has limits of its own.
+    if action = 'user_updated_password' or (action = 'user_modified' and changed = array['user_metadata']) then
+      perform auth.audit_repeated(action, about.id, details);
+    else
+      perform audit.write('auth', action, 'user', about.id::text, details);
+    end if;
   end loop;
   return null;
 end

@@ -311,3 +311,20 @@ async fn letters_are_audited() {
     let sql = "select count(*) from audit.entries where action = 'user_invited'";
     assert_eq!(app.sql().await.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 2);
 }
+
+#[tokio::test]
+async fn changes_of_metadata_are_bounded_and_hide_no_change_of_the_address() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    for n in 0..103 {
+        app.put_as("/user", person.token(), json!({ "data": { "n": n } })).await.ok();
+    }
+    let sql = app.sql().await;
+    let count = async |action: &str| {
+        let count = "select count(*) from audit.entries where action = $1";
+        sql.query_one(count, &[&action]).await.unwrap().get::<_, i64>(0)
+    };
+    assert_eq!((count("user_modified").await, count("entries_left_out").await), (100, 1));
+    sql.execute("update auth.users set email = 'b@example.com'", &[]).await.unwrap();
+    assert_eq!(count("user_modified").await, 101);
+}
