@@ -157,16 +157,18 @@ pub(crate) async fn find_by_code(
     code: &str,
     types: &[&str],
 ) -> Result<Option<Found>, Fault> {
+    // First, and for unknown addresses, too: how long attempts wait for each other tells nothing.
+    let digest = auth.codes.digest("code_failures", address);
+    let failures = code_failure::count(tx, &digest, auth.now()).await?;
     let mut holders = Vec::new();
     for id in one_time_token::find_holders(tx, address, types).await? {
         holders.extend(find_holder(tx, id).await?);
     }
     let ids: Vec<Uuid> = holders.iter().map(|holder| holder.user.id).collect();
     let tokens = one_time_token::count_attempt(tx, address, &ids, types).await?;
-    let digest = auth.codes.digest("code_failures", address);
-    let most = match code_failure::recent(tx, &digest, auth.now()).await? {
-        MANY_FAILURES.. => 1,
-        _ => i32::from(auth.settings.otp_attempts),
+    let most = match failures {
+        ..=MANY_FAILURES => i32::from(auth.settings.otp_attempts),
+        _ => 1,
     };
     let fits = |token: &TokenRow| {
         let digest = code_hash(auth, &token.token_type, token.user, code);
@@ -177,7 +179,6 @@ pub(crate) async fn find_by_code(
     let asked = tokens.first().map(|token| token.user);
     let Some(token) = tokens.into_iter().find(fits) else {
         if let Some(user) = asked {
-            code_failure::count(tx, &digest, auth.now()).await?;
             audit::write(tx, "code_rejected", "user", user, json!({})).await?;
         }
         return Ok(None);

@@ -8,20 +8,11 @@ use crate::fault::Fault;
 
 /// How long wrong codes are remembered from the first of them on.
 const REMEMBERED: Duration = Duration::DAY;
-/// Addresses forgotten with one wrong code, so that the table shrinks faster than it grows.
+/// Addresses forgotten with one attempt, so that the table shrinks faster than it grows.
 const FORGOTTEN: i64 = 4;
 
-/// How many wrong codes there were of late.
-pub(crate) async fn recent(client: &Client, digest: &str, now: OffsetDateTime) -> Result<i32, Fault> {
-    let sql =
-        "select coalesce(max(failures), 0) from auth.code_failures where address_digest = $1 and since > $2";
-    let since = now - REMEMBERED;
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&digest, Type::TEXT), (&since, Type::TIMESTAMPTZ)];
-    Ok(client.query_typed_one(sql, &parameters).await?.try_get(0)?)
-}
-
-/// Counts a wrong code.
-pub(crate) async fn count(client: &Client, digest: &str, now: OffsetDateTime) -> Result<(), Fault> {
+/// Counts an attempt and returns how many there were of late. Attempts for one address wait for each other.
+pub(crate) async fn count(client: &Client, digest: &str, now: OffsetDateTime) -> Result<i32, Fault> {
     let sql = "with forgotten as (
                  delete from auth.code_failures where address_digest = any (array(
                    select f.address_digest from auth.code_failures f
@@ -30,7 +21,8 @@ pub(crate) async fn count(client: &Client, digest: &str, now: OffsetDateTime) ->
                insert into auth.code_failures as f (address_digest, failures, since) values ($1, 1, $2)
                on conflict (address_digest) do update set
                  failures = case when f.since > $3 then least(f.failures + 1, 1000000) else 1 end,
-                 since = case when f.since > $3 then f.since else excluded.since end";
+                 since = case when f.since > $3 then f.since else excluded.since end
+               returning f.failures";
     let oldest = now - REMEMBERED;
     let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
         (&digest, Type::TEXT),
@@ -38,8 +30,7 @@ pub(crate) async fn count(client: &Client, digest: &str, now: OffsetDateTime) ->
         (&oldest, Type::TIMESTAMPTZ),
         (&FORGOTTEN, Type::INT8),
     ];
-    client.execute_typed(sql, &parameters).await?;
-    Ok(())
+    Ok(client.query_typed_one(sql, &parameters).await?.try_get(0)?)
 }
 
 /// Forgets them: the owner has shown a right code.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rowhouse_testkit::{LIMIT, until};
 use serde_json::json;
 
 use crate::app::{App, settings};
@@ -59,6 +60,26 @@ async fn wrong_password_takes_as_long_for_an_unknown_address() {
     let hash = time(async { drop(app.sign_up("b@example.com").await) }).await;
     let unknown = time(attempt("nobody@example.com")).await;
     assert!(unknown * 4 > hash, "{unknown:?} {hash:?}");
+}
+
+#[tokio::test]
+async fn wrong_codes_wait_for_each_other_for_unknown_addresses_too() {
+    let app = App::with(strict()).await;
+    let attempt = async || app.verify("email", "nobody@example.com", "000000").await.is(403, "otp_expired");
+    attempt().await;
+    let earlier = app.sql().await;
+    earlier.batch_execute("begin").await.unwrap();
+    assert_eq!(earlier.query("select from auth.code_failures for update", &[]).await.unwrap().len(), 1);
+    let watch = app.sql().await;
+    let release = async {
+        let waits =
+            "select exists (select from pg_locks l join pg_database d on d.datname = current_database()
+                       join pg_stat_activity a on a.pid = l.pid and a.datid = d.oid where not l.granted)";
+        let is_waiting = async || watch.query_one(waits, &[]).await.unwrap().get::<_, bool>(0);
+        until("the attempt waits for the earlier one", LIMIT, is_waiting).await;
+        earlier.batch_execute("commit").await.unwrap();
+    };
+    tokio::join!(attempt(), release);
 }
 
 #[tokio::test]
