@@ -57,6 +57,48 @@ pub(crate) async fn begin(
     Ok(())
 }
 
+/// Writes the letters of a pending change once more to those who have not confirmed it. Whoever asks need not be its user: what
+/// was confirmed stays so, and the links are bound to no client.
+pub(crate) async fn resend(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    user: &User,
+    redirect_to: &str,
+    client: &Client,
+) -> Result<(), Fault> {
+    let back = Return { challenge: None, redirect_to: redirect_to.to_owned() };
+    if !letter_user::is_half_confirmed(tx, user.id).await? {
+        return begin(auth, tx, user, &back, client).await;
+    }
+    let left = one_time_token::types_of_user(tx, user.id, VerifyType::EmailChange.token_types()).await?;
+    let halves = [(Sent::EMAIL_CHANGE_NEW, &user.new_email), (Sent::EMAIL_CHANGE_CURRENT, &user.email)];
+    for (sent, address) in halves {
+        if left.iter().any(|name| name == sent.token_type.as_str()) {
+            send_half(auth, tx, user, (sent, address), &back, client).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A hook can be told of the new address's half alone: it takes half of a change for a whole one.
+async fn send_half(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    user: &User,
+    (sent, address): (Sent, &str),
+    back: &Return,
+    client: &Client,
+) -> Result<(), Fault> {
+    if !auth.letters.leave_by_hook() {
+        return one_time::send_to(auth, tx, (user, address), sent, back, client).await;
+    }
+    if sent == Sent::EMAIL_CHANGE_NEW {
+        let new = one_time::issue(auth, tx, user.id, address, sent, back).await?;
+        auth.letters.tell_change(tx, user, (&new, None), &back.redirect_to, client).await?;
+    }
+    Ok(())
+}
+
 /// Whether the account's own address has to confirm, too.
 fn asks_owner(auth: &Auth, user: &User) -> bool {
     auth.settings.secure_email_change && !user.email.is_empty()

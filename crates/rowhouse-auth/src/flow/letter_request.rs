@@ -200,7 +200,7 @@ pub(crate) async fn resend_email_change(
         if user.new_email.is_empty() {
             return Ok(Written::Nothing);
         }
-        email_change::begin(&service, tx, &user, &request.back, &from).await?;
+        email_change::resend(&service, tx, &user, &request.back.redirect_to, &from).await?;
         Ok(Written::Letter)
     };
     keep_pace(auth, auth.control.run_tx(&client.operation("auth.resend_email_change"), work)).await

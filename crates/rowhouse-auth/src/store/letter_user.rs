@@ -101,6 +101,12 @@ pub(crate) async fn confirm(
     Ok(())
 }
 
+/// Whether one of two owners has confirmed a change of the address.
+pub(crate) async fn is_half_confirmed(client: &Client, id: Uuid) -> Result<bool, Fault> {
+    let sql = "select exists (select from auth.users where id = $1 and email_change_confirm_status = 1)";
+    Ok(client.query_typed_one(sql, &[(&id, Type::UUID)]).await?.try_get(0)?)
+}
+
 /// Stores that one of two owners has confirmed a change of the address. False if one had before.
 pub(crate) async fn confirm_half(client: &Client, id: Uuid, now: OffsetDateTime) -> Result<bool, Fault> {
     let sql = "update auth.users set email_change_confirm_status = 1, updated_at = $2

@@ -157,6 +157,15 @@ pub(crate) async fn take(client: &Client, id: Uuid) -> Result<bool, Fault> {
     Ok(client.execute_typed(sql, &[(&id, Type::UUID)]).await? == 1)
 }
 
+/// Names of those of these types that a user was sent.
+pub(crate) async fn types_of_user(client: &Client, user: Uuid, types: &[&str]) -> Result<Vec<String>, Fault> {
+    let sql = "select token_type::text from auth.one_time_tokens where user_id = $1 and token_type::text = any ($2)";
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+        [(&user, Type::UUID), (&types, Type::TEXT_ARRAY)];
+    let rows = client.query_typed(sql, &parameters).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 /// Voids all of a user's tokens.
 pub(crate) async fn delete_all(client: &Client, user: Uuid) -> Result<(), Fault> {
     client

@@ -142,22 +142,37 @@ async fn where_addresses_are_confirmed_at_once_a_change_is_pending_all_the_same(
 }
 
 #[tokio::test]
-async fn change_is_bound_to_a_code_challenge_and_sent_once_more() {
+async fn change_is_bound_to_the_code_challenge_of_its_user() {
     let app = App::with(AuthSettings { secure_email_change: false, ..strict() }).await;
     let person = person(&app, "old@example.com").await;
-    change(&app, &person, "new@example.com").await;
-    let first = app.mail_to("new@example.com").await;
     let verifier = "v".repeat(43);
-    let body = json!({ "type": "email_change", "email": "old@example.com", "code_challenge": verifier,
-        "code_challenge_method": "plain" });
-    assert_eq!(app.post("/resend", body).await.ok(), json!({}));
-    assert_eq!(app.open(Method::GET, &first.link()).await.fragment()["error_code"], "otp_expired");
+    let body =
+        json!({ "email": "new@example.com", "code_challenge": verifier, "code_challenge_method": "plain" });
+    app.put_as("/user", person.token(), body).await.ok();
     let link = app.mail_to("new@example.com").await.link();
     let code = app.open(Method::GET, &link).await.query("code").unwrap();
     let exchange = json!({ "auth_code": code, "code_verifier": verifier });
     let session = Person(app.post("/token?grant_type=pkce", exchange).await.ok());
     assert_eq!(session.0["user"]["email"], "new@example.com");
     assert_eq!(session.claims(&app)["amr"][0]["method"], "email_change");
+}
+
+#[tokio::test]
+async fn letters_sent_once_more_are_bound_to_nobody_and_keep_what_was_confirmed() {
+    let app = App::with(strict()).await;
+    let person = person(&app, "old@example.com").await;
+    change(&app, &person, "new@example.com").await;
+    let (first, current) = (app.mail_to("new@example.com").await, app.mail_to("old@example.com").await);
+    app.verify("email_change", "old@example.com", &current.code()).await.ok();
+    let before = app.mails().await.len();
+    let stranger = json!({ "type": "email_change", "email": "old@example.com", "code_challenge": "s".repeat(43),
+        "code_challenge_method": "plain" });
+    assert_eq!(app.post("/resend", stranger).await.ok(), json!({}));
+    assert_eq!(app.mails().await.len(), before + 1);
+    assert_eq!(app.open(Method::GET, &first.link()).await.fragment()["error_code"], "otp_expired");
+    let link = app.mail_to("new@example.com").await.link();
+    let tokens = app.open(Method::GET, &link).await.fragment();
+    assert_eq!(app.get("/user", &tokens["access_token"]).await.ok()["email"], "new@example.com");
     let before = app.mails().await.len();
     let body = json!({ "type": "email_change", "email": "new@example.com" });
     assert_eq!(app.post("/resend", body).await.ok(), json!({}));
