@@ -128,7 +128,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return coalesce((
     select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('method', a.authentication_method,
-      'timestamp', extract(epoch from a.updated_at)::bigint, 'provider', a.provider)) order by a.updated_at desc, a.id desc)
+      'timestamp', floor(extract(epoch from a.updated_at))::bigint, 'provider', a.provider)) order by a.updated_at desc, a.id desc)
     from auth.mfa_amr_claims a where a.session_id = session), '[]');
 end
 $$;

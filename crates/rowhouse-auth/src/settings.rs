@@ -232,6 +232,12 @@ impl Check for AuthSettings {
         if self.max_sessions_per_user == 0 {
             findings.refuse("max_sessions_per_user", "expected at least 1; nobody could sign in");
         }
+        if self.site_url.as_deref().is_some_and(is_relative) {
+            findings.refuse("site_url", "expected an absolute URL such as \"https://app.example\"");
+        }
+        if self.redirect_urls.iter().any(|pattern| is_relative(pattern)) {
+            findings.refuse("redirect_urls", "expected absolute URLs such as \"https://app.example/**\"");
+        }
     }
 
     fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
@@ -250,5 +256,31 @@ impl Check for AuthSettings {
             ("captcha_secret", &self.captcha_secret),
         ];
         secrets.into_iter().filter_map(|(key, secret)| Some((key, secret.as_ref()?))).collect()
+    }
+}
+
+/// In a redirect it would be taken for a path of this server, and carry tokens there.
+fn is_relative(url: &str) -> bool {
+    url.split_once("://").is_none_or(|(scheme, rest)| scheme.is_empty() || rest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
+
+    use super::AuthSettings;
+
+    #[test]
+    fn targets_of_redirects_are_absolute() {
+        let load = |toml: &str| {
+            Settings::load(&[GroupSpec::of::<AuthSettings>()], &mut Sources::new(toml, []))
+                .map_err(|errors| errors.join("\n"))
+        };
+        for (key, value) in [("site_url", "\"app.example\""), ("redirect_urls", "[\"nonsense\"]")] {
+            let error = load(&format!("[auth]\n{key} = {value}")).err().unwrap();
+            assert!(error.contains(&format!("auth.{key}: expected")), "{error}");
+        }
+        let mobile = "[auth]\nsite_url = \"https://app.example\"\nredirect_urls = [\"shop://**\", \"http://localhost:*\"]";
+        assert!(load(mobile).is_ok());
     }
 }

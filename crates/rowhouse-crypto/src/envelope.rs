@@ -19,7 +19,9 @@ pub enum EnvelopeError {
     #[error("the sealed value has an unknown layout")]
     Layout,
     /// Another secret, another label, or changed bytes; AES-GCM cannot tell which.
-    #[error("the sealed value does not open with this secret (auth.key_secret)")]
+    #[error(
+        "the sealed value does not open with this secret (auth.key_secret); if it was replaced, give the former one as auth.key_secret_previous"
+    )]
     Refused,
     /// The crypto library failed; kept apart from a wrong secret.
     #[error("the crypto library refused to work")]

@@ -178,10 +178,11 @@ fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(context.sign().as_ref()))
 }
 
-/// `whsec_` and base64, or the text itself.
+/// `whsec_` and base64, with or without GoTrue's `v1,` before it; or the text itself.
 fn key_of(secret: &Secret) -> Vec<u8> {
     let text = secret.expose();
-    let coded = text.strip_prefix("whsec_").and_then(|coded| STANDARD.decode(coded).ok());
+    let coded = text.strip_prefix("v1,").unwrap_or(text).strip_prefix("whsec_");
+    let coded = coded.and_then(|coded| STANDARD.decode(coded).ok());
     coded.unwrap_or_else(|| text.as_bytes().to_vec())
 }
 

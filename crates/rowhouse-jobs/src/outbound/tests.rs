@@ -17,6 +17,7 @@ fn signature_is_that_of_the_published_example() {
 fn secret_without_prefix_is_used_as_text() {
     let plain = sign(&Secret::new("abc"), "1", 2, b"{}");
     assert_eq!(plain, sign(&Secret::new("whsec_YWJj"), "1", 2, b"{}"));
+    assert_eq!(plain, sign(&Secret::new("v1,whsec_YWJj"), "1", 2, b"{}"), "as GoTrue writes it");
 }
 
 #[test]
