@@ -7,8 +7,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::Auth;
 use crate::fault::Fault;
-use crate::flow::signup_letter::is_own;
-use crate::model::{Object, User};
+use crate::flow::new_user::{EMAIL, PHONE, app_metadata};
+use crate::model::{Identity, Object, User};
 use crate::one_time::Purpose;
 use crate::policy::Password;
 use crate::request::Client;
@@ -48,6 +48,17 @@ pub(super) async fn hash(
             Ok(Some(stored).filter(|_| verdict.is_match()))
         }
     }
+}
+
+/// Whether an unconfirmed account is only what a sign-up has made of it. Else an administrator has invited somebody or
+/// given the account something: then a stranger's password must not get into it.
+pub(crate) fn is_own(user: &User) -> bool {
+    user.invited_at.is_none()
+        && user.role == rowhouse_kernel::AUTHENTICATED
+        && [EMAIL, PHONE].into_iter().any(|provider| {
+            let is_of = |identity: &Identity| identity.provider == provider;
+            user.app_metadata == app_metadata(provider) && user.identities.iter().all(is_of)
+        })
 }
 
 /// Whether comparing takes as long as hashing.

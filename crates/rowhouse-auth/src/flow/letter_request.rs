@@ -161,7 +161,7 @@ fn refuse_account(auth: &Auth, wanted: bool, email: &str) -> Option<LetterError>
 
 /// Somebody who was invited is invited again, whoever asks.
 fn first_purpose(user: &User, asked: Purpose) -> Purpose {
-    if signup_letter::is_own(user) { asked } else { Purpose::Invite }
+    if claim::is_own(user) { asked } else { Purpose::Invite }
 }
 
 /// A letter to choose a new password with.

@@ -240,6 +240,6 @@ async fn write_again(
 
 /// The code of a sign-up stays one, so that the password of whoever signed up survives its confirmation.
 fn first(user: &User) -> Sent {
-    let purpose = if signup_letter::is_own(user) { Purpose::SignUp } else { Purpose::MagicLink };
+    let purpose = if claim::is_own(user) { Purpose::SignUp } else { Purpose::MagicLink };
     Sent { purpose, ..SIGN_IN }
 }

@@ -111,7 +111,7 @@ async fn write(
     let row = user::lock(tx, id).await?.ok_or(Fault::Vanished)?;
     let claim = claim::repeated(auth, &row, new);
     let user = row.user;
-    if user.is_confirmed() || !signup_letter::is_own(&user) {
+    if user.is_confirmed() || !claim::is_own(&user) {
         phone_code::put(auth, tx, id, (SIGN_IN, &new.phone), &sent.code).await?;
         letter_user::audit_repeated_sign_up(tx, id).await?;
         let is_known = user.phone_confirmed_at.is_some();
@@ -129,7 +129,7 @@ async fn write(
 pub(crate) async fn confirm(auth: &Auth, tx: &Transaction<'_>, found: &Found) -> Result<(), Fault> {
     let user = &found.holder.user;
     let by_sign_up = found.token.purpose == Some(Purpose::SignUp);
-    let keeps_password = by_sign_up || user.is_confirmed() || !signup_letter::is_own(user);
+    let keeps_password = by_sign_up || user.is_confirmed() || !claim::is_own(user);
     phone_user::confirm(tx, user.id, keeps_password, auth.now()).await?;
     one_time_token::delete_of_user(tx, user.id, VerifyType::Sms.token_types()).await
 }

@@ -43,7 +43,7 @@ pub(crate) async fn sign_up(
         letter_user::audit_repeated_sign_up(tx, id).await?;
         return Ok(stand_in(auth, &new.email));
     }
-    if !is_own(&user) {
+    if !claim::is_own(&user) {
         send(auth, tx, id, Purpose::Invite, back, client).await?;
         return Ok(id);
     }
@@ -84,17 +84,6 @@ pub(crate) async fn tell_owner(
         redirect_to,
     };
     auth.letters.send(tx, &letter, client).await
-}
-
-/// Whether an unconfirmed account is only what a sign-up has made of it. Else an administrator has invited somebody or
-/// given the account something: then a stranger's password must not get into it.
-pub(crate) fn is_own(user: &User) -> bool {
-    user.invited_at.is_none()
-        && user.role == rowhouse_kernel::AUTHENTICATED
-        && [EMAIL, PHONE].into_iter().any(|provider| {
-            let is_of = |identity: &Identity| identity.provider == provider;
-            user.app_metadata == app_metadata(provider) && user.identities.iter().all(is_of)
-        })
 }
 
 /// The id shown for an address or number that has an account: always the same, as for one that waits for its confirmation.

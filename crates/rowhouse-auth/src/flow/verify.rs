@@ -11,7 +11,7 @@ use crate::flow::email_change::Confirmed;
 use crate::flow::notification::{self, Notification};
 use crate::flow::one_time::{self, Found, PKCE_PREFIX};
 use crate::flow::session::{self, Grant};
-use crate::flow::{auth_code, email_change, phone_change, phone_signup, signup_letter};
+use crate::flow::{auth_code, claim, email_change, phone_change, phone_signup};
 use crate::method::Method;
 use crate::model::{Session, User};
 use crate::one_time::{Purpose, VerifyType};
@@ -159,7 +159,7 @@ fn is_current(found: &Found, kind: VerifyType) -> bool {
 async fn confirm(auth: &Auth, tx: &Transaction<'_>, found: &Found) -> Result<(), Fault> {
     let user = &found.holder.user;
     let by_sign_up = found.token.purpose == Some(Purpose::SignUp);
-    let keeps_password = by_sign_up || !signup_letter::is_own(user);
+    let keeps_password = by_sign_up || !claim::is_own(user);
     letter_user::confirm(tx, user.id, keeps_password, auth.now()).await?;
     one_time_token::delete_of_user(tx, user.id, VerifyType::Email.token_types()).await
 }

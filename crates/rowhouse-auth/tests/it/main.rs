@@ -37,6 +37,7 @@ mod refresh;
 mod refresh_storm;
 mod refusal;
 mod reseal;
+mod rival;
 mod round_trip;
 mod row_token;
 mod session;
