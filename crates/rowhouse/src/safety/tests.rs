@@ -53,6 +53,7 @@ jwt_secret = "super-secret-jwt-token-with-at-least-32-characters-long"
 site_url = "http://app.example"
 [auth_oauth]
 enabled = true
+authorization_path = "/consent"
 [auth_sms]
 enabled = true
 autoconfirm = true
