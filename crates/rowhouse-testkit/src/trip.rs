@@ -82,6 +82,11 @@ impl TripCounter {
         let mut at = self.trips.at.lock().unwrap_or_else(PoisonError::into_inner);
         *at = Some((self.count() + ahead, how));
     }
+
+    /// Breaks no further connection: what was planned may lie ahead still.
+    pub fn break_none(&self) {
+        *self.trips.at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// Messages that are sent without waiting belong to one round trip, in however many packets they come.
