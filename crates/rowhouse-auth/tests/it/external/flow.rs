@@ -146,8 +146,11 @@ async fn each_refusal_of_the_callback_has_its_code() {
     assert_eq!(no_state.status, StatusCode::SEE_OTHER);
     is_error(&no_state.target(), "bad_oauth_callback");
     is_error(&visit(&app, "/callback?code=x&state=unknown").await.target(), "bad_oauth_state");
+    // A form is led on to a GET, with which the browser's cookie comes.
     let posted = Visitor::default().send(&app, Method::POST, "/callback", &[]).await;
-    is_error(&posted.target(), "bad_oauth_callback");
+    assert_eq!(posted.status, StatusCode::SEE_OTHER);
+    let led = visit(&app, &format!("/callback{}", posted.location.unwrap())).await;
+    is_error(&led.target(), "bad_oauth_callback");
     let there = visit(&app, "/authorize?provider=acme").await.target();
     let state = parameter(&there, "state").unwrap();
     is_error(&visit(&app, &format!("/callback?state={state}")).await.target(), "bad_oauth_callback");
