@@ -86,12 +86,13 @@ async fn letters_have_their_gap_whatever_asks_for_them() {
     app.post("/signup", json!({ "email": "a@example.com", "password": PASSWORD }))
         .await
         .is(429, "over_email_send_rate_limit");
+    // Asking for a link drops the password of an address that waits for its confirmation.
+    app.sql().await.batch_execute("update auth.users set email_confirmed_at = now()").await.unwrap();
     for path in ["/otp", "/magiclink"] {
         app.pass(gap);
         app.post(path, json!({ "email": "a@example.com" })).await.ok();
         app.post(path, json!({ "email": "a@example.com" })).await.is(429, "over_email_send_rate_limit");
     }
-    app.sql().await.batch_execute("update auth.users set email_confirmed_at = now()").await.unwrap();
     let person = app.sign_in("a@example.com").await;
     app.get("/reauthenticate", person.token()).await.ok();
     app.get("/reauthenticate", person.token()).await.is(429, "over_email_send_rate_limit");
