@@ -99,7 +99,7 @@ describe('openid-client', () => {
   test('registers itself', async () => {
     const application = await oidc.dynamicClientRegistration(
       new URL(`${server.url}/auth/v1`),
-      { redirect_uris: [BACK], client_name: 'Robot' },
+      { redirect_uris: [BACK], client_name: 'Robot', token_endpoint_auth_method: 'client_secret_post' },
       undefined,
       { execute: [oidc.allowInsecureRequests] },
     )
