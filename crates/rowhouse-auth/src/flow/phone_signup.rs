@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::Auth;
 use crate::fault::Fault;
 use crate::flow::claim;
-use crate::flow::new_user::{new_phone_user, new_phone_user_id, tell_created};
+use crate::flow::new_user::{PHONE, new_phone_user, new_phone_user_id, tell_created};
 use crate::flow::one_time::Found;
 use crate::flow::phone_code::{self, CodeError, SentCode, Text};
 use crate::flow::phone_request::{SIGN_IN, find};
@@ -118,7 +118,7 @@ async fn write(
         return Ok(if is_known { signup_letter::stand_in(auth, &new.phone) } else { id });
     }
     let metadata = signup_letter::with_subject(claim.user_metadata, id);
-    phone_user::restart(tx, id, claim.encrypted_password, &metadata, auth.now()).await?;
+    letter_user::restart(tx, (id, PHONE), claim.encrypted_password, &metadata, auth.now()).await?;
     let again = Sent { purpose: claim.purpose, ..SIGN_IN };
     phone_code::put(auth, tx, id, (again, &new.phone), &sent.code).await?;
     Ok(id)

@@ -48,7 +48,7 @@ pub(crate) async fn sign_up(
         return Ok(id);
     }
     let metadata = with_subject(claim.user_metadata, id);
-    letter_user::restart(tx, id, claim.encrypted_password, &metadata, auth.now()).await?;
+    letter_user::restart(tx, (id, EMAIL), claim.encrypted_password, &metadata, auth.now()).await?;
     send(auth, tx, id, claim.purpose, back, client).await?;
     Ok(id)
 }

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -42,10 +42,11 @@ pub(crate) async fn note_sent(
     Ok(())
 }
 
-/// Begins the sign-up of an unconfirmed account anew: password and metadata replace those of whoever signed up before.
+/// Begins the sign-up of an unconfirmed account anew: password and metadata, also of its identity with `provider`, replace
+/// those of whoever signed up before.
 pub(crate) async fn restart(
     client: &Client,
-    id: Uuid,
+    (id, provider): (Uuid, &str),
     encrypted_password: Option<&str>,
     user_metadata: &Object,
     now: OffsetDateTime,
@@ -56,18 +57,16 @@ pub(crate) async fn restart(
                ), unlocked as (
                  delete from auth.signin_failures where user_id = $1
                )
-               update auth.identities set identity_data = $3, updated_at = $4 where user_id = $1 and provider = 'email'";
-    client
-        .execute_typed(
-            sql,
-            &[
-                (&id, Type::UUID),
-                (&encrypted_password, Type::TEXT),
-                (&serde_json::Value::Object(user_metadata.clone()), Type::JSONB),
-                (&now, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+               update auth.identities set identity_data = $3, updated_at = $4 where user_id = $1 and provider = $5";
+    let metadata = serde_json::Value::Object(user_metadata.clone());
+    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&id, Type::UUID),
+        (&encrypted_password, Type::TEXT),
+        (&metadata, Type::JSONB),
+        (&now, Type::TIMESTAMPTZ),
+        (&provider, Type::TEXT),
+    ];
+    client.execute_typed(sql, &parameters).await?;
     Ok(())
 }
 

@@ -6,7 +6,6 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::model::Object;
 use crate::one_time::TokenType;
 use crate::store::user::{WriteError, taken};
 
@@ -35,32 +34,6 @@ pub(crate) async fn note_sent(
         _ => "update auth.users set confirmation_sent_at = $2, updated_at = $2 where id = $1",
     };
     client.execute_typed(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
-    Ok(())
-}
-
-/// Begins the sign-up of an unconfirmed account anew: password and metadata replace those of whoever signed up before.
-pub(crate) async fn restart(
-    client: &Client,
-    id: Uuid,
-    encrypted_password: Option<&str>,
-    user_metadata: &Object,
-    now: OffsetDateTime,
-) -> Result<(), Fault> {
-    let sql = "with person as (
-                 update auth.users set encrypted_password = coalesce($2, ''), raw_user_meta_data = $3, updated_at = $4
-                 where id = $1
-               ), unlocked as (
-                 delete from auth.signin_failures where user_id = $1
-               )
-               update auth.identities set identity_data = $3, updated_at = $4 where user_id = $1 and provider = 'phone'";
-    let metadata = serde_json::Value::Object(user_metadata.clone());
-    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
-        (&id, Type::UUID),
-        (&encrypted_password, Type::TEXT),
-        (&metadata, Type::JSONB),
-        (&now, Type::TIMESTAMPTZ),
-    ];
-    client.execute_typed(sql, &parameters).await?;
     Ok(())
 }
 

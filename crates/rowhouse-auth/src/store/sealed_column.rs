@@ -36,39 +36,21 @@ impl SealedColumn {
         }
     }
 
-    fn select(self) -> &'static str {
-        match self {
-            Self::FactorSecret => {
-                "select id, secret from auth.mfa_factors
-                 where secret like 'sealed:%' and id > $1 order by id limit $2 for update"
-            }
-            Self::ProviderSecret => {
-                "select id, client_secret from auth.custom_oauth_providers
-                 where client_secret like 'sealed:%' and id > $1 order by id limit $2 for update"
-            }
-            Self::FlowState => {
-                "select id, provider_state from auth.flow_state
-                 where provider_state like 'sealed:%' and id > $1 order by id limit $2 for update"
-            }
-            Self::FlowAccessToken => {
-                "select id, provider_access_token from auth.flow_state
-                 where provider_access_token like 'sealed:%' and id > $1 order by id limit $2 for update"
-            }
-            Self::FlowRefreshToken => {
-                "select id, provider_refresh_token from auth.flow_state
-                 where provider_refresh_token like 'sealed:%' and id > $1 order by id limit $2 for update"
-            }
-        }
+    /// Table and column, for statements: constants of the program.
+    fn parts(self) -> (&'static str, &'static str) {
+        self.name().rsplit_once('.').unwrap_or_default()
     }
 
-    fn update(self) -> &'static str {
-        match self {
-            Self::FactorSecret => "update auth.mfa_factors set secret = $2 where id = $1",
-            Self::ProviderSecret => "update auth.custom_oauth_providers set client_secret = $2 where id = $1",
-            Self::FlowState => "update auth.flow_state set provider_state = $2 where id = $1",
-            Self::FlowAccessToken => "update auth.flow_state set provider_access_token = $2 where id = $1",
-            Self::FlowRefreshToken => "update auth.flow_state set provider_refresh_token = $2 where id = $1",
-        }
+    fn select(self) -> String {
+        let (table, column) = self.parts();
+        format!(
+            "select id, {column} from {table} where {column} like 'sealed:%' and id > $1 order by id limit $2 for update"
+        )
+    }
+
+    fn update(self) -> String {
+        let (table, column) = self.parts();
+        format!("update {table} set {column} = $2 where id = $1")
     }
 }
 
@@ -79,7 +61,7 @@ pub(crate) async fn list(
     after: Uuid,
     most: i64,
 ) -> Result<Vec<(Uuid, String)>, KeyStoreError> {
-    let rows = client.query_typed(column.select(), &[(&after, Type::UUID), (&most, Type::INT8)]).await?;
+    let rows = client.query_typed(&column.select(), &[(&after, Type::UUID), (&most, Type::INT8)]).await?;
     Ok(rows
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
@@ -93,6 +75,6 @@ pub(crate) async fn put(
     id: Uuid,
     value: &str,
 ) -> Result<(), KeyStoreError> {
-    client.execute_typed(column.update(), &[(&id, Type::UUID), (&value, Type::TEXT)]).await?;
+    client.execute_typed(&column.update(), &[(&id, Type::UUID), (&value, Type::TEXT)]).await?;
     Ok(())
 }
