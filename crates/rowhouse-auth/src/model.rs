@@ -3,8 +3,8 @@
 use rowhouse_kernel::Secret;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use time::serde::rfc3339;
-use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 use crate::policy::WeakPassword;
@@ -12,51 +12,53 @@ use crate::policy::WeakPassword;
 /// A JSON object.
 pub(crate) type Object = Map<String, Value>;
 
-/// A user. Null columns are empty strings where GoTrue has them so.
-#[derive(Debug, Clone, Serialize)]
+/// A user; read from the JSON that the user query makes. Null columns are empty strings where GoTrue has them so.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) id: Uuid,
     pub(crate) aud: String,
     pub(crate) role: String,
     pub(crate) email: String,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) email_confirmed_at: Option<OffsetDateTime>,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) invited_at: Option<OffsetDateTime>,
     pub(crate) phone: String,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) phone_confirmed_at: Option<OffsetDateTime>,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) confirmation_sent_at: Option<OffsetDateTime>,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) confirmed_at: Option<OffsetDateTime>,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) recovery_sent_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) new_email: String,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) email_change_sent_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) new_phone: String,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) phone_change_sent_at: Option<OffsetDateTime>,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) reauthentication_sent_at: Option<OffsetDateTime>,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) last_sign_in_at: Option<OffsetDateTime>,
+    #[serde(deserialize_with = "object")]
     pub(crate) app_metadata: Object,
+    #[serde(deserialize_with = "object")]
     pub(crate) user_metadata: Object,
     /// Second factors; left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) factors: Vec<Factor>,
     pub(crate) identities: Vec<Identity>,
-    #[serde(with = "rfc3339")]
+    #[serde(deserialize_with = "instant::required", serialize_with = "rfc3339::serialize")]
     pub(crate) created_at: OffsetDateTime,
-    #[serde(with = "rfc3339")]
+    #[serde(deserialize_with = "instant::required", serialize_with = "rfc3339::serialize")]
     pub(crate) updated_at: OffsetDateTime,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) banned_until: Option<OffsetDateTime>,
-    #[serde(with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) deleted_at: Option<OffsetDateTime>,
     pub(crate) is_anonymous: bool,
 }
@@ -87,16 +89,11 @@ pub(crate) struct Identity {
     pub(crate) user_id: Uuid,
     pub(crate) identity_data: Object,
     pub(crate) provider: String,
-    #[serde(
-        default,
-        deserialize_with = "utc",
-        serialize_with = "rfc3339::option::serialize",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) last_sign_in_at: Option<OffsetDateTime>,
-    #[serde(default, deserialize_with = "utc", serialize_with = "rfc3339::option::serialize")]
+    #[serde(with = "instant")]
     pub(crate) created_at: Option<OffsetDateTime>,
-    #[serde(default, deserialize_with = "utc", serialize_with = "rfc3339::option::serialize")]
+    #[serde(with = "instant")]
     pub(crate) updated_at: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
@@ -113,16 +110,11 @@ pub(crate) struct Factor {
     pub(crate) status: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) phone: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "utc",
-        serialize_with = "rfc3339::option::serialize",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) last_challenged_at: Option<OffsetDateTime>,
-    #[serde(default, deserialize_with = "utc", serialize_with = "rfc3339::option::serialize")]
+    #[serde(with = "instant")]
     pub(crate) created_at: Option<OffsetDateTime>,
-    #[serde(default, deserialize_with = "utc", serialize_with = "rfc3339::option::serialize")]
+    #[serde(with = "instant")]
     pub(crate) updated_at: Option<OffsetDateTime>,
 }
 
@@ -132,9 +124,31 @@ impl Factor {
     }
 }
 
-/// PostgreSQL writes instants in the session's time zone; clients get UTC.
-fn utc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
-    Ok(rfc3339::option::deserialize(deserializer)?.map(|at| at.to_offset(UtcOffset::UTC)))
+/// Metadata that hand-written SQL may have left null, or made something else than an object.
+fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Object(object) => Ok(object),
+        _ => Ok(Object::new()),
+    }
+}
+
+/// Instants in RFC 3339. PostgreSQL writes them in the session's time zone; clients get UTC.
+pub(crate) mod instant {
+    use serde::Deserializer;
+    use time::serde::rfc3339;
+    use time::{OffsetDateTime, UtcOffset};
+
+    pub(crate) use rfc3339::option::serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<OffsetDateTime>, D::Error> {
+        Ok(rfc3339::option::deserialize(deserializer)?.map(|at| at.to_offset(UtcOffset::UTC)))
+    }
+
+    pub(crate) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
+        Ok(rfc3339::deserialize(deserializer)?.to_offset(UtcOffset::UTC))
+    }
 }
 
 /// A session as returned to clients.

@@ -215,6 +215,7 @@ fn make(assembly: &Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<Auth, C
     let public_url = origin.settings.get::<ServerSettings>().public_url.clone();
     Auth::new(AuthParts {
         control: origin.database.control.clone(),
+        lookups: origin.database.lookups.clone(),
         keys: keys.clone(),
         settings: (*settings).clone(),
         hooks,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use rowhouse_crypto::webauthn::RelyingParty;
 use rowhouse_crypto::{CodeKey, CounterKey, Envelope};
-use rowhouse_db::Control;
+use rowhouse_db::{Control, Lookups};
 use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::{SharedClock, SharedRng};
@@ -36,6 +36,8 @@ use crate::webauthn::{self, Terms};
 pub struct AuthParts {
     /// The control plane's pool.
     pub control: Control,
+    /// Its reads by one statement.
+    pub lookups: Lookups,
     /// The signing keys, opened with the same settings.
     pub keys: KeyStore,
     /// `[auth]`.
@@ -68,6 +70,7 @@ pub struct AuthParts {
 #[derive(Debug, Clone)]
 pub struct Auth {
     pub(crate) control: Control,
+    pub(crate) lookups: Lookups,
     pub(crate) keys: KeyStore,
     pub(crate) settings: Arc<AuthSettings>,
     pub(crate) mfa: Arc<MfaSettings>,
@@ -125,6 +128,7 @@ impl Auth {
     pub fn new(parts: AuthParts) -> Result<Self, String> {
         let AuthParts {
             control,
+            lookups,
             keys,
             settings,
             mfa,
@@ -174,6 +178,7 @@ impl Auth {
             site: site.into(),
             settings: Arc::new(settings),
             control,
+            lookups,
             keys,
             clock,
             rng,

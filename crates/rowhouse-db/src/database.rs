@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 
 use crate::control::Control;
 use crate::error::DbError;
-use crate::flight::{DataPlane, DataPlaneUrls, Login};
+use crate::flight::{DataPlane, DataPlaneUrls, Login, Lookups};
 use crate::liveness::{Liveness, Monitor};
 use crate::settings::DbSettings;
 
@@ -28,6 +28,8 @@ pub struct DatabaseUrls {
 pub struct Database {
     /// The control plane.
     pub control: Control,
+    /// Reads of the control plane by one statement.
+    pub lookups: Lookups,
     /// The data plane.
     pub data: DataPlane,
     /// Whether the server answers.
@@ -52,7 +54,8 @@ impl Database {
         let monitor = Monitor::new(asker, addresses);
         let liveness = monitor.liveness();
         let data = DataPlane::open(&urls.data, settings, live_sessions, liveness.clone())?;
-        Ok(Self { control: control.guarded(liveness.clone()), data, liveness, monitor })
+        let lookups = Lookups::open(&urls.control, settings, data.schema_version(), liveness.clone())?;
+        Ok(Self { control: control.guarded(liveness.clone()), lookups, data, liveness, monitor })
     }
 
     /// The same with a running monitor, for processes without a task supervisor.
@@ -77,6 +80,7 @@ impl Database {
     /// Connections open to the server, over all pools.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        self.control.counts().0 + self.data.connection_count()
+        let (used, idle) = self.lookups.counts();
+        self.control.counts().0 + used + idle + self.data.connection_count()
     }
 }

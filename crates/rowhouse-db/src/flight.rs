@@ -10,6 +10,7 @@ mod context;
 mod export;
 mod import;
 mod login;
+mod lookup;
 mod outgoing;
 mod pipeline;
 mod places;
@@ -25,6 +26,7 @@ pub use context::{open_query, opening};
 pub use export::{Lines, Pieces, Value};
 pub use import::Import;
 pub(crate) use login::Login;
+pub use lookup::Lookups;
 pub use plane::{DataPlane, DataPlaneUrls};
 pub(crate) use stream::{Address, Stream};
 

@@ -24,7 +24,7 @@ pub use connect::{PoolerError, connect, require_control_sessions, require_data_s
 pub use control::{Batched, Control, OwnSession, Transaction, TransactionError};
 pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError, Reason};
-pub use flight::{DataPlane, DataPlaneUrls};
+pub use flight::{DataPlane, DataPlaneUrls, Lookups};
 pub use listen::{Following, Heard, ListenHub, follow};
 pub use liveness::{Health, Liveness};
 pub use settings::{DbSettings, DefaultGrants};

@@ -34,6 +34,8 @@ settings! {
         pub apply_migrations: bool = false,
         /// Connections for identity, tenancy and administration.
         pub control_pool_size: u32 as "connections" = 6,
+        /// Connections for the control plane's reads that answer a request by themselves, such as `GET /auth/v1/user`; under load several share a round trip.
+        pub lookup_pool_size: u32 as "connections" = 3,
         /// Connections for the data API under callers' roles.
         pub data_pool_size: u32 as "connections" = 8,
         /// How many of these connections, in percent, the requests of one tenant, of one user without a tenant, or of one address without a user may use at a time: at least one, and below 100 one less than all. 100 turns the limit off, also that of exports and imports.

@@ -103,6 +103,7 @@ async fn metrics(
     }
     process::record();
     ops.database.data.record_counts();
+    ops.database.lookups.record_counts();
     record_control(&ops);
     record_user_sync(&ops).await;
     let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");

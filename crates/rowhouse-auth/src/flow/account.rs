@@ -1,6 +1,6 @@
 //! The signed-in user's own record.
 
-use rowhouse_db::{OwnSession, Transaction};
+use rowhouse_db::Transaction;
 use rowhouse_kernel::Secret;
 use serde_json::Value;
 use uuid::Uuid;
@@ -78,8 +78,8 @@ pub(crate) async fn get(auth: &Auth, caller: SignedIn, client: &Client) -> Resul
 /// The user, and whether the session lacks the second factor that the user has.
 async fn find(auth: &Auth, caller: SignedIn, client: &Client) -> Result<(UserRow, bool), AccountError> {
     let session = caller.session.map(|session| session.0);
-    let find = async move |db: &OwnSession<'_>| prepared_user::find_live(db, caller.user.0, session).await;
-    let live = auth.control.own_statement(&client.operation("auth.get_user"), find).await?;
+    let operation = client.operation("auth.get_user");
+    let live = prepared_user::look_up_live(&auth.lookups, &operation, caller.user.0, session).await?;
     let lacks_factor = live.as_ref().is_some_and(LiveUser::lacks_factor);
     Ok((require_live(live, caller, auth.now())?, lacks_factor))
 }

@@ -1,11 +1,16 @@
 //! Users by prepared statements, for the requests that are sent most often.
 
-use rowhouse_db::OwnSession;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use rowhouse_db::flight::Query;
+use rowhouse_db::{Lookups, OwnSession};
+use rowhouse_kernel::Operation;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::store::user::{BY_EMAIL, BY_PHONE, LIVE, LiveUser, OF_SESSION, UserRow};
+use crate::store::user::{BY_EMAIL, BY_PHONE, LIVE, LiveUser, OF_SESSION, UserRow, parse};
 
 /// The user of a session, deleted or not.
 pub(crate) async fn find_of_session(
@@ -36,4 +41,19 @@ pub(crate) async fn find_live(
 ) -> Result<Option<LiveUser>, Fault> {
     let row = client.query_prepared_opt(LIVE, &[(&id, Type::UUID), (&session, Type::UUID)]).await?;
     row.as_ref().map(LiveUser::from_row).transpose()
+}
+
+/// The same by itself, as the whole of an operation.
+pub(crate) async fn look_up_live(
+    lookups: &Lookups,
+    operation: &Operation,
+    id: Uuid,
+    session: Option<Uuid>,
+) -> Result<Option<LiveUser>, Fault> {
+    static SQL: LazyLock<Arc<str>> = LazyLock::new(|| LIVE.into());
+    let value = |id: Uuid| Some(Bytes::from(id.to_string()));
+    let query = Query { sql: Arc::clone(&SQL), params: vec![value(id), session.and_then(value)] };
+    let rows = lookups.rows(operation, &query).await?;
+    let document = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    document.map(|document| parse(&document)).transpose()
 }

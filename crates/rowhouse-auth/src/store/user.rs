@@ -1,6 +1,8 @@
 //! `auth.users` and `auth.identities`.
 
 use rowhouse_db::DbError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
@@ -8,10 +10,10 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::model::{Object, User};
+use crate::model::{Object, User, instant};
 
 /// A user with columns that clients never see.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct UserRow {
     pub(crate) user: User,
     /// PHC string or bcrypt.
@@ -19,12 +21,13 @@ pub(crate) struct UserRow {
 }
 
 /// A user with the state of a session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct LiveUser {
     pub(crate) row: UserRow,
     /// Whether the session exists.
     pub(crate) has_session: bool,
     /// When it ends.
+    #[serde(with = "instant")]
     pub(crate) not_after: Option<OffsetDateTime>,
     /// Its assurance level.
     pub(crate) aal: Option<String>,
@@ -37,74 +40,50 @@ impl LiveUser {
     }
 }
 
-/// The user with identities in one row; tolerates nulls and infinities that hand-written SQL leaves.
+/// The user with identities and factors as one JSON document, which [`parse`] reads; tolerates nulls and infinities that
+/// hand-written SQL leaves. `$more` are further fields of the document.
 macro_rules! select_user {
     ($more:literal, $rest:literal) => {
         concat!(
-            "select u.id, u.aud, u.role, u.email, u.email_confirmed_at, u.invited_at, u.phone, u.phone_confirmed_at,
-               u.confirmation_sent_at, u.confirmed_at, u.recovery_sent_at, u.email_change, u.email_change_sent_at, u.phone_change,
-               u.phone_change_sent_at, u.reauthentication_sent_at, u.last_sign_in_at, u.raw_app_meta_data, u.raw_user_meta_data,
-               coalesce(u.created_at, now()) as created_at, coalesce(u.updated_at, u.created_at, now()) as updated_at,
-               case when u.banned_until = 'infinity' then '9999-12-31' else u.banned_until end as banned_until,
-               u.deleted_at, u.is_anonymous, nullif(u.encrypted_password, '') as encrypted_password,
-               coalesce((
-                 select jsonb_agg(jsonb_build_object('identity_id', i.id, 'id', i.provider_id, 'user_id', i.user_id,
-                   'identity_data', i.identity_data, 'provider', i.provider, 'last_sign_in_at', i.last_sign_in_at,
-                   'created_at', i.created_at, 'updated_at', i.updated_at, 'email', i.email) order by i.created_at, i.provider <> 'email', i.id)
-                 from auth.identities i where i.user_id = u.id), '[]') as identities,
-               coalesce((
-                 select jsonb_agg(jsonb_build_object('id', f.id, 'friendly_name', f.friendly_name, 'factor_type', f.factor_type,
-                   'status', f.status, 'phone', f.phone, 'last_challenged_at', f.last_challenged_at, 'created_at', f.created_at,
-                   'updated_at', f.updated_at) order by f.created_at, f.id)
-                 from auth.mfa_factors f where f.user_id = u.id), '[]') as factors",
+            "select to_json(l)::text from (select to_json(r) as row",
             $more,
-            " from auth.users u ",
-            $rest
+            " from auth.users u cross join lateral (
+               select u.id, coalesce(u.aud, '') as aud, coalesce(u.role, '') as role, coalesce(u.email, '') as email,
+                 u.email_confirmed_at, u.invited_at, coalesce(u.phone, '') as phone, u.phone_confirmed_at, u.confirmation_sent_at,
+                 u.confirmed_at, u.recovery_sent_at, coalesce(u.email_change, '') as new_email, u.email_change_sent_at,
+                 coalesce(u.phone_change, '') as new_phone, u.phone_change_sent_at, u.reauthentication_sent_at, u.last_sign_in_at,
+                 u.raw_app_meta_data as app_metadata, u.raw_user_meta_data as user_metadata,
+                 coalesce(u.created_at, now()) as created_at, coalesce(u.updated_at, u.created_at, now()) as updated_at,
+                 case when u.banned_until = 'infinity' then '9999-12-31' else u.banned_until end as banned_until,
+                 u.deleted_at, u.is_anonymous,
+                 (select coalesce(json_agg(i order by i.created_at, i.provider <> 'email', i.identity_id), '[]') from (
+                   select i.id as identity_id, i.provider_id as id, i.user_id, i.identity_data, i.provider, i.last_sign_in_at,
+                     i.created_at, i.updated_at, i.email
+                   from auth.identities i where i.user_id = u.id) i) as identities,
+                 (select coalesce(json_agg(f order by f.created_at, f.id), '[]') from (
+                   select f.id, f.friendly_name, f.factor_type, f.status, f.phone, f.last_challenged_at, f.created_at, f.updated_at
+                   from auth.mfa_factors f where f.user_id = u.id) f) as factors
+             ) x cross join lateral (select x as \"user\", nullif(u.encrypted_password, '') as encrypted_password) r ",
+            $rest,
+            ") l"
         )
     };
 }
 
+/// Reads the document of a statement with `select_user!`: a [`UserRow`] in the field `row`, and fields beside it.
+pub(super) fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(document).map_err(Fault::Json)
+}
+
 impl UserRow {
     pub(super) fn from_row(row: &Row) -> Result<Self, Fault> {
-        let text = |name: &str| row.try_get::<_, Option<String>>(name).map(Option::unwrap_or_default);
-        let instant = |name: &str| row.try_get::<_, Option<OffsetDateTime>>(name);
-        let user = User {
-            id: row.try_get("id")?,
-            aud: text("aud")?,
-            role: text("role")?,
-            email: text("email")?,
-            email_confirmed_at: instant("email_confirmed_at")?,
-            invited_at: instant("invited_at")?,
-            phone: text("phone")?,
-            phone_confirmed_at: instant("phone_confirmed_at")?,
-            confirmation_sent_at: instant("confirmation_sent_at")?,
-            confirmed_at: instant("confirmed_at")?,
-            recovery_sent_at: instant("recovery_sent_at")?,
-            new_email: text("email_change")?,
-            email_change_sent_at: instant("email_change_sent_at")?,
-            new_phone: text("phone_change")?,
-            phone_change_sent_at: instant("phone_change_sent_at")?,
-            reauthentication_sent_at: instant("reauthentication_sent_at")?,
-            last_sign_in_at: instant("last_sign_in_at")?,
-            app_metadata: object(row.try_get("raw_app_meta_data")?),
-            user_metadata: object(row.try_get("raw_user_meta_data")?),
-            factors: serde_json::from_value(row.try_get("factors")?).map_err(Fault::Json)?,
-            identities: serde_json::from_value(row.try_get("identities")?).map_err(Fault::Json)?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
-            banned_until: instant("banned_until")?,
-            deleted_at: instant("deleted_at")?,
-            is_anonymous: row.try_get("is_anonymous")?,
-        };
-        Ok(Self { user, encrypted_password: row.try_get("encrypted_password")? })
+        Ok(parse::<OnlyUser>(row.try_get::<_, &str>(0)?.as_bytes())?.row)
     }
 }
 
-fn object(value: Option<Value>) -> Object {
-    match value {
-        Some(Value::Object(object)) => object,
-        _ => Object::new(),
-    }
+#[derive(Deserialize)]
+pub(super) struct OnlyUser {
+    pub(super) row: UserRow,
 }
 
 pub(super) const BY_EMAIL: &str = select_user!(
@@ -159,7 +138,7 @@ pub(crate) async fn lock(client: &Client, id: Uuid) -> Result<Option<UserRow>, F
 }
 
 pub(super) const LIVE: &str = select_user!(
-    ", s.id is not null as has_session, s.aal::text as aal, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
+    ", s.id is not null as has_session, s.aal, case when s.not_after = 'infinity' then '9999-12-31' else s.not_after end as not_after",
     "left join auth.sessions s on s.id = $2 and s.user_id = u.id where u.id = $1"
 );
 
@@ -175,8 +154,7 @@ pub(crate) async fn find_live(
 
 impl LiveUser {
     pub(super) fn from_row(row: &Row) -> Result<Self, Fault> {
-        let (has_session, not_after) = (row.try_get("has_session")?, row.try_get("not_after")?);
-        Ok(Self { row: UserRow::from_row(row)?, has_session, not_after, aal: row.try_get("aal")? })
+        parse(row.try_get::<_, &str>(0)?.as_bytes())
     }
 }
 

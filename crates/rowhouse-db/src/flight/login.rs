@@ -12,6 +12,7 @@ use tokio_postgres::config::{ChannelBinding, Host};
 
 use super::stream::{Address, Stream};
 use crate::error::{DbError, PgError};
+use crate::session::SET_SEARCH_PATH;
 use crate::tls::Tls;
 use crate::url::{ServerState, SessionAttrs, Target};
 
@@ -29,6 +30,10 @@ pub(crate) struct Login {
     options: Option<String>,
     channel_binding: ChannelBinding,
     pub(super) statement_timeout: Duration,
+    /// In `pg_stat_activity`.
+    application_name: &'static str,
+    /// Sent after sign-in, besides what every session gets.
+    settings: &'static str,
 }
 
 /// A connection after start-up.
@@ -70,7 +75,14 @@ impl Login {
             options: config.get_options().map(str::to_owned),
             channel_binding: config.get_channel_binding(),
             statement_timeout,
+            application_name: "rowhouse-data",
+            settings: "",
         })
+    }
+
+    /// The same for the program's own statements, whose names and operators the project's code must not replace.
+    pub(super) fn of_program(self, application_name: &'static str) -> Self {
+        Self { application_name, settings: SET_SEARCH_PATH, ..self }
     }
 
     /// Signs in to the first server that answers as `target_session_attrs` asks.
@@ -102,7 +114,7 @@ impl Login {
         let parameters = [
             ("user", self.user.as_str()),
             ("database", &self.database),
-            ("application_name", "rowhouse-data"),
+            ("application_name", self.application_name),
             ("client_encoding", "UTF8"),
         ];
         let parameters =
@@ -130,8 +142,9 @@ impl Login {
         // `bytea_output` makes results independent of the database's setting.
         let sql = format!(
             "set statement_timeout = {}; set idle_in_transaction_session_timeout = 10000; set jit = off; \
-             set bytea_output = hex; set standard_conforming_strings = on",
-            self.statement_timeout.as_millis()
+             set bytea_output = hex; set standard_conforming_strings = on; {}",
+            self.statement_timeout.as_millis(),
+            self.settings
         );
         frontend::query(&sql, &mut out).map_err(lost)?;
         greeting.stream.send(&out).await.map_err(lost)?;

@@ -9,7 +9,8 @@ use super::statement::Key;
 
 /// The statements of a flight in order.
 pub(crate) struct Pipeline<'a> {
-    pub(crate) caller: &'a Caller,
+    /// `None` for the program's own statements, which leave nothing in the session.
+    pub(crate) caller: Option<&'a Caller>,
     pub(crate) statements: Vec<Statement<'a>>,
     /// How many of them only open the transaction; their failures are not those of the caller's query.
     pub(crate) opening: usize,

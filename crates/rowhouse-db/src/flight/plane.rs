@@ -248,13 +248,18 @@ impl DataPlane {
         if context.end == End::Rollback {
             statements.extend(UNDO.iter().map(as_caller));
         }
-        Pipeline { caller: context.caller, statements, opening, answering }
+        Pipeline { caller: Some(context.caller), statements, opening, answering }
     }
 
     /// Makes every connection prepare its statements again: to be called when a new schema has been read, before
     /// requests are planned with it.
     pub fn schema_changed(&self) {
         self.0.schema_version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The version of the schema, by which connections tell whether their statements are of an older one.
+    pub(crate) fn schema_version(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.0.schema_version)
     }
 
     /// Writes the pools' gauges; called when metrics are scraped.

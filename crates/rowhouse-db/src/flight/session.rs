@@ -61,16 +61,17 @@ impl SessionState {
     }
 
     /// The statements to run before `caller` is served.
-    pub(super) fn clearing(&self, caller: &Caller) -> Option<Arc<Clear>> {
+    pub(super) fn clearing(&self, caller: Option<&Caller>) -> Option<Arc<Clear>> {
         match &self.served {
             Served::Nobody => None,
-            Served::User(before) if **before == *caller => None,
+            Served::User(before) if Some(&**before) == caller => None,
             Served::User(_) | Served::Others => Some(Arc::clone(&self.clear)),
         }
     }
 
     /// Records that a flight of `caller` has been written.
-    pub(super) fn serve(&mut self, caller: &Caller) {
+    pub(super) fn serve(&mut self, caller: Option<&Caller>) {
+        let Some(caller) = caller else { return };
         match &self.served {
             Served::User(before) if **before == *caller => {}
             _ if caller.user.is_none() || caller.is_service() => self.served = Served::Others,

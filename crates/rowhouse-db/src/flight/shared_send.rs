@@ -31,7 +31,7 @@ const HOLD_UP_LIMIT: Duration = Duration::from_millis(100);
 
 /// A flight that owns its data, because its request may be dropped before it ends.
 pub(super) struct Flight {
-    caller: Caller,
+    caller: Option<Caller>,
     statements: Vec<(Arc<str>, Query)>,
     opening: usize,
     answering: usize,
@@ -66,7 +66,7 @@ impl Flight {
             .map(|statement| (Arc::clone(statement.role), statement.query.clone()))
             .collect();
         let (opening, answering) = (flight.opening, flight.answering);
-        Some(Self { caller: flight.caller.clone(), statements, opening, answering })
+        Some(Self { caller: flight.caller.cloned(), statements, opening, answering })
     }
 
     /// Whether other flights may be pipelined behind it on this connection.
@@ -77,7 +77,12 @@ impl Flight {
 
     fn pipeline(&self) -> Pipeline<'_> {
         let statements = self.statements.iter().map(|(role, query)| Statement { role, query }).collect();
-        Pipeline { caller: &self.caller, statements, opening: self.opening, answering: self.answering }
+        Pipeline {
+            caller: self.caller.as_ref(),
+            statements,
+            opening: self.opening,
+            answering: self.answering,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod failover;
 mod flight;
 mod leftover;
 mod liveness;
+mod lookup;
 mod migrate;
 mod options;
 mod plan;

@@ -31,6 +31,7 @@ async fn connections(client: &tokio_postgres::Client) -> Counts {
 fn bounds(db: &DbSettings) -> Counts {
     let bounds = [
         ("rowhouse-control", db.control_pool_size),
+        ("rowhouse-lookup", db.lookup_pool_size),
         ("rowhouse-monitor", 2),
         ("rowhouse-listen", 1),
         ("rowhouse-data", db.data_pool_size),

@@ -7,8 +7,8 @@ fn user(id: u128) -> Caller {
 }
 
 fn is_cleared(session: &mut SessionState, caller: &Caller) -> bool {
-    let cleared = session.clearing(caller).is_some();
-    session.serve(caller);
+    let cleared = session.clearing(Some(caller)).is_some();
+    session.serve(Some(caller));
     cleared
 }
 
@@ -29,4 +29,15 @@ fn anonymous_and_service_callers_are_never_the_same() {
         let calls = [(); 3].map(|()| is_cleared(&mut session, &caller));
         assert_eq!(calls, [false, true, true]);
     }
+}
+
+#[test]
+fn own_statements_leave_nothing_to_be_cleared() {
+    let mut session = SessionState::new(Duration::from_secs(1), 0);
+    for _ in 0..2 {
+        assert!(session.clearing(None).is_none());
+        session.serve(None);
+    }
+    assert!(!is_cleared(&mut session, &user(1)));
+    assert!(session.clearing(None).is_some());
 }
