@@ -10,6 +10,8 @@ with callers as (
         and has_table_privilege(callers.oid, c.oid, 'select, insert, update, delete')) as open_to
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname = any($1) and c.relkind in ('r', 'p', 'm', 'v', 'f')
+    -- the platform's own decide by the caller
+    and pg_get_userbyid(c.relowner) <> 'rowhouse_owner'
     and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 )
 select case
@@ -25,6 +27,7 @@ union all
 select format('function %s: security definer, and anon may call it', p.oid::regprocedure)
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 where n.nspname = any($1) and p.prosecdef and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
+  and pg_get_userbyid(p.proowner) <> 'rowhouse_owner'
   and has_schema_privilege('anon', n.oid, 'usage') and has_function_privilege('anon', p.oid, 'execute')
   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
 order by 1

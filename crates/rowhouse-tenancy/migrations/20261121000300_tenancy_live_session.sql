@@ -29,9 +29,7 @@ begin
       join tenancy.tenants t on t.id operator(pg_catalog.=) m.tenant_id
       join tenancy.organizations o on o.id operator(pg_catalog.=) t.organization_id
       where m.tenant_id operator(pg_catalog.=) p_tenant and m.user_id operator(pg_catalog.=) p_user
-        and m.status operator(pg_catalog.=) 'active'::pg_catalog.text
-        and t.status operator(pg_catalog.=) 'active'::pg_catalog.text
-        and o.status operator(pg_catalog.=) 'active'::pg_catalog.text
+        and m.is_active and t.is_open and o.is_open
     )
   into v_user, v_role, v_session, v_tenant
   from auth.users u

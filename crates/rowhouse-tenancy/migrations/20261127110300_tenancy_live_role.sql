@@ -3,10 +3,10 @@
 create or replace function auth.tenant_role() returns text
 language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp as $$
   select m.role from tenancy.memberships m
-  where m.tenant_id = auth.tenant_id() and m.user_id = auth.uid() and m.status = 'active'
+  where m.tenant_id = auth.tenant_id() and m.user_id = auth.uid() and m.is_active
 $$;
 comment on function auth.tenant_role() is
-  'owner, admin or member: the caller''s role in the tenant of the token, looked up; null for callers who are no members.';
+  'The caller''s role in the tenant of the token, looked up; null for callers who are no members.';
 
 -- The organization that the token names; for tokens of other issuers it is derived from the tenant.
 create or replace function auth.org_id() returns uuid

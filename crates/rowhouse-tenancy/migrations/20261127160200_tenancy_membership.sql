@@ -6,13 +6,13 @@ begin
   return query
     select m.tenant_id, t.organization_id, m.role::text
     from tenancy.memberships m
-    join tenancy.tenants t on t.id = m.tenant_id and t.status = 'active'
-    join tenancy.organizations o on o.id = t.organization_id and o.status = 'active'
-    where m.user_id = member and m.status = 'active'
+    join tenancy.tenants t on t.id = m.tenant_id and t.is_open
+    join tenancy.organizations o on o.id = t.organization_id and o.is_open
+    where m.user_id = member and m.is_active
     order by m.tenant_id is not distinct from preferred desc, m.created_at, m.tenant_id
     limit 1;
 end
 $$;
 comment on function auth.membership_of(uuid, uuid) is
-  'The user''s active membership in the preferred tenant, else the oldest; in active tenants of active organizations only.';
+  'The user''s active membership in the preferred tenant, else the oldest; in open tenants of open organizations only.';
 revoke execute on function auth.membership_of(uuid, uuid) from public;

@@ -22,14 +22,19 @@ macro_rules! migrations {
 /// Platform migrations of this crate.
 pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000200_tenancy_core.sql",
+    "20261121000210_tenancy_roles.sql",
+    "20261121000220_tenancy_rules.sql",
     "20261121000300_tenancy_live_session.sql",
     "20261121000400_tenancy_protect.sql",
     "20261121000500_tenancy_limits.sql",
     "20261121000658_tenancy_jobs.sql",
     "20261127110300_tenancy_live_role.sql",
     "20261127120001_tenancy_comments.sql",
-    "20261127140200_tenancy_member_may.sql",
     "20261127160200_tenancy_membership.sql",
+    "20261128100100_tenancy_operators.sql",
+    "20261128100200_tenancy_modules.sql",
+    "20261128100300_tenancy_views.sql",
+    "20261128100400_tenancy_grants.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

@@ -16,6 +16,8 @@ pub(crate) enum Role {
     Owner,
     /// Has every permission but `organization:delete`.
     Admin,
+    /// Manages members and tenants.
+    Manager,
     /// Can view.
     Member,
 }
@@ -25,6 +27,7 @@ impl Role {
         match self {
             Self::Owner => OWNER,
             Self::Admin => "admin",
+            Self::Manager => "manager",
             Self::Member => "member",
         }
     }
@@ -37,7 +40,7 @@ const OWNER: &str = "owner";
 pub(crate) struct Member {
     pub(crate) user_id: Uuid,
     pub(crate) email: Option<String>,
-    /// `owner`, `admin` or `member`.
+    /// `owner`, `admin`, `manager`, `member`, or a role of the organization's own.
     pub(crate) role: String,
     /// `active` or `suspended`.
     pub(crate) status: String,

@@ -6,14 +6,14 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
-/// An active membership in an active tenant of an active organization.
+/// An active membership in an open tenant of an open organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The tenant.
     pub tenant_id: Uuid,
     /// The organization that the tenant belongs to.
     pub organization_id: Uuid,
-    /// `owner`, `admin` or `member`.
+    /// The role in the tenant.
     pub role: String,
 }
 
@@ -32,9 +32,9 @@ macro_rules! select_open {
         concat!(
             "select m.tenant_id, t.organization_id, m.role
              from tenancy.memberships m
-             join tenancy.tenants t on t.id = m.tenant_id and t.status = 'active'
-             join tenancy.organizations o on o.id = t.organization_id and o.status = 'active'
-             where m.user_id = $1 and m.status = 'active' ",
+             join tenancy.tenants t on t.id = m.tenant_id and t.is_open
+             join tenancy.organizations o on o.id = t.organization_id and o.is_open
+             where m.user_id = $1 and m.is_active ",
             $rest
         )
     };

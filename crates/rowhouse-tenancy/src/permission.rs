@@ -1,17 +1,20 @@
-//! Permissions of members, and the check for one. Which role has which permission is in `tenancy.role_permissions`; a
-//! test keeps the names of this enum equal to those rows.
+//! Permissions, and the check for one: `tenancy.may` decides. Which role has which permission is in
+//! `tenancy.role_permissions`; a test keeps the names of this enum equal to `tenancy.permissions`.
 
 use rowhouse_db::DbError;
-use rowhouse_kernel::{Caller, TenantId};
+use rowhouse_kernel::{Caller, OrganizationId, TenantId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
 
 macro_rules! permissions {
     ($($(#[$doc:meta])+ $name:ident = $text:literal),+ $(,)?) => {
         /// A permission within a tenant or its organization.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         pub enum Permission {
-            $($(#[$doc])+ $name),+
+            $($(#[$doc])+ #[serde(rename = $text)] $name),+
         }
 
         impl Permission {
@@ -66,10 +69,32 @@ permissions! {
     PermissionsModify = "permissions:modify",
 }
 
+/// Where a permission is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// In an organization, by the role there.
+    Organization(OrganizationId),
+    /// In a tenant, by the role there or in its organization.
+    Tenant(TenantId),
+    /// In all of them: operators and the service key only.
+    Installation,
+}
+
+impl Scope {
+    /// The arguments of `tenancy.may` and `tenancy.roles_of`.
+    pub(crate) fn ids(self) -> (Option<Uuid>, Option<Uuid>) {
+        match self {
+            Self::Organization(organization) => (Some(organization.0), None),
+            Self::Tenant(tenant) => (None, Some(tenant.0)),
+            Self::Installation => (None, None),
+        }
+    }
+}
+
 /// Why a permission is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PermissionError {
-    /// The caller lacks the permission, or is not a member of the tenant: one answer for both.
+    /// The caller lacks the permission, or is not a member there, or there is no such thing: one answer for all.
     #[error("this needs the permission {}", .0.as_str())]
     Denied(Permission),
     /// The database's part.
@@ -77,27 +102,63 @@ pub enum PermissionError {
     Db(#[from] DbError),
 }
 
-/// Succeeds if the caller has `permission` in `tenant` now, whatever the token says. A service key has every
-/// permission; `rowhouse_http::LiveCaller` checks that a user's session, role and tenant are still valid.
+/// Succeeds if the caller has `permission` in `scope` now, whatever the token says. Users have none in a closed tenant or
+/// organization; operators have theirs everywhere, and a service key every one.
+/// `rowhouse_http::LiveCaller` checks that a user's session, role and tenant are still valid.
 ///
 /// # Errors
 /// [`PermissionError`].
 pub async fn require(
     tx: &Client,
     caller: &Caller,
-    tenant: TenantId,
+    scope: Scope,
     permission: Permission,
 ) -> Result<(), PermissionError> {
-    let user = match caller.user {
-        Some(user) => user.0,
-        None if caller.is_service() => return Ok(()),
-        None => return Err(PermissionError::Denied(permission)),
-    };
-    let sql = "select tenancy.member_may($1, $2, $3)";
-    let name = permission.as_str();
-    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&tenant.0, Type::UUID), (&user, Type::UUID), (&name, Type::TEXT)];
+    if caller.is_service() {
+        return Ok(());
+    }
+    let Some(user) = caller.user else { return Err(PermissionError::Denied(permission)) };
+    let sql = "select tenancy.may($1, $2, $3, $4) or tenancy.operator_may($1, $4)";
+    let ((organization, tenant), name) = (scope.ids(), permission.as_str());
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+        [(&user.0, Type::UUID), (&organization, Type::UUID), (&tenant, Type::UUID), (&name, Type::TEXT)];
     let row = tx.query_typed_one(sql, &parameters).await.map_err(DbError::from)?;
     let may: bool = row.try_get(0).map_err(DbError::from)?;
     if may { Ok(()) } else { Err(PermissionError::Denied(permission)) }
+}
+
+/// A role beside the tree of organizations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorRole {
+    /// Everything.
+    SuperAdmin,
+    /// Sees everything, finds and suspends users.
+    Support,
+    /// Sees everything, and the audit log.
+    Auditor,
+}
+
+impl OperatorRole {
+    /// As stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SuperAdmin => "super_admin",
+            Self::Support => "support",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+/// The caller's role as an operator at this moment.
+///
+/// # Errors
+/// The database's.
+pub async fn find_operator_role(client: &Client, caller: &Caller) -> Result<Option<OperatorRole>, DbError> {
+    let Some(user) = caller.user else { return Ok(None) };
+    let sql = "select tenancy.operator_role($1)";
+    let name: Option<String> = client.query_typed_one(sql, &[(&user.0, Type::UUID)]).await?.try_get(0)?;
+    let roles = [OperatorRole::SuperAdmin, OperatorRole::Support, OperatorRole::Auditor];
+    Ok(roles.into_iter().find(|role| name.as_deref() == Some(role.as_str())))
 }

@@ -16,7 +16,7 @@ pub(crate) struct Tenant {
     pub(crate) name: String,
     /// Unique within the organization.
     pub(crate) slug: String,
-    /// `active`, `suspended` or `cancelled`.
+    /// `trial`, `active`, `suspended`, `cancelled`, `deleted` or `erased`.
     pub(crate) status: String,
     #[schemars(extend("format" = "date-time"))]
     pub(crate) created_at: String,

@@ -21,11 +21,13 @@ const SCHEMAS: &[(&str, &str, u8)] = &[
     ("mail", "rowhouse-mail", 4),
 ];
 
-/// Functions in a lower schema that a higher crate writes. ARCHITECTURE.md lists them for people.
+/// Functions and views in a lower schema that a higher crate writes. ARCHITECTURE.md lists them for people.
 pub(super) const HOOKS: &[(&str, &str)] = &[
     ("rowhouse.require_live_session", "rowhouse-tenancy"),
     ("auth.has_permission", "rowhouse-tenancy"),
     ("auth.has_entitlement", "rowhouse-tenancy"),
+    ("auth.may", "rowhouse-tenancy"),
+    ("auth.users_public", "rowhouse-tenancy"),
     ("auth.membership_of", "rowhouse-tenancy"),
     ("auth.tenant_role", "rowhouse-tenancy"),
     ("auth.org_id", "rowhouse-tenancy"),

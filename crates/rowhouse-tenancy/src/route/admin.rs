@@ -21,7 +21,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::member::{self, Member, MemberError, Role};
-use crate::permission::{Permission, PermissionError, require};
+use crate::permission::{Permission, PermissionError, Scope, require};
 use crate::tenant::{self, Tenant};
 use may_update::MayUpdate;
 
@@ -110,7 +110,7 @@ async fn get_tenant(
     id: TenantId,
     permission: Permission,
 ) -> Result<Tenant, Problem> {
-    require(client, caller, id, permission).await?;
+    require(client, caller, Scope::Tenant(id), permission).await?;
     tenant::find(client, id).await?.ok_or_else(no_tenant)
 }
 
@@ -121,7 +121,7 @@ async fn lock_tenant(
     id: TenantId,
     permission: Permission,
 ) -> Result<Tenant, Problem> {
-    require(tx, caller, id, permission).await?;
+    require(tx, caller, Scope::Tenant(id), permission).await?;
     tenant::lock(tx, id).await?.ok_or_else(no_tenant)
 }
 

@@ -9,8 +9,10 @@ use rowhouse_db::embedded::find_binaries;
 use rowhouse_kernel::Secret;
 use rowhouse_module::{CannotRun, CommandOutcome, Project, State};
 
-/// So that statements of existing guides run unchanged.
-const SEARCH_PATH: &str = "-c search_path=public,tenancy,auth,extensions";
+/// So that statements of existing guides run unchanged: unqualified names, and settings that they show, empty outside of a
+/// request.
+const SEARCH_PATH: &str = "-c search_path=public,tenancy,auth,extensions \
+    -c app.current_organization_id= -c app.current_user_id=";
 /// Settings of a session for libpq's programs.
 const OPTIONS: &str = "PGOPTIONS";
 /// The role that the project's migrations run as.

@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::TenancyAdmin;
-use crate::permission::{Permission, require};
+use crate::permission::{Permission, Scope, require};
 
 /// Extractor: a live caller who may change the tenant of the path now. It precedes `Once`: a caller who has been demoted
 /// since gets no stored answer. The transaction of the change checks again.
@@ -30,7 +30,8 @@ impl FromRequestParts<TenancyAdmin> for MayUpdate {
         let Extension(origin) = origin.map_err(IntoResponse::into_response)?;
         let asking = caller.clone();
         let check = async move |client: &Client| {
-            Ok::<_, Problem>(require(client, &asking, TenantId(tenant), Permission::TenantUpdate).await?)
+            let scope = Scope::Tenant(TenantId(tenant));
+            Ok::<_, Problem>(require(client, &asking, scope, Permission::TenantUpdate).await?)
         };
         let control = Control::from_ref(state);
         control.statement(&origin.operation("tenancy.require_permission"), check).await.map_err(refused)?;
