@@ -1,4 +1,4 @@
--- Objects of other roles in this database, and privileges of PUBLIC that bootstrap.sql revokes. Objects of extensions
+-- Objects of other roles in this database, and privileges of PUBLIC that database_grants.sql revokes. Objects of extensions
 -- are ignored.
 with others as (
   select c.relowner::regrole::text as owner

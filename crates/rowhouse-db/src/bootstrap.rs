@@ -5,12 +5,15 @@
 mod adopt;
 mod login;
 mod shared;
+mod unprepared;
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 pub use adopt::{Adopted, adopt};
 pub use login::{LoginError, Logins, require_sign_in, restore_logins, set_passwords};
 pub use shared::Shared;
+pub use unprepared::{NotPrepared, Unprepared, require_prepared};
 
 use crate::error::DbError;
 use crate::migrate::exclusive;
@@ -32,6 +35,9 @@ pub enum BootstrapError {
     /// Other roles use the database, too.
     #[error(transparent)]
     Shared(Shared),
+    /// The server has the roles, and this database not the grants, which the connected role may not give.
+    #[error(transparent)]
+    Unprepared(Unprepared),
     /// A login of that name exists and cannot be used.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -64,14 +70,38 @@ pub async fn bootstrap(client: &Client, logins: &Logins, sharing: Sharing) -> Re
         let present = login::present(client, logins).await?;
         login::require_known_passwords(logins, &present).await?;
         client.batch_execute("begin").await?;
-        if let Err(error) = run(client, logins, &present).await {
-            client.batch_execute("rollback").await?;
-            return Err(error.into());
-        }
-        client.batch_execute("commit").await?;
-        Ok(true)
+        let done = run(client, logins, &present).await;
+        // A grant by somebody who may not is a warning and does nothing.
+        let error = match done {
+            Ok(()) if is_complete(client, logins).await? => {
+                client.batch_execute("commit").await?;
+                return Ok(true);
+            }
+            Ok(()) => None,
+            Err(error) if error.code() == Some(SqlState::INSUFFICIENT_PRIVILEGE.code()) => Some(error),
+            Err(error) => {
+                client.batch_execute("rollback").await?;
+                return Err(error.into());
+            }
+        };
+        client.batch_execute("rollback").await?;
+        Err(refused(client, logins, error).await?)
     })
     .await
+}
+
+/// Why the connected role could not prepare the database.
+async fn refused(
+    client: &Client,
+    logins: &Logins,
+    error: Option<DbError>,
+) -> Result<BootstrapError, BootstrapError> {
+    let unprepared = Unprepared::find(client, logins.of_data_plane()).await?;
+    Ok(match (unprepared, error) {
+        (Some(unprepared), _) => BootstrapError::Unprepared(unprepared),
+        (None, Some(error)) => error.into(),
+        (None, None) => DbError::Protocol("the roles were created and are not there".into()).into(),
+    })
 }
 
 async fn is_complete(client: &Client, logins: &Logins) -> Result<bool, DbError> {
@@ -87,7 +117,9 @@ async fn is_complete(client: &Client, logins: &Logins) -> Result<bool, DbError> 
 async fn run(client: &Client, logins: &Logins, present: &[String]) -> Result<(), DbError> {
     let names = "select set_config('rowhouse.authenticator', $1, true), set_config('rowhouse.authenticator_service', $2, true)";
     client.execute(names, &[&logins.authenticator.name, &logins.service.name]).await?;
-    client.batch_execute(include_str!("../sql/bootstrap.sql")).await?;
+    client.batch_execute(include_str!("../sql/roles.sql")).await?;
+    client.batch_execute(&unprepared::statements(client, logins.of_data_plane()).await?.join(";\n")).await?;
+    client.batch_execute(include_str!("../sql/default_privileges.sql")).await?;
     for login in logins.iter().filter(|login| !present.contains(&login.name)) {
         login::set_password(client, login).await?;
     }

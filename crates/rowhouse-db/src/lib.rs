@@ -17,8 +17,8 @@ mod tls;
 pub mod url;
 
 pub use bootstrap::{
-    Adopted, BootstrapError, LoginError, Logins, Shared, Sharing, adopt, apply_default_grants, bootstrap,
-    require_sign_in, restore_logins, set_passwords,
+    Adopted, BootstrapError, LoginError, Logins, NotPrepared, Shared, Sharing, Unprepared, adopt,
+    apply_default_grants, bootstrap, require_prepared, require_sign_in, restore_logins, set_passwords,
 };
 pub use connect::{PoolerError, connect, require_control_sessions, require_data_sessions, require_sessions};
 pub use control::{Batched, Control, OwnSession, Transaction, TransactionError};

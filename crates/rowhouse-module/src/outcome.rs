@@ -47,7 +47,6 @@ macro_rules! from_error {
 }
 from_error!(
     rowhouse_db::DbError,
-    rowhouse_db::BootstrapError,
     rowhouse_db::LoginError,
     rowhouse_db::embedded::EmbeddedError,
     rowhouse_db::migrate::SourceError,
@@ -55,6 +54,20 @@ from_error!(
     std::io::Error,
     serde_json::Error
 );
+
+impl From<rowhouse_db::BootstrapError> for CannotRun {
+    /// One reason per line: statements that have to be run each have theirs.
+    fn from(error: rowhouse_db::BootstrapError) -> Self {
+        Self(error.to_string().lines().map(str::to_owned).collect())
+    }
+}
+
+impl From<rowhouse_db::NotPrepared> for CannotRun {
+    /// The same.
+    fn from(error: rowhouse_db::NotPrepared) -> Self {
+        Self(error.to_string().lines().map(str::to_owned).collect())
+    }
+}
 
 impl From<rowhouse_db::migrate::MigrateError> for CannotRun {
     /// One reason per line: PostgreSQL's DETAIL, HINT and CONTEXT each have theirs.

@@ -47,6 +47,11 @@ impl Logins {
         })
     }
 
+    /// The names of those of the data plane.
+    pub(super) fn of_data_plane(&self) -> [&str; 2] {
+        [&self.authenticator.name, &self.service.name]
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &LoginRole> {
         self.control.iter().chain([&self.authenticator, &self.service])
     }

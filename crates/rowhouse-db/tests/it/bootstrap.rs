@@ -2,13 +2,21 @@
 
 use rowhouse_db::{
     BootstrapError, DataPlaneUrls, Database, DatabaseUrls, DbSettings, DefaultGrants, LoginError, Logins,
-    Sharing, adopt, bootstrap, migrate, require_sign_in, set_passwords,
+    NotPrepared, Sharing, adopt, bootstrap, migrate, require_prepared, require_sign_in, set_passwords,
 };
 use rowhouse_kernel::Secret;
 use rowhouse_testkit::{Cluster, platform_migrations};
 use tokio_postgres::{Client, NoTls};
 
 use crate::support::service;
+
+const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+
+/// The statements under a heading of docs/operations.md.
+fn documented(heading: &str) -> &'static str {
+    let section = OPERATIONS.split(heading).nth(1).unwrap();
+    section.split("```sql\n").nth(1).unwrap().split("```").next().unwrap()
+}
 
 async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -173,4 +181,53 @@ async fn adopted_tables_can_be_migrated_and_their_former_owner_keeps_access() {
     assert_eq!(adopt(&client, &schemas, true).await.unwrap(), []);
     migrate::apply_project(&client, &files).await.unwrap();
     client.batch_execute("insert into public.customers (mood, note) values ('good', 'x')").await.unwrap();
+}
+
+#[tokio::test]
+async fn login_of_the_first_database_is_told_what_another_one_needs_and_goes_on_after_it() {
+    let cluster = managed(&["one", "app_two", "\"Shop 3\""]).await;
+    prepare(&cluster, "one").await;
+    let admin = connect(&cluster.url("admin", "one")).await;
+    admin.batch_execute("alter role rowhouse password 'test'").await.unwrap();
+    let client = connect(&cluster.url("rowhouse", "one")).await;
+    require_prepared(&client).await.unwrap();
+
+    let client = connect(&cluster.url("rowhouse", "app_two")).await;
+    let data = logins(&cluster, "app_two");
+    let Err(BootstrapError::Unprepared(found)) = bootstrap(&client, &data, Sharing::Refuse).await else {
+        panic!("rowhouse may prepare a database of admin's")
+    };
+    assert_eq!((found.database.as_str(), found.login.as_str()), ("app_two", "rowhouse"));
+    let wanted: String = found.statements.iter().map(|statement| format!("{statement};\n")).collect();
+    assert_eq!(documented("### Several databases on one server"), wanted);
+    assert!(found.to_string().ends_with(wanted.trim_end()), "{found}");
+    assert!(matches!(require_prepared(&client).await, Err(NotPrepared::Unprepared(same)) if same == found));
+    let admin = connect(&cluster.url("admin", "app_two")).await;
+    let untouched = "select to_regnamespace('extensions') is null";
+    assert!(admin.query_one(untouched, &[]).await.unwrap().get::<_, bool>(0));
+
+    admin.batch_execute(documented("### Several databases on one server")).await.unwrap();
+    require_prepared(&client).await.unwrap();
+    assert!(bootstrap(&client, &data, Sharing::Refuse).await.unwrap(), "what rowhouse itself may do is left");
+    assert!(!bootstrap(&client, &data, Sharing::Refuse).await.unwrap());
+    migrate::apply_platform(&client, &platform_migrations()).await.unwrap();
+    let probe = "set role rowhouse_owner; create function rowhouse.probe() returns int language sql as 'select 1'; reset role";
+    client.batch_execute(probe).await.unwrap();
+    let is_open = "select has_function_privilege('anon', 'rowhouse.probe()', 'execute')";
+    assert!(
+        !client.query_one(is_open, &[]).await.unwrap().get::<_, bool>(0),
+        "functions of the platform are closed"
+    );
+
+    let other = connect(&cluster.url("rowhouse", "Shop%203")).await;
+    let refused = bootstrap(&other, &logins(&cluster, "Shop%203"), Sharing::Refuse).await.unwrap_err();
+    let quoted = "grant create on database \"Shop 3\" to rowhouse_owner, rowhouse_project;";
+    assert!(refused.to_string().contains(quoted), "{refused}");
+}
+
+#[tokio::test]
+async fn server_that_was_never_prepared_is_named_as_such() {
+    let cluster = managed(&["one"]).await;
+    let client = connect(&cluster.url("admin", "one")).await;
+    assert!(matches!(require_prepared(&client).await, Err(NotPrepared::NoRoles)));
 }

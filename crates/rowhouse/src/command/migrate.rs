@@ -134,9 +134,9 @@ async fn apply(
     .await
 }
 
-/// Roles and grants on an external server; skipped without passwords of the data plane.
+/// Roles and grants on an external server; without passwords of the data plane they must be there.
 async fn prepare_roles(client: &Client, settings: &DbSettings, yes: bool) -> Result<(), CannotRun> {
-    let Some(urls) = data_plane(settings)? else { return Ok(()) };
+    let Some(urls) = data_plane(settings)? else { return Ok(rowhouse_db::require_prepared(client).await?) };
     let logins = Logins::new(None, &urls)?;
     match bootstrap(client, &logins, Sharing::Refuse).await {
         Err(BootstrapError::Shared(shared)) => {

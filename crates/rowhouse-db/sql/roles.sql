@@ -1,5 +1,5 @@
--- Roles and the grants between them; idempotent, and existing ones are not changed: other databases of the server
--- may rely on it. Run by a superuser, or on a managed server by a role with CREATEROLE. Passwords are set separately; the
+-- Roles and the grants between them, before database_grants.sql and default_privileges.sql. Idempotent, and existing ones
+-- are not changed: other databases of the server may rely on it. Run by a superuser, or on a managed server by a role with CREATEROLE. Passwords are set separately; the
 -- names of the data plane's logins are in rowhouse.authenticator and rowhouse.authenticator_service.
 do $$
 declare
@@ -58,23 +58,3 @@ begin
   end if;
 end
 $$;
-
--- access to public is decided by grants, not by PUBLIC
-revoke all on schema public from public;
-grant usage, create on schema public to rowhouse_project;
-grant usage on schema public to anon, authenticated, service_role, rowhouse;
-create schema if not exists extensions;
-grant usage on schema extensions to anon, authenticated, service_role, rowhouse_owner, rowhouse_project, rowhouse;
-do $$
-begin
-  execute format('revoke all on database %I from public', current_database());
-  execute format('grant connect on database %I to rowhouse, %I, %I', current_database(),
-    current_setting('rowhouse.authenticator'), current_setting('rowhouse.authenticator_service'));
-  execute format('grant create on database %I to rowhouse_owner, rowhouse_project', current_database());
-end
-$$;
-alter default privileges for role rowhouse_project grant all on tables to service_role;
-alter default privileges for role rowhouse_project grant all on sequences to service_role;
-alter default privileges for role rowhouse_project grant all on functions to service_role;
--- platform functions are closed unless granted
-alter default privileges for role rowhouse_owner revoke execute on functions from public;
