@@ -15,7 +15,7 @@ pub const SILENCE: &str = "\0";
 pub struct Received {
     /// Request line and headers.
     pub head: String,
-    /// As long as `content-length` says.
+    /// As long as `content-length` says; empty without it.
     pub body: String,
 }
 
@@ -95,7 +95,8 @@ async fn read(stream: &mut TcpStream) -> Option<Received> {
         let so_far = String::from_utf8_lossy(&text);
         let Some((head, body)) = so_far.split_once("\r\n\r\n") else { continue };
         let request = Received { head: head.to_owned(), body: body.to_owned() };
-        if request.header("content-length").parse() == Ok(body.len()) {
+        let length = request.header("content-length");
+        if length.parse() == Ok(body.len()) || (length.is_empty() && body.is_empty()) {
             return Some(request);
         }
     }

@@ -7,6 +7,8 @@ use std::path::Path;
 use crate::source;
 
 const PAGE: &str = include_str!("../../../../docs/auth-tests.md");
+/// Where its second table begins.
+const CRASHES: &str = "## Crashes";
 const ROUTER: &str = include_str!("../../src/route.rs");
 const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "head"];
 /// Endpoints that nobody is refused at.
@@ -37,9 +39,12 @@ struct Row {
     tests: Vec<String>,
 }
 
-/// The rows of the page's tables: endpoint, status and code, tests.
+/// The rows of the page's first table: endpoint, status and code, tests.
 fn rows() -> Vec<Row> {
-    let lines = PAGE.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let lines = PAGE
+        .lines()
+        .take_while(|line| *line != CRASHES)
+        .filter(|line| line.starts_with("| ") && line.contains('`'));
     let rows = lines.map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         assert_eq!(cells.len(), 3, "{line}");
@@ -180,4 +185,17 @@ fn every_code_of_the_manual_is_one_of_an_endpoint() {
         }
     });
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_test_of_crashes_exists() {
+    let mut tests = String::new();
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["rowhouse/tests/it", "rowhouse-auth/tests/it"] {
+        source::each(&crates.join(folder), "rs", &mut |_, text| tests.push_str(text));
+    }
+    let rows = PAGE.split(CRASHES).nth(1).unwrap().lines().filter_map(|line| line.split('|').nth(2));
+    let named: BTreeSet<&str> = rows.flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect();
+    let missing: Vec<_> = named.iter().filter(|name| !tests.contains(&format!("fn {name}("))).collect();
+    assert!(named.len() > 15 && missing.is_empty(), "{missing:?}");
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Answer, App, PASSWORD, Person, mfa_settings};
 
-const STEP: Duration = Duration::from_secs(30);
+pub(crate) const STEP: Duration = Duration::from_secs(30);
 
 /// An authenticator app with one account.
 pub(crate) struct Authenticator {

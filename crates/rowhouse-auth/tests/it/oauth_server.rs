@@ -34,7 +34,7 @@ pub(crate) fn oauth_settings() -> OauthServerSettings {
     }
 }
 
-fn with_site() -> AuthSettings {
+pub(crate) fn with_site() -> AuthSettings {
     AuthSettings { site_url: Some(SITE.to_owned()), ..settings() }
 }
 

@@ -17,16 +17,16 @@ use crate::app::{App, PASSWORD, Person};
 use crate::external::{FakeProvider, acme, parameter, person, visit};
 use crate::factor::{Authenticator, with_factor};
 
-const OLD: &str = "the first key secret of thirty-two characters";
-const NEW: &str = "the second key secret of thirty-two characters";
+pub(crate) const OLD: &str = "the first key secret of thirty-two characters";
+pub(crate) const NEW: &str = "the second key secret of thirty-two characters";
 const VERIFIER: &str = "a verifier of at least forty-three characters";
 
-fn keyed(settings: AuthSettings, secret: &str, previous: Option<&str>) -> AuthSettings {
+pub(crate) fn keyed(settings: AuthSettings, secret: &str, previous: Option<&str>) -> AuthSettings {
     let key_secret_previous = previous.map(Secret::new);
     AuthSettings { key_secret: Some(Secret::new(secret)), key_secret_previous, ..settings }
 }
 
-async fn on(db: TestDatabase, settings: AuthSettings) -> App {
+pub(crate) async fn on(db: TestDatabase, settings: AuthSettings) -> App {
     App::with_setup(db, settings, |setup| {
         setup.settings.update(|jobs: &mut JobsSettings| jobs.allow_private_urls = true);
     })
@@ -40,7 +40,7 @@ async fn open(app: &App, settings: &AuthSettings) -> Result<KeyStore, String> {
 }
 
 /// What users hold while the secret is changed.
-struct Held {
+pub(crate) struct Held {
     user: Person,
     authenticator: Authenticator,
     recovery_code: String,
@@ -51,7 +51,7 @@ struct Held {
 
 impl Held {
     /// Every kind of sealed value, and codes of every kind.
-    async fn make(app: &App, provider: &FakeProvider) -> Self {
+    pub(crate) async fn make(app: &App, provider: &FakeProvider) -> Self {
         let (authenticator, user) = with_factor(app, "a@example.com").await;
         let codes = app.post_as("/factors/recovery_codes", user.token(), json!({})).await.ok();
         app.post("/otp", json!({ "email": "a@example.com" })).await.ok();
@@ -77,7 +77,7 @@ impl Held {
     }
 
     /// All of it still works.
-    async fn check(&self, app: &App) {
+    pub(crate) async fn check(&self, app: &App) {
         app.get("/user", self.user.token()).await.ok();
         let user = Person(app.refresh(self.user.refresh_token()).await.ok());
         let exchange = json!({ "auth_code": self.auth_code, "code_verifier": VERIFIER });
@@ -95,7 +95,7 @@ impl Held {
     }
 }
 
-fn counts(resealed: &[Resealed]) -> BTreeMap<&'static str, (u64, u64)> {
+pub(crate) fn counts(resealed: &[Resealed]) -> BTreeMap<&'static str, (u64, u64)> {
     resealed.iter().map(|column| (column.column, (column.resealed, column.current))).collect()
 }
 
