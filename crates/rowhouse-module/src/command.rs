@@ -1,6 +1,7 @@
 //! Commands that a module contributes. The binary's own (`up`, `serve`, `migrate`, …) are left to the binary.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{ArgMatches, Command};
 use rowhouse_db::{Control, DatabaseUrls, DbError, DbSettings};
@@ -43,9 +44,16 @@ pub struct CommandContext {
     pub rng: SharedRng,
     /// Finds the caller of a user's requests; none without a module that has users.
     pub find_caller: Option<FindCaller>,
+    /// Whether an interrupt has ended the command.
+    pub interrupted: AtomicBool,
 }
 
 impl CommandContext {
+    /// Records that an interrupt (Ctrl-C) has ended the command: its exit code is 130, whatever it reports.
+    pub fn set_interrupted(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
     /// The project's settings.
     ///
     /// # Errors

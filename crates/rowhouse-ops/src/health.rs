@@ -6,22 +6,23 @@ use std::time::{Duration, Instant};
 
 use rowhouse_db::{Database, Health as DatabaseHealth};
 use rowhouse_http::Supervisor;
-use rowhouse_kernel::SharedClock;
+use rowhouse_kernel::{Operation, SharedClock};
 use rowhouse_module::{HealthCheck, Weight};
+use rowhouse_tenancy::user_sync::{Trigger, UserSync};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::OwnedMutexGuard;
+use tokio_postgres::Client;
 
 use crate::readiness::Readiness;
-use crate::user_sync::UserSync;
 
 /// How long the database may take to answer before the report says it does not.
 const DATABASE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Users are counted at most this often, however often monitors ask.
+/// Users are counted at most this often, however often monitors ask; so a report is at most that old.
 const MIN_COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the last count is reported while the next one is running.
 const MAX_COUNT_AGE: Duration = Duration::from_secs(60);
-/// Counting takes at most about 1/10 of the time.
+/// Counting takes at most about 1/10 of the time: a count of more than 100 ms is reported for longer than a second.
 const COST_SHARE: u32 = 10;
 
 /// The overall status.
@@ -59,8 +60,23 @@ pub struct HealthReport {
     /// `null` when it could not be measured.
     pub user_sync: Option<UserSync>,
     /// Each part's status: `healthy`, `unhealthy`, or `off` in a process that does not run it; for the triggers
-    /// on users `active`, `missing`, or `unknown` while the database does not answer.
+    /// on users `active`, `missing`, `disabled`, or `unknown` while the database does not answer.
     pub services: BTreeMap<&'static str, &'static str>,
+}
+
+/// A count of users and profiles.
+#[derive(Debug, Clone)]
+struct Counted {
+    began: Instant,
+    took: Duration,
+    sync: UserSync,
+}
+
+impl Counted {
+    /// Whether it is reported without counting again.
+    fn is_fresh(&self) -> bool {
+        self.began.elapsed() < MIN_COUNT_INTERVAL.max(self.took * COST_SHARE)
+    }
 }
 
 /// Measures.
@@ -73,7 +89,7 @@ pub struct Health {
     readiness: Readiness,
     answers_requests: bool,
     measuring: Arc<tokio::sync::Mutex<()>>,
-    last_sync: Arc<Mutex<Option<(Instant, UserSync)>>>,
+    last_sync: Arc<Mutex<Option<Counted>>>,
 }
 
 impl Health {
@@ -120,11 +136,12 @@ impl Health {
             Ok(sync) => (Some(sync), "healthy".to_owned()),
             Err(error) => (None, error),
         };
-        let mut status = user_sync.as_ref().map_or(Status::Unhealthy, UserSync::overall);
+        let mut status = user_sync.as_ref().map_or(Status::Unhealthy, overall);
         let word = |good: bool| if good { "healthy" } else { "unhealthy" };
         let is_up = user_sync.is_some();
         let mut services = BTreeMap::from([("database", word(is_up)), ("auth", word(is_up))]);
-        services.insert("triggers", user_sync.as_ref().map_or("unknown", |sync| sync.triggers));
+        let trigger = user_sync.as_ref().map(|sync| sync.trigger);
+        services.insert("triggers", trigger.map_or("unknown", Trigger::as_str));
         for check in self.checks.iter() {
             let good = check.ask().is_ok();
             services.insert(check.name, if check.is_on() { word(good && is_up) } else { "off" });
@@ -149,34 +166,43 @@ impl Health {
                     .unwrap_or_else(|error| Err(error.to_string())),
                 Err(_) => {
                     let _ended = health.measuring.lock().await;
-                    health.last(MAX_COUNT_AGE).ok_or_else(|| "users could not be counted".to_owned())
+                    health.last().ok_or_else(|| "users could not be counted".to_owned())
                 }
             }
         };
         match tokio::time::timeout(DATABASE_TIMEOUT, measuring).await {
             Ok(measured) => measured,
-            Err(_) => {
-                self.last(MAX_COUNT_AGE).ok_or_else(|| format!("no answer within {DATABASE_TIMEOUT:?}"))
-            }
+            Err(_) => self.last().ok_or_else(|| format!("no answer within {DATABASE_TIMEOUT:?}")),
         }
     }
 
     async fn measure(&self, _turn: OwnedMutexGuard<()>) -> Result<UserSync, String> {
-        if let Some(fresh) = self.last(MIN_COUNT_INTERVAL) {
-            return Ok(fresh);
+        if let Some(counted) = self.counted().filter(Counted::is_fresh) {
+            return Ok(counted.sync);
         }
         let began = Instant::now();
-        let sync = UserSync::measure(&self.database.control).await.map_err(|error| error.to_string())?;
-        // A count that took long is not repeated at once.
-        let good_from = began + began.elapsed() * COST_SHARE;
-        *self.last_sync.lock().unwrap_or_else(PoisonError::into_inner) = Some((good_from, sync.clone()));
+        let count = async |client: &Client| UserSync::measure(client).await;
+        let counted = self.database.control.statement(&Operation::system("ops.user_sync"), count).await;
+        let sync = counted.map_err(|error| error.to_string())?;
+        let counted = Counted { began, took: began.elapsed(), sync: sync.clone() };
+        *self.last_sync.lock().unwrap_or_else(PoisonError::into_inner) = Some(counted);
         Ok(sync)
     }
 
-    fn last(&self, age: Duration) -> Option<UserSync> {
-        let last = self.last_sync.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(measured, _)| measured.elapsed() < age).map(|(_, sync)| sync.clone())
+    /// The last count while the next one is running.
+    fn last(&self) -> Option<UserSync> {
+        let counted = self.counted().filter(|counted| counted.began.elapsed() < MAX_COUNT_AGE);
+        counted.map(|counted| counted.sync)
     }
+
+    fn counted(&self) -> Option<Counted> {
+        self.last_sync.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The program works while profiles are missing.
+fn overall(sync: &UserSync) -> Status {
+    if sync.is_complete() { Status::Healthy } else { Status::Degraded }
 }
 
 #[cfg(test)]

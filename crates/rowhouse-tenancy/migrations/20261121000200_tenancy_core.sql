@@ -92,7 +92,9 @@ create index memberships_user_id_idx on tenancy.memberships (user_id);
 create table tenancy.user_profiles (
   id uuid not null default gen_random_uuid(),
   user_id uuid not null references auth.users (id) on delete cascade,
-  role text not null default 'member',
+  -- for the application: nothing in Rowhouse is permitted by it
+  role text not null default 'member' check (role in ('admin', 'manager', 'member', 'viewer',
+    'portfolio_manager', 'project_manager', 'resource_manager', 'team_member')),
   is_active boolean not null default true,
   full_name text,
   last_login timestamptz,
@@ -144,33 +146,6 @@ $$;
 
 alter table auth.sessions add constraint sessions_tenant_id_fkey
   foreign key (tenant_id) references tenancy.tenants (id) on delete set null;
-
--- Profile, personal organization, tenant and memberships come with the user, in the same transaction. Invited
--- users join an existing tenant and get the profile only.
-create function tenancy.on_auth_user_created() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  organization uuid;
-  tenant uuid;
-  label text := coalesce(nullif(split_part(new.email, '@', 1), ''), 'personal');
-begin
-  insert into tenancy.user_profiles (user_id, full_name)
-  values (new.id, left(nullif(new.raw_user_meta_data ->> 'full_name', ''), 200))
-  on conflict (user_id) do nothing;
-  if new.invited_at is not null then
-    return new;
-  end if;
-  insert into tenancy.organizations (name, slug, is_personal)
-  values (left(label, 200), 'u-' || new.id, true) returning id into organization;
-  insert into tenancy.organization_members (organization_id, user_id, role) values (organization, new.id, 'owner');
-  insert into tenancy.tenants (organization_id, name, slug)
-  values (organization, left(label, 200), 'default') returning id into tenant;
-  insert into tenancy.memberships (tenant_id, user_id, role) values (tenant, new.id, 'owner');
-  return new;
-end
-$$;
-create trigger on_auth_user_created after insert on auth.users
-  for each row execute function tenancy.on_auth_user_created();
 
 -- the tenant a new session starts in: the oldest that is still open to the user
 create function tenancy.default_tenant(member uuid) returns uuid

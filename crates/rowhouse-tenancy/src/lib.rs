@@ -9,6 +9,7 @@ pub mod permission;
 mod route;
 mod settings;
 mod tenant;
+pub mod user_sync;
 
 use rowhouse_db::migrate::Statement;
 
@@ -24,6 +25,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261121000200_tenancy_core.sql",
     "20261121000210_tenancy_roles.sql",
     "20261121000220_tenancy_rules.sql",
+    "20261121000230_tenancy_sign_up.sql",
     "20261121000300_tenancy_live_session.sql",
     "20261121000400_tenancy_protect.sql",
     "20261121000500_tenancy_limits.sql",

@@ -13,7 +13,7 @@ use crate::telemetry::LogFormat;
     name = "rowhouse",
     version,
     max_term_width = 110,
-    after_help = "Start here:\n  rowhouse init my-saas && rowhouse up --dir my-saas\n\nExit codes: 0 yes or done, 1 the check says no, 2 could not run."
+    after_help = "Start here:\n  rowhouse init my-saas && rowhouse up --dir my-saas\n\nExit codes: 0 yes or done, 1 the check says no, 2 could not run, 130 interrupted."
 )]
 pub struct Cli {
     /// The project's folder

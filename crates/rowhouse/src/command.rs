@@ -18,6 +18,7 @@ mod up;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
 use rowhouse_module::{CannotRun, CommandContext, CommandGroup, CommandOutcome, Modules, Project};
@@ -36,14 +37,22 @@ pub(crate) fn rng() -> SharedRng {
     Arc::new(SystemRng)
 }
 
+/// How a command has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its outcome, or why it could not run.
+    pub result: Result<CommandOutcome, CannotRun>,
+    /// Whether an interrupt has ended it.
+    pub is_interrupted: bool,
+}
+
 /// Runs one command.
-///
-/// # Errors
-/// Why the command could not run.
-pub fn run(modules: &Modules, invocation: Invocation) -> Result<CommandOutcome, CannotRun> {
+#[must_use]
+pub fn run(modules: &Modules, invocation: Invocation) -> Ended {
     match invocation {
-        Invocation::Own(cli) => run_own(modules, cli),
-        Invocation::Module { group, matches, dir } => run_group(modules, group, &matches, &dir),
+        Invocation::Own(cli) => Ended { result: run_own(modules, cli), is_interrupted: false },
+        Invocation::Module { group, matches, dir } => run_group(modules, group, &matches, &dir)
+            .unwrap_or_else(|error| Ended { result: Err(error), is_interrupted: false }),
     }
 }
 
@@ -53,11 +62,12 @@ fn run_group(
     group: CommandGroup,
     matches: &clap::ArgMatches,
     dir: &Path,
-) -> Result<CommandOutcome, CannotRun> {
+) -> Result<Ended, CannotRun> {
     let (project, groups) = (Project::open(dir)?, modules.settings());
-    let find_caller = modules.find_caller();
-    let context = CommandContext { project, groups, clock: clock(), rng: rng(), find_caller };
-    quiet()?.block_on((group.run)(matches, &context))
+    let (find_caller, interrupted) = (modules.find_caller(), AtomicBool::new(false));
+    let context = CommandContext { project, groups, clock: clock(), rng: rng(), find_caller, interrupted };
+    let result = quiet()?.block_on((group.run)(matches, &context));
+    Ok(Ended { result, is_interrupted: context.interrupted.into_inner() })
 }
 
 fn run_own(modules: &Modules, cli: Cli) -> Result<CommandOutcome, CannotRun> {

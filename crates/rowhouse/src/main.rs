@@ -6,6 +6,9 @@ use clap::error::ErrorKind;
 use rowhouse::cli;
 use rowhouse_module::CannotRun;
 
+/// As shells report the end by SIGINT.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
     let modules = rowhouse::modules::modules();
     let (invocation, as_json) = match cli::parse(&modules, std::env::args_os()) {
@@ -23,9 +26,10 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let result = rowhouse::command::run(&modules, invocation);
+    let ended = rowhouse::command::run(&modules, invocation);
     rowhouse::telemetry::flush();
-    rowhouse_module::report(as_json, result)
+    let code = rowhouse_module::report(as_json, ended.result);
+    if ended.is_interrupted { ExitCode::from(INTERRUPTED) } else { code }
 }
 
 /// The reason and the tip in one line, without the usage that follows them.

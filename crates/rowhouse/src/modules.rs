@@ -6,6 +6,7 @@ use rowhouse_jobs::{EventModule, JobsModule};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_mail::MailModule;
 use rowhouse_module::{CannotRun, Modules, Project};
+use rowhouse_operator::OperatorModule;
 use rowhouse_ops::OpsModule;
 use rowhouse_rest::RestModule;
 use rowhouse_tenancy::TenancyModule;
@@ -23,6 +24,7 @@ pub fn modules() -> Modules {
         Box::new(EventModule),
         Box::new(MailModule),
         Box::new(AboutModule),
+        Box::new(OperatorModule),
         Box::new(OpsModule),
     ])
     .with_settings(GroupSpec::of::<LogSettings>())

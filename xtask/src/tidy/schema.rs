@@ -19,6 +19,7 @@ const SCHEMAS: &[(&str, &str, u8)] = &[
     ("jobs", "rowhouse-jobs", 2),
     ("tenancy", "rowhouse-tenancy", 3),
     ("mail", "rowhouse-mail", 4),
+    ("operators", "rowhouse-operator", 5),
 ];
 
 /// Functions and views in a lower schema that a higher crate writes. ARCHITECTURE.md lists them for people.

@@ -16,7 +16,7 @@ async fn slow_count_runs_once_and_the_last_result_is_reported_meanwhile() {
     until("it is healthy", LIMIT, async || health.report().await.status == Status::Healthy).await;
     let client = db.superuser().await;
     // As old as a count that is due again.
-    health.last_sync.lock().unwrap().as_mut().unwrap().0 -= MIN_COUNT_INTERVAL * 20;
+    health.last_sync.lock().unwrap().as_mut().unwrap().began -= MIN_COUNT_INTERVAL * 20;
     client.batch_execute("begin; lock table auth.users").await.unwrap();
     for _ in 0..2 {
         let (one, two, three) = tokio::join!(health.report(), health.report(), health.report());

@@ -3,6 +3,7 @@
 mod document;
 mod ending;
 mod life;
+mod users;
 
 use std::net::TcpListener;
 
@@ -42,6 +43,10 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["migrate", "status"], 2),
         (&["migrate", "up"], 2),
         (&["schedule", "list"], 2),
+        (&["users", "status"], 2),
+        (&["users", "sync", "--role", "user"], 2),
+        (&["admin", "grant", "a@example.com", "--role", "support", "--minutes", "0", "--reason", "x"], 2),
+        (&["admin", "bootstrap"], 2),
         (&["serve"], 2),
         (&["init"], 2),
         (&["nonsense"], 2),

@@ -168,7 +168,7 @@ fn module_contributes_its_command_metrics_and_checks() {
     let modules = modules(&Arc::default());
     let arguments = ["rowhouse", "--json", "dummy", "word"].map(Into::into);
     let (invocation, as_json) = cli::parse(&modules, arguments.into_iter()).unwrap();
-    let outcome = rowhouse::command::run(&modules, invocation).unwrap();
+    let outcome = rowhouse::command::run(&modules, invocation).result.unwrap();
     assert_eq!((as_json, outcome.json), (true, serde_json::json!({ "word": "word" })));
     assert!(modules.metrics().iter().any(|metric| metric.name == "dummy_words_total"));
     let groups = modules.settings();

@@ -4,10 +4,11 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use rowhouse_testkit::TestDatabase;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,6 +27,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+
     /// Standard output as exactly one JSON document.
     pub(crate) fn document(&self) -> Value {
         let mut documents = serde_json::Deserializer::from_str(&self.out).into_iter::<Value>();
@@ -53,9 +59,14 @@ pub(crate) fn program(args: &[&str]) -> Command {
 }
 
 pub(crate) fn run(args: &[&str]) -> Run {
-    let output = program(args).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Run { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    Run::of(program(args).output().unwrap())
+}
+
+/// The program on a test's database, with a project of its own.
+pub(crate) fn on_database(db: &TestDatabase, folder: &Folder, args: &[&str]) -> Command {
+    let mut command = program(args);
+    command.arg("--dir").arg(folder.path()).env("DATABASE_URL", db.urls.control.expose());
+    command
 }
 
 impl Folder {
