@@ -208,6 +208,14 @@ need_pgbouncer() {
   has pgbouncer || fail "there is still no pgbouncer on the PATH" "install PgBouncer with your package manager"
 }
 
+# The server for the tests of shared rate limits. What the package starts by itself has a port of its own and is left alone.
+need_redis() {
+  if has redis-server; then return; fi
+  install_packages "Redis" apt "redis-server" dnf "redis" apk "redis" pacman "valkey"
+  has redis-server || fail "there is still no redis-server on the PATH" \
+    "install Redis, or Valkey with its names for Redis, with your package manager"
+}
+
 # A browser for the tests of WebAuthn. They are skipped without one, so that a system without such a package can be used.
 want_browser() {
   if has chromium || has chromium-browser || has google-chrome || [ -n "${CHROMIUM:-}" ]; then return; fi

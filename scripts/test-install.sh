@@ -32,7 +32,7 @@ program() {
 effect() {
   case $1 in
     installs)
-      echo "for name in cc pgbouncer; do ln -s $(type -P true) $work/bin/\$name; done"
+      echo "for name in cc pgbouncer redis-server; do ln -s $(type -P true) $work/bin/\$name; done"
       echo "mkdir -p $work/postgres && ln -s $(type -P true) $work/postgres/initdb"
       echo "echo 'echo \"postgres (PostgreSQL) 16.4\"' >$work/postgres/postgres && chmod +x $work/postgres/postgres"
       ;;
@@ -81,11 +81,14 @@ needs dnf need_compiler "a C compiler" "install -y -q gcc" "dnf install -y gcc"
 needs dnf need_postgres PostgreSQL "install -y -q postgresql-server postgresql-contrib" \
   "dnf install -y postgresql-server postgresql-contrib"
 needs dnf need_pgbouncer PgBouncer "install -y -q pgbouncer" "dnf install -y pgbouncer"
+needs dnf need_redis Redis "install -y -q redis" "dnf install -y redis"
 needs pacman need_compiler "a C compiler" "-S --needed --noconfirm gcc" "pacman -S gcc"
 needs pacman need_postgres PostgreSQL "-S --needed --noconfirm postgresql" "pacman -S postgresql"
 needs pacman need_pgbouncer PgBouncer "-S --needed --noconfirm pgbouncer" "pacman -S pgbouncer"
+needs pacman need_redis Redis "-S --needed --noconfirm valkey" "pacman -S valkey"
 needs apk need_compiler "a C compiler" "add -q gcc musl-dev" "apk add gcc musl-dev"
 needs apk need_postgres PostgreSQL "add -q postgresql postgresql-contrib" "apk add postgresql postgresql-contrib"
+needs apk need_redis Redis "add -q redis" "apk add redis"
 
 machine apt-get user installs
 is "apt-get, need_compiler, neither root nor sudo" "$(said need_compiler)" \

@@ -6,6 +6,7 @@ mod code;
 mod dependency;
 mod doc;
 mod floor;
+mod limit;
 mod mask;
 mod migration;
 mod name;
@@ -58,6 +59,7 @@ const RULES: &[Rule] = &[
     circle::check,
     schema::check,
     dependency::check,
+    limit::check,
 ];
 
 /// Runs every rule over the repository and prints the findings; true if there are none.

@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use rowhouse_crypto::digest_hex;
 use rowhouse_http::limit::{
-    AddressLimit, Charge, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject,
+    AddressLimit, Charge, LimitName, Quota, RateKey, RateLimited, RateLimiter, RateReport, Rates, Subject,
 };
-use rowhouse_kernel::SharedClock;
 
 use crate::request::Client;
 use crate::settings::AuthSettings;
 
 const HOUR: Duration = Duration::from_hours(1);
+const CLIENTS: LimitName = LimitName::new("letters");
+const RECIPIENTS: LimitName = LimitName::new("letters-to");
+const CONFIRMATION: LimitName = LimitName::new("letters-confirmation");
+const RECOVERY: LimitName = LimitName::new("letters-recovery");
+const EMAIL_CHANGE: LimitName = LimitName::new("letters-email-change");
+const REAUTHENTICATION: LimitName = LimitName::new("letters-reauthentication");
 
 /// Letters that share a gap, by the name of its counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +57,12 @@ pub(crate) struct LetterLimit {
 }
 
 impl LetterLimit {
-    pub(crate) fn new(settings: &AuthSettings, clock: SharedClock) -> Self {
-        let recipients = RateLimiter::in_memory(clock);
+    pub(crate) fn new(settings: &AuthSettings, rates: &Rates) -> Self {
+        let recipients = rates.limiter();
         let hourly = Quota::new(settings.email_rate_per_hour, HOUR);
         let gap = settings.mailer_max_frequency;
         Self {
-            clients: AddressLimit::new("letters", hourly, recipients.clone()),
+            clients: AddressLimit::new(CLIENTS, hourly, recipients.clone()),
             recipients,
             hourly,
             gap: (!gap.is_zero()).then(|| Quota::new(1, gap)),
@@ -76,19 +81,19 @@ impl LetterLimit {
         let subject = Subject::key(&digest_hex(email));
         let charge = |limit, quota| Charge { key: RateKey { limit, subject: subject.clone() }, quota };
         let gap = self.gap.map(|gap| charge(kind.counter(), gap));
-        let charges: Vec<Charge> = gap.into_iter().chain([charge("letters-to", self.hourly)]).collect();
+        let charges: Vec<Charge> = gap.into_iter().chain([charge(RECIPIENTS, self.hourly)]).collect();
         // The headers would tell how many letters others have asked for.
         Ok(self.recipients.check(&charges, &RateReport::default()).await?)
     }
 }
 
 impl LetterKind {
-    fn counter(self) -> &'static str {
+    fn counter(self) -> LimitName {
         match self {
-            Self::Confirmation => "letters-confirmation",
-            Self::Recovery => "letters-recovery",
-            Self::EmailChange => "letters-email-change",
-            Self::Reauthentication => "letters-reauthentication",
+            Self::Confirmation => CONFIRMATION,
+            Self::Recovery => RECOVERY,
+            Self::EmailChange => EMAIL_CHANGE,
+            Self::Reauthentication => REAUTHENTICATION,
         }
     }
 }

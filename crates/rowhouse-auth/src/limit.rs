@@ -3,12 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use rowhouse_http::limit::{AddressLimit, Charge, Quota, RateKey, RateLimited, RateLimiter, Subject};
-use rowhouse_kernel::{SharedClock, UserId};
+use rowhouse_http::limit::{
+    AddressLimit, Charge, LimitName, Quota, RateKey, RateLimited, RateLimiter, Rates, Subject,
+};
+use rowhouse_kernel::UserId;
 
 use crate::request::Client;
 
 const WINDOW: Duration = Duration::from_secs(300);
+/// Requests that check a password.
+pub(crate) const SIGN_IN: LimitName = LimitName::new("signin");
+/// Refreshes of tokens.
+pub(crate) const REFRESH: LimitName = LimitName::new("refresh");
+/// Requests about second factors.
+pub(crate) const MFA: LimitName = LimitName::new("mfa");
 
 /// Too many requests from one address, or too many wrong passwords for one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +35,7 @@ impl From<RateLimited> for TooManyRequests {
 /// A budget per address, and another per user, refilled evenly over five minutes.
 #[derive(Debug)]
 pub(crate) struct ClientLimit {
-    name: &'static str,
+    name: LimitName,
     quota: Quota,
     limiter: RateLimiter,
     addresses: AddressLimit,
@@ -35,8 +43,8 @@ pub(crate) struct ClientLimit {
 
 impl ClientLimit {
     /// Allows `per_5min` requests (at least one) per address and per user.
-    pub(crate) fn new(name: &'static str, per_5min: u32, clock: SharedClock) -> Self {
-        let (quota, limiter) = (Quota::new(per_5min, WINDOW), RateLimiter::in_memory(clock));
+    pub(crate) fn new(name: LimitName, per_5min: u32, rates: &Rates) -> Self {
+        let (quota, limiter) = (Quota::new(per_5min, WINDOW), rates.limiter());
         Self { name, quota, addresses: AddressLimit::new(name, quota, limiter.clone()), limiter }
     }
 

@@ -227,6 +227,7 @@ fn make(assembly: &Assembly, keys: &KeyStore, mailer: &Mailer) -> Result<Auth, C
         sms: (*origin.settings.get::<SmsSettings>()).clone(),
         public_url: public_url.unwrap_or_default(),
         allow_private_urls: origin.settings.get::<JobsSettings>().allow_private_urls,
+        rates: assembly.rates.clone(),
         clock: origin.clock.clone(),
         rng: origin.rng.clone(),
     })

@@ -6,6 +6,7 @@ mod twilio;
 use std::sync::Arc;
 
 use rowhouse_db::{Control, Transaction};
+use rowhouse_http::limit::Rates;
 use rowhouse_jobs::outbound::{Message as Post, Outbound, OutboundResponse, SendError};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use serde_json::{Value, json};
@@ -66,9 +67,10 @@ impl Sms {
         settings: SmsSettings,
         outbound: Outbound,
         control: Control,
+        rates: &Rates,
         (clock, rng): (SharedClock, SharedRng),
     ) -> Self {
-        let limit = SmsLimit::new(&settings, Arc::clone(&clock));
+        let limit = SmsLimit::new(&settings, rates);
         let places = Arc::new(Semaphore::new(MOST_DETACHED));
         Self { settings, limit, pace: Pace::default(), places, outbound, control, clock, rng }
     }

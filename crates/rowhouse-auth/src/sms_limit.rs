@@ -7,14 +7,21 @@ use std::time::Duration;
 
 use rowhouse_crypto::digest_hex;
 use rowhouse_http::limit::{
-    AddressLimit, Charge, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject,
+    AddressLimit, Charge, LimitName, Quota, RateKey, RateLimited, RateLimiter, RateReport, Rates, Subject,
 };
-use rowhouse_kernel::SharedClock;
 
 use crate::request::Client;
 use crate::settings::SmsSettings;
 
 const HOUR: Duration = Duration::from_hours(1);
+const CLIENTS: LimitName = LimitName::new("messages");
+const NUMBERS: LimitName = LimitName::new("messages-to");
+const CONFIRMATION: LimitName = LimitName::new("messages-confirmation");
+const PHONE_CHANGE: LimitName = LimitName::new("messages-phone-change");
+const REAUTHENTICATION: LimitName = LimitName::new("messages-reauthentication");
+const FACTOR: LimitName = LimitName::new("messages-factor");
+const TOTAL: LimitName = LimitName::new("messages-all");
+const TOTAL_OF_USERS: LimitName = LimitName::new("messages-all-of-users");
 
 /// Messages that share a gap, by the name of its counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +62,12 @@ pub(crate) struct SmsLimit {
 }
 
 impl SmsLimit {
-    pub(crate) fn new(settings: &SmsSettings, clock: SharedClock) -> Self {
-        let limiter = RateLimiter::in_memory(clock);
+    pub(crate) fn new(settings: &SmsSettings, rates: &Rates) -> Self {
+        let limiter = rates.limiter();
         let address = Quota::new(settings.address_rate_per_hour, HOUR);
         let gap = settings.max_frequency;
         Self {
-            clients: AddressLimit::new("messages", address, limiter.clone()),
+            clients: AddressLimit::new(CLIENTS, address, limiter.clone()),
             limiter,
             number: Quota::new(settings.number_rate_per_hour, HOUR),
             total: Quota::new(settings.total_rate_per_hour, HOUR),
@@ -89,8 +96,7 @@ impl SmsLimit {
         };
         let number = digest_hex(phone);
         let gap = self.gap.map(|gap| charge(kind.counter(), &number, gap));
-        let charges: Vec<Charge> =
-            gap.into_iter().chain([charge("messages-to", &number, self.number)]).collect();
+        let charges: Vec<Charge> = gap.into_iter().chain([charge(NUMBERS, &number, self.number)]).collect();
         Ok(self.limiter.check(&charges, &RateReport::default()).await?)
     }
 
@@ -103,20 +109,20 @@ impl SmsLimit {
 }
 
 impl SmsKind {
-    fn counter(self) -> &'static str {
+    fn counter(self) -> LimitName {
         match self {
-            Self::Confirmation => "messages-confirmation",
-            Self::PhoneChange => "messages-phone-change",
-            Self::Reauthentication => "messages-reauthentication",
-            Self::Factor => "messages-factor",
+            Self::Confirmation => CONFIRMATION,
+            Self::PhoneChange => PHONE_CHANGE,
+            Self::Reauthentication => REAUTHENTICATION,
+            Self::Factor => FACTOR,
         }
     }
 
     /// Who has a password or a session already shares nothing with strangers.
-    fn total(self) -> &'static str {
+    fn total(self) -> LimitName {
         match self {
-            Self::Confirmation | Self::PhoneChange => "messages-all",
-            Self::Reauthentication | Self::Factor => "messages-all-of-users",
+            Self::Confirmation | Self::PhoneChange => TOTAL,
+            Self::Reauthentication | Self::Factor => TOTAL_OF_USERS,
         }
     }
 

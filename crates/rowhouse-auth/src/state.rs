@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use rowhouse_crypto::webauthn::RelyingParty;
 use rowhouse_crypto::{CodeKey, CounterKey, Envelope};
 use rowhouse_db::{Control, Lookups};
-use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
+use rowhouse_http::limit::{AddressLimit, LimitName, Quota, Rates};
 use rowhouse_jobs::outbound::Outbound;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_mail::Mailer;
@@ -21,7 +21,7 @@ use crate::hook::Hooks;
 use crate::key_store::KeyStore;
 use crate::letter::Letters;
 use crate::letter_limit::LetterLimit;
-use crate::limit::ClientLimit;
+use crate::limit::{self, ClientLimit};
 use crate::pace::Pace;
 use crate::provider::Directory;
 use crate::redirect::RedirectTargets;
@@ -30,6 +30,9 @@ use crate::settings::{
 };
 use crate::sms::Sms;
 use crate::webauthn::{self, Terms};
+
+const ANONYMOUS: LimitName = LimitName::new("anonymous");
+const REGISTRATION: LimitName = LimitName::new("oauth_registration");
 
 /// The parts of [`Auth`].
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub struct AuthParts {
     pub mailer: Mailer,
     /// Whether providers from the admin API may live at private addresses: `jobs.allow_private_urls`.
     pub allow_private_urls: bool,
+    /// Where requests are counted.
+    pub rates: Rates,
     /// The time.
     pub clock: SharedClock,
     /// For ids, salts and refresh tokens.
@@ -140,10 +145,11 @@ impl Auth {
             public_url,
             allow_private_urls,
             mailer,
+            rates,
             clock,
             rng,
         } = parts;
-        let sms = Sms::new(sms, outbound.clone(), control.clone(), (clock.clone(), rng.clone()));
+        let sms = Sms::new(sms, outbound.clone(), control.clone(), &rates, (clock.clone(), rng.clone()));
         let sources = (clock.clone(), rng.clone());
         let hooks = Arc::new(Hooks::new(hooks, control.clone(), outbound, keys.envelope(), sources));
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
@@ -152,14 +158,14 @@ impl Auth {
         Ok(Self {
             providers: Arc::new(Directory::new(allow_private_urls, clock.clone())?),
             letters: Letters::new(mailer, &hooks, &site, &issuer),
-            letter_limit: Arc::new(LetterLimit::new(&settings, clock.clone())),
-            anonymous_limit: hourly("anonymous", settings.anonymous_rate_per_hour, &clock),
+            letter_limit: Arc::new(LetterLimit::new(&settings, &rates)),
+            anonymous_limit: hourly(ANONYMOUS, settings.anonymous_rate_per_hour, &rates),
             letter_pace: Arc::default(),
             code_pace: Arc::default(),
             issuer: issuer.into(),
             refresh_key: refresh_keys.own,
             client_refresh_key: refresh_keys.client,
-            registration_limit: hourly("oauth_registration", oauth.registration_rate_per_hour, &clock),
+            registration_limit: hourly(REGISTRATION, oauth.registration_rate_per_hour, &rates),
             oauth: Arc::new(oauth),
             hooks,
             codes: Arc::new(keys.code_key()),
@@ -168,9 +174,9 @@ impl Auth {
             captcha: Captcha::new(&settings).map(Arc::new),
             breaches: Arc::new(BreachList::new(&settings)),
             hasher: Arc::new(Hasher::new(&settings, rng.clone())),
-            signin_limit: Arc::new(ClientLimit::new("signin", settings.signin_rate_per_5min, clock.clone())),
-            refresh_limit: Arc::new(ClientLimit::new("refresh", settings.token_rate_per_5min, clock.clone())),
-            mfa_limit: Arc::new(ClientLimit::new("mfa", mfa.mfa_rate_per_5min, clock.clone())),
+            signin_limit: Arc::new(ClientLimit::new(limit::SIGN_IN, settings.signin_rate_per_5min, &rates)),
+            refresh_limit: Arc::new(ClientLimit::new(limit::REFRESH, settings.token_rate_per_5min, &rates)),
+            mfa_limit: Arc::new(ClientLimit::new(limit::MFA, mfa.mfa_rate_per_5min, &rates)),
             relying_party: Arc::new(webauthn::relying_party(&mfa, &site)),
             mfa: Arc::new(mfa),
             notifications: Arc::new(notifications),
@@ -201,9 +207,9 @@ impl Auth {
     }
 }
 
-fn hourly(name: &'static str, rate: u32, clock: &SharedClock) -> AddressLimit {
+fn hourly(name: LimitName, rate: u32, rates: &Rates) -> AddressLimit {
     let quota = Quota::new(rate, Duration::from_hours(1));
-    AddressLimit::new(name, quota, RateLimiter::in_memory(Arc::clone(clock)))
+    AddressLimit::new(name, quota, rates.limiter())
 }
 
 /// The issuer of tokens for a server at `public_url`.

@@ -40,4 +40,5 @@ pub const MIGRATIONS: &[migrate::Statement] = &[
         "20261127140000_idempotency_keys.sql",
         include_str!("../migrations/20261127140000_idempotency_keys.sql"),
     ),
+    ("20261127180000_installation.sql", include_str!("../migrations/20261127180000_installation.sql")),
 ];

@@ -1,11 +1,13 @@
 //! The rate limiter of every surface, with exact keys: unrelated clients never share a bucket.
 //!
 //! A limit is a quota for each subject: an address and the networks it lies in, a user, a key, a tenant, a plan.
-//! Leaves storage to a [`RateStore`], and the choice of limits to the surfaces.
+//! Counts in this process's memory, and first in a [`RateStore`] that processes share, if there is one. Leaves the choice
+//! of limits to the surfaces.
 
 mod address;
 mod header;
 mod memory;
+mod name;
 mod quota;
 mod subject;
 
@@ -14,19 +16,20 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rowhouse_kernel::SharedClock;
-use time::OffsetDateTime;
 
 pub use address::AddressLimit;
 pub use header::RateReport;
-pub use memory::MemoryRates;
+pub use name::LimitName;
 pub use quota::{Allowance, Quota};
 pub use subject::Subject;
+
+use memory::MemoryRates;
 
 /// A counter: a limit and a subject.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RateKey {
-    /// The limit's name, such as `signin`.
-    pub limit: &'static str,
+    /// The limit.
+    pub limit: LimitName,
     /// The subject.
     pub subject: Subject,
 }
@@ -45,22 +48,48 @@ pub struct Charge {
 #[error("rates cannot be counted: {0}")]
 pub struct StoreError(pub String);
 
-/// Storage of counters.
+/// Counters that several processes share, by the store's own clock, since those of the processes differ. Answers soon,
+/// whatever happens, and reports by itself that it cannot count: each process then counts for itself.
 pub trait RateStore: Send + Sync {
     /// Counts one request against every charge, or against none if one of them does not allow it. Returns the
     /// allowance of each, in the same order.
-    fn take<'s>(
-        &'s self,
-        charges: &'s [Charge],
-        now: OffsetDateTime,
-    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>>;
+    fn take<'s>(&'s self, charges: &'s [Charge]) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>>;
 
     /// The allowance that one request would get, without counting it.
-    fn look<'s>(
-        &'s self,
-        charges: &'s [Charge],
-        now: OffsetDateTime,
-    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>>;
+    fn look<'s>(&'s self, charges: &'s [Charge]) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>>;
+}
+
+/// Where the limiters of a process count. Cheap to clone.
+#[derive(Clone)]
+pub struct Rates {
+    shared: Option<Arc<dyn RateStore>>,
+    clock: SharedClock,
+}
+
+impl std::fmt::Debug for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rates").field("shared", &self.shared.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Rates {
+    /// In this process's memory.
+    #[must_use]
+    pub fn in_memory(clock: SharedClock) -> Self {
+        Self { shared: None, clock }
+    }
+
+    /// In a store that processes share, and in this one's memory while that fails.
+    #[must_use]
+    pub fn shared(store: Arc<dyn RateStore>, clock: SharedClock) -> Self {
+        Self { shared: Some(store), clock }
+    }
+
+    /// A limiter with memory of its own: a flood of subjects of one limit evicts none of another's.
+    #[must_use]
+    pub fn limiter(&self) -> RateLimiter {
+        RateLimiter { memory: Arc::default(), shared: self.shared.clone(), clock: Arc::clone(&self.clock) }
+    }
 }
 
 /// Too many requests.
@@ -74,36 +103,29 @@ pub struct RateLimited {
 /// Counts requests. Cheap to clone.
 #[derive(Clone)]
 pub struct RateLimiter {
-    store: Arc<dyn RateStore>,
+    memory: Arc<MemoryRates>,
+    shared: Option<Arc<dyn RateStore>>,
     clock: SharedClock,
 }
 
 impl std::fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RateLimiter").finish_non_exhaustive()
+        f.debug_struct("RateLimiter").field("shared", &self.shared.is_some()).finish_non_exhaustive()
     }
 }
 
 impl RateLimiter {
-    /// Uses that store.
-    #[must_use]
-    pub fn new(store: Arc<dyn RateStore>, clock: SharedClock) -> Self {
-        Self { store, clock }
-    }
-
-    /// Uses this process's memory.
-    #[must_use]
-    pub fn in_memory(clock: SharedClock) -> Self {
-        Self::new(Arc::new(MemoryRates::default()), clock)
-    }
-
-    /// Counts one request against every charge, and writes the response's headers. If the store fails, requests are
-    /// allowed: losing a limit is better than losing the service.
+    /// Counts one request against every charge, and notes what the response's headers say. While the shared store fails,
+    /// this process counts for itself.
     ///
     /// # Errors
     /// If one of the charges does not allow it; then none is counted.
     pub async fn check(&self, charges: &[Charge], report: &RateReport) -> Result<(), RateLimited> {
-        judge(charges, self.store.take(charges, self.clock.now()).await, report)
+        let shared = match self.shared_for(charges) {
+            Some(store) => store.take(charges).await.ok(),
+            None => None,
+        };
+        judge(charges, &shared.unwrap_or_else(|| self.memory.take(charges, self.clock.now())), report)
     }
 
     /// As [`Self::check`], without counting: for what is counted only when it fails.
@@ -111,23 +133,21 @@ impl RateLimiter {
     /// # Errors
     /// As [`Self::check`].
     pub async fn look(&self, charges: &[Charge], report: &RateReport) -> Result<(), RateLimited> {
-        judge(charges, self.store.look(charges, self.clock.now()).await, report)
+        let shared = match self.shared_for(charges) {
+            Some(store) => store.look(charges).await.ok(),
+            None => None,
+        };
+        judge(charges, &shared.unwrap_or_else(|| self.memory.look(charges, self.clock.now())), report)
+    }
+
+    /// The shared store, unless there is nothing to count.
+    fn shared_for(&self, charges: &[Charge]) -> Option<&dyn RateStore> {
+        self.shared.as_deref().filter(|_| !charges.is_empty())
     }
 }
 
-fn judge(
-    charges: &[Charge],
-    looked_up: Result<Vec<Allowance>, StoreError>,
-    report: &RateReport,
-) -> Result<(), RateLimited> {
-    let allowances = match looked_up {
-        Ok(allowances) => allowances,
-        Err(error) => {
-            tracing::warn!(%error, "a request passes without being counted");
-            return Ok(());
-        }
-    };
-    let tightest = charges.iter().zip(&allowances).min_by_key(|(_, allowance)| allowance.tightness());
+fn judge(charges: &[Charge], allowances: &[Allowance], report: &RateReport) -> Result<(), RateLimited> {
+    let tightest = charges.iter().zip(allowances).min_by_key(|(_, allowance)| allowance.tightness());
     let Some((charge, allowance)) = tightest else { return Ok(()) };
     report.record(charge, *allowance);
     let longest = allowances.iter().filter_map(|allowance| allowance.retry_after).max();

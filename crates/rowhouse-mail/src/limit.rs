@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use rowhouse_http::ServerSettings;
 use rowhouse_http::limit::{
-    AddressLimit, Charge, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject,
+    AddressLimit, Charge, LimitName, Quota, RateKey, RateLimited, RateLimiter, RateReport, Rates, Subject,
 };
-use rowhouse_kernel::{SharedClock, TenantId};
+use rowhouse_kernel::TenantId;
 
 use crate::settings::MailSettings;
 
 /// The quota of an address for all names, as a multiple of that for one.
 const ALL_NAMES: u32 = 10;
+const SIGN_IN: LimitName = LimitName::new("smtp-signin");
+const SIGN_IN_OF_NAME: LimitName = LimitName::new("smtp-signin-name");
+const SUBMISSION: LimitName = LimitName::new("mail");
 
 /// The limits of one process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,11 +31,11 @@ pub struct MailLimits {
 impl MailLimits {
     /// The limits that the settings name.
     #[must_use]
-    pub fn new(mail: &MailSettings, server: &ServerSettings, clock: SharedClock) -> Self {
-        let limiter = RateLimiter::in_memory(clock);
+    pub fn new(mail: &MailSettings, server: &ServerSettings, rates: &Rates) -> Self {
+        let limiter = rates.limiter();
         let sign_ins = Quota::new(mail.signin_rate_per_5min, Duration::from_mins(5));
         let is_direct = server.client_address_header.as_deref().is_none_or(|header| header == "none");
-        let address = || AddressLimit::new("smtp-signin", sign_ins.times(ALL_NAMES), limiter.clone());
+        let address = || AddressLimit::new(SIGN_IN, sign_ins.times(ALL_NAMES), limiter.clone());
         Self {
             addresses: is_direct.then(address),
             submissions: Quota::new(mail.tenant_submissions_per_minute, Duration::from_mins(1)),
@@ -66,7 +69,7 @@ impl MailLimits {
     /// Per address and name, so that guesses at a name lock out its owner nowhere else.
     fn sign_in(&self, address: IpAddr, name: &str) -> [Charge; 1] {
         let subject = Subject::key(&format!("{address} {name}"));
-        [Charge { key: RateKey { limit: "smtp-signin-name", subject }, quota: self.sign_ins }]
+        [Charge { key: RateKey { limit: SIGN_IN_OF_NAME, subject }, quota: self.sign_ins }]
     }
 
     /// Counts a tenant's mail; the platform's mails are not limited.
@@ -76,7 +79,7 @@ impl MailLimits {
         report: &RateReport,
     ) -> Result<(), RateLimited> {
         let Some(tenant) = tenant else { return Ok(()) };
-        let key = RateKey { limit: "mail", subject: Subject::Tenant(tenant.0) };
+        let key = RateKey { limit: SUBMISSION, subject: Subject::Tenant(tenant.0) };
         self.limiter.check(&[Charge { key, quota: self.submissions }], report).await
     }
 }

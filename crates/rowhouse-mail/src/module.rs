@@ -114,7 +114,7 @@ impl Module for MailModule {
             }
             let settings = &assembly.origin.settings;
             let (mail, server) = (settings.get::<MailSettings>(), settings.get::<ServerSettings>());
-            let limits = MailLimits::new(&mail, &server, Arc::clone(&assembly.origin.clock));
+            let limits = MailLimits::new(&mail, &server, &assembly.rates);
             let api = MailApi { intake: intake.clone(), control: control.clone(), limits: limits.clone() };
             assembly.surface(Surface::new("/mail/v1", Dialect::PLAIN, crate::router(api)));
             add_listeners(assembly, intake, control, limits)
@@ -200,7 +200,8 @@ fn add_listeners(
         assembly.serve(SMTP, ListenerService::Protocol(Arc::new(serve)));
     }
     if addresses.contains_key(CAPTURE) {
-        let capture = Capture::new(control, intake, Arc::clone(&assembly.origin.clock));
+        let clock = Arc::clone(&assembly.origin.clock);
+        let capture = Capture::new(control, intake, assembly.rates.clone(), clock);
         assembly.serve(CAPTURE, ListenerService::Http(crate::capture_router(capture)));
     }
     let url = addresses.get(CAPTURE).map(|address| format!("http://{address}"));

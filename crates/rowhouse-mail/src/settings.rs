@@ -50,7 +50,7 @@ settings! {
         pub smtp_listen: Option<String> = None,
         /// Failed SMTP sign-ins per client address and name within five minutes; ten times as many per address for all names, unless `server.client_address_header` names the header of a proxy.
         pub signin_rate_per_5min: u32 as "sign-ins in 5 minutes" = 30,
-        /// Mails per tenant and minute over SMTP and HTTP together, in each process.
+        /// Mails per tenant and minute over SMTP and HTTP together, in each process unless `redis.url` is set.
         pub tenant_submissions_per_minute: u32 as "mails in a minute" = 6_000,
         /// File with the certificate chain (PEM) behind STARTTLS on that port; needed unless it is on loopback.
         pub smtp_certificate: Option<String> = None,

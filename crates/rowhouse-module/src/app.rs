@@ -8,12 +8,11 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use rowhouse_db::ListenHub;
 use rowhouse_http::api::{Idempotency, idempotent};
-use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
+use rowhouse_http::limit::{AddressLimit, LimitName, Quota, Rates};
 use rowhouse_http::{
     BackgroundTask, CallerResolver, Dialect, Layers, Metrics, Server, ServerSettings, Shutdown, Supervisor,
     Surface, Surfaces, observe, serve,
 };
-use rowhouse_kernel::SharedClock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,6 +24,9 @@ use crate::{
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it polls them.
 const START_PAUSE: Duration = Duration::from_millis(10);
+
+/// Invalid tokens of an address.
+const BAD_TOKEN: LimitName = LimitName::new("bad-token");
 
 /// A running app.
 pub struct App {
@@ -148,7 +150,7 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
         request_timeout: server.request_timeout,
         surfaces: surfaces.index(),
         cors: Arc::new((*server).clone()),
-        bad_tokens: bad_tokens(&server, &origin.clock),
+        bad_tokens: bad_tokens(&server, &assembly.rates),
         client_address_header: server.client_address_header.clone(),
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
@@ -156,7 +158,7 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
     Ok(surfaces.router().layer(middleware::from_fn_with_state(Arc::new(layers), observe)))
 }
 
-fn bad_tokens(server: &ServerSettings, clock: &SharedClock) -> AddressLimit {
+fn bad_tokens(server: &ServerSettings, rates: &Rates) -> AddressLimit {
     let quota = Quota::new(server.bad_token_rate_per_5min, Duration::from_mins(5));
-    AddressLimit::new("bad-token", quota, RateLimiter::in_memory(Arc::clone(clock)))
+    AddressLimit::new(BAD_TOKEN, quota, rates.limiter())
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rowhouse_db::{Database, DatabaseUrls, DbError, Heard, ListenHub};
 use rowhouse_http::api::{AdminApi, Routes};
+use rowhouse_http::limit::Rates;
 use rowhouse_http::{BackgroundTask, Metrics, Shutdown, Supervisor, Surface};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
@@ -112,6 +113,8 @@ pub struct Assembly {
     pub origin: Origin,
     /// The metrics registry.
     pub metrics: Metrics,
+    /// Where requests are counted against limits: in this process's memory, until a module sets what processes share.
+    pub rates: Rates,
     /// Runs the background tasks once every module has started, and knows their state.
     pub supervisor: Supervisor,
     /// The shutdown signal.
@@ -127,7 +130,8 @@ impl Assembly {
     #[must_use]
     pub fn new(origin: Origin, metrics: Metrics, hub: ListenHub) -> Self {
         let (supervisor, assembled, provided) = (Supervisor::default(), Assembled::default(), HashMap::new());
-        Self { origin, metrics, supervisor, shutdown: Shutdown::default(), assembled, hub, provided }
+        let rates = Rates::in_memory(Arc::clone(&origin.clock));
+        Self { origin, metrics, rates, supervisor, shutdown: Shutdown::default(), assembled, hub, provided }
     }
 
     /// A subscription to the channels of all modules.

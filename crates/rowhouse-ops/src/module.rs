@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter};
+use rowhouse_http::limit::{AddressLimit, LimitName, Quota};
 use rowhouse_http::{BackgroundTask, ServerSettings, Surface};
 use rowhouse_module::{Assembly, Module, ModuleFuture};
 
 use crate::{Health, Ops};
+
+/// Wrong tokens at `/metrics`.
+const METRICS_TOKEN: LimitName = LimitName::new("metrics-token");
 
 /// Health and metrics.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +37,6 @@ impl Module for OpsModule {
             let supervisor = assembly.supervisor.clone();
             let server = origin.settings.get::<ServerSettings>();
             let quota = Quota::new(server.bad_token_rate_per_5min, Duration::from_mins(5));
-            let limiter = RateLimiter::in_memory(origin.clock.clone());
             let ops = Ops {
                 health: Health::new(
                     origin.database.clone(),
@@ -47,7 +49,7 @@ impl Module for OpsModule {
                 shutdown: assembly.shutdown.clone(),
                 database: origin.database.clone(),
                 metrics_token: server.metrics_token.clone().map(Arc::new),
-                bad_tokens: AddressLimit::new("metrics-token", quota, limiter),
+                bad_tokens: AddressLimit::new(METRICS_TOKEN, quota, assembly.rates.limiter()),
             };
             assembly.surface(Surface::root(crate::router(ops)));
             Ok(())

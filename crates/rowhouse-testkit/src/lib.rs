@@ -10,6 +10,7 @@ pub mod outage;
 mod pooler;
 mod program;
 mod receiver;
+mod redis;
 mod trip;
 mod until;
 
@@ -19,5 +20,6 @@ pub use contract::{Contract, Described, METHODS};
 pub use database::{TestDatabase, platform_migrations};
 pub use pooler::Pooler;
 pub use receiver::{Received, Receiver, SILENCE};
+pub use redis::RedisServer;
 pub use trip::{Break, TripCounter};
 pub use until::{LIMIT, in_time, until, until_own_time, until_some, until_true};

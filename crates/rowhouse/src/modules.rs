@@ -8,6 +8,7 @@ use rowhouse_mail::MailModule;
 use rowhouse_module::{CannotRun, Modules, Project};
 use rowhouse_operator::OperatorModule;
 use rowhouse_ops::OpsModule;
+use rowhouse_redis::RedisModule;
 use rowhouse_rest::RestModule;
 use rowhouse_tenancy::TenancyModule;
 
@@ -17,6 +18,7 @@ use crate::telemetry::LogSettings;
 #[must_use]
 pub fn modules() -> Modules {
     Modules::new(vec![
+        Box::new(RedisModule),
         Box::new(TenancyModule),
         Box::new(AuthModule),
         Box::new(RestModule),

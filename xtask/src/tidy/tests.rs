@@ -2,7 +2,7 @@
 
 use super::mask::mask;
 use super::tree::Tree;
-use super::{Rule, code, doc, floor, migration, name, opening, size, text};
+use super::{Rule, code, doc, floor, limit, migration, name, opening, size, text};
 
 mod layer;
 mod wait;
@@ -317,4 +317,25 @@ fn mask_keeps_code_and_blanks_the_rest() {
     check("let r#type = 'a';", "let r#type =    ;");
     let spaces = " ".repeat(r"'{' '\'' '\u{1F600}' '…'".len());
     check(r"<'a>'{' '\'' '\u{1F600}' '…'x", &format!("<'a>{spaces}x"));
+}
+
+#[test]
+fn limit_that_shares_its_name_with_another_is_caught() {
+    let made = |path, names: &str| (path, format!("const A: LimitName = {names};"));
+    let found_in = |files: &[(&str, String)]| {
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        found(limit::check, &files)
+    };
+    let one = made("crates/a/src/one.rs", "LimitName::new(\"signin\")");
+    assert_eq!(found_in(&[one.clone(), made("crates/b/src/lib.rs", "LimitName::new(\"mail\")")]), [""; 0]);
+    assert_eq!(found_in(&[one.clone(), made("crates/b/tests/it.rs", "LimitName::new(\"signin\")")]), [""; 0]);
+    assert_eq!(
+        found_in(&[one, made("crates/b/src/lib.rs", "LimitName::new(\"signin\")")]),
+        [
+            "crates/b/src/lib.rs:1: the limit `signin` is in crates/a/src/one.rs, too; each has a name of its own"
+        ]
+    );
+    for bad in ["LimitName::new(\"sign:in\")", "LimitName::new(\"\")", "LimitName::new(name)"] {
+        assert_eq!(found_in(&[made("crates/a/src/lib.rs", bad)]).len(), 1, "{bad}");
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{Charge, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject};
+use super::{Charge, LimitName, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject};
 
 /// A named quota per address; for IPv6 also per /56 and /48, with larger budgets. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AddressLimit {
-    name: &'static str,
+    name: LimitName,
     quota: Quota,
     limiter: RateLimiter,
 }
@@ -15,7 +15,7 @@ pub struct AddressLimit {
 impl AddressLimit {
     /// Uses the limiter, with `name` in its keys.
     #[must_use]
-    pub fn new(name: &'static str, quota: Quota, limiter: RateLimiter) -> Self {
+    pub fn new(name: LimitName, quota: Quota, limiter: RateLimiter) -> Self {
         Self { name, quota, limiter }
     }
 

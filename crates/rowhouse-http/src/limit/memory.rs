@@ -8,10 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 
-use super::{Allowance, Charge, RateKey, RateStore, StoreError};
+use super::{Allowance, Charge, RateKey};
 
 /// Most subjects below their full budget; about 40 MB.
 const MAX_SUBJECTS: usize = 200_000;
@@ -20,7 +19,7 @@ const FORGOTTEN_AT_ONCE: usize = 8;
 
 /// Counters in memory.
 #[derive(Debug)]
-pub struct MemoryRates {
+pub(super) struct MemoryRates {
     counts: Mutex<Counts>,
     most: usize,
 }
@@ -98,29 +97,20 @@ impl MemoryRates {
         counts.full_at.len()
     }
 
+    /// Counts one request against every charge, or against none if one of them does not allow it. Returns the allowance of
+    /// each, in the same order.
+    pub(super) fn take(&self, charges: &[Charge], now: OffsetDateTime) -> Vec<Allowance> {
+        self.counts().take(charges, since_1970(now), self.most)
+    }
+
+    /// The allowance that one request would get, without counting it.
+    pub(super) fn look(&self, charges: &[Charge], now: OffsetDateTime) -> Vec<Allowance> {
+        let allowances = self.counts().look(charges, since_1970(now));
+        allowances.into_iter().map(|(_, allowance)| allowance).collect()
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl RateStore for MemoryRates {
-    fn take<'s>(
-        &'s self,
-        charges: &'s [Charge],
-        now: OffsetDateTime,
-    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
-        let taken = self.counts().take(charges, since_1970(now), self.most);
-        Box::pin(std::future::ready(Ok(taken)))
-    }
-
-    fn look<'s>(
-        &'s self,
-        charges: &'s [Charge],
-        now: OffsetDateTime,
-    ) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
-        let allowances = self.counts().look(charges, since_1970(now));
-        let allowances = allowances.into_iter().map(|(_, allowance)| allowance).collect();
-        Box::pin(std::future::ready(Ok(allowances)))
     }
 }
 

@@ -48,6 +48,12 @@ impl Quota {
         self.window
     }
 
+    /// The time after which one request more is allowed.
+    #[must_use]
+    pub fn step(self) -> Duration {
+        self.window / self.burst
+    }
+
     /// A multiple in the same window.
     #[must_use]
     pub fn times(self, factor: u32) -> Self {
@@ -58,7 +64,7 @@ impl Quota {
     /// it is full after that.
     #[must_use]
     pub fn take(self, full_at: Option<Duration>, now: Duration) -> (Duration, Allowance) {
-        let step = self.window / self.burst;
+        let step = self.step();
         let before = full_at.map_or(now, |full_at| full_at.max(now));
         let debt = before + step - now;
         if debt > self.window {

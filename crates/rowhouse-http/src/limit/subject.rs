@@ -52,8 +52,9 @@ impl Subject {
         }
     }
 
-    /// The kind of subject, for headers.
-    pub(super) fn kind(&self) -> &'static str {
+    /// The kind of subject, for headers and keys.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::V4(_) => "address",
             Self::V6(..) => "network",

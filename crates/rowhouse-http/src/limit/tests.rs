@@ -2,13 +2,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use rowhouse_kernel::FakeClock;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    AddressLimit, Charge, MemoryRates, Quota, RateKey, RateLimited, RateLimiter, RateReport, Subject,
+    AddressLimit, Allowance, Charge, LimitName, MemoryRates, Quota, RateKey, RateLimited, RateLimiter,
+    RateReport, RateStore, Rates, StoreError, Subject,
 };
 
 const WINDOW: Duration = Duration::from_secs(300);
@@ -22,7 +24,8 @@ struct Harness {
 fn harness(most: usize) -> Harness {
     let clock = FakeClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
     let store = Arc::new(MemoryRates::with_room_for(most));
-    Harness { limiter: RateLimiter::new(store.clone(), clock.clone()), store, clock }
+    let limiter = RateLimiter { memory: Arc::clone(&store), shared: None, clock: clock.clone() };
+    Harness { limiter, store, clock }
 }
 
 impl Harness {
@@ -33,7 +36,7 @@ impl Harness {
     }
 
     fn limit(&self, quota: Quota) -> AddressLimit {
-        AddressLimit::new("signin", quota, self.limiter.clone())
+        AddressLimit::new(LimitName::new("signin"), quota, self.limiter.clone())
     }
 }
 
@@ -94,8 +97,10 @@ async fn flood_of_addresses_neither_resets_an_attacker_nor_locks_out_others() {
 #[tokio::test]
 async fn request_that_one_limit_refuses_counts_against_none() {
     let harness = harness(10);
-    let charge =
-        |subject, burst| Charge { key: RateKey { limit: "api", subject }, quota: Quota::new(burst, WINDOW) };
+    let charge = |subject, burst| Charge {
+        key: RateKey { limit: LimitName::new("api"), subject },
+        quota: Quota::new(burst, WINDOW),
+    };
     let tenant = Uuid::from_u128(1);
     let both = [charge(Subject::User(Uuid::from_u128(2)), 1), charge(Subject::Tenant(tenant), 3)];
     let report = RateReport::default();
@@ -159,4 +164,48 @@ async fn headers_report_the_tightest_limit() {
     let mut headers = HeaderMap::new();
     RateReport::default().write(StatusCode::OK, &mut headers);
     assert!(headers.is_empty(), "what is not limited says nothing");
+}
+
+/// A shared store that knows one answer.
+struct Shared(Result<Allowance, StoreError>);
+
+impl Shared {
+    fn answer(&self, charges: &[Charge]) -> BoxFuture<'_, Result<Vec<Allowance>, StoreError>> {
+        let answer = self.0.clone().map(|allowance| vec![allowance; charges.len()]);
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+impl RateStore for Shared {
+    fn take<'s>(&'s self, charges: &'s [Charge]) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
+        self.answer(charges)
+    }
+
+    fn look<'s>(&'s self, charges: &'s [Charge]) -> BoxFuture<'s, Result<Vec<Allowance>, StoreError>> {
+        self.answer(charges)
+    }
+}
+
+async fn two_requests(store: Shared) -> [bool; 2] {
+    let limiter = Rates::shared(Arc::new(store), harness(10).clock).limiter();
+    let limit = AddressLimit::new(LimitName::new("signin"), Quota::new(1, WINDOW), limiter);
+    let report = RateReport::default();
+    [limit.check(v4(1), &report).await.is_ok(), limit.check(v4(1), &report).await.is_ok()]
+}
+
+#[tokio::test]
+async fn shared_store_decides_and_memory_counts_while_it_fails() {
+    let allowance = |retry_after| Allowance { remaining: 0, full_in: WINDOW, retry_after };
+    assert_eq!(two_requests(Shared(Ok(allowance(None)))).await, [true, true]);
+    assert_eq!(two_requests(Shared(Ok(allowance(Some(WINDOW))))).await, [false, false]);
+    assert_eq!(two_requests(Shared(Err(StoreError("down".to_owned())))).await, [true, false]);
+}
+
+#[tokio::test]
+async fn limiters_of_one_process_have_memory_of_their_own() {
+    let rates = Rates::in_memory(harness(10).clock);
+    let limit = || AddressLimit::new(LimitName::new("signin"), Quota::new(1, WINDOW), rates.limiter());
+    let (first, second) = (limit(), limit());
+    first.check(v4(1), &RateReport::default()).await.unwrap();
+    second.check(v4(1), &RateReport::default()).await.unwrap();
 }

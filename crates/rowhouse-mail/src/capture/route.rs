@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use rowhouse_db::{Control, DbError};
+use rowhouse_http::limit::Rates;
 use rowhouse_kernel::SharedClock;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,6 +40,7 @@ const MOST_BODY: usize = 64 * 1024 * 1024;
 pub struct Capture {
     pub(crate) control: Control,
     pub(crate) intake: Intake,
+    rates: Rates,
     pub(crate) clock: SharedClock,
     pub(crate) began: Instant,
 }
@@ -46,8 +48,8 @@ pub struct Capture {
 impl Capture {
     /// A mailbox over `control`'s database; mails sent through it go to `intake`.
     #[must_use]
-    pub fn new(control: Control, intake: Intake, clock: SharedClock) -> Self {
-        Self { control, intake, clock, began: Instant::now() }
+    pub fn new(control: Control, intake: Intake, rates: Rates, clock: SharedClock) -> Self {
+        Self { control, intake, rates, clock, began: Instant::now() }
     }
 }
 
@@ -60,7 +62,7 @@ impl FromRef<Capture> for Control {
 /// The mailbox's routes. Answers only requests whose Host is this machine, against DNS rebinding by another site's
 /// page.
 pub fn router(capture: Capture) -> Router {
-    let limit = limit::per_address(MOST_PER_MINUTE, capture.clock.clone());
+    let limit = limit::per_address(MOST_PER_MINUTE, &capture.rates);
     Router::new()
         .merge(page::routes())
         .route("/livez", get(|| async { "ok" }))

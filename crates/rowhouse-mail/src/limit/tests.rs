@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rowhouse_http::ServerSettings;
-use rowhouse_http::limit::RateReport;
+use rowhouse_http::limit::{RateReport, Rates};
 use rowhouse_kernel::{SystemClock, TenantId};
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ fn limits(header: Option<&str>) -> MailLimits {
         MailSettings { signin_rate_per_5min: 2, tenant_submissions_per_minute: 3, ..MailSettings::default() };
     let server =
         ServerSettings { client_address_header: header.map(str::to_owned), ..ServerSettings::default() };
-    MailLimits::new(&mail, &server, Arc::new(SystemClock))
+    MailLimits::new(&mail, &server, &Rates::in_memory(Arc::new(SystemClock)))
 }
 
 fn address(last: u8) -> Option<IpAddr> {

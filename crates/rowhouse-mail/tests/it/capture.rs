@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use rowhouse_db::{Control, DbSettings};
+use rowhouse_http::limit::Rates;
 use rowhouse_kernel::SystemClock;
 use rowhouse_mail::{Capture, Intake, MailSettings, Waker, capture_router};
 use serde_json::Value;
@@ -17,7 +18,8 @@ fn mailbox(post: &TestMail) -> Router {
     let control = Control::open(&post.db.urls.control, &DbSettings::default()).unwrap();
     let waker: Waker = Arc::new(|| ());
     let (intake, _committers) = Intake::new(&mailer(MailSettings::default()), &control, &waker);
-    capture_router(Capture::new(control, intake, Arc::new(SystemClock)))
+    let (rates, clock) = (Rates::in_memory(Arc::new(SystemClock)), Arc::new(SystemClock));
+    capture_router(Capture::new(control, intake, rates, clock))
 }
 
 async fn ask(mailbox: &Router, method: &str, path: &str, body: &str) -> (u16, String) {

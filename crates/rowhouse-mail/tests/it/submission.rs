@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rowhouse_db::{Control, DbSettings};
+use rowhouse_http::limit::Rates;
 use rowhouse_http::{ServerSettings, Supervisor, accept};
 use rowhouse_kernel::{Origin, SharedClock, SystemClock, SystemRng, TenantId};
 use rowhouse_mail::sender::{self, ProofResult};
@@ -39,7 +40,11 @@ async fn serve_keys(db: &TestDatabase, transport: MailTransport, is_service_key:
     let submission = Submission::new(SubmissionParts {
         intake: intake.clone(),
         control,
-        limits: MailLimits::new(&settings, &ServerSettings::default(), Arc::new(SystemClock)),
+        limits: MailLimits::new(
+            &settings,
+            &ServerSettings::default(),
+            &Rates::in_memory(Arc::new(SystemClock)),
+        ),
         settings,
         host: "mail.example".to_owned(),
         is_service_key,

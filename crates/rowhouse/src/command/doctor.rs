@@ -9,6 +9,7 @@ use rowhouse_db::DbSettings;
 use rowhouse_db::embedded::Account;
 use rowhouse_db::migrate::read_project;
 use rowhouse_kernel::settings::Settings;
+use rowhouse_redis::RedisSettings;
 use serde::Serialize;
 use serde_json::json;
 
@@ -93,6 +94,13 @@ async fn check_project(project: &Project, found: &mut Findings) {
     found.check("settings", safe(&settings));
     if settings.get::<DbSettings>().server_url().is_none() {
         found.check("extensions", machine::extensions(project, &migrations.unwrap_or_default()));
+    }
+    if let Some(probed) = rowhouse_redis::probe(&settings.get::<RedisSettings>()).await {
+        let detail = probed.map(|server| {
+            found.notes.extend(server.notes);
+            server.text
+        });
+        found.check("redis", detail);
     }
     let running = State::is_running(project) || !serving(project).is_empty();
     if running {

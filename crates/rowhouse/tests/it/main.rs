@@ -33,6 +33,7 @@ mod platform;
 mod pooler;
 mod production;
 mod program;
+mod redis;
 mod rest;
 mod rest_setting;
 mod room;

@@ -7,15 +7,16 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::StatusCode;
-use rowhouse_http::limit::{AddressLimit, Quota, RateLimiter, RateReport};
-use rowhouse_kernel::SharedClock;
+use rowhouse_http::limit::{AddressLimit, LimitName, Quota, RateReport, Rates};
 
 use super::error;
 
+const CAPTURED_MAIL: LimitName = LimitName::new("captured-mail");
+
 /// So many requests per address and minute.
-pub(super) fn per_address(per_minute: u32, clock: SharedClock) -> AddressLimit {
+pub(super) fn per_address(per_minute: u32, rates: &Rates) -> AddressLimit {
     let quota = Quota::new(per_minute, Duration::from_mins(1));
-    AddressLimit::new("captured-mail", quota, RateLimiter::in_memory(clock))
+    AddressLimit::new(CAPTURED_MAIL, quota, rates.limiter())
 }
 
 /// Middleware that counts requests and writes the `RateLimit` headers.
@@ -50,7 +51,7 @@ mod tests {
 
     #[tokio::test]
     async fn address_that_asks_too_often_is_refused_and_others_are_not() {
-        let limit = per_address(2, Arc::new(SystemClock));
+        let limit = per_address(2, &Rates::in_memory(Arc::new(SystemClock)));
         let router = Router::new().route("/", get(async || "ok"));
         let router = router.layer(from_fn_with_state(limit, limit_address));
         let ask = async |last: u8| {

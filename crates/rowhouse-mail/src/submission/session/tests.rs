@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::net::{IpAddr, Ipv4Addr};
 
 use rowhouse_http::ServerSettings;
+use rowhouse_http::limit::Rates;
 use rowhouse_kernel::{Origin, SystemClock, SystemRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
@@ -46,7 +47,7 @@ impl Backend for RecordingBackend {
 /// Three failed sign-ins of a name.
 fn limits() -> MailLimits {
     let mail = MailSettings { signin_rate_per_5min: 3, ..MailSettings::default() };
-    MailLimits::new(&mail, &ServerSettings::default(), Arc::new(SystemClock))
+    MailLimits::new(&mail, &ServerSettings::default(), &Rates::in_memory(Arc::new(SystemClock)))
 }
 
 fn context(backend: RecordingBackend, is_capture: bool, has_tls: bool) -> ServerContext<RecordingBackend> {
