@@ -1,12 +1,14 @@
 //! The middleware of every request: id, address and caller before it; metrics, log line and headers after it. Refusals
-//! and the deadline are left to `guard`.
+//! and the deadline are left to `guard`, paths that are closed to the caller to `closing`.
 
+mod closing;
 mod guard;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -15,6 +17,7 @@ use rowhouse_kernel::{Actor, Origin, SharedClock, SharedRng, new_id};
 
 use crate::address::ClientAddress;
 use crate::cors::cors;
+use crate::gate::Gate;
 use crate::identity::{CallerResolver, Identity};
 use crate::limit::{AddressLimit, RateReport};
 use crate::metric::{Metrics, known_method};
@@ -39,6 +42,10 @@ pub struct Layers {
     pub request_timeout: Duration,
     /// The surfaces behind the layer.
     pub surfaces: SurfaceIndex,
+    /// Their router, without the layer.
+    pub routes: Router,
+    /// Which paths are closed to whom.
+    pub gate: Option<Gate>,
     /// Which origins may read responses.
     pub cors: Arc<ServerSettings>,
     /// Limits invalid tokens per client address; expired ones are not counted.

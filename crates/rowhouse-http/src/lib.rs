@@ -5,6 +5,7 @@ pub mod api;
 mod cors;
 mod deadline;
 mod dialect;
+mod gate;
 mod identity;
 mod json;
 mod layer;
@@ -18,6 +19,7 @@ mod task;
 pub use address::ClientAddress;
 pub use deadline::Deadline;
 pub use dialect::{Dialect, Fault};
+pub use gate::{Closed, Gate, RouteGate};
 pub use identity::{
     CallerResolver, ForeignTokens, Identity, LiveCaller, LiveCallerError, ServiceKey, ServiceKeyError,
 };

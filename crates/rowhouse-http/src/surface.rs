@@ -2,6 +2,7 @@
 //!
 //! Leaves the surfaces themselves to the modules that define them.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use axum::response::Response;
 use axum::routing::any_service;
 use futures_util::{TryFutureExt, stream};
 use http::{Method, Uri};
+use percent_encoding::percent_decode_str;
 use tower::{Service, ServiceExt, service_fn};
 
 use crate::dialect::{Dialect, Fault};
@@ -36,6 +38,10 @@ pub struct Surface {
     pub basic: &'static [&'static str],
     /// How long a request may take from head to answer; `server.request_timeout` if `None`.
     pub deadline: Option<Duration>,
+    /// The prefix of the surface that this one serves once more under another: a path closed there is closed here.
+    pub alias_of: Option<&'static str>,
+    /// Its errors name what was not found: it answers requests with [`crate::Closed`] itself.
+    pub answers_closed: bool,
 }
 
 impl Surface {
@@ -43,7 +49,8 @@ impl Surface {
     #[must_use]
     pub fn new(prefix: impl Into<String>, dialect: Dialect, router: Router) -> Self {
         let (body_limit, basic) = (DEFAULT_BODY_LIMIT, &[][..]);
-        Self { prefix: prefix.into(), dialect, router, body_limit, basic, deadline: None }
+        let (deadline, alias_of, answers_closed) = (None, None, false);
+        Self { prefix: prefix.into(), dialect, router, body_limit, basic, deadline, alias_of, answers_closed }
     }
 
     /// A surface of single paths at the server's root.
@@ -174,13 +181,27 @@ struct Known {
     dialect: Dialect,
     basic: &'static [&'static str],
     deadline: Option<Duration>,
+    alias_of: Option<&'static str>,
+    answers_closed: bool,
 }
 
 impl Known {
     fn of(surface: &Surface) -> Self {
-        let Surface { prefix, dialect, basic, deadline, .. } = surface;
-        Self { prefix: prefix.clone(), dialect: *dialect, basic, deadline: *deadline }
+        let Surface { prefix, dialect, basic, deadline, alias_of, answers_closed, .. } = surface;
+        let (deadline, alias_of, answers_closed) = (*deadline, *alias_of, *answers_closed);
+        Self { prefix: prefix.clone(), dialect: *dialect, basic, deadline, alias_of, answers_closed }
     }
+}
+
+/// The place of a path below a surface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place<'a> {
+    /// The surface's prefix.
+    pub(crate) prefix: &'a str,
+    /// The path, decoded, as it is below the surface that this one is an alias of.
+    pub(crate) path: Cow<'a, str>,
+    /// Whether the surface answers requests with [`crate::Closed`] itself.
+    pub(crate) answers_closed: bool,
 }
 
 impl SurfaceIndex {
@@ -200,6 +221,17 @@ impl SurfaceIndex {
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
         self.find(path).is_some()
+    }
+
+    /// Where the path lies; `None` outside every prefix.
+    pub(crate) fn place<'a>(&'a self, path: &'a str) -> Option<Place<'a>> {
+        let known = self.find(path)?;
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        let path = match known.alias_of {
+            Some(named) => Cow::Owned(format!("{named}{}", decoded.strip_prefix(known.prefix.as_str())?)),
+            None => decoded,
+        };
+        Some(Place { prefix: &known.prefix, path, answers_closed: known.answers_closed })
     }
 
     /// Whether the route of this path reads `Authorization: Basic` itself.

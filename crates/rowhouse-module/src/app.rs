@@ -10,8 +10,8 @@ use rowhouse_db::ListenHub;
 use rowhouse_http::api::{Idempotency, idempotent};
 use rowhouse_http::limit::{AddressLimit, LimitName, Quota, Rates};
 use rowhouse_http::{
-    BackgroundTask, CallerResolver, Dialect, Layers, Metrics, Server, ServerSettings, Shutdown, Supervisor,
-    Surface, Surfaces, observe, serve,
+    BackgroundTask, CallerResolver, Dialect, Gate, Layers, Metrics, Server, ServerSettings, Shutdown,
+    Supervisor, Surface, Surfaces, observe, serve,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -144,18 +144,21 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
     let surfaces = assembled.surfaces.iter().cloned().chain([admin]);
     let served = surfaces.filter(|surface| origin.roles.api || surface.prefix.is_empty()).collect();
     let surfaces = Surfaces::new(served).map_err(|error| CannotRun::because(error.to_string()))?;
+    let (index, routes) = (surfaces.index(), surfaces.router());
     let layers = Layers {
         resolver: assembly.require::<CallerResolver>()?,
         metrics: assembly.metrics.clone(),
         request_timeout: server.request_timeout,
-        surfaces: surfaces.index(),
+        surfaces: index,
+        routes: routes.clone(),
+        gate: assembly.find::<Gate>().map(|gate| (*gate).clone()),
         cors: Arc::new((*server).clone()),
         bad_tokens: bad_tokens(&server, &assembly.rates),
         client_address_header: server.client_address_header.clone(),
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
     };
-    Ok(surfaces.router().layer(middleware::from_fn_with_state(Arc::new(layers), observe)))
+    Ok(routes.layer(middleware::from_fn_with_state(Arc::new(layers), observe)))
 }
 
 fn bad_tokens(server: &ServerSettings, rates: &Rates) -> AddressLimit {

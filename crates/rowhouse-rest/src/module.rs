@@ -32,6 +32,8 @@ const METRICS: [Metric; 3] = [
     },
 ];
 
+/// Where the API is served.
+const PREFIX: &str = "/rest/v1";
 /// Timeout for removing the process's record from the database at shutdown.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
@@ -120,9 +122,13 @@ fn add_surfaces(
     };
     let rest = Rest::new(origin.database.data.clone(), Arc::clone(cache), limits, settings.clone());
     let alias = origin.settings.get::<ServerSettings>().rest_alias.clone();
-    assembly.surface(Surface::new("/rest/v1", Dialect::REST, crate::router(rest.clone())));
+    let surface = |prefix: &str| Surface {
+        answers_closed: true,
+        ..Surface::new(prefix, Dialect::REST, crate::router(rest.clone()))
+    };
+    assembly.surface(surface(PREFIX));
     if let Some(alias) = alias {
-        assembly.surface(Surface::new(alias.trim_end_matches('/'), Dialect::REST, crate::router(rest)));
+        assembly.surface(Surface { alias_of: Some(PREFIX), ..surface(alias.trim_end_matches('/')) });
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ use column::Columns;
 use rowhouse_db::catalog::{Returns, Snapshot, Table};
 use rowhouse_db::flight::Access;
 
-use crate::request::{Action, ApiRequest, Handling, Media, RowRange};
+use crate::request::{Action, ApiRequest, CallMethod, Handling, Media, RowRange};
 use crate::settings::{OpenapiMode, RestSettings};
 
 /// The plan of a request.
@@ -203,11 +203,25 @@ fn read<'a>(
 }
 
 fn table<'a>(request: &ApiRequest, snapshot: &'a Snapshot, name: &str) -> Result<&'a Table, PlanError> {
-    snapshot.table(&request.schema, name).ok_or_else(|| PlanError::UnknownTable {
-        schema: request.schema.clone(),
-        table: name.to_owned(),
-        like: hint::similar(name, snapshot.table_names(&request.schema)),
-    })
+    snapshot.table(&request.schema, name).ok_or_else(|| unknown_table(request, snapshot, name))
+}
+
+fn unknown_table(request: &ApiRequest, snapshot: &Snapshot, name: &str) -> PlanError {
+    let others = snapshot.table_names(&request.schema).filter(|other| *other != name);
+    let (schema, table) = (request.schema.clone(), name.to_owned());
+    PlanError::UnknownTable { schema, table, like: hint::similar(name, others) }
+}
+
+/// What the request would get if its table or function did not exist.
+pub(crate) fn unknown(request: &ApiRequest, snapshot: &Snapshot) -> PlanError {
+    match &request.action {
+        Action::Read { table, .. } | Action::Write { table, .. } | Action::DescribeTable(table) => {
+            unknown_table(request, snapshot, table)
+        }
+        Action::Call { function, method } => call::unknown(request, snapshot, function, *method),
+        Action::DescribeFunction(function) => call::unknown(request, snapshot, function, CallMethod::Get),
+        Action::DescribeRoot | Action::ReadRoot { .. } => PlanError::RootDisabled,
+    }
 }
 
 fn known_preferences(request: &ApiRequest) -> Result<(), PlanError> {

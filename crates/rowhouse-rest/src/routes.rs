@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use rowhouse_db::DataPlane;
 use rowhouse_db::flight::RequestContext;
-use rowhouse_http::{ClientAddress, Deadline};
+use rowhouse_http::{ClientAddress, Closed, Deadline};
 
 use crate::admit::Admitted;
 use crate::body::RequestBody;
@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorResponse};
 use crate::import::Import;
 use crate::limit::LimitSources;
 use crate::parse::{Incoming, parse};
-use crate::plan::{Plan, plan};
+use crate::plan::{self, Plan};
 use crate::prepare::Prepared;
 use crate::respond::QueryOutcome;
 use crate::run::{self, Task};
@@ -92,6 +92,9 @@ async fn answer(rest: &Rest, head: &Parts, body: Body, timing: &mut Timing) -> R
     let incoming = Incoming::of(head, body);
     let request = admitted.parse(&incoming)?;
     timing.end_stage("parse");
+    if is_closed(head) {
+        return Err(plan::unknown(&request, &snapshot).into());
+    }
     let prepared = admitted.prepare(&request, &incoming)?;
     timing.end_stage("plan");
     let begun = Instant::now();
@@ -168,14 +171,19 @@ fn refused(rest: &Rest, head: &Parts, error: Error) -> Response {
     response
 }
 
+/// Whether the path is closed to the caller: it has to look like one that does not exist.
+fn is_closed(head: &Parts) -> bool {
+    head.extensions.get::<Closed>().is_some()
+}
+
 /// The allowed methods (RFC 9110 section 15.5.6), as OPTIONS answers them.
 fn allowed(rest: &Rest, head: &Parts) -> Option<String> {
     let snapshot = rest.schema.current()?;
     let (path, headers) = (head.uri.path(), &head.headers);
     let incoming = Incoming { method: "OPTIONS", path, query: "", headers, body: Bytes::new() };
     let request = parse(&incoming, &rest.settings).ok()?;
-    match plan(&request, &snapshot, &rest.settings) {
-        Ok(Plan::Describe(allowed)) => Some(allowed),
+    match plan::plan(&request, &snapshot, &rest.settings) {
+        Ok(Plan::Describe(allowed)) if !is_closed(head) => Some(allowed),
         _ if path.starts_with("/rpc/") => Some(CALLS.to_owned()),
         _ => None,
     }

@@ -2,6 +2,7 @@
 
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
+use rowhouse_flag::FlagModule;
 use rowhouse_jobs::{EventModule, JobsModule};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_mail::MailModule;
@@ -20,6 +21,7 @@ pub fn modules() -> Modules {
     Modules::new(vec![
         Box::new(RedisModule),
         Box::new(TenancyModule),
+        Box::new(FlagModule),
         Box::new(AuthModule),
         Box::new(RestModule),
         Box::new(JobsModule),

@@ -19,6 +19,7 @@ const SCHEMAS: &[(&str, &str, u8)] = &[
     ("jobs", "rowhouse-jobs", 2),
     ("tenancy", "rowhouse-tenancy", 3),
     ("mail", "rowhouse-mail", 4),
+    ("flags", "rowhouse-flag", 4),
     ("operators", "rowhouse-operator", 5),
 ];
 

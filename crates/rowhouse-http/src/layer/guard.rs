@@ -12,6 +12,7 @@ use http::{Version, header};
 use rowhouse_crypto::TokenError;
 use tracing::Instrument;
 
+use super::closing::Closing;
 use super::{Layers, Line};
 use crate::address::ClientAddress;
 use crate::deadline::Deadline;
@@ -37,7 +38,15 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     // A span of level ERROR, so that every log line within has the id.
     let span = tracing::error_span!("request", request_id = &*line.id.0);
     // A panic ends one request, not the connection or the process.
-    let answer = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
+    let closing = Closing::of(layers, &request);
+    let answer = async {
+        match closing {
+            None => next.run(request).await,
+            // Boxed, since it is rare and large.
+            Some(closing) => Box::pin(closing.answer(layers, request, next)).await,
+        }
+    };
+    let answer = AssertUnwindSafe(answer.instrument(span)).catch_unwind();
     match deadline.wait(answer).await {
         Some(Ok(response)) => response,
         Some(Err(_)) => {

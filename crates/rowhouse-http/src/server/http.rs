@@ -21,6 +21,7 @@ use super::early::{RequestHead, Rest};
 use super::held::Slot;
 use super::preface::{self, Speaks};
 use super::{Drain, Peer, Protocol, Stream, draining};
+use crate::gate::Closed;
 
 /// Request heads beyond this many bytes are answered 431; hyper answers 414 to targets of 64 KiB and more.
 const MAX_HEAD_BYTES: u32 = 128 * 1024;
@@ -135,7 +136,12 @@ fn introduce(request: &mut Request<Incoming>, peer: Peer, drain: &Drain) {
 }
 
 async fn answer(router: Router, request: Request<axum::body::Body>) -> Result<Response, Infallible> {
-    router.oneshot(request).await
+    let mut response = router.oneshot(request).await?;
+    // The router adds the methods that a path has; one that is closed to the caller has none.
+    if response.extensions().get::<Closed>().is_some() {
+        response.headers_mut().remove(header::ALLOW);
+    }
+    Ok(response)
 }
 
 /// As [`answer`]; sets `unread` and closes the connection if the rest of the body cannot be drained.

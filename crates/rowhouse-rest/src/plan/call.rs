@@ -97,6 +97,16 @@ pub(super) fn allowed_on(request: &ApiRequest, snapshot: &Snapshot, name: &str) 
     })
 }
 
+/// As if there were no function of that name.
+pub(super) fn unknown(
+    request: &ApiRequest,
+    snapshot: &Snapshot,
+    name: &str,
+    method: CallMethod,
+) -> PlanError {
+    function::unknown(snapshot, &request.schema, name, &given(request, method), &[])
+}
+
 fn given(request: &ApiRequest, method: CallMethod) -> Given<'_> {
     let names = match (method, &request.payload) {
         (CallMethod::Get | CallMethod::Head, _) => names_of(&request.arguments),

@@ -79,7 +79,7 @@ impl Given<'_> {
     }
 }
 
-fn unknown(
+pub(super) fn unknown(
     snapshot: &Snapshot,
     schema: &str,
     name: &str,
@@ -90,7 +90,7 @@ fn unknown(
     let like = if given.is_raw() {
         None
     } else if overloads.is_empty() {
-        hint::similar(name, snapshot.function_names(schema))
+        hint::similar(name, snapshot.function_names(schema).filter(|other| *other != name))
     } else {
         let lists: Vec<String> = overloads.iter().map(argument_list).collect();
         let wanted = format!("({})", arguments.join(", "));

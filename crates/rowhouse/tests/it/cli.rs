@@ -40,6 +40,8 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["keys", "reseal"], 2),
         (&["tenants", "limits", "00000000-0000-7000-8000-000000000001"], 2),
         (&["tenants", "limits", "nonsense"], 2),
+        (&["flags", "list"], 2),
+        (&["flags", "override", "x", "nobody", "on"], 2),
         (&["migrate", "status"], 2),
         (&["migrate", "up"], 2),
         (&["schedule", "list"], 2),

@@ -18,6 +18,7 @@ mod description;
 mod dummy_module;
 mod explain;
 mod fault;
+mod flag;
 mod follow;
 mod idempotency;
 mod isolation;
