@@ -1,6 +1,6 @@
 //! The sync: a profile for every user who has none. Leaves what a profile is made of to `rowhouse_tenancy::user_sync`.
 //!
-//! Pages of users in the order of their ids, each in a transaction of its own: a sync that was stopped is continued by
+//! Users in the order of their ids, so many in a transaction: a sync that was stopped is continued by
 //! the next one, two at once do each other's work no second time, and no sign-up waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use crate::progress::Progress;
 
-/// Users of a page.
-const PAGE: i64 = 1000;
+/// Users of a page, of whom a sync looks whether they have a profile.
+const PAGE: i64 = 10_000;
+/// Most profiles that are made in one transaction.
+const BATCH: usize = 1000;
 /// Most ids of created profiles that a result lists; the count goes on.
 const MAX_LISTED: usize = 200_000;
 /// Most errors that a result lists.
@@ -110,9 +112,17 @@ impl Maker<'_> {
             let page = self.list(after).await?;
             let Some((last, _)) = page.last() else { break };
             after = Some(*last);
-            seen += page.len() as u64;
             let missing: Vec<Uuid> = page.iter().filter(|(_, missing)| *missing).map(|(id, _)| *id).collect();
-            self.make_page(&missing, done).await?;
+            let mut passed = 0;
+            for batch in missing.chunks(BATCH) {
+                if interrupted.load(Ordering::Relaxed) {
+                    break;
+                }
+                self.make_batch(batch, done).await?;
+                passed += batch.len() as u64;
+                progress.show(seen + passed);
+            }
+            seen += page.len() as u64;
             progress.show(seen);
         }
         progress.end();
@@ -125,10 +135,7 @@ impl Maker<'_> {
     }
 
     /// All in one transaction; when that is refused, each in one of its own, so that only those fail who have to.
-    async fn make_page(&self, users: &[Uuid], done: &mut Done) -> Result<(), DbError> {
-        if users.is_empty() {
-            return Ok(());
-        }
+    async fn make_batch(&self, users: &[Uuid], done: &mut Done) -> Result<(), DbError> {
         match self.make(users).await {
             Ok(created) => done.add(created),
             Err(DbError::Refused(_)) => {

@@ -1,10 +1,14 @@
 -- What comes with a new user: in one place for the trigger of sign-ups and for `rowhouse users sync`. `rowhouse users repair`
 -- runs this file again, so everything in it replaces what is there.
+--
+-- A page of a sync is small beside the tables, which the planner may not see: with its own choice, every page reads all users and
+-- all organizations. So the functions leave it only the indexes.
 
 -- A profile is made once and never changed here.
 create or replace function tenancy.create_profiles(p_users uuid[], p_role text default null, p_is_active boolean default true)
 returns setof uuid
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
   return query
     insert into tenancy.user_profiles (user_id, role, is_active, full_name)
@@ -24,7 +28,8 @@ revoke execute on function tenancy.create_profiles(uuid[], text, boolean) from p
 
 -- Invited users join an existing tenant.
 create or replace function tenancy.open_personal_organizations(p_users uuid[]) returns int
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   people uuid[] := array(
     select u.id from auth.users u

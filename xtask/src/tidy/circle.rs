@@ -75,7 +75,6 @@ const EXCEPTIONS: &[Exception] = &[
     ),
     ("rowhouse-mail", "relay", "transport", "`Envelope` and `TransportError` belong below both"),
     ("rowhouse-mail", "submission::database", "submission::listener", "`KeyCheck` belongs to the backend"),
-    ("rowhouse-ops", "user_sync", "health", "the status of a check belongs below both"),
     ("rowhouse-testkit", "program", "crash", "`Victim` belongs to the program that is killed"),
     (
         "rowhouse-testkit",

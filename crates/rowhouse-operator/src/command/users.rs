@@ -19,7 +19,7 @@ use crate::report::{Outcome, Report, State};
 use crate::sync::{Done, Maker, Profile, Stopped};
 use crate::{probe, sync};
 
-/// How long an interrupted sync may take to end the page that it is at.
+/// How long an interrupted sync may take to end the batch that it is at.
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most users that `--verbose` lists as missing.
 const MAX_MISSING: usize = 100;
