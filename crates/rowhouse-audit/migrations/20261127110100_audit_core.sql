@@ -10,6 +10,7 @@ create table audit.entries (
   actor text not null,
   operation text,
   request_id text,
+  organization_id uuid,
   tenant_id uuid,
   target_kind text not null,
   target_id text not null,
@@ -17,6 +18,8 @@ create table audit.entries (
   user_agent text,
   details jsonb not null default '{}',
   constraint entries_pkey primary key (id),
+  -- Infinity has no place in an order by time, and no form in JSON.
+  constraint entries_occurred_at_check check (isfinite(occurred_at)),
   constraint entries_source_check check (source ~ '^[a-z][a-z0-9_]{0,62}$'),
   constraint entries_action_check check (length(action) between 1 and 100),
   constraint entries_actor_check check (length(actor) between 1 and 255),
@@ -27,11 +30,13 @@ create table audit.entries (
   constraint entries_details_check check (jsonb_typeof(details) = 'object' and length(details::text) <= 8192)
 );
 create index entries_occurred_at_idx on audit.entries (occurred_at);
+create index entries_organization_id_occurred_at_idx on audit.entries (organization_id, occurred_at);
+create index entries_actor_occurred_at_idx on audit.entries (actor, occurred_at);
 create index entries_tenant_id_occurred_at_idx on audit.entries (tenant_id, occurred_at);
 create index entries_target_idx on audit.entries (target_kind, target_id, occurred_at);
 
 comment on schema audit is 'Who did what: written by rowhouse-audit and by triggers through audit.write.';
-comment on table audit.entries is 'The audit log. Append-only: triggers refuse everything but inserts and audit.prune.';
+comment on table audit.entries is 'The audit log. Append-only: triggers refuse everything but inserts and audit.prune. Sealed by audit.chain.';
 comment on column audit.entries.id is 'Identifies the entry.';
 comment on column audit.entries.occurred_at is 'When it was written, by the database''s clock.';
 comment on column audit.entries.source is 'The crate or module that wrote it, such as auth.';
@@ -40,6 +45,8 @@ comment on column audit.entries.actor is
   'Who did it: a user''s id, a database role (anon, service_role), operator:NAME for a command by the account that ran it, system for the program, sql:LOGIN for SQL of an operator.';
 comment on column audit.entries.operation is 'The named transaction; null outside of one.';
 comment on column audit.entries.request_id is 'The request that caused it, as in logs and in x-request-id.';
+comment on column audit.entries.organization_id is
+  'The organization concerned: the tenant''s, unless the writer names one. No reference: entries outlive organizations.';
 comment on column audit.entries.tenant_id is 'The tenant concerned, where there is one. No reference: entries outlive tenants.';
 comment on column audit.entries.target_kind is 'What kind of thing it was done to, such as user.';
 comment on column audit.entries.target_id is 'Which one.';
@@ -57,15 +64,13 @@ create policy owner_delete on audit.entries for delete to rowhouse_owner using (
 create function audit.refuse_change() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if tg_op = 'DELETE' and current_setting('audit.is_pruning', true) = 'on' then
-    return null;
-  end if;
   raise exception using errcode = 'insufficient_privilege',
-    message = format('audit.entries is append-only: %s is refused', tg_op);
+    message = format('audit.%s is append-only: %s is refused', tg_table_name, tg_op);
 end
 $$;
-comment on function audit.refuse_change() is 'Refuses changes of entries, except the removal of old ones by audit.prune.';
-create trigger append_only before update or delete or truncate on audit.entries
+comment on function audit.refuse_change() is 'Refuses changes of what is append-only.';
+-- Deletes are judged by their rows (audit.refuse_removal), since audit.prune deletes, too.
+create trigger append_only before update or truncate on audit.entries
   for each statement execute function audit.refuse_change();
 
 -- Settings of a transaction can be changed by any code that runs in it, so project code (triggers on auth.users,
@@ -110,45 +115,36 @@ comment on function audit.keep_origin() is
   'Keeps who caused the running transaction for its later entries; only the first call in a transaction counts.';
 revoke execute on function audit.keep_origin() from public;
 
+-- The organization of a tenant, for entries whose writer names only the tenant. A hook: the schema of tenants writes
+-- the body.
+create function audit.organization_of(tenant uuid) returns uuid
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select null::uuid
+$$;
+comment on function audit.organization_of(uuid) is 'The organization that a tenant belongs to; null if there is none.';
+revoke execute on function audit.organization_of(uuid) from public;
+
 -- Writes an entry. Who and why come from the transaction's settings (rowhouse.actor and others), which the program sets
--- with every named transaction; without them it is direct SQL of the login.
+-- with every named transaction; without them it is direct SQL of the login. Where the writer names the organization, the
+-- tenant of the caller's token says nothing about the target and is left out.
 create function audit.write(
   source text, action text, target_kind text, target_id text,
-  details jsonb default '{}', tenant_id uuid default null, address inet default null
+  details jsonb default '{}', tenant_id uuid default null, address inet default null, organization_id uuid default null
 ) returns uuid
 language sql security definer set search_path = pg_catalog, pg_temp as $$
-  insert into audit.entries (source, action, actor, operation, request_id, tenant_id, target_kind, target_id, address, user_agent,
-    details)
+  insert into audit.entries (source, action, actor, operation, request_id, organization_id, tenant_id, target_kind, target_id,
+    address, user_agent, details)
   select $1, $2, said.origin ->> 'actor', said.origin ->> 'operation', said.origin ->> 'request_id',
-    coalesce($6, (said.origin ->> 'tenant')::uuid), $3, $4, coalesce($7, (said.origin ->> 'address')::inet),
-    left(said.origin ->> 'user_agent', 512), $5
-  from (select coalesce(
-    (select o.origin from audit.origins o
-     where o.transaction_id = pg_current_xact_id_if_assigned() and o.began_at = transaction_timestamp()),
-    audit.origin()) as origin) said
+    coalesce($8, audit.organization_of(said.tenant)), said.tenant, $3, $4,
+    coalesce($7, (said.origin ->> 'address')::inet), left(said.origin ->> 'user_agent', 512), $5
+  from (
+    select known.origin, case when $8 is null then coalesce($6, (known.origin ->> 'tenant')::uuid) else $6 end as tenant
+    from (select coalesce(
+      (select o.origin from audit.origins o
+       where o.transaction_id = pg_current_xact_id_if_assigned() and o.began_at = transaction_timestamp()),
+      audit.origin()) as origin) known) said
   returning id
 $$;
-comment on function audit.write(text, text, text, text, jsonb, uuid, inet) is
+comment on function audit.write(text, text, text, text, jsonb, uuid, inet, uuid) is
   'Writes an entry in the running transaction; actor, request, operation and address come from its settings.';
-revoke execute on function audit.write(text, text, text, text, jsonb, uuid, inet) from public;
-
--- Removes entries of a source that are older than `age`, at most 5000 in one call; returns how many. Origins of
--- transactions that are over go, too.
-create function audit.prune(of_source text, age interval) returns bigint
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  removed bigint;
-begin
-  delete from audit.origins o where o.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-    or o.began_at < clock_timestamp() - interval '1 day';
-  perform set_config('audit.is_pruning', 'on', true);
-  delete from audit.entries where id = any (array(
-    select e.id from audit.entries e
-    where e.source = of_source and e.occurred_at < clock_timestamp() - age limit 5000));
-  get diagnostics removed = row_count;
-  perform set_config('audit.is_pruning', 'off', true);
-  return removed;
-end
-$$;
-comment on function audit.prune(text, interval) is 'Removes entries past their retention, 5000 in one call; the only way.';
-revoke execute on function audit.prune(text, interval) from public;
+revoke execute on function audit.write(text, text, text, text, jsonb, uuid, inet, uuid) from public;

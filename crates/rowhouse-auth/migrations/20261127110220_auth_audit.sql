@@ -162,9 +162,3 @@ create trigger audited after insert or delete on auth.sessions for each row exec
 create trigger audited_end after update of not_after on auth.sessions for each row
   when (new.not_after < coalesce(old.not_after, 'infinity'))
   execute function auth.audit_session();
-
--- Entries of accounts that are older than ages[1] seconds.
-create function auth.prune_audit(ages double precision[]) returns bigint
-language sql set search_path = pg_catalog, pg_temp as $$
-  select audit.prune('auth', make_interval(secs => ages[1]))
-$$;

@@ -46,11 +46,7 @@ const TIDYING: &[(BuiltInSchedule, &str)] = &[
     ),
 ];
 
-/// The cleanup job of the audit log, whose age is a setting.
-const AUDIT: BuiltInSchedule =
-    BuiltInSchedule { name: "auth.prune-audit", cron: "47 * * * *", kind: "auth.prune_audit" };
-
-/// The same for sessions that nobody uses.
+/// The cleanup job of sessions that nobody uses, whose age is a setting.
 const IDLE: BuiltInSchedule =
     BuiltInSchedule { name: "auth.end-idle-sessions", cron: "57 * * * *", kind: "auth.end_idle_sessions" };
 
@@ -143,7 +139,7 @@ impl Module for AuthModule {
 
     fn kinds(&self, settings: &Settings) -> Vec<JobKind> {
         let hooks = Hooks::job_kind(settings.get::<AuthHookSettings>().longest_call());
-        let schedules = TIDYING.iter().map(|(schedule, _)| schedule).chain([&AUDIT, &IDLE]);
+        let schedules = TIDYING.iter().map(|(schedule, _)| schedule).chain([&IDLE]);
         schedules.map(|schedule| Tidy::kind(schedule.kind)).chain([hooks, LockLetters::kind()]).collect()
     }
 
@@ -246,9 +242,6 @@ fn add_tidying(assembly: &mut Assembly, settings: &AuthSettings) {
         assembly.kind(Tidy::kind(schedule.kind), Tidy::new(&control, statement));
         assembly.schedule(*schedule);
     }
-    let ages = vec![settings.audit_retention.as_secs_f64()];
-    assembly.kind(Tidy::kind(AUDIT.kind), Tidy::with(&control, "select auth.prune_audit($1)", ages));
-    assembly.schedule(AUDIT);
     let ages = vec![settings.session_idle_limit.as_secs_f64()];
     assembly.kind(Tidy::kind(IDLE.kind), Tidy::with(&control, "select auth.end_idle_sessions($1)", ages));
     assembly.schedule(IDLE);

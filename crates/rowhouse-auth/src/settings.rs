@@ -147,8 +147,6 @@ settings! {
         pub hash_concurrency: u16 as "hashes" = 2,
         /// Requests that may wait for a password hash; further ones are answered 503.
         pub hash_queue: u16 as "requests" = 128,
-        /// How long entries of `auth.audit_log_entries` are kept.
-        pub audit_retention: Duration = Duration::from_secs(365 * 86_400),
         /// Largest request body in bytes.
         pub max_body_bytes: u64 as "bytes" = 1_048_576,
     }

@@ -23,7 +23,7 @@ use rowhouse_db::migrate::Statement;
 
 pub use admin::{log, progress};
 pub use enqueue::{NewJob, enqueue, enqueue_many};
-pub use module::{EventModule, JobsModule};
+pub use module::{AuditModule, EventModule, JobsModule};
 pub use rowhouse_module::job::{
     AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Lease, Permit,
 };

@@ -1,5 +1,6 @@
 //! The module of jobs: schema, settings, and the worker that runs the jobs of all modules.
 
+mod audit;
 mod declared;
 mod event;
 mod worker;
@@ -18,6 +19,7 @@ use crate::route::admin::{JobsAdmin, routes};
 use crate::settings::JobsSettings;
 use crate::sql_handler::SqlHandler;
 use crate::{builtin, command, config, declared_kind, gauge};
+pub use audit::AuditModule;
 use declared::Declared;
 pub use event::EventModule;
 use worker::{Starter, Working};

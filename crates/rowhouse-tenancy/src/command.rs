@@ -1,5 +1,7 @@
 //! `tenants`: limits of tenants. A running server is notified of every change.
 
+pub(crate) mod audit;
+
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};

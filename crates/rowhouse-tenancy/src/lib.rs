@@ -37,6 +37,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261128100200_tenancy_modules.sql",
     "20261128100300_tenancy_views.sql",
     "20261128100400_tenancy_grants.sql",
+    "20261128104100_tenancy_audit.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use rowhouse_db::migrate::Statement;
 use rowhouse_db::{Database, DbError, Following, follow};
 use rowhouse_http::BackgroundTask;
-use rowhouse_jobs::builtin::Tidy;
 use rowhouse_kernel::Operation;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
-use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, CommandGroup, JobKind, Module, ModuleFuture};
+use rowhouse_module::{Assembly, CannotRun, CommandGroup, Module, ModuleFuture};
 use tokio_postgres::Client;
 
 use crate::limit::{CHANNEL, TenantLimits};
 use crate::route::admin::{TenancyAdmin, routes};
+use crate::route::audit;
 use crate::settings::TenancySettings;
 
 const FOLLOWING: Following = Following {
@@ -23,10 +23,6 @@ const FOLLOWING: Following = Following {
     retry: Duration::from_secs(2),
     limit: Duration::from_secs(5),
 };
-
-/// The cleanup job of the audit log.
-const AUDIT: BuiltInSchedule =
-    BuiltInSchedule { name: "tenancy.prune-audit", cron: "7 * * * *", kind: "tenancy.prune_audit" };
 
 /// Organizations, tenants, memberships. Provides [`TenantLimits`].
 #[derive(Debug, Clone, Copy)]
@@ -45,12 +41,8 @@ impl Module for TenancyModule {
         vec![GroupSpec::of::<TenancySettings>()]
     }
 
-    fn kinds(&self, _: &Settings) -> Vec<JobKind> {
-        vec![Tidy::kind(AUDIT.kind)]
-    }
-
     fn commands(&self) -> Vec<CommandGroup> {
-        vec![crate::command::TENANTS]
+        vec![crate::command::TENANTS, crate::command::audit::AUDIT]
     }
 
     fn channels(&self) -> &'static [&'static str] {
@@ -76,7 +68,7 @@ impl Module for TenancyModule {
             assembly.provide(Arc::clone(&limits.limits));
             let admin = TenancyAdmin { control: assembly.origin.database.control.clone() };
             assembly.admin("/tenants", routes, admin);
-            add_tidying(assembly);
+            audit::serve(assembly);
             let hub = assembly.hub();
             assembly.task(BackgroundTask::new("tenancy.limits", move |heartbeat| {
                 let (limits, hub) = (limits.clone(), hub.clone());
@@ -85,14 +77,6 @@ impl Module for TenancyModule {
             Ok::<(), CannotRun>(())
         })
     }
-}
-
-fn add_tidying(assembly: &mut Assembly) {
-    let ages = vec![assembly.origin.settings.get::<TenancySettings>().audit_retention.as_secs_f64()];
-    let prune = "select audit.prune('tenancy', make_interval(secs => ($1::double precision[])[1]))";
-    let prune = Tidy::with(&assembly.origin.database.control, prune, ages);
-    assembly.kind(Tidy::kind(AUDIT.kind), prune);
-    assembly.schedule(AUDIT);
 }
 
 /// The limits and the pool from which they are read.

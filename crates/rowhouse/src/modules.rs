@@ -3,7 +3,7 @@
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
 use rowhouse_flag::FlagModule;
-use rowhouse_jobs::{EventModule, JobsModule};
+use rowhouse_jobs::{AuditModule, EventModule, JobsModule};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_mail::MailModule;
 use rowhouse_module::{CannotRun, Modules, Project};
@@ -26,6 +26,7 @@ pub fn modules() -> Modules {
         Box::new(RestModule),
         Box::new(JobsModule),
         Box::new(EventModule),
+        Box::new(AuditModule),
         Box::new(MailModule),
         Box::new(AboutModule),
         Box::new(OperatorModule),

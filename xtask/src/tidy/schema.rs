@@ -36,6 +36,7 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
     ("jobs.claims_of", "rowhouse-tenancy"),
     ("jobs.suspended_tenants", "rowhouse-tenancy"),
     ("jobs.is_tenant", "rowhouse-tenancy"),
+    ("audit.organization_of", "rowhouse-tenancy"),
 ];
 
 /// Accepted uses of a higher schema: crate, object, reason. The list only gets shorter.

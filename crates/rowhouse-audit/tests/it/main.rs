@@ -1,12 +1,28 @@
 //! The audit log on a real database.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
 
-use rowhouse_audit::{Entry, write};
+mod chain;
+mod prune;
+mod read;
+mod tamper;
+
+use rowhouse_audit::{Entry, Link, Report, Verification, newest_links, seal, write};
 use rowhouse_db::migrate::Migration;
+use rowhouse_kernel::OrganizationId;
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+/// Two organizations.
+const ONE: OrganizationId = OrganizationId(Uuid::from_u128(1));
+const OTHER: OrganizationId = OrganizationId(Uuid::from_u128(2));
 
 async fn owner(database: &TestDatabase) -> Client {
     let (client, connection) = tokio_postgres::connect(database.urls.control.expose(), NoTls).await.unwrap();
@@ -23,6 +39,40 @@ fn entry(details: Value) -> Entry<'static> {
 async fn start() -> TestDatabase {
     let own = Migration::embedded(&[rowhouse_db::MIGRATIONS, rowhouse_audit::MIGRATIONS]);
     TestDatabase::create_with(own).await
+}
+
+/// Writes `count` entries about an organization (none for the nil UUID) at a past time, as direct SQL would.
+async fn write_old(client: &Client, organization: OrganizationId, count: i64, days: i32) {
+    let sql = "insert into audit.entries (source, action, actor, target_kind, target_id, organization_id, occurred_at)
+        select 'test', 'done', 'system', 'thing', n::text, nullif($1::uuid, '00000000-0000-0000-0000-000000000000'::uuid),
+          clock_timestamp() - make_interval(days => $3)
+        from generate_series(1, $2::bigint) n";
+    client.execute(sql, &[&organization.0, &count, &days]).await.unwrap();
+}
+
+/// Seals all.
+async fn seal_all(client: &Client) {
+    while seal(client).await.unwrap().sealed > 0 {}
+}
+
+async fn verify(client: &Client, only: Option<OrganizationId>, expected: &[Link]) -> Report {
+    let mut verification = Verification::begin(client, only).await.unwrap();
+    verification.check_links(|_| {}).await.unwrap();
+    verification.check_entries().await.unwrap();
+    for link in expected {
+        verification.expect(link).await.unwrap();
+    }
+    verification.end().await.unwrap()
+}
+
+async fn newest(client: &Client, only: Option<OrganizationId>) -> Vec<Link> {
+    use futures_util::TryStreamExt;
+    newest_links(client, only).await.unwrap().try_collect().await.unwrap()
+}
+
+async fn refusal(client: &Client, sql: &str) -> String {
+    let refused = client.batch_execute(sql).await.expect_err(sql);
+    refused.code().map(|code| code.code().to_owned()).unwrap_or_default()
 }
 
 async fn count(client: &Client) -> i64 {
@@ -45,7 +95,7 @@ async fn entry_exists_if_and_only_if_its_transaction_commits() {
     let written: Value = client.query_one(sql, &[]).await.unwrap().get(0);
     let expected = json!({
         "source": "test", "action": "done", "actor": "system", "operation": "test.do", "request_id": "req-1",
-        "tenant_id": null, "target_kind": "thing", "target_id": "7", "address": "192.0.2.1",
+        "organization_id": null, "tenant_id": null, "target_kind": "thing", "target_id": "7", "address": "192.0.2.1",
         "user_agent": "curl/8", "details": { "n": 1 },
     });
     assert_eq!(written, expected);
@@ -66,17 +116,19 @@ async fn details_are_bounded_and_entries_are_deleted_by_age_only() {
     let client = owner(&database).await;
     let refused = write(&client, entry(json!({ "k": "x".repeat(9000) }))).await.unwrap_err();
     assert_eq!((refused.code(), refused.constraint()), (Some("23514"), Some("entries_details_check")));
+    write_old(&client, ONE, 1, 2).await;
     write(&client, entry(json!({}))).await.unwrap();
-    let old = "insert into audit.entries (source, action, actor, target_kind, target_id, occurred_at) \
-               values ('test', 'old', 'system', 'thing', '1', now() - interval '2 days')";
-    client.batch_execute(old).await.unwrap();
     for change in
         ["update audit.entries set action = 'x'", "delete from audit.entries", "truncate audit.entries"]
     {
-        let refused = client.batch_execute(change).await.unwrap_err();
-        assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("42501"), "{change}");
+        assert_eq!(refusal(&client, change).await, "42501", "{change}");
     }
-    let prune = "select audit.prune('test', interval '1 day')";
-    assert_eq!(client.query_one(prune, &[]).await.unwrap().get::<_, i64>(0), 1);
+    let prune = async || {
+        let sql = "select audit.prune('{86400, 86400}')";
+        client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    assert_eq!(prune().await, 0, "an entry that is not sealed stays");
+    seal_all(&client).await;
+    assert_eq!((prune().await, prune().await), (1, 0));
     assert_eq!(count(&client).await, 1);
 }

@@ -96,8 +96,10 @@ fn generator() -> SchemaGenerator {
 }
 
 fn merge(document: &mut Value, described: &Value, tag: &str) {
-    if let Some(tags) = document["tags"].as_array_mut() {
-        tags.push(json!({ "name": tag }));
+    // Two crates may have routes below one prefix.
+    let named = json!({ "name": tag });
+    if let Some(tags) = document["tags"].as_array_mut().filter(|tags| !tags.contains(&named)) {
+        tags.push(named);
     }
     extend(&mut document["components"]["schemas"], &described["components"]["schemas"]);
     let mut paths = described["paths"].clone();

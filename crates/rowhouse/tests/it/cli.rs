@@ -42,6 +42,8 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["tenants", "limits", "nonsense"], 2),
         (&["flags", "list"], 2),
         (&["flags", "override", "x", "nobody", "on"], 2),
+        (&["audit", "verify"], 2),
+        (&["audit", "list", "--since", "yesterday"], 2),
         (&["migrate", "status"], 2),
         (&["migrate", "up"], 2),
         (&["schedule", "list"], 2),

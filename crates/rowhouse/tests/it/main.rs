@@ -6,6 +6,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod audit;
 mod auth;
 mod bad_input;
 mod beyond;

@@ -14,6 +14,7 @@ const PASSWORD: &str = "correct horse battery";
 struct Callers {
     tokens: Vec<String>,
     tenant: String,
+    organization: String,
 }
 
 async fn callers(app: &TestApp) -> Callers {
@@ -31,7 +32,9 @@ async fn callers(app: &TestApp) -> Callers {
     tokens.push(app.sign_up("stranger@example.com").await.token.clone());
     tokens.push(demoted(app).await);
     tokens.push(app.service_key.clone());
-    Callers { tokens, tenant: owner.tenant.to_string() }
+    let of = "select organization_id::text from tenancy.tenants where id = $1::text::uuid";
+    let organization = client.query_one(of, &[&owner.tenant]).await.unwrap().get(0);
+    Callers { tokens, tenant: owner.tenant.clone(), organization }
 }
 
 /// The token of a user who was of role service_role when it was signed.
@@ -48,8 +51,10 @@ async fn demoted(app: &TestApp) -> String {
 
 /// The line of a route with the actual statuses.
 async fn tried(app: &TestApp, callers: &Callers, route: &str) -> String {
-    let filled =
-        route.replace("$TENANT", &callers.tenant).replace("$NOBODY", "0198d5a1-0000-7000-8000-000000000001");
+    let filled = route
+        .replace("$TENANT", &callers.tenant)
+        .replace("$ORG", &callers.organization)
+        .replace("$NOBODY", "0198d5a1-0000-7000-8000-000000000001");
     let mut parts = filled.splitn(3, ' ');
     let method: Method = parts.next().unwrap().parse().unwrap();
     let path = parts.next().unwrap().to_owned();

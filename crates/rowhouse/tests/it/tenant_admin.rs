@@ -1,11 +1,6 @@
 //! `/admin/v1/tenants`: members act with the permissions that they have at this moment, and nobody overwrites unseen.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
-use rowhouse_module::Roles;
-use rowhouse_tenancy::TenancySettings;
-use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 
 use crate::support::{SignedIn, TestApp, TestResponse};
@@ -85,28 +80,6 @@ async fn stored_answer_is_given_only_to_who_still_has_the_permission() {
     let replayed = rename().await;
     assert_eq!((replayed.status, &replayed.text), (StatusCode::OK, &renamed.text));
     assert_eq!(replayed.headers["idempotency-replayed"], "true");
-}
-
-#[tokio::test]
-async fn audit_entries_of_tenants_are_removed_after_their_retention() {
-    let db = rowhouse_testkit::TestDatabase::create().await;
-    let mut settings = crate::support::settings();
-    settings.update(|tenancy: &mut TenancySettings| tenancy.audit_retention = Duration::from_hours(1));
-    let app = TestApp::start_as(db, settings, Roles::ALL).await;
-    let client = app.db.superuser().await;
-    until_true(&client, "exists (select from jobs.schedules where name = 'tenancy.prune-audit')").await;
-    for (action, age) in [("old", "2 hours"), ("new", "1 minute")] {
-        let entry = format!(
-            "insert into audit.entries (occurred_at, source, action, actor, target_kind, target_id, details) \
-             values (clock_timestamp() - interval '{age}', 'tenancy', '{action}', 'x', 'tenant', 'x', '{{}}')"
-        );
-        client.batch_execute(&entry).await.unwrap();
-    }
-    client.batch_execute("select jobs.enqueue('tenancy.prune_audit')").await.unwrap();
-    until_true(&client, "not exists (select from audit.entries where action = 'old')").await;
-    let left =
-        client.query_one("select count(*) from audit.entries where action = 'new'", &[]).await.unwrap();
-    assert_eq!(left.get::<_, i64>(0), 1);
 }
 
 #[tokio::test]

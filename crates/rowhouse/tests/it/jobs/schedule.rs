@@ -97,12 +97,16 @@ async fn admin_api_runs_a_schedule_and_refuses_unknown_ones() {
 #[tokio::test]
 async fn built_in_schedules_fire_and_show_their_last_result() {
     let (_app, client, folder) = scene(Roles::ALL).await;
+    // A chain of its own, sealed before the job looks for what is old.
+    let old = "insert into audit.entries (organization_id, source, action, actor, target_kind, target_id, occurred_at) \
+               select '00000000-0000-0000-0000-000000000001', 'auth', 'old', 'system', 'user', '', now() - interval '1 day' * d \
+               from unnest(array[366, 364]) d";
+    client.batch_execute(old).await.unwrap();
+    until_true(&client, "not exists (select from audit.unsealed)").await;
     let over = "insert into auth.users (id, recovery_token, recovery_sent_at) \
                 values ('00000000-0000-7000-8000-000000000001', 'left', now() - interval '2 days'); \
                 insert into auth.sessions (id, user_id, not_after) select gen_random_uuid(), \
                 '00000000-0000-7000-8000-000000000001', now() - interval '1 hour' * h from unnest(array[23, 25]) h; \
-                insert into audit.entries (source, action, actor, target_kind, target_id, occurred_at) \
-                select 'auth', 'old', 'system', 'user', '', now() - interval '1 day' * d from unnest(array[364, 366]) d; \
                 insert into jobs.done (finished_at, partition, ids) values (now() - interval '1 year', 1, '{-1}'); \
                 update jobs.schedules set next_at = now() where built_in";
     client.batch_execute(over).await.unwrap();
