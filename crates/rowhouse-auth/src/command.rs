@@ -84,8 +84,12 @@ pub(super) enum ApiRole {
 }
 
 fn command() -> Command {
-    let command = Command::new("keys").about("Signing keys and API keys");
-    KeysCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = KeysCommand::augment_subcommands(Command::new("keys"));
+    command
+        .about("List, rotate, revoke and issue signing keys and API keys, and encrypt stored ones anew")
+        .after_help("Example:\n  rowhouse keys list\n  rowhouse keys issue --role anon")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

@@ -57,6 +57,9 @@ pub(crate) enum Fault {
     /// A letter could not be written: a template or an address that cannot be used.
     #[error("a letter could not be written")]
     Letter(#[source] MailError),
+    /// Letters have no way out: there is neither a mailer nor a hook.
+    #[error("mail.transport is none, and auth_hooks.send_email is not set")]
+    NoMail,
     /// A row that the same transaction has written is missing.
     #[error("the new user's row is missing")]
     Vanished,

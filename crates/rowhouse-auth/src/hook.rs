@@ -200,6 +200,25 @@ impl Hooks {
     }
 }
 
+/// What keeps functions of hooks from being called: each by its setting, with the remedy.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn hook_mistakes(
+    client: &tokio_postgres::Client,
+    settings: &AuthHookSettings,
+) -> Result<Vec<String>, DbError> {
+    let mut found = Vec::new();
+    for (key, uri) in settings.all() {
+        if let Some(Ok(HookTarget::Function(name))) = uri.map(HookTarget::read)
+            && let Some(mistake) = hook::mistake(client, &name).await?
+        {
+            found.push(format!("auth_hooks.{key}: {mistake}"));
+        }
+    }
+    Ok(found)
+}
+
 /// `None` asks for a repetition.
 fn read(answer: &outbound::OutboundResponse) -> Result<Option<Value>, HookError> {
     let broken = |text: String| Err(HookError::Broken(text));

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rowhouse_crypto::{Algorithm, CodeKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status, TrustedKeys};
+use rowhouse_crypto::{Algorithm, CodeKey, Envelope, Jwk, KeyError, KeyRing, Purpose, Status};
 use rowhouse_db::{Control, Heard};
 use rowhouse_kernel::{Origin, Secret, SharedRng};
 use serde_json::json;
@@ -143,9 +143,8 @@ impl KeyStore {
             envelope = envelope.replacing(previous).map_err(KeyError::from)?;
         }
         let envelope = Arc::new(envelope);
-        let read = |secret| TrustedKeys::read(secret, settings.jwt_secret_is_base64);
         let until = settings.trusted_until().map_err(KeyStoreError::Until)?;
-        let trusted = settings.jwt_secret.as_ref().map(read).transpose()?.map(|keys| keys.until(until));
+        let trusted = settings.trusted_keys().transpose()?.map(|keys| keys.until(until));
         let clock = Arc::clone(&origin.clock);
         let vault = Vault { envelope, trusted, algorithm: algorithm(settings), clock, rng };
         let vault = Arc::new(vault);

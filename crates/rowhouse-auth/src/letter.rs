@@ -110,6 +110,12 @@ impl Letters {
         self.hooks.has(Hook::SendEmail)
     }
 
+    /// Refuses where letters have no way out: before anything is looked up, so that an address gets the same answer whether
+    /// it is known or not.
+    pub(crate) fn require_way(&self) -> Result<(), Fault> {
+        if self.mailer.is_off() && !self.leave_by_hook() { Err(Fault::NoMail) } else { Ok(()) }
+    }
+
     /// Writes a letter to be delivered after the commit.
     pub(crate) async fn send(
         &self,
@@ -120,6 +126,7 @@ impl Letters {
         if self.leave_by_hook() {
             return self.tell_hook(tx, new, client).await;
         }
+        self.require_way()?;
         let language = language::chosen(&new.user.user_metadata).or(client.language.as_deref());
         let to = read_mailbox("email", new.to)?;
         let mail = self.mailer.write(new.letter, language, to, &self.variables(new))?;

@@ -48,6 +48,7 @@ mod store;
 mod webauthn;
 
 pub use api_key::ApiKeys;
+pub use hook::hook_mistakes;
 pub use key_store::{
     API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Resealed, Revoked, Rotated,
     sealed_columns,

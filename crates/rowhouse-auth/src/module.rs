@@ -8,8 +8,8 @@ use rowhouse_http::{BackgroundTask, CallerResolver, Dialect, ForeignTokens, Serv
 use rowhouse_jobs::JobsSettings;
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::outbound::Outbound;
-use rowhouse_kernel::Rng;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
+use rowhouse_kernel::{Operation, Rng};
 use rowhouse_mail::Mailer;
 use rowhouse_module::{
     Assembly, BuiltInSchedule, CannotRun, CommandGroup, FindCaller, JobKind, KeySecret, Metric, Mode, Module,
@@ -18,8 +18,8 @@ use rowhouse_module::{
 use tokio_postgres::Client;
 
 use crate::flow::lock_letter::LockLetters;
-use crate::hook::Hooks;
 use crate::hook::job::HookJobs;
+use crate::hook::{Hooks, hook_mistakes};
 use crate::settings::{
     AuthHookSettings, AuthSettings, HookTarget, MfaSettings, NotificationSettings, OauthServerSettings,
     SmsSettings,
@@ -58,7 +58,7 @@ const METRICS: &[Metric] = &[
     },
     Metric {
         name: "rowhouse_auth_messages_total",
-        help: "Messages to phones, by outcome: `sent` or `failed`.",
+        help: "Messages to phones, by outcome: `sent`, `failed` or `limited`, which were beyond `auth_sms.total_rate_per_hour`.",
     },
     Metric {
         name: "rowhouse_auth_factor_verifications_total",
@@ -170,9 +170,27 @@ impl Module for AuthModule {
             let longest = assembly.origin.settings.get::<AuthHookSettings>().longest_call();
             assembly.kind(Hooks::job_kind(longest), HookJobs(Arc::clone(&auth.hooks)));
             assembly.kind(LockLetters::kind(), LockLetters(auth.clone()));
+            warn(&auth, &assembly.origin.settings.get::<AuthHookSettings>()).await;
             add_surfaces(assembly, auth);
             Ok(())
         })
+    }
+}
+
+/// Names what requests will run into: hooks whose functions cannot be called, and letters without a way out.
+async fn warn(auth: &Auth, hooks: &AuthHookSettings) {
+    if auth.letters.require_way().is_err() {
+        tracing::warn!(
+            "mail.transport is none, and auth_hooks.send_email is not set: no letter leaves, and requests for one are refused with email_provider_disabled"
+        );
+    }
+    let settings = hooks.clone();
+    let find = async move |client: &Client| hook_mistakes(client, &settings).await;
+    match auth.control.statement(&Operation::system("auth.check_hooks"), find).await {
+        Ok(mistakes) => mistakes.iter().for_each(|mistake| tracing::warn!("{mistake}")),
+        Err(error) => {
+            tracing::warn!(%error, "whether the functions of hooks can be called cannot be found out")
+        }
     }
 }
 

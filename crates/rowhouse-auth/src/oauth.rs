@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod id_token;
+pub(crate) mod known;
 pub(crate) mod metadata;
 pub(crate) mod parameter;
 pub(crate) mod profile;

@@ -17,7 +17,7 @@ use crate::metadata::MetadataError;
 use crate::pkce::PkceError;
 use crate::policy::{EmailError, PasswordError};
 use crate::request::{CallerError, InputError};
-use crate::store::user::WriteError;
+use crate::store::user_change::WriteError;
 
 /// Retry-After in case of overload.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -86,6 +86,10 @@ impl From<Fault> for Refusal {
             Fault::Busy => {
                 let message = "Too many sign-ins at once, try again shortly";
                 Self::new(S::SERVICE_UNAVAILABLE, "over_request_rate_limit", message).retry_after(SHORTLY)
+            }
+            Fault::NoMail => {
+                let message = "This server sends no mail";
+                Self::new(S::UNPROCESSABLE_ENTITY, "email_provider_disabled", message)
             }
             Fault::Hook(error) => hook_refusal(error),
             Fault::Key(_)

@@ -9,6 +9,8 @@ mod sms;
 
 use std::time::Duration;
 
+use rowhouse_crypto::{KeyError, TrustedKeys};
+use rowhouse_http::ForeignTokens;
 use rowhouse_kernel::settings::{Check, Findings, Given, Named, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 use time::OffsetDateTime;
@@ -161,6 +163,11 @@ const DEVELOPMENT_GAP: Duration = Duration::from_secs(1);
 const CODE_LENGTHS: std::ops::RangeInclusive<u16> = 6..=10;
 
 impl AuthSettings {
+    /// The keys of another issuer, if there is one.
+    pub(crate) fn trusted_keys(&self) -> Option<Result<TrustedKeys, KeyError>> {
+        self.jwt_secret.as_ref().map(|secret| TrustedKeys::read(secret, self.jwt_secret_is_base64))
+    }
+
     /// When `jwt_secret` is accepted no more.
     pub(crate) fn trusted_until(&self) -> Result<Option<OffsetDateTime>, time::error::Parse> {
         self.jwt_secret_until.as_deref().map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose()
@@ -207,6 +214,12 @@ impl Check for AuthSettings {
         findings.span("lockout_duration", self.lockout_duration);
         if self.trusted_until().is_err() {
             findings.refuse("jwt_secret_until", "expected a time such as \"2027-01-31T00:00:00Z\"");
+        }
+        if let Some(Err(error)) = self.trusted_keys() {
+            findings.refuse("jwt_secret", error);
+        }
+        if let Err(why) = ForeignTokens::new(self.jwt_aud.as_deref(), &self.jwt_role_claim_key) {
+            findings.refuse("jwt_role_claim_key", why);
         }
         findings.positive_span("mailer_otp_expiry", self.mailer_otp_expiry);
         findings.span("mailer_max_frequency", self.mailer_max_frequency);

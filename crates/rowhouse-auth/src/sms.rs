@@ -3,13 +3,16 @@
 
 mod twilio;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use metrics::counter;
 use rowhouse_db::{Control, Transaction};
 use rowhouse_http::limit::Rates;
 use rowhouse_jobs::outbound::{Message as Post, Outbound, OutboundResponse, SendError};
 use rowhouse_kernel::{Secret, SharedClock, SharedRng};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use crate::fault::Fault;
@@ -17,11 +20,13 @@ use crate::pace::Pace;
 use crate::phone::Channel;
 use crate::request::Client;
 use crate::settings::{SmsProvider, SmsSettings};
-use crate::sms_limit::SmsLimit;
+use crate::sms_limit::{SmsKind, SmsLimit, TooManyMessages};
 use crate::store::captured_message::{self, NewMessage};
 
 /// Most messages that are sent after their answer at a time.
 const MOST_DETACHED: usize = 64;
+/// Time between two warnings of messages beyond the total limit: a flood must not fill the log as well.
+const WARNING_GAP: Duration = Duration::from_mins(1);
 
 /// Why a message is not delivered. The texts are for the log, and name neither number nor code.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +60,8 @@ pub(crate) struct Sms {
     pub(crate) limit: SmsLimit,
     /// Of requests that send a message whoever asks.
     pub(crate) pace: Pace,
+    /// When a message beyond the total limit was logged last.
+    warned: Mutex<Option<OffsetDateTime>>,
     places: Arc<Semaphore>,
     outbound: Outbound,
     control: Control,
@@ -72,7 +79,8 @@ impl Sms {
     ) -> Self {
         let limit = SmsLimit::new(&settings, rates);
         let places = Arc::new(Semaphore::new(MOST_DETACHED));
-        Self { settings, limit, pace: Pace::default(), places, outbound, control, clock, rng }
+        let (pace, warned) = (Pace::default(), Mutex::default());
+        Self { settings, limit, pace, warned, places, outbound, control, clock, rng }
     }
 
     /// Whether messages can go by WhatsApp, too: a hook that sends them itself takes any channel.
@@ -91,6 +99,32 @@ impl Sms {
             SmsProvider::Twilio => twilio::send(&self.settings, &self.outbound, &*self.clock, message).await,
             SmsProvider::Webhook => self.post(message, client).await,
         }
+    }
+
+    /// Counts a message that is about to be sent. One beyond the total limit is dropped, often after the answer to its
+    /// request, so that the log and the metric are the only places where it shows.
+    pub(crate) async fn count(&self, kind: SmsKind) -> Result<(), TooManyMessages> {
+        let counted = self.limit.check_total(kind).await;
+        if let Err(limited) = &counted {
+            counter!("rowhouse_auth_messages_total", "outcome" => "limited").increment(1);
+            if self.may_warn() {
+                tracing::warn!(
+                    kind = kind.as_str(),
+                    retry_after = limited.retry_after.as_secs(),
+                    "messages to phones are dropped: there were auth_sms.total_rate_per_hour within the hour"
+                );
+            }
+        }
+        counted
+    }
+
+    fn may_warn(&self) -> bool {
+        let (now, mut last) = (self.clock.now(), self.warned.lock().unwrap_or_else(PoisonError::into_inner));
+        let is_due = last.is_none_or(|last| now - last >= WARNING_GAP);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
     }
 
     async fn keep(&self, message: Message<'_>, client: &Client) -> Result<Option<String>, SmsError> {

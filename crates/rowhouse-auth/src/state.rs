@@ -22,6 +22,7 @@ use crate::key_store::KeyStore;
 use crate::letter::Letters;
 use crate::letter_limit::LetterLimit;
 use crate::limit::{self, ClientLimit};
+use crate::oauth::known::KnownSecrets;
 use crate::pace::Pace;
 use crate::provider::Directory;
 use crate::redirect::RedirectTargets;
@@ -106,6 +107,8 @@ pub struct Auth {
     pub(crate) signin_limit: Arc<ClientLimit>,
     pub(crate) refresh_limit: Arc<ClientLimit>,
     pub(crate) anonymous_limit: AddressLimit,
+    /// Of applications, as they were read last.
+    pub(crate) known_secrets: Arc<KnownSecrets>,
     /// Of applications that register themselves.
     pub(crate) registration_limit: AddressLimit,
     pub(crate) letters: Letters,
@@ -166,6 +169,7 @@ impl Auth {
             refresh_key: refresh_keys.own,
             client_refresh_key: refresh_keys.client,
             registration_limit: hourly(REGISTRATION, oauth.registration_rate_per_hour, &rates),
+            known_secrets: Arc::default(),
             oauth: Arc::new(oauth),
             hooks,
             codes: Arc::new(keys.code_key()),

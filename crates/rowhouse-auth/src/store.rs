@@ -34,6 +34,8 @@ pub(crate) mod session_list;
 pub(crate) mod sign_in;
 pub(crate) mod signin_failure;
 pub(crate) mod user;
+pub(crate) mod user_change;
+pub(crate) mod user_creation;
 pub(crate) mod user_deletion;
 
 /// The statements of a refresh, which are sent together, and the one of `GET /user`: for measuring PostgreSQL alone.

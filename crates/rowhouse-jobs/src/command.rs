@@ -18,8 +18,12 @@ use arguments::{EnqueueArgs, JobsCommand, ListArgs, RetryArgs, ScopeArgs};
 pub(crate) const JOBS: CommandGroup = CommandGroup { command, run };
 
 fn command() -> Command {
-    let command = Command::new("jobs").about("Inspect and control background jobs");
-    JobsCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = JobsCommand::augment_subcommands(Command::new("jobs"));
+    command
+        .about("Inspect and control background jobs")
+        .after_help("Example:\n  rowhouse jobs stats\n  rowhouse jobs list --state dead")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

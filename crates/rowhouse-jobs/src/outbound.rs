@@ -2,14 +2,12 @@
 //! <https://www.standardwebhooks.com> specifies them, and plain requests. Leaves interpreting responses to the caller.
 
 mod address;
+mod signature;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, Url, redirect};
@@ -18,6 +16,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use address::is_public;
+pub use signature::key_mistake;
+use signature::sign;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest part of a response that is read.
@@ -169,22 +169,6 @@ impl Outbound {
 }
 
 const PRIVATE: &str = "a private address; jobs.allow_private_urls would allow it";
-
-/// The signature header: version 1 is HMAC-SHA256 over id, time and body.
-fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> String {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key_of(secret)));
-    context.update(format!("{id}.{timestamp}.").as_bytes());
-    context.update(body);
-    format!("v1,{}", STANDARD.encode(context.sign().as_ref()))
-}
-
-/// `whsec_` and base64, with or without GoTrue's `v1,` before it; or the text itself.
-fn key_of(secret: &Secret) -> Vec<u8> {
-    let text = secret.expose();
-    let coded = text.strip_prefix("v1,").unwrap_or(text).strip_prefix("whsec_");
-    let coded = coded.and_then(|coded| STANDARD.decode(coded).ok());
-    coded.unwrap_or_else(|| text.as_bytes().to_vec())
-}
 
 /// Seconds or a date (RFC 9110 section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {

@@ -77,6 +77,13 @@ impl Settings {
     /// # Errors
     /// The list of mistakes, if there is any: wrong types, unknown keys, unreadable secret files, values that cannot work.
     pub fn load(groups: &[GroupSpec], sources: &mut Sources) -> Result<Self, Vec<String>> {
+        let (settings, mistakes) = Self::read(groups, sources);
+        if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+    }
+
+    /// The same for whoever looks for further mistakes: a key that could not be read has its default.
+    #[must_use]
+    pub fn read(groups: &[GroupSpec], sources: &mut Sources) -> (Self, Vec<String>) {
         let mut settings = Self::default();
         for group in groups {
             sources.add_aliases(group.section, group.aliases);
@@ -86,7 +93,7 @@ impl Settings {
         sources.refuse_unknown_keys();
         let mut mistakes = sources.take_mistakes();
         groups.iter().for_each(|group| (group.check)(&settings, &mut mistakes));
-        if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+        (settings, mistakes)
     }
 
     /// The group `G`.

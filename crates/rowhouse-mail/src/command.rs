@@ -22,9 +22,12 @@ use arguments::MailCommand;
 pub(crate) const GROUP: CommandGroup = CommandGroup { command, run: run_matches };
 
 fn command() -> Command {
-    let about = "Mails: their state, suppressed addresses, and SMTP credentials";
-    let group = Command::new("mail").about(about).subcommand_required(true).arg_required_else_help(true);
-    MailCommand::augment_subcommands(group)
+    let command = MailCommand::augment_subcommands(Command::new("mail"));
+    command
+        .about("Inspect and retry mails, test the delivery, and manage suppressed addresses, senders and SMTP credentials")
+        .after_help("Example:\n  rowhouse mail list\n  rowhouse mail test ada@example.com")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run_matches<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

@@ -135,6 +135,12 @@ impl Mailer {
         self.inner.settings.transport == MailTransport::Capture
     }
 
+    /// Whether no mail is accepted: `mail.transport` is `none`.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.inner.settings.transport == MailTransport::None
+    }
+
     /// The random generator.
     pub(crate) fn rng(&self) -> SharedRng {
         Arc::clone(&self.inner.rng)
@@ -220,7 +226,7 @@ impl Mailer {
         composed: &Composed,
         label: &Label<'_>,
     ) -> Result<Accepted, MailError> {
-        if self.inner.settings.transport == MailTransport::None {
+        if self.is_off() {
             let why = "mail.transport: none, so no mails are accepted";
             return Err(MailError::Unusable(why.to_owned()));
         }

@@ -17,7 +17,10 @@ use rowhouse_module::{
     Metric, Mode, Module, ModuleFuture, Project, Secrets, Waker, Weight,
 };
 
+use crate::dkim::Signer;
 use crate::settings::{MailSettings, MailTransport};
+use crate::submission::acceptor;
+use crate::transport::Transport;
 use crate::{
     Capture, Delivery, Drafts, Intake, KeyCheck, Lists, MailApi, MailLimits, Mailer, Submission,
     SubmissionParts, Templates, Webhook, sender,
@@ -60,7 +63,11 @@ impl Module for MailModule {
     }
 
     fn check_project(&self, project: &Project, settings: &Settings) -> Result<(), CannotRun> {
-        templates(Some(project), &settings.get::<MailSettings>()).map(|_| ())
+        let mail = settings.get::<MailSettings>();
+        let mut mistakes =
+            templates(Some(project), &mail).err().map(|mistakes| mistakes.0).unwrap_or_default();
+        mistakes.extend(unusable(&mail));
+        if mistakes.is_empty() { Ok(()) } else { Err(CannotRun(mistakes)) }
     }
 
     fn generate_secrets(
@@ -127,6 +134,20 @@ fn beside(api_port: u16, offset: u16) -> Result<String, CannotRun> {
     let port = api_port.checked_add(offset);
     port.map(|port| format!("127.0.0.1:{port}"))
         .ok_or_else(|| CannotRun::because(format!("port {api_port} leaves none for mail")))
+}
+
+/// Addresses, keys and certificates that cannot be used, found before anything is started.
+fn unusable(settings: &MailSettings) -> Vec<String> {
+    let address = |key, text: Option<&String>| text.and_then(|text| crate::read_mailbox(key, text).err());
+    let is_complete = settings.transport != MailTransport::Relay || settings.relay_host.is_some();
+    let found = [
+        address("mail.from", Some(&settings.from)),
+        address("mail.return_path", settings.return_path.as_ref()),
+        Some(settings).filter(|_| is_complete).and_then(|settings| Transport::new(settings).err()),
+        Signer::new(settings).err(),
+        acceptor(settings).err(),
+    ];
+    found.into_iter().flatten().map(|error| error.to_string()).collect()
 }
 
 /// The built-in templates, and the project's in `mail/`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rowhouse_jobs::outbound::key_mistake;
 use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 
@@ -86,7 +87,7 @@ settings! {
         pub dkim_key: Option<Secret> = None,
         /// The URL to which the state of mails is reported (sent, delayed, failed, bounced, suppressed), by signed POSTs. `jobs.allow_private_urls` holds for it. Unset: nobody is told.
         pub webhook_url: Option<String> = None,
-        /// What these POSTs are signed with: `whsec_` and base64, or text. Needed with `webhook_url`; unset, `up` makes one in `.rowhouse/keys/mail_webhook_secret`.
+        /// What these POSTs are signed with: `whsec_` and base64, or text; 24 to 64 bytes. Needed with `webhook_url`; unset, `up` makes one in `.rowhouse/keys/mail_webhook_secret`.
         pub webhook_secret: Option<Secret> = None,
         /// How long an address that refused a mail for good gets none.
         pub suppression_lifetime: Duration = Duration::from_secs(30 * 86_400),
@@ -122,6 +123,9 @@ impl Check for MailSettings {
                 let why = format!("expected http:// or https:// and an address, found \"{url}\"");
                 findings.refuse("webhook_url", why);
             }
+        }
+        if let Some(mistake) = self.webhook_secret.as_ref().and_then(key_mistake) {
+            findings.refuse("webhook_secret", mistake);
         }
         for (key, number) in [("rate_per_minute", self.rate_per_minute), ("daily_cap", self.daily_cap)] {
             if number == Some(0) {

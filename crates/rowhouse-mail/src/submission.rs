@@ -13,3 +13,4 @@ mod session;
 mod tls;
 
 pub use listener::{KeyCheck, KeyChecked, Submission, SubmissionParts};
+pub(crate) use tls::acceptor;

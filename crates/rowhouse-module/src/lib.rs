@@ -3,6 +3,7 @@
 mod app;
 mod assembly;
 mod command;
+mod count;
 mod health;
 pub mod job;
 mod json_text;
@@ -25,6 +26,7 @@ use tokio_postgres::Client;
 pub use app::App;
 pub use assembly::{Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, Waker};
 pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller};
+pub use count::{counted, grouped};
 pub use health::{HealthCheck, Weight};
 pub use json_text::JsonText;
 pub use list::Modules;

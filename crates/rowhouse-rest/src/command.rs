@@ -57,8 +57,12 @@ struct ExplainArgs {
 }
 
 fn command() -> Command {
-    let command = Command::new("rest").about("Inspect the data API");
-    RestCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = RestCommand::augment_subcommands(Command::new("rest"));
+    command
+        .about("Explain what the data API makes of a request")
+        .after_help("Example:\n  rowhouse rest explain 'GET /todos?limit=10'")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

@@ -45,8 +45,12 @@ struct LimitsArgs {
 }
 
 fn command() -> Command {
-    let command = Command::new("tenants").about("Tenants and what they may use");
-    TenantsCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = TenantsCommand::augment_subcommands(Command::new("tenants"));
+    command
+        .about("Show and set what a tenant may use")
+        .after_help("Example:\n  rowhouse tenants limits 0198d5a1-0000-7000-8000-000000000001")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

@@ -108,11 +108,11 @@ pub enum Command {
     /// Check this machine and this project, and name the remedy for what is wrong
     #[command(after_help = "Example:\n  rowhouse doctor --dir my-saas")]
     Doctor,
-    /// Show and import configuration
-    #[command(subcommand)]
+    /// Show every effective setting, and translate PostgREST's configuration
+    #[command(subcommand, after_help = "Example:\n  rowhouse config explain")]
     Config(ConfigCommand),
-    /// Show and apply the project's migrations
-    #[command(subcommand)]
+    /// Show and apply migrations, adopt existing tables, and set the logins' passwords
+    #[command(subcommand, after_help = "Example:\n  rowhouse migrate status\n  rowhouse migrate up")]
     Migrate(MigrateCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]

@@ -1,5 +1,7 @@
 //! Checks of production: unsafe settings, as each group defines them, and data-plane logins with rights.
 
+use std::collections::HashSet;
+
 use rowhouse_db::{DataPlaneUrls, DbError, DbSettings, connect};
 use rowhouse_kernel::SERVICE_ROLE;
 use rowhouse_kernel::settings::{self, Environment, GroupSpec, ProjectSettings, Settings, Source, Sources};
@@ -21,26 +23,44 @@ pub(crate) fn unsafe_settings(groups: &[GroupSpec], settings: &Settings) -> Vec<
     }
 }
 
-/// All reasons against a start, in one list: unsafe settings, mistakes in the project's files, and, if there are any,
-/// whether the database answers. An unavailable database alone is reported by its first use.
-pub(crate) async fn require_startable(
+/// All reasons against a start that need no database, in one list: mistakes made in reading the settings, what is missing,
+/// unsafe settings, and mistakes in the project's files. Of a key that could not be read nothing else is said: it has its
+/// default, which nobody has chosen.
+pub(crate) fn reasons(
     modules: &Modules,
     project: &Project,
     settings: &Settings,
-    mut found: Vec<String>,
-) -> Result<(), CannotRun> {
-    let mistakes = modules.check_project(project, settings).err().map(|mistakes| mistakes.0);
-    let others =
-        unsafe_settings(&modules.settings(), settings).into_iter().chain(mistakes.unwrap_or_default());
-    for reason in others {
-        if !found.contains(&reason) {
+    mistakes: Vec<String>,
+    missing: Vec<String>,
+) -> Vec<String> {
+    let broken: HashSet<String> = mistakes.iter().map(|reason| key(reason).to_owned()).collect();
+    if broken.contains("rowhouse.toml") {
+        return mistakes;
+    }
+    let of_project = modules.check_project(project, settings).err().map(|mistakes| mistakes.0);
+    let others = missing.into_iter().chain(unsafe_settings(&modules.settings(), settings));
+    let mut found = mistakes;
+    for reason in others.chain(of_project.unwrap_or_default()) {
+        if !broken.contains(key(&reason)) && !found.contains(&reason) {
             found.push(reason);
         }
     }
+    found
+}
+
+/// What a reason is about.
+fn key(reason: &str) -> &str {
+    reason.split_once(": ").map_or(reason, |(key, _)| key)
+}
+
+/// Refuses a start for these reasons. If there are any, they include whether the database answers; an unavailable database
+/// alone is reported by its first use.
+pub(crate) async fn require_none(settings: &Settings, mut found: Vec<String>) -> Result<(), CannotRun> {
     if found.is_empty() {
         return Ok(());
     }
     if let Some(url) = &settings.get::<DbSettings>().url
+        && !found.iter().any(|reason| key(reason) == "db.url")
         && let Err(error) = connect(url).await
     {
         found.push(format!("db.url: {error}"));

@@ -25,7 +25,7 @@ use crate::live::NotLive;
 use crate::policy::{EmailError, PasswordError, WeakPassword};
 use crate::refusal::Refusal;
 use crate::request::{CallerError, InputError};
-use crate::store::user::WriteError;
+use crate::store::user_change::WriteError;
 
 type Make = fn() -> Refusal;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::{CannotRun, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandOutcome, counted, grouped};
 use serde_json::{Value, json};
 
 use super::failed;
@@ -24,11 +24,12 @@ pub(super) async fn reseal(keys: &KeyStore, dry_run: bool) -> Result<CommandOutc
     let columns = keys.reseal(dry_run).await.map_err(failed)?;
     let resealed: u64 = columns.iter().map(|column| column.resealed).sum();
     let verb = if dry_run { "would seal" } else { "sealed" };
-    let mut text = format!("{verb} {resealed} values with auth.key_secret");
+    let values = counted(resealed, "value", "values");
+    let mut text = format!("{verb} {values} with auth.key_secret");
     let mut rows: Vec<Value> = Vec::new();
     for column in &columns {
         let (name, resealed, current) = (column.column, column.resealed, column.current);
-        text.push_str(&format!("\n  {name}: {resealed}, already so: {current}"));
+        text.push_str(&format!("\n  {name}: {}, already so: {}", grouped(resealed), grouped(current)));
         rows.push(json!({ "column": name, "resealed": resealed, "current": current }));
     }
     if !dry_run {

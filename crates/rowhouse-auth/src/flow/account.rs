@@ -20,7 +20,8 @@ use crate::model::{Object, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::{Client, SignedIn};
 use crate::store::session::Scope;
-use crate::store::user::{LiveUser, UserChange, UserRow, WriteError};
+use crate::store::user::{LiveUser, UserRow};
+use crate::store::user_change::{self, UserChange, WriteError};
 use crate::store::{one_time_token, prepared_user, session, user};
 
 /// Why the user's record is not shown or changed.
@@ -162,7 +163,7 @@ async fn apply(
     }
     // Where letters confirm addresses, a pending one is not looked up: the answer would reveal whether a user has it.
     if let (Some(email), true) = (&asked.email, auth.settings.mailer_autoconfirm) {
-        user::require_free(tx, email, id).await?;
+        user_change::require_free(tx, email, id).await?;
     }
     let before = metadata::size(&row.user.user_metadata);
     let data = asked.data.as_ref();
@@ -173,7 +174,7 @@ async fn apply(
         user_metadata: user_metadata.transpose()?,
         ..UserChange::default()
     };
-    user::update(tx, id, &change, now).await?;
+    user_change::update(tx, id, &change, now).await?;
     if change.encrypted_password.is_some() {
         session::end(tx, id, current, Scope::Others).await?;
         let user = user::find(tx, id).await?.ok_or(NotLive::UserNotFound)?.user;

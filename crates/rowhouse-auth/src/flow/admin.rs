@@ -16,7 +16,8 @@ use crate::phone::Phone;
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
 use crate::store::session::Scope;
-use crate::store::user::{NewUser, UserChange, WriteError};
+use crate::store::user_change::{self, UserChange, WriteError};
+use crate::store::user_creation::{self, NewUser};
 use crate::store::{phone_user, session, user, user_deletion};
 
 /// Why a user is not shown, created, changed or deleted.
@@ -88,7 +89,7 @@ pub(crate) async fn create(auth: &Auth, client: &Client, directive: Directive) -
     let identity = auth.new_id();
     let work = async move |tx: &Transaction<'_>| {
         require_free(tx, &new).await?;
-        user::insert(tx, &new, identity, now).await?;
+        user_creation::insert(tx, &new, identity, now).await?;
         user::find(tx, id).await?.map(|row| row.user).ok_or(AdminError::NoSuchUser)
     };
     auth.control.run_tx(&client.operation("auth.admin_create_user"), work).await
@@ -114,7 +115,7 @@ fn base(id: Uuid, directive: &Directive) -> Result<NewUser, AdminError> {
 
 async fn require_free(tx: &Transaction<'_>, new: &NewUser) -> Result<(), WriteError> {
     if !new.email.is_empty() {
-        user::require_free(tx, &new.email, new.id).await?;
+        user_change::require_free(tx, &new.email, new.id).await?;
     }
     match new.phone.is_empty() {
         true => Ok(()),
@@ -138,7 +139,7 @@ pub(crate) async fn update(
     let work = async move |tx: &Transaction<'_>| {
         let row = user::lock(tx, id).await?.ok_or(AdminError::NoSuchUser)?;
         if let Some(email) = &email {
-            user::require_free(tx, email, id).await?;
+            user_change::require_free(tx, email, id).await?;
         }
         let (user_metadata, app_metadata) = metadata_of(row.user, &directive)?;
         let change = UserChange {
@@ -151,7 +152,7 @@ pub(crate) async fn update(
             banned_until,
             ..UserChange::default()
         };
-        user::update(tx, id, &change, now).await?;
+        user_change::update(tx, id, &change, now).await?;
         match &directive.phone {
             Some(phone) => {
                 let change = (phone.as_str(), directive.phone_confirm);

@@ -16,7 +16,8 @@ use crate::metadata;
 use crate::method::Method;
 use crate::model::{Object, Session, User};
 use crate::request::Client;
-use crate::store::user;
+use crate::store::user_change;
+use crate::store::user_creation;
 
 /// Creates the user, with profile, organization and tenant as every other, and a session.
 pub(crate) async fn sign_up(auth: &Auth, data: Object, client: &Client) -> Result<Session, SignUpError> {
@@ -28,8 +29,8 @@ pub(crate) async fn sign_up(auth: &Auth, data: Object, client: &Client) -> Resul
     auth.hooks.call(Hook::BeforeUserCreated, event, client).await?;
     let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
-        user::insert_anonymous(tx, id, &data, now).await?;
-        user::note_sign_in_time(tx, id, now).await?;
+        user_creation::insert_anonymous(tx, id, &data, now).await?;
+        user_change::note_sign_in_time(tx, id, now).await?;
         tell_created(&service, tx, id, &from).await?;
         let grant = session::open(&service, tx, id, Method::Anonymous.into(), &from, now).await?;
         grant.ok_or(Fault::Vanished)

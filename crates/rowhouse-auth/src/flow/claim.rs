@@ -13,7 +13,8 @@ use crate::one_time::Purpose;
 use crate::policy::Password;
 use crate::request::Client;
 use crate::store::letter_user;
-use crate::store::user::{self, NewUser, UserRow};
+use crate::store::user::{self, UserRow};
+use crate::store::user_creation::NewUser;
 
 /// How long an unconfirmed sign-up stands against another one, if its letter is not valid for longer.
 const STANDS: Duration = Duration::DAY;

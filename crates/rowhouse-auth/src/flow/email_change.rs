@@ -11,7 +11,8 @@ use crate::letter_limit::{LetterKind, TooManyLetters};
 use crate::model::User;
 use crate::one_time::{Sent, TokenType, VerifyType};
 use crate::request::Client;
-use crate::store::user::{self, WriteError};
+use crate::store::user;
+use crate::store::user_change::{self, WriteError};
 use crate::store::{letter_user, one_time_token};
 
 /// Counts the letters of a change to `new_email`.
@@ -158,7 +159,7 @@ pub(crate) async fn confirm(
 
 /// Makes the pending address the account's. All letters before are void: those to the former address would still sign in.
 pub(crate) async fn apply(auth: &Auth, tx: &Transaction<'_>, user: &User) -> Result<(), WriteError> {
-    user::require_free(tx, &user.new_email, user.id).await?;
+    user_change::require_free(tx, &user.new_email, user.id).await?;
     letter_user::apply_email_change(tx, user.id, auth.new_id(), auth.now()).await?;
     Ok(one_time_token::delete_all(tx, user.id).await?)
 }

@@ -16,7 +16,9 @@ use crate::model::{Object, User};
 use crate::one_time::{Purpose, Sent, TokenType, VerifyType};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
-use crate::store::user::{self, NewUser, UserChange, WriteError};
+use crate::store::user;
+use crate::store::user_change::{self, UserChange, WriteError};
+use crate::store::user_creation::{self, NewUser};
 use crate::store::{letter_user, one_time_token};
 
 /// Why there is no link.
@@ -152,7 +154,7 @@ async fn find(tx: &Transaction<'_>, email: &str) -> Result<Option<User>, Fault> 
 }
 
 async fn create(auth: &Auth, tx: &Transaction<'_>, new: &NewUser) -> Result<User, LinkError> {
-    user::insert(tx, new, auth.new_id(), auth.now()).await?;
+    user_creation::insert(tx, new, auth.new_id(), auth.now()).await?;
     Ok(user::find(tx, new.id).await?.ok_or(Fault::Vanished)?.user)
 }
 
@@ -231,7 +233,7 @@ async fn account(auth: &Auth, tx: &Transaction<'_>, asked: &Asked) -> Result<(Li
             let before = metadata::size(&user.user_metadata);
             let after = metadata::user(before, merged(user.user_metadata.clone(), &asked.data))?;
             let change = UserChange { user_metadata: Some(after), ..UserChange::default() };
-            user::update(tx, user.id, &change, auth.now()).await?;
+            user_change::update(tx, user.id, &change, auth.now()).await?;
             Ok((LinkKind::SignUp, user))
         }
         (kind, Some(user)) => Ok((kind, user)),
@@ -240,11 +242,11 @@ async fn account(auth: &Auth, tx: &Transaction<'_>, asked: &Asked) -> Result<(Li
 
 /// Makes an address the pending one. Letters about another one are void.
 async fn change_to(auth: &Auth, tx: &Transaction<'_>, user: &User, new_email: &str) -> Result<(), LinkError> {
-    user::require_free(tx, new_email, user.id).await?;
+    user_change::require_free(tx, new_email, user.id).await?;
     if user.new_email != new_email {
         let types = VerifyType::EmailChange.token_types();
         one_time_token::delete_of_user(tx, user.id, types).await?;
     }
     let change = UserChange { pending_email: Some(new_email.to_owned()), ..UserChange::default() };
-    Ok(user::update(tx, user.id, &change, auth.now()).await?)
+    Ok(user_change::update(tx, user.id, &change, auth.now()).await?)
 }

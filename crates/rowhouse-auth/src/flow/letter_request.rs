@@ -20,7 +20,9 @@ use crate::model::{Object, User};
 use crate::one_time::{Purpose, Sent, TokenType};
 use crate::policy::{self, EmailError};
 use crate::request::Client;
-use crate::store::user::{self, NewUser, WriteError};
+use crate::store::user;
+use crate::store::user_change::WriteError;
+use crate::store::user_creation::{self, NewUser};
 
 /// Why no letter is written.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,7 @@ pub(crate) async fn sign_in(
 ) -> Result<(), LetterError> {
     let email = policy::email(&request.email)?;
     let data = metadata::user(0, account.data)?;
+    auth.letters.require_way()?;
     auth.letter_limit.check(LetterKind::Recovery, &email, client).await?;
     let is_confirmed = auth.settings.mailer_autoconfirm;
     let new = Arc::new(new_user(new_user_id(auth), email, data, is_confirmed));
@@ -130,7 +133,7 @@ async fn write_sign_in(
         Some(row) => lock(tx, row.user).await?,
         None => match refuse_account(auth, wanted, &new.email) {
             None => {
-                user::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
+                user_creation::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
                 tell_created(auth, tx, new.id, client).await?;
                 user::find(tx, new.id).await?.ok_or(Fault::Vanished)?.user
             }
@@ -192,6 +195,7 @@ pub(crate) async fn resend_email_change(
     client: &Client,
 ) -> Result<(), LetterError> {
     let email = policy::email(&request.email)?;
+    auth.letters.require_way()?;
     auth.letter_limit.check(LetterKind::EmailChange, &email, client).await?;
     let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {
@@ -216,6 +220,7 @@ async fn to_account(
     client: &Client,
 ) -> Result<(), LetterError> {
     let email = policy::email(&request.email)?;
+    auth.letters.require_way()?;
     auth.letter_limit.check(kind, &email, client).await?;
     let (service, from) = (auth.clone(), client.clone());
     let work = async move |tx: &Transaction<'_>| {

@@ -10,7 +10,8 @@ use crate::hook::Hook;
 use crate::model::Object;
 use crate::phone::Phone;
 use crate::request::Client;
-use crate::store::user::{self, NewUser};
+use crate::store::user;
+use crate::store::user_creation::NewUser;
 
 /// The provider of users who sign in by address.
 pub(crate) const EMAIL: &str = "email";

@@ -86,7 +86,7 @@ impl<'a> Notification<'a> {
     }
 }
 
-/// Writes the letter, if such letters are wanted and the account has a confirmed address.
+/// Writes the letter, if such letters are wanted, can leave, and the account has a confirmed address.
 pub(crate) async fn tell(
     auth: &Auth,
     tx: &Transaction<'_>,
@@ -98,7 +98,8 @@ pub(crate) async fn tell(
         Notification::EmailChanged { old } => old,
         _ => &user.email,
     };
-    if to.is_empty() || user.email_confirmed_at.is_none() || !what.is_enabled(&auth.notifications) {
+    let is_wanted = what.is_enabled(&auth.notifications) && auth.letters.require_way().is_ok();
+    if to.is_empty() || user.email_confirmed_at.is_none() || !is_wanted {
         return Ok(());
     }
     let letter = NewLetter {

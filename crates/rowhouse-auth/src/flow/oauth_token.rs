@@ -82,6 +82,7 @@ pub(crate) async fn authenticate(
 ) -> Result<OauthClient, OauthTokenError> {
     let id: Uuid = credentials.id.parse().map_err(|_| OauthTokenError::Client)?;
     let client = oauth_client::find(auth, id, from).await?.ok_or(OauthTokenError::Client)?;
+    auth.known_secrets.learn(&client);
     let is_genuine = match &credentials.secret {
         Some(secret) => client.has_secret(secret.expose()),
         None => client.is_public(),

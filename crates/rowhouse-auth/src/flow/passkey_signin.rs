@@ -16,6 +16,7 @@ use crate::model::{Session, User};
 use crate::request::Client;
 use crate::store::passkey::{self, NewCeremony, Purpose};
 use crate::store::user;
+use crate::store::user_change;
 use crate::webauthn::{Proof, SessionData, request_options};
 
 /// Why nobody is signed in.
@@ -110,7 +111,7 @@ async fn open(
         return Ok(Err(error));
     }
     passkey::note_use(tx, found.id, asserted, now).await?;
-    user::note_sign_in_time(tx, found.user, now).await?;
+    user_change::note_sign_in_time(tx, found.user, now).await?;
     let grant = session::open(auth, tx, found.user, Method::Passkey.into(), client, now).await?;
     Ok(grant.ok_or(PasskeySignInError::Refused))
 }

@@ -15,7 +15,7 @@ use crate::request::Client;
 use crate::sms_limit::SmsKind;
 use crate::store::one_time_token;
 use crate::store::phone_user::{self, NewPhone};
-use crate::store::user::WriteError;
+use crate::store::user_change::WriteError;
 
 /// Codes that are void once an account has another number: those to the former one would still sign in.
 const TYPES: &[&str] = &["phone_confirmation_token", "phone_change_token", "reauthentication_token"];

@@ -21,7 +21,9 @@ use crate::one_time::{Purpose, Sent, TokenType};
 use crate::phone::{Channel, Phone};
 use crate::request::Client;
 use crate::sms_limit::SmsKind;
-use crate::store::user::{self, NewUser, WriteError};
+use crate::store::user;
+use crate::store::user_change::WriteError;
+use crate::store::user_creation::{self, NewUser};
 
 /// A code for signing in, or for a number that waits for its confirmation.
 pub(super) const SIGN_IN: Sent =
@@ -149,7 +151,7 @@ impl SignIn {
             }
             None => {
                 self.require_account()?;
-                user::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
+                user_creation::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
                 tell_created(auth, tx, new.id, &self.client).await?;
                 new.id
             }
@@ -171,7 +173,7 @@ fn note(result: Result<Option<String>, PhoneRequestError>) {
     use PhoneRequestError as E;
     match result {
         Ok(_) | Err(E::NoAccount | E::SignUpDisabled | E::Fault(Fault::Hook(HookError::Refused { .. }))) => {}
-        // Noted where it happened.
+        // Logged where it happened; what a number's own limit drops is not: anybody could fill the log with it.
         Err(E::Code(CodeError::NotSent(_) | CodeError::TooMany(_))) => {}
         Err(error) => {
             let error: &dyn std::error::Error = &error;

@@ -22,7 +22,9 @@ use crate::phone::{Channel, Phone};
 use crate::policy::Password;
 use crate::request::Client;
 use crate::sms_limit::SmsKind;
-use crate::store::user::{self, NewUser, WriteError};
+use crate::store::user;
+use crate::store::user_change::WriteError;
+use crate::store::user_creation::{self, NewUser};
 use crate::store::{letter_user, one_time_token, phone_user};
 
 /// The data of a sign-up.
@@ -102,7 +104,7 @@ async fn write(
 ) -> Result<Uuid, WriteError> {
     let first = Sent { purpose: Purpose::SignUp, ..SIGN_IN };
     let Some(row) = user::find_by_phone(tx, &new.phone).await? else {
-        user::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
+        user_creation::insert(tx, new, signup_letter::identity_id(auth, new.id), auth.now()).await?;
         tell_created(auth, tx, new.id, client).await?;
         phone_code::put(auth, tx, new.id, (first, &new.phone), &sent.code).await?;
         return Ok(new.id);

@@ -16,7 +16,7 @@ use crate::request::Client;
 use crate::sealed;
 use crate::sealed_text::flow_label;
 use crate::store::flow_state::{self, FlowRow};
-use crate::store::user;
+use crate::store::user_change;
 
 /// How long a code may wait to be exchanged, as GoTrue has it.
 const LIFETIME: Duration = Duration::minutes(5);
@@ -108,7 +108,7 @@ async fn open(
     let user = flow.user_id.ok_or(ExchangeError::NotFound)?;
     let method = Method::parse(&flow.method).ok_or(ExchangeError::NotFound)?;
     let provider = (method == Method::Oauth).then_some(flow.provider.as_str());
-    user::note_sign_in_time(tx, user, now).await?;
+    user_change::note_sign_in_time(tx, user, now).await?;
     let grant = session::open(auth, tx, user, SignedInBy { method, provider }, client, now).await?;
     let grant = grant.filter(|grant| grant.user.deleted_at.is_none()).ok_or(ExchangeError::NotFound)?;
     if grant.user.is_banned(now) {

@@ -22,7 +22,8 @@ use crate::model::{Object, Session, User};
 use crate::policy::{self, EmailError, Password, PasswordError};
 use crate::request::Client;
 use crate::store::phone_user;
-use crate::store::user::{self, NewUser, WriteError};
+use crate::store::user_change::{self, WriteError};
+use crate::store::user_creation::{self, NewUser};
 
 /// Why a sign-up is refused.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +81,7 @@ pub(crate) async fn sign_up(auth: &Auth, request: SignUp, client: &Client) -> Re
     let data = metadata::user(0, request.data)?;
     let is_confirmed = auth.settings.mailer_autoconfirm;
     if !is_confirmed {
+        auth.letters.require_way()?;
         auth.letter_limit.check(LetterKind::Confirmation, &email, client).await?;
     }
     let encrypted_password = match is_confirmed {
@@ -130,10 +132,10 @@ async fn create(
 ) -> Result<Grant, SignUpError> {
     match new.email.is_empty() {
         true => phone_user::require_free(tx, &new.phone, new.id).await?,
-        false => user::require_free(tx, &new.email, new.id).await?,
+        false => user_change::require_free(tx, &new.email, new.id).await?,
     }
-    user::insert(tx, new, auth.new_id(), now).await?;
-    user::note_sign_in_time(tx, new.id, now).await?;
+    user_creation::insert(tx, new, auth.new_id(), now).await?;
+    user_change::note_sign_in_time(tx, new.id, now).await?;
     tell_created(auth, tx, new.id, client).await?;
     let grant = session::open(auth, tx, new.id, Method::Password.into(), client, now).await?;
     Ok(grant.ok_or(Fault::Vanished)?)

@@ -17,7 +17,9 @@ use crate::model::{Identity, Object, User};
 use crate::one_time::{Purpose, Sent, TokenType};
 use crate::request::Client;
 use crate::store::letter_user;
-use crate::store::user::{self, NewUser, WriteError};
+use crate::store::user;
+use crate::store::user_change::WriteError;
+use crate::store::user_creation::{self, NewUser};
 
 /// Writes what a sign-up does to the address's account, and the letter to its owner. Returns the user's id for the
 /// answer.
@@ -29,7 +31,7 @@ pub(crate) async fn sign_up(
     client: &Client,
 ) -> Result<Uuid, WriteError> {
     let Some(row) = user::find_by_email(tx, &new.email).await? else {
-        user::insert(tx, new, identity_id(auth, new.id), auth.now()).await?;
+        user_creation::insert(tx, new, identity_id(auth, new.id), auth.now()).await?;
         tell_created(auth, tx, new.id, client).await?;
         send(auth, tx, new.id, Purpose::SignUp, back, client).await?;
         return Ok(new.id);

@@ -16,7 +16,8 @@ use crate::method::Method;
 use crate::model::{Session, User};
 use crate::one_time::{Purpose, VerifyType};
 use crate::request::Client;
-use crate::store::user::{self, WriteError};
+use crate::store::user;
+use crate::store::user_change::{self, WriteError};
 use crate::store::{letter_user, one_time_token};
 
 /// Why nothing is verified.
@@ -165,7 +166,7 @@ async fn confirm(auth: &Auth, tx: &Transaction<'_>, found: &Found) -> Result<(),
 }
 
 async fn open(auth: &Auth, tx: &Transaction<'_>, user: &User, client: &Client) -> Result<Done, VerifyError> {
-    user::note_sign_in_time(tx, user.id, auth.now()).await?;
+    user_change::note_sign_in_time(tx, user.id, auth.now()).await?;
     let grant = session::open(auth, tx, user.id, Method::Otp.into(), client, auth.now()).await?;
     Ok(Done::Granted(Box::new(grant.ok_or(Fault::Vanished)?)))
 }

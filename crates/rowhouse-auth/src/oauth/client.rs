@@ -93,10 +93,7 @@ impl OauthClient {
 
     /// Whether `secret` is its secret.
     pub(crate) fn has_secret(&self, secret: &str) -> bool {
-        let digest = rowhouse_crypto::sha256_base64url(secret.as_bytes());
-        self.secret_hash
-            .as_ref()
-            .is_some_and(|hash| rowhouse_crypto::is_equal(hash.as_bytes(), digest.as_bytes()))
+        self.secret_hash.as_ref().is_some_and(|digest| has_digest(secret, digest))
     }
 
     /// Whether a request that asks for nothing new may be answered without asking the user again. Not for an application
@@ -105,4 +102,10 @@ impl OauthClient {
     pub(crate) fn may_skip_consent(&self, redirect_uri: &str) -> bool {
         !self.is_public() || redirect_uri.starts_with("https://")
     }
+}
+
+/// Whether a secret has the digest under which it is stored.
+pub(super) fn has_digest(secret: &str, digest: &str) -> bool {
+    let presented = rowhouse_crypto::sha256_base64url(secret.as_bytes());
+    rowhouse_crypto::is_equal(digest.as_bytes(), presented.as_bytes())
 }

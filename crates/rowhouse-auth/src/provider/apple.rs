@@ -1,8 +1,8 @@
 //! Apple's client secret: a token that the application's private key signs for each request.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rowhouse_crypto::{Algorithm, KeyPair};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rowhouse_crypto::{Algorithm, KeyPair, pkcs8_of_pem};
 use rowhouse_kernel::Secret;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -25,7 +25,7 @@ impl AppleKey {
 
     /// The secret of a client; `None` if the key is malformed.
     pub(super) fn client_secret(&self, client_id: &str, now: OffsetDateTime) -> Option<Secret> {
-        let pair = KeyPair::from_pkcs8(Algorithm::Es256, &der(self.pem.expose())?).ok()?;
+        let pair = KeyPair::from_pkcs8(Algorithm::Es256, &pkcs8_of_pem(self.pem.expose())?).ok()?;
         let header = json!({ "alg": "ES256", "kid": self.id, "typ": "JWT" });
         let claims = json!({
             "iss": self.team,
@@ -41,16 +41,9 @@ impl AppleKey {
     }
 }
 
-/// PKCS#8 in PEM (RFC 7468); line breaks may be written as `\n`, as variables have them.
-fn der(pem: &str) -> Option<Vec<u8>> {
-    let (_, rest) = pem.split_once("-----BEGIN PRIVATE KEY-----")?;
-    let (body, _) = rest.split_once("-----END PRIVATE KEY-----")?;
-    let body: String = body.replace("\\n", "").split_whitespace().collect();
-    STANDARD.decode(body).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
     use rowhouse_crypto::{Envelope, TrustedKeys};
     use rowhouse_kernel::SeededRng;
 

@@ -19,7 +19,7 @@ use crate::flow::oauth_profile;
 use crate::flow::oauth_token::{self, Credentials, Exchange, OauthTokenError, Tokens};
 use crate::flow::refresh::RefreshError;
 use crate::model::Object;
-use crate::oauth::client::{AuthMethod, GrantType, OauthClient, Registration};
+use crate::oauth::client::{AuthMethod, GrantType, OauthClient};
 use crate::oauth::parameter::Parameters;
 use crate::refusal::Refusal;
 use crate::request::{AnySignedIn, Client, read_object};
@@ -49,21 +49,18 @@ pub(super) async fn post(
     Ok(answer(tokens))
 }
 
-/// An application of an administrator that has proved who it is is not limited: it asks for all its users from one address.
-/// One that registered itself is: anybody can have a secret that way.
+/// Counted before the database is asked, so that a flood of guesses costs it nothing. An administrator's application with the
+/// secret that it had when it was last read here is not counted: it asks for all its users from one address, which it may
+/// share with the flood. One that registered itself is: anybody can have a secret that way.
 async fn authenticate(
     auth: &Auth,
     credentials: Credentials,
     client: &Client,
 ) -> Result<OauthClient, OauthRefusal> {
-    let found = oauth_token::authenticate(auth, credentials, client).await;
-    let is_trusted = |application: &OauthClient| {
-        application.registration == Registration::Manual && !application.is_public()
-    };
-    if !found.as_ref().is_ok_and(is_trusted) {
+    if !auth.known_secrets.has(&credentials.id, credentials.secret.as_ref()) {
         auth.refresh_limit.check(client).await.map_err(Refusal::from)?;
     }
-    Ok(found?)
+    Ok(oauth_token::authenticate(auth, credentials, client).await?)
 }
 
 /// A form, or JSON as GoTrue takes it.

@@ -1,5 +1,8 @@
 //! `[auth.external.NAME]`: providers of external sign-in. Leaves what a name stands for to `provider::preset`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rowhouse_crypto::{Algorithm, KeyPair, pkcs8_of_pem};
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::{Entry, Fields, is_plain_name};
 use url::Url;
@@ -72,11 +75,42 @@ impl ProviderSettings {
                 fields.refuse(key, "expected a URL with https:// or http://");
             }
         }
-        let is_key = self.secret.as_ref().is_some_and(|secret| secret.expose().contains("-----BEGIN"));
+        if let Some(secret) = &self.secret {
+            self.check_key(secret.expose(), fields);
+        }
+    }
+
+    fn check_key(&self, secret: &str, fields: &mut Fields<'_>) {
+        let is_key = secret.contains("-----BEGIN");
         if is_key && (self.team_id.is_none() || self.key_id.is_none()) {
             fields.refuse("team_id", "a private key needs team_id and key_id");
         }
+        let is_apple = fields.name() == "apple";
+        let is_to_sign = is_key || is_apple && self.team_id.is_some() && self.key_id.is_some();
+        if is_to_sign && !is_p256(secret) {
+            fields.refuse(
+                "secret",
+                "no private key on P-256 in PEM (-----BEGIN PRIVATE KEY-----), as Apple's file has it",
+            );
+        } else if is_apple && self.issuer.is_none() && !is_to_sign && !is_token(secret) {
+            fields.refuse(
+                "secret",
+                "expected the private key in PEM that Apple has issued, or a token that it has signed",
+            );
+        }
     }
+}
+
+/// Whether a text in PEM is a key that a client secret can be signed with.
+fn is_p256(pem: &str) -> bool {
+    pkcs8_of_pem(pem).is_some_and(|document| KeyPair::from_pkcs8(Algorithm::Es256, &document).is_ok())
+}
+
+/// Whether a text has the form of a token (RFC 7519): a client secret that was signed elsewhere.
+fn is_token(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    let is_coded = |part: &&str| !part.is_empty() && URL_SAFE_NO_PAD.decode(part).is_ok();
+    parts.len() == 3 && parts.iter().all(is_coded)
 }
 
 fn is_web_url(text: &str) -> bool {
@@ -85,7 +119,12 @@ fn is_web_url(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use rowhouse_crypto::{Algorithm, Envelope, KeyPair};
     use rowhouse_kernel::settings::{Findings, Named, Setting};
+    use rowhouse_kernel::{Secret, SeededRng};
+    use serde_json::json;
 
     use super::ProviderSettings;
 
@@ -113,10 +152,6 @@ mod tests {
                 "auth.external.acme.issuer: expected a URL with https:// or http://".to_owned(),
             ),
             (
-                r#"{"apple": {"client_id": ["a"], "secret": "-----BEGIN PRIVATE KEY-----"}}"#,
-                "auth.external.apple.team_id: a private key needs team_id and key_id".to_owned(),
-            ),
-            (
                 r#"{"google": {"client_id": ["a"], "colour": "red"}}"#,
                 "auth.external.google.colour: no such setting".to_owned(),
             ),
@@ -124,5 +159,48 @@ mod tests {
             assert_eq!(mistakes(json), [mistake], "{json}");
         }
         assert_eq!(mistakes(r#"{"email": {"client_id": ["a"], "issuer": "https://id.example"}}"#).len(), 1);
+    }
+
+    /// A new key in PEM.
+    fn pem(algorithm: Algorithm) -> String {
+        let pair = KeyPair::generate(algorithm).unwrap();
+        let envelope = Envelope::new(&Secret::new("for the test")).unwrap();
+        let sealed = pair.seal(&envelope, &*SeededRng::new(1)).unwrap();
+        let document = envelope.open(&sealed, &pair.jwk().kid).unwrap();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(&*document))
+    }
+
+    #[test]
+    fn secret_of_apple_is_its_key_with_team_and_id_or_a_signed_token() {
+        let with = |secret: &str, more: serde_json::Value| {
+            let mut apple = json!({ "client_id": ["a"], "secret": secret });
+            apple.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            mistakes(&json!({ "apple": apple }).to_string())
+        };
+        let registered = json!({ "team_id": "T", "key_id": "K" });
+        let key = pem(Algorithm::Es256);
+        assert_eq!(with(&key, registered.clone()), Vec::<String>::new());
+        assert_eq!(with(&key.replace('\n', "\\n"), registered.clone()), Vec::<String>::new());
+        let missing = "auth.external.apple.team_id: a private key needs team_id and key_id";
+        assert_eq!(with(&key, json!({ "key_id": "K" })), [missing]);
+        for wrong in
+            [&*pem(Algorithm::EdDsa), "-----BEGIN PRIVATE KEY-----", &key.replace("PRIVATE", "EC PRIVATE")]
+        {
+            let found = with(wrong, registered.clone());
+            assert!(
+                found.len() == 1 && found[0].starts_with("auth.external.apple.secret: no private key"),
+                "{found:?}"
+            );
+        }
+        for wrong in ["secret", "a.b", "a..c"] {
+            let found = with(wrong, json!({}));
+            assert!(
+                found.len() == 1 && found[0].starts_with("auth.external.apple.secret: expected"),
+                "{found:?}"
+            );
+        }
+        assert_eq!(with("e30.e30.c2ln", json!({})), Vec::<String>::new());
+        assert_eq!(with("e30.e30.c2ln", registered).len(), 1, "with team and id it would have to sign");
+        assert_eq!(with("secret", json!({ "issuer": "https://id.example" })), Vec::<String>::new());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rowhouse_jobs::outbound::key_mistake;
 use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings};
 use rowhouse_mail::{MailSettings, MailTransport};
@@ -24,7 +25,7 @@ settings! {
         pub after_user_created: Option<String> = None,
         /// Delivers messages to phones in place of `auth_sms.provider`: `{user, sms: {otp, phone, sms_type}}` → `{}`.
         pub send_sms: Option<String> = None,
-        /// Key of the signatures of HTTP hooks: `v1,whsec_` and base64, or any text of at least 32 characters.
+        /// Key of the signatures of HTTP hooks: `v1,whsec_` and base64, or text; 24 to 64 bytes.
         pub secret: Option<Secret> = None,
         /// Whether HTTP hooks may be on this machine or in a private network.
         pub allow_private_urls: bool = true,
@@ -95,6 +96,9 @@ impl Check for AuthHookSettings {
     fn check(&self, findings: &mut Findings<'_>) {
         findings.positive_span("function_timeout", self.function_timeout);
         findings.positive_span("http_timeout", self.http_timeout);
+        if let Some(mistake) = self.secret.as_ref().and_then(key_mistake) {
+            findings.refuse("secret", mistake);
+        }
         for (name, uri) in self.all() {
             match uri.map(HookTarget::read) {
                 Some(Err(why)) => findings.refuse(name, why),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rowhouse_jobs::outbound::key_mistake;
 use rowhouse_kernel::settings::{Check, Findings, Given, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 use time::OffsetDateTime;
@@ -63,7 +64,7 @@ settings! {
         pub twilio_url: String = "https://api.twilio.com".to_owned(),
         /// Where the webhook's POSTs go.
         pub webhook_url: Option<String> = None,
-        /// Key of their signatures: `v1,whsec_` and base64, or any text of at least 32 characters.
+        /// Key of their signatures: `v1,whsec_` and base64, or text; 24 to 64 bytes.
         pub webhook_secret: Option<Secret> = None,
     }
 }
@@ -167,6 +168,9 @@ impl Check for SmsSettings {
         }
         if self.test_until().is_err() {
             findings.refuse("test_otp_valid_until", "expected a time such as \"2027-01-31T00:00:00Z\"");
+        }
+        if let Some(mistake) = self.webhook_secret.as_ref().and_then(key_mistake) {
+            findings.refuse("webhook_secret", mistake);
         }
         if let Some(key) = self.missing() {
             findings.refuse(key, "not set; auth_sms.provider needs it");

@@ -30,15 +30,19 @@ pub(crate) struct Entry {
     ip_address: String,
 }
 
-/// Writes the statements that list and count from one condition.
+/// Writes the statements that list and count from one condition. An author is found by what the entry has, and by the
+/// address, number and name of the account as they are now: entries do not keep those of whoever acts on their own account.
 macro_rules! select_entries {
     ($what:literal, $rest:literal) => {
         concat!(
             "select ",
             $what,
             " from auth.audit_log_entries e
-              where ($1::text is null or strpos(lower(e.payload ->> 'actor_username'), lower($1)) > 0
-                  or strpos(lower(e.payload ->> 'actor_name'), lower($1)) > 0)
+              where ($1::text is null or $1 = '' or strpos(lower(e.payload ->> 'actor_username'), lower($1)) > 0
+                  or e.payload ->> 'actor_id' in (
+                    select u.id::text from auth.users u
+                    where strpos(lower(u.email), lower($1)) > 0 or strpos(u.phone, $1) > 0
+                      or strpos(lower(u.raw_user_meta_data ->> 'full_name'), lower($1)) > 0))
                 and ($2::text is null or strpos(lower(e.payload ->> 'action'), lower($2)) > 0)
                 and ($3::text is null or strpos(lower(e.payload ->> 'log_type'), lower($3)) > 0) ",
             $rest

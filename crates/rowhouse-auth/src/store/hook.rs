@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rowhouse_db::DbError;
 use serde_json::Value;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -20,6 +21,11 @@ pub(crate) async fn call(
     client.execute_typed(set, &[(&milliseconds, Type::TEXT)]).await?;
     let sql = "select coalesce(auth.call_hook($1, $2), 'null')";
     Ok(client.query_typed_one(sql, &[(&name, Type::TEXT), (event, Type::JSONB)]).await?.try_get(0)?)
+}
+
+/// Why a function cannot be called, with the remedy; `None` if it can.
+pub(crate) async fn mistake(client: &Client, name: &str) -> Result<Option<String>, DbError> {
+    Ok(client.query_typed_one("select auth.hook_mistake($1)", &[(&name, Type::TEXT)]).await?.try_get(0)?)
 }
 
 /// Makes the function of a hook run as its owner.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::model::Object;
-use crate::store::user::WriteError;
+use crate::store::user_change::WriteError;
 
 /// A person at a provider.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::model::Object;
 use crate::one_time::{Purpose, Sent, TokenType};
 use crate::store::phone_user;
-use crate::store::user::{WriteError, taken};
+use crate::store::user_change::{WriteError, taken};
 
 /// Stores when a letter was sent.
 pub(crate) async fn note_sent(

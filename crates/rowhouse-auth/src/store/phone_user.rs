@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::one_time::TokenType;
-use crate::store::user::{WriteError, taken};
+use crate::store::user_change::{WriteError, taken};
 
 /// Refuses a number that a user other than `except` has.
 pub(crate) async fn require_free(client: &Client, phone: &str, except: Uuid) -> Result<(), WriteError> {

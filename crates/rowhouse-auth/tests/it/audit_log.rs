@@ -34,6 +34,33 @@ async fn administrators_read_the_log_in_pages_and_by_field() {
 }
 
 #[tokio::test]
+async fn author_is_found_by_what_the_account_has_now() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    app.sign_up("b@example.com").await;
+    let change = json!({ "password": "another correct horse", "data": { "full_name": "Ada Lovelace" } });
+    app.send(Method::PUT, "/user", Some(person.token()), change.to_string()).await.ok();
+    let actions = async |author: &str| {
+        let entries = app.get(&format!("/admin/audit?query=author:{author}"), &app.service_key).await.ok();
+        let entries = entries.as_array().unwrap().clone();
+        let of = |entry: &serde_json::Value| entry["payload"]["action"].as_str().unwrap().to_owned();
+        (entries.iter().map(of).collect::<std::collections::BTreeSet<_>>(), entries)
+    };
+    let own = ["login", "user_modified", "user_updated_password"].map(str::to_owned);
+    let (found, entries) = actions("A@example").await;
+    assert_eq!(found, own.clone().into());
+    let changed = entries.iter().find(|entry| entry["payload"]["action"] == "user_modified").unwrap();
+    assert_eq!(changed["payload"]["actor_id"], person.id());
+    assert!(changed["payload"].get("actor_username").is_none(), "{changed}");
+    assert_eq!(actions("ada%20love").await.0, own.into());
+    assert_eq!(actions("b@example").await.0, ["login".to_owned()].into());
+
+    let path = format!("/admin/users/{}", person.id());
+    app.send(Method::DELETE, &path, Some(&app.service_key), "").await.ok();
+    assert!(actions("ada%20love").await.0.is_empty(), "a deleted account has no name");
+}
+
+#[tokio::test]
 async fn refused_requests_for_the_log() {
     let app = App::start().await;
     let person = app.sign_up("a@example.com").await;

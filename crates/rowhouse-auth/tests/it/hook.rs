@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, PASSWORD, Person, settings};
 use crate::factor::Authenticator;
+use crate::log::Log;
 
 /// A function of the project as a hook, made safe as `migrate up` does it.
 async fn with_function(body: &str, set: impl FnOnce(&mut AuthHookSettings, String)) -> App {
@@ -186,4 +187,42 @@ async fn http_hook_is_signed_repeated_when_it_asks_and_believed() {
     app.post("/signup", json!({ "email": "c@example.com", "password": PASSWORD }))
         .await
         .is(422, "hook_timeout_after_retry");
+}
+
+#[tokio::test]
+async fn function_that_cannot_be_called_is_named_with_its_remedy_at_the_start_and_in_the_log() {
+    let log = Log::capture();
+    let hooks = AuthHookSettings {
+        before_user_created: Some("pg-functions://postgres/secret/decide".to_owned()),
+        ..AuthHookSettings::default()
+    };
+    let app = App::hooked(TestDatabase::create().await, settings(), hooks.clone()).await;
+    let missing = "there is no function \"secret\".\"decide\"(event jsonb) returns jsonb";
+    assert_eq!(log.lines_with(&format!("auth_hooks.before_user_created: {missing}")).len(), 1);
+    let sign_up = json!({ "email": "a@example.com", "password": PASSWORD });
+    let refused = app.post("/signup", sign_up.clone()).await;
+    refused.is(500, "unexpected_failure");
+    assert_eq!(refused.body["message"], "Error running hook");
+    assert!(log.lines_with("a hook has refused or failed").iter().any(|line| line.contains(missing)));
+
+    // Made by somebody else, who lets nobody use it: each remedy leads to the next.
+    let sql = app.sql().await;
+    let body = "as $$begin return '{}'; end$$; revoke execute on function secret.decide(jsonb) from public";
+    sql.batch_execute("create schema secret").await.unwrap();
+    let create = format!(
+        "create function secret.decide(event jsonb) returns jsonb language plpgsql security definer {body}"
+    );
+    sql.batch_execute(&create).await.unwrap();
+    let client = rowhouse_db::connect(&app.db.urls.control).await.unwrap();
+    let mistakes = async || rowhouse_auth::hook_mistakes(&client, &hooks).await.unwrap();
+    for remedy in [
+        "grant usage on schema secret to rowhouse",
+        "grant execute on function \"secret\".\"decide\"(jsonb) to rowhouse",
+    ] {
+        let found = mistakes().await;
+        assert!(found.len() == 1 && found[0].ends_with(&format!("; run: {remedy}")), "{found:?}");
+        sql.batch_execute(remedy).await.unwrap();
+    }
+    assert_eq!(mistakes().await, Vec::<String>::new());
+    app.post("/signup", sign_up).await.ok();
 }

@@ -8,6 +8,7 @@ use rowhouse_testkit::{LIMIT, until};
 use serde_json::json;
 
 use crate::app::{App, Person, settings};
+use crate::log::Log;
 use crate::phone::{NUMBER, OTHER, STORED, sms, with, with_phones, wrong};
 
 async fn configured(sms: SmsSettings) -> App {
@@ -192,6 +193,33 @@ async fn messages_are_limited_per_number_per_network_and_altogether() {
     ask(&app, 3).await.is(429, "over_sms_send_rate_limit");
     app.pass(Duration::from_secs(1800));
     ask(&app, 3).await.ok();
+}
+
+/// The counter of messages beyond the total limit, of all tests of this process.
+fn dropped() -> u64 {
+    let shown = rowhouse_http::Metrics::install().unwrap().render();
+    let counter = "rowhouse_auth_messages_total{outcome=\"limited\"} ";
+    shown.lines().find_map(|line| line.strip_prefix(counter)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn messages_that_are_dropped_after_the_answer_are_counted_and_logged_once_a_minute() {
+    let log = Log::capture();
+    let app = configured(SmsSettings { total_rate_per_hour: 1, ..sms() }).await;
+    app.phone_user(NUMBER).await;
+    let ask = async || {
+        let before = dropped();
+        for _ in 0..3 {
+            app.post("/otp", json!({ "phone": NUMBER, "create_user": false })).await.ok();
+        }
+        until("three messages are dropped", LIMIT, async || dropped() >= before + 3).await;
+        log.lines_with("auth_sms.total_rate_per_hour").len()
+    };
+    assert_eq!(app.post("/otp", json!({ "phone": NUMBER })).await.status, 429, "the total is used up");
+    assert_eq!(ask().await, 1);
+    app.pass(Duration::from_secs(61));
+    assert_eq!(ask().await, 2);
+    assert!(log.lines_with(STORED).is_empty(), "numbers are not logged");
 }
 
 #[tokio::test]

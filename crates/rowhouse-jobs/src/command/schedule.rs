@@ -36,9 +36,12 @@ enum ScheduleCommand {
 }
 
 fn command() -> Command {
-    let about = "Schedules of periodic jobs and their last outcome";
-    let command = Command::new("schedule").about(about);
-    ScheduleCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = ScheduleCommand::augment_subcommands(Command::new("schedule"));
+    command
+        .about("List schedules of periodic jobs with their last outcome, and run one now")
+        .after_help("Example:\n  rowhouse schedule list")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

@@ -1,24 +1,8 @@
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use rowhouse_kernel::Secret;
 use std::time::Duration;
 use time::macros::datetime;
 
-use super::{Outbound, SendError, is_public, retry_after, sign};
-
-#[test]
-fn signature_is_that_of_the_published_example() {
-    // The example of the Standard Webhooks specification's reference libraries.
-    let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    let signature = sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
-    assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-}
-
-#[test]
-fn secret_without_prefix_is_used_as_text() {
-    let plain = sign(&Secret::new("abc"), "1", 2, b"{}");
-    assert_eq!(plain, sign(&Secret::new("whsec_YWJj"), "1", 2, b"{}"));
-    assert_eq!(plain, sign(&Secret::new("v1,whsec_YWJj"), "1", 2, b"{}"), "as GoTrue writes it");
-}
+use super::{Outbound, SendError, is_public, retry_after};
 
 #[test]
 fn addresses_of_this_machine_and_of_private_networks_are_not_public() {

@@ -56,14 +56,14 @@ pub(super) enum MailCommand {
         #[arg(long, value_name = "ADDRESS:PORT", requires = "check")]
         server: Option<std::net::SocketAddr>,
     },
-    /// Addresses to which no mail is sent
-    #[command(subcommand)]
+    /// List, add and remove addresses to which no mail is sent
+    #[command(subcommand, after_help = "Example:\n  rowhouse mail suppressions list")]
     Suppressions(SuppressionsCommand),
-    /// Credentials for SMTP submission
-    #[command(subcommand)]
+    /// Create, list and revoke credentials for SMTP submission
+    #[command(subcommand, after_help = "Example:\n  rowhouse mail credentials create shop")]
     Credentials(CredentialsCommand),
-    /// Senders that tenants' credentials may use
-    #[command(subcommand)]
+    /// List, add, prove and remove senders that tenants' credentials may use
+    #[command(subcommand, after_help = "Example:\n  rowhouse mail senders list")]
     Senders(SendersCommand),
 }
 

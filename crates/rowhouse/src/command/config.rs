@@ -1,6 +1,6 @@
 //! `config explain`: every effective value and where it came from.
 
-use rowhouse_kernel::settings::{Effective, Source, Sources};
+use rowhouse_kernel::settings::{Effective, Settings, Source, Sources};
 use rowhouse_module::{CannotRun, CommandOutcome, Instance, Project};
 use serde_json::{Value, json};
 
@@ -8,12 +8,13 @@ use crate::safety;
 
 /// Exit code 1 when production would refuse the configuration, 2 when nothing would start with it.
 pub(super) fn explain(project: &Project) -> Result<CommandOutcome, CannotRun> {
-    let (settings, sources) = crate::modules::settings(project)?;
     let modules = crate::modules::modules();
-    let refused = safety::unsafe_settings(&modules.settings(), &settings);
-    if let Err(mistakes) = modules.check_project(project, &settings) {
-        return Err(CannotRun([mistakes.0, refused].concat()));
+    let mut sources = project.sources()?;
+    let (settings, mistakes) = Settings::read(&modules.settings(), &mut sources);
+    if !mistakes.is_empty() || modules.check_project(project, &settings).is_err() {
+        return Err(CannotRun(safety::reasons(&modules, project, &settings, mistakes, Vec::new())));
     }
+    let refused = safety::unsafe_settings(&modules.settings(), &settings);
     let running = Instance::running(project);
     let rows: Vec<Value> = sources.effective().iter().map(|effective| row(effective, &running)).collect();
     let mut text = table(&sources, &running);

@@ -87,11 +87,13 @@ async fn check_project(project: &Project, found: &mut Findings) {
     let files = migrations.as_ref().map(|all| format!("{} files", all.len())).map_err(ToString::to_string);
     found.check("migrations", files);
     found.check("private", machine::secrets_mode(project));
-    let settings = match crate::modules::settings(project) {
-        Ok((settings, _)) => settings,
+    let (settings, can_be_read) = match read_settings(project, found) {
+        Ok(read) => read,
         Err(error) => return found.check("settings", Err(error.to_string())),
     };
-    found.check("settings", safe(&settings));
+    if !can_be_read {
+        return;
+    }
     if settings.get::<DbSettings>().server_url().is_none() {
         found.check("extensions", machine::extensions(project, &migrations.unwrap_or_default()));
     }
@@ -113,11 +115,16 @@ async fn check_project(project: &Project, found: &mut Findings) {
     }
 }
 
-fn safe(settings: &Settings) -> Result<String, String> {
-    match safety::unsafe_settings(&crate::modules::modules().settings(), settings) {
-        found if found.is_empty() => Ok("no mistakes".to_owned()),
-        found => Err(found.join("; ")),
-    }
+/// The settings, and whether all of them could be read; checks them.
+fn read_settings(project: &Project, found: &mut Findings) -> Result<(Settings, bool), CannotRun> {
+    let modules = crate::modules::modules();
+    let mut sources = project.sources()?;
+    let (settings, mistakes) = Settings::read(&modules.settings(), &mut sources);
+    let can_be_read = mistakes.is_empty();
+    let reasons = safety::reasons(&modules, project, &settings, mistakes, Vec::new());
+    let verdict = if reasons.is_empty() { Ok("no mistakes".to_owned()) } else { Err(reasons.join("; ")) };
+    found.check("settings", verdict);
+    Ok((settings, can_be_read))
 }
 
 async fn server(project: &Project) -> Result<String, String> {

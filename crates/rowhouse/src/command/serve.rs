@@ -171,11 +171,12 @@ async fn checked(
     project: &Project,
     mut sources: Sources,
 ) -> Result<(Settings, Sources), CannotRun> {
-    let mut settings = Settings::load(&modules.settings(), &mut sources).map_err(CannotRun)?;
+    let (mut settings, mistakes) = Settings::read(&modules.settings(), &mut sources);
     safety::assume_production(&mut settings, &sources);
-    let incomplete = database_urls(&settings.get::<DbSettings>(), None).err();
-    let incomplete = incomplete.map(|error| error.0).unwrap_or_default();
-    safety::require_startable(modules, project, &settings, incomplete).await?;
+    let missing = database_urls(&settings.get::<DbSettings>(), None).err();
+    let missing = missing.map(|error| error.0).unwrap_or_default();
+    let reasons = safety::reasons(modules, project, &settings, mistakes, missing);
+    safety::require_none(&settings, reasons).await?;
     Ok((settings, sources))
 }
 

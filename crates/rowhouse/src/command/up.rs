@@ -88,7 +88,8 @@ fn ended() -> CommandOutcome {
 
 async fn read_settings(modules: &Modules, project: &Project, args: &UpArgs) -> Result<Settings, CannotRun> {
     let groups = modules.settings();
-    let (mut settings, sources) = project.settings(&groups)?;
+    let mut sources = project.sources()?;
+    let (mut settings, mistakes) = Settings::read(&groups, &mut sources);
     if settings.is_development() {
         settings.apply_development_defaults(&groups, &sources);
     }
@@ -96,7 +97,8 @@ async fn read_settings(modules: &Modules, project: &Project, args: &UpArgs) -> R
         server.port = args.port.unwrap_or(server.port);
         server.host = args.host.clone().unwrap_or_else(|| server.host.clone());
     });
-    safety::require_startable(modules, project, &settings, Vec::new()).await?;
+    let reasons = safety::reasons(modules, project, &settings, mistakes, Vec::new());
+    safety::require_none(&settings, reasons).await?;
     require_meant(&settings, &sources, args.yes)?;
     Ok(settings)
 }

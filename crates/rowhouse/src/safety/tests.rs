@@ -57,13 +57,13 @@ authorization_path = "/consent"
 [auth_sms]
 enabled = true
 autoconfirm = true
-webhook_secret = "short"
+webhook_secret = "fewer-than-32-characters"
 webhook_url = "http://sms.example"
 test_otp = "491701234567=123456"
 [auth_hooks]
 custom_access_token = "http://hooks.example"
 send_email = "http://hooks.example"
-secret = "short"
+secret = "fewer-than-32-letters-here"
 [db]
 authenticator_service_password = "short"
 [log]
@@ -73,7 +73,7 @@ return_path = "bounces@shop.test"
 webhook_url = "https://shop.example/mail"
 [jobs.kinds."a.b"]
 url = "https://x"
-secret = "short"
+secret = "fewer-than-32-bytes-here"
 "#;
 
 #[test]
@@ -93,7 +93,7 @@ fn every_unsafe_setting_is_named_and_documented() {
 
 #[test]
 fn short_signing_secret_of_a_job_handler_is_refused_in_production() {
-    let kind = "[jobs.kinds.\"a.b\"]\nurl = \"https://x\"\nsecret = \"short\"";
+    let kind = "[jobs.kinds.\"a.b\"]\nurl = \"https://x\"\nsecret = \"fewer-than-32-characters\"";
     let found = unsafe_settings(&groups(), &settings(&format!("{SAFE}\n{kind}")));
     assert_eq!(found, ["jobs.kinds.\"a.b\".secret: shorter than 32 characters"]);
 }

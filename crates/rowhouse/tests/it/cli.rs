@@ -108,6 +108,32 @@ fn help_of_every_command_carries_an_example() {
 }
 
 #[test]
+fn help_says_what_every_command_does() {
+    for group in document::commands().iter().map(String::as_str).chain([""]) {
+        let words = group.split(' ').filter(|word| !word.is_empty());
+        let run = run(&words.chain(["--help"]).collect::<Vec<_>>());
+        let about = run.out.lines().next().unwrap_or_default();
+        assert!(about.split(' ').count() > 2 && !about.contains('…'), "{group}: {about}");
+        let depth = group.split(' ').filter(|word| !word.is_empty()).count();
+        let commands = document::commands();
+        let children = commands.iter().filter(|path| {
+            let below = path.strip_prefix(group).map(str::trim_start);
+            below.is_some_and(|rest| !rest.is_empty()) && path.split(' ').count() == depth + 1
+        });
+        for child in children {
+            let name = child.rsplit(' ').next().unwrap_or_default();
+            let listed = run.out.lines().find_map(|line| line.strip_prefix(&format!("  {name} ")));
+            let about = listed.unwrap_or_else(|| panic!("{group} does not list {name}: {}", run.out)).trim();
+            assert!(about.split(' ').count() > 1 && !about.contains('…'), "{child}: {about}");
+        }
+    }
+    let keys = run(&["keys", "--help"]).out;
+    for name in ["list", "rotate", "revoke", "issue", "reseal"] {
+        assert!(keys.contains(&format!("  {name} ")), "{keys}");
+    }
+}
+
+#[test]
 fn port_taken_names_the_holder() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port().to_string();

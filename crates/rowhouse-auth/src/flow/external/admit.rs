@@ -21,7 +21,7 @@ use crate::policy::{self, EmailError};
 use crate::provider::{Profile, Provider};
 use crate::request::Client;
 use crate::store::identity::{self, AccountUpdate, AtProvider, NewExternalUser};
-use crate::store::user::WriteError;
+use crate::store::user_change::WriteError;
 use crate::store::{audit, user};
 
 /// Why somebody is not admitted.

@@ -17,7 +17,7 @@ use crate::sealed_text::flow_label;
 use crate::store::flow_state::FlowRow;
 use crate::store::identity::{self, AccountUpdate, AtProvider};
 use crate::store::user;
-use crate::store::user::WriteError;
+use crate::store::user_change::{self, WriteError};
 
 /// Most identities of one user.
 const MOST_IDENTITIES: usize = 50;
@@ -119,7 +119,7 @@ pub(crate) async fn link(
     identity::insert(tx, id, target, at, &profile.data, now).await?;
     let email = profile.email.as_deref().filter(|_| user.email.is_empty() && profile.is_verified);
     if let Some(email) = email {
-        user::require_free(tx, email, target).await?;
+        user_change::require_free(tx, email, target).await?;
     }
     let user_metadata = user.is_anonymous.then(|| merged_metadata(&user, profile)).flatten();
     identity::update_user(tx, target, &AccountUpdate { user_metadata, email, confirm: false }, now).await?;

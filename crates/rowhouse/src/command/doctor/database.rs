@@ -19,6 +19,12 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
     let is_migrated = schema.is_ok();
     found.check("database", schema);
     if is_migrated {
+        match rowhouse_auth::hook_mistakes(&client, &settings.get::<rowhouse_auth::AuthHookSettings>()).await
+        {
+            Ok(mistakes) if mistakes.is_empty() => {}
+            Ok(mistakes) => found.check("hooks", Err(mistakes.join("; "))),
+            Err(error) => found.check("hooks", Err(error.to_string())),
+        }
         match deferrable_triggers(&client).await {
             Ok(named) => found.notes.extend(named),
             Err(error) => found.check("triggers", Err(error.to_string())),

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Command;
 
-/// Every command that does something, as typed.
+/// Every command and group of commands, as typed.
 pub(super) fn commands() -> Vec<String> {
     fn walk(command: &Command, before: &str, found: &mut Vec<String>) {
         for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
             let path = format!("{before} {}", child.get_name()).trim().to_owned();
-            if child.has_subcommands() { walk(child, &path, found) } else { found.push(path) }
+            found.push(path.clone());
+            walk(child, &path, found);
         }
     }
     let mut found = Vec::new();
