@@ -8,13 +8,19 @@ use serde_json::json;
 use crate::app::{App, settings};
 use crate::oauth_server::{self, Shop};
 
-/// Fewest of a few attempts: a background task may have asked the database meanwhile.
-async fn trips(counter: &TripCounter, attempt: impl AsyncFn()) -> u64 {
+/// However busy the machine is, in one of so many attempts no background task asks the database meanwhile.
+const ATTEMPTS: usize = 30;
+
+/// Fewest of some attempts, no more of them than are needed to find `least`.
+async fn trips(counter: &TripCounter, least: u64, attempt: impl AsyncFn()) -> u64 {
     let mut fewest = u64::MAX;
-    for _ in 0..5 {
+    for _ in 0..ATTEMPTS {
         let before = counter.count();
         attempt().await;
         fewest = fewest.min(counter.count() - before);
+        if fewest <= least {
+            break;
+        }
     }
     fewest
 }
@@ -26,20 +32,20 @@ async fn refresh_and_get_user_take_one_round_trip_and_a_sign_in_two() {
     let app = App::on(db, settings()).await;
     let person = app.sign_up("a@example.com").await;
     let token = std::cell::RefCell::new(person.refresh_token().to_owned());
-    let rotated = trips(&counter, async || {
+    let rotated = trips(&counter, 1, async || {
         let current = token.borrow().clone();
         let next = app.refresh(&current).await.ok();
         token.replace(next["refresh_token"].as_str().unwrap().to_owned());
     });
     assert_eq!(rotated.await, 1, "a refresh");
-    let repeated = trips(&counter, async || {
+    let repeated = trips(&counter, 1, async || {
         let current = token.borrow().clone();
         app.refresh(&current).await.ok();
     });
     assert_eq!(repeated.await, 1, "a repeated refresh");
-    let read = trips(&counter, async || drop(app.get("/user", person.token()).await.ok()));
+    let read = trips(&counter, 1, async || drop(app.get("/user", person.token()).await.ok()));
     assert_eq!(read.await, 1, "GET /user");
-    let signed_in = trips(&counter, async || drop(app.sign_in("a@example.com").await));
+    let signed_in = trips(&counter, 2, async || drop(app.sign_in("a@example.com").await));
     assert_eq!(signed_in.await, 2, "a sign-in: one read, one transaction");
 }
 
@@ -56,12 +62,12 @@ async fn flood_of_wrong_client_secrets_is_refused_without_a_query_and_the_right_
         oauth_server::is_oauth_error(&guess.refresh(&app, "x").await, 401, "invalid_client");
     }
     for guess in [&wrong, &unknown] {
-        let refused = trips(&counter, async || {
+        let refused = trips(&counter, 0, async || {
             oauth_server::is_oauth_error(&guess.refresh(&app, "x").await, 429, "temporarily_unavailable");
         });
         assert_eq!(refused.await, 0);
     }
-    let asked = trips(&counter, async || {
+    let asked = trips(&counter, 1, async || {
         oauth_server::is_oauth_error(&shop.refresh(&app, "x").await, 400, "invalid_grant");
     });
     assert!(asked.await > 0, "behind the same proxy as the flood");
