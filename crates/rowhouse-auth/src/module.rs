@@ -189,7 +189,7 @@ async fn warn(auth: &Auth, hooks: &AuthHookSettings) {
     match auth.control.statement(&Operation::system("auth.check_hooks"), find).await {
         Ok(mistakes) => mistakes.iter().for_each(|mistake| tracing::warn!("{mistake}")),
         Err(error) => {
-            tracing::warn!(%error, "whether the functions of hooks can be called cannot be found out")
+            tracing::warn!(%error, "whether the functions of hooks can be called cannot be found out");
         }
     }
 }

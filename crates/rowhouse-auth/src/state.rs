@@ -153,11 +153,11 @@ impl Auth {
             rng,
         } = parts;
         let sms = Sms::new(sms, outbound.clone(), control.clone(), &rates, (clock.clone(), rng.clone()));
-        let sources = (clock.clone(), rng.clone());
-        let hooks = Arc::new(Hooks::new(hooks, control.clone(), outbound, keys.envelope(), sources));
+        let hooks =
+            Hooks::new(hooks, control.clone(), outbound, keys.envelope(), (clock.clone(), rng.clone()));
+        let hooks = Arc::new(hooks);
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
-        let issuer = issuer(&public_url);
-        let refresh_keys = keys.refresh_keys();
+        let (issuer, refresh_keys) = (issuer(&public_url), keys.refresh_keys());
         Ok(Self {
             providers: Arc::new(Directory::new(allow_private_urls, clock.clone())?),
             letters: Letters::new(mailer, &hooks, &site, &issuer),

@@ -45,7 +45,7 @@ impl Progress {
 
 /// Users come and go meanwhile, so more may be done than there were.
 fn share(done: u64, total: u64, of: u64) -> u64 {
-    if total == 0 { of } else { done.min(total) * of / total }
+    (done.min(total) * of).checked_div(total).unwrap_or(of)
 }
 
 fn bar(done: u64, total: u64) -> String {

@@ -15,7 +15,7 @@ mod tamper;
 use rowhouse_audit::{Entry, Link, Report, Verification, newest_links, seal, write};
 use rowhouse_db::migrate::Migration;
 use rowhouse_kernel::OrganizationId;
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{LIMIT, TestDatabase, until};
 use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ async fn write_old(client: &Client, organization: OrganizationId, count: i64, da
 
 /// Seals all.
 async fn seal_all(client: &Client) {
-    while seal(client).await.unwrap().sealed > 0 {}
+    until("all is sealed", LIMIT, async || seal(client).await.unwrap().sealed == 0).await;
 }
 
 async fn verify(client: &Client, only: Option<OrganizationId>, expected: &[Link]) -> Report {

@@ -2,6 +2,7 @@
 
 use rowhouse_audit::{Filter, Format, Position, Record, list, parse_time, piece};
 use rowhouse_kernel::TenantId;
+use rowhouse_testkit::{LIMIT, until};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -13,28 +14,28 @@ const MANY: i64 = 1_234;
 
 async fn all_pages(client: &Client, filter: &Filter, limit: u32) -> Vec<Record> {
     let (mut all, mut after) = (Vec::new(), None::<Position>);
-    loop {
+    until("the last page", LIMIT, async || {
         let page = list(client, filter, after.as_ref(), limit).await.unwrap();
         let is_last = page.len() < limit as usize;
-        after = page.last().map(Record::position).or(after);
+        after = page.last().map(Record::position).or(after.take());
         all.extend(page);
-        if is_last {
-            return all;
-        }
-    }
+        is_last
+    })
+    .await;
+    all
 }
 
 async fn export(client: &Client, filter: &Filter, format: Format) -> String {
     let (mut text, mut after) = (String::new(), None);
-    loop {
+    until("the last piece", LIMIT, async || {
         let piece = piece(client, filter, format, after.as_ref()).await.unwrap();
         assert!(piece.entries <= 500, "a piece is bounded");
         text.push_str(&piece.text);
         after = piece.next;
-        if after.is_none() {
-            return text;
-        }
-    }
+        after.is_none()
+    })
+    .await;
+    text
 }
 
 fn ids(records: &[Record]) -> Vec<Uuid> {
@@ -54,16 +55,18 @@ async fn pages_have_each_entry_once_while_others_are_written() {
     let before = ids(&all_pages(&client, &filter, 100).await);
     assert_eq!(before.len(), 10);
     let (mut seen, mut after) = (Vec::new(), None::<Position>);
-    loop {
+    until("a page without entries", LIMIT, async || {
         let page = list(&client, &filter, after.as_ref(), 3).await.unwrap();
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else { return true };
         // As a cursor carries it.
         let carried = serde_json::to_string(&last.position()).unwrap();
         after = Some(serde_json::from_str(&carried).unwrap());
         seen.extend(ids(&page));
         write_old(&client, ONE, 2, 0).await;
         write_old(&client, OTHER, 2, 2).await;
-    }
+        false
+    })
+    .await;
     assert_eq!(seen, before);
 }
 

@@ -166,7 +166,11 @@ async fn callers_reach_no_table_and_no_function_that_takes_a_subject() {
             "select flags.tenants_of_plans('{}')",
         ] {
             let error = world.client.batch_execute(refused).await.unwrap_err();
-            assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{role}: {refused}");
+            assert_eq!(
+                error.code().map(tokio_postgres::error::SqlState::code),
+                Some("42501"),
+                "{role}: {refused}"
+            );
         }
         world.client.batch_execute("reset role").await.unwrap();
     }

@@ -83,12 +83,14 @@ async fn owner_reads_entries_of_the_organization_in_pages() {
             .any(|entry| entry["action"] == "login" && entry["tenant_id"] == json!(scene.owner.tenant))
     );
     let (mut paged, mut query) = (Vec::new(), "?limit=2".to_owned());
-    loop {
+    until("the last page", LIMIT, async || {
         let page = scene.get(&scene.owner.token, &query).await;
         paged.extend(items(&page));
-        let Some(next) = page.json()["next"].as_str().map(str::to_owned) else { break };
+        let Some(next) = page.json()["next"].as_str().map(str::to_owned) else { return true };
         query = format!("?limit=2&cursor={next}");
-    }
+        false
+    })
+    .await;
     assert_eq!(paged, whole);
     let done = items(&scene.get(&scene.owner.token, "?action=done&target=thing:3&since=2026-01-01").await);
     assert_eq!(done.len(), 1);

@@ -38,12 +38,14 @@ async fn export_has_the_organizations_entries_and_is_audited_itself() {
     let path = scene.path("?limit=1000");
     let mut listed: Vec<Value> = Vec::new();
     let mut cursor = String::new();
-    loop {
+    until("the last page", LIMIT, async || {
         let page = scene.app.get(&scene.owner.token, &format!("{path}{cursor}")).await.json();
         listed.extend(page["items"].as_array().unwrap().clone());
-        let Some(next) = page["next"].as_str() else { break };
+        let Some(next) = page["next"].as_str() else { return true };
         cursor = format!("&cursor={next}");
-    }
+        false
+    })
+    .await;
     assert_eq!(listed.len(), lines(&exported).len());
     // The export's own entry was sealed after it was exported.
     assert_eq!(listed[1..], lines(&exported)[1..]);
