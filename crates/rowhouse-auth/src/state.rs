@@ -153,11 +153,10 @@ impl Auth {
             rng,
         } = parts;
         let sms = Sms::new(sms, outbound.clone(), control.clone(), &rates, (clock.clone(), rng.clone()));
-        let hooks =
-            Hooks::new(hooks, control.clone(), outbound, keys.envelope(), (clock.clone(), rng.clone()));
-        let hooks = Arc::new(hooks);
+        let sources = (clock.clone(), rng.clone());
+        let hooks = Arc::new(Hooks::new(hooks, control.clone(), outbound, keys.envelope(), sources));
         let site = settings.site_url.clone().unwrap_or_else(|| public_url.clone());
-        let (issuer, refresh_keys) = (issuer(&public_url), keys.refresh_keys());
+        let issuer = issuer(&public_url);
         Ok(Self {
             providers: Arc::new(Directory::new(allow_private_urls, clock.clone())?),
             letters: Letters::new(mailer, &hooks, &site, &issuer),
@@ -166,8 +165,8 @@ impl Auth {
             letter_pace: Arc::default(),
             code_pace: Arc::default(),
             issuer: issuer.into(),
-            refresh_key: refresh_keys.own,
-            client_refresh_key: refresh_keys.client,
+            refresh_key: keys.refresh_keys().own,
+            client_refresh_key: keys.refresh_keys().client,
             registration_limit: hourly(REGISTRATION, oauth.registration_rate_per_hour, &rates),
             known_secrets: Arc::default(),
             oauth: Arc::new(oauth),
