@@ -24,6 +24,7 @@ mod follow;
 mod idempotency;
 mod isolation;
 mod jobs;
+mod killed;
 mod leftover;
 mod limit;
 mod mail;
