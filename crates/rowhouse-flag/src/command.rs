@@ -24,8 +24,12 @@ const ALL_FLAGS: u32 = 10_000;
 pub(crate) const FLAGS: CommandGroup = CommandGroup { command, run };
 
 fn command() -> Command {
-    let command = Command::new("flags").about("Feature flags: for whom what is on");
-    FlagsCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = FlagsCommand::augment_subcommands(Command::new("flags"));
+    command
+        .about("Feature flags: for whom what is on")
+        .after_help("Example:\n  rowhouse flags list")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

@@ -115,7 +115,20 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function tenancy.may(uuid, uuid, uuid, text) is
   'Whether a user has a permission in an organization, or in a tenant: routes, commands and policies all ask this.';
-revoke execute on function tenancy.role_has(uuid, text, text), tenancy.roles_of(uuid, uuid, uuid),
+
+create function tenancy.permissions_of(p_organization uuid, p_role text) returns text[]
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return array(
+    select p.permission from tenancy.role_permissions p where p.organization_id is null and p.role = p_role
+    union all
+    select p.permission from tenancy.role_permissions p where p.organization_id = p_organization and p.role = p_role
+    order by 1);
+end
+$$;
+comment on function tenancy.permissions_of(uuid, text) is
+  'The permissions of a role, built in or the organization''s own, in the order of their names.';
+revoke execute on function tenancy.permissions_of(uuid, text), tenancy.role_has(uuid, text, text), tenancy.roles_of(uuid, uuid, uuid),
   tenancy.may(uuid, uuid, uuid, text) from public;
 
 -- Looked up, not taken from the token: a removed role is lost with the next statement.

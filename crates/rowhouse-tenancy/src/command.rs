@@ -1,110 +1,60 @@
-//! `tenants`: limits of tenants. A running server is notified of every change.
+//! `orgs …` and `tenants …`: what the admin API does, as the operator of the machine. The audit log names the account.
 
 pub(crate) mod audit;
+mod limits;
+mod orgs;
+mod shown;
+mod tenants;
 
-use std::time::Duration;
+use rowhouse_db::{Control, Transaction};
+use rowhouse_kernel::{Caller, SERVICE_ROLE};
+use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
+use serde::Serialize;
+use serde_json::json;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use rowhouse_kernel::TenantId;
-use rowhouse_kernel::settings::Setting;
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
-use serde_json::{Value, json};
+use crate::error::TenancyError;
 
-use crate::limit::{self, Limits};
+pub(crate) use orgs::ORGS;
+pub(crate) use tenants::TENANTS;
 
-/// `tenants …` on the command line.
-pub(crate) const TENANTS: CommandGroup = CommandGroup { command, run };
-
-/// `tenants …`.
-#[derive(Debug, Subcommand)]
-enum TenantsCommand {
-    /// Show or set the limits of a tenant's callers of the data API; a running server applies them at once
-    #[command(
-        after_help = "Example:\n  rowhouse tenants limits 0198c0de-… --statement-timeout 2s --max-rows 1000 --max-cost 100000\n  rowhouse tenants limits 0198c0de-… --clear"
-    )]
-    Limits(LimitsArgs),
+/// A running command: the database, and the caller that it is.
+struct Session<'a> {
+    control: Control,
+    context: &'a CommandContext,
+    caller: Caller,
 }
 
-/// `tenants limits`.
-#[derive(Debug, Args)]
-struct LimitsArgs {
-    /// The tenant's id
-    tenant: TenantId,
-    /// Longest run of a statement, from 1ms to 1d
-    #[arg(long, value_name = "DURATION", value_parser = statement_timeout)]
-    statement_timeout: Option<Duration>,
-    /// Most rows that one response carries or one write touches
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(i64).range(1..))]
-    max_rows: Option<i64>,
-    /// Highest estimated cost of a query that is run, in the planner's units
-    #[arg(long, value_name = "COST", value_parser = cost)]
-    max_cost: Option<f64>,
-    /// Remove the limits set before; with other options, keep only those
-    #[arg(long)]
-    clear: bool,
-}
-
-fn command() -> Command {
-    let command = TenantsCommand::augment_subcommands(Command::new("tenants"));
-    command
-        .about("Show and set what a tenant may use")
-        .after_help("Example:\n  rowhouse tenants limits 0198d5a1-0000-7000-8000-000000000001")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
-
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move {
-        match TenantsCommand::from_arg_matches(matches)? {
-            TenantsCommand::Limits(args) => limits(context, &args).await,
-        }
-    })
-}
-
-fn statement_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = <Duration as Setting>::from_text(text)?;
-    let fits = Duration::from_millis(1) <= timeout && timeout <= Duration::from_secs(86_400);
-    if fits { Ok(timeout) } else { Err("expected a duration from 1ms to 1d".to_owned()) }
-}
-
-fn cost(text: &str) -> Result<f64, String> {
-    let cost: Option<f64> = text.parse().ok().filter(|cost: &f64| cost.is_finite() && *cost > 0.0);
-    cost.ok_or_else(|| format!("expected a number above 0, found \"{text}\""))
-}
-
-/// Changes the limits that are given, if any, and shows all.
-async fn limits(context: &CommandContext, args: &LimitsArgs) -> Result<CommandOutcome, CannotRun> {
-    let client = context.connect().await?;
-    let tenant = args.tenant;
-    let missing = || CannotRun::because(format!("no tenant {tenant}"));
-    let before = limit::find(&client, tenant).await?.ok_or_else(missing)?;
-    let given = Limits {
-        statement_timeout: args.statement_timeout,
-        max_rows: args.max_rows,
-        max_cost: args.max_cost,
-    };
-    let limits = if args.clear { given } else { given.or(before) };
-    if limits != before {
-        limit::replace(&client, tenant, limits).await?;
+impl<'a> Session<'a> {
+    fn open(context: &'a CommandContext) -> Result<Self, CannotRun> {
+        let caller = Caller { role: SERVICE_ROLE.into(), ..Caller::anonymous() };
+        Ok(Self { control: context.control()?, context, caller })
     }
-    Ok(CommandOutcome::yes(document(tenant, &limits), text(&limits)))
+
+    /// Runs `body` in a transaction of this name; a refusal is an outcome, a broken database is not.
+    async fn run<T: Serialize>(
+        &self,
+        name: &'static str,
+        body: impl AsyncFn(&Transaction<'_>, &Caller) -> Result<T, TenancyError>,
+        shown: impl FnOnce(&T) -> String,
+    ) -> Result<CommandOutcome, CannotRun> {
+        let operation = self.context.origin().operation(name);
+        let done = self.control.run_tx(&operation, async |tx: &Transaction<'_>| body(tx, &self.caller).await);
+        match done.await {
+            Ok(value) => {
+                let text = shown(&value);
+                Ok(CommandOutcome::yes(serde_json::to_value(value)?, text))
+            }
+            Err(TenancyError::Db(error)) => Err(error.into()),
+            Err(refusal) => {
+                let text = refusal.to_string();
+                Ok(CommandOutcome { yes: false, json: json!({ "message": text }), text })
+            }
+        }
+    }
 }
 
-fn document(tenant: TenantId, limits: &Limits) -> Value {
-    json!({
-        "tenant_id": tenant,
-        "statement_timeout_ms": limits.statement_timeout.map(|timeout| timeout.as_millis() as u64),
-        "max_rows": limits.max_rows,
-        "max_cost": limits.max_cost,
-    })
-}
-
-fn text(limits: &Limits) -> String {
-    let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-    format!(
-        "statement timeout  {}\nmax rows           {}\nmax cost           {}",
-        shown(limits.statement_timeout.map(|timeout| format!("{} ms", timeout.as_millis()))),
-        shown(limits.max_rows.map(|rows| rows.to_string())),
-        shown(limits.max_cost.map(|cost| cost.to_string())),
-    )
+/// A list as the document of `--json`.
+#[derive(Serialize)]
+struct Items<T> {
+    items: Vec<T>,
 }

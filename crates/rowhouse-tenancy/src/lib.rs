@@ -1,14 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod command;
+pub mod error;
+mod flow;
 pub mod limit;
-mod member;
 pub mod membership;
 mod module;
 pub mod permission;
 mod route;
 mod settings;
-mod tenant;
+mod store;
 pub mod user_sync;
 
 use rowhouse_db::migrate::Statement;

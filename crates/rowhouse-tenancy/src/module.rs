@@ -12,7 +12,7 @@ use rowhouse_module::{Assembly, CannotRun, CommandGroup, Module, ModuleFuture};
 use tokio_postgres::Client;
 
 use crate::limit::{CHANNEL, TenantLimits};
-use crate::route::admin::{TenancyAdmin, routes};
+use crate::route::admin::{self, TenancyAdmin};
 use crate::route::audit;
 use crate::settings::TenancySettings;
 
@@ -42,7 +42,7 @@ impl Module for TenancyModule {
     }
 
     fn commands(&self) -> Vec<CommandGroup> {
-        vec![crate::command::TENANTS, crate::command::audit::AUDIT]
+        vec![crate::command::ORGS, crate::command::TENANTS, crate::command::audit::AUDIT]
     }
 
     fn channels(&self) -> &'static [&'static str] {
@@ -66,8 +66,7 @@ impl Module for TenancyModule {
                 tracing::warn!(%error, "the tenants' limits could not be loaded yet");
             }
             assembly.provide(Arc::clone(&limits.limits));
-            let admin = TenancyAdmin { control: assembly.origin.database.control.clone() };
-            assembly.admin("/tenants", routes, admin);
+            add_routes(assembly);
             audit::serve(assembly);
             let hub = assembly.hub();
             assembly.task(BackgroundTask::new("tenancy.limits", move |heartbeat| {
@@ -77,6 +76,15 @@ impl Module for TenancyModule {
             Ok::<(), CannotRun>(())
         })
     }
+}
+
+fn add_routes(assembly: &mut Assembly) {
+    let settings = assembly.origin.settings.get::<TenancySettings>();
+    let admin = TenancyAdmin { control: assembly.origin.database.control.clone(), settings };
+    assembly.admin("/me", admin::me, admin.clone());
+    assembly.admin("/organizations", admin::organizations, admin.clone());
+    assembly.admin("/permissions", admin::permissions, admin.clone());
+    assembly.admin("/tenants", admin::tenants, admin);
 }
 
 /// The limits and the pool from which they are read.

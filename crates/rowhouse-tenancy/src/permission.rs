@@ -10,11 +10,11 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])+ $name:ident = $text:literal),+ $(,)?) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal),+ $(,)?) => {
         /// A permission within a tenant or its organization.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         pub enum Permission {
-            $($(#[$doc])+ #[serde(rename = $text)] $name),+
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $name),+
         }
 
         impl Permission {
@@ -26,6 +26,14 @@ macro_rules! permissions {
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text),+
+                }
+            }
+
+            /// For people.
+            #[must_use]
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii_start()),+
                 }
             }
         }

@@ -1,9 +1,10 @@
-//! The examples in docs/auth.md and docs/tenancy.md work, and their table of permissions equals the database's.
+//! The examples in docs/auth.md, docs/tenancy.md and docs/tenancy/sql.md work, and their table of permissions equals the database's.
 
 use crate::app::App;
 
 const AUTH: &str = include_str!("../../../../docs/auth.md");
 const TENANCY: &str = include_str!("../../../../docs/tenancy.md");
+const TREE: &str = include_str!("../../../../docs/tenancy/sql.md");
 
 /// The SQL blocks of a page.
 fn blocks(page: &str) -> Vec<&str> {
@@ -13,7 +14,7 @@ fn blocks(page: &str) -> Vec<&str> {
 #[tokio::test]
 async fn every_sql_block_runs() {
     let app = App::start().await;
-    for block in blocks(TENANCY) {
+    for block in blocks(TENANCY).into_iter().chain(blocks(TREE)) {
         app.db.migrate(block).await;
     }
     app.sign_up("a@example.com").await;

@@ -78,8 +78,12 @@ fn reason(text: &str) -> Result<String, String> {
 }
 
 fn command() -> Command {
-    let command = Command::new("admin").about("Operators: who runs the installation");
-    AdminCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = AdminCommand::augment_subcommands(Command::new("admin"));
+    command
+        .about("Operators: who runs the installation")
+        .after_help("Example:\n  rowhouse admin bootstrap --close")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

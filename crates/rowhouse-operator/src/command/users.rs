@@ -87,8 +87,12 @@ impl ProfileArgs {
 }
 
 fn command() -> Command {
-    let command = Command::new("users").about("Users and their profiles");
-    UsersCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = UsersCommand::augment_subcommands(Command::new("users"));
+    command
+        .about("Users and their profiles")
+        .after_help("Example:\n  rowhouse users status")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

@@ -18,8 +18,12 @@ use argument::{AuditCommand, ListArgs, RetentionArgs};
 pub(crate) const AUDIT: CommandGroup = CommandGroup { command, run };
 
 fn command() -> Command {
-    let command = Command::new("audit").about("Read, export and verify the audit log");
-    AuditCommand::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+    let command = AuditCommand::augment_subcommands(Command::new("audit"));
+    command
+        .about("Read, export and verify the audit log")
+        .after_help("Example:\n  rowhouse audit list --since 2026-11-01")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {

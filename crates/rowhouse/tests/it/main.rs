@@ -44,5 +44,6 @@ mod server;
 mod stream;
 mod support;
 mod task_fault;
+mod tenancy;
 mod tenant_admin;
 mod user_sync;

@@ -165,7 +165,7 @@ async fn admins_manage_members_and_only_owners_owners() {
     assert_eq!(code(harness.set_role(admin, admin, "owner").await).await, refused);
     assert_eq!(code(harness.set_role(admin, owner, "member").await).await, refused);
     assert_eq!(code(harness.remove(admin, owner).await).await, refused);
-    let last = (409, "conflict".to_owned());
+    let last = (409, "last_owner".to_owned());
     assert_eq!(code(harness.set_role(owner, owner, "admin").await).await, last);
     assert_eq!(code(harness.remove(owner, owner).await).await, last);
     let made = harness.set_role(owner, admin, "owner").await;

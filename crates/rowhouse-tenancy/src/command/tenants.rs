@@ -1,0 +1,154 @@
+//! `tenants`: tenants and what they may use.
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use rowhouse_db::Transaction;
+use rowhouse_kernel::{Caller, TenantId};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+
+use super::limits::{self, LimitsArgs};
+use super::orgs::{ListArgs, named};
+use super::shown::{fields, table};
+use super::{Items, Session};
+use crate::error::TenancyError;
+use crate::flow::{organization, tenant as flow};
+use crate::permission::Permission;
+use crate::settings::TenancySettings;
+use crate::store::search::Search;
+use crate::store::status::Step;
+use crate::store::tenant::{self as store, Listed, Tenant};
+
+/// `tenants …`.
+pub(crate) const TENANTS: CommandGroup = CommandGroup { command, run };
+
+const COLUMNS: [&str; 6] = ["id", "organization_id", "slug", "name", "status", "created_at"];
+
+#[derive(Debug, Subcommand)]
+enum TenantsCommand {
+    /// List tenants, in pages
+    #[command(after_help = "Example:\n  rowhouse tenants list --org acme --status suspended")]
+    List {
+        /// Of this organization: its slug or id
+        #[arg(long)]
+        org: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Show a tenant
+    #[command(after_help = "Example:\n  rowhouse tenants show 0198c0de-…")]
+    Show(Named),
+    /// Make a tenant
+    #[command(after_help = "Example:\n  rowhouse tenants create acme Sales --slug sales")]
+    Create(CreateArgs),
+    /// Close a tenant to its members at once
+    #[command(after_help = "Example:\n  rowhouse tenants suspend 0198c0de-… --reason abuse")]
+    Suspend {
+        #[command(flatten)]
+        tenant: Named,
+        /// Why, for operators
+        #[arg(long)]
+        reason: String,
+    },
+    /// Open a suspended or cancelled one again
+    #[command(after_help = "Example:\n  rowhouse tenants reactivate 0198c0de-…")]
+    Reactivate(Named),
+    /// Delete a tenant; it can be restored for tenancy.restore_window
+    #[command(after_help = "Example:\n  rowhouse tenants delete 0198c0de-…")]
+    Delete(Named),
+    /// Take a deletion back
+    #[command(after_help = "Example:\n  rowhouse tenants restore 0198c0de-…")]
+    Restore(Named),
+    /// Show or set the limits of a tenant's callers of the data API; a running server applies them at once
+    #[command(
+        after_help = "Example:\n  rowhouse tenants limits 0198c0de-… --statement-timeout 2s --max-rows 1000 --max-cost 100000\n  rowhouse tenants limits 0198c0de-… --clear"
+    )]
+    Limits(LimitsArgs),
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// The tenant's id
+    tenant: TenantId,
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// The organization's slug or id
+    organization: String,
+    /// Its name
+    name: String,
+    /// Its name in URLs; follows from the name
+    #[arg(long)]
+    slug: Option<String>,
+}
+
+fn command() -> Command {
+    let command = TenantsCommand::augment_subcommands(Command::new("tenants"));
+    command
+        .about("Tenants and what they may use")
+        .after_help("Example:\n  rowhouse tenants list --org acme")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+}
+
+fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
+    Box::pin(async move { steer(&Session::open(context)?, TenantsCommand::from_arg_matches(matches)?).await })
+}
+
+async fn steer(session: &Session<'_>, command: TenantsCommand) -> Result<CommandOutcome, CannotRun> {
+    match command {
+        TenantsCommand::Limits(args) => limits::run(session.context, &args).await,
+        TenantsCommand::List { org, list: args } => list(session, org.as_deref(), &args.into()).await,
+        TenantsCommand::Show(Named { tenant }) => show(session, tenant).await,
+        TenantsCommand::Create(args) => create(session, &args).await,
+        TenantsCommand::Suspend { tenant, reason } => {
+            step(session, tenant.tenant, Step::Suspend, Some(&reason)).await
+        }
+        TenantsCommand::Reactivate(Named { tenant }) => step(session, tenant, Step::Reactivate, None).await,
+        TenantsCommand::Delete(Named { tenant }) => step(session, tenant, Step::Delete, None).await,
+        TenantsCommand::Restore(Named { tenant }) => {
+            let window = session.context.settings()?.get::<TenancySettings>().restore_window;
+            step(session, tenant, Step::Restore(window), None).await
+        }
+    }
+}
+
+async fn list(
+    session: &Session<'_>,
+    org: Option<&str>,
+    search: &Search,
+) -> Result<CommandOutcome, CannotRun> {
+    let list = async |tx: &Transaction<'_>, _: &Caller| {
+        let listed = match org {
+            Some(name) => Listed::In(named(tx, name).await?),
+            None => Listed::All,
+        };
+        Ok::<_, TenancyError>(Items { items: store::list(tx, listed, search).await? })
+    };
+    let shown = |found: &Items<Tenant>| table(&COLUMNS, &found.items, "no tenants");
+    session.run("tenancy.list_tenants", list, shown).await
+}
+
+async fn show(session: &Session<'_>, id: TenantId) -> Result<CommandOutcome, CannotRun> {
+    let find =
+        async |tx: &Transaction<'_>, caller: &Caller| flow::get(tx, caller, id, Permission::TenantView).await;
+    session.run("tenancy.find_tenant", find, fields).await
+}
+
+async fn create(session: &Session<'_>, args: &CreateArgs) -> Result<CommandOutcome, CannotRun> {
+    let create = async |tx: &Transaction<'_>, caller: &Caller| {
+        let id = named(tx, &args.organization).await?;
+        organization::lock(tx, caller, id, Permission::TenantCreate).await?;
+        flow::create(tx, caller, id, &args.name, args.slug.as_deref()).await
+    };
+    session.run("tenancy.create_tenant", create, fields).await
+}
+
+async fn step(
+    session: &Session<'_>,
+    id: TenantId,
+    step: Step,
+    reason: Option<&str>,
+) -> Result<CommandOutcome, CannotRun> {
+    let take = async |tx: &Transaction<'_>, caller: &Caller| flow::step(tx, caller, id, step, reason).await;
+    session.run("tenancy.step_tenant", take, fields).await
+}

@@ -1,0 +1,109 @@
+//! Why a change of the tree of organizations is refused. Leaves the answers over HTTP to `route`.
+
+use rowhouse_db::{DbError, TransactionError};
+
+use crate::permission::{Permission, PermissionError};
+
+/// Why something is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum TenancyError {
+    /// The caller lacks the permission, or is not a member there, or there is no such thing.
+    #[error("this needs the permission {}", .0.as_str())]
+    Denied(Permission),
+    /// There is no such thing; only for callers who may see everything.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// The user is no member of this organization or tenant.
+    #[error("the user is no member here")]
+    NotAMember,
+    /// The user is a member already.
+    #[error("the user is a member already")]
+    IsAMember,
+    /// The user is no member of the tenant's organization.
+    #[error("the user is no member of the organization; invite them")]
+    NotInOrganization,
+    /// A value is out of its range.
+    #[error("{0}")]
+    Invalid(String),
+    /// Another organization, or tenant of the organization, has the slug.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// The organization has no role of this name.
+    #[error("the organization has no such role")]
+    NoSuchRole,
+    /// The organization has a role of this name already.
+    #[error("the organization has a role of this name")]
+    RoleTaken,
+    /// Members have the role.
+    #[error("members have this role; give them another one first")]
+    RoleInUse,
+    /// A built-in role.
+    #[error("built-in roles stay as they are")]
+    BuiltInRole,
+    /// Only an owner gives and takes the role owner.
+    #[error("only an owner makes, changes or removes owners")]
+    OwnersOnly,
+    /// There would be no active owner.
+    #[error("this is the last active owner")]
+    LastOwner,
+    /// The role has a permission that the caller lacks.
+    #[error("the role has the permission {0}, which you lack")]
+    BeyondOwn(String),
+    /// What is asked for does not follow from the status.
+    #[error("that is not possible while it is {0}")]
+    WrongStatus(String),
+    /// A deleted thing can no longer be restored.
+    #[error("it was deleted too long ago to be restored")]
+    TooLate,
+    /// The user owns as many organizations as one user may.
+    #[error("you own {0} organizations, as many as one user may")]
+    TooMany(u32),
+    /// The database's part.
+    #[error(transparent)]
+    Db(DbError),
+}
+
+impl From<PermissionError> for TenancyError {
+    fn from(error: PermissionError) -> Self {
+        match error {
+            PermissionError::Denied(permission) => Self::Denied(permission),
+            PermissionError::Db(error) => Self::Db(error),
+        }
+    }
+}
+
+/// The schema's own rules, by their names.
+impl From<DbError> for TenancyError {
+    fn from(error: DbError) -> Self {
+        let DbError::Refused(refused) = &error else { return Self::Db(error) };
+        match (refused.code.as_str(), refused.constraint.as_deref().unwrap_or_default()) {
+            ("23505", "organizations_slug_key" | "tenants_organization_id_slug_key") => Self::SlugTaken,
+            ("23505", "roles_organization_id_name_key") => Self::RoleTaken,
+            ("23505", "memberships_pkey" | "organization_members_pkey") => Self::IsAMember,
+            ("23503", "roles_organization_id_name_key") => Self::NoSuchRole,
+            ("23503", "roles_name_in_use") => Self::RoleInUse,
+            ("23503", "memberships_user_id_fkey" | "organization_members_user_id_fkey") => {
+                Self::Missing("user")
+            }
+            ("23514", "tenants_branding_check") => {
+                Self::Invalid("branding: an object of 8 KiB at most".to_owned())
+            }
+            _ => Self::Db(error),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for TenancyError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        DbError::from(error).into()
+    }
+}
+
+impl TransactionError for TenancyError {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}

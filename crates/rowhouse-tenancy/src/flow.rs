@@ -1,0 +1,41 @@
+//! What is decided about organizations, tenants, members and roles. Each function runs in its caller's transaction, asks
+//! for the permission first, and records what it changed. Leaves HTTP to `route`, and the command line to `command`.
+
+pub(crate) mod input;
+pub(crate) mod member;
+pub(crate) mod organization;
+pub(crate) mod record;
+pub(crate) mod role;
+pub(crate) mod tenant;
+
+use rowhouse_kernel::Caller;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::error::TenancyError;
+use crate::permission::{Permission, PermissionError, Scope, require};
+
+/// Whether the caller has the permission in every organization: operators and the service key.
+pub(crate) async fn may_everywhere(
+    client: &Client,
+    caller: &Caller,
+    permission: Permission,
+) -> Result<bool, TenancyError> {
+    match require(client, caller, Scope::Installation, permission).await {
+        Ok(()) => Ok(true),
+        Err(PermissionError::Denied(_)) => Ok(false),
+        Err(PermissionError::Db(error)) => Err(TenancyError::Db(error)),
+    }
+}
+
+/// The caller as a user whose own things are shown; `None` for who sees everything.
+pub(crate) async fn narrowed_to(
+    client: &Client,
+    caller: &Caller,
+    permission: Permission,
+) -> Result<Option<Uuid>, TenancyError> {
+    if may_everywhere(client, caller, permission).await? {
+        return Ok(None);
+    }
+    caller.user.map(|user| Some(user.0)).ok_or(TenancyError::Denied(permission))
+}

@@ -1,0 +1,72 @@
+//! What callers may write: names, slugs and reasons within their bounds.
+
+use crate::error::TenancyError;
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 200;
+/// Longest slug, in bytes.
+const MAX_SLUG: usize = 63;
+/// Longest reason or description, in characters.
+const MAX_TEXT: usize = 500;
+
+/// A name of 1 to 200 characters.
+pub(crate) fn check_name(name: &str) -> Result<&str, TenancyError> {
+    let fits = (1..=MAX_NAME).contains(&name.chars().count());
+    if fits { Ok(name) } else { Err(invalid("name: 1 to 200 characters")) }
+}
+
+/// Letters, digits and hyphens, as in a host name.
+pub(crate) fn check_slug(slug: &str) -> Result<&str, TenancyError> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let fits = (1..=MAX_SLUG).contains(&slug.len()) && slug.chars().all(is_plain) && !slug.starts_with('-');
+    if fits { Ok(slug) } else { Err(invalid("slug: 1 to 63 of a-z, 0-9 and hyphens, no hyphen first")) }
+}
+
+/// A reason or description of at most 500 characters.
+pub(crate) fn check_text<'a>(name: &str, text: &'a str) -> Result<&'a str, TenancyError> {
+    let fits = text.chars().count() <= MAX_TEXT;
+    if fits { Ok(text) } else { Err(invalid(&format!("{name}: at most 500 characters"))) }
+}
+
+/// The slug that a name suggests.
+pub(crate) fn slug_of(name: &str) -> Result<String, TenancyError> {
+    let mut slug = String::with_capacity(name.len());
+    for c in name.chars().flat_map(char::to_lowercase) {
+        match c {
+            c if c.is_ascii_alphanumeric() => slug.push(c),
+            _ if slug.is_empty() || slug.ends_with('-') => {}
+            _ => slug.push('-'),
+        }
+    }
+    slug.truncate(MAX_SLUG);
+    let slug = slug.trim_end_matches('-').to_owned();
+    if slug.is_empty() { Err(invalid("slug: none follows from the name; give one")) } else { Ok(slug) }
+}
+
+fn invalid(why: &str) -> TenancyError {
+    TenancyError::Invalid(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slug_follows_from_the_name() {
+        for (name, slug) in [("Acme Corp.", "acme-corp"), ("  A  b ", "a-b"), ("Büro 7", "b-ro-7")] {
+            assert_eq!(slug_of(name).unwrap(), slug);
+            assert!(check_slug(slug).is_ok());
+        }
+        assert!(slug_of("株式会社").is_err());
+        assert_eq!(slug_of(&"x".repeat(200)).unwrap().len(), 63);
+    }
+
+    #[test]
+    fn names_and_slugs_out_of_bounds_are_refused() {
+        assert!(check_name("").is_err() && check_name(&"x".repeat(201)).is_err());
+        assert!(check_name(&"ü".repeat(200)).is_ok());
+        for slug in ["", "-a", "A", "a b", "ä", &"x".repeat(64)] {
+            assert!(check_slug(slug).is_err(), "{slug}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A permission that is asked for before the stored answer of a repeated request is given.
+
+use std::marker::PhantomData;
+
+use aide::OperationInput;
+use axum::extract::{Extension, FromRef, FromRequestParts};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use rowhouse_db::Control;
+use rowhouse_http::LiveCaller;
+use rowhouse_http::api::{Problem, Segment};
+use rowhouse_kernel::{Origin, TenantId};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::TenancyAdmin;
+use super::place::{Organizations, Place, Tenants};
+use crate::error::TenancyError;
+use crate::flow::{member, organization, tenant};
+use crate::permission::{Permission, Scope, require};
+use crate::store::status::Step;
+
+/// Extractor: a live caller who has the permission that `A` asks for, in what the path's first parameter names. It
+/// precedes `Once`: who has been demoted since gets no stored answer. The transaction of the change asks again.
+pub(super) struct May<A>(pub(super) LiveCaller, pub(super) PhantomData<fn() -> A>);
+
+/// What a route asks for.
+pub(super) trait Asked: 'static {
+    fn scope(
+        client: &Client,
+        id: Uuid,
+    ) -> impl Future<Output = Result<(Scope, Permission), TenancyError>> + Send;
+}
+
+impl<A: Asked> FromRequestParts<TenancyAdmin> for May<A> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &TenancyAdmin) -> Result<Self, Response> {
+        let caller =
+            LiveCaller::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let refused = |problem: Problem| problem.into_response();
+        let Segment(id) = Segment::<Uuid>::from_request_parts(parts, state).await.map_err(refused)?;
+        let origin = Extension::<Origin>::from_request_parts(parts, state).await;
+        let Extension(origin) = origin.map_err(IntoResponse::into_response)?;
+        let asking = caller.clone();
+        let check = async move |client: &Client| {
+            let (scope, permission) = A::scope(client, id).await?;
+            Ok::<_, Problem>(require(client, &asking, scope, permission).await?)
+        };
+        let control = Control::from_ref(state);
+        control.statement(&origin.operation("tenancy.require_permission"), check).await.map_err(refused)?;
+        Ok(Self(caller, PhantomData))
+    }
+}
+
+/// The path's parameters are described by the handler's own extractor.
+impl<A> OperationInput for May<A> {}
+
+/// Changes an organization or a tenant.
+pub(super) struct Update<P>(PhantomData<P>);
+
+impl<P: Place> Asked for Update<P> {
+    async fn scope(_: &Client, id: Uuid) -> Result<(Scope, Permission), TenancyError> {
+        Ok((P::scope(id), P::UPDATE))
+    }
+}
+
+/// Adds a member.
+pub(super) struct Add<P>(PhantomData<P>);
+
+impl<P: Place> Asked for Add<P> {
+    async fn scope(_: &Client, id: Uuid) -> Result<(Scope, Permission), TenancyError> {
+        Ok(member::asked_for_adding(P::scope(id)))
+    }
+}
+
+macro_rules! in_organization {
+    ($($(#[$doc:meta])+ $name:ident = $permission:ident),+ $(,)?) => {$(
+        $(#[$doc])+
+        pub(super) struct $name;
+
+        impl Asked for $name {
+            async fn scope(_: &Client, id: Uuid) -> Result<(Scope, Permission), TenancyError> {
+                Ok((Organizations::scope(id), Permission::$permission))
+            }
+        }
+    )+};
+}
+
+in_organization! {
+    /// Makes a tenant.
+    CreateTenant = TenantCreate,
+    /// Makes and changes roles.
+    ModifyRoles = PermissionsModify,
+}
+
+/// Takes a step in the life of an organization or a tenant.
+pub(super) struct Take<P, S>(PhantomData<(P, S)>);
+
+/// A step without its details.
+pub(super) trait Named: 'static {
+    const STEP: Step;
+}
+
+macro_rules! steps {
+    ($($name:ident = $step:expr),+ $(,)?) => {$(
+        pub(super) struct $name;
+
+        impl Named for $name {
+            const STEP: Step = $step;
+        }
+    )+};
+}
+
+steps! {
+    Suspend = Step::Suspend,
+    Reactivate = Step::Reactivate,
+    Cancel = Step::Cancel,
+    Restore = Step::Restore(std::time::Duration::ZERO),
+}
+
+impl<S: Named> Asked for Take<Organizations, S> {
+    async fn scope(_: &Client, id: Uuid) -> Result<(Scope, Permission), TenancyError> {
+        Ok(organization::asked_for(rowhouse_kernel::OrganizationId(id), S::STEP))
+    }
+}
+
+impl<S: Named> Asked for Take<Tenants, S> {
+    async fn scope(client: &Client, id: Uuid) -> Result<(Scope, Permission), TenancyError> {
+        tenant::asked_for(client, TenantId(id), S::STEP).await
+    }
+}

@@ -1,0 +1,266 @@
+//! `/admin/v1/tenants`, and an organization's tenants.
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use rowhouse_db::Transaction;
+use rowhouse_http::LiveCaller;
+use rowhouse_http::api::routing::{get_with, post_with};
+use rowhouse_http::api::{
+    Body, Created, ETag, IfMatch, NoContent, Once, Page, Params, Problem, Routes, Segment, Tagged, operation,
+};
+use rowhouse_kernel::{OrganizationId, Origin, TenantId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::list::ListQuery;
+use super::may::{Cancel, CreateTenant, May, Reactivate, Restore, Suspend, Take, Update};
+use super::place::Tenants;
+use super::suspension::Suspension;
+use super::{TenancyAdmin, member};
+use crate::flow::{narrowed_to, organization, tenant as flow};
+use crate::permission::Permission;
+use crate::store::search::Search;
+use crate::store::status::Step;
+use crate::store::tenant::{self as store, Listed, Tenant, TenantUpdate};
+
+/// The paths below `/admin/v1/tenants`.
+pub(crate) fn tenants() -> Routes<TenancyAdmin> {
+    let listed =
+        operation("listTenants", "List the caller's tenants; operators and the service key list all", &[400]);
+    let changed = operation(
+        "changeTenant",
+        "Change name, slug or branding; needs tenant:update and the version that was seen",
+        &[400, 404, 409, 412, 422, 428],
+    );
+    let deleted = operation(
+        "deleteTenant",
+        "Delete it, so that it can be restored for a while; needs organization:delete",
+        &[400, 404, 409],
+    );
+    let routes = Routes::default().at("/", get_with(list, listed)).at(
+        "/{tenant}",
+        get_with(show, operation("getTenant", "A tenant; needs tenant:view", &[400, 404]))
+            .patch_with(change, changed)
+            .delete_with(delete, deleted),
+    );
+    member::in_tenant(steps(routes))
+}
+
+fn steps(routes: Routes<TenancyAdmin>) -> Routes<TenancyAdmin> {
+    let problems = &[400, 404, 409, 422];
+    let suspended = operation("suspendTenant", "Close it to its members at once; for operators", problems);
+    let reactivated = operation("reactivateTenant", "Open it again; for operators", problems);
+    let cancelled = operation("cancelTenant", "End its use; needs organization:billing", problems);
+    let restored = operation(
+        "restoreTenant",
+        "Take a deletion back; needs organization:delete in its organization",
+        problems,
+    );
+    routes
+        .at("/{tenant}/suspend", post_with(suspend, suspended))
+        .at("/{tenant}/reactivate", post_with(reactivate, reactivated))
+        .at("/{tenant}/cancel", post_with(cancel, cancelled))
+        .at("/{tenant}/restore", post_with(restore, restored))
+}
+
+/// The paths of tenants below `/admin/v1/organizations`.
+pub(super) fn in_organization(routes: Routes<TenancyAdmin>) -> Routes<TenancyAdmin> {
+    let listed = operation(
+        "listTenantsOfOrganization",
+        "List an organization's tenants; needs tenant:view in it, and with the role member shows the caller's own",
+        &[400, 404],
+    );
+    let created = operation("createTenant", "Make a tenant; needs tenant:create", &[400, 404, 409, 422]);
+    routes.at("/{organization}/tenants", get_with(list_in, listed).post_with(create, created))
+}
+
+async fn list(
+    State(tenancy): State<TenancyAdmin>,
+    caller: LiveCaller,
+    Extension(origin): Extension<Origin>,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<Page<Tenant>>, Problem> {
+    let search = Search::try_from(query)?;
+    let limit = search.limit;
+    let list = async move |client: &Client| {
+        let user = narrowed_to(client, &caller, Permission::TenantView).await?;
+        Ok::<_, Problem>(store::list(client, user.map_or(Listed::All, Listed::Of), &search).await?)
+    };
+    let found = tenancy.control.statement(&origin.operation("tenancy.list_tenants"), list).await?;
+    Ok(Json(Page::new(found, limit, |tenant| tenant.id)))
+}
+
+async fn list_in(
+    State(tenancy): State<TenancyAdmin>,
+    caller: LiveCaller,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment<Uuid>,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<Page<Tenant>>, Problem> {
+    let (search, id) = (Search::try_from(query)?, OrganizationId(id));
+    let limit = search.limit;
+    let list = async move |client: &Client| {
+        let listed = flow::seen_in(client, &caller, id).await?;
+        organization::get(client, &caller, id, Permission::TenantView).await?;
+        Ok::<_, Problem>(store::list(client, listed, &search).await?)
+    };
+    let found = tenancy.control.statement(&origin.operation("tenancy.list_tenants_of"), list).await?;
+    Ok(Json(Page::new(found, limit, |tenant| tenant.id)))
+}
+
+/// Body of a new tenant.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewTenant {
+    #[schemars(length(min = 1, max = 200))]
+    name: String,
+    /// Follows from the name if it is not given.
+    slug: Option<String>,
+}
+
+async fn create(
+    State(tenancy): State<TenancyAdmin>,
+    May(caller, ..): May<CreateTenant>,
+    Extension(origin): Extension<Origin>,
+    once: Once,
+    Segment(id): Segment<Uuid>,
+    Body(body): Body<NewTenant>,
+) -> Result<Created<Tenant>, Problem> {
+    let create = async move |tx: &Transaction<'_>| {
+        let id = OrganizationId(id);
+        organization::lock(tx, &caller, id, Permission::TenantCreate).await?;
+        let made = flow::create(tx, &caller, id, &body.name, body.slug.as_deref()).await?;
+        once.keep(tx, Created(made)).await
+    };
+    tenancy.control.run_tx(&origin.operation("tenancy.create_tenant"), create).await
+}
+
+async fn show(
+    State(tenancy): State<TenancyAdmin>,
+    caller: LiveCaller,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment<Uuid>,
+) -> Result<Tagged<Tenant>, Problem> {
+    let find = async move |client: &Client| {
+        let permission = Permission::TenantView;
+        Ok::<_, Problem>(flow::get(client, &caller, TenantId(id), permission).await?)
+    };
+    let found = tenancy.control.statement(&origin.operation("tenancy.find_tenant"), find).await?;
+    Ok(tagged(found))
+}
+
+fn tagged(tenant: Tenant) -> Tagged<Tenant> {
+    let version = ETag::new(&tenant.version);
+    Tagged(tenant, version)
+}
+
+/// Body of a change of a tenant: what is left out stays.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TenantChange {
+    #[schemars(length(min = 1, max = 200))]
+    name: Option<String>,
+    slug: Option<String>,
+    /// Colours, logo and so on: an object of 8 KiB at most.
+    branding: Option<serde_json::Map<String, Value>>,
+}
+
+async fn change(
+    State(tenancy): State<TenancyAdmin>,
+    May(caller, ..): May<Update<Tenants>>,
+    Extension(origin): Extension<Origin>,
+    once: Once,
+    seen: IfMatch,
+    Segment(id): Segment<Uuid>,
+    Body(body): Body<TenantChange>,
+) -> Result<Tagged<Tenant>, Problem> {
+    let branding = body.branding.clone().map(Value::Object);
+    let change = async move |tx: &Transaction<'_>| {
+        let permission = Permission::TenantUpdate;
+        let before = flow::lock(tx, &caller, TenantId(id), permission).await?;
+        seen.require(&ETag::new(&before.version))?;
+        let (name, slug) = (body.name.as_deref(), body.slug.as_deref());
+        let update = TenantUpdate { name, slug, branding: branding.as_ref() };
+        let after = flow::change(tx, &before, update).await?;
+        once.keep(tx, tagged(after)).await
+    };
+    tenancy.control.run_tx(&origin.operation("tenancy.change_tenant"), change).await
+}
+
+async fn delete(
+    State(tenancy): State<TenancyAdmin>,
+    caller: LiveCaller,
+    Extension(origin): Extension<Origin>,
+    Segment(id): Segment<Uuid>,
+) -> Result<NoContent, Problem> {
+    let delete = async move |tx: &Transaction<'_>| {
+        flow::step(tx, &caller, TenantId(id), Step::Delete, None).await?;
+        Ok::<_, Problem>(NoContent)
+    };
+    tenancy.control.run_tx(&origin.operation("tenancy.delete_tenant"), delete).await
+}
+
+async fn suspend(
+    State(tenancy): State<TenancyAdmin>,
+    May(caller, ..): May<Take<Tenants, Suspend>>,
+    Extension(origin): Extension<Origin>,
+    once: Once,
+    Segment(id): Segment<Uuid>,
+    Body(Suspension { reason }): Body<Suspension>,
+) -> Result<Tagged<Tenant>, Problem> {
+    let take = async move |tx: &Transaction<'_>| {
+        let after = flow::step(tx, &caller, TenantId(id), Step::Suspend, Some(&reason)).await?;
+        once.keep(tx, tagged(after)).await
+    };
+    tenancy.control.run_tx(&origin.operation("tenancy.step_tenant"), take).await
+}
+
+async fn reactivate(
+    State(tenancy): State<TenancyAdmin>,
+    May(caller, ..): May<Take<Tenants, Reactivate>>,
+    Extension(origin): Extension<Origin>,
+    once: Once,
+    Segment(id): Segment<Uuid>,
+) -> Result<Tagged<Tenant>, Problem> {
+    take(tenancy, caller, origin, once, id, Step::Reactivate).await
+}
+
+async fn cancel(
+    State(tenancy): State<TenancyAdmin>,
+    May(caller, ..): May<Take<Tenants, Cancel>>,
+    Extension(origin): Extension<Origin>,
+    once: Once,
+    Segment(id): Segment<Uuid>,
+) -> Result<Tagged<Tenant>, Problem> {
+    take(tenancy, caller, origin, once, id, Step::Cancel).await
+}
+
+async fn restore(
+    State(tenancy): State<TenancyAdmin>,
+    May(caller, ..): May<Take<Tenants, Restore>>,
+    Extension(origin): Extension<Origin>,
+    once: Once,
+    Segment(id): Segment<Uuid>,
+) -> Result<Tagged<Tenant>, Problem> {
+    let step = Step::Restore(tenancy.settings.restore_window);
+    take(tenancy, caller, origin, once, id, step).await
+}
+
+/// The step with what it captures owned: a future that holds references is not `Send` for every lifetime.
+async fn take(
+    tenancy: TenancyAdmin,
+    caller: LiveCaller,
+    origin: Origin,
+    once: Once,
+    id: Uuid,
+    step: Step,
+) -> Result<Tagged<Tenant>, Problem> {
+    let take = async move |tx: &Transaction<'_>| {
+        let after = flow::step(tx, &caller, TenantId(id), step, None).await?;
+        once.keep(tx, tagged(after)).await
+    };
+    tenancy.control.run_tx(&origin.operation("tenancy.step_tenant"), take).await
+}

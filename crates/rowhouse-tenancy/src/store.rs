@@ -1,0 +1,14 @@
+//! The tables of the tree, as functions that take a client. Leaves deciding to `flow`.
+
+pub(crate) mod me;
+pub(crate) mod member;
+pub(crate) mod organization;
+pub(crate) mod role;
+pub(crate) mod search;
+pub(crate) mod status;
+pub(crate) mod tenant;
+
+use tokio_postgres::types::{ToSql, Type};
+
+/// A bound value with its type.
+pub(crate) type Bound<'a> = (&'a (dyn ToSql + Sync), Type);

@@ -1,0 +1,17 @@
+//! What a launcher shows of its user, in one statement.
+
+use rowhouse_db::DbError;
+use serde_json::Value;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+/// Most organizations and most tenants of the answer.
+pub(crate) const MOST_LISTED: i64 = 200;
+
+/// The user, where he is a member, and which operator he is; nulls and empty lists without a user.
+pub(crate) async fn find(client: &Client, user: Option<Uuid>) -> Result<Value, DbError> {
+    let sql = include_str!("../../sql/me.sql");
+    let row = client.query_typed_one(sql, &[(&user, Type::UUID), (&MOST_LISTED, Type::INT8)]).await?;
+    Ok(row.try_get(0)?)
+}
