@@ -11,8 +11,8 @@ use rowhouse::modules::modules;
 use rowhouse_kernel::settings::Settings;
 use rowhouse_testkit::{Break, TestDatabase, TripCounter, in_time, until_true};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio_postgres::Client;
 
 use crate::program::{Folder, program};
@@ -233,16 +233,20 @@ async fn spawn(folder: &Folder, variables: &[(&'static str, String)]) -> (Child,
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = Command::from(command).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut seen = Vec::new();
-    let address = loop {
-        let line = in_time("the server starts", lines.next_line()).await.unwrap();
-        let line = line.unwrap_or_else(|| panic!("it has ended: {seen:#?}"));
-        let event: Value = serde_json::from_str(&line).unwrap_or_default();
-        match (event["message"].as_str(), event["address"].as_str()) {
-            (Some("serving"), Some(address)) => break address.to_owned(),
-            _ => seen.push(line),
-        }
-    };
+    let address = in_time("the server starts", address(&mut lines)).await;
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (child, format!("http://{address}"))
+}
+
+/// Of the line that says that it serves.
+async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
+    let mut seen = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        match (event["message"].as_str(), event["address"].as_str()) {
+            (Some("serving"), Some(address)) => return address.to_owned(),
+            _ => seen.push(line),
+        }
+    }
+    panic!("it has ended: {seen:#?}")
 }
