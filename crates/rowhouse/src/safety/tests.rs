@@ -71,6 +71,8 @@ level = "debug"
 [mail]
 return_path = "bounces@shop.test"
 webhook_url = "https://shop.example/mail"
+[redis]
+url = "redis://cache.example:6379"
 [jobs.kinds."a.b"]
 url = "https://x"
 secret = "fewer-than-32-bytes-here"

@@ -100,9 +100,9 @@ async fn block_everybody(app: &TestApp) -> Client {
     let watcher = app.db.superuser().await;
     until_true(&watcher, "exists (select from pg_stat_activity where wait_event = 'PgSleep')").await;
     holder.batch_execute("begin; lock table auth.users in access exclusive mode").await.unwrap();
-    for application in ["rowhouse-data", "rowhouse-control"] {
+    for applications in ["'rowhouse-data'", "'rowhouse-control', 'rowhouse-lookup'"] {
         let waiting = format!(
-            "(select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = '{application}') >= 2"
+            "(select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name in ({applications})) >= 2"
         );
         until_true(&watcher, &waiting).await;
     }
