@@ -117,6 +117,9 @@ async fn bad_input_is_a_problem_that_says_what_is_wrong() {
     assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
+/// Answers as if it did not exist until an operator opens it.
+const HIDDEN: [&str; 1] = ["/bootstrap"];
+
 #[tokio::test]
 async fn description_and_routes_of_the_admin_api_agree() {
     let (app, client) = still().await;
@@ -137,7 +140,9 @@ async fn description_and_routes_of_the_admin_api_agree() {
             let answer = app.call(&app.service_key, verb, &format!("/admin/v1{url}"), body).await;
             let routed = answer.status != StatusCode::METHOD_NOT_ALLOWED;
             assert_eq!(routed, contract.describes(method, &path), "{method} {path}: {}", answer.text);
-            assert_ne!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text);
+            let is_unknown = answer.status == StatusCode::NOT_FOUND
+                && answer.json()["detail"] == format!("no such path: /admin/v1{url}");
+            assert_eq!(is_unknown, HIDDEN.contains(&path.as_str()) && method == "post", "{method} {path}");
         }
     }
 }
