@@ -89,11 +89,11 @@ pub(crate) struct Identity {
     pub(crate) user_id: Uuid,
     pub(crate) identity_data: Object,
     pub(crate) provider: String,
-    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) last_sign_in_at: Option<OffsetDateTime>,
-    #[serde(with = "instant")]
+    #[serde(default, with = "instant")]
     pub(crate) created_at: Option<OffsetDateTime>,
-    #[serde(with = "instant")]
+    #[serde(default, with = "instant")]
     pub(crate) updated_at: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
@@ -110,11 +110,11 @@ pub(crate) struct Factor {
     pub(crate) status: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) phone: Option<String>,
-    #[serde(with = "instant", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) last_challenged_at: Option<OffsetDateTime>,
-    #[serde(with = "instant")]
+    #[serde(default, with = "instant")]
     pub(crate) created_at: Option<OffsetDateTime>,
-    #[serde(with = "instant")]
+    #[serde(default, with = "instant")]
     pub(crate) updated_at: Option<OffsetDateTime>,
 }
 
