@@ -111,6 +111,7 @@ async fn caller(
         claims: Arc::from(claims),
         user: Some(UserId(user.id)),
         session: None,
+        api_key: None,
         organization: membership.as_ref().map(|membership| OrganizationId(membership.organization_id)),
         tenant: membership.as_ref().map(|membership| TenantId(membership.tenant_id)),
         expires_at: None,

@@ -13,7 +13,7 @@ use rowhouse_kernel::{Operation, Rng};
 use rowhouse_mail::Mailer;
 use rowhouse_module::{
     Assembly, BuiltInSchedule, CannotRun, CommandGroup, FindCaller, JobKind, KeySecret, Metric, Mode, Module,
-    ModuleFuture, Project, Secrets,
+    ModuleFuture, Project, Secrets, SiteUrl,
 };
 use tokio_postgres::Client;
 
@@ -66,8 +66,8 @@ const METRICS: &[Metric] = &[
     },
 ];
 
-/// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`] and [`KeySecret`]; requires [`Mailer`] when all have
-/// started.
+/// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`], [`SiteUrl`] and [`KeySecret`]; requires [`Mailer`]
+/// when all have started.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthModule;
 
@@ -148,6 +148,7 @@ impl Module for AuthModule {
             let settings = assembly.origin.settings.get::<AuthSettings>();
             let keys = open_keys(assembly, &settings).await?;
             assembly.provide(Arc::new(KeySecret(keys.root())));
+            assembly.provide(Arc::new(site_url(assembly, &settings)));
             add_resolver(assembly, &settings, &keys)?;
             add_tidying(assembly, &settings);
             tell_keys(assembly, &keys).await?;
@@ -202,6 +203,11 @@ async fn confine_hooks(client: &Client, hooks: &AuthHookSettings) -> Result<(), 
         }
     }
     Ok(())
+}
+
+fn site_url(assembly: &Assembly, settings: &AuthSettings) -> SiteUrl {
+    let public_url = assembly.origin.settings.get::<ServerSettings>().public_url.clone();
+    SiteUrl(settings.site_url.clone().or(public_url).unwrap_or_default())
 }
 
 async fn open_keys(assembly: &Assembly, settings: &AuthSettings) -> Result<KeyStore, CannotRun> {

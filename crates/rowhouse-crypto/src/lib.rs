@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod api_key;
 mod base64url;
 mod code;
 mod counter_token;
@@ -16,6 +17,7 @@ mod totp;
 mod trusted;
 pub mod webauthn;
 
+pub use api_key::ApiKey;
 pub use code::{CodeKey, is_equal, random_digits, sha1_hex, sha256_base64url};
 pub use counter_token::{CounterKey, CounterToken, CounterTokenError};
 pub use envelope::{Envelope, EnvelopeError};

@@ -62,6 +62,12 @@ pub enum TokenError {
     /// `iat` lies ahead by more than 30 seconds.
     #[error("token is issued in the future")]
     IssuedAhead,
+    /// An API key that is unknown, revoked or expired, or whose organization or tenant is closed.
+    #[error("API key is unknown, revoked or expired")]
+    UnknownApiKey,
+    /// An API key where only tokens are accepted.
+    #[error("API keys of organizations are accepted below /admin/v1 only")]
+    MisplacedApiKey,
 }
 
 /// Which kind of key has signed a token.

@@ -41,4 +41,5 @@ pub const MIGRATIONS: &[migrate::Statement] = &[
         include_str!("../migrations/20261127140000_idempotency_keys.sql"),
     ),
     ("20261127180000_installation.sql", include_str!("../migrations/20261127180000_installation.sql")),
+    ("20261128090000_find_api_key.sql", include_str!("../migrations/20261128090000_find_api_key.sql")),
 ];

@@ -1,10 +1,12 @@
 //! From a request's headers to a verified caller.
 
+mod api_key;
 mod foreign;
 mod live_caller;
 mod role_path;
 mod service_key;
 
+pub use api_key::{ApiKeys, PresentedKey};
 pub use foreign::ForeignTokens;
 pub use live_caller::{LiveCaller, LiveCallerError};
 pub use service_key::{ServiceKey, ServiceKeyError};
@@ -16,7 +18,7 @@ use http::{HeaderMap, header};
 use metrics::{Counter, counter};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use rowhouse_crypto::{KeyRing, TokenError, TokenSource, VerifiedToken};
+use rowhouse_crypto::{ApiKey, KeyRing, TokenError, TokenSource, VerifiedToken};
 use rowhouse_kernel::{
     ANON, AUTHENTICATED, Caller, OrganizationId, SERVICE_ROLE, SessionId, SharedClock, TenantId, UserId,
 };
@@ -29,6 +31,8 @@ const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 pub enum Identity {
     /// A verified caller, or the anonymous one.
     Caller(Arc<Caller>),
+    /// An API key was presented. On surfaces that accept one, the layer replaces it by its caller, or refuses it.
+    ApiKey(PresentedKey),
     /// A token was presented and refused.
     Refused(TokenError),
 }
@@ -41,6 +45,7 @@ impl Identity {
     pub fn caller(&self) -> Result<&Arc<Caller>, &TokenError> {
         match self {
             Self::Caller(caller) => Ok(caller),
+            Self::ApiKey(_) => Err(&TokenError::MisplacedApiKey),
             Self::Refused(error) => Err(error),
         }
     }
@@ -91,15 +96,25 @@ impl CallerResolver {
     /// forwarding a visitor's `Authorization`.
     #[must_use]
     pub fn resolve(&self, headers: &HeaderMap) -> Identity {
-        let verified = match (authorization(headers), api_key(headers)) {
-            (Authorization::Bearer(token), _) | (Authorization::Absent, Some(token)) => self.verify(token),
-            (Authorization::Absent, None) => Ok(Arc::clone(&self.anonymous)),
-            (Authorization::NoBearer(error), None) => Err(error),
-            (Authorization::NoBearer(error), Some(key)) => self
-                .verify(key)
-                .and_then(|caller| if caller.is_anonymous() { Ok(caller) } else { Err(error) }),
-        };
-        verified.map_or_else(Identity::Refused, Identity::Caller)
+        match (authorization(headers), api_key(headers)) {
+            (Authorization::Bearer(token), _) | (Authorization::Absent, Some(token)) => self.identify(token),
+            (Authorization::Absent, None) => Identity::Caller(Arc::clone(&self.anonymous)),
+            (Authorization::NoBearer(error), None) => Identity::Refused(error),
+            (Authorization::NoBearer(error), Some(key)) => match self.identify(key) {
+                Identity::Caller(caller) if !caller.is_anonymous() => Identity::Refused(error),
+                Identity::ApiKey(_) => Identity::Refused(error),
+                other => other,
+            },
+        }
+    }
+
+    /// A token that begins like an API key is none of the ring's.
+    fn identify(&self, token: &str) -> Identity {
+        if ApiKey::is_meant(token) {
+            let key = PresentedKey::parse(token);
+            return key.map_or(Identity::Refused(TokenError::UnknownApiKey), Identity::ApiKey);
+        }
+        self.verify(token).map_or_else(Identity::Refused, Identity::Caller)
     }
 
     fn verify(&self, token: &str) -> Result<Arc<Caller>, TokenError> {
@@ -192,6 +207,7 @@ impl CallerResolver {
             role,
             user,
             session,
+            api_key: None,
         })
     }
 }

@@ -18,7 +18,7 @@ use rowhouse_kernel::{Actor, Origin, SharedClock, SharedRng, new_id};
 use crate::address::ClientAddress;
 use crate::cors::cors;
 use crate::gate::Gate;
-use crate::identity::{CallerResolver, Identity};
+use crate::identity::{ApiKeys, CallerResolver, Identity};
 use crate::limit::{AddressLimit, RateReport};
 use crate::metric::{Metrics, known_method};
 use crate::settings::ServerSettings;
@@ -36,6 +36,8 @@ const MAX_USER_AGENT: usize = 512;
 pub struct Layers {
     /// Verifies tokens.
     pub resolver: Arc<CallerResolver>,
+    /// Finds the callers behind API keys.
+    pub api_keys: ApiKeys,
     /// The metrics registry.
     pub metrics: Metrics,
     /// Deadline of requests whose surface has none; after it the answer is 504.

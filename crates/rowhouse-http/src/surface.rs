@@ -36,6 +36,8 @@ pub struct Surface {
     /// Paths below the prefix whose routes read `Authorization: Basic` themselves, and limit who guesses there: it is no
     /// invalid token.
     pub basic: &'static [&'static str],
+    /// Whether API keys of organizations are accepted; what one may do is left to the routes.
+    pub api_keys: bool,
     /// How long a request may take from head to answer; `server.request_timeout` if `None`.
     pub deadline: Option<Duration>,
     /// The prefix of the surface that this one serves once more under another: a path closed there is closed here.
@@ -49,8 +51,9 @@ impl Surface {
     #[must_use]
     pub fn new(prefix: impl Into<String>, dialect: Dialect, router: Router) -> Self {
         let (body_limit, basic) = (DEFAULT_BODY_LIMIT, &[][..]);
-        let (deadline, alias_of, answers_closed) = (None, None, false);
-        Self { prefix: prefix.into(), dialect, router, body_limit, basic, deadline, alias_of, answers_closed }
+        let (api_keys, deadline, alias_of, answers_closed) = (false, None, None, false);
+        let prefix = prefix.into();
+        Self { prefix, dialect, router, body_limit, basic, api_keys, deadline, alias_of, answers_closed }
     }
 
     /// A surface of single paths at the server's root.
@@ -180,6 +183,7 @@ struct Known {
     prefix: String,
     dialect: Dialect,
     basic: &'static [&'static str],
+    api_keys: bool,
     deadline: Option<Duration>,
     alias_of: Option<&'static str>,
     answers_closed: bool,
@@ -187,9 +191,10 @@ struct Known {
 
 impl Known {
     fn of(surface: &Surface) -> Self {
-        let Surface { prefix, dialect, basic, deadline, alias_of, answers_closed, .. } = surface;
+        let Surface { prefix, dialect, basic, api_keys, deadline, alias_of, answers_closed, .. } = surface;
+        let (prefix, dialect, api_keys) = (prefix.clone(), *dialect, *api_keys);
         let (deadline, alias_of, answers_closed) = (*deadline, *alias_of, *answers_closed);
-        Self { prefix: prefix.clone(), dialect: *dialect, basic, deadline, alias_of, answers_closed }
+        Self { prefix, dialect, basic, api_keys, deadline, alias_of, answers_closed }
     }
 }
 
@@ -221,6 +226,12 @@ impl SurfaceIndex {
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
         self.find(path).is_some()
+    }
+
+    /// Whether the path's surface accepts API keys of organizations.
+    #[must_use]
+    pub fn accepts_api_keys(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|known| known.api_keys)
     }
 
     /// Where the path lies; `None` outside every prefix.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::{OrganizationId, SessionId, TenantId, UserId};
+use crate::{ApiKeyId, OrganizationId, SessionId, TenantId, UserId};
 
 /// The database role of a caller without a token.
 pub const ANON: &str = "anon";
@@ -27,6 +27,8 @@ pub struct Caller {
     pub user: Option<UserId>,
     /// `session_id`: present exactly when the token belongs to a session that can be ended.
     pub session: Option<SessionId>,
+    /// The organization's key that was presented instead of a token: no user, and no session.
+    pub api_key: Option<ApiKeyId>,
     /// `org_id`.
     pub organization: Option<OrganizationId>,
     /// `tenant_id`.
@@ -44,6 +46,7 @@ impl Caller {
             claims: r#"{"role":"anon"}"#.into(),
             user: None,
             session: None,
+            api_key: None,
             organization: None,
             tenant: None,
             expires_at: None,

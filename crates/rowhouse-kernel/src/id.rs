@@ -42,6 +42,10 @@ id!(
     OrganizationId
 );
 id!(
+    /// `tenancy.api_keys.id`: a key of an organization's own services.
+    ApiKeyId
+);
+id!(
     /// `tenancy.tenants.id`: a workspace inside an organization.
     TenantId
 );

@@ -12,7 +12,7 @@ pub use caller::{ANON, AUTHENTICATED, Caller, SERVICE_ROLE};
 #[cfg(feature = "test-util")]
 pub use clock::FakeClock;
 pub use clock::{Clock, SharedClock, SystemClock};
-pub use id::{OrganizationId, SessionId, TenantId, UserId, new_id};
+pub use id::{ApiKeyId, OrganizationId, SessionId, TenantId, UserId, new_id};
 pub use operation::{Actor, Operation, Origin};
 #[cfg(feature = "test-util")]
 pub use rng::SeededRng;

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use time::OffsetDateTime;
 
-use crate::{Caller, SharedClock, SystemClock, TenantId, UserId};
+use crate::{ApiKeyId, Caller, SharedClock, SystemClock, TenantId, UserId};
 
 /// On whose behalf something is done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +19,8 @@ pub enum Actor {
     Operator(Arc<str>),
     /// A row of `auth.users`.
     User(UserId),
+    /// A service of an organization, by the key that it presents.
+    ApiKey(ApiKeyId),
     /// A caller that is not a row of `auth.users`, by database role: `anon`, `service_role`, a project's own.
     Role(Arc<str>),
     /// Software that has signed in with a credential of this name.
@@ -29,17 +31,22 @@ impl Actor {
     /// The actor that a verified caller stands for.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
-        caller.user.map_or_else(|| Self::Role(Arc::clone(&caller.role)), Self::User)
+        match (caller.user, caller.api_key) {
+            (Some(user), _) => Self::User(user),
+            (None, Some(key)) => Self::ApiKey(key),
+            (None, None) => Self::Role(Arc::clone(&caller.role)),
+        }
     }
 }
 
-/// A user's id, a role's name, `operator:NAME`, `credential:NAME`, or `system`.
+/// A user's id, a role's name, `api_key:ID`, `operator:NAME`, `credential:NAME`, or `system`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => f.write_str("system"),
             Self::Operator(name) => write!(f, "operator:{name}"),
             Self::User(id) => id.fmt(f),
+            Self::ApiKey(id) => write!(f, "api_key:{id}"),
             Self::Role(role) => f.write_str(role),
             Self::Credential(name) => write!(f, "credential:{name}"),
         }

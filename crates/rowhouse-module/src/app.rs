@@ -10,8 +10,8 @@ use rowhouse_db::ListenHub;
 use rowhouse_http::api::{Idempotency, idempotent};
 use rowhouse_http::limit::{AddressLimit, LimitName, Quota, Rates};
 use rowhouse_http::{
-    BackgroundTask, CallerResolver, Dialect, Gate, Layers, Metrics, Server, ServerSettings, Shutdown,
-    Supervisor, Surface, Surfaces, observe, serve,
+    ApiKeys, BackgroundTask, CallerResolver, Dialect, Gate, Layers, Metrics, Server, ServerSettings,
+    Shutdown, Supervisor, Surface, Surfaces, observe, serve,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -140,13 +140,14 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
     let idempotency = Idempotency::new(control, clock, server.request_timeout);
     let admin = assembled.admin.clone().router();
     let admin = admin.layer(middleware::from_fn_with_state(idempotency, idempotent));
-    let admin = Surface::new("/admin/v1", Dialect::PROBLEM, admin);
+    let admin = Surface { api_keys: true, ..Surface::new("/admin/v1", Dialect::PROBLEM, admin) };
     let surfaces = assembled.surfaces.iter().cloned().chain([admin]);
     let served = surfaces.filter(|surface| origin.roles.api || surface.prefix.is_empty()).collect();
     let surfaces = Surfaces::new(served).map_err(|error| CannotRun::because(error.to_string()))?;
     let (index, routes) = (surfaces.index(), surfaces.router());
     let layers = Layers {
         resolver: assembly.require::<CallerResolver>()?,
+        api_keys: ApiKeys::new(origin.database.control.clone()),
         metrics: assembly.metrics.clone(),
         request_timeout: server.request_timeout,
         surfaces: index,

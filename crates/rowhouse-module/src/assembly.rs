@@ -80,6 +80,10 @@ pub struct SearchPath(pub String);
 #[derive(Debug, Clone)]
 pub struct KeySecret(pub Secret);
 
+/// The front end's URL, where links in mails lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteUrl(pub String);
+
 /// Database work that precedes this process's first job; repeated until it succeeds.
 pub type Preparation =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), DbError>> + Send>> + Send + Sync>;

@@ -24,7 +24,9 @@ use rowhouse_kernel::settings::{GroupSpec, Settings};
 use tokio_postgres::Client;
 
 pub use app::App;
-pub use assembly::{Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, Waker};
+pub use assembly::{
+    Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, SiteUrl, Waker,
+};
 pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller};
 pub use count::{counted, grouped};
 pub use health::{HealthCheck, Weight};

@@ -58,6 +58,9 @@ pub enum TenancyError {
     /// The user owns as many organizations as one user may.
     #[error("you own {0} organizations, as many as one user may")]
     TooMany(u32),
+    /// No organization that the caller can join by the domain of the address.
+    #[error("the organization cannot be joined with the address of your account")]
+    NotJoinable,
     /// The database's part.
     #[error(transparent)]
     Db(DbError),

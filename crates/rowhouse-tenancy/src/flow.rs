@@ -1,7 +1,10 @@
 //! What is decided about organizations, tenants, members and roles. Each function runs in its caller's transaction, asks
 //! for the permission first, and records what it changed. Leaves HTTP to `route`, and the command line to `command`.
 
+pub(crate) mod api_key;
 pub(crate) mod input;
+pub(crate) mod invitation;
+pub(crate) mod join;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod record;

@@ -38,6 +38,9 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261128100200_tenancy_modules.sql",
     "20261128100300_tenancy_views.sql",
     "20261128100400_tenancy_grants.sql",
+    "20261128101000_tenancy_api_keys.sql",
+    "20261128101100_tenancy_invitations.sql",
+    "20261128101200_tenancy_organization_domains.sql",
     "20261128104100_tenancy_audit.sql",
 ];
 

@@ -6,13 +6,19 @@ use std::time::Duration;
 use rowhouse_db::migrate::Statement;
 use rowhouse_db::{Database, DbError, Following, follow};
 use rowhouse_http::BackgroundTask;
+use rowhouse_http::limit::{AddressLimit, LimitName, Quota};
+use rowhouse_jobs::builtin::Tidy;
 use rowhouse_kernel::Operation;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
-use rowhouse_module::{Assembly, CannotRun, CommandGroup, Module, ModuleFuture};
+use rowhouse_mail::Mailer;
+use rowhouse_module::{
+    Assembly, BuiltInSchedule, CannotRun, CommandGroup, JobKind, Module, ModuleFuture, SiteUrl,
+};
 use tokio_postgres::Client;
 
+use crate::flow::invitation::{Invitations, Letters};
 use crate::limit::{CHANNEL, TenantLimits};
-use crate::route::admin::{self, TenancyAdmin};
+use crate::route::admin::{self, ApiKeyAdmin, InvitationAdmin, TenancyAdmin};
 use crate::route::audit;
 use crate::settings::TenancySettings;
 
@@ -23,6 +29,18 @@ const FOLLOWING: Following = Following {
     retry: Duration::from_secs(2),
     limit: Duration::from_secs(5),
 };
+
+/// The cleanup job of invitations.
+const INVITATIONS: BuiltInSchedule = BuiltInSchedule {
+    name: "tenancy.prune-invitations",
+    cron: "37 * * * *",
+    kind: "tenancy.prune_invitations",
+};
+
+const TOKEN: LimitName = LimitName::new("invitation-token");
+/// Unknown tokens of invitations from one address within the window.
+const TRIES: u32 = 30;
+const TRIES_WINDOW: Duration = Duration::from_secs(300);
 
 /// Organizations, tenants, memberships. Provides [`TenantLimits`].
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +57,10 @@ impl Module for TenancyModule {
 
     fn settings(&self) -> Vec<GroupSpec> {
         vec![GroupSpec::of::<TenancySettings>()]
+    }
+
+    fn kinds(&self, _: &Settings) -> Vec<JobKind> {
+        vec![Tidy::kind(INVITATIONS.kind)]
     }
 
     fn commands(&self) -> Vec<CommandGroup> {
@@ -68,12 +90,23 @@ impl Module for TenancyModule {
             assembly.provide(Arc::clone(&limits.limits));
             add_routes(assembly);
             audit::serve(assembly);
+            add_tidying(assembly);
             let hub = assembly.hub();
             assembly.task(BackgroundTask::new("tenancy.limits", move |heartbeat| {
                 let (limits, hub) = (limits.clone(), hub.clone());
                 async move { follow(&hub, FOLLOWING, || limits.reload(), || heartbeat.beat()).await }
             }));
             Ok::<(), CannotRun>(())
+        })
+    }
+
+    /// Invitations need letters, and the module of mail starts after this one; without it there are none.
+    fn complete<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async move {
+            if let (Some(mailer), Some(site_url)) = (assembly.find::<Mailer>(), assembly.find::<SiteUrl>()) {
+                add_invitations(assembly, &mailer, &site_url);
+            }
+            Ok(())
         })
     }
 }
@@ -84,7 +117,34 @@ fn add_routes(assembly: &mut Assembly) {
     assembly.admin("/me", admin::me, admin.clone());
     assembly.admin("/organizations", admin::organizations, admin.clone());
     assembly.admin("/permissions", admin::permissions, admin.clone());
+    assembly.admin("/organizations", admin::joins, admin.clone());
     assembly.admin("/tenants", admin::tenants, admin);
+    let keys = ApiKeyAdmin {
+        control: assembly.origin.database.control.clone(),
+        rng: Arc::clone(&assembly.origin.rng),
+    };
+    assembly.admin("/organizations", admin::api_keys, keys);
+}
+
+fn add_invitations(assembly: &mut Assembly, mailer: &Mailer, site_url: &SiteUrl) {
+    let settings = assembly.origin.settings.get::<TenancySettings>();
+    let letters = Letters::new(mailer.clone(), &site_url.0, settings.invitation_url.as_deref());
+    let admin = InvitationAdmin {
+        control: assembly.origin.database.control.clone(),
+        invitations: Invitations { letters, settings, rng: Arc::clone(&assembly.origin.rng) },
+        tries: AddressLimit::new(TOKEN, Quota::new(TRIES, TRIES_WINDOW), assembly.rates.limiter()),
+    };
+    assembly.admin("/organizations", admin::invitations, admin.clone());
+    assembly.admin("/invitations", admin::invitation_tokens, admin);
+}
+
+fn add_tidying(assembly: &mut Assembly) {
+    let settings = assembly.origin.settings.get::<TenancySettings>();
+    let prune = "select tenancy.prune_invitations(make_interval(secs => ($1::double precision[])[1]))";
+    let ages = vec![settings.invitation_retention.as_secs_f64()];
+    let prune = Tidy::with(&assembly.origin.database.control, prune, ages);
+    assembly.kind(Tidy::kind(INVITATIONS.kind), prune);
+    assembly.schedule(INVITATIONS);
 }
 
 /// The limits and the pool from which they are read.

@@ -111,7 +111,7 @@ pub enum PermissionError {
 }
 
 /// Succeeds if the caller has `permission` in `scope` now, whatever the token says. Users have none in a closed tenant or
-/// organization; operators have theirs everywhere, and a service key every one.
+/// organization; operators have theirs everywhere, a service key every one, and an API key its scopes in its organization.
 /// `rowhouse_http::LiveCaller` checks that a user's session, role and tenant are still valid.
 ///
 /// # Errors
@@ -125,11 +125,14 @@ pub async fn require(
     if caller.is_service() {
         return Ok(());
     }
-    let Some(user) = caller.user else { return Err(PermissionError::Denied(permission)) };
-    let sql = "select tenancy.may($1, $2, $3, $4) or tenancy.operator_may($1, $4)";
+    let (sql, id) = match (caller.user, caller.api_key) {
+        (Some(user), _) => ("select tenancy.may($1, $2, $3, $4) or tenancy.operator_may($1, $4)", user.0),
+        (None, Some(key)) => ("select tenancy.key_may($1, $2, $3, $4)", key.0),
+        (None, None) => return Err(PermissionError::Denied(permission)),
+    };
     let ((organization, tenant), name) = (scope.ids(), permission.as_str());
     let parameters: [(&(dyn ToSql + Sync), Type); 4] =
-        [(&user.0, Type::UUID), (&organization, Type::UUID), (&tenant, Type::UUID), (&name, Type::TEXT)];
+        [(&id, Type::UUID), (&organization, Type::UUID), (&tenant, Type::UUID), (&name, Type::TEXT)];
     let row = tx.query_typed_one(sql, &parameters).await.map_err(DbError::from)?;
     let may: bool = row.try_get(0).map_err(DbError::from)?;
     if may { Ok(()) } else { Err(PermissionError::Denied(permission)) }

@@ -1,5 +1,8 @@
 //! The tables of the tree, as functions that take a client. Leaves deciding to `flow`.
 
+pub(crate) mod api_key;
+pub(crate) mod domain;
+pub(crate) mod invitation;
 pub(crate) mod me;
 pub(crate) mod member;
 pub(crate) mod organization;

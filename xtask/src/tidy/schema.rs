@@ -26,6 +26,7 @@ const SCHEMAS: &[(&str, &str, u8)] = &[
 /// Functions and views in a lower schema that a higher crate writes. ARCHITECTURE.md lists them for people.
 pub(super) const HOOKS: &[(&str, &str)] = &[
     ("rowhouse.require_live_session", "rowhouse-tenancy"),
+    ("rowhouse.find_api_key", "rowhouse-tenancy"),
     ("auth.has_permission", "rowhouse-tenancy"),
     ("auth.has_entitlement", "rowhouse-tenancy"),
     ("auth.may", "rowhouse-tenancy"),

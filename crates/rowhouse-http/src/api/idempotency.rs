@@ -152,11 +152,12 @@ fn scope(request: &Request) -> Result<Option<KeyScope>, Problem> {
     }))
 }
 
-/// The user, or the role of a caller without one.
+/// The user, the API key, or the role of a caller with neither.
 fn caller_name(caller: &Caller) -> String {
-    match caller.user {
-        Some(user) => format!("user/{}", user.0),
-        None => format!("role/{}", caller.role),
+    match (caller.user, caller.api_key) {
+        (Some(user), _) => format!("user/{user}"),
+        (None, Some(key)) => format!("key/{key}"),
+        (None, None) => format!("role/{}", caller.role),
     }
 }
 

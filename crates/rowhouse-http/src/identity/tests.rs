@@ -7,7 +7,7 @@ use rowhouse_kernel::{Caller, FakeClock, Secret};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{CallerResolver, ForeignTokens};
+use super::{CallerResolver, ForeignTokens, Identity};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -185,4 +185,39 @@ fn membership_claims_of_other_issuers_are_ignored() {
         (caller.organization, caller.tenant.map(|tenant| tenant.to_string())),
         (None, Some(id.to_owned()))
     );
+}
+
+#[test]
+fn api_key_is_told_by_its_beginning_and_is_no_caller_before_it_is_looked_up() {
+    let key = rowhouse_crypto::ApiKey::generate(&*rowhouse_kernel::SeededRng::new(7));
+    let resolver = resolver(&ring(None), &ForeignTokens::default());
+    let resolve = |name: &'static str, value: &str| {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )]);
+        resolver.resolve(&headers)
+    };
+    for identity in
+        [resolve("authorization", &format!("Bearer {}", key.expose())), resolve("apikey", key.expose())]
+    {
+        assert!(matches!(identity, Identity::ApiKey(_)), "{identity:?}");
+        assert_eq!(identity.caller().unwrap_err(), &TokenError::MisplacedApiKey);
+        assert!(!format!("{identity:?}").contains(key.expose()));
+    }
+    for wrong in ["rhk_", "rhk_short", &format!("{}A", key.expose())] {
+        let identity = resolve("authorization", &format!("Bearer {wrong}"));
+        assert_eq!(identity.caller().unwrap_err(), &TokenError::UnknownApiKey, "{wrong}");
+    }
+}
+
+/// As a service key: a proxy that forwards a visitor's `Authorization` gives him none of its own rights.
+#[test]
+fn api_key_beside_another_authorization_does_not_count() {
+    let key = rowhouse_crypto::ApiKey::generate(&*rowhouse_kernel::SeededRng::new(7));
+    let mut headers = HeaderMap::new();
+    headers.insert("apikey", HeaderValue::from_str(key.expose()).unwrap());
+    headers.insert("authorization", HeaderValue::from_static("Basic eA=="));
+    let identity = resolver(&ring(None), &ForeignTokens::default()).resolve(&headers);
+    assert_eq!(identity.caller().unwrap_err(), &TokenError::Malformed);
 }

@@ -3,13 +3,16 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{Version, header};
+use http::{StatusCode, Version, header};
 use rowhouse_crypto::TokenError;
+use rowhouse_db::DbError;
+use rowhouse_kernel::{Actor, Origin};
 use tracing::Instrument;
 
 use super::closing::Closing;
@@ -26,14 +29,23 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     if !names_one_host(&request) {
         return dialect.fault(Fault::Host);
     }
+    let limit = layers.surfaces.deadline(&line.path).unwrap_or(layers.request_timeout);
+    let deadline = Deadline::new(limit);
+    match deadline.wait(look_up_key(layers, &mut request, &line.path)).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::warn!(request_id = &*line.id.0, %error, "an API key could not be looked up");
+            let message = "the API key cannot be looked up; try again";
+            return dialect.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        }
+        None => return dialect.fault(Fault::Late),
+    }
     let guessed = bad_token(&request).filter(|_| is_token(layers, &request, &line.path));
     if let Some((address, report)) = guessed
         && layers.bad_tokens.check(address, &report).await.is_err()
     {
         return dialect.fault(Fault::Guessing);
     }
-    let limit = layers.surfaces.deadline(&line.path).unwrap_or(layers.request_timeout);
-    let deadline = Deadline::new(limit);
     request.extensions_mut().insert(deadline.clone());
     // A span of level ERROR, so that every log line within has the id.
     let span = tracing::error_span!("request", request_id = &*line.id.0);
@@ -57,12 +69,31 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     }
 }
 
+/// Replaces an API key by its caller, where the surface accepts one. An unknown key becomes a refused token, which is
+/// counted like others.
+async fn look_up_key(layers: &Layers, request: &mut Request, path: &str) -> Result<(), DbError> {
+    let extensions = request.extensions_mut();
+    let Some(&Identity::ApiKey(key)) = extensions.get::<Identity>() else { return Ok(()) };
+    let Some(origin) = extensions.get::<Origin>().filter(|_| layers.surfaces.accepts_api_keys(path)) else {
+        return Ok(());
+    };
+    let Some(caller) = layers.api_keys.find(key, origin).await? else {
+        extensions.insert(Identity::Refused(TokenError::UnknownApiKey));
+        return Ok(());
+    };
+    if let Some(origin) = extensions.get_mut::<Origin>() {
+        (origin.actor, origin.tenant) = (Actor::of(&caller), caller.tenant);
+    }
+    extensions.insert(Identity::Caller(Arc::new(caller)));
+    Ok(())
+}
+
 /// The address that an invalid token comes from. Valid tokens from there are not limited, since they may be another client's.
 fn bad_token(request: &Request) -> Option<(IpAddr, RateReport)> {
     let extensions = request.extensions();
     match extensions.get::<Identity>()? {
         Identity::Caller(_) | Identity::Refused(TokenError::Expired) => None,
-        Identity::Refused(_) => {
+        Identity::Refused(_) | Identity::ApiKey(_) => {
             let report = extensions.get::<RateReport>().cloned().unwrap_or_default();
             Some((extensions.get::<ClientAddress>()?.0, report))
         }

@@ -113,3 +113,19 @@ fn prefix_is_a_plain_path_and_unique() {
         assert_eq!(of(&[wrong]), Err(SurfaceError::Prefix(wrong.to_owned())));
     }
 }
+
+#[test]
+fn api_keys_are_accepted_only_where_the_surface_says_so() {
+    let surface = |prefix: &str| Surface::new(prefix, Dialect::PLAIN, Router::new());
+    let admin = Surface { api_keys: true, ..surface("/admin/v1") };
+    let index = Surfaces::new(vec![admin, surface("/rest/v1")]).unwrap().index();
+    for (path, accepted) in [
+        ("/admin/v1/x", true),
+        ("/admin/v1", true),
+        ("/admin/v12", false),
+        ("/rest/v1/x", false),
+        ("/", false),
+    ] {
+        assert_eq!(index.accepts_api_keys(path), accepted, "{path}");
+    }
+}

@@ -12,8 +12,10 @@ pub enum Letter {
     MagicLink,
     /// Choose a new password.
     Recovery,
-    /// Accept an invitation.
+    /// Accept an invitation to open an account.
     Invite,
+    /// Accept an invitation to an organization.
+    OrganizationInvite,
     /// Confirm a changed address.
     EmailChange,
     /// Confirm an identity with a code.
@@ -51,6 +53,7 @@ impl Letter {
         Self::MagicLink,
         Self::Recovery,
         Self::Invite,
+        Self::OrganizationInvite,
         Self::EmailChange,
         Self::Reauthentication,
         Self::AccountExists,
@@ -75,6 +78,7 @@ impl Letter {
             Self::MagicLink => "magic_link",
             Self::Recovery => "recovery",
             Self::Invite => "invite",
+            Self::OrganizationInvite => "organization_invite",
             Self::EmailChange => "email_change",
             Self::Reauthentication => "reauthentication",
             Self::AccountExists => "account_exists",
@@ -133,7 +137,7 @@ pub struct Variables {
     pub provider: String,
     /// The kind of a second factor that was added or removed: `totp`, `phone` or `webauthn`.
     pub factor_type: String,
-    /// The user's metadata.
+    /// The user's metadata; of an invitation `organization`, `inviter`, `role` and `expires_at`.
     pub data: Value,
 }
 

@@ -32,6 +32,9 @@ pub(super) fn failure(error: TokenError) -> ErrorResponse {
         TokenError::Expired => ("PGRST303", "JWT expired".into()),
         TokenError::NotYetValid => ("PGRST303", "JWT not yet valid".into()),
         TokenError::IssuedAhead => ("PGRST303", "JWT issued at future".into()),
+        TokenError::UnknownApiKey | TokenError::MisplacedApiKey => {
+            ("PGRST301", "An API key of an organization is no JWT; only /admin/v1 accepts it".into())
+        }
     };
     let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{message}\"");
     let mut failure = ErrorResponse::new(StatusCode::UNAUTHORIZED, code, message);

@@ -9,6 +9,7 @@ use super::record::{Change, record};
 use super::{may_everywhere, organization, tenant};
 use crate::error::TenancyError;
 use crate::permission::{Permission, Scope, require};
+use crate::store::api_key;
 use crate::store::member::{self as store, Group, Member, MemberStatus, OWNER};
 
 /// The organization or tenant, for a caller with the permission.
@@ -156,8 +157,12 @@ pub(crate) async fn require_grantable(
     if caller.is_service() {
         return Ok(());
     }
-    let user = caller.user.ok_or(TenancyError::OwnersOnly)?;
-    match store::refusal_of_role(client, user.0, group, role).await? {
+    let refusal = match (caller.user, caller.api_key) {
+        (Some(user), _) => store::refusal_of_role(client, user.0, group, role).await?,
+        (None, Some(key)) => api_key::refusal_of_role(client, key, group, role).await?,
+        (None, None) => return Err(TenancyError::OwnersOnly),
+    };
+    match refusal {
         None => Ok(()),
         Some(why) if why == OWNER => Err(TenancyError::OwnersOnly),
         Some(permission) => Err(TenancyError::BeyondOwn(permission)),

@@ -106,7 +106,7 @@ fn require_custom(role: &Role) -> Result<(), TenancyError> {
 }
 
 /// Nobody makes a role that can do more than himself.
-async fn require_all(
+pub(crate) async fn require_all(
     client: &Client,
     caller: &Caller,
     organization: OrganizationId,

@@ -1,6 +1,9 @@
 //! `/admin/v1`: the tree of organizations, for users with the permission that each route requires, for operators, and for
 //! the service key.
 
+mod api_key;
+mod invitation;
+mod join;
 mod list;
 mod may;
 mod me;
@@ -17,6 +20,9 @@ use rowhouse_db::Control;
 
 use crate::settings::TenancySettings;
 
+pub(crate) use api_key::{ApiKeyAdmin, routes as api_keys};
+pub(crate) use invitation::{InvitationAdmin, in_organization as invitations, of_token as invitation_tokens};
+pub(crate) use join::routes as joins;
 pub(crate) use me::{me, permissions};
 pub(crate) use organization::organizations;
 pub(crate) use tenant::tenants;

@@ -91,6 +91,12 @@ pub(crate) async fn lock(client: &Client, id: TenantId) -> Result<Option<Tenant>
     read(client, sql, &[(&id.0, Type::UUID)]).await
 }
 
+/// Whether there is such a tenant and it is open.
+pub(crate) async fn is_open(client: &Client, id: TenantId) -> Result<bool, DbError> {
+    let sql = "select exists (select from tenancy.tenants t where t.id = $1 and t.is_open)";
+    Ok(client.query_typed_one(sql, &[(&id.0, Type::UUID)]).await?.try_get(0)?)
+}
+
 /// Makes one; it has no members yet.
 pub(crate) async fn create(
     client: &Client,

@@ -6,6 +6,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod api_key;
 mod audit;
 mod auth;
 mod bad_input;
@@ -22,8 +23,10 @@ mod fault;
 mod flag;
 mod follow;
 mod idempotency;
+mod invitation;
 mod isolation;
 mod jobs;
+mod join;
 mod killed;
 mod leftover;
 mod limit;

@@ -13,7 +13,6 @@ use rowhouse_kernel::{Origin, TenantId};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::TenancyAdmin;
 use super::place::{Organizations, Place, Tenants};
 use crate::error::TenancyError;
 use crate::flow::{member, organization, tenant};
@@ -32,10 +31,13 @@ pub(super) trait Asked: 'static {
     ) -> impl Future<Output = Result<(Scope, Permission), TenancyError>> + Send;
 }
 
-impl<A: Asked> FromRequestParts<TenancyAdmin> for May<A> {
+impl<A: Asked, S: Send + Sync> FromRequestParts<S> for May<A>
+where
+    Control: FromRef<S>,
+{
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &TenancyAdmin) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let caller =
             LiveCaller::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         let refused = |problem: Problem| problem.into_response();
@@ -90,6 +92,10 @@ macro_rules! in_organization {
 in_organization! {
     /// Makes a tenant.
     CreateTenant = TenantCreate,
+    /// Invites somebody.
+    Invite = MembersInvite,
+    /// Makes keys of services.
+    ModifyKeys = PermissionsModify,
     /// Makes and changes roles.
     ModifyRoles = PermissionsModify,
 }

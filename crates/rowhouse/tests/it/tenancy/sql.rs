@@ -4,7 +4,7 @@ use reqwest::Method;
 use rowhouse_rest::RestSettings;
 use rowhouse_testkit::{LIMIT, until};
 use serde_json::{Value, json};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{Harness, harness};
 use crate::support::{SignedIn, TestApp, settings};
@@ -138,6 +138,38 @@ async fn tables_are_closed_to_callers_open_to_the_project_and_no_policy_recurses
     client.batch_execute("set role rowhouse_project").await.unwrap();
     let count: i64 = client.query_one("select count(*) from tenancy.tenants", &[]).await.unwrap().get(0);
     assert_eq!(count, 1, "and it sees the rows");
+}
+
+/// Whoever reads the tables of keys and invitations does not learn by what they are recognised.
+#[tokio::test]
+async fn digests_are_read_by_no_role_of_the_project() {
+    let harness = harness().await;
+    harness
+        .sql(
+            "insert into tenancy.api_keys (organization_id, name, hint, digest, scopes)
+               values ($ORG, 'service', 'abcd', sha256('x'), array['tenant:view']);
+             insert into tenancy.invitations (id, organization_id, email, role, token_digest, token_hint, expires_at, sent_times)
+               values (gen_random_uuid(), $ORG, 'ada@example.com', 'member', repeat('a', 64), 'abcd', now(), array[now()])",
+        )
+        .await;
+    for role in ["service_role", "rowhouse_project"] {
+        for (table, hint, digest) in
+            [("api_keys", "hint", "digest"), ("invitations", "token_hint", "token_digest")]
+        {
+            let read = |what: &str| format!("set local role {role}; select {what} from tenancy.{table}");
+            let shown = harness.client.simple_query(&read(hint)).await.unwrap();
+            assert!(
+                shown
+                    .iter()
+                    .any(|one| matches!(one, SimpleQueryMessage::Row(row) if row.get(0) == Some("abcd"))),
+                "{role} {table}"
+            );
+            for hidden in [digest, "*", &format!("{hint}, md5({digest}::text)")] {
+                let code = refused(&harness.client, &read(hidden)).await;
+                assert_eq!(code, "42501", "{role} {table} {hidden}");
+            }
+        }
+    }
 }
 
 /// Foreign keys of the project's tables to the tree, and what the data API embeds over them.
