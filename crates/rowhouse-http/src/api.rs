@@ -21,7 +21,7 @@ use serde_json::Value;
 pub use aide::axum::routing;
 pub use describe::operation;
 pub use idempotency::{Idempotency, KeptAnswer, Once, Replay, StoredResponse, idempotent};
-pub use input::{Body, Params, Segment, Segments, SentBody};
+pub use input::{Body, Params, Segment, Segments, SentBody, ThreeSegments};
 pub use output::{Created, NoContent, Raw};
 pub use page::{Cursor, Page, limit};
 pub use problem::Problem;

@@ -107,36 +107,12 @@ create table tenancy.user_profiles (
   constraint user_profiles_user_id_key unique (user_id)
 );
 
-create table tenancy.products (
-  id uuid not null default gen_random_uuid(),
-  slug text not null check (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
-  name text not null,
-  created_at timestamptz not null default now(),
-  constraint products_pkey primary key (id),
-  constraint products_slug_key unique (slug)
-);
-
-create table tenancy.entitlements (
-  id uuid not null default gen_random_uuid(),
-  tenant_id uuid not null references tenancy.tenants (id) on delete cascade,
-  product_id uuid not null references tenancy.products (id) on delete cascade,
-  -- null: every member of the tenant
-  user_id uuid references auth.users (id) on delete cascade,
-  roles text[] not null default '{}',
-  expires_at timestamptz,
-  created_at timestamptz not null default now(),
-  constraint entitlements_pkey primary key (id),
-  constraint entitlements_tenant_id_product_id_user_id_key unique nulls not distinct (tenant_id, product_id, user_id)
-);
-create index entitlements_product_id_idx on tenancy.entitlements (product_id);
-create index entitlements_user_id_idx on tenancy.entitlements (user_id);
-
 do $$
 declare
   name text;
 begin
   foreach name in array array['plans', 'organizations', 'tenants', 'organization_members', 'memberships',
-    'user_profiles', 'products', 'entitlements'] loop
+    'user_profiles'] loop
     execute format('alter table tenancy.%I enable row level security', name);
     execute format('alter table tenancy.%I force row level security', name);
     execute format('create policy owner_all on tenancy.%I to rowhouse_owner using (true) with check (true)', name);
@@ -158,14 +134,3 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   order by m.created_at, m.tenant_id
   limit 1
 $$;
-
-create function auth.has_entitlement(product text, role text) returns boolean
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select exists (
-    select from tenancy.entitlements e
-    join tenancy.products p on p.id = e.product_id
-    where e.tenant_id = auth.tenant_id() and (e.user_id is null or e.user_id = auth.uid())
-      and (e.expires_at is null or e.expires_at > now())
-      and p.slug = has_entitlement.product and has_entitlement.role = any (e.roles))
-$$;
-grant execute on function auth.has_entitlement(text, text) to public;

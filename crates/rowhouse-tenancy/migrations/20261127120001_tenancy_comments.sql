@@ -81,21 +81,6 @@ comment on column tenancy.role_permissions.organization_id is 'the organization;
 comment on column tenancy.role_permissions.role is 'the role';
 comment on column tenancy.role_permissions.permission is 'name as auth.has_permission takes it';
 
-comment on table tenancy.products is 'what a tenant can be entitled to';
-comment on column tenancy.products.id is 'key';
-comment on column tenancy.products.slug is 'name as auth.has_entitlement takes it';
-comment on column tenancy.products.name is 'display name';
-comment on column tenancy.products.created_at is 'when it was made';
-
-comment on table tenancy.entitlements is 'which tenant, or which member of it, has which product';
-comment on column tenancy.entitlements.id is 'key';
-comment on column tenancy.entitlements.tenant_id is 'the tenant';
-comment on column tenancy.entitlements.user_id is 'only this member; null means all';
-comment on column tenancy.entitlements.product_id is 'the product';
-comment on column tenancy.entitlements.roles is 'roles within the product';
-comment on column tenancy.entitlements.expires_at is 'until when; null means without end';
-comment on column tenancy.entitlements.created_at is 'since when';
-
 comment on table tenancy.tenant_limits is 'limits of a tenant''s requests, in addition to those of roles';
 comment on column tenancy.tenant_limits.tenant_id is 'the tenant';
 comment on column tenancy.tenant_limits.statement_timeout is 'longest statement; null means no limit of its own';

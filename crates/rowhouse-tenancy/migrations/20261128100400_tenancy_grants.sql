@@ -16,10 +16,10 @@ revoke execute on function tenancy.show_to_project(regclass, text[]) from public
 
 select tenancy.show_to_project(('tenancy.' || name)::regclass)
 from unnest(array['plans', 'organizations', 'tenants', 'organization_members', 'memberships', 'user_profiles', 'permissions',
-  'roles', 'role_permissions', 'modules', 'module_permissions', 'products', 'entitlements', 'tenant_limits', 'operators']) as name;
+  'roles', 'role_permissions', 'modules', 'module_permissions', 'tenant_limits', 'operators']) as name;
 
 -- the project's tables may refer to them
-grant references on tenancy.organizations, tenancy.tenants, tenancy.user_profiles, tenancy.products to rowhouse_project;
+grant references on tenancy.organizations, tenancy.tenants, tenancy.user_profiles to rowhouse_project;
 -- a product's migrations declare its modules
 grant insert, update, delete on tenancy.modules, tenancy.module_permissions to rowhouse_project;
 create policy project_write on tenancy.modules to rowhouse_project using (true) with check (true);

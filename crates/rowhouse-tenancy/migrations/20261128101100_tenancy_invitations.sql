@@ -6,7 +6,7 @@ create table tenancy.invitations (
   role text not null,
   -- [{"tenant_id", "role"}]
   tenants jsonb not null default '[]' check (jsonb_typeof(tenants) = 'array'),
-  -- [{"tenant_id", "product", "roles"}]
+  -- [{"tenant_id", "product", "role"}]
   products jsonb not null default '[]' check (jsonb_typeof(products) = 'array'),
   language text check (length(language) between 2 and 35),
   token_digest text not null check (length(token_digest) = 64),
@@ -41,7 +41,7 @@ comment on column tenancy.invitations.organization_id is 'where somebody is invi
 comment on column tenancy.invitations.email is 'address that is invited, in lower case; only its owner can accept';
 comment on column tenancy.invitations.role is 'role in the organization';
 comment on column tenancy.invitations.tenants is 'tenants with the role in each';
-comment on column tenancy.invitations.products is 'products of these tenants with the roles in each';
+comment on column tenancy.invitations.products is 'products of these tenants with the role in each';
 comment on column tenancy.invitations.language is 'language of the letter; null takes mail.language';
 comment on column tenancy.invitations.token_digest is 'SHA-256 of the newest letter''s token';
 comment on column tenancy.invitations.token_hint is 'last four characters of that token';
@@ -91,7 +91,12 @@ begin
       select t.id, g ->> 'role' from jsonb_array_elements((i).tenants) g
       join tenancy.tenants t on t.id = (g ->> 'tenant_id')::uuid and t.is_open) given
     where case when v_key is null then tenancy.refusal_of_role(v_user, (i).organization_id, given.tenant, given.role)
-      else tenancy.refusal_of_role_by_key(v_key, (i).organization_id, given.tenant, given.role) end is not null);
+      else tenancy.refusal_of_role_by_key(v_key, (i).organization_id, given.tenant, given.role) end is not null)
+    and not exists (
+    select from jsonb_array_elements((i).products) g
+    join tenancy.tenants t on t.id = (g ->> 'tenant_id')::uuid and t.is_open
+    where case when v_key is null then tenancy.refusal_of_product_role(v_user, t.id, g ->> 'product', g ->> 'role')
+      else tenancy.refusal_of_product_role_by_key(v_key, t.id, g ->> 'role') end is not null);
 end
 $$;
 comment on function tenancy.inviter_may(tenancy.invitations) is 'Whether who sent the newest letter may still give what it offers.';

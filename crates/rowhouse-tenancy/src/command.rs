@@ -1,8 +1,10 @@
-//! `orgs …` and `tenants …`: what the admin API does, as the operator of the machine. The audit log names the account.
+//! `orgs …`, `tenants …`, `products …`, `entitlements …`: what the admin API does, as the operator of the machine. The audit log names the account.
 
 pub(crate) mod audit;
+mod entitlements;
 mod limits;
 mod orgs;
+mod products;
 mod shown;
 mod tenants;
 
@@ -14,7 +16,9 @@ use serde_json::json;
 
 use crate::error::TenancyError;
 
+pub(crate) use entitlements::ENTITLEMENTS;
 pub(crate) use orgs::ORGS;
+pub(crate) use products::PRODUCTS;
 pub(crate) use tenants::TENANTS;
 
 /// A running command: the database, and the caller that it is.

@@ -61,6 +61,18 @@ pub enum TenancyError {
     /// No organization that the caller can join by the domain of the address.
     #[error("the organization cannot be joined with the address of your account")]
     NotJoinable,
+    /// Tenants have the product enabled.
+    #[error("tenants use the product; retire it, or disable it for them first")]
+    ProductInUse,
+    /// A retired product.
+    #[error("the product is retired")]
+    ProductRetired,
+    /// The tenant has not enabled the product.
+    #[error("the product is not enabled for the tenant")]
+    NotEnabled,
+    /// Another product has the application.
+    #[error("another product has this application")]
+    ApplicationTaken,
     /// The database's part.
     #[error(transparent)]
     Db(DbError),
@@ -80,9 +92,16 @@ impl From<DbError> for TenancyError {
     fn from(error: DbError) -> Self {
         let DbError::Refused(refused) = &error else { return Self::Db(error) };
         match (refused.code.as_str(), refused.constraint.as_deref().unwrap_or_default()) {
-            ("23505", "organizations_slug_key" | "tenants_organization_id_slug_key") => Self::SlugTaken,
+            (
+                "23505",
+                "organizations_slug_key" | "tenants_organization_id_slug_key" | "products_slug_key",
+            ) => Self::SlugTaken,
             ("23505", "roles_organization_id_name_key") => Self::RoleTaken,
             ("23505", "memberships_pkey" | "organization_members_pkey") => Self::IsAMember,
+            ("23505", "products_oauth_client_id_key") => Self::ApplicationTaken,
+            ("23503", "tenant_products_product_id_fkey") => Self::ProductInUse,
+            ("23503", "entitlements_tenant_id_product_id_fkey") => Self::NotEnabled,
+            ("23503", "entitlements_tenant_id_user_id_fkey") => Self::NotAMember,
             ("23503", "roles_organization_id_name_key") => Self::NoSuchRole,
             ("23503", "roles_name_in_use") => Self::RoleInUse,
             ("23503", "memberships_user_id_fkey" | "organization_members_user_id_fkey") => {

@@ -2,14 +2,17 @@
 //! for the permission first, and records what it changed. Leaves HTTP to `route`, and the command line to `command`.
 
 pub(crate) mod api_key;
+pub(crate) mod entitlement;
 pub(crate) mod input;
 pub(crate) mod invitation;
 pub(crate) mod join;
 pub(crate) mod member;
 pub(crate) mod organization;
+pub(crate) mod product;
 pub(crate) mod record;
 pub(crate) mod role;
 pub(crate) mod tenant;
+pub(crate) mod tenant_product;
 
 use rowhouse_kernel::Caller;
 use tokio_postgres::Client;

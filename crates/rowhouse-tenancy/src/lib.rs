@@ -42,6 +42,9 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261128101100_tenancy_invitations.sql",
     "20261128101200_tenancy_organization_domains.sql",
     "20261128104100_tenancy_audit.sql",
+    "20261128110000_tenancy_products.sql",
+    "20261128110010_tenancy_entitlements.sql",
+    "20261128110020_tenancy_applications.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

@@ -64,7 +64,8 @@ impl Module for TenancyModule {
     }
 
     fn commands(&self) -> Vec<CommandGroup> {
-        vec![crate::command::ORGS, crate::command::TENANTS, crate::command::audit::AUDIT]
+        use crate::command::{ENTITLEMENTS, ORGS, PRODUCTS, TENANTS, audit::AUDIT};
+        vec![ORGS, TENANTS, PRODUCTS, ENTITLEMENTS, AUDIT]
     }
 
     fn channels(&self) -> &'static [&'static str] {
@@ -118,6 +119,7 @@ fn add_routes(assembly: &mut Assembly) {
     assembly.admin("/organizations", admin::organizations, admin.clone());
     assembly.admin("/permissions", admin::permissions, admin.clone());
     assembly.admin("/organizations", admin::joins, admin.clone());
+    assembly.admin("/products", admin::products, admin.clone());
     assembly.admin("/tenants", admin::tenants, admin);
     let keys = ApiKeyAdmin {
         control: assembly.origin.database.control.clone(),

@@ -33,6 +33,22 @@ settings! {
         pub pending_invitations: u32 as "invitations" = 1_000,
         /// How long invitations are kept after they could be accepted last.
         pub invitation_retention: Duration = Duration::from_secs(90 * 86_400),
+        /// Links that `GET /admin/v1/me` gives to launchers for users who need help, each as `Title=URL`, such as `Help=https://help.example`.
+        pub support_links: Vec<String> = Vec::new(),
+    }
+}
+
+/// Title and URL of a link for users who need help.
+fn link(text: &str) -> Option<(&str, &str)> {
+    let (title, url) = text.split_once('=')?;
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    (!title.is_empty() && rest.is_some_and(|rest| !rest.is_empty())).then_some((title, url))
+}
+
+impl TenancySettings {
+    /// Titles and URLs of [`Self::support_links`].
+    pub(crate) fn links(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.support_links.iter().filter_map(|text| link(text))
     }
 }
 
@@ -42,6 +58,9 @@ impl Check for TenancySettings {
         findings.span("invitation_retention", self.invitation_retention);
         if !(Duration::from_secs(60)..=LONGEST_INVITATION).contains(&self.invitation_lifetime) {
             findings.refuse("invitation_lifetime", "expected a minute to 720 hours");
+        }
+        if self.support_links.iter().any(|text| link(text).is_none()) {
+            findings.refuse("support_links", "expected links such as \"Help=https://help.example\"");
         }
         if self.invitation_url.as_deref().is_some_and(|url| !is_page(url)) {
             let why =

@@ -2,14 +2,18 @@
 
 pub(crate) mod api_key;
 pub(crate) mod domain;
+pub(crate) mod entitlement;
 pub(crate) mod invitation;
 pub(crate) mod me;
 pub(crate) mod member;
 pub(crate) mod organization;
+pub(crate) mod product;
 pub(crate) mod role;
 pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod tenant;
+pub(crate) mod tenant_product;
+mod word;
 
 use tokio_postgres::types::{ToSql, Type};
 

@@ -29,6 +29,8 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
     ("rowhouse.find_api_key", "rowhouse-tenancy"),
     ("auth.has_permission", "rowhouse-tenancy"),
     ("auth.has_entitlement", "rowhouse-tenancy"),
+    ("auth.product_role", "rowhouse-tenancy"),
+    ("auth.enter_application", "rowhouse-tenancy"),
     ("auth.may", "rowhouse-tenancy"),
     ("auth.users_public", "rowhouse-tenancy"),
     ("auth.membership_of", "rowhouse-tenancy"),

@@ -18,6 +18,8 @@ use crate::store::{oauth_client, oauth_consent, user};
 
 /// Longest name of an authorization; a longer text is none.
 const LONGEST_NAME: usize = 64;
+/// The application is a product's.
+const NOT_ENTITLED: &str = "The user is not entitled to this product";
 
 /// Why there is nothing to decide, or no decision.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +68,8 @@ struct Pending {
     session: Uuid,
 }
 
-/// Shows a request to the user. The first to look at it is the one to decide.
+/// Shows a request to the user. The first to look at it is the one to decide. There is nothing to decide for a user who is
+/// not entitled to the product whose application asks.
 pub(crate) async fn show(
     auth: &Auth,
     caller: SignedIn,
@@ -80,6 +83,9 @@ pub(crate) async fn show(
         let (asked, user) = (&pending.question.authorization, caller.user.0);
         if asked.user.is_none() {
             oauth_authorization::claim(tx, asked.id, user).await?;
+        }
+        if !oauth_consent::enter(tx, user, asked.client).await? {
+            return Ok(Shown::Answered(refuse(&service, tx, asked, NOT_ENTITLED).await?));
         }
         let allowed = oauth_consent::find(tx, user, asked.client).await?;
         let is_covered = allowed.is_some_and(|allowed| allowed.covers(&asked.scopes));
@@ -107,9 +113,10 @@ pub(crate) async fn decide(
         // Nobody decides about what they have not been shown.
         asked.user.ok_or(ConsentError::NotFound)?;
         if decision == Decision::Deny {
-            oauth_authorization::deny(tx, asked.id).await?;
-            let told = ("access_denied", "User denied the request".to_owned());
-            return Ok(Reply::error(&asked.redirect_uri, told, asked.state.as_deref(), &service.issuer));
+            return refuse(&service, tx, asked, "User denied the request").await;
+        }
+        if !oauth_consent::enter(tx, caller.user.0, asked.client).await? {
+            return refuse(&service, tx, asked, NOT_ENTITLED).await;
         }
         if pending.lacks_factor {
             return Err(ConsentError::NeedsAal2);
@@ -144,6 +151,18 @@ async fn lock(
     }
     let client = oauth_client::find(tx, authorization.client).await?.ok_or(ConsentError::NotFound)?;
     Ok(Pending { question: Question { authorization, client, user }, lacks_factor, session })
+}
+
+/// Ends the request; what the application is told (RFC 6749 section 4.1.2.1).
+async fn refuse(
+    auth: &Auth,
+    tx: &Transaction<'_>,
+    asked: &Authorization,
+    why: &str,
+) -> Result<Reply, ConsentError> {
+    oauth_authorization::deny(tx, asked.id).await?;
+    let told = ("access_denied", why.to_owned());
+    Ok(Reply::error(&asked.redirect_uri, told, asked.state.as_deref(), &auth.issuer))
 }
 
 /// Gives the request a code.

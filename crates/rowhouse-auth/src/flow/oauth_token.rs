@@ -41,6 +41,9 @@ pub(crate) enum OauthTokenError {
 }
 carry_fault!(OauthTokenError);
 
+/// The application is a product's, and the entitlement has ended since the user agreed.
+const NOT_ENTITLED: OauthTokenError = OauthTokenError::Grant("The user is not entitled to this product");
+
 /// How the application says who it is.
 #[derive(Debug)]
 pub(crate) struct Credentials {
@@ -146,10 +149,13 @@ pub(crate) async fn refresh(
     let operation = client.operation("auth.find_client_session");
     let granted: Result<_, Fault> = auth.control.statement(&operation, find).await;
     let Some(granted) = granted? else { return Err(invalid) };
+    if !granted.may_enter {
+        return Err(NOT_ENTITLED);
+    }
     let scopes = match scope {
-        None => granted,
+        None => granted.scopes,
         Some(wanted) => {
-            let wanted = Scopes::parse(wanted).filter(|wanted| granted.covers(wanted));
+            let wanted = Scopes::parse(wanted).filter(|wanted| granted.scopes.covers(wanted));
             wanted.ok_or(OauthTokenError::Scope)?
         }
     };
@@ -187,6 +193,9 @@ async fn open(
     let user = row.ok_or(OauthTokenError::Grant("User not found for authorization code"))?.user;
     if user.is_banned(now) {
         return Err(OauthTokenError::Grant("User is banned"));
+    }
+    if !oauth_consent::enter(tx, user.id, asked.client).await? {
+        return Err(NOT_ENTITLED);
     }
     let delegation = Delegation { client: asked.client, scopes: asked.scopes.clone() };
     let new = session::new_session(auth, user.id, Method::OauthAuthorizationCode.into());

@@ -112,15 +112,36 @@ pub(crate) async fn open_session(
     Ok((opened.session, opened.membership))
 }
 
-/// What the session of an application may do; `None` if it is not that application's, or gone.
+/// The session of an application.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// What it may do.
+    pub(crate) scopes: Scopes,
+    /// Whether its user may still use the application.
+    pub(crate) may_enter: bool,
+}
+
+/// `None` if it is not that application's, or gone.
 pub(crate) async fn find_session(
     connection: &Connection,
     session: Uuid,
     client: Uuid,
-) -> Result<Option<Scopes>, Fault> {
-    let sql = "select coalesce(scopes, '') from auth.sessions where id = $1 and oauth_client_id = $2";
+) -> Result<Option<Found>, Fault> {
+    let sql = "select coalesce(scopes, ''), auth.enter_application(user_id, oauth_client_id)
+               from auth.sessions where id = $1 and oauth_client_id = $2";
     let row = connection.query_typed_opt(sql, &[(&session, Type::UUID), (&client, Type::UUID)]).await?;
-    row.map(|row| Ok(Scopes::of_stored(&row.try_get::<_, String>(0)?))).transpose()
+    let read = |row: tokio_postgres::Row| {
+        let scopes = Scopes::of_stored(&row.try_get::<_, String>(0)?);
+        Ok(Found { scopes, may_enter: row.try_get(1)? })
+    };
+    row.map(read).transpose()
+}
+
+/// Whether a user may use an application: one of no product, or of a product that he is entitled to. Notes the use.
+pub(crate) async fn enter(connection: &Connection, user: Uuid, client: Uuid) -> Result<bool, Fault> {
+    let sql = "select auth.enter_application($1, $2)";
+    let row = connection.query_typed_one(sql, &[(&user, Type::UUID), (&client, Type::UUID)]).await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Ends the session that a code gave.

@@ -4,6 +4,7 @@ mod attack;
 mod client;
 mod consent;
 mod flow;
+mod product;
 mod token;
 
 use std::time::Duration;

@@ -137,6 +137,31 @@ impl<A: JsonSchema, B: JsonSchema> OperationInput for Segments<A, B> {
     }
 }
 
+/// The three parameters of the path, in order.
+#[derive(Debug, Clone)]
+pub struct ThreeSegments<A, B, C>(pub A, pub B, pub C);
+
+impl<A: FromStr, B: FromStr, C: FromStr, S: Send + Sync> FromRequestParts<S> for ThreeSegments<A, B, C> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut all = segments(parts, state).await?.into_iter();
+        Ok(Self(read_segment(all.next())?, read_segment(all.next())?, read_segment(all.next())?))
+    }
+}
+
+impl<A: JsonSchema, B: JsonSchema, C: JsonSchema> OperationInput for ThreeSegments<A, B, C> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let schemas = [
+            context.schema.subschema_for::<A>(),
+            context.schema.subschema_for::<B>(),
+            context.schema.subschema_for::<C>(),
+        ];
+        let schemas = schemas.map(schemars::Schema::to_value).to_vec();
+        operation.extensions.insert(super::describe::SEGMENTS.to_owned(), schemas.into());
+    }
+}
+
 async fn segments<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<(String, String)>, Problem> {
     let all = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
     all.map(|Path(all)| all).map_err(|_| Problem::malformed("the path is not UTF-8"))

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 
-use super::input::check_name;
+use super::input::{check_end, check_name};
 use super::organization;
 use super::record::{Change, record};
 use super::role::require_all;
@@ -54,10 +54,7 @@ fn check(new: &NewApiKey<'_>, now: OffsetDateTime) -> Result<(), TenancyError> {
     if new.scopes.is_empty() || new.scopes.iter().enumerate().any(is_repeated) {
         return Err(invalid("scopes: at least one permission, and each once"));
     }
-    if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("expires_at: not in the future"));
-    }
-    Ok(())
+    check_end(new.expires_at, now)
 }
 
 /// Ends a key at once; one that was revoked before stays as it is.

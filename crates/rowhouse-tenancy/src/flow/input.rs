@@ -1,5 +1,7 @@
 //! What callers may write: names, slugs and reasons within their bounds.
 
+use time::OffsetDateTime;
+
 use crate::error::TenancyError;
 
 /// Longest name, in characters.
@@ -8,6 +10,8 @@ const MAX_NAME: usize = 200;
 const MAX_SLUG: usize = 63;
 /// Longest reason or description, in characters.
 const MAX_TEXT: usize = 500;
+/// Longest URL, in bytes.
+const MAX_URL: usize = 2048;
 
 /// A name of 1 to 200 characters.
 pub(crate) fn check_name(name: &str) -> Result<&str, TenancyError> {
@@ -26,6 +30,24 @@ pub(crate) fn check_slug(slug: &str) -> Result<&str, TenancyError> {
 pub(crate) fn check_text<'a>(name: &str, text: &'a str) -> Result<&'a str, TenancyError> {
     let fits = text.chars().count() <= MAX_TEXT;
     if fits { Ok(text) } else { Err(invalid(&format!("{name}: at most 500 characters"))) }
+}
+
+/// An absolute address of a web page or picture.
+pub(crate) fn check_url<'a>(name: &str, url: &'a str) -> Result<&'a str, TenancyError> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control();
+    let fits =
+        url.len() <= MAX_URL && rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(is_plain));
+    if fits {
+        Ok(url)
+    } else {
+        Err(invalid(&format!("{name}: an https or http URL of at most {MAX_URL} bytes")))
+    }
+}
+
+/// A time that is to come.
+pub(crate) fn check_end(end: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), TenancyError> {
+    if end.is_some_and(|end| end <= now) { Err(invalid("expires_at: not in the future")) } else { Ok(()) }
 }
 
 /// The slug that a name suggests.
@@ -59,6 +81,15 @@ mod tests {
         }
         assert!(slug_of("株式会社").is_err());
         assert_eq!(slug_of(&"x".repeat(200)).unwrap().len(), 63);
+    }
+
+    #[test]
+    fn only_addresses_of_the_web_are_urls() {
+        assert!(check_url("u", "https://a.example/x?y=z").is_ok() && check_url("u", "http://a").is_ok());
+        let long = format!("https://{}", "x".repeat(2048));
+        for url in ["", "https://", "javascript:alert(1)", "data:,x", "//a.example", "https://a b", &long] {
+            assert!(check_url("u", url).is_err(), "{url}");
+        }
     }
 
     #[test]

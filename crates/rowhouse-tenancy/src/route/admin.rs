@@ -2,6 +2,8 @@
 //! the service key.
 
 mod api_key;
+mod entitlement;
+mod instant;
 mod invitation;
 mod join;
 mod list;
@@ -11,9 +13,11 @@ mod member;
 mod organization;
 mod place;
 mod problem;
+mod product;
 mod role;
 mod suspension;
 mod tenant;
+mod tenant_product;
 
 use axum::extract::FromRef;
 use rowhouse_db::Control;
@@ -25,6 +29,7 @@ pub(crate) use invitation::{InvitationAdmin, in_organization as invitations, of_
 pub(crate) use join::routes as joins;
 pub(crate) use me::{me, permissions};
 pub(crate) use organization::organizations;
+pub(crate) use product::products;
 pub(crate) use tenant::tenants;
 
 /// Longest page.

@@ -12,6 +12,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::Bound;
+use super::product::ProductRole;
 
 pub(crate) use change::{NewInvitation, Token, accept, create, end_expired, renew, revoke};
 pub(crate) use held::{Held, find_held, find_user};
@@ -33,20 +34,7 @@ pub(crate) struct ProductOffer {
     pub(crate) tenant_id: Uuid,
     /// The product's slug.
     pub(crate) product: String,
-    pub(crate) roles: Vec<ProductRole>,
-}
-
-/// A role in a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum ProductRole {
-    Owner,
-    Admin,
-    Editor,
-    Viewer,
-    Analyst,
-    Contributor,
-    Member,
+    pub(crate) role: ProductRole,
 }
 
 /// What has become of an invitation.
@@ -235,25 +223,4 @@ pub(crate) async fn is_member(
                  where m.organization_id = $1 and lower(u.email) = $2 and u.deleted_at is null)";
     let row = client.query_typed_one(sql, &[(&organization.0, Type::UUID), (&email, Type::TEXT)]).await?;
     Ok(row.try_get(0)?)
-}
-
-/// Whether there is a product of this slug.
-pub(crate) async fn is_product(client: &Client, slug: &str) -> Result<bool, DbError> {
-    let sql = "select exists (select from tenancy.products p where p.slug = $1)";
-    Ok(client.query_typed_one(sql, &[(&slug, Type::TEXT)]).await?.try_get(0)?)
-}
-
-/// Gives a user a product of a tenant, unless he has it or there is no such product any more; says whether it did.
-pub(crate) async fn give_product(client: &Client, user: Uuid, offer: &ProductOffer) -> Result<bool, DbError> {
-    let sql = "insert into tenancy.entitlements (tenant_id, product_id, user_id, roles)
-               select $1, p.id, $3, array(select jsonb_array_elements_text($4)) from tenancy.products p where p.slug = $2
-               on conflict do nothing";
-    let roles = Json(&offer.roles);
-    let parameters: [Bound<'_>; 4] = [
-        (&offer.tenant_id, Type::UUID),
-        (&offer.product, Type::TEXT),
-        (&user, Type::UUID),
-        (&roles, Type::JSONB),
-    ];
-    Ok(client.execute_typed(sql, &parameters).await? > 0)
 }

@@ -1,9 +1,13 @@
 //! The tree of organizations over HTTP, SQL and the command line.
 
 mod command;
+mod entitled;
+mod entitlement;
+mod launcher;
 mod life;
 mod member;
 mod model;
+mod product;
 mod role;
 mod sql;
 

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{InvitationError, record_invitation};
+use crate::flow::entitlement;
 use crate::flow::join::ensure_member;
 use crate::store::invitation::{self as store, Held, InvitationStatus, TenantOffer};
 use crate::store::member::Group;
@@ -112,7 +113,8 @@ async fn join(tx: &Client, user: Uuid, held: &Held) -> Result<Accepted, Invitati
     }
     for product in &invitation.products {
         if tenants.iter().any(|tenant| tenant.tenant_id == product.tenant_id) {
-            store::give_product(tx, user, product).await?;
+            let group = Group { organization, tenant: Some(TenantId(product.tenant_id)) };
+            entitlement::give(tx, group, user, product, (&invitation.invited_by, &how)).await?;
         }
     }
     let organization_name = held.organization_name.clone();

@@ -5,11 +5,12 @@ use tokio_postgres::Client;
 
 use super::InvitationError;
 use crate::error::TenancyError;
+use crate::flow::entitlement;
 use crate::flow::member::require_grantable;
 use crate::permission::{Permission, Scope, require};
-use crate::store::invitation::{self as store, Invitation, ProductOffer, TenantOffer};
+use crate::store::invitation::{Invitation, ProductOffer, TenantOffer};
 use crate::store::member::Group;
-use crate::store::{role, tenant};
+use crate::store::{role, tenant, tenant_product};
 
 /// Most tenants, and most products, of an invitation.
 const MOST: usize = 50;
@@ -46,13 +47,14 @@ pub(super) async fn require_offer(
         }
         require_role(tx, caller, Group { organization, tenant: Some(TenantId(*tenant_id)) }, role).await?;
     }
-    for ProductOffer { tenant_id, product, .. } in offer.products {
-        require(tx, caller, Scope::Tenant(TenantId(*tenant_id)), Permission::TenantApps)
-            .await
-            .map_err(TenancyError::from)?;
-        if !store::is_product(tx, product).await? {
-            return Err(invalid(&format!("products: there is no product {product:.80}")));
+    for ProductOffer { tenant_id, product, role } in offer.products {
+        let id = TenantId(*tenant_id);
+        let permission = Permission::TenantApps;
+        require(tx, caller, Scope::Tenant(id), permission).await.map_err(TenancyError::from)?;
+        if !tenant_product::is_enabled(tx, id, product).await? {
+            return Err(invalid(&format!("products: the tenant has not enabled {product:.80}")));
         }
+        entitlement::require_role(tx, caller, id, (product, role.name())).await?;
     }
     Ok(())
 }
@@ -74,9 +76,6 @@ fn check_form(offer: &Offer<'_>) -> Result<(), InvitationError> {
     }
     if products.iter().any(|product| !tenant_ids.contains(&product.tenant_id)) {
         return Err(invalid("products: of tenants of the invitation only"));
-    }
-    if products.iter().any(|product| product.roles.is_empty() || has_repeated(&product.roles)) {
-        return Err(invalid("products: at least one role, and each once"));
     }
     Ok(())
 }

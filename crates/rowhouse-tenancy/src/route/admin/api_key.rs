@@ -12,12 +12,11 @@ use rowhouse_http::api::{
 use rowhouse_kernel::{ApiKeyId, OrganizationId, Origin, SharedRng, TenantId, new_id};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::MOST_LISTED;
+use super::instant::read_end;
 use super::may::{May, ModifyKeys};
 use crate::flow::{api_key as flow, organization};
 use crate::permission::Permission;
@@ -113,7 +112,7 @@ async fn create(
     Segment(id): Segment<Uuid>,
     Body(body): Body<NewBody>,
 ) -> Result<Created<Issued>, Problem> {
-    let expires_at = body.expires_at.as_deref().map(read_time).transpose()?;
+    let expires_at = body.expires_at.as_deref().map(read_end).transpose()?;
     let secret = rowhouse_crypto::ApiKey::generate(&*admin.rng);
     let (key_id, now) = (new_id(&*origin.clock, &*admin.rng), origin.clock.now());
     let text = secret.expose().to_owned();
@@ -132,11 +131,6 @@ async fn create(
     };
     let made = admin.control.run_tx(&origin.operation("tenancy.create_api_key"), create).await?;
     Ok(Created(Issued { key: Some(text), ..made.0 }))
-}
-
-fn read_time(text: &str) -> Result<OffsetDateTime, Problem> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| Problem::invalid("expires_at: a time as in 2027-01-31T12:00:00Z"))
 }
 
 async fn revoke(

@@ -9,13 +9,13 @@ use http::request::Parts;
 use rowhouse_db::Control;
 use rowhouse_http::LiveCaller;
 use rowhouse_http::api::{Problem, Segment};
-use rowhouse_kernel::{Origin, TenantId};
+use rowhouse_kernel::{Operation, Origin, TenantId};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::place::{Organizations, Place, Tenants};
 use crate::error::TenancyError;
-use crate::flow::{member, organization, tenant};
+use crate::flow::{member, organization, product, tenant};
 use crate::permission::{Permission, Scope, require};
 use crate::store::status::Step;
 
@@ -40,19 +40,49 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let caller =
             LiveCaller::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
-        let refused = |problem: Problem| problem.into_response();
-        let Segment(id) = Segment::<Uuid>::from_request_parts(parts, state).await.map_err(refused)?;
-        let origin = Extension::<Origin>::from_request_parts(parts, state).await;
-        let Extension(origin) = origin.map_err(IntoResponse::into_response)?;
-        let asking = caller.clone();
+        let segment = Segment::<Uuid>::from_request_parts(parts, state).await;
+        let Segment(id) = segment.map_err(IntoResponse::into_response)?;
+        let user = caller.clone();
         let check = async move |client: &Client| {
             let (scope, permission) = A::scope(client, id).await?;
-            Ok::<_, Problem>(require(client, &asking, scope, permission).await?)
+            Ok::<_, Problem>(require(client, &user, scope, permission).await?)
         };
-        let control = Control::from_ref(state);
-        control.statement(&origin.operation("tenancy.require_permission"), check).await.map_err(refused)?;
+        let operation = operation(parts, state).await?;
+        let checked = Control::from_ref(state).statement(&operation, check).await;
+        checked.map_err(IntoResponse::into_response)?;
         Ok(Self(caller, PhantomData))
     }
+}
+
+/// Extractor: a live caller who administers the products of the installation.
+pub(super) struct ProductAdministrator(pub(super) LiveCaller);
+
+impl<S: Send + Sync> FromRequestParts<S> for ProductAdministrator
+where
+    Control: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let caller =
+            LiveCaller::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let user = caller.clone();
+        let check = async move |client: &Client| {
+            Ok::<_, Problem>(product::require_administration(client, &user).await?)
+        };
+        let operation = operation(parts, state).await?;
+        let checked = Control::from_ref(state).statement(&operation, check).await;
+        checked.map_err(IntoResponse::into_response)?;
+        Ok(Self(caller))
+    }
+}
+
+impl OperationInput for ProductAdministrator {}
+
+async fn operation<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Operation, Response> {
+    let origin = Extension::<Origin>::from_request_parts(parts, state).await;
+    let Extension(origin) = origin.map_err(IntoResponse::into_response)?;
+    Ok(origin.operation("tenancy.require_permission"))
 }
 
 /// The path's parameters are described by the handler's own extractor.

@@ -1,5 +1,7 @@
 //! `/admin/v1/me`: what a launcher shows of its user; `/admin/v1/permissions`: what can be permitted.
 
+mod described;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use rowhouse_http::LiveCaller;
@@ -8,17 +10,18 @@ use rowhouse_http::api::{Problem, Raw, Routes, operation};
 use rowhouse_kernel::Origin;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use tokio_postgres::Client;
-use uuid::Uuid;
 
+use self::described::Me;
 use super::TenancyAdmin;
-use crate::permission::{OperatorRole, Permission};
+use crate::permission::Permission;
 use crate::store::me as store;
 
 /// The path `/admin/v1/me`.
 pub(crate) fn me() -> Routes<TenancyAdmin> {
-    let shown = operation("getMe", "The caller, and where he is a member", &[]);
+    let shown =
+        operation("getMe", "What a launcher shows: the caller, where he is a member, what he may use", &[]);
     Routes::default().at("/", get_with(show, shown))
 }
 
@@ -28,69 +31,25 @@ pub(crate) fn permissions() -> Routes<TenancyAdmin> {
         .at("/", get_with(list, operation("listPermissions", "What roles can be permitted", &[])))
 }
 
-/// The caller.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only described")]
-struct Me {
-    /// Null for the service key.
-    user: Option<MyUser>,
-    /// Beside the tree of organizations.
-    operator_role: Option<OperatorRole>,
-    /// Open ones, the 200 of the oldest memberships at most, by name.
-    organizations: Vec<MyOrganization>,
-    /// Open ones, the 200 of the oldest memberships at most, by name.
-    tenants: Vec<MyTenant>,
-}
-
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only described")]
-struct MyUser {
-    id: Uuid,
-    email: Option<String>,
-    /// From the profile.
-    full_name: Option<String>,
-}
-
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only described")]
-struct MyOrganization {
-    id: Uuid,
-    name: String,
-    slug: String,
-    /// `trial` or `active`.
-    status: String,
-    /// Made by its owner's sign-up.
-    is_personal: bool,
-    /// The caller's.
-    role: String,
-    /// Of the role.
-    permissions: Vec<Permission>,
-}
-
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only described")]
-struct MyTenant {
-    id: Uuid,
-    organization_id: Uuid,
-    name: String,
-    slug: String,
-    /// `trial` or `active`.
-    status: String,
-    branding: Map<String, Value>,
-    /// The caller's.
-    role: String,
-    /// Active members.
-    member_count: i64,
-}
-
 async fn show(
     State(tenancy): State<TenancyAdmin>,
     caller: LiveCaller,
     Extension(origin): Extension<Origin>,
 ) -> Result<Json<Raw<Me>>, Problem> {
-    let find = async move |client: &Client| store::find(client, caller.user.map(|user| user.0)).await;
-    let found = tenancy.control.statement(&origin.operation("tenancy.find_me"), find).await?;
+    let (user, session) = (caller.user.map(|user| user.0), caller.session.map(|session| session.0));
+    let find = async move |client: &Client| store::find(client, user, session).await;
+    let mut found = tenancy.control.statement(&origin.operation("tenancy.find_me"), find).await?;
+    found["impersonation"] = impersonation(&caller.claims);
+    found["support_links"] =
+        tenancy.settings.links().map(|(title, url)| json!({ "title": title, "url": url })).collect();
     Ok(Json(Raw::new(found)))
+}
+
+/// The claim `impersonation`, or `act` (RFC 8693 section 4.1), if somebody else acts as the user.
+fn impersonation(claims: &str) -> Value {
+    let claims: Value = serde_json::from_str(claims).unwrap_or_default();
+    let named = ["impersonation", "act"].iter().map(|name| &claims[name]);
+    named.into_iter().find(|claim| claim.is_object()).cloned().unwrap_or_default()
 }
 
 /// What can be permitted.
@@ -109,4 +68,20 @@ struct Permitted {
 async fn list(_: LiveCaller) -> Result<Json<Permissions>, Problem> {
     let describe = |name: &Permission| Permitted { name: *name, description: name.description() };
     Ok(Json(Permissions { items: Permission::ALL.iter().map(describe).collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_acts_as_the_user_is_read_from_the_claims() {
+        let acting = json!({ "sub": "operator" });
+        for name in ["impersonation", "act"] {
+            assert_eq!(impersonation(&json!({ "sub": "a", name: acting }).to_string()), acting);
+        }
+        for claims in ["", "{}", r#"{"act": "x"}"#, r#"{"user_metadata": {"act": {}}}"#] {
+            assert_eq!(impersonation(claims), Value::Null, "{claims}");
+        }
+    }
 }

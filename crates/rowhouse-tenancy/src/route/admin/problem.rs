@@ -34,6 +34,10 @@ impl From<TenancyError> for Problem {
             TenancyError::WrongStatus(_) => conflict("wrong_status"),
             TenancyError::TooLate => conflict("too_late"),
             TenancyError::TooMany(_) => conflict("too_many"),
+            TenancyError::ProductInUse => conflict("product_in_use"),
+            TenancyError::ProductRetired => conflict("product_retired"),
+            TenancyError::NotEnabled => conflict("not_enabled"),
+            TenancyError::ApplicationTaken => conflict("application_taken"),
             TenancyError::Db(error) => error.into(),
         }
     }

@@ -19,7 +19,7 @@ use super::list::ListQuery;
 use super::may::{Cancel, CreateTenant, May, Reactivate, Restore, Suspend, Take, Update};
 use super::place::Tenants;
 use super::suspension::Suspension;
-use super::{TenancyAdmin, member};
+use super::{TenancyAdmin, entitlement, member, tenant_product};
 use crate::flow::{narrowed_to, organization, tenant as flow};
 use crate::permission::Permission;
 use crate::store::search::Search;
@@ -46,7 +46,7 @@ pub(crate) fn tenants() -> Routes<TenancyAdmin> {
             .patch_with(change, changed)
             .delete_with(delete, deleted),
     );
-    member::in_tenant(steps(routes))
+    entitlement::routes(tenant_product::routes(member::in_tenant(steps(routes))))
 }
 
 fn steps(routes: Routes<TenancyAdmin>) -> Routes<TenancyAdmin> {

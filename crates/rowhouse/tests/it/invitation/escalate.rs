@@ -39,31 +39,76 @@ async fn nobody_invites_above_himself() {
 async fn tenants_and_products_are_of_the_organization() {
     let harness = harness().await;
     let stranger = harness.app.sign_up("stranger@example.com").await;
-    harness.sql("insert into tenancy.products (slug, name) values ('crm', 'CRM')").await;
+    harness
+        .sql(
+            "insert into tenancy.products (slug, name) values ('crm', 'CRM'), ('erp', 'ERP');
+             insert into tenancy.tenant_products (tenant_id, product_id, environment)
+             select $TENANT, id, 'production' from tenancy.products where slug = 'crm'",
+        )
+        .await;
     let own = harness.owner.tenant.clone();
     let with = |tenants: Value, products: Value| json!({ "email": "ada@example.com", "tenants": tenants, "products": products });
     let tenant = |id: &str, role: &str| json!({ "tenant_id": id, "role": role });
-    let product =
-        |id: &str, slug: &str, roles: Value| json!({ "tenant_id": id, "product": slug, "roles": roles });
+    let product = |id: &str, slug: &str| json!({ "tenant_id": id, "product": slug, "role": "EDITOR" });
     for (tenants, products) in [
         (json!([tenant(&stranger.tenant, "member")]), json!([])),
         (json!([tenant("0198d5a1-0000-7000-8000-000000000001", "member")]), json!([])),
         (json!([tenant(&own, "member"), tenant(&own, "admin")]), json!([])),
-        (json!([]), json!([product(&own, "crm", json!(["EDITOR"]))])),
-        (json!([tenant(&own, "member")]), json!([product(&own, "cms", json!(["EDITOR"]))])),
-        (json!([tenant(&own, "member")]), json!([product(&own, "crm", json!([]))])),
-        (json!([tenant(&own, "member")]), json!([product(&stranger.tenant, "crm", json!(["EDITOR"]))])),
+        (json!([]), json!([product(&own, "crm")])),
+        (json!([tenant(&own, "member")]), json!([product(&own, "cms")])),
+        (json!([tenant(&own, "member")]), json!([product(&own, "erp")])),
+        (json!([tenant(&own, "member")]), json!([product(&own, "crm"), product(&own, "crm")])),
+        (json!([tenant(&own, "member")]), json!([product(&stranger.tenant, "crm")])),
     ] {
         refused(&harness, &harness.owner.token, with(tenants, products), 422, "invalid").await;
     }
-    let body =
-        with(json!([tenant(&own, "member")]), json!([product(&own, "crm", json!(["EDITOR", "VIEWER"]))]));
+    let body = with(json!([tenant(&own, "member")]), json!([product(&own, "crm")]));
     let (_, token) = harness.invited(body).await;
     let ada = harness.app.sign_up("ada@example.com").await;
     assert_eq!(harness.accept(&ada, &token).await.status, StatusCode::OK);
-    let given =
-        format!("tenancy.entitlements where user_id = '{}' and roles = array['EDITOR', 'VIEWER']", ada.id);
+    let given = format!(
+        "tenancy.entitlements where user_id = '{}' and role = 'EDITOR' and granted_by = '{}'",
+        ada.id, harness.owner.id
+    );
     assert_eq!(harness.count(&given).await, 1);
+    assert_eq!(harness.count("audit.entries where action = 'entitlement_granted'").await, 1);
+}
+
+/// A product is offered within what the inviter may give, and as long as he may.
+#[tokio::test]
+async fn nobody_invites_to_more_of_a_product_than_he_may_give() {
+    let harness = harness().await;
+    harness
+        .sql(
+            "insert into tenancy.products (slug, name) values ('crm', 'CRM');
+             insert into tenancy.tenant_products (tenant_id, product_id, environment)
+             select $TENANT, id, 'production' from tenancy.products",
+        )
+        .await;
+    let manager = harness.member("manager@example.com", "manager").await;
+    let body = |email: &str, role: &str| {
+        let tenant = &harness.owner.tenant;
+        json!({
+            "email": email, "tenants": [{ "tenant_id": tenant, "role": "member" }],
+            "products": [{ "tenant_id": tenant, "product": "crm", "role": role }],
+        })
+    };
+    refused(&harness, &manager.token, body("ada@example.com", "ADMIN"), 403, "forbidden").await;
+    refused(&harness, &manager.token, body("ada@example.com", "OWNER"), 403, "owners_only").await;
+    let sent = harness.invite_by(&manager.token, body("ada@example.com", "EDITOR")).await;
+    assert_eq!(sent.status, StatusCode::CREATED, "{}", sent.text);
+    let token = harness.token().await;
+    // In a role that invites members to organization and tenant, but gives no products.
+    harness
+        .sql(&format!(
+            "insert into tenancy.roles (organization_id, name) values ($ORGANIZATION, 'host');
+             insert into tenancy.role_permissions (organization_id, role, permission)
+             select $ORGANIZATION, 'host', name from tenancy.permissions where name <> 'tenant:apps';
+             update tenancy.organization_members set role = 'host' where user_id = '{}' and organization_id = $ORGANIZATION",
+            manager.id
+        ))
+        .await;
+    assert_eq!(refusal(&harness.preview(&token).await), (410, "invitation_revoked".to_owned()));
 }
 
 #[tokio::test]

@@ -45,6 +45,59 @@ async fn organizations_and_tenants_live_and_die_on_the_command_line() {
     assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 10);
 }
 
+#[tokio::test]
+async fn products_are_enabled_and_given_on_the_command_line() {
+    let db = TestDatabase::create().await;
+    let client = db.superuser().await;
+    client
+        .batch_execute("insert into auth.users (id, email) values (gen_random_uuid(), 'ann@example.com')")
+        .await
+        .unwrap();
+    let sql = "select tenant_id::text from tenancy.memberships";
+    let tenant: String = client.query_one(sql, &[]).await.unwrap().get(0);
+    let folder = Folder::with_settings(&format!("[db]\nurl = \"{}\"\n", db.urls.control.expose()));
+    let json = |args: &[&str], code: i32| {
+        let run = folder.run(&[args, &["--json"]].concat());
+        assert_eq!(run.code, code, "{args:?}: {run:?}");
+        run.document()
+    };
+    let launcher = ["--launcher-url", "https://crm.example", "--scope", "openid", "--scope", "email"];
+    let made = json(&[&["products", "create", "crm", "CRM"], &launcher[..]].concat(), 0);
+    assert_eq!((&made["slug"], &made["scopes"]), (&json!("crm"), &json!(["openid", "email"])));
+    json(&["products", "create", "crm", "CRM"], 1);
+    assert_eq!(json(&["products", "list"], 0)["items"][0]["launcher_url"], "https://crm.example");
+    let grant = ["entitlements", "grant", &tenant, "crm", "ann@example.com", "--role", "EDITOR"];
+    assert_eq!(json(&grant, 1)["message"], "the product is not enabled for the tenant");
+    assert_eq!(folder.run(&["products", "enable", "crm", &tenant, "--environment", "moon"]).code, 2);
+    json(&["products", "enable", "crm", &tenant, "--environment", "staging"], 0);
+    assert_eq!(json(&["products", "list", "--tenant", &tenant], 0)["items"][0]["environment"], "staging");
+    assert_eq!(json(&grant, 0)["role"], "EDITOR");
+    json(
+        &[
+            "entitlements",
+            "grant",
+            &tenant,
+            "crm",
+            "all",
+            "--role",
+            "VIEWER",
+            "--expires-at",
+            "2020-01-01T00:00:00Z",
+        ],
+        1,
+    );
+    json(&["entitlements", "grant", &tenant, "crm", "all", "--role", "VIEWER"], 0);
+    let listed = json(&["entitlements", "list", &tenant, "--product", "crm", "--user", "ann@example.com"], 0);
+    assert_eq!((&listed["items"][0]["role"], &listed["items"][1]), (&json!("EDITOR"), &json!(null)));
+    assert!(folder.run(&["entitlements", "list", &tenant]).out.contains("ann@example.com"));
+    json(&["entitlements", "revoke", &tenant, "crm", "ann@example.com"], 0);
+    json(&["entitlements", "revoke", &tenant, "crm", "ann@example.com"], 1);
+    json(&["products", "disable", "crm", &tenant, "--environment", "staging"], 0);
+    json(&["products", "disable", "crm", &tenant, "--environment", "staging"], 1);
+    let sql = "select count(*) from audit.entries where source = 'tenancy' and actor like 'operator:%'";
+    assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 6);
+}
+
 /// Word for word what a guide for another system says.
 #[tokio::test]
 async fn literal_sql_of_an_existing_guide_runs_in_psql() {

@@ -10,7 +10,7 @@ use super::{Harness, harness};
 use crate::support::{SignedIn, TestApp, settings};
 
 /// What a query gives a signed-in user of the data API, as JSON.
-async fn seen(client: &Client, user: &SignedIn, query: &str) -> Value {
+pub(super) async fn seen(client: &Client, user: &SignedIn, query: &str) -> Value {
     let claims = json!({ "sub": user.id, "tenant_id": user.tenant, "role": "authenticated" }).to_string();
     let begin = format!(
         "begin; set local role authenticated; select set_config('request.jwt.claims', '{claims}', true)"
