@@ -15,7 +15,7 @@ mod place;
 mod problem;
 mod product;
 mod role;
-mod suspension;
+mod step;
 mod tenant;
 mod tenant_product;
 

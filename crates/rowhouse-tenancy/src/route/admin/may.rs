@@ -9,13 +9,13 @@ use http::request::Parts;
 use rowhouse_db::Control;
 use rowhouse_http::LiveCaller;
 use rowhouse_http::api::{Problem, Segment};
-use rowhouse_kernel::{Operation, Origin, TenantId};
+use rowhouse_kernel::{Operation, Origin};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::place::{Organizations, Place, Tenants};
+use super::place::{Organizations, Place};
 use crate::error::TenancyError;
-use crate::flow::{member, organization, product, tenant};
+use crate::flow::{member, product};
 use crate::permission::{Permission, Scope, require};
 use crate::store::status::Step;
 
@@ -155,14 +155,8 @@ steps! {
     Restore = Step::Restore(std::time::Duration::ZERO),
 }
 
-impl<S: Named> Asked for Take<Organizations, S> {
-    async fn scope(_: &Client, id: Uuid) -> Result<(Scope, Permission), TenancyError> {
-        Ok(organization::asked_for(rowhouse_kernel::OrganizationId(id), S::STEP))
-    }
-}
-
-impl<S: Named> Asked for Take<Tenants, S> {
+impl<P: Place, S: Named> Asked for Take<P, S> {
     async fn scope(client: &Client, id: Uuid) -> Result<(Scope, Permission), TenancyError> {
-        tenant::asked_for(client, TenantId(id), S::STEP).await
+        P::asked_for(client, id, S::STEP).await
     }
 }

@@ -45,11 +45,15 @@ async fn show(
     Ok(Json(Raw::new(found)))
 }
 
-/// The claim `impersonation`, or `act` (RFC 8693 section 4.1), if somebody else acts as the user.
+/// By the claims `act` (RFC 8693 section 4.1) and `impersonation_id`, if an operator acts as the user.
 fn impersonation(claims: &str) -> Value {
     let claims: Value = serde_json::from_str(claims).unwrap_or_default();
-    let named = ["impersonation", "act"].iter().map(|name| &claims[name]);
-    named.into_iter().find(|claim| claim.is_object()).cloned().unwrap_or_default()
+    let operator = &claims["act"]["sub"];
+    if operator.is_string() {
+        json!({ "impersonation_id": claims["impersonation_id"], "operator_id": operator })
+    } else {
+        Value::Null
+    }
 }
 
 /// What can be permitted.
@@ -76,11 +80,9 @@ mod tests {
 
     #[test]
     fn who_acts_as_the_user_is_read_from_the_claims() {
-        let acting = json!({ "sub": "operator" });
-        for name in ["impersonation", "act"] {
-            assert_eq!(impersonation(&json!({ "sub": "a", name: acting }).to_string()), acting);
-        }
-        for claims in ["", "{}", r#"{"act": "x"}"#, r#"{"user_metadata": {"act": {}}}"#] {
+        let acting = json!({ "sub": "a", "act": { "sub": "b" }, "impersonation_id": "c" }).to_string();
+        assert_eq!(impersonation(&acting), json!({ "impersonation_id": "c", "operator_id": "b" }));
+        for claims in ["", "{}", r#"{"act": "x"}"#, r#"{"user_metadata": {"act": {"sub": "b"}}}"#] {
             assert_eq!(impersonation(claims), Value::Null, "{claims}");
         }
     }

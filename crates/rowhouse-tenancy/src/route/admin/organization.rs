@@ -16,10 +16,9 @@ use uuid::Uuid;
 
 use super::TenancyAdmin;
 use super::list::ListQuery;
-use super::may::{Cancel, May, Reactivate, Restore, Suspend, Take, Update};
-use super::place::Organizations;
-use super::suspension::Suspension;
-use super::{member, role, tenant};
+use super::may::{May, Update};
+use super::place::{Organizations, tagged_organization};
+use super::{member, role, step, tenant};
 use crate::flow::narrowed_to;
 use crate::flow::organization::{self as flow, NewOrganization};
 use crate::permission::Permission;
@@ -66,10 +65,10 @@ fn steps(routes: Routes<TenancyAdmin>) -> Routes<TenancyAdmin> {
     let cancelled = operation("cancelOrganization", "End its use; needs organization:billing", problems);
     let restored = operation("restoreOrganization", "Take a deletion back; for operators", problems);
     routes
-        .at("/{organization}/suspend", post_with(suspend, suspended))
-        .at("/{organization}/reactivate", post_with(reactivate, reactivated))
-        .at("/{organization}/cancel", post_with(cancel, cancelled))
-        .at("/{organization}/restore", post_with(restore, restored))
+        .at("/{organization}/suspend", post_with(step::suspend::<Organizations>, suspended))
+        .at("/{organization}/reactivate", post_with(step::reactivate::<Organizations>, reactivated))
+        .at("/{organization}/cancel", post_with(step::cancel::<Organizations>, cancelled))
+        .at("/{organization}/restore", post_with(step::restore::<Organizations>, restored))
 }
 
 async fn list(
@@ -127,12 +126,7 @@ async fn show(
         Ok::<_, Problem>(flow::get(client, &caller, OrganizationId(id), permission).await?)
     };
     let found = tenancy.control.statement(&origin.operation("tenancy.find_organization"), find).await?;
-    Ok(tagged(found))
-}
-
-fn tagged(organization: Organization) -> Tagged<Organization> {
-    let version = ETag::new(&organization.version);
-    Tagged(organization, version)
+    Ok(tagged_organization(found))
 }
 
 /// Body of a change of an organization: what is left out stays.
@@ -158,7 +152,7 @@ async fn change(
         let before = flow::lock(tx, &caller, OrganizationId(id), permission).await?;
         seen.require(&ETag::new(&before.version))?;
         let after = flow::change(tx, &before, body.name.as_deref(), body.slug.as_deref()).await?;
-        once.keep(tx, tagged(after)).await
+        once.keep(tx, tagged_organization(after)).await
     };
     tenancy.control.run_tx(&origin.operation("tenancy.change_organization"), change).await
 }
@@ -174,66 +168,4 @@ async fn delete(
         Ok::<_, Problem>(NoContent)
     };
     tenancy.control.run_tx(&origin.operation("tenancy.delete_organization"), delete).await
-}
-
-async fn suspend(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Organizations, Suspend>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-    Body(Suspension { reason }): Body<Suspension>,
-) -> Result<Tagged<Organization>, Problem> {
-    let take = async move |tx: &Transaction<'_>| {
-        let after = flow::step(tx, &caller, OrganizationId(id), Step::Suspend, Some(&reason)).await?;
-        once.keep(tx, tagged(after)).await
-    };
-    tenancy.control.run_tx(&origin.operation("tenancy.step_organization"), take).await
-}
-
-async fn reactivate(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Organizations, Reactivate>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-) -> Result<Tagged<Organization>, Problem> {
-    take(tenancy, caller, origin, once, id, Step::Reactivate).await
-}
-
-async fn cancel(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Organizations, Cancel>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-) -> Result<Tagged<Organization>, Problem> {
-    take(tenancy, caller, origin, once, id, Step::Cancel).await
-}
-
-async fn restore(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Organizations, Restore>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-) -> Result<Tagged<Organization>, Problem> {
-    let step = Step::Restore(tenancy.settings.restore_window);
-    take(tenancy, caller, origin, once, id, step).await
-}
-
-/// The step with what it captures owned: a future that holds references is not `Send` for every lifetime.
-async fn take(
-    tenancy: TenancyAdmin,
-    caller: LiveCaller,
-    origin: Origin,
-    once: Once,
-    id: Uuid,
-    step: Step,
-) -> Result<Tagged<Organization>, Problem> {
-    let take = async move |tx: &Transaction<'_>| {
-        let after = flow::step(tx, &caller, OrganizationId(id), step, None).await?;
-        once.keep(tx, tagged(after)).await
-    };
-    tenancy.control.run_tx(&origin.operation("tenancy.step_organization"), take).await
 }

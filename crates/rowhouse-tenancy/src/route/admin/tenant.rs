@@ -16,10 +16,9 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::list::ListQuery;
-use super::may::{Cancel, CreateTenant, May, Reactivate, Restore, Suspend, Take, Update};
-use super::place::Tenants;
-use super::suspension::Suspension;
-use super::{TenancyAdmin, entitlement, member, tenant_product};
+use super::may::{CreateTenant, May, Update};
+use super::place::{Tenants, tagged_tenant};
+use super::{TenancyAdmin, entitlement, member, step, tenant_product};
 use crate::flow::{narrowed_to, organization, tenant as flow};
 use crate::permission::Permission;
 use crate::store::search::Search;
@@ -60,10 +59,10 @@ fn steps(routes: Routes<TenancyAdmin>) -> Routes<TenancyAdmin> {
         problems,
     );
     routes
-        .at("/{tenant}/suspend", post_with(suspend, suspended))
-        .at("/{tenant}/reactivate", post_with(reactivate, reactivated))
-        .at("/{tenant}/cancel", post_with(cancel, cancelled))
-        .at("/{tenant}/restore", post_with(restore, restored))
+        .at("/{tenant}/suspend", post_with(step::suspend::<Tenants>, suspended))
+        .at("/{tenant}/reactivate", post_with(step::reactivate::<Tenants>, reactivated))
+        .at("/{tenant}/cancel", post_with(step::cancel::<Tenants>, cancelled))
+        .at("/{tenant}/restore", post_with(step::restore::<Tenants>, restored))
 }
 
 /// The paths of tenants below `/admin/v1/organizations`.
@@ -149,12 +148,7 @@ async fn show(
         Ok::<_, Problem>(flow::get(client, &caller, TenantId(id), permission).await?)
     };
     let found = tenancy.control.statement(&origin.operation("tenancy.find_tenant"), find).await?;
-    Ok(tagged(found))
-}
-
-fn tagged(tenant: Tenant) -> Tagged<Tenant> {
-    let version = ETag::new(&tenant.version);
-    Tagged(tenant, version)
+    Ok(tagged_tenant(found))
 }
 
 /// Body of a change of a tenant: what is left out stays.
@@ -185,7 +179,7 @@ async fn change(
         let (name, slug) = (body.name.as_deref(), body.slug.as_deref());
         let update = TenantUpdate { name, slug, branding: branding.as_ref() };
         let after = flow::change(tx, &before, update).await?;
-        once.keep(tx, tagged(after)).await
+        once.keep(tx, tagged_tenant(after)).await
     };
     tenancy.control.run_tx(&origin.operation("tenancy.change_tenant"), change).await
 }
@@ -201,66 +195,4 @@ async fn delete(
         Ok::<_, Problem>(NoContent)
     };
     tenancy.control.run_tx(&origin.operation("tenancy.delete_tenant"), delete).await
-}
-
-async fn suspend(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Tenants, Suspend>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-    Body(Suspension { reason }): Body<Suspension>,
-) -> Result<Tagged<Tenant>, Problem> {
-    let take = async move |tx: &Transaction<'_>| {
-        let after = flow::step(tx, &caller, TenantId(id), Step::Suspend, Some(&reason)).await?;
-        once.keep(tx, tagged(after)).await
-    };
-    tenancy.control.run_tx(&origin.operation("tenancy.step_tenant"), take).await
-}
-
-async fn reactivate(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Tenants, Reactivate>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-) -> Result<Tagged<Tenant>, Problem> {
-    take(tenancy, caller, origin, once, id, Step::Reactivate).await
-}
-
-async fn cancel(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Tenants, Cancel>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-) -> Result<Tagged<Tenant>, Problem> {
-    take(tenancy, caller, origin, once, id, Step::Cancel).await
-}
-
-async fn restore(
-    State(tenancy): State<TenancyAdmin>,
-    May(caller, ..): May<Take<Tenants, Restore>>,
-    Extension(origin): Extension<Origin>,
-    once: Once,
-    Segment(id): Segment<Uuid>,
-) -> Result<Tagged<Tenant>, Problem> {
-    let step = Step::Restore(tenancy.settings.restore_window);
-    take(tenancy, caller, origin, once, id, step).await
-}
-
-/// The step with what it captures owned: a future that holds references is not `Send` for every lifetime.
-async fn take(
-    tenancy: TenancyAdmin,
-    caller: LiveCaller,
-    origin: Origin,
-    once: Once,
-    id: Uuid,
-    step: Step,
-) -> Result<Tagged<Tenant>, Problem> {
-    let take = async move |tx: &Transaction<'_>| {
-        let after = flow::step(tx, &caller, TenantId(id), step, None).await?;
-        once.keep(tx, tagged(after)).await
-    };
-    tenancy.control.run_tx(&origin.operation("tenancy.step_tenant"), take).await
 }

@@ -28,8 +28,8 @@ pub(super) struct Me {
     admin_actions: Vec<Permission>,
     /// What others did of late that concerns the caller, the latest first: of the last 7 days, 200 of each kind at most.
     notifications: Vec<MyNotification>,
-    /// Of the token: who acts as this user, and until when; null while nobody does.
-    impersonation: Option<Map<String, Value>>,
+    /// The operator who acts as this user with this token; null while nobody does.
+    impersonation: Option<MyImpersonation>,
     /// As `tenancy.support_links` says.
     support_links: Vec<SupportLink>,
 }
@@ -131,6 +131,14 @@ struct MyNotification {
     tenant_id: Option<Uuid>,
     /// By kind.
     details: Map<String, Value>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described")]
+struct MyImpersonation {
+    impersonation_id: Option<Uuid>,
+    /// The operator's user id.
+    operator_id: Uuid,
 }
 
 #[derive(JsonSchema)]
