@@ -56,8 +56,8 @@ pub use key_store::{
 pub use module::AuthModule;
 pub use route::{router, well_known_router};
 pub use settings::{
-    AuthHookSettings, AuthSettings, CaptchaProvider, MfaSettings, NotificationSettings, OauthServerSettings,
-    ProviderSettings, SigningAlgorithm, SmsProvider, SmsSettings,
+    AuthHookSettings, AuthSettings, CaptchaProvider, HookTarget, MfaSettings, NotificationSettings,
+    OauthServerSettings, ProviderSettings, SigningAlgorithm, SmsProvider, SmsSettings,
 };
 pub use state::{Auth, AuthParts};
 pub use store::{REFRESH_STATEMENTS, USER_STATEMENT};

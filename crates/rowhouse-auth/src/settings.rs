@@ -17,8 +17,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub use external::ProviderSettings;
-pub use hook::AuthHookSettings;
-pub(crate) use hook::HookTarget;
+pub use hook::{AuthHookSettings, HookTarget};
 pub use mfa::MfaSettings;
 pub use notification::NotificationSettings;
 pub use oauth_server::OauthServerSettings;

@@ -4,7 +4,8 @@
 mod address;
 mod signature;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,12 @@ pub enum SendError {
     NoAnswer(String),
 }
 
+/// How names are resolved, where it is not left to the machine.
+pub type Lookup = Arc<dyn Fn(String) -> LookupFuture + Send + Sync>;
+
+/// A name being resolved.
+pub type LookupFuture = Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
+
 /// The client.
 #[derive(Debug, Clone)]
 pub struct Outbound {
@@ -94,11 +101,24 @@ impl Outbound {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(allow_private: bool) -> Result<Self, String> {
+        Self::build(Resolver { allow_private, lookup: None })
+    }
+
+    /// The same with names resolved by `lookup`, whose addresses are held to the same rule.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn with_lookup(allow_private: bool, lookup: Lookup) -> Result<Self, String> {
+        Self::build(Resolver { allow_private, lookup: Some(lookup) })
+    }
+
+    fn build(resolver: Resolver) -> Result<Self, String> {
+        let allow_private = resolver.allow_private;
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .dns_resolver(Arc::new(Resolver { allow_private }))
+            .dns_resolver(Arc::new(resolver))
             .pool_max_idle_per_host(8)
             .build()
             .map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
@@ -218,16 +238,19 @@ fn no_answer(error: reqwest::Error) -> SendError {
 struct Private(String);
 
 /// A resolver that removes forbidden addresses, so that no DNS rebinding is possible between check and connection.
-#[derive(Debug)]
 struct Resolver {
     allow_private: bool,
+    lookup: Option<Lookup>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
+        let (allow_private, lookup) = (self.allow_private, self.lookup.clone());
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> = match lookup {
+                Some(lookup) => named(&name, lookup(name.as_str().to_owned()).await?)?,
+                None => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+            };
             let allowed: Vec<_> = found.into_iter().filter(|a| allow_private || is_public(a.ip())).collect();
             if allowed.is_empty() {
                 return Err(Private(name.as_str().to_owned()).into());
@@ -235,6 +258,14 @@ impl Resolve for Resolver {
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
+}
+
+/// Addresses without a port, which the URL has; none is an error of another kind than a forbidden one.
+fn named(name: &Name, addresses: Vec<IpAddr>) -> std::io::Result<Vec<SocketAddr>> {
+    if addresses.is_empty() {
+        return Err(std::io::Error::other(format!("{} has no address", name.as_str())));
+    }
+    Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect())
 }
 
 #[cfg(test)]

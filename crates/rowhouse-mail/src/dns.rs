@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use serde::Serialize;
 
 use crate::dkim::Signer;
@@ -155,6 +155,19 @@ pub(crate) async fn text(
     Ok(ask(&resolver(server)?, name, "TXT").await)
 }
 
+/// The records of a name, of kind `TXT`, `MX`, `CNAME`, `A` or `AAAA`, as texts; none of any other kind. The inner error: no name
+/// server answered.
+///
+/// # Errors
+/// [`MailError::Unusable`] if this machine has no resolver.
+pub async fn query(
+    name: &str,
+    kind: &str,
+    server: Option<SocketAddr>,
+) -> Result<Result<Vec<String>, String>, MailError> {
+    Ok(ask(&resolver(server)?, name, kind).await)
+}
+
 fn resolver(server: Option<SocketAddr>) -> Result<TokioResolver, MailError> {
     let unusable = |error: &dyn std::fmt::Display| MailError::Unusable(format!("no resolver: {error}"));
     let builder = match server {
@@ -177,12 +190,19 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 async fn ask(resolver: &TokioResolver, name: &str, kind: &str) -> Result<Vec<String>, String> {
     // The final dot prevents the machine's search domains from being appended.
     let name = format!("{name}.");
-    let lookup = match kind {
-        "MX" => resolver.mx_lookup(name).await,
-        _ => resolver.txt_lookup(name).await,
+    let kind = match kind {
+        "MX" => RecordType::MX,
+        "CNAME" => RecordType::CNAME,
+        "A" => RecordType::A,
+        "AAAA" => RecordType::AAAA,
+        _ => RecordType::TXT,
     };
-    match lookup {
-        Ok(lookup) => Ok(lookup.answers().iter().filter_map(|answer| data_text(&answer.data)).collect()),
+    match resolver.lookup(name, kind).await {
+        // An answer begins with the aliases that lead to it.
+        Ok(lookup) => {
+            let records = lookup.answers().iter().filter(|answer| answer.data.record_type() == kind);
+            Ok(records.filter_map(|answer| data_text(&answer.data)).collect())
+        }
         Err(error) if error.is_no_records_found() => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     }
@@ -192,6 +212,9 @@ fn data_text(data: &RData) -> Option<String> {
     match data {
         // A long TXT record consists of strings of at most 255 bytes, which are joined.
         RData::TXT(txt) => Some(txt.txt_data.iter().map(|piece| String::from_utf8_lossy(piece)).collect()),
+        RData::CNAME(alias) => Some(alias.0.to_string()),
+        RData::A(address) => Some(address.0.to_string()),
+        RData::AAAA(address) => Some(address.0.to_string()),
         RData::MX(mx) => Some(format!("{} {}", mx.preference, mx.exchange)),
         _ => None,
     }

@@ -5,6 +5,7 @@ mod entitlements;
 mod limits;
 mod orgs;
 mod products;
+mod provisioning;
 mod shown;
 mod tenants;
 

@@ -45,6 +45,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261128110000_tenancy_products.sql",
     "20261128110010_tenancy_entitlements.sql",
     "20261128110020_tenancy_applications.sql",
+    "20261128113020_tenancy_provision.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

@@ -8,6 +8,7 @@ pub(crate) mod me;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod product;
+pub(crate) mod provisioning;
 pub(crate) mod role;
 pub(crate) mod search;
 pub(crate) mod status;

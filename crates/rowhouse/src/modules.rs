@@ -2,6 +2,7 @@
 
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
+use rowhouse_domain::DomainModule;
 use rowhouse_flag::FlagModule;
 use rowhouse_jobs::{AuditModule, EventModule, JobsModule};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
@@ -9,6 +10,7 @@ use rowhouse_mail::MailModule;
 use rowhouse_module::{CannotRun, Modules, Project};
 use rowhouse_operator::OperatorModule;
 use rowhouse_ops::OpsModule;
+use rowhouse_provision::ProvisionModule;
 use rowhouse_redis::RedisModule;
 use rowhouse_rest::RestModule;
 use rowhouse_tenancy::TenancyModule;
@@ -30,6 +32,8 @@ pub fn modules() -> Modules {
         Box::new(MailModule),
         Box::new(AboutModule),
         Box::new(OperatorModule),
+        Box::new(DomainModule),
+        Box::new(ProvisionModule),
         Box::new(OpsModule),
     ])
     .with_settings(GroupSpec::of::<LogSettings>())

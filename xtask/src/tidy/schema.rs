@@ -21,6 +21,8 @@ const SCHEMAS: &[(&str, &str, u8)] = &[
     ("mail", "rowhouse-mail", 4),
     ("flags", "rowhouse-flag", 4),
     ("operators", "rowhouse-operator", 5),
+    ("domains", "rowhouse-domain", 5),
+    ("provisioning", "rowhouse-provision", 5),
 ];
 
 /// Functions and views in a lower schema that a higher crate writes. ARCHITECTURE.md lists them for people.
@@ -40,6 +42,8 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
     ("jobs.suspended_tenants", "rowhouse-tenancy"),
     ("jobs.is_tenant", "rowhouse-tenancy"),
     ("audit.organization_of", "rowhouse-tenancy"),
+    ("tenancy.provision", "rowhouse-provision"),
+    ("tenancy.provisioning_of", "rowhouse-provision"),
 ];
 
 /// Accepted uses of a higher schema: crate, object, reason. The list only gets shorter.

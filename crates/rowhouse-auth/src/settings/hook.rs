@@ -41,15 +41,25 @@ const FUNCTION: &str = "pg-functions://postgres/";
 
 /// Where a hook leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum HookTarget {
+pub enum HookTarget {
     /// A function with its schema, quoted.
     Function(String),
+    /// A service.
     Url(String),
 }
 
 impl HookTarget {
-    /// Reads a setting; an error says what is expected.
-    pub(crate) fn read(uri: &str) -> Result<Self, &'static str> {
+    /// Whether it is a URL with plain HTTP to another machine.
+    #[must_use]
+    pub fn is_open_line(&self) -> bool {
+        matches!(self, Self::Url(url) if is_open_line(url))
+    }
+
+    /// Reads a setting.
+    ///
+    /// # Errors
+    /// What is expected.
+    pub fn read(uri: &str) -> Result<Self, &'static str> {
         if uri.starts_with("https://") || uri.starts_with("http://") {
             return Ok(Self::Url(uri.to_owned()));
         }

@@ -7,6 +7,7 @@ use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Co
 
 use super::limits::{self, LimitsArgs};
 use super::orgs::{ListArgs, named};
+use super::provisioning;
 use super::shown::{fields, table};
 use super::{Items, Session};
 use crate::error::TenancyError;
@@ -57,6 +58,12 @@ enum TenantsCommand {
     /// Take a deletion back
     #[command(after_help = "Example:\n  rowhouse tenants restore 0198c0de-…")]
     Restore(Named),
+    /// Provision a tenant that was not, or again after a rollback: a job does it
+    #[command(after_help = "Example:\n  rowhouse tenants provision 0198c0de-…")]
+    Provision(Named),
+    /// Show how far a tenant's provisioning is, step by step; also of a tenant that was rolled back
+    #[command(after_help = "Example:\n  rowhouse tenants provisioning 0198c0de-… --json")]
+    Provisioning(Named),
     /// Show or set the limits of a tenant's callers of the data API; a running server applies them at once
     #[command(
         after_help = "Example:\n  rowhouse tenants limits 0198c0de-… --statement-timeout 2s --max-rows 1000 --max-cost 100000\n  rowhouse tenants limits 0198c0de-… --clear"
@@ -105,6 +112,8 @@ async fn steer(session: &Session<'_>, command: TenantsCommand) -> Result<Command
         }
         TenantsCommand::Reactivate(Named { tenant }) => step(session, tenant, Step::Reactivate, None).await,
         TenantsCommand::Delete(Named { tenant }) => step(session, tenant, Step::Delete, None).await,
+        TenantsCommand::Provision(Named { tenant }) => provisioning::begin(session, tenant).await,
+        TenantsCommand::Provisioning(Named { tenant }) => provisioning::show(session, tenant).await,
         TenantsCommand::Restore(Named { tenant }) => {
             let window = session.context.settings()?.get::<TenancySettings>().restore_window;
             step(session, tenant, Step::Restore(window), None).await

@@ -11,6 +11,7 @@ use super::record::{Change, record};
 use crate::error::TenancyError;
 use crate::permission::{Permission, Scope, require};
 use crate::store::member::{self, Group};
+use crate::store::provisioning;
 use crate::store::status::{Step, step_tenant};
 use crate::store::tenant::{self as store, Listed, Tenant, TenantUpdate};
 
@@ -40,6 +41,7 @@ pub(crate) async fn create(
     }
     let details = json!({ "name": made.name, "slug": made.slug });
     record(tx, Change::of_group("tenant_created", group, &made.id.to_string(), details)).await?;
+    provisioning::provision(tx, TenantId(made.id), true).await?;
     Ok(made)
 }
 
