@@ -1,6 +1,7 @@
 //! Statements of the worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rowhouse_db::{Control, DbError};
 use serde_json::Value;
@@ -28,14 +29,14 @@ pub(crate) struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionRow {
     pub(crate) id: i32,
-    pub(crate) queue: String,
-    pub(crate) kind: String,
+    pub(crate) queue: Arc<str>,
+    pub(crate) kind: Arc<str>,
     pub(crate) tenant: Option<Uuid>,
     pub(crate) priority: i16,
     /// Whether its queue has limits.
     pub(crate) limited: bool,
     pub(crate) paused: bool,
-    pub(crate) min_release: String,
+    pub(crate) min_release: Arc<str>,
     /// A sequence number, new whenever the partition is opened.
     pub(crate) opened: i64,
 }
@@ -181,18 +182,29 @@ pub(crate) async fn partitions(
     after: i64,
 ) -> Result<Vec<PartitionRow>, DbError> {
     let rows = client.query(&client.prepare_cached(PARTITIONS).await?, &[&kinds, &after]).await?;
+    let mut texts = BTreeSet::new();
     let read = |row: &Row| PartitionRow {
         id: row.get(0),
-        queue: row.get(1),
-        kind: row.get(2),
+        queue: shared(&mut texts, row.get(1)),
+        kind: shared(&mut texts, row.get(2)),
         tenant: row.get(3),
         priority: row.get(4),
         limited: row.get(5),
         paused: row.get(6),
-        min_release: row.get(7),
+        min_release: shared(&mut texts, row.get(7)),
         opened: row.get(8),
     };
     Ok(rows.iter().map(read).collect())
+}
+
+/// One copy for all rows with this text: there may be 100,000 rows, and plans read them again and again.
+fn shared(texts: &mut BTreeSet<Arc<str>>, text: &str) -> Arc<str> {
+    if let Some(known) = texts.get(text) {
+        return Arc::clone(known);
+    }
+    let new: Arc<str> = text.into();
+    texts.insert(Arc::clone(&new));
+    new
 }
 
 /// Partitions to fetch from, with a start position and a maximum for each.

@@ -47,7 +47,8 @@ pub(crate) struct Partitions {
     /// The kinds of all partitions seen.
     kinds: Vec<String>,
     round: u64,
-    cursor: i32,
+    /// Where the last turn began and ended: the numbers of the partitions before its first, and of its last.
+    turn: (i32, i32),
     /// New since the last round: they are in the next one, however many others there are.
     fresh: Vec<i32>,
     newest: i64,
@@ -165,11 +166,12 @@ impl Partitions {
     pub(crate) fn plan(&mut self, want: i32, release: &str, rooms: &BTreeMap<Arc<str>, i32>) -> Plan {
         self.round += 1;
         let (aging, full) = (self.round.is_multiple_of(AGING), self.full);
+        let enough = i64::from(want) * 5 / 4;
         let rooms: Vec<i32> =
             self.kinds.iter().map(|kind| rooms.get(kind.as_str()).copied().unwrap_or(i32::MAX)).collect();
         let room = |partition: &Partition| rooms.get(usize::from(partition.kind)).copied().unwrap_or(0);
         let mut open: Vec<(&Partition, i32)> = self
-            .turn()
+            .turn(usize::try_from(enough).unwrap_or(MOST_PARTITIONS))
             .into_iter()
             .map(|(_, partition)| (partition, room(partition)))
             .filter(|(partition, room)| *room > 0 && partition.runs(release))
@@ -182,7 +184,7 @@ impl Partitions {
         let share = (want / i32::try_from(backlogged_tenants(&open)).unwrap_or(i32::MAX).max(1)).max(1);
         let (most, little) = (share.max(want / LEAST_SHARE), (want / 4).max(1));
         let mut plan = Plan::default();
-        let mut missing = i64::from(want) * 5 / 4;
+        let mut missing = enough;
         for (partition, room) in open {
             let quota = room.min(if partition.backlog { most } else { little });
             if partition.limited || missing > 0 || !full {
@@ -196,16 +198,23 @@ impl Partitions {
         plan
     }
 
-    /// The partitions that have their turn, in the order of their numbers: all, or as many as go into one statement.
-    fn turn(&mut self) -> Vec<(i32, &Partition)> {
+    /// The partitions that have their turn, in the order of their numbers: all, or as many as go into one statement; while
+    /// most have a backlog, only until `enough` of these are among them, since the others would be read for nothing.
+    fn turn(&mut self, enough: usize) -> Vec<(i32, &Partition)> {
         let fresh = std::mem::take(&mut self.fresh);
         let all = self.partitions.iter().map(|(id, partition)| (*id, partition));
         if self.partitions.len() <= MOST_PARTITIONS {
             return all.collect();
         }
-        let after = self.partitions.range(self.cursor + 1..).map(|(id, partition)| (*id, partition));
-        let mut turn: Vec<_> = after.chain(all).take(MOST_PARTITIONS).collect();
-        self.cursor = turn.last().map_or(0, |(id, _)| *id);
+        let after = self.partitions.range(self.turn.1 + 1..).map(|(id, partition)| (*id, partition));
+        let mut left = if self.full { enough } else { MOST_PARTITIONS };
+        let wanted = |(_, partition): &(i32, &Partition)| {
+            let is_wanted = left > 0;
+            left -= usize::from(is_wanted && partition.backlog && !partition.limited && !partition.paused);
+            is_wanted
+        };
+        let mut turn: Vec<_> = after.chain(all).take(MOST_PARTITIONS).take_while(wanted).collect();
+        self.turn = (self.turn.1, turn.last().map_or(0, |(id, _)| *id));
         let fresh = fresh.into_iter().take(MOST_PARTITIONS);
         turn.extend(fresh.filter_map(|id| Some((id, self.partitions.get(&id)?))));
         turn.sort_unstable_by_key(|(id, _)| *id);
@@ -216,6 +225,9 @@ impl Partitions {
     /// Takes the jobs of a claim. `whole`: it looked into every partition. No job can be added up to `stable`.
     pub(crate) fn gave(&mut self, picks: &Picks, claimed: &[Claimed], whole: bool, stable: i64) {
         self.full = !whole;
+        if self.full {
+            self.end_turn_with(claimed);
+        }
         let mut given: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
         for job in claimed {
             let (count, last) = given.entry(job.partition).or_default();
@@ -238,6 +250,18 @@ impl Partitions {
             }
         }
     }
+
+    /// The claim did not reach the end of the turn: the next one begins behind the last partition that gave a job. Those of
+    /// many that were left out would wait for all others, and be looked for in all of them.
+    fn end_turn_with(&mut self, claimed: &[Claimed]) {
+        let (begin, end) = self.turn;
+        // Turns go round: numbers up to the beginning come after the highest.
+        let place = |id: i32| (id <= begin, id);
+        let reached = claimed.iter().map(|job| job.partition).filter(|id| place(*id) <= place(end));
+        if let Some(last) = reached.max_by_key(|id| place(*id)) {
+            self.turn.1 = last;
+        }
+    }
 }
 
 fn backlogged_tenants(open: &[(&Partition, i32)]) -> usize {
@@ -256,7 +280,7 @@ impl Partition {
             kind,
             limited: row.limited,
             paused: row.paused,
-            for_any_release: row.min_release == "0",
+            for_any_release: &*row.min_release == "0",
             row: Arc::new(row),
             low: 0,
             checked: 0,
@@ -281,8 +305,8 @@ impl Plan {
         if !row.limited {
             return &mut self.free;
         }
-        let place = self.limited.iter().position(|(queue, _)| *queue == row.queue).unwrap_or_else(|| {
-            self.limited.push((row.queue.clone(), Picks::default()));
+        let place = self.limited.iter().position(|(queue, _)| **queue == *row.queue).unwrap_or_else(|| {
+            self.limited.push((row.queue.to_string(), Picks::default()));
             self.limited.len() - 1
         });
         &mut self.limited[place].1
@@ -297,8 +321,8 @@ impl Picks {
         self.expected.push(if partition.backlog { quota.min(share) } else { quota });
         // The database counts from 1.
         let names = &mut self.kind_names;
-        let place = names.iter().position(|name| *name == partition.row.kind).unwrap_or_else(|| {
-            names.push(partition.row.kind.clone());
+        let place = names.iter().position(|name| **name == *partition.row.kind).unwrap_or_else(|| {
+            names.push(partition.row.kind.to_string());
             self.kind_rooms.push(i64::from(kind_room));
             names.len() - 1
         });

@@ -57,7 +57,7 @@ pub(crate) fn job(
     Ok(Job {
         id: claimed.id,
         kind: Arc::clone(&kind.name),
-        queue: partition.queue.as_str().into(),
+        queue: Arc::clone(&partition.queue),
         tenant: partition.tenant.map(rowhouse_kernel::TenantId),
         attempt: u16::try_from(claimed.attempt).unwrap_or(0).saturating_add(1),
         max_attempts,

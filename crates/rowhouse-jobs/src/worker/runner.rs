@@ -107,7 +107,7 @@ impl Runner {
                 return self.completer.end(batch, id, Completion::Dead(why));
             }
         };
-        let labels = [("queue", partition.queue.clone()), ("kind", partition.kind.clone())];
+        let labels = [("queue", partition.queue.to_string()), ("kind", partition.kind.to_string())];
         let waited = (self.context.clock.now() - job.enqueued_at).as_seconds_f64().max(0.0);
         metrics::histogram!("rowhouse_jobs_wait_seconds", &labels).record(waited);
         let started = Instant::now();

@@ -9,13 +9,13 @@ use crate::store::{Claimed, PartitionRow};
 fn row(id: i32, tenant: u128, priority: i16) -> PartitionRow {
     PartitionRow {
         id,
-        queue: "default".to_owned(),
-        kind: "test.work".to_owned(),
+        queue: "default".into(),
+        kind: "test.work".into(),
         tenant: Some(Uuid::from_u128(tenant)),
         priority,
         limited: false,
         paused: false,
-        min_release: "0".to_owned(),
+        min_release: "0".into(),
         opened: i64::from(id),
     }
 }
@@ -113,7 +113,7 @@ fn look_behind_that_ends_after_everything_was_forgotten_proves_nothing() {
 #[test]
 fn paused_partitions_and_those_of_later_releases_are_left_alone() {
     let paused = PartitionRow { paused: true, ..row(1, 1, 5) };
-    let later = PartitionRow { min_release: "1.3".to_owned(), ..row(2, 1, 5) };
+    let later = PartitionRow { min_release: "1.3".into(), ..row(2, 1, 5) };
     let mut partitions = partitions(vec![paused, later, row(3, 1, 5)]);
     assert_eq!(partitions.plan(10, "1.2.9", &roomy()).free.partitions, [3]);
     assert_eq!(partitions.plan(10, "1.3.0", &roomy()).free.partitions.len(), 2);
@@ -121,7 +121,7 @@ fn paused_partitions_and_those_of_later_releases_are_left_alone() {
 
 #[test]
 fn no_more_is_claimed_than_a_kind_has_room_for() {
-    let other = PartitionRow { kind: "test.other".to_owned(), ..row(1, 1, 5) };
+    let other = PartitionRow { kind: "test.other".into(), ..row(1, 1, 5) };
     let mut partitions = partitions(vec![other, row(2, 1, 5)]);
     let mut quotas = |room| {
         let plan = partitions.plan(10, "1.0", &BTreeMap::from([("test.other".into(), room)])).free;
@@ -133,7 +133,7 @@ fn no_more_is_claimed_than_a_kind_has_room_for() {
 
 #[test]
 fn limited_partitions_are_claimed_queue_by_queue() {
-    let limited = |id, queue: &str| PartitionRow { limited: true, queue: queue.to_owned(), ..row(id, 1, 5) };
+    let limited = |id, queue: &str| PartitionRow { limited: true, queue: queue.into(), ..row(id, 1, 5) };
     let mut partitions = partitions(vec![limited(1, "a"), limited(2, "b"), limited(3, "a"), row(4, 1, 5)]);
     let plan = partitions.plan(10, "1.0", &roomy());
     assert_eq!(plan.free.partitions, [4]);
@@ -162,6 +162,35 @@ fn of_many_partitions_each_has_its_turn() {
         seen.extend(partitions.plan(10, "1.0", &roomy()).free.partitions);
     }
     assert_eq!((seen.len(), partitions.rounds()), (5_000, 3));
+}
+
+#[test]
+fn jobs_of_many_partitions_are_drained_in_one_circuit() {
+    let mut partitions = partitions((1..=5_000).map(|id| row(id, id as u128, 5)).collect());
+    let mut left: std::collections::BTreeSet<i32> = (1..=5_000).collect();
+    let (mut claims, mut looks) = (0, 0);
+    while !left.is_empty() && claims < 100 {
+        let plan = partitions.plan(100, "1.0", &roomy()).free;
+        let given: Vec<_> =
+            plan.partitions.iter().filter(|id| left.contains(id)).take(100).copied().collect();
+        given.iter().for_each(|id| _ = left.remove(id));
+        let given: Vec<_> = given.into_iter().map(|id| claimed(id, 1)).collect();
+        partitions.gave(&plan, &given, given.len() < 100, 0);
+        (claims, looks) = (claims + 1, looks + plan.partitions.len());
+    }
+    assert_eq!((left.len(), claims), (0, 50));
+    assert!(looks < 10_000, "{looks} partitions were planned for 5,000");
+}
+
+#[test]
+fn a_turn_that_was_cut_behind_the_highest_number_goes_on_there() {
+    let mut partitions = partitions((1..=2_100).map(|id| row(id, id as u128, 5)).collect());
+    let plan = partitions.plan(2_000, "1.0", &roomy()).free;
+    partitions.gave(&plan, &[], true, 0);
+    // From 2,001 to 2,100, then from 1.
+    let plan = partitions.plan(100, "1.0", &roomy()).free;
+    partitions.gave(&plan, &[claimed(2_050, 1), claimed(7, 1)], false, 0);
+    assert_eq!(partitions.turn.1, 7);
 }
 
 #[test]
