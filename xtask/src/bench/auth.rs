@@ -66,8 +66,11 @@ async fn measure(
     }
     let mut limits = cost.limits(effort);
     if effort.wants("login") {
-        limits.extend(login::alone(&server, cost, &user).await?);
-        limits.push(login::beside_reads(&server, &wrk, &user, effort).await?);
+        limits.extend(login::alone(&server, root, &user).await?);
+        // Another user's: so many sign-ins end the oldest sessions of the one who signs in.
+        let reader = server.sign_up_as("reader@example.com").await?;
+        let wrk = Wrk::new(&server, &reader)?;
+        limits.push(login::beside_reads(&server, &wrk, &reader, effort).await?);
     }
     if let (Some(folder), true) = (peers, effort.wants("refresh")) {
         limits.push(against_gotrue(&server, &chains, folder, effort).await);

@@ -185,7 +185,12 @@ impl Server {
     }
 
     pub(crate) async fn sign_up(&self) -> Result<User> {
-        let body = json!({ "email": "bench@example.com", "password": "correct horse" });
+        self.sign_up_as("bench@example.com").await
+    }
+
+    /// The same with another address.
+    pub(crate) async fn sign_up_as(&self, email: &str) -> Result<User> {
+        let body = json!({ "email": email, "password": "correct horse" });
         let session = self
             .send("POST", "/auth/v1/signup", self.state["anon_key"].as_str().unwrap_or_default(), &body)
             .await?;
