@@ -8,6 +8,7 @@ create table audit.entries (
   source text not null,
   action text not null,
   actor text not null,
+  impersonator uuid,
   operation text,
   request_id text,
   organization_id uuid,
@@ -43,6 +44,8 @@ comment on column audit.entries.source is 'The crate or module that wrote it, su
 comment on column audit.entries.action is 'What was done, such as login.';
 comment on column audit.entries.actor is
   'Who did it: a user''s id, a database role (anon, service_role), operator:NAME for a command by the account that ran it, system for the program, sql:LOGIN for SQL of an operator.';
+comment on column audit.entries.impersonator is
+  'The operator who acted as the actor; null while nobody did. No reference: entries outlive users.';
 comment on column audit.entries.operation is 'The named transaction; null outside of one.';
 comment on column audit.entries.request_id is 'The request that caused it, as in logs and in x-request-id.';
 comment on column audit.entries.organization_id is
@@ -87,7 +90,7 @@ comment on table audit.origins is
   'Who caused a running transaction, out of reach of the project''s code; removed by audit.prune once the transaction is over.';
 comment on column audit.origins.transaction_id is 'The transaction.';
 comment on column audit.origins.began_at is 'When it began: transaction ids of a restored database start again.';
-comment on column audit.origins.origin is 'The settings rowhouse.actor, operation, request_id, tenant, address and user_agent.';
+comment on column audit.origins.origin is 'The settings rowhouse.actor, impersonator, operation, request_id, tenant, address and user_agent.';
 alter table audit.origins enable row level security;
 alter table audit.origins force row level security;
 create policy owner_all on audit.origins to rowhouse_owner using (true) with check (true);
@@ -96,6 +99,7 @@ create function audit.origin() returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select jsonb_strip_nulls(jsonb_build_object(
     'actor', coalesce(nullif(current_setting('rowhouse.actor', true), ''), 'sql:' || session_user),
+    'impersonator', nullif(current_setting('rowhouse.impersonator', true), ''),
     'operation', nullif(current_setting('rowhouse.operation', true), ''),
     'request_id', nullif(current_setting('rowhouse.request_id', true), ''),
     'tenant', nullif(current_setting('rowhouse.tenant', true), ''),
@@ -132,9 +136,9 @@ create function audit.write(
   details jsonb default '{}', tenant_id uuid default null, address inet default null, organization_id uuid default null
 ) returns uuid
 language sql security definer set search_path = pg_catalog, pg_temp as $$
-  insert into audit.entries (source, action, actor, operation, request_id, organization_id, tenant_id, target_kind, target_id,
+  insert into audit.entries (source, action, actor, impersonator, operation, request_id, organization_id, tenant_id, target_kind, target_id,
     address, user_agent, details)
-  select $1, $2, said.origin ->> 'actor', said.origin ->> 'operation', said.origin ->> 'request_id',
+  select $1, $2, said.origin ->> 'actor', (said.origin ->> 'impersonator')::uuid, said.origin ->> 'operation', said.origin ->> 'request_id',
     coalesce($8, audit.organization_of(said.tenant)), said.tenant, $3, $4,
     coalesce($7, (said.origin ->> 'address')::inet), left(said.origin ->> 'user_agent', 512), $5
   from (

@@ -88,7 +88,7 @@ language sql stable
 return sha256(convert_to(jsonb_build_array(
   entry.id, extract(epoch from entry.occurred_at), entry.source, entry.action, entry.actor, entry.operation,
   entry.request_id, entry.organization_id, entry.tenant_id, entry.target_kind, entry.target_id, entry.address,
-  entry.user_agent, entry.details)::text, 'UTF8'));
+  entry.user_agent, entry.details, entry.impersonator)::text, 'UTF8'));
 comment on function audit.digest(audit.entries) is 'SHA-256 of an entry: its columns as a JSON array, in the order of this function.';
 revoke execute on function audit.digest(audit.entries) from public;
 

@@ -1,6 +1,6 @@
 -- A page of entries, newest first, after the position ($9, $10). Without its table's name, `order by` would sort the texts of
 -- the select list.
-select e.id, e.occurred_at, e.source, e.action, e.actor, e.operation, e.request_id, e.organization_id, e.tenant_id,
+select e.id, e.occurred_at, e.source, e.action, e.actor, e.impersonator, e.operation, e.request_id, e.organization_id, e.tenant_id,
   e.target_kind, e.target_id, host(e.address) as address, e.user_agent, e.details::text as details,
   c.sequence, encode(c.hash, 'hex') as hash
 from audit.entries e

@@ -12,7 +12,7 @@ use crate::record::Record;
 
 /// The first line.
 pub(crate) const HEADER: &str = "id,occurred_at,source,action,actor,operation,request_id,organization_id,tenant_id,\
-    target_kind,target_id,address,user_agent,details,sequence,hash\r\n";
+    target_kind,target_id,address,user_agent,details,sequence,hash,impersonator\r\n";
 /// What makes a cell a formula at its beginning, in Excel, LibreOffice and Google Sheets; the last four are their full-width
 /// forms. The apostrophe is our own.
 const GUARDED: [char; 12] =
@@ -22,6 +22,7 @@ const GUARDED: [char; 12] =
 pub(crate) fn append(record: &Record, out: &mut String) {
     let occurred_at = record.occurred_at.format(&Rfc3339).unwrap_or_default();
     let ids = [record.organization_id, record.tenant_id].map(|id| id.map(|id| id.to_string()));
+    let impersonator = record.impersonator.map(|id| id.to_string());
     let sequence = record.sequence.map(|sequence| sequence.to_string());
     let _infallible = write!(out, "{},{occurred_at}", record.id);
     for text in [
@@ -39,6 +40,7 @@ pub(crate) fn append(record: &Record, out: &mut String) {
         Some(record.details.get()),
         sequence.as_deref(),
         record.hash.as_deref(),
+        impersonator.as_deref(),
     ] {
         out.push(',');
         append_field(text, out);
@@ -46,8 +48,9 @@ pub(crate) fn append(record: &Record, out: &mut String) {
     out.push_str("\r\n");
 }
 
-/// Null is nothing, the empty text a pair of quotes.
-fn append_field(text: Option<&str>, out: &mut String) {
+/// Appends a field as it has to be in CSV: quoted where it must be, and never a formula. Null is nothing, the empty text a
+/// pair of quotes.
+pub fn append_field(text: Option<&str>, out: &mut String) {
     let Some(text) = text else { return };
     let is_guarded = text.starts_with(GUARDED);
     if !is_guarded && !text.is_empty() && !text.contains([',', '"', '\r', '\n']) {

@@ -14,6 +14,7 @@ mod seal;
 mod setting;
 mod verification;
 
+pub use csv::append_field as csv_field;
 pub use entry::{Entry, write, write_about};
 pub use expectation::Expectation;
 pub use export::{Format, Piece, piece};

@@ -25,6 +25,8 @@ pub struct Record {
     pub action: String,
     /// Who did it: a user's id, a role, `operator:NAME`, `sql:LOGIN` or `system`.
     pub actor: String,
+    /// The operator who acted as the actor; null while nobody did.
+    pub impersonator: Option<Uuid>,
     /// The transaction that did it.
     pub operation: Option<String>,
     /// The request that caused it, as in `x-request-id`.
@@ -59,6 +61,7 @@ impl Record {
             source: row.try_get("source")?,
             action: row.try_get("action")?,
             actor: row.try_get("actor")?,
+            impersonator: row.try_get("impersonator")?,
             operation: row.try_get("operation")?,
             request_id: row.try_get("request_id")?,
             organization_id: row.try_get("organization_id")?,

@@ -90,6 +90,9 @@ create table auth.sessions (
   scopes text,
   -- ours: the active tenant; tokens carry it as tenant_id
   tenant_id uuid,
+  -- ours: the operator who acts as the user in this session, and in which impersonation
+  impersonator uuid,
+  impersonation_id uuid,
   constraint sessions_pkey primary key (id)
 );
 create index sessions_user_id_created_at_idx on auth.sessions (user_id, created_at desc);

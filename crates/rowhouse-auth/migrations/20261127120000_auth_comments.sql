@@ -65,6 +65,8 @@ comment on column auth.sessions.refresh_token_hmac_key is 'GoTrue''s, unused';
 comment on column auth.sessions.refresh_token_counter is 'GoTrue''s, unused';
 comment on column auth.sessions.scopes is 'GoTrue''s, unused';
 comment on column auth.sessions.tenant_id is 'active tenant, the claim tenant_id';
+comment on column auth.sessions.impersonator is 'ours: the operator who acts as the user; null in the user''s own sessions';
+comment on column auth.sessions.impersonation_id is 'ours: in which impersonation';
 
 comment on table auth.refresh_tokens is 'refresh tokens; each can be used once';
 comment on column auth.refresh_tokens.instance_id is 'GoTrue''s, unused';

@@ -56,9 +56,10 @@ begin
     when coalesce(s.refreshed_at, s.created_at) <= used_after then 'inactive'
     when s.created_at <= opened_after_low_aal and coalesce(s.aal, 'aal1') = 'aal1' and s.factor_id is null and exists (
       select from auth.mfa_factors f where f.user_id = s.user_id and f.status = 'verified') then 'low_aal'
-    when is_single and s.oauth_client_id is null and exists (
+    when is_single and s.oauth_client_id is null and s.impersonation_id is null and exists (
       select from auth.sessions n
-      where n.user_id = s.user_id and n.oauth_client_id is null and n.created_at > s.created_at
+      where n.user_id = s.user_id and n.oauth_client_id is null and n.impersonation_id is null
+        and n.created_at > s.created_at
         and (n.not_after is null or n.not_after > at)) then 'superseded'
   end;
 end
@@ -75,7 +76,7 @@ create function auth.refresh_session(
   opened_after_low_aal timestamptz, used_after timestamptz, is_single boolean, agent text, address inet
 ) returns table (
   outcome text, counter bigint, user_id uuid, created_at timestamptz, not_after timestamptz, aal text, amr jsonb,
-  tenant_id uuid, organization_id uuid, tenant_role text
+  tenant_id uuid, organization_id uuid, tenant_role text, impersonator uuid, impersonation_id uuid
 )
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -113,6 +114,8 @@ begin
   created_at := coalesce(s.created_at, at);
   not_after := nullif(s.not_after, 'infinity');
   aal := coalesce(s.aal, 'aal1');
+  impersonator := s.impersonator;
+  impersonation_id := s.impersonation_id;
   amr := auth.amr_of(session);
   return next;
 end
@@ -141,13 +144,13 @@ create function auth.open_session(
   session uuid, member uuid, at timestamptz, agent text, address inet, others bigint, claim uuid, method text, provider text
 ) returns table (
   id uuid, user_id uuid, created_at timestamptz, not_after timestamptz, aal text, amr jsonb, refresh_token_counter bigint,
-  rotated_at timestamptz, tenant_id uuid, organization_id uuid, tenant_role text
+  rotated_at timestamptz, tenant_id uuid, organization_id uuid, tenant_role text, impersonator uuid, impersonation_id uuid
 )
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   delete from auth.sessions where id = any (array(
-    select s.id from auth.sessions s where s.user_id = member and s.oauth_client_id is null
+    select s.id from auth.sessions s where s.user_id = member and s.oauth_client_id is null and s.impersonation_id is null
     order by s.not_after is null or s.not_after > at desc, coalesce(s.refreshed_at, s.created_at) desc
     offset others limit 100));
   select m.tenant_id, m.organization_id, m.role into tenant_id, organization_id, tenant_role
@@ -159,7 +162,7 @@ begin
   update auth.identities i set last_sign_in_at = at, updated_at = at
   where i.user_id = member and i.provider = coalesce(open_session.provider, 'email');
   return query select session, member, at, null::timestamptz, 'aal1', auth.amr_of(session), 1::bigint, at,
-    open_session.tenant_id, open_session.organization_id, open_session.tenant_role;
+    open_session.tenant_id, open_session.organization_id, open_session.tenant_role, null::uuid, null::uuid;
 end
 $$;
 comment on function auth.open_session(uuid, uuid, timestamptz, text, inet, bigint, uuid, text, text) is

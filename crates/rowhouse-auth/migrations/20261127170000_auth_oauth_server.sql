@@ -169,7 +169,7 @@ create function auth.open_client_session(
   claim uuid
 ) returns table (
   id uuid, user_id uuid, created_at timestamptz, not_after timestamptz, aal text, amr jsonb, refresh_token_counter bigint,
-  rotated_at timestamptz, tenant_id uuid, organization_id uuid, tenant_role text
+  rotated_at timestamptz, tenant_id uuid, organization_id uuid, tenant_role text, impersonator uuid, impersonation_id uuid
 )
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -186,7 +186,7 @@ begin
   insert into auth.mfa_amr_claims (id, session_id, authentication_method, created_at, updated_at)
   values (claim, session, 'oauth_provider/authorization_code', at, at);
   return query select session, member, at, null::timestamptz, 'aal1', auth.amr_of(session), 1::bigint, at,
-    open_client_session.tenant_id, open_client_session.organization_id, open_client_session.tenant_role;
+    open_client_session.tenant_id, open_client_session.organization_id, open_client_session.tenant_role, null::uuid, null::uuid;
 end
 $$;
 comment on function auth.open_client_session(uuid, uuid, uuid, text, uuid, timestamptz, text, inet, bigint, uuid) is

@@ -101,6 +101,7 @@ async fn caller(
             provider: None,
         }],
         tenant_id: None,
+        impersonation: None,
         current: None,
     };
     let issuer = issuer(public_url);

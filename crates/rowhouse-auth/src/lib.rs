@@ -14,6 +14,7 @@ mod floor;
 mod flow;
 mod hasher;
 mod hook;
+mod impersonation;
 mod key_store;
 mod language;
 mod letter;
@@ -49,6 +50,7 @@ mod webauthn;
 
 pub use api_key::ApiKeys;
 pub use hook::hook_mistakes;
+pub use impersonation::{ImpersonationError, NewImpersonation, OpenedImpersonation};
 pub use key_store::{
     API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Resealed, Revoked, Rotated,
     sealed_columns,
@@ -107,5 +109,9 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
     (
         "20261127173000_auth_code_failures.sql",
         include_str!("../migrations/20261127173000_auth_code_failures.sql"),
+    ),
+    (
+        "20261128111900_auth_impersonation.sql",
+        include_str!("../migrations/20261128111900_auth_impersonation.sql"),
     ),
 ];

@@ -67,7 +67,7 @@ const METRICS: &[Metric] = &[
 ];
 
 /// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`], [`SiteUrl`] and [`KeySecret`]; requires [`Mailer`]
-/// when all have started.
+/// when all have started, and then provides [`Auth`].
 #[derive(Debug, Clone, Copy)]
 pub struct AuthModule;
 
@@ -172,6 +172,7 @@ impl Module for AuthModule {
             assembly.kind(Hooks::job_kind(longest), HookJobs(Arc::clone(&auth.hooks)));
             assembly.kind(LockLetters::kind(), LockLetters(auth.clone()));
             warn(&auth, &assembly.origin.settings.get::<AuthHookSettings>()).await;
+            assembly.provide(Arc::new(auth.clone()));
             add_surfaces(assembly, auth);
             Ok(())
         })

@@ -222,7 +222,9 @@ impl From<CallerError> for Refusal {
             CallerError::BadJwt(_) | CallerError::MissingSubject => (StatusCode::FORBIDDEN, "bad_jwt"),
             CallerError::ForeignSubject => (StatusCode::BAD_REQUEST, "bad_jwt"),
             CallerError::NotAdmin => (StatusCode::FORBIDDEN, "not_admin"),
-            CallerError::Delegated => (StatusCode::FORBIDDEN, "insufficient_scope"),
+            CallerError::Delegated | CallerError::Impersonated => {
+                (StatusCode::FORBIDDEN, "insufficient_scope")
+            }
         };
         Self::new(status, code, error.to_string())
     }

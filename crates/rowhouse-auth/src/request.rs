@@ -44,6 +44,9 @@ pub(crate) enum CallerError {
     /// An application's token where only the user's own counts.
     #[error("The token of an application is not accepted here")]
     Delegated,
+    /// An operator's token for a user, where only the user decides.
+    #[error("An operator who acts as the user may not do this")]
+    Impersonated,
 }
 
 impl From<TokenError> for CallerError {
@@ -138,9 +141,28 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let caller = caller(parts)?;
-        let signed_in = signed_in(caller)?;
-        if caller.is_delegated() { Err(CallerError::Delegated.into()) } else { Ok(signed_in) }
+        let AnyOwn { caller, is_impersonated } = AnyOwn::from_request_parts(parts, &()).await?;
+        if is_impersonated { Err(CallerError::Impersonated.into()) } else { Ok(caller) }
+    }
+}
+
+/// The same, or an operator who acts as the user: for what does not outlive the session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnyOwn {
+    pub(crate) caller: SignedIn,
+    pub(crate) is_impersonated: bool,
+}
+
+impl<S: Sync> FromRequestParts<S> for AnyOwn {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let found = caller(parts)?;
+        let caller = signed_in(found)?;
+        if found.is_delegated() {
+            return Err(CallerError::Delegated.into());
+        }
+        Ok(Self { caller, is_impersonated: found.impersonation().is_some() })
     }
 }
 
@@ -182,7 +204,7 @@ impl FromRequestParts<Auth> for Administrator {
 
     async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Refusal> {
         let caller = caller(parts)?;
-        if caller.is_delegated() {
+        if caller.is_delegated() || caller.impersonation().is_some() {
             return Err(CallerError::NotAdmin.into());
         }
         if &*caller.role == SUPABASE_ADMIN && caller.user.is_none() && caller.session.is_none() {

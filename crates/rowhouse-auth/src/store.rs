@@ -15,6 +15,7 @@ pub(crate) mod factor;
 pub(crate) mod flow_state;
 pub(crate) mod hook;
 pub(crate) mod identity;
+pub(crate) mod impersonation;
 pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod letter_user;

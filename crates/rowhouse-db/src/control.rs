@@ -116,8 +116,8 @@ impl Control {
     }
 
     /// Runs `body` in a transaction and commits if it returns `Ok`. The operation's name is the label of its metrics;
-    /// SQL reads the operation from the settings `rowhouse.operation`, `rowhouse.actor`, `rowhouse.request_id`,
-    /// `rowhouse.tenant`, `rowhouse.address` and `rowhouse.user_agent`.
+    /// SQL reads the operation from the settings `rowhouse.operation`, `rowhouse.actor`,
+    /// `rowhouse.impersonator`, `rowhouse.request_id`, `rowhouse.tenant`, `rowhouse.address` and `rowhouse.user_agent`.
     ///
     /// It is retried after a serialization failure or deadlock, so `body` may run more than once. `body` may run a
     /// project's code: the session is reset before the connection is reused.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{ApiKeyId, OrganizationId, SessionId, TenantId, UserId};
 
@@ -37,6 +39,15 @@ pub struct Caller {
     pub expires_at: Option<OffsetDateTime>,
 }
 
+/// An operator who acts as a user: the claims `act` (RFC 8693, section 4.1) and `impersonation_id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Impersonation {
+    /// `impersonation_id`.
+    pub id: Uuid,
+    /// `act.sub`: the operator.
+    pub operator: UserId,
+}
+
 impl Caller {
     /// The caller without a token.
     #[must_use]
@@ -69,7 +80,7 @@ impl Caller {
     /// the user's own to decide it is refused.
     #[must_use]
     pub fn is_delegated(&self) -> bool {
-        #[derive(serde::Deserialize)]
+        #[derive(Deserialize)]
         struct Claims {
             client_id: Option<serde::de::IgnoredAny>,
         }
@@ -78,11 +89,46 @@ impl Caller {
             && self.claims.contains("client_id")
             && serde_json::from_str(&self.claims).map_or(true, |Claims { client_id }| client_id.is_some())
     }
+
+    /// The operator who acts as the user in this session, if one does. What is the user's own to decide is refused to
+    /// them.
+    #[must_use]
+    pub fn impersonation(&self) -> Option<Impersonation> {
+        #[derive(Deserialize)]
+        struct Actor {
+            sub: Uuid,
+        }
+        #[derive(Deserialize)]
+        struct Claims {
+            impersonation_id: Uuid,
+            act: Actor,
+        }
+        // Most claims are not parsed.
+        if self.session.is_none() || !self.claims.contains("impersonation_id") {
+            return None;
+        }
+        let Claims { impersonation_id: id, act } = serde_json::from_str(&self.claims).ok()?;
+        Some(Impersonation { id, operator: UserId(act.sub) })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_of_an_impersonation_name_the_operator() {
+        let id = "00000000-0000-0000-0000-000000000002";
+        let with = |claims: String| {
+            let session = Some(SessionId(Uuid::from_u128(1)));
+            Caller { session, claims: claims.into(), ..Caller::anonymous() }.impersonation()
+        };
+        let found = with(format!(r#"{{"impersonation_id":"{id}","act":{{"sub":"{id}"}}}}"#));
+        let expected = Impersonation { id: Uuid::from_u128(2), operator: UserId(Uuid::from_u128(2)) };
+        assert_eq!(found, Some(expected));
+        assert_eq!(with(format!(r#"{{"user_metadata":{{"impersonation_id":"{id}"}}}}"#)), None);
+        assert_eq!(with(r#"{"sub":"a"}"#.to_owned()), None);
+    }
 
     #[test]
     fn claim_of_an_application_makes_a_caller_delegated() {

@@ -8,7 +8,7 @@ mod rng;
 mod secret;
 pub mod settings;
 
-pub use caller::{ANON, AUTHENTICATED, Caller, SERVICE_ROLE};
+pub use caller::{ANON, AUTHENTICATED, Caller, Impersonation, SERVICE_ROLE};
 #[cfg(feature = "test-util")]
 pub use clock::FakeClock;
 pub use clock::{Clock, SharedClock, SystemClock};

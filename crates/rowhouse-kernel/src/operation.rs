@@ -19,6 +19,13 @@ pub enum Actor {
     Operator(Arc<str>),
     /// A row of `auth.users`.
     User(UserId),
+    /// An operator who acts as a user, in a session of their own.
+    Impersonated {
+        /// As whom.
+        user: UserId,
+        /// Who.
+        operator: UserId,
+    },
     /// A service of an organization, by the key that it presents.
     ApiKey(ApiKeyId),
     /// A caller that is not a row of `auth.users`, by database role: `anon`, `service_role`, a project's own.
@@ -32,20 +39,32 @@ impl Actor {
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
         match (caller.user, caller.api_key) {
-            (Some(user), _) => Self::User(user),
+            (Some(user), _) => match caller.impersonation() {
+                Some(found) => Self::Impersonated { user, operator: found.operator },
+                None => Self::User(user),
+            },
             (None, Some(key)) => Self::ApiKey(key),
             (None, None) => Self::Role(Arc::clone(&caller.role)),
         }
     }
+
+    /// The operator who acts as the user, if one does.
+    #[must_use]
+    pub fn impersonator(&self) -> Option<UserId> {
+        match self {
+            Self::Impersonated { operator, .. } => Some(*operator),
+            _ => None,
+        }
+    }
 }
 
-/// A user's id, a role's name, `api_key:ID`, `operator:NAME`, `credential:NAME`, or `system`.
+/// A user's id (also of one as whom an operator acts), a role's name, `api_key:ID`, `operator:NAME`, `credential:NAME`, or `system`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => f.write_str("system"),
             Self::Operator(name) => write!(f, "operator:{name}"),
-            Self::User(id) => id.fmt(f),
+            Self::User(id) | Self::Impersonated { user: id, .. } => id.fmt(f),
             Self::ApiKey(id) => write!(f, "api_key:{id}"),
             Self::Role(role) => f.write_str(role),
             Self::Credential(name) => write!(f, "credential:{name}"),

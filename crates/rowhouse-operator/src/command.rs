@@ -1,6 +1,7 @@
-//! `users` and `admin`.
+//! `users`, `bulk` and `admin`.
 
 mod admin;
+mod bulk;
 mod shown;
 mod users;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use admin::ADMIN;
+pub(crate) use bulk::BULK;
 pub(crate) use users::USERS;
 
 /// Whether the one document is wanted.

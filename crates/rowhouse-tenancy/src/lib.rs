@@ -3,6 +3,7 @@
 mod command;
 pub mod error;
 mod flow;
+mod inviter;
 pub mod limit;
 pub mod membership;
 mod module;
@@ -14,6 +15,7 @@ pub mod user_sync;
 
 use rowhouse_db::migrate::Statement;
 
+pub use inviter::Inviter;
 pub use module::TenancyModule;
 pub use settings::TenancySettings;
 

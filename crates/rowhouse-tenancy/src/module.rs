@@ -17,6 +17,7 @@ use rowhouse_module::{
 use tokio_postgres::Client;
 
 use crate::flow::invitation::{Invitations, Letters};
+use crate::inviter::Inviter;
 use crate::limit::{CHANNEL, TenantLimits};
 use crate::route::admin::{self, ApiKeyAdmin, InvitationAdmin, TenancyAdmin};
 use crate::route::audit;
@@ -136,6 +137,7 @@ fn add_invitations(assembly: &mut Assembly, mailer: &Mailer, site_url: &SiteUrl)
         invitations: Invitations { letters, settings, rng: Arc::clone(&assembly.origin.rng) },
         tries: AddressLimit::new(TOKEN, Quota::new(TRIES, TRIES_WINDOW), assembly.rates.limiter()),
     };
+    assembly.provide(Arc::new(Inviter(admin.invitations.clone())));
     assembly.admin("/organizations", admin::invitations, admin.clone());
     assembly.admin("/invitations", admin::invitation_tokens, admin);
 }

@@ -77,6 +77,20 @@ permissions! {
     PermissionsModify = "permissions:modify",
 }
 
+impl Permission {
+    /// Whether it gives rights to others, which would outlive an operator's acting as the user.
+    const fn outlasts(self) -> bool {
+        matches!(
+            self,
+            Self::MembersInvite
+                | Self::MembersManage
+                | Self::TenantMembers
+                | Self::IdentityProviders
+                | Self::PermissionsModify
+        )
+    }
+}
+
 /// Where a permission is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -111,7 +125,8 @@ pub enum PermissionError {
 }
 
 /// Succeeds if the caller has `permission` in `scope` now, whatever the token says. Users have none in a closed tenant or
-/// organization; operators have theirs everywhere, a service key every one, and an API key its scopes in its organization.
+/// organization; operators have theirs everywhere, a service key every one, and an API key its scopes in its organization. An
+/// operator who acts as a user has the user's, but for those that give rights to others.
 /// `rowhouse_http::LiveCaller` checks that a user's session, role and tenant are still valid.
 ///
 /// # Errors
@@ -124,6 +139,9 @@ pub async fn require(
 ) -> Result<(), PermissionError> {
     if caller.is_service() {
         return Ok(());
+    }
+    if permission.outlasts() && caller.impersonation().is_some() {
+        return Err(PermissionError::Denied(permission));
     }
     let (sql, id) = match (caller.user, caller.api_key) {
         (Some(user), _) => ("select tenancy.may($1, $2, $3, $4) or tenancy.operator_may($1, $4)", user.0),

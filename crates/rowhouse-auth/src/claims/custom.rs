@@ -8,7 +8,7 @@ use crate::model::Object;
 
 /// Claims that stay as they are, whatever the hook says: who it is, whose session, where and until when. What a token may
 /// do is looked up under them with every request.
-const FIXED: [&str; 11] = [
+const FIXED: [&str; 13] = [
     "iss",
     "sub",
     "aud",
@@ -20,6 +20,8 @@ const FIXED: [&str; 11] = [
     "tenant_id",
     "tenant_role",
     "client_id",
+    "act",
+    "impersonation_id",
 ];
 /// Claims without which clients do not understand a token, besides the fixed ones.
 const REQUIRED: [&str; 4] = ["email", "phone", "aal", "is_anonymous"];

@@ -59,6 +59,7 @@ fn claims(user: &User, membership: Option<&Membership>) -> Value {
         aal: "aal1".to_owned(),
         amr: vec![Amr { method: "password".to_owned(), timestamp: NOW - 50, provider: None }],
         tenant_id: None,
+        impersonation: None,
     };
     let claims = AccessClaims::new(
         "https://x.example/auth/v1",

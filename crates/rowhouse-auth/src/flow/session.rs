@@ -86,7 +86,7 @@ impl Grant {
         Ok(Session {
             access_token,
             token_type: "bearer",
-            expires_in: auth.settings.access_token_lifetime.as_secs(),
+            expires_in: u64::try_from(expires_at - now.unix_timestamp()).unwrap_or_default(),
             expires_at,
             refresh_token: refresh_key.sign(token),
             refresh_counter: self.counter,

@@ -17,7 +17,7 @@ use crate::oauth_scope::Scopes;
 use crate::pkce::Challenge;
 use crate::policy::Password;
 use crate::refusal::Refusal;
-use crate::request::{AnySignedIn, Body, Client, Params, RedirectTo, SignedIn};
+use crate::request::{AnyOwn, AnySignedIn, Body, Client, Params, RedirectTo, SignedIn};
 use crate::store::session::Scope;
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +125,7 @@ pub(super) async fn put(
 
 pub(super) async fn post_tenant(
     State(auth): State<Auth>,
-    caller: SignedIn,
+    AnyOwn { caller, .. }: AnyOwn,
     client: Client,
     Body(body): Body<TenantBody>,
 ) -> Result<Response, Refusal> {
@@ -134,11 +134,13 @@ pub(super) async fn post_tenant(
 
 pub(super) async fn post_logout(
     State(auth): State<Auth>,
-    caller: SignedIn,
+    AnyOwn { caller, is_impersonated }: AnyOwn,
     client: Client,
     Params(params): Params<LogoutParams>,
 ) -> Result<Response, Refusal> {
     let scope = match params.scope.as_deref() {
+        // An operator does not end the sessions of the user as whom they act.
+        None | Some("" | "global" | "local" | "others") if is_impersonated => Scope::Local,
         None | Some("" | "global") => Scope::Global,
         Some("local") => Scope::Local,
         Some("others") => Scope::Others,

@@ -27,7 +27,7 @@ pub(crate) enum Outcome {
 
 pub(super) const EXCHANGE: &str =
     "select outcome, $1 as id, user_id, created_at, not_after, aal, amr, counter as refresh_token_counter,
-       null::timestamptz as rotated_at, tenant_id, organization_id, tenant_role
+       null::timestamptz as rotated_at, tenant_id, organization_id, tenant_role, impersonator, impersonation_id
      from auth.refresh_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 /// Decides about the token and changes the session accordingly.

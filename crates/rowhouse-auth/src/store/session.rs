@@ -1,5 +1,6 @@
 //! `auth.sessions`.
 
+use rowhouse_kernel::{Impersonation, UserId};
 use rowhouse_tenancy::membership::Membership;
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
@@ -23,6 +24,8 @@ pub(crate) struct SessionRow {
     /// How it was authenticated, the latest method first.
     pub(crate) amr: Vec<Amr>,
     pub(crate) tenant_id: Option<Uuid>,
+    /// The operator who acts as the user in it, if one does.
+    pub(crate) impersonation: Option<Impersonation>,
     /// The counter of its refresh tokens; a session of before has none until it is refreshed.
     pub(crate) current: Option<Current>,
 }
@@ -42,6 +45,7 @@ impl SessionRow {
             aal: row.try_get("aal")?,
             amr: serde_json::from_value(row.try_get("amr")?).map_err(Fault::Json)?,
             tenant_id: row.try_get("tenant_id")?,
+            impersonation: find_impersonation(row)?,
         })
     }
 
@@ -61,7 +65,7 @@ macro_rules! columns {
         "id, user_id, coalesce(created_at, now()) as created_at,
          case when not_after = 'infinity' then '9999-12-31' else not_after end as not_after,
          coalesce(aal, 'aal1')::text as aal, tenant_id,
-          refresh_token_counter, rotated_at, auth.amr_of(id) as amr"
+          refresh_token_counter, rotated_at, auth.amr_of(id) as amr, impersonator, impersonation_id"
     };
 }
 
@@ -99,6 +103,12 @@ impl Opened {
     pub(crate) fn from_row(row: &Row) -> Result<Self, Fault> {
         Ok(Self { session: SessionRow::from_row(row)?, membership: find_membership(row)? })
     }
+}
+
+fn find_impersonation(row: &Row) -> Result<Option<Impersonation>, Fault> {
+    let operator: Option<Uuid> = row.try_get("impersonator")?;
+    let id: Option<Uuid> = row.try_get("impersonation_id")?;
+    Ok(id.zip(operator).map(|(id, operator)| Impersonation { id, operator: UserId(operator) }))
 }
 
 /// The tenant in a row of `auth.open_session` or `auth.refresh_session`.

@@ -182,6 +182,7 @@ fn begin_sql(operation: &Operation) -> String {
     let settings = [
         ("rowhouse.operation", operation.name.to_owned()),
         ("rowhouse.actor", origin.actor.to_string()),
+        ("rowhouse.impersonator", origin.actor.impersonator().map(|id| id.to_string()).unwrap_or_default()),
         ("rowhouse.request_id", origin.request_id.as_deref().unwrap_or_default().to_owned()),
         ("rowhouse.tenant", origin.tenant.map(|tenant| tenant.to_string()).unwrap_or_default()),
         ("rowhouse.address", origin.address.map(|address| address.to_string()).unwrap_or_default()),

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::probe::Proof;
 use crate::report::{Outcome, Report, State};
+use crate::store::bulk::BulkJob;
 
 const REPAIR: &str = "new users get no profile: run `rowhouse users repair`";
 
@@ -84,6 +85,20 @@ pub(super) fn report(report: &Report) -> String {
     report.errors.iter().for_each(|error| text.push_str(&format!("failed: {error}\n")));
     report.recommendations.iter().for_each(|what| text.push_str(&format!("- {what}\n")));
     text
+}
+
+pub(super) fn bulk_job(job: &BulkJob) -> String {
+    let mut rows = vec![
+        ("Bulk job", job.id.to_string()),
+        ("Action", format!("{}{}", job.action.name(), if job.dry_run { " (dry run)" } else { "" })),
+        ("State", job.state.clone()),
+        ("Done", format!("{} of {}", job.ended(), job.total)),
+        ("Succeeded", job.succeeded.to_string()),
+        ("Skipped", job.skipped.to_string()),
+        ("Failed", job.failed.to_string()),
+    ];
+    rows.extend(job.reason.clone().map(|why| ("Reason", why)));
+    table(&rows)
 }
 
 pub(super) fn proof(proof: &Proof) -> String {

@@ -1,5 +1,6 @@
-//! `users`: whether all users have a profile, and making the missing ones.
+//! `users`: whether all users have a profile, and making the missing ones. Leaves finding and closing accounts to `account`.
 
+mod account;
 mod create_profile;
 
 use std::time::Duration;
@@ -13,6 +14,8 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::Client;
 use uuid::Uuid;
+
+pub(super) use account::FilterArgs;
 
 use super::{is_json, outcome, shown};
 use crate::report::{Outcome, Report, State};
@@ -54,6 +57,27 @@ enum UsersCommand {
     /// Prove that a sign-up makes what belongs to it, with a user who is rolled back
     #[command(after_help = "Example:\n  rowhouse users test")]
     Test,
+    /// Search users by the beginning of address or number, words of the name, or id
+    #[command(after_help = "Example:\n  rowhouse users search ada --status suspended")]
+    Search(account::SearchArgs),
+    /// Close an account: every session ends, and sign-ins are refused
+    #[command(after_help = "Example:\n  rowhouse users suspend ada@example.com --reason abuse")]
+    Suspend {
+        /// The user's id or address
+        user: String,
+        /// Why, for operators
+        #[arg(long)]
+        reason: String,
+    },
+    /// Open an account again
+    #[command(after_help = "Example:\n  rowhouse users reactivate ada@example.com")]
+    Reactivate {
+        /// The user's id or address
+        user: String,
+        /// Why, for operators
+        #[arg(long)]
+        reason: Option<String>,
+    },
 }
 
 /// `users sync` and `users repair`.
@@ -105,6 +129,11 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
             UsersCommand::Repair(args) => users.sync(context, as_json, &args, true).await,
             UsersCommand::CreateProfile(args) => create_profile::run(&users, as_json, &args).await,
             UsersCommand::Report => users.report(as_json).await,
+            UsersCommand::Search(args) => users.search(as_json, args).await,
+            UsersCommand::Suspend { user, reason } => users.change(as_json, &user, true, Some(&reason)).await,
+            UsersCommand::Reactivate { user, reason } => {
+                users.change(as_json, &user, false, reason.as_deref()).await
+            }
             UsersCommand::Test => {
                 let proof = probe::prove(&users.control, &users.origin, &*context.rng).await?;
                 outcome(as_json, proof.proved, &proof, shown::proof(&proof))

@@ -34,6 +34,7 @@ mod limit;
 mod mail;
 mod manners;
 mod matrix;
+mod operated;
 mod operator;
 mod operator_grant;
 mod platform;

@@ -82,6 +82,9 @@ async fn bootstrap_makes_one_operator_and_closes_behind_them() {
     assert_eq!(answer.json(), json!({ "user_id": user.id, "role": "super_admin" }));
     assert_eq!(harness.operators().await, json!([["first@example.com", "super_admin", true]]));
     assert_eq!(harness.audited("operator_granted").await, json!([[user.id, "bootstrap"]]));
+    let outside = "select e.tenant_id is null and e.organization_id is null from audit.entries e where e.action = 'operator_granted'";
+    let outside: bool = harness.client.query_one(outside, &[]).await.unwrap().get(0);
+    assert!(outside, "it concerns the installation, not the tenant of the caller's token");
 
     let late = harness.app.sign_up("late@example.com").await;
     for bearer in [&late.token, &user.token, &harness.app.service_key, &harness.app.anon_key] {

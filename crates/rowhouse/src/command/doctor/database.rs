@@ -4,6 +4,7 @@ use rowhouse_db::{DbSettings, migrate};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::Project;
 use rowhouse_rest::RestSettings;
+use rowhouse_tenancy::user_sync::{Trigger, UserSync};
 use tokio_postgres::Client;
 
 use super::Findings;
@@ -25,6 +26,7 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
             Ok(mistakes) => found.check("hooks", Err(mistakes.join("; "))),
             Err(error) => found.check("hooks", Err(error.to_string())),
         }
+        found.check("sign-up", sign_up(project, &client).await);
         match deferrable_triggers(&client).await {
             Ok(named) => found.notes.extend(named),
             Err(error) => found.check("triggers", Err(error.to_string())),
@@ -39,6 +41,19 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
     match rowhouse_ops::exposures(&client, &rest.schemas, rest.default_grants).await {
         Ok(exposures) => found.notes.extend(exposures),
         Err(error) => found.check("exposure", Err(error.to_string())),
+    }
+}
+
+/// Whether new users get what belongs to them.
+async fn sign_up(project: &Project, client: &Client) -> Result<String, String> {
+    let sync = UserSync::measure(client).await.map_err(|error| error.to_string())?;
+    match sync.trigger {
+        Trigger::Active => Ok("new users get a profile and a tenant".to_owned()),
+        other => Err(format!(
+            "new users get no profile and no tenant, since the trigger on_auth_user_created is {}; run: rowhouse users repair{}",
+            other.as_str(),
+            project.dir_option()
+        )),
     }
 }
 

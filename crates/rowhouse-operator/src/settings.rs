@@ -1,0 +1,32 @@
+//! `[operators]`: what people who run the installation need, and how long what they did is kept.
+
+use std::time::Duration;
+
+use rowhouse_kernel::settings::{Check, Findings};
+use rowhouse_kernel::{settings, words};
+
+words! {
+    /// How an operator has signed in.
+    pub enum Assurance {
+        /// In any way.
+        Aal1 = "aal1",
+        /// With a second factor.
+        Aal2 = "aal2",
+    }
+}
+
+settings! {
+    /// Tools of the people who run the installation.
+    pub struct OperatorSettings in "operators" {
+        /// What an operator's session needs before it may act as a user: `aal2`, a second factor, or `aal1`.
+        pub impersonation_aal: Assurance = Assurance::Aal2,
+        /// How long bulk jobs and their results are kept after their end.
+        pub bulk_retention: Duration = Duration::from_secs(30 * 86_400),
+    }
+}
+
+impl Check for OperatorSettings {
+    fn check(&self, findings: &mut Findings<'_>) {
+        findings.span("bulk_retention", self.bulk_retention);
+    }
+}
