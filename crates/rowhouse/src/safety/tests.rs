@@ -71,6 +71,9 @@ level = "debug"
 [mail]
 return_path = "bounces@shop.test"
 webhook_url = "https://shop.example/mail"
+[provisioning]
+hook = "http://hooks.example"
+hook_secret = "fewer-than-32-letters-here"
 [redis]
 url = "redis://cache.example:6379"
 [jobs.kinds."a.b"]

@@ -9,6 +9,7 @@ use rowhouse_provision::ProvisionSettings;
 use rowhouse_testkit::{LIMIT, TestDatabase, until};
 use serde_json::{Value, json};
 
+use crate::program::{Folder, Run, on_database};
 use crate::support::{PROJECT, SignedIn, TestApp, TestResponse, claims, settings};
 
 const REFUSES: &str = "create function public.refuse_tenant(event jsonb) returns jsonb language sql as
@@ -101,4 +102,21 @@ async fn owner_rolls_back_what_is_not_done_and_others_may_not() {
     }
     let again = app.call(&owner.token, Method::POST, &path, None).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn commands_begin_and_show_what_requests_do() {
+    let (app, owner) = start(settings(), Roles { api: true, worker: false }).await;
+    let folder = Folder::with_settings("");
+    let run = |args: &[&str]| Run::of(on_database(&app.db, &folder, args).output().unwrap());
+    let none = run(&["tenants", "provisioning", &owner.tenant, "--json"]);
+    assert_eq!(none.code, 1, "{none:?}");
+    let begun = run(&["tenants", "provision", &owner.tenant, "--json"]);
+    assert_eq!((begun.code, &begun.document()["status"]), (0, &json!("pending")), "{begun:?}");
+    let shown = run(&["tenants", "provisioning", &owner.tenant, "--json"]).document();
+    assert_eq!(shown, begun.document());
+    let path = format!("/admin/v1/tenants/{}/provisioning", owner.tenant);
+    assert_eq!(app.get(&owner.token, &path).await.json(), shown);
+    let text = run(&["tenants", "provisioning", &owner.tenant]);
+    assert!(text.out.contains("records") && text.out.contains("pending"), "{text:?}");
 }
