@@ -74,6 +74,8 @@ create table tenancy.organization_members (
 );
 create index organization_members_user_id_idx on tenancy.organization_members (user_id);
 create index organization_members_role_idx on tenancy.organization_members (organization_id, role);
+-- for counting
+create index organization_members_organization_id_idx on tenancy.organization_members (organization_id) where status = 'active';
 
 create table tenancy.memberships (
   tenant_id uuid not null references tenancy.tenants (id) on delete cascade,
@@ -88,6 +90,8 @@ create table tenancy.memberships (
   constraint memberships_pkey primary key (tenant_id, user_id)
 );
 create index memberships_user_id_idx on tenancy.memberships (user_id);
+-- for counting
+create index memberships_tenant_id_idx on tenancy.memberships (tenant_id) where is_active;
 
 create table tenancy.user_profiles (
   id uuid not null default gen_random_uuid(),

@@ -1,4 +1,17 @@
 -- What a launcher shows of the user $1 in the session $3, $2 of each list at most. Counts are of active members.
+with places as materialized (
+  select t.id, t.organization_id, t.name, t.slug, t.status, t.branding, m.role, m.created_at as since
+  from tenancy.memberships m
+  join tenancy.tenants t on t.id = m.tenant_id
+  join tenancy.organizations o on o.id = t.organization_id
+  where m.user_id = $1 and m.is_active and t.is_open and o.is_open
+), roles as materialized (
+  select o.id as organization_id, m.role
+  from tenancy.organization_members m join tenancy.organizations o on o.id = m.organization_id
+  where m.user_id = $1 and m.status = 'active' and o.is_open
+  union
+  select p.organization_id, p.role from places p
+)
 select jsonb_build_object(
   'user', (
     select jsonb_build_object('id', u.id, 'email', u.email, 'full_name', p.full_name)
@@ -14,14 +27,11 @@ select jsonb_build_object(
       order by m.created_at, o.id limit $2) mine),
   'tenants', (
     select coalesce(jsonb_agg(to_jsonb(mine) order by mine.name, mine.id), '[]') from (
-      select t.id, t.organization_id, t.name, t.slug, t.status, t.branding, m.role,
-        (select count(*) from tenancy.memberships c where c.tenant_id = t.id and c.is_active) as member_count,
-        (select count(distinct a.product_id) from tenancy.tenant_products a where a.tenant_id = t.id) as product_count
-      from tenancy.memberships m
-      join tenancy.tenants t on t.id = m.tenant_id
-      join tenancy.organizations o on o.id = t.organization_id
-      where m.user_id = $1 and m.is_active and t.is_open and o.is_open
-      order by m.created_at, t.id limit $2) mine),
+      select p.id, p.organization_id, p.name, p.slug, p.status, p.branding, p.role,
+        (select count(*) from tenancy.memberships c where c.tenant_id = p.id and c.is_active) as member_count,
+        (select count(distinct a.product_id) from tenancy.tenant_products a where a.tenant_id = p.id) as product_count
+      from places p
+      order by p.since, p.id limit $2) mine),
   'products', (
     select coalesce(jsonb_agg(to_jsonb(mine) order by mine.name, mine.product, mine.tenant_id), '[]') from (
       select r.tenant_id, p.slug as product, p.name, p.description, p.icon_url, p.launcher_url, r.role,
@@ -43,18 +53,14 @@ select jsonb_build_object(
       order by at desc, s.id limit $2) mine),
   'admin_actions', (
     select coalesce(jsonb_agg(mine.name order by mine.name), '[]') from (
-      select unnest(tenancy.permissions_of(role.organization_id, role.role)) as name from (
-        select m.organization_id, m.role
-        from tenancy.organization_members m join tenancy.organizations o on o.id = m.organization_id
-        where m.user_id = $1 and m.status = 'active' and o.is_open
-        union
-        select t.organization_id, m.role
-        from tenancy.memberships m
-        join tenancy.tenants t on t.id = m.tenant_id
-        join tenancy.organizations o on o.id = t.organization_id
-        where m.user_id = $1 and m.is_active and t.is_open and o.is_open) role
+      -- built-in roles are the same everywhere
+      select unnest(tenancy.permissions_of(role.organization_id, role.name)) as name from (
+        select distinct case when r.role not in ('owner', 'admin', 'manager', 'member') then r.organization_id end
+          as organization_id, r.role as name
+        from roles r) role
       union
-      select p.name from tenancy.permissions p where tenancy.operator_may($1, p.name)) mine
+      select p.name from tenancy.permissions p
+      where (select tenancy.operator_role($1)) is not null and tenancy.operator_may($1, p.name)) mine
     where mine.name not like '%:view' and mine.name <> 'identity:read'),
   'notifications', (
     select coalesce(jsonb_agg(to_jsonb(mine) - 'at' order by mine.at desc), '[]') from (
