@@ -66,8 +66,8 @@ const METRICS: &[Metric] = &[
     },
 ];
 
-/// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`], [`SiteUrl`] and [`KeySecret`]; requires [`Mailer`]
-/// when all have started, and then provides [`Auth`].
+/// People, sessions and keys. Provides [`KeyStore`], [`CallerResolver`], [`SiteUrl`], [`KeySecret`] and what seals secrets
+/// ([`rowhouse_crypto::Envelope`]); requires [`Mailer`] when all have started, and then provides [`Auth`].
 #[derive(Debug, Clone, Copy)]
 pub struct AuthModule;
 
@@ -148,6 +148,7 @@ impl Module for AuthModule {
             let settings = assembly.origin.settings.get::<AuthSettings>();
             let keys = open_keys(assembly, &settings).await?;
             assembly.provide(Arc::new(KeySecret(keys.root())));
+            assembly.provide(keys.envelope());
             assembly.provide(Arc::new(site_url(assembly, &settings)));
             add_resolver(assembly, &settings, &keys)?;
             add_tidying(assembly, &settings);

@@ -93,7 +93,23 @@ impl Dialect {
     /// An error response.
     #[must_use]
     pub fn error(self, status: StatusCode, code: &str, message: &str) -> Response {
-        let body = (self.body)(status, code, message).to_string();
+        self.error_with(status, code, message, &Value::Null)
+    }
+
+    /// The same with further members: as text in `details` where the dialect has those, else beside the others.
+    #[must_use]
+    pub fn error_with(self, status: StatusCode, code: &str, message: &str, members: &Value) -> Response {
+        let mut body = (self.body)(status, code, message);
+        match (body.as_object_mut(), members.as_object()) {
+            (Some(body), Some(_)) if body.contains_key("details") => {
+                body.insert("details".to_owned(), Value::from(members.to_string()));
+            }
+            (Some(body), Some(members)) => {
+                body.extend(members.iter().map(|(name, value)| (name.clone(), value.clone())));
+            }
+            _ => {}
+        }
+        let body = body.to_string();
         let mut response = (status, [(header::CONTENT_TYPE, self.content_type)], body).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -20,6 +20,7 @@ use crate::cors::cors;
 use crate::gate::Gate;
 use crate::identity::{ApiKeys, CallerResolver, Identity};
 use crate::limit::{AddressLimit, RateReport};
+use crate::meter::Meter;
 use crate::metric::{Metrics, known_method};
 use crate::settings::ServerSettings;
 use crate::surface::SurfaceIndex;
@@ -48,6 +49,8 @@ pub struct Layers {
     pub routes: Router,
     /// Which paths are closed to whom.
     pub gate: Option<Gate>,
+    /// Counts requests of tenants.
+    pub meter: Option<Meter>,
     /// Which origins may read responses.
     pub cors: Arc<ServerSettings>,
     /// Limits invalid tokens per client address; expired ones are not counted.

@@ -10,6 +10,7 @@ mod identity;
 mod json;
 mod layer;
 pub mod limit;
+mod meter;
 mod metric;
 mod server;
 mod settings;
@@ -26,6 +27,7 @@ pub use identity::{
 };
 pub use json::{JsonError, read_object, without_type_names};
 pub use layer::{Layers, RequestId, VerifyTime, observe};
+pub use meter::{CallMeter, Meter, UsageLimit};
 pub use metric::Metrics;
 pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};
 pub use settings::ServerSettings;

@@ -44,6 +44,8 @@ pub struct Surface {
     pub alias_of: Option<&'static str>,
     /// Its errors name what was not found: it answers requests with [`crate::Closed`] itself.
     pub answers_closed: bool,
+    /// Whether requests of tenants are counted against what they may use.
+    pub metered: bool,
 }
 
 impl Surface {
@@ -51,9 +53,20 @@ impl Surface {
     #[must_use]
     pub fn new(prefix: impl Into<String>, dialect: Dialect, router: Router) -> Self {
         let (body_limit, basic) = (DEFAULT_BODY_LIMIT, &[][..]);
-        let (api_keys, deadline, alias_of, answers_closed) = (false, None, None, false);
+        let (api_keys, deadline, alias_of, answers_closed, metered) = (false, None, None, false, false);
         let prefix = prefix.into();
-        Self { prefix, dialect, router, body_limit, basic, api_keys, deadline, alias_of, answers_closed }
+        Self {
+            prefix,
+            dialect,
+            router,
+            body_limit,
+            basic,
+            api_keys,
+            deadline,
+            alias_of,
+            answers_closed,
+            metered,
+        }
     }
 
     /// A surface of single paths at the server's root.
@@ -187,14 +200,17 @@ struct Known {
     deadline: Option<Duration>,
     alias_of: Option<&'static str>,
     answers_closed: bool,
+    metered: bool,
 }
 
 impl Known {
     fn of(surface: &Surface) -> Self {
-        let Surface { prefix, dialect, basic, api_keys, deadline, alias_of, answers_closed, .. } = surface;
+        let Surface { prefix, dialect, basic, api_keys, deadline, alias_of, answers_closed, metered, .. } =
+            surface;
         let (prefix, dialect, api_keys) = (prefix.clone(), *dialect, *api_keys);
         let (deadline, alias_of, answers_closed) = (*deadline, *alias_of, *answers_closed);
-        Self { prefix, dialect, basic, api_keys, deadline, alias_of, answers_closed }
+        let metered = *metered;
+        Self { prefix, dialect, basic, api_keys, deadline, alias_of, answers_closed, metered }
     }
 }
 
@@ -232,6 +248,11 @@ impl SurfaceIndex {
     #[must_use]
     pub fn accepts_api_keys(&self, path: &str) -> bool {
         self.find(path).is_some_and(|known| known.api_keys)
+    }
+
+    /// Whether requests of tenants to this path are counted.
+    pub(crate) fn is_metered(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|known| known.metered)
     }
 
     /// Where the path lies; `None` outside every prefix.

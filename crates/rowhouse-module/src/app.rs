@@ -10,7 +10,7 @@ use rowhouse_db::ListenHub;
 use rowhouse_http::api::{Idempotency, idempotent};
 use rowhouse_http::limit::{AddressLimit, LimitName, Quota, Rates};
 use rowhouse_http::{
-    ApiKeys, BackgroundTask, CallerResolver, Dialect, Gate, Layers, Metrics, Server, ServerSettings,
+    ApiKeys, BackgroundTask, CallerResolver, Dialect, Gate, Layers, Meter, Metrics, Server, ServerSettings,
     Shutdown, Supervisor, Surface, Surfaces, observe, serve,
 };
 use tokio::sync::watch;
@@ -140,7 +140,8 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
     let idempotency = Idempotency::new(control, clock, server.request_timeout);
     let admin = assembled.admin.clone().router();
     let admin = admin.layer(middleware::from_fn_with_state(idempotency, idempotent));
-    let admin = Surface { api_keys: true, ..Surface::new("/admin/v1", Dialect::PROBLEM, admin) };
+    let admin =
+        Surface { api_keys: true, metered: true, ..Surface::new("/admin/v1", Dialect::PROBLEM, admin) };
     let surfaces = assembled.surfaces.iter().cloned().chain([admin]);
     let served = surfaces.filter(|surface| origin.roles.api || surface.prefix.is_empty()).collect();
     let surfaces = Surfaces::new(served).map_err(|error| CannotRun::because(error.to_string()))?;
@@ -153,6 +154,7 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
         surfaces: index,
         routes: routes.clone(),
         gate: assembly.find::<Gate>().map(|gate| (*gate).clone()),
+        meter: assembly.find::<Meter>().map(|meter| (*meter).clone()),
         cors: Arc::new((*server).clone()),
         bad_tokens: bad_tokens(&server, &assembly.rates),
         client_address_header: server.client_address_header.clone(),

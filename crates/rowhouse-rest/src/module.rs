@@ -124,6 +124,7 @@ fn add_surfaces(
     let alias = origin.settings.get::<ServerSettings>().rest_alias.clone();
     let surface = |prefix: &str| Surface {
         answers_closed: true,
+        metered: true,
         ..Surface::new(prefix, Dialect::REST, crate::router(rest.clone()))
     };
     assembly.surface(surface(PREFIX));

@@ -2,6 +2,8 @@
 
 pub(crate) mod audit;
 mod entitlements;
+mod erase;
+mod export;
 mod limits;
 mod orgs;
 mod products;

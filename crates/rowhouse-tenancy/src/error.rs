@@ -73,6 +73,15 @@ pub enum TenancyError {
     /// Another product has the application.
     #[error("another product has this application")]
     ApplicationTaken,
+    /// Tenants have the plan.
+    #[error("tenants have this plan; give them another one first")]
+    PlanInUse,
+    /// No such plan.
+    #[error("there is no such plan")]
+    NoSuchPlan,
+    /// Something that works always did not.
+    #[error("{0}")]
+    Broken(String),
     /// The database's part.
     #[error(transparent)]
     Db(DbError),
@@ -107,6 +116,7 @@ impl From<DbError> for TenancyError {
             ("23503", "memberships_user_id_fkey" | "organization_members_user_id_fkey") => {
                 Self::Missing("user")
             }
+            ("23503", "tenants_plan_fkey") => Self::PlanInUse,
             ("23514", "tenants_branding_check") => {
                 Self::Invalid("branding: an object of 8 KiB at most".to_owned())
             }

@@ -2,15 +2,20 @@
 //! for the permission first, and records what it changed. Leaves HTTP to `route`, and the command line to `command`.
 
 pub(crate) mod api_key;
+pub(crate) mod branding;
 pub(crate) mod entitlement;
+pub(crate) mod erasure;
 pub(crate) mod input;
 pub(crate) mod invitation;
 pub(crate) mod join;
 pub(crate) mod member;
 pub(crate) mod organization;
+pub(crate) mod plan;
 pub(crate) mod product;
+pub(crate) mod quota;
 pub(crate) mod record;
 pub(crate) mod role;
+pub(crate) mod setting;
 pub(crate) mod tenant;
 pub(crate) mod tenant_product;
 

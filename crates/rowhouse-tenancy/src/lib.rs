@@ -1,14 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod calls;
 mod command;
 pub mod error;
 mod flow;
 mod inviter;
 pub mod limit;
+pub mod lines;
 pub mod membership;
 mod module;
 pub mod permission;
 mod route;
+pub mod sealed;
 mod settings;
 mod store;
 pub mod user_sync;
@@ -47,6 +50,12 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261128110000_tenancy_products.sql",
     "20261128110010_tenancy_entitlements.sql",
     "20261128110020_tenancy_applications.sql",
+    "20261128111000_tenancy_lifecycle.sql",
+    "20261128111010_tenancy_erasure.sql",
+    "20261128111100_tenancy_plans.sql",
+    "20261128111110_tenancy_usage.sql",
+    "20261128111200_tenancy_settings.sql",
+    "20261128111300_tenancy_export.sql",
     "20261128113020_tenancy_provision.sql",
 ];
 

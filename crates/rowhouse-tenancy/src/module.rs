@@ -1,5 +1,7 @@
 //! The module of tenancy: its schema, and the tenants' limits kept in step with the database.
 
+mod upkeep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +45,7 @@ const TOKEN: LimitName = LimitName::new("invitation-token");
 const TRIES: u32 = 30;
 const TRIES_WINDOW: Duration = Duration::from_secs(300);
 
-/// Organizations, tenants, memberships. Provides [`TenantLimits`].
+/// Organizations, tenants, memberships. Provides [`TenantLimits`], and the [`rowhouse_http::Meter`] of the router.
 #[derive(Debug, Clone, Copy)]
 pub struct TenancyModule;
 
@@ -61,7 +63,7 @@ impl Module for TenancyModule {
     }
 
     fn kinds(&self, _: &Settings) -> Vec<JobKind> {
-        vec![Tidy::kind(INVITATIONS.kind)]
+        upkeep::kinds().into_iter().chain([Tidy::kind(INVITATIONS.kind)]).collect()
     }
 
     fn commands(&self) -> Vec<CommandGroup> {
@@ -70,7 +72,7 @@ impl Module for TenancyModule {
     }
 
     fn channels(&self) -> &'static [&'static str] {
-        &[CHANNEL]
+        &[CHANNEL, crate::calls::CHANNEL]
     }
 
     /// Adds tenant checks for foreign keys that the migrations have created.
@@ -93,6 +95,7 @@ impl Module for TenancyModule {
             add_routes(assembly);
             audit::serve(assembly);
             add_tidying(assembly);
+            upkeep::add(assembly);
             let hub = assembly.hub();
             assembly.task(BackgroundTask::new("tenancy.limits", move |heartbeat| {
                 let (limits, hub) = (limits.clone(), hub.clone());
@@ -108,6 +111,7 @@ impl Module for TenancyModule {
             if let (Some(mailer), Some(site_url)) = (assembly.find::<Mailer>(), assembly.find::<SiteUrl>()) {
                 add_invitations(assembly, &mailer, &site_url);
             }
+            upkeep::add_settings(assembly);
             Ok(())
         })
     }

@@ -31,6 +31,8 @@ settings! {
         pub invitation_recipient_rate_per_day: u32 as "letters in a day" = 10,
         /// Invitations of an organization that can be accepted at a time.
         pub pending_invitations: u32 as "invitations" = 1_000,
+        /// How long it is kept what tenants have used in past days and months.
+        pub usage_retention: Duration = Duration::from_secs(400 * 86_400),
         /// How long invitations are kept after they could be accepted last.
         pub invitation_retention: Duration = Duration::from_secs(90 * 86_400),
         /// Links that `GET /admin/v1/me` gives to launchers for users who need help, each as `Title=URL`, such as `Help=https://help.example`.
@@ -55,6 +57,7 @@ impl TenancySettings {
 impl Check for TenancySettings {
     fn check(&self, findings: &mut Findings<'_>) {
         findings.span("restore_window", self.restore_window);
+        findings.span("usage_retention", self.usage_retention);
         findings.span("invitation_retention", self.invitation_retention);
         if !(Duration::from_secs(60)..=LONGEST_INVITATION).contains(&self.invitation_lifetime) {
             findings.refuse("invitation_lifetime", "expected a minute to 720 hours");

@@ -173,5 +173,6 @@ fn labels(column: SealedColumn, id: Uuid) -> Vec<String> {
         SealedColumn::FlowState => vec![flow_label(id, "provider_state"), flow_label(id, "profile")],
         SealedColumn::FlowAccessToken => vec![flow_label(id, "access_token")],
         SealedColumn::FlowRefreshToken => vec![flow_label(id, "refresh_token")],
+        SealedColumn::TenantSetting => vec![rowhouse_tenancy::sealed::label(id)],
     }
 }

@@ -1,5 +1,6 @@
 //! Columns with sealed texts, and their values a batch at a time.
 
+use rowhouse_tenancy::sealed;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -14,15 +15,17 @@ pub(crate) enum SealedColumn {
     FlowState,
     FlowAccessToken,
     FlowRefreshToken,
+    TenantSetting,
 }
 
 impl SealedColumn {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::FactorSecret,
         Self::ProviderSecret,
         Self::FlowState,
         Self::FlowAccessToken,
         Self::FlowRefreshToken,
+        Self::TenantSetting,
     ];
 
     /// Table and column.
@@ -33,6 +36,7 @@ impl SealedColumn {
             Self::FlowState => "auth.flow_state.provider_state",
             Self::FlowAccessToken => "auth.flow_state.provider_access_token",
             Self::FlowRefreshToken => "auth.flow_state.provider_refresh_token",
+            Self::TenantSetting => sealed::COLUMN,
         }
     }
 
@@ -42,6 +46,9 @@ impl SealedColumn {
     }
 
     fn select(self) -> String {
+        if self == Self::TenantSetting {
+            return sealed::SELECT.to_owned();
+        }
         let (table, column) = self.parts();
         format!(
             "select id, {column} from {table} where {column} like 'sealed:%' and id > $1 order by id limit $2 for update"
@@ -49,6 +56,9 @@ impl SealedColumn {
     }
 
     fn update(self) -> String {
+        if self == Self::TenantSetting {
+            return sealed::UPDATE.to_owned();
+        }
         let (table, column) = self.parts();
         format!("update {table} set {column} = $2 where id = $1")
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_auth::{AuthSettings, KeyStore, Resealed, sealed_columns};
-use rowhouse_crypto::sha256_base64url;
+use rowhouse_crypto::{Envelope, sha256_base64url};
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_jobs::JobsSettings;
 use rowhouse_kernel::{Secret, SystemRng};
@@ -61,6 +61,7 @@ impl Held {
         });
         let made = app.post_as("/admin/custom-providers", &app.service_key, made).await;
         assert_eq!(made.status, 201, "{}", made.body);
+        keep_tenant_secret(app).await;
         let challenge = sha256_base64url(VERIFIER.as_bytes());
         let path = format!("/authorize?provider=acme&code_challenge={challenge}&code_challenge_method=s256");
         let there = visit(app, &path).await.target();
@@ -93,6 +94,16 @@ impl Held {
         app.post_as("/factors/recovery_codes/verify", low.token(), code).await.ok();
         app.password("a@example.com", PASSWORD).await.ok();
     }
+}
+
+/// A secret among the settings of a tenant, sealed with the former secret.
+async fn keep_tenant_secret(app: &App) {
+    let envelope = Envelope::new(&Secret::new(OLD)).unwrap();
+    let id = uuid::Uuid::from_u128(11);
+    let sealed = rowhouse_tenancy::sealed::seal(&envelope, id, "sesame", &SystemRng).unwrap();
+    let sql = "insert into tenancy.tenant_settings (id, tenant_id, name, kind, sealed)
+        select $1, t.id, 'smtp.password', 'secret', $2 from tenancy.tenants t limit 1";
+    assert_eq!(app.sql().await.execute(sql, &[&id, &sealed]).await.unwrap(), 1);
 }
 
 pub(crate) fn counts(resealed: &[Resealed]) -> BTreeMap<&'static str, (u64, u64)> {

@@ -20,7 +20,7 @@ const KEY_PROBLEMS: [(&str, &str); 2] = [
     ("422", "This Idempotency-Key belongs to another request"),
 ];
 /// Statuses that any operation may answer with.
-const ALWAYS: [u16; 2] = [401, 403];
+const ALWAYS: [u16; 3] = [401, 403, 429];
 
 /// Names an operation and lists the problems that it may answer with, beside those of every operation; for `get_with`
 /// and its siblings.

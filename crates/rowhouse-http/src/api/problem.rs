@@ -9,9 +9,11 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use rowhouse_db::{DbError, TransactionError};
 use schemars::JsonSchema;
+use serde_json::Value;
 
 use crate::Dialect;
 use crate::json::JsonError;
+use crate::meter::{CODE, SQLSTATE};
 
 /// Most bytes of `detail`: it may repeat what the client sent.
 const MAX_DETAIL_BYTES: usize = 500;
@@ -27,6 +29,8 @@ pub struct Problem {
     pub detail: String,
     /// When it may be tried again.
     pub retry_after: Option<Duration>,
+    /// Further members of the answer.
+    members: Value,
     /// The database error that caused it; decides whether a transaction is retried.
     cause: Option<DbError>,
 }
@@ -37,7 +41,7 @@ impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let mut detail: String = detail.into();
         detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
-        Self { status, code, detail, retry_after: None, cause: None }
+        Self { status, code, detail, retry_after: None, members: Value::Null, cause: None }
     }
 
     /// Adds Retry-After.
@@ -103,6 +107,7 @@ impl From<DbError> for Problem {
                 let hint = refused.hint.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
                 Self::invalid(format!("{}{hint}", refused.message))
             }
+            DbError::Refused(refused) if refused.code == SQLSTATE => beyond_usage(refused.detail.as_deref()),
             DbError::Unavailable(_)
             | DbError::Unusable(_)
             | DbError::PoolTimeout(_)
@@ -113,6 +118,13 @@ impl From<DbError> for Problem {
         };
         Self { cause: Some(error), ..problem }
     }
+}
+
+/// 429 with what the database says is used up.
+fn beyond_usage(detail: Option<&str>) -> Problem {
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, CODE, "the tenant has used up what it may");
+    let members = detail.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    Problem { members, ..problem }
 }
 
 impl TransactionError for Problem {
@@ -126,7 +138,7 @@ impl IntoResponse for Problem {
         if let Some(error) = self.cause.filter(|_| self.status.is_server_error()) {
             tracing::error!(%error, "the admin API failed");
         }
-        let mut response = Dialect::PROBLEM.error(self.status, self.code, &self.detail);
+        let mut response = Dialect::PROBLEM.error_with(self.status, self.code, &self.detail, &self.members);
         if let Some(pause) = self.retry_after {
             let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -150,6 +162,14 @@ struct ProblemBody {
     code: String,
     /// For people.
     detail: String,
+    /// With `usage_limit_exceeded`: what is used up.
+    metric: Option<String>,
+    /// With `usage_limit_exceeded`: the most.
+    limit: Option<i64>,
+    /// With `usage_limit_exceeded`: what has been used.
+    current: Option<i64>,
+    /// With `usage_limit_exceeded`: what is left.
+    remaining: Option<i64>,
 }
 
 impl OperationOutput for Problem {

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 use rowhouse_crypto::TokenError;
 use rowhouse_db::DbError;
-use rowhouse_kernel::{Actor, Origin};
+use rowhouse_kernel::{Actor, Origin, TenantId};
 use tracing::Instrument;
 
 use super::closing::Closing;
@@ -22,6 +22,7 @@ use crate::deadline::Deadline;
 use crate::dialect::Fault;
 use crate::identity::Identity;
 use crate::limit::RateReport;
+use crate::meter::Meter;
 
 /// The answer of the surfaces, or the refusal.
 pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, line: &Line<'_>) -> Response {
@@ -46,6 +47,10 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     {
         return dialect.fault(Fault::Guessing);
     }
+    let metered = metered(layers, &request, &line.path);
+    if let Some(refusal) = metered.and_then(|(meter, tenant)| meter.0.refusal(tenant)) {
+        return refusal.respond(dialect);
+    }
     request.extensions_mut().insert(deadline.clone());
     // A span of level ERROR, so that every log line within has the id.
     let span = tracing::error_span!("request", request_id = &*line.id.0);
@@ -60,7 +65,10 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     };
     let answer = AssertUnwindSafe(answer.instrument(span)).catch_unwind();
     match deadline.wait(answer).await {
-        Some(Ok(response)) => response,
+        Some(Ok(response)) => {
+            count(metered, &response);
+            response
+        }
         Some(Err(_)) => {
             tracing::error!(request_id = &*line.id.0, path = line.path, "a request panicked");
             dialect.fault(Fault::Broken)
@@ -86,6 +94,22 @@ async fn look_up_key(layers: &Layers, request: &mut Request, path: &str) -> Resu
     }
     extensions.insert(Identity::Caller(Arc::new(caller)));
     Ok(())
+}
+
+/// The tenant that the request is counted for.
+fn metered<'l>(layers: &'l Layers, request: &Request, path: &str) -> Option<(&'l Meter, TenantId)> {
+    let meter = layers.meter.as_ref()?;
+    let caller = request.extensions().get::<Identity>()?.caller().ok()?;
+    let tenant = caller.tenant.filter(|_| !caller.is_service() && layers.surfaces.is_metered(path))?;
+    Some((meter, tenant))
+}
+
+/// Who has left a tenant uses up nothing of it: only now is it known whether the session is live.
+fn count(metered: Option<(&Meter, TenantId)>, response: &Response) {
+    let is_refused = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    if let Some((meter, tenant)) = metered.filter(|_| !is_refused) {
+        meter.0.count(tenant);
+    }
 }
 
 /// The address that an invalid token comes from. Valid tokens from there are not limited, since they may be another client's.

@@ -43,6 +43,12 @@ fn refused(error: &PgError, signed_in: bool) -> ErrorResponse {
             failure.hint.clone_from(&error.hint);
             return failure;
         }
+        // What `tenancy.count_usage` refuses: the details say what is used up.
+        "RH429" => {
+            let mut failure = ErrorResponse::new(StatusCode::TOO_MANY_REQUESTS, "RH429", &error.message);
+            failure.details = error.detail.clone().map(serde_json::Value::String);
+            return failure;
+        }
         _ => {}
     }
     let status = status(error, signed_in);

@@ -5,6 +5,8 @@ use rowhouse_db::Transaction;
 use rowhouse_kernel::{Caller, TenantId};
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 
+use super::erase::{self, EraseArgs};
+use super::export::{self, ExportArgs};
 use super::limits::{self, LimitsArgs};
 use super::orgs::{ListArgs, named};
 use super::provisioning;
@@ -64,6 +66,12 @@ enum TenantsCommand {
     /// Show how far a tenant's provisioning is, step by step; also of a tenant that was rolled back
     #[command(after_help = "Example:\n  rowhouse tenants provisioning 0198c0de-… --json")]
     Provisioning(Named),
+    /// Write all rows of a tenant as lines of JSON
+    #[command(after_help = "Example:\n  rowhouse tenants export 0198c0de-… --out acme.ndjson")]
+    Export(ExportArgs),
+    /// Delete all rows of a deleted tenant for good, before tenancy.restore_window has passed
+    #[command(after_help = "Example:\n  rowhouse tenants erase 0198c0de-… --dry-run")]
+    Erase(EraseArgs),
     /// Show or set the limits of a tenant's callers of the data API; a running server applies them at once
     #[command(
         after_help = "Example:\n  rowhouse tenants limits 0198c0de-… --statement-timeout 2s --max-rows 1000 --max-cost 100000\n  rowhouse tenants limits 0198c0de-… --clear"
@@ -103,6 +111,8 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
 
 async fn steer(session: &Session<'_>, command: TenantsCommand) -> Result<CommandOutcome, CannotRun> {
     match command {
+        TenantsCommand::Export(args) => export::run(session, &args).await,
+        TenantsCommand::Erase(args) => erase::run(session, &args).await,
         TenantsCommand::Limits(args) => limits::run(session.context, &args).await,
         TenantsCommand::List { org, list: args } => list(session, org.as_deref(), &args.into()).await,
         TenantsCommand::Show(Named { tenant }) => show(session, tenant).await,

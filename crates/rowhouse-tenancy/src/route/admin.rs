@@ -2,6 +2,7 @@
 //! the service key.
 
 mod api_key;
+mod branding;
 mod entitlement;
 mod instant;
 mod invitation;
@@ -12,9 +13,12 @@ mod me;
 mod member;
 mod organization;
 mod place;
+mod plan;
 mod problem;
 mod product;
+mod quota;
 mod role;
+mod setting;
 mod step;
 mod tenant;
 mod tenant_product;
@@ -25,11 +29,15 @@ use rowhouse_db::Control;
 use crate::settings::TenancySettings;
 
 pub(crate) use api_key::{ApiKeyAdmin, routes as api_keys};
+pub(crate) use branding::{in_tenant as brandings, public as public_branding};
 pub(crate) use invitation::{InvitationAdmin, in_organization as invitations, of_token as invitation_tokens};
 pub(crate) use join::routes as joins;
 pub(crate) use me::{me, permissions};
 pub(crate) use organization::organizations;
+pub(crate) use plan::plans;
 pub(crate) use product::products;
+pub(crate) use quota::in_tenant as quotas;
+pub(crate) use setting::{SettingAdmin, in_tenant as settings};
 pub(crate) use tenant::tenants;
 
 /// Longest page.

@@ -1,14 +1,18 @@
 //! The tree of organizations over HTTP, SQL and the command line.
 
+mod branding;
 mod command;
 mod entitled;
 mod entitlement;
+mod erasure;
 mod launcher;
 mod life;
 mod member;
 mod model;
 mod product;
+mod quota;
 mod role;
+mod setting;
 mod sql;
 
 use reqwest::{Method, StatusCode};

@@ -38,6 +38,12 @@ impl From<TenancyError> for Problem {
             TenancyError::ProductRetired => conflict("product_retired"),
             TenancyError::NotEnabled => conflict("not_enabled"),
             TenancyError::ApplicationTaken => conflict("application_taken"),
+            TenancyError::PlanInUse => conflict("plan_in_use"),
+            TenancyError::NoSuchPlan => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_such_plan", text),
+            TenancyError::Broken(_) => {
+                tracing::error!(error = text, "the admin API failed");
+                Self::internal()
+            }
             TenancyError::Db(error) => error.into(),
         }
     }

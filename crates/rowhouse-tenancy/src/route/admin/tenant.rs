@@ -11,7 +11,6 @@ use rowhouse_http::api::{
 use rowhouse_kernel::{OrganizationId, Origin, TenantId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -19,6 +18,7 @@ use super::list::ListQuery;
 use super::may::{CreateTenant, May, Update};
 use super::place::{Tenants, tagged_tenant};
 use super::{TenancyAdmin, entitlement, member, step, tenant_product};
+use crate::flow::branding::Branding;
 use crate::flow::{narrowed_to, organization, tenant as flow};
 use crate::permission::Permission;
 use crate::store::search::Search;
@@ -158,8 +158,7 @@ struct TenantChange {
     #[schemars(length(min = 1, max = 200))]
     name: Option<String>,
     slug: Option<String>,
-    /// Colours, logo and so on: an object of 8 KiB at most.
-    branding: Option<serde_json::Map<String, Value>>,
+    branding: Option<Branding>,
 }
 
 async fn change(
@@ -171,7 +170,7 @@ async fn change(
     Segment(id): Segment<Uuid>,
     Body(body): Body<TenantChange>,
 ) -> Result<Tagged<Tenant>, Problem> {
-    let branding = body.branding.clone().map(Value::Object);
+    let branding = body.branding.as_ref().map(Branding::checked).transpose()?;
     let change = async move |tx: &Transaction<'_>| {
         let permission = Permission::TenantUpdate;
         let before = flow::lock(tx, &caller, TenantId(id), permission).await?;
