@@ -8,6 +8,7 @@ mod grant;
 mod module;
 mod person;
 mod power;
+mod privacy;
 mod probe;
 mod progress;
 mod report;
@@ -29,6 +30,8 @@ macro_rules! migrations {
 /// Platform migrations of this crate: schema `operators`.
 pub const MIGRATIONS: &[Statement] = migrations![
     "20261128101500_operators_bootstrap.sql",
+    "20261128111400_operators_privacy.sql",
+    "20261128111410_operators_erasure.sql",
     "20261128112000_operators_suspensions.sql",
     "20261128112010_operators_impersonations.sql",
     "20261128112020_operators_bulk.sql",

@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::bootstrap;
 use crate::bulk::{self, BulkJobs};
 use crate::command::{ADMIN, BULK, USERS};
+use crate::privacy::route::{self as privacy, PrivacyAdmin};
 use crate::route::{self, ImpersonationAdmin, OperatorAdmin};
 use crate::settings::OperatorSettings;
 
@@ -67,6 +68,7 @@ impl Module for OperatorModule {
                 require_closed(assembly).await?;
             }
             let control = assembly.origin.database.control.clone();
+            assembly.admin("/users", privacy::routes, PrivacyAdmin { control: control.clone() });
             let admin = OperatorAdmin { control, rng: Arc::clone(&assembly.origin.rng) };
             assembly.admin("/bootstrap", route::bootstrap::routes, admin.clone());
             assembly.admin("/users", route::user::routes, admin.clone());

@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub(super) use account::FilterArgs;
 
 use super::{is_json, outcome, shown};
+use crate::privacy::command as privacy;
 use crate::report::{Outcome, Report, State};
 use crate::sync::{Done, Maker, Profile, Stopped};
 use crate::{probe, sync};
@@ -54,6 +55,17 @@ enum UsersCommand {
     /// Sum up the state and the last sync, with recommendations
     #[command(after_help = "Example:\n  rowhouse users report --json | jq -r '.recommendations[]'")]
     Report,
+    /// Write everything that is stored about a user as lines of JSON
+    #[command(after_help = "Example:\n  rowhouse users export ada@example.com --out ada.ndjson")]
+    Export(privacy::ExportArgs),
+    /// Take everything personal out of a user's account, whose id stays
+    #[command(
+        after_help = "Example:\n  rowhouse users erase ada@example.com --dry-run\n  rowhouse users erase ada@example.com"
+    )]
+    Erase(privacy::EraseArgs),
+    /// Erase those again whom a restored backup has brought back
+    #[command(after_help = "Example:\n  rowhouse users replay-erasures")]
+    ReplayErasures(privacy::ListArgs),
     /// Prove that a sign-up makes what belongs to it, with a user who is rolled back
     #[command(after_help = "Example:\n  rowhouse users test")]
     Test,
@@ -128,6 +140,9 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
             UsersCommand::Sync(args) => users.sync(context, as_json, &args, false).await,
             UsersCommand::Repair(args) => users.sync(context, as_json, &args, true).await,
             UsersCommand::CreateProfile(args) => create_profile::run(&users, as_json, &args).await,
+            UsersCommand::Export(args) => privacy::export(context, &args).await,
+            UsersCommand::Erase(args) => privacy::erase(context, &args).await,
+            UsersCommand::ReplayErasures(args) => privacy::replay(context, &args).await,
             UsersCommand::Report => users.report(as_json).await,
             UsersCommand::Search(args) => users.search(as_json, args).await,
             UsersCommand::Suspend { user, reason } => users.change(as_json, &user, true, Some(&reason)).await,

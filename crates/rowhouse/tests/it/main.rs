@@ -39,6 +39,7 @@ mod operator;
 mod operator_grant;
 mod platform;
 mod pooler;
+mod privacy;
 mod production;
 mod program;
 mod provision;
