@@ -34,8 +34,8 @@ pub(crate) enum DomainError {
     #[error("the proof was looked for a moment ago")]
     TooSoon,
     /// Enough letters.
-    #[error("enough letters have gone to the postmaster of this domain; try again tomorrow")]
-    TooManyLetters,
+    #[error("enough letters have gone {0}; try again tomorrow")]
+    TooManyLetters(&'static str),
     /// A letter's proof is its code.
     #[error("code: enter the code of the letter to the postmaster")]
     NoCode,

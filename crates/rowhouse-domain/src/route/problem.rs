@@ -26,7 +26,7 @@ impl From<DomainError> for Problem {
             DomainError::Taken => with(StatusCode::CONFLICT, "domain_taken"),
             DomainError::TooMany(_) => with(StatusCode::CONFLICT, "too_many"),
             DomainError::TooSoon => with(StatusCode::TOO_MANY_REQUESTS, "too_soon").after(REST),
-            DomainError::TooManyLetters => {
+            DomainError::TooManyLetters(_) => {
                 with(StatusCode::TOO_MANY_REQUESTS, "too_many_letters").after(REST)
             }
             DomainError::NoMail => with(StatusCode::SERVICE_UNAVAILABLE, "mail_unavailable"),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Bound;
 use crate::challenge::Proof;
-use crate::claim::Owner;
+use crate::claim::{Claim, Owner};
 use crate::settings::DomainSettings;
 
 /// Seconds between two looks for one proof on request.
@@ -71,13 +71,35 @@ pub(crate) async fn record(client: &Client, id: Uuid, action: &str, details: &Va
     Ok(())
 }
 
-/// Letters to the postmaster of a name within a day, for all claims to it; and whether this claim's last was a moment ago.
-pub(crate) async fn letters(client: &Client, id: Uuid, name: &str) -> Result<(i64, bool), DbError> {
-    let sql = "select count(*) filter (where l > clock_timestamp() - interval '1 day'),
-                 coalesce(bool_or(c.id = $1 and l > clock_timestamp() - interval '1 minute'), false)
-               from domains.claims c, unnest(c.letters) l where c.name = $2";
-    let row = client.query_typed_one(sql, &[(&id, Type::UUID), (&name, Type::TEXT)]).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+/// Letters within a day.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Letters {
+    /// To the postmaster of the name, for all claims to it.
+    pub(crate) to_name: i64,
+    /// From the organization and its tenants, for released claims too.
+    pub(crate) by_organization: i64,
+    /// Whether this claim's last was a moment ago.
+    pub(crate) was_now: bool,
+}
+
+/// Counts letters; until the transaction ends, nobody else counts for the same organization or name.
+pub(crate) async fn letters(client: &Client, claim: &Claim) -> Result<Letters, DbError> {
+    let lock = "select pg_advisory_xact_lock(hashtextextended('domains.letters ' || $1, 0))";
+    client.query_typed(lock, &[(&claim.organization_id.to_string(), Type::TEXT)]).await?;
+    client.query_typed(lock, &[(&claim.name, Type::TEXT)]).await?;
+    let sql = "select count(*) filter (where c.name = $2) as to_name,
+                 count(*) filter (where c.organization_id = $3) as by_organization,
+                 coalesce(bool_or(c.id = $1 and l > clock_timestamp() - interval '1 minute'), false) as was_now
+               from domains.claims c, unnest(c.letters) l
+               where (c.name = $2 or c.organization_id = $3) and l > clock_timestamp() - interval '1 day'";
+    let parameters: [Bound<'_>; 3] =
+        [(&claim.id, Type::UUID), (&claim.name, Type::TEXT), (&claim.organization_id, Type::UUID)];
+    let row = client.query_typed_one(sql, &parameters).await?;
+    Ok(Letters {
+        to_name: row.try_get("to_name")?,
+        by_organization: row.try_get("by_organization")?,
+        was_now: row.try_get("was_now")?,
+    })
 }
 
 /// Stores the digest of a letter's code; those of letters before it stop working.

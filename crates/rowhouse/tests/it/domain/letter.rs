@@ -1,9 +1,10 @@
 //! The proof by a letter to the postmaster.
 
-use reqwest::StatusCode;
+use futures_util::future::join_all;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Harness, harness, of_tenant, refusal};
+use super::{Harness, harness, of_organization, of_tenant, refusal};
 
 impl Harness {
     /// The newest letter to an address: its text, and the code in it.
@@ -70,4 +71,33 @@ async fn code_is_good_for_a_day_and_ten_attempts_and_letters_are_few() {
     }
     let refused = harness.claim(&stranger, "shop.example", "mail").await;
     assert_eq!(refusal(&refused), (429, "too_many_letters".to_owned()));
+}
+
+#[tokio::test]
+async fn letters_of_an_organization_are_few_whatever_it_releases_and_however_many_ask_at_once() {
+    let harness = harness().await;
+    let (owner, path) = (&harness.owner, of_tenant(&harness.owner));
+    for number in 0..2 {
+        let domain = harness.claim(owner, &format!("x{number}.victim.example"), "mail").await.json();
+        let path = format!("{path}/{}", domain["id"].as_str().unwrap());
+        let released = harness.app.call(&owner.token, Method::DELETE, &path, None).await;
+        assert_eq!(released.status, StatusCode::NO_CONTENT);
+    }
+    // Each released claim stands for nine of its kind.
+    let more = "update domains.claims set letters = array_fill(letters[1], array[9])";
+    harness.client.batch_execute(more).await.unwrap();
+    let organization = of_organization(owner);
+    let claims = (0..6).map(|number| {
+        let path = if number % 2 == 0 { &path } else { &organization };
+        let name = format!("y{number}.victim.example");
+        async move { refusal(&harness.claim_at(owner, path, &name, "mail").await).0 }
+    });
+    let mut answers = join_all(claims).await;
+    answers.sort_unstable();
+    assert_eq!(answers, [201, 201, 429, 429, 429, 429]);
+    let other = harness.claim(owner, "z.victim.example", "dns_txt").await;
+    assert_eq!(other.status, StatusCode::CREATED, "proofs without letters stay possible: {}", other.text);
+    let stranger = harness.app.sign_up("stranger@example.com").await;
+    let other = harness.claim(&stranger, "y.victim.example", "mail").await;
+    assert_eq!(other.status, StatusCode::CREATED, "{}", other.text);
 }
