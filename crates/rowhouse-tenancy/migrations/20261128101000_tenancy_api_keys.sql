@@ -116,3 +116,18 @@ $$;
 comment on function rowhouse.find_api_key(bytea) is
   'Who presents an API key with this digest, if it is valid at this moment; notes its use once a minute.';
 revoke execute on function rowhouse.find_api_key(bytea) from public;
+
+create function tenancy.prune_api_keys(age interval) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  removed bigint;
+begin
+  delete from tenancy.api_keys where id = any (array(
+    select k.id from tenancy.api_keys k where least(k.revoked_at, k.expires_at) < clock_timestamp() - age limit 5000));
+  get diagnostics removed = row_count;
+  return removed;
+end
+$$;
+comment on function tenancy.prune_api_keys(interval) is
+  'Removes keys that were revoked or expired longer ago than the age, 5000 in one call; returns how many.';
+revoke execute on function tenancy.prune_api_keys(interval) from public;

@@ -33,7 +33,10 @@ const FOLLOWING: Following = Following {
     limit: Duration::from_secs(5),
 };
 
-/// The cleanup job of invitations.
+/// How long keys are kept after they were revoked or expired.
+const API_KEY_RETENTION: Duration = Duration::from_secs(90 * 86_400);
+
+/// The cleanup job of invitations and keys.
 const INVITATIONS: BuiltInSchedule = BuiltInSchedule {
     name: "tenancy.prune-invitations",
     cron: "37 * * * *",
@@ -148,8 +151,9 @@ fn add_invitations(assembly: &mut Assembly, mailer: &Mailer, site_url: &SiteUrl)
 
 fn add_tidying(assembly: &mut Assembly) {
     let settings = assembly.origin.settings.get::<TenancySettings>();
-    let prune = "select tenancy.prune_invitations(make_interval(secs => ($1::double precision[])[1]))";
-    let ages = vec![settings.invitation_retention.as_secs_f64()];
+    let prune = "select tenancy.prune_invitations(make_interval(secs => ($1::double precision[])[1]))
+                   + tenancy.prune_api_keys(make_interval(secs => ($1::double precision[])[2]))";
+    let ages = vec![settings.invitation_retention.as_secs_f64(), API_KEY_RETENTION.as_secs_f64()];
     let prune = Tidy::with(&assembly.origin.database.control, prune, ages);
     assembly.kind(Tidy::kind(INVITATIONS.kind), prune);
     assembly.schedule(INVITATIONS);

@@ -29,6 +29,7 @@ pub(crate) async fn create(
     organization::lock(tx, caller, new.organization, Permission::PermissionsModify).await?;
     check(new, now)?;
     require_all(tx, caller, new.organization, new.scopes).await?;
+    require_end(tx, caller, new.expires_at).await?;
     if let Some(id) = new.tenant {
         let found = tenant::find(tx, id).await?;
         let of_it = found.is_some_and(|tenant| tenant.organization_id == new.organization.0);
@@ -45,6 +46,20 @@ pub(crate) async fn create(
     });
     record_key(tx, "api_key_created", new.organization, &made, details).await?;
     Ok(made)
+}
+
+/// A key that ends makes none that outlives it.
+async fn require_end(
+    tx: &Client,
+    caller: &Caller,
+    expires_at: Option<OffsetDateTime>,
+) -> Result<(), TenancyError> {
+    let Some(parent) = caller.api_key else { return Ok(()) };
+    let Some(end) = store::end_of(tx, parent).await? else { return Ok(()) };
+    if expires_at.is_some_and(|new| new <= end) {
+        return Ok(());
+    }
+    Err(invalid("expires_at: the key that makes this one ends; give a time that is not later than its end"))
 }
 
 /// What does not depend on the database.

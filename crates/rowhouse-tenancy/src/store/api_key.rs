@@ -140,6 +140,12 @@ pub(crate) async fn revoke(client: &Client, id: ApiKeyId) -> Result<(), DbError>
     Ok(())
 }
 
+/// Until when a key is valid; `None` means without end.
+pub(crate) async fn end_of(client: &Client, id: ApiKeyId) -> Result<Option<OffsetDateTime>, DbError> {
+    let sql = "select k.expires_at from tenancy.api_keys k where k.id = $1";
+    Ok(client.query_typed_one(sql, &[(&id.0, Type::UUID)]).await?.try_get(0)?)
+}
+
 /// How many keys of the organization have neither been revoked nor expired.
 pub(crate) async fn count_valid(client: &Client, organization: OrganizationId) -> Result<i64, DbError> {
     let sql = "select count(*) from tenancy.api_keys

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use rowhouse_http::ServerSettings;
 use rowhouse_kernel::settings::Settings;
+use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 
 use super::{Harness, harness, refusal};
@@ -238,4 +239,44 @@ async fn answers_kept_for_one_key_are_not_given_to_another() {
     let (first, second) = (post(&one.key, "First").await, post(&two.key, "Second").await);
     assert_eq!((first.status, second.status), (StatusCode::CREATED, StatusCode::CREATED), "{}", second.text);
     assert_ne!(first.json()["id"], second.json()["id"]);
+}
+
+#[tokio::test]
+async fn key_makes_none_that_outlives_it() {
+    let harness = harness().await;
+    let body = |end: Value| json!({ "name": "service", "scopes": ["permissions:modify"], "expires_at": end });
+    let parent = harness.made(body(json!("2099-01-01T00:00:00Z"))).await;
+    let make = async |end: Value| harness.create_by(&parent.key, body(end)).await;
+    for end in [Value::Null, json!("2099-01-01T00:00:00.000001Z")] {
+        let refused = make(end.clone()).await;
+        assert_eq!(refusal(&refused), (422, "invalid".to_owned()), "{end}");
+        assert!(refused.text.contains("expires_at"), "{}", refused.text);
+    }
+    for end in ["2099-01-01T00:00:00Z", "2098-01-01T00:00:00Z"] {
+        let made = make(json!(end)).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{end}: {}", made.text);
+    }
+}
+
+#[tokio::test]
+async fn keys_that_ended_long_ago_are_removed() {
+    let harness = harness().await;
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        made.push(harness.with_scopes(&["organization:view"]).await.id);
+    }
+    for (id, change) in made.iter().zip([
+        "revoked_at = now() - interval '91 days'",
+        "expires_at = now() - interval '91 days'",
+        "revoked_at = now() - interval '89 days', expires_at = now() + interval '1 day'",
+    ]) {
+        harness.sql(&format!("update tenancy.api_keys set {change} where id = '{id}'")).await;
+    }
+    until_true(
+        &harness.client,
+        "exists (select from jobs.schedules where kind = 'tenancy.prune_invitations')",
+    )
+    .await;
+    harness.sql("select jobs.enqueue('tenancy.prune_invitations')").await;
+    until_true(&harness.client, "(select count(*) from tenancy.api_keys) = 2").await;
 }
