@@ -30,20 +30,32 @@ comment on function operators.words(jsonb) is 'The words of a user''s name, by w
 create index users_words_idx on auth.users using gin (operators.words(raw_user_meta_data));
 
 -- Entries about a user, one in each of the user's organizations: whoever acts for the installation is in none of them, and
--- their own tenant says nothing about the user. A user without organization has one entry without.
-create function operators.audit(p_action text, p_user uuid, p_details jsonb) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  perform audit.write('operator', p_action, 'user', p_user::text, p_details, organization_id => m.organization_id)
-  from (select o.organization_id from tenancy.organization_members o where o.user_id = p_user
-        order by o.organization_id limit 100) m;
-  if not found then
-    perform audit.write('operator', p_action, 'user', p_user::text, p_details);
-  end if;
-end
+-- their own tenant says nothing about the user. A user without organization has one entry without. What is internal, and with
+-- it the operator's address, is only in an entry without organization.
+create function operators.audit(p_action text, p_user uuid, p_details jsonb, p_internal jsonb default null) returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+  with member as (
+    select m.organization_id from tenancy.organization_members m where m.user_id = p_user order by m.organization_id limit 100),
+  place as (
+    select member.organization_id, p_internal is null as is_whole from member
+    union all
+    select null, true where p_internal is not null or not exists (select from member)),
+  known as (
+    select coalesce(
+      (select o.origin from audit.origins o
+       where o.transaction_id = pg_current_xact_id_if_assigned() and o.began_at = transaction_timestamp()),
+      audit.origin()) as origin)
+  insert into audit.entries (source, action, actor, impersonator, operation, request_id, organization_id, target_kind, target_id,
+    address, user_agent, details)
+  select 'operator', p_action, k.origin ->> 'actor', (k.origin ->> 'impersonator')::uuid, k.origin ->> 'operation',
+    k.origin ->> 'request_id', p.organization_id, 'user', p_user::text,
+    case when p.is_whole then (k.origin ->> 'address')::inet end, case when p.is_whole then left(k.origin ->> 'user_agent', 512) end,
+    case when p.is_whole then p_details || coalesce(p_internal, '{}') else p_details end
+  from place p cross join known k
 $$;
-comment on function operators.audit(text, uuid, jsonb) is 'Writes what was done to a user into the audit log of each of their organizations.';
-revoke execute on function operators.audit(text, uuid, jsonb) from public;
+comment on function operators.audit(text, uuid, jsonb, jsonb) is
+  'Writes what was done to a user into the audit log of each of their organizations, and what is internal into an entry without.';
+revoke execute on function operators.audit(text, uuid, jsonb, jsonb) from public;
 
 -- Nobody closes his own account this way, and operators are for super_admins and the service key to close.
 create function operators.refusal(p_user uuid, p_actor text) returns text
@@ -93,7 +105,8 @@ begin
   update auth.users u set banned_until = 'infinity', updated_at = now() where u.id = p_user;
   insert into operators.suspensions (user_id, reason, suspended_by) values (p_user, p_reason, p_actor)
   on conflict (user_id) do update set reason = excluded.reason, suspended_by = excluded.suspended_by, suspended_at = now();
-  perform operators.audit('user_suspended', p_user, jsonb_build_object('reason', p_reason, 'sessions', ended));
+  perform operators.audit('user_suspended', p_user, jsonb_build_object('sessions', ended),
+    jsonb_build_object('reason', p_reason));
   return 'done';
 end
 $$;
@@ -107,6 +120,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   refused constant text := operators.refusal(p_user, p_actor);
   is_closed boolean;
+  ended int;
 begin
   select u.banned_until is not null into is_closed from auth.users u
   where u.id = p_user and u.deleted_at is null for no key update;
@@ -118,10 +132,11 @@ begin
     return 'unchanged';
   end if;
   -- A sign-in that was under way when the account was closed has left a session.
-  perform operators.end_sessions(p_user);
+  ended := operators.end_sessions(p_user);
   update auth.users u set banned_until = null, updated_at = now() where u.id = p_user;
   delete from operators.suspensions s where s.user_id = p_user;
-  perform operators.audit('user_reactivated', p_user, jsonb_strip_nulls(jsonb_build_object('reason', p_reason)));
+  perform operators.audit('user_reactivated', p_user, jsonb_build_object('sessions', ended),
+    jsonb_strip_nulls(jsonb_build_object('reason', p_reason)));
   return 'done';
 end
 $$;

@@ -102,7 +102,8 @@ begin
   elsif not exists (select from auth.users u where u.id = p_user) then
     return 'unchanged';
   end if;
-  perform operators.audit('user_deleted', p_user, jsonb_strip_nulls(jsonb_build_object('reason', p_reason)));
+  perform operators.audit('user_deleted', p_user, jsonb_build_object('sessions', operators.end_sessions(p_user)),
+    jsonb_strip_nulls(jsonb_build_object('reason', p_reason)));
   perform auth.delete_user(p_user);
   return 'done';
 end

@@ -97,7 +97,7 @@ impl Harness {
     async fn entries(&self, action: &str) -> Vec<Value> {
         let sql = "select jsonb_build_object('organization', e.organization_id, 'tenant', e.tenant_id, 'actor', e.actor,
                      'impersonator', e.impersonator, 'target', e.target_id, 'details', e.details)
-                   from audit.entries e where e.action = $1 order by e.occurred_at";
+                   from audit.entries e where e.action = $1 order by e.occurred_at, e.organization_id";
         let rows = self.client.query(sql, &[&action]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }

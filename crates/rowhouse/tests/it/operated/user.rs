@@ -69,12 +69,15 @@ async fn suspended_user_is_out_everywhere_at_once_and_comes_back_by_a_new_sign_i
     }
     assert!(harness.refresh(&customer.refresh_token).await.status.is_client_error());
     assert_eq!(refused(&harness.sign_in("ada@example.com").await).1, "user_banned");
-    // The entry is in the customer's organization, with neither the operator's organization nor tenant.
+    // One entry is in the customer's organization, without the reason; none has the operator's organization or tenant.
     let entries = harness.entries("user_suspended").await;
     let organization = harness.organization_of(&customer).await;
-    let expected = json!({ "organization": organization, "tenant": null, "actor": harness.support.id,
-        "impersonator": null, "target": customer.id, "details": { "reason": "abuse", "sessions": 2 } });
-    assert_eq!(entries, [expected]);
+    let expected = |organization: Value, details: Value| {
+        json!({ "organization": organization, "tenant": null, "actor": harness.support.id,
+            "impersonator": null, "target": customer.id, "details": details })
+    };
+    let whole = expected(Value::Null, json!({ "reason": "abuse", "sessions": 2 }));
+    assert_eq!(entries, [expected(json!(organization), json!({ "sessions": 2 })), whole]);
 
     let path = format!("/users/{}/reactivate", customer.id);
     let answer = harness.post(&harness.support, &path, json!({})).await;
@@ -82,7 +85,18 @@ async fn suspended_user_is_out_everywhere_at_once_and_comes_back_by_a_new_sign_i
     let statuses = harness.everywhere(&customer.token).await;
     assert!(statuses.iter().all(|status| [401, 403].contains(status)), "ended for good: {statuses:?}");
     assert_eq!(harness.sign_in("ada@example.com").await.status, StatusCode::OK);
-    assert_eq!(harness.entries("user_reactivated").await.len(), 1);
+    let again = json!({ "reason": "appeal" });
+    for (step, body) in [("suspend", &again), ("reactivate", &again)] {
+        let path = format!("/users/{}/{step}", customer.id);
+        assert_eq!(harness.post(&harness.support, &path, body.clone()).await.status, StatusCode::OK);
+    }
+    let sql = "select coalesce(jsonb_agg(e.action), '[]') from audit.entries e where e.source = 'operator'
+               and e.organization_id is not null and (e.details ? 'reason' or e.address is not null or e.user_agent is not null)";
+    assert_eq!(harness.value(sql).await, json!([]), "neither reason nor address in a customer's log");
+    let sql = "select count(*) from audit.entries e where e.action = 'user_reactivated' and e.organization_id is null
+               and e.address is not null and e.details ->> 'reason' = 'appeal'";
+    assert_eq!(harness.value(sql).await, json!(1));
+    assert_eq!(harness.entries("user_reactivated").await.len(), 4);
 }
 
 #[tokio::test]
@@ -123,6 +137,6 @@ async fn commands_search_and_close_accounts_as_whoever_runs_them() {
     assert_eq!(harness.sign_in("ada@example.com").await.status, StatusCode::OK);
     assert_eq!(run(&["users", "suspend", "nobody@example.com", "--reason", "x"]).code, 1);
     let entries = harness.entries("user_suspended").await;
-    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries.len(), 2, "{entries:?}");
     assert!(entries[0]["actor"].as_str().unwrap().starts_with("operator:"));
 }
