@@ -58,6 +58,11 @@ pub enum TenancyError {
     /// The user owns as many organizations as one user may.
     #[error("you own {0} organizations, as many as one user may")]
     TooMany(u32),
+    /// The organization has as many tenants as one may.
+    #[error(
+        "the organization has {0} tenants, as many as one may; deleted ones count while they can be restored"
+    )]
+    TooManyTenants(u32),
     /// No organization that the caller can join by the domain of the address.
     #[error("the organization cannot be joined with the address of your account")]
     NotJoinable,

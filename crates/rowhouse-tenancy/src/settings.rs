@@ -21,6 +21,8 @@ settings! {
         pub restore_window: Duration = Duration::from_secs(30 * 86_400),
         /// Most organizations that one user may own.
         pub organizations_per_user: u32 as "organizations" = 100,
+        /// Most tenants of an organization, those counted that were deleted within the restore window. The service key is exempt.
+        pub tenants_per_organization: u32 as "tenants" = 100,
         /// Where the link in an invitation leads: a page of the front end, which finds the token in the fragment (`#token=…`). Unset: `/invitation` below `auth.site_url`.
         pub invitation_url: Option<String> = None,
         /// How long an invitation can be accepted, unless it says otherwise; 720 hours at most.

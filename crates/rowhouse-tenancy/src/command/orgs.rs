@@ -144,13 +144,14 @@ async fn show(session: &Session<'_>, name: &str) -> Result<CommandOutcome, Canno
 }
 
 async fn create(session: &Session<'_>, args: &CreateArgs) -> Result<CommandOutcome, CannotRun> {
+    let settings = session.context.settings()?.get::<TenancySettings>();
     let create = async |tx: &Transaction<'_>, caller: &Caller| {
         let owner = match &args.owner {
             Some(user) => Some(store::find_user(tx, user).await?.ok_or(TenancyError::Missing("user"))?),
             None => None,
         };
         let new = NewOrganization { name: &args.name, slug: args.slug.as_deref(), owner };
-        flow::create(tx, caller, &new, u32::MAX).await
+        flow::create(tx, caller, &new, &settings).await
     };
     session.run("tenancy.create_organization", create, fields).await
 }

@@ -154,10 +154,11 @@ async fn show(session: &Session<'_>, id: TenantId) -> Result<CommandOutcome, Can
 }
 
 async fn create(session: &Session<'_>, args: &CreateArgs) -> Result<CommandOutcome, CannotRun> {
+    let settings = session.context.settings()?.get::<TenancySettings>();
     let create = async |tx: &Transaction<'_>, caller: &Caller| {
         let id = named(tx, &args.organization).await?;
         organization::lock(tx, caller, id, Permission::TenantCreate).await?;
-        flow::create(tx, caller, id, &args.name, args.slug.as_deref()).await
+        flow::create(tx, caller, id, &args.name, args.slug.as_deref(), &settings).await
     };
     session.run("tenancy.create_tenant", create, fields).await
 }

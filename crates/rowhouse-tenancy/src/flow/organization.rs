@@ -10,6 +10,7 @@ use super::may_everywhere;
 use super::record::{Change, record};
 use crate::error::TenancyError;
 use crate::permission::{Permission, Scope, require};
+use crate::settings::TenancySettings;
 use crate::store::member::{self, Group, OWNER};
 use crate::store::organization::{self as store, Organization};
 use crate::store::status::{Step, step_organization};
@@ -30,19 +31,21 @@ impl Group {
     }
 }
 
-/// Makes an organization with an owner. A user may own as many as `most`.
+/// Makes an organization with an owner. A user may own as many as the settings say.
 pub(crate) async fn create(
     tx: &Client,
     caller: &Caller,
     new: &NewOrganization<'_>,
-    most: u32,
+    settings: &TenancySettings,
 ) -> Result<Organization, TenancyError> {
     let user = caller.user.map(|user| user.0);
     if !may_everywhere(tx, caller, Permission::OrganizationUpdate).await? {
         if user.is_none() || new.owner.is_some_and(|owner| Some(owner) != user) {
             return Err(TenancyError::Denied(Permission::OrganizationUpdate));
         }
-        if store::count_owned(tx, user.unwrap_or_default()).await? >= i64::from(most) {
+        let most = settings.organizations_per_user;
+        let owned = store::count_owned(tx, user.unwrap_or_default(), settings.restore_window).await?;
+        if owned >= i64::from(most) {
             return Err(TenancyError::TooMany(most));
         }
     }

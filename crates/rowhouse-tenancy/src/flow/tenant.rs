@@ -10,6 +10,7 @@ use super::organization::refused;
 use super::record::{Change, record};
 use crate::error::TenancyError;
 use crate::permission::{Permission, Scope, require};
+use crate::settings::TenancySettings;
 use crate::store::member::{self, Group};
 use crate::store::provisioning;
 use crate::store::status::{Step, step_tenant};
@@ -29,7 +30,9 @@ pub(crate) async fn create(
     organization: OrganizationId,
     name: &str,
     slug: Option<&str>,
+    settings: &TenancySettings,
 ) -> Result<Tenant, TenancyError> {
+    require_room(tx, caller, organization, settings).await?;
     let name = check_name(name)?;
     let slug = slug.map_or_else(|| slug_of(name), |slug| check_slug(slug).map(str::to_owned))?;
     let made = store::create(tx, organization, name, &slug).await?;
@@ -43,6 +46,19 @@ pub(crate) async fn create(
     record(tx, Change::of_group("tenant_created", group, &made.id.to_string(), details)).await?;
     provisioning::provision(tx, TenantId(made.id), true).await?;
     Ok(made)
+}
+
+/// Requires room for one more tenant of an organization that is locked.
+async fn require_room(
+    tx: &Client,
+    caller: &Caller,
+    organization: OrganizationId,
+    settings: &TenancySettings,
+) -> Result<(), TenancyError> {
+    let most = settings.tenants_per_organization;
+    let is_full = !caller.is_service()
+        && store::count(tx, organization, settings.restore_window).await? >= i64::from(most);
+    if is_full { Err(TenancyError::TooManyTenants(most)) } else { Ok(()) }
 }
 
 /// The tenant, for a caller with the permission.

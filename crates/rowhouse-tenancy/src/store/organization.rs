@@ -1,5 +1,7 @@
 //! `tenancy.organizations`.
 
+use std::time::Duration;
+
 use rowhouse_db::DbError;
 use rowhouse_kernel::OrganizationId;
 use schemars::JsonSchema;
@@ -154,11 +156,16 @@ pub(crate) async fn find_user(client: &Client, name: &str) -> Result<Option<Uuid
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// How many organizations a user owns.
-pub(crate) async fn count_owned(client: &Client, user: Uuid) -> Result<i64, DbError> {
+/// How many organizations a user owns, with closed ones and those that were deleted within the window; until the transaction
+/// ends, nobody else counts for the same user.
+pub(crate) async fn count_owned(client: &Client, user: Uuid, window: Duration) -> Result<i64, DbError> {
+    let lock = "select pg_advisory_xact_lock(hashtextextended('tenancy.owner ' || $1, 0))";
+    client.query_typed(lock, &[(&user.to_string(), Type::TEXT)]).await?;
     let sql = "select count(*) from tenancy.organization_members m join tenancy.organizations o on o.id = m.organization_id
-               where m.user_id = $1 and m.role = 'owner' and o.is_open";
-    Ok(client.query_typed_one(sql, &[(&user, Type::UUID)]).await?.try_get(0)?)
+               where m.user_id = $1 and m.role = 'owner'
+                 and (o.deleted_at is null or o.deleted_at > clock_timestamp() - make_interval(secs => $2))";
+    let parameters: [Bound<'_>; 2] = [(&user, Type::UUID), (&window.as_secs_f64(), Type::FLOAT8)];
+    Ok(client.query_typed_one(sql, &parameters).await?.try_get(0)?)
 }
 
 async fn read(client: &Client, sql: &str, parameters: &[Bound<'_>]) -> Result<Option<Organization>, DbError> {

@@ -1,5 +1,7 @@
 //! `tenancy.tenants`.
 
+use std::time::Duration;
+
 use rowhouse_db::DbError;
 use rowhouse_kernel::{OrganizationId, TenantId};
 use schemars::JsonSchema;
@@ -111,6 +113,18 @@ pub(crate) async fn create(
     let parameters: [Bound<'_>; 3] =
         [(&organization.0, Type::UUID), (&name, Type::TEXT), (&slug, Type::TEXT)];
     Ok(Tenant::from_row(&client.query_typed_one(sql, &parameters).await?)?)
+}
+
+/// How many tenants an organization has, with those that were deleted within the window.
+pub(crate) async fn count(
+    client: &Client,
+    organization: OrganizationId,
+    window: Duration,
+) -> Result<i64, DbError> {
+    let sql = "select count(*) from tenancy.tenants t where t.organization_id = $1
+                 and (t.deleted_at is null or t.deleted_at > clock_timestamp() - make_interval(secs => $2))";
+    let parameters: [Bound<'_>; 2] = [(&organization.0, Type::UUID), (&window.as_secs_f64(), Type::FLOAT8)];
+    Ok(client.query_typed_one(sql, &parameters).await?.try_get(0)?)
 }
 
 /// What of a tenant is changed; nothing where `None`.

@@ -15,10 +15,11 @@ mod role;
 mod setting;
 mod sql;
 
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{SignedIn, TestApp, TestResponse};
+use crate::support::{SignedIn, TestApp, TestResponse, claims};
 
 /// An owner with an organization and a tenant, and a user who belongs to the organization alone.
 struct Harness {
@@ -185,6 +186,40 @@ async fn user_owns_as_many_organizations_as_the_settings_allow() {
     let user = app.sign_up("a@example.com").await;
     let make =
         async |name: &str| app.post(&user.token, "/admin/v1/organizations", json!({ "name": name })).await;
-    assert_eq!(make("One").await.status, StatusCode::CREATED);
-    assert_eq!(said(&make("Two").await), refusal(409, "too_many"));
+    let made = join_all(["One", "Two", "Three", "Four"].map(&make)).await;
+    let is_made = |answer: &&TestResponse| answer.status == StatusCode::CREATED;
+    assert_eq!(made.iter().filter(is_made).count(), 1, "however many ask at once");
+    assert_eq!(said(&make("Five").await), refusal(409, "too_many"));
+    let path = made.iter().find(is_made).unwrap().json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/admin/v1/organizations/{path}");
+    let deleted = app.call(&user.token, Method::DELETE, &path, None).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text);
+    assert_eq!(said(&make("Six").await), refusal(409, "too_many"), "it can be restored");
+    let old = "update tenancy.organizations set deleted_at = now() - interval '31 days' where deleted_at is not null";
+    app.db.superuser().await.batch_execute(old).await.unwrap();
+    assert_eq!(make("Seven").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn organization_has_as_many_tenants_as_the_settings_allow() {
+    let mut settings = crate::support::settings();
+    settings.update(|tenancy: &mut rowhouse_tenancy::TenancySettings| tenancy.tenants_per_organization = 2);
+    let app = TestApp::start_with(settings).await;
+    let user = app.sign_up("a@example.com").await;
+    let organization = claims(&user.token)["org_id"].as_str().unwrap().to_owned();
+    let path = format!("/admin/v1/organizations/{organization}/tenants");
+    let make = async |token: &str, name: &str| app.post(token, &path, json!({ "name": name })).await;
+    let made = join_all(["One", "Two", "Three"].map(|name| make(&user.token, name))).await;
+    let is_made = |answer: &&TestResponse| answer.status == StatusCode::CREATED;
+    assert_eq!(made.iter().filter(is_made).count(), 1, "the first came with the account");
+    let second = made.iter().find(is_made).unwrap().json();
+    let second = format!("/admin/v1/tenants/{}", second["id"].as_str().unwrap());
+    let deleted = app.call(&user.token, Method::DELETE, &second, None).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text);
+    assert_eq!(said(&make(&user.token, "Four").await), refusal(409, "too_many_tenants"));
+    assert_eq!(make(&app.service_key, "Five").await.status, StatusCode::CREATED, "the service key is exempt");
+    let old = "update tenancy.tenants set status = 'deleted' where name = 'Five';
+               update tenancy.tenants set deleted_at = now() - interval '31 days' where deleted_at is not null";
+    app.db.superuser().await.batch_execute(old).await.unwrap();
+    assert_eq!(make(&user.token, "Six").await.status, StatusCode::CREATED);
 }

@@ -1,5 +1,7 @@
 //! `/admin/v1/organizations`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use rowhouse_db::Transaction;
@@ -106,10 +108,10 @@ async fn create(
     once: Once,
     Body(body): Body<NewOrganizationBody>,
 ) -> Result<Created<Organization>, Problem> {
-    let most = tenancy.settings.organizations_per_user;
+    let settings = Arc::clone(&tenancy.settings);
     let create = async move |tx: &Transaction<'_>| {
         let new = NewOrganization { name: &body.name, slug: body.slug.as_deref(), owner: body.owner };
-        let made = flow::create(tx, &caller, &new, most).await?;
+        let made = flow::create(tx, &caller, &new, &settings).await?;
         once.keep(tx, Created(made)).await
     };
     tenancy.control.run_tx(&origin.operation("tenancy.create_organization"), create).await

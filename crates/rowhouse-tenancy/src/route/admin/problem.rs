@@ -34,6 +34,7 @@ impl From<TenancyError> for Problem {
             TenancyError::WrongStatus(_) => conflict("wrong_status"),
             TenancyError::TooLate => conflict("too_late"),
             TenancyError::TooMany(_) => conflict("too_many"),
+            TenancyError::TooManyTenants(_) => conflict("too_many_tenants"),
             TenancyError::ProductInUse => conflict("product_in_use"),
             TenancyError::ProductRetired => conflict("product_retired"),
             TenancyError::NotEnabled => conflict("not_enabled"),

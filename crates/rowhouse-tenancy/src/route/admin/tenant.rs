@@ -1,5 +1,7 @@
 //! `/admin/v1/tenants`, and an organization's tenants.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use rowhouse_db::Transaction;
@@ -128,10 +130,11 @@ async fn create(
     Segment(id): Segment<Uuid>,
     Body(body): Body<NewTenant>,
 ) -> Result<Created<Tenant>, Problem> {
+    let settings = Arc::clone(&tenancy.settings);
     let create = async move |tx: &Transaction<'_>| {
         let id = OrganizationId(id);
         organization::lock(tx, &caller, id, Permission::TenantCreate).await?;
-        let made = flow::create(tx, &caller, id, &body.name, body.slug.as_deref()).await?;
+        let made = flow::create(tx, &caller, id, &body.name, body.slug.as_deref(), &settings).await?;
         once.keep(tx, Created(made)).await
     };
     tenancy.control.run_tx(&origin.operation("tenancy.create_tenant"), create).await
