@@ -111,6 +111,9 @@ pub(crate) async fn change(
     if !stays_owner {
         require_other_owner(tx, group, &before).await?;
     }
+    if let Some(status) = update.status.filter(|status| status.name() != before.status) {
+        require_below(tx, caller, group, user, status == MemberStatus::Suspended).await?;
+    }
     store::change(tx, group, user, update.role, update.status.map(MemberStatus::name)).await?;
     let after = get(tx, group, user).await?;
     for (is_changed, action, details) in [
@@ -138,6 +141,7 @@ pub(crate) async fn remove(
     let member = get(tx, group, user).await?;
     require_grantable(tx, caller, group, &member.role).await?;
     require_other_owner(tx, group, &member).await?;
+    require_below(tx, caller, group, user, true).await?;
     store::remove(tx, group, user).await?;
     record_member(tx, "member_removed", group, user, json!({ "role": member.role })).await
 }
@@ -174,6 +178,27 @@ async fn require_other_owner(client: &Client, group: Group, leaving: &Member) ->
     let is_active_owner = leaving.role == OWNER && leaving.status == MemberStatus::Active.name();
     if is_active_owner && !store::has_other_owner(client, group, leaving.user_id).await? {
         return Err(TenancyError::LastOwner);
+    }
+    Ok(())
+}
+
+/// What happens to an organization's member happens to him in its tenants: there it needs the same as if it were asked for there.
+async fn require_below(
+    tx: &Client,
+    caller: &Caller,
+    group: Group,
+    user: Uuid,
+    is_leaving: bool,
+) -> Result<(), TenancyError> {
+    if group.tenant.is_some() {
+        return Ok(());
+    }
+    for below in store::lock_below(tx, group.organization, user).await? {
+        // In a closed tenant nobody has a role; there counts who stands above it.
+        require_grantable(tx, caller, if below.is_open { below.group } else { group }, &below.role).await?;
+        if is_leaving && below.is_last_owner {
+            return Err(TenancyError::LastOwner);
+        }
     }
     Ok(())
 }

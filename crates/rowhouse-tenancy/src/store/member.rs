@@ -158,12 +158,55 @@ pub(crate) async fn remove(client: &Client, group: Group, user: Uuid) -> Result<
 /// Whether an active owner remains without this one.
 pub(crate) async fn has_other_owner(client: &Client, group: Group, user: Uuid) -> Result<bool, DbError> {
     let (table, column) = group.table();
+    let is_active = if group.tenant.is_some() { "m.is_active" } else { "m.status = 'active'" };
     let sql = format!(
         "select exists (select from {table} m
-           where m.{column} = $1 and m.user_id <> $2 and m.role = 'owner' and m.status = 'active')"
+           where m.{column} = $1 and m.user_id <> $2 and m.role = 'owner' and {is_active})"
     );
     let row = client.query_typed_one(&sql, &[(&group.id(), Type::UUID), (&user, Type::UUID)]).await?;
     Ok(row.try_get(0)?)
+}
+
+/// A member's place in a tenant of the organization.
+#[derive(Debug)]
+pub(crate) struct Below {
+    pub(crate) group: Group,
+    pub(crate) role: String,
+    /// Whether roles count there.
+    pub(crate) is_open: bool,
+    /// Whether no active owner remains without him. Nobody needs to in a deleted tenant.
+    pub(crate) is_last_owner: bool,
+}
+
+/// Those of a member, whose tenants are locked until the transaction ends.
+pub(crate) async fn lock_below(
+    client: &Client,
+    organization: OrganizationId,
+    user: Uuid,
+) -> Result<Vec<Below>, DbError> {
+    let parameters: [Bound<'_>; 2] = [(&organization.0, Type::UUID), (&user, Type::UUID)];
+    let lock = "select from tenancy.tenants t where t.organization_id = $1
+                and exists (select from tenancy.memberships m where m.tenant_id = t.id and m.user_id = $2)
+                order by t.id for no key update";
+    client.query_typed(lock, &parameters).await?;
+    // A statement of its own sees what was committed while the locks were waited for.
+    let sql = "select t.id, m.role, t.is_open,
+                 m.role = 'owner' and m.is_active and t.status not in ('deleted', 'erased') and not exists (
+                   select from tenancy.memberships o
+                   where o.tenant_id = t.id and o.user_id <> $2 and o.role = 'owner' and o.is_active) as is_last_owner
+               from tenancy.tenants t join tenancy.memberships m on m.tenant_id = t.id and m.user_id = $2
+               where t.organization_id = $1 order by t.id";
+    let rows = client.query_typed(sql, &parameters).await?;
+    let read = |row: &Row| -> Result<Below, tokio_postgres::Error> {
+        let tenant = Some(TenantId(row.try_get("id")?));
+        Ok(Below {
+            group: Group { organization, tenant },
+            role: row.try_get("role")?,
+            is_open: row.try_get("is_open")?,
+            is_last_owner: row.try_get("is_last_owner")?,
+        })
+    };
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
 /// Why a user may not give or take a role: `owner` for that role, else a permission that he lacks; null if he may.

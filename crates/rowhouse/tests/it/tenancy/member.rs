@@ -132,3 +132,56 @@ async fn who_merely_belongs_to_the_organization_sees_none_of_its_tenants() {
     let listed = harness.get(token, "/organizations/$ORG/tenants").await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }
+
+/// A suspension or removal in the organization takes effect in its tenants, so it is asked there, too.
+#[tokio::test]
+async fn manager_of_the_organization_takes_no_owner_or_last_owner_from_a_tenant() {
+    let harness = harness().await;
+    let third = harness.app.sign_up("third@example.com").await;
+    harness
+        .sql(&format!(
+            "insert into tenancy.organization_members (organization_id, user_id, role) values ($ORG, '{0}', 'manager');
+             insert into tenancy.memberships (tenant_id, user_id, role) values ($TENANT, $OTHER, 'owner')",
+            third.id
+        ))
+        .await;
+    let path = "/organizations/$ORG/members/$OTHER";
+    let attempts = async |token: &str| {
+        let suspended = harness.put(token, path, json!({ "status": "suspended" })).await;
+        [said(&suspended), said(&harness.delete(token, path).await)]
+    };
+    let owners = ["owners_only", "owners_only"].map(|code| refusal(403, code));
+    assert_eq!(attempts(&third.token).await, owners, "of two owners");
+    harness
+        .sql("update tenancy.memberships set role = 'admin' where tenant_id = $TENANT and user_id = $OTHER")
+        .await;
+    let beyond = ["beyond_own_permissions", "beyond_own_permissions"].map(|code| refusal(403, code));
+    assert_eq!(attempts(&third.token).await, beyond, "an admin");
+    harness
+        .sql(
+            "update tenancy.memberships set role = case user_id when $OTHER then 'owner' else 'member' end
+             where tenant_id = $TENANT",
+        )
+        .await;
+    let last = ["last_owner", "last_owner"].map(|code| refusal(409, code));
+    assert_eq!(attempts(&harness.owner.token).await, last, "even for an owner of the organization");
+    assert_eq!(attempts(&harness.app.service_key).await, last);
+    harness.sql("update tenancy.tenants set status = 'deleted' where id = $TENANT").await;
+    assert_eq!(attempts(&third.token).await, owners, "nor in a closed tenant");
+    assert_eq!(harness.delete(&harness.owner.token, path).await.status, StatusCode::NO_CONTENT);
+}
+
+/// Who is suspended in the organization is no owner who remains.
+#[tokio::test]
+async fn owner_suspended_above_does_not_count_as_the_remaining_one() {
+    let harness = harness().await;
+    harness
+        .sql(
+            "insert into tenancy.memberships (tenant_id, user_id, role) values ($TENANT, $OTHER, 'owner');
+             update tenancy.organization_members set status = 'suspended'
+             where organization_id = $ORG and user_id = $OTHER",
+        )
+        .await;
+    let left = harness.delete(&harness.owner.token, "/tenants/$TENANT/members/$OWNER").await;
+    assert_eq!(said(&left), refusal(409, "last_owner"));
+}
