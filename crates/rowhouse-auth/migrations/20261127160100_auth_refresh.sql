@@ -96,7 +96,7 @@ begin
       auth.session_end(s, at, opened_after, opened_after_low_aal, used_after, is_single), outcome);
     exit when outcome not in ('rotated', 'parent_of_active', 'within_interval');
     select m.tenant_id, m.organization_id, m.role into tenant_id, organization_id, tenant_role
-    from auth.membership_of(s.user_id, s.tenant_id) m;
+    from auth.membership_of(s.user_id, s.tenant_id, s.oauth_client_id) m;
     exit when outcome <> 'rotated' and coalesce(s.refreshed_at, s.created_at) > touched_after
       and s.tenant_id is not distinct from tenant_id;
     update auth.sessions t set

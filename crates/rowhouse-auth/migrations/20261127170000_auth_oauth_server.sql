@@ -179,7 +179,7 @@ begin
     order by s.not_after is null or s.not_after > at desc, coalesce(s.refreshed_at, s.created_at) desc
     offset others limit 100));
   select m.tenant_id, m.organization_id, m.role into tenant_id, organization_id, tenant_role
-  from auth.membership_of(member, null) m;
+  from auth.membership_of(member, null, client) m;
   insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, tenant_id, refresh_token_counter,
     rotated_at, oauth_client_id, scopes, factor_id)
   values (session, member, at, at, 'aal1', agent, address, open_client_session.tenant_id, 1, at, client, scope, factor);

@@ -38,11 +38,11 @@ begin
   where p.id = p_product and s.oauth_client_id = p.oauth_client_id
     and (p_user is null or s.user_id = p_user)
     and (p_tenant is null or s.user_id in (select m.user_id from tenancy.memberships m where m.tenant_id = p_tenant))
-    and not exists (select from tenancy.products_of(s.user_id, null, p.id));
+    and not exists (select from tenancy.products_of(s.user_id, s.tenant_id, p.id));
   get diagnostics ended = row_count;
   return ended;
 end
 $$;
 comment on function tenancy.end_product_sessions(uuid, uuid, uuid) is
-  'Ends sessions of a product''s application whose users are not entitled to it any more, of a tenant''s members and of one user if they are given; returns how many.';
+  'Ends sessions of a product''s application whose users are not entitled to it any more in the session''s tenant, of a tenant''s members and of one user if they are given; returns how many.';
 revoke execute on function tenancy.end_product_sessions(uuid, uuid, uuid) from public;

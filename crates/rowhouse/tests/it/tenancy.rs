@@ -1,5 +1,6 @@
 //! The tree of organizations over HTTP, SQL and the command line.
 
+mod application;
 mod branding;
 mod command;
 mod entitled;
