@@ -86,6 +86,10 @@ pub(crate) async fn grant(
     if let Some(before) = &before {
         require_role(tx, caller, id, (new.product, &before.role)).await?;
     }
+    let covers = |before: &Entitlement| before.expires_at.is_none() && new.expires_at.is_none();
+    if !before.as_ref().is_some_and(covers) {
+        require_common(tx, caller, id, &product, new.user).await?;
+    }
     let given = Grant {
         tenant: id,
         product: product.id,
@@ -114,6 +118,7 @@ pub(crate) async fn revoke(
     let product = find_product(tx, slug).await?;
     let given = get(tx, id, &product, user).await?;
     require_role(tx, caller, id, (slug, &given.role)).await?;
+    require_common(tx, caller, id, &product, user).await?;
     store::remove(tx, given.id).await?;
     product::end_sessions(tx, product.id, Some(id.0), user).await?;
     let details = json!({ "role": given.role });
@@ -185,6 +190,23 @@ pub(crate) async fn require_role(
         Some(OWNER) => Err(TenancyError::OwnersOnly),
         Some("permissions:modify") => Err(TenancyError::Denied(Permission::PermissionsModify)),
         Some(_) => Err(TenancyError::Denied(Permission::TenantApps)),
+    }
+}
+
+/// Requires the same of what all members have, where a user's own takes its place or gives it back.
+async fn require_common(
+    tx: &Client,
+    caller: &Caller,
+    tenant: TenantId,
+    product: &Product,
+    user: Option<Uuid>,
+) -> Result<(), TenancyError> {
+    if user.is_none() {
+        return Ok(());
+    }
+    match store::common_role(tx, tenant, product.id).await? {
+        Some(role) => require_role(tx, caller, tenant, (&product.slug, &role)).await,
+        None => Ok(()),
     }
 }
 

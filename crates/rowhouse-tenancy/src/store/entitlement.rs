@@ -114,6 +114,19 @@ pub(crate) async fn find(
     Ok(row.as_ref().map(Entitlement::from_row).transpose()?)
 }
 
+/// The role that all members have, without one of their own, at this moment.
+pub(crate) async fn common_role(
+    client: &Client,
+    tenant: TenantId,
+    product: Uuid,
+) -> Result<Option<String>, DbError> {
+    let sql = "select e.role from tenancy.entitlements e
+               where e.tenant_id = $1 and e.product_id = $2 and e.user_id is null
+                 and (e.expires_at is null or e.expires_at > now())";
+    let row = client.query_typed_opt(sql, &[(&tenant.0, Type::UUID), (&product, Type::UUID)]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
 /// What is given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grant<'a> {

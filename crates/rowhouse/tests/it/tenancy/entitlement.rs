@@ -206,6 +206,26 @@ async fn nobody_gives_or_takes_what_is_above_himself() {
     );
 }
 
+/// A user's own entitlement takes the place of what all members have, and its end gives that back.
+#[tokio::test]
+async fn nobody_takes_or_regains_by_an_own_entitlement_what_all_have_above_him() {
+    let harness = with_member("manager").await;
+    let (owner, manager) = (&harness.owner.token, &harness.other.token);
+    let forbidden = refusal(403, "forbidden");
+    harness.grant(owner, "all", "ADMIN").await;
+    harness.grant(owner, "$OTHER", "VIEWER").await;
+    assert_eq!(said(&harness.revoke(manager, "$OTHER").await), forbidden, "back to ADMIN");
+    let soon = json!({ "role": "VIEWER", "expires_at": "2099-01-01T00:00:00Z" });
+    let ending = harness.put(manager, "/tenants/$TENANT/entitlements/crm/$OTHER", soon).await;
+    assert_eq!(said(&ending), forbidden, "the same, later");
+    assert_eq!(said(&harness.grant(manager, "$OWNER", "VIEWER").await), forbidden, "an ADMIN");
+    assert_eq!(harness.role().await, "VIEWER");
+    assert_eq!(harness.grant(manager, "$OTHER", "EDITOR").await.status, StatusCode::OK);
+    harness.sql("update tenancy.entitlements set expires_at = now() where user_id is null").await;
+    assert_eq!(harness.grant(manager, "$OWNER", "VIEWER").await.status, StatusCode::OK, "it has ended");
+    assert_eq!(harness.revoke(manager, "$OTHER").await.status, StatusCode::NO_CONTENT);
+}
+
 #[tokio::test]
 async fn key_gives_roles_within_its_scopes() {
     let harness = with_member("member").await;
