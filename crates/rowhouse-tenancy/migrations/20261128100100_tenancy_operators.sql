@@ -38,19 +38,3 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function tenancy.operator_may(uuid, text) is 'Whether a user has a permission everywhere, as an operator.';
 revoke execute on function tenancy.operator_role(uuid), tenancy.operator_may(uuid, text) from public;
-
--- Nobody gives a role that can do more than himself, or takes it from others; the role owner is for owners to give and take.
-create function tenancy.refusal_of_role(p_user uuid, p_organization uuid, p_tenant uuid, p_role text) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  select case
-    when tenancy.operator_role(p_user) = 'super_admin' then null
-    when p_role = 'owner' and not exists (
-      select from tenancy.roles_of(p_user, p_organization, p_tenant) r where r.role = 'owner') then 'owner'
-    else (
-      select p.name from unnest(tenancy.permissions_of(p_organization, p_role)) as p (name)
-      where not tenancy.may(p_user, p_organization, p_tenant, p.name) order by 1 limit 1)
-  end
-$$;
-comment on function tenancy.refusal_of_role(uuid, uuid, uuid, text) is
-  'Why a user may not give or take a role there: owner for that role, else a permission that he lacks; null if he may.';
-revoke execute on function tenancy.refusal_of_role(uuid, uuid, uuid, text) from public;

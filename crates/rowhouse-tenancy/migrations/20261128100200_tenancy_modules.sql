@@ -64,3 +64,38 @@ $$;
 comment on function auth.may(text, text) is
   'Whether the caller may read, write or delete in a module, or all of it; false for an unknown module or action.';
 grant execute on function auth.may(text, text) to public;
+
+-- An owner is above all roles of the organization, also where the project gives his own no module.
+create function tenancy.module_beyond(p_organization uuid, p_role text, p_own text[]) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select p.module || ':' || p.action
+  from tenancy.module_permissions p
+  where p.role = p_role and (p.organization_id is null or p.organization_id = p_organization)
+    and 'owner' <> all (p_own)
+    and not exists (
+      select from tenancy.module_permissions o
+      where o.role = any (p_own) and (o.organization_id is null or o.organization_id = p_organization)
+        and o.module = p.module and o.action in (p.action, 'all'))
+  order by 1 limit 1
+$$;
+comment on function tenancy.module_beyond(uuid, text, text[]) is
+  'What a role can do in a module and none of the other roles can, as MODULE:ACTION; null if there is nothing.';
+revoke execute on function tenancy.module_beyond(uuid, text, text[]) from public;
+
+-- Nobody gives a role that can do more than himself, or takes it from others; the role owner is for owners to give and take.
+create function tenancy.refusal_of_role(p_user uuid, p_organization uuid, p_tenant uuid, p_role text) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select case
+    when tenancy.operator_role(p_user) = 'super_admin' then null
+    when p_role = 'owner' and not exists (
+      select from tenancy.roles_of(p_user, p_organization, p_tenant) r where r.role = 'owner') then 'owner'
+    else coalesce((
+      select p.name from unnest(tenancy.permissions_of(p_organization, p_role)) as p (name)
+      where not tenancy.may(p_user, p_organization, p_tenant, p.name) order by 1 limit 1),
+      tenancy.module_beyond(p_organization, p_role,
+        array(select r.role from tenancy.roles_of(p_user, p_organization, p_tenant) r)))
+  end
+$$;
+comment on function tenancy.refusal_of_role(uuid, uuid, uuid, text) is
+  'Why a user may not give or take a role there: owner for that role, else a permission, or a module and an action, that he lacks; null if he may.';
+revoke execute on function tenancy.refusal_of_role(uuid, uuid, uuid, text) from public;

@@ -84,12 +84,14 @@ comment on function tenancy.key_may(uuid, uuid, uuid, text) is
 -- The counterpart of tenancy.refusal_of_role.
 create function tenancy.refusal_of_role_by_key(p_key uuid, p_organization uuid, p_tenant uuid, p_role text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select case when p_role = 'owner' then 'owner' else (
+  select case when p_role = 'owner' then 'owner' else coalesce((
     select p.name from unnest(tenancy.permissions_of(p_organization, p_role)) as p (name)
-    where not tenancy.key_may(p_key, p_organization, p_tenant, p.name) order by 1 limit 1) end
+    where not tenancy.key_may(p_key, p_organization, p_tenant, p.name) order by 1 limit 1),
+    -- a key can do nothing in modules
+    tenancy.module_beyond(p_organization, p_role, '{}')) end
 $$;
 comment on function tenancy.refusal_of_role_by_key(uuid, uuid, uuid, text) is
-  'Why a key may not give or take a role there: owner for that role, else a permission that it lacks; null if it may.';
+  'Why a key may not give or take a role there: owner for that role, else a permission, or a module and an action, that it lacks; null if it may.';
 revoke execute on function tenancy.is_live(tenancy.api_keys), tenancy.key_may(uuid, uuid, uuid, text),
   tenancy.refusal_of_role_by_key(uuid, uuid, uuid, text) from public;
 

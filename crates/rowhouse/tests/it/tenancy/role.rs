@@ -61,3 +61,35 @@ async fn nobody_makes_a_role_beyond_himself_or_changes_a_built_in_one() {
     let owner = harness.patch(&harness.owner.token, "/organizations/$ORG/roles/member", more).await;
     assert_eq!(said(&owner), refusal(409, "built_in_role"));
 }
+
+/// What a role can do in modules is not named by permissions.
+#[tokio::test]
+async fn nobody_gives_a_role_that_can_do_in_a_module_what_he_cannot() {
+    let harness = harness().await;
+    let third = harness.app.sign_up("third@example.com").await;
+    let filled = "insert into tenancy.organization_members (organization_id, user_id, role) values ($ORG, '$THIRD', 'member');
+         update tenancy.organization_members set role = 'manager' where organization_id = $ORG and user_id = $OTHER;
+         insert into tenancy.roles (organization_id, name) values ($ORG, 'clerk');
+         insert into tenancy.modules (name) values ('finance'), ('crm');
+         insert into tenancy.module_permissions (organization_id, role, module, action) values
+           ($ORG, 'clerk', 'finance', 'write'), (null, 'admin', 'finance', 'all'), (null, 'manager', 'finance', 'read')";
+    harness.sql(&filled.replace("$THIRD", &third.id)).await;
+    let give = async |token: &str| {
+        let path = format!("/organizations/$ORG/members/{}", third.id);
+        harness.put(token, &path, json!({ "role": "clerk" })).await
+    };
+    let body = json!({ "name": "service", "scopes": ["members:view", "members:manage"] });
+    let made = harness.post(&harness.owner.token, "/organizations/$ORG/api-keys", body).await.json();
+    let key = made["key"].as_str().unwrap();
+    harness.sql("delete from tenancy.role_permissions where role = 'member'").await;
+    let (manager, beyond) = (&harness.other.token, refusal(403, "beyond_own_permissions"));
+    assert_eq!(said(&give(manager).await), beyond, "he reads only");
+    assert_eq!(said(&give(key).await), beyond, "it can do nothing in modules");
+    harness.sql("update tenancy.module_permissions set action = 'all' where role = 'manager'").await;
+    assert_eq!(give(manager).await.status, StatusCode::OK, "all has each of them");
+    harness.sql("update tenancy.module_permissions set module = 'crm' where role = 'manager'").await;
+    assert_eq!(said(&give(manager).await), beyond, "another module");
+    assert_eq!(give(&harness.owner.token).await.status, StatusCode::OK, "an owner is above all roles");
+    harness.sql("delete from tenancy.module_permissions").await;
+    assert_eq!(give(key).await.status, StatusCode::OK);
+}
