@@ -4,6 +4,7 @@
 mod evidence;
 mod mail;
 mod property;
+mod tenants;
 
 use std::path::Path;
 use std::process::Command;
@@ -69,6 +70,8 @@ pub(crate) enum Name {
     Jobs,
     /// An outage of the mail relay for ten minutes, and kill -9 of the program
     Mail,
+    /// Random requests of a hundred tenants over every surface, and rows of others that they reach
+    Tenants,
 }
 
 /// Which campaigns, and how long.
@@ -102,6 +105,9 @@ pub(crate) fn run(root: &Path, effort: &Effort) -> Result<bool> {
     }
     if wanted(Name::Mail) {
         held &= mail::run(root)?;
+    }
+    if wanted(Name::Tenants) {
+        held &= tenants::run(root, seed)?;
     }
     Ok(held)
 }

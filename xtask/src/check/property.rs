@@ -10,11 +10,11 @@ use super::evidence::Evidence;
 
 /// Random requests against protected tables; `./test` sends 400.
 const CASES: &str = "10000";
-/// The tests, each with the word before its figures.
-const FIXED: (&str, &str) =
-    ("property::requests_show_no_more_than_plain_sql_and_never_fail_with_5xx", "property: ");
-const MOVING: (&str, &str) =
-    ("moving::no_answer_differs_from_plain_sql_while_the_schema_changes", "moving: ");
+/// The tests, each with its package and the word before its figures.
+const FIXED: (&str, &str, &str) =
+    ("rowhouse-rest", "property::requests_show_no_more_than_plain_sql_and_never_fail_with_5xx", "property: ");
+const MOVING: (&str, &str, &str) =
+    ("rowhouse-rest", "moving::no_answer_differs_from_plain_sql_while_the_schema_changes", "moving: ");
 
 /// Runs both; true if both held.
 pub(super) fn run(root: &Path, minutes: u32, seed: u64) -> Result<bool> {
@@ -31,19 +31,13 @@ pub(super) fn run(root: &Path, minutes: u32, seed: u64) -> Result<bool> {
 }
 
 /// The figures of a test that passed.
-fn test(root: &Path, (name, word): (&str, &str), variables: &[(&str, &str)]) -> Result<Option<String>> {
+pub(super) fn test(
+    root: &Path,
+    (package, name, word): (&str, &str, &str),
+    variables: &[(&str, &str)],
+) -> Result<Option<String>> {
     let mut command = Command::new("cargo");
-    command.args([
-        "test",
-        "--package",
-        "rowhouse-rest",
-        "--test",
-        "it",
-        "--",
-        "--exact",
-        "--nocapture",
-        name,
-    ]);
+    command.args(["test", "--package", package, "--test", "it", "--", "--exact", "--nocapture", name]);
     command.envs(variables.iter().copied()).current_dir(root).stderr(Stdio::inherit());
     let text = String::from_utf8_lossy(&command.output().context("cargo")?.stdout).into_owned();
     // A test that no longer exists must not count as success.

@@ -16,6 +16,7 @@ mod config;
 mod connection;
 mod convention;
 mod crash;
+mod crowd;
 mod description;
 mod domain;
 mod dummy_module;
