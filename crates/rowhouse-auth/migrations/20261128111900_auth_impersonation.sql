@@ -13,6 +13,10 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   select m.tenant_id, m.organization_id, m.role into tenant_id, organization_id, tenant_role
   from auth.membership_of(member, tenant) m;
+  -- Only there, or not at all.
+  if tenant is not null and open_impersonation.tenant_id is distinct from tenant then
+    raise exception using errcode = 'P0002', message = 'the user is no member of the tenant any more';
+  end if;
   insert into auth.sessions (id, user_id, created_at, updated_at, not_after, aal, user_agent, ip, tenant_id,
     refresh_token_counter, rotated_at, impersonator, impersonation_id)
   values (session, member, at, at, ends_at, 'aal1', agent, address, open_impersonation.tenant_id, 1, at, operator, impersonation);

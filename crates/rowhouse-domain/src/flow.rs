@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_crypto::digest_hex;
-use rowhouse_kernel::{Caller, SharedClock, SharedRng, new_id};
+use rowhouse_kernel::{Caller, OrganizationId, SharedClock, SharedRng, new_id};
 use rowhouse_mail::Mailer;
-use rowhouse_tenancy::permission::{Permission, require};
+use rowhouse_tenancy::permission::{Permission, Scope, require};
 use serde_json::json;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -78,6 +78,9 @@ pub(crate) async fn set_joining(
     if role == Some("owner") {
         return Err(DomainError::JoiningOwner);
     }
+    // Who joins by the domain is invited by this.
+    let organization = OrganizationId(before.organization_id);
+    require(tx, caller, Scope::Organization(organization), Permission::MembersInvite).await?;
     let given = role.or(before.auto_join_role.as_deref()).unwrap_or("member");
     if let Some(lacking) = change::refusal_of_role(tx, caller, before.organization_id, given).await? {
         return Err(DomainError::BeyondOwn(lacking));

@@ -45,11 +45,14 @@ create policy owner_all on operators.impersonations to rowhouse_owner using (tru
 -- Both identities are in the entry: the operator is the target's counterpart whoever ends it.
 create function operators.end_impersonation(p_impersonation operators.impersonations, p_reason text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  v_session uuid;
 begin
+  -- The session as it is now: the code may have been redeemed since the row was read.
   update operators.impersonations i set ended_at = clock_timestamp(), end_reason = p_reason
-  where i.id = p_impersonation.id and i.ended_at is null;
+  where i.id = p_impersonation.id and i.ended_at is null returning i.session_id into v_session;
   if found then
-    delete from auth.sessions s where s.id = p_impersonation.session_id;
+    delete from auth.sessions s where s.id = v_session;
     perform operators.audit('impersonation_ended', p_impersonation.user_id, jsonb_build_object(
       'impersonation_id', p_impersonation.id, 'operator_id', p_impersonation.operator_id, 'end_reason', p_reason));
   end if;

@@ -39,7 +39,7 @@ begin
   insert into provisioning.runs as r (tenant_id, organization_id, is_new) values (p_tenant, v_organization, p_is_new)
   on conflict on constraint runs_pkey do update
   set status = 'pending', attempts = 0, error = null, finished_at = null, updated_at = clock_timestamp(),
-    requested_by = excluded.requested_by
+    requested_by = excluded.requested_by, is_new = excluded.is_new
   where r.status = 'undone';
   if not found then
     select r.status into v_status from provisioning.runs r where r.tenant_id = p_tenant;

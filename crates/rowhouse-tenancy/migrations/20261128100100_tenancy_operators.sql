@@ -22,9 +22,12 @@ create policy owner_all on tenancy.operators to rowhouse_owner using (true) with
 
 create function tenancy.operator_role(p_user uuid) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select o.role from tenancy.operators o where o.user_id = p_user and (o.expires_at is null or o.expires_at > now())
+  select o.role from tenancy.operators o join auth.users u on u.id = o.user_id
+  where o.user_id = p_user and (o.expires_at is null or o.expires_at > now())
+    and u.deleted_at is null and (u.banned_until is null or u.banned_until <= now())
 $$;
-comment on function tenancy.operator_role(uuid) is 'The role of an operator at this moment; null for everybody else.';
+comment on function tenancy.operator_role(uuid) is
+  'The role of an operator at this moment; null for everybody else, and for one who is banned or deleted.';
 
 -- In every organization and tenant, also in closed ones. An unknown permission is refused even to a super_admin.
 create function tenancy.operator_may(p_user uuid, p_permission text) returns boolean

@@ -79,6 +79,8 @@ declare
 begin
   if v_key is null and v_user is null then
     return true;
+  elsif exists (select from auth.users u where u.id = v_user and (u.deleted_at is not null or u.banned_until > now())) then
+    return false;
   elsif v_key is null and not (tenancy.may(v_user, (i).organization_id, null, 'members:invite')
       or tenancy.operator_may(v_user, 'members:invite'))
     or v_key is not null and not tenancy.key_may(v_key, (i).organization_id, null, 'members:invite') then

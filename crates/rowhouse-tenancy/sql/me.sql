@@ -49,7 +49,9 @@ select jsonb_build_object(
         to_jsonb(coalesce(s.created_at, now()) at time zone 'UTC') #>> '{}' || 'Z' as created_at,
         to_jsonb(coalesce(s.refreshed_at, s.created_at, now()) at time zone 'UTC') #>> '{}' || 'Z' as last_used_at
       from auth.sessions s
-      where s.user_id = $1 and (s.not_after is null or s.not_after > now())
+      where s.user_id = $1 and (s.not_after is null or s.not_after > now()) and s.impersonation_id is null
+        -- an operator who acts as the user sees none
+        and not exists (select from auth.sessions own where own.id = $3 and own.impersonation_id is not null)
       order by at desc, s.id limit $2) mine),
   'admin_actions', (
     select coalesce(jsonb_agg(mine.name order by mine.name), '[]') from (

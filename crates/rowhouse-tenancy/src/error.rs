@@ -87,6 +87,9 @@ pub enum TenancyError {
     /// Something that works always did not.
     #[error("{0}")]
     Broken(String),
+    /// An operator acts as the user.
+    #[error("only the user decides that, not an operator who acts as the user")]
+    Impersonated,
     /// The database's part.
     #[error(transparent)]
     Db(DbError),

@@ -85,6 +85,7 @@ impl Permission {
             Self::MembersInvite
                 | Self::MembersManage
                 | Self::TenantMembers
+                | Self::TenantApps
                 | Self::IdentityProviders
                 | Self::PermissionsModify
         )

@@ -157,7 +157,7 @@ async fn cancel(
     Segment(id): Segment<Uuid>,
 ) -> Result<Json<BulkJob>, Problem> {
     let cancel = async move |tx: &Transaction<'_>| {
-        require(tx, &caller, Power::Help).await?;
+        require_action(tx, &caller, id).await?;
         once.keep(tx, Json(flow::cancel(tx, id).await?)).await
     };
     operator.control.run_tx(&operation(&origin, "operators.cancel_bulk_job"), cancel).await

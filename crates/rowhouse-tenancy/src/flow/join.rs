@@ -42,9 +42,18 @@ pub(crate) async fn list(client: &Client, caller: &Caller) -> Result<Vec<Joinabl
 /// that does not exist is answered like one that cannot be joined.
 pub(crate) async fn join(tx: &Client, caller: &Caller, id: OrganizationId) -> Result<Joinable, TenancyError> {
     let user = caller.user.ok_or(TenancyError::NotJoinable)?.0;
+    require_oneself(caller)?;
     organization::lock(tx, id).await?;
     let joinable = domain::find_joinable(tx, user, id).await?.ok_or(TenancyError::NotJoinable)?;
     let how = json!({ "domain": joinable.domain });
     ensure_member(tx, Group::organization(id), user, &joinable.role, &how).await?;
     Ok(joinable)
+}
+
+/// A membership outlives an operator's acting as the user, who decides about it alone.
+pub(crate) fn require_oneself(caller: &Caller) -> Result<(), TenancyError> {
+    match caller.impersonation() {
+        Some(_) => Err(TenancyError::Impersonated),
+        None => Ok(()),
+    }
 }

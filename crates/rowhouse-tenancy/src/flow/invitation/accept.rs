@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{InvitationError, record_invitation};
 use crate::flow::entitlement;
-use crate::flow::join::ensure_member;
+use crate::flow::join::{ensure_member, require_oneself};
 use crate::store::invitation::{self as store, Held, InvitationStatus, TenantOffer};
 use crate::store::member::Group;
 use crate::store::{organization, tenant};
@@ -60,6 +60,7 @@ pub(crate) async fn accept(
     address: Option<IpAddr>,
 ) -> Result<Accepted, InvitationError> {
     let user = caller.user.ok_or(InvitationError::NoUser)?.0;
+    require_oneself(caller)?;
     let named = find(tx, token).await?;
     organization::lock(tx, named.organization).await?;
     // As it is now that nobody else changes it.

@@ -20,6 +20,7 @@ impl From<TenancyError> for Problem {
             TenancyError::Denied(_) => Self::forbidden("forbidden", text),
             TenancyError::OwnersOnly => Self::forbidden("owners_only", text),
             TenancyError::BeyondOwn(_) => Self::forbidden("beyond_own_permissions", text),
+            TenancyError::Impersonated => Self::forbidden("impersonated", text),
             TenancyError::NotJoinable => Self::forbidden("not_joinable", text),
             TenancyError::Missing(_) | TenancyError::NotAMember => Self::not_found(text),
             TenancyError::Invalid(_) => Self::invalid(text),

@@ -213,3 +213,61 @@ async fn it_ends_with_the_operators_role_and_when_the_user_becomes_one() {
     assert!(!harness.everywhere(&acting.token).await.contains(&200));
     assert_eq!(harness.end_reason(&second).await, "revoked");
 }
+
+#[tokio::test]
+async fn end_that_crosses_the_redemption_ends_that_session() {
+    let harness = Harness::new().await;
+    let begun = harness.begin(&harness.support).await;
+    // What an end has read before it waits for the redemption.
+    let read = format!(
+        "select i::text from operators.impersonations i where i.id = '{}'",
+        begun["id"].as_str().unwrap()
+    );
+    let read = harness.value(&read).await.as_str().unwrap().replace('\'', "''");
+    let (status, session) = harness.redeem(&begun["code"]).await;
+    assert_eq!(status, StatusCode::OK, "{session}");
+    let acting = SignedIn::from(&session);
+    assert_eq!(harness.everywhere(&acting.token).await, [200, 200, 200]);
+    let end = format!("select operators.end_impersonation('{read}'::operators.impersonations, 'ended')");
+    harness.client.batch_execute(&end).await.unwrap();
+    assert_eq!(harness.everywhere(&acting.token).await[0], 401);
+}
+
+#[tokio::test]
+async fn operator_who_acts_decides_nothing_that_outlasts_it() {
+    let harness = Harness::new().await;
+    let (_, acting) = harness.act(&harness.support).await;
+    let organization = harness.organization_of(&harness.customer).await;
+    for (path, body) in [
+        ("/organizations/join", json!({ "organization_id": organization })),
+        ("/invitations/accept", json!({ "token": "x".repeat(43) })),
+    ] {
+        let answer = harness.post(&acting, path, body).await;
+        assert_eq!(refused(&answer), (StatusCode::FORBIDDEN, "impersonated".to_owned()), "{path}");
+    }
+    let grant =
+        format!("/admin/v1/tenants/{}/entitlements/any/{}", harness.customer.tenant, harness.support.id);
+    let grant = harness.app.call(&acting.token, Method::PUT, &grant, Some(json!({ "role": "OWNER" }))).await;
+    assert_eq!(grant.status, StatusCode::FORBIDDEN, "{}", grant.text);
+    let sessions =
+        async |token: &str| harness.app.get(token, "/admin/v1/me").await.json()["sessions"].clone();
+    assert_eq!(sessions(&acting.token).await, json!([]), "where the user signs in is not shown");
+    assert_eq!(
+        sessions(&harness.customer.token).await.as_array().unwrap().len(),
+        1,
+        "nor where the operator does"
+    );
+}
+
+#[tokio::test]
+async fn banned_operator_is_none() {
+    let harness = Harness::new().await;
+    let role = format!("select coalesce(tenancy.operator_role('{}'), 'none')", harness.support.id);
+    assert_eq!(harness.value(&role).await, "support");
+    let ban = format!(
+        "update auth.users set banned_until = now() + interval '1 hour' where id = '{}'",
+        harness.support.id
+    );
+    harness.client.batch_execute(&ban).await.unwrap();
+    assert_eq!(harness.value(&role).await, "none");
+}
