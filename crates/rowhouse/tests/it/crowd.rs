@@ -11,6 +11,7 @@ mod tenant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rowhouse_module::Roles;
 use rowhouse_testkit::TestDatabase;
 use serde_json::json;
 
@@ -83,7 +84,8 @@ async fn start() -> TestApp {
     let db = TestDatabase::create().await;
     db.migrate(PROJECT).await;
     db.superuser().await.batch_execute(FUNCTIONS).await.unwrap();
-    TestApp::start_on(db, settings()).await
+    // With the worker of its jobs.
+    TestApp::start_as(db, settings(), Roles::ALL).await
 }
 
 async fn settle(app: &TestApp) -> Vec<Tenant> {

@@ -71,6 +71,11 @@ async fn nobody_lets_others_join_above_himself() {
     let give = async |user: &SignedIn, role: &str| {
         refusal_or_ok(&harness.set_joining(user, &path, json!({ "auto_join_role": role })).await)
     };
+    // Who joins is invited by this.
+    assert_eq!(give(&clerk, "clerk").await, (403, "forbidden".to_owned()));
+    let invite =
+        format!("insert into tenancy.role_permissions values ('{organization}', 'clerk', 'members:invite')");
+    harness.client.batch_execute(&invite).await.unwrap();
     assert_eq!(give(&clerk, "clerk").await, (200, String::new()));
     assert_eq!(give(&clerk, "manager").await, (403, "beyond_own_permissions".to_owned()));
     assert_eq!(give(&harness.owner, "manager").await, (200, String::new()));

@@ -75,7 +75,7 @@ async fn code_is_good_for_a_day_and_ten_attempts_and_letters_are_few() {
 
 #[tokio::test]
 async fn letters_of_an_organization_are_few_whatever_it_releases_and_however_many_ask_at_once() {
-    let harness = harness().await;
+    let harness = &harness().await;
     let (owner, path) = (&harness.owner, of_tenant(&harness.owner));
     for number in 0..2 {
         let domain = harness.claim(owner, &format!("x{number}.victim.example"), "mail").await.json();

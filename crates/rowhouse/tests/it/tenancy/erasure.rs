@@ -106,14 +106,14 @@ async fn tenant_whose_rows_cannot_be_deleted_is_noted_and_holds_up_no_other() {
         let sql = "select tenancy.erase(array[2592000::double precision])";
         harness.client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0)
     };
-    while step().await > 0 {}
+    all_of(&step).await;
     assert_eq!(rows(&harness.client, &harness.other.tenant).await, []);
     let left = rows(&harness.client, &harness.owner.tenant).await;
     assert!(left.iter().any(|(table, _)| table == "public.todos"), "{left:?}");
     let why = "select details ->> 'error' from audit.entries where action = 'tenant_erasure_failed' and target_id = $1";
     assert!(text(&harness.client, why, &harness.owner.tenant).await.contains("pins"));
     harness.sql("drop table public.pins; update tenancy.tenants set erasure_failed_at = now() - interval '2 hours' where erased_at is null").await;
-    while step().await > 0 {}
+    all_of(&step).await;
     assert_eq!(rows(&harness.client, &harness.owner.tenant).await, []);
 }
 
@@ -166,4 +166,15 @@ async fn tenant_is_erased_at_once_on_the_command_line_after_a_look() {
     assert_eq!(json(&["tenants", "show", &tenant], 0)["status"], "erased");
     assert_eq!(json(&["tenants", "erase", &tenant], 0)["tables"], json!([]), "again");
     json(&["tenants", "restore", &tenant], 1);
+}
+
+/// Takes steps until none is left.
+async fn all_of(step: impl AsyncFn() -> i64) {
+    let mut left = 1;
+    for _ in 0..1_000 {
+        if left > 0 {
+            left = step().await;
+        }
+    }
+    assert_eq!(left, 0);
 }
