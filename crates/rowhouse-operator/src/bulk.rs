@@ -127,6 +127,7 @@ impl TransactionError for Step {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "given to map_err")]
 fn again(error: DbError) -> JobError {
     JobError::Retry(error.to_string())
 }

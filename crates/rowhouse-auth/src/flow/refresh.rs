@@ -118,7 +118,7 @@ async fn by_counter(
         Outcome::Granted(session, membership, repeat) => {
             let counter = session.current.map_or(token.counter, |current| current.counter);
             let user = user.ok_or(RefreshError::NotFound)?.user;
-            let grant = Grant { user, session, membership, counter, delegation: None };
+            let grant = Grant { user, session: *session, membership, counter, delegation: None };
             Ok(Decided::Granted(Box::new(grant), repeat))
         }
         Outcome::Reused => Ok(Decided::Reused(token.session.0)),

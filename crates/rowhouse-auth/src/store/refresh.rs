@@ -17,7 +17,7 @@ use crate::store::session::{SessionRow, find_membership};
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The session goes on: with the next counter, or with the current one again.
-    Granted(SessionRow, Option<Membership>, Option<RepeatCause>),
+    Granted(Box<SessionRow>, Option<Membership>, Option<RepeatCause>),
     /// Nothing was changed: the session has to be ended.
     Reused,
     Unknown,
@@ -60,7 +60,8 @@ pub(crate) async fn exchange(
 
 fn read(row: &Row) -> Result<Outcome, Fault> {
     let outcome: String = row.try_get("outcome")?;
-    let granted = |cause| Ok(Outcome::Granted(SessionRow::from_row(row)?, find_membership(row)?, cause));
+    let granted =
+        |cause| Ok(Outcome::Granted(Box::new(SessionRow::from_row(row)?), find_membership(row)?, cause));
     match outcome.as_str() {
         "rotated" => granted(None),
         "parent_of_active" => granted(Some(RepeatCause::ParentOfActive)),

@@ -29,8 +29,8 @@ pub struct Problem {
     pub detail: String,
     /// When it may be tried again.
     pub retry_after: Option<Duration>,
-    /// Further members of the answer.
-    members: Value,
+    /// Further members of the answer; boxed, since nearly none has any.
+    members: Box<Value>,
     /// The database error that caused it; decides whether a transaction is retried.
     cause: Option<DbError>,
 }
@@ -41,7 +41,7 @@ impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let mut detail: String = detail.into();
         detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
-        Self { status, code, detail, retry_after: None, members: Value::Null, cause: None }
+        Self { status, code, detail, retry_after: None, members: Box::default(), cause: None }
     }
 
     /// Adds Retry-After.
@@ -123,7 +123,7 @@ impl From<DbError> for Problem {
 /// 429 with what the database says is used up.
 fn beyond_usage(detail: Option<&str>) -> Problem {
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, CODE, "the tenant has used up what it may");
-    let members = detail.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let members = Box::new(detail.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default());
     Problem { members, ..problem }
 }
 
