@@ -99,7 +99,7 @@ fn routes_are_described_without_a_state() {
     assert_eq!(change["parameters"][0]["schema"]["format"], "int64");
     assert_eq!(change["requestBody"]["required"], true);
     let statuses: Vec<_> = change["responses"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(statuses, ["200", "401", "403", "412", "428", "default"]);
+    assert_eq!(statuses, ["200", "401", "403", "412", "428", "429", "default"]);
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas["Thing"]["properties"]["name"]["description"], "Its name.");
     assert_eq!(
