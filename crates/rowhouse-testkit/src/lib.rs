@@ -23,5 +23,6 @@ pub use name_server::NameServer;
 pub use pooler::Pooler;
 pub use receiver::{Received, Receiver, SILENCE};
 pub use redis::RedisServer;
+pub use rowhouse_crypto::webauthn::soft::SoftAuthenticator;
 pub use trip::{Break, TripCounter};
 pub use until::{LIMIT, in_time, until, until_own_time, until_some, until_true};

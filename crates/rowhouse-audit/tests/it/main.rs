@@ -94,7 +94,7 @@ async fn entry_exists_if_and_only_if_its_transaction_commits() {
     let sql = "select to_jsonb(e) - 'id' - 'occurred_at' from audit.entries e";
     let written: Value = client.query_one(sql, &[]).await.unwrap().get(0);
     let expected = json!({
-        "source": "test", "action": "done", "actor": "system", "operation": "test.do", "request_id": "req-1",
+        "source": "test", "action": "done", "actor": "system", "impersonator": null, "operation": "test.do", "request_id": "req-1",
         "organization_id": null, "tenant_id": null, "target_kind": "thing", "target_id": "7", "address": "192.0.2.1",
         "user_agent": "curl/8", "details": { "n": 1 },
     });

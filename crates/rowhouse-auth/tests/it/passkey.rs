@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use rowhouse_auth::MfaSettings;
-use rowhouse_crypto::webauthn::soft::SoftAuthenticator;
+use rowhouse_testkit::SoftAuthenticator;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, App, Person, mfa_settings};

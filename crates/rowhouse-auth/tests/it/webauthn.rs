@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rowhouse_auth::MfaSettings;
-use rowhouse_crypto::webauthn::soft::SoftAuthenticator;
+use rowhouse_testkit::SoftAuthenticator;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, App, Person, mfa_settings};
