@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::Cluster;
-use plan::{Plan, Trips};
-use question::Questions;
+use plan::{Plan, Trips, begins_task};
+use question::{IDLE, Questions};
 
 /// Where a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,13 +118,15 @@ impl TripCounter {
 async fn forward(mut client: TcpStream, mut server: UnixStream, trips: Arc<Trips>) -> std::io::Result<()> {
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     let (mut has_answered, mut plan, mut questions) = (true, None::<Plan>, Questions::default());
+    let mut is_task = false;
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => match read? {
                 0 => return Ok(()),
                 size => {
                     if std::mem::replace(&mut has_answered, false) {
-                        plan = trips.next(&from_client[..size], questions.has_signed_in());
+                        is_task |= begins_task(&from_client[..size]);
+                        plan = trips.next(&from_client[..size], is_task || !questions.has_signed_in());
                     }
                     if let Some(plan) = plan.filter(|plan| plan.how == Break::BeforeServer) {
                         plan.strike();
@@ -142,6 +144,7 @@ async fn forward(mut client: TcpStream, mut server: UnixStream, trips: Arc<Trips
                         return Ok(());
                     }
                     has_answered = true;
+                    is_task &= !from_server[..size].ends_with(IDLE);
                     questions.answer(&from_server[..size]);
                     client.write_all(&from_server[..size]).await?;
                 }

@@ -8,7 +8,9 @@ use nix::unistd::Pid;
 
 use super::Break;
 
-const KEY_VERSION: &[u8] = b"select version from auth.key_version";
+/// What background tasks ask outside of transactions: whether keys changed, which tenants may not call any more.
+const TASKS: [&str; 3] =
+    ["select version from auth.key_version", "tenancy.tenants_beyond_calls", "tenancy.count_calls"];
 
 /// What happens at which round trip.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +50,9 @@ impl Trips {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Counts one that begins with these bytes; what happens at it.
-    pub(super) fn next(&self, bytes: &[u8], has_signed_in: bool) -> Option<Plan> {
-        if self.of_requests && !(has_signed_in && is_of_request(bytes)) {
+    /// Counts one that begins with these bytes, unless it is a background task's; what happens at it.
+    pub(super) fn next(&self, bytes: &[u8], is_task: bool) -> Option<Plan> {
+        if self.of_requests && (is_task || !is_of_request(bytes)) {
             return None;
         }
         let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
@@ -77,12 +79,19 @@ impl Trips {
     }
 }
 
-/// What a process does of its own accord: it sets sessions up, looks for changed keys and whether the database answers, and
+/// What a process does of its own accord: it sets sessions up, looks whether the database answers and what has changed, and
 /// resets a session behind a read.
 fn is_of_request(message: &[u8]) -> bool {
     let text = message.get(5..).unwrap_or_default();
     let begins = |with: &str| text.starts_with(with.as_bytes());
-    !(begins("set search_path") || begins("select 1\0") || begins(" reset role") || holds(text, KEY_VERSION))
+    let is_own = begins("set search_path") || begins("select 1\0") || begins(" reset role");
+    !(is_own || TASKS.iter().any(|task| holds(text, task.as_bytes())))
+}
+
+/// Whether a background task begins a transaction: a request is named with BEGIN.
+pub(super) fn begins_task(message: &[u8]) -> bool {
+    let text = message.get(5..).unwrap_or_default();
+    text.starts_with(b"begin; select") && holds(text, b"'rowhouse.request_id', ''")
 }
 
 fn holds(bytes: &[u8], part: &[u8]) -> bool {

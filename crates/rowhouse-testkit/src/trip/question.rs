@@ -1,8 +1,8 @@
 //! Which of a client's questions the server has not answered to their end, read from what passes by. Knows the frames of
 //! PostgreSQL's protocol, and nothing of what they say.
 
-/// ReadyForQuery outside a transaction: the end of a sign-in.
-const SIGNED_IN: &[u8] = b"Z\0\0\0\x05I";
+/// ReadyForQuery outside a transaction: the end of a sign-in or of a transaction.
+pub(super) const IDLE: &[u8] = b"Z\0\0\0\x05I";
 
 /// One connection's. Before the sign-in has ended, every answer counts as one to its end.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Questions {
         if self.has_signed_in {
             self.open = self.open.saturating_sub(self.answered.count(bytes, b"Z"));
         } else {
-            self.has_signed_in = bytes.ends_with(SIGNED_IN);
+            self.has_signed_in = bytes.ends_with(IDLE);
         }
         self.open == 0
     }
@@ -76,7 +76,7 @@ mod tests {
     fn signed_in() -> Questions {
         let mut questions = Questions::default();
         questions.ask(b"\0\0\0\x08\0\x03\0\0");
-        assert!(questions.answer(SIGNED_IN));
+        assert!(questions.answer(IDLE));
         questions
     }
 
