@@ -128,18 +128,21 @@ $$;
 comment on function audit.organization_of(uuid) is 'The organization that a tenant belongs to; null if there is none.';
 revoke execute on function audit.organization_of(uuid) from public;
 
--- Writes an entry. Who and why come from the transaction's settings (rowhouse.actor and others), which the program sets
+-- Writes an entry; PL/pgSQL keeps the plan, which an SQL function makes anew. Who and why come from the transaction's settings (rowhouse.actor and others), which the program sets
 -- with every named transaction; without them it is direct SQL of the login. Where the writer names the organization, the
 -- tenant of the caller's token says nothing about the target and is left out.
 create function audit.write(
   source text, action text, target_kind text, target_id text,
   details jsonb default '{}', tenant_id uuid default null, address inet default null, organization_id uuid default null
 ) returns uuid
-language sql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  written uuid;
+begin
   insert into audit.entries (source, action, actor, impersonator, operation, request_id, organization_id, tenant_id, target_kind, target_id,
     address, user_agent, details)
   select $1, $2, said.origin ->> 'actor', (said.origin ->> 'impersonator')::uuid, said.origin ->> 'operation', said.origin ->> 'request_id',
-    coalesce($8, audit.organization_of(said.tenant)), said.tenant, $3, $4,
+    coalesce($8, case when said.tenant is not null then audit.organization_of(said.tenant) end), said.tenant, $3, $4,
     coalesce($7, (said.origin ->> 'address')::inet), left(said.origin ->> 'user_agent', 512), $5
   from (
     select known.origin, case when $8 is null then coalesce($6, (known.origin ->> 'tenant')::uuid) else $6 end as tenant
@@ -147,7 +150,9 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
       (select o.origin from audit.origins o
        where o.transaction_id = pg_current_xact_id_if_assigned() and o.began_at = transaction_timestamp()),
       audit.origin()) as origin) known) said
-  returning id
+  returning entries.id into written;
+  return written;
+end
 $$;
 comment on function audit.write(text, text, text, text, jsonb, uuid, inet, uuid) is
   'Writes an entry in the running transaction; actor, request, operation and address come from its settings.';

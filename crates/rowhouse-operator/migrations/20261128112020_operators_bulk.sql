@@ -102,7 +102,8 @@ begin
   elsif not exists (select from auth.users u where u.id = p_user) then
     return 'unchanged';
   end if;
-  perform operators.audit('user_deleted', p_user, jsonb_build_object('sessions', operators.end_sessions(p_user)),
+  perform operators.audit('user_deleted', p_user,
+    (select jsonb_build_object('sessions', e.ended) from operators.end_sessions(array[p_user]) e),
     jsonb_strip_nulls(jsonb_build_object('reason', p_reason)));
   perform auth.delete_user(p_user);
   return 'done';
@@ -161,6 +162,40 @@ $$;
 comment on function operators.end_item(operators.bulk_items, text, text, text, jsonb) is 'Writes what became of an item; returns its state.';
 revoke execute on function operators.end_item(operators.bulk_items, text, text, text, jsonb) from public;
 
+-- Closes or opens the accounts of a batch together. Undone if it fails for one of them; each is then done by itself.
+create function operators.do_together(p_job operators.bulk_jobs, p_items operators.bulk_items[]) returns text[]
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  users constant uuid[] := array(select i.user_id from unnest(p_items) i);
+  outcomes jsonb;
+begin
+  begin
+    if p_job.action = 'suspend' then
+      outcomes := (select jsonb_object_agg(d.user_id, d.outcome)
+        from operators.suspend_all(users, p_job.reason, p_job.created_by) d);
+    else
+      outcomes := (select jsonb_object_agg(d.user_id, d.outcome)
+        from operators.reactivate_all(users, p_job.reason, p_job.created_by) d);
+    end if;
+    if p_job.is_dry_run then
+      raise exception using errcode = 'RH000', message = 'dry run';
+    end if;
+  exception
+    when sqlstate 'RH000' then null;
+    when others then outcomes := null;
+  end;
+  if outcomes is null then
+    return null;
+  end if;
+  return array(
+    select operators.end_item(i, outcomes ->> i.user_id::text, null, u.email, null)
+    from unnest(p_items) i left join auth.users u on u.id = i.user_id order by i.number);
+end
+$$;
+comment on function operators.do_together(operators.bulk_jobs, operators.bulk_items[]) is
+  'Suspends or activates the users of these items together; returns the items'' new states, and null if nothing was done.';
+revoke execute on function operators.do_together(operators.bulk_jobs, operators.bulk_items[]) from public;
+
 -- Whether who asked for a job may still do it: not if he has lost his role since.
 create function operators.may_run(p_actor text, p_action text) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -213,8 +248,9 @@ create function operators.do_batch(p_job uuid, p_most int) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   job operators.bulk_jobs;
+  items operators.bulk_items[];
   item operators.bulk_items;
-  states text[] := '{}';
+  states text[];
 begin
   select j.* into job from operators.bulk_jobs j where j.id = p_job and j.state = 'running' for update;
   if not found then
@@ -226,11 +262,17 @@ begin
     perform operators.cancel_bulk_job(p_job, 'who asked for it may not do it any more');
     return false;
   end if;
-  for item in
-    select i.* from operators.bulk_items i where i.bulk_job_id = p_job and i.state = 'pending' order by i.number limit p_most
-  loop
-    states := states || operators.do_item(job, item);
-  end loop;
+  items := array(
+    select i from operators.bulk_items i where i.bulk_job_id = p_job and i.state = 'pending' order by i.number limit p_most);
+  if job.action in ('suspend', 'activate') then
+    states := operators.do_together(job, items);
+  end if;
+  if states is null then
+    foreach item in array items loop
+      states := states || operators.do_item(job, item);
+    end loop;
+  end if;
+  states := coalesce(states, '{}');
   return operators.count_batch(p_job, cardinality(array_positions(states, 'done')),
     cardinality(array_positions(states, 'skipped')), cardinality(array_positions(states, 'failed')));
 end

@@ -119,6 +119,63 @@ async fn dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn batch_is_one_change_of_all_its_users() {
+    let harness = Harness::without_worker().await;
+    let crew = harness.crew().await;
+    harness
+        .sql(
+            "create table public.told (users bigint);
+             create function public.tell() returns trigger language plpgsql security definer as
+               $$begin insert into public.told select count(*) from changed; return null; end$$;
+             create trigger tell after update on auth.users referencing new table as changed
+               for each statement execute function public.tell()",
+        )
+        .await;
+    for action in ["suspend", "activate"] {
+        let body = json!({ "action": action, "users": ids(&crew), "reason": "abuse" });
+        let id = harness.begin_bulk(&harness.support, body).await;
+        assert_eq!(harness.step(&id).await, json!(false));
+        assert_eq!(counts(&harness.finished(&id).await), [3, 3, 0, 0]);
+    }
+    assert_eq!(harness.value("select jsonb_agg(users) from public.told").await, json!([3, 3]));
+}
+
+#[tokio::test]
+async fn many_are_opened_again_as_each_would_be_alone() {
+    let harness = Harness::new().await;
+    let crew = harness.crew().await;
+    for user in &crew[..2] {
+        harness.sql(&format!("select operators.suspend('{}', 'before', 'test')", user.id)).await;
+    }
+    harness.sql(&format!("select operators.reactivate('{}', 'by mistake', 'test')", crew[0].id)).await;
+    harness.sql(&format!("select operators.suspend('{}', 'before', 'test')", crew[0].id)).await;
+    let mut users = ids(&crew);
+    users.extend([NOBODY, &harness.support.id, &harness.chief.id]);
+    let told = [&json!(null), &json!(null), &json!(null), &json!("there is no such user")];
+    for (dry_run, still_closed) in [(true, 2), (false, 0)] {
+        let body =
+            json!({ "action": "activate", "users": users, "reason": "by mistake", "dry_run": dry_run });
+        let id = harness.begin_bulk(&harness.support, body).await;
+        assert_eq!(counts(&harness.finished(&id).await), [6, 2, 1, 3], "{:?}", harness.lines(&id).await);
+        let lines = harness.lines(&id).await;
+        let errors: Vec<_> = lines.iter().map(|line| &line["error"]).collect();
+        assert_eq!(errors[..4], told, "{lines:?}");
+        let closed =
+            "select to_jsonb(count(*)) from auth.users u join operators.suspensions s on s.user_id = u.id
+                      where u.banned_until = 'infinity'";
+        assert_eq!(harness.value(closed).await, json!(still_closed));
+    }
+    let entries = harness.entries("user_reactivated").await;
+    let (alone, together) = entries.split_at(2);
+    assert_eq!(together.len(), 4, "{entries:?}");
+    for (one, other) in alone.iter().zip(&together[..2]) {
+        for field in ["target", "organization", "details"] {
+            assert_eq!(one[field], other[field], "{field}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn failed_items_are_done_again_and_only_those() {
     let harness = Harness::new().await;
     let crew = harness.crew().await;
