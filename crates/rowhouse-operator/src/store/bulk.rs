@@ -137,8 +137,8 @@ pub(crate) async fn add_fitting(tx: &Client, job: Uuid, filter: &Filter, most: i
     let condition = fit.condition();
     let sql = format!(
         "insert into operators.bulk_items (bulk_job_id, number, user_id)
-         select $7, row_number() over (order by f.id), f.id
-         from (select u.id from auth.users u where {condition} order by u.id limit $8) f"
+         select $8, row_number() over (order by f.id), f.id
+         from (select u.id from auth.users u where {condition} order by u.id limit $9) f"
     );
     let (most, mut parameters) = (most + 1, fit.parameters());
     let others: [Bound<'_>; 2] = [(&job, Type::UUID), (&most, Type::INT8)];

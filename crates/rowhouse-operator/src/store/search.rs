@@ -1,5 +1,8 @@
-//! What users are searched by, as a condition of SQL. Values are bound; which conditions there are depends on what is asked
-//! for, since a condition that may not count keeps the planner from the indexes.
+//! What users are searched by, as SQL. Values are bound; which conditions there are depends on what is asked for, since a
+//! condition that may not count keeps the planner from the indexes.
+//! Leaves how a page of them is read to `page`.
+
+mod page;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,17 +59,26 @@ pub(crate) struct Filter {
     pub(crate) organization: Option<Uuid>,
 }
 
-/// Values of the condition: they outlive the statement's parameters.
+/// Conditions on `u`, a row of `auth.users`, with the values of $1 to $7: they outlive the statement's parameters.
 #[derive(Debug)]
 pub(crate) struct Fit {
-    condition: String,
+    /// Any of these, each with an index of its own; empty for everybody.
+    kinds: Vec<&'static str>,
+    /// All of these.
+    among: Vec<String>,
     id: Option<Uuid>,
     email: Option<String>,
     phone: Option<String>,
     words: Option<String>,
     tenant: Option<Uuid>,
     organization: Option<Uuid>,
+    part: Option<String>,
 }
+
+/// What is cheap to ask of a name before its words are read: a letter beyond ASCII may be written in several ways.
+const MAY_HAVE_WORDS: &str = "(select position($7 in lower(n.name)) > 0 or octet_length(n.name) > length(n.name)
+   from (select coalesce(u.raw_user_meta_data ->> 'full_name', u.raw_user_meta_data ->> 'name', '')) n (name))";
+const HAS_WORDS: &str = "operators.words(u.raw_user_meta_data) @@ to_tsquery('simple', $4)";
 
 /// Longest text that is searched for, in bytes.
 const MAX_TEXT: usize = 200;
@@ -83,7 +95,7 @@ impl Filter {
         is_long.then(|| format!("q: at most {MAX_TEXT} bytes"))
     }
 
-    /// As a condition on `u`, a row of `auth.users`, with the parameters $1 to $6.
+    /// As conditions, with the parameters $1 to $7.
     pub(crate) fn fit(&self) -> Fit {
         let text = self.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let id: Option<Uuid> = text.and_then(|text| text.parse().ok());
@@ -91,15 +103,13 @@ impl Filter {
         let digits = text.map(|text| text.trim_start_matches('+').replace([' ', '-'], ""));
         let phone = digits.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let words = text.and_then(words);
-        let found = [
+        let kinds = [
             id.map(|_| "u.id = $1"),
             text.map(|_| "lower(u.email) like $2"),
             phone.as_ref().map(|_| "u.phone like $3"),
-            words.as_ref().map(|_| "operators.words(u.raw_user_meta_data) @@ to_tsquery('simple', $4)"),
+            words.as_ref().map(|_| HAS_WORDS),
         ];
-        let found: Vec<&str> = found.into_iter().flatten().collect();
         let among = [
-            (!found.is_empty()).then(|| format!("({})", found.join(" or "))),
             self.status.map(|status| status.condition().to_owned()),
             self.tenant.map(|_| {
                 "exists (select from tenancy.memberships m where m.tenant_id = $5 and m.user_id = u.id)".to_owned()
@@ -108,26 +118,33 @@ impl Filter {
                 "exists (select from tenancy.organization_members m where m.organization_id = $6 and m.user_id = u.id)".to_owned()
             }),
         ];
-        let among: Vec<String> = among.into_iter().flatten().collect();
-        let condition = if among.is_empty() { "true".to_owned() } else { among.join(" and ") };
         Fit {
-            // Every parameter is named, so that each has a type.
-            condition: format!(
-                "{condition} and num_nulls($1::uuid, $2::text, $3::text, $4::text, $5::uuid, $6::uuid) >= 0"
-            ),
+            kinds: kinds.into_iter().flatten().collect(),
+            among: among.into_iter().flatten().collect(),
             id,
             email: text.map(beginning),
             phone: phone.as_deref().map(beginning),
             words,
             tenant: self.tenant,
             organization: self.organization,
+            part: text.map(part),
         }
     }
 }
 
 impl Fit {
-    pub(crate) fn condition(&self) -> &str {
-        &self.condition
+    /// All of it as one condition.
+    pub(crate) fn condition(&self) -> String {
+        let any: Vec<String> = self.kinds.iter().map(|kind| cheapest(kind)).collect();
+        let any = (!any.is_empty()).then(|| format!("({})", any.join(" or ")));
+        self.all(any.as_deref())
+    }
+
+    /// Every parameter is named, so that each has a type.
+    fn all(&self, first: Option<&str>) -> String {
+        let typed = "num_nulls($1::uuid, $2::text, $3::text, $4::text, $5::uuid, $6::uuid, $7::text) >= 0";
+        let among = self.among.iter().map(String::as_str);
+        first.into_iter().chain(among).chain([typed]).collect::<Vec<_>>().join(" and ")
     }
 
     pub(crate) fn parameters(&self) -> Vec<Bound<'_>> {
@@ -138,8 +155,20 @@ impl Fit {
             (&self.words, Type::TEXT),
             (&self.tenant, Type::UUID),
             (&self.organization, Type::UUID),
+            (&self.part, Type::TEXT),
         ]
     }
+}
+
+/// A condition of a kind where rows are read one by one.
+fn cheapest(kind: &str) -> String {
+    if kind == HAS_WORDS { format!("({MAY_HAVE_WORDS} and {kind})") } else { kind.to_owned() }
+}
+
+/// What a name in ASCII contains if it has the words: the first that is in ASCII, too.
+fn part(text: &str) -> String {
+    let mut words = text.split(|letter: char| !letter.is_alphanumeric());
+    words.find(|word| !word.is_empty() && word.is_ascii()).unwrap_or_default().to_lowercase()
 }
 
 /// A pattern of LIKE, in lower case.
@@ -178,15 +207,16 @@ mod tests {
     #[test]
     fn conditions_are_those_that_count() {
         let all = Filter::default();
-        assert!(all.is_empty() && all.fit().condition().starts_with("true and"));
+        assert!(all.is_empty() && all.fit().condition().starts_with("num_nulls"));
         let status = UserStatus::parse("suspended");
         let some = Filter { status, tenant: Some(Uuid::nil()), ..Filter::default() };
-        let condition = some.fit().condition().to_owned();
+        let condition = some.fit().condition();
         assert!(
             condition.contains("banned_until > now()") && condition.contains("memberships"),
             "{condition}"
         );
         assert!(!condition.contains("like") && !condition.contains("organization_members"), "{condition}");
+        assert_eq!((part("Ada O'Hara").as_str(), part("Ågot ÅSE").as_str()), ("ada", ""));
         assert!(Filter { q: Some("x".repeat(201)), ..Filter::default() }.mistake().is_some());
     }
 }

@@ -116,9 +116,8 @@ pub(crate) async fn search(
     limit: u32,
 ) -> Result<Vec<User>, DbError> {
     let fit = filter.fit();
-    let condition = fit.condition();
-    let position = if after.is_some() { "u.id > $7" } else { "$7::uuid is null" };
-    let sql = format!("{SELECT} where {condition} and {position} order by u.id limit $8");
+    let page = fit.page(after.is_none());
+    let sql = format!("{SELECT} where u.id in ({page}) order by u.id limit $9");
     let (limit, mut parameters) = (i64::from(limit), fit.parameters());
     let others: [Bound<'_>; 2] = [(&after, Type::UUID), (&limit, Type::INT8)];
     parameters.extend(others);
