@@ -37,21 +37,26 @@ declare
       and not exists (select from tenancy.organization_members m where m.user_id = u.id)
       and not exists (select from tenancy.organizations o where o.slug = 'u-' || u.id)
     order by u.id);
+  -- One of each for every owner, in the order of the organizations' ids.
+  owners uuid[];
+  organizations uuid[];
+  tenants uuid[];
 begin
-  insert into tenancy.organizations (name, slug, is_personal)
-  select left(coalesce(nullif(split_part(u.email, '@', 1), ''), 'personal'), 200), 'u-' || u.id, true
-  from auth.users u where u.id = any (people) order by u.id;
+  with made as (
+    insert into tenancy.organizations (name, slug, is_personal)
+    select left(coalesce(nullif(split_part(u.email, '@', 1), ''), 'personal'), 200), 'u-' || u.id, true
+    from auth.users u where u.id = any (people) order by u.id
+    returning id, slug)
+  select array_agg(m.id order by m.id), array_agg(substr(m.slug, 3)::uuid order by m.id) into organizations, owners from made m;
   insert into tenancy.organization_members (organization_id, user_id, role)
-  select o.id, person.id, 'owner'
-  from unnest(people) as person (id) join tenancy.organizations o on o.slug = 'u-' || person.id;
-  insert into tenancy.tenants (organization_id, name, slug)
-  select o.id, o.name, 'default'
-  from unnest(people) as person (id) join tenancy.organizations o on o.slug = 'u-' || person.id;
+  select p.organization, p.owner, 'owner' from unnest(organizations, owners) as p (organization, owner);
+  with made as (
+    insert into tenancy.tenants (organization_id, name, slug)
+    select o.id, o.name, 'default' from tenancy.organizations o where o.id = any (organizations)
+    returning id, organization_id)
+  select array_agg(m.id order by m.organization_id) into tenants from made m;
   insert into tenancy.memberships (tenant_id, user_id, role)
-  select t.id, person.id, 'owner'
-  from unnest(people) as person (id)
-  join tenancy.organizations o on o.slug = 'u-' || person.id
-  join tenancy.tenants t on t.organization_id = o.id and t.slug = 'default';
+  select p.tenant, p.owner, 'owner' from unnest(tenants, owners) as p (tenant, owner);
   return cardinality(people);
 end
 $$;

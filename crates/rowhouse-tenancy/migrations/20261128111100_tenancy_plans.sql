@@ -93,16 +93,18 @@ create trigger on_quotas_changed after insert or update or delete or truncate on
 create trigger on_quotas_changed after update of plan on tenancy.tenants
   for each row when (old.plan is distinct from new.plan) execute function tenancy.on_quotas_changed();
 
+-- The body is parsed here, so that no search path matters, and inlined: it is asked for every new member.
 create function tenancy.quotas_of(p_tenant uuid)
 returns table (metric text, soft_limit bigint, hard_limit bigint, period text, is_own boolean)
-language sql stable rows 10 set search_path = pg_catalog, pg_temp as $$
+language sql stable rows 10
+begin atomic
   select o.metric, o.soft_limit, o.hard_limit, o.period, true from tenancy.tenant_quotas o where o.tenant_id = p_tenant
   union all
   select q.metric, q.soft_limit, q.hard_limit, q.period, false
   from tenancy.tenants t join tenancy.plan_quotas q on q.plan = t.plan
   where t.id = p_tenant and not exists (
-    select from tenancy.tenant_quotas o where o.tenant_id = p_tenant and o.metric = q.metric)
-$$;
+    select from tenancy.tenant_quotas o where o.tenant_id = p_tenant and o.metric = q.metric);
+end;
 comment on function tenancy.quotas_of(uuid) is 'The quotas of a tenant: its own, and those of its plan.';
 
 create function tenancy.period_start(p_period text, p_at timestamptz) returns date

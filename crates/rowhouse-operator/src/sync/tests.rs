@@ -83,6 +83,31 @@ async fn missing_profiles_are_made_once_and_as_a_sign_up_makes_them() {
 }
 
 #[tokio::test]
+async fn tenants_of_others_are_not_read() {
+    let harness = harness().await;
+    // The planner knows no tenant of this slug yet.
+    harness
+        .sql(
+            "set session_replication_role = replica;
+             insert into tenancy.organizations (name, slug) select 'o', 'o-' || n from generate_series(1, 5000) n;
+             insert into tenancy.tenants (organization_id, name, slug) select o.id, 'd', o.slug from tenancy.organizations o;
+             analyze tenancy.organizations, tenancy.tenants;
+             insert into tenancy.tenants (organization_id, name, slug) select o.id, 'd', 'default' from tenancy.organizations o;
+             set session_replication_role = origin",
+        )
+        .await;
+    harness.users_without_trigger(100).await;
+    let read = "select s.seq_tup_read + s.idx_tup_fetch from pg_stat_xact_all_tables s where s.relid = 'tenancy.tenants'::regclass";
+    harness.sql("begin").await;
+    let before: i64 = harness.client.query_one(read, &[]).await.unwrap().get(0);
+    let made = "select tenancy.open_personal_organizations(array(select u.id from auth.users u))::text";
+    assert_eq!(harness.text(made).await, "100");
+    let after: i64 = harness.client.query_one(read, &[]).await.unwrap().get(0);
+    harness.sql("rollback").await;
+    assert!(after - before <= 1000, "{} rows of tenants were read for 100 users", after - before);
+}
+
+#[tokio::test]
 async fn existing_profile_keeps_every_field() {
     let harness = harness().await;
     harness
