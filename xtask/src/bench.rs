@@ -13,6 +13,7 @@ mod scenario;
 pub(crate) mod schema;
 mod script;
 mod server;
+pub(crate) mod tenancy;
 mod tls;
 mod wrk;
 

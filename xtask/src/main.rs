@@ -109,6 +109,21 @@ enum Bench {
         #[arg(long, default_value_t = 64)]
         connections: u32,
     },
+    /// Lists, searches, the launcher, the sync and a bulk suspension in an installation of many users and tenants.
+    Tenancy {
+        /// Users; with fewer than the promises speak of the result is not kept.
+        #[arg(long, default_value_t = bench::tenancy::USERS, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+        users: u32,
+        /// Tenants, likewise.
+        #[arg(long, default_value_t = bench::tenancy::TENANTS, value_parser = clap::value_parser!(u32).range(50..=100_000))]
+        tenants: u32,
+        /// Requests of each kind.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+        requests: u32,
+        /// Measure this program instead of a release build; the result is not kept.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
     /// Durable jobs that do nothing, against a PostgreSQL of its own.
     Jobs {
         /// Seconds per measurement of a steady load.
@@ -154,6 +169,9 @@ fn main() -> ExitCode {
         }
         Chore::Bench(Bench::Mail { seconds, connections }) => {
             bench::mail::run(&root(), bench::mail::Load { seconds, connections })
+        }
+        Chore::Bench(Bench::Tenancy { users, tenants, requests, binary }) => {
+            bench::tenancy::run(&root(), &bench::tenancy::Size { users, tenants, requests, binary })
         }
         Chore::Bench(Bench::Jobs { seconds, rounds, jobs, snapshot_minutes, tenants, peers, only }) => {
             bench::jobs::run(

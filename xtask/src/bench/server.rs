@@ -55,6 +55,13 @@ impl Server {
         Ok((again, StartTimes { first_ms, again_ms }))
     }
 
+    /// Starts a program once on a fresh copy of the example project.
+    pub(crate) fn start_program(binary: &Path, root: &Path, folder: &Path) -> Result<Self> {
+        let project = folder.join("project");
+        copy_project(&root.join("examples/todos"), &project)?;
+        Ok(Self::start(binary, &project, &[])?.0)
+    }
+
     /// Starts once on a fresh copy of the example project, over a PostgreSQL that is there.
     pub(crate) fn start_on(
         root: &Path,
@@ -214,13 +221,16 @@ impl Server {
 
     /// What `rowhouse rest explain --json` says of a request.
     pub(crate) fn explain(&self, request: &str, body: Option<&str>) -> Result<Value> {
-        let mut command = Command::new(&self.binary);
-        command.args(["rest", "explain", request, "--json", "--dir"]).arg(&self.project);
-        if let Some(body) = body {
-            command.args(["--data", body]);
-        }
-        let output = command.output()?;
-        anyhow::ensure!(output.status.success(), "explain: {}", String::from_utf8_lossy(&output.stderr));
+        let data = body.map(|body| ["--data", body]);
+        self.run(&["rest", "explain", request], data.as_ref().map_or(&[], |data| data.as_slice()))
+    }
+
+    /// What a command says with `--json`.
+    pub(crate) fn run(&self, command: &[&str], options: &[&str]) -> Result<Value> {
+        let mut program = Command::new(&self.binary);
+        program.args(command).args(["--json", "--dir"]).arg(&self.project).args(options);
+        let output = program.output()?;
+        anyhow::ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 

@@ -1,9 +1,13 @@
-//! `docs/performance.md`, from the last committed runs of `cargo xtask bench rest`, `schema` and `jobs`.
+//! `docs/performance.md`, from the last committed runs of `cargo xtask bench rest`, `schema`, `jobs` and `tenancy`.
+
+mod tenancy;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+
+pub(crate) use tenancy::tables as tenancy_tables;
 
 const EVIDENCE: &str = "docs/evidence/bench-rest.json";
 const SCHEMA: &str = "docs/evidence/bench-schema.json";
@@ -71,7 +75,7 @@ pub(super) fn page(root: &Path) -> Result<String> {
     let (requests, schema) = (read(root, EVIDENCE)?, read(root, SCHEMA)?);
     let requests = render(&requests).with_context(|| format!("{EVIDENCE} lacks a figure"))?;
     let schema = large_schema(&schema).with_context(|| format!("{SCHEMA} lacks a figure"))?;
-    Ok(format!("{requests}\n{schema}{}", jobs(root)?))
+    Ok(format!("{requests}\n{schema}{}{}", jobs(root)?, tenancy::section(root)?))
 }
 
 fn read(root: &Path, evidence: &str) -> Result<Value> {
