@@ -93,6 +93,8 @@ create table auth.sessions (
   -- ours: the operator who acts as the user in this session, and in which impersonation
   impersonator uuid,
   impersonation_id uuid,
+  -- ours: the one tenant in which that was asked for; the session ends rather than leave it
+  only_tenant_id uuid,
   constraint sessions_pkey primary key (id)
 );
 create index sessions_user_id_created_at_idx on auth.sessions (user_id, created_at desc);

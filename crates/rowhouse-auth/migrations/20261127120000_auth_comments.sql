@@ -67,6 +67,7 @@ comment on column auth.sessions.scopes is 'GoTrue''s, unused';
 comment on column auth.sessions.tenant_id is 'active tenant, the claim tenant_id';
 comment on column auth.sessions.impersonator is 'ours: the operator who acts as the user; null in the user''s own sessions';
 comment on column auth.sessions.impersonation_id is 'ours: in which impersonation';
+comment on column auth.sessions.only_tenant_id is 'ours: the only tenant of the session; null means any of the user''s';
 
 comment on table auth.refresh_tokens is 'refresh tokens; each can be used once';
 comment on column auth.refresh_tokens.instance_id is 'GoTrue''s, unused';

@@ -97,6 +97,10 @@ begin
     exit when outcome not in ('rotated', 'parent_of_active', 'within_interval');
     select m.tenant_id, m.organization_id, m.role into tenant_id, organization_id, tenant_role
     from auth.membership_of(s.user_id, s.tenant_id, s.oauth_client_id) m;
+    if s.only_tenant_id is not null and s.only_tenant_id is distinct from tenant_id then
+      outcome := 'expired';
+      exit;
+    end if;
     exit when outcome <> 'rotated' and coalesce(s.refreshed_at, s.created_at) > touched_after
       and s.tenant_id is not distinct from tenant_id;
     update auth.sessions t set

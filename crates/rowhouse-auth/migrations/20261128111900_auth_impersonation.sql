@@ -1,6 +1,6 @@
 -- Sessions in which an operator acts as a user. Who may open one, and until when, is decided above (rowhouse-operator).
 
--- Opens one in a tenant of the user's, or the default one. It takes no place among the user's own sessions, and ends none.
+-- Opens one in a tenant of the user's, which it then never leaves, or in the default one. It takes no place among the user's own sessions, and ends none.
 create function auth.open_impersonation(
   session uuid, member uuid, at timestamptz, ends_at timestamptz, agent text, address inet, claim uuid,
   operator uuid, impersonation uuid, tenant uuid
@@ -18,8 +18,9 @@ begin
     raise exception using errcode = 'P0002', message = 'the user is no member of the tenant any more';
   end if;
   insert into auth.sessions (id, user_id, created_at, updated_at, not_after, aal, user_agent, ip, tenant_id,
-    refresh_token_counter, rotated_at, impersonator, impersonation_id)
-  values (session, member, at, at, ends_at, 'aal1', agent, address, open_impersonation.tenant_id, 1, at, operator, impersonation);
+    refresh_token_counter, rotated_at, impersonator, impersonation_id, only_tenant_id)
+  values (session, member, at, at, ends_at, 'aal1', agent, address, open_impersonation.tenant_id, 1, at, operator, impersonation,
+    tenant);
   insert into auth.mfa_amr_claims (id, session_id, authentication_method, created_at, updated_at)
   values (claim, session, 'impersonation', at, at);
   return query select session, member, at, ends_at, 'aal1', auth.amr_of(session), 1::bigint, at,

@@ -83,30 +83,49 @@ end
 $$;
 comment on function operators.empty_account(uuid) is 'Takes everything personal out of an account and its profile.';
 
--- Organizations of nobody else are deleted with the user, and erased when their time comes.
-create function operators.erase_user(p_user uuid, p_reason text, p_is_dry boolean) returns table (name text, count bigint)
+-- Organizations of nobody else are deleted with their owner, and erased when their time comes; one that has other members keeps an
+-- owner. They are locked, so that of two owners who go at the same time one stays.
+create function operators.delete_orphans(p_user uuid, p_why text, p_is_dry boolean) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  v_email text;
   orphan record;
+  deleted bigint := 0;
 begin
-  perform audit.keep_origin();
-  select u.email into v_email from auth.users u where u.id = p_user for no key update;
-  if not found then
-    raise exception using errcode = 'no_data_found', message = 'there is no such user';
-  end if;
+  perform from tenancy.organizations o where o.id in (
+    select m.organization_id from tenancy.organization_members m where m.user_id = p_user and m.role = 'owner')
+  order by o.id for no key update;
   for orphan in select * from operators.orphaned_by(p_user) loop
     if orphan.has_others then
       raise exception using errcode = 'object_not_in_prerequisite_state',
         message = format('the user is the last active owner of the organization "%s"; make another member owner first', orphan.slug);
     elsif not p_is_dry then
       update tenancy.organizations o set status = 'deleted' where o.id = orphan.organization_id;
-      perform tenancy.note_step('organization', 'deleted', orphan.organization_id, orphan.organization_id, '{"reason": "owner_erased"}');
+      perform tenancy.note_step('organization', 'deleted', orphan.organization_id, orphan.organization_id,
+        jsonb_build_object('reason', p_why));
     end if;
-    name := 'tenancy.organizations';
-    count := 1;
-    return next;
+    deleted := deleted + 1;
   end loop;
+  return deleted;
+end
+$$;
+comment on function operators.delete_orphans(uuid, text, boolean) is
+  'Deletes the organizations that have a user alone, or only counts them; an error if another one would lose its last owner.';
+
+create function operators.erase_user(p_user uuid, p_reason text, p_is_dry boolean) returns table (name text, count bigint)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  v_email text;
+begin
+  perform audit.keep_origin();
+  select u.email into v_email from auth.users u where u.id = p_user for no key update;
+  if not found then
+    raise exception using errcode = 'no_data_found', message = 'there is no such user';
+  end if;
+  name := 'tenancy.organizations';
+  count := operators.delete_orphans(p_user, 'owner_erased', p_is_dry);
+  if count > 0 then
+    return next;
+  end if;
   return query select * from operators.erase_mail(v_email, p_is_dry);
   return query select * from operators.erase_platform_rows(p_user, p_is_dry);
   if p_is_dry then
@@ -120,5 +139,6 @@ end
 $$;
 comment on function operators.erase_user(uuid, text, boolean) is
   'Erases a user, or only counts what that would delete. Rows of the project''s tables stay; the event operators.user_erased tells it.';
-revoke execute on function operators.orphaned_by(uuid), operators.erase_platform_rows(uuid, boolean),
+revoke execute on function operators.orphaned_by(uuid), operators.delete_orphans(uuid, text, boolean),
+  operators.erase_platform_rows(uuid, boolean),
   operators.erase_mail(text, boolean), operators.empty_account(uuid), operators.erase_user(uuid, text, boolean) from public;

@@ -21,6 +21,7 @@ create table operators.impersonations (
 );
 create unique index impersonations_operator_id_running_idx on operators.impersonations (operator_id) where ended_at is null;
 create index impersonations_user_id_idx on operators.impersonations (user_id);
+create index impersonations_ended_at_idx on operators.impersonations (ended_at);
 create index impersonations_session_id_idx on operators.impersonations (session_id) where ended_at is null;
 comment on table operators.impersonations is
   'Operators who act, or acted, as users. No references: the rows outlive users and sessions.';
@@ -95,6 +96,21 @@ end
 $$;
 comment on function operators.sweep_impersonations(timestamptz) is 'Ends impersonations that are over by themselves; returns how many, and 0 when none is left.';
 revoke execute on function operators.sweep_impersonations(timestamptz) from public;
+
+create function operators.prune_impersonations(p_age interval) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  pruned bigint;
+begin
+  delete from operators.impersonations where id = any (array(
+    select i.id from operators.impersonations i where i.ended_at < clock_timestamp() - p_age limit 5000));
+  get diagnostics pruned = row_count;
+  return pruned;
+end
+$$;
+comment on function operators.prune_impersonations(interval) is
+  'Removes impersonations that ended longer ago, 5000 in one call; returns how many.';
+revoke execute on function operators.prune_impersonations(interval) from public;
 
 -- Whose role changes acts as nobody any more, and nobody acts as an operator.
 create function operators.on_operator_changed() returns trigger

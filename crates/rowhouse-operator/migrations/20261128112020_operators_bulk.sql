@@ -105,11 +105,12 @@ begin
   perform operators.audit('user_deleted', p_user,
     (select jsonb_build_object('sessions', e.ended) from operators.end_sessions(array[p_user]) e),
     jsonb_strip_nulls(jsonb_build_object('reason', p_reason)));
+  perform operators.delete_orphans(p_user, 'owner_deleted', false);
   perform auth.delete_user(p_user);
   return 'done';
 end
 $$;
-comment on function operators.delete_user(uuid, text, text) is 'Deletes a user with what depends on them: done, unchanged, or why not (self, operator).';
+comment on function operators.delete_user(uuid, text, text) is 'Deletes a user with what depends on them: done, unchanged, or why not (self, operator). An error if an organization of others would lose its last owner.';
 revoke execute on function operators.delete_user(uuid, text, text) from public;
 
 -- Does one item. A failure, such as a refusal by a trigger of the project, undoes this item alone. A dry run raises RH000 at

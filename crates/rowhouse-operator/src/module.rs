@@ -29,6 +29,12 @@ const SWEEP: BuiltInSchedule = BuiltInSchedule {
 /// Removes bulk jobs past their retention.
 const PRUNE: BuiltInSchedule =
     BuiltInSchedule { name: "operators.prune-bulk", cron: "47 * * * *", kind: "operators.prune_bulk" };
+/// Removes impersonations past theirs.
+const FORGET: BuiltInSchedule = BuiltInSchedule {
+    name: "operators.prune-impersonations",
+    cron: "53 * * * *",
+    kind: "operators.prune_impersonations",
+};
 /// Unknown codes of impersonations.
 const CODE: LimitName = LimitName::new("impersonation_code");
 /// How many an address may try.
@@ -59,7 +65,7 @@ impl Module for OperatorModule {
     }
 
     fn kinds(&self, _: &Settings) -> Vec<JobKind> {
-        vec![bulk::kind(), Tidy::kind(SWEEP.kind), Tidy::kind(PRUNE.kind)]
+        vec![bulk::kind(), Tidy::kind(SWEEP.kind), Tidy::kind(PRUNE.kind), Tidy::kind(FORGET.kind)]
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
@@ -124,10 +130,16 @@ fn add_tidying(assembly: &mut Assembly) {
     let sweep = Tidy::new(&control, "select operators.sweep_impersonations()");
     assembly.kind(Tidy::kind(SWEEP.kind), sweep);
     assembly.schedule(SWEEP);
-    let prune = "select operators.prune_bulk_jobs(make_interval(secs => ($1::double precision[])[1]))";
-    let age = assembly.origin.settings.get::<OperatorSettings>().bulk_retention.as_secs_f64();
-    assembly.kind(Tidy::kind(PRUNE.kind), Tidy::with(&control, prune, vec![age]));
-    assembly.schedule(PRUNE);
+    let settings = assembly.origin.settings.get::<OperatorSettings>();
+    let bulk = "select operators.prune_bulk_jobs(make_interval(secs => ($1::double precision[])[1]))";
+    let acted = "select operators.prune_impersonations(make_interval(secs => ($1::double precision[])[1]))";
+    for (schedule, statement, age) in
+        [(PRUNE, bulk, settings.bulk_retention), (FORGET, acted, settings.impersonation_retention)]
+    {
+        let prune = Tidy::with(&control, statement, vec![age.as_secs_f64()]);
+        assembly.kind(Tidy::kind(schedule.kind), prune);
+        assembly.schedule(schedule);
+    }
 }
 
 /// Production does not start while somebody may still make themselves operator.

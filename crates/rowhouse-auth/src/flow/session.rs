@@ -29,6 +29,9 @@ pub(crate) enum SessionError {
     /// The tenant does not exist, is not active, or the user is no active member: one answer for all.
     #[error("You are not an active member of this tenant")]
     NotAMember,
+    /// Somebody acts as the user there, and there only.
+    #[error("This session is for one tenant; begin another impersonation to act elsewhere")]
+    OneTenant,
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -156,10 +159,15 @@ pub(crate) async fn switch_tenant(
     let from = client.clone();
     let switch = async move |tx: &Transaction<'_>| {
         let session = session::lock(tx, id, caller.user.0).await?.ok_or(NotLive::SessionNotFound)?;
-        let (live, membership) = tokio::try_join!(user::find_live(tx, caller.user.0, Some(id)), async {
-            Ok(membership::find(tx, caller.user.0, tenant.0).await?)
-        })?;
+        let (live, only, membership) = tokio::try_join!(
+            user::find_live(tx, caller.user.0, Some(id)),
+            session::find_only_tenant(tx, id),
+            async { Ok(membership::find(tx, caller.user.0, tenant.0).await?) }
+        )?;
         let user = require_live(live, caller, now)?.user;
+        if only.is_some_and(|only| only != tenant.0) {
+            return Err(SessionError::OneTenant);
+        }
         let membership = membership.ok_or(SessionError::NotAMember)?;
         let counter = session::advance(tx, id, 1, Some(tenant.0), &from, now).await?;
         let traits = json!({ "session_id": id, "tenant_id": tenant });

@@ -72,7 +72,7 @@ impl From<SessionError> for Refusal {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::NotLive(error) => error.into(),
-            SessionError::NotAMember => {
+            SessionError::NotAMember | SessionError::OneTenant => {
                 Self::new(StatusCode::FORBIDDEN, "tenant_access_denied", error.to_string())
             }
             SessionError::Fault(fault) => fault.into(),

@@ -170,6 +170,13 @@ pub(crate) async fn lock(client: &Connection, id: Uuid, user: Uuid) -> Result<Op
     row.as_ref().map(SessionRow::from_row).transpose()
 }
 
+/// The tenant that a session never leaves, if there is one.
+pub(crate) async fn find_only_tenant(client: &Connection, id: Uuid) -> Result<Option<Uuid>, Fault> {
+    let sql = "select only_tenant_id from auth.sessions where id = $1";
+    let row = client.query_typed_opt(sql, &[(&id, Type::UUID)]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.flatten())
+}
+
 /// When a user's session began.
 pub(crate) async fn find_start(
     client: &Connection,

@@ -1,9 +1,13 @@
 //! Operators who act as users.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
+use rowhouse_operator::OperatorSettings;
+use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 
-use super::{Harness, refused};
+use super::{Harness, refused, with_passwords_alone};
 use crate::support::{SignedIn, claims, settings};
 
 const PATH: &str = "/impersonations";
@@ -125,6 +129,41 @@ async fn nobody_takes_over_an_account_by_acting_as_its_user() {
 }
 
 #[tokio::test]
+async fn session_asked_for_one_tenant_never_leaves_it() {
+    let harness = Harness::new().await;
+    let Harness { app, support, customer, .. } = &harness;
+    let organization = harness.organization_of(customer).await;
+    let path = format!("/admin/v1/organizations/{organization}/tenants");
+    let second = app.post(&customer.token, &path, json!({ "name": "Second" })).await.json();
+    let second = second["id"].as_str().unwrap().to_owned();
+    let switch = async |token: &str, tenant: &str| {
+        let answer = app.post(token, "/auth/v1/tenant", json!({ "tenant_id": tenant })).await;
+        (answer.status, answer.json())
+    };
+    let (id, free) = harness.act(support).await;
+    assert_eq!(switch(&free.token, &second).await.0, StatusCode::OK, "one for no tenant switches");
+    harness.post(support, &format!("{PATH}/{id}/end"), json!({})).await;
+    let mut body = asked(customer);
+    body["tenant"] = json!(customer.tenant);
+    let begun = harness.post(support, PATH, body).await.json();
+    let (status, session) = harness.redeem(&begun["code"]).await;
+    assert_eq!(status, StatusCode::OK, "{session}");
+    let acting = SignedIn::from(&session);
+    let (status, refused) = switch(&acting.token, &second).await;
+    assert_eq!((status, &refused["error_code"]), (StatusCode::FORBIDDEN, &json!("tenant_access_denied")));
+    assert!(refused["msg"].as_str().unwrap().contains("one tenant"), "{refused}");
+    let (status, stayed) = switch(&acting.token, &customer.tenant).await;
+    assert_eq!(status, StatusCode::OK, "{stayed}");
+    // Nor when the tenant is closed to the user, who has another one.
+    let left = "delete from tenancy.memberships where user_id = '$CUSTOMER' and tenant_id = ";
+    harness.sql(&format!("set session_replication_role = replica; {left} '{}'", customer.tenant)).await;
+    let over = harness.refresh(stayed["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(over.status, StatusCode::BAD_REQUEST, "{}", over.text);
+    let of_customer = harness.refresh(&customer.refresh_token).await;
+    assert_eq!(claims(of_customer.json()["access_token"].as_str().unwrap())["tenant_id"], json!(second));
+}
+
+#[tokio::test]
 async fn only_some_act_and_never_as_operators_or_twice() {
     let harness = Harness::new().await;
     let Harness { chief, support, customer, .. } = &harness;
@@ -196,6 +235,34 @@ async fn end_is_the_end_before_and_after_the_sweeper_has_come() {
     assert_eq!(harness.redeem(&begun["code"]).await.0, StatusCode::NOT_FOUND);
     harness.begin(&harness.support).await;
     assert_eq!(harness.end_reason(begun["id"].as_str().unwrap()).await, "not_redeemed");
+}
+
+#[tokio::test]
+async fn who_has_acted_as_whom_is_kept_as_long_as_the_settings_say() {
+    let mut settings = with_passwords_alone();
+    settings.update(|operators: &mut OperatorSettings| {
+        operators.impersonation_retention = Duration::from_secs(86_400);
+    });
+    let harness = Harness::with(settings).await;
+    let (mut ids, mut age) = (Vec::new(), Vec::new());
+    for hours in [25, 23] {
+        let (id, _) = harness.act(&harness.support).await;
+        harness.post(&harness.support, &format!("{PATH}/{id}/end"), json!({})).await;
+        age.push(format!(
+            "update operators.impersonations set ended_at = now() - interval '{hours} hours' where id = '{id}'"
+        ));
+        ids.push(id);
+    }
+    let (running, _) = harness.act(&harness.support).await;
+    age.push(format!(
+        "update operators.impersonations set created_at = now() - interval '9 days' where id = '{running}'"
+    ));
+    harness.sql(&age.join(";")).await;
+    harness.sql("select jobs.enqueue('operators.prune_impersonations', '{}')").await;
+    let gone = format!("not exists (select from operators.impersonations where id = '{}')", ids[0]);
+    until_true(&harness.client, &gone).await;
+    let left = harness.value("select jsonb_agg(id order by id) from operators.impersonations").await;
+    assert_eq!(left, json!([ids[1], running]));
 }
 
 #[tokio::test]

@@ -176,6 +176,61 @@ async fn many_are_opened_again_as_each_would_be_alone() {
 }
 
 #[tokio::test]
+async fn deletion_leaves_no_organization_of_others_without_an_owner() {
+    let harness = Harness::new().await;
+    let crew = harness.crew().await;
+    let organization = harness.organization_of(&crew[0]).await;
+    let join = |user: &SignedIn, role: &str| {
+        format!(
+            "insert into tenancy.organization_members (organization_id, user_id, role) values ('{organization}', '{}', '{role}')",
+            user.id
+        )
+    };
+    harness.sql(&join(&crew[1], "owner")).await;
+    harness.sql(&join(&crew[2], "member")).await;
+    let body = json!({ "action": "delete", "users": ids(&crew[..2]), "reason": "gone" });
+    let id = harness.begin_bulk(&harness.chief, body).await;
+    assert_eq!(counts(&harness.finished(&id).await), [2, 1, 0, 1], "one of both owners stays");
+    let refused = harness.lines(&id).await[1]["error"].as_str().unwrap().to_owned();
+    assert!(
+        refused.contains("last active owner") && refused.contains("make another member owner"),
+        "{refused}"
+    );
+    let owners = format!(
+        "select jsonb_agg(user_id) from tenancy.organization_members where organization_id = '{organization}' and role = 'owner'"
+    );
+    assert_eq!(harness.value(&owners).await, json!([crew[1].id]));
+    let own =
+        "select coalesce(jsonb_agg(o.name), '[]') from tenancy.organizations o where o.status = 'deleted'";
+    assert_eq!(harness.value(own).await, json!([]), "that of the deleted one has an owner");
+    // As the refusal says.
+    harness.sql(&join(&harness.customer, "owner")).await;
+    let retried = harness.post(&harness.chief, &format!("{PATH}/{id}/retry"), json!({})).await;
+    assert_eq!(retried.status, StatusCode::OK, "{}", retried.text);
+    assert_eq!(counts(&harness.finished(&id).await), [2, 2, 0, 0]);
+    assert_eq!(harness.value(own).await, json!(["cid"]), "nobody else's goes with its owner");
+}
+
+#[tokio::test]
+async fn who_may_not_begin_a_job_may_not_cancel_it_either() {
+    let harness = Harness::without_worker().await;
+    let crew = harness.crew().await;
+    let body = json!({ "action": "delete", "users": ids(&crew), "reason": "gone" });
+    let id = harness.begin_bulk(&harness.chief, body).await;
+    for rest in ["cancel", "retry"] {
+        let path = format!("{PATH}/{id}/{rest}");
+        for who in [&harness.support, &harness.customer] {
+            let answer = harness.post(who, &path, json!({})).await;
+            assert_eq!(refused(&answer), (StatusCode::FORBIDDEN, "forbidden".to_owned()), "{rest}");
+        }
+    }
+    let state = format!("select state from operators.bulk_jobs where id = '{id}'");
+    assert_eq!(harness.value(&state).await, "running");
+    let cancelled = harness.post(&harness.chief, &format!("{PATH}/{id}/cancel"), json!({})).await;
+    assert_eq!(cancelled.json()["state"], "cancelled", "{}", cancelled.text);
+}
+
+#[tokio::test]
 async fn failed_items_are_done_again_and_only_those() {
     let harness = Harness::new().await;
     let crew = harness.crew().await;
