@@ -125,7 +125,8 @@ pub(crate) async fn revoke(
     record_entitlement(tx, "entitlement_revoked", Group::from(&tenant), &given, details).await
 }
 
-/// Gives a member what an invitation offers, unless he has the product, or the tenant has not enabled it any more.
+/// Gives a member what an invitation offers, unless he has the product, or a stronger role in it as all members have, or the
+/// tenant has not enabled it any more.
 pub(crate) async fn give(
     tx: &Client,
     group: Group,
@@ -139,6 +140,12 @@ pub(crate) async fn give(
     }
     let product = find_product(tx, &offer.product).await?;
     if store::find(tx, id, product.id, Some(user)).await?.is_some() {
+        return Ok(());
+    }
+    // One of his own would take the place of what all have.
+    let common = store::common_role(tx, id, product.id).await?;
+    let common: Option<ProductRole> = common.and_then(|role| role.parse().ok());
+    if common.is_some_and(|common| common.rank() > offer.role.rank()) {
         return Ok(());
     }
     let given = Grant {

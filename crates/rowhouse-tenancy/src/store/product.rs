@@ -23,6 +23,18 @@ words! {
     }
 }
 
+impl ProductRole {
+    /// How strong it is among all: what the others mean is the product's to decide.
+    pub(crate) const fn rank(self) -> u8 {
+        match self {
+            Self::Owner => 3,
+            Self::Admin => 2,
+            Self::Editor => 1,
+            Self::Viewer | Self::Analyst | Self::Contributor | Self::Member => 0,
+        }
+    }
+}
+
 words! {
     /// Whether a product can be used.
     ProductStatus {

@@ -104,6 +104,19 @@ async fn owner_rolls_back_what_is_not_done_and_others_may_not() {
     assert_eq!(again.status, StatusCode::CONFLICT);
 }
 
+/// A rollback removes the tenant only if it was made for the run, so a second run is never taken for the first.
+#[tokio::test]
+async fn second_run_is_not_of_a_new_tenant_and_its_rollback_keeps_it() {
+    let (app, owner) = start(settings(), Roles::ALL).await;
+    let made = create(&app, &owner).await;
+    let path = path_of(&made);
+    assert_eq!(ended(&app, &path, "done").await["is_new"], json!(true));
+    let client = app.db.superuser().await;
+    client.batch_execute("update provisioning.runs set status = 'undone'").await.unwrap();
+    let again = app.call(&owner.token, Method::POST, &path, None).await;
+    assert_eq!((again.status, &again.json()["is_new"]), (StatusCode::OK, &json!(false)), "{}", again.text);
+}
+
 #[tokio::test]
 async fn commands_begin_and_show_what_requests_do() {
     let (app, owner) = start(settings(), Roles { api: true, worker: false }).await;

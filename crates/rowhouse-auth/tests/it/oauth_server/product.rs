@@ -136,6 +136,36 @@ async fn use_of_an_entitlement_is_noted_once_a_minute() {
     assert!(product.used().await.unwrap() < 1.0);
 }
 
+#[tokio::test]
+async fn refresh_moves_to_another_tenant_with_an_entitlement_and_fails_without_one() {
+    let app = start().await;
+    let (person, other) = (app.sign_up("ann@example.com").await, app.sign_up("bob@example.com").await);
+    let product = product(&app, &person).await;
+    product.entitle().await;
+    let bob = other.id();
+    product
+        .sql(&format!(
+            "insert into tenancy.memberships (tenant_id, user_id, role)
+             select tenant_id, '$USER', 'member' from tenancy.memberships where user_id = '{bob}' and role = 'owner';
+             insert into tenancy.entitlements (tenant_id, product_id, role)
+             select m.tenant_id, p.id, 'VIEWER' from tenancy.memberships m, tenancy.products p where m.user_id = '{bob}'"
+        ))
+        .await;
+    let tenant = |tokens: &serde_json::Value| {
+        let now = rowhouse_kernel::Clock::now(&*app.clock);
+        let token = tokens["access_token"].as_str().unwrap();
+        app.keys.ring().verify(token, now).unwrap().claims["tenant_id"].clone()
+    };
+    let tokens = product.shop.tokens(&app, &person, "email").await;
+    assert_eq!(tenant(&tokens), person.claims(&app)["tenant_id"]);
+    product.sql("update tenancy.entitlements set expires_at = now() where user_id is not null").await;
+    let moved = product.shop.refresh(&app, tokens["refresh_token"].as_str().unwrap()).await.ok();
+    assert_eq!(tenant(&moved), other.claims(&app)["tenant_id"]);
+    product.sql("update tenancy.entitlements set expires_at = now()").await;
+    let refused = product.shop.refresh(&app, moved["refresh_token"].as_str().unwrap()).await;
+    is_oauth_error(&refused, 400, "invalid_grant");
+}
+
 /// The entitlement of another tenant than that of the session is enough.
 #[tokio::test]
 async fn entitlement_in_any_open_tenant_is_enough() {

@@ -112,6 +112,58 @@ async fn nobody_invites_to_more_of_a_product_than_he_may_give() {
 }
 
 #[tokio::test]
+async fn accepting_never_lowers_what_all_members_have() {
+    let harness = harness().await;
+    harness
+        .sql(
+            "insert into tenancy.products (slug, name) values ('crm', 'CRM'), ('erp', 'ERP'), ('cms', 'CMS');
+             insert into tenancy.tenant_products (tenant_id, product_id, environment)
+             select $TENANT, id, 'production' from tenancy.products;
+             insert into tenancy.entitlements (tenant_id, product_id, role, granted_by, expires_at)
+             select $TENANT, id, 'ADMIN', 'test', case slug when 'cms' then now() - interval '1 minute' end
+             from tenancy.products",
+        )
+        .await;
+    let tenant = &harness.owner.tenant;
+    let offer = |product: &str, role: &str| json!({ "tenant_id": tenant, "product": product, "role": role });
+    let body = json!({
+        "email": "ada@example.com", "tenants": [{ "tenant_id": tenant, "role": "member" }],
+        "products": [offer("crm", "VIEWER"), offer("erp", "OWNER"), offer("cms", "VIEWER")],
+    });
+    let (_, token) = harness.invited(body).await;
+    let ada = harness.app.sign_up("ada@example.com").await;
+    assert_eq!(harness.accept(&ada, &token).await.status, StatusCode::OK);
+    for (product, role) in [("crm", "ADMIN"), ("erp", "OWNER"), ("cms", "VIEWER")] {
+        let sql = format!("select tenancy.product_role('{}', '{tenant}', '{product}')", ada.id);
+        let found: Option<String> = harness.client.query_one(&sql, &[]).await.unwrap().get(0);
+        assert_eq!(found.as_deref(), Some(role), "{product}");
+    }
+}
+
+#[tokio::test]
+async fn invitations_of_a_banned_user_are_refused() {
+    let harness = harness().await;
+    let admin = harness.member("admin@example.com", "admin").await;
+    let sent = harness.invite_by(&admin.token, as_role("member")).await;
+    assert_eq!(sent.status, StatusCode::CREATED, "{}", sent.text);
+    let token = harness.token().await;
+    let ada = harness.app.sign_up("ada@example.com").await;
+    let revoked = (410, "invitation_revoked".to_owned());
+    let ban = async |until: &str| {
+        harness.sql(&format!("update auth.users set banned_until = {until} where id = '{}'", admin.id)).await;
+    };
+    ban("now() + interval '1 hour'").await;
+    assert_eq!(refusal(&harness.preview(&token).await), revoked);
+    assert_eq!(refusal(&harness.accept(&ada, &token).await), revoked);
+    // A banned user accepts none either.
+    ban("null").await;
+    harness.sql(&format!("update auth.users set banned_until = 'infinity' where id = '{}'", ada.id)).await;
+    assert_eq!(harness.accept(&ada, &token).await.status.as_u16(), 403);
+    harness.sql(&format!("update auth.users set banned_until = null where id = '{}'", ada.id)).await;
+    assert_eq!(harness.accept(&ada, &token).await.status, StatusCode::OK, "once the ban is over");
+}
+
+#[tokio::test]
 async fn tenant_that_has_closed_is_left_out() {
     let harness = harness().await;
     let body = json!({
