@@ -28,6 +28,7 @@ create table domains.claims (
   code_digest text check (length(code_digest) = 64),
   code_attempts int not null default 0,
   letters timestamptz[] not null default '{}' check (cardinality(letters) <= 100),
+  asked_by text check (length(asked_by) between 1 and 255),
   constraint claims_pkey primary key (id)
 );
 create unique index claims_tenant_id_name_key on domains.claims (tenant_id, name)
@@ -39,6 +40,7 @@ create unique index claims_name_of_tenant_key on domains.claims (name) where sta
 create unique index claims_name_of_organization_key on domains.claims (name) where status = 'verified' and tenant_id is null;
 create index claims_tenant_id_id_idx on domains.claims (tenant_id, id) where tenant_id is not null;
 create index claims_organization_id_id_idx on domains.claims (organization_id, id);
+create index claims_asked_by_idx on domains.claims (asked_by) where asked_by is not null;
 create index claims_name_idx on domains.claims (name);
 create index claims_next_check_at_idx on domains.claims (next_check_at) where status = 'verified';
 create index claims_updated_at_idx on domains.claims (updated_at) where status in ('pending', 'released');
@@ -65,6 +67,7 @@ comment on column domains.claims.released_at is 'when it was given up';
 comment on column domains.claims.code_digest is 'SHA-256 of the code in the newest letter to the postmaster';
 comment on column domains.claims.code_attempts is 'codes tried since that letter';
 comment on column domains.claims.letters is 'when letters went to the postmaster';
+comment on column domains.claims.asked_by is 'who has asked for the newest letter, as in the audit log';
 alter table domains.claims enable row level security;
 alter table domains.claims force row level security;
 create policy owner_all on domains.claims to rowhouse_owner using (true) with check (true);

@@ -1,5 +1,7 @@
 //! Why something about a domain is not done. Leaves the answers over HTTP to `route`.
 
+use std::time::Duration;
+
 use rowhouse_db::{DbError, TransactionError};
 use rowhouse_mail::MailError;
 use rowhouse_tenancy::permission::{Permission, PermissionError};
@@ -32,10 +34,10 @@ pub(crate) enum DomainError {
     TooMany(u32),
     /// It was looked for a moment ago.
     #[error("the proof was looked for a moment ago")]
-    TooSoon,
+    TooSoon(Duration),
     /// Enough letters.
-    #[error("enough letters have gone {0}; try again tomorrow")]
-    TooManyLetters(&'static str),
+    #[error("enough letters have gone {0} within a day; try again later")]
+    TooManyLetters(&'static str, Duration),
     /// A letter's proof is its code.
     #[error("code: enter the code of the letter to the postmaster")]
     NoCode,

@@ -168,7 +168,11 @@ impl Domains {
             let tried = change::try_code(tx, id, &digest_hex(code.trim())).await?;
             return Ok((claim, Some(judge_code(tried))));
         }
-        if change::begin_check(tx, id).await? { Ok((claim, None)) } else { Err(DomainError::TooSoon) }
+        if change::begin_check(tx, id).await? {
+            Ok((claim, None))
+        } else {
+            Err(DomainError::TooSoon(change::REST))
+        }
     }
 
     /// Ends it with what was found.

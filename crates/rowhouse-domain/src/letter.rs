@@ -11,10 +11,6 @@ use crate::claim::{Claim, Status};
 use crate::error::DomainError;
 use crate::store::{self, change};
 
-/// Letters to the postmaster of one name within a day, whoever names it.
-const MOST_LETTERS: i64 = 5;
-/// Letters to postmasters from one organization and its tenants within a day, whatever they name and release.
-const MOST_OF_ORGANIZATION: i64 = 20;
 /// Longest name in a letter, in characters.
 const MAX_NAME: usize = 60;
 
@@ -59,17 +55,20 @@ pub(crate) async fn ask_postmaster(
     Ok(())
 }
 
-/// Requires room for one more letter; until the transaction ends, nobody else counts for the same name or organization.
+/// Requires room for one more letter; until the transaction ends, nobody else counts for the same name, organization or user.
 async fn require_room(tx: &Client, claim: &Claim) -> Result<(), DomainError> {
-    let sent = change::letters(tx, claim).await?;
-    if sent.to_name >= MOST_LETTERS {
-        return Err(DomainError::TooManyLetters("to the postmaster of this domain"));
-    }
+    let full = change::count_letters(tx, claim).await?;
     // The postmaster of a verified domain is no stranger: the code of a letter to him was entered.
-    if claim.status != Status::Verified && sent.by_organization >= MOST_OF_ORGANIZATION {
-        return Err(DomainError::TooManyLetters("to postmasters from this organization"));
+    let is_stranger = claim.status != Status::Verified;
+    let limits = [
+        (full.to_name, "to the postmaster of this domain"),
+        (full.by_organization.filter(|_| is_stranger), "to postmasters from this organization"),
+        (full.by_user.filter(|_| is_stranger), "to postmasters from you, in all organizations"),
+    ];
+    if let Some((wait, to)) = limits.into_iter().find_map(|(wait, to)| Some((wait?, to))) {
+        return Err(DomainError::TooManyLetters(to, wait));
     }
-    if sent.was_now { Err(DomainError::TooSoon) } else { Ok(()) }
+    full.of_claim.map_or(Ok(()), |wait| Err(DomainError::TooSoon(wait)))
 }
 
 /// Tells the owners, each in a letter of their own.

@@ -126,7 +126,7 @@ impl Rechecks {
         let Domains { mailer, rng, .. } = &self.domains;
         match ask_postmaster(tx, mailer, &**rng, claim, "The owner").await {
             // The owner can ask for it by naming the domain again once it is lost.
-            Err(DomainError::TooSoon | DomainError::TooManyLetters(_) | DomainError::NoMail) => Ok(()),
+            Err(DomainError::TooSoon(_) | DomainError::TooManyLetters(..) | DomainError::NoMail) => Ok(()),
             asked => asked,
         }
     }

@@ -1,14 +1,9 @@
 //! Refusals as problem details.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use rowhouse_http::api::Problem;
 
 use crate::error::DomainError;
-
-/// When a look or a letter may be asked for again.
-const REST: Duration = Duration::from_secs(60);
 
 impl From<DomainError> for Problem {
     fn from(error: DomainError) -> Self {
@@ -25,9 +20,9 @@ impl From<DomainError> for Problem {
             DomainError::Verified => with(StatusCode::CONFLICT, "domain_verified"),
             DomainError::Taken => with(StatusCode::CONFLICT, "domain_taken"),
             DomainError::TooMany(_) => with(StatusCode::CONFLICT, "too_many"),
-            DomainError::TooSoon => with(StatusCode::TOO_MANY_REQUESTS, "too_soon").after(REST),
-            DomainError::TooManyLetters(_) => {
-                with(StatusCode::TOO_MANY_REQUESTS, "too_many_letters").after(REST)
+            DomainError::TooSoon(wait) => with(StatusCode::TOO_MANY_REQUESTS, "too_soon").after(wait),
+            DomainError::TooManyLetters(_, wait) => {
+                with(StatusCode::TOO_MANY_REQUESTS, "too_many_letters").after(wait)
             }
             DomainError::NoMail => with(StatusCode::SERVICE_UNAVAILABLE, "mail_unavailable"),
             DomainError::Mail(error) => {

@@ -14,8 +14,8 @@ use crate::challenge::Proof;
 use crate::claim::{Claim, Owner};
 use crate::settings::DomainSettings;
 
-/// Seconds between two looks for one proof on request.
-const REST: f64 = 5.0;
+/// Between two looks for one proof on request.
+pub(crate) const REST: Duration = Duration::from_secs(5);
 /// How long a code of a letter can be entered, in seconds, and how often a wrong one.
 const CODE_SECONDS: f64 = 86_400.0;
 const MOST_CODES: i32 = 10;
@@ -71,40 +71,57 @@ pub(crate) async fn record(client: &Client, id: Uuid, action: &str, details: &Va
     Ok(())
 }
 
-/// Letters within a day.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Letters {
+/// Most letters to the postmaster of one name within a day, whoever names it.
+const MOST_TO_NAME: i32 = 5;
+/// Most letters to postmasters within a day from one organization and its tenants, whatever they name and release; and from one
+/// user, in however many organizations.
+const MOST_BY_ONE: i32 = 20;
+
+/// How long no further letter goes; `None` while there is room for one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Full {
     /// To the postmaster of the name, for all claims to it.
-    pub(crate) to_name: i64,
+    pub(crate) to_name: Option<Duration>,
     /// From the organization and its tenants, for released claims too.
-    pub(crate) by_organization: i64,
-    /// Whether this claim's last was a moment ago.
-    pub(crate) was_now: bool,
+    pub(crate) by_organization: Option<Duration>,
+    /// From the user who asks, if it is one.
+    pub(crate) by_user: Option<Duration>,
+    /// After this claim's last one, which was a moment ago.
+    pub(crate) of_claim: Option<Duration>,
 }
 
-/// Counts letters; until the transaction ends, nobody else counts for the same organization or name.
-pub(crate) async fn letters(client: &Client, claim: &Claim) -> Result<Letters, DbError> {
+/// Counts letters; until the transaction ends, nobody else counts for the same organization, user or name.
+pub(crate) async fn count_letters(client: &Client, claim: &Claim) -> Result<Full, DbError> {
     let lock = "select pg_advisory_xact_lock(hashtextextended('domains.letters ' || $1, 0))";
     client.query_typed(lock, &[(&claim.organization_id.to_string(), Type::TEXT)]).await?;
+    let own = "select pg_advisory_xact_lock(hashtextextended('domains.asked ' || coalesce(current_setting('rowhouse.actor', true), ''), 0))";
+    client.query_typed(own, &[]).await?;
     client.query_typed(lock, &[(&claim.name, Type::TEXT)]).await?;
-    let sql = "select count(*) filter (where c.name = $2) as to_name,
-                 count(*) filter (where c.organization_id = $3) as by_organization,
-                 coalesce(bool_or(c.id = $1 and l > clock_timestamp() - interval '1 minute'), false) as was_now
-               from domains.claims c, unnest(c.letters) l
-               where (c.name = $2 or c.organization_id = $3) and l > clock_timestamp() - interval '1 day'";
-    let parameters: [Bound<'_>; 3] =
-        [(&claim.id, Type::UUID), (&claim.name, Type::TEXT), (&claim.organization_id, Type::UUID)];
+    let sql = include_str!("../../sql/letters.sql");
+    let parameters: [Bound<'_>; 5] = [
+        (&claim.id, Type::UUID),
+        (&claim.name, Type::TEXT),
+        (&claim.organization_id, Type::UUID),
+        (&MOST_TO_NAME, Type::INT4),
+        (&MOST_BY_ONE, Type::INT4),
+    ];
     let row = client.query_typed_one(sql, &parameters).await?;
-    Ok(Letters {
-        to_name: row.try_get("to_name")?,
-        by_organization: row.try_get("by_organization")?,
-        was_now: row.try_get("was_now")?,
+    let wait = |name: &str| {
+        let seconds: Option<f64> = row.try_get(name)?;
+        Ok::<_, DbError>(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(1.0))))
+    };
+    Ok(Full {
+        to_name: wait("to_name")?,
+        by_organization: wait("by_organization")?,
+        by_user: wait("by_user")?,
+        of_claim: wait("of_claim")?,
     })
 }
 
 /// Stores the digest of a letter's code; those of letters before it stop working.
 pub(crate) async fn note_letter(client: &Client, id: Uuid, digest: &str) -> Result<(), DbError> {
     let sql = "update domains.claims set code_digest = $2, code_attempts = 0,
+                 asked_by = nullif(current_setting('rowhouse.actor', true), ''),
                  letters = (array_append(letters, clock_timestamp()))[greatest(cardinality(letters) - 18, 1):]
                where id = $1";
     client.execute_typed(sql, &[(&id, Type::UUID), (&digest, Type::TEXT)]).await?;
@@ -128,7 +145,7 @@ pub(crate) async fn try_code(client: &Client, id: Uuid, digest: &str) -> Result<
 pub(crate) async fn begin_check(client: &Client, id: Uuid) -> Result<bool, DbError> {
     let sql = "update domains.claims set checked_at = clock_timestamp()
                where id = $1 and (checked_at is null or checked_at < clock_timestamp() - make_interval(secs => $2))";
-    Ok(client.execute_typed(sql, &[(&id, Type::UUID), (&REST, Type::FLOAT8)]).await? > 0)
+    Ok(client.execute_typed(sql, &[(&id, Type::UUID), (&REST.as_secs_f64(), Type::FLOAT8)]).await? > 0)
 }
 
 /// Notes that the proof was seen; see `domains.confirm`.

@@ -3,6 +3,8 @@
 mod change;
 mod held;
 
+use std::time::Duration;
+
 use rowhouse_db::DbError;
 use rowhouse_kernel::OrganizationId;
 use schemars::JsonSchema;
@@ -178,36 +180,49 @@ pub(crate) async fn find(
     Ok(row.as_ref().map(Invitation::from_row).transpose()?)
 }
 
-/// What counts against the limits of letters and invitations.
+/// What is full, and for how long no further letter goes; `None` while there is room for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Letters of the organization within an hour.
-    pub(crate) by_organization: i64,
-    /// Letters of who invites within an hour.
-    pub(crate) by_inviter: i64,
-    /// Letters to the address within a day.
-    pub(crate) to_recipient: i64,
+pub(crate) struct Full {
+    /// The organization's hour.
+    pub(crate) by_organization: Option<Duration>,
+    /// The hour of who invites.
+    pub(crate) by_inviter: Option<Duration>,
+    /// The day of the address.
+    pub(crate) to_recipient: Option<Duration>,
     /// Invitations of the organization that can be accepted.
     pub(crate) pending: i64,
 }
 
-/// Counts; until the transaction ends, nobody else counts for the same inviter or recipient. The organization is locked
-/// by the caller.
+/// Counts letters against the most `within_an_hour` and `to_one`; until the transaction ends, nobody else counts for the same
+/// inviter or recipient. The organization is locked by the caller.
 pub(crate) async fn count(
     client: &Client,
     organization: OrganizationId,
     email: &str,
-) -> Result<Counts, DbError> {
+    (within_an_hour, to_one): (u32, u32),
+) -> Result<Full, DbError> {
     let lock = "select pg_advisory_xact_lock(hashtextextended('tenancy.inviter ' || coalesce(current_setting('rowhouse.actor', true), ''), 0))";
     client.query_typed(lock, &[]).await?;
     let lock = "select pg_advisory_xact_lock(hashtextextended('tenancy.recipient ' || $1, 0))";
     client.query_typed(lock, &[(&email, Type::TEXT)]).await?;
     let sql = include_str!("../../sql/invitation_counts.sql");
-    let row = client.query_typed_one(sql, &[(&organization.0, Type::UUID), (&email, Type::TEXT)]).await?;
-    Ok(Counts {
-        by_organization: row.try_get("by_organization")?,
-        by_inviter: row.try_get("by_inviter")?,
-        to_recipient: row.try_get("to_recipient")?,
+    let at = |most: u32| i32::try_from(most).unwrap_or(i32::MAX);
+    let (within_an_hour, to_one) = (at(within_an_hour), at(to_one));
+    let parameters: [Bound<'_>; 4] = [
+        (&organization.0, Type::UUID),
+        (&email, Type::TEXT),
+        (&within_an_hour, Type::INT4),
+        (&to_one, Type::INT4),
+    ];
+    let row = client.query_typed_one(sql, &parameters).await?;
+    let wait = |name: &str| {
+        let seconds: Option<f64> = row.try_get(name)?;
+        Ok::<_, DbError>(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(1.0))))
+    };
+    Ok(Full {
+        by_organization: wait("by_organization")?,
+        by_inviter: wait("by_inviter")?,
+        to_recipient: wait("to_recipient")?,
         pending: row.try_get("pending")?,
     })
 }

@@ -9,8 +9,8 @@ use super::InvitationError;
 use crate::settings::TenancySettings;
 use crate::store::invitation as store;
 
-/// After which a refused letter is tried again.
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Requires room for one more letter, and for one more invitation if `is_new`. The service key's are limited per recipient
 /// only. The organization is locked.
@@ -22,22 +22,22 @@ pub(super) async fn require_room(
     settings: &TenancySettings,
     is_new: bool,
 ) -> Result<(), InvitationError> {
-    let counts = store::count(tx, organization, email).await?;
-    if counts.to_recipient >= i64::from(settings.invitation_recipient_rate_per_day) {
-        return Err(InvitationError::TooManyLetters("to this address today", HOUR));
-    }
+    let (hour, day) = (settings.invitation_rate_per_hour, settings.invitation_recipient_rate_per_day);
+    let full = store::count(tx, organization, email, (hour, day)).await?;
+    let never = |most: u32, window: Duration| (most == 0).then_some(window);
+    require("to this address today", full.to_recipient.or(never(day, DAY)))?;
     if caller.is_service() {
         return Ok(());
     }
-    let most = i64::from(settings.invitation_rate_per_hour);
-    if counts.by_organization >= most {
-        return Err(InvitationError::TooManyLetters("by this organization within an hour", HOUR));
-    }
-    if counts.by_inviter >= most {
-        return Err(InvitationError::TooManyLetters("by you within an hour", HOUR));
-    }
-    if is_new && counts.pending >= i64::from(settings.pending_invitations) {
+    require("by this organization within an hour", full.by_organization.or(never(hour, HOUR)))?;
+    require("by you within an hour", full.by_inviter)?;
+    if is_new && full.pending >= i64::from(settings.pending_invitations) {
         return Err(InvitationError::TooManyPending(settings.pending_invitations));
     }
     Ok(())
+}
+
+/// Refuses for as long as it is full.
+fn require(which: &'static str, full_for: Option<Duration>) -> Result<(), InvitationError> {
+    full_for.map_or(Ok(()), |wait| Err(InvitationError::TooManyLetters(which, wait)))
 }

@@ -71,6 +71,9 @@ async fn code_is_good_for_a_day_and_ten_attempts_and_letters_are_few() {
     }
     let refused = harness.claim(&stranger, "shop.example", "mail").await;
     assert_eq!(refusal(&refused), (429, "too_many_letters".to_owned()));
+    // The oldest of the five was sent ten hours ago.
+    let told: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((14 * 3600 - 60..=14 * 3600).contains(&told), "{told}");
 }
 
 #[tokio::test]
@@ -100,4 +103,29 @@ async fn letters_of_an_organization_are_few_whatever_it_releases_and_however_man
     let stranger = harness.app.sign_up("stranger@example.com").await;
     let other = harness.claim(&stranger, "y.victim.example", "mail").await;
     assert_eq!(other.status, StatusCode::CREATED, "{}", other.text);
+}
+
+#[tokio::test]
+async fn letters_of_a_user_are_few_in_however_many_organizations() {
+    let harness = harness().await;
+    let owner = &harness.owner;
+    let domain = harness.claim(owner, "x.victim.example", "mail").await;
+    assert_eq!(domain.status, StatusCode::CREATED, "{}", domain.text);
+    let more = "update domains.claims set letters = array_fill(letters[1] - interval '1 hour', array[20])";
+    harness.client.batch_execute(more).await.unwrap();
+    let made = harness.app.post(&owner.token, "/admin/v1/organizations", json!({ "name": "Other" })).await;
+    let other = format!("/admin/v1/organizations/{}/domains", made.json()["id"].as_str().unwrap());
+    let refused = harness.claim_at(owner, &other, "y.victim.example", "mail").await;
+    assert_eq!(refusal(&refused), (429, "too_many_letters".to_owned()));
+    assert!(refused.text.contains("from you"), "{}", refused.text);
+    let told: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((23 * 3600 - 60..=23 * 3600).contains(&told), "{told}");
+    let stranger = harness.app.sign_up("stranger@example.com").await;
+    let others = harness.claim(&stranger, "y.victim.example", "mail").await;
+    assert_eq!(others.status, StatusCode::CREATED, "{}", others.text);
+    let later =
+        "update domains.claims set letters = array(select l - interval '23 hours' from unnest(letters) l)";
+    harness.client.batch_execute(later).await.unwrap();
+    let tomorrow = harness.claim_at(owner, &other, "y.victim.example", "mail").await;
+    assert_eq!(tomorrow.status, StatusCode::CREATED, "{}", tomorrow.text);
 }
