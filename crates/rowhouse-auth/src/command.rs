@@ -1,4 +1,4 @@
-//! `keys`: the key ring, its rotation, and new API keys. A running server is notified of every change; the audit log
+//! `keys`: the key ring, its rotation, and new API keys. Those of organizations (`keys api`) are left to `rowhouse-tenancy`. A running server is notified of every change; the audit log
 //! names the operator's account.
 
 mod change;
@@ -11,6 +11,7 @@ use rowhouse_crypto::Purpose;
 use rowhouse_db::{Control, DbSettings};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Module};
+use rowhouse_tenancy::API_KEYS;
 
 use crate::settings::AuthSettings;
 use crate::{AuthModule, KeyStore, KeyStoreError};
@@ -86,6 +87,7 @@ pub(super) enum ApiRole {
 fn command() -> Command {
     let command = KeysCommand::augment_subcommands(Command::new("keys"));
     command
+        .subcommand((API_KEYS.command)())
         .about("List, rotate, revoke and issue signing keys and API keys, and encrypt stored ones anew")
         .after_help("Example:\n  rowhouse keys list\n  rowhouse keys issue --role anon")
         .subcommand_required(true)
@@ -93,6 +95,9 @@ fn command() -> Command {
 }
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
+    if let Some(("api", of_organizations)) = matches.subcommand() {
+        return (API_KEYS.run)(of_organizations, context);
+    }
     Box::pin(async move {
         let command = KeysCommand::from_arg_matches(matches)?;
         let mut settings = settings(context)?;

@@ -1,17 +1,21 @@
-//! `orgs …`, `tenants …`, `products …`, `entitlements …`: what the admin API does, as the operator of the machine. The audit log names the account.
+//! `orgs …`, `tenants …`, `products …`, `entitlements …`, `plans …`, `quotas …`, `keys api …`: what the admin API does, as the operator of the machine. The audit log names the account.
 
+mod api_keys;
 pub(crate) mod audit;
 mod entitlements;
 mod erase;
 mod export;
 mod limits;
 mod orgs;
+mod plans;
 mod products;
 mod provisioning;
+mod quota_text;
+mod quotas;
 mod shown;
 mod tenants;
 
-use rowhouse_db::{Control, Transaction};
+use rowhouse_db::{Control, DbError, Transaction, TransactionError};
 use rowhouse_kernel::{Caller, SERVICE_ROLE};
 use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
 use serde::Serialize;
@@ -19,9 +23,12 @@ use serde_json::json;
 
 use crate::error::TenancyError;
 
+pub use api_keys::API_KEYS;
 pub(crate) use entitlements::ENTITLEMENTS;
 pub(crate) use orgs::ORGS;
+pub(crate) use plans::PLANS;
 pub(crate) use products::PRODUCTS;
+pub(crate) use quotas::QUOTAS;
 pub(crate) use tenants::TENANTS;
 
 /// A running command: the database, and the caller that it is.
@@ -51,11 +58,62 @@ impl<'a> Session<'a> {
                 let text = shown(&value);
                 Ok(CommandOutcome::yes(serde_json::to_value(value)?, text))
             }
-            Err(TenancyError::Db(error)) => Err(error.into()),
-            Err(refusal) => {
-                let text = refusal.to_string();
-                Ok(CommandOutcome { yes: false, json: json!({ "message": text }), text })
-            }
+            Err(error) => refused(error),
+        }
+    }
+
+    /// The same, rolled back in a dry run: the document then says so.
+    async fn run_or_try<T: Serialize>(
+        &self,
+        (name, dry_run): (&'static str, bool),
+        body: impl AsyncFn(&Transaction<'_>, &Caller) -> Result<T, TenancyError>,
+        shown: impl FnOnce(&T) -> String,
+    ) -> Result<CommandOutcome, CannotRun> {
+        let operation = self.context.origin().operation(name);
+        let run = async |tx: &Transaction<'_>| {
+            let value = body(tx, &self.caller).await.map_err(Halted::Refused)?;
+            if dry_run { Err(Halted::Tried(value)) } else { Ok(value) }
+        };
+        let (value, note) = match self.control.run_tx(&operation, run).await {
+            Ok(value) => (value, ""),
+            Err(Halted::Tried(value)) => (value, "dry run: nothing was changed\n"),
+            Err(Halted::Refused(error)) => return refused(error),
+        };
+        let text = format!("{note}{}", shown(&value));
+        let mut document = serde_json::to_value(value)?;
+        document["dry_run"] = json!(dry_run);
+        Ok(CommandOutcome::yes(document, text))
+    }
+}
+
+fn refused(error: TenancyError) -> Result<CommandOutcome, CannotRun> {
+    match error {
+        TenancyError::Db(error) => Err(error.into()),
+        refusal => {
+            let text = refusal.to_string();
+            Ok(CommandOutcome { yes: false, json: json!({ "message": text }), text })
+        }
+    }
+}
+
+/// Why a transaction is rolled back.
+enum Halted<T> {
+    /// A dry run, with what it would have done.
+    Tried(T),
+    Refused(TenancyError),
+}
+
+impl<T> From<DbError> for Halted<T> {
+    fn from(error: DbError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl<T> TransactionError for Halted<T> {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Refused(error) => error.database(),
+            Self::Tried(_) => None,
         }
     }
 }

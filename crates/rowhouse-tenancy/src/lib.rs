@@ -18,6 +18,7 @@ pub mod user_sync;
 
 use rowhouse_db::migrate::Statement;
 
+pub use command::API_KEYS;
 pub use inviter::Inviter;
 pub use module::TenancyModule;
 pub use settings::TenancySettings;

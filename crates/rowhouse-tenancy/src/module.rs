@@ -70,8 +70,8 @@ impl Module for TenancyModule {
     }
 
     fn commands(&self) -> Vec<CommandGroup> {
-        use crate::command::{ENTITLEMENTS, ORGS, PRODUCTS, TENANTS, audit::AUDIT};
-        vec![ORGS, TENANTS, PRODUCTS, ENTITLEMENTS, AUDIT]
+        use crate::command::{ENTITLEMENTS, ORGS, PLANS, PRODUCTS, QUOTAS, TENANTS, audit::AUDIT};
+        vec![ORGS, TENANTS, PLANS, QUOTAS, PRODUCTS, ENTITLEMENTS, AUDIT]
     }
 
     fn channels(&self) -> &'static [&'static str] {

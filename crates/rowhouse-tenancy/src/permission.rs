@@ -40,6 +40,18 @@ macro_rules! permissions {
     };
 }
 
+impl std::str::FromStr for Permission {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|permission| permission.as_str() == text).copied();
+        found.ok_or_else(|| {
+            let all: Vec<_> = Self::ALL.iter().map(|permission| permission.as_str()).collect();
+            format!("expected one of {}", all.join(", "))
+        })
+    }
+}
+
 permissions! {
     /// Sees the organization.
     OrganizationView = "organization:view",

@@ -68,6 +68,12 @@ pub(crate) async fn count(client: &Client) -> Result<i64, DbError> {
     Ok(client.query_typed_one("select count(*) from tenancy.plans", &[]).await?.try_get(0)?)
 }
 
+/// How many tenants have a plan, deleted ones too.
+pub(crate) async fn count_tenants(client: &Client, name: &str) -> Result<i64, DbError> {
+    let sql = "select count(*) from tenancy.tenants where plan = $1";
+    Ok(client.query_typed_one(sql, &[(&name, Type::TEXT)]).await?.try_get(0)?)
+}
+
 /// What a plan is.
 #[derive(Debug, Clone)]
 pub(crate) struct PlanContent<'a> {
