@@ -95,6 +95,9 @@ create table auth.sessions (
   impersonation_id uuid,
   -- ours: the one tenant in which that was asked for; the session ends rather than leave it
   only_tenant_id uuid,
+  -- ours: of an application's session, the browser that asked for it, and the user's session in which was agreed to it
+  browser text,
+  approved_in uuid,
   constraint sessions_pkey primary key (id)
 );
 create index sessions_user_id_created_at_idx on auth.sessions (user_id, created_at desc);

@@ -68,6 +68,8 @@ comment on column auth.sessions.tenant_id is 'active tenant, the claim tenant_id
 comment on column auth.sessions.impersonator is 'ours: the operator who acts as the user; null in the user''s own sessions';
 comment on column auth.sessions.impersonation_id is 'ours: in which impersonation';
 comment on column auth.sessions.only_tenant_id is 'ours: the only tenant of the session; null means any of the user''s';
+comment on column auth.sessions.browser is 'ours: digest of the cookie of the browser in which an application asked for the session';
+comment on column auth.sessions.approved_in is 'ours: the user''s own session in which was agreed to an application''s';
 
 comment on table auth.refresh_tokens is 'refresh tokens; each can be used once';
 comment on column auth.refresh_tokens.instance_id is 'GoTrue''s, unused';

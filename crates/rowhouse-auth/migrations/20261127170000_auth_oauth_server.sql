@@ -18,6 +18,8 @@ create table auth.oauth_clients (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz,
+  -- ours
+  post_logout_redirect_uris text not null default '',
   client_type auth.oauth_client_type not null default 'confidential',
   token_endpoint_auth_method text not null,
   constraint oauth_clients_pkey primary key (id),
@@ -40,6 +42,8 @@ comment on column auth.oauth_clients.logo_uri is 'logo';
 comment on column auth.oauth_clients.created_at is 'registration';
 comment on column auth.oauth_clients.updated_at is 'last change';
 comment on column auth.oauth_clients.deleted_at is 'since when it is refused';
+comment on column auth.oauth_clients.post_logout_redirect_uris is
+  'exact URIs to which a sign-out may lead (OpenID Connect RP-Initiated Logout), separated by commas; empty: none';
 comment on column auth.oauth_clients.client_type is 'whether it can keep a secret';
 comment on column auth.oauth_clients.token_endpoint_auth_method is 'how it authenticates at the token endpoint';
 
@@ -70,6 +74,10 @@ create table auth.oauth_authorizations (
   consumed_at timestamptz,
   -- ours: without foreign key, since a session may end before the row is pruned
   session_id uuid,
+  -- ours
+  browser text,
+  -- ours: without foreign key for the same reason
+  approved_in uuid,
   constraint oauth_authorizations_pkey primary key (id),
   constraint oauth_authorizations_authorization_id_key unique (authorization_id),
   constraint oauth_authorizations_authorization_code_key unique (authorization_code),
@@ -84,6 +92,7 @@ create table auth.oauth_authorizations (
   constraint oauth_authorizations_authorization_code_check check (char_length(authorization_code) <= 255),
   constraint oauth_authorizations_nonce_check check (char_length(nonce) <= 255)
 );
+create index oauth_authorizations_browser_idx on auth.oauth_authorizations (browser) where consumed_at is null;
 create index oauth_authorizations_expires_at_idx on auth.oauth_authorizations (expires_at);
 create index oauth_authorizations_client_id_user_id_idx on auth.oauth_authorizations (client_id, user_id);
 create index oauth_authorizations_user_id_idx on auth.oauth_authorizations (user_id);
@@ -109,6 +118,8 @@ comment on column auth.oauth_authorizations.authenticated_at is 'sign-in of the 
 comment on column auth.oauth_authorizations.factor_id is 'second factor that this user''s session had verified';
 comment on column auth.oauth_authorizations.consumed_at is 'when the code was exchanged; it is kept to recognize a second use';
 comment on column auth.oauth_authorizations.session_id is 'session that the code gave, which a second use ends';
+comment on column auth.oauth_authorizations.browser is 'digest of the cookie of the browser that asked';
+comment on column auth.oauth_authorizations.approved_in is 'session of the user in which was agreed';
 
 create table auth.oauth_consents (
   id uuid not null,
@@ -135,6 +146,7 @@ comment on column auth.oauth_consents.revoked_at is 'when the user took it back'
 alter table auth.sessions add constraint sessions_oauth_client_id_fkey
   foreign key (oauth_client_id) references auth.oauth_clients (id) on delete cascade;
 create index sessions_oauth_client_id_idx on auth.sessions (oauth_client_id) where oauth_client_id is not null;
+create index sessions_browser_idx on auth.sessions (browser) where browser is not null;
 
 do $$
 declare
@@ -207,6 +219,29 @@ $$;
 comment on function auth.end_client_access(uuid, uuid, timestamptz) is
   'Revokes consents, codes and sessions of an application, of one user or, without one, of all.';
 revoke execute on function auth.end_client_access(uuid, uuid, timestamptz) from public;
+
+-- Signs out of applications in a browser: of the session that is given, or of all that were opened there. With each goes the user's
+-- own session in which was agreed to it, since the next application would be answered out of that without a question, and
+-- what was asked for there and not exchanged yet. Returns whose sessions were ended.
+create function auth.end_browser_sessions(of_browser text, only_session uuid default null) returns setof uuid
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ended auth.sessions[];
+begin
+  with gone as (
+    delete from auth.sessions s
+    where s.browser = of_browser and (only_session is null or s.id = only_session) returning s as session)
+  select coalesce(array_agg(g.session), '{}') into v_ended from gone g;
+  delete from auth.oauth_authorizations a
+  where a.browser = of_browser and a.consumed_at is null and a.user_id in (select e.user_id from unnest(v_ended) e);
+  delete from auth.sessions s using unnest(v_ended) e
+  where s.id = e.approved_in and s.user_id = e.user_id and s.oauth_client_id is null and s.impersonation_id is null;
+  return query select distinct e.user_id from unnest(v_ended) e;
+end
+$$;
+comment on function auth.end_browser_sessions(text, uuid) is
+  'Ends applications'' sessions of a browser, one or all, with the users'' own sessions in which was agreed to them; returns the users.';
+revoke execute on function auth.end_browser_sessions(text, uuid) from public;
 
 -- Requests that nobody has agreed to do not count: anybody can make them.
 create function auth.is_unused_client(client uuid) returns boolean

@@ -9,6 +9,7 @@ pub(crate) mod challenge;
 mod claim;
 pub(crate) mod custom_provider;
 pub(crate) mod email_change;
+pub(crate) mod end_session;
 pub(crate) mod external;
 pub(crate) mod factor;
 pub(crate) mod holder;

@@ -9,6 +9,7 @@ mod browser;
 mod captcha;
 mod custom_provider;
 mod discovery;
+mod end_session;
 mod external;
 mod factor;
 mod id_token;
@@ -125,6 +126,7 @@ fn oauth_server() -> Router<Auth> {
         .route("/oauth/authorize", get(oauth::authorize))
         .route("/oauth/authorizations/{id}", get(oauth::show))
         .route("/oauth/authorizations/{id}/consent", post(oauth::decide))
+        .route("/oauth/end_session", get(end_session::get).head(verify::head).post(end_session::post))
         .route("/oauth/token", post(oauth_token::post))
         .route("/oauth/userinfo", get(oauth_token::user_info).post(oauth_token::user_info))
         .route("/oauth/clients/register", post(oauth_client::register))

@@ -42,7 +42,13 @@ pub(crate) enum Begun {
     Refused(Reply),
 }
 
-pub(crate) async fn begin(auth: &Auth, sent: &Parameters, from: &Client) -> Result<Begun, AuthorizeError> {
+/// `browser` is the digest of the cookie of the browser that asks.
+pub(crate) async fn begin(
+    auth: &Auth,
+    sent: &Parameters,
+    browser: String,
+    from: &Client,
+) -> Result<Begun, AuthorizeError> {
     let id = sent.one("client_id")?.ok_or(AuthorizeError::Missing("client_id"))?;
     let redirect_uri = sent.one("redirect_uri")?.ok_or(AuthorizeError::Missing("redirect_uri"))?;
     let id: Uuid = id.parse().map_err(|_| AuthorizeError::NoSuchClient)?;
@@ -61,7 +67,7 @@ pub(crate) async fn begin(auth: &Auth, sent: &Parameters, from: &Client) -> Resu
             return Ok(Begun::Refused(Reply::error(redirect_uri, told, state, &auth.issuer)));
         }
     };
-    let name = keep(auth, id, redirect_uri.to_owned(), request, from).await?;
+    let name = keep(auth, id, (redirect_uri.to_owned(), browser), request, from).await?;
     Ok(Begun::Consent(consent_page(auth, &name)))
 }
 
@@ -69,7 +75,7 @@ pub(crate) async fn begin(auth: &Auth, sent: &Parameters, from: &Client) -> Resu
 async fn keep(
     auth: &Auth,
     client: Uuid,
-    redirect_uri: String,
+    (redirect_uri, browser): (String, String),
     request: AuthorizationRequest,
     from: &Client,
 ) -> Result<String, Fault> {
@@ -78,7 +84,8 @@ async fn keep(
     let kept = name.clone();
     let insert = async move |db: &tokio_postgres::Client| {
         let (name, redirect_uri, request) = (kept.expose(), redirect_uri.as_str(), &request);
-        let new = NewAuthorization { id, name, client, redirect_uri, request, expires_at };
+        let browser = browser.as_str();
+        let new = NewAuthorization { id, name, client, redirect_uri, request, browser, expires_at };
         oauth_authorization::insert(db, new, now).await
     };
     auth.control.statement(&from.operation("auth.begin_authorization"), insert).await?;

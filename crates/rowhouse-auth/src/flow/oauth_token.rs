@@ -226,6 +226,7 @@ fn id_token(
     let occasion = Occasion {
         issuer: &auth.issuer,
         delegation: &Delegation { client: asked.client, scopes: asked.scopes.clone() },
+        session: session.session_id,
         nonce: asked.nonce.as_deref(),
         authenticated_at: asked.authenticated_at.unwrap_or(now),
         issued_at: now,

@@ -69,6 +69,8 @@ pub(crate) struct OauthClient {
     pub(crate) client_type: ClientType,
     pub(crate) auth_method: AuthMethod,
     pub(crate) redirect_uris: Vec<String>,
+    /// Where a sign-out may lead.
+    pub(crate) post_logout_redirect_uris: Vec<String>,
     pub(crate) grant_types: Vec<GrantType>,
     pub(crate) name: Option<String>,
     pub(crate) uri: Option<String>,
@@ -85,6 +87,11 @@ impl OauthClient {
     /// Only the exact text is allowed: any pattern that matches more has been used to steal codes.
     pub(crate) fn allows_redirect(&self, uri: &str) -> bool {
         self.redirect_uris.iter().any(|registered| registered == uri)
+    }
+
+    /// The same for the end of a sign-out.
+    pub(crate) fn allows_post_logout(&self, uri: &str) -> bool {
+        self.post_logout_redirect_uris.iter().any(|registered| registered == uri)
     }
 
     pub(crate) fn may_use(&self, grant: GrantType) -> bool {

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rowhouse_crypto::digest_bytes_hex;
 use serde_json::json;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{Delegation, profile};
 use crate::model::{Object, User};
@@ -15,6 +16,8 @@ use crate::model::{Object, User};
 pub(crate) struct Occasion<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) delegation: &'a Delegation,
+    /// The application's session: by `sid` it can ask to end it.
+    pub(crate) session: Uuid,
     pub(crate) nonce: Option<&'a str>,
     /// When the user signed in.
     pub(crate) authenticated_at: OffsetDateTime,
@@ -32,6 +35,7 @@ pub(crate) fn claims(user: &User, occasion: &Occasion<'_>) -> Object {
     tell("sub", json!(user.id));
     tell("aud", json!(client));
     tell("client_id", json!(client));
+    tell("sid", json!(occasion.session));
     tell("iat", json!(occasion.issued_at.unix_timestamp()));
     tell("exp", json!(occasion.expires_at.unix_timestamp()));
     tell("auth_time", json!(occasion.authenticated_at.unix_timestamp()));

@@ -55,6 +55,7 @@ mod tests {
             client_type: ClientType::Confidential,
             auth_method: AuthMethod::Basic,
             redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
             grant_types: Vec::new(),
             name: None,
             uri: None,

@@ -33,6 +33,7 @@ impl MetadataError {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     pub(crate) redirect_uris: Option<Vec<String>>,
+    pub(crate) post_logout_redirect_uris: Option<Vec<String>>,
     pub(crate) grant_types: Option<Vec<String>>,
     pub(crate) response_types: Option<Vec<String>>,
     pub(crate) client_type: Option<String>,
@@ -45,7 +46,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// Whether there is nothing to change.
     pub(crate) fn is_empty(&self) -> bool {
-        let lists = [&self.redirect_uris, &self.grant_types];
+        let lists = [&self.redirect_uris, &self.post_logout_redirect_uris, &self.grant_types];
         let texts = [&self.auth_method, &self.name, &self.uri, &self.logo_uri];
         lists.iter().all(|list| list.is_none()) && texts.iter().all(|text| text.is_none())
     }
@@ -72,6 +73,7 @@ impl Draft {
             client_type,
             auth_method,
             redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             name: None,
             uri: None,
@@ -89,6 +91,10 @@ impl Draft {
         if let Some(uris) = self.redirect_uris {
             check_redirect_uris(&uris)?;
             client.redirect_uris = uris;
+        }
+        if let Some(uris) = self.post_logout_redirect_uris {
+            check_post_logout_uris(&uris)?;
+            client.post_logout_redirect_uris = uris;
         }
         if let Some(names) = self.grant_types {
             client.grant_types = grant_types(&names)?;
@@ -175,6 +181,17 @@ fn check_redirect_uris(uris: &[String]) -> Result<(), MetadataError> {
     uris.iter().try_for_each(|uri| {
         check_redirect_uri(uri)
             .map_err(|why| MetadataError::RedirectUri(format!("invalid redirect_uri '{uri}': {why}")))
+    })
+}
+
+/// The same rules; there may be none.
+fn check_post_logout_uris(uris: &[String]) -> Result<(), MetadataError> {
+    if uris.len() > MOST_REDIRECT_URIS {
+        return Err(MetadataError::other("post_logout_redirect_uris cannot exceed 10 items"));
+    }
+    uris.iter().try_for_each(|uri| {
+        check_redirect_uri(uri)
+            .map_err(|why| MetadataError::other(format!("invalid post_logout_redirect_uri '{uri}': {why}")))
     })
 }
 

@@ -35,7 +35,8 @@ const CLAIMS: [&str; 17] = [
     "tenant_role",
 ];
 /// Those of ID tokens beside the ones of the same name.
-const ID_CLAIMS: [&str; 10] = [
+const ID_CLAIMS: [&str; 11] = [
+    "sid",
     "auth_time",
     "nonce",
     "at_hash",
@@ -83,6 +84,7 @@ fn of_server(auth: &Auth) -> Value {
         "authorization_endpoint": below("authorize"),
         "token_endpoint": below("token"),
         "userinfo_endpoint": below("userinfo"),
+        "end_session_endpoint": below("end_session"),
         "scopes_supported": Scope::ALL.map(Scope::as_str),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

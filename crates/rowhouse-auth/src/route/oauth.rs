@@ -8,6 +8,7 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::browser::ApplicationBrowser;
 use super::oauth_dialect::{OauthServer, no_url};
 use super::redirect::redirect;
 use crate::Auth;
@@ -43,15 +44,16 @@ pub(super) async fn authorize(
     State(auth): State<Auth>,
     _: OauthServer,
     client: Client,
+    ApplicationBrowser(browser): ApplicationBrowser,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     auth.refresh_limit.check(&client).await?;
     let sent = Parameters::of_form(query.unwrap_or_default().as_bytes());
-    let url = match oauth_authorize::begin(&auth, &sent, &client).await? {
-        Begun::Consent(url) => Some(url),
-        Begun::Refused(reply) => reply.url(),
-    };
-    url.and_then(|url| redirect(StatusCode::FOUND, &url)).ok_or_else(no_url)
+    let led = |url: Option<String>| url.and_then(|url| redirect(StatusCode::FOUND, &url)).ok_or_else(no_url);
+    match oauth_authorize::begin(&auth, &sent, browser.digest(), &client).await? {
+        Begun::Consent(url) => led(Some(url)).map(|answer| browser.remember(answer)),
+        Begun::Refused(reply) => led(reply.url()),
+    }
 }
 
 pub(super) async fn show(

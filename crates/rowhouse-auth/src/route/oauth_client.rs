@@ -26,6 +26,7 @@ use crate::request::{Administrator, Body, Client, InputError, Params, read_objec
 #[derive(Debug, Deserialize)]
 pub(super) struct DraftBody {
     redirect_uris: Option<Vec<String>>,
+    post_logout_redirect_uris: Option<Vec<String>>,
     grant_types: Option<Vec<String>>,
     response_types: Option<Vec<String>>,
     client_type: Option<String>,
@@ -163,6 +164,9 @@ fn shown(client: &OauthClient) -> Value {
         "created_at": client.created_at.format(&Rfc3339).ok(),
         "updated_at": client.updated_at.format(&Rfc3339).ok(),
     });
+    if !client.post_logout_redirect_uris.is_empty() {
+        body["post_logout_redirect_uris"] = json!(client.post_logout_redirect_uris);
+    }
     for (name, text) in
         [("client_name", &client.name), ("client_uri", &client.uri), ("logo_uri", &client.logo_uri)]
     {
@@ -177,6 +181,7 @@ impl DraftBody {
     fn draft(self) -> Draft {
         Draft {
             redirect_uris: self.redirect_uris,
+            post_logout_redirect_uris: self.post_logout_redirect_uris,
             grant_types: self.grant_types,
             response_types: self.response_types,
             client_type: self.client_type,

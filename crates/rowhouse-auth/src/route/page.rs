@@ -34,12 +34,21 @@ pub(super) fn is_german(language: Option<&str>) -> bool {
 /// The page. Its form goes to the address that was opened.
 pub(super) fn show(language: Option<&str>, words: &Words) -> Response {
     let Words { title, text, button } = words;
-    let (language, text) = (if is_german(language) { "de" } else { "en" }, escaped(text));
+    let form = format!("<form method=\"post\"><button>{button}</button></form>");
+    whole(language, title, &format!("<p>{}</p>{form}", escaped(text)))
+}
+
+/// A page without a button: it is done.
+pub(super) fn tell(language: Option<&str>, title: &str, text: &str) -> Response {
+    whole(language, title, &format!("<p>{}</p>", escaped(text)))
+}
+
+fn whole(language: Option<&str>, title: &str, body: &str) -> Response {
+    let language = if is_german(language) { "de" } else { "en" };
     let html = format!(
         "<!doctype html>\n<html lang=\"{language}\">\n<head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n\
-         <body><main><h1>{title}</h1><p>{text}</p><form method=\"post\"><button>{button}</button></form></main></body>\n\
-         </html>\n"
+         <body><main><h1>{title}</h1>{body}</main></body>\n</html>\n"
     );
     (StatusCode::OK, headers(), html).into_response()
 }

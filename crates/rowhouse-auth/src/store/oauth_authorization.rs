@@ -45,6 +45,8 @@ pub(crate) struct NewAuthorization<'a> {
     pub(crate) client: Uuid,
     pub(crate) redirect_uri: &'a str,
     pub(crate) request: &'a AuthorizationRequest,
+    /// Digest of the cookie of the browser that asks.
+    pub(crate) browser: &'a str,
     pub(crate) expires_at: OffsetDateTime,
 }
 
@@ -91,10 +93,10 @@ pub(crate) async fn insert(
     now: OffsetDateTime,
 ) -> Result<(), Fault> {
     let sql = "insert into auth.oauth_authorizations (id, authorization_id, client_id, redirect_uri, scope, state, resource,
-                 code_challenge, code_challenge_method, nonce, created_at, expires_at)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::auth.code_challenge_method, $10, $11, $12)";
+                 code_challenge, code_challenge_method, nonce, created_at, expires_at, browser)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::auth.code_challenge_method, $10, $11, $12, $13)";
     let (request, scope) = (new.request, new.request.scopes.to_string());
-    let parameters: [(&(dyn ToSql + Sync), Type); 12] = [
+    let parameters: [(&(dyn ToSql + Sync), Type); 13] = [
         (&new.id, Type::UUID),
         (&new.name, Type::TEXT),
         (&new.client, Type::UUID),
@@ -107,6 +109,7 @@ pub(crate) async fn insert(
         (&request.nonce, Type::TEXT),
         (&now, Type::TIMESTAMPTZ),
         (&new.expires_at, Type::TIMESTAMPTZ),
+        (&new.browser, Type::TEXT),
     ];
     client.execute_typed(sql, &parameters).await?;
     Ok(())
@@ -144,6 +147,7 @@ pub(crate) async fn claim(client: &Client, id: Uuid, user: Uuid) -> Result<(), F
 /// How the user who agrees is signed in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignIn {
+    pub(crate) session: Uuid,
     pub(crate) at: OffsetDateTime,
     pub(crate) factor: Option<Uuid>,
 }
@@ -152,7 +156,7 @@ pub(crate) struct SignIn {
 pub(crate) async fn get_sign_in(client: &Client, session: Uuid) -> Result<SignIn, Fault> {
     let sql = "select coalesce(created_at, now()), factor_id from auth.sessions where id = $1";
     let row = client.query_typed_one(sql, &[(&session, Type::UUID)]).await?;
-    Ok(SignIn { at: row.try_get(0)?, factor: row.try_get(1)? })
+    Ok(SignIn { session, at: row.try_get(0)?, factor: row.try_get(1)? })
 }
 
 /// Gives a request its code.
@@ -164,14 +168,15 @@ pub(crate) async fn approve(
     (now, expires_at): (OffsetDateTime, OffsetDateTime),
 ) -> Result<(), Fault> {
     let sql = "update auth.oauth_authorizations set status = 'approved', authorization_code = $2, authenticated_at = $3,
-                 approved_at = $4, expires_at = $5, factor_id = $6 where id = $1";
-    let parameters: [(&(dyn ToSql + Sync), Type); 6] = [
+                 approved_at = $4, expires_at = $5, factor_id = $6, approved_in = $7 where id = $1";
+    let parameters: [(&(dyn ToSql + Sync), Type); 7] = [
         (&id, Type::UUID),
         (&digest, Type::TEXT),
         (&sign_in.at, Type::TIMESTAMPTZ),
         (&now, Type::TIMESTAMPTZ),
         (&expires_at, Type::TIMESTAMPTZ),
         (&sign_in.factor, Type::UUID),
+        (&sign_in.session, Type::UUID),
     ];
     client.execute_typed(sql, &parameters).await?;
     Ok(())
@@ -184,14 +189,17 @@ pub(crate) async fn deny(client: &Client, id: Uuid) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Notes which session a code gave.
+/// Notes which session a code gave, and with the session where it was asked for and agreed to.
 pub(crate) async fn consume(
     client: &Client,
     id: Uuid,
     session: Uuid,
     now: OffsetDateTime,
 ) -> Result<(), Fault> {
-    let sql = "update auth.oauth_authorizations set consumed_at = $3, session_id = $2 where id = $1";
+    let sql = "with used as (
+                 update auth.oauth_authorizations set consumed_at = $3, session_id = $2 where id = $1
+                 returning browser, approved_in)
+               update auth.sessions s set browser = used.browser, approved_in = used.approved_in from used where s.id = $2";
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&id, Type::UUID), (&session, Type::UUID), (&now, Type::TIMESTAMPTZ)];
     client.execute_typed(sql, &parameters).await?;

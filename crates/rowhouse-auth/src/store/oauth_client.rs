@@ -13,14 +13,16 @@ const COMMA: &str = ",";
 macro_rules! columns {
     () => {
         "id, client_secret_hash, registration_type::text, client_type::text, token_endpoint_auth_method, redirect_uris,
-         grant_types, client_name, client_uri, logo_uri, created_at, updated_at"
+         grant_types, client_name, client_uri, logo_uri, created_at, updated_at, post_logout_redirect_uris"
     };
 }
 
 /// A row with a word that nobody knows is as good as none: it authenticates nobody.
 fn from_row(row: &Row) -> Result<Option<OauthClient>, Fault> {
     let word = |name: &str| row.try_get::<_, String>(name);
-    let list = |text: String| text.split(COMMA).map(str::to_owned).collect::<Vec<_>>();
+    let list = |text: String| {
+        text.split(COMMA).filter(|entry| !entry.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
     let (registration, client_type, auth_method) = (
         Registration::parse(&word("registration_type")?),
         ClientType::parse(&word("client_type")?),
@@ -38,6 +40,7 @@ fn from_row(row: &Row) -> Result<Option<OauthClient>, Fault> {
         client_type,
         auth_method,
         redirect_uris: list(word("redirect_uris")?),
+        post_logout_redirect_uris: list(word("post_logout_redirect_uris")?),
         grant_types: grant_types.iter().filter_map(|name| GrantType::parse(name)).collect(),
         name: row.try_get("client_name")?,
         uri: row.try_get("client_uri")?,
@@ -99,14 +102,17 @@ pub(crate) async fn evict_unused(client: &Client) -> Result<bool, Fault> {
 /// Writes an application, new or changed.
 pub(crate) async fn put(client: &Client, new: &OauthClient) -> Result<(), Fault> {
     let sql = "insert into auth.oauth_clients as known (id, client_secret_hash, registration_type, client_type,
-                 token_endpoint_auth_method, redirect_uris, grant_types, client_name, client_uri, logo_uri, created_at, updated_at)
+                 token_endpoint_auth_method, redirect_uris, grant_types, client_name, client_uri, logo_uri, created_at, updated_at,
+                 post_logout_redirect_uris)
                values ($1, $2, $3::text::auth.oauth_registration_type, $4::text::auth.oauth_client_type, $5, $6, $7, $8, $9, $10,
-                 $11, $12)
+                 $11, $12, $13)
                on conflict (id) do update set client_secret_hash = $2, token_endpoint_auth_method = $5, redirect_uris = $6,
-                 grant_types = $7, client_name = $8, client_uri = $9, logo_uri = $10, updated_at = $12";
+                 grant_types = $7, client_name = $8, client_uri = $9, logo_uri = $10, updated_at = $12,
+                 post_logout_redirect_uris = $13";
     let grant_types: Vec<&str> = new.grant_types.iter().map(|grant| grant.as_str()).collect();
     let (redirect_uris, grant_types) = (new.redirect_uris.join(COMMA), grant_types.join(COMMA));
-    let parameters: [(&(dyn ToSql + Sync), Type); 12] = [
+    let post_logout_redirect_uris = new.post_logout_redirect_uris.join(COMMA);
+    let parameters: [(&(dyn ToSql + Sync), Type); 13] = [
         (&new.id, Type::UUID),
         (&new.secret_hash, Type::TEXT),
         (&new.registration.as_str(), Type::TEXT),
@@ -119,6 +125,7 @@ pub(crate) async fn put(client: &Client, new: &OauthClient) -> Result<(), Fault>
         (&new.logo_uri, Type::TEXT),
         (&new.created_at, Type::TIMESTAMPTZ),
         (&new.updated_at, Type::TIMESTAMPTZ),
+        (&post_logout_redirect_uris, Type::TEXT),
     ];
     client.execute_typed(sql, &parameters).await?;
     Ok(())

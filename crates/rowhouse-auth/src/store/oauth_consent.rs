@@ -144,6 +144,17 @@ pub(crate) async fn enter(connection: &Connection, user: Uuid, client: Uuid) -> 
     Ok(row.try_get(0)?)
 }
 
+/// Ends applications' sessions of a browser, one or all: `auth.end_browser_sessions`. Whose they were.
+pub(crate) async fn end_browser_sessions(
+    connection: &Connection,
+    browser: &str,
+    session: Option<Uuid>,
+) -> Result<Vec<Uuid>, Fault> {
+    let sql = "select auth.end_browser_sessions($1, $2)";
+    let rows = connection.query_typed(sql, &[(&browser, Type::TEXT), (&session, Type::UUID)]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
 /// Ends the session that a code gave.
 pub(crate) async fn end_session(connection: &Connection, session: Uuid) -> Result<(), Fault> {
     let sql = "delete from auth.sessions where id = $1 and oauth_client_id is not null";

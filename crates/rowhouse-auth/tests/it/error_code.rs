@@ -12,12 +12,13 @@ const CRASHES: &str = "## Crashes";
 const ROUTER: &str = include_str!("../../src/route.rs");
 const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "head"];
 /// Endpoints that nobody is refused at.
-const ALWAYS_ANSWERED: [&str; 5] = [
+const ALWAYS_ANSWERED: [&str; 6] = [
     "GET /health",
     "GET /settings",
     "GET /.well-known/jwks.json",
     "GET /.well-known/openid-configuration",
     "HEAD /verify",
+    "HEAD /oauth/end_session",
 ];
 /// Words that stand where codes do.
 const NO_CODES: [&str; 7] = [

@@ -3,6 +3,7 @@
 mod attack;
 mod client;
 mod consent;
+mod end_session;
 mod flow;
 mod product;
 mod token;

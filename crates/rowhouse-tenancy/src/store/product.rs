@@ -61,6 +61,8 @@ pub(crate) struct Product {
     pub(crate) oauth_client_id: Option<Uuid>,
     /// Of its application.
     pub(crate) redirect_uris: Vec<String>,
+    /// Of its application: where a sign-out may lead.
+    pub(crate) post_logout_redirect_uris: Vec<String>,
     /// `active` or `retired`.
     pub(crate) status: String,
     #[schemars(extend("format" = "date-time"))]
@@ -84,6 +86,7 @@ impl Product {
             scopes: row.try_get("scopes")?,
             oauth_client_id: row.try_get("oauth_client_id")?,
             redirect_uris: row.try_get("redirect_uris")?,
+            post_logout_redirect_uris: row.try_get("post_logout_redirect_uris")?,
             status: row.try_get("status")?,
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
@@ -104,6 +107,9 @@ macro_rules! product_columns {
               coalesce((
                 select string_to_array(c.redirect_uris, ',') from auth.oauth_clients c
                 where c.id = p.oauth_client_id and c.deleted_at is null), '{}') as redirect_uris,
+              coalesce((
+                select string_to_array(c.post_logout_redirect_uris, ',') from auth.oauth_clients c
+                where c.id = p.oauth_client_id and c.deleted_at is null), '{}') as post_logout_redirect_uris,
               p.xmin::text as version,
               to_jsonb(p.created_at at time zone 'UTC') #>> '{}' || 'Z' as created_at,
               to_jsonb(p.updated_at at time zone 'UTC') #>> '{}' || 'Z' as updated_at ",

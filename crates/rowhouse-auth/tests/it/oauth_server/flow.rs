@@ -63,7 +63,7 @@ async fn id_token_tells_who_signed_in_when_and_for_whom() {
     let told = claims(&app, tokens["id_token"].as_str().unwrap());
     let mut expected = json!({
         "iss": format!("{URL}/auth/v1"), "sub": person.id(), "aud": shop.id, "client_id": shop.id, "nonce": "a nonce",
-        "iat": app.now(), "exp": app.now() + 3600, "auth_time": signed_in, "email": "ann@example.com", "email_verified": true,
+        "sid": told["sid"], "iat": app.now(), "exp": app.now() + 3600, "auth_time": signed_in, "email": "ann@example.com", "email_verified": true,
     });
     expected["at_hash"] = told["at_hash"].clone();
     assert_eq!(told["at_hash"].as_str().unwrap().len(), 22);
