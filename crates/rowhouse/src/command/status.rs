@@ -61,7 +61,8 @@ fn word(ready: bool) -> &'static str {
     if ready { "ready" } else { "running, not ready" }
 }
 
-async fn is_ready(authority: &str) -> bool {
+/// Whether the process at an address answers that it is ready.
+pub(super) async fn is_ready(authority: &str) -> bool {
     tokio::time::timeout(READY_TIMEOUT, answers_ready(authority)).await.unwrap_or(false)
 }
 

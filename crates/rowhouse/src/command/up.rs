@@ -3,6 +3,7 @@
 mod banner;
 mod prepare;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rowhouse_auth::AuthSettings;
@@ -22,9 +23,14 @@ use tokio::sync::watch;
 use crate::cli::UpArgs;
 use crate::command::instance::{Running, record};
 use crate::command::signal::Signals;
+use crate::command::status::is_ready;
 use crate::command::{clock, consent, rng};
 use crate::telemetry::{self, LogSettings};
 use crate::{descriptor, safety};
+
+/// How long `up` waits before it announces a server that is not ready, and how often it asks.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+const READY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs until a signal ends it. With `--json` the document is printed when it is ready, and nothing at the end.
 pub(super) async fn run(
@@ -52,11 +58,12 @@ pub(super) async fn run(
     };
     started.state.write(project)?;
     let _recorded = record(modules, project, &start.settings, &Running::up(listener.local_addr()?));
-    banner::print(project, &started.state, &started.app.facts, as_json);
+    let (state, facts) = (started.state.clone(), started.app.facts.clone());
+    let announce = |is_ready| banner::print(project, (&state, is_ready), &facts, as_json);
     let following = started.embedded.as_ref().map(|embedded| {
         tokio::spawn(follow_postgres(project.clone(), started.state.clone(), embedded.watch_pid()))
     });
-    let cut = started.serve(listener, listeners, &mut signals).await;
+    let cut = started.serve(listener, listeners, &mut signals, announce).await;
     if let Some(following) = following {
         following.abort();
         let _aborted = following.await;
@@ -217,13 +224,38 @@ impl Start<'_> {
     }
 }
 
+/// Waits until requests are answered; false if they are not in time.
+async fn ready(address: std::io::Result<SocketAddr>) -> bool {
+    let Ok(address) = address else { return false };
+    let asking = async {
+        while !is_ready(&address.to_string()).await {
+            tokio::time::sleep(READY_INTERVAL).await;
+        }
+    };
+    tokio::time::timeout(READY_LIMIT, asking).await.is_ok()
+}
+
 impl Started {
-    /// Serves until a signal; then finishes requests in flight, and stops the database last.
-    async fn serve(self, listener: TcpListener, listeners: BoundListeners, signals: &mut Signals) -> usize {
+    /// Serves until a signal, and announces it once requests are answered; then finishes those in flight, and stops the
+    /// database last.
+    async fn serve(
+        self,
+        listener: TcpListener,
+        listeners: BoundListeners,
+        signals: &mut Signals,
+        announce: impl FnOnce(bool),
+    ) -> usize {
+        let address = listener.local_addr();
         let (shutdown, draining) = (self.app.shutdown(), self.app.shutdown().drain());
         let others = self.app.serve_listeners(listeners, &draining);
         let serving = tokio::spawn(serve(listener, self.app.router.clone(), self.server, draining));
-        signals.next().await;
+        tokio::select! {
+            is_ready = ready(address) => {
+                announce(is_ready);
+                signals.next().await;
+            }
+            () = signals.next() => {}
+        }
         tracing::info!("stopping");
         // A second signal ends at once, without waiting for requests and jobs.
         tokio::select! {

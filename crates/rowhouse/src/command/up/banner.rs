@@ -1,15 +1,18 @@
-//! The banner when the server is ready: lines on stderr, or with `--json` one document on stdout.
+//! The banner when the server answers requests: lines on stderr, or with `--json` one document on stdout.
 
 use std::io::Write;
 
 use rowhouse_module::{Fact, Project, State};
 use serde_json::json;
 
-pub(super) fn print(project: &Project, state: &State, facts: &[Fact], as_json: bool) {
+pub(super) fn print(project: &Project, (state, is_ready): (&State, bool), facts: &[Fact], as_json: bool) {
     if as_json {
-        print_document(state);
+        print_document(state, is_ready);
     }
-    let mut lines = vec![format!("Rowhouse is ready: {}", state.url)];
+    let mut lines = vec![match is_ready {
+        true => format!("Rowhouse is ready: {}", state.url),
+        false => format!("Rowhouse runs, but is not ready; {}/health/ready says why", state.url),
+    }];
     if !as_json {
         let dir = project.dir_option();
         lines.extend([
@@ -27,9 +30,9 @@ pub(super) fn print(project: &Project, state: &State, facts: &[Fact], as_json: b
 }
 
 /// The content of `state.json`.
-fn print_document(state: &State) {
+fn print_document(state: &State, is_ready: bool) {
     let mut document = json!(state);
-    document["ready"] = json!(true);
+    document["ready"] = json!(is_ready);
     let mut out = std::io::stdout();
     let _closed = writeln!(out, "{document}").and_then(|()| out.flush());
 }
