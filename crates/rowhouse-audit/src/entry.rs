@@ -7,6 +7,8 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+use crate::detail::bounded;
+
 /// What was done to what. Who did it is known from the transaction.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
@@ -20,7 +22,7 @@ pub struct Entry<'a> {
     pub target_id: &'a str,
     /// The tenant concerned; `None` takes that of the transaction, if it has one.
     pub tenant: Option<TenantId>,
-    /// Further details, at most 8 KiB as JSON.
+    /// Further details. Of members beyond 8 KiB together, only the lengths are kept.
     pub details: Map<String, Value>,
 }
 
@@ -51,7 +53,7 @@ async fn insert(
     organization: Option<OrganizationId>,
     entry: Entry<'_>,
 ) -> Result<Uuid, DbError> {
-    let (tenant, details) = (entry.tenant.map(|tenant| tenant.0), Value::Object(entry.details));
+    let (tenant, details) = (entry.tenant.map(|tenant| tenant.0), Value::Object(bounded(entry.details)));
     let organization = organization.map(|organization| organization.0);
     let parameters: [(&(dyn ToSql + Sync), Type); 7] = [
         (&entry.source, Type::TEXT),

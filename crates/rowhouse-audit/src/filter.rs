@@ -1,7 +1,6 @@
 //! Which entries are asked for.
 
-use rowhouse_kernel::{OrganizationId, TenantId};
-use time::format_description::well_known::Rfc3339;
+use rowhouse_kernel::{OrganizationId, TenantId, parse_instant};
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
@@ -45,9 +44,9 @@ impl Filter {
 /// What is expected.
 pub fn parse_time(text: &str) -> Result<OffsetDateTime, String> {
     let day = format_description!("[year]-[month]-[day]");
-    OffsetDateTime::parse(text, &Rfc3339)
-        .or_else(|_| Date::parse(text, day).map(|day| day.midnight().assume_utc()))
-        .map_err(|_| format!("expected 2026-01-31 or 2026-01-31T12:00:00Z, found \"{text:.40}\""))
+    parse_instant(text)
+        .or_else(|| Date::parse(text, day).ok().map(|day| day.midnight().assume_utc()))
+        .ok_or_else(|| format!("expected 2026-01-31 or 2026-01-31T12:00:00Z, found \"{text:.40}\""))
 }
 
 #[cfg(test)]

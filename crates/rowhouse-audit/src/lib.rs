@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod csv;
+mod detail;
 mod entry;
 mod expectation;
 mod export;

@@ -135,6 +135,7 @@ fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error
 /// Instants in RFC 3339. PostgreSQL writes them in the session's time zone; clients get UTC.
 pub(crate) mod instant {
     use serde::Deserializer;
+    use serde::de::Error;
     use time::serde::rfc3339;
     use time::{OffsetDateTime, UtcOffset};
 
@@ -143,11 +144,15 @@ pub(crate) mod instant {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<OffsetDateTime>, D::Error> {
-        Ok(rfc3339::option::deserialize(deserializer)?.map(|at| at.to_offset(UtcOffset::UTC)))
+        rfc3339::option::deserialize(deserializer)?.map(in_utc).transpose()
     }
 
     pub(crate) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
-        Ok(rfc3339::deserialize(deserializer)?.to_offset(UtcOffset::UTC))
+        in_utc(rfc3339::deserialize(deserializer)?)
+    }
+
+    fn in_utc<E: Error>(at: OffsetDateTime) -> Result<OffsetDateTime, E> {
+        at.checked_to_offset(UtcOffset::UTC).ok_or_else(|| E::custom("an instant beyond the years of UTC"))
     }
 }
 

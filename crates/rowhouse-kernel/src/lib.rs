@@ -11,7 +11,7 @@ pub mod settings;
 pub use caller::{ANON, AUTHENTICATED, Caller, Impersonation, SERVICE_ROLE};
 #[cfg(feature = "test-util")]
 pub use clock::FakeClock;
-pub use clock::{Clock, SharedClock, SystemClock};
+pub use clock::{Clock, SharedClock, SystemClock, parse_instant};
 pub use id::{ApiKeyId, OrganizationId, SessionId, TenantId, UserId, new_id};
 pub use operation::{Actor, Operation, Origin};
 #[cfg(feature = "test-util")]

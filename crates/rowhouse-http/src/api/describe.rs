@@ -14,6 +14,8 @@ use super::Problem;
 
 /// Extension that holds the schemas of the path parameters until the path is known.
 pub(super) const SEGMENTS: &str = "x-segments";
+/// Most schemas of one name.
+const MOST_ALIKE: u32 = 100;
 /// Additional responses of requests with an `Idempotency-Key`.
 const KEY_PROBLEMS: [(&str, &str); 2] = [
     ("409", "A request with this Idempotency-Key is under way"),
@@ -21,6 +23,10 @@ const KEY_PROBLEMS: [(&str, &str); 2] = [
 ];
 /// Statuses that any operation may answer with.
 const ALWAYS: [u16; 3] = [401, 403, 429];
+/// Responses of the extractors: to any operation with parameters or a body, and to those with a body.
+const UNREADABLE: [(&str, &str); 2] =
+    [("400", "The request cannot be read"), ("422", "A text or a value is not possible")];
+const TOO_LONG: [(&str, &str); 1] = [("413", "The body is too long")];
 
 /// Names an operation and lists the problems that it may answer with, beside those of every operation; for `get_with`
 /// and its siblings.
@@ -95,7 +101,36 @@ fn generator() -> SchemaGenerator {
     SchemaGenerator::new(settings.with(|settings| settings.definitions_path = "/components/schemas".into()))
 }
 
+/// Two crates may name different types alike: the later one gets a number. Type names are the crates' own affair, so
+/// nothing else would notice.
+fn rename_taken(known: &Value, described: &Value) -> Value {
+    let mut described = described.clone();
+    loop {
+        let schemas = &described["components"]["schemas"];
+        let names = schemas.as_object().into_iter().flatten();
+        let taken =
+            names.filter(|(name, schema)| known.get(name.as_str()).is_some_and(|same| same != *schema));
+        let Some(name) = taken.map(|(name, _)| name.clone()).next() else { return described };
+        let is_free = |new: &String| known.get(new).or_else(|| schemas.get(new)).is_none();
+        let Some(new) = (2..MOST_ALIKE).map(|number| format!("{name}{number}")).find(is_free) else {
+            return described;
+        };
+        let text = described.to_string().replace(&reference(&name), &reference(&new));
+        described = serde_json::from_str(&text).unwrap_or(described);
+        // What refers to it differs now, too, from what it was the same as.
+        if let Some(schemas) = described["components"]["schemas"].as_object_mut() {
+            let schema = schemas.remove(&name).unwrap_or_default();
+            schemas.insert(new, schema);
+        }
+    }
+}
+
+fn reference(name: &str) -> String {
+    format!("\"#/components/schemas/{name}\"")
+}
+
 fn merge(document: &mut Value, described: &Value, tag: &str) {
+    let described = &rename_taken(&document["components"]["schemas"], described);
     // Two crates may have routes below one prefix.
     let named = json!({ "name": tag });
     if let Some(tags) = document["tags"].as_array_mut().filter(|tags| !tags.contains(&named)) {
@@ -110,6 +145,7 @@ fn merge(document: &mut Value, described: &Value, tag: &str) {
             if method == "post" || method == "patch" {
                 add_idempotency_key(operation);
             }
+            add_refusals(operation);
         }
     }
     extend(&mut document["paths"], &paths);
@@ -130,8 +166,26 @@ fn add_idempotency_key(operation: &mut Value) {
         Some(parameters) => parameters.push(parameter),
         None => operation["parameters"] = json!([parameter]),
     }
+    add_responses(operation, &KEY_PROBLEMS);
+    // The layer reads the body of every request with a key.
+    add_responses(operation, &TOO_LONG);
+}
+
+/// What the extractors answer, whichever route they are of.
+fn add_refusals(operation: &mut Value) {
+    let has_body = operation["requestBody"].is_object();
+    if has_body {
+        add_responses(operation, &TOO_LONG);
+    }
+    if has_body || operation["parameters"].as_array().is_some_and(|parameters| !parameters.is_empty()) {
+        add_responses(operation, &UNREADABLE);
+    }
+}
+
+/// Problems with these statuses, unless the operation describes them itself.
+fn add_responses(operation: &mut Value, problems: &[(&str, &str)]) {
     let problem = operation["responses"]["default"].clone();
-    for (status, description) in KEY_PROBLEMS {
+    for (status, description) in problems {
         let response = &mut operation["responses"][status];
         if response.is_null() && problem.is_object() {
             *response = problem.clone();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::routing::{get_with, put_with};
+use super::routing::{get_with, post_with, put_with};
 use super::{
     AdminApi, Body, Created, Cursor, ETag, IfMatch, Page, Params, Problem, Routes, Segment, Tagged, limit,
     operation,
@@ -99,7 +99,11 @@ fn routes_are_described_without_a_state() {
     assert_eq!(change["parameters"][0]["schema"]["format"], "int64");
     assert_eq!(change["requestBody"]["required"], true);
     let statuses: Vec<_> = change["responses"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(statuses, ["200", "401", "403", "412", "428", "429", "default"]);
+    assert_eq!(
+        statuses,
+        ["200", "400", "401", "403", "412", "413", "422", "428", "429", "default"],
+        "with those of the extractors"
+    );
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas["Thing"]["properties"]["name"]["description"], "Its name.");
     assert_eq!(
@@ -107,6 +111,62 @@ fn routes_are_described_without_a_state() {
         json!(["string", "null"])
     );
     assert!(!document.to_string().contains("x-segments"));
+}
+
+mod elsewhere {
+    use super::*;
+
+    /// Named like a type of another crate.
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only described")]
+    struct NewThing {
+        count: i64,
+    }
+
+    async fn new(_: Body<NewThing>) -> Result<Created<Thing>, Problem> {
+        Err(Problem::internal())
+    }
+
+    pub(super) fn routes() -> Routes<i64> {
+        Routes::default().at("/", post_with(new, operation("makeCount", "Make a count", &[])))
+    }
+}
+
+#[test]
+fn types_of_one_name_are_told_apart() {
+    let mut api = AdminApi::default();
+    let _routers = [api.describe("/things", routes), api.describe("/counts", elsewhere::routes)];
+    let document = api.document();
+    let body = |path: &str| {
+        document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+            .clone()
+    };
+    assert_eq!(body("/things"), "#/components/schemas/NewThing");
+    assert_eq!(body("/counts"), "#/components/schemas/NewThing2");
+    let schemas = &document["components"]["schemas"];
+    assert!(schemas["NewThing"]["properties"]["name"].is_object());
+    assert!(schemas["NewThing2"]["properties"]["count"].is_object());
+    assert!(schemas.get("Thing2").is_none(), "the same type is described once");
+}
+
+#[test]
+fn refusals_of_the_extractors_are_described() {
+    let mut api = AdminApi::default();
+    let _routers = [api.describe("/things", routes), api.describe("/counts", elsewhere::routes)];
+    let statuses = |path: &str, method: &str| {
+        let responses = api.document()["paths"][path][method]["responses"].as_object().unwrap();
+        responses.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        statuses("/things", "get"),
+        ["200", "400", "401", "403", "422", "429", "default"],
+        "it has a query"
+    );
+    assert_eq!(
+        statuses("/counts", "post"),
+        ["201", "400", "401", "403", "409", "413", "422", "429", "default"],
+        "it has a body and a key"
+    );
 }
 
 #[tokio::test]

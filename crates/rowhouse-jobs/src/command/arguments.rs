@@ -7,7 +7,6 @@ use rowhouse_kernel::TenantId;
 use rowhouse_kernel::settings::Setting;
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::admin::STATES;
 
@@ -149,5 +148,6 @@ fn json(text: &str) -> Result<Value, String> {
 }
 
 fn time(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|error| error.to_string())
+    rowhouse_kernel::parse_instant(text)
+        .ok_or_else(|| "expected a time as in 2027-01-31T12:00:00Z".to_owned())
 }

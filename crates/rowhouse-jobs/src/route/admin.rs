@@ -104,6 +104,7 @@ fn schedules(routes: Routes<JobsAdmin>) -> Routes<JobsAdmin> {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "JobListQuery")]
 struct ListQuery {
     state: Option<JobState>,
     queue: Option<String>,

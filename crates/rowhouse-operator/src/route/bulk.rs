@@ -51,6 +51,7 @@ pub(crate) fn routes() -> Routes<OperatorAdmin> {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "BulkJobListQuery")]
 struct ListQuery {
     /// Where the page begins: `next` of the one before.
     cursor: Option<Cursor>,

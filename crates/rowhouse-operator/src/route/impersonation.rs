@@ -58,6 +58,7 @@ pub(crate) fn routes() -> Routes<ImpersonationAdmin> {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ImpersonationListQuery")]
 struct ListQuery {
     /// Of this operator.
     operator: Option<Uuid>,
@@ -100,6 +101,7 @@ async fn show(
 /// Body of a new one.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewImpersonation")]
 struct NewBody {
     /// As whom.
     user: Uuid,

@@ -6,7 +6,6 @@ use rowhouse_kernel::{Caller, TenantId};
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde_json::json;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -79,7 +78,8 @@ struct GrantArgs {
 }
 
 fn read_time(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "expected a time as in 2027-01-31T12:00:00Z".to_owned())
+    rowhouse_kernel::parse_instant(text)
+        .ok_or_else(|| "expected a time as in 2027-01-31T12:00:00Z".to_owned())
 }
 
 fn command() -> Command {

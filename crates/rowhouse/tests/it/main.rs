@@ -24,6 +24,7 @@ mod explain;
 mod fault;
 mod flag;
 mod follow;
+mod hostile;
 mod idempotency;
 mod invitation;
 mod isolation;

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::JsonText;
@@ -250,8 +249,8 @@ impl NewJobBody {
 
     pub(super) fn run_at(&self) -> Result<Option<OffsetDateTime>, Problem> {
         let read = |text: &String| {
-            OffsetDateTime::parse(text, &Rfc3339)
-                .map_err(|_| Problem::invalid("run_at: expected a time such as 2026-11-21T09:30:00Z"))
+            rowhouse_kernel::parse_instant(text)
+                .ok_or_else(|| Problem::invalid("run_at: expected a time such as 2026-11-21T09:30:00Z"))
         };
         self.run_at.as_ref().map(read).transpose()
     }

@@ -82,6 +82,7 @@ async fn list(
 /// Body of a new key.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewApiKey")]
 struct NewBody {
     /// What it is for.
     #[schemars(length(min = 1, max = 200))]

@@ -103,6 +103,7 @@ async fn list(
 /// Body of a new invitation.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewInvitation")]
 struct NewBody {
     /// The address; only an account with this address, confirmed, can accept.
     #[schemars(length(min = 3, max = 255))]

@@ -27,6 +27,28 @@ impl Harness {
 
 const PRO: &str = "/plans/pro";
 
+/// What the audit log has no room for does not refuse the change.
+#[tokio::test]
+async fn plan_and_tenant_may_have_as_many_long_quotas_as_there_may_be() {
+    let harness = harness().await;
+    let quota = |number: usize| {
+        let (metric, most) = (format!("{}{number:02}", "m".repeat(61)), i64::MAX);
+        json!({ "metric": metric, "soft_limit": most, "hard_limit": most, "period": "month" })
+    };
+    let quotas: Vec<Value> = (0..50).map(quota).collect();
+    for _ in 0..2 {
+        let put = json!({ "title": "Pro", "quotas": quotas });
+        let put = harness.put(&harness.app.service_key, PRO, put).await;
+        assert_eq!(put.status.as_u16(), 200, "{}", put.text);
+        harness.quotas(json!({ "quotas": quotas })).await;
+    }
+    let sql =
+        "select details ->> 'before' like '{\"bytes\": %' from audit.entries where action = 'plan_changed'
+               order by occurred_at desc limit 1";
+    let is_brief: bool = harness.client.query_one(sql, &[]).await.unwrap().get(0);
+    assert!(is_brief);
+}
+
 #[tokio::test]
 async fn quotas_come_from_the_plan_unless_the_tenant_has_its_own() {
     let harness = harness().await;
