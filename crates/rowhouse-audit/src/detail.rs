@@ -49,8 +49,8 @@ mod tests {
     fn only_the_longest_members_are_replaced_by_their_lengths() {
         let short = json!({ "name": "x", "quotas": [1, 2], "text": "é".repeat(8000) });
         assert_eq!(of(short.clone()), short);
-        let long = json!({ "name": "x", "before": "y".repeat(9000), "after": ["z"; 10] });
-        assert_eq!(of(long), json!({ "name": "x", "before": { "bytes": 9002 }, "after": ["z"; 10] }));
+        let long = json!({ "name": "x", "before": "y".repeat(9000), "after": vec!["z"; 10] });
+        assert_eq!(of(long), json!({ "name": "x", "before": { "bytes": 9002 }, "after": vec!["z"; 10] }));
     }
 
     #[test]
