@@ -22,7 +22,7 @@ const QUOTAS: [&str; 4] = ["metric", "soft_limit", "hard_limit", "period"];
 
 #[derive(Debug, Subcommand)]
 enum PlansCommand {
-    /// List plans
+    /// List the plans
     #[command(after_help = "Example:\n  rowhouse plans list")]
     List,
     /// Show a plan with its quotas

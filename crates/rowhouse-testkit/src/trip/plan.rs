@@ -8,9 +8,18 @@ use nix::unistd::Pid;
 
 use super::Break;
 
-/// What background tasks ask outside of transactions: whether keys changed, which tenants may not call any more.
-const TASKS: [&str; 3] =
-    ["select version from auth.key_version", "tenancy.tenants_beyond_calls", "tenancy.count_calls"];
+/// What background tasks ask outside of transactions: for changed keys, limits and flags, and for tenants that may not call any
+/// more.
+const TASKS: [&str; 5] = [
+    "select version from auth.key_version",
+    "from tenancy.tenant_limits l",
+    "from flags.flags f",
+    "tenancy.tenants_beyond_calls",
+    "tenancy.count_calls",
+];
+/// Operations of their transactions.
+const TASK_OPERATIONS: [&str; 4] =
+    ["'jobs.measure'", "'audit.seal'", "'rest.touch_process'", "'rest.record_schema'"];
 
 /// What happens at which round trip.
 #[derive(Debug, Clone, Copy)]
@@ -88,10 +97,10 @@ fn is_of_request(message: &[u8]) -> bool {
     !(is_own || TASKS.iter().any(|task| holds(text, task.as_bytes())))
 }
 
-/// Whether a background task begins a transaction: a request is named with BEGIN.
+/// Whether a background task begins a transaction: its operation is named with BEGIN.
 pub(super) fn begins_task(message: &[u8]) -> bool {
     let text = message.get(5..).unwrap_or_default();
-    text.starts_with(b"begin; select") && holds(text, b"'rowhouse.request_id', ''")
+    text.starts_with(b"begin; select") && TASK_OPERATIONS.iter().any(|name| holds(text, name.as_bytes()))
 }
 
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
