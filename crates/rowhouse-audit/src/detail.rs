@@ -41,22 +41,22 @@ fn length_of_members(members: &Map<String, Value>) -> usize {
 mod tests {
     use super::*;
 
-    fn of(value: Value) -> Value {
+    fn of(value: &Value) -> Value {
         Value::Object(bounded(value.as_object().cloned().unwrap()))
     }
 
     #[test]
     fn only_the_longest_members_are_replaced_by_their_lengths() {
         let short = json!({ "name": "x", "quotas": [1, 2], "text": "é".repeat(8000) });
-        assert_eq!(of(short.clone()), short);
+        assert_eq!(of(&short), short);
         let long = json!({ "name": "x", "before": "y".repeat(9000), "after": vec!["z"; 10] });
-        assert_eq!(of(long), json!({ "name": "x", "before": { "bytes": 9002 }, "after": vec!["z"; 10] }));
+        assert_eq!(of(&long), json!({ "name": "x", "before": { "bytes": 9002 }, "after": vec!["z"; 10] }));
     }
 
     #[test]
     fn spaces_and_written_out_numbers_count() {
-        assert_eq!(of(json!({ "list": vec![1; 3000] })), json!({ "list": { "bytes": 6001 } }));
-        assert_eq!(of(json!({ "list": vec![1e300; 30] })), json!({ "list": { "bytes": 211 } }));
+        assert_eq!(of(&json!({ "list": vec![1; 3000] })), json!({ "list": { "bytes": 6001 } }));
+        assert_eq!(of(&json!({ "list": vec![1e300; 30] })), json!({ "list": { "bytes": 211 } }));
     }
 
     #[test]
