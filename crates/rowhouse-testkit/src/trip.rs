@@ -1,6 +1,8 @@
 //! Counts round trips: a proxy in front of the tests' server that counts how often a client speaks after the server did. At
 //! a given one it breaks the connection or kills the client's process, as a crash would.
 
+mod asker;
+mod frame;
 mod plan;
 mod question;
 
@@ -11,7 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::Cluster;
-use plan::{Plan, Trips, begins_task};
+use asker::Asker;
+use plan::{Plan, Trips};
 use question::{IDLE, Questions};
 
 /// Where a connection breaks.
@@ -45,7 +48,7 @@ impl TripCounter {
         Self::start_with(false).await
     }
 
-    /// Starts one that leaves out what a process does between requests, new connections included.
+    /// Starts one that counts what requests to `/auth/v1` ask, and leaves out what a process does of its own accord.
     ///
     /// # Panics
     /// If there is no port.
@@ -118,15 +121,15 @@ impl TripCounter {
 async fn forward(mut client: TcpStream, mut server: UnixStream, trips: Arc<Trips>) -> std::io::Result<()> {
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     let (mut has_answered, mut plan, mut questions) = (true, None::<Plan>, Questions::default());
-    let mut is_task = false;
+    let mut asker = Asker::default();
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => match read? {
                 0 => return Ok(()),
                 size => {
+                    let is_of_request = questions.has_signed_in() && asker.is_request(&from_client[..size]);
                     if std::mem::replace(&mut has_answered, false) {
-                        is_task |= begins_task(&from_client[..size]);
-                        plan = trips.next(&from_client[..size], is_task || !questions.has_signed_in());
+                        plan = trips.next(is_of_request);
                     }
                     if let Some(plan) = plan.filter(|plan| plan.how == Break::BeforeServer) {
                         plan.strike();
@@ -144,7 +147,9 @@ async fn forward(mut client: TcpStream, mut server: UnixStream, trips: Arc<Trips
                         return Ok(());
                     }
                     has_answered = true;
-                    is_task &= !from_server[..size].ends_with(IDLE);
+                    if from_server[..size].ends_with(IDLE) {
+                        asker.end_transaction();
+                    }
                     questions.answer(&from_server[..size]);
                     client.write_all(&from_server[..size]).await?;
                 }

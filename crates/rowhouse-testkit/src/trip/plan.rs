@@ -8,19 +8,6 @@ use nix::unistd::Pid;
 
 use super::Break;
 
-/// What background tasks ask outside of transactions: for changed keys, limits and flags, and for tenants that may not call any
-/// more.
-const TASKS: [&str; 5] = [
-    "select version from auth.key_version",
-    "from tenancy.tenant_limits l",
-    "from flags.flags f",
-    "tenancy.tenants_beyond_calls",
-    "tenancy.count_calls",
-];
-/// Operations of their transactions.
-const TASK_OPERATIONS: [&str; 4] =
-    ["'jobs.measure'", "'audit.seal'", "'rest.touch_process'", "'rest.record_schema'"];
-
 /// What happens at which round trip.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
@@ -59,9 +46,9 @@ impl Trips {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Counts one that begins with these bytes, unless it is a background task's; what happens at it.
-    pub(super) fn next(&self, bytes: &[u8], is_task: bool) -> Option<Plan> {
-        if self.of_requests && (is_task || !is_of_request(bytes)) {
+    /// Counts one, unless it is another's than a request's and only those are counted; what happens at it.
+    pub(super) fn next(&self, is_of_request: bool) -> Option<Plan> {
+        if self.of_requests && !is_of_request {
             return None;
         }
         let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
@@ -88,21 +75,6 @@ impl Trips {
     }
 }
 
-/// What a process does of its own accord: it sets sessions up, looks whether the database answers and what has changed, and
-/// resets a session behind a read.
-fn is_of_request(message: &[u8]) -> bool {
-    let text = message.get(5..).unwrap_or_default();
-    let begins = |with: &str| text.starts_with(with.as_bytes());
-    let is_own = begins("set search_path") || begins("select 1\0") || begins(" reset role");
-    !(is_own || TASKS.iter().any(|task| holds(text, task.as_bytes())))
-}
-
-/// Whether a background task begins a transaction: its operation is named with BEGIN.
-pub(super) fn begins_task(message: &[u8]) -> bool {
-    let text = message.get(5..).unwrap_or_default();
-    text.starts_with(b"begin; select") && TASK_OPERATIONS.iter().any(|name| holds(text, name.as_bytes()))
-}
-
-fn holds(bytes: &[u8], part: &[u8]) -> bool {
+pub(super) fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }

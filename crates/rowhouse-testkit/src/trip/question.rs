@@ -1,5 +1,6 @@
-//! Which of a client's questions the server has not answered to their end, read from what passes by. Knows the frames of
-//! PostgreSQL's protocol, and nothing of what they say.
+//! Which of a client's questions the server has not answered to their end, read from what passes by.
+
+use super::frame::Frames;
 
 /// ReadyForQuery outside a transaction: the end of a sign-in or of a transaction.
 pub(super) const IDLE: &[u8] = b"Z\0\0\0\x05I";
@@ -33,34 +34,6 @@ impl Questions {
             self.has_signed_in = bytes.ends_with(IDLE);
         }
         self.open == 0
-    }
-}
-
-/// The frames of one direction: a byte for the type, four for the length, which counts itself, and the rest.
-#[derive(Debug, Default)]
-struct Frames {
-    header: Vec<u8>,
-    rest: usize,
-}
-
-impl Frames {
-    /// How many of these types begin in the bytes, which go on where the former ones ended.
-    fn count(&mut self, bytes: &[u8], types: &[u8]) -> usize {
-        let mut found = 0;
-        for byte in bytes {
-            if self.rest > 0 {
-                self.rest -= 1;
-                continue;
-            }
-            self.header.push(*byte);
-            if let [kind, a, b, c, d] = self.header[..] {
-                let length = u32::from_be_bytes([a, b, c, d]).saturating_sub(4);
-                found += usize::from(types.contains(&kind));
-                self.rest = usize::try_from(length).unwrap_or(0);
-                self.header.clear();
-            }
-        }
-        found
     }
 }
 

@@ -17,8 +17,6 @@ use server::{Server, change, parameter};
 
 /// More round trips than any of the requests makes.
 const MOST_TRIPS: u64 = 50;
-/// What a process does of its own accord can take a kill's turn. Then both kinds of kill are tried again, so often at most.
-const MOST_ROUNDS: usize = 3;
 const PASSWORD: &str = "correct horse";
 const VERIFIER: &str = "a verifier of at least forty-three characters";
 /// Addresses are confirmed at once.
@@ -44,10 +42,7 @@ async fn kill_at_each_trip<C>(
 ) -> BTreeMap<String, i64> {
     let whole = undisturbed(server, &arrange, &request).await;
     let (mut number, mut outcomes) = (0, BTreeSet::new());
-    for (turn, how) in Break::ALL.into_iter().cycle().take(Break::ALL.len() * MOST_ROUNDS).enumerate() {
-        if turn >= Break::ALL.len() && outcomes.len() == 2 {
-            break;
-        }
+    for how in Break::ALL {
         let mut is_answered = false;
         for ahead in 1..=MOST_TRIPS {
             number += 1;
