@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
-use super::{limit, read};
+use super::{limits, measured_by};
 
 const EVIDENCE: &str = "docs/evidence/bench-tenancy.json";
 
@@ -19,26 +19,17 @@ from the request to the job's end as a client sees it; afterwards sessions and a
 
 /// Empty before the first complete run.
 pub(super) fn section(root: &Path) -> Result<String> {
-    if !root.join(EVIDENCE).exists() {
-        return Ok(String::new());
-    }
-    let run = read(root, EVIDENCE)?;
-    render(&run).with_context(|| format!("{EVIDENCE} lacks a figure"))
+    super::section(root, EVIDENCE, render)
 }
 
 fn render(run: &Value) -> Option<String> {
     let number = |name: &str| run["parameters"][name].as_u64();
     Some(format!(
-        "\n## Many users and tenants\n\n{} users and {} tenants, of whom {} users are suspended. Measured by `{}` on {} at revision\n\
-         `{}`; {} cores, {}.\n\n{}\n{METHOD}",
+        "\n## Many users and tenants\n\n{} users and {} tenants, of whom {} users are suspended. {}\n\n{}\n{METHOD}",
         number("users")?,
         number("tenants")?,
         number("suspended")?,
-        run["command"].as_str()?,
-        run["date"].as_str()?.get(..10)?,
-        run["revision"].as_str()?.get(..12)?,
-        run["machine"]["cpus"].as_str()?,
-        run["machine"]["kernel"].as_str()?,
+        measured_by(run)?,
         tables(run)?,
     ))
 }
@@ -46,11 +37,10 @@ fn render(run: &Value) -> Option<String> {
 /// The figures of a run; none if one is missing.
 pub(crate) fn tables(run: &Value) -> Option<String> {
     let figures: Option<String> = run["figures"].as_array()?.iter().map(figure).collect();
-    let limits: Option<String> = run["limits"].as_array()?.iter().map(limit).collect();
     Some(format!(
-        "| requests | p50 ms | p95 ms | worst ms |\n|---|---|---|---|\n{}\n\
-         | | measured | promised, at most |\n|---|---|---|\n{}",
-        figures?, limits?
+        "| requests | p50 ms | p95 ms | worst ms |\n|---|---|---|---|\n{}\n{}",
+        figures?,
+        limits(run)?
     ))
 }
 
