@@ -116,6 +116,15 @@ $$;
 comment on function tenancy.may(uuid, uuid, uuid, text) is
   'Whether a user has a permission in an organization, or in a tenant: routes, commands and policies all ask this.';
 
+-- An operator who acts as a user in one tenant stays there, wherever else the user is a member. A session that is gone reaches nothing.
+create function tenancy.session_reaches(p_session uuid, p_tenant uuid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select p_session is null or exists (
+    select from auth.sessions s where s.id = p_session and (s.only_tenant_id is null or s.only_tenant_id = p_tenant))
+$$;
+comment on function tenancy.session_reaches(uuid, uuid) is
+  'Whether what is done in a session may concern this tenant; without one, whether it may concern anything beside a tenant.';
+
 create function tenancy.permissions_of(p_organization uuid, p_role text) returns text[]
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -129,7 +138,7 @@ $$;
 comment on function tenancy.permissions_of(uuid, text) is
   'The permissions of a role, built in or the organization''s own, in the order of their names.';
 revoke execute on function tenancy.permissions_of(uuid, text), tenancy.role_has(uuid, text, text), tenancy.roles_of(uuid, uuid, uuid),
-  tenancy.may(uuid, uuid, uuid, text) from public;
+  tenancy.may(uuid, uuid, uuid, text), tenancy.session_reaches(uuid, uuid) from public;
 
 -- Looked up, not taken from the token: a removed role is lost with the next statement.
 create function auth.has_permission(permission text) returns boolean

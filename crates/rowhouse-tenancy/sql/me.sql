@@ -1,14 +1,20 @@
 -- What a launcher shows of the user $1 in the session $3, $2 of each list at most. Counts are of active members.
-with places as materialized (
+with own as materialized (
+  -- where an operator acts as the user in one tenant, nothing else is shown
+  select t.id as tenant_id, t.organization_id
+  from auth.sessions s join tenancy.tenants t on t.id = s.only_tenant_id where s.id = $3
+), places as materialized (
   select t.id, t.organization_id, t.name, t.slug, t.status, t.branding, m.role, m.created_at as since
   from tenancy.memberships m
   join tenancy.tenants t on t.id = m.tenant_id
   join tenancy.organizations o on o.id = t.organization_id
   where m.user_id = $1 and m.is_active and t.is_open and o.is_open
+    and coalesce(t.id = (select own.tenant_id from own), true)
 ), roles as materialized (
   select o.id as organization_id, m.role
   from tenancy.organization_members m join tenancy.organizations o on o.id = m.organization_id
   where m.user_id = $1 and m.status = 'active' and o.is_open
+    and coalesce(o.id = (select own.organization_id from own), true)
   union
   select p.organization_id, p.role from places p
 )
@@ -24,6 +30,7 @@ select jsonb_build_object(
          where c.organization_id = o.id and c.status = 'active') as member_count
       from tenancy.organization_members m join tenancy.organizations o on o.id = m.organization_id
       where m.user_id = $1 and m.status = 'active' and o.is_open
+        and coalesce(o.id = (select own.organization_id from own), true)
       order by m.created_at, o.id limit $2) mine),
   'tenants', (
     select coalesce(jsonb_agg(to_jsonb(mine) order by mine.name, mine.id), '[]') from (
@@ -40,7 +47,7 @@ select jsonb_build_object(
         to_jsonb(r.expires_at at time zone 'UTC') #>> '{}' || 'Z' as expires_at,
         -- the use of what all members have is not this user's
         case when r.user_id is not null then to_jsonb(r.last_used_at at time zone 'UTC') #>> '{}' || 'Z' end as last_used_at
-      from tenancy.products_of($1, null, null) r join tenancy.products p on p.id = r.product_id
+      from tenancy.products_of($1, (select own.tenant_id from own), null) r join tenancy.products p on p.id = r.product_id
       order by p.name, p.slug, r.tenant_id limit $2) mine),
   'sessions', (
     select coalesce(jsonb_agg(to_jsonb(mine) - 'at' order by mine.at desc, mine.id), '[]') from (
@@ -70,7 +77,7 @@ select jsonb_build_object(
         to_jsonb(e.occurred_at at time zone 'UTC') #>> '{}' || 'Z' as occurred_at
       from audit.entries e
       where e.target_kind = 'user' and e.target_id = $1::text and e.occurred_at > now() - interval '7 days'
-        and e.source = 'tenancy' and e.actor <> $1::text
+        and e.source = 'tenancy' and e.actor <> $1::text and not exists (select from own)
       order by e.occurred_at desc limit $2)
       union all
       (select 'invitation', i.organization_id, null, jsonb_build_object('invitation_id', i.id, 'organization_name', o.name,
@@ -80,5 +87,5 @@ select jsonb_build_object(
       join tenancy.invitations i on i.email = lower(u.email)
       join tenancy.organizations o on o.id = i.organization_id and o.is_open
       where u.id = $1 and u.email_confirmed_at is not null and i.sent_at > now() - interval '7 days'
-        and tenancy.status_of(i) = 'pending' and tenancy.inviter_may(i)
+        and tenancy.status_of(i) = 'pending' and tenancy.inviter_may(i) and not exists (select from own)
       order by i.sent_at desc limit $2)) mine))

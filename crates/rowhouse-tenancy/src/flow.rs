@@ -21,10 +21,10 @@ pub(crate) mod tenant_product;
 
 use rowhouse_kernel::Caller;
 use tokio_postgres::Client;
-use uuid::Uuid;
 
 use crate::error::TenancyError;
 use crate::permission::{Permission, PermissionError, Scope, require};
+use crate::store::search::Own;
 
 /// Whether the caller has the permission in every organization: operators and the service key.
 pub(crate) async fn may_everywhere(
@@ -44,9 +44,10 @@ pub(crate) async fn narrowed_to(
     client: &Client,
     caller: &Caller,
     permission: Permission,
-) -> Result<Option<Uuid>, TenancyError> {
+) -> Result<Option<Own>, TenancyError> {
     if may_everywhere(client, caller, permission).await? {
         return Ok(None);
     }
-    caller.user.map(|user| Some(user.0)).ok_or(TenancyError::Denied(permission))
+    let user = caller.user.ok_or(TenancyError::Denied(permission))?.0;
+    Ok(Some(Own { user, session: caller.session.map(|session| session.0) }))
 }

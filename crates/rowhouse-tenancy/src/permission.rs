@@ -139,7 +139,8 @@ pub enum PermissionError {
 
 /// Succeeds if the caller has `permission` in `scope` now, whatever the token says. Users have none in a closed tenant or
 /// organization; operators have theirs everywhere, a service key every one, and an API key its scopes in its organization. An
-/// operator who acts as a user has the user's, but for those that give rights to others.
+/// operator who acts as a user has the user's, but for those that give rights to others; in a session for one tenant, there alone,
+/// and nothing in its organization.
 /// `rowhouse_http::LiveCaller` checks that a user's session, role and tenant are still valid.
 ///
 /// # Errors
@@ -157,14 +158,48 @@ pub async fn require(
         return Err(PermissionError::Denied(permission));
     }
     let (sql, id) = match (caller.user, caller.api_key) {
-        (Some(user), _) => ("select tenancy.may($1, $2, $3, $4) or tenancy.operator_may($1, $4)", user.0),
-        (None, Some(key)) => ("select tenancy.key_may($1, $2, $3, $4)", key.0),
+        (Some(user), _) => (USER_MAY, user.0),
+        (None, Some(key)) => (KEY_MAY, key.0),
         (None, None) => return Err(PermissionError::Denied(permission)),
     };
     let ((organization, tenant), name) = (scope.ids(), permission.as_str());
-    let parameters: [(&(dyn ToSql + Sync), Type); 4] =
-        [(&id, Type::UUID), (&organization, Type::UUID), (&tenant, Type::UUID), (&name, Type::TEXT)];
-    let row = tx.query_typed_one(sql, &parameters).await.map_err(DbError::from)?;
+    let session = caller.session.map(|session| session.0);
+    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&id, Type::UUID),
+        (&organization, Type::UUID),
+        (&tenant, Type::UUID),
+        (&name, Type::TEXT),
+        (&session, Type::UUID),
+    ];
+    is_true(tx, sql, &parameters, permission).await
+}
+
+const USER_MAY: &str = "select (tenancy.may($1, $2, $3, $4) or tenancy.operator_may($1, $4))
+  and tenancy.session_reaches($5, $3)";
+const KEY_MAY: &str = "select tenancy.key_may($1, $2, $3, $4) and tenancy.session_reaches($5, $3)";
+
+/// Succeeds unless the caller's session is for one tenant: for what every user may do beside the tenants. `permission` is what a
+/// refusal names.
+///
+/// # Errors
+/// [`PermissionError`].
+pub(crate) async fn require_free(
+    tx: &Client,
+    caller: &Caller,
+    permission: Permission,
+) -> Result<(), PermissionError> {
+    let session = caller.session.map(|session| session.0);
+    let sql = "select tenancy.session_reaches($1, null)";
+    is_true(tx, sql, &[(&session, Type::UUID)], permission).await
+}
+
+async fn is_true(
+    tx: &Client,
+    sql: &str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+    permission: Permission,
+) -> Result<(), PermissionError> {
+    let row = tx.query_typed_one(sql, parameters).await.map_err(DbError::from)?;
     let may: bool = row.try_get(0).map_err(DbError::from)?;
     if may { Ok(()) } else { Err(PermissionError::Denied(permission)) }
 }

@@ -9,7 +9,7 @@ use super::input::{check_name, check_slug, check_text, slug_of};
 use super::may_everywhere;
 use super::record::{Change, record};
 use crate::error::TenancyError;
-use crate::permission::{Permission, Scope, require};
+use crate::permission::{Permission, Scope, require, require_free};
 use crate::settings::TenancySettings;
 use crate::store::member::{self, Group, OWNER};
 use crate::store::organization::{self as store, Organization};
@@ -43,6 +43,7 @@ pub(crate) async fn create(
         if user.is_none() || new.owner.is_some_and(|owner| Some(owner) != user) {
             return Err(TenancyError::Denied(Permission::OrganizationUpdate));
         }
+        require_free(tx, caller, Permission::OrganizationUpdate).await?;
         let most = settings.organizations_per_user;
         let owned = store::count_owned(tx, user.unwrap_or_default(), settings.restore_window).await?;
         if owned >= i64::from(most) {

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::Bound;
-use super::search::Search;
+use super::search::{Own, Search};
 
 /// A customer account, which owns tenants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -110,7 +110,7 @@ pub(crate) async fn change(
 /// All organizations that fit, or the open ones of an active member.
 pub(crate) async fn list(
     client: &Client,
-    member: Option<Uuid>,
+    member: Option<Own>,
     search: &Search,
 ) -> Result<Vec<Organization>, DbError> {
     // Two statements: an optional condition would keep the planner from beginning with the user's few memberships.
@@ -118,18 +118,23 @@ pub(crate) async fn list(
         None => "true",
         Some(_) => {
             "o.is_open and o.id in (
-               select m.organization_id from tenancy.organization_members m where m.user_id = $1 and m.status = 'active')"
+               select m.organization_id from tenancy.organization_members m where m.user_id = $1 and m.status = 'active')
+             and coalesce(o.id = (
+               select t.organization_id from auth.sessions s join tenancy.tenants t on t.id = s.only_tenant_id
+               where s.id = $7), true)"
         }
     };
+    let (user, session) = (member.map(|own| own.user), member.and_then(|own| own.session));
     let sql = format!("{SELECT} where {whose} {FITS}");
     let (pattern, id, limit) = (search.pattern(), search.id(), i64::from(search.limit));
-    let parameters: [Bound<'_>; 6] = [
-        (&member, Type::UUID),
+    let parameters: [Bound<'_>; 7] = [
+        (&user, Type::UUID),
         (&pattern, Type::TEXT),
         (&id, Type::UUID),
         (&search.status, Type::TEXT),
         (&search.after, Type::UUID),
         (&limit, Type::INT8),
+        (&session, Type::UUID),
     ];
     let rows = client.query_typed(&sql, &parameters).await?;
     Ok(rows.iter().map(Organization::from_row).collect::<Result<_, _>>()?)

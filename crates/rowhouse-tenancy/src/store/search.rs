@@ -2,6 +2,14 @@
 
 use uuid::Uuid;
 
+/// The caller whose own things are listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) user: Uuid,
+    /// The session of the request: of one that is for one tenant nothing else is listed.
+    pub(crate) session: Option<Uuid>,
+}
+
 /// A part of a list, in the order of ids.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Search {

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::Bound;
-use super::search::Search;
+use super::search::{Own, Search};
 
 /// A workspace of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -161,7 +161,7 @@ pub(crate) enum Listed {
     /// Everybody's.
     All,
     /// The open ones of an active member.
-    Of(Uuid),
+    Of(Own),
     /// All of an organization.
     In(OrganizationId),
     /// Those of an organization that an active member of it sees: all of them, or with the role `member` his own.
@@ -176,7 +176,8 @@ impl Listed {
             Self::Of(_) => {
                 "t.is_open and exists (
                    select from tenancy.organizations o where o.id = t.organization_id and o.is_open)
-                 and t.id in (select m.tenant_id from tenancy.memberships m where m.user_id = $2 and m.is_active)"
+                 and t.id in (select m.tenant_id from tenancy.memberships m where m.user_id = $2 and m.is_active)
+                 and coalesce(t.id = (select s.only_tenant_id from auth.sessions s where s.id = $8), true)"
             }
             Self::In(_) => "t.organization_id = $1",
             Self::Seen(..) => {
@@ -189,12 +190,13 @@ impl Listed {
         }
     }
 
-    const fn ids(self) -> (Option<Uuid>, Option<Uuid>) {
+    /// Organization, user and session.
+    const fn ids(self) -> [Option<Uuid>; 3] {
         match self {
-            Self::All => (None, None),
-            Self::Of(user) => (None, Some(user)),
-            Self::In(organization) => (Some(organization.0), None),
-            Self::Seen(organization, user) => (Some(organization.0), Some(user)),
+            Self::All => [None; 3],
+            Self::Of(own) => [None, Some(own.user), own.session],
+            Self::In(organization) => [Some(organization.0), None, None],
+            Self::Seen(organization, user) => [Some(organization.0), Some(user), None],
         }
     }
 }
@@ -208,9 +210,9 @@ const FITS: &str = "and ($3::text is null or lower(t.name) like $3 or t.slug lik
 /// The tenants that fit.
 pub(crate) async fn list(client: &Client, listed: Listed, search: &Search) -> Result<Vec<Tenant>, DbError> {
     let sql = format!("{SELECT} where {} {FITS}", listed.condition());
-    let (organization, user) = listed.ids();
+    let [organization, user, session] = listed.ids();
     let (pattern, id, limit) = (search.pattern(), search.id(), i64::from(search.limit));
-    let parameters: [Bound<'_>; 7] = [
+    let parameters: [Bound<'_>; 8] = [
         (&organization, Type::UUID),
         (&user, Type::UUID),
         (&pattern, Type::TEXT),
@@ -218,6 +220,7 @@ pub(crate) async fn list(client: &Client, listed: Listed, search: &Search) -> Re
         (&search.status, Type::TEXT),
         (&search.after, Type::UUID),
         (&limit, Type::INT8),
+        (&session, Type::UUID),
     ];
     let rows = client.query_typed(&sql, &parameters).await?;
     Ok(rows.iter().map(Tenant::from_row).collect::<Result<_, _>>()?)

@@ -118,6 +118,39 @@ fn files() -> Vec<(PathBuf, String)> {
     files
 }
 
+/// A route of the matrix: method, path with `$TENANT`, `$ORG` and `$NOBODY`, and the body it is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Option<Value>,
+    /// The statuses by the callers' names.
+    pub(crate) statuses: BTreeMap<String, u16>,
+}
+
+/// Every row of every crate.
+pub(crate) fn all() -> Vec<Row> {
+    let rows = files().into_iter().flat_map(|(_, text)| {
+        let columns = columns(&text);
+        let lines: Vec<String> =
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+        lines.into_iter().map(move |line| read(&line, &columns))
+    });
+    rows.collect()
+}
+
+fn read(line: &str, columns: &[String]) -> Row {
+    let (route, statuses) = line.split_once(" | ").unwrap();
+    let mut parts = route.splitn(3, ' ');
+    let statuses = statuses.split(' ').map(|status| status.parse().unwrap());
+    Row {
+        method: parts.next().unwrap().parse().unwrap(),
+        path: parts.next().unwrap().to_owned(),
+        body: parts.next().map(|body| serde_json::from_str(body).unwrap()),
+        statuses: columns.iter().cloned().zip(statuses).collect(),
+    }
+}
+
 #[tokio::test]
 async fn every_route_answers_every_caller_as_in_the_matrix() {
     let app = TestApp::start().await;

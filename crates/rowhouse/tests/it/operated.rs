@@ -2,6 +2,7 @@
 
 mod acting;
 mod bulk;
+mod confined;
 mod crowd;
 mod doctor;
 mod user;
