@@ -15,11 +15,13 @@ mod quotas;
 mod shown;
 mod tenants;
 
+use clap::{ArgMatches, Command, Subcommand};
 use rowhouse_db::{Control, DbError, Transaction, TransactionError};
 use rowhouse_kernel::{Caller, SERVICE_ROLE};
-use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde::Serialize;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use crate::error::TenancyError;
 
@@ -30,6 +32,48 @@ pub(crate) use plans::PLANS;
 pub(crate) use products::PRODUCTS;
 pub(crate) use quotas::QUOTAS;
 pub(crate) use tenants::TENANTS;
+
+/// What the help says of a group of subcommands.
+struct About {
+    name: &'static str,
+    about: &'static str,
+    /// A whole command line.
+    example: &'static str,
+}
+
+/// The subcommands of a group, each of which runs over a session.
+trait Subcommands: Subcommand + 'static {
+    const ABOUT: About;
+
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun>;
+}
+
+/// The group as the binary takes it.
+const fn group<S: Subcommands>() -> CommandGroup {
+    CommandGroup { command: command::<S>, run: run::<S> }
+}
+
+fn command<S: Subcommands>() -> Command {
+    let About { name, about, example } = S::ABOUT;
+    S::augment_subcommands(Command::new(name))
+        .about(about)
+        .after_help(format!("Example:\n  {example}"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+}
+
+fn run<'a, S: Subcommands>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
+    Box::pin(async move {
+        let session = Session::open(context)?;
+        S::from_arg_matches(matches)?.run(&session).await
+    })
+}
+
+/// An instant as an argument.
+fn read_time(text: &str) -> Result<OffsetDateTime, String> {
+    rowhouse_kernel::parse_instant(text)
+        .ok_or_else(|| "expected a time as in 2027-01-31T12:00:00Z".to_owned())
+}
 
 /// A running command: the database, and the caller that it is.
 struct Session<'a> {

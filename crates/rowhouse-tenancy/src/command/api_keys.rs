@@ -1,25 +1,24 @@
 //! `keys api`: keys of an organization's services. Those of the installation are left to `rowhouse-auth`, whose `keys` has this as a
 //! part.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Args, Subcommand};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::{ApiKeyId, Caller, TenantId, new_id};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandContext, CommandGroup, CommandOutcome};
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::orgs::named;
 use super::shown::{fields, table};
-use super::{Items, Session};
+use super::{About, Items, Session, Subcommands, group, read_time};
 use crate::error::TenancyError;
 use crate::flow::api_key as flow;
 use crate::permission::Permission;
 use crate::store::api_key::{self as store, ApiKey, NewApiKey};
 
 /// `keys api …`.
-pub const API_KEYS: CommandGroup = CommandGroup { command, run };
+pub const API_KEYS: CommandGroup = group::<ApiKeysCommand>();
 
 const COLUMNS: [&str; 7] = ["id", "name", "hint", "scopes", "expires_at", "last_used_at", "revoked_at"];
 
@@ -78,10 +77,6 @@ struct CreateArgs {
     expires_at: Option<OffsetDateTime>,
 }
 
-fn read_time(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "expected a time as in 2027-01-31T12:00:00Z".to_owned())
-}
-
 /// A key that has been made.
 #[derive(Serialize)]
 struct Issued {
@@ -90,25 +85,21 @@ struct Issued {
     key: String,
 }
 
-fn command() -> Command {
-    let command = ApiKeysCommand::augment_subcommands(Command::new("api"));
-    command
-        .about("API keys of an organization's services")
-        .after_help("Example:\n  rowhouse keys api list acme")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
+impl Subcommands for ApiKeysCommand {
+    const ABOUT: About = About {
+        name: "api",
+        about: "API keys of an organization's services",
+        example: "rowhouse keys api list acme",
+    };
 
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move {
-        let session = Session::open(context)?;
-        match ApiKeysCommand::from_arg_matches(matches)? {
-            ApiKeysCommand::List(args) => list(&session, &args).await,
-            ApiKeysCommand::Show(args) => show(&session, &args).await,
-            ApiKeysCommand::Create(args) => create(&session, &args).await,
-            ApiKeysCommand::Revoke(args) => revoke(&session, &args).await,
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun> {
+        match self {
+            Self::List(args) => list(session, &args).await,
+            Self::Show(args) => show(session, &args).await,
+            Self::Create(args) => create(session, &args).await,
+            Self::Revoke(args) => revoke(session, &args).await,
         }
-    })
+    }
 }
 
 async fn list(session: &Session<'_>, args: &ListArgs) -> Result<CommandOutcome, CannotRun> {

@@ -1,16 +1,16 @@
 //! `entitlements`: who may use which product of a tenant.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Args, Subcommand};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::{Caller, TenantId};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandGroup, CommandOutcome};
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::shown::{fields, table};
-use super::{Items, Session};
+use super::{About, Items, Session, Subcommands, group, read_time};
 use crate::error::TenancyError;
 use crate::flow::entitlement::{self as flow, ALL, NewEntitlement};
 use crate::store::entitlement::{self as store, Entitlement, Narrowed};
@@ -18,7 +18,7 @@ use crate::store::organization::find_user;
 use crate::store::product::ProductRole;
 
 /// `entitlements …`.
-pub(crate) const ENTITLEMENTS: CommandGroup = CommandGroup { command, run };
+pub(crate) const ENTITLEMENTS: CommandGroup = group::<EntitlementsCommand>();
 
 const COLUMNS: [&str; 6] = ["product", "user_id", "email", "role", "expires_at", "last_used_at"];
 
@@ -77,29 +77,20 @@ struct GrantArgs {
     expires_at: Option<OffsetDateTime>,
 }
 
-fn read_time(text: &str) -> Result<OffsetDateTime, String> {
-    rowhouse_kernel::parse_instant(text)
-        .ok_or_else(|| "expected a time as in 2027-01-31T12:00:00Z".to_owned())
-}
+impl Subcommands for EntitlementsCommand {
+    const ABOUT: About = About {
+        name: "entitlements",
+        about: "Who may use which product of a tenant",
+        example: "rowhouse entitlements list 0198c0de-…",
+    };
 
-fn command() -> Command {
-    let command = EntitlementsCommand::augment_subcommands(Command::new("entitlements"));
-    command
-        .about("Who may use which product of a tenant")
-        .after_help("Example:\n  rowhouse entitlements list 0198c0de-…")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
-
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move {
-        let session = Session::open(context)?;
-        match EntitlementsCommand::from_arg_matches(matches)? {
-            EntitlementsCommand::List(args) => list(&session, args).await,
-            EntitlementsCommand::Grant(args) => grant(&session, &args).await,
-            EntitlementsCommand::Revoke(args) => revoke(&session, &args).await,
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun> {
+        match self {
+            Self::List(args) => list(session, args).await,
+            Self::Grant(args) => grant(session, &args).await,
+            Self::Revoke(args) => revoke(session, &args).await,
         }
-    })
+    }
 }
 
 async fn list(session: &Session<'_>, args: ListArgs) -> Result<CommandOutcome, CannotRun> {

@@ -1,14 +1,14 @@
 //! `orgs`: organizations.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Args, Subcommand};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::{Caller, OrganizationId};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandGroup, CommandOutcome};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::shown::{fields, table};
-use super::{Items, Session};
+use super::{About, Items, Session, Subcommands, group};
 use crate::error::TenancyError;
 use crate::flow::organization::{self as flow, NewOrganization};
 use crate::permission::Permission;
@@ -18,7 +18,7 @@ use crate::store::search::Search;
 use crate::store::status::Step;
 
 /// `orgs …`.
-pub(crate) const ORGS: CommandGroup = CommandGroup { command, run };
+pub(crate) const ORGS: CommandGroup = group::<OrgsCommand>();
 
 const COLUMNS: [&str; 5] = ["id", "slug", "name", "status", "created_at"];
 
@@ -98,33 +98,27 @@ struct CreateArgs {
     owner: Option<String>,
 }
 
-fn command() -> Command {
-    let command = OrgsCommand::augment_subcommands(Command::new("orgs"));
-    command
-        .about("Organizations: customers with their tenants and members")
-        .after_help("Example:\n  rowhouse orgs list --search acme")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
+impl Subcommands for OrgsCommand {
+    const ABOUT: About = About {
+        name: "orgs",
+        about: "Organizations: customers with their tenants and members",
+        example: "rowhouse orgs list --search acme",
+    };
 
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move {
-        let session = Session::open(context)?;
-        match OrgsCommand::from_arg_matches(matches)? {
-            OrgsCommand::List(args) => list(&session, &args.into()).await,
-            OrgsCommand::Show(args) => show(&session, &args.organization).await,
-            OrgsCommand::Create(args) => create(&session, &args).await,
-            OrgsCommand::Suspend(args) => {
-                step(&session, &args.organization, Step::Suspend, Some(&args.reason)).await
-            }
-            OrgsCommand::Reactivate(args) => step(&session, &args.organization, Step::Reactivate, None).await,
-            OrgsCommand::Delete(args) => step(&session, &args.organization, Step::Delete, None).await,
-            OrgsCommand::Restore(args) => {
-                let window = context.settings()?.get::<TenancySettings>().restore_window;
-                step(&session, &args.organization, Step::Restore(window), None).await
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun> {
+        match self {
+            Self::List(args) => list(session, &args.into()).await,
+            Self::Show(args) => show(session, &args.organization).await,
+            Self::Create(args) => create(session, &args).await,
+            Self::Suspend(args) => step(session, &args.organization, Step::Suspend, Some(&args.reason)).await,
+            Self::Reactivate(args) => step(session, &args.organization, Step::Reactivate, None).await,
+            Self::Delete(args) => step(session, &args.organization, Step::Delete, None).await,
+            Self::Restore(args) => {
+                let window = session.context.settings()?.get::<TenancySettings>().restore_window;
+                step(session, &args.organization, Step::Restore(window), None).await
             }
         }
-    })
+    }
 }
 
 async fn list(session: &Session<'_>, search: &Search) -> Result<CommandOutcome, CannotRun> {

@@ -1,21 +1,21 @@
 //! `plans`: what tenants can book.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Args, Subcommand};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::Caller;
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandGroup, CommandOutcome};
 use serde::Serialize;
 use tokio_postgres::Client;
 
 use super::shown::{fields, table};
-use super::{Items, Session, quota_text};
+use super::{About, Items, Session, Subcommands, group, quota_text};
 use crate::error::TenancyError;
 use crate::flow::plan as flow;
 use crate::store::plan::{self as store, Plan, PlanContent};
 use crate::store::quota::Quota;
 
 /// `plans …`.
-pub(crate) const PLANS: CommandGroup = CommandGroup { command, run };
+pub(crate) const PLANS: CommandGroup = group::<PlansCommand>();
 
 const COLUMNS: [&str; 5] = ["name", "title", "trial_days", "tenants", "updated_at"];
 const QUOTAS: [&str; 4] = ["metric", "soft_limit", "hard_limit", "period"];
@@ -85,25 +85,21 @@ struct Booked {
     tenants: i64,
 }
 
-fn command() -> Command {
-    let command = PlansCommand::augment_subcommands(Command::new("plans"));
-    command
-        .about("Plans that tenants can book, with their quotas")
-        .after_help("Example:\n  rowhouse plans list")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
+impl Subcommands for PlansCommand {
+    const ABOUT: About = About {
+        name: "plans",
+        about: "Plans that tenants can book, with their quotas",
+        example: "rowhouse plans list",
+    };
 
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move {
-        let session = Session::open(context)?;
-        match PlansCommand::from_arg_matches(matches)? {
-            PlansCommand::List => list(&session).await,
-            PlansCommand::Show(args) => show(&session, &args.plan).await,
-            PlansCommand::Set(args) => set(&session, &args).await,
-            PlansCommand::Remove(args) => remove(&session, &args).await,
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun> {
+        match self {
+            Self::List => list(session).await,
+            Self::Show(args) => show(session, &args.plan).await,
+            Self::Set(args) => set(session, &args).await,
+            Self::Remove(args) => remove(session, &args).await,
         }
-    })
+    }
 }
 
 async fn booked(tx: &Client, plan: Plan) -> Result<Booked, TenancyError> {

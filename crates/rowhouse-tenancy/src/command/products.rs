@@ -1,21 +1,21 @@
 //! `products`: what tenants can use, and which tenants do.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Args, Subcommand};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::{Caller, TenantId};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandGroup, CommandOutcome};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::shown::{fields, table};
-use super::{Items, Session};
+use super::{About, Items, Session, Subcommands, group};
 use crate::error::TenancyError;
 use crate::flow::{product as flow, tenant_product};
 use crate::store::product::{self as store, Product, ProductFields, ProductStatus};
 use crate::store::tenant_product::{self as enabled, ProductEnvironment, TenantProduct};
 
 /// `products …`.
-pub(crate) const PRODUCTS: CommandGroup = CommandGroup { command, run };
+pub(crate) const PRODUCTS: CommandGroup = group::<ProductsCommand>();
 
 const COLUMNS: [&str; 5] = ["slug", "name", "status", "launcher_url", "oauth_client_id"];
 const ENABLED: [&str; 5] = ["product", "name", "environment", "enabled_by", "enabled_at"];
@@ -84,28 +84,21 @@ struct UseArgs {
     environment: ProductEnvironment,
 }
 
-fn command() -> Command {
-    let command = ProductsCommand::augment_subcommands(Command::new("products"));
-    command
-        .about("Products that tenants can use")
-        .after_help("Example:\n  rowhouse products list")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
+impl Subcommands for ProductsCommand {
+    const ABOUT: About =
+        About { name: "products", about: "Products that tenants can use", example: "rowhouse products list" };
 
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move {
-        let session = Session::open(context)?;
-        match ProductsCommand::from_arg_matches(matches)? {
-            ProductsCommand::List(ListArgs { tenant: Some(tenant), limit }) => {
-                list_enabled(&session, tenant, limit).await
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun> {
+        match self {
+            Self::List(ListArgs { tenant: Some(tenant), limit }) => {
+                list_enabled(session, tenant, limit).await
             }
-            ProductsCommand::List(ListArgs { tenant: None, limit }) => list(&session, limit).await,
-            ProductsCommand::Create(args) => create(&session, args).await,
-            ProductsCommand::Enable(args) => enable(&session, &args).await,
-            ProductsCommand::Disable(args) => disable(&session, &args).await,
+            Self::List(ListArgs { tenant: None, limit }) => list(session, limit).await,
+            Self::Create(args) => create(session, args).await,
+            Self::Enable(args) => enable(session, &args).await,
+            Self::Disable(args) => disable(session, &args).await,
         }
-    })
+    }
 }
 
 async fn list(session: &Session<'_>, limit: u32) -> Result<CommandOutcome, CannotRun> {

@@ -1,12 +1,12 @@
 //! `quotas`: how much a tenant may use, and has used.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Args, Subcommand};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::{Caller, TenantId};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandGroup, CommandOutcome};
 
 use super::shown::{fields, table};
-use super::{Items, Session, quota_text};
+use super::{About, Items, Session, Subcommands, group, quota_text};
 use crate::error::TenancyError;
 use crate::flow::quota::{self as flow, QuotaChange, Quotas};
 use crate::flow::tenant;
@@ -14,7 +14,7 @@ use crate::permission::Permission;
 use crate::store::quota::{self as store, Quota, Used};
 
 /// `quotas …`.
-pub(crate) const QUOTAS: CommandGroup = CommandGroup { command, run };
+pub(crate) const QUOTAS: CommandGroup = group::<QuotasCommand>();
 
 const COLUMNS: [&str; 7] = ["metric", "used", "soft_limit", "hard_limit", "remaining", "period", "is_own"];
 const USED: [&str; 4] = ["metric", "period", "period_start", "used"];
@@ -76,24 +76,20 @@ struct UsageArgs {
     limit: u32,
 }
 
-fn command() -> Command {
-    let command = QuotasCommand::augment_subcommands(Command::new("quotas"));
-    command
-        .about("How much a tenant may use, and has used")
-        .after_help("Example:\n  rowhouse quotas show 0198c0de-…")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
+impl Subcommands for QuotasCommand {
+    const ABOUT: About = About {
+        name: "quotas",
+        about: "How much a tenant may use, and has used",
+        example: "rowhouse quotas show 0198c0de-…",
+    };
 
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move {
-        let session = Session::open(context)?;
-        match QuotasCommand::from_arg_matches(matches)? {
-            QuotasCommand::Show(args) => show(&session, args.tenant).await,
-            QuotasCommand::Set(args) => set(&session, &args).await,
-            QuotasCommand::Usage(args) => usage(&session, &args).await,
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun> {
+        match self {
+            Self::Show(args) => show(session, args.tenant).await,
+            Self::Set(args) => set(session, &args).await,
+            Self::Usage(args) => usage(session, &args).await,
         }
-    })
+    }
 }
 
 fn shown(found: &Quotas) -> String {

@@ -1,9 +1,9 @@
 //! `tenants`: tenants and what they may use.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Args, Subcommand};
 use rowhouse_db::Transaction;
 use rowhouse_kernel::{Caller, TenantId};
-use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
+use rowhouse_module::{CannotRun, CommandGroup, CommandOutcome};
 
 use super::erase::{self, EraseArgs};
 use super::export::{self, ExportArgs};
@@ -11,7 +11,7 @@ use super::limits::{self, LimitsArgs};
 use super::orgs::{ListArgs, named};
 use super::provisioning;
 use super::shown::{fields, table};
-use super::{Items, Session};
+use super::{About, Items, Session, Subcommands, group};
 use crate::error::TenancyError;
 use crate::flow::{organization, tenant as flow};
 use crate::permission::Permission;
@@ -21,7 +21,7 @@ use crate::store::status::Step;
 use crate::store::tenant::{self as store, Listed, Tenant};
 
 /// `tenants …`.
-pub(crate) const TENANTS: CommandGroup = CommandGroup { command, run };
+pub(crate) const TENANTS: CommandGroup = group::<TenantsCommand>();
 
 const COLUMNS: [&str; 6] = ["id", "organization_id", "slug", "name", "status", "created_at"];
 
@@ -66,8 +66,8 @@ enum TenantsCommand {
     /// Show how far a tenant's provisioning is, step by step; also of a tenant that was rolled back
     #[command(after_help = "Example:\n  rowhouse tenants provisioning 0198c0de-… --json")]
     Provisioning(Named),
-    /// Write all rows of a tenant as lines of JSON
-    #[command(after_help = "Example:\n  rowhouse tenants export 0198c0de-… --out acme.ndjson")]
+    /// Write all rows of a tenant as lines of JSON, or as an archive
+    #[command(after_help = "Example:\n  rowhouse tenants export 0198c0de-… --out acme.zip")]
     Export(ExportArgs),
     /// Delete all rows of a deleted tenant for good, before tenancy.restore_window has passed
     #[command(after_help = "Example:\n  rowhouse tenants erase 0198c0de-… --dry-run")]
@@ -96,37 +96,32 @@ struct CreateArgs {
     slug: Option<String>,
 }
 
-fn command() -> Command {
-    let command = TenantsCommand::augment_subcommands(Command::new("tenants"));
-    command
-        .about("Tenants and what they may use")
-        .after_help("Example:\n  rowhouse tenants list --org acme")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-}
+impl Subcommands for TenantsCommand {
+    const ABOUT: About = About {
+        name: "tenants",
+        about: "Tenants and what they may use",
+        example: "rowhouse tenants list --org acme",
+    };
 
-fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
-    Box::pin(async move { steer(&Session::open(context)?, TenantsCommand::from_arg_matches(matches)?).await })
-}
-
-async fn steer(session: &Session<'_>, command: TenantsCommand) -> Result<CommandOutcome, CannotRun> {
-    match command {
-        TenantsCommand::Export(args) => export::run(session, &args).await,
-        TenantsCommand::Erase(args) => erase::run(session, &args).await,
-        TenantsCommand::Limits(args) => limits::run(session.context, &args).await,
-        TenantsCommand::List { org, list: args } => list(session, org.as_deref(), &args.into()).await,
-        TenantsCommand::Show(Named { tenant }) => show(session, tenant).await,
-        TenantsCommand::Create(args) => create(session, &args).await,
-        TenantsCommand::Suspend { tenant, reason } => {
-            step(session, tenant.tenant, Step::Suspend, Some(&reason)).await
-        }
-        TenantsCommand::Reactivate(Named { tenant }) => step(session, tenant, Step::Reactivate, None).await,
-        TenantsCommand::Delete(Named { tenant }) => step(session, tenant, Step::Delete, None).await,
-        TenantsCommand::Provision(Named { tenant }) => provisioning::begin(session, tenant).await,
-        TenantsCommand::Provisioning(Named { tenant }) => provisioning::show(session, tenant).await,
-        TenantsCommand::Restore(Named { tenant }) => {
-            let window = session.context.settings()?.get::<TenancySettings>().restore_window;
-            step(session, tenant, Step::Restore(window), None).await
+    async fn run(self, session: &Session<'_>) -> Result<CommandOutcome, CannotRun> {
+        match self {
+            Self::Export(args) => export::run(session, &args).await,
+            Self::Erase(args) => erase::run(session, &args).await,
+            Self::Limits(args) => limits::run(session.context, &args).await,
+            Self::List { org, list: args } => list(session, org.as_deref(), &args.into()).await,
+            Self::Show(Named { tenant }) => show(session, tenant).await,
+            Self::Create(args) => create(session, &args).await,
+            Self::Suspend { tenant, reason } => {
+                step(session, tenant.tenant, Step::Suspend, Some(&reason)).await
+            }
+            Self::Reactivate(Named { tenant }) => step(session, tenant, Step::Reactivate, None).await,
+            Self::Delete(Named { tenant }) => step(session, tenant, Step::Delete, None).await,
+            Self::Provision(Named { tenant }) => provisioning::begin(session, tenant).await,
+            Self::Provisioning(Named { tenant }) => provisioning::show(session, tenant).await,
+            Self::Restore(Named { tenant }) => {
+                let window = session.context.settings()?.get::<TenancySettings>().restore_window;
+                step(session, tenant, Step::Restore(window), None).await
+            }
         }
     }
 }
