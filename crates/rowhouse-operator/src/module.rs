@@ -11,6 +11,7 @@ use rowhouse_kernel::Operation;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, CommandGroup, JobKind, Module, ModuleFuture};
 use rowhouse_tenancy::Inviter;
+use rowhouse_tenancy::export::answer::Exports;
 use time::format_description::well_known::Rfc3339;
 
 use crate::bootstrap;
@@ -74,7 +75,7 @@ impl Module for OperatorModule {
                 require_closed(assembly).await?;
             }
             let control = assembly.origin.database.control.clone();
-            assembly.admin("/users", privacy::routes, PrivacyAdmin { control: control.clone() });
+            add_exports(assembly);
             let admin = OperatorAdmin { control, rng: Arc::clone(&assembly.origin.rng) };
             assembly.admin("/bootstrap", route::bootstrap::routes, admin.clone());
             assembly.admin("/users", route::user::routes, admin.clone());
@@ -112,6 +113,16 @@ fn add_bulk_jobs(assembly: &mut Assembly) {
     };
     assembly.kind(bulk::kind(), jobs);
     assembly.provide(Arc::new(late));
+}
+
+fn add_exports(assembly: &mut Assembly) {
+    let admin = PrivacyAdmin {
+        control: assembly.origin.database.control.clone(),
+        exports: Exports::default(),
+        aal: assembly.origin.settings.get::<OperatorSettings>().export_aal,
+    };
+    assembly.admin("/users", privacy::of_users, admin.clone());
+    assembly.admin("/tenants", privacy::of_tenants, admin);
 }
 
 fn add_impersonations(assembly: &mut Assembly, auth: &Auth) {

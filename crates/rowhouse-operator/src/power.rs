@@ -13,6 +13,9 @@ use rowhouse_http::api::Problem;
 use rowhouse_kernel::{Caller, Origin};
 use rowhouse_tenancy::permission::{OperatorRole, find_operator_role};
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use crate::settings::Assurance;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,8 @@ impl Power {
 pub(crate) enum PowerError {
     #[error("this is for operators")]
     Denied,
+    #[error("sign in with a second factor first")]
+    NeedsAal2,
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -54,6 +59,7 @@ impl From<PowerError> for Problem {
     fn from(error: PowerError) -> Self {
         match error {
             PowerError::Denied => Self::forbidden("forbidden", error.to_string()),
+            PowerError::NeedsAal2 => Self::forbidden("insufficient_aal", error.to_string()),
             PowerError::Db(error) => error.into(),
         }
     }
@@ -69,6 +75,22 @@ pub(crate) async fn require(client: &Client, caller: &Caller, power: Power) -> R
     }
     let role = find_operator_role(client, caller).await?;
     if role.is_some_and(|role| power.roles().contains(&role)) { Ok(()) } else { Err(PowerError::Denied) }
+}
+
+/// Succeeds if the caller has signed in as `wanted` says. A key is no person and has no second factor: what it may do was decided
+/// when it was given.
+pub(crate) async fn require_assurance(
+    client: &Client,
+    caller: &Caller,
+    wanted: Assurance,
+) -> Result<(), PowerError> {
+    let Some(user) = caller.user.filter(|_| wanted != Assurance::Aal1) else { return Ok(()) };
+    let session = caller.session.map(|session| session.0);
+    let sql = "select exists (select from auth.sessions s
+               where s.id = $1 and s.user_id = $2 and coalesce(s.aal, 'aal1') <> 'aal1')";
+    let row = client.query_typed_one(sql, &[(&session, Type::UUID), (&user.0, Type::UUID)]).await;
+    let is_strong: bool = row.and_then(|row| row.try_get(0)).map_err(DbError::from)?;
+    if is_strong { Ok(()) } else { Err(PowerError::NeedsAal2) }
 }
 
 /// Extractor: a live caller with the power that `P` names. It precedes `Once` and the body.

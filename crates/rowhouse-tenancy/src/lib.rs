@@ -3,16 +3,17 @@
 mod calls;
 mod command;
 pub mod error;
+pub mod export;
 mod flow;
 mod inviter;
 pub mod limit;
-pub mod lines;
 pub mod membership;
 mod module;
 pub mod permission;
 mod route;
 pub mod sealed;
 mod settings;
+pub mod slot;
 mod store;
 pub mod user_sync;
 

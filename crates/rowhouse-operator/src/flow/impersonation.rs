@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::operation;
 use super::reason;
-use crate::power::{Power, PowerError, require};
+use crate::power::{Power, PowerError, require, require_assurance};
 use crate::settings::Assurance;
 use crate::store::impersonation::{self as store, Facts, Impersonation, NewImpersonation, Redeemable};
 
@@ -34,8 +34,6 @@ pub(crate) enum ActingError {
     Privileged,
     #[error("the tenant is not open to the user")]
     NotAMember,
-    #[error("sign in with a second factor first")]
-    NeedsAal2,
     #[error("you act as a user already; end that first")]
     Running,
     #[error("there is no such code; it works once, for a minute")]
@@ -123,10 +121,10 @@ pub(crate) async fn begin(
     code: OpaqueSecret,
 ) -> Result<Begun, ActingError> {
     require(tx, caller, Power::Impersonate).await?;
+    require_assurance(tx, caller, aal).await?;
     let operator = caller.user.ok_or(PowerError::Denied)?.0;
-    let session = caller.session.map(|session| session.0);
-    let facts = store::facts(tx, (operator, session), asked.user, asked.tenant).await?;
-    require_fitting(&facts, aal)?;
+    let facts = store::facts(tx, operator, asked.user, asked.tenant).await?;
+    require_fitting(&facts)?;
     store::end_lapsed(tx, operator, now).await?;
     let wanted = now + Duration::from_secs(u64::from(asked.minutes) * 60);
     let new = NewImpersonation {
@@ -147,9 +145,8 @@ pub(crate) async fn begin(
     Ok(Begun { impersonation, code })
 }
 
-fn require_fitting(facts: &Facts, aal: Assurance) -> Result<(), ActingError> {
+fn require_fitting(facts: &Facts) -> Result<(), ActingError> {
     let all = [
-        (aal == Assurance::Aal1 || facts.aal != "aal1", ActingError::NeedsAal2),
         (facts.exists, ActingError::NoSuchUser),
         (facts.is_plain, ActingError::Privileged),
         (facts.is_open, ActingError::NotOpen),

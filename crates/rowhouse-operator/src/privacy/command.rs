@@ -1,14 +1,13 @@
 //! `users export`, `users erase` and `users replay-erasures`.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use rowhouse_db::{DbError, Transaction};
 use rowhouse_module::{CannotRun, CommandContext, CommandOutcome, counted};
-use rowhouse_tenancy::lines;
-use serde_json::{Value, json};
+use rowhouse_tenancy::export::Stamp;
+use rowhouse_tenancy::export::file::Target;
+use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
@@ -20,7 +19,7 @@ use super::store::{self, TableRows};
 pub(crate) struct ExportArgs {
     /// The user's id or address
     user: String,
-    /// A new file instead of the output
+    /// A new file instead of the output: an archive with a file for each table if it ends in .zip, else lines of JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -63,25 +62,11 @@ impl ListArgs {
 /// Notes the export in the audit log, then writes it.
 pub(crate) async fn export(context: &CommandContext, args: &ExportArgs) -> Result<CommandOutcome, CannotRun> {
     let Some(user) = find(context, &args.user).await? else { return Ok(nobody()) };
+    let target = Target::open(args.out.as_deref())?;
     let note = async |tx: &Transaction<'_>| store::note_export(tx, user).await;
     context.control()?.run_tx(&context.origin().operation("users.export"), note).await?;
-    let mut out: Box<dyn Write + Send> = match &args.out {
-        Some(path) => Box::new(BufWriter::new(
-            File::create_new(path)
-                .map_err(|error| CannotRun::because(format!("cannot write {}: {error}", path.display())))?,
-        )),
-        None => Box::new(std::io::stdout()),
-    };
     let client = context.connect().await?;
-    let written = lines::write(&client, ("user", user), store::EXPORT, &mut *out).await;
-    let rows = written.map_err(|error| CannotRun::because(error.to_string()))?;
-    Ok(match &args.out {
-        Some(path) => {
-            let text = format!("{} in {}", counted(rows, "row", "rows"), path.display());
-            CommandOutcome::yes(json!({ "rows": rows, "file": path }), text)
-        }
-        None => CommandOutcome::yes(Value::Null, ""),
-    })
+    target.write(&client, store::subject(user), Stamp::from(&context.origin())).await
 }
 
 /// Writes the list first: what is erased in the database is in the list, whatever happens in between.

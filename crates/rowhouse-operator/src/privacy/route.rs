@@ -1,32 +1,27 @@
-//! `GET /admin/v1/users/{user}/export`: everything about a user as lines of JSON.
+//! `GET /admin/v1/users/{user}/export` and `GET /admin/v1/tenants/{tenant}/export`: everything about a user, all rows of a tenant.
+//! Permission, second factor and entry of the audit log come first.
 
-use std::io::{Error, ErrorKind, Write};
-
-use aide::OperationOutput;
-use aide::generate::GenContext;
-use aide::openapi::{MediaType, Operation as Described, Response as DescribedResponse, SchemaObject};
 use axum::extract::{Extension, FromRef, State};
-use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
 use rowhouse_db::{Control, Transaction};
 use rowhouse_http::LiveCaller;
 use rowhouse_http::api::routing::get_with;
 use rowhouse_http::api::{Problem, Routes, Segment, operation};
-use rowhouse_kernel::Origin;
-use rowhouse_tenancy::lines::{self, LinesError};
+use rowhouse_kernel::{Origin, TenantId};
+use rowhouse_tenancy::export::answer::{Exported, Exports, Form, answer};
+use rowhouse_tenancy::export::{Subject, note_tenant};
 use rowhouse_tenancy::permission::{Permission, Scope, require};
-use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::store;
+use crate::power::require_assurance;
+use crate::settings::Assurance;
 
-/// Most bytes of an answer, which is held in memory; what is more is exported on the command line.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
-
-/// State of the route.
+/// State of the routes.
 #[derive(Clone)]
 pub(crate) struct PrivacyAdmin {
     pub(crate) control: Control,
+    pub(crate) exports: Exports,
+    pub(crate) aal: Assurance,
 }
 
 impl FromRef<PrivacyAdmin> for Control {
@@ -36,99 +31,63 @@ impl FromRef<PrivacyAdmin> for Control {
 }
 
 /// The path below `/admin/v1/users`.
-pub(crate) fn routes() -> Routes<PrivacyAdmin> {
+pub(crate) fn of_users() -> Routes<PrivacyAdmin> {
     let exported = operation(
         "exportUser",
         "Everything that is stored about a user; for operators with super_admin and the service key",
-        &[400, 404, 422],
+        &[400, 404, 422, 429],
     );
-    Routes::default().at("/{user}/export", get_with(export, exported))
+    Routes::default().at("/{user}/export", get_with(export_user, exported))
 }
 
-/// Lines of JSON.
-struct Lines(Uuid, Vec<u8>);
-
-impl IntoResponse for Lines {
-    fn into_response(self) -> Response {
-        let headers = [
-            (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
-            (header::CONTENT_DISPOSITION, format!("attachment; filename=\"user-{}.ndjson\"", self.0)),
-            (header::CACHE_CONTROL, "no-store".to_owned()),
-        ];
-        (headers, self.1).into_response()
-    }
+/// The path below `/admin/v1/tenants`.
+pub(crate) fn of_tenants() -> Routes<PrivacyAdmin> {
+    let exported =
+        operation("exportTenant", "All rows of a tenant; needs organization:delete", &[400, 404, 422, 429]);
+    Routes::default().at("/{tenant}/export", get_with(export_tenant, exported))
 }
 
-impl OperationOutput for Lines {
-    type Inner = Self;
-
-    fn operation_response(_: &mut GenContext, _: &mut Described) -> Option<DescribedResponse> {
-        let json_schema = schemars::json_schema!({ "description": "Whole lines" });
-        let schema = SchemaObject { json_schema, example: None, external_docs: None };
-        let media = MediaType { schema: Some(schema), ..MediaType::default() };
-        Some(DescribedResponse {
-            description: "A row in each line; the first says what it is, the last how many rows there are"
-                .to_owned(),
-            content: [("application/x-ndjson".to_owned(), media)].into_iter().collect(),
-            ..DescribedResponse::default()
-        })
-    }
-
-    fn inferred_responses(
-        context: &mut GenContext,
-        operation: &mut Described,
-    ) -> Vec<(Option<u16>, DescribedResponse)> {
-        let described = Self::operation_response(context, operation);
-        described.map(|response| (Some(200), response)).into_iter().collect()
-    }
-}
-
-async fn export(
+async fn export_user(
     State(admin): State<PrivacyAdmin>,
     caller: LiveCaller,
     Extension(origin): Extension<Origin>,
+    form: Form,
     Segment(user): Segment<Uuid>,
-) -> Result<Lines, Problem> {
+) -> Result<Exported, Problem> {
+    let (exports, aal) = (admin.exports, admin.aal);
     let note = async move |tx: &Transaction<'_>| {
         require(tx, &caller, Scope::Installation, Permission::MembersManage).await?;
+        require_assurance(tx, &caller, aal).await?;
         if store::find_user(tx, &user.to_string()).await?.is_none() {
             return Err(Problem::not_found("there is no such user"));
         }
-        Ok::<_, Problem>(store::note_export(tx, user).await?)
+        let slot = exports.take(user)?;
+        store::note_export(tx, user).await?;
+        Ok::<_, Problem>(slot)
     };
-    admin.control.run_tx(&origin.operation("operators.note_export"), note).await?;
-    let write = async move |client: &Client| {
-        let mut out = Bounded(Vec::new());
-        lines::write(client, ("user", user), store::EXPORT, &mut out).await.map_err(broken)?;
-        Ok::<_, Problem>(out.0)
-    };
-    let text = admin.control.statement(&origin.operation("operators.export_user"), write).await?;
-    Ok(Lines(user, text))
+    let slot = admin.control.run_tx(&origin.operation("operators.note_export"), note).await?;
+    let read = origin.operation("operators.export_user");
+    answer(&admin.control, &read, (store::subject(user), form), slot).await
 }
 
-fn broken(error: LinesError) -> Problem {
-    match error {
-        LinesError::Db(error) => error.into(),
-        LinesError::Output(_) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "too_large",
-            "more than 16 MiB are stored about this user: use `rowhouse users export`",
-        ),
-    }
-}
-
-/// Memory up to [`MAX_BYTES`].
-struct Bounded(Vec<u8>);
-
-impl Write for Bounded {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + text.len() > MAX_BYTES {
-            return Err(Error::from(ErrorKind::FileTooLarge));
-        }
-        self.0.write(text)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+async fn export_tenant(
+    State(admin): State<PrivacyAdmin>,
+    caller: LiveCaller,
+    Extension(origin): Extension<Origin>,
+    form: Form,
+    Segment(tenant): Segment<Uuid>,
+) -> Result<Exported, Problem> {
+    let (exports, aal) = (admin.exports, admin.aal);
+    // Policies of the project are passed over, so it is for those alone who may do everything in the tenant.
+    let permission = Permission::OrganizationDelete;
+    let note = async move |tx: &Transaction<'_>| {
+        require(tx, &caller, Scope::Tenant(TenantId(tenant)), permission).await?;
+        require_assurance(tx, &caller, aal).await?;
+        let slot = exports.take(tenant)?;
+        note_tenant(tx, &caller, TenantId(tenant), permission).await?;
+        Ok::<_, Problem>(slot)
+    };
+    let slot = admin.control.run_tx(&origin.operation("operators.note_export"), note).await?;
+    let read = origin.operation("operators.export_tenant");
+    answer(&admin.control, &read, (Subject::tenant(TenantId(tenant)), form), slot).await
 }

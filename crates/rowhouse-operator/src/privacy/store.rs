@@ -1,13 +1,16 @@
 //! The functions of the schema `operators` that export and erase a user.
 
 use rowhouse_db::DbError;
+use rowhouse_tenancy::export::Subject;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
-/// Selects everything about the user `$1` as lines.
-pub(super) const EXPORT: &str = "select r::text from operators.export_user($1) r";
+/// Everything about a user.
+pub(super) const fn subject(user: Uuid) -> Subject {
+    Subject { what: "user", id: user, function: "operators.export_user" }
+}
 
 /// How many rows a table has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -46,7 +46,6 @@ impl From<ActingError> for Problem {
             ActingError::NotAMember => conflict("not_a_member"),
             ActingError::Running => conflict("impersonation_running"),
             ActingError::Privileged => Self::forbidden("privileged_user", text),
-            ActingError::NeedsAal2 => Self::forbidden("insufficient_aal", text),
             ActingError::Invalid(_) => Self::invalid(text),
             ActingError::Power(error) => error.into(),
             ActingError::Db(error) => error.into(),

@@ -202,8 +202,6 @@ pub(crate) async fn list(client: &Client, wanted: &Wanted) -> Result<Vec<Imperso
 pub(crate) struct Facts {
     /// How long the operator's role lasts; `None` means without end.
     pub(crate) role_ends_at: Option<OffsetDateTime>,
-    /// Of the operator's session.
-    pub(crate) aal: String,
     pub(crate) exists: bool,
     /// Whether the user can sign in.
     pub(crate) is_open: bool,
@@ -216,24 +214,21 @@ pub(crate) struct Facts {
 /// Looks them up.
 pub(crate) async fn facts(
     tx: &Client,
-    (operator, session): (Uuid, Option<Uuid>),
+    operator: Uuid,
     user: Uuid,
     tenant: Option<Uuid>,
 ) -> Result<Facts, DbError> {
     let sql = "select
         (select o.expires_at from tenancy.operators o where o.user_id = $1) as role_ends_at,
-        coalesce((select s.aal::text from auth.sessions s where s.id = $2 and s.user_id = $1), 'aal1') as aal,
         u.id is not null as exists,
         coalesce(u.deleted_at is null and (u.banned_until is null or u.banned_until <= now()), false) as is_open,
         coalesce(u.role = 'authenticated' and tenancy.operator_role(u.id) is null, false) as is_plain,
-        $4::uuid is null or exists (select from auth.membership_of(u.id, $4) m where m.tenant_id = $4) as is_member
-      from (select) one left join auth.users u on u.id = $3";
-    let parameters: [Bound<'_>; 4] =
-        [(&operator, Type::UUID), (&session, Type::UUID), (&user, Type::UUID), (&tenant, Type::UUID)];
+        $3::uuid is null or exists (select from auth.membership_of(u.id, $3) m where m.tenant_id = $3) as is_member
+      from (select) one left join auth.users u on u.id = $2";
+    let parameters: [Bound<'_>; 3] = [(&operator, Type::UUID), (&user, Type::UUID), (&tenant, Type::UUID)];
     let row = tx.query_typed_one(sql, &parameters).await?;
     Ok(Facts {
         role_ends_at: row.try_get("role_ends_at")?,
-        aal: row.try_get("aal")?,
         exists: row.try_get("exists")?,
         is_open: row.try_get("is_open")?,
         is_plain: row.try_get("is_plain")?,

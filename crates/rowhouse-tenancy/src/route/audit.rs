@@ -3,7 +3,6 @@
 
 mod export;
 mod query;
-mod slot;
 
 use axum::Json;
 use axum::extract::{Extension, FromRef, State};
@@ -18,12 +17,16 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::permission::{Permission, Scope, require};
+use crate::slot::Slots;
 use export::Exported;
 use query::{AuditExportQuery, AuditQuery};
-use slot::Slots;
 
 /// Longest page.
 const MOST_LISTED: u32 = 1000;
+/// Exports at once of one organization, or of all.
+const EXPORTS_OF_ONE: usize = 2;
+/// Exports at once altogether; each holds two pieces in memory.
+const EXPORTS: usize = 32;
 
 /// State of the routes.
 #[derive(Clone)]
@@ -41,7 +44,7 @@ impl FromRef<AuditAdmin> for Control {
 /// Adds the routes to the process.
 pub(crate) fn serve(assembly: &mut Assembly) {
     let control = assembly.origin.database.control.clone();
-    let admin = AuditAdmin { control, slots: Slots::default() };
+    let admin = AuditAdmin { control, slots: Slots::new(EXPORTS_OF_ONE, EXPORTS) };
     assembly.admin("/audit", routes, admin.clone());
     assembly.admin("/organizations", routes_of_organizations, admin);
 }

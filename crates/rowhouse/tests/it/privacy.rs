@@ -1,5 +1,7 @@
 //! Export and erasure of a user, of a tenant's rows, and erasures that a restored backup does not undo.
 
+mod archive;
+
 use reqwest::StatusCode;
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};

@@ -25,8 +25,8 @@ use tracing::Instrument;
 
 use super::AuditAdmin;
 use super::query::AuditExportQuery;
-use super::slot::Slot;
 use crate::permission::{Permission, Scope, require};
+use crate::slot::Slot;
 
 /// A client that reads nothing for this long is cut off.
 const STALL: Duration = Duration::from_secs(60);
