@@ -2,6 +2,7 @@
 //! Leaves what is on each page to the page's module.
 
 mod change;
+mod check;
 mod floor;
 mod fragment;
 pub(crate) mod performance;
@@ -56,6 +57,7 @@ fn pages(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
         (change::CHANGELOG, change::page(root)?),
         (status::README, status::page(root)?),
         (floor::MAP, floor::page(root)?),
+        (check::PAGE, check::page()),
     ];
     let others = others.into_iter().map(|(path, text)| (path.to_owned(), text));
     Ok(setting::pages().into_iter().chain(others).collect())

@@ -4,6 +4,7 @@ use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
 use rowhouse_domain::DomainModule;
 use rowhouse_flag::FlagModule;
+use rowhouse_isolation::IsolationModule;
 use rowhouse_jobs::{AuditModule, EventModule, JobsModule};
 use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_mail::MailModule;
@@ -34,6 +35,7 @@ pub fn modules() -> Modules {
         Box::new(OperatorModule),
         Box::new(DomainModule),
         Box::new(ProvisionModule),
+        Box::new(IsolationModule),
         Box::new(OpsModule),
     ])
     .with_settings(GroupSpec::of::<LogSettings>())

@@ -47,6 +47,7 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["migrate", "status"], 2),
         (&["migrate", "up"], 2),
         (&["schedule", "list"], 2),
+        (&["rls", "audit"], 2),
         (&["users", "status"], 2),
         (&["users", "sync", "--role", "user"], 2),
         (&["admin", "grant", "a@example.com", "--role", "support", "--minutes", "0", "--reason", "x"], 2),

@@ -48,6 +48,7 @@ mod provision;
 mod redis;
 mod rest;
 mod rest_setting;
+mod rls;
 mod room;
 mod server;
 mod stream;

@@ -1,8 +1,9 @@
 //! Checks of the database: reachable, migrated, sign-in of both logins; and notes on what it exposes.
 
 use rowhouse_db::{DbSettings, migrate};
+use rowhouse_isolation::{Scope, Severity, audit_read_only};
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::Project;
+use rowhouse_module::{Project, counted};
 use rowhouse_rest::RestSettings;
 use rowhouse_tenancy::user_sync::{Trigger, UserSync};
 use tokio_postgres::Client;
@@ -41,6 +42,18 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
     match rowhouse_ops::exposures(&client, &rest.schemas, rest.default_grants).await {
         Ok(exposures) => found.notes.extend(exposures),
         Err(error) => found.check("exposure", Err(error.to_string())),
+    }
+    found.check("isolation", isolation(project, &client, settings).await);
+}
+
+/// Whether tenants can reach each other's rows, as far as the catalogs tell.
+async fn isolation(project: &Project, client: &Client, settings: &Settings) -> Result<String, String> {
+    let scope = Scope::of(settings).map_err(|error| error.to_string())?;
+    let report = audit_read_only(client, &scope).await.map_err(|error| error.to_string())?;
+    let errors = counted(report.count(Severity::Error), "error", "errors");
+    match report.passes() {
+        true => Ok("no errors in what the catalogs say".to_owned()),
+        false => Err(format!("{errors}; run: rowhouse rls audit{}", project.dir_option())),
     }
 }
 

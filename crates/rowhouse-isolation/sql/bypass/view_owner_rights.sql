@@ -1,0 +1,6 @@
+select v.name as relation, null::text as object,
+  format('%s reads %s with the rights of %I, who may see all rows', o.callers, string_agg(b.name, ', ' order by b.name), pg_get_userbyid(v.owner)) as detail,
+  format('alter view %s set (security_invoker = true);', v.name) as fix
+from relations v join open_to o on o.relation = v.oid join behind b on b.viewer = v.oid
+where v.kind = 'v' and not v.is_invoker and b.is_secured and b.is_all
+group by v.oid, v.name, v.owner, o.callers

@@ -1,0 +1,6 @@
+select r.name as relation, p.name::text as object,
+  format('calls %s, which PostgreSQL must run for each row and before any index', string_agg(distinct f.name, ', ')) as detail,
+  null::text as fix
+from relations r join policies p on p.relation = r.oid join expressions e on e.policy = p.oid
+cross join lateral unnest(e.volatile) as f (name)
+group by r.oid, r.name, p.oid, p.name

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod audit;
+mod check;
+mod command;
+mod expression;
+mod module;
+mod policy;
+mod report;
+mod settings;
+mod tree;
+mod waiver;
+
+pub use audit::{Scope, audit, audit_read_only};
+pub use check::{CHECKS, Check, Severity};
+pub use module::IsolationModule;
+pub use report::{Finding, Report, Waived};
+pub use settings::{RlsSettings, WaiverSettings};
+pub use waiver::{PLATFORM, Waiver};

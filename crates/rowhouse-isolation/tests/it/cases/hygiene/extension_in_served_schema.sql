@@ -1,0 +1,7 @@
+-- finds extension citext
+-- bad
+reset role;
+create extension citext schema public
+-- good
+reset role;
+create extension citext schema extensions

@@ -1,0 +1,9 @@
+//! The audit on real catalogs: every check with a defect and its correction, the platform's own schemas, the example, odd names.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod case;
+mod clean;
+mod odd_name;
+mod support;
+mod waived;

@@ -1,0 +1,106 @@
+//! `rowhouse rls audit`: exit codes, the document, waivers in the settings, and what `doctor` says.
+
+use rowhouse_testkit::TestDatabase;
+use serde_json::{Value, json};
+
+use crate::program::{Folder, Run, on_database};
+
+const OPEN: &str =
+    "create table public.\"Open\" (id uuid primary key); grant select on public.\"Open\" to anon";
+
+fn audit(db: &TestDatabase, folder: &Folder, args: &[&str]) -> Run {
+    let args = [&["rls", "audit"], args].concat();
+    Run::of(on_database(db, folder, &args).output().unwrap())
+}
+
+#[tokio::test]
+async fn clean_database_passes_and_an_open_table_fails_with_its_fix() {
+    let db = TestDatabase::create().await;
+    let folder = Folder::with_settings("");
+    let clean = audit(&db, &folder, &["--json"]);
+    assert_eq!((clean.code, &clean.document()["verdict"]), (0, &json!("pass")), "{clean:?}");
+    assert_eq!(clean.document()["findings"], json!([]));
+    db.migrate(OPEN).await;
+    let open = audit(&db, &folder, &["--json"]);
+    let document = open.document();
+    assert_eq!((open.code, &document["verdict"]), (1, &json!("fail")), "{open:?}");
+    let finding = json!({
+        "id": "coverage.rls_disabled", "severity": "error", "title": "Table without row-level security",
+        "relation": "public.\"Open\"", "object": null, "detail": "anon may select",
+        "fix": "select tenancy.protect('public.\"Open\"');",
+    });
+    assert_eq!(document["findings"], json!([finding]));
+    assert_eq!(document["counts"], json!({ "error": 1, "warning": 0, "info": 0 }));
+    let shown = audit(&db, &folder, &[]);
+    assert!(shown.code == 1 && shown.out.contains("fix: select tenancy.protect"), "{shown:?}");
+    assert!(shown.out.contains("1 error, 0 warnings, 0 notes"), "{shown:?}");
+    let elsewhere = audit(&db, &folder, &["--schema", "jobs", "--json"]);
+    assert_eq!((elsewhere.code, &elsewhere.document()["coverage"]["schemas"]), (0, &json!(["jobs"])));
+}
+
+#[tokio::test]
+async fn warnings_alone_pass() {
+    let db = TestDatabase::create().await;
+    db.migrate("create table public.heap (n int)").await;
+    let run = audit(&db, &Folder::with_settings(""), &["--json"]);
+    let document = run.document();
+    assert_eq!((run.code, &document["verdict"]), (0, &json!("pass")), "{run:?}");
+    assert_eq!(document["counts"], json!({ "error": 0, "warning": 2, "info": 0 }));
+}
+
+#[tokio::test]
+async fn waiver_with_a_reason_is_kept_apart_and_one_without_is_refused() {
+    let db = TestDatabase::create().await;
+    db.migrate(OPEN).await;
+    let entry = |reason: &str| {
+        format!("[rls.waive.open]\ncheck = \"coverage.rls_disabled\"\nrelation = 'public.\"Open\"'\n{reason}")
+    };
+    let stale =
+        "\n[rls.waive.stale]\ncheck = \"oracle.unique_key\"\nrelation = \"public.gone\"\nreason = \"none\"";
+    let folder = Folder::with_settings(&(entry("reason = \"published anyway\"") + stale));
+    let run = audit(&db, &folder, &["--json"]);
+    let document = run.document();
+    assert_eq!((run.code, &document["findings"]), (0, &json!([])), "{run:?}");
+    let waived = &document["waived"][0];
+    assert_eq!(
+        [&waived["id"], &waived["reason"]],
+        [&json!("coverage.rls_disabled"), &json!("published anyway")]
+    );
+    assert_eq!(document["unused_waivers"], json!(["stale"]));
+    for reason in ["", "reason = \" \""] {
+        let run = audit(&db, &Folder::with_settings(&entry(reason)), &[]);
+        assert!(run.code == 2 && run.err.contains("rls.waive.open.reason"), "{run:?}");
+    }
+    let unknown = Folder::with_settings(&entry("reason = \"x\"").replace("rls_disabled", "nonsense"));
+    let run = audit(&db, &unknown, &[]);
+    assert!(run.code == 2 && run.err.contains("rls.waive.open.check"), "{run:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_audited_is_exit_code_2() {
+    let db = TestDatabase::create().await;
+    let folder = Folder::with_settings("");
+    let run = audit(&db, &folder, &["--schema", "nonsense"]);
+    assert!(run.code == 2 && run.err.contains("there is no schema \"nonsense\""), "{run:?}");
+    let mut gone = on_database(&db, &folder, &["rls", "audit"]);
+    let run =
+        Run::of(gone.env("DATABASE_URL", "postgres://rowhouse:x@127.0.0.1:1/postgres").output().unwrap());
+    assert_eq!((run.code, run.err.lines().count()), (2, 1), "{run:?}");
+}
+
+#[tokio::test]
+async fn doctor_counts_the_errors() {
+    let db = TestDatabase::create().await;
+    let folder = Folder::with_settings("");
+    let check = || -> Value {
+        let run = Run::of(on_database(&db, &folder, &["doctor", "--json"]).output().unwrap());
+        let checks = run.document()["checks"].as_array().unwrap().clone();
+        let found = checks.into_iter().find(|check| check["name"] == "isolation");
+        found.unwrap_or_else(|| panic!("{run:?}"))
+    };
+    assert_eq!(check()["ok"], true, "{}", check());
+    db.migrate(OPEN).await;
+    let open = check();
+    let detail = open["detail"].as_str().unwrap();
+    assert!(open["ok"] == false && detail.starts_with("1 error; run: rowhouse rls audit"), "{open}");
+}
