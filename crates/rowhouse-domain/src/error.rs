@@ -14,6 +14,9 @@ pub(crate) enum DomainError {
     /// The caller lacks the permission, or there is no such thing.
     #[error("this needs the permission {}", .0.as_str())]
     Denied(Permission),
+    /// No role in an organization or tenant would help.
+    #[error("this is for operators")]
+    OperatorsOnly,
     /// There is no such thing; only for callers who may see everything.
     #[error("there is no such {0}")]
     Missing(&'static str),
@@ -65,6 +68,7 @@ impl From<PermissionError> for DomainError {
     fn from(error: PermissionError) -> Self {
         match error {
             PermissionError::Denied(permission) => Self::Denied(permission),
+            PermissionError::OperatorsOnly => Self::OperatorsOnly,
             PermissionError::Db(error) => Self::Db(error),
         }
     }

@@ -110,7 +110,9 @@ async fn allow(
 ) -> Result<(), Problem> {
     let asked = require(client, caller, Scope::Tenant(TenantId(tenant)), permission).await;
     asked.map_err(|error| match error {
-        PermissionError::Denied(_) => Problem::forbidden("forbidden", error.to_string()),
+        PermissionError::Denied(_) | PermissionError::OperatorsOnly => {
+            Problem::forbidden("forbidden", error.to_string())
+        }
         PermissionError::Db(error) => error.into(),
     })
 }

@@ -10,6 +10,9 @@ pub enum TenancyError {
     /// The caller lacks the permission, or is not a member there, or there is no such thing.
     #[error("this needs the permission {}", .0.as_str())]
     Denied(Permission),
+    /// No role in an organization or tenant would help.
+    #[error("this is for operators")]
+    OperatorsOnly,
     /// There is no such thing; only for callers who may see everything.
     #[error("there is no such {0}")]
     Missing(&'static str),
@@ -52,6 +55,16 @@ pub enum TenancyError {
     /// What is asked for does not follow from the status.
     #[error("that is not possible while it is {0}")]
     WrongStatus(String),
+    /// Rows of what is in use are not erased.
+    #[error(
+        "only a deleted tenant is erased, and this one is {status}; delete it first: rowhouse tenants delete {tenant}"
+    )]
+    NotDeleted {
+        /// The tenant.
+        tenant: rowhouse_kernel::TenantId,
+        /// Its status.
+        status: String,
+    },
     /// A deleted thing can no longer be restored.
     #[error("it was deleted too long ago to be restored")]
     TooLate,
@@ -99,6 +112,7 @@ impl From<PermissionError> for TenancyError {
     fn from(error: PermissionError) -> Self {
         match error {
             PermissionError::Denied(permission) => Self::Denied(permission),
+            PermissionError::OperatorsOnly => Self::OperatorsOnly,
             PermissionError::Db(error) => Self::Db(error),
         }
     }

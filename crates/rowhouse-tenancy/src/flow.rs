@@ -34,7 +34,7 @@ pub(crate) async fn may_everywhere(
 ) -> Result<bool, TenancyError> {
     match require(client, caller, Scope::Installation, permission).await {
         Ok(()) => Ok(true),
-        Err(PermissionError::Denied(_)) => Ok(false),
+        Err(PermissionError::Denied(_) | PermissionError::OperatorsOnly) => Ok(false),
         Err(PermissionError::Db(error)) => Err(TenancyError::Db(error)),
     }
 }
@@ -48,6 +48,6 @@ pub(crate) async fn narrowed_to(
     if may_everywhere(client, caller, permission).await? {
         return Ok(None);
     }
-    let user = caller.user.ok_or(TenancyError::Denied(permission))?.0;
+    let user = caller.user.ok_or(TenancyError::OperatorsOnly)?.0;
     Ok(Some(Own { user, session: caller.session.map(|session| session.0) }))
 }

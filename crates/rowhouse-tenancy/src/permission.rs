@@ -132,6 +132,9 @@ pub enum PermissionError {
     /// The caller lacks the permission, or is not a member there, or there is no such thing: one answer for all.
     #[error("this needs the permission {}", .0.as_str())]
     Denied(Permission),
+    /// Asked for in the whole installation: no role in an organization or tenant would help.
+    #[error("this is for operators")]
+    OperatorsOnly,
     /// The database's part.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -154,13 +157,17 @@ pub async fn require(
     if caller.is_service() {
         return Ok(());
     }
+    let denied = || match scope {
+        Scope::Installation => PermissionError::OperatorsOnly,
+        Scope::Organization(_) | Scope::Tenant(_) => PermissionError::Denied(permission),
+    };
     if permission.outlasts() && caller.impersonation().is_some() {
-        return Err(PermissionError::Denied(permission));
+        return Err(denied());
     }
     let (sql, id) = match (caller.user, caller.api_key) {
         (Some(user), _) => (USER_MAY, user.0),
         (None, Some(key)) => (KEY_MAY, key.0),
-        (None, None) => return Err(PermissionError::Denied(permission)),
+        (None, None) => return Err(denied()),
     };
     let ((organization, tenant), name) = (scope.ids(), permission.as_str());
     let session = caller.session.map(|session| session.0);
@@ -171,7 +178,7 @@ pub async fn require(
         (&name, Type::TEXT),
         (&session, Type::UUID),
     ];
-    is_true(tx, sql, &parameters, permission).await
+    is_true(tx, sql, &parameters, denied()).await
 }
 
 const USER_MAY: &str = "select (tenancy.may($1, $2, $3, $4) or tenancy.operator_may($1, $4))
@@ -190,18 +197,18 @@ pub(crate) async fn require_free(
 ) -> Result<(), PermissionError> {
     let session = caller.session.map(|session| session.0);
     let sql = "select tenancy.session_reaches($1, null)";
-    is_true(tx, sql, &[(&session, Type::UUID)], permission).await
+    is_true(tx, sql, &[(&session, Type::UUID)], PermissionError::Denied(permission)).await
 }
 
 async fn is_true(
     tx: &Client,
     sql: &str,
     parameters: &[(&(dyn ToSql + Sync), Type)],
-    permission: Permission,
+    otherwise: PermissionError,
 ) -> Result<(), PermissionError> {
     let row = tx.query_typed_one(sql, parameters).await.map_err(DbError::from)?;
     let may: bool = row.try_get(0).map_err(DbError::from)?;
-    if may { Ok(()) } else { Err(PermissionError::Denied(permission)) }
+    if may { Ok(()) } else { Err(otherwise) }
 }
 
 /// A role beside the tree of organizations.

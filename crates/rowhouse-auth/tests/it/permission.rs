@@ -41,11 +41,13 @@ async fn permission_is_looked_up_in_the_tenant_of_the_request() {
                 assert_eq!(denied, permission);
                 false
             }
-            Err(PermissionError::Db(error)) => panic!("{error}"),
+            Err(other) => panic!("{other}"),
         };
     let service = Caller { role: "service_role".into(), ..Caller::anonymous() };
     assert!(may(&caller(&owner), manage).await && may(&service, manage).await);
     assert!(!may(&caller(&other), manage).await && !may(&Caller::anonymous(), manage).await);
+    let everywhere = require(&client, &caller(&owner), Scope::Installation, manage).await.unwrap_err();
+    assert_eq!(everywhere.to_string(), "this is for operators");
     // The owner of the organization keeps every permission in its tenants, whatever the role there.
     client.execute("update tenancy.memberships set role = 'member'", &[]).await.unwrap();
     assert!(may(&caller(&owner), manage).await);

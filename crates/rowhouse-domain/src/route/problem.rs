@@ -10,7 +10,7 @@ impl From<DomainError> for Problem {
         let text = error.to_string();
         let with = |status, code| Self::new(status, code, text.clone());
         match error {
-            DomainError::Denied(_) => Self::forbidden("forbidden", text),
+            DomainError::Denied(_) | DomainError::OperatorsOnly => Self::forbidden("forbidden", text),
             DomainError::BeyondOwn(_) => Self::forbidden("beyond_own_permissions", text),
             DomainError::Missing(_) => Self::not_found(text),
             DomainError::Name(_) | DomainError::JoiningOwner => Self::invalid(text),

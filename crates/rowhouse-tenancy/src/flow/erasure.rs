@@ -22,7 +22,7 @@ pub(crate) struct Erasure {
 pub(crate) async fn preview(client: &Client, id: TenantId, dry_run: bool) -> Result<Erasure, TenancyError> {
     let found = tenant::find(client, id).await?.ok_or(TenancyError::Missing("tenant"))?;
     if !matches!(&*found.status, "deleted" | "erased") {
-        return Err(TenancyError::WrongStatus(found.status));
+        return Err(TenancyError::NotDeleted { tenant: id, status: found.status });
     }
     Ok(Erasure { tenant_id: id.0, dry_run, tables: store::count_rows(client, id).await? })
 }

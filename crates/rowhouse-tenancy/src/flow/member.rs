@@ -25,7 +25,7 @@ pub(crate) async fn group(
             Ok(Group::organization(id))
         }
         Scope::Tenant(id) => Ok(Group::from(&tenant::get(client, caller, id, permission).await?)),
-        Scope::Installation => Err(TenancyError::Denied(permission)),
+        Scope::Installation => Err(TenancyError::OperatorsOnly),
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn lock_group(
             Ok(Group::organization(id))
         }
         Scope::Tenant(id) => Ok(Group::from(&tenant::lock(tx, caller, id, permission).await?)),
-        Scope::Installation => Err(TenancyError::Denied(permission)),
+        Scope::Installation => Err(TenancyError::OperatorsOnly),
     }
 }
 

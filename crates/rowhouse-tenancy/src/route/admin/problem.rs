@@ -17,7 +17,7 @@ impl From<TenancyError> for Problem {
         let text = error.to_string();
         let conflict = |code| Self::new(StatusCode::CONFLICT, code, text.clone());
         match error {
-            TenancyError::Denied(_) => Self::forbidden("forbidden", text),
+            TenancyError::Denied(_) | TenancyError::OperatorsOnly => Self::forbidden("forbidden", text),
             TenancyError::OwnersOnly => Self::forbidden("owners_only", text),
             TenancyError::BeyondOwn(_) => Self::forbidden("beyond_own_permissions", text),
             TenancyError::Impersonated => Self::forbidden("impersonated", text),
@@ -32,7 +32,7 @@ impl From<TenancyError> for Problem {
             TenancyError::RoleInUse => conflict("role_in_use"),
             TenancyError::BuiltInRole => conflict("built_in_role"),
             TenancyError::LastOwner => conflict("last_owner"),
-            TenancyError::WrongStatus(_) => conflict("wrong_status"),
+            TenancyError::WrongStatus(_) | TenancyError::NotDeleted { .. } => conflict("wrong_status"),
             TenancyError::TooLate => conflict("too_late"),
             TenancyError::TooMany(_) => conflict("too_many"),
             TenancyError::TooManyTenants(_) => conflict("too_many_tenants"),

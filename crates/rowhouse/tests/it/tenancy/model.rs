@@ -278,7 +278,7 @@ async fn required(client: &Client, user: usize, place: Place, permission: Permis
         Caller { role: "authenticated".into(), user: Some(UserId(user_id(user))), ..Caller::anonymous() };
     match require(client, &caller, place.scope(), permission).await {
         Ok(()) => true,
-        Err(PermissionError::Denied(_)) => false,
+        Err(PermissionError::Denied(_) | PermissionError::OperatorsOnly) => false,
         Err(PermissionError::Db(error)) => panic!("{error}"),
     }
 }
