@@ -1,5 +1,7 @@
 //! Schedules by command and admin API, and the built-in ones.
 
+use std::collections::BTreeSet;
+
 use reqwest::{Method, StatusCode};
 use rowhouse_module::Roles;
 use rowhouse_testkit::until_true;
@@ -94,6 +96,20 @@ async fn admin_api_runs_a_schedule_and_refuses_unknown_ones() {
     }
 }
 
+fn name_and_cron(schedule: &Value) -> (String, String) {
+    let [name, cron] = ["name", "cron"].map(|key| schedule[key].as_str().unwrap().to_owned());
+    (name, cron)
+}
+
+/// Name and times of each built-in schedule, as the page has them.
+fn documented() -> BTreeSet<(String, String)> {
+    let page = include_str!("../../../../../docs/jobs.md");
+    let (_, table) = page.split_once("| schedule | times | what |\n|---|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with("| "));
+    let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    cells.map(|cells| (cells[1].to_owned(), cells[2].trim_matches('`').to_owned())).collect()
+}
+
 #[tokio::test]
 async fn built_in_schedules_fire_and_show_their_last_result() {
     let (_app, client, folder) = scene(Roles::ALL).await;
@@ -128,6 +144,7 @@ async fn built_in_schedules_fire_and_show_their_last_result() {
     let own: Vec<&Value> =
         listed["schedules"].as_array().unwrap().iter().filter(|s| s["built_in"] == true).collect();
     assert!(own.len() >= 4, "{listed}");
+    assert_eq!(documented(), own.iter().map(|own| name_and_cron(own)).collect());
     for schedule in own {
         assert_eq!(schedule["last_result"]["state"], "done", "{schedule}");
         assert!(
