@@ -219,6 +219,20 @@ pub async fn hook_mistakes(
     Ok(found)
 }
 
+/// What keeps the function of another module's hook from being called, with the remedy; nothing where it is a URL.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn hook_mistake(
+    client: &tokio_postgres::Client,
+    target: &HookTarget,
+) -> Result<Option<String>, DbError> {
+    match target {
+        HookTarget::Function(name) => hook::mistake(client, name).await,
+        HookTarget::Url(_) => Ok(None),
+    }
+}
+
 /// `None` asks for a repetition.
 fn read(answer: &outbound::OutboundResponse) -> Result<Option<Value>, HookError> {
     let broken = |text: String| Err(HookError::Broken(text));

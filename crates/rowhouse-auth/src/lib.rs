@@ -49,7 +49,7 @@ mod store;
 mod webauthn;
 
 pub use api_key::ApiKeys;
-pub use hook::hook_mistakes;
+pub use hook::{hook_mistake, hook_mistakes};
 pub use impersonation::{ImpersonationError, NewImpersonation, OpenedImpersonation};
 pub use key_store::{
     API_KEY_LIFETIME, ApiKeyInfo, KeyInfo, KeyStore, KeyStoreError, Resealed, Revoked, Rotated,

@@ -77,9 +77,54 @@ pub enum DbError {
     Protocol(Reason),
 }
 
+/// What is wrong with a pooler, and the remedy.
+pub(crate) const SHARES_SESSIONS: &str = "gives each transaction another session (PgBouncer's pool_mode transaction or \
+     statement), where prepared statements, LISTEN and locks are lost. Give the server's own address as db.direct_url \
+     (DATABASE_DIRECT_URL), or set pool_mode to session for this database";
+
+/// A prepared statement is there that this session has not prepared, or is gone that it has: a pooler has exchanged the
+/// session behind the connection.
+fn is_of_another_session(code: &str) -> bool {
+    matches!(code, "42P05" | "26000")
+}
+
+/// The platform's schemas.
+const SCHEMAS: [&str; 11] = [
+    "rowhouse",
+    "audit",
+    "events",
+    "auth",
+    "jobs",
+    "tenancy",
+    "mail",
+    "flags",
+    "operators",
+    "domains",
+    "provisioning",
+];
+
+/// Whether a table, a function or a whole schema of the platform is missing.
+fn lacks_platform(error: &PgError) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let mut words = error.message.split(|c| !is_part(c));
+    match error.code.as_str() {
+        "3F000" => words.any(|word| SCHEMAS.contains(&word)),
+        "42P01" | "42883" => {
+            words.any(|word| word.split_once('.').is_some_and(|(schema, _)| SCHEMAS.contains(&schema)))
+        }
+        _ => false,
+    }
+}
+
 impl fmt::Display for DbError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Refused(error) if is_of_another_session(&error.code) => {
+                write!(f, "{error}: the database's URL leads to a connection pooler that {SHARES_SESSIONS}")
+            }
+            Self::Refused(error) if lacks_platform(error) => {
+                write!(f, "{error}; was the database migrated? If not, run `rowhouse migrate up`")
+            }
             Self::Refused(error) => write!(f, "{error}"),
             Self::Unavailable(why) => write!(f, "database unavailable: {why}"),
             Self::Unusable(why) => write!(f, "{why}"),

@@ -101,6 +101,7 @@ impl Module for JobsModule {
             let declared = Declared::from_assembly(assembly)?;
             let starter = Starter::new(assembly, declared)?;
             starter.refuse_mistakes().await?;
+            starter.warn_of_functions().await;
             let checked = Arc::clone(&working);
             let clock = starter.clone();
             let check = move || checked.check().and_then(|()| clock.check_clock());

@@ -2,6 +2,7 @@
 //! <https://www.standardwebhooks.com> specifies them, and plain requests. Leaves interpreting responses to the caller.
 
 mod address;
+mod open_line;
 mod signature;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use address::is_public;
+pub use open_line::{is_open_line, is_this_machine};
 pub use signature::key_mistake;
 use signature::sign;
 

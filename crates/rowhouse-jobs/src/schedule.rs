@@ -20,7 +20,7 @@ use tokio_postgres::{Client, Row};
 use crate::cron::Cron;
 use crate::enqueue::{NewJob, enqueue};
 use crate::settings::Missed;
-pub use database_clock::{DatabaseClock, MAX_SKEW};
+pub use database_clock::{DatabaseClock, MAX_SKEW, clock_mistake};
 use plan::{Chance, Plan, Turn};
 
 /// Most schedules fired per poll; the next poll continues.

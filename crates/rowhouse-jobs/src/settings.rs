@@ -9,6 +9,7 @@ use rowhouse_kernel::{Secret, settings, words};
 use serde_json::{Map, Value};
 
 use crate::cron::{Cron, CronError};
+use crate::outbound::is_open_line;
 
 settings! {
     /// Background jobs. Queues, kinds and schedules are tables of their own: `[jobs.queues.NAME]`, `[jobs.kinds."room.verb"]`, `[jobs.schedules.NAME]`; `docs/jobs.md` lists their keys.
@@ -308,8 +309,10 @@ fn is_kind_name(name: &str) -> bool {
 }
 
 impl Check for JobsSettings {
-    const REFUSED: &'static [(&'static str, &'static str)] =
-        &[("kinds", "a handler whose secret has fewer than 32 characters")];
+    const REFUSED: &'static [(&'static str, &'static str)] = &[
+        ("kinds", "a handler whose secret has fewer than 32 characters"),
+        ("kinds", "a handler with `http:` to another machine"),
+    ];
 
     fn development(&mut self, given: &Given<'_>) {
         if given.is_default("allow_private_urls") {
@@ -334,13 +337,17 @@ impl Check for JobsSettings {
         }
     }
 
-    /// Handlers whose requests somebody could sign in our place.
+    /// Handlers whose requests somebody could sign in our place, or read on their way.
     fn production(&self, _all: &Settings, findings: &mut Findings<'_>) {
         for (name, kind) in self.kinds.iter() {
             let secret = kind.secret.as_ref().map(Secret::expose);
             if secret.is_some_and(|secret| secret.chars().count() < SHORTEST_SECRET) {
                 let why = format!("shorter than {SHORTEST_SECRET} characters");
                 findings.refuse(&format!("kinds.\"{name}\".secret"), why);
+            }
+            if is_open_line(&kind.url) {
+                let why = "http: to another machine than this: anybody in between could read and answer";
+                findings.refuse(&format!("kinds.\"{name}\".url"), why);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! called, and under which role, is decided by the migration `jobs_functions`.
 
 mod call;
+mod mistake;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use tokio::sync::Semaphore;
 use crate::JobKind;
 use crate::{AdmitFuture, Handler, HandlerFuture, Job, JobError, JobResult, Permit};
 use call::{Call, CallError};
+pub use mistake::mistakes;
 
 /// The kind's name.
 pub(crate) const KIND: &str = "jobs.sql";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_jobs::outbound::key_mistake;
+use rowhouse_jobs::outbound::{is_open_line, is_this_machine, key_mistake};
 use rowhouse_kernel::settings::{Check, Findings, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 
@@ -106,6 +106,8 @@ impl Check for MailSettings {
             "under a domain that exists nowhere: `localhost`, `.local`, `.invalid`, `.example`, `.test`, unless mails go into files",
         ),
         ("return_path", "the same"),
+        ("relay_tls", "`none`, while the relay is on another machine"),
+        ("webhook_url", "`http:` to another machine"),
         ("webhook_secret", "not set, while `mail.webhook_url` is"),
         ("webhook_secret", WEAK_SECRET),
     ];
@@ -144,6 +146,15 @@ impl Check for MailSettings {
                 let why = format!("no mail reaches the domain {domain}; name an address of your own");
                 findings.refuse(key, why);
             }
+        }
+        let relay = self.relay_host.as_deref().filter(|_| self.leaves_machine());
+        if self.relay_tls == RelayTls::None && relay.is_some_and(|host| !is_this_machine(host)) {
+            let why = "\"none\" to another machine than this: anybody in between could read letters and their links";
+            findings.refuse("relay_tls", why);
+        }
+        if self.webhook_url.as_deref().is_some_and(is_open_line) {
+            findings
+                .refuse("webhook_url", "http: to another machine than this: anybody in between could read");
         }
         if self.webhook_url.is_some() && self.webhook_secret.is_none() {
             findings.refuse("webhook_secret", "not set");

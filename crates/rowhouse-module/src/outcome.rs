@@ -56,16 +56,16 @@ from_error!(
 );
 
 impl From<rowhouse_db::BootstrapError> for CannotRun {
-    /// One reason per line: statements that have to be run each have theirs.
+    /// One reason, whose further lines are statements to be run: nothing is put in front of those.
     fn from(error: rowhouse_db::BootstrapError) -> Self {
-        Self(error.to_string().lines().map(str::to_owned).collect())
+        Self::because(error.to_string())
     }
 }
 
 impl From<rowhouse_db::NotPrepared> for CannotRun {
     /// The same.
     fn from(error: rowhouse_db::NotPrepared) -> Self {
-        Self(error.to_string().lines().map(str::to_owned).collect())
+        Self::because(error.to_string())
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Health {
     checks: Arc<[HealthCheck]>,
     supervisor: Supervisor,
     readiness: Readiness,
+    /// Whether the control plane can write, alone; its findings are not readiness'.
+    writing: Readiness,
     answers_requests: bool,
     measuring: Arc<tokio::sync::Mutex<()>>,
     last_sync: Arc<Mutex<Option<Counted>>>,
@@ -104,9 +106,19 @@ impl Health {
         answers_requests: bool,
     ) -> Self {
         let checks = checks.into();
-        let readiness = Readiness::new(database.clone());
+        let (readiness, writing) = (Readiness::new(database.clone()), Readiness::new(database.clone()));
         let (measuring, last_sync) = (Arc::default(), Arc::default());
-        Self { database, clock, checks, supervisor, readiness, answers_requests, measuring, last_sync }
+        Self {
+            database,
+            clock,
+            checks,
+            supervisor,
+            readiness,
+            writing,
+            answers_requests,
+            measuring,
+            last_sync,
+        }
     }
 
     /// Whether requests can be served now, and if not why.
@@ -132,13 +144,14 @@ impl Health {
 
     /// Measures everything once.
     pub async fn report(&self) -> HealthReport {
-        let (user_sync, database) = match self.user_sync().await {
-            Ok(sync) => (Some(sync), "healthy".to_owned()),
-            Err(error) => (None, error),
+        let (counted, unwritable) = tokio::join!(self.user_sync(), self.writing.why_unwritable());
+        let (user_sync, trouble) = match counted {
+            Ok(sync) => (Some(sync), unwritable),
+            Err(error) => (None, Some(error)),
         };
-        let mut status = user_sync.as_ref().map_or(Status::Unhealthy, overall);
+        let is_up = trouble.is_none();
+        let mut status = user_sync.as_ref().filter(|_| is_up).map_or(Status::Unhealthy, overall);
         let word = |good: bool| if good { "healthy" } else { "unhealthy" };
-        let is_up = user_sync.is_some();
         let mut services = BTreeMap::from([("database", word(is_up)), ("auth", word(is_up))]);
         let trigger = user_sync.as_ref().map(|sync| sync.trigger);
         services.insert("triggers", trigger.map_or("unknown", Trigger::as_str));
@@ -151,6 +164,7 @@ impl Health {
         services.insert("tasks", word(tasks_are_up));
         status = status.max(if tasks_are_up { Status::Healthy } else { Status::Degraded });
         let timestamp = self.clock.now().format(&Rfc3339).unwrap_or_default();
+        let database = trouble.unwrap_or_else(|| "healthy".to_owned());
         HealthReport { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
     }
 

@@ -31,13 +31,21 @@ impl Readiness {
     /// Whether this process is ready. `with_data_plane` includes the data plane, for a process that serves the
     /// data API.
     pub(crate) async fn check(&self, with_data_plane: bool) -> Finding {
+        let late = || Err(format!("database: no answer within {TIMEOUT:?}"));
+        self.in_time(with_data_plane).await.unwrap_or_else(late)
+    }
+
+    /// Why nothing can be written. No answer in time is no evidence of that, since a busy database gives none either.
+    pub(crate) async fn why_unwritable(&self) -> Option<String> {
+        let why = self.in_time(false).await?.err()?;
+        Some(why.strip_prefix("database: ").unwrap_or(&why).to_owned())
+    }
+
+    async fn in_time(&self, with_data_plane: bool) -> Option<Finding> {
         let readiness = self.clone();
         let measured = tokio::spawn(async move { readiness.current(with_data_plane).await });
-        match tokio::time::timeout(TIMEOUT, measured).await {
-            Ok(Ok(finding)) => finding,
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("database: no answer within {TIMEOUT:?}")),
-        }
+        let joined = tokio::time::timeout(TIMEOUT, measured).await.ok()?;
+        Some(joined.unwrap_or_else(|error| Err(error.to_string())))
     }
 
     /// The last finding while it is fresh, else a new one. Concurrent calls share one measurement.

@@ -2,6 +2,7 @@
 
 mod error;
 mod hook;
+mod mistake;
 mod module;
 mod route;
 mod run;
@@ -15,6 +16,7 @@ mod work;
 use rowhouse_db::migrate::Statement;
 
 pub use hook::Hook;
+pub use mistake::mistakes;
 pub use module::ProvisionModule;
 pub use run::{Provisioner, RUN, UNDO};
 pub use settings::ProvisionSettings;

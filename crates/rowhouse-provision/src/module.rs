@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_auth::HookTarget;
+use rowhouse_db::Control;
 use rowhouse_db::migrate::Statement;
 use rowhouse_jobs::builtin::Tidy;
 use rowhouse_jobs::outbound::Outbound;
+use rowhouse_kernel::Operation;
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_mail::Mailer;
 use rowhouse_module::{Assembly, BuiltInSchedule, CannotRun, JobKind, Module, ModuleFuture, SiteUrl};
 use tokio_postgres::Client;
 
 use crate::hook::Hook;
+use crate::mistake::mistakes;
 use crate::route::{ProvisionAdmin, routes};
 use crate::run::{Provisioner, RUN, UNDO};
 use crate::settings::ProvisionSettings;
@@ -73,11 +76,22 @@ impl Module for ProvisionModule {
             }
             let ages = vec![SILENCE.as_secs_f64(), settings.retention.as_secs_f64()];
             let sweep = Tidy::with(&control, "select provisioning.sweep($1)", ages);
+            warn(&control, &settings).await;
             assembly.kind(Tidy::kind(SWEEP.kind), sweep);
             assembly.schedule(SWEEP);
             assembly.admin("/tenants", routes, ProvisionAdmin { control });
             Ok(())
         })
+    }
+}
+
+/// Names what the next tenant would run into.
+async fn warn(control: &Control, settings: &Arc<ProvisionSettings>) {
+    let settings = Arc::clone(settings);
+    let find = async move |client: &Client| mistakes(client, &settings).await;
+    match control.statement(&Operation::system("provision.check"), find).await {
+        Ok(mistakes) => mistakes.iter().for_each(|mistake| tracing::warn!("{mistake}")),
+        Err(error) => tracing::warn!(%error, "whether tenants can be provisioned cannot be found out"),
     }
 }
 

@@ -120,6 +120,11 @@ begin
   if kind not in ('r', 'p') then
     raise exception using errcode = 'wrong_object_type', message = format('%s is not a table', target);
   end if;
+  if not pg_has_role((select relowner from pg_catalog.pg_class where oid = target), 'usage') then
+    raise exception using errcode = 'insufficient_privilege',
+      message = format('%s does not belong to %s', target, current_user),
+      hint = 'Run `rowhouse migrate adopt`: it makes existing tables those of the role that migrations run as.';
+  end if;
   select format_type(atttypid, atttypmod) into column_type
   from pg_catalog.pg_attribute where attrelid = target and attname = 'tenant_id' and not attisdropped;
   if column_type is null then

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse_jobs::outbound::key_mistake;
+use rowhouse_jobs::outbound::{is_open_line, key_mistake};
 use rowhouse_kernel::settings::{Check, Findings, Given, Settings, WEAK_SECRET};
 use rowhouse_kernel::{Secret, settings, words};
 use time::OffsetDateTime;
@@ -190,9 +190,7 @@ impl Check for SmsSettings {
             findings.refuse("test_otp", "known codes without an end; expected test_otp_valid_until, too");
         }
         let urls = [("twilio_url", Some(&self.twilio_url)), ("webhook_url", self.webhook_url.as_ref())];
-        for (key, _) in
-            urls.into_iter().filter(|(_, url)| url.is_some_and(|url| super::hook::is_open_line(url)))
-        {
+        for (key, _) in urls.into_iter().filter(|(_, url)| url.is_some_and(|url| is_open_line(url))) {
             findings.refuse(key, "http: to another machine than this: anybody in between could read codes");
         }
     }

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::open;
 use crate::database::DatabaseUrls;
-use crate::error::DbError;
+use crate::error::{DbError, SHARES_SESSIONS};
 use crate::flight::DataPlaneUrls;
 
 /// Poolers reuse the most recently released session; on a busy one another client may get it first, but not every time.
@@ -21,11 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum PoolerError {
     /// The pooler assigns a session per transaction or statement.
-    #[error(
-        "{setting} leads to a connection pooler that gives each transaction another session (PgBouncer's pool_mode \
-         transaction or statement), where prepared statements, LISTEN and locks are lost. Give the server's own address \
-         as db.direct_url (DATABASE_DIRECT_URL), or set pool_mode to session for this database"
-    )]
+    #[error("{setting} leads to a connection pooler that {SHARES_SESSIONS}")]
     SharedSessions {
         /// The setting at fault.
         setting: &'static str,

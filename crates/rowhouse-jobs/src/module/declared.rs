@@ -19,7 +19,7 @@ pub(super) struct Declared {
     pub(super) registry: Registry,
     schedules: Vec<BuiltInSchedule>,
     preparations: Vec<Preparation>,
-    settings: JobsSettings,
+    pub(super) settings: JobsSettings,
 }
 
 impl Declared {

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings, Following, ListenHub, follow};
 use rowhouse_http::Heartbeat;
-use rowhouse_kernel::{SharedClock, SharedRng};
+use rowhouse_kernel::{Operation, SharedClock, SharedRng};
 use rowhouse_module::{Assembly, CannotRun};
+use tokio_postgres::Client;
 
 use super::CHANNEL;
 use super::declared::{Declared, RELEASE};
 use crate::config::ConfigError;
 use crate::schedule::{self, DatabaseClock};
 use crate::settings::JobsSettings;
+use crate::sql_handler;
 use crate::{Pulse, Wake, Worker, WorkerParts};
 
 /// One connection for fetching, two for completing, one each for maintaining and for releasing what is due, one to spare.
@@ -83,6 +85,16 @@ impl Starter {
         }
     }
 
+    /// Names functions of declared kinds that jobs will not find.
+    pub(super) async fn warn_of_functions(&self) {
+        let settings = self.declared.settings.clone();
+        let find = async move |client: &Client| sql_handler::mistakes(client, &settings).await;
+        match self.control.statement(&Operation::system("jobs_check_functions"), find).await {
+            Ok(mistakes) => mistakes.iter().for_each(|mistake| tracing::warn!("{mistake}")),
+            Err(error) => tracing::warn!(%error, "whether jobs find their functions cannot be found out"),
+        }
+    }
+
     async fn write(&self) -> Result<(), ConfigError> {
         self.database_clock.measure(&self.control).await?;
         let clock: SharedClock = Arc::clone(&self.database_clock) as SharedClock;
@@ -144,7 +156,10 @@ impl Starter {
             let firing = schedule::lead(&self.control, &self.database_clock, &self.rng);
             match tokio::time::timeout(FIRE_TIMEOUT, firing).await {
                 Ok(Ok(_)) => {}
-                failed => tracing::warn!(?failed, "schedules cannot be fired"),
+                Ok(Err(error)) => tracing::warn!(%error, "schedules cannot be fired"),
+                Err(_) => tracing::warn!(
+                    "schedules cannot be fired: the database takes longer than {FIRE_TIMEOUT:?}"
+                ),
             }
         }
     }

@@ -9,6 +9,7 @@ use metrics::gauge;
 use rowhouse_db::{Control, DbError};
 use rowhouse_kernel::{Clock, Operation, SharedClock};
 use time::OffsetDateTime;
+use tokio_postgres::Client;
 
 /// Beyond this difference the process reports it and lets others fire schedules first.
 pub const MAX_SKEW: Duration = Duration::from_secs(60);
@@ -34,15 +35,9 @@ impl DatabaseClock {
     /// The database's.
     pub async fn measure(&self, control: &Control) -> Result<(), DbError> {
         let before = self.own.now();
-        let operation = Operation::system("jobs_clock");
-        let there: OffsetDateTime = control
-            .statement(&operation, async move |client| {
-                Ok::<_, DbError>(client.query_one("select clock_timestamp()", &[]).await?.get(0))
-            })
-            .await?;
-        let here = before + (self.own.now() - before) / 2;
+        let there = control.statement(&Operation::system("jobs_clock"), now).await?;
+        let difference = difference(there, before, self.own.now());
         let was_wrong = self.is_wrong();
-        let difference: time::Duration = there - here;
         let skew = i64::try_from(difference.whole_microseconds()).unwrap_or(i64::MAX);
         self.microseconds.store(skew, Ordering::Relaxed);
         gauge!("rowhouse_jobs_clock_skew_seconds").set(self.skew().as_secs_f64());
@@ -63,6 +58,31 @@ impl DatabaseClock {
     pub fn is_wrong(&self) -> bool {
         self.skew() > MAX_SKEW
     }
+}
+
+/// The database's time.
+async fn now(client: &Client) -> Result<OffsetDateTime, DbError> {
+    Ok(client.query_one("select clock_timestamp()", &[]).await?.get(0))
+}
+
+/// How far the database's clock is ahead of this machine's, which was asked before and after it.
+fn difference(there: OffsetDateTime, before: OffsetDateTime, after: OffsetDateTime) -> time::Duration {
+    there - (before + (after - before) / 2)
+}
+
+/// What is wrong with this machine's clock by the database's; nothing within [`MAX_SKEW`].
+///
+/// # Errors
+/// The database's.
+pub async fn clock_mistake(client: &Client, own: &dyn Clock) -> Result<Option<String>, DbError> {
+    let before = own.now();
+    let skew = difference(now(client).await?, before, own.now()).unsigned_abs();
+    let seconds = skew.as_secs();
+    Ok((skew > MAX_SKEW).then(|| {
+        format!(
+            "this machine's clock is {seconds} s off the database's: tokens and codes end too early or too late; set either clock"
+        )
+    }))
 }
 
 impl Clock for DatabaseClock {

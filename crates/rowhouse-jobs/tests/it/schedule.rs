@@ -312,6 +312,8 @@ async fn process_with_a_wrong_clock_lets_others_fire_first_by_the_database_clock
     harness.client.batch_execute(due).await.unwrap();
     assert_eq!(schedule::lead(&harness.control, &clock, &harness.rng).await.unwrap(), 0);
     assert!(clock.is_wrong(), "{:?}", clock.skew());
+    let said = schedule::clock_mistake(&harness.client, &*own).await.unwrap();
+    assert!(said.is_some_and(|said| said.starts_with("this machine's clock is ")));
     let overdue = "update jobs.schedules set slot = date_trunc('minute', now()), next_at = now() - interval '5 s' \
                    where name = 'due'";
     harness.client.batch_execute(overdue).await.unwrap();
@@ -326,6 +328,7 @@ async fn process_with_a_wrong_clock_lets_others_fire_first_by_the_database_clock
     harness.client.batch_execute(overdue).await.unwrap();
     own.advance(time::Duration::seconds(-570));
     assert_eq!(schedule::lead(&harness.control, &clock, &harness.rng).await.unwrap(), 1);
+    assert_eq!(schedule::clock_mistake(&harness.client, &*own).await.unwrap(), None);
     assert!(!clock.is_wrong() && clock.skew() > Duration::from_secs(20), "{:?}", clock.skew());
     let next = "select (next_at <= clock_timestamp() + interval '1 minute')::text from jobs.schedules where name = 'due'";
     assert_eq!(

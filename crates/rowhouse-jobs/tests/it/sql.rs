@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowhouse_jobs::sql_handler::SqlHandler;
-use rowhouse_jobs::{Handler, Job, JobError, JobKind, Lease, Registry};
+use rowhouse_jobs::{Handler, Job, JobError, JobKind, JobsSettings, Lease, Registry};
 use rowhouse_kernel::TenantId;
+use rowhouse_kernel::settings::{GroupSpec, Settings, Sources};
 use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -370,4 +371,23 @@ async fn cancelled_run_stops_its_statement() {
     running.look_for_cancellations().await;
     until_true(&watcher, "exists (select from jobs.dead where state = 'cancelled')").await;
     until_true(&watcher, &format!("not {waits}")).await;
+}
+
+#[tokio::test]
+async fn functions_that_jobs_would_not_find_are_named() {
+    let harness = harness().await;
+    let kind =
+        |name, function| format!("[jobs.kinds.\"a.{name}\"]\nhandler = \"sql\"\nfunction = \"{function}\"\n");
+    let toml = ["public.bump", "public.note(text)", "public.nobody", "public.secret", "public.a b"];
+    let toml: String = toml.iter().zip('a'..).map(|(function, name)| kind(name, function)).collect();
+    let settings = Settings::load(&[GroupSpec::of::<JobsSettings>()], &mut Sources::new(&toml, [])).unwrap();
+    let settings = settings.get::<JobsSettings>();
+    let found = rowhouse_jobs::sql_handler::mistakes(&harness.client, &settings).await.unwrap();
+    let starts = [
+        "jobs.kinds.\"a.c\".function: there is no function public.nobody",
+        "jobs.kinds.\"a.d\".function: jobs may not call public.secret",
+        "jobs.kinds.\"a.e\".function: ",
+    ];
+    let is_named = found.iter().zip(starts).all(|(found, start)| found.starts_with(start));
+    assert!(found.len() == starts.len() && is_named, "{found:#?}");
 }

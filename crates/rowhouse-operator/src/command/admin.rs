@@ -128,7 +128,8 @@ impl Admin {
         };
         let running = State::read(&context.project).map(|state| state.url);
         let base = context.settings()?.get::<ServerSettings>().public_url.clone().or(running);
-        let base = base.unwrap_or_default();
+        // A shell stops at it with a syntax error, where nobody has said which address is meant.
+        let base = base.unwrap_or_else(|| "https://YOUR_SERVER".to_owned());
         let (url, until) = (format!("{base}/admin/v1/bootstrap"), instant(opened.expires_at));
         let token = opened.token.expose();
         let text = format!(

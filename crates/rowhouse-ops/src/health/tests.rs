@@ -27,3 +27,23 @@ async fn slow_count_runs_once_and_the_last_result_is_reported_meanwhile() {
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     assert_eq!(client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0), 1);
 }
+
+#[tokio::test]
+async fn database_that_takes_no_writes_is_unhealthy() {
+    let db = TestDatabase::create().await;
+    let (database, _monitor) = Database::open_monitored(&db.urls, &DbSettings::default(), true).unwrap();
+    let health = Health::new(database, Arc::new(SystemClock), Vec::new(), Supervisor::default(), true);
+    until("it is healthy", LIMIT, async || health.report().await.status == Status::Healthy).await;
+    let read_only = format!(
+        "alter database {0} set default_transaction_read_only = on;
+         select pg_terminate_backend(pid) from pg_stat_activity where datname = '{0}' and pid <> pg_backend_pid()",
+        db.name
+    );
+    db.superuser().await.batch_execute(&read_only).await.unwrap();
+    let says_so = async || {
+        let report = health.report().await;
+        let parts = ["database", "auth"].map(|part| report.services[part]);
+        (report.status, report.database.as_str(), parts) == (Status::Unhealthy, "read-only", ["unhealthy"; 2])
+    };
+    until("it says that nothing can be written", LIMIT, says_so).await;
+}

@@ -52,3 +52,24 @@ async fn service_that_refuses_is_told_to_take_it_back() {
     assert_eq!(harness.shown(tenant).await["error"], json!("hook: HTTP 422: no such"));
     assert_eq!(harness.leftovers(tenant).await, "0");
 }
+
+#[tokio::test]
+async fn function_and_plan_that_do_not_exist_are_named() {
+    let harness = Harness::new(settings()).await;
+    let found = async |settings: &ProvisionSettings| {
+        let mistakes = rowhouse_provision::mistakes(&harness.client, settings).await.unwrap();
+        mistakes.iter().map(|mistake| mistake.split(';').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&settings()).await, Vec::<String>::new());
+    let wrong = ProvisionSettings {
+        hook: Some("pg-functions://postgres/public/nobody".to_owned()),
+        plan: Some("gold".to_owned()),
+        ..settings()
+    };
+    let function = "there is no function \"public\".\"nobody\"(event jsonb) returns jsonb";
+    let expected =
+        [format!("provisioning.hook: {function}"), "provisioning.plan: there is no plan \"gold\"".to_owned()];
+    assert_eq!(found(&wrong).await, expected);
+    harness.client.execute("insert into tenancy.plans (name) values ('gold')", &[]).await.unwrap();
+    assert_eq!(found(&wrong).await, expected[..1]);
+}

@@ -18,11 +18,18 @@ pub(super) fn table<T: Serialize>(columns: &[&str], rows: &[T], none: &str) -> S
     table.to_string()
 }
 
+/// Width of the names of fields, unless one is longer.
+const NARROWEST: usize = 18;
+
 /// One line per field that has a value.
 pub(super) fn fields<T: Serialize>(thing: &T) -> String {
     let fields = serde_json::to_value(thing).unwrap_or_default();
-    let fields = fields.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    let lines = fields.map(|(name, value)| format!("{:<18}{}\n", name.replace('_', " "), text(value)));
+    let has_value = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+    let fields: Vec<_> =
+        fields.as_object().into_iter().flatten().filter(|(_, value)| has_value(value)).collect();
+    let width = fields.iter().map(|(name, _)| name.len() + 2).fold(NARROWEST, usize::max);
+    let lines =
+        fields.iter().map(|(name, value)| format!("{:<width$}{}\n", name.replace('_', " "), text(value)));
     lines.collect()
 }
 
@@ -30,6 +37,21 @@ fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(list) if list.iter().all(Value::is_string) => {
+            list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn long_name_stands_apart_from_its_value() {
+        let product = json!({ "name": "app", "post_logout_redirect_uris": ["https://a", "https://b"], "redirect_uris": [], "note": null });
+        let expected = "name                       app\npost logout redirect uris  https://a, https://b\n";
+        assert_eq!(super::fields(&product), expected);
     }
 }

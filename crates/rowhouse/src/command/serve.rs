@@ -9,6 +9,8 @@ use rowhouse_db::{
     connect, migrate, require_control_sessions, require_data_sessions,
 };
 use rowhouse_http::{Server, ServerSettings, serve};
+use rowhouse_jobs::JobsSettings;
+use rowhouse_jobs::schedule::clock_mistake;
 use rowhouse_kernel::settings::{Settings, Sources};
 use rowhouse_module::{
     App, BoundListeners, CannotRun, CommandOutcome, Mode, Modules, Origin, Project, Roles, Secrets,
@@ -108,6 +110,9 @@ async fn attempt(
         );
     }
     prepare(modules, &settings, &urls).await?;
+    if !(roles(&args.roles).worker && settings.get::<JobsSettings>().workers) {
+        warn_of_clock(&urls).await?;
+    }
     start(modules, project, args, settings, urls).await
 }
 
@@ -207,13 +212,22 @@ async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) ->
     Ok(())
 }
 
+/// A worker looks at the clock again and again, and says so itself.
+async fn warn_of_clock(urls: &DatabaseUrls) -> Result<(), CannotRun> {
+    let mistake = clock_mistake(&connect(&urls.direct).await?, &*clock()).await?;
+    if let Some(mistake) = mistake {
+        tracing::warn!("{mistake}");
+    }
+    Ok(())
+}
+
 /// Binds the listener; an error names the process that uses the port.
 pub(super) async fn bind(settings: &ServerSettings) -> Result<TcpListener, CannotRun> {
     TcpListener::bind((settings.bare_host(), settings.port)).await.map_err(|error| {
         let holder = port_owner(settings.port).map(|owner| format!(" by {owner}")).unwrap_or_default();
         CannotRun::because(match error.kind() {
             std::io::ErrorKind::AddrInUse => {
-                format!("port {} is taken{holder}; choose another with --port or server.port", settings.port)
+                format!("port {} is taken{holder}; choose another with server.port (ROWHOUSE_SERVER__PORT), or with --port of `up`", settings.port)
             }
             _ => format!("cannot listen on {}: {error}", settings.authority()),
         })

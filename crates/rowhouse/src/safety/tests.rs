@@ -70,7 +70,9 @@ authenticator_service_password = "short"
 level = "debug"
 [mail]
 return_path = "bounces@shop.test"
-webhook_url = "https://shop.example/mail"
+webhook_url = "http://shop.example/mail"
+relay_host = "smtp.shop.example"
+relay_tls = "none"
 [provisioning]
 hook = "http://hooks.example"
 hook_secret = "fewer-than-32-letters-here"
@@ -101,6 +103,23 @@ fn short_signing_secret_of_a_job_handler_is_refused_in_production() {
     let kind = "[jobs.kinds.\"a.b\"]\nurl = \"https://x\"\nsecret = \"fewer-than-32-characters\"";
     let found = unsafe_settings(&groups(), &settings(&format!("{SAFE}\n{kind}")));
     assert_eq!(found, ["jobs.kinds.\"a.b\".secret: shorter than 32 characters"]);
+}
+
+#[test]
+fn plain_text_to_other_machines_is_refused_in_production() {
+    let lines = |host: &str| {
+        let mail = "transport = \"relay\"\n".to_owned()
+            + &format!("relay_tls = \"none\"\nwebhook_url = \"http://{host}/mail\"\n");
+        let secret = "secret = \"a-secret-of-more-than-32-characters\"";
+        let mail = mail + "webhook_secret = \"another-secret-of-more-than-32-characters\"";
+        let toml = SAFE.replace("transport = \"relay\"", &mail).replace("smtp.app.example", host);
+        format!("{toml}[jobs.kinds.\"a.b\"]\nurl = \"http://{host}/job\"\n{secret}")
+    };
+    assert_eq!(unsafe_settings(&groups(), &settings(&lines("127.0.0.1"))), Vec::<String>::new());
+    let found = unsafe_settings(&groups(), &settings(&lines("app.example")));
+    let mut keys: Vec<_> = found.iter().map(|reason| reason.split(": ").next().unwrap()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["jobs.kinds.\"a.b\".url", "mail.relay_tls", "mail.webhook_url"]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Checks of the database: reachable, migrated, sign-in of both logins; and notes on what it exposes.
 
-use rowhouse_db::{DbSettings, migrate};
+use rowhouse_db::{DbError, DbSettings, migrate};
 use rowhouse_isolation::{Scope, Severity, audit_read_only};
+use rowhouse_jobs::schedule::clock_mistake;
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{Project, counted};
 use rowhouse_rest::RestSettings;
@@ -9,6 +10,7 @@ use rowhouse_tenancy::user_sync::{Trigger, UserSync};
 use tokio_postgres::Client;
 
 use super::Findings;
+use crate::command::clock;
 use crate::command::migrate::{connect_project, data_plane};
 use crate::platform;
 
@@ -21,17 +23,21 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
     let is_migrated = schema.is_ok();
     found.check("database", schema);
     if is_migrated {
-        match rowhouse_auth::hook_mistakes(&client, &settings.get::<rowhouse_auth::AuthHookSettings>()).await
-        {
-            Ok(mistakes) if mistakes.is_empty() => {}
-            Ok(mistakes) => found.check("hooks", Err(mistakes.join("; "))),
-            Err(error) => found.check("hooks", Err(error.to_string())),
-        }
+        let hooks = settings.get::<rowhouse_auth::AuthHookSettings>();
+        report("hooks", rowhouse_auth::hook_mistakes(&client, &hooks).await, found);
+        let provisioning = settings.get::<rowhouse_provision::ProvisionSettings>();
+        report("provisioning", rowhouse_provision::mistakes(&client, &provisioning).await, found);
+        let jobs = settings.get::<rowhouse_jobs::JobsSettings>();
+        report("jobs", rowhouse_jobs::sql_handler::mistakes(&client, &jobs).await, found);
         found.check("sign-up", sign_up(project, &client).await);
         match deferrable_triggers(&client).await {
             Ok(named) => found.notes.extend(named),
             Err(error) => found.check("triggers", Err(error.to_string())),
         }
+    }
+    match clock_mistake(&client, &*clock()).await {
+        Ok(mistake) => found.notes.extend(mistake),
+        Err(error) => found.check("clock", Err(error.to_string())),
     }
     if let Ok(Some(urls)) = data_plane(&settings.get::<DbSettings>()) {
         let signed_in = rowhouse_db::require_sign_in(&urls).await;
@@ -54,6 +60,15 @@ async fn isolation(project: &Project, client: &Client, settings: &Settings) -> R
     match report.passes() {
         true => Ok("no errors in what the catalogs say".to_owned()),
         false => Err(format!("{errors}; run: rowhouse rls audit{}", project.dir_option())),
+    }
+}
+
+/// What settings name and the database has not; nothing is said of what is in order.
+fn report(name: &'static str, mistakes: Result<Vec<String>, DbError>, found: &mut Findings) {
+    match mistakes {
+        Ok(mistakes) if mistakes.is_empty() => {}
+        Ok(mistakes) => found.check(name, Err(mistakes.join("; "))),
+        Err(error) => found.check(name, Err(error.to_string())),
     }
 }
 

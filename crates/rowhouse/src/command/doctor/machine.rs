@@ -82,14 +82,18 @@ pub(super) fn free_ports(settings: &Settings) -> Result<String, String> {
         let port = server.port.checked_add(1).ok_or("port 65535 leaves none for PostgreSQL")?;
         wanted.push(("PostgreSQL", format!("127.0.0.1:{port}")));
     }
-    let mode = Mode::Development { api_port: server.port };
+    // In production nothing listens for captured mail.
+    let mode = match settings.is_production() {
+        true => Mode::Serve,
+        false => Mode::Development { api_port: server.port },
+    };
     let listeners = crate::modules::modules().listeners(settings, mode).map_err(|error| error.to_string())?;
     wanted.extend(listeners.into_iter().map(|listener| (listener.name, listener.address)));
     let taken: Vec<String> = wanted.iter().filter_map(|(what, address)| taken(what, address)).collect();
     let addresses: Vec<&str> = wanted.iter().map(|(_, address)| address.as_str()).collect();
     match taken.as_slice() {
         [] => Ok(format!("{} are free", addresses.join(", "))),
-        taken => Err(format!("{}; choose another with --port", taken.join(", "))),
+        taken => Err(format!("{}; choose another with server.port, or --port of `up`", taken.join(", "))),
     }
 }
 
