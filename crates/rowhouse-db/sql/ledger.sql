@@ -24,6 +24,14 @@ begin
   comment on column rowhouse.migrations.checksum is 'SHA-256 of the text, hex; a different text later is refused as drift';
   comment on column rowhouse.migrations.program_version is 'version of the program that applied it';
   comment on column rowhouse.migrations.applied_at is 'when';
+  create table rowhouse.schema_objects (
+    object text not null,
+    digest text not null,
+    constraint schema_objects_pkey primary key (object)
+  );
+  comment on table rowhouse.schema_objects is 'what the project''s schemas consist of, as its migrations left them';
+  comment on column rowhouse.schema_objects.object is 'kind and name: table public.todos';
+  comment on column rowhouse.schema_objects.digest is 'SHA-256 of its definition, hex';
   reset role;
 end
 $$;

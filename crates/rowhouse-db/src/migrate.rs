@@ -1,28 +1,36 @@
-//! The migration runner: forward-only, checksummed, applied once even if several processes start at the same time.
+//! The migration runner: checksummed, applied once even if several processes start at the same time, and taken back by files
+//! of the project.
 //!
 //! Platform migrations come embedded from the crates; project migrations from the project's folder. Their content is
 //! left to the crates and the project.
 
+mod down;
 mod error;
 mod extension;
 mod follow;
 mod ledger;
 mod lock;
+mod object;
 mod run;
 mod script;
 mod source;
+mod verify;
 mod watch;
 
 use tokio_postgres::Client;
 
+pub use down::{DownTarget, plan_down, take_back};
 pub use error::{MigrateError, RefusedStatement};
 pub use extension::create_extensions;
 pub use follow::{Process, database_time, wait_for_processes};
 pub use lock::exclusive;
+pub use object::{ObjectChange, SchemaDrift};
 pub use source::{Migration, SourceError, Statement, read_project};
+pub use verify::{Condition, Verified, verify};
 pub use watch::watched;
 
 use crate::migrate::ledger::{Applied, MigrationKind};
+use crate::migrate::run::Direction;
 
 /// One step of a finished run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -110,6 +118,7 @@ pub async fn apply_project(client: &Client, migrations: &[Migration]) -> Result<
     exclusive(client, async || {
         checked(client, MigrationKind::Project, migrations).await?;
         create_extensions(client, migrations).await?;
+        object::record_given(client).await?;
         let steps = apply(client, MigrationKind::Project, migrations).await?;
         if !steps.is_empty() {
             client.batch_execute("notify pgrst, 'reload schema'").await?;
@@ -131,7 +140,7 @@ pub async fn apply_seed(client: &Client, seed: Option<String>) -> Result<bool, M
             return Ok(false);
         }
         seed.check()?;
-        run::all(client, MigrationKind::Seed, std::iter::once(&seed)).await?;
+        run::all(client, MigrationKind::Seed, Direction::Up, std::iter::once(&seed)).await?;
         Ok(!seed.sql.is_empty())
     })
     .await
@@ -143,7 +152,7 @@ async fn apply(
     migrations: &[Migration],
 ) -> Result<Vec<Step>, MigrateError> {
     let applied = checked(client, kind, migrations).await?;
-    run::all(client, kind, pending(migrations, &applied)).await
+    run::all(client, kind, Direction::Up, pending(migrations, &applied)).await
 }
 
 /// The applied migrations, if they agree with `migrations` and the rest can be applied.

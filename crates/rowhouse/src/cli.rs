@@ -195,6 +195,36 @@ pub enum MigrateCommand {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Write an empty migration with a commented head
+    #[command(after_help = "Example:\n  rowhouse migrate new add_due_date")]
+    New {
+        /// What it does: letters, digits and underscores
+        name: String,
+    },
+    /// Take back the newest migration, by its .down.sql file
+    #[command(
+        after_help = "Example:\n  rowhouse migrate down --dry-run\n  rowhouse migrate down --to 20261120093000_todos --yes"
+    )]
+    Down {
+        /// How many migrations, the newest first
+        #[arg(long, default_value_t = 1, conflicts_with = "to")]
+        steps: usize,
+        /// Take back every migration that was applied after this one
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
+        /// Print the SQL that would run and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Agree that what the migrations brought is lost, rows included
+        #[arg(long)]
+        yes: bool,
+        /// Do not wait until the running processes serve the new schema
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Check that all is applied, conditions hold, and nothing was changed beside the migrations
+    #[command(after_help = "Example:\n  rowhouse migrate verify --json")]
+    Verify,
     /// Change the owner of existing tables to the role that migrations run as
     #[command(after_help = "Example:\n  rowhouse migrate adopt --dry-run\n  rowhouse migrate adopt --yes")]
     Adopt(AdoptArgs),

@@ -67,6 +67,17 @@ pub enum MigrateError {
         /// What PostgreSQL said.
         cause: DbError,
     },
+    /// A migration that is to be taken back has no file that does it.
+    #[error(
+        "project migration {0} has no way back: write {1} beside it, or undo what it did in a new migration; nothing was taken back"
+    )]
+    NoWayBack(String, String),
+    /// The migration that is to stay is not applied.
+    #[error("project migration {0} is not applied; `rowhouse migrate status` lists those that are")]
+    NotApplied(String),
+    /// A file of the project cannot be read.
+    #[error(transparent)]
+    Source(#[from] super::SourceError),
     /// PostgreSQL refused a statement.
     #[error(transparent)]
     Failed(Box<RefusedStatement>),

@@ -78,3 +78,13 @@ pub(super) async fn record(
     let version = env!("CARGO_PKG_VERSION");
     client.execute(sql, &[&kind.as_str(), &migration.name, &migration.checksum(), &version]).await.map(drop)
 }
+
+/// Of a migration that has been taken back.
+pub(super) async fn remove(
+    client: &Client,
+    kind: MigrationKind,
+    name: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let sql = "delete from rowhouse.migrations where kind = $1 and name = $2";
+    client.execute(sql, &[&kind.as_str(), &name]).await.map(drop)
+}

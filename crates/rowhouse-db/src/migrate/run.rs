@@ -6,7 +6,9 @@ use tokio_postgres::Client;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use super::ledger::{self, MigrationKind};
+use super::object;
 use super::script::{Command, split};
+use super::source::DOWN;
 use super::{MigrateError, Migration, RefusedStatement, Step};
 use crate::session::{SET_SEARCH_PATH, SET_STANDARD_STRINGS};
 
@@ -16,6 +18,13 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_ATTEMPTS: u32 = 20;
 /// Between attempts, requests that have queued behind it proceed.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// Whether a file applies a migration or takes one back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Up,
+    Down,
+}
 
 /// Why and where a migration failed.
 struct Stop {
@@ -49,16 +58,17 @@ impl Stop {
     }
 }
 
-/// Applies `migrations` in order.
+/// Runs `migrations` in order.
 pub(super) async fn all<'a>(
     client: &Client,
     kind: MigrationKind,
+    direction: Direction,
     migrations: impl Iterator<Item = &'a Migration>,
 ) -> Result<Vec<Step>, MigrateError> {
     let mut steps: Vec<Step> = Vec::new();
     for migration in migrations {
         let started = Instant::now();
-        if let Err(stop) = attempts(client, kind, migration).await {
+        if let Err(stop) = attempts(client, kind, direction, migration).await {
             return Err(MigrateError::Failed(Box::new(RefusedStatement {
                 name: migration.name.clone(),
                 line: stop.line,
@@ -69,16 +79,22 @@ pub(super) async fn all<'a>(
             })));
         }
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(kind = kind.as_str(), name = migration.name, millis, "migration applied");
+        let what = if direction == Direction::Up { "applied" } else { "taken back" };
+        tracing::info!(kind = kind.as_str(), name = migration.name, millis, "migration {what}");
         steps.push(Step { name: migration.name.clone(), millis: Some(millis) });
     }
     Ok(steps)
 }
 
-async fn attempts(client: &Client, kind: MigrationKind, migration: &Migration) -> Result<(), Stop> {
+async fn attempts(
+    client: &Client,
+    kind: MigrationKind,
+    direction: Direction,
+    migration: &Migration,
+) -> Result<(), Stop> {
     let mut attempt = 1;
     loop {
-        let Err(stop) = once(client, kind, migration).await else { return Ok(()) };
+        let Err(stop) = once(client, kind, direction, migration).await else { return Ok(()) };
         // Outside a transaction this is a warning, nothing more; a lost connection has rolled back already.
         let _ended_already = client.batch_execute(&format!("rollback; {}", clear())).await;
         if attempt == MAX_ATTEMPTS || !migration.is_transactional() || !stop.is_retryable() {
@@ -91,14 +107,22 @@ async fn attempts(client: &Client, kind: MigrationKind, migration: &Migration) -
     }
 }
 
-async fn once(client: &Client, kind: MigrationKind, migration: &Migration) -> Result<(), Stop> {
+async fn once(
+    client: &Client,
+    kind: MigrationKind,
+    direction: Direction,
+    migration: &Migration,
+) -> Result<(), Stop> {
     let is_transactional = migration.is_transactional();
     let (begin, commit) = if is_transactional { (begin(), "commit;") } else { (String::new(), "") };
-    client.batch_execute(&format!("{begin} {}; set role {}", search_path(kind), kind.role())).await?;
+    client.batch_execute(&format!("{begin} {SET_SEARCH_PATH}")).await?;
+    let is_project = kind == MigrationKind::Project;
+    let before = if is_project { Some(object::current(client).await?) } else { None };
+    client.batch_execute(&format!("{}; set role {}", search_path(kind), kind.role())).await?;
     for command in split(&migration.sql) {
         client.batch_execute(command.text).await.map_err(|error| Stop::at(command, error))?;
     }
-    if kind == MigrationKind::Project {
+    if is_project {
         let close = include_str!("../../sql/close_definers.sql");
         client.batch_execute(&format!("set role {}; {close}", kind.role())).await?;
     }
@@ -108,8 +132,19 @@ async fn once(client: &Client, kind: MigrationKind, migration: &Migration) -> Re
     }
     // Settings that a migration leaves in the session must affect neither its record nor the next migration.
     client.batch_execute(&clear()).await?;
-    ledger::record(client, kind, migration).await?;
+    match direction {
+        Direction::Up => ledger::record(client, kind, migration).await?,
+        Direction::Down => ledger::remove(client, kind, &forward_name(&migration.name)).await?,
+    }
+    if let Some(before) = before {
+        object::record(client, &before, &object::current(client).await?).await?;
+    }
     Ok(client.batch_execute(&format!("{commit} {}", clear())).await?)
+}
+
+/// The name of the migration that this file takes back.
+fn forward_name(name: &str) -> String {
+    name.strip_suffix(DOWN).map_or_else(|| name.to_owned(), |stem| format!("{stem}.sql"))
 }
 
 /// The platform's migrations qualify every name, and a better match in a schema of the project must not replace

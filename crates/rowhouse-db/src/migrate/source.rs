@@ -15,6 +15,9 @@ pub struct Migration {
     pub sql: String,
 }
 
+/// The end of the name of a file that takes a migration back.
+pub(super) const DOWN: &str = ".down.sql";
+
 /// Prefix of directives in the comments at a file's head.
 const DIRECTIVE: &str = "-- rowhouse:";
 
@@ -76,13 +79,21 @@ impl Migration {
         self.directives().filter_map(|(_, words)| words.strip_prefix("extension ")).map(str::trim)
     }
 
+    /// Conditions in SQL that are to be true once it is applied: `-- rowhouse: verify not exists (select from todos where title is null)`.
+    pub fn conditions(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.directives().filter_map(|(line, words)| Some((line, words.strip_prefix("verify ")?.trim())))
+    }
+
     /// Refuses text that cannot be run as a migration.
     pub(super) fn check(&self) -> Result<(), MigrateError> {
         let unrunnable = |line, reason| MigrateError::Unrunnable { name: self.name.clone(), line, reason };
         for (line, words) in self.directives() {
             let extension = words.strip_prefix("extension ").map(str::trim);
-            if words != "no-transaction" && !extension.is_some_and(is_extension_name) {
-                let reason = format!("`{DIRECTIVE} {words}` is neither no-transaction nor extension NAME");
+            let is_known = words == "no-transaction" || words.starts_with("verify ");
+            if !is_known && !extension.is_some_and(is_extension_name) {
+                let reason = format!(
+                    "`{DIRECTIVE} {words}` is neither no-transaction nor extension NAME nor verify CONDITION"
+                );
                 return Err(unrunnable(line, reason));
             }
         }
@@ -122,7 +133,7 @@ pub fn read_project(folder: &Path) -> Result<Vec<Migration>, SourceError> {
     for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
         let path = entry.map_err(unreadable(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !name.ends_with(".sql") || name.ends_with(".down.sql") {
+        if !name.ends_with(".sql") || name.ends_with(DOWN) {
             continue;
         }
         if !is_well_named(&name) {
@@ -135,6 +146,20 @@ pub fn read_project(folder: &Path) -> Result<Vec<Migration>, SourceError> {
     match migrations.windows(2).find(|pair| pair[0].name[..14] == pair[1].name[..14]) {
         Some(pair) => Err(SourceError::SameTime(pair[0].name.clone(), pair[1].name.clone())),
         None => Ok(migrations),
+    }
+}
+
+/// What takes a migration back: the file `…name.down.sql` beside `…name.sql`, if there is one.
+///
+/// # Errors
+/// [`SourceError::Unreadable`].
+pub(super) fn read_down(folder: &Path, name: &str) -> Result<Option<Migration>, SourceError> {
+    let name = format!("{}{DOWN}", name.trim_end_matches(".sql"));
+    let path = folder.join(&name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(Migration::new(name, &text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SourceError::Unreadable(path.display().to_string(), error)),
     }
 }
 

@@ -1,7 +1,12 @@
 //! `migrate`: status and applying of migrations.
 
+mod back;
+mod new;
+mod verify;
+
 use std::time::Duration;
 
+use rowhouse_db::migrate::DownTarget;
 use rowhouse_db::{BootstrapError, DataPlaneUrls, DbSettings, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::Secret;
 use rowhouse_module::{CannotRun, CommandOutcome, Project, Secrets, State};
@@ -46,6 +51,12 @@ pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<C
         MigrateCommand::Status => status(project).await,
         MigrateCommand::Up { dry_run: true, .. } => dry_run(project).await,
         MigrateCommand::Up { yes, no_wait, .. } => up(project, *yes, !no_wait).await,
+        MigrateCommand::New { name } => new::run(project, name, super::clock().now()),
+        MigrateCommand::Down { steps, to, dry_run, yes, no_wait } => {
+            let target = to.clone().map_or(DownTarget::Steps(*steps), DownTarget::To);
+            back::run(project, &target, back::Consent { dry_run: *dry_run, yes: *yes, wait: !no_wait }).await
+        }
+        MigrateCommand::Verify => verify::run(project).await,
         MigrateCommand::Adopt(args) => adopt(project, args).await,
         MigrateCommand::Passwords { yes } => passwords(project, *yes).await,
     }
@@ -83,13 +94,23 @@ async fn up(project: &Project, yes: bool, wait: bool) -> Result<CommandOutcome, 
     let watcher = connect_project(project).await?;
     let work = apply(project, &client, &migrations, yes);
     let steps = migrate::watched(&client, &watcher, stopped(), work).await?;
+    finished(&client, "applied", &steps, wait).await
+}
+
+/// What was done, once every running process serves the new schema. Exit code 1 if one does not.
+async fn finished(
+    client: &Client,
+    done: &'static str,
+    steps: &[migrate::Step],
+    wait: bool,
+) -> Result<CommandOutcome, CannotRun> {
     let behind = match wait && !steps.is_empty() {
-        true => migrate::wait_for_processes(&client, FOLLOW_LIMIT).await?,
+        true => migrate::wait_for_processes(client, FOLLOW_LIMIT).await?,
         false => Vec::new(),
     };
     let mut text: String = steps
         .iter()
-        .map(|step| format!("applied {} ({} ms)\n", step.name, step.millis.unwrap_or(0)))
+        .map(|step| format!("{done} {} ({} ms)\n", step.name, step.millis.unwrap_or(0)))
         .collect();
     for process in &behind {
         text.push_str(&format!(
@@ -97,8 +118,8 @@ async fn up(project: &Project, yes: bool, wait: bool) -> Result<CommandOutcome, 
             process.pid, process.host
         ));
     }
-    let json = json!({ "applied": steps, "behind": behind });
-    Ok(CommandOutcome { yes: behind.is_empty(), json, text: format!("{text}{} applied", steps.len()) })
+    let json = json!({ done.replace(' ', "_"): steps, "behind": behind });
+    Ok(CommandOutcome { yes: behind.is_empty(), json, text: format!("{text}{} {done}", steps.len()) })
 }
 
 /// Completes on a signal that ends the command.

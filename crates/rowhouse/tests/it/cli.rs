@@ -3,6 +3,7 @@
 mod document;
 mod ending;
 mod life;
+mod migrate;
 mod users;
 
 use std::net::TcpListener;
