@@ -34,6 +34,11 @@ declare
 begin
   for found in select distinct u.routine from auth.unconfined_triggers() u where u.routine is not null loop
     execute format('alter function %s security definer', found.routine);
+    -- It has the owner's rights from now on; a function that policies call stays executable, since readers call it.
+    if not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_policy'::regclass
+        and d.refclassid = 'pg_proc'::regclass and d.refobjid = found.routine) then
+      execute format('revoke execute on function %s from public, anon, authenticated', found.routine);
+    end if;
     confined := confined + 1;
   end loop;
   for found in

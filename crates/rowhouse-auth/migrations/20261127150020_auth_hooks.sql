@@ -50,13 +50,15 @@ begin
       message = format('%I may not change the hook''s function %s; run: alter function %2$s owner to rowhouse_project', current_user, routine);
   end if;
   execute format('alter function %s security definer', routine);
+  -- It takes whatever event it is given for true, so that no client may call it.
+  execute format('revoke execute on function %s from public, anon, authenticated', routine);
   if not exists (
     select from pg_proc p, unnest(p.proconfig) as c (setting) where p.oid = routine and c.setting like 'search\_path=%') then
     execute format('alter function %s set search_path = public, extensions, pg_temp', routine);
   end if;
 end
 $$;
-comment on function auth.confine_hook(text) is 'Makes the function of a hook run as its owner; called after project migrations.';
+comment on function auth.confine_hook(text) is 'Makes the function of a hook run as its owner, closed to clients; called after project migrations.';
 
 create function auth.call_hook(named text, event jsonb) returns jsonb
 language plpgsql set search_path = pg_catalog, pg_temp as $$

@@ -3,13 +3,14 @@
 
 use rowhouse_db::{DbError, Transaction};
 use rowhouse_http::limit::RateReport;
-use rowhouse_kernel::Origin;
+use rowhouse_kernel::{AUTHENTICATED, Origin};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::Auth;
 use crate::fault::Fault;
 use crate::flow::session::Grant;
+use crate::model::User;
 use crate::request::Client;
 use crate::store::impersonation::{self as store, NewActing};
 use crate::store::user;
@@ -31,7 +32,7 @@ impl OpenedImpersonation {
 /// Why a session is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ImpersonationError {
-    /// The user is deleted or banned.
+    /// The user is deleted or banned, or has another role than `authenticated`.
     #[error("the user cannot sign in")]
     NotLive,
     /// The database's part.
@@ -64,7 +65,9 @@ impl Auth {
     ) -> Result<OpenedImpersonation, ImpersonationError> {
         let now = self.now();
         let row = user::find(tx, new.user).await?;
-        let user = row.map(|row| row.user).filter(|user| user.deleted_at.is_none() && !user.is_banned(now));
+        let may_sign_in =
+            |user: &User| user.role == AUTHENTICATED && user.deleted_at.is_none() && !user.is_banned(now);
+        let user = row.map(|row| row.user).filter(may_sign_in);
         let user = user.ok_or(ImpersonationError::NotLive)?;
         let acting = NewActing { session: self.new_id(), claim: self.new_id(), new };
         let opened = store::open(tx, &acting, &client(origin), now).await?;

@@ -114,4 +114,8 @@ pub const MIGRATIONS: &[rowhouse_db::migrate::Statement] = &[
         "20261128111900_auth_impersonation.sql",
         include_str!("../migrations/20261128111900_auth_impersonation.sql"),
     ),
+    (
+        "20261128120000_auth_account_changes.sql",
+        include_str!("../migrations/20261128120000_auth_account_changes.sql"),
+    ),
 ];

@@ -84,6 +84,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   delete from auth.flow_state f where f.linking_target_id = any (p_users) or f.user_id = any (p_users);
   delete from auth.oauth_authorizations a where a.user_id = any (p_users) and a.consumed_at is null;
+  delete from auth.one_time_tokens t where t.user_id = any (p_users);
   return query
     with gone as (delete from auth.sessions s where s.user_id = any (p_users) returning s.user_id)
     select p.id, (select count(*)::int from gone g where g.user_id = p.id) from unnest(p_users) p (id);

@@ -72,7 +72,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     when p_impersonation.redeemed_at is not null
       and not exists (select from auth.sessions s where s.id = p_impersonation.session_id) then 'signed_out'
     when coalesce(tenancy.operator_role(p_impersonation.operator_id), '') not in ('super_admin', 'support')
-      or tenancy.operator_role(p_impersonation.user_id) is not null then 'revoked'
+      or tenancy.operator_role(p_impersonation.user_id) is not null
+      or not exists (select from auth.users u where u.id = p_impersonation.user_id and u.role = 'authenticated'
+        and u.deleted_at is null and (u.banned_until is null or u.banned_until <= p_at)) then 'revoked'
   end
 $$;
 comment on function operators.lapse(operators.impersonations, timestamptz) is 'Why an impersonation is over by itself; null while it runs.';
@@ -141,3 +143,20 @@ comment on function operators.on_suspended() is 'Ends impersonations by and of a
 revoke execute on function operators.on_suspended() from public;
 create trigger on_suspended after insert or update on operators.suspensions
   for each row execute function operators.on_suspended();
+
+-- Bans, deletions and roles are also written without a suspension: over /auth/v1/admin, and by SQL.
+create function operators.on_account_changed() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform operators.end_impersonation(i, operators.lapse(i, clock_timestamp())) from operators.impersonations i
+  where (i.operator_id = new.id or i.user_id = new.id) and i.ended_at is null and operators.lapse(i, clock_timestamp()) is not null;
+  return null;
+end
+$$;
+comment on function operators.on_account_changed() is
+  'Ends impersonations by an operator who is banned or deleted, and of a user who is, or who has another role than authenticated.';
+revoke execute on function operators.on_account_changed() from public;
+create trigger on_account_changed_for_impersonations after update of banned_until, deleted_at, role on auth.users for each row
+  when (new.banned_until is distinct from old.banned_until or new.deleted_at is distinct from old.deleted_at
+    or new.role is distinct from old.role)
+  execute function operators.on_account_changed();

@@ -154,14 +154,15 @@ pub async fn require(
     scope: Scope,
     permission: Permission,
 ) -> Result<(), PermissionError> {
-    if caller.is_service() {
+    let is_acting = caller.impersonation().is_some();
+    if caller.is_service() && !is_acting {
         return Ok(());
     }
     let denied = || match scope {
         Scope::Installation => PermissionError::OperatorsOnly,
         Scope::Organization(_) | Scope::Tenant(_) => PermissionError::Denied(permission),
     };
-    if permission.outlasts() && caller.impersonation().is_some() {
+    if permission.outlasts() && is_acting {
         return Err(denied());
     }
     let (sql, id) = match (caller.user, caller.api_key) {

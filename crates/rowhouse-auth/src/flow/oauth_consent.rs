@@ -2,6 +2,7 @@
 
 use rowhouse_crypto::OpaqueSecret;
 use rowhouse_db::Transaction;
+use rowhouse_kernel::AUTHENTICATED;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,6 +21,9 @@ use crate::store::{oauth_client, oauth_consent, user};
 const LONGEST_NAME: usize = 64;
 /// The application is a product's.
 const NOT_ENTITLED: &str = "The user is not entitled to this product";
+
+/// An application gets a user's rights, never those of a role that bypasses row-level security.
+const NOT_OF_A_USER: &str = "Only users of the role authenticated can authorize applications";
 
 /// Why there is nothing to decide, or no decision.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,9 @@ pub(crate) async fn show(
         if asked.user.is_none() {
             oauth_authorization::claim(tx, asked.id, user).await?;
         }
+        if pending.question.user.role != AUTHENTICATED {
+            return Ok(Shown::Answered(refuse(&service, tx, asked, NOT_OF_A_USER).await?));
+        }
         if !oauth_consent::enter(tx, user, asked.client).await? {
             return Ok(Shown::Answered(refuse(&service, tx, asked, NOT_ENTITLED).await?));
         }
@@ -114,6 +121,9 @@ pub(crate) async fn decide(
         asked.user.ok_or(ConsentError::NotFound)?;
         if decision == Decision::Deny {
             return refuse(&service, tx, asked, "User denied the request").await;
+        }
+        if pending.question.user.role != AUTHENTICATED {
+            return refuse(&service, tx, asked, NOT_OF_A_USER).await;
         }
         if !oauth_consent::enter(tx, caller.user.0, asked.client).await? {
             return refuse(&service, tx, asked, NOT_ENTITLED).await;

@@ -65,7 +65,8 @@ pub(crate) struct UserChange {
     pub(crate) banned_until: Option<Option<OffsetDateTime>>,
 }
 
-/// Applies a change; a new password also lifts a lock.
+/// Applies a change. A new password also lifts a lock, and ends what was begun under the old one: links and codes that were
+/// sent, and addresses and numbers that wait to be confirmed (as GoTrue does).
 pub(crate) async fn update(
     client: &Client,
     id: Uuid,
@@ -75,7 +76,9 @@ pub(crate) async fn update(
     let sql = "with person as (
                  update auth.users set
                    email = coalesce($2, email),
-                   email_change = case when $2 is not null then '' else coalesce($3, email_change) end,
+                   email_change = case when $2 is not null then '' when $3 is not null then $3
+                     when $5::text is not null then '' else email_change end,
+                   phone_change = case when $5::text is not null then '' else phone_change end,
                    email_confirmed_at = case when $4 then coalesce(email_confirmed_at, $11) else email_confirmed_at end,
                    encrypted_password = coalesce($5, encrypted_password),
                    raw_user_meta_data = coalesce($6, raw_user_meta_data),
@@ -84,6 +87,8 @@ pub(crate) async fn update(
                    banned_until = case when $9 then $10 else banned_until end,
                    updated_at = $11
                  where id = $1
+               ), letters as (
+                 delete from auth.one_time_tokens where user_id = $1 and $5::text is not null
                ), unlocked as (
                  delete from auth.signin_failures where user_id = $1 and $5::text is not null
                )

@@ -202,3 +202,25 @@ async fn hook_that_refuses_does_not_tell_that_the_address_is_unknown() {
     assert_eq!(app.post("/otp", json!({ "email": "a@example.com" })).await.ok(), json!({}));
     assert_eq!(app.mails().await.len(), before + 1);
 }
+
+/// Whoever had the old password may have asked for them, as GoTrue's `User.UpdatePassword` says.
+#[tokio::test]
+async fn new_password_ends_letters_that_were_sent_before() {
+    let app = App::start().await;
+    let person = app.sign_up("a@example.com").await;
+    for by_admin in [false, true] {
+        app.pass(std::time::Duration::from_secs(3600));
+        app.post("/otp", json!({ "email": "a@example.com" })).await.ok();
+        let code = app.mail_to("a@example.com").await.code();
+        let password = json!({ "password": format!("another horse battery {by_admin}") });
+        if by_admin {
+            let key = app.service_key.clone();
+            let path = format!("/admin/users/{}", person.id());
+            app.put_as(&path, &key, password).await.ok();
+        } else {
+            let now = app.password("a@example.com", PASSWORD).await.ok();
+            app.put_as("/user", now["access_token"].as_str().unwrap(), password).await.ok();
+        }
+        app.verify("magiclink", "a@example.com", &code).await.is(403, "otp_expired");
+    }
+}

@@ -66,8 +66,9 @@ impl ServiceKey {
         if identity.caller().is_ok_and(|caller| !(caller.is_service() || is_stranger(caller))) {
             return Err(ServiceKeyError::NotService);
         }
-        LiveCaller::require(identity, control, origin).await?;
-        Ok(Self(()))
+        let live = LiveCaller::require(identity, control, origin).await?;
+        // An operator who acts as somebody has no rights beyond a user's.
+        if live.impersonation().is_some() { Err(ServiceKeyError::NotService) } else { Ok(Self(())) }
     }
 }
 

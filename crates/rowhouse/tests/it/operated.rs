@@ -2,6 +2,7 @@
 
 mod acting;
 mod bulk;
+mod changed;
 mod confined;
 mod crowd;
 mod doctor;

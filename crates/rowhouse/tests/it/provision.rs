@@ -43,6 +43,16 @@ async fn ended(app: &TestApp, path: &str, status: &str) -> Value {
 }
 
 #[tokio::test]
+async fn function_of_the_hook_is_not_for_clients_to_call() {
+    let (app, owner) = start(settings(), Roles::ALL).await;
+    let body = json!({ "event": { "type": "undo" } });
+    for (token, status) in [(&app.anon_key, 401), (&owner.token, 403)] {
+        let answer = app.post(token, "/rest/v1/rpc/refuse_tenant", body.clone()).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn tenant_made_over_the_api_is_provisioned() {
     let (app, owner) = start(settings(), Roles::ALL).await;
     let made = create(&app, &owner).await;

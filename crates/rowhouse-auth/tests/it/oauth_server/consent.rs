@@ -169,3 +169,22 @@ async fn first_factor_ends_sessions_of_applications_from_before() {
     authenticator.verify(&app, &person).await.ok();
     is_oauth_error(&user_info(&app, tokens["access_token"].as_str().unwrap()).await, 401, "invalid_token");
 }
+
+/// `service_role` bypasses row-level security: an application would have all tenants' rows.
+#[tokio::test]
+async fn application_gets_nothing_of_who_has_another_role() {
+    let app = start().await;
+    let person = app.sign_up("ann@example.com").await;
+    let shop = Shop::public(&app).await;
+    let code = shop.code(&app, &person, "email").await;
+    let tokens = shop.exchange(&app, &code).await.ok();
+    let promote = "update auth.users set role = 'service_role'";
+    app.sql().await.batch_execute(promote).await.unwrap();
+    let refresh =
+        [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+    assert_eq!(shop.token(&app, &refresh).await.status, 400, "its session is over");
+    let person = app.sign_in("ann@example.com").await;
+    let answer = show(&app, &person, &shop.ask(&app, "email").await).await.ok();
+    let back = Url::parse(answer["redirect_url"].as_str().unwrap()).unwrap();
+    assert_eq!(parameter(&back, "error").as_deref(), Some("access_denied"));
+}

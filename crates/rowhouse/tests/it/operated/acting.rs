@@ -18,27 +18,27 @@ fn asked(user: &SignedIn) -> Value {
 
 impl Harness {
     /// What was begun.
-    async fn begin(&self, operator: &SignedIn) -> Value {
+    pub(super) async fn begin(&self, operator: &SignedIn) -> Value {
         let answer = self.post(operator, PATH, asked(&self.customer)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
         answer.json()
     }
 
-    async fn redeem(&self, code: &Value) -> (StatusCode, Value) {
+    pub(super) async fn redeem(&self, code: &Value) -> (StatusCode, Value) {
         let path = "/admin/v1/impersonations/redeem";
         let answer = self.app.post(&self.app.anon_key, path, json!({ "code": code })).await;
         (answer.status, answer.json())
     }
 
     /// The id of an impersonation and its session.
-    async fn act(&self, operator: &SignedIn) -> (String, SignedIn) {
+    pub(super) async fn act(&self, operator: &SignedIn) -> (String, SignedIn) {
         let begun = self.begin(operator).await;
         let (status, session) = self.redeem(&begun["code"]).await;
         assert_eq!(status, StatusCode::OK, "{session}");
         (begun["id"].as_str().unwrap().to_owned(), SignedIn::from(&session))
     }
 
-    async fn end_reason(&self, id: &str) -> Value {
+    pub(super) async fn end_reason(&self, id: &str) -> Value {
         self.value(&format!("select end_reason from operators.impersonations where id = '{id}'")).await
     }
 }
