@@ -128,8 +128,18 @@ $$;
 comment on function audit.organization_of(uuid) is 'The organization that a tenant belongs to; null if there is none.';
 revoke execute on function audit.organization_of(uuid) from public;
 
+-- Whether who acts belongs to the tenant that the caller's token names. A hook: the schema of tenants writes the body.
+create function audit.acts_in(actor text, tenant uuid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select true
+$$;
+comment on function audit.acts_in(text, uuid) is
+  'Whether an actor belongs to a tenant at this moment; true for who is no user.';
+revoke execute on function audit.acts_in(text, uuid) from public;
+
 -- Writes an entry; PL/pgSQL keeps the plan, which an SQL function makes anew. Who and why come from the transaction's settings (rowhouse.actor and others), which the program sets
--- with every named transaction; without them it is direct SQL of the login. Where the writer names the organization, the
+-- with every named transaction; without them it is direct SQL of the login. The token's tenant counts while the actor belongs to
+-- it: who has left writes nothing into its log, and is not watched there. Where the writer names the organization, the
 -- tenant of the caller's token says nothing about the target and is left out.
 create function audit.write(
   source text, action text, target_kind text, target_id text,
@@ -145,7 +155,8 @@ begin
     coalesce($8, case when said.tenant is not null then audit.organization_of(said.tenant) end), said.tenant, $3, $4,
     coalesce($7, (said.origin ->> 'address')::inet), left(said.origin ->> 'user_agent', 512), $5
   from (
-    select known.origin, case when $8 is null then coalesce($6, (known.origin ->> 'tenant')::uuid) else $6 end as tenant
+    select known.origin, case when $6 is not null or $8 is not null then $6
+        when audit.acts_in(known.origin ->> 'actor', (known.origin ->> 'tenant')::uuid) then (known.origin ->> 'tenant')::uuid end as tenant
     from (select coalesce(
       (select o.origin from audit.origins o
        where o.transaction_id = pg_current_xact_id_if_assigned() and o.began_at = transaction_timestamp()),

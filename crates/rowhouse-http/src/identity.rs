@@ -3,12 +3,14 @@
 mod api_key;
 mod foreign;
 mod live_caller;
+mod proven_live;
 mod role_path;
 mod service_key;
 
 pub use api_key::{ApiKeys, PresentedKey};
 pub use foreign::ForeignTokens;
 pub use live_caller::{LiveCaller, LiveCallerError};
+pub use proven_live::ProvenLive;
 pub use service_key::{ServiceKey, ServiceKeyError};
 
 use std::sync::Arc;

@@ -22,8 +22,8 @@ pub use deadline::Deadline;
 pub use dialect::{Dialect, Fault};
 pub use gate::{Closed, Gate, RouteGate};
 pub use identity::{
-    ApiKeys, CallerResolver, ForeignTokens, Identity, LiveCaller, LiveCallerError, PresentedKey, ServiceKey,
-    ServiceKeyError,
+    ApiKeys, CallerResolver, ForeignTokens, Identity, LiveCaller, LiveCallerError, PresentedKey, ProvenLive,
+    ServiceKey, ServiceKeyError,
 };
 pub use json::{JsonError, read_object, without_type_names};
 pub use layer::{Layers, RequestId, VerifyTime, observe};

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
-use rowhouse_db::DataPlane;
 use rowhouse_db::flight::RequestContext;
-use rowhouse_http::{ClientAddress, Closed, Deadline};
+use rowhouse_db::{DataPlane, DbError};
+use rowhouse_http::{ClientAddress, Closed, Deadline, ProvenLive};
 
 use crate::admit::Admitted;
 use crate::body::RequestBody;
@@ -22,7 +22,7 @@ use crate::cache::SchemaCache;
 use crate::error::{Error, ErrorResponse};
 use crate::import::Import;
 use crate::limit::LimitSources;
-use crate::parse::{Incoming, parse};
+use crate::parse::{Incoming, RequestError, parse};
 use crate::plan::{self, Plan};
 use crate::prepare::Prepared;
 use crate::respond::QueryOutcome;
@@ -30,6 +30,9 @@ use crate::run::{self, Task};
 use crate::settings::RestSettings;
 use crate::timing::Timing;
 use crate::{context, import, openapi, respond};
+
+/// SQLSTATEs of a session, a tenant or a role that the token names and that are over.
+const SESSION_ENDED: [&str; 2] = ["RH401", "RH403"];
 
 /// State of the data API.
 #[derive(Clone)]
@@ -85,6 +88,10 @@ async fn handle(State(rest): State<Rest>, request: Request<Body>) -> Response {
 
 /// The stages of a request: admit, prepare, execute, respond.
 async fn answer(rest: &Rest, head: &Parts, body: Body, timing: &mut Timing) -> Result<Response, Error> {
+    if path(head).contains("//") {
+        // The router ignores a doubled slash, which would lead past what is closed at the path without it.
+        return Err(RequestError::Path.into());
+    }
     let caller = context::caller(head, &rest.settings.anon_role)?;
     let snapshot = rest.schema.current().ok_or(Error::NoSnapshot)?;
     let admitted = Admitted::new(&caller, &snapshot, &rest.limits, &rest.settings)?;
@@ -100,9 +107,21 @@ async fn answer(rest: &Rest, head: &Parts, body: Body, timing: &mut Timing) -> R
     let begun = Instant::now();
     let outcome = execute(rest, &admitted, &prepared, import, head).await;
     timing.end_stage("transaction");
+    if let Some(proven) = head.extensions.get::<ProvenLive>().filter(|_| is_proof(&outcome)) {
+        proven.note();
+    }
     let outcome =
         outcome.map_err(|error| run::explain(error, &admitted.limits, &prepared, begun.elapsed()))?;
     respond::respond(&request, &prepared.plan, outcome)
+}
+
+/// Whether the database has looked the session up and found it live: every transaction begins with that.
+fn is_proof(outcome: &Result<QueryOutcome, Error>) -> bool {
+    match outcome {
+        Ok(outcome) => !matches!(outcome, QueryOutcome::Nothing),
+        Err(Error::Database(DbError::Refused(refusal), _)) => !SESSION_ENDED.contains(&refusal.code.as_str()),
+        Err(_) => false,
+    }
 }
 
 /// The one stage that talks to the database.
@@ -149,9 +168,14 @@ fn allow_time(head: &Parts, limit: Duration) {
 
 /// The path below which the API is mounted.
 fn mount(head: &Parts) -> &str {
-    let whole = head.extensions.get::<OriginalUri>().map_or("/", |uri| uri.0.path());
+    let whole = path(head);
     let base = whole.strip_suffix(head.uri.path()).unwrap_or(whole).trim_end_matches('/');
     if base.is_empty() { "/" } else { base }
+}
+
+/// As the client wrote it.
+fn path(head: &Parts) -> &str {
+    head.extensions.get::<OriginalUri>().map_or_else(|| head.uri.path(), |uri| uri.0.path())
 }
 
 /// Writes that a row-level security policy refused.

@@ -146,7 +146,8 @@ begin
   if not exists (
     select from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
     where i.indrelid = target and a.attname = 'tenant_id' and i.indpred is null) then
-    execute format('create index %I on %s (tenant_id)', left(bare_name, 49) || '_tenant_id_idx', target);
+    -- PostgreSQL names it, and finds another name where two tables have the same beginning.
+    execute format('create index on %s (tenant_id)', target);
   end if;
   perform tenancy.force_row_security(target,
     '(select current_user = ''service_role'' or pg_catalog.pg_has_role(current_user, ''rowhouse_project'', ''usage'')) or tenant_id = (select auth.tenant_id())');

@@ -36,7 +36,7 @@ begin
     with asked as (
       select c.tenant, c.amount, q.soft_limit, q.hard_limit, coalesce(q.period, 'month') as period
       from unnest(tenants, calls) as c (tenant, amount)
-      join tenancy.tenants t on t.id = c.tenant
+      join tenancy.tenants t on t.id = c.tenant and t.is_open
       left join lateral (select * from tenancy.quotas_of(c.tenant) f where f.metric = 'api_calls') q on true
     ), added as (
       insert into tenancy.usage as u (tenant_id, metric, period, period_start, used)

@@ -14,7 +14,7 @@ use rowhouse_kernel::{Caller, Operation, Origin};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::Identity;
+use super::{Identity, ProvenLive};
 use crate::Dialect;
 
 /// Name of the look-up's statement.
@@ -86,7 +86,11 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, LiveCallerError> {
         let identity = parts.extensions.get::<Identity>().ok_or(LiveCallerError::NoToken)?;
         let origin = parts.extensions.get::<Origin>().ok_or(LiveCallerError::NoToken)?;
-        Self::require(identity, &Control::from_ref(state), origin).await
+        let live = Self::require(identity, &Control::from_ref(state), origin).await?;
+        if let Some(proven) = parts.extensions.get::<ProvenLive>() {
+            proven.note();
+        }
+        Ok(live)
     }
 }
 

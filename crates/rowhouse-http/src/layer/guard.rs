@@ -20,7 +20,7 @@ use super::{Layers, Line};
 use crate::address::ClientAddress;
 use crate::deadline::Deadline;
 use crate::dialect::Fault;
-use crate::identity::Identity;
+use crate::identity::{Identity, ProvenLive};
 use crate::limit::RateReport;
 use crate::meter::Meter;
 
@@ -48,10 +48,15 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
         return dialect.fault(Fault::Guessing);
     }
     let metered = metered(layers, &request, &line.path);
+    let live = ProvenLive::default();
+    if is_api_key(&request) {
+        live.note();
+    }
     if let Some(refusal) = metered.and_then(|(meter, tenant)| meter.0.refusal(tenant)) {
         return refusal.respond(dialect);
     }
     request.extensions_mut().insert(deadline.clone());
+    request.extensions_mut().insert(live.clone());
     // A span of level ERROR, so that every log line within has the id.
     let span = tracing::error_span!("request", request_id = &*line.id.0);
     // A panic ends one request, not the connection or the process.
@@ -66,7 +71,7 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     let answer = AssertUnwindSafe(answer.instrument(span)).catch_unwind();
     match deadline.wait(answer).await {
         Some(Ok(response)) => {
-            count(metered, &response);
+            count(metered.filter(|_| live.is_proven()), &response);
             response
         }
         Some(Err(_)) => {
@@ -96,6 +101,12 @@ async fn look_up_key(layers: &Layers, request: &mut Request, path: &str) -> Resu
     Ok(())
 }
 
+/// The key was looked up for this request.
+fn is_api_key(request: &Request) -> bool {
+    let identity = request.extensions().get::<Identity>();
+    identity.is_some_and(|identity| identity.caller().is_ok_and(|caller| caller.api_key.is_some()))
+}
+
 /// The tenant that the request is counted for.
 fn metered<'l>(layers: &'l Layers, request: &Request, path: &str) -> Option<(&'l Meter, TenantId)> {
     let meter = layers.meter.as_ref()?;
@@ -104,7 +115,8 @@ fn metered<'l>(layers: &'l Layers, request: &Request, path: &str) -> Option<(&'l
     Some((meter, tenant))
 }
 
-/// Who has left a tenant uses up nothing of it: only now is it known whether the session is live.
+/// Who has left a tenant uses up nothing of it: only now is it known whether the session is live. An answer that was given
+/// before anybody asked counts for nobody.
 fn count(metered: Option<(&Meter, TenantId)>, response: &Response) {
     let is_refused = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     if let Some((meter, tenant)) = metered.filter(|_| !is_refused) {

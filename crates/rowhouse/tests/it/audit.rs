@@ -185,3 +185,27 @@ async fn health_and_metrics_tell_whether_entries_are_sealed() {
         until(format!("{name} is in /metrics"), LIMIT, is_shown).await;
     }
 }
+
+/// The token names the tenant until it ends.
+#[tokio::test]
+async fn who_has_left_writes_nothing_into_the_former_organizations_log() {
+    let scene = Scene::start().await;
+    let count = "select count(*) from audit.entries where organization_id::text = $1 and actor = $2";
+    let entries = async || -> i64 {
+        let row = scene.client.query_one(count, &[&scene.organization, &scene.owner.id]).await.unwrap();
+        row.get(0)
+    };
+    let change = async |number: u32| {
+        let body = json!({ "data": { "number": number } });
+        scene.app.call(&scene.owner.token, reqwest::Method::PUT, "/auth/v1/user", Some(body)).await
+    };
+    let before = entries().await;
+    assert!(change(1).await.status.is_success());
+    let while_there = entries().await;
+    assert!(while_there > before, "members' own changes are in the log");
+    let leave = "delete from tenancy.memberships where user_id::text = $1";
+    scene.client.execute(leave, &[&scene.owner.id]).await.unwrap();
+    let after_leaving = entries().await;
+    assert!(change(2).await.status.is_success());
+    assert_eq!(entries().await, after_leaving);
+}

@@ -85,7 +85,8 @@ async fn inviter(tx: &Client, caller: &Caller) -> Result<Option<String>, Invitat
 
 /// A name that somebody has chosen, as text that no mail program turns into a link.
 fn plain(name: &str) -> String {
-    let harmless = |c: char| if c.is_control() || "/\\:@<>".contains(c) { ' ' } else { c };
+    let harmless =
+        |c: char| if c.is_control() || "/\\:@<>.".contains(c) || is_direction(c) { ' ' } else { c };
     let text: String = name.chars().map(harmless).take(MAX_NAME).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -96,6 +97,11 @@ fn minutes(time: &str) -> String {
     format!("{} UTC", minutes.replace('T', " "))
 }
 
+/// Marks that turn the direction of text around, so that a name reads as something else.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::{minutes, plain};
@@ -103,7 +109,7 @@ mod tests {
     #[test]
     fn names_in_letters_hold_no_links_or_line_breaks() {
         assert_eq!(plain("Acme & Söhne"), "Acme & Söhne");
-        assert_eq!(plain("Win at https://evil.example/x\r\nnow"), "Win at https evil.example x now");
+        assert_eq!(plain("Win at https://evil.example/x\r\nnow"), "Win at https evil example x now");
         assert_eq!(plain(&"x".repeat(200)).len(), 60);
         assert_eq!(minutes("2026-11-28T01:23:45.678Z"), "2026-11-28 01:23 UTC");
     }

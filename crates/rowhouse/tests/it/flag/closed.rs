@@ -79,6 +79,9 @@ async fn closed_table_and_function_answer_as_before_they_were_made() {
     for (path, before) in paths.into_iter().zip(before) {
         assert_eq!(ask_all(&app, &user.token, path).await, before, "{path}");
     }
+    for path in ["/rest/v1//crm_deals", "/rest/v1//rpc/crm_report", "/rest/v1///crm_deals"] {
+        assert_eq!(ask(&app, &user.token, "GET", path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
     // The service key is never kept out, and neither is who has the flag.
     assert_eq!(app.get(&app.service_key, "/rest/v1/crm_deals").await.status, StatusCode::OK);
     set(&app, "deals", &format!("tenant:{}", user.tenant), "on").await;

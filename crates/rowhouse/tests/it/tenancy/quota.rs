@@ -1,5 +1,6 @@
 //! Plans and quotas: what is beyond a hard limit is refused on every surface, and counted exactly.
 
+use reqwest::Method;
 use rowhouse_testkit::{LIMIT, until, until_true};
 use serde_json::{Value, json};
 
@@ -232,6 +233,16 @@ async fn refused_tokens_are_not_counted() {
     let harness = harness().await;
     harness.sql("delete from tenancy.memberships where tenant_id = $TENANT").await;
     assert_eq!(harness.app.get(&harness.owner.token, "/rest/v1/todos").await.status.as_u16(), 403);
+    // What is answered before anybody has looked the session up counts for nobody.
+    for (method, path) in [
+        (Method::GET, "/rest/v1/no_such_table"),
+        (Method::GET, "/rest/v1/todos?select=("),
+        (Method::OPTIONS, "/rest/v1/todos"),
+        (Method::GET, "/admin/v1/no_such_route"),
+        (Method::GET, "/admin/v1/openapi.json"),
+    ] {
+        harness.app.call(&harness.owner.token, method, path, None).await;
+    }
     assert_eq!(harness.app.get(&harness.other.token, "/rest/v1/todos").await.status.as_u16(), 200);
     until_true(&harness.client, "exists (select from tenancy.usage where metric = 'api_calls')").await;
     let sql = harness.filled("select count(*) from tenancy.usage where tenant_id = $TENANT");
