@@ -23,7 +23,6 @@ use anyhow::{Context, Result};
 
 use pgbench::{Pgbench, Repeat};
 use process::{CpuTime, Memory, resident_kib};
-pub(crate) use report::hundredths;
 use report::{BenchReport, Limit, Row};
 use scenario::Scenario;
 use server::{Server, StartTimes, User};

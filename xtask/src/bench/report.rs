@@ -117,6 +117,6 @@ pub(crate) fn write(document: &Value, path: &Path) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn hundredths(number: f64) -> f64 {
+pub(super) fn hundredths(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }

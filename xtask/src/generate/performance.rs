@@ -8,8 +8,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::bench::hundredths;
-
 pub(crate) use jobs::tables as jobs_tables;
 pub(crate) use tenancy::tables as tenancy_tables;
 
@@ -148,7 +146,8 @@ fn limits(run: &Value) -> Option<String> {
 }
 
 fn limit(limit: &Value) -> Option<String> {
-    let (unit, promised) = (limit["unit"].as_str()?, hundredths(limit["promised"].as_f64()?));
+    let (unit, promised) = (limit["unit"].as_str()?, limit["promised"].as_f64()?);
+    let promised = (promised * 100.0).round() / 100.0;
     let measured = limit["measured"].as_f64().map_or("not measured".to_owned(), |n| format!("{n} {unit}"));
     Some(format!("| {} | {measured} | {promised} {unit}{} |\n", limit["what"].as_str()?, broken(limit)))
 }
