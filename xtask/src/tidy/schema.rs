@@ -42,6 +42,7 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
     ("jobs.suspended_tenants", "rowhouse-tenancy"),
     ("jobs.is_tenant", "rowhouse-tenancy"),
     ("audit.organization_of", "rowhouse-tenancy"),
+    ("audit.acts_in", "rowhouse-tenancy"),
     ("tenancy.provision", "rowhouse-provision"),
     ("tenancy.provisioning_of", "rowhouse-provision"),
 ];

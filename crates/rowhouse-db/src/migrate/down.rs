@@ -63,7 +63,8 @@ fn after(names: &[&str], stays: &str) -> Result<usize, MigrateError> {
 
 fn way_back(folder: &Path, name: &str) -> Result<Migration, MigrateError> {
     // A file without a statement, as `migrate new` writes it, is none.
-    let file = read_down(folder, name)?.filter(|file| !split(&file.sql).is_empty()).ok_or_else(|| {
+    let found = read_down(folder, name).map_err(|error| MigrateError::Unreadable(error.to_string()))?;
+    let file = found.filter(|file| !split(&file.sql).is_empty()).ok_or_else(|| {
         MigrateError::NoWayBack(name.to_owned(), format!("{}{DOWN}", name.trim_end_matches(".sql")))
     })?;
     file.check()?;

@@ -75,9 +75,9 @@ pub enum MigrateError {
     /// The migration that is to stay is not applied.
     #[error("project migration {0} is not applied; `rowhouse migrate status` lists those that are")]
     NotApplied(String),
-    /// A file of the project cannot be read.
-    #[error(transparent)]
-    Source(#[from] super::SourceError),
+    /// A file that takes a migration back cannot be read: which, and why.
+    #[error("{0}")]
+    Unreadable(String),
     /// PostgreSQL refused a statement.
     #[error(transparent)]
     Failed(Box<RefusedStatement>),
