@@ -157,6 +157,8 @@ async fn tenant_is_erased_at_once_on_the_command_line_after_a_look() {
         "insert into public.todos (title, tenant_id) select 't', $1::text::uuid from generate_series(1, 7)";
     client.execute(todo, &[&tenant]).await.unwrap();
     json(&["tenants", "erase", &tenant], 1);
+    let said = json(&["tenants", "erase", &tenant, "--dry-run"], 1)["message"].as_str().unwrap().to_owned();
+    assert!(said.ends_with(&format!("delete it first: rowhouse tenants delete {tenant}")), "{said}");
     json(&["tenants", "delete", &tenant], 0);
     let tried = json(&["tenants", "erase", &tenant, "--dry-run"], 0);
     assert_eq!(tried["tables"], json!([{ "table": "public.todos", "rows": 7 }]));

@@ -285,3 +285,14 @@ async fn modules_are_decided_by_role_and_action() {
     harness.sql("update tenancy.tenants set status = 'suspended' where id = $TENANT").await;
     assert_eq!(seen(client, &member, ask).await, json!([]));
 }
+
+#[tokio::test]
+async fn protecting_a_table_of_somebody_else_leads_to_its_adoption() {
+    let harness = harness().await;
+    let legacy = "create table public.legacy (id bigint); set role rowhouse_project";
+    harness.client.batch_execute(legacy).await.unwrap();
+    let error = harness.client.batch_execute("select tenancy.protect('public.legacy')").await.unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.message(), "public.legacy does not belong to rowhouse_project");
+    assert!(error.hint().is_some_and(|hint| hint.starts_with("Run `rowhouse migrate adopt`")), "{error:?}");
+}
