@@ -82,9 +82,7 @@ pub fn report(as_json: bool, result: Result<CommandOutcome, CannotRun>) -> ExitC
     let (code, json, text) = match result {
         Ok(outcome) => (if outcome.yes { 0 } else { 1 }, outcome.json, outcome.text),
         Err(error) => {
-            for line in &error.0 {
-                print_line(&mut std::io::stderr(), &format!("rowhouse: {line}"));
-            }
+            print_line(&mut std::io::stderr(), &lines(&error));
             (2, json!({ "error": error.0 }), String::new())
         }
     };
@@ -96,7 +94,31 @@ pub fn report(as_json: bool, result: Result<CommandOutcome, CannotRun>) -> ExitC
     ExitCode::from(code)
 }
 
+/// One line per reason; further lines of a reason are for pasting, and nothing is put in front of them.
+fn lines(error: &CannotRun) -> String {
+    error.0.iter().map(|reason| format!("rowhouse: {reason}")).collect::<Vec<_>>().join("\n")
+}
+
 /// A closed pipe (`| head`) is not a failure.
 fn print_line(out: &mut impl Write, line: &str) {
     let _closed = writeln!(out, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_db::{BootstrapError, Unprepared};
+
+    use super::{CannotRun, lines};
+
+    #[test]
+    fn statements_to_be_run_can_be_pasted() {
+        let statements = vec!["grant create on schema public to a".to_owned(), "grant b to c".to_owned()];
+        let unprepared = Unprepared { database: "app".to_owned(), login: "me".to_owned(), statements };
+        let printed = lines(&CannotRun::from(BootstrapError::Unprepared(unprepared)));
+        let mut printed = printed.lines();
+        assert!(
+            printed.next().is_some_and(|line| line.starts_with("rowhouse: the database app is not prepared"))
+        );
+        assert_eq!(printed.collect::<Vec<_>>(), ["grant create on schema public to a;", "grant b to c;"]);
+    }
 }
