@@ -3,9 +3,10 @@
 create function auth.on_account_changed() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  -- Whoever confirms an address for the first time goes on after the ban, as with GoTrue.
   if new.banned_until > clock_timestamp() then
-    delete from auth.one_time_tokens t where t.user_id = new.id;
-    delete from auth.flow_state f where f.linking_target_id = new.id or f.user_id = new.id;
+    delete from auth.one_time_tokens t
+    where t.user_id = new.id and t.token_type::text not in ('confirmation_token', 'phone_confirmation_token');
   end if;
   if new.role is distinct from 'authenticated' then
     delete from auth.sessions s where s.user_id = new.id and s.oauth_client_id is not null;
@@ -14,7 +15,7 @@ begin
 end
 $$;
 comment on function auth.on_account_changed() is
-  'Ends links, codes and sign-ins that a banned user has begun, and applications'' sessions of who has another role than authenticated.';
+  'Ends links and codes that sign a banned user in or change the account, and applications'' sessions of who has another role than authenticated.';
 revoke execute on function auth.on_account_changed() from public;
 create trigger on_account_changed after update of banned_until, role on auth.users for each row
   when (new.banned_until is distinct from old.banned_until or new.role is distinct from old.role)
