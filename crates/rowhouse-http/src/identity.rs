@@ -9,7 +9,7 @@ mod service_key;
 
 pub use api_key::{ApiKeys, PresentedKey};
 pub use foreign::ForeignTokens;
-pub use live_caller::{LiveCaller, LiveCallerError};
+pub use live_caller::{LiveCaller, LiveCallerError, SESSION_ENDED};
 pub use proven_live::ProvenLive;
 pub use service_key::{ServiceKey, ServiceKeyError};
 

@@ -23,7 +23,7 @@ pub use dialect::{Dialect, Fault};
 pub use gate::{Closed, Gate, RouteGate};
 pub use identity::{
     ApiKeys, CallerResolver, ForeignTokens, Identity, LiveCaller, LiveCallerError, PresentedKey, ProvenLive,
-    ServiceKey, ServiceKeyError,
+    SESSION_ENDED, ServiceKey, ServiceKeyError,
 };
 pub use json::{JsonError, read_object, without_type_names};
 pub use layer::{Layers, RequestId, VerifyTime, observe};

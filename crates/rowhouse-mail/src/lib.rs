@@ -2,6 +2,7 @@
 
 mod breaker;
 mod capture;
+mod chosen_name;
 mod command;
 mod compose;
 pub mod credential;
@@ -39,6 +40,7 @@ use rowhouse_db::migrate::Statement;
 use rowhouse_module::BuiltInSchedule;
 
 pub use capture::{Capture, capture_router};
+pub use chosen_name::plain_name;
 pub use deliver::Delivery;
 pub use draft::Drafts;
 pub use error::MailError;

@@ -1,7 +1,7 @@
 //! The letter to the owners of a new tenant: the project's template `tenant_welcome` where there is one.
 
 use rowhouse_kernel::TenantId;
-use rowhouse_mail::{Mailer, NewMail, Rendered, TemplateError, read_mailbox};
+use rowhouse_mail::{Mailer, NewMail, Rendered, TemplateError, plain_name, read_mailbox};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -11,8 +11,6 @@ use crate::store::Subject;
 
 /// The project's template.
 const TEMPLATE: &str = "tenant_welcome";
-/// Longest name in a letter, in characters.
-const MAX_NAME: usize = 60;
 
 /// Writes a letter to each owner. A letter that was written in an earlier run is not written again.
 pub(crate) async fn send(
@@ -53,7 +51,7 @@ async fn owners(tx: &Client, subject: &Subject) -> Result<Vec<(uuid::Uuid, Strin
 }
 
 fn write(mailer: &Mailer, site_url: &str, subject: &Subject, address: &str) -> Result<Rendered, StepError> {
-    let tenant = plain(subject.name.as_deref().unwrap_or_default());
+    let tenant = plain_name(subject.name.as_deref().unwrap_or_default());
     let data = json!({ "Tenant": tenant, "Slug": subject.slug, "SiteURL": site_url, "Email": address });
     let data = data.as_object().cloned().unwrap_or_default();
     match mailer.fill(TEMPLATE, None, data) {
@@ -66,11 +64,4 @@ fn write(mailer: &Mailer, site_url: &str, subject: &Subject, address: &str) -> R
         // A template can be corrected.
         Err(error) => Err(StepError::Retry(error.to_string())),
     }
-}
-
-/// A name that somebody has chosen, as text that no mail program turns into a link.
-fn plain(name: &str) -> String {
-    let harmless = |c: char| if c.is_control() || "/\\:@<>.".contains(c) { ' ' } else { c };
-    let text: String = name.chars().map(harmless).take(MAX_NAME).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use rowhouse_db::flight::RequestContext;
 use rowhouse_db::{DataPlane, DbError};
-use rowhouse_http::{ClientAddress, Closed, Deadline, ProvenLive};
+use rowhouse_http::{ClientAddress, Closed, Deadline, ProvenLive, SESSION_ENDED};
 
 use crate::admit::Admitted;
 use crate::body::RequestBody;
@@ -30,9 +30,6 @@ use crate::run::{self, Task};
 use crate::settings::RestSettings;
 use crate::timing::Timing;
 use crate::{context, import, openapi, respond};
-
-/// SQLSTATEs of a session, a tenant or a role that the token names and that are over.
-const SESSION_ENDED: [&str; 2] = ["RH401", "RH403"];
 
 /// State of the data API.
 #[derive(Clone)]

@@ -19,8 +19,8 @@ use crate::Dialect;
 
 /// Name of the look-up's statement.
 const OPERATION: &str = "http.require_live";
-/// SQLSTATEs of `rowhouse.require_live_session`.
-const ENDED: [&str; 2] = ["RH401", "RH403"];
+/// SQLSTATEs of `rowhouse.require_live_session`: the session, the tenant or the role that a token names is over.
+pub const SESSION_ENDED: [&str; 2] = ["RH401", "RH403"];
 
 /// Extractor: an authenticated caller whose session is live. The state has to have a [`Control`].
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ async fn require_live(
     };
     let asked = control.statement(operation, ask).await;
     asked.map_err(|error| match error.code() {
-        Some(code) if ENDED.contains(&code) => LiveCallerError::Ended,
+        Some(code) if SESSION_ENDED.contains(&code) => LiveCallerError::Ended,
         _ => LiveCallerError::Db(error),
     })
 }
