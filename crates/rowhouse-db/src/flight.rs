@@ -25,7 +25,7 @@ mod stream;
 pub use context::{open_query, opening};
 pub use export::{Lines, Pieces, Value};
 pub use import::Import;
-pub(crate) use login::Login;
+pub(crate) use login::{Greeted, Login, lost, read_error};
 pub use lookup::Lookups;
 pub use plane::{DataPlane, DataPlaneUrls};
 pub(crate) use stream::{Address, Stream};

@@ -11,6 +11,7 @@ pub mod flight;
 mod listen;
 mod liveness;
 pub mod migrate;
+pub mod replication;
 mod session;
 mod settings;
 mod tls;

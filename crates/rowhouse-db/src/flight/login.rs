@@ -11,7 +11,7 @@ use rowhouse_kernel::Secret;
 use tokio_postgres::config::{ChannelBinding, Host};
 
 use super::stream::{Address, Stream};
-use crate::error::{DbError, PgError};
+use crate::error::{DbError, PgError, Reason};
 use crate::session::SET_SEARCH_PATH;
 use crate::tls::Tls;
 use crate::url::{ServerState, SessionAttrs, Target};
@@ -34,6 +34,8 @@ pub(crate) struct Login {
     application_name: &'static str,
     /// Sent after sign-in, besides what every session gets.
     settings: &'static str,
+    /// Whether sessions are WAL senders, which take no statements of SQL.
+    is_replication: bool,
 }
 
 /// A connection after start-up.
@@ -77,7 +79,13 @@ impl Login {
             statement_timeout,
             application_name: "rowhouse-data",
             settings: "",
+            is_replication: false,
         })
+    }
+
+    /// The same for physical replication, which belongs to no database.
+    pub(crate) fn for_replication(self) -> Self {
+        Self { application_name: "rowhouse-backup", is_replication: true, ..self }
     }
 
     /// The same for the program's own statements, whose names and operators the project's code must not replace.
@@ -117,8 +125,10 @@ impl Login {
             ("application_name", self.application_name),
             ("client_encoding", "UTF8"),
         ];
-        let parameters =
-            parameters.into_iter().chain(self.options.as_deref().map(|options| ("options", options)));
+        let parameters = parameters
+            .into_iter()
+            .chain(self.options.as_deref().map(|options| ("options", options)))
+            .chain(self.is_replication.then_some(("replication", "true")));
         frontend::startup_message(parameters, &mut out).map_err(lost)?;
         stream.send(&out).await.map_err(lost)?;
         let mut greeting = Greeted {
@@ -132,7 +142,9 @@ impl Login {
             secret_key: 0,
         };
         self.authenticate(&mut greeting).await?;
-        self.set_parameters(&mut greeting).await?;
+        if !self.is_replication {
+            self.set_parameters(&mut greeting).await?;
+        }
         Ok(greeting)
     }
 
@@ -151,7 +163,7 @@ impl Login {
         loop {
             match greeting.next().await? {
                 backend::Message::ReadyForQuery(_) => return Ok(()),
-                backend::Message::ErrorResponse(body) => return Err(sign_in_refused(&read_error(&body)?)),
+                backend::Message::ErrorResponse(body) => return Err(sign_in_refused(read_error(&body)?)),
                 _ => {}
             }
         }
@@ -195,7 +207,7 @@ impl Login {
                     greeting.secret_key = body.secret_key();
                 }
                 backend::Message::ReadyForQuery(_) => return Ok(()),
-                backend::Message::ErrorResponse(body) => return Err(sign_in_refused(&read_error(&body)?)),
+                backend::Message::ErrorResponse(body) => return Err(sign_in_refused(read_error(&body)?)),
                 _ => return Err(out_of_turn()),
             }
             if !out.is_empty() {
@@ -261,7 +273,7 @@ impl Greeted {
         self.server.is_standby == self.accepted.is_standby && self.attrs.accepts(self.server)
     }
 
-    async fn next(&mut self) -> Result<backend::Message, DbError> {
+    pub(crate) async fn next(&mut self) -> Result<backend::Message, DbError> {
         loop {
             if let Some(message) = backend::Message::parse(&mut self.read).map_err(lost)? {
                 return Ok(message);
@@ -292,8 +304,8 @@ pub(crate) fn read_error(body: &backend::ErrorResponseBody) -> Result<PgError, D
 }
 
 /// A refusal at sign-in is not caused by the request.
-fn sign_in_refused(error: &PgError) -> DbError {
-    unavailable(format!("sign-in refused: {error}"))
+fn sign_in_refused(error: PgError) -> DbError {
+    DbError::Unavailable(Reason::caused_by(format!("sign-in refused: {error}"), error))
 }
 
 fn unavailable(message: String) -> DbError {

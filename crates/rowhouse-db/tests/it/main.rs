@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod pooler;
 mod protect;
+mod replication;
 mod share;
 mod shared_send;
 mod stream;
