@@ -1,6 +1,6 @@
 //! Physical replication against a real server: a base backup, WAL as it is written, and who is refused.
 
-use rowhouse_db::replication::{BasePart, Lsn, Replication, WalMessage, WalStream};
+use rowhouse_db::replication::{BaseBackup, BasePart, Lsn, Replication, WalMessage, WalStream};
 use rowhouse_db::{DbError, connect};
 use rowhouse_kernel::{Secret, SystemClock};
 use rowhouse_testkit::{Cluster, Pooler, in_time};
@@ -22,20 +22,50 @@ async fn flushed(client: &Client) -> Lsn {
     row.get::<_, String>(0).parse().unwrap()
 }
 
+/// The next WAL, unless `reached` is enough.
+async fn next_wal(stream: &mut WalStream, reached: Lsn, enough: Lsn) -> Option<(Lsn, Vec<u8>)> {
+    if reached >= enough {
+        return None;
+    }
+    match in_time("WAL", stream.next()).await.unwrap() {
+        WalMessage::Data { start, bytes, .. } => {
+            Some((Lsn(start.0 + u64::try_from(bytes.len()).unwrap()), bytes.to_vec()))
+        }
+        WalMessage::Keepalive { .. } => Some((reached, Vec::new())),
+        WalMessage::End => panic!("the timeline ended"),
+    }
+}
+
 /// Everything up to `end`.
 async fn read_to(stream: &mut WalStream, end: Lsn) -> Vec<u8> {
     let (mut wal, mut reached) = (Vec::new(), Lsn(0));
-    while reached < end {
-        match in_time("WAL", stream.next()).await.unwrap() {
-            WalMessage::Data { start, bytes, .. } => {
-                wal.extend_from_slice(&bytes);
-                reached = Lsn(start.0 + bytes.len() as u64);
-            }
-            WalMessage::Keepalive { .. } => {}
-            WalMessage::End => panic!("the timeline ended"),
-        }
+    while let Some((position, bytes)) = next_wal(stream, reached, end).await {
+        reached = position;
+        wal.extend_from_slice(&bytes);
     }
     wal
+}
+
+/// The next part, but not the end, which goes to `stop`.
+async fn next_part(backup: &mut BaseBackup, stop: &mut Option<Lsn>) -> Option<BasePart> {
+    match in_time("a base backup", backup.next()).await.unwrap() {
+        BasePart::End(ended) => {
+            *stop = Some(ended.stop);
+            None
+        }
+        part => Some(part),
+    }
+}
+
+/// A message that is not WAL; none once the server has refused, with its code in `code`.
+async fn next_quiet(stream: &mut WalStream, code: &mut Option<String>) -> Option<WalMessage> {
+    match in_time("a refusal", stream.next()).await {
+        Ok(message) => Some(message),
+        Err(error) => {
+            *code = error.code().map(str::to_owned);
+            None
+        }
+    }
 }
 
 #[tokio::test]
@@ -44,14 +74,13 @@ async fn base_backup_has_the_cluster_s_files_and_a_manifest() {
     let mut backup = replicate(&superuser(&cluster)).await.unwrap().base_backup("it's a test").await.unwrap();
     let (mut tar, mut manifest, mut archives, mut is_manifest) = (Vec::new(), Vec::new(), Vec::new(), false);
     let mut stop = None;
-    while stop.is_none() {
-        match in_time("a base backup", backup.next()).await.unwrap() {
+    while let Some(part) = next_part(&mut backup, &mut stop).await {
+        match part {
             BasePart::Archive(archive) => archives.push(archive.name),
             BasePart::Manifest => is_manifest = true,
             BasePart::Data(bytes) if is_manifest => manifest.extend_from_slice(&bytes),
             BasePart::Data(bytes) => tar.extend_from_slice(&bytes),
-            BasePart::Progress(_) => {}
-            BasePart::End(ended) => stop = Some(ended.stop),
+            BasePart::Progress(_) | BasePart::End(_) => {}
         }
     }
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
@@ -98,15 +127,11 @@ async fn wal_that_is_gone_and_the_history_of_the_first_timeline_are_refused() {
     assert!(replication.timeline_history(1).await.is_err());
     // No cluster has the first segment.
     let mut stream = replication.stream(SLOT, Lsn(8192), 1).await.unwrap();
-    let mut refused = None;
-    while refused.is_none() {
-        match in_time("a refusal", stream.next()).await {
-            Ok(message) => assert!(!matches!(message, WalMessage::Data { .. }), "{message:?}"),
-            Err(error) => refused = Some(error),
-        }
+    let mut code = None;
+    while let Some(message) = next_quiet(&mut stream, &mut code).await {
+        assert!(!matches!(message, WalMessage::Data { .. }), "{message:?}");
     }
-    let gone = refused.unwrap();
-    assert_eq!(gone.code(), Some("58P01"), "{gone}");
+    assert_eq!(code.as_deref(), Some("58P01"));
 }
 
 #[tokio::test]
