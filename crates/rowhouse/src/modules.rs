@@ -2,6 +2,7 @@
 
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
+use rowhouse_backup::BackupModule;
 use rowhouse_domain::DomainModule;
 use rowhouse_flag::FlagModule;
 use rowhouse_isolation::IsolationModule;
@@ -36,6 +37,7 @@ pub fn modules() -> Modules {
         Box::new(DomainModule),
         Box::new(ProvisionModule),
         Box::new(IsolationModule),
+        Box::new(BackupModule),
         Box::new(OpsModule),
     ])
     .with_settings(GroupSpec::of::<LogSettings>())

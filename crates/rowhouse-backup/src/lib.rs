@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod age;
+mod blob;
+mod chunk;
+mod command;
+mod document;
+mod error;
+mod key;
+mod lsn;
+mod manifest;
+mod module;
+mod settings;
+mod store;
+
+pub use age::{Identity, Recipient};
+pub use error::StoreError;
+pub use key::Keys;
+pub use lsn::{Lsn, parse_segment_name, segment_name};
+pub use manifest::{BackupId, BackupKind, Manifest, ObjectEntry};
+pub use module::BackupModule;
+pub use settings::BackupSettings;
+pub use store::{
+    BackupReader, BackupState, BackupWriter, Condition, Deed, Finish, Listed, ObjectReader, ObjectWriter,
+    Point, Record, Start, Store, WalFile, WalStore, ensure_server_key,
+};
