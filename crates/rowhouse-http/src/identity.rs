@@ -9,6 +9,7 @@ mod service_key;
 
 pub use api_key::{ApiKeys, PresentedKey};
 pub use foreign::ForeignTokens;
+pub(crate) use live_caller::look_up_session;
 pub use live_caller::{LiveCaller, LiveCallerError, SESSION_ENDED};
 pub use proven_live::ProvenLive;
 pub use service_key::{ServiceKey, ServiceKeyError};

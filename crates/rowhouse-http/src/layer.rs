@@ -13,6 +13,7 @@ use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use rowhouse_db::Control;
 use rowhouse_kernel::{Actor, Origin, SharedClock, SharedRng, new_id};
 
 use crate::address::ClientAddress;
@@ -39,6 +40,8 @@ pub struct Layers {
     pub resolver: Arc<CallerResolver>,
     /// Finds the callers behind API keys.
     pub api_keys: ApiKeys,
+    /// Asked whether a session is live before a refusal that only members may see.
+    pub control: Control,
     /// The metrics registry.
     pub metrics: Metrics,
     /// Deadline of requests whose surface has none; after it the answer is 504.

@@ -218,8 +218,8 @@ pub(crate) struct Picks {
     /// The index into `kind_rooms` of each.
     pub(crate) kinds: Vec<i32>,
     pub(crate) kind_rooms: Vec<i64>,
-    /// The kinds of `kind_rooms`.
-    pub(crate) kind_names: Vec<String>,
+    /// The kinds of `kind_rooms`, by their numbers in the worker.
+    pub(crate) known_kinds: Vec<u16>,
 }
 
 /// The most to fetch: jobs, and bytes of their payloads. One job is fetched however large.

@@ -149,6 +149,7 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
     let layers = Layers {
         resolver: assembly.require::<CallerResolver>()?,
         api_keys: ApiKeys::new(origin.database.control.clone()),
+        control: origin.database.control.clone(),
         metrics: assembly.metrics.clone(),
         request_timeout: server.request_timeout,
         surfaces: index,

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod command;
 mod descriptor;
+mod memory;
 pub mod modules;
 pub mod platform;
 mod safety;

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::request::Parts;
 use rowhouse_crypto::TokenError;
 use rowhouse_db::{Control, DbError};
-use rowhouse_kernel::{Caller, Operation, Origin};
+use rowhouse_kernel::{Caller, Origin};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -63,8 +63,10 @@ impl LiveCaller {
         if caller.is_delegated() {
             return Err(LiveCallerError::Delegated);
         }
-        require_live(caller, control, &origin.operation(OPERATION)).await?;
-        Ok(Self(Arc::clone(caller)))
+        match look_up_session(caller, control, origin).await? {
+            true => Ok(Self(Arc::clone(caller))),
+            false => Err(LiveCallerError::Ended),
+        }
     }
 }
 
@@ -94,14 +96,15 @@ where
     }
 }
 
-/// An API key has no session; revoked keys are missing from the ring.
-async fn require_live(
+/// Whether session, role and tenant of the token are still true. A token without a user has no session; revoked keys are
+/// missing from the ring.
+pub(crate) async fn look_up_session(
     caller: &Caller,
     control: &Control,
-    operation: &Operation,
-) -> Result<(), LiveCallerError> {
+    origin: &Origin,
+) -> Result<bool, DbError> {
     if caller.session.is_none() && caller.user.is_none() {
-        return Ok(());
+        return Ok(true);
     }
     let session = caller.session.map(|id| id.0);
     let (user, tenant) = (caller.user.map(|id| id.0), caller.tenant.map(|id| id.0));
@@ -112,11 +115,10 @@ async fn require_live(
             [(&session, Type::UUID), (&user, Type::UUID), (&tenant, Type::UUID), (&role, Type::TEXT)];
         client.query_typed(sql, &parameters).await.map(|_| ()).map_err(DbError::from)
     };
-    let asked = control.statement(operation, ask).await;
-    asked.map_err(|error| match error.code() {
-        Some(code) if SESSION_ENDED.contains(&code) => LiveCallerError::Ended,
-        _ => LiveCallerError::Db(error),
-    })
+    match control.statement(&origin.operation(OPERATION), ask).await {
+        Err(error) if error.code().is_some_and(|code| SESSION_ENDED.contains(&code)) => Ok(false),
+        asked => asked.map(|()| true),
+    }
 }
 
 /// As problem details (RFC 9457); a surface with another dialect matches the error itself.

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{StatusCode, Version, header};
+use http::{Extensions, StatusCode, Version, header};
 use rowhouse_crypto::TokenError;
 use rowhouse_db::DbError;
 use rowhouse_kernel::{Actor, Origin, TenantId};
@@ -20,7 +20,7 @@ use super::{Layers, Line};
 use crate::address::ClientAddress;
 use crate::deadline::Deadline;
 use crate::dialect::Fault;
-use crate::identity::{Identity, ProvenLive};
+use crate::identity::{Identity, ProvenLive, look_up_session};
 use crate::limit::RateReport;
 use crate::meter::Meter;
 
@@ -53,7 +53,17 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
         live.note();
     }
     if let Some(refusal) = metered.and_then(|(meter, tenant)| meter.0.refusal(tenant)) {
-        return refusal.respond(dialect);
+        match deadline.wait(is_live(layers, request.extensions(), &live)).await {
+            Some(Ok(true)) => return refusal.respond(dialect),
+            // Who has left learns nothing of the tenant: the route answers that the session is over.
+            Some(Ok(false)) => {}
+            Some(Err(error)) => {
+                tracing::warn!(request_id = &*line.id.0, %error, "a session could not be looked up");
+                let message = "the session cannot be looked up; try again";
+                return dialect.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+            }
+            None => return dialect.fault(Fault::Late),
+        }
     }
     request.extensions_mut().insert(deadline.clone());
     request.extensions_mut().insert(live.clone());
@@ -99,6 +109,16 @@ async fn look_up_key(layers: &Layers, request: &mut Request, path: &str) -> Resu
     }
     extensions.insert(Identity::Caller(Arc::new(caller)));
     Ok(())
+}
+
+/// Whether the caller's token is still true, which is known of an API key already.
+async fn is_live(layers: &Layers, extensions: &Extensions, live: &ProvenLive) -> Result<bool, DbError> {
+    let caller = extensions.get::<Identity>().and_then(|identity| identity.caller().ok());
+    match (caller, extensions.get::<Origin>()) {
+        _ if live.is_proven() => Ok(true),
+        (Some(caller), Some(origin)) => look_up_session(caller, &layers.control, origin).await,
+        _ => Ok(false),
+    }
 }
 
 /// The key was looked up for this request.

@@ -170,14 +170,14 @@ impl Partitions {
         let rooms: Vec<i32> =
             self.kinds.iter().map(|kind| rooms.get(kind.as_str()).copied().unwrap_or(i32::MAX)).collect();
         let room = |partition: &Partition| rooms.get(usize::from(partition.kind)).copied().unwrap_or(0);
-        let mut open: Vec<(&Partition, i32)> = self
+        let mut open: Vec<(i32, &Partition, i32)> = self
             .turn(usize::try_from(enough).unwrap_or(MOST_PARTITIONS))
             .into_iter()
-            .map(|(_, partition)| (partition, room(partition)))
-            .filter(|(partition, room)| *room > 0 && partition.runs(release))
+            .map(|(id, partition)| (id, partition, room(partition)))
+            .filter(|(_, partition, room)| *room > 0 && partition.runs(release))
             .collect();
         // Partitions with a backlog come after those without, so that few jobs do not wait for many; then by last turn.
-        open.sort_by_key(|(partition, _)| {
+        open.sort_by_key(|(_, partition, _)| {
             let priority = if aging { 0 } else { partition.priority };
             (priority, partition.backlog, partition.served)
         });
@@ -185,10 +185,10 @@ impl Partitions {
         let (most, little) = (share.max(want / LEAST_SHARE), (want / 4).max(1));
         let mut plan = Plan::default();
         let mut missing = enough;
-        for (partition, room) in open {
+        for (id, partition, room) in open {
             let quota = room.min(if partition.backlog { most } else { little });
             if partition.limited || missing > 0 || !full {
-                plan.picks_of(&partition.row).push(partition, quota, share, room);
+                plan.picks_of(partition).push(id, partition, quota, share, room);
             }
             // It may have no more than its share.
             if partition.backlog && !partition.limited {
@@ -264,9 +264,9 @@ impl Partitions {
     }
 }
 
-fn backlogged_tenants(open: &[(&Partition, i32)]) -> usize {
-    let backlogged = open.iter().filter(|(partition, _)| partition.backlog);
-    let mut tenants: Vec<Option<Uuid>> = backlogged.map(|(partition, _)| partition.tenant).collect();
+fn backlogged_tenants(open: &[(i32, &Partition, i32)]) -> usize {
+    let backlogged = open.iter().filter(|(_, partition, _)| partition.backlog);
+    let mut tenants: Vec<Option<Uuid>> = backlogged.map(|(_, partition, _)| partition.tenant).collect();
     tenants.sort_unstable();
     tenants.dedup();
     tenants.len()
@@ -301,12 +301,14 @@ impl Partition {
 }
 
 impl Plan {
-    fn picks_of(&mut self, row: &PartitionRow) -> &mut Picks {
-        if !row.limited {
+    /// Reads the row of a limited partition only.
+    fn picks_of(&mut self, partition: &Partition) -> &mut Picks {
+        if !partition.limited {
             return &mut self.free;
         }
-        let place = self.limited.iter().position(|(queue, _)| **queue == *row.queue).unwrap_or_else(|| {
-            self.limited.push((row.queue.to_string(), Picks::default()));
+        let queue = &partition.row.queue;
+        let place = self.limited.iter().position(|(known, _)| **known == **queue).unwrap_or_else(|| {
+            self.limited.push((queue.to_string(), Picks::default()));
             self.limited.len() - 1
         });
         &mut self.limited[place].1
@@ -314,17 +316,17 @@ impl Plan {
 }
 
 impl Picks {
-    fn push(&mut self, partition: &Partition, quota: i32, share: i32, kind_room: i32) {
-        self.partitions.push(partition.row.id);
+    fn push(&mut self, id: i32, partition: &Partition, quota: i32, share: i32, kind_room: i32) {
+        self.partitions.push(id);
         self.lows.push(partition.low);
         self.quotas.push(quota);
         self.expected.push(if partition.backlog { quota.min(share) } else { quota });
         // The database counts from 1.
-        let names = &mut self.kind_names;
-        let place = names.iter().position(|name| **name == *partition.row.kind).unwrap_or_else(|| {
-            names.push(partition.row.kind.to_string());
+        let known = &mut self.known_kinds;
+        let place = known.iter().position(|kind| *kind == partition.kind).unwrap_or_else(|| {
+            known.push(partition.kind);
             self.kind_rooms.push(i64::from(kind_room));
-            names.len() - 1
+            known.len() - 1
         });
         self.kinds.push(i32::try_from(place + 1).unwrap_or(i32::MAX));
     }

@@ -25,7 +25,7 @@ use crate::command::instance::{Running, record};
 use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::telemetry::{self, LogSettings};
-use crate::{descriptor, safety};
+use crate::{descriptor, memory, safety};
 
 /// With `--retry` or `server.start_retry`: the pause before the second attempt, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -47,6 +47,7 @@ pub(super) async fn run(
     let shutdown_delay = settings.get::<ServerSettings>().shutdown_delay;
     let address = listener.local_addr()?;
     let _recorded = record(modules, project, &settings, &Running::serve(address));
+    memory::return_freed();
     tracing::info!(%address, roles = ?args.roles, "serving");
     let (shutdown, draining) = (app.shutdown(), app.shutdown().drain());
     let others = app.serve_listeners(listeners, &draining);

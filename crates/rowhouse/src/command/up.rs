@@ -26,7 +26,7 @@ use crate::command::signal::Signals;
 use crate::command::status::is_ready;
 use crate::command::{clock, consent, rng};
 use crate::telemetry::{self, LogSettings};
-use crate::{descriptor, safety};
+use crate::{descriptor, memory, safety};
 
 /// How long `up` waits before it announces a server that is not ready, and how often it asks.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -251,6 +251,7 @@ impl Started {
         let serving = tokio::spawn(serve(listener, self.app.router.clone(), self.server, draining));
         tokio::select! {
             is_ready = ready(address) => {
+                memory::return_freed();
                 announce(is_ready);
                 signals.next().await;
             }

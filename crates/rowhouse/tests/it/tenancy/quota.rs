@@ -223,6 +223,19 @@ async fn calls_of_a_tenant_beyond_its_quota_are_refused_on_data_and_admin_api() 
     assert_eq!(free.status.as_u16(), 200, "another tenant");
     let service = harness.app.get(&harness.app.service_key, "/rest/v1/todos").await;
     assert_eq!(service.status.as_u16(), 200, "the service key");
+    harness.sql("delete from tenancy.memberships where tenant_id = $TENANT").await;
+    assert_eq!(call().await.status.as_u16(), 403, "who has left is told nothing of the quota");
+    let admin = harness.get(&harness.owner.token, "/tenants/$TENANT").await;
+    assert_eq!(admin.status.as_u16(), 401, "{}", admin.text);
+}
+
+/// The counters start anew with the quota gone.
+#[tokio::test]
+async fn calls_are_answered_again_once_the_quota_is_gone() {
+    let harness = harness().await;
+    let call = async || harness.app.get(&harness.owner.token, "/rest/v1/todos").await;
+    harness.quotas(json!({ "quotas": [{ "metric": "api_calls", "hard_limit": 1 }] })).await;
+    until("calls are refused", LIMIT, async || call().await.status.as_u16() == 429).await;
     harness.quotas(json!({ "quotas": [] })).await;
     until("calls are answered again", LIMIT, async || call().await.status.as_u16() == 200).await;
 }
