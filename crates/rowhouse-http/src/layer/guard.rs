@@ -19,7 +19,7 @@ use super::closing::Closing;
 use super::{Layers, Line};
 use crate::address::ClientAddress;
 use crate::deadline::Deadline;
-use crate::dialect::Fault;
+use crate::dialect::{Dialect, Fault};
 use crate::identity::{Identity, ProvenLive, look_up_session};
 use crate::limit::RateReport;
 use crate::meter::Meter;
@@ -34,11 +34,7 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     let deadline = Deadline::new(limit);
     match deadline.wait(look_up_key(layers, &mut request, &line.path)).await {
         Some(Ok(())) => {}
-        Some(Err(error)) => {
-            tracing::warn!(request_id = &*line.id.0, %error, "an API key could not be looked up");
-            let message = "the API key cannot be looked up; try again";
-            return dialect.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        }
+        Some(Err(error)) => return unavailable(line, dialect, "API key", &error),
         None => return dialect.fault(Fault::Late),
     }
     let guessed = bad_token(&request).filter(|_| is_token(layers, &request, &line.path));
@@ -57,11 +53,7 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
             Some(Ok(true)) => return refusal.respond(dialect),
             // Who has left learns nothing of the tenant: the route answers that the session is over.
             Some(Ok(false)) => {}
-            Some(Err(error)) => {
-                tracing::warn!(request_id = &*line.id.0, %error, "a session could not be looked up");
-                let message = "the session cannot be looked up; try again";
-                return dialect.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-            }
+            Some(Err(error)) => return unavailable(line, dialect, "session", &error),
             None => return dialect.fault(Fault::Late),
         }
     }
@@ -90,6 +82,13 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
         }
         None => dialect.fault(Fault::Late),
     }
+}
+
+/// 503: the database did not say whether a caller's `what` is valid.
+fn unavailable(line: &Line<'_>, dialect: Dialect, what: &str, error: &DbError) -> Response {
+    tracing::warn!(request_id = &*line.id.0, %error, "the {what} of a caller could not be looked up");
+    let message = format!("the {what} cannot be looked up; try again");
+    dialect.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &message)
 }
 
 /// Replaces an API key by its caller, where the surface accepts one. An unknown key becomes a refused token, which is
