@@ -238,3 +238,6 @@ fn decrypt(key: &[u8; 32], nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Option<Zero
     body.truncate(length);
     Some(body)
 }
+
+#[cfg(test)]
+mod tests;

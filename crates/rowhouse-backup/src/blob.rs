@@ -1,12 +1,14 @@
 //! Where a store's objects lie: whole objects under paths, each there or not. Leaves what is in them to `store`.
 
 mod disk;
+mod s3;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 
 pub(crate) use disk::Disk;
+pub(crate) use s3::Bucket;
 
 use crate::error::StoreError;
 

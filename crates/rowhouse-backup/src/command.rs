@@ -1,12 +1,18 @@
 //! `backup …`: each subcommand in a file of its own. Leaves the work to the rest of the crate.
 
 mod list;
+mod prune;
+mod verify;
 
-use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup};
 
+use crate::age::Identity;
+use crate::manifest::BackupId;
 use crate::settings::BackupSettings;
-use crate::store::Store;
+use crate::store::{Store, find_server_key};
 
 /// `backup …`.
 pub(crate) const BACKUP: CommandGroup = CommandGroup { command, run };
@@ -17,7 +23,15 @@ enum BackupCommand {
     #[command(
         after_help = "Example:\n  rowhouse backup list\n  rowhouse backup list --json | jq -r '.backups[].id'"
     )]
-    List,
+    List(KeyArgs),
+    /// Read backups back, every byte, with their write-ahead log; exit code 1 if something is damaged
+    #[command(
+        after_help = "Example:\n  rowhouse backup verify\n  rowhouse backup verify 20261128T020000Z-3f2a9c --json | jq '.damage'"
+    )]
+    Verify(verify::VerifyArgs),
+    /// Remove backups that `backup.keep_daily` and `backup.keep_weekly` do not keep, and the log before the oldest that stays
+    #[command(after_help = "Example:\n  rowhouse backup prune --dry-run")]
+    Prune(prune::PruneArgs),
 }
 
 fn command() -> Command {
@@ -31,14 +45,55 @@ fn command() -> Command {
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
     Box::pin(async move {
         match BackupCommand::from_arg_matches(matches)? {
-            BackupCommand::List => list::run(context).await,
+            BackupCommand::List(args) => list::run(context, &args).await,
+            BackupCommand::Verify(args) => verify::run(context, args).await,
+            BackupCommand::Prune(args) => prune::run(context, args).await,
         }
     })
 }
 
-/// The project's store.
+/// Whose key opens the store.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// File with a private key of age, such as the escrow key [default: the server's key]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+/// The project's store, for writing: makes the server's key if there is none.
 pub(crate) fn store(context: &CommandContext) -> Result<Store, CannotRun> {
     let settings = context.settings()?.get::<BackupSettings>();
     let (clock, rng) = (context.clock.clone(), context.rng.clone());
     Ok(Store::open(&settings, &context.project, clock, rng)?)
+}
+
+/// The project's store, for reading. Without any key nothing in it opens, and `list` still says what is there.
+pub(crate) fn reader(context: &CommandContext, args: &KeyArgs) -> Result<Store, CannotRun> {
+    let settings = context.settings()?.get::<BackupSettings>();
+    let (clock, rng) = (context.clock.clone(), context.rng.clone());
+    let identity = match &args.key {
+        Some(file) => read_key(file)?,
+        None => match find_server_key(&settings, &context.project)? {
+            Some(identity) => identity,
+            None => Identity::generate(&*rng)
+                .ok_or_else(|| CannotRun::because("the crypto library made no key"))?,
+        },
+    };
+    Ok(Store::open_with(&settings, &context.project, identity, clock, rng)?)
+}
+
+/// A key file, as `age-keygen` writes it.
+pub(crate) fn read_key(file: &Path) -> Result<Identity, CannotRun> {
+    let refused = |why: String| CannotRun::because(format!("{}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    let why = "no private key of age (AGE-SECRET-KEY-1…) in it".to_owned();
+    Identity::parse(&text).ok_or_else(|| refused(why))
+}
+
+/// A backup's name that somebody has typed.
+pub(crate) fn backup_id(text: &str) -> Result<BackupId, CannotRun> {
+    let why = || {
+        CannotRun::because(format!("\"{text}\" is not a backup; `rowhouse backup list` prints their names"))
+    };
+    BackupId::parse(text).ok_or_else(why)
 }

@@ -4,14 +4,19 @@ mod age;
 mod blob;
 mod chunk;
 mod command;
+mod coverage;
 mod document;
 mod error;
 mod key;
 mod lsn;
 mod manifest;
 mod module;
+mod progress;
+mod prune;
+mod retention;
 mod settings;
 mod store;
+mod verify;
 
 pub use age::{Identity, Recipient};
 pub use error::StoreError;
@@ -19,8 +24,10 @@ pub use key::Keys;
 pub use lsn::{Lsn, parse_segment_name, segment_name};
 pub use manifest::{BackupId, BackupKind, Manifest, ObjectEntry};
 pub use module::BackupModule;
+pub use prune::Pruned;
 pub use settings::BackupSettings;
 pub use store::{
     BackupReader, BackupState, BackupWriter, Condition, Deed, Finish, Listed, ObjectReader, ObjectWriter,
-    Point, Record, Start, Store, WalFile, WalStore, ensure_server_key,
+    Point, Record, Start, Store, WalFile, WalStore, ensure_server_key, find_server_key,
 };
+pub use verify::{Checked, Damage, Verification};

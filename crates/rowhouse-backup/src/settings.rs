@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::Url;
 use rowhouse_kernel::settings::{Check, Findings, Settings};
 use rowhouse_kernel::{Secret, settings};
 
@@ -103,6 +104,15 @@ impl BackupSettings {
         let is_folder = !self.store.trim().is_empty() && !self.store.contains("://");
         if !has_bucket.unwrap_or(is_folder) {
             findings.refuse("store", "expected a folder or s3://bucket/prefix");
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+        if self.bucket().is_some_and(|(bucket, prefix)| !bucket.bytes().chain(prefix.bytes()).all(is_plain)) {
+            findings.refuse("store", "expected letters, digits, `-`, `_`, `.` and `/` behind s3://");
+        }
+        let is_url =
+            |text: &String| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !self.endpoint.as_ref().is_none_or(is_url) {
+            findings.refuse("endpoint", "expected a URL such as https://s3.example.com");
         }
         if has_bucket.is_some() && self.access_key_id.is_none() {
             findings.refuse("access_key_id", "not set; the bucket needs it");

@@ -18,7 +18,7 @@ use rowhouse_module::Project;
 use time::OffsetDateTime;
 
 use crate::age::Identity;
-use crate::blob::{Blob, Blobs, Disk, Put};
+use crate::blob::{Blob, Blobs, Bucket, Disk, Put};
 use crate::document::Document;
 use crate::error::StoreError;
 use crate::key::{DataKey, Keys};
@@ -110,7 +110,29 @@ impl Listed {
     }
 }
 
-/// The server's key: that of the settings, else the project's, which is made when it is first needed.
+/// The server's key: that of the settings, else the project's; `None` if it was never needed.
+///
+/// # Errors
+/// If the file cannot be read, or holds something else.
+pub fn find_server_key(settings: &BackupSettings, project: &Project) -> Result<Option<Identity>, StoreError> {
+    if let Some(key) = &settings.server_key {
+        let invalid = || StoreError::Invalid("backup.server_key is not a private key of age".to_owned());
+        return Identity::parse(key.expose()).ok_or_else(invalid).map(Some);
+    }
+    let file = project.private(SERVER_KEY);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Identity::parse(&text).map(Some).ok_or_else(|| {
+            StoreError::Invalid(format!(
+                "{} is not a private key of age; restore it from a copy",
+                file.display()
+            ))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io(&file, error)),
+    }
+}
+
+/// The same, made when it is first needed.
 ///
 /// # Errors
 /// If the file cannot be read or written, or holds something else.
@@ -119,20 +141,9 @@ pub fn ensure_server_key(
     project: &Project,
     rng: &SharedRng,
 ) -> Result<Identity, StoreError> {
-    if let Some(key) = &settings.server_key {
-        return Identity::parse(key.expose())
-            .ok_or_else(|| StoreError::Invalid("backup.server_key is not a private key of age".to_owned()));
-    }
-    let file = project.private(SERVER_KEY);
-    match std::fs::read_to_string(&file) {
-        Ok(text) => Identity::parse(&text).ok_or_else(|| {
-            StoreError::Invalid(format!(
-                "{} is not a private key of age; restore it from a copy",
-                file.display()
-            ))
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_server_key(project, rng),
-        Err(error) => Err(StoreError::io(&file, error)),
+    match find_server_key(settings, project)? {
+        Some(key) => Ok(key),
+        None => make_server_key(project, rng),
     }
 }
 
@@ -190,36 +201,28 @@ impl Store {
         clock: SharedClock,
         rng: SharedRng,
     ) -> Result<Self, StoreError> {
-        if settings.bucket().is_some() {
-            return Err(StoreError::Invalid(
-                "backup.store: buckets are not supported by this build".to_owned(),
-            ));
-        }
         let keys = Keys::new(identity, &settings.recipients());
         let limits = Limits {
             chunk_bytes: usize::try_from(settings.chunk_bytes).unwrap_or(usize::MAX),
             parallel_chunks: usize::try_from(settings.parallel_chunks).unwrap_or(1),
             min_free_bytes: settings.min_free_bytes,
         };
-        let blobs = Box::new(Disk::new(&settings.folder(project.root())));
-        Ok(Self::with(blobs, keys, limits, clock, rng))
-    }
-
-    /// A store of given parts.
-    pub(crate) fn with(
-        blobs: Box<dyn Blobs>,
-        keys: Keys,
-        limits: Limits,
-        clock: SharedClock,
-        rng: SharedRng,
-    ) -> Self {
-        Self(Arc::new(Inner { blobs, keys, clock, rng, limits }))
+        let blobs: Box<dyn Blobs> = match settings.bucket() {
+            Some(_) => Box::new(Bucket::new(settings, Arc::clone(&clock))?),
+            None => Box::new(Disk::new(&settings.folder(project.root()))),
+        };
+        Ok(Self(Arc::new(Inner { blobs, keys, clock, rng, limits })))
     }
 
     /// Where it is, for people.
     #[must_use]
     pub fn place(&self) -> String {
         self.0.blobs.place()
+    }
+
+    /// The time, as everything that is written has it.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.0.clock.now()
     }
 
     /// Everything that is or was to become a backup, the oldest first.
@@ -271,6 +274,28 @@ impl Store {
             return Err(StoreError::corrupt(path, format!("it is the manifest of {}", manifest.id)));
         }
         Ok((manifest, key))
+    }
+
+    /// Objects in a backup's folder that its manifest does not name.
+    pub(crate) async fn strangers(&self, manifest: &Manifest) -> Result<Vec<String>, StoreError> {
+        let id = &manifest.id;
+        let is_known = |path: &str| {
+            let Some(rest) = path.strip_prefix(&format!("backups/{id}/")) else { return false };
+            if rest == MANIFEST || Deed::ALL.iter().any(|deed| rest == deed.file()) {
+                return true;
+            }
+            let Some((object, index)) = rest.strip_prefix("data/").and_then(|rest| rest.split_once('/'))
+            else {
+                return false;
+            };
+            let entry = manifest.objects.iter().find(|entry| entry.name == object);
+            let index: Option<u64> = index.parse().ok();
+            entry
+                .zip(index)
+                .is_some_and(|(entry, index)| index < entry.chunks && path == chunk_path(id, object, index))
+        };
+        let blobs = self.0.blobs.list(&format!("backups/{id}/")).await?;
+        Ok(blobs.into_iter().map(|blob| blob.path).filter(|path| !is_known(path)).collect())
     }
 
     /// Removes a backup: its manifest first, so that what is left of it never counts as one.

@@ -21,6 +21,9 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// Each.
+    pub(crate) const ALL: [Self; 2] = [Self::Verified, Self::Drilled];
+
     pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Verified => "verified.json",
@@ -81,7 +84,16 @@ impl Store {
         Ok(BackupState { verified: read(Deed::Verified).await?, drilled: read(Deed::Drilled).await? })
     }
 
-    pub(crate) async fn read_record(
+    /// Fails if a record is there and damaged.
+    pub(crate) async fn require_records(&self, id: &BackupId) -> Result<(), StoreError> {
+        let (_, key) = self.manifest(id).await?;
+        for deed in Deed::ALL {
+            self.read_record(id, deed, &key).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_record(
         &self,
         id: &BackupId,
         deed: Deed,

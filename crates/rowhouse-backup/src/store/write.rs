@@ -142,7 +142,7 @@ impl BackupWriter {
         }
         let (manifest, path) = (shared.manifest(objects, finish), manifest_path(&shared.id));
         let bytes = document::write(&path, &manifest, &shared.key)?;
-        shared.store.put(&path, bytes.into(), Put::Create).await?;
+        shared.store.put(&path, bytes.into(), Put::Replace).await?;
         Ok(manifest)
     }
 
@@ -248,7 +248,7 @@ impl ObjectWriter {
             let seal = move || sealing.seal(&plain, &name, number, index, is_last, (before, after));
             let sealed = spawn_blocking(seal).await.map_err(|_| DIED)??;
             let bytes = sealed.len() as u64;
-            shared.store.put(&path, sealed.into(), Put::Create).await?;
+            shared.store.put(&path, sealed.into(), Put::Replace).await?;
             Ok(bytes)
         });
         Ok(())

@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod bucket;
+mod damaged;
+mod peer;
+mod pruned;
 mod scene;
 mod stored;

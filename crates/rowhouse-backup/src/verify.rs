@@ -1,0 +1,232 @@
+//! Reading a store back: every byte authenticated, every object against its digest, the log without a gap.
+//!
+//! Leaves starting a restored cluster to a drill.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::coverage::{Coverage, branches, covered};
+use crate::error::StoreError;
+use crate::lsn::{parse_segment_name, segment_name};
+use crate::manifest::{BackupId, Manifest};
+use crate::store::{Condition, Deed, Store, WalStore};
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// Path in the store.
+    pub object: String,
+    /// The chunk, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<u64>,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// One backup that was read.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    /// Its name.
+    pub id: BackupId,
+    /// Whether all of it, and the log that it needs, is as it was written.
+    pub good: bool,
+    /// Bytes of its objects before compression.
+    pub bytes: u64,
+}
+
+/// What was read, and what of it is damaged.
+#[derive(Debug, Default, Serialize)]
+pub struct Verification {
+    /// The backups.
+    pub backups: Vec<Checked>,
+    /// Files of write-ahead log.
+    pub wal_files: u64,
+    /// Everything that is wrong.
+    pub damage: Vec<Damage>,
+    /// Backups that were never finished; they do not count as damage.
+    pub incomplete: Vec<BackupId>,
+}
+
+impl Verification {
+    /// Whether nothing is damaged.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.damage.is_empty()
+    }
+}
+
+/// One verification under way.
+struct Verifier<'a> {
+    store: &'a Store,
+    found: Verification,
+    /// Told of the bytes in the store that have been read.
+    progress: &'a mut (dyn FnMut(u64) + Send),
+}
+
+impl Store {
+    /// Reads one backup with its log, or everything, and records the result with each backup.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such backup, [`StoreError::WrongKey`], and if the store does not answer. Damage is no
+    /// error: it is what was looked for.
+    pub async fn verify(
+        &self,
+        only: Option<&BackupId>,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Verification, StoreError> {
+        let mut verifier = Verifier { store: self, found: Verification::default(), progress };
+        let listed = self.list().await?;
+        if let Some(id) = only
+            && !listed.iter().any(|listed| listed.id == *id)
+        {
+            return Err(StoreError::NotFound { what: format!("a backup {id}") });
+        }
+        // The log first: whether a backup is good depends on it.
+        verifier
+            .logs(only, &listed.iter().filter_map(|listed| listed.manifest()).collect::<Vec<_>>())
+            .await?;
+        for listed in listed.into_iter().filter(|listed| only.is_none_or(|id| *id == listed.id)) {
+            match listed.condition {
+                Condition::Good(manifest) => verifier.backup(&manifest).await?,
+                Condition::Incomplete => verifier.found.incomplete.push(listed.id),
+                Condition::Unreadable(error) => verifier.note(error)?,
+            }
+        }
+        if only.is_none() {
+            verifier.points().await?;
+        }
+        Ok(verifier.found)
+    }
+
+    /// How far the log in the store reaches from a backup on; `None` for a dump, which has none.
+    pub(crate) async fn coverage(&self, manifest: &Manifest) -> Result<Option<Coverage>, StoreError> {
+        let (Some(start), Some(stop)) = (manifest.start_lsn, manifest.stop_lsn) else { return Ok(None) };
+        let bytes = manifest.wal_segment_bytes;
+        let (mut present, mut histories) = (BTreeSet::new(), Vec::new());
+        for (system_id, timeline) in self.list_timelines().await? {
+            if system_id != manifest.system_id || timeline < manifest.timeline {
+                continue;
+            }
+            let wal = self.open_wal(&system_id, timeline).await?;
+            let files = wal.list().await?;
+            present.extend(files.iter().filter_map(|file| parse_segment_name(&file.name, bytes)));
+            let history = format!("{timeline:08X}.history");
+            if files.iter().any(|file| file.name == history) {
+                let text = wal.get(&history).await?;
+                histories.push((timeline, String::from_utf8_lossy(&text).into_owned()));
+            }
+        }
+        let branches = branches(manifest.timeline, stop, bytes, &histories);
+        Ok(Some(covered((start.segment(bytes), stop.segment(bytes)), &branches, &present)))
+    }
+}
+
+impl Verifier<'_> {
+    /// Damage is noted, everything else ends the verification.
+    fn note(&mut self, error: StoreError) -> Result<(), StoreError> {
+        match error {
+            StoreError::Corrupt { object, chunk, why } => {
+                self.found.damage.push(Damage { object, chunk, why });
+                Ok(())
+            }
+            StoreError::NotFound { what } => {
+                self.found.damage.push(Damage { object: what, chunk: None, why: "it is missing".to_owned() });
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    async fn backup(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
+        let before = self.found.damage.len();
+        let id = &manifest.id;
+        for path in self.store.strangers(manifest).await? {
+            self.note(StoreError::corrupt(path, "it does not belong to the backup"))?;
+        }
+        let reader = self.store.open_backup(id).await?;
+        for entry in &manifest.objects {
+            let mut object = reader.object(&entry.name)?;
+            loop {
+                match object.next().await {
+                    Ok(Some(bytes)) => (self.progress)(bytes.len() as u64),
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.note(error)?;
+                        break;
+                    }
+                }
+            }
+        }
+        if let Err(error) = self.store.require_records(id).await {
+            self.note(error)?;
+        }
+        self.log_of(manifest).await?;
+        let (good, bytes) = (self.found.damage.len() == before, manifest.bytes());
+        let damage = &self.found.damage[before..];
+        self.store.record(id, Deed::Verified, good, json!({ "damage": damage })).await?;
+        self.found.backups.push(Checked { id: id.clone(), good, bytes });
+        Ok(())
+    }
+
+    /// The segments that the backup needs, and those after it.
+    async fn log_of(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
+        let coverage = match self.store.coverage(manifest).await {
+            Ok(Some(coverage)) => coverage,
+            Ok(None) => return Ok(()),
+            Err(error) => return self.note(error),
+        };
+        for (timeline, number) in coverage.missing {
+            let name = segment_name(timeline, number, manifest.wal_segment_bytes);
+            let path = format!("wal/{}/{timeline:08X}/{name}", manifest.system_id);
+            self.note(StoreError::corrupt(path, format!("it is missing; backup {} needs it", manifest.id)))?;
+        }
+        Ok(())
+    }
+
+    /// Every file of every timeline, or those from a backup's start on.
+    async fn logs(&mut self, only: Option<&BackupId>, manifests: &[&Manifest]) -> Result<(), StoreError> {
+        let only = only.and_then(|id| manifests.iter().find(|manifest| manifest.id == *id)).copied();
+        for (system_id, timeline) in self.store.list_timelines().await? {
+            if only.is_some_and(|only| only.system_id != system_id || only.start_lsn.is_none()) {
+                continue;
+            }
+            match self.store.open_wal(&system_id, timeline).await {
+                Ok(wal) => self.log(&wal, only).await?,
+                Err(error) => self.note(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn log(&mut self, wal: &WalStore, only: Option<&Manifest>) -> Result<(), StoreError> {
+        let first = only
+            .and_then(|only| Some((only.start_lsn?.segment(only.wal_segment_bytes), only.wal_segment_bytes)));
+        for file in wal.list().await? {
+            let is_before = first.is_some_and(|(first, bytes)| {
+                parse_segment_name(&file.name, bytes).is_some_and(|(_, number)| number < first)
+            });
+            if is_before {
+                continue;
+            }
+            self.found.wal_files += 1;
+            match wal.get(&file.name).await {
+                Ok(_) => (self.progress)(file.stored_bytes),
+                // The receiver removes a partial segment once it is whole.
+                Err(StoreError::NotFound { .. }) if file.name.ends_with(".partial") => {}
+                Err(error) => self.note(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn points(&mut self) -> Result<(), StoreError> {
+        for name in self.store.list_points().await? {
+            if let Err(error) = self.store.get_point(&name).await {
+                self.note(error)?;
+            }
+        }
+        Ok(())
+    }
+}
