@@ -16,6 +16,7 @@ use crate::store::{Condition, Listed, Store};
 
 /// How long a backup without a manifest may still be under way.
 const UNDER_WAY: Duration = Duration::days(1);
+/// The end of the names of pieces of a segment that is being written.
 const PARTIAL: &str = ".partial";
 
 /// What was removed, or would be.
@@ -99,8 +100,7 @@ impl Store {
         {
             let wal = self.open_wal(system_id, timeline).await?;
             for file in wal.list().await? {
-                let name = file.name.strip_suffix(PARTIAL).unwrap_or(&file.name);
-                if parse_segment_name(name, segment_bytes).is_none_or(|(_, number)| number >= first) {
+                if number(&file.name, segment_bytes).is_none_or(|number| number >= first) {
                     continue;
                 }
                 pruned.wal_files += 1;
@@ -121,6 +121,15 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The number of the segment to which a file belongs, a whole one or a piece; none for histories.
+fn number(name: &str, segment_bytes: u64) -> Option<u64> {
+    let segment = match name.strip_suffix(PARTIAL) {
+        Some(piece) => piece.split('.').next().unwrap_or(piece),
+        None => name,
+    };
+    parse_segment_name(segment, segment_bytes).map(|(_, number)| number)
 }
 
 fn candidate(listed: &Listed, manifest: &Manifest) -> Candidate {
