@@ -6,6 +6,7 @@ mod check;
 mod floor;
 mod fragment;
 pub(crate) mod performance;
+mod rule;
 mod setting;
 mod status;
 
@@ -58,6 +59,7 @@ fn pages(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
         (status::README, status::page(root)?),
         (floor::MAP, floor::page(root)?),
         (check::PAGE, check::page()),
+        (rule::PAGE, rule::page()),
     ];
     let others = others.into_iter().map(|(path, text)| (path.to_owned(), text));
     Ok(setting::pages().into_iter().chain(others).collect())

@@ -16,6 +16,14 @@ begin
     -- version of the program that applied it
     program_version text not null,
     applied_at timestamptz not null default now(),
+    -- the login, and the account of the operator where it is known
+    applied_by text not null default session_user,
+    -- how long it took
+    millis bigint,
+    -- what lint said before: passed, failed (in development), skipped (by --no-lint); null where nobody asked
+    lint text constraint migrations_lint_check check (lint in ('passed', 'failed', 'skipped')),
+    -- what came of the smoke queries after the run; null where there were none
+    smoke text constraint migrations_smoke_check check (smoke in ('passed', 'failed')),
     constraint migrations_pkey primary key (kind, name)
   );
   comment on table rowhouse.migrations is 'migrations that have been applied, once each';
@@ -24,6 +32,10 @@ begin
   comment on column rowhouse.migrations.checksum is 'SHA-256 of the text, hex; a different text later is refused as drift';
   comment on column rowhouse.migrations.program_version is 'version of the program that applied it';
   comment on column rowhouse.migrations.applied_at is 'when';
+  comment on column rowhouse.migrations.applied_by is 'the login, and the account of the operator where it is known';
+  comment on column rowhouse.migrations.millis is 'how long it took';
+  comment on column rowhouse.migrations.smoke is 'what came of the smoke queries after the run: passed, failed; null where there were none';
+  comment on column rowhouse.migrations.lint is 'what lint said before: passed, failed, skipped; null where nobody asked';
   create table rowhouse.schema_objects (
     object text not null,
     digest text not null,

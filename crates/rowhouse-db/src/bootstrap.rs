@@ -126,6 +126,17 @@ async fn run(client: &Client, logins: &Logins, present: &[String]) -> Result<(),
     Ok(())
 }
 
+/// Gives a database that was just made what migrations need, on a server that has the roles. No login of the data plane
+/// may connect to it.
+///
+/// # Errors
+/// If the connected role is neither its owner nor a superuser.
+pub async fn prepare_scratch(client: &Client) -> Result<(), DbError> {
+    let statements = unprepared::statements(client, ["rowhouse", "rowhouse"]).await?;
+    client.batch_execute(&statements.join(";\n")).await?;
+    client.batch_execute(include_str!("../sql/default_privileges.sql")).await.map_err(DbError::from)
+}
+
 /// Brings the default privileges on the project's future tables in line with `[rest] default_grants`.
 ///
 /// # Errors

@@ -27,9 +27,24 @@ pub async fn connect(url: &Secret) -> Result<Client, DbError> {
     Ok(client)
 }
 
+/// The same in another database of that server.
+///
+/// # Errors
+/// Those of [`connect`].
+pub async fn connect_to(url: &Secret, database: &str) -> Result<Client, DbError> {
+    let mut target = crate::url::target(url)?;
+    target.config.dbname(database);
+    let client = open_target(url, target).await?;
+    client.batch_execute(&format!("{SET_SEARCH_PATH}; {SET_STANDARD_STRINGS}")).await?;
+    Ok(client)
+}
+
 /// The same with the settings that the server gives.
 async fn open(url: &Secret) -> Result<Client, DbError> {
-    let mut target = crate::url::target(url)?;
+    open_target(url, crate::url::target(url)?).await
+}
+
+async fn open_target(url: &Secret, mut target: crate::url::Target) -> Result<Client, DbError> {
     target.config.application_name("rowhouse-command");
     // tokio-postgres bounds the TCP connection only, not the server's first answer.
     let limit = target.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);

@@ -12,6 +12,7 @@ mod listen;
 mod liveness;
 pub mod migrate;
 pub mod replication;
+pub mod scratch;
 mod session;
 mod settings;
 mod tls;
@@ -19,9 +20,12 @@ pub mod url;
 
 pub use bootstrap::{
     Adopted, BootstrapError, LoginError, Logins, NotPrepared, Shared, Sharing, Unprepared, adopt,
-    apply_default_grants, bootstrap, require_prepared, require_sign_in, restore_logins, set_passwords,
+    apply_default_grants, bootstrap, prepare_scratch, require_prepared, require_sign_in, restore_logins,
+    set_passwords,
 };
-pub use connect::{PoolerError, connect, require_control_sessions, require_data_sessions, require_sessions};
+pub use connect::{
+    PoolerError, connect, connect_to, require_control_sessions, require_data_sessions, require_sessions,
+};
 pub use control::{Batched, Control, OwnSession, Transaction, TransactionError};
 pub use database::{Database, DatabaseUrls};
 pub use error::{DbError, PgError, Reason};

@@ -8,12 +8,17 @@ mod down;
 mod error;
 mod extension;
 mod follow;
+mod header;
 mod ledger;
 mod lock;
 mod object;
+mod repair;
+mod round_trip;
 mod run;
 mod script;
+mod smoke;
 mod source;
+mod trace;
 mod verify;
 mod watch;
 
@@ -23,9 +28,14 @@ pub use down::{DownTarget, plan_down, take_back};
 pub use error::{MigrateError, RefusedStatement};
 pub use extension::create_extensions;
 pub use follow::{Process, database_time, wait_for_processes};
+pub use header::Phase;
+pub use ledger::{Linted, Record, RunNote};
 pub use lock::exclusive;
 pub use object::{ObjectChange, SchemaDrift};
+pub use round_trip::{FileTrip, TripOutcome, round_trip};
+pub use smoke::{RestorePoint, Smoke, record_smoke, restore_point, smoke};
 pub use source::{Migration, SourceError, Statement, read_project};
+pub use trace::{FileTrace, HeldLock, StatementTrace, TableTrace, trace};
 pub use verify::{Condition, Verified, verify};
 pub use watch::watched;
 
@@ -48,6 +58,14 @@ pub struct Planned {
     pub name: String,
     /// Whether it is applied.
     pub applied: bool,
+    /// Who applied it, and when; none while it is pending.
+    pub record: Option<Record>,
+    /// Its part in a larger change, if it says so.
+    pub phase: Option<Phase>,
+    /// Whether it says that it can be taken back.
+    pub reversible: Option<bool>,
+    /// How long it may hold others up, in milliseconds.
+    pub lock_budget_millis: u64,
 }
 
 /// The dry run of applying.
@@ -93,7 +111,7 @@ pub async fn plan(
 pub async fn apply_platform(client: &Client, migrations: &[Migration]) -> Result<Vec<Step>, MigrateError> {
     exclusive(client, async || {
         ledger::ensure(client).await?;
-        apply(client, MigrationKind::Platform, migrations).await
+        apply(client, MigrationKind::Platform, migrations, &RunNote::default()).await
     })
     .await
 }
@@ -115,17 +133,51 @@ pub async fn require_platform(client: &Client, migrations: &[Migration]) -> Resu
 /// # Errors
 /// See [`MigrateError`].
 pub async fn apply_project(client: &Client, migrations: &[Migration]) -> Result<Vec<Step>, MigrateError> {
+    apply_project_noted(client, migrations, &RunNote::default()).await
+}
+
+/// The same, with what the ledger keeps about the run.
+///
+/// # Errors
+/// See [`MigrateError`].
+pub async fn apply_project_noted(
+    client: &Client,
+    migrations: &[Migration],
+    note: &RunNote,
+) -> Result<Vec<Step>, MigrateError> {
     exclusive(client, async || {
         checked(client, MigrationKind::Project, migrations).await?;
         create_extensions(client, migrations).await?;
         object::record_given(client).await?;
-        let steps = apply(client, MigrationKind::Project, migrations).await?;
+        let steps = apply(client, MigrationKind::Project, migrations, note).await?;
         if !steps.is_empty() {
             client.batch_execute("notify pgrst, 'reload schema'").await?;
         }
         Ok(steps)
     })
     .await
+}
+
+/// Records a file whose objects are there already, in a database where none of the project's is applied.
+///
+/// # Errors
+/// See [`MigrateError`].
+pub async fn record_applied(client: &Client, migration: &Migration) -> Result<(), MigrateError> {
+    exclusive(client, async || {
+        let alone = std::slice::from_ref(migration);
+        checked(client, MigrationKind::Project, alone).await?;
+        object::record_given(client).await?;
+        Ok(ledger::record(client, MigrationKind::Project, migration, 0, &RunNote::default()).await?)
+    })
+    .await
+}
+
+/// How the project's objects in one database differ from those that another one gives.
+///
+/// # Errors
+/// The database's.
+pub async fn difference(given: &Client, found: &Client) -> Result<Vec<SchemaDrift>, MigrateError> {
+    Ok(object::compare(&object::of_session(given).await?, &object::of_session(found).await?))
 }
 
 /// Loads development data once per database; true if it did now. Without data that is recorded as well, so that a
@@ -140,7 +192,8 @@ pub async fn apply_seed(client: &Client, seed: Option<String>) -> Result<bool, M
             return Ok(false);
         }
         seed.check()?;
-        run::all(client, MigrationKind::Seed, Direction::Up, std::iter::once(&seed)).await?;
+        let note = RunNote::default();
+        run::all(client, MigrationKind::Seed, Direction::Up, std::iter::once(&seed), &note).await?;
         Ok(!seed.sql.is_empty())
     })
     .await
@@ -150,9 +203,10 @@ async fn apply(
     client: &Client,
     kind: MigrationKind,
     migrations: &[Migration],
+    note: &RunNote,
 ) -> Result<Vec<Step>, MigrateError> {
     let applied = checked(client, kind, migrations).await?;
-    run::all(client, kind, Direction::Up, pending(migrations, &applied)).await
+    run::all(client, kind, Direction::Up, pending(migrations, &applied), note).await
 }
 
 /// The applied migrations, if they agree with `migrations` and the rest can be applied.
@@ -190,6 +244,16 @@ fn pending<'a>(migrations: &'a [Migration], applied: &[Applied]) -> impl Iterato
 }
 
 fn planned(migrations: &[Migration], applied: &[Applied]) -> Vec<Planned> {
-    let is_applied = |name: &str| applied.iter().any(|a| a.name == name);
-    migrations.iter().map(|m| Planned { name: m.name.clone(), applied: is_applied(&m.name) }).collect()
+    let planned = |migration: &Migration| {
+        let found = applied.iter().find(|applied| applied.name == migration.name);
+        Planned {
+            name: migration.name.clone(),
+            applied: found.is_some(),
+            record: found.map(|found| found.record.clone()),
+            phase: migration.phase(),
+            reversible: migration.reversible(),
+            lock_budget_millis: u64::try_from(migration.lock_budget().as_millis()).unwrap_or(u64::MAX),
+        }
+    };
+    migrations.iter().map(planned).collect()
 }

@@ -111,9 +111,12 @@ pub enum Command {
     /// Show every effective setting, and translate PostgREST's configuration
     #[command(subcommand, after_help = "Example:\n  rowhouse config explain")]
     Config(ConfigCommand),
-    /// Show and apply migrations, adopt existing tables, and set the logins' passwords
+    /// Judge, show and apply migrations, adopt existing tables, and set the logins' passwords
     #[command(subcommand, after_help = "Example:\n  rowhouse migrate status\n  rowhouse migrate up")]
     Migrate(MigrateCommand),
+    /// Compare a database with its migrations, write its first one, or begin anew
+    #[command(subcommand, after_help = "Example:\n  rowhouse db diff\n  rowhouse db pull")]
+    Db(DbCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  rowhouse completions bash > /etc/bash_completion.d/rowhouse")]
     Completions {
@@ -194,7 +197,28 @@ pub enum MigrateCommand {
         /// Do not wait until the running processes serve the new schema
         #[arg(long)]
         no_wait: bool,
+        /// Apply what lint refuses in production; the ledger keeps that it was left out
+        #[arg(long)]
+        no_lint: bool,
     },
+    /// Say what is dangerous in migrations before they run: locks, breaking changes, missing isolation
+    #[command(
+        after_help = "Example:\n  rowhouse migrate lint\n  rowhouse migrate lint migrations/20261120093000_todos.sql --json"
+    )]
+    Lint {
+        /// Files to judge [default: all of the project's migrations]
+        files: Vec<PathBuf>,
+    },
+    /// Apply migrations, take them back and apply them again, in a database beside the project's
+    #[command(
+        after_help = "Example:\n  rowhouse migrate roundtrip\n  rowhouse migrate roundtrip --all --json"
+    )]
+    Roundtrip(RoundtripArgs),
+    /// Measure what migrations lock and hold up, in a database beside the project's, under load
+    #[command(
+        after_help = "Example:\n  rowhouse migrate trace\n  rowhouse migrate trace --data sample.sql --json"
+    )]
+    Trace(RoundtripArgs),
     /// Write an empty migration with a commented head
     #[command(after_help = "Example:\n  rowhouse migrate new add_due_date")]
     New {
@@ -235,6 +259,35 @@ pub enum MigrateCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// `db …`.
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Name the objects that the applied migrations do not give
+    #[command(after_help = "Example:\n  rowhouse db diff --json")]
+    Diff,
+    /// Write the first migration from the tables that are there, and record it as applied
+    #[command(after_help = "Example:\n  rowhouse db pull")]
+    Pull,
+    /// Remove the database of a stopped project in development; the next `up` makes it anew, with seed.sql
+    #[command(after_help = "Example:\n  rowhouse stop && rowhouse db reset --yes && rowhouse up")]
+    Reset {
+        /// Agree that all of its rows are lost
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `migrate roundtrip`.
+#[derive(Debug, Args)]
+pub struct RoundtripArgs {
+    /// Try every migration [default: those that are pending, else the newest]
+    #[arg(long)]
+    pub all: bool,
+    /// SQL that fills the tables before [default: seed.sql, if it fits]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
 }
 
 /// `migrate adopt`.

@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod consent;
+mod db;
 mod doctor;
 mod exposure;
 mod import;
@@ -85,6 +86,7 @@ fn run_own(modules: &Modules, cli: Cli) -> Result<CommandOutcome, CannotRun> {
         Command::Doctor => quiet()?.block_on(doctor::run(&dir)),
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
         Command::Config(ConfigCommand::Import { file }) => import::run(&file),
+        Command::Db(command) => quiet()?.block_on(db::run(&Project::open(&dir)?, &command)),
         Command::Migrate(command) => quiet()?.block_on(migrate::run(&Project::open(&dir)?, &command)),
     }
 }

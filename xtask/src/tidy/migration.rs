@@ -8,7 +8,8 @@ use super::tree::Tree;
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: BTreeMap<(String, &str), &str> = BTreeMap::new();
-    for (path, _) in tree.files().filter(|(path, _)| path.contains("/migrations/")) {
+    let is_one = |path: &str| path.contains("/migrations/") && !path.starts_with("docs/");
+    for (path, _) in tree.files().filter(|(path, _)| is_one(path)) {
         let file = path.rsplit('/').next().unwrap_or(path);
         let Some(time) = time(file) else {
             findings.push(Finding::new(path, 1, "is not named `YYYYMMDDHHMMSS_name.sql`"));

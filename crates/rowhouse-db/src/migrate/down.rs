@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio_postgres::Client;
 
-use super::ledger::MigrationKind;
+use super::ledger::{MigrationKind, RunNote};
 use super::run::{self, Direction};
 use super::script::split;
 use super::source::{DOWN, read_down};
@@ -44,7 +44,9 @@ pub async fn plan_down(
 /// See [`MigrateError`].
 pub async fn take_back(client: &Client, files: &[Migration]) -> Result<Vec<Step>, MigrateError> {
     exclusive(client, async || {
-        let steps = run::all(client, MigrationKind::Project, Direction::Down, files.iter()).await?;
+        let steps =
+            run::all(client, MigrationKind::Project, Direction::Down, files.iter(), &RunNote::default())
+                .await?;
         if !steps.is_empty() {
             client.batch_execute("notify pgrst, 'reload schema'").await?;
         }

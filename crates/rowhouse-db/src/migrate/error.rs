@@ -135,7 +135,7 @@ impl fmt::Display for RefusedStatement {
         }
         f.write_str(match self.part_stays {
             true => {
-                "\nIt runs outside a transaction: what its statements before this one did stays. Make them repeatable (if not exists), and drop an index that was left invalid"
+                "\nIt runs outside a transaction: what its statements before this one did stays. Make them repeatable (if not exists). An index that was left invalid is dropped and made again by the next run"
             }
             false => "\nNothing of this file stays",
         })?;

@@ -51,6 +51,12 @@ pub(super) async fn current(client: &Client) -> Result<Objects, tokio_postgres::
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
+/// The same, whatever the session's search path is.
+pub(super) async fn of_session(client: &Client) -> Result<Objects, tokio_postgres::Error> {
+    client.batch_execute(SET_SEARCH_PATH).await?;
+    current(client).await
+}
+
 /// What was there before the first migration counts as given.
 pub(super) async fn record_given(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(SET_SEARCH_PATH).await?;
@@ -86,7 +92,7 @@ pub(super) async fn drift(client: &Client) -> Result<Vec<SchemaDrift>, tokio_pos
     Ok(compare(&recorded, &current(client).await?))
 }
 
-fn compare(recorded: &Objects, current: &Objects) -> Vec<SchemaDrift> {
+pub(super) fn compare(recorded: &Objects, current: &Objects) -> Vec<SchemaDrift> {
     let found = current.iter().filter_map(|(object, digest)| match recorded.get(object) {
         None => Some((object, ObjectChange::Added)),
         Some(former) if former != digest => Some((object, ObjectChange::Changed)),

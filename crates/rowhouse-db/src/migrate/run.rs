@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
-use super::ledger::{self, MigrationKind};
+use super::ledger::{self, MigrationKind, RunNote};
 use super::object;
+use super::repair;
 use super::script::{Command, split};
 use super::source::DOWN;
 use super::{MigrateError, Migration, RefusedStatement, Step};
 use crate::session::{SET_SEARCH_PATH, SET_STANDARD_STRINGS};
 
-/// How long a statement waits for a lock, since every request on the same table queues behind it.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often a migration is retried that got no lock.
-const MAX_ATTEMPTS: u32 = 20;
-/// Between attempts, requests that have queued behind it proceed.
-const PAUSE: Duration = Duration::from_secs(2);
+const MAX_ATTEMPTS: u32 = 30;
+/// Between attempts, requests that have queued behind it proceed. Up to half as much again is added at random, so that it does
+/// not meet the same periodic work each time.
+const PAUSE: Duration = Duration::from_millis(1500);
 
 /// Whether a file applies a migration or takes one back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +64,12 @@ pub(super) async fn all<'a>(
     kind: MigrationKind,
     direction: Direction,
     migrations: impl Iterator<Item = &'a Migration>,
+    note: &RunNote,
 ) -> Result<Vec<Step>, MigrateError> {
     let mut steps: Vec<Step> = Vec::new();
     for migration in migrations {
         let started = Instant::now();
-        if let Err(stop) = attempts(client, kind, direction, migration).await {
+        if let Err(stop) = attempts(client, kind, direction, migration, note).await {
             return Err(MigrateError::Failed(Box::new(RefusedStatement {
                 name: migration.name.clone(),
                 line: stop.line,
@@ -91,18 +92,21 @@ async fn attempts(
     kind: MigrationKind,
     direction: Direction,
     migration: &Migration,
+    note: &RunNote,
 ) -> Result<(), Stop> {
     let mut attempt = 1;
     loop {
-        let Err(stop) = once(client, kind, direction, migration).await else { return Ok(()) };
+        let Err(stop) = once(client, kind, direction, migration, note).await else { return Ok(()) };
         // Outside a transaction this is a warning, nothing more; a lost connection has rolled back already.
         let _ended_already = client.batch_execute(&format!("rollback; {}", clear())).await;
         if attempt == MAX_ATTEMPTS || !migration.is_transactional() || !stop.is_retryable() {
             return Err(stop);
         }
         let line = stop.line.unwrap_or_default();
-        tracing::warn!("{} line {line} got no lock within {LOCK_TIMEOUT:?}; trying again", migration.name);
-        tokio::time::sleep(PAUSE).await;
+        let budget = migration.lock_budget();
+        tracing::warn!("{} line {line} got no lock within {budget:?}; trying again", migration.name);
+        let jitter: f64 = client.query_one("select random() / 2", &[]).await?.get(0);
+        tokio::time::sleep(PAUSE.mul_f64(1.0 + jitter)).await;
         attempt += 1;
     }
 }
@@ -112,9 +116,14 @@ async fn once(
     kind: MigrationKind,
     direction: Direction,
     migration: &Migration,
+    note: &RunNote,
 ) -> Result<(), Stop> {
+    let started = Instant::now();
     let is_transactional = migration.is_transactional();
-    let (begin, commit) = if is_transactional { (begin(), "commit;") } else { (String::new(), "") };
+    let (begin, commit) = if is_transactional { (begin(migration), "commit;") } else { (String::new(), "") };
+    if !is_transactional {
+        repair::drop_invalid_indexes(client, migration).await?;
+    }
     client.batch_execute(&format!("{begin} {SET_SEARCH_PATH}")).await?;
     let is_project = kind == MigrationKind::Project;
     let before = if is_project { Some(object::current(client).await?) } else { None };
@@ -133,7 +142,10 @@ async fn once(
     // Settings that a migration leaves in the session must affect neither its record nor the next migration.
     client.batch_execute(&clear()).await?;
     match direction {
-        Direction::Up => ledger::record(client, kind, migration).await?,
+        Direction::Up => {
+            let millis = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+            ledger::record(client, kind, migration, millis, note).await?;
+        }
         Direction::Down => ledger::remove(client, kind, &forward_name(&migration.name)).await?,
     }
     if let Some(before) = before {
@@ -164,8 +176,8 @@ fn clear() -> String {
     )
 }
 
-/// No lock timeout outside a transaction: `create index concurrently` waits for other transactions, and would leave
-/// an invalid index if it gave up.
-fn begin() -> String {
-    format!("begin; set local lock_timeout = {};", LOCK_TIMEOUT.as_millis())
+/// How long a statement waits for a lock, since every request on the same table queues behind it. No limit outside a
+/// transaction: `create index concurrently` waits for other transactions, and would leave an invalid index if it gave up.
+fn begin(migration: &Migration) -> String {
+    format!("begin; set local lock_timeout = {};", migration.lock_budget().as_millis())
 }

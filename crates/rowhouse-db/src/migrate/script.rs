@@ -56,7 +56,7 @@ pub(super) fn split(sql: &str) -> Vec<Command<'_>> {
 }
 
 /// The words of a statement, without those in quotes and comments.
-fn words(sql: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(sql: &str) -> impl Iterator<Item = &str> {
     (Lexer { text: sql, at: 0 })
         .filter(|(token, ..)| *token == Token::Word)
         .map(|(_, from, to)| &sql[from..to])

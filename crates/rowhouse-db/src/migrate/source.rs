@@ -18,9 +18,6 @@ pub struct Migration {
 /// The end of the name of a file that takes a migration back.
 pub(super) const DOWN: &str = ".down.sql";
 
-/// Prefix of directives in the comments at a file's head.
-const DIRECTIVE: &str = "-- rowhouse:";
-
 /// A platform migration as the crates embed it: file name and text.
 pub type Statement = (&'static str, &'static str);
 
@@ -68,34 +65,11 @@ impl Migration {
         )
     }
 
-    /// False when the head says `-- rowhouse: no-transaction`, as `create index concurrently` needs.
-    #[must_use]
-    pub fn is_transactional(&self) -> bool {
-        self.directives().all(|(_, words)| words != "no-transaction")
-    }
-
-    /// Extensions that the header requests: `-- rowhouse: extension postgis`.
-    pub fn extensions(&self) -> impl Iterator<Item = &str> {
-        self.directives().filter_map(|(_, words)| words.strip_prefix("extension ")).map(str::trim)
-    }
-
-    /// Conditions in SQL that are to be true once it is applied: `-- rowhouse: verify not exists (select from todos where title is null)`.
-    pub fn conditions(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.directives().filter_map(|(line, words)| Some((line, words.strip_prefix("verify ")?.trim())))
-    }
-
     /// Refuses text that cannot be run as a migration.
     pub(super) fn check(&self) -> Result<(), MigrateError> {
         let unrunnable = |line, reason| MigrateError::Unrunnable { name: self.name.clone(), line, reason };
-        for (line, words) in self.directives() {
-            let extension = words.strip_prefix("extension ").map(str::trim);
-            let is_known = words == "no-transaction" || words.starts_with("verify ");
-            if !is_known && !extension.is_some_and(is_extension_name) {
-                let reason = format!(
-                    "`{DIRECTIVE} {words}` is neither no-transaction nor extension NAME nor verify CONDITION"
-                );
-                return Err(unrunnable(line, reason));
-            }
+        if let Some((line, reason)) = self.unknown_directive() {
+            return Err(unrunnable(line, reason));
         }
         let objection = script::split(&self.sql)
             .into_iter()
@@ -105,16 +79,6 @@ impl Migration {
             None => Ok(()),
         }
     }
-
-    /// The directives, with their line numbers.
-    fn directives(&self) -> impl Iterator<Item = (usize, &str)> {
-        let head = self.sql.lines().enumerate().take_while(|(_, line)| line.starts_with("--"));
-        head.filter_map(|(at, line)| Some((at + 1, line.strip_prefix(DIRECTIVE)?.trim())))
-    }
-}
-
-fn is_extension_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// Reads a project's `migrations/` in order; `.down.sql` files are not forward migrations. No folder: none.

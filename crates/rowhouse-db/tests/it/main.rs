@@ -16,6 +16,7 @@ mod plan;
 mod pooler;
 mod protect;
 mod replication;
+mod runner;
 mod share;
 mod shared_send;
 mod stream;

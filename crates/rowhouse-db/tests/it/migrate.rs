@@ -268,7 +268,7 @@ async fn migration_without_a_lock_is_retried_and_lets_others_proceed() {
     let applying = tokio::spawn(async move { apply_project(&runner, &more).await.map(|steps| steps.len()) });
     until_true(
         &observer,
-        "exists (select from pg_stat_activity where query like 'rollback; reset role%' and state = 'idle')",
+        "exists (select from pg_stat_activity where query like 'select random()%' and state = 'idle')",
     )
     .await;
     holder.batch_execute("commit").await.unwrap();

@@ -1,17 +1,26 @@
 //! `migrate`: status and applying of migrations.
 
 mod back;
+mod dry_run;
+pub(super) mod lint;
 mod new;
+mod round_trip;
+mod scratch;
+mod smoke;
+mod trace;
 mod verify;
 
 use std::time::Duration;
 
-use rowhouse_db::migrate::DownTarget;
+use rowhouse_db::migrate::{DownTarget, Planned, RunNote};
 use rowhouse_db::{BootstrapError, DataPlaneUrls, DbSettings, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::Secret;
 use rowhouse_module::{CannotRun, CommandOutcome, Project, Secrets, State};
 use serde_json::json;
 use tokio_postgres::Client;
+
+pub(super) use new::new_file;
+pub(super) use scratch::{Content, owner_url, with as with_scratch};
 
 use crate::cli::{AdoptArgs, MigrateCommand};
 use crate::command::consent;
@@ -49,8 +58,11 @@ pub(super) fn project_url(project: &Project) -> Result<Secret, CannotRun> {
 pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<CommandOutcome, CannotRun> {
     match command {
         MigrateCommand::Status => status(project).await,
-        MigrateCommand::Up { dry_run: true, .. } => dry_run(project).await,
-        MigrateCommand::Up { yes, no_wait, .. } => up(project, *yes, !no_wait).await,
+        MigrateCommand::Up { dry_run: true, .. } => dry_run::run(project).await,
+        MigrateCommand::Up { yes, no_wait, no_lint, .. } => up(project, *yes, !no_wait, *no_lint).await,
+        MigrateCommand::Roundtrip(args) => round_trip::run(project, args).await,
+        MigrateCommand::Trace(args) => trace::run(project, args).await,
+        MigrateCommand::Lint { files } => lint::run(project, files).await,
         MigrateCommand::New { name } => new::run(project, name, super::clock().now()),
         MigrateCommand::Down { steps, to, dry_run, yes, no_wait } => {
             let target = to.clone().map_or(DownTarget::Steps(*steps), DownTarget::To);
@@ -69,32 +81,55 @@ async fn status(project: &Project) -> Result<CommandOutcome, CannotRun> {
     let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
     let pending = plan.pending().count();
     let shown = plan.platform.iter().filter(|m| !m.applied).chain(&plan.project);
-    let text: String =
-        shown.map(|m| format!("{} {}\n", if m.applied { "applied" } else { "pending" }, m.name)).collect();
+    let text: String = shown.map(shown_line).collect();
     let json = json!({ "migrations": plan.project, "platform": plan.platform, "extensions": plan.extensions, "pending": pending });
     Ok(CommandOutcome { yes: pending == 0, json, text: format!("{text}{pending} pending") })
 }
 
-/// Prints what `up` would do, after the same checks; changes nothing.
-async fn dry_run(project: &Project) -> Result<CommandOutcome, CannotRun> {
-    let migrations = migrate::read_project(&project.migrations())?;
-    let client = connect_project(project).await?;
-    let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
-    let names: Vec<&str> = plan.pending().collect();
-    let extensions: String =
-        plan.extensions.iter().map(|name| format!("would create extension {name}\n")).collect();
-    let text = format!("{extensions}would apply {}\n{}", names.len(), names.join("\n"));
-    Ok(CommandOutcome::yes(json!({ "would_apply": names, "would_create_extensions": plan.extensions }), text))
+/// State, name, and what is known about it.
+fn shown_line(migration: &Planned) -> String {
+    let state = if migration.applied { "applied" } else { "pending" };
+    let phase = migration.phase.map(|phase| format!("phase {}", phase.as_str()));
+    let reversible = migration.reversible.filter(|reversible| !reversible).map(|_| "no way back".to_owned());
+    let record = migration.record.as_ref().map(|record| {
+        let millis = record.millis.map(|millis| format!(" in {millis} ms")).unwrap_or_default();
+        format!("{} by {}{millis}", record.applied_at, record.applied_by)
+    });
+    let smoke = migration.record.as_ref().and_then(|record| record.smoke.clone());
+    let smoke = smoke.map(|smoke| format!("smoke {smoke}"));
+    let known: Vec<String> = [record, smoke, phase, reversible].into_iter().flatten().collect();
+    let known = if known.is_empty() { String::new() } else { format!("  {}", known.join(", ")) };
+    format!("{state} {}{known}\n", migration.name)
 }
 
-/// Applies pending migrations, and returns once every running process serves the new schema. Exit code 1 if one does not.
-async fn up(project: &Project, yes: bool, wait: bool) -> Result<CommandOutcome, CannotRun> {
+/// Applies pending migrations, and returns once every running process serves the new schema. Exit code 1 if one does not, or
+/// if lint refuses a file in production.
+async fn up(project: &Project, yes: bool, wait: bool, no_lint: bool) -> Result<CommandOutcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let client = connect_project(project).await?;
+    let (settings, _) = modules::settings(project)?;
+    let linted = match lint::before_run(&client, &settings, &migrations, no_lint).await? {
+        lint::Verdict::Run(linted) => linted,
+        lint::Verdict::Refused(outcome) => return Ok(outcome),
+    };
     let watcher = connect_project(project).await?;
-    let work = apply(project, &client, &migrations, yes);
+    let note = RunNote { by: std::env::var("USER").unwrap_or_default(), linted };
+    let work = apply(project, &client, &migrations, yes, &note);
+    let point = match first_pending(&client, &migrations).await? {
+        Some(first) => migrate::restore_point(&client, &first).await?,
+        None => None,
+    };
     let steps = migrate::watched(&client, &watcher, stopped(), work).await?;
-    finished(&client, "applied", &steps, wait).await
+    let outcome = finished(&client, "applied", &steps, wait).await?;
+    smoke::after(&client, &migrations, &steps, point.as_ref(), outcome).await
+}
+
+async fn first_pending(
+    client: &Client,
+    migrations: &[migrate::Migration],
+) -> Result<Option<String>, CannotRun> {
+    let plan = migrate::plan(client, &platform::migrations(), migrations).await?;
+    Ok(plan.project.into_iter().find(|planned| !planned.applied).map(|planned| planned.name))
 }
 
 /// What was done, once every running process serves the new schema. Exit code 1 if one does not.
@@ -139,6 +174,7 @@ async fn apply(
     client: &Client,
     migrations: &[migrate::Migration],
     yes: bool,
+    note: &RunNote,
 ) -> Result<Vec<migrate::Step>, CannotRun> {
     let (settings, _) = modules::settings(project)?;
     migrate::exclusive(client, async || {
@@ -147,7 +183,7 @@ async fn apply(
         let mut steps = migrate::apply_platform(client, &modules.migrations()).await?;
         modules.after_platform_migrations(client, &settings).await?;
         create_extensions(project, client, migrations).await?;
-        let applied = migrate::apply_project(client, migrations).await;
+        let applied = migrate::apply_project_noted(client, migrations, note).await;
         steps.extend(applied.map_err(|error| after(&steps, error))?);
         modules.after_project_migrations(client, &settings).await?;
         Ok(steps)

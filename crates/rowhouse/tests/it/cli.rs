@@ -1,9 +1,13 @@
 //! The command line: documented commands, exit codes, one JSON document; and a whole project life cycle.
 
+mod database;
 mod document;
 mod ending;
 mod life;
+mod lint;
 mod migrate;
+mod round_trip;
+mod trace;
 mod users;
 
 use std::net::TcpListener;

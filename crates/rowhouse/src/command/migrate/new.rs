@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use rowhouse_db::migrate::read_project;
 use rowhouse_module::{CannotRun, CommandOutcome, Project};
@@ -17,6 +18,9 @@ const HEAD: &str = "\
 --   rowhouse: no-transaction      for create index concurrently and the like
 --   rowhouse: extension NAME      an extension that is created first
 --   rowhouse: verify CONDITION    SQL that is true once this is applied; `rowhouse migrate verify` asks
+--   rowhouse: phase expand        or backfill, switch, contract: which part of a larger change this is
+--   rowhouse: reversible no       there is no way back
+--   rowhouse: lock-budget 2s      how long this may hold others up
 -- A table of tenants' rows: select tenancy.protect('public.NAME');
 
 ";
@@ -43,6 +47,24 @@ pub(super) fn run(project: &Project, name: &str, now: OffsetDateTime) -> Result<
     }
     let text = format!("wrote {}", made.join("\nwrote "));
     Ok(CommandOutcome::yes(json!({ "written": made }), text))
+}
+
+/// Writes a migration behind all others; its path.
+pub(in crate::command) fn new_file(
+    project: &Project,
+    name: &str,
+    sql: &str,
+    now: OffsetDateTime,
+) -> Result<PathBuf, CannotRun> {
+    let folder = project.migrations();
+    let existing = read_project(&folder)?;
+    let time = time_stamp(existing.last().map(|last| last.name.as_str()), now)?;
+    let path = folder.join(format!("{time}_{name}.sql"));
+    let written = std::fs::create_dir_all(&folder)
+        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
+        .and_then(|mut file| file.write_all(sql.as_bytes()));
+    written.map_err(|error| CannotRun::because(format!("{}: {error}", path.display())))?;
+    Ok(path)
 }
 
 fn is_plain(byte: u8) -> bool {

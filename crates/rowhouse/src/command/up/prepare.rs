@@ -4,7 +4,9 @@ use rowhouse_db::embedded::{Embedded, Endpoint};
 use rowhouse_db::{DataPlaneUrls, DatabaseUrls, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{CannotRun, Modules, Project, Secrets};
+use tokio_postgres::Client;
 
+use crate::command::migrate::lint::{Verdict, before_run};
 use crate::safety;
 
 /// URLs over the embedded server's Unix socket.
@@ -58,7 +60,8 @@ pub(super) async fn database(
     migrate::apply_platform(&client, &modules.migrations()).await?;
     modules.after_platform_migrations(&client, settings).await?;
     migrate::create_extensions(&admin, &migrations).await?;
-    migrate::apply_project(&client, &migrations).await?;
+    let note = judged(&client, settings, &migrations).await?;
+    migrate::apply_project_noted(&client, &migrations, &note).await?;
     modules.after_project_migrations(&client, settings).await?;
     safety::require_powerless_logins(&client, &urls.data).await?;
     crate::command::exposure::warn(&client, settings).await;
@@ -66,4 +69,16 @@ pub(super) async fn database(
         migrate::apply_seed(&client, std::fs::read_to_string(project.root().join("seed.sql")).ok()).await?;
     }
     Ok(())
+}
+
+/// Prints what lint finds; in production its errors refuse the start.
+async fn judged(
+    client: &Client,
+    settings: &Settings,
+    migrations: &[migrate::Migration],
+) -> Result<migrate::RunNote, CannotRun> {
+    match before_run(client, settings, migrations, false).await? {
+        Verdict::Run(linted) => Ok(migrate::RunNote { by: String::new(), linted }),
+        Verdict::Refused(outcome) => Err(CannotRun(outcome.text.lines().map(str::to_owned).collect())),
+    }
 }

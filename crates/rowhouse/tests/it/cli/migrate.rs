@@ -5,20 +5,22 @@ use serde_json::json;
 
 use crate::program::{Folder, Run, on_database};
 
-struct Team {
-    db: TestDatabase,
-    folder: Folder,
+pub(super) struct Team {
+    pub(super) db: TestDatabase,
+    pub(super) folder: Folder,
 }
 
 impl Team {
-    async fn start() -> Self {
-        Self {
-            db: TestDatabase::create().await,
-            folder: Folder::with_settings("environment = \"development\""),
-        }
+    pub(super) async fn start() -> Self {
+        Self::start_in("development").await
     }
 
-    fn run(&self, args: &[&str]) -> Run {
+    pub(super) async fn start_in(environment: &str) -> Self {
+        let settings = format!("environment = \"{environment}\"");
+        Self { db: TestDatabase::create().await, folder: Folder::with_settings(&settings) }
+    }
+
+    pub(super) fn run(&self, args: &[&str]) -> Run {
         let mut command = on_database(&self.db, &self.folder, args);
         let data = &self.db.urls.data;
         command.env("DATABASE_URL", Cluster::shared().url("postgres", &self.db.name));
@@ -27,13 +29,13 @@ impl Team {
         Run::of(command.output().unwrap())
     }
 
-    fn write(&self, name: &str, sql: &str) {
+    pub(super) fn write(&self, name: &str, sql: &str) {
         let folder = self.folder.path().join("migrations");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(name), sql).unwrap();
     }
 
-    async fn up(&self) {
+    pub(super) async fn up(&self) {
         self.write("20260101000000_todos.sql", "create table public.todos (title text);");
         self.write("20260101000000_todos.down.sql", "drop table public.todos;");
         self.write(
@@ -46,7 +48,7 @@ impl Team {
         assert_eq!(run.code, 0, "{run:?}");
     }
 
-    async fn sql(&self, sql: &str) {
+    pub(super) async fn sql(&self, sql: &str) {
         self.db.superuser().await.batch_execute(sql).await.unwrap();
     }
 }

@@ -1,0 +1,93 @@
+//! A database of its own beside another one of the same server, for trying migrations: made when it is needed, always dropped.
+//! Leaves what is put into it to the caller.
+//!
+//! A copy by `create database … template` would need the other database without connections, so it begins empty.
+
+use rowhouse_kernel::Secret;
+use tokio_postgres::Client;
+
+use crate::connect::{connect, connect_to};
+use crate::error::DbError;
+
+/// Why there is no database to try migrations in; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// The login may not create one.
+    #[error(
+        "the login {0} may not create the database that migrations are tried in; as a superuser: alter role \"{0}\" createdb"
+    )]
+    MayNot(String),
+    /// PostgreSQL refused, or is not available.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<tokio_postgres::Error> for ScratchError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// The database. [`Scratch::remove`] drops it; if the process dies before, the next one that makes one drops it.
+#[derive(Debug)]
+pub struct Scratch {
+    /// Its name: `rowhouse_scratch_16384_…`, with the id of the database beside which it stands.
+    pub name: String,
+    url: Secret,
+    /// Connected to the other database; holds the advisory lock that says somebody still uses this one.
+    keeper: Client,
+}
+
+impl Scratch {
+    /// Makes one beside the database of `url`, whose login owns it, and drops those that dead processes have left.
+    ///
+    /// # Errors
+    /// See [`ScratchError`].
+    pub async fn create(url: &Secret) -> Result<Self, ScratchError> {
+        let keeper = connect(url).await?;
+        let row = keeper.query_one(include_str!("../sql/scratch_name.sql"), &[]).await?;
+        let (name, may_create): (String, bool) = (row.get(0), row.get(1));
+        if !may_create {
+            return Err(ScratchError::MayNot(row.get(2)));
+        }
+        remove_leftovers(&keeper).await?;
+        keeper.execute("select pg_advisory_lock(hashtextextended($1, 0))", &[&name]).await?;
+        keeper.batch_execute(&format!("create database \"{name}\" template template0")).await?;
+        Ok(Self { name, url: url.clone(), keeper })
+    }
+
+    /// A connection to it, as its owner.
+    ///
+    /// # Errors
+    /// Those of [`connect`].
+    pub async fn connect(&self) -> Result<Client, DbError> {
+        connect_to(&self.url, &self.name).await
+    }
+
+    /// Drops it, whoever is connected.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove(self) -> Result<(), DbError> {
+        drop_database(&self.keeper, &self.name).await
+    }
+}
+
+/// Drops those of dead processes: nobody holds their lock.
+async fn remove_leftovers(keeper: &Client) -> Result<(), DbError> {
+    for row in keeper.query(include_str!("../sql/scratch_leftovers.sql"), &[]).await? {
+        let name: String = row.get(0);
+        drop_database(keeper, &name).await?;
+        keeper.execute("select pg_advisory_unlock(hashtextextended($1, 0))", &[&name]).await?;
+        tracing::info!("dropped {name}, which a process had left");
+    }
+    Ok(())
+}
+
+async fn drop_database(keeper: &Client, name: &str) -> Result<(), DbError> {
+    let name = name.replace('"', "\"\"");
+    keeper
+        .batch_execute(&format!("drop database if exists \"{name}\" with (force)"))
+        .await
+        .map_err(DbError::from)
+}

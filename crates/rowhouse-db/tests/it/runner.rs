@@ -1,0 +1,73 @@
+//! What the runner keeps about a run, and how it goes on after one that failed.
+
+use rowhouse_db::migrate::{Linted, Migration, RunNote, apply_project, apply_project_noted, plan};
+use rowhouse_testkit::{TestDatabase, platform_migrations, until_true};
+use tokio_postgres::Client;
+
+fn project(files: &[(&str, &str)]) -> Vec<Migration> {
+    files.iter().map(|(name, sql)| Migration::new(*name, sql)).collect()
+}
+
+async fn client(db: &TestDatabase) -> Client {
+    let (client, connection) =
+        tokio_postgres::connect(db.urls.control.expose(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+#[tokio::test]
+async fn ledger_keeps_who_when_how_long_and_what_lint_said() {
+    let db = TestDatabase::create().await;
+    let client = client(&db).await;
+    let files = project(&[("20260101000000_a.sql", "create table public.a ();")]);
+    let note = RunNote { by: "ada".to_owned(), linted: Linted::Skipped };
+    apply_project_noted(&client, &files, &note).await.unwrap();
+    let plan = plan(&client, &platform_migrations(), &files).await.unwrap();
+    let record = plan.project[0].record.clone().unwrap();
+    assert_eq!((record.applied_by.as_str(), record.lint.as_deref()), ("rowhouse ada", Some("skipped")));
+    assert!(record.millis.is_some() && record.applied_at.ends_with('Z'), "{record:?}");
+}
+
+#[tokio::test]
+async fn index_that_a_failed_run_left_invalid_is_made_again() {
+    let db = TestDatabase::create().await;
+    let client = client(&db).await;
+    let table =
+        ("20260101000000_a.sql", "create table public.a (n int); insert into public.a values (1), (1);");
+    apply_project(&client, &project(&[table])).await.unwrap();
+    let index = "-- rowhouse: no-transaction\ncreate unique index concurrently if not exists a_n_key on public.a (n);";
+    let files = project(&[table, ("20260102000000_b.sql", index)]);
+    apply_project(&client, &files).await.unwrap_err();
+    until_true(
+        &client,
+        "exists (select from pg_index where indexrelid = 'public.a_n_key'::regclass and not indisvalid)",
+    )
+    .await;
+    db.migrate("delete from public.a where ctid = (select min(ctid) from public.a)").await;
+    apply_project(&client, &files).await.unwrap();
+    let sql = "select indisvalid from pg_index where indexrelid = 'public.a_n_key'::regclass";
+    assert!(client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0), "without repair it stays invalid");
+}
+
+#[tokio::test]
+async fn statement_gives_up_after_the_budget_of_its_file_and_the_file_is_tried_again() {
+    let db = TestDatabase::create().await;
+    let client = client(&db).await;
+    let table = ("20260101000000_a.sql", "create table public.a (n int);");
+    apply_project(&client, &project(&[table])).await.unwrap();
+    let holder = db.superuser().await;
+    holder.batch_execute("begin; lock table public.a in access share mode").await.unwrap();
+    let change = "-- rowhouse: lock-budget 50ms\nalter table public.a add column m int;";
+    let files = project(&[table, ("20260102000000_b.sql", change)]);
+    let seen = db.superuser().await;
+    let runner = tokio::spawn(async move { apply_project(&client, &files).await.map(|steps| steps.len()) });
+    // Waiting, given up, and waiting again: the holder lets go only after the first attempt has ended.
+    until_true(&seen, "exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like 'alter table public.a%')").await;
+    until_true(
+        &seen,
+        "exists (select from pg_stat_activity where state = 'idle' and query like 'select random()%')",
+    )
+    .await;
+    holder.batch_execute("commit").await.unwrap();
+    assert_eq!(runner.await.unwrap().unwrap(), 1);
+}

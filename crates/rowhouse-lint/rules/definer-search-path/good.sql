@@ -1,0 +1,1 @@
+create function public.note_count() returns bigint language sql security definer set search_path = '' as $$ select count(*) from public.notes $$;

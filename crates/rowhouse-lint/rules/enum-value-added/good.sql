@@ -1,0 +1,1 @@
+insert into public.moods (name) values ('calm');

@@ -1,0 +1,2 @@
+-- rowhouse: no-transaction
+alter type public.mood add value 'glad' before 'happy';

@@ -1,0 +1,1 @@
+create policy notes_archive on public.notes for select to archivist using (true);

@@ -1,0 +1,1 @@
+create index concurrently if not exists notes_body_idx on public.notes (body);

@@ -1,0 +1,1 @@
+comment on table public.notes is 'Published as note_stream.';

@@ -1,0 +1,1 @@
+alter schema reports rename to reporting;

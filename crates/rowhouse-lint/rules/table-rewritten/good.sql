@@ -1,0 +1,2 @@
+-- rowhouse: no-transaction
+vacuum public.notes;

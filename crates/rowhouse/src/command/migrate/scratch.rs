@@ -1,0 +1,78 @@
+//! A database beside the project's, with the platform's migrations and the project's up to some file, for trying the rest.
+
+use std::path::Path;
+
+use rowhouse_db::migrate::{self, MigrateError, Migration};
+use rowhouse_db::scratch::Scratch;
+use rowhouse_kernel::Secret;
+use rowhouse_kernel::settings::Settings;
+use rowhouse_module::{CannotRun, Project, State};
+use tokio_postgres::Client;
+
+use super::{project_url, stopped};
+use crate::modules;
+
+/// What is put into it.
+#[derive(Clone, Copy)]
+pub(in crate::command) struct Content<'a> {
+    /// Migrations that are applied before.
+    pub(in crate::command) base: &'a [Migration],
+    /// SQL that fills the tables; none: `seed.sql`, if it fits.
+    pub(in crate::command) data: Option<&'a Path>,
+}
+
+/// Runs `work` with it; it is dropped afterwards, also after an error or an interrupt.
+pub(in crate::command) async fn with<T>(
+    project: &Project,
+    content: Content<'_>,
+    work: impl AsyncFnOnce(&Scratch, &Client) -> Result<T, CannotRun>,
+) -> Result<T, CannotRun> {
+    let (settings, _) = modules::settings(project)?;
+    let created = Scratch::create(&owner_url(project)?).await;
+    let scratch = created.map_err(|error| CannotRun::because(error.to_string()))?;
+    let result = tokio::select! {
+        result = async {
+            let client = scratch.connect().await?;
+            fill(project, &settings, &client, content).await?;
+            work(&scratch, &client).await
+        } => result,
+        () = stopped() => Err(MigrateError::Interrupted.into()),
+    };
+    scratch.remove().await?;
+    result
+}
+
+/// Who may create databases: under `up` the embedded server's superuser.
+pub(in crate::command) fn owner_url(project: &Project) -> Result<Secret, CannotRun> {
+    let state = State::read(project).filter(|state| state.pg_pid.is_some() && State::is_running(project));
+    match state {
+        Some(state) => Ok(Secret::new(state.db_url)),
+        None => project_url(project),
+    }
+}
+
+async fn fill(
+    project: &Project,
+    settings: &Settings,
+    client: &Client,
+    content: Content<'_>,
+) -> Result<(), CannotRun> {
+    rowhouse_db::prepare_scratch(client).await?;
+    let modules = modules::modules();
+    migrate::apply_platform(client, &modules.migrations()).await?;
+    modules.after_platform_migrations(client, settings).await?;
+    migrate::apply_project(client, content.base).await?;
+    let path = content.data.map_or_else(|| project.root().join("seed.sql"), Path::to_path_buf);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(_) if content.data.is_none() => return Ok(()),
+        Err(error) => return Err(CannotRun::because(format!("{}: {error}", path.display()))),
+    };
+    match migrate::apply_seed(client, Some(text)).await {
+        Err(MigrateError::Failed(refused)) if content.data.is_none() => {
+            tracing::warn!("seed.sql does not fit, and the tables are empty: {}", refused.cause);
+            Ok(())
+        }
+        result => Ok(result.map(drop)?),
+    }
+}
